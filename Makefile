@@ -1,0 +1,26 @@
+# One word per chore. Everything else is `.venv/bin/neocog …`.
+.PHONY: demo test test-all lint bench clean
+OK := .venv/.ok
+# A torch process uses every core by itself; two test processes with one thread each fill two cores.
+PYTEST := OMP_NUM_THREADS=1 .venv/bin/python -m pytest -n $${NEOCOG_TEST_PROCESSES:-2} --dist worksteal
+
+$(OK): pyproject.toml constraints.txt scripts/setup.sh
+	scripts/setup.sh
+
+demo: $(OK)  ## Train a network on the built-in digits and write its report.
+	.venv/bin/neocog train digits --out runs/demo --overwrite
+
+test: $(OK)  ## The whole suite but what is marked slow.
+	$(PYTEST) -m "not slow"
+
+test-all: $(OK)  ## The whole suite.
+	$(PYTEST)
+
+lint: $(OK)  ## Style, types, floors.
+	.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy && .venv/bin/lint-imports
+
+bench: $(OK)  ## The quick benchmarks; see benchmarks/README.md for the long ones.
+	.venv/bin/python benchmarks/run.py quick
+
+clean:
+	rm -rf .venv runs .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

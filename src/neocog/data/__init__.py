@@ -1,0 +1,1 @@
+"""A place on disk becomes batches; `open` is the one door."""

@@ -1,0 +1,157 @@
+"""Everything neocog raises for a mistake that a user can mend.
+
+    NeocogError
+    ├── UsageError        an option, a name or a recipe key that does not exist or does not fit
+    ├── DataError         a place that cannot be opened, or holds nothing that can be used
+    ├── ModelError        weights or a contract that cannot be used
+    │   ├── UnsafeWeights     a file that would execute code when it is loaded
+    │   └── ShapeMismatch     a tensor of another shape than the rule asks for
+    ├── RunError          a run folder that is missing, taken, incomplete or cannot be written
+    ├── TrainingError     training that cannot start or cannot go on
+    │   ├── Diverged          the loss left the range of numbers, or exploded
+    │   └── TooLarge          the network or batch does not fit into memory
+    └── MissingExtra      a package that the question needs and that is not installed
+
+Each message is a sentence each for the rule, what came and what to do. What is not below
+`NeocogError` is a fault of ours and keeps its traceback.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+__all__ = [
+    "DataError",
+    "Diverged",
+    "MissingExtra",
+    "ModelError",
+    "NeocogError",
+    "RunError",
+    "ShapeMismatch",
+    "TooLarge",
+    "TrainingError",
+    "UnsafeWeights",
+    "UsageError",
+    "did_you_mean",
+    "printable",
+]
+
+
+class NeocogError(Exception):
+    """The root: catch this to catch every mistake a user can mend."""
+
+
+class UsageError(NeocogError, ValueError):
+    """An option, a name or a recipe key that does not exist or does not fit."""
+
+
+class DataError(NeocogError):
+    """A place that cannot be opened, or holds nothing that can be used."""
+
+
+class ModelError(NeocogError):
+    """Weights or a contract that cannot be used."""
+
+
+class UnsafeWeights(ModelError):
+    """A file that would execute code when it is loaded."""
+
+
+class ShapeMismatch(ModelError, ValueError):
+    """A tensor of another shape than the rule asks for.
+
+    Args:
+        message: rule, what came, what to do.
+        expected: the shape asked for, where there is one.
+        actual: the shape that came.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        expected: tuple[int, ...] | None = None,
+        actual: tuple[int, ...] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.expected = expected
+        self.actual = actual
+
+
+class RunError(NeocogError):
+    """A run folder that is missing, taken, incomplete or cannot be written."""
+
+
+class TrainingError(NeocogError):
+    """Training that cannot start or cannot go on."""
+
+
+class Diverged(TrainingError):
+    """The loss left the range of numbers, or exploded."""
+
+
+class TooLarge(TrainingError):
+    """The network or batch does not fit into memory."""
+
+
+class MissingExtra(NeocogError, ImportError):
+    """A package that the question needs and that is not installed.
+
+    Args:
+        package: the import name that is missing.
+        extra: the extra of neocog that brings it.
+        purpose: what it is needed for, a noun phrase.
+    """
+
+    def __init__(self, package: str, *, extra: str, purpose: str) -> None:
+        super().__init__(
+            f"{purpose} needs the package `{package}`, which is not installed. "
+            f"Install it with `pip install 'neocog[{extra}]'`."
+        )
+        self.package = package
+        self.extra = extra
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """The last sentence of an error about a name: the nearest known one, else all of them.
+
+    Example:
+        >>> did_you_mean("resnet81", ["resnet18", "vgg16"])
+        'Did you mean `resnet18`?'
+        >>> did_you_mean("zebra", ["b", "a"])
+        'Known: `a`, `b`.'
+    """
+    names = sorted(known)
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
+    if near:
+        return f"Did you mean `{near[0]}`?"
+    return "Known: " + ", ".join(f"`{n}`" for n in names) + "."
+
+
+def printable(name: str | bytes | os.PathLike[str]) -> str:
+    r"""A file or class name made safe for one line of a terminal or log.
+
+    Control characters and bytes that are no UTF-8 become escapes; all else stays.
+
+    Example:
+        >>> printable("two\nlines")
+        'two\\nlines'
+        >>> printable(b"caf\xe9")
+        'caf\\xe9'
+    """
+    if isinstance(name, bytes):
+        text = name.decode("utf-8", "surrogateescape")
+    else:
+        text = str(Path(name)) if isinstance(name, os.PathLike) else name
+    out = []
+    for c in text:
+        if "\udc80" <= c <= "\udcff":
+            out.append(f"\\x{ord(c) - 0xDC00:02x}")
+        elif c.isprintable():
+            out.append(c)
+        else:
+            out.append(c.encode("unicode_escape").decode("ascii"))
+    return "".join(out)

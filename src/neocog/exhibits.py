@@ -1,0 +1,185 @@
+"""What any result may show: a scalar, a curve, a map, a gallery or a table.
+
+A measurement returns exhibits; terminal, report, JSON and web draw these and nothing else. All
+values are plain numbers, strings and NumPy arrays. Text in an exhibit is data: whoever draws it
+escapes it.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+__all__ = ["Curve", "Exhibit", "Gallery", "Map", "Scalar", "Section", "Table", "to_json"]
+
+Cell = str | int | float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scalar:
+    """One number.
+
+    Args:
+        title: what it is.
+        value: the number; a fraction when `unit` is "%" (0.98 is drawn as 98.00 %).
+        unit: "" for a bare number, "%" for a share, else the unit's symbol.
+        interval: its interval (95 % unless `note` says otherwise), in the same measure.
+        note: how it was measured, a sentence.
+    """
+
+    title: str
+    value: float
+    unit: str = ""
+    interval: tuple[float, float] | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Curve:
+    """One or several lines over one axis.
+
+    Args:
+        title: what it shows.
+        x: positions.
+        lines: name to values, each as long as `x`; None where there is no value.
+        x_label: name and unit of the axis.
+        y_label: name and unit of the values; "%" for shares, drawn times 100.
+        log_y: draw the values on a logarithmic scale.
+        note: how it was measured.
+    """
+
+    title: str
+    x: Sequence[float]
+    lines: Mapping[str, Sequence[float | None]]
+    x_label: str
+    y_label: str
+    log_y: bool = False
+    note: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Map:
+    """A matrix of numbers drawn as colours.
+
+    Args:
+        title: what it shows.
+        values: (rows, columns).
+        rows: a name a row, or empty.
+        columns: a name a column, or empty.
+        row_label: what the rows are.
+        column_label: what the columns are.
+        diverging: colours go two ways from zero; else from the smallest to the largest value.
+        note: how it was measured.
+    """
+
+    title: str
+    values: np.ndarray
+    rows: Sequence[str] = ()
+    columns: Sequence[str] = ()
+    row_label: str = ""
+    column_label: str = ""
+    diverging: bool = False
+    note: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gallery:
+    """Small pictures with captions.
+
+    Args:
+        title: what it shows.
+        pictures: each (H, W) grey or (H, W, 3) colour, uint8.
+        captions: one a picture; a line break starts a second line.
+        pixelated: draw enlarged pixels as squares.
+        note: how they were chosen.
+    """
+
+    title: str
+    pictures: Sequence[np.ndarray]
+    captions: Sequence[str]
+    pixelated: bool = True
+    note: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """Rows of cells under named columns.
+
+    Args:
+        title: what it shows.
+        columns: a name a column.
+        rows: cells; numbers are drawn right-aligned, None as a dash.
+        note: how it was measured.
+    """
+
+    title: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[Cell]]
+    note: str = ""
+
+
+Exhibit = Scalar | Curve | Map | Gallery | Table
+
+
+@dataclass(frozen=True, kw_only=True)
+class Section:
+    """Exhibits that belong together, under a heading.
+
+    Args:
+        title: the heading.
+        exhibits: in reading order.
+        text: a paragraph that says what is to be seen.
+    """
+
+    title: str
+    exhibits: Sequence[Exhibit] = field(default_factory=tuple)
+    text: str = ""
+
+
+def to_json(exhibit: Exhibit | Section) -> dict[str, Any]:
+    """Plain lists, numbers and strings; pictures as PNG data addresses, no number NaN.
+
+    Example:
+        >>> to_json(Scalar(title="accuracy", value=0.98, unit="%"))["kind"]
+        'scalar'
+    """
+    if isinstance(exhibit, Section):
+        return {
+            "kind": "section",
+            "title": exhibit.title,
+            "text": exhibit.text,
+            "exhibits": [to_json(e) for e in exhibit.exhibits],
+        }
+    plain = {name: _plain(getattr(exhibit, name)) for name in exhibit.__dataclass_fields__}
+    if isinstance(exhibit, Gallery):
+        plain["pictures"] = [png_address(p) for p in exhibit.pictures]
+    return {"kind": type(exhibit).__name__.lower(), **plain}
+
+
+def png_address(picture: np.ndarray) -> str:
+    """A uint8 picture, (H, W) or (H, W, 3), as a `data:` address of a PNG file."""
+    from PIL import Image
+
+    out = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(picture)).save(out, "PNG", optimize=True)
+    return "data:image/png;base64," + base64.b64encode(out.getvalue()).decode("ascii")
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        return _plain(value.tolist())
+    if isinstance(value, np.generic):
+        return _plain(value.item())
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(v) for v in value]
+    return value

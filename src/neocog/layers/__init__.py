@@ -1,0 +1,1 @@
+"""Building blocks of networks: pure functions and the thin modules that hold their parameters."""

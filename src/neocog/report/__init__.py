@@ -1,0 +1,1 @@
+"""Exhibits to one self-contained HTML file."""

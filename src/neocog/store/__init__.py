@@ -1,0 +1,1 @@
+"""Tensors and contracts to and from files, without pickle."""

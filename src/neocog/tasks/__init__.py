@@ -1,0 +1,1 @@
+"""Head, loss, metrics and decoding together."""

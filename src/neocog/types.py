@@ -1,0 +1,112 @@
+"""The nouns that every floor shares.
+
+Axis letters, used in all names and annotations:
+    B batch · C channels · H W rows, columns · N samples of a series · K classes
+Pixels are in [0, 1] everywhere outside a model; a model holds its own normalisation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple, Self
+
+from torch import Tensor
+
+from neocog.errors import ModelError
+
+__all__ = ["Batch", "Contract", "SignalSpec", "Stage"]
+
+
+class Batch(NamedTuple):
+    """Some samples of one split."""
+
+    x: Tensor
+    """Values in [0, 1], float32, (B, C, H, W), channels_last in memory."""
+    y: Tensor
+    """What the task understands; class numbers, int64, (B,), for a classifier."""
+    index: Tensor
+    """Position in the split, int64, (B,): every result can name its sample."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SignalSpec:
+    """What a model takes: the size of one sample and how its values are normalised.
+
+    Args:
+        channels: 1 for grey, 3 for red, green, blue.
+        size: (H, W) in pixels.
+        mean: subtracted from values in [0, 1], one number a channel.
+        std: what the difference is divided by, one number a channel.
+        fit: how a picture of another size is brought to `size`: `cover` scales it until it
+            covers the frame and cuts the middle out; `stretch` ignores its aspect.
+    """
+
+    channels: int
+    size: tuple[int, int]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    fit: str = "cover"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contract:
+    """What a saved model promises: everything one must know to use it on a file.
+
+    Args:
+        task: what is predicted, `classify` here.
+        classes: names, in the order of the outputs.
+        signal: what the model takes.
+    """
+
+    task: str
+    classes: tuple[str, ...]
+    signal: SignalSpec
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain lists, numbers and strings."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, plain: Mapping[str, Any]) -> Self:
+        """The inverse of `to_json`.
+
+        Raises:
+            ModelError: a field is missing or of another kind.
+        """
+        try:
+            s = plain["signal"]
+            height, width = s["size"]
+            signal = SignalSpec(
+                channels=int(s["channels"]),
+                size=(int(height), int(width)),
+                mean=tuple(float(v) for v in s["mean"]),
+                std=tuple(float(v) for v in s["std"]),
+                fit=str(s["fit"]),
+            )
+            return cls(
+                task=str(plain["task"]),
+                classes=tuple(str(c) for c in plain["classes"]),
+                signal=signal,
+            )
+        except (KeyError, TypeError, ValueError) as e:
+            raise ModelError(
+                "A contract holds task, classes and signal (channels, size, mean, std, fit); "
+                f"this one is incomplete or damaged ({type(e).__name__}: {e}). "
+                "Take model.json from an undamaged copy of the run."
+            ) from e
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """What a network says about one of its outputs on the way, shallow to deep.
+
+    Args:
+        name: of the sub-module whose output it is.
+        channels: of that output.
+        stride: input pixels from one of its samples to the next.
+    """
+
+    name: str
+    channels: int
+    stride: int
