@@ -1,0 +1,29 @@
+"""Fixtures for every test."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of real data sets beside the checkout, or skip."""
+    place = Path(__file__).resolve().parents[2] / "shared"
+    if not place.is_dir():
+        pytest.skip("needs the folder of real data sets, ../shared, beside the checkout")
+    return place
+
+
+@pytest.fixture(autouse=True)
+def _private_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test reads or writes the user's cache."""
+    monkeypatch.setenv("NEOCOG_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+
+
+@pytest.fixture(autouse=True)
+def _same_randomness() -> None:
+    """Tests that draw from the global generator draw the same each time."""
+    torch.manual_seed(0)
