@@ -1,0 +1,94 @@
+"""Small pictures with captions, laid out for the template `gallery.html`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from markupsafe import Markup
+
+from neocog.exhibits import Gallery, png_address
+from neocog.report.text import clean
+
+__all__ = ["GalleryView", "Picture", "view_gallery"]
+
+MOST = 400
+"""Pictures that are drawn."""
+CAPTIONED = 112
+"""The longer side of a small picture with a caption is enlarged to this, in CSS pixels."""
+BARE = 56
+"""The same without captions."""
+LARGE = 176
+"""The longer side of a picture that is larger than `CAPTIONED`."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An image address, its size on the page in CSS pixels, and the lines of its caption."""
+
+    address: Markup
+    width: int
+    height: int
+    caption: list[str]
+    alt: str
+
+
+@dataclass(frozen=True)
+class GalleryView:
+    """What the template draws, and how many pictures were left out."""
+
+    pictures: list[Picture]
+    bare: bool
+    cell: int
+    left_out: int
+
+
+def view_gallery(gallery: Gallery) -> GalleryView:
+    """Lay a gallery out.
+
+    Raises:
+        ValueError: a picture is not (H, W) or (H, W, 3) uint8, or captions are missing.
+    """
+    _check(gallery)
+    shown = list(gallery.pictures[:MOST])
+    bare = not any(gallery.captions[:MOST])
+    longest = max((max(p.shape[:2]) for p in shown), default=1)
+    scale = _scale(longest, bare=bare, whole=gallery.pixelated)
+    pictures = []
+    for i, (picture, caption) in enumerate(zip(shown, gallery.captions, strict=False)):
+        lines = [line for line in caption.split("\n") if line]
+        pictures.append(
+            Picture(
+                address=Markup(png_address(picture)),
+                width=max(1, round(picture.shape[1] * scale)),
+                height=max(1, round(picture.shape[0] * scale)),
+                caption=lines,
+                alt=", ".join(str(clean(line)) for line in lines) or f"{i + 1} of {len(shown)}",
+            )
+        )
+    cell = max((p.width for p in pictures), default=1)
+    return GalleryView(pictures, bare, cell, len(gallery.pictures) - len(shown))
+
+
+def _scale(longest: int, *, bare: bool, whole: bool) -> float:
+    """CSS pixels a picture's pixel; a whole number where pixels are enlarged to squares."""
+    target = BARE if bare else CAPTIONED
+    if longest > target:
+        return min(1.0, LARGE / longest)
+    return target // longest if whole else target / longest
+
+
+def _check(gallery: Gallery) -> None:
+    if len(gallery.captions) != len(gallery.pictures):
+        raise ValueError(
+            f"A gallery has a caption for each picture; `{gallery.title}` has "
+            f"{len(gallery.captions)} for {len(gallery.pictures)}. Give an empty one where "
+            "there is nothing to say."
+        )
+    for picture in gallery.pictures:
+        grey_or_colour = picture.ndim == 2 or (picture.ndim == 3 and picture.shape[2] == 3)
+        if picture.dtype != np.uint8 or not grey_or_colour or picture.size == 0:
+            raise ValueError(
+                "A picture of a gallery is uint8, (H, W) or (H, W, 3), and not empty; one in "
+                f"`{gallery.title}` is {picture.dtype} {picture.shape}. Scale to 0–255 and convert."
+            )

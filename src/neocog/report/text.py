@@ -1,0 +1,152 @@
+"""Names and numbers as they are written in a report.
+
+Text that comes from a user (class names, file names, notes) is cleaned by `clean` and escaped by
+the template. Numbers are written here, once, so that a tile, a tick and a table cell agree.
+"""
+
+from __future__ import annotations
+
+import math
+import unicodedata
+from collections.abc import Sequence
+
+from markupsafe import Markup
+
+from neocog.errors import printable
+from neocog.exhibits import Cell
+
+__all__ = ["clean", "column", "number", "paragraphs", "quantity", "short"]
+
+DASH = "–"
+THIN = "\u202f"
+"""A narrow space that never breaks, between a number and its unit."""
+
+
+def clean(value: object) -> object:
+    r"""What a template may write: text that any UTF-8 file can hold, on one line.
+
+    Markup made by this package passes; control characters, directional marks and bytes that are
+    no UTF-8 become visible escapes; None is nothing.
+
+    Example:
+        >>> clean("two\nlines")
+        'two\\nlines'
+    """
+    if value is None:
+        return ""
+    if isinstance(value, Markup) or not isinstance(value, str):
+        return value
+    if value.isprintable():
+        return value
+    return "".join(c if unicodedata.category(c) == "Zs" else printable(c) for c in value)
+
+
+def paragraphs(text: str) -> list[str]:
+    r"""The paragraphs of a text: parted by empty lines, each on one line.
+
+    Example:
+        >>> paragraphs("one\nline\n\nanother")
+        ['one line', 'another']
+    """
+    blocks = text.replace("\r\n", "\n").split("\n\n")
+    lines = (" ".join(block.split("\n")).strip() for block in blocks)
+    return [line for line in lines if line]
+
+
+def number(value: float | None, *, digits: int = 4) -> Markup:
+    """A number to so many significant digits; whole numbers in full, with commas.
+
+    Example:
+        >>> [str(number(v)) for v in (61_100_840, 0.123456, 2.0, None)]
+        ['61,100,840', '0.1235', '2', '–']
+        >>> str(number(-0.00001234))
+        '−1.234×10⁻⁵'
+    """
+    if value is None or math.isnan(value):
+        return Markup(DASH)
+    if math.isinf(value):
+        return Markup("∞" if value > 0 else "−∞")
+    if value == int(value) and abs(value) < 1e15:
+        return _signed(f"{abs(int(value)):,}", negative=value < 0)
+    magnitude = math.floor(math.log10(abs(value)))
+    if not -4 <= magnitude < 9:
+        mantissa, exponent = f"{abs(value):.{digits - 1}e}".split("e")
+        return _signed(f"{_trim(mantissa)}×10{_raised(int(exponent))}", negative=value < 0)
+    places = max(0, digits - 1 - magnitude)
+    return _signed(_trim(f"{abs(value):,.{places}f}"), negative=value < 0)
+
+
+def short(value: float | None) -> Markup:
+    """A number for a narrow cell: three significant digits.
+
+    Example:
+        >>> str(short(0.98765))
+        '0.988'
+    """
+    return number(value, digits=3)
+
+
+def quantity(value: float | None, unit: str) -> Markup:
+    """A number with its unit; a share, unit `%`, is drawn times 100 with two decimals.
+
+    The unit is the caller's own text and is escaped.
+
+    Example:
+        >>> str(quantity(0.98, "%")).replace("\u202f", " ")
+        '98.00 %'
+        >>> str(quantity(12.5, "s")).replace("\u202f", " ")
+        '12.5 s'
+    """
+    if value is None or not math.isfinite(value):
+        return number(value)
+    if unit == "%":
+        percent = f"{abs(value) * 100:,.2f}" if abs(value) < 1e9 else f"{abs(value) * 100:.2e}"
+        return _signed(f"{percent}{THIN}%", negative=value < 0 and percent != "0.00")
+    if not unit:
+        return number(value)
+    return number(value) + Markup(THIN) + str(clean(unit))
+
+
+def column(cells: Sequence[Cell]) -> list[object]:
+    """The cells of one table column as text; its numbers share their decimals where they can.
+
+    Example:
+        >>> [str(c) for c in column([0.5, 0.125, None])]
+        ['0.500', '0.125', '–']
+        >>> [str(c) for c in column([1000, "none"])]
+        ['1,000', 'none']
+    """
+    places = _places([abs(c) for c in cells if isinstance(c, float) and math.isfinite(c)])
+    out: list[object] = []
+    for cell in cells:
+        if isinstance(cell, bool):
+            out.append("yes" if cell else "no")
+        elif cell is None or isinstance(cell, str):
+            out.append(DASH if cell is None else cell)
+        elif isinstance(cell, float) and places is not None and math.isfinite(cell):
+            out.append(_signed(f"{abs(cell):,.{places}f}", negative=cell < 0))
+        else:
+            out.append(number(cell))
+    return out
+
+
+def _places(sizes: Sequence[float]) -> int | None:
+    """Decimals that show each of these sizes to three significant digits, if four suffice."""
+    real = [s for s in sizes if s > 0]
+    if not real or all(s == int(s) for s in real):
+        return None
+    low, high = math.log10(min(real)), math.log10(max(real))
+    places = max(1, 2 - math.floor(low)) if high < 3 else 1
+    return places if places <= 4 and high < 9 else None
+
+
+def _signed(digits: str, *, negative: bool) -> Markup:
+    return Markup("−" + digits if negative else digits)
+
+
+def _trim(digits: str) -> str:
+    return digits.rstrip("0").rstrip(".") if "." in digits else digits
+
+
+def _raised(exponent: int) -> str:
+    return str(exponent).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
