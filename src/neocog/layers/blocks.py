@@ -1,0 +1,218 @@
+"""Convolutions as every network builds them: geometry, borders, convolution + norm + activation.
+
+The arithmetic of one axis, with input size W, kernel K, padding P a side, stride S, dilation D:
+
+    output = floor((W + 2P - D(K - 1) - 1) / S) + 1          (D = 1: floor((W - K + 2P) / S) + 1)
+    same   = D(K - 1) / 2 a side for odd K                   (stride 1 keeps the size)
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from torch import nn
+
+from neocog.errors import UsageError, did_you_mean
+
+__all__ = [
+    "PADDINGS",
+    "Pair",
+    "border",
+    "conv",
+    "conv_norm_activation",
+    "he_normal",
+    "output_hw",
+    "output_size",
+    "padding_mode",
+    "pair",
+    "same_padding",
+]
+
+Pair = int | tuple[int, int]
+"""One number for both axes, or (rows, columns)."""
+
+PADDINGS: dict[str, Literal["zeros", "circular", "reflect", "replicate"]] = {
+    "zero": "zeros",
+    "circular": "circular",
+    "reflect": "reflect",
+    "replicate": "replicate",
+}
+"""What stands outside the picture: our name to PyTorch's `padding_mode`."""
+
+
+def pair(value: Pair) -> tuple[int, int]:
+    """Both axes, written out.
+
+    Example:
+        >>> pair(3), pair((1, 5))
+        ((3, 3), (1, 5))
+    """
+    return (value, value) if isinstance(value, int) else value
+
+
+def output_size(
+    size: int, kernel: int, *, stride: int = 1, padding: int = 0, dilation: int = 1
+) -> int:
+    """How many outputs a sliding window has along one axis.
+
+    Args:
+        size: samples that come in.
+        kernel: taps of the window.
+        stride: samples from one window to the next.
+        padding: samples added on each side.
+        dilation: samples from one tap to the next.
+
+    Returns:
+        The count; 0 where the window is larger than the padded input.
+
+    Example:
+        >>> output_size(32, 5), output_size(7, 3, stride=2, padding=1)
+        (28, 4)
+    """
+    reach = dilation * (kernel - 1) + 1
+    return max(0, (size + 2 * padding - reach) // stride + 1)
+
+
+def output_hw(
+    size: tuple[int, int], kernel: Pair, *, stride: Pair = 1, padding: Pair = 0
+) -> tuple[int, int]:
+    """`output_size` for rows and columns.
+
+    Example:
+        >>> output_hw((28, 32), 2, stride=2)
+        (14, 16)
+    """
+    (kh, kw), (sh, sw), (ph, pw) = pair(kernel), pair(stride), pair(padding)
+    return (
+        output_size(size[0], kh, stride=sh, padding=ph),
+        output_size(size[1], kw, stride=sw, padding=pw),
+    )
+
+
+def same_padding(kernel: Pair, *, dilation: Pair = 1) -> tuple[int, int]:
+    """The padding a side with which an odd kernel keeps the size at stride 1.
+
+    Raises:
+        UsageError: a kernel is even; no equal padding of both sides keeps the size then.
+
+    Example:
+        >>> same_padding(5), same_padding((1, 3), dilation=2)
+        ((2, 2), (0, 2))
+    """
+    (kh, kw), (dh, dw) = pair(kernel), pair(dilation)
+    if kh % 2 == 0 or kw % 2 == 0:
+        raise UsageError(
+            f"Padding that keeps the size needs an odd kernel; {kh}×{kw} came. "
+            "Use an odd kernel, or give the padding in samples."
+        )
+    return dh * (kh - 1) // 2, dw * (kw - 1) // 2
+
+
+def padding_mode(padding: str) -> Literal["zeros", "circular", "reflect", "replicate"]:
+    """PyTorch's word for one of our paddings.
+
+    Raises:
+        UsageError: no such padding.
+    """
+    if padding not in PADDINGS:
+        raise UsageError(f"`{padding}` is no padding. {did_you_mean(padding, PADDINGS)}")
+    return PADDINGS[padding]
+
+
+def conv(
+    inputs: int,
+    outputs: int,
+    *,
+    kernel: Pair,
+    stride: Pair = 1,
+    padding: str = "zero",
+    pad: Pair | None = None,
+    groups: int = 1,
+    bias: bool = True,
+) -> nn.Conv2d:
+    """A plain `nn.Conv2d` with our word for the border.
+
+    Args:
+        inputs: channels that come in.
+        outputs: channels that go out.
+        kernel: taps.
+        stride: samples from one output to the next.
+        padding: what stands outside the picture, one of `PADDINGS`.
+        pad: samples added a side; None for as many as keep the size at stride 1.
+        groups: independent groups of channels.
+        bias: add a trainable number a channel.
+
+    Raises:
+        UsageError: no such padding, or an even kernel without `pad`.
+
+    Example:
+        >>> conv(3, 6, kernel=5, pad=0)
+        Conv2d(3, 6, kernel_size=(5, 5), stride=(1, 1))
+    """
+    return nn.Conv2d(
+        inputs,
+        outputs,
+        pair(kernel),
+        stride=pair(stride),
+        padding=same_padding(kernel) if pad is None else pair(pad),
+        padding_mode=padding_mode(padding),
+        groups=groups,
+        bias=bias,
+    )
+
+
+def border(pad: Pair, *, padding: str) -> nn.Module:
+    """Adds `pad` samples on each side of rows and columns; `nn.Identity` for none.
+
+    Raises:
+        UsageError: no such padding.
+
+    Example:
+        >>> border(2, padding="circular")
+        CircularPad2d((2, 2, 2, 2))
+    """
+    mode = padding_mode(padding)
+    rows, columns = pair(pad)
+    sides = (columns, columns, rows, rows)
+    if not any(sides):
+        return nn.Identity()
+    kinds: dict[str, type[nn.Module]] = {
+        "zeros": nn.ZeroPad2d,
+        "circular": nn.CircularPad2d,
+        "reflect": nn.ReflectionPad2d,
+        "replicate": nn.ReplicationPad2d,
+    }
+    return kinds[mode](sides)
+
+
+def conv_norm_activation(
+    inputs: int, outputs: int, *, kernel: Pair, stride: Pair = 1, padding: str = "zero"
+) -> nn.Sequential:
+    """Convolution that keeps the size, batch normalisation, ReLU; named conv, norm, act.
+
+    The convolution has no bias: the normalisation would subtract it again.
+
+    Example:
+        >>> import torch
+        >>> conv_norm_activation(1, 8, kernel=3)(torch.zeros(2, 1, 5, 5)).shape
+        torch.Size([2, 8, 5, 5])
+    """
+    block = nn.Sequential()
+    block.add_module(
+        "conv", conv(inputs, outputs, kernel=kernel, stride=stride, padding=padding, bias=False)
+    )
+    block.add_module("norm", nn.BatchNorm2d(outputs))
+    block.add_module("act", nn.ReLU())
+    return block
+
+
+def he_normal(module: nn.Module) -> None:
+    """Draw every convolution's weights anew: normal, variance 2 / (outputs · taps); biases zero.
+
+    Source: K. He et al., "Delving Deep into Rectifiers", ICCV 2015, eq. 14.
+    """
+    for m in module.modules():
+        if isinstance(m, nn.Conv2d):
+            nn.init.kaiming_normal_(m.weight, mode="fan_out", nonlinearity="relu")
+            if m.bias is not None:
+                nn.init.zeros_(m.bias)

@@ -1,0 +1,164 @@
+"""Residual blocks: f(x) + x.
+
+Source: K. He et al., "Deep Residual Learning for Image Recognition", CVPR 2016. The sub-modules
+are named conv1, bn1, conv2, bn2, (conv3, bn3,) downsample, as in the weights one finds published.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from neocog.errors import UsageError, did_you_mean
+from neocog.layers.blocks import conv
+from neocog.layers.downsample import operator_stride, reduce, reduce_pair, sampling_of
+
+__all__ = ["BasicBlock", "Bottleneck", "PadChannels", "Shortcut", "pad_channels", "shortcut"]
+
+Shortcut = Literal["A", "B"]
+"""A: drop samples and fill the new channels with zeros; B: a 1×1 convolution and batch norm."""
+
+
+def pad_channels(x: Float[Tensor, "B C H W"], channels: int) -> Float[Tensor, "B D H W"]:
+    """Zero channels before and after, as many on each side, the odd one after.
+
+    Example:
+        >>> import torch
+        >>> pad_channels(torch.ones(1, 1, 1, 1), 4).flatten()
+        tensor([0., 1., 0., 0.])
+    """
+    before = (channels - x.shape[1]) // 2
+    return F.pad(x, (0, 0, 0, 0, before, channels - x.shape[1] - before))
+
+
+class PadChannels(nn.Module):
+    """`pad_channels` as a module.
+
+    Args:
+        channels: that go out.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.channels = channels
+
+    def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B D H W"]:
+        """Zero channels on both sides."""
+        return pad_channels(x, self.channels)
+
+
+def shortcut(
+    kind: str, inputs: int, outputs: int, *, stride: int, sampling: str, padding: str
+) -> nn.Module:
+    """The branch beside the convolutions, behind the block's `reduce_pair`.
+
+    Args:
+        kind: "A" or "B".
+        inputs: channels that come in.
+        outputs: channels that go out.
+        stride: of the block.
+        sampling: one of `SAMPLINGS`; where it is folded the stride is taken here.
+        padding: what stands outside the picture.
+
+    Raises:
+        UsageError: no such short cut.
+    """
+    if kind not in ("A", "B"):
+        raise UsageError(f"`{kind}` is no short cut. {did_you_mean(kind, ('A', 'B'))}")
+    if stride == 1 and inputs == outputs:
+        return nn.Identity()
+    if kind == "B":
+        step = operator_stride(sampling, stride)
+        return nn.Sequential(
+            conv(inputs, outputs, kernel=1, stride=step, bias=False), nn.BatchNorm2d(outputs)
+        )
+    folded = sampling_of(sampling).folded
+    drop = reduce(sampling, inputs, stride=stride if folded else 1, padding=padding, folds=False)
+    return nn.Sequential(drop, PadChannels(outputs))
+
+
+class BasicBlock(nn.Module):
+    """Two 3×3 convolutions and a short cut; the first one has the stride.
+
+    Args:
+        inputs: channels that come in.
+        outputs: channels that go out.
+        stride: of the block.
+        sampling: one of `SAMPLINGS`.
+        padding: what stands outside the picture.
+        short: kind of short cut where size or channels change.
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        *,
+        stride: int,
+        sampling: str,
+        padding: str,
+        short: Shortcut = "B",
+    ) -> None:
+        super().__init__()
+        step = operator_stride(sampling, stride)
+        self.conv1 = conv(inputs, outputs, kernel=3, stride=step, padding=padding, bias=False)
+        self.bn1 = nn.BatchNorm2d(outputs)
+        self.relu = nn.ReLU()
+        self.reduce = reduce_pair(sampling, (outputs, inputs), stride=stride, padding=padding)
+        self.conv2 = conv(outputs, outputs, kernel=3, padding=padding, bias=False)
+        self.bn2 = nn.BatchNorm2d(outputs)
+        self.downsample = shortcut(
+            short, inputs, outputs, stride=stride, sampling=sampling, padding=padding
+        )
+
+    def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B D h w"]:
+        """ReLU(f(x) + short cut)."""
+        y: Tensor = self.relu(self.bn1(self.conv1(x)))
+        y, x = self.reduce(y, x)
+        y = self.bn2(self.conv2(y))
+        out: Tensor = self.relu(y + self.downsample(x))
+        return out
+
+
+class Bottleneck(nn.Module):
+    """1×1 to fewer channels, 3×3 with the stride, 1×1 to four times as many; and a short cut.
+
+    The stride stands in the 3×3 convolution, as in nearly all published weights; the paper has it
+    in the first 1×1.
+
+    Args:
+        inputs: channels that come in.
+        width: channels of the 3×3 convolution; four times as many go out.
+        stride: of the block.
+        sampling: one of `SAMPLINGS`.
+        padding: what stands outside the picture.
+    """
+
+    def __init__(
+        self, inputs: int, width: int, *, stride: int, sampling: str, padding: str
+    ) -> None:
+        super().__init__()
+        step, outputs = operator_stride(sampling, stride), 4 * width
+        self.conv1 = conv(inputs, width, kernel=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.conv2 = conv(width, width, kernel=3, stride=step, padding=padding, bias=False)
+        self.bn2 = nn.BatchNorm2d(width)
+        self.reduce = reduce_pair(sampling, (width, inputs), stride=stride, padding=padding)
+        self.conv3 = conv(width, outputs, kernel=1, bias=False)
+        self.bn3 = nn.BatchNorm2d(outputs)
+        self.relu = nn.ReLU()
+        self.downsample = shortcut(
+            "B", inputs, outputs, stride=stride, sampling=sampling, padding=padding
+        )
+
+    def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B D h w"]:
+        """ReLU(f(x) + short cut)."""
+        y: Tensor = self.relu(self.bn1(self.conv1(x)))
+        y = self.relu(self.bn2(self.conv2(y)))
+        y, x = self.reduce(y, x)
+        y = self.bn3(self.conv3(y))
+        out: Tensor = self.relu(y + self.downsample(x))
+        return out

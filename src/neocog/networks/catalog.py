@@ -1,0 +1,160 @@
+"""Every network by its name, and its options as its builder's signature states them."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+from torch import nn
+
+from neocog.errors import UsageError, did_you_mean
+from neocog.layers.blocks import PADDINGS
+from neocog.layers.downsample import SAMPLINGS
+from neocog.networks.convnet import convnet
+from neocog.networks.dense import dense
+from neocog.networks.lenet5_modern import lenet5_modern
+from neocog.networks.resnet import resnet
+from neocog.networks.resnet_cifar import resnet_cifar
+
+__all__ = ["NETWORKS", "SMALLEST", "Option", "build", "schema"]
+
+NETWORKS: dict[str, Callable[..., nn.Module]] = {
+    "convnet": convnet,
+    "dense": dense,
+    "lenet5_modern": lenet5_modern,
+    "resnet20": partial(resnet_cifar, depth=20),
+    "resnet32": partial(resnet_cifar, depth=32),
+    "resnet44": partial(resnet_cifar, depth=44),
+    "resnet56": partial(resnet_cifar, depth=56),
+    "resnet18": partial(resnet, depth=18),
+    "resnet34": partial(resnet, depth=34),
+    "resnet50": partial(resnet, depth=50),
+    "resnet101": partial(resnet, depth=101),
+    "resnet152": partial(resnet, depth=152),
+}
+"""Name to builder. What a `partial` has bound is fixed by the name and no option."""
+
+SMALLEST = 24
+"""Pixels a side that every network can be built for."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Option:
+    """One option of one network.
+
+    Args:
+        name: as in a recipe.
+        kind: what it takes: "int", "float", "bool", "str" or "ints" (several whole numbers).
+        default: what stands where it is not given.
+        choices: the values that are possible; empty where all of that kind are.
+    """
+
+    name: str
+    kind: str
+    default: object
+    choices: tuple[str, ...] = ()
+
+
+def schema(name: str) -> list[Option]:
+    """The options of a network, read off its builder's signature.
+
+    Raises:
+        UsageError: no such network.
+
+    Example:
+        >>> [(o.name, o.kind, o.default) for o in schema("dense")][-2:]
+        [('hidden', 'ints', (256,)), ('dropout', 'float', 0.0)]
+    """
+    builder = _builder(name)
+    function, bound = (
+        (builder.func, builder.keywords) if isinstance(builder, partial) else (builder, {})
+    )
+    hints = get_type_hints(function)
+    return [
+        _option(p.name, hints[p.name], p.default)
+        for p in inspect.signature(function).parameters.values()
+        if p.name not in bound and p.name not in ("classes", "channels", "size")
+    ]
+
+
+def build(
+    name: str,
+    *,
+    classes: int,
+    channels: int,
+    size: tuple[int, int],
+    options: Mapping[str, object] | None = None,
+) -> nn.Module:
+    """A network with fresh weights, drawn from PyTorch's global generator.
+
+    Args:
+        name: one of `NETWORKS`.
+        classes: outputs.
+        channels: 1 for grey, 3 for colour.
+        size: (H, W) of the pictures, each at least `SMALLEST`.
+        options: of `schema(name)`; lists of numbers may come for tuples.
+
+    Returns:
+        A module from normalised pixels (B, C, H, W) to logits (B, K).
+
+    Raises:
+        UsageError: no such network or option, or a value of another kind.
+
+    Example:
+        >>> net = build("resnet20", classes=10, channels=3, size=(32, 32))
+        >>> build("resnet20", classes=10, channels=3, size=(32, 32), options={"widht": 8})
+        Traceback (most recent call last):
+        neocog.errors.UsageError: `widht` is no option of resnet20. Did you mean `width`?
+    """
+    known = {o.name: o for o in schema(name)}
+    if classes < 1 or channels < 1 or min(size) < SMALLEST:
+        raise UsageError(
+            f"A network needs one class and one channel at least, and {SMALLEST} pixels a side; "
+            f"{classes} classes, {channels} channels, {size[0]}×{size[1]} pixels came. "
+            "Enlarge the pictures with `--size`."
+        )
+    values = {}
+    for key, value in (options or {}).items():
+        if key not in known:
+            raise UsageError(f"`{key}` is no option of {name}. {did_you_mean(key, known)}")
+        values[key] = _checked(name, known[key], value)
+    return NETWORKS[name](classes=classes, channels=channels, size=size, **values)
+
+
+def _builder(name: str) -> Callable[..., nn.Module]:
+    if name not in NETWORKS:
+        raise UsageError(f"`{name}` is no network. {did_you_mean(name, NETWORKS)}")
+    return NETWORKS[name]
+
+
+def _option(name: str, hint: Any, default: object) -> Option:
+    tables = {"sampling": tuple(SAMPLINGS), "padding": tuple(PADDINGS)}
+    if name in tables:
+        return Option(name=name, kind="str", default=default, choices=tables[name])
+    if get_origin(hint) is Literal:
+        return Option(name=name, kind="str", default=default, choices=get_args(hint))
+    kind = "ints" if get_origin(hint) is tuple else hint.__name__
+    return Option(name=name, kind=kind, default=default)
+
+
+def _checked(network: str, option: Option, value: object) -> object:
+    """The value, brought to the option's kind where nothing is lost by it."""
+    if option.kind == "ints" and isinstance(value, (list, tuple)):
+        if all(type(v) is int for v in value):
+            return tuple(value)
+    elif option.kind == "float" and type(value) in (int, float):
+        return float(value)  # type: ignore[arg-type]
+    elif type(value).__name__ == option.kind:
+        if option.choices and value not in option.choices:
+            near = did_you_mean(str(value), option.choices)
+            raise UsageError(f"`{value}` is no {option.name} of {network}. {near}")
+        return value
+    words = {"ints": "a list of whole numbers", "int": "a whole number", "float": "a number"}
+    raise UsageError(
+        f"The option `{option.name}` of {network} takes "
+        f"{words.get(option.kind, 'true or false' if option.kind == 'bool' else 'a word')}; "
+        f"{value!r} came. Its default is {option.default!r}."
+    )

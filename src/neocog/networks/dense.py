@@ -1,0 +1,78 @@
+"""The fully connected baseline: no convolution, no notion of neighbouring pixels."""
+
+from __future__ import annotations
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from neocog.layers.blocks import padding_mode
+from neocog.layers.downsample import sampling_of
+from neocog.types import Stage
+
+__all__ = ["Dense", "dense"]
+
+
+class Dense(nn.Module):
+    """Flatten, then linear layers with ReLU between them.
+
+    Args:
+        inputs: numbers of one picture.
+        hidden: units of each hidden layer; empty for a linear classifier.
+        classes: outputs.
+        dropout: share of each hidden layer left out in training.
+    """
+
+    def __init__(
+        self, *, inputs: int, hidden: tuple[int, ...], classes: int, dropout: float
+    ) -> None:
+        super().__init__()
+        layers: list[nn.Module] = [nn.Flatten()]
+        for units in hidden:
+            layers += [nn.Linear(inputs, units), nn.ReLU(), nn.Dropout(dropout)]
+            inputs = units
+        self.layers = nn.Sequential(*layers, nn.Linear(inputs, classes))
+        self.stages: tuple[Stage, ...] = ()
+
+    def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B K"]:
+        """Normalised pixels to logits."""
+        logits: Tensor = self.layers(x)
+        return logits
+
+
+def dense(
+    *,
+    classes: int,
+    channels: int,
+    size: tuple[int, int],
+    sampling: str = "stride",
+    padding: str = "zero",
+    hidden: tuple[int, ...] = (256,),
+    dropout: float = 0.0,
+) -> Dense:
+    """A fully connected network.
+
+    `sampling` and `padding` are understood, as in every network, and change nothing: there is no
+    window here. It has no stages: none of its outputs is a map.
+
+    Args:
+        classes: outputs.
+        channels: 1 for grey, 3 for colour.
+        size: (H, W) of the pictures.
+        sampling: one of `layers.downsample.SAMPLINGS`.
+        padding: one of `layers.blocks.PADDINGS`.
+        hidden: units of each hidden layer.
+        dropout: share of each hidden layer left out in training.
+
+    Raises:
+        UsageError: no such sampling or padding.
+
+    Example:
+        >>> net = dense(classes=2, channels=1, size=(24, 24), hidden=(10, 10))
+        >>> sum(p.numel() for p in net.parameters())  # 576·10 + 10, 10·10 + 10, 10·2 + 2
+        5902
+    """
+    sampling_of(sampling)
+    padding_mode(padding)
+    return Dense(
+        inputs=channels * size[0] * size[1], hidden=hidden, classes=classes, dropout=dropout
+    )

@@ -1,0 +1,108 @@
+"""LeNet-5 as it is built today: ReLU, max pools, full connections, a linear output.
+
+Source of the layout: Y. LeCun et al., "Gradient-Based Learning Applied to Document Recognition",
+Proc. IEEE 86(11), 1998; the published form is `networks.lenet5`.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from neocog.layers.blocks import conv, he_normal
+from neocog.layers.downsample import pool as pool_of
+from neocog.types import Stage
+
+__all__ = ["LeNet5Modern", "lenet5_modern"]
+
+
+class LeNet5Modern(nn.Module):
+    """Convolution, pool, convolution, pool, three linear layers.
+
+    Args:
+        classes: outputs.
+        channels: 1 for grey, 3 for colour.
+        size: (H, W) of the pictures.
+        sampling: one of `layers.downsample.SAMPLINGS`.
+        padding: one of `layers.blocks.PADDINGS`.
+        pool: one of `layers.downsample.POOLS`.
+        dropout: share of the units behind the map and of c5 left out in training.
+    """
+
+    def __init__(
+        self,
+        *,
+        classes: int,
+        channels: int,
+        size: tuple[int, int],
+        sampling: str,
+        padding: str,
+        pool: str,
+        dropout: float,
+    ) -> None:
+        super().__init__()
+        self.c1 = conv(channels, 6, kernel=5, padding=padding)
+        self.s2 = pool_of(pool, sampling, 6, kernel=2, stride=2, padding=padding)
+        self.c3 = conv(6, 16, kernel=5, pad=0)
+        self.s4 = pool_of(pool, sampling, 16, kernel=2, stride=2, padding=padding)
+        height, width = ((n // 2 - 4) // 2 for n in size)
+        self.drop = nn.Dropout(dropout)
+        self.c5 = nn.Linear(16 * height * width, 120)
+        self.f6 = nn.Linear(120, 84)
+        self.out = nn.Linear(84, classes)
+        self.act = nn.ReLU()
+        self.stages = (
+            Stage(name="s2", channels=6, stride=2),
+            Stage(name="s4", channels=16, stride=4),
+        )
+        he_normal(self)
+
+    def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B K"]:
+        """Normalised pixels to logits."""
+        x = self.s2(self.act(self.c1(x)))
+        x = self.s4(self.act(self.c3(x)))
+        x = self.act(self.c5(self.drop(x.flatten(1))))
+        logits: Tensor = self.out(self.act(self.f6(self.drop(x))))
+        return logits
+
+
+def lenet5_modern(
+    *,
+    classes: int,
+    channels: int,
+    size: tuple[int, int],
+    sampling: str = "stride",
+    padding: str = "zero",
+    pool: Literal["max", "average", "conv"] = "max",
+    dropout: float = 0.0,
+) -> LeNet5Modern:
+    """LeNet-5 in its modern form.
+
+    The first convolution keeps the size (pad 2: a 28×28 digit stands in the 32×32 of the paper);
+    the first linear layer sees the whole last map, 5×5 for 28×28.
+
+    Args:
+        classes: outputs.
+        channels: 1 for grey, 3 for colour.
+        size: (H, W) of the pictures.
+        sampling: one of `layers.downsample.SAMPLINGS`.
+        padding: one of `layers.blocks.PADDINGS`.
+        pool: "max", "average", or "conv" for a learned one at the same stride.
+        dropout: share of the units before c5 and f6 left out in training.
+
+    Example:
+        >>> net = lenet5_modern(classes=10, channels=1, size=(28, 28))
+        >>> sum(p.numel() for p in net.parameters())
+        61706
+    """
+    return LeNet5Modern(
+        classes=classes,
+        channels=channels,
+        size=size,
+        sampling=sampling,
+        padding=padding,
+        pool=pool,
+        dropout=dropout,
+    )

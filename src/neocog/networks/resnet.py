@@ -1,0 +1,150 @@
+"""Residual networks for large pictures: 18, 34, 50, 101, 152 layers.
+
+Source: K. He et al., "Deep Residual Learning for Image Recognition", CVPR 2016, table 1; the
+stride of a bottleneck in its 3×3 convolution. With `stem="published"` the parameters are named as
+in the weights that the field exchanges (conv1, bn1, layer1.0.conv1, …, fc), so these load
+unchanged; 11,689,512 parameters for 18 layers and 25,557,032 for 50 (1000 classes, colour).
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from neocog.errors import UsageError
+from neocog.layers.blocks import conv, he_normal, output_hw
+from neocog.layers.downsample import max_pool, operator_stride, reduce
+from neocog.layers.residual import BasicBlock, Bottleneck
+from neocog.types import Stage
+
+__all__ = ["DEPTHS", "ResNet", "resnet"]
+
+DEPTHS: dict[int, tuple[tuple[int, ...], bool]] = {
+    18: ((2, 2, 2, 2), False),
+    34: ((3, 4, 6, 3), False),
+    50: ((3, 4, 6, 3), True),
+    101: ((3, 4, 23, 3), True),
+    152: ((3, 8, 36, 3), True),
+}
+"""Number of layers to (blocks of each stage, whether they are bottlenecks)."""
+
+SMALL = 96
+"""Pictures with a side shorter than this get the small stem when it is left to us."""
+
+
+class ResNet(nn.Module):
+    """Stem, four stages of residual blocks, mean over the map, one linear layer.
+
+    Args:
+        classes: outputs.
+        channels: 1 for grey, 3 for colour.
+        blocks: of each stage.
+        bottleneck: blocks of three convolutions instead of two.
+        small: a stem of one 3×3 convolution that drops no samples.
+        sampling: one of `layers.downsample.SAMPLINGS`.
+        padding: one of `layers.blocks.PADDINGS`.
+    """
+
+    def __init__(
+        self,
+        *,
+        classes: int,
+        channels: int,
+        blocks: tuple[int, ...],
+        bottleneck: bool,
+        small: bool,
+        sampling: str,
+        padding: str,
+    ) -> None:
+        super().__init__()
+        kernel, stride = (3, 1) if small else (7, 2)
+        step = operator_stride(sampling, stride)
+        self.conv1 = conv(channels, 64, kernel=kernel, stride=step, padding=padding, bias=False)
+        self.bn1 = nn.BatchNorm2d(64)
+        self.relu = nn.ReLU()
+        self.reduce = reduce(sampling, 64, stride=stride, padding=padding)
+        self.maxpool = (
+            nn.Identity()
+            if small
+            else max_pool(sampling, 64, kernel=3, stride=2, padding=padding, pad=1)
+        )
+        kind = Bottleneck if bottleneck else BasicBlock
+        inputs, stages, reach = 64, [], 1 if small else 4
+        for i, count in enumerate(blocks):
+            width, first = 64 * 2**i, 1 if i == 0 else 2
+            layer = nn.Sequential()
+            for j in range(count):
+                stride = first if j == 0 else 1
+                layer.append(kind(inputs, width, stride=stride, sampling=sampling, padding=padding))
+                inputs = width * (4 if bottleneck else 1)
+            self.add_module(f"layer{i + 1}", layer)
+            reach *= first
+            stages.append(Stage(name=f"layer{i + 1}", channels=inputs, stride=reach))
+        self.avgpool = nn.AdaptiveAvgPool2d(1)
+        self.fc = nn.Linear(inputs, classes)
+        self.stages = tuple(stages)
+        he_normal(self)
+
+    def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B K"]:
+        """Normalised pixels to logits."""
+        x = self.maxpool(self.reduce(self.relu(self.bn1(self.conv1(x)))))
+        for stage in self.stages:
+            x = self.get_submodule(stage.name)(x)
+        logits: Tensor = self.fc(self.avgpool(x).flatten(1))
+        return logits
+
+
+def resnet(
+    *,
+    classes: int,
+    channels: int,
+    size: tuple[int, int],
+    sampling: str = "stride",
+    padding: str = "zero",
+    depth: int = 18,
+    stem: Literal["auto", "published", "small"] = "auto",
+) -> ResNet:
+    """A residual network of the ImageNet form.
+
+    Args:
+        classes: outputs.
+        channels: 1 for grey, 3 for colour.
+        size: (H, W) of the pictures.
+        sampling: one of `layers.downsample.SAMPLINGS`.
+        padding: one of `layers.blocks.PADDINGS`.
+        depth: one of `DEPTHS`.
+        stem: "published" is 7×7 at stride 2 and a pool, which leaves a quarter of the size;
+            "small" is 3×3 at stride 1; "auto" takes "small" for a side below 96 pixels.
+
+    Raises:
+        UsageError: no such depth, or reflection asked for on a map of one pixel.
+
+    Example:
+        >>> net = resnet(classes=10, channels=3, size=(32, 32))
+        >>> net.conv1.kernel_size, [s.stride for s in net.stages]
+        ((3, 3), [1, 2, 4, 8])
+    """
+    if depth not in DEPTHS:
+        known = ", ".join(str(d) for d in DEPTHS)
+        raise UsageError(f"A residual network of this form has {known} layers; {depth} came.")
+    blocks, bottleneck = DEPTHS[depth]
+    small = min(size) < SMALL if stem == "auto" else stem == "small"
+    smallest = size
+    for _ in range(3 if small else 5):
+        smallest = output_hw(smallest, 3, stride=2, padding=1)
+    if padding == "reflect" and min(smallest) < 2:
+        raise UsageError(
+            f"Reflection needs maps of at least 2×2; pictures of {size[0]}×{size[1]} end at "
+            f"{smallest[0]}×{smallest[1]}. Take stem=small, larger pictures, or another padding."
+        )
+    return ResNet(
+        classes=classes,
+        channels=channels,
+        blocks=blocks,
+        bottleneck=bottleneck,
+        small=small,
+        sampling=sampling,
+        padding=padding,
+    )

@@ -1,0 +1,123 @@
+"""Residual networks for small pictures: 20, 32, 44, 56 layers.
+
+Source: K. He et al., "Deep Residual Learning for Image Recognition", CVPR 2016, section 4.2: a
+3×3 convolution to 16 channels, three stages of n basic blocks at 16, 32, 64 channels, mean over
+the map, one linear layer; 6n + 2 layers; short cut A, without parameters.
+"""
+
+from __future__ import annotations
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from neocog.errors import UsageError
+from neocog.layers.blocks import conv, he_normal
+from neocog.layers.residual import BasicBlock, Shortcut
+from neocog.types import Stage
+
+__all__ = ["SmallResNet", "resnet_cifar"]
+
+
+class SmallResNet(nn.Module):
+    """Stem, three stages of basic blocks, mean over the map, one linear layer.
+
+    Args:
+        classes: outputs.
+        channels: 1 for grey, 3 for colour.
+        blocks: of each stage.
+        width: channels of the first stage.
+        short: kind of short cut where size and channels change.
+        sampling: one of `layers.downsample.SAMPLINGS`.
+        padding: one of `layers.blocks.PADDINGS`.
+    """
+
+    def __init__(
+        self,
+        *,
+        classes: int,
+        channels: int,
+        blocks: int,
+        width: int,
+        short: Shortcut,
+        sampling: str,
+        padding: str,
+    ) -> None:
+        super().__init__()
+        self.conv1 = conv(channels, width, kernel=3, padding=padding, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.relu = nn.ReLU()
+        inputs, stages = width, []
+        for i in range(3):
+            outputs = width * 2**i
+            layer = nn.Sequential()
+            for j in range(blocks):
+                layer.append(
+                    BasicBlock(
+                        inputs,
+                        outputs,
+                        stride=2 if i > 0 and j == 0 else 1,
+                        sampling=sampling,
+                        padding=padding,
+                        short=short,
+                    )
+                )
+                inputs = outputs
+            self.add_module(f"layer{i + 1}", layer)
+            stages.append(Stage(name=f"layer{i + 1}", channels=outputs, stride=2**i))
+        self.linear = nn.Linear(inputs, classes)
+        self.stages = tuple(stages)
+        he_normal(self)
+
+    def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B K"]:
+        """Normalised pixels to logits."""
+        x = self.relu(self.bn1(self.conv1(x)))
+        for stage in self.stages:
+            x = self.get_submodule(stage.name)(x)
+        logits: Tensor = self.linear(x.mean((2, 3)))
+        return logits
+
+
+def resnet_cifar(
+    *,
+    classes: int,
+    channels: int,
+    size: tuple[int, int],
+    sampling: str = "stride",
+    padding: str = "zero",
+    depth: int = 20,
+    shortcut: Shortcut = "A",
+    width: int = 16,
+) -> SmallResNet:
+    """A residual network of the CIFAR form.
+
+    Args:
+        classes: outputs.
+        channels: 1 for grey, 3 for colour.
+        size: (H, W) of the pictures; the network is the same for all.
+        sampling: one of `layers.downsample.SAMPLINGS`.
+        padding: one of `layers.blocks.PADDINGS`.
+        depth: layers, 6n + 2.
+        shortcut: "A" drops samples and adds zero channels; "B" is a 1×1 convolution.
+        width: channels of the first stage, twice and four times as many in the others.
+
+    Raises:
+        UsageError: the depth is not of the form 6n + 2.
+
+    Example:
+        >>> net = resnet_cifar(classes=10, channels=3, size=(32, 32))
+        >>> sum(p.numel() for p in net.parameters())
+        269722
+    """
+    if depth < 8 or (depth - 2) % 6:
+        raise UsageError(
+            f"A residual network of this form has 6n + 2 layers (20, 32, 44, 56); {depth} came."
+        )
+    return SmallResNet(
+        classes=classes,
+        channels=channels,
+        blocks=(depth - 2) // 6,
+        width=width,
+        short=shortcut,
+        sampling=sampling,
+        padding=padding,
+    )
