@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -9,7 +10,6 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from neocog.report.text import number
-import itertools
 
 __all__ = ["Axis", "axis", "log_ticks", "ticks"]
 
@@ -66,15 +66,7 @@ def ticks(lo: float, hi: float, *, least: float = 0.0) -> list[float]:
         >>> ticks(1, 3, least=1)
         [1.0, 2.0, 3.0]
     """
-    if not (math.isfinite(hi - lo) and lo < hi):
-        raise ValueError(f"Ticks need a finite range with lo < hi; got {lo} to {hi}.")
-    power = math.floor(math.log10(max((hi - lo) / MOST, least)))
-    found: list[float] = []
-    for multiple in (1, 2, 5, 10):
-        found = _multiples(lo, hi, multiple, power)
-        if len(found) <= MOST and multiple * 10.0**power >= least:
-            break
-    return found
+    return _multiples(lo, hi, *_step(lo, hi, least))
 
 
 def log_ticks(lo: float, hi: float) -> list[float]:
@@ -126,11 +118,10 @@ def axis(values: Iterable[float | None], *, log: bool = False, fitted: bool = Fa
         return Axis(lo, hi, tuple(found))
     if 0 < lo <= 0.3 * hi:
         lo = 0.0
-    near = ticks(lo, hi)
-    step = near[1] - near[0]
-    lo = near[0] if near[0] - lo <= step * 1e-6 else near[0] - step
-    hi = near[-1] if hi - near[-1] <= step * 1e-6 else near[-1] + step
-    return Axis(lo, hi, tuple(ticks(lo, hi)))
+    step = _step(lo, hi)
+    first = _multiples(lo - _scaled(*step) * (1 - 1e-6), hi, *step)[0]
+    last = _multiples(lo, hi + _scaled(*step) * (1 - 1e-6), *step)[-1]
+    return Axis(first, last, tuple(_multiples(first, last, *step)))
 
 
 def labels(places: Sequence[float]) -> list[Markup]:
@@ -156,6 +147,18 @@ def _widened(lo: float, hi: float) -> tuple[float, float]:
         return lo, hi
     room = 1.0 if lo == int(lo) and abs(lo) < 1e6 else abs(lo) * 0.1
     return lo - room, hi + room
+
+
+def _step(lo: float, hi: float, least: float = 0.0) -> tuple[int, int]:
+    """The step of round ticks, a multiple and a power of ten: the finest with at most `MOST`."""
+    if not (math.isfinite(hi - lo) and lo < hi):
+        raise ValueError(f"Ticks need a finite range with lo < hi; got {lo} to {hi}.")
+    power = math.floor(math.log10(max((hi - lo) / MOST, least)))
+    for multiple in (1, 2, 5):
+        few = len(_multiples(lo, hi, multiple, power)) <= MOST
+        if few and multiple * 10.0**power >= least:
+            return multiple, power
+    return 1, power + 1
 
 
 def _multiples(lo: float, hi: float, multiple: int, power: int) -> list[float]:

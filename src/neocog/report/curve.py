@@ -6,6 +6,7 @@ placed in per cent, so that they keep their size at every width.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,8 +15,7 @@ from markupsafe import Markup
 
 from neocog.exhibits import Curve, Table
 from neocog.report.axis import Axis, axis, labels
-from neocog.report.text import number, quantity, short
-import itertools
+from neocog.report.text import number, quantity
 
 __all__ = ["CurveView", "Line", "Strip", "view_curve"]
 
@@ -47,7 +47,6 @@ class Line:
     path: str
     dots: str
     end: str | None
-    last: Markup
 
 
 @dataclass(frozen=True)
@@ -73,6 +72,7 @@ class CurveView:
     strips: list[Strip]
     numbers: Table
     log: bool
+    empty: bool
     summary: str
 
 
@@ -91,19 +91,19 @@ def view_curve(curve: Curve) -> CurveView:
     }
     x = axis(curve.x, fitted=True)
     y = axis([v for values in lines.values() for v in values], log=curve.log_y)
-    unit = Markup("\u202f%") if percent else Markup("")
-    y_ticks = [(_p(1 - y.place(v)), t + unit) for v, t in _labelled(y)]
+    y_ticks = [(_p(1 - y.place(v)), t) for v, t in _labelled(y)]
     points = {name: _points(curve.x, values, x, y) for name, values in lines.items()}
-    drawn = _lines(curve, points)
+    drawn = _lines(points)
     return CurveView(
         x_ticks=[(_p(x.place(v)), t) for v, t in _labelled(x)],
         y_ticks=y_ticks,
         gutter=max((len(t) for _, t in y_ticks), default=1),
-        margin=min(22, max((len(n.name) + len(n.last) + 1 for n in drawn if n.end), default=0)),
+        margin=min(16, max((len(n.name) + 2 for n in drawn if n.end), default=0)),
         lines=drawn,
         strips=_strips(curve, x),
         numbers=_numbers(curve, percent=percent),
         log=y.log,
+        empty=not any(line.path for line in drawn),
         summary=f"Line chart: {', '.join(curve.lines) or 'no lines'} over {curve.x_label}.",
     )
 
@@ -130,13 +130,11 @@ def _points(
     ]
 
 
-def _lines(curve: Curve, points: dict[str, list[Point | None]]) -> list[Line]:
+def _lines(points: dict[str, list[Point | None]]) -> list[Line]:
     ends = {n: p[-1][1] for n, line in points.items() if (p := [q for q in line if q is not None])}
-    tops = _apart(ends) if len(ends) <= NAMED else {}
+    tops = _apart(ends) if 2 <= len(points) <= NAMED else {}
     out = []
     for i, (name, line) in enumerate(points.items()):
-        known = [v for v in curve.lines[name] if v is not None and math.isfinite(v)]
-        last = quantity(known[-1], "%") if known and curve.y_label == "%" else None
         out.append(
             Line(
                 name=name,
@@ -145,7 +143,6 @@ def _lines(curve: Curve, points: dict[str, list[Point | None]]) -> list[Line]:
                 path=_path(_thinned(line)),
                 dots=_dots(line),
                 end=tops.get(name),
-                last=last or short(known[-1] if known else None),
             )
         )
     return out

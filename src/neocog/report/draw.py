@@ -23,6 +23,9 @@ from neocog.report.text import clean, paragraphs, quantity
 
 __all__ = ["draw", "draw_all", "environment", "style"]
 
+LONG = 10
+"""Letters above which the number on a tile is written smaller."""
+
 
 def draw(exhibit: Exhibit) -> Markup:
     """One exhibit as HTML that needs `style` and nothing else.
@@ -85,6 +88,7 @@ def _tiles(scalars: list[Scalar]) -> Markup:
         {
             "title": s.title,
             "value": quantity(s.value, s.unit),
+            "long": len(quantity(s.value, s.unit).striptags()) > LONG,
             "interval": [quantity(v, s.unit) for v in s.interval] if s.interval else [],
             "note": s.note,
         }

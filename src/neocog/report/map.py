@@ -17,14 +17,19 @@ from markupsafe import Markup
 
 from neocog.exhibits import Map
 from neocog.report.colour import STEPS, palette, step
-from neocog.report.text import number, short
+from neocog.report.text import matrix, number
 
 __all__ = ["Cell", "MapView", "view_map"]
 
 PRINTED = 20
 """Rows and columns up to which the numbers are printed."""
+WIDE = 12
+"""Columns up to which fractions are printed to three digits; with more, to two."""
 TICKS = 12
 """Names along the side of a picture."""
+
+UPRIGHT = 3
+"""Letters up to which the names of columns lie; longer ones stand."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +52,7 @@ class MapView:
     dark: Markup
     row_ticks: list[tuple[str, str]]
     column_ticks: list[tuple[str, str]]
+    longest: tuple[int, int]
     aspect: str
     key: list[str]
     key_labels: list[Markup]
@@ -68,15 +74,17 @@ def view_map(shown: Map) -> MapView:
     drawn = values.size > 0 and not small
     letter = "d" if shown.diverging else "q"
     columns = [str(c) for c in shown.columns]
+    row_ticks, column_ticks = _ticks(shown.rows, height), _ticks(shown.columns, width)
     return MapView(
         cells=_cells(values, lo, hi, letter) if small else [],
         rows=[str(r) for r in shown.rows],
         columns=columns,
-        upright=max((len(c) for c in columns), default=0) > 3,
+        upright=max((len(c) for c in columns), default=0) > UPRIGHT,
         light=_picture(values, lo, hi, shown.diverging, "light") if drawn else Markup(""),
         dark=_picture(values, lo, hi, shown.diverging, "dark") if drawn else Markup(""),
-        row_ticks=_ticks(shown.rows, height),
-        column_ticks=_ticks(shown.columns, width),
+        row_ticks=row_ticks,
+        column_ticks=column_ticks,
+        longest=(_longest(row_ticks), _longest(column_ticks)),
         aspect=f"{max(width, 1)}/{max(height, 1)}",
         key=[f"{letter}{i}" for i in range(STEPS)],
         key_labels=[number(v, digits=3) for v in ((lo, 0.0, hi) if shown.diverging else (lo, hi))],
@@ -119,14 +127,19 @@ def _share(value: float, lo: float, hi: float) -> float:
 
 
 def _cells(values: np.ndarray, lo: float, hi: float, letter: str) -> list[list[Cell]]:
-    def cell(value: float) -> Cell:
+    plain = values.tolist()
+    texts = matrix(plain, digits=3 if values.shape[1] <= WIDE else 2)
+
+    def cell(value: float, text: Markup) -> Cell:
         if not math.isfinite(value):
-            return Cell("gap", number(value))
+            return Cell("gap", text)
         look = f"{letter}{step(_share(float(value), lo, hi))}"
         pale = value == 0 and look in ("q0", f"d{STEPS // 2}")
-        return Cell(f"{look} nil" if pale else look, short(value))
+        return Cell(f"{look} nil" if pale else look, text)
 
-    return [[cell(v) for v in row] for row in values.tolist()]
+    return [
+        [cell(*pair) for pair in zip(*both, strict=True)] for both in zip(plain, texts, strict=True)
+    ]
 
 
 def _picture(values: np.ndarray, lo: float, hi: float, diverging: bool, scheme: str) -> Markup:
@@ -156,3 +169,7 @@ def _ticks(names: Sequence[str], count: int) -> list[tuple[str, str]]:
         (f"{(i + 0.5) / count * 100:.2f}", str(names[i]) if names else str(i))
         for i in range(0, count, stride)
     ]
+
+
+def _longest(ticks: list[tuple[str, str]]) -> int:
+    return min(14, max((len(name) for _, name in ticks), default=0))

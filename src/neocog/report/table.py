@@ -15,13 +15,16 @@ MOST = 1000
 TALL = 30
 """Rows from which the table scrolls within its own box."""
 
+SHORT = 24
+"""Letters up to which the text of a column stays on one line."""
+
 
 @dataclass(frozen=True)
 class TableView:
-    """What the template draws: text cells, which columns hold numbers, rows left out."""
+    """What the template draws: cells as text, the look of each column, rows left out."""
 
     rows: list[list[object]]
-    numeric: list[bool]
+    looks: list[str]
     tall: bool
     left_out: int
 
@@ -43,12 +46,16 @@ def view_table(table: Table) -> TableView:
     texts = [column(cells) for cells in columns]
     return TableView(
         rows=[[text[i] for text in texts] for i in range(len(shown))],
-        numeric=[_numeric(cells) for cells in columns],
+        looks=[_look(n, c) for n, c in zip(table.columns, columns, strict=True)],
         tall=len(shown) > TALL,
         left_out=len(table.rows) - len(shown),
     )
 
 
-def _numeric(cells: Sequence[Cell]) -> bool:
+def _look(name: str, cells: Sequence[Cell]) -> str:
+    """The class of a column: `n` numbers, `s` short text on one line, `t` text that wraps."""
     known = [c for c in cells if c is not None]
-    return len(known) > 0 and not any(isinstance(c, str) for c in known)
+    texts = [c for c in known if isinstance(c, str)]
+    if known and not texts:
+        return "n"
+    return "s" if max(map(len, [name, *texts])) <= SHORT else "t"

@@ -15,11 +15,12 @@ from markupsafe import Markup
 from neocog.errors import printable
 from neocog.exhibits import Cell
 
-__all__ = ["clean", "column", "number", "paragraphs", "quantity", "short"]
+__all__ = ["clean", "column", "matrix", "number", "paragraphs", "quantity"]
 
 DASH = "–"
 THIN = "\u202f"
 """A narrow space that never breaks, between a number and its unit."""
+PERCENT = Markup(f"{THIN}%")
 
 
 def clean(value: object) -> object:
@@ -42,7 +43,7 @@ def clean(value: object) -> object:
 
 
 def paragraphs(text: str) -> list[str]:
-    r"""The paragraphs of a text: parted by empty lines, each on one line.
+    r"""The paragraphs of a text: parted by empty lines, each on one line; no break before %.
 
     Example:
         >>> paragraphs("one\nline\n\nanother")
@@ -50,7 +51,7 @@ def paragraphs(text: str) -> list[str]:
     """
     blocks = text.replace("\r\n", "\n").split("\n\n")
     lines = (" ".join(block.split("\n")).strip() for block in blocks)
-    return [line for line in lines if line]
+    return [line.replace(" %", "\u00a0%") for line in lines if line]
 
 
 def number(value: float | None, *, digits: int = 4) -> Markup:
@@ -76,14 +77,21 @@ def number(value: float | None, *, digits: int = 4) -> Markup:
     return _signed(_trim(f"{abs(value):,.{places}f}"), negative=value < 0)
 
 
-def short(value: float | None) -> Markup:
-    """A number for a narrow cell: three significant digits.
+def matrix(rows: Sequence[Sequence[float]], *, digits: int = 3) -> list[list[Markup]]:
+    """The cells of a matrix, all with the decimals that show the largest to so many digits.
 
     Example:
-        >>> str(short(0.98765))
-        '0.988'
+        >>> [[str(t) for t in row] for row in matrix([[0.5, 0.0], [-0.1234, 0.9876]])]
+        [['0.500', '0'], ['−0.123', '0.988']]
     """
-    return number(value, digits=3)
+    sizes = [abs(v) for row in rows for v in row if math.isfinite(v)]
+    most = max(sizes, default=0.0)
+    if all(v == int(v) for v in sizes) or not 1e-3 <= most < 1e6:
+        return [[number(v, digits=digits) for v in row] for row in rows]
+    places = max(0, digits - 1 - math.floor(math.log10(most)))
+    return [
+        [_fixed(v, places) if v and math.isfinite(v) else number(v) for v in row] for row in rows
+    ]
 
 
 def quantity(value: float | None, unit: str) -> Markup:
@@ -95,16 +103,20 @@ def quantity(value: float | None, unit: str) -> Markup:
         >>> str(quantity(0.98, "%")).replace("\u202f", " ")
         '98.00 %'
         >>> str(quantity(12.5, "s")).replace("\u202f", " ")
-        '12.5 s'
+        '12.5<span class="unit"> s</span>'
     """
     if value is None or not math.isfinite(value):
         return number(value)
     if unit == "%":
-        percent = f"{abs(value) * 100:,.2f}" if abs(value) < 1e9 else f"{abs(value) * 100:.2e}"
-        return _signed(f"{percent}{THIN}%", negative=value < 0 and percent != "0.00")
+        if abs(value) >= 1e9:
+            return (
+                number(value * 100 if abs(value) < 1e300 else math.copysign(math.inf, value))
+                + PERCENT
+            )
+        return _fixed(value * 100, 2) + PERCENT
     if not unit:
         return number(value)
-    return number(value) + Markup(THIN) + str(clean(unit))
+    return number(value) + Markup('<span class="unit">{}</span>').format(f"{THIN}{clean(unit)}")
 
 
 def column(cells: Sequence[Cell]) -> list[object]:
@@ -124,7 +136,7 @@ def column(cells: Sequence[Cell]) -> list[object]:
         elif cell is None or isinstance(cell, str):
             out.append(DASH if cell is None else cell)
         elif isinstance(cell, float) and places is not None and math.isfinite(cell):
-            out.append(_signed(f"{abs(cell):,.{places}f}", negative=cell < 0))
+            out.append(_fixed(cell, places))
         else:
             out.append(number(cell))
     return out
@@ -138,6 +150,11 @@ def _places(sizes: Sequence[float]) -> int | None:
     low, high = math.log10(min(real)), math.log10(max(real))
     places = max(1, 2 - math.floor(low)) if high < 3 else 1
     return places if places <= 4 and high < 9 else None
+
+
+def _fixed(value: float, places: int) -> Markup:
+    digits = f"{abs(value):,.{places}f}"
+    return _signed(digits, negative=value < 0 and any(d in "123456789" for d in digits))
 
 
 def _signed(digits: str, *, negative: bool) -> Markup:
