@@ -1,3 +1,48 @@
-"""Train, audit, fix and explain convolutional networks, with the priors measured."""
+"""Train, audit, fix and explain convolutional networks, with the priors measured.
+
+    import neocog
+
+    model = neocog.train("digits", epochs=5)
+    model.predict(["seven.png"])
+    neocog.evaluate("runs/digits", "digits")
+
+The verbs are those of the command line. Importing this module imports nothing heavy: each verb
+is opened when it is first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from neocog.data.open import open_data
+    from neocog.networks.catalog import build
+    from neocog.runs.trained import load
+    from neocog.verbs.evaluate import evaluate
+    from neocog.verbs.predict import predict
+    from neocog.verbs.train import resume, train
 
 __version__ = "0.1.0"
+
+__all__ = ["build", "evaluate", "load", "open_data", "predict", "resume", "train"]
+
+_ROOMS = {
+    "build": "neocog.networks.catalog",
+    "evaluate": "neocog.verbs.evaluate",
+    "load": "neocog.runs.trained",
+    "open_data": "neocog.data.open",
+    "predict": "neocog.verbs.predict",
+    "resume": "neocog.verbs.train",
+    "train": "neocog.verbs.train",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _ROOMS:
+        raise AttributeError(f"module `neocog` has no attribute `{name}`")
+    return getattr(importlib.import_module(_ROOMS[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Curve", "Exhibit", "Gallery", "Map", "Scalar", "Section", "Table", "to_json"]
+__all__ = ["Cell", "Curve", "Exhibit", "Gallery", "Map", "Scalar", "Section", "Table", "to_json"]
 
 Cell = str | int | float | None
 

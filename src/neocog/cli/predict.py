@@ -1,0 +1,66 @@
+"""`neocog predict`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+
+import click
+
+from neocog.cli.options import json_option
+from neocog.errors import DataError, UsageError
+
+__all__ = ["command"]
+
+
+@click.command("predict")
+@click.argument("model")
+@click.argument("paths", nargs=-1, metavar="PATH…")
+@click.option("-0", "--null", is_flag=True, help="Paths on standard input end with a zero byte.")
+@json_option
+def command(model: str, paths: tuple[str, ...], null: bool, as_json: bool) -> None:
+    r"""Answers of MODEL, a run folder, for files and for the pictures below folders.
+
+    A path `-` stands for a list of paths on standard input, one a line. A file that cannot be
+    used is named, the rest is answered. With --json each line is one JSON object.
+
+    \b
+    neocog predict runs/digits seven.png more/
+    find . -name '*.jpg' -print0 | neocog predict runs/pictures -0 - --json
+    """
+    import json
+
+    from neocog.errors import printable
+    from neocog.runs.trained import load
+
+    if not paths:
+        raise UsageError("Name files or folders to predict, or `-` for a list on standard input.")
+    trained = load(model)
+    used = failed = 0
+    for answer in trained.stream(_expand(paths, null)):
+        if as_json:
+            click.echo(json.dumps(answer.to_json(), ensure_ascii=True, allow_nan=False))
+        elif answer.error is not None:
+            click.echo(f"{printable(answer.path)}\tnot used: {printable(answer.error)}", err=True)
+        else:
+            label = printable(str(answer.label))
+            click.echo(f"{label}\t{answer.probability:.4f}\t{printable(answer.path)}")
+        used += answer.error is None
+        failed += answer.error is not None
+    if not used:
+        raise DataError(
+            f"Predicting needs a picture that can be used; of {failed} files none can. "
+            "Check the paths; `neocog data` names what is wrong with files of a folder."
+        )
+
+
+def _expand(paths: tuple[str, ...], null: bool) -> Iterator[str]:
+    for path in paths:
+        if path != "-":
+            yield path
+            continue
+        for raw in sys.stdin.buffer.read().split(b"\0" if null else b"\n"):
+            name = raw if null else raw.rstrip(b"\r")
+            if name:
+                yield os.fsdecode(name)

@@ -1,0 +1,158 @@
+"""`neocog train`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from neocog.cli.options import SECONDS, SIZE, json_option, parse_setting, print_json
+from neocog.errors import UsageError
+
+__all__ = ["command"]
+
+
+@click.command("train")
+@click.argument("data", required=False)
+@click.option("--network", help="What to train; `neocog networks` lists them.  [convnet]")
+@click.option("--sampling", help="How the network drops samples.  [stride]")
+@click.option("--padding", help="What convolutions see beyond the border.  [zero]")
+@click.option("--epochs", type=float, help="Passes over the training samples.")
+@click.option("--budget", type=SECONDS, help="Time for the whole command, as 60s, 5m.")
+@click.option("--size", type=SIZE, help="Pictures are brought to S or H,W pixels.")
+@click.option("--from", "start", metavar="MODEL", help="Start from a run's weights.")
+@click.option("--augment", metavar="KEY=VALUE,…", help="Random changes, as shift=2,flip=true.")
+@click.option("--batch", type=int, help="Samples a step.  [128]")
+@click.option("--lr", type=float, help="Highest learning rate.")
+@click.option("--optimiser", help="sgd or adamw.  [sgd]")
+@click.option("--seed", type=int, help="Of everything that is drawn.  [0]")
+@click.option("--seeds", type=click.IntRange(2), help="Train so many times; mean and interval.")
+@click.option("--device", help="cpu, cuda, mps; the best if left out.")
+@click.option("--out", metavar="FOLDER", help="The run folder.  [runs/NAME]")
+@click.option("--overwrite", is_flag=True, help="Replace a run that is there.")
+@click.option("--resume", metavar="RUN", help="Take up a training that was stopped.")
+@click.option("--recipe", metavar="FILE", help="A recipe.toml to start from.")
+@click.option("--set", "settings", multiple=True, metavar="TABLE.KEY=VALUE", help="Any other key.")
+@click.option("--strict", is_flag=True, help="Stop at the first picture that cannot be used.")
+@json_option
+def command(as_json: bool, **given: Any) -> None:
+    r"""Train a network on DATA and keep it, with a report, in a run folder.
+
+    DATA is `digits`, a folder of class folders (with or without train, val, test above them), a
+    folder of idx files, or an .npz file.
+
+    \b
+    neocog train digits
+    neocog train pictures/ --network resnet18 --epochs 30 --augment shift=4,flip=true
+    neocog train pictures/ --budget 5m --seeds 3
+    neocog train --resume runs/pictures
+    """
+    from neocog.cli.watch import Watch
+
+    with Watch(quiet=False) as watch:
+        if given["resume"]:
+            result = _resume(given, watch)
+        elif given["seeds"]:
+            result = _seeds(given, watch)
+        else:
+            result = _once(given, watch)
+    if as_json:
+        print_json(result)
+    else:
+        click.echo(_words(result))
+
+
+def _resume(given: dict[str, Any], watch: Any) -> dict[str, Any]:
+    from neocog.verbs.train import resume
+
+    other = [k for k, v in given.items() if v and k not in ("resume", "strict")]
+    if other:
+        raise UsageError(
+            f"A resumed training keeps its recipe, and `{other[0]}` would change it. "
+            "Give --resume RUN alone."
+        )
+    trained = resume(given["resume"], listen=watch, decoding=watch.decoding)
+    return {"run": str(trained.place), **trained.card["measured"]}
+
+
+def _once(given: dict[str, Any], watch: Any) -> dict[str, Any]:
+    from neocog.verbs.train import train
+
+    if not given["data"] and not given["recipe"]:
+        raise UsageError("A training needs data, and none was named. Try `neocog train digits`.")
+    trained = train(
+        given["data"],
+        network=given["network"],
+        epochs=given["epochs"],
+        budget=given["budget"],
+        seed=given["seed"],
+        settings=_settings(given),
+        recipe=given["recipe"],
+        out=given["out"],
+        overwrite=given["overwrite"],
+        strict=given["strict"],
+        listen=watch,
+        decoding=watch.decoding,
+    )
+    return {"run": str(trained.place), **trained.card["measured"]}
+
+
+def _seeds(given: dict[str, Any], watch: Any) -> dict[str, Any]:
+    from neocog.verbs.train import free_folder, spread
+
+    out = Path(given["out"]) if given["out"] else free_folder(given["data"] or "run")
+    first = given["seed"] or 0
+    runs = [
+        _once({**given, "seed": first + n, "out": str(out / f"seed-{first + n}")}, watch)
+        for n in range(given["seeds"])
+    ]
+    scores = [r["test"]["accuracy"] for r in runs if "test" in r]
+    if len(scores) < len(runs):
+        raise UsageError("Several seeds are compared on a test split, and the data has none.")
+    over = spread(scores)
+    return {
+        "run": str(out),
+        "runs": runs,
+        "test": {
+            "accuracy": over.mean,
+            "accuracy_ci": list(over.interval or ()),
+            "values": list(over.values),
+        },
+    }
+
+
+def _settings(given: dict[str, Any]) -> dict[str, Any]:
+    direct = {
+        "network.sampling": given["sampling"],
+        "network.padding": given["padding"],
+        "network.start": given["start"],
+        "course.batch": given["batch"],
+        "optimiser.lr": given["lr"],
+        "optimiser.name": given["optimiser"],
+        "machine.device": given["device"],
+        "data.size": given["size"],
+    }
+    keys = {k: v for k, v in direct.items() if v is not None}
+    if given["augment"] is not None:
+        from neocog.verbs.train import NO_AUGMENT
+
+        keys |= NO_AUGMENT
+        if given["augment"] != "none":
+            keys |= dict(parse_setting(t, table="augment") for t in given["augment"].split(","))
+    return keys | dict(parse_setting(t) for t in given["settings"])
+
+
+def _words(result: dict[str, Any]) -> str:
+    test = result.get("test")
+    lines = []
+    if test:
+        ci = test["accuracy_ci"]
+        reach = f" (95 % interval {ci[0]:.2%} to {ci[1]:.2%})" if ci else ""
+        lines.append(f"test accuracy {test['accuracy']:.2%}{reach}")
+    if "runs" in result:
+        lines.append("seeds " + ", ".join(f"{v:.2%}" for v in test["values"]) if test else "")
+        lines.append(f"runs in {result['run']}")
+    else:
+        lines.append(f"report {Path(result['run']) / 'report.html'}")
+    return "\n".join(lines)

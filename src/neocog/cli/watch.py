@@ -1,0 +1,136 @@
+"""A training as it goes, on standard error: a bar on a terminal, a line an epoch elsewhere."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
+
+from neocog.runs.train import Epoch, Event, Finished, Started
+from neocog.training.loop import Step
+
+__all__ = ["Watch"]
+
+REFRESH = 0.1
+"""Seconds between two changes of the bar."""
+
+
+class Watch:
+    """Shows the events of a training.
+
+    Args:
+        quiet: show nothing.
+    """
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        self.console = Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=True)
+        self.bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[speed]}"),
+            TimeRemainingColumn(),
+            console=self.console,
+            transient=True,
+            disable=not self.console.is_terminal,
+        )
+        self.task: TaskID | None = None
+        self.pictures: TaskID | None = None
+        self._shown = 0.0
+        self._seen = 0
+        self._clock = 0.0
+
+    def __enter__(self) -> Self:
+        self.bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, e: BaseException | None, t: TracebackType | None
+    ) -> None:
+        self.bar.stop()
+
+    def decoding(self, done: int, total: int) -> None:
+        """Pictures decoded so far."""
+        if self.pictures is None:
+            self.pictures = self.bar.add_task("decoding", total=total, speed="pictures")
+        self.bar.update(self.pictures, completed=done, total=total)
+        if done >= total:
+            self.bar.remove_task(self.pictures)
+            self.pictures = None
+
+    def __call__(self, event: Event) -> None:
+        """Show an event."""
+        match event:
+            case Started():
+                self._started(event)
+            case Step():
+                self._step(event)
+            case Epoch():
+                self._epoch(event)
+            case Finished():
+                self._finished()
+
+    def _started(self, event: Started) -> None:
+        experiment, recipe = event.experiment, event.experiment.recipe
+        machine, splits = experiment.machine, experiment.source.splits
+        counts = ", ".join(f"{len(s):,} {name}" for name, s in splits.items())
+        size = " × ".join(str(n) for n in (*recipe.data.size, recipe.data.channels))
+        self._line(
+            f"data     {recipe.data.place}: {counts}; {size}, "
+            f"{len(experiment.source.classes)} classes"
+        )
+        self._line(
+            f"network  {recipe.network.name}: {experiment.cost.params:,} parameters, "
+            f"{experiment.cost.macs / 1e6:.1f} M multiply-adds a sample"
+        )
+        self._line(f"machine  {machine.device}, {machine.layout}, {machine.precision}")
+        for note in event.notes:
+            self._note(note)
+        self.task = self.bar.add_task("training", total=event.steps, completed=event.done, speed="")
+        self._clock = time.monotonic()
+
+    def _step(self, step: Step) -> None:
+        self._seen += step.samples
+        now = time.monotonic()
+        if now - self._shown < REFRESH or self.task is None:
+            return
+        speed = self._seen / max(now - self._clock, 1e-9)
+        self._shown = now
+        self.bar.update(
+            self.task,
+            completed=step.number,
+            description=f"epoch {step.epoch}  loss {step.loss:.3f}",
+            speed=f"{speed:,.0f} images/s",
+        )
+
+    def _epoch(self, event: Epoch) -> None:
+        row = event.row
+        val = f"  val {row['val_accuracy']:.2%}" if "val_accuracy" in row else ""
+        self._line(
+            f"epoch {row['epoch']:>3}  loss {row['train_loss']:.4f}{val}  "
+            f"{row['images_per_second']:,.0f} images/s  {row['seconds']:.1f} s"
+        )
+        for note in event.notes:
+            self._note(note)
+
+    def _finished(self) -> None:
+        if self.task is not None:
+            self.bar.remove_task(self.task)
+            self.task = None
+
+    def _line(self, text: str) -> None:
+        self.console.print(escape(text))
+
+    def _note(self, text: str) -> None:
+        self.console.print(f"[yellow]note[/yellow]     {escape(text)}")

@@ -1,0 +1,171 @@
+"""What a run's report shows."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from neocog.data.split import Split
+from neocog.errors import printable
+from neocog.exhibits import Cell, Curve, Exhibit, Gallery, Scalar, Section, Table
+from neocog.runs.experiment import Experiment
+from neocog.tasks.classify import Evaluation
+from neocog.training.answers import answers
+
+__all__ = ["run_sections"]
+
+PICTURES = 24
+"""Mistakes shown."""
+
+FILTERS = 64
+"""First-layer filters shown."""
+
+
+def run_sections(
+    experiment: Experiment,
+    rows: list[dict[str, Any]],
+    summary: dict[str, Any],
+    scores: dict[str, Evaluation],
+) -> list[Section]:
+    """The report of a finished training.
+
+    Args:
+        experiment: with the trained model.
+        rows: the lines of metrics.jsonl.
+        summary: the figures of the whole run.
+        scores: a split's name to what the model scores on it.
+    """
+    sections = [_overview(experiment, summary, scores)]
+    if rows:
+        sections.append(_curves(rows))
+    for name, score in scores.items():
+        if name == "test" or "test" not in scores:
+            held_out = "the test samples, which no choice was based on"
+            watched = "the validation samples, which the training was watched with"
+            section = score.exhibits(f"What it gets right: {name} samples")
+            text = f"Measured on {held_out if name == 'test' else watched}."
+            sections.append(Section(title=section.title, exhibits=section.exhibits, text=text))
+            sections.append(_mistakes(experiment, experiment.source.splits[name]))
+    sections.append(_inside(experiment))
+    sections.extend(experiment.source.sheet.exhibits())
+    return sections
+
+
+def _overview(
+    experiment: Experiment, summary: dict[str, Any], scores: dict[str, Evaluation]
+) -> Section:
+    recipe, machine = experiment.recipe, experiment.machine
+    tiles: list[Exhibit] = []
+    for name, score in scores.items():
+        tiles.append(
+            Scalar(
+                title=f"{name} accuracy",
+                value=score.accuracy,
+                unit="%",
+                interval=score.accuracy_ci,
+                note=f"{score.n} samples; 95 % interval after Wilson",
+            )
+        )
+    tiles += [
+        Scalar(title="parameters", value=summary["params"]),
+        Scalar(title="multiply-adds", value=summary["macs"], note="MACs of one sample"),
+        Scalar(title="training", value=summary["seconds"], unit="s", note="without evaluation"),
+        Scalar(title="speed", value=summary["images_per_second"] or 0.0, unit="samples/s"),
+    ]
+    options = ", ".join(f"{k} {v}" for k, v in recipe.network.options.items())
+    text = (
+        f"{recipe.network.name}{f' ({options})' if options else ''} on "
+        f"{printable(recipe.data.place)}: {len(experiment.source.splits['train'])} training "
+        f"samples of {len(experiment.source.classes)} classes, {summary['epochs']:g} epochs, seed "
+        f"{recipe.course.seed}; {machine.device}, {machine.layout}, {machine.precision}."
+    )
+    return Section(title="At a glance", exhibits=tuple(tiles), text=text)
+
+
+def _curves(rows: list[dict[str, Any]]) -> Section:
+    x = [r["epoch"] for r in rows]
+    losses = {"training": [r["train_loss"] for r in rows]}
+    exhibits: list[Exhibit] = []
+    if "val_loss" in rows[0]:
+        losses["validation"] = [r["val_loss"] for r in rows]
+    note = (
+        "Training loss is the mean over the epoch's batches as they were changed by augmentation "
+        "and smoothing; validation is measured after the epoch on pictures as they are."
+    )
+    exhibits.append(
+        Curve(title="loss", x=x, lines=losses, x_label="epoch", y_label="loss", note=note)
+    )
+    if "val_accuracy" in rows[0]:
+        lines = {"validation": [r["val_accuracy"] for r in rows]}
+        exhibits.append(Curve(title="accuracy", x=x, lines=lines, x_label="epoch", y_label="%"))
+    rates = {"learning rate": [r["lr"] for r in rows]}
+    exhibits.append(
+        Curve(title="learning rate", x=x, lines=rates, x_label="epoch", y_label="learning rate")
+    )
+    return Section(title="How it learned", exhibits=tuple(exhibits))
+
+
+def _mistakes(experiment: Experiment, split: Split) -> Section:
+    logits = answers(experiment.best, experiment.in_order(split), device=experiment.machine.device)
+    p, answer = logits.softmax(1).max(1)
+    wrong = (answer.numpy() != split.y).nonzero()[0]
+    worst = wrong[np.argsort(-p.numpy()[wrong], kind="stable")][:PICTURES]
+    classes = [printable(c) for c in experiment.source.classes]
+    gallery = Gallery(
+        title="most confident mistakes",
+        pictures=[_picture(split.x[i]) for i in worst],
+        captions=[
+            f"{classes[answer[i]]} {p[i]:.0%}, is {classes[split.y[i]]}\n"
+            f"{printable(split.names[i])}"
+            for i in worst
+        ],
+        note="The answer with its probability, the truth, where the picture is from.",
+    )
+    text = f"{len(wrong)} of {len(split)} are answered wrong."
+    return Section(title="What it gets wrong", exhibits=(gallery,) if len(worst) else (), text=text)
+
+
+def _picture(x: np.ndarray) -> np.ndarray:
+    if x.dtype == np.uint16:
+        x = (x >> 8).astype(np.uint8)
+    return x[:, :, 0] if x.shape[2] == 1 else x
+
+
+def _inside(experiment: Experiment) -> Section:
+    exhibits: list[Exhibit] = []
+    gallery = first_filters(experiment.best)
+    if gallery is not None:
+        exhibits.append(gallery)
+    rows: list[list[Cell]] = [
+        [layer.name, layer.kind, " × ".join(str(n) for n in layer.output), layer.params, layer.macs]
+        for layer in experiment.cost.layers
+    ]
+    exhibits.append(
+        Table(
+            title="layers",
+            columns=("layer", "kind", "output", "parameters", "MACs"),
+            rows=rows,
+            note="For one sample. MACs: multiply-adds.",
+        )
+    )
+    return Section(title="The network", exhibits=tuple(exhibits))
+
+
+def first_filters(module: nn.Module) -> Gallery | None:
+    """The kernels of the first convolution, each scaled to its own largest value."""
+    convolutions = [m for m in module.modules() if isinstance(m, nn.Conv2d)]
+    if not convolutions or convolutions[0].weight.shape[1] not in (1, 3):
+        return None
+    w = convolutions[0].weight.detach().float().cpu()[:FILTERS]
+    largest = w.abs().amax((1, 2, 3), keepdim=True).clamp(min=1e-12)
+    grey = ((w / largest + 1) * 127.5).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
+    return Gallery(
+        title="first-layer filters",
+        pictures=[_picture(k) for k in grey],
+        captions=[f"{math.sqrt(float((k**2).sum())):.2f}" for k in w],
+        note="Mid-grey is zero; below each, its norm.",
+    )

@@ -1,0 +1,312 @@
+"""From a recipe to everything that a training needs: samples, model, optimiser, machine."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import platform
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from neocog.audit.cost import Cost, cost
+from neocog.data.batches import batches, statistics
+from neocog.data.open import Source, open_data
+from neocog.data.split import Split
+from neocog.errors import DataError, ModelError, RunError, TooLarge, UsageError, printable
+from neocog.networks.catalog import build
+from neocog.networks.model import Model
+from neocog.runs.memory import available_bytes, training_bytes
+from neocog.runs.recipe import Recipe
+from neocog.data.cache import default_folder
+from neocog.store.tensors import read_tensors, write_bytes
+from neocog.training.average import Average
+from neocog.training.loop import Plan, fit, step_seed
+from neocog.training.machine import Machine, candidates, choose, place
+from neocog.training.optimise import build_optimiser
+from neocog.types import Batch, Contract, SignalSpec
+
+__all__ = ["Experiment", "one_step", "prepare"]
+
+EVALUATION_BATCH = 250
+"""Samples at a time where no gradient is needed; no result depends on it."""
+
+
+@dataclass(kw_only=True)
+class Experiment:
+    """A recipe made real.
+
+    Args:
+        recipe: with everything filled in that was left to be found out.
+        source: the opened data.
+        model: on the machine, with its contract.
+        optimiser: over the model.
+        average: the weight average, or None.
+        cost: of one sample.
+        notes: sentences that a user should read.
+    """
+
+    recipe: Recipe
+    source: Source
+    model: Model
+    optimiser: torch.optim.Optimizer
+    average: Average | None
+    cost: Cost
+    notes: list[str]
+
+    @property
+    def machine(self) -> Machine:
+        """Where the arithmetic runs."""
+        assert self.recipe.machine is not None
+        return self.recipe.machine
+
+    @property
+    def best(self) -> Model:
+        """What is saved and measured: the weight average where there is one."""
+        if self.average is None:
+            return self.model
+        assert isinstance(self.average.module, Model)
+        return self.average.module
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Full batches in the training split; a rest smaller than a batch waits a turn."""
+        n, size = len(self.source.splits["train"]), self.recipe.course.batch
+        return max(1, n // size)
+
+    def feed(self, epoch: int) -> Iterator[Batch]:
+        """The batches of an epoch, a pure function of the seed and the epoch."""
+        course = self.recipe.course
+        train = self.source.splits["train"]
+        full = len(train) >= course.batch
+        return batches(
+            train, size=course.batch, shuffle=True, seed=course.seed, epoch=epoch, drop_last=full
+        )
+
+    def in_order(self, split: Split) -> Iterator[Batch]:
+        """The batches of a split, each sample once."""
+        return batches(split, size=EVALUATION_BATCH, shuffle=False, seed=0, epoch=0)
+
+
+def prepare(
+    recipe: Recipe, *, strict: bool = False, progress: Callable[[int, int], None] | None = None
+) -> Experiment:
+    """Open the data and build what is trained.
+
+    Args:
+        recipe: what was asked for.
+        strict: stop at the first picture that cannot be used.
+        progress: called with (pictures done, pictures in all) while they are decoded.
+
+    Raises:
+        DataError: the data cannot be used to train a classifier.
+        UsageError: an option does not fit.
+        TooLarge: the training would not fit into memory.
+        RunError: the data is not what the run was started with.
+    """
+    source = open_data(
+        recipe.data.place,
+        size=_size(recipe.data.size),
+        channels=recipe.data.channels or None,
+        seed=recipe.data.seed,
+        val=recipe.data.val,
+        fit=recipe.data.fit,
+        strict=strict,
+        progress=progress,
+    )
+    recipe = _same_data(recipe, source)
+    notes = _check(source, recipe)
+    contract = _contract(source, recipe)
+    device = recipe.machine.device if recipe.machine else _device()
+    spent = _preflight(contract, recipe, device)
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(step_seed(recipe.course.seed, -1))
+        network = _network(contract, recipe)
+    model = Model(network, contract)
+    if recipe.network.start:
+        notes += _start(network, Path(recipe.network.start))
+    if recipe.machine is None:
+        recipe = replace(recipe, machine=_measured(model, source, recipe, device))
+    assert recipe.machine is not None
+    place(model, recipe.machine)
+    decay = recipe.course.average
+    return Experiment(
+        recipe=recipe,
+        source=source,
+        model=model,
+        optimiser=build_optimiser(model, recipe.optimiser),
+        average=Average(model, decay) if decay else None,
+        cost=spent,
+        notes=notes,
+    )
+
+
+def _size(size: tuple[int, ...]) -> tuple[int, int] | None:
+    if not size:
+        return None
+    if len(size) != 2 or min(size) < 1:
+        raise UsageError(
+            f"`data.size` is two whole numbers, rows and columns, got {list(size)}. "
+            "Write size = [64, 64]."
+        )
+    return (size[0], size[1])
+
+
+def _same_data(recipe: Recipe, source: Source) -> Recipe:
+    known = recipe.data.fingerprint
+    if known and known != source.fingerprint:
+        raise RunError(
+            f"A run is taken up with the samples it was started with; "
+            f"`{printable(recipe.data.place)}` has changed since. Restore it, or start a new run."
+        )
+    height, width, channels = source.splits["train"].x.shape[1:]
+    data = replace(
+        recipe.data,
+        size=(height, width),
+        channels=channels,
+        fingerprint=source.fingerprint,
+    )
+    return replace(recipe, data=data)
+
+
+def _check(source: Source, recipe: Recipe) -> list[str]:
+    train = source.splits["train"]
+    counts = torch.bincount(torch.from_numpy(train.y), minlength=len(source.classes))
+    present = int((counts > 0).sum())
+    if present < 2:
+        raise DataError(
+            f"A classifier needs samples of at least two classes; the training split of "
+            f"`{printable(recipe.data.place)}` has {present}. "
+            "Give a folder with a sub-folder of pictures for each class."
+        )
+    if not recipe.course.batch >= 1:
+        raise UsageError(f"`course.batch` must be at least 1, got {recipe.course.batch}. Try 128.")
+    notes = []
+    if present < len(source.classes):
+        lost = [c for c, n in zip(source.classes, counts.tolist(), strict=True) if not n]
+        names = ", ".join(f"`{printable(c)}`" for c in lost)
+        notes.append(f"No training sample is of class {names}: it will never be answered.")
+    faults = len(source.sheet.faults)
+    if faults:
+        notes.append(
+            f"{faults} files could not be used; `neocog data` names each (the rest is trained on)."
+        )
+    return notes
+
+
+def _contract(source: Source, recipe: Recipe) -> Contract:
+    mean, std = statistics(source.splits["train"])
+    height, width = recipe.data.size
+    return Contract(
+        task="classify",
+        classes=source.classes,
+        signal=SignalSpec(
+            channels=recipe.data.channels,
+            size=(height, width),
+            mean=tuple(round(v, 4) for v in mean),
+            std=tuple(round(max(v, 1e-3), 4) for v in std),
+            fit=recipe.data.fit,
+        ),
+    )
+
+
+def _network(contract: Contract, recipe: Recipe) -> nn.Module:
+    return build(
+        recipe.network.name,
+        classes=len(contract.classes),
+        channels=contract.signal.channels,
+        size=contract.signal.size,
+        options=recipe.network.options,
+    )
+
+
+def _device() -> str:
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def _preflight(contract: Contract, recipe: Recipe, device: str) -> Cost:
+    """Count before anything large is made."""
+    with torch.device("meta"):
+        outline = _network(contract, recipe)
+    spent = cost(outline, (contract.signal.channels, *contract.signal.size))
+    need = training_bytes(spent, recipe)
+    room = available_bytes(device)
+    if room is not None and need > room:
+        raise TooLarge(
+            f"Training {printable(recipe.network.name)} ({spent.params:,} parameters) in batches "
+            f"of {recipe.course.batch} needs about {need / 1e9:.1f} GB; {device} has "
+            f"{room / 1e9:.1f} GB free. Take a smaller batch, size or network."
+        )
+    return spent
+
+
+def _start(network: nn.Module, place: Path) -> list[str]:
+    """Fill a network with what fits of other weights; the rest keeps its random start."""
+    file = place / "model.safetensors" if place.is_dir() else place
+    tensors = read_tensors(file)[0]
+    own = network.state_dict()
+    fits = {k: v for k, v in tensors.items() if k in own and own[k].shape == v.shape}
+    if not any(v.ndim > 1 for v in fits.values()):
+        raise ModelError(
+            f"To start from other weights some must fit; of `{printable(file)}` none has the name "
+            f"and shape of one of the network's. Choose the network they were trained with."
+        )
+    network.load_state_dict(fits, strict=False)
+    fresh = [k for k in own if k not in fits]
+    what = f"; {len(fresh)} start at random ({', '.join(fresh[:3])})" if fresh else ""
+    return [f"{len(fits)} of {len(own)} tensors are from {printable(place)}{what}."]
+
+
+def _measured(model: Model, source: Source, recipe: Recipe, device: str) -> Machine:
+    """The fastest way to train on this device; measured once for each network and machine."""
+    ways = candidates(device)
+    key = "|".join(
+        (
+            torch.__version__,
+            platform.processor() or platform.machine(),
+            str(torch.get_num_threads()),
+            device,
+            json.dumps([recipe.network.name, dict(recipe.network.options)], sort_keys=True),
+            str((recipe.course.batch, recipe.data.size, recipe.data.channels)),
+        )
+    )
+    file = default_folder() / "machines.json"
+    known = _known(file)
+    if known.get(key) in range(len(ways)):
+        return ways[known[key]]
+    batch = next(
+        batches(source.splits["train"], size=recipe.course.batch, shuffle=True, seed=0, epoch=0)
+    )
+    best = choose(lambda m, way, b: one_step(m, way, b, recipe), model, batch, ways)[0].machine
+    with contextlib.suppress(RunError):  # a cache that cannot be written is only slower
+        write_bytes(file, json.dumps(known | {key: ways.index(best)}, indent=1).encode())
+    return best
+
+
+def _known(file: Path) -> dict[str, int]:
+    try:
+        known = json.loads(file.read_text())
+    except (OSError, ValueError):
+        return {}
+    return known if isinstance(known, dict) else {}
+
+
+def one_step(model: nn.Module, machine: Machine, batch: Batch, recipe: Recipe) -> None:
+    """One training step, for measuring; changes the model."""
+    optimiser = build_optimiser(model, recipe.optimiser)
+    for _ in fit(
+        model,
+        lambda epoch: iter([batch]),
+        optimiser,
+        plan=Plan(steps=1, steps_per_epoch=1, seed=recipe.course.seed),
+        schedule=recipe.schedule,
+        objective=recipe.objective,
+        augmentation=recipe.augment,
+        machine=machine,
+    ):
+        pass

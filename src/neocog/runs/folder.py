@@ -1,0 +1,172 @@
+"""The run folder: the only place that knows its files.
+
+    recipe.toml         all that reproduces the run
+    model.safetensors   the network's weights
+    model.json          the contract, the network and its options, what was measured
+    metrics.jsonl       a line an epoch
+    checkpoint/state.safetensors   all that a resumed training needs, replaced as one file
+    report.html         for people
+
+Every file is replaced whole, so a kill at any moment leaves a folder that can be read.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from neocog.errors import ModelError, RunError, printable
+from neocog.runs.recipe import Recipe, from_toml, to_toml
+from neocog.store.tensors import read_tensors, write_bytes, write_tensors
+
+__all__ = ["FORMAT", "RunFolder"]
+
+FORMAT = 1
+"""Of the folder; raised when an older neocog could not read it."""
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """One run on disk.
+
+    Args:
+        path: the folder.
+    """
+
+    path: Path
+
+    @classmethod
+    def create(cls, path: Path, *, overwrite: bool = False) -> RunFolder:
+        """A new, empty run.
+
+        Raises:
+            RunError: the folder holds something already, or cannot be made.
+        """
+        try:
+            if path.exists() and any(path.iterdir()):
+                if not (overwrite and (path / "recipe.toml").is_file()):
+                    raise RunError(
+                        f"A new run needs a folder of its own; `{printable(path)}` is not empty. "
+                        "Choose another with --out, take it up with --resume, or replace a run "
+                        "with --overwrite."
+                    )
+                for name in ("metrics.jsonl", "model.safetensors", "model.json", "report.html"):
+                    (path / name).unlink(missing_ok=True)
+                for old in (path / "checkpoint", path / "tensorboard"):
+                    shutil.rmtree(old, ignore_errors=True)
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as e:
+            raise RunError(
+                f"`{printable(path)}` must be a folder that can be written, and is not: "
+                f"{e.strerror or e}. Choose another with --out."
+            ) from e
+        return cls(path)
+
+    @classmethod
+    def open(cls, path: Path) -> RunFolder:
+        """A run that exists.
+
+        Raises:
+            RunError: the folder is missing or holds no run.
+        """
+        if not (path / "recipe.toml").is_file():
+            raise RunError(
+                f"A run is a folder with a recipe.toml; `{printable(path)}` has none. "
+                "Check the path, or train one with `neocog train DATA`."
+            )
+        return cls(path)
+
+    @property
+    def recipe(self) -> Recipe:
+        """What reproduces the run."""
+        file = self.path / "recipe.toml"
+        return from_toml(_read_text(file), printable(file))
+
+    def write_recipe(self, recipe: Recipe) -> None:
+        """Keep what reproduces the run."""
+        write_bytes(self.path / "recipe.toml", to_toml(recipe).encode())
+
+    def write_card(self, card: Mapping[str, Any]) -> None:
+        """Keep model.json: contract, network, what was measured."""
+        text = json.dumps({"format": FORMAT, **card}, indent=2, allow_nan=False)
+        write_bytes(self.path / "model.json", text.encode() + b"\n")
+
+    def card(self) -> dict[str, Any]:
+        """The content of model.json.
+
+        Raises:
+            ModelError: it is missing, damaged or of a newer neocog.
+        """
+        file = self.path / "model.json"
+        if not file.is_file():
+            raise ModelError(
+                f"A trained run has a model.json; `{printable(self.path)}` has none: its training "
+                "ended before the first checkpoint. Take it up with "
+                "`neocog train --resume`."
+            )
+        try:
+            card = json.loads(_read_text(file))
+        except json.JSONDecodeError as e:
+            raise ModelError(
+                f"`{printable(file)}` must be JSON, and is not: {e}. Take an undamaged copy."
+            ) from e
+        if not isinstance(card, dict) or card.get("format") != FORMAT:
+            found = card.get("format") if isinstance(card, dict) else None
+            raise ModelError(
+                f"This neocog reads run folders of format {FORMAT}; `{printable(file)}` is of "
+                f"format {found!r}. Use the neocog that wrote it."
+            )
+        return card
+
+    def write_weights(self, tensors: Mapping[str, Tensor]) -> None:
+        """Keep the network's weights."""
+        write_tensors(self.path / "model.safetensors", tensors)
+
+    def weights(self) -> dict[str, Tensor]:
+        """The network's weights.
+
+        Raises:
+            ModelError: the file is missing or damaged.
+        """
+        return read_tensors(self.path / "model.safetensors")[0]
+
+    def write_checkpoint(self, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
+        """Keep all that a resumed training needs."""
+        text = {"state": json.dumps(state)}
+        write_tensors(self.path / "checkpoint" / "state.safetensors", tensors, text)
+
+    def checkpoint(self) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
+        """What `write_checkpoint` kept last, or None."""
+        file = self.path / "checkpoint" / "state.safetensors"
+        if not file.is_file():
+            return None
+        tensors, text = read_tensors(file)
+        return tensors, json.loads(text["state"])
+
+    def write_metrics(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Keep a line an epoch, all of them."""
+        text = "".join(json.dumps(row, allow_nan=False) + "\n" for row in rows)
+        write_bytes(self.path / "metrics.jsonl", text.encode())
+
+    def metrics(self) -> list[dict[str, Any]]:
+        """The lines of metrics.jsonl."""
+        file = self.path / "metrics.jsonl"
+        if not file.is_file():
+            return []
+        return [json.loads(line) for line in _read_text(file).splitlines()]
+
+
+def _read_text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as e:
+        raise RunError(
+            f"`{printable(file)}` must be a readable text file, and is not: {e}. "
+            "Take an undamaged copy of the run."
+        ) from e

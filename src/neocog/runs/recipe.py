@@ -1,0 +1,218 @@
+"""A recipe: everything that reproduces a run, typed, to and from TOML.
+
+Each table of the file is one record; the record's fields are the only list of its keys. The
+options of a network are the parameters of its builder.
+"""
+
+from __future__ import annotations
+
+import tomllib
+import types
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, get_type_hints
+
+import tomli_w
+
+from neocog.errors import UsageError, did_you_mean, printable
+from neocog.training.augment import Augment
+from neocog.training.loop import Objective
+from neocog.training.machine import Machine
+from neocog.training.optimise import Optimiser, Schedule
+
+__all__ = ["Course", "DataChoice", "NetworkChoice", "Recipe", "changed", "from_toml", "to_toml"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataChoice:
+    """What is learned from.
+
+    Args:
+        place: `digits`, a folder or a file, see `neocog data --help`.
+        size: (H, W) in pixels; empty for what suits the data.
+        channels: 1 or 3; 0 for what suits the data.
+        fit: how pictures of other sizes are brought to `size`: `cover` or `stretch`.
+        val: share of the training samples that is held out to watch the training, where the
+            place has no such split.
+        seed: of the splits.
+        fingerprint: of the samples that the run has seen; empty before.
+    """
+
+    place: str = ""
+    size: tuple[int, ...] = ()
+    channels: int = 0
+    fit: str = "cover"
+    val: float = 0.1
+    seed: int = 0
+    fingerprint: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkChoice:
+    """What is trained.
+
+    Args:
+        name: one of `neocog networks`.
+        start: weights to start from: a run folder or a safetensors file; empty for random.
+        options: of the network's builder.
+    """
+
+    name: str = "convnet"
+    start: str = ""
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Course:
+    """How long, in what portions, from which seed.
+
+    Args:
+        epochs: passes over the training samples; 0 until a budget has been turned into epochs.
+        budget: seconds for the whole command; 0 for none.
+        batch: samples a step.
+        average: decay of the weight average a step; 0 for none.
+        seed: of the weights, the order, the augmentation and dropout.
+    """
+
+    epochs: float = 0.0
+    budget: float = 0.0
+    batch: int = 128
+    average: float = 0.0
+    seed: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """Everything that reproduces a run.
+
+    Args:
+        data: what is learned from.
+        network: what is trained.
+        course: how long, in what portions, from which seed.
+        objective: what is made small.
+        optimiser: how weights are changed.
+        schedule: how the learning rate moves.
+        augment: what is done to each batch.
+        machine: where the arithmetic runs; None to choose by measuring.
+    """
+
+    data: DataChoice = field(default_factory=DataChoice)
+    network: NetworkChoice = field(default_factory=NetworkChoice)
+    course: Course = field(default_factory=Course)
+    objective: Objective = field(default_factory=Objective)
+    optimiser: Optimiser = field(default_factory=Optimiser)
+    schedule: Schedule = field(default_factory=Schedule)
+    augment: Augment = field(default_factory=Augment)
+    machine: Machine | None = None
+
+
+def to_toml(recipe: Recipe) -> str:
+    """The recipe as a file; options of the network stand beside its name."""
+    out: dict[str, dict[str, Any]] = {}
+    for part in fields(recipe):
+        value = getattr(recipe, part.name)
+        if value is None:
+            continue
+        out[part.name] = {f.name: getattr(value, f.name) for f in fields(value)}
+    out["network"] |= out["network"].pop("options")
+    return tomli_w.dumps(_lists(out))
+
+
+def from_toml(text: str, source: str = "recipe") -> Recipe:
+    r"""Read a recipe; what it leaves out keeps its default.
+
+    Args:
+        text: the file's content.
+        source: its name, for messages.
+
+    Raises:
+        UsageError: it is no TOML, a key is unknown, or a value has another type.
+
+    Example:
+        >>> from_toml("[course]\nepochs = 3").course.epochs
+        3.0
+    """
+    try:
+        plain = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as e:
+        raise UsageError(
+            f"{printable(source)} must be a TOML file, and is not: {e}. Mend that line."
+        ) from e
+    return changed(Recipe(), plain)
+
+
+def changed(recipe: Recipe, tables: Mapping[str, Any]) -> Recipe:
+    """A recipe with some keys of some tables set anew.
+
+    Args:
+        recipe: where all other keys are from.
+        tables: table to key to value.
+
+    Raises:
+        UsageError: a table or key is unknown, or a value has another type.
+    """
+    known = {f.name for f in fields(recipe)}
+    parts: dict[str, Any] = {}
+    for table, values in tables.items():
+        if table not in known:
+            raise UsageError(
+                f"A recipe has no table `{printable(table)}`. {did_you_mean(table, known)}"
+            )
+        if not isinstance(values, Mapping):
+            raise UsageError(
+                f"`{table}` is a table of keys, got {values!r}. Write `{table}.KEY = VALUE`."
+            )
+        parts[table] = _part(getattr(recipe, table), table, values)
+    return replace(recipe, **parts)
+
+
+def _part(old: Any, table: str, values: Mapping[str, Any]) -> Any:
+    if old is None:
+        old = Machine()
+    hints = get_type_hints(type(old))
+    hints.pop("options", None)
+    new, options = {}, {}
+    for key, value in values.items():
+        if key in hints:
+            new[key] = _typed(value, hints[key], f"{table}.{key}")
+        elif table == "network":
+            options[key] = tuple(value) if isinstance(value, list) else value
+        else:
+            raise UsageError(
+                f"A recipe has no key `{table}.{printable(key)}`. {did_you_mean(key, hints)}"
+            )
+    if table == "network":
+        # Another network takes other options: those of the old one go with it.
+        keep = {} if new.get("name", old.name) != old.name else dict(old.options)
+        new["options"] = keep | options
+    return replace(old, **new)
+
+
+def _typed(value: Any, hint: Any, key: str) -> Any:
+    kind = hint.__origin__ if isinstance(hint, types.GenericAlias) else hint
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if kind is tuple and isinstance(value, Iterable) and not isinstance(value, str):
+        value = tuple(value)
+        if all(type(v) is int for v in value):
+            return value
+    if type(value) is kind and kind is not tuple:
+        return value
+    words: dict[Any, str] = {
+        float: "a number",
+        int: "a whole number",
+        bool: "true or false",
+        str: "a text",
+    }
+    raise UsageError(
+        f"`{key}` is {words.get(kind, 'a list of whole numbers')}, got {value!r}. "
+        "Change it, or leave it out for the default."
+    )
+
+
+def _lists(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {k: _lists(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_lists(v) for v in value]
+    return value

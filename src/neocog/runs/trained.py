@@ -1,0 +1,237 @@
+"""A trained model off the disk: the same preprocessing as in training, then its answers."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from neocog.data.batches import batches
+from neocog.data.open import open_data, parse_place
+from neocog.data.pictures import decode, find_pictures
+from neocog.data.split import Split
+from neocog.errors import DataError, ModelError, NeocogError, UsageError, printable
+from neocog.networks.catalog import build
+from neocog.networks.model import Model
+from neocog.runs.folder import RunFolder
+from neocog.store.tensors import load_state
+from neocog.tasks.classify import Evaluation, evaluation
+from neocog.training.answers import answers
+from neocog.types import Contract
+
+__all__ = ["Answer", "Trained", "load"]
+
+Path_ = str | os.PathLike[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What a model says of one file.
+
+    Args:
+        path: the file as it was named.
+        label: the most probable class, or None where the file cannot be used.
+        probability: of that class.
+        top: classes and probabilities, the most probable first, five at most.
+        error: why the file cannot be used.
+    """
+
+    path: str
+    label: str | None = None
+    probability: float | None = None
+    top: tuple[tuple[str, float], ...] = ()
+    error: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain lists, numbers and strings."""
+        return {**vars(self), "top": [list(t) for t in self.top]}
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A model that was trained here.
+
+    Args:
+        module: pixels in [0, 1] to logits, in evaluation mode.
+        card: what model.json holds.
+        place: the run folder.
+    """
+
+    module: Model
+    card: dict[str, Any]
+    place: Path
+
+    @property
+    def contract(self) -> Contract:
+        """What the model promises."""
+        return self.module.contract
+
+    def predict(self, paths: Iterable[Path_] | Path_) -> list[Answer]:
+        """Answer for files, and for all pictures below folders.
+
+        Args:
+            paths: files and folders.
+
+        Returns:
+            An answer a picture, in order; a file that cannot be used has an error.
+
+        Raises:
+            DataError: a path does not exist, or a folder holds no picture.
+        """
+        return list(self.stream(paths))
+
+    def stream(self, paths: Iterable[Path_] | Path_, *, batch: int = 64) -> Iterator[Answer]:
+        """`predict`, some answers at a time."""
+        if isinstance(paths, (str, os.PathLike)):
+            paths = [paths]
+        waiting: list[tuple[str, np.ndarray | str]] = []
+        for path in _files(paths):
+            waiting.append((path, self._decode(path)))
+            if len(waiting) == batch:
+                yield from self._answers(waiting)
+                waiting = []
+        yield from self._answers(waiting)
+
+    def evaluate(self, place: Path_, *, strict: bool = False) -> Evaluation:
+        """Score the model on data.
+
+        Args:
+            place: as for `neocog.data`; `DATA:val` picks a split, the test split else.
+            strict: stop at the first picture that cannot be used.
+
+        Raises:
+            DataError: the data cannot be opened, or has other classes than the model.
+        """
+        where, name = parse_place(str(place))
+        signal = self.contract.signal
+        data = self.card.get("data", {})
+        source = open_data(
+            where,
+            size=signal.size,
+            channels=signal.channels,
+            fit=signal.fit,
+            seed=int(data.get("seed", 0)),
+            val=float(data.get("val", 0.1)),
+            strict=strict,
+        )
+        split = source.splits.get(name or "test")
+        if split is None or not len(split):
+            raise DataError(
+                f"`{printable(where)}` must have a split `{name or 'test'}`, and has "
+                f"{', '.join(f'`{n}`' for n in source.splits)}. Name one as DATA:SPLIT."
+            )
+        truth = self._numbers(split, source.classes, where)
+        logits = answers(self.module, batches(split, size=250, shuffle=False, seed=0, epoch=0))
+        return evaluation(logits, truth, self.contract.classes)
+
+    def _numbers(self, split: Split, classes: Sequence[str], where: str) -> np.ndarray:
+        """Class numbers of the data as numbers of the model: classes go by name."""
+        known = {c: i for i, c in enumerate(self.contract.classes)}
+        unknown = [c for c in classes if c not in known]
+        if unknown:
+            raise DataError(
+                f"Every class of `{printable(where)}` must be one of the model's, and "
+                f"`{printable(unknown[0])}` is not. The model knows "
+                f"{', '.join(f'`{printable(c)}`' for c in self.contract.classes[:10])}."
+            )
+        numbers: np.ndarray = np.array([known[c] for c in classes], dtype=np.int64)[split.y]
+        return numbers
+
+    def _decode(self, path: str) -> np.ndarray | str:
+        signal = self.contract.signal
+        try:
+            data = Path(path).read_bytes()
+            return decode(data, size=signal.size, channels=signal.channels, fit=signal.fit)
+        except OSError as e:
+            return f"cannot be read: {e.strerror or e}"
+        except NeocogError as e:
+            return str(e)
+
+    def _answers(self, waiting: list[tuple[str, np.ndarray | str]]) -> list[Answer]:
+        pictures = [p for _, p in waiting if isinstance(p, np.ndarray)]
+        p = self._probabilities(pictures) if pictures else torch.empty(0)
+        out, row = [], 0
+        for path, picture in waiting:
+            if isinstance(picture, str):
+                out.append(Answer(path=path, error=picture))
+                continue
+            best = p[row].topk(min(5, p.shape[1]))
+            row += 1
+            top = tuple(
+                (self.contract.classes[i], float(v))
+                for v, i in zip(best.values.tolist(), best.indices.tolist(), strict=True)
+            )
+            out.append(Answer(path=path, label=top[0][0], probability=top[0][1], top=top))
+        return out
+
+    def _probabilities(self, pictures: list[np.ndarray]) -> Tensor:
+        """Through the very batches that training and evaluation use."""
+        rows: list[Tensor] = []
+        for dtype in sorted({p.dtype for p in pictures}, key=str):
+            x = np.stack([p for p in pictures if p.dtype == dtype])
+            split = Split(x, np.zeros(len(x), dtype=np.int64), [""] * len(x))
+            logits = answers(
+                self.module, batches(split, size=len(x), shuffle=False, seed=0, epoch=0)
+            )
+            rows.append(logits.double().softmax(1))
+        order = sorted(range(len(pictures)), key=lambda i: (str(pictures[i].dtype), i))
+        p = torch.cat(rows)
+        back = torch.empty_like(p)
+        back[torch.tensor(order)] = p
+        return back
+
+
+def load(place: Path_) -> Trained:
+    """A trained model from its run folder.
+
+    Args:
+        place: the folder.
+
+    Raises:
+        RunError: it is no run folder.
+        ModelError: the model is missing, damaged, or does not fit its network.
+    """
+    folder = RunFolder.open(Path(place))
+    card = folder.card()
+    try:
+        contract = Contract.from_json(card["contract"])
+        name, options = card["network"]["name"], dict(card["network"]["options"])
+    except (KeyError, TypeError) as e:
+        raise ModelError(
+            f"model.json holds a contract and a network; that of `{printable(place)}` is "
+            f"incomplete ({type(e).__name__}: {e}). Take an undamaged copy."
+        ) from e
+    try:
+        network = build(
+            name,
+            classes=len(contract.classes),
+            channels=contract.signal.channels,
+            size=contract.signal.size,
+            options={k: tuple(v) if isinstance(v, list) else v for k, v in options.items()},
+        )
+    except UsageError as e:
+        raise ModelError(f"The network of `{printable(place)}` cannot be built. {e}") from e
+    load_state(network, folder.weights(), f"`{printable(Path(place) / 'model.safetensors')}`")
+    module = Model(network, contract)
+    module.eval()
+    return Trained(module, card, Path(place))
+
+
+def _files(paths: Iterable[Path_]) -> Iterator[str]:
+    for path in paths:
+        if Path(path).is_dir():
+            found = find_pictures(Path(path))
+            if not found:
+                raise DataError(
+                    f"A folder to predict must hold pictures; `{printable(path)}` holds none. "
+                    "Check the path."
+                )
+            yield from found
+        else:
+            yield os.fspath(path)

@@ -1,0 +1,1 @@
+"""Mathematics of sampled signals: functions of tensors, no `nn.Module`."""

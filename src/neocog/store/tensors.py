@@ -1,0 +1,153 @@
+"""Named tensors to and from one file, in the safetensors format: numbers only, never code."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import safetensors.torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor, nn
+
+from neocog.errors import (
+    ModelError,
+    RunError,
+    ShapeMismatch,
+    UnsafeWeights,
+    did_you_mean,
+    printable,
+)
+
+__all__ = ["load_state", "read_tensors", "refuse_pickle", "write_bytes", "write_tensors"]
+
+_PICKLE_STARTS = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05", b"PK\x03\x04")
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all: a kill or a full disk leaves the old one.
+
+    Raises:
+        RunError: the disk is full, or the folder cannot be written.
+    """
+    temporary: Path | None = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+        temporary = Path(name)
+        with os.fdopen(handle, "wb") as f:
+            f.write(content)
+            f.flush()
+            os.fsync(f.fileno())
+        temporary.chmod(0o666 & ~_umask())
+        temporary.replace(path)
+    except OSError as e:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+        raise RunError(
+            f"`{printable(path)}` must be writable, and is not: {e.strerror or e}. "
+            "Free some space or choose another folder with --out; what was there is unharmed."
+        ) from e
+
+
+def _umask() -> int:
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return mask
+
+
+def write_tensors(
+    path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None
+) -> None:
+    """Write tensors (made contiguous, on the CPU) and strings, whole or not at all.
+
+    Raises:
+        RunError: the disk is full, or the folder cannot be written.
+    """
+    plain = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
+    write_bytes(path, safetensors.torch.save(plain, dict(metadata or {})))
+
+
+def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """The tensors of a safetensors file, and its strings.
+
+    Raises:
+        UnsafeWeights: it is a pickle.
+        ModelError: it is missing, truncated or of another format.
+    """
+    refuse_pickle(path)
+    try:
+        with safe_open(path, framework="pt") as f:
+            return {name: f.get_tensor(name) for name in f.keys()}, dict(f.metadata() or {})  # noqa: SIM118
+    except (SafetensorError, OSError) as e:
+        raise ModelError(
+            f"`{printable(path)}` must be a whole safetensors file, and is not: {e}. "
+            "Copy it again or take it from another run."
+        ) from e
+
+
+def refuse_pickle(path: Path) -> None:
+    """Let no file through that `torch.load` would unpickle.
+
+    Raises:
+        UnsafeWeights: the first bytes are those of a pickle or of a zip archive of one.
+        ModelError: the file cannot be read.
+    """
+    try:
+        with path.open("rb") as f:
+            start = f.read(4)
+    except OSError as e:
+        raise ModelError(
+            f"`{printable(path)}` must be a readable file of weights: {e.strerror}. Check the path."
+        ) from e
+    if start.startswith(_PICKLE_STARTS):
+        raise UnsafeWeights(
+            f"Weights are read from safetensors files, which hold numbers only; "
+            f"`{printable(path)}` is a pickle, which can execute code when it is opened. "
+            "Convert it where you trust it, with safetensors.torch.save_file(state_dict, FILE)."
+        )
+
+
+def load_state(module: nn.Module, tensors: Mapping[str, Tensor], source: str) -> None:
+    """Copy tensors into a module whose names and shapes must be exactly these.
+
+    Args:
+        module: what is filled, in place.
+        tensors: name to values.
+        source: where they are from, for the message.
+
+    Raises:
+        ShapeMismatch: a tensor has another shape.
+        ModelError: tensors are missing or left over. Nothing is changed in either case.
+    """
+    wanted = module.state_dict()
+    missing = [n for n in wanted if n not in tensors]
+    extra = [n for n in tensors if n not in wanted]
+    if missing or extra:
+        hint = f" {did_you_mean(missing[0], extra)}" if missing and extra else ""
+        raise ModelError(
+            f"{printable(source)} must hold exactly the tensors of the network: "
+            f"{_some('missing', missing)}{_some('not in the network', extra)}{hint} "
+            "Check that the weights and the network's options belong together."
+        )
+    for name, value in wanted.items():
+        if tensors[name].shape != value.shape:
+            expected, actual = tuple(value.shape), tuple(tensors[name].shape)
+            raise ShapeMismatch(
+                f"Tensor `{name}` of the network has shape {expected}; "
+                f"{printable(source)} holds {actual}. "
+                "Check the network's width, its number of classes and its channels.",
+                expected=expected,
+                actual=actual,
+            )
+    module.load_state_dict(dict(tensors))
+
+
+def _some(what: str, names: Iterable[str]) -> str:
+    names = list(names)
+    if not names:
+        return ""
+    shown = ", ".join(f"`{printable(n)}`" for n in names[:3])
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return f"{len(names)} {what} ({shown}{more}). "

@@ -1,0 +1,201 @@
+"""One of K classes for each sample: losses, probabilities and what is measured of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from neocog.errors import UsageError, did_you_mean
+from neocog.exhibits import Map, Scalar, Section, Table
+
+__all__ = ["LOSSES", "Evaluation", "calibration_error", "evaluation", "loss", "wilson_interval"]
+
+
+def _cross_entropy(logits: Tensor, target: Tensor, smoothing: float) -> Tensor:
+    return F.cross_entropy(logits, target, label_smoothing=smoothing)
+
+
+def _mean_squared_error(logits: Tensor, target: Tensor, smoothing: float) -> Tensor:
+    classes = logits.shape[1]
+    if target.ndim == 1:
+        target = F.one_hot(target, classes).to(logits.dtype)
+    if smoothing:
+        target = target * (1 - smoothing) + smoothing / classes
+    return F.mse_loss(logits, target)
+
+
+LOSSES = {"cross_entropy": _cross_entropy, "mean_squared_error": _mean_squared_error}
+"""Name to function of (logits, target, smoothing)."""
+
+
+def loss(name: str, logits: Tensor, target: Tensor, *, smoothing: float = 0.0) -> Tensor:
+    """The mean loss of a batch, in float32 whatever the logits are.
+
+    Args:
+        name: a key of `LOSSES`.
+        logits: (B, K).
+        target: class numbers, int64, (B,), or shares, float, (B, K).
+        smoothing: share of the target that is spread evenly over the classes.
+
+    Raises:
+        UsageError: no loss has that name.
+
+    Example:
+        >>> loss("cross_entropy", torch.zeros(1, 4), torch.tensor([2])).item() - math.log(4) < 1e-6
+        True
+    """
+    if name not in LOSSES:
+        raise UsageError(
+            f"`loss` names how errors are weighed, got `{name}`. {did_you_mean(name, LOSSES)}"
+        )
+    return LOSSES[name](logits.float(), target, smoothing)
+
+
+def wilson_interval(right: int, n: int, z: float = 1.959964) -> tuple[float, float]:
+    """The 95 % interval of a share, after Wilson (1927).
+
+    Example:
+        >>> low, high = wilson_interval(98, 100)
+        >>> round(low, 3), round(high, 3)
+        (0.93, 0.994)
+    """
+    if n == 0:
+        return (0.0, 1.0)
+    p = right / n
+    centre = (p + z * z / (2 * n)) / (1 + z * z / n)
+    half = z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n)) / (1 + z * z / n)
+    return (max(0.0, centre - half), min(1.0, centre + half))
+
+
+def calibration_error(probabilities: np.ndarray, truth: np.ndarray, *, bins: int = 15) -> float:
+    """Expected calibration error: the mean gap between confidence and accuracy.
+
+    Samples are put into bins of equal width by the probability of the class that wins; the gap
+    of each bin counts by its share of the samples (Guo et al. 2017).
+
+    Args:
+        probabilities: (B, K).
+        truth: class numbers, (B,).
+        bins: how many.
+
+    Example:
+        >>> calibration_error(np.array([[0.9, 0.1], [0.9, 0.1]]), np.array([0, 1]))
+        0.4
+    """
+    confidence = probabilities.max(axis=1).astype(np.float64)
+    right = probabilities.argmax(axis=1) == truth
+    which = np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
+    gap = np.bincount(which, weights=confidence - right, minlength=bins)
+    return round(float(np.abs(gap).sum() / max(1, len(truth))), 12)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """What a classifier scores on one split.
+
+    Args:
+        n: samples.
+        accuracy: share of right answers.
+        accuracy_ci: its 95 % interval (Wilson).
+        loss: mean cross-entropy, in nats.
+        ece: expected calibration error over 15 bins.
+        per_class: a row a class: name, n, recall, precision.
+        confusion: counts, rows are the truth, columns the answer.
+        classes: names.
+    """
+
+    n: int
+    accuracy: float
+    accuracy_ci: tuple[float, float]
+    loss: float
+    ece: float
+    per_class: tuple[dict[str, Any], ...]
+    confusion: tuple[tuple[int, ...], ...]
+    classes: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain lists, numbers and strings."""
+        return asdict(self)
+
+    def exhibits(self, title: str) -> Section:
+        """The figures, the confusion map and a row a class."""
+        rows = [[r["class"], r["n"], r["recall"], r["precision"]] for r in self.per_class]
+        return Section(
+            title=title,
+            exhibits=(
+                Scalar(
+                    title="accuracy",
+                    value=self.accuracy,
+                    unit="%",
+                    interval=self.accuracy_ci,
+                    note=f"share of {self.n} samples answered right; 95 % interval after Wilson",
+                ),
+                Scalar(title="loss", value=self.loss, note="mean cross-entropy, in nats"),
+                Scalar(
+                    title="calibration error",
+                    value=self.ece,
+                    unit="%",
+                    note="mean gap between confidence and accuracy, 15 bins",
+                ),
+                Map(
+                    title="confusion",
+                    values=np.array(self.confusion),
+                    rows=self.classes,
+                    columns=self.classes,
+                    row_label="truth",
+                    column_label="answer",
+                    note="counts of samples",
+                ),
+                Table(
+                    title="by class",
+                    columns=("class", "samples", "recall", "precision"),
+                    rows=rows,
+                    note="recall: share of the class that is found; "
+                    "precision: share of the answers that are right",
+                ),
+            ),
+        )
+
+
+def evaluation(logits: Tensor, truth: np.ndarray, classes: Sequence[str]) -> Evaluation:
+    """Everything that is measured of a classifier's answers.
+
+    Args:
+        logits: (B, K), float32.
+        truth: class numbers, (B,).
+        classes: K names.
+    """
+    log_p = torch.log_softmax(logits.double(), dim=1)
+    target = torch.from_numpy(np.ascontiguousarray(truth))
+    p = log_p.exp().numpy()
+    k, n = len(classes), len(truth)
+    answer = p.argmax(axis=1)
+    confusion = np.bincount(truth * k + answer, minlength=k * k).reshape(k, k)
+    right = int(np.trace(confusion))
+    found, given = confusion.sum(axis=1), confusion.sum(axis=0)
+    per_class = tuple(
+        {
+            "class": name,
+            "n": int(found[i]),
+            "recall": float(confusion[i, i] / found[i]) if found[i] else None,
+            "precision": float(confusion[i, i] / given[i]) if given[i] else None,
+        }
+        for i, name in enumerate(classes)
+    )
+    return Evaluation(
+        n=n,
+        accuracy=right / n,
+        accuracy_ci=wilson_interval(right, n),
+        loss=float(F.nll_loss(log_p, target)),
+        ece=calibration_error(p, truth),
+        per_class=per_class,
+        confusion=tuple(tuple(int(v) for v in row) for row in confusion),
+        classes=tuple(classes),
+    )

@@ -1,0 +1,263 @@
+"""Random change of whole batches: amounts are drawn here, pictures are moved in `signal.warp`.
+
+Every draw comes from one seed, so a batch is changed in the same way whenever it comes again.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from neocog.errors import UsageError, did_you_mean
+from neocog.signal.warp import BORDERS, affine_matrix, flip, shift_zero_fill, smooth_field, warp
+
+__all__ = ["Augment", "Mixed", "augment", "equalise"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Augment:
+    """What is done to each batch, one draw a picture; 0 leaves a change out.
+
+    Args:
+        shift: largest move along each axis, in pixels. Alone, it moves by whole pixels and
+            fills with zero; beside another change of geometry it moves by any fraction.
+        rotate: largest turn, in degrees.
+        scale: largest change of size, as a share: 0.1 draws from 1/1.1 to 1.1.
+        squeeze: largest change of aspect, as a share.
+        shear: largest slope of a vertical line.
+        elastic: standard deviation, in pixels, of a smooth random displacement given at
+            5 x 5 points (after Simard et al. 2003).
+        crop: smallest share of the area that is cut out and enlarged to the full frame;
+            0 for none.
+        flip: mirror half of the pictures left to right.
+        flip_vertical: mirror half of the pictures top to bottom.
+        border: what lies beyond the picture: `zero`, `edge` or `reflect`.
+        erase: share of the pictures in which a rectangle is overwritten with its mean
+            (DeVries & Taylor 2017; Zhong et al. 2020).
+        erase_size: largest side of the rectangle, as a share of the picture's.
+        brightness: largest change added to all pixels, in units of the range 0 to 1.
+        contrast: largest change of contrast around the picture's mean, as a share.
+        equalise: share of the pictures whose histogram is made flat.
+        mixup: pictures and targets are mixed in pairs with a share drawn from
+            Beta(mixup, mixup) (Zhang et al. 2018).
+    """
+
+    shift: float = 0.0
+    rotate: float = 0.0
+    scale: float = 0.0
+    squeeze: float = 0.0
+    shear: float = 0.0
+    elastic: float = 0.0
+    crop: float = 0.0
+    flip: bool = False
+    flip_vertical: bool = False
+    border: str = "zero"
+    erase: float = 0.0
+    erase_size: float = 0.4
+    brightness: float = 0.0
+    contrast: float = 0.0
+    equalise: float = 0.0
+    mixup: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Check the amounts.
+
+        Raises:
+            UsageError: an amount is negative, a share is above 1, the border is unknown.
+        """
+        for f in fields(self):
+            value = getattr(self, f.name)
+            if isinstance(value, float | int) and not value >= 0:
+                raise UsageError(
+                    f"`augment.{f.name}` must not be negative, got {value}. Use 0 to leave it out."
+                )
+        for name in ("crop", "erase", "erase_size", "equalise", "brightness"):
+            if getattr(self, name) > 1:
+                raise UsageError(
+                    f"`augment.{name}` is a share from 0 to 1, got {getattr(self, name)}. Try 0.5."
+                )
+        if self.border not in BORDERS:
+            raise UsageError(
+                f"`augment.border` says what lies beyond a picture, got `{self.border}`. "
+                f"{did_you_mean(self.border, BORDERS)}"
+            )
+
+    @property
+    def resamples(self) -> bool:
+        """Whether pictures are interpolated."""
+        return any((self.rotate, self.scale, self.squeeze, self.shear, self.elastic, self.crop))
+
+
+class Mixed(NamedTuple):
+    """A changed batch."""
+
+    x: Tensor
+    """Pictures, (B, C, H, W)."""
+    y: Tensor
+    """Class numbers, (B,)."""
+    partner: Tensor | None
+    """Class numbers of what was mixed in, (B,), or None."""
+    share: Tensor | None
+    """Share of the first class, (B,), or None."""
+
+    def target(self, classes: int) -> Tensor:
+        """What a loss compares with: class numbers, or (B, K) shares where pairs were mixed."""
+        if self.partner is None or self.share is None:
+            return self.y
+        first, second = F.one_hot(self.y, classes), F.one_hot(self.partner, classes)
+        share = self.share[:, None]
+        return first * share + second * (1 - share)
+
+
+def augment(x: Tensor, y: Tensor, options: Augment, *, seed: int) -> Mixed:
+    """Change a batch.
+
+    Args:
+        x: (B, C, H, W), values in [0, 1].
+        y: class numbers, (B,).
+        options: what is done.
+        seed: of all draws.
+
+    Example:
+        >>> x, y = torch.rand(2, 1, 8, 8), torch.tensor([0, 1])
+        >>> augment(x, y, Augment(), seed=0).x is x
+        True
+    """
+    if options == _NOTHING:
+        return Mixed(x, y, None, None)
+    draw = _Draw(seed, len(x))
+    x = _move(x, options, draw)
+    if options.flip:
+        x = flip(x, draw.share(0.5), axis=3)
+    if options.flip_vertical:
+        x = flip(x, draw.share(0.5), axis=2)
+    if options.equalise:
+        which = draw.share(options.equalise).to(x.device)[:, None, None, None]
+        x = torch.where(which, equalise(x), x)
+    if options.brightness or options.contrast:
+        x = _light(x, options, draw)
+    if options.erase:
+        x = _erase(x, options, draw)
+    if options.mixup:
+        return _mixup(x, y, options.mixup, draw)
+    return Mixed(x, y, None, None)
+
+
+_NOTHING = Augment()
+
+
+class _Draw:
+    """Random numbers of one batch, always from the CPU, so that every device sees the same."""
+
+    def __init__(self, seed: int, count: int) -> None:
+        self.generator = torch.Generator().manual_seed(seed)
+        self.count = count
+
+    def uniform(self, low: float, high: float, *more: int) -> Tensor:
+        shape = (self.count, *more)
+        return torch.rand(shape, generator=self.generator) * (high - low) + low
+
+    def normal(self, *more: int) -> Tensor:
+        return torch.randn((self.count, *more), generator=self.generator)
+
+    def share(self, probability: float) -> Tensor:
+        return torch.rand(self.count, generator=self.generator) < probability
+
+    def factor(self, largest: float, *more: int) -> Tensor:
+        """From 1 / (1 + largest) to 1 + largest, evenly on a logarithmic scale."""
+        reach = math.log1p(largest)
+        return torch.exp(self.uniform(-reach, reach, *more))
+
+
+def _move(x: Tensor, options: Augment, draw: _Draw) -> Tensor:
+    h, w = x.shape[2:]
+    if not options.resamples:
+        if not options.shift:
+            return x
+        reach = round(options.shift)
+        whole = torch.randint(-reach, reach + 1, (draw.count, 2), generator=draw.generator)
+        if options.border == "zero":
+            return shift_zero_fill(x, whole)
+        straight = torch.eye(2).expand(draw.count, 2, 2)
+        return warp(x, straight, whole.float(), border=options.border)
+    zoom = draw.factor(options.scale)[:, None].expand(-1, 2)
+    if options.squeeze:
+        aspect = draw.factor(options.squeeze).sqrt()
+        zoom = zoom * torch.stack([aspect, 1 / aspect], 1)
+    offset = draw.uniform(-options.shift, options.shift, 2)
+    if options.crop:
+        side = draw.uniform(options.crop, 1.0).sqrt()
+        free = (1 - side)[:, None] * torch.tensor([h / 2, w / 2]) / side[:, None]
+        offset = offset + draw.uniform(-1.0, 1.0, 2) * free
+        zoom = zoom / side[:, None]
+    matrix = affine_matrix(
+        angle=draw.uniform(-options.rotate, options.rotate),
+        zoom=zoom,
+        shear=draw.uniform(-options.shear, options.shear),
+    )
+    field = None
+    if options.elastic:
+        field = smooth_field(draw.normal(2, 5, 5) * options.elastic, (h, w))
+    return warp(x, matrix, offset, field=field, border=options.border)
+
+
+def _light(x: Tensor, options: Augment, draw: _Draw) -> Tensor:
+    mean = x.mean((1, 2, 3), keepdim=True)
+    gain = draw.factor(options.contrast).to(x.device)[:, None, None, None]
+    lift = draw.uniform(-options.brightness, options.brightness).to(x.device)[:, None, None, None]
+    return ((x - mean) * gain + mean + lift).clamp_(0, 1)
+
+
+def equalise(x: Tensor) -> Tensor:
+    """Flatten the histogram of each channel of each picture, at 256 levels.
+
+    Each value becomes the share of pixels that are not brighter, rescaled so that the darkest
+    becomes 0 and the brightest 1; a channel of one value stays as it is.
+
+    Args:
+        x: (B, C, H, W), values in [0, 1].
+
+    Example:
+        >>> equalise(torch.tensor([[[[0.2, 0.4], [0.4, 0.6]]]]))
+        tensor([[[[0.0000, 0.6667],
+                  [0.6667, 1.0000]]]])
+    """
+    b, c, h, w = x.shape
+    level = (x * 255).round().long().clamp(0, 255).reshape(b * c, h * w)
+    count = torch.zeros(b * c, 256, dtype=torch.float32, device=x.device)
+    count.scatter_add_(1, level, torch.ones_like(level, dtype=torch.float32))
+    below = count.cumsum(1)
+    darkest = below.gather(1, level.min(1, keepdim=True).values)
+    span = h * w - darkest
+    flat = (below.gather(1, level) - darkest) / span.clamp(min=1)
+    same = x.reshape(b * c, h * w)
+    return torch.where(span > 0, flat, same).view(b, c, h, w)
+
+
+def _erase(x: Tensor, options: Augment, draw: _Draw) -> Tensor:
+    h, w = x.shape[2:]
+    inside = []
+    for side in (h, w):
+        length = draw.uniform(0.1 * options.erase_size, options.erase_size) * side
+        middle = draw.uniform(0, side)
+        away = (torch.arange(side) + 0.5 - middle[:, None]).abs()
+        inside.append(away <= length[:, None] / 2)
+    hit = inside[0][:, :, None] & inside[1][:, None, :]
+    hit = hit & draw.share(options.erase)[:, None, None]
+    return torch.where(hit.to(x.device)[:, None], x.mean((2, 3), keepdim=True), x)
+
+
+def _mixup(x: Tensor, y: Tensor, alpha: float, draw: _Draw) -> Mixed:
+    # A Beta draw from two Gamma draws; torch's own samplers take no generator for Beta.
+    pair = torch._standard_gamma(torch.full((2, draw.count), alpha), generator=draw.generator)
+    share = pair.max(0).values / pair.sum(0).clamp(min=1e-12)
+    other = torch.randperm(draw.count, generator=draw.generator).to(x.device)
+    share = share.to(x.device)
+    s = share[:, None, None, None]
+    mixed = x * s + x[other] * (1 - s)
+    return Mixed(mixed, y, y[other], share)

@@ -1,0 +1,246 @@
+"""The loop: a generator of records. It touches no disk and prints nothing.
+
+Randomness is a pure function of the seed and the step number, so a training that is stopped
+after any step and taken up again ends with the same bits as one that ran through.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from neocog.errors import Diverged, UsageError
+from neocog.tasks.classify import loss as task_loss
+from neocog.training.augment import Augment, Mixed, augment
+from neocog.training.average import Average
+from neocog.training.machine import Machine, autocast
+from neocog.training.optimise import Schedule, rate_at
+from neocog.types import Batch
+
+__all__ = ["Objective", "Plan", "Step", "fit", "step_seed"]
+
+Feed = Callable[[int], Iterator[Batch]]
+"""From an epoch number to its batches, always the same ones for the same number."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """How far a training goes, and where it takes up.
+
+    Args:
+        steps: the number of the last step, counted from 1.
+        steps_per_epoch: batches in one pass over the data.
+        first: steps that are already done.
+        seed: of dropout and augmentation.
+    """
+
+    steps: int
+    steps_per_epoch: int
+    first: int = 0
+    seed: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Objective:
+    """What is made small.
+
+    Args:
+        loss: `cross_entropy` or `mean_squared_error`.
+        label_smoothing: share of each target that is spread evenly over the classes.
+        clip: largest norm of the whole gradient, 0 for any.
+    """
+
+    loss: str = "cross_entropy"
+    label_smoothing: float = 0.0
+    clip: float = 0.0
+
+
+@dataclass(frozen=True)
+class Step:
+    """One change of the weights.
+
+    Args:
+        number: steps done, this one included.
+        epoch: passes over the data begun, this one included.
+        ends_epoch: this was the last batch of its pass, or of the training.
+        loss: of the batch, before the change.
+        lr: learning rate of the change.
+        samples: in the batch.
+    """
+
+    number: int
+    epoch: int
+    ends_epoch: bool
+    loss: float
+    lr: float
+    samples: int
+
+
+def step_seed(seed: int, step: int) -> int:
+    """A 63-bit number for each pair, far apart for near ones (splitmix64, Steele et al. 2014).
+
+    Example:
+        >>> step_seed(0, 1) == step_seed(0, 1), step_seed(0, 1) == step_seed(1, 0)
+        (True, False)
+    """
+    z = (seed * 0x9E3779B97F4A7C15 + step * 0xD1B54A32D192ED03 + 0x632BE59BD9B4E019) % 2**64
+    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9 % 2**64
+    z = (z ^ (z >> 27)) * 0x94D049BB133111EB % 2**64
+    return (z ^ (z >> 31)) >> 1
+
+
+def fit(
+    model: nn.Module,
+    feed: Feed,
+    optimiser: torch.optim.Optimizer,
+    *,
+    plan: Plan,
+    schedule: Schedule,
+    objective: Objective,
+    augmentation: Augment,
+    machine: Machine,
+    average: Average | None = None,
+) -> Iterator[Step]:
+    """Train, and say after every step what it did.
+
+    The model is in training mode during a step and may be used freely between steps; its mode
+    and the global random state are restored whenever the generator hands over and at its end.
+
+    Args:
+        model: pixels in [0, 1] to logits, on the machine's device.
+        feed: batches of each epoch, at least `plan.steps_per_epoch` of them.
+        optimiser: over the model's parameters; its learning rates are scaled by the schedule.
+        plan: how far, and from where.
+        schedule: the course of the learning rate.
+        objective: what is made small.
+        augmentation: what is done to each batch.
+        machine: device, memory layout and precision.
+        average: weights that trail the trained ones, moved after each step.
+
+    Raises:
+        Diverged: the loss is no number any more, or has grown far beyond its start.
+
+    Example:
+        >>> import itertools
+        >>> x, y = torch.rand(8, 1, 4, 4), torch.arange(8) % 2
+        >>> net = nn.Sequential(nn.Flatten(), nn.Linear(16, 2))
+        >>> steps = fit(
+        ...     net, lambda epoch: itertools.repeat(Batch(x, y, y), 1),
+        ...     torch.optim.SGD(net.parameters(), lr=0.1),
+        ...     plan=Plan(steps=3, steps_per_epoch=1), schedule=Schedule(name="constant", warmup=0),
+        ...     objective=Objective(), augmentation=Augment(), machine=Machine())
+        >>> [s.number for s in steps]
+        [1, 2, 3]
+    """
+    if plan.steps < 1 or plan.steps_per_epoch < 1:
+        raise UsageError(
+            f"A training needs at least one step, got {plan.steps} steps of "
+            f"{plan.steps_per_epoch} an epoch. Give more epochs or a smaller batch."
+        )
+    top = [group["lr"] for group in optimiser.param_groups]
+    watch = _Watch()
+    try:
+        for number, batch in _batches(feed, plan):
+            factor = rate_at(schedule, number / plan.steps)
+            for group, lr in zip(optimiser.param_groups, top, strict=True):
+                group["lr"] = lr * factor
+            with _training(model, step_seed(plan.seed, number), machine):
+                changed = _changed(batch, augmentation, machine, step_seed(plan.seed + 1, number))
+                value = _step(model, changed, optimiser, objective, machine)
+                if average is not None:
+                    average.update(number)
+            lr = top[0] * factor
+            watch(value, number + 1, lr)
+            epoch, done = divmod(number, plan.steps_per_epoch)
+            ends = done + 1 == plan.steps_per_epoch or number + 1 == plan.steps
+            yield Step(number + 1, epoch + 1, ends, value, lr, len(batch.y))
+    finally:
+        for group, lr in zip(optimiser.param_groups, top, strict=True):
+            group["lr"] = lr
+
+
+def _batches(feed: Feed, plan: Plan) -> Iterator[tuple[int, Batch]]:
+    """Numbers of steps from 0, each with its batch, from the first step not yet done."""
+    number = plan.first
+    while number < plan.steps:
+        epoch, skip = divmod(number, plan.steps_per_epoch)
+        for position, batch in enumerate(feed(epoch)):
+            if position < skip:
+                continue
+            if position == plan.steps_per_epoch or number == plan.steps:
+                break
+            yield number, batch
+            number += 1
+
+
+def _changed(batch: Batch, options: Augment, machine: Machine, seed: int) -> Mixed:
+    x = batch.x.to(machine.device, non_blocking=True)
+    y = batch.y.to(machine.device, non_blocking=True)
+    return augment(x, y, options, seed=seed)
+
+
+def _step(
+    model: nn.Module,
+    batch: Mixed,
+    optimiser: torch.optim.Optimizer,
+    objective: Objective,
+    machine: Machine,
+) -> float:
+    with autocast(machine):
+        logits = model(batch.x)
+    value: Tensor = task_loss(
+        objective.loss,
+        logits,
+        batch.target(logits.shape[1]),
+        smoothing=objective.label_smoothing,
+    )
+    optimiser.zero_grad(set_to_none=True)
+    value.backward()  # type: ignore[no-untyped-call]
+    if objective.clip:
+        nn.utils.clip_grad_norm_(model.parameters(), objective.clip)
+    optimiser.step()
+    return value.item()
+
+
+@contextmanager
+def _training(model: nn.Module, seed: int, machine: Machine) -> Iterator[None]:
+    """Training mode and a seeded global generator for one step; both as before afterwards."""
+    was_training = model.training
+    cuda = machine.device.startswith("cuda")
+    state = torch.get_rng_state()
+    model.train()
+    torch.default_generator.manual_seed(seed)
+    if cuda:
+        torch.cuda.manual_seed(seed)
+    try:
+        yield
+    finally:
+        torch.set_rng_state(state)
+        model.train(was_training)
+
+
+class _Watch:
+    """Notices a loss that leaves the range of numbers or grows far beyond its start."""
+
+    def __init__(self) -> None:
+        self.start: float | None = None
+        self.trail: float | None = None
+
+    def __call__(self, value: float, number: int, lr: float) -> None:
+        if not math.isfinite(value):
+            raise Diverged(
+                f"The loss must stay a number; after {number} steps it is {value} "
+                f"at learning rate {lr:.3g}. Try `--lr {lr / 10:.1g}`."
+            )
+        self.start = value if self.start is None else self.start
+        self.trail = value if self.trail is None else 0.9 * self.trail + 0.1 * value
+        if number > 20 and self.trail > 5 * max(self.start, 0.1):
+            raise Diverged(
+                f"The loss must fall; after {number} steps it grew from {self.start:.3g} to "
+                f"{self.trail:.3g} at learning rate {lr:.3g}. Try `--lr {lr / 10:.1g}`."
+            )

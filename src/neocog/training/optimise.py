@@ -1,0 +1,139 @@
+"""Optimisers and learning-rate schedules: two small typed records and what they build."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from neocog.errors import UsageError, did_you_mean
+
+__all__ = ["OPTIMISERS", "SCHEDULES", "Optimiser", "Schedule", "build_optimiser", "rate_at"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Optimiser:
+    """How weights are changed.
+
+    Args:
+        name: `sgd` (with momentum) or `adamw`.
+        lr: the highest learning rate of the schedule.
+        momentum: of sgd; the first decay rate of adamw.
+        nesterov: look ahead along the momentum (sgd).
+        weight_decay: applied to weights of two or more axes, not to biases and norms.
+            For sgd it is added to the gradient; adamw decouples it (Loshchilov & Hutter 2019).
+    """
+
+    name: str = "sgd"
+    lr: float = 0.1
+    momentum: float = 0.9
+    nesterov: bool = True
+    weight_decay: float = 5e-4
+
+
+@dataclass(frozen=True, kw_only=True)
+class Schedule:
+    """How the learning rate moves over a training.
+
+    Args:
+        name: `cosine`, `linear` or `constant`, from its highest value after the warm-up.
+        warmup: share of all steps in which the rate rises linearly from `start`.
+        start: share of the highest rate at the first step.
+        final: share of the highest rate at the last step.
+    """
+
+    name: str = "cosine"
+    warmup: float = 0.2
+    start: float = 0.1
+    final: float = 0.0
+
+
+def _sgd(groups: list[dict[str, object]], o: Optimiser) -> torch.optim.Optimizer:
+    nesterov = o.nesterov and o.momentum > 0
+    return torch.optim.SGD(groups, lr=o.lr, momentum=o.momentum, nesterov=nesterov, foreach=True)
+
+
+def _adamw(groups: list[dict[str, object]], o: Optimiser) -> torch.optim.Optimizer:
+    return torch.optim.AdamW(groups, lr=o.lr, betas=(o.momentum, 0.999), fused=True)
+
+
+OPTIMISERS = {"sgd": _sgd, "adamw": _adamw}
+"""Name to function of (parameter groups, options)."""
+
+SCHEDULES: dict[str, Callable[[float], float]] = {
+    "cosine": lambda p: 0.5 * (1 + math.cos(math.pi * p)),
+    "linear": lambda p: 1 - p,
+    "constant": lambda p: 1.0,
+}
+"""Name to function from progress after the warm-up, 0 to 1, to a share, 1 to 0."""
+
+
+def build_optimiser(module: nn.Module, options: Optimiser) -> torch.optim.Optimizer:
+    """An optimiser over the trainable parameters of a module.
+
+    Raises:
+        UsageError: the name is unknown, a number is out of range, nothing is trainable.
+    """
+    if options.name not in OPTIMISERS:
+        raise UsageError(
+            f"`optimiser.name` names how weights are changed, got `{options.name}`. "
+            f"{did_you_mean(options.name, OPTIMISERS)}"
+        )
+    if not (options.lr > 0 and math.isfinite(options.lr)):
+        raise UsageError(
+            f"`optimiser.lr` must be a positive number, got {options.lr}. Try 0.1 for sgd."
+        )
+    if not 0 <= options.momentum < 1:
+        raise UsageError(
+            f"`optimiser.momentum` must be at least 0 and below 1, got {options.momentum}. Try 0.9."
+        )
+    if options.weight_decay < 0:
+        raise UsageError(
+            f"`optimiser.weight_decay` must not be negative, got {options.weight_decay}. "
+            "Use 0 to leave it out."
+        )
+    parameters = [p for p in module.parameters() if p.requires_grad]
+    if not parameters:
+        raise UsageError("Training needs a parameter that is not frozen, and none is. Freeze less.")
+    groups: list[dict[str, object]] = [
+        {
+            "params": [p for p in parameters if p.ndim > 1],
+            "weight_decay": options.weight_decay,
+        },
+        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    return OPTIMISERS[options.name]([g for g in groups if g["params"]], options)
+
+
+def rate_at(schedule: Schedule, progress: float) -> float:
+    """The learning rate as a share of its highest value.
+
+    Args:
+        schedule: the course.
+        progress: share of all steps done, 0 at the first, 1 after the last.
+
+    Raises:
+        UsageError: the name is unknown or a share is outside 0 to 1.
+
+    Example:
+        >>> rate_at(Schedule(name="linear", warmup=0.5, start=0.0), 0.25)
+        0.5
+        >>> rate_at(Schedule(name="linear", warmup=0.5, start=0.0), 0.75)
+        0.5
+    """
+    if schedule.name not in SCHEDULES:
+        raise UsageError(
+            f"`schedule.name` names a course of the learning rate, got `{schedule.name}`. "
+            f"{did_you_mean(schedule.name, SCHEDULES)}"
+        )
+    for name in ("warmup", "start", "final"):
+        share = getattr(schedule, name)
+        if not 0 <= share <= 1:
+            raise UsageError(f"`schedule.{name}` is a share from 0 to 1, got {share}. Try 0.1.")
+    if progress < schedule.warmup:
+        return schedule.start + (1 - schedule.start) * progress / schedule.warmup
+    rest = (progress - schedule.warmup) / (1 - schedule.warmup) if schedule.warmup < 1 else 1.0
+    return schedule.final + (1 - schedule.final) * SCHEDULES[schedule.name](min(1.0, rest))

@@ -1,0 +1,249 @@
+"""Train a network on a place of data, keep it and report it."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from neocog.errors import RunError, UsageError, did_you_mean, printable
+from neocog.report.page import page, write
+from neocog.runs.exhibits import run_sections
+from neocog.runs.folder import RunFolder
+from neocog.runs.recipe import Recipe, changed, from_toml
+from neocog.runs.train import Event, Finished
+from neocog.runs.train import train as train_run
+from neocog.runs.trained import Trained, load
+from neocog.training.augment import Augment
+
+__all__ = [
+    "NO_AUGMENT",
+    "Spread",
+    "free_folder",
+    "read_recipe",
+    "resume",
+    "settle",
+    "spread",
+    "train",
+]
+
+Place = str | os.PathLike[str]
+Listener = Callable[[Event], None]
+Decoding = Callable[[int, int], None]
+
+NO_AUGMENT = {f"augment.{f.name}": f.default for f in fields(Augment)}
+"""Settings that leave every change out."""
+
+
+def train(
+    place: Place | None,
+    *,
+    network: str | None = None,
+    epochs: float | None = None,
+    budget: float | None = None,
+    seed: int | None = None,
+    settings: Mapping[str, Any] | None = None,
+    recipe: Place | None = None,
+    out: Place | None = None,
+    overwrite: bool = False,
+    strict: bool = False,
+    listen: Listener | None = None,
+    decoding: Decoding | None = None,
+    began: float | None = None,
+) -> Trained:
+    """Train a classifier and keep it, with its report, in a run folder.
+
+    Args:
+        place: `digits`, a folder of class folders, a folder of idx files, an .npz file; None for
+            the recipe's.
+        network: one of `neocog networks`.
+        epochs: passes over the training samples.
+        budget: seconds for the whole command, instead of epochs.
+        seed: of everything that is drawn.
+        settings: any other key of a recipe, as `{"optimiser.lr": 0.05}`.
+        recipe: a recipe.toml to start from; the arguments beside it go before it.
+        out: the run folder; one below `runs` that is named after the data if left out.
+        overwrite: replace a run that is there.
+        strict: stop at the first picture that cannot be used.
+        listen: called with everything that happens, see `neocog.runs.train`.
+        decoding: called with (pictures done, pictures in all) while they are decoded.
+        began: `time.monotonic()` when the budget began; now if left out.
+
+    Returns:
+        The trained model; its figures are in `.card["measured"]`.
+
+    Raises:
+        NeocogError: the data, the recipe, the machine or the disk does not allow it.
+
+    Example:
+        >>> import neocog
+        >>> model = neocog.train("digits", epochs=5)              # doctest: +SKIP
+        >>> model.card["measured"]["test"]["accuracy"] > 0.95     # doctest: +SKIP
+        True
+    """
+    direct = {
+        "network.name": network,
+        "course.epochs": float(epochs) if epochs is not None else None,
+        "course.budget": float(budget) if budget is not None else None,
+        "course.seed": seed,
+    }
+    keys = {k: v for k, v in direct.items() if v is not None} | dict(settings or {})
+    settled = settle(place, keys, read_recipe(recipe))
+    where = Path(out) if out else free_folder(settled.data.place)
+    folder = RunFolder.create(where, overwrite=overwrite)
+    return _finish(settled, folder, strict=strict, listen=listen, decoding=decoding, began=began)
+
+
+def resume(
+    run: Place, *, listen: Listener | None = None, decoding: Decoding | None = None
+) -> Trained:
+    """Take up a training that was stopped; it ends with the bits it would have had.
+
+    Args:
+        run: its folder.
+        listen: called with everything that happens.
+        decoding: called with (pictures done, pictures in all) while they are decoded.
+
+    Raises:
+        NeocogError: there is no run, or its data has changed.
+    """
+    folder = RunFolder.open(Path(run))
+    return _finish(folder.recipe, folder, resume=True, listen=listen, decoding=decoding)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spread:
+    """What several seeds scored.
+
+    Args:
+        values: test accuracy, one a seed.
+        mean: their mean.
+        interval: 95 % interval of the mean (Student's t).
+    """
+
+    values: tuple[float, ...]
+    mean: float
+    interval: tuple[float, float] | None
+
+
+def spread(values: list[float]) -> Spread:
+    """Mean and 95 % interval of the mean, from Student's t.
+
+    Example:
+        >>> s = spread([0.97, 0.98, 0.99])
+        >>> round(s.mean, 3), round(s.interval[0], 4)
+        (0.98, 0.9552)
+    """
+    n, mean = len(values), float(np.mean(values))
+    if n < 2:
+        return Spread(values=tuple(values), mean=mean, interval=None)
+    half = student_t(n - 1) * float(np.std(values, ddof=1)) / math.sqrt(n)
+    return Spread(values=tuple(values), mean=mean, interval=(mean - half, mean + half))
+
+
+def student_t(freedom: int) -> float:
+    """The 97.5 % point of Student's t, by the table for few and by expansion for many.
+
+    Example:
+        >>> student_t(4), round(student_t(60), 3)
+        (2.776, 2.0)
+    """
+    table = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)
+    if freedom <= len(table):
+        return table[freedom - 1]
+    z = 1.959964
+    return z + (z**3 + z) / (4 * freedom) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * freedom**2)
+
+
+def read_recipe(file: Place | None) -> Recipe:
+    """A recipe from its file, or the default one.
+
+    Raises:
+        UsageError: the file cannot be read or is no recipe.
+    """
+    if file is None:
+        return Recipe()
+    try:
+        text = Path(file).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as e:
+        raise UsageError(
+            f"`--recipe` names a recipe file, and `{printable(file)}` cannot be read: {e}. "
+            "A run folder's recipe.toml is one."
+        ) from e
+    return from_toml(text, printable(file))
+
+
+def settle(place: Place | None, keys: Mapping[str, Any], recipe: Recipe) -> Recipe:
+    """A recipe with dotted keys set, on a place of data.
+
+    Args:
+        place: of the data, or None to keep the recipe's.
+        keys: `table.key` to value.
+        recipe: where all else is from.
+
+    Raises:
+        UsageError: a key is unknown or a value does not fit.
+    """
+    tables: dict[str, dict[str, Any]] = {}
+    for key, value in keys.items():
+        table, dot, name = key.partition(".")
+        if not dot:
+            raise UsageError(
+                f"A setting is named TABLE.KEY, got `{printable(key)}`. "
+                f"{did_you_mean(key, ['optimiser.lr', 'course.batch', 'augment.shift'])}"
+            )
+        tables.setdefault(table, {})[name] = value
+    if "course" in tables and {"epochs", "budget"} & tables["course"].keys():
+        # The one that was asked for replaces the other that the recipe had.
+        tables["course"] = {"epochs": 0.0, "budget": 0.0} | tables["course"]
+    settled = changed(recipe, tables)
+    if settled.course.epochs < 0 or settled.course.budget < 0:
+        raise UsageError(
+            f"`course.epochs` and `course.budget` must be positive, got "
+            f"{settled.course.epochs} and {settled.course.budget}. Try `--epochs 10`."
+        )
+    if place is not None:
+        fresh = str(place) != settled.data.place
+        print_ = "" if fresh else settled.data.fingerprint
+        data = replace(settled.data, place=os.fspath(place), fingerprint=print_)
+        settled = replace(settled, data=data)
+    if not settled.data.place:
+        raise UsageError("A training needs data, and none was named. Try `neocog train digits`.")
+    return settled
+
+
+def _finish(
+    recipe: Recipe,
+    folder: RunFolder,
+    *,
+    resume: bool = False,
+    strict: bool = False,
+    listen: Listener | None = None,
+    decoding: Decoding | None = None,
+    began: float | None = None,
+) -> Trained:
+    events = train_run(recipe, folder, resume=resume, strict=strict, began=began, decoding=decoding)
+    for event in events:
+        if isinstance(event, Finished):
+            sections = run_sections(event.experiment, folder.metrics(), event.summary, event.scores)
+            title = f"{recipe.network.name} on {Path(recipe.data.place).name}"
+            write(folder.path / "report.html", page(title, sections))
+        if listen is not None:
+            listen(event)
+    return load(folder.path)
+
+
+def free_folder(place: Place) -> Path:
+    """The first of runs/NAME, runs/NAME-2, … that does not exist."""
+    stem = Path(os.fspath(place).partition(":")[0]).name or "run"
+    name = "".join(c if c.isalnum() or c in "-_." else "-" for c in stem).strip(".-") or "run"
+    for n in range(1, 10_000):
+        path = Path("runs") / (name if n == 1 else f"{name}-{n}")
+        if not path.exists():
+            return path
+    raise RunError("Below `runs` are ten thousand runs of that name. Choose a folder with --out.")

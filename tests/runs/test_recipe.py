@@ -1,0 +1,88 @@
+import math
+import tomllib
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from neocog.errors import UsageError
+from neocog.runs.recipe import Recipe, changed, from_toml, to_toml
+from neocog.training.machine import Machine
+
+
+def test_the_default_recipe_survives_a_file() -> None:
+    assert from_toml(to_toml(Recipe())) == Recipe()
+
+
+@given(
+    lr=st.floats(1e-9, 1e9),
+    size=st.tuples(st.integers(1, 999), st.integers(1, 999)),
+    place=st.text(st.characters(exclude_categories=["Cs"])),
+    width=st.integers(),
+    flip=st.booleans(),
+)
+def test_any_recipe_survives_a_file(
+    lr: float, size: tuple[int, int], place: str, width: int, flip: bool
+) -> None:
+    recipe = changed(
+        Recipe(machine=Machine(precision="bfloat16")),
+        {
+            "optimiser": {"lr": lr},
+            "data": {"size": list(size), "place": place},
+            "network": {"width": width, "widths": [1, 2]},
+            "augment": {"flip": flip},
+        },
+    )
+    assert recipe.network.options == {"width": width, "widths": (1, 2)}
+    assert from_toml(to_toml(recipe)) == recipe
+
+
+def test_every_key_is_in_the_file() -> None:
+    plain = tomllib.loads(to_toml(Recipe(machine=Machine())))
+    for part in fields(Recipe):
+        value = getattr(Recipe(machine=Machine()), part.name)
+        assert is_dataclass(value)
+        assert set(plain[part.name]) == {f.name for f in fields(value)} - {"options"}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[cuorse]\nepochs = 1", r"no table `cuorse`\. Did you mean `course`"),
+        ("[course]\nepoch = 1", r"no key `course\.epoch`\. Did you mean `epochs`"),
+        ("course = 1", r"`course` is a table of keys, got 1"),
+        ("[course]\nbatch = 1.5", r"`course\.batch` is a whole number, got 1\.5"),
+        ("[course]\nbatch = true", r"`course\.batch` is a whole number, got True"),
+        ("[optimiser]\nlr = '0.1'", r"`optimiser\.lr` is a number, got '0\.1'"),
+        ("[augment]\nflip = 1", r"`augment\.flip` is true or false, got 1"),
+        ("[data]\nsize = [1.5, 2]", r"`data\.size` is a list of whole numbers"),
+        ("[data]\nplace = 3", r"`data\.place` is a text, got 3"),
+        ("[course", r"must be a TOML file, and is not"),
+        ("[augment]\nshift = -1", r"`augment\.shift` must not be negative"),
+    ],
+)
+def test_wrong_recipes_are_errors(text: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        from_toml(text)
+
+
+def test_another_network_takes_no_old_options() -> None:
+    one = changed(Recipe(), {"network": {"width": 8}})
+    assert changed(one, {"network": {"name": "dense"}}).network.options == {}
+    assert changed(one, {"network": {"depth": 3}}).network.options == {"width": 8, "depth": 3}
+
+
+def test_whole_numbers_are_numbers() -> None:
+    epochs = from_toml("[course]\nepochs = 3").course.epochs
+    assert isinstance(epochs, float)
+    assert not math.isnan(epochs)
+
+
+def test_a_recipe_is_found_in_a_run(tmp_path: Path) -> None:
+    from neocog.runs.folder import RunFolder
+
+    folder = RunFolder.create(tmp_path / "run")
+    folder.write_recipe(Recipe())
+    assert RunFolder.open(tmp_path / "run").recipe == Recipe()

@@ -1,0 +1,82 @@
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from neocog.errors import UsageError
+from neocog.signal.warp import affine_matrix, flip, shift_zero_fill, smooth_field, warp
+
+# Bilinear weights of whole-pixel positions are 0 and 1 up to float32 rounding of the grid.
+ROUNDING = 1e-5
+
+
+def _matrix(angle: float = 0, zoom: tuple[float, float] = (1, 1), shear: float = 0) -> torch.Tensor:
+    return affine_matrix(
+        angle=torch.tensor([float(angle)]),
+        zoom=torch.tensor([zoom]),
+        shear=torch.tensor([float(shear)]),
+    )
+
+
+@given(st.integers(-9, 9), st.integers(-9, 9), st.integers(1, 3))
+@settings(max_examples=40, deadline=None)
+def test_zero_fill_is_a_shift_by_slices(dy: int, dx: int, channels: int) -> None:
+    x = torch.rand(2, channels, 7, 5)
+    out = shift_zero_fill(x, torch.tensor([[dy, dx], [0, 0]]))
+    expected = torch.zeros_like(x[0])
+    for r in range(7):
+        for c in range(5):
+            if 0 <= r - dy < 7 and 0 <= c - dx < 5:
+                expected[:, r, c] = x[0, :, r - dy, c - dx]
+    assert torch.equal(out[0], expected)
+    assert torch.equal(out[1], x[1])
+
+
+def test_whole_pixel_warp_is_the_zero_filled_shift() -> None:
+    x = torch.rand(3, 2, 9, 6)
+    offset = torch.tensor([[2, -1], [0, 3], [-4, 0]])
+    out = warp(x, torch.eye(2).expand(3, 2, 2), offset.float())
+    torch.testing.assert_close(out, shift_zero_fill(x, offset), atol=ROUNDING, rtol=0)
+
+
+def test_a_quarter_turn_is_rot90_anticlockwise() -> None:
+    x = torch.rand(1, 1, 8, 8)
+    out = warp(x, _matrix(angle=90), torch.zeros(1, 2))
+    torch.testing.assert_close(out, x.rot90(1, (2, 3)), atol=ROUNDING, rtol=0)
+
+
+def test_negative_zoom_of_columns_mirrors() -> None:
+    x = torch.rand(1, 1, 5, 8)
+    out = warp(x, _matrix(zoom=(1, -1)), torch.zeros(1, 2))
+    torch.testing.assert_close(out, x.flip(3), atol=ROUNDING, rtol=0)
+    assert torch.equal(flip(x, torch.tensor([True]), axis=3), x.flip(3))
+    assert torch.equal(flip(x, torch.tensor([False]), axis=3), x)
+
+
+def test_zoom_two_enlarges_the_middle() -> None:
+    x = torch.zeros(1, 1, 8, 8)
+    x[..., 2:6, 2:6] = 1
+    out = warp(x, _matrix(zoom=(2, 2)), torch.zeros(1, 2))
+    assert out[..., 1:7, 1:7].min() == 1
+
+
+@pytest.mark.parametrize("border", ["zero", "edge", "reflect"])
+def test_what_lies_beyond_the_border(border: str) -> None:
+    x = torch.tensor([[[[1.0, 2.0, 3.0, 4.0]]]])
+    out = warp(x, torch.eye(2)[None], torch.tensor([[0.0, 2.0]]), border=border)
+    first = {"zero": [0.0, 0.0], "edge": [1.0, 1.0], "reflect": [2.0, 1.0]}[border]
+    torch.testing.assert_close(out, torch.tensor([[[[*first, 1.0, 2.0]]]]), atol=ROUNDING, rtol=0)
+
+
+def test_a_constant_field_is_a_shift() -> None:
+    x = torch.rand(1, 1, 8, 8)
+    coarse = torch.stack([torch.full((5, 5), 1.0), torch.full((5, 5), 2.0)])[None]
+    field = smooth_field(coarse, (8, 8))
+    out = warp(x, torch.eye(2)[None], torch.zeros(1, 2), field=field)
+    moved = shift_zero_fill(x, torch.tensor([[-2, -1]]))
+    torch.testing.assert_close(out, moved, atol=ROUNDING, rtol=0)
+
+
+def test_an_unknown_border_is_an_error() -> None:
+    with pytest.raises(UsageError, match=r"got `reflection`\. Did you mean `reflect`"):
+        warp(torch.rand(1, 1, 2, 2), torch.eye(2)[None], torch.zeros(1, 2), border="reflection")

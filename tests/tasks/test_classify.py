@@ -1,0 +1,83 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given
+from hypothesis import strategies as st
+
+from neocog.errors import UsageError
+from neocog.tasks.classify import calibration_error, evaluation, loss, wilson_interval
+
+
+def test_C7_cross_entropy_by_hand() -> None:
+    logits = torch.tensor([[0.0, math.log(3.0)]])
+    assert loss("cross_entropy", logits, torch.tensor([1])).item() == pytest.approx(-math.log(0.75))
+    # Half of the target smoothed over two classes: 0.25 and 0.75.
+    expected = -(0.25 * math.log(0.25) + 0.75 * math.log(0.75))
+    value = loss("cross_entropy", logits, torch.tensor([1]), smoothing=0.5).item()
+    assert value == pytest.approx(expected)
+
+
+def test_C7_mean_squared_error_by_hand() -> None:
+    logits = torch.tensor([[1.0, 0.0, 0.0, 0.0]])
+    assert loss("mean_squared_error", logits, torch.tensor([0])).item() == 0.0
+    assert loss("mean_squared_error", logits, torch.tensor([3])).item() == 0.5
+    value = loss("mean_squared_error", logits, torch.tensor([0]), smoothing=0.4).item()
+    assert value == pytest.approx((0.3**2 + 3 * 0.1**2) / 4)
+
+
+@pytest.mark.parametrize("name", ["cross_entropy", "mean_squared_error"])
+def test_shares_of_one_class_are_that_class(name: str) -> None:
+    logits, y = torch.randn(6, 4), torch.tensor([0, 1, 2, 3, 0, 1])
+    shares = F.one_hot(y, 4).float()
+    torch.testing.assert_close(loss(name, logits, y), loss(name, logits, shares))
+
+
+def test_an_unknown_loss_is_an_error() -> None:
+    with pytest.raises(UsageError, match=r"got `crossentropy`\. Did you mean `cross_entropy`"):
+        loss("crossentropy", torch.zeros(1, 2), torch.zeros(1, dtype=torch.int64))
+
+
+def test_wilson_by_hand() -> None:
+    # 8 of 10, z = 1.96: the classic worked example gives 0.490 to 0.943.
+    low, high = wilson_interval(8, 10)
+    assert (round(low, 3), round(high, 3)) == (0.490, 0.943)
+    assert wilson_interval(0, 0) == (0.0, 1.0)
+
+
+@given(st.integers(0, 500), st.integers(1, 500))
+def test_wilson_holds_the_share(right: int, n: int) -> None:
+    right = min(right, n)
+    low, high = wilson_interval(right, n)
+    # One unit in the last place: 0 and 1 are reached up to rounding.
+    assert 0 <= low <= right / n + 1e-12
+    assert right / n - 1e-12 <= high <= 1
+
+
+def test_calibration_error_by_hand() -> None:
+    # Two bins: 0.6 confident and right half of the time, 0.95 confident and always right.
+    p = np.array([[0.6, 0.4], [0.6, 0.4], [0.05, 0.95], [0.05, 0.95]])
+    truth = np.array([0, 1, 1, 1])
+    assert calibration_error(p, truth) == pytest.approx(0.5 * 0.1 + 0.5 * 0.05)
+
+
+def test_a_perfect_classifier() -> None:
+    y = np.array([0, 1, 2, 1])
+    e = evaluation(torch.eye(3)[torch.from_numpy(y)] * 100, y, ["a", "b", "c"])
+    assert (e.n, e.accuracy, e.confusion) == (4, 1.0, ((1, 0, 0), (0, 2, 0), (0, 0, 1)))
+    assert e.ece == pytest.approx(0, abs=1e-9)
+    assert [r["recall"] for r in e.per_class] == [1.0, 1.0, 1.0]
+
+
+def test_confusion_rows_are_the_truth() -> None:
+    logits = torch.tensor([[5.0, 0.0, 0.0], [5.0, 0.0, 0.0], [0.0, 5.0, 0.0]])
+    e = evaluation(logits, np.array([0, 1, 1]), ["a", "b", "c"])
+    assert e.confusion == ((1, 0, 0), (1, 1, 0), (0, 0, 0))
+    assert e.accuracy == pytest.approx(2 / 3)
+    rows = {r["class"]: r for r in e.per_class}
+    assert (rows["a"]["recall"], rows["a"]["precision"]) == (1.0, 0.5)
+    assert (rows["c"]["n"], rows["c"]["recall"], rows["c"]["precision"]) == (0, None, None)
+    section = e.exhibits("scores")
+    assert [x.title for x in section.exhibits][:1] == ["accuracy"]

@@ -1,0 +1,225 @@
+import copy
+import math
+from collections.abc import Iterator
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from neocog.errors import Diverged, UsageError
+from neocog.training.augment import Augment
+from neocog.training.average import Average
+from neocog.training.loop import Objective, Plan, Step, fit, step_seed
+from neocog.training.machine import Machine, choose, place
+from neocog.training.optimise import Optimiser, Schedule, build_optimiser
+from neocog.types import Batch
+
+X = torch.rand(40, 1, 8, 8, generator=torch.Generator().manual_seed(1))
+Y = torch.arange(40) % 4
+
+
+def _feed(epoch: int) -> Iterator[Batch]:
+    order = torch.randperm(40, generator=torch.Generator().manual_seed(epoch))
+    for rows in order.split(8):
+        yield Batch(X[rows], Y[rows], rows)
+
+
+def _net() -> nn.Module:
+    torch.manual_seed(3)
+    return nn.Sequential(
+        nn.Conv2d(1, 6, 3), nn.BatchNorm2d(6), nn.ReLU(), nn.Flatten(), nn.Dropout(0.3),
+        nn.Linear(216, 4),
+    )  # fmt: skip
+
+
+def _fit(
+    net: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    plan: Plan,
+    average: Average | None = None,
+    machine: Machine | None = None,
+    lr: Schedule | None = None,
+) -> Iterator[Step]:
+    return fit(
+        net,
+        _feed,
+        optimiser,
+        plan=plan,
+        schedule=lr or Schedule(),
+        objective=Objective(label_smoothing=0.1, clip=1.0),
+        augmentation=Augment(shift=1, mixup=0.3),
+        machine=machine or Machine(layout="contiguous"),
+        average=average,
+    )
+
+
+def _equal(a: nn.Module, b: nn.Module) -> bool:
+    one, two = a.state_dict(), b.state_dict()
+    return one.keys() == two.keys() and all(torch.equal(one[k], two[k]) for k in one)
+
+
+def test_records_of_steps() -> None:
+    net = _net()
+    optimiser = build_optimiser(net, Optimiser(lr=0.1))
+    steps = list(_fit(net, optimiser, Plan(steps=12, steps_per_epoch=5)))
+    assert [s.number for s in steps] == list(range(1, 13))
+    assert [s.epoch for s in steps] == [1] * 5 + [2] * 5 + [3] * 2
+    assert [s.number for s in steps if s.ends_epoch] == [5, 10, 12]
+    assert steps[0].lr == pytest.approx(0.01)
+    assert all(s.samples == 8 and math.isfinite(s.loss) for s in steps)
+    assert optimiser.param_groups[0]["lr"] == 0.1, "the optimiser's rate was not given back"
+
+
+@pytest.mark.parametrize("stop", [1, 4, 5, 7])
+def test_taking_up_after_any_step_gives_the_same_bits(stop: int) -> None:
+    whole, plan = _net(), Plan(steps=11, steps_per_epoch=5, seed=9)
+    average = Average(whole, 0.9)
+    list(_fit(whole, build_optimiser(whole, Optimiser(lr=0.05)), plan, average))
+
+    first = _net()
+    optimiser = build_optimiser(first, Optimiser(lr=0.05))
+    half = Average(first, 0.9)
+    for step in _fit(first, optimiser, plan, half):
+        if step.number == stop:
+            break
+    torch.rand(17)  # whatever happened to the global generator in between
+    second = copy.deepcopy(first)
+    other = build_optimiser(second, Optimiser(lr=0.05))
+    other.load_state_dict(copy.deepcopy(optimiser.state_dict()))
+    rest = Average(second, 0.9)
+    rest.module.load_state_dict(half.module.state_dict())
+    list(_fit(second, other, Plan(steps=11, steps_per_epoch=5, seed=9, first=stop), rest))
+    assert _equal(whole, second)
+    assert _equal(average.module, rest.module)
+    assert not _equal(whole, average.module)
+
+
+def test_the_loop_equals_twenty_plain_lines_bit_for_bit() -> None:
+    ours = _net()[:-2].append(nn.Linear(216, 4))  # type: ignore[index]
+    plain = copy.deepcopy(ours)
+
+    optimiser = torch.optim.SGD(plain.parameters(), lr=0.1, momentum=0.9, nesterov=True)
+    plain.train()
+    for epoch in range(3):
+        for batch in _feed(epoch):
+            optimiser.zero_grad()
+            F.cross_entropy(plain(batch.x), batch.y).backward()
+            optimiser.step()
+
+    steps = fit(
+        ours,
+        _feed,
+        build_optimiser(ours, Optimiser(lr=0.1, weight_decay=0)),
+        plan=Plan(steps=15, steps_per_epoch=5),
+        schedule=Schedule(name="constant", warmup=0),
+        objective=Objective(),
+        augmentation=Augment(),
+        machine=Machine(layout="contiguous"),
+    )
+    list(steps)
+    assert _equal(ours, plain)
+
+
+def test_mode_and_global_generator_are_as_before_between_steps() -> None:
+    net = _net().eval()
+    state = torch.get_rng_state()
+    for _ in _fit(net, build_optimiser(net, Optimiser(lr=0.1)), Plan(steps=3, steps_per_epoch=5)):
+        assert not net.training
+        assert torch.equal(torch.get_rng_state(), state)
+    assert not net[1].training  # type: ignore[index]
+
+
+def test_no_number_is_divergence() -> None:
+    net = _net()
+    with torch.no_grad():
+        net[5].weight[0, 0] = math.nan  # type: ignore[index,union-attr]
+    steps = _fit(net, build_optimiser(net, Optimiser(lr=0.1)), Plan(steps=3, steps_per_epoch=5))
+    with pytest.raises(Diverged, match=r"after 1 steps it is nan at learning rate .*--lr"):
+        list(steps)
+
+
+def test_a_far_too_high_rate_is_divergence() -> None:
+    net = _net()[:-2].append(nn.Linear(216, 4))  # type: ignore[index]
+    optimiser = build_optimiser(net, Optimiser(lr=1e4))
+    with pytest.raises(Diverged, match=r"The loss must .*Try `--lr"):
+        list(_fit(net, optimiser, Plan(steps=200, steps_per_epoch=5)))
+
+
+def test_no_steps_is_an_error() -> None:
+    net = _net()
+    optimiser = build_optimiser(net, Optimiser())
+    with pytest.raises(UsageError, match="at least one step, got 0 steps"):
+        next(_fit(net, optimiser, Plan(steps=0, steps_per_epoch=5)))
+
+
+def test_seeds_of_steps_differ() -> None:
+    seeds = {step_seed(seed, step) for seed in range(-1, 50) for step in range(-1, 200)}
+    assert len(seeds) == 51 * 201
+    assert all(0 <= s < 2**63 for s in seeds)
+
+
+def test_average_by_hand() -> None:
+    net = nn.Linear(1, 1, bias=False)
+    nn.init.constant_(net.weight, 0.0)
+    average = Average(net, 0.5)
+    value = 0.0
+    for step in range(20):
+        net.weight.data.fill_(step + 1.0)
+        average.update(step)
+        decay = min(0.5, (1 + step) / (10 + step))
+        value = decay * value + (1 - decay) * (step + 1.0)
+        # Float32 rounding of twenty interpolations.
+        assert average.module.weight.item() == pytest.approx(value, rel=1e-5)  # type: ignore[union-attr]
+
+
+def test_average_follows_running_statistics() -> None:
+    net = nn.BatchNorm1d(2)
+    average = Average(net, 0.0)
+    net(torch.rand(8, 2) + 5)
+    average.update(0)
+    assert _equal(net, average.module)
+
+
+def test_bfloat16_keeps_weights_in_float32() -> None:
+    machine = Machine(precision="bfloat16")
+    net = place(_net(), machine)
+    list(_fit(net, build_optimiser(net, Optimiser(lr=0.1)), Plan(steps=3, steps_per_epoch=5),
+              machine=machine))  # fmt: skip
+    assert {p.dtype for p in net.parameters()} == {torch.float32}
+
+
+def test_choosing_a_machine_leaves_the_model_and_orders_by_time() -> None:
+    net = _net()
+    before = copy.deepcopy(net)
+    ways = [Machine(), Machine(precision="bfloat16")]
+    calls = []
+
+    def step(module: nn.Module, way: Machine, batch: Batch) -> None:
+        calls.append(way)
+        with torch.no_grad():
+            next(module.parameters()).add_(1)
+        if way.precision == "float32":
+            torch.rand(2_000_000).sort()
+
+    timings = choose(step, net, next(_feed(0)), ways, repeats=2)
+    assert _equal(net, before)
+    assert timings[0].machine.precision == "bfloat16"
+    assert calls == ways * 3
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"precision": "float16"}, r"`machine\.precision`.*got `float16`"),
+        ({"layout": "channel_last"}, r"Did you mean `channels_last`"),
+    ],
+)
+def test_unknown_machines_are_errors(options: dict[str, str], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        Machine(**options)
+
+
+def test_an_unknown_device_is_an_error() -> None:
+    with pytest.raises(UsageError, match=r"must name a device of this machine, got `gpu`"):
+        place(nn.Linear(1, 1), Machine(device="gpu"))
