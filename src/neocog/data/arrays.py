@@ -1,0 +1,334 @@
+"""Data sets that are arrays: idx files (MNIST), .npz, and the binary form of CIFAR.
+
+    idx    train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-… or test-…; .gz or not;
+           or a single pair of images and labels
+    npz    x_train, y_train, x_test, y_test (also x_val, y_val); or images and labels; or x and y;
+           names of the classes in `classes`, where there are any
+    cifar  data_batch_1.bin … and test_batch.bin, or train.bin and test.bin (CIFAR-100)
+
+Nothing here unpickles.
+"""
+
+from __future__ import annotations
+
+import gzip
+import re
+import zipfile
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from neocog.errors import DataError, printable
+
+__all__ = ["Arrays", "Part", "files_of", "read_arrays"]
+
+_IDX = re.compile(r"^(?P<stem>.*?)(?P<what>images|labels)[-._]idx[1-4]-ubyte(\.gz)?$", re.I)
+_ROLE = re.compile(r"(^|[-_.])(?P<role>train|t10k|test|val|valid|validation)[-_.]*$", re.I)
+_ROLES = {"train": "train", "t10k": "test", "test": "test", "val": "val", "valid": "val"}
+_CIFAR = ("data_batch_1.bin", "train.bin")
+
+
+@dataclass(frozen=True)
+class Part:
+    """The samples of one file: pixels (B, H, W, C), labels (B,), and the split named, or ""."""
+
+    x: np.ndarray
+    y: np.ndarray
+    role: str
+
+
+@dataclass(frozen=True)
+class Arrays:
+    """What the files hold: the parts, class names, and sentences for the sheet."""
+
+    parts: tuple[Part, ...]
+    classes: tuple[str, ...]
+    remarks: tuple[str, ...] = ()
+
+
+def files_of(place: Path) -> tuple[str, list[Path]] | None:
+    """The kind of arrays at a place (idx, npz, cifar) and their files; None where there are none.
+
+    Raises:
+        DataError: several sets lie in one folder, or a pair is incomplete.
+    """
+    if place.is_file():
+        if place.suffix.lower() == ".npz":
+            return "npz", [place]
+        if match := _IDX.match(place.name):
+            return "idx", _pair(place, match)
+        return None
+    names = sorted(p.name for p in place.iterdir() if not p.name.startswith("."))
+    if idx := [n for n in names if _IDX.match(n)]:
+        return "idx", _idx_files(place, idx)
+    if any(n in names for n in _CIFAR):
+        wanted = re.compile(r"^(data_batch_\d+|train|test_batch|test)\.bin$")
+        text = [n for n in names if n in ("batches.meta.txt", "fine_label_names.txt")]
+        return "cifar", [place / n for n in [*filter(wanted.match, names), *text]]
+    if "data_batch_1" in names:
+        raise DataError(
+            f"{printable(place)} holds CIFAR as pickle files, which would execute code when they "
+            "are loaded. Take the binary version (data_batch_1.bin) or an .npz."
+        )
+    packed = [n for n in names if n.lower().endswith(".npz")]
+    if len(packed) == 1 and not any((place / n).is_dir() for n in names):
+        return "npz", [place / packed[0]]
+    return None
+
+
+def read_arrays(kind: str, files: list[Path]) -> Arrays:
+    """The arrays in some files.
+
+    Raises:
+        DataError: a file is damaged, or its arrays do not fit together.
+    """
+    reader: dict[str, Callable[[list[Path]], Arrays]] = {
+        "idx": _read_idx_files,
+        "npz": lambda f: _read_npz(f[0]),
+        "cifar": _read_cifar,
+    }
+    found = reader[kind](files)
+    for part in found.parts:
+        if len(part.x) != len(part.y):
+            raise DataError(
+                f"Each picture has one label; {printable(files[0])} has {len(part.x)} pictures "
+                f"and {len(part.y)} labels{' for ' + part.role if part.role else ''}. "
+                "Take the labels that belong to these pictures."
+            )
+    if not sum(len(p.y) for p in found.parts):
+        raise DataError(f"{printable(files[0])} holds no samples. Take a file that has some.")
+    return found
+
+
+# ---- idx
+
+
+def _pair(place: Path, match: re.Match[str]) -> list[Path]:
+    stem = match["stem"]
+    files = [
+        p for p in sorted(place.parent.iterdir()) if (m := _IDX.match(p.name)) and m["stem"] == stem
+    ]
+    return _idx_files(place.parent, [p.name for p in files])
+
+
+def _idx_files(folder: Path, names: list[str]) -> list[Path]:
+    pairs: dict[str, dict[str, str]] = {}
+    for name in names:
+        match = _IDX.match(name)
+        assert match
+        pairs.setdefault(match["stem"], {}).setdefault(match["what"].lower(), name)
+    families: dict[str, list[str]] = {}
+    for stem, pair in pairs.items():
+        if len(pair) < 2:
+            has = next(iter(pair.values()))
+            raise DataError(
+                f"idx files come in pairs of images and labels; {printable(folder)} has "
+                f"{printable(has)} alone. Put the other file beside it."
+            )
+        families.setdefault(_ROLE.sub("", stem), []).append(stem)
+    if len(families) > 1:
+        one = pairs[next(iter(families.values()))[0]]["images"]
+        raise DataError(
+            f"A folder holds one data set; {printable(folder)} has {len(families)} of idx files. "
+            f"Name the images of one, such as {printable(folder / one)}."
+        )
+    return [folder / pairs[s][w] for s in sorted(pairs) for w in ("images", "labels")] + [
+        p for p in [folder / "classes.txt"] if p.is_file()
+    ]
+
+
+def _read_idx_files(files: list[Path]) -> Arrays:
+    names = _lines(files[-1]) if files[-1].name == "classes.txt" else []
+    files = [f for f in files if f.name != "classes.txt"]
+    raw = []
+    for images, labels in zip(files[::2], files[1::2], strict=True):
+        match = _IDX.match(images.name)
+        role = _ROLE.search(match["stem"]) if match else None
+        word = role["role"].lower() if role else ""
+        x = _read_idx(images)
+        y = _read_idx(labels)
+        if x.ndim not in (3, 4) or y.ndim != 1:
+            raise DataError(
+                f"idx images have three axes and labels one; {printable(images)} has {x.ndim} and "
+                f"{printable(labels)} {y.ndim}. Check that the files are not exchanged."
+            )
+        raw.append(
+            (
+                _pixels(x, images),
+                y.astype(np.int64),
+                "val" if word == "validation" else _ROLES.get(word, ""),
+            )
+        )
+    if len(raw) == 1:
+        raw = [(raw[0][0], raw[0][1], "")]
+    return _classes(raw, names)
+
+
+def _read_idx(path: Path) -> np.ndarray:
+    try:
+        data = path.read_bytes()
+        if path.suffix == ".gz":
+            data = gzip.decompress(data)
+    except (OSError, EOFError, zlib.error) as e:
+        raise DataError(f"{printable(path)} cannot be read ({e}). Take an undamaged copy.") from e
+    if len(data) < 4 or data[:2] != b"\0\0" or data[2] != 8:
+        raise DataError(
+            f"An idx file of bytes begins with 00 00 08; {printable(path)} begins with "
+            f"{data[:4].hex(' ') or 'nothing'}. Take an undamaged copy."
+        )
+    start = 4 + 4 * data[3]
+    shape = tuple(np.frombuffer(data[4:start], ">u4").tolist())
+    need = start + int(np.prod(shape, dtype=object))
+    if len(shape) != data[3] or len(data) != need:
+        raise DataError(
+            f"{printable(path)} says it holds {shape}, {need:,} bytes; it has {len(data):,}. "
+            "Take an undamaged copy."
+        )
+    return np.frombuffer(data, np.uint8, offset=start).reshape(shape)
+
+
+# ---- npz
+
+
+def _read_npz(path: Path) -> Arrays:
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            have = {name.lower(): name for name in file.files}
+            keys = _npz_keys(have, path)
+            raw = [
+                (_pixels(file[have[x]], path), _labels(file[have[y]], path), r) for x, y, r in keys
+            ]
+            named = next(
+                (have[n] for n in ("classes", "class_names", "label_names") if n in have), None
+            )
+            names = [str(n) for n in file[named].reshape(-1).tolist()] if named else []
+    except (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error) as e:
+        why = "pickled objects, which would execute code" if "pickle" in str(e) else str(e)
+        raise DataError(
+            f"{printable(path)} cannot be read as an .npz of plain arrays ({why}). "
+            "Save it with numpy.savez(x_train=…, y_train=…, x_test=…, y_test=…)."
+        ) from e
+    return _classes(raw, names)
+
+
+def _npz_keys(have: dict[str, str], path: Path) -> list[tuple[str, str, str]]:
+    parts = [("train", "train"), ("val", "val"), ("valid", "val"), ("test", "test")]
+    for pattern in ("{}_{}", "{1}_{0}", "{}{}"):
+        for x, y in (("x", "y"), ("images", "labels"), ("image", "label"), ("data", "labels")):
+            keys = [(pattern.format(x, s), pattern.format(y, s), role) for s, role in parts]
+            if keys := [k for k in keys if k[0] in have and k[1] in have]:
+                return keys
+    for x, y in (("images", "labels"), ("x", "y"), ("data", "labels"), ("data", "target")):
+        if x in have and y in have:
+            return [(x, y, "")]
+    raise DataError(
+        f"An .npz holds x_train, y_train, x_test, y_test, or images and labels, or x and y; "
+        f"{printable(path)} holds {', '.join(map(printable, sorted(have))) or 'nothing'}. "
+        "Save it under these names."
+    )
+
+
+def _labels(y: np.ndarray, path: Path) -> np.ndarray:
+    if y.ndim == 2 and y.shape[1] == 1:
+        y = y[:, 0]
+    if y.ndim != 1 or y.dtype.kind not in "iuUSb":
+        raise DataError(
+            f"Labels are whole numbers or words, one a picture; those of {printable(path)} are "
+            f"{y.dtype} of shape {y.shape}. Turn one-hot rows into numbers with argmax(1)."
+        )
+    return y
+
+
+def _pixels(x: np.ndarray, path: Path) -> np.ndarray:
+    """As (B, H, W, C), uint8 or uint16."""
+    if x.ndim == 3:
+        x = x[..., None]
+    if x.ndim == 4 and x.shape[3] not in (1, 3) and x.shape[1] in (1, 3):
+        x = np.moveaxis(x, 1, 3)
+    if x.ndim != 4 or x.shape[3] not in (1, 3) or 0 in x.shape[1:]:
+        raise DataError(
+            f"Pictures are (B, H, W), (B, H, W, 1 or 3) or (B, 1 or 3, H, W); those of "
+            f"{printable(path)} are {x.shape}. Reorder or drop axes."
+        )
+    if x.dtype in (np.uint8, np.uint16):
+        return x.astype(x.dtype.newbyteorder("="), copy=False)
+    if x.dtype == bool:
+        return x.astype(np.uint8) * 255
+    low, high = (x.min(), x.max()) if x.size else (0, 0)
+    whole = x.dtype.kind in "iu" or bool(np.all(x == np.rint(x)))
+    if whole and low >= 0 and 1 < high <= 65535:
+        return x.astype(np.uint8 if high <= 255 else np.uint16)
+    raise DataError(
+        f"Pixels are whole numbers from 0 to 255 or 65535; those of {printable(path)} are "
+        f"{x.dtype} from {low} to {high}. Save values in [0, 1] as (x * 255).round().astype('uint8')."
+    )
+
+
+# ---- CIFAR, binary
+
+
+def _read_cifar(files: list[Path]) -> Arrays:
+    fine = (files[0].parent / "train.bin").exists()
+    head = 2 if fine else 1
+    raw = []
+    text = [f for f in files if f.suffix == ".txt"]
+    for path in files:
+        if path.suffix == ".txt":
+            continue
+        data = np.fromfile(path, np.uint8)
+        if not len(data) or len(data) % (head + 3072):
+            raise DataError(
+                f"Records of CIFAR have {head + 3072} bytes; {printable(path)} has {len(data):,}, "
+                "no multiple of that. Take an undamaged copy."
+            )
+        rows = data.reshape(-1, head + 3072)
+        x = np.ascontiguousarray(np.moveaxis(rows[:, head:].reshape(-1, 3, 32, 32), 1, 3))
+        raw.append(
+            (x, rows[:, head - 1].astype(np.int64), "test" if "test" in path.name else "train")
+        )
+    joined = []
+    for role in ("train", "test"):
+        if some := [r for r in raw if r[2] == role]:
+            joined.append(
+                (np.concatenate([r[0] for r in some]), np.concatenate([r[1] for r in some]), role)
+            )
+    return _classes(joined, _lines(text[0]) if text else [])
+
+
+# ---- all
+
+
+def _lines(path: Path) -> list[str]:
+    return [n.strip() for n in path.read_text("utf-8", "replace").splitlines() if n.strip()]
+
+
+def _classes(raw: list[tuple[np.ndarray, np.ndarray, str]], names: list[str]) -> Arrays:
+    """Numbers the labels 0, 1, … in their order and gives them their names."""
+    values = np.unique(np.concatenate([y for _, y, _ in raw])) if raw else np.zeros(0)
+    words = [
+        str(v.decode("utf-8", "replace") if isinstance(v, bytes) else v) for v in values.tolist()
+    ]
+    numbers = values.dtype.kind in "iub"
+    remarks: tuple[str, ...] = ()
+    if (
+        names
+        and numbers
+        and len(values)
+        and int(values.min()) >= 0
+        and int(values.max()) < len(names)
+    ):
+        parts = tuple(Part(x, y.astype(np.int64), r) for x, y, r in raw)
+        return Arrays(parts, tuple(names))
+    if names:
+        remarks = (f"The {len(names)} class names given do not fit the labels and are not used.",)
+    shapes = {p[0].shape[3] for p in raw} | set()
+    if len(shapes) > 1:
+        raise DataError(
+            "All parts of a data set have the same number of channels; these have "
+            f"{sorted(shapes)}. Save them alike."
+        )
+    parts = tuple(Part(x, np.searchsorted(values, y).astype(np.int64), r) for x, y, r in raw)
+    return Arrays(parts, tuple(words), remarks)

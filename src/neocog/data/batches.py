@@ -1,0 +1,123 @@
+"""From a split to batches of tensors, and the statistics that normalise them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from neocog.data.split import Split
+from neocog.errors import DataError, UsageError
+from neocog.types import Batch
+
+__all__ = ["batches", "order", "pixels", "statistics"]
+
+_BLOCK = 1 << 24
+"""Bytes of pixels that `statistics` looks at in one go."""
+
+
+def order(n: int, *, seed: int, epoch: int) -> np.ndarray:
+    """The order of one epoch: a permutation of range(n), a pure function of seed and epoch.
+
+    Example:
+        >>> order(5, seed=0, epoch=1).tolist() == order(5, seed=0, epoch=1).tolist()
+        True
+    """
+    return np.random.default_rng([seed, epoch]).permutation(n)
+
+
+def pixels(split: Split, rows: np.ndarray | slice) -> Tensor:
+    """Some samples as float32 in [0, 1], (B, C, H, W), channels_last in memory.
+
+    The pixels are gathered as whole bytes and widened once; the change from (B, H, W, C) is a
+    view.
+    """
+    x = split.x
+    if isinstance(rows, slice):
+        some = x[rows]
+        raw = torch.from_numpy(some if some.flags.writeable else some.copy())
+    elif x.dtype == np.uint8 and x.flags.writeable and x.flags.c_contiguous:
+        raw = torch.from_numpy(x).index_select(0, torch.from_numpy(rows))
+    else:
+        raw = torch.from_numpy(np.take(x, rows, axis=0))
+    return raw.to(torch.float32).div_(_white(split)).permute(0, 3, 1, 2)
+
+
+def batches(
+    split: Split,
+    *,
+    size: int,
+    shuffle: bool,
+    seed: int,
+    epoch: int,
+    drop_last: bool = False,
+) -> Iterator[Batch]:
+    """All samples of a split once, `size` at a time.
+
+    Args:
+        split: what is served.
+        size: samples of a batch; the last may hold fewer.
+        shuffle: mix by `order(n, seed, epoch)`; else as they are.
+        seed: of the order.
+        epoch: of the order.
+        drop_last: leave out a last batch that is not full.
+
+    Example:
+        >>> from neocog.data.open import open_data
+        >>> first = next(batches(open_data("digits").splits["val"], size=8, shuffle=True,
+        ...                      seed=0, epoch=0))
+        >>> tuple(first.x.shape), first.x.dtype
+        ((8, 1, 28, 28), torch.float32)
+    """
+    if size < 1:
+        raise UsageError(f"A batch holds at least one sample; got size={size}. Ask for 1 or more.")
+    n = len(split)
+    rows = order(n, seed=seed, epoch=epoch) if shuffle else np.arange(n)
+    for start in range(0, n - size + 1 if drop_last else n, size):
+        some = rows[start : start + size]
+        x = pixels(split, some if shuffle else slice(start, start + len(some)))
+        yield Batch(x, torch.from_numpy(split.y[some]), torch.from_numpy(some))
+
+
+def statistics(
+    split: Split, channels: int | None = None
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation of each channel, of pixels in [0, 1], exact.
+
+    Args:
+        split: whose pixels.
+        channels: how many numbers are wanted; those of grey pictures are repeated.
+
+    Raises:
+        DataError: the split is empty.
+        UsageError: colour pictures and another number of channels.
+    """
+    if not len(split):
+        raise DataError("Statistics need pictures; this split is empty. Take another split.")
+    own = split.x.shape[3]
+    wanted = own if channels is None else channels
+    if own not in (1, wanted):
+        raise UsageError(
+            f"The pictures have {own} channels; statistics of {wanted} were asked for. "
+            f"Ask for {own}, or open the data with channels={wanted}."
+        )
+    levels = 256 if split.x.dtype == np.uint8 else 65536
+    count = np.zeros((own, levels), np.int64)
+    flat = split.x.reshape(-1, own)
+    step = max(1, _BLOCK // own)
+    for start in range(0, len(flat), step):
+        block = flat[start : start + step]
+        for c in range(own):
+            count[c] += np.bincount(block[:, c], minlength=levels)
+    value = np.arange(levels) / _white(split)
+    share = count / count.sum(1, keepdims=True)
+    mean = share @ value
+    std = np.sqrt(np.maximum(share @ value**2 - mean**2, 0))
+    repeat = wanted // own
+    return tuple(map(float, mean)) * repeat, tuple(map(float, std)) * repeat
+
+
+def _white(split: Split) -> float:
+    return 255.0 if split.x.dtype == np.uint8 else 65535.0

@@ -1,0 +1,409 @@
+"""From files to a finished set: look, decode, compare, split, write, describe.
+
+A set is named after the content of its files, the wish and the version of the decoder, so that it
+never has to be checked again; `starts` remember which set answers a place as it stands, so that a
+second start lists the folder and reads nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from hashlib import blake2b, sha256
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+
+from neocog.data.arrays import Arrays, read_arrays
+from neocog.data.cache import Cache, Shelf
+from neocog.data.digits import read_digits
+from neocog.data.folder import RECORD, Listing, decode_into, inspect, notes, scan
+from neocog.data.pictures import FITS, fit_all
+from neocog.data.sheet import Fault, Note, Sheet
+from neocog.data.sort import Pile, Sorted, sort_pile
+from neocog.data.split import ROLES, PathNames, RowNames, Split
+from neocog.errors import DataError, UsageError, did_you_mean, printable
+
+__all__ = ["Built", "Wish", "build_arrays", "build_digits", "build_folder"]
+
+VERSION = 1
+"""Of everything between a file and its pixels and split; raised when any of it changes."""
+KEPT_SIZE = 160
+"""Longest side, in pixels, up to which pictures of one size are served as they are."""
+USUAL_SIZE = 128
+LEAST_SIZE = 24
+_SETTLED = 2_000_000_000
+"""Nanoseconds after which the times of a file tell whether it changed."""
+
+Progress = Callable[[int, int], None] | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wish:
+    """How a place is to be opened; see `neocog.data.open.open_data`."""
+
+    size: tuple[int, int] | None = None
+    channels: int | None = None
+    seed: int = 0
+    strict: bool = False
+    fit: str = "cover"
+
+    @classmethod
+    def checked(
+        cls,
+        *,
+        size: tuple[int, int] | None,
+        channels: int | None,
+        seed: int,
+        strict: bool,
+        fit: str,
+    ) -> Self:
+        """A wish that can be met.
+
+        Raises:
+            UsageError: a value that does not exist.
+        """
+        if size is not None and (len(size) != 2 or min(size) < 1):
+            raise UsageError(
+                f"`size` is (height, width) in pixels, both above zero; got {size}. "
+                "Write size=(64, 64), for example."
+            )
+        if channels not in (None, 1, 3):
+            raise UsageError(
+                f"`channels` is 1 (grey) or 3 (colour); got {channels!r}. "
+                "Leave it out to take what the pictures have."
+            )
+        if fit not in FITS:
+            raise UsageError(
+                f"`fit` says how sizes are met; got {fit!r}. {did_you_mean(fit, FITS)}"
+            )
+        if seed < 0:
+            raise UsageError(
+                f"`seed` is a whole number from zero; got {seed}. Write 0, for example."
+            )
+        return cls(
+            size=None if size is None else (int(size[0]), int(size[1])),
+            channels=channels,
+            seed=int(seed),
+            strict=strict,
+            fit=fit,
+        )
+
+    def tag(self) -> str:
+        """All of it but `strict`, which changes no pixel."""
+        return json.dumps([self.size, self.channels, self.seed, self.fit])
+
+
+@dataclass(frozen=True)
+class Built:
+    """A finished set: its name, its splits and its sheet."""
+
+    key: str
+    splits: dict[str, Split]
+    sheet: Sheet
+
+
+def build_digits(wish: Wish) -> Built:
+    """The digits built in; small enough to need no cache."""
+    x, y, parts = read_digits()
+    x = fit_all(x, size=wish.size or x.shape[1:3], channels=wish.channels or 1, fit=wish.fit)
+    splits = {s: Split(x[r], y[r], RowNames("digits", r)) for s, r in parts.items()}
+    classes = tuple(str(d) for d in range(10))
+    sheet = Sheet(
+        kind="digits",
+        classes=classes,
+        counts={s: tuple(np.bincount(p.y, minlength=10).tolist()) for s, p in splits.items()},
+        size=x.shape[1:3],
+        channels=x.shape[3],
+        bits=8,
+        found_sizes=((28, 28, 5000),),
+        size_range=((28, 28), (28, 28)),
+        remarks=(
+            "5,000 digits of MNIST, 500 of each, in a fixed split; no two of them are equal.",
+        ),
+    )
+    return Built(_hash("digits", VERSION, x.shape, wish.fit if wish.size else ""), splits, sheet)
+
+
+def build_folder(path: Path, *, wish: Wish, progress: Progress = None) -> Built:
+    """A folder of class folders.
+
+    Raises:
+        DataError: it holds nothing that can be used, or, when strict, something that cannot.
+    """
+    cache, now = Cache(), time.time_ns()
+    listing = scan(path)
+    start = _hash(listing.signature(), wish.tag(), VERSION, _decoder())
+    if (name := cache.start(start)) and (done := _open(cache.load(name), name)):
+        return _strictly(done, wish)
+    tick = _Ticks(2 * len(listing.names), progress)
+    table, reasons = _look(cache, listing, now, tick)
+    if wish.strict:
+        _stop_at([*listing.faults, *_faults(listing, reasons)])
+    rows = [i for i in range(len(listing.names)) if i not in reasons]
+    if not rows:
+        raise _nothing(path, [*listing.faults, *_faults(listing, reasons)])
+    full = _settle(wish, table[rows])
+    key = _hash(
+        "folder", b"".join(listing.names), np.array([len(n) for n in listing.names]).tobytes(),
+        table["sha"].tobytes(), listing.classes, listing.label, listing.role,
+        listing.faults, full.tag(), VERSION, _decoder(),
+    )  # fmt: skip
+    done = _open(cache.load(key), key)
+    if done is None:
+        with cache.shelf(key) as shelf:
+            found = _decode(shelf, listing, table, rows, full, reasons, tick)
+            if wish.strict:
+                _stop_at(list(found.sheet.faults))
+            shelf.meta = {"sheet": found.sheet.to_json(), "names": dict.fromkeys(ROLES, "paths")}
+        done = _open(cache.load(key), key) or _open((shelf.meta, shelf.arrays), key)
+        assert done
+    tick.finish()
+    if listing.newest() < now - _SETTLED:
+        cache.remember(start, key)
+    return _strictly(done, wish)
+
+
+def build_arrays(
+    path: Path, kind: str, files: Sequence[Path], *, wish: Wish, progress: Progress = None
+) -> Built:
+    """Files that hold arrays.
+
+    Raises:
+        DataError: they are damaged, do not fit together, or hold nothing.
+    """
+    cache, now = Cache(), time.time_ns()
+    stats = [os.stat(f) for f in files]
+    seen = [
+        (str(f), s.st_size, s.st_mtime_ns, s.st_ctime_ns, s.st_ino)
+        for f, s in zip(files, stats, strict=True)
+    ]
+    start = _hash("arrays", os.path.realpath(path), seen, wish.tag(), VERSION, _decoder())
+    if (name := cache.start(start)) and (done := _open(cache.load(name), name)):
+        return done
+    tick = _Ticks(3, progress)
+    digests = []
+    for file in files:
+        with file.open("rb") as open_file:
+            seen_bytes = sha256()
+            while block := open_file.read(1 << 22):
+                seen_bytes.update(block)
+        digests.append((file.name, seen_bytes.hexdigest()))
+    key = _hash(kind, digests, wish.tag(), VERSION, _decoder())
+    tick(1)
+    done = _open(cache.load(key), key)
+    if done is None:
+        found = read_arrays(kind, list(files))
+        tick(1)
+        with cache.shelf(key) as shelf:
+            sheet, names = _sort_arrays(shelf, found, kind, wish)
+            shelf.meta = {"sheet": sheet.to_json(), "names": names}
+        done = _open(cache.load(key), key) or _open((shelf.meta, shelf.arrays), key)
+        assert done
+    tick.finish()
+    if max(max(s.st_mtime_ns, s.st_ctime_ns) for s in stats) < now - _SETTLED:
+        cache.remember(start, key)
+    return done
+
+
+# ---- folders
+
+
+def _look(
+    cache: Cache, listing: Listing, now: int, tick: Callable[[int], None]
+) -> tuple[np.ndarray, dict[int, str]]:
+    place = _hash("index", listing.root, VERSION)
+    table, reasons = inspect(listing, cache.index(place, RECORD), tick)
+    stats = np.asarray(listing.stats, np.int64).reshape(-1, 4)
+    settled = (table["height"] > 0) & (stats[:, 1:3].max(1, initial=0) < now - _SETTLED)
+    if settled.any():
+        cache.write_index(place, table[settled])
+    return table, reasons
+
+
+def _decode(
+    shelf: Shelf,
+    listing: Listing,
+    table: np.ndarray,
+    rows: list[int],
+    wish: Wish,
+    reasons: dict[int, str],
+    tick: Callable[[int], None],
+) -> Sorted:
+    assert wish.size and wish.channels
+    dtype = np.dtype(np.uint16 if (table["bits"][rows] == 16).any() else np.uint8)
+    shape = (len(rows), *wish.size, wish.channels)
+    x = shelf.allocate("scratch", shape, dtype)
+    found, failed = decode_into(x, listing, rows, channels=wish.channels, fit=wish.fit, tick=tick)
+    faults = [*listing.faults, *_faults(listing, {**reasons, **failed})]
+    keep = np.array([j for j, i in enumerate(rows) if i not in failed], np.int64)
+    if not len(keep):
+        raise _nothing(Path(os.fsdecode(listing.root)), faults)
+    good = [rows[j] for j in keep.tolist()]
+    pile = Pile(
+        x=x,
+        rows=keep,
+        y=np.array([listing.label[i] for i in good], np.int64),
+        names=PathNames.of([listing.names[i] for i in good]),
+        roles=[listing.role[i] for i in good],
+        classes=listing.classes,
+        traits=type(found)(*(column[keep] for column in found)),
+        mix=True,
+    )
+    done = sort_pile(shelf, pile, kind="folder", seed=wish.seed, near=True)
+    shelf.drop("scratch")
+    heights, widths = table["height"][good], table["width"][good]
+    sheet = replace(
+        done.sheet,
+        **_sizes(heights, widths),
+        faults=tuple(faults),
+        notes=tuple(Note(r, tuple(p)) for r, p in notes(listing, table, good).items()),
+        remarks=(*listing.remarks, *done.sheet.remarks),
+    )
+    return replace(done, sheet=sheet)
+
+
+def _settle(wish: Wish, table: np.ndarray) -> Wish:
+    """Size and channels, where the wish leaves them open."""
+    channels = wish.channels or (1 if (table["channels"] == 1).all() else 3)
+    size = wish.size or _usual_size(table["height"], table["width"])
+    return replace(wish, size=size, channels=channels)
+
+
+def _usual_size(heights: np.ndarray, widths: np.ndarray) -> tuple[int, int]:
+    h, w = int(heights[0]), int(widths[0])
+    if max(h, w) <= KEPT_SIZE and (heights == h).all() and (widths == w).all():
+        grow = max(1.0, LEAST_SIZE / min(h, w))
+        return round(h * grow), round(w * grow)
+    median = int(np.median(np.minimum(heights, widths)))
+    side = max(LEAST_SIZE, min(USUAL_SIZE, median))
+    return side, side
+
+
+def _sizes(heights: np.ndarray, widths: np.ndarray) -> dict[str, Any]:
+    pairs, count = np.unique(np.stack([heights, widths], 1), axis=0, return_counts=True)
+    often = np.argsort(-count, kind="stable")[:10]
+    area = pairs.prod(1, dtype=np.int64)
+    low, high = pairs[area.argmin()].tolist(), pairs[area.argmax()].tolist()
+    return {
+        "found_sizes": tuple((*pairs[i].tolist(), int(count[i])) for i in often),
+        "size_range": (tuple(low), tuple(high)),
+    }
+
+
+def _faults(listing: Listing, reasons: dict[int, str]) -> list[Fault]:
+    return [Fault(os.fsdecode(listing.names[i]), r) for i, r in sorted(reasons.items())]
+
+
+def _stop_at(faults: Sequence[Fault]) -> None:
+    if faults:
+        raise DataError(
+            f"Strict reading takes every file or none; {printable(faults[0].path)} is "
+            f"{faults[0].reason}"
+            + (f", and {len(faults) - 1} more" if len(faults) > 1 else "")
+            + ". Mend or remove it, or read without strict."
+        )
+
+
+def _strictly(done: Built, wish: Wish) -> Built:
+    if wish.strict:
+        _stop_at(done.sheet.faults)
+    return done
+
+
+def _nothing(path: Path, faults: Sequence[Fault]) -> DataError:
+    why = (
+        f" The first of {len(faults)}: {printable(faults[0].path)}, {faults[0].reason}."
+        if faults
+        else ""
+    )
+    return DataError(
+        f"A data folder holds pictures in class folders; none in {printable(path)} can be used.{why} "
+        "Put pictures that open into its class folders."
+    )
+
+
+# ---- arrays
+
+
+def _sort_arrays(
+    shelf: Shelf, found: Arrays, kind: str, wish: Wish
+) -> tuple[Sheet, dict[str, str]]:
+    heights = np.concatenate([np.full(len(p.y), p.x.shape[1]) for p in found.parts])
+    widths = np.concatenate([np.full(len(p.y), p.x.shape[2]) for p in found.parts])
+    size = wish.size or _usual_size(heights, widths)
+    channels = wish.channels or found.parts[0].x.shape[3]
+    wide = any(p.x.dtype == np.uint16 for p in found.parts)
+    pixels = [fit_all(p.x, size=size, channels=channels, fit=wish.fit) for p in found.parts]
+    if wide:
+        pixels = [p if p.dtype == np.uint16 else p.astype(np.uint16) * 257 for p in pixels]
+    roles = [p.role for p in found.parts for _ in range(len(p.y))]
+    pile = Pile(
+        x=np.concatenate(pixels) if len(pixels) > 1 else pixels[0],
+        rows=np.arange(len(roles)),
+        y=np.concatenate([p.y for p in found.parts]),
+        names=RowNames("", np.concatenate([np.arange(len(p.y)) for p in found.parts])),
+        roles=roles,
+        classes=found.classes,
+        traits=None,
+        mix=False,
+    )
+    done = sort_pile(shelf, pile, kind=kind, seed=wish.seed, near=False)
+    sheet = replace(
+        done.sheet,
+        **_sizes(heights, widths),
+        remarks=(*found.remarks, *done.sheet.remarks),
+    )
+    return sheet, done.origin
+
+
+# ---- sets
+
+
+def _open(loaded: tuple[dict[str, Any], dict[str, np.ndarray]] | None, key: str) -> Built | None:
+    if loaded is None:
+        return None
+    meta, arrays = loaded
+    splits = {}
+    for s in ROLES:
+        names: PathNames | RowNames
+        if meta["names"][s] == "paths":
+            names = PathNames(arrays[f"{s}-names"], arrays[f"{s}-ends"])
+        else:
+            names = RowNames(meta["names"][s], arrays[f"{s}-rows"])
+        splits[s] = Split(arrays[f"{s}-x"], arrays[f"{s}-y"], names)
+    return Built(key, splits, Sheet.from_json(meta["sheet"]))
+
+
+class _Ticks:
+    """Adds up steps and tells them on."""
+
+    def __init__(self, total: int, progress: Progress) -> None:
+        self.total, self.progress, self.done = total, progress, 0
+
+    def __call__(self, steps: int) -> None:
+        self.done += steps
+        if self.progress:
+            self.progress(min(self.done, self.total), self.total)
+
+    def finish(self) -> None:
+        self(self.total - self.done)
+
+
+def _hash(*parts: object) -> str:
+    seen = blake2b(digest_size=20)
+    for part in parts:
+        raw = part if isinstance(part, bytes) else repr(part).encode("utf-8", "surrogateescape")
+        seen.update(len(raw).to_bytes(8, "little") + raw)
+    return seen.hexdigest()
+
+
+def _decoder() -> str:
+    """The library that decodes: another version may give other pixels."""
+    from importlib.metadata import version
+
+    return f"pillow {version('pillow')}"

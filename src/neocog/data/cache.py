@@ -1,0 +1,342 @@
+"""Decoded pictures on disk, keyed by content, safe to kill at any moment.
+
+The folder is $NEOCOG_CACHE, else $XDG_CACHE_HOME/neocog, else ~/.cache/neocog:
+    starts/KEY     which set answers a place as it stands (paths, sizes and times of its files)
+    index/KEY.npy  what is known of each file of a place: its sha256 and its header
+    sets/KEY/      arrays as .npy and meta.json; written elsewhere, then renamed into place
+    work/          sets being written; what a killed process left is removed by the next
+
+Nothing in it is ever changed after it has its name, two processes that write the same set write
+the same bytes, and the folder may be deleted at any time. The sets used longest ago go first when
+all together exceed $NEOCOG_CACHE_LIMIT gigabytes (default 20).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import shutil
+import tempfile
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from neocog.errors import DataError, UsageError, printable
+
+__all__ = ["Cache", "Shelf", "default_folder"]
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def default_folder() -> Path:
+    """Where decoded pictures are kept, by the environment."""
+    if place := os.environ.get("NEOCOG_CACHE"):
+        return Path(place)
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "neocog"
+
+
+class Shelf:
+    """A set being written: arrays by name, in a folder or (where none can be written) in memory.
+
+    Args:
+        folder: where files go; None keeps arrays in memory.
+    """
+
+    def __init__(self, folder: Path | None) -> None:
+        self.folder = folder
+        self.arrays: dict[str, np.ndarray] = {}
+        self.meta: dict[str, Any] = {}
+
+    def allocate(self, name: str, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+        """An array to be filled; its space is reserved, so that filling it cannot fail.
+
+        Raises:
+            DataError: the disk is full.
+        """
+        if self.folder is None or 0 in shape:
+            self.arrays[name] = np.empty(shape, dtype)
+            if self.folder is not None:
+                np.save(self.folder / f"{name}.npy", self.arrays[name])
+            return self.arrays[name]
+        path = self.folder / f"{name}.npy"
+        head = {
+            "descr": np.lib.format.dtype_to_descr(dtype),
+            "fortran_order": False,
+            "shape": shape,
+        }
+        size = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
+        with full_disk_explained(self.folder, size), path.open("wb") as file:
+            np.lib.format.write_array_header_2_0(file, head)
+            file.flush()
+            _reserve(file.fileno(), file.tell(), size)
+        self.arrays[name] = np.lib.format.open_memmap(path, mode="r+")
+        return self.arrays[name]
+
+    def put(self, name: str, array: np.ndarray) -> None:
+        """An array as it is."""
+        self.allocate(name, array.shape, array.dtype)[...] = array
+
+    def drop(self, name: str) -> None:
+        """Forgets an array that was needed on the way only."""
+        del self.arrays[name]
+        if self.folder is not None:
+            (self.folder / f"{name}.npy").unlink()
+
+
+class Cache:
+    """The cache folder.
+
+    Args:
+        folder: where; None is `default_folder()`.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self.folder = default_folder() if folder is None else folder
+
+    # ---- reading
+
+    def start(self, key: str) -> str | None:
+        """The set that answers a place as it stands, if that was seen before."""
+        try:
+            return (self.folder / "starts" / key).read_text("ascii")
+        except (OSError, ValueError):
+            return None
+
+    def load(self, key: str) -> tuple[dict[str, Any], dict[str, np.ndarray]] | None:
+        """A finished set: its meta data and its arrays, mapped; None where there is none.
+
+        Pages that are written to are copied in memory: the files stay as they are.
+        """
+        folder = self.folder / "sets" / key
+        try:
+            meta = json.loads((folder / "meta.json").read_bytes())
+            arrays = {name: _map(folder / f"{name}.npy") for name in meta["arrays"]}
+        except (OSError, ValueError, KeyError):
+            return None
+        with contextlib.suppress(OSError):
+            os.utime(folder / "meta.json")
+        return meta, arrays
+
+    def index(self, key: str, dtype: np.dtype) -> np.ndarray:
+        """What is known of the files of a place; empty where nothing is."""
+        try:
+            known: np.ndarray = np.load(self.folder / "index" / f"{key}.npy", allow_pickle=False)
+        except (OSError, ValueError, EOFError):
+            return np.zeros(0, dtype)
+        return known if known.dtype == dtype else np.zeros(0, dtype)
+
+    # ---- writing
+
+    def remember(self, key: str, name: str) -> None:
+        """Notes that a place as it stands is answered by a set."""
+        self._write(self.folder / "starts" / key, name.encode("ascii"))
+
+    def write_index(self, key: str, known: np.ndarray) -> None:
+        """Keeps what is known of the files of a place."""
+        import io
+
+        out = io.BytesIO()
+        np.save(out, known)
+        self._write(self.folder / "index" / f"{key}.npy", out.getvalue())
+
+    @contextlib.contextmanager
+    def shelf(self, key: str) -> Iterator[Shelf]:
+        """A set to be written; it gets its name when the block ends without an error.
+
+        Where the folder cannot be written a warning says so and the set stays in memory.
+
+        Raises:
+            DataError: the disk is full.
+        """
+        try:
+            work = self._work()
+        except OSError as e:
+            if e.errno in _FULL:
+                raise _full(self.folder, 0) from e
+            warnings.warn(
+                f"Decoded pictures are kept in {printable(self.folder)}, which cannot be written "
+                f"({e.strerror}); they stay in memory and are decoded again next time. "
+                "Set NEOCOG_CACHE to a folder that can be written.",
+                stacklevel=2,
+            )
+            yield Shelf(None)
+            return
+        with work as folder:
+            shelf = Shelf(folder)
+            yield shelf
+            with full_disk_explained(folder, 0):
+                self._publish(shelf, folder, key)
+        self._trim(keep=key)
+
+    def _publish(self, shelf: Shelf, folder: Path, key: str) -> None:
+        shelf.meta["arrays"] = list(shelf.arrays)
+        (folder / "meta.json").write_text(json.dumps(shelf.meta), "ascii")
+        target = self.folder / "sets" / key
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if target.exists() and self.load(key) is None:
+            shutil.rmtree(target, ignore_errors=True)  # damaged: a file is missing or short
+        try:
+            folder.rename(target)
+        except OSError:
+            if self.load(key) is None:  # else another process was first, with the same bytes
+                raise
+
+    def _work(self) -> contextlib.AbstractContextManager[Path]:
+        base = self.folder / "work"
+        base.mkdir(parents=True, exist_ok=True)
+        _sweep(base)
+        while True:
+            handle, name = tempfile.mkstemp(dir=base, suffix=".lock")
+            os.close(handle)
+            lock = _Lock(Path(name))
+            if lock.take() and lock.path.exists():  # else swept away before it was locked
+                folder = lock.path.with_suffix("")
+                folder.mkdir()
+                return _working(folder, lock)
+
+    def _write(self, path: Path, data: bytes) -> None:
+        """Whole or not at all; a cache that cannot be written is no error."""
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            handle, name = tempfile.mkstemp(dir=path.parent, prefix=".new-")
+            try:
+                with os.fdopen(handle, "wb") as file:
+                    file.write(data)
+                Path(name).replace(path)
+            except BaseException:
+                Path(name).unlink(missing_ok=True)
+                raise
+        except OSError:
+            return
+
+    def _trim(self, keep: str) -> None:
+        limit = _limit()
+        sets = []
+        for meta in (self.folder / "sets").glob("*/meta.json"):
+            with contextlib.suppress(OSError):
+                size = sum(f.stat().st_size for f in meta.parent.iterdir())
+                sets.append((meta.stat().st_mtime_ns, size, meta.parent))
+        total = sum(size for _, size, _ in sets)
+        for _, size, folder in sorted(sets):
+            if total <= limit:
+                return
+            if folder.name != keep:
+                shutil.rmtree(folder, ignore_errors=True)
+                total -= size
+
+
+@contextlib.contextmanager
+def full_disk_explained(folder: Path, need: int) -> Iterator[None]:
+    """Turns the system's "no space left" into a sentence."""
+    try:
+        yield
+    except OSError as e:
+        if e.errno in _FULL:
+            raise _full(folder, need) from e
+        raise
+
+
+def _full(folder: Path, need: int) -> DataError:
+    return DataError(
+        f"Decoded pictures need space in {printable(folder)}"
+        + (f", {need / 1e6:,.0f} MB here" if need else "")
+        + "; the disk is full. Free some, or set NEOCOG_CACHE to a folder on another disk."
+    )
+
+
+def _limit() -> float:
+    text = os.environ.get("NEOCOG_CACHE_LIMIT", "20")
+    try:
+        return float(text) * 1e9
+    except ValueError:
+        raise UsageError(
+            f"NEOCOG_CACHE_LIMIT is a number of gigabytes; got {text!r}. Write 20, for example."
+        ) from None
+
+
+def _map(path: Path) -> np.ndarray:
+    """A saved array, mapped copy-on-write; small ones are read.
+
+    `numpy.load` does the same, four times slower: the time of a second start is spent here.
+    """
+    with path.open("rb") as file:
+        old = np.lib.format.read_magic(file) == (1, 0)
+        header = np.lib.format.read_array_header_1_0 if old else np.lib.format.read_array_header_2_0
+        shape, fortran, dtype = header(file)
+        start = file.tell()
+        size = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
+        if fortran or os.fstat(file.fileno()).st_size != start + size:
+            raise ValueError("the file is shorter or longer than its header says")
+        if size < 1 << 16:
+            return np.frombuffer(bytearray(file.read()), dtype).reshape(shape)
+        raw = np.memmap(file, np.uint8, "c", start, (size,))
+    return np.asarray(raw).view(dtype).reshape(shape)
+
+
+def _reserve(handle: int, start: int, size: int) -> None:
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(handle, start, size)
+        return
+    block = bytes(1 << 20)
+    for _ in range(0, size, len(block)):
+        os.write(handle, block)
+    os.ftruncate(handle, start + size)
+
+
+class _Lock:
+    """A file that is locked as long as its process lives."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.handle = -1
+
+    def take(self) -> bool:
+        """Whether nobody else has it."""
+        try:
+            import fcntl
+        except ImportError:  # no such locks on this system: the age decides
+            return self._by_age()
+        self.handle = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            fcntl.flock(self.handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(self.handle)
+            return False
+        return True
+
+    def _by_age(self) -> bool:
+        import time
+
+        age = time.time() - self.path.stat().st_mtime
+        return age < 1 or age > 86400
+
+    def release(self) -> None:
+        """Gives it back and removes the file."""
+        self.path.unlink(missing_ok=True)
+        if self.handle >= 0:
+            os.close(self.handle)
+
+
+@contextlib.contextmanager
+def _working(folder: Path, lock: _Lock) -> Iterator[Path]:
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        lock.release()
+
+
+def _sweep(base: Path) -> None:
+    """Removes what killed processes left."""
+    for path in base.glob("*.lock"):
+        lock = _Lock(path)
+        with contextlib.suppress(OSError):
+            if lock.take():
+                shutil.rmtree(path.with_suffix(""), ignore_errors=True)
+                lock.release()

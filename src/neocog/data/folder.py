@@ -1,0 +1,381 @@
+"""Class folders: which files are there, what they are, and their pixels.
+
+    ROOT/CLASS/**/picture
+    ROOT/{train, val | valid | validation, test}/CLASS/**/picture
+
+Hidden files and the droppings of desktops are passed over silently; whatever else is not taken in
+is named. Names are bytes until they are shown: any name a file system allows will do.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from hashlib import blake2b, sha256
+
+import numpy as np
+
+from neocog.data.duplicates import Traits, traits
+from neocog.data.pictures import Head, decode, head, quiet
+from neocog.data.sheet import Fault
+from neocog.errors import DataError, printable
+
+__all__ = ["RECORD", "Listing", "decode_into", "inspect", "scan"]
+
+_ROLES = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
+_SILENT = frozenset([b"thumbs.db", b"desktop.ini", b"__macosx", b"ehthumbs.db", b"icon\r"])
+_BYTES_LIMIT = 1 << 30
+"""Bytes of the largest file that is read."""
+_CHUNK = 32
+_KINDS = ("", "JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "PPM", "MPO", "other")
+_EXTENSIONS = {
+    b".jpg": "JPEG", b".jpeg": "JPEG", b".jpe": "JPEG", b".jfif": "JPEG", b".png": "PNG",
+    b".gif": "GIF", b".bmp": "BMP", b".tif": "TIFF", b".tiff": "TIFF", b".webp": "WEBP",
+    b".ppm": "PPM", b".pgm": "PPM", b".pbm": "PPM", b".pnm": "PPM", b".mpo": "MPO",
+}  # fmt: skip
+
+RECORD = np.dtype(
+    [
+        ("key", "V16"),
+        ("sha", "V32"),
+        ("height", "<i4"),
+        ("width", "<i4"),
+        ("channels", "u1"),
+        ("bits", "u1"),
+        ("frames", "u1"),
+        ("alpha", "u1"),
+        ("reduced", "u1"),
+        ("kind", "u1"),
+    ]
+)
+"""What is known of a file: the key is of its path, size and times; no height, no picture."""
+
+
+@dataclass
+class Listing:
+    """The files of a data folder.
+
+    Args:
+        root: the folder.
+        classes: names, sorted.
+        names: path of each file below the root, sorted within its class.
+        label: class number of each file.
+        role: of each file; empty strings where the folder has no splits.
+        stats: of each file, (size, mtime_ns, ctime_ns, inode).
+        faults: what is not taken in.
+        remarks: sentences for the sheet.
+    """
+
+    root: bytes
+    classes: tuple[str, ...] = ()
+    names: list[bytes] = field(default_factory=list)
+    label: list[int] = field(default_factory=list)
+    role: list[str] = field(default_factory=list)
+    stats: list[tuple[int, int, int, int]] = field(default_factory=list)
+    faults: list[Fault] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+
+    def signature(self) -> bytes:
+        """Of everything that listing the folder tells: equal as long as no file changes."""
+        seen = blake2b(
+            repr((self.root, self.classes, self.faults, self.remarks)).encode(
+                errors="surrogateescape"
+            )
+        )
+        seen.update(b"\0".join(self.names))
+        seen.update(np.asarray(self.stats, np.int64).tobytes())
+        seen.update(np.asarray(self.label, np.int64).tobytes())
+        seen.update(",".join(self.role).encode())
+        return seen.digest()
+
+    def newest(self) -> int:
+        """When a file was last changed, in nanoseconds."""
+        return max((max(s[1], s[2]) for s in self.stats), default=0)
+
+
+def scan(root: str | os.PathLike[str]) -> Listing:
+    """Lists a data folder; symbolic links are followed, but no folder is entered twice.
+
+    Raises:
+        DataError: the folder cannot be read, or holds no class folders.
+    """
+    top = os.fsencode(root)
+    listing = Listing(os.path.realpath(top))
+    seen: set[tuple[int, int]] = set()
+    folders = _folders(top, b"", listing, seen)
+    roles = {f: _ROLES[f.decode("ascii").lower()] for f in folders if _is_role(f)}
+    parts = {f: _folders(top, f, listing, seen) for f in roles}
+    if any(parts[f] for f in roles if roles[f] == "train") or (
+        roles and len(roles) == len(folders) and any(parts.values())
+    ):
+        for f in folders:
+            if not parts.get(f):
+                reason = "holds no class folders" if f in roles else "not train, val or test"
+                listing.faults.append(Fault(_text(f), f"folder left out: {reason}"))
+        places = [(role, f + b"/" + c, c) for f, role in roles.items() for c in parts[f]]
+    else:
+        seen = set()
+        places = [("", f, f) for f in folders]
+    _refuse_strangers(top, [c for _, _, c in places])
+    names = sorted({c for _, _, c in places})
+    listing.classes = tuple(_text(c) for c in names)
+    for role, path, c in sorted(places):
+        found = sorted(_files(top, path, listing, seen))
+        listing.names += [name for name, _ in found]
+        listing.stats += [s for _, s in found]
+        listing.label += [names.index(c)] * len(found)
+        listing.role += [role] * len(found)
+        if not found:
+            listing.faults.append(Fault(_text(path), "empty: this class folder holds no files"))
+    return listing
+
+
+def inspect(
+    listing: Listing, known: np.ndarray, tick: Callable[[int], None]
+) -> tuple[np.ndarray, dict[int, str]]:
+    """What each file is: read once, known by its size and times from then on.
+
+    Args:
+        listing: the files.
+        known: records of an earlier time, sorted by key.
+        tick: told how many more files are done.
+
+    Returns:
+        a record a file, and the reason for each that is no picture.
+    """
+    table = np.zeros(len(listing.names), RECORD)
+    stats = np.asarray(listing.stats, np.int64).reshape(-1, 4)
+    keys = [
+        blake2b(n + b"\0" + s.tobytes(), digest_size=16).digest()
+        for n, s in zip(listing.names, stats, strict=True)
+    ]
+    table["key"] = np.frombuffer(b"".join(keys), "V16")
+    old = {bytes(k): i for i, k in enumerate(known["key"].tolist())} if len(known) else {}
+    fresh = []
+    for i, key in enumerate(keys):
+        at = old.get(key, -1)
+        if at >= 0 and known["height"][at]:
+            table[i] = known[at]
+        else:
+            fresh.append(i)
+    tick(len(keys) - len(fresh))
+    reasons: dict[int, str] = {}
+
+    def look(rows: Sequence[int]) -> int:
+        for i in rows:
+            try:
+                data = _read(listing, i)
+                table["sha"][i] = np.void(sha256(data).digest())
+                _record(table, i, head(data))
+            except DataError as e:
+                reasons[i] = str(e)
+        return len(rows)
+
+    for n in _parallel(look, _chunks(fresh)):
+        tick(n)
+    return table, dict(sorted(reasons.items()))
+
+
+def decode_into(
+    out: np.ndarray,
+    listing: Listing,
+    rows: Sequence[int],
+    *,
+    channels: int,
+    fit: str,
+    tick: Callable[[int], None],
+) -> tuple[Traits, dict[int, str]]:
+    """Decodes files into the rows of an array, in parallel.
+
+    Args:
+        out: (len(rows), H, W, C), uint8 or uint16; 8-bit pictures are widened to 16.
+        listing: the files.
+        rows: which of them.
+        channels: of `out`.
+        fit: how pictures are brought to (H, W).
+        tick: told how many more files are done.
+
+    Returns:
+        what the pictures are compared by, and the reason for each file that failed.
+    """
+    size = out.shape[1:3]
+    reasons: dict[int, str] = {}
+    parts: dict[int, Traits] = {}
+
+    def work(span: Sequence[int]) -> int:
+        block = np.zeros((len(span), *out.shape[1:]), out.dtype)
+        for j, at in enumerate(span):
+            try:
+                data = _read(listing, rows[at])
+                x = decode(data, size=size, channels=channels, fit=fit, guard=False)
+                block[j] = x if x.dtype == out.dtype else x.astype(np.uint16) * 257
+            except DataError as e:
+                reasons[rows[at]] = str(e)
+        out[span[0] : span[0] + len(span)] = block
+        parts[span[0]] = traits(block)
+        return len(span)
+
+    for n in _parallel(work, _chunks(range(len(rows)))):
+        tick(n)
+    found = [parts[k] for k in sorted(parts)]
+    joined = Traits(*(np.concatenate(column) for column in zip(*found, strict=True)))
+    return joined, dict(sorted(reasons.items()))
+
+
+def notes(listing: Listing, table: np.ndarray, rows: Sequence[int]) -> dict[str, list[str]]:
+    """What was taken in, but not as it is: the reason, and the files."""
+    said: dict[str, list[str]] = {}
+    for i in rows:
+        record = table[i]
+        name = listing.names[i]
+        kind = _KINDS[int(record["kind"])]
+        claimed = _EXTENSIONS.get(os.path.splitext(name)[1].lower())
+        if claimed and kind != claimed and {kind, claimed} != {"JPEG", "MPO"}:
+            said.setdefault(
+                f"named as {claimed}, holds another format; read by content", []
+            ).append(_text(name))
+        if record["frames"] > 1:
+            said.setdefault("several frames; the first is taken", []).append(_text(name))
+        if record["alpha"]:
+            said.setdefault("transparency, laid over white", []).append(_text(name))
+        if record["reduced"]:
+            said.setdefault("16-bit colour, taken as 8 bits", []).append(_text(name))
+    return said
+
+
+# ---- listing
+
+
+def _is_role(name: bytes) -> bool:
+    return name.isascii() and name.decode("ascii").lower() in _ROLES
+
+
+def _hidden(name: bytes) -> bool:
+    return name.startswith(b".") or name.lower() in _SILENT
+
+
+def _text(name: bytes) -> str:
+    return name.decode("utf-8", "surrogateescape")
+
+
+def _folders(top: bytes, below: bytes, listing: Listing, seen: set[tuple[int, int]]) -> list[bytes]:
+    """Names of the visible folders in top/below."""
+    place = os.path.join(top, below) if below else top
+    try:
+        with os.scandir(place) as entries:
+            return sorted(e.name for e in entries if not _hidden(e.name) and e.is_dir())
+    except OSError as e:
+        if below:
+            listing.faults.append(Fault(_text(below), f"folder cannot be read ({e.strerror})"))
+            return []
+        raise DataError(
+            f"A data folder has to be readable; {printable(top)} is not ({e.strerror}). "
+            "Mind its rights."
+        ) from e
+
+
+def _refuse_strangers(top: bytes, classes: Sequence[bytes]) -> None:
+    if not classes:
+        raise DataError(
+            f"A data folder holds one folder a class, or train/ and test/ with one folder a class; "
+            f"{printable(top)} holds no folders. Sort the pictures into class folders."
+        )
+    if sorted(classes) == [b"images", b"masks"]:
+        raise DataError(
+            f"{printable(top)} holds images/ and masks/, a set for segmentation; "
+            "only classification is understood here. Give a folder of class folders."
+        )
+
+
+def _files(
+    top: bytes, below: bytes, listing: Listing, seen: set[tuple[int, int]]
+) -> Iterator[tuple[bytes, tuple[int, int, int, int]]]:
+    """All visible regular files in top/below and deeper."""
+    place = os.path.join(top, below)
+    try:
+        own = os.stat(place)
+        if (own.st_dev, own.st_ino) in seen:
+            listing.faults.append(
+                Fault(_text(below), "folder left out: a symbolic link to one already read")
+            )
+            return
+        seen.add((own.st_dev, own.st_ino))
+        with os.scandir(place) as entries:
+            found = list(entries)
+    except OSError as e:
+        listing.faults.append(Fault(_text(below), f"folder cannot be read ({e.strerror})"))
+        return
+    deeper = []
+    for e in found:
+        name = e.name
+        if name[0] == 46 or name.lower() in _SILENT:
+            continue
+        path = below + b"/" + name
+        try:
+            s = e.stat()
+        except OSError as error:
+            link = "broken symbolic link" if e.is_symlink() else "cannot be read"
+            listing.faults.append(Fault(_text(path), f"{link} ({error.strerror})"))
+            continue
+        if stat.S_ISREG(s.st_mode):
+            yield path, (s.st_size, s.st_mtime_ns, s.st_ctime_ns, s.st_ino)
+        elif stat.S_ISDIR(s.st_mode):
+            deeper.append(path)
+        else:
+            listing.faults.append(Fault(_text(path), "no regular file (a device, pipe or socket)"))
+    for path in sorted(deeper):
+        yield from _files(top, path, listing, seen)
+
+
+# ---- reading
+
+
+def _read(listing: Listing, i: int) -> bytes:
+    if listing.stats[i][0] > _BYTES_LIMIT:
+        raise DataError(
+            f"too large: {listing.stats[i][0]:,} bytes, at most {_BYTES_LIMIT:,} are read"
+        )
+    try:
+        with open(os.path.join(listing.root, listing.names[i]), "rb", buffering=0) as file:
+            return file.read()
+    except OSError as e:
+        raise DataError(f"cannot be read ({e.strerror})") from e
+
+
+def _record(table: np.ndarray, i: int, h: Head) -> None:
+    table["height"][i] = h.height
+    table["width"][i] = h.width
+    table["channels"][i] = h.channels
+    table["bits"][i] = h.bits
+    table["frames"][i] = min(h.frames, 255)
+    table["alpha"][i] = h.alpha
+    table["reduced"][i] = h.reduced
+    table["kind"][i] = _KINDS.index(h.kind if h.kind in _KINDS else "other")
+
+
+def _chunks(rows: Sequence[int]) -> list[Sequence[int]]:
+    return [rows[i : i + _CHUNK] for i in range(0, len(rows), _CHUNK)]
+
+
+def _parallel(work: Callable[[Sequence[int]], int], spans: list[Sequence[int]]) -> Iterator[int]:
+    """Runs the work in threads: decoders work outside of Python's lock, and nothing is copied."""
+    workers = min(len(spans), _cores())
+    with quiet():
+        if workers <= 1:
+            yield from map(work, spans)
+            return
+        with ThreadPoolExecutor(workers) as pool:
+            try:
+                yield from pool.map(work, spans)
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

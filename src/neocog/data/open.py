@@ -1,0 +1,139 @@
+"""The one door: a place on disk, or the name of a built-in set, becomes three splits."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+
+from neocog.data.build import Wish, build_arrays, build_digits, build_folder
+from neocog.data.sheet import Sheet
+from neocog.data.split import ROLES, Split
+from neocog.errors import DataError, UsageError, printable
+
+__all__ = ["Source", "open_data", "parse_place"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """A data set, opened.
+
+    Args:
+        place: as it was asked for.
+        kind: digits, folder, idx, npz or cifar.
+        classes: names, in the order of the numbers in `Split.y`.
+        splits: train, val and test; any may be empty where the place has no such pictures.
+        sheet: what was found.
+        fingerprint: of content, split and decoding: equal fingerprints, equal arrays.
+        fit: how pictures were brought to their size.
+    """
+
+    place: str
+    kind: str
+    classes: tuple[str, ...]
+    splits: dict[str, Split]
+    sheet: Sheet
+    fingerprint: str
+    fit: str
+
+
+def parse_place(place: str | os.PathLike[str]) -> tuple[str, str | None]:
+    """Takes a split off a place: `DATA:test`.
+
+    Example:
+        >>> parse_place("digits:test")
+        ('digits', 'test')
+        >>> parse_place("photos")
+        ('photos', None)
+    """
+    text = os.fspath(place)
+    head, colon, tail = text.rpartition(":")
+    if colon and tail in ROLES and not Path(text).exists():
+        return head, tail
+    return text, None
+
+
+def open_data(
+    place: str | Path,
+    *,
+    size: tuple[int, int] | None = None,
+    channels: int | None = None,
+    seed: int = 0,
+    strict: bool = False,
+    fit: str = "cover",
+    progress: Callable[[int, int], None] | None = None,
+) -> Source:
+    """Opens a data set; decodes it the first time, and maps it from a cache from then on.
+
+    Args:
+        place: `digits`, a folder of class folders, a folder of idx or CIFAR binary files, an
+            images file of an idx pair, or an .npz. Write `./digits` for a folder of that name.
+        size: (H, W) to serve; None takes the common size of the pictures up to 160 pixels, else
+            128 × 128 or the size of the median picture, whichever is smaller, never below 24.
+        channels: 1 or 3; None takes 1 where every picture is grey.
+        seed: of the split, where the place brings none.
+        strict: stop at the first file that cannot be taken in, instead of leaving it out.
+        fit: `cover` or `stretch`, see `neocog.data.pictures`.
+        progress: called with (steps done, steps in all) as files are read and decoded.
+
+    Raises:
+        DataError: there is nothing at the place that can be used.
+        UsageError: an option has a value that does not exist.
+
+    Example:
+        >>> source = open_data("digits")
+        >>> source.splits["train"].x.shape, source.sheet.classes[:3]
+        ((3500, 28, 28, 1), ('0', '1', '2'))
+    """
+    text = os.fspath(place)
+    wish = Wish.checked(size=size, channels=channels, seed=seed, strict=strict, fit=fit)
+    if text == "digits":
+        built = build_digits(wish)
+    else:
+        path = Path(text)
+        _check(path, text)
+        from neocog.data.arrays import files_of
+
+        arrays = files_of(path)
+        if arrays is not None:
+            built = build_arrays(path, *arrays, wish=wish, progress=progress)
+        elif path.is_dir():
+            built = build_folder(path, wish=wish, progress=progress)
+        else:
+            raise DataError(
+                f"DATA is `digits`, a folder, an .npz or the images of an idx pair; "
+                f"{printable(path)} is another file. Give the folder that holds the data."
+            )
+    sheet = built.sheet
+    fingerprint = blake2b(
+        json.dumps([built.key, sheet.classes]).encode(), digest_size=16
+    ).hexdigest()
+    return Source(
+        place=text,
+        kind=sheet.kind,
+        classes=sheet.classes,
+        splits=built.splits,
+        sheet=sheet,
+        fingerprint=fingerprint,
+        fit=fit,
+    )
+
+
+def _check(path: Path, text: str) -> None:
+    if path.exists():
+        return
+    if text.startswith(("hf:", "http:", "https:")):
+        raise UsageError(
+            f"Data is read from this machine; {printable(text)} is elsewhere. Fetch it first."
+        )
+    hint = " Or do you mean `digits`, the set built in?" if text.lower().startswith("dig") else ""
+    parent = path.parent if path.parent.is_dir() else None
+    from neocog.errors import did_you_mean
+
+    near = [p.name for p in parent.iterdir()] if parent else []
+    mean = did_you_mean(path.name, near) if near else ""
+    mean = mean if mean.startswith("Did") else "Check the path."
+    raise DataError(f"There is nothing at {printable(text)}. {mean}{hint}")

@@ -1,0 +1,235 @@
+"""The data sheet: what was found at a place, what was done about it, and who went where."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Self
+
+from neocog.errors import printable
+from neocog.exhibits import Exhibit, Scalar, Section, Table
+
+__all__ = ["Copies", "Fault", "Note", "Sheet"]
+
+_SHOWN = 50
+"""Rows of the longest table that is drawn; JSON holds all."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A file or folder that was left out, and why."""
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Note:
+    """Files that were taken in, but not as they are."""
+
+    reason: str
+    paths: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Copies:
+    """One picture that occurs several times.
+
+    Args:
+        kind: `exact` where every pixel is equal, `near` where the eye sees the same picture.
+        names: where the copies are.
+        splits: the split of each.
+        labels: the class of each.
+    """
+
+    kind: str
+    names: tuple[str, ...]
+    splits: tuple[str, ...]
+    labels: tuple[str, ...]
+
+    @property
+    def conflict(self) -> bool:
+        """The copies carry different labels."""
+        return len(set(self.labels)) > 1
+
+    @property
+    def across(self) -> bool:
+        """The copies lie in different splits."""
+        return len(set(self.splits)) > 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sheet:
+    """What a place holds.
+
+    Args:
+        kind: digits, folder, idx, npz or cifar.
+        classes: names, in the order of the numbers.
+        counts: of each split, the samples of each class.
+        size: (H, W) of the samples as they are served.
+        channels: 1 grey, 3 colour.
+        bits: 8 or 16 a value.
+        found_sizes: (H, W, how many), the most frequent first; the ten most frequent.
+        size_range: smallest and largest (H, W) by area, or None where nothing was measured.
+        faults: what was left out.
+        notes: what was taken in changed.
+        duplicates: pictures that occur several times.
+        remarks: sentences on the split and on what a user should know before training.
+    """
+
+    kind: str
+    classes: tuple[str, ...]
+    counts: Mapping[str, tuple[int, ...]]
+    size: tuple[int, int]
+    channels: int
+    bits: int
+    found_sizes: tuple[tuple[int, int, int], ...] = ()
+    size_range: tuple[tuple[int, int], tuple[int, int]] | None = None
+    faults: tuple[Fault, ...] = ()
+    notes: tuple[Note, ...] = ()
+    duplicates: tuple[Copies, ...] = ()
+    remarks: tuple[str, ...] = field(default_factory=tuple)
+
+    @property
+    def conflicts(self) -> tuple[Copies, ...]:
+        """Copies of one picture under different classes."""
+        return tuple(c for c in self.duplicates if c.conflict)
+
+    @property
+    def balance(self) -> float:
+        """Samples of the smallest class over those of the largest, all splits together."""
+        total = [sum(column) for column in zip(*self.counts.values(), strict=True)]
+        return min(total) / max(total) if total and max(total) else 0.0
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain lists, numbers and strings, and the sums that scripts ask for."""
+        plain = asdict(self)
+        plain["counts"] = {
+            split: dict(zip(self.classes, column, strict=True))
+            for split, column in self.counts.items()
+        }
+        plain["n"] = {split: sum(column) for split, column in self.counts.items()}
+        plain["balance"] = self.balance
+        plain["conflicts"] = [asdict(c) for c in self.conflicts]
+        plain["duplicates_across_splits"] = sum(c.across for c in self.duplicates)
+        return plain
+
+    @classmethod
+    def from_json(cls, plain: Mapping[str, Any]) -> Self:
+        """The inverse of `to_json`."""
+        span = plain["size_range"]
+        return cls(
+            kind=plain["kind"],
+            classes=tuple(plain["classes"]),
+            counts={s: tuple(c[k] for k in plain["classes"]) for s, c in plain["counts"].items()},
+            size=_pair(plain["size"]),
+            channels=plain["channels"],
+            bits=plain["bits"],
+            found_sizes=tuple((h, w, n) for h, w, n in plain["found_sizes"]),
+            size_range=None if span is None else (_pair(span[0]), _pair(span[1])),
+            faults=tuple(Fault(f["path"], f["reason"]) for f in plain["faults"]),
+            notes=tuple(Note(n["reason"], tuple(n["paths"])) for n in plain["notes"]),
+            duplicates=tuple(
+                Copies(c["kind"], tuple(c["names"]), tuple(c["splits"]), tuple(c["labels"]))
+                for c in plain["duplicates"]
+            ),
+            remarks=tuple(plain["remarks"]),
+        )
+
+    def exhibits(self) -> list[Section]:
+        """What a report or terminal shows."""
+        parts = [self._contents()]
+        if self.duplicates:
+            parts.append(self._copies())
+        if self.faults or self.notes:
+            parts.append(self._faults())
+        return parts
+
+    def _contents(self) -> Section:
+        splits = list(self.counts)
+        rows = [
+            [
+                printable(name),
+                *(self.counts[s][k] for s in splits),
+                sum(self.counts[s][k] for s in splits),
+            ]
+            for k, name in enumerate(self.classes)
+        ]
+        sums = [sum(self.counts[s]) for s in splits]
+        rows.append(["all", *sums, sum(sums)])
+        exhibits: list[Exhibit] = [
+            Table(title="Samples", columns=["class", *splits, "all"], rows=rows),
+            Scalar(
+                title="Balance",
+                value=self.balance,
+                unit="%",
+                note="Samples of the smallest class over those of the largest.",
+            ),
+        ]
+        if len(self.found_sizes) > 1:
+            sizes = [[f"{h} × {w}", n] for h, w, n in self.found_sizes]
+            exhibits.append(
+                Table(
+                    title="Sizes found (height × width)", columns=["size", "pictures"], rows=sizes
+                )
+            )
+        served = f"{self.size[0]} × {self.size[1]} pixels (height × width)"
+        colour = "grey" if self.channels == 1 else "colour"
+        text = f"Served as {served}, {colour}, {self.bits} bits. " + " ".join(self.remarks)
+        return Section(title="What is there", exhibits=exhibits, text=text.strip())
+
+    def _copies(self) -> Section:
+        ranked = sorted(self.duplicates, key=lambda c: (not c.conflict, not c.across, c.kind))
+        rows = [
+            [
+                c.kind,
+                _short(c.names),
+                _short(tuple(dict.fromkeys(c.labels))),
+                _short(tuple(dict.fromkeys(c.splits))),
+            ]
+            for c in ranked[:_SHOWN]
+        ]
+        exact = sum(c.kind == "exact" for c in self.duplicates)
+        text = (
+            f"{exact} pictures occur several times with equal pixels, "
+            f"{len(self.duplicates) - exact} nearly so; {len(self.conflicts)} of these carry "
+            f"different labels; {sum(c.across for c in self.duplicates)} lie in more than one split."
+        )
+        table = Table(
+            title="Pictures that occur several times",
+            columns=["copies", "where", "labels", "splits"],
+            rows=rows,
+            note=_more(len(ranked)),
+        )
+        return Section(title="Duplicates", exhibits=[table], text=text)
+
+    def _faults(self) -> Section:
+        exhibits: list[Exhibit] = []
+        if self.faults:
+            rows = [[printable(f.path), f.reason] for f in self.faults[:_SHOWN]]
+            exhibits.append(
+                Table(
+                    title="Left out",
+                    columns=["file", "reason"],
+                    rows=rows,
+                    note=_more(len(self.faults)),
+                )
+            )
+        if self.notes:
+            rows = [[n.reason, len(n.paths), _short(n.paths)] for n in self.notes]
+            exhibits.append(Table(title="Taken in", columns=["how", "files", "which"], rows=rows))
+        return Section(title="Files that need a look", exhibits=exhibits)
+
+
+def _pair(pair: Sequence[int]) -> tuple[int, int]:
+    height, width = pair
+    return int(height), int(width)
+
+
+def _short(names: Sequence[str], most: int = 6) -> str:
+    shown = ", ".join(printable(n) for n in names[:most])
+    return shown if len(names) <= most else f"{shown}, and {len(names) - most} more"
+
+
+def _more(n: int) -> str:
+    return f"The first {_SHOWN} of {n}; `--json` gives all." if n > _SHOWN else ""

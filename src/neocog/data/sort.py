@@ -1,0 +1,210 @@
+"""Puts decoded samples into their splits, and says in a sheet what was found on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from neocog.data.cache import Shelf
+from neocog.data.duplicates import Traits, components, digest, exact_pairs, near_pairs
+from neocog.data.sheet import Copies, Sheet
+from neocog.data.split import ROLES, PathNames, RowNames, partition
+
+__all__ = ["FEW", "Pile", "Sorted", "sort_pile"]
+
+FEW = 10
+"""Samples of a class below which a split of it says little."""
+_BLOCK = 256
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pile:
+    """Samples before they are split.
+
+    Args:
+        x: (N, H, W, C) pixels; rows that are not in `rows` failed to decode.
+        rows: which rows of `x` the samples are, (B,).
+        y: class numbers, (B,).
+        names: of the samples.
+        roles: the split each was found in, or "".
+        classes: names.
+        traits: what samples are compared by, or None to compare whole pixels only.
+        mix: give each split a seeded random order; else samples keep theirs.
+    """
+
+    x: np.ndarray
+    rows: np.ndarray
+    y: np.ndarray
+    names: PathNames | RowNames
+    roles: Sequence[str]
+    classes: tuple[str, ...]
+    traits: Traits | None
+    mix: bool
+
+
+@dataclass(frozen=True)
+class Sorted:
+    """The sheet, and for arrays the part that each split is from."""
+
+    sheet: Sheet
+    origin: dict[str, str]
+
+
+def sort_pile(shelf: Shelf, pile: Pile, *, kind: str, seed: int, near: bool) -> Sorted:
+    """Compares, splits and writes.
+
+    Args:
+        shelf: where the splits go: `train-x`, `train-y`, …
+        pile: the samples.
+        kind: for the sheet.
+        seed: of the split.
+        near: look for near copies as well as exact ones.
+    """
+    n = len(pile.y)
+    found = pile.traits.digest if pile.traits else _digests(pile.x)
+    exact = exact_pairs(pile.x, found, rows=pile.rows)
+    same = components(n, exact)
+    close = np.zeros((0, 2), np.int64)
+    if near and pile.traits:
+        close = near_pairs(pile.traits, among=np.flatnonzero(same == np.arange(n)))
+    alike = components(n, np.concatenate([exact, close]))
+    parts, said = _split(pile, alike, seed)
+    for name, rows in parts.items():
+        _write(shelf, pile, name, rows)
+    where = np.zeros(n, np.int64)
+    for number, rows in enumerate(parts.values()):
+        where[rows] = number
+    origin = {s: _origin(pile, rows, s) for s, rows in parts.items()}
+    copies = _copies(pile, same, alike, close, where)
+    counts = {
+        s: tuple(np.bincount(pile.y[r], minlength=len(pile.classes)).tolist())
+        for s, r in parts.items()
+    }
+    sheet = Sheet(
+        kind=kind,
+        classes=pile.classes,
+        counts=counts,
+        size=pile.x.shape[1:3],
+        channels=pile.x.shape[3],
+        bits=8 * pile.x.dtype.itemsize,
+        duplicates=copies,
+        remarks=(*said, *_remarks(counts, pile, copies)),
+    )
+    return Sorted(sheet, origin)
+
+
+def _split(pile: Pile, alike: np.ndarray, seed: int) -> tuple[dict[str, np.ndarray], list[str]]:
+    roles = np.asarray(pile.roles)
+    given = {s: np.flatnonzero(roles == s) for s in ROLES if (roles == s).any()}
+    if not given:
+        parts = partition(pile.y, alike, parts={"val": 0.1, "test": 0.2}, seed=seed)
+        said = [
+            f"Split by us, 70 % train, 10 % val, 20 % test of every class, seed {seed}; "
+            "copies of one picture are kept on one side."
+        ]
+    else:
+        parts, said = _carve(pile.y, alike, given, seed)
+    rng = np.random.default_rng([seed, 0xB0])
+    mixed = {s: rng.permutation(parts[s]) if pile.mix else parts[s] for s in ROLES}
+    return mixed, said
+
+
+def _carve(
+    y: np.ndarray, alike: np.ndarray, given: dict[str, np.ndarray], seed: int
+) -> tuple[dict[str, np.ndarray], list[str]]:
+    """What the place does not bring is cut out of its train."""
+    parts = {s: given.get(s, np.zeros(0, np.int64)) for s in ROLES}
+    missing = {s: share for s, share in (("val", 0.1), ("test", 0.2)) if s not in given}
+    said = [f"{', '.join(s for s in ROLES if s in given)}: split as found."]
+    if "train" not in given:
+        return parts, [*said, "There is no train: this can be evaluated, not trained on."]
+    if missing:
+        train = given["train"]
+        cut = partition(y[train], alike[train], parts=missing, seed=seed)
+        parts |= {s: train[rows] for s, rows in cut.items()}
+        shares = " and ".join(f"{s} ({share:.0%})" for s, share in missing.items())
+        said.append(
+            f"{shares} cut out of train, of every class alike, seed {seed}; "
+            "copies of one picture are kept on one side."
+        )
+    return parts, said
+
+
+def _write(shelf: Shelf, pile: Pile, name: str, rows: np.ndarray) -> None:
+    out = shelf.allocate(f"{name}-x", (len(rows), *pile.x.shape[1:]), pile.x.dtype)
+    source = pile.rows[rows]
+    for start in range(0, len(rows), _BLOCK):
+        some = slice(start, start + _BLOCK)
+        np.take(pile.x, source[some], axis=0, out=out[some], mode="clip")
+    shelf.put(f"{name}-y", pile.y[rows])
+    if isinstance(pile.names, PathNames):
+        names = pile.names.take(rows)
+        shelf.put(f"{name}-names", names.blob)
+        shelf.put(f"{name}-ends", names.ends)
+    else:
+        shelf.put(f"{name}-rows", pile.names.rows[rows])
+
+
+def _origin(pile: Pile, rows: np.ndarray, split: str) -> str:
+    return (pile.roles[int(rows[0])] or "images") if len(rows) else split
+
+
+def _digests(x: np.ndarray) -> np.ndarray:
+    step = max(1, (1 << 20) // max(1, x[:1].nbytes))
+    blocks = [digest(x[i : i + step]) for i in range(0, len(x), step)]
+    return np.concatenate(blocks) if blocks else np.zeros(0, np.uint64)
+
+
+def _copies(
+    pile: Pile, same: np.ndarray, alike: np.ndarray, close: np.ndarray, where: np.ndarray
+) -> tuple[Copies, ...]:
+    def tell(kind: str, rows: np.ndarray) -> Copies:
+        origins = [pile.roles[r] or "images" for r in rows.tolist()]
+        names = [pile.names[r] for r in rows.tolist()]
+        if isinstance(pile.names, RowNames):
+            names = [o + n for o, n in zip(origins, names, strict=True)]
+        return Copies(
+            kind,
+            tuple(names),
+            tuple(ROLES[w] for w in where[rows].tolist()),
+            tuple(pile.classes[k] for k in pile.y[rows].tolist()),
+        )
+
+    near = np.isin(alike, alike[close[:, 0]]) if len(close) else np.zeros(len(alike), bool)
+    label = np.where(near, alike, -1)
+    return tuple(tell("exact", rows) for rows in _groups(same)) + tuple(
+        tell("near", rows) for rows in _groups(label) if near[rows[0]]
+    )
+
+
+def _groups(label: np.ndarray) -> list[np.ndarray]:
+    """Members of every group of two or more."""
+    order = np.argsort(label, kind="stable")
+    cuts = np.flatnonzero(np.diff(label[order])) + 1
+    return [g for g in np.split(order, cuts) if len(g) > 1]
+
+
+def _remarks(
+    counts: dict[str, tuple[int, ...]], pile: Pile, copies: tuple[Copies, ...]
+) -> list[str]:
+    said = []
+    conflicts = sum(c.conflict for c in copies)
+    if conflicts:
+        said.append(
+            f"{conflicts} pictures carry different labels; all copies are used as they are labelled."
+        )
+    across = sum(c.across for c in copies)
+    if across:
+        said.append(
+            f"{across} pictures lie in more than one split: held-out figures flatter a little."
+        )
+    present = [k for k, column in enumerate(zip(*counts.values(), strict=True)) if sum(column)]
+    if len(present) < 2:
+        said.append("All samples are of one class: there is nothing to learn from them.")
+    total = np.sum(list(counts.values()), axis=0)
+    few = int(((total > 0) & (total < FEW)).sum())
+    if few:
+        said.append(f"{few} classes have fewer than {FEW} samples: figures on them say little.")
+    return said
