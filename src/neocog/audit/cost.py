@@ -1,7 +1,8 @@
 """What one forward pass of any module costs: parameters, multiplications, memory.
 
-One sample is sent through on the *meta* device, where tensors have shapes and no values, while
-every operation that reaches PyTorch's dispatcher is looked up in a table:
+One sample of zeros is sent through, on the device where the parameters are, while every operation
+that reaches PyTorch's dispatcher is looked up in a table. A module built on the *meta* device, where
+tensors have shapes and no values, is counted without memory or arithmetic.
 
     convolution, matrix products, attention    MACs = products that are summed; FLOPs = 2·MACs,
                                                 and one more an output where a bias is added
@@ -89,8 +90,7 @@ class Cost:
 def cost(module: nn.Module, size: Sequence[int]) -> Cost:
     """Count parameters, MACs, FLOPs and activations of one forward pass of one sample.
 
-    The module keeps its mode, parameters, buffers, gradients and hooks. Where it cannot run on
-    the meta device (because it looks at values) one sample of zeros is sent through for real.
+    The module keeps its mode, parameters, buffers, gradients and hooks.
 
     Args:
         module: any module that takes one tensor.
@@ -105,10 +105,7 @@ def cost(module: nn.Module, size: Sequence[int]) -> Cost:
         (456, 352800, 710304)
     """
     with _as_found(module):
-        try:
-            count = _run(module, tuple(size), "meta")
-        except Exception:  # any kind: a stranger's forward may fail on values in its own way
-            count = _run_for_real(module, tuple(size))
+        count = _run(module, tuple(size))
     own = _own_params(module)
     layers = [
         LayerCost(
@@ -166,14 +163,21 @@ class _Count:
 
 @contextmanager
 def _as_found(module: nn.Module) -> Iterator[None]:
-    """Evaluation mode inside; every sub-module's own mode again afterwards."""
+    """Evaluation mode inside; afterwards every sub-module's own mode and every buffer again."""
     modes = [(m, m.training) for m in module.modules()]
+    buffers = [
+        (m, name, b, b.clone())
+        for m in module.modules()
+        for name, b in m.named_buffers(recurse=False)
+    ]
     try:
         module.eval()
         yield
     finally:
         for m, training in modes:
             m.training = training
+        for m, name, b, values in buffers:
+            setattr(m, name, b.copy_(values))
 
 
 def _own_params(module: nn.Module) -> dict[str, int]:
@@ -185,20 +189,9 @@ def _own_params(module: nn.Module) -> dict[str, int]:
     return own
 
 
-def _floating(module: nn.Module) -> torch.dtype:
-    """The number type of the first floating parameter; float32 where there is none."""
-    for p in module.parameters():
-        if p.is_floating_point():
-            return p.dtype
-    return torch.float32
-
-
-def _run(module: nn.Module, size: tuple[int, ...], device: str | torch.device) -> _Count:
-    state: dict[str, Tensor] = {}
-    if device == "meta":
-        named = [*module.named_parameters(), *module.named_buffers()]
-        state = {n: torch.empty_like(t, device="meta") for n, t in named}
-    x = torch.zeros((1, *size), device=device, dtype=_floating(module))
+def _run(module: nn.Module, size: tuple[int, ...]) -> _Count:
+    like = next((p for p in module.parameters() if p.is_floating_point()), torch.zeros(()))
+    x = torch.zeros((1, *size), device=like.device, dtype=like.dtype)
     count = _Count()
     stack: list[str] = []
     handles = []
@@ -207,28 +200,17 @@ def _run(module: nn.Module, size: tuple[int, ...], device: str | torch.device) -
         handles += [m.register_forward_pre_hook(before), m.register_forward_hook(after)]
     try:
         with torch.no_grad(), _Counter(stack, count):
-            torch.func.functional_call(module, state, (x,))
-    finally:
-        for handle in handles:
-            handle.remove()
-    return count
-
-
-def _run_for_real(module: nn.Module, size: tuple[int, ...]) -> _Count:
-    first = next(module.parameters(), None)
-    buffers = [(b, b.clone()) for b in module.buffers()]
-    try:
-        return _run(module, size, torch.device("cpu") if first is None else first.device)
-    except Exception as e:
+            module(x)
+    except Exception as e:  # of any kind: a stranger's forward fails in its own way
         shape = "×".join(str(n) for n in size)
         raise ModelError(
             "Counting needs one forward pass of one sample; the module fails on one of "
             f"{shape} ({type(e).__name__}: {e}). Give the size that it takes."
         ) from e
     finally:
-        with torch.no_grad():
-            for b, values in buffers:
-                b.copy_(values)
+        for handle in handles:
+            handle.remove()
+    return count
 
 
 def _hooks(
@@ -254,10 +236,13 @@ class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.stack = stack
         self.count = count
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """No: a count is never compiled, and asking imports the compiler, which takes seconds."""
+        return False
+
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        shape = _SHAPES.get(func.overloadpacket.__name__)
-        on_meta = isinstance(args[0], Tensor) and args[0].is_meta if args else False
-        out = shape(args) if shape and on_meta else func(*args, **(kwargs or {}))
+        out = func(*args, **(kwargs or {}))
         tally = self.count.tallies.setdefault(self.stack[-1] if self.stack else "", _Tally())
         tally.ops += 1
         first = out[0] if isinstance(out, (tuple, list)) and out else out
@@ -272,36 +257,6 @@ class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
             tally.flops += 2 * priced[0] + priced[1]
         return out
 
-
-def _convolved(args: Any) -> Tensor:
-    x, weight, _, strides, pads, dilations, transposed, extras, groups = args
-    sizes: list[int] = []
-    axes = zip(x.shape[2:], weight.shape[2:], strides, pads, dilations, extras, strict=False)
-    for size, taps, stride, pad, dilation, extra in axes:
-        reach = dilation * (taps - 1) + 1 - 2 * pad
-        sizes.append(
-            (size - 1) * stride + reach + extra if transposed else (size - reach) // stride + 1
-        )
-    outputs = weight.shape[1] * groups if transposed else weight.shape[0]
-    if min(sizes) < 1 or x.shape[1] != weight.shape[0 if transposed else 1] * (
-        1 if transposed else groups
-    ):
-        raise ValueError(f"kernel {tuple(weight.shape)} on {tuple(x.shape)}")
-    out: Tensor = x.new_empty((x.shape[0], outputs, *sizes))
-    return out
-
-
-def _normalised(args: Any) -> tuple[Tensor, Tensor, Tensor]:
-    x = args[0]
-    return torch.empty_like(x), x.new_empty(0), x.new_empty(0)
-
-
-_SHAPES: dict[str, Callable[[Any], Any]] = {
-    "convolution": _convolved,
-    "native_batch_norm": _normalised,
-}
-"""Outputs on the meta device of the two operations for which PyTorch would first import its
-symbolic shapes, which takes seconds where the count takes milliseconds."""
 
 Price = Callable[[Any, Tensor], tuple[int, int]]
 """(positional arguments, first output) to (MACs, FLOPs beside 2·MACs)."""

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from torch import nn
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
 
 from neocog.errors import UsageError, did_you_mean
 
@@ -20,7 +22,9 @@ __all__ = [
     "border",
     "conv",
     "conv_norm_activation",
+    "grow",
     "he_normal",
+    "keeps",
     "output_hw",
     "output_size",
     "padding_mode",
@@ -185,6 +189,40 @@ def border(pad: Pair, *, padding: str) -> nn.Module:
     return kinds[mode](sides)
 
 
+def keeps(size: tuple[int, int], kernel: Pair, *, stride: Pair, least: int) -> bool:
+    """Whether a window without border leaves at least `least` samples on both axes.
+
+    Example:
+        >>> keeps((3, 3), 2, stride=2, least=2)
+        False
+    """
+    return min(output_hw(size, kernel, stride=stride)) >= least
+
+
+def grow(x: Float[Tensor, "B C H W"], size: int, *, padding: str) -> Float[Tensor, "B C h w"]:
+    """The picture in the middle of at least `size` rows and columns, the odd one after it.
+
+    Args:
+        x: picture or map; an axis that is long enough stays as it is.
+        size: the least number of rows and of columns.
+        padding: what fills it up, one of `PADDINGS`.
+
+    Raises:
+        UsageError: no such padding.
+
+    Example:
+        >>> import torch
+        >>> grow(torch.ones(1, 1, 28, 40), 32, padding="replicate").shape
+        torch.Size([1, 1, 32, 40])
+    """
+    mode = padding_mode(padding)
+    rows, columns = (max(0, size - n) for n in x.shape[2:])
+    if rows == columns == 0:
+        return x
+    sides = (columns // 2, columns - columns // 2, rows // 2, rows - rows // 2)
+    return F.pad(x, sides, mode="constant" if mode == "zeros" else mode)
+
+
 def conv_norm_activation(
     inputs: int, outputs: int, *, kernel: Pair, stride: Pair = 1, padding: str = "zero"
 ) -> nn.Sequential:
@@ -212,7 +250,7 @@ def he_normal(module: nn.Module) -> None:
     Source: K. He et al., "Delving Deep into Rectifiers", ICCV 2015, eq. 14.
     """
     for m in module.modules():
-        if isinstance(m, nn.Conv2d):
+        if isinstance(m, nn.Conv2d) and not m.weight.is_meta:  # which holds no values
             nn.init.kaiming_normal_(m.weight, mode="fan_out", nonlinearity="relu")
             if m.bias is not None:
                 nn.init.zeros_(m.bias)

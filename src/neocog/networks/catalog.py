@@ -13,18 +13,32 @@ from torch import nn
 from neocog.errors import UsageError, did_you_mean
 from neocog.layers.blocks import PADDINGS
 from neocog.layers.downsample import SAMPLINGS
+from neocog.networks.alexnet import alexnet
 from neocog.networks.convnet import convnet
 from neocog.networks.dense import dense
+from neocog.networks.lenet5 import lenet5
 from neocog.networks.lenet5_modern import lenet5_modern
 from neocog.networks.resnet import resnet
 from neocog.networks.resnet_cifar import resnet_cifar
+from neocog.networks.vgg import vgg
 
 __all__ = ["NETWORKS", "SMALLEST", "Option", "build", "schema"]
 
 NETWORKS: dict[str, Callable[..., nn.Module]] = {
     "convnet": convnet,
     "dense": dense,
+    "lenet5": lenet5,
     "lenet5_modern": lenet5_modern,
+    "alexnet": partial(alexnet, form="single"),
+    "alexnet_2012": partial(alexnet, form="towers"),
+    "vgg11": partial(vgg, depth=11, batch_norm=False),
+    "vgg13": partial(vgg, depth=13, batch_norm=False),
+    "vgg16": partial(vgg, depth=16, batch_norm=False),
+    "vgg19": partial(vgg, depth=19, batch_norm=False),
+    "vgg11_bn": partial(vgg, depth=11, batch_norm=True),
+    "vgg13_bn": partial(vgg, depth=13, batch_norm=True),
+    "vgg16_bn": partial(vgg, depth=16, batch_norm=True),
+    "vgg19_bn": partial(vgg, depth=19, batch_norm=True),
     "resnet20": partial(resnet_cifar, depth=20),
     "resnet32": partial(resnet_cifar, depth=32),
     "resnet44": partial(resnet_cifar, depth=44),

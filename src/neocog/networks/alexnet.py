@@ -1,0 +1,195 @@
+"""AlexNet: as published in 2012, and the single tower that the field exchanges weights of.
+
+Sources: A. Krizhevsky, I. Sutskever, G. Hinton, "ImageNet Classification with Deep Convolutional
+Neural Networks", NeurIPS 2012: two towers, written as two groups of channels, normalisation over
+channels, overlapping pools; 60,965,224 parameters (1000 classes, colour). A. Krizhevsky, "One
+Weird Trick for Parallelizing Convolutional Neural Networks", 2014: one tower, fewer channels, no
+normalisation; 61,100,840 parameters, named features.N and classifier.N.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from neocog.layers.blocks import conv, he_normal, keeps, output_hw
+from neocog.layers.downsample import activation_then_reduce, operator_stride
+from neocog.layers.downsample import pool as pool_of
+from neocog.layers.normalise import LocalResponseNorm
+from neocog.types import Stage
+
+__all__ = ["AlexNet", "alexnet"]
+
+SMALL = 96
+"""Pictures with a side shorter than this get the small stem when it is left to us."""
+
+GRID = 6
+"""Samples a side that the published head sees."""
+
+
+@dataclass(frozen=True)
+class Form:
+    """What the two forms differ in: output channels and groups of the five convolutions."""
+
+    widths: tuple[int, ...]
+    groups: tuple[int, ...]
+    normalised: bool
+
+
+FORMS = {
+    "towers": Form((96, 256, 384, 384, 256), (1, 2, 1, 2, 2), normalised=True),
+    "single": Form((64, 192, 384, 256, 256), (1, 1, 1, 1, 1), normalised=False),
+}
+
+
+class AlexNet(nn.Module):
+    """Five convolutions, three pools, three linear layers.
+
+    Args:
+        features: the convolutions and pools.
+        grid: samples of each axis that the linear layers see.
+        outputs: channels of `features`.
+        classes: outputs.
+        hidden: units of the two hidden linear layers.
+        dropout: share of the inputs of these left out in training.
+        stages: what `features` says about its maps.
+    """
+
+    def __init__(
+        self,
+        features: nn.Sequential,
+        *,
+        grid: tuple[int, int],
+        outputs: int,
+        classes: int,
+        hidden: int,
+        dropout: float,
+        stages: tuple[Stage, ...],
+    ) -> None:
+        super().__init__()
+        self.features = features
+        self.avgpool = nn.AdaptiveAvgPool2d(grid)
+        self.classifier = nn.Sequential(
+            nn.Dropout(dropout),
+            nn.Linear(outputs * grid[0] * grid[1], hidden),
+            nn.ReLU(),
+            nn.Dropout(dropout),
+            nn.Linear(hidden, hidden),
+            nn.ReLU(),
+            nn.Linear(hidden, classes),
+        )
+        self.stages = stages
+
+    def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B K"]:
+        """Normalised pixels to logits."""
+        logits: Tensor = self.classifier(self.avgpool(self.features(x)).flatten(1))
+        return logits
+
+
+def alexnet(
+    *,
+    classes: int,
+    channels: int,
+    size: tuple[int, int],
+    sampling: str = "stride",
+    padding: str = "zero",
+    form: Literal["single", "towers"] = "single",
+    pool: Literal["max", "average", "conv"] = "max",
+    stem: Literal["auto", "published", "small"] = "auto",
+    head: Literal["auto", "published", "fitted"] = "auto",
+    hidden: int = 4096,
+    dropout: float = 0.5,
+) -> AlexNet:
+    """AlexNet.
+
+    A pool that would leave the following convolutions fewer than 2×2 samples is left out.
+
+    Args:
+        classes: outputs.
+        channels: 1 for grey, 3 for colour.
+        size: (H, W) of the pictures.
+        sampling: one of `layers.downsample.SAMPLINGS`.
+        padding: one of `layers.blocks.PADDINGS`.
+        form: "towers" as published, "single" the later one.
+        pool: "max", "average", or "conv" for a learned one at the same stride.
+        stem: "published" is 11×11 at stride 4; "small" is 5×5 at stride 1; "auto" takes "small"
+            for a side below 96 pixels.
+        head: "published" brings any map to 6×6; "fitted" sees the map as it is, up to 6×6; "auto"
+            is "published" where the map has 6×6 samples, else "fitted".
+        hidden: units of the two hidden linear layers.
+        dropout: share of the inputs of these left out in training.
+
+    Example:
+        >>> import torch
+        >>> with torch.device("meta"):
+        ...     net = alexnet(classes=1000, channels=3, size=(224, 224))
+        >>> sum(p.numel() for p in net.parameters())
+        61100840
+    """
+    kind = FORMS[form]
+    small = min(size) < SMALL if stem == "auto" else stem == "small"
+    kernel, stride, pad = (5, 1, 2) if small else (11, 4, 2)
+    features = nn.Sequential()
+    stages: list[Stage] = []
+    inputs, reach, size = channels, stride, output_hw(size, kernel, stride=stride, padding=pad)
+    for i, (outputs, groups) in enumerate(zip(kind.widths, kind.groups, strict=True)):
+        step = operator_stride(sampling, stride) if i == 0 else 1
+        taps = kernel if i == 0 else 5 if i == 1 else 3
+        features.append(
+            conv(
+                inputs,
+                outputs,
+                kernel=taps,
+                stride=step,
+                padding=padding,
+                pad=pad if i == 0 else taps // 2,
+                groups=groups,
+            )
+        )
+        drop = stride if i == 0 else 1
+        features.append(
+            activation_then_reduce(nn.ReLU(), sampling, outputs, stride=drop, padding=padding)
+        )
+        inputs = outputs
+        if i in (2, 3):
+            continue
+        if kind.normalised and i < 2:
+            features.append(LocalResponseNorm())
+        if keeps(size, 3, stride=2, least=1 if i == 4 else 2):
+            size, reach = output_hw(size, 3, stride=2), 2 * reach
+            features.append(pool_of(pool, sampling, outputs, kernel=3, stride=2, padding=padding))
+        else:
+            features.append(nn.Identity())
+        name = f"features.{len(features) - 1}"
+        stages.append(Stage(name=name, channels=outputs, stride=reach))
+    published = min(size) >= GRID if head == "auto" else head == "published"
+    net = AlexNet(
+        features,
+        grid=(GRID, GRID) if published else (min(GRID, size[0]), min(GRID, size[1])),
+        outputs=inputs,
+        classes=classes,
+        hidden=hidden,
+        dropout=dropout,
+        stages=tuple(stages),
+    )
+    he_normal(net)
+    if form == "towers":
+        start_as_published(net)
+    return net
+
+
+def start_as_published(net: AlexNet) -> None:
+    """Weights normal with deviation 0.01; biases 1 in convolutions 2, 4, 5 and the hidden linear
+    layers, 0 elsewhere (section 5 of the paper).
+    """
+    convs = [m for m in net.features if isinstance(m, nn.Conv2d)]
+    linears = [m for m in net.classifier if isinstance(m, nn.Linear)]
+    ones = {convs[1], convs[3], convs[4], linears[0], linears[1]}
+    for m in (*convs, *linears):
+        if not m.weight.is_meta:  # which holds no values
+            nn.init.normal_(m.weight, std=0.01)
+        assert m.bias is not None
+        nn.init.constant_(m.bias, 1.0 if m in ones else 0.0)

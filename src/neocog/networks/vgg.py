@@ -1,0 +1,149 @@
+"""VGG: stacks of 3×3 convolutions between five pools; 11, 13, 16, 19 layers.
+
+Source: K. Simonyan, A. Zisserman, "Very Deep Convolutional Networks for Large-Scale Image
+Recognition", ICLR 2015, table 1 (A, B, D, E). The parameters are named features.N and
+classifier.N, as in the weights that the field exchanges; 138,357,544 of them for 16 layers (1000
+classes, colour).
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from neocog.errors import UsageError
+from neocog.layers.blocks import conv, he_normal, keeps, output_hw
+from neocog.layers.downsample import pool as pool_of
+from neocog.types import Stage
+
+__all__ = ["DEPTHS", "VGG", "vgg"]
+
+DEPTHS: dict[int, tuple[int, ...]] = {
+    11: (1, 1, 2, 2, 2),
+    13: (2, 2, 2, 2, 2),
+    16: (2, 2, 3, 3, 3),
+    19: (2, 2, 4, 4, 4),
+}
+"""Number of layers to convolutions of each stage."""
+
+GRID = 7
+"""Samples a side that the published head sees."""
+
+
+class VGG(nn.Module):
+    """Five stages of convolutions, three linear layers.
+
+    Args:
+        features: the convolutions and pools.
+        grid: samples of each axis that the linear layers see.
+        classes: outputs.
+        hidden: units of the two hidden linear layers.
+        dropout: share of the outputs of these left out in training.
+        stages: what `features` says about its maps.
+    """
+
+    def __init__(
+        self,
+        features: nn.Sequential,
+        *,
+        grid: tuple[int, int],
+        classes: int,
+        hidden: int,
+        dropout: float,
+        stages: tuple[Stage, ...],
+    ) -> None:
+        super().__init__()
+        self.features = features
+        self.avgpool = nn.AdaptiveAvgPool2d(grid)
+        self.classifier = nn.Sequential(
+            nn.Linear(512 * grid[0] * grid[1], hidden),
+            nn.ReLU(),
+            nn.Dropout(dropout),
+            nn.Linear(hidden, hidden),
+            nn.ReLU(),
+            nn.Dropout(dropout),
+            nn.Linear(hidden, classes),
+        )
+        self.stages = stages
+        he_normal(self)
+
+    def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B K"]:
+        """Normalised pixels to logits."""
+        logits: Tensor = self.classifier(self.avgpool(self.features(x)).flatten(1))
+        return logits
+
+
+def vgg(
+    *,
+    classes: int,
+    channels: int,
+    size: tuple[int, int],
+    sampling: str = "stride",
+    padding: str = "zero",
+    depth: int = 16,
+    batch_norm: bool = False,
+    pool: Literal["max", "average", "conv"] = "max",
+    head: Literal["auto", "published", "fitted"] = "auto",
+    hidden: int = 4096,
+    dropout: float = 0.5,
+) -> VGG:
+    """A VGG network.
+
+    A pool that would leave the following convolutions fewer than 2×2 samples is left out.
+
+    Args:
+        classes: outputs.
+        channels: 1 for grey, 3 for colour.
+        size: (H, W) of the pictures.
+        sampling: one of `layers.downsample.SAMPLINGS`.
+        padding: one of `layers.blocks.PADDINGS`.
+        depth: one of `DEPTHS`.
+        batch_norm: batch normalisation behind every convolution.
+        pool: "max", "average", or "conv" for a learned one at the same stride.
+        head: "published" brings any map to 7×7; "fitted" sees the map as it is, up to 7×7; "auto"
+            is "published" where the map has 7×7 samples, else "fitted".
+        hidden: units of the two hidden linear layers.
+        dropout: share of the outputs of these left out in training.
+
+    Raises:
+        UsageError: no such depth.
+
+    Example:
+        >>> import torch
+        >>> with torch.device("meta"):
+        ...     net = vgg(classes=1000, channels=3, size=(224, 224))
+        >>> sum(p.numel() for p in net.parameters())
+        138357544
+    """
+    if depth not in DEPTHS:
+        known = ", ".join(str(d) for d in DEPTHS)
+        raise UsageError(f"A VGG network has {known} layers; {depth} came.")
+    features = nn.Sequential()
+    stages: list[Stage] = []
+    inputs, reach = channels, 1
+    for i, count in enumerate(DEPTHS[depth]):
+        outputs = min(512, 64 * 2**i)
+        for _ in range(count):
+            features.append(conv(inputs, outputs, kernel=3, padding=padding))
+            if batch_norm:
+                features.append(nn.BatchNorm2d(outputs))
+            features.append(nn.ReLU())
+            inputs = outputs
+        if keeps(size, 2, stride=2, least=1 if i == 4 else 2):
+            size, reach = output_hw(size, 2, stride=2), 2 * reach
+            features.append(pool_of(pool, sampling, outputs, kernel=2, stride=2, padding=padding))
+        else:
+            features.append(nn.Identity())
+        name = f"features.{len(features) - 1}"
+        stages.append(Stage(name=name, channels=outputs, stride=reach))
+    published = min(size) >= GRID if head == "auto" else head == "published"
+    return VGG(
+        features,
+        grid=(GRID, GRID) if published else (min(GRID, size[0]), min(GRID, size[1])),
+        classes=classes,
+        hidden=hidden,
+        dropout=dropout,
+        stages=tuple(stages),
+    )
