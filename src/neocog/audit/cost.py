@@ -1,8 +1,8 @@
 """What one forward pass of any module costs: parameters, multiplications, memory.
 
 One sample of zeros is sent through, on the device where the parameters are, while every operation
-that reaches PyTorch's dispatcher is looked up in a table. A module built on the *meta* device, where
-tensors have shapes and no values, is counted without memory or arithmetic.
+that reaches PyTorch's dispatcher is looked up in a table. A module built on the *meta* device,
+where tensors have shapes and no values, is counted without memory or arithmetic.
 
     convolution, matrix products, attention    MACs = products that are summed; FLOPs = 2·MACs,
                                                 and one more an output where a bias is added

@@ -21,7 +21,7 @@ def local_response_norm(
     alpha: float = 1e-4,
     beta: float = 0.75,
 ) -> Float[Tensor, "B C H W"]:
-    """X / (k + alpha · the sum of squares over n neighbouring channels)^beta.
+    """Each value over (k + alpha · the sum of squares over n neighbouring channels)^beta.
 
     The paper's alpha multiplies the sum. PyTorch's function divides its alpha by n first, so it
     is called with n · alpha here.

@@ -189,7 +189,8 @@ def start_as_published(net: AlexNet) -> None:
     linears = [m for m in net.classifier if isinstance(m, nn.Linear)]
     ones = {convs[1], convs[3], convs[4], linears[0], linears[1]}
     for m in (*convs, *linears):
-        if not m.weight.is_meta:  # which holds no values
-            nn.init.normal_(m.weight, std=0.01)
-        assert m.bias is not None
-        nn.init.constant_(m.bias, 1.0 if m in ones else 0.0)
+        for p in m.parameters():
+            if p.dim() == 1:
+                nn.init.constant_(p, 1.0 if m in ones else 0.0)
+            elif not p.is_meta:  # which holds no values
+                nn.init.normal_(p, std=0.01)
