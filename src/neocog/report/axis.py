@@ -16,7 +16,8 @@ __all__ = ["Axis", "axis", "log_ticks", "ticks"]
 MOST = 6
 """Ticks asked for; with fewer than six, a step of 1, 2 or 5 could leave a single one."""
 LIMIT = 1e150
-"""Numbers beyond it are not drawn: their differences leave the range of float64."""
+"""Numbers beyond it are not drawn: their differences leave the range of float64. The same holds on
+a logarithmic scale for positive numbers below its inverse."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class Axis:
         """Whether this value has a place on the axis."""
         if value is None or not math.isfinite(value) or abs(value) > LIMIT:
             return False
-        return value > 0 or not self.log
+        return not self.log or value > 1 / LIMIT
 
     def place(self, value: float) -> float:
         """The place of a value: 0 at the start, 1 at the end."""
@@ -119,8 +120,8 @@ def axis(values: Iterable[float | None], *, log: bool = False, fitted: bool = Fa
     if 0 < lo <= 0.3 * hi:
         lo = 0.0
     step = _step(lo, hi)
-    first = _multiples(lo - _scaled(*step) * (1 - 1e-6), hi, *step)[0]
-    last = _multiples(lo, hi + _scaled(*step) * (1 - 1e-6), *step)[-1]
+    around = _multiples(lo - _scaled(*step), hi + _scaled(*step), *step)
+    first, last = max(v for v in around if v <= lo), min(v for v in around if v >= hi)
     return Axis(first, last, tuple(_multiples(first, last, *step)))
 
 
@@ -145,7 +146,8 @@ def _widened(lo: float, hi: float) -> tuple[float, float]:
     """A range that ticks fit into: one point gets room to both sides."""
     if hi - lo > 1e-9 * max(abs(lo), abs(hi)) and hi - lo > 1 / LIMIT:
         return lo, hi
-    room = 1.0 if lo == int(lo) and abs(lo) < 1e6 else abs(lo) * 0.1
+    whole = lo == int(lo) and abs(lo) < 1e6
+    room = 1.0 if whole or abs(lo) < 10 / LIMIT else abs(lo) * 0.1
     return lo - room, hi + room
 
 

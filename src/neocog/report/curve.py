@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from neocog.errors import printable
 from neocog.exhibits import Curve, Table
 from neocog.report.axis import Axis, axis, labels
 from neocog.report.text import number, quantity
@@ -30,7 +31,9 @@ DOTTED = 40
 DRAWN = 1000
 """Points a line may have before it is thinned."""
 STRIPS = 200
-"""Places that tell their numbers when pointed at."""
+"""Positions that tell their numbers when pointed at; fewer where there are many lines."""
+TOLD = 1600
+"""Numbers told so, at most."""
 LISTED = 200
 """Rows of the list of numbers."""
 
@@ -112,9 +115,9 @@ def _check(curve: Curve) -> None:
     for name, values in curve.lines.items():
         if len(values) != len(curve.x):
             raise ValueError(
-                f"Each line of a curve has as many values as there are positions; `{name}` in "
-                f"`{curve.title}` has {len(values)} for {len(curve.x)}. "
-                "Put None where there is none."
+                f"Each line of a curve has as many values as there are positions; "
+                f"`{printable(name)}` in `{printable(curve.title)}` has {len(values)} "
+                f"for {len(curve.x)}. Put None where there is none."
             )
 
 
@@ -203,7 +206,7 @@ def _apart(ends: dict[str, float]) -> dict[str, str]:
 
 def _strips(curve: Curve, x: Axis) -> list[Strip]:
     rows = {float(a): i for i, a in enumerate(curve.x) if x.holds(a)}
-    if len(rows) > STRIPS or not curve.lines:
+    if len(rows) > STRIPS or len(rows) * len(curve.lines) > TOLD:
         return []
     order = sorted(rows)
     middles = [x.place(a) * 1000 for a in order]
@@ -227,7 +230,7 @@ def _numbers(curve: Curve, *, percent: bool) -> Table:
     """The same numbers as a table, evenly thinned to what one may want to read."""
     stride = max(1, math.ceil(len(curve.x) / LISTED))
     kept = range(0, len(curve.x), stride)
-    note = "" if stride == 1 else f"Every {stride}th of {len(curve.x):,} rows."
+    note = "" if stride == 1 else f"One row in {stride} of {len(curve.x):,}."
     return Table(
         title=curve.title,
         columns=[curve.x_label, *(f"{n} (%)" if percent else n for n in curve.lines)],

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from markupsafe import Markup
 
+from neocog.errors import printable
 from neocog.exhibits import Gallery, png_address
 from neocog.report.text import clean
 
@@ -81,7 +82,7 @@ def _scale(longest: int, *, bare: bool, whole: bool) -> float:
 def _check(gallery: Gallery) -> None:
     if len(gallery.captions) != len(gallery.pictures):
         raise ValueError(
-            f"A gallery has a caption for each picture; `{gallery.title}` has "
+            f"A gallery has a caption for each picture; `{printable(gallery.title)}` has "
             f"{len(gallery.captions)} for {len(gallery.pictures)}. Give an empty one where "
             "there is nothing to say."
         )
@@ -90,5 +91,6 @@ def _check(gallery: Gallery) -> None:
         if picture.dtype != np.uint8 or not grey_or_colour or picture.size == 0:
             raise ValueError(
                 "A picture of a gallery is uint8, (H, W) or (H, W, 3), and not empty; one in "
-                f"`{gallery.title}` is {picture.dtype} {picture.shape}. Scale to 0–255 and convert."
+                f"`{printable(gallery.title)}` is {picture.dtype} {picture.shape}. "
+                "Scale to 0–255 and convert."
             )

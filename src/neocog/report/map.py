@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from markupsafe import Markup
 
+from neocog.errors import printable
 from neocog.exhibits import Map
 from neocog.report.colour import STEPS, palette, step
 from neocog.report.text import matrix, number
@@ -27,7 +28,6 @@ WIDE = 12
 """Columns up to which fractions are printed to three digits; with more, to two."""
 TICKS = 12
 """Names along the side of a picture."""
-
 UPRIGHT = 3
 """Letters up to which the names of columns lie; longer ones stand."""
 
@@ -55,7 +55,7 @@ class MapView:
     longest: tuple[int, int]
     aspect: str
     key: list[str]
-    key_labels: list[Markup]
+    key_labels: tuple[Markup, Markup]
     gaps: bool
     summary: str
 
@@ -87,7 +87,7 @@ def view_map(shown: Map) -> MapView:
         longest=(_longest(row_ticks), _longest(column_ticks)),
         aspect=f"{max(width, 1)}/{max(height, 1)}",
         key=[f"{letter}{i}" for i in range(STEPS)],
-        key_labels=[number(v, digits=3) for v in ((lo, 0.0, hi) if shown.diverging else (lo, hi))],
+        key_labels=(number(lo, digits=3), number(hi, digits=3)),
         gaps=bool((~np.isfinite(values.astype(np.float64))).any()),
         summary=f"Colour map, {height} rows by {width} columns.",
     )
@@ -96,16 +96,16 @@ def view_map(shown: Map) -> MapView:
 def _check(shown: Map, values: np.ndarray) -> None:
     if values.ndim != 2:
         raise ValueError(
-            f"The values of a map are a matrix (rows, columns); `{shown.title}` has the shape "
-            f"{values.shape}. Draw one matrix a map."
+            f"The values of a map are a matrix (rows, columns); `{printable(shown.title)}` has "
+            f"the shape {values.shape}. Draw one matrix a map."
         )
     for kind, names, count in zip(
         ("row", "column"), (shown.rows, shown.columns), values.shape, strict=True
     ):
         if len(names) not in (0, count):
             raise ValueError(
-                f"A map has a name for each {kind} or none; `{shown.title}` has {len(names)} "
-                f"names for {count} {kind}s. Give all of them, or an empty list."
+                f"A map has a name for each {kind} or none; `{printable(shown.title)}` has "
+                f"{len(names)} names for {count} {kind}s. Give all of them, or an empty list."
             )
 
 
@@ -151,8 +151,7 @@ def _picture(values: np.ndarray, lo: float, hi: float, diverging: bool, scheme: 
     span = hi / 2 - lo / 2
     share = (np.where(known, real, lo) / 2 - lo / 2) / (span if span > 0 else 1.0)
     level = np.where(known, np.rint(np.clip(share, 0, 1) * 254), 255).astype(np.uint8)
-    picture = Image.fromarray(level)
-    picture = picture.convert("P") if picture.mode != "P" else picture
+    picture = Image.fromarray(level).convert("P")
     colours = palette("both" if diverging else "amount", scheme, 255)
     picture.putpalette([*colours.reshape(-1).tolist(), 128, 128, 128])
     out = io.BytesIO()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from neocog.errors import printable
 from neocog.exhibits import Cell, Table
 from neocog.report.text import column
 
@@ -38,8 +39,9 @@ def view_table(table: Table) -> TableView:
     for i, row in enumerate(table.rows):
         if len(row) != len(table.columns):
             raise ValueError(
-                f"Each row of a table has a cell a column; row {i} of `{table.title}` has "
-                f"{len(row)} for {len(table.columns)}. Put None where there is none."
+                f"Each row of a table has a cell a column; row {i} of "
+                f"`{printable(table.title)}` has {len(row)} "
+                f"for {len(table.columns)}. Put None where there is none."
             )
     shown = table.rows[:MOST]
     columns = [[row[k] for row in shown] for k in range(len(table.columns))]

@@ -1,0 +1,83 @@
+"""Galleries: pictures as data, sharp squares, captions in two lines."""
+
+import base64
+import io
+import re
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from neocog.exhibits import Gallery
+from neocog.report.draw import draw
+from neocog.report.gallery import BARE, CAPTIONED, LARGE, MOST, view_gallery
+
+
+def _gallery(pictures, captions=None, *, pixelated=True):
+    names = captions if captions is not None else [""] * len(pictures)
+    return Gallery(title="t", pictures=pictures, captions=names, pixelated=pixelated)
+
+
+def test_a_picture_arrives_with_the_same_pixels():
+    picture = np.arange(28 * 28 * 3, dtype=np.uint32).reshape(28, 28, 3).astype(np.uint8)
+    address = re.search(r'src="data:image/png;base64,([^"]+)"', draw(_gallery([picture])))[1]
+    np.testing.assert_array_equal(Image.open(io.BytesIO(base64.b64decode(address))), picture)
+
+
+@pytest.mark.parametrize(("side", "drawn"), [(28, 112), (7, 112), (32, 96), (1, 112), (112, 112)])
+def test_small_pictures_are_enlarged_a_whole_number_of_times(side, drawn):
+    view = view_gallery(_gallery([np.zeros((side, side), np.uint8)], ["a"]))
+    assert view.pictures[0].width == drawn <= CAPTIONED
+    assert drawn % side == 0
+
+
+def test_pictures_without_captions_are_smaller():
+    view = view_gallery(_gallery([np.zeros((7, 7), np.uint8)] * 2))
+    assert view.bare
+    assert view.pictures[0].width == BARE
+
+
+def test_large_pictures_keep_their_aspect():
+    first = view_gallery(_gallery([np.zeros((480, 640, 3), np.uint8)], ["a"])).pictures[0]
+    assert (first.width, first.height) == (LARGE, LARGE * 3 // 4)
+
+
+def test_a_line_break_starts_a_second_line_and_the_caption_is_read_aloud():
+    html = draw(_gallery([np.zeros((8, 8), np.uint8)], ["9 read as 7\n98.7 %"]))
+    assert "<span>9 read as 7</span><span>98.7 %</span>" in html
+    assert 'alt="9 read as 7, 98.7 %"' in html
+
+
+def test_pictures_that_are_not_pixelated_are_smooth():
+    square = [np.zeros((8, 8), np.uint8)]
+    assert " pixels" in draw(_gallery(square))
+    assert " pixels" not in draw(_gallery(square, pixelated=False))
+
+
+def test_too_many_pictures_are_cut_and_counted():
+    html = draw(_gallery([np.zeros((2, 2), np.uint8)] * (MOST + 5)))
+    assert html.count("<img") == MOST
+    assert f"The first {MOST} pictures; 5 more are not shown." in html
+
+
+def test_an_empty_gallery_says_so():
+    assert "no pictures" in draw(_gallery([]))
+
+
+def test_missing_captions_are_an_error():
+    with pytest.raises(ValueError, match="a caption for each picture; `t` has 0 for 1"):
+        draw(_gallery([np.zeros((2, 2), np.uint8)], []))
+
+
+@pytest.mark.parametrize(
+    "picture",
+    [
+        np.zeros((2, 2)),
+        np.zeros((2, 2, 4), np.uint8),
+        np.zeros(3, np.uint8),
+        np.zeros((0, 2), np.uint8),
+    ],
+)
+def test_what_is_no_picture_is_an_error(picture):
+    with pytest.raises(ValueError, match="Scale to 0–255 and convert"):
+        draw(_gallery([picture]))
