@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 from markupsafe import Markup
 
-from neocog.errors import RunError, printable
 from neocog.exhibits import Section
 from neocog.report.draw import draw_all, environment, style
+from neocog.store.tensors import write_bytes
 
 __all__ = ["page", "write"]
 
@@ -51,22 +49,4 @@ def write(path: str | os.PathLike[str], html: str) -> None:
     Raises:
         RunError: the file cannot be written.
     """
-    place = Path(path)
-    try:
-        handle, name = tempfile.mkstemp(prefix=f".{place.name[:40]}.", dir=place.parent)
-        try:
-            with open(handle, "w", encoding="utf-8", newline="\n") as file:
-                file.write(html)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(name).chmod(0o644)
-            Path(name).replace(place)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                Path(name).unlink()
-            raise
-    except OSError as e:
-        raise RunError(
-            f"A report is written as a file into an existing folder; {printable(place)} could not "
-            f"be written ({e.strerror or type(e).__name__}). Give another path, or make room."
-        ) from e
+    write_bytes(Path(path), html.encode("utf-8"))
