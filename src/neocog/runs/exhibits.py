@@ -7,14 +7,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from neocog.data.split import Split
 from neocog.errors import printable
 from neocog.exhibits import Cell, Curve, Exhibit, Gallery, Scalar, Section, Table
 from neocog.runs.experiment import Experiment
 from neocog.tasks.classify import Evaluation
-from neocog.training.answers import answers
 
 __all__ = ["run_sections"]
 
@@ -30,6 +29,7 @@ def run_sections(
     rows: list[dict[str, Any]],
     summary: dict[str, Any],
     scores: dict[str, Evaluation],
+    logits: dict[str, Tensor],
 ) -> list[Section]:
     """The report of a finished training.
 
@@ -38,6 +38,7 @@ def run_sections(
         rows: the lines of metrics.jsonl.
         summary: the figures of the whole run.
         scores: a split's name to what the model scores on it.
+        logits: a split's name to the model's answers.
     """
     sections = [_overview(experiment, summary, scores)]
     if rows:
@@ -49,7 +50,7 @@ def run_sections(
             section = score.exhibits(f"What it gets right: {name} samples")
             text = f"Measured on {held_out if name == 'test' else watched}."
             sections.append(Section(title=section.title, exhibits=section.exhibits, text=text))
-            sections.append(_mistakes(experiment, experiment.source.splits[name]))
+            sections.append(_mistakes(experiment, experiment.held_out()[name], logits[name]))
     sections.append(_inside(experiment))
     sections.extend(experiment.source.sheet.exhibits())
     return sections
@@ -109,8 +110,7 @@ def _curves(rows: list[dict[str, Any]]) -> Section:
     return Section(title="How it learned", exhibits=tuple(exhibits))
 
 
-def _mistakes(experiment: Experiment, split: Split) -> Section:
-    logits = answers(experiment.best, experiment.in_order(split), device=experiment.machine.device)
+def _mistakes(experiment: Experiment, split: Split, logits: Tensor) -> Section:
     p, answer = logits.softmax(1).max(1)
     wrong = (answer.numpy() != split.y).nonzero()[0]
     worst = wrong[np.argsort(-p.numpy()[wrong], kind="stable")][:PICTURES]

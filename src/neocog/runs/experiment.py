@@ -14,14 +14,14 @@ from torch import nn
 
 from neocog.audit.cost import Cost, cost
 from neocog.data.batches import batches, statistics
+from neocog.data.cache import default_folder
 from neocog.data.open import Source, open_data
 from neocog.data.split import Split
 from neocog.errors import DataError, ModelError, RunError, TooLarge, UsageError, printable
-from neocog.networks.catalog import build
+from neocog.networks.catalog import build, schema
 from neocog.networks.model import Model
 from neocog.runs.memory import available_bytes, training_bytes
-from neocog.runs.recipe import Recipe
-from neocog.data.cache import default_folder
+from neocog.runs.recipe import NetworkChoice, Recipe
 from neocog.store.tensors import read_tensors, write_bytes
 from neocog.training.average import Average
 from neocog.training.loop import Plan, fit, step_seed
@@ -86,6 +86,11 @@ class Experiment:
             train, size=course.batch, shuffle=True, seed=course.seed, epoch=epoch, drop_last=full
         )
 
+    def held_out(self) -> dict[str, Split]:
+        """The splits that are not trained on and hold samples: val, then test."""
+        splits = self.source.splits
+        return {n: splits[n] for n in ("val", "test") if n in splits and len(splits[n])}
+
     def in_order(self, split: Split) -> Iterator[Batch]:
         """The batches of a split, each sample once."""
         return batches(split, size=EVALUATION_BATCH, shuffle=False, seed=0, epoch=0)
@@ -112,7 +117,6 @@ def prepare(
         size=_size(recipe.data.size),
         channels=recipe.data.channels or None,
         seed=recipe.data.seed,
-        val=recipe.data.val,
         fit=recipe.data.fit,
         strict=strict,
         progress=progress,
@@ -120,6 +124,7 @@ def prepare(
     recipe = _same_data(recipe, source)
     notes = _check(source, recipe)
     contract = _contract(source, recipe)
+    recipe = replace(recipe, network=_spelled_out(recipe.network))
     device = recipe.machine.device if recipe.machine else _device()
     spent = _preflight(contract, recipe, device)
     with torch.random.fork_rng(devices=[]):
@@ -211,6 +216,12 @@ def _contract(source: Source, recipe: Recipe) -> Contract:
             fit=recipe.data.fit,
         ),
     )
+
+
+def _spelled_out(network: NetworkChoice) -> NetworkChoice:
+    """With the options that were left to their defaults, which may change some day."""
+    defaults = {o.name: o.default for o in schema(network.name)}
+    return replace(network, options=defaults | dict(network.options))
 
 
 def _network(contract: Contract, recipe: Recipe) -> nn.Module:

@@ -82,6 +82,11 @@ class RunFolder:
             )
         return cls(path)
 
+    def sweep(self) -> None:
+        """Remove what a killed process was writing."""
+        for part in (*self.path.glob(".*.part"), *self.path.glob("checkpoint/.*.part")):
+            part.unlink(missing_ok=True)
+
     @property
     def recipe(self) -> Recipe:
         """What reproduces the run."""
@@ -124,9 +129,9 @@ class RunFolder:
             )
         return card
 
-    def write_weights(self, tensors: Mapping[str, Tensor]) -> None:
+    def write_weights(self, tensors: Mapping[str, Tensor], *, durable: bool = True) -> None:
         """Keep the network's weights."""
-        write_tensors(self.path / "model.safetensors", tensors)
+        write_tensors(self.path / "model.safetensors", tensors, durable=durable)
 
     def weights(self) -> dict[str, Tensor]:
         """The network's weights.
@@ -136,10 +141,13 @@ class RunFolder:
         """
         return read_tensors(self.path / "model.safetensors")[0]
 
-    def write_checkpoint(self, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
+    def write_checkpoint(
+        self, tensors: Mapping[str, Tensor], state: Mapping[str, Any], *, durable: bool = True
+    ) -> None:
         """Keep all that a resumed training needs."""
         text = {"state": json.dumps(state)}
-        write_tensors(self.path / "checkpoint" / "state.safetensors", tensors, text)
+        file = self.path / "checkpoint" / "state.safetensors"
+        write_tensors(file, tensors, text, durable=durable)
 
     def checkpoint(self) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
         """What `write_checkpoint` kept last, or None."""
@@ -149,10 +157,10 @@ class RunFolder:
         tensors, text = read_tensors(file)
         return tensors, json.loads(text["state"])
 
-    def write_metrics(self, rows: Sequence[Mapping[str, Any]]) -> None:
+    def write_metrics(self, rows: Sequence[Mapping[str, Any]], *, durable: bool = True) -> None:
         """Keep a line an epoch, all of them."""
         text = "".join(json.dumps(row, allow_nan=False) + "\n" for row in rows)
-        write_bytes(self.path / "metrics.jsonl", text.encode())
+        write_bytes(self.path / "metrics.jsonl", text.encode(), durable=durable)
 
     def metrics(self) -> list[dict[str, Any]]:
         """The lines of metrics.jsonl."""

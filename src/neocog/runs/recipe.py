@@ -69,6 +69,8 @@ class Course:
     Args:
         epochs: passes over the training samples; 0 until a budget has been turned into epochs.
         budget: seconds for the whole command; 0 for none.
+        plan: how a budget was turned into steps, as pairs of numbers: from step, to step. A
+            training that fell behind its budget has a pair for each time it was shortened.
         batch: samples a step.
         average: decay of the weight average a step; 0 for none.
         seed: of the weights, the order, the augmentation and dropout.
@@ -76,6 +78,7 @@ class Course:
 
     epochs: float = 0.0
     budget: float = 0.0
+    plan: tuple[int, ...] = ()
     batch: int = 128
     average: float = 0.0
     seed: int = 0

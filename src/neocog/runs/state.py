@@ -58,6 +58,18 @@ def unpack(
         index, key = name.split(".", 1)
         state.setdefault(int(index), {})[key] = value
     optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
+    _lay_out(optimiser)
+
+
+def _lay_out(optimiser: torch.optim.Optimizer) -> None:
+    """Give what belongs to a parameter the parameter's layout in memory, which files forget.
+
+    Fused updates walk through memory and would pair up the wrong numbers.
+    """
+    for parameter, state in optimiser.state.items():
+        for key, value in state.items():
+            if isinstance(value, Tensor) and value.shape == parameter.shape:
+                state[key] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
 
 
 def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

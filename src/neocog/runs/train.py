@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import copy
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from torch import Tensor
+
 from neocog import __version__
-from neocog.data.split import Split
 from neocog.errors import RunError
-from neocog.runs.experiment import Experiment, one_step, prepare
+from neocog.runs.experiment import Experiment, prepare
 from neocog.runs.folder import RunFolder
 from neocog.runs.interrupt import deferred
+from neocog.runs.plan import Pace, Plan_, first_plan, segment
 from neocog.runs.recipe import Recipe
 from neocog.runs.state import pack, unpack
 from neocog.runs.tensorboard import Log, open_log
@@ -26,7 +27,8 @@ __all__ = ["Epoch", "Event", "Finished", "Started", "train"]
 CHECKPOINT_SECONDS = 60.0
 """Within a long epoch, at most so much work is lost by a kill."""
 
-DEFAULT_EPOCHS = 10.0
+DURABLE_SECONDS = 10.0
+"""At most so much work is lost by a power failure, beside the running epoch."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,11 +69,13 @@ class Finished:
         summary: what `neocog train --json` prints, less the run's path.
         experiment: with the trained model.
         scores: what the model scores on the splits it was not trained on.
+        logits: its answers there.
     """
 
     summary: dict[str, Any]
     experiment: Experiment
     scores: dict[str, Evaluation]
+    logits: dict[str, Tensor]
 
 
 Event = Started | Step | Epoch | Finished
@@ -81,8 +85,8 @@ Event = Started | Step | Epoch | Finished
 class _Progress:
     """Where a training stands: what a checkpoint holds beside tensors."""
 
+    plan: Plan_
     step: int = 0
-    steps: int = 0
     seconds: float = 0.0
     rows: list[dict[str, Any]] = field(default_factory=list)
     losses: list[float] = field(default_factory=list)
@@ -114,207 +118,214 @@ def train(
     """
     began = time.monotonic() if began is None else began
     experiment = prepare(recipe, strict=strict, progress=decoding)
-    progress = _take_up(experiment, folder) if resume else _Progress()
-    if not progress.steps:
-        progress.steps = _plan(experiment, began)
-    epochs = progress.steps / experiment.steps_per_epoch
-    experiment.recipe = replace(
-        experiment.recipe, course=replace(experiment.recipe.course, epochs=epochs)
-    )
-    folder.write_recipe(experiment.recipe)
+    kept = folder.checkpoint() if resume else None
+    if kept is None:
+        progress = _Progress(plan=first_plan(experiment, began))
+    else:
+        progress = _taken_up(experiment, *kept)
+    session = _Session(experiment, progress, folder, Pace(experiment, began, progress.step))
+    folder.sweep()
+    session.write_down()
     yield Started(
         experiment=experiment,
-        steps=progress.steps,
+        steps=progress.plan[-1][1],
         done=progress.step,
         notes=tuple(experiment.notes),
     )
     with open_log(folder.path / "tensorboard", progress.step) as log, deferred() as interrupt:
-        for event in _steps(experiment, progress, folder, log):
+        for event in session.steps(log):
             yield event
             if interrupt.asked:
-                _keep(experiment, progress, folder)
+                session.keep(durable=True)
                 raise KeyboardInterrupt
-    scores = _scores(experiment)
-    summary = _summary(experiment, progress, scores)
+    session.keep(durable=True)
+    logits = {name: session.answers(name) for name in experiment.held_out()}
+    scores = {name: session.score(name) for name in logits}
+    summary = session.summary(scores)
     folder.write_card(_card(experiment, summary))
-    yield Finished(summary=summary, experiment=experiment, scores=scores)
+    yield Finished(summary=summary, experiment=experiment, scores=scores, logits=logits)
 
 
-def _steps(
-    experiment: Experiment, progress: _Progress, folder: RunFolder, log: Log
-) -> Iterator[Step | Epoch]:
-    recipe = experiment.recipe
-    saved = clock = time.monotonic()
-    if progress.step >= progress.steps:
-        return
-    steps = fit(
-        experiment.model,
-        experiment.feed,
-        experiment.optimiser,
-        plan=Plan(
-            steps=progress.steps,
-            steps_per_epoch=experiment.steps_per_epoch,
-            first=progress.step,
-            seed=recipe.course.seed,
-        ),
-        schedule=recipe.schedule,
-        objective=recipe.objective,
-        augmentation=recipe.augment,
-        machine=experiment.machine,
-        average=experiment.average,
-    )
-    for step in steps:
-        now = time.monotonic()
-        progress.seconds += now - clock
-        progress.step = step.number
-        progress.losses.append(step.loss)
-        progress.first_loss = progress.first_loss or step.loss
-        yield step
-        if step.ends_epoch:
-            row, notes = _row(experiment, progress, step)
-            progress.rows.append(row)
-            progress.losses = []
-            log(row)
-            _keep(experiment, progress, folder)
-            saved = time.monotonic()
-            yield Epoch(row=row, notes=notes)
-        elif now - saved > CHECKPOINT_SECONDS:
-            _keep(experiment, progress, folder)
-            saved = time.monotonic()
+class _Session:
+    """One process's part of a training."""
+
+    def __init__(
+        self, experiment: Experiment, progress: _Progress, folder: RunFolder, pace: Pace
+    ) -> None:
+        self.experiment, self.progress = experiment, progress
+        self.folder, self.pace = folder, pace
+        self.saved = self.durable = time.monotonic()
+        self.answered: dict[str, tuple[int, Tensor]] = {}
+
+    def steps(self, log: Log) -> Iterator[Step | Epoch]:
+        """All steps that are left, along a plan that a budget may shorten on the way."""
+        progress = self.progress
+        while progress.step < progress.plan[-1][1]:
+            heading, until = segment(progress.plan, progress.step)
+            for step in self._timed(self._fit(heading)):
+                yield step
+                if step.ends_epoch:
+                    yield self._epoch(step, log)
+                elif time.monotonic() - self.saved > CHECKPOINT_SECONDS:
+                    self.keep()
+                plan = self.pace.shortened(progress.plan, step.number)
+                if plan is not progress.plan:
+                    progress.plan = plan
+                    self.write_down()
+                    break
+                if step.number == until:
+                    break
+
+    def _fit(self, heading: int) -> Iterator[Step]:
+        experiment, recipe = self.experiment, self.experiment.recipe
+        return fit(
+            experiment.model,
+            experiment.feed,
+            experiment.optimiser,
+            plan=Plan(
+                steps=heading,
+                steps_per_epoch=experiment.steps_per_epoch,
+                first=self.progress.step,
+                seed=recipe.course.seed,
+            ),
+            schedule=recipe.schedule,
+            objective=recipe.objective,
+            augmentation=recipe.augment,
+            machine=experiment.machine,
+            average=experiment.average,
+        )
+
+    def _timed(self, steps: Iterator[Step]) -> Iterator[Step]:
+        """The same steps, with the seconds of each and its loss added up."""
+        progress = self.progress
         clock = time.monotonic()
+        for step in steps:
+            progress.seconds += time.monotonic() - clock
+            progress.step = step.number
+            progress.losses.append(step.loss)
+            progress.first_loss = progress.first_loss or step.loss
+            yield step
+            clock = time.monotonic()
 
+    def _epoch(self, step: Step, log: Log) -> Epoch:
+        progress = self.progress
+        row, notes = self._row(step)
+        progress.rows.append(row)
+        progress.losses = []
+        log(row)
+        self.keep()
+        return Epoch(row=row, notes=notes)
 
-def _row(
-    experiment: Experiment, progress: _Progress, step: Step
-) -> tuple[dict[str, Any], tuple[str, ...]]:
-    mean = sum(progress.losses) / len(progress.losses)
-    row: dict[str, Any] = {
-        "epoch": step.epoch,
-        "step": step.number,
-        "train_loss": mean,
-        "lr": step.lr,
-        "seconds": round(progress.seconds, 3),
-        "images_per_second": round(step.number * step.samples / progress.seconds, 1),
-    }
-    if "val" in experiment.source.splits:
-        score = _score(experiment, experiment.source.splits["val"])
-        row |= {"val_loss": score.loss, "val_accuracy": score.accuracy}
-    notes: tuple[str, ...] = ()
-    late = progress.losses[-max(1, len(progress.losses) // 5) :]
-    if step.epoch == 1 and sum(late) / len(late) > 0.98 * progress.first_loss:
+    def _row(self, step: Step) -> tuple[dict[str, Any], tuple[str, ...]]:
+        progress = self.progress
+        row: dict[str, Any] = {
+            "epoch": step.epoch,
+            "step": step.number,
+            "train_loss": sum(progress.losses) / len(progress.losses),
+            "lr": step.lr,
+            "seconds": round(progress.seconds, 3),
+            "images_per_second": round(step.number * step.samples / progress.seconds, 1),
+        }
+        if "val" in self.experiment.held_out():
+            score = self.score("val")
+            row |= {"val_loss": score.loss, "val_accuracy": score.accuracy}
+        late = progress.losses[-max(1, len(progress.losses) // 5) :]
+        end = sum(late) / len(late)
+        if step.epoch > 1 or end <= 0.98 * progress.first_loss:
+            return row, ()
         note = (
             f"The loss has hardly moved in the first epoch ({progress.first_loss:.3g} to "
-            f"{sum(late) / len(late):.3g}): the learning rate "
-            f"{experiment.recipe.optimiser.lr:.3g} may be far too low or too high."
+            f"{end:.3g}): the learning rate {self.experiment.recipe.optimiser.lr:.3g} may be "
+            "far too low or too high."
         )
-        notes = (note,)
-    return row, notes
+        return row, (note,)
+
+    def score(self, name: str) -> Evaluation:
+        """What the model scores on a split as it is now."""
+        truth = self.experiment.held_out()[name].y
+        return evaluation(self.answers(name), truth, self.experiment.source.classes)
+
+    def answers(self, name: str) -> Tensor:
+        """The model's answers on a split as it is now; found once a step."""
+        step = self.progress.step
+        if self.answered.get(name, (-1, None))[0] != step:
+            split = self.experiment.held_out()[name]
+            device = self.experiment.machine.device
+            found = answers(self.experiment.best, self.experiment.in_order(split), device=device)
+            self.answered[name] = (step, found)
+        return self.answered[name][1]
+
+    def write_down(self) -> None:
+        """Keep the recipe with the plan as it is now."""
+        experiment, plan = self.experiment, self.progress.plan
+        course = replace(
+            experiment.recipe.course,
+            epochs=plan[-1][1] / experiment.steps_per_epoch,
+            plan=tuple(number for pair in plan for number in pair),
+        )
+        self.folder.write_recipe(replace(experiment.recipe, course=course))
+
+    def keep(self, *, durable: bool = False) -> None:
+        """Save what was reached. The checkpoint comes last: a resumed run goes by it."""
+        experiment, folder, now = self.experiment, self.folder, time.monotonic()
+        durable = durable or now - self.durable > DURABLE_SECONDS
+        folder.write_weights(experiment.best.network.state_dict(), durable=durable)
+        if not (folder.path / "model.json").exists():
+            folder.write_card(_card(experiment, {}))
+        folder.write_metrics(self.progress.rows, durable=durable)
+        tensors, plain = pack(experiment.model.network, experiment.optimiser, experiment.average)
+        state = {**asdict(self.progress), "optimiser": plain}
+        folder.write_checkpoint(tensors, state, durable=durable)
+        self.saved = time.monotonic()
+        self.durable = self.saved if durable else self.durable
+
+    def summary(self, scores: dict[str, Evaluation]) -> dict[str, Any]:
+        """The figures of the whole run."""
+        experiment, progress = self.experiment, self.progress
+        last = progress.rows[-1]
+        out: dict[str, Any] = {
+            "epochs": round(progress.step / experiment.steps_per_epoch, 4),
+            "steps": progress.step,
+            "seconds": round(progress.seconds, 3),
+            "images_per_second": last["images_per_second"],
+            "train": {"loss": last["train_loss"]},
+        }
+        for name, score in scores.items():
+            out[name] = {
+                "n": score.n,
+                "accuracy": score.accuracy,
+                "accuracy_ci": list(score.accuracy_ci),
+                "loss": score.loss,
+                "ece": score.ece,
+            }
+        return out | {
+            "params": experiment.cost.params,
+            "macs": experiment.cost.macs,
+            "seed": experiment.recipe.course.seed,
+        }
 
 
-def _score(experiment: Experiment, split: Split) -> Evaluation:
-    logits = answers(experiment.best, experiment.in_order(split), device=experiment.machine.device)
-    return evaluation(logits, split.y, experiment.source.classes)
-
-
-def _scores(experiment: Experiment) -> dict[str, Evaluation]:
-    """Of every split that was not trained on."""
-    splits = experiment.source.splits
-    return {name: _score(experiment, splits[name]) for name in ("val", "test") if name in splits}
-
-
-def _plan(experiment: Experiment, began: float) -> int:
-    """The number of the last step, from epochs or from a budget of seconds."""
-    course, per_epoch = experiment.recipe.course, experiment.steps_per_epoch
-    if course.epochs or not course.budget:
-        return max(1, round((course.epochs or DEFAULT_EPOCHS) * per_epoch))
-    step, answer = _speed(experiment)
-    splits = experiment.source.splits
-    val = len(splits["val"]) if "val" in splits else 0
-    test = len(splits["test"]) if "test" in splits else 0
-    # What comes after the last step: two evaluations, the report's pictures, writing.
-    after = answer * (val + 2 * test) + 1.0
-    left = course.budget - (time.monotonic() - began) - after
-    return max(1, int(0.93 * left / (step + answer * val / per_epoch)))
-
-
-def _speed(experiment: Experiment) -> tuple[float, float]:
-    """Seconds of a training step and of an answer to one sample, measured on copies."""
-    batch = next(experiment.feed(0))
-    trial = copy.deepcopy(experiment.model)
-    steps = []
-    for _ in range(6):
-        start = time.perf_counter()
-        one_step(trial, experiment.machine, batch, experiment.recipe)
-        steps.append(time.perf_counter() - start)
-    start = time.perf_counter()
-    answers(trial, [batch], device=experiment.machine.device)
-    return sorted(steps[1:])[2], (time.perf_counter() - start) / len(batch.y)
-
-
-def _take_up(experiment: Experiment, folder: RunFolder) -> _Progress:
-    kept = folder.checkpoint()
-    if kept is None:
-        return _Progress()
-    tensors, state = kept
-    unpack(
-        tensors,
-        state.pop("optimiser"),
-        experiment.model.network,
-        experiment.optimiser,
-        experiment.average,
-    )
+def _taken_up(experiment: Experiment, tensors: dict[str, Any], state: dict[str, Any]) -> _Progress:
     try:
-        return _Progress(**state)
-    except TypeError as e:
+        plain = state.pop("optimiser")
+        progress = _Progress(**state)
+        progress.plan = [(first, to) for first, to in progress.plan]
+    except (KeyError, TypeError, ValueError) as e:
         raise RunError(
-            f"The checkpoint must be of this neocog ({__version__}), and is not ({e}). "
+            f"The checkpoint must be one of neocog {__version__}, and is not ({e}). "
             "Resume with the neocog that started the run."
         ) from e
-
-
-def _keep(experiment: Experiment, progress: _Progress, folder: RunFolder) -> None:
-    """Save what was reached. The checkpoint comes last: it is what a resumed run goes by."""
-    best = experiment.best
-    folder.write_weights(best.network.state_dict())
-    if not (folder.path / "model.json").exists():
-        folder.write_card(_card(experiment, {}))
-    folder.write_metrics(progress.rows)
-    tensors, plain = pack(experiment.model.network, experiment.optimiser, experiment.average)
-    folder.write_checkpoint(tensors, {**vars(progress), "optimiser": plain})
+    network = experiment.model.network
+    unpack(tensors, plain, network, experiment.optimiser, experiment.average)
+    return progress
 
 
 def _card(experiment: Experiment, summary: dict[str, Any]) -> dict[str, Any]:
-    network = experiment.recipe.network
+    recipe = experiment.recipe
     return {
         "neocog": __version__,
         "contract": experiment.model.contract.to_json(),
-        "network": {"name": network.name, "options": dict(network.options)},
-        "data": {"seed": experiment.recipe.data.seed, "val": experiment.recipe.data.val},
+        "network": {"name": recipe.network.name, "options": dict(recipe.network.options)},
+        "data": {"seed": recipe.data.seed, "val": recipe.data.val},
         "measured": summary,
-    }
-
-
-def _summary(
-    experiment: Experiment, progress: _Progress, scores: dict[str, Evaluation]
-) -> dict[str, Any]:
-    train_loss = progress.rows[-1]["train_loss"] if progress.rows else None
-    out: dict[str, Any] = {
-        "epochs": round(progress.steps / experiment.steps_per_epoch, 4),
-        "steps": progress.steps,
-        "seconds": round(progress.seconds, 3),
-        "images_per_second": progress.rows[-1]["images_per_second"] if progress.rows else None,
-        "train": {"loss": train_loss},
-    }
-    for name, score in scores.items():
-        out[name] = {
-            "n": score.n,
-            "accuracy": score.accuracy,
-            "accuracy_ci": list(score.accuracy_ci),
-            "loss": score.loss,
-            "ece": score.ece,
-        }
-    return out | {
-        "params": experiment.cost.params,
-        "macs": experiment.cost.macs,
-        "seed": experiment.recipe.course.seed,
     }

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from neocog.data.batches import batches
 from neocog.data.open import open_data, parse_place
-from neocog.data.pictures import decode, find_pictures
+from neocog.data.pictures import decode
 from neocog.data.split import Split
 from neocog.errors import DataError, ModelError, NeocogError, UsageError, printable
 from neocog.networks.catalog import build
@@ -117,7 +117,6 @@ class Trained:
             channels=signal.channels,
             fit=signal.fit,
             seed=int(data.get("seed", 0)),
-            val=float(data.get("val", 0.1)),
             strict=strict,
         )
         split = source.splits.get(name or "test")
@@ -226,12 +225,16 @@ def load(place: Path_) -> Trained:
 def _files(paths: Iterable[Path_]) -> Iterator[str]:
     for path in paths:
         if Path(path).is_dir():
-            found = find_pictures(Path(path))
+            found = False
+            for folder, below, names in os.walk(path):
+                below[:] = sorted(n for n in below if not n.startswith("."))
+                for name in sorted(n for n in names if not n.startswith(".")):
+                    found = True
+                    yield os.path.join(folder, name)  # noqa: PTH118
             if not found:
                 raise DataError(
-                    f"A folder to predict must hold pictures; `{printable(path)}` holds none. "
+                    f"A folder to predict must hold pictures; `{printable(path)}` holds no file. "
                     "Check the path."
                 )
-            yield from found
         else:
             yield os.fspath(path)

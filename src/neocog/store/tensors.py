@@ -25,8 +25,13 @@ __all__ = ["load_state", "read_tensors", "refuse_pickle", "write_bytes", "write_
 _PICKLE_STARTS = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05", b"PK\x03\x04")
 
 
-def write_bytes(path: Path, content: bytes) -> None:
+def write_bytes(path: Path, content: bytes, *, durable: bool = True) -> None:
     """Write a file whole or not at all: a kill or a full disk leaves the old one.
+
+    Args:
+        path: the file; its folder is made where it is missing.
+        content: all of it.
+        durable: wait until the disk has it, so that it outlasts a power failure too.
 
     Raises:
         RunError: the disk is full, or the folder cannot be written.
@@ -38,8 +43,9 @@ def write_bytes(path: Path, content: bytes) -> None:
         temporary = Path(name)
         with os.fdopen(handle, "wb") as f:
             f.write(content)
-            f.flush()
-            os.fsync(f.fileno())
+            if durable:
+                f.flush()
+                os.fsync(f.fileno())
         temporary.chmod(0o666 & ~_umask())
         temporary.replace(path)
     except OSError as e:
@@ -58,15 +64,25 @@ def _umask() -> int:
 
 
 def write_tensors(
-    path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None
+    path: Path,
+    tensors: Mapping[str, Tensor],
+    metadata: Mapping[str, str] | None = None,
+    *,
+    durable: bool = True,
 ) -> None:
     """Write tensors (made contiguous, on the CPU) and strings, whole or not at all.
+
+    Args:
+        path: the file.
+        tensors: name to values.
+        metadata: strings beside them.
+        durable: as for `write_bytes`.
 
     Raises:
         RunError: the disk is full, or the folder cannot be written.
     """
     plain = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
-    write_bytes(path, safetensors.torch.save(plain, dict(metadata or {})))
+    write_bytes(path, safetensors.torch.save(plain, dict(metadata or {})), durable=durable)
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:

@@ -92,7 +92,7 @@ def train(
         "course.budget": float(budget) if budget is not None else None,
         "course.seed": seed,
     }
-    keys = {k: v for k, v in direct.items() if v is not None} | dict(settings or {})
+    keys = dict(settings or {}) | {k: v for k, v in direct.items() if v is not None}
     settled = settle(place, keys, read_recipe(recipe))
     where = Path(out) if out else free_folder(settled.data.place)
     folder = RunFolder.create(where, overwrite=overwrite)
@@ -200,7 +200,7 @@ def settle(place: Place | None, keys: Mapping[str, Any], recipe: Recipe) -> Reci
         tables.setdefault(table, {})[name] = value
     if "course" in tables and {"epochs", "budget"} & tables["course"].keys():
         # The one that was asked for replaces the other that the recipe had.
-        tables["course"] = {"epochs": 0.0, "budget": 0.0} | tables["course"]
+        tables["course"] = {"epochs": 0.0, "budget": 0.0, "plan": ()} | tables["course"]
     settled = changed(recipe, tables)
     if settled.course.epochs < 0 or settled.course.budget < 0:
         raise UsageError(
@@ -230,7 +230,9 @@ def _finish(
     events = train_run(recipe, folder, resume=resume, strict=strict, began=began, decoding=decoding)
     for event in events:
         if isinstance(event, Finished):
-            sections = run_sections(event.experiment, folder.metrics(), event.summary, event.scores)
+            sections = run_sections(
+                event.experiment, folder.metrics(), event.summary, event.scores, event.logits
+            )
             title = f"{recipe.network.name} on {Path(recipe.data.place).name}"
             write(folder.path / "report.html", page(title, sections))
         if listen is not None:

@@ -1,0 +1,124 @@
+"""How many steps: from epochs, or from a budget of seconds that is watched on the way.
+
+A plan is a list of pairs (from step, to step). Steps from the first number on are made as parts
+of a training that ends at the second, until the next pair begins. A plan of one pair is the usual
+case; a training that falls behind its budget gets another pair. The plan is written into the
+recipe, so that the run can be made again, bit for bit, on a faster or slower machine.
+"""
+
+from __future__ import annotations
+
+import copy
+import time
+
+from neocog.errors import UsageError
+from neocog.runs.experiment import Experiment, one_step
+from neocog.training.answers import answers
+
+__all__ = ["DEFAULT_EPOCHS", "Pace", "Plan_", "first_plan", "segment"]
+
+Plan_ = list[tuple[int, int]]
+
+DEFAULT_EPOCHS = 20.0
+"""Where neither epochs nor a budget are asked for."""
+
+RESERVE = 0.9
+"""Share of the time left that a plan uses: machines are never quite as fast as measured."""
+
+AFTER = 1.5
+"""Seconds for the report and other writing after the last step."""
+
+
+def first_plan(experiment: Experiment, began: float) -> Plan_:
+    """The plan at the start of a training.
+
+    Args:
+        experiment: whose recipe asks for a plan, epochs or a budget, in this order.
+        began: `time.monotonic()` when the budget began.
+
+    Raises:
+        UsageError: the recipe's plan is no list of rising pairs.
+    """
+    course = experiment.recipe.course
+    if course.plan:
+        pairs = list(zip(course.plan[::2], course.plan[1::2], strict=False))
+        firsts = [first for first, _ in pairs]
+        rising = firsts[0] == 0 and firsts == sorted(set(firsts))
+        if len(course.plan) % 2 or not rising or any(to <= first for first, to in pairs):
+            raise UsageError(
+                f"`course.plan` is pairs of from step and to step, from 0, got "
+                f"{list(course.plan)}. Leave it out and give `epochs`."
+            )
+        return pairs
+    if course.epochs or not course.budget:
+        steps = round((course.epochs or DEFAULT_EPOCHS) * experiment.steps_per_epoch)
+        return [(0, max(1, steps))]
+    step, answer = _speed(experiment)
+    left = course.budget - (time.monotonic() - began) - _after(experiment, answer)
+    val = len(experiment.held_out().get("val", ()))
+    each = step + answer * val / experiment.steps_per_epoch
+    return [(0, max(1, int(RESERVE * left / each)))]
+
+
+def segment(plan: Plan_, step: int) -> tuple[int, int]:
+    """Where a training that has made `step` steps is heading, and how far that heading holds.
+
+    Example:
+        >>> segment([(0, 100)], 10), segment([(0, 100), (50, 80)], 10)
+        ((100, 100), (100, 50))
+        >>> segment([(0, 100), (50, 80)], 50)
+        (80, 80)
+    """
+    current = max(i for i, (first, _) in enumerate(plan) if first <= step)
+    heading = plan[current][1]
+    later = [first for first, _ in plan[current + 1 :]]
+    return heading, min([heading, *later])
+
+
+class Pace:
+    """Watches a budget and shortens a plan that will not be met.
+
+    Args:
+        experiment: whose recipe may have a budget.
+        began: `time.monotonic()` when the budget began.
+        step: made before this session.
+    """
+
+    def __init__(self, experiment: Experiment, began: float, step: int) -> None:
+        course = experiment.recipe.course
+        # A plan that was written down is kept to the letter: it reproduces a run.
+        self.budget = 0.0 if course.plan or course.epochs else course.budget
+        self.began, self.start, self.first = began, time.monotonic(), step
+        self.checked = self.start
+
+    def shortened(self, plan: Plan_, step: int) -> Plan_:
+        """The plan, or a shorter one where the budget would be missed by a tenth."""
+        now = time.monotonic()
+        if not self.budget or now - self.checked < 0.03 * self.budget or step == self.first:
+            return plan
+        self.checked = now
+        each = (now - self.start) / (step - self.first)
+        left = self.budget - (now - self.began) - AFTER
+        to = plan[-1][1]
+        if (to - step) * each <= left + 0.1 * self.budget:
+            return plan
+        return [*plan, (step, max(step + 1, step + int(left / each)))]
+
+
+def _after(experiment: Experiment, answer: float) -> float:
+    """Seconds from the last step to the end of the command."""
+    return 2 * answer * sum(map(len, experiment.held_out().values())) + AFTER
+
+
+def _speed(experiment: Experiment) -> tuple[float, float]:
+    """Seconds of a training step and of an answer to one sample, measured on a copy."""
+    batch = next(experiment.feed(0))
+    trial = copy.deepcopy(experiment.model)
+    steps = []
+    for _ in range(6):
+        start = time.perf_counter()
+        one_step(trial, experiment.machine, batch, experiment.recipe)
+        steps.append(time.perf_counter() - start)
+    start = time.perf_counter()
+    answers(trial, [batch], device=experiment.machine.device)
+    return sorted(steps[1:])[2], (time.perf_counter() - start) / len(batch.y)

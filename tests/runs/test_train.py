@@ -1,0 +1,224 @@
+import json
+import math
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from neocog.errors import DataError, Diverged, ModelError, RunError, TooLarge, UsageError
+from neocog.runs.folder import RunFolder
+from neocog.runs.train import Epoch, Event, Finished, Started
+from neocog.runs.trained import load
+from neocog.training.loop import Step
+from neocog.verbs.train import resume, spread, train
+
+Quick = dict[str, Any]
+
+
+def _weights(run: Path) -> dict[str, torch.Tensor]:
+    return RunFolder(run).weights()
+
+
+def _same(a: Path, b: Path) -> bool:
+    one, two = _weights(a), _weights(b)
+    return one.keys() == two.keys() and all(torch.equal(one[k], two[k]) for k in one)
+
+
+def test_a_run_holds_what_the_contract_names(pictures: Path, tmp_path: Path, quick: Quick) -> None:
+    events: list[Event] = []
+    run = tmp_path / "run"
+    model = train(pictures, settings=quick, out=run, listen=events.append)
+    kinds = [type(e) for e in events]
+    assert kinds[0] is Started
+    assert kinds[-1] is Finished
+    assert (kinds.count(Step), kinds.count(Epoch)) == (9, 3)
+    assert {p.name for p in run.iterdir()} == {
+        "recipe.toml", "model.safetensors", "model.json", "metrics.jsonl", "checkpoint",
+        "report.html",
+    }  # fmt: skip
+    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert [r["epoch"] for r in rows] == [1, 2, 3]
+    assert all(math.isfinite(r["train_loss"]) and 0 <= r["val_accuracy"] <= 1 for r in rows)
+    measured = model.card["measured"]
+    assert set(measured) >= {"epochs", "seconds", "images_per_second", "train", "val", "test",
+                             "params", "macs"}  # fmt: skip
+    assert measured["train"]["loss"] == rows[-1]["train_loss"]
+    assert model.contract.classes == ("across", "down", "noise")
+    html = (run / "report.html").read_text()
+    assert "first-layer filters" in html
+    assert "confusion" in html
+
+
+def test_bars_are_told_apart(pictures: Path, tmp_path: Path, quick: Quick) -> None:
+    model = train(pictures, settings=quick, epochs=10, out=tmp_path / "run")
+    # Nearly separable: of 15 test pictures at most two may be wrong.
+    assert model.card["measured"]["test"]["accuracy"] >= 13 / 15
+
+
+def test_same_seed_same_bits(pictures: Path, tmp_path: Path, quick: Quick) -> None:
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        train(pictures, settings=quick, seed=seed, out=tmp_path / name)
+    assert _same(tmp_path / "a", tmp_path / "b")
+    assert not _same(tmp_path / "a", tmp_path / "c")
+
+
+def test_a_run_s_own_recipe_reproduces_it(pictures: Path, tmp_path: Path, quick: Quick) -> None:
+    settings = quick | {"augment.shift": 2, "course.average": 0.9, "objective.label_smoothing": 0.1}
+    train(pictures, settings=settings, out=tmp_path / "a")
+    train(None, recipe=tmp_path / "a" / "recipe.toml", out=tmp_path / "b")
+    assert _same(tmp_path / "a", tmp_path / "b")
+
+
+@pytest.mark.parametrize("average", [0.0, 0.9])
+@pytest.mark.parametrize("optimiser", ["sgd", "adamw"])
+def test_a_stopped_run_ends_with_the_same_bits(
+    pictures: Path, tmp_path: Path, quick: Quick, optimiser: str, average: float
+) -> None:
+    settings = quick | {
+        "course.average": average, "optimiser.name": optimiser, "optimiser.lr": 0.003,
+        "augment.shift": 2, "augment.mixup": 0.2,
+    }  # fmt: skip
+    train(pictures, settings=settings, out=tmp_path / "whole")
+
+    def stop(event: Event) -> None:
+        if isinstance(event, Epoch) and event.row["epoch"] == 2:
+            raise RuntimeError("the power went")
+
+    with pytest.raises(RuntimeError, match="power"):
+        train(pictures, settings=settings, out=tmp_path / "part", listen=stop)
+    assert load(tmp_path / "part").card["measured"] == {}
+    resume(tmp_path / "part")
+    assert _same(tmp_path / "whole", tmp_path / "part")
+    keep = ("epoch", "step", "train_loss", "lr", "val_loss", "val_accuracy")
+    one, two = (
+        [{k: r[k] for k in keep} for r in RunFolder(tmp_path / n).metrics()]
+        for n in ("whole", "part")
+    )
+    assert one == two
+
+
+def test_a_finished_run_resumes_to_itself(pictures: Path, tmp_path: Path, quick: Quick) -> None:
+    train(pictures, settings=quick, out=tmp_path / "run")
+    before = _weights(tmp_path / "run")
+    resume(tmp_path / "run")
+    after = _weights(tmp_path / "run")
+    assert all(torch.equal(before[k], after[k]) for k in before)
+
+
+def test_resume_refuses_other_data(tmp_path: Path, quick: Quick, pictures: Path) -> None:
+    own = tmp_path / "own"
+    shutil.copytree(pictures, own)
+    train(own, settings=quick, out=tmp_path / "run")
+    Image.fromarray(np.full((28, 28), 99, np.uint8)).save(own / "down" / "new.png")
+    with pytest.raises(RunError, match=r"with the samples it was started with.*has changed"):
+        resume(tmp_path / "run")
+
+
+def test_starting_from_other_weights(pictures: Path, tmp_path: Path, quick: Quick) -> None:
+    train(pictures, settings=quick, out=tmp_path / "a")
+    notes: list[str] = []
+
+    def listen(event: Event) -> None:
+        if isinstance(event, Started):
+            notes.extend(event.notes)
+
+    settings = quick | {"network.start": str(tmp_path / "a"), "optimiser.lr": 1e-12}
+    train(pictures, settings=settings, epochs=1, out=tmp_path / "b", listen=listen)
+    assert any("tensors are from" in n for n in notes)
+    for name, value in _weights(tmp_path / "a").items():
+        # A rate of 1e-12 moves nothing that float32 can hold at this size.
+        torch.testing.assert_close(_weights(tmp_path / "b")[name], value, atol=1e-6, rtol=0)
+    with pytest.raises(ModelError, match=r"To start from other weights some must fit"):
+        train(
+            pictures, network="dense", settings={"network.start": str(tmp_path / "a")},
+            epochs=1, out=tmp_path / "c",
+        )  # fmt: skip
+
+
+def test_a_folder_that_is_taken_is_refused(pictures: Path, tmp_path: Path, quick: Quick) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("years of work")
+    for overwrite in (False, True):
+        with pytest.raises(RunError, match=r"folder of its own; .* is not empty"):
+            train(pictures, settings=quick, out=tmp_path / "mine", overwrite=overwrite)
+    assert (tmp_path / "mine" / "thesis.txt").read_text() == "years of work"
+
+
+def test_one_class_is_refused(tmp_path: Path, quick: Quick, pictures: Path) -> None:
+    shutil.copytree(pictures / "down", tmp_path / "one" / "down")
+    with pytest.raises(DataError, match="at least two classes"):
+        train(tmp_path / "one", settings=quick, out=tmp_path / "run")
+    assert not (tmp_path / "run" / "model.json").exists()
+
+
+def test_divergence_is_said_early(pictures: Path, tmp_path: Path, quick: Quick) -> None:
+    with pytest.raises(Diverged, match=r"The loss must .* Try `--lr"):
+        train(pictures, settings=quick | {"optimiser.lr": 1e6}, epochs=40, out=tmp_path / "run")
+
+
+def test_a_rate_far_too_low_is_noted(pictures: Path, tmp_path: Path, quick: Quick) -> None:
+    notes: list[str] = []
+
+    def listen(event: Event) -> None:
+        if isinstance(event, Epoch):
+            notes.extend(event.notes)
+
+    train(pictures, settings=quick | {"optimiser.lr": 1e-8}, out=tmp_path / "run", listen=listen)
+    assert len(notes) == 1
+    assert "hardly moved in the first epoch" in notes[0]
+
+
+def test_a_network_larger_than_memory_is_refused_before_it_is_made(
+    pictures: Path, tmp_path: Path
+) -> None:
+    settings = {"network.hidden": [3_000_000, 3_000_000]}
+    with pytest.raises(TooLarge, match=r"needs about \d[\d.]+ GB; cpu has .* GB free"):
+        train(pictures, network="dense", settings=settings, epochs=1, out=tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"course.batch": 0}, r"`course\.batch` must be at least 1"),
+        ({"course.epochs": -1.0}, r"must be positive"),
+        ({"optimizer.lr": 0.1}, r"no table `optimizer`\. Did you mean `optimiser`"),
+        ({"lr": 0.1}, r"A setting is named TABLE\.KEY, got `lr`"),
+        ({"network.name": "resnet81"}, r"resnet81.*Did you mean"),
+        ({"network.widht": 3}, r"`widht` is no option of"),
+        ({"data.size": [1, 2, 3]}, r"`data\.size` is two whole numbers"),
+        ({"schedule.name": "cosin"}, r"Did you mean `cosine`"),
+        ({"objective.loss": "hinge"}, r"`loss` names how errors are weighed"),
+    ],
+)
+def test_wrong_settings_are_errors(
+    pictures: Path, tmp_path: Path, settings: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(UsageError, match=message):
+        train(pictures, settings={"course.epochs": 1.0} | settings, out=tmp_path / "run")
+
+
+def test_a_budget_is_kept(pictures: Path, tmp_path: Path, quick: Quick) -> None:
+    import time
+
+    settings = {k: v for k, v in quick.items() if k != "course.epochs"}
+    start = time.monotonic()
+    model = train(pictures, settings=settings, budget=6, out=tmp_path / "run")
+    seconds = time.monotonic() - start
+    assert model.card["measured"]["epochs"] > 3
+    # Planned from a measurement of a few steps on a machine that others use too.
+    assert seconds < 12
+    # What was planned is written down, and reproduces the run.
+    train(None, recipe=tmp_path / "run" / "recipe.toml", out=tmp_path / "again")
+    assert _same(tmp_path / "run", tmp_path / "again")
+
+
+def test_spread_by_hand() -> None:
+    s = spread([0.9, 0.92])
+    # Student's t for one degree of freedom is 12.706; the standard deviation is 0.02/√2.
+    assert s.interval is not None
+    assert s.interval[1] - s.mean == pytest.approx(12.706 * 0.01)
+    assert spread([0.9]).interval is None
