@@ -54,17 +54,20 @@ def codes(classes: int) -> Float[Tensor, "K 84"]:
     return torch.tensor([[1.0 if i else -1.0 for i in code] for code in ink])
 
 
-def code_distance(x: Float[Tensor, "B N"], centres: Float[Tensor, "K N"]) -> Float[Tensor, "B K"]:
-    """-½ ‖x - centre‖² for every centre: 0 at the centre, below 0 elsewhere.
+def code_distance(
+    x: Float[Tensor, "B N"], centres: Float[Tensor, "K N"], scale: float
+) -> Float[Tensor, "B K"]:
+    """-scale · ‖x - centre‖² for every centre: 0 at the centre, below 0 elsewhere.
 
-    As logits these say that x is normal around the class's code, with deviation 1 in every
-    number; the class of the nearest code is the most probable one.
+    As logits these say that x is normal around the class's code, with variance 1 / (2 scale) in
+    every number; the class of the nearest code is the most probable one.
 
     Example:
-        >>> code_distance(torch.tensor([[1.0, 1.0]]), torch.tensor([[1.0, 1.0], [1.0, -1.0]]))
+        >>> two = torch.tensor([[1.0, 1.0], [1.0, -1.0]])
+        >>> code_distance(torch.tensor([[1.0, 1.0]]), two, 0.5)
         tensor([[-0., -2.]])
     """
-    return -0.5 * (x[:, None, :] - centres).square().sum(-1)
+    return -scale * (x[:, None, :] - centres).square().sum(-1)
 
 
 class CodeDistance(nn.Module):
@@ -72,14 +75,16 @@ class CodeDistance(nn.Module):
 
     Args:
         classes: how many codes.
+        scale: of the squared distance.
     """
 
     codes: Tensor
 
-    def __init__(self, classes: int) -> None:
+    def __init__(self, classes: int, *, scale: float) -> None:
         super().__init__()
+        self.scale = scale
         self.register_buffer("codes", codes(classes))
 
     def forward(self, x: Float[Tensor, "B N"]) -> Float[Tensor, "B K"]:
-        """-½ ‖x - code‖² for every class."""
-        return code_distance(x, self.codes)
+        """-scale · ‖x - code‖² for every class."""
+        return code_distance(x, self.codes, self.scale)

@@ -60,9 +60,12 @@ class LeNet5(nn.Module):
         channels: 1 for grey, 3 for colour.
         sampling: one of `layers.downsample.SAMPLINGS`.
         padding: what fills a picture up to 32×32.
+        scale: of the squared distances that are the logits.
     """
 
-    def __init__(self, *, classes: int, channels: int, sampling: str, padding: str) -> None:
+    def __init__(
+        self, *, classes: int, channels: int, sampling: str, padding: str, scale: float
+    ) -> None:
         super().__init__()
         self.padding = padding
         self.c1 = conv(channels, 6, kernel=5, pad=0)
@@ -71,7 +74,7 @@ class LeNet5(nn.Module):
         self.s4 = TrainableSubsampling(16, sampling=sampling, padding=padding)
         self.c5 = conv(16, 120, kernel=5, pad=0)
         self.f6 = nn.Linear(120, CODE)
-        self.out = CodeDistance(classes)
+        self.out = CodeDistance(classes, scale=scale)
         self.act = ScaledTanh()
         self.stages = (
             Stage(name="s2", channels=6, stride=2),
@@ -99,6 +102,7 @@ def lenet5(
     size: tuple[int, int],
     sampling: str = "stride",
     padding: str = "replicate",
+    scale: float = 0.1,
 ) -> LeNet5:
     """LeNet-5 as published.
 
@@ -107,12 +111,18 @@ def lenet5(
     continues the picture's edge instead, which is background wherever the digit keeps off the
     edge. A picture above 32 pixels gives several units a map in C5; F6 sees their mean.
 
+    The output units give -scale · ‖F6 - code‖² as logits, so that cross-entropy trains them. The
+    scale does not change which class is nearest. A half is the normal density of variance 1; with
+    84 numbers its differences are so large that training starts out certain of wrong answers, and
+    0.1 learnt faster (five epochs of MNIST: 1.7 % error against 3.0 %).
+
     Args:
         classes: outputs.
         channels: 1 for grey, 3 for colour.
         size: (H, W) of the pictures; the network is the same for all.
         sampling: one of `layers.downsample.SAMPLINGS`.
         padding: one of `layers.blocks.PADDINGS`: what fills a picture up to 32×32.
+        scale: of the squared distances.
 
     Raises:
         UsageError: no such sampling or padding.
@@ -123,4 +133,6 @@ def lenet5(
         60000
     """
     padding_mode(padding)
-    return LeNet5(classes=classes, channels=channels, sampling=sampling, padding=padding)
+    return LeNet5(
+        classes=classes, channels=channels, sampling=sampling, padding=padding, scale=scale
+    )
