@@ -263,7 +263,8 @@ def _pixels(x: np.ndarray, path: Path) -> np.ndarray:
         return x.astype(np.uint8 if high <= 255 else np.uint16)
     raise DataError(
         f"Pixels are whole numbers from 0 to 255 or 65535; those of {printable(path)} are "
-        f"{x.dtype} from {low} to {high}. Save values in [0, 1] as (x * 255).round().astype('uint8')."
+        f"{x.dtype} from {low} to {high}. "
+        "Save values in [0, 1] as (x * 255).round().astype('uint8')."
     )
 
 

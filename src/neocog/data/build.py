@@ -17,14 +17,16 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
+import PIL
 
 from neocog.data.arrays import Arrays, read_arrays
 from neocog.data.cache import Cache, Shelf
 from neocog.data.digits import read_digits
+from neocog.data.duplicates import Traits
 from neocog.data.folder import RECORD, Listing, decode_into, inspect, notes, scan
 from neocog.data.pictures import FITS, fit_all
 from neocog.data.sheet import Fault, Note, Sheet
-from neocog.data.sort import Pile, Sorted, sort_pile
+from neocog.data.sort import Pile, sort_pile
 from neocog.data.split import ROLES, PathNames, RowNames, Split
 from neocog.errors import DataError, UsageError, did_you_mean, printable
 
@@ -67,7 +69,7 @@ class Wish:
         Raises:
             UsageError: a value that does not exist.
         """
-        if size is not None and (len(size) != 2 or min(size) < 1):
+        if size is not None and min(size) < 1:
             raise UsageError(
                 f"`size` is (height, width) in pixels, both above zero; got {size}. "
                 "Write size=(64, 64), for example."
@@ -146,20 +148,18 @@ def build_folder(path: Path, *, wish: Wish, progress: Progress = None) -> Built:
         _stop_at([*listing.faults, *_faults(listing, reasons)])
     rows = [i for i in range(len(listing.names)) if i not in reasons]
     if not rows:
-        raise _nothing(path, [*listing.faults, *_faults(listing, reasons)])
+        raise _nothing(listing.root, [*listing.faults, *_faults(listing, reasons)])
     full = _settle(wish, table[rows])
     key = _hash(
-        "folder", b"".join(listing.names), np.array([len(n) for n in listing.names]).tobytes(),
+        "folder", listing.names,
         table["sha"].tobytes(), listing.classes, listing.label, listing.role,
         listing.faults, full.tag(), VERSION, _decoder(),
     )  # fmt: skip
     done = _open(cache.load(key), key)
     if done is None:
         with cache.shelf(key) as shelf:
-            found = _decode(shelf, listing, table, rows, full, reasons, tick)
-            if wish.strict:
-                _stop_at(list(found.sheet.faults))
-            shelf.meta = {"sheet": found.sheet.to_json(), "names": dict.fromkeys(ROLES, "paths")}
+            sheet = _decode(shelf, listing, table, rows, full, reasons, tick)
+            shelf.meta = {"sheet": sheet.to_json(), "names": dict.fromkeys(ROLES, "paths")}
         done = _open(cache.load(key), key) or _open((shelf.meta, shelf.arrays), key)
         assert done
     tick.finish()
@@ -177,7 +177,7 @@ def build_arrays(
         DataError: they are damaged, do not fit together, or hold nothing.
     """
     cache, now = Cache(), time.time_ns()
-    stats = [os.stat(f) for f in files]
+    stats = [f.stat() for f in files]
     seen = [
         (str(f), s.st_size, s.st_mtime_ns, s.st_ctime_ns, s.st_ino)
         for f, s in zip(files, stats, strict=True)
@@ -193,17 +193,17 @@ def build_arrays(
             while block := open_file.read(1 << 22):
                 seen_bytes.update(block)
         digests.append((file.name, seen_bytes.hexdigest()))
-    key = _hash(kind, digests, wish.tag(), VERSION, _decoder())
+    content = _hash(kind, digests, wish.tag(), VERSION, _decoder())
     tick(1)
-    done = _open(cache.load(key), key)
+    key = cache.start(content) or ""
+    done = _open(cache.load(key), key) if key else None
     if done is None:
         found = read_arrays(kind, list(files))
         tick(1)
-        with cache.shelf(key) as shelf:
-            sheet, names = _sort_arrays(shelf, found, kind, wish)
-            shelf.meta = {"sheet": sheet.to_json(), "names": names}
-        done = _open(cache.load(key), key) or _open((shelf.meta, shelf.arrays), key)
-        assert done
+        full = _settle_arrays(wish, found)
+        key = _hash(kind, digests, full.tag(), VERSION, _decoder())
+        done = _open(cache.load(key), key) or _write_arrays(cache, key, found, kind, full)
+        cache.remember(content, key)
     tick.finish()
     if max(max(s.st_mtime_ns, s.st_ctime_ns) for s in stats) < now - _SETTLED:
         cache.remember(start, key)
@@ -233,38 +233,37 @@ def _decode(
     wish: Wish,
     reasons: dict[int, str],
     tick: Callable[[int], None],
-) -> Sorted:
-    assert wish.size and wish.channels
+) -> Sheet:
+    """Decodes the files of some rows of the table, and puts them into their splits."""
+    size, channels = wish.size or (0, 0), wish.channels or 0
     dtype = np.dtype(np.uint16 if (table["bits"][rows] == 16).any() else np.uint8)
-    shape = (len(rows), *wish.size, wish.channels)
-    x = shelf.allocate("scratch", shape, dtype)
-    found, failed = decode_into(x, listing, rows, channels=wish.channels, fit=wish.fit, tick=tick)
-    faults = [*listing.faults, *_faults(listing, {**reasons, **failed})]
-    keep = np.array([j for j, i in enumerate(rows) if i not in failed], np.int64)
-    if not len(keep):
-        raise _nothing(Path(os.fsdecode(listing.root)), faults)
-    good = [rows[j] for j in keep.tolist()]
-    pile = Pile(
-        x=x,
-        rows=keep,
-        y=np.array([listing.label[i] for i in good], np.int64),
-        names=PathNames.of([listing.names[i] for i in good]),
-        roles=[listing.role[i] for i in good],
-        classes=listing.classes,
-        traits=type(found)(*(column[keep] for column in found)),
-        mix=True,
-    )
-    done = sort_pile(shelf, pile, kind="folder", seed=wish.seed, near=True)
-    shelf.drop("scratch")
-    heights, widths = table["height"][good], table["width"][good]
-    sheet = replace(
-        done.sheet,
-        **_sizes(heights, widths),
+    with shelf.scratch((len(rows), *size, channels), dtype) as x:
+        found, failed = decode_into(x, listing, rows, channels=channels, fit=wish.fit, tick=tick)
+        faults = [*listing.faults, *_faults(listing, {**reasons, **failed})]
+        keep = np.array([j for j, i in enumerate(rows) if i not in failed], np.int64)
+        if wish.strict:
+            _stop_at(faults)
+        if not len(keep):
+            raise _nothing(listing.root, faults)
+        good = [rows[j] for j in keep.tolist()]
+        pile = Pile(
+            x=x,
+            rows=keep,
+            y=np.array([listing.label[i] for i in good], np.int64),
+            names=PathNames.of([listing.names[i] for i in good]),
+            roles=[listing.role[i] for i in good],
+            classes=listing.classes,
+            traits=Traits(*(column[keep] for column in found)),
+            mix=True,
+        )
+        sheet = sort_pile(shelf, pile, kind="folder", seed=wish.seed).sheet
+    return replace(
+        sheet,
+        **_sizes(table["height"][good], table["width"][good]),
         faults=tuple(faults),
         notes=tuple(Note(r, tuple(p)) for r, p in notes(listing, table, good).items()),
-        remarks=(*listing.remarks, *done.sheet.remarks),
+        remarks=(*listing.remarks, *sheet.remarks),
     )
-    return replace(done, sheet=sheet)
 
 
 def _settle(wish: Wish, table: np.ndarray) -> Wish:
@@ -296,7 +295,7 @@ def _sizes(heights: np.ndarray, widths: np.ndarray) -> dict[str, Any]:
 
 
 def _faults(listing: Listing, reasons: dict[int, str]) -> list[Fault]:
-    return [Fault(os.fsdecode(listing.names[i]), r) for i, r in sorted(reasons.items())]
+    return [Fault(listing.names[i], r) for i, r in sorted(reasons.items())]
 
 
 def _stop_at(faults: Sequence[Fault]) -> None:
@@ -315,31 +314,38 @@ def _strictly(done: Built, wish: Wish) -> Built:
     return done
 
 
-def _nothing(path: Path, faults: Sequence[Fault]) -> DataError:
+def _nothing(path: str, faults: Sequence[Fault]) -> DataError:
     why = (
         f" The first of {len(faults)}: {printable(faults[0].path)}, {faults[0].reason}."
         if faults
         else ""
     )
     return DataError(
-        f"A data folder holds pictures in class folders; none in {printable(path)} can be used.{why} "
-        "Put pictures that open into its class folders."
+        f"A data folder holds pictures in class folders; none in {printable(path)} can be used."
+        f"{why} Put pictures that open into its class folders."
     )
 
 
 # ---- arrays
 
 
-def _sort_arrays(
-    shelf: Shelf, found: Arrays, kind: str, wish: Wish
-) -> tuple[Sheet, dict[str, str]]:
-    heights = np.concatenate([np.full(len(p.y), p.x.shape[1]) for p in found.parts])
-    widths = np.concatenate([np.full(len(p.y), p.x.shape[2]) for p in found.parts])
+def _settle_arrays(wish: Wish, found: Arrays) -> Wish:
+    heights, widths = _array_sizes(found)
     size = wish.size or _usual_size(heights, widths)
-    channels = wish.channels or found.parts[0].x.shape[3]
-    wide = any(p.x.dtype == np.uint16 for p in found.parts)
+    return replace(wish, size=size, channels=wish.channels or found.parts[0].x.shape[3])
+
+
+def _array_sizes(found: Arrays) -> tuple[np.ndarray, np.ndarray]:
+    return (
+        np.concatenate([np.full(len(p.y), p.x.shape[1]) for p in found.parts]),
+        np.concatenate([np.full(len(p.y), p.x.shape[2]) for p in found.parts]),
+    )
+
+
+def _write_arrays(cache: Cache, key: str, found: Arrays, kind: str, wish: Wish) -> Built:
+    size, channels = wish.size or (0, 0), wish.channels or 0
     pixels = [fit_all(p.x, size=size, channels=channels, fit=wish.fit) for p in found.parts]
-    if wide:
+    if any(p.dtype == np.uint16 for p in pixels):
         pixels = [p if p.dtype == np.uint16 else p.astype(np.uint16) * 257 for p in pixels]
     roles = [p.role for p in found.parts for _ in range(len(p.y))]
     pile = Pile(
@@ -352,13 +358,17 @@ def _sort_arrays(
         traits=None,
         mix=False,
     )
-    done = sort_pile(shelf, pile, kind=kind, seed=wish.seed, near=False)
-    sheet = replace(
-        done.sheet,
-        **_sizes(heights, widths),
-        remarks=(*found.remarks, *done.sheet.remarks),
-    )
-    return sheet, done.origin
+    with cache.shelf(key) as shelf:
+        done = sort_pile(shelf, pile, kind=kind, seed=wish.seed)
+        sheet = replace(
+            done.sheet,
+            **_sizes(*_array_sizes(found)),
+            remarks=(*found.remarks, *done.sheet.remarks),
+        )
+        shelf.meta = {"sheet": sheet.to_json(), "names": done.origin}
+    built = _open(cache.load(key), key) or _open((shelf.meta, shelf.arrays), key)
+    assert built
+    return built
 
 
 # ---- sets
@@ -383,7 +393,9 @@ class _Ticks:
     """Adds up steps and tells them on."""
 
     def __init__(self, total: int, progress: Progress) -> None:
-        self.total, self.progress, self.done = total, progress, 0
+        self.total = total
+        self.progress = progress
+        self.done = 0
 
     def __call__(self, steps: int) -> None:
         self.done += steps
@@ -404,6 +416,4 @@ def _hash(*parts: object) -> str:
 
 def _decoder() -> str:
     """The library that decodes: another version may give other pixels."""
-    from importlib.metadata import version
-
-    return f"pillow {version('pillow')}"
+    return f"pillow {PIL.__version__}"

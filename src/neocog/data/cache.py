@@ -15,12 +15,15 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import io
 import json
+import math
+import mmap
 import os
 import shutil
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +33,8 @@ from neocog.errors import DataError, UsageError, printable
 
 __all__ = ["Cache", "Shelf", "default_folder"]
 
+_IN_MEMORY = 1 << 30
+"""Bytes of pixels that are held in memory while a set is made."""
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -51,42 +56,48 @@ class Shelf:
     def __init__(self, folder: Path | None) -> None:
         self.folder = folder
         self.arrays: dict[str, np.ndarray] = {}
+        self.layout: dict[str, tuple[list[int], str, int]] = {}
         self.meta: dict[str, Any] = {}
 
-    def allocate(self, name: str, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-        """An array to be filled; its space is reserved, so that filling it cannot fail.
+    def write(
+        self, name: str, shape: tuple[int, ...], dtype: np.dtype, blocks: Iterable[np.ndarray]
+    ) -> None:
+        """An array, block after block along its first axis.
 
         Raises:
             DataError: the disk is full.
         """
-        if self.folder is None or 0 in shape:
-            self.arrays[name] = np.empty(shape, dtype)
-            if self.folder is not None:
-                np.save(self.folder / f"{name}.npy", self.arrays[name])
-            return self.arrays[name]
-        path = self.folder / f"{name}.npy"
-        head = {
-            "descr": np.lib.format.dtype_to_descr(dtype),
-            "fortran_order": False,
-            "shape": shape,
-        }
+        if self.folder is None:
+            self.arrays[name] = np.concatenate([np.zeros((0, *shape[1:]), dtype), *blocks])
+            return
+        form = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False}
         size = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
+        path = self.folder / f"{name}.npy"
         with full_disk_explained(self.folder, size), path.open("wb") as file:
-            np.lib.format.write_array_header_2_0(file, head)
-            file.flush()
-            _reserve(file.fileno(), file.tell(), size)
-        self.arrays[name] = np.lib.format.open_memmap(path, mode="r+")
-        return self.arrays[name]
+            np.lib.format.write_array_header_1_0(file, {**form, "shape": shape})
+            self.layout[name] = (list(shape), dtype.str, file.tell())
+            for block in blocks:
+                file.write(np.ascontiguousarray(block, dtype).data)
 
     def put(self, name: str, array: np.ndarray) -> None:
         """An array as it is."""
-        self.allocate(name, array.shape, array.dtype)[...] = array
+        self.write(name, array.shape, array.dtype, [array])
 
-    def drop(self, name: str) -> None:
-        """Forgets an array that was needed on the way only."""
-        del self.arrays[name]
-        if self.folder is not None:
-            (self.folder / f"{name}.npy").unlink()
+    @contextlib.contextmanager
+    def scratch(self, shape: tuple[int, ...], dtype: np.dtype) -> Iterator[np.ndarray]:
+        """Room for pixels on the way: in memory, or in a file where there are many.
+
+        The space in a file is reserved first: a full disk is an error now, not a crash later.
+        """
+        size = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
+        if self.folder is None or size < _IN_MEMORY:
+            yield np.empty(shape, dtype)
+            return
+        path = self.folder / "scratch"
+        with full_disk_explained(self.folder, size), path.open("wb") as file:
+            _reserve(file.fileno(), size)
+        yield np.memmap(path, dtype, "r+", 0, shape)
+        path.unlink()
 
 
 class Cache:
@@ -116,8 +127,8 @@ class Cache:
         folder = self.folder / "sets" / key
         try:
             meta = json.loads((folder / "meta.json").read_bytes())
-            arrays = {name: _map(folder / f"{name}.npy") for name in meta["arrays"]}
-        except (OSError, ValueError, KeyError):
+            arrays = {n: _map(folder / f"{n}.npy", *form) for n, form in meta["arrays"].items()}
+        except (OSError, ValueError, KeyError, TypeError):
             return None
         with contextlib.suppress(OSError):
             os.utime(folder / "meta.json")
@@ -139,8 +150,6 @@ class Cache:
 
     def write_index(self, key: str, known: np.ndarray) -> None:
         """Keeps what is known of the files of a place."""
-        import io
-
         out = io.BytesIO()
         np.save(out, known)
         self._write(self.folder / "index" / f"{key}.npy", out.getvalue())
@@ -175,7 +184,7 @@ class Cache:
         self._trim(keep=key)
 
     def _publish(self, shelf: Shelf, folder: Path, key: str) -> None:
-        shelf.meta["arrays"] = list(shelf.arrays)
+        shelf.meta["arrays"] = shelf.layout
         (folder / "meta.json").write_text(json.dumps(shelf.meta), "ascii")
         target = self.folder / "sets" / key
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -260,33 +269,30 @@ def _limit() -> float:
         ) from None
 
 
-def _map(path: Path) -> np.ndarray:
-    """A saved array, mapped copy-on-write; small ones are read.
+def _map(path: Path, shape: list[int], dtype: str, start: int) -> np.ndarray:
+    """A saved array, mapped copy-on-write; a small one is read.
 
-    `numpy.load` does the same, four times slower: the time of a second start is spent here.
+    `numpy.load` gives the same, but parses each header as Python: a second start is spent there.
     """
+    form = np.dtype(dtype)
+    size = math.prod(shape) * form.itemsize
     with path.open("rb") as file:
-        old = np.lib.format.read_magic(file) == (1, 0)
-        header = np.lib.format.read_array_header_1_0 if old else np.lib.format.read_array_header_2_0
-        shape, fortran, dtype = header(file)
-        start = file.tell()
-        size = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
-        if fortran or os.fstat(file.fileno()).st_size != start + size:
-            raise ValueError("the file is shorter or longer than its header says")
+        if os.fstat(file.fileno()).st_size != start + size:
+            raise ValueError("the file is shorter or longer than it was written")
         if size < 1 << 16:
-            return np.frombuffer(bytearray(file.read()), dtype).reshape(shape)
-        raw = np.memmap(file, np.uint8, "c", start, (size,))
-    return np.asarray(raw).view(dtype).reshape(shape)
+            file.seek(start)
+            return np.frombuffer(bytearray(file.read()), form).reshape(shape)
+        raw = mmap.mmap(file.fileno(), start + size, access=mmap.ACCESS_COPY)
+    return np.frombuffer(raw, form, offset=start).reshape(shape)
 
 
-def _reserve(handle: int, start: int, size: int) -> None:
+def _reserve(handle: int, size: int) -> None:
     if hasattr(os, "posix_fallocate"):
-        os.posix_fallocate(handle, start, size)
+        os.posix_fallocate(handle, 0, size)
         return
     block = bytes(1 << 20)
     for _ in range(0, size, len(block)):
         os.write(handle, block)
-    os.ftruncate(handle, start + size)
 
 
 class _Lock:

@@ -3,9 +3,9 @@
 Exact copies have equal pixels, whatever their files look like. Near copies (saved again, scaled,
 slightly brighter) are found by a perceptual hash of 64 bits (signs of the low frequencies of a
 thumbnail's cosine transform; Zauner 2010) and confirmed on the thumbnails themselves. Hashes that
-differ in at most three of 64 bits agree in one of four bands of 16 bits, so candidates come from
-sorting four times instead of from comparing all pairs (multi-index hashing; Norouzi, Punjani and
-Fleet 2012).
+differ in at most seven of 64 bits differ in at most one bit of one of four bands of 16 bits, so
+candidates come from four tables instead of from comparing all pairs (multi-index hashing;
+Norouzi, Punjani and Fleet 2012).
 """
 
 from __future__ import annotations
@@ -18,14 +18,22 @@ __all__ = ["Traits", "components", "digest", "exact_pairs", "near_pairs", "trait
 
 THUMB = 16
 """Side of the thumbnail that confirms a near copy, in pixels."""
-RADIUS = 3
+RADIUS = 6
 """Bits of 64 in which the hashes of near copies may differ."""
-DISTANCE = 0.12
+DISTANCE = 0.36
 """Root mean square difference of two confirmed thumbnails, over their contrast."""
 CONTRAST = 8.0
 """Standard deviation of a thumbnail (white is 255) below which there is nothing to compare."""
+ALIKE = 0.1
+"""Pairs a picture above which a whole set looks alike (drawings, frames of a film)."""
+STRICT = 0.1
+"""`DISTANCE` in such a set."""
+LEAST_SIDE = 32
+"""Pixels of the shortest side below which only exact copies are sought."""
 _BUCKET = 128
-"""Pictures in one band's bucket above which a second band has to agree as well."""
+"""Pictures of one band's bucket that each is compared with at most: the nearest in order."""
+_PAIRS = 1 << 22
+"""Candidates that are looked at in one go."""
 
 
 class Traits(NamedTuple):
@@ -42,11 +50,11 @@ class Traits(NamedTuple):
 def traits(x: np.ndarray) -> Traits:
     """Digest, perceptual hash and thumbnail of pictures (B, H, W, C), uint8 or uint16.
 
+    Of tall pictures about 64 rows are looked at for the last two.
     Call it on blocks of some dozens: the intermediate values are several times the pixels.
     """
-    n, height, width, channels = x.shape
-    step = max(1, min(height, width) // 64)
-    some = x[:, ::step, ::step].astype(np.float32)
+    n, height, _, channels = x.shape
+    some = x[:, :: max(1, height // 64)].astype(np.float32)
     if x.dtype == np.uint16:
         some /= 257
     rows, columns = some.shape[1:3]
@@ -54,7 +62,8 @@ def traits(x: np.ndarray) -> Traits:
     across = np.repeat(_average(columns, side), channels, axis=1) / channels
     small = some.reshape(n * rows, columns * channels) @ across.T
     small = np.matmul(_average(rows, side), small.reshape(n, rows, side))
-    thumb = small.reshape(n, THUMB, 2, THUMB, 2).mean((2, 4)).reshape(n, -1)
+    thumb = (small[:, ::2] + small[:, 1::2]) / 4
+    thumb = (thumb[:, :, ::2] + thumb[:, :, 1::2]).reshape(n, -1)
     return Traits(digest(x), _perceptual(small), thumb.astype(np.float16))
 
 
@@ -68,9 +77,10 @@ def exact_pairs(x: np.ndarray, digests: np.ndarray, *, rows: np.ndarray) -> np.n
     """
     order = np.argsort(digests, kind="stable")
     same = np.flatnonzero(digests[order[1:]] == digests[order[:-1]])
-    pairs = np.stack([order[same], order[same + 1]], axis=1)
+    pairs: np.ndarray = np.stack([order[same], order[same + 1]], axis=1)
     keep = [bool(np.array_equal(x[rows[a]], x[rows[b]])) for a, b in pairs.tolist()]
-    return pairs[np.asarray(keep, bool)]
+    kept: np.ndarray = pairs[np.asarray(keep, bool)]
+    return kept
 
 
 def near_pairs(found: Traits, *, among: np.ndarray) -> np.ndarray:
@@ -80,20 +90,19 @@ def near_pairs(found: Traits, *, among: np.ndarray) -> np.ndarray:
         found: traits of all pictures.
         among: positions that are compared: one of each set of exact copies.
     """
-    hashes = found.hash[among]
-    pairs = []
-    for band in range(RADIUS + 1):
-        key = (hashes >> np.uint64(16 * band)).astype(np.uint16)
-        other = (hashes >> np.uint64(16 * ((band + 1) % (RADIUS + 1)))).astype(np.uint16)
-        pairs.append(_candidates(hashes, key, other))
-    both = np.concatenate(pairs)
-    both = np.unique(both, axis=0) if len(both) else both
-    both = among[both]
-    a = found.thumb[both[:, 0]].astype(np.float32)
-    b = found.thumb[both[:, 1]].astype(np.float32)
-    contrast = np.minimum(a.std(1), b.std(1))
-    apart = np.sqrt(((a - b) ** 2).mean(1))
-    return both[(contrast > CONTRAST) & (apart < DISTANCE * contrast)]
+    contrast = found.thumb[among].astype(np.float32).std(1)
+    among = among[contrast > CONTRAST]
+    pairs = [_candidates(found.hash[among], band) for band in range(4)]
+    both = among[np.unique(np.concatenate(pairs), axis=0)]
+    apart = np.zeros(len(both))
+    for some in np.array_split(np.arange(len(both)), len(both) // 65536 + 1):
+        a = found.thumb[both[some, 0]].astype(np.float32)
+        b = found.thumb[both[some, 1]].astype(np.float32)
+        apart[some] = np.sqrt(((a - b) ** 2).mean(1)) / np.minimum(a.std(1), b.std(1))
+    kept: np.ndarray = both[apart < DISTANCE]
+    if len(kept) > ALIKE * len(found.hash):
+        kept = both[apart < STRICT]
+    return kept
 
 
 def components(n: int, pairs: np.ndarray) -> np.ndarray:
@@ -104,7 +113,7 @@ def components(n: int, pairs: np.ndarray) -> np.ndarray:
         >>> components(5, np.array([[1, 2], [4, 2]])).tolist()
         [0, 1, 1, 3, 1]
     """
-    label = np.arange(n)
+    label: np.ndarray = np.arange(n)
     while len(pairs):
         low = np.minimum(label[pairs[:, 0]], label[pairs[:, 1]])
         before = label.copy()
@@ -116,32 +125,37 @@ def components(n: int, pairs: np.ndarray) -> np.ndarray:
     return label
 
 
-def _candidates(hashes: np.ndarray, key: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """Pairs whose key is equal and whose hashes are close."""
-    _, inverse, size = np.unique(key, return_inverse=True, return_counts=True)
-    crowded = size[inverse] > _BUCKET
-    joint = inverse.astype(np.int64)
-    joint[crowded] += (other[crowded].astype(np.int64) + 1) << 17
-    order = np.argsort(joint, kind="stable")
-    joint = joint[order]
-    pairs = []
-    reach = 1
-    while reach < len(joint):
-        same = np.flatnonzero(joint[reach:] == joint[:-reach])
-        if not len(same) or reach > 8 * _BUCKET:
-            break
-        a, b = order[same], order[same + reach]
-        close = _bits(hashes[a] ^ hashes[b]) <= RADIUS
-        pairs.append(np.sort(np.stack([a[close], b[close]], axis=1), axis=1))
-        reach += 1
-    return np.concatenate(pairs) if pairs else np.zeros((0, 2), np.int64)
+def _candidates(hashes: np.ndarray, band: int) -> np.ndarray:
+    """Rising pairs of close hashes that differ in one bit of a band at most, int64 (P, 2)."""
+    key = (hashes >> np.uint64(16 * band)).astype(np.uint16).astype(np.int64)
+    order = np.lexsort((hashes, key))
+    ends = np.cumsum(np.bincount(key, minlength=1 << 16))
+    rank = np.empty(len(key), np.int64)
+    rank[order] = np.arange(len(key))
+    pairs = [np.zeros((0, 2), np.int64)]
+    for flip in [0, *(1 << bit for bit in range(16))]:
+        a = order if flip == 0 else order[(key[order] & flip) != 0]
+        target = key[a] ^ flip
+        first = rank[a] + 1 if flip == 0 else np.concatenate([[0], ends])[target]
+        count = np.clip(ends[target] - first, 0, _BUCKET)
+        for some in np.array_split(np.arange(len(a)), int(count.sum()) // _PAIRS + 1):
+            left = np.repeat(a[some], count[some])
+            step = np.arange(len(left)) - np.repeat(
+                np.cumsum(count[some]) - count[some], count[some]
+            )
+            right = order[np.repeat(first[some], count[some]) + step]
+            close = _bits(hashes[left] ^ hashes[right]) <= RADIUS
+            pairs.append(np.sort(np.stack([left[close], right[close]], axis=1), axis=1))
+    return np.concatenate(pairs)
 
 
 def _bits(word: np.ndarray) -> np.ndarray:
-    """Ones in each word of 64 bits."""
-    if not len(word):
-        return np.zeros(0, np.int64)
-    return np.unpackbits(word.view(np.uint8).reshape(-1, 8), axis=1).sum(1)
+    """Ones in each word of 64 bits (Warren, Hacker's Delight, 2002: sums of ever wider fields)."""
+    fields = ((1, 0x5555555555555555), (2, 0x3333333333333333), (4, 0x0F0F0F0F0F0F0F0F))
+    for shift, mask in fields:
+        word = (word & np.uint64(mask)) + ((word >> np.uint64(shift)) & np.uint64(mask))
+    ones: np.ndarray = (word * np.uint64(0x0101010101010101)) >> np.uint64(56)
+    return ones
 
 
 def _average(n: int, m: int) -> np.ndarray:
@@ -150,7 +164,8 @@ def _average(n: int, m: int) -> np.ndarray:
     i = np.arange(n)
     low = np.maximum(edges[:-1, None], i[None])
     high = np.minimum(edges[1:, None], i[None] + 1)
-    return (np.maximum(0, high - low) * (m / n)).astype(np.float32)
+    share: np.ndarray = np.maximum(0, high - low) * (m / n)
+    return share.astype(np.float32)
 
 
 def _perceptual(small: np.ndarray) -> np.ndarray:
@@ -176,4 +191,4 @@ def digest(x: np.ndarray) -> np.ndarray:
     weight = np.random.default_rng(0x0DD).integers(0, 1 << 63, words.shape[1], np.uint64) * 2 + 1
     mixed = words ^ (words >> np.uint64(29))
     total: np.ndarray = np.einsum("ij,j->i", mixed, weight.astype(np.uint64))
-    return total ^ (total >> np.uint64(32))
+    return np.asarray(total ^ (total >> np.uint64(32)))

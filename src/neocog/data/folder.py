@@ -26,15 +26,15 @@ from neocog.errors import DataError, printable
 __all__ = ["RECORD", "Listing", "decode_into", "inspect", "scan"]
 
 _ROLES = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
-_SILENT = frozenset([b"thumbs.db", b"desktop.ini", b"__macosx", b"ehthumbs.db", b"icon\r"])
+_SILENT = frozenset(["thumbs.db", "desktop.ini", "__macosx", "ehthumbs.db", "icon\r"])
 _BYTES_LIMIT = 1 << 30
 """Bytes of the largest file that is read."""
 _CHUNK = 32
 _KINDS = ("", "JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "PPM", "MPO", "other")
 _EXTENSIONS = {
-    b".jpg": "JPEG", b".jpeg": "JPEG", b".jpe": "JPEG", b".jfif": "JPEG", b".png": "PNG",
-    b".gif": "GIF", b".bmp": "BMP", b".tif": "TIFF", b".tiff": "TIFF", b".webp": "WEBP",
-    b".ppm": "PPM", b".pgm": "PPM", b".pbm": "PPM", b".pnm": "PPM", b".mpo": "MPO",
+    ".jpg": "JPEG", ".jpeg": "JPEG", ".jpe": "JPEG", ".jfif": "JPEG", ".png": "PNG",
+    ".gif": "GIF", ".bmp": "BMP", ".tif": "TIFF", ".tiff": "TIFF", ".webp": "WEBP",
+    ".ppm": "PPM", ".pgm": "PPM", ".pbm": "PPM", ".pnm": "PPM", ".mpo": "MPO",
 }  # fmt: skip
 
 RECORD = np.dtype(
@@ -69,9 +69,9 @@ class Listing:
         remarks: sentences for the sheet.
     """
 
-    root: bytes
+    root: str
     classes: tuple[str, ...] = ()
-    names: list[bytes] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)
     label: list[int] = field(default_factory=list)
     role: list[str] = field(default_factory=list)
     stats: list[tuple[int, int, int, int]] = field(default_factory=list)
@@ -80,12 +80,8 @@ class Listing:
 
     def signature(self) -> bytes:
         """Of everything that listing the folder tells: equal as long as no file changes."""
-        seen = blake2b(
-            repr((self.root, self.classes, self.faults, self.remarks)).encode(
-                errors="surrogateescape"
-            )
-        )
-        seen.update(b"\0".join(self.names))
+        head = repr((self.root, self.classes, self.faults, self.remarks, self.names))
+        seen = blake2b(head.encode("utf-8", "surrogateescape"))
         seen.update(np.asarray(self.stats, np.int64).tobytes())
         seen.update(np.asarray(self.label, np.int64).tobytes())
         seen.update(",".join(self.role).encode())
@@ -102,34 +98,32 @@ def scan(root: str | os.PathLike[str]) -> Listing:
     Raises:
         DataError: the folder cannot be read, or holds no class folders.
     """
-    top = os.fsencode(root)
-    listing = Listing(os.path.realpath(top))
-    seen: set[tuple[int, int]] = set()
-    folders = _folders(top, b"", listing, seen)
-    roles = {f: _ROLES[f.decode("ascii").lower()] for f in folders if _is_role(f)}
-    parts = {f: _folders(top, f, listing, seen) for f in roles}
+    top = os.path.realpath(root)
+    listing = Listing(top)
+    folders = _folders(top, "", listing)
+    roles = {f: _ROLES[f.lower()] for f in folders if f.lower() in _ROLES}
+    parts = {f: _folders(top, f, listing) for f in roles}
     if any(parts[f] for f in roles if roles[f] == "train") or (
-        roles and len(roles) == len(folders) and any(parts.values())
+        len(roles) == len(folders) and any(parts.values())
     ):
         for f in folders:
             if not parts.get(f):
                 reason = "holds no class folders" if f in roles else "not train, val or test"
-                listing.faults.append(Fault(_text(f), f"folder left out: {reason}"))
-        places = [(role, f + b"/" + c, c) for f, role in roles.items() for c in parts[f]]
+                listing.faults.append(Fault(f, f"folder left out: {reason}"))
+        places = [(role, f"{f}/{c}", c) for f, role in roles.items() for c in parts[f]]
     else:
-        seen = set()
         places = [("", f, f) for f in folders]
     _refuse_strangers(top, [c for _, _, c in places])
-    names = sorted({c for _, _, c in places})
-    listing.classes = tuple(_text(c) for c in names)
+    listing.classes = tuple(sorted({c for _, _, c in places}))
+    seen: set[tuple[int, int]] = set()
     for role, path, c in sorted(places):
         found = sorted(_files(top, path, listing, seen))
         listing.names += [name for name, _ in found]
         listing.stats += [s for _, s in found]
-        listing.label += [names.index(c)] * len(found)
+        listing.label += [listing.classes.index(c)] * len(found)
         listing.role += [role] * len(found)
         if not found:
-            listing.faults.append(Fault(_text(path), "empty: this class folder holds no files"))
+            listing.faults.append(Fault(path, "empty: this class folder holds no files"))
     return listing
 
 
@@ -149,7 +143,7 @@ def inspect(
     table = np.zeros(len(listing.names), RECORD)
     stats = np.asarray(listing.stats, np.int64).reshape(-1, 4)
     keys = [
-        blake2b(n + b"\0" + s.tobytes(), digest_size=16).digest()
+        blake2b(n.encode("utf-8", "surrogateescape") + s.tobytes(), digest_size=16).digest()
         for n, s in zip(listing.names, stats, strict=True)
     ]
     table["key"] = np.frombuffer(b"".join(keys), "V16")
@@ -228,48 +222,42 @@ def decode_into(
 def notes(listing: Listing, table: np.ndarray, rows: Sequence[int]) -> dict[str, list[str]]:
     """What was taken in, but not as it is: the reason, and the files."""
     said: dict[str, list[str]] = {}
-    for i in rows:
-        record = table[i]
-        name = listing.names[i]
-        kind = _KINDS[int(record["kind"])]
-        claimed = _EXTENSIONS.get(os.path.splitext(name)[1].lower())
-        if claimed and kind != claimed and {kind, claimed} != {"JPEG", "MPO"}:
-            said.setdefault(
-                f"named as {claimed}, holds another format; read by content", []
-            ).append(_text(name))
-        if record["frames"] > 1:
-            said.setdefault("several frames; the first is taken", []).append(_text(name))
-        if record["alpha"]:
-            said.setdefault("transparency, laid over white", []).append(_text(name))
-        if record["reduced"]:
-            said.setdefault("16-bit colour, taken as 8 bits", []).append(_text(name))
+
+    def note(reason: str, i: int) -> None:
+        said.setdefault(reason, []).append(listing.names[i])
+
+    some = table[list(rows)]
+    for i, number in zip(rows, some["kind"].tolist(), strict=True):
+        stem, dot, tail = listing.names[i].rpartition(".")
+        claimed = _EXTENSIONS.get((dot + tail).lower()) if stem else None
+        if claimed and {_KINDS[number], claimed} not in ({claimed}, {"JPEG", "MPO"}):
+            note(f"named as {claimed}, holds {_KINDS[number]}; read by its content", i)
+    marks = (
+        (some["frames"] > 1, "several frames; the first is taken"),
+        (some["alpha"] > 0, "transparency, laid over white"),
+        (some["reduced"] > 0, "16-bit colour, taken as 8 bits"),
+    )
+    for mask, reason in marks:
+        for j in np.flatnonzero(mask).tolist():
+            note(reason, rows[j])
     return said
 
 
 # ---- listing
 
 
-def _is_role(name: bytes) -> bool:
-    return name.isascii() and name.decode("ascii").lower() in _ROLES
+def _hidden(name: str) -> bool:
+    return name[0] == "." or (name[0] in "dDeEtTiI_" and name.lower() in _SILENT)
 
 
-def _hidden(name: bytes) -> bool:
-    return name.startswith(b".") or name.lower() in _SILENT
-
-
-def _text(name: bytes) -> str:
-    return name.decode("utf-8", "surrogateescape")
-
-
-def _folders(top: bytes, below: bytes, listing: Listing, seen: set[tuple[int, int]]) -> list[bytes]:
+def _folders(top: str, below: str, listing: Listing) -> list[str]:
     """Names of the visible folders in top/below."""
-    place = os.path.join(top, below) if below else top
     try:
-        with os.scandir(place) as entries:
+        with os.scandir(f"{top}/{below}") as entries:
             return sorted(e.name for e in entries if not _hidden(e.name) and e.is_dir())
     except OSError as e:
         if below:
-            listing.faults.append(Fault(_text(below), f"folder cannot be read ({e.strerror})"))
+            listing.faults.append(Fault(below, f"folder cannot be read ({e.strerror})"))
             return []
         raise DataError(
             f"A data folder has to be readable; {printable(top)} is not ({e.strerror}). "
@@ -277,13 +265,13 @@ def _folders(top: bytes, below: bytes, listing: Listing, seen: set[tuple[int, in
         ) from e
 
 
-def _refuse_strangers(top: bytes, classes: Sequence[bytes]) -> None:
+def _refuse_strangers(top: str, classes: Sequence[str]) -> None:
     if not classes:
         raise DataError(
-            f"A data folder holds one folder a class, or train/ and test/ with one folder a class; "
+            "A data folder holds one folder a class, or train/ and test/ with one folder a class; "
             f"{printable(top)} holds no folders. Sort the pictures into class folders."
         )
-    if sorted(classes) == [b"images", b"masks"]:
+    if sorted(classes) == ["images", "masks"]:
         raise DataError(
             f"{printable(top)} holds images/ and masks/, a set for segmentation; "
             "only classification is understood here. Give a folder of class folders."
@@ -291,41 +279,46 @@ def _refuse_strangers(top: bytes, classes: Sequence[bytes]) -> None:
 
 
 def _files(
-    top: bytes, below: bytes, listing: Listing, seen: set[tuple[int, int]]
-) -> Iterator[tuple[bytes, tuple[int, int, int, int]]]:
+    top: str, below: str, listing: Listing, seen: set[tuple[int, int]]
+) -> Iterator[tuple[str, tuple[int, int, int, int]]]:
     """All visible regular files in top/below and deeper."""
-    place = os.path.join(top, below)
+    deeper = []
     try:
-        own = os.stat(place)
+        handle = os.open(f"{top}/{below}", os.O_RDONLY)
+    except OSError as e:
+        listing.faults.append(Fault(below, f"folder cannot be read ({e.strerror})"))
+        return
+    try:
+        own = os.fstat(handle)
         if (own.st_dev, own.st_ino) in seen:
-            listing.faults.append(
-                Fault(_text(below), "folder left out: a symbolic link to one already read")
-            )
+            reason = "folder left out: a symbolic link to one that is read already"
+            listing.faults.append(Fault(below, reason))
             return
         seen.add((own.st_dev, own.st_ino))
-        with os.scandir(place) as entries:
-            found = list(entries)
+        with os.scandir(handle) as entries:  # by handle: no path is walked for each file
+            for entry in entries:
+                name = entry.name
+                if _hidden(name):
+                    continue
+                try:
+                    s = entry.stat()
+                except OSError as e:
+                    link = "broken symbolic link" if entry.is_symlink() else "cannot be read"
+                    listing.faults.append(Fault(f"{below}/{name}", f"{link} ({e.strerror})"))
+                    continue
+                kind = s.st_mode & 0o170000
+                if kind == stat.S_IFREG:
+                    times = (s.st_size, s.st_mtime_ns, s.st_ctime_ns, s.st_ino)
+                    yield f"{below}/{name}", times
+                elif kind == stat.S_IFDIR:
+                    deeper.append(f"{below}/{name}")
+                else:
+                    reason = "no regular file (a device, pipe or socket)"
+                    listing.faults.append(Fault(f"{below}/{name}", reason))
     except OSError as e:
-        listing.faults.append(Fault(_text(below), f"folder cannot be read ({e.strerror})"))
-        return
-    deeper = []
-    for e in found:
-        name = e.name
-        if name[0] == 46 or name.lower() in _SILENT:
-            continue
-        path = below + b"/" + name
-        try:
-            s = e.stat()
-        except OSError as error:
-            link = "broken symbolic link" if e.is_symlink() else "cannot be read"
-            listing.faults.append(Fault(_text(path), f"{link} ({error.strerror})"))
-            continue
-        if stat.S_ISREG(s.st_mode):
-            yield path, (s.st_size, s.st_mtime_ns, s.st_ctime_ns, s.st_ino)
-        elif stat.S_ISDIR(s.st_mode):
-            deeper.append(path)
-        else:
-            listing.faults.append(Fault(_text(path), "no regular file (a device, pipe or socket)"))
+        listing.faults.append(Fault(below, f"folder cannot be read ({e.strerror})"))
+    finally:
+        os.close(handle)
     for path in sorted(deeper):
         yield from _files(top, path, listing, seen)
 
@@ -339,7 +332,7 @@ def _read(listing: Listing, i: int) -> bytes:
             f"too large: {listing.stats[i][0]:,} bytes, at most {_BYTES_LIMIT:,} are read"
         )
     try:
-        with open(os.path.join(listing.root, listing.names[i]), "rb", buffering=0) as file:
+        with open(f"{listing.root}/{listing.names[i]}", "rb", buffering=0) as file:
             return file.read()
     except OSError as e:
         raise DataError(f"cannot be read ({e.strerror})") from e

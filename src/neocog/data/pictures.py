@@ -16,6 +16,7 @@ What is done with each kind of picture:
 from __future__ import annotations
 
 import functools
+import importlib
 import io
 import struct
 import warnings
@@ -164,7 +165,8 @@ def resize(x: np.ndarray, size: tuple[int, int], *, fit: str = "cover") -> np.nd
             _scale(Image.fromarray(p.astype(np.float32)), size, fit) for p in np.moveaxis(x, 2, 0)
         ]
         wide = np.stack([np.asarray(p) for p in planes], axis=2)
-        return np.clip(np.rint(wide), 0, 65535).astype(np.uint16)
+        clipped: np.ndarray = np.clip(np.rint(wide), 0, 65535).astype(np.uint16)
+        return clipped
     im = Image.fromarray(np.ascontiguousarray(x[:, :, 0] if x.shape[2] == 1 else x))
     return _three(np.asarray(_scale(im, size, fit)))
 
@@ -172,11 +174,11 @@ def resize(x: np.ndarray, size: tuple[int, int], *, fit: str = "cover") -> np.nd
 def fit_all(x: np.ndarray, *, size: tuple[int, int], channels: int, fit: str) -> np.ndarray:
     """Pictures (B, H, W, C) of one size brought to another size and number of channels."""
     if x.shape[3] == 3 and channels == 1:
-        weight = np.array([299, 587, 114]) / 1000
-        x = np.rint(x @ weight)[..., None].astype(x.dtype)
+        weight = np.array([19595, 38470, 7471], np.uint32)  # in 65536ths, as Pillow has them
+        x = np.stack([((p @ weight + 0x8000) >> 16).astype(x.dtype) for p in x])[..., None]
     if x.shape[1:3] != size:
         x = np.stack([resize(one, size, fit=fit) for one in x])
-    return np.repeat(x, 3, axis=3) if x.shape[3] == 1 and channels == 3 else x
+    return x.repeat(3, axis=3) if x.shape[3] == 1 and channels == 3 else x
 
 
 def _check_wish(channels: int | None, fit: str) -> None:
@@ -256,7 +258,8 @@ def _scale(im: PILImage.Image, size: tuple[int, int], fit: str) -> PILImage.Imag
 def _check_size(height: int, width: int) -> None:
     if height * width > PIXEL_LIMIT:
         raise DataError(
-            f"too large: {width} × {height} pixels, at most {PIXEL_LIMIT:,} are decoded; scale it down"
+            f"too large: {width} × {height} pixels, at most {PIXEL_LIMIT:,} are decoded; "
+            "scale it down"
         )
     if min(height, width) < SMALLEST:
         raise DataError(
@@ -450,7 +453,7 @@ def _fast(data: bytes, j: _Jpeg, size: tuple[int, int] | None) -> np.ndarray | N
 def _simplejpeg() -> Any:
     """The library if it is installed and agrees with Pillow bit for bit on a probe, else None."""
     try:
-        import simplejpeg
+        simplejpeg: Any = importlib.import_module("simplejpeg")
     except ImportError:  # an optional speed-up: Pillow decodes the same pixels
         return None
     from PIL import Image

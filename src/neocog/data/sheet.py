@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
 from neocog.errors import printable
-from neocog.exhibits import Exhibit, Scalar, Section, Table
+from neocog.exhibits import Cell, Exhibit, Scalar, Section, Table
 
 __all__ = ["Copies", "Fault", "Note", "Sheet"]
 
@@ -147,7 +147,7 @@ class Sheet:
 
     def _contents(self) -> Section:
         splits = list(self.counts)
-        rows = [
+        rows: list[list[Cell]] = [
             [
                 printable(name),
                 *(self.counts[s][k] for s in splits),
@@ -167,7 +167,7 @@ class Sheet:
             ),
         ]
         if len(self.found_sizes) > 1:
-            sizes = [[f"{h} × {w}", n] for h, w, n in self.found_sizes]
+            sizes: list[list[Cell]] = [[f"{h} × {w}", n] for h, w, n in self.found_sizes]
             exhibits.append(
                 Table(
                     title="Sizes found (height × width)", columns=["size", "pictures"], rows=sizes
@@ -193,7 +193,7 @@ class Sheet:
         text = (
             f"{exact} pictures occur several times with equal pixels, "
             f"{len(self.duplicates) - exact} nearly so; {len(self.conflicts)} of these carry "
-            f"different labels; {sum(c.across for c in self.duplicates)} lie in more than one split."
+            f"different labels; {sum(c.across for c in self.duplicates)} lie in several splits."
         )
         table = Table(
             title="Pictures that occur several times",
@@ -206,18 +206,20 @@ class Sheet:
     def _faults(self) -> Section:
         exhibits: list[Exhibit] = []
         if self.faults:
-            rows = [[printable(f.path), f.reason] for f in self.faults[:_SHOWN]]
+            left: list[list[Cell]] = [[printable(f.path), f.reason] for f in self.faults[:_SHOWN]]
             exhibits.append(
                 Table(
                     title="Left out",
                     columns=["file", "reason"],
-                    rows=rows,
+                    rows=left,
                     note=_more(len(self.faults)),
                 )
             )
         if self.notes:
-            rows = [[n.reason, len(n.paths), _short(n.paths)] for n in self.notes]
-            exhibits.append(Table(title="Taken in", columns=["how", "files", "which"], rows=rows))
+            taken: list[list[Cell]] = [
+                [n.reason, len(n.paths), _short(n.paths)] for n in self.notes
+            ]
+            exhibits.append(Table(title="Taken in", columns=["how", "files", "which"], rows=taken))
         return Section(title="Files that need a look", exhibits=exhibits)
 
 

@@ -8,7 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from neocog.data.cache import Shelf
-from neocog.data.duplicates import Traits, components, digest, exact_pairs, near_pairs
+from neocog.data.duplicates import (
+    LEAST_SIDE,
+    Traits,
+    components,
+    digest,
+    exact_pairs,
+    near_pairs,
+    traits,
+)
 from neocog.data.sheet import Copies, Sheet
 from neocog.data.split import ROLES, PathNames, RowNames, partition
 
@@ -16,7 +24,8 @@ __all__ = ["FEW", "Pile", "Sorted", "sort_pile"]
 
 FEW = 10
 """Samples of a class below which a split of it says little."""
-_BLOCK = 256
+_BLOCK = 64
+_ONE_SIDE = "Copies of one picture are kept on one side."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +39,7 @@ class Pile:
         names: of the samples.
         roles: the split each was found in, or "".
         classes: names.
-        traits: what samples are compared by, or None to compare whole pixels only.
+        traits: what samples are compared by, or None where that is still to be found.
         mix: give each split a seeded random order; else samples keep theirs.
     """
 
@@ -52,7 +61,7 @@ class Sorted:
     origin: dict[str, str]
 
 
-def sort_pile(shelf: Shelf, pile: Pile, *, kind: str, seed: int, near: bool) -> Sorted:
+def sort_pile(shelf: Shelf, pile: Pile, *, kind: str, seed: int) -> Sorted:
     """Compares, splits and writes.
 
     Args:
@@ -60,15 +69,15 @@ def sort_pile(shelf: Shelf, pile: Pile, *, kind: str, seed: int, near: bool) -> 
         pile: the samples.
         kind: for the sheet.
         seed: of the split.
-        near: look for near copies as well as exact ones.
     """
     n = len(pile.y)
-    found = pile.traits.digest if pile.traits else _digests(pile.x)
-    exact = exact_pairs(pile.x, found, rows=pile.rows)
+    rich = min(pile.x.shape[1:3]) >= LEAST_SIDE
+    found = pile.traits or _traits(pile.x, rich)
+    exact = exact_pairs(pile.x, found.digest, rows=pile.rows)
     same = components(n, exact)
     close = np.zeros((0, 2), np.int64)
-    if near and pile.traits:
-        close = near_pairs(pile.traits, among=np.flatnonzero(same == np.arange(n)))
+    if rich:
+        close = near_pairs(found, among=np.flatnonzero(same == np.arange(n)))
     alike = components(n, np.concatenate([exact, close]))
     parts, said = _split(pile, alike, seed)
     for name, rows in parts.items():
@@ -101,8 +110,8 @@ def _split(pile: Pile, alike: np.ndarray, seed: int) -> tuple[dict[str, np.ndarr
     if not given:
         parts = partition(pile.y, alike, parts={"val": 0.1, "test": 0.2}, seed=seed)
         said = [
-            f"Split by us, 70 % train, 10 % val, 20 % test of every class, seed {seed}; "
-            "copies of one picture are kept on one side."
+            f"Split by us: 70 % train, 10 % val, 20 % test of every class, seed {seed}. "
+            + _ONE_SIDE
         ]
     else:
         parts, said = _carve(pile.y, alike, given, seed)
@@ -125,19 +134,14 @@ def _carve(
         cut = partition(y[train], alike[train], parts=missing, seed=seed)
         parts |= {s: train[rows] for s, rows in cut.items()}
         shares = " and ".join(f"{s} ({share:.0%})" for s, share in missing.items())
-        said.append(
-            f"{shares} cut out of train, of every class alike, seed {seed}; "
-            "copies of one picture are kept on one side."
-        )
+        said.append(f"Cut out of train: {shares}, of every class alike, seed {seed}. {_ONE_SIDE}")
     return parts, said
 
 
 def _write(shelf: Shelf, pile: Pile, name: str, rows: np.ndarray) -> None:
-    out = shelf.allocate(f"{name}-x", (len(rows), *pile.x.shape[1:]), pile.x.dtype)
     source = pile.rows[rows]
-    for start in range(0, len(rows), _BLOCK):
-        some = slice(start, start + _BLOCK)
-        np.take(pile.x, source[some], axis=0, out=out[some], mode="clip")
+    blocks = (pile.x[source[i : i + _BLOCK]] for i in range(0, len(rows), _BLOCK))
+    shelf.write(f"{name}-x", (len(rows), *pile.x.shape[1:]), pile.x.dtype, blocks)
     shelf.put(f"{name}-y", pile.y[rows])
     if isinstance(pile.names, PathNames):
         names = pile.names.take(rows)
@@ -151,10 +155,12 @@ def _origin(pile: Pile, rows: np.ndarray, split: str) -> str:
     return (pile.roles[int(rows[0])] or "images") if len(rows) else split
 
 
-def _digests(x: np.ndarray) -> np.ndarray:
-    step = max(1, (1 << 20) // max(1, x[:1].nbytes))
-    blocks = [digest(x[i : i + step]) for i in range(0, len(x), step)]
-    return np.concatenate(blocks) if blocks else np.zeros(0, np.uint64)
+def _traits(x: np.ndarray, rich: bool) -> Traits:
+    blocks = [x[i : i + _BLOCK] for i in range(0, len(x), _BLOCK)]
+    if rich:
+        return Traits(*(np.concatenate(c) for c in zip(*map(traits, blocks), strict=True)))
+    none = np.zeros(0, np.uint64)
+    return Traits(np.concatenate([digest(b) for b in blocks]), none, none)
 
 
 def _copies(
@@ -193,13 +199,12 @@ def _remarks(
     conflicts = sum(c.conflict for c in copies)
     if conflicts:
         said.append(
-            f"{conflicts} pictures carry different labels; all copies are used as they are labelled."
+            f"{conflicts} pictures occur under different labels; "
+            "every copy is used as it is labelled."
         )
     across = sum(c.across for c in copies)
     if across:
-        said.append(
-            f"{across} pictures lie in more than one split: held-out figures flatter a little."
-        )
+        said.append(f"{across} pictures lie in several splits: held-out figures flatter a little.")
     present = [k for k, column in enumerate(zip(*counts.values(), strict=True)) if sum(column)]
     if len(present) < 2:
         said.append("All samples are of one class: there is nothing to learn from them.")

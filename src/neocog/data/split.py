@@ -27,15 +27,16 @@ class PathNames(Sequence[str]):
         self.ends = ends
 
     @classmethod
-    def of(cls, names: Sequence[bytes]) -> PathNames:
+    def of(cls, names: Sequence[str]) -> PathNames:
         """From a list of paths.
 
         Example:
-            >>> list(PathNames.of([b"cat/1.png", b"dog/2.png"]))
+            >>> list(PathNames.of(["cat/1.png", "dog/2.png"]))
             ['cat/1.png', 'dog/2.png']
         """
-        ends = np.cumsum([len(n) for n in names], dtype=np.int64)
-        return cls(np.frombuffer(b"".join(names), np.uint8), ends)
+        raw = [n.encode("utf-8", "surrogateescape") for n in names]
+        ends = np.cumsum([len(n) for n in raw], dtype=np.int64)
+        return cls(np.frombuffer(b"".join(raw), np.uint8), ends)
 
     def __len__(self) -> int:
         return len(self.ends)
@@ -54,9 +55,7 @@ class PathNames(Sequence[str]):
 
     def take(self, rows: np.ndarray) -> PathNames:
         """The paths of some rows, in their order."""
-        starts = np.concatenate([[0], self.ends[:-1]])
-        raw = self.blob.tobytes()
-        return PathNames.of([raw[starts[r] : self.ends[r]] for r in rows.tolist()])
+        return PathNames.of([self[r] for r in rows.tolist()])
 
 
 class RowNames(Sequence[str]):

@@ -1,0 +1,55 @@
+"""What a place of data holds."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+from neocog.data.gallery import gallery
+from neocog.data.open import open_data, parse_place
+from neocog.data.sheet import Sheet
+from neocog.errors import printable
+
+__all__ = ["data"]
+
+
+def data(
+    place: str | os.PathLike[str],
+    *,
+    size: tuple[int, int] | None = None,
+    channels: int | None = None,
+    seed: int = 0,
+    strict: bool = False,
+    report: str | os.PathLike[str] | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Sheet:
+    """Counts, sizes, broken files, duplicates within and across splits, labels that conflict.
+
+    Args:
+        place: `digits`, a folder or a file; the split of `DATA:test` is passed over.
+        size: (H, W) to serve; None chooses.
+        channels: 1 or 3; None chooses.
+        seed: of the split, where the place brings none.
+        strict: stop at the first file that cannot be used.
+        report: an HTML file to write.
+        progress: called with (steps done, steps in all).
+
+    Raises:
+        DataError: there is nothing at the place that can be used.
+        RunError: the report cannot be written.
+
+    Example:
+        >>> sheet = data("digits")
+        >>> sheet.counts["test"][:3], sheet.duplicates
+        ((100, 100, 100), ())
+    """
+    where, _ = parse_place(place)
+    source = open_data(
+        where, size=size, channels=channels, seed=seed, strict=strict, progress=progress
+    )
+    if report is not None:
+        from neocog.report.page import page, write
+
+        sections = [*source.sheet.exhibits(), gallery(source.splits, source.sheet)]
+        write(report, page(f"Data: {printable(where)}", sections, subtitle=source.sheet.kind))
+    return source.sheet
