@@ -26,19 +26,20 @@ def test_a_picture_arrives_with_the_same_pixels():
 
 @pytest.mark.parametrize(("side", "drawn"), [(28, 112), (7, 112), (32, 96), (1, 112), (112, 112)])
 def test_small_pictures_are_enlarged_a_whole_number_of_times(side, drawn):
-    view = view_gallery(_gallery([np.zeros((side, side), np.uint8)], ["a"]))
+    view = view_gallery(_gallery([np.zeros((side, side), np.uint8)], ["a caption"]))
     assert view.pictures[0].width == drawn <= CAPTIONED
     assert drawn % side == 0
 
 
-def test_pictures_without_captions_are_smaller():
-    view = view_gallery(_gallery([np.zeros((7, 7), np.uint8)] * 2))
+@pytest.mark.parametrize("caption", ["", "0.25"])
+def test_pictures_without_captions_or_with_brief_ones_are_smaller(caption):
+    view = view_gallery(_gallery([np.zeros((7, 7), np.uint8)] * 2, [caption] * 2))
     assert view.bare
     assert view.pictures[0].width == BARE
 
 
 def test_large_pictures_keep_their_aspect():
-    first = view_gallery(_gallery([np.zeros((480, 640, 3), np.uint8)], ["a"])).pictures[0]
+    first = view_gallery(_gallery([np.zeros((480, 640, 3), np.uint8)], ["a caption"])).pictures[0]
     assert (first.width, first.height) == (LARGE, LARGE * 3 // 4)
 
 

@@ -43,3 +43,9 @@ def test_a_table_without_rows_says_so(columns):
 def test_a_row_of_another_length_is_an_error():
     with pytest.raises(ValueError, match="row 1 of `t` has 1 for 2"):
         draw(_table(["a", "b"], [[1, 2], [3]]))
+
+
+def test_only_a_table_of_few_short_columns_stands_beside_another():
+    assert " narrow" in draw(_table(["a", "b"], [[1, 2]]))
+    assert " narrow" not in draw(_table([*"abcde"], [[1] * 5]))
+    assert " narrow" not in draw(_table(["a"], [["a long sentence " * 5]]))

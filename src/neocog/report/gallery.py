@@ -18,7 +18,9 @@ MOST = 400
 CAPTIONED = 112
 """The longer side of a small picture with a caption is enlarged to this, in CSS pixels."""
 BARE = 56
-"""The same without captions."""
+"""The same without captions or with brief ones."""
+BRIEF = 6
+"""Letters of a brief caption."""
 LARGE = 176
 """The longer side of a picture that is larger than `CAPTIONED`."""
 
@@ -52,7 +54,8 @@ def view_gallery(gallery: Gallery) -> GalleryView:
     """
     _check(gallery)
     shown = list(gallery.pictures[:MOST])
-    bare = not any(gallery.captions[:MOST])
+    texts = [line for c in gallery.captions[:MOST] for line in c.split("\n")]
+    bare = max(map(len, texts), default=0) <= BRIEF
     longest = max((max(p.shape[:2]) for p in shown), default=1)
     scale = _scale(longest, bare=bare, whole=gallery.pixelated)
     pictures = []

@@ -16,6 +16,8 @@ MOST = 1000
 TALL = 30
 """Rows from which the table scrolls within its own box."""
 
+NARROW = 4
+"""Short columns up to which a table may stand beside another exhibit."""
 SHORT = 24
 """Letters up to which the text of a column stays on one line."""
 
@@ -26,6 +28,7 @@ class TableView:
 
     rows: list[list[object]]
     looks: list[str]
+    narrow: bool
     tall: bool
     left_out: int
 
@@ -46,9 +49,11 @@ def view_table(table: Table) -> TableView:
     shown = table.rows[:MOST]
     columns = [[row[k] for row in shown] for k in range(len(table.columns))]
     texts = [column(cells) for cells in columns]
+    looks = [_look(n, c) for n, c in zip(table.columns, columns, strict=True)]
     return TableView(
         rows=[[text[i] for text in texts] for i in range(len(shown))],
-        looks=[_look(n, c) for n, c in zip(table.columns, columns, strict=True)],
+        looks=looks,
+        narrow=len(looks) <= NARROW and "t" not in looks,
         tall=len(shown) > TALL,
         left_out=len(table.rows) - len(shown),
     )
