@@ -7,97 +7,39 @@ second start lists the folder and reads nothing else.
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from hashlib import blake2b, sha256
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import PIL
 
 from neocog.data.arrays import Arrays, read_arrays
-from neocog.data.cache import Cache, Shelf
+from neocog.data.cache import Cache
 from neocog.data.digits import read_digits
 from neocog.data.duplicates import Traits
-from neocog.data.folder import RECORD, Listing, decode_into, inspect, notes, scan
-from neocog.data.pictures import FITS, fit_all
+from neocog.data.folder import Listing, scan
+from neocog.data.pictures import fit_all
+from neocog.data.reading import RECORD, decode_into, inspect, notes
 from neocog.data.sheet import Fault, Note, Sheet
+from neocog.data.shelf import Shelf
 from neocog.data.sort import Pile, sort_pile
 from neocog.data.split import ROLES, PathNames, RowNames, Split
-from neocog.errors import DataError, UsageError, did_you_mean, printable
+from neocog.data.wish import Wish, usual_size
+from neocog.errors import DataError, printable
 
-__all__ = ["Built", "Wish", "build_arrays", "build_digits", "build_folder"]
+__all__ = ["Built", "build_arrays", "build_digits", "build_folder"]
 
 VERSION = 1
 """Of everything between a file and its pixels and split; raised when any of it changes."""
-KEPT_SIZE = 160
-"""Longest side, in pixels, up to which pictures of one size are served as they are."""
-USUAL_SIZE = 128
-LEAST_SIZE = 24
 _SETTLED = 2_000_000_000
 """Nanoseconds after which the times of a file tell whether it changed."""
 
 Progress = Callable[[int, int], None] | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Wish:
-    """How a place is to be opened; see `neocog.data.open.open_data`."""
-
-    size: tuple[int, int] | None = None
-    channels: int | None = None
-    seed: int = 0
-    strict: bool = False
-    fit: str = "cover"
-
-    @classmethod
-    def checked(
-        cls,
-        *,
-        size: tuple[int, int] | None,
-        channels: int | None,
-        seed: int,
-        strict: bool,
-        fit: str,
-    ) -> Self:
-        """A wish that can be met.
-
-        Raises:
-            UsageError: a value that does not exist.
-        """
-        if size is not None and min(size) < 1:
-            raise UsageError(
-                f"`size` is (height, width) in pixels, both above zero; got {size}. "
-                "Write size=(64, 64), for example."
-            )
-        if channels not in (None, 1, 3):
-            raise UsageError(
-                f"`channels` is 1 (grey) or 3 (colour); got {channels!r}. "
-                "Leave it out to take what the pictures have."
-            )
-        if fit not in FITS:
-            raise UsageError(
-                f"`fit` says how sizes are met; got {fit!r}. {did_you_mean(fit, FITS)}"
-            )
-        if seed < 0:
-            raise UsageError(
-                f"`seed` is a whole number from zero; got {seed}. Write 0, for example."
-            )
-        return cls(
-            size=None if size is None else (int(size[0]), int(size[1])),
-            channels=channels,
-            seed=int(seed),
-            strict=strict,
-            fit=fit,
-        )
-
-    def tag(self) -> str:
-        """All of it but `strict`, which changes no pixel."""
-        return json.dumps([self.size, self.channels, self.seed, self.fit])
 
 
 @dataclass(frozen=True)
@@ -269,18 +211,8 @@ def _decode(
 def _settle(wish: Wish, table: np.ndarray) -> Wish:
     """Size and channels, where the wish leaves them open."""
     channels = wish.channels or (1 if (table["channels"] == 1).all() else 3)
-    size = wish.size or _usual_size(table["height"], table["width"])
+    size = wish.size or usual_size(table["height"], table["width"])
     return replace(wish, size=size, channels=channels)
-
-
-def _usual_size(heights: np.ndarray, widths: np.ndarray) -> tuple[int, int]:
-    h, w = int(heights[0]), int(widths[0])
-    if max(h, w) <= KEPT_SIZE and (heights == h).all() and (widths == w).all():
-        grow = max(1.0, LEAST_SIZE / min(h, w))
-        return round(h * grow), round(w * grow)
-    median = int(np.median(np.minimum(heights, widths)))
-    side = max(LEAST_SIZE, min(USUAL_SIZE, median))
-    return side, side
 
 
 def _sizes(heights: np.ndarray, widths: np.ndarray) -> dict[str, Any]:
@@ -331,7 +263,7 @@ def _nothing(path: str, faults: Sequence[Fault]) -> DataError:
 
 def _settle_arrays(wish: Wish, found: Arrays) -> Wish:
     heights, widths = _array_sizes(found)
-    size = wish.size or _usual_size(heights, widths)
+    size = wish.size or usual_size(heights, widths)
     return replace(wish, size=size, channels=wish.channels or found.parts[0].x.shape[3])
 
 

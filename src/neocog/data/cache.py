@@ -14,7 +14,6 @@ all together exceed $NEOCOG_CACHE_LIMIT gigabytes (default 20).
 from __future__ import annotations
 
 import contextlib
-import errno
 import io
 import json
 import math
@@ -23,19 +22,16 @@ import os
 import shutil
 import tempfile
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from neocog.errors import DataError, UsageError, printable
+from neocog.data.shelf import FULL, Shelf, full_disk, full_disk_explained
+from neocog.errors import UsageError, printable
 
-__all__ = ["Cache", "Shelf", "default_folder"]
-
-_IN_MEMORY = 1 << 30
-"""Bytes of pixels that are held in memory while a set is made."""
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+__all__ = ["Cache", "default_folder"]
 
 
 def default_folder() -> Path:
@@ -44,60 +40,6 @@ def default_folder() -> Path:
         return Path(place)
     base = os.environ.get("XDG_CACHE_HOME")
     return (Path(base) if base else Path.home() / ".cache") / "neocog"
-
-
-class Shelf:
-    """A set being written: arrays by name, in a folder or (where none can be written) in memory.
-
-    Args:
-        folder: where files go; None keeps arrays in memory.
-    """
-
-    def __init__(self, folder: Path | None) -> None:
-        self.folder = folder
-        self.arrays: dict[str, np.ndarray] = {}
-        self.layout: dict[str, tuple[list[int], str, int]] = {}
-        self.meta: dict[str, Any] = {}
-
-    def write(
-        self, name: str, shape: tuple[int, ...], dtype: np.dtype, blocks: Iterable[np.ndarray]
-    ) -> None:
-        """An array, block after block along its first axis.
-
-        Raises:
-            DataError: the disk is full.
-        """
-        if self.folder is None:
-            self.arrays[name] = np.concatenate([np.zeros((0, *shape[1:]), dtype), *blocks])
-            return
-        form = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False}
-        size = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
-        path = self.folder / f"{name}.npy"
-        with full_disk_explained(self.folder, size), path.open("wb") as file:
-            np.lib.format.write_array_header_1_0(file, {**form, "shape": shape})
-            self.layout[name] = (list(shape), dtype.str, file.tell())
-            for block in blocks:
-                file.write(np.ascontiguousarray(block, dtype).data)
-
-    def put(self, name: str, array: np.ndarray) -> None:
-        """An array as it is."""
-        self.write(name, array.shape, array.dtype, [array])
-
-    @contextlib.contextmanager
-    def scratch(self, shape: tuple[int, ...], dtype: np.dtype) -> Iterator[np.ndarray]:
-        """Room for pixels on the way: in memory, or in a file where there are many.
-
-        The space in a file is reserved first: a full disk is an error now, not a crash later.
-        """
-        size = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
-        if self.folder is None or size < _IN_MEMORY:
-            yield np.empty(shape, dtype)
-            return
-        path = self.folder / "scratch"
-        with full_disk_explained(self.folder, size), path.open("wb") as file:
-            _reserve(file.fileno(), size)
-        yield np.memmap(path, dtype, "r+", 0, shape)
-        path.unlink()
 
 
 class Cache:
@@ -166,8 +108,8 @@ class Cache:
         try:
             work = self._work()
         except OSError as e:
-            if e.errno in _FULL:
-                raise _full(self.folder, 0) from e
+            if e.errno in FULL:
+                raise full_disk(self.folder, 0) from e
             warnings.warn(
                 f"Decoded pictures are kept in {printable(self.folder)}, which cannot be written "
                 f"({e.strerror}); they stay in memory and are decoded again next time. "
@@ -240,25 +182,6 @@ class Cache:
                 total -= size
 
 
-@contextlib.contextmanager
-def full_disk_explained(folder: Path, need: int) -> Iterator[None]:
-    """Turns the system's "no space left" into a sentence."""
-    try:
-        yield
-    except OSError as e:
-        if e.errno in _FULL:
-            raise _full(folder, need) from e
-        raise
-
-
-def _full(folder: Path, need: int) -> DataError:
-    return DataError(
-        f"Decoded pictures need space in {printable(folder)}"
-        + (f", {need / 1e6:,.0f} MB here" if need else "")
-        + "; the disk is full. Free some, or set NEOCOG_CACHE to a folder on another disk."
-    )
-
-
 def _limit() -> float:
     text = os.environ.get("NEOCOG_CACHE_LIMIT", "20")
     try:
@@ -284,15 +207,6 @@ def _map(path: Path, shape: list[int], dtype: str, start: int) -> np.ndarray:
             return np.frombuffer(bytearray(file.read()), form).reshape(shape)
         raw = mmap.mmap(file.fileno(), start + size, access=mmap.ACCESS_COPY)
     return np.frombuffer(raw, form, offset=start).reshape(shape)
-
-
-def _reserve(handle: int, size: int) -> None:
-    if hasattr(os, "posix_fallocate"):
-        os.posix_fallocate(handle, 0, size)
-        return
-    block = bytes(1 << 20)
-    for _ in range(0, size, len(block)):
-        os.write(handle, block)
 
 
 class _Lock:

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
 
-from neocog.data.build import Wish, build_arrays, build_digits, build_folder
+from neocog.data.build import build_arrays, build_digits, build_folder
 from neocog.data.sheet import Sheet
 from neocog.data.split import ROLES, Split
+from neocog.data.wish import Wish
 from neocog.errors import DataError, UsageError, printable
 
 __all__ = ["Source", "open_data", "parse_place"]

@@ -15,10 +15,7 @@ What is done with each kind of picture:
 
 from __future__ import annotations
 
-import functools
-import importlib
 import io
-import struct
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,6 +23,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from neocog.data.jpeg import ORIENTATION, decode_fast, parse
 from neocog.errors import DataError, UsageError, did_you_mean
 
 if TYPE_CHECKING:
@@ -51,8 +49,6 @@ FITS = ("cover", "stretch")
 """How a picture is brought to a size: cover it and cut the middle out, or ignore its aspect."""
 
 _DEEP = ("I;16", "I;16L", "I;16B", "I;16N")
-_SOF = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-_ORIENTATION = 0x0112
 
 
 class Head(NamedTuple):
@@ -91,7 +87,7 @@ def head(data: bytes) -> Head:
     Raises:
         DataError: this is no picture, or one that is refused; the message is the reason.
     """
-    if (j := _jpeg(data)) is not None:
+    if (j := parse(data)) is not None:
         _check_size(j.height, j.width)
         turned = j.orientation >= 5
         h, w = (j.width, j.height) if turned else (j.height, j.width)
@@ -99,7 +95,7 @@ def head(data: bytes) -> Head:
     im = _open(data)
     deep = im.mode in _DEEP or (im.mode == "I" and im.format == "PPM")
     w, h = im.size
-    if im.getexif().get(_ORIENTATION, 1) in (5, 6, 7, 8):
+    if im.getexif().get(ORIENTATION, 1) in (5, 6, 7, 8):
         h, w = w, h
     return Head(
         h,
@@ -194,8 +190,11 @@ def _check_wish(channels: int | None, fit: str) -> None:
 def _decode(
     data: bytes, size: tuple[int, int] | None, channels: int | None, fit: str
 ) -> np.ndarray:
-    j = _jpeg(data)
-    x = None if j is None else _fast(data, j, size)
+    j = parse(data)
+    x = None
+    if j is not None:
+        _check_size(j.height, j.width)
+        x = decode_fast(data, j, size)
     im = None
     if x is None or j is None:
         im = _load(data, size)
@@ -299,7 +298,7 @@ def _load(data: bytes, size: tuple[int, int] | None) -> PILImage.Image:
     im = _open(data)
     try:
         if size is not None and im.format in ("JPEG", "MPO"):
-            wish = max(size) if im.getexif().get(_ORIENTATION, 1) >= 5 else None
+            wish = max(size) if im.getexif().get(ORIENTATION, 1) >= 5 else None
             im.draft(im.mode, (wish, wish) if wish else (size[1], size[0]))
         alpha = _has_alpha(im)
         im.load()
@@ -349,119 +348,3 @@ def _reduced(im: PILImage.Image, data: bytes) -> bool:
         bits: Any = getattr(im, "tag_v2", {}).get(258, (8,))
         return im.mode not in _DEEP and max(bits if isinstance(bits, tuple) else (bits,)) > 8
     return False
-
-
-# ---- JPEG
-
-
-class _Jpeg(NamedTuple):
-    height: int
-    width: int
-    components: int
-    plain: bool
-    """8 bits, grey or YCbCr: what the fast decoder may take."""
-    orientation: int
-
-
-def _jpeg(data: bytes) -> _Jpeg | None:
-    """Walks the segments of a JPEG up to its frame header; None for anything else."""
-    if data[:3] != b"\xff\xd8\xff":
-        return None
-    at, orientation, plain = 2, 1, True
-    while at + 9 < len(data):
-        if data[at] != 0xFF:
-            return None
-        mark = data[at + 1]
-        if mark == 0xFF:
-            at += 1
-            continue
-        if mark == 0x01 or 0xD0 <= mark <= 0xD8:
-            at += 2
-            continue
-        length = (data[at + 2] << 8) | data[at + 3]
-        if mark in _SOF:
-            bits, height, width, parts = struct.unpack_from(">BHHB", data, at + 4)
-            ids = data[at + 10 : at + 10 + 3 * parts : 3]
-            plain = (
-                plain
-                and bits == 8
-                and parts in (1, 3)
-                and ids != b"RGB"
-                and mark in (0xC0, 0xC1, 0xC2)
-            )
-            return _Jpeg(height, width, parts, plain, orientation)
-        if mark in (0xD9, 0xDA) or length < 2:
-            return None
-        body = at + 4
-        if mark == 0xE1 and data[body : body + 6] == b"Exif\0\0":
-            orientation = _orientation(data[body : at + 2 + length])
-        elif mark == 0xEE and data[body : body + 5] == b"Adobe":
-            plain = plain and length >= 14 and data[body + 11] == 1
-        at += 2 + length
-    return None
-
-
-def _orientation(segment: bytes) -> int:
-    from PIL import Image
-
-    exif = Image.Exif()
-    try:
-        exif.load(segment)
-        value = exif.get(_ORIENTATION, 1)
-    except Exception:  # a damaged note of the camera is no reason to refuse its picture
-        return 1
-    return value if isinstance(value, int) and 1 <= value <= 8 else 1
-
-
-_TURNS = {
-    2: lambda x: x[:, ::-1],
-    3: lambda x: x[::-1, ::-1],
-    4: lambda x: x[::-1],
-    5: lambda x: x.swapaxes(0, 1),
-    6: lambda x: x[::-1].swapaxes(0, 1),
-    7: lambda x: x[::-1, ::-1].swapaxes(0, 1),
-    8: lambda x: x[:, ::-1].swapaxes(0, 1),
-}
-
-
-def _fast(data: bytes, j: _Jpeg, size: tuple[int, int] | None) -> np.ndarray | None:
-    """By simplejpeg where it is installed and gives Pillow's pixels, upright; else None."""
-    library = _simplejpeg()
-    if library is None or not j.plain:
-        return None
-    _check_size(j.height, j.width)
-    extra = {}
-    if size is not None:
-        width, height = (max(size),) * 2 if j.orientation >= 5 else (size[1], size[0])
-        fold = min(j.width // width, j.height // height)
-        fold = next(s for s in (8, 4, 2, 1) if fold >= s or s == 1)
-        if fold > 1:
-            extra = {"min_height": -(-j.height // fold), "min_width": -(-j.width // fold)}
-            extra["min_factor"] = 1
-    try:
-        x: np.ndarray = library.decode_jpeg(
-            data, "GRAY" if j.components == 1 else "RGB", fastdct=False, fastupsample=False, **extra
-        )
-    except (ValueError, RuntimeError):
-        return None  # Pillow decides what is wrong with it
-    if extra and x.shape[:2] != (extra["min_height"], extra["min_width"]):
-        return None
-    return np.ascontiguousarray(_TURNS[j.orientation](x)) if j.orientation > 1 else x
-
-
-@functools.cache
-def _simplejpeg() -> Any:
-    """The library if it is installed and agrees with Pillow bit for bit on a probe, else None."""
-    try:
-        simplejpeg: Any = importlib.import_module("simplejpeg")
-    except ImportError:  # an optional speed-up: Pillow decodes the same pixels
-        return None
-    from PIL import Image
-
-    ramp = np.random.default_rng(0).integers(0, 256, (12, 12, 3), np.uint8)
-    smooth = Image.fromarray(ramp).resize((61, 47), Image.Resampling.BICUBIC)
-    out = io.BytesIO()
-    smooth.save(out, "JPEG", quality=85)
-    ours = simplejpeg.decode_jpeg(out.getvalue(), "RGB", fastdct=False, fastupsample=False)
-    theirs = np.asarray(Image.open(io.BytesIO(out.getvalue())))
-    return simplejpeg if np.array_equal(ours, theirs) else None

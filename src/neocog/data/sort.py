@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from neocog.data.cache import Shelf
 from neocog.data.duplicates import (
     LEAST_SIDE,
     Traits,
@@ -18,6 +17,7 @@ from neocog.data.duplicates import (
     traits,
 )
 from neocog.data.sheet import Copies, Sheet
+from neocog.data.shelf import Shelf
 from neocog.data.split import ROLES, PathNames, RowNames, partition
 
 __all__ = ["FEW", "Pile", "Sorted", "sort_pile"]

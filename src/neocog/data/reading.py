@@ -1,0 +1,210 @@
+"""Files of a listing: what they are, once, and their pixels, in parallel."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from hashlib import blake2b, sha256
+
+import numpy as np
+
+from neocog.data.duplicates import Traits, traits
+from neocog.data.folder import Listing
+from neocog.data.pictures import Head, decode, head, quiet
+from neocog.errors import DataError
+
+__all__ = ["RECORD", "decode_into", "inspect", "notes"]
+
+_BYTES_LIMIT = 1 << 30
+"""Bytes of the largest file that is read."""
+_CHUNK = 32
+_KINDS = ("", "JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "PPM", "MPO", "other")
+_EXTENSIONS = {
+    ".jpg": "JPEG", ".jpeg": "JPEG", ".jpe": "JPEG", ".jfif": "JPEG", ".png": "PNG",
+    ".gif": "GIF", ".bmp": "BMP", ".tif": "TIFF", ".tiff": "TIFF", ".webp": "WEBP",
+    ".ppm": "PPM", ".pgm": "PPM", ".pbm": "PPM", ".pnm": "PPM", ".mpo": "MPO",
+}  # fmt: skip
+
+RECORD = np.dtype(
+    [
+        ("key", "V16"),
+        ("sha", "V32"),
+        ("height", "<i4"),
+        ("width", "<i4"),
+        ("channels", "u1"),
+        ("bits", "u1"),
+        ("frames", "u1"),
+        ("alpha", "u1"),
+        ("reduced", "u1"),
+        ("kind", "u1"),
+    ]
+)
+"""What is known of a file: the key is of its path, size and times; no height, no picture."""
+
+
+def inspect(
+    listing: Listing, known: np.ndarray, tick: Callable[[int], None]
+) -> tuple[np.ndarray, dict[int, str]]:
+    """What each file is: read once, known by its size and times from then on.
+
+    Args:
+        listing: the files.
+        known: records of an earlier time, sorted by key.
+        tick: told how many more files are done.
+
+    Returns:
+        a record a file, and the reason for each that is no picture.
+    """
+    table = np.zeros(len(listing.names), RECORD)
+    stats = np.asarray(listing.stats, np.int64).reshape(-1, 4)
+    keys = [
+        blake2b(n.encode("utf-8", "surrogateescape") + s.tobytes(), digest_size=16).digest()
+        for n, s in zip(listing.names, stats, strict=True)
+    ]
+    table["key"] = np.frombuffer(b"".join(keys), "V16")
+    old = {bytes(k): i for i, k in enumerate(known["key"].tolist())} if len(known) else {}
+    fresh = []
+    for i, key in enumerate(keys):
+        at = old.get(key, -1)
+        if at >= 0 and known["height"][at]:
+            table[i] = known[at]
+        else:
+            fresh.append(i)
+    tick(len(keys) - len(fresh))
+    reasons: dict[int, str] = {}
+
+    def look(rows: Sequence[int]) -> int:
+        for i in rows:
+            try:
+                data = _read(listing, i)
+                table["sha"][i] = np.void(sha256(data).digest())
+                _record(table, i, head(data))
+            except DataError as e:
+                reasons[i] = str(e)
+        return len(rows)
+
+    for n in _parallel(look, _chunks(fresh)):
+        tick(n)
+    return table, dict(sorted(reasons.items()))
+
+
+def decode_into(
+    out: np.ndarray,
+    listing: Listing,
+    rows: Sequence[int],
+    *,
+    channels: int,
+    fit: str,
+    tick: Callable[[int], None],
+) -> tuple[Traits, dict[int, str]]:
+    """Decodes files into the rows of an array, in parallel.
+
+    Args:
+        out: (len(rows), H, W, C), uint8 or uint16; 8-bit pictures are widened to 16.
+        listing: the files.
+        rows: which of them.
+        channels: of `out`.
+        fit: how pictures are brought to (H, W).
+        tick: told how many more files are done.
+
+    Returns:
+        what the pictures are compared by, and the reason for each file that failed.
+    """
+    size = out.shape[1:3]
+    reasons: dict[int, str] = {}
+    parts: dict[int, Traits] = {}
+
+    def work(span: Sequence[int]) -> int:
+        block = np.zeros((len(span), *out.shape[1:]), out.dtype)
+        for j, at in enumerate(span):
+            try:
+                data = _read(listing, rows[at])
+                x = decode(data, size=size, channels=channels, fit=fit, guard=False)
+                block[j] = x if x.dtype == out.dtype else x.astype(np.uint16) * 257
+            except DataError as e:
+                reasons[rows[at]] = str(e)
+        out[span[0] : span[0] + len(span)] = block
+        parts[span[0]] = traits(block)
+        return len(span)
+
+    for n in _parallel(work, _chunks(range(len(rows)))):
+        tick(n)
+    found = [parts[k] for k in sorted(parts)]
+    joined = Traits(*(np.concatenate(column) for column in zip(*found, strict=True)))
+    return joined, dict(sorted(reasons.items()))
+
+
+def notes(listing: Listing, table: np.ndarray, rows: Sequence[int]) -> dict[str, list[str]]:
+    """What was taken in, but not as it is: the reason, and the files."""
+    said: dict[str, list[str]] = {}
+
+    def note(reason: str, i: int) -> None:
+        said.setdefault(reason, []).append(listing.names[i])
+
+    some = table[list(rows)]
+    for i, number in zip(rows, some["kind"].tolist(), strict=True):
+        stem, dot, tail = listing.names[i].rpartition(".")
+        claimed = _EXTENSIONS.get((dot + tail).lower()) if stem else None
+        if claimed and {_KINDS[number], claimed} not in ({claimed}, {"JPEG", "MPO"}):
+            note(f"named as {claimed}, holds {_KINDS[number]}; read by its content", i)
+    marks = (
+        (some["frames"] > 1, "several frames; the first is taken"),
+        (some["alpha"] > 0, "transparency, laid over white"),
+        (some["reduced"] > 0, "16-bit colour, taken as 8 bits"),
+    )
+    for mask, reason in marks:
+        for j in np.flatnonzero(mask).tolist():
+            note(reason, rows[j])
+    return said
+
+
+# ---- reading
+
+
+def _read(listing: Listing, i: int) -> bytes:
+    if listing.stats[i][0] > _BYTES_LIMIT:
+        raise DataError(
+            f"too large: {listing.stats[i][0]:,} bytes, at most {_BYTES_LIMIT:,} are read"
+        )
+    try:
+        with open(f"{listing.root}/{listing.names[i]}", "rb", buffering=0) as file:
+            return file.read()
+    except OSError as e:
+        raise DataError(f"cannot be read ({e.strerror})") from e
+
+
+def _record(table: np.ndarray, i: int, h: Head) -> None:
+    table["height"][i] = h.height
+    table["width"][i] = h.width
+    table["channels"][i] = h.channels
+    table["bits"][i] = h.bits
+    table["frames"][i] = min(h.frames, 255)
+    table["alpha"][i] = h.alpha
+    table["reduced"][i] = h.reduced
+    table["kind"][i] = _KINDS.index(h.kind if h.kind in _KINDS else "other")
+
+
+def _chunks(rows: Sequence[int]) -> list[Sequence[int]]:
+    return [rows[i : i + _CHUNK] for i in range(0, len(rows), _CHUNK)]
+
+
+def _parallel(work: Callable[[Sequence[int]], int], spans: list[Sequence[int]]) -> Iterator[int]:
+    """Runs the work in threads: decoders work outside of Python's lock, and nothing is copied."""
+    workers = min(len(spans), _cores())
+    with quiet():
+        if workers <= 1:
+            yield from map(work, spans)
+            return
+        with ThreadPoolExecutor(workers) as pool:
+            try:
+                yield from pool.map(work, spans)
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
