@@ -222,3 +222,19 @@ def test_spread_by_hand() -> None:
     assert s.interval is not None
     assert s.interval[1] - s.mean == pytest.approx(12.706 * 0.01)
     assert spread([0.9]).interval is None
+
+
+def test_validation_samples_can_be_trained_on(pictures: Path, tmp_path: Path, quick: Quick) -> None:
+    counts: list[dict[str, int]] = []
+
+    def listen(event: Event) -> None:
+        if isinstance(event, Started):
+            counts.append({k: len(v) for k, v in event.experiment.source.splits.items()})
+
+    for val in (True, False):
+        model = train(
+            pictures, settings=quick | {"data.val": val}, out=tmp_path / str(val), listen=listen
+        )
+        assert ("val" in model.card["measured"]) == val
+    with_val, without = counts
+    assert without == {**with_val, "train": with_val["train"] + with_val["val"], "val": 0}

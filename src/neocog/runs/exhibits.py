@@ -13,6 +13,7 @@ from neocog.data.split import Split
 from neocog.errors import printable
 from neocog.exhibits import Cell, Curve, Exhibit, Gallery, Scalar, Section, Table
 from neocog.runs.experiment import Experiment
+from neocog.runs.train import Finished
 from neocog.tasks.classify import Evaluation
 
 __all__ = ["run_sections"]
@@ -24,23 +25,15 @@ FILTERS = 64
 """First-layer filters shown."""
 
 
-def run_sections(
-    experiment: Experiment,
-    rows: list[dict[str, Any]],
-    summary: dict[str, Any],
-    scores: dict[str, Evaluation],
-    logits: dict[str, Tensor],
-) -> list[Section]:
+def run_sections(end: Finished, rows: list[dict[str, Any]]) -> list[Section]:
     """The report of a finished training.
 
     Args:
-        experiment: with the trained model.
+        end: the training's last event.
         rows: the lines of metrics.jsonl.
-        summary: the figures of the whole run.
-        scores: a split's name to what the model scores on it.
-        logits: a split's name to the model's answers.
     """
-    sections = [_overview(experiment, summary, scores)]
+    experiment, scores, logits = end.experiment, end.scores, end.logits
+    sections = [_overview(experiment, end.summary, scores)]
     if rows:
         sections.append(_curves(rows))
     for name, score in scores.items():

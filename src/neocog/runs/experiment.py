@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -122,6 +123,8 @@ def prepare(
         progress=progress,
     )
     recipe = _same_data(recipe, source)
+    if not recipe.data.val:
+        source = replace(source, splits=_with_val(source.splits))
     notes = _check(source, recipe)
     contract = _contract(source, recipe)
     recipe = replace(recipe, network=_spelled_out(recipe.network))
@@ -175,6 +178,19 @@ def _same_data(recipe: Recipe, source: Source) -> Recipe:
         fingerprint=source.fingerprint,
     )
     return replace(recipe, data=data)
+
+
+def _with_val(splits: dict[str, Split]) -> dict[str, Split]:
+    """The validation samples behind the training ones; copies both into memory."""
+    train, val = splits["train"], splits["val"]
+    if not len(val):
+        return splits
+    joined = Split(
+        np.concatenate([train.x, val.x]),
+        np.concatenate([train.y, val.y]),
+        [*train.names, *val.names],
+    )
+    return {**splits, "train": joined, "val": val.subset([])}
 
 
 def _check(source: Source, recipe: Recipe) -> list[str]:

@@ -32,8 +32,8 @@ class DataChoice:
         size: (H, W) in pixels; empty for what suits the data.
         channels: 1 or 3; 0 for what suits the data.
         fit: how pictures of other sizes are brought to `size`: `cover` or `stretch`.
-        val: share of the training samples that is held out to watch the training, where the
-            place has no such split.
+        val: keep the validation samples out, to watch the training with; false trains on them
+            too, as is done once nothing is left to be chosen.
         seed: of the splits.
         fingerprint: of the samples that the run has seen; empty before.
     """
@@ -42,7 +42,7 @@ class DataChoice:
     size: tuple[int, ...] = ()
     channels: int = 0
     fit: str = "cover"
-    val: float = 0.1
+    val: bool = True
     seed: int = 0
     fingerprint: str = ""
 

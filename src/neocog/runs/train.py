@@ -326,6 +326,6 @@ def _card(experiment: Experiment, summary: dict[str, Any]) -> dict[str, Any]:
         "neocog": __version__,
         "contract": experiment.model.contract.to_json(),
         "network": {"name": recipe.network.name, "options": dict(recipe.network.options)},
-        "data": {"seed": recipe.data.seed, "val": recipe.data.val},
+        "data": {"seed": recipe.data.seed},
         "measured": summary,
     }

@@ -230,9 +230,7 @@ def _finish(
     events = train_run(recipe, folder, resume=resume, strict=strict, began=began, decoding=decoding)
     for event in events:
         if isinstance(event, Finished):
-            sections = run_sections(
-                event.experiment, folder.metrics(), event.summary, event.scores, event.logits
-            )
+            sections = run_sections(event, folder.metrics())
             title = f"{recipe.network.name} on {Path(recipe.data.place).name}"
             write(folder.path / "report.html", page(title, sections))
         if listen is not None:
