@@ -14,6 +14,7 @@ QUICK = {
     "course.batch": 16,
     "course.epochs": 3.0,
     "optimiser.lr": 0.02,
+    "course.average": 0.0,
     "machine.precision": "float32",
 }
 """Settings of a run of a second."""

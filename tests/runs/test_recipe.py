@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from neocog.errors import UsageError
 from neocog.runs.recipe import Recipe, changed, from_toml, to_toml
+from neocog.training.augment import Augment
 from neocog.training.machine import Machine
 
 
@@ -40,9 +41,10 @@ def test_any_recipe_survives_a_file(
 
 
 def test_every_key_is_in_the_file() -> None:
-    plain = tomllib.loads(to_toml(Recipe(machine=Machine())))
+    recipe = Recipe(machine=Machine(), augment=Augment())
+    plain = tomllib.loads(to_toml(recipe))
     for part in fields(Recipe):
-        value = getattr(Recipe(machine=Machine()), part.name)
+        value = getattr(recipe, part.name)
         assert is_dataclass(value)
         assert set(plain[part.name]) == {f.name for f in fields(value)} - {"options"}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+import time
 from typing import Any
 
 import click
@@ -61,12 +62,13 @@ def cli(debug: bool) -> None:
 
 def main(args: list[str] | None = None) -> None:
     """Run a command and leave with its exit status: 0, 1, 2 or 130."""
+    began = time.monotonic()  # a budget counts from here, before anything heavy is imported
     args = sys.argv[1:] if args is None else args
     debug = "--debug" in args
     # `--debug` may stand anywhere, also behind the verb.
     args = ["--debug"] * debug + [a for a in args if a != "--debug"]
     try:
-        status: Any = cli.main(args, prog_name="neocog", standalone_mode=False)
+        status: Any = cli.main(args, prog_name="neocog", standalone_mode=False, obj=began)
         sys.stdout.flush()
     except click.exceptions.Exit as e:
         status = e.exit_code

@@ -49,7 +49,9 @@ def command(as_json: bool, **given: Any) -> None:
     neocog train --resume runs/pictures
     """
     from neocog.cli.watch import Watch
+    from neocog.training.machine import keep_freed_memory
 
+    keep_freed_memory()
     with Watch(quiet=False) as watch:
         if given["resume"]:
             result = _resume(given, watch)
@@ -94,6 +96,7 @@ def _once(given: dict[str, Any], watch: Any) -> dict[str, Any]:
         strict=given["strict"],
         listen=watch,
         decoding=watch.decoding,
+        began=click.get_current_context().obj,
     )
     return {"run": str(trained.place), **trained.card["measured"]}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import fields
 from types import TracebackType
 from typing import Self
 
@@ -18,6 +19,7 @@ from rich.progress import (
 )
 
 from neocog.runs.train import Epoch, Event, Finished, Started
+from neocog.training.augment import Augment
 from neocog.training.loop import Step
 
 __all__ = ["Watch"]
@@ -95,6 +97,13 @@ class Watch:
             f"{experiment.cost.macs / 1e6:.1f} M multiply-adds a sample"
         )
         self._line(f"machine  {machine.device}, {machine.layout}, {machine.precision}")
+        changes = {f.name: getattr(experiment.augment, f.name) for f in fields(Augment)}
+        drawn = [
+            f"{k} {v:g}" if not isinstance(v, (bool, str)) else k
+            for k, v in changes.items()
+            if v and k not in ("border", "erase_size")
+        ]
+        self._line(f"augment  {', '.join(drawn) or 'nothing'}")
         for note in event.notes:
             self._note(note)
         self.task = self.bar.add_task("training", total=event.steps, completed=event.done, speed="")

@@ -24,6 +24,7 @@ from neocog.networks.model import Model
 from neocog.runs.memory import available_bytes, training_bytes
 from neocog.runs.recipe import NetworkChoice, Recipe
 from neocog.store.tensors import read_tensors, write_bytes
+from neocog.training.augment import Augment, suited
 from neocog.training.average import Average
 from neocog.training.loop import Plan, fit, step_seed
 from neocog.training.machine import Machine, candidates, choose, place
@@ -63,6 +64,12 @@ class Experiment:
         """Where the arithmetic runs."""
         assert self.recipe.machine is not None
         return self.recipe.machine
+
+    @property
+    def augment(self) -> Augment:
+        """What is done to each batch."""
+        assert self.recipe.augment is not None
+        return self.recipe.augment
 
     @property
     def best(self) -> Model:
@@ -128,6 +135,9 @@ def prepare(
     notes = _check(source, recipe)
     contract = _contract(source, recipe)
     recipe = replace(recipe, network=_spelled_out(recipe.network))
+    if recipe.augment is None:
+        signal = contract.signal
+        recipe = replace(recipe, augment=suited(signal.channels, signal.size))
     device = recipe.machine.device if recipe.machine else _device()
     spent = _preflight(contract, recipe, device)
     with torch.random.fork_rng(devices=[]):
@@ -333,7 +343,7 @@ def one_step(model: nn.Module, machine: Machine, batch: Batch, recipe: Recipe) -
         plan=Plan(steps=1, steps_per_epoch=1, seed=recipe.course.seed),
         schedule=recipe.schedule,
         objective=recipe.objective,
-        augmentation=recipe.augment,
+        augmentation=recipe.augment or Augment(),
         machine=machine,
     ):
         pass

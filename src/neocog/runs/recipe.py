@@ -80,7 +80,7 @@ class Course:
     budget: float = 0.0
     plan: tuple[int, ...] = ()
     batch: int = 128
-    average: float = 0.0
+    average: float = 0.998
     seed: int = 0
 
 
@@ -95,7 +95,7 @@ class Recipe:
         objective: what is made small.
         optimiser: how weights are changed.
         schedule: how the learning rate moves.
-        augment: what is done to each batch.
+        augment: what is done to each batch; None for what suits the data.
         machine: where the arithmetic runs; None to choose by measuring.
     """
 
@@ -105,7 +105,7 @@ class Recipe:
     objective: Objective = field(default_factory=Objective)
     optimiser: Optimiser = field(default_factory=Optimiser)
     schedule: Schedule = field(default_factory=Schedule)
-    augment: Augment = field(default_factory=Augment)
+    augment: Augment | None = None
     machine: Machine | None = None
 
 
@@ -171,7 +171,7 @@ def changed(recipe: Recipe, tables: Mapping[str, Any]) -> Recipe:
 
 def _part(old: Any, table: str, values: Mapping[str, Any]) -> Any:
     if old is None:
-        old = Machine()
+        old = Machine() if table == "machine" else Augment()
     hints = get_type_hints(type(old))
     hints.pop("options", None)
     new, options = {}, {}

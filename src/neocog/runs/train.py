@@ -10,7 +10,7 @@ from typing import Any
 from torch import Tensor
 
 from neocog import __version__
-from neocog.errors import RunError
+from neocog.errors import Diverged, RunError
 from neocog.runs.experiment import Experiment, prepare
 from neocog.runs.folder import RunFolder
 from neocog.runs.interrupt import deferred
@@ -190,7 +190,7 @@ class _Session:
             ),
             schedule=recipe.schedule,
             objective=recipe.objective,
-            augmentation=recipe.augment,
+            augmentation=experiment.augment,
             machine=experiment.machine,
             average=experiment.average,
         )
@@ -252,6 +252,12 @@ class _Session:
             split = self.experiment.held_out()[name]
             device = self.experiment.machine.device
             found = answers(self.experiment.best, self.experiment.in_order(split), device=device)
+            if not found.isfinite().all():
+                lr = self.experiment.recipe.optimiser.lr
+                raise Diverged(
+                    f"The answers must stay numbers; after {step} steps some are not, at "
+                    f"learning rate {lr:.3g}. Try `--lr {lr / 10:.1g}`."
+                )
             self.answered[name] = (step, found)
         return self.answered[name][1]
 

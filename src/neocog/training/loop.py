@@ -56,7 +56,7 @@ class Objective:
     """
 
     loss: str = "cross_entropy"
-    label_smoothing: float = 0.0
+    label_smoothing: float = 0.05
     clip: float = 0.0
 
 

@@ -28,7 +28,7 @@ class Optimiser:
     """
 
     name: str = "sgd"
-    lr: float = 0.1
+    lr: float = 0.15
     momentum: float = 0.9
     nesterov: bool = True
     weight_decay: float = 5e-4
@@ -45,9 +45,9 @@ class Schedule:
         final: share of the highest rate at the last step.
     """
 
-    name: str = "cosine"
+    name: str = "linear"
     warmup: float = 0.2
-    start: float = 0.1
+    start: float = 0.0
     final: float = 0.0
 
 
