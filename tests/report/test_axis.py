@@ -4,7 +4,7 @@ import itertools
 import math
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from neocog.report.axis import axis, labels, log_ticks, ticks
@@ -12,6 +12,7 @@ from neocog.report.axis import axis, labels, log_ticks, ticks
 NUMBERS = st.floats(min_value=-1e12, max_value=1e12)
 
 
+@settings(deadline=None)
 @given(NUMBERS, NUMBERS)
 def test_ticks_are_two_to_ten_inside_and_evenly_spaced(a, b):
     lo, hi = min(a, b), max(a, b)
@@ -31,12 +32,14 @@ def test_ticks_need_a_range(lo, hi):
         ticks(lo, hi)
 
 
+@settings(deadline=None)
 @given(st.integers(-10, 1000), st.integers(1, 1000))
 def test_whole_numbers_get_whole_ticks(start, length):
     found = axis(range(start, start + length), fitted=True).ticks
     assert all(v == int(v) for v in found)
 
 
+@settings(deadline=None)
 @given(st.floats(-100, 100), st.floats(0.01, 60))
 def test_log_ticks_are_two_to_ten_inside_and_rise(power, decades):
     lo, hi = 10.0**power, 10.0 ** (power + decades)
@@ -51,6 +54,7 @@ def test_wide_log_ticks_are_evenly_spaced_powers_of_ten():
     assert powers == pytest.approx([-8, -4, 0, 4, 8])
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(), max_size=6), st.booleans(), st.booleans())
 def test_an_axis_has_a_place_within_it_for_each_value_it_holds(values, log, fitted):
     found = axis(values, log=log, fitted=fitted)
@@ -60,6 +64,7 @@ def test_an_axis_has_a_place_within_it_for_each_value_it_holds(values, log, fitt
             assert -1e-9 <= found.place(v) <= 1 + 1e-9  # rounding of one division
 
 
+@settings(deadline=None)
 @given(st.lists(NUMBERS, min_size=1, max_size=6))
 def test_the_ticks_of_an_axis_are_at_most_ten_and_inside(values):
     found = axis(values)

@@ -66,6 +66,7 @@ def test_shares_are_drawn_times_100():
     assert view.numbers.rows[1] == [2, 100.0]
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(0, 1), min_size=2, max_size=8))
 def test_names_at_the_ends_stay_inside_and_do_not_cover_each_other(ends):
     view = view_curve(_curve([1, 2], {f"l{i}": [0.0, v] for i, v in enumerate(ends)}))

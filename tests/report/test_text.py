@@ -2,7 +2,7 @@
 
 import math
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from neocog.report.text import clean, column, matrix, number, paragraphs, quantity
@@ -10,6 +10,7 @@ from neocog.report.text import clean, column, matrix, number, paragraphs, quanti
 ANY_TEXT = st.text(st.characters(codec=None))
 
 
+@settings(deadline=None)
 @given(ANY_TEXT)
 def test_clean_text_can_be_written_as_utf8_on_one_line(text):
     out = str(clean(text))
@@ -17,6 +18,7 @@ def test_clean_text_can_be_written_as_utf8_on_one_line(text):
     assert len(out.splitlines()) <= 1
 
 
+@settings(deadline=None)
 @given(st.text(st.characters(categories=["L", "N", "P", "S", "Zs"])))
 def test_clean_leaves_letters_and_spaces_alone(text):
     assert clean(text) == text
@@ -28,6 +30,7 @@ def test_clean_shows_bytes_that_are_no_utf8_and_marks_that_turn_the_direction():
     assert clean("\ud800") == "\\ud800"
 
 
+@settings(deadline=None)
 @given(st.floats(allow_nan=False, allow_infinity=False, min_value=-1e300, max_value=1e300))
 def test_number_is_within_half_a_unit_of_its_fourth_digit(value):
     text = str(number(value)).replace(",", "").replace("−", "-")
