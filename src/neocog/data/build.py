@@ -34,7 +34,7 @@ from neocog.errors import DataError, printable
 
 __all__ = ["Built", "build_arrays", "build_digits", "build_folder"]
 
-VERSION = 1
+VERSION = 2
 """Of everything between a file and its pixels and split; raised when any of it changes."""
 _SETTLED = 2_000_000_000
 """Nanoseconds after which the times of a file tell whether it changed."""

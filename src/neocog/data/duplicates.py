@@ -20,8 +20,8 @@ THUMB = 16
 """Side of the thumbnail that confirms a near copy, in pixels."""
 RADIUS = 6
 """Bits of 64 in which the hashes of near copies may differ."""
-DISTANCE = 0.36
-"""Root mean square difference of two confirmed thumbnails, over their contrast."""
+DISTANCE = 0.4
+"""Root mean square difference of two thumbnails brought to one brightness and contrast."""
 CONTRAST = 8.0
 """Standard deviation of a thumbnail (white is 255) below which there is nothing to compare."""
 ALIKE = 0.1
@@ -30,7 +30,7 @@ STRICT = 0.1
 """`DISTANCE` in such a set."""
 LEAST_SIDE = 32
 """Pixels of the shortest side below which only exact copies are sought."""
-_BUCKET = 128
+_BUCKET = 32
 """Pictures of one band's bucket that each is compared with at most: the nearest in order."""
 _PAIRS = 1 << 22
 """Candidates that are looked at in one go."""
@@ -59,7 +59,8 @@ def traits(x: np.ndarray) -> Traits:
         some /= 257
     rows, columns = some.shape[1:3]
     side = 2 * THUMB
-    across = np.repeat(_average(columns, side), channels, axis=1) / channels
+    luma = np.array([1.0] if channels == 1 else [0.299, 0.587, 0.114], np.float32)
+    across = np.kron(_average(columns, side), luma)
     small = some.reshape(n * rows, columns * channels) @ across.T
     small = np.matmul(_average(rows, side), small.reshape(n, rows, side))
     thumb = (small[:, ::2] + small[:, 1::2]) / 4
@@ -96,13 +97,20 @@ def near_pairs(found: Traits, *, among: np.ndarray) -> np.ndarray:
     both = among[np.unique(np.concatenate(pairs), axis=0)]
     apart = np.zeros(len(both))
     for some in np.array_split(np.arange(len(both)), len(both) // 65536 + 1):
-        a = found.thumb[both[some, 0]].astype(np.float32)
-        b = found.thumb[both[some, 1]].astype(np.float32)
-        apart[some] = np.sqrt(((a - b) ** 2).mean(1)) / np.minimum(a.std(1), b.std(1))
+        a, b = (_even(found.thumb[both[some, side]]) for side in (0, 1))
+        apart[some] = np.sqrt(((a - b) ** 2).mean(1))
     kept: np.ndarray = both[apart < DISTANCE]
     if len(kept) > ALIKE * len(found.hash):
         kept = both[apart < STRICT]
     return kept
+
+
+def _even(thumb: np.ndarray) -> np.ndarray:
+    """Thumbnails without their brightness and contrast."""
+    wide = thumb.astype(np.float32)
+    wide -= wide.mean(1, keepdims=True)
+    even: np.ndarray = wide / wide.std(1, keepdims=True)
+    return even
 
 
 def components(n: int, pairs: np.ndarray) -> np.ndarray:

@@ -95,8 +95,8 @@ def head(data: bytes) -> Head:
     im = _open(data)
     deep = im.mode in _DEEP or (im.mode == "I" and im.format == "PPM")
     w, h = im.size
-    if im.getexif().get(ORIENTATION, 1) in (5, 6, 7, 8):
-        h, w = w, h
+    if im.format != "TIFF" and im.getexif().get(ORIENTATION, 1) in (5, 6, 7, 8):
+        h, w = w, h  # the size of a TIFF comes with its orientation applied
     return Head(
         h,
         w,
