@@ -15,6 +15,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from neocog.version import __version__
+
 if TYPE_CHECKING:
     from neocog.data.open import open_data
     from neocog.networks.catalog import build
@@ -23,9 +25,7 @@ if TYPE_CHECKING:
     from neocog.verbs.predict import predict
     from neocog.verbs.train import resume, train
 
-__version__ = "0.1.0"
-
-__all__ = ["build", "evaluate", "load", "open_data", "predict", "resume", "train"]
+__all__ = ["__version__", "build", "evaluate", "load", "open_data", "predict", "resume", "train"]
 
 _ROOMS = {
     "build": "neocog.networks.catalog",

@@ -25,7 +25,7 @@ class Batch(NamedTuple):
     """Values in [0, 1], float32, (B, C, H, W), channels_last in memory."""
     y: Tensor
     """What the task understands; class numbers, int64, (B,), for a classifier."""
-    index: Tensor
+    index: Tensor  # type: ignore[assignment]  # hides tuple.index, which nobody asks a batch for
     """Position in the split, int64, (B,): every result can name its sample."""
 
 

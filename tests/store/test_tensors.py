@@ -37,7 +37,7 @@ def test_a_write_that_fails_leaves_the_old_file_and_no_other(
     with pytest.raises(RunError, match=r"must be writable, and is not: No space left.*--out"):
         write_bytes(file, b"new")
     assert file.read_bytes() == b"old"
-    assert os.listdir(tmp_path) == ["x"]
+    assert [p.name for p in tmp_path.iterdir()] == ["x"]
 
 
 class _Evil:

@@ -91,7 +91,15 @@ def _curves(rows: list[dict[str, Any]]) -> Section:
         "and smoothing; validation is measured after the epoch on pictures as they are."
     )
     exhibits.append(
-        Curve(title="loss", x=x, lines=losses, x_label="epoch", y_label="loss", note=note)
+        Curve(
+            title="loss",
+            x=x,
+            lines=losses,
+            x_label="epoch",
+            y_label="loss",
+            log_y=True,
+            note=note,
+        )
     )
     if "val_accuracy" in rows[0]:
         lines = {"validation": [r["val_accuracy"] for r in rows]}
