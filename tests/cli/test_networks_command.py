@@ -1,0 +1,29 @@
+import json
+
+from click.testing import CliRunner
+
+from neocog.cli.networks import command
+from neocog.networks.catalog import NETWORKS
+
+
+def test_table_names_every_network_and_its_options() -> None:
+    result = CliRunner().invoke(command, [])
+    assert result.exit_code == 0, result.output
+    assert all(name in result.output for name in NETWORKS)
+    assert "60,000" in result.output
+    assert "sampling=stride padding=zero hidden=[256] dropout=0.0" in result.output
+
+
+def test_json_is_one_list() -> None:
+    result = CliRunner().invoke(command, ["--json", "--size", "3,24,24", "--classes", "5"])
+    offers = json.loads(result.stdout)
+    assert [o["name"] for o in offers] == list(NETWORKS)
+    assert offers[0]["options"][0]["name"] == "sampling"
+
+
+def test_a_size_of_another_form_is_refused() -> None:
+    for size in ("3,32", "a,b,c", ""):
+        result = CliRunner().invoke(command, ["--size", size])
+        assert result.exit_code == 2
+        assert "channels, rows, columns, like 3,32,32" in result.output
+    assert CliRunner().invoke(command, ["--classes", "0"]).exit_code == 2
