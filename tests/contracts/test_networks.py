@@ -19,7 +19,7 @@ from neocog.networks.catalog import NETWORKS, build
 THIN = {"hidden": 16}
 CASES: dict[str, tuple[str, dict[str, object]]] = {
     "convnet": ("convnet", {"widths": (8, 12, 16)}),
-    "convnet-full": ("convnet", {"widths": (8, 12), "depths": (0, 2), "stem": "full"}),
+    "convnet-full": ("convnet", {"widths": (8, 12), "depths": (1, 2), "stem": "full"}),
     "convnet-average": ("convnet", {"widths": (8, 12, 16), "pool": "average"}),
     "convnet-conv": ("convnet", {"widths": (8, 12, 16), "pool": "conv"}),
     "dense": ("dense", {"hidden": (10, 10), "dropout": 0.1}),

@@ -7,6 +7,11 @@ Designed from measurements on two processor cores (bfloat16, channels_last):
 - The stem is the exception: 5×5 at stride 2 on one or three channels is cheap, and everything
   behind it then works on a quarter of the samples.
 - No bias before a batch norm: it would be subtracted again and costs 8 % of the convolution.
+
+On MNIST the default options gave the best accuracy for the time among those tried. Where a second
+of training matters more, `widths=(16, 32, 64, 128), depths=(1, 1, 1, 1), stem="full"` reaches 99 %
+in one and a half epochs; where detail matters (Fashion-MNIST), a full stem and
+`widths=(24, 48, 96, 192), depths=(1, 2, 2, 1)` err less at a quarter more time.
 """
 
 from __future__ import annotations
@@ -87,7 +92,7 @@ def convnet(
         sampling: one of `layers.downsample.SAMPLINGS`.
         padding: one of `layers.blocks.PADDINGS`.
         widths: channels of each stage.
-        depths: 3×3 convolutions of each stage; 0 in the first is the stem alone.
+        depths: convolutions of each stage; the stem counts as the first of the first stage.
         stem: "half" is 5×5 at stride 2, "full" is 3×3 at stride 1; to the first width.
         pool: "max", "average", or "conv" for a learned one at the same stride.
         dropout: share of the features left out in training.
@@ -100,10 +105,9 @@ def convnet(
         >>> [(s.channels, s.stride) for s in net.stages]
         [(32, 2), (64, 4), (128, 8)]
     """
-    usable = len(widths) == len(depths) > 0 and min(widths) > 0 and min(depths[1:], default=1) > 0
-    if not usable or depths[0] < 0:
+    if not len(widths) == len(depths) > 0 or min(*widths, *depths) < 1:
         raise UsageError(
-            "A convnet has a width and a depth a stage, above 0 (the first depth may be 0); "
+            "A convnet has a width and a depth a stage, each at least 1; "
             f"widths {list(widths)} and depths {list(depths)} came."
         )
     kernel, stride = (5, 2) if stem == "half" else (3, 1)
@@ -117,7 +121,7 @@ def convnet(
         if i and keeps(size, 2, stride=2, least=2):
             size, reach = output_hw(size, 2, stride=2), 2 * reach
             module.append(pool_of(pool, sampling, inputs, kernel=2, stride=2, padding=padding))
-        for _ in range(depth):
+        for _ in range(depth if i else depth - 1):
             module.append(conv_norm_activation(inputs, width, kernel=3, padding=padding))
             inputs = width
         stages.append((Stage(name=f"stage{i + 1}", channels=inputs, stride=reach), module))
