@@ -141,7 +141,7 @@ def _header_only_jpeg(width: int, height: int) -> bytes:
 def test_a_bomb_is_refused_by_its_header(make, side):
     assert side * side > PIXEL_LIMIT
     for read in (head, decode):
-        with pytest.raises(DataError, match="too large: .*at most 89,478,485"):
+        with pytest.raises(DataError, match=r"too large: .*at most 89,478,485"):
             read(make(side, side))
 
 
@@ -179,7 +179,7 @@ def test_options_that_do_not_exist_are_refused(encode):
     data = encode(Image.new("L", (8, 8)))
     with pytest.raises(UsageError, match="Did you mean `stretch`"):
         decode(data, size=(4, 4), fit="strech")
-    with pytest.raises(UsageError, match="`channels` is 1 .grey. or 3 .colour.; got 2"):
+    with pytest.raises(UsageError, match=r"`channels` is 1 .grey. or 3 .colour.; got 2"):
         decode(data, channels=2)
 
 

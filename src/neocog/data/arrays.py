@@ -195,7 +195,7 @@ def _read_idx(path: Path) -> np.ndarray:
 
 def _read_npz(path: Path) -> Arrays:
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as raw_file, np.load(raw_file, allow_pickle=False) as file:
             have = {name.lower(): name for name in file.files}
             keys = _npz_keys(have, path)
             raw = [

@@ -14,6 +14,7 @@ import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
+from pathlib import Path
 
 import numpy as np
 
@@ -24,6 +25,9 @@ __all__ = ["Listing", "scan"]
 
 _ROLES = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 _SILENT = frozenset(["thumbs.db", "desktop.ini", "__macosx", "ehthumbs.db", "icon\r"])
+
+
+_TWICE = "folder left out: another name (a symbolic link) of one that is read already"
 
 
 @dataclass
@@ -87,9 +91,13 @@ def scan(root: str | os.PathLike[str]) -> Listing:
         places = [("", f, f) for f in folders]
     _refuse_strangers(top, [c for _, _, c in places])
     listing.classes = tuple(sorted({c for _, _, c in places}))
-    seen: set[tuple[int, int]] = set()
-    for role, path, c in sorted(places):
-        found = sorted(_files(top, path, listing, seen))
+    places = sorted(places)
+    tops = _tops(listing, [path for _, path, _ in places])
+    seen = {_identity(top), *(_identity(f"{top}/{f}") for f in roles), *tops.values()}
+    for role, path, c in places:
+        if path not in tops:
+            continue
+        found = sorted(_files(listing, path, seen, entered=True))
         listing.names += [name for name, _ in found]
         listing.stats += [s for _, s in found]
         listing.label += [listing.classes.index(c)] * len(found)
@@ -134,21 +142,46 @@ def _refuse_strangers(top: str, classes: Sequence[str]) -> None:
         )
 
 
+def _identity(path: str) -> tuple[int, int]:
+    """What tells a folder, whatever the names that lead to it."""
+    try:
+        s = os.stat(path)  # noqa: PTH116 (a name may be no text)
+    except OSError:
+        return -1, -1
+    return s.st_dev, s.st_ino
+
+
+def _tops(listing: Listing, paths: Sequence[str]) -> dict[str, tuple[int, int]]:
+    """The class folders, each once; of two names for one folder a link gives way."""
+    own: dict[tuple[int, int], str] = {}
+    for path in sorted(paths, key=lambda p: (Path(listing.root, p).is_symlink(), p)):
+        first = own.setdefault(_identity(f"{listing.root}/{path}"), path)
+        if first != path:
+            listing.faults.append(Fault(path, _TWICE))
+    return {path: identity for identity, path in own.items()}
+
+
 def _files(
-    top: str, below: str, listing: Listing, seen: set[tuple[int, int]]
+    listing: Listing, below: str, seen: set[tuple[int, int]], *, entered: bool = False
 ) -> Iterator[tuple[str, tuple[int, int, int, int]]]:
-    """All visible regular files in top/below and deeper."""
+    """All visible regular files in this folder and deeper, but for folders seen before.
+
+    Args:
+        listing: where faults go.
+        below: the folder, below the root.
+        seen: the folders entered so far.
+        entered: this folder is among `seen` already.
+    """
     deeper = []
     try:
-        handle = os.open(f"{top}/{below}", os.O_RDONLY)
+        handle = os.open(f"{listing.root}/{below}", os.O_RDONLY)
     except OSError as e:
         listing.faults.append(Fault(below, f"folder cannot be read ({e.strerror})"))
         return
     try:
         own = os.fstat(handle)
-        if (own.st_dev, own.st_ino) in seen:
-            reason = "folder left out: a symbolic link to one that is read already"
-            listing.faults.append(Fault(below, reason))
+        if not entered and (own.st_dev, own.st_ino) in seen:
+            listing.faults.append(Fault(below, _TWICE))
             return
         seen.add((own.st_dev, own.st_ino))
         with os.scandir(handle) as entries:  # by handle: no path is walked for each file
@@ -176,4 +209,4 @@ def _files(
     finally:
         os.close(handle)
     for path in sorted(deeper):
-        yield from _files(top, path, listing, seen)
+        yield from _files(listing, path, seen)
