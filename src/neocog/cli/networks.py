@@ -34,12 +34,12 @@ class Numbers(click.ParamType):
 )
 @json_option
 def command(size: tuple[int, ...], classes: int, as_json: bool) -> None:
-    r"""What can be built: parameters, multiply-adds (MACs) and FLOPs of one picture, options.
+    """What can be built: parameters, multiply-adds (MACs) and FLOPs of one picture, options.
 
     \b
     neocog networks
     neocog networks --size 3,224,224 --classes 1000 --json
-    """
+    """  # noqa: D301
     from neocog.verbs.networks import networks, offers_table, options_table
 
     offers = networks(size=size, classes=classes)
