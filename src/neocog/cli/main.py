@@ -6,12 +6,13 @@ import importlib
 import os
 import sys
 import time
-from typing import Any
+import warnings
+from typing import TextIO
 
 import click
 
-from neocog import __version__
 from neocog.errors import NeocogError, did_you_mean
+from neocog.version import __version__
 
 __all__ = ["VERBS", "cli", "main"]
 
@@ -41,7 +42,7 @@ class _Verbs(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and args[0] not in VERBS and not args[0].startswith("-"):
             raise click.UsageError(
-                f"neocog has no verb `{args[0]}`. {did_you_mean(args[0], VERBS)}"
+                f"There is no verb `{args[0]}`. {did_you_mean(args[0], VERBS)}"
             )
         return super().resolve_command(ctx, args)
 
@@ -50,7 +51,11 @@ class _Verbs(click.Group):
             formatter.write_dl(list(VERBS.items()))
 
 
-@click.command(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(
+    cls=_Verbs,
+    subcommand_metavar="VERB …",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.version_option(__version__, message="neocog %(version)s")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 def cli(debug: bool) -> None:
@@ -67,34 +72,60 @@ def main(args: list[str] | None = None) -> None:
     debug = "--debug" in args
     # `--debug` may stand anywhere, also behind the verb.
     args = ["--debug"] * debug + [a for a in args if a != "--debug"]
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that cannot show a character gets its number, not an error.
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    with warnings.catch_warnings():
+        warnings.showwarning = _note
+        sys.exit(_status(args, began, debug))
+
+
+def _status(args: list[str], began: float, debug: bool) -> int:
+    """Run a command; say what went wrong in a sentence."""
     try:
-        status: Any = cli.main(args, prog_name="neocog", standalone_mode=False, obj=began)
+        # Not `cli.main()`, which has an exit status of its own for a broken pipe.
+        with cli.make_context("neocog", args, obj=began) as context:
+            cli.invoke(context)
         sys.stdout.flush()
     except click.exceptions.Exit as e:
-        status = e.exit_code
-    except (click.Abort, KeyboardInterrupt):
-        click.echo("Interrupted. What was reached is saved.", err=True)
-        status = 130
+        return e.exit_code
+    except (click.Abort, KeyboardInterrupt) as e:
+        # Behind the ^C of a terminal a line of its own; a training says what was saved.
+        click.echo("\n" * sys.stderr.isatty() + f"Interrupted. {e}".rstrip(), err=True)
+        return 130
     except BrokenPipeError:
         # Who read the output has gone, as `head` does; nothing is left to be said.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        status = 0
-    except click.ClickException as e:
-        if debug:
-            raise
+        return 0
+    except click.exceptions.NoArgsIsHelpError as e:
         e.show()
-        status = 2
-    except NeocogError as e:
+        return 2
+    except (click.ClickException, NeocogError, MemoryError) as e:
         if debug:
             raise
-        click.echo(f"neocog: {e}", err=True)
-        status = 2
-    except MemoryError:
-        if debug:
-            raise
-        click.echo(
-            "neocog: The machine has no memory left. Take a smaller batch, size or network.",
-            err=True,
-        )
-        status = 2
-    sys.exit(status if isinstance(status, int) else 0)
+        click.echo(f"neocog: {_sentence(e)}", err=True)
+        return 2
+    return 0
+
+
+def _sentence(e: Exception) -> str:
+    match e:
+        case click.UsageError(ctx=click.Context(command_path=verb)):
+            return f"{e.format_message()} See `{verb} --help`."
+        case click.ClickException():
+            return e.format_message()
+        case MemoryError():
+            return "The machine has no memory left. Take a smaller batch, size or network."
+    return str(e)
+
+
+def _note(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """A warning in a line, without the place in the code."""
+    click.echo(f"note     {message}", err=True)

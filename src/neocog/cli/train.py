@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from neocog.cli.options import SECONDS, SIZE, json_option, parse_setting, print_json
-from neocog.errors import UsageError
+from neocog.errors import UsageError, printable
 
 __all__ = ["command"]
 
@@ -68,7 +68,7 @@ def command(as_json: bool, **given: Any) -> None:
 def _resume(given: dict[str, Any], watch: Any) -> dict[str, Any]:
     from neocog.verbs.train import resume
 
-    other = [k for k, v in given.items() if v and k not in ("resume", "strict")]
+    other = [k for k, v in given.items() if v not in (None, False, ()) and k != "resume"]
     if other:
         raise UsageError(
             f"A resumed training keeps its recipe, and `{other[0]}` would change it. "
@@ -155,7 +155,7 @@ def _words(result: dict[str, Any]) -> str:
         lines.append(f"test accuracy {test['accuracy']:.2%}{reach}")
     if "runs" in result:
         lines.append("seeds " + ", ".join(f"{v:.2%}" for v in test["values"]) if test else "")
-        lines.append(f"runs in {result['run']}")
+        lines.append(f"runs in {printable(result['run'])}")
     else:
-        lines.append(f"report {Path(result['run']) / 'report.html'}")
+        lines.append(f"report {printable(Path(result['run']) / 'report.html')}")
     return "\n".join(lines)

@@ -18,7 +18,15 @@ from neocog.data.batches import batches, statistics
 from neocog.data.cache import default_folder
 from neocog.data.open import Source, open_data
 from neocog.data.split import Split
-from neocog.errors import DataError, ModelError, RunError, TooLarge, UsageError, printable
+from neocog.errors import (
+    DataError,
+    ModelError,
+    NeocogError,
+    RunError,
+    TooLarge,
+    UsageError,
+    printable,
+)
 from neocog.networks.catalog import build, schema
 from neocog.networks.model import Model
 from neocog.runs.memory import available_bytes, training_bytes
@@ -213,8 +221,6 @@ def _check(source: Source, recipe: Recipe) -> list[str]:
             f"`{printable(recipe.data.place)}` has {present}. "
             "Give a folder with a sub-folder of pictures for each class."
         )
-    if not recipe.course.batch >= 1:
-        raise UsageError(f"`course.batch` must be at least 1, got {recipe.course.batch}. Try 128.")
     notes = []
     if present < len(source.classes):
         lost = [c for c, n in zip(source.classes, counts.tolist(), strict=True) if not n]
@@ -251,13 +257,21 @@ def _spelled_out(network: NetworkChoice) -> NetworkChoice:
 
 
 def _network(contract: Contract, recipe: Recipe) -> nn.Module:
-    return build(
-        recipe.network.name,
-        classes=len(contract.classes),
-        channels=contract.signal.channels,
-        size=contract.signal.size,
-        options=recipe.network.options,
-    )
+    try:
+        return build(
+            recipe.network.name,
+            classes=len(contract.classes),
+            channels=contract.signal.channels,
+            size=contract.signal.size,
+            options=recipe.network.options,
+        )
+    except NeocogError:
+        raise
+    except (RuntimeError, ValueError, ZeroDivisionError) as e:
+        raise UsageError(
+            f"The options of {recipe.network.name} must make a network, and do not "
+            f"({printable(str(e))}). `neocog networks` lists them."
+        ) from e
 
 
 def _device() -> str:

@@ -30,6 +30,9 @@ __all__ = ["FORMAT", "RunFolder"]
 FORMAT = 1
 """Of the folder; raised when an older neocog could not read it."""
 
+_PART = ".*.part"
+"""Files that are being written."""
+
 
 @dataclass(frozen=True)
 class RunFolder:
@@ -43,24 +46,20 @@ class RunFolder:
 
     @classmethod
     def create(cls, path: Path, *, overwrite: bool = False) -> RunFolder:
-        """A new, empty run.
+        """A folder for a new run; what `overwrite` gives up stays until `clear`.
 
         Raises:
             RunError: the folder holds something already, or cannot be made.
         """
         try:
-            if path.exists() and any(path.iterdir()):
-                if not (overwrite and (path / "recipe.toml").is_file()):
-                    raise RunError(
-                        f"A new run needs a folder of its own; `{printable(path)}` is not empty. "
-                        "Choose another with --out, take it up with --resume, or replace a run "
-                        "with --overwrite."
-                    )
-                for name in ("metrics.jsonl", "model.safetensors", "model.json", "report.html"):
-                    (path / name).unlink(missing_ok=True)
-                for old in (path / "checkpoint", path / "tensorboard"):
-                    shutil.rmtree(old, ignore_errors=True)
             path.mkdir(parents=True, exist_ok=True)
+            taken = any(not part.match(_PART) for part in path.iterdir())
+            if taken and not (overwrite and (path / "recipe.toml").is_file()):
+                raise RunError(
+                    f"A new run needs a folder of its own; `{printable(path)}` is not empty. "
+                    "Choose another with --out, take it up with --resume, or replace a run "
+                    "with --overwrite."
+                )
         except OSError as e:
             raise RunError(
                 f"`{printable(path)}` must be a folder that can be written, and is not: "
@@ -84,8 +83,26 @@ class RunFolder:
 
     def sweep(self) -> None:
         """Remove what a killed process was writing."""
-        for part in (*self.path.glob(".*.part"), *self.path.glob("checkpoint/.*.part")):
+        for part in (*self.path.glob(_PART), *self.path.glob(f"checkpoint/{_PART}")):
             part.unlink(missing_ok=True)
+
+    def clear(self) -> None:
+        """Remove all of a run but its recipe, which the next one replaces.
+
+        Raises:
+            RunError: the folder cannot be written.
+        """
+        try:
+            for name in ("metrics.jsonl", "model.json", "model.safetensors", "report.html"):
+                (self.path / name).unlink(missing_ok=True)
+            for old in (self.path / "checkpoint", self.path / "tensorboard"):
+                if old.exists():
+                    shutil.rmtree(old)
+        except OSError as e:
+            raise RunError(
+                f"`{printable(self.path)}` must be a folder that can be written, and is not: "
+                f"{e.strerror or e}. Choose another with --out."
+            ) from e
 
     @property
     def recipe(self) -> Recipe:
@@ -150,12 +167,22 @@ class RunFolder:
         write_tensors(file, tensors, text, durable=durable)
 
     def checkpoint(self) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
-        """What `write_checkpoint` kept last, or None."""
+        """What `write_checkpoint` kept last, or None.
+
+        Raises:
+            ModelError: the file is damaged.
+        """
         file = self.path / "checkpoint" / "state.safetensors"
         if not file.is_file():
             return None
         tensors, text = read_tensors(file)
-        return tensors, json.loads(text["state"])
+        try:
+            return tensors, json.loads(text["state"])
+        except (KeyError, ValueError) as e:
+            raise ModelError(
+                f"`{printable(file)}` must hold the state of a training, and does not. "
+                "Remove it and resume: the training starts again from its recipe."
+            ) from e
 
     def write_metrics(self, rows: Sequence[Mapping[str, Any]], *, durable: bool = True) -> None:
         """Keep a line an epoch, all of them."""

@@ -28,7 +28,7 @@ def training_bytes(cost: Cost, recipe: Recipe) -> int:
 
 def available_bytes(device: str) -> int | None:
     """Free memory of a device, or None where it cannot be told."""
-    if device.startswith("cuda"):
+    if device.startswith("cuda") and torch.cuda.is_available():
         return int(torch.cuda.mem_get_info(device)[0])
     if device != "cpu":
         return None

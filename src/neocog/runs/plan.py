@@ -43,7 +43,7 @@ def first_plan(experiment: Experiment, began: float) -> Plan_:
     if course.plan:
         pairs = list(zip(course.plan[::2], course.plan[1::2], strict=False))
         firsts = [first for first, _ in pairs]
-        rising = firsts[0] == 0 and firsts == sorted(set(firsts))
+        rising = firsts[:1] == [0] and firsts == sorted(set(firsts))
         if len(course.plan) % 2 or not rising or any(to <= first for first, to in pairs):
             raise UsageError(
                 f"`course.plan` is pairs of from step and to step, from 0, got "

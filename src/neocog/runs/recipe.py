@@ -6,6 +6,7 @@ options of a network are the parameters of its builder.
 
 from __future__ import annotations
 
+import math
 import tomllib
 import types
 from collections.abc import Iterable, Mapping
@@ -82,6 +83,26 @@ class Course:
     batch: int = 128
     average: float = 0.998
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Check the numbers.
+
+        Raises:
+            UsageError: one is out of its range.
+        """
+        if not (0 <= self.epochs < math.inf and 0 <= self.budget < math.inf):
+            raise UsageError(
+                f"`course.epochs` and `course.budget` must be positive, got {self.epochs} and "
+                f"{self.budget}. Try `--epochs 10`."
+            )
+        if self.batch < 1:
+            raise UsageError(f"`course.batch` must be at least 1, got {self.batch}. Try 128.")
+        if not 0 <= self.average < 1:
+            raise UsageError(
+                f"`course.average` must be at least 0 and below 1, got {self.average}. Try 0.998."
+            )
+        if self.seed < 0:
+            raise UsageError(f"`course.seed` must not be negative, got {self.seed}. Try 0.")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field, replace
@@ -9,8 +10,7 @@ from typing import Any
 
 from torch import Tensor
 
-from neocog import __version__
-from neocog.errors import Diverged, RunError
+from neocog.errors import Diverged, RunError, printable
 from neocog.runs.experiment import Experiment, prepare
 from neocog.runs.folder import RunFolder
 from neocog.runs.interrupt import deferred
@@ -21,6 +21,7 @@ from neocog.runs.tensorboard import Log, open_log
 from neocog.tasks.classify import Evaluation, evaluation
 from neocog.training.answers import answers
 from neocog.training.loop import Plan, Step, fit
+from neocog.version import __version__
 
 __all__ = ["Epoch", "Event", "Finished", "Started", "train"]
 
@@ -125,6 +126,8 @@ def train(
         progress = _taken_up(experiment, *kept)
     session = _Session(experiment, progress, folder, Pace(experiment, began, progress.step))
     folder.sweep()
+    if not resume:
+        folder.clear()
     session.write_down()
     yield Started(
         experiment=experiment,
@@ -135,9 +138,10 @@ def train(
     with open_log(folder.path / "tensorboard", progress.step) as log, deferred() as interrupt:
         for event in session.steps(log):
             yield event
-            if interrupt.asked:
+            epoch_follows = isinstance(event, Step) and event.ends_epoch
+            if interrupt.asked and not epoch_follows:
                 session.keep(durable=True)
-                raise KeyboardInterrupt
+                raise KeyboardInterrupt(session.farewell())
     session.keep(durable=True)
     logits = {name: session.answers(name) for name in experiment.held_out()}
     scores = {name: session.score(name) for name in logits}
@@ -284,6 +288,15 @@ class _Session:
         folder.write_checkpoint(tensors, state, durable=durable)
         self.saved = time.monotonic()
         self.durable = self.saved if durable else self.durable
+
+    def farewell(self) -> str:
+        """What to do after a Ctrl-C."""
+        done, steps = self.progress.step, self.progress.plan[-1][1]
+        place = shlex.quote(printable(self.folder.path))
+        return (
+            f"{done:,} of {steps:,} steps are saved. "
+            f"Take the training up with `neocog train --resume {place}`."
+        )
 
     def summary(self, scores: dict[str, Evaluation]) -> dict[str, Any]:
         """The figures of the whole run."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -149,6 +150,8 @@ class Trained:
             return decode(data, size=signal.size, channels=signal.channels, fit=signal.fit)
         except OSError as e:
             return f"cannot be read: {e.strerror or e}"
+        except ValueError:  # a path with a zero byte
+            return "cannot be read: no path of a file"
         except NeocogError as e:
             return str(e)
 
@@ -201,7 +204,7 @@ def load(place: Path_) -> Trained:
     try:
         contract = Contract.from_json(card["contract"])
         name, options = card["network"]["name"], dict(card["network"]["options"])
-    except (KeyError, TypeError) as e:
+    except (KeyError, TypeError, ValueError) as e:
         raise ModelError(
             f"model.json holds a contract and a network; that of `{printable(place)}` is "
             f"incomplete ({type(e).__name__}: {e}). Take an undamaged copy."
@@ -214,7 +217,7 @@ def load(place: Path_) -> Trained:
             size=contract.signal.size,
             options={k: tuple(v) if isinstance(v, list) else v for k, v in options.items()},
         )
-    except UsageError as e:
+    except (UsageError, RuntimeError, ValueError, TypeError, ZeroDivisionError) as e:
         raise ModelError(f"The network of `{printable(place)}` cannot be built. {e}") from e
     load_state(network, folder.weights(), f"`{printable(Path(place) / 'model.safetensors')}`")
     module = Model(network, contract)
@@ -229,8 +232,11 @@ def _files(paths: Iterable[Path_]) -> Iterator[str]:
             for folder, below, names in os.walk(path):
                 below[:] = sorted(n for n in below if not n.startswith("."))
                 for name in sorted(n for n in names if not n.startswith(".")):
+                    file = os.path.join(folder, name)  # noqa: PTH118
+                    if _never_ends(file):
+                        continue
                     found = True
-                    yield os.path.join(folder, name)  # noqa: PTH118
+                    yield file
             if not found:
                 raise DataError(
                     f"A folder to predict must hold pictures; `{printable(path)}` holds no file. "
@@ -238,3 +244,12 @@ def _files(paths: Iterable[Path_]) -> Iterator[str]:
                 )
         else:
             yield os.fspath(path)
+
+
+def _never_ends(file: str) -> bool:
+    """A pipe, socket or device: reading it may wait for ever."""
+    try:
+        kind = os.stat(file).st_mode  # noqa: PTH116
+    except OSError:
+        return False
+    return not stat.S_ISREG(kind)

@@ -48,13 +48,15 @@ def write_bytes(path: Path, content: bytes, *, durable: bool = True) -> None:
                 os.fsync(f.fileno())
         temporary.chmod(0o666 & ~_umask())
         temporary.replace(path)
+        temporary = None
     except OSError as e:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
         raise RunError(
             f"`{printable(path)}` must be writable, and is not: {e.strerror or e}. "
             "Free some space or choose another folder with --out; what was there is unharmed."
         ) from e
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
 
 
 def _umask() -> int:

@@ -86,6 +86,9 @@ def train(
         >>> model.card["measured"]["test"]["accuracy"] > 0.95     # doctest: +SKIP
         True
     """
+    for name, amount in (("epochs", epochs), ("budget", budget)):
+        if amount is not None and not 0 < amount < math.inf:
+            raise UsageError(f"`{name}` must be a positive number, got {amount:g}. Try 10.")
     direct = {
         "network.name": network,
         "course.epochs": float(epochs) if epochs is not None else None,
@@ -202,15 +205,15 @@ def settle(place: Place | None, keys: Mapping[str, Any], recipe: Recipe) -> Reci
         # The one that was asked for replaces the other that the recipe had.
         tables["course"] = {"epochs": 0.0, "budget": 0.0, "plan": ()} | tables["course"]
     settled = changed(recipe, tables)
-    if settled.course.epochs < 0 or settled.course.budget < 0:
-        raise UsageError(
-            f"`course.epochs` and `course.budget` must be positive, got "
-            f"{settled.course.epochs} and {settled.course.budget}. Try `--epochs 10`."
-        )
     if place is not None:
-        fresh = str(place) != settled.data.place
-        print_ = "" if fresh else settled.data.fingerprint
-        data = replace(settled.data, place=os.fspath(place), fingerprint=print_)
+        place = os.fspath(place)
+        if any("\udc80" <= c <= "\udcff" for c in place):
+            raise UsageError(
+                f"A recipe is UTF-8 text and names the data, and `{printable(place)}` is no "
+                "UTF-8. Rename it, or name it by a symbolic link."
+            )
+        print_ = settled.data.fingerprint if place == settled.data.place else ""
+        data = replace(settled.data, place=place, fingerprint=print_)
         settled = replace(settled, data=data)
     if not settled.data.place:
         raise UsageError("A training needs data, and none was named. Try `neocog train digits`.")

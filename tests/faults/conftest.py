@@ -1,0 +1,31 @@
+"""A small folder of pictures, and one run of it that nothing disturbed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from made import bars
+from PIL import Image
+from processes import start, wait
+
+
+@pytest.fixture(scope="session")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of 64 pictures in two class folders."""
+    place = tmp_path_factory.mktemp("pictures")
+    rng = np.random.default_rng(0)
+    for number, name in enumerate(("across", "down")):
+        (place / name).mkdir()
+        for i in range(32):
+            Image.fromarray(bars(number, rng)).save(place / name / f"{i:02}.png")
+    return place
+
+
+@pytest.fixture(scope="session")
+def whole(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run that nothing disturbed; `accesses` beside it counts its uses of files."""
+    folder = tmp_path_factory.mktemp("whole")
+    assert wait(start(pictures, folder / "run", folder / "cache")) == 0
+    return folder / "run"
