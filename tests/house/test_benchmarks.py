@@ -1,0 +1,54 @@
+"""The benchmarks' files agree with each other and with the recipes' reader."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from neocog.networks.catalog import build
+from neocog.runs.recipe import from_toml
+
+ROOT = Path(__file__).parents[2]
+BENCHMARKS = ROOT / "benchmarks"
+RECIPES = sorted((BENCHMARKS / "recipes").glob("*.toml"))
+RESULTS = sorted((BENCHMARKS / "results").glob("*.json"))
+
+
+@pytest.mark.parametrize("file", RECIPES, ids=lambda f: f.stem)
+def test_recipes_are_read_and_their_networks_built(file: Path) -> None:
+    recipe = from_toml(file.read_text(), file.name)
+    assert not recipe.data.place, "a recipe here names no place: that is the reader's"
+    assert recipe.course.epochs > 0
+    assert recipe.machine is not None
+    channels = recipe.data.channels or 1
+    with torch.device("meta"):
+        build(
+            recipe.network.name,
+            classes=10,
+            channels=channels,
+            size=(28, 28),
+            options=recipe.network.options,
+        )
+
+
+def test_tables_of_results_are_not_stale() -> None:
+    done = subprocess.run(
+        [sys.executable, BENCHMARKS / "run.py", "table", "--check"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, f"run `benchmarks/run.py table`: {done.stderr}"
+
+
+@pytest.mark.parametrize("file", RESULTS, ids=lambda f: f.stem)
+def test_results_say_how_they_were_measured(file: Path) -> None:
+    result = json.loads(file.read_text())
+    assert result["name"] == file.stem
+    assert result["question"]
+    assert result["rows"], "a benchmark was stopped before its end; run it again"
+    assert {"cpu", "cores", "python", "versions"} <= result["machine"].keys()
+    assert all({"utc", "commit", "load"} <= part["at"].keys() for part in result["parts"].values())
