@@ -131,27 +131,62 @@ def alexnet(
     """
     kind = FORMS[form]
     small = min(size) < SMALL if stem == "auto" else stem == "small"
-    kernel, stride, pad = (5, 1, 2) if small else (11, 4, 2)
-    features = nn.Sequential()
-    stages: list[Stage] = []
-    inputs, reach, size = channels, stride, output_hw(size, kernel, stride=stride, padding=pad)
-    for i, (outputs, groups) in enumerate(zip(kind.widths, kind.groups, strict=True)):
-        step = operator_stride(sampling, stride) if i == 0 else 1
-        taps = kernel if i == 0 else 5 if i == 1 else 3
+    features, stages, size = _features(
+        kind,
+        channels=channels,
+        size=size,
+        small=small,
+        pool=pool,
+        sampling=sampling,
+        padding=padding,
+    )
+    published = min(size) >= GRID if head == "auto" else head == "published"
+    net = AlexNet(
+        features,
+        grid=(GRID, GRID) if published else (min(GRID, size[0]), min(GRID, size[1])),
+        outputs=kind.widths[-1],
+        classes=classes,
+        hidden=hidden,
+        dropout=dropout,
+        stages=stages,
+    )
+    he_normal(net)
+    if form == "towers":
+        start_as_published(net)
+    return net
+
+
+def _features(
+    kind: Form,
+    *,
+    channels: int,
+    size: tuple[int, int],
+    small: bool,
+    pool: str,
+    sampling: str,
+    padding: str,
+) -> tuple[nn.Sequential, tuple[Stage, ...], tuple[int, int]]:
+    """Convolutions and pools, what they say about their maps, and the size of the last map."""
+    kernels, reach, pads = ((5, 5, 3, 3, 3), 1, 2) if small else ((11, 5, 3, 3, 3), 4, 2)
+    features, stages, inputs = nn.Sequential(), list[Stage](), channels
+    size = output_hw(size, kernels[0], stride=reach, padding=pads)
+    for i, (outputs, taps, groups) in enumerate(
+        zip(kind.widths, kernels, kind.groups, strict=True)
+    ):
+        stride = reach if i == 0 else 1
         features.append(
             conv(
                 inputs,
                 outputs,
                 kernel=taps,
-                stride=step,
+                stride=operator_stride(sampling, stride),
                 padding=padding,
-                pad=pad if i == 0 else taps // 2,
+                pad=pads if i == 0 else taps // 2,
                 groups=groups,
             )
         )
-        drop = stride if i == 0 else 1
         features.append(
-            activation_then_reduce(nn.ReLU(), sampling, outputs, stride=drop, padding=padding)
+            activation_then_reduce(nn.ReLU(), sampling, outputs, stride=stride, padding=padding)
         )
         inputs = outputs
         if i in (2, 3):
@@ -165,20 +200,7 @@ def alexnet(
             features.append(nn.Identity())
         name = f"features.{len(features) - 1}"
         stages.append(Stage(name=name, channels=outputs, stride=reach))
-    published = min(size) >= GRID if head == "auto" else head == "published"
-    net = AlexNet(
-        features,
-        grid=(GRID, GRID) if published else (min(GRID, size[0]), min(GRID, size[1])),
-        outputs=inputs,
-        classes=classes,
-        hidden=hidden,
-        dropout=dropout,
-        stages=tuple(stages),
-    )
-    he_normal(net)
-    if form == "towers":
-        start_as_published(net)
-    return net
+    return features, tuple(stages), size
 
 
 def start_as_published(net: AlexNet) -> None:

@@ -120,10 +120,41 @@ def vgg(
     if depth not in DEPTHS:
         known = ", ".join(str(d) for d in DEPTHS)
         raise UsageError(f"A VGG network has {known} layers; {depth} came.")
+    features, stages, size = _features(
+        DEPTHS[depth],
+        channels=channels,
+        size=size,
+        batch_norm=batch_norm,
+        pool=pool,
+        sampling=sampling,
+        padding=padding,
+    )
+    published = min(size) >= GRID if head == "auto" else head == "published"
+    return VGG(
+        features,
+        grid=(GRID, GRID) if published else (min(GRID, size[0]), min(GRID, size[1])),
+        classes=classes,
+        hidden=hidden,
+        dropout=dropout,
+        stages=stages,
+    )
+
+
+def _features(
+    counts: tuple[int, ...],
+    *,
+    channels: int,
+    size: tuple[int, int],
+    batch_norm: bool,
+    pool: str,
+    sampling: str,
+    padding: str,
+) -> tuple[nn.Sequential, tuple[Stage, ...], tuple[int, int]]:
+    """Convolutions and pools, what they say about their maps, and the size of the last map."""
     features = nn.Sequential()
     stages: list[Stage] = []
     inputs, reach = channels, 1
-    for i, count in enumerate(DEPTHS[depth]):
+    for i, count in enumerate(counts):
         outputs = min(512, 64 * 2**i)
         for _ in range(count):
             features.append(conv(inputs, outputs, kernel=3, padding=padding))
@@ -138,12 +169,4 @@ def vgg(
             features.append(nn.Identity())
         name = f"features.{len(features) - 1}"
         stages.append(Stage(name=name, channels=outputs, stride=reach))
-    published = min(size) >= GRID if head == "auto" else head == "published"
-    return VGG(
-        features,
-        grid=(GRID, GRID) if published else (min(GRID, size[0]), min(GRID, size[1])),
-        classes=classes,
-        hidden=hidden,
-        dropout=dropout,
-        stages=tuple(stages),
-    )
+    return features, tuple(stages), size
