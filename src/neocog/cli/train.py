@@ -68,7 +68,11 @@ def command(as_json: bool, **given: Any) -> None:
 def _resume(given: dict[str, Any], watch: Any) -> dict[str, Any]:
     from neocog.verbs.train import resume
 
-    other = [k for k, v in given.items() if v not in (None, False, ()) and k != "resume"]
+    other = [
+        k
+        for k, v in given.items()
+        if k != "resume" and v is not None and v is not False and v != ()
+    ]
     if other:
         raise UsageError(
             f"A resumed training keeps its recipe, and `{other[0]}` would change it. "

@@ -13,6 +13,7 @@ Every file is replaced whole, so a kill at any moment leaves a folder that can b
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -74,7 +75,7 @@ class RunFolder:
         Raises:
             RunError: the folder is missing or holds no run.
         """
-        if not (path / "recipe.toml").is_file():
+        if not os.path.isfile(path / "recipe.toml"):  # noqa: PTH113 (names too long are none)
             raise RunError(
                 f"A run is a folder with a recipe.toml; `{printable(path)}` has none. "
                 "Check the path, or train one with `neocog train DATA`."

@@ -227,7 +227,7 @@ def load(place: Path_) -> Trained:
 
 def _files(paths: Iterable[Path_]) -> Iterator[str]:
     for path in paths:
-        if Path(path).is_dir():
+        if os.path.isdir(path):  # noqa: PTH112 (a name too long, or with a zero byte, is none)
             found = False
             for folder, below, names in os.walk(path):
                 below[:] = sorted(n for n in below if not n.startswith("."))

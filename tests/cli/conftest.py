@@ -1,0 +1,62 @@
+"""The command line, called in this process, and one small run on digits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from short import QUICK
+
+from neocog.cli.main import main
+
+
+class Said(NamedTuple):
+    """What a command left behind."""
+
+    status: int
+    out: str
+    err: str
+
+
+Call = Callable[..., Said]
+
+
+@pytest.fixture
+def call(capsys: pytest.CaptureFixture[str]) -> Call:
+    """Call `neocog` with some words."""
+
+    def call(*words: str | Path) -> Said:
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as left:
+            main([str(w) for w in words])
+        out, err = capsys.readouterr()
+        assert "Traceback" not in err
+        return Said(int(left.value.code or 0), out, err)
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def digits_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of one epoch on digits."""
+    run = tmp_path_factory.mktemp("digits") / "run"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NEOCOG_CACHE", str(run.parent / "cache"))
+        with pytest.raises(SystemExit):
+            main(["train", "digits", "--out", str(run), *QUICK])
+    return run
+
+
+@pytest.fixture(scope="session")
+def seven(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A picture of a digit."""
+    from PIL import Image
+
+    from neocog.data.digits import read_digits
+
+    file = tmp_path_factory.mktemp("seven") / "seven.png"
+    x, y, _ = read_digits()
+    Image.fromarray(x[int((y == 7).argmax()), :, :, 0]).save(file)
+    return file
