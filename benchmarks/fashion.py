@@ -1,7 +1,7 @@
 """The accuracy of one network on Fashion-MNIST in at most twenty minutes.
 
-The recipe was chosen on pictures held out of the training set. Each seed is one `neocog train` on
-all 60,000 training pictures, tested once, at its end; no seed is left out. What counts is the mean.
+Each seed is one `neocog train` on all 60,000 training pictures, tested once, at its end; no seed is
+left out. What counts is the mean.
 """
 
 from __future__ import annotations
