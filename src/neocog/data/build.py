@@ -70,7 +70,11 @@ def build_digits(wish: Wish) -> Built:
             "5,000 digits of MNIST, 500 of each, in a fixed split; no two of them are equal.",
         ),
     )
-    return Built(_hash("digits", VERSION, x.shape, wish.fit if wish.size else ""), splits, sheet)
+    return Built(
+        _hash("digits", VERSION, x.shape, wish.fit if x.shape[1:3] != (28, 28) else ""),
+        splits,
+        sheet,
+    )
 
 
 def build_folder(path: Path, *, wish: Wish, progress: Progress = None) -> Built:

@@ -95,7 +95,7 @@ def head(data: bytes) -> Head:
     im = _open(data)
     deep = im.mode in _DEEP or (im.mode == "I" and im.format == "PPM")
     w, h = im.size
-    if im.format != "TIFF" and im.getexif().get(ORIENTATION, 1) in (5, 6, 7, 8):
+    if im.format != "TIFF" and _lies(im):
         h, w = w, h  # the size of a TIFF comes with its orientation applied
     return Head(
         h,
@@ -317,6 +317,14 @@ def _load(data: bytes, size: tuple[int, int] | None) -> PILImage.Image:
 def _say(e: Exception) -> str:
     text = " ".join(str(e).split())[:120]
     return text if isinstance(e, OSError) and text else f"{type(e).__name__}: {text}"
+
+
+def _lies(im: PILImage.Image) -> bool:
+    """The camera was held sideways; a PNG tells it behind its pixels, which may be damaged."""
+    try:
+        return im.getexif().get(ORIENTATION, 1) in (5, 6, 7, 8)
+    except Exception:  # decoding says what is wrong
+        return False
 
 
 def _has_alpha(im: PILImage.Image) -> bool:
