@@ -34,7 +34,7 @@ from neocog.errors import DataError, printable
 
 __all__ = ["Built", "build_arrays", "build_digits", "build_folder"]
 
-VERSION = 2
+VERSION = 4
 """Of everything between a file and its pixels and split; raised when any of it changes."""
 _SETTLED = 2_000_000_000
 """Nanoseconds after which the times of a file tell whether it changed."""
@@ -164,8 +164,7 @@ def _look(
 ) -> tuple[np.ndarray, dict[int, str]]:
     place = _hash("index", listing.root, VERSION)
     table, reasons = inspect(listing, cache.index(place, RECORD), tick)
-    stats = np.asarray(listing.stats, np.int64).reshape(-1, 4)
-    settled = (table["height"] > 0) & (stats[:, 1:3].max(1, initial=0) < now - _SETTLED)
+    settled = (table["height"] > 0) & (listing.stats[:, 1:3].max(1, initial=0) < now - _SETTLED)
     if settled.any():
         cache.write_index(place, table[settled])
     return table, reasons
@@ -208,7 +207,6 @@ def _decode(
         **_sizes(table["height"][good], table["width"][good]),
         faults=tuple(faults),
         notes=tuple(Note(r, tuple(p)) for r, p in notes(listing, table, good).items()),
-        remarks=(*listing.remarks, *sheet.remarks),
     )
 
 

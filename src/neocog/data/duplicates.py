@@ -10,11 +10,12 @@ Norouzi, Punjani and Fleet 2012).
 
 from __future__ import annotations
 
+import functools
 from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["Traits", "components", "digest", "exact_pairs", "near_pairs", "traits"]
+__all__ = ["Traits", "components", "digest", "exact_pairs", "near_pairs", "room_for", "traits"]
 
 THUMB = 16
 """Side of the thumbnail that confirms a near copy, in pixels."""
@@ -30,6 +31,7 @@ STRICT = 0.1
 """`DISTANCE` in such a set."""
 LEAST_SIDE = 32
 """Pixels of the shortest side below which only exact copies are sought."""
+_SIDE = 2 * THUMB
 _BUCKET = 32
 """Pictures of one band's bucket that each is compared with at most: the nearest in order."""
 _PAIRS = 1 << 22
@@ -47,22 +49,33 @@ class Traits(NamedTuple):
     """Grey, float16 (B, THUMB * THUMB), white is 255."""
 
 
-def traits(x: np.ndarray) -> Traits:
+def room_for(pictures: int, shape: tuple[int, ...]) -> np.ndarray:
+    """Room for `traits` of blocks of (H, W, C) pictures, to be used again and again."""
+    return np.empty((pictures, _SIDE, *shape[1:]), np.float32)
+
+
+def traits(x: np.ndarray, room: np.ndarray | None = None) -> Traits:
     """Digest, perceptual hash and thumbnail of pictures (B, H, W, C), uint8 or uint16.
 
-    Of tall pictures about 64 rows are looked at for the last two.
-    Call it on blocks of some dozens: the intermediate values are several times the pixels.
+    Of a tall picture the last two see 128 of its rows.
+
+    Args:
+        x: some dozen pictures: the values on the way are several times their pixels.
+        room: from `room_for`, of as many pictures or more.
     """
-    n, height, _, channels = x.shape
-    some = x[:, :: max(1, height // 64)].astype(np.float32)
-    if x.dtype == np.uint16:
-        some /= 257
-    rows, columns = some.shape[1:3]
-    side = 2 * THUMB
-    luma = np.array([1.0] if channels == 1 else [0.299, 0.587, 0.114], np.float32)
-    across = np.kron(_average(columns, side), luma)
-    small = some.reshape(n * rows, columns * channels) @ across.T
-    small = np.matmul(_average(rows, side), small.reshape(n, rows, side))
+    n, height, width, channels = x.shape
+    some = room_for(n, x.shape[1:]) if room is None else room[:n]
+    rows = ((np.arange(4 * _SIDE) + 0.5) * height / (4 * _SIDE)).astype(np.int64).reshape(-1, 4)
+    np.copyto(some, x[:, rows[:, 0]])
+    for column in rows.T[1:]:
+        some += x[:, column]
+    some /= 4 if x.dtype == np.uint8 else 4 * 257
+    flat = width * channels
+    # Products this small stay in the calling thread. Larger ones wake a pool of threads for
+    # each of the threads that decode: thirty times slower.
+    lines = next(h for h in (32, 16, 8, 4, 2, 1) if h * flat * _SIDE < 250_000 or h == 1)
+    small = np.matmul(some.reshape(-1, lines, flat), _columns(width, channels))
+    small = small.reshape(n, _SIDE, _SIDE)
     thumb = (small[:, ::2] + small[:, 1::2]) / 4
     thumb = (thumb[:, :, ::2] + thumb[:, :, 1::2]).reshape(n, -1)
     return Traits(digest(x), _perceptual(small), thumb.astype(np.float16))
@@ -166,14 +179,16 @@ def _bits(word: np.ndarray) -> np.ndarray:
     return ones
 
 
-def _average(n: int, m: int) -> np.ndarray:
-    """(m, n): each output is the mean of its stretch of the input, with parts of pixels."""
-    edges = np.linspace(0, n, m + 1)
-    i = np.arange(n)
+@functools.lru_cache(maxsize=8)
+def _columns(width: int, channels: int) -> np.ndarray:
+    """(W * C, S): brightness, averaged over stretches of columns, with parts of pixels."""
+    edges = np.linspace(0, width, _SIDE + 1)
+    i = np.arange(width)
     low = np.maximum(edges[:-1, None], i[None])
     high = np.minimum(edges[1:, None], i[None] + 1)
-    share: np.ndarray = np.maximum(0, high - low) * (m / n)
-    return share.astype(np.float32)
+    share = np.maximum(0, high - low) * (_SIDE / width)
+    luma = np.array([1.0] if channels == 1 else [0.299, 0.587, 0.114])
+    return np.ascontiguousarray(np.kron(share, luma).T, np.float32)
 
 
 def _perceptual(small: np.ndarray) -> np.ndarray:
@@ -196,7 +211,12 @@ def digest(x: np.ndarray) -> np.ndarray:
     if spare:
         flat = np.pad(flat, ((0, 0), (0, spare)))
     words = flat.view(np.uint64)
-    weight = np.random.default_rng(0x0DD).integers(0, 1 << 63, words.shape[1], np.uint64) * 2 + 1
-    mixed = words ^ (words >> np.uint64(29))
-    total: np.ndarray = np.einsum("ij,j->i", mixed, weight.astype(np.uint64))
+    total: np.ndarray = np.einsum("ij,j->i", words, _weights(words.shape[1]))
     return np.asarray(total ^ (total >> np.uint64(32)))
+
+
+@functools.lru_cache(maxsize=8)
+def _weights(n: int) -> np.ndarray:
+    return np.random.default_rng(0x0DD).integers(0, 1 << 63, n, np.uint64) * np.uint64(
+        2
+    ) + np.uint64(1)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
@@ -40,9 +40,9 @@ class Listing:
         names: path of each file below the root, sorted within its class.
         label: class number of each file.
         role: of each file; empty strings where the folder has no splits.
-        stats: of each file, (size, mtime_ns, ctime_ns, inode).
+        stats: of each file, (size, mtime_ns, ctime_ns, inode), int64 (N, 4).
         faults: what is not taken in.
-        remarks: sentences for the sheet.
+        kept: content of files that are read a second time soon.
     """
 
     root: str
@@ -50,22 +50,22 @@ class Listing:
     names: list[str] = field(default_factory=list)
     label: list[int] = field(default_factory=list)
     role: list[str] = field(default_factory=list)
-    stats: list[tuple[int, int, int, int]] = field(default_factory=list)
+    stats: np.ndarray = field(default_factory=lambda: np.zeros((0, 4), np.int64))
     faults: list[Fault] = field(default_factory=list)
-    remarks: list[str] = field(default_factory=list)
+    kept: dict[int, bytes] = field(default_factory=dict)
 
     def signature(self) -> bytes:
         """Of everything that listing the folder tells: equal as long as no file changes."""
-        head = repr((self.root, self.classes, self.faults, self.remarks, self.names))
+        head = repr((self.root, self.classes, self.faults)) + "\0".join(self.names)
         seen = blake2b(head.encode("utf-8", "surrogateescape"))
-        seen.update(np.asarray(self.stats, np.int64).tobytes())
+        seen.update(self.stats.tobytes())
         seen.update(np.asarray(self.label, np.int64).tobytes())
         seen.update(",".join(self.role).encode())
         return seen.digest()
 
     def newest(self) -> int:
         """When a file was last changed, in nanoseconds."""
-        return max((max(s[1], s[2]) for s in self.stats), default=0)
+        return int(self.stats[:, 1:3].max(initial=0))
 
 
 def scan(root: str | os.PathLike[str]) -> Listing:
@@ -94,16 +94,19 @@ def scan(root: str | os.PathLike[str]) -> Listing:
     places = sorted(places)
     tops = _tops(listing, [path for _, path, _ in places])
     seen = {_identity(top), *(_identity(f"{top}/{f}") for f in roles), *tops.values()}
+    tables = [np.zeros((0, 4), np.int64)]
     for role, path, c in places:
         if path not in tops:
             continue
-        found = sorted(_files(listing, path, seen, entered=True))
-        listing.names += [name for name, _ in found]
-        listing.stats += [s for _, s in found]
-        listing.label += [listing.classes.index(c)] * len(found)
-        listing.role += [role] * len(found)
-        if not found:
+        names, stats = _files(listing, path, seen, entered=True)
+        order = sorted(range(len(names)), key=names.__getitem__)
+        listing.names += [names[i] for i in order]
+        tables.append(stats[order])
+        listing.label += [listing.classes.index(c)] * len(order)
+        listing.role += [role] * len(order)
+        if not order:
             listing.faults.append(Fault(path, "empty: this class folder holds no files"))
+    listing.stats = np.concatenate(tables)
     return listing
 
 
@@ -163,7 +166,7 @@ def _tops(listing: Listing, paths: Sequence[str]) -> dict[str, tuple[int, int]]:
 
 def _files(
     listing: Listing, below: str, seen: set[tuple[int, int]], *, entered: bool = False
-) -> Iterator[tuple[str, tuple[int, int, int, int]]]:
+) -> tuple[list[str], np.ndarray]:
     """All visible regular files in this folder and deeper, but for folders seen before.
 
     Args:
@@ -171,42 +174,57 @@ def _files(
         below: the folder, below the root.
         seen: the folders entered so far.
         entered: this folder is among `seen` already.
+
+    Returns:
+        names and stats, as in a `Listing`, in no order.
     """
-    deeper = []
+    nothing: tuple[list[str], np.ndarray] = ([], np.zeros((0, 4), np.int64))
     try:
         handle = os.open(f"{listing.root}/{below}", os.O_RDONLY)
     except OSError as e:
         listing.faults.append(Fault(below, f"folder cannot be read ({e.strerror})"))
-        return
+        return nothing
     try:
         own = os.fstat(handle)
         if not entered and (own.st_dev, own.st_ino) in seen:
             listing.faults.append(Fault(below, _TWICE))
-            return
+            return nothing
         seen.add((own.st_dev, own.st_ino))
         with os.scandir(handle) as entries:  # by handle: no path is walked for each file
-            for entry in entries:
-                name = entry.name
-                if _hidden(name):
-                    continue
-                try:
-                    s = entry.stat()
-                except OSError as e:
-                    link = "broken symbolic link" if entry.is_symlink() else "cannot be read"
-                    listing.faults.append(Fault(f"{below}/{name}", f"{link} ({e.strerror})"))
-                    continue
-                kind = s.st_mode & 0o170000
-                if kind == stat.S_IFREG:
-                    times = (s.st_size, s.st_mtime_ns, s.st_ctime_ns, s.st_ino)
-                    yield f"{below}/{name}", times
-                elif kind == stat.S_IFDIR:
-                    deeper.append(f"{below}/{name}")
-                else:
-                    reason = "no regular file (a device, pipe or socket)"
-                    listing.faults.append(Fault(f"{below}/{name}", reason))
+            visible = [e for e in entries if not _hidden(e.name)]
+            names, stats, deeper = _stat(listing, below, visible)
     except OSError as e:
         listing.faults.append(Fault(below, f"folder cannot be read ({e.strerror})"))
+        return nothing
     finally:
         os.close(handle)
     for path in sorted(deeper):
-        yield from _files(listing, path, seen)
+        more, theirs = _files(listing, path, seen)
+        names, stats = names + more, np.concatenate([stats, theirs])
+    return names, stats
+
+
+def _stat(
+    listing: Listing, below: str, entries: Sequence[os.DirEntry[str]]
+) -> tuple[list[str], np.ndarray, list[str]]:
+    """Names and stats of the regular files among entries, and the folders among them."""
+    found: list[tuple[str, os.stat_result]] = []
+    for entry in entries:
+        try:
+            found.append((f"{below}/{entry.name}", entry.stat()))
+        except OSError as e:
+            reason = "broken symbolic link" if entry.is_symlink() else "cannot be read"
+            listing.faults.append(Fault(f"{below}/{entry.name}", f"{reason} ({e.strerror})"))
+    kind = np.array([s.st_mode for _, s in found], np.int64) & 0o170000
+    deeper = [found[i][0] for i in np.flatnonzero(kind == stat.S_IFDIR).tolist()]
+    for i in np.flatnonzero((kind != stat.S_IFREG) & (kind != stat.S_IFDIR)).tolist():
+        listing.faults.append(Fault(found[i][0], "no regular file (a device, pipe or socket)"))
+    if not (kind == stat.S_IFREG).all():
+        found = [found[i] for i in np.flatnonzero(kind == stat.S_IFREG).tolist()]
+    columns = (
+        [s.st_size for _, s in found],
+        [s.st_mtime_ns for _, s in found],
+        [s.st_ctime_ns for _, s in found],
+        [s.st_ino for _, s in found],
+    )
+    return [name for name, _ in found], np.array(columns, np.int64).T, deeper

@@ -93,28 +93,43 @@ _TURNS = {
 }
 
 
-def decode_fast(data: bytes, j: Jpeg, size: tuple[int, int] | None) -> np.ndarray | None:
-    """By simplejpeg where it is installed and gives Pillow's pixels, upright; else None."""
+def decode_fast(
+    data: bytes, j: Jpeg, size: tuple[int, int] | None, room: np.ndarray | None = None
+) -> np.ndarray | None:
+    """By simplejpeg where it is installed and gives Pillow's pixels, upright; else None.
+
+    Args:
+        data: the bytes of the file.
+        j: its frame header.
+        size: (H, W) that the result has to cover; a half, a quarter or an eighth may do.
+        room: uint8, filled and returned where the picture as it is fits it exactly.
+    """
     library = simplejpeg()
     if library is None or not j.plain:
         return None
-    extra = {}
-    if size is not None:
-        width, height = (max(size),) * 2 if j.orientation >= 5 else (size[1], size[0])
-        fold = min(j.width // width, j.height // height)
-        fold = next(s for s in (8, 4, 2, 1) if fold >= s or s == 1)
-        if fold > 1:
-            extra = {"min_height": -(-j.height // fold), "min_width": -(-j.width // fold)}
-            extra["min_factor"] = 1
+    fold = _fold(j, size)
+    wanted = (-(-j.height // fold), -(-j.width // fold))
+    options: dict[str, Any] = {"fastdct": False, "fastupsample": False}
+    if fold > 1:
+        options |= {"min_height": wanted[0], "min_width": wanted[1], "min_factor": 1}
+    elif room is not None and j.orientation == 1 and room.shape == (*wanted, j.components):
+        options["buffer"] = room
     try:
-        x: np.ndarray = library.decode_jpeg(
-            data, "GRAY" if j.components == 1 else "RGB", fastdct=False, fastupsample=False, **extra
-        )
+        x: np.ndarray = library.decode_jpeg(data, "GRAY" if j.components == 1 else "RGB", **options)
     except (ValueError, RuntimeError):
         return None  # Pillow decides what is wrong with it
-    if extra and x.shape[:2] != (extra["min_height"], extra["min_width"]):
+    if x.shape[:2] != wanted:
         return None
     return np.ascontiguousarray(_TURNS[j.orientation](x)) if j.orientation > 1 else x
+
+
+def _fold(j: Jpeg, size: tuple[int, int] | None) -> int:
+    """By how much the decoder may shrink the picture so that it still covers the size."""
+    if size is None:
+        return 1
+    height, width = (max(size),) * 2 if j.orientation >= 5 else size
+    fold = min(j.width // width, j.height // height)
+    return next((s for s in (8, 4, 2) if fold >= s), 1)
 
 
 @functools.cache

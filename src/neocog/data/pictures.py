@@ -116,6 +116,7 @@ def decode(
     channels: int | None = None,
     fit: str = "cover",
     guard: bool = True,
+    room: np.ndarray | None = None,
 ) -> np.ndarray:
     """A picture file as pixels.
 
@@ -127,6 +128,7 @@ def decode(
         channels: 1 for grey, 3 for colour; None keeps the picture's own.
         fit: see `FITS`.
         guard: keep Pillow's warnings off; pass False inside `quiet()`.
+        room: (H, W, C) uint8 that may be used for the result.
 
     Returns:
         (H, W, C), uint8, or uint16 for a grey picture of 16 bits.
@@ -146,8 +148,8 @@ def decode(
     _check_wish(channels, fit)
     if guard:
         with quiet():
-            return _decode(data, size, channels, fit)
-    return _decode(data, size, channels, fit)
+            return _decode(data, size, channels, fit, room)
+    return _decode(data, size, channels, fit, room)
 
 
 def resize(x: np.ndarray, size: tuple[int, int], *, fit: str = "cover") -> np.ndarray:
@@ -188,13 +190,17 @@ def _check_wish(channels: int | None, fit: str) -> None:
 
 
 def _decode(
-    data: bytes, size: tuple[int, int] | None, channels: int | None, fit: str
+    data: bytes,
+    size: tuple[int, int] | None,
+    channels: int | None,
+    fit: str,
+    room: np.ndarray | None,
 ) -> np.ndarray:
     j = parse(data)
     x = None
     if j is not None:
         _check_size(j.height, j.width)
-        x = decode_fast(data, j, size)
+        x = decode_fast(data, j, size, room)
     im = None
     if x is None or j is None:
         im = _load(data, size)

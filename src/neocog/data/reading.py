@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import blake2b, sha256
 
 import numpy as np
 
-from neocog.data.duplicates import Traits, traits
+from neocog.data.duplicates import Traits, room_for, traits
 from neocog.data.folder import Listing
 from neocog.data.pictures import Head, decode, head, quiet
 from neocog.errors import DataError
@@ -18,7 +19,9 @@ __all__ = ["RECORD", "decode_into", "inspect", "notes"]
 
 _BYTES_LIMIT = 1 << 30
 """Bytes of the largest file that is read."""
-_CHUNK = 32
+_KEPT = 1 << 28
+"""Bytes of files that are kept from looking at them to decoding them, about."""
+_CHUNK = 16
 _KINDS = ("", "JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "PPM", "MPO", "other")
 _EXTENSIONS = {
     ".jpg": "JPEG", ".jpeg": "JPEG", ".jpe": "JPEG", ".jfif": "JPEG", ".png": "PNG",
@@ -57,10 +60,9 @@ def inspect(
         a record a file, and the reason for each that is no picture.
     """
     table = np.zeros(len(listing.names), RECORD)
-    stats = np.asarray(listing.stats, np.int64).reshape(-1, 4)
     keys = [
         blake2b(n.encode("utf-8", "surrogateescape") + s.tobytes(), digest_size=16).digest()
-        for n, s in zip(listing.names, stats, strict=True)
+        for n, s in zip(listing.names, listing.stats, strict=True)
     ]
     table["key"] = np.frombuffer(b"".join(keys), "V16")
     old = {bytes(k): i for i, k in enumerate(known["key"].tolist())} if len(known) else {}
@@ -78,8 +80,11 @@ def inspect(
         for i in rows:
             try:
                 data = _read(listing, i)
-                table["sha"][i] = np.void(sha256(data).digest())
-                _record(table, i, head(data))
+                if len(fresh) * len(data) < _KEPT:
+                    listing.kept[i] = data
+                sha = sha256(data).digest()
+                table["sha"][i] = np.void(sha)
+                table[i] = (keys[i], sha, *_facts(head(data)))
             except DataError as e:
                 reasons[i] = str(e)
         return len(rows)
@@ -115,17 +120,23 @@ def decode_into(
     reasons: dict[int, str] = {}
     parts: dict[int, Traits] = {}
 
+    own = threading.local()  # room that each thread uses again: fresh pages are slow to get
+
     def work(span: Sequence[int]) -> int:
-        block = np.zeros((len(span), *out.shape[1:]), out.dtype)
-        for j, at in enumerate(span):
+        for at in span:
+            row = out[at]
             try:
                 data = _read(listing, rows[at])
-                x = decode(data, size=size, channels=channels, fit=fit, guard=False)
-                block[j] = x if x.dtype == out.dtype else x.astype(np.uint16) * 257
+                room = row if row.dtype == np.uint8 else None
+                x = decode(data, size=size, channels=channels, fit=fit, guard=False, room=room)
+                if x is not row:
+                    row[...] = x if x.dtype == row.dtype else x.astype(np.uint16) * 257
             except DataError as e:
+                row[...] = 0
                 reasons[rows[at]] = str(e)
-        out[span[0] : span[0] + len(span)] = block
-        parts[span[0]] = traits(block)
+        if not hasattr(own, "room"):
+            own.room = room_for(_CHUNK, out.shape[1:])
+        parts[span[0]] = traits(out[span[0] : span[0] + len(span)], own.room)
         return len(span)
 
     for n in _parallel(work, _chunks(range(len(rows)))):
@@ -163,10 +174,11 @@ def notes(listing: Listing, table: np.ndarray, rows: Sequence[int]) -> dict[str,
 
 
 def _read(listing: Listing, i: int) -> bytes:
-    if listing.stats[i][0] > _BYTES_LIMIT:
-        raise DataError(
-            f"too large: {listing.stats[i][0]:,} bytes, at most {_BYTES_LIMIT:,} are read"
-        )
+    if (kept := listing.kept.pop(i, None)) is not None:
+        return kept
+    size = int(listing.stats[i, 0])
+    if size > _BYTES_LIMIT:
+        raise DataError(f"too large: {size:,} bytes, at most {_BYTES_LIMIT:,} are read")
     try:
         with open(f"{listing.root}/{listing.names[i]}", "rb", buffering=0) as file:
             return file.read()
@@ -174,15 +186,10 @@ def _read(listing: Listing, i: int) -> bytes:
         raise DataError(f"cannot be read ({e.strerror})") from e
 
 
-def _record(table: np.ndarray, i: int, h: Head) -> None:
-    table["height"][i] = h.height
-    table["width"][i] = h.width
-    table["channels"][i] = h.channels
-    table["bits"][i] = h.bits
-    table["frames"][i] = min(h.frames, 255)
-    table["alpha"][i] = h.alpha
-    table["reduced"][i] = h.reduced
-    table["kind"][i] = _KINDS.index(h.kind if h.kind in _KINDS else "other")
+def _facts(h: Head) -> tuple[int, ...]:
+    """A header as the last fields of a record."""
+    kind = _KINDS.index(h.kind if h.kind in _KINDS else "other")
+    return (h.height, h.width, h.channels, h.bits, min(h.frames, 255), h.alpha, h.reduced, kind)
 
 
 def _chunks(rows: Sequence[int]) -> list[Sequence[int]]:

@@ -36,13 +36,16 @@ class Shelf:
     def write(
         self, name: str, shape: tuple[int, ...], dtype: np.dtype, blocks: Iterable[np.ndarray]
     ) -> None:
-        """An array, block after block along its first axis.
+        """An array, block after block along its first axis; a block may be filled again later.
 
         Raises:
             DataError: the disk is full.
         """
         if self.folder is None:
-            self.arrays[name] = np.concatenate([np.zeros((0, *shape[1:]), dtype), *blocks])
+            done, self.arrays[name] = 0, np.empty(shape, dtype)
+            for block in blocks:
+                self.arrays[name][done : done + len(block)] = block
+                done += len(block)
             return
         form = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False}
         size = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize

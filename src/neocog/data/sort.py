@@ -140,7 +140,13 @@ def _carve(
 
 def _write(shelf: Shelf, pile: Pile, name: str, rows: np.ndarray) -> None:
     source = pile.rows[rows]
-    blocks = (pile.x[source[i : i + _BLOCK]] for i in range(0, len(rows), _BLOCK))
+    room = np.empty((_BLOCK, *pile.x.shape[1:]), pile.x.dtype)
+
+    def gather(i: int) -> np.ndarray:
+        some = source[i : i + _BLOCK]  # "clip" only spares a second copy: all are in range
+        return np.take(pile.x, some, axis=0, out=room[: len(some)], mode="clip")
+
+    blocks = (gather(i) for i in range(0, len(rows), _BLOCK))
     shelf.write(f"{name}-x", (len(rows), *pile.x.shape[1:]), pile.x.dtype, blocks)
     shelf.put(f"{name}-y", pile.y[rows])
     if isinstance(pile.names, PathNames):
