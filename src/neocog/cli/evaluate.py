@@ -15,7 +15,7 @@ __all__ = ["command"]
 @click.option("--strict", is_flag=True, help="Stop at the first picture that cannot be used.")
 @json_option
 def command(model: str, data: str, strict: bool, as_json: bool) -> None:
-    r"""Score MODEL, a run folder, on DATA: its test split, or another as DATA:val.
+    """Score MODEL, a run folder, on DATA: its test split, or another as DATA:val.
 
     \b
     neocog evaluate runs/digits digits

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import sys
 import time
@@ -72,7 +73,8 @@ def main(args: list[str] | None = None) -> None:
     args = ["--debug"] * debug + [a for a in args if a != "--debug"]
     for stream in (sys.stdout, sys.stderr):
         # A terminal that cannot show a character gets its number, not an error.
-        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     with warnings.catch_warnings():
         warnings.showwarning = _note
         sys.exit(_status(args, began, debug))

@@ -39,7 +39,7 @@ def command(size: tuple[int, ...], classes: int, as_json: bool) -> None:
     \b
     neocog networks
     neocog networks --size 3,224,224 --classes 1000 --json
-    """  # noqa: D301
+    """
     from neocog.verbs.networks import networks, offers_table, options_table
 
     offers = networks(size=size, classes=classes)

@@ -20,7 +20,7 @@ __all__ = ["command"]
 @click.option("-0", "--null", is_flag=True, help="Paths on standard input end with a zero byte.")
 @json_option
 def command(model: str, paths: tuple[str, ...], null: bool, as_json: bool) -> None:
-    r"""Answers of MODEL, a run folder, for files and for the pictures below folders.
+    """Answers of MODEL, a run folder, for files and for the pictures below folders.
 
     A path `-` stands for a list of paths on standard input, one a line. A file that cannot be
     used is named, the rest is answered. With --json each line is one JSON object.

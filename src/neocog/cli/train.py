@@ -37,7 +37,7 @@ __all__ = ["command"]
 @click.option("--strict", is_flag=True, help="Stop at the first picture that cannot be used.")
 @json_option
 def command(as_json: bool, **given: Any) -> None:
-    r"""Train a network on DATA and keep it, with a report, in a run folder.
+    """Train a network on DATA and keep it, with a report, in a run folder.
 
     DATA is `digits`, a folder of class folders (with or without train, val, test above them), a
     folder of idx files, or an .npz file.
