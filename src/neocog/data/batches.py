@@ -14,8 +14,8 @@ from neocog.types import Batch
 
 __all__ = ["batches", "order", "pixels", "statistics"]
 
-_BLOCK = 1 << 24
-"""Bytes of pixels that `statistics` looks at in one go."""
+_BLOCK = 1 << 20
+"""Values that `statistics` looks at in one go."""
 
 
 def order(n: int, *, seed: int, epoch: int) -> np.ndarray:
@@ -103,20 +103,32 @@ def statistics(
             f"The pictures have {own} channels; statistics of {wanted} were asked for. "
             f"Ask for {own}, or open the data with channels={wanted}."
         )
-    levels = 256 if split.x.dtype == np.uint8 else 65536
-    count = np.zeros((own, levels), np.int64)
-    flat = split.x.reshape(-1, own)
-    step = max(1, _BLOCK // own)
-    for start in range(0, len(flat), step):
-        block = flat[start : start + step]
-        for c in range(own):
-            count[c] += np.bincount(block[:, c], minlength=levels)
+    count = np.stack([_histogram(split.x, c) for c in range(own)])
+    levels = count.shape[1]
     value = np.arange(levels) / _white(split)
     share = count / count.sum(1, keepdims=True)
     mean = share @ value
     std = np.sqrt(np.maximum(share @ value**2 - mean**2, 0))
     repeat = wanted // own
     return tuple(map(float, mean)) * repeat, tuple(map(float, std)) * repeat
+
+
+def _histogram(x: np.ndarray, channel: int) -> np.ndarray:
+    """How often each value occurs in a channel, int64, (256,) or (65536,)."""
+    levels = 256 if x.dtype == np.uint8 else 65536
+    count = np.zeros(levels, np.int64)
+    flat = x.reshape(-1, x.shape[3])
+    if levels == 256 and x.shape[3] == 1 and len(flat) % 2 == 0 and x.flags.c_contiguous:
+        # Two neighbours at a time: half the work.
+        pair = np.zeros((256, 256), np.int64)
+        twice = flat.reshape(-1).view(np.uint16)
+        for start in range(0, len(twice), _BLOCK):
+            some = np.bincount(twice[start : start + _BLOCK], minlength=65536)
+            pair += some.reshape(256, 256)
+        return np.asarray(pair.sum(0) + pair.sum(1))
+    for start in range(0, len(flat), _BLOCK):
+        count += np.bincount(flat[start : start + _BLOCK, channel], minlength=levels)
+    return count
 
 
 def _white(split: Split) -> float:
