@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from neocog.data.split import Split
 from neocog.errors import printable
 from neocog.exhibits import Cell, Curve, Exhibit, Gallery, Scalar, Section, Table
+from neocog.networks.catalog import schema
 from neocog.runs.experiment import Experiment
 from neocog.runs.train import Finished
 from neocog.tasks.classify import Evaluation
@@ -54,7 +55,7 @@ def _overview(
 ) -> Section:
     recipe, machine = experiment.recipe, experiment.machine
     tiles: list[Exhibit] = []
-    for name, score in scores.items():
+    for name, score in reversed(scores.items()):
         tiles.append(
             Scalar(
                 title=f"{name} accuracy",
@@ -70,7 +71,9 @@ def _overview(
         Scalar(title="training", value=summary["seconds"], unit="s", note="without evaluation"),
         Scalar(title="speed", value=summary["images_per_second"] or 0.0, unit="samples/s"),
     ]
-    options = ", ".join(f"{k} {v}" for k, v in recipe.network.options.items())
+    usual = {o.name: o.default for o in schema(recipe.network.name)}
+    chosen = {k: v for k, v in recipe.network.options.items() if v != usual.get(k)}
+    options = ", ".join(f"{k} {v}" for k, v in chosen.items())
     text = (
         f"{recipe.network.name}{f' ({options})' if options else ''} on "
         f"{printable(recipe.data.place)}: {len(experiment.source.splits['train'])} training "
