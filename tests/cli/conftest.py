@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from short import QUICK
+from tests.cli.short import QUICK
 
 from neocog.cli.main import main
 

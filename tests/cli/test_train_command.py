@@ -3,7 +3,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from short import QUICK
+from tests.cli.short import QUICK
 
 
 def test_json_is_one_value_and_progress_is_elsewhere(call, tmp_path: Path) -> None:

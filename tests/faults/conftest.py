@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made import bars
 from PIL import Image
-from processes import start, wait
+from tests.faults.made import bars
+from tests.faults.processes import start, wait
 
 
 @pytest.fixture(scope="session")

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made import bars
 from PIL import Image
-from processes import SETTINGS
+from tests.faults.made import bars
+from tests.faults.processes import SETTINGS
 
 from neocog.cli.main import main
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 import torch
-from processes import SETTINGS
 from safetensors.torch import load_file, save_file
+from tests.faults.processes import SETTINGS
 
 from neocog.cli.main import main
 from neocog.errors import ModelError, ShapeMismatch, UnsafeWeights

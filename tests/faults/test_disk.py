@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from processes import SETTINGS
+from tests.faults.processes import SETTINGS
 
 from neocog.cli.main import main
 from neocog.errors import RunError

@@ -7,8 +7,12 @@ import time
 from pathlib import Path
 
 import pytest
-from processes import SETTINGS, start, wait
-from test_kill import left_over, readable, same
+from tests.faults.processes import SETTINGS, start, wait
+from tests.faults.test_kill import left_over, readable, same
+
+from neocog.runs.train import Epoch, Event
+from neocog.training.loop import Step
+from neocog.verbs.train import resume, train
 
 BEGIN = """
 import sys
@@ -74,3 +78,50 @@ def test_ctrl_c_while_starting_leaves_no_traceback(
     assert "Traceback" not in err
     assert re.search(r"^Interrupted\.", err, re.M)
     assert not left_over(tmp_path)
+
+
+SMALL = {**SETTINGS, "network.name": "dense", "network.hidden": [8], "course.epochs": 3.0}
+
+
+@pytest.fixture(scope="module")
+def whole_small(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of six steps in this process."""
+    run = tmp_path_factory.mktemp("small") / "run"
+    train(pictures, settings=SMALL, out=run)
+    return run
+
+
+@pytest.mark.parametrize("kind", [Step, Epoch])
+@pytest.mark.parametrize("step", [1, 2, 3, 6])
+def test_ctrl_c_after_any_event_changes_no_bit(
+    pictures: Path, whole_small: Path, tmp_path: Path, step: int, kind: type
+) -> None:
+    """The last step of an epoch is followed by its line in metrics.jsonl, interrupted or not."""
+
+    def interrupt(event: Event) -> None:
+        number = event.row["step"] if isinstance(event, Epoch) else getattr(event, "number", 0)
+        if isinstance(event, kind) and number >= step and not asked:
+            asked.append(number)
+            signal.raise_signal(signal.SIGINT)
+
+    asked: list[int] = []
+    run = tmp_path / "run"
+    with pytest.raises(KeyboardInterrupt, match=f"{step + step % 2 * (kind is Epoch)} of 6 steps"):
+        train(pictures, settings=SMALL, out=run, listen=interrupt)
+    assert asked
+    resume(run)
+    same(whole_small, run, epochs=3)
+
+
+def test_a_second_ctrl_c_ends_at_once(pictures: Path, whole_small: Path, tmp_path: Path) -> None:
+    def interrupt(event: Event) -> None:
+        if isinstance(event, Step) and event.number == 3:
+            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
+
+    run = tmp_path / "run"
+    with pytest.raises(KeyboardInterrupt):
+        train(pictures, settings=SMALL, out=run, listen=interrupt)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    resume(run)
+    same(whole_small, run, epochs=3)

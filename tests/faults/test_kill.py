@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from processes import start, wait
+from tests.faults.processes import SETTINGS, start, wait
 
 from neocog.runs.folder import RunFolder
 from neocog.runs.trained import load
@@ -23,14 +23,14 @@ def readable(run: Path) -> None:
     assert [r["epoch"] for r in rows] == list(range(1, len(rows) + 1))
     kept = folder.checkpoint()
     if kept is not None:
-        assert kept[1]["step"] == kept[1]["rows"][-1]["step"]
+        assert kept[1]["step"] >= max((r["step"] for r in kept[1]["rows"]), default=1)
     if (run / "model.json").exists():
         load(run)
     if (run / "report.html").exists():
         assert (run / "report.html").read_text().endswith("</html>\n")
 
 
-def same(one: Path, two: Path) -> None:
+def same(one: Path, two: Path, *, epochs: int = 6) -> None:
     """Equal weights, bit for bit, and equal metrics, but for the times they took."""
     a, b = RunFolder(one).weights(), RunFolder(two).weights()
     assert a.keys() == b.keys()
@@ -41,7 +41,7 @@ def same(one: Path, two: Path) -> None:
         for p in (one, two)
     )
     assert rows == others
-    assert len(rows) == 6
+    assert len(rows) == epochs
 
 
 def left_over(*folders: Path) -> list[Path]:
@@ -49,23 +49,25 @@ def left_over(*folders: Path) -> list[Path]:
     return [p for p in found if p.name.endswith((".part", ".lock")) or p.name.startswith(".new-")]
 
 
-def test_ten_kills_by_the_clock_change_no_bit(pictures: Path, whole: Path, tmp_path: Path) -> None:
-    run, cache = tmp_path / "run", tmp_path / "cache"
+def test_ten_kills_by_the_clock_change_no_bit(pictures: Path, tmp_path: Path) -> None:
+    run, cache, whole = tmp_path / "run", tmp_path / "cache", tmp_path / "whole"
+    settings = SETTINGS | {"course.epochs": 40.0}
+    assert wait(start(pictures, tmp_path / "warm", cache)) == 0
     begun = time.monotonic()
-    assert wait(start(pictures, tmp_path / "measured", cache)) == 0
+    assert wait(start(pictures, whole, tmp_path / "another", settings=settings)) == 0
     seconds = time.monotonic() - begun
     killed = 0
-    for share in np.random.default_rng(0).uniform(0.1, 0.9, KILLS):
-        process = start(pictures, run, cache)
+    for share in np.random.default_rng(0).uniform(0.02, 0.35, KILLS):
+        process = start(pictures, run, cache, settings=settings)
         process.join(share * seconds)
         process.kill()
         killed += wait(process) == -9
         readable(run)
-    # A process may have ended before its kill: the last of them, once the training is done.
+    # Where the machine is much faster than just measured, the last ones come too late.
     assert killed >= KILLS // 2
-    assert wait(start(pictures, run, cache)) == 0
+    assert wait(start(pictures, run, cache, settings=settings)) == 0
     readable(run)
-    same(whole, run)
+    same(whole, run, epochs=40)
     assert not left_over(run, cache)
 
 

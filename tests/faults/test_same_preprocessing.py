@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from made import bars
 from PIL import Image
-from processes import SETTINGS
+from tests.faults.made import bars
+from tests.faults.processes import SETTINGS
 
 from neocog.data.batches import batches
 from neocog.data.open import open_data
