@@ -87,7 +87,7 @@ def test_every_fault_is_named_and_the_rest_is_loaded(nasty):
     notes = {n.reason: n.paths for n in source.sheet.notes}
     assert notes["named as PNG, holds JPEG; read by its content"] == ("cat/really_a_jpeg.png",)
     assert notes["several frames; the first is taken"] == ("dog/moving.gif",)
-    assert source.classes == ("cat", "dog", "empty")
+    assert source.classes == ("cat", "dog")
     assert not any(".DS_Store" in f or "Thumbs" in f or "desktop" in f for f in [*faults, *names])
 
 
@@ -219,11 +219,26 @@ def test_one_deep_picture_makes_a_deep_set(folder, encode):
     source = open_data(root)
     assert source.sheet.bits == 16
     assert before.sheet.bits == 8
+    assert source.sheet.notes[0].paths == ("cat/deep.png",)
+    assert source.sheet.notes[0].reason.startswith("16 bits")
     for split in source.splits.values():
         for row, name in enumerate(split.names):
             x = decode((root / name).read_bytes())
             wide = x if x.dtype == np.uint16 else x.astype(np.uint16) * 257
             np.testing.assert_array_equal(split.x[row], wide)
+
+
+def test_classes_without_a_picture_are_left_out(folder):
+    """The numbers of the others close up, and stay with their names."""
+    root = folder(("ant", "bee", "cat", "dog"))
+    for path in (root / "bee").iterdir():
+        path.write_bytes(b"no picture")
+    source = open_data(root)
+    assert source.classes == ("ant", "cat", "dog")
+    for split in source.splits.values():
+        assert [source.classes[k] for k in split.y] == [n.split("/")[0] for n in split.names]
+    assert source.sheet.faults[-1].path == "bee"
+    assert "no picture that can be used" in source.sheet.faults[-1].reason
 
 
 def test_one_class_opens_and_says_so(folder):

@@ -34,10 +34,12 @@ from neocog.errors import DataError, printable
 
 __all__ = ["Built", "build_arrays", "build_digits", "build_folder"]
 
-VERSION = 4
+VERSION = 5
 """Of everything between a file and its pixels and split; raised when any of it changes."""
 _SETTLED = 2_000_000_000
 """Nanoseconds after which the times of a file tell whether it changed."""
+
+_BARREN = "class left out: it has no picture that can be used"
 
 Progress = Callable[[int, int], None] | None
 
@@ -191,13 +193,17 @@ def _decode(
         if not len(keep):
             raise _nothing(listing.root, faults)
         good = [rows[j] for j in keep.tolist()]
+        present, y = np.unique([listing.label[i] for i in good], return_inverse=True)
+        classes = tuple(listing.classes[k] for k in present.tolist())
+        said = {f.path for f in faults}
+        absent = [Fault(c, _BARREN) for c in listing.classes if c not in {*classes, *said}]
         pile = Pile(
             x=x,
             rows=keep,
-            y=np.array([listing.label[i] for i in good], np.int64),
+            y=y.astype(np.int64),
             names=PathNames.of([listing.names[i] for i in good]),
             roles=[listing.role[i] for i in good],
-            classes=listing.classes,
+            classes=classes,
             traits=Traits(*(column[keep] for column in found)),
             mix=True,
         )
@@ -205,7 +211,7 @@ def _decode(
     return replace(
         sheet,
         **_sizes(table["height"][good], table["width"][good]),
-        faults=tuple(faults),
+        faults=(*faults, *absent),
         notes=tuple(Note(r, tuple(p)) for r, p in notes(listing, table, good).items()),
     )
 

@@ -159,11 +159,14 @@ def notes(listing: Listing, table: np.ndarray, rows: Sequence[int]) -> dict[str,
         claimed = _EXTENSIONS.get((dot + tail).lower()) if stem else None
         if claimed and {_KINDS[number], claimed} not in ({claimed}, {"JPEG", "MPO"}):
             note(f"named as {claimed}, holds {_KINDS[number]}; read by its content", i)
-    marks = (
+    marks: tuple[tuple[np.ndarray, str], ...] = (
         (some["frames"] > 1, "several frames; the first is taken"),
         (some["alpha"] > 0, "transparency, laid over white"),
         (some["reduced"] > 0, "16-bit colour, taken as 8 bits"),
     )
+    deep = some["bits"] == 16
+    if deep.any() and not deep.all():
+        marks += ((deep, "16 bits; the others are widened to 16 for their sake"),)
     for mask, reason in marks:
         for j in np.flatnonzero(mask).tolist():
             note(reason, rows[j])
