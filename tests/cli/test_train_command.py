@@ -1,4 +1,5 @@
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,15 @@ def test_seeds_give_runs_mean_and_interval(call, tmp_path: Path) -> None:
     # Student's t of one degree of freedom; the deviation of two is their distance over √2.
     half = 12.706 * abs(values[0] - values[1]) / 2
     assert test["accuracy_ci"] == pytest.approx([test["accuracy"] - half, test["accuracy"] + half])
+
+
+def test_seeds_in_words_say_that_it_is_a_mean(call, tmp_path: Path) -> None:
+    lines = call(
+        "train", "digits", "--out", tmp_path / "s", *QUICK, "--seeds", "2"
+    ).out.splitlines()
+    assert re.match(r"test accuracy [\d.]+%, mean of 2 seeds \(95 % interval ", lines[0])
+    assert re.match(r"seeds [\d.]+%, [\d.]+%$", lines[1])
+    assert lines[2] == f"runs in {tmp_path / 's'}"
 
 
 def test_a_recipe_and_options_that_go_before_it(call, tmp_path: Path) -> None:

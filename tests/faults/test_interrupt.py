@@ -1,3 +1,4 @@
+import contextlib
 import os
 import re
 import signal
@@ -10,6 +11,8 @@ import pytest
 from tests.faults.processes import SETTINGS, start, wait
 from tests.faults.test_kill import left_over, readable, same
 
+from neocog.cli.main import main
+from neocog.runs.experiment import prepare
 from neocog.runs.train import Epoch, Event
 from neocog.training.loop import Step
 from neocog.verbs.train import resume, train
@@ -122,6 +125,30 @@ def test_a_second_ctrl_c_ends_at_once(pictures: Path, whole_small: Path, tmp_pat
     run = tmp_path / "run"
     with pytest.raises(KeyboardInterrupt):
         train(pictures, settings=SMALL, out=run, listen=interrupt)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    resume(run)
+    same(whole_small, run, epochs=3)
+
+
+def test_a_ctrl_c_that_an_import_swallows_still_ends_the_training(
+    pictures: Path,
+    whole_small: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def swallowing(*args: object, **options: object) -> object:
+        with contextlib.suppress(BaseException):
+            signal.raise_signal(signal.SIGINT)
+        return prepare(*args, **options)
+
+    monkeypatch.setattr("neocog.runs.train.prepare", swallowing)
+    run = tmp_path / "run"
+    words = [w for k, v in SMALL.items() for w in ("--set", f"{k}={v}")]
+    with pytest.raises(SystemExit) as left:
+        main(["train", str(pictures), "--out", str(run), *words])
+    assert left.value.code == 130
+    assert "Interrupted. 1 of 6 steps are saved." in capsys.readouterr().err
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     resume(run)
     same(whole_small, run, epochs=3)

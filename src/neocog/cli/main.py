@@ -5,14 +5,18 @@ from __future__ import annotations
 import importlib
 import io
 import os
+import signal
 import sys
 import time
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TextIO
 
 import click
 
 from neocog.errors import NeocogError, did_you_mean
+from neocog.runs.interrupt import Remembering
 from neocog.version import __version__
 
 __all__ = ["VERBS", "cli", "main"]
@@ -75,9 +79,23 @@ def main(args: list[str] | None = None) -> None:
         # A terminal that cannot show a character gets its number, not an error.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _remembered_interrupts():
         warnings.showwarning = _note
         sys.exit(_status(args, began, debug))
+
+
+@contextmanager
+def _remembered_interrupts() -> Iterator[None]:
+    """A Ctrl-C that is swallowed by an import still ends a training."""
+    before = signal.getsignal(signal.SIGINT)
+    if before is not signal.default_int_handler:  # ignored, as below `nohup`, or the caller's
+        yield
+        return
+    signal.signal(signal.SIGINT, Remembering())
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _status(args: list[str], began: float, debug: bool) -> int:

@@ -156,7 +156,8 @@ def _words(result: dict[str, Any]) -> str:
     if test:
         ci = test["accuracy_ci"]
         reach = f" (95 % interval {ci[0]:.2%} to {ci[1]:.2%})" if ci else ""
-        lines.append(f"test accuracy {test['accuracy']:.2%}{reach}")
+        mean = f", mean of {len(result['runs'])} seeds" if "runs" in result else ""
+        lines.append(f"test accuracy {test['accuracy']:.2%}{mean}{reach}")
     if "runs" in result:
         lines.append("seeds " + ", ".join(f"{v:.2%}" for v in test["values"]) if test else "")
         lines.append(f"runs in {printable(result['run'])}")

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-__all__ = ["Interrupt", "deferred"]
+__all__ = ["Interrupt", "Remembering", "deferred"]
 
 
 class Interrupt:
@@ -20,6 +20,24 @@ class Interrupt:
 
     def __init__(self) -> None:
         self.asked = False
+
+
+class Remembering:
+    """A handler that raises as Python's own does, and remembers that it did.
+
+    An exception in the middle of an import may be swallowed there; `deferred` makes up for it.
+
+    Args:
+        asked: set by a Ctrl-C.
+    """
+
+    def __init__(self) -> None:
+        self.asked = False
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        """Raise KeyboardInterrupt."""
+        self.asked = True
+        raise KeyboardInterrupt
 
 
 @contextmanager
@@ -44,6 +62,7 @@ def deferred() -> Iterator[Interrupt]:
         interrupt.asked = True
 
     before = signal.signal(signal.SIGINT, note)
+    interrupt.asked = isinstance(before, Remembering) and before.asked
     try:
         yield interrupt
     finally:
