@@ -210,10 +210,12 @@ def _step(
 @contextmanager
 def _training(model: nn.Module, seed: int, machine: Machine) -> Iterator[None]:
     """Training mode and a seeded global generator for one step; both as before afterwards."""
-    was_training = model.training
+    # A model in training mode is taken as it is, with whatever parts its owner keeps still.
+    modes = [] if model.training else [(m, m.training) for m in model.modules()]
+    if modes:
+        model.train()
     cuda = machine.device.startswith("cuda")
     state = torch.get_rng_state()
-    model.train()
     torch.default_generator.manual_seed(seed)
     if cuda:
         torch.cuda.manual_seed(seed)
@@ -221,7 +223,8 @@ def _training(model: nn.Module, seed: int, machine: Machine) -> Iterator[None]:
         yield
     finally:
         torch.set_rng_state(state)
-        model.train(was_training)
+        for module, mode in modes:
+            module.training = mode
 
 
 class _Watch:
