@@ -32,8 +32,8 @@ from neocog.training.machine import Machine, place
 from neocog.training.optimise import Optimiser, Schedule, build_optimiser
 from neocog.types import Batch, Contract, SignalSpec
 
-NETWORKS = {"convnet": 60, "lenet5_modern": 240, "resnet20": 12}
-"""Name to steps a round, so many that a round takes one to two seconds."""
+NETWORKS = {"convnet": 40, "lenet5_modern": 120, "resnet20": 6}
+"""Name to steps a round, so many that it takes about a second."""
 
 WAYS = {
     "bfloat16": Machine(layout="channels_last", precision="bfloat16"),
