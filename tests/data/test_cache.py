@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import resource
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from neocog.data.cache import Cache, default_folder
+from neocog.data.folder import scan
 from neocog.data.open import open_data
 from neocog.errors import DataError, UsageError
 
@@ -24,13 +25,6 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     place = tmp_path / "cache"
     monkeypatch.setenv("NEOCOG_CACHE", str(place))
     return place
-
-
-def _settle(root: Path) -> None:
-    """Files that changed just now are read again; these are old."""
-    time.sleep(0.01)
-    for path in [root, *root.rglob("*")]:
-        os.utime(path, (1e9, 1e9), follow_symlinks=False)
 
 
 def _pixels(source) -> dict[str, bytes]:
@@ -76,6 +70,18 @@ def test_files_that_changed_just_now_are_looked_at_again(folder, cache, encode, 
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
     assert path.stat().st_size == before.st_size
     assert open_data(root).fingerprint != first.fingerprint
+
+
+def test_a_clock_that_stands_still_hides_no_change(folder, cache, encode, picture, monkeypatch):
+    """Times of files that are as young as the listing tell nothing, as in an index of git."""
+    root = folder(kind="BMP")
+    old = scan(root)
+    first = open_data(root)
+    (root / "cat" / "000.bmp").write_bytes(encode(picture(999), "BMP"))
+    monkeypatch.setattr("neocog.data.build.scan", lambda path: copy.deepcopy(old))
+    second = open_data(root)
+    assert second.fingerprint != first.fingerprint
+    assert _pixels(second) != _pixels(first)
 
 
 def test_a_set_that_moved_is_not_decoded_again(folder, cache, tmp_path, monkeypatch):
@@ -130,6 +136,7 @@ def test_nothing_is_left_in_work(folder, cache):
 
 _OPEN = """
 import sys
+from neocog.data.folder import scan
 from neocog.data.open import open_data
 source = open_data(sys.argv[1])
 print(source.fingerprint)
@@ -149,6 +156,7 @@ real = module.{name}
 def stop(*a, **k):
     {before}os.kill(os.getpid(), signal.SIGKILL)
 module.{name} = stop
+from neocog.data.folder import scan
 from neocog.data.open import open_data
 open_data(sys.argv[1])
 """

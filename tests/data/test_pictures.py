@@ -30,9 +30,9 @@ def test_simplejpeg_and_pillow_agree_bit_for_bit(picture, encode, monkeypatch):
                 for size in (None, (32, 32), (24, 48)):
                     cases += [(data, size, c) for c in (None, 1, 3)]
     fast = [decode(d, size=s, channels=c) for d, s, c in cases]
-    assert jpeg.decode_fast(cases[0][0], jpeg.parse(cases[0][0]), None) is not None
+    assert jpeg.decode_fast(cases[0][0], jpeg.parse(cases[0][0]), size=None) is not None
     monkeypatch.setattr(jpeg, "simplejpeg", lambda: None)
-    assert jpeg.decode_fast(cases[0][0], jpeg.parse(cases[0][0]), None) is None
+    assert jpeg.decode_fast(cases[0][0], jpeg.parse(cases[0][0]), size=None) is None
     for a, (d, s, c) in zip(fast, cases, strict=True):
         np.testing.assert_array_equal(a, decode(d, size=s, channels=c))
 

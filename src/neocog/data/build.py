@@ -117,7 +117,7 @@ def build_folder(path: Path, *, wish: Wish, progress: Progress = None) -> Built:
 
 
 def build_arrays(
-    path: Path, kind: str, files: Sequence[Path], *, wish: Wish, progress: Progress = None
+    path: Path, files: Sequence[Path], *, kind: str, wish: Wish, progress: Progress = None
 ) -> Built:
     """Files that hold arrays.
 
@@ -165,7 +165,7 @@ def _look(
     cache: Cache, listing: Listing, now: int, tick: Callable[[int], None]
 ) -> tuple[np.ndarray, dict[int, str]]:
     place = _hash("index", listing.root, VERSION)
-    table, reasons = inspect(listing, cache.index(place, RECORD), tick)
+    table, reasons = inspect(listing, cache.index(place, RECORD), tick=tick)
     settled = (table["height"] > 0) & (listing.stats[:, 1:3].max(1, initial=0) < now - _SETTLED)
     if settled.any():
         cache.write_index(place, table[settled])
@@ -185,7 +185,9 @@ def _decode(
     size, channels = wish.size or (0, 0), wish.channels or 0
     dtype = np.dtype(np.uint16 if (table["bits"][rows] == 16).any() else np.uint8)
     with shelf.scratch((len(rows), *size, channels), dtype) as x:
-        found, failed = decode_into(x, listing, rows, channels=channels, fit=wish.fit, tick=tick)
+        found, failed = decode_into(
+            x, listing, rows=rows, channels=channels, fit=wish.fit, tick=tick
+        )
         faults = [*listing.faults, *_faults(listing, {**reasons, **failed})]
         keep = np.array([j for j, i in enumerate(rows) if i not in failed], np.int64)
         if wish.strict:
@@ -212,7 +214,7 @@ def _decode(
         sheet,
         **_sizes(table["height"][good], table["width"][good]),
         faults=(*faults, *absent),
-        notes=tuple(Note(r, tuple(p)) for r, p in notes(listing, table, good).items()),
+        notes=tuple(Note(r, tuple(p)) for r, p in notes(listing, table, rows=good).items()),
     )
 
 

@@ -94,7 +94,7 @@ _TURNS = {
 
 
 def decode_fast(
-    data: bytes, j: Jpeg, size: tuple[int, int] | None, room: np.ndarray | None = None
+    data: bytes, j: Jpeg, *, size: tuple[int, int] | None, room: np.ndarray | None = None
 ) -> np.ndarray | None:
     """By simplejpeg where it is installed and gives Pillow's pixels, upright; else None.
 

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
 
-from neocog.data.build import build_arrays, build_digits, build_folder
+from neocog.data.arrays import files_of
+from neocog.data.build import Built, build_arrays, build_digits, build_folder
 from neocog.data.sheet import Sheet
 from neocog.data.split import ROLES, Split
 from neocog.data.wish import Wish
-from neocog.errors import DataError, UsageError, printable
+from neocog.errors import DataError, UsageError, did_you_mean, printable
 
 __all__ = ["Source", "open_data", "parse_place"]
 
@@ -91,35 +92,31 @@ def open_data(
     """
     text = os.fspath(place)
     wish = Wish.checked(size=size, channels=channels, seed=seed, strict=strict, fit=fit)
-    if text == "digits":
-        built = build_digits(wish)
-    else:
-        path = Path(text)
-        _check(path, text)
-        from neocog.data.arrays import files_of
-
-        arrays = files_of(path)
-        if arrays is not None:
-            built = build_arrays(path, *arrays, wish=wish, progress=progress)
-        elif path.is_dir():
-            built = build_folder(path, wish=wish, progress=progress)
-        else:
-            raise DataError(
-                f"DATA is `digits`, a folder, an .npz or the images of an idx pair; "
-                f"{printable(path)} is another file. Give the folder that holds the data."
-            )
+    built = build_digits(wish) if text == "digits" else _build(text, wish, progress)
     sheet = built.sheet
-    fingerprint = blake2b(
-        json.dumps([built.key, sheet.classes]).encode(), digest_size=16
-    ).hexdigest()
+    name = json.dumps([built.key, sheet.classes]).encode()
     return Source(
         place=text,
         kind=sheet.kind,
         classes=sheet.classes,
         splits=built.splits,
         sheet=sheet,
-        fingerprint=fingerprint,
+        fingerprint=blake2b(name, digest_size=16).hexdigest(),
         fit=fit,
+    )
+
+
+def _build(text: str, wish: Wish, progress: Callable[[int, int], None] | None) -> Built:
+    path = Path(text)
+    _check(path, text)
+    if (arrays := files_of(path)) is not None:
+        kind, files = arrays
+        return build_arrays(path, files, kind=kind, wish=wish, progress=progress)
+    if path.is_dir():
+        return build_folder(path, wish=wish, progress=progress)
+    raise DataError(
+        f"DATA is `digits`, a folder, an .npz or the images of an idx pair; "
+        f"{printable(path)} is another file. Give the folder that holds the data."
     )
 
 
@@ -132,8 +129,6 @@ def _check(path: Path, text: str) -> None:
         )
     hint = " Or do you mean `digits`, the set built in?" if text.lower().startswith("dig") else ""
     parent = path.parent if path.parent.is_dir() else None
-    from neocog.errors import did_you_mean
-
     near = [p.name for p in parent.iterdir()] if parent else []
     mean = did_you_mean(path.name, near) if near else ""
     mean = mean if mean.startswith("Did") else "Check the path."

@@ -200,7 +200,7 @@ def _decode(
     x = None
     if j is not None:
         _check_size(j.height, j.width)
-        x = decode_fast(data, j, size, room)
+        x = decode_fast(data, j, size=size, room=room)
     im = None
     if x is None or j is None:
         im = _load(data, size)

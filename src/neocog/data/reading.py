@@ -47,7 +47,7 @@ RECORD = np.dtype(
 
 
 def inspect(
-    listing: Listing, known: np.ndarray, tick: Callable[[int], None]
+    listing: Listing, known: np.ndarray, *, tick: Callable[[int], None]
 ) -> tuple[np.ndarray, dict[int, str]]:
     """What each file is: read once, known by its size and times from then on.
 
@@ -97,8 +97,8 @@ def inspect(
 def decode_into(
     out: np.ndarray,
     listing: Listing,
-    rows: Sequence[int],
     *,
+    rows: Sequence[int],
     channels: int,
     fit: str,
     tick: Callable[[int], None],
@@ -146,7 +146,7 @@ def decode_into(
     return joined, dict(sorted(reasons.items()))
 
 
-def notes(listing: Listing, table: np.ndarray, rows: Sequence[int]) -> dict[str, list[str]]:
+def notes(listing: Listing, table: np.ndarray, *, rows: Sequence[int]) -> dict[str, list[str]]:
     """What was taken in, but not as it is: the reason, and the files."""
     said: dict[str, list[str]] = {}
 

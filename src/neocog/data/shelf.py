@@ -34,7 +34,7 @@ class Shelf:
         self.meta: dict[str, Any] = {}
 
     def write(
-        self, name: str, shape: tuple[int, ...], dtype: np.dtype, blocks: Iterable[np.ndarray]
+        self, name: str, blocks: Iterable[np.ndarray], *, shape: tuple[int, ...], dtype: np.dtype
     ) -> None:
         """An array, block after block along its first axis; a block may be filled again later.
 
@@ -58,7 +58,7 @@ class Shelf:
 
     def put(self, name: str, array: np.ndarray) -> None:
         """An array as it is."""
-        self.write(name, array.shape, array.dtype, [array])
+        self.write(name, [array], shape=array.shape, dtype=array.dtype)
 
     @contextlib.contextmanager
     def scratch(self, shape: tuple[int, ...], dtype: np.dtype) -> Iterator[np.ndarray]:

@@ -147,7 +147,8 @@ def _write(shelf: Shelf, pile: Pile, name: str, rows: np.ndarray) -> None:
         return np.take(pile.x, some, axis=0, out=room[: len(some)], mode="clip")
 
     blocks = (gather(i) for i in range(0, len(rows), _BLOCK))
-    shelf.write(f"{name}-x", (len(rows), *pile.x.shape[1:]), pile.x.dtype, blocks)
+    shape = (len(rows), *pile.x.shape[1:])
+    shelf.write(f"{name}-x", blocks, shape=shape, dtype=pile.x.dtype)
     shelf.put(f"{name}-y", pile.y[rows])
     if isinstance(pile.names, PathNames):
         names = pile.names.take(rows)
