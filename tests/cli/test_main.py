@@ -1,5 +1,7 @@
+import contextlib
 import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -78,6 +80,19 @@ def test_an_interrupt_is_130_and_no_traceback(call, monkeypatch: pytest.MonkeyPa
     assert said.status == 130
     assert said.out == ""
     assert said.err.strip() == "Interrupted."
+
+
+def test_what_an_interrupt_breaks_is_an_interrupt(call, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A Ctrl-C that the import of a package swallows may leave half a package."""
+
+    def broken(*args: object, **options: object) -> None:
+        with contextlib.suppress(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+        raise AttributeError("module `numpy` has no attribute `matrix`")
+
+    monkeypatch.setattr("neocog.verbs.data.data", broken)
+    said = call("data", "digits")
+    assert (said.status, said.err.strip()) == (130, "Interrupted.")
 
 
 def test_no_memory_is_one_sentence(call, monkeypatch: pytest.MonkeyPatch) -> None:

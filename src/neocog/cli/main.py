@@ -79,31 +79,32 @@ def main(args: list[str] | None = None) -> None:
         # A terminal that cannot show a character gets its number, not an error.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    with warnings.catch_warnings(), _remembered_interrupts():
+    with warnings.catch_warnings(), _remembered_interrupts() as interrupt:
         warnings.showwarning = _note
-        sys.exit(_status(args, began, debug))
+        sys.exit(_status(args, began, debug, interrupt))
 
 
 @contextmanager
-def _remembered_interrupts() -> Iterator[None]:
-    """A Ctrl-C that is swallowed by an import still ends a training."""
+def _remembered_interrupts() -> Iterator[Remembering]:
+    """A Ctrl-C that is swallowed by an import still ends the command."""
+    interrupt = Remembering()
     before = signal.getsignal(signal.SIGINT)
     if before is not signal.default_int_handler:  # ignored, as below `nohup`, or the caller's
-        yield
+        yield interrupt
         return
-    signal.signal(signal.SIGINT, Remembering())
+    signal.signal(signal.SIGINT, interrupt)
     try:
-        yield
+        yield interrupt
     finally:
         signal.signal(signal.SIGINT, before)
 
 
-def _status(args: list[str], began: float, debug: bool) -> int:
+def _status(args: list[str], began: float, debug: bool, interrupt: Remembering) -> int:
     """Run a command; say what went wrong in a sentence."""
     try:
         # Not `cli.main()`, which has an exit status of its own for a broken pipe.
         with cli.make_context("neocog", args, obj=began) as context:
-            cli.invoke(context)
+            _invoke(context, interrupt)
         sys.stdout.flush()
     except click.exceptions.Exit as e:
         return e.exit_code
@@ -124,6 +125,16 @@ def _status(args: list[str], began: float, debug: bool) -> int:
         click.echo(f"neocog: {_sentence(e)}", err=True)
         return 2
     return 0
+
+
+def _invoke(context: click.Context, interrupt: Remembering) -> None:
+    """Run the verb; what goes wrong after a swallowed Ctrl-C is a half import's fault."""
+    try:
+        cli.invoke(context)
+    except Exception as e:
+        if interrupt.asked:
+            raise KeyboardInterrupt from e
+        raise
 
 
 def _sentence(e: Exception) -> str:
