@@ -10,6 +10,8 @@ python="${PYTHON:-python3}"
 }
 # Isolated builds see the constraints too. The relative path survives folders with spaces.
 export PIP_CONSTRAINT=constraints.txt UV_CONSTRAINT=constraints.txt UV_BUILD_CONSTRAINT=constraints.txt
+# The first import of torch is slow enough without being compiled then.
+export UV_COMPILE_BYTECODE=1
 # uv does not read pip's configuration: hand it the folder of local wheels, if pip has one.
 UV_FIND_LINKS="${UV_FIND_LINKS:-${PIP_FIND_LINKS:-$("$python" -m pip config get global.find-links 2>/dev/null || true)}}"
 if [ -n "$UV_FIND_LINKS" ]; then export UV_FIND_LINKS; else unset UV_FIND_LINKS; fi

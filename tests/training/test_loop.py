@@ -154,6 +154,19 @@ def test_no_steps_is_an_error() -> None:
         next(_fit(net, optimiser, Plan(steps=0, steps_per_epoch=5)))
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"loss": "hinge"}, r"`objective\.loss` names .* got `hinge`"),
+        ({"label_smoothing": 5.0}, r"`objective\.label_smoothing` is a share .* got 5\.0"),
+        ({"clip": -1.0}, r"`objective\.clip` must not be negative, got -1\.0"),
+    ],
+)
+def test_wrong_objectives_are_errors(options: dict[str, object], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        Objective(**options)  # type: ignore[arg-type]
+
+
 def test_seeds_of_steps_differ() -> None:
     seeds = {step_seed(seed, step) for seed in range(-1, 50) for step in range(-1, 200)}
     assert len(seeds) == 51 * 201

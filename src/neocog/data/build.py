@@ -30,12 +30,14 @@ from neocog.data.shelf import Shelf
 from neocog.data.sort import Pile, sort_pile
 from neocog.data.split import ROLES, PathNames, RowNames, Split
 from neocog.data.wish import Wish, usual_size
-from neocog.errors import DataError, printable
+from neocog.errors import DataError, UsageError, printable
 
 __all__ = ["Built", "build_arrays", "build_digits", "build_folder"]
 
 VERSION = 5
 """Of everything between a file and its pixels and split; raised when any of it changes."""
+DIGITS_SIZE = 256
+"""Largest side, in pixels, at which the built-in digits are served."""
 _SETTLED = 2_000_000_000
 """Nanoseconds after which the times of a file tell whether it changed."""
 
@@ -55,6 +57,11 @@ class Built:
 
 def build_digits(wish: Wish) -> Built:
     """The digits built in; small enough to need no cache."""
+    if wish.size and max(wish.size) > DIGITS_SIZE:
+        raise UsageError(
+            f"The built-in digits have 28 pixels a side and are enlarged to {DIGITS_SIZE} at most; "
+            f"size={wish.size} was asked for. Leave the size out."
+        )
     x, y, parts = read_digits()
     x = fit_all(x, size=wish.size or x.shape[1:3], channels=wish.channels or 1, fit=wish.fit)
     splits = {s: Split(x[r], y[r], RowNames("digits", r)) for s, r in parts.items()}

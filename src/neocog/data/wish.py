@@ -17,6 +17,7 @@ KEPT_SIZE = 160
 """Longest side, in pixels, up to which pictures of one size are served as they are."""
 USUAL_SIZE = 128
 LEAST_SIZE = 24
+LARGEST_SIZE = 2048
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +49,11 @@ class Wish:
             raise UsageError(
                 f"`size` is (height, width) in pixels, both above zero; got {size}. "
                 "Write size=(64, 64), for example."
+            )
+        if size is not None and max(size) > LARGEST_SIZE:
+            raise UsageError(
+                f"`size` is at most {LARGEST_SIZE} pixels a side, as every picture is served at "
+                f"that size; got {size}. Write size=(128, 128), for example."
             )
         if channels not in (None, 1, 3):
             raise UsageError(

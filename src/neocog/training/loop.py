@@ -14,7 +14,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from neocog.errors import Diverged, UsageError
+from neocog.errors import Diverged, UsageError, did_you_mean
+from neocog.tasks.classify import LOSSES
 from neocog.tasks.classify import loss as task_loss
 from neocog.training.augment import Augment, Mixed, augment
 from neocog.training.average import Average
@@ -58,6 +59,27 @@ class Objective:
     loss: str = "cross_entropy"
     label_smoothing: float = 0.05
     clip: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Check the name and the numbers.
+
+        Raises:
+            UsageError: the loss is unknown or a number is out of range.
+        """
+        if self.loss not in LOSSES:
+            raise UsageError(
+                f"`objective.loss` names how errors are weighed, got `{self.loss}`. "
+                f"{did_you_mean(self.loss, LOSSES)}"
+            )
+        if not 0 <= self.label_smoothing < 1:
+            raise UsageError(
+                f"`objective.label_smoothing` is a share from 0 to below 1, got "
+                f"{self.label_smoothing}. Try 0.1."
+            )
+        if not 0 <= self.clip < math.inf:
+            raise UsageError(
+                f"`objective.clip` must not be negative, got {self.clip}. Use 0 for any gradient."
+            )
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,32 @@ class Optimiser:
     nesterov: bool = True
     weight_decay: float = 5e-4
 
+    def __post_init__(self) -> None:
+        """Check the name and the numbers.
+
+        Raises:
+            UsageError: the name is unknown or a number is out of range.
+        """
+        if self.name not in OPTIMISERS:
+            raise UsageError(
+                f"`optimiser.name` names how weights are changed, got `{self.name}`. "
+                f"{did_you_mean(self.name, OPTIMISERS)}"
+            )
+        if not 0 < self.lr < math.inf:
+            raise UsageError(
+                f"`optimiser.lr` must be a positive number, got {self.lr}. Try 0.1 for sgd."
+            )
+        if not 0 <= self.momentum < 1:
+            raise UsageError(
+                f"`optimiser.momentum` must be at least 0 and below 1, got {self.momentum}. "
+                "Try 0.9."
+            )
+        if not 0 <= self.weight_decay < math.inf:
+            raise UsageError(
+                f"`optimiser.weight_decay` must not be negative, got {self.weight_decay}. "
+                "Use 0 to leave it out."
+            )
+
 
 @dataclass(frozen=True, kw_only=True)
 class Schedule:
@@ -49,6 +75,22 @@ class Schedule:
     warmup: float = 0.2
     start: float = 0.0
     final: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Check the name and the shares.
+
+        Raises:
+            UsageError: the name is unknown or a share is outside 0 to 1.
+        """
+        if self.name not in SCHEDULES:
+            raise UsageError(
+                f"`schedule.name` names a course of the learning rate, got `{self.name}`. "
+                f"{did_you_mean(self.name, SCHEDULES)}"
+            )
+        for name in ("warmup", "start", "final"):
+            share = getattr(self, name)
+            if not 0 <= share <= 1:
+                raise UsageError(f"`schedule.{name}` is a share from 0 to 1, got {share}. Try 0.1.")
 
 
 def _sgd(groups: list[dict[str, object]], o: Optimiser) -> torch.optim.Optimizer:
@@ -75,26 +117,8 @@ def build_optimiser(module: nn.Module, options: Optimiser) -> torch.optim.Optimi
     """An optimiser over the trainable parameters of a module.
 
     Raises:
-        UsageError: the name is unknown, a number is out of range, nothing is trainable.
+        UsageError: nothing is trainable.
     """
-    if options.name not in OPTIMISERS:
-        raise UsageError(
-            f"`optimiser.name` names how weights are changed, got `{options.name}`. "
-            f"{did_you_mean(options.name, OPTIMISERS)}"
-        )
-    if not (options.lr > 0 and math.isfinite(options.lr)):
-        raise UsageError(
-            f"`optimiser.lr` must be a positive number, got {options.lr}. Try 0.1 for sgd."
-        )
-    if not 0 <= options.momentum < 1:
-        raise UsageError(
-            f"`optimiser.momentum` must be at least 0 and below 1, got {options.momentum}. Try 0.9."
-        )
-    if options.weight_decay < 0:
-        raise UsageError(
-            f"`optimiser.weight_decay` must not be negative, got {options.weight_decay}. "
-            "Use 0 to leave it out."
-        )
     parameters = [p for p in module.parameters() if p.requires_grad]
     if not parameters:
         raise UsageError("Training needs a parameter that is not frozen, and none is. Freeze less.")
@@ -115,24 +139,12 @@ def rate_at(schedule: Schedule, progress: float) -> float:
         schedule: the course.
         progress: share of all steps done, 0 at the first, 1 after the last.
 
-    Raises:
-        UsageError: the name is unknown or a share is outside 0 to 1.
-
     Example:
         >>> rate_at(Schedule(name="linear", warmup=0.5, start=0.0), 0.25)
         0.5
         >>> rate_at(Schedule(name="linear", warmup=0.5, start=0.0), 0.75)
         0.5
     """
-    if schedule.name not in SCHEDULES:
-        raise UsageError(
-            f"`schedule.name` names a course of the learning rate, got `{schedule.name}`. "
-            f"{did_you_mean(schedule.name, SCHEDULES)}"
-        )
-    for name in ("warmup", "start", "final"):
-        share = getattr(schedule, name)
-        if not 0 <= share <= 1:
-            raise UsageError(f"`schedule.{name}` is a share from 0 to 1, got {share}. Try 0.1.")
     if progress < schedule.warmup:
         return schedule.start + (1 - schedule.start) * progress / schedule.warmup
     rest = (progress - schedule.warmup) / (1 - schedule.warmup) if schedule.warmup < 1 else 1.0
