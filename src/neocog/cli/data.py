@@ -4,16 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 import click
 
 from neocog.cli.options import SIZE, json_option, print_json
-
-if TYPE_CHECKING:
-    from rich.console import Console
-
-    from neocog.exhibits import Exhibit
 
 __all__ = ["command"]
 
@@ -33,7 +27,7 @@ def command(
     report: str | None,
     as_json: bool,
 ) -> None:
-    r"""What DATA holds: counts, sizes, broken files, duplicates, balance.
+    """What DATA holds: counts, sizes, broken files, duplicates, balance.
 
     DATA is `digits`, a folder of class folders (with train/, val/, test/ above them or not), a
     folder of idx files, or an .npz. Ten pictures of each class are the least that is of use.
@@ -50,41 +44,13 @@ def command(
     if as_json:
         print_json(sheet.to_json())
         return
-    from rich.console import Console
+    from neocog.cli.draw import draw, on_stdout
 
-    console = Console(highlight=False, soft_wrap=True)
+    console = on_stdout()
     for section in sheet.exhibits():
-        console.print(f"\n[bold]{section.title}[/bold]")
-        if section.text:
-            console.print(section.text, markup=False)
-        for exhibit in section.exhibits:
-            _draw(console, exhibit)
+        draw(console, section)
     if report is not None:
         click.echo(f"Report: {report}", err=True)
-
-
-def _draw(console: Console, exhibit: Exhibit) -> None:
-    from rich.markup import escape
-    from rich.table import Table as Grid
-
-    from neocog.exhibits import Scalar, Table
-
-    if isinstance(exhibit, Scalar):
-        console.print(f"{exhibit.title}: {exhibit.value:.1%}  {exhibit.note}", markup=False)
-    elif isinstance(exhibit, Table):
-        grid = Grid(title=exhibit.title, title_justify="left", title_style="")
-        numbers = {
-            i
-            for i in range(len(exhibit.columns))
-            if all(isinstance(row[i], int) for row in exhibit.rows)
-        }
-        for i, name in enumerate(exhibit.columns):
-            grid.add_column(name, justify="right" if i in numbers else "left", overflow="fold")
-        for row in exhibit.rows:
-            grid.add_row(*(f"{c:,}" if isinstance(c, int) else escape(str(c)) for c in row))
-        console.print(grid)
-        if exhibit.note:
-            console.print(exhibit.note, markup=False)
 
 
 @contextmanager
@@ -94,7 +60,10 @@ def _bar() -> Iterator[Callable[[int, int], None]]:
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("reading and decoding"), BarColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    console = Console(stderr=True)
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as bar:
         task = bar.add_task("", total=None, visible=False)
 
         def tell(done: int, total: int) -> None:

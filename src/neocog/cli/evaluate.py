@@ -27,18 +27,6 @@ def command(model: str, data: str, strict: bool, as_json: bool) -> None:
     if as_json:
         print_json(score.to_json())
         return
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
+    from neocog.cli.draw import draw, on_stdout
 
-    from neocog.errors import printable
-
-    console = Console(highlight=False, soft_wrap=True)
-    low, high = score.accuracy_ci
-    console.print(f"accuracy {score.accuracy:.2%} (95 % interval {low:.2%} to {high:.2%})")
-    console.print(f"loss {score.loss:.4f}  calibration error {score.ece:.2%}  samples {score.n:,}")
-    table = Table("class", "samples", "recall", "precision")
-    for row in score.per_class:
-        shares = [f"{v:.2%}" if v is not None else "–" for v in (row["recall"], row["precision"])]
-        table.add_row(escape(printable(row["class"])), f"{row['n']:,}", *shares)
-    console.print(table)
+    draw(on_stdout(), score.exhibits(f"What {model} scores on {data}"))
