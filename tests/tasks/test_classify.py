@@ -21,11 +21,14 @@ def test_C7_cross_entropy_by_hand() -> None:
 
 
 def test_C7_mean_squared_error_by_hand() -> None:
-    logits = torch.tensor([[1.0, 0.0, 0.0, 0.0]])
-    assert loss("mean_squared_error", logits, torch.tensor([0])).item() == 0.0
-    assert loss("mean_squared_error", logits, torch.tensor([3])).item() == 0.5
+    logits = torch.tensor([[math.log(7.0), 0.0, 0.0, 0.0]])  # probabilities 0.7 0.1 0.1 0.1
+    right = loss("mean_squared_error", logits, torch.tensor([0])).item()
+    assert right == pytest.approx((0.3**2 + 3 * 0.1**2) / 4)
+    wrong = loss("mean_squared_error", logits, torch.tensor([3])).item()
+    assert wrong == pytest.approx((0.7**2 + 2 * 0.1**2 + 0.9**2) / 4)
+    # Smoothed by 0.4 over four classes the target is exactly these probabilities.
     value = loss("mean_squared_error", logits, torch.tensor([0]), smoothing=0.4).item()
-    assert value == pytest.approx((0.3**2 + 3 * 0.1**2) / 4)
+    assert value == pytest.approx(0, abs=1e-12)
 
 
 @pytest.mark.parametrize("name", ["cross_entropy", "mean_squared_error"])

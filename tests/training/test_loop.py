@@ -147,6 +147,14 @@ def test_a_far_too_high_rate_is_divergence() -> None:
         list(_fit(net, optimiser, Plan(steps=200, steps_per_epoch=5)))
 
 
+def test_a_feed_that_ends_early_is_an_error() -> None:
+    net = _net()
+    optimiser = build_optimiser(net, Optimiser())
+    steps = _fit(net, optimiser, Plan(steps=30, steps_per_epoch=6))
+    with pytest.raises(UsageError, match=r"`steps_per_epoch` batches, 6; epoch 0 ended before"):
+        list(steps)
+
+
 def test_no_steps_is_an_error() -> None:
     net = _net()
     optimiser = build_optimiser(net, Optimiser())
@@ -168,8 +176,13 @@ def test_wrong_objectives_are_errors(options: dict[str, object], message: str) -
 
 
 def test_seeds_of_steps_differ() -> None:
-    seeds = {step_seed(seed, step) for seed in range(-1, 50) for step in range(-1, 200)}
-    assert len(seeds) == 51 * 201
+    seeds = {
+        step_seed(seed, step, stream=stream)
+        for seed in range(50)
+        for step in range(-1, 200)
+        for stream in (0, 1)
+    }
+    assert len(seeds) == 50 * 201 * 2
     assert all(0 <= s < 2**63 for s in seeds)
 
 

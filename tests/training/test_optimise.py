@@ -82,7 +82,7 @@ def test_sgd_by_hand() -> None:
     ("options", "message"),
     [
         ({"name": "sdg"}, r"got `sdg`\. Did you mean `sgd`"),
-        ({"lr": 0.0}, r"`optimiser\.lr` must be a positive number, got 0\.0"),
+        ({"lr": -0.1}, r"`optimiser\.lr` must be a positive number, got -0\.1"),
         ({"lr": math.nan}, r"`optimiser\.lr` must be a positive number"),
         ({"momentum": 1.0}, r"`optimiser\.momentum` must be at least 0 and below 1"),
         ({"weight_decay": -1.0}, r"`optimiser\.weight_decay` must not be negative"),

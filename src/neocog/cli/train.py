@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +83,7 @@ def _resume(given: dict[str, Any], watch: Any) -> dict[str, Any]:
     return {"run": str(trained.place), **trained.card["measured"]}
 
 
-def _once(given: dict[str, Any], watch: Any) -> dict[str, Any]:
+def _once(given: dict[str, Any], watch: Any, *, began: float | None = None) -> dict[str, Any]:
     from neocog.verbs.train import train
 
     if not given["data"] and not given["recipe"]:
@@ -100,7 +101,7 @@ def _once(given: dict[str, Any], watch: Any) -> dict[str, Any]:
         strict=given["strict"],
         listen=watch,
         decoding=watch.decoding,
-        began=click.get_current_context().obj,
+        began=click.get_current_context().obj if began is None else began,
     )
     return {"run": str(trained.place), **trained.card["measured"]}
 
@@ -110,10 +111,15 @@ def _seeds(given: dict[str, Any], watch: Any) -> dict[str, Any]:
 
     out = Path(given["out"]) if given["out"] else free_folder(given["data"] or "run")
     first = given["seed"] or 0
-    runs = [
-        _once({**given, "seed": first + n, "out": str(out / f"seed-{first + n}")}, watch)
-        for n in range(given["seeds"])
-    ]
+    began, runs = click.get_current_context().obj, []
+    for n in range(given["seeds"]):
+        seed = {"seed": first + n, "out": str(out / f"seed-{first + n}")}
+        if given["budget"]:
+            # What is left of the time is shared out evenly among the seeds that are left.
+            left = given["budget"] - (time.monotonic() - began)
+            seed["budget"] = max(left, 1e-3) / (given["seeds"] - n)
+        watch.say(f"seed {first + n}, {n + 1} of {given['seeds']}")
+        runs.append(_once({**given, **seed}, watch, began=time.monotonic() if n else began))
     scores = [r["test"]["accuracy"] for r in runs if "test" in r]
     if len(scores) < len(runs):
         raise UsageError("Several seeds are compared on a test split, and the data has none.")

@@ -138,6 +138,10 @@ class Watch:
             self.bar.remove_task(self.task)
             self.task = None
 
+    def say(self, text: str) -> None:
+        """A line of its own between two trainings."""
+        self.console.print(f"[bold]{escape(text)}[/bold]")
+
     def _line(self, text: str) -> None:
         self.console.print(escape(text))
 

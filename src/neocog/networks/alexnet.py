@@ -54,7 +54,8 @@ class AlexNet(nn.Module):
         outputs: channels of `features`.
         classes: outputs.
         hidden: units of the two hidden linear layers.
-        dropout: share of the inputs of these left out in training.
+        dropout: share left out in training: of the inputs of these, or of their outputs.
+        published: of their outputs, as published.
         stages: what `features` says about its maps.
     """
 
@@ -67,20 +68,18 @@ class AlexNet(nn.Module):
         classes: int,
         hidden: int,
         dropout: float,
+        published: bool,
         stages: tuple[Stage, ...],
     ) -> None:
         super().__init__()
         self.features = features
         self.avgpool = nn.AdaptiveAvgPool2d(grid)
-        self.classifier = nn.Sequential(
-            nn.Dropout(dropout),
-            nn.Linear(outputs * grid[0] * grid[1], hidden),
-            nn.ReLU(),
-            nn.Dropout(dropout),
-            nn.Linear(hidden, hidden),
-            nn.ReLU(),
-            nn.Linear(hidden, classes),
-        )
+        self.classifier = nn.Sequential()
+        for inputs in (outputs * grid[0] * grid[1], hidden):
+            layers = [nn.Linear(inputs, hidden), nn.ReLU()]
+            layers.insert(2 if published else 0, nn.Dropout(dropout))
+            self.classifier.extend(layers)
+        self.classifier.append(nn.Linear(hidden, classes))
         self.stages = stages
 
     def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B K"]:
@@ -120,7 +119,8 @@ def alexnet(
         head: "published" brings any map to 6×6; "fitted" sees the map as it is, up to 6×6; "auto"
             is "published" where the map has 6×6 samples, else "fitted".
         hidden: units of the two hidden linear layers.
-        dropout: share of the inputs of these left out in training.
+        dropout: share left out in training: of the inputs of the two hidden linear layers, in
+            the form "towers" of their outputs.
 
     Example:
         >>> import torch
@@ -148,11 +148,13 @@ def alexnet(
         classes=classes,
         hidden=hidden,
         dropout=dropout,
+        published=form == "towers",
         stages=stages,
     )
-    he_normal(net)
     if form == "towers":
         start_as_published(net)
+    else:
+        he_normal(net)
     return net
 
 

@@ -36,7 +36,7 @@ def run_sections(end: Finished, rows: list[dict[str, Any]]) -> list[Section]:
     experiment, scores, logits = end.experiment, end.scores, end.logits
     sections = [_overview(experiment, end.summary, scores)]
     if rows:
-        sections.append(_curves(rows))
+        sections.append(_curves(rows, experiment.recipe.objective.loss))
     for name, score in scores.items():
         if name == "test" or "test" not in scores:
             held_out = "the test samples, which no choice was based on"
@@ -83,12 +83,13 @@ def _overview(
     return Section(title="At a glance", exhibits=tuple(tiles), text=text)
 
 
-def _curves(rows: list[dict[str, Any]]) -> Section:
+def _curves(rows: list[dict[str, Any]], objective: str) -> Section:
     x = [r["epoch"] for r in rows]
     losses = {"training": [r["train_loss"] for r in rows]}
     exhibits: list[Exhibit] = []
     if "val_loss" in rows[0]:
-        losses["validation"] = [r["val_loss"] for r in rows]
+        name = "validation" if objective == "cross_entropy" else "validation, cross-entropy"
+        losses[name] = [r["val_loss"] for r in rows]
     note = (
         "Training loss is the mean over the epoch's batches as they were changed by augmentation "
         "and smoothing; validation is measured after the epoch on pictures as they are."

@@ -36,7 +36,7 @@ from neocog.training.augment import Augment, suited
 from neocog.training.average import Average
 from neocog.training.loop import Plan, fit, step_seed
 from neocog.training.machine import Machine, candidates, choose, place
-from neocog.training.optimise import build_optimiser
+from neocog.training.optimise import build_optimiser, suited_rate
 from neocog.types import Batch, Contract, SignalSpec
 
 __all__ = ["Experiment", "one_step", "prepare"]
@@ -152,6 +152,9 @@ def prepare(
         torch.default_generator.manual_seed(step_seed(recipe.course.seed, -1))
         network = _network(contract, recipe)
     model = Model(network, contract)
+    if not recipe.optimiser.lr:
+        rate = suited_rate(network, recipe.optimiser.name)
+        recipe = replace(recipe, optimiser=replace(recipe.optimiser, lr=rate))
     if recipe.network.start:
         notes += _start(network, Path(recipe.network.start))
     if recipe.machine is None:
@@ -328,18 +331,21 @@ def _measured(model: Model, source: Source, recipe: Recipe, device: str) -> Mach
     )
     file = default_folder() / "machines.json"
     known = _known(file)
-    if known.get(key) in range(len(ways)):
-        return ways[known[key]]
+    for way in ways:
+        if known.get(key) == [way.layout, way.precision]:
+            return way
     batch = next(
         batches(source.splits["train"], size=recipe.course.batch, shuffle=True, seed=0, epoch=0)
     )
     best = choose(lambda m, way, b: one_step(m, way, b, recipe), model, batch, ways)[0].machine
     with contextlib.suppress(RunError):  # a cache that cannot be written is only slower
-        write_bytes(file, json.dumps(known | {key: ways.index(best)}, indent=1).encode())
+        write_bytes(
+            file, json.dumps(known | {key: [best.layout, best.precision]}, indent=1).encode()
+        )
     return best
 
 
-def _known(file: Path) -> dict[str, int]:
+def _known(file: Path) -> dict[str, list[str]]:
     try:
         known = json.loads(file.read_text())
     except (OSError, ValueError):

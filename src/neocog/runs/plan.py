@@ -37,7 +37,7 @@ def first_plan(experiment: Experiment, began: float) -> Plan_:
         began: `time.monotonic()` when the budget began.
 
     Raises:
-        UsageError: the recipe's plan is no list of rising pairs.
+        UsageError: the recipe's plan is no list of rising pairs, or the budget is too small.
     """
     course = experiment.recipe.course
     if course.plan:
@@ -56,6 +56,12 @@ def first_plan(experiment: Experiment, began: float) -> Plan_:
     step, answer = _speed(experiment)
     left = course.budget - (time.monotonic() - began) - _after(experiment, answer)
     val = len(experiment.held_out().get("val", ()))
+    if left <= 0:
+        raise UsageError(
+            f"A budget must leave time to train; {course.budget:g} s are over before the first "
+            f"step, and {course.budget - left:.0f} s go to starting, evaluating and reporting. "
+            "Give more."
+        )
     each = step + answer * val / experiment.steps_per_epoch
     return [(0, max(1, int(RESERVE * left / each)))]
 

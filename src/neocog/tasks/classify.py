@@ -23,12 +23,13 @@ def _cross_entropy(logits: Tensor, target: Tensor, smoothing: float) -> Tensor:
 
 
 def _mean_squared_error(logits: Tensor, target: Tensor, smoothing: float) -> Tensor:
+    # Of probabilities (Brier 1950), so that outputs are logits whatever they were trained with.
     classes = logits.shape[1]
     if target.ndim == 1:
         target = F.one_hot(target, classes).to(logits.dtype)
     if smoothing:
         target = target * (1 - smoothing) + smoothing / classes
-    return F.mse_loss(logits, target)
+    return F.mse_loss(logits.softmax(1), target)
 
 
 LOSSES = {"cross_entropy": _cross_entropy, "mean_squared_error": _mean_squared_error}

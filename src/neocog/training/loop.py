@@ -103,14 +103,20 @@ class Step:
     samples: int
 
 
-def step_seed(seed: int, step: int) -> int:
-    """A 63-bit number for each pair, far apart for near ones (splitmix64, Steele et al. 2014).
+def step_seed(seed: int, step: int, *, stream: int = 0) -> int:
+    """A 63-bit number for each triple, far apart for near ones (splitmix64, Steele et al. 2014).
+
+    Args:
+        seed: of the training.
+        step: its number; -1 for the first weights.
+        stream: 0 for dropout, 1 for augmentation, so that one does not follow the other.
 
     Example:
         >>> step_seed(0, 1) == step_seed(0, 1), step_seed(0, 1) == step_seed(1, 0)
         (True, False)
     """
-    z = (seed * 0x9E3779B97F4A7C15 + step * 0xD1B54A32D192ED03 + 0x632BE59BD9B4E019) % 2**64
+    z = seed * 0x9E3779B97F4A7C15 + step * 0xD1B54A32D192ED03 + stream * 0x2545F4914F6CDD1D
+    z = (z + 0x632BE59BD9B4E019) % 2**64
     z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9 % 2**64
     z = (z ^ (z >> 27)) * 0x94D049BB133111EB % 2**64
     return (z ^ (z >> 31)) >> 1
@@ -172,7 +178,9 @@ def fit(
             for group, lr in zip(optimiser.param_groups, top, strict=True):
                 group["lr"] = lr * factor
             with _training(model, step_seed(plan.seed, number), machine):
-                changed = _changed(batch, augmentation, machine, step_seed(plan.seed + 1, number))
+                changed = _changed(
+                    batch, augmentation, machine, step_seed(plan.seed, number, stream=1)
+                )
                 value = _step(model, changed, optimiser, objective, machine)
                 if average is not None:
                     average.update(number)
@@ -191,6 +199,7 @@ def _batches(feed: Feed, plan: Plan) -> Iterator[tuple[int, Batch]]:
     number = plan.first
     while number < plan.steps:
         epoch, skip = divmod(number, plan.steps_per_epoch)
+        before = number
         for position, batch in enumerate(feed(epoch)):
             if position < skip:
                 continue
@@ -198,6 +207,11 @@ def _batches(feed: Feed, plan: Plan) -> Iterator[tuple[int, Batch]]:
                 break
             yield number, batch
             number += 1
+        if number == before:
+            raise UsageError(
+                f"A feed must hold `steps_per_epoch` batches, {plan.steps_per_epoch}; epoch "
+                f"{epoch} ended before its batch {skip + 1}. Give the number that the feed holds."
+            )
 
 
 def _changed(batch: Batch, options: Augment, machine: Machine, seed: int) -> Mixed:
@@ -236,15 +250,21 @@ def _training(model: nn.Module, seed: int, machine: Machine) -> Iterator[None]:
     modes = [] if model.training else [(m, m.training) for m in model.modules()]
     if modes:
         model.train()
-    cuda = machine.device.startswith("cuda")
+    device = torch.device(machine.device)
     state = torch.get_rng_state()
     torch.default_generator.manual_seed(seed)
-    if cuda:
-        torch.cuda.manual_seed(seed)
+    theirs = torch.cuda.get_rng_state(device) if device.type == "cuda" else None
+    if device.type == "cuda":
+        with torch.cuda.device(device):
+            torch.cuda.manual_seed(seed)
+    elif device.type == "mps":
+        torch.mps.manual_seed(seed)
     try:
         yield
     finally:
         torch.set_rng_state(state)
+        if theirs is not None:
+            torch.cuda.set_rng_state(theirs, device)
         for module, mode in modes:
             module.training = mode
 
@@ -255,6 +275,7 @@ class _Watch:
     def __init__(self) -> None:
         self.start: float | None = None
         self.trail: float | None = None
+        self.seen = 0
 
     def __call__(self, value: float, number: int, lr: float) -> None:
         if not math.isfinite(value):
@@ -264,7 +285,9 @@ class _Watch:
             )
         self.start = value if self.start is None else self.start
         self.trail = value if self.trail is None else 0.9 * self.trail + 0.1 * value
-        if number > 20 and self.trail > 5 * max(self.start, 0.1):
+        self.seen += 1
+        # A good start may rise to what ignorance of ten classes costs before it is suspicious.
+        if self.seen > 20 and self.trail > 5 * max(self.start, math.log(10)):
             raise Diverged(
                 f"The loss must fall; after {number} steps it grew from {self.start:.3g} to "
                 f"{self.trail:.3g} at learning rate {lr:.3g}. Try `--lr {lr / 10:.1g}`."

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from neocog.errors import UsageError, did_you_mean
+from neocog.errors import TooLarge, UsageError, did_you_mean
 from neocog.types import Batch
 
 __all__ = [
@@ -88,9 +88,15 @@ def place(module: nn.Module, machine: Machine) -> nn.Module:
 
     Raises:
         UsageError: there is no such device.
+        TooLarge: the device's memory is too small.
     """
     try:
         module.to(machine.device)
+    except torch.OutOfMemoryError as e:
+        raise TooLarge(
+            f"The network must fit into the memory of {machine.device}, and does not. "
+            "Take a smaller network, or `--device cpu`."
+        ) from e
     except (RuntimeError, AssertionError) as e:
         raise UsageError(
             f"`machine.device` must name a device of this machine, got `{machine.device}` "

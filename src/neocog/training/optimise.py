@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import nn
 
 from neocog.errors import UsageError, did_you_mean
 
-__all__ = ["OPTIMISERS", "SCHEDULES", "Optimiser", "Schedule", "build_optimiser", "rate_at"]
+__all__ = [
+    "OPTIMISERS",
+    "SCHEDULES",
+    "Optimiser",
+    "Schedule",
+    "build_optimiser",
+    "rate_at",
+    "suited_rate",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,7 +28,7 @@ class Optimiser:
 
     Args:
         name: `sgd` (with momentum) or `adamw`.
-        lr: the highest learning rate of the schedule.
+        lr: the highest learning rate of the schedule; 0 for what suits the network.
         momentum: of sgd; the first decay rate of adamw.
         nesterov: look ahead along the momentum (sgd).
         weight_decay: applied to weights of two or more axes, not to biases and norms.
@@ -28,7 +36,7 @@ class Optimiser:
     """
 
     name: str = "sgd"
-    lr: float = 0.15
+    lr: float = 0.0
     momentum: float = 0.9
     nesterov: bool = True
     weight_decay: float = 5e-4
@@ -44,7 +52,7 @@ class Optimiser:
                 f"`optimiser.name` names how weights are changed, got `{self.name}`. "
                 f"{did_you_mean(self.name, OPTIMISERS)}"
             )
-        if not 0 < self.lr < math.inf:
+        if not 0 <= self.lr < math.inf:
             raise UsageError(
                 f"`optimiser.lr` must be a positive number, got {self.lr}. Try 0.1 for sgd."
             )
@@ -105,6 +113,9 @@ def _adamw(groups: list[dict[str, object]], o: Optimiser) -> torch.optim.Optimiz
 OPTIMISERS = {"sgd": _sgd, "adamw": _adamw}
 """Name to function of (parameter groups, options)."""
 
+RATES = {"sgd": (0.15, 0.02), "adamw": (0.003, 0.001)}
+"""Name to the rate that suits a network with batch norm, and one without."""
+
 SCHEDULES: dict[str, Callable[[float], float]] = {
     "cosine": lambda p: 0.5 * (1 + math.cos(math.pi * p)),
     "linear": lambda p: 1 - p,
@@ -113,12 +124,31 @@ SCHEDULES: dict[str, Callable[[float], float]] = {
 """Name to function from progress after the warm-up, 0 to 1, to a share, 1 to 0."""
 
 
+def suited_rate(module: nn.Module, name: str) -> float:
+    """The highest learning rate where none is asked for.
+
+    Batch norm lets a network learn with rates that would throw another one off course.
+
+    Args:
+        module: what is trained.
+        name: of the optimiser.
+
+    Example:
+        >>> suited_rate(nn.BatchNorm2d(1), "sgd"), suited_rate(nn.Linear(1, 1), "adamw")
+        (0.15, 0.001)
+    """
+    steady = any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in module.modules())
+    return RATES[name][0 if steady else 1]
+
+
 def build_optimiser(module: nn.Module, options: Optimiser) -> torch.optim.Optimizer:
     """An optimiser over the trainable parameters of a module.
 
     Raises:
         UsageError: nothing is trainable.
     """
+    if not options.lr:
+        options = replace(options, lr=suited_rate(module, options.name))
     parameters = [p for p in module.parameters() if p.requires_grad]
     if not parameters:
         raise UsageError("Training needs a parameter that is not frozen, and none is. Freeze less.")
