@@ -7,10 +7,9 @@
     │   ├── UnsafeWeights     a file that would execute code when it is loaded
     │   └── ShapeMismatch     a tensor of another shape than the rule asks for
     ├── RunError          a run folder that is missing, taken, incomplete or cannot be written
-    ├── TrainingError     training that cannot start or cannot go on
-    │   ├── Diverged          the loss left the range of numbers, or exploded
-    │   └── TooLarge          the network or batch does not fit into memory
-    └── MissingExtra      a package that the question needs and that is not installed
+    └── TrainingError     training that cannot start or cannot go on
+        ├── Diverged          the loss left the range of numbers, or exploded
+        └── TooLarge          the network or batch does not fit into memory
 
 Each message is a sentence each for the rule, what came and what to do. What is not below
 `NeocogError` is a fault of ours and keeps its traceback.
@@ -26,7 +25,6 @@ from pathlib import Path
 __all__ = [
     "DataError",
     "Diverged",
-    "MissingExtra",
     "ModelError",
     "NeocogError",
     "RunError",
@@ -97,24 +95,6 @@ class TooLarge(TrainingError):
     """The network or batch does not fit into memory."""
 
 
-class MissingExtra(NeocogError, ImportError):
-    """A package that the question needs and that is not installed.
-
-    Args:
-        package: the import name that is missing.
-        extra: the extra of neocog that brings it.
-        purpose: what it is needed for, a noun phrase.
-    """
-
-    def __init__(self, package: str, *, extra: str, purpose: str) -> None:
-        super().__init__(
-            f"{purpose} needs the package `{package}`, which is not installed. "
-            f"Install it with `pip install 'neocog[{extra}]'`."
-        )
-        self.package = package
-        self.extra = extra
-
-
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """The last sentence of an error about a name: the nearest known one, else all of them.
 
@@ -127,8 +107,8 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     names = sorted(known)
     near = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
     if near:
-        return f"Did you mean `{near[0]}`?"
-    return "Known: " + ", ".join(f"`{n}`" for n in names) + "."
+        return f"Did you mean `{printable(near[0])}`?"
+    return "Known: " + ", ".join(f"`{printable(n)}`" for n in names) + "."
 
 
 def printable(name: str | bytes | os.PathLike[str]) -> str:

@@ -63,7 +63,8 @@ def test_seeds_in_words_say_that_it_is_a_mean(call, tmp_path: Path) -> None:
 def test_a_recipe_and_options_that_go_before_it(call, tmp_path: Path) -> None:
     (tmp_path / "r.toml").write_text(
         '[data]\nplace = "digits"\n[course]\nepochs = 1.0\nbatch = 100\n'
-        '[network]\nname = "dense"\nhidden = [16]\n[machine]\nprecision = "float32"\n'
+        '[network]\nname = "dense"\nhidden = [16]\n[machine]\nlayout = "channels_last"\n'
+        'precision = "float32"\n'
     )
     said = call("train", "--recipe", tmp_path / "r.toml", "--batch", "70", "--lr", "0.03",
                 "--augment", "shift=1,rotate=5", "--set", "schedule.name=linear",
@@ -127,7 +128,7 @@ def test_a_budget_is_understood(call, tmp_path: Path) -> None:
     ("options", "message"),
     [
         (["--lr", "nan"], "`optimiser.lr` must be a positive number, got nan"),
-        (["--lr", "0"], "`optimiser.lr` must be a positive number, got 0.0"),
+        (["--lr", "-1"], "`optimiser.lr` must be a positive number, got -1.0"),
         (["--batch", "0"], "`course.batch` must be at least 1, got 0"),
         (["--epochs", "nan"], "`epochs` must be a positive number, got nan"),
         (["--epochs", "inf"], "`epochs` must be a positive number, got inf"),
@@ -188,3 +189,16 @@ def test_a_training_needs_data(call) -> None:
     said: Any = call("train")
     assert said.status == 2
     assert "Try `neocog train digits`" in said.err
+
+
+def test_seeds_share_a_budget(call, tmp_path: Path) -> None:
+    settings = [o for a, o in zip([None, *QUICK], QUICK, strict=False) if "--epochs" not in (a, o)]
+    said = call(
+        "train", "digits", "--out", tmp_path / "s", *settings, "--budget", "16s", "--seeds", "2",
+        "--json",
+    )  # fmt: skip
+    assert said.status == 0, said.err
+    steps = [run["steps"] for run in json.loads(said.out)["runs"]]
+    # Each has half of the time; the machine is as fast as its other users let it be.
+    assert min(steps) > 5
+    assert max(steps) < 10 * min(steps)

@@ -21,6 +21,7 @@ SETTINGS = {
     "course.average": 0.9,
     "optimiser.lr": 0.02,
     "augment.shift": 1,
+    "machine.layout": "channels_last",
     "machine.precision": "float32",
 }
 """Of a run of a second: 12 steps, six checkpoints."""

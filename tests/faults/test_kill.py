@@ -15,7 +15,7 @@ KILLS = 10
 def readable(run: Path) -> None:
     """Every file of a run folder has either not been written or is whole."""
     if not (run / "recipe.toml").exists():
-        assert all(p.name.endswith(".part") for p in run.glob("*"))
+        assert all(p.name.startswith(".") for p in run.glob("*"))
         return
     folder = RunFolder.open(run)
     assert folder.recipe.network.name == "lenet5_modern"

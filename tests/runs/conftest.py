@@ -15,6 +15,7 @@ QUICK = {
     "course.epochs": 3.0,
     "optimiser.lr": 0.02,
     "course.average": 0.0,
+    "machine.layout": "channels_last",
     "machine.precision": "float32",
 }
 """Settings of a run of a second."""

@@ -238,3 +238,99 @@ def test_validation_samples_can_be_trained_on(pictures: Path, tmp_path: Path, qu
         assert ("val" in model.card["measured"]) == val
     with_val, without = counts
     assert without == {**with_val, "train": with_val["train"] + with_val["val"], "val": 0}
+
+
+@pytest.mark.parametrize(
+    "slip",
+    [
+        {"schedule.name": "cosin"},
+        {"schedule.warmup": 7.0},
+        {"objective.loss": "hinge"},
+        {"objective.label_smoothing": 2.0},
+        {"optimiser.name": "sdg"},
+        {"network.widht": 1},
+        {"machine.precision": "float8"},
+    ],
+)
+def test_a_slip_costs_no_run(
+    pictures: Path, tmp_path: Path, quick: Quick, slip: dict[str, Any]
+) -> None:
+    train(pictures, settings=quick, epochs=1, out=tmp_path / "run")
+    before = _weights(tmp_path / "run")
+    with pytest.raises(UsageError):
+        train(pictures, settings=quick | slip, out=tmp_path / "run", overwrite=True)
+    after = _weights(tmp_path / "run")
+    assert all(torch.equal(before[k], after[k]) for k in before)
+
+
+def test_a_choice_of_one_thing_leaves_the_rest_to_be_found(
+    pictures: Path, tmp_path: Path, quick: Quick
+) -> None:
+    settings = {k: v for k, v in quick.items() if not k.startswith("machine.")}
+    for key, value in (("device", "cpu"), ("layout", "contiguous"), ("precision", "bfloat16")):
+        train(pictures, settings=settings | {f"machine.{key}": value}, epochs=1, out=tmp_path / key)
+        chosen = vars(RunFolder(tmp_path / key).recipe.machine)
+        assert chosen[key] == value
+        assert all(chosen.values())
+        assert chosen["device"] == "cpu" or torch.cuda.is_available()
+
+
+def test_a_run_s_recipe_takes_another_size_or_batch(
+    pictures: Path, tmp_path: Path, quick: Quick
+) -> None:
+    train(pictures, settings=quick, epochs=2, out=tmp_path / "a")
+    recipe = tmp_path / "a" / "recipe.toml"
+    train(None, recipe=recipe, settings={"data.size": [32, 32]}, out=tmp_path / "b")
+    assert load(tmp_path / "b").contract.signal.size == (32, 32)
+    train(None, recipe=recipe, settings={"course.batch": 8}, out=tmp_path / "c")
+    assert load(tmp_path / "c").card["measured"]["epochs"] == 2
+
+
+def test_a_failed_start_leaves_the_name_free(
+    pictures: Path, tmp_path: Path, quick: Quick, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError):
+        train(pictures, network="resnet81", epochs=1)
+    model = train(pictures, settings=quick, epochs=1)
+    assert model.place == Path("runs") / pictures.name
+
+
+def test_one_process_at_a_time(pictures: Path, tmp_path: Path, quick: Quick) -> None:
+    def meddle(event: Event) -> None:
+        if isinstance(event, Epoch) and event.row["epoch"] == 1:
+            with pytest.raises(RunError, match="One process trains into a run at a time"):
+                resume(tmp_path / "run")
+
+    train(pictures, settings=quick, out=tmp_path / "run", listen=meddle)
+    assert not list((tmp_path / "run").glob(".*"))
+
+
+def test_epochs_and_budget_exclude_each_other(pictures: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="both were given"):
+        train(pictures, epochs=1, budget=10, out=tmp_path / "run")
+
+
+def test_a_budget_that_leaves_no_time_is_an_error(
+    pictures: Path, tmp_path: Path, quick: Quick
+) -> None:
+    settings = {k: v for k, v in quick.items() if k != "course.epochs"}
+    with pytest.raises(UsageError, match=r"A budget must leave time to train; 0\.5 s are over"):
+        train(pictures, settings=settings, budget=0.5, out=tmp_path / "run")
+
+
+def test_evaluating_says_what_was_measured(pictures: Path, tmp_path: Path, quick: Quick) -> None:
+    own = tmp_path / "own"
+    shutil.copytree(pictures, own)
+    model = train(own, settings=quick | {"data.val": False}, epochs=1, out=tmp_path / "run")
+    assert model.evaluate(own).notes == ("Measured on the split test: 15 of 72 samples.",)
+    assert "These samples were trained on." in model.evaluate(f"{own}:val").notes
+    Image.fromarray(np.full((28, 28), 99, np.uint8)).save(own / "down" / "new.png")
+    assert any("may have been trained on" in n for n in model.evaluate(own).notes)
+    shutil.copytree(pictures / "down", tmp_path / "other" / "test" / "down")
+    with pytest.raises(DataError, match=r"must have a split `val`"):
+        model.evaluate(f"{tmp_path / 'other'}:val")
+    (own / "up").mkdir()
+    shutil.copy(own / "down" / "000.png", own / "up")
+    with pytest.raises(DataError, match=r"`up` is not\. The model knows"):
+        model.evaluate(own)

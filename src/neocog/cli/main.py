@@ -15,7 +15,7 @@ from typing import TextIO
 
 import click
 
-from neocog.errors import NeocogError, did_you_mean
+from neocog.errors import NeocogError, did_you_mean, printable
 from neocog.runs.interrupt import Remembering
 from neocog.version import __version__
 
@@ -119,8 +119,8 @@ def _status(args: list[str], began: float, debug: bool, interrupt: Remembering) 
     except click.exceptions.NoArgsIsHelpError as e:
         e.show()
         return 2
-    except (click.ClickException, NeocogError, MemoryError) as e:
-        if debug:
+    except (click.ClickException, NeocogError, MemoryError, OSError, RuntimeError) as e:
+        if debug or (isinstance(e, RuntimeError) and not _out_of_memory(e)):
             raise
         click.echo(f"neocog: {_sentence(e)}", err=True)
         return 2
@@ -137,13 +137,21 @@ def _invoke(context: click.Context, interrupt: Remembering) -> None:
         raise
 
 
+def _out_of_memory(e: RuntimeError) -> bool:
+    """Whether PyTorch says so; on the processor it has no class of its own for it."""
+    words = ("out of memory", "can't allocate memory", "not enough memory")
+    return any(w in str(e) for w in words)
+
+
 def _sentence(e: Exception) -> str:
     match e:
         case click.UsageError(ctx=click.Context(command_path=verb)):
             return f"{e.format_message()} See `{verb} --help`."
         case click.ClickException():
             return e.format_message()
-        case MemoryError():
+        case OSError(filename=str() | bytes() as name):
+            return f"{printable(name)}: {e.strerror}."
+        case MemoryError() | RuntimeError():
             return "The machine has no memory left. Take a smaller batch, size or network."
     return str(e)
 

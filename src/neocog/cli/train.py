@@ -53,7 +53,7 @@ def command(as_json: bool, **given: Any) -> None:
     from neocog.training.machine import keep_freed_memory
 
     keep_freed_memory()
-    with Watch(quiet=False) as watch:
+    with Watch() as watch:
         if given["resume"]:
             result = _resume(given, watch)
         elif given["seeds"]:

@@ -29,14 +29,10 @@ REFRESH = 0.1
 
 
 class Watch:
-    """Shows the events of a training.
+    """Shows the events of a training."""
 
-    Args:
-        quiet: show nothing.
-    """
-
-    def __init__(self, *, quiet: bool = False) -> None:
-        self.console = Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=True)
+    def __init__(self) -> None:
+        self.console = Console(stderr=True, highlight=False, soft_wrap=True)
         self.bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(),

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
-import platform
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,7 +12,6 @@ from torch import nn
 
 from neocog.audit.cost import Cost, cost
 from neocog.data.batches import batches, statistics
-from neocog.data.cache import default_folder
 from neocog.data.open import Source, open_data
 from neocog.data.split import Split
 from neocog.errors import (
@@ -25,21 +21,23 @@ from neocog.errors import (
     RunError,
     TooLarge,
     UsageError,
+    did_you_mean,
     printable,
 )
 from neocog.networks.catalog import build, schema
 from neocog.networks.model import Model
+from neocog.runs.fastest import best_device, fastest
 from neocog.runs.memory import available_bytes, training_bytes
-from neocog.runs.recipe import NetworkChoice, Recipe
-from neocog.store.tensors import read_tensors, write_bytes
+from neocog.runs.recipe import MachineChoice, NetworkChoice, Recipe
+from neocog.store.tensors import read_tensors
 from neocog.training.augment import Augment, suited
 from neocog.training.average import Average
-from neocog.training.loop import Plan, fit, step_seed
-from neocog.training.machine import Machine, candidates, choose, place
+from neocog.training.loop import step_seed
+from neocog.training.machine import Machine, place
 from neocog.training.optimise import build_optimiser, suited_rate
 from neocog.types import Batch, Contract, SignalSpec
 
-__all__ = ["Experiment", "one_step", "prepare"]
+__all__ = ["Experiment", "prepare"]
 
 EVALUATION_BATCH = 250
 """Samples at a time where no gradient is needed; no result depends on it."""
@@ -70,8 +68,7 @@ class Experiment:
     @property
     def machine(self) -> Machine:
         """Where the arithmetic runs."""
-        assert self.recipe.machine is not None
-        return self.recipe.machine
+        return Machine(**vars(self.recipe.machine))
 
     @property
     def augment(self) -> Augment:
@@ -113,12 +110,17 @@ class Experiment:
 
 
 def prepare(
-    recipe: Recipe, *, strict: bool = False, progress: Callable[[int, int], None] | None = None
+    recipe: Recipe,
+    *,
+    resume: bool = False,
+    strict: bool = False,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Experiment:
     """Open the data and build what is trained.
 
     Args:
         recipe: what was asked for.
+        resume: weights will be replaced by a checkpoint's.
         strict: stop at the first picture that cannot be used.
         progress: called with (pictures done, pictures in all) while they are decoded.
 
@@ -128,6 +130,7 @@ def prepare(
         TooLarge: the training would not fit into memory.
         RunError: the data is not what the run was started with.
     """
+    recipe = replace(recipe, network=_spelled_out(recipe.network))
     source = open_data(
         recipe.data.place,
         size=_size(recipe.data.size),
@@ -142,12 +145,10 @@ def prepare(
         source = replace(source, splits=_with_val(source.splits))
     notes = _check(source, recipe)
     contract = _contract(source, recipe)
-    recipe = replace(recipe, network=_spelled_out(recipe.network))
     if recipe.augment is None:
         signal = contract.signal
         recipe = replace(recipe, augment=suited(signal.channels, signal.size))
-    device = recipe.machine.device if recipe.machine else _device()
-    spent = _preflight(contract, recipe, device)
+    spent = _preflight(contract, recipe, recipe.machine.device or best_device())
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(step_seed(recipe.course.seed, -1))
         network = _network(contract, recipe)
@@ -155,12 +156,11 @@ def prepare(
     if not recipe.optimiser.lr:
         rate = suited_rate(network, recipe.optimiser.name)
         recipe = replace(recipe, optimiser=replace(recipe.optimiser, lr=rate))
-    if recipe.network.start:
+    if recipe.network.start and not resume:
         notes += _start(network, Path(recipe.network.start))
-    if recipe.machine is None:
-        recipe = replace(recipe, machine=_measured(model, source, recipe, device))
-    assert recipe.machine is not None
-    place(model, recipe.machine)
+    machine = fastest(recipe.machine, model, source.splits["train"], recipe)
+    recipe = replace(recipe, machine=MachineChoice(**vars(machine)))
+    place(model, machine)
     decay = recipe.course.average
     return Experiment(
         recipe=recipe,
@@ -254,8 +254,17 @@ def _contract(source: Source, recipe: Recipe) -> Contract:
 
 
 def _spelled_out(network: NetworkChoice) -> NetworkChoice:
-    """With the options that were left to their defaults, which may change some day."""
+    """With the options that were left to their defaults, which may change some day.
+
+    Raises:
+        UsageError: there is no such network or option.
+    """
     defaults = {o.name: o.default for o in schema(network.name)}
+    for key in network.options:
+        if key not in defaults:
+            raise UsageError(
+                f"`{printable(key)}` is no option of {network.name}. {did_you_mean(key, defaults)}"
+            )
     return replace(network, options=defaults | dict(network.options))
 
 
@@ -275,12 +284,6 @@ def _network(contract: Contract, recipe: Recipe) -> nn.Module:
             f"The options of {recipe.network.name} must make a network, and do not "
             f"({printable(str(e))}). `neocog networks` lists them."
         ) from e
-
-
-def _device() -> str:
-    if torch.cuda.is_available():
-        return "cuda"
-    return "mps" if torch.backends.mps.is_available() else "cpu"
 
 
 def _preflight(contract: Contract, recipe: Recipe, device: str) -> Cost:
@@ -314,56 +317,3 @@ def _start(network: nn.Module, place: Path) -> list[str]:
     fresh = [k for k in own if k not in fits]
     what = f"; {len(fresh)} start at random ({', '.join(fresh[:3])})" if fresh else ""
     return [f"{len(fits)} of {len(own)} tensors are from {printable(place)}{what}."]
-
-
-def _measured(model: Model, source: Source, recipe: Recipe, device: str) -> Machine:
-    """The fastest way to train on this device; measured once for each network and machine."""
-    ways = candidates(device)
-    key = "|".join(
-        (
-            torch.__version__,
-            platform.processor() or platform.machine(),
-            str(torch.get_num_threads()),
-            device,
-            json.dumps([recipe.network.name, dict(recipe.network.options)], sort_keys=True),
-            str((recipe.course.batch, recipe.data.size, recipe.data.channels)),
-        )
-    )
-    file = default_folder() / "machines.json"
-    known = _known(file)
-    for way in ways:
-        if known.get(key) == [way.layout, way.precision]:
-            return way
-    batch = next(
-        batches(source.splits["train"], size=recipe.course.batch, shuffle=True, seed=0, epoch=0)
-    )
-    best = choose(lambda m, way, b: one_step(m, way, b, recipe), model, batch, ways)[0].machine
-    with contextlib.suppress(RunError):  # a cache that cannot be written is only slower
-        write_bytes(
-            file, json.dumps(known | {key: [best.layout, best.precision]}, indent=1).encode()
-        )
-    return best
-
-
-def _known(file: Path) -> dict[str, list[str]]:
-    try:
-        known = json.loads(file.read_text())
-    except (OSError, ValueError):
-        return {}
-    return known if isinstance(known, dict) else {}
-
-
-def one_step(model: nn.Module, machine: Machine, batch: Batch, recipe: Recipe) -> None:
-    """One training step, for measuring; changes the model."""
-    optimiser = build_optimiser(model, recipe.optimiser)
-    for _ in fit(
-        model,
-        lambda epoch: iter([batch]),
-        optimiser,
-        plan=Plan(steps=1, steps_per_epoch=1, seed=recipe.course.seed),
-        schedule=recipe.schedule,
-        objective=recipe.objective,
-        augmentation=recipe.augment or Augment(),
-        machine=machine,
-    ):
-        pass

@@ -15,7 +15,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,8 @@ FORMAT = 1
 
 _PART = ".*.part"
 """Files that are being written."""
+
+_LOCK = ".training.lock"
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,7 @@ class RunFolder:
         """
         try:
             path.mkdir(parents=True, exist_ok=True)
-            taken = any(not part.match(_PART) for part in path.iterdir())
+            taken = any(p.name != _LOCK and not p.match(_PART) for p in path.iterdir())
             if taken and not (overwrite and (path / "recipe.toml").is_file()):
                 raise RunError(
                     f"A new run needs a folder of its own; `{printable(path)}` is not empty. "
@@ -86,6 +89,39 @@ class RunFolder:
         """Remove what a killed process was writing."""
         for part in (*self.path.glob(_PART), *self.path.glob(f"checkpoint/{_PART}")):
             part.unlink(missing_ok=True)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep other processes from training into the folder, where the system has such locks.
+
+        Raises:
+            RunError: another process is training into it.
+        """
+        try:
+            import fcntl
+        except ImportError:
+            yield
+            return
+        file = self.path / _LOCK
+        try:
+            handle = file.open("a")
+        except OSError as e:
+            raise RunError(
+                f"`{printable(self.path)}` must be a folder that can be written, and is not: "
+                f"{e.strerror or e}. Choose another with --out."
+            ) from e
+        with handle:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as e:
+                raise RunError(
+                    f"One process trains into a run at a time, and another is at "
+                    f"`{printable(self.path)}`. Wait for it, or choose another folder with --out."
+                ) from e
+            try:
+                yield
+            finally:
+                file.unlink(missing_ok=True)
 
     def clear(self) -> None:
         """Remove all of a run but its recipe, which the next one replaces.

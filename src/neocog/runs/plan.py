@@ -12,7 +12,8 @@ import copy
 import time
 
 from neocog.errors import UsageError
-from neocog.runs.experiment import Experiment, one_step
+from neocog.runs.experiment import Experiment
+from neocog.runs.fastest import one_step
 from neocog.training.answers import answers
 
 __all__ = ["DEFAULT_EPOCHS", "Pace", "Plan_", "first_plan", "segment"]
@@ -99,16 +100,17 @@ class Pace:
 
     def shortened(self, plan: Plan_, step: int) -> Plan_:
         """The plan, or a shorter one where the budget would be missed by a tenth."""
-        now = time.monotonic()
-        if not self.budget or now - self.checked < 0.03 * self.budget or step == self.first:
+        now, to = time.monotonic(), plan[-1][1]
+        early = now - self.checked < 0.03 * self.budget
+        if not self.budget or early or step == self.first or step + 1 >= to:
             return plan
         self.checked = now
         each = (now - self.start) / (step - self.first)
         left = self.budget - (now - self.began) - AFTER
-        to = plan[-1][1]
-        if (to - step) * each <= left + 0.1 * self.budget:
+        shorter = max(step + 1, step + int(left / each))
+        if (to - step) * each <= left + 0.1 * self.budget or shorter >= to:
             return plan
-        return [*plan, (step, max(step + 1, step + int(left / each)))]
+        return [*plan, (step, shorter)]
 
 
 def _after(experiment: Experiment, answer: float) -> float:

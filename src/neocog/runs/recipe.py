@@ -21,7 +21,16 @@ from neocog.training.loop import Objective
 from neocog.training.machine import Machine
 from neocog.training.optimise import Optimiser, Schedule
 
-__all__ = ["Course", "DataChoice", "NetworkChoice", "Recipe", "changed", "from_toml", "to_toml"]
+__all__ = [
+    "Course",
+    "DataChoice",
+    "MachineChoice",
+    "NetworkChoice",
+    "Recipe",
+    "changed",
+    "from_toml",
+    "to_toml",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,6 +115,29 @@ class Course:
 
 
 @dataclass(frozen=True, kw_only=True)
+class MachineChoice:
+    """Where and how the arithmetic runs; what is empty is found out by measuring.
+
+    Args:
+        device: `cpu`, `cuda`, `cuda:1`, `mps`.
+        layout: `channels_last` or `contiguous`.
+        precision: `float32` or `bfloat16`.
+    """
+
+    device: str = ""
+    layout: str = ""
+    precision: str = ""
+
+    def __post_init__(self) -> None:
+        """Check the names, as `Machine` does.
+
+        Raises:
+            UsageError: the layout or the precision is unknown.
+        """
+        Machine(**{k: v for k, v in vars(self).items() if v})
+
+
+@dataclass(frozen=True, kw_only=True)
 class Recipe:
     """Everything that reproduces a run.
 
@@ -117,7 +149,7 @@ class Recipe:
         optimiser: how weights are changed.
         schedule: how the learning rate moves.
         augment: what is done to each batch; None for what suits the data.
-        machine: where the arithmetic runs; None to choose by measuring.
+        machine: where the arithmetic runs.
     """
 
     data: DataChoice = field(default_factory=DataChoice)
@@ -127,11 +159,15 @@ class Recipe:
     optimiser: Optimiser = field(default_factory=Optimiser)
     schedule: Schedule = field(default_factory=Schedule)
     augment: Augment | None = None
-    machine: Machine | None = None
+    machine: MachineChoice = field(default_factory=MachineChoice)
 
 
 def to_toml(recipe: Recipe) -> str:
-    """The recipe as a file; options of the network stand beside its name."""
+    """The recipe as a file; options of the network stand beside its name.
+
+    Raises:
+        UsageError: a name in it is no UTF-8.
+    """
     out: dict[str, dict[str, Any]] = {}
     for part in fields(recipe):
         value = getattr(recipe, part.name)
@@ -139,7 +175,13 @@ def to_toml(recipe: Recipe) -> str:
             continue
         out[part.name] = {f.name: getattr(value, f.name) for f in fields(value)}
     out["network"] |= out["network"].pop("options")
-    return tomli_w.dumps(_lists(out))
+    text = tomli_w.dumps(_lists(out))
+    if any("\ud800" <= c <= "\udfff" for c in text):
+        raise UsageError(
+            "A recipe is UTF-8 text, and a name in it is not. Rename the file or folder, or name "
+            "it by a symbolic link."
+        )
+    return text
 
 
 def from_toml(text: str, source: str = "recipe") -> Recipe:
@@ -192,7 +234,7 @@ def changed(recipe: Recipe, tables: Mapping[str, Any]) -> Recipe:
 
 def _part(old: Any, table: str, values: Mapping[str, Any]) -> Any:
     if old is None:
-        old = Machine() if table == "machine" else Augment()
+        old = Augment()
     hints = get_type_hints(type(old))
     hints.pop("options", None)
     new, options = {}, {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -102,7 +102,7 @@ def train(
     strict: bool = False,
     began: float | None = None,
     decoding: Callable[[int, int], None] | None = None,
-) -> Iterator[Event]:
+) -> Generator[Event, None, None]:
     """Train, keep, and yield what happens.
 
     Args:
@@ -118,8 +118,8 @@ def train(
         NeocogError: the data, the recipe, the machine or the disk does not allow it.
     """
     began = time.monotonic() if began is None else began
-    experiment = prepare(recipe, strict=strict, progress=decoding)
     kept = folder.checkpoint() if resume else None
+    experiment = prepare(recipe, resume=kept is not None, strict=strict, progress=decoding)
     if kept is None:
         progress = _Progress(plan=first_plan(experiment, began))
     else:
@@ -345,6 +345,11 @@ def _card(experiment: Experiment, summary: dict[str, Any]) -> dict[str, Any]:
         "neocog": __version__,
         "contract": experiment.model.contract.to_json(),
         "network": {"name": recipe.network.name, "options": dict(recipe.network.options)},
-        "data": {"seed": recipe.data.seed},
+        "data": {
+            "place": recipe.data.place,
+            "seed": recipe.data.seed,
+            "val": recipe.data.val,
+            "fingerprint": recipe.data.fingerprint,
+        },
         "measured": summary,
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from neocog.data.batches import batches
-from neocog.data.open import open_data, parse_place
+from neocog.data.open import Source, open_data, parse_place
 from neocog.data.pictures import decode
 from neocog.data.split import Split
 from neocog.errors import DataError, ModelError, NeocogError, UsageError, printable
@@ -80,10 +80,8 @@ class Trained:
             paths: files and folders.
 
         Returns:
-            An answer a picture, in order; a file that cannot be used has an error.
-
-        Raises:
-            DataError: a path does not exist, or a folder holds no picture.
+            An answer a file, in order; one that cannot be used has an error, and so has a path
+            that does not exist and a folder without a file.
         """
         return list(self.stream(paths))
 
@@ -111,13 +109,12 @@ class Trained:
         """
         where, name = parse_place(str(place))
         signal = self.contract.signal
-        data = self.card.get("data", {})
         source = open_data(
             where,
             size=signal.size,
             channels=signal.channels,
             fit=signal.fit,
-            seed=int(data.get("seed", 0)),
+            seed=int(self.card.get("data", {}).get("seed", 0)),
             strict=strict,
         )
         split = source.splits.get(name or "test")
@@ -128,7 +125,24 @@ class Trained:
             )
         truth = self._numbers(split, source.classes, where)
         logits = answers(self.module, batches(split, size=250, shuffle=False, seed=0, epoch=0))
-        return evaluation(logits, truth, self.contract.classes)
+        scored = evaluation(logits, truth, self.contract.classes)
+        notes = self._notes(source, name or "test", len(split))
+        return replace(scored, notes=notes)
+
+    def _notes(self, source: Source, name: str, n: int) -> tuple[str, ...]:
+        """What was scored, and whether some of it may have been trained on."""
+        total = sum(map(len, source.splits.values()))
+        notes = [f"Measured on the split {name}: {n:,} of {total:,} samples."]
+        trained = self.card.get("data", {})
+        same = os.path.realpath(source.place) == os.path.realpath(str(trained.get("place", "")))
+        if same and source.fingerprint != trained.get("fingerprint"):
+            notes.append(
+                "The data has changed since the training, and its splits may have been drawn "
+                "anew: some of these samples may have been trained on."
+            )
+        if same and name == "val" and not trained.get("val", True):
+            notes.append("These samples were trained on.")
+        return tuple(notes)
 
     def _numbers(self, split: Split, classes: Sequence[str], where: str) -> np.ndarray:
         """Class numbers of the data as numbers of the model: classes go by name."""
@@ -146,6 +160,11 @@ class Trained:
     def _decode(self, path: str) -> np.ndarray | str:
         signal = self.contract.signal
         try:
+            kind = os.stat(path).st_mode  # noqa: PTH116 (a zero byte is a ValueError)
+            if stat.S_ISDIR(kind):
+                return "is a folder that holds no file"
+            if not stat.S_ISREG(kind):  # a pipe, socket or device may be waited for, for ever
+                return "is no regular file"
             data = Path(path).read_bytes()
             return decode(data, size=signal.size, channels=signal.channels, fit=signal.fit)
         except OSError as e:
@@ -233,23 +252,9 @@ def _files(paths: Iterable[Path_]) -> Iterator[str]:
                 below[:] = sorted(n for n in below if not n.startswith("."))
                 for name in sorted(n for n in names if not n.startswith(".")):
                     file = os.path.join(folder, name)  # noqa: PTH118
-                    if _never_ends(file):
-                        continue
                     found = True
                     yield file
             if not found:
-                raise DataError(
-                    f"A folder to predict must hold pictures; `{printable(path)}` holds no file. "
-                    "Check the path."
-                )
+                yield os.fspath(path)
         else:
             yield os.fspath(path)
-
-
-def _never_ends(file: str) -> bool:
-    """A pipe, socket or device: reading it may wait for ever."""
-    try:
-        kind = os.stat(file).st_mode  # noqa: PTH116
-    except OSError:
-        return False
-    return not stat.S_ISREG(kind)

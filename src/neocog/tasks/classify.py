@@ -110,6 +110,7 @@ class Evaluation:
         per_class: a row a class: name, n, recall, precision.
         confusion: counts, rows are the truth, columns the answer.
         classes: names.
+        notes: sentences that a reader of the figures should know.
     """
 
     n: int
@@ -120,6 +121,7 @@ class Evaluation:
     per_class: tuple[dict[str, Any], ...]
     confusion: tuple[tuple[int, ...], ...]
     classes: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Plain lists, numbers and strings."""
@@ -130,6 +132,7 @@ class Evaluation:
         rows = [[r["class"], r["n"], r["recall"], r["precision"]] for r in self.per_class]
         return Section(
             title=title,
+            text=" ".join(self.notes),
             exhibits=(
                 Scalar(
                     title="accuracy",

@@ -68,7 +68,7 @@ class Timing:
 
     Args:
         machine: the way.
-        seconds: median of a step.
+        seconds: of the fastest step.
     """
 
     machine: Machine
@@ -140,12 +140,12 @@ def choose(
     batch: Batch,
     ways: Sequence[Machine],
     *,
-    repeats: int = 3,
+    repeats: int = 5,
 ) -> list[Timing]:
     """Time one training step in each way, in turns, on copies of the model; the fastest first.
 
-    A way has to be a tenth faster than the ones before it to be preferred to them, so that
-    noise does not change the arithmetic from one run to the next.
+    The best of several steps counts, and a way has to be an eighth faster than the ones before
+    it to be preferred to them, so that noise does not change the arithmetic of a training.
 
     Args:
         step: makes one step with the model, the way and the batch.
@@ -164,9 +164,9 @@ def choose(
                 torch.cuda.synchronize()
             if turn:
                 seconds[n].append(time.perf_counter() - start)
-    timings = [Timing(way, sorted(s)[len(s) // 2]) for way, s in zip(ways, seconds, strict=True)]
+    timings = [Timing(way, min(s)) for way, s in zip(ways, seconds, strict=True)]
     best = timings[0]
     for other in timings[1:]:
-        if other.seconds < 0.9 * best.seconds:
+        if other.seconds < 7 / 8 * best.seconds:
             best = other
     return [best, *(t for t in timings if t is not best)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -89,6 +90,10 @@ def train(
     for name, amount in (("epochs", epochs), ("budget", budget)):
         if amount is not None and not 0 < amount < math.inf:
             raise UsageError(f"`{name}` must be a positive number, got {amount:g}. Try 10.")
+    if epochs is not None and budget is not None:
+        raise UsageError(
+            "A training ends by `epochs` or by `budget`, and both were given. Give one."
+        )
     direct = {
         "network.name": network,
         "course.epochs": float(epochs) if epochs is not None else None,
@@ -212,12 +217,27 @@ def settle(place: Place | None, keys: Mapping[str, Any], recipe: Recipe) -> Reci
                 f"A recipe is UTF-8 text and names the data, and `{printable(place)}` is no "
                 "UTF-8. Rename it, or name it by a symbolic link."
             )
-        print_ = settled.data.fingerprint if place == settled.data.place else ""
-        data = replace(settled.data, place=place, fingerprint=print_)
-        settled = replace(settled, data=data)
+        settled = replace(settled, data=replace(settled.data, place=place))
+    settled = _forgetting(settled, recipe)
     if not settled.data.place:
         raise UsageError("A training needs data, and none was named. Try `neocog train digits`.")
     return settled
+
+
+def _forgetting(settled: Recipe, run: Recipe) -> Recipe:
+    """Without what a run has found out of samples or steps that are no longer the same."""
+    if not run.data.fingerprint or (settled.data, settled.course.batch) == (
+        run.data,
+        run.course.batch,
+    ):
+        return settled
+    # The plan counts steps; the number of epochs stands beside it and holds for other steps too.
+    fingerprint = run.data.fingerprint if settled.data == run.data else ""
+    return replace(
+        settled,
+        data=replace(settled.data, fingerprint=fingerprint),
+        course=replace(settled.course, plan=()),
+    )
 
 
 def _finish(
@@ -231,22 +251,23 @@ def _finish(
     began: float | None = None,
 ) -> Trained:
     events = train_run(recipe, folder, resume=resume, strict=strict, began=began, decoding=decoding)
-    for event in events:
-        if isinstance(event, Finished):
-            sections = run_sections(event, folder.metrics())
-            title = f"{recipe.network.name} on {Path(recipe.data.place).name}"
-            write(folder.path / "report.html", page(title, sections))
-        if listen is not None:
-            listen(event)
+    with folder.locked(), closing(events):
+        for event in events:
+            if isinstance(event, Finished):
+                sections = run_sections(event, folder.metrics())
+                title = f"{recipe.network.name} on {Path(recipe.data.place).name}"
+                write(folder.path / "report.html", page(title, sections))
+            if listen is not None:
+                listen(event)
     return load(folder.path)
 
 
 def free_folder(place: Place) -> Path:
-    """The first of runs/NAME, runs/NAME-2, … that does not exist."""
+    """The first of runs/NAME, runs/NAME-2, … that is free: missing or empty."""
     stem = Path(os.fspath(place).partition(":")[0]).name or "run"
     name = "".join(c if c.isalnum() or c in "-_." else "-" for c in stem).strip(".-") or "run"
     for n in range(1, 10_000):
         path = Path("runs") / (name if n == 1 else f"{name}-{n}")
-        if not path.exists():
+        if not path.exists() or (path.is_dir() and not any(path.iterdir())):
             return path
     raise RunError("Below `runs` are ten thousand runs of that name. Choose a folder with --out.")

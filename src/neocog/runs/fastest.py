@@ -1,0 +1,111 @@
+"""The fastest way to train on this machine: measured once, then remembered."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import platform
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from neocog.data.batches import batches
+from neocog.data.cache import default_folder
+from neocog.data.split import Split
+from neocog.errors import RunError
+from neocog.runs.recipe import MachineChoice, Recipe
+from neocog.store.tensors import write_bytes
+from neocog.training.augment import Augment
+from neocog.training.loop import Plan, fit
+from neocog.training.machine import Machine, candidates, choose
+from neocog.training.optimise import build_optimiser
+from neocog.types import Batch
+
+__all__ = ["best_device", "fastest", "one_step"]
+
+
+def best_device() -> str:
+    """The device to train on where none is asked for."""
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def fastest(choice: MachineChoice, model: nn.Module, train: Split, recipe: Recipe) -> Machine:
+    """What was chosen, and the fastest of what was left open.
+
+    The answer is kept in the folder of the cache, in `machines.json`: another measurement could
+    come out otherwise, and with it the last bits of a training.
+
+    Args:
+        choice: empty fields are found out.
+        model: what is trained; is left as it is.
+        train: the training samples.
+        recipe: all else.
+    """
+    device = choice.device or best_device()
+    ways = [
+        way
+        for way in candidates(device)
+        if choice.layout in ("", way.layout) and choice.precision in ("", way.precision)
+    ]
+    if not ways:
+        asked = {k: v for k, v in vars(choice).items() if v}
+        return Machine(**{**asked, "device": device})
+    if len(ways) == 1:
+        return ways[0]
+    file, key = default_folder() / "machines.json", _key(device, recipe)
+    known = _known(file)
+    for way in ways:
+        if known.get(key) == [way.layout, way.precision]:
+            return way
+    batch = next(batches(train, size=recipe.course.batch, shuffle=True, seed=0, epoch=0))
+    best = choose(lambda m, way, b: one_step(m, way, b, recipe), model, batch, ways)[0].machine
+    known[key] = [best.layout, best.precision]
+    with contextlib.suppress(RunError):  # a cache that cannot be written is only slower
+        write_bytes(file, json.dumps(known, indent=1).encode())
+    return best
+
+
+def one_step(model: nn.Module, machine: Machine, batch: Batch, recipe: Recipe) -> None:
+    """One training step, for measuring; changes the model."""
+    for _ in fit(
+        model,
+        lambda epoch: iter([batch]),
+        build_optimiser(model, recipe.optimiser),
+        plan=Plan(steps=1, steps_per_epoch=1, seed=recipe.course.seed),
+        schedule=recipe.schedule,
+        objective=recipe.objective,
+        augmentation=recipe.augment or Augment(),
+        machine=machine,
+    ):
+        pass
+
+
+def _key(device: str, recipe: Recipe) -> str:
+    """All that decides how fast a step is."""
+    gpu = torch.cuda.get_device_name(device) if device.startswith("cuda") else device
+    network = json.dumps([recipe.network.name, dict(recipe.network.options)], sort_keys=True)
+    shape = str((recipe.course.batch, recipe.data.size, recipe.data.channels))
+    threads = str(torch.get_num_threads())
+    return "|".join(
+        (torch.__version__, platform.node(), _processor(), threads, gpu, network, shape)
+    )
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor()
+
+
+def _known(file: Path) -> dict[str, list[str]]:
+    try:
+        known = json.loads(file.read_text())
+    except (OSError, ValueError):
+        return {}
+    return known if isinstance(known, dict) else {}

@@ -1,0 +1,80 @@
+from itertools import pairwise
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from neocog.errors import UsageError
+from neocog.runs import plan as plans
+from neocog.runs.plan import Pace, first_plan, segment
+from neocog.runs.recipe import Course
+
+
+class _Clock:
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> _Clock:
+    clock = _Clock()
+    monkeypatch.setattr(plans.time, "monotonic", clock.monotonic)
+    return clock
+
+
+def _experiment(course: Course) -> Any:
+    return SimpleNamespace(recipe=SimpleNamespace(course=course), steps_per_epoch=10)
+
+
+def _paced(clock: _Clock, *, budget: float, steps: int, each: float) -> list[tuple[int, int]]:
+    pace = Pace(_experiment(Course(budget=budget)), clock.now, 0)
+    plan, step = [(0, steps)], 0
+    while step < plan[-1][1]:
+        heading, until = segment(plan, step)
+        assert step < until <= heading
+        step += 1
+        clock.now += each
+        plan = pace.shortened(plan, step)
+        assert step <= 10 * steps, "without end"
+    return plan
+
+
+def test_a_plan_that_is_met_stays(clock: _Clock) -> None:
+    assert _paced(clock, budget=100, steps=900, each=0.1) == [(0, 900)]
+
+
+def test_a_plan_that_is_far_behind_is_shortened_to_the_budget(clock: _Clock) -> None:
+    start = clock.now
+    plan = _paced(clock, budget=100, steps=900, each=0.5)
+    assert len(plan) > 1
+    assert all(after[1] < before[1] for before, after in pairwise(plan))
+    assert 90 < clock.now - start < 111
+
+
+@pytest.mark.parametrize("budget", [1.0, 5.0, 14.0])
+def test_a_budget_that_is_long_over_ends(clock: _Clock, budget: float) -> None:
+    start = clock.now
+    _paced(clock, budget=budget, steps=50, each=3.0)
+    assert clock.now - start <= 50 * 3.0
+
+
+def test_a_written_plan_is_kept_whatever_the_clock_says(clock: _Clock) -> None:
+    course = Course(budget=1.0, plan=(0, 50))
+    pace = Pace(_experiment(course), clock.now, 0)
+    clock.now += 1000
+    plan = [(0, 50)]
+    assert pace.shortened(plan, 10) is plan
+
+
+@pytest.mark.parametrize("plan", [(1,), (1, 2), (0, 5, 3), (0, 5, 0, 4), (0, 0), (0, 9, 5, 5)])
+def test_a_plan_that_is_none_is_an_error(plan: tuple[int, ...]) -> None:
+    with pytest.raises(UsageError, match=r"`course\.plan` is pairs of from step and to step"):
+        first_plan(_experiment(Course(plan=plan)), 0.0)
+
+
+def test_epochs_are_steps() -> None:
+    assert first_plan(_experiment(Course(epochs=2.55)), 0.0) == [(0, 26)]
+    assert first_plan(_experiment(Course(epochs=0.01)), 0.0) == [(0, 1)]
