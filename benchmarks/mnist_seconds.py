@@ -141,6 +141,10 @@ def main() -> None:
             "limit": given.limit,
             "peers": {name: list(script) for name, script in PEERS.items()},
             "versions": versions(),
+            "recipe": (RECIPES / "mnist-fast.toml").read_text(),
+            "scripts": {
+                n: (HERE / "peers" / script).read_text() for n, (script, *_) in PEERS.items()
+            },
         },
         fresh=given.fresh,
         save=not given.trial,

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 
 import pytest
 import torch
-import torch.nn.functional as F
 from torch import nn
 
 from neocog.errors import Diverged, UsageError
@@ -94,32 +93,6 @@ def test_taking_up_after_any_step_gives_the_same_bits(stop: int) -> None:
     assert _equal(whole, second)
     assert _equal(average.module, rest.module)
     assert not _equal(whole, average.module)
-
-
-def test_the_loop_equals_twenty_plain_lines_bit_for_bit() -> None:
-    ours = _net()[:-2].append(nn.Linear(216, 4))  # type: ignore[index]
-    plain = copy.deepcopy(ours)
-
-    optimiser = torch.optim.SGD(plain.parameters(), lr=0.1, momentum=0.9, nesterov=True)
-    plain.train()
-    for epoch in range(3):
-        for batch in _feed(epoch):
-            optimiser.zero_grad()
-            F.cross_entropy(plain(batch.x), batch.y).backward()
-            optimiser.step()
-
-    steps = fit(
-        ours,
-        _feed,
-        build_optimiser(ours, Optimiser(lr=0.1, weight_decay=0)),
-        plan=Plan(steps=15, steps_per_epoch=5),
-        schedule=Schedule(name="constant", warmup=0),
-        objective=Objective(label_smoothing=0),
-        augmentation=Augment(),
-        machine=Machine(layout="contiguous"),
-    )
-    list(steps)
-    assert _equal(ours, plain)
 
 
 def test_mode_and_global_generator_are_as_before_between_steps() -> None:
