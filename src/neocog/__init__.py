@@ -1,4 +1,4 @@
-"""Train, audit, fix and explain convolutional networks, with the priors measured.
+"""From a folder of pictures to a trained, saved and reported convolutional network.
 
     import neocog
 

@@ -62,7 +62,7 @@ class _Verbs(click.Group):
 @click.version_option(__version__, message="neocog %(version)s")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 def cli(debug: bool) -> None:
-    """Train, audit, fix and explain convolutional networks, with the priors measured.
+    """From a folder of pictures to a trained, saved and reported convolutional network.
 
     Start with `neocog train digits`, then open the report it names.
     """
