@@ -56,6 +56,6 @@ def test_other_widths_and_depths_are_refused(widths: tuple, depths: tuple) -> No
 
 def test_default_is_small_and_fast() -> None:
     net = convnet(classes=10, channels=1, size=(28, 28))
-    kernels = 25 * 32 + 9 * (32 * 32 + 32 * 64 + 64 * 64 + 64 * 128)
-    norms = 2 * (32 + 32 + 64 + 64 + 128)
-    assert sum(p.numel() for p in net.parameters()) == kernels + norms + 128 * 10 + 10
+    kernels = 25 * 48 + 9 * (48 * 48 + 48 * 96 + 96 * 96 + 96 * 192 + 192 * 192)
+    norms = 2 * (48 + 48 + 96 + 96 + 192 + 192)
+    assert sum(p.numel() for p in net.parameters()) == kernels + norms + 192 * 10 + 10

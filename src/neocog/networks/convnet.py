@@ -8,10 +8,12 @@ Designed from measurements on two processor cores (bfloat16, channels_last):
   behind it then works on a quarter of the samples.
 - No bias before a batch norm: it would be subtracted again and costs 8 % of the convolution.
 
-On MNIST the default options gave the best accuracy for the time among those tried. Where a second
-of training matters more, `widths=(16, 32, 64, 128), depths=(1, 1, 1, 1), stem="full"` reaches 99 %
-in one and a half epochs; where detail matters (Fashion-MNIST), a full stem and
-`widths=(24, 48, 96, 192), depths=(1, 2, 2, 1)` err less at a quarter more time.
+- Wide layers keep the arithmetic units busy and narrow ones wait for memory: the default widths are
+  the smallest with which a training step reaches 0.4 of the rate of a matrix product also on
+  pictures of 28 pixels (`benchmarks/flops.py`).
+
+For other ends there are recipes in `benchmarks/recipes`: 99 % on MNIST in the fewest seconds, the
+lowest error on MNIST, Fashion-MNIST (a full stem, where detail matters).
 """
 
 from __future__ import annotations
@@ -74,8 +76,8 @@ def convnet(
     size: tuple[int, int],
     sampling: str = "stride",
     padding: str = "zero",
-    widths: tuple[int, ...] = (32, 64, 128),
-    depths: tuple[int, ...] = (2, 2, 1),
+    widths: tuple[int, ...] = (48, 96, 192),
+    depths: tuple[int, ...] = (2, 2, 2),
     stem: Literal["half", "full"] = "half",
     pool: Literal["max", "average", "conv"] = "max",
     dropout: float = 0.0,
@@ -103,7 +105,7 @@ def convnet(
     Example:
         >>> net = convnet(classes=10, channels=1, size=(28, 28))
         >>> [(s.channels, s.stride) for s in net.stages]
-        [(32, 2), (64, 4), (128, 8)]
+        [(48, 2), (96, 4), (192, 8)]
     """
     if not len(widths) == len(depths) > 0 or min(*widths, *depths) < 1:
         raise UsageError(
