@@ -7,12 +7,12 @@ from contextlib import contextmanager
 
 import click
 
-from neocog.cli.options import SIZE, json_option, print_json
+from neocog.cli.options import HELP, SIZE, json_option, print_json
 
 __all__ = ["command"]
 
 
-@click.command("data")
+@click.command("data", context_settings=HELP)
 @click.argument("place", metavar="DATA")
 @click.option("--size", type=SIZE, help="Serve pictures as S or H,W pixels; chosen if left out.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, help="Of the split.")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import click
 
-from neocog.cli.options import json_option, print_json
+from neocog.cli.options import HELP, json_option, print_json
 
 __all__ = ["command"]
 
 
-@click.command("evaluate")
+@click.command("evaluate", context_settings=HELP)
 @click.argument("model")
 @click.argument("data")
 @click.option("--strict", is_flag=True, help="Stop at the first picture that cannot be used.")

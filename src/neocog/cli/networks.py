@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from neocog.cli.options import json_option, print_json
+from neocog.cli.options import HELP, json_option, print_json
 
 __all__ = ["command"]
 
@@ -27,7 +27,7 @@ class Numbers(click.ParamType):
         return numbers
 
 
-@click.command("networks")
+@click.command("networks", context_settings=HELP)
 @click.option("--size", type=Numbers(), default="1,28,28", show_default=True, help="Of a picture.")
 @click.option(
     "--classes", type=click.IntRange(1), default=10, show_default=True, help="Number of outputs."

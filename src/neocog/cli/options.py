@@ -11,7 +11,7 @@ import click
 
 from neocog.errors import UsageError
 
-__all__ = ["SECONDS", "SIZE", "json_option", "parse_setting", "parse_value", "print_json"]
+__all__ = ["HELP", "SECONDS", "SIZE", "json_option", "parse_setting", "parse_value", "print_json"]
 
 
 class _Seconds(click.ParamType):
@@ -37,6 +37,9 @@ class _Size(click.ParamType):
             self.fail(f"a size is S or H,W in pixels, got `{value}`. Write 64 or 48,64.")
         return int(match[1]), int(match[2] or match[1])
 
+
+HELP = {"help_option_names": ["-h", "--help"]}
+"""Settings of every verb."""
 
 SECONDS = _Seconds()
 """60, 60s, 5m, 1h: to seconds."""

@@ -8,13 +8,13 @@ from collections.abc import Iterator
 
 import click
 
-from neocog.cli.options import json_option
+from neocog.cli.options import HELP, json_option
 from neocog.errors import DataError, UsageError
 
 __all__ = ["command"]
 
 
-@click.command("predict")
+@click.command("predict", context_settings=HELP)
 @click.argument("model")
 @click.argument("paths", nargs=-1, metavar="PATH…")
 @click.option("-0", "--null", is_flag=True, help="Paths on standard input end with a zero byte.")

@@ -8,13 +8,13 @@ from typing import Any
 
 import click
 
-from neocog.cli.options import SECONDS, SIZE, json_option, parse_setting, print_json
+from neocog.cli.options import HELP, SECONDS, SIZE, json_option, parse_setting, print_json
 from neocog.errors import UsageError, printable
 
 __all__ = ["command"]
 
 
-@click.command("train")
+@click.command("train", context_settings=HELP)
 @click.argument("data", required=False)
 @click.option("--network", help="What to train; `neocog networks` lists them.  [convnet]")
 @click.option("--sampling", help="How the network drops samples.  [stride]")
