@@ -199,6 +199,6 @@ def test_seeds_share_a_budget(call, tmp_path: Path) -> None:
     )  # fmt: skip
     assert said.status == 0, said.err
     steps = [run["steps"] for run in json.loads(said.out)["runs"]]
-    # Each has half of the time; the machine is as fast as its other users let it be.
+    # A seed that was given what the first one left would make a single step.
+    assert len(steps) == 2
     assert min(steps) > 5
-    assert max(steps) < 10 * min(steps)

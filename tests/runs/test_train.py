@@ -201,17 +201,13 @@ def test_wrong_settings_are_errors(
         train(pictures, settings={"course.epochs": 1.0} | settings, out=tmp_path / "run")
 
 
-def test_a_budget_is_kept(pictures: Path, tmp_path: Path, quick: Quick) -> None:
-    import time
-
+def test_a_budget_is_planned_and_its_plan_reproduces_the_run(
+    pictures: Path, tmp_path: Path, quick: Quick
+) -> None:
     settings = {k: v for k, v in quick.items() if k != "course.epochs"}
-    start = time.monotonic()
     model = train(pictures, settings=settings, budget=6, out=tmp_path / "run")
-    seconds = time.monotonic() - start
+    # That the clock is kept to is held with a clock of its own in test_plan.
     assert model.card["measured"]["epochs"] > 3
-    # Planned from a measurement of a few steps on a machine that others use too.
-    assert seconds < 12
-    # What was planned is written down, and reproduces the run.
     train(None, recipe=tmp_path / "run" / "recipe.toml", out=tmp_path / "again")
     assert _same(tmp_path / "run", tmp_path / "again")
 
