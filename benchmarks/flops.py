@@ -21,7 +21,7 @@ from typing import Any
 import torch
 from common import Results, Row, spread
 
-from neocog.audit.cost import Cost, cost
+from neocog.audits.cost import Cost, cost
 from neocog.networks.catalog import NETWORKS, build
 from neocog.training.augment import Augment
 from neocog.training.loop import Objective, Plan, fit

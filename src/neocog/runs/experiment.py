@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from neocog.audit.cost import Cost, cost
+from neocog.audits.cost import Cost, cost
 from neocog.data.batches import batches, statistics
 from neocog.data.open import Source, open_data
 from neocog.data.split import Split

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from neocog.audit.cost import cost
+from neocog.audits.cost import cost
 from neocog.errors import UsageError
 from neocog.exhibits import Table
 from neocog.networks.catalog import NETWORKS, SMALLEST, Option, build, schema

@@ -3,7 +3,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from neocog.audit.cost import cost
+from neocog.audits.cost import cost
 from neocog.errors import ModelError
 from neocog.networks.catalog import build
 

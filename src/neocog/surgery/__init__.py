@@ -1,0 +1,1 @@
+"""Changing a trained network: its down-samplers and its borders."""
