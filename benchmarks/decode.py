@@ -1,19 +1,26 @@
 """Decoding a folder of pictures against a bare Pillow loop, and a second start against the same.
 
-Protocol: rounds of five measurements, one after the other, in an order that turns with each
-round; medians over the rounds. All read the same files, from the page cache after one warm-up.
+Protocol: rounds of measurements, one after the other, in an order that turns with each round;
+medians over the rounds. All read the same files, from the page cache after one warm-up.
 
-    pillow          np.asarray(Image.open(f).convert("RGB")), resized where asked; one thread
-    decoder         the library's decoder, from the file to the same array; one thread
+    pillow          np.asarray(Image.open(f).convert("RGB")), stretched to --size where that is
+                    given; one thread
+    pillow with draft   the same, but told of --size before it decodes, with `Image.draft`, so that
+                    a JPEG file is decoded at a half, a quarter or an eighth, as our decoder does;
+                    only where --size is given, as it changes nothing else; one thread
+    decoder         the library's decoder, from the file to an array of that shape; it cuts the
+                    middle out of pictures of another aspect instead of stretching; one thread
     look and decode all that a first start does before it splits, in parallel: sha256 and header of
                     each file, pixels, digest and thumbnail for finding copies
     first start     open_data with an empty cache: that, copies found, split, written to disk
     second start    open_data with that cache
 
 Pictures a second and core are pictures over the seconds of processor time that all threads of the
-process used: the share of other processes does not count. `python benchmarks/decode.py [DATA]
-[--size S] [--photos N] [--rounds N]`; with --photos, N pictures of DATA are first enlarged to
-640 × 480 and saved as JPEG, the size of a small photo.
+process used: the share of other processes does not count.
+
+`python benchmarks/decode.py [DATA] [--size S] [--photos N] [--rounds N]` prints its figures as
+JSON and keeps nothing; `python benchmarks/run.py decode [DATA]` keeps them. With --photos, N
+pictures of DATA are first enlarged to 640 × 480 and saved as JPEG, the size of a small photo.
 """
 
 from __future__ import annotations
@@ -44,6 +51,13 @@ def pillow(listing: Listing, size: int | None) -> None:
     for name in listing.names:
         im = Image.open(f"{listing.root}/{name}").convert("RGB")
         np.asarray(im if size is None else im.resize((size, size), Image.Resampling.BILINEAR))
+
+
+def pillow_with_draft(listing: Listing, size: int) -> None:
+    for name in listing.names:
+        im = Image.open(f"{listing.root}/{name}")
+        im.draft("RGB", (size, size))  # the smallest scale that is not below the size
+        np.asarray(im.convert("RGB").resize((size, size), Image.Resampling.BILINEAR))
 
 
 def decoder(listing: Listing, out: np.ndarray) -> None:
@@ -116,8 +130,10 @@ def run(args: argparse.Namespace) -> dict[str, object]:
             ("first start", first),
             ("second start", lambda: open_data(args.data, size=size, channels=3)),
         ]
+        if args.size is not None:
+            steps.insert(1, ("pillow with draft", lambda: pillow_with_draft(listing, args.size)))
         for turn in range(args.rounds):
-            k = turn % 5
+            k = turn % len(steps)
             for name, step in [*steps[k:], *steps[:k]]:
                 found.setdefault(name, []).append(measure(step))
                 print(f"{turn} {name}: {found[name][-1]}", file=sys.stderr)
@@ -133,6 +149,9 @@ def run(args: argparse.Namespace) -> dict[str, object]:
         "rounds": args.rounds,
         "pictures_per_second_and_core": rate,
         "over_pillow_per_core": {name: value / rate["pillow"] for name, value in rate.items()},
+        "decoder_over_pillow_with_draft_per_core": rate["decoder"] / rate["pillow with draft"]
+        if "pillow with draft" in rate
+        else None,
         "second_start_over_pillow_by_the_clock": middle["pillow"]["seconds"]
         / middle["second start"]["seconds"],
         "seconds": {name: m["seconds"] for name, m in middle.items()},

@@ -99,12 +99,11 @@ def scan(root: str | os.PathLike[str]) -> Listing:
         if path not in tops:
             continue
         names, stats = _files(listing, path, seen, entered=True)
-        order = sorted(range(len(names)), key=names.__getitem__)
-        listing.names += [names[i] for i in order]
-        tables.append(stats[order])
-        listing.label += [listing.classes.index(c)] * len(order)
-        listing.role += [role] * len(order)
-        if not order:
+        listing.names += names
+        tables.append(stats)
+        listing.label += [listing.classes.index(c)] * len(names)
+        listing.role += [role] * len(names)
+        if not names:
             listing.faults.append(Fault(path, "empty: this class folder holds no files"))
     listing.stats = np.concatenate(tables)
     return listing
@@ -114,7 +113,7 @@ def scan(root: str | os.PathLike[str]) -> Listing:
 
 
 def _hidden(name: str) -> bool:
-    return name[0] == "." or (name[0] in "dDeEtTiI_" and name.lower() in _SILENT)
+    return name[0] in ".dDeEtTiI_" and (name[0] == "." or name.lower() in _SILENT)
 
 
 def _folders(top: str, below: str, listing: Listing) -> list[str]:
@@ -176,7 +175,7 @@ def _files(
         entered: this folder is among `seen` already.
 
     Returns:
-        names and stats, as in a `Listing`, in no order.
+        names and stats, as in a `Listing`, sorted by name.
     """
     nothing: tuple[list[str], np.ndarray] = ([], np.zeros((0, 4), np.int64))
     try:
@@ -190,41 +189,61 @@ def _files(
             listing.faults.append(Fault(below, _TWICE))
             return nothing
         seen.add((own.st_dev, own.st_ino))
-        with os.scandir(handle) as entries:  # by handle: no path is walked for each file
-            visible = [e for e in entries if not _hidden(e.name)]
-            names, stats, deeper = _stat(listing, below, visible)
+        visible = sorted(n for n in os.listdir(handle) if not _hidden(n))  # noqa: PTH208
+        names, stats, deeper = _stat(listing, below, handle, visible)
     except OSError as e:
         listing.faults.append(Fault(below, f"folder cannot be read ({e.strerror})"))
         return nothing
     finally:
         os.close(handle)
-    for path in sorted(deeper):
+    for path in deeper:
         more, theirs = _files(listing, path, seen)
         names, stats = names + more, np.concatenate([stats, theirs])
+    if deeper:
+        order = sorted(range(len(names)), key=names.__getitem__)
+        names, stats = [names[i] for i in order], stats[order]
     return names, stats
 
 
 def _stat(
-    listing: Listing, below: str, entries: Sequence[os.DirEntry[str]]
+    listing: Listing, below: str, handle: int, entries: Sequence[str]
 ) -> tuple[list[str], np.ndarray, list[str]]:
-    """Names and stats of the regular files among entries, and the folders among them."""
-    found: list[tuple[str, os.stat_result]] = []
-    for entry in entries:
+    """Names and stats of the regular files among entries, and the folders among them.
+
+    A second start is spent here, in the system's answers: they are asked by the folder's handle,
+    so that no path is walked for each file, and read column by column.
+    """
+    names, found = [], []
+    for name in entries:
         try:
-            found.append((f"{below}/{entry.name}", entry.stat()))
+            found.append(os.stat(name, dir_fd=handle))
+            names.append(f"{below}/{name}")
         except OSError as e:
-            reason = "broken symbolic link" if entry.is_symlink() else "cannot be read"
-            listing.faults.append(Fault(f"{below}/{entry.name}", f"{reason} ({e.strerror})"))
-    kind = np.array([s.st_mode for _, s in found], np.int64) & 0o170000
-    deeper = [found[i][0] for i in np.flatnonzero(kind == stat.S_IFDIR).tolist()]
+            broken = _is_link(name, handle)
+            reason = "broken symbolic link" if broken else "cannot be read"
+            listing.faults.append(Fault(f"{below}/{name}", f"{reason} ({e.strerror})"))
+    stats = np.array(
+        (
+            [s.st_size for s in found],
+            [s.st_mtime_ns for s in found],
+            [s.st_ctime_ns for s in found],
+            [s.st_ino for s in found],
+        ),
+        np.int64,
+    ).T
+    kind = np.array([s.st_mode for s in found], np.int64) & 0o170000
+    if (kind == stat.S_IFREG).all():
+        return names, stats, []
+    deeper = [names[i] for i in np.flatnonzero(kind == stat.S_IFDIR).tolist()]
     for i in np.flatnonzero((kind != stat.S_IFREG) & (kind != stat.S_IFDIR)).tolist():
-        listing.faults.append(Fault(found[i][0], "no regular file (a device, pipe or socket)"))
-    if not (kind == stat.S_IFREG).all():
-        found = [found[i] for i in np.flatnonzero(kind == stat.S_IFREG).tolist()]
-    columns = (
-        [s.st_size for _, s in found],
-        [s.st_mtime_ns for _, s in found],
-        [s.st_ctime_ns for _, s in found],
-        [s.st_ino for _, s in found],
-    )
-    return [name for name, _ in found], np.array(columns, np.int64).T, deeper
+        listing.faults.append(Fault(names[i], "no regular file (a device, pipe or socket)"))
+    files = np.flatnonzero(kind == stat.S_IFREG)
+    return [names[i] for i in files.tolist()], stats[files], deeper
+
+
+def _is_link(name: str, handle: int) -> bool:
+    try:
+        mode = os.stat(name, dir_fd=handle, follow_symlinks=False).st_mode
+    except OSError:
+        return False
+    return stat.S_ISLNK(mode)
