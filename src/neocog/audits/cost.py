@@ -22,16 +22,16 @@ An operation in no line of the table is named in `unknown`, and the status is th
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from neocog.errors import ModelError
+from neocog.probe.found import as_found
+from neocog.probe.operations import Call, Operation, watching
 
 __all__ = ["Cost", "LayerCost", "cost"]
 
@@ -104,7 +104,7 @@ def cost(module: nn.Module, size: Sequence[int]) -> Cost:
         >>> c.params, c.macs, c.flops
         (456, 352800, 710304)
     """
-    with _as_found(module):
+    with as_found(module):
         count = _run(module, tuple(size))
     own = _own_params(module)
     layers = [
@@ -157,27 +157,32 @@ class _Tally:
 
 @dataclass
 class _Count:
+    """Books every operation on the innermost module that is running."""
+
     tallies: dict[str, _Tally] = field(default_factory=dict)
     unknown: set[str] = field(default_factory=set)
 
+    def start(self, call: Call) -> None:
+        self.tallies.setdefault(call.name, _Tally())
 
-@contextmanager
-def _as_found(module: nn.Module) -> Iterator[None]:
-    """Evaluation mode inside; afterwards every sub-module's own mode and every buffer again."""
-    modes = [(m, m.training) for m in module.modules()]
-    buffers = [
-        (m, name, b, b.clone())
-        for m in module.modules()
-        for name, b in m.named_buffers(recurse=False)
-    ]
-    try:
-        module.eval()
-        yield
-    finally:
-        for m, training in modes:
-            m.training = training
-        for m, name, b, values in buffers:
-            setattr(m, name, b.copy_(values))
+    def end(self, call: Call) -> None:
+        if isinstance(call.out, Tensor):
+            self.tallies[call.name].output = tuple(call.out.shape[1:])
+
+    def operation(self, op: Operation) -> None:
+        tally = self.tallies.setdefault(op.module, _Tally())
+        tally.ops += 1
+        out = op.out
+        first = out[0] if isinstance(out, (tuple, list)) and out else out
+        fresh = isinstance(first, Tensor) and not op.is_view and not op.in_place
+        if fresh and first.is_floating_point():
+            tally.activations += first.numel()
+        priced = _price(op, first)
+        if priced is None:
+            self.unknown.add(str(getattr(op.func, "overloadpacket", op.name)))
+        else:
+            tally.macs += priced[0]
+            tally.flops += 2 * priced[0] + priced[1]
 
 
 def _own_params(module: nn.Module) -> dict[str, int]:
@@ -193,13 +198,9 @@ def _run(module: nn.Module, size: tuple[int, ...]) -> _Count:
     like = next((p for p in module.parameters() if p.is_floating_point()), torch.zeros(()))
     x = torch.zeros((1, *size), device=like.device, dtype=like.dtype)
     count = _Count()
-    stack: list[str] = []
-    handles = []
-    for name, m in module.named_modules():
-        before, after = _hooks(name, stack, count)
-        handles += [m.register_forward_pre_hook(before), m.register_forward_hook(after)]
+    watched = watching(module, count.operation, on_start=count.start, on_end=count.end)
     try:
-        with torch.no_grad(), _Counter(stack, count):
+        with torch.no_grad(), watched:
             module(x)
     except Exception as e:  # of any kind: a stranger's forward fails in its own way
         shape = "×".join(str(n) for n in size)
@@ -207,70 +208,22 @@ def _run(module: nn.Module, size: tuple[int, ...]) -> _Count:
             "Counting needs one forward pass of one sample; the module fails on one of "
             f"{shape} ({type(e).__name__}: {e}). Give the size that it takes."
         ) from e
-    finally:
-        for handle in handles:
-            handle.remove()
     return count
-
-
-def _hooks(
-    name: str, stack: list[str], count: _Count
-) -> tuple[Callable[..., None], Callable[..., None]]:
-    def before(m: nn.Module, args: object) -> None:
-        stack.append(name)
-        count.tallies.setdefault(name, _Tally())
-
-    def after(m: nn.Module, args: object, output: object) -> None:
-        stack.pop()
-        if isinstance(output, Tensor):
-            count.tallies[name].output = tuple(output.shape[1:])
-
-    return before, after
-
-
-class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Books every operation on the innermost module that is running."""
-
-    def __init__(self, stack: list[str], count: _Count) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.stack = stack
-        self.count = count
-
-    @classmethod
-    def _should_skip_dynamo(cls) -> bool:
-        """No: a count is never compiled, and asking imports the compiler, which takes seconds."""
-        return False
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        out = func(*args, **(kwargs or {}))
-        tally = self.count.tallies.setdefault(self.stack[-1] if self.stack else "", _Tally())
-        tally.ops += 1
-        first = out[0] if isinstance(out, (tuple, list)) and out else out
-        fresh = isinstance(first, Tensor) and not func.is_view and not func._schema.is_mutable
-        if fresh and first.is_floating_point():
-            tally.activations += first.numel()
-        priced = _price(func, args, first)
-        if priced is None:
-            self.count.unknown.add(str(func.overloadpacket))
-        else:
-            tally.macs += priced[0]
-            tally.flops += 2 * priced[0] + priced[1]
-        return out
 
 
 Price = Callable[[Any, Tensor], tuple[int, int]]
 """(positional arguments, first output) to (MACs, FLOPs beside 2·MACs)."""
 
 
-def _price(func: Any, args: Any, out: Any) -> tuple[int, int] | None:
-    name = func.overloadpacket.__name__.rstrip("_")
-    if name in _FREE or func.is_view:
+def _price(op: Operation, out: Any) -> tuple[int, int] | None:
+    if op.name in _FREE or op.is_view:
         return 0, 0
     if not isinstance(out, Tensor):
         return None
-    if name in _TABLE:
-        return _TABLE[name](args, out)
-    return (0, out.numel()) if torch.Tag.pointwise in func.tags else None
+    if op.name in _TABLE:
+        return _TABLE[op.name](op.args, out)
+    pointwise = torch.Tag.pointwise in getattr(op.func, "tags", ())
+    return (0, out.numel()) if pointwise else None
 
 
 def _convolution(args: Any, out: Tensor) -> tuple[int, int]:
@@ -371,9 +324,9 @@ _TABLE: dict[str, Price] = {
 }
 
 _MOVES = (
-    "_local_scalar_dense _reshape_alias _reshape_copy _to_copy _unsafe_index _unsafe_view "
-    "alias_copy arange bernoulli bitwise_not cat channel_shuffle clone col2im constant_pad_nd copy "
-    "detach dropout embedding empty empty_like empty_strided expand_copy eye fill flip full "
+    "_local_scalar_dense _pad_circular _reshape_alias _reshape_copy _to_copy _unsafe_index "
+    "_unsafe_view alias_copy arange bernoulli bitwise_not cat channel_shuffle clone col2im "
+    "constant_pad_nd copy detach dropout embedding empty empty_like empty_strided expand_copy eye fill flip full "
     "full_like gather im2col index index_put index_select is_same_size lift_fresh lift_fresh_copy "
     "masked_fill native_dropout new_empty new_empty_strided new_full new_ones new_zeros ones "
     "ones_like pixel_shuffle pixel_unshuffle rand rand_like randn randn_like reflection_pad1d "
