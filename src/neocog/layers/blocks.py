@@ -8,8 +8,10 @@ The arithmetic of one axis, with input size W, kernel K, padding P a side, strid
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -22,6 +24,7 @@ __all__ = [
     "border",
     "conv",
     "conv_norm_activation",
+    "extend",
     "grow",
     "he_normal",
     "keeps",
@@ -29,6 +32,7 @@ __all__ = [
     "output_size",
     "padding_mode",
     "pair",
+    "per_axis",
     "same_padding",
 ]
 
@@ -52,6 +56,25 @@ def pair(value: Pair) -> tuple[int, int]:
         ((3, 3), (1, 5))
     """
     return (value, value) if isinstance(value, int) else value
+
+
+def per_axis(value: int | Sequence[int], axes: int) -> tuple[int, ...]:
+    """One number for each of so many axes of space.
+
+    Raises:
+        UsageError: as many numbers as there are axes did not come.
+
+    Example:
+        >>> per_axis(2, 1), per_axis((2, 3), 2)
+        ((2,), (2, 3))
+    """
+    values = (value,) * axes if isinstance(value, int) else tuple(value)
+    if len(values) != axes or min(values) < 1:
+        raise UsageError(
+            f"A stride is a whole number from 1 up, one for all axes or one for each of the "
+            f"{axes} of the map; {value} came."
+        )
+    return values
 
 
 def output_size(
@@ -187,6 +210,45 @@ def border(pad: Pair, *, padding: str) -> nn.Module:
         "replicate": nn.ReplicationPad2d,
     }
     return kinds[mode](sides)
+
+
+def extend(
+    x: Float[Tensor, "B C *space"], sides: Sequence[tuple[int, int]], *, padding: str
+) -> Float[Tensor, "B C *larger"]:
+    """The map with samples added before and after each axis, for every size and any number.
+
+    PyTorch's own border modes refuse to wrap or to mirror a short axis more than once; here a
+    short axis is wrapped and mirrored as often as it takes.
+
+    Args:
+        x: map, of one or two axes of space.
+        sides: (before, after) of each axis.
+        padding: what is added, one of `PADDINGS`.
+
+    Raises:
+        UsageError: no such padding.
+
+    Example:
+        >>> extend(torch.tensor([[[1.0, 2.0, 3.0]]]), [(1, 4)], padding="reflect")
+        tensor([[[2., 1., 2., 3., 2., 1., 2., 3.]]])
+    """
+    mode = padding_mode(padding)
+    if not any(map(any, sides)):
+        return x
+    room = {"circular": 0, "reflect": -1}.get(mode)
+    if room is None or all(max(s) <= n + room for s, n in zip(sides, x.shape[2:], strict=True)):
+        flat = [n for side in reversed(sides) for n in side]
+        return F.pad(x, flat, mode="constant" if mode == "zeros" else mode)
+    for axis, (before, after) in enumerate(sides, start=2):
+        n = x.shape[axis]
+        at = torch.arange(-before, n + after, device=x.device)
+        if mode == "circular":
+            at = at % n
+        else:
+            at = (at + n - 1) % max(1, 2 * (n - 1)) - (n - 1) if n > 1 else at * 0
+            at = at.abs()
+        x = x.index_select(axis, at)
+    return x
 
 
 def keeps(size: tuple[int, int], kernel: Pair, *, stride: Pair, least: int) -> bool:

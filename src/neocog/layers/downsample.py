@@ -13,27 +13,46 @@ puts its own `reduce` behind it, where the names of the parameters before and af
 A residual block reduces two branches, which must keep *the same* samples. It asks for a
 `reduce_pair`, a module of (main, short cut): a kind that looks at the values to choose its samples
 looks once, at the main branch.
+
+An operator at stride 1 must leave a whole number of strides behind, or the last samples lie in no
+phase: a window of 2 on 8 samples leaves 7. Where the window reaches beyond the border that the
+operator has, it gets as many samples more on the far side, right and bottom, as that takes
+(`far_border`). With wrap-around it then sees every window that there is on the circle.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from neocog.errors import UsageError, did_you_mean
-from neocog.layers.blocks import Pair, border, conv, pair
+from neocog.layers.blocks import Pair, border, conv, extend, pair
+from neocog.layers.blur import BlurPool
+from neocog.layers.lowpass import IdealDown
+from neocog.layers.polyphase import (
+    ChoosePhase,
+    LearnedChoice,
+    PolyphaseDown,
+    PolyphasePair,
+    TakePhase,
+)
 
 __all__ = [
     "POOLS",
     "SAMPLINGS",
+    "Both",
+    "FarBorder",
     "Sampling",
     "Subsample",
     "SubsamplePair",
     "activation_then_reduce",
     "average_pool",
+    "far_border",
     "max_pool",
     "operator_stride",
     "pool",
@@ -47,24 +66,38 @@ POOLS = ("max", "average", "conv")
 """What may summarise a window: its largest value, its mean, or a learned convolution and ReLU."""
 
 
+Steps = tuple[int, ...]
+"""Samples from one that is kept to the next, on each axis; as many numbers as axes of space."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Sampling:
     """One kind of down-sampling.
+
+    A kind that chooses among samples is also there in its parts, for graphs in which more than two
+    maps must keep the same ones: `prepare` each map, `choose` from one of them, `take` of all.
 
     Args:
         folded: the stride may stay in the operator before; else that runs at stride 1.
         reduce: (channels, stride, padding) to a module of one map.
         reduce_pair: ((channels of main, of short cut), stride, padding) to a module of two maps
             that returns both, the same samples of each.
+        choose: (channels, stride, padding) to a module of map → phase; None without a choice.
+        take: stride to a module of (map, phase) → map; None without a choice.
+        prepare: (stride, padding) to a module that each map goes through, at stride 1, before
+            `choose` and `take`; None where there is nothing to do.
     """
 
     folded: bool
-    reduce: Callable[[int, tuple[int, int], str], nn.Module]
-    reduce_pair: Callable[[tuple[int, int], tuple[int, int], str], nn.Module]
+    reduce: Callable[[int, Steps, str], nn.Module]
+    reduce_pair: Callable[[tuple[int, int], Steps, str], nn.Module]
+    choose: Callable[[int, Steps, str], nn.Module] | None = None
+    take: Callable[[Steps], nn.Module] | None = None
+    prepare: Callable[[Steps, str], nn.Module] | None = None
 
 
-def subsample(x: Float[Tensor, "B C H W"], stride: tuple[int, int]) -> Float[Tensor, "B C h w"]:
-    """Every s-th row and column, from the first; a view.
+def subsample(x: Float[Tensor, "B C *space"], stride: Steps) -> Float[Tensor, "B C *smaller"]:
+    """Every s-th sample of each axis, from the first; a view.
 
     Example:
         >>> import torch
@@ -72,22 +105,22 @@ def subsample(x: Float[Tensor, "B C H W"], stride: tuple[int, int]) -> Float[Ten
         tensor([[[[0., 2.],
                   [6., 8.]]]])
     """
-    return x[:, :, :: stride[0], :: stride[1]]
+    return x[tuple(slice(None, None, s) for s in (1, 1, *stride))]
 
 
 class Subsample(nn.Module):
     """`subsample` as a module.
 
     Args:
-        stride: (rows, columns).
+        stride: of each axis.
     """
 
-    def __init__(self, stride: tuple[int, int]) -> None:
+    def __init__(self, stride: Steps) -> None:
         super().__init__()
         self.stride = stride
 
-    def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C h w"]:
-        """Every s-th row and column."""
+    def forward(self, x: Float[Tensor, "B C *space"]) -> Float[Tensor, "B C *smaller"]:
+        """Every s-th sample of each axis."""
         return subsample(x, self.stride)
 
     def extra_repr(self) -> str:
@@ -99,15 +132,15 @@ class SubsamplePair(nn.Module):
     """`subsample` of two maps.
 
     Args:
-        stride: (rows, columns).
+        stride: of each axis.
     """
 
-    def __init__(self, stride: tuple[int, int]) -> None:
+    def __init__(self, stride: Steps) -> None:
         super().__init__()
         self.stride = stride
 
     def forward(self, main: Tensor, short: Tensor) -> tuple[Tensor, Tensor]:
-        """Every s-th row and column of both."""
+        """Every s-th sample of both."""
         return subsample(main, self.stride), subsample(short, self.stride)
 
 
@@ -119,14 +152,143 @@ class AsTheyAre(nn.Module):
         return main, short
 
 
+class Both(nn.Module):
+    """One module, without parameters, over each of two maps.
+
+    Args:
+        module: of one map.
+    """
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.module = module
+
+    def forward(self, main: Tensor, short: Tensor) -> tuple[Tensor, Tensor]:
+        """Both, through the module."""
+        return self.module(main), self.module(short)
+
+
+def far_border(
+    x: Float[Tensor, "B C *space"],
+    kernel: Sequence[int],
+    *,
+    stride: Sequence[int],
+    pad: Sequence[int],
+    padding: str,
+) -> Float[Tensor, "B C *larger"]:
+    """Samples on the far side with which an operator at stride 1 leaves whole strides behind.
+
+    As few as that takes, and none that a window would see nothing but: so an odd kernel whose
+    border keeps the size gets none, a window of 2 without border gets one before stride 2.
+
+    Args:
+        x: map that the operator sees.
+        kernel: taps of the operator's window, on each axis.
+        stride: that the operator had, on each axis.
+        pad: samples that the operator itself adds a side, on each axis.
+        padding: what is added, one of `layers.blocks.PADDINGS`; or `-inf`.
+
+    Example:
+        >>> import torch
+        >>> far_border(torch.tensor([[[1.0, 2.0]]]), (2,), stride=(2,), pad=(0,), padding="zero")
+        tensor([[[1., 2., 0.]]])
+    """
+    axes = zip(x.shape[2:], kernel, stride, pad, strict=True)
+    more = [min(-(n + 2 * p - k + 1) % s, max(0, k - 1 - 2 * p)) for n, k, s, p in axes]
+    if not any(more):
+        return x
+    if padding == "-inf":
+        return F.pad(x, [n for m in reversed(more) for n in (0, m)], value=-math.inf)
+    return extend(x, [(0, m) for m in more], padding=padding)
+
+
+class FarBorder(nn.Module):
+    """`far_border` as a module.
+
+    Args:
+        kernel: taps of the operator's window, on each axis.
+        stride: that the operator had, on each axis.
+        pad: samples that the operator itself adds a side, on each axis.
+        padding: what is added, one of `layers.blocks.PADDINGS`; or `-inf`.
+    """
+
+    def __init__(
+        self, kernel: Sequence[int], *, stride: Sequence[int], pad: Sequence[int], padding: str
+    ) -> None:
+        super().__init__()
+        self.kernel, self.stride = tuple(kernel), tuple(stride)
+        self.pad, self.padding = tuple(pad), padding
+
+    def forward(self, x: Float[Tensor, "B C *space"]) -> Float[Tensor, "B C *larger"]:
+        """The map, continued."""
+        return far_border(x, self.kernel, stride=self.stride, pad=self.pad, padding=self.padding)
+
+    def extra_repr(self) -> str:
+        """Window, stride and border."""
+        return f"{self.kernel}, stride={self.stride}, pad={self.pad}, padding={self.padding}"
+
+
+def _blur(stride: Steps, padding: str, *, keep: bool = False) -> BlurPool:
+    """Zeros beyond the border would darken the rim: a blur mirrors the map there instead."""
+    return BlurPool(stride, padding="reflect" if padding == "zero" else padding, keep=keep)
+
+
 SAMPLINGS: dict[str, Sampling] = {
     "stride": Sampling(
         folded=True,
         reduce=lambda channels, stride, padding: Subsample(stride),
         reduce_pair=lambda channels, stride, padding: SubsamplePair(stride),
     ),
+    "blur": Sampling(
+        folded=False,
+        reduce=lambda channels, stride, padding: _blur(stride, padding),
+        reduce_pair=lambda channels, stride, padding: Both(_blur(stride, padding)),
+    ),
+    "polyphase": Sampling(
+        folded=False,
+        reduce=lambda channels, stride, padding: PolyphaseDown(stride),
+        reduce_pair=lambda channels, stride, padding: PolyphasePair(stride),
+        choose=lambda channels, stride, padding: ChoosePhase(stride),
+        take=TakePhase,
+    ),
+    "polyphase_blur": Sampling(
+        folded=False,
+        reduce=lambda channels, stride, padding: PolyphaseDown(
+            stride, prepare=_blur(stride, padding, keep=True)
+        ),
+        reduce_pair=lambda channels, stride, padding: PolyphasePair(
+            stride, prepare=_blur(stride, padding, keep=True)
+        ),
+        choose=lambda channels, stride, padding: ChoosePhase(stride),
+        take=TakePhase,
+        prepare=lambda stride, padding: _blur(stride, padding, keep=True),
+    ),
+    "learned_polyphase": Sampling(
+        folded=False,
+        reduce=lambda channels, stride, padding: PolyphaseDown(
+            stride, choose=LearnedChoice(channels, stride)
+        ),
+        reduce_pair=lambda channels, stride, padding: PolyphasePair(
+            stride, choose=LearnedChoice(channels[0], stride)
+        ),
+        choose=lambda channels, stride, padding: LearnedChoice(channels, stride),
+        take=TakePhase,
+    ),
+    "ideal": Sampling(
+        folded=False,
+        reduce=lambda channels, stride, padding: IdealDown(stride),
+        reduce_pair=lambda channels, stride, padding: Both(IdealDown(stride)),
+    ),
 }
-"""Name to kind. `stride`: every s-th sample, as it comes."""
+"""Name to kind.
+
+- `stride`: every s-th sample, as it comes.
+- `blur`: every s-th sample of a blurred map.
+- `polyphase`: every s-th sample, from the phase of the largest norm.
+- `polyphase_blur`: the same of a blurred map.
+- `learned_polyphase`: every s-th sample, from a phase that a small network chooses.
+- `ideal`: every s-th sample of the frequencies that these can hold.
+"""
 
 
 def sampling_of(name: str) -> Sampling:
@@ -214,12 +376,13 @@ def max_pool(
         padding: what stands outside the picture; for `zero` it is left out of the maximum.
         pad: samples added a side.
     """
-    step = operator_stride(sampling, stride)
-    if padding == "zero" or pair(pad) == (0, 0):
-        parts: list[nn.Module] = [nn.MaxPool2d(pair(kernel), step, pair(pad))]
+    step, frame = operator_stride(sampling, stride), pair(pad)
+    far = _far(kernel, stride, pad, "-inf" if padding == "zero" else padding, step)
+    if padding == "zero" or frame == (0, 0):
+        operator: nn.Module = nn.MaxPool2d(pair(kernel), step, frame)
     else:
-        parts = [border(pad, padding=padding), nn.MaxPool2d(pair(kernel), step)]
-    return _chain(*parts, reduce(sampling, channels, stride=stride, padding=padding))
+        operator = _chain(border(pad, padding=padding), nn.MaxPool2d(pair(kernel), step))
+    return _chain(far, operator, reduce(sampling, channels, stride=stride, padding=padding))
 
 
 def average_pool(
@@ -227,17 +390,27 @@ def average_pool(
 ) -> nn.Module:
     """The mean of each window, then samples dropped; `nn.AvgPool2d` for `stride`.
 
-    The arguments are those of `max_pool`, but that zeros outside the picture do count.
+    The arguments are those of `max_pool`, but that zeros outside the picture do count. Where a
+    window only reaches beyond the far side because it now runs at stride 1, the edge is repeated.
     """
-    pool = nn.AvgPool2d(pair(kernel), operator_stride(sampling, stride))
+    step = operator_stride(sampling, stride)
+    far = _far(kernel, stride, pad, "replicate" if padding == "zero" else padding, step)
+    operator = nn.AvgPool2d(pair(kernel), step)
     after = reduce(sampling, channels, stride=stride, padding=padding)
-    return _chain(border(pad, padding=padding), pool, after)
+    return _chain(far, border(pad, padding=padding), operator, after)
 
 
 def pool(
-    kind: str, sampling: str, channels: int, *, kernel: Pair, stride: Pair, padding: str
+    kind: str,
+    sampling: str,
+    channels: int,
+    *,
+    kernel: Pair,
+    stride: Pair,
+    padding: str,
+    pad: Pair = 0,
 ) -> nn.Module:
-    """A pool without border, of any kind.
+    """A pool of any kind.
 
     Args:
         kind: one of `POOLS`; "conv" is a convolution of the same kernel and stride, channels to
@@ -246,21 +419,42 @@ def pool(
         channels: of the map.
         kernel: size of the window.
         stride: samples from one window to the next.
-        padding: what stands outside the picture, for kinds of sampling that look there.
+        padding: what stands outside the picture.
+        pad: samples added a side.
 
     Raises:
         UsageError: no such pool.
     """
     if kind == "max":
-        return max_pool(sampling, channels, kernel=kernel, stride=stride, padding=padding)
+        return max_pool(sampling, channels, kernel=kernel, stride=stride, padding=padding, pad=pad)
     if kind == "average":
-        return average_pool(sampling, channels, kernel=kernel, stride=stride, padding=padding)
+        return average_pool(
+            sampling, channels, kernel=kernel, stride=stride, padding=padding, pad=pad
+        )
     if kind == "conv":
         step = operator_stride(sampling, stride)
-        learned = conv(channels, channels, kernel=kernel, stride=step, pad=0)
+        learned = nn.Sequential()
+        far = _far(kernel, stride, pad, padding, step)
+        if not isinstance(far, nn.Identity):
+            learned.add_module("far", far)  # a name: the parameters keep their number
+        learned.add_module(
+            "0", conv(channels, channels, kernel=kernel, stride=step, padding=padding, pad=pad)
+        )
+        learned.add_module("1", nn.ReLU())
         after = reduce(sampling, channels, stride=stride, padding=padding)
-        return _chain(learned, nn.ReLU(), after)
+        if not isinstance(after, nn.Identity):
+            learned.add_module("2", after)
+        return learned
     raise UsageError(f"`{kind}` is no pool. {did_you_mean(kind, POOLS)}")
+
+
+def _far(kernel: Pair, stride: Pair, pad: Pair, padding: str, step: tuple[int, int]) -> nn.Module:
+    """The `FarBorder` before an operator that does not have the stride itself."""
+    taps, steps, frame = pair(kernel), pair(stride), pair(pad)
+    reaches = any(k - 1 > 2 * p for k, p in zip(taps, frame, strict=True))
+    if step == steps or not reaches:
+        return nn.Identity()
+    return FarBorder(taps, stride=steps, pad=frame, padding=padding)
 
 
 def _chain(*parts: nn.Module) -> nn.Module:

@@ -1,0 +1,106 @@
+"""Down-sampling and activations that add no frequency which the grid cannot hold.
+
+Source: H. Michaeli, T. Michaeli, D. Soudry, "Alias-Free Convnets: Fractional Shift Invariance via
+Polynomial Activations", CVPR 2023.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from neocog.layers.blocks import per_axis
+from neocog.signal.fourier import low_pass, resample
+
+__all__ = ["AliasFreeActivation", "IdealDown", "alias_free_polynomial", "ideal_down"]
+
+RELU_FIT = tuple(v / math.sqrt(2 * math.pi) for v in (0.5, math.sqrt(2 * math.pi) / 2, 0.5))
+"""a, b, c of the parabola a + bx + cx² next to ReLU in the mean square, for normal x of variance 1.
+
+By Hermite polynomials: 1 / √(2π) + x / 2 + (x² - 1) / (2 √(2π)).
+"""
+
+
+def ideal_down(
+    x: Float[Tensor, "B C *space"], stride: int | Sequence[int]
+) -> Float[Tensor, "B C *smaller"]:
+    """Every s-th sample of what every s-th sample can hold.
+
+    Moves with x by any part of a sample, with wrap-around, where the stride divides the size.
+
+    Args:
+        x: map, of one or two axes of space.
+        stride: of all axes or of each.
+
+    Example:
+        >>> ideal_down(torch.tensor([[[1.0, -1.0, 3.0, 1.0]]]), 2)
+        tensor([[[1., 1.]]])
+    """
+    steps = per_axis(stride, x.dim() - 2)
+    if all(n % s == 0 for n, s in zip(x.shape[2:], steps, strict=True)):
+        return resample(x, [n // s for n, s in zip(x.shape[2:], steps, strict=True)])
+    kept = low_pass(x, steps)
+    return kept[tuple(slice(None, None, s) for s in (1, 1, *steps))]
+
+
+class IdealDown(nn.Module):
+    """`ideal_down` as a module.
+
+    Args:
+        stride: of all axes or of each.
+    """
+
+    def __init__(self, stride: int | Sequence[int]) -> None:
+        super().__init__()
+        self.stride = stride
+
+    def forward(self, x: Float[Tensor, "B C *space"]) -> Float[Tensor, "B C *smaller"]:
+        """Low-pass, and every s-th sample."""
+        return ideal_down(x, self.stride)
+
+    def extra_repr(self) -> str:
+        """The stride."""
+        return f"stride={self.stride}"
+
+
+def alias_free_polynomial(
+    x: Float[Tensor, "B C *space"], coefficients: Float[Tensor, "C 3"]
+) -> Float[Tensor, "B C *space"]:
+    """A + bx + cx² of the band-limited function through the samples, brought back to the grid.
+
+    The square of a function has twice its frequencies. They are computed on a grid twice as fine,
+    which holds them, and those that the grid of x cannot hold are taken out.
+
+    Args:
+        x: map, of one or two axes of space.
+        coefficients: a, b, c of each channel.
+
+    Example:
+        >>> square = torch.tensor([[0.0, 0.0, 1.0]])
+        >>> alias_free_polynomial(torch.tensor([[[2.0, 0.0, -2.0, 0.0]]]), square)
+        tensor([[[2., 2., 2., 2.]]])
+    """
+    shape = (1, x.shape[1], *[1] * (x.dim() - 2))
+    a, b, c = (v.view(shape) for v in coefficients.to(x.dtype).unbind(1))
+    fine = resample(x, [2 * n for n in x.shape[2:]])
+    return resample(a + fine * (b + fine * c), x.shape[2:])
+
+
+class AliasFreeActivation(nn.Module):
+    """`alias_free_polynomial` with trainable coefficients, which start next to ReLU.
+
+    Args:
+        channels: of the map.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.coefficients = nn.Parameter(torch.tensor(RELU_FIT).repeat(channels, 1))
+
+    def forward(self, x: Float[Tensor, "B C *space"]) -> Float[Tensor, "B C *space"]:
+        """A parabola a channel, without new frequencies."""
+        return alias_free_polynomial(x, self.coefficients)

@@ -1,0 +1,327 @@
+"""Drop samples so that the same ones are kept wherever the picture stands.
+
+A map at stride s falls into s phases an axis: the samples 0, s, 2s, …, the samples 1, s + 1, … and
+so on. Moving the map by one sample with wrap-around moves its samples from each phase to the next.
+Which phase is kept is therefore decided by what the phase holds and not by its number: then the
+same samples are kept after every shift, and what is kept moves with the map.
+
+Phases are numbered row by row: phase of the row times the stride of the columns, plus phase of the
+column. An axis whose size the stride does not divide is continued by its own beginning, so
+ceil(size / stride) samples come out; the equality under shifts is exact where the stride divides.
+
+Sources: A. Chaman, I. Dokmanić, "Truly Shift-Invariant Convolutional Neural Networks", CVPR 2021
+(the phase of the largest norm), and "Truly Shift-Equivariant Convolutional Neural Networks with
+Adaptive Polyphase Upsampling", 2021 (samples put back where they were taken); R. A. Rojas-Gomez et
+al., "Learnable Polyphase Sampling for Shift Invariant and Equivariant Convolutional Networks",
+NeurIPS 2022 (a choice that is learned).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from neocog.layers.blocks import extend, per_axis
+
+__all__ = [
+    "ChoosePhase",
+    "LearnedChoice",
+    "PolyphaseDown",
+    "PolyphasePair",
+    "PolyphaseUp",
+    "TakePhase",
+    "choose_phase",
+    "phase_norms",
+    "put_phase",
+    "take_phase",
+]
+
+Phase = Int[Tensor, " B"] | Float[Tensor, "B P"]
+"""One phase a sample of the batch, or a weight for each of its phases."""
+
+
+def phase_norms(
+    x: Float[Tensor, "B C *space"], stride: int | Sequence[int], *, p: float = 2.0
+) -> Float[Tensor, "B P"]:
+    """The p-norm of each phase, over channels and space, in double precision.
+
+    Args:
+        x: map, of one or two axes of space.
+        stride: of all axes or of each.
+        p: of the norm; `math.inf` for the largest absolute value.
+
+    Example:
+        >>> phase_norms(torch.tensor([[[3.0, 0.0, 4.0, 1.0]]]), 2)
+        tensor([[5., 1.]], dtype=torch.float64)
+    """
+    steps = per_axis(stride, x.dim() - 2)
+    points = torch.linalg.vector_norm(x, p, dim=1, keepdim=True)
+    grid = _grid(points.double(), steps)
+    norms: Tensor = torch.linalg.vector_norm(grid, p, dim=(1, *range(2, 2 + 2 * len(steps), 2)))
+    return norms.flatten(1)
+
+
+def choose_phase(
+    x: Float[Tensor, "B C *space"], stride: int | Sequence[int], *, p: float = 2.0
+) -> Int[Tensor, " B"]:
+    """The phase of the largest norm; of equal ones the first. No gradient goes through the choice.
+
+    Args:
+        x: map, of one or two axes of space.
+        stride: of all axes or of each.
+        p: of the norm.
+
+    Example:
+        >>> choose_phase(torch.tensor([[[3.0, 5.0, 4.0, 1.0]], [[0.0, 0.0, 1.0, 0.0]]]), 2)
+        tensor([1, 0])
+    """
+    return phase_norms(x.detach(), stride, p=p).argmax(1)
+
+
+def take_phase(
+    x: Float[Tensor, "B C *space"], phase: Phase, stride: int | Sequence[int]
+) -> Float[Tensor, "B C *smaller"]:
+    """Every s-th sample of each map, from the phase chosen for it.
+
+    Args:
+        x: map, of one or two axes of space.
+        phase: a number a map, or a weight for each phase, by which the phases are summed.
+        stride: of all axes or of each.
+
+    Example:
+        >>> x = torch.tensor([[[3.0, 5.0, 4.0, 1.0]]])
+        >>> take_phase(x, torch.tensor([1]), 2), take_phase(x, torch.tensor([[0.5, 0.5]]), 2)
+        (tensor([[[5., 1.]]]), tensor([[[4.0000, 2.5000]]]))
+    """
+    steps = per_axis(stride, x.dim() - 2)
+    grid = _grid(x, steps)
+    if phase.is_floating_point():
+        weights = phase.to(x.dtype).view(len(x), *steps)
+        letters = "bchiwj,bij->bchw" if len(steps) == 2 else "bchi,bi->bch"
+        return torch.einsum(letters, grid, weights)
+    return grid[_index(phase, steps)]
+
+
+def put_phase(
+    x: Float[Tensor, "B C *smaller"],
+    phase: Int[Tensor, " B"],
+    stride: int | Sequence[int],
+    *,
+    size: Sequence[int],
+) -> Float[Tensor, "B C *space"]:
+    """Samples back where `take_phase` took them, zeros elsewhere: its transpose.
+
+    Args:
+        x: samples, of one or two axes of space.
+        phase: a number a map.
+        stride: of all axes or of each.
+        size: of the map that comes out; its samples over the stride, rounded up, are those of x.
+
+    Example:
+        >>> put_phase(torch.tensor([[[5.0, 1.0]]]), torch.tensor([1]), 2, size=(4,))
+        tensor([[[0., 5., 0., 1.]]])
+    """
+    steps = per_axis(stride, x.dim() - 2)
+    split = [n for pair in zip(x.shape[2:], steps, strict=True) for n in pair]
+    grid = x.new_zeros(*x.shape[:2], *split)
+    grid[_index(phase, steps)] = x
+    whole = grid.reshape(*x.shape[:2], *(n * s for n, s in zip(x.shape[2:], steps, strict=True)))
+    for axis, n in enumerate(size, start=2):
+        over = whole.shape[axis] - n
+        if over:  # what was continued by its own beginning goes back there
+            tail = whole.narrow(axis, n, over)
+            whole = whole.narrow(axis, 0, n)
+            still = whole.narrow(axis, over, n - over)
+            whole = torch.cat([whole.narrow(axis, 0, over) + tail, still], axis)
+    return whole
+
+
+def _grid(x: Tensor, steps: tuple[int, ...]) -> Tensor:
+    """Each axis of space as (samples of a phase, phases); continued where it is too short."""
+    counts = [math.ceil(n / s) for n, s in zip(x.shape[2:], steps, strict=True)]
+    sides = [(0, c * s - n) for c, s, n in zip(counts, steps, x.shape[2:], strict=True)]
+    x = extend(x, sides, padding="circular")
+    split = [n for pair in zip(counts, steps, strict=True) for n in pair]
+    return x.view(*x.shape[:2], *split)
+
+
+def _index(phase: Tensor, steps: tuple[int, ...]) -> tuple[Tensor | slice, ...]:
+    """What picks one phase of each map out of a `_grid`."""
+    batch, every = torch.arange(len(phase), device=phase.device), slice(None)
+    if len(steps) == 1:
+        return batch, every, every, phase
+    return batch, every, every, phase // steps[1], every, phase % steps[1]
+
+
+class ChoosePhase(nn.Module):
+    """`choose_phase` as a module: map to phase.
+
+    Args:
+        stride: of all axes or of each.
+        p: of the norm.
+    """
+
+    def __init__(self, stride: int | Sequence[int], *, p: float = 2.0) -> None:
+        super().__init__()
+        self.stride, self.p = stride, p
+
+    def forward(self, x: Float[Tensor, "B C *space"]) -> Int[Tensor, " B"]:
+        """The phase of the largest norm."""
+        return choose_phase(x, self.stride, p=self.p)
+
+    def extra_repr(self) -> str:
+        """Stride and norm."""
+        return f"stride={self.stride}, p={self.p}"
+
+
+class LearnedChoice(nn.Module):
+    """A phase chosen by a small network that looks at each phase by itself.
+
+    All phases go through the same convolution with wrap-around, ReLU, mean over space and weights,
+    which give a score each; so the scores move with the phases and stay the same otherwise. In
+    evaluation mode the phase of the highest score is taken. In training mode each gets a weight,
+    drawn from the Gumbel-softmax distribution of the scores: the sum of the phases by these weights
+    passes a gradient to the scores.
+
+    Args:
+        channels: of the map.
+        stride: of each axis; its length says whether the map has one axis of space or two.
+        hidden: channels of the convolution.
+        temperature: of the softmax: towards 0 one phase gets all the weight.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        stride: Sequence[int],
+        *,
+        hidden: int = 8,
+        temperature: float = 1.0,
+    ) -> None:
+        super().__init__()
+        self.stride, self.temperature = tuple(stride), temperature
+        # Neighbours within a phase are s samples apart: a convolution of all phases at once.
+        if len(self.stride) == 1:
+            self.conv: nn.Module = nn.Conv1d(channels, hidden, 3, dilation=self.stride[0])
+        else:
+            rows, columns = self.stride
+            self.conv = nn.Conv2d(channels, hidden, 3, dilation=(rows, columns))
+        self.score = nn.Linear(hidden, 1, bias=False)
+
+    def forward(self, x: Float[Tensor, "B C *space"]) -> Phase:
+        """A number a map in evaluation mode, weights of all phases in training mode."""
+        steps = self.stride
+        whole = [-n % s for n, s in zip(x.shape[2:], steps, strict=True)]
+        sides = [(s, s + more) for s, more in zip(steps, whole, strict=True)]
+        seen = _grid(F.relu(self.conv(extend(x, sides, padding="circular"))), steps)
+        means = seen.mean(tuple(range(2, 2 + 2 * len(steps), 2))).flatten(2)
+        scores: Tensor = self.score(means.transpose(1, 2)).squeeze(2).float()
+        if self.training:
+            return F.gumbel_softmax(scores, tau=self.temperature)
+        return scores.argmax(1)
+
+    def extra_repr(self) -> str:
+        """Stride and temperature."""
+        return f"stride={self.stride}, temperature={self.temperature}"
+
+
+class TakePhase(nn.Module):
+    """`take_phase` as a module of (map, phase).
+
+    Args:
+        stride: of all axes or of each.
+    """
+
+    def __init__(self, stride: int | Sequence[int]) -> None:
+        super().__init__()
+        self.stride = stride
+
+    def forward(self, x: Float[Tensor, "B C *space"], phase: Phase) -> Tensor:
+        """Every s-th sample from the phase."""
+        return take_phase(x, phase, self.stride)
+
+    def extra_repr(self) -> str:
+        """The stride."""
+        return f"stride={self.stride}"
+
+
+class PolyphaseDown(nn.Module):
+    """Every s-th sample, from a phase that the map itself decides.
+
+    Args:
+        stride: of all axes or of each.
+        choose: map to phase; `ChoosePhase` if left out.
+        prepare: what the map goes through before, at stride 1, as a blur; None for nothing.
+    """
+
+    def __init__(
+        self,
+        stride: int | Sequence[int],
+        *,
+        choose: nn.Module | None = None,
+        prepare: nn.Module | None = None,
+    ) -> None:
+        super().__init__()
+        self.prepare = prepare
+        self.choose = ChoosePhase(stride) if choose is None else choose
+        self.take = TakePhase(stride)
+
+    def forward(self, x: Float[Tensor, "B C *space"]) -> Float[Tensor, "B C *smaller"]:
+        """Prepared, and every s-th sample."""
+        x = x if self.prepare is None else self.prepare(x)
+        taken: Tensor = self.take(x, self.choose(x))
+        return taken
+
+
+class PolyphasePair(nn.Module):
+    """`PolyphaseDown` of two maps that are added afterwards: the first one decides for both.
+
+    Args:
+        stride: of all axes or of each.
+        choose: map to phase; `ChoosePhase` if left out.
+        prepare: what both go through before, at stride 1; None for nothing.
+    """
+
+    def __init__(
+        self,
+        stride: int | Sequence[int],
+        *,
+        choose: nn.Module | None = None,
+        prepare: nn.Module | None = None,
+    ) -> None:
+        super().__init__()
+        self.prepare = prepare
+        self.choose = ChoosePhase(stride) if choose is None else choose
+        self.take = TakePhase(stride)
+
+    def forward(self, main: Tensor, short: Tensor) -> tuple[Tensor, Tensor]:
+        """Every s-th sample of both, the same ones."""
+        if self.prepare is not None:
+            main, short = self.prepare(main), self.prepare(short)
+        phase = self.choose(main)
+        return self.take(main, phase), self.take(short, phase)
+
+
+class PolyphaseUp(nn.Module):
+    """`put_phase` as a module of (samples, phase, size).
+
+    Args:
+        stride: of all axes or of each.
+    """
+
+    def __init__(self, stride: int | Sequence[int]) -> None:
+        super().__init__()
+        self.stride = stride
+
+    def forward(self, x: Tensor, phase: Int[Tensor, " B"], size: Sequence[int]) -> Tensor:
+        """Samples at their phase, zeros elsewhere."""
+        return put_phase(x, phase, self.stride, size=size)
+
+    def extra_repr(self) -> str:
+        """The stride."""
+        return f"stride={self.stride}"
