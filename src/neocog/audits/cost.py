@@ -326,12 +326,12 @@ _TABLE: dict[str, Price] = {
 _MOVES = (
     "_local_scalar_dense _pad_circular _reshape_alias _reshape_copy _to_copy _unsafe_index "
     "_unsafe_view alias_copy arange bernoulli bitwise_not cat channel_shuffle clone col2im "
-    "constant_pad_nd copy detach dropout embedding empty empty_like empty_strided expand_copy eye fill flip full "
-    "full_like gather im2col index index_put index_select is_same_size lift_fresh lift_fresh_copy "
-    "masked_fill native_dropout new_empty new_empty_strided new_full new_ones new_zeros ones "
-    "ones_like pixel_shuffle pixel_unshuffle rand rand_like randn randn_like reflection_pad1d "
-    "reflection_pad2d repeat replication_pad1d replication_pad2d resize roll scalar_tensor scatter "
-    "select_scatter slice_scatter stack sym_numel sym_size sym_stride tril triu where zero zeros "
-    "zeros_like"
+    "constant_pad_nd copy detach dropout embedding empty empty_like empty_strided expand_copy "
+    "eye fill flip full full_like gather im2col index index_put index_select is_same_size "
+    "lift_fresh lift_fresh_copy masked_fill native_dropout new_empty new_empty_strided new_full "
+    "new_ones new_zeros ones ones_like pixel_shuffle pixel_unshuffle rand rand_like randn "
+    "randn_like reflection_pad1d reflection_pad2d repeat replication_pad1d replication_pad2d "
+    "resize roll scalar_tensor scatter select_scatter slice_scatter stack sym_numel sym_size "
+    "sym_stride tril triu where zero zeros zeros_like"
 )
 _FREE = frozenset(_MOVES.split())
