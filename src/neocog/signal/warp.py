@@ -15,18 +15,29 @@ from torch import Tensor
 
 from neocog.errors import UsageError, did_you_mean
 
-__all__ = ["BORDERS", "affine_matrix", "flip", "shift_zero_fill", "smooth_field", "warp"]
+__all__ = [
+    "BORDERS",
+    "affine_matrix",
+    "crop_at",
+    "flip",
+    "shift_circular",
+    "shift_zero_fill",
+    "smooth_field",
+    "turn",
+    "warp",
+    "zoom",
+]
 
 BORDERS = {"zero": "zeros", "edge": "border", "reflect": "reflection"}
 """What lies beyond the border: black, the border pixel, the mirrored picture."""
 
 
-def shift_zero_fill(x: Float[Tensor, "B C H W"], offset: Int[Tensor, "B 2"]) -> Tensor:
-    """Move each picture by whole pixels; what comes in is zero.
+def shift_zero_fill(x: Float[Tensor, "B C *S"], offset: Int[Tensor, "B D"]) -> Tensor:
+    """Move each sample by whole steps; what comes in is zero.
 
     Args:
-        x: pictures.
-        offset: (rows down, columns right), one pair a picture.
+        x: pictures (B, C, H, W) or series (B, C, N).
+        offset: (rows down, columns right) or (steps later,), one row a sample.
 
     Example:
         >>> x = torch.tensor([[[[1., 2.], [3., 4.]]]])
@@ -34,15 +45,132 @@ def shift_zero_fill(x: Float[Tensor, "B C H W"], offset: Int[Tensor, "B 2"]) -> 
         tensor([[[[0., 1.],
                   [0., 3.]]]])
     """
-    b, c, h, w = x.shape
-    row = torch.arange(h) - offset[:, :1]
-    column = torch.arange(w) - offset[:, 1:]
-    known = ((row >= 0) & (row < h))[:, :, None] & ((column >= 0) & (column < w))[:, None, :]
-    source = row.clamp(0, h - 1)[:, :, None] * w + column.clamp(0, w - 1)[:, None, :]
-    flat = x.permute(0, 2, 3, 1).reshape(b, h * w, c)
-    index = source.to(x.device).reshape(b, h * w, 1).expand(b, h * w, c)
-    moved = flat.gather(1, index).view(b, h, w, c).permute(0, 3, 1, 2)
-    return moved * known.to(x.device)[:, None]
+    source = _sources(x.shape[2:], offset)
+    moved = _gather(x, [i.clamp(0, n - 1) for i, n in zip(source, x.shape[2:], strict=True)])
+    for axis, (i, n) in enumerate(zip(source, x.shape[2:], strict=True)):
+        known = ((i >= 0) & (i < n)).to(x.device)
+        shape = [len(x), 1] + [n if a == axis else 1 for a in range(len(source))]
+        moved = moved * known.view(shape)
+    return moved
+
+
+def shift_circular(x: Float[Tensor, "B C *S"], offset: Int[Tensor, "B D"]) -> Tensor:
+    """Move each sample by whole steps; what leaves on one side comes in on the other.
+
+    Args:
+        x: pictures (B, C, H, W) or series (B, C, N).
+        offset: (rows down, columns right) or (steps later,), one row a sample.
+
+    Example:
+        >>> x = torch.tensor([[[[1., 2.], [3., 4.]]]])
+        >>> shift_circular(x, torch.tensor([[0, 1]]))
+        tensor([[[[2., 1.],
+                  [4., 3.]]]])
+    """
+    if len(offset) and bool((offset == offset[0]).all()):  # one block copy
+        shifts = [int(v) for v in offset[0].tolist()]
+        return x.roll(shifts, tuple(range(2, x.ndim)))
+    source = _sources(x.shape[2:], offset)
+    return _gather(x, [i.remainder(n) for i, n in zip(source, x.shape[2:], strict=True)])
+
+
+def crop_at(
+    x: Float[Tensor, "B C *S"], corner: Int[Tensor, "B D"], size: tuple[int, ...]
+) -> Tensor:
+    """A window of each sample, of one size, each from a corner of its own.
+
+    Args:
+        x: pictures (B, C, H, W) or series (B, C, N).
+        corner: of the window, (row, column) or (step,), one row a sample.
+        size: of the windows.
+
+    Example:
+        >>> x = torch.arange(9.0).reshape(1, 1, 3, 3)
+        >>> crop_at(x, torch.tensor([[1, 0]]), (2, 2))
+        tensor([[[[3., 4.],
+                  [6., 7.]]]])
+    """
+    if len(corner) and bool((corner == corner[0]).all()):  # a view
+        cut = [slice(c, c + n) for c, n in zip(corner[0].tolist(), size, strict=True)]
+        return x[(slice(None), slice(None), *cut)]
+    return _gather(x, [torch.arange(n) + corner[:, a : a + 1] for a, n in enumerate(size)])
+
+
+def _sources(size: torch.Size, offset: Tensor) -> list[Tensor]:
+    """Of each axis, (B, n): where each output sample comes from."""
+    return [torch.arange(n) - offset[:, a : a + 1] for a, n in enumerate(size)]
+
+
+def _gather(x: Tensor, index: list[Tensor]) -> Tensor:
+    """Samples at the cross product of one index an axis; the channels of one place stay together.
+
+    Args:
+        x: (B, C, *S).
+        index: of each axis, (B, n).
+    """
+    rows = torch.arange(len(x), device=x.device)
+    places = [i.to(x.device) for i in index]
+    if x.ndim == 3:
+        return x.permute(0, 2, 1)[rows[:, None], places[0]].permute(0, 2, 1)
+    picked = x.permute(0, 2, 3, 1)[
+        rows[:, None, None], places[0][:, :, None], places[1][:, None, :]
+    ]
+    return picked.permute(0, 3, 1, 2)
+
+
+def turn(
+    x: Float[Tensor, "B C H W"], angle: float, *, border: str = "reflect"
+) -> Float[Tensor, "B C H W"]:
+    """Turn all pictures about their middle, anticlockwise on the screen.
+
+    Multiples of 90° are exact; a quarter turn of pictures that are not square has their sides
+    changed over. Every other angle interpolates bilinearly.
+
+    Args:
+        x: pictures.
+        angle: degrees.
+        border: a key of `BORDERS`.
+
+    Example:
+        >>> x = torch.tensor([[[[1., 2.], [3., 4.]]]])
+        >>> turn(x, 90)
+        tensor([[[[2., 4.],
+                  [1., 3.]]]])
+    """
+    quarters, rest = divmod(angle, 90)
+    if rest == 0:
+        return torch.rot90(x, int(quarters) % 4, (2, 3))
+    one = x.new_ones(1, dtype=torch.float32).cpu()
+    matrix = affine_matrix(angle=one * angle, zoom=torch.ones(1, 2), shear=0 * one)
+    return _alike(x, matrix, border)
+
+
+def zoom(
+    x: Float[Tensor, "B C H W"], factor: float, *, border: str = "reflect"
+) -> Float[Tensor, "B C H W"]:
+    """Make the content of all pictures larger or smaller about their middle.
+
+    Where it gets smaller, it is first smoothed by the same factor, so that nothing aliases.
+
+    Args:
+        x: pictures.
+        factor: of length; above 1 the content gets larger.
+        border: a key of `BORDERS`.
+    """
+    if factor < 1:
+        h, w = x.shape[2:]
+        small = (max(1, round(h * factor)), max(1, round(w * factor)))
+        x = F.interpolate(x, size=small, mode="bilinear", antialias=True, align_corners=False)
+        x = F.interpolate(x, size=(h, w), mode="bilinear", align_corners=False)
+    one = torch.ones(1)
+    matrix = affine_matrix(angle=0 * one, zoom=torch.full((1, 2), factor), shear=0 * one)
+    return _alike(x, matrix, border)
+
+
+def _alike(x: Tensor, matrix: Tensor, border: str) -> Tensor:
+    """`warp` with one map for all pictures."""
+    b = len(x)
+    return warp(x, matrix.expand(b, 2, 2), torch.zeros(b, 2), border=border)
 
 
 def affine_matrix(

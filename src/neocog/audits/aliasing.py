@@ -1,0 +1,223 @@
+"""How much of what is sampled aliases?
+
+A down-sampler is an operator at full rate, of which every s-th sample is kept. What the operator
+gives at frequencies above 1 / (2s) cycles a sample cannot be told from lower ones afterwards: it
+aliases. Each such operation of a running network is performed once more without dropping samples,
+and the energy of its output is split at that frequency. That tells the share that aliases, also
+of functions and slices that are no module.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from neocog.audits.subject import Samples, Subject, exact
+from neocog.layers.polyphase import ChoosePhase, PolyphaseDown, PolyphasePair, TakePhase
+from neocog.probe.operations import Call, Operation, watching
+from neocog.signal.fourier import aliased_energy, power_spectrum
+
+__all__ = ["Aliasing", "aliasing"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Aliasing:
+    """One operation that drops samples.
+
+    Args:
+        name: of the sub-module that performs it; `#2` marks its second operation of that kind.
+        kind: of operation: convolution, max pool, average pool, slice, polyphase.
+        stride: samples from one that is kept to the next, along each axis.
+        aliased_energy: share of the energy of the full-rate output, its mean taken off, at
+            frequencies that the kept samples cannot hold; mean over samples.
+        spectrum: mean power of the full-rate output over samples and channels, zero frequency in
+            the middle.
+        consistent: the samples that are kept move with the picture (polyphase), so that what
+            aliases does so in the same way wherever the picture is.
+    """
+
+    name: str
+    kind: str
+    stride: tuple[int, ...]
+    aliased_energy: float
+    spectrum: np.ndarray
+    consistent: bool
+
+
+@dataclass
+class _Sum:
+    kind: str
+    stride: tuple[int, ...]
+    consistent: bool
+    energy: list[Tensor]
+    spectrum: Tensor
+    n: int
+
+
+def aliasing(model: Subject, data: Samples, *, batch: int = 16) -> tuple[Aliasing, ...]:
+    """Every operation of a model that drops samples, in the order in which they run.
+
+    Args:
+        model: what is looked into.
+        data: samples of the size that the model takes; a few dozen are enough.
+        batch: samples at once.
+
+    Example:
+        >>> from torch import nn
+        >>> net = nn.Sequential(nn.Conv2d(1, 2, 3, padding=1), nn.MaxPool2d(2), nn.Flatten())
+        >>> found = aliasing(Subject(net), Samples.of(torch.rand(2, 1, 8, 8)))
+        >>> [(f.name, f.kind, f.stride) for f in found]
+        [('1', 'max pool', (2, 2))]
+    """
+    sums: dict[str, _Sum] = {}
+    with model.ready(), torch.no_grad(), exact():
+        for start in range(0, len(data), batch):
+            x = data.take(slice(start, start + batch)).to(model.device, model.dtype)
+            look = _Look(sums, axes=len(data.size))
+            with watching(model.module, look.operation, on_start=look.start, on_end=look.end):
+                out = model.module(x)
+            model.check(out)
+    return tuple(
+        Aliasing(
+            name=name,
+            kind=s.kind,
+            stride=s.stride,
+            aliased_energy=float(torch.cat(s.energy).mean()),
+            spectrum=(s.spectrum / s.n).numpy(),
+            consistent=s.consistent,
+        )
+        for name, s in sums.items()
+    )
+
+
+_PHASED = (PolyphaseDown, TakePhase, PolyphasePair)
+"""Modules that keep samples by a phase found in the data."""
+
+
+class _Look:
+    """Of one pass: every operation that drops samples, performed at full rate."""
+
+    def __init__(self, sums: dict[str, _Sum], *, axes: int) -> None:
+        self.sums, self.axes = sums, axes
+        self.calls: dict[str, int] = {}
+        self.inside: list[str] = []
+        self.slice: tuple[Tensor, Tensor, tuple[int, ...], str] | None = None
+
+    def start(self, call: Call) -> None:
+        if isinstance(call.module, (*_PHASED, ChoosePhase)):
+            if not self.inside and isinstance(call.module, _PHASED):
+                stride: Any = call.module.stride
+                steps = _steps(stride, self.axes)
+                self.add(call.name, "polyphase", call.args[0], steps, consistent=True)
+            self.inside.append(call.name)
+
+    def end(self, call: Call) -> None:
+        if self.inside and self.inside[-1] == call.name:
+            self.inside.pop()
+
+    def operation(self, op: Operation) -> None:
+        if self.inside:
+            return
+        full = _FULL_RATE.get(op.name)
+        if full is None:
+            return
+        found = full(op, self.axes)
+        if found is None:
+            return
+        kind, x, stride = found
+        if kind == "slice" and self.slice is not None and self.slice[0] is x:
+            self.other_axis(op.out, stride)
+            return
+        label = self.add(op.module, kind, x, stride, consistent=False)
+        self.slice = (op.out, x, stride, label) if kind == "slice" else None
+
+    def other_axis(self, out: Tensor, stride: tuple[int, ...]) -> None:
+        """A slice of a slice: one sub-sampling of two axes."""
+        assert self.slice is not None
+        _, x, before, label = self.slice
+        both = tuple(a * b for a, b in zip(before, stride, strict=True))
+        s = self.sums[label]
+        s.stride, s.energy[-1] = both, aliased_energy(x, both).double().cpu()
+        self.slice = (out, x, both, label)
+
+    def add(
+        self, name: str, kind: str, x: Tensor, stride: tuple[int, ...], *, consistent: bool
+    ) -> str:
+        count = self.calls[name] = self.calls.get(name, 0) + 1
+        label = name if count == 1 else f"{name}#{count}"
+        energy = aliased_energy(x, stride).double().cpu()
+        spectrum = power_spectrum(x).double().cpu() * len(x)
+        s = self.sums.get(label)
+        if s is None:
+            self.sums[label] = _Sum(kind, stride, consistent, [energy], spectrum, len(x))
+        else:
+            s.energy.append(energy)
+            s.spectrum, s.n = s.spectrum + spectrum, s.n + len(x)
+        return label
+
+
+FullRate = tuple[str, Tensor, tuple[int, ...]]
+
+
+def _steps(stride: Sequence[int] | int, axes: int) -> tuple[int, ...]:
+    steps = [stride] if isinstance(stride, int) else list(stride)
+    return tuple(steps * axes) if len(steps) == 1 else tuple(steps)
+
+
+def _convolution(op: Operation, axes: int) -> FullRate | None:
+    args: list[Any] = list(op.args)
+    stride, transposed = _steps(args[3], axes), args[6]
+    if transposed or args[0].ndim != axes + 2 or max(stride) == 1:
+        return None
+    args[3] = [1] * axes
+    return _kept(op, "convolution", op.func(*args, **op.kwargs), stride)
+
+
+def _pool(kind: str) -> Any:
+    def full(op: Operation, axes: int) -> FullRate | None:
+        args: list[Any] = list(op.args)
+        kernel = args[1]
+        given = args[2] if len(args) > 2 else op.kwargs.get("stride")
+        stride = _steps(given if given not in (None, []) else kernel, axes)
+        if args[0].ndim != axes + 2 or max(stride) == 1:
+            return None
+        rest = {k: v for k, v in op.kwargs.items() if k != "stride"}
+        out = op.func(args[0], kernel, [1] * axes, *args[3:], **rest)
+        return _kept(op, kind, out[0] if isinstance(out, tuple) else out, stride)
+
+    return full
+
+
+def _kept(op: Operation, kind: str, x: Tensor, stride: tuple[int, ...]) -> FullRate | None:
+    """Nothing where one sample is kept of all: what has no places does not alias."""
+    out = op.out[0] if isinstance(op.out, tuple) else op.out
+    return None if max(out.shape[2:]) == 1 else (kind, x, stride)
+
+
+def _slice(op: Operation, axes: int) -> FullRate | None:
+    x, *rest = op.args
+    dim = rest[0] if rest else op.kwargs.get("dim", 0)
+    step = rest[3] if len(rest) > 3 else op.kwargs.get("step", 1)
+    if step == 1 or x.ndim != axes + 2 or not x.is_floating_point():
+        return None
+    axis = (dim + x.ndim if dim < 0 else dim) - 2
+    if axis < 0:
+        return None
+    return "slice", x, tuple(step if a == axis else 1 for a in range(axes))
+
+
+_FULL_RATE: dict[str, Any] = {
+    "convolution": _convolution,
+    "max_pool2d_with_indices": _pool("max pool"),
+    "max_pool1d_with_indices": _pool("max pool"),
+    "max_pool1d": _pool("max pool"),
+    "avg_pool2d": _pool("average pool"),
+    "avg_pool1d": _pool("average pool"),
+    "slice": _slice,
+}
+"""Name of an operation to the function that performs it at full rate."""

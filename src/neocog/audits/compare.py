@@ -1,0 +1,101 @@
+"""Two models on the same samples and the same shifts.
+
+A model that is right more often is also consistent more often, whatever its sampling does
+(R. Zhang, 2019, appendix). So beside the plain difference stands the one at matched accuracy: on
+the samples that both models answer right where they stand.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from neocog.audits.interval import paired_interval
+from neocog.audits.shift import Shift
+from neocog.errors import UsageError
+
+__all__ = ["Compared", "compare"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compared:
+    """The second model less the first; every interval is a bootstrap over paired samples, 95 %.
+
+    Args:
+        mode: of shifting.
+        n: samples.
+        first: consistency of the first model.
+        second: of the second.
+        difference: second less first.
+        difference_ci: its interval.
+        flips: share of the first model's flips that the second has; None where it has none.
+        accuracy_difference: second less first, unmoved; None where the truth is unknown.
+        accuracy_ci: its interval.
+        matched_n: samples that both answer right unmoved.
+        matched_first: consistency of the first model on these.
+        matched_second: of the second.
+        matched_difference: second less first.
+        matched_ci: its interval.
+    """
+
+    mode: str
+    n: int
+    first: float
+    second: float
+    difference: float
+    difference_ci: tuple[float, float]
+    flips: float | None
+    accuracy_difference: float | None
+    accuracy_ci: tuple[float, float] | None
+    matched_n: int
+    matched_first: float | None
+    matched_second: float | None
+    matched_difference: float | None
+    matched_ci: tuple[float, float] | None
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain numbers and lists."""
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
+
+
+def compare(first: Shift, second: Shift, *, seed: int = 0) -> Compared:
+    """Compare two measurements of one kind of shift.
+
+    Args:
+        first: of one model.
+        second: of another, with the same samples, mode, radius and seed.
+        seed: of the bootstrap.
+
+    Raises:
+        UsageError: they were not measured in the same way.
+    """
+    if (first.mode, first.n, first.radius) != (second.mode, second.n, second.radius):
+        raise UsageError(
+            "Two models are compared on the same samples and shifts; "
+            f"{first.n} samples under {first.mode} shifts up to {first.radius:g} pixels and "
+            f"{second.n} under {second.mode} up to {second.radius:g} came. "
+            "Audit both with the same options."
+        )
+    difference, low, high = paired_interval(second.same, first.same, seed=seed)
+    known = len(first.right) == len(second.right) == first.n
+    accuracy = paired_interval(second.right, first.right, seed=seed) if known else None
+    both = first.right & second.right if known else None
+    matched = None
+    if both is not None and both.any():
+        matched = paired_interval(second.same[both], first.same[both], seed=seed)
+    return Compared(
+        mode=first.mode,
+        n=first.n,
+        first=first.consistency,
+        second=second.consistency,
+        difference=difference,
+        difference_ci=(low, high),
+        flips=(1 - second.consistency) / (1 - first.consistency) if first.flip else None,
+        accuracy_difference=None if accuracy is None else accuracy[0],
+        accuracy_ci=None if accuracy is None else accuracy[1:],
+        matched_n=0 if both is None else int(both.sum()),
+        matched_first=None if matched is None or both is None else float(first.same[both].mean()),
+        matched_second=None if matched is None or both is None else float(second.same[both].mean()),
+        matched_difference=None if matched is None else matched[0],
+        matched_ci=None if matched is None else matched[1:],
+    )

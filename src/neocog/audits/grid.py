@@ -1,0 +1,95 @@
+"""Every shift of a grid: where around a sample the answer changes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from neocog.audits.moving import Movable
+
+__all__ = ["Grid", "grid"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Grid:
+    """What happens at every shift of a grid around where the samples stand.
+
+    Args:
+        n: samples it was measured on.
+        offsets: along each axis, in pixels, rising.
+        agreement: share of samples with the answer they have unmoved, an axis a shift axis.
+        accuracy: share of right answers, None where the truth is unknown.
+        worst_case_accuracy: share of samples that are right at every shift of the grid.
+        stable: share of samples with one answer at all shifts.
+        largest_difference: of any output from the unmoved one, over all samples and shifts.
+    """
+
+    n: int
+    offsets: tuple[float, ...]
+    agreement: np.ndarray
+    accuracy: np.ndarray | None
+    worst_case_accuracy: float | None
+    stable: float
+    largest_difference: float
+
+
+def grid(movable: Movable, reach: int | None, n: int) -> Grid:
+    """Measure the answers at every shift of a grid.
+
+    Args:
+        movable: samples and model.
+        reach: largest shift along each axis; None for every shift that there is (circular only).
+        n: samples, the first ones.
+    """
+    steps, axes = _offsets(movable, reach), len(movable.size)
+    every = torch.cartesian_prod(*[steps] * axes).view(-1, axes)
+    agree = torch.zeros(len(every), dtype=torch.float64)
+    right = torch.zeros(len(every), dtype=torch.float64)
+    stable, safe, total, largest = 0.0, 0.0, 0, 0.0
+    known = movable.data.y is not None and movable.model.task == "classify"
+    for rows in movable.batches(n):
+        x, truth = movable.load(rows), movable.truth(rows)
+        still = torch.zeros(len(x), axes, dtype=every.dtype)
+        reference = movable.model(x if movable.mode == "subpixel" else movable.move(x, still))
+        base = movable.kind.answer(reference)
+        same, always = (
+            torch.ones(len(x), dtype=torch.bool),
+            torch.ones(len(x), dtype=torch.bool),
+        )
+        for k, offset in enumerate(every):
+            out = movable.model(movable.move(x, offset.expand(len(x), axes)))
+            answer = movable.answer(out, offset.expand(len(x), axes))
+            equal = movable.kind.agreement(base, answer)
+            agree[k] += float(equal.sum())
+            same &= equal == 1
+            if out.shape == reference.shape and movable.model.task != "segment":
+                largest = max(largest, float((out - reference).abs().max()))
+            if known:
+                assert truth is not None
+                right[k] += float((answer == truth).sum())
+                always &= answer == truth
+        total += len(x)
+        stable, safe = stable + float(same.sum()), safe + float(always.sum())
+    shape = (len(steps),) * axes
+    return Grid(
+        n=total,
+        offsets=tuple(float(v) for v in steps.tolist()),
+        agreement=(agree / total).view(shape).numpy(),
+        accuracy=(right / total).view(shape).numpy() if known else None,
+        worst_case_accuracy=safe / total if known else None,
+        stable=stable / total,
+        largest_difference=largest,
+    )
+
+
+def _offsets(movable: Movable, reach: int | None) -> Tensor:
+    """Of a map, along each axis."""
+    if reach is None and movable.mode == "circular":
+        return torch.arange(max(movable.size))
+    reach = movable.reach if reach is None else min(reach, movable.reach)
+    if movable.mode == "subpixel":
+        return torch.linspace(-1, 1, 9)
+    return torch.arange(-reach, reach + 1)

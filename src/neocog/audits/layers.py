@@ -1,0 +1,374 @@
+"""Which layer breaks the symmetry?
+
+A layer f is equivariant to a motion T when f(T x) = T f(x). Two figures say how far a layer of a
+network is from that, as mean over samples of ‖f(T x) - T f(x)‖ / ‖f(x)‖:
+
+    shift_error, rotation_error   at the layer's output, everything before it included
+    own_shift, own_rotation       of this layer alone: its input on the unmoved sample is moved,
+                                  so what broke earlier has no part in it
+
+Shifts are circular by whole pixels, different for each sample; turns are quarter turns. Nothing
+is interpolated at the input. At an output that keeps every s-th sample a shift by d pixels is one
+by d / s samples, rarely a whole number: of the Fourier shift by that fraction and the whole shifts
+on either side the one that fits best counts, axis by axis, so a layer that moves its samples along
+with the picture is not blamed for the grid. Of an output without places (a vector) T is the
+identity.
+
+Of a layer's own shift error the part near the border is told apart: within reach of its window
+from the border or from where the picture was cut, the padding is what breaks it; everywhere else
+it is the sampling.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from itertools import product
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from neocog.audits.interval import interval
+from neocog.audits.subject import Samples, Subject, exact
+from neocog.errors import UsageError
+from neocog.signal.fourier import shift_subpixel
+from neocog.signal.warp import shift_circular
+
+__all__ = ["LayerError", "layer_errors"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerError:
+    """How far one layer is from equivariance.
+
+    Args:
+        name: of the sub-module; `#2` marks its second call in one pass.
+        kind: its class.
+        output: shape of its output, without the batch axis.
+        shift_error: at its output, under circular shifts of the picture.
+        shift_ci: its 95 % interval, by bootstrap over samples.
+        own_shift: of this layer alone; None for a block of layers.
+        own_border: share of `own_shift` squared that lies near the border or the cut.
+        rotation_error: at its output, under quarter turns; None where height and width differ.
+        own_rotation: of this layer alone.
+    """
+
+    name: str
+    kind: str
+    output: tuple[int, ...]
+    shift_error: float
+    shift_ci: tuple[float, float]
+    own_shift: float | None
+    own_border: float | None
+    rotation_error: float | None
+    own_rotation: float | None
+
+    @property
+    def own_inside(self) -> float:
+        """Of its own shift error what is not the border's: aliasing."""
+        if self.own_shift is None or self.own_border is None:
+            return 0.0
+        return float(self.own_shift * (1 - self.own_border) ** 0.5)
+
+
+@dataclass
+class _Sums:
+    kind: str
+    output: tuple[int, ...]
+    shift: list[Tensor] = field(default_factory=list)
+    own_shift: list[Tensor] = field(default_factory=list)
+    border: list[Tensor] = field(default_factory=list)
+    turn: list[Tensor] = field(default_factory=list)
+    own_turn: list[Tensor] = field(default_factory=list)
+
+
+def layer_errors(
+    model: Subject,
+    data: Samples,
+    *,
+    radius: int | None = None,
+    seed: int = 0,
+    batch: int = 16,
+    jumps: Mapping[str, tuple[int, ...]] | None = None,
+) -> tuple[LayerError, ...]:
+    """Measure every layer of a model, in the order of their first calls.
+
+    Args:
+        model: what is looked into.
+        data: samples of the size that the model takes; a few dozen are enough.
+        radius: largest shift along each axis, in pixels; an eighth of the size if left out.
+        seed: of the shifts.
+        batch: samples at once.
+        jumps: of each layer's output, pixels from one sample to the next, along each axis; taken
+            from the sizes where it is missing.
+
+    Raises:
+        UsageError: the samples are of another size than the model takes.
+    """
+    if model.size is not None and tuple(model.size) != tuple(data.size):
+        raise UsageError(
+            f"Layers are looked at with samples of the size that the model takes, {model.size}; "
+            f"{data.size} came. Open the data with that size."
+        )
+    radius = max(2, min(data.size) // 8) if radius is None else radius
+    sums: dict[str, _Sums] = {}
+    axes, n = len(data.size), len(data)
+    offset = _offsets(n, axes, radius, seed)
+    quarters = torch.from_numpy(np.random.default_rng([seed, 0x4071]).integers(1, 4, n))
+    square = axes == 2 and data.size[0] == data.size[1]
+    with model.ready(), torch.no_grad(), exact():
+        for start in range(0, n, batch):
+            rows = slice(start, min(n, start + batch))
+            x = data.take(rows).to(model.device, model.dtype)
+            shift = _ShiftedPair(sums, offset[rows], data.size, jumps or {})
+            _through(model.module, torch.cat([x, shift_circular(x, offset[rows])]), shift)
+            if square:
+                turn = _TurnedPair(sums, quarters[rows])
+                _through(model.module, torch.cat([x, _turned(x, quarters[rows])]), turn)
+    return tuple(_row(name, s, seed) for name, s in sums.items())
+
+
+def _offsets(n: int, axes: int, radius: int, seed: int) -> Tensor:
+    """Whole shifts, none of them zero, (n, D)."""
+    rng = np.random.default_rng([seed, 0x1A7E])
+    width = (2 * radius + 1) ** axes
+    number = rng.integers(1, width, n)
+    number = np.where(number <= width // 2, number - 1, number)  # all but the one in the middle
+    place = np.stack(np.unravel_index(number, (2 * radius + 1,) * axes), -1) - radius
+    return torch.from_numpy(place)
+
+
+def _row(name: str, s: _Sums, seed: int) -> LayerError:
+    def mean(values: list[Tensor]) -> float | None:
+        return float(torch.cat(values).mean()) if values else None
+
+    shift = torch.cat(s.shift).numpy()
+    own = torch.cat(s.own_shift) if s.own_shift else None
+    border = None
+    if own is not None:
+        lost = torch.cat(s.border)
+        border = float((lost**2).sum() / (own**2).sum()) if float(own.sum()) > 0 else 0.0
+    return LayerError(
+        name=name,
+        kind=s.kind,
+        output=s.output,
+        shift_error=float(shift.mean()),
+        shift_ci=interval(shift, seed=seed),
+        own_shift=None if own is None else float(own.mean()),
+        own_border=border,
+        rotation_error=mean(s.turn),
+        own_rotation=mean(s.own_turn),
+    )
+
+
+Look = Callable[[str, nn.Module, Tensor | None, Tensor], None]
+"""Called with a layer's name, itself, its input (of both halves) and its output."""
+
+
+def _through(module: nn.Module, pair: Tensor, look: Look) -> None:
+    """Send unmoved and moved samples through together, and look at every layer as it ends."""
+    calls: dict[str, int] = {}
+    within: list[str] = []
+    handles = []
+
+    def after(name: str) -> Callable[..., None]:
+        def hook(m: nn.Module, args: tuple[Any, ...], out: Any) -> None:
+            if within or not isinstance(out, Tensor) or len(out) != len(pair):
+                return
+            calls[name] = calls.get(name, 0) + 1
+            label = name if calls[name] == 1 else f"{name}#{calls[name]}"
+            lone = len(args) == 1 and isinstance(args[0], Tensor) and len(args[0]) == len(pair)
+            leaf = not any(True for _ in m.children())
+            within.append(name)  # what is computed below is not part of the pass
+            try:
+                look(label, m, args[0] if lone and leaf else None, out)
+            finally:
+                within.pop()
+
+        return hook
+
+    try:
+        for name, m in module.named_modules():
+            plain = isinstance(m, nn.Sequential | nn.ModuleList)
+            if name and not plain:
+                handles.append(m.register_forward_hook(after(name)))
+        module(pair)
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+class _ShiftedPair:
+    """Looks at layers under circular shifts."""
+
+    def __init__(
+        self,
+        sums: dict[str, _Sums],
+        offset: Tensor,
+        size: tuple[int, ...],
+        jumps: Mapping[str, tuple[int, ...]],
+    ) -> None:
+        self.sums, self.offset, self.size, self.jumps = sums, offset, size, jumps
+
+    def __call__(self, name: str, m: nn.Module, inner: Tensor | None, out: Tensor) -> None:
+        sums = self.sums.setdefault(name, _Sums(type(m).__name__, tuple(out.shape[1:])))
+        still, moved = out.chunk(2)
+        jump = self.jump(name, out)
+        sums.shift.append(_ratio(_misfit(still, moved, self.offset, jump, self.size), still))
+        if inner is None:
+            return
+        before = inner[: len(still)]
+        step = self.jump(f"{name}.input", before)
+        if step is None:  # a vector: nothing can be moved
+            return
+        whole, size = self.steps(step), tuple(before.shape[2:])
+        own_jump = None
+        if jump is not None:
+            own_jump = tuple(max(1, round(j / s)) for j, s in zip(jump, step, strict=True))
+        again = m(shift_circular(before, whole).clone())
+        wrong = _misfit(still, again, whole, own_jump, size)
+        sums.own_shift.append(_ratio(wrong, still))
+        near = wrong.new_zeros(())
+        if own_jump is not None:
+            near = _near_border(wrong, whole, own_jump, _reach(m))
+        sums.border.append(_ratio(wrong * near, still))
+
+    def steps(self, step: tuple[int, ...]) -> Tensor:
+        """The shifts of the pictures as whole shifts of a map: at least one step somewhere."""
+        whole = torch.round(self.offset / torch.tensor(step)).long()
+        zero = (whole == 0).all(1)
+        return torch.where(zero[:, None], self.offset.sign(), whole)
+
+    def jump(self, name: str, out: Tensor) -> tuple[int, ...] | None:
+        """Pixels from one sample to the next; None for what has no places."""
+        if out.ndim != len(self.size) + 2 or all(n == 1 for n in out.shape[2:]):
+            return None
+        if name in self.jumps:
+            return self.jumps[name]
+        return tuple(max(1, round(a / b)) for a, b in zip(self.size, out.shape[2:], strict=True))
+
+
+class _TurnedPair:
+    """Looks at layers under quarter turns."""
+
+    def __init__(self, sums: dict[str, _Sums], quarters: Tensor) -> None:
+        self.sums, self.quarters = sums, quarters
+
+    def __call__(self, name: str, m: nn.Module, inner: Tensor | None, out: Tensor) -> None:
+        if name not in self.sums:
+            return
+        sums = self.sums[name]
+        still, moved = out.chunk(2)
+        if out.ndim == 4 and out.shape[2] != out.shape[3]:
+            return
+        sums.turn.append(_ratio(self.turned(still) - moved, still))
+        if inner is not None and (inner.ndim != 4 or inner.shape[2] == inner.shape[3]):
+            again = m(self.turned(inner[: len(still)]).clone())
+            sums.own_turn.append(_ratio(self.turned(still) - again, still))
+
+    def turned(self, x: Tensor) -> Tensor:
+        return _turned(x, self.quarters) if x.ndim == 4 else x
+
+
+def _turned(x: Tensor, quarters: Tensor) -> Tensor:
+    """Each picture by its own number of quarter turns."""
+    out = torch.empty_like(x)
+    for k in (1, 2, 3):
+        out[quarters == k] = torch.rot90(x[quarters == k], k, (2, 3))
+    return out
+
+
+def _ratio(wrong: Tensor, reference: Tensor) -> Tensor:
+    """‖wrong‖ / ‖reference‖ of each sample, float64."""
+    down = reference.flatten(1).double().norm(dim=1)
+    up = wrong.flatten(1).double().norm(dim=1)
+    return (up / down.clamp(min=1e-30)).cpu()
+
+
+def _misfit(
+    still: Tensor,
+    moved: Tensor,
+    offset: Tensor,
+    jump: tuple[int, ...] | None,
+    size: tuple[int, ...],
+) -> Tensor:
+    """Moved - T still, for the T of each sample that fits best; see the head of this file.
+
+    Args:
+        still: a layer's output for samples as they are.
+        moved: for the samples moved by `offset`.
+        offset: in samples of the layer's input (or in pixels), (B, D).
+        jump: of these, from one output sample to the next; None for a vector.
+        size: of that input.
+    """
+    if jump is None:
+        return moved - still
+    share = offset / torch.tensor(jump)
+    whole = [shift_circular(still, v) for v in _neighbours(share)]
+    if bool((share != share.round()).any()):
+        whole.append(shift_subpixel(still, share.to(still.dtype)))
+    known = _known(still, share, jump, size)
+    wrong = torch.stack([(moved - t) * known for t in whole])
+    best = wrong.flatten(2).double().norm(dim=2).argmin(0)
+    fits: Tensor = wrong[best, torch.arange(len(still))]
+    return fits
+
+
+def _neighbours(share: Tensor) -> list[Tensor]:
+    """The whole shifts on either side, each combination of axes once."""
+    below, above = share.floor().long(), share.ceil().long()
+    if torch.equal(below, above):
+        return [below]
+    out = []
+    for pick in product((0, 1), repeat=share.shape[1]):
+        out.append(torch.where(torch.tensor(pick, dtype=torch.bool), above, below))
+    return out
+
+
+def _known(still: Tensor, share: Tensor, jump: tuple[int, ...], size: tuple[int, ...]) -> Tensor:
+    """1 where both sides know the value, (B, 1, *S).
+
+    Everywhere on an axis whose samples tile the picture: nothing leaves under a circular shift.
+    Else, behind a window without border, where the shift has not come in from the other side.
+    """
+    axes = still.ndim - 2
+    known = torch.ones(len(still), 1, *still.shape[2:], dtype=torch.bool)
+    for a, (n, j, whole) in enumerate(zip(still.shape[2:], jump, size, strict=True)):
+        if n * j != whole:
+            place = torch.arange(n) - share[:, a : a + 1]
+            shape = [len(still), 1] + [n if b == a else 1 for b in range(axes)]
+            known &= ((place >= 0) & (place <= n - 1)).view(shape)
+    return known.to(still)
+
+
+def _reach(m: nn.Module) -> tuple[int, ...]:
+    """Samples of a layer's input that its window reaches to one side, an axis or for all."""
+    kernel = getattr(m, "kernel_size", 1)
+    dilation = getattr(m, "dilation", 1)
+    kernel = kernel if isinstance(kernel, tuple) else (kernel,)
+    dilation = dilation if isinstance(dilation, tuple) else (dilation,)
+    return tuple(
+        int(d) * (int(k) - 1) for k, d in zip(kernel, dilation * len(kernel), strict=False)
+    )
+
+
+def _near_border(
+    wrong: Tensor, offset: Tensor, jump: tuple[int, ...], reach: tuple[int, ...]
+) -> Tensor:
+    """1 within reach of the border or of where the picture was cut, (B, 1, *S)."""
+    near = torch.zeros(len(wrong), 1, *wrong.shape[2:], dtype=torch.bool)
+    axes = wrong.ndim - 2
+    for a in range(axes):
+        n = wrong.shape[2 + a]
+        far = reach[a % len(reach)] / jump[a] + 1
+        place = torch.arange(n)
+        cut = (offset[:, a : a + 1] / jump[a]).remainder(n)
+        to_cut = (place - cut).abs()
+        to_cut = torch.minimum(to_cut, n - to_cut)
+        to_edge = torch.minimum(place + 1, n - place).expand(len(wrong), n)
+        close = (to_edge <= far) | ((to_cut <= far) & (offset[:, a : a + 1] != 0))
+        shape = [len(wrong), 1] + [n if b == a else 1 for b in range(axes)]
+        near |= close.view(shape)
+    return near.to(wrong)

@@ -1,0 +1,175 @@
+"""The infinitesimal equivariance error of every layer: its Lie derivative.
+
+For a motion that starts as x + ε · G x, the Lie derivative of a layer f along it is
+J_f (G x) - G (f x): how fast f(T x) and T f(x) part when T begins (N. Gruver et al., "The Lie
+Derivative for Measuring Learned Equivariance", ICLR 2023). Forward-mode differentiation carries
+J_f (G x) through the whole network in one pass and every layer's output shows it on the way. Norms
+are taken of the derivative itself, never of sums of absolute values.
+
+The generator of a shift is the spatial derivative, taken in frequencies, circular; that of a turn
+is x ∂y - y ∂x by central differences, inside the picture.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.autograd import forward_ad
+
+from neocog.audits.subject import Samples, Subject, exact
+
+__all__ = ["LieError", "lie_errors", "shift_generator", "turn_generator"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LieError:
+    """How fast one layer leaves equivariance, mean over samples of ‖L f‖ / ‖f‖.
+
+    Args:
+        name: of the sub-module; `#2` marks its second call in one pass.
+        shift: a pixel of shift.
+        rotation: a radian of turning; None for what is no square picture.
+    """
+
+    name: str
+    shift: float
+    rotation: float | None
+
+
+def shift_generator(x: Tensor, axis: int) -> Tensor:
+    """The derivative of a circular shift by distance, -∂x along one axis, in samples.
+
+    The highest frequency of an even size has no phase and is left out.
+
+    Args:
+        x: (B, C, *S).
+        axis: of `x`.
+
+    Example:
+        >>> wave = torch.sin(torch.arange(8.0) * 2 * math.pi / 8).view(1, 1, 8)
+        >>> -shift_generator(wave, 2)[0, 0, 0] * 8 / (2 * math.pi)
+        tensor(1.0000)
+    """
+    n = x.shape[axis]
+    k = torch.fft.rfftfreq(n, device=x.device).to(x.dtype)
+    k = torch.where(k == 0.5, torch.zeros_like(k), k)
+    shape = [1] * x.ndim
+    shape[axis] = len(k)
+    spectrum = torch.fft.rfft(x, dim=axis) * (-2j * math.pi * k).view(shape)
+    moved: Tensor = torch.fft.irfft(spectrum, n=n, dim=axis)
+    return moved
+
+
+def turn_generator(x: Tensor) -> Tensor:
+    """The derivative of turning anticlockwise about the middle, by angle in radians.
+
+    Args:
+        x: (B, C, H, W).
+    """
+    h, w = x.shape[2:]
+    down = torch.arange(h, dtype=x.dtype, device=x.device) - (h - 1) / 2
+    right = torch.arange(w, dtype=x.dtype, device=x.device) - (w - 1) / 2
+    by_row, by_column = torch.gradient(x, dim=(2, 3))
+    # A point (r, c) comes from (r cos + c sin, c cos - r sin): at angle zero, (c, -r).
+    return right * by_row - down[:, None] * by_column
+
+
+def lie_errors(model: Subject, data: Samples, *, batch: int = 16) -> tuple[LieError, ...]:
+    """The Lie derivative of every layer, in the order of their first calls.
+
+    Args:
+        model: what is looked into.
+        data: samples of the size that the model takes.
+        batch: samples at once.
+
+    Returns:
+        A row a layer; none where an operation of the model has no forward-mode derivative.
+    """
+    axes, square = len(data.size), len(data.size) == 2 and data.size[0] == data.size[1]
+    shift: dict[str, list[Tensor]] = {}
+    turn: dict[str, list[Tensor]] = {}
+    try:
+        with model.ready(), torch.no_grad(), exact():
+            for start in range(0, len(data), batch):
+                x = data.take(slice(start, start + batch)).to(model.device, model.dtype)
+                parts: dict[str, list[Tensor]] = {}
+                for a in range(axes):
+                    found = _through(model.module, x, shift_generator(x, 2 + a), _moves(a, axes, x))
+                    for name, e in found.items():
+                        parts.setdefault(name, []).append(e**2)
+                for name, e2 in parts.items():
+                    shift.setdefault(name, []).append(torch.stack(e2).mean(0).sqrt())
+                if square:
+                    for name, e in _through(model.module, x, turn_generator(x), _turns).items():
+                        turn.setdefault(name, []).append(e)
+    except NotImplementedError:  # what PyTorch says of an operation without such a derivative
+        return ()
+    return tuple(
+        LieError(
+            name=name,
+            shift=float(torch.cat(e).mean()),
+            rotation=float(torch.cat(turn[name]).mean()) if name in turn else None,
+        )
+        for name, e in shift.items()
+    )
+
+
+Generator = Callable[[Tensor], Tensor | None]
+"""Of a layer's output: what the motion begins with there; None for what the motion is not of."""
+
+
+def _moves(axis: int, axes: int, x: Tensor) -> Generator:
+    def generator(y: Tensor) -> Tensor | None:
+        if y.ndim != axes + 2 or y.shape[2 + axis] < 2:
+            return torch.zeros_like(y)
+        return shift_generator(y, 2 + axis) * (y.shape[2 + axis] / x.shape[2 + axis])
+
+    return generator
+
+
+def _turns(y: Tensor) -> Tensor | None:
+    if y.ndim != 4 or min(y.shape[2:]) < 2:
+        return torch.zeros_like(y)
+    return turn_generator(y) if y.shape[2] == y.shape[3] else None
+
+
+def _through(
+    module: nn.Module, x: Tensor, tangent: Tensor, generator: Generator
+) -> dict[str, Tensor]:
+    """‖J (G x) - G (f x)‖ / ‖f x‖ of each sample, by layer."""
+    calls: dict[str, int] = {}
+    found: dict[str, Tensor] = {}
+    handles = []
+
+    def after(name: str) -> Callable[..., None]:
+        def hook(m: nn.Module, args: tuple[Any, ...], out: Any) -> None:
+            if not isinstance(out, Tensor) or len(out) != len(x):
+                return
+            calls[name] = calls.get(name, 0) + 1
+            label = name if calls[name] == 1 else f"{name}#{calls[name]}"
+            value, change = forward_ad.unpack_dual(out)  # type: ignore[no-untyped-call]
+            change = torch.zeros_like(value) if change is None else change
+            moved = generator(value)
+            if moved is not None:
+                wrong = (change - moved).flatten(1).double().norm(dim=1)
+                down = value.flatten(1).double().norm(dim=1).clamp(min=1e-30)
+                found[label] = (wrong / down).cpu()
+
+        return hook
+
+    try:
+        for name, m in module.named_modules():
+            if name and not isinstance(m, nn.Sequential | nn.ModuleList):
+                handles.append(m.register_forward_hook(after(name)))
+        with forward_ad.dual_level():
+            dual = forward_ad.make_dual(x, tangent.contiguous())  # type: ignore[no-untyped-call]
+            module(dual)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return found

@@ -1,0 +1,265 @@
+"""Does the answer change when the picture is turned, mirrored, or made larger or smaller?
+
+Every motion that interpolates changes a picture also by interpolating. So beside each figure
+stands its *floor*: the same figure for the picture that was moved there and back again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from neocog.audits.answer import kind_of
+from neocog.audits.interval import interval
+from neocog.audits.subject import Samples, Subject, batch_of
+from neocog.errors import UsageError
+from neocog.signal.warp import turn, zoom
+
+__all__ = ["Rotation", "Scale", "Sweep", "change_of", "rotation", "scale", "sweep"]
+
+Motion = Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sweep:
+    """Answers under one motion of several amounts.
+
+    Args:
+        n: samples.
+        amounts: of the motion.
+        agreement: share of samples with the answer they have unmoved, one an amount; for a
+            regressor the mean difference.
+        agreement_ci: 95 % intervals, by bootstrap over samples.
+        accuracy: share of right answers; empty where the truth is unknown.
+        floor: `agreement` for samples that were moved there and back; 1 where nothing is
+            interpolated.
+        change: mean of ‖f(moved) - f(x)‖ / ‖f(x)‖ over samples, f centred over the classes.
+    """
+
+    n: int
+    amounts: tuple[float, ...]
+    agreement: tuple[float, ...]
+    agreement_ci: tuple[tuple[float, float], ...]
+    accuracy: tuple[float, ...]
+    floor: tuple[float, ...]
+    change: tuple[float, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rotation:
+    """What turning and mirroring do.
+
+    Args:
+        sweep: over angles in degrees, anticlockwise.
+        quarter_turn_error: mean over quarter turns and samples of ‖f(turned) - f(x)‖ / ‖f(x)‖;
+            these turns are exact, nothing is interpolated.
+        quarter_turn_agreement: share of samples with one answer at all four.
+        mirror: agreement of left-right and top-bottom mirror images.
+        border: what fills the corners.
+    """
+
+    sweep: Sweep
+    quarter_turn_error: float
+    quarter_turn_agreement: float
+    mirror: tuple[float, float]
+    border: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain numbers and lists, with the contract's names."""
+        plain = _plain(self.sweep, "angles")
+        return plain | {
+            "quarter_turn_error": self.quarter_turn_error,
+            "quarter_turn_agreement": self.quarter_turn_agreement,
+            "mirror": {"left_right": self.mirror[0], "top_bottom": self.mirror[1]},
+            "border": self.border,
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scale:
+    """What larger and smaller content does.
+
+    Args:
+        sweep: over factors of length.
+        border: what fills the frame around smaller content.
+    """
+
+    sweep: Sweep
+    border: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain numbers and lists."""
+        return _plain(self.sweep, "factors") | {"border": self.border}
+
+
+def sweep(
+    model: Subject,
+    data: Samples,
+    motions: Sequence[tuple[float, Motion, Motion | None]],
+    *,
+    seed: int = 0,
+    batch: int | None = None,
+) -> Sweep:
+    """Measure the answers under some motions.
+
+    Args:
+        model: what answers.
+        data: samples.
+        motions: (amount, there, back); None for the way back where nothing is interpolated.
+        seed: of the intervals.
+        batch: samples at once.
+    """
+    kind, n = kind_of(model.task), len(data)
+    if model.task == "segment":
+        raise UsageError(
+            "Turned and scaled pictures are compared by one answer a picture; a segmenter gives "
+            "maps. Audit its shifts."
+        )
+    equal: list[list[Tensor]] = [[] for _ in motions]
+    change: list[list[Tensor]] = [[] for _ in motions]
+    floor, right = [0.0] * len(motions), [0.0] * len(motions)
+    step = batch_of(data, batch)
+    with model.ready():
+        for start in range(0, n, step):
+            rows = slice(start, min(n, start + step))
+            x = data.take(rows)
+            reference = model(x)
+            base = kind.answer(reference)
+            for k, (_, there, back) in enumerate(motions):
+                moved = there(x)
+                out = model(moved)
+                answer = kind.answer(out)
+                equal[k].append(kind.agreement(base, answer))
+                change[k].append(change_of(reference, out))
+                if data.y is not None and model.task == "classify":
+                    right[k] += float((answer == torch.from_numpy(data.y[rows])).sum())
+                again = kind.answer(model(back(moved))) if back is not None else base
+                floor[k] += float(kind.agreement(base, again).sum())
+    joined = [torch.cat(e).numpy() for e in equal]
+    classes = model.task == "classify"
+    return Sweep(
+        n=n,
+        amounts=tuple(a for a, _, _ in motions),
+        agreement=tuple(float(e.mean()) for e in joined),
+        agreement_ci=tuple(interval(e.astype(bool) if classes else e, seed=seed) for e in joined),
+        accuracy=tuple(r / n for r in right) if data.y is not None and classes else (),
+        floor=tuple(f / n for f in floor),
+        change=tuple(float(torch.cat(c).mean()) for c in change),
+    )
+
+
+def rotation(
+    model: Subject,
+    data: Samples,
+    *,
+    step: float = 15.0,
+    border: str = "reflect",
+    seed: int = 0,
+    batch: int | None = None,
+) -> Rotation:
+    """Turn by angles from 0° to 360°, and mirror.
+
+    Args:
+        model: what answers.
+        data: pictures.
+        step: degrees from one angle to the next; a divisor of 90, so that quarter turns are met.
+        border: what fills the corners, a key of `signal.warp.BORDERS`.
+        seed: of the intervals.
+        batch: samples at once.
+
+    Raises:
+        UsageError: the step does not divide 90, or the samples are no pictures.
+    """
+    if not step > 0 or 90 % step:
+        raise UsageError(
+            f"The step of an angle divides 90 degrees, so that quarter turns are exact; {step:g} "
+            "came. Take 15 or 30."
+        )
+    if len(data.size) != 2:
+        raise UsageError("Only pictures can be turned; series came. Leave the rotation out.")
+    square = data.size[0] == data.size[1]
+    angles = [step * i for i in range(round(360 / step) + 1)]
+    angles = [a for a in angles if square or a % 180 == 0 or a % 90]
+    motions: list[tuple[float, Motion, Motion | None]] = []
+    for a in angles:
+        there, back = partial(turn, angle=a, border=border), partial(turn, angle=-a, border=border)
+        motions.append((a, there, None if a % 90 == 0 else back))
+    motions.append((0.0, lambda x: x.flip(3), None))
+    motions.append((0.0, lambda x: x.flip(2), None))
+    found = sweep(model, data, motions, seed=seed, batch=batch)
+    turns = [k for k, a in enumerate(angles) if a % 90 == 0 and 0 < a < 360]
+    return Rotation(
+        sweep=_head(found, len(angles)),
+        quarter_turn_error=sum(found.change[k] for k in turns) / max(1, len(turns)),
+        quarter_turn_agreement=sum(found.agreement[k] for k in turns) / max(1, len(turns)),
+        mirror=(found.agreement[-2], found.agreement[-1]),
+        border=border,
+    )
+
+
+FACTORS = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.25, 1.4, 1.7, 2.0)
+"""Of length."""
+
+
+def scale(
+    model: Subject,
+    data: Samples,
+    *,
+    factors: Sequence[float] = FACTORS,
+    border: str = "reflect",
+    seed: int = 0,
+    batch: int | None = None,
+) -> Scale:
+    """Make the content larger and smaller about the middle.
+
+    Args:
+        model: what answers.
+        data: pictures.
+        factors: of length.
+        border: what fills the frame around smaller content.
+        seed: of the intervals.
+        batch: samples at once.
+
+    Raises:
+        UsageError: a factor is not positive, or the samples are no pictures.
+    """
+    if len(data.size) != 2:
+        raise UsageError("Only pictures can be scaled; series came. Leave the scale out.")
+    if not factors or min(factors) <= 0:
+        raise UsageError(f"Factors of a scale are positive; {list(factors)} came. Take 0.5 to 2.")
+    motions: list[tuple[float, Motion, Motion | None]] = []
+    for f in factors:
+        there = partial(zoom, factor=f, border=border)
+        back = partial(zoom, factor=1 / f, border=border)
+        motions.append((f, (lambda x: x) if f == 1 else there, None if f == 1 else back))
+    return Scale(sweep=sweep(model, data, motions, seed=seed, batch=batch), border=border)
+
+
+def change_of(reference: Tensor, out: Tensor) -> Tensor:
+    """‖f(moved) - f(x)‖ / ‖f(x)‖ of each sample, what is common to all classes taken off."""
+    a, b = reference.flatten(1).double(), out.flatten(1).double()
+    if a.shape[1] > 1:
+        a, b = a - a.mean(1, keepdim=True), b - b.mean(1, keepdim=True)
+    ratio: Tensor = (b - a).norm(dim=1) / a.norm(dim=1).clamp(min=1e-30)
+    return ratio
+
+
+def _head(found: Sweep, n: int) -> Sweep:
+    return Sweep(n=found.n, **{k: v[:n] for k, v in vars(found).items() if k != "n"})
+
+
+def _plain(found: Sweep, amounts: str) -> dict[str, Any]:
+    return {
+        "n": found.n,
+        amounts: list(found.amounts),
+        "agreement": list(found.agreement),
+        "agreement_ci": [list(c) for c in found.agreement_ci],
+        "accuracy": list(found.accuracy) or None,
+        "floor": list(found.floor),
+        "change": list(found.change),
+    }

@@ -1,0 +1,156 @@
+"""Samples at two positions: ways of shifting, and the draws of where."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from neocog.audits.answer import Kind, kind_of
+from neocog.audits.subject import Samples, Subject, batch_of
+from neocog.errors import UsageError, did_you_mean
+from neocog.signal.fourier import shift_subpixel
+from neocog.signal.warp import crop_at, shift_circular, shift_zero_fill
+
+__all__ = ["MODES", "Movable", "Mover", "mover", "nearest", "pairs"]
+
+MODES = ("circular", "crop", "zero", "subpixel")
+"""Ways of shifting."""
+
+Mover = Callable[[Tensor, Tensor], Tensor]
+"""Samples with their whole border, and an offset a sample, to what the model sees."""
+
+
+def mover(mode: str, *, size: tuple[int, ...], margin: int) -> Mover:
+    """The function that moves samples in one way.
+
+    Args:
+        mode: one of `MODES`.
+        size: of what the model takes, one number an axis that moves.
+        margin: pixels that samples have beyond it on each side.
+
+    Raises:
+        UsageError: no such way.
+    """
+    if mode not in MODES:
+        raise UsageError(f"`{mode}` is no way of shifting. {did_you_mean(mode, MODES)}")
+    if mode == "crop":
+        return lambda x, offset: crop_at(x, margin - offset, size)
+    return {"circular": shift_circular, "zero": shift_zero_fill, "subpixel": shift_subpixel}[mode]
+
+
+def pairs(n: int, axes: int, radius: int, mode: str, seed: int) -> tuple[Tensor, Tensor]:
+    """Two different positions a sample, (B, D) each; the first n of a longer draw are the same."""
+    rng = np.random.default_rng([seed, 0x5417])
+    if mode == "subpixel":
+        both = rng.uniform(-radius, radius, (n, 2, axes))
+        return torch.from_numpy(both[:, 0]).float(), torch.from_numpy(both[:, 1]).float()
+    width = 2 * radius + 1
+    number = rng.integers(0, [width**axes, width**axes - 1], (n, 2))
+    number[:, 1] += number[:, 1] >= number[:, 0]
+    place = np.stack(np.unravel_index(number, (width,) * axes), -1) - radius
+    return torch.from_numpy(place[:, 0]), torch.from_numpy(place[:, 1])
+
+
+def nearest(first: Tensor, second: Tensor, stride: int, radius: int) -> Tensor:
+    """The place nearest to `second` that is a multiple of the stride from `first`, in reach."""
+    step = torch.round((second - first) / stride).long() * stride
+    outside = (first + step).abs() > radius
+    return first + step - outside * stride * step.sign()
+
+
+class Movable:
+    """Samples and the model that answers for them, at any shift.
+
+    Args:
+        model: what answers.
+        data: samples, of the size that the model takes or larger.
+        mode: one of `MODES`.
+        size: that the model takes.
+        reach: largest shift along each axis, in pixels.
+        batch: samples at once; None for a choice by their size.
+
+    Raises:
+        UsageError: the samples are smaller than the model takes them.
+    """
+
+    def __init__(
+        self,
+        model: Subject,
+        data: Samples,
+        *,
+        mode: str,
+        size: tuple[int, ...],
+        reach: int,
+        batch: int | None,
+    ) -> None:
+        self.model, self.data, self.mode, self.size = model, data, mode, size
+        self.kind: Kind = kind_of(model.task)
+        spare = min((m - n) // 2 for m, n in zip(data.size, size, strict=True))
+        if spare < 0:
+            raise UsageError(
+                f"Samples must be as large as the model takes them, {size}, or larger; "
+                f"{data.size} came. Open the data with that size."
+            )
+        self.reach = reach
+        self.reflected = mode == "crop" and spare < reach
+        self.margin = spare + (reach if self.reflected else 0)
+        self.spare = spare
+        self.batch = batch_of(data, batch)
+        self.move = mover(mode, size=size, margin=self.margin)
+
+    def batches(self, n: int | None = None) -> Iterator[slice]:
+        """Rows, some at a time."""
+        n = len(self.data) if n is None else min(n, len(self.data))
+        for start in range(0, n, self.batch):
+            yield slice(start, min(n, start + self.batch))
+
+    def load(self, rows: slice) -> Tensor:
+        """What is moved: with its border for `crop`, cut to the model's size else."""
+        x = self.data.take(rows)
+        if self.mode == "crop":
+            return _reflected(x, self.reach) if self.reflected else x
+        if self.spare:
+            corner = torch.full((len(x), len(self.size)), self.spare)
+            return crop_at(x, corner, self.size)
+        return x
+
+    def at(self, x: Tensor, offset: Tensor | None = None) -> Tensor:
+        """Answers at a shift; unmoved for None. Dense answers are moved back."""
+        if offset is None:
+            offset = torch.zeros(len(x), len(self.size), dtype=torch.int64)
+            whole = self.mode == "subpixel"
+            out = self.model(x if whole else self.move(x, offset))
+            return self.kind.answer(out)
+        return self.answer(self.model(self.move(x, offset)), offset)
+
+    def answer(self, out: Tensor, offset: Tensor) -> Tensor:
+        """What is compared, of the output for samples at a shift."""
+        wraps = self.mode in ("circular", "subpixel")
+        return self.kind.align(self.kind.answer(out), offset, self.size, wraps)
+
+    def truth(self, rows: slice) -> Tensor | None:
+        """What the samples are."""
+        return None if self.data.y is None else torch.from_numpy(np.asarray(self.data.y[rows]))
+
+    def protocol(self, seed: int) -> str:
+        """How samples were moved, a sentence."""
+        what = {
+            "circular": "circular shifts",
+            "crop": "two windows of one larger picture",
+            "zero": "shifts with zero fill",
+            "subpixel": "shifts by fractions of a pixel (Fourier, circular)",
+        }[self.mode]
+        border = ", its border made by reflection" if self.reflected else ""
+        return (
+            f"{what}{border}, up to {self.reach} pixels along each axis, two different positions "
+            f"drawn for each sample (seed {seed}), evaluation mode, {str(self.model.dtype)[6:]}"
+        )
+
+
+def _reflected(x: Tensor, margin: int) -> Tensor:
+    """With a border made by reflection."""
+    return F.pad(x, [margin] * (2 * (x.ndim - 2)), mode="reflect")

@@ -1,0 +1,333 @@
+"""Does the answer change when the picture is shifted?
+
+Each sample is shown at two positions that are drawn for it alone; *consistency* is the share of
+samples with the same answer at both (R. Zhang, "Making Convolutional Networks Shift-Invariant
+Again", ICML 2019). How a shift is made decides what is measured, so no figure stands without it:
+
+    circular   what leaves on one side comes in on the other: nothing is lost or new
+    crop       two windows of one larger picture; where the samples have no border to spare, it
+               is made by reflection, and the protocol says so
+    zero       what comes in is black
+    subpixel   by fractions of a pixel, with the Fourier transform; circular
+
+The draws depend on the seed and the number of the sample alone: neither the size of a batch nor
+how many samples are looked at changes them. The two positions of a sample always differ.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from neocog.audits.grid import Grid
+from neocog.audits.grid import grid as measure_grid
+from neocog.audits.interval import interval, paired_interval
+from neocog.audits.moving import MODES, Movable, nearest, pairs
+from neocog.audits.subject import Samples, Subject
+from neocog.errors import UsageError
+
+__all__ = ["MODES", "Border", "Flip", "Shift", "shift_consistency"]
+
+FLIPS = 12
+"""Samples whose answer changes that are kept to be looked at."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Border:
+    """Flips told apart: lost at the border, or made by sampling.
+
+    A shift by a multiple of the network's total stride meets every down-sampler at the same
+    phase: what movable changes the answer is the border. Each sample is moved once by what was
+    drawn, and once by the nearest such multiple.
+
+    Args:
+        stride: of the whole network, in pixels.
+        border: share of samples that flip under shifts by multiples of the stride.
+        aliasing: share that flips under all shifts, less that.
+        aliasing_ci: its interval.
+    """
+
+    stride: int
+    border: float
+    aliasing: float
+    aliasing_ci: tuple[float, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flip:
+    """A sample with two answers.
+
+    Args:
+        index: of the sample, in what was audited.
+        name: where it is from.
+        pictures: as the model saw it at both positions, (C, H, W) each.
+        offsets: of both.
+        answers: numbers of the classes.
+        truth: number of its class, or None.
+    """
+
+    index: int
+    name: str
+    pictures: tuple[np.ndarray, np.ndarray]
+    offsets: tuple[tuple[float, ...], tuple[float, ...]]
+    answers: tuple[int, int]
+    truth: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shift:
+    """What shifts of one kind do to a model's answers.
+
+    Args:
+        mode: one of `MODES`.
+        n: samples.
+        radius: largest shift along each axis, in pixels.
+        unit: of `consistency`: "%" for shares, "" where it is a distance of numbers.
+        consistency: share of samples with the same answer at both positions; for a segmenter the
+            mean share of pixels; for a regressor the mean difference, in units of the target.
+        consistency_ci: its 95 % interval, by bootstrap over samples.
+        both_right: share that is right at both; None where truths are unknown or no classes.
+        both_wrong: share with the same wrong answer at both.
+        flip: share with two answers.
+        one_right: share that is right at one of the two.
+        accuracy: share that is right unmoved.
+        accuracy_moved: share that is right at the first of the two positions.
+        floor: agreement of two answers drawn at random with the frequencies of this model's.
+        largest_class: share of the most frequent answer; a predictor of one class scores 100 %
+            consistency and that accuracy.
+        worst_case_accuracy: see `Grid`.
+        map: the grid.
+        border: flips told apart; None where the stride is unknown or too large for the radius.
+        flips: samples whose answer changes.
+        same: for each sample, what `consistency` is the mean of.
+        right: for each sample, whether it is right unmoved; empty where nobody knows.
+        protocol: how it was measured, a sentence.
+    """
+
+    mode: str
+    n: int
+    radius: float
+    unit: str
+    consistency: float
+    consistency_ci: tuple[float, float]
+    both_right: float | None
+    both_wrong: float | None
+    flip: float | None
+    one_right: float | None
+    accuracy: float | None
+    accuracy_moved: float | None
+    floor: float | None
+    largest_class: float | None
+    worst_case_accuracy: float | None
+    map: Grid | None
+    border: Border | None
+    flips: tuple[Flip, ...] = ()
+    same: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    right: np.ndarray = field(default_factory=lambda: np.zeros(0, bool))
+    protocol: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain numbers and lists, without pictures."""
+        other = ("flips", "same", "right", "map", "border")
+        plain = {k: v for k, v in vars(self).items() if k not in other}
+        plain["consistency_ci"] = list(self.consistency_ci)
+        plain["border"] = None if self.border is None else dict(vars(self.border))
+        plain["map"] = None
+        if self.map is not None:
+            grid = dict(vars(self.map))
+            grid["offsets"] = list(self.map.offsets)
+            grid["agreement"] = self.map.agreement.tolist()
+            accuracy = self.map.accuracy
+            grid["accuracy"] = None if accuracy is None else accuracy.tolist()
+            plain["map"] = grid
+        plain["flips"] = [
+            {"name": f.name, "offsets": [list(o) for o in f.offsets], "answers": list(f.answers)}
+            for f in self.flips
+        ]
+        return plain
+
+
+def shift_consistency(
+    model: Subject,
+    data: Samples,
+    *,
+    mode: str = "circular",
+    radius: int | None = None,
+    seed: int = 0,
+    stride: int | None = None,
+    grid: int | None = 0,
+    grid_samples: int = 64,
+    batch: int | None = None,
+) -> Shift:
+    """Measure one way of shifting.
+
+    Args:
+        model: what answers, see `Subject`.
+        data: samples; larger ones than the model takes bring the border that `crop` needs.
+        mode: one of `MODES`.
+        radius: largest shift along each axis, in pixels; an eighth of the size if left out.
+        seed: of the draws.
+        stride: of the whole network, in pixels, to tell border and aliasing apart.
+        grid: largest shift of the map, in pixels; 0 for no map, None for every shift that there
+            is (circular only).
+        grid_samples: samples that the map is measured on, the first ones.
+        batch: samples at once; chosen by their size if left out.
+
+    Raises:
+        UsageError: no such mode, or a radius that does not fit the samples.
+
+    Example:
+        >>> from torch import nn
+        >>> mean = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
+        >>> x = torch.rand(20, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+        >>> shift_consistency(Subject(mean), Samples.of(x), radius=3).consistency
+        1.0
+    """
+    size = model.size or data.size
+    radius = max(2, min(size) // 8) if radius is None else radius
+    if not 1 <= radius < min(size):
+        raise UsageError(
+            f"The radius of a shift is a number of pixels from 1 to below the size of the "
+            f"samples; {radius} came, for {'×'.join(map(str, size))}. Give a smaller one."
+        )
+    if mode == "subpixel":
+        stride = None  # a fraction is no multiple of it
+    movable = Movable(model, data, mode=mode, size=size, reach=radius, batch=batch)
+    first, second = pairs(len(data), len(size), radius, mode, seed)
+    kept: list[_Pair] = []
+    with model.ready():
+        for rows in movable.batches():
+            x = movable.load(rows)
+            a, b = movable.at(x, first[rows]), movable.at(x, second[rows])
+            control = None
+            if stride and stride <= 2 * radius:
+                near = nearest(first[rows], second[rows], stride, radius)
+                control = movable.at(x, near)
+            kept.append(_Pair(rows, movable.at(x), a, b, control, movable.truth(rows)))
+        joined = _Pair.join(kept)
+        flips = _flips(movable, joined, first, second) if model.task == "classify" else ()
+        found = None if grid == 0 else measure_grid(movable, grid, grid_samples)
+    return _result(movable, joined, first, second, stride, seed, radius, found, flips)
+
+
+@dataclass
+class _Pair:
+    """Answers of some samples: unmoved, at both positions, at the control."""
+
+    rows: slice
+    base: Tensor
+    a: Tensor
+    b: Tensor
+    control: Tensor | None
+    truth: Tensor | None
+
+    @staticmethod
+    def join(parts: Sequence[_Pair]) -> _Pair:
+        def cat(values: Sequence[Tensor | None]) -> Tensor | None:
+            real = [v for v in values if v is not None]
+            return torch.cat(real) if real else None
+
+        base, a, b = (torch.cat([getattr(p, k) for p in parts]) for k in ("base", "a", "b"))
+        rows = slice(0, len(base))
+        control, truth = cat([p.control for p in parts]), cat([p.truth for p in parts])
+        return _Pair(rows, base, a, b, control, truth)
+
+
+def _result(
+    movable: Movable,
+    pair: _Pair,
+    first: Tensor,
+    second: Tensor,
+    stride: int | None,
+    seed: int,
+    radius: int,
+    grid: Grid | None,
+    flips: tuple[Flip, ...],
+) -> Shift:
+    kind, classes = movable.kind, movable.model.task == "classify"
+    same = kind.agreement(pair.a, pair.b).double().numpy()
+    shares: dict[str, float | None] = dict.fromkeys(
+        ("both_right", "both_wrong", "flip", "one_right", "accuracy", "accuracy_moved")
+    )
+    floor = largest = None
+    if classes:
+        answers = torch.cat([pair.a, pair.b])
+        share = torch.bincount(answers).double() / len(answers)
+        floor, largest = float((share**2).sum()), float(share.max())
+        equal = pair.a == pair.b
+        shares["flip"] = float((~equal).double().mean())
+        if pair.truth is not None:
+            a, b = pair.a == pair.truth, pair.b == pair.truth
+            means = {
+                "both_right": a & b,
+                "both_wrong": equal & ~a,
+                "one_right": a ^ b,
+                "accuracy": pair.base == pair.truth,
+                "accuracy_moved": a,
+            }
+            shares |= {k: float(v.double().mean()) for k, v in means.items()}
+    border = None
+    if pair.control is not None and classes and stride:
+        border = _border(stride, pair, seed)
+    return Shift(
+        mode=movable.mode,
+        n=len(pair.base),
+        radius=float(radius),
+        unit=kind.unit,
+        consistency=float(same.mean()),
+        consistency_ci=interval(same.astype(bool) if classes else same, seed=seed),
+        floor=floor,
+        largest_class=largest,
+        worst_case_accuracy=None if grid is None else grid.worst_case_accuracy,
+        map=grid,
+        border=border,
+        flips=flips,
+        same=same,
+        right=_right(pair, classes),
+        protocol=movable.protocol(seed),
+        **shares,
+    )
+
+
+def _right(pair: _Pair, classes: bool) -> np.ndarray:
+    if pair.truth is None or not classes:
+        return np.zeros(0, bool)
+    return np.asarray((pair.base == pair.truth).numpy())
+
+
+def _border(stride: int, pair: _Pair, seed: int) -> Border:
+    assert pair.control is not None
+    lost, all_ = pair.control != pair.a, pair.b != pair.a
+    difference, low, high = paired_interval(all_.numpy(), lost.numpy(), seed=seed)
+    return Border(
+        stride=stride,
+        border=float(lost.double().mean()),
+        aliasing=difference,
+        aliasing_ci=(low, high),
+    )
+
+
+def _flips(movable: Movable, pair: _Pair, first: Tensor, second: Tensor) -> tuple[Flip, ...]:
+    """The first samples with two answers, with what the model saw."""
+    rows = (pair.a != pair.b).nonzero()[:FLIPS, 0].tolist()
+    out = []
+    for i in rows:
+        x = movable.load(slice(i, i + 1))
+        places = first[i : i + 1], second[i : i + 1]
+        seen = [movable.move(x, p)[0].numpy() for p in places]
+        out.append(
+            Flip(
+                index=i,
+                name=str(movable.data.names[i]) if len(movable.data.names) else "",
+                pictures=(seen[0], seen[1]),
+                offsets=(tuple(places[0][0].tolist()), tuple(places[1][0].tolist())),
+                answers=(int(pair.a[i]), int(pair.b[i])),
+                truth=None if pair.truth is None else int(pair.truth[i]),
+            )
+        )
+    return tuple(out)
