@@ -251,14 +251,16 @@ def extend(
     return x
 
 
-def keeps(size: tuple[int, int], kernel: Pair, *, stride: Pair, least: int) -> bool:
-    """Whether a window without border leaves at least `least` samples on both axes.
+def keeps(
+    size: tuple[int, int], kernel: Pair, *, stride: Pair, least: int, padding: Pair = 0
+) -> bool:
+    """Whether a window leaves at least `least` samples on both axes.
 
     Example:
         >>> keeps((3, 3), 2, stride=2, least=2)
         False
     """
-    return min(output_hw(size, kernel, stride=stride)) >= least
+    return min(output_hw(size, kernel, stride=stride, padding=padding)) >= least
 
 
 def grow(x: Float[Tensor, "B C H W"], size: int, *, padding: str) -> Float[Tensor, "B C h w"]:

@@ -75,7 +75,7 @@ class Sampling:
     """One kind of down-sampling.
 
     A kind that chooses among samples is also there in its parts, for graphs in which more than two
-    maps must keep the same ones: `prepare` each map, `choose` from one of them, `take` of all.
+    maps must keep the same ones: `choose` from one map as it is, `prepare` each, `take` of all.
 
     Args:
         folded: the stride may stay in the operator before; else that runs at stride 1.
@@ -84,7 +84,7 @@ class Sampling:
             that returns both, the same samples of each.
         choose: (channels, stride, padding) to a module of map → phase; None without a choice.
         take: stride to a module of (map, phase) → map; None without a choice.
-        prepare: (stride, padding) to a module that each map goes through, at stride 1, before
+        prepare: (stride, padding) to a module that each map goes through, at stride 1, between
             `choose` and `take`; None where there is nothing to do.
     """
 

@@ -256,7 +256,9 @@ class PolyphaseDown(nn.Module):
     Args:
         stride: of all axes or of each.
         choose: map to phase; `ChoosePhase` if left out.
-        prepare: what the map goes through before, at stride 1, as a blur; None for nothing.
+        prepare: what the map goes through between choice and taking, at stride 1, as a blur; None
+            for nothing. The choice is made before, because a blur makes all phases nearly the
+            same, and rounding would then decide between them.
     """
 
     def __init__(
@@ -272,9 +274,9 @@ class PolyphaseDown(nn.Module):
         self.take = TakePhase(stride)
 
     def forward(self, x: Float[Tensor, "B C *space"]) -> Float[Tensor, "B C *smaller"]:
-        """Prepared, and every s-th sample."""
-        x = x if self.prepare is None else self.prepare(x)
-        taken: Tensor = self.take(x, self.choose(x))
+        """Every s-th sample of what is prepared."""
+        phase = self.choose(x)
+        taken: Tensor = self.take(x if self.prepare is None else self.prepare(x), phase)
         return taken
 
 
@@ -284,7 +286,7 @@ class PolyphasePair(nn.Module):
     Args:
         stride: of all axes or of each.
         choose: map to phase; `ChoosePhase` if left out.
-        prepare: what both go through before, at stride 1; None for nothing.
+        prepare: what both go through between choice and taking, at stride 1; None for nothing.
     """
 
     def __init__(
@@ -301,9 +303,9 @@ class PolyphasePair(nn.Module):
 
     def forward(self, main: Tensor, short: Tensor) -> tuple[Tensor, Tensor]:
         """Every s-th sample of both, the same ones."""
+        phase = self.choose(main)
         if self.prepare is not None:
             main, short = self.prepare(main), self.prepare(short)
-        phase = self.choose(main)
         return self.take(main, phase), self.take(short, phase)
 
 

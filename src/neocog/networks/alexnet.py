@@ -98,7 +98,7 @@ def alexnet(
     form: Literal["single", "towers"] = "single",
     pool: Literal["max", "average", "conv"] = "max",
     stem: Literal["auto", "published", "small"] = "auto",
-    head: Literal["auto", "published", "fitted"] = "auto",
+    head: Literal["auto", "published", "fitted", "mean"] = "auto",
     hidden: int = 4096,
     dropout: float = 0.5,
 ) -> AlexNet:
@@ -117,7 +117,9 @@ def alexnet(
         stem: "published" is 11×11 at stride 4; "small" is 5×5 at stride 1; "auto" takes "small"
             for a side below 96 pixels.
         head: "published" brings any map to 6×6; "fitted" sees the map as it is, up to 6×6; "auto"
-            is "published" where the map has 6×6 samples, else "fitted".
+            is "published" where the map has 6×6 samples, else "fitted"; "mean" sees the mean over
+            the map, and every window gets the border that the published form leaves out: then no
+            position is treated in another way than the others.
         hidden: units of the two hidden linear layers.
         dropout: share left out in training: of the inputs of the two hidden linear layers, in
             the form "towers" of their outputs.
@@ -136,14 +138,17 @@ def alexnet(
         channels=channels,
         size=size,
         small=small,
+        whole=head == "mean",
         pool=pool,
         sampling=sampling,
         padding=padding,
     )
-    published = min(size) >= GRID if head == "auto" else head == "published"
+    if head == "auto":
+        head = "published" if min(size) >= GRID else "fitted"
+    fitted = (min(GRID, size[0]), min(GRID, size[1]))
     net = AlexNet(
         features,
-        grid=(GRID, GRID) if published else (min(GRID, size[0]), min(GRID, size[1])),
+        grid={"published": (GRID, GRID), "fitted": fitted, "mean": (1, 1)}[head],
         outputs=kind.widths[-1],
         classes=classes,
         hidden=hidden,
@@ -164,12 +169,19 @@ def _features(
     channels: int,
     size: tuple[int, int],
     small: bool,
+    whole: bool,
     pool: str,
     sampling: str,
     padding: str,
 ) -> tuple[nn.Sequential, tuple[Stage, ...], tuple[int, int]]:
-    """Convolutions and pools, what they say about their maps, and the size of the last map."""
+    """Convolutions and pools, what they say about their maps, and the size of the last map.
+
+    With `whole`, every window keeps its border, so a stride divides what it leaves.
+    """
     kernels, reach, pads = ((5, 5, 3, 3, 3), 1, 2) if small else ((11, 5, 3, 3, 3), 4, 2)
+    rim = 0
+    if whole:
+        pads, rim = kernels[0] // 2, 1
     features, stages, inputs = nn.Sequential(), list[Stage](), channels
     size = output_hw(size, kernels[0], stride=reach, padding=pads)
     for i, (outputs, taps, groups) in enumerate(
@@ -195,9 +207,11 @@ def _features(
             continue
         if kind.normalised and i < 2:
             features.append(LocalResponseNorm())
-        if keeps(size, 3, stride=2, least=1 if i == 4 else 2):
-            size, reach = output_hw(size, 3, stride=2), 2 * reach
-            features.append(pool_of(pool, sampling, outputs, kernel=3, stride=2, padding=padding))
+        if keeps(size, 3, stride=2, padding=rim, least=1 if i == 4 else 2):
+            size, reach = output_hw(size, 3, stride=2, padding=rim), 2 * reach
+            features.append(
+                pool_of(pool, sampling, outputs, kernel=3, stride=2, padding=padding, pad=rim)
+            )
         else:
             features.append(nn.Identity())
         name = f"features.{len(features) - 1}"

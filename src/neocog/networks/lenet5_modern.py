@@ -28,6 +28,7 @@ class LeNet5Modern(nn.Module):
         sampling: one of `layers.downsample.SAMPLINGS`.
         padding: one of `layers.blocks.PADDINGS`.
         pool: one of `layers.downsample.POOLS`.
+        mean: the linear layers see the mean over the last map.
         dropout: share of the units behind the map and of c5 left out in training.
     """
 
@@ -40,16 +41,18 @@ class LeNet5Modern(nn.Module):
         sampling: str,
         padding: str,
         pool: str,
+        mean: bool,
         dropout: float,
     ) -> None:
         super().__init__()
+        self.mean = mean
         self.c1 = conv(channels, 6, kernel=5, padding=padding)
         self.s2 = pool_of(pool, sampling, 6, kernel=2, stride=2, padding=padding)
-        self.c3 = conv(6, 16, kernel=5, pad=0)
+        self.c3 = conv(6, 16, kernel=5, padding=padding, pad=None if mean else 0)
         self.s4 = pool_of(pool, sampling, 16, kernel=2, stride=2, padding=padding)
         height, width = ((n // 2 - 4) // 2 for n in size)
         self.drop = nn.Dropout(dropout)
-        self.c5 = nn.Linear(16 * height * width, 120)
+        self.c5 = nn.Linear(16 if mean else 16 * height * width, 120)
         self.f6 = nn.Linear(120, 84)
         self.out = nn.Linear(84, classes)
         self.act = nn.ReLU()
@@ -63,7 +66,8 @@ class LeNet5Modern(nn.Module):
         """Normalised pixels to logits."""
         x = self.s2(self.act(self.c1(x)))
         x = self.s4(self.act(self.c3(x)))
-        x = self.act(self.c5(self.drop(x.flatten(1))))
+        x = x.mean((2, 3)) if self.mean else x.flatten(1)
+        x = self.act(self.c5(self.drop(x)))
         logits: Tensor = self.out(self.act(self.f6(self.drop(x))))
         return logits
 
@@ -76,6 +80,7 @@ def lenet5_modern(
     sampling: str = "stride",
     padding: str = "zero",
     pool: Literal["max", "average", "conv"] = "max",
+    head: Literal["published", "mean"] = "published",
     dropout: float = 0.0,
 ) -> LeNet5Modern:
     """LeNet-5 in its modern form.
@@ -90,6 +95,8 @@ def lenet5_modern(
         sampling: one of `layers.downsample.SAMPLINGS`.
         padding: one of `layers.blocks.PADDINGS`.
         pool: "max", "average", or "conv" for a learned one at the same stride.
+        head: "published" sees the whole last map; "mean" sees the mean over it, and the second
+            convolution keeps the size as the first one does.
         dropout: share of the units before c5 and f6 left out in training.
 
     Example:
@@ -104,5 +111,6 @@ def lenet5_modern(
         sampling=sampling,
         padding=padding,
         pool=pool,
+        mean=head == "mean",
         dropout=dropout,
     )

@@ -85,7 +85,7 @@ def vgg(
     depth: int = 16,
     batch_norm: bool = False,
     pool: Literal["max", "average", "conv"] = "max",
-    head: Literal["auto", "published", "fitted"] = "auto",
+    head: Literal["auto", "published", "fitted", "mean"] = "auto",
     hidden: int = 4096,
     dropout: float = 0.5,
 ) -> VGG:
@@ -103,7 +103,8 @@ def vgg(
         batch_norm: batch normalisation behind every convolution.
         pool: "max", "average", or "conv" for a learned one at the same stride.
         head: "published" brings any map to 7×7; "fitted" sees the map as it is, up to 7×7; "auto"
-            is "published" where the map has 7×7 samples, else "fitted".
+            is "published" where the map has 7×7 samples, else "fitted"; "mean" sees the mean over
+            the map, as an answer that must not depend on the position asks for.
         hidden: units of the two hidden linear layers.
         dropout: share of the outputs of these left out in training.
 
@@ -129,10 +130,12 @@ def vgg(
         sampling=sampling,
         padding=padding,
     )
-    published = min(size) >= GRID if head == "auto" else head == "published"
+    if head == "auto":
+        head = "published" if min(size) >= GRID else "fitted"
+    fitted = (min(GRID, size[0]), min(GRID, size[1]))
     return VGG(
         features,
-        grid=(GRID, GRID) if published else (min(GRID, size[0]), min(GRID, size[1])),
+        grid={"published": (GRID, GRID), "fitted": fitted, "mean": (1, 1)}[head],
         classes=classes,
         hidden=hidden,
         dropout=dropout,
