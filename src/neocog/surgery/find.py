@@ -1,0 +1,63 @@
+"""Where a network drops samples."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from neocog.layers.downsample import SAMPLINGS, Sampling
+from neocog.surgery.graph import trace
+from neocog.surgery.replace import Surgeon
+
+__all__ = ["Found", "find_downsamplers"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """A down-sampler of a network.
+
+    Args:
+        name: the module's, or the place and name of a function.
+        what: operator, window, stride.
+        group: the name of the first of those that must keep the same samples.
+        reason: why it cannot be replaced, or "".
+    """
+
+    name: str
+    what: str
+    group: str
+    reason: str
+
+
+def find_downsamplers(
+    module: nn.Module, example: Tensor, *, sampling: str | Sampling = "polyphase"
+) -> tuple[Found, ...]:
+    """Every place of a network where samples are dropped, in the order of its graph.
+
+    Args:
+        module: takes one tensor (B, C, space); is left as it is.
+        example: two samples or more of the size that is meant.
+        sampling: the kind that would replace them.
+
+    Raises:
+        Untraceable: the network cannot be written as a graph.
+        ModelError: it fails on the example.
+
+    Example:
+        >>> import torch
+        >>> net = nn.Sequential(nn.Conv1d(1, 4, 3, stride=2), nn.MaxPool1d(2))
+        >>> [(f.name, f.what) for f in find_downsamplers(net, torch.zeros(2, 1, 16))]
+        [('0', 'convolution 3, stride 2'), ('1', 'max pool 2, stride 2')]
+    """
+    kind = SAMPLINGS[sampling] if isinstance(sampling, str) else sampling
+    surgeon = Surgeon(trace(module, example), kind, "", circular=False)
+    return tuple(
+        Found(
+            name=s.name,
+            what=s.what,
+            group=surgeon.group(s),
+            reason=surgeon.reasons.get(s.node, ""),
+        )
+        for s in surgeon.grids.samplers
+    )

@@ -1,0 +1,318 @@
+"""Any module as a graph of its operations, with the shape of every tensor.
+
+PyTorch's own symbolic tracing runs `forward` with stand-ins for tensors. It ends where Python
+asks a stand-in for a number: `if x.shape[1] == 3`, `range(x.ndim)`. Such questions about *shapes*
+have one answer for all inputs of a size, so they are answered here from an example; questions
+about *values* (`if x.max() > 0`) have none, and end the tracing. The graph is compared with the
+module on two batches of different size before it is believed.
+"""
+
+from __future__ import annotations
+
+import copy
+import operator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, fx, nn
+from torch.fx.node import map_arg
+from torch.nn import functional as F
+
+from neocog.errors import ModelError
+
+__all__ = ["Rewired", "Traced", "Untraceable", "free_name", "note_shapes", "shape_of", "trace"]
+
+_OPAQUE = tuple(f"neocog.layers.{room}" for room in ("blur", "lowpass", "pnorm", "polyphase"))
+"""Modules of ours that are taken whole."""
+
+_ABOUT_SHAPES = frozenset(
+    ("shape", "ndim", "dtype", "device", "is_cuda", "requires_grad", "layout", "itemsize")
+)
+_SHAPE_METHODS = frozenset(("size", "dim", "ndimension", "numel", "nelement", "element_size"))
+
+
+class Untraceable(Exception):
+    """The module cannot be written as a graph; the message says why, as half a sentence."""
+
+
+@dataclass(frozen=True)
+class Traced:
+    """A module as a graph.
+
+    Args:
+        root: a copy of the module, in evaluation mode, whose parts the graph names.
+        graph: what it does; `shape_of` each node is known.
+    """
+
+    root: nn.Module
+    graph: fx.Graph
+
+
+class Rewired(fx.GraphModule):
+    """A module's parts, under the names they always had, called in the order of a graph.
+
+    Parts that the graph does not call stay, so the state dict is the one of the module before.
+
+    Args:
+        root: whose parts they are.
+        graph: the order.
+    """
+
+    def __init__(self, root: nn.Module, graph: fx.Graph) -> None:
+        super().__init__(root, graph, class_name="Rewired")
+        self._modules.clear()
+        self._modules.update(root._modules)
+        self._parameters.clear()
+        self._parameters.update(root._parameters)
+        self._buffers.clear()
+        self._buffers.update(root._buffers)
+        self._non_persistent_buffers_set = set(root._non_persistent_buffers_set)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Rewired:
+        """A copy with all its parts; `fx` would leave out those that the graph does not call."""
+        parts = nn.Module()
+        parts._modules = copy.deepcopy(self._modules, memo)
+        parts._parameters = copy.deepcopy(self._parameters, memo)
+        parts._buffers = copy.deepcopy(self._buffers, memo)
+        parts._non_persistent_buffers_set = set(self._non_persistent_buffers_set)
+        parts.training = self.training
+        out = Rewired(parts, copy.deepcopy(self.graph))
+        memo[id(self)] = out
+        return out
+
+
+def trace(module: nn.Module, example: Tensor) -> Traced:
+    """The graph of a module in evaluation mode.
+
+    Args:
+        module: takes one tensor; is left as it is.
+        example: two samples or more, on the module's device.
+
+    Raises:
+        Untraceable: what it does depends on values, or it has Python that no graph can hold.
+        ModelError: it fails on the example.
+    """
+    root = copy.deepcopy(module).eval()
+    with torch.no_grad():
+        try:
+            answers = [root(example), root(torch.cat([example, example[:1]]))]
+        except Exception as e:
+            raise ModelError(
+                f"A network must accept samples of shape {tuple(example.shape[1:])}, and this one "
+                f"fails on them ({type(e).__name__}: {e}). Give the size it was made for."
+            ) from e
+        try:
+            graph = _Tracer(root, example).trace(root)
+            _keep_constants(root, graph)
+            _dropout_by_mode(root, graph)
+            rewired = Rewired(root, copy.deepcopy(graph)).eval()
+            again = [rewired(example), rewired(torch.cat([example, example[:1]]))]
+        except Untraceable:
+            raise
+        except Exception as e:
+            reason = str(e).strip().splitlines()[0] if str(e).strip() else type(e).__name__
+            raise Untraceable(f"its Python does not become a graph ({reason})") from e
+    if not all(_same(a, b) for a, b in zip(answers, again, strict=True)):
+        raise Untraceable("its answers as a graph are not the ones it gives")
+    traced = Traced(root, graph)
+    note_shapes(traced, example)
+    return traced
+
+
+def note_shapes(traced: Traced, example: Tensor) -> None:
+    """Run the graph on an example and keep the shape of each result at its node."""
+    with torch.no_grad():
+        _Shapes(traced.root, graph=traced.graph).run(example)
+
+
+def shape_of(node: fx.Node) -> tuple[int, ...] | None:
+    """The shape of a node's tensor, or of the first tensor of a list; None for no tensor."""
+    shape: tuple[int, ...] | None = node.meta.get("shape")
+    return shape
+
+
+class _Shapes(fx.Interpreter):
+    def run_node(self, n: fx.Node) -> Any:
+        out = super().run_node(n)
+        first = out[0] if isinstance(out, (list, tuple)) and len(out) else out
+        n.meta["shape"] = tuple(first.shape) if isinstance(first, Tensor) else None
+        return out
+
+
+def _same(a: Any, b: Any) -> bool:
+    if isinstance(a, Tensor) and isinstance(b, Tensor):
+        return a.shape == b.shape and torch.allclose(a, b, rtol=1e-4, atol=1e-5, equal_nan=True)
+    if isinstance(a, (list, tuple)) and isinstance(b, (list, tuple)) and len(a) == len(b):
+        return all(_same(p, q) for p, q in zip(a, b, strict=True))
+    if isinstance(a, dict) and isinstance(b, dict) and a.keys() == b.keys():
+        return all(_same(a[k], b[k]) for k in a)
+    return bool(a is b)
+
+
+class _Numbers:
+    """What Python may ask a stand-in for a number of a shape."""
+
+    tracer: _Tracer
+
+    def __index__(self) -> int:
+        return operator.index(self.tracer.known(self))
+
+    def __int__(self) -> int:
+        return int(self.tracer.known(self))
+
+    def __float__(self) -> float:
+        return float(self.tracer.known(self))
+
+    def __len__(self) -> int:
+        return len(self.tracer.known(self))
+
+    def __ceil__(self) -> int:
+        return int(self.tracer.known(self).__ceil__())
+
+    def __getattr__(self, name: str) -> Any:
+        return _Attribute(self, name)  # type: ignore[arg-type]  # mixed into fx.Proxy below
+
+
+class _Proxy(_Numbers, fx.Proxy):  # type: ignore[misc]
+    pass
+
+
+class _Attribute(_Numbers, fx.proxy.Attribute):  # type: ignore[misc]
+    pass
+
+
+class _Tracer(fx.Tracer):
+    """Symbolic tracing that answers questions about shapes from an example."""
+
+    def __init__(self, root: nn.Module, example: Tensor) -> None:
+        super().__init__()
+        self.example = example
+        self.whole = root
+        self.values: dict[fx.Node, Any] = {}
+
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        """Taken whole: PyTorch's, ours, those with hooks, small ones that look at their mode."""
+        if super().is_leaf_module(m, module_qualified_name) or type(m).__module__ in _OPAQUE:
+            return True
+        if m._forward_hooks or m._forward_pre_hooks:
+            return True
+        code = getattr(type(m).forward, "__code__", None)
+        looks = code is not None and "training" in code.co_names
+        return looks and not any(m.children())
+
+    def proxy(self, node: fx.Node) -> fx.Proxy:
+        """A stand-in that knows numbers of shapes."""
+        return _Proxy(node, self)
+
+    def to_bool(self, obj: Any) -> bool:
+        """The answer of `if`."""
+        return bool(self.known(obj))
+
+    def iter(self, obj: Any) -> Iterator[Any]:
+        """The elements of a shape."""
+        return iter([obj[i] for i in range(len(self.known(obj)))])
+
+    def known(self, proxy: Any) -> Any:
+        """The value of a stand-in that depends on shapes alone.
+
+        Raises:
+            Untraceable: it depends on values.
+        """
+        node: fx.Node = proxy.node
+        if not _of_shapes(node):
+            raise Untraceable("what it does depends on the values of its input")
+        with _outside(), torch.no_grad():
+            for n in self.graph.nodes:
+                if n not in self.values:
+                    self.values[n] = self._value(n)
+                if n is node:
+                    break
+        return self.values[node]
+
+    def _value(self, node: fx.Node) -> Any:
+        if node.op == "placeholder":
+            return self.example if len(self.values) == 0 else None
+        if node.op == "get_attr":
+            return operator.attrgetter(str(node.target))(self.whole)
+        args = map_arg(node.args, lambda n: self.values[n])
+        kwargs = map_arg(node.kwargs, lambda n: self.values[n])
+        if node.op == "call_module":
+            return self.whole.get_submodule(str(node.target))(*args, **kwargs)
+        if node.op == "call_method":
+            return getattr(args[0], str(node.target))(*args[1:], **kwargs)
+        assert callable(node.target)
+        return node.target(*args, **kwargs)
+
+
+_CALL, _GETATTR = nn.Module.__call__, nn.Module.__getattr__
+
+
+@contextmanager
+def _outside() -> Iterator[None]:
+    """Modules are what they are again; while a tracing runs, calling one makes a node."""
+    call, get = nn.Module.__call__, nn.Module.__getattr__
+    nn.Module.__call__, nn.Module.__getattr__ = _CALL, _GETATTR  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        nn.Module.__call__, nn.Module.__getattr__ = call, get  # type: ignore[method-assign]
+
+
+def _of_shapes(node: fx.Node) -> bool:
+    """Whether a node's value is known from shapes alone."""
+    todo = [node]
+    while todo:
+        n = todo.pop()
+        if n.op == "call_method" and n.target in _SHAPE_METHODS:
+            continue
+        if n.op == "call_function" and n.target is getattr and n.args[1] in _ABOUT_SHAPES:
+            continue
+        if n.op not in ("call_function", "call_method"):
+            return False
+        todo.extend(n.all_input_nodes)
+        if not n.all_input_nodes:
+            return False
+    return True
+
+
+def _keep_constants(root: nn.Module, graph: fx.Graph) -> None:
+    """Tensors that tracing found in the Python become buffers that no state dict shows."""
+    for node in graph.find_nodes(op="get_attr"):
+        place, _, name = str(node.target).rpartition(".")
+        owner = root.get_submodule(place)
+        value = owner.__dict__.get(name)
+        if isinstance(value, Tensor):
+            delattr(owner, name)
+            owner.register_buffer(name, value, persistent=False)
+
+
+_DROPOUTS: dict[Callable[..., Any], type[nn.Module]] = {
+    F.dropout: nn.Dropout,
+    F.dropout2d: nn.Dropout2d,
+}
+
+
+def _dropout_by_mode(root: nn.Module, graph: fx.Graph) -> None:
+    """`F.dropout(x, p, self.training)` was traced in evaluation; a module follows the mode."""
+    for node in list(graph.nodes):
+        if node.op != "call_function" or node.target not in _DROPOUTS:
+            continue
+        given = dict(zip(("input", "p", "training"), node.args, strict=False)) | node.kwargs
+        if given.get("training", True) is not False:
+            continue
+        name = free_name(root, f"dropout_{node.name}")
+        root.add_module(name, _DROPOUTS[node.target](given.get("p", 0.5)))
+        with graph.inserting_before(node):
+            new = graph.call_module(name, (given["input"],))
+        node.replace_all_uses_with(new)
+        graph.erase_node(node)
+
+
+def free_name(root: nn.Module, name: str) -> str:
+    """The name, or the next one that no part of the module has."""
+    while hasattr(root, name):
+        name += "_"
+    return name

@@ -1,0 +1,347 @@
+"""Which samples of the input a tensor's samples stand on, and who has to keep the same ones.
+
+Every down-sampler opens a *group*: from then on a sample stands on every s-th one before, from a
+phase that the group has chosen. A tensor's *grid* is the groups it has come through, in order.
+Where two tensors meet (a sum, a product, a concatenation) their samples are paired, so their
+grids must be the same: the groups are joined, pair by pair, and a joined group has one phase.
+That is how both branches of a residual block come to share theirs, whatever the block is called.
+Grids that cannot be paired have their groups barred, with the reason.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import fx, nn
+from torch.nn import functional as F
+
+from neocog.surgery.graph import Traced, shape_of
+from neocog.surgery.window import Window, label, window_of
+
+__all__ = ["Grids", "Place", "Sampler", "grids_of"]
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the samples of a tensor stand.
+
+    Args:
+        grid: the groups it has come through.
+        axes: of the tensor that are space.
+    """
+
+    grid: tuple[int, ...]
+    axes: tuple[int, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sampler:
+    """A node that drops samples.
+
+    Args:
+        node: of the graph.
+        name: for people.
+        what: for people: operator, window and stride.
+        window: how, where it is a known kind.
+        group: it has opened.
+        reason: why it cannot be converted whatever the sampling, or "".
+    """
+
+    node: fx.Node
+    name: str
+    what: str
+    window: Window | None
+    group: int
+    reason: str = ""
+
+
+@dataclass
+class Grids:
+    """The groups of a graph.
+
+    Args:
+        samplers: in the order of the graph.
+        barred: group to why it cannot have a phase of its own choice.
+        remarks: what a reader of the result should know.
+        places: node to where its samples stand.
+    """
+
+    samplers: list[Sampler] = field(default_factory=list)
+    barred: dict[int, str] = field(default_factory=dict)
+    remarks: list[str] = field(default_factory=list)
+    places: dict[fx.Node, Place | None] = field(default_factory=dict)
+    _parent: list[int] = field(default_factory=list)
+    _stride: list[tuple[int, ...]] = field(default_factory=list)
+
+    def open(self, stride: tuple[int, ...]) -> int:
+        """A new group."""
+        self._parent.append(len(self._parent))
+        self._stride.append(stride)
+        return len(self._parent) - 1
+
+    def find(self, group: int) -> int:
+        """The first of the groups that it has been joined with."""
+        while self._parent[group] != group:
+            group = self._parent[group]
+        return group
+
+    def join(self, one: int, other: int, where: str) -> None:
+        """Two groups must keep the same samples."""
+        one, other = sorted((self.find(one), self.find(other)))
+        if one == other:
+            return
+        reason = self.barred.pop(other, "") or self.barred.get(one, "")
+        if self._stride[one] != self._stride[other]:
+            strides = f"{self._stride[one]} and {self._stride[other]}"
+            reason = reason or f"at `{where}` it meets a branch of another stride ({strides})"
+        self._parent[other] = one
+        if reason:
+            self.bar(one, reason)
+
+    def bar(self, group: int, reason: str) -> None:
+        """A group cannot choose; the first reason stays."""
+        self.barred.setdefault(self.find(group), reason)
+
+    def meet(self, places: list[Place], where: str) -> tuple[int, ...]:
+        """The grid of what comes of several tensors."""
+        grids = [p.grid for p in places]
+        longest = max(grids, key=len)
+        if any(len(g) != len(longest) for g in grids):
+            alike = self._alike(grids)
+            for group in {g for grid in grids for g in grid[alike:]}:
+                self.bar(group, f"at `{where}` it meets a branch that was sampled otherwise")
+            return longest
+        for grid in grids[1:]:
+            for one, other in zip(grids[0], grid, strict=True):
+                self.join(one, other, where)
+        return longest
+
+    def _alike(self, grids: list[tuple[int, ...]]) -> int:
+        """How many groups from the first on are the same in all."""
+        count = 0
+        for groups in zip(*grids, strict=False):
+            if len({self.find(g) for g in groups}) > 1:
+                break
+            count += 1
+        return count
+
+
+def grids_of(traced: Traced) -> Grids:
+    """Walk along a graph whose shapes are noted."""
+    grids = Grids()
+    walk = _Walk(traced, grids)
+    for node in traced.graph.nodes:
+        grids.places[node] = walk.place(node)
+    return grids
+
+
+_TRICKS: dict[Any, str] = {
+    nn.PixelUnshuffle: "pixels moved into channels",
+    nn.Unfold: "windows moved into channels",
+    F.pixel_unshuffle: "pixels moved into channels",
+    torch.pixel_unshuffle: "pixels moved into channels",
+    F.unfold: "windows moved into channels",
+    nn.FractionalMaxPool2d: "windows at random places",
+    nn.Conv3d: "three axes of space",
+}
+_ADAPTIVE = {
+    nn.AdaptiveAvgPool1d,
+    nn.AdaptiveAvgPool2d,
+    nn.AdaptiveMaxPool1d,
+    nn.AdaptiveMaxPool2d,
+    F.adaptive_avg_pool1d,
+    F.adaptive_avg_pool2d,
+    F.adaptive_max_pool1d,
+    F.adaptive_max_pool2d,
+}
+_RESHAPES = ("view", "reshape", "flatten", "unflatten", "unsqueeze", "squeeze", "expand", "repeat")
+
+
+class _Walk:
+    """One pass over a graph."""
+
+    def __init__(self, traced: Traced, grids: Grids) -> None:
+        self.root, self.grids = traced.root, grids
+        self.space = 0
+
+    def place(self, node: fx.Node) -> Place | None:
+        """Where the samples of a node's result stand; None where it has no space."""
+        shape = shape_of(node)
+        if node.op == "placeholder":
+            return self._entry(shape)
+        if node.op == "output":
+            self._answer(node)
+            return None
+        inputs = [(n, p) for n in node.all_input_nodes if (p := self.grids.places.get(n))]
+        if shape is None or not inputs:
+            return None
+        before, place = inputs[0]
+        window = window_of(node, self.root)
+        if window is not None and window.drops:
+            return self._sampler(node, place, window)
+        axes = self._axes(node, place, shape, shape_of(before) or ())
+        if axes is None:
+            return self._lost(node, place, shape, before)
+        grid = self.grids.meet([p for _, p in inputs], label(node, self.root))
+        if all(shape[a] == 1 for a in axes):
+            return None
+        return self._sized(node, Place(grid, axes), shape, before, place)
+
+    def _entry(self, shape: tuple[int, ...] | None) -> Place | None:
+        if shape is None or len(shape) not in (3, 4) or self.space:
+            return None
+        self.space = len(shape) - 2
+        return Place((), tuple(range(2, len(shape))))
+
+    def _answer(self, node: fx.Node) -> None:
+        for n in node.all_input_nodes:
+            place = self.grids.places.get(n)
+            for group in place.grid if place else ():
+                self.grids.bar(group, "the answer is a map, and its samples must keep their places")
+
+    def _sampler(self, node: fx.Node, place: Place, window: Window) -> Place | None:
+        reason = ""
+        usual = tuple(range(2, 2 + self.space))
+        if place.axes != usual or len(window.stride) != self.space:
+            reason = "its input is not laid out as (B, C, space)"
+        shape = shape_of(node) or ()
+        after = self._note(node, place, window, reason, str(window))
+        return None if all(shape[a] == 1 for a in usual if a < len(shape)) else after
+
+    def _note(
+        self, node: fx.Node, place: Place, window: Window | None, reason: str, what: str
+    ) -> Place:
+        group = self.grids.open(window.stride if window else ())
+        name = label(node, self.root)
+        taken = {s.name for s in self.grids.samplers}
+        name = name if name not in taken else f"{name}_{node.name}"
+        if reason:
+            self.grids.bar(group, reason)
+        self.grids.samplers.append(
+            Sampler(node=node, name=name, what=what, window=window, group=group, reason=reason)
+        )
+        return Place((*place.grid, group), place.axes)
+
+    def _axes(
+        self, node: fx.Node, place: Place, shape: tuple[int, ...], before: tuple[int, ...]
+    ) -> tuple[int, ...] | None:
+        """Which axes of the result are space; None where they are gone."""
+        name = node.target if node.op == "call_method" else getattr(node.target, "__name__", "")
+        if name in ("permute", "transpose", "swapaxes"):
+            return _moved(str(name), node, place, len(before))
+        if name == "getitem" and isinstance(node.args[1], int):
+            return place.axes if len(shape) == len(before) else None
+        last = tuple(range(len(shape) - self.space, len(shape)))
+        ours = tuple(before[a] for a in place.axes)
+        lays_out = name in _RESHAPES or self._what(node) in (nn.Flatten, nn.Unflatten)
+        if len(shape) != len(before) and not lays_out:
+            return None
+        if lays_out:
+            kept = place.axes == tuple(range(len(before) - self.space, len(before)))
+            same = len(shape) > self.space and tuple(shape[a] for a in last) == ours
+            return last if kept and same else None
+        return place.axes
+
+    def _lost(
+        self, node: fx.Node, place: Place, shape: tuple[int, ...], before: fx.Node
+    ) -> Place | None:
+        """Space is gone: into a vector, or into other axes."""
+        ours = shape_of(before) or ()
+        space = [ours[a] for a in place.axes]
+        if trick := self._trick(node):
+            self._note(node, place, None, f"it is written as {trick}", trick)
+            return None
+        # Rows and columns cut into blocks: (…, h/s, s, w/s, s).
+        parts = len(shape) - len(ours)
+        if parts >= self.space and _blocks(shape, space):
+            what = "blocks cut out by reshaping"
+            self._note(node, place, None, f"it is written as {what}", what)
+        elif len(shape) == 2 and any(n > 1 for n in space) and _joined(shape, ours):
+            size = "×".join(map(str, space))
+            self.grids.remarks.append(
+                f"`{label(node, self.root)}` lays a map of {size} samples out as a vector: what "
+                "comes after it sees where each sample stands, so the answer still depends on place"
+            )
+        return None
+
+    def _trick(self, node: fx.Node) -> str:
+        return _TRICKS.get(self._what(node), "")
+
+    def _what(self, node: fx.Node) -> Any:
+        """The function, or the class of the module."""
+        if node.op == "call_module":
+            return type(self.root.get_submodule(str(node.target)))
+        return node.target
+
+    def _sized(
+        self, node: fx.Node, after: Place, shape: tuple[int, ...], before: fx.Node, place: Place
+    ) -> Place:
+        """Notice what changes the rate of samples and is no known window."""
+        ours = shape_of(before) or ()
+        old = [ours[a] for a in place.axes]
+        new = [shape[a] for a in after.axes]
+        what = self._what(node)
+        if any(2 * n >= 3 * o for o, n in zip(old, new, strict=True) if o > 1):
+            group = self.grids.open(())
+            self.grids.bar(group, "it adds samples")
+            return Place((*after.grid, group), after.axes)
+        window = window_of(node, self.root)
+        if window is not None or all(3 * n > 2 * o for o, n in zip(old, new, strict=True)):
+            return after
+        trick = _TRICKS.get(what, "")
+        size = "×".join(map(str, new))
+        if what in _ADAPTIVE:
+            named = f"adaptive pool to {size}"
+            reason = "its windows differ in size, and only a pool to 1 is the same for all shifts"
+        elif what is operator.getitem:
+            if not any(isinstance(i, slice) and i.step not in (None, 1) for i in _index(node)):
+                return after
+            named, reason = "slicing", "its input is not laid out as (B, C, space)"
+        elif what is F.interpolate or what is nn.Upsample:
+            named, reason = f"interpolation to {size}", "it takes samples from between samples"
+        else:
+            named = trick or getattr(what, "__name__", str(what))
+            reason = f"it is written as {trick}" if trick else "no operator that is known here"
+        return self._note(node, after, None, reason, named)
+
+
+def _moved(name: str, node: fx.Node, place: Place, count: int) -> tuple[int, ...] | None:
+    args: list[Any] = list(node.args[1:])
+    if len(args) == 1 and isinstance(args[0], (tuple, list)):
+        args = list(args[0])
+    if not all(type(a) is int for a in args) or node.kwargs:
+        return None
+    order = [a % count for a in args]
+    if name != "permute":
+        one, other = order
+        order = list(range(count))
+        order[one], order[other] = other, one
+    return tuple(order.index(a) for a in place.axes)
+
+
+def _index(node: fx.Node) -> tuple[Any, ...]:
+    index = node.args[1]
+    return index if isinstance(index, tuple) else (index,)
+
+
+def _blocks(shape: tuple[int, ...], space: Iterable[int]) -> bool:
+    """Whether each axis of space stands in a shape as two factors, neither of them 1."""
+    rest = list(shape)
+    for n in space:
+        pairs = [(i, rest[i], rest[i + 1]) for i in range(1, len(rest) - 1)]
+        at = next((i for i, a, b in pairs if a * b == n and a < n > b), None)
+        if at is None:
+            return False
+        del rest[at : at + 2]
+    return True
+
+
+def _joined(shape: tuple[int, ...], ours: tuple[int, ...]) -> bool:
+    count = 1
+    for n in ours[1:]:
+        count *= n
+    return shape[1] == count

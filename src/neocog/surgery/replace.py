@@ -1,0 +1,345 @@
+"""Swap the down-samplers of a trained network for others, keeping its weights.
+
+    operator at stride s   →   operator at stride 1, then a sampler of the kind that is asked for
+
+Names of parts and keys of the state dict stay. Where the operator looks at one sample at a time
+(a 1×1 convolution, a slice) the sampler comes first, which is equal and cheaper.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, fx, nn
+
+from neocog.errors import UsageError, did_you_mean
+from neocog.layers.downsample import Sampling, sampling_of
+from neocog.surgery.borders import Changes, far_samples, is_pad, wraps_pads
+from neocog.surgery.graph import (
+    Rewired,
+    Traced,
+    Untraceable,
+    free_name,
+    note_shapes,
+    shape_of,
+    trace,
+)
+from neocog.surgery.grids import Grids, Sampler, grids_of
+from neocog.surgery.loose import replace_loose
+from neocog.surgery.pointwise import behind
+from neocog.surgery.result import Left, Replaced, Surgery
+from neocog.surgery.window import label, window_of
+
+__all__ = ["PADDING_CHOICES", "Surgeon", "replace"]
+
+PADDING_CHOICES = ("keep", "circular")
+"""What may become of the borders: stay as they are, or wrap around."""
+
+
+def replace(
+    module: nn.Module,
+    example: Tensor,
+    *,
+    sampling: str | Sampling,
+    padding: str = "keep",
+    only: Collection[str] | None = None,
+) -> Surgery:
+    """A copy of a network that drops samples in another way.
+
+    Args:
+        module: takes one tensor (B, C, space); is left as it is.
+        example: two samples or more of the size that is meant.
+        sampling: one of `layers.downsample.SAMPLINGS`, or a kind of one's own.
+        padding: "circular" lets every border wrap around; "keep" leaves them.
+        only: names of groups (see `Replaced.group`) to be replaced; all if left out.
+
+    Raises:
+        UsageError: an unknown sampling, padding or group, or the kind that changes nothing.
+        ModelError: the network fails on the example.
+
+    Example:
+        >>> net = nn.Sequential(nn.Conv2d(1, 4, 3, stride=2, padding=1), nn.AdaptiveAvgPool2d(1))
+        >>> done = replace(net, torch.zeros(2, 1, 8, 8), sampling="polyphase", padding="circular")
+        >>> [(r.name, r.was) for r in done.replaced]
+        [('0', 'convolution 3×3, stride 2')]
+    """
+    kind = sampling_of(sampling) if isinstance(sampling, str) else sampling
+    name = sampling if isinstance(sampling, str) else "sampler"
+    if kind.folded:
+        raise UsageError(
+            "A fix changes how samples are dropped, and `stride` is how they are dropped already. "
+            "Take `blur` or `polyphase`."
+        )
+    if padding not in PADDING_CHOICES:
+        raise UsageError(
+            f"`{padding}` is no choice of padding. {did_you_mean(padding, PADDING_CHOICES)}"
+        )
+    try:
+        traced = trace(module, example)
+    except Untraceable as e:
+        return replace_loose(module, example, sampling=name, kind=kind, padding=padding, why=str(e))
+    surgeon = Surgeon(traced, kind, name, circular=padding == "circular")
+    return surgeon.operate(example, only)
+
+
+@dataclass
+class _Phase:
+    """A group's choice: its leader's name, and the node that holds it once it is made."""
+
+    leader: str
+    node: fx.Node | None = None
+
+
+class Surgeon:
+    """One operation on one traced network.
+
+    Args:
+        traced: is changed.
+        kind: of the samplers that come in.
+        name: of that kind.
+        circular: let borders wrap around.
+    """
+
+    def __init__(self, traced: Traced, kind: Sampling, name: str, *, circular: bool) -> None:
+        self.traced, self.kind, self.name, self.circular = traced, kind, name, circular
+        self.graph, self.root = traced.graph, traced.root
+        self.grids = grids_of(traced)
+        self.reasons = _reasons(self.grids, kind, circular, self.root)
+        self.phases: dict[int, _Phase] = {}
+        for sampler in self.grids.samplers:
+            self.phases.setdefault(self.grids.find(sampler.group), _Phase(sampler.name))
+        self.home = free_name(self.root, "samplers")
+        self.left = [
+            Left(name=s.name, what=s.what, reason=self.reasons[s.node])
+            for s in self.grids.samplers
+            if s.node in self.reasons
+        ]
+
+    def group(self, sampler: Sampler) -> str:
+        """The name of the first of those that share a phase."""
+        return self.phases[self.grids.find(sampler.group)].leader
+
+    def operate(self, example: Tensor, only: Collection[str] | None) -> Surgery:
+        """Do it all."""
+        chosen = [s for s in self.grids.samplers if s.node not in self.reasons]
+        if only is not None:
+            known = {self.group(s) for s in chosen}
+            for name in only:
+                if name not in known:
+                    raise UsageError(
+                        f"`{name}` is no group that can be converted. {did_you_mean(name, known)}"
+                    )
+            chosen = [s for s in chosen if self.group(s) in only]
+        before = _answer_shape(self.graph)
+        remarks = list(self.grids.remarks)
+        if self.circular:
+            remarks += self._shrinking()
+        changes = self._changes({s.node for s in chosen})
+        self.root.add_module(self.home, nn.ModuleDict())
+        device = example.device
+        replaced = [self._convert(s, changes, device) for s in chosen]
+        changes.make()
+        if self.circular:
+            pads = wraps_pads(self.traced, example.dim() - 2)
+            self.left += [Left(name=n, what=w, reason=r) for n, w, r in pads]
+        if not len(self._samplers):
+            delattr(self.root, self.home)
+        self.graph.lint()
+        module = Rewired(self.root, self.graph)
+        note_shapes(self.traced, example)
+        assert _answer_shape(self.graph) == before, "a sampler gives another size"
+        return Surgery(
+            module=module.eval(),
+            replaced=tuple(replaced),
+            left=tuple(self.left),
+            remarks=tuple(remarks),
+        )
+
+    @property
+    def _samplers(self) -> nn.ModuleDict:
+        home = self.root.get_submodule(self.home)
+        assert isinstance(home, nn.ModuleDict)
+        return home
+
+    def _changes(self, chosen: set[fx.Node]) -> Changes:
+        changes = Changes(self.traced)
+        for node in self.graph.nodes:
+            window = window_of(node, self.root)
+            if window is None or window.kind == "slicing":
+                continue
+            dense = node in chosen
+            if dense or (self.circular and any(map(any, window.padding))):
+                changes.plan(node, window, circular=self.circular, dense=dense)
+        return changes
+
+    def _shrinking(self) -> list[str]:
+        out = []
+        for node in self.graph.nodes:
+            window = window_of(node, self.root)
+            if window is None or window.kind == "slicing":
+                continue
+            x = node.all_input_nodes[0]
+            size, after = (shape_of(x) or ())[2:], (shape_of(node) or ())[2:]
+            if len(size) != len(window.stride):
+                continue
+            far = far_samples(window, size, after) if window.drops else (0,) * len(size)
+            dense = tuple(
+                n + sum(p) - r + 1 + f
+                for n, p, r, f in zip(size, window.padding, window.reach, far, strict=True)
+            )
+            if dense != size and not is_pad(x, self.root):
+                out.append(
+                    f"`{label(node, self.root)}` has a border narrower than its window: the map "
+                    "shrinks, and what leaves it on one side does not come in on the other"
+                )
+        return out
+
+    def _convert(self, sampler: Sampler, changes: Changes, device: torch.device) -> Replaced:
+        window, node = sampler.window, sampler.node
+        assert window is not None
+        x, mean = node.all_input_nodes[0], self._is_mean(sampler)
+        if window.pointwise:
+            end = self._sample(sampler, self._rolled(node, x, window.offset), device, node)
+            if window.kind == "slicing":
+                node.replace_all_uses_with(end)
+                self.graph.erase_node(node)
+            else:
+                node.replace_input_with(x, end)
+        elif mean:
+            end = self._sample(sampler, x, device, node)
+            node.replace_all_uses_with(end)
+            self.graph.erase_node(node)
+            del changes.planned[node]
+        else:
+            tail = node if self.kind.choose is not None else behind(node, self.root)
+            users = list(tail.users)
+            end = self._sample(sampler, tail, device, tail.next)
+            for user in users:
+                user.replace_input_with(tail, end)
+        return self._told(sampler, mean)
+
+    def _is_mean(self, sampler: Sampler) -> bool:
+        """A mean before a blur would blur twice (Zhang 2019)."""
+        window = sampler.window
+        assert window is not None
+        if self.name != "blur" or window.kind != "average pool":
+            return False
+        size = (shape_of(sampler.node.all_input_nodes[0]) or ())[2:]
+        after = (shape_of(sampler.node) or ())[2:]
+        return after == tuple(math.ceil(n / s) for n, s in zip(size, window.stride, strict=True))
+
+    def _rolled(self, node: fx.Node, x: fx.Node, offset: tuple[int, ...]) -> fx.Node:
+        if not any(offset):
+            return x
+        axes = tuple(range(2, 2 + len(offset)))
+        with self.graph.inserting_before(node):
+            out = self.graph.call_function(torch.roll, (x, tuple(-o for o in offset), axes))
+        out.meta["shape"] = shape_of(x)
+        return out
+
+    def _sample(
+        self, sampler: Sampler, full: fx.Node, device: torch.device, before: fx.Node
+    ) -> fx.Node:
+        """The nodes that drop samples of a tensor at its full rate, put in before a node."""
+        assert sampler.window is not None
+        kind, stride = self.kind, sampler.window.stride
+        channels = (shape_of(full) or (0, 0))[1]
+        word = "circular" if self.circular else "zero"
+        with self.graph.inserting_before(before):
+            if kind.choose is None or kind.take is None:
+                return self._call(
+                    sampler, "down", kind.reduce(channels, stride, word), full, device
+                )
+            if kind.prepare is not None:
+                full = self._call(sampler, "prepare", kind.prepare(stride, word), full, device)
+            phase = self.phases[self.grids.find(sampler.group)]
+            if phase.node is None:
+                choice = kind.choose(channels, stride, word)
+                phase.node = self._call(sampler, "phase", choice, full, device)
+            out = self._call(sampler, "take", kind.take(stride), full, device)
+            out.args = (full, phase.node)
+            return out
+
+    def _call(
+        self,
+        sampler: Sampler,
+        what: str,
+        module: nn.Module,
+        x: fx.Node,
+        device: torch.device,
+    ) -> fx.Node:
+        name = f"{re.sub(r'[^0-9A-Za-z]', '_', sampler.name)}_{what}"
+        self._samplers.add_module(name, module.to(device))
+        return self.graph.call_module(f"{self.home}.{name}", (x,))
+
+    def _told(self, sampler: Sampler, mean: bool) -> Replaced:
+        window = sampler.window
+        assert window is not None
+        steps = "×".join(map(str, sorted(set(window.stride))))
+        now = str(window).rpartition(",")[0] + ", stride 1" if window.kind != "slicing" else ""
+        if mean:
+            now = ""
+        group = self.group(sampler)
+        way = f"{self.name} by {steps}"
+        if self.kind.choose is not None and group != sampler.name:
+            way += f" with the phase of `{group}`"
+        parts = [way, now] if window.pointwise else [now, way]
+        return Replaced(
+            name=sampler.name,
+            was=sampler.what,
+            now=", then ".join(p for p in parts if p),
+            group=group,
+        )
+
+
+def _reasons(grids: Grids, kind: Sampling, circular: bool, root: nn.Module) -> dict[fx.Node, str]:
+    """Which samplers stay, and why."""
+    out: dict[fx.Node, str] = {}
+    for s in grids.samplers:
+        barred = grids.barred.get(grids.find(s.group), "") if kind.choose is not None else ""
+        if reason := s.reason or barred or _refusal(s, circular):
+            out[s.node] = reason
+    calls: dict[str, list[Sampler]] = {}
+    for s in grids.samplers:
+        if s.node.op == "call_module":
+            calls.setdefault(str(s.node.target), []).append(s)
+    size = -1
+    while size != len(out):  # what shares a phase or a module with one that stays, stays
+        size = len(out)
+        for s in grids.samplers:
+            if s.node in out:
+                continue
+            kin = [o for o in grids.samplers if grids.find(o.group) == grids.find(s.group)]
+            kin = kin if kind.choose is not None else []
+            same = calls.get(str(s.node.target), []) if s.node.op == "call_module" else []
+            for other in (*kin, *same):
+                if other.node in out:
+                    out[s.node] = f"it keeps the samples of `{other.name}`, which stays"
+                    break
+    return out
+
+
+def _refusal(sampler: Sampler, circular: bool) -> str:
+    window = sampler.window
+    if window is None:
+        return "no operator that is known here"
+    x = sampler.node.all_input_nodes[0]
+    size, after = (shape_of(x) or ())[2:], (shape_of(sampler.node) or ())[2:]
+    rounded = tuple(math.ceil(n / s) for n, s in zip(size, window.stride, strict=True))
+    if window.kind == "slicing" and after != rounded:
+        return "it starts so late that a sample is lost"
+    if window.kind not in ("average pool", "p-norm pool") or circular:
+        return ""
+    far = far_samples(window, size, after)
+    if any(far) and (window.ceil or (any(map(any, window.padding)) and not window.whole)):
+        return "its last windows are divided by fewer samples than the others"
+    return ""
+
+
+def _answer_shape(graph: fx.Graph) -> Any:
+    return [shape_of(n) for n in graph.output_node().all_input_nodes]

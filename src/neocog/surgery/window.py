@@ -1,0 +1,231 @@
+"""What a node of a graph does along space: its window, its steps, its border."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import fx, nn
+from torch.nn import functional as F
+
+__all__ = ["Window", "arguments", "enclosing", "label", "window_of", "window_of_module"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Window:
+    """An operator that looks at a window around each sample it gives.
+
+    Args:
+        kind: "convolution", "max pool", "average pool", "p-norm pool", "slicing".
+        kernel: samples of the window along each axis; 1 for slicing.
+        stride: samples from one window to the next.
+        padding: samples added before and behind, an axis each.
+        dilation: samples from one tap to the next.
+        mode: what is added: "zeros", "circular", "reflect", "replicate".
+        ceil: windows that begin inside and end outside count.
+        whole: windows that reach outside are divided by all their samples (average pool).
+        offset: the first sample that is kept (slicing).
+    """
+
+    kind: str
+    kernel: tuple[int, ...]
+    stride: tuple[int, ...]
+    padding: tuple[tuple[int, int], ...]
+    dilation: tuple[int, ...]
+    mode: str = "zeros"
+    ceil: bool = False
+    whole: bool = True
+    offset: tuple[int, ...] = ()
+
+    @property
+    def reach(self) -> tuple[int, ...]:
+        """Samples from the first tap to the last, both counted."""
+        return tuple(d * (k - 1) + 1 for k, d in zip(self.kernel, self.dilation, strict=True))
+
+    @property
+    def pointwise(self) -> bool:
+        """Whether each output is of one sample alone."""
+        return all(r == 1 for r in self.reach) and not any(map(any, self.padding))
+
+    @property
+    def drops(self) -> bool:
+        """Whether samples are left out."""
+        return any(s > 1 for s in self.stride)
+
+    def __str__(self) -> str:
+        """Such as "convolution 3×3, stride 2"."""
+        size = "×".join(map(str, self.kernel))
+        what = self.kind if self.kind == "slicing" else f"{self.kind} {size}"
+        return f"{what}, stride {_short(self.stride)}"
+
+
+_CONV = ("input", "weight", "bias", "stride", "padding", "dilation", "groups")
+_MAX = ("input", "kernel_size", "stride", "padding", "dilation", "ceil_mode", "return_indices")
+_AVG = ("input", "kernel_size", "stride", "padding", "ceil_mode", "count_include_pad")
+_LP = ("input", "norm_type", "kernel_size", "stride", "ceil_mode")
+
+FUNCTIONS: dict[Callable[..., Any], tuple[str, int, tuple[str, ...]]] = {
+    F.conv1d: ("convolution", 1, _CONV),
+    F.conv2d: ("convolution", 2, _CONV),
+    torch.conv1d: ("convolution", 1, _CONV),
+    torch.conv2d: ("convolution", 2, _CONV),
+    F.max_pool1d: ("max pool", 1, _MAX),
+    F.max_pool2d: ("max pool", 2, _MAX),
+    torch.max_pool1d: ("max pool", 1, _MAX),
+    torch.max_pool2d: ("max pool", 2, _MAX),
+    F.avg_pool1d: ("average pool", 1, _AVG),
+    F.avg_pool2d: ("average pool", 2, (*_AVG, "divisor_override")),
+    torch.avg_pool1d: ("average pool", 1, _AVG),
+    F.lp_pool1d: ("p-norm pool", 1, _LP),
+    F.lp_pool2d: ("p-norm pool", 2, _LP),
+}
+"""Function to its kind, its axes of space, and the names of its arguments."""
+
+_CONVS = {nn.Conv1d: 1, nn.Conv2d: 2}
+_POOLS: dict[type[nn.Module], tuple[str, int]] = {
+    nn.MaxPool1d: ("max pool", 1),
+    nn.MaxPool2d: ("max pool", 2),
+    nn.AvgPool1d: ("average pool", 1),
+    nn.AvgPool2d: ("average pool", 2),
+    nn.LPPool1d: ("p-norm pool", 1),
+    nn.LPPool2d: ("p-norm pool", 2),
+}
+
+
+def window_of(node: fx.Node, root: nn.Module) -> Window | None:
+    """The window of a node, or None where it has none that is known here.
+
+    Args:
+        node: of a graph whose shapes are noted.
+        root: whose parts the graph names.
+    """
+    if node.op == "call_module":
+        return window_of_module(root.get_submodule(str(node.target)))
+    if node.op != "call_function":
+        return None
+    if node.target is operator.getitem:
+        return _of_slices(node)
+    for function, (kind, axes, names) in FUNCTIONS.items():
+        if node.target is function:
+            return _of_arguments(kind, axes, arguments(node, names))
+    return None
+
+
+def arguments(node: fx.Node, names: Sequence[str]) -> dict[str, Any]:
+    """What a function was called with, by name."""
+    return dict(zip(names, node.args, strict=False)) | dict(node.kwargs)
+
+
+def window_of_module(module: nn.Module) -> Window | None:
+    """The window of a module, or None where it has none that is known here."""
+    for conv, axes in _CONVS.items():
+        if isinstance(module, conv):
+            return _of_arguments("convolution", axes, {**vars(module), "weight": None})
+    for pool, (kind, axes) in _POOLS.items():
+        if isinstance(module, pool):
+            if getattr(module, "return_indices", False):
+                return None
+            return _of_arguments(kind, axes, vars(module))
+    return None
+
+
+def _of_arguments(kind: str, axes: int, given: dict[str, Any]) -> Window | None:
+    """From the arguments of a function, or the attributes of a module."""
+    size = given.get("kernel_size")
+    if size is None and isinstance(given.get("weight"), fx.Node):
+        shape = given["weight"].meta.get("shape")
+        size = None if shape is None else shape[2:]
+    stride = given.get("stride")
+    stride = size if stride in (None, ()) and kind != "convolution" else stride
+    values = [size, 1 if stride is None else stride, given.get("dilation", 1)]
+    if given.get("return_indices") or not all(map(_plain, values)):
+        return None
+    kernel, steps, dilation = (_each(v, axes) for v in values)
+    padding = given.get("padding", 0)
+    if isinstance(padding, str):
+        total = [
+            d * (k - 1) if padding == "same" else 0 for k, d in zip(kernel, dilation, strict=True)
+        ]
+        sides = tuple((t // 2, t - t // 2) for t in total)
+    elif _plain(padding):
+        sides = tuple((p, p) for p in _each(padding, axes))
+    else:
+        return None
+    return Window(
+        kind=kind,
+        kernel=kernel,
+        stride=steps,
+        padding=sides,
+        dilation=dilation,
+        mode=str(given.get("padding_mode", "zeros")),
+        ceil=bool(given.get("ceil_mode", False)),
+        whole=bool(given.get("count_include_pad", True)),
+    )
+
+
+def _of_slices(node: fx.Node) -> Window | None:
+    """`x[:, :, 1::2, 1::2]`: samples and channels whole, steps along space."""
+    x, index = node.args[0], node.args[1]
+    shape = x.meta.get("shape") if isinstance(x, fx.Node) else None
+    if shape is None or not isinstance(index, tuple):
+        return None
+    if Ellipsis in index:
+        at = index.index(Ellipsis)
+        missing = len(shape) - (len(index) - 1)
+        index = (*index[:at], *[slice(None)] * missing, *index[at + 1 :])
+    index = (*index, *[slice(None)] * (len(shape) - len(index)))
+    slices = [i for i in index if isinstance(i, slice)]
+    if not len(slices) == len(index) == len(shape) > 2:
+        return None
+    steps: list[Any] = [i.step or 1 for i in slices]
+    starts: list[Any] = [i.start or 0 for i in slices]
+    ends = [i.stop for i in slices]
+    if not all(map(_plain, [*steps, *starts])) or any(e is not None for e in ends):
+        return None
+    if steps[:2] != [1, 1] or starts[:2] != [0, 0] or max(steps) == 1:
+        return None
+    axes = len(shape) - 2
+    return Window(
+        kind="slicing",
+        kernel=(1,) * axes,
+        stride=tuple(steps[2:]),
+        padding=((0, 0),) * axes,
+        dilation=(1,) * axes,
+        offset=tuple(starts[2:]),
+    )
+
+
+def enclosing(node: fx.Node) -> str:
+    """The name of the part of the network whose `forward` a node stands in."""
+    stack = node.meta.get("nn_module_stack") or {}
+    names = [str(key).partition("@")[0] for key in stack]
+    if node.op == "call_module" and names:
+        names = names[:-1]
+    return names[-1] if names else ""
+
+
+def label(node: fx.Node, root: nn.Module) -> str:
+    """A name for people: the module's, or the place of a function with its name."""
+    if node.op == "call_module":
+        return str(node.target)
+    what = "slicing" if node.target is operator.getitem else node.name
+    place = enclosing(node)
+    return f"{place}.{what}" if place else what
+
+
+def _plain(value: Any) -> bool:
+    if isinstance(value, (tuple, list, torch.Size)):
+        return all(type(v) is int for v in value)
+    return type(value) is int
+
+
+def _each(value: Any, axes: int) -> tuple[int, ...]:
+    values = tuple(value) if isinstance(value, (tuple, list)) else (value,)
+    return values * axes if len(values) == 1 else values
+
+
+def _short(values: tuple[int, ...]) -> str:
+    return str(values[0]) if len(set(values)) == 1 else "×".join(map(str, values))

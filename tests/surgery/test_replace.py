@@ -1,0 +1,374 @@
+"""Laws of the operation: nothing but the choice of samples changes, and shifts change nothing."""
+
+import itertools
+from dataclasses import replace as altered
+
+import pytest
+import torch
+from tests.surgery.nets import (
+    Dense,
+    Focus,
+    HubResNet,
+    Inception,
+    Series,
+    StrangerResNet,
+    Unequal,
+    Wayward,
+    settled,
+)
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from neocog.errors import ModelError, UsageError
+from neocog.layers.downsample import SAMPLINGS
+from neocog.networks.catalog import build
+from neocog.surgery.replace import replace
+
+
+def thin(name: str, **options: object) -> nn.Module:
+    return build(name, classes=4, channels=3, size=(32, 32), options=options)
+
+
+NETS = {
+    "stranger": (lambda: StrangerResNet(1, 4), (3, 16, 16)),
+    "hub": (lambda: HubResNet(4), (3, 32, 32)),
+    "inception": (Inception, (3, 16, 16)),
+    "dense": (Dense, (3, 16, 16)),
+    "series": (Series, (2, 24)),
+    "focus": (Focus, (3, 16, 16)),
+    "convnet": (lambda: thin("convnet", widths=(4, 8, 8)), (3, 32, 32)),
+    "resnet20": (lambda: thin("resnet20", width=4), (3, 32, 32)),
+    "shortcut B": (lambda: thin("resnet20", width=4, shortcut="B"), (3, 32, 32)),
+    "vgg": (lambda: thin("vgg11_bn"), (3, 32, 32)),
+}
+
+
+def made(name: str) -> tuple[nn.Module, Tensor]:
+    build, size = NETS[name]
+    x = torch.randn(2, *size, generator=torch.Generator().manual_seed(1))
+    return settled(build()), x
+
+
+class First(nn.Module):
+    """The choice that a stride makes."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.new_zeros(len(x), dtype=torch.int64)
+
+
+FIRST = altered(SAMPLINGS["polyphase"], choose=lambda channels, stride, padding: First())
+
+
+@pytest.mark.parametrize("name", NETS)
+@torch.no_grad()
+def test_with_the_first_phase_it_is_the_network_it_was(name: str) -> None:
+    net, x = made(name)
+    done = replace(net, x, sampling=FIRST)
+    assert done.replaced
+    assert not done.left
+    # Convolutions may sum in another order at stride 1.
+    torch.testing.assert_close(done.module(x), net(x), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", NETS)
+@torch.no_grad()
+def test_with_the_first_phase_and_borders_that_wrap_only_the_borders_change(name: str) -> None:
+    net, x = made(name)
+    done = replace(net, x, sampling=FIRST, padding="circular").module
+    borders = replace(net, x, sampling=FIRST, padding="circular", only=()).module
+    torch.testing.assert_close(done(x), borders(x), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", NETS)
+@torch.no_grad()
+def test_polyphase_with_borders_that_wrap_answers_the_same_at_every_shift(name: str) -> None:
+    net, x = made(name)
+    done = replace(net, x, sampling="polyphase", padding="circular")
+    assert not done.left
+    assert not done.remarks
+    size = x.shape[2:]
+    step = 3 if name == "vgg" else 1  # to keep the test short
+    shifts = itertools.product(*(range(0, n, step) for n in size))
+    axes = tuple(range(2, x.dim()))
+    moved = torch.cat([torch.roll(x[:1], shift, axes) for shift in shifts])
+    answers = torch.cat([done.module(part) for part in moved.split(64)])
+    here = done.module(x[:1])
+    # Sums over the map run in another order at each shift.
+    torch.testing.assert_close(answers, here.expand_as(answers), rtol=1e-5, atol=1e-5)
+    assert (net(moved[:64]) - net(x[:1])).abs().max() > 1e-2  # which it did not before
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_a_state_dict_fits_both_ways(name: str) -> None:
+    net, x = made(name)
+    before = {k: v.clone() for k, v in net.state_dict().items()}
+    done = replace(net, x, sampling="polyphase", padding="circular").module
+    assert list(done.state_dict()) == list(before)
+    done.load_state_dict(before)
+    net.load_state_dict(done.state_dict())
+    for key, value in net.state_dict().items():
+        assert torch.equal(value, before[key])
+
+
+@pytest.mark.parametrize("sampling", [k for k in SAMPLINGS if k != "stride"])
+@pytest.mark.parametrize("name", ["stranger", "hub", "inception", "series"])
+def test_every_kind_gives_the_same_sizes_and_learns(name: str, sampling: str) -> None:
+    net, x = made(name)
+    done = replace(net, x, sampling=sampling).module.train()
+    y = done(x)
+    assert y.shape == net(x).shape
+    y.square().sum().backward()
+    assert all(
+        p.grad is not None for n, p in done.named_parameters() if n in dict(net.named_parameters())
+    )
+
+
+def test_the_network_that_came_is_left_as_it_was() -> None:
+    net, x = made("hub")
+    net.train()
+    net.layer1.eval()
+    state = {k: v.clone() for k, v in net.state_dict().items()}
+    text, modes = str(net), [m.training for m in net.modules()]
+    replace(net, x, sampling="blur", padding="circular")
+    assert str(net) == text
+    assert [m.training for m in net.modules()] == modes
+    assert all(torch.equal(v, state[k]) for k, v in net.state_dict().items())
+
+
+def test_branches_share_the_phase_of_the_first() -> None:
+    net, x = made("stranger")
+    done = replace(net, x, sampling="polyphase")
+    assert [(r.name, r.was, r.group) for r in done.replaced[:2]] == [
+        ("layer2.0.conv1", "convolution 3×3, stride 2", "layer2.0.conv1"),
+        ("layer2.0.slicing", "slicing, stride 2", "layer2.0.conv1"),
+    ]
+    assert done.replaced[1].now == "polyphase by 2 with the phase of `layer2.0.conv1`"
+
+
+def test_a_blur_stands_behind_norm_and_activation() -> None:
+    net = nn.Sequential(
+        nn.Conv2d(1, 2, 3, stride=2, padding=1), nn.BatchNorm2d(2), nn.ReLU(), nn.Conv2d(2, 2, 1)
+    )
+    done = replace(net, torch.zeros(2, 1, 8, 8), sampling="blur").module
+    order = [n.target for n in done.graph.nodes if n.op == "call_module"]
+    assert order == ["0", "1", "2", "samplers.0_down", "3"]
+
+
+def test_a_blur_takes_the_place_of_a_mean() -> None:
+    net = nn.Sequential(nn.AvgPool2d(2))
+    done = replace(net, torch.zeros(2, 1, 8, 8), sampling="blur")
+    assert done.replaced[0].now == "blur by 2"
+    assert [n.op for n in done.module.graph.nodes] == ["placeholder", "call_module", "output"]
+
+
+def test_only_some_groups() -> None:
+    net, x = made("stranger")
+    done = replace(net, x, sampling="blur", only=["layer3.0.conv1"])
+    assert [r.name for r in done.replaced] == ["layer3.0.conv1", "layer3.0.slicing"]
+    with pytest.raises(UsageError, match=r"`layer3` is no group .* Did you mean `layer3.0.conv1`"):
+        replace(net, x, sampling="blur", only=["layer3"])
+
+
+def test_branches_of_unequal_depth_are_left_and_named() -> None:
+    done = replace(settled(Unequal()), torch.randn(2, 3, 16, 16), sampling="polyphase")
+    assert [r.name for r in done.replaced] == ["first"]
+    assert [w.name for w in done.left] == ["once", "twice.0", "twice.1"]
+    assert "at `add` it meets a branch that was sampled otherwise" in done.left[0].reason
+
+
+def test_what_looks_at_values_is_mended_module_by_module() -> None:
+    net, x = settled(Wayward()), torch.randn(2, 3, 16, 16)
+    done = replace(net, x, sampling="blur", padding="circular")
+    assert [r.name for r in done.replaced] == ["conv", "pool"]
+    assert "depends on the values" in done.remarks[0]
+    assert list(done.module.state_dict()) == list(net.state_dict())
+    assert done.module(x).shape == net(x).shape
+    with pytest.raises(ModelError, match=r"must see the network as a graph, .* depends on the val"):
+        replace(net, x, sampling="polyphase")
+
+
+class Map(nn.Module):
+    """A segmenter."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3, 2, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.conv(x)
+
+
+class Up(nn.Module):
+    """Down, up, and beside what was there before."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, 4, 3, 2, 1)
+        self.down = nn.Conv2d(4, 4, 3, 2, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.stem(x)
+        y = F.interpolate(self.down(x), scale_factor=2)
+        return (x + y).mean((2, 3))
+
+
+class Tricks(nn.Module):
+    """One down-sampler that cannot be replaced."""
+
+    def __init__(self, way: str) -> None:
+        super().__init__()
+        self.way = way
+        self.pool = nn.AdaptiveAvgPool2d(4)
+        self.shuffle = nn.PixelUnshuffle(2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        b, c, h, w = x.shape
+        if self.way == "adaptive":
+            x = self.pool(x)
+        elif self.way == "shuffle":
+            x = self.shuffle(x)
+        elif self.way == "blocks":
+            x = x.reshape(b, c, h // 2, 2, w // 2, 2).amax((3, 5))
+        elif self.way == "interpolate":
+            x = F.interpolate(x, size=(8, 8), mode="bilinear")
+        elif self.way == "rows last":
+            x = x.permute(0, 2, 3, 1)[:, ::2, ::2].permute(0, 3, 1, 2)
+        elif self.way == "indices":
+            x = F.max_pool2d(x, 2, return_indices=True)[0]
+        return x.mean((2, 3))
+
+
+@pytest.mark.parametrize(
+    ("way", "reason"),
+    [
+        ("adaptive", "only a pool to 1 is the same for all shifts"),
+        ("shuffle", "pixels moved into channels"),
+        ("blocks", "blocks cut out by reshaping"),
+        ("interpolate", "between samples"),
+        ("rows last", r"\(B, C, space\)"),
+        ("indices", "no operator that is known here"),
+    ],
+)
+def test_what_cannot_be_replaced_is_named(way: str, reason: str) -> None:
+    done = replace(Tricks(way), torch.randn(2, 3, 16, 16), sampling="polyphase")
+    assert not done.replaced
+    with pytest.raises(AssertionError, match=reason):  # the reason is in the one that is named
+        raise AssertionError(*[w.reason for w in done.left[:1]])
+
+
+def test_a_map_keeps_its_places() -> None:
+    x = torch.randn(2, 3, 16, 16)
+    done = replace(Map(), x, sampling="polyphase")
+    assert done.left[0].reason == "the answer is a map, and its samples must keep their places"
+    assert replace(Map(), x, sampling="blur").replaced
+
+
+def test_up_sampling_bars_only_what_it_meets() -> None:
+    done = replace(Up(), torch.randn(2, 3, 16, 16), sampling="polyphase")
+    assert [r.name for r in done.replaced] == ["stem"]
+    assert [w.name for w in done.left] == ["down"]
+
+
+def test_a_head_that_sees_places_is_told() -> None:
+    net = nn.Sequential(nn.Conv2d(1, 2, 3, 2, 1), nn.Flatten(), nn.Linear(32, 2))
+    done = replace(net, torch.zeros(2, 1, 8, 8), sampling="polyphase", padding="circular")
+    assert "lays a map of 4×4 samples out as a vector" in done.remarks[0]
+
+
+def test_a_border_narrower_than_its_window_is_told() -> None:
+    net = nn.Sequential(nn.Conv2d(1, 2, 5), nn.AdaptiveAvgPool2d(1))
+    done = replace(net, torch.zeros(2, 1, 8, 8), sampling="polyphase", padding="circular")
+    assert "`0` has a border narrower than its window" in done.remarks[0]
+
+
+class Padded(nn.Module):
+    """Borders written in every way."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pad = nn.ReflectionPad2d(1)
+        self.a = nn.Conv2d(1, 2, 3)
+        self.b = nn.Conv2d(2, 4, 3, padding="same")
+        self.pool = nn.AvgPool2d(3, 1, 1)
+        self.wide = nn.Conv2d(4, 4, 3, padding=12, dilation=12)
+        self.head = nn.Linear(6, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.relu(self.a(self.pad(x)))
+        x = self.pool(self.b(F.pad(x, (0, 2, 0, 2))[:, :, :8, :8]))
+        x = F.max_pool2d(F.pad(x, (0, 1, 0, 1)), 2, 1)
+        x = F.pad(self.wide(x), (0, 0, 0, 0, 1, 1))  # channels
+        return self.head(x.mean((2, 3)))
+
+
+@torch.no_grad()
+def test_every_border_comes_to_wrap() -> None:
+    net = settled(Padded())
+    x = torch.randn(1, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    done = replace(net, x.repeat(2, 1, 1, 1), sampling="polyphase", padding="circular").module
+    moved = torch.cat([torch.roll(x, (i, j), (2, 3)) for i in range(8) for j in range(8)])
+    answers = done(moved)
+    torch.testing.assert_close(answers, answers[:1].expand_as(answers), rtol=1e-5, atol=1e-5)
+    assert (net(moved) - net(x)).abs().max() > 1e-3
+
+
+class Twice(nn.Module):
+    """One module, called in two places."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 3, 2, 2)
+        self.pool = nn.MaxPool2d(2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.pool(self.pool(self.conv(self.conv(x)))).mean((2, 3))
+
+
+@torch.no_grad()
+def test_a_module_that_is_called_twice() -> None:
+    net, x = settled(Twice()), torch.randn(2, 3, 32, 32)
+    torch.testing.assert_close(replace(net, x, sampling=FIRST).module(x), net(x))
+    done = replace(net, x, sampling="polyphase", padding="circular").module
+    torch.testing.assert_close(done(torch.roll(x, (5, 3), (2, 3))), done(x))
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("size", [15, 16, 17, 18])
+@pytest.mark.parametrize(
+    "operator",
+    [
+        nn.Conv2d(1, 2, 3, 2, 1),
+        nn.Conv2d(1, 2, 4, 2, 1),
+        nn.Conv2d(1, 2, 2, 2),
+        nn.Conv2d(1, 2, 5, 3, 2),
+        nn.Conv2d(1, 2, 7, 4, 1),
+        nn.Conv2d(1, 2, (2, 3), (2, 3), (0, 1), padding_mode="reflect"),
+        nn.MaxPool2d(3, 2, ceil_mode=True),
+        nn.MaxPool2d(2, 2, ceil_mode=True),
+        nn.MaxPool2d(3, 3, 1),
+        nn.AvgPool2d(2),
+        nn.AvgPool2d(3, 2, 1, count_include_pad=False),
+        nn.LPPool2d(2, 3, 2),
+    ],
+    ids=repr,
+)
+def test_the_first_phase_is_the_stride_at_every_size(operator: nn.Module, size: int) -> None:
+    net = nn.Sequential(operator, nn.Flatten()).eval()
+    x = torch.randn(2, 1, size, size, generator=torch.Generator().manual_seed(size)).abs()
+    done = replace(net, x, sampling=FIRST)
+    assert done.replaced
+    torch.testing.assert_close(done.module(x), net(x))
+    blurred = replace(net, x, sampling="blur")
+    assert blurred.module(x).shape == net(x).shape
+
+
+def test_wrong_use() -> None:
+    net, x = made("series")
+    with pytest.raises(UsageError, match=r"`stride` is how they are dropped already"):
+        replace(net, x, sampling="stride")
+    with pytest.raises(UsageError, match=r"`blurr` is no sampling. Did you mean `blur`"):
+        replace(net, x, sampling="blurr")
+    with pytest.raises(UsageError, match=r"`zero` is no choice of padding. Known: `circular`, `ke"):
+        replace(net, x, sampling="blur", padding="zero")
+    with pytest.raises(ModelError, match=r"must accept samples of shape \(5, 24\)"):
+        replace(net, torch.zeros(2, 5, 24), sampling="blur")
