@@ -26,7 +26,7 @@ from neocog.tasks.classify import Evaluation, evaluation
 from neocog.training.answers import answers
 from neocog.types import Contract
 
-__all__ = ["Answer", "Trained", "load"]
+__all__ = ["Answer", "Samples", "Trained", "load"]
 
 Path_ = str | os.PathLike[str]
 
@@ -52,6 +52,21 @@ class Answer:
     def to_json(self) -> dict[str, Any]:
         """Plain lists, numbers and strings."""
         return {**vars(self), "top": [list(t) for t in self.top]}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Samples:
+    """Data as a model takes it.
+
+    Args:
+        split: pixels, and the model's numbers of their classes.
+        source: what it is a split of.
+        notes: sentences on what was taken, and whether some of it may have been trained on.
+    """
+
+    split: Split
+    source: Source
+    notes: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -107,11 +122,28 @@ class Trained:
         Raises:
             DataError: the data cannot be opened, or has other classes than the model.
         """
+        shown = self.samples(place, strict=strict)
+        feed = batches(shown.split, size=250, shuffle=False, seed=0, epoch=0)
+        scored = evaluation(answers(self.module, feed), shown.split.y, self.contract.classes)
+        return replace(scored, notes=shown.notes)
+
+    def samples(self, place: Path_, *, border: int = 0, strict: bool = False) -> Samples:
+        """Data as this model takes it: its size, its channels, its numbers of the classes.
+
+        Args:
+            place: as for `neocog.data`; `DATA:val` picks a split, the test split else.
+            border: pixels to serve beyond the model's size, on each side.
+            strict: stop at the first picture that cannot be used.
+
+        Raises:
+            DataError: the data cannot be opened, or has other classes than the model.
+        """
         where, name = parse_place(str(place))
         signal = self.contract.signal
+        height, width = (n + 2 * border for n in signal.size)
         source = open_data(
             where,
-            size=signal.size,
+            size=(height, width),
             channels=signal.channels,
             fit=signal.fit,
             seed=int(self.card.get("data", {}).get("seed", 0)),
@@ -124,10 +156,11 @@ class Trained:
                 f"{', '.join(f'`{n}`' for n in source.splits)}. Name one as DATA:SPLIT."
             )
         truth = self._numbers(split, source.classes, where)
-        logits = answers(self.module, batches(split, size=250, shuffle=False, seed=0, epoch=0))
-        scored = evaluation(logits, truth, self.contract.classes)
-        notes = self._notes(source, name or "test", len(split))
-        return replace(scored, notes=notes)
+        return Samples(
+            split=Split(split.x, truth, split.names),
+            source=source,
+            notes=self._notes(source, name or "test", len(split)),
+        )
 
     def _notes(self, source: Source, name: str, n: int) -> tuple[str, ...]:
         """What was scored, and whether some of it may have been trained on."""
