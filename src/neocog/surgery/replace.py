@@ -255,12 +255,12 @@ class Surgeon:
                 return self._call(
                     sampler, "down", kind.reduce(channels, stride, word), full, device
                 )
-            if kind.prepare is not None:
-                full = self._call(sampler, "prepare", kind.prepare(stride, word), full, device)
             phase = self.phases[self.grids.find(sampler.group)]
             if phase.node is None:
                 choice = kind.choose(channels, stride, word)
                 phase.node = self._call(sampler, "phase", choice, full, device)
+            if kind.prepare is not None:
+                full = self._call(sampler, "prepare", kind.prepare(stride, word), full, device)
             out = self._call(sampler, "take", kind.take(stride), full, device)
             out.args = (full, phase.node)
             return out
