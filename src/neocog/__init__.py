@@ -20,18 +20,30 @@ from neocog.version import __version__
 if TYPE_CHECKING:
     from neocog.data.open import open_data
     from neocog.networks.catalog import build
+    from neocog.runs.opened import open_model
     from neocog.runs.trained import load
     from neocog.verbs.evaluate import evaluate
     from neocog.verbs.predict import predict
     from neocog.verbs.train import resume, train
 
-__all__ = ["__version__", "build", "evaluate", "load", "open_data", "predict", "resume", "train"]
+__all__ = [
+    "__version__",
+    "build",
+    "evaluate",
+    "load",
+    "open_data",
+    "open_model",
+    "predict",
+    "resume",
+    "train",
+]
 
 _ROOMS = {
     "build": "neocog.networks.catalog",
     "evaluate": "neocog.verbs.evaluate",
     "load": "neocog.runs.trained",
     "open_data": "neocog.data.open",
+    "open_model": "neocog.runs.opened",
     "predict": "neocog.verbs.predict",
     "resume": "neocog.verbs.train",
     "train": "neocog.verbs.train",

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import click
 
-from neocog.cli.options import HELP, json_option, print_json
+from neocog.cli.options import HELP, json_option, model_options, print_json
 
 __all__ = ["command"]
 
@@ -13,17 +16,23 @@ __all__ = ["command"]
 @click.argument("model")
 @click.argument("data")
 @click.option("--strict", is_flag=True, help="Stop at the first picture that cannot be used.")
+@model_options
 @json_option
-def command(model: str, data: str, strict: bool, as_json: bool) -> None:
-    """Score MODEL, a run folder, on DATA: its test split, or another as DATA:val.
+def command(model: str, data: str, strict: bool, opening: Mapping[str, Any], as_json: bool) -> None:
+    """Score MODEL on DATA: its test split, or another as DATA:val.
+
+    MODEL is a run folder; or, from elsewhere, package.module:factory (a function that returns the
+    network), a .pt2 program or an .onnx file. Those from elsewhere are told their --size, --mean,
+    --std and, if you like, the names of their --classes.
 
     \b
     neocog evaluate runs/digits digits
     neocog evaluate runs/pictures pictures/:val --json
+    neocog evaluate nets.small:make pictures/ --weights w.pt --size 3,32,32 --mean .5 --std .25
     """
     from neocog.verbs.evaluate import evaluate
 
-    score = evaluate(model, data, strict=strict)
+    score = evaluate(model, data, strict=strict, **opening)
     if as_json:
         print_json(score.to_json())
         return

@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
+import functools
 import json
+import math
 import re
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import click
 
 from neocog.errors import UsageError
 
-__all__ = ["HELP", "SECONDS", "SIZE", "json_option", "parse_setting", "parse_value", "print_json"]
+__all__ = [
+    "HELP",
+    "NUMBERS",
+    "SECONDS",
+    "SHAPE",
+    "SIZE",
+    "json_option",
+    "model_options",
+    "parse_setting",
+    "parse_value",
+    "print_json",
+]
 
 
 class _Seconds(click.ParamType):
@@ -38,6 +52,41 @@ class _Size(click.ParamType):
         return int(match[1]), int(match[2] or match[1])
 
 
+class _Shape(click.ParamType):
+    name = "shape"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[int, ...]:
+        if isinstance(value, tuple):
+            return value
+        match = re.fullmatch(r"(\d+)[,x](\d+)[,x](\d+)", re.sub(r"\s", "", str(value)))
+        if not match or not all(int(n) for n in match.groups()):
+            self.fail(f"the size of a sample is C,H,W, got `{value}`. Write 3,32,32.")
+        return tuple(int(n) for n in match.groups())
+
+
+class _Numbers(click.ParamType):
+    name = "numbers"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[float, ...]:
+        if isinstance(value, tuple):
+            return value
+        try:
+            numbers = tuple(float(v) for v in str(value).split(","))
+        except ValueError:
+            numbers = (math.nan,)
+        if not all(map(math.isfinite, numbers)):
+            self.fail(f"numbers are separated by commas, got `{value}`. Write .485,.456,.406.")
+        return numbers
+
+
+class _Classes(click.ParamType):
+    name = "classes"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> str | int:
+        whole = str(value).isascii() and str(value).isdigit()
+        return int(value) if whole else str(value)
+
+
 HELP = {"help_option_names": ["-h", "--help"]}
 """Settings of every verb."""
 
@@ -47,7 +96,45 @@ SECONDS = _Seconds()
 SIZE = _Size()
 """64 or 48,64: to (H, W)."""
 
+SHAPE = _Shape()
+"""3,32,32: to (C, H, W)."""
+
+NUMBERS = _Numbers()
+"""0.5 or .485,.456,.406: to numbers."""
+
 json_option = click.option("--json", "as_json", is_flag=True, help="The result as JSON on stdout.")
+
+
+_MODEL = (
+    click.option("--weights", metavar="FILE", help="Of module:factory; safetensors, state dict."),
+    click.option("--size", type=SHAPE, metavar="C,H,W", help="Of a sample, as 3,224,224."),
+    click.option(
+        "--mean", type=NUMBERS, metavar="M,…", help="Of pixels in 0..1.  [0]"
+    ),
+    click.option("--std", type=NUMBERS, metavar="S,…", help="Their deviation.  [1]"),
+    click.option(
+        "--classes", type=_Classes(), metavar="FILE", help="Names, one a line."
+    ),
+)
+
+
+def model_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """What a MODEL from elsewhere is told, handed to a command as one mapping, `opening`.
+
+    Its keys are keyword arguments of `neocog.runs.opened.open_model`; what was not given is left
+    out.
+    """
+
+    @functools.wraps(command)
+    def collected(**given: Any) -> Any:
+        names = ("weights", "size", "mean", "std", "classes")
+        told = {name: given.pop(name) for name in names}
+        opening = {name: value for name, value in told.items() if value is not None}
+        return command(opening=opening, **given)
+
+    for option in reversed(_MODEL):
+        collected = option(collected)
+    return collected
 
 
 def parse_value(text: str) -> Any:

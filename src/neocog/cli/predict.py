@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import click
 
-from neocog.cli.options import HELP, json_option
+from neocog.cli.options import HELP, json_option, model_options
 from neocog.errors import DataError, UsageError
 
 __all__ = ["command"]
@@ -18,10 +19,14 @@ __all__ = ["command"]
 @click.argument("model")
 @click.argument("paths", nargs=-1, metavar="PATH…")
 @click.option("-0", "--null", is_flag=True, help="Paths on standard input end with a zero byte.")
+@model_options
 @json_option
-def command(model: str, paths: tuple[str, ...], null: bool, as_json: bool) -> None:
-    """Answers of MODEL, a run folder, for files and for the pictures below folders.
+def command(
+    model: str, paths: tuple[str, ...], null: bool, opening: Mapping[str, Any], as_json: bool
+) -> None:
+    """Answers of MODEL for files and for the pictures below folders.
 
+    MODEL is a run folder, package.module:factory, a .pt2 or an .onnx file; see `neocog evaluate`.
     A path `-` stands for a list of paths on standard input, one a line. A file that cannot be
     used is named, the rest is answered. With --json each line is one JSON object.
 
@@ -32,11 +37,11 @@ def command(model: str, paths: tuple[str, ...], null: bool, as_json: bool) -> No
     import json
 
     from neocog.errors import printable
-    from neocog.runs.trained import load
+    from neocog.runs.opened import open_model
 
     if not paths:
         raise UsageError("Name files or folders to predict, or `-` for a list on standard input.")
-    trained = load(model)
+    trained = open_model(model, **opening)
     used = failed = 0
     for answer in trained.stream(_expand(paths, null)):
         if as_json:

@@ -2,6 +2,7 @@
 
     recipe.toml         all that reproduces the run
     model.safetensors   the network's weights
+    model.pt2           instead of them: a network from elsewhere that was changed, as a program
     model.json          the contract, the network and its options, what was measured
     metrics.jsonl       a line an epoch
     checkpoint/state.safetensors   all that a resumed training needs, replaced as one file
@@ -78,7 +79,10 @@ class RunFolder:
         Raises:
             RunError: the folder is missing or holds no run.
         """
-        if not os.path.isfile(path / "recipe.toml"):  # noqa: PTH113 (names too long are none)
+        if not any(
+            os.path.isfile(path / name)  # noqa: PTH113 (names too long are none)
+            for name in ("recipe.toml", "model.pt2")
+        ):
             raise RunError(
                 f"A run is a folder with a recipe.toml; `{printable(path)}` has none. "
                 "Check the path, or train one with `neocog train DATA`."
@@ -130,7 +134,8 @@ class RunFolder:
             RunError: the folder cannot be written.
         """
         try:
-            for name in ("metrics.jsonl", "model.json", "model.safetensors", "report.html"):
+            files = ("metrics.jsonl", "model.json", "model.safetensors", "model.pt2", "report.html")
+            for name in files:
                 (self.path / name).unlink(missing_ok=True)
             for old in (self.path / "checkpoint", self.path / "tensorboard"):
                 if old.exists():
@@ -194,6 +199,12 @@ class RunFolder:
             ModelError: the file is missing or damaged.
         """
         return read_tensors(self.path / "model.safetensors")[0]
+
+    @property
+    def program(self) -> Path | None:
+        """The network as an exported program, of a run that keeps it so."""
+        file = self.path / "model.pt2"
+        return file if file.is_file() else None
 
     def write_checkpoint(
         self, tensors: Mapping[str, Tensor], state: Mapping[str, Any], *, durable: bool = True

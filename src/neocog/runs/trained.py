@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from neocog.data.batches import batches
 from neocog.data.open import Source, open_data, parse_place
@@ -21,6 +21,7 @@ from neocog.errors import DataError, ModelError, NeocogError, UsageError, printa
 from neocog.networks.catalog import build
 from neocog.networks.model import Model
 from neocog.runs.folder import RunFolder
+from neocog.store.exported import load_exported
 from neocog.store.tensors import load_state
 from neocog.tasks.classify import Evaluation, evaluation
 from neocog.training.answers import answers
@@ -61,27 +62,34 @@ class Samples:
     Args:
         split: pixels, and the model's numbers of their classes.
         source: what it is a split of.
+        classes: names, in the order of those numbers.
         notes: sentences on what was taken, and whether some of it may have been trained on.
     """
 
     split: Split
     source: Source
+    classes: tuple[str, ...]
     notes: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Trained:
-    """A model that was trained here.
+    """A model that was trained, here or elsewhere.
 
     Args:
         module: pixels in [0, 1] to logits, in evaluation mode.
-        card: what model.json holds.
-        place: the run folder.
+        card: what model.json holds; of a model from elsewhere its contract and where it is from.
+        place: the run folder, or what was opened.
+        named: the classes have names; else they are the numbers of the outputs, and data says
+            what they are called.
+        black_box: it answers, and has neither layers nor gradients.
     """
 
     module: Model
     card: dict[str, Any]
     place: Path
+    named: bool = True
+    black_box: bool = False
 
     @property
     def contract(self) -> Contract:
@@ -102,6 +110,7 @@ class Trained:
 
     def stream(self, paths: Iterable[Path_] | Path_, *, batch: int = 64) -> Iterator[Answer]:
         """`predict`, some answers at a time."""
+        self._must_classify()
         if isinstance(paths, (str, os.PathLike)):
             paths = [paths]
         waiting: list[tuple[str, np.ndarray | str]] = []
@@ -124,7 +133,7 @@ class Trained:
         """
         shown = self.samples(place, strict=strict)
         feed = batches(shown.split, size=250, shuffle=False, seed=0, epoch=0)
-        scored = evaluation(answers(self.module, feed), shown.split.y, self.contract.classes)
+        scored = evaluation(answers(self.module, feed), shown.split.y, shown.classes)
         return replace(scored, notes=shown.notes)
 
     def samples(self, place: Path_, *, border: int = 0, strict: bool = False) -> Samples:
@@ -138,6 +147,7 @@ class Trained:
         Raises:
             DataError: the data cannot be opened, or has other classes than the model.
         """
+        self._must_classify()
         where, name = parse_place(str(place))
         signal = self.contract.signal
         height, width = (n + 2 * border for n in signal.size)
@@ -155,17 +165,44 @@ class Trained:
                 f"`{printable(where)}` must have a split `{name or 'test'}`, and has "
                 f"{', '.join(f'`{n}`' for n in source.splits)}. Name one as DATA:SPLIT."
             )
-        truth = self._numbers(split, source.classes, where)
+        classes, said = self._names(source.classes, where)
+        truth = self._numbers(split, source.classes, classes, where)
         return Samples(
             split=Split(split.x, truth, split.names),
             source=source,
-            notes=self._notes(source, name or "test", len(split)),
+            classes=classes,
+            notes=(*self._notes(source, name or "test", len(split)), *said),
+        )
+
+    def _must_classify(self) -> None:
+        """Other tasks have no classes to score."""
+        if self.contract.task != "classify":
+            raise UsageError(
+                f"Scores and predictions are of classifiers; `{printable(self.place)}` does "
+                f"`{self.contract.task}`. Audit it instead."
+            )
+
+    def _names(self, found: Sequence[str], where: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Names of the outputs, from the data where the model has none; and what to say of it."""
+        own = self.contract.classes
+        if self.named or set(found) <= set(own):
+            return own, ()
+        if len(found) != len(own):
+            raise DataError(
+                f"A model without names of classes takes those of the data, one an output; it has "
+                f"{len(own)} outputs and `{printable(where)}` {len(found)} classes. "
+                "Name the outputs with --classes FILE."
+            )
+        shown = ", ".join(map(printable, found[:5])) + (" …" if len(found) > 5 else "")
+        return tuple(found), (
+            f"The model's outputs are taken in the order of the data's classes: {shown}.",
         )
 
     def _notes(self, source: Source, name: str, n: int) -> tuple[str, ...]:
         """What was scored, and whether some of it may have been trained on."""
         total = sum(map(len, source.splits.values()))
         notes = [f"Measured on the split {name}: {n:,} of {total:,} samples."]
+        notes += self.card.get("notes", ())
         trained = self.card.get("data", {})
         same = os.path.realpath(source.place) == os.path.realpath(str(trained.get("place", "")))
         if same and source.fingerprint != trained.get("fingerprint"):
@@ -177,15 +214,17 @@ class Trained:
             notes.append("These samples were trained on.")
         return tuple(notes)
 
-    def _numbers(self, split: Split, classes: Sequence[str], where: str) -> np.ndarray:
+    def _numbers(
+        self, split: Split, classes: Sequence[str], own: Sequence[str], where: str
+    ) -> np.ndarray:
         """Class numbers of the data as numbers of the model: classes go by name."""
-        known = {c: i for i, c in enumerate(self.contract.classes)}
+        known = {c: i for i, c in enumerate(own)}
         unknown = [c for c in classes if c not in known]
         if unknown:
             raise DataError(
                 f"Every class of `{printable(where)}` must be one of the model's, and "
                 f"`{printable(unknown[0])}` is not. The model knows "
-                f"{', '.join(f'`{printable(c)}`' for c in self.contract.classes[:10])}."
+                f"{', '.join(f'`{printable(c)}`' for c in own[:10])}."
             )
         numbers: np.ndarray = np.array([known[c] for c in classes], dtype=np.int64)[split.y]
         return numbers
@@ -261,6 +300,17 @@ def load(place: Path_) -> Trained:
             f"model.json holds a contract and a network; that of `{printable(place)}` is "
             f"incomplete ({type(e).__name__}: {e}). Take an undamaged copy."
         ) from e
+    if (program := folder.program) is not None:
+        network: nn.Module = load_exported(program)[0]
+    else:
+        network = _built(name, contract, options, folder)
+    module = Model(network, contract)
+    module.eval()
+    return Trained(module, card, Path(place))
+
+
+def _built(name: str, contract: Contract, options: dict[str, Any], folder: RunFolder) -> nn.Module:
+    """A network of ours, with the weights of its run."""
     try:
         network = build(
             name,
@@ -270,11 +320,9 @@ def load(place: Path_) -> Trained:
             options={k: tuple(v) if isinstance(v, list) else v for k, v in options.items()},
         )
     except (UsageError, RuntimeError, ValueError, TypeError, ZeroDivisionError) as e:
-        raise ModelError(f"The network of `{printable(place)}` cannot be built. {e}") from e
-    load_state(network, folder.weights(), f"`{printable(Path(place) / 'model.safetensors')}`")
-    module = Model(network, contract)
-    module.eval()
-    return Trained(module, card, Path(place))
+        raise ModelError(f"The network of `{printable(folder.path)}` cannot be built. {e}") from e
+    load_state(network, folder.weights(), f"`{printable(folder.path / 'model.safetensors')}`")
+    return network
 
 
 def _files(paths: Iterable[Path_]) -> Iterator[str]:

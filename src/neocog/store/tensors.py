@@ -143,22 +143,25 @@ def load_state(module: nn.Module, tensors: Mapping[str, Tensor], source: str) ->
     missing = [n for n in wanted if n not in tensors]
     extra = [n for n in tensors if n not in wanted]
     if missing or extra:
-        hint = f" {did_you_mean(missing[0], extra)}" if missing and extra else ""
+        hint = did_you_mean(missing[0], extra) if missing and extra else ""
+        hint = f"{hint} " if hint.startswith("Did") else ""  # not hundreds of names
         raise ModelError(
             f"{printable(source)} must hold exactly the tensors of the network: "
-            f"{_some('missing', missing)}{_some('not in the network', extra)}{hint} "
+            f"{_some('missing', missing)}{_some('not in the network', extra)}{hint}"
             "Check that the weights and the network's options belong together."
         )
-    for name, value in wanted.items():
-        if tensors[name].shape != value.shape:
-            expected, actual = tuple(value.shape), tuple(tensors[name].shape)
-            raise ShapeMismatch(
-                f"Tensor `{name}` of the network has shape {expected}; "
-                f"{printable(source)} holds {actual}. "
-                "Check the network's width, its number of classes and its channels.",
-                expected=expected,
-                actual=actual,
-            )
+    other = [name for name, value in wanted.items() if tensors[name].shape != value.shape]
+    if other:
+        name = other[0]
+        expected, actual = tuple(wanted[name].shape), tuple(tensors[name].shape)
+        more = f", and {len(other) - 1} more differ" if len(other) > 1 else ""
+        raise ShapeMismatch(
+            f"Tensor `{printable(name)}` of the network has shape {expected}; "
+            f"{printable(source)} holds {actual}{more}. "
+            "Check the network's width, its number of classes and its channels.",
+            expected=expected,
+            actual=actual,
+        )
     module.load_state_dict(dict(tensors))
 
 

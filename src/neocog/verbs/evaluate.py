@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 
-from neocog.runs.trained import load
+from neocog.runs.opened import open_model
 from neocog.tasks.classify import Evaluation
 
 __all__ = ["evaluate"]
@@ -12,15 +13,32 @@ __all__ = ["evaluate"]
 Place = str | os.PathLike[str]
 
 
-def evaluate(model: Place, data: Place, *, strict: bool = False) -> Evaluation:
+def evaluate(
+    model: Place,
+    data: Place,
+    *,
+    strict: bool = False,
+    weights: Place | None = None,
+    size: Sequence[int] | None = None,
+    mean: Sequence[float] | None = None,
+    std: Sequence[float] | None = None,
+    classes: Place | int | Sequence[str] | None = None,
+) -> Evaluation:
     """Accuracy with its interval, loss, calibration error, per class and confusion.
 
     Args:
-        model: a run folder.
+        model: a run folder, `package.module:factory`, a .pt2 or an .onnx file; what follows
+            `strict` is of a model from elsewhere, see `neocog.open_model`.
         data: a place of data; `DATA:val` picks a split, the test split else.
         strict: stop at the first picture that cannot be used.
+        weights: a file for the network that a factory makes.
+        size: (C, H, W) of a sample.
+        mean: of pixels in [0, 1], one number a channel or one for all.
+        std: their deviation, in the same way.
+        classes: names, a text file of them, or their number.
 
     Raises:
         NeocogError: the model or the data cannot be used.
     """
-    return load(model).evaluate(data, strict=strict)
+    opened = open_model(model, weights=weights, size=size, mean=mean, std=std, classes=classes)
+    return opened.evaluate(data, strict=strict)

@@ -3,23 +3,40 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-from neocog.runs.trained import Answer, load
+from neocog.runs.opened import open_model
+from neocog.runs.trained import Answer
 
 __all__ = ["predict"]
 
 Place = str | os.PathLike[str]
 
 
-def predict(model: Place, paths: Iterable[Place] | Place) -> list[Answer]:
+def predict(
+    model: Place,
+    paths: Iterable[Place] | Place,
+    *,
+    weights: Place | None = None,
+    size: Sequence[int] | None = None,
+    mean: Sequence[float] | None = None,
+    std: Sequence[float] | None = None,
+    classes: Place | int | Sequence[str] | None = None,
+) -> list[Answer]:
     """An answer a picture.
 
     Args:
-        model: a run folder.
+        model: a run folder, `package.module:factory`, a .pt2 or an .onnx file; what follows
+            `paths` is of a model from elsewhere, see `neocog.open_model`.
         paths: files and folders.
+        weights: a file for the network that a factory makes.
+        size: (C, H, W) of a sample.
+        mean: of pixels in [0, 1], one number a channel or one for all.
+        std: their deviation, in the same way.
+        classes: names, a text file of them, or their number.
 
     Raises:
         NeocogError: the model cannot be used, or a folder holds no picture.
     """
-    return load(model).predict(paths)
+    opened = open_model(model, weights=weights, size=size, mean=mean, std=std, classes=classes)
+    return opened.predict(paths)

@@ -1,0 +1,200 @@
+"""Any model, whatever it is: one door for run folders, strangers' networks, programs, black boxes.
+
+    FOLDER                      a run of ours
+    package.module:factory      a function that returns an nn.Module, with weights from a file
+    torchvision:NAME timm:NAME  a network of a library
+    FILE.pt2                    an exported program
+    FILE.onnx                   a black box
+
+What a run folder keeps in its contract, a model from elsewhere is told: the size of its input, how
+its pixels are normalised, the names of its classes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from neocog.errors import ModelError, UsageError, did_you_mean, printable
+from neocog.networks.model import Model
+from neocog.runs.told import count, told_names, told_signal
+from neocog.runs.trained import Trained, load
+from neocog.store.black_box import BlackBox, load_onnx
+from neocog.store.exported import Exported, load_exported
+from neocog.store.foreign import is_factory, make
+from neocog.store.trial import first_answer
+from neocog.store.weights import load_weights
+from neocog.types import Contract, SignalSpec
+
+__all__ = ["CONTRACT", "TASKS", "open_model"]
+
+CONTRACT = "neocog-contract.json"
+"""Name of the text inside a program or an ONNX file that holds its contract."""
+
+TASKS = {"classify": 2, "segment": 4, "regress": 2}
+"""What a model may do, to the axes of its answer: (B, K), (B, K, H, W), (B, M)."""
+
+_LOOSE = (".pt", ".pth", ".th", ".bin", ".ckpt", ".safetensors", ".tar")
+
+Path_ = str | os.PathLike[str]
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A network, what it says of itself, and what a user should know."""
+
+    network: nn.Module
+    contract: Contract | None = None
+    shape: tuple[int, ...] | None = None
+    notes: list[str] = field(default_factory=list)
+
+
+def open_model(
+    place: Path_,
+    *,
+    weights: Path_ | None = None,
+    size: Sequence[int] | None = None,
+    mean: Sequence[float] | None = None,
+    std: Sequence[float] | None = None,
+    classes: Path_ | int | Sequence[str] | None = None,
+    task: str | None = None,
+) -> Trained:
+    """A model, ready to be asked.
+
+    Args:
+        place: a run folder, `package.module:factory`, `torchvision:NAME`, `timm:NAME`, a .pt2 or
+            an .onnx file. A run folder knows all that follows.
+        weights: of a factory's network: safetensors, or a state dict of `torch.save`; those that
+            the factory made if left out.
+        size: (C, H, W) of a sample; where a file says it, it may be left out.
+        mean: subtracted from pixels in [0, 1], one number a channel or one for all; 0 if left out,
+            which is said in a warning.
+        std: what the difference is divided by, in the same way; 1 if left out.
+        classes: names, in the order of the outputs, or a text file with one a line, or their
+            number. If left out, the outputs are counted, and data says their names.
+        task: `classify`, `segment` or `regress`; a classifier if left out.
+
+    Raises:
+        UnsafeWeights: a file would execute code when it is opened.
+        ModelError: the model cannot be opened, or does not take samples of that size.
+        UsageError: something is missing, or given where it does not belong.
+
+    Example:
+        >>> from neocog.runs.opened import open_model
+        >>> model = open_model("torch.nn:Flatten", size=(1, 2, 2), mean=(0,), std=(1,))
+        >>> model.contract.classes
+        ('0', '1', '2', '3')
+    """
+    text = os.fspath(place)
+    given = {"weights": weights, "size": size, "mean": mean, "std": std, "classes": classes}
+    given = {name: value for name, value in given.items() if value is not None}
+    suffix = Path(text).suffix.lower()
+    if not Path(text).is_dir() and (is_factory(text) or suffix in (".pt2", ".onnx", *_LOOSE)):
+        found = _find(text, suffix, weights, count(classes))
+        return _trained(text, found, given, task)
+    trained = load(place)
+    if task not in (None, trained.contract.task):
+        given["task"] = task
+    if given:
+        name = next(iter(given))
+        raise UsageError(
+            f"A run folder knows its model's {name}; `{printable(text)}` was given with --{name}. "
+            "Leave it out, or name a model from elsewhere: module:factory, a .pt2, an .onnx."
+        )
+    return trained
+
+
+def _find(text: str, suffix: str, weights: Path_ | None, classes: int | None) -> _Found:
+    if weights is not None and not is_factory(text):
+        raise UsageError(
+            f"Weights go with a network that is made by a function, as module:factory; "
+            f"`{printable(text)}` is a file. Leave --weights out or name the function."
+        )
+    if is_factory(text):
+        return _factory(text, weights, classes)
+    if suffix in _LOOSE:
+        raise UsageError(
+            f"A file of weights is no network by itself, and `{printable(text)}` was named as "
+            f"MODEL. Name the function that makes the network, and the file with it: "
+            f"module:factory --weights {printable(text)}."
+        )
+    found: tuple[Exported | BlackBox, Mapping[str, str]]
+    found = load_onnx(Path(text)) if suffix == ".onnx" else load_exported(Path(text))
+    network, texts = found
+    return _Found(network, _embedded(texts, text), network.shape)
+
+
+def _factory(text: str, weights: Path_ | None, classes: int | None) -> _Found:
+    network = make(text, classes=classes)
+    if weights is not None:
+        notes = list(load_weights(network, Path(weights)))
+    else:
+        notes = [
+            f"No weights were given for `{printable(text)}`: it has those that its factory made."
+        ]
+    if isinstance(network, Model):  # a factory may return one of ours
+        return _Found(network.network, network.contract, None, notes)
+    said: Any = getattr(network, "pretrained_cfg", None)  # how timm keeps what a network takes
+    if text.startswith("timm:") and isinstance(said, Mapping) and {"mean", "std"} <= said.keys():
+        signal = SignalSpec(
+            channels=int(said["input_size"][0]),
+            size=tuple(said["input_size"][1:]),
+            mean=tuple(said["mean"]),
+            std=tuple(said["std"]),
+        )
+        notes.append("Size, mean and deviation are those that timm gives for this network.")
+        return _Found(network, Contract(task="classify", classes=(), signal=signal), None, notes)
+    return _Found(network, None, None, notes)
+
+
+def _embedded(texts: Mapping[str, str], text: str) -> Contract | None:
+    """The contract that `neocog export` puts into a file."""
+    if CONTRACT not in texts:
+        return None
+    try:
+        return Contract.from_json(json.loads(texts[CONTRACT]))
+    except ValueError as e:
+        raise ModelError(
+            f"The contract inside `{printable(text)}` must be JSON, and is not: {e}. "
+            "Export the model again."
+        ) from e
+
+
+def _trained(text: str, found: _Found, given: Mapping[str, Any], task: str | None) -> Trained:
+    does = task or (found.contract.task if found.contract else "classify")
+    if does not in TASKS:
+        raise UsageError(f"`task` is what a model does, got `{does}`. {did_you_mean(does, TASKS)}")
+    found.network.eval()
+    own = found.contract.signal if found.contract else None
+    signal, said = told_signal(text, given, own=own, shape=found.shape)
+    answer = first_answer(found.network, (signal.channels, *signal.size))
+    if answer.ndim != TASKS[does] or answer.shape[1] < (1 if does == "regress" else 2):
+        form = {"classify": "(B, K), K ≥ 2", "segment": "(B, K, H, W)", "regress": "(B, M)"}[does]
+        raise ModelError(
+            f"A model that does `{does}` answers with {form}; `{printable(text)}` answers two "
+            f"samples with {tuple(answer.shape)}. Name a factory whose network does."
+        )
+    known = found.contract.classes if found.contract else ()
+    names, named = told_names(text, given.get("classes"), known=known, outputs=answer.shape[1])
+    notes = [*found.notes, *said]
+    for note in notes:
+        warnings.warn(note, stacklevel=3)
+    contract = Contract(task=does, classes=names, signal=signal)
+    module = Model(found.network, contract)
+    module.eval()
+    card = {
+        "contract": contract.to_json(),
+        "network": {"name": text, "options": {}},
+        "weights": os.fspath(given["weights"]) if "weights" in given else None,
+        "notes": notes,
+    }
+    return Trained(
+        module, card, Path(text), named=named, black_box=isinstance(found.network, BlackBox)
+    )

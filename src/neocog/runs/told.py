@@ -1,0 +1,145 @@
+"""What a user tells of a model from elsewhere: the size of a sample, its normalisation, names."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from neocog.errors import ModelError, UsageError, printable
+from neocog.types import SignalSpec
+
+__all__ = ["count", "told_names", "told_signal"]
+
+Classes = str | os.PathLike[str] | int | Sequence[str]
+
+
+def told_signal(
+    text: str,
+    given: Mapping[str, Any],
+    *,
+    own: SignalSpec | None,
+    shape: tuple[int, ...] | None,
+) -> tuple[SignalSpec, tuple[str, ...]]:
+    """What a model takes, and what has to be said of it.
+
+    Args:
+        text: the model, for messages.
+        given: of size, mean and std those that were told.
+        own: what the model says of itself, where it does.
+        shape: of a sample, where the model says that alone.
+
+    Raises:
+        UsageError: the size is not known, or numbers do not fit the channels.
+    """
+    told = given.get("size") or ((own.channels, *own.size) if own else shape)
+    if told is None:
+        raise UsageError(
+            f"A model from elsewhere is told what it takes, and `{printable(text)}` does not say "
+            "it itself. Give --size C,H,W, as --size 3,224,224, with --mean and --std."
+        )
+    shape = tuple(int(n) for n in told)
+    if len(shape) != 3 or min(shape) < 1:
+        raise UsageError(
+            f"The size of a sample is C,H,W, three whole numbers from 1; got {shape}. "
+            "Write 3,32,32 for 32 × 32 pixels in colour."
+        )
+    assumed = [n for n in ("mean", "std") if n not in given and own is None]
+    channels, height, width = shape
+    signal = SignalSpec(
+        channels=channels,
+        size=(height, width),
+        mean=_each(given.get("mean") or (own.mean if own else (0.0,)), channels, "mean"),
+        std=_each(given.get("std") or (own.std if own else (1.0,)), channels, "std"),
+        fit=own.fit if own else "cover",
+    )
+    if not assumed:
+        return signal, ()
+    words = {"mean": "a mean of 0", "std": "a deviation of 1"}
+    said = (
+        f"Pixels from 0 to 1 are normalised with {' and '.join(words[n] for n in assumed)}, as no "
+        f"{' and no '.join(f'--{n}' for n in assumed)} was given. If the model was trained with "
+        "others, it answers worse than it could, without an error."
+    )
+    return signal, (said,)
+
+
+def _each(values: Sequence[float], channels: int, name: str) -> tuple[float, ...]:
+    """One number a channel."""
+    numbers = tuple(float(v) for v in values)
+    if len(numbers) not in (1, channels):
+        raise UsageError(
+            f"`{name}` is one number a channel, or one for all; {len(numbers)} came for "
+            f"{channels} channels. Check --size and --{name}."
+        )
+    if name == "mean" and max(numbers) > 1:
+        raise UsageError(
+            f"`mean` is of pixels from 0 to 1; {max(numbers):g} came. "
+            "Divide numbers for pixels from 0 to 255 by 255, and the deviations too."
+        )
+    return numbers * channels if len(numbers) == 1 else numbers
+
+
+def count(classes: Classes | None) -> int | None:
+    """How many classes were told."""
+    if classes is None:
+        return None
+    return classes if isinstance(classes, int) else len(_listed(classes))
+
+
+def told_names(
+    text: str, classes: Classes | None, *, known: tuple[str, ...], outputs: int
+) -> tuple[tuple[str, ...], bool]:
+    """Names of a model's outputs, and whether they are names or only numbers.
+
+    Args:
+        text: the model, for messages.
+        classes: names, a file of them, or their number.
+        known: names that the model brings.
+        outputs: how many it has.
+
+    Raises:
+        UsageError: the names cannot be read, or one is there twice.
+        ModelError: there are more or fewer than outputs.
+
+    Example:
+        >>> told_names("x.pt2", None, known=(), outputs=3)
+        (('0', '1', '2'), False)
+    """
+    names = known if classes is None else ()
+    if isinstance(classes, int):
+        names = tuple(map(str, range(classes)))
+    elif classes is not None:
+        names = _listed(classes)
+    if names and len(names) != outputs:
+        raise ModelError(
+            f"A model has an output a class; `{printable(text)}` has {outputs} outputs and "
+            f"{len(names)} classes. Correct --classes."
+        )
+    named = bool(names) and not isinstance(classes, int)
+    return names or tuple(map(str, range(outputs))), named
+
+
+def _listed(classes: str | os.PathLike[str] | Sequence[str]) -> tuple[str, ...]:
+    """Names, from a file if they are in one."""
+    if isinstance(classes, (str, os.PathLike)):
+        try:
+            lines = Path(classes).read_text(encoding="utf-8").splitlines()
+        except (OSError, ValueError) as e:
+            raise UsageError(
+                f"Names of classes are in a text file, one a line; `{printable(classes)}` cannot "
+                f"be read so: {getattr(e, 'strerror', None) or e}. Check --classes."
+            ) from e
+        names = tuple(line.strip() for line in lines if line.strip())
+    else:
+        names = tuple(map(str, classes))
+    twice = [name for name, n in Counter(names).items() if n > 1]
+    if len(names) < 2 or twice:
+        what = f"`{printable(twice[0])}` is there twice" if twice else f"{len(names)} came"
+        raise UsageError(
+            f"Every class has a name of its own, and there are two at least; {what}. "
+            "Correct --classes."
+        )
+    return names

@@ -1,0 +1,194 @@
+"""Exported programs (.pt2): any network as a graph of ATen operators, with its weights.
+
+What PyTorch's own reader would run of a stranger's file is refused first, see `archive.py`.
+"""
+
+from __future__ import annotations
+
+import copy
+import io
+import logging
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from neocog.errors import ModelError, printable
+from neocog.store.archive import check_archive
+from neocog.store.fixed_batch import in_batches_of
+from neocog.store.tensors import write_bytes
+
+__all__ = ["Exported", "load_exported", "save_exported"]
+
+
+class Exported(nn.Module):
+    """An exported program as a module, its parts under the names they had.
+
+    A program computes the same in training and in evaluation mode: what it does was settled when
+    it was exported. One that was exported for a fixed number of samples takes any number.
+
+    Args:
+        program: what computes.
+        batch: samples at once; None for any number.
+        shape: (C, H, W) of a sample, where the program has one input of fixed size.
+    """
+
+    def __init__(
+        self, program: nn.Module, *, batch: int | None = None, shape: tuple[int, ...] | None = None
+    ) -> None:
+        super().__init__()
+        self.program = program
+        self.batch = batch
+        self.shape = shape
+
+    def forward(self, x: Tensor) -> Tensor:
+        """As the program answers."""
+        x = x.contiguous()  # a program knows the strides it was exported with
+        if self.batch is None:
+            return self.program(x)  # type: ignore[no-any-return]
+        return in_batches_of(self.batch, self.program, x)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Exported:
+        """A copy; PyTorch warns of its own descriptions of inputs when these are copied."""
+        with _quietly():
+            program = copy.deepcopy(self.program, memo)
+        made = Exported(program, batch=self.batch, shape=self.shape)
+        made.training = self.training
+        return made
+
+
+def load_exported(path: Path) -> tuple[Exported, dict[str, str]]:
+    """A program off the disk, and the texts that were saved with it.
+
+    Args:
+        path: a .pt2 file of `torch.export.save`, PyTorch 2.9 or later.
+
+    Raises:
+        UnsafeWeights: the file could execute code.
+        ModelError: it cannot be read, or takes something else than one tensor.
+    """
+    if not path.is_file():
+        raise ModelError(
+            f"An exported program is a .pt2 file; there is none at `{printable(path)}`. "
+            "Check the path."
+        )
+    texts = check_archive(path)
+    try:
+        with _quietly():
+            program = torch.export.load(str(path))
+            batch, shape = _input_of(program, path)
+            module = _with_parts(program)
+    except (ModelError, MemoryError):
+        raise
+    except Exception as e:  # PyTorch raises nearly everything for a program it does not know
+        lines = str(e).strip().splitlines() or [""]
+        raise ModelError(
+            f"An exported program must be one that this PyTorch ({torch.__version__}) reads; "
+            f"`{printable(path)}` is not ({type(e).__name__}: {printable(lines[0][:160])}). "
+            "Export it again with this version."
+        ) from e
+    for p in module.parameters():
+        p.requires_grad_(p.is_floating_point())
+    return Exported(module, batch=batch, shape=shape), texts
+
+
+def save_exported(
+    module: nn.Module, path: Path, example: Tensor, *, texts: Mapping[str, str] | None = None
+) -> float:
+    """Write a module as an exported program that takes any number of samples, and compare.
+
+    Traces of where the code stood on this machine are left out of the file.
+
+    Args:
+        module: (B, C, H, W) to answers; exported as it is in evaluation mode.
+        path: the file, .pt2; whole or not at all.
+        example: (B, C, H, W), two samples or more, like those that the program will be given.
+        texts: kept beside the program, name to text.
+
+    Returns:
+        The largest difference between the answers of the module and of the file.
+
+    Raises:
+        ModelError: the module cannot be exported; the message has PyTorch's reason.
+        RunError: the file cannot be written.
+    """
+    modes = [(m, m.training) for m in module.modules()]
+    module.eval()
+    try:
+        with torch.no_grad(), _quietly():
+            expected = module(example)
+            content = _exported(module, example.contiguous(), texts or {})
+    finally:
+        for m, mode in modes:
+            m.training = mode
+    write_bytes(path, content)
+    with torch.no_grad():
+        back = load_exported(path)[0](example)
+    return float((back - expected).abs().max())
+
+
+def _exported(module: nn.Module, example: Tensor, texts: Mapping[str, str]) -> bytes:
+    batch = torch.export.Dim("batch", min=1)
+    try:
+        program = torch.export.export(module, (example,), dynamic_shapes=({0: batch},))
+    except MemoryError:
+        raise
+    except Exception as e:
+        lines = str(e).strip().splitlines() or [""]
+        raise ModelError(
+            "A network is exported where its steps do not depend on values or on the number of "
+            f"samples; this one is not ({type(e).__name__}: {printable(lines[0][:300])}). "
+            "Mend its forward, or keep it as a factory with weights."
+        ) from e
+    for part in program.graph_module.modules():
+        for node in part.graph.nodes if isinstance(part, torch.fx.GraphModule) else ():
+            node.meta.pop("stack_trace", None)
+    program.example_inputs = ((torch.zeros_like(example),), {})
+    room = io.BytesIO()
+    torch.export.save(program, room, extra_files=dict(texts))
+    return room.getvalue()
+
+
+def _input_of(program: Any, path: Path) -> tuple[int | None, tuple[int, ...] | None]:
+    """Batch and shape of the one input, None where they may vary."""
+    inputs = set(program.graph_signature.user_inputs)
+    found = [
+        n.meta["val"] for n in program.graph.nodes if n.op == "placeholder" and n.name in inputs
+    ]
+    if len(found) != 1 or not isinstance(found[0], Tensor) or found[0].ndim < 2:
+        raise ModelError(
+            f"A model takes one tensor, samples first; the program in `{printable(path)}` takes "
+            f"{len(found)} inputs. Export a module that takes pixels alone."
+        )
+    shape: list[Any] = list(found[0].shape)  # symbols where sizes may vary
+    batch, *sample = (s if isinstance(s, int) else None for s in shape)
+    whole = tuple(s for s in sample if s is not None)
+    return batch, whole if len(whole) == len(sample) else None
+
+
+def _with_parts(program: Any) -> nn.Module:
+    """The program with its modules as they were nested, able to be copied and moved."""
+    module: nn.Module = torch.export.unflatten(program)
+    for part in module.modules():
+        graph = getattr(part, "graph", None)
+        for node in graph.nodes if isinstance(graph, torch.fx.Graph) else ():
+            node.meta.clear()  # tensors without values, which cannot be copied
+    return module
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """PyTorch's exporter warns of its own workings, and logs what it then raises."""
+    logger = logging.getLogger("torch.export")
+    level = logger.level
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        logger.setLevel(logging.CRITICAL)
+        try:
+            yield
+        finally:
+            logger.setLevel(level)

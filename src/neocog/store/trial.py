@@ -1,0 +1,80 @@
+"""One pass through a network that nobody here knows, to see what it answers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from neocog.errors import NeocogError, ShapeMismatch, printable
+
+__all__ = ["first_answer"]
+
+
+def first_answer(network: nn.Module, shape: tuple[int, ...]) -> Tensor:
+    """What a network in evaluation mode answers to two samples of zeros.
+
+    Args:
+        network: (2, C, H, W) to something.
+        shape: (C, H, W) of a sample.
+
+    Raises:
+        ShapeMismatch: the network fails, and the message names the layer; or it does not answer
+            with a tensor of one row a sample.
+    """
+    running: list[tuple[str, nn.Module, tuple[int, ...]]] = []
+    handles = []
+
+    def entering(name: str) -> Any:
+        def note(module: nn.Module, args: tuple[Any, ...]) -> None:
+            came = next((tuple(a.shape) for a in args if isinstance(a, Tensor)), ())
+            running.append((name, module, came))
+
+        return note
+
+    def leaving(module: nn.Module, args: Any, out: Any) -> None:
+        running.pop()
+
+    for name, module in network.named_modules():
+        handles.append(module.register_forward_pre_hook(entering(name)))
+        handles.append(module.register_forward_hook(leaving))
+    x = torch.zeros(2, *shape)
+    try:
+        with torch.no_grad():
+            out = network(x)
+    except (NeocogError, MemoryError):
+        raise
+    except Exception as e:  # whatever a stranger's forward raises
+        if _is_memory(e):
+            raise
+        raise _refused(e, running, shape) from e
+    finally:
+        for handle in handles:
+            handle.remove()
+    if not isinstance(out, Tensor) or out.ndim < 1 or len(out) != 2:
+        came = tuple(out.shape) if isinstance(out, Tensor) else type(out).__name__
+        raise ShapeMismatch(
+            f"A network answers (B, C, H, W) with one tensor, a row a sample; for "
+            f"{tuple(x.shape)} this one gave {came}. Name a factory whose network returns its "
+            "logits alone."
+        )
+    return out
+
+
+def _refused(
+    e: Exception, running: list[tuple[str, nn.Module, tuple[int, ...]]], shape: tuple[int, ...]
+) -> ShapeMismatch:
+    lines = str(e).strip().splitlines() or [type(e).__name__]
+    name, module, came = running[-1] if running else ("", None, ())
+    where = f"layer `{printable(name)}` ({type(module).__name__})" if name else "the network itself"
+    return ShapeMismatch(
+        f"A network takes samples of the size that it is opened with; for {shape} "
+        f"{where} fails on {came or 'its input'}: {printable(lines[0][:240])}. "
+        "Check --size C,H,W.",
+        actual=came,
+    )
+
+
+def _is_memory(e: Exception) -> bool:
+    return any(w in str(e) for w in ("out of memory", "can't allocate memory", "enough memory"))
