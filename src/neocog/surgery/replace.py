@@ -192,7 +192,14 @@ class Surgeon:
                 n + sum(p) - r + 1 + f
                 for n, p, r, f in zip(size, window.padding, window.reach, far, strict=True)
             )
-            if dense != size and not is_pad(x, self.root):
+            uneven = [n for n, s in zip(size, window.stride, strict=True) if n % s]
+            if uneven:
+                out.append(
+                    f"`{label(node, self.root)}` has a stride that does not divide its "
+                    f"{uneven[0]} samples: around the border phases are unequal, and the answer is "
+                    "the same only nearly"
+                )
+            elif dense != size and not is_pad(x, self.root):
                 out.append(
                     f"`{label(node, self.root)}` has a border narrower than its window: the map "
                     "shrinks, and what leaves it on one side does not come in on the other"

@@ -1,0 +1,379 @@
+"""A trained model that drops samples in another way: made, fine-tuned, kept.
+
+A run of ours is built again with other options and takes its weights along, so what comes out is
+an ordinary run. A network from elsewhere is changed as a graph and kept as a program (`model.pt2`)
+beside its weights, under the names that they had.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Collection, Iterator
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from neocog.data.batches import batches
+from neocog.data.split import Split
+from neocog.errors import ModelError, UsageError, printable
+from neocog.networks.catalog import NETWORKS, build, schema
+from neocog.networks.model import Model
+from neocog.runs.fastest import fastest
+from neocog.runs.folder import RunFolder
+from neocog.runs.interrupt import deferred
+from neocog.runs.opened import CONTRACT
+from neocog.runs.recipe import Course, DataChoice, MachineChoice, NetworkChoice, Recipe
+from neocog.runs.trained import Samples, Trained
+from neocog.store.exported import save_exported
+from neocog.surgery.replace import replace as replace_samplers
+from neocog.surgery.result import Left, Replaced
+from neocog.training.augment import suited
+from neocog.training.loop import Objective, Plan, Step, fit, step_seed
+from neocog.training.machine import Machine, place
+from neocog.training.optimise import Schedule, build_optimiser, suited_rate
+from neocog.types import Contract
+from neocog.version import __version__
+
+__all__ = ["Mended", "Tuned", "Tuning", "joined", "keep", "mend", "recipe_of", "settled", "tune"]
+
+RATE = 0.2
+"""The learning rate of a fine-tune, as a share of that of a training from scratch."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mended:
+    """A model with other samplers, not yet tuned.
+
+    Args:
+        model: pixels in [0, 1] to answers.
+        replaced: down-samplers that were replaced.
+        left: what could not be.
+        remarks: what the model still cannot do.
+        network: name and options of a network of ours; None for one from elsewhere.
+        options: what was asked for.
+    """
+
+    model: Model
+    replaced: tuple[Replaced, ...]
+    left: tuple[Left, ...]
+    remarks: tuple[str, ...]
+    network: NetworkChoice | None
+    options: dict[str, str]
+
+
+def mend(
+    trained: Trained,
+    *,
+    sampling: str,
+    padding: str,
+    only: Collection[str] | None = None,
+    classes: tuple[str, ...] | None = None,
+    seed: int = 0,
+) -> Mended:
+    """Replace the down-samplers of a model; it stays as it is.
+
+    Args:
+        trained: the model.
+        sampling: one of `layers.downsample.SAMPLINGS`.
+        padding: "keep" or "circular".
+        only: groups to be replaced; all if left out.
+        classes: names of the outputs, where the model has none.
+        seed: of the weights that a sampler may have.
+
+    Raises:
+        UsageError: the model cannot be changed, or is so already.
+        ModelError: it cannot be changed in that way.
+    """
+    if trained.black_box:
+        raise UsageError(
+            f"A fix changes what is inside a network, and `{printable(trained.place)}` is a black "
+            "box. Fix the network that it was exported from."
+        )
+    contract = trained.contract
+    if classes is not None:
+        contract = replace(contract, classes=classes)
+    network = trained.module.network
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(step_seed(seed, -1))
+        done = replace_samplers(
+            network, _example(contract), sampling=sampling, padding=padding, only=only
+        )
+        ours = _ours(trained, sampling, padding) if only is None else None
+        if ours is None:
+            changed, replaced, left = done.module, done.replaced, done.left
+        else:
+            changed = _rebuilt(network, ours, contract)
+            now = f"{sampling} (the network's own option)"
+            replaced = tuple(replace(r, now=now) for r in done.replaced) or _option(trained, now)
+            left = ()
+    if not replaced and padding == "keep":
+        why = "; ".join(f"`{w.name}`: {w.reason}" for w in left[:3])
+        raise ModelError(
+            f"A fix replaces what drops samples, and in `{printable(trained.place)}` nothing can "
+            f"be replaced{f' ({why})' if why else ': it drops none'}. Audit it to see why."
+        )
+    model = Model(changed, contract).eval()
+    return Mended(
+        model=model,
+        replaced=replaced,
+        left=left,
+        remarks=done.remarks,
+        network=ours,
+        options={"sampling": sampling, "padding": padding},
+    )
+
+
+def _example(contract: Contract) -> Tensor:
+    signal = contract.signal
+    generator = torch.Generator().manual_seed(0)
+    return torch.randn(2, signal.channels, *signal.size, generator=generator)
+
+
+def _ours(trained: Trained, sampling: str, padding: str) -> NetworkChoice | None:
+    """The same network with other options, where it is one of ours."""
+    card: dict[str, Any] = trained.card.get("network", {})
+    name, options = card.get("name", ""), dict(card.get("options", {}))
+    if name not in NETWORKS or (trained.place / "model.pt2").exists():
+        return None
+    known = {o.name for o in schema(name)}
+    if not {"sampling", "padding"} <= known:
+        return None
+    wanted = {"sampling": sampling}
+    if padding != "keep":
+        wanted["padding"] = padding
+    if all(options.get(k) == v for k, v in wanted.items()):
+        raise UsageError(
+            f"A fix changes how a network drops samples, and `{printable(trained.place)}` has "
+            f"{' and '.join(f'{k} {v}' for k, v in wanted.items())} already. Choose another."
+        )
+    options = {k: tuple(v) if isinstance(v, list) else v for k, v in options.items()}
+    return NetworkChoice(name=name, start=str(trained.place), options=options | wanted)
+
+
+def _rebuilt(network: nn.Module, ours: NetworkChoice, contract: Contract) -> nn.Module:
+    signal = contract.signal
+    new = build(
+        ours.name,
+        classes=len(contract.classes),
+        channels=signal.channels,
+        size=signal.size,
+        options=ours.options,
+    )
+    lost = new.load_state_dict(network.state_dict(), strict=False)
+    assert not lost.unexpected_keys, "every weight has its place in the network with other samplers"
+    return new
+
+
+def _option(trained: Trained, now: str) -> tuple[Replaced, ...]:
+    """The network as a whole, where its samplers are ours already."""
+    was = trained.card["network"]["options"].get("sampling", "stride")
+    return (Replaced(name="sampling", was=was, now=now, group="sampling"),)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tuning:
+    """How a fine-tune goes.
+
+    Args:
+        epochs: passes over the training samples; 0 for none.
+        lr: highest learning rate; 0 for a fifth of what suits the network.
+        batch: samples a step.
+        seed: of the order, the augmentation and dropout.
+        device: `cpu`, `cuda`, `mps`; the best if left out.
+    """
+
+    epochs: float = 1.0
+    lr: float = 0.0
+    batch: int = 128
+    seed: int = 0
+    device: str = ""
+
+
+def recipe_of(trained: Trained, mended: Mended, train: Samples, course: Tuning) -> Recipe:
+    """What a fine-tune does; of a run of ours what its training did, but for rate and length."""
+    source, signal = train.source, mended.model.contract.signal
+    data = DataChoice(
+        place=source.place,
+        size=signal.size,
+        channels=signal.channels,
+        fit=signal.fit,
+        val=bool(trained.card.get("data", {}).get("val", True)),
+        seed=int(trained.card.get("data", {}).get("seed", 0)),
+        fingerprint=source.fingerprint,
+    )
+    base = Recipe(
+        objective=Objective(label_smoothing=0.0),
+        augment=suited(signal.channels, signal.size),
+    )
+    if mended.network is not None:
+        base = RunFolder.open(trained.place).recipe
+    optimiser = base.optimiser
+    rate = course.lr or RATE * (optimiser.lr or suited_rate(mended.model, optimiser.name))
+    chosen = mended.network or NetworkChoice(name=str(trained.place), options=mended.options)
+    return replace(
+        base,
+        data=data,
+        network=chosen,
+        course=Course(epochs=course.epochs, batch=course.batch, average=0.0, seed=course.seed),
+        optimiser=replace(optimiser, lr=rate),
+        schedule=Schedule(name="cosine", warmup=0.1),
+        augment=base.augment or suited(signal.channels, signal.size),
+        machine=MachineChoice(device=course.device),
+    )
+
+
+def settled(recipe: Recipe, model: Model, split: Split) -> Recipe:
+    """With the fastest way to train on this machine."""
+    machine = fastest(recipe.machine, model, split, recipe)
+    return replace(recipe, machine=MachineChoice(**vars(machine)))
+
+
+@dataclass
+class Tuned:
+    """How far a fine-tune came.
+
+    Args:
+        rows: an epoch each, as in metrics.jsonl.
+        interrupted: a Ctrl-C ended it.
+        seconds: of its steps.
+    """
+
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    interrupted: bool = False
+    seconds: float = 0.0
+
+
+def tune(model: Model, split: Split, recipe: Recipe, told: Tuned) -> Iterator[Step]:
+    """Fine-tune a model in place, in the loop that trainings use; it ends on the CPU.
+
+    A Ctrl-C ends it after the running step, and `told` says so.
+
+    Args:
+        model: is changed.
+        split: to learn from.
+        recipe: with the machine settled.
+        told: what came of it.
+    """
+    course = recipe.course
+    full = len(split) >= course.batch
+    each = max(1, len(split) // course.batch)
+    steps = round(course.epochs * each)
+    if not steps:
+        return
+    machine = Machine(**vars(recipe.machine))
+    place(model, machine)
+    assert recipe.augment is not None
+    events = fit(
+        model,
+        lambda epoch: batches(
+            split,
+            size=course.batch,
+            shuffle=True,
+            seed=course.seed,
+            epoch=epoch,
+            drop_last=full,
+        ),
+        build_optimiser(model, recipe.optimiser),
+        plan=Plan(steps=steps, steps_per_epoch=each, seed=course.seed),
+        schedule=recipe.schedule,
+        objective=recipe.objective,
+        augmentation=recipe.augment,
+        machine=machine,
+    )
+    losses: list[float] = []
+    with closing(events), deferred() as interrupt:  # type: ignore[type-var]
+        clock = time.monotonic()
+        for step in events:
+            told.seconds += time.monotonic() - clock
+            losses.append(step.loss)
+            if step.ends_epoch or interrupt.asked:
+                told.rows.append(_row(step, losses, told.seconds))
+                losses = []
+            yield step
+            if interrupt.asked:
+                told.interrupted = True
+                break
+            clock = time.monotonic()
+    place(model, Machine(layout="contiguous"))
+    model.eval()
+
+
+def _row(step: Step, losses: list[float], seconds: float) -> dict[str, Any]:
+    return {
+        "epoch": step.epoch,
+        "step": step.number,
+        "train_loss": sum(losses) / len(losses),
+        "lr": step.lr,
+        "seconds": round(seconds, 3),
+        "images_per_second": round(step.number * step.samples / max(seconds, 1e-9), 1),
+    }
+
+
+def keep(
+    folder: RunFolder,
+    trained: Trained,
+    mended: Mended,
+    recipe: Recipe,
+    rows: list[dict[str, Any]],
+    measured: dict[str, Any],
+) -> list[str]:
+    """Write the run folder.
+
+    Args:
+        folder: is emptied of an older run.
+        trained: what was fixed.
+        mended: what came of it, tuned.
+        recipe: of the fine-tune.
+        rows: an epoch each.
+        measured: what model.json says of it.
+
+    Returns:
+        Sentences on what could not be kept.
+    """
+    model, notes = mended.model, []
+    folder.sweep()
+    folder.clear()
+    card = {
+        "neocog": __version__,
+        "contract": model.contract.to_json(),
+        "network": {"name": recipe.network.name, "options": dict(recipe.network.options)},
+        "data": {
+            "place": recipe.data.place,
+            "seed": recipe.data.seed,
+            "val": recipe.data.val,
+            "fingerprint": recipe.data.fingerprint,
+        },
+        "fixed": {"from": str(trained.place), **measured["fixed"]},
+        "measured": measured["after"],
+    }
+    folder.write_weights(model.network.state_dict())
+    folder.write_metrics(rows)
+    if mended.network is not None:
+        folder.write_recipe(recipe)
+    else:
+        text = {CONTRACT: json.dumps(model.contract.to_json())}
+        try:
+            file = folder.path / "model.pt2"
+            card["parity"] = save_exported(
+                model.network, file, _example(model.contract), texts=text
+            )
+        except ModelError as e:
+            notes.append(
+                f"It cannot be kept as a program, only its weights (model.safetensors): {e}"
+            )
+    folder.write_card(card)
+    return notes
+
+
+def joined(*parts: Split) -> Split:
+    """Splits one after another; copies them into memory."""
+    real = [p for p in parts if len(p)]
+    if len(real) == 1:
+        return real[0]
+    names = [name for p in real for name in p.names]
+    return Split(np.concatenate([p.x for p in real]), np.concatenate([p.y for p in real]), names)

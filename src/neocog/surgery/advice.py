@@ -1,0 +1,96 @@
+"""Which down-sampler to replace first: gain against cost, each tried alone."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from neocog.layers.downsample import Sampling
+from neocog.surgery.replace import replace
+
+__all__ = ["Advice", "advise"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Advice:
+    """What comes of replacing one group of down-samplers, weights as they are.
+
+    Args:
+        group: name of its first.
+        members: names of all that share its samples.
+        flips: way of shifting to how much smaller the share of answers that change becomes.
+        macs: products that are summed for one sample, more than before.
+    """
+
+    group: str
+    members: tuple[str, ...]
+    flips: Mapping[str, float]
+    macs: int
+
+    @property
+    def gain(self) -> float:
+        """The mean over the ways of shifting."""
+        return sum(self.flips.values()) / len(self.flips)
+
+    @property
+    def worth(self) -> float:
+        """Gain for each million products added; what costs nothing is worth most."""
+        if self.macs > 0:
+            return self.gain / self.macs * 1e6
+        return math.copysign(math.inf, self.gain) if self.gain else 0.0
+
+
+def advise(
+    module: nn.Module,
+    example: Tensor,
+    *,
+    sampling: str | Sampling,
+    padding: str,
+    flips: Callable[[nn.Module], Mapping[str, float]],
+    macs: Callable[[nn.Module], int],
+) -> tuple[Advice, ...]:
+    """Replace each group alone, and measure.
+
+    Args:
+        module: takes one tensor; is left as it is.
+        example: two samples or more.
+        sampling: of the samplers that come in.
+        padding: as for `replace`; each group is compared with the same borders and no sampler.
+        flips: a network to the share of answers that change, for each way of shifting.
+        macs: a network to the products that one sample costs.
+
+    Returns:
+        The groups, what is worth most first.
+
+    Example:
+        >>> import torch
+        >>> net = nn.Sequential(nn.Conv2d(1, 4, 3, 2, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+        >>> found = advise(net, torch.zeros(2, 1, 8, 8), sampling="blur", padding="keep",
+        ...     flips=lambda m: {"circular": 0.0}, macs=lambda m: len(list(m.modules())))
+        >>> [a.group for a in found]
+        ['0']
+    """
+    whole = replace(module, example, sampling=sampling, padding=padding)
+    groups: dict[str, list[str]] = {}
+    for r in whole.replaced:
+        groups.setdefault(r.group, []).append(r.name)
+    if not groups:
+        return ()
+    start = replace(module, example, sampling=sampling, padding=padding, only=()).module
+    before, spent = flips(start), macs(start)
+    out = []
+    for group, members in groups.items():
+        tried = replace(module, example, sampling=sampling, padding=padding, only=[group]).module
+        after = flips(tried)
+        out.append(
+            Advice(
+                group=group,
+                members=tuple(members),
+                flips={mode: before[mode] - after[mode] for mode in before},
+                macs=macs(tried) - spent,
+            )
+        )
+    return tuple(sorted(out, key=lambda a: (-a.worth, -a.gain, a.group)))

@@ -1,0 +1,479 @@
+"""Change how a trained network drops samples, keep its weights, fine-tune, say what came of it."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import time
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from neocog.audits.compare import Compared, compare
+from neocog.audits.cost import cost
+from neocog.audits.shift import MODES, Shift, shift_consistency
+from neocog.audits.subject import Samples as Audited
+from neocog.audits.subject import Subject
+from neocog.data.batches import batches, pixels
+from neocog.data.open import parse_place
+from neocog.data.split import Split
+from neocog.errors import UsageError
+from neocog.exhibits import Cell, Section, Table
+from neocog.report.page import page, write
+from neocog.runs.fixed import (
+    Mended,
+    Tuned,
+    Tuning,
+    joined,
+    keep,
+    mend,
+    recipe_of,
+    settled,
+    tune,
+)
+from neocog.runs.folder import RunFolder
+from neocog.runs.opened import open_model
+from neocog.runs.recipe import Recipe
+from neocog.runs.trained import Trained, load
+from neocog.surgery.advice import Advice, advise
+from neocog.surgery.result import Left, Replaced
+from neocog.tasks.classify import Evaluation, evaluation
+from neocog.training.answers import answers
+from neocog.training.loop import Step
+from neocog.verbs.train import free_folder
+
+__all__ = ["Fixed", "Measured", "Tuned", "fix"]
+
+Place = str | os.PathLike[str]
+
+ADVISED = 256
+"""Samples on which each group of samplers is tried alone."""
+
+TIMED = 64
+"""Samples of a batch whose forward pass is timed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """A model, before or after.
+
+    Args:
+        accuracy: share of right answers on all samples.
+        accuracy_ci: its 95 % interval.
+        loss: mean cross-entropy.
+        n: samples.
+        shift: way of shifting to what it does.
+        params: numbers in all parameters.
+        macs: products that are summed for one sample.
+        ms: of the forward pass of one sample, in a batch, on the processor.
+        memory: bytes of parameters and of all tensors made for one sample, in float32.
+    """
+
+    accuracy: float
+    accuracy_ci: tuple[float, float]
+    loss: float
+    n: int
+    shift: dict[str, Shift]
+    params: int
+    macs: int
+    ms: float
+    memory: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain numbers and lists."""
+        brief = ("n", "consistency", "consistency_ci", "flip", "floor", "accuracy", "protocol")
+        shift = {}
+        for mode, found in self.shift.items():
+            whole = found.to_json()
+            shift[mode] = {k: whole[k] for k in brief}
+        return {**vars(self), "accuracy_ci": list(self.accuracy_ci), "shift": shift}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fixed:
+    """What a fix did.
+
+    Args:
+        replaced: down-samplers that were replaced.
+        left: what could not be, with the reason.
+        before: the model that came.
+        converted: accuracy with other samplers, before the fine-tune.
+        after: the model that goes.
+        compared: way of shifting to both on the same samples.
+        advice: what is worth most first; empty where it was not asked for.
+        notes: what a user should know.
+        finetune: epochs, seconds, learning rate.
+        run: the folder.
+        model: opened from it; None where it could only be kept as weights.
+    """
+
+    replaced: tuple[Replaced, ...]
+    left: tuple[Left, ...]
+    before: Measured
+    converted: float
+    after: Measured
+    compared: dict[str, Compared]
+    advice: tuple[Advice, ...]
+    notes: tuple[str, ...]
+    finetune: dict[str, Any]
+    run: str
+    model: Trained | None
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain lists, numbers and strings."""
+        return {
+            "replaced": [dict(vars(r)) for r in self.replaced],
+            "left": [dict(vars(w)) for w in self.left],
+            "before": self.before.to_json(),
+            "converted": {"accuracy": self.converted},
+            "after": self.after.to_json(),
+            "compared": {mode: c.to_json() for mode, c in self.compared.items()},
+            "advice": [_advice_json(a) for a in self.advice],
+            "notes": list(self.notes),
+            "finetune": self.finetune,
+            "run": self.run,
+        }
+
+    def exhibits(self) -> Section:
+        """What came of it, as tables."""
+        tables = [_figures(self), _swaps(self.replaced)]
+        if self.left:
+            rows: list[list[Cell]] = [[w.name, w.what, w.reason] for w in self.left]
+            tables.append(Table(title="left as it was", columns=("name", "what", "why"), rows=rows))
+        if self.advice:
+            tables.append(_advice(self.advice))
+        return Section(title="Fixed", exhibits=tuple(tables), text=" ".join(self.notes))
+
+
+def fix(
+    model: Place | Trained,
+    data: Place,
+    *,
+    sampling: str = "polyphase",
+    padding: str = "keep",
+    finetune: float = 1.0,
+    lr: float = 0.0,
+    seed: int = 0,
+    only: Collection[str] | None = None,
+    n: int | None = 1000,
+    advice: bool = False,
+    device: str = "",
+    out: Place | None = None,
+    overwrite: bool = False,
+    listen: Callable[[Step | dict[str, Any] | str], None] | None = None,
+) -> Fixed:
+    """Replace the down-samplers of a trained classifier, fine-tune it, and keep it.
+
+    The model that came stays as it is. What comes out is a run folder that every verb takes.
+
+    Args:
+        model: a run folder, or what `open_model` opened.
+        data: as for `train`; its training samples are learned from, its test samples measured on,
+            or those of another split as DATA:val.
+        sampling: one of `neocog.layers.downsample.SAMPLINGS`, but "stride".
+        padding: "circular" lets every border wrap around; "keep" leaves them.
+        finetune: passes over the training samples; 0 for none.
+        lr: highest learning rate; a fifth of a training's if left out.
+        seed: of everything that is drawn.
+        only: groups of down-samplers to be replaced, see `Replaced.group`; all if left out.
+        n: samples on which consistency is measured; all for None.
+        advice: try each group alone, and say which is worth most.
+        device: to fine-tune on; the best if left out.
+        out: the run folder; one below `runs` if left out.
+        overwrite: replace a run that is there.
+        listen: called with every step, with a row for every epoch, and with words.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C while fine-tuning; what was reached is kept.
+        NeocogError: the model, the data or the disk does not allow it.
+
+    Example:
+        >>> import neocog
+        >>> done = neocog.fix("runs/digits", "digits", sampling="blur")      # doctest: +SKIP
+        >>> done.after.shift["circular"].consistency                         # doctest: +SKIP
+        0.98
+    """
+    tell = listen or (lambda event: None)
+    _check(finetune, lr)
+    trained = model if isinstance(model, Trained) else open_model(model)
+    where, name = parse_place(str(data))
+    shown = trained.samples(f"{where}:{name or 'test'}")
+    mended = mend(
+        trained,
+        sampling=sampling,
+        padding=padding,
+        only=only,
+        classes=None if trained.named else shown.classes,
+        seed=seed,
+    )
+    folder = RunFolder.create(Path(out) if out else free_folder(f"{_stem(trained)}-{sampling}"))
+    course = Tuning(epochs=finetune, lr=lr, seed=seed, device=device)
+    recipe = recipe_of(trained, mended, shown, course)
+    with folder.locked():
+        found: tuple[Advice, ...] = ()
+        if advice:
+            tell("trying each group alone")
+            found = _advised(trained, mended, shown.split, sampling, padding, seed)
+        tell("measuring what came")
+        before = _scored(trained.module, shown.split, n, seed)
+        converted = _accuracy(mended.model, shown.split)
+        told = Tuned()
+        if finetune:
+            split = _train_split(trained, where)
+            recipe = settled(recipe, mended.model, split)
+            tell(f"fine-tuning on {len(split):,} samples, {_way(recipe)}")
+            for step in tune(mended.model, split, recipe, told):
+                tell(step)
+                if step.ends_epoch:
+                    tell(told.rows[-1])
+        tell("measuring what goes")
+        after = _scored(mended.model, shown.split, n, seed)
+        times = _milliseconds([trained.module, mended.model], shown.split)
+        return _kept(
+            trained,
+            mended,
+            folder,
+            recipe,
+            told,
+            found,
+            (before, after, times, converted),
+            shown.notes,
+        )
+
+
+def _check(finetune: float, lr: float) -> None:
+    if not 0 <= finetune < float("inf"):
+        raise UsageError(f"`finetune` is a number of epochs from 0, got {finetune:g}. Try 2.")
+    if not 0 <= lr < float("inf"):
+        raise UsageError(f"`lr` is a positive learning rate, got {lr:g}. Try 0.01.")
+
+
+def _stem(trained: Trained) -> str:
+    return str(trained.place).replace(":", "-").rstrip("/").rpartition("/")[2]
+
+
+def _train_split(trained: Trained, where: str) -> Split:
+    """What is learned from: a run of ours keeps its validation samples out as its training did."""
+    train = trained.samples(f"{where}:train")
+    parts = [train.split]
+    held_out = bool(trained.card.get("data", {}).get("val", False))
+    if not held_out and len(train.source.splits.get("val", ())):
+        parts.append(trained.samples(f"{where}:val").split)
+    return joined(*parts)
+
+
+def _way(recipe: Recipe) -> str:
+    m = recipe.machine
+    return f"learning rate {recipe.optimiser.lr:.3g}, {m.device}, {m.layout}, {m.precision}"
+
+
+@dataclass(frozen=True)
+class _Scores:
+    evaluation: Evaluation
+    shift: dict[str, Shift]
+    params: int
+    macs: int
+    memory: int
+
+    def measured(self, ms: float) -> Measured:
+        scored = self.evaluation
+        return Measured(
+            accuracy=scored.accuracy,
+            accuracy_ci=scored.accuracy_ci,
+            loss=scored.loss,
+            n=scored.n,
+            shift=self.shift,
+            params=self.params,
+            macs=self.macs,
+            ms=ms,
+            memory=self.memory,
+        )
+
+
+def _accuracy(model: nn.Module, split: Split) -> float:
+    return _evaluated(model, split).accuracy
+
+
+def _evaluated(model: Any, split: Split) -> Evaluation:
+    feed = batches(split, size=250, shuffle=False, seed=0, epoch=0)
+    return evaluation(answers(model, feed), split.y, model.contract.classes)
+
+
+def _scored(model: Any, split: Split, n: int | None, seed: int) -> _Scores:
+    signal = model.contract.signal
+    subject = Subject(model, size=signal.size)
+    some = Audited.of(split).first(n, seed=seed)
+    shift = {mode: shift_consistency(subject, some, mode=mode, seed=seed) for mode in MODES}
+    spent = cost(model, (signal.channels, *signal.size))
+    memory = 4 * (spent.params + spent.activations)
+    return _Scores(_evaluated(model, split), shift, spent.params, spent.macs, memory)
+
+
+def _milliseconds(models: list[Any], split: Split, *, rounds: int = 9) -> list[float]:
+    """Of one sample, in turns, so that what slows the machine falls on all alike."""
+    x = pixels(split, slice(0, TIMED))
+    taken: list[list[float]] = [[] for _ in models]
+    for turn in range(rounds + 1):
+        for i, model in enumerate(models):
+            seconds = _timed(model, x)
+            if turn:  # the first is a warm-up
+                taken[i].append(seconds)
+    return [statistics.median(t) for t in taken]
+
+
+def _timed(model: nn.Module, x: Tensor) -> float:
+    began = time.perf_counter()
+    with torch.inference_mode():
+        model(x)
+    return (time.perf_counter() - began) / len(x) * 1e3
+
+
+def _advised(
+    trained: Trained, mended: Mended, split: Split, sampling: str, padding: str, seed: int
+) -> tuple[Advice, ...]:
+    contract = trained.contract
+    signal = contract.signal
+    some = Audited.of(split).first(ADVISED, seed=seed)
+    wrap = type(trained.module)
+
+    def flips(network: nn.Module) -> dict[str, float]:
+        subject = Subject(wrap(network, contract).eval(), size=signal.size)
+        return {
+            mode: 1 - shift_consistency(subject, some, mode=mode, seed=seed).consistency
+            for mode in ("circular", "crop")
+        }
+
+    example = torch.randn(
+        2, signal.channels, *signal.size, generator=torch.Generator().manual_seed(0)
+    )
+    return advise(
+        trained.module.network,
+        example,
+        sampling=sampling,
+        padding=padding,
+        flips=flips,
+        macs=lambda network: cost(network, (signal.channels, *signal.size)).macs,
+    )
+
+
+def _kept(
+    trained: Trained,
+    mended: Mended,
+    folder: RunFolder,
+    recipe: Recipe,
+    told: Tuned,
+    found: tuple[Advice, ...],
+    scores: tuple[_Scores, _Scores, list[float], float],
+    said: tuple[str, ...],
+) -> Fixed:
+    before, after, times, converted = scores
+    measured = [before.measured(times[0]), after.measured(times[1])]
+    finetune = {
+        "epochs": recipe.course.epochs,
+        "seconds": round(told.seconds, 3),
+        "lr": recipe.optimiser.lr,
+        "seed": recipe.course.seed,
+    }
+    test = {
+        "n": measured[1].n,
+        "accuracy": measured[1].accuracy,
+        "accuracy_ci": list(measured[1].accuracy_ci),
+        "loss": measured[1].loss,
+    }
+    notes = keep(
+        folder,
+        trained,
+        mended,
+        recipe,
+        told.rows,
+        {
+            "fixed": {**mended.options, "finetune": finetune},
+            "after": {"test": test, "params": measured[1].params, "macs": measured[1].macs},
+        },
+    )
+    place = str(folder.path)
+    done = Fixed(
+        replaced=mended.replaced,
+        left=mended.left,
+        before=measured[0],
+        converted=converted,
+        after=measured[1],
+        compared={m: compare(before.shift[m], after.shift[m]) for m in before.shift},
+        advice=found,
+        notes=tuple(_sentence(text) for text in (*said, *mended.remarks, *notes)),
+        finetune=finetune,
+        run=place,
+        model=load(place) if not notes else None,
+    )
+    write(folder.path / "report.html", page(f"{_stem(trained)}, fixed", [done.exhibits()]))
+    if told.interrupted:
+        raise KeyboardInterrupt(f"What the fine-tune reached is kept in {place}.")
+    return done
+
+
+def _sentence(text: str) -> str:
+    text = text[:1].upper() + text[1:]
+    return text if text.endswith(".") else f"{text}."
+
+
+def _figures(done: Fixed) -> Table:
+    a, b = done.before, done.after
+    rows: list[list[Cell]] = [
+        ["accuracy", _share(a.accuracy), _share(b.accuracy)],
+        ["accuracy before the fine-tune", None, _share(done.converted)],
+    ]
+    for mode, found in a.shift.items():
+        rows.append(
+            [f"consistency, {mode}", _share(found.consistency), _share(b.shift[mode].consistency)]
+        )
+    rows += [
+        ["multiply-adds of a sample", f"{a.macs:,}", f"{b.macs:,}"],
+        ["milliseconds of a sample", f"{a.ms:.3f}", f"{b.ms:.3f}"],
+        ["memory of a sample, MB", f"{a.memory / 1e6:.2f}", f"{b.memory / 1e6:.2f}"],
+        ["parameters", f"{a.params:,}", f"{b.params:,}"],
+    ]
+    shown = next(iter(a.shift.values()))
+    note = (
+        f"Consistency: share of {shown.n:,} samples with the same answer at two positions up to "
+        f"{shown.radius:g} pixels away, drawn for each (seed {done.finetune['seed']})."
+    )
+    columns = ("what", "before", "after")
+    return Table(title="before and after", columns=columns, rows=rows, note=note)
+
+
+def _swaps(replaced: tuple[Replaced, ...]) -> Table:
+    rows: list[list[Cell]] = [[r.name, r.was, r.now] for r in replaced]
+    return Table(title="replaced", columns=("name", "was", "now"), rows=rows)
+
+
+def _advice(found: tuple[Advice, ...]) -> Table:
+    modes = list(found[0].flips)
+    rows: list[list[Cell]] = [
+        [a.group, *[f"{100 * a.flips[m]:+.2f}" for m in modes], f"{a.macs / 1e6:+.2f}"]
+        for a in found
+    ]
+    return Table(
+        title="which to fix first",
+        columns=("group", *[f"{m} flips less, points" for m in modes], "multiply-adds more, M"),
+        rows=rows,
+        note=f"Each group replaced alone, weights as they are, {ADVISED} samples at most; what "
+        "gains most for a multiply-add comes first.",
+    )
+
+
+def _advice_json(a: Advice) -> dict[str, Any]:
+    return {
+        "group": a.group,
+        "members": list(a.members),
+        "flips": dict(a.flips),
+        "macs": a.macs,
+        "gain": a.gain,
+    }
+
+
+def _share(value: float) -> str:
+    return f"{value:.2%}"
