@@ -1,19 +1,20 @@
 """What an exported program may hold: a .pt2 archive is checked before PyTorch reads it.
 
-`torch.export.load` is not made for strangers' files. Read as it stands in PyTorch 2.13, an archive
-can run code in these ways, each of which is closed here by a rule that names what is allowed:
+`torch.export.load` is not made for strangers' files. With PyTorch 2.13, archives that were made to
+do so ran code of their own by
 
     pickles       weights, constants and sample inputs may be pickles, which are opened without
-                  restriction where the restricted reader fails: pickles must be readable by the
-                  restricted one, and custom objects and older layouts are refused
-    libraries     `data/aotinductor/` holds compiled code: no records but the known ones
-    expressions   sizes are handed to `sympy.sympify`, which calls `eval`: only arithmetic of
-                  symbols and numbers
-    functions     a node may name any attribute of `torch` as what it calls: only ATen operators
-                  (but for the one that maps files), arithmetic, and the wrappers of export itself
-    names         names of nodes and modules are pasted into the source of `forward`: only names
-    guards        conditions on inputs are pasted into source too: never made, see `exported.py`
-    containers    the description of inputs may name modules to import: only tuples, lists, dicts
+                  restriction where the restricted reader fails
+    expressions   sizes are handed to `sympy.sympify`, which calls `eval`
+    guards        conditions on inputs are pasted into Python source
+    modules       the description of inputs and outputs names modules that are imported
+    libraries     `data/aotinductor/` holds compiled code
+
+Each is closed by a rule that names what is allowed: the known records; pickles that the restricted
+reader takes; arithmetic of symbols and numbers; tuples, lists and dicts; guards are never made
+(`exported.py`). Two more rules rely less on PyTorch's own checks: nodes call ATen operators (but
+for the one that maps files), arithmetic and the wrappers of export, and what stands for a name in
+generated source is one.
 
 Records are listed and read by PyTorch's own reader, so that what is checked is what is loaded.
 """

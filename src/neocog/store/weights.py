@@ -102,7 +102,7 @@ def _explained(e: Exception, path: Path) -> ModelError:
         what = "is a TorchScript archive, which holds a program"
     elif named:
         what = f"holds a `{printable(named[1])}` beside its tensors"
-    elif "nsupported oper" in said or "persistent id" in said:
+    elif _is_pickle(path) and ("nsupported oper" in said or "persistent id" in said):
         what = "holds more than tensors"
     else:
         first = said.strip().splitlines()[0][:160] if said.strip() else type(e).__name__
@@ -116,6 +116,11 @@ def _explained(e: Exception, path: Path) -> ModelError:
         "execute code. Where you trust it, open it and save its tensors alone: "
         "torch.save(model.state_dict(), FILE)."
     )
+
+
+def _is_pickle(path: Path) -> bool:
+    with path.open("rb") as f:
+        return f.read(4).startswith((b"\x80", b"PK\x03\x04"))
 
 
 def _state(held: Any, path: Path) -> tuple[dict[str, Tensor], tuple[str, ...]]:

@@ -1,0 +1,274 @@
+import json
+import sys
+import types
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from tests.store.made import network, write_onnx
+from torch import Tensor, nn
+
+from neocog.data.open import open_data
+from neocog.errors import DataError, ModelError, ShapeMismatch, UsageError
+from neocog.networks.model import Model
+from neocog.runs.folder import RunFolder
+from neocog.runs.opened import CONTRACT, open_model
+from neocog.runs.trained import load
+from neocog.store.exported import save_exported
+from neocog.types import Contract, SignalSpec
+
+GREY = {"size": (1, 28, 28), "mean": (0.13,), "std": (0.31,)}
+
+
+class Pick(nn.Module):
+    """Logits that are the first numbers of the flat input; a `tuple` of them if asked."""
+
+    def __init__(self, form: str = "logits") -> None:
+        super().__init__()
+        self.form = form
+        self.scale = nn.Linear(1, 1)
+
+    def forward(self, x: Tensor) -> object:
+        flat = x.flatten(1)
+        return {
+            "logits": flat[:, :10],
+            "pair": (flat, flat),
+            "one": flat[:, :1],
+            "map": x[:, :1, :2, :2].expand(-1, 4, -1, -1),
+            "sum": flat.sum(),
+        }[self.form]
+
+
+@pytest.fixture
+def stranger(monkeypatch: pytest.MonkeyPatch) -> str:
+    """A module with factories."""
+    room = types.ModuleType("stranger_nets")
+    room.grey = lambda: network(classes=10)
+    for form in ("logits", "pair", "one", "map", "sum"):
+        setattr(room, form, lambda form=form: Pick(form))
+    monkeypatch.setitem(sys.modules, "stranger_nets", room)
+    return "stranger_nets"
+
+
+@pytest.fixture
+def weights(tmp_path: Path) -> Path:
+    """Weights for `grey`."""
+    torch.manual_seed(5)
+    state = {
+        f"module.{k}": torch.rand_like(v.float())
+        for k, v in network(classes=10).state_dict().items()
+    }
+    torch.save({"state_dict": state}, tmp_path / "w.pt")
+    return tmp_path / "w.pt"
+
+
+def test_a_factory_with_weights_is_a_model_with_its_contract(stranger: str, weights: Path) -> None:
+    model = open_model(f"{stranger}:grey", weights=weights, **GREY)
+    signal = SignalSpec(channels=1, size=(28, 28), mean=(0.13,), std=(0.31,))
+    numbers = tuple(map(str, range(10)))
+    assert model.contract == Contract(task="classify", classes=numbers, signal=signal)
+    assert not model.module.training
+    assert not model.black_box
+    assert not model.named
+    assert model.card["notes"] == []
+    net = network(classes=10)
+    state = torch.load(weights, weights_only=True)["state_dict"]
+    net.load_state_dict({k.removeprefix("module."): v for k, v in state.items()})
+    x = torch.rand(3, 1, 28, 28)
+    assert torch.equal(model.module(x), net((x - 0.13) / 0.31))
+    score = model.evaluate("digits")
+    assert score.n == 1000
+    assert score.classes == numbers
+
+
+@pytest.mark.parametrize(("told", "words"), [
+    ({}, "a mean of 0 and a deviation of 1, as no --mean and no --std was given"),
+    ({"mean": (0.5,)}, "with a deviation of 1, as no --std was given"),
+    ({"std": (0.5,)}, "with a mean of 0, as no --mean was given"),
+])  # fmt: skip
+def test_an_assumed_normalisation_is_said(stranger, weights, told, words: str) -> None:
+    with pytest.warns(UserWarning, match=words):
+        model = open_model(f"{stranger}:grey", weights=weights, size=(1, 28, 28), **told)
+    assert any(words in note for note in model.evaluate("digits").notes)
+
+
+def test_missing_weights_are_said(stranger: str) -> None:
+    with pytest.warns(UserWarning, match=r"No weights were given .* those that its factory made"):
+        open_model(f"{stranger}:grey", **GREY)
+
+
+def test_one_number_stands_for_all_channels(stranger: str) -> None:
+    with pytest.warns(UserWarning, match="No weights"):
+        model = open_model(f"{stranger}:logits", size=(3, 4, 4), mean=(0.4,), std=(0.2,))
+    assert model.contract.signal.mean == (0.4, 0.4, 0.4)
+    assert model.contract.signal.std == (0.2, 0.2, 0.2)
+
+
+@pytest.mark.parametrize(("told", "error", "message"), [
+    ({"size": None}, UsageError, r"told what it takes, .* Give --size C,H,W"),
+    ({"size": (28, 28)}, UsageError, r"is C,H,W, three whole numbers from 1; got \(28, 28\)"),
+    ({"size": (1, 0, 28)}, UsageError, r"three whole numbers from 1"),
+    ({"mean": (0.1, 0.2)}, UsageError, r"`mean` is one number a channel, .* 2 came for 1"),
+    ({"mean": (123.7,)}, UsageError, r"of pixels from 0 to 1; 123\.7 came\. Divide"),
+    ({"std": (0.0,)}, ModelError, r"deviations are positive numbers"),
+    ({"classes": 9}, ModelError, r"has 10 outputs and 9 classes"),
+    ({"classes": ["a"] * 10}, UsageError, r"name of its own, .* `a` is there twice"),
+    ({"classes": ["a"]}, UsageError, r"two at least; 1 came"),
+    ({"classes": "/no/such/file"}, UsageError, r"one a line; `/no/such/file` cannot be read so"),
+    ({"task": "clasify"}, UsageError, r"Did you mean `classify`"),
+    ({"task": "segment"}, ModelError, r"answers with \(B, K, H, W\); .* with \(2, 10\)"),
+    ({"size": (3, 28, 28)}, ShapeMismatch,
+     r"for \(3, 28, 28\) layer `0` \(Conv2d\) fails on \(2, 3, 28, 28\): .*Check --size"),
+    ({"weights": "/no/such/file"}, ModelError, r"`/no/such/file` is not: No such file"),
+])  # fmt: skip
+def test_what_does_not_fit_is_a_sentence(stranger, weights, told, error, message: str) -> None:
+    options = {"weights": weights, **GREY, **told}
+    with pytest.raises(error, match=message) as e:
+        open_model(f"{stranger}:grey", **options)
+    assert "\n" not in str(e.value)
+
+
+@pytest.mark.parametrize(("form", "message"), [
+    ("pair", r"with one tensor, a row a sample; for \(2, 1, 28, 28\) this one gave tuple"),
+    ("sum", r"this one gave \(\)\. Name a factory"),
+    ("one", r"answers with \(B, K\), K ≥ 2; .* with \(2, 1\)"),
+    ("map", r"answers with \(B, K\), K ≥ 2; .* with \(2, 4, 2, 2\)"),
+])  # fmt: skip
+@pytest.mark.filterwarnings("ignore:No weights")
+def test_answers_of_another_form_are_refused(stranger: str, form: str, message: str) -> None:
+    with pytest.raises(ModelError, match=message):
+        open_model(f"{stranger}:{form}", **GREY)
+
+
+@pytest.mark.filterwarnings("ignore:No weights")
+def test_other_tasks_are_opened_and_not_scored(stranger: str) -> None:
+    model = open_model(f"{stranger}:map", task="segment", **GREY)
+    assert (model.contract.task, len(model.contract.classes)) == ("segment", 4)
+    with pytest.raises(UsageError, match=r"are of classifiers; .* does `segment`"):
+        model.evaluate("digits")
+    with pytest.raises(UsageError, match="Audit it instead"):
+        model.predict(["x.png"])
+    assert open_model(f"{stranger}:one", task="regress", **GREY).contract.classes == ("0",)
+
+
+@pytest.mark.filterwarnings("ignore:No weights")
+def test_the_pass_that_looks_leaves_no_hooks(stranger: str) -> None:
+    model = open_model(f"{stranger}:grey", **GREY)
+    assert not any(m._forward_hooks or m._forward_pre_hooks for m in model.module.modules())
+
+
+def numbered(folder: Path, labels: list[int]) -> Path:
+    x = np.random.default_rng(0).integers(0, 255, (len(labels), 28, 28)).astype(np.uint8)
+    np.savez(folder / "data.npz", x_test=x, y_test=np.array(labels))
+    return folder / "data.npz"
+
+
+@pytest.mark.filterwarnings("ignore:No weights")
+def test_classes_go_by_name_where_there_are_names(stranger, tmp_path, pictures: Path) -> None:
+    place = f"{stranger}:grey"
+    plain = open_model(place, **GREY)
+    few = plain.evaluate(numbered(tmp_path, [7, 3, 3, 7] * 5))
+    assert [r["n"] for r in few.per_class] == [0, 0, 0, 10, 0, 0, 0, 10, 0, 0]
+    with pytest.raises(DataError, match=r"has 10 outputs and .* 3 classes\. Name the outputs"):
+        plain.evaluate(pictures)
+    names = tmp_path / "names.txt"
+    names.write_text("noise\ndown\n\n across \nd\ne\nf\ng\nh\ni\nj\n")
+    named = open_model(place, classes=names, **GREY)
+    assert named.contract.classes[:3] == ("noise", "down", "across")
+    score = named.evaluate(pictures)
+    counts = {r["class"]: r["n"] for r in score.per_class}
+    found = {c: int((open_data(str(pictures)).splits["test"].y == i).sum())
+             for i, c in enumerate(("across", "down", "noise"))}  # fmt: skip
+    assert {c: counts[c] for c in found} == found
+    with pytest.raises(DataError, match=r"must be one of the model's, and `0` is not"):
+        named.evaluate("digits")
+
+
+def test_outputs_without_names_take_those_of_the_data(pictures: Path, tmp_path: Path) -> None:
+    file = tmp_path / "x.pt2"
+    save_exported(network(), file, torch.rand(2, 1, 28, 28))
+    model = open_model(file, mean=(0.5,), std=(0.25,))
+    score = model.evaluate(pictures)
+    assert score.classes == ("across", "down", "noise")
+    assert any("in the order of the data's classes: across, down, noise." in n for n in score.notes)
+    assert model.contract.classes == ("0", "1", "2")
+
+
+def test_a_program_says_its_size_and_may_hold_its_contract(tmp_path: Path) -> None:
+    signal = SignalSpec(channels=1, size=(28, 28), mean=(0.2,), std=(0.4,))
+    contract = Contract(task="classify", classes=("a", "b", "c"), signal=signal)
+    file = tmp_path / "x.pt2"
+    texts = {CONTRACT: json.dumps(contract.to_json())}
+    save_exported(network(), file, torch.rand(2, 1, 28, 28), texts=texts)
+    model = open_model(file)
+    assert model.contract == contract
+    assert model.named
+    x = torch.rand(3, 1, 28, 28)
+    torch.testing.assert_close(model.module(x), network()((x - 0.2) / 0.4))
+    assert open_model(file, classes=["x", "y", "z"]).contract.classes == ("x", "y", "z")
+    save_exported(network(), file, torch.rand(2, 1, 28, 28), texts={CONTRACT: "{"})
+    with pytest.raises(ModelError, match="must be JSON, and is not"):
+        open_model(file)
+    save_exported(network(), file, torch.rand(2, 1, 28, 28), texts={CONTRACT: "{}"})
+    with pytest.raises(ModelError, match="incomplete or damaged"):
+        open_model(file)
+
+
+def test_an_onnx_file_is_a_black_box(tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime", reason="needs the extra `onnx`")
+    file = write_onnx(tmp_path / "x.onnx", batch=1, shape=(1, 28, 28))
+    model = open_model(file, mean=(0.0,), std=(1.0,))
+    assert model.black_box
+    assert model.contract.signal.size == (28, 28)
+    score = model.evaluate(numbered(tmp_path, [0, 1, 2] * 9))
+    # The third column of the matrix is the largest, and pixels are not negative.
+    assert score.confusion == ((0, 0, 9), (0, 0, 9), (0, 0, 9))
+
+
+def test_a_factory_may_return_a_model_with_a_contract(tmp_path, monkeypatch) -> None:
+    signal = SignalSpec(channels=1, size=(28, 28), mean=(0.2,), std=(0.4,))
+    contract = Contract(task="classify", classes=("a", "b", "c"), signal=signal)
+    room = types.ModuleType("stranger_model")
+    room.make = lambda: Model(network(), contract)
+    monkeypatch.setitem(sys.modules, "stranger_model", room)
+    with pytest.warns(UserWarning, match="No weights"):
+        assert open_model("stranger_model:make").contract == contract
+
+
+def test_a_run_folder_may_hold_a_program(tmp_path: Path) -> None:
+    signal = SignalSpec(channels=1, size=(28, 28), mean=(0.2,), std=(0.4,))
+    contract = Contract(task="classify", classes=("a", "b", "c"), signal=signal)
+    folder = RunFolder.create(tmp_path / "fixed")
+    save_exported(network(), folder.path / "model.pt2", torch.rand(2, 1, 28, 28))
+    network_said = {"name": "stranger_nets:grey", "options": {}}
+    folder.write_card({"contract": contract.to_json(), "network": network_said})
+    x = torch.rand(3, 1, 28, 28)
+    for opened in (load(folder.path), open_model(folder.path)):
+        assert opened.contract == contract
+        torch.testing.assert_close(opened.module(x), network()((x - 0.2) / 0.4))
+    folder.clear()
+    assert not list(folder.path.iterdir())
+
+
+def test_a_run_folder_is_told_nothing(tmp_path: Path) -> None:
+    signal = SignalSpec(channels=1, size=(28, 28), mean=(0.2,), std=(0.4,))
+    contract = Contract(task="classify", classes=("a", "b", "c"), signal=signal)
+    folder = RunFolder.create(tmp_path / "run")
+    save_exported(network(), folder.path / "model.pt2", torch.rand(2, 1, 28, 28))
+    folder.write_card({"contract": contract.to_json(), "network": {"name": "", "options": {}}})
+    assert open_model(folder.path, task="classify").contract == contract
+    for told in ({"size": (1, 28, 28)}, {"weights": "w.pt"}, {"task": "segment"}):
+        name = next(iter(told))
+        with pytest.raises(UsageError, match=rf"knows its model's {name}; .* with --{name}"):
+            open_model(folder.path, **told)
+
+
+@pytest.mark.parametrize("name", ["w.pt", "w.pth", "w.safetensors"])
+def test_weights_alone_are_no_model(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"")
+    with pytest.raises(UsageError, match=r"no network by itself.*module:factory --weights"):
+        open_model(tmp_path / name)
+    for file in ("x.pt2", "x.onnx"):
+        with pytest.raises(UsageError, match=r"go with a network that is made by a function"):
+            open_model(tmp_path / file, weights=tmp_path / name)
