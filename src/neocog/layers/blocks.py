@@ -11,12 +11,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from neocog.errors import UsageError, did_you_mean
+from neocog.layers.border import continued
 
 __all__ = [
     "PADDINGS",
@@ -215,10 +215,9 @@ def border(pad: Pair, *, padding: str) -> nn.Module:
 def extend(
     x: Float[Tensor, "B C *space"], sides: Sequence[tuple[int, int]], *, padding: str
 ) -> Float[Tensor, "B C *larger"]:
-    """The map with samples added before and after each axis, for every size and any number.
+    """The map with samples added before and after each axis, any number of them.
 
-    PyTorch's own border modes refuse to wrap or to mirror a short axis more than once; here a
-    short axis is wrapped and mirrored as often as it takes.
+    A short axis is wrapped or mirrored as often as it takes.
 
     Args:
         x: map, of one or two axes of space.
@@ -229,26 +228,16 @@ def extend(
         UsageError: no such padding.
 
     Example:
+        >>> import torch
         >>> extend(torch.tensor([[[1.0, 2.0, 3.0]]]), [(1, 4)], padding="reflect")
         tensor([[[2., 1., 2., 3., 2., 1., 2., 3.]]])
     """
     mode = padding_mode(padding)
     if not any(map(any, sides)):
         return x
-    room = {"circular": 0, "reflect": -1}.get(mode)
-    if room is None or all(max(s) <= n + room for s, n in zip(sides, x.shape[2:], strict=True)):
-        flat = [n for side in reversed(sides) for n in side]
-        return F.pad(x, flat, mode="constant" if mode == "zeros" else mode)
-    for axis, (before, after) in enumerate(sides, start=2):
-        n = x.shape[axis]
-        at = torch.arange(-before, n + after, device=x.device)
-        if mode == "circular":
-            at = at % n
-        else:
-            at = (at + n - 1) % max(1, 2 * (n - 1)) - (n - 1) if n > 1 else at * 0
-            at = at.abs()
-        x = x.index_select(axis, at)
-    return x
+    if mode == "zeros":
+        return F.pad(x, [n for side in reversed(sides) for n in side])
+    return continued(x, sides, mode)
 
 
 def keeps(

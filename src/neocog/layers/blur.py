@@ -28,6 +28,9 @@ KERNELS: dict[str, Callable[[int, int], Tensor]] = {
 }
 """Name to (taps, stride) to a kernel of one axis."""
 
+TAPS = 25
+"""Up to so many taps in all, one pass over the map is faster than one for each axis."""
+
 
 def low_pass_kernel(name: str, stride: int, taps: int | None = None) -> Float[Tensor, " K"]:
     """The kernel in front of a stride; of a single tap in front of stride 1.
@@ -80,17 +83,28 @@ def blur(
     """
     steps = per_axis(stride, x.dim() - 2)
     reach = [((len(k) - 1) // 2, len(k) // 2) for k in kernels]
-    x = extend(x, reach, padding=padding)
-    for axis, (kernel, step) in enumerate(zip(kernels, steps, strict=True)):
-        if len(kernel) == step == 1:
-            continue
-        shape = [1] * len(steps)
-        shape[axis] = len(kernel)
-        weight = kernel.to(x).view(1, 1, *shape).expand(x.shape[1], 1, *shape)
-        strides = tuple(step if i == axis else 1 for i in range(len(steps)))
-        slide = F.conv1d if len(steps) == 1 else F.conv2d
-        x = slide(x, weight, stride=strides, groups=x.shape[1])
-    return x
+    rim = [0] * len(steps)
+    if padding == "zero" and all(before == after for before, after in reach):
+        rim = [before for before, _ in reach]
+    else:
+        x = extend(x, reach, padding=padding)
+    tapers = [_along(k.to(x), i, len(steps)) for i, k in enumerate(kernels)]
+    if len(steps) == 1:
+        weight = tapers[0].expand(x.shape[1], 1, -1)
+        return F.conv1d(x, weight, None, steps[0], rim[0], groups=x.shape[1])
+    rows, columns = tapers
+    if rows.numel() * columns.numel() <= TAPS:
+        weight = (rows * columns).expand(x.shape[1], 1, -1, -1)
+        return F.conv2d(x, weight, None, steps, rim, groups=x.shape[1])
+    weight = rows.expand(x.shape[1], 1, -1, -1)
+    x = F.conv2d(x, weight, None, (steps[0], 1), (rim[0], 0), groups=x.shape[1])
+    weight = columns.expand(x.shape[1], 1, -1, -1)
+    return F.conv2d(x, weight, None, (1, steps[1]), (0, rim[1]), groups=x.shape[1])
+
+
+def _along(kernel: Tensor, axis: int, axes: int) -> Tensor:
+    """A kernel of one axis as a weight for all of them."""
+    return kernel.view([-1 if i == axis + 2 else 1 for i in range(axes + 2)])
 
 
 def max_blur(

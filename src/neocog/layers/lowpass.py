@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from neocog.layers.blocks import per_axis
-from neocog.signal.fourier import low_pass, resample
+from neocog.signal.fourier import resample
 
 __all__ = ["AliasFreeActivation", "IdealDown", "alias_free_polynomial", "ideal_down"]
 
@@ -41,10 +41,28 @@ def ideal_down(
         tensor([[[1., 1.]]])
     """
     steps = per_axis(stride, x.dim() - 2)
-    if all(n % s == 0 for n, s in zip(x.shape[2:], steps, strict=True)):
-        return resample(x, [n // s for n, s in zip(x.shape[2:], steps, strict=True)])
-    kept = low_pass(x, steps)
-    return kept[tuple(slice(None, None, s) for s in (1, 1, *steps))]
+    mixes = [_sinc_matrix(n, s).to(x) for n, s in zip(x.shape[2:], steps, strict=True)]
+    if len(steps) == 1:
+        return x @ mixes[0].T
+    rows, columns = mixes
+    if x.is_contiguous():
+        return rows @ (x @ columns.T)
+    # Channels lie side by side, and stay so.
+    last = columns @ x.permute(0, 2, 3, 1)
+    mixed = rows @ last.flatten(2)
+    return mixed.view(len(x), len(rows), len(columns), x.shape[1]).permute(0, 3, 1, 2)
+
+
+def _sinc_matrix(n: int, stride: int) -> Float[Tensor, "m n"]:
+    """`low_pass` and every s-th sample of one axis, as weights of its n samples.
+
+    Low-pass filtering with wrap-around is a convolution with the sum of the cosines that are kept.
+    """
+    at = torch.arange(n, dtype=torch.float64)
+    kept = torch.arange(1, math.ceil(n / (2 * stride)), dtype=torch.float64)
+    turns = torch.outer(at, kept) * (2 * math.pi / n)
+    kernel = (1 + 2 * turns.cos().sum(1)) / n
+    return kernel[(torch.arange(0, n, stride)[:, None] - torch.arange(n)) % n]
 
 
 class IdealDown(nn.Module):

@@ -60,7 +60,12 @@ def phase_norms(
         tensor([[5., 1.]], dtype=torch.float64)
     """
     steps = per_axis(stride, x.dim() - 2)
-    points = torch.linalg.vector_norm(x, p, dim=1, keepdim=True)
+    if x.dtype not in (torch.float32, torch.float64):
+        x = x.float()
+    if p == 2 and x.is_contiguous():  # a long way faster where channels lie far apart in memory
+        points = x.square().sum(1, keepdim=True).sqrt()
+    else:
+        points = torch.linalg.vector_norm(x, p, dim=1, keepdim=True)
     grid = _grid(points.double(), steps)
     norms: Tensor = torch.linalg.vector_norm(grid, p, dim=(1, *range(2, 2 + 2 * len(steps), 2)))
     return norms.flatten(1)
@@ -100,11 +105,25 @@ def take_phase(
     """
     steps = per_axis(stride, x.dim() - 2)
     grid = _grid(x, steps)
+    every = slice(None)
+    # Maps whose channels lie side by side are indexed so, and their gradient then lies so too.
+    beside = len(steps) == 2 and not x.is_contiguous()
+    if beside:
+        grid = grid.permute(0, 2, 3, 4, 5, 1)
+    axes = (2, 4) if beside else tuple(range(3, 3 + 2 * len(steps), 2))
     if phase.is_floating_point():
-        weights = phase.to(x.dtype).view(len(x), *steps)
-        letters = "bchiwj,bij->bchw" if len(steps) == 2 else "bchi,bi->bch"
-        return torch.einsum(letters, grid, weights)
-    return grid[_index(phase, steps)]
+        shape = [1] * grid.dim()
+        for axis, s in zip(axes, steps, strict=True):
+            shape[axis] = s
+        taken = (grid * phase.to(x.dtype).view(-1, *shape[1:])).sum(axes)
+    else:
+        at: list[Tensor | slice] = [every] * grid.dim()
+        at[0] = torch.arange(len(phase), device=phase.device)
+        numbers = (phase,) if len(steps) == 1 else (phase // steps[1], phase % steps[1])
+        for axis, number in zip(axes, numbers, strict=True):
+            at[axis] = number
+        taken = grid[tuple(at)]
+    return taken.permute(0, 3, 1, 2) if beside else taken
 
 
 def put_phase(
@@ -129,7 +148,11 @@ def put_phase(
     steps = per_axis(stride, x.dim() - 2)
     split = [n for pair in zip(x.shape[2:], steps, strict=True) for n in pair]
     grid = x.new_zeros(*x.shape[:2], *split)
-    grid[_index(phase, steps)] = x
+    batch, every = torch.arange(len(phase), device=phase.device), slice(None)
+    if len(steps) == 1:
+        grid[batch, every, every, phase] = x
+    else:
+        grid[batch, every, every, phase // steps[1], every, phase % steps[1]] = x
     whole = grid.reshape(*x.shape[:2], *(n * s for n, s in zip(x.shape[2:], steps, strict=True)))
     for axis, n in enumerate(size, start=2):
         over = whole.shape[axis] - n
@@ -148,14 +171,6 @@ def _grid(x: Tensor, steps: tuple[int, ...]) -> Tensor:
     x = extend(x, sides, padding="circular")
     split = [n for pair in zip(counts, steps, strict=True) for n in pair]
     return x.view(*x.shape[:2], *split)
-
-
-def _index(phase: Tensor, steps: tuple[int, ...]) -> tuple[Tensor | slice, ...]:
-    """What picks one phase of each map out of a `_grid`."""
-    batch, every = torch.arange(len(phase), device=phase.device), slice(None)
-    if len(steps) == 1:
-        return batch, every, every, phase
-    return batch, every, every, phase // steps[1], every, phase % steps[1]
 
 
 class ChoosePhase(nn.Module):
