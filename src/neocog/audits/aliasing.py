@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from neocog.audits.subject import Samples, Subject, exact
-from neocog.layers.polyphase import ChoosePhase, PolyphaseDown, PolyphasePair, TakePhase
+from neocog.layers.polyphase import ChoosePhase, LearnedChoice, TakePhase
 from neocog.probe.operations import Call, Operation, watching
 from neocog.signal.fourier import aliased_energy, power_spectrum
 
@@ -95,8 +95,8 @@ def aliasing(model: Subject, data: Samples, *, batch: int = 16) -> tuple[Aliasin
     )
 
 
-_PHASED = (PolyphaseDown, TakePhase, PolyphasePair)
-"""Modules that keep samples by a phase found in the data."""
+_CHOICES = (ChoosePhase, LearnedChoice)
+"""Modules that find a phase: what they do inside is no sampling of the map."""
 
 
 class _Look:
@@ -109,11 +109,12 @@ class _Look:
         self.slice: tuple[Tensor, Tensor, tuple[int, ...], str] | None = None
 
     def start(self, call: Call) -> None:
-        if isinstance(call.module, (*_PHASED, ChoosePhase)):
-            if not self.inside and isinstance(call.module, _PHASED):
-                stride: Any = call.module.stride
-                steps = _steps(stride, self.axes)
-                self.add(call.name, "polyphase", call.args[0], steps, consistent=True)
+        if isinstance(call.module, TakePhase) and not self.inside:
+            stride: Any = call.module.stride
+            self.add(
+                call.name, "polyphase", call.args[0], _steps(stride, self.axes), consistent=True
+            )
+        if isinstance(call.module, (TakePhase, *_CHOICES)):
             self.inside.append(call.name)
 
     def end(self, call: Call) -> None:

@@ -22,6 +22,7 @@ from neocog.audits.answer import kind_of
 from neocog.audits.motion import change_of
 from neocog.audits.subject import Samples, Subject, batch_of
 from neocog.errors import UsageError
+from neocog.signal.fourier import shift_subpixel
 from neocog.signal.warp import warp
 
 __all__ = ["AMOUNTS", "Deformation", "Waves", "deformation", "slope_of"]
@@ -46,7 +47,7 @@ class Deformation:
         slope: of distance over amount, a line through zero.
         slope_ci: its 95 % interval, by bootstrap over samples.
         constant: `distance` for a displacement as long as those of the largest amount, but
-            constant: a shift, whose slope is zero.
+            constant: a shift (Fourier, circular), whose slope is zero.
         cycles: waves across the picture, at most.
     """
 
@@ -135,7 +136,7 @@ def deformation(
     data: Samples,
     *,
     amounts: Sequence[float] = AMOUNTS,
-    cycles: int = 2,
+    cycles: int = 1,
     border: str = "reflect",
     seed: int = 0,
     batch: int | None = None,
@@ -177,12 +178,13 @@ def deformation(
             base = kind.answer(reference)
             eye, still = torch.eye(2).expand(len(x), 2, 2), torch.zeros(len(x), 2)
             for k, amount in enumerate(amounts):
-                out = model(warp(x, eye, still, field=amount * field, border=border))
+                bent = warp(x, eye, still, field=amount * field, border=border, between="bicubic")
+                out = model(bent)
                 distance[k].append(change_of(reference, out))
                 equal[k] += float(kind.agreement(base, kind.answer(out)).sum())
             longest += float(length.sum())
             shift = (heading[rows] * length[:, None] * max(amounts)).float()
-            constant.append(change_of(reference, model(warp(x, eye, shift, border=border))))
+            constant.append(change_of(reference, model(shift_subpixel(x, shift))))
     every = torch.stack([torch.cat(d) for d in distance]).numpy()
     slope, low, high = slope_of(np.array(amounts), every, seed=seed)
     return Deformation(

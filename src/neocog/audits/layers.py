@@ -24,7 +24,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import product
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 import torch
@@ -33,6 +33,8 @@ from torch import Tensor, nn
 from neocog.audits.interval import interval
 from neocog.audits.subject import Samples, Subject, exact
 from neocog.errors import UsageError
+from neocog.layers.blur import MaxBlurPool
+from neocog.layers.polyphase import PolyphaseDown
 from neocog.signal.fourier import shift_subpixel
 from neocog.signal.warp import shift_circular
 
@@ -167,6 +169,14 @@ Look = Callable[[str, nn.Module, Tensor | None, Tensor], None]
 """Called with a layer's name, itself, its input (of both halves) and its output."""
 
 
+_WHOLE = (PolyphaseDown, MaxBlurPool)
+"""Made of modules, and one layer all the same."""
+
+
+def _is_map(out: object) -> TypeGuard[Tensor]:
+    return isinstance(out, Tensor) and out.ndim > 1 and out.is_floating_point()
+
+
 def _through(module: nn.Module, pair: Tensor, look: Look) -> None:
     """Send unmoved and moved samples through together, and look at every layer as it ends."""
     calls: dict[str, int] = {}
@@ -175,12 +185,12 @@ def _through(module: nn.Module, pair: Tensor, look: Look) -> None:
 
     def after(name: str) -> Callable[..., None]:
         def hook(m: nn.Module, args: tuple[Any, ...], out: Any) -> None:
-            if within or not isinstance(out, Tensor) or len(out) != len(pair):
+            if within or not _is_map(out) or len(out) != len(pair):
                 return
             calls[name] = calls.get(name, 0) + 1
             label = name if calls[name] == 1 else f"{name}#{calls[name]}"
             lone = len(args) == 1 and isinstance(args[0], Tensor) and len(args[0]) == len(pair)
-            leaf = not any(True for _ in m.children())
+            leaf = isinstance(m, _WHOLE) or not any(True for _ in m.children())
             within.append(name)  # what is computed below is not part of the pass
             try:
                 look(label, m, args[0] if lone and leaf else None, out)
@@ -284,7 +294,8 @@ def _ratio(wrong: Tensor, reference: Tensor) -> Tensor:
     """‖wrong‖ / ‖reference‖ of each sample, float64."""
     down = reference.flatten(1).double().norm(dim=1)
     up = wrong.flatten(1).double().norm(dim=1)
-    return (up / down.clamp(min=1e-30)).cpu()
+    ratio: Tensor = (up / down.clamp(min=1e-30)).cpu()
+    return ratio
 
 
 def _misfit(

@@ -13,6 +13,7 @@ is x ∂y - y ∂x by central differences, inside the picture.
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -166,7 +167,9 @@ def _through(
         for name, m in module.named_modules():
             if name and not isinstance(m, nn.Sequential | nn.ModuleList):
                 handles.append(m.register_forward_hook(after(name)))
-        with forward_ad.dual_level():
+        with forward_ad.dual_level(), warnings.catch_warnings():
+            # PyTorch's own derivatives warn of PyTorch's own scripts when they are first used.
+            warnings.simplefilter("ignore", DeprecationWarning)
             dual = forward_ad.make_dual(x, tangent.contiguous())  # type: ignore[no-untyped-call]
             module(dual)
     finally:

@@ -168,7 +168,17 @@ class Subject:
 
     def label(self, name: str) -> str:
         """A sub-module's name as the user knows it: without the wrapper that normalises."""
-        return name.removeprefix("network.") if hasattr(self.module, "contract") else name
+        if self.network is self.module:
+            return name
+        return "the whole network" if name == "network" else name.removeprefix("network.")
+
+    @property
+    def network(self) -> nn.Module:
+        """What is inside the wrapper that normalises; the model itself where there is none."""
+        inner = getattr(self.module, "network", None)
+        if hasattr(self.module, "contract") and isinstance(inner, nn.Module):
+            return inner
+        return self.module
 
     def __call__(self, x: Tensor) -> Tensor:
         """Answers on the CPU: the model's output, as it is.

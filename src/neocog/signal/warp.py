@@ -7,6 +7,7 @@ degrees and positive anticlockwise, as one sees it on the screen.
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -215,8 +216,9 @@ def warp(
     *,
     field: Float[Tensor, "B H W 2"] | None = None,
     border: str = "zero",
+    between: Literal["bilinear", "bicubic"] = "bilinear",
 ) -> Float[Tensor, "B C H W"]:
-    """Resample each picture once, bilinearly, along an affine map and a smooth field.
+    """Resample each picture once along an affine map and a smooth field.
 
     Args:
         x: pictures.
@@ -224,6 +226,7 @@ def warp(
         offset: where the content goes, (rows down, columns right), in pixels.
         field: added to the input position of each output pixel, (x, y), in pixels.
         border: a key of `BORDERS`.
+        between: how values between pixels are found.
 
     Raises:
         UsageError: the border is unknown.
@@ -249,7 +252,7 @@ def warp(
     if field is not None:
         grid = grid + field * unit
     return F.grid_sample(
-        x, grid.to(x), mode="bilinear", padding_mode=BORDERS[border], align_corners=False
+        x, grid.to(x), mode=between, padding_mode=BORDERS[border], align_corners=False
     )
 
 

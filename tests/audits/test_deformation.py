@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from neocog.audits.deformation import Waves, deformation, slope_of
+from neocog.audits.subject import Samples, Subject
+from neocog.data.open import open_data
+from neocog.errors import UsageError
+
+
+def test_slope_of_a_displacement_is_what_it_says() -> None:
+    waves = Waves.drawn(6, (64, 48), cycles=2, seed=0)
+    field, length = waves.field(slice(0, 6), (64, 48))
+    assert field.shape == (6, 64, 48, 2)
+    by_row, by_column = torch.gradient(field.double(), dim=(1, 2))
+    m = torch.stack([by_row, by_column], -1)[:, 1:-1, 1:-1]
+    slope = torch.linalg.matrix_norm(m, ord=2).flatten(1).amax(1)
+    # Central differences of two cycles over 48 pixels are low by at most (2π·2/48)² / 6 = 1.1 %.
+    assert torch.all((slope <= 1.0001) & (slope > 0.98))
+    assert torch.allclose(length, field.double().norm(dim=3).flatten(1).amax(1), rtol=1e-5)
+
+
+def test_displacement_of_a_sample_does_not_depend_on_the_others() -> None:
+    few, many = (Waves.drawn(n, (8, 8), cycles=2, seed=1) for n in (3, 30))
+    for a, b in zip(vars(few).values(), vars(many).values(), strict=True):
+        assert torch.equal(a, b[:3])
+
+
+class Features(nn.Module):
+    """Global means of smooth features: hardly sees a shift, sees a bend."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.conv = nn.Conv2d(1, 8, 5, padding=2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.relu(self.conv(x)).mean((2, 3))
+
+
+def test_E7_distance_grows_with_the_slope_and_a_constant_displacement_costs_little() -> None:
+    split = open_data("digits").splits["test"].subset(np.arange(60))
+    found = deformation(Subject(Features()), Samples.of(split), border="zero")
+    assert list(found.distance) == sorted(found.distance)
+    low, high = found.slope_ci
+    assert 0 < low < found.slope < high
+    # In proportion: the slope of the first amounts is near that of all (curvature and bilinear
+    # interpolation leave some 30 %).
+    first = found.distance[1] / found.amount[1]
+    assert first == pytest.approx(found.slope, rel=0.3)
+    # A shift as long as the largest bend moves the answer far less than that bend.
+    assert found.constant < 0.5 * found.distance[-1]
+
+
+def test_line_through_zero_by_hand() -> None:
+    amounts = np.array([1.0, 2.0])
+    distance = np.array([[2.0, 4.0], [4.0, 8.0]])  # slopes 2 and 4
+    slope, low, high = slope_of(amounts, distance, seed=0)
+    assert slope == 3
+    assert (low, high) == (2, 4)
+
+
+def test_wrong_use() -> None:
+    subject = Subject(Features())
+    with pytest.raises(UsageError, match=r"below 1, where a picture would fold; \[1.5\] came"):
+        deformation(subject, Samples.of(torch.rand(2, 1, 8, 8)), amounts=(1.5,))
+    with pytest.raises(UsageError, match="Only pictures with one answer each are bent"):
+        deformation(subject, Samples.of(torch.rand(2, 1, 8)))

@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from neocog.audits.layers import layer_errors
+from neocog.audits.subject import Samples, Subject
+from neocog.errors import UsageError
+from neocog.layers.blocks import conv
+from neocog.layers.polyphase import PolyphaseDown
+
+
+def noise(n: int = 8, size: int = 16) -> Samples:
+    return Samples.of(torch.rand(n, 1, size, size, generator=torch.Generator().manual_seed(0)))
+
+
+class Net(nn.Module):
+    def __init__(self, *parts: nn.Module) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.parts = nn.Sequential(*parts)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.parts(x)
+        return out.flatten(2).mean(2)
+
+
+def errors(*parts: nn.Module, **given: int) -> dict[str, object]:
+    found = layer_errors(Subject(Net(*parts)), noise(), **given)
+    return {e.name.removeprefix("parts."): e for e in found}
+
+
+def test_A6_circular_convolution_breaks_nothing() -> None:
+    e = errors(conv(1, 4, kernel=3, padding="circular"), nn.ReLU())["0"]
+    assert e.shift_error < 1e-6  # float32 rounding of nine products
+    assert e.own_shift < 1e-6
+
+
+def test_zero_padding_breaks_it_at_the_border_only() -> None:
+    e = errors(conv(1, 4, kernel=3))["0"]
+    assert e.own_shift > 0.05
+    assert e.own_border > 1 - 1e-9
+    assert e.own_inside < 1e-4
+
+
+def test_E3_pooling_breaks_it_inside() -> None:
+    found = errors(conv(1, 4, kernel=3, padding="circular"), nn.MaxPool2d(2), nn.ReLU())
+    assert found["0"].own_shift < 1e-6
+    assert found["1"].own_inside > 0.02
+    assert found["2"].own_shift < 1e-6  # what broke before it is not its fault
+    assert found["2"].shift_error > 0.02
+
+
+def test_polyphase_moves_its_grid_along() -> None:
+    e = errors(conv(1, 4, kernel=3, padding="circular"), PolyphaseDown((2, 2)))["1"]
+    assert e.shift_error < 1e-6
+    assert e.own_shift < 1e-6
+
+
+def test_blur_breaks_less_than_a_bare_stride() -> None:
+    from neocog.layers.blur import BlurPool
+
+    first = conv(1, 4, kernel=3, padding="circular")
+    bare = errors(first, nn.AvgPool2d(1, 2))["1"].own_inside
+    blurred = errors(first, BlurPool(2, taps=5, padding="circular"))["1"].own_inside
+    assert 0 < blurred < 0.5 * bare
+
+
+def test_shift_error_by_hand() -> None:
+    # f keeps every second sample. A shift by one pixel shows the odd ones; of the whole shifts by
+    # 0 or 1 and the Fourier shift by a half, the best fit counts.
+    x = torch.tensor([1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]).view(1, 1, 8)
+    net = nn.Sequential(nn.MaxPool1d(1, 2), nn.Flatten())
+    found = layer_errors(Subject(net), Samples.of(x), radius=1)
+    # moved by ±1 the picture is dark at every even place: f(T x) = 0 and ‖0 - T f‖ / ‖f‖ is 1 for
+    # whole shifts; the half shift of an impulse of 4 has norm sqrt(1 - 1/4 · 1) < 1.
+    assert found[0].shift_error == pytest.approx(0.75**0.5, abs=1e-6)
+
+
+def test_quarter_turns() -> None:
+    symmetric = conv(1, 1, kernel=3, padding="circular", bias=False)
+    with torch.no_grad():
+        symmetric.weight.copy_(torch.tensor([[1.0, 2, 1], [2, 3, 2], [1, 2, 1]]).view(1, 1, 3, 3))
+    found = errors(symmetric, conv(1, 2, kernel=3, padding="circular"))
+    assert found["0"].rotation_error < 1e-6
+    assert found["0"].own_rotation < 1e-6
+    assert found["1"].own_rotation > 0.1
+    even = errors(nn.AvgPool2d(1, 2))["0"]
+    assert (
+        even.own_rotation > 0.1
+    )  # stride 2 on 16 samples keeps no grid that a turn maps to itself
+
+
+def test_vectors_have_no_places() -> None:
+    class Dense(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.line = nn.Linear(256, 3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            out: Tensor = self.line(x.flatten(1))
+            return out
+
+    found = layer_errors(Subject(Dense()), noise())
+    assert found[0].own_shift is None
+    assert found[0].shift_error > 0
+
+
+def test_window_without_border_is_compared_where_both_sides_know() -> None:
+    e = errors(conv(1, 4, kernel=5, pad=0))["0"]
+    assert e.output == (4, 12, 12)
+    assert e.shift_error < 1e-6
+
+
+def test_a_module_that_is_called_twice_is_told_apart() -> None:
+    class Twice(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.act = nn.ReLU()
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.act(self.act(x) - 0.5).mean((2, 3))
+
+    assert [e.name for e in layer_errors(Subject(Twice()), noise())] == ["act", "act#2"]
+
+
+def test_model_is_left_as_found() -> None:
+    net = Net(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2)).train()
+    before = {k: v.clone() for k, v in net.state_dict().items()}
+    layer_errors(Subject(net), noise())
+    assert net.training
+    assert not any(m._forward_hooks or m._forward_pre_hooks for m in net.modules())
+    assert all(torch.equal(v, before[k]) for k, v in net.state_dict().items())
+
+
+def test_does_not_depend_on_the_size_of_a_batch() -> None:
+    one, other = (errors(conv(1, 4, kernel=3), nn.MaxPool2d(2), batch=b) for b in (3, 8))
+    for name, e in one.items():
+        assert e.shift_error == pytest.approx(other[name].shift_error, abs=1e-6)
+
+
+def test_samples_of_another_size() -> None:
+    with pytest.raises(UsageError, match="samples of the size that the model takes"):
+        layer_errors(Subject(Net(nn.ReLU()), size=(8, 8)), noise())

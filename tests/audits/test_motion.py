@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from neocog.audits.motion import rotation, scale
+from neocog.audits.subject import Samples, Subject
+from neocog.errors import UsageError
+from neocog.signal.warp import turn, zoom
+
+
+class Mean(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.stack([x.mean((1, 2, 3)), torch.full((len(x),), 0.5)], 1)
+
+
+class Top(nn.Module):
+    """Is the upper half brighter than the lower?"""
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = x.shape[2] // 2
+        return torch.stack([x[:, :, :h].sum((1, 2, 3)), x[:, :, -h:].sum((1, 2, 3))], 1)
+
+
+def pictures(n: int = 16, size: int = 8) -> Samples:
+    g = torch.Generator().manual_seed(0)
+    return Samples.of((torch.rand(n, 1, size, size, generator=g), np.arange(n) % 2))
+
+
+def test_quarter_turns_are_exact() -> None:
+    found = rotation(Subject(Mean()), pictures(), step=30)
+    assert found.sweep.amounts == tuple(30.0 * i for i in range(13))
+    # A mean near 0.5 in another order of sums, 6e-8, over its distance from the constant, 0.01.
+    assert found.quarter_turn_error < 1e-4
+    assert found.quarter_turn_agreement == 1
+    assert found.mirror == (1, 1)
+    assert found.sweep.agreement[0] == found.sweep.agreement[-1] == 1
+
+
+def test_turned_answers_by_hand() -> None:
+    data = pictures()
+    found = rotation(Subject(Top()), data, step=90)
+    x = data.take(slice(None))
+    base = Top()(x).argmax(1)
+    for k in range(5):
+        turned = torch.stack([torch.rot90(p, k, (1, 2)) for p in x])
+        assert found.sweep.agreement[k] == float((Top()(turned).argmax(1) == base).double().mean())
+    assert found.sweep.agreement[2] == 0  # upside down
+    assert found.mirror == (1, 0)
+    assert found.sweep.floor == (1,) * 5  # nothing is interpolated
+
+
+def test_floor_is_what_interpolation_alone_does() -> None:
+    data = pictures()
+    found = rotation(Subject(Top()), data, step=45)
+    x = data.take(slice(None))
+    again = turn(turn(x, 45), -45)
+    same = (Top()(again).argmax(1) == Top()(x).argmax(1)).double().mean()
+    assert found.sweep.floor[1] == float(same) < 1
+
+
+def test_scale_of_one_changes_nothing() -> None:
+    found = scale(Subject(Top()), pictures(), factors=(0.5, 1.0, 2.0))
+    assert found.sweep.agreement[1] == 1
+    assert found.sweep.change[1] == 0
+    assert found.sweep.change[0] > 0
+    assert found.sweep.accuracy
+
+
+def test_pictures_that_are_not_square_are_turned_half_way_round_exactly() -> None:
+    x = torch.rand(4, 1, 6, 8, generator=torch.Generator().manual_seed(0))
+    found = rotation(Subject(Mean()), Samples.of(x), step=90)
+    assert found.sweep.amounts == (0.0, 180.0, 360.0)
+
+
+@pytest.mark.parametrize("angle", [0, 90, 180, 270, 360, -90])
+def test_E8_quarter_turns_form_a_group(angle: float) -> None:
+    x = torch.rand(2, 1, 5, 5)
+    assert torch.equal(turn(turn(x, angle), -angle), x)
+    assert torch.equal(turn(turn(x, angle), 90), turn(x, angle + 90))
+
+
+def test_positive_angles_turn_anticlockwise_also_between_quarters() -> None:
+    x = torch.zeros(1, 1, 9, 9)
+    x[0, 0, 4, 7] = 1  # right of the middle
+    turned = turn(x, 45, border="zero")[0, 0]
+    row, column = divmod(int(turned.argmax()), 9)
+    assert (row, column) == (2, 6)  # up and to the right: 3 / sqrt(2) = 2.1 both ways
+    near = turn(x, 89.999, border="zero")
+    # A thousandth of a degree over 3 pixels is 5e-5 of a pixel, and so of a value.
+    assert torch.allclose(near, turn(x, 90), atol=1e-4)
+
+
+def test_zoom_makes_content_larger() -> None:
+    x = torch.zeros(1, 1, 9, 9)
+    x[0, 0, 4, 6] = 1
+    larger = zoom(x, 2.0, border="zero")[0, 0]
+    assert divmod(int(larger.argmax()), 9) == (4, 8)
+    smaller = zoom(x, 0.5, border="zero")[0, 0]
+    assert divmod(int(smaller.argmax()), 9) == (4, 5)
+
+
+def test_wrong_use() -> None:
+    subject = Subject(Mean())
+    with pytest.raises(UsageError, match=r"divides 90 degrees.*; 40 came"):
+        rotation(subject, pictures(), step=40)
+    series = Samples.of(torch.rand(3, 1, 8))
+    with pytest.raises(UsageError, match="Only pictures can be turned"):
+        rotation(subject, series)
+    with pytest.raises(UsageError, match="Only pictures can be scaled"):
+        scale(subject, series)
+    with pytest.raises(UsageError, match=r"are positive; \[0.0\] came"):
+        scale(subject, pictures(), factors=(0.0,))
+    with pytest.raises(UsageError, match="a segmenter gives maps"):
+        rotation(Subject(nn.Identity(), task="segment"), pictures())

@@ -1,0 +1,296 @@
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from neocog.audits.moving import MODES, nearest, pairs
+from neocog.audits.shift import shift_consistency
+from neocog.audits.subject import Samples, Subject
+from neocog.data.split import Split
+from neocog.errors import UsageError
+from neocog.layers.blocks import conv
+
+
+class Corner(nn.Module):
+    """Says whether the first pixel is brighter than the second: moves with every shift."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x[:, 0, 0, :2] if x.ndim == 4 else x[:, 0, :2]
+
+
+class Mean(nn.Module):
+    """A global mean of random features: cannot see a circular shift."""
+
+    def __init__(self, stride: int = 1, padding: str = "circular", classes: int = 5) -> None:
+        super().__init__()
+        torch.manual_seed(3)
+        self.conv = conv(1, classes, kernel=3, stride=stride, padding=padding)
+        self.middle = torch.zeros(())
+        with torch.no_grad():  # so that every class wins now and then
+            self.middle = self(torch.rand(500, 1, 8, 8)).mean(0)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.relu(self.conv(x)).mean((2, 3)) * 100 - self.middle
+
+
+def noise(n: int = 24, size: int = 8, seed: int = 0) -> Samples:
+    rng = np.random.default_rng(seed)
+    x = rng.integers(0, 256, (n, size, size, 1), dtype=np.uint8)
+    return Samples.of(Split(x, rng.integers(0, 2, n), [f"{i}.png" for i in range(n)]))
+
+
+def test_circular_consistency_by_hand() -> None:
+    data = noise()
+    found = shift_consistency(Subject(Corner()), data, radius=2, seed=4)
+    first, second = pairs(24, 2, 2, "circular", 4)
+    x = data.take(slice(None))
+    same, right = [], []
+    for i in range(24):  # one picture at a time, with nothing but roll
+        answers = [
+            int(x[i].roll(tuple(o[i].tolist()), (1, 2))[0, 0, :2].argmax()) for o in (first, second)
+        ]
+        same.append(answers[0] == answers[1])
+        assert data.y is not None
+        right.append(answers[0] == answers[1] == data.y[i])
+    assert found.consistency == np.mean(same)
+    assert found.both_right == np.mean(right)
+    assert found.flip == pytest.approx(1 - np.mean(same), abs=1e-12)
+    assert found.both_wrong is not None
+    assert found.both_right + found.both_wrong + found.flip == pytest.approx(1, abs=1e-12)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_does_not_depend_on_the_size_of_a_batch(mode: str) -> None:
+    # Zhang's script draws one pair of offsets a batch, so its figure depends on it.
+    model = Subject(Mean(stride=2, padding="zero"))
+    runs = [
+        shift_consistency(model, noise(), mode=mode, radius=2, batch=b, grid=1) for b in (1, 7, 24)
+    ]
+    assert len({r.consistency for r in runs}) == 1
+    assert len({r.worst_case_accuracy for r in runs}) == 1
+    assert all(np.array_equal(runs[0].same, r.same) for r in runs)
+
+
+def test_same_seed_same_figures_and_another_seed_others() -> None:
+    model = Subject(Corner())
+    a, b, c = (shift_consistency(model, noise(60), radius=2, seed=s) for s in (1, 1, 2))
+    assert np.array_equal(a.same, b.same)
+    assert not np.array_equal(a.same, c.same)
+
+
+def test_more_samples_keep_the_draws_of_the_first() -> None:
+    few, many = (pairs(n, 2, 3, "circular", 0) for n in (5, 50))
+    assert torch.equal(few[0], many[0][:5])
+    assert torch.equal(few[1], many[1][:5])
+
+
+def test_draws_reach_both_ends_evenly_and_never_agree() -> None:
+    # Peers leave out +radius, and count two equal shifts as agreement.
+    first, second = pairs(40_000, 2, 2, "circular", 0)
+    assert not (first == second).all(1).any()
+    for offsets in (first, second):
+        for axis in (0, 1):
+            share = torch.bincount(offsets[:, axis] + 2, minlength=5) / 40_000
+            # Five places of 0.2 each; 0.01 is five standard deviations of a share.
+            assert torch.allclose(share, torch.full((5,), 0.2), atol=0.01)
+
+
+def test_exact_sets_count_every_sample_once() -> None:
+    seen: list[int] = []
+
+    class Counting(Corner):
+        def forward(self, x: Tensor) -> Tensor:
+            seen.append(len(x))
+            return super().forward(x)
+
+    found = shift_consistency(Subject(Counting()), noise(10), radius=2, batch=3)
+    assert found.n == 10
+    assert sum(seen) == 30  # unmoved and at two positions
+
+
+def test_constant_predictor_is_told_by_floor_and_largest_class() -> None:
+    class Constant(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.tensor([0.0, 1.0]).expand(len(x), 2)
+
+    found = shift_consistency(Subject(Constant()), noise(), radius=2)
+    assert found.consistency == 1
+    assert found.floor == 1
+    assert found.largest_class == 1
+    assert found.accuracy is not None
+    assert found.accuracy < 1
+
+
+def test_floor_is_the_chance_of_two_answers_to_agree() -> None:
+    # Half of all pixels are brighter than their neighbour, so both classes are about as frequent.
+    found = shift_consistency(Subject(Corner()), noise(400), radius=2)
+    assert found.floor == pytest.approx(0.5, abs=0.01)  # 0.5 + 2 d² for a share off by d < 0.07
+
+
+def test_A6_E1_circular_network_with_a_global_mean_never_changes_its_mind() -> None:
+    found = shift_consistency(Subject(Mean()), noise(), radius=3, grid=None, grid_samples=24)
+    assert found.consistency == 1
+    assert found.map is not None
+    assert found.map.agreement.shape == (8, 8)  # all 64 shifts
+    assert found.map.agreement.min() == 1
+    assert found.map.stable == 1
+    assert found.map.largest_difference < 1e-4  # of outputs near 50: float32 sums in other orders
+
+
+def test_worst_case_is_right_at_every_shift_by_hand() -> None:
+    data = noise()
+    found = shift_consistency(Subject(Corner()), data, radius=1, grid=1, grid_samples=24)
+    x = data.take(slice(None))
+    assert data.y is not None
+    always = [
+        all(
+            int(x[i].roll((down, right), (1, 2))[0, 0, :2].argmax()) == data.y[i]
+            for down, right in itertools.product((-1, 0, 1), repeat=2)
+        )
+        for i in range(24)
+    ]
+    assert found.worst_case_accuracy == np.mean(always)
+    assert found.map is not None
+    assert found.map.agreement[1, 1] == 1  # the middle is unmoved
+
+
+def test_zero_fill_brings_in_black() -> None:
+    class Brightness(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            total = x.sum((1, 2, 3))
+            return torch.stack([total, torch.full_like(total, 63.5)], 1)
+
+    white = Samples.of((torch.ones(4, 1, 8, 8), np.zeros(4, np.int64)))
+    subject = Subject(Brightness())
+    assert shift_consistency(subject, white, radius=2, mode="circular").accuracy_moved == 1
+    found = shift_consistency(subject, white, radius=2, mode="zero", grid=2)
+    assert found.map is not None
+    assert found.map.agreement[2, 2] == 1
+    assert found.map.agreement.sum() == 1  # any other shift loses a row or a column
+
+
+def test_crops_take_the_border_that_is_there_and_say_where_they_made_one() -> None:
+    large = noise(size=12)
+    inside = shift_consistency(Subject(Corner(), size=(8, 8)), large, mode="crop", radius=2, seed=1)
+    assert "reflection" not in inside.protocol
+    first, second = pairs(24, 2, 2, "crop", 1)
+    x = large.take(slice(None))
+    same = []
+    for i in range(24):
+        answers = []
+        for o in (first, second):
+            top, left = 2 - int(o[i, 0]), 2 - int(o[i, 1])
+            answers.append(int(x[i, 0, top, left : left + 2].argmax()))
+        same.append(answers[0] == answers[1])
+    assert inside.consistency == np.mean(same)
+    made = shift_consistency(Subject(Corner()), noise(), mode="crop", radius=2)
+    assert "reflection" in made.protocol
+
+
+def test_border_and_aliasing_are_told_apart() -> None:
+    # Circular and strided: shifts by the stride cost nothing, all flips are the sampling's.
+    data = noise(200, seed=5)
+    sampled = shift_consistency(Subject(Mean(stride=2)), data, radius=3, stride=2)
+    assert sampled.border is not None
+    assert sampled.border.border == 0
+    assert sampled.border.aliasing == sampled_share(sampled.flip) > 0
+    # Zero padding and no stride: at a stride of one, all flips are the border's.
+    bordered = shift_consistency(Subject(Mean(padding="zero")), data, radius=3, stride=1)
+    assert bordered.border is not None
+    assert bordered.border.aliasing == 0
+    assert bordered.border.border == bordered.flip
+    assert bordered.flip is not None
+    assert bordered.flip > 0
+
+
+def sampled_share(value: float | None) -> float:
+    assert value is not None
+    return value
+
+
+def test_control_is_a_multiple_of_the_stride_in_reach() -> None:
+    first, second = pairs(2000, 2, 5, "circular", 0)
+    near = nearest(first, second, 4, 5)
+    assert near.abs().max() <= 5
+    assert ((near - first) % 4 == 0).all()
+
+
+def test_flips_are_kept_to_be_looked_at() -> None:
+    found = shift_consistency(Subject(Corner()), noise(60), radius=2)
+    assert 0 < len(found.flips) <= 12
+    for flip in found.flips:
+        assert flip.answers[0] != flip.answers[1]
+        assert [int(p[0, 0, :2].argmax()) for p in flip.pictures] == list(flip.answers)
+        assert flip.name == f"{flip.index}.png"
+
+
+def test_series_are_shifted_along_their_one_axis() -> None:
+    x = torch.rand(30, 1, 16, generator=torch.Generator().manual_seed(0))
+    for mode in MODES:
+        found = shift_consistency(Subject(Corner()), Samples.of(x), mode=mode, radius=3, grid=2)
+        assert 0 < found.consistency < 1
+        assert found.map is not None
+        assert found.map.agreement.ndim == 1
+
+
+class Segmenter(nn.Module):
+    """A map of two classes: brighter than its neighbours, or not."""
+
+    def __init__(self, stride: int = 1) -> None:
+        super().__init__()
+        self.stride = stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        blurred = nn.functional.avg_pool2d(
+            nn.functional.pad(x, (1, 1, 1, 1), mode="circular"), 3, stride=self.stride
+        )
+        if self.stride > 1:
+            blurred = nn.functional.interpolate(blurred, scale_factor=self.stride)
+        return torch.cat([x, blurred], 1)
+
+
+def test_E1_segmenter_is_compared_after_moving_back() -> None:
+    x = torch.rand(12, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    for mode in ("circular", "crop", "zero"):
+        subject = Subject(Segmenter(), task="segment")
+        found = shift_consistency(subject, Samples.of(x), mode=mode, radius=2)
+        if mode == "circular":
+            assert found.consistency == 1
+        else:  # only rows and columns that touch the border differ
+            assert 0.8 < found.consistency < 1
+    strided = Subject(Segmenter(stride=2), task="segment")
+    assert shift_consistency(strided, Samples.of(x), radius=2).consistency < 0.98
+
+
+def test_regressor_is_measured_in_units_of_its_target() -> None:
+    class Sum(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x.sum((1, 2, 3))[:, None]
+
+    white = Samples.of(torch.ones(6, 1, 8, 8))
+    found = shift_consistency(Subject(Sum(), task="regress"), white, mode="zero", radius=2, seed=3)
+    first, second = pairs(6, 2, 2, "zero", 3)
+    kept = [(8 - o.abs()[:, 0]) * (8 - o.abs()[:, 1]) for o in (first, second)]
+    assert found.consistency == float((kept[0] - kept[1]).abs().double().mean())
+    assert found.unit == ""
+    assert found.flip is None
+
+
+@pytest.mark.parametrize("radius", [0, 8])
+def test_radius_must_fit(radius: int) -> None:
+    with pytest.raises(UsageError, match=f"from 1 to below the size of the samples; {radius} came"):
+        shift_consistency(Subject(Corner()), noise(), radius=radius)
+
+
+def test_unknown_way_of_shifting() -> None:
+    with pytest.raises(UsageError, match=r"`circle` is no way of shifting\. Did you mean"):
+        shift_consistency(Subject(Corner()), noise(), mode="circle")
+
+
+def test_samples_smaller_than_the_model_takes() -> None:
+    with pytest.raises(UsageError, match=r"as large as the model takes them, \(16, 16\)"):
+        shift_consistency(Subject(Corner(), size=(16, 16)), noise())

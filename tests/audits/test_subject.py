@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from neocog.audits.subject import Samples, Subject, exact
+from neocog.errors import DataError, ShapeMismatch, UsageError
+
+
+def test_precision_is_float32_under_autocast() -> None:
+    # bfloat16 rounds at 1 part in 256; a sum of 1 + 1/512 tells the two apart.
+    class Sum(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.linear = nn.Linear(2, 2, bias=False)
+            nn.init.ones_(self.linear.weight)
+
+        def forward(self, x: Tensor) -> Tensor:
+            out: Tensor = self.linear(x)
+            return out
+
+    subject = Subject(Sum())
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert subject(torch.tensor([[1.0, 1 / 512]]))[0, 0] == 1 + 1 / 512
+
+
+def test_float64_computes_on_a_copy() -> None:
+    net = nn.Linear(2, 3)
+    out = Subject(net, precision="float64")(torch.rand(1, 2))
+    assert out.dtype == torch.float64
+    assert net.weight.dtype == torch.float32
+
+
+def test_model_is_left_as_found_also_after_an_error() -> None:
+    net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Dropout())
+    net.train()
+    net[1].eval()
+    before = {k: v.clone() for k, v in net.state_dict().items()}
+    subject = Subject(net)
+    with pytest.raises(RuntimeError, match="size"), subject.ready():
+        subject(torch.zeros(1, 3, 8, 8))  # three channels for one
+    with subject.ready():
+        assert not net[2].training
+    assert (net.training, net[1].training, net[2].training) == (True, False, True)
+    assert all(torch.equal(v, before[k]) for k, v in net.state_dict().items())
+
+
+def test_settings_come_back() -> None:
+    before = torch.backends.cudnn.allow_tf32
+    with exact():
+        assert not torch.backends.cudnn.allow_tf32
+    assert torch.backends.cudnn.allow_tf32 == before
+
+
+def test_first_samples_are_drawn_without_repeats_and_nested() -> None:
+    data = Samples.of((torch.arange(50.0).view(50, 1, 1, 1), np.arange(50)))
+    few, more = data.first(5, seed=1), data.first(20, seed=1)
+    assert few.y is not None
+    assert more.y is not None
+    assert len(set(few.y.tolist())) == 5
+    assert set(few.y.tolist()) < set(more.y.tolist())
+    assert few.take(slice(None)).flatten().tolist() == few.y.tolist()
+    assert data.first(None, seed=1) is data
+
+
+class Pair(nn.Module):
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        return x, x
+
+
+def test_wrong_use() -> None:
+    with pytest.raises(UsageError, match=r"`clasify` is no task of an audit\. Did you mean"):
+        Subject(nn.Identity(), task="clasify")
+    with pytest.raises(UsageError, match="`bfloat16` is no precision"):
+        Subject(nn.Identity(), precision="bfloat16")
+    with pytest.raises(DataError, match="An audit needs samples; none came"):
+        Samples.of(torch.zeros(0, 1, 4, 4))
+    with pytest.raises(DataError, match="2 samples and 3 truths came"):
+        Samples.of((torch.zeros(2, 1, 4, 4), [0, 1, 2]))
+    with pytest.raises(UsageError, match="n=0 came"):
+        Samples.of(torch.zeros(2, 1, 4, 4)).first(0, seed=0)
+    with pytest.raises(ShapeMismatch, match=r"tensor of 2 axes; \(2, 1, 4, 4\) came"):
+        Subject(nn.Identity())(torch.zeros(2, 1, 4, 4))
+    with pytest.raises(ShapeMismatch, match="tuple came"):
+        Subject(Pair())(torch.zeros(2, 3))
