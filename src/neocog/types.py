@@ -15,7 +15,7 @@ from torch import Tensor
 
 from neocog.errors import ModelError
 
-__all__ = ["Batch", "Contract", "SignalSpec", "Stage"]
+__all__ = ["Batch", "Contract", "SignalSpec", "Stage", "Window"]
 
 
 class Batch(NamedTuple):
@@ -110,3 +110,19 @@ class Stage:
     name: str
     channels: int
     stride: int
+
+
+class Window(NamedTuple):
+    """Which samples of its input one sample of a layer's output may depend on, along one axis.
+
+    Sample i sees start + stride·⌊i / up⌋ and the `kernel` - 1 samples behind it.
+    """
+
+    kernel: int
+    """Samples that are seen."""
+    stride: int = 1
+    """From one window to the next."""
+    start: int = 0
+    """The first sample that sample 0 sees; negative in the padding."""
+    up: int = 1
+    """Outputs that share one window."""

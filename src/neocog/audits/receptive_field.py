@@ -1,0 +1,160 @@
+"""What each tensor of a network sees of the picture: size, jump and start of its fields.
+
+The module runs once, on a sample of zeros, while every operation that reaches PyTorch's dispatcher
+is looked up in a table of rules (`reach.rules`). So it is the real graph, whatever Python code
+makes it: branches, short cuts, loops, functions, slices. Along each axis of space:
+
+    receptive field   samples from the first to the last that an element may depend on
+    jump              samples from the field of one element to that of the next
+    start             the first sample that element 0 sees; negative in the padding
+
+An element of a branch that joins others sees the smallest interval that holds theirs. What no rule
+understands is named in `unknown`, nothing is claimed of what follows it, and the status is
+`partial`.
+
+Sources: the recurrences in A. Araujo, W. Norris, J. Sim, "Computing Receptive Fields of
+Convolutional Neural Networks", Distill, 2019; here on intervals, so that any graph is exact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import nn
+
+from neocog.audits.reach.trace import Field, Tracer, plain_jump
+from neocog.errors import ModelError, UsageError, did_you_mean
+from neocog.exhibits import Cell, Section, Table
+from neocog.probe.found import as_found
+from neocog.probe.operations import watching
+
+__all__ = ["Field", "ReceptiveField", "field_cells", "receptive_field", "times"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReceptiveField:
+    """What every tensor of a network sees.
+
+    Args:
+        size: of the sample, (C, H, W) or (C, N).
+        layers: the outputs of the sub-modules, in the order of their last calls; "" is the
+            module itself.
+        tensors: the outputs of all operations, in order.
+        unknown: names of operations that no rule understands.
+        status: "complete", or "partial" where something is unknown.
+    """
+
+    size: tuple[int, ...]
+    layers: tuple[Field, ...]
+    tensors: tuple[Field, ...] = field(repr=False)
+    unknown: tuple[str, ...]
+    status: str
+
+    def of(self, layer: str) -> Field:
+        """One layer by its name.
+
+        Raises:
+            UsageError: no such layer ran.
+        """
+        found: Mapping[str, Field] = {f.name: f for f in self.layers}
+        if layer not in found:
+            raise UsageError(f"`{layer}` is no layer that ran. {did_you_mean(layer, found)}")
+        return found[layer]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain lists, numbers and strings; the layers, not the single tensors."""
+        return {
+            "size": list(self.size),
+            "layers": [f.to_json() for f in self.layers],
+            "unknown": list(self.unknown),
+            "status": self.status,
+        }
+
+    def section(self) -> Section:
+        """For a report."""
+        text = (
+            f"Not understood: {', '.join(self.unknown)}; nothing is said of what follows."
+            if self.unknown
+            else ""
+        )
+        return Section(title="Receptive fields", exhibits=(self.table(),), text=text)
+
+    def table(self) -> Table:
+        """A row a layer."""
+        return Table(
+            title="Receptive fields",
+            columns=("layer", "kind", "output", "receptive field", "jump", "start"),
+            rows=[
+                (f.name, f.kind, times(f.output), *field_cells(f)) for f in self.layers if f.output
+            ],
+            note="In input pixels. Start is the first that element 0 sees, negative in the "
+            "padding; – where fields do not move evenly or all is seen.",
+        )
+
+
+def receptive_field(module: nn.Module, size: Sequence[int]) -> ReceptiveField:
+    """Size, jump and start of the fields of every sub-module's output and of every tensor.
+
+    The module keeps its mode, parameters, buffers, gradients and hooks.
+
+    Args:
+        module: any module that takes one tensor.
+        size: of one sample, without the batch axis: (C, H, W) or (C, N).
+
+    Raises:
+        ModelError: the module fails on a sample of that size.
+
+    Example:
+        >>> net = nn.Sequential(nn.Conv2d(1, 1, 3, stride=2, padding=1), nn.MaxPool2d(2))
+        >>> f = receptive_field(net, (1, 32, 32)).of("1")
+        >>> f.receptive_field, f.start
+        ((5, 5), (-1, -1))
+        >>> [str(j) for j in f.jump]
+        ['4', '4']
+    """
+    like = next((p for p in module.parameters() if p.is_floating_point()), torch.zeros(()))
+    x = torch.zeros((1, *size), device=like.device, dtype=like.dtype)
+    tracer = Tracer(x)
+    watched = watching(module, tracer.operation, on_start=tracer.start, on_end=tracer.end)
+    try:
+        with as_found(module), torch.no_grad(), watched:
+            module(x)
+    except Exception as e:  # of any kind: a stranger's forward fails in its own way
+        raise ModelError(
+            "Receptive fields need one forward pass of one sample; the module fails on one of "
+            f"{times(size)} ({type(e).__name__}: {e}). Give the size that it takes."
+        ) from e
+    return ReceptiveField(
+        size=tuple(size),
+        layers=tuple(tracer.layers.values()),
+        tensors=tuple(tracer.tensors),
+        unknown=tuple(sorted(tracer.unknown)),
+        status="partial" if tracer.unknown else "complete",
+    )
+
+
+def times(size: Sequence[int]) -> str:
+    """A size as it is said.
+
+    Example:
+        >>> times((3, 224, 224))
+        '3×224×224'
+    """
+    return "×".join(str(n) for n in size)
+
+
+def field_cells(f: Field) -> tuple[Cell, Cell, Cell]:
+    """Field, jump and start in one cell each; both axes only where they differ."""
+    if not f.known:
+        return "unknown", None, None
+    seen = "all" if f.whole and all(f.whole) else _cell(f.receptive_field)
+    return seen, _cell([None if j is None else plain_jump(j) for j in f.jump]), _cell(f.start)
+
+
+def _cell(numbers: Sequence[float | int | None]) -> Cell:
+    if not numbers or all(n == numbers[0] for n in numbers):
+        return numbers[0] if numbers else None
+    return "×".join("–" if n is None else str(n) for n in numbers)
