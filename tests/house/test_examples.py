@@ -47,4 +47,5 @@ def test_python_blocks_of_a_page_run(page: Path) -> None:
         )
         quick = quick.replace("resnet20", "lenet5_modern")
         exec(compile(quick, str(page), "exec"), names)
-    assert isinstance(names["loss"], torch.Tensor)
+    if page.stem == "your-own-loop":
+        assert isinstance(names["loss"], torch.Tensor)

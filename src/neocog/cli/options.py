@@ -108,13 +108,9 @@ json_option = click.option("--json", "as_json", is_flag=True, help="The result a
 _MODEL = (
     click.option("--weights", metavar="FILE", help="Of module:factory; safetensors, state dict."),
     click.option("--size", type=SHAPE, metavar="C,H,W", help="Of a sample, as 3,224,224."),
-    click.option(
-        "--mean", type=NUMBERS, metavar="M,…", help="Of pixels in 0..1.  [0]"
-    ),
+    click.option("--mean", type=NUMBERS, metavar="M,…", help="Of pixels in 0..1.  [0]"),
     click.option("--std", type=NUMBERS, metavar="S,…", help="Their deviation.  [1]"),
-    click.option(
-        "--classes", type=_Classes(), metavar="FILE", help="Names, one a line."
-    ),
+    click.option("--classes", type=_Classes(), metavar="FILE", help="Names, one a line."),
 )
 
 
