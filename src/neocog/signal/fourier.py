@@ -45,14 +45,14 @@ def shift_subpixel(
     spectrum = torch.fft.rfftn(x, dim=axes)
     for i, axis in enumerate(axes):
         n, half = x.shape[axis], axis == axes[-1]
-        k = torch.fft.rfftfreq(n) if half else torch.fft.fftfreq(n)
-        k = k.to(x)
-        turn = torch.exp(-2j * math.pi * k * offset[:, i : i + 1].to(x))
+        frequencies = torch.fft.rfftfreq if half else torch.fft.fftfreq
+        k = frequencies(n, dtype=torch.float64, device=x.device)
+        turn = torch.exp(-2j * math.pi * k * offset[:, i : i + 1].to(k))
         if n % 2 == 0:
             turn = torch.where(k.abs() == 0.5, turn.real.to(turn.dtype), turn)
         shape = [len(x), 1] + [1] * len(axes)
         shape[axis] = len(k)
-        spectrum = spectrum * turn.view(shape)
+        spectrum = spectrum * turn.view(shape).to(spectrum.dtype)
     moved: Tensor = torch.fft.irfftn(spectrum, s=x.shape[2:], dim=axes)
     return moved
 
