@@ -16,7 +16,17 @@ from neocog.audits.reach.tracked import UNKNOWN, Known, Tracked, Unknown
 from neocog.probe.operations import Call, Operation
 from neocog.types import Window
 
-__all__ = ["Field", "Tracer", "carriers", "perform", "plain_jump"]
+__all__ = [
+    "Field",
+    "Tracer",
+    "carriers",
+    "declared",
+    "geometry_of",
+    "named_in",
+    "perform",
+    "plain_jump",
+    "tensors_in",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,16 +76,16 @@ class Tracer:
 
     def start(self, call: Call) -> None:
         """A sub-module begins."""
-        self.declared += _geometry(call.module) is not None
+        self.declared += geometry_of(call.module) is not None
 
     def end(self, call: Call) -> None:
         """A sub-module ends: its output is a layer."""
-        geometry = _geometry(call.module)
+        geometry = geometry_of(call.module)
         if geometry is not None:
             self.declared -= 1
             if not self.declared:
                 self._declare(call, geometry)
-        out = next(_tensors(call.out), None)
+        out = next(tensors_in(call.out), None)
         if out is not None:
             self.layers.pop(call.name, None)
             kind = type(call.module).__name__
@@ -85,7 +95,7 @@ class Tracer:
         """An operation was performed."""
         if self.declared:
             return
-        outs = list(_tensors(op.out))
+        outs = list(tensors_in(op.out))
         if not outs or (op.name == "as_strided" and self.tracked.has(outs[0])):
             return
         for t, known in zip(outs, self._after(op, outs), strict=True):
@@ -99,7 +109,7 @@ class Tracer:
     def _after(self, op: Operation, outs: list[Tensor]) -> list[Known]:
         """What each output sees."""
         given = bound(op)
-        tensors = dict(_named(given))
+        tensors = dict(named_in(given))
         known = {name: self.tracked.get(t) for name, t in tensors.items()}
         if all(k is None for k in known.values()):
             return [None] * len(outs)
@@ -123,14 +133,14 @@ class Tracer:
         ]
 
     def _declare(self, call: Call, geometry: Sequence[Window | None]) -> None:
-        ins, outs = list(_tensors(call.args)), list(_tensors(call.out))
+        ins, outs = list(tensors_in(call.args)), list(tensors_in(call.out))
         pairs = (
             zip(ins, outs, strict=False) if len(ins) == len(outs) else ((ins[0], o) for o in outs)
         )
         for x, out in pairs:
             known = self.tracked.get(x)
             if isinstance(known, tuple):
-                known = tuple(_declared(r, geometry, tuple(out.shape)) for r in known)
+                known = tuple(declared(r, geometry, tuple(out.shape)) for r in known)
             self.tracked.write(out, known)
 
     def _field(self, name: str, kind: str, t: Tensor) -> Field:
@@ -138,9 +148,7 @@ class Tracer:
         if isinstance(known, Unknown):
             return Field(name=name, kind=kind, output=output, known=False)
         reaches = known or tuple(nothing(t.shape) for _ in self.size)
-        moving = [carriers(r) for r in reaches]
-        if t.dim() == len(self.size) + 2:  # a map: what differs between channels is no jump
-            moving = [tuple(d for d in m if d > 1) or m for m in moving]
+        moving = [carriers(r, len(self.size)) for r in reaches]
         parts = []
         for k, (r, n) in enumerate(zip(reaches, self.size, strict=True)):
             others = {d for j, m in enumerate(moving) if j != k for d in m}
@@ -177,7 +185,7 @@ def perform(op: Operation, scene: Scene, outs: list[Tensor]) -> list[Reach | Non
     return fitting if fitting[0] is not None else None
 
 
-def _declared(reach: Reach, geometry: Sequence[Window | None], shape: tuple[int, ...]) -> Reach:
+def declared(reach: Reach, geometry: Sequence[Window | None], shape: tuple[int, ...]) -> Reach:
     """By what a module says of itself."""
     first = len(reach.shape) - len(geometry)
     if len(shape) != len(reach.shape):  # summed up to another shape
@@ -207,7 +215,7 @@ def _declared(reach: Reach, geometry: Sequence[Window | None], shape: tuple[int,
     return reach
 
 
-def _geometry(module: nn.Module) -> Sequence[Window | None] | None:
+def geometry_of(module: nn.Module) -> Sequence[Window | None] | None:
     """What a module declares; see `probe.operations`."""
     found = getattr(module, "geometry", None)
     if isinstance(found, tuple) and all(w is None or isinstance(w, Window) for w in found):
@@ -215,13 +223,18 @@ def _geometry(module: nn.Module) -> Sequence[Window | None] | None:
     return None
 
 
-def carriers(r: Reach) -> tuple[int, ...]:
-    """Axes of the tensor along which its fields move."""
-    return tuple(
+def carriers(r: Reach, axes: int) -> tuple[int, ...]:
+    """Axes of a tensor along which its fields move, for an input of so many axes of space.
+
+    In a map, (B, C, …), what differs between channels is no movement.
+    """
+    found = tuple(
         d
         for d, (n, held, step) in enumerate(zip(r.shape, r.lo.shape, r.steps, strict=True))
         if held > 1 or (n == 1 and step is not None and step.advance)
     )
+    in_space = tuple(d for d in found if d > 1) if len(r.shape) == axes + 2 else ()
+    return in_space or found
 
 
 def _numbers(
@@ -247,18 +260,18 @@ def _numbers(
     )
 
 
-def _tensors(value: Any) -> Iterator[Tensor]:
+def tensors_in(value: Any) -> Iterator[Tensor]:
     """All tensors of an argument or output, in order."""
     if isinstance(value, Tensor):
         yield value
     elif isinstance(value, (tuple, list)):
         for v in value:
-            yield from _tensors(v)
+            yield from tensors_in(v)
     elif isinstance(value, dict):
-        yield from _tensors(list(value.values()))
+        yield from tensors_in(list(value.values()))
 
 
-def _named(given: Mapping[str, Any]) -> Iterator[tuple[str, Tensor]]:
+def named_in(given: Mapping[str, Any]) -> Iterator[tuple[str, Tensor]]:
     """Tensors among arguments; those of a list as name.0, name.1, …"""
     for name, value in given.items():
         if isinstance(value, Tensor):

@@ -1,0 +1,198 @@
+"""What the geometry of a network rules out, whatever its weights and whatever the data.
+
+*Quarter turns.* Turning the picture by 90° must map every grid of windows onto itself: as many
+samples before the first window as behind the last one, on both axes alike. Along an axis of n
+samples, with kernel K, stride S, padding P a side and dilation D, that is
+
+    (n + 2P - D(K - 1) - 1) mod S = 0
+
+which depends on the size: a stride of 2 and K = 7, P = 3 can at 225 and cannot at 224.
+
+*Circular shifts.* Keeping the same samples wherever a picture that wraps around stands (polyphase
+sampling) asks that every stride divides the size before it, that what is beyond the border is the
+other side of the picture, that nothing is cropped, and that no weight belongs to one position.
+
+Each operation is looked at by itself: the samples its windows see of its own input. So a network
+is aligned where every operation is. Short cuts that are cut and padded by hand are looked at
+where they are joined.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from neocog.audits.misalignment import CIRCULAR_SHIFT, QUARTER_TURN, RULES, Look, Misalignment
+from neocog.audits.receptive_field import times
+from neocog.errors import ModelError
+from neocog.exhibits import Section, Table
+from neocog.probe.found import as_found
+from neocog.probe.operations import watching
+
+__all__ = ["CIRCULAR_SHIFT", "QUARTER_TURN", "RULES", "Alignment", "Misalignment", "alignment"]
+
+Size = tuple[int, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Alignment:
+    """What a network's geometry rules out at one size.
+
+    Args:
+        size: of the sample, (C, H, W) or (C, N).
+        rows: what is in the way, in the order of the run.
+        nearest: rule to the nearest (smaller, larger) size of space at which nothing is in its
+            way; None where there is none near, or no size would do. Only rules that are broken.
+        unknown: operations that were not understood; what follows them was not looked at.
+        status: "complete", or "partial" where something is unknown.
+    """
+
+    size: Size
+    rows: tuple[Misalignment, ...]
+    nearest: dict[str, tuple[Size | None, Size | None]]
+    unknown: tuple[str, ...]
+    status: str
+
+    def aligned(self, rule: str) -> bool:
+        """Whether nothing known is in the way."""
+        return all(row.rule != rule for row in self.rows)
+
+    def sentences(self) -> tuple[str, ...]:
+        """The rules, each in words."""
+        at = times(self.size[1:])
+        said = []
+        for rule, can in ((QUARTER_TURN, "4-fold symmetric"), (CIRCULAR_SHIFT, "aligned")):
+            if len(self.size) < 3 and rule == QUARTER_TURN:
+                continue
+            rows = [row for row in self.rows if row.rule == rule]
+            what = "quarter turns" if rule == QUARTER_TURN else "circular shifts"
+            if not rows:
+                said.append(f"At {at} nothing in the geometry is in the way of {what}.")
+                continue
+            sizes = " or ".join(times(s) for s in self.nearest.get(rule, ()) if s is not None)
+            count = len({(row.layer, row.operation) for row in rows})
+            operations = f"{count} operation{'s are' if count > 1 else ' is'}"
+            said.append(
+                f"At {at} this network cannot be {can} under {what}: {operations} in the way, "
+                f"first {rows[0].layer or 'the network itself'} ({rows[0].came}). "
+                + (f"The nearest size that can: {sizes}." if sizes else "No near size can.")
+            )
+        if self.unknown:
+            said.append(f"Not understood, and not looked behind: {', '.join(self.unknown)}.")
+        return tuple(said)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain lists, numbers and strings."""
+        return {
+            "size": list(self.size),
+            "rules": [vars(row) for row in self.rows],
+            "sizes": {
+                rule: [None if s is None else list(s) for s in pair]
+                for rule, pair in self.nearest.items()
+            },
+            "unknown": list(self.unknown),
+            "status": self.status,
+        }
+
+    def table(self) -> Table:
+        """A row an operation and rule."""
+        return Table(
+            title="What the geometry rules out",
+            columns=("layer", "operation", "rule", "in the way", "what would do"),
+            rows=[(r.layer, r.operation, r.rule, r.came, r.remedy) for r in self.rows],
+        )
+
+    def section(self) -> Section:
+        """For a report."""
+        exhibits = (self.table(),) if self.rows else ()
+        return Section(title="Alignment", exhibits=exhibits, text=" ".join(self.sentences()))
+
+
+def alignment(module: nn.Module, size: Sequence[int]) -> Alignment:
+    """Which operations make exact quarter turns or circular shifts impossible, and which sizes do.
+
+    The module keeps its mode, parameters, buffers, gradients and hooks.
+
+    Args:
+        module: any module that takes one tensor.
+        size: of one sample, without the batch axis: (C, H, W) or (C, N).
+
+    Raises:
+        ModelError: the module fails on a sample of that size.
+
+    Example:
+        >>> found = alignment(nn.Conv2d(3, 8, 7, stride=2, padding=3), (3, 224, 224))
+        >>> [row.came for row in found.rows if row.rule == "quarter turn"]
+        ['stride 2 at size 224 cannot be 4-fold symmetric']
+        >>> found.nearest["quarter turn"]
+        ((223, 223), (225, 225))
+    """
+    size = tuple(size)
+    try:
+        looked = _look(module, size)
+    except Exception as e:  # of any kind: a stranger's forward fails in its own way
+        raise ModelError(
+            "Alignment needs one forward pass of one sample; the module fails on one of "
+            f"{times(size)} ({type(e).__name__}: {e}). Give the size that it takes."
+        ) from e
+    nearest = {}
+    for rule in RULES:
+        rows = [row for row in looked.rows if row.rule == rule]
+        if rows:
+            by_size = all(row.by_size for row in rows)
+            none: tuple[Size | None, Size | None] = (None, None)
+            nearest[rule] = _nearest(module, size, rule, looked.stride) if by_size else none
+    unknown = tuple(sorted(looked.unknown))
+    return Alignment(
+        size=size,
+        rows=tuple(dict.fromkeys(looked.rows)),
+        nearest=nearest,
+        unknown=unknown,
+        status="partial" if unknown else "complete",
+    )
+
+
+def _look(module: nn.Module, size: Size, stop: str | None = None) -> Look:
+    """One run; with `stop`, only until something breaks that rule."""
+    like = next((p for p in module.parameters() if p.is_floating_point()), torch.zeros(()))
+    x = torch.zeros((1, *size), device=like.device, dtype=like.dtype)
+    look = Look(x, stop)
+    watched = watching(module, look.operation, on_start=look.start, on_end=look.end)
+    with as_found(module), torch.no_grad(), watched:
+        module(x)
+    return look
+
+
+def _nearest(
+    module: nn.Module, size: Size, rule: str, stride: int
+) -> tuple[Size | None, Size | None]:
+    """The nearest aligned sizes below and above; what is aligned repeats with the total stride."""
+
+    def can(space: Size) -> bool:
+        if min(space) < 1:
+            return False
+        try:
+            return all(r.rule != rule for r in _look(module, (size[0], *space), rule).rows)
+        except Exception:  # in the way, or the module takes no such size
+            return False
+
+    def nearest(sizes: Sequence[Size]) -> Size | None:
+        return next((s for s in sizes if can(s)), None)
+
+    space = size[1:]
+    if rule == CIRCULAR_SHIFT and len(set(space)) > 1:
+        whole = [[n // stride * stride for n in space], [-(-n // stride) * stride for n in space]]
+        return nearest([tuple(whole[0])]), nearest([tuple(whole[1])])
+    low, high, axes = min(space), max(space), len(space)
+    if low != high and can((low,) * axes):
+        return (low,) * axes, nearest([(high + k,) * axes for k in range(stride)])
+    larger = nearest([(high + k,) * axes for k in range(1, stride + 1)])
+    below = [low - k for k in range(1, stride + 1)]
+    if larger is not None:  # of one remainder with the one above, if at all
+        below.sort(key=lambda n: (n - larger[0]) % stride != 0)
+        below = below[:1]
+    return nearest([(n,) * axes for n in below]), larger

@@ -1,0 +1,412 @@
+"""Operations whose windows do not fit their map, found while a module runs; see `alignment`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from neocog.audits.reach.intervals import Reach, Step, nothing, upto
+from neocog.audits.reach.scene import Scene, bound
+from neocog.audits.reach.trace import (
+    Tracer,
+    carriers,
+    declared,
+    geometry_of,
+    named_in,
+    perform,
+    tensors_in,
+)
+from neocog.audits.receptive_field import times
+from neocog.probe.operations import Call, Operation
+
+__all__ = ["CIRCULAR_SHIFT", "QUARTER_TURN", "RULES", "InTheWay", "Look", "Misalignment"]
+
+QUARTER_TURN = "quarter turn"
+CIRCULAR_SHIFT = "circular shift"
+RULES = (QUARTER_TURN, CIRCULAR_SHIFT)
+"""What may be ruled out."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Misalignment:
+    """One operation that rules something out.
+
+    Args:
+        layer: the sub-module in which it is performed.
+        operation: its name.
+        rule: one of `RULES`.
+        came: what is in the way.
+        remedy: what would do.
+        by_size: whether another size alone would do.
+    """
+
+    layer: str
+    operation: str
+    rule: str
+    came: str
+    remedy: str
+    by_size: bool
+
+
+@dataclass(frozen=True)
+class _Bordered:
+    """A map that was padded or cropped, and is looked at with the window that follows.
+
+    Args:
+        out: it, held so that its memory is not taken by another.
+        op: the last that did.
+        before: its size along each axis before.
+        reach: what it sees of the map before, an axis.
+        kinds: of padding.
+    """
+
+    out: Tensor
+    op: Operation
+    before: tuple[int, ...]
+    reach: tuple[Reach, ...]
+    kinds: frozenset[str]
+
+
+_PADS = {
+    "constant_pad_nd": "zero",
+    "reflection_pad1d": "reflected",
+    "reflection_pad2d": "reflected",
+    "replication_pad1d": "replicated",
+    "replication_pad2d": "replicated",
+    "_pad_circular": None,
+}
+"""What is beyond the border; None where it is the other side of the map."""
+
+_OWN_PADS = {"convolution": "zero", "im2col": "zero", "avg_pool1d": "zero", "avg_pool2d": "zero"}
+"""The same for what pads by itself; the largest of a window leaves it out."""
+
+_SLIDES = frozenset(
+    [
+        "convolution",
+        "max_pool1d",
+        "max_pool2d",
+        "max_pool2d_with_indices",
+        "avg_pool1d",
+        "avg_pool2d",
+        "_adaptive_avg_pool2d",
+        "adaptive_max_pool2d",
+        "im2col",
+        "unfold",
+        "upsample_nearest1d",
+        "upsample_nearest2d",
+        "_upsample_nearest_exact1d",
+        "_upsample_nearest_exact2d",
+        "upsample_linear1d",
+        "upsample_bilinear2d",
+        "upsample_bicubic2d",
+        "_upsample_bilinear2d_aa",
+        "_upsample_bicubic2d_aa",
+        "roll",
+        "pixel_shuffle",
+        "slice",
+    ]
+)
+_PRODUCTS = {"mm": "self", "addmm": "mat1", "linear": "input"}
+_ALIKE = frozenset(("relu", "clone", "native_batch_norm", "_native_batch_norm_legit_no_training"))
+
+
+class InTheWay(Exception):
+    """Something breaks the rule that is asked for: no need to run the rest."""
+
+
+@dataclass(frozen=True)
+class _Work:
+    """One operation on a map.
+
+    Args:
+        op: it.
+        given: its arguments by name.
+        tensors: those that are tensors.
+        x: the first of them.
+        out: its first output.
+        axes: of `x`, for each axis of the input; None where there is not just one.
+        border: what was put around `x`.
+    """
+
+    op: Operation
+    given: dict[str, Any]
+    tensors: dict[str, Tensor]
+    x: Tensor
+    out: Tensor
+    axes: list[int | None]
+    border: _Bordered | None
+
+    def before(self, k: int) -> int:
+        """Size of the map along axis k of the input, without its border."""
+        d = self.axes[k]
+        return self.border.before[k] if self.border else 0 if d is None else self.x.shape[d]
+
+    def around(self, k: int) -> Reach:
+        """What the map sees of the map without its border."""
+        return (
+            self.border.reach[k] if self.border else _itself(self.x.shape, self.axes[k], self.axes)
+        )
+
+    def local(self, k: int) -> Reach | None:
+        """What the output sees of the map without its border."""
+        first = next(iter(self.tensors))
+        seen = {
+            name: self.around(k) if name == first else nothing(t.shape)
+            for name, t in self.tensors.items()
+        }
+        scene = Scene(self.op.name, self.op.func, self.given, seen, tuple(self.out.shape))
+        found = perform(self.op, scene, list(tensors_in(self.op.out)))
+        return None if found is None else found[0]
+
+
+class Look:
+    """Follows one run beside a tracer, and looks at each operation by itself.
+
+    Args:
+        x: the sample.
+        stop: a rule; the run ends with `InTheWay` where something breaks it.
+    """
+
+    def __init__(self, x: Tensor, stop: str | None) -> None:
+        self.tracer = Tracer(x)
+        self.axes = len(self.tracer.size)
+        self.stop = stop
+        self.rows: list[Misalignment] = []
+        self.bordered: dict[Any, _Bordered] = {}
+        if self.axes == 2 and x.shape[2] != x.shape[3]:
+            came = f"a picture of {times(x.shape[2:])} is not square"
+            self._add("", "input", QUARTER_TURN, came, "a square", by_size=True)
+
+    @property
+    def stride(self) -> int:
+        """Of the whole network, in samples of the picture."""
+        jumps = [int(j) for f in self.tracer.tensors for j in f.jump if j is not None]
+        return max(jumps, default=1) or 1
+
+    @property
+    def unknown(self) -> set[str]:
+        """Operations that were not understood."""
+        return self.tracer.unknown
+
+    def start(self, call: Call) -> None:
+        """A sub-module begins."""
+        self.tracer.start(call)
+
+    def end(self, call: Call) -> None:
+        """A sub-module ends; one that declares its windows is looked at whole."""
+        windows = geometry_of(call.module) if self.tracer.declared == 1 else None
+        x, out = (next(tensors_in(v), None) for v in (call.args, call.out))
+        axes = None if x is None else self._space(x)
+        self.tracer.end(call)
+        if windows is None or x is None or out is None or axes is None or x.dim() != out.dim():
+            return
+        kind = type(call.module).__name__
+        for d in axes:
+            if d is not None:
+                r = declared(_itself(x.shape, d, axes), windows, tuple(out.shape))
+                self._circular(call.name, kind, x.shape[d], r, frozenset())
+
+    def operation(self, op: Operation) -> None:
+        """An operation was performed."""
+        if self.tracer.declared:
+            return
+        given = bound(op)
+        tensors, out = dict(named_in(given)), next(tensors_in(op.out), None)
+        x = next(iter(tensors.values()), None)
+        if x is not None and out is not None and out.numel():
+            axes = self._space(x)
+            if axes is not None and any(d is not None for d in axes):
+                border = self.bordered.get(_key(x))
+                self._map(_Work(op, given, tensors, x, out, axes, border))
+            self._weights(op, tensors, out)
+        self.tracer.operation(op)
+
+    def _space(self, t: Tensor) -> list[int | None] | None:
+        """The axis of the tensor for each axis of the input; None where there is not just one."""
+        known = self.tracer.tracked.get(t)
+        if not isinstance(known, tuple):
+            return None
+        found = [carriers(r, self.axes) for r in known]
+        flat = [d for dims in found for d in dims]
+        return [dims[0] if len(dims) == 1 and flat.count(dims[0]) == 1 else None for dims in found]
+
+    def _map(self, w: _Work) -> None:
+        """An operation on a map."""
+        name, resized = w.op.name, w.out.shape != w.x.shape
+        if name in _PADS or (name == "slice" and w.given["step"] == 1):
+            if resized:
+                self._borders(w)
+        elif name in _SLIDES:
+            if resized or name != "slice":
+                self._slides(w)
+        elif name in _ALIKE and w.border is not None:
+            b = w.border
+            self.bordered[_key(w.out)] = _Bordered(w.out, b.op, b.before, b.reach, b.kinds)
+        elif not w.op.is_view:
+            for t in w.tensors.values():
+                self._joined(t)
+
+    def _borders(self, w: _Work) -> None:
+        """Padded or cropped."""
+        found = [w.local(k) for k in range(self.axes)]
+        reach = tuple(r for r in found if r is not None)
+        sizes = [(w.x.shape[d], w.out.shape[d]) for d in w.axes if d is not None]
+        if len(reach) < self.axes or all(a == b for a, b in sizes):
+            return  # only channels
+        kind = _PADS.get(w.op.name)
+        kinds = w.border.kinds if w.border else frozenset()
+        if kind is not None and any(a < b for a, b in sizes):
+            kinds |= {kind}
+        before = tuple(w.before(k) for k in range(self.axes))
+        self.bordered[_key(w.out)] = _Bordered(w.out, w.op, before, reach, kinds)
+
+    def _slides(self, w: _Work) -> None:
+        """Windows over a map, with the border that was put around it."""
+        kinds = w.border.kinds if w.border else frozenset()
+        if "linear" in w.op.name or "cubic" in w.op.name:
+            kinds |= {"repeated"}
+        spans = []
+        for k, d in enumerate(w.axes):
+            r = None if d is None else w.local(k)
+            if d is None or r is None or carriers(r, self.axes) != (d,):
+                continue
+            around, n = w.around(k), w.before(k)
+            beyond = bool(r.lo.min() < around.lo.min()) or bool(r.hi.max() > around.hi.max())
+            own = {_OWN_PADS.get(w.op.name, "left out")} if beyond else set()
+            span = _span(r, d)
+            spans.append((n, span[0].tolist(), span[1].tolist()))
+            self._symmetric(w.op, n, r, span, d)
+            self._circular(w.op.module, w.op.name, n, r, kinds | own)
+        if len(spans) == 2 and w.op.name != "slice" and spans[0] != spans[1]:
+            (rows, *_), (columns, *_) = spans
+            if rows != columns:
+                came, remedy = f"a map of {rows}×{columns} is not square", "a square"
+            else:
+                came = "the windows differ between rows and columns"
+                remedy = "the same kernel, stride and padding on both"
+            self._add(w.op.module, w.op.name, QUARTER_TURN, came, remedy, by_size=rows != columns)
+
+    def _symmetric(
+        self, op: Operation, n: int, r: Reach, span: tuple[Tensor, Tensor], d: int
+    ) -> None:
+        """As many samples before the first window as behind the last."""
+        lo, hi = span
+        if self.axes < 2 or torch.equal(lo, n - 1 - hi.flip(0)):
+            return
+        step, rest = r.steps[d], int((n - 1 - hi[-1]) - lo[0])
+        stride = Fraction(step.advance, step.period) if step else Fraction(0)
+        if stride > 1 and 0 < rest < stride:
+            came = f"stride {stride} at size {n} cannot be 4-fold symmetric"
+            remedy = f"{n - rest + stride} can, or {n - rest}"
+            self._add(op.module, op.name, QUARTER_TURN, came, remedy, by_size=True)
+        else:
+            came = f"at size {n} the windows are not symmetric about the middle"
+            remedy = "an odd kernel, padded alike on both sides"
+            self._add(op.module, op.name, QUARTER_TURN, came, remedy, by_size=False)
+
+    def _circular(self, layer: str, name: str, n: int, r: Reach, kinds: frozenset[str]) -> None:
+        """Whether windows that wrap around would fit."""
+        moving = carriers(r, self.axes)
+        step = r.steps[moving[0]] if len(moving) == 1 else None
+        if len(moving) != 1:
+            return
+        if step is None:
+            came, remedy = f"windows of uneven size on {n} samples", "a size that they divide"
+            self._add(layer, name, CIRCULAR_SHIFT, came, remedy, by_size=True)
+            return
+        if step.advance < 1:
+            return
+        stride = Fraction(step.advance, step.period)
+        for kind in sorted(kinds):
+            came = f"what is beyond the border is {kind}"
+            self._add(layer, name, CIRCULAR_SHIFT, came, "circular padding", by_size=False)
+        if (n / stride).denominator > 1:
+            lower = n // stride * stride
+            came, remedy = (
+                f"stride {stride} does not divide size {n}",
+                f"{lower + stride} or {lower}",
+            )
+            self._add(layer, name, CIRCULAR_SHIFT, came, remedy, by_size=True)
+        elif r.shape[moving[0]] * stride != n:
+            come = "cropped" if r.shape[moving[0]] * stride < n else "added"
+            came = f"{n} samples become {r.shape[moving[0]]} at stride {stride}: some are {come}"
+            remedy = "circular padding that keeps the size"
+            self._add(layer, name, CIRCULAR_SHIFT, came, remedy, by_size=False)
+
+    def _weights(self, op: Operation, tensors: dict[str, Tensor], out: Tensor) -> None:
+        """Weights that belong to one position: a dense layer on a flattened map, place numbers."""
+        known = {name: self.tracer.tracked.get(t) for name, t in tensors.items()}
+        taken = known.get(_PRODUCTS.get(op.name, ""))
+        if isinstance(taken, tuple) and any(r.lo.shape[-1] > 1 for r in taken):
+            came = "a dense layer on a flattened map: weights for every position"
+            remedy = "a mean over the map before it"
+            self._add(op.module, op.name, CIRCULAR_SHIFT, came, remedy, by_size=False)
+        if torch.Tag.pointwise not in getattr(op.func, "tags", ()):
+            return
+        moving = {
+            d
+            for k in known.values()
+            if isinstance(k, tuple)
+            for r in k
+            for d in carriers(r, self.axes)
+        }
+        for name, t in tensors.items():
+            own = {d + out.dim() - t.dim() for d, n in enumerate(t.shape) if n > 1}
+            if known[name] is None and own & moving:
+                came = "numbers of its own for every position"
+                remedy = "none that depend on the position"
+                self._add(op.module, op.name, CIRCULAR_SHIFT, came, remedy, by_size=False)
+
+    def _joined(self, t: Tensor) -> None:
+        """A padded or cropped map that no window follows."""
+        border = self.bordered.pop(_key(t), None)
+        axes = self._space(t) if border is not None else None
+        if border is None or axes is None:
+            return
+        for k, d in enumerate(axes):
+            if d is not None:
+                r, n = border.reach[k], border.before[k]
+                self._symmetric(border.op, n, r, _span(r, d), d)
+                self._circular(border.op.module, border.op.name, n, r, border.kinds)
+
+    def _add(
+        self, layer: str, operation: str, rule: str, came: str, remedy: str, *, by_size: bool
+    ) -> None:
+        self.rows.append(
+            Misalignment(
+                layer=layer,
+                operation=operation,
+                rule=rule,
+                came=came,
+                remedy=remedy,
+                by_size=by_size,
+            )
+        )
+        if rule == self.stop:
+            raise InTheWay
+
+
+def _itself(shape: Sequence[int], d: int | None, axes: Sequence[int | None]) -> Reach:
+    """A tensor that sees itself along one of its axes."""
+    if d is None:
+        return nothing(shape)
+    places = upto(shape[d]).view([-1 if e == d else 1 for e in range(len(shape))])
+    steps = tuple(
+        Step(1, 1) if e == d else Step(1, 0) if e in axes else None for e in range(len(shape))
+    )
+    return Reach(places, places, tuple(shape), steps)
+
+
+def _span(r: Reach, d: int) -> tuple[Tensor, Tensor]:
+    """First and last sample of each window along one axis."""
+    lo, hi = (v.movedim(d, 0).reshape(v.shape[d], -1) for v in (r.lo, r.hi))
+    return lo.amin(1), hi.amax(1)
+
+
+def _key(t: Tensor) -> tuple[Any, ...]:
+    return (t.untyped_storage()._cdata, tuple(t.shape), t.stride(), t.storage_offset())

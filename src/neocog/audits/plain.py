@@ -1,0 +1,83 @@
+"""An audit as plain numbers, lists and names: what `--json` prints and bounds are set on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from neocog.audits.suite import Audit
+
+__all__ = ["plain"]
+
+
+def plain(audit: Audit) -> dict[str, Any]:
+    """The names are those of the contract.
+
+    Args:
+        audit: what was found.
+    """
+    return {
+        "task": audit.task,
+        "n": audit.n,
+        "accuracy": audit.accuracy,
+        "accuracy_ci": None if audit.accuracy_ci is None else list(audit.accuracy_ci),
+        "shift": {mode: found.to_json() for mode, found in audit.shift.items()},
+        "rotation": None if audit.rotation is None else audit.rotation.to_json(),
+        "scale": None if audit.scale is None else audit.scale.to_json(),
+        "deformation": None if audit.deformation is None else audit.deformation.to_json(),
+        "layers": _layers(audit),
+        "aliasing": [
+            {
+                "name": a.name,
+                "kind": a.kind,
+                "stride": list(a.stride),
+                "aliased_energy": a.aliased_energy,
+                "consistent": a.consistent,
+            }
+            for a in audit.aliasing
+        ],
+        "alignment": [] if audit.alignment is None else audit.alignment.to_json()["rules"],
+        "alignment_sizes": {} if audit.alignment is None else audit.alignment.to_json()["sizes"],
+        "cost": _cost(audit),
+        "receptive_field": []
+        if audit.receptive_field is None
+        else audit.receptive_field.to_json()["layers"],
+        "seed": audit.seed,
+        "protocol": audit.protocol,
+        "notes": list(audit.notes),
+    }
+
+
+def _layers(audit: Audit) -> list[dict[str, Any]]:
+    lie = {e.name: e for e in audit.lie}
+    energy = {a.name: a.aliased_energy for a in audit.aliasing}
+    rows = []
+    for e in audit.layers:
+        slow = lie.get(e.name)
+        rows.append(
+            {
+                "name": e.name,
+                "kind": e.kind,
+                "output": list(e.output),
+                "shift_error": e.shift_error,
+                "shift_error_ci": list(e.shift_ci),
+                "rotation_error": e.rotation_error,
+                "aliased_energy": energy.get(e.name),
+                "own_shift_error": e.own_shift,
+                "own_shift_error_border_share": e.own_border,
+                "own_rotation_error": e.own_rotation,
+                "lie_shift": None if slow is None else slow.shift,
+                "lie_rotation": None if slow is None else slow.rotation,
+            }
+        )
+    return rows
+
+
+def _cost(audit: Audit) -> dict[str, Any] | None:
+    if audit.cost is None:
+        return {"seconds_per_image": audit.seconds_per_image}
+    names = ("params", "macs", "flops", "activations", "status")
+    return {
+        **{k: getattr(audit.cost, k) for k in names},
+        "seconds_per_image": audit.seconds_per_image,
+    }

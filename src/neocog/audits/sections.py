@@ -1,0 +1,420 @@
+"""An audit as exhibits: what the terminal, the report and the web draw."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from neocog.audits.compare import Compared
+from neocog.audits.lie import LieError
+from neocog.audits.shift import Flip, Shift
+from neocog.audits.words import blame, share, verdict
+from neocog.errors import printable
+from neocog.exhibits import Cell, Curve, Exhibit, Gallery, Map, Scalar, Section, Table
+
+if TYPE_CHECKING:
+    from neocog.audits.suite import Audit
+
+__all__ = ["comparison", "sections", "summary"]
+
+SPECTRA = 6
+"""Down-samplers whose spectra are drawn."""
+
+
+def summary(audit: Audit) -> Section:
+    """The figures one asks for first."""
+    exhibits: list[Exhibit] = []
+    if audit.accuracy is not None:
+        note = f"share of {audit.n:,} samples answered right, unmoved"
+        exhibits.append(_share("accuracy", audit.accuracy, audit.accuracy_ci, note))
+    for mode, s in audit.shift.items():
+        title = f"{mode} consistency"
+        if s.unit:
+            note = "share of samples with one answer at two positions"
+            exhibits.append(_share(title, s.consistency, s.consistency_ci, note))
+        else:
+            exhibits.append(
+                Scalar(
+                    title=f"{mode} difference",
+                    value=s.consistency,
+                    interval=s.consistency_ci,
+                    note="mean difference of the answers at two positions, in their units",
+                )
+            )
+    notes = " ".join(audit.notes)
+    return Section(
+        title="In short", exhibits=tuple(exhibits), text=f"{verdict(audit)}\n\n{notes}".strip()
+    )
+
+
+def sections(audit: Audit) -> list[Section]:
+    """Everything, in reading order."""
+    found = [summary(audit), _shifts(audit)]
+    if audit.rotation or audit.scale or audit.deformation:
+        found.append(_motions(audit))
+    if audit.layers:
+        found += [_layers(audit), _sampling(audit)]
+    if audit.alignment is not None:
+        found.append(audit.alignment.section())
+    if audit.cost is not None:
+        found.append(_geometry(audit))
+    found.append(_protocol(audit))
+    return found
+
+
+def comparison(compared: Sequence[Compared], first: str, second: str) -> Section:
+    """Two models side by side.
+
+    Args:
+        compared: one a way of shifting.
+        first: name of the first model.
+        second: of the second.
+    """
+    rows: list[list[Cell]] = []
+    for c in compared:
+        rows.append(
+            [
+                c.mode,
+                share(c.first),
+                share(c.second),
+                _points(c.difference, c.difference_ci),
+                "–" if c.flips is None else f"{c.flips:.2f}",
+                c.matched_n,
+                "–"
+                if c.matched_difference is None or c.matched_ci is None
+                else _points(c.matched_difference, c.matched_ci),
+            ]
+        )
+    text = ""
+    for one in compared[:1]:
+        if one.accuracy_difference is not None and one.accuracy_ci is not None:
+            points = _points(one.accuracy_difference, one.accuracy_ci)
+            text = f"Accuracy, second less first: {points} points."
+    table = Table(
+        title="consistency of two models on the same samples and shifts",
+        columns=(
+            "shift",
+            printable(first),
+            printable(second),
+            "difference, points",
+            "flips, second / first",
+            "both right",
+            "difference there, points",
+        ),
+        rows=rows,
+        note="In brackets 95 % intervals, by bootstrap over paired samples. Consistency grows with "
+        "accuracy alone; the last column is on the samples that both answer right unmoved.",
+    )
+    return Section(title="Two models", exhibits=(table,), text=text)
+
+
+def _points(value: float, interval: tuple[float, float]) -> str:
+    return f"{value * 100:+.2f} ({interval[0] * 100:+.2f} to {interval[1] * 100:+.2f})"
+
+
+def _share(title: str, value: float, interval: tuple[float, float] | None, note: str) -> Scalar:
+    return Scalar(title=title, value=value, unit="%", interval=interval, note=note)
+
+
+def _shifts(audit: Audit) -> Section:
+    exhibits: list[Exhibit] = []
+    shares = [s for s in audit.shift.values() if s.flip is not None]
+    if shares:
+        exhibits.append(_table(shares))
+        exhibits += [t for t in (_causes(shares),) if t is not None]
+    for mode, s in audit.shift.items():
+        if s.map is not None and s.map.agreement.ndim == 2:
+            exhibits.append(_map(mode, s))
+    for mode, s in audit.shift.items():
+        if s.flips:
+            exhibits.append(_flips(mode, s.flips, audit.classes))
+    return Section(
+        title="When the picture is shifted",
+        exhibits=tuple(exhibits),
+        text="Each picture was shown at two positions. What counts is whether the answer is the "
+        "same at both, right or wrong.",
+    )
+
+
+def _table(shares: Sequence[Shift]) -> Table:
+    rows: list[list[Cell]] = [
+        [
+            s.mode,
+            share(s.consistency),
+            f"{share(s.consistency_ci[0])} to {share(s.consistency_ci[1])}",
+            *(_maybe(v) for v in (s.both_right, s.both_wrong, s.flip, s.worst_case_accuracy)),
+            _maybe(s.floor),
+        ]
+        for s in shares
+    ]
+    columns = (
+        "shift",
+        "consistency",
+        "95 % interval",
+        "both right",
+        "same wrong answer",
+        "flip",
+        "right at every shift",
+        "floor",
+    )
+    note = (
+        "Right at every shift: of the map's. Floor: what answers at random with this model's "
+        "frequencies would score; a predictor of one class scores 100 %. "
+        + " · ".join(f"{s.mode}: {s.protocol}" for s in shares)
+    )
+    return Table(title="consistency", columns=columns, rows=rows, note=note)
+
+
+def _causes(shares: Sequence[Shift]) -> Table | None:
+    """Flips told apart."""
+    rows: list[list[Cell]] = []
+    for s in shares:
+        if s.border is not None:
+            low, high = s.border.aliasing_ci
+            both = [share(s.border.border), f"{s.border.aliasing * 100:+.2f}"]
+            rows.append([s.mode, _maybe(s.flip), *both, f"{low * 100:+.2f} to {high * 100:+.2f}"])
+    if not rows:
+        return None
+    stride = next(s.border.stride for s in shares if s.border is not None)
+    return Table(
+        title="flips by their cause",
+        columns=("shift", "flip", "by the border", "by sampling, points", "95 % interval"),
+        rows=rows,
+        note=f"By the border: flips under shifts by multiples of the total stride, {stride} "
+        "pixels, which every down-sampler meets at one phase. By sampling: what all shifts add.",
+    )
+
+
+def _maybe(value: float | None) -> str | None:
+    return None if value is None else share(max(0.0, value))
+
+
+def _map(mode: str, s: Shift) -> Map:
+    assert s.map is not None
+    steps = [f"{v:+g}" for v in s.map.offsets]
+    return Map(
+        title=f"{mode} shifts: share with the answer of the middle",
+        values=s.map.agreement,
+        rows=steps,
+        columns=steps,
+        row_label="pixels down",
+        column_label="pixels right",
+        note=f"{s.map.n} samples. {share(s.map.stable)} have one answer at all of these shifts.",
+    )
+
+
+def _flips(mode: str, flips: Sequence[Flip], classes: tuple[str, ...]) -> Gallery:
+    def name(number: int) -> str:
+        return printable(classes[number]) if number < len(classes) else str(number)
+
+    pictures, captions = [], []
+    for f in flips:
+        for picture, offset, answer in zip(f.pictures, f.offsets, f.answers, strict=True):
+            if picture.ndim != 3:
+                continue
+            x = np.clip(np.round(picture * 255), 0, 255).astype(np.uint8).transpose(1, 2, 0)
+            pictures.append(x[:, :, 0] if x.shape[2] == 1 else x)
+            truth = "" if f.truth is None else ("✓ " if f.truth == answer else "✗ ")
+            captions.append(f"{truth}{name(answer)}\n{offset[0]:+.3g}, {offset[1]:+.3g}")
+    return Gallery(
+        title=f"pictures whose answer flips, {mode} shifts",
+        pictures=pictures,
+        captions=captions,
+        note="Two and two: the same picture at both positions, the answer there (✓ right, ✗ "
+        "wrong), and the shift in pixels, down and right. The first that flip, not the worst.",
+    )
+
+
+def _motions(audit: Audit) -> Section:
+    exhibits: list[Exhibit] = []
+    if audit.rotation is not None:
+        r = audit.rotation
+        lines = {"same answer": r.sweep.agreement, "there and back": r.sweep.floor}
+        if r.sweep.accuracy:
+            lines["right"] = r.sweep.accuracy
+        exhibits.append(
+            Curve(
+                title="turned",
+                x=r.sweep.amounts,
+                lines=lines,
+                x_label="degrees, anticlockwise",
+                y_label="%",
+                note=f"{r.sweep.n} samples. Quarter turns are exact, other angles interpolate; "
+                "there and back is what interpolation alone does. Corners are filled by "
+                "reflection.",
+            )
+        )
+        exhibits.append(_share("mirrored left to right", r.mirror[0], None, "same answer"))
+        exhibits.append(_share("mirrored top to bottom", r.mirror[1], None, "same answer"))
+    if audit.scale is not None:
+        s = audit.scale
+        lines = {"same answer": s.sweep.agreement, "there and back": s.sweep.floor}
+        if s.sweep.accuracy:
+            lines["right"] = s.sweep.accuracy
+        exhibits.append(
+            Curve(
+                title="larger and smaller",
+                x=s.sweep.amounts,
+                lines=lines,
+                x_label="factor of length",
+                y_label="%",
+                note=f"{s.sweep.n} samples. Smaller content is framed by its reflection.",
+            )
+        )
+    if audit.deformation is not None:
+        d = audit.deformation
+        low, high = d.slope_ci
+        exhibits.append(
+            Curve(
+                title="bent",
+                x=[0.0, *d.amount],
+                lines={
+                    "distance": [0.0, *d.distance],
+                    "line through zero": [0.0, *(d.slope * a for a in d.amount)],
+                },
+                x_label="largest slope of the displacement, pixels a pixel",
+                y_label="‖f(x) - f(bent x)‖ / ‖f(x)‖",
+                note=f"Slope {d.slope:.2f} ({low:.2f} to {high:.2f}); displacements reach "
+                f"{d.displacement[-1]:.1f} pixels. A shift as long as the largest of them, whose "
+                f"slope is zero, moves the answer by {d.constant:.2f}.",
+            )
+        )
+    return Section(title="When it is turned, scaled or bent", exhibits=tuple(exhibits))
+
+
+def _layers(audit: Audit) -> Section:
+    lie = {e.name: e for e in audit.lie}
+    x = list(range(1, len(audit.layers) + 1))
+    lines: dict[str, list[float | None]] = {"shift": [e.shift_error for e in audit.layers]}
+    if any(e.rotation_error is not None for e in audit.layers):
+        lines["quarter turn"] = [e.rotation_error for e in audit.layers]
+    curve = Curve(
+        title="equivariance error after every layer",
+        x=x,
+        lines=lines,
+        x_label="layer, in the order of the first call",
+        y_label="‖f(T x) - T f(x)‖ / ‖f(x)‖",
+        note="0 is exactly equivariant; two unrelated maps of one size differ by about 1.4.",
+    )
+    numbered = [(k, e) for k, e in enumerate(audit.layers, start=1) if e.kind != "Identity"]
+    shifts: list[list[Cell]] = [
+        [
+            number,
+            e.name,
+            e.kind,
+            " × ".join(map(str, e.output)),
+            e.shift_error,
+            None if e.own_shift is None else e.own_inside,
+            None if e.own_shift is None else (e.own_shift**2 - e.own_inside**2) ** 0.5,
+            lie[e.name].shift if e.name in lie else None,
+        ]
+        for number, e in numbered
+    ]
+    table = Table(
+        title="shifts, layer by layer",
+        columns=(
+            "",
+            "layer",
+            "kind",
+            "output",
+            "error",
+            "own, inside",
+            "own, border",
+            "a pixel",
+        ),
+        rows=shifts,
+        note="Error: at the output, all before it included. Own: of this layer alone, its input "
+        "moved by hand; inside is away from the border, which is what sampling breaks. A pixel: "
+        "the Lie derivative, how fast the error grows when the shift begins.",
+    )
+    exhibits: list[Exhibit] = [curve, table]
+    if "quarter turn" in lines:
+        turns: list[list[Cell]] = [
+            [number, e.name, e.rotation_error, e.own_rotation, _radian(lie.get(e.name))]
+            for number, e in numbered
+        ]
+        exhibits.append(
+            Table(
+                title="turns, layer by layer",
+                columns=("", "layer", "quarter turn", "own", "a radian"),
+                rows=turns,
+                note="The same for exact quarter turns; a radian: the Lie derivative of turning.",
+            )
+        )
+    return Section(title="Which layer breaks it", exhibits=tuple(exhibits), text=blame(audit))
+
+
+def _radian(e: LieError | None) -> float | None:
+    return None if e is None else e.rotation
+
+
+def _sampling(audit: Audit) -> Section:
+    rows: list[list[Cell]] = [
+        [
+            a.name,
+            a.kind,
+            "×".join(map(str, a.stride)),
+            share(a.aliased_energy),
+            "moves with the picture" if a.consistent else "fixed",
+        ]
+        for a in audit.aliasing
+    ]
+    exhibits: list[Exhibit] = [
+        Table(
+            title="where samples are dropped",
+            columns=("layer", "operation", "stride", "energy that aliases", "grid"),
+            rows=rows,
+            note="Share of the energy before sampling, the mean taken off, at frequencies that the "
+            "samples kept cannot hold.",
+        )
+    ]
+    worst = sorted(audit.aliasing, key=lambda a: -a.aliased_energy)[:SPECTRA]
+    for a in worst:
+        if a.spectrum.ndim != 2:
+            continue
+        power = a.spectrum.copy()
+        power[tuple(n // 2 for n in power.shape)] = 0.0
+        level = np.log10(np.maximum(power / max(power.max(), 1e-30), 1e-6))
+        exhibits.append(
+            Map(
+                title=f"spectrum before {printable(a.name)} samples",
+                values=level,
+                row_label="cycles down",
+                column_label="cycles right",
+                note="Power, in powers of ten of the largest; zero frequency, left out, is in the "
+                f"middle. Kept by stride {'×'.join(map(str, a.stride))}: the middle "
+                f"1/{a.stride[0]} of the height and 1/{a.stride[-1]} of the width.",
+            )
+        )
+    text = "" if rows else "Nothing in this model drops samples, but for global means."
+    return Section(title="What aliases", exhibits=tuple(exhibits) if rows else (), text=text)
+
+
+def _geometry(audit: Audit) -> Section:
+    assert audit.cost is not None
+    c = audit.cost
+    exhibits: list[Exhibit] = [
+        Table(
+            title="cost",
+            columns=("parameters", "MACs", "FLOPs", "activations", "ms a sample", "status"),
+            rows=[
+                [c.params, c.macs, c.flops, c.activations, audit.seconds_per_image * 1e3, c.status]
+            ],
+            note="For one sample; FLOPs = 2·MACs and everything else. Time: median of forward "
+            "passes of a batch.",
+        )
+    ]
+    if audit.receptive_field is not None:
+        exhibits += audit.receptive_field.section().exhibits
+    return Section(title="Geometry and cost", exhibits=tuple(exhibits))
+
+
+def _protocol(audit: Audit) -> Section:
+    rows: list[list[Cell]] = [
+        [name.replace("_", " "), ", ".join(map(str, v)) if isinstance(v, list) else str(v)]
+        for name, v in audit.protocol.items()
+    ]
+    table = Table(title="protocol", columns=("", "value"), rows=rows)
+    return Section(title="How it was measured", exhibits=(table,))

@@ -1,0 +1,316 @@
+"""All audits of one model on one set of samples."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from typing import Any, TypeVar
+
+import torch
+from torch import nn
+
+from neocog.audits.aliasing import Aliasing, aliasing
+from neocog.audits.alignment import Alignment, alignment
+from neocog.audits.cost import Cost, cost
+from neocog.audits.deformation import Deformation, deformation
+from neocog.audits.interval import interval
+from neocog.audits.layers import LayerError, layer_errors
+from neocog.audits.lie import LieError, lie_errors
+from neocog.audits.motion import Rotation, Scale, rotation, scale
+from neocog.audits.moving import MODES
+from neocog.audits.receptive_field import ReceptiveField, receptive_field
+from neocog.audits.shift import Shift, shift_consistency
+from neocog.audits.subject import Samples, Subject, batch_of
+from neocog.errors import ModelError, UsageError, did_you_mean
+
+__all__ = ["Asked", "Audit", "audit_model"]
+
+LOOKED_INTO = 32
+"""Samples with which layers are looked at."""
+
+MOVED = 500
+"""Samples that are turned, scaled and bent, at most: each is seen dozens of times."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What is measured, and how.
+
+    Args:
+        shift: ways of shifting, of `MODES`.
+        radius: largest shift along each axis, in pixels; an eighth of the size if left out.
+        map_radius: largest shift of the maps; 0 for none.
+        map_samples: samples that the maps are measured on.
+        every_shift: the map of circular shifts holds every shift that there is.
+        rotation: turn and mirror.
+        scale: make larger and smaller.
+        deformation: bend.
+        layers: look into every layer.
+        n: samples; all for None.
+        seed: of everything that is drawn.
+        batch: samples at once; chosen by their size if left out.
+
+    Raises:
+        UsageError: a way of shifting is unknown.
+    """
+
+    shift: tuple[str, ...] = MODES
+    radius: int | None = None
+    map_radius: int = 4
+    map_samples: int = 64
+    every_shift: bool = False
+    rotation: bool = True
+    scale: bool = True
+    deformation: bool = True
+    layers: bool = True
+    n: int | None = 1000
+    seed: int = 0
+    batch: int | None = None
+
+    def __post_init__(self) -> None:
+        """Check the names."""
+        for mode in self.shift:
+            if mode not in MODES:
+                raise UsageError(f"`{mode}` is no way of shifting. {did_you_mean(mode, MODES)}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Audit:
+    """What an audit found. Parts that were not asked for, or cannot be had, are None or empty.
+
+    Args:
+        task: what the model answers.
+        n: samples.
+        accuracy: share of right answers, unmoved; None where nobody knows the truth.
+        accuracy_ci: its 95 % interval, by bootstrap over samples.
+        classes: names, in the order of the outputs; may be empty.
+        shift: way of shifting to what it does.
+        rotation: turned and mirrored.
+        scale: larger and smaller.
+        deformation: bent.
+        layers: how far every layer is from equivariance.
+        lie: its infinitesimal form.
+        aliasing: every operation that drops samples.
+        alignment: what the geometry alone rules out.
+        cost: parameters and arithmetic.
+        receptive_field: of every layer.
+        seconds_per_image: of the forward pass, median over batches.
+        seed: of everything that was drawn.
+        protocol: how it was measured.
+        notes: what a reader of the figures should know.
+    """
+
+    task: str
+    n: int
+    accuracy: float | None
+    accuracy_ci: tuple[float, float] | None
+    classes: tuple[str, ...]
+    shift: dict[str, Shift]
+    rotation: Rotation | None
+    scale: Scale | None
+    deformation: Deformation | None
+    layers: tuple[LayerError, ...]
+    lie: tuple[LieError, ...]
+    aliasing: tuple[Aliasing, ...]
+    alignment: Alignment | None
+    cost: Cost | None
+    receptive_field: ReceptiveField | None
+    seconds_per_image: float
+    seed: int
+    protocol: dict[str, Any]
+    notes: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain numbers and lists, with the names of the contract."""
+        from neocog.audits.plain import plain
+
+        return plain(self)
+
+
+def audit_model(
+    model: nn.Module,
+    data: Samples,
+    asked: Asked | None = None,
+    *,
+    task: str = "classify",
+    classes: tuple[str, ...] = (),
+    size: tuple[int, ...] | None = None,
+    larger: Samples | None = None,
+    precision: str = "float32",
+    black_box: bool = False,
+    tell: Callable[[str], None] | None = None,
+) -> Audit:
+    """Measure a model on samples.
+
+    The model keeps its mode, weights, gradients and hooks.
+
+    Args:
+        model: values in [0, 1], (B, C, H, W) or (B, C, N), to answers.
+        data: samples of the size that the model takes.
+        asked: what is measured; everything if left out.
+        task: what the answers are, see `subject.TASKS`.
+        classes: names, for the words.
+        size: that the model takes; that of the samples if left out.
+        larger: the same samples with a border, for crops; made by reflection if left out.
+        precision: "float32", or "float64" on a copy of the model.
+        black_box: only answers can be had, nothing can be looked into.
+        tell: called with what is measured next.
+
+    Raises:
+        UsageError: something asked for does not fit the samples.
+        ModelError: the model fails on them.
+    """
+    asked = asked or Asked()
+    tell = tell or (lambda text: None)
+    size = tuple(size or data.size)
+    subject = Subject(model, task=task, size=size, precision=precision)
+    some = data.first(asked.n, seed=asked.seed)
+    _try(subject, some)
+    geometry = _Geometry() if black_box else _geometry(model, subject, some, size, tell)
+    few = some.first(LOOKED_INTO, seed=asked.seed)
+    moved = some.first(MOVED, seed=asked.seed)
+    still = len(size) == 2 and task == "classify"
+    shift = {}
+    for mode in asked.shift:
+        tell(f"{mode} shifts")
+        shift[mode] = _shift(subject, some, larger, mode, asked, geometry.stride)
+    turned = scaled = bent = None
+    if asked.rotation and still:
+        tell("rotation")
+        turned = rotation(subject, moved, seed=asked.seed, batch=asked.batch)
+    if asked.scale and still:
+        tell("scale")
+        scaled = scale(subject, moved, seed=asked.seed, batch=asked.batch)
+    if asked.deformation and still:
+        tell("deformation")
+        bent = deformation(subject, moved, seed=asked.seed, batch=asked.batch)
+    layers: tuple[LayerError, ...] = ()
+    lie: tuple[LieError, ...] = ()
+    aliased: tuple[Aliasing, ...] = ()
+    if asked.layers and not black_box:
+        tell("layers")
+        layers = _named(subject, layer_errors(subject, few, radius=asked.radius, seed=asked.seed))
+        lie = _named(subject, lie_errors(subject, few.first(8, seed=asked.seed)))
+        aliased = _named(subject, aliasing(subject, few))
+    tell("time of a forward pass")
+    right = next((s.right for s in shift.values() if len(s.right)), None)
+    return Audit(
+        task=task,
+        n=len(some),
+        accuracy=None if right is None else float(right.mean()),
+        accuracy_ci=None if right is None else interval(right, seed=asked.seed),
+        classes=classes,
+        shift=shift,
+        rotation=turned,
+        scale=scaled,
+        deformation=bent,
+        layers=layers,
+        lie=lie,
+        aliasing=aliased,
+        alignment=geometry.alignment,
+        cost=geometry.cost,
+        receptive_field=geometry.field,
+        seconds_per_image=_seconds(subject, few),
+        seed=asked.seed,
+        protocol=_protocol(asked, subject, len(moved), len(few)),
+        notes=geometry.notes,
+    )
+
+
+@dataclass(frozen=True)
+class _Geometry:
+    stride: int | None = None
+    alignment: Alignment | None = None
+    cost: Cost | None = None
+    field: ReceptiveField | None = None
+    notes: tuple[str, ...] = ("Only its answers can be had: nothing was looked into.",)
+
+
+def _geometry(
+    model: nn.Module,
+    subject: Subject,
+    data: Samples,
+    size: tuple[int, ...],
+    tell: Callable[[str], None],
+) -> _Geometry:
+    """What needs no data."""
+    tell("geometry")
+    whole = (data.channels, *size)
+    network = subject.network
+    spent, seen = cost(network, whole), receptive_field(network, whole)
+    return _Geometry(_total_stride(seen), alignment(network, whole), spent, seen, ())
+
+
+def _total_stride(seen: ReceptiveField) -> int | None:
+    """Pixels from one sample to the next of the coarsest map; None where nothing is known."""
+    jumps = [int(j) for f in seen.layers for j in f.jump if j is not None and j == int(j)]
+    return max(jumps, default=None)
+
+
+Named = TypeVar("Named", LayerError, LieError, Aliasing)
+
+
+def _named(subject: Subject, rows: tuple[Named, ...]) -> tuple[Named, ...]:
+    """With the names that the user knows."""
+    return tuple(replace(row, name=subject.label(row.name)) for row in rows)
+
+
+def _try(subject: Subject, data: Samples) -> None:
+    """One sample first, so that a model that fails does so before anything is measured."""
+    try:
+        with subject.ready():
+            subject(data.take(slice(0, 1)))
+    except (RuntimeError, TypeError, ValueError) as e:
+        shape = "×".join(str(v) for v in (1, data.channels, *data.size))
+        raise ModelError(
+            f"The model must answer for a batch of {shape}, and fails "
+            f"({type(e).__name__}: {e}). Give the size that it takes."
+        ) from e
+
+
+def _shift(
+    subject: Subject,
+    data: Samples,
+    larger: Samples | None,
+    mode: str,
+    asked: Asked,
+    stride: int | None,
+) -> Shift:
+    whole = mode == "circular" and asked.every_shift
+    shown = larger.first(asked.n, seed=asked.seed) if larger and mode == "crop" else data
+    return shift_consistency(
+        subject,
+        shown,
+        mode=mode,
+        radius=asked.radius,
+        seed=asked.seed,
+        stride=stride,
+        grid=None if whole else asked.map_radius,
+        grid_samples=asked.map_samples,
+        batch=asked.batch,
+    )
+
+
+def _seconds(subject: Subject, data: Samples) -> float:
+    """A forward pass, for each sample."""
+    x = data.take(slice(0, batch_of(data, None)))
+    taken = []
+    with subject.ready():
+        for _ in range(4):
+            began = time.perf_counter()
+            subject(x)
+            taken.append((time.perf_counter() - began) / len(x))
+    return sorted(taken[1:])[1]
+
+
+def _protocol(asked: Asked, subject: Subject, moved: int, few: int) -> dict[str, Any]:
+    return {
+        **{k: list(v) if isinstance(v, tuple) else v for k, v in asdict(asked).items()},
+        "precision": str(subject.dtype).removeprefix("torch."),
+        "mode": "evaluation",
+        "samples_turned_scaled_bent": moved,
+        "samples_for_layers": few,
+        "torch": str(torch.__version__),
+        "threads": torch.get_num_threads(),
+    }

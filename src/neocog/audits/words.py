@@ -1,0 +1,103 @@
+"""What an audit found, in sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from neocog.errors import printable
+
+if TYPE_CHECKING:
+    from neocog.audits.layers import LayerError
+    from neocog.audits.shift import Shift
+    from neocog.audits.suite import Audit
+
+__all__ = ["blame", "share", "verdict"]
+
+NAMED = 3
+"""Layers that are called by name."""
+
+NOTHING = 1e-4
+"""Below this an error is rounding: float32 has 1e-7, and errors of layers add up."""
+
+
+def share(value: float) -> str:
+    """A share in per cent; all of it only where it is all of it.
+
+    Example:
+        >>> share(0.99996), share(1.0), share(0.00001)
+        ('99.99 %', '100 %', '0.01 %')
+    """
+    if value in (0.0, 1.0):
+        return f"{value:.0%}".replace("%", " %")
+    return f"{min(max(round(value * 100, 2), 0.01), 99.99):.2f} %"
+
+
+def verdict(audit: Audit) -> str:
+    """The main sentences, for the head of a report and the terminal."""
+    said = [_shift(mode, s) for mode, s in audit.shift.items() if s.flip is not None]
+    if "circular" in audit.shift and (border := audit.shift["circular"].border) is not None:
+        said.append(
+            f"Of the circular flips, shifts by whole multiples of the total stride "
+            f"({border.stride} pixels) make {share(border.border)} (the border), and the "
+            f"sampling grid adds {share(max(0.0, border.aliasing))}."
+        )
+    if audit.layers:
+        said.append(blame(audit))
+    if audit.alignment is not None:
+        said += audit.alignment.sentences()
+    if audit.rotation is not None:
+        said.append(
+            f"Under exact quarter turns {share(audit.rotation.quarter_turn_agreement)} of the "
+            "answers stay."
+        )
+    return "\n\n".join(said)
+
+
+def blame(audit: Audit) -> str:
+    """Which layers break shift equivariance, and how."""
+    inside = _worst(audit, lambda e: e.own_inside)
+    border = _worst(audit, lambda e: (e.own_shift or 0.0) if (e.own_border or 0) > 0.5 else 0.0)
+    if inside:
+        said = f"Away from the border {_named(inside, lambda e: e.own_inside)} break it"
+        said += f", and {len(inside) - NAMED} more" if len(inside) > NAMED else ""
+        said += ", each alone by that share of its output"
+        energy = {a.name: a for a in audit.aliasing}
+        aliased = [e for e in inside if e.name in energy]
+        if aliased:
+            worst = max(aliased, key=lambda e: energy[e.name].aliased_energy)
+            said += (
+                f"; of what {printable(worst.name)} samples, "
+                f"{share(energy[worst.name].aliased_energy)} of the energy aliases"
+            )
+        said += "."
+    else:
+        said = "Away from the border no layer breaks shift equivariance."
+    if border:
+        said += (
+            f" At the border {len(border)} layers do, most of all "
+            f"{_named(border[:1], lambda e: e.own_shift or 0.0)}; "
+            "with circular padding they would not."
+        )
+    return said
+
+
+def _shift(mode: str, s: Shift) -> str:
+    assert s.flip is not None
+    unit = "pixel" if s.radius == 1 else "pixels"
+    words = {
+        "circular": "circular shifts",
+        "crop": "another crop",
+        "zero": "shifts that bring in black",
+        "subpixel": "shifts by fractions of a pixel",
+    }[mode]
+    return f"Under {words}, up to {s.radius:g} {unit}, {share(s.flip)} of the answers change."
+
+
+def _worst(audit: Audit, value: Callable[[LayerError], float]) -> list[LayerError]:
+    own = [e for e in audit.layers if e.own_shift is not None and value(e) > NOTHING]
+    return sorted(own, key=value, reverse=True)
+
+
+def _named(layers: list[LayerError], value: Callable[[LayerError], float]) -> str:
+    return ", ".join(f"{printable(e.name)} ({share(value(e))})" for e in layers[:NAMED])

@@ -1,0 +1,118 @@
+"""`neocog audit`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import click
+
+from neocog.cli.options import HELP, json_option, model_options, print_json
+
+__all__ = ["command"]
+
+ALL = "circular,crop,zero,subpixel"
+
+
+@click.command("audit", context_settings=HELP)
+@click.argument("model")
+@click.argument("data")
+@click.option("--shift", default=ALL, show_default=True, help="Ways of shifting, with commas.")
+@click.option("--radius", type=click.IntRange(1), help="Largest shift in pixels; size / 8.")
+@click.option("--every-shift", is_flag=True, help="Try every circular shift on the map's samples.")
+@click.option("--map-samples", type=click.IntRange(1), default=64, help="Samples of the maps.")
+@click.option("--rotation/--no-rotation", default=True, help="Turn and mirror.")
+@click.option("--scale/--no-scale", default=True, help="Make larger and smaller.")
+@click.option("--deformation/--no-deformation", default=True, help="Bend.")
+@click.option("--layers/--no-layers", default=True, help="Look into every layer.")
+@click.option("--n", type=click.IntRange(1), default=1000, show_default=True, help="Samples.")
+@click.option("--all", "whole", is_flag=True, help="Every sample of the split.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, help="Of everything drawn.")
+@click.option("--precision", type=click.Choice(["float32", "float64"]), default="float32")
+@click.option("--against", metavar="MODEL", help="Another model, on the same samples and shifts.")
+@click.option("--require", multiple=True, metavar='"KEY OP NUMBER"', help="A bound; see below.")
+@click.option("--report", type=click.Path(dir_okay=False), help="Write an HTML page.")
+@click.option("--strict", is_flag=True, help="Stop at the first picture that cannot be used.")
+@model_options
+@json_option
+def command(
+    model: str,
+    data: str,
+    shift: str,
+    rotation: bool,
+    scale: bool,
+    deformation: bool,
+    layers: bool,
+    whole: bool,
+    n: int,
+    against: str | None,
+    require: tuple[str, ...],
+    report: str | None,
+    precision: str,
+    strict: bool,
+    opening: Mapping[str, Any],
+    as_json: bool,
+    **rest: int | bool | None,
+) -> None:
+    """Whether the answers of MODEL change when the pictures of DATA move, and which layer does it.
+
+    MODEL is a run folder; or, from elsewhere, package.module:factory, a .pt2 program or an .onnx
+    file, which are told their --size, --mean and --std.
+
+    A missed bound is exit status 1. Bounds are on any figure of the result, as --json prints it.
+
+    \b
+    neocog audit runs/digits digits --report audit.html
+    neocog audit runs/pictures pictures/:val --require "shift.circular.consistency>=0.99"
+    neocog audit runs/fixed digits --against runs/digits
+    """
+    from neocog.audits.suite import Asked
+    from neocog.runs.opened import open_model
+    from neocog.verbs.audit import audit
+
+    asked = Asked(
+        shift=tuple(part.strip() for part in shift.split(",") if part.strip()),
+        rotation=rotation,
+        scale=scale,
+        deformation=deformation,
+        layers=layers,
+        n=None if whole else n,
+        **rest,  # type: ignore[arg-type]  # radius, every_shift, map_samples, seed, as they stand
+    )
+    with _status() as tell:
+        found = audit(
+            open_model(model, **opening),
+            data,
+            asked,
+            against=against,
+            require=require,
+            report=report,
+            precision=precision,
+            strict=strict,
+            tell=tell,
+        )
+    if as_json:
+        print_json(found.to_json())
+    else:
+        from neocog.cli.draw import draw, on_stdout
+
+        for section in found.summary():
+            draw(on_stdout(), section)
+    if report is not None:
+        click.echo(f"Report: {report}", err=True)
+    if not found.kept:
+        raise click.exceptions.Exit(1)
+
+
+@contextmanager
+def _status() -> Iterator[Callable[[str], None]]:
+    """What is being measured, on standard error, where that is a terminal."""
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda text: None
+        return
+    with console.status("audit") as status:
+        yield lambda text: status.update(f"audit: {text}")

@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from neocog.audits.sections import comparison, sections
+from neocog.audits.subject import Samples
+from neocog.audits.suite import Asked, audit_model
+from neocog.errors import ModelError, UsageError
+from neocog.networks.catalog import build
+from neocog.report.page import page
+
+QUICK = Asked(n=12, map_samples=4, map_radius=1, radius=2)
+
+
+def noise(n: int = 12, channels: int = 1, size: int = 24) -> Samples:
+    rng = np.random.default_rng(0)
+    x = torch.from_numpy(rng.random((n, channels, size, size), dtype=np.float32))
+    return Samples.of((x, rng.integers(0, 3, n)))
+
+
+def small() -> nn.Module:
+    torch.manual_seed(0)
+    options = {"widths": (4, 6), "depths": (1, 1)}
+    return build("convnet", classes=3, channels=1, size=(24, 24), options=options)
+
+
+def test_everything_the_contract_names_is_there_and_is_plain() -> None:
+    plain = audit_model(small(), noise(), QUICK).to_json()
+    assert set(plain) >= {
+        "n", "accuracy", "shift", "rotation", "deformation", "layers", "cost",
+        "receptive_field", "seed", "protocol",
+    }  # fmt: skip
+    assert set(plain["shift"]) == {"circular", "crop", "zero", "subpixel"}
+    assert set(plain["shift"]["circular"]) >= {
+        "consistency", "consistency_ci", "both_right", "both_wrong", "flip",
+        "worst_case_accuracy", "map", "floor",
+    }  # fmt: skip
+    assert set(plain["rotation"]) >= {"angles", "agreement", "accuracy", "quarter_turn_error"}
+    assert set(plain["deformation"]) >= {"amount", "distance", "slope"}
+    assert set(plain["layers"][0]) >= {
+        "name", "kind", "shift_error", "rotation_error", "aliased_energy",
+    }  # fmt: skip
+    assert set(plain["cost"]) >= {"params", "macs", "flops", "activations", "seconds_per_image"}
+    json.dumps(plain, allow_nan=False)
+
+
+def test_same_seed_same_numbers() -> None:
+    runs = [audit_model(small(), noise(), QUICK).to_json() for _ in range(2)]
+    for plain in runs:
+        del plain["cost"]["seconds_per_image"]
+    assert runs[0] == runs[1]
+
+
+def test_report_draws_all_of_it() -> None:
+    found = audit_model(small(), noise(), QUICK, classes=("a", "<b>", "c"))
+    html = page("Audit", sections(found))
+    assert "<b>" not in html
+    for word in ("circular", "Which layer breaks it", "What aliases", "protocol"):
+        assert word in html
+
+
+def test_model_is_left_as_found() -> None:
+    net = small().train()
+    before = {k: v.clone() for k, v in net.state_dict().items()}
+    rng = torch.get_rng_state()
+    audit_model(net, noise(), QUICK)
+    assert net.training
+    assert torch.equal(torch.get_rng_state(), rng)
+    assert all(torch.equal(v, before[k]) for k, v in net.state_dict().items())
+    assert not any(m._forward_hooks or m._forward_pre_hooks for m in net.modules())
+
+
+def test_black_box_is_only_asked() -> None:
+    found = audit_model(small(), noise(), QUICK, black_box=True)
+    assert found.layers == ()
+    assert found.cost is None
+    assert "nothing was looked into" in found.notes[0]
+    page("Audit", sections(found))
+
+
+def test_segmenter_and_regressor_and_series() -> None:
+    asked = Asked(n=4, map_radius=0, shift=("circular", "zero"))
+    pictures = Samples.of(torch.rand(4, 1, 16, 16))
+    segmenter = audit_model(nn.Conv2d(1, 3, 3, padding=1), pictures, asked, task="segment")
+    assert 0 < segmenter.shift["circular"].consistency < 1
+    page("Audit", sections(segmenter))
+
+    class Total(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x.flatten(1).sum(1, keepdim=True)
+
+    regressor = audit_model(Total(), pictures, asked, task="regress")
+    assert regressor.shift["zero"].consistency > 0
+    page("Audit", sections(regressor))
+    series = Samples.of(torch.rand(4, 2, 32))
+    line = nn.Sequential(nn.Conv1d(2, 3, 3, stride=2), nn.AdaptiveAvgPool1d(1), nn.Flatten())
+    found = audit_model(line, series, asked)
+    assert found.layers[0].name == "0"
+    page("Audit", sections(found))
+
+
+def test_a_model_that_fails_does_so_first() -> None:
+    with pytest.raises(ModelError, match=r"must answer for a batch of 1×3×24×24, and fails"):
+        audit_model(small(), noise(channels=3), QUICK)
+
+
+def test_unknown_way_of_shifting() -> None:
+    with pytest.raises(UsageError, match="`sideways` is no way of shifting"):
+        Asked(shift=("sideways",))
+
+
+def test_two_models_side_by_side() -> None:
+    from neocog.audits.compare import compare
+
+    one, two = (audit_model(small(), noise(), QUICK) for _ in range(2))
+    rows = [compare(one.shift[m], two.shift[m]) for m in one.shift]
+    section = comparison(rows, "one", "two")
+    assert all(c.difference == 0 for c in rows)
+    assert "points" in section.text
+    page("Audit", [section])

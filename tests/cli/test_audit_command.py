@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+FAST = ("--n", "20", "--map-samples", "5", "--radius", "2", "--no-scale", "--no-deformation")
+
+
+def test_json_and_report(call, digits_run: Path, tmp_path: Path) -> None:
+    report = tmp_path / "audit.html"
+    said = call("audit", digits_run, "digits", *FAST, "--json", "--report", report)
+    assert said.status == 0
+    found = json.loads(said.out)
+    assert found["n"] == 20
+    assert found["scale"] is None
+    assert found["shift"]["circular"]["map"]["n"] == 5
+    assert len(found["layers"]) > 3
+    assert not any(e["name"].startswith("network.") for e in found["layers"])
+    assert report.read_text("utf8").startswith("<!doctype html>")
+    assert said.err == f"Report: {report}\n"
+
+
+def test_words(call, digits_run: Path) -> None:
+    said = call("audit", digits_run, "digits:val", *FAST, "--shift", "zero", "--no-layers")
+    assert said.status == 0
+    assert "of the answers change" in said.out
+    assert "zero consistency" in said.out
+    assert "circular consistency" not in said.out
+    assert "split val" in said.out
+
+
+def test_a_missed_bound_is_status_one(call, digits_run: Path) -> None:
+    bounds = ("--require", "n>=20", "--require", "shift.zero.consistency > 1")
+    quick = (*FAST, "--shift", "zero", "--no-layers", "--no-rotation")
+    said = call("audit", digits_run, "digits", *quick, *bounds)
+    assert said.status == 1
+    assert "MISSED" in said.out
+    assert "kept" in said.out
+    said = call("audit", digits_run, "digits", *quick, *bounds[:2], "--json")
+    assert said.status == 0
+    assert json.loads(said.out)["required"] == [{"bound": "n >= 20", "value": 20, "kept": True}]
+
+
+def test_against_another_model(call, digits_run: Path) -> None:
+    quick = (*FAST, "--shift", "circular", "--no-layers", "--no-rotation")
+    said = call("audit", digits_run, "digits", *quick, "--against", digits_run, "--json")
+    assert said.status == 0
+    (row,) = json.loads(said.out)["compared"]
+    assert row["difference"] == 0
+    assert row["matched_n"] > 0
+    words = call("audit", digits_run, "digits", *quick, "--against", digits_run)
+    assert "Two models" in words.out
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("--shift", "circle"), "`circle` is no way of shifting. Did you mean `circular`?"),
+        (("--require", "accuracy"), "A bound is KEY OP NUMBER"),
+        (("--require", "shift.circul.flip<1"), "Did you mean `circular`?"),
+        (("--radius", "40"), "from 1 to below the size of the samples"),
+        (("--size", "1,28,28"), "A run folder knows its model's size"),
+    ],
+)
+def test_wrong_use_is_one_sentence(
+    call, digits_run: Path, words: tuple[str, ...], sentence: str
+) -> None:
+    fast = ("--n", "5", "--map-samples", "2", "--no-layers", "--no-rotation", "--no-scale")
+    said = call("audit", digits_run, "digits", *fast, "--no-deformation", *words)
+    assert said.status == 2
+    assert sentence in said.err
+
+
+def test_a_report_that_cannot_be_written(call, digits_run: Path, tmp_path: Path) -> None:
+    quick = (*FAST, "--shift", "zero", "--no-layers", "--no-rotation")
+    (tmp_path / "file").write_text("")
+    said = call("audit", digits_run, "digits", *quick, "--report", tmp_path / "file" / "a.html")
+    assert said.status == 2
+    assert "must be writable" in said.err
