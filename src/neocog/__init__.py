@@ -18,18 +18,24 @@ from typing import TYPE_CHECKING, Any
 from neocog.version import __version__
 
 if TYPE_CHECKING:
+    from neocog.audits.suite import Asked
     from neocog.data.open import open_data
     from neocog.networks.catalog import build
     from neocog.runs.opened import open_model
     from neocog.runs.trained import load
+    from neocog.verbs.audit import audit
     from neocog.verbs.evaluate import evaluate
+    from neocog.verbs.fix import fix
     from neocog.verbs.predict import predict
     from neocog.verbs.train import resume, train
 
 __all__ = [
+    "Asked",
     "__version__",
+    "audit",
     "build",
     "evaluate",
+    "fix",
     "load",
     "open_data",
     "open_model",
@@ -39,8 +45,11 @@ __all__ = [
 ]
 
 _ROOMS = {
+    "Asked": "neocog.audits.suite",
+    "audit": "neocog.verbs.audit",
     "build": "neocog.networks.catalog",
     "evaluate": "neocog.verbs.evaluate",
+    "fix": "neocog.verbs.fix",
     "load": "neocog.runs.trained",
     "open_data": "neocog.data.open",
     "open_model": "neocog.runs.opened",

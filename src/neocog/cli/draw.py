@@ -26,7 +26,8 @@ def draw(console: Console, section: Section) -> None:
     """Print a section: its heading, its text, and what it shows."""
     console.print(f"\n[bold]{escape(printable(section.title))}[/bold]")
     if section.text:
-        console.print(printable(section.text), markup=False)
+        lines = [line for line in section.text.split("\n") if line]
+        console.print("\n".join(map(printable, lines)), markup=False)
     for exhibit in section.exhibits:
         _draw(console, exhibit)
 

@@ -25,6 +25,8 @@ VERBS = {
     "train": "Train a network on a place of data; keep and report it.",
     "evaluate": "Score a trained model on data.",
     "predict": "A trained model's answers for files and folders.",
+    "audit": "Whether its answers change when the picture moves, and which layer does it.",
+    "fix": "Change how a trained network drops samples; keep its weights, fine-tune.",
     "data": "What a place of data holds: counts, faults, duplicates, balance.",
     "networks": "What can be built, with parameters and multiply-adds.",
 }
