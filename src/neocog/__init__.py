@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from neocog.runs.trained import load
     from neocog.verbs.audit import audit
     from neocog.verbs.evaluate import evaluate
+    from neocog.verbs.export import export
     from neocog.verbs.fix import fix
     from neocog.verbs.predict import predict
     from neocog.verbs.train import resume, train
@@ -35,6 +36,7 @@ __all__ = [
     "audit",
     "build",
     "evaluate",
+    "export",
     "fix",
     "load",
     "open_data",
@@ -49,6 +51,7 @@ _ROOMS = {
     "audit": "neocog.verbs.audit",
     "build": "neocog.networks.catalog",
     "evaluate": "neocog.verbs.evaluate",
+    "export": "neocog.verbs.export",
     "fix": "neocog.verbs.fix",
     "load": "neocog.runs.trained",
     "open_data": "neocog.data.open",

@@ -27,6 +27,7 @@ VERBS = {
     "predict": "A trained model's answers for files and folders.",
     "audit": "Whether its answers change when the picture moves, and which layer does it.",
     "fix": "Change how a trained network drops samples; keep its weights, fine-tune.",
+    "export": "Write a model as one file for other programs: ONNX, pt2, a state dict.",
     "data": "What a place of data holds: counts, faults, duplicates, balance.",
     "networks": "What can be built, with parameters and multiply-adds.",
 }

@@ -118,8 +118,8 @@ def told_names(
             f"A model has an output a class; `{printable(text)}` has {outputs} outputs and "
             f"{len(names)} classes. Correct --classes."
         )
-    named = bool(names) and not isinstance(classes, int)
-    return names or tuple(map(str, range(outputs))), named
+    numbers = tuple(map(str, range(outputs)))
+    return names or numbers, names not in ((), numbers)
 
 
 def _listed(classes: str | os.PathLike[str] | Sequence[str]) -> tuple[str, ...]:

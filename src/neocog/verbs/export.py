@@ -1,0 +1,167 @@
+"""A model as one file for other programs, compared with the model that it was made of."""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from neocog.errors import ModelError, RunError, UsageError, did_you_mean, printable
+from neocog.runs.opened import CONTRACT, open_model
+from neocog.runs.trained import Trained
+from neocog.store.exported import save_exported
+from neocog.store.onnx_file import save_onnx
+from neocog.store.tensors import write_bytes
+from neocog.store.weights import load_weights
+
+__all__ = ["FORMATS", "Export", "export"]
+
+Place = str | os.PathLike[str]
+
+FORMATS = {"onnx": ".onnx", "pt2": ".pt2", "torch": ".pt"}
+"""What can be written, to the ending of its file."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Export:
+    """What was written.
+
+    Args:
+        path: the file.
+        format: a key of `FORMATS`.
+        max_abs_difference: between the answers of the model and of the file, at most, on eight
+            samples of noise.
+    """
+
+    path: str
+    format: str
+    max_abs_difference: float
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain texts and a number."""
+        return asdict(self)
+
+
+def export(
+    model: Place,
+    *,
+    format: str,
+    out: Place | None = None,
+    weights: Place | None = None,
+    size: Sequence[int] | None = None,
+    mean: Sequence[float] | None = None,
+    std: Sequence[float] | None = None,
+    classes: Place | int | Sequence[str] | None = None,
+) -> Export:
+    """Write a model with its contract, open the file again and compare the answers.
+
+    `onnx` and `pt2` hold the whole model: pixels in [0, 1] go in, the normalisation is inside, and
+    any number of samples can be asked at once. `torch` holds the network's state dict with the
+    contract beside it, for those who have the network's code; pixels are normalised before.
+
+    Args:
+        model: a run folder, `package.module:factory` or a .pt2; what follows `out` is of a model
+            from elsewhere, see `neocog.open_model`.
+        format: a key of `FORMATS`.
+        out: the file; one in the current folder, named after the model, if left out.
+        weights: a file for the network that a factory makes.
+        size: (C, H, W) of a sample.
+        mean: of pixels in [0, 1], one number a channel or one for all.
+        std: their deviation, in the same way.
+        classes: names, a text file of them, or their number.
+
+    Raises:
+        UsageError: there is no such format, or the model is a black box.
+        ModelError: the model cannot be opened or written in that format.
+        RunError: the file is there already, or cannot be written.
+    """
+    if format not in FORMATS:
+        raise UsageError(
+            f"`format` is what is written, got `{format}`. {did_you_mean(format, FORMATS)}"
+        )
+    trained = open_model(model, weights=weights, size=size, mean=mean, std=std, classes=classes)
+    if trained.black_box:
+        raise UsageError(
+            f"An export writes what is inside a model, and `{printable(trained.place)}` is a "
+            "black box. Export the network that it was made from."
+        )
+    path = _place(trained, out, FORMATS[format])
+    example = _example(trained)
+    if format == "torch":
+        difference = _save_state(trained, path, example)
+    else:
+        write = save_onnx if format == "onnx" else save_exported
+        difference = write(trained.module, path, example, texts={CONTRACT: _inside(trained)})
+    return Export(path=str(path), format=format, max_abs_difference=difference)
+
+
+def _place(trained: Trained, out: Place | None, ending: str) -> Path:
+    if out is None:
+        # The name of the run, the file or the factory.
+        name = trained.place.name.rpartition(":")[2]
+        stem = name if trained.place.is_dir() else name.partition(".")[0]
+        path = Path(f"{stem}{ending}")
+    else:
+        path = Path(out)
+    if path.exists():
+        raise RunError(
+            f"An export makes a new file, and `{printable(path)}` is there. "
+            "Remove it, or choose another with --out."
+        )
+    if (path.parent / "model.json").exists():
+        raise RunError(
+            f"A run folder holds the files of its run alone, and `{printable(path.parent)}` is "
+            "one. Choose another folder with --out."
+        )
+    return path
+
+
+def _example(trained: Trained) -> Tensor:
+    """Eight samples of noise, the same each time."""
+    signal = trained.contract.signal
+    generator = torch.Generator().manual_seed(0)
+    return torch.rand(8, signal.channels, *signal.size, generator=generator)
+
+
+def _inside(trained: Trained) -> str:
+    """The contract of the model with its normalisation inside: pixels go in as they are."""
+    contract = trained.contract
+    signal = contract.signal
+    none = replace(signal, mean=(0.0,) * signal.channels, std=(1.0,) * signal.channels)
+    plain = replace(contract, signal=none).to_json()
+    inside = {"mean": list(signal.mean), "std": list(signal.std)}
+    return json.dumps({**plain, "normalised_inside": inside})
+
+
+def _save_state(trained: Trained, path: Path, example: Tensor) -> float:
+    """A state dict with the contract; the difference to a copy of the network that reads it."""
+    import io
+
+    network = trained.module.network
+    held = {
+        "state_dict": network.state_dict(),
+        "contract": json.loads(json.dumps(trained.contract.to_json())),
+        "network": json.loads(json.dumps(trained.card.get("network", {}))),
+    }
+    room = io.BytesIO()
+    torch.save(held, room)
+    write_bytes(path, room.getvalue())
+    module = copy.deepcopy(trained.module)
+    with torch.no_grad():
+        for values in module.network.state_dict().values():
+            values.zero_()
+        load_weights(module.network, path)
+        difference = (module(example) - trained.module(example)).abs().max()
+    if not bool(torch.isfinite(difference)):
+        raise ModelError(
+            f"The answers of a model are numbers; those of `{printable(trained.place)}` are not. "
+            "Check its weights."
+        )
+    return float(difference)
