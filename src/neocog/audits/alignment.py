@@ -65,7 +65,10 @@ class Alignment:
         """The rules, each in words."""
         at = times(self.size[1:])
         said = []
-        for rule, can in ((QUARTER_TURN, "4-fold symmetric"), (CIRCULAR_SHIFT, "aligned")):
+        for rule, can in (
+            (QUARTER_TURN, "4-fold symmetric"),
+            (CIRCULAR_SHIFT, "aligned under shifts"),
+        ):
             if len(self.size) < 3 and rule == QUARTER_TURN:
                 continue
             rows = [row for row in self.rows if row.rule == rule]
@@ -77,9 +80,9 @@ class Alignment:
             count = len({(row.layer, row.operation) for row in rows})
             operations = f"{count} operation{'s are' if count > 1 else ' is'}"
             said.append(
-                f"At {at} this network cannot be {can} under {what}: {operations} in the way, "
+                f"At {at} this network cannot be {can[rule]}: {operations} in the way, "
                 f"first {rows[0].layer or 'the network itself'} ({rows[0].came}). "
-                + (f"The nearest size that can: {sizes}." if sizes else "No near size can.")
+                + (f"The nearest that can: {sizes}." if sizes else "No near size can.")
             )
         if self.unknown:
             said.append(f"Not understood, and not looked behind: {', '.join(self.unknown)}.")

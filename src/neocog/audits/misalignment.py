@@ -85,31 +85,30 @@ _PADS = {
 _OWN_PADS = {"convolution": "zero", "im2col": "zero", "avg_pool1d": "zero", "avg_pool2d": "zero"}
 """The same for what pads by itself; the largest of a window leaves it out."""
 
+_NEAREST = ("upsample_nearest", "_upsample_nearest_exact")
 _SLIDES = frozenset(
-    [
+    {
         "convolution",
-        "max_pool1d",
-        "max_pool2d",
-        "max_pool2d_with_indices",
-        "avg_pool1d",
-        "avg_pool2d",
-        "_adaptive_avg_pool2d",
-        "adaptive_max_pool2d",
         "im2col",
         "unfold",
-        "upsample_nearest1d",
-        "upsample_nearest2d",
-        "_upsample_nearest_exact1d",
-        "_upsample_nearest_exact2d",
+        "roll",
+        "slice",
+        "pixel_shuffle",
+        *(f"{kind}_pool{n}d" for kind in ("max", "avg") for n in (1, 2)),
+        "max_pool2d_with_indices",
+        "_adaptive_avg_pool2d",
+        "adaptive_max_pool2d",
+        *(
+            f"{kind}{n}d"
+            for kind in ("upsample_nearest", "_upsample_nearest_exact")
+            for n in (1, 2)
+        ),
         "upsample_linear1d",
         "upsample_bilinear2d",
         "upsample_bicubic2d",
         "_upsample_bilinear2d_aa",
         "_upsample_bicubic2d_aa",
-        "roll",
-        "pixel_shuffle",
-        "slice",
-    ]
+    }
 )
 _PRODUCTS = {"mm": "self", "addmm": "mat1", "linear": "input"}
 _ALIKE = frozenset(("relu", "clone", "native_batch_norm", "_native_batch_norm_legit_no_training"))

@@ -1,0 +1,253 @@
+import json
+
+import pytest
+import torch
+from tests.audits.graphs import Vit
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from neocog.audits.alignment import CIRCULAR_SHIFT, QUARTER_TURN, RULES, alignment
+from neocog.errors import ModelError
+from neocog.layers.residual import Bottleneck
+from neocog.networks.catalog import build
+from neocog.types import Window
+
+
+def rows_of(module: nn.Module, size: tuple[int, ...], rule: str) -> list:
+    found = alignment(module, size)
+    assert found.status == "complete", found.unknown
+    return [r for r in found.rows if r.rule == rule]
+
+
+def said(module: nn.Module, size: tuple[int, ...], rule: str) -> set[str]:
+    return {r.came for r in rows_of(module, size, rule)}
+
+
+class Thin50(nn.Module):
+    """The geometry of a residual network of 50 layers, some hundred times narrower."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(1, 2, 7, 2, padding=3, bias=False)
+        self.pool = nn.MaxPool2d(3, 2, padding=1)
+        inputs, blocks = 2, []
+        for count, width, stride in ((3, 1, 1), (4, 2, 2), (6, 3, 2), (3, 4, 2)):
+            for i in range(count):
+                blocks.append(
+                    Bottleneck(
+                        inputs,
+                        width,
+                        stride=stride if i == 0 else 1,
+                        sampling="stride",
+                        padding="zero",
+                    )
+                )
+                inputs = 4 * width
+        self.blocks = nn.Sequential(*blocks)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.blocks(self.pool(self.conv1(x).relu()))
+
+
+def symmetric(module: nn.Module) -> nn.Module:
+    """Every kernel is the same from all four sides."""
+    module = module.double().eval()
+    with torch.no_grad():
+        for p in module.parameters():
+            if p.dim() == 4:
+                p.copy_(sum(p.rot90(k, (2, 3)) for k in range(4)) / 4)
+    return module
+
+
+def turn_error(module: nn.Module, n: int) -> float:
+    x = torch.rand(1, 1, n, n, dtype=torch.float64)
+    with torch.no_grad():
+        y, turned = module(x), module(x.rot90(1, (2, 3)))
+    return float((y.rot90(1, (2, 3)) - turned).norm() / y.norm())
+
+
+def test_resnet50_cannot_at_224_and_can_at_225_by_the_rules_and_by_numbers() -> None:
+    net = symmetric(Thin50())
+    found = alignment(net, (1, 224, 224))
+    assert not found.aligned(QUARTER_TURN)
+    assert found.nearest[QUARTER_TURN] == ((193, 193), (225, 225))
+    assert alignment(net, (1, 225, 225)).aligned(QUARTER_TURN)
+    assert turn_error(net, 225) < 1e-12  # rounding of float64
+    assert turn_error(net, 193) < 1e-12
+    assert turn_error(net, 224) > 1e-3
+
+
+def test_resnet50_itself_says_so_in_words() -> None:
+    with torch.device("meta"):
+        net = build("resnet50", classes=10, channels=3, size=(224, 224))
+    found = alignment(net, (3, 224, 224))
+    first = next(r for r in found.rows if r.rule == QUARTER_TURN)
+    assert (first.layer, first.operation) == ("conv1", "convolution")
+    assert first.came == "stride 2 at size 224 cannot be 4-fold symmetric"
+    assert first.remedy == "225 can, or 223"
+    assert "At 224×224 this network cannot be 4-fold symmetric" in found.sentences()[0]
+    assert "193×193 or 225×225" in found.sentences()[0]
+
+
+@pytest.mark.parametrize(
+    ("layer", "can", "cannot"),
+    [
+        (nn.Conv2d(1, 1, 3, 2, padding=1), 33, 32),
+        (nn.Conv2d(1, 1, 2, 2), 32, 33),
+        (nn.Conv2d(1, 1, 3, 3, padding=1), 31, 33),
+        (nn.Conv2d(1, 1, 3, 2, dilation=2, padding=2), 33, 34),
+        (nn.AvgPool2d(3, 2), 33, 32),
+        (nn.MaxPool2d(2, 2), 32, 33),
+        (nn.AdaptiveAvgPool2d(4), 32, None),
+        (nn.Upsample(scale_factor=2, mode="bilinear"), 32, None),
+        (nn.ConvTranspose2d(1, 1, 3, 2, padding=1), 32, None),
+    ],
+)
+def test_the_rule_agrees_with_numbers(layer: nn.Module, can: int, cannot: int | None) -> None:
+    layer = symmetric(layer)
+    assert rows_of(layer, (1, can, can), QUARTER_TURN) == []
+    assert turn_error(layer, can) < 1e-12
+    if cannot is not None:
+        (row,) = set(rows_of(layer, (1, cannot, cannot), QUARTER_TURN))
+        assert row.by_size
+        assert turn_error(layer, cannot) > 1e-3
+
+
+@pytest.mark.parametrize("kernel", [1, 2, 3, 5])
+@pytest.mark.parametrize("stride", [1, 2, 3])
+@pytest.mark.parametrize("padding", [0, 1])
+def test_the_formula(kernel: int, stride: int, padding: int) -> None:
+    layer = nn.Conv2d(1, 1, kernel, stride, padding)
+    for n in range(9, 15):
+        fits = (n + 2 * padding - (kernel - 1) - 1) % stride == 0
+        assert (rows_of(layer, (1, n, n), QUARTER_TURN) == []) == fits
+
+
+class Cut(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x[:, :, ::2, ::2]
+
+
+class Uneven(nn.Module):
+    """Pads one side more than the other, which an even kernel makes up for, or not."""
+
+    def __init__(self, kernel: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(1, 1, kernel)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.conv(F.pad(x, (0, 1, 0, 1)))
+
+
+def test_slices_and_uneven_borders() -> None:
+    assert rows_of(Cut(), (1, 33, 33), QUARTER_TURN) == []
+    assert said(Cut(), (1, 32, 32), QUARTER_TURN) == {
+        "stride 2 at size 32 cannot be 4-fold symmetric"
+    }
+    assert said(Uneven(3), (1, 8, 8), QUARTER_TURN) == {
+        "at size 8 the windows are not symmetric about the middle"
+    }
+    assert not alignment(Uneven(3), (1, 8, 8)).nearest[QUARTER_TURN][0]
+
+
+def test_rectangles() -> None:
+    assert said(nn.Conv2d(1, 1, (1, 5), padding=(0, 2)), (1, 9, 9), QUARTER_TURN) == {
+        "the windows differ between rows and columns"
+    }
+    found = alignment(nn.Conv2d(1, 1, 3), (1, 8, 12))
+    assert found.rows[0].came == "a picture of 8×12 is not square"
+    assert found.nearest[QUARTER_TURN] == ((8, 8), (12, 12))
+
+
+def test_circular_shifts_of_a_network_of_ours() -> None:
+    net = build("resnet20", classes=3, channels=1, size=(32, 32), options={"padding": "circular"})
+    assert alignment(net, (1, 32, 32)).aligned(CIRCULAR_SHIFT)
+    found = alignment(net, (1, 34, 34))
+    assert {r.came for r in found.rows if r.rule == CIRCULAR_SHIFT} == {
+        "stride 2 does not divide size 17"
+    }
+    assert found.nearest[CIRCULAR_SHIFT] == ((32, 32), (36, 36))
+
+
+def test_what_stands_beyond_the_border_matters() -> None:
+    for mode, word in (("zeros", "zero"), ("reflect", "reflected"), ("replicate", "replicated")):
+        layer = nn.Conv2d(1, 1, 3, padding=1, padding_mode=mode)
+        assert said(layer, (1, 8, 8), CIRCULAR_SHIFT) == {f"what is beyond the border is {word}"}
+    assert said(nn.MaxPool2d(3, 2, 1), (1, 8, 8), CIRCULAR_SHIFT) == {
+        "what is beyond the border is left out"
+    }
+    up = nn.Upsample(scale_factor=2, mode="bilinear")
+    assert said(up, (1, 8, 8), CIRCULAR_SHIFT) == {"what is beyond the border is repeated"}
+    assert rows_of(nn.Conv2d(1, 1, 1), (1, 8, 8), CIRCULAR_SHIFT) == []
+    assert rows_of(nn.Upsample(scale_factor=2), (1, 8, 8), CIRCULAR_SHIFT) == []
+
+
+def test_cropping_positions_and_dense_heads() -> None:
+    assert said(nn.Conv2d(1, 1, 5), (1, 32, 32), CIRCULAR_SHIFT) == {
+        "32 samples become 28 at stride 1: some are cropped"
+    }
+    head = nn.Sequential(nn.Flatten(), nn.Linear(64, 2))
+    assert said(head, (1, 8, 8), CIRCULAR_SHIFT) == {
+        "a dense layer on a flattened map: weights for every position"
+    }
+    mean = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(1, 2))
+    assert rows_of(mean, (1, 8, 8), CIRCULAR_SHIFT) == []
+    assert said(Vit(), (3, 16, 16), CIRCULAR_SHIFT) == {"numbers of its own for every position"}
+
+
+def test_a_crop_beside_a_short_cut_is_looked_at_where_they_join() -> None:
+    class Cropped(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return F.avg_pool2d(x, 3, 1) + x[:, :, 1:-1, 1:-1]
+
+    assert rows_of(Cropped(), (1, 8, 8), QUARTER_TURN) == []
+    assert {r.operation for r in rows_of(Cropped(), (1, 8, 8), CIRCULAR_SHIFT)} == {
+        "avg_pool2d",
+        "slice",
+    }
+
+
+class Declares(nn.Module):
+    """A choice of samples that cannot be followed."""
+
+    geometry = (Window(kernel=2, stride=2), Window(kernel=2, stride=2))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x[:, :, int(x.sum() > 0) :: 2, ::2]
+
+
+def test_a_module_that_declares_its_windows() -> None:
+    assert rows_of(Declares(), (1, 8, 8), CIRCULAR_SHIFT) == []
+    assert "stride 2 does not divide size 9" in said(Declares(), (1, 9, 9), CIRCULAR_SHIFT)
+
+
+def test_series_have_no_quarter_turns() -> None:
+    found = alignment(nn.Conv1d(1, 1, 3, 2, padding=1), (1, 32))
+    assert {r.rule for r in found.rows} == {CIRCULAR_SHIFT}
+    assert len(found.sentences()) == 1
+
+
+def test_json_table_and_section() -> None:
+    found = alignment(nn.Conv2d(1, 1, 3, 2, padding=1), (1, 8, 8))
+    plain = json.loads(json.dumps(found.to_json()))
+    assert {r["rule"] for r in plain["rules"]} == set(RULES)
+    assert plain["sizes"][QUARTER_TURN] == [[7, 7], [9, 9]]
+    assert len(found.section().exhibits[0].rows) == len(found.rows)
+    aligned = alignment(nn.Conv2d(1, 1, 1), (1, 8, 8))
+    assert "nothing in the geometry is in the way of quarter turns" in aligned.section().text
+    assert aligned.section().exhibits == ()
+
+
+def test_what_is_not_understood_is_said() -> None:
+    class Odd(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.linalg.svdvals(x)
+
+    found = alignment(Odd(), (1, 8, 8))
+    assert (found.status, found.unknown) == ("partial", ("aten._linalg_svd",))
+    assert "Not understood" in found.sentences()[-1]
+
+
+def test_a_size_that_does_not_fit_is_refused() -> None:
+    with pytest.raises(ModelError, match=r"fails on one of 3×8×8 \(RuntimeError: .*Give the size"):
+        alignment(nn.Conv2d(1, 2, 3), (3, 8, 8))
