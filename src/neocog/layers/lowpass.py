@@ -50,7 +50,7 @@ def ideal_down(
     # Channels lie side by side, and stay so.
     last = columns @ x.permute(0, 2, 3, 1)
     mixed = rows @ last.flatten(2)
-    return mixed.view(len(x), len(rows), len(columns), x.shape[1]).permute(0, 3, 1, 2)
+    return mixed.view(x.shape[0], rows.shape[0], columns.shape[0], x.shape[1]).permute(0, 3, 1, 2)
 
 
 def _sinc_matrix(n: int, stride: int) -> Float[Tensor, "m n"]:

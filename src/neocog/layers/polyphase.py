@@ -118,7 +118,7 @@ def take_phase(
         taken = (grid * phase.to(x.dtype).view(-1, *shape[1:])).sum(axes)
     else:
         at: list[Tensor | slice] = [every] * grid.dim()
-        at[0] = torch.arange(len(phase), device=phase.device)
+        at[0] = torch.arange(phase.shape[0], device=phase.device)
         numbers = (phase,) if len(steps) == 1 else (phase // steps[1], phase % steps[1])
         for axis, number in zip(axes, numbers, strict=True):
             at[axis] = number
@@ -148,7 +148,7 @@ def put_phase(
     steps = per_axis(stride, x.dim() - 2)
     split = [n for pair in zip(x.shape[2:], steps, strict=True) for n in pair]
     grid = x.new_zeros(*x.shape[:2], *split)
-    batch, every = torch.arange(len(phase), device=phase.device), slice(None)
+    batch, every = torch.arange(phase.shape[0], device=phase.device), slice(None)
     if len(steps) == 1:
         grid[batch, every, every, phase] = x
     else:
@@ -235,7 +235,9 @@ class LearnedChoice(nn.Module):
         sides = [(s, s + more) for s, more in zip(steps, whole, strict=True)]
         seen = _grid(F.relu(self.conv(extend(x, sides, padding="circular"))), steps)
         means = seen.mean(tuple(range(2, 2 + 2 * len(steps), 2))).flatten(2)
-        scores: Tensor = self.score(means.transpose(1, 2)).squeeze(2).float()
+        scores: Tensor = self.score(means.transpose(1, 2)).squeeze(2)
+        if scores.dtype in (torch.float16, torch.bfloat16):
+            scores = scores.float()
         if self.training:
             return F.gumbel_softmax(scores, tau=self.temperature)
         return scores.argmax(1)

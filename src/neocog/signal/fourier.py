@@ -50,7 +50,7 @@ def shift_subpixel(
         turn = torch.exp(-2j * math.pi * k * offset[:, i : i + 1].to(k))
         if n % 2 == 0:
             turn = torch.where(k.abs() == 0.5, turn.real.to(turn.dtype), turn)
-        shape = [len(x), 1] + [1] * len(axes)
+        shape = [x.shape[0], 1] + [1] * len(axes)
         shape[axis] = len(k)
         spectrum = spectrum * turn.view(shape).to(spectrum.dtype)
     moved: Tensor = torch.fft.irfftn(spectrum, s=x.shape[2:], dim=axes)
