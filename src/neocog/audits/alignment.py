@@ -65,10 +65,8 @@ class Alignment:
         """The rules, each in words."""
         at = times(self.size[1:])
         said = []
-        for rule, can in (
-            (QUARTER_TURN, "4-fold symmetric"),
-            (CIRCULAR_SHIFT, "aligned under shifts"),
-        ):
+        can = {QUARTER_TURN: "4-fold symmetric", CIRCULAR_SHIFT: "aligned under shifts"}
+        for rule in RULES:
             if len(self.size) < 3 and rule == QUARTER_TURN:
                 continue
             rows = [row for row in self.rows if row.rule == rule]
