@@ -272,3 +272,28 @@ def test_weights_alone_are_no_model(tmp_path: Path, name: str) -> None:
     for file in ("x.pt2", "x.onnx"):
         with pytest.raises(UsageError, match=r"go with a network that is made by a function"):
             open_model(tmp_path / file, weights=tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("place", "hint"),
+    [
+        ("nets/small.py", r"Name a function of it, as `nets\.small:FUNCTION`"),
+        ("nets.small", r"as `nets\.small:FUNCTION`"),
+        ("./nets/small.py", r"as `nets\.small:FUNCTION`"),
+        ("rnu", r"Did you mean `run`\?"),
+        ("zebra", r"Check the path, or train one"),
+        ("x" * 5000, r"Check the path"),
+        ("a\0b", r"Check the path"),
+        ("", r"Check the path"),
+    ],
+)
+def test_a_place_that_is_no_model_is_a_sentence(
+    place: str, hint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "run").mkdir()
+    with pytest.raises(UsageError, match=r"MODEL is a run folder, .* is none\. .*" + hint):
+        open_model(place)
+    for suffix in (".pt2", ".onnx"):
+        with pytest.raises(ModelError, match="there is none at"):
+            open_model("x" * 5000 + suffix)

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -96,7 +97,9 @@ def open_model(
     given = {"weights": weights, "size": size, "mean": mean, "std": std, "classes": classes}
     given = {name: value for name, value in given.items() if value is not None}
     suffix = Path(text).suffix.lower()
-    if not Path(text).is_dir() and (is_factory(text) or suffix in (".pt2", ".onnx", *_LOOSE)):
+    if not os.path.isdir(text):  # noqa: PTH112 (names too long are none)
+        if not is_factory(text) and suffix not in (".pt2", ".onnx", *_LOOSE):
+            raise _nothing(text)
         found = _find(text, suffix, weights, count(classes))
         return _trained(text, found, given, task)
     trained = load(place)
@@ -109,6 +112,23 @@ def open_model(
             "Leave it out, or name a model from elsewhere: module:factory, a .pt2, an .onnx."
         )
     return trained
+
+
+def _nothing(text: str) -> UsageError:
+    """What a place that is none may have been meant for."""
+    module = text.removesuffix(".py").strip("./").replace("/", ".")
+    written = text.endswith(".py") or ("." in text and "/" not in text)
+    if written and re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)*", module):
+        hint = f"Name a function of it, as `{module}:FUNCTION`."
+    else:
+        folder = Path(text).parent
+        near = [p.name for p in folder.iterdir() if p.is_dir()] if folder.is_dir() else []
+        hint = did_you_mean(Path(text).name, near) if near else ""
+        hint = hint if hint.startswith("Did") else "Check the path, or train one."
+    return UsageError(
+        f"MODEL is a run folder, package.module:function, a .pt2 or an .onnx file; "
+        f"`{printable(text)}` is none. {hint}"
+    )
 
 
 def _find(text: str, suffix: str, weights: Path_ | None, classes: int | None) -> _Found:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 import io
 import logging
+import os
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -71,7 +72,7 @@ def load_exported(path: Path) -> tuple[Exported, dict[str, str]]:
         UnsafeWeights: the file could execute code.
         ModelError: it cannot be read, or takes something else than one tensor.
     """
-    if not path.is_file():
+    if not os.path.isfile(path):  # noqa: PTH113 (names too long are none)
         raise ModelError(
             f"An exported program is a .pt2 file; there is none at `{printable(path)}`. "
             "Check the path."
