@@ -153,9 +153,10 @@ def _find(text: str, suffix: str, weights: Path_ | None, classes: int | None) ->
 
 def _factory(text: str, weights: Path_ | None, classes: int | None) -> _Found:
     network = make(text, classes=classes)
+    notes: list[str] = []
     if weights is not None:
-        notes = list(load_weights(network, Path(weights)))
-    else:
+        notes += load_weights(network, Path(weights))
+    elif network.state_dict():
         notes = [
             f"No weights were given for `{printable(text)}`: it has those that its factory made."
         ]
