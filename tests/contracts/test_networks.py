@@ -26,13 +26,16 @@ CASES: dict[str, tuple[str, dict[str, object]]] = {
     "lenet5": ("lenet5", {}),
     "lenet5_modern": ("lenet5_modern", {}),
     "lenet5_modern-conv": ("lenet5_modern", {"pool": "conv", "dropout": 0.1}),
+    "lenet5_modern-mean": ("lenet5_modern", {"head": "mean"}),
     "alexnet": ("alexnet", THIN),
     "alexnet-published": ("alexnet", {**THIN, "stem": "published", "head": "published"}),
+    "alexnet-mean": ("alexnet", {**THIN, "head": "mean"}),
     "alexnet_2012": ("alexnet_2012", THIN),
     "alexnet_2012-published": ("alexnet_2012", {**THIN, "stem": "published"}),
     "vgg11": ("vgg11", THIN),
     "vgg11-conv": ("vgg11", {**THIN, "pool": "conv", "head": "published"}),
     "vgg11_bn": ("vgg11_bn", THIN),
+    "vgg11_bn-mean": ("vgg11_bn", {**THIN, "head": "mean"}),
     "resnet20": ("resnet20", {"width": 4}),
     "resnet20-B": ("resnet20", {"width": 4, "shortcut": "B"}),
     "resnet18": ("resnet18", {}),
@@ -215,10 +218,42 @@ def test_every_sample_is_dropped_through_the_table(case: str, unfolded: str) -> 
         torch.testing.assert_close(two(x), one(x), rtol=1e-3, atol=1e-4)
 
 
+@each
+@pytest.mark.parametrize("kind", [k for k in SAMPLINGS if k != "stride"])
+def test_every_sampling_leaves_names_and_shapes_as_they_are(case: str, kind: str) -> None:
+    with torch.device("meta"):
+        for size in ((32, 32), (33, 41)):
+            plain = net(case, size=size).eval()
+            other = net(case, size=size, sampling=kind).eval()
+            names = [k for k in other.state_dict() if ".choose." not in k]
+            assert names == list(plain.state_dict())
+            assert other.stages == plain.stages
+            x = torch.empty(2, 1, *size)
+            assert other(x).shape == (2, 5)
+            for stage in plain.stages:
+                one, two = (stage_map(n, stage.name, x) for n in (plain, other))
+                assert one.shape == two.shape, stage
+
+
+@pytest.mark.parametrize("kind", [k for k in SAMPLINGS if k != "stride"])
+@pytest.mark.parametrize("case", ["convnet", "resnet20", "resnet20-B", "lenet5", "vgg11-conv"])
+def test_every_sampling_learns(case: str, kind: str) -> None:
+    torch.manual_seed(1)
+    network = net(case, sampling=kind, padding="circular").train()
+    network.load_state_dict(net(case).state_dict(), strict=kind != "learned_polyphase")
+    network(picture(8, 1, 24, 24)).logsumexp(1).sum().backward()
+    for name, p in network.named_parameters():
+        assert p.grad is not None, name
+        assert p.grad.isfinite().all(), name
+        assert p.grad.any(), name
+
+
 WRAPPED = [
     "convnet",
     "convnet-average",
     "convnet-conv",
+    "lenet5_modern-mean",
+    "alexnet-mean",
     "vgg11",
     "vgg11_bn",
     "resnet20",

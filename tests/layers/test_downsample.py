@@ -7,11 +7,13 @@ from neocog.layers.downsample import (
     POOLS,
     SAMPLINGS,
     AsTheyAre,
+    FarBorder,
     Sampling,
     Subsample,
     SubsamplePair,
     activation_then_reduce,
     average_pool,
+    far_border,
     max_pool,
     operator_stride,
     pool,
@@ -111,3 +113,37 @@ def test_unknown_names_are_refused() -> None:
         sampling_of("strid")
     with pytest.raises(UsageError, match=r"`mean` is no pool\. Known: `average`, `conv`, `max`"):
         pool("mean", "stride", 1, kernel=2, stride=2, padding="zero")
+
+
+@pytest.mark.parametrize("kernel", [1, 2, 3, 4, 5, 7])
+@pytest.mark.parametrize("pad", [0, 1, 2, 3])
+@pytest.mark.parametrize("stride", [1, 2, 3, 4])
+def test_a_far_border_leaves_whole_strides_behind(kernel: int, pad: int, stride: int) -> None:
+    for n in range(kernel, 14):
+        x = torch.ones(1, 1, n)
+        more = far_border(x, (kernel,), stride=(stride,), pad=(pad,), padding="zero").shape[2] - n
+        windows = n + 2 * pad - kernel + 1
+        left = (windows - 1) // stride + 1
+        assert -(-(windows + more) // stride) == left, "as many samples as with the stride"
+        assert more < max(1, kernel - 2 * pad), "no window sees nothing but the border"
+        if more < max(0, kernel - 1 - 2 * pad):
+            assert (windows + more) % stride == 0
+
+
+def test_a_far_border_wraps_a_window_of_two() -> None:
+    pooled = max_pool("polyphase", 1, kernel=2, stride=2, padding="circular")
+    # Maxima of all windows on the circle, rows and columns; its largest phase is (0, 0).
+    x = torch.tensor([[0.0, 9], [8, 1]])[None, None]
+    assert pooled(x).tolist() == [[[[9]]]]
+    edge = FarBorder((2, 2), stride=(2, 2), pad=(0, 0), padding="-inf")
+    assert edge(x)[0, 0].tolist() == [[0, 9, -torch.inf], [8, 1, -torch.inf], [-torch.inf] * 3]
+    assert "(2, 2), stride=(2, 2), pad=(0, 0), padding=-inf" in repr(edge)
+    mean = average_pool("polyphase", 1, kernel=2, stride=2, padding="zero")
+    # The edge is repeated, not darkened: the phase (0, 1) has the mean of 9, 1 and their copies.
+    assert mean(torch.tensor([[0.0, 9], [0, 9]])[None, None]).tolist() == [[[[9]]]]
+
+
+def test_parameters_of_a_learned_pool_keep_their_numbers_behind_a_far_border() -> None:
+    layer = pool("conv", "polyphase", 3, kernel=2, stride=2, padding="circular")
+    assert list(layer.state_dict()) == ["0.weight", "0.bias"]
+    assert [name for name, _ in layer.named_children()] == ["far", "0", "1", "2"]

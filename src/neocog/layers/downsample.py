@@ -216,16 +216,16 @@ class FarBorder(nn.Module):
         self, kernel: Sequence[int], *, stride: Sequence[int], pad: Sequence[int], padding: str
     ) -> None:
         super().__init__()
-        self.kernel, self.stride = tuple(kernel), tuple(stride)
+        self.kernel, self.steps = tuple(kernel), tuple(stride)
         self.pad, self.padding = tuple(pad), padding
 
     def forward(self, x: Float[Tensor, "B C *space"]) -> Float[Tensor, "B C *larger"]:
         """The map, continued."""
-        return far_border(x, self.kernel, stride=self.stride, pad=self.pad, padding=self.padding)
+        return far_border(x, self.kernel, stride=self.steps, pad=self.pad, padding=self.padding)
 
     def extra_repr(self) -> str:
         """Window, stride and border."""
-        return f"{self.kernel}, stride={self.stride}, pad={self.pad}, padding={self.padding}"
+        return f"{self.kernel}, stride={self.steps}, pad={self.pad}, padding={self.padding}"
 
 
 def _blur(stride: Steps, padding: str, *, keep: bool = False) -> BlurPool:
