@@ -19,7 +19,6 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from neocog.audits.moving import MODES
 from neocog.data.batches import pixels
 from neocog.runs.opened import open_model
 from neocog.runs.trained import Trained
@@ -31,6 +30,9 @@ WAYS: dict[str, dict[str, Any]] = {
     "blur": {"sampling": "blur", "padding": "keep"},
 }
 """Part to what is asked of the fix."""
+
+MODES = ("circular", "crop")
+"""Ways of shifting that all test pictures are shown in."""
 
 LOOKED_AT = 16
 """Pictures that are shown at every one of the 1,024 shifts."""
@@ -124,6 +126,7 @@ def measure(way: str, given: argparse.Namespace, data: Path, folder: Path) -> di
         **WAYS[way],
         finetune=given.epochs,
         lr=given.lr,
+        shift=MODES,
         n=None,
         out=folder / way,
         listen=lambda event: say(f"  {event}") if isinstance(event, (str, dict)) else None,

@@ -111,7 +111,7 @@ def mend(
             now = f"{sampling} (the network's own option)"
             replaced = tuple(replace(r, now=now) for r in done.replaced) or _option(trained, now)
             left = ()
-    if not replaced and padding == "keep":
+    if not replaced and (padding == "keep" or ours is not None):
         why = "; ".join(f"`{w.name}`: {w.reason}" for w in left[:3])
         raise ModelError(
             f"A fix replaces what drops samples, and in `{printable(trained.place)}` nothing can "
@@ -172,6 +172,8 @@ def _rebuilt(network: nn.Module, ours: NetworkChoice, contract: Contract) -> nn.
 def _option(trained: Trained, now: str) -> tuple[Replaced, ...]:
     """The network as a whole, where its samplers are ours already."""
     was = trained.card["network"]["options"].get("sampling", "stride")
+    if was == "stride":
+        return ()
     return (Replaced(name="sampling", was=was, now=now, group="sampling"),)
 
 

@@ -150,9 +150,11 @@ class Surgeon:
         if not len(self._samplers):
             delattr(self.root, self.home)
         self.graph.lint()
-        module = Rewired(self.root, self.graph)
         note_shapes(self.traced, example)
         assert _answer_shape(self.graph) == before, "a sampler gives another size"
+        for node in self.graph.nodes:
+            node.meta.clear()  # which modules were running no longer holds, and exporters read it
+        module = Rewired(self.root, self.graph)
         return Surgery(
             module=module.eval(),
             replaced=tuple(replaced),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import statistics
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,8 +21,9 @@ from neocog.audits.subject import Subject
 from neocog.data.batches import batches, pixels
 from neocog.data.open import parse_place
 from neocog.data.split import Split
-from neocog.errors import UsageError
+from neocog.errors import UsageError, did_you_mean
 from neocog.exhibits import Cell, Section, Table
+from neocog.networks.model import Model
 from neocog.report.page import page, write
 from neocog.runs.fixed import (
     Mended,
@@ -159,6 +160,7 @@ def fix(
     lr: float = 0.0,
     seed: int = 0,
     only: Collection[str] | None = None,
+    shift: Sequence[str] = MODES,
     n: int | None = 1000,
     advice: bool = False,
     device: str = "",
@@ -180,7 +182,8 @@ def fix(
         lr: highest learning rate; a fifth of a training's if left out.
         seed: of everything that is drawn.
         only: groups of down-samplers to be replaced, see `Replaced.group`; all if left out.
-        n: samples on which consistency is measured; all for None.
+        shift: ways of shifting that consistency is measured for.
+        n: samples on which it is measured; all for None.
         advice: try each group alone, and say which is worth most.
         device: to fine-tune on; the best if left out.
         out: the run folder; one below `runs` if left out.
@@ -198,7 +201,7 @@ def fix(
         0.98
     """
     tell = listen or (lambda event: None)
-    _check(finetune, lr)
+    _check(finetune, lr, shift)
     trained = model if isinstance(model, Trained) else open_model(model)
     where, name = parse_place(str(data))
     shown = trained.samples(f"{where}:{name or 'test'}")
@@ -210,16 +213,18 @@ def fix(
         classes=None if trained.named else shown.classes,
         seed=seed,
     )
-    folder = RunFolder.create(Path(out) if out else free_folder(f"{_stem(trained)}-{sampling}"))
-    course = Tuning(epochs=finetune, lr=lr, seed=seed, device=device)
+    place = Path(out) if out else free_folder(f"{_stem(trained)}-{sampling}")
+    folder = RunFolder.create(place, overwrite=overwrite)
+    course = Tuning(epochs=float(finetune), lr=lr, seed=seed, device=device)
     recipe = recipe_of(trained, mended, shown, course)
+    some = Audited.of(shown.split).first(n, seed=seed)
     with folder.locked():
         found: tuple[Advice, ...] = ()
         if advice:
             tell("trying each group alone")
             found = _advised(trained, mended, shown.split, sampling, padding, seed)
         tell("measuring what came")
-        before = _scored(trained.module, shown.split, n, seed)
+        before = _scored(trained.module, shown.split, some, shift, seed)
         converted = _accuracy(mended.model, shown.split)
         told = Tuned()
         if finetune:
@@ -231,7 +236,7 @@ def fix(
                 if step.ends_epoch:
                     tell(told.rows[-1])
         tell("measuring what goes")
-        after = _scored(mended.model, shown.split, n, seed)
+        after = _scored(mended.model, shown.split, some, shift, seed)
         times = _milliseconds([trained.module, mended.model], shown.split)
         return _kept(
             trained,
@@ -245,7 +250,10 @@ def fix(
         )
 
 
-def _check(finetune: float, lr: float) -> None:
+def _check(finetune: float, lr: float, shift: Sequence[str]) -> None:
+    for mode in shift:
+        if mode not in MODES:
+            raise UsageError(f"`{mode}` is no way of shifting. {did_you_mean(mode, MODES)}")
     if not 0 <= finetune < float("inf"):
         raise UsageError(f"`finetune` is a number of epochs from 0, got {finetune:g}. Try 2.")
     if not 0 <= lr < float("inf"):
@@ -294,20 +302,19 @@ class _Scores:
         )
 
 
-def _accuracy(model: nn.Module, split: Split) -> float:
+def _accuracy(model: Model, split: Split) -> float:
     return _evaluated(model, split).accuracy
 
 
-def _evaluated(model: Any, split: Split) -> Evaluation:
+def _evaluated(model: Model, split: Split) -> Evaluation:
     feed = batches(split, size=250, shuffle=False, seed=0, epoch=0)
     return evaluation(answers(model, feed), split.y, model.contract.classes)
 
 
-def _scored(model: Any, split: Split, n: int | None, seed: int) -> _Scores:
+def _scored(model: Model, split: Split, some: Audited, modes: Sequence[str], seed: int) -> _Scores:
     signal = model.contract.signal
     subject = Subject(model, size=signal.size)
-    some = Audited.of(split).first(n, seed=seed)
-    shift = {mode: shift_consistency(subject, some, mode=mode, seed=seed) for mode in MODES}
+    shift = {mode: shift_consistency(subject, some, mode=mode, seed=seed) for mode in modes}
     spent = cost(model, (signal.channels, *signal.size))
     memory = 4 * (spent.params + spent.activations)
     return _Scores(_evaluated(model, split), shift, spent.params, spent.macs, memory)
@@ -338,10 +345,9 @@ def _advised(
     contract = trained.contract
     signal = contract.signal
     some = Audited.of(split).first(ADVISED, seed=seed)
-    wrap = type(trained.module)
 
     def flips(network: nn.Module) -> dict[str, float]:
-        subject = Subject(wrap(network, contract).eval(), size=signal.size)
+        subject = Subject(Model(network, contract).eval(), size=signal.size)
         return {
             mode: 1 - shift_consistency(subject, some, mode=mode, seed=seed).consistency
             for mode in ("circular", "crop")
@@ -436,11 +442,12 @@ def _figures(done: Fixed) -> Table:
         ["memory of a sample, MB", f"{a.memory / 1e6:.2f}", f"{b.memory / 1e6:.2f}"],
         ["parameters", f"{a.params:,}", f"{b.params:,}"],
     ]
-    shown = next(iter(a.shift.values()))
-    note = (
-        f"Consistency: share of {shown.n:,} samples with the same answer at two positions up to "
-        f"{shown.radius:g} pixels away, drawn for each (seed {done.finetune['seed']})."
-    )
+    note = ""
+    if shown := next(iter(a.shift.values()), None):
+        note = (
+            f"Consistency: share of {shown.n:,} samples with the same answer at two positions up "
+            f"to {shown.radius:g} pixels away, drawn for each (seed {done.finetune['seed']})."
+        )
     columns = ("what", "before", "after")
     return Table(title="before and after", columns=columns, rows=rows, note=note)
 

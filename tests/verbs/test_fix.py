@@ -1,0 +1,228 @@
+"""Fixing a run of ours and a stranger's network: what is kept, what is said, what is refused."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import neocog
+from neocog.errors import ModelError, RunError, UsageError
+from neocog.runs.fixed import Tuned, tune
+from neocog.runs.opened import open_model
+from neocog.runs.trained import Trained, load
+from neocog.verbs.fix import Fixed, fix
+
+SETTINGS = {
+    "network.name": "convnet",
+    "network.widths": [4, 8],
+    "network.depths": [1, 1],
+    "course.batch": 16,
+    "machine.layout": "channels_last",
+    "machine.precision": "float32",
+}
+
+
+@pytest.fixture(scope="module")
+def bars(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Pictures of 32×32: bars across, bars down, noise."""
+    rng = np.random.default_rng(0)
+    x = rng.integers(0, 80, (144, 32, 32, 3)).astype(np.uint8)
+    y = np.arange(144) % 3
+    for i in range(144):
+        at = int(rng.integers(4, 24))
+        if y[i] == 0:
+            x[i, at : at + 4] = 220
+        if y[i] == 1:
+            x[i, :, at : at + 4] = 220
+    file = tmp_path_factory.mktemp("bars") / "bars.npz"
+    np.savez(file, x_train=x[:96], y_train=y[:96], x_test=x[96:], y_test=y[96:])
+    return file
+
+
+@pytest.fixture(scope="module")
+def run(bars: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of a second."""
+    place = tmp_path_factory.mktemp("run") / "run"
+    neocog.train(bars, epochs=2, settings=SETTINGS, out=place)
+    return place
+
+
+@pytest.fixture(scope="module")
+def stranger() -> Trained:
+    """A network from elsewhere, with drawn weights."""
+    size, grey = (3, 32, 32), (0.5,)
+    with pytest.warns(UserWarning, match="No weights were given"):
+        return open_model("tests.verbs.strangers:hub", size=size, mean=grey, std=grey)
+
+
+def fixed(model: Any, bars: Path, out: Path, **options: Any) -> Fixed:
+    return fix(model, bars, **{"finetune": 1, "n": 20, "shift": ("circular",), **options}, out=out)
+
+
+def test_a_run_of_ours_comes_out_as_a_run_of_ours(run: Path, bars: Path, tmp_path: Path) -> None:
+    before = (run / "model.safetensors").read_bytes()
+    done = fixed(run, bars, tmp_path / "fixed", padding="circular")
+    assert (run / "model.safetensors").read_bytes() == before
+    again = load(tmp_path / "fixed")
+    assert again.card["network"]["options"]["sampling"] == "polyphase"
+    assert again.card["network"]["options"]["padding"] == "circular"
+    assert again.evaluate(bars).accuracy == done.after.accuracy
+    assert again.card["measured"]["test"]["accuracy"] == done.after.accuracy
+    assert [r.name for r in done.replaced] == ["stem.conv", "stage2.0"]
+    assert not done.left
+    assert done.after.shift["circular"].consistency == 1.0
+    assert done.after.macs > done.before.macs
+    assert done.after.params == done.before.params
+    assert done.before.ms > 0
+    recipe = (tmp_path / "fixed" / "recipe.toml").read_text()
+    assert f'start = "{run}"' in recipe
+    assert "epochs = 1.0" in recipe
+    assert "Fixed" in (tmp_path / "fixed" / "report.html").read_text()
+
+
+def test_every_shift_with_wrap_around_is_answered_alike(
+    run: Path, bars: Path, tmp_path: Path
+) -> None:
+    done = fixed(run, bars, tmp_path / "fixed", padding="circular", finetune=0.5)
+    assert done.model is not None
+    x = torch.rand(1, 3, 32, 32)
+    moved = torch.cat([torch.roll(x, (i, j), (2, 3)) for i in range(32) for j in range(32)])
+    with torch.no_grad():
+        answers = torch.cat([done.model.module(part) for part in moved.split(128)])
+    torch.testing.assert_close(answers, answers[:1].expand_as(answers), rtol=0, atol=1e-5)
+
+
+def test_the_same_seed_gives_the_same_weights(run: Path, bars: Path, tmp_path: Path) -> None:
+    files = []
+    for name in ("one", "two"):
+        fixed(run, bars, tmp_path / name, sampling="blur", seed=3)
+        files.append((tmp_path / name / "model.safetensors").read_bytes())
+    assert files[0] == files[1]
+    assert files[0] != (run / "model.safetensors").read_bytes()
+
+
+def test_without_a_fine_tune_the_weights_stay(run: Path, bars: Path, tmp_path: Path) -> None:
+    done = fixed(run, bars, tmp_path / "fixed", sampling="blur", finetune=0)
+    now, then = load(tmp_path / "fixed").module, load(run).module
+    assert all(torch.equal(v, then.state_dict()[k]) for k, v in now.state_dict().items())
+    assert done.after.accuracy == done.converted
+
+
+def test_a_strangers_network_is_kept_as_a_program_and_as_weights(
+    stranger: Trained, bars: Path, tmp_path: Path
+) -> None:
+    before = {k: v.clone() for k, v in stranger.module.state_dict().items()}
+    done = fixed(stranger, bars, tmp_path / "fixed", padding="circular", advice=True)
+    assert all(torch.equal(v, before[k]) for k, v in stranger.module.state_dict().items())
+    again = open_model(tmp_path / "fixed")
+    assert again.contract.classes == ("0", "1", "2")
+    assert again.evaluate(bars).accuracy == done.after.accuracy
+    assert done.after.shift["circular"].consistency == 1.0
+    assert {r.group for r in done.replaced} == {"conv1", "maxpool", "layer2.0.conv1"}
+    assert {a.group for a in done.advice} == {"conv1", "maxpool", "layer2.0.conv1"}
+    assert again.card["fixed"]["sampling"] == "polyphase"
+    assert again.card["parity"] <= 1e-5
+    weights = tmp_path / "fixed" / "model.safetensors"
+    with_weights = open_model(
+        "tests.verbs.strangers:hub", weights=weights, size=(3, 32, 32), mean=(0.5,), std=(0.5,)
+    )
+    assert with_weights.module.state_dict().keys() == before.keys()
+
+
+def test_its_result_in_json_is_plain(stranger: Trained, bars: Path, tmp_path: Path) -> None:
+    done = fixed(stranger, bars, tmp_path / "fixed", sampling="blur", finetune=0.5, advice=True)
+    plain = json.loads(json.dumps(done.to_json()))
+    assert set(plain["replaced"][0]) == {"name", "was", "now", "group"}
+    assert set(plain["after"]) >= {"accuracy", "shift", "macs", "ms", "memory"}
+    assert plain["after"]["shift"]["circular"]["n"] == 20
+    assert plain["run"] == str(tmp_path / "fixed")
+    assert plain["finetune"]["epochs"] == 0.5
+    assert set(plain["advice"][0]) == {"group", "members", "flips", "macs", "gain"}
+    gains = [a["gain"] / a["macs"] for a in plain["advice"] if a["macs"] > 0]
+    assert gains == sorted(gains, reverse=True)
+
+
+def test_only_one_group(stranger: Trained, bars: Path, tmp_path: Path) -> None:
+    done = fixed(stranger, bars, tmp_path / "fixed", only=["maxpool"], finetune=0)
+    assert [r.name for r in done.replaced] == ["maxpool"]
+
+
+def test_a_network_that_looks_at_values_is_kept_as_weights(bars: Path, tmp_path: Path) -> None:
+    with pytest.warns(UserWarning, match="No weights were given"):
+        opened = open_model(
+            "tests.verbs.strangers:wayward", size=(3, 32, 32), mean=(0.5,), std=(0.5,)
+        )
+    done = fixed(opened, bars, tmp_path / "fixed", sampling="blur", finetune=0)
+    assert done.model is None
+    assert any("cannot be kept as a program" in note for note in done.notes)
+    assert (tmp_path / "fixed" / "model.safetensors").is_file()
+
+
+def test_a_stop_keeps_what_was_reached(
+    run: Path, bars: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(model: Any, split: Any, recipe: Any, told: Tuned) -> Any:
+        for step in tune(model, split, recipe, told):
+            yield step
+            told.interrupted = True
+            told.rows = [{"epoch": 1}]
+            break
+
+    monkeypatch.setattr("neocog.verbs.fix.tune", stopped)
+    with pytest.raises(KeyboardInterrupt, match="is kept in"):
+        fixed(run, bars, tmp_path / "fixed")
+    assert load(tmp_path / "fixed").card["network"]["options"]["sampling"] == "polyphase"
+
+
+def test_wrong_use(run: Path, bars: Path, tmp_path: Path) -> None:
+    out = tmp_path / "fixed"
+    with pytest.raises(UsageError, match=r"`stride` is how they are dropped already"):
+        fixed(run, bars, out, sampling="stride")
+    with pytest.raises(UsageError, match=r"`finetune` is a number of epochs from 0, got -1"):
+        fixed(run, bars, out, finetune=-1)
+    with pytest.raises(UsageError, match=r"`lr` is a positive learning rate, got -1"):
+        fixed(run, bars, out, lr=-1)
+    with pytest.raises(UsageError, match=r"`zoom` is no way of shifting. Known: `circular`"):
+        fixed(run, bars, out, shift=("zoom",))
+    with pytest.raises(UsageError, match=r"`conv9` is no group that can be converted"):
+        fixed(run, bars, out, only=["conv9"])
+    assert not out.exists()
+    out.mkdir()
+    (out / "mine").touch()
+    with pytest.raises(RunError, match=r"is not empty"):
+        fixed(run, bars, out)
+    with pytest.raises(RunError, match=r"is not empty"):
+        fixed(run, bars, out, overwrite=True)
+
+
+def test_what_is_fixed_already(run: Path, bars: Path, tmp_path: Path) -> None:
+    once = fixed(run, bars, tmp_path / "once", sampling="blur", finetune=0)
+    with pytest.raises(UsageError, match=r"has sampling blur already"):
+        fixed(tmp_path / "once", bars, tmp_path / "twice", sampling="blur")
+    other = fixed(tmp_path / "once", bars, tmp_path / "other", finetune=0)
+    assert once.replaced
+    assert other.after.macs == once.after.macs - blurred(once)
+    again = fixed(tmp_path / "once", bars, tmp_path / "over", sampling="ideal", finetune=0)
+    over = fixed(run, bars, tmp_path / "over", sampling="blur", finetune=0, overwrite=True)
+    assert again.run == over.run
+    assert load(tmp_path / "over").card["network"]["options"]["sampling"] == "blur"
+
+
+def blurred(done: Fixed) -> int:
+    """What the blurs themselves cost."""
+    return done.after.macs - done.before.macs - extra(done)
+
+
+def extra(done: Fixed) -> int:
+    """The strided stem at stride 1: four times as many products, three times more than before."""
+    return 3 * 16 * 16 * 4 * 3 * 25
+
+
+def test_what_drops_no_samples(bars: Path, tmp_path: Path) -> None:
+    with pytest.warns(UserWarning, match="No weights were given"):
+        opened = open_model("tests.verbs.strangers:make", size=(3, 32, 32), mean=(0.5,), std=(0.5,))
+    with pytest.raises(ModelError, match=r"nothing can be replaced: it drops none"):
+        fixed(opened, bars, tmp_path / "fixed")
