@@ -65,6 +65,12 @@ def test_layout_is_kept_by_map_and_gradient(mode: str, layout: torch.memory_form
     assert g.is_contiguous(memory_format=layout)
 
 
+def test_layout_is_kept_where_one_side_gets_nothing() -> None:
+    x = torch.randn(2, 8, 6, 6).to(memory_format=torch.channels_last)
+    wider = continued(x, ((0, 1), (0, 1)), "circular")
+    assert wider.is_contiguous(memory_format=torch.channels_last)
+
+
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("size", [(5, 4), (1, 2)])
 def test_gradients_in_every_direction(mode: str, size: tuple[int, int]) -> None:

@@ -65,7 +65,9 @@ def _fill(x: Tensor, sides: Sides, mode: str) -> Tensor:
             ends = [x.narrow(axis, n - side[0], side[0]), x.narrow(axis, 0, side[1])]
         else:
             ends = [x.index_select(axis, i) for i in _sources(n, side, mode, x)]
-        x = torch.cat([ends[0], x, ends[1]], axis) if any(side) else x
+        # An empty part would have a say in the layout of the whole.
+        parts = [part for part in (ends[0], x, ends[1]) if part.shape[axis]]
+        x = torch.cat(parts, axis) if len(parts) > 1 else x
     return x
 
 
