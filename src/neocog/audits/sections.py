@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 __all__ = ["comparison", "sections", "summary"]
 
+SMALL = 48
+"""Pixels a side up to which pictures are enlarged."""
+
 SPECTRA = 6
 """Down-samplers whose spectra are drawn."""
 
@@ -215,6 +218,8 @@ def _flips(mode: str, flips: Sequence[Flip], classes: tuple[str, ...]) -> Galler
             if picture.ndim != 3:
                 continue
             x = np.clip(np.round(picture * 255), 0, 255).astype(np.uint8).transpose(1, 2, 0)
+            if max(x.shape[:2]) <= SMALL:  # every pixel twice as large, to be seen
+                x = x.repeat(2, 0).repeat(2, 1)
             pictures.append(x[:, :, 0] if x.shape[2] == 1 else x)
             truth = "" if f.truth is None else ("✓ " if f.truth == answer else "✗ ")
             captions.append(f"{truth}{name(answer)}\n{offset[0]:+.3g}, {offset[1]:+.3g}")

@@ -186,8 +186,11 @@ class Subject:
         Raises:
             ShapeMismatch: the answers do not have the form that the task has.
         """
+        x = x.to(self.device, self.dtype)
+        if x.ndim == 4:  # the layout in which convolutions on a processor are fastest
+            x = x.contiguous(memory_format=torch.channels_last)
         with torch.inference_mode(), exact():
-            out = self.module(x.to(self.device, self.dtype))
+            out = self.module(x)
         self.check(out)
         answers: Tensor = out.to("cpu")
         return answers
