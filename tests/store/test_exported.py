@@ -28,7 +28,8 @@ def test_a_program_answers_as_its_module_for_any_number_of_samples(program_file:
 def test_a_program_has_parts_that_can_be_watched_copied_and_moved(program_file: Path) -> None:
     loaded, _ = load_exported(program_file)
     seen = []
-    loaded.program.get_submodule("0").register_forward_hook(lambda *a: seen.append(a[2].shape))
+    assert set(loaded.state_dict()) == set(network().state_dict())
+    loaded.get_submodule("0").register_forward_hook(lambda *a: seen.append(a[2].shape))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         double = copy.deepcopy(loaded).double()
@@ -37,6 +38,11 @@ def test_a_program_has_parts_that_can_be_watched_copied_and_moved(program_file: 
     loaded(X)
     assert seen == [(5, 4, 4, 4)]
     assert double(X.double()).dtype == torch.float64
+    net = network()
+    net.load_state_dict({k: v + 1 for k, v in net.state_dict().items()})
+    double.load_state_dict(net.state_dict())
+    torch.testing.assert_close(double(X.double()), net.double()(X.double()))
+    assert torch.equal(loaded(X), network()(X)), "the copy shares nothing"
     assert {p.dtype for p in loaded.parameters()} == {torch.float32}
     loaded(X).sum().backward()
     assert all(p.grad is not None for p in loaded.parameters())

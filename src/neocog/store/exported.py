@@ -38,11 +38,18 @@ class Exported(nn.Module):
         shape: (C, H, W) of a sample, where the program has one input of fixed size.
     """
 
+    program: nn.Module
+
     def __init__(
         self, program: nn.Module, *, batch: int | None = None, shape: tuple[int, ...] | None = None
     ) -> None:
         super().__init__()
-        self.program = program
+        # The program's own parts are this module's: their names have nothing in front.
+        object.__setattr__(self, "program", program)
+        self._modules = program._modules
+        self._parameters = program._parameters
+        self._buffers = program._buffers
+        self._non_persistent_buffers_set = program._non_persistent_buffers_set
         self.batch = batch
         self.shape = shape
 
