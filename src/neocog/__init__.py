@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from neocog.runs.opened import open_model
     from neocog.runs.trained import load
     from neocog.verbs.audit import audit
+    from neocog.verbs.count import count
     from neocog.verbs.evaluate import evaluate
     from neocog.verbs.export import export
     from neocog.verbs.fix import fix
@@ -35,6 +36,7 @@ __all__ = [
     "__version__",
     "audit",
     "build",
+    "count",
     "evaluate",
     "export",
     "fix",
@@ -50,6 +52,7 @@ _ROOMS = {
     "Asked": "neocog.audits.suite",
     "audit": "neocog.verbs.audit",
     "build": "neocog.networks.catalog",
+    "count": "neocog.verbs.count",
     "evaluate": "neocog.verbs.evaluate",
     "export": "neocog.verbs.export",
     "fix": "neocog.verbs.fix",

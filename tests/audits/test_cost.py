@@ -1,5 +1,6 @@
 import pytest
 import torch
+from tests.audits.graphs import Vit
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -93,6 +94,21 @@ def test_published_networks_at_224(name: str, macs: int) -> None:
     assert c.macs == macs
     assert c.status == "complete"
     assert sum(layer.params for layer in c.layers) == c.params
+
+
+def test_attention_is_counted_in_a_vit_by_the_formula() -> None:
+    with torch.device("meta"):
+        vit = Vit(size=224, patch=16, width=768, heads=12, depth=12)
+    c = cost(vit, (3, 224, 224))
+    tokens, width = 14 * 14 + 1, 768
+    patches = 14 * 14 * width * 3 * 16 * 16
+    projections = 4 * tokens * width**2  # query, key, value, output
+    products = 2 * tokens**2 * width  # query·key and weight·value, over all heads
+    mlp = 2 * tokens * width * 4 * width
+    assert c.macs == patches + 12 * (projections + products + mlp) + width * 1000
+    assert 17.5e9 < c.macs < 17.7e9  # the 17.6 thousand million that the field quotes
+    assert c.params == 86_567_656
+    assert c.status == "complete"
 
 
 def test_resnet18_by_the_formula() -> None:

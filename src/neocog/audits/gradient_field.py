@@ -88,7 +88,7 @@ def effective_field(
     Source: W. Luo et al., "Understanding the Effective Receptive Field in Deep Convolutional
     Neural Networks", NeurIPS 2016: the threshold, and the side as the root of the area.
     """
-    gradient = _gradient(module, x, layer, _middle)
+    gradient = _gradient(module, x, layer, lambda y: _middle(y, x.dim()))
     found = gradient.abs().sum(1).mean(0).double()
     peak = found.max()
     if not float(peak):
@@ -172,12 +172,10 @@ def _kept(layer: nn.Module) -> Iterator[list[Any]]:
         handle.remove()
 
 
-def _middle(y: Tensor) -> Tensor:
+def _middle(y: Tensor, axes: int) -> Tensor:
     """The element in the middle, summed over channels and samples of the batch."""
-    if y.dim() < 3:
-        return y.sum()
-    if y.dim() == 3:
-        return y.select(2, y.shape[2] // 2).sum()
+    if y.dim() == 3 and axes == 4:  # tokens of a picture
+        return y.select(1, y.shape[1] // 2).sum()
     for n in y.shape[2:]:
         y = y.select(2, n // 2)
     return y.sum()

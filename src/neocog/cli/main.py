@@ -28,6 +28,7 @@ VERBS = {
     "audit": "Whether its answers change when the picture moves, and which layer does it.",
     "fix": "Change how a trained network drops samples; keep its weights, fine-tune.",
     "export": "Write a model as one file for other programs: ONNX, pt2, a state dict.",
+    "count": "What a network costs, what each layer sees, which sizes are symmetric.",
     "data": "What a place of data holds: counts, faults, duplicates, balance.",
     "networks": "What can be built, with parameters and multiply-adds.",
 }
