@@ -100,3 +100,10 @@ def test_a_missing_file_is_said_to_be_so(tmp_path: Path) -> None:
     for place in (tmp_path, tmp_path / "none.pt2"):
         with pytest.raises(ModelError, match=r"there is none at"):
             load_exported(place)
+
+
+def test_a_program_can_be_traced_like_any_module(program_file: Path) -> None:
+    loaded, _ = load_exported(program_file)
+    traced = torch.fx.symbolic_trace(loaded)
+    assert torch.equal(traced(X), network()(X))
+    assert sum(node.op == "call_function" for node in traced.graph.nodes) > 3

@@ -57,8 +57,8 @@ class Exported(nn.Module):
         """As the program answers."""
         x = x.contiguous()  # a program knows the strides it was exported with
         if self.batch is None:
-            return self.program(x)  # type: ignore[no-any-return]
-        return in_batches_of(self.batch, self.program, x)
+            return self.program.forward(x)  # type: ignore[no-any-return]
+        return in_batches_of(self.batch, self.program.forward, x)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Exported:
         """A copy; PyTorch warns of its own descriptions of inputs when these are copied."""
