@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from neocog.errors import ModelError, printable
 from neocog.store.archive import check_archive
 from neocog.store.fixed_batch import in_batches_of
+from neocog.store.readable import make_readable
 from neocog.store.tensors import write_bytes
 
 __all__ = ["Exported", "load_exported", "save_exported"]
@@ -183,8 +184,10 @@ def _with_parts(program: Any) -> nn.Module:
     module: nn.Module = torch.export.unflatten(program)
     for part in module.modules():
         graph = getattr(part, "graph", None)
-        for node in graph.nodes if isinstance(graph, torch.fx.Graph) else ():
-            node.meta.clear()  # tensors without values, which cannot be copied
+        if isinstance(graph, torch.fx.Graph):
+            make_readable(graph)
+            for node in graph.nodes:
+                node.meta.clear()  # tensors without values, which cannot be copied
     return module
 
 
