@@ -297,3 +297,20 @@ def test_a_place_that_is_no_model_is_a_sentence(
     for suffix in (".pt2", ".onnx"):
         with pytest.raises(ModelError, match="there is none at"):
             open_model("x" * 5000 + suffix)
+
+
+def test_what_timm_says_of_a_network_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stand-in for timm, which keeps beside each network what it takes."""
+    net = network(3, 10)
+    net.pretrained_cfg = {"input_size": (3, 24, 32), "mean": (0.4, 0.5, 0.6), "std": (0.2,) * 3}
+    room = types.ModuleType("timm")
+    room.list_models = lambda: ["small"]
+    room.create_model = lambda name, *, pretrained: net
+    monkeypatch.setitem(sys.modules, "timm", room)
+    with pytest.warns(UserWarning, match="those that timm gives") as said:
+        model = open_model("timm:small", std=(0.3,))
+    signal = SignalSpec(channels=3, size=(24, 32), mean=(0.4, 0.5, 0.6), std=(0.3, 0.3, 0.3))
+    assert model.contract.signal == signal
+    assert not model.named
+    notes = [str(w.message) for w in said]
+    assert not any("no --mean" in n for n in notes)
