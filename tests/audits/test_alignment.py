@@ -8,6 +8,8 @@ from torch.nn import functional as F
 
 from neocog.audits.alignment import CIRCULAR_SHIFT, QUARTER_TURN, RULES, alignment
 from neocog.errors import ModelError
+from neocog.layers.downsample import SAMPLINGS
+from neocog.layers.polyphase import PolyphaseDown
 from neocog.layers.residual import Bottleneck
 from neocog.networks.catalog import build
 from neocog.types import Window
@@ -219,6 +221,20 @@ class Declares(nn.Module):
 def test_a_module_that_declares_its_windows() -> None:
     assert rows_of(Declares(), (1, 8, 8), CIRCULAR_SHIFT) == []
     assert "stride 2 does not divide size 9" in said(Declares(), (1, 9, 9), CIRCULAR_SHIFT)
+
+
+@pytest.mark.parametrize("sampling", SAMPLINGS)
+def test_every_sampling_of_ours_is_aligned_where_its_strides_divide(sampling: str) -> None:
+    options = {"sampling": sampling, "padding": "circular"}
+    net = build("resnet20", classes=3, channels=1, size=(24, 24), options=options)
+    assert rows_of(net, (1, 24, 24), CIRCULAR_SHIFT) == []
+    if sampling != "ideal":
+        assert rows_of(net, (1, 26, 26), CIRCULAR_SHIFT)
+
+
+def test_a_choice_of_phases_may_turn_where_the_stride_divides() -> None:
+    assert rows_of(PolyphaseDown(2), (1, 8, 8), QUARTER_TURN) == []
+    assert rows_of(PolyphaseDown(2), (1, 9, 9), QUARTER_TURN)
 
 
 def test_series_have_no_quarter_turns() -> None:

@@ -12,6 +12,8 @@ from torch.nn import functional as F
 from neocog.audits.gradient_field import gradient_support
 from neocog.audits.receptive_field import receptive_field
 from neocog.errors import ModelError, UsageError
+from neocog.layers.downsample import SAMPLINGS
+from neocog.layers.polyphase import ChoosePhase, PolyphaseUp, TakePhase
 from neocog.networks.catalog import NETWORKS, build
 from neocog.types import Window
 
@@ -398,6 +400,38 @@ def test_a_module_may_declare_what_it_looks_at() -> None:
     assert (f.of("").receptive_field, f.of("").jump, f.of("").start) == ((2,), (2,), (0,))
     f = receptive_field(Picks((None,)), (1, 8))
     assert f.of("").whole == (True,)
+
+
+def test_samples_put_back_at_their_phase() -> None:
+    class DownUp(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.choose, self.take, self.put = ChoosePhase(2), TakePhase(2), PolyphaseUp(2)
+
+        def forward(self, x: Tensor) -> Tensor:
+            phase = self.choose(x)
+            return self.put(self.take(x, phase), phase, x.shape[2:])
+
+    f = receptive_field(DownUp(), (1, 8, 6))
+    assert (f.of("take").receptive_field, f.of("take").jump) == ((2, 2), (2, 2))
+    assert (f.of("").receptive_field, f.of("").jump, f.of("").start) == ((2, 2), (1, 1), (0, 0))
+    assert f.status == "complete"
+
+
+@pytest.mark.parametrize("sampling", SAMPLINGS)
+def test_every_sampling_is_understood(sampling: str) -> None:
+    options = {"sampling": sampling, "padding": "circular"}
+    net = build("resnet20", classes=3, channels=1, size=(24, 24), options=options)
+    f = receptive_field(net, (1, 24, 24))
+    assert (f.status, f.unknown) == ("complete", ())
+    if sampling == "ideal":
+        assert f.of("layer3").whole == (True, True)
+    else:
+        assert figures(f.of("layer3"))[1] == 4
+        assert (
+            f.of("layer3").receptive_field[0]
+            >= fields_of("resnet20", (1, 24, 24)).of("layer3").receptive_field[0]
+        )
 
 
 def test_an_operation_without_a_rule_is_named() -> None:

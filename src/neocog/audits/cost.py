@@ -317,6 +317,7 @@ _TABLE: dict[str, Price] = {
     ),
     **dict.fromkeys(("var", "std", "var_mean"), _each_input(3)),
     "linalg_vector_norm": _each_input(2),
+    "floor_divide": _each_output(1),
     **dict.fromkeys(
         ("upsample_nearest1d", "upsample_nearest2d", "upsample_nearest3d"), _each_output(1)
     ),

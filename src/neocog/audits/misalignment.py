@@ -208,6 +208,7 @@ class Look:
         for d in axes:
             if d is not None:
                 r = declared(_itself(x.shape, d, axes), windows, tuple(out.shape))
+                self._symmetric(call.name, kind, x.shape[d], r, d)
                 self._circular(call.name, kind, x.shape[d], r, frozenset())
 
     def operation(self, op: Operation) -> None:
@@ -277,9 +278,8 @@ class Look:
             around, n = w.around(k), w.before(k)
             beyond = bool(r.lo.min() < around.lo.min()) or bool(r.hi.max() > around.hi.max())
             own = {_OWN_PADS.get(w.op.name, "left out")} if beyond else set()
-            span = _span(r, d)
-            spans.append((n, span[0].tolist(), span[1].tolist()))
-            self._symmetric(w.op, n, r, span, d)
+            spans.append((n, *(v.tolist() for v in _span(r, d))))
+            self._symmetric(w.op.module, w.op.name, n, r, d)
             self._circular(w.op.module, w.op.name, n, r, kinds | own)
         if len(spans) == 2 and w.op.name != "slice" and spans[0] != spans[1]:
             (rows, *_), (columns, *_) = spans
@@ -290,11 +290,9 @@ class Look:
                 remedy = "the same kernel, stride and padding on both"
             self._add(w.op.module, w.op.name, QUARTER_TURN, came, remedy, by_size=rows != columns)
 
-    def _symmetric(
-        self, op: Operation, n: int, r: Reach, span: tuple[Tensor, Tensor], d: int
-    ) -> None:
+    def _symmetric(self, layer: str, name: str, n: int, r: Reach, d: int) -> None:
         """As many samples before the first window as behind the last."""
-        lo, hi = span
+        lo, hi = _span(r, d)
         if self.axes < 2 or torch.equal(lo, n - 1 - hi.flip(0)):
             return
         step, rest = r.steps[d], int((n - 1 - hi[-1]) - lo[0])
@@ -302,11 +300,11 @@ class Look:
         if stride > 1 and 0 < rest < stride:
             came = f"stride {stride} at size {n} cannot be 4-fold symmetric"
             remedy = f"{n - rest + stride} can, or {n - rest}"
-            self._add(op.module, op.name, QUARTER_TURN, came, remedy, by_size=True)
+            self._add(layer, name, QUARTER_TURN, came, remedy, by_size=True)
         else:
             came = f"at size {n} the windows are not symmetric about the middle"
             remedy = "an odd kernel, padded alike on both sides"
-            self._add(op.module, op.name, QUARTER_TURN, came, remedy, by_size=False)
+            self._add(layer, name, QUARTER_TURN, came, remedy, by_size=False)
 
     def _circular(self, layer: str, name: str, n: int, r: Reach, kinds: frozenset[str]) -> None:
         """Whether windows that wrap around would fit."""
@@ -370,7 +368,7 @@ class Look:
         for k, d in enumerate(axes):
             if d is not None:
                 r, n = border.reach[k], border.before[k]
-                self._symmetric(border.op, n, r, _span(r, d), d)
+                self._symmetric(border.op.module, border.op.name, n, r, d)
                 self._circular(border.op.module, border.op.name, n, r, border.kinds)
 
     def _add(

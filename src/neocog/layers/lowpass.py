@@ -72,6 +72,9 @@ class IdealDown(nn.Module):
         stride: of all axes or of each.
     """
 
+    geometry = (None,)
+    """Each sample sees the whole map; see `neocog.probe.operations`."""
+
     def __init__(self, stride: int | Sequence[int]) -> None:
         super().__init__()
         self.stride = stride
@@ -114,6 +117,9 @@ class AliasFreeActivation(nn.Module):
     Args:
         channels: of the map.
     """
+
+    geometry = (None,)
+    """Each sample sees the whole map; see `neocog.probe.operations`."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()

@@ -27,6 +27,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from neocog.layers.blocks import extend, per_axis
+from neocog.types import Window
 
 __all__ = [
     "ChoosePhase",
@@ -173,6 +174,11 @@ def _grid(x: Tensor, steps: tuple[int, ...]) -> Tensor:
     return x.view(*x.shape[:2], *split)
 
 
+def _each(stride: int | Sequence[int]) -> Sequence[int]:
+    """Of each axis, or one for all."""
+    return (stride,) if isinstance(stride, int) else stride
+
+
 class ChoosePhase(nn.Module):
     """`choose_phase` as a module: map to phase.
 
@@ -257,6 +263,7 @@ class TakePhase(nn.Module):
     def __init__(self, stride: int | Sequence[int]) -> None:
         super().__init__()
         self.stride = stride
+        self.geometry = tuple(Window(s, s) for s in _each(stride))
 
     def forward(self, x: Float[Tensor, "B C *space"], phase: Phase) -> Tensor:
         """Every s-th sample from the phase."""
@@ -336,6 +343,7 @@ class PolyphaseUp(nn.Module):
     def __init__(self, stride: int | Sequence[int]) -> None:
         super().__init__()
         self.stride = stride
+        self.geometry = tuple(Window(1, up=s) for s in _each(stride))
 
     def forward(self, x: Tensor, phase: Int[Tensor, " B"], size: Sequence[int]) -> Tensor:
         """Samples at their phase, zeros elsewhere."""

@@ -8,9 +8,10 @@ Circular padding has no operation of its own down there, it falls into copies of
 reported whole, by the name `_pad_circular`.
 
 A module whose operations do not show what it looks at, as one that picks samples by an index
-found in the data, may declare it: the attribute `geometry`, a `neocog.types.Window` an axis of
-space, says which samples of its first input each sample of its output may depend on; None for an
-axis of which it sees all. A module of several maps that returns as many declares it for each.
+found in the data, may declare it: the attribute `geometry`, a tuple with a `neocog.types.Window`
+an axis of space or one for all, says which samples of its first input each sample of its output may
+depend on; None for an axis of which it sees all. A module of several maps that returns as many
+declares it for each.
 """
 
 from __future__ import annotations

@@ -37,7 +37,7 @@ _RULES: dict[str, Rule] = {
     **_of(
         moves.of_pointwise,
         "where masked_fill lerp addcmul addcdiv tril triu bernoulli prelu "
-        "_prelu_kernel log_sigmoid_forward",
+        "_prelu_kernel log_sigmoid_forward floor_divide",
     ),
     **_of(
         moves.of_none,

@@ -187,6 +187,8 @@ def perform(op: Operation, scene: Scene, outs: list[Tensor]) -> list[Reach | Non
 
 def declared(reach: Reach, geometry: Sequence[Window | None], shape: tuple[int, ...]) -> Reach:
     """By what a module says of itself."""
+    if len(geometry) == 1:
+        geometry = tuple(geometry) * max(1, len(reach.shape) - 2)
     first = len(reach.shape) - len(geometry)
     if len(shape) != len(reach.shape):  # summed up to another shape
         whole = hull(reach, range(len(reach.shape)))
