@@ -82,12 +82,10 @@ def blur(
         tensor([[[0., 2., 0.]]])
     """
     steps = per_axis(stride, x.dim() - 2)
-    reach = [((len(k) - 1) // 2, len(k) // 2) for k in kernels]
-    rim = [0] * len(steps)
-    if padding == "zero" and all(before == after for before, after in reach):
-        rim = [before for before, _ in reach]
-    else:
-        x = extend(x, reach, padding=padding)
+    rim = [(len(k) - 1) // 2 for k in kernels]
+    if padding != "zero" or any(len(k) % 2 == 0 for k in kernels):
+        x = extend(x, _sides(x.shape[2:], kernels, steps), padding=padding)
+        rim = [0] * len(steps)
     tapers = [_along(k.to(x), i, len(steps)) for i, k in enumerate(kernels)]
     if len(steps) == 1:
         weight = tapers[0].expand(x.shape[1], 1, -1)
@@ -100,6 +98,17 @@ def blur(
     x = F.conv2d(x, weight, None, (steps[0], 1), (rim[0], 0), groups=x.shape[1])
     weight = columns.expand(x.shape[1], 1, -1, -1)
     return F.conv2d(x, weight, None, (1, steps[1]), (0, rim[1]), groups=x.shape[1])
+
+
+def _sides(
+    size: Sequence[int], kernels: Sequence[Tensor], steps: Sequence[int]
+) -> list[tuple[int, int]]:
+    """Samples (before, after) each axis that its windows look at, and no more."""
+    sides = []
+    for n, kernel, step in zip(size, kernels, steps, strict=True):
+        last = step * (math.ceil(n / step) - 1)
+        sides.append(((len(kernel) - 1) // 2, max(0, last + len(kernel) // 2 + 1 - n)))
+    return sides
 
 
 def _along(kernel: Tensor, axis: int, axes: int) -> Tensor:
