@@ -15,11 +15,14 @@ NAMES = (
     "loop",
     "flops",
     "decode",
+    "samplers",
     "mnist_seconds",
     "lenet5",
     "mnist_best",
     "fashion",
     "flowers",
+    "audit_throughput",
+    "fix_resnet20",
 )
 """In the order of the table."""
 
