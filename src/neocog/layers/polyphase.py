@@ -113,10 +113,13 @@ def take_phase(
         grid = grid.permute(0, 2, 3, 4, 5, 1)
     axes = (2, 4) if beside else tuple(range(3, 3 + 2 * len(steps), 2))
     if phase.is_floating_point():
-        shape = [1] * grid.dim()
-        for axis, s in zip(axes, steps, strict=True):
-            shape[axis] = s
-        taken = (grid * phase.to(x.dtype).view(-1, *shape[1:])).sum(axes)
+        weights = phase.to(x.dtype).T.reshape(-1, x.shape[0], *[1] * (x.dim() - 1))
+        parts = list(grid.unbind(axes[0]))
+        if len(axes) == 2:
+            parts = [part for line in parts for part in line.unbind(axes[1] - 1)]
+        taken = parts[0] * weights[0]
+        for part, weight in zip(parts[1:], weights[1:], strict=True):
+            taken = torch.addcmul(taken, part, weight)
     else:
         at: list[Tensor | slice] = [every] * grid.dim()
         at[0] = torch.arange(phase.shape[0], device=phase.device)
