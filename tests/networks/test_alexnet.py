@@ -75,3 +75,13 @@ def test_towers_start_as_in_the_paper() -> None:
 def test_the_two_towers_do_not_see_each_other() -> None:
     net = alexnet(classes=5, channels=1, size=(32, 32), form="towers", hidden=4)
     assert [m.groups for m in net.features if isinstance(m, nn.Conv2d)] == [1, 2, 1, 2, 2]
+
+
+def test_mean_head_gives_every_window_its_border() -> None:
+    net = alexnet(classes=3, channels=1, size=(128, 64), stem="published", head="mean", hidden=8)
+    net = net.eval()
+    assert net.classifier[1].in_features == 256
+    x = torch.randn(2, 1, 128, 64)
+    features = net.features(x)
+    assert features.shape == (2, 256, 4, 2)  # an exact 32nd: no sample is lost at a border
+    torch.testing.assert_close(net(x), net.classifier(features.mean((2, 3))))

@@ -28,3 +28,14 @@ def test_is_twenty_plain_lines() -> None:
 def test_full_connections_have_more_parameters_than_the_published_form() -> None:
     net = lenet5_modern(classes=10, channels=1, size=(28, 28))
     assert sum(p.numel() for p in net.parameters()) == 156 + 2416 + 48120 + 10164 + 850
+
+
+def test_mean_head_sees_the_mean_over_a_map_that_keeps_its_border() -> None:
+    net = lenet5_modern(classes=10, channels=1, size=(28, 28), head="mean")
+    assert net.c3.padding == (2, 2)
+    assert net.c5.in_features == 16
+    x = torch.randn(3, 1, 28, 28)
+    features = net.s4(net.act(net.c3(net.s2(net.act(net.c1(x))))))
+    assert features.shape == (3, 16, 7, 7)
+    want = net.out(net.act(net.f6(net.act(net.c5(features.mean((2, 3)))))))
+    torch.testing.assert_close(net(x), want)

@@ -59,3 +59,12 @@ def test_published_head() -> None:
 def test_unknown_depth_is_refused() -> None:
     with pytest.raises(UsageError, match="has 11, 13, 16, 19 layers; 17 came"):
         vgg(classes=5, channels=1, size=(32, 32), depth=17)
+
+
+def test_mean_head_sees_the_mean_over_the_map() -> None:
+    net = vgg(classes=3, channels=1, size=(64, 64), depth=11, head="mean", hidden=8).eval()
+    assert net.classifier[0].in_features == 512
+    x = torch.randn(2, 1, 64, 64)
+    features = net.features(x)
+    assert features.shape == (2, 512, 2, 2)
+    torch.testing.assert_close(net(x), net.classifier(features.mean((2, 3))))
