@@ -171,7 +171,7 @@ def test_gradients(steps: tuple[int, ...], size: tuple[int, int]) -> None:
 
 
 @pytest.mark.parametrize("steps", STRIDES)
-@pytest.mark.parametrize("size", [(12, 12), (5, 7), (4, 3)])
+@pytest.mark.parametrize("size", [(12, 12), (5, 7), (4, 3), (1, 2)])
 def test_putting_back_is_the_transpose_of_taking(
     steps: tuple[int, ...], size: tuple[int, int]
 ) -> None:

@@ -27,6 +27,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from neocog.layers.blocks import extend, per_axis
+from neocog.layers.border import folded
 from neocog.types import Window
 
 __all__ = [
@@ -158,14 +159,9 @@ def put_phase(
     else:
         grid[batch, every, every, phase // steps[1], every, phase % steps[1]] = x
     whole = grid.reshape(*x.shape[:2], *(n * s for n, s in zip(x.shape[2:], steps, strict=True)))
-    for axis, n in enumerate(size, start=2):
-        over = whole.shape[axis] - n
-        if over:  # what was continued by its own beginning goes back there
-            tail = whole.narrow(axis, n, over)
-            whole = whole.narrow(axis, 0, n)
-            still = whole.narrow(axis, over, n - over)
-            whole = torch.cat([whole.narrow(axis, 0, over) + tail, still], axis)
-    return whole
+    over = [(0, m - n) for m, n in zip(whole.shape[2:], size, strict=True)]
+    # What was continued by its own beginning goes back there.
+    return folded(whole, over, "circular") if any(map(any, over)) else whole
 
 
 def _grid(x: Tensor, steps: tuple[int, ...]) -> Tensor:
