@@ -21,6 +21,8 @@ from torch.nn import functional as F
 
 from neocog.errors import ModelError, UsageError
 from neocog.layers.downsample import SAMPLINGS
+from neocog.layers.pnorm import PNormPool
+from neocog.layers.subsampling import TrainableSubsampling
 from neocog.networks.catalog import build
 from neocog.surgery.replace import replace
 
@@ -349,6 +351,9 @@ def test_a_module_that_is_called_twice() -> None:
         nn.AvgPool2d(2),
         nn.AvgPool2d(3, 2, 1, count_include_pad=False),
         nn.LPPool2d(2, 3, 2),
+        PNormPool(3.0, kernel=2),
+        PNormPool(float("inf"), kernel=(2, 3), stride=3),
+        TrainableSubsampling(1, sampling="stride", padding="zero"),
     ],
     ids=repr,
 )

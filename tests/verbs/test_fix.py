@@ -13,6 +13,7 @@ from neocog.errors import ModelError, RunError, UsageError
 from neocog.runs.fixed import Tuned, tune
 from neocog.runs.opened import open_model
 from neocog.runs.trained import Trained, load
+from neocog.store.exported import save_exported
 from neocog.verbs.fix import Fixed, fix
 
 SETTINGS = {
@@ -132,6 +133,19 @@ def test_a_strangers_network_is_kept_as_a_program_and_as_weights(
     assert with_weights.module.state_dict().keys() == before.keys()
 
 
+def test_a_program_is_fixed_and_what_is_fixed_is_not_fixed_again(
+    stranger: Trained, bars: Path, tmp_path: Path
+) -> None:
+    network, file = stranger.module.network, tmp_path / "hub.pt2"
+    save_exported(network, file, torch.randn(2, 3, 32, 32))
+    program = open_model(file, size=(3, 32, 32), mean=(0.5,), std=(0.5,))
+    done = fixed(program, bars, tmp_path / "once", padding="circular", finetune=0)
+    assert len(done.replaced) == 4
+    assert done.after.shift["circular"].consistency == 1.0
+    with pytest.raises(ModelError, match=r"nothing can be replaced"):
+        fixed(tmp_path / "once", bars, tmp_path / "twice")
+
+
 def test_its_result_in_json_is_plain(stranger: Trained, bars: Path, tmp_path: Path) -> None:
     done = fixed(stranger, bars, tmp_path / "fixed", sampling="blur", finetune=0.5, advice=True)
     plain = json.loads(json.dumps(done.to_json()))
@@ -164,8 +178,8 @@ def test_a_network_that_looks_at_values_is_kept_as_weights(bars: Path, tmp_path:
 def test_a_stop_keeps_what_was_reached(
     run: Path, bars: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def stopped(model: Any, split: Any, recipe: Any, told: Tuned) -> Any:
-        for step in tune(model, split, recipe, told):
+    def stopped(model: Any, split: Any, recipe: Any, told: Tuned, *, guide: Any) -> Any:
+        for step in tune(model, split, recipe, told, guide=guide):
             yield step
             told.interrupted = True
             told.rows = [{"epoch": 1}]

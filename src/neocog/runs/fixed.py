@@ -7,6 +7,7 @@ beside its weights, under the names that they had.
 
 from __future__ import annotations
 
+import copy
 import json
 import time
 from collections.abc import Collection, Iterator
@@ -32,17 +33,33 @@ from neocog.runs.trained import Samples, Trained
 from neocog.store.exported import save_exported
 from neocog.surgery.replace import replace as replace_samplers
 from neocog.surgery.result import Left, Replaced
-from neocog.training.augment import suited
+from neocog.training.augment import Augment, suited
 from neocog.training.loop import Objective, Plan, Step, fit, step_seed
 from neocog.training.machine import Machine, place
 from neocog.training.optimise import Schedule, build_optimiser, suited_rate
+from neocog.training.steady import Guided, twice
 from neocog.types import Contract
 from neocog.version import __version__
 
-__all__ = ["Mended", "Tuned", "Tuning", "joined", "keep", "mend", "recipe_of", "settled", "tune"]
+__all__ = [
+    "Mended",
+    "Tuned",
+    "Tuning",
+    "example_of",
+    "holds_out",
+    "joined",
+    "keep",
+    "mend",
+    "recipe_of",
+    "settled",
+    "tune",
+]
 
 RATE = 0.2
 """The learning rate of a fine-tune, as a share of that of a training from scratch."""
+
+GUIDANCE = 2.0
+"""Weight of the difference from the model as it was, beside the loss."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +80,7 @@ class Mended:
     left: tuple[Left, ...]
     remarks: tuple[str, ...]
     network: NetworkChoice | None
-    options: dict[str, str]
+    options: dict[str, Any]
 
 
 def mend(
@@ -101,7 +118,7 @@ def mend(
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(step_seed(seed, -1))
         done = replace_samplers(
-            network, _example(contract), sampling=sampling, padding=padding, only=only
+            network, example_of(contract), sampling=sampling, padding=padding, only=only
         )
         ours = _ours(trained, sampling, padding) if only is None else None
         if ours is None:
@@ -117,6 +134,9 @@ def mend(
             f"A fix replaces what drops samples, and in `{printable(trained.place)}` nothing can "
             f"be replaced{f' ({why})' if why else ': it drops none'}. Audit it to see why."
         )
+    options: dict[str, Any] = {"sampling": sampling, "padding": padding}
+    if only is not None:
+        options["only"] = sorted(only)
     model = Model(changed, contract).eval()
     return Mended(
         model=model,
@@ -124,11 +144,12 @@ def mend(
         left=left,
         remarks=done.remarks,
         network=ours,
-        options={"sampling": sampling, "padding": padding},
+        options=options,
     )
 
 
-def _example(contract: Contract) -> Tensor:
+def example_of(contract: Contract) -> Tensor:
+    """Two samples of the size that a model takes, normalised."""
     signal = contract.signal
     generator = torch.Generator().manual_seed(0)
     return torch.randn(2, signal.channels, *signal.size, generator=generator)
@@ -182,7 +203,7 @@ class Tuning:
     """How a fine-tune goes.
 
     Args:
-        epochs: passes over the training samples; 0 for none.
+        epochs: passes over the training samples, each shown twice; 0 for none.
         lr: highest learning rate; 0 for a fifth of what suits the network.
         batch: samples a step.
         seed: of the order, the augmentation and dropout.
@@ -204,13 +225,13 @@ def recipe_of(trained: Trained, mended: Mended, train: Samples, course: Tuning) 
         size=signal.size,
         channels=signal.channels,
         fit=signal.fit,
-        val=bool(trained.card.get("data", {}).get("val", True)),
+        val=holds_out(trained),
         seed=int(trained.card.get("data", {}).get("seed", 0)),
         fingerprint=source.fingerprint,
     )
     base = Recipe(
         objective=Objective(label_smoothing=0.0),
-        augment=suited(signal.channels, signal.size),
+        augment=_moved(signal.channels, signal.size),
     )
     if mended.network is not None:
         base = RunFolder.open(trained.place).recipe
@@ -224,9 +245,19 @@ def recipe_of(trained: Trained, mended: Mended, train: Samples, course: Tuning) 
         course=Course(epochs=course.epochs, batch=course.batch, average=0.0, seed=course.seed),
         optimiser=replace(optimiser, lr=rate),
         schedule=Schedule(name="cosine", warmup=0.1),
-        augment=base.augment or suited(signal.channels, signal.size),
+        augment=base.augment or _moved(signal.channels, signal.size),
         machine=MachineChoice(device=course.device),
     )
+
+
+def _moved(channels: int, size: tuple[int, int]) -> Augment:
+    """As far as an audit moves pictures, and with such a border."""
+    return replace(suited(channels, size), shift=float(max(1, min(size) // 8)), border="reflect")
+
+
+def holds_out(trained: Trained) -> bool:
+    """Whether validation samples stay out: a run of ours does as its training did."""
+    return bool(trained.card.get("data", {}).get("val", False))
 
 
 def settled(recipe: Recipe, model: Model, split: Split) -> Recipe:
@@ -250,35 +281,35 @@ class Tuned:
     seconds: float = 0.0
 
 
-def tune(model: Model, split: Split, recipe: Recipe, told: Tuned) -> Iterator[Step]:
+def tune(
+    model: Model, split: Split, recipe: Recipe, told: Tuned, *, guide: Model
+) -> Iterator[Step]:
     """Fine-tune a model in place, in the loop that trainings use; it ends on the CPU.
 
-    A Ctrl-C ends it after the running step, and `told` says so.
+    Each batch shows half as many samples, each twice, and their answers are drawn to those of the
+    model as it was (`training.steady`). A Ctrl-C ends it after the running step, and `told` says
+    so.
 
     Args:
         model: is changed.
         split: to learn from.
         recipe: with the machine settled.
         told: what came of it.
+        guide: the model as it was; is left as it is.
     """
     course = recipe.course
-    full = len(split) >= course.batch
-    each = max(1, len(split) // course.batch)
-    steps = round(course.epochs * each)
-    if not steps:
-        return
+    size = max(1, course.batch // 2)
+    full = len(split) >= size
+    each = max(1, len(split) // size)
+    steps = max(1, round(course.epochs * each))
     machine = Machine(**vars(recipe.machine))
     place(model, machine)
+    teacher = place(copy.deepcopy(guide).eval().requires_grad_(False), machine)
     assert recipe.augment is not None
     events = fit(
-        model,
-        lambda epoch: batches(
-            split,
-            size=course.batch,
-            shuffle=True,
-            seed=course.seed,
-            epoch=epoch,
-            drop_last=full,
+        Guided(model, teacher, GUIDANCE),
+        lambda epoch: twice(
+            batches(split, size=size, shuffle=True, seed=course.seed, epoch=epoch, drop_last=full)
         ),
         build_optimiser(model, recipe.optimiser),
         plan=Plan(steps=steps, steps_per_epoch=each, seed=course.seed),
@@ -362,7 +393,7 @@ def keep(
         try:
             file = folder.path / "model.pt2"
             card["parity"] = save_exported(
-                model.network, file, _example(model.contract), texts=text
+                model.network, file, example_of(model.contract), texts=text
             )
         except ModelError as e:
             notes.append(

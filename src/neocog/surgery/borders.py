@@ -29,7 +29,6 @@ class Change:
         circular: its border is to wrap around.
         dense: it is to give every sample.
         far: samples that its border gets beside its own, behind each axis.
-        size: of what comes in, without batch and channels.
     """
 
     node: fx.Node
@@ -37,7 +36,6 @@ class Change:
     circular: bool
     dense: bool
     far: tuple[int, ...]
-    size: tuple[int, ...]
 
     @property
     def sides(self) -> Sides:
@@ -54,12 +52,8 @@ class Change:
         """Whether the border must be a node of its own, before the operator."""
         if not any(map(any, self.sides)):
             return False
-        if any(self.far):
-            return True
-        if self.mode != "circular" or self.window.mode == "circular":
-            return False
-        wide = any(max(side) > n for side, n in zip(self.sides, self.size, strict=True))
-        return wide or self.node.op != "call_module" or self.window.kind != "convolution"
+        # PyTorch's own wrapping, a convolution's `padding_mode`, costs as much as the convolution.
+        return any(self.far) or (self.mode == "circular" and self.window.mode != "circular")
 
 
 def far_samples(window: Window, size: tuple[int, ...], out: tuple[int, ...]) -> tuple[int, ...]:
@@ -102,9 +96,7 @@ class Changes:
         size = (shape_of(node.all_input_nodes[0]) or ())[2:]
         out = (shape_of(node) or ())[2:]
         far = far_samples(window, size, out) if dense else (0,) * len(window.stride)
-        change = Change(
-            node=node, window=window, circular=circular, dense=dense, far=far, size=size
-        )
+        change = Change(node=node, window=window, circular=circular, dense=dense, far=far)
         self.planned[node] = change
         return change
 
@@ -142,7 +134,7 @@ def _is_module(change: Change) -> bool:
 def _set_module(module: nn.Module, change: Change, apart: bool) -> None:
     axes = len(change.window.stride)
     settings: Any = module
-    single = isinstance(getattr(settings, "kernel_size", 1), int)
+    single = isinstance(getattr(settings, "kernel_size", 1), int)  # also for a pool by p-norm
     if change.dense:
         settings.stride = 1 if single else (1,) * axes
         if hasattr(settings, "ceil_mode"):
@@ -152,8 +144,6 @@ def _set_module(module: nn.Module, change: Change, apart: bool) -> None:
         if hasattr(settings, "padding_mode"):
             settings.padding_mode = "zeros"
             settings._reversed_padding_repeated_twice = [0] * (2 * axes)
-    elif change.circular and hasattr(settings, "padding_mode"):
-        settings.padding_mode = "circular"
 
 
 def _set_arguments(change: Change, apart: bool) -> None:

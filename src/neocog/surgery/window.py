@@ -11,6 +11,8 @@ import torch
 from torch import fx, nn
 from torch.nn import functional as F
 
+from neocog.layers.pnorm import PNormPool
+
 __all__ = ["Window", "arguments", "enclosing", "label", "window_of", "window_of_module"]
 
 
@@ -103,7 +105,10 @@ def window_of(node: fx.Node, root: nn.Module) -> Window | None:
         root: whose parts the graph names.
     """
     if node.op == "call_module":
-        return window_of_module(root.get_submodule(str(node.target)))
+        module = root.get_submodule(str(node.target))
+        if isinstance(module, PNormPool):
+            return _of_norm(module, len(node.all_input_nodes[0].meta.get("shape") or ()) - 2)
+        return window_of_module(module)
     if node.op != "call_function":
         return None
     if node.target is operator.getitem:
@@ -130,6 +135,13 @@ def window_of_module(module: nn.Module) -> Window | None:
                 return None
             return _of_arguments(kind, axes, vars(module))
     return None
+
+
+def _of_norm(module: PNormPool, axes: int) -> Window | None:
+    if axes not in (1, 2):
+        return None
+    given = {"kernel_size": module.kernel, "stride": module.stride}
+    return _of_arguments("p-norm pool", axes, given)
 
 
 def _of_arguments(kind: str, axes: int, given: dict[str, Any]) -> Window | None:

@@ -29,6 +29,8 @@ from neocog.runs.fixed import (
     Mended,
     Tuned,
     Tuning,
+    example_of,
+    holds_out,
     joined,
     keep,
     mend,
@@ -178,7 +180,7 @@ def fix(
             or those of another split as DATA:val.
         sampling: one of `neocog.layers.downsample.SAMPLINGS`, but "stride".
         padding: "circular" lets every border wrap around; "keep" leaves them.
-        finetune: passes over the training samples; 0 for none.
+        finetune: passes over the training samples, each shown twice; 0 for none.
         lr: highest learning rate; a fifth of a training's if left out.
         seed: of everything that is drawn.
         only: groups of down-samplers to be replaced, see `Replaced.group`; all if left out.
@@ -231,7 +233,7 @@ def fix(
             split = _train_split(trained, where)
             recipe = settled(recipe, mended.model, split)
             tell(f"fine-tuning on {len(split):,} samples, {_way(recipe)}")
-            for step in tune(mended.model, split, recipe, told):
+            for step in tune(mended.model, split, recipe, told, guide=trained.module):
                 tell(step)
                 if step.ends_epoch:
                     tell(told.rows[-1])
@@ -265,11 +267,10 @@ def _stem(trained: Trained) -> str:
 
 
 def _train_split(trained: Trained, where: str) -> Split:
-    """What is learned from: a run of ours keeps its validation samples out as its training did."""
+    """What is learned from."""
     train = trained.samples(f"{where}:train")
     parts = [train.split]
-    held_out = bool(trained.card.get("data", {}).get("val", False))
-    if not held_out and len(train.source.splits.get("val", ())):
+    if not holds_out(trained) and len(train.source.splits.get("val", ())):
         parts.append(trained.samples(f"{where}:val").split)
     return joined(*parts)
 
@@ -353,12 +354,9 @@ def _advised(
             for mode in ("circular", "crop")
         }
 
-    example = torch.randn(
-        2, signal.channels, *signal.size, generator=torch.Generator().manual_seed(0)
-    )
     return advise(
         trained.module.network,
-        example,
+        example_of(contract),
         sampling=sampling,
         padding=padding,
         flips=flips,
