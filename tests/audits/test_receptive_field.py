@@ -321,6 +321,35 @@ def test_a_branch_joins_by_the_smallest_interval_that_holds_both() -> None:
     assert (f.receptive_field, f.jump, f.start) == ((7,), (1,), (-4,))
 
 
+def test_a_single_element_keeps_its_jump_through_added_and_dropped_axes() -> None:
+    net = nn.Sequential(nn.Conv1d(1, 1, 3, 3), nn.MaxPool1d(2), nn.Conv1d(1, 1, 3, padding=1))
+    f = only(net, (1, 6))
+    assert (f.receptive_field, f.jump, f.start) == ((18,), (6,), (-6,))
+
+
+def test_what_is_transformed_sees_all_along_these_axes() -> None:
+    class Spectrum(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.fft.fft(x, dim=3).real
+
+    f = only(Spectrum(), (1, 8, 6))
+    assert (f.receptive_field, f.whole, f.jump) == ((1, 6), (False, True), (1, None))
+
+
+def test_in_place_views() -> None:
+    class Turned(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(1, 2, (1, 3))
+
+        def forward(self, x: Tensor) -> Tensor:
+            y = self.conv(x).transpose_(2, 3)
+            return torch.cat(torch.ops.aten.unsafe_split(y, 3, 2), 2)
+
+    f = only(Turned(), (1, 8, 8))
+    assert (f.receptive_field, f.jump, f.output) == ((1, 3), (1, 1), (2, 6, 8))
+
+
 def test_numbers_that_do_not_depend_on_the_input_see_nothing() -> None:
     class Constant(nn.Module):
         def forward(self, x: Tensor) -> Tensor:

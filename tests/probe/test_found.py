@@ -81,6 +81,16 @@ def test_a_buffer_that_nobody_wrote_to_is_not_written_to() -> None:
     assert net.running_mean._version == version
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_compiled_module() -> None:
+    net = torch.jit.script(nn.Sequential(nn.BatchNorm1d(2), nn.Dropout()))
+    with as_found(net):
+        assert not net.training
+        next(net.children()).running_mean.add_(1)
+    assert net.training
+    assert next(net.children()).running_mean.tolist() == [0, 0]
+
+
 def test_a_module_on_no_device_and_one_made_for_inference() -> None:
     with torch.device("meta"):
         net = nn.BatchNorm1d(2)

@@ -124,6 +124,13 @@ def test_calls_come_with_their_outputs() -> None:
     assert calls[-1].module is net
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_compiled_module_is_one_with_what_it_is_in() -> None:
+    net = nn.Sequential(torch.jit.script(nn.Sequential(nn.ReLU())), nn.Tanh())
+    names = [(op.module, op.name) for op in seen(net, torch.ones(2))]
+    assert names == [("", "relu"), ("1", "tanh")]
+
+
 class Catching(nn.Module):
     def __init__(self) -> None:
         super().__init__()

@@ -106,11 +106,11 @@ def cost(module: nn.Module, size: Sequence[int]) -> Cost:
     """
     with as_found(module):
         count = _run(module, tuple(size))
-    own = _own_params(module)
+    own, parts = _own_params(module), dict(module.named_modules())
     layers = [
         LayerCost(
             name=name,
-            kind=type(module.get_submodule(name)).__name__,
+            kind=type(parts[name]).__name__,
             output=tally.output,
             params=own.get(name, 0),
             macs=tally.macs,
@@ -118,12 +118,12 @@ def cost(module: nn.Module, size: Sequence[int]) -> Cost:
             activations=tally.activations,
         )
         for name, tally in count.tallies.items()
-        if tally.ops or own.get(name) or not any(module.get_submodule(name).children())
+        if tally.ops or own.get(name) or not any(parts[name].children())
     ]
     layers += [
         LayerCost(
             name=name,
-            kind=type(module.get_submodule(name)).__name__,
+            kind=type(parts[name]).__name__,
             output=(),
             params=params,
             macs=0,
@@ -332,7 +332,8 @@ _MOVES = (
     "lift_fresh lift_fresh_copy masked_fill native_dropout new_empty new_empty_strided new_full "
     "new_ones new_zeros ones ones_like pixel_shuffle pixel_unshuffle rand rand_like randn "
     "randn_like reflection_pad1d reflection_pad2d repeat replication_pad1d replication_pad2d "
-    "resize roll scalar_tensor scatter select_scatter slice_scatter stack sym_numel sym_size "
-    "sym_stride tril triu where zero zeros zeros_like"
+    "resize roll scalar_tensor scatter select_scatter slice_scatter squeeze stack sym_numel "
+    "sym_size sym_stride t transpose tril triu unsafe_split unsafe_split_with_sizes unsqueeze "
+    "where zero zeros zeros_like"
 )
 _FREE = frozenset(_MOVES.split())

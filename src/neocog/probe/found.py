@@ -85,6 +85,8 @@ def _version(buffer: Tensor | None) -> int | None:
     return None if buffer is None or buffer.is_inference() else buffer._version
 
 
-def _refill(held: dict[Any, Any], before: dict[Any, Any]) -> None:
+def _refill(held: Any, before: dict[Any, Any]) -> None:
+    if not isinstance(held, dict):  # a compiled module's: its entries cannot be exchanged
+        return
     held.clear()
     held.update(before)

@@ -114,6 +114,8 @@ def watching(
 
     with ExitStack() as stack:
         for name, m in module.named_modules():
+            if isinstance(m, torch.jit.ScriptModule):  # takes no hooks: one with what it is in
+                continue
             before, after = _hooks(name, running, on_start, on_end)
             stack.callback(m.register_forward_pre_hook(before).remove)
             stack.callback(m.register_forward_hook(after, always_call=True).remove)

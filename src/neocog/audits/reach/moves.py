@@ -32,6 +32,7 @@ __all__ = [
     "of_flip",
     "of_glu",
     "of_none",
+    "of_parts",
     "of_permute",
     "of_pixel_shuffle",
     "of_pointwise",
@@ -41,10 +42,12 @@ __all__ = [
     "of_slice",
     "of_source",
     "of_split",
+    "of_squeeze",
     "of_stack",
     "of_t",
     "of_transpose",
     "of_unbind",
+    "of_unsqueeze",
     "of_view",
 ]
 
@@ -72,6 +75,22 @@ def of_none(s: Scene) -> Reach:
 def of_view(s: Scene) -> Reach:
     """The same elements in the same order."""
     return reshaped(s.first, s.out)
+
+
+def of_unsqueeze(s: Scene) -> Reach:
+    """One more axis, of one element."""
+    x, d = s.first, s.given["dim"] % len(s.out)
+    lo, hi = x.lo.unsqueeze(d), x.hi.unsqueeze(d)
+    return Reach(lo, hi, s.out, (*x.steps[:d], None, *x.steps[d:]))
+
+
+def of_squeeze(s: Scene) -> Reach:
+    """Axes of one element go."""
+    x = s.first
+    goes = [d for d in dims(s.given.get("dim"), len(x.shape)) if x.shape[d] == 1]
+    for d in reversed(goes):
+        x = _without(x, d, 0)
+    return x
 
 
 def of_permute(s: Scene) -> Reach:
@@ -115,6 +134,11 @@ def of_flip(s: Scene) -> Reach:
 def of_expand(s: Scene) -> Reach:
     """One element stands for many."""
     return spread(s.first, s.out)
+
+
+def of_parts(s: Scene) -> Reach:
+    """Real and imaginary parts, along a new last axis."""
+    return spread(reshaped(s.first, (*s.first.shape, 1)), s.out)
 
 
 def of_split(s: Scene) -> list[Reach]:

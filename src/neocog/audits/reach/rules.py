@@ -99,17 +99,18 @@ _RULES: dict[str, Rule] = {
         "_scaled_dot_product_cudnn_attention "
         "_scaled_dot_product_fused_attention_overrideable",
     ),
-    **_of(
-        moves.of_view, "view _unsafe_view reshape _reshape_alias _reshape_copy unsqueeze squeeze"
-    ),
+    **_of(moves.of_view, "view _unsafe_view reshape _reshape_alias _reshape_copy"),
+    "squeeze": moves.of_squeeze,
+    "unsqueeze": moves.of_unsqueeze,
     "permute": moves.of_permute,
     "transpose": moves.of_transpose,
     "t": moves.of_t,
     "slice": moves.of_slice,
     "flip": moves.of_flip,
     **_of(moves.of_expand, "expand expand_copy"),
-    **_of(moves.of_split, "split split_with_sizes"),
+    **_of(moves.of_split, "split split_with_sizes unsafe_split unsafe_split_with_sizes"),
     "select": moves.of_select,
+    "view_as_real": moves.of_parts,
     "unbind": moves.of_unbind,
     "cat": moves.of_cat,
     "stack": moves.of_stack,

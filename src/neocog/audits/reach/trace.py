@@ -62,6 +62,10 @@ class Field:
         return {**vars(self), "jump": [plain_jump(j) for j in self.jump]}
 
 
+_SEEN_ANEW = ("transpose", "t", "squeeze", "unsqueeze", "swapaxes", "swapdims", "as_strided")
+"""In place these write nothing: the same memory in another form."""
+
+
 class Tracer:
     """Follows one run."""
 
@@ -97,6 +101,8 @@ class Tracer:
             return
         outs = list(tensors_in(op.out))
         if not outs or (op.name == "as_strided" and self.tracked.has(outs[0])):
+            return  # a place in memory that is known
+        if op.in_place and op.name in _SEEN_ANEW:
             return
         for t, known in zip(outs, self._after(op, outs), strict=True):
             if op.in_place:
