@@ -10,9 +10,9 @@ import torch
 
 import neocog
 from neocog.errors import ModelError, RunError, UsageError
-from neocog.runs.fixed import Tuned, tune
 from neocog.runs.opened import open_model
 from neocog.runs.trained import Trained, load
+from neocog.runs.tuned import Tuned, tune
 from neocog.store.exported import save_exported
 from neocog.verbs.fix import Fixed, fix
 

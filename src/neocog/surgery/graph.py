@@ -167,7 +167,7 @@ class _Numbers:
         return float(self.tracer.known(self))
 
     def __len__(self) -> int:
-        return len(self.tracer.known(self))
+        return len(self.tracer.value(self.node))
 
     def __ceil__(self) -> int:
         return int(self.tracer.known(self).__ceil__())
@@ -224,6 +224,10 @@ class _Tracer(fx.Tracer):
         node: fx.Node = proxy.node
         if not _of_shapes(node):
             raise Untraceable("what it does depends on the values of its input")
+        return self.value(node)
+
+    def value(self, node: fx.Node) -> Any:
+        """What a node has come to for the example."""
         with _outside(), torch.no_grad():
             for n in self.graph.nodes:
                 if n not in self.values:

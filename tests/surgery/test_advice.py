@@ -1,0 +1,47 @@
+"""Each group alone, what gains most for its cost first."""
+
+import math
+
+import torch
+from tests.surgery.nets import StrangerResNet, settled
+from torch import nn
+
+from neocog.surgery.advice import Advice, advise
+
+
+def advice(gain: float, macs: int) -> Advice:
+    return Advice(group="g", members=("g",), flips={"circular": gain, "crop": gain}, macs=macs)
+
+
+def test_worth_is_gain_for_cost() -> None:
+    assert advice(0.02, 2_000_000).worth == 0.01
+    assert advice(0.02, 0).worth == math.inf
+    assert advice(-0.02, 0).worth == -math.inf
+    assert advice(0.0, 0).worth == 0.0
+
+
+def test_groups_are_tried_alone_and_sorted() -> None:
+    net, x = settled(StrangerResNet(1, 4)), torch.randn(2, 3, 16, 16)
+    seen = []
+
+    def flips(module: nn.Module) -> dict[str, float]:
+        count = sum("_take" in str(n.target) for n in module.graph.nodes)
+        seen.append(count)
+        late = any(
+            "layer3" in str(n.target) and "_take" in str(n.target) for n in module.graph.nodes
+        )
+        return {"circular": 0.5 - 0.1 * (count > 0) - 0.2 * late}
+
+    found = advise(net, x, sampling="polyphase", padding="keep", flips=flips, macs=lambda m: 10)
+    assert seen == [0, 2, 2]
+    assert [a.group for a in found] == ["layer3.0.conv1", "layer2.0.conv1"]
+    assert found[0].members == ("layer3.0.conv1", "layer3.0.slicing")
+    assert abs(found[0].gain - 0.3) < 1e-9
+    assert found[0].macs == 0
+
+
+def test_nothing_to_advise() -> None:
+    net = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    x = torch.randn(2, 3, 8, 8)
+    found = advise(net, x, sampling="blur", padding="keep", flips=lambda m: {}, macs=lambda m: 0)
+    assert found == ()

@@ -1,0 +1,39 @@
+"""Names, kinds and groups of what drops samples."""
+
+import torch
+from tests.surgery.nets import HubResNet, Inception
+from torch import nn
+
+from neocog.networks.catalog import build
+from neocog.surgery.find import find_downsamplers
+
+
+def test_of_a_residual_network() -> None:
+    found = find_downsamplers(HubResNet(), torch.randn(2, 3, 32, 32))
+    assert [(f.name, f.what, f.group) for f in found] == [
+        ("conv1", "convolution 7×7, stride 2", "conv1"),
+        ("maxpool", "max pool 3×3, stride 2", "maxpool"),
+        ("layer2.0.conv1", "convolution 3×3, stride 2", "layer2.0.conv1"),
+        ("layer2.0.downsample.0", "convolution 1×1, stride 2", "layer2.0.conv1"),
+    ]
+    assert not any(f.reason for f in found)
+
+
+def test_of_branches_that_are_put_side_by_side() -> None:
+    found = find_downsamplers(Inception(), torch.randn(2, 3, 16, 16))
+    groups = {f.name: f.group for f in found}
+    assert groups["one"] == groups["two.2"] == groups["max_pool2d"]
+    assert groups["stem"] != groups["one"] != groups["avg_pool2d"]
+
+
+def test_of_trainable_subsampling() -> None:
+    net = build("lenet5", classes=10, channels=1, size=(32, 32))
+    found = find_downsamplers(net, torch.randn(2, 1, 32, 32))
+    assert [f.what for f in found] == ["average pool 2×2, stride 2"] * 2
+
+
+def test_a_reason_goes_with_what_cannot_be_replaced() -> None:
+    net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.AdaptiveAvgPool2d(3), nn.Flatten())
+    (found,) = find_downsamplers(net, torch.randn(2, 3, 16, 16))
+    assert found.what == "adaptive pool to 3×3"
+    assert "only a pool to 1 is the same for all shifts" in found.reason
