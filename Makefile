@@ -7,8 +7,13 @@ PYTEST := OMP_NUM_THREADS=1 .venv/bin/python -m pytest -n $${NEOCOG_TEST_PROCESS
 $(OK): pyproject.toml constraints.txt scripts/setup.sh
 	scripts/setup.sh
 
-demo: $(OK)  ## Train a network on the built-in digits and write its report.
-	.venv/bin/neocog train digits --out runs/demo --overwrite
+demo: $(OK)  ## Train on the built-in digits, audit, fix, audit again; a report of each step.
+	.venv/bin/neocog train digits --size 32 --out runs/demo --overwrite
+	.venv/bin/neocog audit runs/demo digits --report runs/demo/audit.html
+	.venv/bin/neocog fix runs/demo digits --padding circular --finetune 3 \
+		--out runs/demo-fixed --overwrite
+	.venv/bin/neocog audit runs/demo-fixed digits --against runs/demo \
+		--report runs/demo-fixed/audit.html
 
 test: $(OK)  ## The whole suite but what is marked slow.
 	$(PYTEST) -m "not slow"

@@ -29,7 +29,13 @@ ALL = "circular,crop,zero,subpixel"
 @click.option("--n", type=click.IntRange(1), default=1000, show_default=True, help="Samples.")
 @click.option("--all", "whole", is_flag=True, help="Every sample of the split.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, help="Of everything drawn.")
-@click.option("--precision", type=click.Choice(["float32", "float64"]), default="float32")
+@click.option(
+    "--precision",
+    type=click.Choice(["float32", "float64"]),
+    default="float32",
+    show_default=True,
+    help="Of the arithmetic.",
+)
 @click.option("--against", metavar="MODEL", help="Another model, on the same samples and shifts.")
 @click.option("--require", multiple=True, metavar='"KEY OP NUMBER"', help="A bound; see below.")
 @click.option("--report", type=click.Path(dir_okay=False), help="Write an HTML page.")

@@ -1,0 +1,130 @@
+"""What was found inside a network, as exhibits: its layers and its down-samplers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from neocog.audits.lie import LieError
+from neocog.audits.words import blame, share
+from neocog.errors import printable
+from neocog.exhibits import Cell, Curve, Exhibit, Map, Section, Table
+
+if TYPE_CHECKING:
+    from neocog.audits.suite import Audit
+
+__all__ = ["layers_section", "sampling_section"]
+
+SPECTRA = 6
+"""Down-samplers whose spectra are drawn."""
+
+
+def layers_section(audit: Audit) -> Section:
+    """How far every layer is from equivariance, by itself and with all before it."""
+    lie = {e.name: e for e in audit.lie}
+    x = list(range(1, len(audit.layers) + 1))
+    lines: dict[str, list[float | None]] = {"shift": [e.shift_error for e in audit.layers]}
+    if any(e.rotation_error is not None for e in audit.layers):
+        lines["quarter turn"] = [e.rotation_error for e in audit.layers]
+    curve = Curve(
+        title="equivariance error after every layer",
+        x=x,
+        lines=lines,
+        x_label="layer, in the order of the first call",
+        y_label="‖f(T x) - T f(x)‖ / ‖f(x)‖",
+        note="0 is exactly equivariant; two unrelated maps of one size differ by about 1.4.",
+    )
+    numbered = [(k, e) for k, e in enumerate(audit.layers, start=1) if e.kind != "Identity"]
+    shifts: list[list[Cell]] = [
+        [
+            number,
+            e.name,
+            e.kind,
+            " × ".join(map(str, e.output)),
+            e.shift_error,
+            None if e.own_shift is None else e.own_inside,
+            None if e.own_shift is None else (e.own_shift**2 - e.own_inside**2) ** 0.5,
+            lie[e.name].shift if e.name in lie else None,
+        ]
+        for number, e in numbered
+    ]
+    table = Table(
+        title="shifts, layer by layer",
+        columns=(
+            "",
+            "layer",
+            "kind",
+            "output",
+            "error",
+            "own, inside",
+            "own, border",
+            "a pixel",
+        ),
+        rows=shifts,
+        note="Error: at the output, all before it included. Own: of this layer alone, its input "
+        "moved by hand; inside is away from the border, which is what sampling breaks. A pixel: "
+        "the Lie derivative, how fast the error grows when the shift begins.",
+    )
+    exhibits: list[Exhibit] = [curve, table]
+    if "quarter turn" in lines:
+        turns: list[list[Cell]] = [
+            [number, e.name, e.rotation_error, e.own_rotation, _radian(lie.get(e.name))]
+            for number, e in numbered
+        ]
+        exhibits.append(
+            Table(
+                title="turns, layer by layer",
+                columns=("", "layer", "quarter turn", "own", "a radian"),
+                rows=turns,
+                note="The same for exact quarter turns; a radian: the Lie derivative of turning.",
+            )
+        )
+    return Section(title="Which layer breaks it", exhibits=tuple(exhibits), text=blame(audit))
+
+
+def _radian(e: LieError | None) -> float | None:
+    return None if e is None else e.rotation
+
+
+def sampling_section(audit: Audit) -> Section:
+    """Where samples are dropped, what aliases there, and the worst spectra."""
+    rows: list[list[Cell]] = [
+        [
+            a.name,
+            a.kind,
+            "×".join(map(str, a.stride)),
+            share(a.aliased_energy),
+            "moves with the picture" if a.consistent else "fixed",
+        ]
+        for a in audit.aliasing
+    ]
+    exhibits: list[Exhibit] = [
+        Table(
+            title="where samples are dropped",
+            columns=("layer", "operation", "stride", "energy that aliases", "grid"),
+            rows=rows,
+            note="Share of the energy before sampling, the mean taken off, at frequencies that the "
+            "samples kept cannot hold.",
+        )
+    ]
+    worst = sorted(audit.aliasing, key=lambda a: -a.aliased_energy)[:SPECTRA]
+    for a in worst:
+        if a.spectrum.ndim != 2:
+            continue
+        power = a.spectrum.copy()
+        power[tuple(n // 2 for n in power.shape)] = 0.0
+        level = np.log10(np.maximum(power / max(power.max(), 1e-30), 1e-6))
+        exhibits.append(
+            Map(
+                title=f"spectrum before {printable(a.name)} samples",
+                values=level,
+                row_label="cycles down",
+                column_label="cycles right",
+                note="Power, in powers of ten of the largest; zero frequency, left out, is in the "
+                f"middle. Kept by stride {'×'.join(map(str, a.stride))}: the middle "
+                f"1/{a.stride[0]} of the height and 1/{a.stride[-1]} of the width.",
+            )
+        )
+    text = "" if rows else "Nothing in this model drops samples, but for global means."
+    return Section(title="What aliases", exhibits=tuple(exhibits) if rows else (), text=text)
