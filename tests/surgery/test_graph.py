@@ -65,6 +65,26 @@ def test_a_question_about_values_ends_it() -> None:
         trace(Wayward(), torch.randn(2, 3, 16, 16))
 
 
+class Optional(nn.Module):
+    """More arguments, with defaults."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3)
+
+    def forward(self, x: Tensor, mask: Tensor | None = None, *, scale: bool = False) -> Tensor:
+        x = self.conv(x)
+        if mask is not None:
+            x = x * mask
+        return x / 2 if scale else x
+
+
+def test_other_arguments_keep_their_defaults() -> None:
+    net, x = Optional(), torch.randn(2, 3, 8, 8)
+    traced = trace(net, x)
+    assert torch.equal(Rewired(traced.root, traced.graph)(x), net(x))
+
+
 class Counting(nn.Module):
     """What it does depends on how many samples come."""
 

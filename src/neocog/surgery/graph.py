@@ -10,6 +10,7 @@ module on two batches of different size before it is believed.
 from __future__ import annotations
 
 import copy
+import inspect
 import operator
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -105,6 +106,7 @@ def trace(module: nn.Module, example: Tensor) -> Traced:
                 f"fails on them ({type(e).__name__}: {e}). Give the size it was made for."
             ) from e
         try:
+            _take_one(root)
             graph = _Tracer(root, example).trace(root)
             _keep_constants(root, graph)
             _dropout_by_mode(root, graph)
@@ -120,6 +122,19 @@ def trace(module: nn.Module, example: Tensor) -> Traced:
     traced = Traced(root, graph)
     note_shapes(traced, example)
     return traced
+
+
+def _take_one(root: nn.Module) -> None:
+    """Let `forward` take the tensor alone: a stand-in for a default would be no default."""
+    kind = type(root)
+    if len(inspect.signature(kind.forward).parameters) <= 2:
+        return
+    whole = kind.forward
+
+    def forward(self: nn.Module, x: Tensor) -> Any:
+        return whole(self, x)
+
+    root.__class__ = type(kind.__name__, (kind,), {"forward": forward})
 
 
 def note_shapes(traced: Traced, example: Tensor) -> None:
