@@ -1,5 +1,6 @@
 """Fixing a run of ours and a stranger's network: what is kept, what is said, what is refused."""
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -210,6 +211,12 @@ def test_wrong_use(run: Path, bars: Path, tmp_path: Path) -> None:
         fixed(run, bars, out)
     with pytest.raises(RunError, match=r"is not empty"):
         fixed(run, bars, out, overwrite=True)
+
+
+def test_a_black_box_is_refused(stranger: Trained, bars: Path, tmp_path: Path) -> None:
+    box = dataclasses.replace(stranger, black_box=True)
+    with pytest.raises(UsageError, match=r"is a black box. Fix the network that it was exported"):
+        fixed(box, bars, tmp_path / "fixed")
 
 
 def test_what_is_fixed_already(run: Path, bars: Path, tmp_path: Path) -> None:
