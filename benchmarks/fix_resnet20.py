@@ -188,7 +188,7 @@ def main() -> None:
     options.add_argument("--data", type=Path, default=DATA / "cifar10", help="sheets, or an .npz")
     weights = DATA.parent / "models" / "resnet20-cifar10" / "resnet20-12fca82f.th"
     options.add_argument("--weights", type=Path, default=weights)
-    options.add_argument("--epochs", type=float, default=14.0, help="of the fine-tune")
+    options.add_argument("--epochs", type=float, default=4.75, help="of the fine-tune")
     options.add_argument("--lr", type=float, default=0.0, help="0 for the usual one")
     options.add_argument("--only", choices=tuple(WAYS), help="one part alone")
     options.add_argument("--fresh", action="store_true", help="drop what was measured before")

@@ -20,7 +20,7 @@ __all__ = ["command"]
 @click.option("--sampling", default="polyphase", help="blur, polyphase, ….  [polyphase]")
 @click.option("--padding", default="keep", help="keep the borders, or circular.  [keep]")
 @click.option("--finetune", type=float, default=1.0, metavar="EPOCHS", help="0 for none.  [1]")
-@click.option("--lr", type=float, default=0.0, help="Highest rate; a fifth of a training's.")
+@click.option("--lr", type=float, default=0.0, help="Highest rate; a third of a training's.")
 @click.option("--only", multiple=True, metavar="GROUP", help="Replace this group; may be repeated.")
 @click.option("--advice", is_flag=True, help="Try each group alone: which to fix first.")
 @click.option("--n", type=click.IntRange(1), default=1000, help="Samples to shift.  [1000]")

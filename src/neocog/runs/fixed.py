@@ -46,7 +46,7 @@ __all__ = [
     "settled",
 ]
 
-RATE = 0.2
+RATE = 1 / 3
 """The learning rate of a fine-tune, as a share of that of a training from scratch."""
 
 
@@ -192,7 +192,7 @@ class Tuning:
 
     Args:
         epochs: passes over the training samples, each shown twice; 0 for none.
-        lr: highest learning rate; 0 for a fifth of what suits the network.
+        lr: highest learning rate; 0 for a third of what suits the network.
         batch: samples a step.
         seed: of the order, the augmentation and dropout.
         device: `cpu`, `cuda`, `mps`; the best if left out.

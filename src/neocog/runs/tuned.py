@@ -21,7 +21,7 @@ from neocog.training.steady import Guided, twice
 
 __all__ = ["GUIDANCE", "Tuned", "tune"]
 
-GUIDANCE = 2.0
+GUIDANCE = 3.0
 """Weight of the difference from the model as it was, beside the loss."""
 
 

@@ -84,7 +84,7 @@ def fix(
         sampling: one of `neocog.layers.downsample.SAMPLINGS`, but "stride".
         padding: "circular" lets every border wrap around; "keep" leaves them.
         finetune: passes over the training samples, each shown twice; 0 for none.
-        lr: highest learning rate; a fifth of a training's if left out.
+        lr: highest learning rate; a third of a training's if left out.
         seed: of everything that is drawn.
         only: groups of down-samplers to be replaced, see `Replaced.group`; all if left out.
         shift: ways of shifting that consistency is measured for.
