@@ -24,6 +24,17 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     assert all(torch.equal(back[k], v) and back[k].dtype == v.dtype for k, v in tensors.items())
 
 
+def test_tied_parameters_are_written_under_both_names(tmp_path: Path) -> None:
+    network = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 3))
+    network[1].weight = network[0].weight
+    whole = torch.rand(4, 6)
+    tensors = network.state_dict() | {"whole": whole, "rows": whole[1:3]}
+    write_tensors(tmp_path / "x.safetensors", tensors)
+    back, _ = read_tensors(tmp_path / "x.safetensors")
+    assert back.keys() == tensors.keys()
+    assert all(torch.equal(back[k], v) for k, v in tensors.items())
+
+
 def test_a_write_that_fails_leaves_the_old_file_and_no_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

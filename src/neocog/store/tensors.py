@@ -74,6 +74,8 @@ def write_tensors(
 ) -> None:
     """Write tensors (made contiguous, on the CPU) and strings, whole or not at all.
 
+    Values that go by two names are written under both.
+
     Args:
         path: the file.
         tensors: name to values.
@@ -83,7 +85,14 @@ def write_tensors(
     Raises:
         RunError: the disk is full, or the folder cannot be written.
     """
-    plain = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
+    plain: dict[str, Tensor] = {}
+    rooms: set[int] = set()
+    for name, t in tensors.items():
+        plain[name] = t.detach().cpu().contiguous()
+        room = plain[name].untyped_storage().data_ptr()
+        if room in rooms:  # the format refuses names that share memory
+            plain[name] = plain[name].clone()
+        rooms.add(room)
     write_bytes(path, safetensors.torch.save(plain, dict(metadata or {})), durable=durable)
 
 
