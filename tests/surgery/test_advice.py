@@ -4,7 +4,7 @@ import math
 
 import torch
 from tests.surgery.nets import StrangerResNet, settled
-from torch import nn
+from torch import Tensor, nn
 
 from neocog.surgery.advice import Advice, advise
 
@@ -45,3 +45,27 @@ def test_nothing_to_advise() -> None:
     x = torch.randn(2, 3, 8, 8)
     found = advise(net, x, sampling="blur", padding="keep", flips=lambda m: {}, macs=lambda m: 0)
     assert found == ()
+
+
+class Twice(nn.Module):
+    """One pool, called in two places."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pool = nn.MaxPool2d(2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.pool(self.pool(x)).mean((2, 3))
+
+
+def test_groups_that_share_a_module_are_tried_together() -> None:
+    x = torch.randn(2, 3, 8, 8)
+    found = advise(
+        Twice(),
+        x,
+        sampling="blur",
+        padding="keep",
+        flips=lambda m: {"circular": 0.0},
+        macs=lambda m: 0,
+    )
+    assert [a.members for a in found] == [("pool", "pool_pool_1")]

@@ -335,6 +335,14 @@ def test_a_module_that_is_called_twice() -> None:
 
 
 @torch.no_grad()
+def test_a_module_that_is_called_twice_is_replaced_at_both_calls() -> None:
+    net, x = settled(Twice()), torch.randn(2, 3, 32, 32)
+    done = replace(net, x, sampling=FIRST, only=["pool"])
+    assert [r.name for r in done.replaced] == ["pool", "pool_pool_1"]
+    torch.testing.assert_close(done.module(x), net(x))
+
+
+@torch.no_grad()
 @pytest.mark.parametrize("size", [15, 16, 17, 18])
 @pytest.mark.parametrize(
     "operator",

@@ -20,7 +20,7 @@ class Advice:
 
     Args:
         group: name of its first.
-        members: names of all that share its samples.
+        members: names of all that share its samples, or a module with one that does.
         flips: way of shifting to how much smaller the share of answers that change becomes.
         macs: products that are summed for one sample, more than before.
     """
@@ -74,23 +74,25 @@ def advise(
         ['0']
     """
     whole = replace(module, example, sampling=sampling, padding=padding)
-    groups: dict[str, list[str]] = {}
-    for r in whole.replaced:
-        groups.setdefault(r.group, []).append(r.name)
+    groups = dict.fromkeys(r.group for r in whole.replaced)
     if not groups:
         return ()
     start = replace(module, example, sampling=sampling, padding=padding, only=()).module
     before, spent = flips(start), macs(start)
     out = []
-    for group, members in groups.items():
-        tried = replace(module, example, sampling=sampling, padding=padding, only=[group]).module
-        after = flips(tried)
+    seen: set[str] = set()
+    for group in groups:
+        if group in seen:  # with one before, whose module it shares
+            continue
+        tried = replace(module, example, sampling=sampling, padding=padding, only=[group])
+        seen |= {r.group for r in tried.replaced}
+        after = flips(tried.module)
         out.append(
             Advice(
                 group=group,
-                members=tuple(members),
+                members=tuple(r.name for r in tried.replaced),
                 flips={mode: before[mode] - after[mode] for mode in before},
-                macs=macs(tried) - spent,
+                macs=macs(tried.module) - spent,
             )
         )
     return tuple(sorted(out, key=lambda a: (-a.worth, -a.gain, a.group)))

@@ -56,7 +56,8 @@ def replace(
         example: two samples or more of the size that is meant.
         sampling: one of `layers.downsample.SAMPLINGS`, or a kind of one's own.
         padding: "circular" lets every border wrap around; "keep" leaves them.
-        only: names of groups (see `Replaced.group`) to be replaced; all if left out.
+        only: names of groups (see `Replaced.group`) to be replaced, each with those that share a
+            module with it; all if left out.
 
     Raises:
         UsageError: an unknown sampling, padding or group, or the kind that changes nothing.
@@ -126,15 +127,7 @@ class Surgeon:
 
     def operate(self, example: Tensor, only: Collection[str] | None) -> Surgery:
         """Do it all."""
-        chosen = [s for s in self.grids.samplers if s.node not in self.reasons]
-        if only is not None:
-            known = {self.group(s) for s in chosen}
-            for name in only:
-                if name not in known:
-                    raise UsageError(
-                        f"`{name}` is no group that can be converted. {did_you_mean(name, known)}"
-                    )
-            chosen = [s for s in chosen if self.group(s) in only]
+        chosen = self._chosen(only)
         before = _answer_shape(self.graph)
         remarks = list(self.grids.remarks)
         if self.circular:
@@ -161,6 +154,23 @@ class Surgeon:
             left=tuple(self.left),
             remarks=tuple(remarks),
         )
+
+    def _chosen(self, only: Collection[str] | None) -> list[Sampler]:
+        """Those to be converted, with all that share a module with one of them."""
+        able = [s for s in self.grids.samplers if s.node not in self.reasons]
+        if only is None:
+            return able
+        check_groups(only, {self.group(s) for s in able})
+        wanted, count = set(only), -1
+        while count != len(wanted):  # a module that is called twice has one stride
+            count = len(wanted)
+            modules = {
+                s.node.target
+                for s in able
+                if s.node.op == "call_module" and self.group(s) in wanted
+            }
+            wanted |= {self.group(s) for s in able if s.node.target in modules}
+        return [s for s in able if self.group(s) in wanted]
 
     @property
     def _samplers(self) -> nn.ModuleDict:
@@ -304,6 +314,15 @@ class Surgeon:
             now=", then ".join(p for p in parts if p),
             group=group,
         )
+
+
+def check_groups(only: Collection[str], known: Collection[str]) -> None:
+    """Refuse names that are no groups."""
+    for name in only:
+        if name not in known:
+            raise UsageError(
+                f"`{name}` is no group that can be converted. {did_you_mean(name, known)}"
+            )
 
 
 def _reasons(grids: Grids, kind: Sampling, circular: bool, root: nn.Module) -> dict[fx.Node, str]:
