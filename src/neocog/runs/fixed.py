@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from neocog.data.split import Split
 from neocog.errors import ModelError, UsageError, printable
+from neocog.layers.polyphase import LearnedChoice
 from neocog.networks.catalog import NETWORKS, build, schema
 from neocog.networks.model import Model
 from neocog.runs.fastest import fastest
@@ -26,6 +27,7 @@ from neocog.runs.opened import CONTRACT
 from neocog.runs.recipe import Course, DataChoice, MachineChoice, NetworkChoice, Recipe
 from neocog.runs.trained import Samples, Trained
 from neocog.store.exported import save_exported
+from neocog.store.tensors import load_state
 from neocog.surgery.replace import replace as replace_samplers
 from neocog.surgery.result import Left, Replaced
 from neocog.training.augment import Augment, suited
@@ -173,9 +175,18 @@ def _rebuilt(network: nn.Module, ours: NetworkChoice, contract: Contract) -> nn.
         size=signal.size,
         options=ours.options,
     )
-    lost = new.load_state_dict(network.state_dict(), strict=False)
-    assert not lost.unexpected_keys, "every weight has its place in the network with other samplers"
+    # A chooser comes and goes with its sampling; every other weight has its place in both.
+    mine, theirs = new.state_dict(), network.state_dict()
+    held = {k: v for k, v in theirs.items() if k in mine or k not in _chooser(network)}
+    fresh = {k: mine[k] for k in _chooser(new)}
+    load_state(new, fresh | held, f"`{printable(ours.start)}`")
     return new
+
+
+def _chooser(network: nn.Module) -> set[str]:
+    """Names of the weights by which a network learned to choose its samples."""
+    parts = [(n, m) for n, m in network.named_modules() if isinstance(m, LearnedChoice)]
+    return {f"{name}.{key}" for name, part in parts for key in part.state_dict()}
 
 
 def _option(trained: Trained, now: str) -> tuple[Replaced, ...]:

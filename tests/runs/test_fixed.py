@@ -1,0 +1,60 @@
+"""Networks of ours, built again with other samplers."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from neocog.errors import ModelError
+from neocog.networks.catalog import build
+from neocog.networks.model import Model
+from neocog.runs.fixed import mend
+from neocog.runs.trained import Trained
+from neocog.types import Contract, SignalSpec
+
+SIGNAL = SignalSpec(channels=1, size=(32, 32), mean=(0.5,), std=(0.25,), fit="cover")
+CONTRACT = Contract(task="classify", classes=("a", "b"), signal=SIGNAL)
+OPTIONS = {"widths": (4, 8), "depths": (1, 1)}
+
+
+def trained(sampling: str) -> Trained:
+    """A small network of ours, as if it had been trained."""
+    options = {**OPTIONS, "sampling": sampling}
+    network = build("convnet", classes=2, channels=1, size=(32, 32), options=options)
+    card = {"network": {"name": "convnet", "options": options}}
+    return Trained(Model(network, CONTRACT).eval(), card, Path("runs/small"))
+
+
+@pytest.mark.parametrize(
+    ("was", "now"),
+    [
+        ("learned_polyphase", "polyphase"),
+        ("polyphase", "learned_polyphase"),
+        ("learned_polyphase", "blur"),
+    ],
+)
+def test_a_chooser_comes_and_goes_and_every_other_weight_stays(was: str, now: str) -> None:
+    model = trained(was)
+    before = model.module.network.state_dict()
+    mended = mend(model, sampling=now, padding="keep")
+    after = mended.model.network.state_dict()
+    shared = [k for k in before if ".choose." not in k]
+    assert len(shared) > 5
+    assert all(torch.equal(after[k], before[k]) for k in shared)
+    assert {k for k in after if k not in shared} == {k for k in after if ".choose." in k}
+
+
+def test_a_chooser_keeps_what_it_learned_where_its_sampling_stays() -> None:
+    model = trained("learned_polyphase")
+    before = model.module.network.state_dict()
+    after = mend(model, sampling="learned_polyphase", padding="circular").model.network.state_dict()
+    assert any(".choose." in k for k in before)
+    assert after.keys() == before.keys()
+    assert all(torch.equal(after[k], v) for k, v in before.items())
+
+
+def test_a_weight_without_a_place_is_said() -> None:
+    model = trained("stride")
+    model.module.network.register_buffer("odd", torch.zeros(1))
+    with pytest.raises(ModelError, match=r"runs/small.*1 not in the network \(`odd`\)"):
+        mend(model, sampling="blur", padding="keep")
