@@ -3,7 +3,7 @@
 import math
 
 import torch
-from tests.surgery.nets import StrangerResNet, settled
+from tests.surgery.nets import StrangerResNet, Wayward, settled
 from torch import Tensor, nn
 
 from neocog.surgery.advice import Advice, advise
@@ -69,3 +69,15 @@ def test_groups_that_share_a_module_are_tried_together() -> None:
         macs=lambda m: 0,
     )
     assert [a.members for a in found] == [("pool", "pool_pool_1")]
+
+
+def test_modules_of_what_is_no_graph_are_tried_alone() -> None:
+    net, x, seen = settled(Wayward()), torch.randn(2, 3, 16, 16), []
+
+    def flips(module: nn.Module) -> dict[str, float]:
+        seen.append([n for n, p in module.named_children() if hasattr(p, "reduce")])
+        return {"circular": 0.0}
+
+    found = advise(net, x, sampling="blur", padding="keep", flips=flips, macs=lambda m: 0)
+    assert seen == [[], ["conv"], ["pool"]]
+    assert [a.group for a in found] == ["conv", "pool"]

@@ -189,6 +189,16 @@ def test_what_looks_at_values_is_mended_module_by_module() -> None:
         replace(net, x, sampling="polyphase")
 
 
+def test_only_some_modules_of_what_is_no_graph() -> None:
+    net, x = settled(Wayward()), torch.randn(2, 3, 16, 16)
+    done = replace(net, x, sampling="blur", only=["pool"])
+    assert [r.name for r in done.replaced] == ["pool"]
+    assert done.module.conv.stride == (2, 2)
+    assert torch.equal(replace(net, x, sampling="blur", only=()).module(x), net(x))
+    with pytest.raises(UsageError, match=r"`pol` is no group .* Did you mean `pool`"):
+        replace(net, x, sampling="blur", only=["pol"])
+
+
 class Map(nn.Module):
     """A segmenter."""
 

@@ -8,22 +8,30 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Collection
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from neocog.errors import ModelError
+from neocog.errors import ModelError, UsageError, did_you_mean
 from neocog.layers.downsample import Sampling
 from neocog.surgery.borders import far_samples
 from neocog.surgery.result import Left, Replaced, Surgery
 from neocog.surgery.window import Window, window_of_module
 
-__all__ = ["replace_loose"]
+__all__ = ["check_groups", "replace_loose"]
 
 
 def replace_loose(
-    module: nn.Module, example: Tensor, *, sampling: str, kind: Sampling, padding: str, why: str
+    module: nn.Module,
+    example: Tensor,
+    *,
+    sampling: str,
+    kind: Sampling,
+    padding: str,
+    only: Collection[str] | None = None,
+    why: str,
 ) -> Surgery:
     """A copy of a network whose strided modules are replaced one by one.
 
@@ -33,9 +41,11 @@ def replace_loose(
         sampling: name of the kind.
         kind: of the samplers that come in.
         padding: "circular" lets the borders of modules wrap around.
+        only: names of modules to be replaced; all if left out.
         why: the network is no graph, as half a sentence.
 
     Raises:
+        UsageError: no module of that name can be replaced.
         ModelError: the kind chooses a phase, which branches must share.
     """
     if kind.choose is not None:
@@ -47,6 +57,7 @@ def replace_loose(
     root = copy.deepcopy(module).eval()
     sizes = _sizes(root, example)
     replaced, left = [], []
+    known: set[str] = set()
     for name, part in list(root.named_modules()):
         window = window_of_module(part)
         if window is None or name not in sizes:
@@ -62,16 +73,30 @@ def replace_loose(
         if reason:
             left.append(Left(name=name, what=str(window), reason=reason))
             continue
+        known.add(name)
+        if only is not None and name not in only:
+            continue
         word = "circular" if padding == "circular" else "zero"
         made = kind.reduce(_channels(part), window.stride, word).to(example.device)
         _dense(root, name, part, made, window)
         was, steps = str(window), window.stride[0]
         now = f"{was.rpartition(',')[0]}, stride 1, then {sampling} by {steps}"
         replaced.append(Replaced(name=name, was=was, now=now, group=name))
+    if only is not None:
+        check_groups(only, known)
     remark = f"Modules were replaced one by one, since {why}; what is no module was not seen"
     with torch.no_grad():
         root(example)
     return Surgery(module=root, replaced=tuple(replaced), left=tuple(left), remarks=(remark,))
+
+
+def check_groups(only: Collection[str], known: Collection[str]) -> None:
+    """Refuse names that are no groups."""
+    for name in only:
+        if name not in known:
+            raise UsageError(
+                f"`{name}` is no group that can be converted. {did_you_mean(name, known)}"
+            )
 
 
 def _sizes(root: nn.Module, example: Tensor) -> dict[str, tuple[tuple[int, ...], tuple[int, ...]]]:

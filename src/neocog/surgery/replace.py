@@ -30,7 +30,7 @@ from neocog.surgery.graph import (
     trace,
 )
 from neocog.surgery.grids import Grids, Sampler, grids_of
-from neocog.surgery.loose import replace_loose
+from neocog.surgery.loose import check_groups, replace_loose
 from neocog.surgery.pointwise import behind
 from neocog.surgery.result import Left, Replaced, Surgery
 from neocog.surgery.window import label, window_of
@@ -83,7 +83,9 @@ def replace(
     try:
         traced = trace(module, example)
     except Untraceable as e:
-        return replace_loose(module, example, sampling=name, kind=kind, padding=padding, why=str(e))
+        return replace_loose(
+            module, example, sampling=name, kind=kind, padding=padding, only=only, why=str(e)
+        )
     surgeon = Surgeon(traced, kind, name, circular=padding == "circular")
     return surgeon.operate(example, only)
 
@@ -314,15 +316,6 @@ class Surgeon:
             now=", then ".join(p for p in parts if p),
             group=group,
         )
-
-
-def check_groups(only: Collection[str], known: Collection[str]) -> None:
-    """Refuse names that are no groups."""
-    for name in only:
-        if name not in known:
-            raise UsageError(
-                f"`{name}` is no group that can be converted. {did_you_mean(name, known)}"
-            )
 
 
 def _reasons(grids: Grids, kind: Sampling, circular: bool, root: nn.Module) -> dict[fx.Node, str]:
