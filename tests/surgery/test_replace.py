@@ -156,6 +156,23 @@ def test_a_blur_stands_behind_norm_and_activation() -> None:
     assert order == ["0", "1", "2", "samplers.0_down", "3"]
 
 
+class Named(nn.Module):
+    """An activation called by the name of its argument."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3, 2, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu(input=self.conv(x)).mean((2, 3))
+
+
+def test_a_blur_stands_behind_an_activation_called_by_name() -> None:
+    done = replace(Named(), torch.randn(2, 3, 16, 16), sampling="blur").module
+    order = [n.name for n in done.graph.nodes]
+    assert order == ["x", "conv", "relu", "samplers_conv_down", "mean", "output"]
+
+
 def test_a_blur_takes_the_place_of_a_mean() -> None:
     net = nn.Sequential(nn.AvgPool2d(2))
     done = replace(net, torch.zeros(2, 1, 8, 8), sampling="blur")

@@ -78,7 +78,7 @@ def behind(node: fx.Node, root: nn.Module) -> fx.Node:
                 and isinstance(root.get_submodule(str(user.target)), _POINTWISE_MODULES)
             )
         )
-        if not known or user.args[0] is not node:
+        if not known or user.all_input_nodes[:1] != [node]:
             break
         node = user
     return node
