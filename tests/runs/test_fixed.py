@@ -1,6 +1,9 @@
 """Networks of ours, built again with other samplers."""
 
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -8,8 +11,11 @@ import torch
 from neocog.errors import ModelError
 from neocog.networks.catalog import build
 from neocog.networks.model import Model
-from neocog.runs.fixed import mend
-from neocog.runs.trained import Trained
+from neocog.runs.fixed import Tuning, mend, recipe_of
+from neocog.runs.folder import RunFolder
+from neocog.runs.recipe import DataChoice, NetworkChoice, Recipe
+from neocog.runs.trained import Samples, Trained
+from neocog.training.augment import Augment
 from neocog.types import Contract, SignalSpec
 
 SIGNAL = SignalSpec(channels=1, size=(32, 32), mean=(0.5,), std=(0.25,), fit="cover")
@@ -58,3 +64,18 @@ def test_a_weight_without_a_place_is_said() -> None:
     model.module.network.register_buffer("odd", torch.zeros(1))
     with pytest.raises(ModelError, match=r"runs/small.*1 not in the network \(`odd`\)"):
         mend(model, sampling="blur", padding="keep")
+
+
+def test_a_fine_tune_mixes_no_samples_as_its_target_is_of_one(tmp_path: Path) -> None:
+    recipe = Recipe(
+        data=DataChoice(place="a"),
+        network=NetworkChoice(name="convnet"),
+        augment=Augment(mixup=0.2, rotate=5.0),
+    )
+    RunFolder.create(tmp_path / "run").write_recipe(recipe)
+    model = replace(trained("stride"), place=tmp_path / "run")
+    source: Any = SimpleNamespace(place="a", fingerprint="0")
+    split: Any = None
+    samples = Samples(split=split, source=source, classes=("a", "b"), notes=())
+    mended = mend(model, sampling="blur", padding="keep")
+    assert recipe_of(model, mended, samples, Tuning(lr=0.1)).augment == Augment(rotate=5.0)

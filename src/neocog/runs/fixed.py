@@ -217,7 +217,17 @@ class Tuning:
 
 
 def recipe_of(trained: Trained, mended: Mended, train: Samples, course: Tuning) -> Recipe:
-    """What a fine-tune does; of a run of ours what its training did, but for rate and length."""
+    """What a fine-tune does.
+
+    Of a run of ours it is what its training did, but for the learning rate and its schedule, the
+    length, the size of a batch, the mean of weights, mixtures of samples and the machine.
+
+    Args:
+        trained: what is fixed.
+        mended: what came of it.
+        train: samples; those of its source that are named `train` are learned from.
+        course: how the fine-tune goes.
+    """
     source, signal = train.source, mended.model.contract.signal
     data = DataChoice(
         place=source.place,
@@ -244,7 +254,8 @@ def recipe_of(trained: Trained, mended: Mended, train: Samples, course: Tuning) 
         course=Course(epochs=course.epochs, batch=course.batch, average=0.0, seed=course.seed),
         optimiser=replace(optimiser, lr=rate),
         schedule=Schedule(name="cosine", warmup=0.1),
-        augment=base.augment or _moved(signal.channels, signal.size),
+        # A mixture of two samples has no twin whose answer it should share.
+        augment=replace(base.augment or _moved(signal.channels, signal.size), mixup=0.0),
         machine=MachineChoice(device=course.device),
     )
 
