@@ -85,6 +85,21 @@ def test_other_arguments_keep_their_defaults() -> None:
     assert torch.equal(Rewired(traced.root, traced.graph)(x), net(x))
 
 
+class Writing(nn.Module):
+    """It writes into its input."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.sub_(0.5).mul_(2).mean((2, 3))
+
+
+def test_what_writes_into_its_input_leaves_the_example_as_it_is() -> None:
+    net, x = Writing(), torch.randn(2, 3, 8, 8)
+    before = x.clone()
+    traced = trace(net, x)
+    assert torch.equal(x, before)
+    assert torch.equal(Rewired(traced.root, traced.graph)(x.clone()), net(x.clone()))
+
+
 class Counting(nn.Module):
     """What it does depends on how many samples come."""
 

@@ -99,7 +99,7 @@ def trace(module: nn.Module, example: Tensor) -> Traced:
     root = copy.deepcopy(module).eval()
     with torch.no_grad():
         try:
-            answers = [root(example), root(torch.cat([example, example[:1]]))]
+            answers = _on_two(root, example)
         except Exception as e:
             raise ModelError(
                 f"A network must accept samples of shape {tuple(example.shape[1:])}, and this one "
@@ -107,11 +107,11 @@ def trace(module: nn.Module, example: Tensor) -> Traced:
             ) from e
         try:
             _take_one(root)
-            graph = _Tracer(root, example).trace(root)
+            graph = _Tracer(root, example.clone()).trace(root)
             _keep_constants(root, graph)
             _dropout_by_mode(root, graph)
             rewired = Rewired(root, copy.deepcopy(graph)).eval()
-            again = [rewired(example), rewired(torch.cat([example, example[:1]]))]
+            again = _on_two(rewired, example)
         except Untraceable:
             raise
         except Exception as e:
@@ -122,6 +122,11 @@ def trace(module: nn.Module, example: Tensor) -> Traced:
     traced = Traced(root, graph)
     note_shapes(traced, example)
     return traced
+
+
+def _on_two(module: nn.Module, example: Tensor) -> list[Any]:
+    """Answers on two batches, each a copy, since a `forward` may write into what it gets."""
+    return [module(example.clone()), module(torch.cat([example, example[:1]]))]
 
 
 def _take_one(root: nn.Module) -> None:
@@ -140,7 +145,7 @@ def _take_one(root: nn.Module) -> None:
 def note_shapes(traced: Traced, example: Tensor) -> None:
     """Run the graph on an example and keep the shape of each result at its node."""
     with torch.no_grad():
-        _Shapes(traced.root, graph=traced.graph).run(example)
+        _Shapes(traced.root, graph=traced.graph).run(example.clone())
 
 
 def shape_of(node: fx.Node) -> tuple[int, ...] | None:

@@ -86,7 +86,7 @@ def replace_loose(
         check_groups(only, known)
     remark = f"Modules were replaced one by one, since {why}; what is no module was not seen"
     with torch.no_grad():
-        root(example)
+        root(example.clone())
     return Surgery(module=root, replaced=tuple(replaced), left=tuple(left), remarks=(remark,))
 
 
@@ -118,7 +118,7 @@ def _sizes(root: nn.Module, example: Tensor) -> dict[str, tuple[tuple[int, ...],
             handles.append(part.register_forward_hook(watch(name)))
     try:
         with torch.no_grad():
-            root(example)
+            root(example.clone())
     finally:
         for handle in handles:
             handle.remove()
