@@ -10,6 +10,8 @@ import pytest
 import torch
 
 import neocog
+from neocog.data.open import open_data
+from neocog.data.split import Split
 from neocog.errors import ModelError, RunError, UsageError
 from neocog.runs.opened import open_model
 from neocog.runs.trained import Trained, load
@@ -163,6 +165,30 @@ def test_its_result_in_json_is_plain(stranger: Trained, bars: Path, tmp_path: Pa
 def test_only_one_group(stranger: Trained, bars: Path, tmp_path: Path) -> None:
     done = fixed(stranger, bars, tmp_path / "fixed", only=["maxpool"], finetune=0)
     assert [r.name for r in done.replaced] == ["maxpool"]
+
+
+def test_what_is_measured_on_is_not_learned_from(
+    stranger: Trained, bars: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    learned: dict[str, int] = {}
+
+    def counted(model: Any, split: Split, recipe: Any, told: Tuned, *, guide: Any) -> Any:
+        learned["now"] = len(split)
+        yield from tune(model, split, recipe, told, guide=guide)
+
+    monkeypatch.setattr("neocog.verbs.fix.tune", counted)
+    splits = {k: len(v) for k, v in open_data(bars).splits.items()}
+    assert splits["val"]
+    for name, sizes in {"test": ("train", "val"), "val": ("train",)}.items():
+        place = f"{bars}:{name}"
+        done = fix(stranger, place, sampling="blur", finetune=0.5, n=20, out=tmp_path / name)
+        assert learned["now"] == sum(splits[s] for s in sizes)
+        assert done.after.n == splits[name]
+        noted = load(tmp_path / name).evaluate(f"{bars}:val").notes
+        assert ("These samples were trained on." in noted) == ("val" in sizes)
+    with pytest.raises(UsageError, match=r"names those that it learns from. Name DATA:val"):
+        fix(stranger, f"{bars}:train", out=tmp_path / "train")
+    assert not (tmp_path / "train").exists()
 
 
 def test_a_network_that_looks_at_values_is_kept_as_weights(bars: Path, tmp_path: Path) -> None:

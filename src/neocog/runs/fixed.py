@@ -40,7 +40,6 @@ __all__ = [
     "Mended",
     "Tuning",
     "example_of",
-    "holds_out",
     "joined",
     "keep",
     "mend",
@@ -207,6 +206,7 @@ class Tuning:
         batch: samples a step.
         seed: of the order, the augmentation and dropout.
         device: `cpu`, `cuda`, `mps`; the best if left out.
+        val: keep the validation samples out, even where the training did not.
     """
 
     epochs: float = 1.0
@@ -214,6 +214,7 @@ class Tuning:
     batch: int = 128
     seed: int = 0
     device: str = ""
+    val: bool = False
 
 
 def recipe_of(trained: Trained, mended: Mended, train: Samples, course: Tuning) -> Recipe:
@@ -234,7 +235,7 @@ def recipe_of(trained: Trained, mended: Mended, train: Samples, course: Tuning) 
         size=signal.size,
         channels=signal.channels,
         fit=signal.fit,
-        val=holds_out(trained),
+        val=course.val or _holds_out(trained),
         seed=int(trained.card.get("data", {}).get("seed", 0)),
         fingerprint=source.fingerprint,
     )
@@ -265,7 +266,7 @@ def _moved(channels: int, size: tuple[int, int]) -> Augment:
     return replace(suited(channels, size), shift=float(max(1, min(size) // 8)), border="reflect")
 
 
-def holds_out(trained: Trained) -> bool:
+def _holds_out(trained: Trained) -> bool:
     """Whether validation samples stay out: a run of ours does as its training did."""
     return bool(trained.card.get("data", {}).get("val", False))
 

@@ -21,14 +21,13 @@ from neocog.audits.subject import Subject
 from neocog.data.batches import batches, pixels
 from neocog.data.open import parse_place
 from neocog.data.split import Split
-from neocog.errors import UsageError, did_you_mean
+from neocog.errors import UsageError, did_you_mean, printable
 from neocog.networks.model import Model
 from neocog.report.page import page, write
 from neocog.runs.fixed import (
     Mended,
     Tuning,
     example_of,
-    holds_out,
     joined,
     keep,
     mend,
@@ -80,7 +79,7 @@ def fix(
     Args:
         model: a run folder, or what `open_model` opened.
         data: as for `train`; its training samples are learned from, its test samples measured on,
-            or those of another split as DATA:val.
+            or those of DATA:val, which are then not learned from.
         sampling: one of `neocog.layers.downsample.SAMPLINGS`, but "stride".
         padding: "circular" lets every border wrap around; "keep" leaves them.
         finetune: passes over the training samples, each shown twice; 0 for none.
@@ -109,6 +108,11 @@ def fix(
     _check(finetune, lr, shift)
     trained = model if isinstance(model, Trained) else open_model(model)
     where, name = parse_place(str(data))
+    if finetune and name == "train":
+        raise UsageError(
+            f"A fix learns from the training samples and measures on others; `{printable(data)}` "
+            "names those that it learns from. Name DATA:val or DATA:test, or take --finetune 0."
+        )
     shown = trained.samples(f"{where}:{name or 'test'}")
     mended = mend(
         trained,
@@ -120,7 +124,7 @@ def fix(
     )
     place = Path(out) if out else free_folder(f"{_stem(trained)}-{sampling}")
     folder = RunFolder.create(place, overwrite=overwrite)
-    course = Tuning(epochs=float(finetune), lr=lr, seed=seed, device=device)
+    course = Tuning(epochs=float(finetune), lr=lr, seed=seed, device=device, val=name == "val")
     recipe = recipe_of(trained, mended, shown, course)
     some = Audited.of(shown.split).first(n, seed=seed)
     with folder.locked():
@@ -133,7 +137,7 @@ def fix(
         converted = _accuracy(mended.model, shown.split)
         told = Tuned()
         if finetune:
-            split = _train_split(trained, where)
+            split = _train_split(trained, where, held_out=recipe.data.val)
             recipe = settled(recipe, mended.model, split)
             tell(f"fine-tuning on {len(split):,} samples, {_way(recipe)}")
             for step in tune(mended.model, split, recipe, told, guide=trained.module):
@@ -169,11 +173,11 @@ def _stem(trained: Trained) -> str:
     return str(trained.place).replace(":", "-").rstrip("/").rpartition("/")[2]
 
 
-def _train_split(trained: Trained, where: str) -> Split:
+def _train_split(trained: Trained, where: str, *, held_out: bool) -> Split:
     """What is learned from."""
     train = trained.samples(f"{where}:train")
     parts = [train.split]
-    if not holds_out(trained) and len(train.source.splits.get("val", ())):
+    if not held_out and len(train.source.splits.get("val", ())):
         parts.append(trained.samples(f"{where}:val").split)
     return joined(*parts)
 
