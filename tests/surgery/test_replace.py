@@ -402,6 +402,19 @@ def test_the_first_phase_is_the_stride_at_every_size(operator: nn.Module, size: 
     assert blurred.module(x).shape == net(x).shape
 
 
+class Norms(nn.Module):
+    """A pool by p-norm that is a function, which takes no padding."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.lp_pool2d(x.abs(), 2.0, 2)
+
+
+@torch.no_grad()
+def test_a_function_that_takes_no_padding_gets_its_border_before_it() -> None:
+    net, x = nn.Sequential(Norms(), nn.AdaptiveAvgPool2d(1)), torch.randn(2, 3, 8, 8)
+    torch.testing.assert_close(replace(net, x, sampling=FIRST).module(x), net(x))
+
+
 def test_wrong_use() -> None:
     net, x = made("series")
     with pytest.raises(UsageError, match=r"`stride` is how they are dropped already"):

@@ -155,7 +155,7 @@ def _set_arguments(change: Change, apart: bool) -> None:
         given["stride"] = (1,) * axes
         if "ceil_mode" in given:
             given["ceil_mode"] = False
-    if apart:
+    if apart and "padding" in names:
         given["padding"] = (0,) * axes
     node.args = (given.pop("input"),)
     node.kwargs = given
