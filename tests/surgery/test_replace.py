@@ -415,6 +415,27 @@ def test_a_function_that_takes_no_padding_gets_its_border_before_it() -> None:
     torch.testing.assert_close(replace(net, x, sampling=FIRST).module(x), net(x))
 
 
+class Namesakes(nn.Module):
+    """`a.conv` and `a_conv`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a = nn.Sequential()
+        self.a.add_module("conv", nn.Conv2d(3, 3, 3, 2, 1))
+        self.a_conv = nn.Conv2d(3, 3, 3, 3, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.a_conv(self.a(x)).mean((2, 3))
+
+
+@torch.no_grad()
+def test_parts_of_nearly_the_same_name_have_samplers_of_their_own() -> None:
+    net, x = settled(Namesakes()), torch.randn(2, 3, 12, 12)
+    done = replace(net, x, sampling=FIRST).module
+    assert {"a_conv_take", "a_conv_take_"} <= {n for n, _ in done.samplers.named_children()}
+    torch.testing.assert_close(done(x), net(x))
+
+
 def test_wrong_use() -> None:
     net, x = made("series")
     with pytest.raises(UsageError, match=r"`stride` is how they are dropped already"):

@@ -294,7 +294,8 @@ class Surgeon:
         x: fx.Node,
         device: torch.device,
     ) -> fx.Node:
-        name = f"{re.sub(r'[^0-9A-Za-z]', '_', sampler.name)}_{what}"
+        words = re.sub(r"[^0-9A-Za-z]", "_", sampler.name)
+        name = free_name(self._samplers, f"{words}_{what}")
         self._samplers.add_module(name, module.to(device))
         return self.graph.call_module(f"{self.home}.{name}", (x,))
 
