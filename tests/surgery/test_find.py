@@ -2,7 +2,7 @@
 
 import torch
 from tests.surgery.nets import HubResNet, Inception
-from torch import nn
+from torch import Tensor, nn
 
 from neocog.networks.catalog import build
 from neocog.surgery.find import find_downsamplers
@@ -30,6 +30,18 @@ def test_of_trainable_subsampling() -> None:
     net = build("lenet5", classes=10, channels=1, size=(32, 32))
     found = find_downsamplers(net, torch.randn(2, 1, 32, 32))
     assert [f.what for f in found] == ["average pool 2×2, stride 2"] * 2
+
+
+class Exported(nn.Module):
+    """A pool as exporters write it: no stride is an empty list."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.max_pool2d(x, [2, 2], [])
+
+
+def test_no_stride_is_the_size_of_the_window() -> None:
+    (found,) = find_downsamplers(nn.Sequential(Exported()), torch.randn(2, 3, 16, 16))
+    assert found.what == "max pool 2×2, stride 2"
 
 
 def test_a_reason_goes_with_what_cannot_be_replaced() -> None:

@@ -151,7 +151,7 @@ def _of_arguments(kind: str, axes: int, given: dict[str, Any]) -> Window | None:
         shape = given["weight"].meta.get("shape")
         size = None if shape is None else shape[2:]
     stride = given.get("stride")
-    stride = size if stride in (None, ()) and kind != "convolution" else stride
+    stride = size if not stride and kind != "convolution" else stride
     values = [size, 1 if stride is None else stride, given.get("dilation", 1)]
     if given.get("return_indices") or not all(map(_plain, values)):
         return None
