@@ -78,8 +78,13 @@ _FUNCTIONS = frozenset(
 _SYMBOL = re.compile(r"[a-z]{1,4}\d{1,6}")
 _ARITHMETIC = (
     ast.Expression, ast.BinOp, ast.UnaryOp, ast.Compare, ast.BoolOp, ast.Load,
-    ast.operator, ast.unaryop, ast.cmpop, ast.boolop, ast.keyword, ast.Tuple,
+    ast.Add, ast.Sub, ast.Mult, ast.Div, ast.FloorDiv, ast.Mod, ast.Pow, ast.USub, ast.UAdd,
+    ast.BitAnd, ast.BitOr, ast.Invert,  # how sympy writes and, or, not
+    ast.cmpop, ast.boolop, ast.keyword, ast.Tuple,
 )  # fmt: skip
+_HELD = {"Symbol": ast.Constant, "Piecewise": ast.Tuple}
+"""Functions to what they alone are given: a text or tuple by itself grows when it is multiplied."""
+
 _LONGEST = 4000
 """Letters of an expression."""
 
@@ -215,7 +220,21 @@ def _is_arithmetic(text: str) -> bool:
         tree = ast.parse(text, mode="eval")
     except (SyntaxError, ValueError, RecursionError):
         return False
-    return all(map(_is_harmless, ast.walk(tree)))
+    nodes = list(ast.walk(tree))
+    held = {
+        id(argument)
+        for node in nodes
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+        for argument in node.args
+        if isinstance(argument, _HELD.get(node.func.id, ()))
+    }
+    return all(_is_harmless(n) and (not _grows(n) or id(n) in held) for n in nodes)
+
+
+def _grows(node: ast.AST) -> bool:
+    """Whether a large number times it fills the memory."""
+    text = isinstance(node, ast.Constant) and isinstance(node.value, str)
+    return text or isinstance(node, ast.Tuple)
 
 
 def _is_harmless(node: ast.AST) -> bool:
