@@ -258,6 +258,21 @@ def test_what_is_fixed_already(run: Path, bars: Path, tmp_path: Path) -> None:
     assert load(tmp_path / "over").card["network"]["options"]["sampling"] == "blur"
 
 
+def test_a_fix_replaces_any_other(run: Path, stranger: Trained, bars: Path, tmp_path: Path) -> None:
+    out = tmp_path / "over"
+    fixed(run, bars, out, sampling="blur", finetune=0)
+    assert (out / "recipe.toml").exists()
+    fixed(stranger, bars, out, sampling="blur", finetune=0, overwrite=True)
+    assert not (out / "recipe.toml").exists()
+    fixed(stranger, bars, out, sampling="ideal", finetune=0, overwrite=True)
+    assert load(out).card["fixed"]["sampling"] == "ideal"
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "model.json").write_text('{"format": 1}')
+    with pytest.raises(RunError, match=r"is not empty"):
+        fixed(stranger, bars, mine, overwrite=True)
+
+
 def blurred(done: Fixed) -> int:
     """What the blurs themselves cost."""
     return done.after.macs - done.before.macs - extra(done)

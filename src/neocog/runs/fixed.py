@@ -300,7 +300,7 @@ def keep(
     """
     model, notes = mended.model, []
     folder.sweep()
-    folder.clear()
+    folder.clear(recipe=mended.network is None)
     card = {
         "neocog": __version__,
         "contract": model.contract.to_json(),

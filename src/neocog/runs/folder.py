@@ -24,7 +24,7 @@ from typing import Any
 
 from torch import Tensor
 
-from neocog.errors import ModelError, RunError, printable
+from neocog.errors import ModelError, NeocogError, RunError, printable
 from neocog.runs.recipe import Recipe, from_toml, to_toml
 from neocog.store.tensors import read_tensors, write_bytes, write_tensors
 
@@ -59,7 +59,7 @@ class RunFolder:
         try:
             path.mkdir(parents=True, exist_ok=True)
             taken = any(p.name != _LOCK and not p.match(_PART) for p in path.iterdir())
-            if taken and not (overwrite and (path / "recipe.toml").is_file()):
+            if taken and not (overwrite and cls(path)._is_a_run()):
                 raise RunError(
                     f"A new run needs a folder of its own; `{printable(path)}` is not empty. "
                     "Choose another with --out, take it up with --resume, or replace a run "
@@ -71,6 +71,15 @@ class RunFolder:
                 f"{e.strerror or e}. Choose another with --out."
             ) from e
         return cls(path)
+
+    def _is_a_run(self) -> bool:
+        """Whether it may be given up: it has a recipe, or a model that was fixed without one."""
+        if (self.path / "recipe.toml").is_file():
+            return True
+        try:
+            return "neocog" in self.card()
+        except NeocogError:
+            return False
 
     @classmethod
     def open(cls, path: Path) -> RunFolder:
@@ -127,15 +136,18 @@ class RunFolder:
             finally:
                 file.unlink(missing_ok=True)
 
-    def clear(self) -> None:
+    def clear(self, *, recipe: bool = False) -> None:
         """Remove all of a run but its recipe, which the next one replaces.
+
+        Args:
+            recipe: remove that too, as the next one has none.
 
         Raises:
             RunError: the folder cannot be written.
         """
         try:
             files = ("metrics.jsonl", "model.json", "model.safetensors", "model.pt2", "report.html")
-            for name in files:
+            for name in (*files, "recipe.toml") if recipe else files:
                 (self.path / name).unlink(missing_ok=True)
             for old in (self.path / "checkpoint", self.path / "tensorboard"):
                 if old.exists():
