@@ -1,5 +1,6 @@
 """Laws of the operation: nothing but the choice of samples changes, and shifts change nothing."""
 
+import copy
 import itertools
 from dataclasses import replace as altered
 
@@ -339,6 +340,32 @@ def test_every_border_comes_to_wrap() -> None:
     answers = done(moved)
     torch.testing.assert_close(answers, answers[:1].expand_as(answers), rtol=1e-5, atol=1e-5)
     assert (net(moved) - net(x)).abs().max() > 1e-3
+
+
+class Elsewhere(nn.Module):
+    """Borders that are not of space: of channels, and of tokens."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3, 2, 1)
+        self.gate = nn.Conv1d(1, 1, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.conv(x)
+        weight = self.gate(x.mean((2, 3)).unsqueeze(1)).transpose(1, 2).unsqueeze(-1)
+        tokens = F.pad((x * weight).flatten(2).transpose(1, 2), (0, 0, 1, 0))
+        return tokens.sum(1)
+
+
+@torch.no_grad()
+def test_borders_that_are_not_of_space_stay_and_are_named() -> None:
+    net, x = settled(Elsewhere()), torch.randn(2, 3, 16, 16)
+    done = replace(net, x, sampling="blur", padding="circular", only=())
+    assert [w.name for w in done.left] == ["gate", "pad"]
+    assert all("its border does not lie in space" in w.reason for w in done.left)
+    wrapped = copy.deepcopy(net)
+    wrapped.conv.padding_mode = "circular"
+    torch.testing.assert_close(done.module(x), wrapped(x))
 
 
 class Twice(nn.Module):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,7 +13,10 @@ from neocog.layers.blocks import extend
 from neocog.surgery.graph import Traced, shape_of
 from neocog.surgery.window import FUNCTIONS, Window, arguments, label
 
-__all__ = ["Change", "Changes", "far_samples", "is_pad", "wraps_pads"]
+__all__ = ["ELSEWHERE", "Change", "Changes", "far_samples", "is_pad", "wraps_pads"]
+
+ELSEWHERE = "its border does not lie in space: its input is not laid out as (B, C, space)"
+"""Why a border cannot wrap around."""
 
 Sides = tuple[tuple[int, int], ...]
 
@@ -173,22 +177,28 @@ _PAD_MODULES = (
 )
 
 
-def wraps_pads(traced: Traced, axes: int) -> list[tuple[str, str, str]]:
+def wraps_pads(
+    traced: Traced, axes: int, pads: Mapping[fx.Node, bool]
+) -> list[tuple[str, str, str]]:
     """Let nodes that only pad space wrap around.
 
     Args:
         traced: is changed.
         axes: of space.
+        pads: each node that pads, and whether its input is laid out as (B, C, space).
 
     Returns:
         (name, what, reason) of those that cannot.
     """
     left = []
-    for node in list(traced.graph.nodes):
+    for node, inside in pads.items():
         sides = _pad_of(node, traced.root)
         if sides is None or not any(sides[: 2 * axes]):
             continue
         name = label(node, traced.root)
+        if not inside:
+            left.append((name, "padding", ELSEWHERE))
+            continue
         if any(sides[2 * axes :]) or min(sides) < 0 or len(sides) > 2 * axes + 4:
             left.append((name, "padding", "it pads channels too, or cuts"))
             continue

@@ -68,12 +68,14 @@ class Grids:
         barred: group to why it cannot have a phase of its own choice.
         remarks: what a reader of the result should know.
         places: node to where its samples stand.
+        space: number of axes of the input that are space.
     """
 
     samplers: list[Sampler] = field(default_factory=list)
     barred: dict[int, str] = field(default_factory=dict)
     remarks: list[str] = field(default_factory=list)
     places: dict[fx.Node, Place | None] = field(default_factory=dict)
+    space: int = 0
     _parent: list[int] = field(default_factory=list)
     _stride: list[tuple[int, ...]] = field(default_factory=list)
 
@@ -166,7 +168,6 @@ class _Walk:
 
     def __init__(self, traced: Traced, grids: Grids) -> None:
         self.root, self.grids = traced.root, grids
-        self.space = 0
 
     def place(self, node: fx.Node) -> Place | None:
         """Where the samples of a node's result stand; None where it has no space."""
@@ -192,9 +193,9 @@ class _Walk:
         return self._sized(node, Place(grid, axes), shape, before, place)
 
     def _entry(self, shape: tuple[int, ...] | None) -> Place | None:
-        if shape is None or len(shape) not in (3, 4) or self.space:
+        if shape is None or len(shape) not in (3, 4) or self.grids.space:
             return None
-        self.space = len(shape) - 2
+        self.grids.space = len(shape) - 2
         return Place((), tuple(range(2, len(shape))))
 
     def _answer(self, node: fx.Node) -> None:
@@ -205,8 +206,8 @@ class _Walk:
 
     def _sampler(self, node: fx.Node, place: Place, window: Window) -> Place | None:
         reason = ""
-        usual = tuple(range(2, 2 + self.space))
-        if place.axes != usual or len(window.stride) != self.space:
+        usual = tuple(range(2, 2 + self.grids.space))
+        if place.axes != usual or len(window.stride) != self.grids.space:
             reason = "its input is not laid out as (B, C, space)"
         shape = shape_of(node) or ()
         after = self._note(node, place, window, reason, str(window))
@@ -235,14 +236,14 @@ class _Walk:
             return _moved(str(name), node, place, len(before))
         if name == "getitem" and isinstance(node.args[1], int):
             return place.axes if len(shape) == len(before) else None
-        last = tuple(range(len(shape) - self.space, len(shape)))
+        last = tuple(range(len(shape) - self.grids.space, len(shape)))
         ours = tuple(before[a] for a in place.axes)
         lays_out = name in _RESHAPES or self._what(node) in (nn.Flatten, nn.Unflatten)
         if len(shape) != len(before) and not lays_out:
             return None
         if lays_out:
-            kept = place.axes == tuple(range(len(before) - self.space, len(before)))
-            same = len(shape) > self.space and tuple(shape[a] for a in last) == ours
+            kept = place.axes == tuple(range(len(before) - self.grids.space, len(before)))
+            same = len(shape) > self.grids.space and tuple(shape[a] for a in last) == ours
             return last if kept and same else None
         return place.axes
 
@@ -257,7 +258,7 @@ class _Walk:
             return None
         # Rows and columns cut into blocks: (…, h/s, s, w/s, s).
         parts = len(shape) - len(ours)
-        if parts >= self.space and _blocks(shape, space):
+        if parts >= self.grids.space and _blocks(shape, space):
             what = "blocks cut out by reshaping"
             self._note(node, place, None, f"it is written as {what}", what)
         elif len(shape) == 2 and any(n > 1 for n in space) and _joined(shape, ours):

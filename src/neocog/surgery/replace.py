@@ -19,7 +19,7 @@ from torch import Tensor, fx, nn
 
 from neocog.errors import UsageError, did_you_mean
 from neocog.layers.downsample import Sampling, sampling_of
-from neocog.surgery.borders import Changes, far_samples, is_pad, wraps_pads
+from neocog.surgery.borders import ELSEWHERE, Changes, far_samples, is_pad, wraps_pads
 from neocog.surgery.graph import (
     Rewired,
     Traced,
@@ -132,6 +132,7 @@ class Surgeon:
         chosen = self._chosen(only)
         before = _answer_shape(self.graph)
         remarks = list(self.grids.remarks)
+        pads = {n: self._in_space(n) for n in self.graph.nodes if is_pad(n, self.root)}
         if self.circular:
             remarks += self._shrinking()
         changes = self._changes({s.node for s in chosen})
@@ -140,8 +141,8 @@ class Surgeon:
         replaced = [self._convert(s, changes, device) for s in chosen]
         changes.make()
         if self.circular:
-            pads = wraps_pads(self.traced, example.dim() - 2)
-            self.left += [Left(name=n, what=w, reason=r) for n, w, r in pads]
+            kept = wraps_pads(self.traced, self.grids.space, pads)
+            self.left += [Left(name=n, what=w, reason=r) for n, w, r in kept]
         if not len(self._samplers):
             delattr(self.root, self.home)
         self.graph.lint()
@@ -186,16 +187,28 @@ class Surgeon:
             window = window_of(node, self.root)
             if window is None or window.kind == "slicing":
                 continue
-            dense = node in chosen
-            if dense or (self.circular and any(map(any, window.padding))):
-                changes.plan(node, window, circular=self.circular, dense=dense)
+            inside = self._in_space(node)
+            wraps = self.circular and any(map(any, window.padding))
+            if wraps and not inside and node not in self.reasons:
+                name = label(node, self.root)
+                self.left.append(Left(name=name, what=str(window), reason=ELSEWHERE))
+            if node in chosen or wraps:
+                changes.plan(node, window, circular=self.circular and inside, dense=node in chosen)
         return changes
+
+    def _in_space(self, node: fx.Node) -> bool:
+        """Whether what a node gets is laid out as (B, C, space)."""
+        x = node.all_input_nodes[0]
+        shape, place = shape_of(x) or (), self.grids.places.get(x)
+        if place is None:  # one sample is all of space, wherever it is
+            return len(shape) == 2 + self.grids.space and all(n == 1 for n in shape[2:])
+        return place.axes == tuple(range(2, 2 + self.grids.space))
 
     def _shrinking(self) -> list[str]:
         out = []
         for node in self.graph.nodes:
             window = window_of(node, self.root)
-            if window is None or window.kind == "slicing":
+            if window is None or window.kind == "slicing" or not self._in_space(node):
                 continue
             x = node.all_input_nodes[0]
             size, after = (shape_of(x) or ())[2:], (shape_of(node) or ())[2:]
