@@ -11,9 +11,8 @@ from neocog.layers.polyphase import PolyphaseDown
 
 
 def looked(net: nn.Module, x: Tensor) -> tuple[Aliasing, ...]:
-    return aliasing(
-        Subject(nn.Sequential(net, nn.AdaptiveAvgPool2d(1), nn.Flatten())), Samples.of(x)
-    )
+    whole = nn.Sequential(net, nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    return aliasing(Subject(whole, task="regress"), Samples.of(x))
 
 
 def wave(cycles: int, size: int = 16) -> Tensor:

@@ -113,6 +113,33 @@ def test_window_without_border_is_compared_where_both_sides_know() -> None:
     assert e.shift_error < 1e-6
 
 
+def test_deep_layers_without_border_and_upsampling_are_not_blamed() -> None:
+    # 16 → 14 → 7 → 5: sizes alone would say a jump of 3 where it is 2.
+    found = errors(conv(1, 3, kernel=3, pad=0), nn.MaxPool2d(2), conv(3, 4, kernel=3, pad=0))
+    assert found["2"].own_inside < 1e-6
+    circular = conv(1, 3, kernel=3, padding="circular")
+    for up in (nn.Upsample(scale_factor=2), nn.ConvTranspose2d(3, 2, 2, stride=2)):
+        assert errors(circular, up)["1"].own_shift < 1e-6
+        assert errors(circular, up)["1"].shift_error < 1e-6
+
+
+def test_activations_that_write_over_their_input_are_not_blamed() -> None:
+    circular = conv(1, 3, kernel=3, padding="circular")
+    for act in (nn.SiLU(inplace=True), nn.LeakyReLU(0.1, inplace=True)):
+        e = errors(circular, act)["1"]
+        assert e.own_shift < 1e-6
+        assert e.own_rotation < 1e-6
+
+
+def test_a_sample_that_a_layer_does_not_see_does_not_outweigh_the_rest() -> None:
+    x = torch.rand(6, 1, 16, 16, generator=torch.Generator().manual_seed(0))
+    x[0] = 0
+    x[0, 0, 15, 15] = 1  # a window of 15 does not see it here, and does where it is moved
+    net = nn.Sequential(nn.Conv2d(1, 2, 15, bias=False), nn.ReLU(), nn.Flatten(), nn.Linear(8, 2))
+    found = layer_errors(Subject(net), Samples.of(x))
+    assert found[0].shift_error < 50
+
+
 def test_a_module_that_is_called_twice_is_told_apart() -> None:
     class Twice(nn.Module):
         def __init__(self) -> None:

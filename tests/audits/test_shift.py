@@ -214,9 +214,17 @@ def sampled_share(value: float | None) -> float:
 
 def test_control_is_a_multiple_of_the_stride_in_reach() -> None:
     first, second = pairs(2000, 2, 5, "circular", 0)
-    near = nearest(first, second, 4, 5)
-    assert near.abs().max() <= 5
-    assert ((near - first) % 4 == 0).all()
+    for stride in (1, 2, 3, 4, 7, 10):
+        near, moved = nearest(first, second, stride, 5)
+        assert near.abs().max() <= 5
+        assert ((near - first) % stride == 0).all()
+        assert torch.equal(moved, (near != first).any(1))
+        if stride <= 5:  # from everywhere there is one within reach
+            assert moved.all()
+    far = [
+        (a - first).double().norm(dim=1).mean() for a in (second, nearest(first, second, 2, 5)[0])
+    ]
+    assert abs(far[0] / far[1] - 1) < 0.1  # about as long
 
 
 def test_flips_are_kept_to_be_looked_at() -> None:

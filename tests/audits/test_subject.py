@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from neocog.audits.subject import Samples, Subject, exact
-from neocog.errors import DataError, ShapeMismatch, UsageError
+from neocog.errors import DataError, ModelError, ShapeMismatch, UsageError
 
 
 def test_precision_is_float32_under_autocast() -> None:
@@ -24,6 +24,39 @@ def test_precision_is_float32_under_autocast() -> None:
     subject = Subject(Sum())
     with torch.autocast("cpu", dtype=torch.bfloat16):
         assert subject(torch.tensor([[1.0, 1 / 512]]))[0, 0] == 1 + 1 / 512
+
+
+def test_a_model_of_another_precision_is_audited_in_float32() -> None:
+    net = nn.Linear(2, 3).bfloat16()
+    assert Subject(net)(torch.rand(1, 2)).dtype == torch.float32
+    assert net.weight.dtype == torch.bfloat16
+
+
+def test_what_a_module_keeps_of_a_pass_can_still_be_trained_with() -> None:
+    class Lazy(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.table: Tensor | None = None
+            self.line = nn.Linear(2, 2)
+
+        def forward(self, x: Tensor) -> Tensor:
+            if self.table is None:
+                self.table = torch.arange(2.0) + 1
+            out: Tensor = self.line(x * self.table)
+            return out
+
+    net = Lazy()
+    subject = Subject(net)
+    with subject.ready():
+        subject(torch.rand(3, 2))
+    net(torch.rand(3, 2)).sum().backward()
+    assert net.line.weight.grad is not None
+
+
+def test_arrays_and_columns_of_truths_are_taken() -> None:
+    data = Samples.of((np.zeros((3, 1, 4, 4), np.float32), torch.tensor([[0], [1], [1]])))
+    assert data.take(slice(0, 2)).shape == (2, 1, 4, 4)
+    assert data.truth(slice(0, 3)).tolist() == [0, 1, 1]
 
 
 def test_float64_computes_on_a_copy() -> None:
@@ -57,12 +90,15 @@ def test_settings_come_back() -> None:
 def test_first_samples_are_drawn_without_repeats_and_nested() -> None:
     data = Samples.of((torch.arange(50.0).view(50, 1, 1, 1), np.arange(50)))
     few, more = data.first(5, seed=1), data.first(20, seed=1)
-    assert few.y is not None
-    assert more.y is not None
-    assert len(set(few.y.tolist())) == 5
-    assert set(few.y.tolist()) < set(more.y.tolist())
-    assert few.take(slice(None)).flatten().tolist() == few.y.tolist()
-    assert data.first(None, seed=1) is data
+    seen = [d.take(slice(None)).flatten().tolist() for d in (few, more)]
+    assert len(set(seen[0])) == len(few) == 5
+    assert seen[0] == seen[1][:5]
+    assert few.truth(slice(0, 5)).tolist() == seen[0]
+    whole = data.first(None, seed=1)
+    assert sorted(whole.take(slice(None)).flatten().tolist()) == list(range(50))
+    # Of data that is sorted, any beginning is mixed.
+    assert max(whole.take(slice(0, 10)).flatten().tolist()) > 20
+    assert few.first(3, seed=1).take(slice(None)).flatten().tolist() == seen[0][:3]
 
 
 class Pair(nn.Module):
@@ -83,5 +119,9 @@ def test_wrong_use() -> None:
         Samples.of(torch.zeros(2, 1, 4, 4)).first(0, seed=0)
     with pytest.raises(ShapeMismatch, match=r"tensor of 2 axes; \(2, 1, 4, 4\) came"):
         Subject(nn.Identity())(torch.zeros(2, 1, 4, 4))
+    with pytest.raises(ShapeMismatch, match="there must be two at least; 1 came"):
+        Subject(nn.Linear(3, 1))(torch.zeros(2, 3))
+    with pytest.raises(ModelError, match="1 of 2 samples got others"):
+        Subject(nn.Identity())(torch.tensor([[0.0, 1.0], [float("nan"), 1.0]]))
     with pytest.raises(ShapeMismatch, match="tuple came"):
         Subject(Pair())(torch.zeros(2, 3))

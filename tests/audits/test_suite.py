@@ -33,7 +33,7 @@ def test_everything_the_contract_names_is_there_and_is_plain() -> None:
     plain = audit_model(small(), noise(), QUICK).to_json()
     assert set(plain) >= {
         "n", "accuracy", "shift", "rotation", "deformation", "layers", "cost",
-        "receptive_field", "seed", "protocol",
+        "receptive_field", "seed", "protocol", "alignment",
     }  # fmt: skip
     assert set(plain["shift"]) == {"circular", "crop", "zero", "subpixel"}
     assert set(plain["shift"]["circular"]) >= {
@@ -45,8 +45,36 @@ def test_everything_the_contract_names_is_there_and_is_plain() -> None:
     assert set(plain["layers"][0]) >= {
         "name", "kind", "shift_error", "rotation_error", "aliased_energy",
     }  # fmt: skip
-    assert set(plain["cost"]) >= {"params", "macs", "flops", "activations", "seconds_per_image"}
+    assert set(plain["cost"]) >= {
+        "params", "macs", "flops", "activations", "seconds_per_image", "status",
+    }  # fmt: skip
     json.dumps(plain, allow_nan=False)
+
+
+@pytest.mark.parametrize("sampling", ["blur", "polyphase", "learned_polyphase", "ideal"])
+def test_every_sampling_can_be_audited(sampling: str) -> None:
+    options = {"widths": (4, 6), "depths": (1, 1), "sampling": sampling, "padding": "circular"}
+    net = build("convnet", classes=3, channels=1, size=(24, 24), options=options)
+    found = audit_model(net, noise(), QUICK)
+    assert found.layers
+    assert bool(found.aliasing) == (sampling != "ideal")  # which drops what it has removed
+    json.dumps(found.to_json(), allow_nan=False)
+    page("Audit", sections(found))
+    if "polyphase" in sampling:
+        assert found.shift["circular"].consistency == 1
+
+
+def test_functions_that_drop_samples_are_named() -> None:
+    class Functional(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(1, 3, 3, padding=1, padding_mode="circular")
+
+        def forward(self, x: Tensor) -> Tensor:
+            return nn.functional.max_pool2d(self.conv(x), 2).mean((2, 3))
+
+    found = audit_model(Functional(), noise(), QUICK)
+    assert "Functions that drop samples break it too" in sections(found)[0].text
 
 
 def test_same_seed_same_numbers() -> None:
@@ -57,9 +85,13 @@ def test_same_seed_same_numbers() -> None:
 
 
 def test_report_draws_all_of_it() -> None:
-    found = audit_model(small(), noise(), QUICK, classes=("a", "<b>", "c"))
+    torch.manual_seed(0)
+    dense = nn.Sequential(nn.Flatten(), nn.Linear(576, 3))  # changes its mind at every shift
+    found = audit_model(dense, noise(), QUICK, classes=("<b>",) * 3)
+    assert any(s.flips for s in found.shift.values())
     html = page("Audit", sections(found))
     assert "<b>" not in html
+    assert "&lt;b&gt;" in html
     for word in ("circular", "Which layer breaks it", "What aliases", "protocol"):
         assert word in html
 
@@ -84,10 +116,14 @@ def test_black_box_is_only_asked() -> None:
 
 
 def test_segmenter_and_regressor_and_series() -> None:
-    asked = Asked(n=4, map_radius=0, shift=("circular", "zero"))
+    asked = Asked(n=4, map_radius=1)
     pictures = Samples.of(torch.rand(4, 1, 16, 16))
     segmenter = audit_model(nn.Conv2d(1, 3, 3, padding=1), pictures, asked, task="segment")
     assert 0 < segmenter.shift["circular"].consistency < 1
+    assert "subpixel" not in segmenter.shift
+    assert "left out" in " ".join(segmenter.notes)
+    coarse = nn.Sequential(nn.Conv2d(1, 3, 3, stride=2, padding=1))
+    assert 0 < audit_model(coarse, pictures, asked, task="segment").shift["zero"].consistency < 1
     page("Audit", sections(segmenter))
 
     class Total(nn.Module):

@@ -91,7 +91,7 @@ KINDS: dict[str, Kind] = {
         answer=lambda out: out.argmax(1), align=_moved_back, agreement=_pixels_equal, unit="%"
     ),
     "regress": Kind(
-        answer=lambda out: out.flatten(1),
+        answer=lambda out: out.reshape(len(out), -1),
         align=_stays,
         agreement=lambda a, b: (a - b).abs().double().mean(1),
         unit="",

@@ -54,17 +54,15 @@ def grid(movable: Movable, reach: int | None, n: int) -> Grid:
         x, truth = movable.load(rows), movable.truth(rows)
         still = torch.zeros(len(x), axes, dtype=every.dtype)
         reference = movable.model(x if movable.mode == "subpixel" else movable.move(x, still))
-        base = movable.kind.answer(reference)
-        same, always = (
-            torch.ones(len(x), dtype=torch.bool),
-            torch.ones(len(x), dtype=torch.bool),
-        )
+        base = movable.kind.answer(movable.whole(reference))
+        same = torch.ones(len(x), dtype=torch.bool)
+        always = same.clone()
         for k, offset in enumerate(every):
             out = movable.model(movable.move(x, offset.expand(len(x), axes)))
             answer = movable.answer(out, offset.expand(len(x), axes))
             equal = movable.kind.agreement(base, answer)
             agree[k] += float(equal.sum())
-            same &= equal == 1
+            same &= equal == (1 if movable.kind.unit else 0)
             if out.shape == reference.shape and movable.model.task != "segment":
                 largest = max(largest, float((out - reference).abs().max()))
             if known:

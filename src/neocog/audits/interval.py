@@ -32,6 +32,8 @@ def interval(values: np.ndarray, *, seed: int = 0, level: float = 0.95) -> tuple
     n = len(values)
     if n == 0:
         return (0.0, 1.0)
+    if values.dtype != bool and np.isin(values, (0, 1)).all():
+        values = values.astype(bool)
     if values.dtype == bool:
         right = int(values.sum())
         if right in (0, n):

@@ -21,8 +21,9 @@ it is the sampling.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from fractions import Fraction
 from itertools import product
 from typing import Any, TypeGuard
 
@@ -38,7 +39,7 @@ from neocog.layers.polyphase import PolyphaseDown
 from neocog.signal.fourier import shift_subpixel
 from neocog.signal.warp import shift_circular
 
-__all__ = ["LayerError", "layer_errors"]
+__all__ = ["LayerError", "is_map", "layer_errors"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +76,10 @@ class LayerError:
         return float(self.own_shift * (1 - self.own_border) ** 0.5)
 
 
+Jump = tuple[Fraction, ...]
+"""Samples of an input from one output sample to the next, along each axis."""
+
+
 @dataclass
 class _Sums:
     kind: str
@@ -93,7 +98,7 @@ def layer_errors(
     radius: int | None = None,
     seed: int = 0,
     batch: int = 16,
-    jumps: Mapping[str, tuple[int, ...]] | None = None,
+    jumps: Mapping[str, Jump] | None = None,
 ) -> tuple[LayerError, ...]:
     """Measure every layer of a model, in the order of their first calls.
 
@@ -103,8 +108,8 @@ def layer_errors(
         radius: largest shift along each axis, in pixels; an eighth of the size if left out.
         seed: of the shifts.
         batch: samples at once.
-        jumps: of each layer's output, pixels from one sample to the next, along each axis; taken
-            from the sizes where it is missing.
+        jumps: of each layer's output, pixels from one sample to the next, along each axis, as
+            `receptive_field` finds them; taken from the sizes where it is missing.
 
     Raises:
         UsageError: the samples are of another size than the model takes.
@@ -144,13 +149,13 @@ def _offsets(n: int, axes: int, radius: int, seed: int) -> Tensor:
 
 def _row(name: str, s: _Sums, seed: int) -> LayerError:
     def mean(values: list[Tensor]) -> float | None:
-        return float(torch.cat(values).mean()) if values else None
+        return float(_ratios(values).mean()) if values else None
 
-    shift = torch.cat(s.shift).numpy()
-    own = torch.cat(s.own_shift) if s.own_shift else None
+    shift = _ratios(s.shift).numpy()
+    own = _ratios(s.own_shift) if s.own_shift else None
     border = None
     if own is not None:
-        lost = torch.cat(s.border)
+        lost = _ratios(s.border)
         border = float((lost**2).sum() / (own**2).sum()) if float(own.sum()) > 0 else 0.0
     return LayerError(
         name=name,
@@ -173,7 +178,8 @@ _WHOLE = (PolyphaseDown, MaxBlurPool)
 """Made of modules, and one layer all the same."""
 
 
-def _is_map(out: object) -> TypeGuard[Tensor]:
+def is_map(out: object) -> TypeGuard[Tensor]:
+    """Whether a layer gave one tensor of numbers, (B, ...)."""
     return isinstance(out, Tensor) and out.ndim > 1 and out.is_floating_point()
 
 
@@ -183,17 +189,24 @@ def _through(module: nn.Module, pair: Tensor, look: Look) -> None:
     within: list[str] = []
     handles = []
 
+    kept: dict[int, Tensor] = {}
+
+    def before(m: nn.Module, args: tuple[Any, ...]) -> None:
+        if not within and len(args) == 1 and isinstance(args[0], Tensor):
+            kept[id(m)] = args[0].clone()  # it is about to be written over
+
     def after(name: str) -> Callable[..., None]:
         def hook(m: nn.Module, args: tuple[Any, ...], out: Any) -> None:
-            if within or not _is_map(out) or len(out) != len(pair):
+            if within or not is_map(out) or len(out) != len(pair):
                 return
             calls[name] = calls.get(name, 0) + 1
             label = name if calls[name] == 1 else f"{name}#{calls[name]}"
             lone = len(args) == 1 and isinstance(args[0], Tensor) and len(args[0]) == len(pair)
+            inner = kept.pop(id(m), args[0] if args else None)
             leaf = isinstance(m, _WHOLE) or not any(True for _ in m.children())
             within.append(name)  # what is computed below is not part of the pass
             try:
-                look(label, m, args[0] if lone and leaf else None, out)
+                look(label, m, inner if lone and leaf else None, out)
             finally:
                 within.pop()
 
@@ -201,9 +214,11 @@ def _through(module: nn.Module, pair: Tensor, look: Look) -> None:
 
     try:
         for name, m in module.named_modules():
-            plain = isinstance(m, nn.Sequential | nn.ModuleList)
+            plain = isinstance(m, nn.Sequential | nn.ModuleList | torch.jit.ScriptModule)
             if name and not plain:
                 handles.append(m.register_forward_hook(after(name)))
+                if getattr(m, "inplace", False):
+                    handles.append(m.register_forward_pre_hook(before))
         module(pair)
     finally:
         for handle in handles:
@@ -218,7 +233,7 @@ class _ShiftedPair:
         sums: dict[str, _Sums],
         offset: Tensor,
         size: tuple[int, ...],
-        jumps: Mapping[str, tuple[int, ...]],
+        jumps: Mapping[str, Jump],
     ) -> None:
         self.sums, self.offset, self.size, self.jumps = sums, offset, size, jumps
 
@@ -230,13 +245,10 @@ class _ShiftedPair:
         if inner is None:
             return
         before = inner[: len(still)]
-        step = self.jump(f"{name}.input", before)
-        if step is None:  # a vector: nothing can be moved
-            return
-        whole, size = self.steps(step), tuple(before.shape[2:])
-        own_jump = None
-        if jump is not None:
-            own_jump = tuple(max(1, round(j / s)) for j, s in zip(jump, step, strict=True))
+        own_jump = _own_jump(m, before, out) if self.has_places(out) else None
+        if not self.has_places(before) or (self.has_places(out) and own_jump is None):
+            return  # a vector, or nobody knows where its samples are from
+        whole, size = self.steps(before), tuple(before.shape[2:])
         again = m(shift_circular(before, whole).clone())
         wrong = _misfit(still, again, whole, own_jump, size)
         sums.own_shift.append(_ratio(wrong, still))
@@ -245,19 +257,25 @@ class _ShiftedPair:
             near = _near_border(wrong, whole, own_jump, _reach(m))
         sums.border.append(_ratio(wrong * near, still))
 
-    def steps(self, step: tuple[int, ...]) -> Tensor:
+    def steps(self, x: Tensor) -> Tensor:
         """The shifts of the pictures as whole shifts of a map: at least one step somewhere."""
-        whole = torch.round(self.offset / torch.tensor(step)).long()
+        scale = [n / m for n, m in zip(x.shape[2:], self.size, strict=True)]
+        whole = torch.round(self.offset * torch.tensor(scale)).long()
         zero = (whole == 0).all(1)
         return torch.where(zero[:, None], self.offset.sign(), whole)
 
-    def jump(self, name: str, out: Tensor) -> tuple[int, ...] | None:
+    def has_places(self, x: Tensor) -> bool:
+        """Whether it is a map of more than one sample."""
+        return x.ndim == len(self.size) + 2 and any(n > 1 for n in x.shape[2:])
+
+    def jump(self, name: str, out: Tensor) -> Jump | None:
         """Pixels from one sample to the next; None for what has no places."""
-        if out.ndim != len(self.size) + 2 or all(n == 1 for n in out.shape[2:]):
+        if not self.has_places(out):
             return None
-        if name in self.jumps:
+        if name in self.jumps and len(self.jumps[name]) == len(self.size):
             return self.jumps[name]
-        return tuple(max(1, round(a / b)) for a, b in zip(self.size, out.shape[2:], strict=True))
+        jumps = [Fraction(a, b) for a, b in zip(self.size, out.shape[2:], strict=True)]
+        return tuple(j if 1 in (j.numerator, j.denominator) else Fraction(round(j)) for j in jumps)
 
 
 class _TurnedPair:
@@ -290,11 +308,33 @@ def _turned(x: Tensor, quarters: Tensor) -> Tensor:
     return out
 
 
+def _own_jump(m: nn.Module, x: Tensor, out: Tensor) -> Jump | None:
+    """Of a layer alone, samples of its input from one output sample to the next."""
+    stride = getattr(m, "stride", None)
+    steps = stride if isinstance(stride, tuple | list) else (stride,)
+    if stride is not None and all(isinstance(s, int) for s in steps):
+        each = tuple(steps) * (x.ndim - 2 if len(steps) == 1 else 1)
+        transposed = getattr(m, "transposed", False)
+        return tuple(Fraction(1, s) if transposed else Fraction(s) for s in each)
+    jumps = tuple(Fraction(a, b) for a, b in zip(x.shape[2:], out.shape[2:], strict=True))
+    return jumps if all(1 in (j.numerator, j.denominator) for j in jumps) else None
+
+
+TINY = 0.01
+"""Of the mean norm of a layer's output: what a sample's norm counts as, at least."""
+
+
 def _ratio(wrong: Tensor, reference: Tensor) -> Tensor:
-    """‖wrong‖ / ‖reference‖ of each sample, float64."""
-    down = reference.flatten(1).double().norm(dim=1)
-    up = wrong.flatten(1).double().norm(dim=1)
-    ratio: Tensor = (up / down.clamp(min=1e-30)).cpu()
+    """‖wrong‖ and ‖reference‖ of each sample, float64, (2, B)."""
+    both = [t.flatten(1).double().norm(dim=1).expand(len(reference)) for t in (wrong, reference)]
+    return torch.stack(both).cpu()
+
+
+def _ratios(parts: list[Tensor]) -> Tensor:
+    """Of all samples; one whose output is all but zero does not outweigh the rest."""
+    up, down = torch.cat(parts, 1)
+    least = max(float(down.mean()) * TINY, 1e-30)
+    ratio: Tensor = up / down.clamp(min=least)
     return ratio
 
 
@@ -302,7 +342,7 @@ def _misfit(
     still: Tensor,
     moved: Tensor,
     offset: Tensor,
-    jump: tuple[int, ...] | None,
+    jump: Jump | None,
     size: tuple[int, ...],
 ) -> Tensor:
     """Moved - T still, for the T of each sample that fits best; see the head of this file.
@@ -316,15 +356,27 @@ def _misfit(
     """
     if jump is None:
         return moved - still
-    share = offset / torch.tensor(jump)
-    whole = [shift_circular(still, v) for v in _neighbours(share)]
-    if bool((share != share.round()).any()):
-        whole.append(shift_subpixel(still, share.to(still.dtype)))
+    share = offset / torch.tensor([float(j) for j in jump])
     known = _known(still, share, jump, size)
-    wrong = torch.stack([(moved - t) * known for t in whole])
-    best = wrong.flatten(2).double().norm(dim=2).argmin(0)
-    fits: Tensor = wrong[best, torch.arange(len(still))]
+    fits = None
+    least = torch.full((len(still),), torch.inf, dtype=torch.float64, device=still.device)
+    for candidate in _candidates(still, share):
+        wrong = (moved - candidate) * known
+        far = torch.linalg.vector_norm(wrong.flatten(1), dim=1, dtype=torch.float64)
+        better = far < least
+        least = torch.where(better, far, least)
+        shape = [-1] + [1] * (wrong.ndim - 1)
+        fits = wrong if fits is None else torch.where(better.view(shape), wrong, fits)
+    assert fits is not None
     return fits
+
+
+def _candidates(still: Tensor, share: Tensor) -> Iterator[Tensor]:
+    """The whole shifts on either side, and the shift by the fraction itself."""
+    for whole in _neighbours(share):
+        yield shift_circular(still, whole)
+    if bool((share != share.round()).any()):
+        yield shift_subpixel(still, share.to(still.dtype))
 
 
 def _neighbours(share: Tensor) -> list[Tensor]:
@@ -338,7 +390,7 @@ def _neighbours(share: Tensor) -> list[Tensor]:
     return out
 
 
-def _known(still: Tensor, share: Tensor, jump: tuple[int, ...], size: tuple[int, ...]) -> Tensor:
+def _known(still: Tensor, share: Tensor, jump: Jump, size: tuple[int, ...]) -> Tensor:
     """1 where both sides know the value, (B, 1, *S).
 
     Everywhere on an axis whose samples tile the picture: nothing leaves under a circular shift.
@@ -365,17 +417,16 @@ def _reach(m: nn.Module) -> tuple[int, ...]:
     )
 
 
-def _near_border(
-    wrong: Tensor, offset: Tensor, jump: tuple[int, ...], reach: tuple[int, ...]
-) -> Tensor:
+def _near_border(wrong: Tensor, offset: Tensor, jump: Jump, reach: tuple[int, ...]) -> Tensor:
     """1 within reach of the border or of where the picture was cut, (B, 1, *S)."""
     near = torch.zeros(len(wrong), 1, *wrong.shape[2:], dtype=torch.bool)
     axes = wrong.ndim - 2
     for a in range(axes):
         n = wrong.shape[2 + a]
-        far = reach[a % len(reach)] / jump[a] + 1
+        step = float(jump[a])
+        far = reach[a % len(reach)] / step + 1
         place = torch.arange(n)
-        cut = (offset[:, a : a + 1] / jump[a]).remainder(n)
+        cut = (offset[:, a : a + 1] / step).remainder(n)
         to_cut = (place - cut).abs()
         to_cut = torch.minimum(to_cut, n - to_cut)
         to_edge = torch.minimum(place + 1, n - place).expand(len(wrong), n)

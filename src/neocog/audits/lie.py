@@ -16,12 +16,14 @@ import math
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.autograd import forward_ad
 
+from neocog.audits.layers import is_map
 from neocog.audits.subject import Samples, Subject, exact
 
 __all__ = ["LieError", "lie_errors", "shift_generator", "turn_generator"]
@@ -89,7 +91,8 @@ def lie_errors(model: Subject, data: Samples, *, batch: int = 16) -> tuple[LieEr
         batch: samples at once.
 
     Returns:
-        A row a layer; none where an operation of the model has no forward-mode derivative.
+        A row a layer, but for maps that windows without border have cut; none at all where an
+        operation of the model has no forward-mode derivative.
     """
     axes, square = len(data.size), len(data.size) == 2 and data.size[0] == data.size[1]
     shift: dict[str, list[Tensor]] = {}
@@ -104,6 +107,8 @@ def lie_errors(model: Subject, data: Samples, *, batch: int = 16) -> tuple[LieEr
                     for name, e in found.items():
                         parts.setdefault(name, []).append(e**2)
                 for name, e2 in parts.items():
+                    if len(e2) < axes:
+                        continue
                     shift.setdefault(name, []).append(torch.stack(e2).mean(0).sqrt())
                 if square:
                     for name, e in _through(model.module, x, turn_generator(x), _turns).items():
@@ -128,7 +133,10 @@ def _moves(axis: int, axes: int, x: Tensor) -> Generator:
     def generator(y: Tensor) -> Tensor | None:
         if y.ndim != axes + 2 or y.shape[2 + axis] < 2:
             return torch.zeros_like(y)
-        return shift_generator(y, 2 + axis) * (y.shape[2 + axis] / x.shape[2 + axis])
+        scale = Fraction(x.shape[2 + axis], y.shape[2 + axis])
+        if 1 not in (scale.numerator, scale.denominator):
+            return None  # cut by a window without border: its samples do not tile the picture
+        return shift_generator(y, 2 + axis) / float(scale)
 
     return generator
 
@@ -149,7 +157,7 @@ def _through(
 
     def after(name: str) -> Callable[..., None]:
         def hook(m: nn.Module, args: tuple[Any, ...], out: Any) -> None:
-            if not isinstance(out, Tensor) or len(out) != len(x):
+            if not is_map(out) or len(out) != len(x):
                 return
             calls[name] = calls.get(name, 0) + 1
             label = name if calls[name] == 1 else f"{name}#{calls[name]}"
@@ -165,7 +173,7 @@ def _through(
 
     try:
         for name, m in module.named_modules():
-            if name and not isinstance(m, nn.Sequential | nn.ModuleList):
+            if name and not isinstance(m, nn.Sequential | nn.ModuleList | torch.jit.ScriptModule):
                 handles.append(m.register_forward_hook(after(name)))
         with forward_ad.dual_level(), warnings.catch_warnings():
             # PyTorch's own derivatives warn of PyTorch's own scripts when they are first used.

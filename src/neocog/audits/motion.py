@@ -36,8 +36,8 @@ class Sweep:
             regressor the mean difference.
         agreement_ci: 95 % intervals, by bootstrap over samples.
         accuracy: share of right answers; empty where the truth is unknown.
-        floor: `agreement` for samples that were moved there and back; 1 where nothing is
-            interpolated.
+        floor: `agreement` for samples that were moved there and back, so interpolated twice and
+            without what left the frame on the way; 1 where nothing is interpolated.
         change: mean of ‖f(moved) - f(x)‖ / ‖f(x)‖ over samples, f centred over the classes.
     """
 
@@ -58,7 +58,8 @@ class Rotation:
         sweep: over angles in degrees, anticlockwise.
         quarter_turn_error: mean over quarter turns and samples of ‖f(turned) - f(x)‖ / ‖f(x)‖;
             these turns are exact, nothing is interpolated.
-        quarter_turn_agreement: share of samples with one answer at all four.
+        quarter_turn_agreement: share of samples with the answer they have unturned, mean over the
+            exact turns: quarter turns, or the half turn alone where sides differ.
         mirror: agreement of left-right and top-bottom mirror images.
         border: what fills the corners.
     """
@@ -127,7 +128,7 @@ def sweep(
     with model.ready():
         for start in range(0, n, step):
             rows = slice(start, min(n, start + step))
-            x = data.take(rows)
+            x, truth = data.take(rows), data.truth(rows)
             reference = model(x)
             base = kind.answer(reference)
             for k, (_, there, back) in enumerate(motions):
@@ -136,8 +137,8 @@ def sweep(
                 answer = kind.answer(out)
                 equal[k].append(kind.agreement(base, answer))
                 change[k].append(change_of(reference, out))
-                if data.y is not None and model.task == "classify":
-                    right[k] += float((answer == torch.from_numpy(data.y[rows])).sum())
+                if truth is not None and model.task == "classify":
+                    right[k] += float((answer == torch.from_numpy(truth)).sum())
                 again = kind.answer(model(back(moved))) if back is not None else base
                 floor[k] += float(kind.agreement(base, again).sum())
     joined = [torch.cat(e).numpy() for e in equal]
@@ -242,7 +243,8 @@ def scale(
 
 def change_of(reference: Tensor, out: Tensor) -> Tensor:
     """‖f(moved) - f(x)‖ / ‖f(x)‖ of each sample, what is common to all classes taken off."""
-    a, b = reference.flatten(1).double(), out.flatten(1).double()
+    n = len(reference)
+    a, b = reference.reshape(n, -1).double(), out.reshape(n, -1).double()
     if a.shape[1] > 1:
         a, b = a - a.mean(1, keepdim=True), b - b.mean(1, keepdim=True)
     ratio: Tensor = (b - a).norm(dim=1) / a.norm(dim=1).clamp(min=1e-30)

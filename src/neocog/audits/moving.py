@@ -55,11 +55,30 @@ def pairs(n: int, axes: int, radius: int, mode: str, seed: int) -> tuple[Tensor,
     return torch.from_numpy(place[:, 0]), torch.from_numpy(place[:, 1])
 
 
-def nearest(first: Tensor, second: Tensor, stride: int, radius: int) -> Tensor:
-    """The place nearest to `second` that is a multiple of the stride from `first`, in reach."""
-    step = torch.round((second - first) / stride).long() * stride
+def nearest(first: Tensor, second: Tensor, stride: int, radius: int) -> tuple[Tensor, Tensor]:
+    """A place that is a multiple of the stride from `first`, about as far away as `second`.
+
+    Args:
+        first: positions, (B, D).
+        second: other ones, (B, D).
+        stride: of the network.
+        radius: how far positions reach along each axis.
+
+    Returns:
+        The places, (B, D), and whether there is one that is not `first` itself, (B,).
+    """
+    away = second - first
+    step = torch.round(away / stride).long() * stride
     outside = (first + step).abs() > radius
-    return first + step - outside * stride * step.sign()
+    step = step - outside * stride * step.sign()
+    for axis in away.abs().argsort(1, descending=True).unbind(1):
+        rows = torch.arange(len(first))
+        for sign in (1, -1):
+            still = (step == 0).all(1)
+            heading = torch.where(away[rows, axis] < 0, -sign, sign) * stride
+            fits = (first[rows, axis] + heading).abs() <= radius
+            step[rows, axis] = torch.where(still & fits, heading, step[rows, axis])
+    return first + step, (step != 0).any(1)
 
 
 class Movable:
@@ -95,6 +114,11 @@ class Movable:
                 f"Samples must be as large as the model takes them, {size}, or larger; "
                 f"{data.size} came. Open the data with that size."
             )
+        if mode in ("circular", "subpixel") and 2 * reach >= min(size):
+            raise UsageError(
+                f"Circular shifts by more than half of the samples come round from the other side; "
+                f"a radius of {reach} came, for {'×'.join(map(str, size))}. Give a smaller one."
+            )
         self.reach = reach
         self.reflected = mode == "crop" and spare < reach
         self.margin = spare + (reach if self.reflected else 0)
@@ -124,17 +148,25 @@ class Movable:
             offset = torch.zeros(len(x), len(self.size), dtype=torch.int64)
             whole = self.mode == "subpixel"
             out = self.model(x if whole else self.move(x, offset))
-            return self.kind.answer(out)
+            return self.kind.answer(self.whole(out))
         return self.answer(self.model(self.move(x, offset)), offset)
 
     def answer(self, out: Tensor, offset: Tensor) -> Tensor:
         """What is compared, of the output for samples at a shift."""
         wraps = self.mode in ("circular", "subpixel")
-        return self.kind.align(self.kind.answer(out), offset, self.size, wraps)
+        return self.kind.align(self.kind.answer(self.whole(out)), offset, self.size, wraps)
+
+    def whole(self, out: Tensor) -> Tensor:
+        """Maps at the size of the samples, as one enlarges logits before they are compared."""
+        if self.model.task != "segment" or tuple(out.shape[2:]) == tuple(self.size):
+            return out
+        mode = "linear" if out.ndim == 3 else "bilinear"
+        return F.interpolate(out, size=self.size, mode=mode, align_corners=False)
 
     def truth(self, rows: slice) -> Tensor | None:
         """What the samples are."""
-        return None if self.data.y is None else torch.from_numpy(np.asarray(self.data.y[rows]))
+        truth = self.data.truth(rows)
+        return None if truth is None else torch.from_numpy(truth)
 
     def protocol(self, seed: int) -> str:
         """How samples were moved, a sentence."""

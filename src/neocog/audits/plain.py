@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -10,42 +11,55 @@ if TYPE_CHECKING:
 __all__ = ["plain"]
 
 
-def plain(audit: Audit) -> dict[str, Any]:
+def plain(audit: Audit) -> Any:
     """The names are those of the contract.
 
     Args:
         audit: what was found.
     """
-    return {
-        "task": audit.task,
-        "n": audit.n,
-        "accuracy": audit.accuracy,
-        "accuracy_ci": None if audit.accuracy_ci is None else list(audit.accuracy_ci),
-        "shift": {mode: found.to_json() for mode, found in audit.shift.items()},
-        "rotation": None if audit.rotation is None else audit.rotation.to_json(),
-        "scale": None if audit.scale is None else audit.scale.to_json(),
-        "deformation": None if audit.deformation is None else audit.deformation.to_json(),
-        "layers": _layers(audit),
-        "aliasing": [
-            {
-                "name": a.name,
-                "kind": a.kind,
-                "stride": list(a.stride),
-                "aliased_energy": a.aliased_energy,
-                "consistent": a.consistent,
-            }
-            for a in audit.aliasing
-        ],
-        "alignment": [] if audit.alignment is None else audit.alignment.to_json()["rules"],
-        "alignment_sizes": {} if audit.alignment is None else audit.alignment.to_json()["sizes"],
-        "cost": _cost(audit),
-        "receptive_field": []
-        if audit.receptive_field is None
-        else audit.receptive_field.to_json()["layers"],
-        "seed": audit.seed,
-        "protocol": audit.protocol,
-        "notes": list(audit.notes),
-    }
+    return _finite(
+        {
+            "task": audit.task,
+            "n": audit.n,
+            "accuracy": audit.accuracy,
+            "accuracy_ci": None if audit.accuracy_ci is None else list(audit.accuracy_ci),
+            "shift": {mode: found.to_json() for mode, found in audit.shift.items()},
+            "rotation": None if audit.rotation is None else audit.rotation.to_json(),
+            "scale": None if audit.scale is None else audit.scale.to_json(),
+            "deformation": None if audit.deformation is None else audit.deformation.to_json(),
+            "layers": _layers(audit),
+            "aliasing": [
+                {
+                    "name": a.name,
+                    "kind": a.kind,
+                    "stride": list(a.stride),
+                    "aliased_energy": a.aliased_energy,
+                    "consistent": a.consistent,
+                }
+                for a in audit.aliasing
+            ],
+            "alignment": [] if audit.alignment is None else audit.alignment.to_json()["rules"],
+            "alignment_sizes": {}
+            if audit.alignment is None
+            else audit.alignment.to_json()["sizes"],
+            "cost": _cost(audit),
+            "receptive_field": []
+            if audit.receptive_field is None
+            else audit.receptive_field.to_json()["layers"],
+            "seed": audit.seed,
+            "protocol": audit.protocol,
+            "notes": list(audit.notes),
+        }
+    )
+
+
+def _finite(value: Any) -> Any:
+    """What is no finite number is null: JSON has no other word for it."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {k: _finite(v) for k, v in value.items()}
+    return [_finite(v) for v in value] if isinstance(value, list | tuple) else value
 
 
 def _layers(audit: Audit) -> list[dict[str, Any]]:

@@ -91,15 +91,15 @@ def comparison(compared: Sequence[Compared], first: str, second: str) -> Section
     for one in compared[:1]:
         if one.accuracy_difference is not None and one.accuracy_ci is not None:
             points = _points(one.accuracy_difference, one.accuracy_ci)
-            text = f"Accuracy, second less first: {points} points."
+            text = f"Accuracy, {printable(second)} less {printable(first)}: {points} points."
     table = Table(
         title="consistency of two models on the same samples and shifts",
         columns=(
             "shift",
             printable(first),
             printable(second),
-            "difference, points",
-            "flips, second / first",
+            f"{printable(second)} less {printable(first)}, points",
+            f"flips, {printable(second)} / {printable(first)}",
             "both right",
             "difference there, points",
         ),
@@ -195,7 +195,8 @@ def _map(mode: str, s: Shift) -> Map:
     assert s.map is not None
     steps = [f"{v:+g}" for v in s.map.offsets]
     return Map(
-        title=f"{mode} shifts: share with the answer of the middle",
+        title=f"{mode} shifts: "
+        + ("share with the answer of the middle" if s.unit else "difference from the middle"),
         values=s.map.agreement,
         rows=steps,
         columns=steps,
@@ -212,7 +213,7 @@ def _flips(mode: str, flips: Sequence[Flip], classes: tuple[str, ...]) -> Galler
     pictures, captions = [], []
     for f in flips:
         for picture, offset, answer in zip(f.pictures, f.offsets, f.answers, strict=True):
-            if picture.ndim != 3:
+            if picture.ndim != 3 or len(picture) not in (1, 3):
                 continue
             x = np.clip(np.round(picture * 255), 0, 255).astype(np.uint8).transpose(1, 2, 0)
             if max(x.shape[:2]) <= SMALL:  # every pixel twice as large, to be seen

@@ -42,16 +42,18 @@ class Border:
     """Flips told apart: lost at the border, or made by sampling.
 
     A shift by a multiple of the network's total stride meets every down-sampler at the same
-    phase: what movable changes the answer is the border. Each sample is moved once by what was
-    drawn, and once by the nearest such multiple.
+    phase: what still changes the answer is the border. Each sample is moved once by what was
+    drawn, and once by such a multiple, not zero and about as long.
 
     Args:
+        n: samples that have such a multiple within reach.
         stride: of the whole network, in pixels.
         border: share of samples that flip under shifts by multiples of the stride.
         aliasing: share that flips under all shifts, less that.
         aliasing_ci: its interval.
     """
 
+    n: int
     stride: int
     border: float
     aliasing: float
@@ -98,8 +100,9 @@ class Shift:
         accuracy: share that is right unmoved.
         accuracy_moved: share that is right at the first of the two positions.
         floor: agreement of two answers drawn at random with the frequencies of this model's.
-        largest_class: share of the most frequent answer; a predictor of one class scores 100 %
-            consistency and that accuracy.
+        largest_class: share of the most frequent answer.
+        majority: share of the most frequent truth; a predictor of that one class scores 100 %
+            consistency and this accuracy.
         worst_case_accuracy: see `Grid`.
         map: the grid.
         border: flips told apart; None where the stride is unknown or too large for the radius.
@@ -123,6 +126,7 @@ class Shift:
     accuracy_moved: float | None
     floor: float | None
     largest_class: float | None
+    majority: float | None
     worst_case_accuracy: float | None
     map: Grid | None
     border: Border | None
@@ -199,20 +203,21 @@ def shift_consistency(
         stride = None  # a fraction is no multiple of it
     movable = Movable(model, data, mode=mode, size=size, reach=radius, batch=batch)
     first, second = pairs(len(data), len(size), radius, mode, seed)
+    near = moved = None
+    if stride and stride <= 2 * radius and model.task == "classify":
+        near, moved = nearest(first, second, stride, radius)
     kept: list[_Pair] = []
     with model.ready():
         for rows in movable.batches():
             x = movable.load(rows)
             a, b = movable.at(x, first[rows]), movable.at(x, second[rows])
-            control = None
-            if stride and stride <= 2 * radius:
-                near = nearest(first[rows], second[rows], stride, radius)
-                control = movable.at(x, near)
+            control = movable.at(x, near[rows]) if near is not None else None
             kept.append(_Pair(rows, movable.at(x), a, b, control, movable.truth(rows)))
         joined = _Pair.join(kept)
         flips = _flips(movable, joined, first, second) if model.task == "classify" else ()
         found = None if grid == 0 else measure_grid(movable, grid, grid_samples)
-    return _result(movable, joined, first, second, stride, seed, radius, found, flips)
+    border = None if moved is None or not stride else _border(stride, joined, moved, seed)
+    return _result(movable, joined, seed=seed, grid=found, flips=flips, border=border)
 
 
 @dataclass
@@ -241,13 +246,11 @@ class _Pair:
 def _result(
     movable: Movable,
     pair: _Pair,
-    first: Tensor,
-    second: Tensor,
-    stride: int | None,
+    *,
     seed: int,
-    radius: int,
     grid: Grid | None,
     flips: tuple[Flip, ...],
+    border: Border | None,
 ) -> Shift:
     kind, classes = movable.kind, movable.model.task == "classify"
     same = kind.agreement(pair.a, pair.b).double().numpy()
@@ -271,17 +274,15 @@ def _result(
                 "accuracy_moved": a,
             }
             shares |= {k: float(v.double().mean()) for k, v in means.items()}
-    border = None
-    if pair.control is not None and classes and stride:
-        border = _border(stride, pair, seed)
     return Shift(
         mode=movable.mode,
         n=len(pair.base),
-        radius=float(radius),
+        radius=float(movable.reach),
         unit=kind.unit,
         consistency=float(same.mean()),
         consistency_ci=interval(same.astype(bool) if classes else same, seed=seed),
         floor=floor,
+        majority=_majority(pair, classes),
         largest_class=largest,
         worst_case_accuracy=None if grid is None else grid.worst_case_accuracy,
         map=grid,
@@ -294,17 +295,30 @@ def _result(
     )
 
 
+def _majority(pair: _Pair, classes: bool) -> float | None:
+    if pair.truth is None or not classes:
+        return None
+    return float(torch.bincount(pair.truth.long()).max()) / len(pair.truth)
+
+
 def _right(pair: _Pair, classes: bool) -> np.ndarray:
     if pair.truth is None or not classes:
         return np.zeros(0, bool)
     return np.asarray((pair.base == pair.truth).numpy())
 
 
-def _border(stride: int, pair: _Pair, seed: int) -> Border:
+ENOUGH = 30
+"""Samples that a split of flips rests on, at least."""
+
+
+def _border(stride: int, pair: _Pair, moved: Tensor, seed: int) -> Border | None:
     assert pair.control is not None
-    lost, all_ = pair.control != pair.a, pair.b != pair.a
+    if int(moved.sum()) < ENOUGH:
+        return None
+    lost, all_ = (pair.control != pair.a)[moved], (pair.b != pair.a)[moved]
     difference, low, high = paired_interval(all_.numpy(), lost.numpy(), seed=seed)
     return Border(
+        n=int(moved.sum()),
         stride=stride,
         border=float(lost.double().mean()),
         aliasing=difference,
@@ -323,7 +337,7 @@ def _flips(movable: Movable, pair: _Pair, first: Tensor, second: Tensor) -> tupl
         out.append(
             Flip(
                 index=i,
-                name=str(movable.data.names[i]) if len(movable.data.names) else "",
+                name=movable.data.name(i),
                 pictures=(seen[0], seen[1]),
                 offsets=(tuple(places[0][0].tolist()), tuple(places[1][0].tolist())),
                 answers=(int(pair.a[i]), int(pair.b[i])),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from neocog.data.batches import pixels
 from neocog.data.split import Split
-from neocog.errors import DataError, ShapeMismatch, UsageError, did_you_mean
+from neocog.errors import DataError, ModelError, ShapeMismatch, UsageError, did_you_mean
 from neocog.probe.found import as_found
 
 __all__ = ["PRECISIONS", "TASKS", "Samples", "Subject", "batch_of", "exact"]
@@ -32,15 +32,15 @@ _VALUES = 2**22
 @contextmanager
 def exact() -> Iterator[None]:
     """No automatic casts and no shortened mantissas inside; the settings as before afterwards."""
-    matmul = torch.backends.cuda.matmul.allow_tf32
+    matmul = torch.get_float32_matmul_precision()
     convolution = torch.backends.cudnn.allow_tf32
     try:
-        torch.backends.cuda.matmul.allow_tf32 = False
+        torch.set_float32_matmul_precision("highest")
         torch.backends.cudnn.allow_tf32 = False
         with torch.autocast("cpu", enabled=False), torch.autocast("cuda", enabled=False):
             yield
     finally:
-        torch.backends.cuda.matmul.allow_tf32 = matmul
+        torch.set_float32_matmul_precision(matmul)
         torch.backends.cudnn.allow_tf32 = convolution
 
 
@@ -52,11 +52,13 @@ class Samples:
         x: a split, or all values in [0, 1] as (B, C, H, W) or (B, C, N).
         y: class numbers (B,), maps of them (B, H, W), numbers, or None where nobody knows.
         names: where each sample is from.
+        order: which of them, in which order; all as they stand for None.
     """
 
     x: Split | Tensor
     y: np.ndarray | None
     names: Sequence[str] = ()
+    order: np.ndarray | None = None
 
     @classmethod
     def of(cls, data: Self | Split | tuple[Tensor, object] | Tensor) -> Samples:
@@ -73,10 +75,10 @@ class Samples:
             return data
         if isinstance(data, Split):
             found = cls(data, data.y, data.names)
-        elif isinstance(data, Tensor):
-            found = cls(data, None)
+        elif isinstance(data, (Tensor, np.ndarray)):
+            found = cls(_values(data), None)
         else:
-            found = cls(data[0], None if data[1] is None else np.asarray(data[1]))
+            found = cls(_values(data[0]), _truths(data[1]))
         if not len(found):
             raise DataError("An audit needs samples; none came. Take another split.")
         if found.y is not None and len(found.y) != len(found):
@@ -87,7 +89,7 @@ class Samples:
         return found
 
     def __len__(self) -> int:
-        return len(self.x)
+        return len(self.x) if self.order is None else len(self.order)
 
     @property
     def size(self) -> tuple[int, ...]:
@@ -99,29 +101,51 @@ class Samples:
         """Of one sample."""
         return int(self.x.x.shape[3] if isinstance(self.x, Split) else self.x.shape[1])
 
-    def take(self, rows: np.ndarray | slice) -> Tensor:
+    def take(self, rows: slice) -> Tensor:
         """Some samples, float32, (B, C, H, W) or (B, C, N)."""
+        some = rows if self.order is None else self.order[rows]
         if isinstance(self.x, Split):
-            return pixels(self.x, rows)
-        index = rows if isinstance(rows, slice) else torch.from_numpy(rows)
+            return pixels(self.x, some)
+        index = some if isinstance(some, slice) else torch.from_numpy(some)
         return self.x[index].float()
 
-    def first(self, n: int | None, *, seed: int) -> Samples:
-        """`n` of the samples, drawn by the seed without repeats, in their order; all for None.
+    def truth(self, rows: slice) -> np.ndarray | None:
+        """What some samples are."""
+        if self.y is None:
+            return None
+        some: np.ndarray = np.asarray(self.y[rows if self.order is None else self.order[rows]])
+        return some
 
-        A truth is told as it is; a draw with a larger `n` holds that with a smaller one.
+    def name(self, i: int) -> str:
+        """Where a sample is from."""
+        at = i if self.order is None else int(self.order[i])
+        return str(self.names[at]) if len(self.names) else ""
+
+    def first(self, n: int | None, *, seed: int) -> Samples:
+        """`n` of the samples, drawn by the seed without repeats; all, mixed, for None.
+
+        A draw with a larger `n` begins with that with a smaller one, and so any beginning of it
+        is a fair sample, also of data that is sorted by class.
         """
         if n is not None and n < 1:
             raise UsageError(f"An audit looks at one sample at least; n={n} came. Leave it out.")
-        if n is None or n >= len(self):
-            return self
-        rows = np.sort(np.random.default_rng([seed, 0xA0D17]).permutation(len(self))[:n])
-        y = None if self.y is None else self.y[rows]
-        if isinstance(self.x, Split):
-            some = self.x.subset(rows)
-            return Samples(some, y, some.names)
-        names = [self.names[i] for i in rows.tolist()] if self.names else ()
-        return Samples(self.x[torch.from_numpy(rows)], y, names)
+        rows = np.random.default_rng([seed, 0xA0D17]).permutation(len(self.x))
+        if self.order is not None:
+            rows = rows[np.isin(rows, self.order)]
+        return replace(self, order=rows[:n])
+
+
+def _values(x: object) -> Tensor:
+    """Pictures or series as a tensor on the processor."""
+    return torch.as_tensor(x).detach().cpu()
+
+
+def _truths(y: object) -> np.ndarray | None:
+    """Truths as an array; a column of numbers is a row of them."""
+    if y is None:
+        return None
+    plain = np.asarray(y.detach().cpu() if isinstance(y, Tensor) else y)
+    return plain[:, 0] if plain.ndim == 2 and plain.shape[1] == 1 else plain
 
 
 def batch_of(samples: Samples, batch: int | None) -> int:
@@ -160,11 +184,12 @@ class Subject:
                 f"`{precision}` is no precision of an audit. {did_you_mean(precision, PRECISIONS)}"
             )
         self.dtype = PRECISIONS[precision]
-        self.module = model if precision == "float32" else copy.deepcopy(model).to(self.dtype)
+        held = [t for t in (*model.parameters(), *model.buffers()) if t.is_floating_point()]
+        other = any(t.dtype != self.dtype for t in held)
+        self.module = copy.deepcopy(model).to(self.dtype) if other else model
         self.task = task
         self.size = size
-        first = next(self.module.parameters(), None)
-        self.device = torch.device("cpu") if first is None else first.device
+        self.device = held[0].device if held else torch.device("cpu")
 
     def label(self, name: str) -> str:
         """A sub-module's name as the user knows it: without the wrapper that normalises."""
@@ -189,7 +214,7 @@ class Subject:
         x = x.to(self.device, self.dtype)
         if x.ndim == 4:  # the layout in which convolutions on a processor are fastest
             x = x.contiguous(memory_format=torch.channels_last)
-        with torch.inference_mode(), exact():
+        with torch.no_grad(), exact():  # what a module keeps of a pass stays usable in training
             out = self.module(x)
         self.check(out)
         answers: Tensor = out.to("cpu")
@@ -210,6 +235,19 @@ class Subject:
                 f"Say what it does with task=, one of {', '.join(TASKS)}.",
                 expected=axes,
                 actual=came if isinstance(came, tuple) else (),
+            )
+        if self.task != "regress" and out.shape[1] < 2:
+            raise ShapeMismatch(
+                "Answers are compared by the output that is largest, so there must be two at "
+                f'least; {out.shape[1]} came. Give an output to each class, or task="regress".',
+                expected=(2,),
+                actual=(out.shape[1],),
+            )
+        wrong = int((~torch.isfinite(out)).flatten(1 if out.ndim > 1 else 0).any(-1).sum())
+        if wrong:
+            raise ModelError(
+                f"An answer is made of finite numbers; {wrong} of {len(out)} samples got others. "
+                "Check the weights and how pixels are normalised."
             )
 
     def ready(self) -> AbstractContextManager[None]:

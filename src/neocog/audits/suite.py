@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
+from fractions import Fraction
 from typing import Any, TypeVar
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -22,7 +25,7 @@ from neocog.audits.moving import MODES
 from neocog.audits.receptive_field import ReceptiveField, receptive_field
 from neocog.audits.shift import Shift, shift_consistency
 from neocog.audits.subject import Samples, Subject, batch_of
-from neocog.errors import ModelError, UsageError, did_you_mean
+from neocog.errors import ModelError, NeocogError, UsageError, did_you_mean
 
 __all__ = ["Asked", "Audit", "audit_model"]
 
@@ -125,7 +128,8 @@ class Audit:
         """Plain numbers and lists, with the names of the contract."""
         from neocog.audits.plain import plain
 
-        return plain(self)
+        found: dict[str, Any] = plain(self)
+        return found
 
 
 def audit_model(
@@ -163,6 +167,11 @@ def audit_model(
     """
     asked = asked or Asked()
     tell = tell or (lambda text: None)
+    if black_box and precision != "float32":
+        raise UsageError(
+            f"A black box computes as its file says; `precision={precision}` was asked for. "
+            "Leave it out, or audit the network that the file was made of."
+        )
     size = tuple(size or data.size)
     subject = Subject(model, task=task, size=size, precision=precision)
     some = data.first(asked.n, seed=asked.seed)
@@ -171,8 +180,8 @@ def audit_model(
     few = some.first(LOOKED_INTO, seed=asked.seed)
     moved = some.first(MOVED, seed=asked.seed)
     still = len(size) == 2 and task == "classify"
-    shift = {}
-    for mode in asked.shift:
+    shift, notes = {}, list[str]()
+    for mode in _possible(asked.shift, task, notes):
         tell(f"{mode} shifts")
         shift[mode] = _shift(subject, some, larger, mode, asked, geometry.stride)
     turned = scaled = bent = None
@@ -190,11 +199,23 @@ def audit_model(
     aliased: tuple[Aliasing, ...] = ()
     if asked.layers and not black_box:
         tell("layers")
-        layers = _named(subject, layer_errors(subject, few, radius=asked.radius, seed=asked.seed))
+        layers = _named(
+            subject,
+            layer_errors(
+                subject,
+                few,
+                radius=asked.radius,
+                seed=asked.seed,
+                batch=min(16, batch_of(few, asked.batch)),
+                jumps=geometry.jumps(subject),
+            ),
+        )
         lie = _named(subject, lie_errors(subject, few.first(8, seed=asked.seed)))
         aliased = _named(subject, aliasing(subject, few))
+        if not lie:
+            notes.append("An operation has no forward-mode derivative: no Lie derivatives.")
     tell("time of a forward pass")
-    right = next((s.right for s in shift.values() if len(s.right)), None)
+    right = _right(subject, some, asked.batch)
     return Audit(
         task=task,
         n=len(some),
@@ -214,8 +235,28 @@ def audit_model(
         seconds_per_image=_seconds(subject, few),
         seed=asked.seed,
         protocol=_protocol(asked, subject, len(moved), len(few)),
-        notes=geometry.notes,
+        notes=(*geometry.notes, *notes),
     )
+
+
+def _right(subject: Subject, data: Samples, batch: int | None) -> np.ndarray | None:
+    """For each sample, whether it is right unmoved; None where nobody knows."""
+    if data.y is None or subject.task != "classify":
+        return None
+    step, parts = batch_of(data, batch), []
+    with subject.ready():
+        for start in range(0, len(data), step):
+            rows = slice(start, min(len(data), start + step))
+            parts.append(subject(data.take(rows)).argmax(1).numpy() == data.truth(rows))
+    return np.concatenate(parts)
+
+
+def _possible(modes: Sequence[str], task: str, notes: list[str]) -> list[str]:
+    """Ways of shifting that the answers of a task can be compared under."""
+    if task != "segment" or "subpixel" not in modes:
+        return list(modes)
+    notes.append("Maps of classes cannot be moved back by fractions of a pixel: left out.")
+    return [m for m in modes if m != "subpixel"]
 
 
 @dataclass(frozen=True)
@@ -225,6 +266,18 @@ class _Geometry:
     cost: Cost | None = None
     field: ReceptiveField | None = None
     notes: tuple[str, ...] = ("Only its answers can be had: nothing was looked into.",)
+
+    def jumps(self, subject: Subject) -> dict[str, tuple[Fraction, ...]]:
+        """Of the layers whose outputs move evenly, by the names in the whole model."""
+        if self.field is None:
+            return {}
+        inner = subject.network is not subject.module
+        found = {}
+        for f in self.field.layers:
+            if f.jump and all(j is not None for j in f.jump):
+                name = f"network.{f.name}".rstrip(".") if inner else f.name
+                found[name] = tuple(j for j in f.jump if j is not None)
+        return found
 
 
 def _geometry(
@@ -244,8 +297,13 @@ def _geometry(
 
 def _total_stride(seen: ReceptiveField) -> int | None:
     """Pixels from one sample to the next of the coarsest map; None where nothing is known."""
-    jumps = [int(j) for f in seen.layers for j in f.jump if j is not None and j == int(j)]
-    return max(jumps, default=None)
+    whole = [
+        int(j)
+        for f in seen.layers
+        for j in f.jump
+        if j is not None and j.denominator == 1 and j and max(f.output[1:], default=1) > 1
+    ]
+    return math.lcm(*whole) if whole else None
 
 
 Named = TypeVar("Named", LayerError, LieError, Aliasing)
@@ -261,7 +319,9 @@ def _try(subject: Subject, data: Samples) -> None:
     try:
         with subject.ready():
             subject(data.take(slice(0, 1)))
-    except (RuntimeError, TypeError, ValueError) as e:
+    except NeocogError:
+        raise
+    except Exception as e:  # of any kind: a stranger's forward fails in its own way
         shape = "×".join(str(v) for v in (1, data.channels, *data.size))
         raise ModelError(
             f"The model must answer for a batch of {shape}, and fails "

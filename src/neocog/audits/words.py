@@ -38,30 +38,32 @@ def verdict(audit: Audit) -> str:
     said = [_shift(mode, s) for mode, s in audit.shift.items() if s.flip is not None]
     if "circular" in audit.shift and (border := audit.shift["circular"].border) is not None:
         said.append(
-            f"Of the circular flips, shifts by whole multiples of the total stride "
-            f"({border.stride} pixels) make {share(border.border)} (the border), and the "
-            f"sampling grid adds {share(max(0.0, border.aliasing))}."
+            f"Circular shifts by whole multiples of the total stride ({border.stride} pixels) "
+            f"change {share(border.border)} of the answers: that is the border. Other shifts of "
+            f"about that length change {share(max(0.0, border.aliasing))} more: the sampling grid."
         )
     if audit.layers:
         said.append(blame(audit))
     if audit.alignment is not None:
         said += audit.alignment.sentences()
     if audit.rotation is not None:
+        square = 90.0 in audit.rotation.sweep.amounts
         said.append(
-            f"Under exact quarter turns {share(audit.rotation.quarter_turn_agreement)} of the "
-            "answers stay."
+            f"Under exact {'quarter' if square else 'half'} turns "
+            f"{share(audit.rotation.quarter_turn_agreement)} of the answers stay."
         )
     return "\n\n".join(said)
 
 
 def blame(audit: Audit) -> str:
     """Which layers break shift equivariance, and how."""
+    measured = {e.name for e in audit.layers if e.own_shift is not None}
     inside = _worst(audit, lambda e: e.own_inside)
     border = _worst(audit, lambda e: (e.own_shift or 0.0) if (e.own_border or 0) > 0.5 else 0.0)
     if inside:
         said = f"Away from the border {_named(inside, lambda e: e.own_inside)} break it"
         said += f", and {len(inside) - NAMED} more" if len(inside) > NAMED else ""
-        said += ", each alone by that share of its output"
+        said += ", each alone by that much of its output's norm"
         energy = {a.name: a for a in audit.aliasing}
         aliased = [e for e in inside if e.name in energy]
         if aliased:
@@ -72,7 +74,11 @@ def blame(audit: Audit) -> str:
             )
         said += "."
     else:
-        said = "Away from the border no layer breaks shift equivariance."
+        said = "Away from the border no layer that was looked at by itself breaks it."
+    functions = [a for a in audit.aliasing if not a.consistent and a.name not in measured]
+    if functions:
+        named = ", ".join(f"{printable(a.name)} ({a.kind})" for a in functions[:NAMED])
+        said += f" Functions that drop samples break it too: {named}."
     if border:
         said += (
             f" At the border {len(border)} layers do, most of all "
@@ -100,4 +106,4 @@ def _worst(audit: Audit, value: Callable[[LayerError], float]) -> list[LayerErro
 
 
 def _named(layers: list[LayerError], value: Callable[[LayerError], float]) -> str:
-    return ", ".join(f"{printable(e.name)} ({share(value(e))})" for e in layers[:NAMED])
+    return ", ".join(f"{printable(e.name)} ({value(e):.2f})" for e in layers[:NAMED])

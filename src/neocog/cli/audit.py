@@ -40,6 +40,11 @@ ALL = "circular,crop,zero,subpixel"
 @click.option("--require", multiple=True, metavar='"KEY OP NUMBER"', help="A bound; see below.")
 @click.option("--report", type=click.Path(dir_okay=False), help="Write an HTML page.")
 @click.option("--strict", is_flag=True, help="Stop at the first picture that cannot be used.")
+@click.option(
+    "--task",
+    type=click.Choice(["classify", "segment", "regress"]),
+    help="What a model from elsewhere answers.",
+)
 @model_options
 @json_option
 def command(
@@ -57,6 +62,7 @@ def command(
     report: str | None,
     precision: str,
     strict: bool,
+    task: str | None,
     opening: Mapping[str, Any],
     as_json: bool,
     **rest: int | bool | None,
@@ -88,7 +94,7 @@ def command(
     )
     with _status() as tell:
         found = audit(
-            open_model(model, **opening),
+            open_model(model, **opening, task=task),
             data,
             asked,
             against=against,

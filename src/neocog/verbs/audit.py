@@ -14,6 +14,7 @@ from neocog.audits.require import Bound, parse_bound
 from neocog.audits.sections import comparison, sections, summary
 from neocog.audits.subject import Samples
 from neocog.audits.suite import Asked, Audit, audit_model
+from neocog.data.open import Source, open_data, parse_place
 from neocog.data.split import Split
 from neocog.errors import DataError, printable
 from neocog.exhibits import Section, Table
@@ -34,7 +35,8 @@ class Audited:
     Args:
         audit: of the model.
         other: of the model that it was compared with.
-        compared: one a way of shifting; the second model is the other.
+        compared: one a way of shifting; first is the other model, second this one, so a
+            difference is what this one gains.
         bounds: each with its figure and whether it is kept.
         title: what was audited.
     """
@@ -66,14 +68,14 @@ class Audited:
         """For the terminal."""
         found = [summary(self.audit)]
         if self.other is not None:
-            found.append(comparison(self.compared, "this model", "the other"))
+            found.append(comparison(self.compared, "the other", "this model"))
         return found + self._bounds()
 
     def sections(self) -> list[Section]:
         """For the report."""
         found = sections(self.audit)
         if self.other is not None:
-            found.insert(1, comparison(self.compared, "this model", "the other"))
+            found.insert(1, comparison(self.compared, "the other", "this model"))
         return found[:1] + self._bounds() + found[1:]
 
     def _bounds(self) -> list[Section]:
@@ -137,7 +139,9 @@ def audit(
         if tell is not None:
             tell("the other model")
         other = _audited(against, data, asked, task, precision, strict, tell)
-    plain = found.to_json()
+    plain: dict[str, Any] = {}
+    if bounds:
+        plain = found.to_json()
     if isinstance(model, nn.Module):
         what = type(model).__name__
     else:
@@ -158,8 +162,8 @@ def audit(
 
 
 def _compared(first: Audit, second: Audit, seed: int) -> tuple[Compared, ...]:
-    both = [m for m in first.shift if m in second.shift]
-    return tuple(compare(first.shift[m], second.shift[m], seed=seed) for m in both)
+    both = [m for m in first.shift if m in second.shift and first.shift[m].unit]
+    return tuple(compare(second.shift[m], first.shift[m], seed=seed) for m in both)
 
 
 def _audited(
@@ -200,11 +204,9 @@ def _of_module(
 ) -> Audit:
     classes: tuple[str, ...] = ()
     if isinstance(data, (str, os.PathLike)):
-        from neocog.data.open import open_data, parse_place
-
         where, name = parse_place(data)
         source = open_data(where)
-        data, classes = source.splits[name or "test"], source.classes
+        data, classes = _named(source, name, where), source.classes
     return audit_model(
         module,
         Samples.of(data),
@@ -216,6 +218,27 @@ def _of_module(
     )
 
 
+def _without_truth(trained: Trained, place: Place, strict: bool) -> Samples:
+    """Pictures for a model whose answers are no classes: what they show stays unknown."""
+    where, name = parse_place(place)
+    signal = trained.contract.signal
+    source = open_data(
+        where, size=signal.size, channels=signal.channels, fit=signal.fit, strict=strict
+    )
+    split = _named(source, name, where)
+    return Samples(split, None, split.names)
+
+
+def _named(source: Source, name: str | None, where: str) -> Split:
+    split = source.splits.get(name or "test")
+    if split is None or not len(split):
+        raise DataError(
+            f"`{printable(where)}` must have a split `{name or 'test'}`, and has "
+            f"{', '.join(f'`{n}`' for n in source.splits)}. Name one as DATA:SPLIT."
+        )
+    return split
+
+
 def _samples(
     trained: Trained, data: Data, asked: Asked, strict: bool
 ) -> tuple[Samples, Samples | None, tuple[str, ...], tuple[str, ...]]:
@@ -223,6 +246,8 @@ def _samples(
     classes = trained.contract.classes
     if not isinstance(data, (str, os.PathLike)):
         return Samples.of(data), None, classes, ()
+    if trained.contract.task != "classify":
+        return _without_truth(trained, data, strict), None, classes, ()
     shown = trained.samples(data, strict=strict)
     samples, size = Samples.of(shown.split), trained.contract.signal.size
     narrow = samples, None, shown.classes, shown.notes
