@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from neocog.layers.blocks import PADDINGS
-from neocog.layers.downsample import SAMPLINGS, Sampling, Subsample, SubsamplePair
+from neocog.layers.downsample import SAMPLINGS, Sampling
+from neocog.layers.subsample import Subsample, SubsamplePair
 from neocog.networks.catalog import NETWORKS, build
 
 # One case for each geometry: deeper networks of a family are the same code. Linear layers are

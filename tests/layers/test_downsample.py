@@ -6,20 +6,22 @@ from neocog.errors import UsageError
 from neocog.layers.downsample import (
     POOLS,
     SAMPLINGS,
-    AsTheyAre,
-    FarBorder,
     Sampling,
-    Subsample,
-    SubsamplePair,
     activation_then_reduce,
     average_pool,
-    far_border,
     max_pool,
     operator_stride,
     pool,
     reduce,
     reduce_pair,
     sampling_of,
+)
+from neocog.layers.subsample import (
+    AsTheyAre,
+    FarBorder,
+    Subsample,
+    SubsamplePair,
+    far_border,
     subsample,
 )
 
