@@ -5,16 +5,20 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
+from neocog.data.split import Split
 from neocog.errors import ModelError
 from neocog.networks.catalog import build
 from neocog.networks.model import Model
 from neocog.runs.fixed import Tuning, mend, recipe_of
 from neocog.runs.folder import RunFolder
-from neocog.runs.recipe import DataChoice, NetworkChoice, Recipe
+from neocog.runs.recipe import Course, DataChoice, MachineChoice, NetworkChoice, Recipe
 from neocog.runs.trained import Samples, Trained
+from neocog.runs.tuned import Tuned, tune
 from neocog.training.augment import Augment
 from neocog.types import Contract, SignalSpec
 
@@ -79,3 +83,37 @@ def test_a_fine_tune_mixes_no_samples_as_its_target_is_of_one(tmp_path: Path) ->
     samples = Samples(split=split, source=source, classes=("a", "b"), notes=())
     mended = mend(model, sampling="blur", padding="keep")
     assert recipe_of(model, mended, samples, Tuning(lr=0.1)).augment == Augment(rotate=5.0)
+
+
+def test_a_sample_that_is_shown_twice_is_one_image(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter(range(1000))
+    monkeypatch.setattr("neocog.runs.tuned.time.monotonic", lambda: next(clock))
+    model = trained("stride").module
+    x = np.zeros((40, 32, 32, 1), dtype=np.uint8)
+    split = Split(x, np.arange(40) % 2, [""] * 40)
+    recipe = Recipe(
+        course=Course(epochs=1, batch=16),
+        augment=Augment(),
+        machine=MachineChoice(device="cpu", layout="contiguous", precision="float32"),
+    )
+    told = Tuned()
+    steps = list(tune(model, split, recipe, told, guide=model))
+    assert len(steps) == 5
+    # A step takes a second of this clock, and 8 of the 40 samples.
+    assert told.rows[-1]["seconds"] == 5
+    assert told.rows[-1]["images_per_second"] == 8
+
+
+def test_data_in_the_current_folder_is_not_taken_for_what_was_trained_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for kind in ("train", "test"):
+        for name in ("a", "b"):
+            (tmp_path / kind / name).mkdir(parents=True)
+            for i in range(4):
+                grey = np.random.default_rng(i + 9 * (name == "a") + 99 * (kind == "test"))
+                picture = grey.integers(0, 255, (32, 32)).astype(np.uint8)
+                Image.fromarray(picture).save(tmp_path / kind / name / f"{i}.png")
+    monkeypatch.chdir(tmp_path)
+    notes = trained("stride").samples(".").notes
+    assert notes == ("Measured on the split test: 8 of 16 samples.",)

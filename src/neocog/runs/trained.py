@@ -204,7 +204,8 @@ class Trained:
         notes = [f"Measured on the split {name}: {n:,} of {total:,} samples."]
         notes += self.card.get("notes", ())
         trained = self.card.get("data", {})
-        same = os.path.realpath(source.place) == os.path.realpath(str(trained.get("place", "")))
+        place = str(trained.get("place", ""))  # empty is not the current folder
+        same = place != "" and os.path.realpath(source.place) == os.path.realpath(place)
         if same and source.fingerprint != trained.get("fingerprint"):
             notes.append(
                 "The data has changed since the training, and its splits may have been drawn "

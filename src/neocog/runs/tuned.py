@@ -102,5 +102,6 @@ def _row(step: Step, losses: list[float], seconds: float) -> dict[str, Any]:
         "train_loss": sum(losses) / len(losses),
         "lr": step.lr,
         "seconds": round(seconds, 3),
-        "images_per_second": round(step.number * step.samples / max(seconds, 1e-9), 1),
+        # Each is shown twice.
+        "images_per_second": round(step.number * step.samples / 2 / max(seconds, 1e-9), 1),
     }
