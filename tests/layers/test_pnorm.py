@@ -65,6 +65,24 @@ def test_zeros_and_large_values_are_numbers(p: float) -> None:
     assert x.grad.isfinite().all()
 
 
+@pytest.mark.parametrize("p", [2, 16, 200])
+def test_a_small_window_beside_a_large_value_keeps_its_norm(p: float) -> None:
+    for small in (1e-3, 1e-25):
+        x = torch.tensor([[[1.0, 1.0, small, small]]]).requires_grad_()
+        y = p_norm_pool(x, p, kernel=2)
+        torch.testing.assert_close(y, torch.tensor([[[1.0, small]]]), rtol=1e-6, atol=0)
+        y.sum().backward()
+        assert x.grad is not None
+        torch.testing.assert_close(x.grad, torch.full((1, 1, 4), 0.5))
+
+
+def test_what_is_no_number_stays_none() -> None:
+    x = torch.tensor([[[1.0, 1.0, math.nan, 1.0]]])
+    y = p_norm_pool(x, 3, kernel=2)
+    assert y[0, 0, 0] == 1
+    assert y[0, 0, 1].isnan()
+
+
 def test_p_below_one_is_refused() -> None:
     with pytest.raises(UsageError, match=r"p from 1 to infinity; 0.5 came"):
         PNormPool(0.5, kernel=2)

@@ -6,6 +6,7 @@ in Visual Recognition", ICML 2010: (mean of |x|^p)^(1/p).
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 
@@ -58,19 +59,36 @@ def p_norm_pool(
     largest = F.max_pool1d if axes == 1 else F.max_pool2d
     if math.isinf(p):
         return largest(size, window, steps)
-    average = F.avg_pool1d if axes == 1 else F.avg_pool2d
     if p == 1:
-        pooled = average(size, window, steps)
+        pooled = (F.avg_pool1d if axes == 1 else F.avg_pool2d)(size, window, steps)
     else:
-        # The largest value of each channel is divided out, as its p-th power may be no number.
-        dims = tuple(range(2, x.dim()))
-        unit = size.detach().amax(dims, keepdim=True)
+        # The largest value of each window is divided out, as its p-th power may be no number.
+        unit = largest(size.detach(), window, steps)
         unit = torch.where(unit > 0, unit, torch.ones_like(unit))
-        powers = average((size / unit).pow(p), window, steps)
-        some = powers > 0
+        parts = _parts(size, window, steps, unit.shape[2:])
+        powers = torch.stack([(part / unit).pow(p) for part in parts]).mean(0)
+        some = powers != 0  # what is no number stays none
         root = torch.where(some, powers, torch.ones_like(powers)).pow(1 / p)
         pooled = torch.where(some, root, torch.zeros_like(root)) * unit
     return pooled if mean else pooled * math.prod(window) ** (1 / p)
+
+
+def _parts(
+    x: Tensor, window: tuple[int, ...], steps: tuple[int, ...], counts: Sequence[int]
+) -> list[Tensor]:
+    """The first sample of all windows, the second of all, and so on."""
+    return [
+        x[
+            (
+                ...,
+                *(
+                    slice(a, a + (n - 1) * s + 1, s)
+                    for a, n, s in zip(at, counts, steps, strict=True)
+                ),
+            )
+        ]
+        for at in itertools.product(*map(range, window))
+    ]
 
 
 def _checked(p: float) -> None:
