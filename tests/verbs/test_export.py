@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 from tests.store.made import network, write_onnx
+from torch import nn
 
 from neocog.errors import ModelError, RunError, UsageError
 from neocog.runs.folder import RunFolder
@@ -113,3 +114,37 @@ def test_the_command_says_where_and_how_far(run: Path, tmp_path: Path, capsys) -
         [str(run), "--format", "torch", "--out", str(tmp_path / "x.pt")], standalone_mode=False
     )
     assert capsys.readouterr().out == f"{tmp_path}/x.pt: torch, answers differ by 0.0e+00 at most\n"
+
+
+@pytest.mark.parametrize("difference", [float("nan"), 0.5])
+def test_a_file_that_answers_otherwise_is_removed(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, difference: float
+) -> None:
+    def wrong(module: nn.Module, path: Path, example: torch.Tensor, **texts: object) -> float:
+        path.write_bytes(b"x")
+        return difference
+
+    monkeypatch.setattr("neocog.verbs.export.save_exported", wrong)
+    with pytest.raises(ModelError, match=rf"differs by {difference:g} where .*was removed. Try"):
+        export(run, format="pt2", out=tmp_path / "x.pt2")
+    assert not (tmp_path / "x.pt2").exists()
+
+
+@pytest.mark.parametrize("kind", ["pt2", "torch"])
+def test_a_model_whose_answers_are_no_numbers_is_not_written(
+    tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    room = types.ModuleType("stranger_of_export")
+    broken = network()
+    for p in broken.parameters():
+        p.data.fill_(float("nan"))
+    room.make = lambda: broken
+    monkeypatch.setitem(sys.modules, "stranger_of_export", room)
+    told = {"size": (1, 28, 28), "mean": (0.2,), "std": (0.4,)}
+    file = tmp_path / f"x{FORMATS[kind]}"
+    with (
+        pytest.warns(UserWarning, match="No weights were given"),
+        pytest.raises(ModelError, match=r"answers of a model are numbers; those of .* are not"),
+    ):
+        export("stranger_of_export:make", format=kind, out=file, **told)
+    assert not file.exists()

@@ -28,6 +28,9 @@ Place = str | os.PathLike[str]
 FORMATS = {"onnx": ".onnx", "pt2": ".pt2", "torch": ".pt"}
 """What can be written, to the ending of its file."""
 
+AGREEMENT = 1e-3
+"""Largest difference of a file's answers from its model's, as a share of the largest of these."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Export:
@@ -79,7 +82,8 @@ def export(
 
     Raises:
         UsageError: there is no such format, or the model is a black box.
-        ModelError: the model cannot be opened or written in that format.
+        ModelError: the model cannot be opened or written in that format, or the file answers
+            otherwise and is removed.
         RunError: the file is there already, or cannot be written.
     """
     if format not in FORMATS:
@@ -94,11 +98,19 @@ def export(
         )
     path = _place(trained, out, FORMATS[format])
     example = _example(trained)
+    largest = _largest(trained, example)
     if format == "torch":
         difference = _save_state(trained, path, example)
     else:
         write = save_onnx if format == "onnx" else save_exported
         difference = write(trained.module, path, example, texts={CONTRACT: _inside(trained)})
+    if not difference <= AGREEMENT * largest:  # nor where it is no number
+        path.unlink(missing_ok=True)
+        raise ModelError(
+            f"A file answers as its model does, to {AGREEMENT:g} of the largest answer; that of "
+            f"`{printable(trained.place)}` differs by {difference:.3g} where the largest is "
+            f"{largest:.3g}, and was removed. Try another --format."
+        )
     return Export(path=str(path), format=format, max_abs_difference=difference)
 
 
@@ -130,6 +142,18 @@ def _example(trained: Trained) -> Tensor:
     return torch.rand(8, signal.channels, *signal.size, generator=generator)
 
 
+def _largest(trained: Trained, example: Tensor) -> float:
+    """The largest answer, of either sign."""
+    with torch.no_grad():
+        largest = trained.module(example).abs().max()
+    if not bool(torch.isfinite(largest)):
+        raise ModelError(
+            f"The answers of a model are numbers; those of `{printable(trained.place)}` are not. "
+            "Check its weights."
+        )
+    return float(largest)
+
+
 def _inside(trained: Trained) -> str:
     """The contract of the model with its normalisation inside: pixels go in as they are."""
     contract = trained.contract
@@ -159,9 +183,4 @@ def _save_state(trained: Trained, path: Path, example: Tensor) -> float:
             values.zero_()
         load_weights(module.network, path)
         difference = (module(example) - trained.module(example)).abs().max()
-    if not bool(torch.isfinite(difference)):
-        raise ModelError(
-            f"The answers of a model are numbers; those of `{printable(trained.place)}` are not. "
-            "Check its weights."
-        )
     return float(difference)
