@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch import nn
 
 from neocog.data.split import Split
 from neocog.errors import ModelError
@@ -16,6 +17,7 @@ from neocog.networks.catalog import build
 from neocog.networks.model import Model
 from neocog.runs.fixed import Tuning, mend, recipe_of
 from neocog.runs.folder import RunFolder
+from neocog.runs.opened import open_model
 from neocog.runs.recipe import Course, DataChoice, MachineChoice, NetworkChoice, Recipe
 from neocog.runs.trained import Samples, Trained
 from neocog.runs.tuned import Tuned, tune
@@ -68,6 +70,18 @@ def test_a_weight_without_a_place_is_said() -> None:
     model.module.network.register_buffer("odd", torch.zeros(1))
     with pytest.raises(ModelError, match=r"runs/small.*1 not in the network \(`odd`\)"):
         mend(model, sampling="blur", padding="keep")
+
+
+def test_a_program_of_a_fixed_batch_is_refused(tmp_path: Path) -> None:
+    network = nn.Sequential(
+        nn.Conv2d(1, 2, 3, stride=2, padding=1), nn.AdaptiveAvgPool2d(1), nn.Flatten()
+    ).eval()
+    file = tmp_path / "two.pt2"
+    torch.export.save(torch.export.export(network, (torch.rand(2, 1, 32, 32),)), file)
+    model = open_model(file, mean=(0.5,), std=(0.5,))
+    with pytest.raises(ModelError, match=r"two.pt2` was exported for 2 at once.*dynamic batch"):
+        mend(model, sampling="blur", padding="keep")
+    assert mend(trained("stride"), sampling="blur", padding="keep").replaced
 
 
 def test_a_fine_tune_mixes_no_samples_as_its_target_is_of_one(tmp_path: Path) -> None:

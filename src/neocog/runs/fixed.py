@@ -26,7 +26,7 @@ from neocog.runs.folder import RunFolder
 from neocog.runs.opened import CONTRACT
 from neocog.runs.recipe import Course, DataChoice, MachineChoice, NetworkChoice, Recipe
 from neocog.runs.trained import Samples, Trained
-from neocog.store.exported import save_exported
+from neocog.store.exported import Exported, save_exported
 from neocog.store.tensors import load_state
 from neocog.surgery.replace import replace as replace_samplers
 from neocog.surgery.result import Left, Replaced
@@ -95,15 +95,11 @@ def mend(
         UsageError: the model cannot be changed, or is so already.
         ModelError: it cannot be changed in that way.
     """
-    if trained.black_box:
-        raise UsageError(
-            f"A fix changes what is inside a network, and `{printable(trained.place)}` is a black "
-            "box. Fix the network that it was exported from."
-        )
+    _must_be_open(trained)
+    network = trained.module.network
     contract = trained.contract
     if classes is not None:
         contract = replace(contract, classes=classes)
-    network = trained.module.network
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(step_seed(seed, -1))
         done = replace_samplers(
@@ -135,6 +131,22 @@ def mend(
         network=ours,
         options=options,
     )
+
+
+def _must_be_open(trained: Trained) -> None:
+    """Refuse what holds no network that can be traced with any number of samples."""
+    if trained.black_box:
+        raise UsageError(
+            f"A fix changes what is inside a network, and `{printable(trained.place)}` is a black "
+            "box. Fix the network that it was exported from."
+        )
+    network = trained.module.network
+    if isinstance(network, Exported) and network.batch is not None:
+        raise ModelError(
+            f"A fix traces a network with any number of samples, and `{printable(trained.place)}` "
+            f"was exported for {network.batch} at once. Export it with a dynamic batch, as "
+            "`dynamic_shapes=({0: torch.export.Dim('batch')},)`."
+        )
 
 
 def example_of(contract: Contract) -> Tensor:
