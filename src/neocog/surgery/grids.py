@@ -5,13 +5,13 @@ phase that the group has chosen. A tensor's *grid* is the groups it has come thr
 Where two tensors meet (a sum, a product, a concatenation) their samples are paired, so their
 grids must be the same: the groups are joined, pair by pair, and a joined group has one phase.
 That is how both branches of a residual block come to share theirs, whatever the block is called.
-Grids that cannot be paired have their groups barred, with the reason.
+Grids that cannot be paired have their groups barred, with the reason; so have those that are not
+the same where a tensor comes in whose axes of space have been lost on the way.
 """
 
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +19,7 @@ import torch
 from torch import fx, nn
 from torch.nn import functional as F
 
+from neocog.surgery.axes import blocks, joined, moved, paired, stacked, summed
 from neocog.surgery.graph import Traced, shape_of
 from neocog.surgery.window import Window, label, window_of
 
@@ -31,7 +32,7 @@ class Place:
 
     Args:
         grid: the groups it has come through.
-        axes: of the tensor that are space.
+        axes: of the tensor that are space; () where space was laid out anew and is not followed.
     """
 
     grid: tuple[int, ...]
@@ -113,14 +114,27 @@ class Grids:
         grids = [p.grid for p in places]
         longest = max(grids, key=len)
         if any(len(g) != len(longest) for g in grids):
-            alike = self._alike(grids)
-            for group in {g for grid in grids for g in grid[alike:]}:
-                self.bar(group, f"at `{where}` it meets a branch that was sampled otherwise")
+            self._part(grids, f"at `{where}` it meets a branch that was sampled otherwise")
             return longest
         for grid in grids[1:]:
             for one, other in zip(grids[0], grid, strict=True):
                 self.join(one, other, where)
         return longest
+
+    def mingle(self, places: list[Place], where: str) -> tuple[int, ...]:
+        """The grid of what comes of several tensors where it is unknown which samples are paired.
+
+        Groups that all have come through keep their samples in all; the others cannot choose.
+        """
+        grids = [p.grid for p in places]
+        self._part(grids, f"at `{where}` it meets a branch whose samples were laid out anew")
+        return max(grids, key=len)
+
+    def _part(self, grids: list[tuple[int, ...]], reason: str) -> None:
+        """Bar the groups that are not in all grids."""
+        alike = self._alike(grids)
+        for group in {g for grid in grids for g in grid[alike:]}:
+            self.bar(group, reason)
 
     def _alike(self, grids: list[tuple[int, ...]]) -> int:
         """How many groups from the first on are the same in all."""
@@ -160,6 +174,7 @@ _ADAPTIVE = {
     F.adaptive_max_pool1d,
     F.adaptive_max_pool2d,
 }
+_ELSEWHERE = "its input is not laid out as (B, C, space)"
 _RESHAPES = ("view", "reshape", "flatten", "unflatten", "unsqueeze", "squeeze", "expand", "repeat")
 
 
@@ -178,16 +193,23 @@ class _Walk:
             self._answer(node)
             return None
         inputs = [(n, p) for n in node.all_input_nodes if (p := self.grids.places.get(n))]
-        if shape is None or not inputs:
-            return None
-        before, place = inputs[0]
         window = window_of(node, self.root)
-        if window is not None and window.drops:
-            return self._sampler(node, place, window)
-        axes = self._axes(node, place, shape, shape_of(before) or ())
+        drops = window is not None and window.drops
+        if shape is None or not inputs:
+            if window is not None and drops and _many(shape_of(node.all_input_nodes[0])):
+                self._note(node, Place((), ()), window, _ELSEWHERE, str(window))
+            return None
+        if window is not None and drops:
+            return self._sampler(node, inputs[0][1], window)
+        where, places = label(node, self.root), [p for _, p in inputs]
+        before, place = next(((n, p) for n, p in inputs if p.axes), inputs[0])
+        axes = self._axes(node, place, shape, shape_of(before) or ()) if place.axes else None
         if axes is None:
-            return self._lost(node, place, shape, before)
-        grid = self.grids.meet([p for _, p in inputs], label(node, self.root))
+            grid = self.grids.mingle(places, where)
+            return self._lost(node, Place(grid, place.axes), shape, before)
+        met = [p for n, p in inputs if p.axes or paired(shape_of(n) or (), shape, axes)]
+        known = all(p.axes for p in met)
+        grid = (self.grids.meet if known else self.grids.mingle)(met, where)
         if all(shape[a] == 1 for a in axes):
             return None
         return self._sized(node, Place(grid, axes), shape, before, place)
@@ -201,14 +223,16 @@ class _Walk:
     def _answer(self, node: fx.Node) -> None:
         for n in node.all_input_nodes:
             place = self.grids.places.get(n)
-            for group in place.grid if place else ():
+            if place is None or (not place.axes and len(shape_of(n) or ()) < 3):
+                continue
+            for group in place.grid:
                 self.grids.bar(group, "the answer is a map, and its samples must keep their places")
 
     def _sampler(self, node: fx.Node, place: Place, window: Window) -> Place | None:
         reason = ""
         usual = tuple(range(2, 2 + self.grids.space))
         if place.axes != usual or len(window.stride) != self.grids.space:
-            reason = "its input is not laid out as (B, C, space)"
+            reason = _ELSEWHERE
         shape = shape_of(node) or ()
         after = self._note(node, place, window, reason, str(window))
         return None if all(shape[a] == 1 for a in usual if a < len(shape)) else after
@@ -233,9 +257,14 @@ class _Walk:
         """Which axes of the result are space; None where they are gone."""
         name = node.target if node.op == "call_method" else getattr(node.target, "__name__", "")
         if name in ("permute", "transpose", "swapaxes"):
-            return _moved(str(name), node, place, len(before))
+            return moved(node, place.axes, len(before))
         if name == "getitem" and isinstance(node.args[1], int):
             return place.axes if len(shape) == len(before) else None
+        if name == "stack" and (at := stacked(node, len(shape))) is not None:
+            return tuple(a + (a >= at) for a in place.axes)
+        gone = summed(node, len(before))
+        if gone and len(shape) == len(before) - len(gone) and not gone & set(place.axes):
+            return tuple(a - sum(g < a for g in gone) for a in place.axes)
         last = tuple(range(len(shape) - self.grids.space, len(shape)))
         ours = tuple(before[a] for a in place.axes)
         lays_out = name in _RESHAPES or self._what(node) in (nn.Flatten, nn.Unflatten)
@@ -250,24 +279,28 @@ class _Walk:
     def _lost(
         self, node: fx.Node, place: Place, shape: tuple[int, ...], before: fx.Node
     ) -> Place | None:
-        """Space is gone: into a vector, or into other axes."""
-        ours = shape_of(before) or ()
+        """Space is gone: summed up, into a vector, or into other axes."""
+        ours, unknown = shape_of(before) or (), Place(place.grid, ())
+        if not place.axes:
+            return unknown
+        if set(place.axes) <= summed(node, len(ours)):
+            return None
         space = [ours[a] for a in place.axes]
         if trick := self._trick(node):
-            self._note(node, place, None, f"it is written as {trick}", trick)
-            return None
+            return self._note(node, unknown, None, f"it is written as {trick}", trick)
         # Rows and columns cut into blocks: (…, h/s, s, w/s, s).
         parts = len(shape) - len(ours)
-        if parts >= self.grids.space and _blocks(shape, space):
+        if parts >= self.grids.space and blocks(shape, space):
             what = "blocks cut out by reshaping"
-            self._note(node, place, None, f"it is written as {what}", what)
-        elif len(shape) == 2 and any(n > 1 for n in space) and _joined(shape, ours):
+            return self._note(node, unknown, None, f"it is written as {what}", what)
+        if len(shape) == 2 and any(n > 1 for n in space) and joined(shape, ours):
             size = "×".join(map(str, space))
             self.grids.remarks.append(
                 f"`{label(node, self.root)}` lays a map of {size} samples out as a vector: what "
                 "comes after it sees where each sample stands, so the answer still depends on place"
             )
-        return None
+            return None
+        return unknown
 
     def _trick(self, node: fx.Node) -> str:
         return _TRICKS.get(self._what(node), "")
@@ -301,7 +334,7 @@ class _Walk:
         elif what is operator.getitem:
             if not any(isinstance(i, slice) and i.step not in (None, 1) for i in _index(node)):
                 return after
-            named, reason = "slicing", "its input is not laid out as (B, C, space)"
+            named, reason = "slicing", _ELSEWHERE
         elif what is F.interpolate or what is nn.Upsample:
             named, reason = f"interpolation to {size}", "it takes samples from between samples"
         else:
@@ -310,39 +343,10 @@ class _Walk:
         return self._note(node, after, None, reason, named)
 
 
-def _moved(name: str, node: fx.Node, place: Place, count: int) -> tuple[int, ...] | None:
-    args: list[Any] = list(node.args[1:])
-    if len(args) == 1 and isinstance(args[0], (tuple, list)):
-        args = list(args[0])
-    if not all(type(a) is int for a in args) or node.kwargs:
-        return None
-    order = [a % count for a in args]
-    if name != "permute":
-        one, other = order
-        order = list(range(count))
-        order[one], order[other] = other, one
-    return tuple(order.index(a) for a in place.axes)
-
-
 def _index(node: fx.Node) -> tuple[Any, ...]:
     index = node.args[1]
     return index if isinstance(index, tuple) else (index,)
 
 
-def _blocks(shape: tuple[int, ...], space: Iterable[int]) -> bool:
-    """Whether each axis of space stands in a shape as two factors, neither of them 1."""
-    rest = list(shape)
-    for n in space:
-        pairs = [(i, rest[i], rest[i + 1]) for i in range(1, len(rest) - 1)]
-        at = next((i for i, a, b in pairs if a * b == n and a < n > b), None)
-        if at is None:
-            return False
-        del rest[at : at + 2]
-    return True
-
-
-def _joined(shape: tuple[int, ...], ours: tuple[int, ...]) -> bool:
-    count = 1
-    for n in ours[1:]:
-        count *= n
-    return shape[1] == count
+def _many(shape: tuple[int, ...] | None) -> bool:
+    return any(n > 1 for n in (shape or ())[2:])

@@ -200,7 +200,7 @@ class Surgeon:
         """Whether what a node gets is laid out as (B, C, space)."""
         x = node.all_input_nodes[0]
         shape, place = shape_of(x) or (), self.grids.places.get(x)
-        if place is None:  # one sample is all of space, wherever it is
+        if place is None or not place.axes:  # one sample is all of space, wherever it is
             return len(shape) == 2 + self.grids.space and all(n == 1 for n in shape[2:])
         return place.axes == tuple(range(2, 2 + self.grids.space))
 
