@@ -77,18 +77,11 @@ def _parts(
     x: Tensor, window: tuple[int, ...], steps: tuple[int, ...], counts: Sequence[int]
 ) -> list[Tensor]:
     """The first sample of all windows, the second of all, and so on."""
-    return [
-        x[
-            (
-                ...,
-                *(
-                    slice(a, a + (n - 1) * s + 1, s)
-                    for a, n, s in zip(at, counts, steps, strict=True)
-                ),
-            )
-        ]
-        for at in itertools.product(*map(range, window))
-    ]
+    parts = []
+    for at in itertools.product(*map(range, window)):
+        cuts = [slice(a, a + (n - 1) * s + 1, s) for a, n, s in zip(at, counts, steps, strict=True)]
+        parts.append(x[(slice(None), slice(None), *cuts)])
+    return parts
 
 
 def _checked(p: float) -> None:
