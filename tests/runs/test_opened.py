@@ -106,7 +106,15 @@ def test_one_number_stands_for_all_channels(stranger: str) -> None:
     assert model.contract.signal.std == (0.2, 0.2, 0.2)
 
 
+def test_arrays_are_numbers_too(stranger: str) -> None:
+    told = {"size": np.array([3, 4, 4]), "mean": np.array([0.4, 0.5, 0.5]), "std": np.full(3, 0.2)}
+    with pytest.warns(UserWarning, match="No weights"):
+        signal = open_model(f"{stranger}:logits", **told).contract.signal
+    assert signal == SignalSpec(channels=3, size=(4, 4), mean=(0.4, 0.5, 0.5), std=(0.2,) * 3)
+
+
 @pytest.mark.parametrize(("told", "error", "message"), [
+    ({"mean": ()}, UsageError, r"`mean` is one number a channel, .* 0 came for 1"),
     ({"size": None}, UsageError, r"told what it takes, .* Give --size C,H,W"),
     ({"size": (28, 28)}, UsageError, r"is C,H,W, three whole numbers from 1; got \(28, 28\)"),
     ({"size": (1, 0, 28)}, UsageError, r"three whole numbers from 1"),

@@ -34,7 +34,7 @@ def told_signal(
     Raises:
         UsageError: the size is not known, or numbers do not fit the channels.
     """
-    told = given.get("size") or ((own.channels, *own.size) if own else shape)
+    told = given.get("size", (own.channels, *own.size) if own else shape)
     if told is None:
         raise UsageError(
             f"A model from elsewhere is told what it takes, and `{printable(text)}` does not say "
@@ -51,8 +51,8 @@ def told_signal(
     signal = SignalSpec(
         channels=channels,
         size=(height, width),
-        mean=_each(given.get("mean") or (own.mean if own else (0.0,)), channels, "mean"),
-        std=_each(given.get("std") or (own.std if own else (1.0,)), channels, "std"),
+        mean=_each(given.get("mean", own.mean if own else (0.0,)), channels, "mean"),
+        std=_each(given.get("std", own.std if own else (1.0,)), channels, "std"),
         fit=own.fit if own else "cover",
     )
     if not assumed:
