@@ -269,3 +269,12 @@ def test_modules_say_what_they_are() -> None:
 def test_a_stride_that_does_not_fit_is_refused() -> None:
     with pytest.raises(UsageError, match="one for each of the 1 of the map"):
         PolyphaseDown((2, 2))(torch.zeros(1, 1, 4))
+
+
+def test_among_phases_of_equal_norm_the_number_decides() -> None:
+    """As the documentation says: here the choice does not move with the map."""
+    x = torch.tensor([[[5.0, 3.0, 0.0, 4.0]]])  # (5, 0) and (3, 4), of norm 5 both
+    moved = x.roll(1, 2)
+    assert choose_phase(x, 2).tolist() == choose_phase(moved, 2).tolist() == [0]
+    assert PolyphaseDown((2,))(x).tolist() == [[[5, 0]]]
+    assert PolyphaseDown((2,))(moved).tolist() == [[[4, 3]]]

@@ -3,7 +3,10 @@
 A map at stride s falls into s phases an axis: the samples 0, s, 2s, …, the samples 1, s + 1, … and
 so on. Moving the map by one sample with wrap-around moves its samples from each phase to the next.
 Which phase is kept is therefore decided by what the phase holds and not by its number: then the
-same samples are kept after every shift, and what is kept moves with the map.
+same samples are kept after every shift, and what is kept moves with the map. Phases of equal norm
+are the exception: among them the number decides, the first is kept, and after a shift that may be
+another one. In maps that are computed with rounding, two phases that hold different samples are
+hardly ever equal; in drawn patterns and black maps they are.
 
 Phases are numbered row by row: phase of the row times the stride of the columns, plus phase of the
 column. An axis whose size the stride does not divide is continued by its own beginning, so
@@ -77,6 +80,8 @@ def choose_phase(
     x: Float[Tensor, "B C *space"], stride: int | Sequence[int], *, p: float = 2.0
 ) -> Int[Tensor, " B"]:
     """The phase of the largest norm; of equal ones the first. No gradient goes through the choice.
+
+    A choice among equal ones does not move with the map.
 
     Args:
         x: map, of one or two axes of space.
