@@ -98,11 +98,7 @@ _SLIDES = frozenset(
         "max_pool2d_with_indices",
         "_adaptive_avg_pool2d",
         "adaptive_max_pool2d",
-        *(
-            f"{kind}{n}d"
-            for kind in ("upsample_nearest", "_upsample_nearest_exact")
-            for n in (1, 2)
-        ),
+        *(f"{kind}{n}d" for kind in _NEAREST for n in (1, 2)),
         "upsample_linear1d",
         "upsample_bilinear2d",
         "upsample_bicubic2d",
@@ -324,10 +320,8 @@ class Look:
             self._add(layer, name, CIRCULAR_SHIFT, came, "circular padding", by_size=False)
         if (n / stride).denominator > 1:
             lower = n // stride * stride
-            came, remedy = (
-                f"stride {stride} does not divide size {n}",
-                f"{lower + stride} or {lower}",
-            )
+            came = f"stride {stride} does not divide size {n}"
+            remedy = f"{lower + stride} or {lower}"
             self._add(layer, name, CIRCULAR_SHIFT, came, remedy, by_size=True)
         elif r.shape[moving[0]] * stride != n:
             come = "cropped" if r.shape[moving[0]] * stride < n else "added"
@@ -345,13 +339,8 @@ class Look:
             self._add(op.module, op.name, CIRCULAR_SHIFT, came, remedy, by_size=False)
         if torch.Tag.pointwise not in getattr(op.func, "tags", ()):
             return
-        moving = {
-            d
-            for k in known.values()
-            if isinstance(k, tuple)
-            for r in k
-            for d in carriers(r, self.axes)
-        }
+        maps = [k for k in known.values() if isinstance(k, tuple)]
+        moving = {d for k in maps for r in k for d in carriers(r, self.axes)}
         for name, t in tensors.items():
             own = {d + out.dim() - t.dim() for d, n in enumerate(t.shape) if n > 1}
             if known[name] is None and own & moving:
@@ -374,16 +363,10 @@ class Look:
     def _add(
         self, layer: str, operation: str, rule: str, came: str, remedy: str, *, by_size: bool
     ) -> None:
-        self.rows.append(
-            Misalignment(
-                layer=layer,
-                operation=operation,
-                rule=rule,
-                came=came,
-                remedy=remedy,
-                by_size=by_size,
-            )
+        row = Misalignment(
+            layer=layer, operation=operation, rule=rule, came=came, remedy=remedy, by_size=by_size
         )
+        self.rows.append(row)
         if rule == self.stop:
             raise InTheWay
 
