@@ -12,7 +12,7 @@ from __future__ import annotations
 import copy
 import inspect
 import operator
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -20,11 +20,13 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 from torch.fx.node import map_arg
-from torch.nn import functional as F
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from neocog.errors import ModelError
+from neocog.surgery.modes import follow_modes
+from neocog.surgery.window import window_of_module
 
-__all__ = ["Rewired", "Traced", "Untraceable", "free_name", "note_shapes", "shape_of", "trace"]
+__all__ = ["Rewired", "Traced", "Untraceable", "note_shapes", "shape_of", "trace"]
 
 _OPAQUE = tuple(f"neocog.layers.{room}" for room in ("blur", "lowpass", "pnorm", "polyphase"))
 """Modules of ours that are taken whole."""
@@ -109,7 +111,7 @@ def trace(module: nn.Module, example: Tensor) -> Traced:
             _take_one(root)
             graph = _Tracer(root, example.clone()).trace(root)
             _keep_constants(root, graph)
-            _dropout_by_mode(root, graph)
+            follow_modes(root, graph)
             rewired = Rewired(root, copy.deepcopy(graph)).eval()
             again = _on_two(rewired, example)
         except Untraceable:
@@ -214,10 +216,12 @@ class _Tracer(fx.Tracer):
         self.values: dict[fx.Node, Any] = {}
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        """Taken whole: PyTorch's, ours, those with hooks, small ones that look at their mode."""
+        """Taken whole: PyTorch's, ours, norms, those with hooks, small ones that ask for a mode."""
         if super().is_leaf_module(m, module_qualified_name) or type(m).__module__ in _OPAQUE:
             return True
         if m._forward_hooks or m._forward_pre_hooks:
+            return True
+        if isinstance(m, _BatchNorm) and not any(map(window_of_module, m.modules())):
             return True
         code = getattr(type(m).forward, "__code__", None)
         looks = code is not None and "training" in code.co_names
@@ -311,32 +315,3 @@ def _keep_constants(root: nn.Module, graph: fx.Graph) -> None:
         if isinstance(value, Tensor):
             delattr(owner, name)
             owner.register_buffer(name, value, persistent=False)
-
-
-_DROPOUTS: dict[Callable[..., Any], type[nn.Module]] = {
-    F.dropout: nn.Dropout,
-    F.dropout2d: nn.Dropout2d,
-}
-
-
-def _dropout_by_mode(root: nn.Module, graph: fx.Graph) -> None:
-    """`F.dropout(x, p, self.training)` was traced in evaluation; a module follows the mode."""
-    for node in list(graph.nodes):
-        if node.op != "call_function" or node.target not in _DROPOUTS:
-            continue
-        given = dict(zip(("input", "p", "training"), node.args, strict=False)) | node.kwargs
-        if given.get("training", True) is not False:
-            continue
-        name = free_name(root, f"dropout_{node.name}")
-        root.add_module(name, _DROPOUTS[node.target](given.get("p", 0.5)))
-        with graph.inserting_before(node):
-            new = graph.call_module(name, (given["input"],))
-        node.replace_all_uses_with(new)
-        graph.erase_node(node)
-
-
-def free_name(root: nn.Module, name: str) -> str:
-    """The name, or the next one that no part of the module has."""
-    while hasattr(root, name):
-        name += "_"
-    return name

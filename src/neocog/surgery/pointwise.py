@@ -8,6 +8,7 @@ import torch
 from torch import fx, nn
 from torch.nn import functional as F
 
+from neocog.surgery.modes import NormByMode
 from neocog.surgery.window import window_of
 
 __all__ = ["behind"]
@@ -16,6 +17,7 @@ _POINTWISE_MODULES = (
     nn.BatchNorm1d,
     nn.BatchNorm2d,
     nn.SyncBatchNorm,
+    NormByMode,
     nn.Dropout,
     nn.Dropout1d,
     nn.Dropout2d,

@@ -24,13 +24,13 @@ from neocog.surgery.graph import (
     Rewired,
     Traced,
     Untraceable,
-    free_name,
     note_shapes,
     shape_of,
     trace,
 )
 from neocog.surgery.grids import Grids, Sampler, grids_of
 from neocog.surgery.loose import check_groups, replace_loose
+from neocog.surgery.modes import free_name
 from neocog.surgery.pointwise import behind
 from neocog.surgery.result import Left, Replaced, Surgery
 from neocog.surgery.window import label, window_of
