@@ -8,6 +8,7 @@ from torch import Tensor
 from neocog.layers.lowpass import (
     AliasFreeActivation,
     IdealDown,
+    _sinc_matrix,
     alias_free_polynomial,
     ideal_down,
 )
@@ -36,6 +37,22 @@ def test_is_a_low_pass_and_every_sth_sample(steps: tuple[int, ...], size: tuple[
         down = IdealDown(steps)(x.to(memory_format=torch.channels_last))
         close(down, kept)
         assert f"stride={steps}" in repr(IdealDown(steps))
+
+
+def test_a_square_map_needs_its_matrix_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[tuple[int, int]] = []
+
+    def counted(n: int, stride: int) -> Tensor:
+        made.append((n, stride))
+        return _sinc_matrix(n, stride)
+
+    monkeypatch.setattr("neocog.layers.lowpass._sinc_matrix", counted)
+    ideal_down(drawn(1, 2, 8, 8), 2)
+    assert made == [(8, 2)]
+    ideal_down(drawn(1, 2, 8, 9), 2)
+    ideal_down(drawn(1, 2, 8, 8), (2, 3))
+    ideal_down(drawn(1, 2, 8), 2)
+    assert made[1:] == [(8, 2), (9, 2), (8, 2), (8, 3), (8, 2)]
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)

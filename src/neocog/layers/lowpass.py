@@ -41,7 +41,9 @@ def ideal_down(
         tensor([[[1., 1.]]])
     """
     steps = per_axis(stride, x.dim() - 2)
-    mixes = [_sinc_matrix(n, s).to(x) for n, s in zip(x.shape[2:], steps, strict=True)]
+    axes = list(zip(x.shape[2:], steps, strict=True))
+    mixes = [_sinc_matrix(*axes[0]).to(x)]
+    mixes += mixes if axes[-1] == axes[0] else [_sinc_matrix(*axes[1]).to(x)]
     if len(steps) == 1:
         return x @ mixes[0].T
     rows, columns = mixes
