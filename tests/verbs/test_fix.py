@@ -17,6 +17,7 @@ from neocog.runs.opened import open_model
 from neocog.runs.trained import Trained, load
 from neocog.runs.tuned import Tuned, tune
 from neocog.store.exported import save_exported
+from neocog.store.tensors import read_tensors
 from neocog.verbs.fix import Fixed, fix
 
 SETTINGS = {
@@ -133,7 +134,11 @@ def test_a_strangers_network_is_kept_as_a_program_and_as_weights(
     with_weights = open_model(
         "tests.verbs.strangers:hub", weights=weights, size=(3, 32, 32), mean=(0.5,), std=(0.5,)
     )
-    assert with_weights.module.state_dict().keys() == before.keys()
+    tuned = read_tensors(weights)[0]
+    assert {f"network.{name}" for name in tuned} == before.keys()
+    assert any(not torch.equal(v, before[f"network.{k}"]) for k, v in tuned.items())
+    now = with_weights.module.state_dict()
+    assert all(torch.equal(now[f"network.{k}"], v) for k, v in tuned.items())
 
 
 def test_a_program_is_fixed_and_what_is_fixed_is_not_fixed_again(
