@@ -81,3 +81,33 @@ def test_modules_of_what_is_no_graph_are_tried_alone() -> None:
     found = advise(net, x, sampling="blur", padding="keep", flips=flips, macs=lambda m: 0)
     assert seen == [[], ["conv"], ["pool"]]
     assert [a.group for a in found] == ["conv", "pool"]
+
+
+def test_weights_of_samplers_are_drawn_from_the_seed() -> None:
+    net, x = settled(StrangerResNet(1, 4)), torch.randn(2, 3, 16, 16)
+
+    def drawn(seed: int) -> list[Tensor]:
+        seen: list[Tensor] = []
+
+        def flips(module: nn.Module) -> dict[str, float]:
+            new = [p for n, p in module.named_parameters() if n.startswith("samplers")]
+            seen.extend(new)
+            return {"circular": 0.0}
+
+        advise(
+            net,
+            x,
+            sampling="learned_polyphase",
+            padding="keep",
+            flips=flips,
+            macs=lambda m: 0,
+            seed=seed,
+        )
+        return seen
+
+    state = torch.get_rng_state()
+    first, again, other = drawn(1), drawn(1), drawn(2)
+    assert first
+    assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
+    assert not all(torch.equal(a, b) for a, b in zip(first, other, strict=True))
+    assert torch.equal(torch.get_rng_state(), state)

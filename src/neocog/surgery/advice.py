@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 
 from neocog.layers.downsample import Sampling
 from neocog.surgery.replace import replace
+from neocog.surgery.result import Surgery
 
 __all__ = ["Advice", "advise"]
 
@@ -51,6 +53,7 @@ def advise(
     padding: str,
     flips: Callable[[nn.Module], Mapping[str, float]],
     macs: Callable[[nn.Module], int],
+    seed: int = 0,
 ) -> tuple[Advice, ...]:
     """Replace each group alone, and measure.
 
@@ -61,6 +64,7 @@ def advise(
         padding: as for `replace`; each group is compared with the same borders and no sampler.
         flips: a network to the share of answers that change, for each way of shifting.
         macs: a network to the products that one sample costs.
+        seed: of the weights that a sampler may have.
 
     Returns:
         The groups, what is worth most first.
@@ -73,18 +77,24 @@ def advise(
         >>> [a.group for a in found]
         ['0']
     """
-    whole = replace(module, example, sampling=sampling, padding=padding)
+
+    def mended(only: Collection[str] | None) -> Surgery:
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(seed)
+            return replace(module, example, sampling=sampling, padding=padding, only=only)
+
+    whole = mended(None)
     groups = dict.fromkeys(r.group for r in whole.replaced)
     if not groups:
         return ()
-    start = replace(module, example, sampling=sampling, padding=padding, only=()).module
+    start = mended(()).module
     before, spent = flips(start), macs(start)
     out = []
     seen: set[str] = set()
     for group in groups:
         if group in seen:  # with one before, whose module it shares
             continue
-        tried = replace(module, example, sampling=sampling, padding=padding, only=[group])
+        tried = mended([group])
         seen |= {r.group for r in tried.replaced}
         after = flips(tried.module)
         out.append(
