@@ -1,11 +1,14 @@
 """Names, kinds and groups of what drops samples."""
 
+import pytest
 import torch
-from tests.surgery.nets import HubResNet, Inception
+from tests.surgery.nets import HubResNet, Inception, Wayward
 from torch import Tensor, nn
 
+from neocog.errors import ModelError, NeocogError, UsageError
 from neocog.networks.catalog import build
 from neocog.surgery.find import find_downsamplers
+from neocog.surgery.graph import Untraceable
 
 
 def test_of_a_residual_network() -> None:
@@ -49,3 +52,14 @@ def test_a_reason_goes_with_what_cannot_be_replaced() -> None:
     (found,) = find_downsamplers(net, torch.randn(2, 3, 16, 16))
     assert found.what == "adaptive pool to 3×3"
     assert "only a pool to 1 is the same for all shifts" in found.reason
+
+
+def test_an_unknown_sampling_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"`blurr` is no sampling. Did you mean `blur`"):
+        find_downsamplers(nn.MaxPool2d(2), torch.randn(2, 3, 8, 8), sampling="blurr")
+
+
+def test_a_network_that_is_no_graph_is_refused() -> None:
+    with pytest.raises(ModelError, match=r"becomes none: what it does depends on the values"):
+        find_downsamplers(Wayward(), torch.randn(2, 3, 16, 16))
+    assert issubclass(Untraceable, NeocogError)

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from neocog.layers.downsample import SAMPLINGS, Sampling
-from neocog.surgery.graph import trace
+from neocog.errors import ModelError
+from neocog.layers.downsample import Sampling, sampling_of
+from neocog.surgery.graph import Untraceable, trace
 from neocog.surgery.replace import Surgeon
 
 __all__ = ["Found", "find_downsamplers"]
@@ -41,8 +42,8 @@ def find_downsamplers(
         sampling: the kind that would replace them.
 
     Raises:
-        Untraceable: the network cannot be written as a graph.
-        ModelError: it fails on the example.
+        UsageError: an unknown sampling.
+        ModelError: the network cannot be written as a graph, or fails on the example.
 
     Example:
         >>> import torch
@@ -50,8 +51,16 @@ def find_downsamplers(
         >>> [(f.name, f.what) for f in find_downsamplers(net, torch.zeros(2, 1, 16))]
         [('0', 'convolution 3, stride 2'), ('1', 'max pool 2, stride 2')]
     """
-    kind = SAMPLINGS[sampling] if isinstance(sampling, str) else sampling
-    surgeon = Surgeon(trace(module, example), kind, "", circular=False)
+    kind = sampling_of(sampling) if isinstance(sampling, str) else sampling
+    try:
+        traced = trace(module, example)
+    except Untraceable as e:
+        raise ModelError(
+            f"Down-samplers are found in the graph of a network, and this one becomes none: {e}. "
+            "Replace them by `blur` or `ideal`, which need no graph, or write the network "
+            "without it."
+        ) from e
+    surgeon = Surgeon(traced, kind, "", circular=False)
     return tuple(
         Found(
             name=s.name,

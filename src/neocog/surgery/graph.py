@@ -37,7 +37,7 @@ _ABOUT_SHAPES = frozenset(
 _SHAPE_METHODS = frozenset(("size", "dim", "ndimension", "numel", "nelement", "element_size"))
 
 
-class Untraceable(Exception):
+class Untraceable(ModelError):
     """The module cannot be written as a graph; the message says why, as half a sentence."""
 
 
