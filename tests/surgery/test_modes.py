@@ -11,26 +11,33 @@ from neocog.surgery.replace import replace
 
 
 class NormAct(nn.BatchNorm2d):
-    """A norm with an activation inside, which asks for its mode."""
+    """A norm with an activation inside, which asks for its mode and counts."""
 
     def __init__(self, channels: int) -> None:
         super().__init__(channels)
         self.act = nn.ReLU()
 
     def forward(self, x: Tensor) -> Tensor:
-        by_batch = self.training or self.running_mean is None
+        if self.training:
+            self.num_batches_tracked.add_(1)
         x = F.batch_norm(
-            x, self.running_mean, self.running_var, self.weight, self.bias, by_batch, 0.1, self.eps
+            x, self.running_mean, self.running_var, self.weight, self.bias, self.training
         )
         return self.act(x)
 
 
-class NormPool(NormAct):
-    """The same with a pool inside."""
+class NormPool(nn.BatchNorm2d):
+    """A norm with a pool inside."""
 
     def __init__(self, channels: int) -> None:
         super().__init__(channels)
-        self.act = nn.MaxPool2d(2)
+        self.pool = nn.MaxPool2d(2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.batch_norm(
+            x, self.running_mean, self.running_var, self.weight, self.bias, self.training
+        )
+        return self.pool(x)
 
 
 class ByHand(nn.Module):

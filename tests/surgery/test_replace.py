@@ -165,7 +165,7 @@ class Named(nn.Module):
         self.conv = nn.Conv2d(3, 4, 3, 2, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.relu(input=self.conv(x)).mean((2, 3))
+        return torch.relu(input=self.conv(x)).mean((2, 3))
 
 
 def test_a_blur_stands_behind_an_activation_called_by_name() -> None:
