@@ -268,6 +268,7 @@ def _advised(
         padding=padding,
         flips=flips,
         macs=lambda network: cost(network, (signal.channels, *signal.size)).macs,
+        seed=seed,
     )
 
 
