@@ -40,7 +40,7 @@ def test_version_is_said(call) -> None:
     ("words", "sentence"),
     [
         (["trian"], "There is no verb `trian`. Did you mean `train`?"),
-        (["zzz"], "There is no verb `zzz`. Known: `data`"),
+        (["zzz"], "There is no verb `zzz`. Known: `audit`"),
         (["--verison"], "No such option '--verison'. Did you mean '--version'?"),
         (["train", "digits", "--lrr", "1"], "No such option '--lrr'. Did you mean '--lr'"),
         (["train", "digits", "--epochs", "many"], "'many' is not a valid float"),
