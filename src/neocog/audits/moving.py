@@ -145,10 +145,9 @@ class Movable:
     def at(self, x: Tensor, offset: Tensor | None = None) -> Tensor:
         """Answers at a shift; unmoved for None. Dense answers are moved back."""
         if offset is None:
-            offset = torch.zeros(len(x), len(self.size), dtype=torch.int64)
-            whole = self.mode == "subpixel"
-            out = self.model(x if whole else self.move(x, offset))
-            return self.kind.answer(self.whole(out))
+            if self.mode == "crop":
+                x = self.move(x, torch.zeros(len(x), len(self.size), dtype=torch.int64))
+            return self.kind.answer(self.whole(self.model(x)))
         return self.answer(self.model(self.move(x, offset)), offset)
 
     def answer(self, out: Tensor, offset: Tensor) -> Tensor:

@@ -213,7 +213,7 @@ class Subject:
         """
         x = x.to(self.device, self.dtype)
         if x.ndim == 4:  # the layout in which convolutions on a processor are fastest
-            x = x.contiguous(memory_format=torch.channels_last)
+            x = x.to(memory_format=torch.channels_last)
         with torch.no_grad(), exact():  # what a module keeps of a pass stays usable in training
             out = self.module(x)
         self.check(out)

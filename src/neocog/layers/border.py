@@ -110,18 +110,22 @@ def _fold(x: Tensor, axes: Sequence[tuple[int, tuple[int, int]]], mode: str) -> 
     return inside
 
 
-class _Continue(torch.autograd.Function):
-    """`continued`, with `folded` for its gradient."""
+class _AtBorder(torch.autograd.Function):
+    """A linear map of a border: a gradient needs its sides and mode alone."""
 
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(x: Tensor, sides: Sides, mode: str) -> Tensor:
-        return _fill(x, sides, mode)
-
-    @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
         _, ctx.sides, ctx.mode = inputs
+
+
+class _Continue(_AtBorder):
+    """`continued`, with `folded` for its gradient."""
+
+    @staticmethod
+    def forward(x: Tensor, sides: Sides, mode: str) -> Tensor:
+        return _fill(x, sides, mode)
 
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor, None, None]:
@@ -133,18 +137,12 @@ class _Continue(torch.autograd.Function):
         return _fill(x, ctx.sides, ctx.mode)
 
 
-class _Folded(torch.autograd.Function):
+class _Folded(_AtBorder):
     """`folded`, with `continued` for its gradient."""
-
-    generate_vmap_rule = True
 
     @staticmethod
     def forward(x: Tensor, sides: Sides, mode: str) -> Tensor:
         return folded(x, sides, mode)
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-        _, ctx.sides, ctx.mode = inputs
 
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor, None, None]:

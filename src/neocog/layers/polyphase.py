@@ -278,13 +278,13 @@ class TakePhase(nn.Module):
         return f"stride={self.stride}"
 
 
-class PolyphaseDown(nn.Module):
-    """Every s-th sample, from a phase that the map itself decides.
+class _Choosing(nn.Module):
+    """What a sampler that chooses its phase is made of; how it is used is its subclass's.
 
     Args:
         stride: of all axes or of each.
         choose: map to phase; `ChoosePhase` if left out.
-        prepare: what the map goes through between choice and taking, at stride 1, as a blur; None
+        prepare: what a map goes through between choice and taking, at stride 1, as a blur; None
             for nothing. The choice is made before, because a blur makes all phases nearly the
             same, and rounding would then decide between them.
     """
@@ -301,6 +301,18 @@ class PolyphaseDown(nn.Module):
         self.choose = ChoosePhase(stride) if choose is None else choose
         self.take = TakePhase(stride)
 
+
+class PolyphaseDown(_Choosing):
+    """Every s-th sample, from a phase that the map itself decides.
+
+    Args:
+        stride: of all axes or of each.
+        choose: map to phase; `ChoosePhase` if left out.
+        prepare: what the map goes through between choice and taking, at stride 1, as a blur; None
+            for nothing. The choice is made before, because a blur makes all phases nearly the
+            same, and rounding would then decide between them.
+    """
+
     def forward(self, x: Float[Tensor, "B C *space"]) -> Float[Tensor, "B C *smaller"]:
         """Every s-th sample of what is prepared."""
         phase = self.choose(x)
@@ -308,7 +320,7 @@ class PolyphaseDown(nn.Module):
         return taken
 
 
-class PolyphasePair(nn.Module):
+class PolyphasePair(_Choosing):
     """`PolyphaseDown` of two maps that are added afterwards: the first one decides for both.
 
     Args:
@@ -316,18 +328,6 @@ class PolyphasePair(nn.Module):
         choose: map to phase; `ChoosePhase` if left out.
         prepare: what both go through between choice and taking, at stride 1; None for nothing.
     """
-
-    def __init__(
-        self,
-        stride: int | Sequence[int],
-        *,
-        choose: nn.Module | None = None,
-        prepare: nn.Module | None = None,
-    ) -> None:
-        super().__init__()
-        self.prepare = prepare
-        self.choose = ChoosePhase(stride) if choose is None else choose
-        self.take = TakePhase(stride)
 
     def forward(self, main: Tensor, short: Tensor) -> tuple[Tensor, Tensor]:
         """Every s-th sample of both, the same ones."""

@@ -46,13 +46,11 @@ def shift_zero_fill(x: Float[Tensor, "B C *S"], offset: Int[Tensor, "B D"]) -> T
         tensor([[[[0., 1.],
                   [0., 3.]]]])
     """
-    source = _sources(x.shape[2:], offset)
-    moved = _gather(x, [i.clamp(0, n - 1) for i, n in zip(source, x.shape[2:], strict=True)])
-    for axis, (i, n) in enumerate(zip(source, x.shape[2:], strict=True)):
-        known = ((i >= 0) & (i < n)).to(x.device)
-        shape = [len(x), 1] + [n if a == axis else 1 for a in range(len(source))]
-        moved = moved * known.view(shape)
-    return moved
+    size = tuple(x.shape[2:])
+    far = torch.tensor(size)
+    offset = offset.cpu().clamp(-far, far)  # all further ones show nothing
+    reach = _reach(offset)
+    return _windows(_framed(_channels_last(x), reach), reach - offset, size)
 
 
 def shift_circular(x: Float[Tensor, "B C *S"], offset: Int[Tensor, "B D"]) -> Tensor:
@@ -71,8 +69,11 @@ def shift_circular(x: Float[Tensor, "B C *S"], offset: Int[Tensor, "B D"]) -> Te
     if len(offset) and bool((offset == offset[0]).all()):  # one block copy
         shifts = [int(v) for v in offset[0].tolist()]
         return x.roll(shifts, tuple(range(2, x.ndim)))
-    source = _sources(x.shape[2:], offset)
-    return _gather(x, [i.remainder(n) for i, n in zip(source, x.shape[2:], strict=True)])
+    size = tuple(x.shape[2:])
+    n = torch.tensor(size)
+    offset = (offset.cpu() + n // 2).remainder(n) - n // 2  # the shorter way round
+    reach = _reach(offset)
+    return _windows(_wrapped(_channels_last(x), reach), reach - offset, size)
 
 
 def crop_at(
@@ -94,29 +95,49 @@ def crop_at(
     if len(corner) and bool((corner == corner[0]).all()):  # a view
         cut = [slice(c, c + n) for c, n in zip(corner[0].tolist(), size, strict=True)]
         return x[(slice(None), slice(None), *cut)]
-    return _gather(x, [torch.arange(n) + corner[:, a : a + 1] for a, n in enumerate(size)])
+    return _windows(_channels_last(x), corner, size)
 
 
-def _sources(size: torch.Size, offset: Tensor) -> list[Tensor]:
-    """Of each axis, (B, n): where each output sample comes from."""
-    return [torch.arange(n) - offset[:, a : a + 1] for a, n in enumerate(size)]
+def _channels_last(x: Tensor) -> Tensor:
+    """(B, *S, C): a view."""
+    return x.movedim(1, -1)
 
 
-def _gather(x: Tensor, index: list[Tensor]) -> Tensor:
-    """Samples at the cross product of one index an axis; the channels of one place stay together.
+def _reach(offset: Tensor) -> Tensor:
+    """The largest offset along each axis, either way, (D,)."""
+    return offset.abs().amax(0) if len(offset) else offset.new_zeros(offset.shape[1])
+
+
+def _framed(x: Tensor, reach: Tensor) -> Tensor:
+    """(B, *S, C) with zeros around, `reach` on either side of each axis."""
+    around = [v for r in reach.flip(0).tolist() for v in (r, r)]
+    return F.pad(x, [0, 0, *around])
+
+
+def _wrapped(x: Tensor, reach: Tensor) -> Tensor:
+    """(B, *S, C) continued on either side of each axis by what is on the other."""
+    for axis, r in enumerate(reach.tolist(), start=1):
+        if r:
+            n = x.shape[axis]
+            x = torch.cat([x.narrow(axis, n - r, r), x, x.narrow(axis, 0, r)], axis)
+    return x
+
+
+def _windows(x: Tensor, corner: Tensor, size: tuple[int, ...]) -> Tensor:
+    """A window of each sample, (B, C, *size), the channels of one place together in memory.
+
+    Windows at all corners are a view; picking one a sample copies whole rows of it.
 
     Args:
-        x: (B, C, *S).
-        index: of each axis, (B, n).
+        x: (B, *S, C).
+        corner: (B, D).
+        size: of the windows.
     """
-    rows = torch.arange(len(x), device=x.device)
-    places = [i.to(x.device) for i in index]
-    if x.ndim == 3:
-        return x.permute(0, 2, 1)[rows[:, None], places[0]].permute(0, 2, 1)
-    picked = x.permute(0, 2, 3, 1)[
-        rows[:, None, None], places[0][:, :, None], places[1][:, None, :]
-    ]
-    return picked.permute(0, 3, 1, 2)
+    for axis, n in enumerate(size, start=1):
+        x = x.unfold(axis, n, 1)
+    x = x.movedim(1 + len(size), -1)
+    places = (torch.arange(len(x), device=x.device), *corner.to(x.device).unbind(1))
+    return x[places].movedim(-1, 1)
 
 
 def turn(

@@ -1,0 +1,73 @@
+"""Borders of a changed network: each comes to wrap around, or is named."""
+
+import copy
+
+import torch
+from tests.surgery.nets import settled
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from neocog.surgery.replace import replace
+
+
+def test_a_border_narrower_than_its_window_is_told() -> None:
+    net = nn.Sequential(nn.Conv2d(1, 2, 5), nn.AdaptiveAvgPool2d(1))
+    done = replace(net, torch.zeros(2, 1, 8, 8), sampling="polyphase", padding="circular")
+    assert "`0` has a border narrower than its window" in done.remarks[0]
+
+
+class Padded(nn.Module):
+    """Borders written in every way."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pad = nn.ReflectionPad2d(1)
+        self.a = nn.Conv2d(1, 2, 3)
+        self.b = nn.Conv2d(2, 4, 3, padding="same")
+        self.pool = nn.AvgPool2d(3, 1, 1)
+        self.wide = nn.Conv2d(4, 4, 3, padding=12, dilation=12)
+        self.head = nn.Linear(6, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.relu(self.a(self.pad(x)))
+        x = self.pool(self.b(F.pad(x, (0, 2, 0, 2))[:, :, :8, :8]))
+        x = F.max_pool2d(F.pad(x, (0, 1, 0, 1)), 2, 1)
+        x = F.pad(self.wide(x), (0, 0, 0, 0, 1, 1))  # channels
+        return self.head(x.mean((2, 3)))
+
+
+@torch.no_grad()
+def test_every_border_comes_to_wrap() -> None:
+    net = settled(Padded())
+    x = torch.randn(1, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    done = replace(net, x.repeat(2, 1, 1, 1), sampling="polyphase", padding="circular").module
+    moved = torch.cat([torch.roll(x, (i, j), (2, 3)) for i in range(8) for j in range(8)])
+    answers = done(moved)
+    torch.testing.assert_close(answers, answers[:1].expand_as(answers), rtol=1e-5, atol=1e-5)
+    assert (net(moved) - net(x)).abs().max() > 1e-3
+
+
+class Elsewhere(nn.Module):
+    """Borders that are not of space: of channels, and of tokens."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3, 2, 1)
+        self.gate = nn.Conv1d(1, 1, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.conv(x)
+        weight = self.gate(x.mean((2, 3)).unsqueeze(1)).transpose(1, 2).unsqueeze(-1)
+        tokens = F.pad((x * weight).flatten(2).transpose(1, 2), (0, 0, 1, 0))
+        return tokens.sum(1)
+
+
+@torch.no_grad()
+def test_borders_that_are_not_of_space_stay_and_are_named() -> None:
+    net, x = settled(Elsewhere()), torch.randn(2, 3, 16, 16)
+    done = replace(net, x, sampling="blur", padding="circular", only=())
+    assert [w.name for w in done.left] == ["gate", "pad"]
+    assert all("its border does not lie in space" in w.reason for w in done.left)
+    wrapped = copy.deepcopy(net)
+    wrapped.conv.padding_mode = "circular"
+    torch.testing.assert_close(done.module(x), wrapped(x))
