@@ -31,6 +31,9 @@ WAYS: dict[str, dict[str, Any]] = {
 }
 """Part to what is asked of the fix."""
 
+EPOCHS = {"polyphase": 4.5, "blur": 8.0}
+"""Part to the length of its fine-tune; the first has a limit of time, see the table."""
+
 MODES = ("circular", "crop")
 """Ways of shifting that all test pictures are shown in."""
 
@@ -118,13 +121,18 @@ def every_shift(done: Fixed, data: Path) -> dict[str, Any]:
     return {"pictures": len(x), "shifts": 1024, "largest_difference": worst, "changed": changed}
 
 
+def length(way: str, given: argparse.Namespace) -> float:
+    """Epochs of a part's fine-tune."""
+    return EPOCHS[way] if given.epochs is None else float(given.epochs)
+
+
 def measure(way: str, given: argparse.Namespace, data: Path, folder: Path) -> dict[str, Any]:
     """One fix, and what came of it."""
     done = fix(
         stranger(given.weights),
         data,
         **WAYS[way],
-        finetune=given.epochs,
+        finetune=length(way, given),
         lr=given.lr,
         shift=MODES,
         n=None,
@@ -188,7 +196,7 @@ def main() -> None:
     options.add_argument("--data", type=Path, default=DATA / "cifar10", help="sheets, or an .npz")
     weights = DATA.parent / "models" / "resnet20-cifar10" / "resnet20-12fca82f.th"
     options.add_argument("--weights", type=Path, default=weights)
-    options.add_argument("--epochs", type=float, default=4.75, help="of the fine-tune")
+    options.add_argument("--epochs", type=float, help="of the fine-tune, not the usual")
     options.add_argument("--lr", type=float, default=0.0, help="0 for the usual one")
     options.add_argument("--only", choices=tuple(WAYS), help="one part alone")
     options.add_argument("--fresh", action="store_true", help="drop what was measured before")
@@ -207,6 +215,8 @@ def main() -> None:
         folder = Path(temporary)
         data = packed(folder, given.data)
         for way in (given.only,) if given.only else WAYS:
+            if kept.parts.get(way, {}).get("finetune", {}).get("epochs") != length(way, given):
+                kept.parts.pop(way, None)  # measured with another length
             kept.part(way, lambda way=way: measure(way, given, data, folder))
     kept.write(rows(kept.parts))
 
