@@ -21,7 +21,8 @@ from torch import nn
 
 from neocog.audits.moving import MODES
 from neocog.audits.shift import shift_consistency
-from neocog.audits.subject import Samples, Subject, batch_of
+from neocog.audits.subject import Subject
+from neocog.data.samples import Samples, batch_of
 from neocog.networks.catalog import build
 
 CASES: dict[str, tuple[str, tuple[int, int, int], int]] = {

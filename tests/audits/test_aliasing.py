@@ -5,7 +5,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from neocog.audits.aliasing import Aliasing, aliasing
-from neocog.audits.subject import Samples, Subject
+from neocog.audits.subject import Subject
+from neocog.data.samples import Samples
 from neocog.layers.blocks import conv
 from neocog.layers.polyphase import PolyphaseDown
 

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from neocog.audits.compare import compare
 from neocog.audits.shift import Shift, shift_consistency
-from neocog.audits.subject import Samples, Subject
+from neocog.audits.subject import Subject
+from neocog.data.samples import Samples
 from neocog.errors import UsageError
 
 

@@ -6,8 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from neocog.audits.deformation import Waves, deformation, slope_of
-from neocog.audits.subject import Samples, Subject
+from neocog.audits.subject import Subject
 from neocog.data.open import open_data
+from neocog.data.samples import Samples
 from neocog.errors import UsageError
 
 

@@ -5,7 +5,8 @@ import torch
 from torch import Tensor, nn
 
 from neocog.audits.layers import layer_errors
-from neocog.audits.subject import Samples, Subject
+from neocog.audits.subject import Subject
+from neocog.data.samples import Samples
 from neocog.errors import UsageError
 from neocog.layers.blocks import conv
 from neocog.layers.polyphase import PolyphaseDown

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from neocog.audits.lie import lie_errors, shift_generator, turn_generator
-from neocog.audits.subject import Samples, Subject
+from neocog.audits.subject import Subject
+from neocog.data.samples import Samples
 from neocog.layers.blocks import conv
 from neocog.signal.fourier import shift_subpixel
 from neocog.signal.warp import turn

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from neocog.audits.motion import rotation, scale
-from neocog.audits.subject import Samples, Subject
+from neocog.audits.subject import Subject
+from neocog.data.samples import Samples
 from neocog.errors import UsageError
 from neocog.signal.warp import turn, zoom
 

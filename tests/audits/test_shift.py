@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from neocog.audits.moving import MODES, nearest, pairs
 from neocog.audits.shift import shift_consistency
-from neocog.audits.subject import Samples, Subject
+from neocog.audits.subject import Subject
+from neocog.data.samples import Samples
 from neocog.data.split import Split
 from neocog.errors import UsageError
 from neocog.layers.blocks import conv

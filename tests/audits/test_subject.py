@@ -5,7 +5,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from neocog.audits.subject import Samples, Subject, exact
+from neocog.audits.subject import Subject, exact
+from neocog.data.samples import Samples
 from neocog.errors import DataError, ModelError, ShapeMismatch, UsageError
 
 
@@ -111,7 +112,7 @@ def test_wrong_use() -> None:
         Subject(nn.Identity(), task="clasify")
     with pytest.raises(UsageError, match="`bfloat16` is no precision"):
         Subject(nn.Identity(), precision="bfloat16")
-    with pytest.raises(DataError, match="An audit needs samples; none came"):
+    with pytest.raises(DataError, match="A measurement needs samples; none came"):
         Samples.of(torch.zeros(0, 1, 4, 4))
     with pytest.raises(DataError, match="2 samples and 3 truths came"):
         Samples.of((torch.zeros(2, 1, 4, 4), [0, 1, 2]))

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from neocog.audits.sections import comparison, sections
-from neocog.audits.subject import Samples
 from neocog.audits.suite import Asked, audit_model
+from neocog.data.samples import Samples
 from neocog.errors import ModelError, UsageError
 from neocog.networks.catalog import build
 from neocog.report.page import page

@@ -17,7 +17,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from neocog.audits.subject import Samples, Subject, exact
+from neocog.audits.subject import Subject, exact
+from neocog.data.samples import Samples
 from neocog.layers.polyphase import ChoosePhase, LearnedChoice, TakePhase
 from neocog.probe.operations import Call, Operation, watching
 from neocog.signal.fourier import aliased_energy, power_spectrum

@@ -20,7 +20,8 @@ from torch import Tensor
 
 from neocog.audits.answer import kind_of
 from neocog.audits.motion import change_of
-from neocog.audits.subject import Samples, Subject, batch_of
+from neocog.audits.subject import Subject
+from neocog.data.samples import Samples, batch_of
 from neocog.errors import UsageError
 from neocog.signal.fourier import shift_subpixel
 from neocog.signal.warp import warp

@@ -32,7 +32,8 @@ from torch import Tensor, nn
 
 from neocog.audits.interval import interval
 from neocog.audits.misfit import Jump, misfit, near_border, own_jump, reach
-from neocog.audits.subject import Samples, Subject, exact
+from neocog.audits.subject import Subject, exact
+from neocog.data.samples import Samples
 from neocog.errors import UsageError
 from neocog.layers.blur import MaxBlurPool
 from neocog.layers.polyphase import PolyphaseDown

@@ -24,7 +24,8 @@ from torch import Tensor, nn
 from torch.autograd import forward_ad
 
 from neocog.audits.layers import is_map
-from neocog.audits.subject import Samples, Subject, exact
+from neocog.audits.subject import Subject, exact
+from neocog.data.samples import Samples
 
 __all__ = ["LieError", "lie_errors", "shift_generator", "turn_generator"]
 

@@ -16,7 +16,8 @@ from torch import Tensor
 
 from neocog.audits.answer import kind_of
 from neocog.audits.interval import interval
-from neocog.audits.subject import Samples, Subject, batch_of
+from neocog.audits.subject import Subject
+from neocog.data.samples import Samples, batch_of
 from neocog.errors import UsageError
 from neocog.signal.warp import turn, zoom
 

@@ -28,7 +28,8 @@ from neocog.audits.grid import Grid
 from neocog.audits.grid import grid as measure_grid
 from neocog.audits.interval import interval, paired_interval
 from neocog.audits.moving import MODES, Movable, nearest, pairs
-from neocog.audits.subject import Samples, Subject
+from neocog.audits.subject import Subject
+from neocog.data.samples import Samples
 from neocog.errors import UsageError
 
 __all__ = ["MODES", "Border", "Flip", "Shift", "shift_consistency"]

@@ -24,7 +24,8 @@ from neocog.audits.motion import Rotation, Scale, rotation, scale
 from neocog.audits.moving import MODES
 from neocog.audits.receptive_field import ReceptiveField, receptive_field
 from neocog.audits.shift import Shift, shift_consistency
-from neocog.audits.subject import Samples, Subject, batch_of
+from neocog.audits.subject import Subject
+from neocog.data.samples import Samples, batch_of
 from neocog.errors import ModelError, NeocogError, UsageError, did_you_mean
 
 __all__ = ["Asked", "Audit", "audit_model"]

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from neocog.audits.compare import Compared, compare
 from neocog.audits.require import Bound, parse_bound
 from neocog.audits.sections import comparison, sections, summary
-from neocog.audits.subject import Samples
 from neocog.audits.suite import Asked, Audit, audit_model
 from neocog.data.open import Source, open_data, parse_place
+from neocog.data.samples import Samples
 from neocog.data.split import Split
 from neocog.errors import DataError, printable
 from neocog.exhibits import Section, Table

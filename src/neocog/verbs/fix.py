@@ -16,10 +16,10 @@ from torch import Tensor, nn
 from neocog.audits.compare import compare
 from neocog.audits.cost import cost
 from neocog.audits.shift import MODES, Shift, shift_consistency
-from neocog.audits.subject import Samples as Audited
 from neocog.audits.subject import Subject
 from neocog.data.batches import batches, pixels
 from neocog.data.open import parse_place
+from neocog.data.samples import Samples as Audited
 from neocog.data.split import Split
 from neocog.errors import UsageError, did_you_mean, printable
 from neocog.networks.model import Model

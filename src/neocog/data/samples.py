@@ -1,0 +1,134 @@
+"""Pictures or series as a measurement takes them: moved to tensors some at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from neocog.data.batches import pixels
+from neocog.data.split import Split
+from neocog.errors import DataError, UsageError
+
+__all__ = ["Samples", "batch_of"]
+
+_VALUES = 2**22
+"""Values of one batch, at most: 16 MiB in float32."""
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Pictures or series with their truths, moved to tensors some at a time.
+
+    Args:
+        x: a split, or all values in [0, 1] as (B, C, H, W) or (B, C, N).
+        y: class numbers (B,), maps of them (B, H, W), numbers, or None where nobody knows.
+        names: where each sample is from.
+        order: which of them, in which order; all as they stand for None.
+    """
+
+    x: Split | Tensor
+    y: np.ndarray | None
+    names: Sequence[str] = ()
+    order: np.ndarray | None = None
+
+    @classmethod
+    def of(cls, data: Self | Split | tuple[Tensor, object] | Tensor) -> Samples:
+        """From a split, a tensor, or a pair of tensor and truths.
+
+        Raises:
+            DataError: there is none in it, or truths of another number.
+
+        Example:
+            >>> len(Samples.of(torch.zeros(5, 1, 28, 28)))
+            5
+        """
+        if isinstance(data, Samples):
+            return data
+        if isinstance(data, Split):
+            found = cls(data, data.y, data.names)
+        elif isinstance(data, (Tensor, np.ndarray)):
+            found = cls(_values(data), None)
+        else:
+            found = cls(_values(data[0]), _truths(data[1]))
+        if not len(found):
+            raise DataError("A measurement needs samples; none came. Take another split.")
+        if found.y is not None and len(found.y) != len(found):
+            raise DataError(
+                f"Every sample has one truth; {len(found)} samples and {len(found.y)} truths came. "
+                "Give as many, or None."
+            )
+        return found
+
+    def __len__(self) -> int:
+        return len(self.x) if self.order is None else len(self.order)
+
+    @property
+    def size(self) -> tuple[int, ...]:
+        """Of the axes that move: (H, W) or (N,)."""
+        return self.x.x.shape[1:3] if isinstance(self.x, Split) else tuple(self.x.shape[2:])
+
+    @property
+    def channels(self) -> int:
+        """Of one sample."""
+        return int(self.x.x.shape[3] if isinstance(self.x, Split) else self.x.shape[1])
+
+    def take(self, rows: slice) -> Tensor:
+        """Some samples, float32, (B, C, H, W) or (B, C, N)."""
+        some = rows if self.order is None else self.order[rows]
+        if isinstance(self.x, Split):
+            return pixels(self.x, some)
+        index = some if isinstance(some, slice) else torch.from_numpy(some)
+        return self.x[index].float()
+
+    def truth(self, rows: slice) -> np.ndarray | None:
+        """What some samples are."""
+        if self.y is None:
+            return None
+        some: np.ndarray = np.asarray(self.y[rows if self.order is None else self.order[rows]])
+        return some
+
+    def name(self, i: int) -> str:
+        """Where a sample is from."""
+        at = i if self.order is None else int(self.order[i])
+        return str(self.names[at]) if len(self.names) else ""
+
+    def first(self, n: int | None, *, seed: int) -> Samples:
+        """`n` of the samples, drawn by the seed without repeats; all, mixed, for None.
+
+        A draw with a larger `n` begins with that with a smaller one, and so any beginning of it
+        is a fair sample, also of data that is sorted by class.
+        """
+        if n is not None and n < 1:
+            raise UsageError(
+                f"A measurement looks at one sample at least; n={n} came. Leave it out."
+            )
+        rows = np.random.default_rng([seed, 0xA0D17]).permutation(len(self.x))
+        if self.order is not None:
+            rows = rows[np.isin(rows, self.order)]
+        return replace(self, order=rows[:n])
+
+
+def _values(x: object) -> Tensor:
+    """Pictures or series as a tensor on the processor."""
+    return torch.as_tensor(x).detach().cpu()
+
+
+def _truths(y: object) -> np.ndarray | None:
+    """Truths as an array; a column of numbers is a row of them."""
+    if y is None:
+        return None
+    plain = np.asarray(y.detach().cpu() if isinstance(y, Tensor) else y)
+    return plain[:, 0] if plain.ndim == 2 and plain.shape[1] == 1 else plain
+
+
+def batch_of(samples: Samples, batch: int | None) -> int:
+    """How many samples go through the model at once; what is measured does not depend on it."""
+    if batch is not None:
+        return max(1, batch)
+    values = samples.channels * int(np.prod(samples.size))
+    return max(1, min(256, _VALUES // max(1, values)))
