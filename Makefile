@@ -14,11 +14,16 @@ demo: $(OK)  ## Train on the built-in digits, audit, fix, audit again; a report 
 		--out runs/demo-fixed --overwrite
 	.venv/bin/neocog audit runs/demo-fixed digits --against runs/demo \
 		--report runs/demo-fixed/audit.html
+	@echo
+	@echo 'See inside both networks:'
+	@echo '    .venv/bin/neocog explore runs/demo digits --against runs/demo-fixed'
 
 test: $(OK)  ## The whole suite but what is marked slow.
+	scripts/browser.sh
 	$(PYTEST) -m "not slow"
 
 test-all: $(OK)  ## The whole suite.
+	scripts/browser.sh
 	$(PYTEST)
 
 lint: $(OK)  ## Style, types, floors.

@@ -26,10 +26,12 @@ if TYPE_CHECKING:
     from neocog.verbs.audit import audit
     from neocog.verbs.count import count
     from neocog.verbs.evaluate import evaluate
+    from neocog.verbs.explain import explain
     from neocog.verbs.export import export
     from neocog.verbs.fix import fix
     from neocog.verbs.predict import predict
     from neocog.verbs.train import resume, train
+    from neocog.web.explore import explore
 
 __all__ = [
     "Asked",
@@ -38,6 +40,8 @@ __all__ = [
     "build",
     "count",
     "evaluate",
+    "explain",
+    "explore",
     "export",
     "fix",
     "load",
@@ -54,6 +58,8 @@ _ROOMS = {
     "build": "neocog.networks.catalog",
     "count": "neocog.verbs.count",
     "evaluate": "neocog.verbs.evaluate",
+    "explore": "neocog.web.explore",
+    "explain": "neocog.verbs.explain",
     "export": "neocog.verbs.export",
     "fix": "neocog.verbs.fix",
     "load": "neocog.runs.trained",

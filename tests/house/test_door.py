@@ -16,7 +16,7 @@ from neocog.cli.main import VERBS
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = sorted((ROOT / "src" / "neocog").rglob("*.py"))
-HEAVY = {"torch", "numpy", "PIL", "jinja2", "rich", "safetensors"}
+HEAVY = {"torch", "numpy", "PIL", "jinja2", "rich", "safetensors", "starlette", "uvicorn"}
 
 
 def _modules_after(code: str) -> set[str]:

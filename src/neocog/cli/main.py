@@ -27,6 +27,8 @@ VERBS = {
     "predict": "A trained model's answers for files and folders.",
     "audit": "Whether its answers change when the picture moves, and which layer does it.",
     "fix": "Change how a trained network drops samples; keep its weights, fine-tune.",
+    "explain": "Where an answer comes from, whether to trust that; what layers and units do.",
+    "explore": "See inside a network in the browser; move the picture and watch.",
     "export": "Write a model as one file for other programs: ONNX, pt2, a state dict.",
     "count": "What a network costs, what each layer sees, which sizes are symmetric.",
     "data": "What a place of data holds: counts, faults, duplicates, balance.",

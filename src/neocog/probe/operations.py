@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -86,6 +86,7 @@ def watching(
     *,
     on_start: Callable[[Call], None] | None = None,
     on_end: Callable[[Call], None] | None = None,
+    on_write: Callable[[Tensor], None] | None = None,
 ) -> Iterator[None]:
     """Call back for every operation while the block runs.
 
@@ -97,6 +98,7 @@ def watching(
         on_operation: called after each operation.
         on_start: called before each sub-module.
         on_end: called after each sub-module.
+        on_write: called with a tensor that an operation in place is about to write over.
 
     Example:
         >>> seen, x = [], torch.zeros(1, 2)
@@ -110,7 +112,8 @@ def watching(
 
     def report(func: Any, name: str, args: Any, kwargs: Any, out: Any) -> None:
         where = running[-1] if running else ""
-        on_operation(Operation(where, name, func, tuple(args), dict(kwargs), out))
+        with torch._C.DisableTorchFunction():  # what the observer asks tensors is not seen
+            on_operation(Operation(where, name, func, tuple(args), dict(kwargs), out))
 
     with ExitStack() as stack:
         for name, m in module.named_modules():
@@ -119,7 +122,7 @@ def watching(
             before, after = _hooks(name, running, on_start, on_end)
             stack.callback(m.register_forward_pre_hook(before).remove)
             stack.callback(m.register_forward_hook(after, always_call=True).remove)
-        operations = _Operations(report)
+        operations = _Operations(report, on_write)
         stack.enter_context(operations)
         stack.enter_context(_CircularPads(report, operations))
         yield
@@ -159,9 +162,9 @@ Report = Callable[[Any, str, Any, Any, Any], None]
 class _Operations(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Reports what reaches the dispatcher."""
 
-    def __init__(self, report: Report) -> None:
+    def __init__(self, report: Report, on_write: Callable[[Tensor], None] | None = None) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.report = report
+        self.report, self.on_write = report, on_write
         self.silent = False
 
     @classmethod
@@ -170,9 +173,13 @@ class _Operations(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return False
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        name = func.overloadpacket.__name__
+        before = None if self.silent or not name.endswith("_") else self.on_write
+        if before is not None and args and isinstance(args[0], Tensor):
+            before(args[0])
         out = func(*args, **(kwargs or {}))
         if not self.silent:
-            self.report(func, func.overloadpacket.__name__.rstrip("_"), args, kwargs or {}, out)
+            self.report(func, name.rstrip("_"), args, kwargs or {}, out)
         return out
 
 

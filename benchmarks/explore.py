@@ -1,0 +1,97 @@
+"""How many steps a second does the explorer answer while a picture is dragged?
+
+A step is what the page asks for while it is dragged: the moved picture, the answer, 16 maps,
+Grad-CAM, and the equivariance error of every node, as the bytes that are sent. No browser and no
+socket take part. Each round is one step of a drag over the picture; the median is reported. The
+start is what happens before the first step: the graph, what every node sees, the costs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import time
+from typing import Any
+
+import torch
+from common import Results, Row, spread
+from torch import nn
+
+from neocog.networks.catalog import build
+from neocog.web.opening import opened
+from neocog.web.step import step
+
+CASES: dict[str, tuple[str, tuple[int, int, int], int]] = {
+    "resnet20": ("resnet20", (3, 32, 32), 200),
+    "resnet50": ("resnet50", (3, 224, 224), 20),
+}
+"""Part to network, size of a sample, steps."""
+
+MOTIONS: dict[str, Any] = {
+    "shift": lambda k: {"kind": "circular", "dx": k % 11 - 5, "dy": k % 7 - 3},
+    "turn": lambda k: {"kind": "zero", "angle": 3.0 * (k % 60), "scale": 1 + 0.01 * (k % 9)},
+}
+LIMIT_MS = 50.0
+
+
+def measure(name: str, size: tuple[int, int, int], steps: int) -> dict[str, Any]:
+    """Milliseconds of every step, and seconds of the start."""
+    torch.manual_seed(0)
+    net: nn.Module = build(name, classes=10, channels=size[0], size=size[1:]).eval()
+    began = time.perf_counter()
+    session = opened(net, None, size=size)
+    session.prepare()
+    started = time.perf_counter() - began
+    maps = [n.id for n in session.networks[0].graph.nodes if n.spatial][1:]
+    some = [{"node": id, "channels": [0]} for id in maps[:: max(1, len(maps) // 16)][:16]]
+    found: dict[str, Any] = {"start_seconds": started, "threads": torch.get_num_threads()}
+    for motion, way in MOTIONS.items():
+        taken = []
+        for k in range(steps + 10):
+            asked = {
+                "model": 0,
+                "picture": "made:0",
+                "motion": way(k),
+                "maps": some,
+                "cam": {"target": None, "layer": None, "method": "grad_cam"},
+                "errors": True,
+            }
+            began = time.perf_counter()
+            step(session, asked)
+            taken.append(1000 * (time.perf_counter() - began))
+        found[motion] = spread(taken[10:])
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--fresh", action="store_true", help="measure anew what is there")
+    given = parser.parse_args()
+    kept = Results(
+        "explore",
+        "How many steps a second does the explorer answer while a picture is dragged?",
+        {"cases": CASES, "maps": 16, "cam": "grad_cam", "errors": True},
+        fresh=given.fresh,
+    )
+    rows = []
+    for part, (name, size, steps) in CASES.items():
+        found = kept.part(part, functools.partial(measure, name, size, steps))
+        ms = {motion: found[motion]["median"] for motion in MOTIONS}
+        small = part == "resnet20"
+        rows.append(
+            Row(
+                what=f"a step of the explorer, {part}, {'×'.join(map(str, size))}: answer, "
+                "16 maps, Grad-CAM, errors of all nodes",
+                reach=f"≤ {LIMIT_MS:.0f} ms, ≥ 20 a second" if small else "",
+                measured=", ".join(
+                    f"{m} {v:.0f} ms ({1000 / v:.0f} a second)" for m, v in ms.items()
+                )
+                + f"; ready {found['start_seconds']:.1f} s after the model",
+                met=max(ms.values()) <= LIMIT_MS if small else None,
+            )
+        )
+    kept.write(rows)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,103 @@
+"""`neocog explore`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+from neocog.cli.options import HELP, model_options
+
+__all__ = ["command"]
+
+
+class _Series(click.ParamType):
+    name = "series"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[int, int]:
+        if isinstance(value, tuple):
+            return value
+        match = re.fullmatch(r"(\d+)[,x](\d+)", re.sub(r"\s", "", str(value)))
+        if not match or not all(int(n) for n in match.groups()):
+            self.fail(f"the size of a series is C,N, got `{value}`. Write 1,128.")
+        return int(match[1]), int(match[2])
+
+
+@click.command("explore", context_settings=HELP)
+@click.argument("model")
+@click.argument("data", required=False)
+@click.option("--against", metavar="MODEL", help="A second model beside it, in the same motion.")
+@click.option(
+    "--port", type=click.IntRange(1, 65535), help="Of the address.  [8181, or a free one]"
+)
+@click.option("--no-browser", is_flag=True, help="Do not open the page, only print its address.")
+@click.option(
+    "--task",
+    type=click.Choice(["classify", "segment", "regress"]),
+    help="What a model from elsewhere answers.",
+)
+@click.option("--series", type=_Series(), metavar="C,N", help="Of a model of series, its sample.")
+@model_options
+def command(
+    model: str,
+    data: str | None,
+    against: str | None,
+    port: int | None,
+    no_browser: bool,
+    task: str | None,
+    series: tuple[int, int] | None,
+    opening: Mapping[str, Any],
+) -> None:
+    """See inside MODEL, in the browser: its maps, its arithmetic, and what moves with the picture.
+
+    MODEL is a run folder; or, from elsewhere, package.module:factory, a .pt2 program or an .onnx
+    file, which are told their --size, --mean and --std. Without DATA some pictures are made, and
+    you can draw or bring your own. The page is for this machine alone; Ctrl-C ends it.
+
+    \b
+    neocog explore runs/digits digits
+    neocog explore runs/digits digits --against runs/fixed
+    neocog explore nets.wave:make waves.npz --series 1,128
+    """
+    from neocog.web.explore import explore
+
+    shown: Any
+    given: Any = data
+    if series is not None:
+        shown, given = _series(model, data, series, opening)
+    else:
+        from neocog.runs.opened import open_model
+
+        shown = open_model(model, **opening, task=task)
+    try:
+        explore(
+            shown,
+            given,
+            against=against,
+            port=port,
+            browser=not no_browser,
+            size=series,
+            task=task,
+            tell=_tell,
+        )
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt("The explorer has stopped.") from None
+
+
+def _series(
+    model: str, data: str | None, series: tuple[int, int], opening: Mapping[str, Any]
+) -> tuple[Any, Any]:
+    """A model of one axis, and its data."""
+    from neocog.web.series import open_series, series_of
+
+    if "size" in opening:
+        raise click.UsageError("--size is of pictures, --series of series; give one of them.")
+    told = {k: v for k, v in opening.items() if k in ("weights", "mean", "std")}
+    return open_series(model, **told), None if data is None else series_of(data)
+
+
+def _tell(where: str) -> None:
+    click.echo(f"Explorer: {where}")
+    click.echo("It answers to this machine alone. Ctrl-C ends it.", err=True)

@@ -1,0 +1,1 @@
+"""One output number of any layer, with every number that makes it."""

@@ -1,0 +1,160 @@
+"""Norms, sums of two inputs and the softmax, number by number."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from neocog.explainers.arithmetic.worked import Place, Worked, double, spread
+from neocog.probe.moments import Link, Piece
+
+__all__ = ["batch_norm", "group_norm", "layer_norm", "of_two", "softmax", "softmax_of"]
+
+
+def _normed(
+    x: float, mean: float, variance: float, eps: float, affine: tuple[Any, Any], **said: Any
+) -> Worked:
+    weight, bias = affine
+    steps = [("number that came", x), ("mean", mean), ("variance", variance)]
+    centred = x - mean
+    y = centred / math.sqrt(variance + eps)
+    steps += [("minus the mean", centred), ("divided by √(variance + ε)", y)]
+    if weight is not None:
+        y *= float(weight)
+        steps.append((f"times the weight {float(weight):.6g}", y))
+    if bias is not None:
+        y += float(bias)
+        steps.append((f"plus the bias {float(bias):.6g}", y))
+    return Worked(kind="norm", computed=y, steps=steps, **said)
+
+
+def batch_norm(piece: Piece, place: Place, pieces: Sequence[Piece]) -> Worked | None:
+    """Mean and variance of a channel, kept from the training or those of this picture."""
+    x, weight, bias, mean, variance = piece.op.args[:5]
+    rest = piece.op.args[5:]
+    learning = piece.op.name in (
+        "native_batch_norm",
+        "cudnn_batch_norm",
+        "_native_batch_norm_legit",
+    )
+    eps, c = float(rest[-1]), place[1]
+    if (learning and bool(rest[0])) or mean is None:
+        some = double(x.transpose(0, 1)[c])
+        m, v, where = float(some.mean()), float(some.var()), "of this picture"
+    else:
+        m, v, where = float(mean[c]), float(variance[c]), "kept from the training"
+    return _normed(
+        float(x[place]),
+        m,
+        v,
+        eps,
+        (None if weight is None else weight[c], None if bias is None else bias[c]),
+        patch=double(x[place]).reshape(1, 1, 1),
+        channels=np.array([c]),
+        links=piece.links[:1],
+        formula=f"mean and variance of the channel, {where}; then its own weight and bias",
+    )
+
+
+def layer_norm(piece: Piece, place: Place, pieces: Sequence[Piece]) -> Worked | None:
+    """Mean and variance of the last axes."""
+    x, shape, weight, bias, eps = piece.op.args[:5]
+    n = len(shape)
+    some = double(x[place[: x.dim() - n]])
+    inner = place[x.dim() - n :]
+    return _normed(
+        float(x[place]),
+        float(some.mean()),
+        float(some.var()),
+        float(eps),
+        (None if weight is None else weight[inner], None if bias is None else bias[inner]),
+        patch=double(x[place]).reshape(1, 1, 1),
+        channels=np.array([place[-1]]),
+        links=piece.links[:1],
+        formula=f"mean and variance of {some.size} numbers at this place; then weight and bias",
+    )
+
+
+def group_norm(piece: Piece, place: Place, pieces: Sequence[Piece]) -> Worked | None:
+    """Mean and variance of a group of channels."""
+    x, weight, bias, _, channels, _, groups, eps = piece.op.args[:8]
+    each, c = int(channels) // int(groups), place[1]
+    g = c // each
+    some = double(x[0, g * each : (g + 1) * each])
+    return _normed(
+        float(x[place]),
+        float(some.mean()),
+        float(some.var()),
+        float(eps),
+        (None if weight is None else weight[c], None if bias is None else bias[c]),
+        patch=double(x[place]).reshape(1, 1, 1),
+        channels=np.array([c]),
+        links=piece.links[:1],
+        formula=f"mean and variance of {each} channels of this picture; then weight and bias",
+    )
+
+
+def of_two(piece: Piece, place: Place, pieces: Sequence[Piece]) -> Worked | None:
+    """A sum, difference, product or quotient of two tensors that both depend on the input."""
+    if len(piece.links) != 2 or {link.path for link in piece.links} != {(0,), (1,)}:
+        return None
+    a, b = (float(t[spread(place, t)]) for t in piece.op.args[:2])
+    alpha = float(piece.op.kwargs.get("alpha", 1))
+    found = {
+        "add": a + alpha * b,
+        "sub": a - alpha * b,
+        "mul": a * b,
+        "div": a / b if b else math.nan,
+        "maximum": max(a, b),
+        "minimum": min(a, b),
+    }[piece.op.name]
+    word = {"add": "sum", "sub": "difference", "mul": "product", "div": "quotient"}
+    said = word.get(piece.op.name, f"{piece.op.name} of the two")
+    factor = "" if alpha == 1 else f", the second times {alpha:g}"
+    return Worked(
+        kind="add" if piece.op.name == "add" else "product",
+        computed=found,
+        patch=np.array([a, b]).reshape(2, 1, 1),
+        channels=np.array([place[1] if len(place) > 1 else 0] * 2),
+        links=piece.links,
+        total=found if piece.op.name == "add" else None,
+        formula=f"the {said} of two numbers at the same place{factor}",
+        steps=[("first", a), ("second", b), (said, found)],
+    )
+
+
+def softmax(piece: Piece, place: Place, pieces: Sequence[Piece]) -> Worked | None:
+    """Of one axis."""
+    x, dim = piece.op.args[0], int(piece.op.args[1]) % piece.op.args[0].dim()
+    z = double(x[(*place[:dim], slice(None), *place[dim + 1 :])])
+    return softmax_of(z, place[dim], piece.links[:1], log="log" in piece.op.name)
+
+
+def softmax_of(z: np.ndarray, k: int, links: tuple[Link, ...], *, log: bool = False) -> Worked:
+    """The share of one number in the sum of the exponentials of all."""
+    largest = float(z.max())
+    powers = np.exp(z - largest)
+    total = float(powers.sum())
+    share = float(powers[k]) / total
+    steps = [
+        ("its number", float(z[k])),
+        ("largest of all", largest),
+        ("exp(number − largest)", float(powers[k])),
+        ("sum of these over all", total),
+        ("its share of the sum", share),
+    ]
+    if log:
+        steps.append(("logarithm", float(z[k] - largest - math.log(total))))
+    return Worked(
+        kind="softmax",
+        computed=steps[-1][1],
+        patch=z.reshape(-1, 1, 1),
+        products=(powers / total).reshape(-1, 1, 1),
+        channels=np.arange(len(z)),
+        links=links,
+        formula="exp(number − largest), divided by the sum of these over all",
+        steps=steps,
+    )

@@ -1,0 +1,348 @@
+"""Claim A9: one output number of any layer, with every number that makes it.
+
+An output of a convolution is the dot product of a kernel and a patch, summed over the input
+channels, plus a bias; a pool takes the largest number or the mean of a window; batch norm takes
+a mean off and divides. For one element of the output of any node of a network (see
+`probe.structure`) this gathers the patch, the kernel, the products, their sums, the bias and what
+is done afterwards, and computes the element again, in double precision, from the numbers that it
+shows. That number and PyTorch's differ by rounding alone.
+
+What a node computes is read off the operations that ran, not off the class of the module: also a
+convolution called as a function, with padding of any mode, strides, dilation, groups or transposed.
+Where a node holds operations that no rule understands, its kind is `other`, and only its value is
+said.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from neocog.errors import UsageError
+from neocog.explainers.arithmetic.norms import (
+    batch_norm,
+    group_norm,
+    layer_norm,
+    of_two,
+    softmax,
+    softmax_of,
+)
+from neocog.explainers.arithmetic.pointwise import step
+from neocog.explainers.arithmetic.pools import adaptive_pool, average_pool, max_pool, reduction
+from neocog.explainers.arithmetic.products import convolution, matrix
+from neocog.explainers.arithmetic.worked import Place, Rule, Worked, spread
+from neocog.probe.kinds import ACTIVATIONS, MOVES, is_pointwise
+from neocog.probe.moments import Link, Moment, Piece
+
+__all__ = ["Arithmetic", "Term", "arithmetic", "share_of", "understood"]
+
+MOST = 64
+"""Terms that are shown one by one."""
+
+_RULES: dict[str, Rule] = {
+    "convolution": convolution,
+    **dict.fromkeys(("mm", "mv", "bmm", "addmm", "baddbmm", "linear"), matrix),
+    **dict.fromkeys(("max_pool2d_with_indices", "max_pool1d", "max_pool2d"), max_pool),
+    **dict.fromkeys(("avg_pool1d", "avg_pool2d"), average_pool),
+    **dict.fromkeys(
+        ("_adaptive_avg_pool2d", "adaptive_avg_pool1d", "adaptive_max_pool2d"), adaptive_pool
+    ),
+    **dict.fromkeys(("mean", "sum", "amax"), reduction),
+    **dict.fromkeys(
+        (
+            "native_batch_norm",
+            "cudnn_batch_norm",
+            "_native_batch_norm_legit",
+            "_native_batch_norm_legit_no_training",
+            "_batch_norm_no_update",
+        ),
+        batch_norm,
+    ),
+    "native_layer_norm": layer_norm,
+    "native_group_norm": group_norm,
+    **dict.fromkeys(("_softmax", "_log_softmax", "_safe_softmax"), softmax),
+}
+"""Name of an operation to the rule that says what one of its outputs is made of."""
+
+_TWO = ("add", "sub", "mul", "div", "maximum", "minimum")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Term:
+    """What one input channel gives.
+
+    Args:
+        channel: of the input.
+        patch: the numbers that are seen, rows of columns; None where there is nothing.
+        kernel: what they are multiplied by; None where nothing is.
+        products: patch times kernel, or what else is summed; None where nothing is.
+        sum: of the products, or of the patch.
+        node: that the numbers come from; -1 where they are made within the node.
+    """
+
+    channel: int
+    patch: tuple[tuple[float | None, ...], ...]
+    kernel: tuple[tuple[float | None, ...], ...] | None
+    products: tuple[tuple[float | None, ...], ...] | None
+    sum: float | None
+    node: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arithmetic:
+    """One output number and what it is made of.
+
+    Args:
+        kind: conv, linear, max_pool, avg_pool, norm, add, product, activation, scale, softmax,
+            move, or other where only the value is known.
+        value: what PyTorch computed.
+        computed: the same from the numbers shown, in double precision; None for `other`.
+        terms: one an input channel; the `MOST` largest where there are more.
+        rest: how many terms are not shown, and their sum; None where all are.
+        bias: added to the sum.
+        total: the sum of all terms.
+        window: of the input map, (r0, r1, c0, c1), ends excluded; negative in its border.
+        stride: of the window, (rows, columns).
+        padding: of the map, (rows, columns).
+        dilation: of the window, (rows, columns).
+        formula: what is done, in words.
+        steps: numbers on the way from the terms to the value, each with what was done.
+    """
+
+    kind: str
+    value: float
+    computed: float | None = None
+    terms: tuple[Term, ...] = ()
+    rest: tuple[int, float] | None = None
+    bias: float | None = None
+    total: float | None = None
+    window: tuple[int, int, int, int] | None = None
+    stride: tuple[int, int] | None = None
+    padding: tuple[int, int] | None = None
+    dilation: tuple[int, int] | None = None
+    formula: str = "nothing is known of how this number is made"
+    steps: tuple[tuple[str, float], ...] = field(default=())
+
+
+def arithmetic(moment: Moment, index: Sequence[int]) -> Arithmetic:
+    """What one element of a node's output is made of.
+
+    Args:
+        moment: the node while it is computed, from a run that keeps its pieces
+            (`probe.structure.follow` with `pieces=True` and `on_node`).
+        index: of the element, without the batch axis: (channel, row, column), (channel, step) or
+            (unit,).
+
+    Raises:
+        UsageError: the output has no such element.
+
+    Example:
+        >>> from torch import nn
+        >>> from neocog.probe.structure import follow
+        >>> net = nn.Conv2d(1, 1, 2, bias=False)
+        >>> _ = net.weight.data.copy_(torch.tensor([[[[0., 1.], [2., 3.]]]]))
+        >>> x, seen = torch.arange(9.).reshape(1, 1, 3, 3), []
+        >>> def look(moment):
+        ...     if moment.kind == "conv":
+        ...         seen.append(arithmetic(moment, (0, 1, 1)))
+        >>> _ = follow(net, x, on_node=look, pieces=True)
+        >>> seen[0].value, seen[0].computed, seen[0].terms[0].products
+        (43.0, 43.0, ((0.0, 5.0), (14.0, 24.0)))
+    """
+    place = (0, *(int(i) for i in index))
+    inside = len(place) == moment.out.dim() and all(
+        0 <= i < n for i, n in zip(place, moment.out.shape, strict=True)
+    )
+    if not inside:
+        raise UsageError(
+            f"A unit is one of {' × '.join(map(str, moment.shape))}, counted from 0; "
+            f"{tuple(index)} came. Name another."
+        )
+    value = float(moment.out[place])
+    worked = _walk(moment, place)
+    if worked is None or not math.isfinite(value):
+        return Arithmetic(kind="other", value=value)
+    return _shown(worked, value)
+
+
+def understood(moment: Moment) -> bool:
+    """Whether the numbers of a node can be shown: it is tried on the last element of its output."""
+    if moment.out.numel() == 0:
+        return False
+    return arithmetic(moment, [n - 1 for n in moment.shape]).kind != "other"
+
+
+def share_of(logits: Tensor, k: int) -> Arithmetic:
+    """The probability of one class, from the outputs of a classifier.
+
+    Args:
+        logits: (K,).
+        k: the class.
+
+    Example:
+        >>> share_of(torch.tensor([0.0, 0.0]), 1).value
+        0.5
+    """
+    z = logits.detach().double().cpu()
+    worked = softmax_of(z.numpy(), k, (Link((0,), -1, -1),))
+    return _shown(worked, float(z.softmax(0)[k]))
+
+
+# ---- from the end of a node to what makes it
+
+
+def _walk(moment: Moment, place: Place) -> Worked | None:
+    """Go back from an output to the operation with a rule, or to what came in."""
+    pieces, k, after = moment.pieces, moment.made, list[tuple[Piece, Place, Link]]()
+    if k < 0:
+        return None
+    while True:
+        piece = pieces[k]
+        name, links = piece.op.name, piece.links
+        rule = of_two if name in _TWO and len(links) > 1 else _RULES.get(name)
+        if rule is not None:
+            worked = _ruled(rule, piece, place, pieces)
+            return None if worked is None else _onwards(worked, after)
+        if len(links) == 1 and is_pointwise(piece.op):
+            link = links[0]
+            after.append((piece, place, link))
+            place = spread(place, piece.operand(link))
+        elif name in MOVES or piece.op.is_view:
+            found = _moved(piece, place)
+            if found is None:
+                return None
+            link, place = found
+        else:
+            return None
+        k = link.piece
+        if k < 0:
+            return _onwards(_came(piece, link, place, after), after)
+
+
+def _ruled(rule: Rule, piece: Piece, place: Place, pieces: Sequence[Piece]) -> Worked | None:
+    try:
+        return rule(piece, place, pieces)
+    except (RuntimeError, TypeError, ValueError, IndexError):
+        return None  # a way of calling the operation that the rule was not made for
+
+
+def _came(piece: Piece, link: Link, place: Place, after: Sequence[Any]) -> Worked:
+    """A node without sums: a number comes in and is changed, or not even that."""
+    number = float(piece.operand(link)[place])
+    done = {p.op.name for p, _, _ in after}
+    kind = "move" if not after else "activation" if done & ACTIVATIONS else "scale"
+    at = place[1:]
+    names = ("channel", "step") if len(at) == 2 else ("channel", "row", "column")
+    where = ", ".join(f"{word} {i}" for word, i in zip(names, at, strict=False))
+    return Worked(
+        kind=kind,
+        computed=number,
+        patch=np.array(number).reshape(1, 1, 1),
+        channels=np.array([at[0] if at else 0]),
+        links=(link,),
+        formula=f"the number at {where}, as it is" if kind == "move" else "",
+        steps=[("number that came", number)],
+    )
+
+
+def _onwards(worked: Worked, after: Sequence[tuple[Piece, Place, Link]]) -> Worked:
+    """What is done with a number one after the other, after it was summed."""
+    words = [worked.formula] if worked.formula else []
+    for piece, place, link in reversed(after):
+        label, worked.computed = step(piece, place, link, worked.computed)
+        worked.steps.append((label, worked.computed))
+        words.append(label)
+    worked.formula = "; then ".join(words)
+    return worked
+
+
+def _moved(piece: Piece, place: Place) -> tuple[Link, Place] | None:
+    """Where a number was before it was carried to its place; None for what a border put there.
+
+    The operation is performed again on the numbers of the places instead of what is there.
+    """
+    first, bases = 1.0, []
+    args: list[Any] = list(piece.op.args)
+    for link in piece.links:
+        t = piece.operand(link)
+        count = torch.arange(first, first + t.numel(), dtype=torch.float64)
+        numbers = torch.empty_like(t, dtype=torch.float64, device="cpu")
+        numbers.copy_(count.view(t.shape))
+        bases.append((first, t, link))
+        first += t.numel()
+        where = link.path[0]
+        if not isinstance(where, int):
+            return None
+        if len(link.path) > 1:
+            inner = list(args[where])
+            inner[int(link.path[1])] = numbers
+            args[where] = inner
+        else:
+            args[where] = numbers
+    if piece.op.name == "constant_pad_nd":
+        args = [*args[:2], 0.0]
+    try:
+        out = piece.op.func(*args, **piece.op.kwargs)
+        if not isinstance(out, Tensor):
+            return None  # one of several: nobody says which
+        number = float(out[place])
+    except (RuntimeError, TypeError, ValueError, IndexError, NotImplementedError):
+        return None
+    for begin, t, link in reversed(bases):
+        if number >= begin:
+            at = np.unravel_index(int(number - begin), tuple(t.shape))
+            return link, tuple(int(i) for i in at)
+    return None
+
+
+# ---- as it is shown
+
+
+def _shown(worked: Worked, value: float) -> Arithmetic:
+    n = len(worked.patch)
+    summed = worked.products if worked.products is not None else worked.patch
+    sums = np.nansum(summed.reshape(n, -1), 1)
+    order = np.arange(n)
+    rest = None
+    if n > MOST:
+        order = np.sort(np.argsort(-np.abs(sums), kind="stable")[:MOST])
+        left = np.setdiff1d(np.arange(n), order)
+        rest = (len(left), float(sums[left].sum()))
+    channels = np.arange(n) if worked.channels is None else worked.channels
+    links = worked.links
+    terms = tuple(
+        Term(
+            channel=int(channels[i]),
+            patch=_rows(worked.patch[i]),
+            kernel=None if worked.kernel is None else _rows(worked.kernel[i]),
+            products=None if worked.products is None else _rows(worked.products[i]),
+            sum=float(sums[i]),
+            node=links[i].node if len(links) == n else links[0].node,
+        )
+        for i in order
+    )
+    return Arithmetic(
+        kind=worked.kind,
+        value=value,
+        computed=worked.computed,
+        terms=terms,
+        rest=rest,
+        bias=worked.bias,
+        total=worked.total,
+        window=worked.window,
+        stride=worked.stride,
+        padding=worked.padding,
+        dilation=worked.dilation,
+        formula=worked.formula,
+        steps=tuple(worked.steps),
+    )
+
+
+def _rows(a: np.ndarray) -> tuple[tuple[float | None, ...], ...]:
+    return tuple(tuple(v if math.isfinite(v) else None for v in row) for row in a.tolist())

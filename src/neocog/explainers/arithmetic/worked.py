@@ -1,0 +1,148 @@
+"""What is worked out of one number of an output, and the helpers of the rules that do it.
+
+Each rule takes an operation with its very tensors and the place of one output element, gathers what
+that element is made of, and computes it again in double precision from what it gathered. None
+where it does not apply.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from neocog.probe.kinds import PADS
+from neocog.probe.moments import Link, Piece
+
+__all__ = [
+    "Place",
+    "Rule",
+    "Worked",
+    "argument",
+    "border_before",
+    "double",
+    "each_axis",
+    "gathered",
+    "pair",
+    "spread",
+    "window_of",
+]
+
+Place = tuple[int, ...]
+"""Of an element in a tensor, with its batch axis."""
+
+
+@dataclass(kw_only=True)
+class Worked:
+    """What an element is made of.
+
+    Args:
+        kind: conv, linear, max_pool, avg_pool, norm, add, softmax, product.
+        computed: the element, from the numbers here.
+        patch: numbers of the inputs, (terms, rows, columns); NaN where there is nothing.
+        kernel: what they are multiplied by, of the same shape.
+        products: patch times kernel, or what else is summed.
+        channels: of the inputs, one a term.
+        links: the argument that each term is from, one for all or one a term.
+        bias: added to the sum.
+        total: the sum before the bias.
+        window: rows and columns of the input map that are seen, (r0, r1, c0, c1), ends excluded;
+            outside of the map in its border.
+        stride: of the window, (rows, columns).
+        padding: samples around the map, (rows, columns).
+        dilation: samples from one that is seen to the next.
+        formula: what is done, a sentence.
+        steps: numbers on the way, in order.
+    """
+
+    kind: str
+    computed: float
+    patch: np.ndarray
+    links: tuple[Link, ...]
+    formula: str
+    kernel: np.ndarray | None = None
+    products: np.ndarray | None = None
+    channels: np.ndarray | None = None
+    bias: float | None = None
+    total: float | None = None
+    window: tuple[int, int, int, int] | None = None
+    stride: tuple[int, int] | None = None
+    padding: tuple[int, int] | None = None
+    dilation: tuple[int, int] | None = None
+    steps: list[tuple[str, float]] = field(default_factory=list)
+
+
+Rule = Callable[[Piece, Place, Sequence[Piece]], Worked | None]
+"""(operation, place in its output, all operations of the node) to what was worked out."""
+
+
+def double(t: Tensor) -> np.ndarray:
+    """The same numbers in double precision."""
+    found: np.ndarray = t.detach().to("cpu", torch.float64).numpy()
+    return found
+
+
+def argument(piece: Piece, k: int, default: Any = None) -> Any:
+    """A positional argument, or its default."""
+    return piece.op.args[k] if len(piece.op.args) > k else default
+
+
+def each_axis(value: Any, axes: int) -> list[int]:
+    """A number an axis, of one for all or of as many."""
+    numbers = [int(value)] if isinstance(value, int) else [int(v) for v in value]
+    return numbers * axes if len(numbers) == 1 else numbers
+
+
+def pair(numbers: Sequence[int], first: int) -> tuple[int, int]:
+    """For two axes; of a series, rows are one."""
+    return (numbers[0], numbers[1]) if len(numbers) == 2 else (first, numbers[0])
+
+
+def border_before(piece: Piece, pieces: Sequence[Piece], axes: int) -> list[int] | None:
+    """Samples that paddings of the same node put before the map, on each axis of space.
+
+    None where what they put is not a border of space alone.
+    """
+    before = [0] * axes
+    link = piece.links[0]
+    while link.piece >= 0 and pieces[link.piece].op.name in PADS:
+        pad = pieces[link.piece]
+        pads = [int(n) for n in pad.op.args[1]]
+        if len(pads) > 2 * axes and any(pads[2 * axes :]):
+            return None
+        for a in range(min(axes, len(pads) // 2)):
+            before[axes - 1 - a] += pads[2 * a]
+        link = pad.links[0]
+    return before
+
+
+def gathered(
+    x: Tensor, rows: Sequence[np.ndarray], sizes: Sequence[int], outside: float
+) -> np.ndarray:
+    """Samples (C, rows, columns) of a map (C, *space); `outside` where there are none."""
+    at, known = [], []
+    for r, n in zip(rows, sizes, strict=True):
+        at.append(np.clip(r, 0, n - 1))
+        known.append((r >= 0) & (r < n))
+    if len(at) == 1:
+        at.insert(0, np.zeros(1, np.int64))
+        known.insert(0, np.ones(1, bool))
+        x = x.unsqueeze(1)
+    some = x[:, torch.from_numpy(at[0])][:, :, torch.from_numpy(at[1])]
+    return np.where(known[0][:, None] & known[1][None, :], double(some), outside)
+
+
+def window_of(seen: Sequence[tuple[int, int]]) -> tuple[int, int, int, int]:
+    """Rows and columns, ends excluded; of a series, one row."""
+    rows, columns = (seen[0], seen[1]) if len(seen) == 2 else ((0, 1), seen[0])
+    return (*rows, *columns)
+
+
+def spread(place: Place, t: Tensor) -> Place:
+    """The place in an operand that is repeated along axes of size 1."""
+    own = place[len(place) - t.dim() :]
+    return tuple(0 if n == 1 else i for i, n in zip(own, t.shape, strict=True))

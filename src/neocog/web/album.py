@@ -1,0 +1,209 @@
+"""The pictures of the page: those of the data, those that a person brings, or some that are made.
+
+A picture has a name of its own on the wire, `test:17` or `own:3f2a…`, and looks to each model as
+that model takes it: its size, its channels, values in [0, 1].
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import math
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from neocog.data.pictures import decode, head
+from neocog.data.samples import Samples
+from neocog.errors import DataError, ShapeMismatch, UsageError, printable
+from neocog.web.network import Network
+from neocog.web.refused import Missing
+
+__all__ = ["KEPT", "Album", "as_png", "made"]
+
+KEPT = 64
+"""Pictures of a person that are kept; the oldest are forgotten."""
+
+
+class Album:
+    """What can be looked at.
+
+    Args:
+        splits: name of a split to its samples, as each model takes them.
+        name: of the data.
+        first: the split that is shown first.
+    """
+
+    def __init__(
+        self, splits: Mapping[str, Sequence[Samples]], *, name: str | None, first: str
+    ) -> None:
+        self.splits, self.name, self.start = splits, name, first
+        self._own: OrderedDict[str, tuple[Tensor, ...]] = OrderedDict()
+
+    @property
+    def first(self) -> str | None:
+        """The picture that is shown first."""
+        return f"{self.start}:0" if self.start in self.splits else None
+
+    def counts(self) -> dict[str, int]:
+        """Samples of each split."""
+        return {name: len(of[0]) for name, of in self.splits.items()}
+
+    def samples(self, split: str, model: int) -> Samples:
+        """The samples of a split as a model takes them.
+
+        Raises:
+            Missing: there is no such split.
+        """
+        if split not in self.splits:
+            known = ", ".join(f"`{s}`" for s in self.splits) or "none"
+            raise Missing(f"There is no such split; the data has {known}.")
+        return self.splits[split][model]
+
+    def values(self, id: str, model: int) -> Tensor:
+        """A picture as a model takes it, (1, C, *space) in [0, 1].
+
+        Raises:
+            Missing: there is no such picture.
+        """
+        split, index = self._parts(id)
+        if split == "own":
+            return self._own[index][model]
+        row = int(index)
+        return self.samples(split, model).take(slice(row, row + 1)).contiguous()
+
+    def truth(self, id: str) -> int | None:
+        """What a picture is, where that is known and is a class."""
+        split, index = self._parts(id)
+        if split == "own":
+            return None
+        y = self.splits[split][0].truth(slice(int(index), int(index) + 1))
+        return int(y[0]) if y is not None and y.ndim == 1 and y.dtype.kind in "iu" else None
+
+    def called(self, id: str) -> str:
+        """Where a picture is from."""
+        split, index = self._parts(id)
+        if split == "own":
+            return "your own"
+        return printable(self.splits[split][0].name(int(index)))
+
+    def _parts(self, id: str) -> tuple[str, str]:
+        split, _, index = id.partition(":")
+        if split == "own" and index in self._own:
+            return split, index
+        plainly = index.isascii() and index.isdigit() and len(index) < 10
+        if split in self.splits and plainly and int(index) < len(self.splits[split][0]):
+            return split, str(int(index))
+        raise Missing(
+            "There is no such picture. A picture of the data is named SPLIT:NUMBER; those that "
+            f"you bring are forgotten after {KEPT} others."
+        )
+
+    def bring(self, data: bytes, networks: Sequence[Network]) -> tuple[str, int, int]:
+        """Keep a picture file of a person.
+
+        Returns:
+            Its name, and the width and height that it came with.
+
+        Raises:
+            DataError: it is no picture, or one that is refused.
+            UsageError: a model takes no pictures.
+        """
+        try:
+            size = head(data)
+            values = tuple(_decoded(data, network) for network in networks)
+        except DataError as e:
+            raise DataError(f"A picture file is asked for; what came is {e}.") from e
+        return self._keep(data, values), size.width, size.height
+
+    def write(self, series: object, networks: Sequence[Network]) -> str:
+        """Keep a series of numbers that a person drew.
+
+        Raises:
+            UsageError: these are no numbers.
+            ShapeMismatch: they do not fit a model.
+        """
+        try:
+            x = np.asarray(series, dtype=np.float32)
+        except (TypeError, ValueError):
+            x = np.empty(0, np.float32)
+        if x.ndim != 2 or not x.size or not np.isfinite(x).all():
+            raise UsageError("A series is `values`, a list of numbers a channel.")
+        for network in networks:
+            expected = (network.channels, *network.size)
+            if x.shape != expected:
+                raise ShapeMismatch(
+                    f"The model takes series of {expected[0]} channels of {expected[1:]} samples; "
+                    f"{x.shape} came.",
+                    expected=expected,
+                    actual=x.shape,
+                )
+        whole = torch.from_numpy(x)[None]
+        return self._keep(x.tobytes(), (whole,) * len(networks))
+
+    def _keep(self, data: bytes, values: tuple[Tensor, ...]) -> str:
+        name = hashlib.blake2b(data, digest_size=8).hexdigest()
+        self._own[name] = values
+        self._own.move_to_end(name)
+        while len(self._own) > KEPT:
+            self._own.popitem(last=False)
+        return f"own:{name}"
+
+
+def _decoded(data: bytes, network: Network) -> Tensor:
+    if len(network.size) != 2 or network.channels not in (1, 3):
+        raise UsageError(
+            f"Pictures go into models of 1 or 3 channels of rows and columns; this one takes "
+            f"{' × '.join(map(str, (network.channels, *network.size)))}."
+        )
+    fit = "cover" if network.trained is None else network.trained.contract.signal.fit
+    size = (network.size[0], network.size[1])
+    pixels = decode(data, size=size, channels=network.channels, fit=fit)
+    white = 255.0 if pixels.dtype == np.uint8 else 65535.0
+    found = torch.from_numpy(pixels.astype(np.float32) / np.float32(white))
+    return found.permute(2, 0, 1)[None].contiguous()
+
+
+def as_png(values: Tensor) -> bytes:
+    """A picture (1, C, H, W) in [0, 1] as a PNG file; grey, the first channel, if not of 3."""
+    from PIL import Image
+
+    plain = (values[0].clamp(0, 1) * 255).round().to(torch.uint8)
+    array = plain.permute(1, 2, 0).numpy() if len(plain) == 3 else plain[0].numpy()
+    out = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(array)).save(out, "PNG")
+    return out.getvalue()
+
+
+def made(network: Network, *, seed: int = 0) -> Samples:
+    """A few pictures or series without data: edges, waves, noise."""
+    noise = np.random.default_rng(seed).random((network.channels, *network.size))
+    shapes = _series(network.size[0]) if len(network.size) == 1 else _pictures(network.size)
+    grey = [np.broadcast_to(s, (network.channels, *network.size)) for s in shapes.values()]
+    x = np.stack([*grey, noise]).astype(np.float32)
+    return Samples(torch.from_numpy(x), None, (*shapes, "noise"))
+
+
+def _pictures(size: Sequence[int]) -> dict[str, np.ndarray]:
+    rows, columns = np.meshgrid(*(np.linspace(-1, 1, n) for n in size), indexing="ij")
+    far = np.hypot(rows, columns)
+    return {
+        "disc": np.clip((0.5 - far) * min(size) / 2 + 0.5, 0, 1),
+        "edge": (columns > 0).astype(float),
+        "waves": 0.5 + 0.5 * np.sin(columns * 4 * math.pi),
+        "rings": 0.5 + 0.5 * np.cos(far * 6 * math.pi),
+        "squares": ((np.floor(rows * 4) + np.floor(columns * 4)) % 2).astype(float),
+    }
+
+
+def _series(n: int) -> dict[str, np.ndarray]:
+    t = np.linspace(0, 1, n, endpoint=False)
+    return {
+        "pulse": np.exp(-(((t - 0.5) / 0.05) ** 2)),
+        "step": (t > 0.5).astype(float),
+        "wave": 0.5 + 0.5 * np.sin(8 * math.pi * t),
+        "chirp": 0.5 + 0.5 * np.sin(2 * math.pi * (2 * t + 10 * t**2)),
+    }

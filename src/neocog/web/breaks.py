@@ -1,0 +1,148 @@
+"""Which node breaks the symmetry, for one picture and one motion, all nodes in one go.
+
+The equivariance error of a node f under a motion T is ‖f(T x) - T f(x)‖ / ‖T f(x)‖ over the region
+that both sides know. On a coarser grid T moves by parts of a sample: of the Fourier shift and the
+whole shifts beside it the one that fits best counts, as in `neocog.audits.layers`. A vector has no
+places: there T is the identity.
+
+All maps of one grid are laid side by side, so that a motion of all of them is one operation.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from neocog.web.motions import Motion
+from neocog.web.network import Network
+
+__all__ = ["Grids", "node_errors"]
+
+MOST = 2**22
+"""Numbers that are compared at most; of larger networks every n-th channel is."""
+
+_TINY = 1e-12
+
+
+@dataclass(frozen=True)
+class _Grid:
+    """Nodes whose maps have one grid.
+
+    Args:
+        nodes: their ids.
+        owner: which of them each channel is from.
+        maps: of the unmoved picture, (1, channels, *space).
+        jump: pixels from one sample to the next, along each axis.
+        tiles: whether the samples tile the picture.
+    """
+
+    nodes: tuple[int, ...]
+    owner: Tensor
+    maps: Tensor
+    jump: tuple[float, ...]
+    tiles: bool
+
+
+class Grids:
+    """What the nodes give out for an unmoved picture, by grid.
+
+    Args:
+        network: whose nodes.
+        values: an output a node, None where there is none.
+    """
+
+    def __init__(self, network: Network, values: Sequence[Tensor | None]) -> None:
+        self.network = network
+        self.values = values
+        total = sum(v.numel() for v in values if v is not None)
+        self.step = -(-total // MOST) or 1
+        by_grid: dict[tuple[object, ...], list[int]] = defaultdict(list)
+        self.vectors: list[int] = []
+        for node, value in zip(network.graph.nodes, values, strict=True):
+            maps = None if value is None else network.maps(node, value)
+            jump = network.jump(node)
+            if maps is not None and jump is not None:
+                by_grid[tuple(maps.shape[2:]), jump].append(node.id)
+            elif value is not None and (value.dim() == 2 or value.numel() == value.shape[1]):
+                self.vectors.append(node.id)
+        self.grids = [self._grid(ids) for ids in by_grid.values()]
+
+    def side_by_side(self, ids: Sequence[int], values: Sequence[Tensor | None]) -> list[Tensor]:
+        """The maps of some nodes, thinned out where there are too many."""
+        found = []
+        for id in ids:
+            value = values[id]
+            maps = None if value is None else self.network.maps(self.network.graph.nodes[id], value)
+            assert maps is not None
+            found.append(maps[:, :: self.step].float().cpu())
+        return found
+
+    def _grid(self, ids: list[int]) -> _Grid:
+        parts = self.side_by_side(ids, self.values)
+        owner = torch.cat([torch.full((p.shape[1],), k) for k, p in enumerate(parts)])
+        jump = self.network.jump(self.network.graph.nodes[ids[0]]) or ()
+        space = parts[0].shape[2:]
+        tiles = all(
+            abs(n * j - s) < 1e-6 for n, j, s in zip(space, jump, self.network.size, strict=True)
+        )
+        return _Grid(tuple(ids), owner, torch.cat(parts, 1).contiguous(), jump, tiles)
+
+
+def node_errors(still: Grids, moved: Sequence[Tensor | None], motion: Motion) -> list[float | None]:
+    """The error of each node; None where it does not apply.
+
+    Args:
+        still: of the unmoved picture.
+        moved: an output a node, of the moved picture.
+        motion: what lies between.
+    """
+    errors: list[float | None] = [None] * len(moved)
+    for grid in still.grids:
+        if any(moved[id] is None for id in grid.nodes):
+            continue
+        maps = torch.cat(still.side_by_side(grid.nodes, moved), 1)
+        if maps.shape != grid.maps.shape:
+            continue
+        for id, error in zip(grid.nodes, _ratios(grid, maps, motion), strict=True):
+            errors[id] = error
+    for id in still.vectors:
+        a, b = still.values[id], moved[id]
+        if a is not None and b is not None and a.shape == b.shape:
+            wrong, size = float((b - a).float().norm()), float(a.float().norm())
+            errors[id] = _ratio(wrong, size)
+    return errors
+
+
+def _ratios(grid: _Grid, maps: Tensor, motion: Motion) -> list[float | None]:
+    count = len(grid.nodes)
+    least = torch.full((count,), torch.inf, dtype=torch.float64)
+    size = torch.zeros(count, dtype=torch.float64)
+    known_at_all = False
+    for expected, known in motion.candidates(grid.maps, grid.jump, tiles=grid.tiles):
+        if not bool(known.any()):
+            continue
+        known_at_all = True
+        axes = tuple(range(1, maps.dim() - 1))
+        wrong = _summed(grid, ((maps - expected)[0].square() * known).sum(axes), count)
+        norm = _summed(grid, (expected[0].square() * known).sum(axes), count)
+        better = wrong < least
+        least = torch.where(better, wrong, least)
+        size = torch.where(better, norm, size)
+    if not known_at_all:
+        return [None] * count
+    pairs = zip(least.sqrt().tolist(), size.sqrt().tolist(), strict=True)
+    return [_ratio(wrong, norm) for wrong, norm in pairs]
+
+
+def _summed(grid: _Grid, per_channel: Tensor, count: int) -> Tensor:
+    return torch.zeros(count, dtype=torch.float64).index_add_(0, grid.owner, per_channel.double())
+
+
+def _ratio(wrong: float, size: float) -> float | None:
+    if size > _TINY:
+        return wrong / size
+    return 0.0 if wrong <= _TINY else None

@@ -1,0 +1,145 @@
+"""The explorer as a whole: open the models, serve the page, until Ctrl-C."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+
+from neocog.errors import UsageError
+from neocog.probe.found import as_found
+from neocog.web.opening import Data, Shown, opened
+from neocog.web.session import Session
+
+__all__ = ["PORT", "address", "bound", "explore", "serve"]
+
+PORT = 8181
+"""Tried first, where none was asked for."""
+
+HOST = "127.0.0.1"
+
+
+def explore(
+    model: Shown,
+    data: Data | None = None,
+    *,
+    against: Shown | None = None,
+    port: int | None = None,
+    browser: bool = True,
+    size: Sequence[int] | None = None,
+    task: str | None = None,
+    tell: Callable[[str], None] | None = None,
+) -> None:
+    """Show a network in the browser: its maps, its arithmetic, what moves when the picture moves.
+
+    Serves a page on this machine alone until it is interrupted. The models stay as they are.
+
+    Args:
+        model: a place of a model, what `open_model` gives, or any `nn.Module` from values in
+            [0, 1].
+        data: a place of data (`DATA:val` shows that split first), a split, or tensors (x, y);
+            without it some pictures are made, and own ones can be brought.
+        against: a second model, shown the same pictures in the same motion.
+        port: of the address; 8181 or a free one if left out.
+        browser: open the page in a browser.
+        size: (C, H, W) or (C, N) of a sample, of an `nn.Module` without data.
+        task: what an `nn.Module` answers: classify, segment or regress.
+        tell: called with the address once it can be opened.
+
+    Raises:
+        KeyboardInterrupt: it was stopped with Ctrl-C.
+        NeocogError: a model or the data cannot be opened, or the port is taken.
+
+    Example:
+        >>> import neocog
+        >>> neocog.explore("runs/digits", "digits")  # doctest: +SKIP
+    """
+    with bound(port) as listening:
+        session = opened(model, data, against=against, size=size, task=task)
+        where = address(listening)
+        if tell is not None:
+            tell(where)
+        if browser:
+            _open(where)
+        serve(session, listening)
+
+
+def bound(port: int | None = None) -> socket.socket:
+    """A socket that listens on this machine alone.
+
+    Args:
+        port: to listen on; `PORT` or a free one if left out.
+
+    Raises:
+        UsageError: the port is taken, or may not be taken.
+    """
+    for number in (PORT, 0) if port is None else (port,):
+        listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        if os.name == "posix":  # on Windows it would let two programs share a port
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listening.bind((HOST, number))
+            listening.listen(128)
+            return listening
+        except (OSError, OverflowError) as e:
+            listening.close()
+            if port is None and number:
+                continue
+            taken = isinstance(e, OSError) and e.errno == errno.EADDRINUSE
+            why = "another program has it" if taken else getattr(e, "strerror", None) or str(e)
+            raise UsageError(
+                f"The explorer listens on a port of this machine, and cannot on {number}: {why}. "
+                "Leave --port out for a free one."
+            ) from e
+    raise AssertionError("a port was tried")
+
+
+def address(listening: socket.socket) -> str:
+    """What a browser opens."""
+    return f"http://{HOST}:{listening.getsockname()[1]}"
+
+
+def serve(session: Session, listening: socket.socket) -> None:
+    """Answer until Ctrl-C.
+
+    Args:
+        session: what is shown.
+        listening: where.
+
+    Raises:
+        KeyboardInterrupt: it was stopped with Ctrl-C.
+    """
+    import uvicorn
+
+    from neocog.web.server import Explorer, application
+
+    with ExitStack() as stack:
+        for network in session.networks:
+            stack.enter_context(as_found(network.module))
+        explorer = Explorer(session)
+        stack.callback(explorer.stop)
+        config = uvicorn.Config(
+            application(explorer),
+            log_level="critical",
+            access_log=False,
+            server_header=False,
+            http="h11",
+            ws="none",
+            loop="asyncio",
+            timeout_graceful_shutdown=2,
+        )
+        uvicorn.Server(config).run(sockets=[listening])
+
+
+def _open(where: str) -> None:
+    """The page in a browser with windows; one in the terminal would take the terminal away."""
+    windows = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    if sys.platform.startswith("linux") and not windows:
+        return
+    import webbrowser
+
+    threading.Thread(target=webbrowser.open, args=(where,), daemon=True).start()

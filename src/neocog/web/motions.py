@@ -1,0 +1,218 @@
+"""How a person moves a picture: shifted, turned, scaled, bent; and what that does to a map.
+
+A motion T acts on a picture and, on the coarser grid of a layer, on its maps: a layer is
+equivariant where f(T x) = T f(x). Shifts are in pixels of the picture, down and to the right;
+angles in degrees, anticlockwise; turns and scales keep the middle in its place. A shift alone is
+exact: circular shifts wrap around, by fractions through the Fourier transform; others let zeros
+in. All else resamples once, with zeros beyond the frame.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from neocog.errors import UsageError, did_you_mean
+from neocog.signal.fourier import shift_subpixel
+from neocog.signal.warp import affine_matrix, shift_circular, shift_zero_fill, smooth_field, warp
+from neocog.web.asked import number, whole
+
+__all__ = ["KINDS", "Motion"]
+
+KINDS = ("circular", "zero")
+"""What comes in where a picture leaves its frame: the other side, or zeros."""
+
+_KNOTS = 5
+"""Of the bending, along each side."""
+
+_EVEN = 1e-6
+"""Of a sample: what counts as a whole shift."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Motion:
+    """One motion.
+
+    Args:
+        kind: one of `KINDS`.
+        dx: pixels to the right.
+        dy: pixels down.
+        angle: degrees anticlockwise.
+        scale: of length; above 1 the content gets larger.
+        bend: largest displacement of the bending's knots, in pixels.
+        seed: of the bending.
+    """
+
+    kind: str = "circular"
+    dx: float = 0.0
+    dy: float = 0.0
+    angle: float = 0.0
+    scale: float = 1.0
+    bend: float = 0.0
+    seed: int = 0
+
+    @classmethod
+    def of(cls, plain: object) -> Motion:
+        """From what a page sends; nothing is no motion.
+
+        Raises:
+            UsageError: something is no number, or out of range.
+
+        Example:
+            >>> Motion.of({"kind": "zero", "dx": 3}).offset((1.0, 1.0))
+            (0.0, 3.0)
+        """
+        if plain is None:
+            return cls()
+        if not isinstance(plain, dict):
+            raise UsageError("A motion is an object with kind, dx, dy, angle, scale and warp.")
+        kind = plain.get("kind") or "circular"
+        if kind not in KINDS:
+            raise UsageError(f"`kind` of a motion is unknown. {did_you_mean(str(kind), KINDS)}")
+        bent: Any = plain.get("warp") or {}
+        if not isinstance(bent, dict):
+            raise UsageError("`warp` of a motion is an object with amount and seed.")
+        return cls(
+            kind=kind,
+            dx=number(plain, "dx", 0.0, low=-1e4, high=1e4),
+            dy=number(plain, "dy", 0.0, low=-1e4, high=1e4),
+            angle=number(plain, "angle", 0.0, low=-1e4, high=1e4),
+            scale=number(plain, "scale", 1.0, low=0.1, high=10.0),
+            bend=number(bent, "amount", 0.0, low=0.0, high=1e3),
+            seed=whole(bent, "seed", 0, low=0, high=2**31 - 1),
+        )
+
+    @property
+    def shifts(self) -> bool:
+        """Whether it does no more than shift."""
+        return self.angle % 360 == 0 and self.scale == 1 and self.bend == 0
+
+    @property
+    def still(self) -> bool:
+        """Whether it does nothing."""
+        return self.shifts and self.dx == 0 and self.dy == 0
+
+    def offset(self, jump: Sequence[float]) -> tuple[float, ...]:
+        """In samples of a map, (down, right) or (later,)."""
+        whole = (self.dx,) if len(jump) == 1 else (self.dy, self.dx)
+        return tuple(d / j for d, j in zip(whole, jump, strict=True))
+
+    def move(self, x: Tensor, jump: Sequence[float]) -> Tensor:
+        """The picture, or maps on a coarser grid, moved.
+
+        Args:
+            x: (B, C, H, W) or (B, C, N); of a series only the shift is done.
+            jump: pixels from one of its samples to the next, along each axis.
+        """
+        offset = self.offset(jump)
+        if self.shifts or x.dim() == 3:
+            return _shifted(x, offset, self.kind == "circular")
+        if self.kind == "circular":
+            x = _shifted(x, offset, True)
+            offset = (0.0, 0.0)
+        if self.scale < 1:
+            x = _smoothed(x, self.scale)
+        return self._warped(x, offset, jump)
+
+    def candidates(
+        self, x: Tensor, jump: Sequence[float], *, tiles: bool = True
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """T x, where it is known; for a shift by part of a sample also the whole ones beside it.
+
+        A layer that moves its samples along with the picture is not to blame for its grid: of
+        these the one that fits best counts.
+
+        Args:
+            x: maps, (B, C, *space).
+            jump: pixels from one of their samples to the next, along each axis.
+            tiles: whether the samples tile the picture, so that a circular shift loses none.
+
+        Yields:
+            Moved maps, and a mask (*space) that is 1 where both sides know them.
+        """
+        offset = self.offset(jump)
+        if not (self.shifts or x.dim() == 3):
+            known = self._warped(torch.ones_like(x[:1, :1]), self._frame_offset(jump), jump)[0, 0]
+            yield self.move(x, jump), (known > 0.999).to(x.dtype)
+            return
+        ways = [sorted({math.floor(o + _EVEN), math.ceil(o - _EVEN)}) for o in offset]
+        for way in product(*ways):
+            yield _shifted(x, way, self.kind == "circular"), self._known(x, way, tiles)
+        if any(abs(o - round(o)) > _EVEN for o in offset):
+            moved = _shifted(x, offset, self.kind == "circular")
+            yield moved, self._known(x, offset, tiles)
+
+    def _known(self, x: Tensor, offset: Sequence[float], tiles: bool) -> Tensor:
+        if self.kind == "circular" and tiles:
+            return torch.ones(tuple(x.shape[2:]), dtype=x.dtype)
+        return _inside(x, offset)
+
+    def _frame_offset(self, jump: Sequence[float]) -> tuple[float, ...]:
+        return (0.0, 0.0) if self.kind == "circular" else self.offset(jump)
+
+    def _warped(self, x: Tensor, offset: Sequence[float], jump: Sequence[float]) -> Tensor:
+        """Turned, scaled and bent, in one go."""
+        b = len(x)
+        one = torch.ones(1)
+        matrix = affine_matrix(
+            angle=one * self.angle, zoom=torch.full((1, 2), self.scale), shear=0 * one
+        )
+        sides = torch.tensor([jump[1], jump[0]], dtype=torch.float32)  # (x, y)
+        matrix = matrix * (sides[None, :] / sides[:, None])
+        field = None
+        if self.bend:
+            field = smooth_field(self._knots(), (x.shape[2], x.shape[3])) / sides
+            field = field.expand(b, -1, -1, -1)
+        moved = torch.tensor([list(offset)], dtype=torch.float32)
+        return warp(x, matrix.expand(b, 2, 2), moved.expand(b, 2), field=field)
+
+    def _knots(self) -> Tensor:
+        generator = torch.Generator().manual_seed(self.seed)
+        drawn = torch.rand(1, 2, _KNOTS, _KNOTS, generator=generator) * 2 - 1
+        return drawn * self.bend
+
+
+def _shifted(x: Tensor, offset: Sequence[float], circular: bool) -> Tensor:
+    """By whole samples exactly; by parts through the Fourier transform or between samples."""
+    near = [round(o) for o in offset]
+    if all(abs(o - n) <= _EVEN for o, n in zip(offset, near, strict=True)):
+        whole = torch.tensor([near]).expand(len(x), -1)
+        return (shift_circular if circular else shift_zero_fill)(x, whole)
+    if circular:
+        return shift_subpixel(x, torch.tensor([list(offset)], dtype=x.dtype).expand(len(x), -1))
+    for axis, o in enumerate(offset):
+        low, share = math.floor(o), o - math.floor(o)
+        steps = [0] * len(offset)
+        steps[axis] = low
+        first = shift_zero_fill(x, torch.tensor([steps]).expand(len(x), -1))
+        if share > _EVEN:
+            steps[axis] = low + 1
+            second = shift_zero_fill(x, torch.tensor([steps]).expand(len(x), -1))
+            first = (1 - share) * first + share * second
+        x = first
+    return x
+
+
+def _inside(x: Tensor, offset: Sequence[float]) -> Tensor:
+    """1 where what was shifted comes from within the map, (*space)."""
+    known = torch.ones(tuple(x.shape[2:]), dtype=torch.bool)
+    for axis, (n, o) in enumerate(zip(x.shape[2:], offset, strict=True)):
+        place = torch.arange(n) - o
+        shape = [n if a == axis else 1 for a in range(len(offset))]
+        known &= ((place >= -_EVEN) & (place <= n - 1 + _EVEN)).view(shape)
+    return known.to(x.dtype)
+
+
+def _smoothed(x: Tensor, factor: float) -> Tensor:
+    """Without the frequencies that would alias when the content gets smaller."""
+    h, w = x.shape[2:]
+    small = (max(1, round(h * factor)), max(1, round(w * factor)))
+    x = F.interpolate(x, size=small, mode="bilinear", antialias=True, align_corners=False)
+    return F.interpolate(x, size=(h, w), mode="bilinear", align_corners=False)

@@ -1,0 +1,313 @@
+"""A model on show: its graph, what each node of it sees, and how it is run."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from neocog.audits.cost import Cost, cost
+from neocog.audits.reach.trace import Field, Tracer, plain_jump
+from neocog.audits.subject import exact
+from neocog.errors import ModelError
+from neocog.explainers.arithmetic.unit import Arithmetic, arithmetic, understood
+from neocog.explainers.layout import Layout, layout_of
+from neocog.networks.model import Model
+from neocog.probe.follow import Follower
+from neocog.probe.moments import Moment
+from neocog.probe.operations import Call, Operation, watching
+from neocog.probe.outputs import outputs
+from neocog.probe.structure import Node, Structure, follow, structure
+from neocog.runs.trained import Trained
+from neocog.web.refused import Missing
+
+__all__ = ["Network", "Seen"]
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What the elements of a node's output see of the picture, a number an axis of space.
+
+    Args:
+        size: pixels from the first to the last.
+        jump: pixels from one element's field to the next one's; None where they do not move.
+        start: the first pixel that element 0 sees; negative in the padding.
+    """
+
+    size: tuple[int, ...]
+    jump: tuple[Fraction | None, ...]
+    start: tuple[int | None, ...]
+
+    def field(self, place: Sequence[int], whole: Sequence[int]) -> tuple[tuple[int, int], ...]:
+        """First pixel and the one behind the last, unclipped; the whole where nothing moves."""
+        found = []
+        for i, n, size, jump, start in zip(
+            place, whole, self.size, self.jump, self.start, strict=True
+        ):
+            if jump is None or start is None:
+                found.append((0, n))
+            else:
+                first = start + math.floor(jump * i)
+                found.append((first, first + size))
+        return tuple(found)
+
+
+class Network:
+    """One model on show.
+
+    Args:
+        module: values in [0, 1], (1, C, *space), to an answer; in evaluation mode.
+        name: as the person called it.
+        task: classify, segment or regress.
+        classes: names of the outputs.
+        size: (H, W) or (N,) of a sample.
+        channels: of a sample.
+        trained: where the module is from, if it was opened.
+    """
+
+    def __init__(
+        self,
+        module: nn.Module,
+        *,
+        name: str,
+        task: str,
+        classes: tuple[str, ...],
+        size: tuple[int, ...],
+        channels: int,
+        trained: Trained | None = None,
+    ) -> None:
+        self.module, self.name, self.task, self.classes = module, name, task, classes
+        self.size, self.channels, self.trained = size, channels, trained
+        self.opaque = trained is not None and trained.black_box
+        like = next((p for p in module.parameters() if p.is_floating_point()), torch.zeros(()))
+        self.device, self.dtype = like.device, like.dtype
+
+    @property
+    def folder(self) -> Path | None:
+        """The run folder, of a model from one."""
+        place = None if self.trained is None else self.trained.place
+        return place if place is not None and place.is_dir() else None
+
+    def blank(self) -> Tensor:
+        """A sample of zeros."""
+        return torch.zeros((1, self.channels, *self.size), device=self.device, dtype=self.dtype)
+
+    def ready(self, x: Tensor) -> Tensor:
+        """A sample where the model is and in its type."""
+        return x.to(self.device, self.dtype)
+
+    # ---- the graph
+
+    @cached_property
+    def graph(self) -> Structure:
+        """Its nodes and edges."""
+        return structure(self.module, self.blank())
+
+    @cached_property
+    def cost(self) -> Cost:
+        """Parameters and MACs of one sample."""
+        return cost(self.module, (self.channels, *self.size))
+
+    def node(self, id: int) -> Node:
+        """A node by its number.
+
+        Raises:
+            Missing: there is none.
+        """
+        if not 0 <= id < len(self.graph.nodes):
+            raise Missing(f"The network has {len(self.graph.nodes)} nodes, counted from 0.")
+        return self.graph.nodes[id]
+
+    def named(self, name: str) -> str:
+        """A sub-module's name as the user knows it: without the wrapper that normalises."""
+        if not isinstance(self.module, Model):
+            return name
+        return "" if name == "network" else name.removeprefix("network.")
+
+    def full(self, name: str) -> str:
+        """The inverse of `named`."""
+        return f"network.{name}" if isinstance(self.module, Model) and name else name
+
+    @cached_property
+    def layouts(self) -> dict[int, Layout]:
+        """Nodes that are maps though their axes are elsewhere: the tokens of transformers."""
+        found = {}
+        for node in self.graph.nodes:
+            if len(self.size) == 2 and len(node.shape) == 2 and not node.spatial:
+                layout = layout_of((1, *node.shape), self.size, batch=1)
+                if layout is not None:
+                    found[node.id] = layout
+        return found
+
+    def shape(self, node: Node) -> tuple[int, ...]:
+        """Of what is shown of a node: (C, *space), or (K,)."""
+        layout = self.layouts.get(node.id)
+        if layout is not None:
+            return (node.shape[1], *layout.grid)
+        if node.spatial or len(node.shape) == 1:
+            return node.shape
+        return (math.prod(node.shape),)
+
+    def maps(self, node: Node, value: Tensor) -> Tensor | None:
+        """A node's output as (1, C, *space); None where it has no places."""
+        layout = self.layouts.get(node.id)
+        if layout is not None:
+            return layout.maps(value)
+        return value if node.spatial else None
+
+    def index(self, node: Node, channel: int, place: Sequence[int]) -> tuple[int, ...]:
+        """Where in a node's output an element that is shown stands, without the batch axis."""
+        layout = self.layouts.get(node.id)
+        if layout is not None:
+            row, column = place
+            return (layout.skip + row * layout.grid[1] + column, channel)
+        if node.spatial:
+            return (channel, *place)
+        if len(node.shape) == 1:
+            return (channel,)
+        left, at = channel, []
+        for n in reversed(node.shape):
+            left, i = divmod(left, n)
+            at.append(i)
+        return tuple(reversed(at))
+
+    # ---- what was looked at once, on a blank sample
+
+    @cached_property
+    def _looked(self) -> tuple[dict[int, Seen], frozenset[int]]:
+        """What each node sees, and of which nodes the numbers can be shown."""
+        place = {node.key: node.id for node in self.graph.nodes}
+        x = self.blank()
+        tracer = Tracer(x)
+        seen: dict[int, Seen] = {}
+        known: set[int] = set()
+        last: list[Field | None] = [None]
+
+        def operation(op: Operation) -> None:
+            count = len(tracer.tensors)
+            tracer.operation(op)
+            last[0] = tracer.tensors[-1] if len(tracer.tensors) > count else None
+            run.operation(op)
+
+        def start(call: Call) -> None:
+            tracer.start(call)
+            run.start(call)
+
+        def end(call: Call) -> None:
+            tracer.end(call)
+            run.end(call)
+
+        def met(moment: Moment) -> None:
+            at = place.get(moment.key)
+            if at is None:
+                return
+            field = last[0] if moment.free else tracer.layers.get(moment.name)
+            if field is not None and field.known and field.receptive_field:
+                seen[at] = Seen(field.receptive_field, field.jump, field.start)
+            if moment.pieces and understood(moment):
+                known.add(at)
+
+        run = Follower(self.module, x, opened=self.graph.opened, on_node=met, pieces=True)
+        watched = watching(self.module, operation, on_start=start, on_end=end, on_write=run.before)
+        with torch.no_grad(), exact(), watched:
+            run.finish(self.module(x))
+        axes = len(self.size)
+        seen[0] = Seen((1,) * axes, (Fraction(1),) * axes, (0,) * axes)
+        for node in reversed(self.graph.nodes[-1:]):
+            if node.sources and node.sources[-1] in seen:
+                seen[node.id] = seen[node.sources[-1]]
+        return seen, frozenset(known)
+
+    @property
+    def seen(self) -> dict[int, Seen]:
+        """What each node sees of the picture, where that is known."""
+        return self._looked[0]
+
+    def shows(self, node: Node) -> bool:
+        """Whether the numbers that make an element of a node can be shown."""
+        return node.id in self._looked[1] or (node.kind == "output" and self.task == "classify")
+
+    def jump(self, node: Node) -> tuple[float, ...] | None:
+        """Pixels from one sample of a node's map to the next, along each axis."""
+        shape = self.shape(node)[1:]
+        if len(shape) != len(self.size):
+            return None
+        seen = self.seen.get(node.id)
+        if seen is not None and all(j is not None for j in seen.jump):
+            return tuple(float(j) for j in seen.jump if j is not None)
+        return tuple(n / m for n, m in zip(self.size, shape, strict=True))
+
+    def plain_seen(self, node: Node) -> dict[str, Any] | None:
+        """`seen`, as JSON has it."""
+        seen = self.seen.get(node.id)
+        if seen is None:
+            return None
+        return {
+            "size": list(seen.size),
+            "jump": [plain_jump(j) for j in seen.jump],
+            "start": list(seen.start),
+        }
+
+    # ---- running it
+
+    def run(self, x: Tensor) -> list[Tensor | None]:
+        """What every node gives out for a sample."""
+        with exact():
+            return outputs(self.module, self.ready(x), self.graph)
+
+    def unit(self, x: Tensor, node: Node, index: Sequence[int]) -> Arithmetic:
+        """What an element of a node's output is made of, for a sample.
+
+        Raises:
+            ModelError: this sample takes another way through the network.
+        """
+        found: list[Arithmetic] = []
+
+        def met(moment: Moment) -> None:
+            if moment.key == node.key:
+                found.append(arithmetic(moment, index))
+
+        with exact():
+            run = follow(
+                self.module,
+                self.ready(x).clone(),
+                opened=self.graph.opened,
+                on_node=met,
+                pieces=True,
+            )
+        if not found:
+            raise ModelError(
+                "This network takes its way by the numbers, and this picture does not come by "
+                "that node. Choose another picture or node."
+            )
+        number = {m.id: self.graph.id_of(m.key) for m in run.moments}
+        terms = (replace(t, node=_or(number.get(t.node), -1)) for t in found[-1].terms)
+        return replace(found[-1], terms=tuple(terms))
+
+    def logits(self, batch: Tensor, *, module: nn.Module | None = None) -> Tensor:
+        """Answers for several samples, on the processor.
+
+        Raises:
+            ModelError: the module fails, or gives no tensor.
+        """
+        x = self.ready(batch)
+        if x.dim() == 4:
+            x = x.contiguous(memory_format=torch.channels_last)
+        with torch.no_grad(), exact():
+            out: Any = (module or self.module)(x)
+        if not isinstance(out, Tensor):
+            raise ModelError(
+                f"A model answers with a tensor; this one gave a {type(out).__name__}."
+            )
+        return out.float().cpu()
+
+
+def _or(value: int | None, default: int) -> int:
+    return default if value is None else value

@@ -1,0 +1,221 @@
+"""From what a person names to what is shown: one or two models, and pictures for them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from torch import Tensor, nn
+
+from neocog.data.open import Source, open_data, parse_place
+from neocog.data.samples import Samples
+from neocog.data.split import ROLES, Split
+from neocog.errors import DataError, NeocogError, UsageError, printable
+from neocog.networks.model import Model
+from neocog.probe.found import as_found
+from neocog.runs.opened import open_model
+from neocog.runs.trained import Trained
+from neocog.store.trial import first_answer
+from neocog.web.album import Album, made
+from neocog.web.network import Network
+from neocog.web.session import Session
+
+__all__ = ["Data", "Shown", "opened"]
+
+Place = str | os.PathLike[str]
+Shown = Place | Trained | nn.Module
+Data = Place | Split | Samples | Tensor | tuple[Tensor, object]
+
+
+def opened(
+    model: Shown,
+    data: Data | None,
+    *,
+    against: Shown | None = None,
+    size: Sequence[int] | None = None,
+    task: str | None = None,
+) -> Session:
+    """What the explorer shows.
+
+    Args:
+        model: a place of a model, what `open_model` gives, or any `nn.Module` from values in
+            [0, 1].
+        data: a place of data (`DATA:val` shows that split first), a split, tensors, or None: then
+            some pictures are made.
+        against: a second model, shown the same pictures.
+        size: (C, H, W) or (C, N) of a sample, of an `nn.Module` without data.
+        task: what an `nn.Module` answers: classify, segment or regress; a classifier if left out.
+
+    Raises:
+        NeocogError: a model or the data cannot be opened, or they do not fit.
+    """
+    given = [model] if against is None else [model, against]
+    trained = [open_model(m) if isinstance(m, (str, os.PathLike)) else m for m in given]
+    place, source = _place(data), None
+    if place is not None and not all(isinstance(t, Trained) for t in trained):
+        source = open_data(parse_place(place)[0])
+        size = size or _size_of(Samples.of(_nonempty(source)))
+    elif data is not None and place is None:
+        samples = Samples.of(data)  # type: ignore[arg-type]
+        size = size or _size_of(samples)
+    networks = [_network(t, size, task) for t in trained]
+    if place is None:
+        album = _given(data, networks)
+    else:
+        album = _of_place(place, networks, source)
+    return Session(networks, album)
+
+
+def _place(data: Data | None) -> str | None:
+    return os.fspath(data) if isinstance(data, (str, os.PathLike)) else None
+
+
+def _size_of(samples: Samples) -> tuple[int, ...]:
+    return (samples.channels, *samples.size)
+
+
+def _nonempty(source: Source) -> Split:
+    found = next((s for s in source.splits.values() if len(s)), None)
+    if found is None:
+        raise DataError("The data holds no picture that can be shown. Choose other data.")
+    return found
+
+
+def _network(model: Trained | nn.Module, size: Sequence[int] | None, task: str | None) -> Network:
+    if isinstance(model, Trained):
+        return _of_contract(model.module, _name(model), model)
+    if isinstance(model, Model):
+        return _of_contract(model, type(model.network).__name__, None)
+    if size is None:
+        raise UsageError(
+            "A network is explored with samples of a size; nobody said which. "
+            "Give data, or size=(C, H, W)."
+        )
+    sample = tuple(int(n) for n in size)
+    if len(sample) not in (2, 3) or min(sample) < 1:
+        raise UsageError(
+            f"The size of a sample is (C, H, W), or (C, N) of a series; {sample} came."
+        )
+    with as_found(model):
+        answer = first_answer(model, sample)
+    outputs = int(answer.shape[1]) if answer.ndim > 1 else 1
+    return Network(
+        model,
+        name=type(model).__name__,
+        task=task or ("classify" if answer.ndim == 2 and outputs > 1 else "regress"),
+        classes=tuple(map(str, range(outputs))),
+        size=sample[1:],
+        channels=sample[0],
+    )
+
+
+def _of_contract(module: Model, name: str, trained: Trained | None) -> Network:
+    contract = module.contract
+    return Network(
+        module,
+        name=name,
+        task=contract.task,
+        classes=contract.classes,
+        size=tuple(contract.signal.size),
+        channels=contract.signal.channels,
+        trained=trained,
+    )
+
+
+def _name(trained: Trained) -> str:
+    """A run by its folder, a model from elsewhere as it was named."""
+    place = trained.place
+    return printable(place.name if place.is_dir() else str(place))
+
+
+# ---- pictures
+
+
+def _given(data: Data | None, networks: list[Network]) -> Album:
+    """Made pictures, or a split or tensors of the caller."""
+    if data is None:
+        return Album({"made": [made(n) for n in networks]}, name=None, first="made")
+    samples = Samples.of(data)  # type: ignore[arg-type]
+    for network in networks:
+        if (network.channels, *network.size) != _size_of(samples):
+            raise DataError(
+                f"The samples are of {_size_of(samples)}, the model takes "
+                f"{(network.channels, *network.size)}. Give samples of that size."
+            )
+    return Album({"data": [samples] * len(networks)}, name="data", first="data")
+
+
+def _of_place(place: str, networks: list[Network], source: Source | None) -> Album:
+    """A place of data, as each model takes it."""
+    where, asked = parse_place(place)
+    views = [_views(where, asked, n, networks[0], source) for n in networks]
+    names = [role for role in ROLES if all(role in v for v in views)]
+    if not names or (asked is not None and asked not in names):
+        raise DataError(
+            f"`{printable(where)}` must have a split `{asked or 'test'}` with samples, and has "
+            f"{', '.join(f'`{n}`' for n in names) or 'none'}. Name another as DATA:SPLIT."
+        )
+    for role in names:
+        first, *others = ((*v[role].names[:1], len(v[role])) for v in views)
+        if any(o != first for o in others):
+            raise DataError(
+                f"The two models are shown the same pictures; they see other splits of "
+                f"`{printable(where)}`. Name models that were trained on the same split."
+            )
+    start = asked or ("test" if "test" in names else names[-1])
+    return Album({role: [v[role] for v in views] for role in names}, name=where, first=start)
+
+
+def _views(
+    where: str, asked: str | None, network: Network, first: Network, source: Source | None
+) -> Mapping[str, Samples]:
+    """The splits of a place as one model takes them; truths only where they are its classes."""
+    trained = network.trained
+    if trained is None:
+        assert source is not None
+        if network.task == "classify" and len(source.classes) == len(network.classes):
+            network.classes = source.classes
+        held = {role: s for role, s in source.splits.items() if len(s)}
+        shown = (network.channels, *network.size)
+        if any(_size_of(Samples.of(s)) != shown for s in held.values()):
+            raise DataError(
+                f"`{printable(where)}` holds pictures of {_size_of(Samples.of(_nonempty(source)))} "
+                f"and the network takes {shown}. Open the model with its size."
+            )
+        return {role: Samples.of(s) for role, s in held.items()}
+    seeded = _seeded(trained, first.trained)
+    if trained.contract.task != "classify":
+        signal = trained.contract.signal
+        found = open_data(where, size=signal.size, channels=signal.channels, fit=signal.fit)
+        return {r: Samples(s, None, s.names) for r, s in found.splits.items() if len(s)}
+    seen = _any_split(seeded, where, asked)
+    network.classes = seen.classes
+    number = np.array([seen.classes.index(c) for c in seen.source.classes], dtype=np.int64)
+    return {
+        role: Samples.of(Split(s.x, number[s.y], s.names))
+        for role, s in seen.source.splits.items()
+        if len(s)
+    }
+
+
+def _any_split(trained: Trained, where: str, asked: str | None) -> Any:
+    """The data as a classifier takes it, through a split that has samples."""
+    fault: NeocogError | None = None
+    for role in (asked,) if asked else ("test", "val", "train"):
+        try:
+            return trained.samples(f"{where}:{role}")
+        except DataError as e:
+            fault = fault or e
+    assert fault is not None
+    raise fault
+
+
+def _seeded(trained: Trained, first: Trained | None) -> Trained:
+    """With the split of the first model, so that both see the same pictures."""
+    if first is None or first is trained or "data" not in first.card:
+        return trained
+    data = {**trained.card.get("data", {}), "seed": first.card["data"].get("seed", 0)}
+    return replace(trained, card={**trained.card, "data": data})

@@ -1,0 +1,31 @@
+"""What a question to the explorer can be refused with, beside the errors of `neocog.errors`."""
+
+from __future__ import annotations
+
+from neocog.errors import UsageError
+
+__all__ = ["Missing", "Refused", "Superseded", "TooBig"]
+
+
+class Refused(UsageError):
+    """A question that is not answered; 400 on the wire."""
+
+    status = 400
+
+
+class Missing(Refused):
+    """What was asked for is not there."""
+
+    status = 404
+
+
+class Superseded(Refused):
+    """A newer question of the same page has come meanwhile."""
+
+    status = 409
+
+
+class TooBig(Refused):
+    """More came than is read."""
+
+    status = 413

@@ -1,0 +1,99 @@
+"""Models and data of one axis, from files: what the door for pictures does not open."""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from neocog.errors import DataError, UsageError, printable
+from neocog.store.foreign import is_factory, make
+from neocog.store.weights import load_weights
+
+__all__ = ["Normalised", "open_series", "series_of"]
+
+
+class Normalised(nn.Module):
+    """(x - mean) / std per channel, then a network.
+
+    Args:
+        network: takes (B, C, N).
+        mean: one number a channel.
+        std: one number a channel.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, network: nn.Module, mean: Sequence[float], std: Sequence[float]) -> None:
+        super().__init__()
+        self.network = network
+        self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32).view(-1, 1))
+        self.register_buffer("std", torch.tensor(std, dtype=torch.float32).view(-1, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The network's answer."""
+        out: Tensor = self.network((x - self.mean) / self.std)
+        return out
+
+
+def open_series(
+    place: str,
+    *,
+    weights: str | None = None,
+    mean: Sequence[float] = (0.0,),
+    std: Sequence[float] = (1.0,),
+) -> nn.Module:
+    """A network of series from a function, ready to be asked.
+
+    Args:
+        place: `package.module:factory`.
+        weights: a file of its weights; those that the factory made if left out.
+        mean: subtracted from the values, one number a channel or one for all.
+        std: what the difference is divided by.
+
+    Raises:
+        UsageError: the place is no function.
+        ModelError: the network or its weights cannot be opened.
+    """
+    if not is_factory(place):
+        raise UsageError(
+            f"A model of series is named as package.module:function; `{printable(place)}` is not. "
+            "Leave --series out for a model of pictures."
+        )
+    network = make(place)
+    if weights is not None:
+        load_weights(network, Path(weights))
+    network.eval()
+    if any(mean) or any(s != 1 for s in std):
+        return Normalised(network, mean, std).eval()
+    return network
+
+
+def series_of(place: str | os.PathLike[str]) -> tuple[Tensor, np.ndarray | None]:
+    """Series from an .npz file: `x`, (B, C, N) or (B, N), and class numbers `y` where it has them.
+
+    Raises:
+        DataError: the file cannot be read so.
+    """
+    try:
+        with np.load(place, allow_pickle=False) as held:
+            x = np.asarray(held["x"], dtype=np.float32)
+            y = np.asarray(held["y"]) if "y" in held.files else None
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile, AttributeError, TypeError) as e:
+        raise DataError(
+            f"Series are in an .npz file with an array `x`, (B, C, N), and class numbers `y`; "
+            f"`{printable(place)}` cannot be read so ({type(e).__name__}). Save it with np.savez."
+        ) from e
+    x = x[:, None] if x.ndim == 2 else x
+    if x.ndim != 3 or not x.size or (y is not None and len(y) != len(x)):
+        raise DataError(
+            f"Series are an array `x` of shape (B, C, N) with a class number each; "
+            f"`{printable(place)}` holds {x.shape}{'' if y is None else f' and {y.shape}'}."
+        )
+    return torch.from_numpy(x), None if y is None else y.astype(np.int64)

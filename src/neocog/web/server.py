@@ -1,0 +1,249 @@
+"""The routes: HTTP on one side, functions of `neocog.web.api` and its neighbours on the other."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import FileResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from neocog.errors import NeocogError
+from neocog.web import api
+from neocog.web.export import export
+from neocog.web.frame import plain
+from neocog.web.kernels import kernels
+from neocog.web.likes import likes
+from neocog.web.listing import listing
+from neocog.web.refused import Refused, TooBig
+from neocog.web.security import BODY, App, Guard
+from neocog.web.session import Session
+from neocog.web.step import step
+from neocog.web.unit import unit
+from neocog.web.worker import Worker
+
+__all__ = ["STATIC", "Explorer", "application"]
+
+STATIC = Path(__file__).parent / "static"
+"""The page's own files."""
+
+_JSON = 2**20
+"""Bytes of a question."""
+
+_UPLOADS = 4
+"""Pictures that are read at a time."""
+
+_log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+
+class Explorer:
+    """One session on the wire.
+
+    Args:
+        session: models and pictures.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.live = Worker("explorer: steps")
+        self.slow = Worker("explorer: slow work")
+        self.uploads = asyncio.Semaphore(_UPLOADS)
+        session.stop = lambda: self.slow.stopping
+
+    def stop(self) -> None:
+        """End both threads."""
+        self.slow.stop()
+        self.live.stop()
+
+    def routes(self) -> list[Route | Mount]:
+        """Every path that is answered."""
+        return [
+            Route("/", _index, methods=["GET"]),
+            self._get("/api/about", lambda s, asked: api.about(s)),
+            self._get("/api/graph", api.graph),
+            self._get("/api/pictures", listing, slow=_answers_first),
+            Route("/api/picture", self._safe(self._picture), methods=["GET", "POST"]),
+            Route("/api/step", self._safe(self._step), methods=["POST"]),
+            self._post("/api/unit", unit),
+            self._get("/api/filters", kernels, slow=lambda asked: True),
+            self._get("/api/likes", likes, slow=lambda asked: True),
+            Route("/api/audit", self._safe(self._audit), methods=["GET", "POST"]),
+            Route("/api/export", self._safe(self._export), methods=["POST"]),
+            Mount("/static", StaticFiles(directory=STATIC, check_dir=False), name="static"),
+        ]
+
+    # ---- kinds of routes
+
+    def _get(
+        self,
+        path: str,
+        question: Callable[[Session, Mapping[str, Any]], dict[str, Any]],
+        *,
+        slow: Callable[[Mapping[str, Any]], bool] = lambda asked: False,
+    ) -> Route:
+        async def answer(request: Request) -> Response:
+            asked = dict(request.query_params)
+            return _json(await self._ask(partial(question, self.session, asked), slow(asked)))
+
+        return Route(path, self._safe(answer), methods=["GET"])
+
+    def _post(
+        self, path: str, question: Callable[[Session, Mapping[str, Any]], dict[str, Any]]
+    ) -> Route:
+        async def answer(request: Request) -> Response:
+            asked = await _question(request)
+            return _json(await self._ask(partial(question, self.session, asked), False))
+
+        return Route(path, self._safe(answer), methods=["POST"])
+
+    async def _ask(self, work: Callable[[], T], slow: bool) -> T:
+        if not slow:
+            return await self.live.run(work)
+        await self.live.run(self.session.prepare)
+        return await self.slow.run(work)
+
+    def _safe(
+        self, answer: Callable[[Request], Awaitable[Response]]
+    ) -> Callable[[Request], Awaitable[Response]]:
+        """Whatever goes wrong is a sentence."""
+
+        async def safely(request: Request) -> Response:
+            try:
+                return await answer(request)
+            except Refused as e:
+                return _error(e.status, str(e))
+            except NeocogError as e:
+                return _error(400, str(e))
+            except ClientDisconnect:
+                return _error(400, "The request ended before its end.")
+            except MemoryError:
+                return _error(500, "The machine has no memory left for this.")
+            except Exception as e:
+                _log.error("%s %s: %s: %s", request.method, request.url.path, type(e).__name__, e)
+                return _error(500, "Something went wrong in the explorer, which goes on running.")
+
+        return safely
+
+    # ---- routes with forms of their own
+
+    async def _picture(self, request: Request) -> Response:
+        if request.method == "GET":
+            work = partial(api.picture, self.session, dict(request.query_params))
+            return Response(await self.live.run(work), media_type="image/png")
+        async with self.uploads:
+            data: bytes | dict[str, Any]
+            if _kind(request) == "application/json":
+                data = await _question(request)
+            else:
+                data = await _body(request, BODY)
+            return _json(await self.live.run(partial(api.bring, self.session, data)))
+
+    async def _step(self, request: Request) -> Response:
+        asked = await _question(request)
+        page = request.headers.get("x-page", "")[:100] or None
+        frame = await self.live.run(partial(step, self.session, asked), page=page)
+        return Response(frame, media_type="application/octet-stream")
+
+    async def _audit(self, request: Request) -> Response:
+        if request.method == "GET":
+            work = partial(api.audit, self.session, dict(request.query_params))
+            return _json(await self.live.run(work))
+        asked = await _question(request)
+        return _json(await self._ask(partial(api.run_audit, self.session, asked), True))
+
+    async def _export(self, request: Request) -> Response:
+        asked = await _question(request)
+        html = await self.live.run(partial(export, self.session, asked))
+        headers = {"Content-Disposition": 'attachment; filename="neocog-view.html"'}
+        return Response(html, media_type="text/html", headers=headers)
+
+
+def application(explorer: Explorer) -> App:
+    """The whole as an ASGI application, guarded."""
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> Any:
+        yield
+        explorer.stop()
+
+    async def failed(request: Request, error: Exception) -> Response:
+        status = error.status_code if isinstance(error, HTTPException) else 500
+        words = {404: "There is no such page.", 405: "This path does not know that method."}
+        return _error(status, words.get(status, "The explorer does not answer this."))
+
+    app = Starlette(
+        routes=explorer.routes(),
+        lifespan=lifespan,
+        exception_handlers={HTTPException: failed, Exception: failed},
+    )
+    return Guard(app)
+
+
+def _answers_first(asked: Mapping[str, Any]) -> bool:
+    """Whether an order of pictures needs the model's answers."""
+    return asked.get("sort") in ("predicted", "unsure", "wrong")
+
+
+async def _index(request: Request) -> Response:
+    file = STATIC / "index.html"
+    if not file.is_file():
+        return _error(404, "The page is missing from this installation. Install neocog again.")
+    return FileResponse(file, media_type="text/html")
+
+
+def _kind(request: Request) -> str:
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+async def _body(request: Request, limit: int) -> bytes:
+    """What was posted; no more than the limit is ever held."""
+    parts: list[bytes] = []
+    total = 0
+    async for part in request.stream():
+        total += len(part)
+        if total > limit:
+            raise TooBig(f"At most {limit // 2**20} MB are read; more came.")
+        parts.append(part)
+    return b"".join(parts)
+
+
+async def _question(request: Request) -> dict[str, Any]:
+    """A JSON object."""
+    if _kind(request) != "application/json":
+        raise Refused("A question is posted as JSON, with that content type.")
+    data = await _body(request, _JSON)
+    try:
+        found = json.loads(data, parse_constant=_no_constant)
+    except (ValueError, RecursionError) as e:
+        raise Refused("A question is a JSON object; what came is no JSON.") from e
+    if not isinstance(found, dict):
+        raise Refused("A question is a JSON object; another value came.")
+    return found
+
+
+def _no_constant(name: str) -> float:
+    raise ValueError(name)
+
+
+def _json(value: Any) -> Response:
+    text = json.dumps(plain(value), allow_nan=False, separators=(",", ":"))
+    return Response(text, media_type="application/json")
+
+
+def _error(status: int, sentence: str) -> Response:
+    # Of a body that is too long the rest is not read: the connection ends.
+    headers = {"Connection": "close"} if status == TooBig.status else None
+    text = json.dumps({"error": sentence})
+    return Response(text, status, headers, media_type="application/json")

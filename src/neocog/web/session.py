@@ -1,0 +1,162 @@
+"""What one run of the explorer knows: one or two models, the pictures, and what was computed."""
+
+from __future__ import annotations
+
+import copy
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from neocog.data.samples import Samples, batch_of
+from neocog.explainers.grad_cam import Cam, grad_cam
+from neocog.web.album import Album
+from neocog.web.asked import whole
+from neocog.web.network import Network
+from neocog.web.still import Still, Stills
+
+__all__ = ["ANSWERED", "Answers", "Session"]
+
+ANSWERED = 2000
+"""Samples of a split whose answers are computed for sorting, at most."""
+
+_KEPT = 64
+"""Slow results that are kept."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a classifier says of the first samples of a split.
+
+    Args:
+        predicted: class numbers.
+        p: of these.
+        entropy: of the probabilities, in nats.
+    """
+
+    predicted: np.ndarray
+    p: np.ndarray
+    entropy: np.ndarray
+
+
+class Session:
+    """One explorer.
+
+    Args:
+        networks: the models, one or two.
+        album: the pictures.
+        stop: whether the explorer is being stopped; slow work ends then.
+    """
+
+    def __init__(
+        self, networks: list[Network], album: Album, *, stop: Callable[[], bool] | None = None
+    ) -> None:
+        self.networks, self.album = networks, album
+        self.stop = stop or (lambda: False)
+        self._stills = Stills()
+        self._chosen: dict[tuple[int, str], tuple[str, str]] = {}
+        self._slow: OrderedDict[tuple[Any, ...], Any] = OrderedDict()
+        self._copies: dict[int, nn.Module] = {}
+        self._lock = threading.Lock()
+
+    def network(self, asked: Mapping[str, Any]) -> Network:
+        """The model that a question is about; the first if it does not say.
+
+        Raises:
+            UsageError: there is no such model.
+        """
+        return self.networks[whole(asked, "model", 0, low=0, high=len(self.networks) - 1)]
+
+    def still(self, model: int, id: str) -> Still:
+        """A picture as it is, seen by a model."""
+        x = self.album.values(id, model)  # also for what is kept: a picture may be forgotten
+        return self._stills.get((model, id), lambda: Still(self.networks[model], x))
+
+    def truth(self, network: Network, id: str) -> dict[str, Any] | None:
+        """What a picture is, with its name."""
+        k = self.album.truth(id)
+        if k is None or network.task != "classify":
+            return None
+        name = network.classes[k] if k < len(network.classes) else str(k)
+        return {"index": k, "name": name}
+
+    def cam(
+        self, model: int, x: Tensor, *, layer: str | None, target: int | None, method: str
+    ) -> tuple[Cam, str]:
+        """A Grad-CAM map, and why of this layer. The layer is chosen once."""
+        network = self.networks[model]
+        key = (model, method)
+        if layer is not None:
+            name, reason = network.full(layer), "it was named"
+        elif key in self._chosen:
+            name, reason = self._chosen[key]
+        else:
+            cam = grad_cam(network.module, x, target=target, method=method)
+            self._chosen[key] = (cam.layer, cam.layer_reason)
+            return cam, cam.layer_reason
+        cam = grad_cam(network.module, x, layer=name, target=target, method=method)
+        return cam, reason
+
+    def prepare(self) -> None:
+        """Look into the models once, and copy them for the slow work; where steps are done."""
+        for model, network in enumerate(self.networks):
+            network.graph, network.seen, network.cost  # noqa: B018 (looked at once)
+            self.copy(model)
+
+    # ---- slow work, on a copy of the model and in a thread of its own
+
+    def copy(self, model: int) -> nn.Module:
+        """A copy of a model, so that slow work and steps do not meet in one module."""
+        if model not in self._copies:
+            self._copies[model] = copy.deepcopy(self.networks[model].module).eval()
+        return self._copies[model]
+
+    def kept(self, key: tuple[Any, ...], make: Callable[[], T]) -> T:
+        """A slow result; the oldest are forgotten."""
+        with self._lock:
+            if key in self._slow:
+                self._slow.move_to_end(key)
+                known: T = self._slow[key]
+                return known
+        found = make()
+        with self._lock:
+            self._slow[key] = found
+            while len(self._slow) > _KEPT:
+                self._slow.popitem(last=False)
+        return found
+
+    def has(self, key: tuple[Any, ...]) -> bool:
+        """Whether a slow result is kept."""
+        return key in self._slow
+
+    def few(self, split: str, model: int) -> Samples:
+        """The first samples of a split, as many as are answered."""
+        samples = self.album.samples(split, model)
+        n = min(len(samples), ANSWERED)
+        return Samples(samples.x, samples.y, samples.names, np.arange(n))
+
+    def answers(self, split: str, model: int) -> Answers:
+        """What a classifier says of the first samples of a split."""
+        return self.kept(("answers", split, model), lambda: self._answers(split, model))
+
+    def _answers(self, split: str, model: int) -> Answers:
+        network, samples = self.networks[model], self.few(split, model)
+        module = self.copy(model)
+        step = batch_of(samples, None)
+        rows: list[Tensor] = []
+        for start in range(0, len(samples), step):
+            if self.stop():
+                raise KeyboardInterrupt
+            x = samples.take(slice(start, min(len(samples), start + step)))
+            rows.append(network.logits(x, module=module).double().softmax(1))
+        p = torch.cat(rows)
+        best = p.max(1)
+        entropy = -(p * p.clamp(min=1e-300).log()).sum(1)
+        return Answers(best.indices.numpy(), best.values.numpy(), entropy.numpy())

@@ -1,0 +1,120 @@
+"""A picture as it is, seen by one model: kept, so that a motion costs one pass alone."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from neocog.web.breaks import Grids
+from neocog.web.network import Network
+
+__all__ = ["Still", "Stills", "answer_of"]
+
+
+class Still:
+    """What every node gives out for an unmoved picture.
+
+    Args:
+        network: the model.
+        x: the picture, (1, C, *space).
+    """
+
+    def __init__(self, network: Network, x: Tensor) -> None:
+        self.network, self.x = network, x
+        self.values = network.run(x)
+        self._reach: dict[int, tuple[Tensor, Tensor]] = {}
+
+    @cached_property
+    def grids(self) -> Grids:
+        """The maps by grid, to compare those of the moved picture with."""
+        return Grids(self.network, self.values)
+
+    @property
+    def output(self) -> Tensor | None:
+        """The model's answer."""
+        return self.values[-1]
+
+    @property
+    def bytes(self) -> int:
+        """Memory that it takes, about."""
+        return sum(8 * v.numel() for v in self.values if v is not None)
+
+    def reach(self, node: int) -> tuple[Tensor, Tensor]:
+        """The largest and smallest number of each channel of a node: the scale of its maps."""
+        if node not in self._reach:
+            value = self.values[node]
+            maps = None if value is None else self.network.maps(self.network.node(node), value)
+            if maps is None:
+                zero = torch.zeros(1)
+                flat = zero if value is None else value.flatten().float()
+                self._reach[node] = flat.max()[None], flat.min()[None]
+            else:
+                flat = maps[0].flatten(1).float()
+                self._reach[node] = flat.amax(1), flat.amin(1)
+        return self._reach[node]
+
+    def strongest(self, node: int, count: int) -> list[int]:
+        """The channels of a node that say most of this picture, in their own order."""
+        value = self.values[node]
+        maps = None if value is None else self.network.maps(self.network.node(node), value)
+        if maps is None:
+            return [0]
+        said = maps[0].flatten(1).float().abs().mean(1)
+        best = said.topk(min(count, len(said))).indices
+        return sorted(int(c) for c in best)
+
+
+class Stills:
+    """The last few, within a bound of memory.
+
+    Args:
+        limit: bytes that they may take together; the newest is always kept.
+    """
+
+    def __init__(self, limit: int = 2**28) -> None:
+        self.limit = limit
+        self._kept: OrderedDict[tuple[int, str], Still] = OrderedDict()
+
+    def get(self, key: tuple[int, str], make: Callable[[], Still]) -> Still:
+        """One that is kept, or a new one."""
+        if key not in self._kept:
+            self._kept[key] = make()
+        self._kept.move_to_end(key)
+        while len(self._kept) > 1 and sum(s.bytes for s in self._kept.values()) > self.limit:
+            self._kept.popitem(last=False)
+        return self._kept[key]
+
+
+def answer_of(network: Network, output: Tensor | None, *, top: int) -> dict[str, Any]:
+    """What a model says, as JSON has it.
+
+    A classifier's probabilities are those of a softmax; a segmenter's the share of pixels at which
+    a class is the most probable one; a regressor has numbers.
+    """
+    if output is None or output.dim() < 2:
+        return {"probabilities": [], "entropy": None}
+    out = output[0].detach().float().cpu()
+    if network.task == "regress":
+        numbers = [float(v) for v in out.flatten()[:64]]
+        return {"probabilities": [], "entropy": None, "values": numbers}
+    if out.dim() == 1:
+        p = out.double().softmax(0)
+    else:
+        first = out.argmax(0).flatten()
+        p = torch.bincount(first, minlength=len(out)).double() / first.numel()
+    best = p.topk(min(top, len(p)))
+    rows = [
+        {"class": int(k), "name": _name(network, int(k)), "p": float(v)}
+        for v, k in zip(best.values, best.indices, strict=True)
+    ]
+    entropy = float(-(p * p.clamp(min=1e-300).log()).sum())
+    return {"probabilities": rows, "entropy": entropy}
+
+
+def _name(network: Network, k: int) -> str:
+    return network.classes[k] if k < len(network.classes) else str(k)

@@ -1,0 +1,146 @@
+"""One thread that does the work of a model, one question after the other.
+
+Steps that wait while newer ones of the same page come are dropped: a person who drags a picture
+wants the newest, not all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from neocog.web.refused import Refused, Superseded
+
+__all__ = ["Busy", "Worker"]
+
+T = TypeVar("T")
+
+_WAITING = 512
+"""Questions that may wait."""
+
+_PAGES = 256
+"""Pages whose newest step is remembered."""
+
+
+class Busy(Refused):
+    """Too many questions wait, or the explorer is stopping."""
+
+    status = 503
+
+
+@dataclass
+class _Job:
+    work: Callable[[], Any]
+    page: str | None
+    number: int
+    loop: asyncio.AbstractEventLoop
+    answer: asyncio.Future[Any]
+
+
+class Worker:
+    """A thread with a queue.
+
+    Args:
+        name: of the thread.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._queue: queue.Queue[_Job | None] = queue.Queue(_WAITING)
+        self._newest: OrderedDict[str, int] = OrderedDict()
+        self._count = 0
+        self._lock = threading.Lock()
+        self._stopping = False
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread.start()
+
+    @property
+    def stopping(self) -> bool:
+        """Whether it was told to stop."""
+        return self._stopping
+
+    async def run(self, work: Callable[[], T], *, page: str | None = None) -> T:
+        """Do some work in the thread and wait for its result.
+
+        Args:
+            work: what is done.
+            page: of whose questions only the newest is answered; any for None.
+
+        Raises:
+            Superseded: a newer question of the same page came before this one's turn.
+            Busy: too many questions wait.
+        """
+        loop = asyncio.get_running_loop()
+        with self._lock:
+            self._count += 1
+            number = self._count
+            if page is not None:
+                self._newest[page] = number
+                self._newest.move_to_end(page)
+                while len(self._newest) > _PAGES:
+                    self._newest.popitem(last=False)
+        job = _Job(work, page, number, loop, loop.create_future())
+        if self._stopping:
+            raise Busy("The explorer is stopping.")
+        try:
+            self._queue.put_nowait(job)
+        except queue.Full:
+            raise Busy("Too many questions wait for an answer. Ask again in a moment.") from None
+        result: T = await job.answer
+        return result
+
+    def stop(self, *, timeout: float = 5.0) -> None:
+        """Take no more work, and wait a moment for what is being done."""
+        self._stopping = True
+        while True:
+            try:
+                self._queue.put_nowait(None)
+                break
+            except queue.Full:
+                try:
+                    self._queue.get_nowait()
+                except queue.Empty:
+                    continue
+        self._thread.join(timeout)
+
+    def _run(self) -> None:
+        while (job := self._queue.get()) is not None:
+            if self._stopping:
+                _tell(job, None, Busy("The explorer is stopping."))
+            elif self._old(job):
+                _tell(job, None, Superseded("superseded"))
+            else:
+                self._do(job)
+
+    def _old(self, job: _Job) -> bool:
+        with self._lock:
+            return job.page is not None and self._newest.get(job.page, job.number) != job.number
+
+    def _do(self, job: _Job) -> None:
+        try:
+            result = job.work()
+        except KeyboardInterrupt:
+            _tell(job, None, Busy("The explorer is stopping."))
+        except Exception as e:  # whoever asked is told
+            _tell(job, None, e)
+        else:
+            _tell(job, result, None)
+
+
+def _tell(job: _Job, result: Any, error: Exception | None) -> None:
+    def settle() -> None:
+        if job.answer.done():  # who asked has gone
+            return
+        if error is None:
+            job.answer.set_result(result)
+        else:
+            job.answer.set_exception(error)
+
+    try:
+        job.loop.call_soon_threadsafe(settle)
+    except RuntimeError:  # the loop is closed: nobody waits
+        return

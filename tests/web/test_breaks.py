@@ -1,0 +1,90 @@
+import pytest
+import torch
+from torch import Tensor, nn
+
+from neocog.web.breaks import Grids, node_errors
+from neocog.web.motions import Motion
+from neocog.web.network import Network
+
+
+def errors(net: nn.Module, x: Tensor, motion: Motion) -> dict[str, float | None]:
+    network = Network(
+        net.eval(),
+        name="",
+        task="classify",
+        classes=(),
+        size=tuple(x.shape[2:]),
+        channels=x.shape[1],
+    )
+    still = Grids(network, network.run(x))
+    moved = network.run(motion.move(x, (1.0,) * (x.dim() - 2)))
+    found = node_errors(still, moved, motion)
+    return {n.label: e for n, e in zip(network.graph.nodes, found, strict=True)}
+
+
+def circular(channels: int, stride: int = 1) -> nn.Conv2d:
+    return nn.Conv2d(channels, 4, 3, stride=stride, padding=1, padding_mode="circular")
+
+
+def test_E1_with_circular_borders_and_no_stride_nothing_breaks() -> None:
+    net = nn.Sequential()
+    net.add_module("first", circular(1))
+    net.add_module("relu", nn.ReLU())
+    net.add_module("mean", nn.AdaptiveAvgPool2d(1))
+    found = errors(net, torch.rand(1, 1, 12, 12), Motion(dx=5, dy=2))
+    assert max(found.values()) < 1e-6  # rounding of float32
+    assert set(found) == {"input", "first", "relu", "mean", "output"}
+
+
+def test_E3_striding_breaks_odd_shifts_and_keeps_even_ones() -> None:
+    net = nn.Sequential()
+    net.add_module("first", circular(1, stride=2))
+    x = torch.rand(1, 1, 12, 12)
+    assert errors(net, x, Motion(dx=2))["first"] < 1e-6
+    assert errors(net, x, Motion(dx=1))["first"] > 0.05
+
+
+def test_zero_padding_breaks_at_the_border_alone() -> None:
+    net = nn.Sequential()
+    net.add_module("first", nn.Conv2d(1, 4, 3, padding=1))
+    x = torch.zeros(1, 1, 16, 16)
+    x[:, :, 5:9, 5:9] = torch.rand(4, 4)
+    assert errors(net, x, Motion(dx=3))["first"] < 1e-6  # content stays away from the border
+    assert errors(net, x, Motion(dx=8))["first"] > 0.01
+
+
+def test_maps_without_a_border_are_compared_where_both_know_them() -> None:
+    net = nn.Sequential()
+    net.add_module("first", nn.Conv2d(1, 4, 3))
+    x = torch.rand(1, 1, 16, 16)
+    assert errors(net, x, Motion(dx=3))["first"] < 1e-6
+    assert errors(net, x, Motion(kind="zero", dx=3))["first"] < 1e-6
+
+
+def test_the_error_is_the_norm_of_what_differs_by_hand() -> None:
+    class First(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x * torch.tensor([1.0, 2.0, 3.0, 4.0])
+
+    x = torch.tensor([[[1.0, 0.0, 0.0, 0.0]]])
+    found = errors(nn.Sequential(First()), x, Motion(dx=1))
+    # f(Tx) = (0, 2, 0, 0), T f(x) = (0, 1, 0, 0): 1 / 1.
+    assert found["First 0"] == pytest.approx(1.0)
+
+
+def test_vectors_have_no_places() -> None:
+    net = nn.Sequential(nn.Flatten(), nn.Linear(16, 2, bias=False))
+    net[1].weight.data.zero_()
+    net[1].weight.data[0, 0] = 1.0
+    x = torch.zeros(1, 1, 4, 4)
+    x[0, 0, 0, 0] = 2.0
+    found = errors(net, x, Motion(dx=1))
+    assert found["Linear 1"] == pytest.approx(1.0)  # ‖0 - 2‖ / ‖2‖
+
+
+def test_turns_of_a_network_that_sees_single_pixels_cost_nothing() -> None:
+    net = nn.Sequential(nn.Conv2d(1, 2, 1, bias=False))
+    rows, columns = torch.meshgrid(torch.arange(16.0), torch.arange(16.0), indexing="ij")
+    x = torch.exp(-((rows - 6) ** 2 + (columns - 9) ** 2) / 20)[None, None]
+    found = errors(net, x, Motion(kind="zero", angle=30, scale=1.2))
+    assert found["Conv2d 0"] < 1e-5

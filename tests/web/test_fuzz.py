@@ -1,0 +1,123 @@
+"""Whatever is asked, the explorer answers with a sentence or refuses, and goes on."""
+
+import json
+from urllib.parse import quote
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+PATHS = ("about", "graph", "pictures", "picture", "filters", "likes", "audit", "step", "unit")
+
+anything = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**70), 2**70)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=20)
+    | st.sampled_from(["test:0", "test:999", "own:0", "first:8", "strongest:99", "zero", "", "0"]),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3)
+    ),
+    max_leaves=6,
+)
+
+words = st.sampled_from(
+    [
+        "model",
+        "picture",
+        "motion",
+        "maps",
+        "node",
+        "channels",
+        "cam",
+        "target",
+        "layer",
+        "method",
+        "errors",
+        "top",
+        "channel",
+        "row",
+        "col",
+        "kind",
+        "dx",
+        "dy",
+        "angle",
+        "scale",
+        "warp",
+        "amount",
+        "seed",
+        "full",
+        "id",
+        "split",
+        "sort",
+        "page",
+        "per",
+        "n",
+        "unit",
+        "both",
+    ]
+)
+
+questions = st.dictionaries(words, anything, max_size=6) | st.fixed_dictionaries(
+    {"picture": st.just("test:0"), "node": st.integers(-2, 12)},
+    optional={
+        "channel": st.integers(-1, 40),
+        "row": st.integers(-1, 40),
+        "col": st.integers(-1, 40),
+        "motion": st.dictionaries(
+            st.sampled_from(["kind", "dx", "dy", "angle", "scale", "warp"]),
+            anything | st.floats(-30, 30),
+        ),
+        "maps": st.lists(st.dictionaries(st.sampled_from(["node", "channels"]), anything)),
+        "cam": anything | st.just({}),
+        "errors": anything,
+    },
+)
+
+quick = settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+
+
+def is_fine(answer) -> None:
+    assert answer.status_code in (200, 400, 403, 404, 405, 409, 413, 415), answer.text
+    assert b"Traceback" not in answer.content
+    if answer.status_code != 200:
+        assert answer.json()["error"]
+
+
+@quick
+@given(path=st.sampled_from(("step", "unit", "export")), body=questions)
+def test_any_question(ask, path: str, body) -> None:
+    is_fine(ask(f"/api/{path}", body, post=True))
+
+
+@quick
+@given(path=st.sampled_from(("step", "unit", "export", "picture")), body=st.binary())
+@pytest.mark.parametrize("kind", ["application/json", "image/png", "application/octet-stream"])
+def test_any_bytes(ask, path: str, body: bytes, kind: str) -> None:
+    is_fine(ask(f"/api/{path}", body, headers={"content-type": kind}, post=True))
+
+
+@quick
+@given(
+    path=st.sampled_from([p for p in PATHS if p != "likes"]),
+    query=st.dictionaries(words, st.text(max_size=12), max_size=4),
+)
+def test_any_query(ask, path: str, query) -> None:
+    is_fine(ask(f"/api/{path}", params=query))
+
+
+@quick
+@given(path=st.text(max_size=40))
+def test_any_path(ask, path: str) -> None:
+    is_fine(ask("/static/" + quote(path, safe="/.%")))
+    is_fine(ask("/" + quote("x" + path, safe="/.%")))
+
+
+def test_the_server_still_answers_afterwards(ask) -> None:
+    assert ask("/api/about").status_code == 200
+    assert json.loads(ask("/api/graph").text)["nodes"]

@@ -1,0 +1,69 @@
+import numpy as np
+import pytest
+import torch
+from tests.web.conftest import small_model
+from torch import nn
+
+from neocog.errors import DataError, UsageError
+from neocog.web.opening import opened
+from neocog.web.series import open_series, series_of
+
+
+def test_without_data_pictures_are_made() -> None:
+    session = opened(small_model(), None)
+    assert session.album.first == "made:0"
+    assert session.album.counts() == {"made": 6}
+    values = session.album.values("made:5", 0)
+    assert values.shape == (1, 1, 28, 28)
+    assert 0 <= float(values.min()) <= float(values.max()) <= 1
+
+
+def test_a_split_that_is_named_comes_first() -> None:
+    session = opened(small_model(), "digits:val")
+    assert session.album.first == "val:0"
+    assert set(session.album.splits) == {"train", "val", "test"}
+
+
+def test_a_bare_module_takes_its_size_and_its_names_from_data() -> None:
+    session = opened(nn.Sequential(nn.Flatten(), nn.Linear(784, 10)), "digits")
+    (network,) = session.networks
+    assert (network.channels, *network.size) == (1, 28, 28)
+    assert network.task == "classify"
+    assert network.classes == tuple("0123456789")
+    assert session.album.truth("test:0") is not None
+
+
+def test_a_bare_module_without_data_needs_a_size() -> None:
+    with pytest.raises(UsageError, match="nobody said which"):
+        opened(nn.Flatten(), None)
+    with pytest.raises(UsageError, match=r"The size of a sample is \(C, H, W\)"):
+        opened(nn.Flatten(), None, size=(3,))
+
+
+def test_samples_of_another_size_are_refused() -> None:
+    with pytest.raises(DataError, match="The samples are of"):
+        opened(small_model(), torch.rand(2, 1, 8, 8))
+
+
+def test_the_module_of_a_caller_keeps_its_mode() -> None:
+    net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Flatten()).train()
+    before = net[1].running_mean.clone()
+    opened(net, torch.rand(2, 1, 8, 8))
+    assert net.training
+    assert torch.equal(net[1].running_mean, before)
+
+
+def test_A8_series_from_a_file(tmp_path) -> None:
+    file = tmp_path / "waves.npz"
+    np.savez(file, x=np.random.default_rng(0).random((5, 40)), y=np.array([0, 1, 2, 0, 1]))
+    net = open_series("tests.web.strangers:wave", mean=(0.5,), std=(0.25,))
+    session = opened(net, series_of(file))
+    assert session.networks[0].size == (40,)
+    assert session.album.truth("data:2") == 2
+    with pytest.raises(DataError, match="cannot be read so"):
+        series_of(tmp_path / "none.npz")
+    np.savez(file, x=np.zeros((2, 3, 4, 5)))
+    with pytest.raises(DataError, match="an array `x` of shape"):
+        series_of(file)
+    with pytest.raises(UsageError, match="A model of series is named as"):
+        open_series("runs/digits")

@@ -1,0 +1,450 @@
+"""The questions of the page, over the wire without a socket."""
+
+import io
+import json
+import re
+from html import escape
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from tests.web.conftest import Segmenter, asking, small_model
+from tests.web.frames import read
+
+from neocog.web.opening import opened
+from neocog.web.session import Session
+
+
+def step(ask, **more):
+    body = {"model": 0, "picture": "test:0", **more}
+    answer = ask("/api/step", body)
+    assert answer.status_code == 200, answer.text
+    return read(answer.content)
+
+
+def graph(ask, model: int = 0):
+    return ask(f"/api/graph?model={model}").json()
+
+
+def node(found, kind: str):
+    return next(n for n in found["nodes"] if n["kind"] == kind)
+
+
+def test_about_says_what_is_shown(ask) -> None:
+    found = ask("/api/about").json()
+    (model,) = found["models"]
+    assert model["size"] == [28, 28]
+    assert model["classes"] == list("0123456789")
+    assert model["params"] > 0
+    assert found["data"]["splits"]["test"] == 1000
+    assert found["first"] == "test:0"
+    assert found["has_audit"] == [False]
+
+
+def test_G5_the_graph_goes_from_picture_to_probabilities(ask) -> None:
+    found = graph(ask)
+    nodes = found["nodes"]
+    assert [n["id"] for n in nodes] == list(range(len(nodes)))
+    assert (nodes[0]["kind"], nodes[-1]["kind"]) == ("input", "output")
+    assert not any(n["name"].startswith("network") for n in nodes)
+    conv = node(found, "conv")
+    assert conv["maps"]
+    assert conv["units"]
+    assert conv["rf"] == {"size": [5, 5], "jump": [2, 2], "start": [-2, -2]}
+    assert all(a < b for a, b in found["edges"])
+
+
+def test_G2_a_step_has_the_answer_the_maps_and_the_picture(ask, session: Session) -> None:
+    conv = node(graph(ask), "conv")
+    found = step(ask, maps=[{"node": conv["id"], "channels": [0, 3]}], top=3)
+    x = session.album.values("test:0", 0)
+    assert np.allclose(found["picture"]["values"], x[0].numpy(), atol=1 / 255)
+    network = session.networks[0]
+    with torch.no_grad():
+        p = network.module(x).softmax(1)[0]
+    rows = found["answer"]["probabilities"]
+    assert len(rows) == 3
+    assert rows[0]["class"] == int(p.argmax())
+    assert rows[0]["p"] == pytest.approx(float(p.max()), rel=1e-5)
+    truth = session.album.truth("test:0")
+    assert found["answer"]["truth"] == {"index": truth, "name": str(truth)}
+    value = network.run(x)[conv["id"]]
+    for shown, channel in zip(found["maps"], (0, 3), strict=True):
+        # A byte is at most half a 255th of the scale away; float32 in between.
+        room = (shown["hi"] - shown["lo"]) / 255 * 0.51
+        assert np.abs(shown["values"] - value[0, channel].numpy()).max() <= room
+    assert found["base"] is None
+    assert found["errors"] is None
+
+
+def test_strongest_channels_and_vectors(ask) -> None:
+    found = graph(ask)
+    last = node(found, "linear")
+    conv = node(found, "conv")
+    shown = step(
+        ask,
+        maps=[
+            {"node": conv["id"], "channels": "strongest:4"},
+            {"node": last["id"], "channels": "first:8"},
+            {"node": found["nodes"][-1]["id"]},
+        ],
+    )["maps"]
+    assert [m["node"] for m in shown] == [conv["id"]] * 4 + [last["id"], found["nodes"][-1]["id"]]
+    assert shown[4]["shape"] == [1, 10]
+    assert shown[5]["values"].sum() == pytest.approx(1, abs=0.03)
+
+
+def test_E1_a_moved_picture_has_errors_at_every_node(ask) -> None:
+    found = step(ask, motion={"kind": "circular", "dx": 1}, errors=True)
+    assert found["base"]["probabilities"]
+    errors = {e["node"]: e["error"] for e in found["errors"]}
+    assert errors[0] == pytest.approx(0, abs=1e-6)
+    assert max(e for e in errors.values() if e is not None) > 0.01
+    still = step(ask, motion={"kind": "circular", "dx": 0}, errors=True)
+    assert max(e["error"] or 0 for e in still["errors"]) == 0
+
+
+def test_G4_grad_cam_follows_the_picture(ask) -> None:
+    cam = {"target": None, "layer": None, "method": "grad_cam"}
+    found = step(ask, cam=cam)["cam"]
+    assert found["shape"] == [28, 28]
+    assert found["layer"]
+    assert found["layer_reason"]
+    again = step(ask, cam={**cam, "layer": found["layer"], "target": found["target"]})["cam"]
+    assert np.allclose(found["values"], again["values"])
+    moved = step(ask, cam=cam, motion={"dx": 6})["cam"]
+    assert not np.allclose(found["values"], moved["values"])
+
+
+def test_a_cam_that_cannot_be_made_says_why(ask) -> None:
+    found = step(ask, cam={"layer": "nosuch"})
+    assert found["cam"] is None
+    assert "nosuch" in found["reason"]
+
+
+def test_A9_the_unit_of_a_layer_is_pytorchs_number(ask, session: Session) -> None:
+    found = graph(ask)
+    x = session.album.values("test:3", 0)
+    values = session.networks[0].run(x)
+    for n in found["nodes"]:
+        if not n["units"] or n["kind"] == "output":
+            continue
+        place = {"channel": n["shape"][0] - 1}
+        if n["maps"]:
+            place |= {"row": n["shape"][1] - 1, "col": n["shape"][2] // 2}
+        got = ask("/api/unit", {"picture": "test:3", "node": n["id"], **place}).json()
+        index = (0, *place.values()) if n["maps"] else (0, place["channel"])
+        truth = float(values[n["id"]][index])
+        assert got["value"] == pytest.approx(truth, rel=1e-7), n
+        assert got["computed"] == pytest.approx(truth, rel=1e-4, abs=1e-5), n
+        assert got["input_nodes"], n
+        assert got["field"] is not None, n
+
+
+def test_the_probability_of_a_class_is_worked_out(ask) -> None:
+    output = graph(ask)["nodes"][-1]
+    got = ask("/api/unit", {"picture": "test:0", "node": output["id"], "channel": 4}).json()
+    assert got["kind"] == "softmax"
+    assert got["value"] == pytest.approx(got["computed"], rel=1e-6)
+    assert sum(t["sum"] for t in got["inputs"]) == pytest.approx(1)
+
+
+def test_a_pixel_is_as_it_is(ask, session: Session) -> None:
+    got = ask("/api/unit", {"picture": "test:0", "node": 0, "row": 14, "col": 14}).json()
+    assert got["value"] == pytest.approx(float(session.album.values("test:0", 0)[0, 0, 14, 14]))
+    assert got["field"] == {"r0": 14, "r1": 15, "c0": 14, "c1": 15}
+
+
+def test_pictures_are_listed_in_orders(ask, session: Session) -> None:
+    plain = ask("/api/pictures?split=test&per=5").json()
+    assert plain["total"] == 1000
+    assert [i["id"] for i in plain["items"]] == [f"test:{k}" for k in range(5)]
+    by_truth = ask("/api/pictures?split=test&sort=truth&per=200&page=2").json()["items"]
+    labels = [i["truth"]["index"] for i in by_truth]
+    assert labels == sorted(labels)
+    wrong = ask("/api/pictures?split=test&sort=wrong&per=3").json()
+    assert 0 < wrong["total"] <= 1000
+    assert all(i["predicted"]["index"] != i["truth"]["index"] for i in wrong["items"])
+    unsure = ask("/api/pictures?split=test&sort=unsure&per=200").json()["items"]
+    entropy = session.answers("test", 0).entropy
+    first = [entropy[int(i["id"].split(":")[1])] for i in unsure]
+    assert first == sorted(first, reverse=True)
+    predicted = ask("/api/pictures?split=test&sort=predicted&per=200").json()["items"]
+    numbers = [i["predicted"]["index"] for i in predicted]
+    assert numbers == sorted(numbers)
+
+
+def test_a_picture_is_a_png_as_the_model_sees_it(ask, session: Session) -> None:
+    answer = ask("/api/picture?id=test:7")
+    assert answer.headers["content-type"] == "image/png"
+    pixels = np.asarray(Image.open(io.BytesIO(answer.content)))
+    assert np.allclose(pixels / 255, session.album.values("test:7", 0)[0, 0], atol=1e-6)
+
+
+def png(size: tuple[int, int] = (40, 30), colour: str = "white") -> bytes:
+    out = io.BytesIO()
+    Image.new("RGB", size, colour).save(out, "PNG")
+    return out.getvalue()
+
+
+def test_a_person_brings_a_picture(ask) -> None:
+    sent = ask("/api/picture", png(), headers={"content-type": "image/png"})
+    assert sent.status_code == 200, sent.text
+    got = sent.json()
+    assert (got["width"], got["height"]) == (40, 30)
+    found = read(ask("/api/step", {"picture": got["id"]}).content)
+    assert found["picture"]["values"].min() == pytest.approx(1)
+    assert found["answer"]["truth"] is None
+
+
+def test_what_is_no_picture_is_refused(ask) -> None:
+    for body in (b"", b"<svg/>", png()[:60], b"\x89PNG\r\n\x1a\n" + b"0" * 50):
+        answer = ask("/api/picture", body, headers={"content-type": "image/png"}, post=True)
+        assert answer.status_code in (400, 415), body
+        assert "picture" in answer.json()["error"]
+
+
+def test_own_pictures_are_forgotten_in_their_order(session: Session) -> None:
+    first, _, _ = session.album.bring(png(colour="#010101"), session.networks)
+    for k in range(64):
+        session.album.bring(png((8 + k, 8)), session.networks)
+    from neocog.web.refused import Missing
+
+    with pytest.raises(Missing, match="There is no such picture"):
+        session.album.values(first, 0)
+
+
+def test_G1_filters_of_a_layer(ask, session: Session) -> None:
+    conv = node(graph(ask), "conv")
+    got = ask(f"/api/filters?node={conv['id']}").json()
+    weight = session.networks[0].module.get_submodule(session.networks[0].full(conv["name"])).weight
+    assert got["shape"] == list(weight.shape)
+    assert np.allclose(got["filters"][1]["planes"][0], weight[1, 0].detach().numpy(), atol=1e-6)
+    assert got["hi"] == pytest.approx(float(weight.detach().abs().max()))
+    assert len(got["gabor"]["explained"]) == len(weight)
+    linear = node(graph(ask), "linear")
+    refused = ask(f"/api/filters?node={linear['id']}")
+    assert refused.status_code == 404
+
+
+@pytest.fixture(scope="module")
+def brief(session: Session, monkeypatch_module) -> None:
+    monkeypatch_module.setattr("neocog.web.likes._STEPS", 4)
+    monkeypatch_module.setattr("neocog.web.session.ANSWERED", 60)
+
+
+@pytest.fixture(scope="module")
+def monkeypatch_module():
+    with pytest.MonkeyPatch.context() as patch:
+        yield patch
+
+
+def test_G3_what_a_unit_likes(ask, brief, session: Session) -> None:
+    conv = node(graph(ask), "conv")
+    got = ask(f"/api/likes?node={conv['id']}&channel=2").json()
+    assert len(got["patches"]) == 9
+    scores = [p["score"] for p in got["patches"]]
+    assert scores == sorted(scores, reverse=True)
+    best = got["patches"][0]
+    value = session.networks[0].run(session.album.values(best["picture"], 0))[conv["id"]]
+    assert float(value[0, 2].max()) == pytest.approx(best["score"], rel=1e-4)
+    window = best["window"]
+    assert window["r1"] - window["r0"] == conv["rf"]["size"][0]
+    assert got["maximised"]
+
+
+def test_an_audit_is_made_once_and_kept(ask, brief) -> None:
+    assert ask("/api/audit?model=0").status_code == 404
+    made = ask("/api/audit", {"model": 0, "n": 4})
+    assert made.status_code == 200, made.text
+    assert made.json()["sections"][0]["kind"] == "section"
+    assert ask("/api/audit?model=0").json() == made.json()
+    assert ask("/api/about").json()["has_audit"] == [True]
+
+
+def test_the_view_is_exported_as_one_file(ask) -> None:
+    conv = node(graph(ask), "conv")
+    answer = ask(
+        "/api/export",
+        {
+            "picture": "test:0",
+            "motion": {"dx": 3},
+            "cam": {},
+            "node": conv["id"],
+            "channel": 1,
+            "unit": {"row": 2, "col": 3},
+            "maps": [{"node": conv["id"], "channels": [0, 1]}],
+        },
+    )
+    assert answer.status_code == 200, answer.text
+    html = answer.text
+    assert "attachment" in answer.headers["content-disposition"]
+    for word in ("Grad-CAM", "Feature maps", "breaks the symmetry", "step by step", "kernel"):
+        assert word in html
+    assert not re.search(r"(src|href)=[\"']?(https?:)?//", html)
+
+
+def test_names_with_script_are_data() -> None:
+    bad = "<script>alert(1)</script>"
+    model = small_model((bad, *"123456789"))
+    x = torch.rand(3, 1, 28, 28)
+    session = opened(model, (x, torch.zeros(3, dtype=torch.int64)))
+    for ask in asking(session):
+        assert ask("/api/about").json()["models"][0]["classes"][0] == bad
+        answer = ask("/api/export", {"picture": "data:0"})
+        assert bad not in answer.text
+        assert escape(bad) in answer.text
+        assert ask("/api/about").headers["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status"),
+    [
+        ("/api/graph?model=1", None, 400),
+        ("/api/graph?model=-1", None, 400),
+        ("/api/graph?model=x", None, 400),
+        ("/api/pictures?split=nosuch", None, 404),
+        ("/api/pictures?sort=nosuch", None, 400),
+        ("/api/pictures?per=100000", None, 400),
+        ("/api/picture?id=test:100000", None, 404),
+        ("/api/picture?id=../../etc/passwd", None, 404),
+        ("/api/picture", None, 400),
+        ("/api/likes?node=9999&channel=0", None, 404),
+        ("/api/filters", None, 400),
+        ("/api/step", {"picture": "test:0", "maps": 3}, 400),
+        ("/api/step", {"picture": "test:0", "maps": [{"node": 9999}]}, 404),
+        ("/api/step", {"picture": "test:0", "maps": [{"node": 0}] * 300}, 400),
+        ("/api/step", {"picture": "own:x"}, 404),
+        ("/api/step", {}, 400),
+        ("/api/step", [], 400),
+        ("/api/unit", {"picture": "test:0", "node": 0, "row": 99}, 400),
+        ("/api/unit", {"picture": "test:0", "node": 0, "channel": 1}, 400),
+        ("/api/audit", {"n": 100000}, 400),
+        ("/nosuch", None, 404),
+        ("/static/../../session.py", None, 404),
+        ("/static/..%2f..%2fsession.py", None, 404),
+        ("/static/%2e%2e/session.py", None, 404),
+        ("/static//etc/passwd", None, 404),
+        ("/static/%00", None, 404),
+    ],
+)
+def test_what_is_not_there_is_a_sentence(ask, path: str, body, status: int) -> None:
+    answer = ask(path) if body is None else ask(path, body)
+    assert answer.status_code == status, answer.text
+    assert "Traceback" not in answer.text
+    if path.startswith("/api"):
+        assert answer.json()["error"].endswith((".", "null.", "`"))
+
+
+def test_bodies_that_are_no_question(ask) -> None:
+    json_type = {"content-type": "application/json"}
+    deep = b"[" * 100_000
+    for body in (b"", b"{", b"null", b'{"a": NaN}', b"\xff\xfe", deep, b"9" * 5000):
+        answer = ask("/api/step", body, headers=json_type, post=True)
+        assert answer.status_code == 400, body[:20]
+        assert "JSON" in answer.json()["error"]
+    assert ask("/api/step", b"{}", headers={"content-type": "image/png"}).status_code == 400
+    assert ask("/api/step", b"{}", headers={"content-type": "text/plain"}).status_code == 415
+    long = json.dumps({"picture": "x" * 2**20}).encode()
+    assert ask("/api/step", long, headers=json_type).status_code == 413
+
+
+def test_headers_keep_the_page_to_itself(ask) -> None:
+    found = ask("/api/about").headers
+    assert "default-src 'self'" in found["content-security-policy"]
+    assert "unsafe" not in found["content-security-policy"]
+    assert found["referrer-policy"] == "no-referrer"
+    assert found["cache-control"] == "no-store"
+    assert ask("/nosuch").headers["x-frame-options"] == "DENY"
+
+
+def test_two_models_see_one_picture(two: Session) -> None:
+    for ask in asking(two):
+        assert len(ask("/api/about").json()["models"]) == 2
+        a, b = (read(ask("/api/step", {"model": m, "picture": "test:2"}).content) for m in (0, 1))
+        assert np.array_equal(a["picture"]["values"], b["picture"]["values"])
+        assert a["answer"]["probabilities"] != b["answer"]["probabilities"]
+
+
+def test_E1_a_segmenter_has_maps_of_classes() -> None:
+    session = opened(Segmenter().eval(), torch.rand(2, 3, 16, 20), task="segment")
+    for ask in asking(session):
+        found = graph(ask)
+        output = found["nodes"][-1]
+        assert output["shape"] == [3, 8, 10]
+        shown = step(
+            ask, picture="data:0", maps=[{"node": output["id"]}], motion={"dx": 2}, errors=True
+        )
+        assert [m["shape"] for m in shown["maps"]] == [[8, 10]] * 3
+        assert sum(r["p"] for r in shown["answer"]["probabilities"]) == pytest.approx(1)
+        unit = {"picture": "data:0", "node": output["id"], "channel": 1, "row": 2, "col": 3}
+        assert ask("/api/unit", unit).status_code == 200
+
+
+def test_A8_a_model_of_series() -> None:
+    net = torch.nn.Sequential(
+        torch.nn.Conv1d(2, 4, 5, padding=2),
+        torch.nn.ReLU(),
+        torch.nn.AdaptiveAvgPool1d(1),
+        torch.nn.Flatten(),
+        torch.nn.Linear(4, 3),
+    )
+    session = opened(net, None, size=(2, 50))
+    for ask in asking(session):
+        about = ask("/api/about").json()
+        assert about["models"][0]["signal"] == "series"
+        assert about["first"] == "made:0"
+        conv = node(graph(ask), "conv")
+        found = step(
+            ask,
+            picture="made:1",
+            maps=[{"node": conv["id"]}],
+            motion={"dx": 3, "angle": 30},
+            errors=True,
+            cam={},
+        )
+        assert found["picture"]["shape"] == [2, 50]
+        assert found["maps"][0]["shape"] == [1, 50]
+        assert found["cam"]["shape"] == [1, 50]
+        unit = {"picture": "made:1", "node": conv["id"], "channel": 3, "row": 0, "col": 49}
+        got = ask("/api/unit", unit).json()
+        assert got["window"] == {"r0": 0, "r1": 1, "c0": 47, "c1": 52}
+        assert got["computed"] == pytest.approx(got["value"], rel=1e-4, abs=1e-5)
+        own = ask("/api/picture", {"values": [[0.5] * 50] * 2}).json()["id"]
+        assert step(ask, picture=own)["picture"]["values"].max() == pytest.approx(0.5)
+        assert ask("/api/picture", {"values": [[1, 2]]}).status_code == 400
+        assert ask("/api/picture?id=made:0").status_code == 404
+        assert ask("/api/likes?node=1&channel=0").status_code == 200
+
+
+def test_a_regressor_answers_with_numbers() -> None:
+    net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(16, 2))
+    session = opened(net, torch.rand(2, 1, 4, 4), task="regress")
+    for ask in asking(session):
+        found = step(ask, picture="data:0")
+        assert len(found["answer"]["values"]) == 2
+        assert ask("/api/pictures?split=data&sort=unsure").status_code == 400
+        assert ask("/api/export", {"picture": "data:0"}).status_code == 200
+
+
+def test_a_black_box_answers_and_shows_nothing_inside(tmp_path) -> None:
+    from dataclasses import replace as changed
+
+    from neocog.runs.trained import Trained
+
+    class Box(torch.nn.Module):
+        """Numbers that no operation is seen to make."""
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return torch.from_numpy(np.stack([x.numpy().sum((1, 2, 3)), np.ones(len(x))], 1))
+
+    model = small_model(("a", "b"))
+    model.network = Box()
+    trained = Trained(model, {"network": {}}, tmp_path / "x.onnx", black_box=True)
+    session = opened(changed(trained), torch.rand(2, 1, 28, 28))
+    for ask in asking(session):
+        assert len(graph(ask)["nodes"]) <= 4
+        found = step(ask, picture="data:0", cam={})
+        assert found["cam"] is None
+        assert "black box" in found["reason"]
