@@ -1,0 +1,88 @@
+// Questions to the server. The interface: JSON, and one binary form for the frames of a step.
+
+const page = [...crypto.getRandomValues(new Uint8Array(8))]
+  .map((b) => b.toString(16).padStart(2, "0"))
+  .join("");
+
+/** What the server refused, with its own sentence. */
+export class Refused extends Error {
+  constructor(message, status) {
+    super(message);
+    this.status = status;
+  }
+}
+
+async function ask(path, options = {}) {
+  let answer;
+  try {
+    answer = await fetch(path, { cache: "no-store", ...options });
+  } catch {
+    throw new Refused("The explorer does not answer; its program may have been stopped.", 0);
+  }
+  if (answer.ok) return answer;
+  let message = `The explorer answered ${answer.status}.`;
+  try {
+    message = (await answer.json()).error ?? message;
+  } catch {
+    // an answer without a sentence
+  }
+  throw new Refused(message, answer.status);
+}
+
+const query = (values) =>
+  new URLSearchParams(Object.entries(values).filter(([, v]) => v !== null && v !== undefined));
+
+const post = (path, body, headers = {}) =>
+  ask(path, {
+    method: "POST",
+    body: JSON.stringify(body),
+    headers: { "Content-Type": "application/json", ...headers },
+  });
+
+const get = async (path, values = {}) => {
+  const search = query(values).toString();
+  return (await ask(search ? `${path}?${search}` : path)).json();
+};
+
+export const about = () => get("/api/about");
+export const graph = (model) => get("/api/graph", { model });
+export const pictures = (values) => get("/api/pictures", values);
+export const filters = (model, node, page = 0) => get("/api/filters", { model, node, page });
+export const likes = (model, node, channel) => get("/api/likes", { model, node, channel });
+export const audit = (model) => get("/api/audit", { model });
+export const auditNow = async (model, n) => (await post("/api/audit", { model, n })).json();
+export const unit = async (body) => (await post("/api/unit", body)).json();
+export const exported = async (body) => (await post("/api/export", body)).blob();
+
+/** The address of a picture as a model sees it. */
+export const pictureAddress = (id, model) => `/api/picture?${query({ id, model })}`;
+
+/** Hand over a picture, a blob: { id, width, height }. */
+export async function sendPicture(blob) {
+  const type = blob.type.startsWith("image/") ? blob.type : "application/octet-stream";
+  const headers = { "Content-Type": type };
+  return (await ask("/api/picture", { method: "POST", body: blob, headers })).json();
+}
+
+/** One step of a model: answer, picture, maps, Grad-CAM, errors. */
+export async function step(body) {
+  const headers = { "X-Page": `${page}-${body.model}` };
+  return decode(await (await post("/api/step", body, headers)).arrayBuffer());
+}
+
+/** A frame: its header, with the bytes of each array beside its shape. */
+export function decode(buffer) {
+  const length = new DataView(buffer).getUint32(0, true);
+  const header = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 4, length)));
+  const start = 4 + length;
+  const cut = (part) => {
+    const count = part.shape.reduce((a, b) => a * b, 1);
+    return { ...part, bytes: new Uint8Array(buffer, start + part.offset, count) };
+  };
+  return {
+    ...header,
+    picture: cut(header.picture),
+    maps: header.maps.map(cut),
+    cam: header.cam ? cut(header.cam) : null,
+  };
+}

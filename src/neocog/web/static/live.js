@@ -1,0 +1,109 @@
+// The loop behind everything that follows the picture: one step in flight, the newest wish wins.
+
+import { Refused, step } from "./api.js";
+import { toast } from "./dom.js";
+import { forget, keep } from "./maps.js";
+import { atRest, nodeOf, set, shown, state } from "./state.js";
+
+/** Maps that one step may ask for. */
+const MOST = 64;
+
+const wishes = [];
+const waiting = [];
+let wanted = false;
+let busy = false;
+let planned = false;
+let pictureOfMaps = null;
+const times = [];
+
+/** Tell which maps are needed: `wish(model, left)` gives [{ node, channels, full? }]. */
+export function wish(give) {
+  wishes.push(give);
+}
+
+/** Ask for a new frame; many calls make one. */
+export function refresh() {
+  wanted = true;
+  plan();
+}
+
+/** Resolves when all that was wanted has been drawn. */
+export function settled() {
+  return wanted || busy ? new Promise((done) => waiting.push(done)) : Promise.resolve();
+}
+
+/** Frames drawn a second while they follow each other, and the server's milliseconds. */
+export function pace() {
+  const recent = times.filter((t) => t > performance.now() - 1000);
+  return { rate: recent.length, ms: Math.max(0, ...shown().map((m) => state.frames[m]?.ms ?? 0)) };
+}
+
+function plan() {
+  if (planned || busy || !wanted || !state.picture) return;
+  planned = true;
+  // A hidden page draws no frames, but what it asked for shall be there when it is seen again.
+  if (document.hidden) setTimeout(run, 50);
+  else requestAnimationFrame(run);
+}
+
+async function run() {
+  planned = false;
+  wanted = false;
+  busy = true;
+  const picture = state.picture;
+  try {
+    const models = shown();
+    const answers = await Promise.all(models.map((model) => step(request(model))));
+    if (pictureOfMaps !== picture) forget();
+    pictureOfMaps = picture;
+    const frames = [...state.frames];
+    models.forEach((model, i) => {
+      keep(model, answers[i]);
+      frames[model] = answers[i];
+    });
+    times.push(performance.now());
+    if (times.length > 120) times.splice(0, 60);
+    set({ frames });
+  } catch (error) {
+    if (!(error instanceof Refused)) throw error;
+    if (error.status === 409) wanted = true;
+    else toast(error.message, "fault");
+  } finally {
+    busy = false;
+    plan();
+    if (!wanted && !busy) for (const done of waiting.splice(0)) done();
+  }
+}
+
+function request(model) {
+  const maps = [];
+  let left = MOST;
+  for (const give of wishes) {
+    for (const one of give(model, left)) {
+      const cost = costOf(model, one);
+      if (cost > left) continue;
+      left -= cost;
+      maps.push(one);
+    }
+  }
+  return {
+    model,
+    picture: state.picture,
+    motion: state.motion,
+    maps,
+    cam: state.cam && camOf(model),
+    errors: !atRest(),
+    top: 10,
+  };
+}
+
+function camOf(model) {
+  return { ...state.cam, layer: model === state.model ? state.cam.layer : null };
+}
+
+function costOf(model, { node, channels }) {
+  const shape = nodeOf(model, node)?.shape ?? [1];
+  if (shape.length === 1) return 1;
+  const count = Array.isArray(channels) ? channels.length : Number(channels.split(":")[1]);
+  return Math.min(count, shape[0]);
+}

@@ -1,0 +1,159 @@
+// Where the picture comes from: the data, the file system, the clipboard; which is next.
+
+import { Refused, pictureAddress, pictures, sendPicture } from "./api.js";
+import { byId, dialogue, el, perRow, roving, tabStop, toast } from "./dom.js";
+import { percent } from "./numbers.js";
+import { REST, on, set, state } from "./state.js";
+
+const PER = 60;
+const SORTS = { index: "as they stand", truth: "by class", predicted: "by answer", unsure: "least sure first", wrong: "wrong first" };
+let made = null;
+let query = { split: null, sort: "index", page: 0 };
+let serial = 0;
+
+/** Buttons, drop and paste. */
+export function start() {
+  byId("pick").addEventListener("click", open);
+  byId("before").addEventListener("click", () => neighbour(-1));
+  byId("after").addEventListener("click", () => neighbour(1));
+  on("picture pictureName", name);
+  addEventListener("paste", (event) => {
+    const file = [...(event.clipboardData?.files ?? [])].find((f) => f.type.startsWith("image/"));
+    if (file) take(file, file.name || "pasted picture");
+  });
+  drops();
+}
+
+/** Look at a picture by its id. */
+export function look(id, label = id) {
+  set({ picture: id, pictureName: label });
+}
+
+/** Hand a picture over to the program and look at it. */
+export async function take(blob, label) {
+  try {
+    const sent = await sendPicture(blob);
+    set({ picture: sent.id, pictureName: label, motion: { ...REST, kind: state.motion.kind } });
+    return true;
+  } catch (error) {
+    if (!(error instanceof Refused)) throw error;
+    toast(error.message, "fault");
+    return false;
+  }
+}
+
+/** The next picture of the split, or the one before. */
+export function neighbour(by) {
+  const [split, index] = (state.picture ?? "").split(":");
+  const count = state.about?.data?.splits?.[split];
+  if (!count) return;
+  look(`${split}:${(Number(index) + by + count) % count}`);
+}
+
+function name() {
+  byId("picture-name").textContent = state.pictureName;
+  const own = !state.about?.data || state.picture?.startsWith("own:");
+  byId("before").disabled = own;
+  byId("after").disabled = own;
+}
+
+function drops() {
+  const veil = byId("drop");
+  let depth = 0;
+  addEventListener("dragenter", (event) => {
+    if (!event.dataTransfer?.types.includes("Files")) return;
+    depth++;
+    veil.classList.add("shown");
+  });
+  addEventListener("dragleave", () => {
+    depth = Math.max(0, depth - 1);
+    if (!depth) veil.classList.remove("shown");
+  });
+  addEventListener("dragover", (event) => event.preventDefault());
+  addEventListener("drop", (event) => {
+    event.preventDefault();
+    depth = 0;
+    veil.classList.remove("shown");
+    const file = event.dataTransfer?.files[0];
+    if (file) take(file, file.name);
+  });
+}
+
+/** The dialogue with the pictures of the data. */
+export function open() {
+  made ??= build();
+  made.dialog.showModal();
+  if (state.about.data) load();
+}
+
+function build() {
+  const { dialog, body } = dialogue("Choose a picture", { wide: true });
+  const file = el("input", { type: "file", id: "file", accept: "image/*", onchange: async () => {
+    if (file.files[0] && (await take(file.files[0], file.files[0].name))) dialog.close();
+    file.value = "";
+  } });
+  const upload = el("label", { class: "upload" }, "Your own file: ", file);
+  const hint = el("p", { class: "hint", text: "You can also drop a picture anywhere on the page, or paste one." });
+  const grid = el("div", { class: "pictures", role: "group", "aria-label": "Pictures" });
+  const where = el("span", { class: "soft" });
+  roving(grid, "button", () => perRow(grid.children));
+  const parts = [el("div", { class: "row spread" }, upload, hint)];
+  const data = state.about.data;
+  if (data) {
+    const splits = Object.keys(data.splits);
+    const split = el("select", { "aria-label": "Split" }, splits.map((s) => el("option", { value: s, text: `${s} (${data.splits[s].toLocaleString("en-US")})` })));
+    split.value = state.picture?.split(":")[0] in data.splits ? state.picture.split(":")[0] : splits.at(-1);
+    const sort = el("select", { "aria-label": "Order" }, Object.entries(SORTS).map(([value, text]) => el("option", { value, text })));
+    query = { split: split.value, sort: sort.value, page: 0 };
+    const change = (more) => {
+      query = { ...query, page: 0, ...more };
+      load();
+    };
+    split.addEventListener("change", () => change({ split: split.value }));
+    sort.addEventListener("change", () => change({ sort: sort.value }));
+    const earlier = el("button", { type: "button", class: "icon", "aria-label": "Earlier pictures", text: "‹", onclick: () => change({ page: Math.max(0, query.page - 1) }) });
+    const later = el("button", { type: "button", class: "icon", "aria-label": "Later pictures", text: "›", onclick: () => change({ page: query.page + 1 }) });
+    parts.push(el("div", { class: "row" }, split, sort, earlier, where, later), grid);
+  }
+  body.append(...parts);
+  return { dialog, grid, where };
+}
+
+async function load() {
+  const { grid, where, dialog } = made;
+  const mine = ++serial;
+  grid.classList.add("waiting");
+  try {
+    const found = await pictures({ ...query, model: state.model, per: PER });
+    if (mine !== serial) return;
+    const from = query.page * PER;
+    if (!found.items.length && query.page > 0) {
+      query.page = Math.max(0, Math.ceil(found.total / PER) - 1);
+      load();
+      return;
+    }
+    where.textContent = found.total ? `${from + 1}–${from + found.items.length} of ${found.total.toLocaleString("en-US")}` : "none";
+    grid.replaceChildren(...found.items.map((item) => tile(item, dialog)));
+    tabStop(grid.children, grid.querySelector('[aria-current="true"]'));
+  } catch (error) {
+    if (!(error instanceof Refused)) throw error;
+    toast(error.message, "fault");
+  } finally {
+    grid.classList.remove("waiting");
+  }
+}
+
+function tile(item, dialog) {
+  const truth = item.truth?.name ?? "";
+  const said = item.predicted?.name ?? null;
+  const wrong = said !== null && truth !== "" && said !== truth;
+  const series = state.about.models[state.model].size.length === 1;
+  const shown = series ? el("span", { class: "series", text: item.name }) : el("img", { src: pictureAddress(item.id, state.model), alt: "", loading: "lazy", decoding: "async" });
+  return el("button", { type: "button", class: `tile ${wrong ? "wrong" : ""}`, title: item.name, tabindex: "-1",
+    "aria-current": item.id === state.picture ? "true" : null,
+    "aria-label": [item.name, truth, said !== null ? `answer ${said}${item.p !== undefined ? ` ${percent(item.p)}` : ""}` : ""].filter(Boolean).join(", "),
+    onclick: () => {
+      look(item.id, item.name);
+      dialog.close();
+    } }, shown, el("span", { class: "name", text: truth }), wrong ? el("span", { class: "said", text: `✗ ${said}` }) : null);
+}

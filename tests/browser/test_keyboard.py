@@ -1,0 +1,120 @@
+"""Without a mouse: every view is reached and used by keys, and the focus is seen."""
+
+from tests.browser.helpers import bars, settle, state
+
+
+def focused(page) -> dict:
+    found: dict = page.evaluate(
+        """() => {
+          const e = document.activeElement;
+          const s = getComputedStyle(e);
+          const name = e.getAttribute('aria-label') || e.textContent.trim() || e.labels?.[0]?.textContent || e.title;
+          return { tag: e.tagName, id: e.id, name, outline: s.outlineStyle, width: parseFloat(s.outlineWidth) };
+        }"""
+    )
+    return found
+
+
+def test_the_way_from_picture_to_arithmetic_by_keys_alone(visit, one) -> None:
+    page = visit(one)
+    settle(page)
+    page.keyboard.press("m")
+    assert focused(page)["id"] == "stage"
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Shift+ArrowDown")
+    settle(page)
+    assert (state(page)["motion"]["dx"], state(page)["motion"]["dy"]) == (1, 4)
+    page.keyboard.press("0")
+    settle(page)
+    page.keyboard.press("n")
+    page.keyboard.press("Home")
+    page.keyboard.press("ArrowRight")
+    assert "c1" in focused(page)["name"]
+    page.keyboard.press("Enter")
+    settle(page)
+    assert page.locator("#inspect h2").inner_text().endswith("c1")
+    page.keyboard.press("i")
+    assert focused(page)["id"] == "tab-maps"
+    page.keyboard.press("Tab")  # the order of the maps
+    page.keyboard.press("Tab")  # the maps, one tab stop
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    assert focused(page)["name"].startswith("Map 2")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#value")
+    settle(page)
+    assert state(page)["channel"] == 2
+    assert focused(page)["id"] == "tab-unit"
+    for _ in range(20):
+        page.keyboard.press("Tab")
+        if focused(page)["id"] == "out-map":
+            break
+    assert focused(page)["id"] == "out-map"
+    unit = state(page)["unit"]
+    page.keyboard.press("ArrowUp" if unit["row"] else "ArrowDown")
+    settle(page)
+    assert state(page)["unit"]["row"] != unit["row"]
+
+
+def test_tab_goes_everywhere_and_the_focus_is_seen(visit, one) -> None:
+    page = visit(one)
+    settle(page)
+    seen = []
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        at = focused(page)
+        if at["tag"] == "BODY" or at in seen:
+            break
+        seen.append(at)
+    names = " ".join(f"{s['id']} {s['name']}" for s in seen)
+    for wanted in (
+        "Audit",
+        "Share",
+        "stage",
+        "pick",
+        "draw",
+        "move-angle",
+        "move-scale",
+        "cam",
+        "input",
+    ):
+        assert wanted in names
+    assert all(s["name"] for s in seen), [s for s in seen if not s["name"]]
+    unseen = [s for s in seen if s["outline"] == "none" or s["width"] < 1]
+    # The radio buttons are covered by their labels, which draw the outline.
+    assert [s for s in unseen if s["tag"] != "INPUT"] == []
+
+
+def test_the_list_of_keys(visit, one) -> None:
+    page = visit(one)
+    page.keyboard.press("?")
+    assert page.locator("dialog[open] kbd").count() >= 12
+    page.keyboard.press("Escape")
+    assert page.locator("dialog[open]").count() == 0
+
+
+def test_brackets_walk_through_the_pictures(visit, one) -> None:
+    page = visit(one)
+    settle(page)
+    first, before = state(page)["picture"], bars(page)
+    page.keyboard.press("]")
+    settle(page)
+    assert state(page)["picture"] != first
+    assert bars(page) != before
+    page.keyboard.press("[")
+    settle(page)
+    assert (state(page)["picture"], bars(page)) == (first, before)
+
+
+def test_no_control_is_without_a_name(visit, two) -> None:
+    page = visit(two)
+    settle(page)
+    page.locator(".card .title").nth(2).click()
+    settle(page)
+    nameless = page.evaluate(
+        """() => [...document.querySelectorAll('button, input, select, canvas[tabindex], [role=application]')]
+          .filter((e) => e.offsetParent !== null)
+          .filter((e) => !(e.getAttribute('aria-label') || e.textContent.trim() || e.labels?.length || e.title))
+          .map((e) => e.outerHTML)"""
+    )
+    assert nameless == []

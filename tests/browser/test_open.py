@@ -1,0 +1,166 @@
+"""The page opens: picture, network, answer; and what it says is what the model says."""
+
+import pytest
+import torch
+from tests.browser.helpers import bars, card, change, ink, settle, state
+
+import neocog
+from neocog.data.open import open_data
+
+
+def said(run, index: int) -> dict[str, float]:
+    """Class to probability, by PyTorch, of a test digit."""
+    model = neocog.load(run)
+    x = torch.from_numpy(open_data("digits").splits["test"].x[index].copy())
+    with torch.no_grad():
+        logits = model.module(x.permute(2, 0, 1)[None].float() / 255)
+    return dict(zip(model.contract.classes, logits.softmax(1)[0].tolist(), strict=True))
+
+
+def test_G5_the_page_shows_picture_network_and_answer(visit, one) -> None:
+    page = visit(one)
+    settle(page)
+    assert "lenet" in page.title()
+    labels = [t.inner_text() for t in page.locator(".card .label").all()]
+    assert [t for t in labels if t[0] in "csf" and t[1:].isdigit()] == [
+        "c1",
+        "s2",
+        "c3",
+        "s4",
+        "c5",
+        "f6",
+    ]
+    assert page.locator(".lines path").count() >= len(labels) - 1
+    shown = bars(page)
+    expected = said(one.runs[0], int(state(page)["picture"].split(":")[1]))
+    assert set(shown) == set(expected)
+    for name, p in expected.items():  # a per cent is shown to a tenth, or better
+        assert abs(shown[name] - 100 * p) <= 0.051
+    best = max(expected, key=expected.__getitem__)
+    assert page.locator(".verdict strong").inner_text() == best
+
+
+def test_G2_the_cards_draw_their_maps(visit, one) -> None:
+    page = visit(one)
+    settle(page)
+    empty = page.evaluate(
+        "() => { const c = document.createElement('canvas'); c.width = 56; c.height = 236; return c.toDataURL(); }"
+    )
+    first = ink(page, ".card:nth-of-type(1) canvas")
+    assert first != empty
+    before = card(page, "c1").locator("canvas").evaluate("(c) => c.toDataURL()")
+    page.keyboard.press("]")
+    settle(page)
+    after = card(page, "c1").locator("canvas").evaluate("(c) => c.toDataURL()")
+    assert before != after
+
+
+def test_G5_residual_arcs_and_groups_that_fold(visit, two) -> None:
+    page = visit(two)
+    settle(page)
+    page.get_by_role("button", name="A", exact=True).click()
+    settle(page)
+    groups = page.locator(".card.group")
+    assert groups.count() >= 3
+    few = page.locator(".card").count()
+    page.get_by_role("button", name="unfold all").click()
+    settle(page)
+    many = page.locator(".card").count()
+    assert page.locator(".card.group").count() == 0
+    assert many > few
+    # Nine blocks, each with its short cut; two of them change the size and have cards on theirs.
+    assert page.locator(".lines .arc").count() >= 7
+    page.get_by_role("button", name="fold all", exact=True).click()
+    settle(page)
+    assert page.locator(".card").count() < few
+    assert page.locator(".lines .arc").count() == 0
+
+
+def test_names_are_text_and_never_markup(visit, one) -> None:
+    page = visit(one, quiet=False)
+    evil = "<img src=x onerror=alert(1)><script>window.hurt = 1</script>"
+
+    def rename(route) -> None:
+        answer = route.fetch()
+        about = answer.json()
+        about["models"][0]["name"] = evil
+        about["data"]["name"] = evil
+        route.fulfill(response=answer, json=about)
+
+    def regraph(route) -> None:
+        answer = route.fetch()
+        graph = answer.json()
+        for node in graph["nodes"]:
+            node["label"] = evil
+        route.fulfill(response=answer, json=graph)
+
+    def reframe(route) -> None:
+        answer = route.fetch()
+        body = answer.body()
+        n = int.from_bytes(body[:4], "little")
+        head = body[4 : 4 + n].decode()
+        assert '"name"' in head
+        head = (
+            head.replace('"name": "', '"name":"')
+            .replace('"name":"', '"name":"<b>bold</b>')
+            .encode()
+        )
+        route.fulfill(response=answer, body=len(head).to_bytes(4, "little") + head + body[4 + n :])
+
+    page.route("**/api/about", rename)
+    page.route("**/api/graph?*", regraph)
+    page.route("**/api/step", reframe)
+    page.goto(one.address)
+    page.wait_for_selector(".bars li")
+    settle(page)
+    assert page.evaluate("() => window.hurt") is None
+    assert page.locator("main img, main script, .who img, .bars b b").count() == 0
+    assert page.locator(".bars .name").first.inner_text().startswith("<b>bold</b>")
+    assert evil in page.locator("#who").inner_text()
+
+
+def test_grad_cam_lies_on_the_picture_and_says_where_from(visit, one) -> None:
+    page = visit(one)
+    settle(page)
+    plain = ink(page, "#stage")
+    page.keyboard.press("g")
+    settle(page)
+    assert ink(page, "#stage") != plain
+    assert page.locator("#cam").is_checked()
+    assert page.locator("#cam-note").inner_text().startswith("For ")
+    page.locator(".bars li button").nth(3).click()
+    settle(page)
+    assert state(page)["cam"]["target"] is not None
+    page.keyboard.press("g")
+    settle(page)
+    assert ink(page, "#stage") == plain
+
+
+@pytest.mark.parametrize("tab", ["filters", "likes"])
+def test_G1_G3_filters_and_likes_of_a_layer(visit, one, tab: str) -> None:
+    page = visit(one)
+    card(page, "c1").locator(".title").click()
+    page.locator(f"#tab-{tab}").click()
+    if tab == "filters":
+        page.wait_for_selector(".filter")
+        assert page.locator(".filter").count() == 6
+        page.locator(".filter").nth(4).click()
+        page.wait_for_selector("#value")
+        assert state(page)["channel"] == 4
+    else:
+        page.wait_for_selector(".patches li", timeout=30_000)
+        assert page.locator(".patches li").count() == 9
+        page.locator(".patches button").first.click()
+        settle(page)
+        assert state(page)["picture"] == page.locator("#picture-name").inner_text()
+
+
+def test_the_audit_can_be_made_from_the_page(visit, one) -> None:
+    page = visit(one)
+    page.keyboard.press("a")
+    page.get_by_role("button", name="Audit 100 pictures now").click()
+    page.wait_for_selector("dialog[open] .exhibits", timeout=60_000)
+    assert page.locator("dialog[open] .tile").count() > 0
+    page.keyboard.press("Escape")
+    assert page.locator("dialog[open]").count() == 0
+    change(page, tab="maps")

@@ -1,0 +1,137 @@
+"""Where pictures come from: the data, a file, a drop, a paste, the pen, the camera."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from tests.browser.helpers import bars, ink, settle, state, until
+
+DROP = """async ([data, kind]) => {
+  const bytes = Uint8Array.from(atob(data), (c) => c.charCodeAt(0));
+  const box = new DataTransfer();
+  box.items.add(new File([bytes], 'given.png', { type: 'image/png' }));
+  const event = kind === 'drop'
+    ? new DragEvent('drop', { dataTransfer: box, bubbles: true, cancelable: true })
+    : new ClipboardEvent('paste', { clipboardData: box, bubbles: true, cancelable: true });
+  document.body.dispatchEvent(event);
+}"""
+
+
+@pytest.fixture
+def picture(tmp_path: Path) -> Path:
+    """A bright bar on black."""
+    x = np.zeros((28, 28), np.uint8)
+    x[4:24, 12:16] = 255
+    file = tmp_path / "bar.png"
+    Image.fromarray(x).save(file)
+    return file
+
+
+def test_a_picture_is_picked_from_the_data_in_an_order(visit, one) -> None:
+    page = visit(one)
+    page.keyboard.press("p")
+    page.wait_for_selector(".pictures .tile")
+    page.get_by_label("Order").select_option("truth")
+    until(
+        page,
+        "() => { const t = [...document.querySelectorAll('.pictures .tile .name')].map((e) => e.textContent);"
+        " return t.length > 20 && t.every((v) => v === t[0]); }",
+    )
+    page.get_by_label("Order").select_option("wrong")
+    page.wait_for_selector(".pictures .tile.wrong")
+    tile = page.locator(".pictures .tile.wrong").first
+    truth = tile.locator(".name").inner_text()
+    answer = tile.locator(".said").inner_text().removeprefix("✗ ")
+    tile.click()
+    settle(page)
+    assert page.locator("dialog[open]").count() == 0
+    assert page.locator(".verdict strong").inner_text() == answer
+    assert truth in page.locator(".verdict .wrong").inner_text()
+    assert page.locator(".bars .truth .name").inner_text() == truth
+
+
+def test_a_file_is_looked_at(visit, one, picture: Path) -> None:
+    page = visit(one)
+    settle(page)
+    before = (ink(page, "#stage"), bars(page))
+    page.keyboard.press("p")
+    page.locator("#file").set_input_files(picture)
+    until(page, "() => document.querySelector('#picture-name').textContent === 'bar.png'")
+    settle(page)
+    assert state(page)["picture"].startswith("own:")
+    assert (ink(page, "#stage"), bars(page)) != before
+    assert page.locator("#before").is_disabled()
+
+
+@pytest.mark.parametrize("kind", ["drop", "paste"])
+def test_a_picture_is_dropped_or_pasted(visit, one, picture: Path, kind: str) -> None:
+    page = visit(one)
+    page.evaluate(DROP, [base64.b64encode(picture.read_bytes()).decode(), kind])
+    until(page, "() => document.querySelector('#picture-name').textContent === 'given.png'")
+    settle(page)
+    assert state(page)["picture"].startswith("own:")
+
+
+def test_what_is_no_picture_is_refused_with_a_sentence(visit, one, watched, tmp_path: Path) -> None:
+    page = visit(one)
+    file = tmp_path / "no.png"
+    file.write_bytes(b"this is no picture")
+    before = state(page)["picture"]
+    page.keyboard.press("p")
+    page.locator("#file").set_input_files(file)
+    page.wait_for_selector(".toast.shown.fault")
+    assert len(page.locator("#toast").inner_text()) > 20
+    assert state(page)["picture"] == before
+    # The browser itself notes the refused request in the console.
+    assert all("400" in text for text in watched.errors)
+    watched.errors.clear()
+
+
+def test_the_network_follows_the_pen(visit, one) -> None:
+    page = visit(one)
+    page.keyboard.press("d")
+    box = page.locator("canvas.pad").bounding_box()
+    page.mouse.move(box["x"] + 140, box["y"] + 40)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 140, box["y"] + 240, steps=8)
+    page.mouse.up()
+    until(page, "() => document.querySelector('#picture-name').textContent === 'your drawing'")
+    settle(page)
+    first = bars(page)
+    page.locator("canvas.pad").focus()
+    page.keyboard.press(" ")
+    for key in ["ArrowRight"] * 6 + ["ArrowUp"] * 8:
+        page.keyboard.press(key)
+    page.wait_for_timeout(300)
+    settle(page)
+    assert bars(page) != first
+    page.get_by_role("button", name="Done").click()
+    assert page.locator("dialog[open]").count() == 0
+
+
+def test_a_frame_of_the_camera_is_asked_for_only_on_click(browser, visit, one) -> None:
+    page = visit(one, permissions=[])
+    page.evaluate(
+        """() => {
+          window.asked = 0;
+          navigator.mediaDevices.getUserMedia = async () => {
+            window.asked++;
+            const canvas = document.createElement('canvas');
+            canvas.width = canvas.height = 64;
+            const ctx = canvas.getContext('2d');
+            setInterval(() => { ctx.fillStyle = 'white'; ctx.fillRect(20, 8, 12, 48); }, 30);
+            return canvas.captureStream(30);
+          };
+        }"""
+    )
+    page.keyboard.press("d")
+    assert page.evaluate("() => window.asked") == 0
+    page.get_by_role("button", name="Use the camera").click()
+    page.get_by_role("button", name="Take this frame").click()
+    until(page, "() => document.querySelector('#picture-name').textContent === 'from the camera'")
+    assert page.evaluate("() => window.asked") == 1
+    assert state(page)["picture"].startswith("own:")
