@@ -54,7 +54,8 @@ def as_found(module: nn.Module) -> Iterator[None]:
         yield
     finally:
         for p, gradient, takes in gradients:
-            p.requires_grad_(takes)
+            with torch.inference_mode(p.is_inference()):
+                p.requires_grad_(takes)
             p.grad = gradient
         for m, training, kept_hooks, kept in zip(modules, modes, hooks, buffers, strict=True):
             m.training = training

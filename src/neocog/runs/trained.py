@@ -121,6 +121,15 @@ class Trained:
                 waiting = []
         yield from self._answers(waiting)
 
+    def pictures(self, paths: Iterable[Path_] | Path_) -> Iterator[tuple[str, np.ndarray | str]]:
+        """Files as this model takes them: name, and pixels (H, W, C) or why they cannot be used.
+
+        Args:
+            paths: files and folders.
+        """
+        for path in _files([paths] if isinstance(paths, (str, os.PathLike)) else paths):
+            yield path, self._decode(path)
+
     def evaluate(self, place: Path_, *, strict: bool = False) -> Evaluation:
         """Score the model on data.
 

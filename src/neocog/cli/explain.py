@@ -1,0 +1,149 @@
+"""`neocog explain`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+
+from neocog.cli.options import HELP, json_option, model_options, print_json
+from neocog.errors import printable
+
+__all__ = ["METHODS", "command"]
+
+METHODS = (
+    "grad_cam",
+    "hires_cam",
+    "layer_cam",
+    "eigen_cam",
+    "filters",
+    "features",
+    "maximise",
+    "patches",
+    "backward",
+    "template",
+    "filter",
+)
+"""The keys of `neocog.verbs.explain_ways.WAYS`, which a test compares with these."""
+
+
+class _Whole(click.ParamType):
+    name = "whole numbers"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[int, ...]:
+        if isinstance(value, tuple):
+            return value
+        parts = str(value).split(",")
+        if not all(p.strip().isascii() and p.strip().isdigit() for p in parts):
+            self.fail(f"whole numbers are separated by commas, got `{value}`. Write 0,3,5.")
+        return tuple(int(p) for p in parts)
+
+
+@click.command("explain", context_settings=HELP)
+@click.argument("model")
+@click.argument("pictures", nargs=-1, metavar="IMAGE…")
+@click.option(
+    "--method",
+    type=click.Choice(METHODS),
+    default="grad_cam",
+    show_default=True,
+    help="What is shown; see below.",
+)
+@click.option("--layer", metavar="NAME", help="A layer; chosen, with the reason, if left out.")
+@click.option("--class", "target", metavar="CLASS", help="Name or number; the model's own answer.")
+@click.option("--units", type=_Whole(), metavar="U,…", help="Channels, to maximise, patches.")
+@click.option("--window", type=_Whole(), metavar="R0,R1,C0,C1", help="Of a template, in pixels.")
+@click.option("--data", metavar="DATA", help="To look through; pictures where no IMAGE is named.")
+@click.option(
+    "--n", type=click.IntRange(1), default=8, show_default=True, help="Pictures, at most."
+)
+@click.option("--trust/--no-trust", default=True, help="Put maps to the test.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, help="Of everything drawn.")
+@click.option("--out", type=click.Path(file_okay=False), metavar="FOLDER", help="For the files.")
+@click.option("--strict", is_flag=True, help="Stop at the first picture that cannot be used.")
+@click.option(
+    "--task",
+    type=click.Choice(["classify", "segment", "regress"]),
+    help="What a model from elsewhere answers.",
+)
+@model_options
+@json_option
+def command(
+    model: str,
+    pictures: tuple[str, ...],
+    out: str | None,
+    task: str | None,
+    opening: Mapping[str, Any],
+    as_json: bool,
+    **asked: Any,
+) -> None:
+    """Where an answer of MODEL comes from, and whether to trust that; what its layers and units do.
+
+    MODEL is a run folder; or, from elsewhere, package.module:factory or a .pt2 program, which are
+    told their --size, --mean and --std. IMAGE is a file, a folder, or a sample of data as
+    digits:test[17].
+
+    \b
+    grad_cam   where the answer comes from, signed, and whether to trust it
+    hires_cam, layer_cam, eigen_cam   relatives that answer other questions
+    filters    of every convolution; the first layer's fitted with Gabor functions
+    features   what each layer makes of a picture
+    maximise   pictures made to excite a unit or class
+    patches    the real patches that excite a unit most; needs --data
+    backward   the backward pass of a convolution, as convolutions
+    template   a piece of the picture, looked for in it
+    filter     the classic filters on the picture
+
+    Written into --out: PNG and SVG files, one page, explain.html, and explain.json.
+
+    \b
+    neocog explain runs/digits seven.png
+    neocog explain runs/digits --data digits --method patches --layer block2
+    neocog explain runs/pictures photo.jpg --class tulip --out why
+    """
+    from neocog.runs.opened import open_model
+    from neocog.verbs.explain import explain
+
+    place = out or _folder(model, asked["method"])
+    with _status() as tell:
+        found = explain(
+            open_model(model, **opening, task=task),
+            list(pictures),
+            out=place,
+            tell=tell,
+            **asked,
+        )
+    if as_json:
+        print_json(found.to_json())
+        return
+    from neocog.cli.draw import draw, on_stdout
+
+    for section in found.summary():
+        draw(on_stdout(), section)
+    for note in found.notes:
+        click.echo(f"note     {note}", err=True)
+    where = printable(place)
+    click.echo(f"\n{len(found.files)} files in {where}; open {where}/explain.html")
+
+
+def _folder(model: str, method: str) -> str:
+    """Beside the model where that is a run folder, else here."""
+    run = Path(model)
+    folder = run if (run / "model.json").is_file() else Path()
+    return str(folder / f"explain-{method}")
+
+
+@contextmanager
+def _status() -> Iterator[Callable[[str], None]]:
+    """What is being computed, on standard error, where that is a terminal."""
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda text: None
+        return
+    with console.status("explain") as status:
+        yield lambda text: status.update(f"explain: {text}")

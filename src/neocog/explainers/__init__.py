@@ -1,0 +1,1 @@
+"""What is inside a network, shown: each explainer knows no network of ours."""

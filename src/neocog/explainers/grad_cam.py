@@ -1,0 +1,258 @@
+"""Grad-CAM and its relatives: where in the picture an answer comes from.
+
+The map is signed: positive where the layer speaks for the answer, negative where against it. What
+the paper shows is its positive part, `Cam.positive`. Values are in the unit of the answer, not
+stretched to 0..1: the map of HiResCAM, and that of Grad-CAM where a mean over the places and a
+linear layer follow, sums up to the logit less its bias.
+
+Source: R. R. Selvaraju et al., "Grad-CAM: Visual Explanations from Deep Networks via Gradient-based
+Localization", ICCV 2017; of the relatives see `weighing.METHODS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from neocog.errors import ModelError, ShapeMismatch, printable
+from neocog.explainers.layout import Layout, layout_of, said
+from neocog.explainers.maps.wanted import Target, answer_of, value
+from neocog.explainers.maps.weighing import METHODS, Method, method_of
+from neocog.explainers.target import Chosen, choose_layer, describe_layer
+from neocog.probe.activations import differentiable, exchanging, place_of
+
+__all__ = ["METHODS", "Cam", "as_input", "grad_cam", "resize_map"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cam:
+    """Maps of some pictures.
+
+    Args:
+        maps: (B, *grid), signed, on the layer's own grid.
+        layer: whose output was looked at.
+        layer_reason: why, a sentence without its full stop.
+        targets: class of each picture; None where a function was given, or the method has none.
+        values: what is explained: the logit of the class, (B,).
+        answers: of the model, (B, K) or (B, K, *S).
+        size: of the pictures, (H, W) or (N,).
+        layout: where the layer's output holds space.
+        method: one of `METHODS`.
+    """
+
+    maps: Float[Tensor, B * S]
+    layer: str
+    layer_reason: str
+    targets: tuple[int | None, ...]
+    values: Float[Tensor, " B"]
+    answers: Tensor
+    size: tuple[int, ...]
+    layout: Layout
+    method: str
+
+    @property
+    def positive(self) -> Float[Tensor, B * S]:
+        """What speaks for the answer; zero where something speaks against it."""
+        return self.maps.clamp(min=0)
+
+    @property
+    def grid(self) -> tuple[int, ...]:
+        """Places of the layer along each axis."""
+        return tuple(self.maps.shape[1:])
+
+    @property
+    def stride(self) -> tuple[float, ...]:
+        """Pixels from one place of the layer to the next."""
+        return tuple(n / g for n, g in zip(self.size, self.grid, strict=True))
+
+    def enlarged(self) -> Tensor:
+        """The signed maps at the size of the pictures."""
+        return resize_map(self.maps, self.size)
+
+
+def grad_cam(
+    model: nn.Module,
+    x: Float[Tensor, "B C *S"],
+    *,
+    layer: str | None = None,
+    target: Target = None,
+    method: str = "grad_cam",
+) -> Cam:
+    """A map for each picture. The model is left as it was found.
+
+    One forward pass, recorded from the layer on, and one backward pass to the layer; no gradient of
+    a weight is computed. Pictures do not depend on each other.
+
+    Args:
+        model: any module from (B, C, H, W) or (B, C, N) to an answer, see `wanted`.
+        x: what it takes.
+        layer: a sub-module, by its name; chosen and explained if left out, see `target`.
+        target: a class for all pictures, one a picture, a function of the answer that returns (B,),
+            or None for what the model says itself.
+        method: one of `METHODS`.
+
+    Raises:
+        ModelError: no such layer, or it has no space, or the answer does not depend on it.
+        UsageError: no such method or class.
+
+    Example:
+        >>> net = nn.Sequential(nn.Conv2d(1, 2, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+        >>> cam = grad_cam(net, torch.rand(3, 1, 8, 8), target=1)
+        >>> cam.layer, cam.grid, cam.targets
+        ('0', (8, 8), (1, 1, 1))
+    """
+    return explained(model, x, layer=layer, target=target, method=method)
+
+
+def explained(
+    model: nn.Module,
+    x: Tensor,
+    *,
+    layer: str | None,
+    target: Target,
+    method: str,
+    layout: Layout | None = None,
+    weights: Mapping[str, Tensor] | None = None,
+) -> Cam:
+    """`grad_cam` where a layer's layout is known, or with other weights, by their names."""
+    rule = method_of(method)
+    x = as_input(model, x)
+    size = tuple(x.shape[2:])
+    with differentiable(model, weights=weights) as run:
+        chosen = choose_layer(run, model, x, target) if layer is None else None
+        name = chosen.name if chosen is not None else str(layer)
+        answer, calls = _forward(run, model, x, name, leaf=not rule.class_free)
+        if rule.class_free:
+            numbers = answer.new_full((len(answer),), torch.nan)
+            targets: tuple[int | None, ...] = (None,) * len(answer)
+            a, g = calls[-1], calls[-1]
+        else:
+            numbers, targets = value(answer, target)
+            a, g = _gradient(numbers, calls, name)
+        if layout is None:
+            layout = chosen.layout if chosen is not None else _layout(run, model, x, name, a)
+        maps = _maps(rule, layout, a, g)
+    return Cam(
+        maps=maps,
+        layer=name,
+        layer_reason=_reason(chosen, layout),
+        targets=targets,
+        values=numbers.detach().float(),
+        answers=answer.detach(),
+        size=size,
+        layout=layout,
+        method=method,
+    )
+
+
+def as_input(model: nn.Module, x: Tensor) -> Tensor:
+    """Pictures where the model is, in its type, laid out as convolutions like them.
+
+    Raises:
+        ShapeMismatch: they are no batch of pictures or series.
+    """
+    if x.ndim not in (3, 4) or not len(x):
+        raise ShapeMismatch(
+            "Pictures are (B, C, H, W) and series (B, C, N), one at least; "
+            f"{tuple(x.shape)} came. Add the batch axis with x[None].",
+            expected=(1, 3, 32, 32),
+            actual=tuple(x.shape),
+        )
+    device, dtype = place_of(model)
+    with torch.inference_mode(False):
+        plain = x.clone() if x.is_inference() else x.detach()
+        moved = plain.to(device, dtype)
+        if moved.ndim == 4:
+            moved = moved.contiguous(memory_format=torch.channels_last)
+        # A network may work on its input in place.
+        return moved.clone() if moved.data_ptr() == x.data_ptr() else moved
+
+
+def resize_map(maps: Float[Tensor, B * S], size: Sequence[int]) -> Tensor:
+    """Maps at another size: linear between the middles of the cells, flat beyond the outermost.
+
+    Example:
+        >>> resize_map(torch.tensor([[0.0, 1.0]]), (4,))
+        tensor([[0.0000, 0.2500, 0.7500, 1.0000]])
+    """
+    mode = "linear" if maps.ndim == 2 else "bilinear"
+    return F.interpolate(maps[:, None], size=tuple(size), mode=mode, align_corners=False)[:, 0]
+
+
+def _forward(
+    run: Callable[[Tensor], Any], model: nn.Module, x: Tensor, layer: str, *, leaf: bool
+) -> tuple[Tensor, list[Tensor]]:
+    """The answer, and what the layer put out in each of its calls, as leaves of the graph.
+
+    What is passed on is a copy: an in-place operation behind the layer changes that.
+    """
+    calls: list[Tensor] = []
+
+    def exchange(t: Tensor) -> Tensor:
+        if not t.is_floating_point():
+            raise ModelError(
+                f"A layer that is explained puts out numbers with a fraction; `{printable(layer)}` "
+                f"puts out {t.dtype}. Name another."
+            )
+        calls.append(t.detach().requires_grad_(leaf))
+        return calls[-1].clone()
+
+    with exchanging(model, layer, exchange):
+        answer = answer_of(run(x))
+    if not calls:
+        raise ModelError(
+            f"`{printable(layer)}` did not run on these pictures. Name a layer that does, or none."
+        )
+    if len(answer) != len(x):
+        raise ModelError(
+            f"A model answers with a row a picture; {len(answer)} came for {len(x)}. "
+            "Explain a network that does."
+        )
+    return answer, calls
+
+
+def _gradient(numbers: Tensor, calls: list[Tensor], layer: str) -> tuple[Tensor, Tensor]:
+    """What the layer put out last on the way to the answer, and the answer's gradient there."""
+    if numbers.requires_grad:
+        found = torch.autograd.grad(numbers.sum(), calls, allow_unused=True)
+        for a, g in zip(reversed(calls), reversed(found), strict=True):
+            if g is not None:
+                return a.detach(), g
+    raise ModelError(
+        f"A map needs a layer on which the answer depends; no gradient of it reaches "
+        f"`{printable(layer)}`. Name another, or none to have one chosen."
+    )
+
+
+def _layout(
+    run: Callable[[Tensor], Any], model: nn.Module, x: Tensor, layer: str, a: Tensor
+) -> Layout:
+    """Of a layer that was named."""
+    found = layout_of(a.shape, x.shape[2:], batch=len(x))
+    if found is None or found.kind == "tokens" or a.ndim == 3:  # what came before tells more
+        found = describe_layer(run, model, x, layer) or found
+    if found is None:
+        raise ModelError(
+            "A map over the picture needs a layer whose output still has rows and columns; that "
+            f"of `{printable(layer)}` has the shape {tuple(a.shape)}. Name an earlier one, or "
+            "none to have one chosen."
+        )
+    return found
+
+
+def _maps(rule: Method, layout: Layout, a: Tensor, g: Tensor) -> Tensor:
+    with torch.no_grad():
+        exact = a.dtype if a.dtype in (torch.float32, torch.float64) else torch.float32
+        return rule.weigh(layout.maps(a.detach()).to(exact), layout.maps(g.detach()).to(exact))
+
+
+def _reason(chosen: Chosen | None, layout: Layout) -> str:
+    if chosen is not None:
+        return chosen.reason
+    return f"named by the user; its output has {said(layout.grid)} places"

@@ -1,0 +1,145 @@
+"""Maps drawn over pictures and series: uint8 pictures with a key of their own.
+
+Orange speaks for the answer, blue against it, as strongly as the value is large beside the largest
+of the map; where nothing speaks the picture shows, in grey so that its colours do not mix in.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from torch import Tensor
+
+from neocog.explainers.grad_cam import resize_map
+from neocog.explainers.shown import as_picture, numbers, signed
+
+__all__ = ["bare", "key", "laid_over", "over_series", "sides"]
+
+FOR, AGAINST = (255, 122, 0), (30, 110, 255)
+"""Colours of what speaks for the answer, and against it."""
+
+STRENGTH = 0.75
+"""Of the colour at the largest value of a map."""
+
+SIDE = 384
+"""Pixels of the longer side that small pictures are enlarged to."""
+
+KEY = 34
+"""Rows of a key."""
+
+
+def sides(size: tuple[int, ...]) -> int:
+    """By how much pictures are enlarged, a whole number."""
+    return max(1, round(SIDE / max(size)))
+
+
+def laid_over(x: Tensor, map_: Tensor, *, unit: str = "") -> np.ndarray:
+    """A map over its picture, with a key below.
+
+    Args:
+        x: the picture, (C, H, W) in [0, 1].
+        map_: signed, on any grid, (h, w).
+        unit: of its values, for the key.
+    """
+    times = sides(tuple(x.shape[1:]))
+    grey = _grey(x).repeat(times, 0).repeat(times, 1)
+    fine = numbers(resize_map(map_[None].float().cpu(), grey.shape)[0])
+    most = float(map_.abs().max())
+    return _keyed(_blend(np.dstack([grey] * 3), fine, most), most, unit)
+
+
+def bare(map_: Tensor, size: tuple[int, int], *, unit: str = "") -> np.ndarray:
+    """A map alone, its cells as they are, with a key below.
+
+    Args:
+        map_: signed, (h, w).
+        size: of the picture, (H, W).
+        unit: of its values, for the key.
+    """
+    times = sides(size)
+    height, width = size[0] * times, size[1] * times
+    cells = signed(map_)
+    rows = np.arange(height) * cells.shape[0] // height
+    columns = np.arange(width) * cells.shape[1] // width
+    return _keyed(cells[rows][:, columns], float(map_.abs().max()), unit, plain=True)
+
+
+def over_series(x: Tensor, map_: Tensor, *, unit: str = "") -> np.ndarray:
+    """A series as lines on a ground that the map colours, with a key below.
+
+    Args:
+        x: (C, N).
+        map_: signed, (n,).
+        unit: of its values, for the key.
+    """
+    from PIL import Image, ImageDraw
+
+    values = numbers(x)
+    width, height = max(640, values.shape[1]), 220
+    fine = numbers(resize_map(map_[None].float().cpu(), (width,))[0])
+    most = float(map_.abs().max())
+    ground = np.full((height, width, 3), 255, np.uint8)
+    picture = Image.fromarray(_blend(ground, np.broadcast_to(fine, (height, width)), most))
+    draw = ImageDraw.Draw(picture)
+    low, high = float(values.min()), float(values.max())
+    across = (np.arange(values.shape[1]) + 0.5) / values.shape[1] * width
+    shades = [(20, 22, 26), (110, 60, 130), (60, 110, 60), (120, 120, 120)]
+    for channel, row in enumerate(values):
+        up = (row - low) / (high - low) if high > low else np.full_like(row, 0.5)
+        points = list(
+            zip(across.tolist(), (height - 12 - up * (height - 24)).tolist(), strict=True)
+        )
+        draw.line(points, fill=shades[channel % len(shades)], width=2, joint="curve")
+    return _keyed(np.asarray(picture), most, unit)
+
+
+def key(width: int, most: float, unit: str = "", *, plain: bool = False) -> np.ndarray:
+    """A bar from what speaks against the answer to what speaks for it, (KEY, width, 3).
+
+    Args:
+        width: in pixels.
+        most: the largest amount of the map.
+        unit: of the numbers.
+        plain: the colours of a bare map instead of those of one that is laid over a picture.
+    """
+    from PIL import Image, ImageDraw, ImageFont
+
+    share = np.linspace(-1, 1, width)[None].repeat(10, 0)
+    if plain:
+        bar = signed(share, most=1.0)
+    else:
+        bar = _blend(np.full((10, width, 3), 128, np.uint8), share, 1.0)
+    strip = np.full((KEY, width, 3), 255, np.uint8)
+    strip[4:14] = bar
+    picture = Image.fromarray(strip)
+    draw = ImageDraw.Draw(picture)
+    font = ImageFont.load_default(13)
+    ink = (40, 44, 50)
+    number = f"{most:.3g}{' ' + unit if unit else ''}"
+    room = draw.textlength(f"against −{number}  0  for +{number}", font=font) + 24 <= width
+    left, right = (
+        (f"against −{number}", f"for +{number}") if room else (f"−{most:.2g}", f"+{most:.2g}")
+    )
+    draw.text((3, KEY - 4), left, fill=ink, font=font, anchor="ls")
+    draw.text((width / 2, KEY - 4), "0", fill=ink, font=font, anchor="ms")
+    draw.text((width - 3, KEY - 4), right, fill=ink, font=font, anchor="rs")
+    return np.asarray(picture)
+
+
+def _grey(x: Tensor) -> np.ndarray:
+    """A picture in grey; of one with other channels than three their mean."""
+    shown = as_picture(x)
+    if shown.ndim == 2:
+        return shown
+    grey: np.ndarray = np.rint(shown @ np.array([0.299, 0.587, 0.114])).astype(np.uint8)
+    return grey
+
+
+def _blend(ground: np.ndarray, values: np.ndarray, most: float) -> np.ndarray:
+    share = np.clip(values / most, -1, 1) if most > 0 else np.zeros_like(values)
+    colour = np.where(share[..., None] > 0, np.array(FOR), np.array(AGAINST))
+    alpha = STRENGTH * np.abs(share)[..., None]
+    return np.rint(ground * (1 - alpha) + colour * alpha).astype(np.uint8)
+
+
+def _keyed(picture: np.ndarray, most: float, unit: str, *, plain: bool = False) -> np.ndarray:
+    return np.concatenate([picture, key(picture.shape[1], most, unit, plain=plain)])

@@ -1,0 +1,299 @@
+"""Maps, and what speaks for and against them, as exhibits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from neocog.errors import printable
+from neocog.exhibits import Cell, Curve, Exhibit, Gallery, Map, Section, Table
+from neocog.explainers.grad_cam import METHODS, Cam
+from neocog.explainers.maps.overlay import bare, laid_over, over_series, sides
+from neocog.explainers.shown import as_picture, enlarged
+from neocog.explainers.trust.trust import Trust
+
+__all__ = ["cam_sections", "class_of", "trust_sections"]
+
+NUMBERED = 4
+"""Maps whose numbers are shown."""
+
+
+def cam_sections(
+    cam: Cam, x: Tensor, *, names: Sequence[str] = (), classes: Sequence[str] = (), layer: str = ""
+) -> list[Section]:
+    """Each picture with its map.
+
+    Args:
+        cam: the maps.
+        x: their pictures, (B, C, H, W) or (B, C, N), in [0, 1].
+        names: of the pictures.
+        classes: names of the classes.
+        layer: the layer as the user knows it; its own name if left out.
+    """
+    rule = METHODS[cam.method]
+    text = (
+        f"{rule.question} ({rule.source}.)\n\n"
+        f"Layer {printable(layer or cam.layer)}: {cam.layer_reason}.\n\n"
+        "Orange speaks for the class, blue against it. The paper's Grad-CAM shows the orange part "
+        "alone."
+        if not rule.class_free
+        else f"{rule.question} ({rule.source}.)\n\n"
+        f"Layer {printable(layer or cam.layer)}: {cam.layer_reason}.\n\n"
+        "Orange is where the channels are on together, blue where they are off."
+    )
+    exhibits: list[Exhibit] = [_gallery(cam, x, names, classes)]
+    if len(cam.grid) == 2:
+        exhibits += [
+            Map(
+                title=f"{_title(cam, i, names, classes)}: the map in numbers",
+                values=cam.maps[i].cpu().numpy(),
+                row_label="rows of the layer",
+                column_label="columns of the layer",
+                diverging=True,
+                note="In the unit of the answer, signed.",
+            )
+            for i in range(min(NUMBERED, len(cam.maps)))
+        ]
+    else:
+        exhibits += [
+            _series(cam, x, i, names, classes) for i in range(min(NUMBERED, len(cam.maps)))
+        ]
+    return [Section(title="Where the answer comes from", exhibits=exhibits, text=text)]
+
+
+def trust_sections(trust: Trust, cam: Cam, x: Tensor) -> list[Section]:
+    """The verdict first, then what it rests on.
+
+    Args:
+        trust: what was found.
+        cam: the maps.
+        x: their pictures.
+    """
+    short = Section(
+        title="Is the map to be trusted?", exhibits=(_table(trust),), text=trust.verdict()
+    )
+    return [
+        short,
+        Section(
+            title="When the marked pixels are deleted",
+            exhibits=_curves(trust),
+            text="Pixels are exchanged in the order of the map, the strongest first; beside "
+            "the map stands noise on the layer's own grid, as coarse and as smooth as the map.",
+        ),
+        Section(
+            title="When what was learned is taken away",
+            exhibits=_random(trust, cam, x),
+            text="Layers become random from the last one on. A map of what the network has learned "
+            "falls apart; a map that stays is one of the picture alone.",
+        ),
+        Section(
+            title="When the picture moves",
+            exhibits=_motion(trust, cam, x),
+            text="The map of the moved picture beside the first map, moved. A map that says where "
+            "the object is goes where the object goes.",
+        ),
+    ]
+
+
+def class_of(target: int | None, classes: Sequence[str]) -> str:
+    """A class as the user knows it."""
+    if target is None:
+        return ""
+    return printable(classes[target]) if target < len(classes) else str(target)
+
+
+def _title(cam: Cam, i: int, names: Sequence[str], classes: Sequence[str]) -> str:
+    name = printable(names[i]) if i < len(names) else f"picture {i}"
+    said = class_of(cam.targets[i], classes)
+    return f"{name}, {said}" if said else name
+
+
+def _captions(cam: Cam, i: int, names: Sequence[str], classes: Sequence[str]) -> list[str]:
+    name = printable(names[i]) if i < len(names) else f"picture {i}"
+    said = class_of(cam.targets[i], classes)
+    p = ""
+    target = cam.targets[i]
+    if target is not None and cam.answers.ndim == 2 and cam.answers.shape[1] > 1:
+        p = f", p = {float(cam.answers[i].double().softmax(0)[target]):.3f}"
+    return [name, f"for {said}{p}" if said else "", f"for {said}" if said else ""]
+
+
+def _gallery(cam: Cam, x: Tensor, names: Sequence[str], classes: Sequence[str]) -> Gallery:
+    pictures: list[np.ndarray] = []
+    captions: list[str] = []
+    for i, one in enumerate(x):
+        plain, over, alone = _captions(cam, i, names, classes)
+        if one.ndim == 2:
+            pictures.append(over_series(one, cam.maps[i]))
+            captions.append(f"{plain}: overlay\n{over}")
+            continue
+        times = sides(tuple(one.shape[1:]))
+        pictures += [
+            enlarged(as_picture(one), times),
+            laid_over(one, cam.maps[i]),
+            bare(cam.maps[i], (one.shape[1], one.shape[2])),
+        ]
+        captions += [plain, f"{plain}: overlay\n{over}", f"{plain}: map\n{alone}"]
+    return Gallery(
+        title="Maps",
+        pictures=pictures,
+        captions=captions,
+        pixelated=False,
+        note="Numbers below a map: its largest amount, in the unit of the answer.",
+    )
+
+
+def _series(cam: Cam, x: Tensor, i: int, names: Sequence[str], classes: Sequence[str]) -> Curve:
+    fine = cam.enlarged()[i].cpu().numpy()
+    lines = {"map": fine.tolist()}
+    return Curve(
+        title=f"{_title(cam, i, names, classes)}: the map in numbers",
+        x=list(range(len(fine))),
+        lines=lines,
+        x_label="sample of the series",
+        y_label="map, in the unit of the answer",
+    )
+
+
+def _table(trust: Trust) -> Table:
+    d, r, m = trust.deletion, trust.randomised, trust.motion
+    good = {name: "for it" if ok else "against it" for name, ok in trust.checks.items()}
+    rows: list[list[Cell]] = [
+        [
+            "area below the answer, pixels deleted",
+            float(d.areas("deletion").mean()),
+            float(d.areas("random_deletion").mean()),
+            "noise; less is better",
+            good["deletion"],
+        ],
+        [
+            "area below the answer, pixels inserted",
+            float(d.areas("insertion").mean()),
+            float(d.areas("random_insertion").mean()),
+            "noise; more is better",
+            good["insertion"],
+        ],
+        [
+            "rank correlation with all layers random",
+            float(r.rank[:, -1].mean()),
+            0.0,
+            "a map that has changed altogether",
+            good["randomisation"],
+        ],
+        ["share of the shifts that it followed", m.follows, 1.0, "all of them", good["motion"]],
+        [
+            "difference from the moved map",
+            float(m.error.mean()),
+            float(m.floor.mean()),
+            "the layer's grid alone",
+            "",
+        ],
+    ]
+    if m.turn_error is not None:
+        rows.append(
+            ["difference from the turned map", m.turn_error, 0.0, "exact quarter turns", ""]
+        )
+    return Table(
+        title="what speaks", columns=("", "map", "beside", "which is", "speaks"), rows=rows
+    )
+
+
+_GONE = {
+    "blur": "Deleted pixels become those of the blurred picture.",
+    "mean": "Deleted pixels become the picture's mean.",
+}
+
+
+def _curves(trust: Trust) -> list[Exhibit]:
+    d = trust.deletion
+    found: list[Exhibit] = []
+    for name, way in (("deletion", "deleted"), ("insertion", "inserted")):
+        lines = {
+            "map": getattr(d, name).mean(0).tolist(),
+            "noise": getattr(d, f"random_{name}").mean((0, 1)).tolist(),
+        }
+        found.append(
+            Curve(
+                title=name,
+                x=(100 * d.fractions).tolist(),
+                lines=lines,
+                x_label=f"% of the pixels {way}",
+                y_label="probability" if d.probability else "answer",
+                note=f"Mean of {len(d.deletion)}; {len(d.random_deletion)} maps of noise. "
+                + _GONE[d.baseline],
+            )
+        )
+    return found
+
+
+def _random(trust: Trust, cam: Cam, x: Tensor) -> list[Exhibit]:
+    r = trust.randomised
+    curve = Curve(
+        title="likeness to the map of the trained network",
+        x=list(r.counts),
+        lines={
+            "rank correlation": r.rank.mean(0).tolist(),
+            "structural similarity": r.ssim.mean(0).tolist(),
+        },
+        x_label="layers that are random, from the last one on",
+        y_label="likeness",
+        note="1 is the same map.",
+    )
+    if x.ndim != 4:
+        return [curve]
+    maps = [cam.maps[0].cpu(), *(torch.from_numpy(m) for m in r.maps)]
+    captions = ["trained\nnothing random"] + [
+        f"{n} random\ndown to {printable(layer)}"
+        for n, layer in zip(r.counts, r.layers, strict=True)
+    ]
+    gallery = Gallery(
+        title="the first picture's map on the way",
+        pictures=[laid_over(x[0], m) for m in maps],
+        captions=captions,
+        pixelated=False,
+        note="Each map over its own largest amount.",
+    )
+    return [curve, gallery]
+
+
+def _motion(trust: Trust, cam: Cam, x: Tensor) -> list[Exhibit]:
+    m = trust.motion
+    curve = Curve(
+        title="difference from the moved map",
+        x=list(m.distances),
+        lines={"map": m.error.tolist(), "the layer's grid alone": m.floor.tolist()},
+        x_label="pixels, circular",
+        y_label="‖M(T x) - T M(x)‖ / ‖M(x)‖",
+        note="Mean over pictures and directions. The grid alone: the first map, moved on the "
+        "layer's own grid, linearly between its cells, then enlarged.",
+    )
+    if x.ndim != 4:
+        return [curve]
+    still = cam.enlarged()[0].cpu()
+    shift, found = m.example
+    moved = x[0].roll(shift, (1, 2))
+    said = f"{shift[0]:+d}, {shift[1]:+d}"
+    pictures = [
+        laid_over(x[0], still),
+        laid_over(moved, still.roll(shift, (0, 1))),
+        laid_over(moved, torch.from_numpy(np.ascontiguousarray(found))),
+    ]
+    captions = [
+        "as it stands",
+        f"first map, moved\n{said} pixels",
+        f"map of the moved picture\n{said} pixels",
+    ]
+    if m.turned is not None:
+        turn = x[0].rot90(1, (1, 2))
+        pictures += [
+            laid_over(turn, still.rot90(1, (0, 1))),
+            laid_over(turn, torch.from_numpy(np.ascontiguousarray(m.turned))),
+        ]
+        captions += ["first map, turned\n90°", "map of the turned picture\n90°"]
+    gallery = Gallery(
+        title="the first picture, moved", pictures=pictures, captions=captions, pixelated=False
+    )
+    return [curve, gallery]

@@ -1,0 +1,131 @@
+"""From what a layer put out, and the gradient of the answer there, to a map.
+
+Every rule takes activations A and gradients G, both (B, C, *S), and returns signed maps (B, *S):
+what speaks for the answer is positive, what speaks against it negative. Each entry of `METHODS`
+answers another question.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from neocog.errors import UsageError, did_you_mean
+
+__all__ = [
+    "METHODS",
+    "Method",
+    "by_element",
+    "by_mean_gradient",
+    "by_positive_gradient",
+    "first_component",
+    "method_of",
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Method:
+    """One way of making a map.
+
+    Args:
+        weigh: activations and gradients to maps.
+        question: what its map answers.
+        source: the paper.
+        class_free: it needs no class and no gradient.
+    """
+
+    weigh: Callable[[Tensor, Tensor], Tensor]
+    question: str
+    source: str
+    class_free: bool = False
+
+
+def by_mean_gradient(a: Tensor, g: Tensor) -> Tensor:
+    """Channels weighted by their mean gradient: Σ_c mean(G_c) · A_c.
+
+    Example:
+        >>> a, g = torch.tensor([[[1.0, 2.0]]]), torch.tensor([[[0.0, 4.0]]])
+        >>> by_mean_gradient(a, g)
+        tensor([[2., 4.]])
+    """
+    weight = g.flatten(2).mean(2)
+    return torch.bmm(weight[:, None], a.flatten(2)).view(len(a), *a.shape[2:])
+
+
+def by_element(a: Tensor, g: Tensor) -> Tensor:
+    """Each value by its own gradient: Σ_c G_c · A_c.
+
+    Example:
+        >>> a, g = torch.tensor([[[1.0, 2.0]]]), torch.tensor([[[0.0, 4.0]]])
+        >>> by_element(a, g)
+        tensor([[0., 8.]])
+    """
+    return (a * g).sum(1)
+
+
+def by_positive_gradient(a: Tensor, g: Tensor) -> Tensor:
+    """Each value by its own gradient where that is positive: Σ_c max(G_c, 0) · A_c."""
+    return (a * g.clamp(min=0)).sum(1)
+
+
+def first_component(a: Tensor, g: Tensor) -> Tensor:
+    """Places along the direction in which the channels differ most; its sign is their mean's.
+
+    Args:
+        a: activations.
+        g: is not looked at.
+    """
+    rows = a.flatten(2).transpose(1, 2).double()
+    rows = rows - rows.mean(1, keepdim=True)
+    places, channels = rows.shape[1:]
+    if channels <= places:
+        direction = torch.linalg.eigh(rows.mT @ rows)[1][..., -1:]
+        map_ = (rows @ direction)[..., 0]
+    else:
+        values, vectors = torch.linalg.eigh(rows @ rows.mT)
+        map_ = vectors[..., -1] * values[..., -1:].clamp(min=0).sqrt()
+    mean = rows.mean(2)
+    sign = (map_ * mean).sum(1, keepdim=True).sign()
+    map_ = map_ * torch.where(sign == 0, torch.ones_like(sign), sign)
+    found: Tensor = map_.to(a.dtype).view(len(a), *a.shape[2:])
+    return found
+
+
+METHODS: dict[str, Method] = {
+    "grad_cam": Method(
+        weigh=by_mean_gradient,
+        question="Where are the features that this class is told by?",
+        source="Selvaraju et al. 2017, Grad-CAM",
+    ),
+    "hires_cam": Method(
+        weigh=by_element,
+        question="How much did each place of the layer contribute to this class?",
+        source="Draelos, Carin 2020, Use HiResCAM instead of Grad-CAM",
+    ),
+    "layer_cam": Method(
+        weigh=by_positive_gradient,
+        question="Where would more of the same help this class? Also for shallow layers.",
+        source="Jiang et al. 2021, LayerCAM",
+    ),
+    "eigen_cam": Method(
+        weigh=first_component,
+        question="Where does the layer see most of anything, whatever the class?",
+        source="Muhammad, Yeasin 2020, Eigen-CAM",
+        class_free=True,
+    ),
+}
+"""Name to the way of making a map."""
+
+
+def method_of(name: str) -> Method:
+    """A method by its name.
+
+    Raises:
+        UsageError: there is none.
+    """
+    if name not in METHODS:
+        raise UsageError(f"`{name}` is no way of making a map. {did_you_mean(name, METHODS)}")
+    return METHODS[name]

@@ -1,0 +1,252 @@
+"""The layer that is explained: chosen, with the reason.
+
+For an answer that is one row a picture it is the last layer whose output still has space and on
+which the answer depends: the maps there know most of what the network knows, and still where (the
+choice of Selvaraju et al. 2017). Pooling, dropout and what only rearranges is passed over; the map
+before a pooling has more places and the same knowledge. Where a transformer answers from its class
+token, the last block's patches reach no answer, and the choice falls on what the last attention
+looks at. For an answer with space of its own, a segmenter's, the last layers only repeat the
+answer; there it is the last of the coarsest layers (Vinogradova et al. 2020).
+
+All is found on the graph that runs, on one picture: by what the layers put out, and by the gradient
+of the answer there.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from neocog.errors import ModelError
+from neocog.explainers.layout import Layout, layout_of, patches_of, said
+from neocog.explainers.maps.wanted import Target, answer_of, first_of, value
+from neocog.probe.activations import first_tensor
+
+__all__ = ["PASSED_OVER", "Chosen", "choose_layer", "describe_layer"]
+
+PASSED_OVER = (
+    "pool",
+    "dropout",
+    "droppath",
+    "identity",
+    "flatten",
+    "permute",
+    "rearrange",
+    "reshape",
+    "upsample",
+    "pad",
+)
+"""Words in the names of classes that, without weights, compute no features of their own."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chosen:
+    """A layer that can be explained.
+
+    Args:
+        name: of the sub-module.
+        reason: why it was chosen, a sentence without its full stop.
+        layout: where its output holds space.
+    """
+
+    name: str
+    reason: str
+    layout: Layout
+
+
+@dataclass(eq=False)
+class _Call:
+    """An output on the way, and where it is from."""
+
+    name: str
+    module: nn.Module
+    out: Tensor
+    layout: Layout | None
+    last: bool = True
+
+
+def choose_layer(
+    run: Callable[[Tensor], Any], module: nn.Module, x: Tensor, target: Target = None
+) -> Chosen:
+    """The layer to explain, see the head of this module.
+
+    Args:
+        run: the module as a function, ready for gradients (`probe.activations.differentiable`).
+        module: it.
+        x: pictures; the first is looked at.
+        target: what is explained, see `wanted`.
+
+    Raises:
+        ModelError: no layer has space, or the answer depends on none of these.
+    """
+    calls, answer = _survey(run, module, x)
+    number = value(answer, first_of(target))[0].sum()
+    placed = [c for c in calls if c.layout is not None and c.out.requires_grad]
+    if not placed:
+        raise ModelError(
+            "A map over the picture needs a layer whose output still has rows and columns; "
+            f"{type(module).__name__} has none, or computes without gradients. "
+            "Explain a network with convolutions or patches."
+        )
+    if not number.requires_grad:
+        raise ModelError(
+            "A map needs gradients of the answer, and the answer of "
+            f"{type(module).__name__} has none: it is cut off on the way. "
+            "Take `no_grad`, `detach` and `argmax` out of its forward."
+        )
+    gradients = torch.autograd.grad(number, [c.out for c in placed], allow_unused=True)
+    used = [c for c, g in zip(placed, gradients, strict=True) if _heard(c, g)]
+    deaf = _unheard(placed, used)
+    # A gradient may be zero everywhere for this picture, where all units are off: any layer then.
+    used = used or [c for c, g in zip(placed, gradients, strict=True) if _heard(c, g, zero=True)]
+    if answer.ndim > 2 and answer[0, 0].numel() > 1:
+        return _coarsest(_eligible(used, placed, answer) or used)
+    return _last(_eligible(used, placed, None) or used, deaf)
+
+
+def _heard(call: _Call, gradient: Tensor | None, *, zero: bool = False) -> bool:
+    """Whether an answer depends on the places of an output; with `zero`, however little."""
+    if gradient is None or call.layout is None:
+        return False
+    return zero or bool(call.layout.maps(gradient).any())
+
+
+def describe_layer(
+    run: Callable[[Tensor], Any], module: nn.Module, x: Tensor, layer: str
+) -> Layout | None:
+    """Where a layer that the user named holds space; None where it holds none.
+
+    Args:
+        run: as for `choose_layer`.
+        module: it.
+        x: pictures; the first is looked at.
+        layer: the name.
+    """
+    found = [c.layout for c in _survey(run, module, x)[0] if c.name == layer]
+    return next((layout for layout in reversed(found) if layout is not None), None)
+
+
+def _survey(
+    run: Callable[[Tensor], Any], module: nn.Module, x: Tensor
+) -> tuple[list[_Call], Tensor]:
+    """Every output with its layout, in the order in which the layers ended; and the answer."""
+    calls: list[_Call] = []
+    size = tuple(x.shape[2:])
+    patches: list[tuple[int, tuple[int, ...]]] = []
+    tokens: set[int] = set()
+    latest: dict[str, _Call] = {}
+
+    def note(name: str, m: nn.Module, out: Any) -> None:
+        if name in latest:
+            latest[name].last = False
+        t = first_tensor(out)
+        if t is None or not t.is_floating_point() or t.ndim < 3:
+            return
+        layout = layout_of(t.shape, size, batch=1, patches=patches)
+        if layout is not None and layout.kind == "tokens":
+            tokens.add(t.shape[1 - layout.batch])
+        if t.ndim == 4 and tokens & set(t.shape[2:]):
+            layout = None  # how much each token attends to each
+        if layout is not None and layout.kind == "channels first":
+            seen = patches_of(t.shape, size)
+            if seen is not None and seen not in patches:
+                patches.append(seen)
+        latest[name] = _Call(name, m, t, layout)
+        calls.append(latest[name])
+
+    still = x[:1].detach().clone().requires_grad_()
+    with _noting(module, note):
+        answer = answer_of(run(still.clone()))  # a first layer may work in place
+    return calls, answer
+
+
+@contextmanager
+def _noting(module: nn.Module, note: Callable[[str, nn.Module, Any], None]) -> Iterator[None]:
+    handles = []
+
+    def hook(name: str) -> Callable[..., None]:
+        def after(m: nn.Module, args: Any, out: Any) -> None:
+            note(name, m, out)
+
+        return after
+
+    try:
+        for name, m in module.named_modules():
+            if name and not isinstance(m, torch.jit.ScriptModule):
+                handles.append(m.register_forward_hook(hook(name)))
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _eligible(used: list[_Call], placed: list[_Call], answer: Tensor | None) -> list[_Call]:
+    """Layers with features of their own, the last name of each output; all calls their last."""
+    makers: dict[int, _Call] = {}
+    for c in used:
+        makers.setdefault(id(c.out), c)
+    found = []
+    tokens = [c for c in placed if c.layout is not None and c.layout.kind == "tokens"]
+    width = tokens[-1].out.shape[-1] if tokens else 0
+    for c in used:
+        assert c.layout is not None
+        if not c.last or _passed_over(c) or _passed_over(makers[id(c.out)]):
+            continue
+        if answer is not None and c.layout.maps(c.out).shape[1] == answer.shape[1]:
+            continue  # it is the answer, or becomes it by enlarging
+        if c.layout.kind == "tokens" and not _is_stream(c, width):
+            continue
+        found.append(c)
+    return found
+
+
+def _passed_over(call: _Call) -> bool:
+    name = type(call.module).__name__.lower()
+    bare = next(call.module.parameters(), None) is None
+    return bare and any(word in name for word in PASSED_OVER)
+
+
+def _is_stream(call: _Call, width: int) -> bool:
+    """Whether tokens are those that go from block to block, or their norm; not queries, keys."""
+    whole = any(True for _ in call.module.children())
+    return call.out.shape[-1] == width and (whole or "norm" in type(call.module).__name__.lower())
+
+
+def _unheard(placed: list[_Call], used: list[_Call]) -> bool:
+    """Whether patches of a later layer reach no answer."""
+    heard = {id(c) for c in used}
+    tokens = [c for c in placed if c.layout is not None and c.layout.kind == "tokens"]
+    return bool(tokens and used) and id(tokens[-1]) not in heard
+
+
+def _last(found: list[_Call], deaf: bool) -> Chosen:
+    call = found[-1]
+    assert call.layout is not None
+    reason = (
+        f"the last layer whose output still has space ({said(call.layout.grid)}) "
+        "and on which the answer depends"
+    )
+    if deaf and call.layout.kind == "tokens":
+        reason += "; what comes after it answers from the class token alone"
+    return Chosen(name=call.name, reason=reason, layout=call.layout)
+
+
+def _coarsest(found: list[_Call]) -> Chosen:
+    def places(c: _Call) -> int:
+        assert c.layout is not None
+        return math.prod(c.layout.grid)
+
+    least = min(places(c) for c in found)
+    call = [c for c in found if places(c) == least][-1]
+    assert call.layout is not None
+    reason = (
+        f"the last of the coarsest layers ({said(call.layout.grid)}) on which the answer depends; "
+        "later ones repeat the answer, which has space itself"
+    )
+    return Chosen(name=call.name, reason=reason, layout=call.layout)

@@ -1,0 +1,253 @@
+"""Does the map move with the picture? Shifts along the axes and exact quarter turns.
+
+A map that says where the object is must go where the object goes: M(T x) = T M(x). The picture is
+shifted circularly by whole pixels, or turned by quarter turns, the map is made again for the same
+class and layer, and compared with the first map moved in the same way: ‖M(T x) - T M(x)‖ / ‖M(x)‖
+over the whole picture.
+
+No map is finer than its layer. One that lies on a grid with a step of 32 pixels cannot follow a
+shift by one, so beside every error stands a floor: the first map, moved on the layer's own grid,
+linearly between its cells, and enlarged then instead of before.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from neocog.explainers.grad_cam import Cam, as_input, explained, resize_map
+from neocog.explainers.maps.wanted import Target, value
+from neocog.explainers.trust.similarity import spearman
+
+__all__ = ["MapMotion", "displacement", "distances_for", "map_motion"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MapMotion:
+    """How maps move when their pictures move.
+
+    Args:
+        distances: of the shifts, in pixels.
+        error: difference from the moved map over its norm, mean over pictures and directions.
+        floor: what the layer's own grid costs, measured in the same way.
+        followed: share of the shifts that the map followed, to within half a cell or a pixel,
+            whichever is more, (distances,).
+        answers_kept: share of the shifts at which the model's answer stayed.
+        stride: pixels from one cell of the layer to the next.
+        turn_error: the same difference under quarter turns; None where turns are not exact.
+        turn_rank: rank correlation with the turned map; None in the same cases.
+        turn_answers_kept: share of the turns at which the answer stayed.
+        example: of the first picture: its shift along each axis, and the map at that place.
+        turned: the map of the first picture turned by 90°, anticlockwise; None as above.
+    """
+
+    distances: tuple[int, ...]
+    error: np.ndarray
+    floor: np.ndarray
+    followed: np.ndarray
+    answers_kept: float
+    stride: tuple[float, ...]
+    turn_error: float | None
+    turn_rank: float | None
+    turn_answers_kept: float | None
+    example: tuple[tuple[int, ...], np.ndarray] = field(repr=False)
+    turned: np.ndarray | None = field(repr=False)
+
+    @property
+    def follows(self) -> float:
+        """Share of the shifts that the maps followed, of those beyond half a cell.
+
+        A map that stays where it is follows shorter ones too.
+        """
+        reach = max(1.0, max(self.stride) / 2)
+        told = [f for d, f in zip(self.distances, self.followed, strict=True) if d > reach]
+        return float(np.mean(told or self.followed))
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain numbers."""
+        return {
+            "shift": "circular",
+            "follows": self.follows,
+            "distances": list(self.distances),
+            "error": self.error.tolist(),
+            "floor": self.floor.tolist(),
+            "followed": self.followed.tolist(),
+            "answers_kept": self.answers_kept,
+            "stride": list(self.stride),
+            "quarter_turn_error": self.turn_error,
+            "quarter_turn_rank_correlation": self.turn_rank,
+            "quarter_turn_answers_kept": self.turn_answers_kept,
+        }
+
+
+def map_motion(
+    model: nn.Module,
+    x: Tensor,
+    cam: Cam,
+    *,
+    target: Target = None,
+    distances: tuple[int, ...] | None = None,
+) -> MapMotion:
+    """Make the maps of moved pictures, and compare them with the moved maps.
+
+    Args:
+        model: as for `grad_cam`; left as it was found.
+        x: the pictures that the maps are of.
+        cam: the maps.
+        target: a function of the answer, where the maps are of one; else the maps' own classes.
+        distances: of the shifts, in pixels; from one pixel to a quarter of the picture if left out.
+    """
+    x = as_input(model, x)
+    size = tuple(x.shape[2:])
+    asked = _Asked(model, x, cam, target)
+    steps = distances or distances_for(size, cam.stride)
+    moves = [(d, axis, sign * d) for d in steps for axis in range(len(size)) for sign in (-1, 1)]
+    rows, last = [], cam.maps
+    for d, axis, shift in moves:
+        again = asked.again(x.roll(shift, axis + 2))
+        want = asked.still.roll(shift, axis + 1)
+        coarse = resize_map(_on_grid(cam.maps, axis, shift / cam.stride[axis]), size)
+        last = again.enlarged()
+        figures = (_difference(last, want), _difference(coarse, want))
+        rows.append((d, *figures, asked.near(last, axis, shift), asked.same(again)))
+    error, floor, followed = (
+        np.array([np.mean([r[k] for r in rows if r[0] == d]) for d in steps]) for k in (1, 2, 3)
+    )
+    _, axis, shift = moves[-1]
+    moved = tuple(shift if k == axis else 0 for k in range(len(size)))
+    turns = _turns(asked)
+    return MapMotion(
+        distances=tuple(steps),
+        error=error,
+        floor=floor,
+        followed=followed,
+        answers_kept=float(np.mean([r[4] for r in rows])),
+        stride=cam.stride,
+        turn_error=turns[0] if turns else None,
+        turn_rank=turns[1] if turns else None,
+        turn_answers_kept=turns[2] if turns else None,
+        example=(moved, last[0].cpu().numpy()),
+        turned=turns[3] if turns else None,
+    )
+
+
+class _Asked:
+    """Some pictures with their maps, and how these are made again."""
+
+    def __init__(self, model: nn.Module, x: Tensor, cam: Cam, target: Target) -> None:
+        self.model, self.x, self.cam = model, x, cam
+        of_class = not callable(target) and cam.targets[0] is not None
+        self.target: Target = [int(t or 0) for t in cam.targets] if of_class else target
+        self.still = cam.enlarged()
+        self.answer = _said(cam)
+
+    def again(self, x: Tensor) -> Cam:
+        """The maps of other pictures, for the same classes and layer."""
+        cam = self.cam
+        return explained(
+            self.model,
+            x,
+            layer=cam.layer,
+            target=self.target,
+            method=cam.method,
+            layout=cam.layout if x.shape == self.x.shape else None,
+        )
+
+    def near(self, moved: Tensor, axis: int, shift: int) -> float:
+        """Share of the maps that moved as far as they should, to half a cell or a pixel."""
+        off = displacement(self.still, moved)
+        off[:, axis] -= shift
+        size = self.still.shape[1:]
+        away = torch.stack([_wrapped(off[:, k], n) for k, n in enumerate(size)], 1).abs()
+        reach = torch.tensor([max(1.0, s / 2) for s in self.cam.stride], device=away.device)
+        flat = self.cam.maps.flatten(1)
+        real = flat.amax(1) > flat.amin(1)
+        return float(((away <= reach).all(1) & real).double().mean())
+
+    def same(self, again: Cam) -> float:
+        """Share of the answers that stayed."""
+        other = _said(again)
+        if self.answer is None or other is None:
+            return 1.0
+        return float((self.answer == other).double().mean())
+
+
+def distances_for(size: tuple[int, ...], stride: tuple[float, ...]) -> tuple[int, ...]:
+    """Shifts from one pixel to a quarter of the picture: powers of two, and a cell of the layer.
+
+    Example:
+        >>> distances_for((32, 32), (4.0, 4.0))
+        (1, 2, 4, 8)
+    """
+    most = max(1, min(size) // 4)
+    found = {d for d in (2**k for k in range(12)) if d <= most}
+    cell = max(1, round(max(stride)))
+    return tuple(sorted(found | ({cell} if cell <= max(most, min(size) // 2) else set())))
+
+
+def displacement(first: Tensor, second: Tensor) -> Tensor:
+    """By how many pixels the second map is the first one moved, circularly, (B, axes).
+
+    The peak of their circular correlation, each less its mean.
+
+    Example:
+        >>> x = torch.zeros(1, 8)
+        >>> x[0, 2] = 1
+        >>> displacement(x, x.roll(3, 1))
+        tensor([[3.]])
+    """
+    axes = tuple(range(1, first.ndim))
+    a, b = (t.double() - t.double().mean(axes, keepdim=True) for t in (first, second))
+    product = torch.fft.rfftn(b, dim=axes) * torch.fft.rfftn(a, dim=axes).conj()
+    peaks = torch.fft.irfftn(product, s=first.shape[1:], dim=axes).flatten(1).argmax(1)
+    places = torch.unravel_index(peaks, first.shape[1:])
+    found = [_wrapped(p, n) for p, n in zip(places, first.shape[1:], strict=True)]
+    return torch.stack(found, 1).to(first.dtype)
+
+
+def _wrapped(shift: Tensor, n: int) -> Tensor:
+    """A circular shift as the shorter way."""
+    return (shift + n // 2).remainder(n) - n // 2
+
+
+def _on_grid(maps: Tensor, axis: int, cells: float) -> Tensor:
+    """Maps moved by so many cells, circularly, linearly between two of them."""
+    whole = math.floor(cells)
+    rest = cells - whole
+    near, far = (maps.roll(k, axis + 1) for k in (whole, whole + 1))
+    return (1 - rest) * near + rest * far
+
+
+def _difference(found: Tensor, want: Tensor) -> float:
+    """Relative difference, mean over the pictures that have a map."""
+    norm = want.flatten(1).double().norm(dim=1)
+    error = (found - want).flatten(1).double().norm(dim=1)
+    real = norm > 0
+    return float((error[real] / norm[real]).mean()) if bool(real.any()) else 0.0
+
+
+def _said(cam: Cam) -> Tensor | None:
+    """What the model answers; None where an answer is no class."""
+    several = cam.answers.ndim > 1 and cam.answers.shape[1] > 1
+    return torch.tensor(value(cam.answers, None)[1]) if several else None
+
+
+def _turns(asked: _Asked) -> tuple[float, float, float, np.ndarray] | None:
+    """Error, rank correlation, answers and a map under the quarter turns that are no identity."""
+    x = asked.x
+    if x.ndim != 4 or x.shape[2] != x.shape[3]:
+        return None
+    rows, maps = [], []
+    for quarters in (1, 2, 3):
+        again = asked.again(x.rot90(quarters, (2, 3)))
+        want = asked.still.rot90(quarters, (1, 2))
+        maps.append(again.enlarged())
+        rank = spearman(maps[-1], want).mean()
+        rows.append((_difference(maps[-1], want), float(rank), asked.same(again)))
+    error, rank_, kept = (float(np.mean(column)) for column in zip(*rows, strict=True))
+    return error, rank_, kept, maps[0][0].cpu().numpy()

@@ -1,0 +1,200 @@
+"""Does the map need what the network has learned? The parameter randomisation test.
+
+The weights are exchanged for random ones, from the answer towards the picture, stage by stage, and
+each time the map is made again for the same class and layer. A map that stays as it was is a
+picture of the picture, not of the network. Random weights are drawn as large as the ones that they
+replace; weights with one axis, those of norms and biases, are shuffled.
+
+Source: J. Adebayo et al., "Sanity Checks for Saliency Maps", NeurIPS 2018 (cascading test).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from neocog.errors import ModelError
+from neocog.explainers.grad_cam import Cam, as_input, explained
+from neocog.explainers.maps.wanted import Target
+from neocog.explainers.trust.similarity import spearman, ssim
+from neocog.probe.activations import differentiable
+
+__all__ = ["Randomised", "random_weights", "randomise"]
+
+STAGES = 8
+"""Steps from the last layer alone to all layers, at most."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Randomised:
+    """How alike the map stays when layers become random, from the top.
+
+    Args:
+        layers: the lowest layer that is random in each stage; the first is the last layer alone.
+        counts: layers that are random in each stage.
+        rank: rank correlation with the map of the trained network, (B, stages), mean over draws.
+        ssim: structural similarity of the maps, each over its largest value, (B, stages).
+        maps: of the first picture in each stage of the first draw, (stages, *grid).
+    """
+
+    layers: tuple[str, ...]
+    counts: tuple[int, ...]
+    rank: np.ndarray
+    ssim: np.ndarray
+    maps: np.ndarray = field(repr=False)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain numbers: means over pictures, a stage each."""
+        return {
+            "layers": list(self.layers),
+            "random_layers": list(self.counts),
+            "rank_correlation": self.rank.mean(0).tolist(),
+            "ssim": self.ssim.mean(0).tolist(),
+            "each": self.rank[:, -1].tolist(),
+        }
+
+
+def randomise(
+    model: nn.Module,
+    x: Tensor,
+    cam: Cam,
+    *,
+    target: Target = None,
+    draws: int = 2,
+    seed: int = 0,
+) -> Randomised:
+    """Make the maps again with random weights, from the last layer to all.
+
+    The weights of the model are not written to: it runs with others in their place.
+
+    Args:
+        model: as for `grad_cam`; left as it was found.
+        x: the pictures that the maps are of.
+        cam: the maps.
+        target: a function of the answer, where the maps are of one; else the maps' own classes.
+        draws: of random weights; what is reported is the mean.
+        seed: of these.
+
+    Raises:
+        ModelError: the model has no weights.
+    """
+    x = as_input(model, x)
+    order = _from_the_top(model, x)
+    if not order:
+        raise ModelError(
+            "Whether a map needs what was learned is told by weights; "
+            f"{type(model).__name__} has none. Explain a network that learned."
+        )
+    stages = _stages(len(order))
+    wanted = target if callable(target) or cam.targets[0] is None else _known(cam)
+    found = np.zeros((2, draws, len(stages), len(cam.maps)))
+    first: list[np.ndarray] = []
+    for d in range(draws):
+        weights = random_weights(model, seed=seed + d)
+        for s, count in enumerate(stages):
+            some = {n: weights[n] for _, names in order[:count] for n in names}
+            again = explained(
+                model,
+                x,
+                layer=cam.layer,
+                target=wanted,
+                method=cam.method,
+                layout=cam.layout,
+                weights=some,
+            )
+            found[0, d, s], found[1, d, s] = _alike(cam, again)
+            if d == 0:
+                first.append(again.maps[0].nan_to_num().cpu().numpy())
+    rank, structure = found.mean(1)
+    return Randomised(
+        layers=tuple(order[count - 1][0] for count in stages),
+        counts=tuple(stages),
+        rank=rank.T,
+        ssim=structure.T,
+        maps=np.stack(first),
+    )
+
+
+def random_weights(model: nn.Module, *, seed: int) -> dict[str, Tensor]:
+    """A random tensor for every parameter, by its name.
+
+    With two axes or more it is normal with mean zero and the root mean square that the parameter
+    has; with one it holds the same values in another order.
+
+    Args:
+        model: whose parameters; they are not written to.
+        seed: of what is drawn, the same for the same names and shapes.
+
+    Example:
+        >>> drawn = random_weights(nn.Linear(3, 2), seed=0)
+        >>> drawn["weight"].shape, torch.is_grad_enabled() and drawn["weight"].requires_grad
+        (torch.Size([2, 3]), False)
+    """
+    generator = torch.Generator().manual_seed(seed)
+    drawn: dict[str, Tensor] = {}
+    with torch.inference_mode(False), torch.no_grad():
+        for name, p in model.named_parameters():
+            if not p.is_floating_point():
+                continue
+            if p.ndim > 1:
+                size = float(p.detach().double().square().mean().sqrt())
+                new = torch.randn(p.shape, generator=generator) * size
+            else:
+                index = torch.randperm(p.numel(), generator=generator)
+                new = p.detach().clone().cpu().flatten()[index].view(p.shape)
+            drawn[name] = new.to(p.device, p.dtype)
+    return drawn
+
+
+def _known(cam: Cam) -> list[int]:
+    return [int(t or 0) for t in cam.targets]
+
+
+def _alike(cam: Cam, again: Cam) -> tuple[np.ndarray, np.ndarray]:
+    one, other = cam.enlarged(), again.enlarged().nan_to_num()
+    return (
+        spearman(cam.maps, again.maps.nan_to_num()).cpu().numpy(),
+        ssim(_scaled(one), _scaled(other), reach=2.0).cpu().numpy(),
+    )
+
+
+def _scaled(maps: Tensor) -> Tensor:
+    """Each map over its largest absolute value."""
+    most = maps.flatten(1).abs().amax(1)
+    most = torch.where(most > 0, most, torch.ones_like(most))
+    return maps / most.view(-1, *[1] * (maps.ndim - 1))
+
+
+def _stages(layers: int) -> list[int]:
+    """Numbers of layers: one, then evenly up to all."""
+    steps = min(STAGES, layers)
+    return sorted({round(float(n)) for n in np.linspace(1, layers, steps)})
+
+
+def _from_the_top(model: nn.Module, x: Tensor) -> list[tuple[str, list[str]]]:
+    """Layers with weights of their own and the names of these, the last that starts first."""
+    started: dict[str, None] = {}
+
+    def hook(name: str) -> Callable[..., None]:
+        def before(m: nn.Module, args: Any) -> None:
+            started.setdefault(name)
+
+        return before
+
+    with differentiable(model) as run, torch.no_grad():
+        for name, m in model.named_modules():
+            if not isinstance(m, torch.jit.ScriptModule):
+                m.register_forward_pre_hook(hook(name))  # as_found takes it off
+        run(x[:1])
+    own: dict[str, list[str]] = {}
+    for name, p in model.named_parameters():
+        if p.is_floating_point():
+            holder = name.rpartition(".")[0]
+            own.setdefault(holder, []).append(name)
+    bottom_up = [n for n in own if n not in started] + [n for n in started if n in own]
+    return [(name or "the network itself", own[name]) for name in reversed(bottom_up)]

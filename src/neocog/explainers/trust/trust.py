@@ -1,0 +1,196 @@
+"""Is this map to be trusted? Three questions to it, and the answer in words.
+
+    deletion, insertion   does the answer hang on the pixels that the map marks?
+    randomisation         does the map need what the network has learned?
+    motion                does the map go where the picture goes?
+
+None of them proves a map right; each can show one to be wrong. The bounds are named here, so that a
+verdict can be argued with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from torch import Tensor, nn
+
+from neocog.explainers.grad_cam import METHODS, Cam
+from neocog.explainers.maps.wanted import Target
+from neocog.explainers.trust.deletion import Deletion, deletion
+from neocog.explainers.trust.motion import MapMotion, map_motion
+from neocog.explainers.trust.randomise import Randomised, randomise
+
+__all__ = ["FOLLOWS", "FORGETS", "MAJORITY", "Trust", "trust"]
+
+MAJORITY = 0.5
+"""A map of more than this share of the pictures must beat all maps of noise."""
+
+FORGETS = 0.5
+"""With all layers random, a map must correlate with the trained one by less than this."""
+
+FOLLOWS = 0.75
+"""Share of the shifts that the maps must follow, to within half a cell."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trust:
+    """What speaks for some maps, and what against.
+
+    Args:
+        deletion: the answer while pixels are deleted and inserted.
+        randomised: the maps of networks with random weights.
+        motion: the maps of moved pictures.
+        n: pictures.
+        class_free: whether the maps are of no class.
+    """
+
+    deletion: Deletion
+    randomised: Randomised
+    motion: MapMotion
+    n: int
+    class_free: bool = False
+
+    @property
+    def checks(self) -> dict[str, bool]:
+        """Name of each question to whether its answer speaks for the maps."""
+        return {
+            "deletion": bool(self.deletion.better_deletion.mean() > MAJORITY),
+            "insertion": bool(self.deletion.better_insertion.mean() > MAJORITY),
+            "randomisation": bool(abs(self.randomised.rank[:, -1].mean()) < FORGETS),
+            "motion": bool(self.motion.follows >= FOLLOWS),
+        }
+
+    def verdict(self) -> str:
+        """A paragraph a question; the last says which spoke against the maps."""
+        parts = [self._hangs(), self._learned(), self._moves()]
+        if self.motion.turn_error is not None:
+            parts.append(self._turns())
+        against = [name for name, good in self.checks.items() if not good]
+        if against:
+            parts.append(f"Against trusting it: {', '.join(against)}.")
+        else:
+            parts.append("Nothing here speaks against trusting it.")
+        return "\n\n".join(parts)
+
+    def to_json(self) -> dict[str, Any]:
+        """With the names of the contract: deletion, insertion, randomisation; and motion."""
+        return {
+            **self.deletion.to_json(),
+            "randomisation": self.randomised.to_json(),
+            "motion": self.motion.to_json(),
+            "checks": self.checks,
+            "verdict": self.verdict(),
+        }
+
+    def _hangs(self) -> str:
+        d = self.deletion
+        fall, rise = d.areas("deletion").mean(), d.areas("insertion").mean()
+        low, high = d.areas("random_deletion").mean(), d.areas("random_insertion").mean()
+        return (
+            "Does the answer hang on the marked pixels? Deleting them, the strongest first, leaves "
+            f"an area of {fall:.2f} below the answer, maps of noise {low:.2f} (less is better); "
+            f"{_beats(d.better_deletion, self.n)}. Inserting them gives {rise:.2f} against "
+            f"{high:.2f} (more is better); {_beats(d.better_insertion, self.n)}."
+        )
+
+    def _learned(self) -> str:
+        r = self.randomised
+        first, last = float(r.rank[:, 0].mean()), float(r.rank[:, -1].mean())
+        said = (
+            f"Does the map need what was learned? With the last layer random ({r.layers[0]}) its "
+            f"rank correlation with the trained network's map is {first:.2f}, with all "
+            f"{r.counts[-1]} layers random {last:.2f} (0 is a map that has changed altogether)."
+        )
+        if self.class_free and first > FORGETS:
+            said += " It looks at no class, so the last layer cannot change it."
+        elif abs(last) >= FORGETS:
+            said += " It stays what it was: this is a picture of the picture, not of the network."
+        elif first > FORGETS:
+            said += (
+                " It hardly needs the last layer, which tells the classes apart: it shows where "
+                "features are rather than why this class."
+            )
+        return said
+
+    def _moves(self) -> str:
+        m = self.motion
+        cell = max(m.stride)
+        said = (
+            f"Does the map go where the picture goes? Under circular shifts "
+            f"up to {m.distances[-1]} pixels it followed "
+            f"{m.follows:.0%} of those beyond half a cell of its layer, to within half "
+            f"a cell (a cell is {cell:.3g} pixels). It differs from the moved map by "
+            f"{float(m.error.mean()):.2f} of its norm, where the layer's grid alone costs "
+            f"{float(m.floor.mean()):.2f}."
+        )
+        if m.answers_kept < 1:
+            said += f" The answer itself stayed in {m.answers_kept:.0%} of the shifts."
+        return said.replace("%", " %")
+
+    def _turns(self) -> str:
+        m = self.motion
+        assert m.turn_error is not None
+        assert m.turn_rank is not None
+        assert m.turn_answers_kept is not None
+        return (
+            f"Under quarter turns, for which few networks are made, the map differs by "
+            f"{m.turn_error:.2f} (rank correlation {m.turn_rank:.2f}); the answer stayed in "
+            f"{m.turn_answers_kept:.0%}".replace("%", " %")
+            + " of them."
+        )
+
+
+def trust(
+    model: nn.Module,
+    x: Tensor,
+    cam: Cam,
+    *,
+    target: Target = None,
+    baseline: str = "blur",
+    seed: int = 0,
+    tell: Callable[[str], None] | None = None,
+) -> Trust:
+    """Ask all questions to some maps. The model is left as it was found.
+
+    Args:
+        model: as for `grad_cam`.
+        x: the pictures that the maps are of.
+        cam: the maps.
+        target: the function of the answer that the maps are of, if they are of one.
+        baseline: what deleted pixels are replaced by, one of `deletion.BASELINES`.
+        seed: of everything that is drawn.
+        tell: called with what is measured next.
+
+    Example:
+        >>> import torch
+        >>> from neocog.explainers.grad_cam import grad_cam
+        >>> net = nn.Sequential(nn.Conv2d(1, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+        >>> x = torch.rand(2, 1, 12, 12)
+        >>> sorted(trust(net, x, grad_cam(net, x)).checks)
+        ['deletion', 'insertion', 'motion', 'randomisation']
+    """
+    tell = tell or (lambda text: None)
+    wanted = target if callable(target) else None
+    tell("deletion and insertion")
+    gone = deletion(model, x, cam, target=wanted, baseline=baseline, seed=seed)
+    tell("random weights")
+    random = randomise(model, x, cam, target=wanted, seed=seed)
+    tell("moved pictures")
+    motion = map_motion(model, x, cam, target=wanted)
+    return Trust(
+        deletion=gone,
+        randomised=random,
+        motion=motion,
+        n=len(cam.maps),
+        class_free=METHODS[cam.method].class_free,
+    )
+
+
+def _beats(better: np.ndarray, n: int) -> str:
+    count = int(better.sum())
+    if n == 1:
+        return "it beats every map of noise" if count else "it does not beat every map of noise"
+    return f"{count} of {n} maps beat every map of noise"

@@ -1,0 +1,158 @@
+"""Exhibits as files: pictures as PNG, curves as SVG, each by the name of what it shows."""
+
+from __future__ import annotations
+
+import io
+import math
+import os
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from neocog.exhibits import Curve, Gallery, Map, Section
+from neocog.report.colour import palette
+from neocog.report.svg import svg
+from neocog.store.tensors import write_bytes
+
+__all__ = ["drawn_files", "slug", "write_files"]
+
+LONGEST = 48
+"""Letters of the name of a file, before its ending."""
+
+SINGLE, SMALL, GAP = 12, 96, 4
+"""More pictures than these that are no larger than these go on one sheet, so many pixels apart."""
+
+CELLS = 512
+"""Pixels that the longer side of a map is enlarged to."""
+
+
+def write_files(folder: str | os.PathLike[str], sections: Sequence[Section]) -> list[Path]:
+    """Write a file for each picture, map and curve; tables and numbers have no file.
+
+    Args:
+        folder: made where it is missing; files of the same names are replaced.
+        sections: whose exhibits.
+
+    Returns:
+        The files, in reading order.
+
+    Raises:
+        RunError: a file cannot be written.
+    """
+    written = []
+    for name, content in drawn_files(sections).items():
+        path = Path(folder) / name
+        write_bytes(path, content, durable=False)
+        written.append(path)
+    return written
+
+
+def drawn_files(sections: Sequence[Section]) -> dict[str, bytes]:
+    """Name to content of what `write_files` writes; names are made of letters and digits alone.
+
+    A file is called by the title of what it shows and the first line of its caption; where several
+    sections have a title, by that of the section too. Many small pictures are one sheet.
+
+    Args:
+        sections: whose exhibits.
+    """
+    titles = Counter(t for s in sections for t in {e.title for e in s.exhibits})
+    found: dict[str, bytes] = {}
+    for section in sections:
+        for exhibit in section.exhibits:
+            stem = slug(exhibit.title)
+            if titles[exhibit.title] > 1:
+                stem = f"{slug(section.title)}-{stem}"
+            match exhibit:
+                case Gallery():
+                    for name, picture in _pictures(exhibit, stem):
+                        _add(found, name, ".png", _png(picture))
+                case Map():
+                    _add(found, stem, ".png", _png(_colours(exhibit)))
+                case Curve():
+                    _add(found, stem, ".svg", svg(exhibit).encode("utf-8"))
+                case _:
+                    pass
+    return found
+
+
+def _pictures(gallery: Gallery, stem: str) -> list[tuple[str, np.ndarray]]:
+    """A name and a picture each, or one sheet of all."""
+    pictures = [np.asarray(p) for p in gallery.pictures]
+    if len(pictures) == 1:
+        return [(stem, pictures[0])]
+    alike = len({p.shape[:2] for p in pictures}) == 1
+    if alike and len(pictures) > SINGLE and max(pictures[0].shape[:2]) <= SMALL:
+        return [(stem, _sheet(pictures))]
+    firsts = [slug(c.split("\n")[0], or_else="picture") for c in gallery.captions]
+    return [(f"{stem}-{first}", p) for first, p in zip(firsts, pictures, strict=True)]
+
+
+def _sheet(pictures: Sequence[np.ndarray]) -> np.ndarray:
+    """Pictures of one size in rows, enlarged to squares of whole pixels, on grey."""
+    height, width = pictures[0].shape[:2]
+    times = max(1, SMALL // max(height, width))
+    across = math.ceil(math.sqrt(len(pictures)))
+    down = math.ceil(len(pictures) / across)
+    high, wide = height * times + GAP, width * times + GAP
+    ground = np.full((down * high + GAP, across * wide + GAP, 3), 128, np.uint8)
+    for i, p in enumerate(pictures):
+        top, left = GAP + i // across * high, GAP + i % across * wide
+        colour = p if p.ndim == 3 else np.dstack([p] * 3)
+        large = colour.repeat(times, 0).repeat(times, 1)
+        ground[top : top + height * times, left : left + width * times] = large
+    return ground
+
+
+def slug(text: str, *, or_else: str = "exhibit") -> str:
+    """A name for a file: small Latin letters, digits and hyphens.
+
+    Args:
+        text: any text.
+        or_else: the name where no letter is left.
+
+    Example:
+        >>> slug("Rank correlation, all of it"), slug("../é?"), slug("…")
+        ('rank-correlation-all-of-it', 'e', 'exhibit')
+    """
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
+    return re.sub(r"[^a-z0-9]+", "-", plain)[:LONGEST].strip("-") or or_else
+
+
+def _add(found: dict[str, bytes], stem: str, ending: str, content: bytes) -> None:
+    name, n = f"{stem}{ending}", 1
+    while name in found:
+        n += 1
+        name = f"{stem}-{n}{ending}"
+    found[name] = content
+
+
+def _png(picture: np.ndarray) -> bytes:
+    from PIL import Image
+
+    out = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(picture)).save(out, "PNG")
+    return out.getvalue()
+
+
+def _colours(shown: Map) -> np.ndarray:
+    """A map in the colours of the report, light, its cells as squares; gaps are white."""
+    values = np.asarray(shown.values, np.float64)
+    known = np.isfinite(values)
+    real = values[known]
+    if shown.diverging:
+        high = float(np.abs(real).max(initial=0)) or 1.0
+        low = -high
+    else:
+        low, high = (float(real.min()), float(real.max())) if real.size else (0.0, 1.0)
+    span = high - low if high > low else 1.0
+    share = (np.where(known, values, low) - low) / span
+    colours = palette("both" if shown.diverging else "amount", "light", 256)
+    picture = colours[np.rint(np.clip(share, 0, 1) * 255).astype(int)]
+    picture[~known] = 255
+    times = max(1, CELLS // max(picture.shape[:2]))
+    return np.ascontiguousarray(picture.repeat(times, 0).repeat(times, 1))

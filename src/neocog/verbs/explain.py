@@ -1,0 +1,216 @@
+"""See inside any network, and know whether to trust what you see."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import Tensor, nn
+
+from neocog.data.samples import Samples
+from neocog.data.split import Split
+from neocog.errors import UsageError, did_you_mean, printable
+from neocog.exhibits import Curve, Gallery, Map, Section
+from neocog.networks.model import Model
+from neocog.runs.trained import Trained
+from neocog.store.tensors import write_bytes
+from neocog.verbs.explain_input import (
+    Explained,
+    Place,
+    open_explained,
+    samples_of,
+    shown_pictures,
+)
+from neocog.verbs.explain_maps import Asked
+from neocog.verbs.explain_names import renamed
+from neocog.verbs.explain_ways import WAYS
+
+__all__ = ["Explanation", "explain"]
+
+PAGE, NUMBERS = "explain.html", "explain.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Explanation:
+    """What was found, and the files that show it.
+
+    Args:
+        method: how it was explained.
+        title: what was explained.
+        result: of the explainer: `Maps`, `Maximised`, `TopPatches` and so on.
+        figures: plain numbers, lists and names.
+        shown: everything, to be drawn.
+        notes: sentences on what was left out.
+        files: that were written; none without a folder.
+    """
+
+    method: str
+    title: str
+    result: Any
+    figures: dict[str, Any]
+    shown: tuple[Section, ...]
+    notes: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Files, method and figures, the names of the contract among them."""
+        return {
+            "method": self.method,
+            "files": list(self.files),
+            **_finite(self.figures),
+            "notes": list(self.notes),
+        }
+
+    def summary(self) -> list[Section]:
+        """For the terminal: words and numbers; pictures, maps and curves are in the files."""
+        drawn = (Gallery, Map, Curve)
+        short = [
+            replace(s, exhibits=tuple(e for e in s.exhibits if not isinstance(e, drawn)))
+            for s in self.shown
+        ]
+        return [s for s in short if s.exhibits or s.text]
+
+    def sections(self) -> list[Section]:
+        """For the page."""
+        notes = [Section(title="Notes", text="\n\n".join(self.notes))] if self.notes else []
+        return [*self.shown, *notes]
+
+
+def explain(
+    model: Place | Trained | nn.Module,
+    pictures: Place | Sequence[Place] | Tensor | np.ndarray | None = None,
+    *,
+    method: str = "grad_cam",
+    layer: str | None = None,
+    target: int | str | None = None,
+    units: Sequence[int] | None = None,
+    window: Sequence[int] | None = None,
+    data: Place | Split | Samples | Tensor | None = None,
+    n: int = 8,
+    trust: bool = True,
+    seed: int = 0,
+    task: str = "classify",
+    strict: bool = False,
+    out: Place | None = None,
+    tell: Callable[[str], None] | None = None,
+) -> Explanation:
+    """Explain a model: what its answer rests on, what its layers do. The model is left as it was.
+
+    Args:
+        model: a run folder or another place of a model, what `neocog.open_model` gives, or any
+            `nn.Module` from values in [0, 1].
+        pictures: files and folders, single samples as `digits:test[17]`, or values (B, C, H, W);
+            some of the data if left out.
+        method: one of `neocog.verbs.explain_ways.WAYS`: `grad_cam` and its relatives say where an
+            answer comes from; `filters`, `features`, `maximise`, `patches` what layers and units
+            do; `backward`, `template`, `filter` show how they work.
+        layer: a sub-module, by its name; chosen, with the reason, if left out.
+        target: class, by name or number; what the model says itself if left out.
+        units: channels of a layer, for `maximise` and `patches`.
+        window: of a template: first row, row behind the last, first column, column behind the last.
+        data: a place of data, a split, or values; `patches` need it.
+        n: pictures that are looked at, at most.
+        trust: put maps to the test: deletion, insertion, random weights, moved pictures.
+        seed: of everything that is drawn.
+        task: what an `nn.Module` answers: classify, segment or regress.
+        strict: stop at the first picture that cannot be used.
+        out: a folder for PNG and SVG files, a page and the numbers as JSON; nothing is written if
+            left out.
+        tell: called with what is computed next.
+
+    Raises:
+        NeocogError: the model, the pictures or what is asked for cannot be used.
+
+    Example:
+        >>> import neocog
+        >>> net = neocog.build("convnet", classes=10, channels=1, size=(28, 28))
+        >>> found = neocog.explain(net, data="digits", n=1, trust=False)
+        >>> found.figures["layer"], len(found.figures["pictures"])
+        ('...', 1)
+    """
+    if method not in WAYS:
+        raise UsageError(f"`{method}` is no way of explaining. {did_you_mean(method, WAYS)}")
+    way = WAYS[method]
+    asked = Asked(
+        method=method,
+        layer=layer,
+        target=target,
+        units=None if units is None else tuple(units),
+        window=_window(window),
+        trust=trust,
+        seed=seed,
+        tell=tell or (lambda text: None),
+    )
+    of = open_explained(model, task)
+    if way.data and data is None:
+        raise UsageError(
+            f"The method `{method}` looks through data, and none was given. "
+            "Name a place with --data (data= in Python)."
+        )
+    samples = None if data is None else samples_of(of, data, strict=strict)
+    shown = shown_pictures(of, pictures, samples, n=n, seed=seed, strict=strict)
+    if way.pictures and shown is None:
+        raise UsageError(
+            f"The method `{method}` looks at pictures, and none was given. Name files, or a place "
+            "of data with --data (data= in Python)."
+        )
+    found = way.run(of, shown, samples, asked)
+    notes = [*found.notes]
+    if shown is not None:
+        notes += [f"{printable(name)} was not used: {why}." for name, why in shown.skipped]
+        if shown.left:
+            notes.append(f"The first {len(shown.x)} pictures; --n takes more.")
+    done = Explanation(
+        method=method,
+        title=f"{method.replace('_', '-')}: {of.title}",
+        result=found.result,
+        figures=found.figures,
+        shown=tuple(_named(of, found.sections)),
+        notes=tuple(notes),
+    )
+    return done if out is None else _written(done, Path(out))
+
+
+def _named(of: Explained, sections: Sequence[Section]) -> list[Section]:
+    """With layers by the names that the user knows."""
+    return [renamed(s) for s in sections] if isinstance(of.module, Model) else list(sections)
+
+
+def _written(done: Explanation, folder: Path) -> Explanation:
+    """Pictures and curves, then the page, then the numbers, which name all files."""
+    from neocog.report.files import write_files
+    from neocog.report.page import page, write
+
+    files = [os.fspath(p) for p in write_files(folder, done.shown)]
+    files += [os.fspath(folder / PAGE), os.fspath(folder / NUMBERS)]
+    done = replace(done, files=tuple(files))
+    write(folder / PAGE, page(done.title, done.sections(), subtitle=WAYS[done.method].about))
+    text = json.dumps(done.to_json(), ensure_ascii=True, allow_nan=False, indent=1)
+    write_bytes(folder / NUMBERS, text.encode("utf-8") + b"\n")
+    return done
+
+
+def _window(window: Sequence[int] | None) -> tuple[int, int, int, int] | None:
+    if window is None:
+        return None
+    numbers = [int(v) for v in window]
+    if len(numbers) != 4:
+        raise UsageError(
+            "A window is four numbers, the first row, the row behind the last, the first column "
+            f"and the column behind the last; {len(numbers)} came."
+        )
+    return (numbers[0], numbers[1], numbers[2], numbers[3])
+
+
+def _finite(value: Any) -> Any:
+    """What is no finite number is null: JSON has no other word for it."""
+    if isinstance(value, float):
+        return value if np.isfinite(value) else None
+    if isinstance(value, dict):
+        return {str(k): _finite(v) for k, v in value.items()}
+    return [_finite(v) for v in value] if isinstance(value, list | tuple) else value

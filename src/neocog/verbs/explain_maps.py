@@ -1,0 +1,164 @@
+"""Grad-CAM and its relatives on pictures, with what speaks for and against each map."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from torch import Tensor
+
+from neocog.data.samples import Samples
+from neocog.errors import UsageError
+from neocog.exhibits import Section
+from neocog.explainers.grad_cam import Cam, grad_cam
+from neocog.explainers.maps.sections import cam_sections, class_of, trust_sections
+from neocog.explainers.maps.wanted import Target
+from neocog.explainers.trust.trust import Trust, trust
+from neocog.verbs.explain_input import Explained, Shown, short
+
+__all__ = ["Asked", "Found", "Maps", "maps"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """How something is explained.
+
+    Args:
+        method: a key of `explain_ways.WAYS`.
+        layer: as the user names it; chosen if left out.
+        target: class, by name or number; what the model says itself if left out.
+        units: channels of a layer; those that come first if left out.
+        window: of a template: first row, row behind the last, first column, column behind the last.
+        trust: whether maps are put to the test.
+        seed: of everything that is drawn.
+        tell: called with what is computed next.
+    """
+
+    method: str
+    layer: str | None = None
+    target: int | str | None = None
+    units: tuple[int, ...] | None = None
+    window: tuple[int, int, int, int] | None = None
+    trust: bool = True
+    seed: int = 0
+    tell: Callable[[str], None] = lambda text: None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """What was found.
+
+    Args:
+        sections: to be drawn.
+        figures: plain numbers, lists and names, for JSON.
+        result: the very result of the explainer.
+        notes: sentences on what was left out.
+    """
+
+    sections: list[Section]
+    figures: dict[str, Any]
+    result: Any
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Maps:
+    """Maps and their test.
+
+    Args:
+        cam: the maps.
+        trust: what speaks for and against them; None where nobody asked.
+    """
+
+    cam: Cam
+    trust: Trust | None
+
+
+def maps(of: Explained, shown: Shown | None, data: Samples | None, asked: Asked) -> Found:
+    """Maps of all pictures.
+
+    Args:
+        of: the model.
+        shown: the pictures.
+        data: is not looked at.
+        asked: method, layer, class.
+    """
+    assert shown is not None
+    layer = None if asked.layer is None else of.inner(asked.layer)
+    target, said = _target(of, asked)
+    asked.tell("maps")
+    cam = grad_cam(of.module, shown.x, layer=layer, target=target, method=asked.method)
+    found = None
+    if asked.trust:
+        found = trust(of.module, shown.x, cam, target=target, seed=asked.seed, tell=asked.tell)
+        found = _named(found, of)
+    names = [short(n) for n in shown.names]
+    sections = cam_sections(
+        cam, shown.x, names=names, classes=of.classes, layer=of.label(cam.layer)
+    )
+    if found is not None:
+        tests = trust_sections(found, cam, shown.x)
+        sections = [*sections, *tests]
+    targets = [said or class_of(t, of.classes) or None for t in cam.targets]
+    figures: dict[str, Any] = {
+        "layer": of.label(cam.layer),
+        "layer_reason": cam.layer_reason,
+        "target": targets[0] if len(set(targets)) == 1 else targets,
+        "grid": list(cam.grid),
+        **({} if found is None else found.to_json()),
+        "pictures": _pictures(cam, shown, targets, found),
+    }
+    return Found(sections=sections, figures=figures, result=Maps(cam=cam, trust=found))
+
+
+def _target(of: Explained, asked: Asked) -> tuple[Target, str | None]:
+    """What is explained, and its name where it is no class."""
+    number = of.target(asked.target)
+    if of.task != "regress":
+        return number, None
+    n = number or 0
+
+    def output(answer: Tensor) -> Tensor:
+        flat = answer[:, None] if answer.ndim == 1 else answer
+        if n >= flat.shape[1]:
+            raise UsageError(
+                f"This model has {flat.shape[1]} outputs, counted from 0; number {n} came. "
+                "Name one of them."
+            )
+        return flat[:, n]
+
+    return output, f"output {n}"
+
+
+def _named(found: Trust, of: Explained) -> Trust:
+    """With the names of layers as the user knows them."""
+    layers = tuple(of.label(name) for name in found.randomised.layers)
+    return replace(found, randomised=replace(found.randomised, layers=layers))
+
+
+def _pictures(
+    cam: Cam, shown: Shown, targets: Sequence[str | None], found: Trust | None
+) -> list[dict[str, Any]]:
+    """A row a picture."""
+    rows = []
+    for i, name in enumerate(shown.names):
+        p = None
+        target = cam.targets[i]
+        if target is not None and cam.answers.ndim == 2 and cam.answers.shape[1] > 1:
+            p = float(cam.answers[i].double().softmax(0)[target])
+        value = float(cam.values[i])
+        row: dict[str, Any] = {
+            "path": name,
+            "target": targets[i],
+            "class": target,
+            "value": value if value == value else None,
+            "probability": p,
+            "map": cam.maps[i].cpu().tolist(),
+        }
+        if found is not None:
+            row["deletion"] = float(found.deletion.areas("deletion")[i])
+            row["insertion"] = float(found.deletion.areas("insertion")[i])
+            row["randomisation"] = float(found.randomised.rank[i, -1])
+        rows.append(row)
+    return rows

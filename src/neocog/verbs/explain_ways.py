@@ -1,0 +1,262 @@
+"""Ways of explaining, one visible table: what each needs, and what it shows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from neocog.audits.receptive_field import receptive_field
+from neocog.data.samples import Samples
+from neocog.errors import ModelError, NeocogError, UsageError, printable
+from neocog.explainers.backward import backward
+from neocog.explainers.classic import classic
+from neocog.explainers.feature_maps import feature_maps
+from neocog.explainers.feature_maps import sections as feature_sections
+from neocog.explainers.features import features_of
+from neocog.explainers.filters import filters
+from neocog.explainers.gabor import first_layer, gabor_fit
+from neocog.explainers.grad_cam import METHODS
+from neocog.explainers.maximise import Climb, maximise
+from neocog.explainers.patches import Seen, gallery, top_patches
+from neocog.explainers.target import choose_layer
+from neocog.explainers.templates import search
+from neocog.probe.activations import differentiable
+from neocog.verbs.explain_input import Explained, Shown
+from neocog.verbs.explain_maps import Asked, Found, maps
+
+__all__ = ["WAYS", "Way"]
+
+OUTPUTS = 10
+"""Outputs that are maximised where none is named."""
+
+FEW, MANY = 16, 64
+"""Filters and maps that are drawn of a layer where many layers are, and where one was named."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Way:
+    """One way of explaining.
+
+    Args:
+        run: model, pictures, data and what is asked, to what is found.
+        about: what it shows, a line.
+        pictures: it needs pictures.
+        data: it needs data.
+    """
+
+    run: Callable[[Explained, Shown | None, Samples | None, Asked], Found]
+    about: str
+    pictures: bool = True
+    data: bool = False
+
+
+def _filters(of: Explained, shown: Shown | None, data: Samples | None, asked: Asked) -> Found:
+    example = shown.x[:1] if shown is not None else _zeros(of)
+    found = filters(of.module, example=example)
+    first, notes = None, []
+    if asked.layer is None:
+        try:
+            first = gabor_fit(first_layer(found), seed=asked.seed)
+        except NeocogError as e:
+            notes.append(f"No Gabor functions were fitted. {e}")
+    else:
+        name = of.inner(asked.layer)
+        found = tuple(f for f in found if f.name == name)
+        if not found:
+            raise UsageError(
+                f"Filters are those of convolutions; `{printable(asked.layer)}` is none. "
+                "Leave --layer out to see which there are."
+            )
+    most = FEW if len(found) > 1 else MANY
+    sections = [s for f in found for s in f.sections(most)]
+    return Found(
+        sections=([*first.sections()] if first else []) + sections,
+        figures={
+            "layers": [{**f.to_json(), "name": of.label(f.name)} for f in found],
+            "gabor": None if first is None else {**first.to_json(), "layer": of.label(first.layer)},
+        },
+        result=found,
+        notes=tuple(notes),
+    )
+
+
+def _features(of: Explained, shown: Shown | None, data: Samples | None, asked: Asked) -> Found:
+    assert shown is not None
+    layers = None if asked.layer is None else [of.inner(asked.layer)]
+    # All layers of one picture, or one layer of all pictures.
+    rows = shown.x[:1] if layers is None else shown.x
+    found = [feature_maps(of.module, x, layers=layers) for x in rows]
+    most = FEW if layers is None else MANY
+    return Found(
+        sections=[s for one in found for s in feature_sections(one, most=most)],
+        figures={
+            "layers": [
+                {"name": of.label(f.layer), "kind": f.kind, "shape": list(f.maps.shape)}
+                for f in found[0]
+            ]
+        },
+        result=tuple(found),
+    )
+
+
+def _maximise(of: Explained, shown: Shown | None, data: Samples | None, asked: Asked) -> Found:
+    shape = _shape(of, shown, data)
+    layer = "" if asked.layer is None else of.inner(asked.layer)
+    units = asked.units
+    if units is None and (number := of.target(asked.target)) is not None:
+        units = (number,)
+    if units is None:
+        units = tuple(range(min(OUTPUTS, _units(of, shape, layer))))
+    found = maximise(
+        of.module,
+        layer,
+        list(units),
+        size=shape[1:],
+        channels=shape[0],
+        climb=Climb(seed=asked.seed),
+        samples=data,
+    )
+    names = of.classes if layer == "" else ()
+    return Found(
+        sections=found.sections(names),
+        figures={**found.to_json(), "layer": of.label(layer)},
+        result=found,
+    )
+
+
+def _patches(of: Explained, shown: Shown | None, data: Samples | None, asked: Asked) -> Found:
+    assert data is not None
+    shape = _shape(of, shown, data)
+    some = data.take(slice(0, 1))
+    if asked.layer is None:
+        with differentiable(of.module) as run:
+            chosen = choose_layer(run, of.module, some)
+        layer, reason = chosen.name, chosen.reason
+    else:
+        layer, reason = of.inner(asked.layer), "named by the user"
+    found = top_patches(of.module, data, layer, units=asked.units, seen=_seen(of, shape, layer))
+    figures = {**found.to_json(), "layer": of.label(layer), "layer_reason": reason}
+    return Found(sections=gallery(found, data, most=FEW), figures=figures, result=found)
+
+
+def _backward(of: Explained, shown: Shown | None, data: Samples | None, asked: Asked) -> Found:
+    assert shown is not None
+    if asked.layer is None:
+        layer = filters(of.module)[0].name
+        reason = "the first convolution"
+    else:
+        layer, reason = of.inner(asked.layer), "named by the user"
+    found = backward(of.module, layer, shown.x, target=of.target(asked.target))
+    figures = {**found.to_json(), "layer": of.label(layer), "layer_reason": reason}
+    return Found(sections=found.sections(), figures=figures, result=found)
+
+
+def _template(of: Explained, shown: Shown | None, data: Samples | None, asked: Asked) -> Found:
+    assert shown is not None
+    x = shown.x[0]
+    window = asked.window or _busiest(x)
+    features, notes = None, []
+    layer = of.inner(asked.layer) if asked.layer is not None else _fine_layer(of, x, window)
+    if layer is not None:
+        seen = _seen(of, tuple(x.shape), layer)
+        if seen is None:
+            notes.append(f"What `{of.label(layer)}` sees is unknown: no features are matched.")
+        else:
+            name = f"{of.title}, {of.label(layer)}"
+            features = features_of(of.module, layer, seen, name=name)
+    found = search(x, window, features=features, seed=asked.seed)
+    figures = {**found.to_json(), "layer": None if layer is None else of.label(layer)}
+    return Found(sections=found.sections(), figures=figures, result=found, notes=tuple(notes))
+
+
+def _filter(of: Explained, shown: Shown | None, data: Samples | None, asked: Asked) -> Found:
+    assert shown is not None
+    found = [classic(x) for x in shown.x]
+    return Found(
+        sections=[s for one in found for s in one.sections()],
+        figures=found[0].to_json(),
+        result=tuple(found),
+    )
+
+
+WAYS: dict[str, Way] = {
+    **{name: Way(run=maps, about=m.question) for name, m in METHODS.items()},
+    "filters": Way(run=_filters, about="The filters of every convolution.", pictures=False),
+    "features": Way(run=_features, about="What each layer makes of a picture."),
+    "maximise": Way(run=_maximise, about="Pictures made to excite a unit.", pictures=False),
+    "patches": Way(
+        run=_patches, about="The real patches that excite a unit most.", pictures=False, data=True
+    ),
+    "backward": Way(run=_backward, about="The backward pass of a convolution, as convolutions."),
+    "template": Way(run=_template, about="A piece of a picture, looked for in it."),
+    "filter": Way(run=_filter, about="The classic filters on a picture."),
+}
+"""Name to the way of explaining, as `--method` takes it."""
+
+
+def _shape(of: Explained, shown: Shown | None, data: Samples | None) -> tuple[int, ...]:
+    """Channels and size of what the model takes."""
+    if of.shape is not None:
+        return of.shape
+    if shown is not None:
+        return tuple(shown.x.shape[1:])
+    if data is not None:
+        return (data.channels, *data.size)
+    raise UsageError(
+        "The size of what this model takes must be known, and a module does not say it. Give "
+        "pictures or data of that size."
+    )
+
+
+def _zeros(of: Explained) -> Tensor | None:
+    return None if of.shape is None else torch.zeros(1, *of.shape)
+
+
+def _units(of: Explained, shape: tuple[int, ...], layer: str) -> int:
+    """Units of a layer."""
+    from neocog.explainers.units import output_of
+
+    with differentiable(of.module) as run, torch.no_grad():
+        return int(output_of(run, of.module, layer, torch.zeros(1, *shape)).shape[1])
+
+
+def _seen(of: Explained, shape: tuple[int, ...], layer: str) -> Seen | None:
+    """What the elements of a layer's map see; None where no rule tells."""
+    field_ = receptive_field(of.module, shape).of(layer)
+    if not field_.known or any(s is None for s in field_.start):
+        return None
+    return Seen(field_.receptive_field, field_.jump, field_.start)
+
+
+def _fine_layer(of: Explained, x: Tensor, window: Sequence[int]) -> str | None:
+    """The deepest layer whose map is fine enough for a piece of that size."""
+    try:
+        found = receptive_field(of.module, tuple(x.shape)).layers
+    except ModelError:
+        return None
+    least = min(window[1] - window[0], window[3] - window[2])
+    fit = [
+        f.name
+        for f in found
+        if f.known
+        and f.name
+        and len(f.output) == 3
+        and all(j is not None and j == int(j) and 4 * int(j) <= least for j in f.jump)
+        and all(s is not None for s in f.start)
+        and not (f.whole and any(f.whole))
+    ]
+    return fit[-1] if fit else None
+
+
+def _busiest(x: Tensor) -> tuple[int, int, int, int]:
+    """A window of a third of the picture, where it differs most from its mean."""
+    height, width = x.shape[1:]
+    side = (max(4, height // 3), max(4, width // 3))
+    squares = torch.nn.functional.avg_pool2d(x[None].square(), side, 1)[0].mean(0)
+    means = torch.nn.functional.avg_pool2d(x[None], side, 1)[0].square().mean(0)
+    best = int((squares - means).argmax())
+    row, column = divmod(best, width - side[1] + 1)
+    return row, row + side[0], column, column + side[1]

@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from neocog.cli.explain import METHODS
+from neocog.verbs.explain_ways import WAYS
+
+
+@pytest.fixture(scope="session")
+def conv_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A convolutional network of one epoch on digits."""
+    from neocog.cli.main import main
+
+    run = tmp_path_factory.mktemp("conv") / "run"
+    words = ["--network", "lenet5", "--epochs", "1", "--set", "machine.precision=float32"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NEOCOG_CACHE", str(run.parent / "cache"))
+        with pytest.raises(SystemExit):
+            main(["train", "digits", "--out", str(run), *words])
+    return run
+
+
+def test_the_choices_are_the_ways_that_there_are() -> None:
+    assert tuple(WAYS) == METHODS
+
+
+def test_json_files_and_the_names_of_the_contract(call, conv_run, seven, tmp_path: Path) -> None:
+    out = tmp_path / "why"
+    said = call("explain", conv_run, seven, "--class", "7", "--out", out, "--json")
+    assert said.status == 0
+    found = json.loads(said.out)
+    assert {"layer", "layer_reason", "target", "deletion", "insertion", "randomisation"} <= set(
+        found
+    )
+    assert found["layer"] == "s4"
+    assert found["target"] == "7"
+    assert found["pictures"][0]["path"] == str(seven)
+    assert all(Path(f).is_file() for f in found["files"])
+    names = {Path(f).name for f in found["files"]}
+    assert {"explain.html", "explain.json", "deletion.svg", "insertion.svg"} <= names
+    assert json.loads((out / "explain.json").read_text()) == found
+    html = (out / "explain.html").read_text("utf8")
+    assert html.startswith("<!doctype html>")
+    assert not re.search(r"\bnetwork\.\w", html)
+    with Image.open(out / "maps-seven-png-overlay.png") as overlay:
+        assert min(overlay.size) > 300
+
+
+def test_words_and_the_folder_of_the_run(call, conv_run, seven) -> None:
+    said = call("explain", conv_run, seven)
+    assert said.status == 0
+    assert "Does the answer hang on the marked pixels?" in said.out
+    assert "Is the map to be trusted?" in said.out
+    assert (conv_run / "explain-grad_cam" / "explain.html").is_file()
+    assert f"open {conv_run / 'explain-grad_cam' / 'explain.html'}" in said.out
+
+
+@pytest.mark.parametrize("method", [m for m in METHODS if m not in ("grad_cam", "maximise")])
+def test_every_method_writes_its_page(call, conv_run, tmp_path: Path, method: str) -> None:
+    words = ("--data", "digits:val", "--n", "2", "--no-trust", "--out", tmp_path / "x", "--json")
+    extra = ("--layer", "c3", "--units", "0,5") if method == "patches" else ()
+    said = call("explain", conv_run, "--method", method, *words, *extra)
+    assert said.status == 0, said.err
+    found = json.loads(said.out)
+    assert found["method"] == method
+    assert len(found["files"]) > 2
+    assert (tmp_path / "x" / "explain.html").is_file()
+
+
+def test_samples_of_data_and_skipped_files(call, conv_run, seven, tmp_path: Path) -> None:
+    (tmp_path / "broken.png").write_bytes(b"no picture")
+    words = (conv_run, "digits:test[3]", tmp_path / "broken.png", seven, "--no-trust")
+    said = call("explain", *words, "--out", tmp_path / "x", "--json")
+    assert said.status == 0
+    found = json.loads(said.out)
+    assert [p["path"] for p in found["pictures"]] == ["digits:test[3]", str(seven)]
+    assert "broken.png was not used: no picture" in found["notes"][0]
+    strict = call("explain", *words, "--strict", "--out", tmp_path / "x")
+    assert strict.status == 2
+    assert "broken.png: no picture" in strict.err
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ((), "looks at pictures, and none was given"),
+        (("--method", "patches"), "looks through data, and none was given"),
+        (("nothing.png",), "Explaining needs a picture that can be used"),
+        (("digits:test[99999]",), "counted from 0; number 99999 came"),
+        (("digits:test[0]", "--class", "cat"), "`cat` is none"),
+        (("digits:test[0]", "--class", "12"), "a number from 0 to 9"),
+        (("digits:test[0]", "--layer", "c33"), "Did you mean `c3`?"),
+        (("digits:test[0]", "--layer", "f6"), "still has rows and columns"),
+        (("digits:test[0]", "--units", "a"), "whole numbers are separated by commas"),
+        (("digits:test[0]", "--method", "template", "--window", "1,2"), "A window is four numbers"),
+        (("digits:test[0]", "--method", "filters", "--layer", "f6"), "`f6` is none"),
+    ],
+)
+def test_wrong_use_is_one_sentence(
+    call, conv_run, tmp_path: Path, words: tuple[str, ...], sentence: str
+) -> None:
+    said = call("explain", conv_run, *words, "--out", tmp_path / "x")
+    assert said.status == 2
+    assert sentence in said.err
+    assert not (tmp_path / "x").exists()
+
+
+def test_a_network_without_space_says_so(call, digits_run, seven, tmp_path: Path) -> None:
+    said = call("explain", digits_run, seven, "--out", tmp_path / "x")
+    assert said.status == 2
+    assert "still has rows and columns" in said.err
+
+
+def test_a_folder_that_cannot_be_written(call, conv_run, seven, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    said = call("explain", conv_run, seven, "--no-trust", "--out", tmp_path / "file" / "x")
+    assert said.status == 2
+    assert "must be writable" in said.err

@@ -1,0 +1,59 @@
+import numpy as np
+import torch
+from tests.explainers.nets import drawn
+
+from neocog.explainers.maps.overlay import AGAINST, FOR, KEY, bare, key, laid_over, over_series
+from neocog.explainers.shown import signed
+
+
+def test_where_nothing_speaks_the_picture_shows_in_grey() -> None:
+    x = drawn(1, 8, 8)
+    picture = laid_over(x, torch.zeros(4, 4))
+    grey = np.rint(x[0].numpy() * 255).astype(np.uint8).repeat(48, 0).repeat(48, 1)
+    assert picture.shape == (384 + KEY, 384, 3)
+    assert np.array_equal(picture[:384], np.dstack([grey] * 3))
+    colour = laid_over(drawn(3, 8, 8), torch.zeros(4, 4))[:384]
+    assert np.array_equal(colour[..., 0], colour[..., 1])
+
+
+def test_orange_for_and_blue_against() -> None:
+    picture = laid_over(torch.zeros(1, 8, 8), torch.tensor([[1.0, -1.0], [1.0, -1.0]]))
+    left, right = picture[100, 0].astype(int), picture[100, 383].astype(int)
+    # Three quarters of the colour over black at the largest value.
+    assert np.array_equal(left, np.rint(0.75 * np.array(FOR)))
+    assert np.array_equal(right, np.rint(0.75 * np.array(AGAINST)))
+
+
+def test_a_bare_map_shows_its_cells_as_they_are() -> None:
+    cells = torch.tensor([[1.0, -0.5], [0.0, 0.25]])
+    picture = bare(cells, (8, 8))
+    assert picture.shape == (384 + KEY, 384, 3)
+    want = signed(cells)
+    for row, column in np.ndindex(2, 2):
+        block = picture[192 * row : 192 * (row + 1), 192 * column : 192 * (column + 1)]
+        assert (block == want[row, column]).all()
+
+
+def test_large_pictures_keep_their_size() -> None:
+    assert laid_over(drawn(3, 300, 200), drawn(7, 5)).shape == (300 + KEY, 200, 3)
+
+
+def test_a_key_has_the_colours_of_its_map_and_numbers() -> None:
+    strip = key(300, 0.5)
+    assert strip.shape == (KEY, 300, 3)
+    assert strip[8, 0, 2] > strip[8, 0, 0]  # blue
+    assert strip[8, 299, 0] > strip[8, 299, 2]  # orange
+    assert (strip[16:] < 128).any()  # letters
+    assert not np.array_equal(strip, key(300, 0.7))
+    assert key(40, 1234567.0).shape == (KEY, 40, 3)
+    assert np.array_equal(key(300, 0.5, plain=True)[8, 0], signed(np.array([[-1.0]]))[0, 0])
+
+
+def test_a_series_is_a_line_on_a_coloured_ground() -> None:
+    x, m = drawn(2, 40), torch.linspace(-1, 1, 10)
+    picture = over_series(x, m)
+    assert picture.shape == (220 + KEY, 640, 3)
+    assert picture[2, 2, 2] > picture[2, 2, 0]
+    assert picture[2, 637, 0] > picture[2, 637, 2]
+    assert (picture[:220].max(2) < 100).any()  # the line
+    assert over_series(torch.ones(1, 40), m * 0).dtype == np.uint8

@@ -1,0 +1,206 @@
+import pytest
+import torch
+import torch.nn.functional as F
+from tests.explainers.nets import Series, Unet, Vit, convnet, drawn
+from tests.strangers.resnet20 import ResNet20
+from torch import Tensor, nn
+
+from neocog.errors import ModelError
+from neocog.explainers.layout import Layout, layout_of
+from neocog.explainers.target import Chosen, choose_layer, describe_layer
+from neocog.networks.catalog import build
+from neocog.probe.activations import differentiable
+
+
+def chosen(net: nn.Module, *shape: int, target: int | None = None) -> Chosen:
+    with differentiable(net) as run:
+        return choose_layer(run, net, drawn(2, *shape), target)
+
+
+def test_the_last_layer_with_space_before_the_pooling() -> None:
+    found = chosen(convnet(), 3, 16, 16)
+    assert found.name == "5"  # the activation behind the last convolution, not the dropout
+    assert found.reason == (
+        "the last layer whose output still has space (8 × 8) and on which the answer depends"
+    )
+
+
+def test_a_strangers_residual_network() -> None:
+    assert chosen(ResNet20(), 3, 32, 32).name == "layer3"
+
+
+@pytest.mark.parametrize(
+    ("name", "layer", "size"),
+    [
+        ("lenet5", "s4", 28),
+        ("convnet", None, 28),
+        ("resnet20", None, 32),
+        ("lenet5_modern", None, 28),
+    ],
+)
+def test_networks_of_ours(name: str, layer: str | None, size: int) -> None:
+    net = build(name, classes=10, channels=1, size=(size, size))
+    found = chosen(net, 1, size, size)
+    if layer is not None:
+        assert found.name == layer
+    assert len(found.layout.grid) == 2
+    assert found.layout.grid[0] > 1
+
+
+def test_dense_networks_have_none() -> None:
+    net = build("dense", classes=10, channels=1, size=(28, 28))
+    with pytest.raises(ModelError, match="still has rows and columns"):
+        chosen(net, 1, 28, 28)
+
+
+def test_a_pool_at_the_end_is_passed_over() -> None:
+    net = nn.Sequential(
+        nn.Conv2d(1, 4, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(64, 2)
+    )
+    assert chosen(net, 1, 8, 8).name == "1"
+
+
+def test_a_branch_that_leads_nowhere_is_passed_over() -> None:
+    class Branch(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.used, self.unused = nn.Conv2d(1, 2, 1), nn.Conv2d(1, 2, 1)
+
+        def forward(self, x: Tensor) -> Tensor:
+            y = self.used(x).mean((2, 3))
+            self.unused(x)
+            return y
+
+    assert chosen(Branch(), 1, 8, 8).name == "used"
+
+
+def test_tokens_that_reach_no_answer_are_passed_over() -> None:
+    with_token = chosen(Vit(token=True), 3, 16, 16)
+    assert with_token.name == "blocks.1.norm1"
+    assert with_token.layout == Layout("tokens", (4, 4), 1)
+    assert "answers from the class token alone" in with_token.reason
+    without = chosen(Vit(token=False), 3, 16, 16)
+    assert without.name == "norm"
+    assert without.layout == Layout("tokens", (4, 4), 0)
+
+
+def test_attention_of_as_many_tokens_as_pixels_is_no_map() -> None:
+    # 8 × 8 patches of 4 pixels: the 65 × 65 table of who looks at whom would fit 80 pixels.
+    net = Vit(token=True, size=80, patch=10)
+    assert chosen(net, 3, 80, 80).name == "blocks.1.norm1"
+
+
+def test_torchs_own_encoder() -> None:
+    class Native(nn.Module):
+        def __init__(self, *, batch_first: bool) -> None:
+            super().__init__()
+            self.first = batch_first
+            self.embed = nn.Conv2d(1, 8, 4, stride=4)
+            layer = nn.TransformerEncoderLayer(8, 2, 16, batch_first=batch_first)
+            self.encoder = nn.TransformerEncoder(layer, 2, enable_nested_tensor=False)
+            self.head = nn.Linear(8, 3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            x = self.embed(x).flatten(2)
+            x = self.encoder(x.transpose(1, 2) if self.first else x.permute(2, 0, 1))
+            return self.head(x.mean(1 if self.first else 0))
+
+    for batch_first in (True, False):
+        found = chosen(Native(batch_first=batch_first), 1, 16, 16)
+        assert found.name == "encoder"
+        assert found.layout.grid == (4, 4)
+        assert found.layout.batch == (0 if batch_first else 1)
+
+
+def test_channels_last() -> None:
+    class Last(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.norm = nn.Conv2d(3, 24, 4, stride=4), nn.LayerNorm(24)
+            self.head = nn.Linear(24, 2)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.head(self.norm(self.conv(x).permute(0, 2, 3, 1)).mean((1, 2)))
+
+    found = chosen(Last(), 3, 32, 32)
+    assert found.name == "norm"
+    assert found.layout == Layout("channels last", (8, 8))
+
+
+def test_segmenters_have_the_last_of_the_coarsest() -> None:
+    found = chosen(Unet(), 1, 16, 16)
+    assert found.name == "bottom"
+    assert found.reason.startswith("the last of the coarsest layers (4 × 4)")
+
+
+def test_a_segmenter_of_one_resolution() -> None:
+    net = nn.Sequential(nn.Conv2d(1, 8, 3, padding=1), nn.ReLU(), nn.Conv2d(8, 3, 1))
+    assert chosen(net, 1, 8, 8).name == "1"  # the last one is the answer
+
+
+def test_series() -> None:
+    assert chosen(Series(), 2, 40).name == "body"
+
+
+def test_where_all_units_are_off_any_layer_is_better_than_none() -> None:
+    net = nn.Sequential(nn.Conv2d(1, 2, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.ReLU())
+    nn.init.constant_(net[0].bias, -100.0)
+    assert chosen(net, 1, 4, 4).name == "0"
+
+
+def test_a_shared_activation_whose_last_call_has_no_space() -> None:
+    class Shared(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.act, self.head = nn.Conv2d(1, 2, 3), nn.Tanh(), nn.Linear(2, 2)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.act(self.head(F.relu(self.act(self.conv(x))).mean((2, 3))))
+
+    assert chosen(Shared(), 1, 8, 8).name == "conv"
+
+
+def test_a_layer_that_was_named_is_described() -> None:
+    net = Vit(token=True)
+    with differentiable(net) as run:
+        x = drawn(1, 3, 16, 16)
+        assert describe_layer(run, net, x, "blocks.0") == Layout("tokens", (4, 4), 1)
+        assert describe_layer(run, net, x, "head") is None
+
+
+@pytest.mark.parametrize(
+    ("shape", "size", "want"),
+    [
+        ((2, 64, 7, 9), (224, 288), Layout("channels first", (7, 9))),
+        ((2, 7, 9, 64), (224, 288), Layout("channels last", (7, 9))),
+        ((2, 197, 768), (224, 224), Layout("tokens", (14, 14), 1)),
+        ((2, 198, 768), (224, 224), Layout("tokens", (14, 14), 2)),
+        ((64, 2, 768), (32, 32), Layout("tokens", (8, 8), 0, 1)),
+        ((2, 128), (32, 32), None),
+        ((2, 128, 1, 1), (32, 32), None),
+        ((2, 16, 20), (40,), Layout("channels first", (20,))),
+        ((2, 16, 1), (40,), None),
+        ((3, 64, 7, 7), (224, 224), None),
+    ],
+)
+def test_layouts(shape: tuple[int, ...], size: tuple[int, ...], want: Layout | None) -> None:
+    assert layout_of(shape, size, batch=2) == want
+
+
+def test_tokens_of_a_grid_that_was_seen() -> None:
+    seen = [(96, (5, 8)), (192, (3, 4))]
+    assert layout_of((1, 13, 192), (30, 40), batch=1, patches=seen) == Layout("tokens", (3, 4), 1)
+    assert layout_of((1, 40, 96), (30, 40), batch=1, patches=seen) == Layout("tokens", (5, 8), 0)
+    assert layout_of((1, 99, 96), (30, 40), batch=1, patches=seen) is None
+    series = [(8, (10,))]
+    assert layout_of((1, 11, 8), (40,), batch=1, patches=series) == Layout("tokens", (10,), 1)
+    assert layout_of((1, 8, 10), (40,), batch=1, patches=series) == Layout("channels first", (10,))
+
+
+def test_maps_of_each_layout() -> None:
+    x = torch.arange(2 * 3 * 4.0).view(2, 3, 2, 2)
+    assert torch.equal(Layout("channels first", (2, 2)).maps(x), x)
+    assert torch.equal(Layout("channels last", (2, 2)).maps(x.permute(0, 2, 3, 1)), x)
+    tokens = torch.cat([torch.zeros(2, 1, 3), x.flatten(2).mT], 1)
+    assert torch.equal(Layout("tokens", (2, 2), 1).maps(tokens), x)
+    assert torch.equal(Layout("tokens", (2, 2), 1, 1).maps(tokens.transpose(0, 1)), x)

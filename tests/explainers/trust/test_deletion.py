@@ -1,0 +1,110 @@
+import numpy as np
+import pytest
+import torch
+from tests.explainers.nets import Unet, convnet, drawn
+from torch import Tensor, nn
+
+from neocog.errors import UsageError
+from neocog.explainers.grad_cam import grad_cam
+from neocog.explainers.trust.deletion import BASELINES, blurred, deletion, mean_colour
+
+
+class Corner(nn.Module):
+    """The mean of the upper left quarter of an 8 × 8 picture."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(1, 1, 1, bias=False)
+        nn.init.ones_(self.conv.weight)
+        where = torch.zeros(8, 8)
+        where[:4, :4] = 1 / 16
+        self.register_buffer("where", where)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (self.conv(x) * self.where).sum((2, 3))
+
+
+def lit() -> Tensor:
+    x = torch.zeros(1, 1, 8, 8)
+    x[..., :4, :4] = 1
+    return x
+
+
+def test_areas_by_hand() -> None:
+    """Deleted first: from 1 to the mean, 1/4, along a line over a quarter of the pixels."""
+    net, x = Corner(), lit()
+    cam = grad_cam(net, x, method="hires_cam")
+    found = deletion(net, x, cam, baseline="mean", steps=16, draws=3)
+    want = [1 - 0.75 * min(f, 0.25) / 0.25 for f in np.linspace(0, 1, 17)]
+    np.testing.assert_allclose(found.deletion[0], want, atol=1e-6)
+    np.testing.assert_allclose(found.insertion[0], [1.25 - w for w in want], atol=1e-6)
+    assert found.areas("deletion")[0] == pytest.approx(0.25 * (1 + 0.25) / 2 + 0.75 * 0.25)
+    assert not found.probability
+    assert found.better_deletion.all()
+    assert found.better_insertion.all()
+
+
+def test_a_map_that_marks_the_wrong_pixels_is_worse_than_noise() -> None:
+    net, x = Corner(), lit()
+    cam = grad_cam(net, x, method="hires_cam", target=lambda out: -out[:, 0])
+    found = deletion(net, x, cam, target=lambda out: out[:, 0], baseline="mean", draws=3)
+    assert not found.better_deletion.any()
+    assert not found.better_insertion.any()
+
+
+def test_curves_begin_and_end_at_the_two_pictures() -> None:
+    net, x = convnet().eval(), drawn(3, 3, 12, 12)
+    cam = grad_cam(net, x)
+    found = deletion(net, x, cam, steps=5, draws=2)
+    rows = range(3)
+    full = net(x).softmax(1)[rows, list(cam.targets)].detach().double().numpy()
+    empty = net(blurred(x)).softmax(1)[rows, list(cam.targets)].detach().double().numpy()
+    for curves, first, last in (
+        (found.deletion, full, empty),
+        (found.insertion, empty, full),
+        (found.random_deletion[1], full, empty),
+    ):
+        # Batches of other sizes take other kernels: float32 rounding.
+        np.testing.assert_allclose(curves[:, 0], first, rtol=1e-5)
+        np.testing.assert_allclose(curves[:, -1], last, rtol=1e-5)
+    assert found.probability
+    assert found.random_deletion.shape == (2, 3, 6)
+
+
+def test_pictures_do_not_depend_on_each_other_and_seeds_repeat() -> None:
+    net, x = convnet().eval(), drawn(3, 3, 12, 12)
+    cam = grad_cam(net, x)
+    both = deletion(net, x, cam, steps=4, draws=2, seed=5)
+    one = deletion(net, x[1:2], grad_cam(net, x[1:2]), steps=4, draws=2, seed=5)
+    np.testing.assert_allclose(both.deletion[1], one.deletion[0], rtol=1e-5)
+    np.testing.assert_allclose(both.random_insertion[:, 1], one.random_insertion[:, 0], rtol=1e-5)
+    again = deletion(net, x, cam, steps=4, draws=2, seed=5)
+    assert np.array_equal(both.random_deletion, again.random_deletion)
+    other = deletion(net, x, cam, steps=4, draws=2, seed=6)
+    assert not np.array_equal(both.random_deletion, other.random_deletion)
+
+
+def test_a_segmenter_is_asked_at_the_pixels_of_the_picture_as_it_came() -> None:
+    net, x = Unet().eval(), drawn(2, 1, 16, 16)
+    cam = grad_cam(net, x, target=1)
+    found = deletion(net, x, cam, steps=2, draws=1)
+    answer = net(x).detach()
+    where = answer.argmax(1) == 1
+    where[~where.flatten(1).any(1)] = True
+    want = [float(answer[i].softmax(0)[1][where[i]].mean()) for i in range(2)]
+    np.testing.assert_allclose(found.deletion[:, 0], want, rtol=1e-5)
+
+
+def test_pictures_without_content() -> None:
+    x = drawn(2, 3, 16, 12)
+    assert set(BASELINES) == {"blur", "mean"}
+    assert mean_colour(x).shape == x.shape
+    torch.testing.assert_close(mean_colour(x)[0, 1], x[0, 1].mean().expand(16, 12))
+    flat = blurred(torch.full((1, 1, 16, 12), 0.3))
+    torch.testing.assert_close(flat, torch.full((1, 1, 16, 12), 0.3))
+    assert float(blurred(x).std()) < float(x.std()) / 4
+    assert blurred(drawn(2, 1, 30)).shape == (2, 1, 30)
+    with pytest.raises(
+        UsageError, match=r"`blure` is no picture without content. Did you mean `blur`"
+    ):
+        deletion(convnet(), x, grad_cam(convnet(), x), baseline="blure")

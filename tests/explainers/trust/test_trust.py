@@ -1,0 +1,71 @@
+import json
+
+import numpy as np
+import torch
+from tests.explainers.nets import convnet, drawn
+from tests.explainers.trust.test_motion import Fixed, follower
+from tests.explainers.trust.test_randomise import Blind
+
+from neocog.exhibits import to_json
+from neocog.explainers.grad_cam import grad_cam
+from neocog.explainers.maps.sections import cam_sections, trust_sections
+from neocog.explainers.trust.trust import Trust, trust
+from neocog.report.page import page
+
+
+def asked(net: torch.nn.Module, x: torch.Tensor, **wish: object) -> Trust:
+    return trust(net, x, grad_cam(net, x, **wish))  # type: ignore[arg-type]
+
+
+def test_a_map_that_ignores_the_network_is_not_trusted() -> None:
+    found = asked(Blind(), drawn(2, 1, 8, 8), layer="look", method="eigen_cam")
+    assert not found.checks["randomisation"]
+    said = found.verdict()
+    assert "cannot change it" in said  # no class, so the last layer is out of the question
+    assert "randomisation" in said.splitlines()[-1]
+
+
+def test_a_map_that_does_not_move_is_not_trusted() -> None:
+    torch.manual_seed(0)
+    found = asked(Fixed(), drawn(2, 1, 16, 16), layer="look")
+    assert not found.checks["motion"]
+    assert "it followed 0 %" in found.verdict()
+    assert "motion" in found.verdict().splitlines()[-1]
+
+
+def test_numbers_and_names_of_the_contract() -> None:
+    found = asked(convnet(), drawn(2, 3, 16, 16))
+    plain = found.to_json()
+    assert {"deletion", "insertion", "randomisation", "motion", "checks", "verdict"} <= set(plain)
+    assert plain["deletion"]["auc"] == float(found.deletion.areas("deletion").mean())
+    assert len(plain["randomisation"]["rank_correlation"]) == len(found.randomised.layers)
+    json.dumps(plain, allow_nan=False)
+
+
+def test_a_single_picture_is_spoken_of_as_one() -> None:
+    said = asked(follower(), drawn(1, 1, 16, 16)).verdict()
+    assert "of 1 maps" not in said
+    assert "every map of noise" in said
+
+
+def test_the_same_seed_says_the_same() -> None:
+    net, x = convnet(), drawn(2, 3, 12, 12)
+    assert asked(net, x).to_json() == asked(net, x).to_json()
+
+
+def test_everything_is_drawn() -> None:
+    net, x = convnet(), drawn(2, 3, 16, 16)
+    cam = grad_cam(net, x)
+    found = trust(net, x, cam)
+    sections = [
+        *cam_sections(cam, x, names=["a.png", "<b>.png"], classes=["<i>", "two", "three", "four"]),
+        *trust_sections(found, cam, x),
+    ]
+    html = page("maps", sections)
+    assert "<b>.png" not in html
+    assert "&lt;b&gt;.png" in html
+    for section in sections:
+        json.dumps(to_json(section), allow_nan=False)
+    gallery = sections[0].exhibits[0]
+    assert len(gallery.pictures) == 6
+    assert all(p.dtype == np.uint8 for p in gallery.pictures)

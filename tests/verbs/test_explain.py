@@ -1,0 +1,143 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from tests.explainers.nets import Series, Unet, Vit, convnet, drawn, state_of
+from torch import nn
+
+import neocog
+from neocog.errors import DataError, ModelError, UsageError
+from neocog.networks.model import Model
+from neocog.types import Contract, SignalSpec
+from neocog.verbs.explain_ways import WAYS
+
+
+def test_any_module_and_its_pictures_as_values(tmp_path: Path) -> None:
+    net, x = convnet(), drawn(3, 3, 16, 16)
+    before = state_of(net)
+    found = neocog.explain(net, x, target=2, out=tmp_path)
+    assert found.result.cam.maps.shape == (3, 8, 8)
+    assert found.figures["target"] == "2"
+    assert found.figures["layer"] == "5"
+    assert set(found.figures["checks"]) == {"deletion", "insertion", "randomisation", "motion"}
+    assert sorted(Path(f).name for f in found.files) == sorted(p.name for p in tmp_path.iterdir())
+    assert state_of(net) == before
+
+
+def test_nothing_is_written_without_a_folder(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    found = neocog.explain(convnet(), drawn(1, 3, 8, 8), trust=False)
+    assert found.files == ()
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_json_holds_for_every_way_and_kind() -> None:
+    net, x = convnet(), drawn(4, 3, 16, 16)
+    for method, way in WAYS.items():
+        if method == "maximise":
+            continue  # slow; held below with few units
+        found = neocog.explain(net, x, method=method, data=x if way.data else None, trust=False)
+        text = json.dumps(found.to_json(), allow_nan=False)
+        assert json.loads(text)["method"] == method
+        assert found.sections()
+
+
+def test_maximise_takes_units_or_the_class() -> None:
+    net = nn.Sequential(nn.Conv2d(1, 3, 3), nn.ReLU(), nn.Flatten(), nn.Linear(108, 2))
+    found = neocog.explain(net, drawn(1, 1, 8, 8), method="maximise", target=1)
+    assert found.figures["units"] == [1]
+    found = neocog.explain(net, drawn(1, 1, 8, 8), method="maximise", layer="0", units=[2])
+    assert found.figures["units"] == [2]
+    assert found.figures["layer"] == "0"
+
+
+def test_series_segmenters_regressors_and_patches() -> None:
+    found = neocog.explain(Series(), drawn(2, 2, 32))
+    assert found.figures["layer"] == "body"
+    found = neocog.explain(Unet(), drawn(1, 1, 16, 16), task="segment", target=1)
+    assert found.figures["layer"] == "bottom"
+    found = neocog.explain(Vit(), drawn(1, 3, 16, 16), trust=False)
+    assert found.figures["grid"] == [4, 4]
+    two = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, 2))
+    x = drawn(1, 1, 8, 8)
+    found = neocog.explain(two, x, task="regress", target=1, method="hires_cam")
+    assert found.figures["target"] == "output 1"
+    total = float(np.sum(found.figures["pictures"][0]["map"]))
+    assert total == pytest.approx(float((two(x)[0, 1] - two[3].bias[1]).detach()), rel=1e-4)
+    with pytest.raises(UsageError, match="2 outputs, counted from 0; number 2 came"):
+        neocog.explain(two, x, task="regress", target=2)
+
+
+def model() -> Model:
+    signal = SignalSpec(channels=3, size=(16, 16), mean=(0.5,) * 3, std=(0.2,) * 3)
+    contract = Contract(task="classify", classes=("cat", "dog", "<b>", "owl"), signal=signal)
+    return Model(convnet(), contract)
+
+
+def test_layers_and_classes_go_by_the_names_that_the_user_knows() -> None:
+    net, x = model(), drawn(2, 3, 16, 16)
+    found = neocog.explain(net, x, target="dog", trust=False)
+    assert found.figures["layer"] == "5"
+    assert found.figures["target"] == "dog"
+    assert neocog.explain(net, x, layer="4", trust=False).figures["layer"] == "4"
+    assert neocog.explain(net, x, layer="network.4", trust=False).figures["layer"] == "4"
+    with pytest.raises(UsageError, match=r"`dig` is none. Did you mean `dog`"):
+        neocog.explain(net, x, target="dig")
+    with pytest.raises(ModelError, match="`44` is none"):
+        neocog.explain(net, x, layer="44")
+    tested = neocog.explain(net, x)
+    assert not any("network." in name for name in tested.figures["randomisation"]["layers"])
+
+
+def test_data_gives_the_pictures_where_none_is_named() -> None:
+    net = neocog.build("convnet", classes=10, channels=1, size=(28, 28))
+    found = neocog.explain(net, data="digits:val", n=3, trust=False, seed=1)
+    again = neocog.explain(net, data="digits:val", n=3, trust=False, seed=1)
+    assert [p["path"] for p in found.figures["pictures"]] == [
+        p["path"] for p in again.figures["pictures"]
+    ]
+    assert len(found.figures["pictures"]) == 3
+
+
+def test_more_pictures_than_asked_for_are_said() -> None:
+    found = neocog.explain(convnet(), drawn(5, 3, 8, 8), n=2, trust=False)
+    assert len(found.figures["pictures"]) == 2
+    assert found.notes == ("The first 2 pictures; --n takes more.",)
+
+
+def test_what_cannot_be_explained_says_so() -> None:
+    net, x = convnet(), drawn(1, 3, 8, 8)
+    with pytest.raises(
+        UsageError, match=r"`gradcam` is no way of explaining. Did you mean `grad_cam`"
+    ):
+        neocog.explain(net, x, method="gradcam")
+    with pytest.raises(UsageError, match="says not what size"):
+        neocog.explain(net, "seven.png")
+    with pytest.raises(UsageError, match="Add the missing axes"):
+        neocog.explain(net, x[0, 0])
+    with pytest.raises(UsageError, match="must be known, and a module does not say it"):
+        neocog.explain(net, method="maximise")
+    with pytest.raises(UsageError, match="A window is four numbers"):
+        neocog.explain(net, x, method="template", window=[1])
+    with pytest.raises(DataError, match="There is nothing at nowhere"):
+        neocog.explain(net, data="nowhere")
+
+
+def test_a_black_box_has_no_layers() -> None:
+    from neocog.runs.trained import Trained
+
+    box = Trained(model(), {}, Path("box.onnx"), black_box=True)
+    with pytest.raises(ModelError, match=r"`box.onnx` is a black box"):
+        neocog.explain(box, drawn(1, 3, 16, 16))
+
+
+def test_a_model_under_no_grad_and_inference_mode() -> None:
+    net, x = convnet().eval(), drawn(1, 3, 8, 8)
+    want = neocog.explain(net, x, trust=False).figures["pictures"][0]["map"]
+    with torch.inference_mode():
+        found = neocog.explain(net, x, trust=False)
+    np.testing.assert_allclose(found.figures["pictures"][0]["map"], want, rtol=1e-5)
