@@ -4,7 +4,21 @@ import pytest
 import torch
 
 from neocog.errors import UsageError
-from neocog.signal.kernels import binomial, triangle, windowed_sinc
+from neocog.signal.correlate import correlate
+from neocog.signal.kernels import (
+    binomial,
+    frequency_response,
+    gabor,
+    gaussian,
+    laplace,
+    outline,
+    prewitt,
+    product,
+    sharpen,
+    sobel,
+    triangle,
+    windowed_sinc,
+)
 
 KERNELS = {
     "binomial": binomial,
@@ -54,3 +68,75 @@ def test_the_sinc_passes_what_the_stride_holds(stride: int) -> None:
 def test_a_kernel_has_a_tap(name: str) -> None:
     with pytest.raises(UsageError, match=r"one tap at least; 0 came"):
         KERNELS[name](0)
+
+
+def test_A11_kernels_by_hand() -> None:
+    assert prewitt().tolist() == [[1, 0, -1]] * 3
+    assert prewitt(0).tolist() == [[1] * 3, [0] * 3, [-1] * 3]
+    assert sobel().tolist() == [[1, 0, -1], [2, 0, -2], [1, 0, -1]]
+    assert laplace().tolist() == [[0, 1, 0], [1, -4, 1], [0, 1, 0]]
+    assert outline().tolist() == [[-1] * 3, [-1, 8, -1], [-1] * 3]
+    assert sharpen().tolist() == [[0, -1, 0], [-1, 5, -1], [0, -1, 0]]
+    assert sharpen(0.5)[1, 1] == 3
+    assert (64 * product(binomial(3), binomial(5))).sum() == pytest.approx(64)
+
+
+def test_A11_a_sharpened_ramp_is_the_ramp_and_edges_of_flat_areas_are_none() -> None:
+    ramp = torch.arange(7.0, dtype=torch.float64).expand(5, 7)
+    assert correlate(ramp, sharpen()).tolist() == ramp[1:-1, 1:-1].tolist()
+    for kernel in (prewitt(), sobel(), sobel(0), laplace(), outline()):
+        assert float(kernel.sum()) == 0
+
+
+@pytest.mark.parametrize("sigma", [0.6, 1.0, 2.5])
+def test_a_gaussian_has_its_width_and_its_response_is_one_again(sigma: float) -> None:
+    kernel = gaussian(sigma, taps=41)
+    assert float(kernel.sum()) == pytest.approx(1)
+    t = torch.arange(41, dtype=torch.float64) - 20
+    # What sampling does to the second moment of a bell of 0.6 samples is below 2 %.
+    assert float((kernel * t.square()).sum().sqrt()) == pytest.approx(sigma, rel=0.02)
+    if sigma >= 1:
+        assert response(kernel, 0.1) == pytest.approx(
+            math.exp(-2 * (math.pi * sigma * 0.1) ** 2), abs=1e-4
+        )
+    assert len(gaussian(sigma)) == 2 * math.ceil(3 * sigma) + 1
+
+
+def test_a_gabor_function_is_what_its_formula_says() -> None:
+    kernel = gabor(7, wavelength=4, angle=90, sigma=1.5, aspect=0.5, phase=30)
+    row, column = 1, 4  # two above the middle, one to the right
+    u, v = 2.0, 1.0  # with the angle 90 u runs upwards; v is across it
+    bell = math.exp(-(u**2 + (0.5 * v) ** 2) / (2 * 1.5**2))
+    wave = math.cos(2 * math.pi * u / 4 + math.radians(30))
+    assert float(kernel[row, column]) == pytest.approx(bell * wave)
+
+
+@pytest.mark.parametrize("angle", [0, 30, 45, 90, 120])
+def test_a_gabor_function_answers_to_its_own_wave(angle: float) -> None:
+    kernel = gabor(25, wavelength=5, angle=angle, sigma=4)
+    amplitude = frequency_response(kernel, 65)
+    down, right = divmod(int(amplitude.argmax()), 65)
+    frequency = ((right - 32) / 65, -(down - 32) / 65)  # to the right and up
+    assert math.hypot(*frequency) == pytest.approx(1 / 5, abs=1 / 65)
+    found = math.degrees(math.atan2(frequency[1], frequency[0])) % 180
+    # One step of the grid of frequencies at a distance of 13 steps is 4.4°.
+    assert abs((found - angle + 90) % 180 - 90) < 4.5
+
+
+def test_the_response_of_many_kernels_is_that_of_each() -> None:
+    kernels = torch.stack([sobel(), laplace()])[:, None].expand(2, 3, 3, 3)
+    amplitude = frequency_response(kernels, (8, 9), axes=2)
+    assert amplitude.shape == (2, 3, 8, 9)
+    torch.testing.assert_close(amplitude[1, 2], frequency_response(laplace(), (8, 9)))
+    assert float(frequency_response(laplace(), (8, 9))[4, 4]) == pytest.approx(0, abs=1e-12)
+    # -4 + 2 cos(2πf) + 2 cos(2πg) at f = 1/2, g = 0 is -4.
+    assert float(frequency_response(laplace(), (8, 9))[0, 4]) == pytest.approx(4)
+
+
+def test_wrong_use_of_kernels() -> None:
+    with pytest.raises(UsageError, match="a width above 0; sigma=0 came"):
+        gaussian(0)
+    with pytest.raises(UsageError, match="a wavelength, a width and an aspect above 0"):
+        gabor(5, wavelength=0, sigma=1)
+    with pytest.raises(UsageError, match=r"as many frequencies as the kernel has taps; \[4\] came"):
+        frequency_response(binomial(5), 4)

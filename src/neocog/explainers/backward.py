@@ -1,0 +1,434 @@
+"""The backward pass of a convolution is made of convolutions again.
+
+With y the correlation of the padded input x with the kernel k at stride S and dilation D, and g the
+gradient of a loss with respect to y (spread out: S - 1 zeros between its samples):
+
+    kernel   ∂L/∂k[o, i] = Σ_b  x[b, i] ⋆ spread(g)[b, o]    a correlation, every D-th sample of it
+    input    ∂L/∂x[b, i] = Σ_o  spread(g)[b, o] ∗ k[o, i]    a full convolution, less the padding
+
+Both are computed here as said, and compared with what automatic differentiation gives.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn.modules.conv import _ConvNd
+
+from neocog.errors import ModelError, ShapeMismatch, UsageError, printable
+from neocog.exhibits import Exhibit, Gallery, Scalar, Section, Table
+from neocog.explainers.shown import sheet, signed
+from neocog.probe.activations import find_layer, first_tensor, place_of, recording
+from neocog.probe.found import as_found
+
+__all__ = ["Backward", "Geometry", "backward", "input_gradient", "kernel_gradient", "spread"]
+
+_SLIDE = (F.conv1d, F.conv2d, F.conv3d)
+_SHOWN = 16
+
+
+@dataclass(frozen=True, kw_only=True)
+class Geometry:
+    """How a convolution slides, a number an axis of space.
+
+    Args:
+        kernel: taps.
+        stride: samples from one place to the next.
+        padding: samples added (before, behind).
+        dilation: samples from one tap to the next.
+        groups: into which the channels are divided.
+    """
+
+    kernel: tuple[int, ...]
+    stride: tuple[int, ...]
+    padding: tuple[tuple[int, int], ...]
+    dilation: tuple[int, ...]
+    groups: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Backward:
+    """Both gradients of one convolution, in two ways.
+
+    Args:
+        layer: the convolution.
+        target: the output whose sum over the batch was differentiated.
+        geometry: how the convolution slides.
+        padding_mode: what lies beyond the border.
+        upstream: (B, O, *out), the gradient that came to the layer's output.
+        kernel_gradient: (O, I, *kernel), the correlation of input and upstream gradient.
+        kernel_autograd: the same by automatic differentiation.
+        input_gradient: (B, I, *in), the full convolution of upstream gradient and kernel.
+        input_autograd: the same by automatic differentiation.
+    """
+
+    layer: str
+    target: int | None
+    geometry: Geometry
+    padding_mode: str
+    upstream: np.ndarray = field(repr=False)
+    kernel_gradient: np.ndarray = field(repr=False)
+    kernel_autograd: np.ndarray = field(repr=False)
+    input_gradient: np.ndarray = field(repr=False)
+    input_autograd: np.ndarray = field(repr=False)
+
+    @property
+    def kernel_error(self) -> float:
+        """Largest difference of the two, over the largest amount."""
+        return _error(self.kernel_gradient, self.kernel_autograd)
+
+    @property
+    def input_error(self) -> float:
+        """Largest difference of the two, over the largest amount."""
+        return _error(self.input_gradient, self.input_autograd)
+
+    def sections(self) -> list[Section]:
+        """For a report."""
+        exhibits: list[Exhibit] = [
+            Scalar(
+                title="kernel gradient: largest difference",
+                value=self.kernel_error,
+                note="Correlation against automatic differentiation, over the largest amount.",
+            ),
+            Scalar(
+                title="input gradient: largest difference",
+                value=self.input_error,
+                note="Full convolution against automatic differentiation, over the largest amount.",
+            ),
+            self._table(),
+        ]
+        if self.upstream.ndim == 4:
+            exhibits += self._galleries()
+        text = (
+            "The gradient with respect to the kernel is the correlation of the input with the "
+            "gradient that comes from above; that with respect to the input is the full "
+            "convolution of this gradient with the kernel. With a stride the gradient is spread "
+            "out first, with zeros between its samples."
+        )
+        return [
+            Section(
+                title=f"Backwards through {printable(self.layer)}", exhibits=exhibits, text=text
+            )
+        ]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain lists, numbers and strings, without the gradients."""
+        return {
+            "layer": self.layer,
+            "target": self.target,
+            "geometry": {
+                k: list(v) if isinstance(v, tuple) else v for k, v in vars(self.geometry).items()
+            },
+            "padding_mode": self.padding_mode,
+            "kernel_error": self.kernel_error,
+            "input_error": self.input_error,
+        }
+
+    def _table(self) -> Table:
+        shapes = {
+            "gradient from above": self.upstream.shape[1:],
+            "gradient of the kernel": self.kernel_gradient.shape,
+            "gradient of the input": self.input_gradient.shape[1:],
+        }
+        g = self.geometry
+        how: list[tuple[str, str]] = [
+            ("kernel", "×".join(map(str, g.kernel))),
+            ("stride", "×".join(map(str, g.stride))),
+            ("padding", ", ".join(f"{a}+{b}" for a, b in g.padding) + f" ({self.padding_mode})"),
+            ("dilation", "×".join(map(str, g.dilation))),
+            ("groups", str(g.groups)),
+        ]
+        how += [(name, "×".join(map(str, shape))) for name, shape in shapes.items()]
+        return Table(title="What slides over what", columns=("", "size"), rows=how)
+
+    def _galleries(self) -> list[Exhibit]:
+        one = slice(0, _SHOWN)
+        count = min(_SHOWN, len(self.kernel_gradient))
+        numbers = [str(i) for i in range(count)]
+
+        def kernels(gradient: np.ndarray) -> list[np.ndarray]:
+            tops = np.abs(self.kernel_autograd[one]).max(axis=(1, 2, 3))
+            return [
+                sheet([signed(k, most=float(top)) for k in g[:64]])
+                for g, top in zip(gradient[one], tops, strict=True)
+            ]
+
+        def maps(values: np.ndarray) -> list[np.ndarray]:
+            top = float(np.abs(values[0]).max())
+            return [signed(v, most=top) for v in values[0][one]]
+
+        inputs = [str(i) for i in range(min(_SHOWN, self.input_gradient.shape[1]))]
+        upstream = [str(i) for i in range(min(_SHOWN, self.upstream.shape[1]))]
+        return [
+            Gallery(
+                title="Gradient from above, a map a filter",
+                pictures=maps(self.upstream),
+                captions=upstream,
+                note="Of the first sample; blue is below zero, brown above.",
+            ),
+            Gallery(
+                title="Kernel gradients by correlation",
+                pictures=kernels(self.kernel_gradient),
+                captions=numbers,
+                note="A picture a filter, a square an input channel.",
+            ),
+            Gallery(
+                title="Kernel gradients by automatic differentiation",
+                pictures=kernels(self.kernel_autograd),
+                captions=numbers,
+            ),
+            Gallery(
+                title="Input gradient by full convolution, a map a channel",
+                pictures=maps(self.input_gradient),
+                captions=inputs,
+                note="Of the first sample.",
+            ),
+            Gallery(
+                title="Input gradient by automatic differentiation",
+                pictures=maps(self.input_autograd),
+                captions=inputs,
+            ),
+        ]
+
+
+def backward(model: nn.Module, layer: str, x: Tensor, *, target: int | None = None) -> Backward:
+    """Both gradients of a convolution inside a network, by hand and by automatic differentiation.
+
+    Args:
+        model: values in [0, 1] to answers; is left as it is.
+        layer: the name of a convolution, not a transposed one.
+        x: a batch that the model takes.
+        target: which output is differentiated, summed over the batch and all places; the largest
+            of each sample if left out.
+
+    Raises:
+        UsageError: the layer is no convolution, or there is no such output.
+        ModelError: the layer does not run, or nothing that comes after it depends on it.
+
+    Example:
+        >>> net = nn.Sequential(nn.Conv2d(1, 4, 3, stride=2, padding=1), nn.Flatten())
+        >>> found = backward(net, "0", torch.rand(2, 1, 8, 8), target=0)
+        >>> found.kernel_error < 1e-5, found.input_error < 1e-5
+        (True, True)
+    """
+    device, dtype = place_of(model)
+    m = find_layer(model, layer)
+    if not isinstance(m, _ConvNd) or m.transposed:
+        raise UsageError(
+            "The backward pass is shown of convolutions; "
+            f"`{printable(layer)}` is a {type(m).__name__}. Name one of those."
+        )
+    with as_found(model), torch.inference_mode(False), torch.enable_grad():
+        for p in model.parameters():
+            p.requires_grad_(False)
+        for p in m.parameters():  # so that a graph is recorded from here on
+            p.requires_grad_(True)
+        inputs, upstream = _upstream(model, layer, x.to(device, dtype), target)
+        still = inputs.detach().clone().requires_grad_()
+        weight = m.weight.detach().clone().requires_grad_()
+        bias = None if m.bias is None else m.bias.detach()
+        out = m._conv_forward(still, weight, bias)
+        if out.shape != upstream.shape:
+            raise UsageError(
+                "The backward pass is shown of convolutions that slide as they say; "
+                f"`{printable(layer)}`, a {type(m).__name__}, adds to that. Name another."
+            )
+        auto_kernel, auto_input = torch.autograd.grad(out, (weight, still), upstream)
+        geometry = _geometry(m)
+        mode = m.padding_mode
+        with torch.no_grad():
+            padded = _padded(still.detach(), geometry, mode)
+            own_kernel = kernel_gradient(padded, upstream, geometry)
+            own_input = _unpadded(
+                input_gradient(weight.detach(), upstream, geometry, tuple(padded.shape[2:])),
+                still.detach(),
+                geometry,
+                mode,
+            )
+    return Backward(
+        layer=layer,
+        target=target,
+        geometry=geometry,
+        padding_mode=mode,
+        upstream=_plain(upstream),
+        kernel_gradient=_plain(own_kernel),
+        kernel_autograd=_plain(auto_kernel),
+        input_gradient=_plain(own_input),
+        input_autograd=_plain(auto_input),
+    )
+
+
+def kernel_gradient(
+    x: Float[Tensor, "B I *space"], upstream: Float[Tensor, "B O *out"], geometry: Geometry
+) -> Float[Tensor, "O J *kernel"]:
+    """The correlation of the padded input with the spread gradient; every D-th sample of it.
+
+    Each input channel is a sample of one large batch, each filter's gradient is its kernel, and the
+    samples of the batch are the channels that are summed over.
+
+    Args:
+        x: input with its padding.
+        upstream: gradient with respect to the output.
+        geometry: how the convolution slides.
+    """
+    slide = _SLIDE[x.ndim - 3]
+    parts = []
+    for own, above in zip(
+        x.chunk(geometry.groups, 1), upstream.chunk(geometry.groups, 1), strict=True
+    ):
+        # A kernel with S - 1 zeros between its taps is one of dilation S.
+        found = slide(
+            own.transpose(0, 1),
+            above.transpose(0, 1),
+            stride=geometry.dilation,
+            dilation=geometry.stride,
+        )
+        cut = tuple(
+            slice(0, k) for k in geometry.kernel
+        )  # samples that the stride skips at the end
+        parts.append(found[(slice(None), slice(None), *cut)].transpose(0, 1))
+    return torch.cat(parts)
+
+
+def input_gradient(
+    weight: Float[Tensor, "O J *kernel"],
+    upstream: Float[Tensor, "B O *out"],
+    geometry: Geometry,
+    size: Sequence[int],
+) -> Float[Tensor, "B I *space"]:
+    """The full convolution of the spread gradient with the kernels, for the padded input.
+
+    Args:
+        weight: kernels.
+        upstream: gradient with respect to the output.
+        geometry: how the convolution slides.
+        size: of the padded input.
+    """
+    slide = _SLIDE[weight.ndim - 3]
+    axes = tuple(range(2, weight.ndim))
+    wide = spread(upstream, geometry.stride)
+    reach = [d * (k - 1) for d, k in zip(geometry.dilation, geometry.kernel, strict=True)]
+    pads: list[int] = []
+    for n, r, s in zip(reversed(size), reversed(reach), reversed(wide.shape[2:]), strict=True):
+        pads += [r, n - s]  # behind: the reach, and what no place of the kernel covered
+    wide = F.pad(wide, pads)
+    parts = []
+    for kernels, above in zip(
+        weight.chunk(geometry.groups), wide.chunk(geometry.groups, 1), strict=True
+    ):
+        turned = kernels.flip(axes).transpose(0, 1)  # a convolution turns the kernel round
+        parts.append(slide(above, turned, dilation=geometry.dilation))
+    return torch.cat(parts, 1)
+
+
+def spread(x: Float[Tensor, "B C *space"], stride: Sequence[int]) -> Float[Tensor, "B C *wide"]:
+    """Put S - 1 zeros between neighbouring samples.
+
+    Example:
+        >>> spread(torch.tensor([[[1.0, 2.0, 3.0]]]), (2,))
+        tensor([[[1., 0., 2., 0., 3.]]])
+    """
+    size = [(n - 1) * s + 1 for n, s in zip(x.shape[2:], stride, strict=True)]
+    wide = x.new_zeros(*x.shape[:2], *size)
+    wide[(slice(None), slice(None), *(slice(None, None, s) for s in stride))] = x
+    return wide
+
+
+def _upstream(model: nn.Module, layer: str, x: Tensor, target: int | None) -> tuple[Tensor, Tensor]:
+    """The input of a layer, and the gradient of an output with respect to its output."""
+    kept: dict[str, Tensor] = {}
+
+    def before(m: nn.Module, args: Any) -> None:
+        kept["input"] = args[0].detach().clone()
+
+    handle = find_layer(model, layer).register_forward_pre_hook(before)
+    try:
+        with recording(model, [layer]) as outs:
+            answer = first_tensor(model(x.detach()))
+    finally:
+        handle.remove()
+    out = outs.get(layer)
+    if out is None or answer is None:
+        raise ModelError(
+            f"A layer is shown while it runs; `{printable(layer)}` does not. Name another."
+        )
+    if answer.ndim < 2:
+        raise ShapeMismatch(
+            "A model answers with an axis of samples and one of outputs; "
+            f"{tuple(answer.shape)} came. Wrap it so that it does.",
+            expected=(len(x),),
+            actual=tuple(answer.shape),
+        )
+    if target is not None and not 0 <= target < answer.shape[1]:
+        raise UsageError(
+            f"The model has the outputs 0 to {answer.shape[1] - 1}; {target} was asked for."
+        )
+    flat = answer.flatten(2).sum(2) if answer.ndim > 2 else answer
+    chosen = flat.amax(1) if target is None else flat[:, target]
+    total = chosen.sum()
+    upstream: Tensor | None = None
+    if total.requires_grad and out.requires_grad:
+        (upstream,) = torch.autograd.grad(total, out, allow_unused=True)
+    if upstream is None:
+        raise ModelError(
+            f"Gradients come from the answer; it does not depend on `{printable(layer)}`. "
+            "Name another layer."
+        )
+    return kept["input"], upstream.detach()
+
+
+def _geometry(m: _ConvNd) -> Geometry:
+    axes = len(m.kernel_size)
+    if isinstance(m.padding, tuple):
+        padding = tuple((int(n), int(n)) for n in m.padding)
+    else:  # "same" or "valid", worked out as (last axis before, last axis behind, …)
+        pads = m._reversed_padding_repeated_twice
+        padding = tuple((pads[2 * i], pads[2 * i + 1]) for i in reversed(range(axes)))
+    return Geometry(
+        kernel=tuple(m.kernel_size),
+        stride=tuple(m.stride),
+        padding=padding,
+        dilation=tuple(m.dilation),
+        groups=m.groups,
+    )
+
+
+def _padded(x: Tensor, geometry: Geometry, mode: str) -> Tensor:
+    pads = [n for pair in reversed(geometry.padding) for n in pair]
+    return F.pad(x, pads, mode="constant" if mode == "zeros" else mode) if any(pads) else x
+
+
+def _unpadded(gradient: Tensor, x: Tensor, geometry: Geometry, mode: str) -> Tensor:
+    """The gradient of the input from that of the padded one.
+
+    Zeros take theirs with them; a padding that repeats samples hands it back to them.
+    """
+    if mode == "zeros":
+        cut = tuple(
+            slice(before, before + n)
+            for (before, _), n in zip(geometry.padding, x.shape[2:], strict=True)
+        )
+        return gradient[(slice(None), slice(None), *cut)]
+    with torch.enable_grad():
+        still = x.detach().requires_grad_()
+        padded = _padded(still, geometry, mode)
+        (back,) = torch.autograd.grad(padded, still, gradient)
+    return back
+
+
+def _plain(x: Tensor) -> np.ndarray:
+    return np.asarray(x.detach().cpu().numpy())
+
+
+def _error(one: np.ndarray, other: np.ndarray) -> float:
+    most = float(np.abs(other).max(initial=0))
+    difference = float(np.abs(one - other).max(initial=0))
+    return difference / most if most > 0 else difference if math.isfinite(difference) else math.inf

@@ -1,0 +1,206 @@
+"""The classic filters on any picture or series: what a network would otherwise have to learn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+from neocog.errors import ShapeMismatch, UsageError, did_you_mean
+from neocog.exhibits import Curve, Exhibit, Gallery, Map, Section
+from neocog.explainers.shown import amounts, as_picture, signed
+from neocog.signal.correlate import correlate
+from neocog.signal.kernels import (
+    difference,
+    frequency_response,
+    gabor,
+    gaussian,
+    laplace,
+    outline,
+    product,
+    sharpen,
+    sobel,
+)
+
+__all__ = ["CLASSIC", "SERIES", "Classic", "Filtered", "classic"]
+
+Make = Callable[[], Tensor]
+
+CLASSIC: Mapping[str, tuple[Make, str]] = {
+    "blur": (lambda: product(gaussian(1.5)), "picture"),
+    "sharpen": (sharpen, "picture"),
+    "vertical edges": (sobel, "signed"),
+    "horizontal edges": (lambda: sobel(axis=0), "signed"),
+    "Laplace": (laplace, "signed"),
+    "outline": (outline, "signed"),
+    "Gabor, upright": (lambda: _balanced(gabor(11, wavelength=5, sigma=2.2)), "signed"),
+    "Gabor, lying": (lambda: _balanced(gabor(11, wavelength=5, sigma=2.2, angle=90)), "signed"),
+    "Gabor, rising": (lambda: _balanced(gabor(11, wavelength=5, sigma=2.2, angle=135)), "signed"),
+}
+"""Name to kernel, and whether what comes out is a picture again or goes both ways from zero."""
+
+SERIES: Mapping[str, tuple[Make, str]] = {
+    "blur": (lambda: gaussian(1.5), "picture"),
+    "sharpen": (lambda: torch.tensor([-1.0, 3.0, -1.0], dtype=torch.float64), "picture"),
+    "difference": (difference, "signed"),
+    "second difference": (lambda: torch.tensor([1.0, -2.0, 1.0], dtype=torch.float64), "signed"),
+}
+"""The same for series."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Filtered:
+    """What one filter makes of a picture or series.
+
+    Args:
+        name: of the filter.
+        kernel: its kernel, as it is slid.
+        kind: "picture" where the result has the range of a picture, "signed" where zero is its
+            middle.
+        values: (C, *size) for pictures, (1, *size) of the mean over channels for signed results.
+    """
+
+    name: str
+    kernel: np.ndarray
+    kind: str
+    values: np.ndarray = field(repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Classic:
+    """A picture or series, and what the classic filters make of it.
+
+    Args:
+        picture: (C, *size), in [0, 1].
+        filtered: one a filter.
+    """
+
+    picture: np.ndarray = field(repr=False)
+    filtered: tuple[Filtered, ...]
+
+    def sections(self) -> list[Section]:
+        """For a report."""
+        exhibits = self._lines() if self.picture.ndim == 2 else self._pictures()
+        text = (
+            "Each filter slides over the picture; beyond the border lies the mirrored picture. "
+            "Blue is below zero, brown above."
+        )
+        return [Section(title="Classic filters", exhibits=exhibits, text=text)]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain lists, numbers and strings: the kernels."""
+        return {
+            "filters": [
+                {"name": f.name, "kind": f.kind, "kernel": f.kernel.tolist()} for f in self.filtered
+            ]
+        }
+
+    def _pictures(self) -> list[Exhibit]:
+        names = [f.name for f in self.filtered]
+        shown = [
+            as_picture(f.values)
+            if f.kind == "picture"
+            else signed(f.values[0], most=_most(f.values))
+            for f in self.filtered
+        ]
+        responses = [
+            frequency_response(torch.from_numpy(f.kernel), 33).numpy() for f in self.filtered
+        ]
+        return [
+            Gallery(
+                title="On the picture",
+                pictures=[as_picture(self.picture), *shown],
+                captions=["as it is", *names],
+                pixelated=False,
+            ),
+            Gallery(
+                title="Kernels",
+                pictures=[signed(f.kernel) for f in self.filtered],
+                captions=names,
+            ),
+            Gallery(
+                title="Frequencies that pass",
+                pictures=[amounts(r, least=0.0) for r in responses],
+                captions=names,
+                note="Flat areas (frequency 0) in the middle, the finest stripes at the border.",
+            ),
+        ]
+
+    def _lines(self) -> list[Exhibit]:
+        x = list(range(self.picture.shape[1]))
+        lines = {"as it is": self.picture.mean(0).tolist()}
+        lines.update({f.name: f.values.mean(0).tolist() for f in self.filtered})
+        kernels: list[Exhibit] = [
+            Map(title=f"Kernel: {f.name}", values=f.kernel[None].round(4), diverging=True)
+            for f in self.filtered
+        ]
+        curve = Curve(title="On the series", x=x, lines=lines, x_label="sample", y_label="value")
+        return [curve, *kernels]
+
+
+def classic(x: Float[Tensor, C * size], *, names: Sequence[str] | None = None) -> Classic:
+    """Apply classic filters to a picture or a series.
+
+    Args:
+        x: values in [0, 1], (C, H, W) or (C, N).
+        names: keys of `CLASSIC`, for a series of `SERIES`; all if left out.
+
+    Raises:
+        UsageError: there is no such filter.
+        ShapeMismatch: x is neither a picture nor a series.
+
+    Example:
+        >>> found = classic(torch.ones(1, 16, 16), names=["blur", "Laplace"])
+        >>> [round(float(f.values.mean()), 6) + 0.0 for f in found.filtered]
+        [1.0, 0.0]
+    """
+    if x.ndim not in (2, 3) or not x.numel():
+        raise ShapeMismatch(
+            "Classic filters take one picture (C, H, W) or one series (C, N); "
+            f"{tuple(x.shape)} came. Take one of the batch.",
+            expected=(3,),
+            actual=tuple(x.shape),
+        )
+    table = CLASSIC if x.ndim == 3 else SERIES
+    unknown = [n for n in names or () if n not in table]
+    if unknown:
+        raise UsageError(f"`{unknown[0]}` is no classic filter. {did_you_mean(unknown[0], table)}")
+    plain = x.detach().cpu().double()
+    done = []
+    for name in names or table:
+        make, kind = table[name]
+        kernel = make()
+        source = plain if kind == "picture" else plain.mean(0, keepdim=True)
+        values = correlate(_mirrored(source, kernel.shape), kernel)
+        done.append(
+            Filtered(name=name, kernel=kernel.numpy(), kind=kind, values=values.float().numpy())
+        )
+    return Classic(picture=plain.float().numpy(), filtered=tuple(done))
+
+
+def _mirrored(x: Tensor, kernel: torch.Size) -> Tensor:
+    """With the mirrored picture around it, so that as much comes out as goes in."""
+    pads: list[int] = []
+    for k, n in zip(reversed(kernel), reversed(x.shape[1:]), strict=True):
+        pads += [min((k - 1) // 2, n - 1), min(k // 2, n - 1)]
+    rest: list[int] = []  # of a picture that is smaller than the kernel
+    for k, pair in zip(reversed(kernel), zip(pads[::2], pads[1::2], strict=True), strict=True):
+        rest += [(k - 1) // 2 - pair[0], k // 2 - pair[1]]
+    wide = F.pad(x[None], pads, mode="reflect")
+    return (F.pad(wide, rest, mode="replicate") if any(rest) else wide)[0]
+
+
+def _balanced(kernel: Tensor) -> Tensor:
+    """Without its mean, so that a flat area gives nothing."""
+    return kernel - kernel.mean()
+
+
+def _most(values: np.ndarray) -> float:
+    """The amount of the fullest colours: all but the largest hundredth is within."""
+    return float(np.quantile(np.abs(values), 0.99)) or float(np.abs(values).max()) or 1.0

@@ -1,0 +1,208 @@
+"""What each layer of a network makes of one picture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from neocog.errors import ModelError, ShapeMismatch, printable
+from neocog.exhibits import Exhibit, Gallery, Map, Section
+from neocog.explainers.shown import amounts, as_picture, signed
+from neocog.explainers.units import finite, named
+from neocog.probe.activations import find_layer, place_of, recording
+from neocog.probe.found import as_found
+
+__all__ = ["FeatureMaps", "feature_maps", "sections"]
+
+_ROWS = 64
+"""Channels of a series' map that are drawn."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeatureMaps:
+    """The output of one layer for one sample.
+
+    Args:
+        layer: its name.
+        kind: its class.
+        maps: (C, *space).
+        picture: the sample, (C, *size), in [0, 1].
+    """
+
+    layer: str
+    kind: str
+    maps: np.ndarray = field(repr=False)
+    picture: np.ndarray = field(repr=False)
+
+    def pictures(self, most: int = 64) -> list[np.ndarray]:
+        """A picture a channel, each by its own largest amount.
+
+        Maps without a value below zero run from dark to bright, others from blue over white to
+        brown, so that the middle is zero.
+
+        Args:
+            most: channels that are drawn.
+        """
+        plain = self.maps[:most]
+        if float(self.maps.min()) >= 0:
+            return [amounts(m, least=0.0) for m in plain]
+        return [signed(m) for m in plain]
+
+    def sections(self, most: int = 64) -> list[Section]:
+        """For a report.
+
+        Args:
+            most: channels that are drawn.
+        """
+        count = len(self.maps)
+        space = "×".join(map(str, self.maps.shape[1:]))
+        if self.maps.ndim == 2:
+            exhibit: Exhibit = Map(
+                title="A row a channel",
+                values=self.maps[:_ROWS],
+                row_label="channel",
+                column_label="sample",
+                diverging=bool((self.maps < 0).any()),
+            )
+        else:
+            top = np.abs(self.maps).reshape(count, -1).max(1)
+            exhibit = Gallery(
+                title="Maps",
+                pictures=self.pictures(most),
+                captions=[f"{i}: {t:.2g}" for i, t in enumerate(top[:most].tolist())],
+                note="With the number of the channel and its largest amount, by which each is "
+                "scaled. "
+                + (
+                    "Blue is below zero, brown above."
+                    if (self.maps < 0).any()
+                    else "Dark is zero, bright the largest."
+                ),
+            )
+        silent = int((np.abs(self.maps).reshape(count, -1).max(1) == 0).sum())
+        text = f"{count} channels of {space}."
+        text += f" {silent} of them are zero everywhere." if silent else ""
+        text += f" The first {most} are shown." if count > most and self.maps.ndim > 2 else ""
+        title = f"{named(self.layer)} ({self.kind})"
+        return [Section(title=title, exhibits=(exhibit,), text=text)]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain lists, numbers and strings; of the maps their size, mean and largest."""
+        flat = self.maps.reshape(len(self.maps), -1)
+        return {
+            "layer": self.layer,
+            "kind": self.kind,
+            "shape": list(self.maps.shape),
+            "mean": flat.mean(1).tolist(),
+            "largest": flat.max(1).tolist(),
+        }
+
+
+def feature_maps(
+    model: nn.Module,
+    x: Float[Tensor, "1 C *size"] | Float[Tensor, C * size],
+    *,
+    layers: Sequence[str] | None = None,
+) -> tuple[FeatureMaps, ...]:
+    """The maps that layers make of one sample, in the order in which they run.
+
+    Args:
+        model: values in [0, 1] to answers; is left as it is.
+        x: one picture (C, H, W), a batch of one picture, or one series (C, N).
+        layers: sub-modules; all without parts of their own that put out a map if left out.
+
+    Raises:
+        ShapeMismatch: x is no single picture or series, or a layer that was asked for puts out no
+            map.
+        ModelError: there is no such layer, or it does not run, or none puts out a map.
+
+    Example:
+        >>> net = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, 2))
+        >>> [(f.layer, f.maps.shape) for f in feature_maps(net, torch.rand(1, 8, 8))]
+        [('0', (4, 6, 6)), ('1', (4, 6, 6))]
+    """
+    batch = _one(x)
+    names = list(layers) if layers is not None else _leaves(model)
+    device, dtype = place_of(model)
+    with as_found(model), torch.no_grad(), recording(model, names) as kept:
+        model(batch.to(device, dtype))
+        outs = dict(kept)
+    missing = [name for name in layers or () if name not in outs]
+    if missing:
+        raise ModelError(
+            f"A layer is looked at while it runs; {named(missing[0])} does not. Name another."
+        )
+    picture = batch[0].float().cpu().numpy()
+    found = []
+    for name, out in outs.items():
+        if out.ndim not in (3, 4) or out.shape[0] != 1:
+            if layers is not None:
+                raise ShapeMismatch(
+                    "A feature map has channels and space, (B, C, h, w) or (B, C, n); "
+                    f"{named(name)} puts out {tuple(out.shape)}. Name a layer before it.",
+                    expected=(batch.ndim,),
+                    actual=tuple(out.shape),
+                )
+            continue
+        found.append(
+            FeatureMaps(
+                layer=name,
+                kind=type(find_layer(model, name)).__name__,
+                maps=finite(out[0], name).float().cpu().numpy(),
+                picture=picture,
+            )
+        )
+    if not found:
+        raise ModelError(
+            "Feature maps are those of layers that keep rows and columns; "
+            f"`{printable(type(model).__name__)}` has none. Name a convolutional network."
+        )
+    return tuple(found)
+
+
+def sections(found: Sequence[FeatureMaps], *, most: int = 64) -> list[Section]:
+    """The picture and all layers, for a report.
+
+    Args:
+        found: of the layers, of one picture.
+        most: channels of a layer that are drawn.
+    """
+    first: list[Section] = []
+    if found and found[0].picture.ndim == 3:
+        shown = as_picture(found[0].picture)
+        first = [
+            Section(
+                title="The picture",
+                exhibits=(
+                    Gallery(title="As the network sees it", pictures=[shown], captions=[""]),
+                ),
+            )
+        ]
+    return first + [section for f in found for section in f.sections(most)]
+
+
+def _one(x: Tensor) -> Tensor:
+    """A batch of one; three axes are a picture, two a series."""
+    if x.ndim == 4 and x.shape[0] == 1:
+        return x
+    if x.ndim in (2, 3):
+        return x[None]
+    raise ShapeMismatch(
+        "Feature maps are of one sample, (C, H, W) or (1, C, H, W), of a series (C, N); "
+        f"{tuple(x.shape)} came. Take one of the batch.",
+        expected=(3,),
+        actual=tuple(x.shape),
+    )
+
+
+def _leaves(model: nn.Module) -> list[str]:
+    return [
+        name
+        for name, m in model.named_modules()
+        if name and not list(m.children()) and not isinstance(m, torch.jit.ScriptModule)
+    ]

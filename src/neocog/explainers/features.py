@@ -1,0 +1,163 @@
+"""What a network computes of pictures of any size, up to one layer; and matching in it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from neocog.errors import ModelError, ShapeMismatch, UsageError, printable
+from neocog.explainers.patches import Seen
+from neocog.probe.activations import find_layer, first_tensor, place_of
+from neocog.probe.found import as_found
+from neocog.signal.correlate import match
+
+__all__ = ["Features", "features_of"]
+
+
+@dataclass(frozen=True)
+class Features:
+    """A network up to one layer, as a function of pictures of any size.
+
+    Args:
+        name: of network and layer, for people.
+        run: values in [0, 1], (1, C, H, W), to a map (1, D, h, w).
+        seen: what the elements of the map see of the picture.
+    """
+
+    name: str
+    run: Callable[[Tensor], Tensor]
+    seen: Seen
+
+    def match(
+        self, picture: Float[Tensor, "C H W"], template: Float[Tensor, "C h w"]
+    ) -> tuple[Float[Tensor, "rows columns"], tuple[int, int], tuple[int, int]]:
+        """Normalised correlation of the features of a template with those of a picture.
+
+        The template is seen by itself: the network looks at it with its own mirror image around it,
+        and the elements whose fields have their middle on it are what is looked for.
+
+        Args:
+            picture: values in [0, 1].
+            template: smaller.
+
+        Returns:
+            Scores; the pixels from one to the next along each axis; the window in the picture that
+            the first of them is of, (row, column) of its corner.
+
+        Raises:
+            UsageError: the template is too small to hold an element of the map.
+        """
+        maps = self.run(picture[None])[0]
+        jumps = [_whole(j) for j in self.seen.jump]
+        pads: list[int] = []
+        cells: list[slice] = []
+        first: list[int] = []
+        for axis in (0, 1):
+            jump, n = jumps[axis], template.shape[1 + axis]
+            margin = jump * min(math.ceil(self.seen.size[axis] / 2 / jump), (n - 1) // jump)
+            middle = (self.seen.start[axis] or 0) + (self.seen.size[axis] - 1) / 2
+            begin = math.ceil((margin - middle) / jump)
+            end = math.floor((margin + n - 1 - middle) / jump)
+            if end - begin < 1:
+                raise UsageError(
+                    f"A template holds two elements of the map or more along each axis; one of {n} "
+                    f"pixels holds {max(0, end - begin + 1)}, as they stand {jump} apart. Cut a "
+                    "larger one, or name an earlier layer."
+                )
+            pads = [margin, margin, *pads]  # PyTorch counts from the last axis
+            cells.append(slice(begin, end + 1))
+            first.append(margin - jump * begin)
+        small = self.run(F.pad(template[None], pads, mode="reflect"))[0][:, cells[0], cells[1]]
+        return match(maps, small), (jumps[0], jumps[1]), (first[0], first[1])
+
+
+def features_of(model: nn.Module, layer: str, seen: Seen, *, name: str = "") -> Features:
+    """A network up to a layer, for pictures of any size.
+
+    The layers up to there must not mind the size, as convolutions and pools do not; what comes
+    after is not run. A model that checks the size of its pictures is entered behind the check.
+
+    Args:
+        model: values in [0, 1] to answers; is left as it is.
+        layer: a sub-module whose output is a map.
+        seen: what its elements see, from `audits.receptive_field`, with whole jumps.
+        name: for people; the layer's if left out.
+
+    Raises:
+        ModelError: there is no such layer, or it does not run on a picture of another size.
+        ShapeMismatch: its output is no map.
+    """
+    found = find_layer(model, layer)
+    if len(seen.size) != 2 or any(j is None or j != int(j) or j < 1 for j in seen.jump):
+        raise UsageError(
+            "Features are matched on a map of two axes whose elements stand whole pixels apart; "
+            f"those of `{printable(layer)}` stand {seen.jump} apart. Name another layer."
+        )
+
+    def run(x: Tensor) -> Tensor:
+        device, dtype = place_of(model)
+        with as_found(model), torch.no_grad():
+            out = _until(model, found, x.to(device, dtype), layer)
+        if out.ndim != 4:
+            raise ShapeMismatch(
+                f"Features are a map (B, C, h, w); `{printable(layer)}` puts out "
+                f"{tuple(out.shape)}. Name a convolution or a stage.",
+                expected=(4,),
+                actual=tuple(out.shape),
+            )
+        return out.cpu()
+
+    return Features(name or printable(layer), run, seen)
+
+
+class _Reached(Exception):
+    """The layer has run; what comes after it is of no interest."""
+
+    def __init__(self, out: Tensor | None) -> None:
+        super().__init__()
+        self.out = out
+
+
+def _until(model: nn.Module, layer: nn.Module, x: Tensor, name: str) -> Tensor:
+    def stop(m: nn.Module, args: Any, out: Any) -> None:
+        raise _Reached(first_tensor(out))
+
+    handle = layer.register_forward_hook(stop)
+    try:
+        _entered(model, x)
+    except _Reached as reached:
+        if reached.out is not None:
+            return reached.out
+    except Exception as e:  # of any kind: a stranger's forward fails in its own way
+        raise ModelError(
+            "Features are those of layers that take pictures of any size; before "
+            f"`{printable(name)}` the network fails on one of {tuple(x.shape[1:])} "
+            f"({type(e).__name__}: {e}). Name an earlier layer."
+        ) from e
+    finally:
+        handle.remove()
+    raise ModelError(
+        f"A layer is looked at while it runs and returns a tensor; `{printable(name)}` does not. "
+        "Name another."
+    )
+
+
+def _entered(model: nn.Module, x: Tensor) -> None:
+    """Run what is behind the check of the size, where there is one."""
+    inner = getattr(model, "network", None)
+    mean, std = getattr(model, "mean", None), getattr(model, "std", None)
+    if isinstance(inner, nn.Module) and isinstance(mean, Tensor) and isinstance(std, Tensor):
+        inner((x - mean) / std)
+    else:
+        model(x)
+
+
+def _whole(jump: Any) -> int:
+    return int(jump)

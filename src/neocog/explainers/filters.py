@@ -1,0 +1,304 @@
+"""The filters of every convolution: their weights as pictures, the frequencies they let through."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.conv import _ConvNd
+
+from neocog.errors import ModelError, printable
+from neocog.exhibits import Curve, Exhibit, Gallery, Map, Section
+from neocog.explainers.shown import amounts, grey_or_colour, sheet, signed
+from neocog.probe.found import as_found
+from neocog.probe.operations import Operation, watching
+from neocog.signal.kernels import frequency_response
+
+__all__ = ["Filters", "filters", "sections"]
+
+_MOST_KERNELS = 256
+"""Kernels of one filter on its sheet."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Filters:
+    """The filters of one convolution.
+
+    Args:
+        name: of the sub-module.
+        kind: its class.
+        weights: (O, I, *kernel): of each filter a kernel an input channel that it sees.
+        stride: along each axis.
+        dilation: along each axis.
+        groups: into which the channels are divided.
+    """
+
+    name: str
+    kind: str
+    weights: np.ndarray
+    stride: tuple[int, ...]
+    dilation: tuple[int, ...]
+    groups: int
+
+    @property
+    def axes(self) -> int:
+        """Of space: 1 for series, 2 for pictures."""
+        return self.weights.ndim - 2
+
+    @property
+    def kernel(self) -> tuple[int, ...]:
+        """Taps along each axis."""
+        return tuple(self.weights.shape[2:])
+
+    @property
+    def pointwise(self) -> bool:
+        """Whether it looks at one place only: such a filter mixes channels and has no picture."""
+        return max(self.kernel) == 1
+
+    def response(self, size: int = 33) -> np.ndarray:
+        """By how much each filter multiplies waves of each frequency, (O, *size).
+
+        The root of the mean square over input channels: the amplitude at noise of strength 1 that
+        differs from channel to channel. Frequency 0 stands in the middle, half a cycle a sample at
+        the ends; with dilation, of the samples that it looks at.
+
+        Args:
+            size: frequencies along each axis; odd, so that the middle is one.
+        """
+        room = max(size, *self.kernel)
+        wide = torch.from_numpy(self.weights).double()
+        amplitude = frequency_response(wide, room, axes=self.axes)
+        return np.asarray(amplitude.square().mean(1).sqrt().numpy())
+
+    def pictures(self, most: int = 64) -> list[np.ndarray]:
+        """A picture a filter, `most` at most; a sheet of kernels for many input channels."""
+        shown = self.weights[:most]
+        if self.axes == 1:
+            top = np.abs(shown).max(axis=(1, 2))
+            return [signed(w, most=float(t)) for w, t in zip(shown, top, strict=True)]
+        if self.axes == 3:
+            shown = shown.reshape(len(shown), -1, *shown.shape[3:])
+        if shown.shape[1] in (1, 3):
+            return [grey_or_colour(w) for w in shown]
+        return [_kernels(w) for w in shown]
+
+    def sections(self, most: int = 64) -> list[Section]:
+        """For a report.
+
+        Args:
+            most: filters that are drawn.
+        """
+        exhibits: list[Exhibit] = []
+        if self.pointwise:
+            flat = self.weights.reshape(len(self.weights), -1)
+            exhibits.append(
+                Map(
+                    title="Weights",
+                    values=flat,
+                    row_label="filter",
+                    column_label="input channel",
+                    diverging=True,
+                    note="A filter of one sample has no shape: it mixes channels.",
+                )
+            )
+            return [Section(title=self._title(), exhibits=exhibits)]
+        exhibits.append(self._gallery(most))
+        exhibits += self._responses(most)
+        return [Section(title=self._title(), exhibits=exhibits)]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain lists, numbers and strings."""
+        return {
+            "name": self.name,
+            "kind": self.kind,
+            "shape": list(self.weights.shape),
+            "stride": list(self.stride),
+            "dilation": list(self.dilation),
+            "groups": self.groups,
+            "weights": self.weights.tolist(),
+        }
+
+    def _title(self) -> str:
+        shape = "×".join(map(str, self.kernel))
+        count, inputs = self.weights.shape[:2]
+        where = printable(self.name) or "the network itself"
+        return f"{where}: {count} filters of {shape} on {inputs} channel{'s' * (inputs > 1)}"
+
+    def _gallery(self, most: int) -> Gallery:
+        pictures = self.pictures(most)
+        note = "Zero is the middle grey; each filter by its own largest weight."
+        if self.axes == 1:
+            note = "A row an input channel; blue is below zero, brown above, each filter by itself."
+        elif pictures and self.weights.shape[1] not in (1, 3):
+            note = (
+                "A square an input channel; blue is below zero, brown above, each filter by itself."
+            )
+        more = len(self.weights) - len(pictures)
+        note += f" {more} more are not shown." if more else ""
+        captions = [str(i) for i in range(len(pictures))]
+        return Gallery(title="Weights", pictures=pictures, captions=captions, note=note)
+
+    def _responses(self, most: int) -> list[Exhibit]:
+        response = self.response()
+        if self.axes == 1:
+            shown = response[: min(most, 8)]
+            positions = (np.arange(response.shape[1]) - response.shape[1] // 2) / response.shape[1]
+            half = positions >= 0
+            return [
+                Curve(
+                    title="Frequencies that pass",
+                    x=positions[half].tolist(),
+                    lines={str(i): r[half].tolist() for i, r in enumerate(shown)},
+                    x_label="cycles a sample",
+                    y_label="amplitude",
+                )
+            ]
+        if self.axes != 2:
+            return []
+        return [
+            Gallery(
+                title="Frequencies that pass",
+                pictures=[amounts(r, least=0.0) for r in response[:most]],
+                captions=[str(i) for i in range(min(most, len(response)))],
+                note="Bright: passes. Flat areas (frequency 0) in the middle, the finest stripes "
+                "at the border; stripes side by side to the left and right, stripes one above the "
+                "other at the top and bottom. Each filter by itself.",
+            )
+        ]
+
+
+def filters(module: nn.Module, *, example: Tensor | None = None) -> tuple[Filters, ...]:
+    """The filters of every convolution of a network.
+
+    Args:
+        module: any module; is left as it is.
+        example: a batch that it takes. With it every convolution that runs is found, in the order
+            of running, also those without a module of their own (functions, exported programs);
+            without it the convolution modules, in the order of their definition.
+
+    Raises:
+        ModelError: there is none, or the module fails on the example.
+
+    Example:
+        >>> found = filters(nn.Sequential(nn.Conv2d(3, 8, 5), nn.ReLU(), nn.Conv2d(8, 4, 1)))
+        >>> [(f.name, f.weights.shape) for f in found]
+        [('0', (8, 3, 5, 5)), ('2', (4, 8, 1, 1))]
+    """
+    found = _of_modules(module) if example is None else _that_run(module, example)
+    if not found:
+        raise ModelError(
+            f"Filters are those of convolutions; `{printable(type(module).__name__)}` has none"
+            f"{' as a module. Give an example, to find those that run' if example is None else ''}."
+            " Name a convolutional network."
+        )
+    return tuple(found)
+
+
+def sections(found: Sequence[Filters], *, most: int = 64) -> list[Section]:
+    """All layers, for a report.
+
+    Args:
+        found: of the layers.
+        most: filters of a layer that are drawn.
+    """
+    return [section for f in found for section in f.sections(most)]
+
+
+def _of_modules(module: nn.Module) -> list[Filters]:
+    found = []
+    for name, m in module.named_modules():
+        if not isinstance(m, _ConvNd) or isinstance(m.weight, nn.UninitializedParameter):
+            continue
+        weight = m.weight.detach()
+        if m.transposed:
+            weight = _turned(weight, m.groups)
+        found.append(
+            Filters(
+                name=name,
+                kind=type(m).__name__,
+                weights=_plain(weight),
+                stride=tuple(m.stride),
+                dilation=tuple(m.dilation),
+                groups=m.groups,
+            )
+        )
+    return found
+
+
+def _that_run(module: nn.Module, example: Tensor) -> list[Filters]:
+    found: list[Filters] = []
+    seen: set[int] = set()
+    kinds = {name: type(m).__name__ for name, m in module.named_modules()}
+
+    def look(op: Operation) -> None:
+        if op.name != "convolution":
+            return
+        _, weight, _, stride, _, dilation, transposed, _, groups = op.args
+        parameter = weight.data_ptr()
+        if parameter in seen:  # the same weights once more
+            return
+        seen.add(parameter)
+        if transposed:
+            weight = _turned(weight, groups)
+        axes = weight.ndim - 2
+        found.append(
+            Filters(
+                name=op.module,
+                kind=kinds.get(op.module, "convolution"),
+                weights=_plain(weight),
+                stride=_each(stride, axes),
+                dilation=_each(dilation, axes),
+                groups=groups,
+            )
+        )
+        kept.append(op.args[1])  # so that no later tensor takes its place in memory
+
+    kept: list[Tensor] = []
+    try:
+        with as_found(module), torch.no_grad(), watching(module, look):
+            module(example)
+    except Exception as e:  # of any kind: a stranger's forward fails in its own way
+        raise ModelError(
+            "Filters that run are found in one pass over an example; the module fails on one of "
+            f"{tuple(example.shape)} ({type(e).__name__}: {e}). Give one that it takes."
+        ) from e
+    return _numbered(found)
+
+
+def _numbered(found: list[Filters]) -> list[Filters]:
+    """Several convolutions inside one module are told apart by a number."""
+    names = [f.name for f in found]
+    count: dict[str, int] = {}
+    out = []
+    for f in found:
+        count[f.name] = count.get(f.name, 0) + 1
+        several = names.count(f.name) > 1
+        out.append(replace(f, name=f"{f.name} #{count[f.name]}".strip()) if several else f)
+    return out
+
+
+def _turned(weight: Tensor, groups: int) -> Tensor:
+    """Weights of a transposed convolution, (I, O / groups, …), as (O, I / groups, …)."""
+    inputs, outputs, *kernel = weight.shape
+    apart = weight.reshape(groups, inputs // groups, outputs, *kernel).transpose(1, 2)
+    return apart.reshape(groups * outputs, inputs // groups, *kernel)
+
+
+def _plain(weight: Tensor) -> np.ndarray:
+    return np.asarray(weight.detach().to("cpu", torch.float32, copy=True).numpy())
+
+
+def _each(numbers: Sequence[int], axes: int) -> tuple[int, ...]:
+    return tuple(numbers) * axes if len(numbers) == 1 else tuple(numbers)
+
+
+def _kernels(weights: np.ndarray) -> np.ndarray:
+    """The kernels of one filter, (I, h, w), on one sheet."""
+    top = float(np.abs(weights).max(initial=0))
+    shown = weights[:_MOST_KERNELS]
+    return sheet([signed(k, most=top) for k in shown], columns=math.ceil(math.sqrt(len(shown))))

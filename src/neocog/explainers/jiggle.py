@@ -1,0 +1,58 @@
+"""Small random movements of pictures that gradients flow through."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from neocog.signal.warp import affine_matrix, warp
+
+__all__ = ["draw", "jiggle"]
+
+
+def draw(count: int, seed: int) -> Float[Tensor, "M 4"]:
+    """Movements in units of their largest: down, right, turn, change of size, each in [-1, 1].
+
+    Args:
+        count: how many.
+        seed: of the draw; the same seed gives the same movements.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    return 2 * torch.rand((count, 4), generator=generator) - 1
+
+
+def jiggle(
+    x: Float[Tensor, "B C *space"],
+    moves: Float[Tensor, "B 4"],
+    *,
+    shift: float,
+    turn: float,
+    zoom: float,
+) -> Float[Tensor, "B C *space"]:
+    """Move each picture by its own shift, turn and change of size, in one interpolation.
+
+    What comes in at the border is the mirrored picture. Series are shifted and stretched.
+
+    Args:
+        x: pictures (B, C, H, W) or series (B, C, N).
+        moves: of `draw`.
+        shift: largest, as a share of the side.
+        turn: largest, in degrees.
+        zoom: largest change of size: contents get up to 1 + zoom times as large.
+
+    Example:
+        >>> x = torch.rand(2, 1, 6, 6)
+        >>> torch.allclose(jiggle(x, torch.zeros(2, 4), shift=0.1, turn=9, zoom=0.1), x, atol=1e-5)
+        True
+    """
+    if x.ndim == 3:
+        return jiggle(x[:, :, None], moves, shift=shift, turn=turn, zoom=zoom)[:, :, 0]
+    flat = x.shape[2] == 1
+    sides = torch.tensor([0.0 if flat else float(x.shape[2]), float(x.shape[3])])
+    size = 1 + zoom * moves[:, 3:4].expand(-1, 2)
+    if flat:
+        size = torch.cat([torch.ones(len(x), 1), size[:, 1:]], 1)
+    angle = torch.zeros(len(x)) if flat else turn * moves[:, 2]
+    matrix = affine_matrix(angle=angle, zoom=size, shear=torch.zeros(len(x)))
+    return warp(x, matrix, shift * sides * moves[:, :2], border="reflect")

@@ -1,0 +1,80 @@
+"""The samples that excite units most: one pass, one number a unit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from neocog.data.samples import Samples, batch_of
+from neocog.explainers.units import check_units, finite, output_of, said
+from neocog.probe.activations import place_of
+from neocog.probe.found import as_found
+
+__all__ = ["Largest", "largest_on"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Largest:
+    """The largest activation of each unit on data.
+
+    Args:
+        units: (U,).
+        values: (U,), the largest activation.
+        index: (U,), the sample that reaches it.
+        pictures: (U, C, *size), those samples.
+    """
+
+    units: np.ndarray
+    values: np.ndarray
+    index: np.ndarray
+    pictures: np.ndarray = field(repr=False)
+
+
+def largest_on(
+    model: nn.Module,
+    samples: Samples,
+    layer: str,
+    units: Sequence[int],
+    *,
+    where: str = "mean",
+    batch: int | None = None,
+) -> Largest:
+    """Which sample makes each unit say most.
+
+    Args:
+        model: values in [0, 1] to answers; is left as it is.
+        samples: all are looked at.
+        layer: a sub-module's name; "" for the model's own outputs.
+        units: channels of a map or elements of a vector.
+        where: of a map, its "mean", its "middle" or its "largest" element.
+        batch: samples at once.
+
+    Raises:
+        UsageError: there is no such unit.
+        ModelError: the layer does not run, or says numbers that are not finite.
+    """
+    device, dtype = place_of(model)
+    best = torch.full((len(units),), -torch.inf)
+    index = torch.zeros(len(units), dtype=torch.int64)
+    step = batch_of(samples, batch)
+    with as_found(model), torch.no_grad():
+        for start in range(0, len(samples), step):
+            x = samples.take(slice(start, start + step)).to(device, dtype)
+            values = finite(said(output_of(model, model, layer, x), where), layer)
+            check_units(units, values.shape[1], layer)
+            most, row = values[:, list(units)].float().cpu().max(0)
+            better = most > best
+            best = torch.where(better, most, best)
+            index = torch.where(better, row + start, index)
+    rows = index.tolist()
+    pictures: list[Tensor] = [samples.take(slice(i, i + 1)) for i in rows]
+    return Largest(
+        units=np.asarray(units),
+        values=best.numpy(),
+        index=index.numpy(),
+        pictures=torch.cat(pictures).numpy(),
+    )

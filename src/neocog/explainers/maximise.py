@@ -1,0 +1,296 @@
+"""What a unit responds to most: a picture made to excite it.
+
+The picture is searched by gradient ascent on the coefficients of its spectrum, scaled so that a
+step is as large in every frequency and colour as natural pictures (or the data) are. In every step
+it is shifted, turned and enlarged a little at random: what holds on one pixel grid only does not
+survive that. Its contrast is held near that of the data.
+
+Source: C. Olah, A. Mordvintsev, L. Schubert, "Feature Visualization", Distill, 2017; the idea is
+from D. Erhan, Y. Bengio, A. Courville, P. Vincent, "Visualizing Higher-Layer Features of a Deep
+Network", Université de Montréal, 2009.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from neocog.data.samples import Samples
+from neocog.errors import ShapeMismatch, UsageError
+from neocog.explainers.jiggle import draw, jiggle
+from neocog.explainers.largest import Largest, largest_on
+from neocog.explainers.maximised import Maximised
+from neocog.explainers.statistics import Statistics, statistics_from, statistics_of
+from neocog.explainers.units import check_units, finite, output_of, said
+from neocog.probe.activations import differentiable, place_of
+
+__all__ = ["Climb", "maximise"]
+
+Read = Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Climb:
+    """How the search goes.
+
+    Args:
+        steps: of gradient ascent.
+        rate: of a step, in deviations of the data; falls to zero.
+        seeds: pictures a unit, from different noise.
+        seed: of the noise and of the movements.
+        views: differently moved copies that a step looks at.
+        shift: largest movement, as a share of the side.
+        turn: largest turn, in degrees.
+        zoom: largest change of size, as a share.
+        contrast: how strong the picture may get, in deviations of the data.
+        l2: price of the mean square of the coefficients.
+        tv: price of the mean difference between neighbouring pixels (total variation).
+        diversity: price of likeness between the pictures of one unit.
+        where: of a map, its "mean", its "middle" or its "largest" element.
+    """
+
+    steps: int = 256
+    rate: float = 0.05
+    seeds: int = 1
+    seed: int = 0
+    views: int = 4
+    shift: float = 0.1
+    turn: float = 8.0
+    zoom: float = 0.1
+    contrast: float = 1.5
+    l2: float = 0.0
+    tv: float = 0.0
+    diversity: float = 0.0
+    where: str = "mean"
+
+
+def maximise(
+    model: nn.Module,
+    layer: str,
+    unit: int | Sequence[int],
+    *,
+    size: Sequence[int],
+    channels: int,
+    climb: Climb | None = None,
+    statistics: Statistics | None = None,
+    samples: Samples | None = None,
+) -> Maximised:
+    """Pictures that excite units of a layer as much as pictures of that kind can.
+
+    All units and seeds are searched at once. A unit that says nothing at all gets other noise until
+    it does.
+
+    Args:
+        model: values in [0, 1] to answers; is left as it is.
+        layer: a sub-module's name; "" for the model's own outputs.
+        unit: a channel of a map or an element of a vector, or several.
+        size: (H, W) or (N,) of what the model takes.
+        channels: of what it takes.
+        climb: how the search goes.
+        statistics: of the pictures; those of the samples if left out, else those that the model's
+            contract says.
+        samples: on which the largest activation is looked for, to compare with.
+
+    Raises:
+        UsageError: there is no such unit, or an impossible search.
+        ModelError: the layer does not run, or says numbers that are not finite.
+
+    Example:
+        >>> net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU())
+        >>> found = maximise(net, "0", 1, size=(8, 8), channels=1, climb=Climb(steps=8))
+        >>> found.pictures.shape, bool(0 <= found.pictures.min() < found.pictures.max() <= 1)
+        ((1, 1, 8, 8), True)
+    """
+    climb = climb or Climb()
+    _check(climb)
+    units = [unit] if isinstance(unit, int) else [int(u) for u in unit]
+    kind = statistics or _statistics(model, tuple(size), channels, samples)
+    _fits(kind, tuple(size), channels)
+    device, dtype = place_of(model)
+    with differentiable(model) as run:
+
+        def read(x: Tensor) -> Tensor:
+            return output_of(run, model, layer, x.to(device, dtype))
+
+        noise = _noise(kind, 32, climb.seed)
+        with torch.no_grad():
+            answers = finite(said(read(kind.picture(noise)), climb.where), layer)
+        check_units(units, answers.shape[1], layer)
+        spread = answers[:, units].std(0).float().cpu()
+        ascent = _Ascent(read, kind, climb, units, _scale(spread))
+        pictures, awake, way = ascent.run()
+        with torch.no_grad():
+            reached = (
+                said(read(pictures), climb.where)
+                .float()
+                .cpu()[torch.arange(len(pictures)), ascent.unit]
+            )
+    most: Largest | None = None
+    if samples is not None:
+        most = largest_on(model, samples, layer, units, where=climb.where)
+    return Maximised(
+        layer=layer,
+        where=climb.where,
+        units=ascent.unit.numpy(),
+        seeds=ascent.seed.numpy(),
+        pictures=pictures.numpy(),
+        activations=finite(reached, layer).numpy(),
+        awake=awake.numpy(),
+        way=way,
+        largest=None if most is None else most.values.repeat(climb.seeds),
+        largest_index=None if most is None else most.index.repeat(climb.seeds),
+        largest_pictures=None if most is None else most.pictures,
+        source=kind.source,
+    )
+
+
+class _Ascent:
+    """One search of all pictures at once."""
+
+    def __init__(
+        self, read: Read, kind: Statistics, climb: Climb, units: Sequence[int], scale: Tensor
+    ) -> None:
+        self.read, self.kind, self.climb = read, kind, climb
+        self.unit = torch.tensor(units).repeat_interleave(climb.seeds)
+        self.seed = torch.arange(climb.seeds).repeat(len(units)) + climb.seed
+        self.scale = scale.repeat_interleave(climb.seeds)
+
+    def run(self) -> tuple[Tensor, Tensor, np.ndarray]:
+        """Pictures, which units say anything, and the activation a step, in its own scale."""
+        climb, several = self.climb, len(self.unit) // self.climb.seeds
+        starts = [_noise(self.kind, 1, climb.seed + s) for s in range(climb.seeds)]
+        z = (0.3 * torch.cat(starts)).repeat(several, *[1] * (starts[0].ndim - 1))
+        z = z.contiguous().requires_grad_()
+        moves = [draw(climb.steps * climb.views, climb.seed + s) for s in range(climb.seeds)]
+        moved = torch.stack(moves).view(climb.seeds, climb.steps, climb.views, -1)
+        optimiser = torch.optim.Adam([z], lr=climb.rate)
+        awake = torch.zeros(len(z), dtype=torch.bool)
+        way = np.zeros((climb.steps, len(z)), np.float32)
+        for step in range(climb.steps):
+            optimiser.param_groups[0]["lr"] = climb.rate * _fall(step, climb.steps)
+            optimiser.zero_grad()
+            x = self.kind.picture(z)
+            value, pull = self._pull(x, moved[:, step].repeat(several, 1, 1))
+            asleep = pull.flatten(1).abs().amax(1) == 0
+            awake |= ~asleep
+            way[step] = value.numpy()
+            price = climb.tv * _variation(x) + climb.l2 * z.square().flatten(1).mean(1)
+            (price.sum() - (x * pull).sum()).backward()  # type: ignore[no-untyped-call]
+            optimiser.step()
+            with torch.no_grad():
+                if bool(asleep.any()):
+                    anew = _noise(self.kind, len(z), climb.seed + 7919 * (step + 1))
+                    z[asleep] = anew[asleep]
+                z.mul_(self._within(z))
+        with torch.no_grad():
+            return self.kind.picture(z), awake, way
+
+    def _pull(self, x: Tensor, moves: Tensor) -> tuple[Tensor, Tensor]:
+        """What the units say of moved pictures, in their own scale, and which way to change x."""
+        climb = self.climb
+        still = x.detach().requires_grad_()
+        seen = jiggle(
+            still.repeat_interleave(climb.views, 0),
+            moves.flatten(0, 1),
+            shift=climb.shift,
+            turn=climb.turn,
+            zoom=climb.zoom,
+        )
+        out = self.read(seen).float().cpu()
+        rows = torch.arange(len(seen))
+        value = said(out, climb.where)[rows, self.unit.repeat_interleave(climb.views)]
+        value = value.view(-1, climb.views).mean(1) / self.scale
+        goal = value.sum()
+        if climb.diversity and climb.seeds > 1:
+            goal = goal - climb.diversity * self._likeness(out, still)
+        (pull,) = torch.autograd.grad(goal, still)
+        return value.detach(), pull
+
+    def _likeness(self, out: Tensor, x: Tensor) -> Tensor:
+        """Mean cosine between the pictures of a unit, summed over units.
+
+        Of a map the products of its channels are compared (Olah et al. 2017), of a vector the
+        pictures themselves.
+        """
+        seeds = self.climb.seeds
+        if out.ndim > 2:
+            flat = out.flatten(2)
+            style = (flat @ flat.transpose(1, 2)).flatten(1).view(len(x), self.climb.views, -1)
+            form = style.mean(1)
+        else:
+            form = (x - x.mean(tuple(range(2, x.ndim)), keepdim=True)).flatten(1)
+        form = nn.functional.normalize(form, dim=1).view(-1, seeds, form.shape[1])
+        alike = (form @ form.transpose(1, 2)).sum((1, 2)) - seeds
+        return alike.sum() / (seeds - 1)
+
+    def _within(self, z: Tensor) -> Tensor:
+        """Factors that bring coefficients back into the ball of the contrast."""
+        strength = (2 * z.square().flatten(1).mean(1)).sqrt()
+        factor = (self.climb.contrast / strength.clamp_min(1e-12)).clamp_max(1)
+        return factor.view(-1, *[1] * (z.ndim - 1))
+
+
+def _noise(kind: Statistics, count: int, seed: int) -> Tensor:
+    """Coefficients of pictures that vary as the data do."""
+    generator = torch.Generator().manual_seed(seed)
+    shape = (count, len(kind.mean), *kind.amplitude.shape, 2)
+    return torch.randn(shape, generator=generator) / math.sqrt(2)
+
+
+def _fall(step: int, steps: int) -> float:
+    """Full for the first half, then down to nothing on a quarter of a wave."""
+    share = step / steps
+    return 1.0 if share < 0.5 else math.cos(math.pi * (share - 0.5))
+
+
+def _variation(x: Tensor) -> Tensor:
+    """Mean absolute difference between neighbours along all axes, one number a picture."""
+    parts = [x.diff(dim=a).abs().flatten(1).mean(1) for a in range(2, x.ndim) if x.shape[a] > 1]
+    return torch.stack(parts).sum(0) if parts else x.new_zeros(len(x))
+
+
+def _scale(spread: Tensor) -> Tensor:
+    """How much a unit says at noise; 1 where it says the same of all."""
+    return torch.where(spread > 1e-8, spread, torch.ones_like(spread))
+
+
+def _statistics(
+    model: nn.Module, size: tuple[int, ...], channels: int, samples: Samples | None
+) -> Statistics:
+    if samples is not None:
+        return statistics_of(samples)
+    signal: Any = getattr(getattr(model, "contract", None), "signal", None)
+    if signal is None or len(signal.mean) != channels:
+        return statistics_from((0.5,) * channels, (0.25,) * channels, size)
+    # A contract may hold no more than a 0 and a 1: such a mean is no mean of pictures.
+    usable = [
+        0.02 < m < 0.98 and 0.02 < s < 0.6 for m, s in zip(signal.mean, signal.std, strict=True)
+    ]
+    mean = [m if ok else 0.5 for m, ok in zip(signal.mean, usable, strict=True)]
+    std = [s if ok else 0.25 for s, ok in zip(signal.std, usable, strict=True)]
+    return statistics_from(mean, std, size)
+
+
+def _fits(kind: Statistics, size: tuple[int, ...], channels: int) -> None:
+    if kind.size != size or len(kind.mean) != channels:
+        raise ShapeMismatch(
+            "Statistics are of pictures of the size that the model takes; those of "
+            f"{len(kind.mean)} channels, {kind.size}, came for {channels}, {size}. "
+            "Measure them on data of that size.",
+            expected=(channels, *size),
+            actual=(len(kind.mean), *kind.size),
+        )
+
+
+def _check(climb: Climb) -> None:
+    if climb.steps < 1 or climb.seeds < 1 or climb.views < 1 or not climb.contrast > 0:
+        raise UsageError(
+            "A climb has at least one step, one seed, one view, and a contrast above 0; "
+            f"{climb.steps}, {climb.seeds}, {climb.views} and {climb.contrast} came."
+        )

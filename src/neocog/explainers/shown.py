@@ -1,0 +1,158 @@
+"""Numbers as small pictures: uint8, (H, W) grey or (H, W, 3) colour, for galleries."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from torch import Tensor
+
+__all__ = [
+    "amounts",
+    "as_picture",
+    "beside",
+    "enlarged",
+    "framed",
+    "grey_or_colour",
+    "numbers",
+    "sheet",
+    "signed",
+]
+
+AMOUNT = ("#060412", "#3d1a6b", "#a72d5f", "#ef7b2c", "#fdf4bd")
+"""From nothing to the largest amount, ever brighter."""
+
+SIGNED = ("#1c519e", "#f3f2ef", "#a2480b")
+"""Blue below zero, nearly white at zero, brown above."""
+
+Window = Sequence[int]
+"""(first row, row behind the last, first column, column behind the last)."""
+
+
+def as_picture(x: Tensor | np.ndarray) -> np.ndarray:
+    """Values in [0, 1], (C, H, W) with 1 or 3 channels, as a picture; of others the mean.
+
+    Example:
+        >>> as_picture(np.ones((1, 2, 2))).tolist()
+        [[255, 255], [255, 255]]
+    """
+    values = numbers(x)
+    if values.shape[0] not in (1, 3):
+        values = values.mean(0, keepdims=True)
+    levels = np.rint(np.clip(np.nan_to_num(values), 0, 1) * 255).astype(np.uint8)
+    return np.ascontiguousarray(levels[0] if len(levels) == 1 else levels.transpose(1, 2, 0))
+
+
+def amounts(
+    values: Tensor | np.ndarray, *, least: float | None = None, most: float | None = None
+) -> np.ndarray:
+    """A map (h, w) as colours from dark to bright.
+
+    Args:
+        values: the map.
+        least: drawn darkest; the smallest value if left out.
+        most: drawn brightest; the largest value if left out.
+    """
+    plain = np.nan_to_num(numbers(values))
+    low = float(plain.min()) if least is None else least
+    high = float(plain.max()) if most is None else most
+    share = np.clip((plain - low) / (high - low), 0, 1) if high > low else np.zeros_like(plain)
+    return _coloured(share, AMOUNT)
+
+
+def signed(values: Tensor | np.ndarray, *, most: float | None = None) -> np.ndarray:
+    """A map (h, w) as colours: blue below zero, nearly white at zero, brown above.
+
+    Args:
+        values: the map.
+        most: the amount of the fullest colours; the largest of the map if left out.
+    """
+    plain = np.nan_to_num(numbers(values))
+    top = float(np.abs(plain).max(initial=0)) if most is None else most
+    share = np.clip(plain / top, -1, 1) if top > 0 else np.zeros_like(plain)
+    return _coloured((share + 1) / 2, SIGNED)
+
+
+def grey_or_colour(values: Tensor | np.ndarray) -> np.ndarray:
+    """Weights (1 or 3, h, w) as a picture: zero is the middle grey, the largest black or white.
+
+    Args:
+        values: of one filter, a plane an input channel.
+    """
+    plain = np.nan_to_num(numbers(values))
+    top = float(np.abs(plain).max(initial=0)) or 1.0
+    return as_picture(plain / top / 2 + 0.5)
+
+
+def sheet(
+    pictures: Sequence[np.ndarray], *, columns: int | None = None, gap: int = 1
+) -> np.ndarray:
+    """Pictures of one size side by side on a grey ground, as square as it goes.
+
+    Args:
+        pictures: all of one shape.
+        columns: pictures in a row.
+        gap: pixels between two of them.
+    """
+    across = columns or math.ceil(math.sqrt(len(pictures)))
+    down = math.ceil(len(pictures) / across)
+    height, width = pictures[0].shape[:2]
+    shape = (down * (height + gap) - gap, across * (width + gap) - gap)
+    ground = np.full((*shape, *pictures[0].shape[2:]), 128, np.uint8)
+    for i, picture in enumerate(pictures):
+        row, column = divmod(i, across)
+        top, left = row * (height + gap), column * (width + gap)
+        ground[top : top + height, left : left + width] = picture
+    return ground
+
+
+def beside(*pictures: np.ndarray, gap: int = 2) -> np.ndarray:
+    """Pictures of one height from left to right, all in colour where one is."""
+    if any(p.ndim == 3 for p in pictures):
+        pictures = tuple(p if p.ndim == 3 else np.dstack([p] * 3) for p in pictures)
+    space = np.full((pictures[0].shape[0], gap, *pictures[0].shape[2:]), 128, np.uint8)
+    parts = [part for p in pictures for part in (space, p)][1:]
+    return np.concatenate(parts, axis=1)
+
+
+def enlarged(picture: np.ndarray, times: int) -> np.ndarray:
+    """Each pixel as a square of `times` × `times`."""
+    return np.ascontiguousarray(picture.repeat(times, 0).repeat(times, 1))
+
+
+def framed(
+    picture: np.ndarray, window: Window, *, colour: tuple[int, int, int] = (255, 210, 0)
+) -> np.ndarray:
+    """A picture with the outline of a window on it, drawn just outside where there is room.
+
+    Args:
+        picture: grey or in colour; what comes back is in colour.
+        window: (first row, row behind the last, first column, column behind the last).
+        colour: of the line.
+    """
+    out = np.dstack([picture] * 3) if picture.ndim == 2 else picture.copy()
+    height, width = out.shape[:2]
+    thick = max(1, round(min(height, width) / 120))
+    for k in range(thick):
+        top, bottom = (min(max(n, 0), height - 1) for n in (window[0] - 1 - k, window[1] + k))
+        left, right = (min(max(n, 0), width - 1) for n in (window[2] - 1 - k, window[3] + k))
+        for row in (top, bottom):
+            out[row, left : right + 1] = colour
+        for column in (left, right):
+            out[top : bottom + 1, column] = colour
+    return out
+
+
+def numbers(x: Tensor | np.ndarray) -> np.ndarray:
+    """As double precision in the processor's memory."""
+    plain = x.detach().to("cpu").double().numpy() if isinstance(x, Tensor) else x
+    return np.asarray(plain, np.float64)
+
+
+def _coloured(share: np.ndarray, anchors: Sequence[str]) -> np.ndarray:
+    """Places 0 … 1 on a scale of colours, (h, w) to (h, w, 3)."""
+    rgb = np.array([[int(c[i : i + 2], 16) for i in (1, 3, 5)] for c in anchors], np.float64)
+    at = np.linspace(0, 1, len(anchors))
+    planes = [np.interp(share, at, rgb[:, i]) for i in range(3)]
+    return np.asarray(np.rint(np.stack(planes, -1)), np.uint8)

@@ -1,0 +1,367 @@
+"""Where is the piece that was cut out? Template matching, and what it survives.
+
+A template is cut from a picture and looked for in that picture, as it is and changed: brighter,
+with less contrast, under uneven light, with noise, turned, enlarged. Four ways of looking: the raw
+correlation, the correlation with the mean-free template, the normalised one (the correlation
+coefficient), and the normalised one of the features that a network computes of both.
+
+Source: J. P. Lewis, "Fast Normalized Cross-Correlation", Vision Interface, 1995.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from neocog.errors import ShapeMismatch, UsageError
+from neocog.exhibits import Exhibit, Gallery, Section, Table
+from neocog.explainers.features import Features
+from neocog.explainers.shown import amounts, as_picture, framed
+from neocog.signal.correlate import MATCHES, match, peaks
+from neocog.signal.warp import turn, zoom
+
+__all__ = ["CHANGES", "Change", "Row", "Search", "search"]
+
+WAYS = {
+    "raw": "raw",
+    "mean_free": "mean-free",
+    "normalised": "normalised",
+    "features": "normalised, of features",
+}
+"""Ways of looking, as they are called in tables."""
+
+_RIGHT = (40, 160, 60)
+_WRONG = (220, 30, 30)
+_TRUE = (255, 210, 0)
+_OVERLAP = 0.5
+"""Share of intersection over union from which a window is the right one."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """What is done to a picture, and where a point of it goes.
+
+    Args:
+        apply: (1, C, H, W) in [0, 1] to the same, changed by a generator.
+        angle: by which it is turned about its middle, degrees anticlockwise.
+        factor: by which it is enlarged about its middle.
+    """
+
+    apply: Callable[[Tensor, torch.Generator], Tensor]
+    angle: float = 0.0
+    factor: float = 1.0
+
+    def moved(self, point: tuple[float, float], size: Sequence[int]) -> tuple[float, float]:
+        """Where a point (row, column) goes."""
+        a = math.radians(self.angle)
+        down, right = point[0] - (size[0] - 1) / 2, point[1] - (size[1] - 1) / 2
+        turned = (
+            math.cos(a) * down - math.sin(a) * right,
+            math.sin(a) * down + math.cos(a) * right,
+        )
+        return (
+            (size[0] - 1) / 2 + self.factor * turned[0],
+            (size[1] - 1) / 2 + self.factor * turned[1],
+        )
+
+
+def _uneven(x: Tensor, _: torch.Generator) -> Tensor:
+    """Half of the light at the left border, all of it at the right one."""
+    return x * torch.linspace(0.5, 1, x.shape[3])
+
+
+def _noisy(x: Tensor, generator: torch.Generator) -> Tensor:
+    return (x + 0.15 * torch.randn(x.shape, generator=generator)).clamp(0, 1)
+
+
+CHANGES: Mapping[str, Change] = {
+    "as it is": Change(lambda x, _: x),
+    "brighter": Change(lambda x, _: (x + 0.25).clamp(0, 1)),
+    "less contrast": Change(lambda x, _: 0.35 * x + 0.3),
+    "darker": Change(lambda x, _: 0.4 * x),
+    "uneven light": Change(_uneven),
+    "negative": Change(lambda x, _: 1 - x),
+    "noise": Change(_noisy),
+    "turned 12°": Change(lambda x, _: turn(x, 12), angle=12),
+    "enlarged 1.25": Change(lambda x, _: zoom(x, 1.25), factor=1.25),
+}
+"""What a template has to survive."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One way of looking at one changed picture.
+
+    Args:
+        method: key of `WAYS`.
+        change: key of `CHANGES`.
+        corner: (row, column) of the best window, in pixels.
+        expected: (row, column) of the window where the piece is now.
+        overlap: intersection over union of the two.
+        score: at the maximum.
+        lead: by how much it is above the best maximum elsewhere, in deviations of the heat map.
+        heat: the map of scores, a value a window.
+    """
+
+    method: str
+    change: str
+    corner: tuple[int, int]
+    expected: tuple[int, int]
+    overlap: float
+    score: float
+    lead: float
+    heat: np.ndarray = field(repr=False)
+
+    @property
+    def right(self) -> bool:
+        """Whether the best window covers the piece."""
+        return self.overlap >= _OVERLAP
+
+
+@dataclass(frozen=True, kw_only=True)
+class Search:
+    """Where each way of looking finds the piece.
+
+    Args:
+        picture: (C, H, W) in [0, 1].
+        window: (first row, row behind the last, first column, column behind the last) of the piece.
+        changed: name to the changed picture.
+        rows: one a way and change.
+        network: what computed the features; "" without.
+    """
+
+    picture: np.ndarray = field(repr=False)
+    window: tuple[int, int, int, int]
+    changed: Mapping[str, np.ndarray] = field(repr=False)
+    rows: tuple[Row, ...]
+    network: str = ""
+
+    def of(self, method: str) -> tuple[Row, ...]:
+        """The rows of one way of looking."""
+        return tuple(row for row in self.rows if row.method == method)
+
+    def sections(self) -> list[Section]:
+        """For a report."""
+        top, bottom, left, right = self.window
+        first = Gallery(
+            title="Picture and template",
+            pictures=[
+                framed(as_picture(self.picture), self.window, colour=_TRUE),
+                as_picture(self.picture[:, top:bottom, left:right]),
+            ],
+            captions=["where it was cut", "template"],
+            pixelated=False,
+        )
+        exhibits: list[Exhibit] = [first, self._table()]
+        for change in self.changed:
+            exhibits.append(self._heat(change))
+        counts = ", ".join(
+            f"{WAYS[m]} {sum(r.right for r in self.of(m))} of {len(self.of(m))}"
+            for m in WAYS
+            if self.of(m)
+        )
+        text = (
+            f"The right place is found by: {counts}. A place is right where it overlaps the piece "
+            "by half. On the pictures: yellow where the piece is, green the best window where it is "
+            "right, red where it is wrong."
+        )
+        if self.network:
+            text += (
+                f" Features are those of {self.network}, of the template alone and of the picture."
+            )
+        return [Section(title="Template matching", exhibits=exhibits, text=text)]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain lists, numbers and strings, without the maps."""
+        return {
+            "window": list(self.window),
+            "network": self.network,
+            "rows": [
+                {
+                    "method": r.method,
+                    "change": r.change,
+                    "corner": list(r.corner),
+                    "expected": list(r.expected),
+                    "overlap": r.overlap,
+                    "score": r.score,
+                    "lead": r.lead,
+                    "right": r.right,
+                }
+                for r in self.rows
+            ],
+        }
+
+    def _table(self) -> Table:
+        methods = [m for m in WAYS if self.of(m)]
+        rows = []
+        for change in self.changed:
+            by = {r.method: r for r in self.rows if r.change == change}
+            cells = ["right" if by[m].right else "WRONG" for m in methods]
+            rows.append([change, *cells])
+        return Table(
+            title="Is it found?", columns=("picture", *(WAYS[m] for m in methods)), rows=rows
+        )
+
+    def _heat(self, change: str) -> Gallery:
+        height, width = (b - a for a, b in (self.window[:2], self.window[2:]))
+        pictures, captions = [], []
+        for r in (r for r in self.rows if r.change == change):
+            ground = framed(
+                as_picture(self.changed[change]), _box(r.expected, height, width), colour=_TRUE
+            )
+            colour = _RIGHT if r.right else _WRONG
+            pictures += [
+                framed(ground, _box(r.corner, height, width), colour=colour),
+                _drawn(r.heat, self.picture.shape[1:], height, width),
+            ]
+            said = "right" if r.right else "wrong"
+            captions += [f"{WAYS[r.method]}\n{said}, score {r.score:.3g}", "heat map"]
+        return Gallery(
+            title=f"Picture {change}", pictures=pictures, captions=captions, pixelated=False
+        )
+
+
+def search(
+    picture: Float[Tensor, "C H W"],
+    window: tuple[int, int, int, int],
+    *,
+    features: Features | None = None,
+    changes: Sequence[str] | None = None,
+    seed: int = 0,
+) -> Search:
+    """Cut a template from a picture and look for it in the picture, as it is and changed.
+
+    Args:
+        picture: values in [0, 1].
+        window: of the template: (first row, row behind the last, first column, column behind the
+            last).
+        features: what a network computes, to look in as well.
+        changes: keys of `CHANGES`; all if left out.
+        seed: of what is random in the changes.
+
+    Raises:
+        UsageError: the window is not within the picture, or there is no such change.
+        ShapeMismatch: what came is no picture.
+
+    Example:
+        >>> x = torch.zeros(1, 24, 24)
+        >>> x[0, 4:7, 4:10], x[0, 14:20, 15:21] = 0.5, 1.0
+        >>> found = search(x, (2, 9, 2, 12), changes=["as it is"])
+        >>> [(r.method, r.right) for r in found.rows]
+        [('raw', False), ('mean_free', False), ('normalised', True)]
+    """
+    names = _checked(picture, window, changes)
+    x = picture.detach().cpu().float()[None]
+    size = tuple(x.shape[2:])
+    top, bottom, left, right = window
+    template = x[0, :, top:bottom, left:right]
+    rows, changed = [], {}
+    for name in names:
+        change = CHANGES[name]
+        seen = change.apply(x, torch.Generator().manual_seed(seed))[0]
+        changed[name] = seen.numpy()
+        middle = ((top + bottom - 1) / 2, (left + right - 1) / 2)
+        now = change.moved(middle, size)
+        expected = (
+            round(now[0] - (bottom - top - 1) / 2),
+            round(now[1] - (right - left - 1) / 2),
+        )
+        for how in MATCHES:
+            heat = match(seen, template, how=how)
+            rows.append(_row(how, name, heat, expected, template.shape[1:], step=(1, 1)))
+        if features is not None:
+            heat, step, first = features.match(seen, template)
+            rows.append(
+                _row("features", name, heat, expected, template.shape[1:], step=step, first=first)
+            )
+    return Search(
+        picture=x[0].numpy(),
+        window=window,
+        changed=changed,
+        rows=tuple(rows),
+        network="" if features is None else features.name,
+    )
+
+
+def _row(
+    method: str,
+    change: str,
+    heat: Tensor,
+    expected: tuple[int, int],
+    window: Sequence[int],
+    *,
+    step: tuple[int, int],
+    first: tuple[int, int] = (0, 0),
+) -> Row:
+    """The maximum of a heat map, in pixels: place (i, j) is the window at first + step · (i, j)."""
+    height, width = int(window[0]), int(window[1])
+    apart = (max(1, height // (2 * step[0])), max(1, width // (2 * step[1])))
+    best = peaks(heat, 2, apart=apart)
+    at = best[0]
+    corner = (first[0] + step[0] * at[0], first[1] + step[1] * at[1])
+    second = float(heat[best[1]]) if len(best) > 1 else float(heat.min())
+    spread = float(heat.double().std()) if heat.numel() > 1 else 0.0
+    return Row(
+        method=method,
+        change=change,
+        corner=corner,
+        expected=expected,
+        overlap=_overlap(corner, expected, height, width),
+        score=float(heat[at]),
+        lead=(float(heat[at]) - second) / spread if spread > 0 else 0.0,
+        heat=heat.double().numpy(),
+    )
+
+
+def _overlap(one: tuple[int, int], other: tuple[int, int], height: int, width: int) -> float:
+    """Intersection over union of two windows of one size."""
+    down = max(0, height - abs(one[0] - other[0]))
+    across = max(0, width - abs(one[1] - other[1]))
+    return down * across / (2 * height * width - down * across)
+
+
+def _box(corner: tuple[int, int], height: int, width: int) -> tuple[int, int, int, int]:
+    return corner[0], corner[0] + height, corner[1], corner[1] + width
+
+
+def _drawn(heat: np.ndarray, size: Sequence[int], height: int, width: int) -> np.ndarray:
+    """A heat map in the frame of the picture: each score at the middle of its window."""
+    rows, columns = size[0] - height + 1, size[1] - width + 1
+    down = np.minimum(np.arange(rows) * heat.shape[0] // rows, heat.shape[0] - 1)
+    across = np.minimum(np.arange(columns) * heat.shape[1] // columns, heat.shape[1] - 1)
+    out = np.zeros((size[0], size[1], 3), np.uint8)
+    top, left = height // 2, width // 2
+    out[top : top + rows, left : left + columns] = amounts(heat)[down][:, across]
+    return out
+
+
+def _checked(
+    picture: Tensor, window: tuple[int, int, int, int], changes: Sequence[str] | None
+) -> list[str]:
+    if picture.ndim != 3:
+        raise ShapeMismatch(
+            f"A template is looked for in one picture (C, H, W); {tuple(picture.shape)} came. "
+            "Take one of the batch.",
+            expected=(3,),
+            actual=tuple(picture.shape),
+        )
+    height, width = picture.shape[1:]
+    top, bottom, left, right = window
+    if not (0 <= top < bottom <= height and 0 <= left < right <= width):
+        raise UsageError(
+            "A template is a window (first row, row behind the last, first column, column behind "
+            f"the last) within its picture; {tuple(window)} came for {height}×{width}. Move it."
+        )
+    unknown = [c for c in changes or () if c not in CHANGES]
+    if unknown:
+        from neocog.errors import did_you_mean
+
+        raise UsageError(f"`{unknown[0]}` is no change. {did_you_mean(unknown[0], CHANGES)}")
+    return list(changes or CHANGES)

@@ -1,0 +1,112 @@
+"""What one unit of a layer says: channels of a map, elements of a vector."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from neocog.errors import ModelError, ShapeMismatch, UsageError, did_you_mean, printable
+from neocog.probe.activations import first_tensor, recording
+
+__all__ = ["WHERE", "check_units", "finite", "named", "output_of", "said"]
+
+WHERE = ("mean", "middle", "largest")
+"""Of a channel's map: its mean, its middle element, or its largest element."""
+
+
+def output_of(run: Callable[[Tensor], Any], module: nn.Module, layer: str, x: Tensor) -> Tensor:
+    """What a layer puts out for a batch: (B, U) or (B, U, *space).
+
+    Args:
+        run: the module as a function; the module itself, or `probe.activations.differentiable`'s.
+        module: whose layer.
+        layer: a sub-module's name; "" is the module.
+        x: the batch.
+
+    Raises:
+        ModelError: the layer does not run, or puts out no tensor.
+        ShapeMismatch: what it puts out has no axis of units behind the batch axis.
+    """
+    if layer:
+        with recording(module, [layer]) as kept:
+            run(x)
+        out = kept.get(layer)
+    else:
+        out = first_tensor(run(x))
+    if out is None:
+        raise ModelError(
+            f"A layer is looked at while it runs and returns a tensor; `{printable(layer)}` does "
+            "not. Name another."
+        )
+    if out.ndim < 2 or out.shape[0] != x.shape[0]:
+        raise ShapeMismatch(
+            "The output of a layer that is looked into has an axis of samples and one of units; "
+            f"{named(layer)} puts out {tuple(out.shape)} for {x.shape[0]} samples. Name another.",
+            expected=(x.shape[0],),
+            actual=tuple(out.shape),
+        )
+    return out
+
+
+def said(out: Tensor, where: str = "mean") -> Tensor:
+    """One number a unit and sample, (B, U).
+
+    Args:
+        out: (B, U) as it is, or (B, U, *space).
+        where: one of `WHERE`.
+
+    Raises:
+        UsageError: no such place.
+
+    Example:
+        >>> said(torch.tensor([[[0.0, 2.0, 7.0]]]), "middle")
+        tensor([[2.]])
+    """
+    if where not in WHERE:
+        raise UsageError(
+            f"`{where}` is no place of a map that a unit is judged by. {did_you_mean(where, WHERE)}"
+        )
+    if out.ndim == 2:
+        return out
+    if where == "middle":
+        for n in out.shape[2:]:
+            out = out.select(2, n // 2)
+        return out
+    flat = out.flatten(2)
+    return flat.mean(2) if where == "mean" else flat.amax(2)
+
+
+def check_units(units: Sequence[int], count: int, layer: str) -> None:
+    """Whether a layer has the units that were asked for.
+
+    Raises:
+        UsageError: it has not.
+    """
+    wrong = [u for u in units if not 0 <= u < count]
+    if wrong or not units:
+        raise UsageError(
+            f"{named(layer)} has the units 0 to {count - 1}; {wrong[0] if wrong else 'none'} was "
+            "asked for. Name one of them."
+        )
+
+
+def named(layer: str) -> str:
+    """A layer in a sentence."""
+    return f"`{printable(layer)}`" if layer else "the whole network"
+
+
+def finite(values: Tensor, layer: str) -> Tensor:
+    """The same numbers.
+
+    Raises:
+        ModelError: one of them is not finite.
+    """
+    if not bool(torch.isfinite(values).all()):
+        raise ModelError(
+            f"A unit says finite numbers; {named(layer)} says others. Check the weights and how "
+            "pixels are normalised."
+        )
+    return values

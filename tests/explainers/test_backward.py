@@ -1,0 +1,162 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from neocog.errors import ModelError, UsageError
+from neocog.explainers.backward import Geometry, backward, input_gradient, kernel_gradient, spread
+from neocog.networks.catalog import build
+from neocog.report.page import page
+from neocog.signal.correlate import convolve, correlate
+
+
+def test_A10_by_hand_kernel_gradient_is_a_correlation_and_input_gradient_a_full_convolution() -> (
+    None
+):
+    x = torch.tensor([[[1.0, 2.0, 3.0, 4.0]]])
+    k = torch.tensor([[[10.0, 20.0]]])
+    above = torch.tensor([[[1.0, 0.0, 2.0]]])
+    g = Geometry(kernel=(2,), stride=(1,), padding=((0, 0),), dilation=(1,))
+    # 1·1 + 2·0 + 3·2 and 2·1 + 3·0 + 4·2
+    assert kernel_gradient(x, above, g).tolist() == [[[7, 10]]]
+    # 1 0 2 with 10 20 turned round and slid over all of it
+    assert input_gradient(k, above, g, (4,)).tolist() == [[[10, 20, 20, 40]]]
+    assert correlate(x[0, 0], above[0, 0]).tolist() == [7, 10]
+    assert convolve(above[0, 0], k[0, 0], mode="full").tolist() == [10, 20, 20, 40]
+
+
+def test_A10_both_are_the_correlations_of_single_maps_summed() -> None:
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(2, 3, 7, 6, generator=generator, dtype=torch.float64)
+    k = torch.randn(4, 3, 3, 2, generator=generator, dtype=torch.float64)
+    above = torch.randn(2, 4, 3, 5, generator=generator, dtype=torch.float64)
+    g = Geometry(kernel=(3, 2), stride=(2, 1), padding=((0, 0),) * 2, dilation=(1, 1))
+    wide = spread(above, (2, 1))
+    kernel, back = kernel_gradient(x, above, g), input_gradient(k, above, g, (7, 6))
+    for o in range(4):
+        for i in range(3):
+            own = sum(correlate(x[b, i], wide[b, o]) for b in range(2))
+            torch.testing.assert_close(kernel[o, i], own)
+    for b in range(2):
+        for i in range(3):
+            own = sum(convolve(wide[b, o], k[o, i], mode="full") for o in range(4))
+            torch.testing.assert_close(back[b, i], own)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.sampled_from([1, 2, 3]),
+    st.integers(1, 3),
+    st.integers(1, 3),
+    st.sampled_from([0, 1, 2, "same"]),
+    st.integers(1, 2),
+    st.sampled_from([1, 2]),
+    st.sampled_from(["zeros", "circular", "reflect", "replicate"]),
+)
+def test_A10_equal_to_autograd_for_any_stride_dilation_groups_and_padding(
+    axes: int, kernel: int, stride: int, padding: Any, dilation: int, groups: int, mode: str
+) -> None:
+    if padding == "same":
+        stride = 1
+    if axes == 3 and mode == "reflect":
+        mode = "circular"
+    kind = (nn.Conv1d, nn.Conv2d, nn.Conv3d)[axes - 1]
+    torch.manual_seed(1)
+    net = nn.Sequential(
+        kind(
+            4,
+            6,
+            kernel,
+            stride=stride,
+            padding=padding,
+            dilation=dilation,
+            groups=groups,
+            padding_mode=mode,
+        ),
+        nn.Tanh(),
+        nn.Flatten(),
+        nn.LazyLinear(2),
+    ).double()
+    x = torch.randn(2, 4, *(8, 7, 6)[:axes], dtype=torch.float64)
+    net(x)
+    found = backward(net, "0", x, target=1)
+    assert abs(found.kernel_autograd).max() > 0
+    # Double precision, sums of some hundred products.
+    assert found.kernel_error < 1e-12
+    assert found.input_error < 1e-12
+
+
+def test_A10_in_a_network_the_kernel_gradient_is_that_of_the_whole_network() -> None:
+    torch.manual_seed(0)
+    net = build("resnet20", classes=10, channels=3, size=(32, 32)).double().train()
+    x = torch.rand(2, 3, 32, 32, dtype=torch.float64)
+    name, layer = next(
+        (n, m) for n, m in net.named_modules() if isinstance(m, nn.Conv2d) and m.stride == (2, 2)
+    )
+    layer.weight.grad = torch.ones_like(layer.weight)
+    found = backward(net, name, x, target=3)
+    assert torch.equal(layer.weight.grad, torch.ones_like(layer.weight))
+    assert net.training
+    assert all(p.requires_grad for p in net.parameters())
+    net.eval()
+    (whole,) = torch.autograd.grad(net(x)[:, 3].sum(), layer.weight)
+    torch.testing.assert_close(torch.from_numpy(found.kernel_gradient), whole)
+    assert max(found.kernel_error, found.input_error) < 1e-12
+
+
+def test_an_activation_in_place_behind_the_layer_changes_nothing() -> None:
+    net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(inplace=True), nn.Flatten(), nn.Linear(32, 2))
+    found = backward(net, "0", torch.rand(1, 1, 6, 6))
+    assert max(found.kernel_error, found.input_error) < 1e-5
+
+
+def test_it_is_drawn_and_plain() -> None:
+    net = nn.Sequential(nn.Conv2d(1, 2, 3, padding=1), nn.Flatten(), nn.Linear(72, 2))
+    found = backward(net, "0", torch.rand(1, 1, 6, 6), target=0)
+    html = page("Backwards", found.sections())
+    assert "Kernel gradients by correlation" in html
+    assert "1+1, 1+1 (zeros)" in html
+    json.dumps(found.to_json(), allow_nan=False)
+
+
+class Unused(nn.Module):
+    """A network whose answer does not depend on one of its layers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.idle = nn.Conv2d(1, 1, 1)
+        self.used = nn.Linear(4, 2)
+        self.never = nn.Conv2d(1, 1, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.idle(x)
+        return self.used(x.flatten(1))
+
+
+class Own(nn.Conv2d):
+    """A convolution that does more than it says."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(nn.functional.pad(x, (1, 1)))
+
+
+def test_wrong_use() -> None:
+    x = torch.rand(1, 1, 2, 2)
+    with pytest.raises(UsageError, match="`used` is a Linear"):
+        backward(Unused(), "used", x)
+    with pytest.raises(UsageError, match="`0` is a ConvTranspose2d"):
+        backward(nn.Sequential(nn.ConvTranspose2d(1, 1, 3)), "0", x)
+    with pytest.raises(ModelError, match="does not depend on `idle`"):
+        backward(Unused(), "idle", x)
+    with pytest.raises(ModelError, match="`never` does not"):
+        backward(Unused(), "never", x)
+    with pytest.raises(UsageError, match="the outputs 0 to 1; 7 was asked for"):
+        backward(Unused(), "idle", x, target=7)
+    with pytest.raises(UsageError, match="a Own, adds to that"):
+        backward(nn.Sequential(Own(1, 1, 1), nn.Flatten()), "0", x)

@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from neocog.audits.receptive_field import receptive_field
+from neocog.errors import ModelError, ShapeMismatch, UsageError
+from neocog.explainers.features import features_of
+from neocog.explainers.patches import Seen
+from neocog.explainers.templates import CHANGES, search
+from neocog.networks.model import Model
+from neocog.report.page import page
+from neocog.types import Contract, SignalSpec
+
+
+def texture(size: int = 64, channels: int = 1) -> Tensor:
+    """A smooth random picture with a bright corner."""
+    x = torch.rand(1, channels, size, size, generator=torch.Generator().manual_seed(3))
+    x = nn.functional.avg_pool2d(x, 5, 1, 2)[0]
+    x = (x - x.min()) / (x.max() - x.min()) * 0.6
+    x[:, :16, :16] = 1.0
+    return x
+
+
+def test_A12_the_normalised_score_survives_light_and_the_raw_one_does_not() -> None:
+    found = search(texture(), (36, 52, 20, 38))
+    by = {(r.method, r.change): r for r in found.rows}
+    for change in ("as it is", "brighter", "less contrast", "darker", "uneven light"):
+        assert by["normalised", change].right, change
+        assert not by["raw", change].right, change
+    assert by["normalised", "as it is"].corner == (36, 20)
+    assert by["normalised", "as it is"].score == pytest.approx(1)
+    assert by["normalised", "darker"].score == pytest.approx(1, abs=1e-5)
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_the_right_place_is_where_the_piece_has_gone(change: str) -> None:
+    x = torch.zeros(1, 61, 61)
+    x[0, 14:23, 38:47] = 1.0
+    (first, *_) = search(x, (12, 25, 36, 49), changes=[change]).rows
+    moved = CHANGES[change].apply(x[None], torch.Generator().manual_seed(0))[0, 0]
+    bright = (moved - moved.median()).abs()
+    weight = (bright > 0.5 * bright.max()).double()
+    middle = [float((weight.sum(1 - a) * torch.arange(61)).sum() / weight.sum()) for a in (0, 1)]
+    # A turned square is seen through its pixels: half a pixel and the rounding of the corner.
+    assert first.expected[0] + 6 == pytest.approx(middle[0], abs=1)
+    assert first.expected[1] + 6 == pytest.approx(middle[1], abs=1)
+
+
+def test_features_of_a_network_that_checks_its_size() -> None:
+    torch.manual_seed(0)
+    network = nn.Sequential(
+        nn.Conv2d(1, 8, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(8, 6, 3, padding=1),
+        nn.Flatten(), nn.Linear(6 * 64, 3),
+    )  # fmt: skip
+    signal = SignalSpec(channels=1, size=(16, 16), mean=(0.4,), std=(0.2,))
+    model = Model(network, Contract(task="classify", classes=("a", "b", "c"), signal=signal))
+    model.train()
+    f = receptive_field(model, (1, 16, 16)).of("network.3")
+    features = features_of(model, "network.3", Seen(f.receptive_field, f.jump, f.start))
+    x = texture()
+    scores, step, first = features.match(x, x[:, 30:46, 20:40])
+    assert step == (2, 2)
+    at = divmod(int(scores.argmax()), scores.shape[1])
+    assert abs(first[0] + 2 * at[0] - 30) <= 2
+    assert abs(first[1] + 2 * at[1] - 20) <= 2
+    assert model.training
+    assert not any(m._forward_hooks for m in model.modules())
+    found = search(x, (30, 46, 20, 40), features=features, changes=["as it is", "less contrast"])
+    assert [r.right for r in found.of("features")] == [True, True]
+    html = page("Templates", found.sections())
+    assert "normalised, of features 2 of 2" in html
+    json.dumps(found.to_json(), allow_nan=False)
+
+
+def test_A12_on_a_real_picture(shared: Path) -> None:
+    files = sorted((shared / "data" / "flowers5" / "sunflower").glob("*.jpg"))
+    picture = Image.open(files[0]).convert("RGB").resize((120, 90))
+    x = torch.from_numpy(np.asarray(picture).copy()).permute(2, 0, 1).float() / 255
+    found = search(x, (30, 60, 40, 75))
+    normalised = {r.change: r.right for r in found.of("normalised")}
+    raw = [r.right for r in found.of("raw")]
+    for change in ("as it is", "brighter", "less contrast", "darker", "uneven light"):
+        assert normalised[change], change
+    assert sum(normalised.values()) > sum(raw)
+
+
+class Fixed(nn.Module):
+    """One that takes a single size."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Linear(64, 64)
+        self.conv = nn.Conv2d(1, 1, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.conv(self.first(x.flatten(1)).view(-1, 1, 8, 8))
+
+
+def test_wrong_use() -> None:
+    x = texture()
+    with pytest.raises(UsageError, match=r"within its picture; \(0, 70, 0, 10\) came for 64×64"):
+        search(x, (0, 70, 0, 10))
+    with pytest.raises(ShapeMismatch, match="looked for in one picture"):
+        search(x[None], (0, 7, 0, 10))
+    with pytest.raises(UsageError, match=r"`brigther` is no change\. Did you mean `brighter`"):
+        search(x, (0, 7, 0, 10), changes=["brigther"])
+    seen = Seen((1, 1), (1, 1), (0, 0))
+    with pytest.raises(ModelError, match="before `conv` the network fails"):
+        search(x, (20, 27, 20, 30), features=features_of(Fixed(), "conv", seen))
+    with pytest.raises(UsageError, match="stand whole pixels apart"):
+        features_of(Fixed(), "conv", Seen((1, 1), (None, None), (0, 0)))
+    coarse = nn.Sequential(nn.Conv2d(1, 1, 8, stride=8))
+    features = features_of(coarse, "0", Seen((8, 8), (8, 8), (0, 0)))
+    with pytest.raises(UsageError, match="two elements of the map or more"):
+        search(x, (20, 29, 20, 30), features=features)
+    flat = features_of(nn.Sequential(nn.Flatten()), "0", seen)
+    with pytest.raises(ShapeMismatch, match="Features are a map"):
+        search(x, (20, 37, 20, 30), features=flat)
+    idle = Fixed()
+    idle.other = nn.Conv2d(1, 1, 1)
+    with pytest.raises(ModelError, match="looked at while it runs"):
+        search(x[:, 30:38, 30:38], (0, 7, 0, 5), features=features_of(idle, "other", seen))
