@@ -47,7 +47,7 @@ def test_json_files_and_the_names_of_the_contract(call, conv_run, seven, tmp_pat
     html = (out / "explain.html").read_text("utf8")
     assert html.startswith("<!doctype html>")
     assert not re.search(r"\bnetwork\.\w", html)
-    with Image.open(out / "maps-seven-png-overlay.png") as overlay:
+    with Image.open(out / "seven-png-overlay.png") as overlay:
         assert min(overlay.size) > 300
 
 

@@ -10,7 +10,7 @@ from PIL import Image
 
 from neocog.exhibits import Gallery
 from neocog.report.draw import draw
-from neocog.report.gallery import BARE, CAPTIONED, LARGE, MOST, view_gallery
+from neocog.report.gallery import BARE, CAPTIONED, FEW, LARGE, LARGER, MOST, view_gallery
 
 
 def _gallery(pictures, captions=None, *, pixelated=True):
@@ -39,8 +39,10 @@ def test_pictures_without_captions_or_with_brief_ones_are_smaller(caption):
 
 
 def test_large_pictures_keep_their_aspect():
-    first = view_gallery(_gallery([np.zeros((480, 640, 3), np.uint8)], ["a caption"])).pictures[0]
-    assert (first.width, first.height) == (LARGE, LARGE * 3 // 4)
+    photo = np.zeros((480, 640, 3), np.uint8)
+    for count, side in ((1, LARGER), (FEW, LARGER), (FEW + 1, LARGE)):
+        first = view_gallery(_gallery([photo] * count, ["a caption"] * count)).pictures[0]
+        assert (first.width, first.height) == (side, side * 3 // 4)
 
 
 def test_a_line_break_starts_a_second_line_and_the_caption_is_read_aloud():

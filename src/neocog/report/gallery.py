@@ -23,6 +23,8 @@ BRIEF = 6
 """Letters of a brief caption."""
 LARGE = 176
 """The longer side of a picture that is larger than `CAPTIONED`."""
+FEW, LARGER = 3, 320
+"""The same where there are no more pictures than these."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,8 @@ def view_gallery(gallery: Gallery) -> GalleryView:
     texts = [line for c in gallery.captions[:MOST] for line in c.split("\n")]
     bare = max(map(len, texts), default=0) <= BRIEF
     longest = max((max(p.shape[:2]) for p in shown), default=1)
-    scale = _scale(longest, bare=bare, whole=gallery.pixelated)
+    largest = LARGER if len(shown) <= FEW else LARGE
+    scale = _scale(longest, largest, bare=bare, whole=gallery.pixelated)
     pictures = []
     for i, (picture, caption) in enumerate(zip(shown, gallery.captions, strict=False)):
         lines = [line for line in caption.split("\n") if line]
@@ -74,11 +77,11 @@ def view_gallery(gallery: Gallery) -> GalleryView:
     return GalleryView(pictures, bare, cell, len(gallery.pictures) - len(shown))
 
 
-def _scale(longest: int, *, bare: bool, whole: bool) -> float:
+def _scale(longest: int, largest: int, *, bare: bool, whole: bool) -> float:
     """CSS pixels a picture's pixel; a whole number where pixels are enlarged to squares."""
     target = BARE if bare else CAPTIONED
     if longest > target:
-        return min(1.0, LARGE / longest)
+        return min(1.0, largest / longest)
     return target // longest if whole else target / longest
 
 

@@ -2,14 +2,25 @@ import numpy as np
 import torch
 from tests.explainers.nets import drawn
 
-from neocog.explainers.maps.overlay import AGAINST, FOR, KEY, bare, key, laid_over, over_series
+from neocog.explainers.maps.overlay import (
+    AGAINST,
+    BRIGHT,
+    DARK,
+    FOR,
+    KEY,
+    bare,
+    key,
+    laid_over,
+    over_series,
+)
 from neocog.explainers.shown import signed
 
 
 def test_where_nothing_speaks_the_picture_shows_in_grey() -> None:
     x = drawn(1, 8, 8)
     picture = laid_over(x, torch.zeros(4, 4))
-    grey = np.rint(x[0].numpy() * 255).astype(np.uint8).repeat(48, 0).repeat(48, 1)
+    levels = np.rint(x[0].double().numpy() * 255)
+    grey = np.rint(DARK + levels * (BRIGHT - DARK) / 255).repeat(48, 0).repeat(48, 1)
     assert picture.shape == (384 + KEY, 384, 3)
     assert np.array_equal(picture[:384], np.dstack([grey] * 3))
     colour = laid_over(drawn(3, 8, 8), torch.zeros(4, 4))[:384]
@@ -19,9 +30,9 @@ def test_where_nothing_speaks_the_picture_shows_in_grey() -> None:
 def test_orange_for_and_blue_against() -> None:
     picture = laid_over(torch.zeros(1, 8, 8), torch.tensor([[1.0, -1.0], [1.0, -1.0]]))
     left, right = picture[100, 0].astype(int), picture[100, 383].astype(int)
-    # Three quarters of the colour over black at the largest value.
-    assert np.array_equal(left, np.rint(0.75 * np.array(FOR)))
-    assert np.array_equal(right, np.rint(0.75 * np.array(AGAINST)))
+    # Three quarters of the colour at the largest value.
+    assert np.array_equal(left, np.rint(0.75 * np.array(FOR) + 0.25 * DARK))
+    assert np.array_equal(right, np.rint(0.75 * np.array(AGAINST) + 0.25 * DARK))
 
 
 def test_a_bare_map_shows_its_cells_as_they_are() -> None:

@@ -40,8 +40,8 @@ def test_areas_by_hand() -> None:
     np.testing.assert_allclose(found.insertion[0], [1.25 - w for w in want], atol=1e-6)
     assert found.areas("deletion")[0] == pytest.approx(0.25 * (1 + 0.25) / 2 + 0.75 * 0.25)
     assert not found.probability
-    assert found.better_deletion.all()
-    assert found.better_insertion.all()
+    assert found.better_deletion.tolist() == [1]
+    assert found.better_insertion.tolist() == [1]
 
 
 def test_a_map_that_marks_the_wrong_pixels_is_worse_than_noise() -> None:

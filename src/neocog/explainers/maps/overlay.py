@@ -20,6 +20,9 @@ FOR, AGAINST = (255, 122, 0), (30, 110, 255)
 STRENGTH = 0.75
 """Of the colour at the largest value of a map."""
 
+DARK, BRIGHT = 50, 240
+"""Greys of black and white below a map: on black itself no colour would be bright."""
+
 SIDE = 384
 """Pixels of the longer side that small pictures are enlarged to."""
 
@@ -115,9 +118,9 @@ def key(width: int, most: float, unit: str = "", *, plain: bool = False) -> np.n
     font = ImageFont.load_default(13)
     ink = (40, 44, 50)
     number = f"{most:.3g}{' ' + unit if unit else ''}"
-    room = draw.textlength(f"against −{number}  0  for +{number}", font=font) + 24 <= width
+    room = draw.textlength(f"against -{number}  0  for +{number}", font=font) + 24 <= width
     left, right = (
-        (f"against −{number}", f"for +{number}") if room else (f"−{most:.2g}", f"+{most:.2g}")
+        (f"against -{number}", f"for +{number}") if room else (f"-{most:.2g}", f"+{most:.2g}")
     )
     draw.text((3, KEY - 4), left, fill=ink, font=font, anchor="ls")
     draw.text((width / 2, KEY - 4), "0", fill=ink, font=font, anchor="ms")
@@ -127,10 +130,10 @@ def key(width: int, most: float, unit: str = "", *, plain: bool = False) -> np.n
 
 def _grey(x: Tensor) -> np.ndarray:
     """A picture in grey; of one with other channels than three their mean."""
-    shown = as_picture(x)
-    if shown.ndim == 2:
-        return shown
-    grey: np.ndarray = np.rint(shown @ np.array([0.299, 0.587, 0.114])).astype(np.uint8)
+    shown = as_picture(x).astype(np.float64)
+    if shown.ndim == 3:
+        shown = shown @ np.array([0.299, 0.587, 0.114])
+    grey: np.ndarray = np.rint(DARK + shown * (BRIGHT - DARK) / 255).astype(np.uint8)
     return grey
 
 

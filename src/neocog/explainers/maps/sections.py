@@ -11,6 +11,7 @@ from torch import Tensor
 from neocog.errors import printable
 from neocog.exhibits import Cell, Curve, Exhibit, Gallery, Map, Section, Table
 from neocog.explainers.grad_cam import METHODS, Cam
+from neocog.explainers.layout import said
 from neocog.explainers.maps.overlay import bare, laid_over, over_series, sides
 from neocog.explainers.shown import as_picture, enlarged
 from neocog.explainers.trust.trust import Trust
@@ -37,14 +38,14 @@ def cam_sections(
     text = (
         f"{rule.question} ({rule.source}.)\n\n"
         f"Layer {printable(layer or cam.layer)}: {cam.layer_reason}.\n\n"
-        "Orange speaks for the class, blue against it. The paper's Grad-CAM shows the orange part "
-        "alone."
+        "Orange speaks for the class, blue against it; the paper's Grad-CAM shows the orange part "
+        "alone. Below each map stands its largest amount, in the unit of the answer."
         if not rule.class_free
         else f"{rule.question} ({rule.source}.)\n\n"
         f"Layer {printable(layer or cam.layer)}: {cam.layer_reason}.\n\n"
         "Orange is where the channels are on together, blue where they are off."
     )
-    exhibits: list[Exhibit] = [_gallery(cam, x, names, classes)]
+    exhibits: list[Exhibit] = [_gallery(cam, x, i, names, classes) for i in range(len(x))]
     if len(cam.grid) == 2:
         exhibits += [
             Map(
@@ -111,38 +112,35 @@ def _title(cam: Cam, i: int, names: Sequence[str], classes: Sequence[str]) -> st
     return f"{name}, {said}" if said else name
 
 
-def _captions(cam: Cam, i: int, names: Sequence[str], classes: Sequence[str]) -> list[str]:
-    name = printable(names[i]) if i < len(names) else f"picture {i}"
-    said = class_of(cam.targets[i], classes)
-    p = ""
+def _said(cam: Cam, i: int, classes: Sequence[str]) -> str:
+    """The class that a map is of, and how probable the model finds it."""
     target = cam.targets[i]
-    if target is not None and cam.answers.ndim == 2 and cam.answers.shape[1] > 1:
+    if target is None:
+        return ""
+    p = ""
+    if cam.answers.ndim == 2 and cam.answers.shape[1] > 1:
         p = f", p = {float(cam.answers[i].double().softmax(0)[target]):.3f}"
-    return [name, f"for {said}{p}" if said else "", f"for {said}" if said else ""]
+    return f"for {class_of(target, classes)}{p}"
 
 
-def _gallery(cam: Cam, x: Tensor, names: Sequence[str], classes: Sequence[str]) -> Gallery:
-    pictures: list[np.ndarray] = []
-    captions: list[str] = []
-    for i, one in enumerate(x):
-        plain, over, alone = _captions(cam, i, names, classes)
-        if one.ndim == 2:
-            pictures.append(over_series(one, cam.maps[i]))
-            captions.append(f"{plain}: overlay\n{over}")
-            continue
-        times = sides(tuple(one.shape[1:]))
-        pictures += [
-            enlarged(as_picture(one), times),
-            laid_over(one, cam.maps[i]),
-            bare(cam.maps[i], (one.shape[1], one.shape[2])),
+def _gallery(cam: Cam, x: Tensor, i: int, names: Sequence[str], classes: Sequence[str]) -> Gallery:
+    """One picture: as it is, under its map, and the map alone."""
+    one, map_ = x[i], cam.maps[i]
+    over = f"overlay\n{_said(cam, i, classes)}".rstrip()
+    if one.ndim == 2:
+        pictures, captions = [over_series(one, map_)], [over]
+    else:
+        pictures = [
+            enlarged(as_picture(one), sides(tuple(one.shape[1:]))),
+            laid_over(one, map_),
+            bare(map_, (one.shape[1], one.shape[2])),
         ]
-        captions += [plain, f"{plain}: overlay\n{over}", f"{plain}: map\n{alone}"]
+        captions = ["picture", over, f"map\n{said(cam.grid)} places"]
     return Gallery(
-        title="Maps",
+        title=printable(names[i]) if i < len(names) else f"picture {i}",
         pictures=pictures,
         captions=captions,
         pixelated=False,
-        note="Numbers below a map: its largest amount, in the unit of the answer.",
     )
 
 
@@ -164,41 +162,52 @@ def _table(trust: Trust) -> Table:
     rows: list[list[Cell]] = [
         [
             "area below the answer, pixels deleted",
-            float(d.areas("deletion").mean()),
-            float(d.areas("random_deletion").mean()),
+            _three(d.areas("deletion")),
+            _three(d.areas("random_deletion")),
             "noise; less is better",
             good["deletion"],
         ],
         [
             "area below the answer, pixels inserted",
-            float(d.areas("insertion").mean()),
-            float(d.areas("random_insertion").mean()),
+            _three(d.areas("insertion")),
+            _three(d.areas("random_insertion")),
             "noise; more is better",
             good["insertion"],
         ],
         [
             "rank correlation with all layers random",
-            float(r.rank[:, -1].mean()),
+            _three(r.rank[:, -1]),
             0.0,
             "a map that has changed altogether",
             good["randomisation"],
         ],
-        ["share of the shifts that it followed", m.follows, 1.0, "all of them", good["motion"]],
+        [
+            "share of the shifts that it followed",
+            _three(m.follows),
+            1.0,
+            "all of them",
+            good["motion"],
+        ],
         [
             "difference from the moved map",
-            float(m.error.mean()),
-            float(m.floor.mean()),
+            _three(m.error),
+            _three(m.floor),
             "the layer's grid alone",
             "",
         ],
     ]
     if m.turn_error is not None:
         rows.append(
-            ["difference from the turned map", m.turn_error, 0.0, "exact quarter turns", ""]
+            ["difference from the turned map", _three(m.turn_error), 0.0, "exact quarter turns", ""]
         )
     return Table(
         title="what speaks", columns=("", "map", "beside", "which is", "speaks"), rows=rows
     )
+
+
+def _three(values: np.ndarray | float) -> float:
+    """Their mean, to three decimals."""
+    return round(float(np.mean(values)), 3) + 0.0
 
 
 _GONE = {
@@ -233,14 +242,11 @@ def _random(trust: Trust, cam: Cam, x: Tensor) -> list[Exhibit]:
     r = trust.randomised
     curve = Curve(
         title="likeness to the map of the trained network",
-        x=list(r.counts),
-        lines={
-            "rank correlation": r.rank.mean(0).tolist(),
-            "structural similarity": r.ssim.mean(0).tolist(),
-        },
+        x=[0, *r.counts],
+        lines={"order": [1.0, *r.rank.mean(0)], "structure": [1.0, *r.ssim.mean(0)]},
         x_label="layers that are random, from the last one on",
         y_label="likeness",
-        note="1 is the same map.",
+        note="1 is the same map. Order: rank correlation; structure: structural similarity (SSIM).",
     )
     if x.ndim != 4:
         return [curve]
@@ -264,10 +270,10 @@ def _motion(trust: Trust, cam: Cam, x: Tensor) -> list[Exhibit]:
     curve = Curve(
         title="difference from the moved map",
         x=list(m.distances),
-        lines={"map": m.error.tolist(), "the layer's grid alone": m.floor.tolist()},
+        lines={"map": m.error.tolist(), "grid alone": m.floor.tolist()},
         x_label="pixels, circular",
         y_label="‖M(T x) - T M(x)‖ / ‖M(x)‖",
-        note="Mean over pictures and directions. The grid alone: the first map, moved on the "
+        note="Mean over pictures and directions. Grid alone: the first map, moved on the "
         "layer's own grid, linearly between its cells, then enlarged.",
     )
     if x.ndim != 4:
@@ -275,7 +281,7 @@ def _motion(trust: Trust, cam: Cam, x: Tensor) -> list[Exhibit]:
     still = cam.enlarged()[0].cpu()
     shift, found = m.example
     moved = x[0].roll(shift, (1, 2))
-    said = f"{shift[0]:+d}, {shift[1]:+d}"
+    way = f"{shift[0]} pixels down" if shift[0] else f"{shift[1]} pixels to the right"
     pictures = [
         laid_over(x[0], still),
         laid_over(moved, still.roll(shift, (0, 1))),
@@ -283,8 +289,8 @@ def _motion(trust: Trust, cam: Cam, x: Tensor) -> list[Exhibit]:
     ]
     captions = [
         "as it stands",
-        f"first map, moved\n{said} pixels",
-        f"map of the moved picture\n{said} pixels",
+        f"first map, moved\n{way}",
+        f"map of the moved picture\n{way}",
     ]
     if m.turned is not None:
         turn = x[0].rot90(1, (1, 2))

@@ -86,15 +86,15 @@ class Deletion:
 
     @property
     def better_deletion(self) -> np.ndarray:
-        """Whether each picture's answer falls faster than for every map of noise, (B,)."""
-        better: np.ndarray = self.areas("deletion") < self.areas("random_deletion").min(0)
-        return better
+        """Share of the maps of noise for which each picture's answer falls more slowly, (B,)."""
+        better = self.areas("deletion") < self.areas("random_deletion")
+        return np.asarray(better.mean(0))
 
     @property
     def better_insertion(self) -> np.ndarray:
-        """Whether each picture's answer rises faster than for every map of noise, (B,)."""
-        better: np.ndarray = self.areas("insertion") > self.areas("random_insertion").max(0)
-        return better
+        """Share of the maps of noise for which each picture's answer rises more slowly, (B,)."""
+        better = self.areas("insertion") > self.areas("random_insertion")
+        return np.asarray(better.mean(0))
 
     def to_json(self) -> dict[str, Any]:
         """Areas and curves as plain numbers."""

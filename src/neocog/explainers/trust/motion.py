@@ -107,19 +107,22 @@ def map_motion(
     asked = _Asked(model, x, cam, target)
     steps = distances or distances_for(size, cam.stride)
     moves = [(d, axis, sign * d) for d in steps for axis in range(len(size)) for sign in (-1, 1)]
-    rows, last = [], cam.maps
+    rows: list[tuple[float, ...]] = []
+    shown = min(moves, key=lambda m: (m[2] < 0, abs(m[0] - min(size) / 6)))
+    example = asked.still[0].cpu().numpy()
     for d, axis, shift in moves:
         again = asked.again(x.roll(shift, axis + 2))
         want = asked.still.roll(shift, axis + 1)
         coarse = resize_map(_on_grid(cam.maps, axis, shift / cam.stride[axis]), size)
-        last = again.enlarged()
-        figures = (_difference(last, want), _difference(coarse, want))
-        rows.append((d, *figures, asked.near(last, axis, shift), asked.same(again)))
+        found = again.enlarged()
+        figures = (_difference(found, want), _difference(coarse, want))
+        rows.append((d, *figures, asked.near(found, axis, shift), asked.same(again)))
+        if (d, axis, shift) == shown:
+            example = found[0].cpu().numpy()
     error, floor, followed = (
         np.array([np.mean([r[k] for r in rows if r[0] == d]) for d in steps]) for k in (1, 2, 3)
     )
-    _, axis, shift = moves[-1]
-    moved = tuple(shift if k == axis else 0 for k in range(len(size)))
+    moved = tuple(shown[2] if k == shown[1] else 0 for k in range(len(size)))
     turns = _turns(asked)
     return MapMotion(
         distances=tuple(steps),
@@ -131,7 +134,7 @@ def map_motion(
         turn_error=turns[0] if turns else None,
         turn_rank=turns[1] if turns else None,
         turn_answers_kept=turns[2] if turns else None,
-        example=(moved, last[0].cpu().numpy()),
+        example=(moved, example),
         turned=turns[3] if turns else None,
     )
 

@@ -23,10 +23,10 @@ from neocog.explainers.trust.deletion import Deletion, deletion
 from neocog.explainers.trust.motion import MapMotion, map_motion
 from neocog.explainers.trust.randomise import Randomised, randomise
 
-__all__ = ["FOLLOWS", "FORGETS", "MAJORITY", "Trust", "trust"]
+__all__ = ["BEATS", "FOLLOWS", "FORGETS", "Trust", "trust"]
 
-MAJORITY = 0.5
-"""A map of more than this share of the pictures must beat all maps of noise."""
+BEATS = 0.75
+"""Share of the maps of noise that maps must beat, mean over pictures; noise itself beats half."""
 
 FORGETS = 0.5
 """With all layers random, a map must correlate with the trained one by less than this."""
@@ -57,8 +57,8 @@ class Trust:
     def checks(self) -> dict[str, bool]:
         """Name of each question to whether its answer speaks for the maps."""
         return {
-            "deletion": bool(self.deletion.better_deletion.mean() > MAJORITY),
-            "insertion": bool(self.deletion.better_insertion.mean() > MAJORITY),
+            "deletion": bool(self.deletion.better_deletion.mean() >= BEATS),
+            "insertion": bool(self.deletion.better_insertion.mean() >= BEATS),
             "randomisation": bool(abs(self.randomised.rank[:, -1].mean()) < FORGETS),
             "motion": bool(self.motion.follows >= FOLLOWS),
         }
@@ -91,9 +91,9 @@ class Trust:
         low, high = d.areas("random_deletion").mean(), d.areas("random_insertion").mean()
         return (
             "Does the answer hang on the marked pixels? Deleting them, the strongest first, leaves "
-            f"an area of {fall:.2f} below the answer, maps of noise {low:.2f} (less is better); "
-            f"{_beats(d.better_deletion, self.n)}. Inserting them gives {rise:.2f} against "
-            f"{high:.2f} (more is better); {_beats(d.better_insertion, self.n)}."
+            f"an area of {_two(fall)} below the answer, maps of noise {_two(low)} (less is "
+            f"better); {_beats(d.better_deletion)}. Inserting them gives {_two(rise)} against "
+            f"{_two(high)} (more is better); {_beats(d.better_insertion)}."
         )
 
     def _learned(self) -> str:
@@ -101,8 +101,8 @@ class Trust:
         first, last = float(r.rank[:, 0].mean()), float(r.rank[:, -1].mean())
         said = (
             f"Does the map need what was learned? With the last layer random ({r.layers[0]}) its "
-            f"rank correlation with the trained network's map is {first:.2f}, with all "
-            f"{r.counts[-1]} layers random {last:.2f} (0 is a map that has changed altogether)."
+            f"rank correlation with the trained network's map is {_two(first)}, with all "
+            f"{r.counts[-1]} layers random {_two(last)} (0 is a map that has changed altogether)."
         )
         if self.class_free and first > FORGETS:
             said += " It looks at no class, so the last layer cannot change it."
@@ -123,8 +123,8 @@ class Trust:
             f"up to {m.distances[-1]} pixels it followed "
             f"{m.follows:.0%} of those beyond half a cell of its layer, to within half "
             f"a cell (a cell is {cell:.3g} pixels). It differs from the moved map by "
-            f"{float(m.error.mean()):.2f} of its norm, where the layer's grid alone costs "
-            f"{float(m.floor.mean()):.2f}."
+            f"{_two(m.error.mean())} of its norm, where the layer's grid alone costs "
+            f"{_two(m.floor.mean())}."
         )
         if m.answers_kept < 1:
             said += f" The answer itself stayed in {m.answers_kept:.0%} of the shifts."
@@ -137,7 +137,7 @@ class Trust:
         assert m.turn_answers_kept is not None
         return (
             f"Under quarter turns, for which few networks are made, the map differs by "
-            f"{m.turn_error:.2f} (rank correlation {m.turn_rank:.2f}); the answer stayed in "
+            f"{_two(m.turn_error)} (rank correlation {_two(m.turn_rank)}); the answer stayed in "
             f"{m.turn_answers_kept:.0%}".replace("%", " %")
             + " of them."
         )
@@ -189,8 +189,12 @@ def trust(
     )
 
 
-def _beats(better: np.ndarray, n: int) -> str:
-    count = int(better.sum())
-    if n == 1:
-        return "it beats every map of noise" if count else "it does not beat every map of noise"
-    return f"{count} of {n} maps beat every map of noise"
+def _beats(better: np.ndarray) -> str:
+    """Of one map or of several."""
+    who = "it beats" if len(better) == 1 else "the maps beat"
+    return f"{who} {better.mean():.0%} of that noise".replace("%", " %")
+
+
+def _two(value: float) -> str:
+    """Two decimals, and no nothing below zero."""
+    return f"{round(float(value), 2) + 0.0:.2f}"
