@@ -80,6 +80,7 @@ class Follower:
         on_node: called with each node.
         on_write: called with what an operation in place is about to write over.
         pieces: keep what operations in place write over.
+        counts: count parameters and MACs.
     """
 
     def __init__(
@@ -91,8 +92,9 @@ class Follower:
         on_node: Callable[[Moment], None] | None = None,
         on_write: Callable[[Tensor], None] | None = None,
         pieces: bool = False,
+        counts: bool = False,
     ) -> None:
-        self.opened, self.keeps = opened, pieces
+        self.opened, self.keeps, self.counts = opened, pieces, counts
         self.on_node, self.on_write = on_node, on_write
         self.space = tuple(x.shape[2:])
         self.book: Book[_Known] = Book()
@@ -101,7 +103,7 @@ class Follower:
         self._layer: _Layer | None = None
         self._counts: dict[tuple[str, str], int] = {}
         self._params: set[int] = set()
-        self._weights = {memory(p): p for p in module.parameters()}
+        self._weights = {memory(p): p for p in module.parameters()} if counts else {}
         self._was: Tensor | None = None
         self._scaling = -1
         first = Moment(
@@ -250,7 +252,8 @@ class Follower:
         moment.made = -1 if (at := layer.inner.get(outs[0])) is None else at
         if not layer.pieces:
             moment.sources = {k.node for t in came if (k := self.book.get(t))}
-        moment.params = self._count(call.module.parameters())
+        if self.counts:
+            moment.params = self._count(call.module.parameters())
         self._book(moment, outs, any(writes_over(p.op) for p in layer.pieces))
         self._add(moment)
 
@@ -260,7 +263,6 @@ class Follower:
         count = self._counts.get((name, op), 0)
         self._counts[name, op] = count + 1
         kind = kind_of([p.op for p in pieces], len(pieces[-1].links) if pieces else 0)
-        used = [self._weights.get(memory(t)) for p in pieces for _, t in arguments(p.op)]
         sources = {s for p in pieces for s in p.sources}
         placed = self._places(pieces, sources)
         return Moment(
@@ -276,8 +278,8 @@ class Follower:
             out=out,
             spatial=self._is_map(out, spatial and kind != "linear", pieces, placed),
             placed=placed,
-            params=self._count(p for p in used if p is not None) if free else 0,
-            macs=sum(multiply_adds(p.op) for p in pieces),
+            params=self._count(self._used(pieces)) if free and self.counts else 0,
+            macs=sum(multiply_adds(p.op) for p in pieces) if self.counts else 0,
             sources=sources,
         )
 
@@ -300,6 +302,14 @@ class Follower:
         self.moments.append(moment)
         if self.on_node is not None:
             self.on_node(moment)
+
+    def _used(self, pieces: list[Piece]) -> Iterator[nn.Parameter]:
+        """Parameters among the arguments, also as views."""
+        for piece in pieces:
+            for _, t in arguments(piece.op):
+                p = self._weights.get(memory(t))
+                if p is not None:
+                    yield p
 
     def _count(self, parameters: Iterator[nn.Parameter]) -> int:
         """Numbers in parameters that no node before has used."""

@@ -116,7 +116,7 @@ def structure(module: nn.Module, x: Tensor) -> Structure:
     opened: frozenset[str] = frozenset()
     with as_found(module):
         while True:
-            run = follow(module, x.clone(), opened=opened)
+            run = follow(module, x.clone(), opened=opened, counts=True)
             more = run.networks - opened
             if not more:
                 break
@@ -132,6 +132,7 @@ def follow(
     on_node: Callable[[Moment], None] | None = None,
     on_write: Callable[[Tensor], None] | None = None,
     pieces: bool = False,
+    counts: bool = False,
 ) -> Follower:
     """Send a sample through and meet its nodes as they are computed.
 
@@ -144,11 +145,20 @@ def follow(
         on_write: called with what such an operation is about to write over.
         pieces: keep what operations in place write over, so that a node's operations can be
             looked at with the numbers that they had.
+        counts: count parameters and MACs.
 
     Raises:
         ModelError: the module fails on the sample.
     """
-    run = Follower(module, x, opened=opened, on_node=on_node, on_write=on_write, pieces=pieces)
+    run = Follower(
+        module,
+        x,
+        opened=opened,
+        on_node=on_node,
+        on_write=on_write,
+        pieces=pieces,
+        counts=counts,
+    )
     watched = watching(
         module, run.operation, on_start=run.start, on_end=run.end, on_write=run.before
     )

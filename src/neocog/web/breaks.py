@@ -119,27 +119,29 @@ def node_errors(still: Grids, moved: Sequence[Tensor | None], motion: Motion) ->
 
 def _ratios(grid: _Grid, maps: Tensor, motion: Motion) -> list[float | None]:
     count = len(grid.nodes)
-    least = torch.full((count,), torch.inf, dtype=torch.float64)
-    size = torch.zeros(count, dtype=torch.float64)
+    least = torch.full((count,), torch.inf)
+    size = torch.zeros(count)
     known_at_all = False
     for expected, known in motion.candidates(grid.maps, grid.jump, tiles=grid.tiles):
-        if not bool(known.any()):
+        if known is not None and not bool(known.any()):
             continue
         known_at_all = True
-        axes = tuple(range(1, maps.dim() - 1))
-        wrong = _summed(grid, ((maps - expected)[0].square() * known).sum(axes), count)
-        norm = _summed(grid, (expected[0].square() * known).sum(axes), count)
+        wrong = _norms(grid, maps - expected, known)
+        norm = _norms(grid, expected, known)
         better = wrong < least
         least = torch.where(better, wrong, least)
         size = torch.where(better, norm, size)
     if not known_at_all:
         return [None] * count
-    pairs = zip(least.sqrt().tolist(), size.sqrt().tolist(), strict=True)
-    return [_ratio(wrong, norm) for wrong, norm in pairs]
+    return [_ratio(w, n) for w, n in zip(least.tolist(), size.tolist(), strict=True)]
 
 
-def _summed(grid: _Grid, per_channel: Tensor, count: int) -> Tensor:
-    return torch.zeros(count, dtype=torch.float64).index_add_(0, grid.owner, per_channel.double())
+def _norms(grid: _Grid, maps: Tensor, known: Tensor | None) -> Tensor:
+    """The norm of each node's maps over what is known, one number a node."""
+    some = maps if known is None else maps * known
+    channels = torch.linalg.vector_norm(some[0].flatten(1), dim=1)
+    squares = torch.zeros(len(grid.nodes)).index_add_(0, grid.owner, channels.square())
+    return squares.sqrt()
 
 
 def _ratio(wrong: float, size: float) -> float | None:

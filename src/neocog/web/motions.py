@@ -123,7 +123,7 @@ class Motion:
 
     def candidates(
         self, x: Tensor, jump: Sequence[float], *, tiles: bool = True
-    ) -> Iterator[tuple[Tensor, Tensor]]:
+    ) -> Iterator[tuple[Tensor, Tensor | None]]:
         """T x, where it is known; for a shift by part of a sample also the whole ones beside it.
 
         A layer that moves its samples along with the picture is not to blame for its grid: of
@@ -135,7 +135,8 @@ class Motion:
             tiles: whether the samples tile the picture, so that a circular shift loses none.
 
         Yields:
-            Moved maps, and a mask (*space) that is 1 where both sides know them.
+            Moved maps, and a mask (*space) that is 1 where both sides know them; None where that is
+            everywhere.
         """
         offset = self.offset(jump)
         if not (self.shifts or x.dim() == 3):
@@ -149,16 +150,22 @@ class Motion:
             moved = _shifted(x, offset, self.kind == "circular")
             yield moved, self._known(x, offset, tiles)
 
-    def _known(self, x: Tensor, offset: Sequence[float], tiles: bool) -> Tensor:
+    def _known(self, x: Tensor, offset: Sequence[float], tiles: bool) -> Tensor | None:
         if self.kind == "circular" and tiles:
-            return torch.ones(tuple(x.shape[2:]), dtype=x.dtype)
+            return None
         return _inside(x, offset)
 
     def _frame_offset(self, jump: Sequence[float]) -> tuple[float, ...]:
         return (0.0, 0.0) if self.kind == "circular" else self.offset(jump)
 
     def _warped(self, x: Tensor, offset: Sequence[float], jump: Sequence[float]) -> Tensor:
-        """Turned, scaled and bent, in one go."""
+        """Turned, scaled and bent, in one go.
+
+        PyTorch samples one picture in one thread; so channels are dealt out to as many pictures.
+        """
+        shape, threads = x.shape, torch.get_num_threads()
+        if len(x) == 1 and x.shape[1] % threads == 0:
+            x = x.reshape(threads, -1, *shape[2:])
         b = len(x)
         one = torch.ones(1)
         matrix = affine_matrix(
@@ -171,7 +178,8 @@ class Motion:
             field = smooth_field(self._knots(), (x.shape[2], x.shape[3])) / sides
             field = field.expand(b, -1, -1, -1)
         moved = torch.tensor([list(offset)], dtype=torch.float32)
-        return warp(x, matrix.expand(b, 2, 2), moved.expand(b, 2), field=field)
+        done = warp(x, matrix.expand(b, 2, 2), moved.expand(b, 2), field=field)
+        return done.reshape(shape)
 
     def _knots(self) -> Tensor:
         generator = torch.Generator().manual_seed(self.seed)

@@ -6,7 +6,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -66,6 +66,11 @@ class Explorer:
         """End both threads."""
         self.slow.stop()
         self.live.stop()
+
+    async def ready(self) -> None:
+        """Look into the models before the first question; what fails, that question says."""
+        with suppress(Exception):
+            await self.live.run(self.session.prepare)
 
     def routes(self) -> list[Route | Mount]:
         """Every path that is answered."""
@@ -175,7 +180,9 @@ def application(explorer: Explorer) -> App:
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> Any:
+        ready = asyncio.create_task(explorer.ready())  # while the browser opens
         yield
+        ready.cancel()
         explorer.stop()
 
     async def failed(request: Request, error: Exception) -> Response:
