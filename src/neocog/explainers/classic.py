@@ -14,7 +14,7 @@ from torch import Tensor
 
 from neocog.errors import ShapeMismatch, UsageError, did_you_mean
 from neocog.exhibits import Curve, Exhibit, Gallery, Map, Section
-from neocog.explainers.shown import amounts, as_picture, signed
+from neocog.explainers.shown import amounts, as_picture, enlarged, signed
 from neocog.signal.correlate import correlate
 from neocog.signal.kernels import (
     difference,
@@ -121,7 +121,9 @@ class Classic:
             ),
             Gallery(
                 title="Kernels",
-                pictures=[signed(f.kernel) for f in self.filtered],
+                pictures=[
+                    enlarged(signed(f.kernel), max(1, 33 // len(f.kernel))) for f in self.filtered
+                ],
                 captions=names,
             ),
             Gallery(

@@ -1,9 +1,9 @@
 """Where is the piece that was cut out? Template matching, and what it survives.
 
 A template is cut from a picture and looked for in that picture, as it is and changed: brighter,
-with less contrast, under uneven light, with noise, turned, enlarged. Four ways of looking: the raw
-correlation, the correlation with the mean-free template, the normalised one (the correlation
-coefficient), and the normalised one of the features that a network computes of both.
+with less contrast, under uneven light, in other colours, with noise, turned, enlarged. Four ways of
+looking: the raw correlation, the correlation with the mean-free template, the normalised one (the
+correlation coefficient), and the normalised one of the features that a network computes of both.
 
 Source: J. P. Lewis, "Fast Normalized Cross-Correlation", Vision Interface, 1995.
 """
@@ -20,8 +20,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from neocog.errors import ShapeMismatch, UsageError
-from neocog.exhibits import Exhibit, Gallery, Section, Table
+from neocog.errors import ShapeMismatch, UsageError, did_you_mean
+from neocog.exhibits import Cell, Exhibit, Gallery, Section, Table
 from neocog.explainers.features import Features
 from neocog.explainers.shown import amounts, as_picture, framed
 from neocog.signal.correlate import MATCHES, match, peaks
@@ -87,10 +87,11 @@ CHANGES: Mapping[str, Change] = {
     "less contrast": Change(lambda x, _: 0.35 * x + 0.3),
     "darker": Change(lambda x, _: 0.4 * x),
     "uneven light": Change(_uneven),
-    "negative": Change(lambda x, _: 1 - x),
+    "colours exchanged": Change(lambda x, _: x.flip(1)),
     "noise": Change(_noisy),
     "turned 12°": Change(lambda x, _: turn(x, 12), angle=12),
-    "enlarged 1.25": Change(lambda x, _: zoom(x, 1.25), factor=1.25),
+    "turned 30°": Change(lambda x, _: turn(x, 30), angle=30),
+    "enlarged 1.6": Change(lambda x, _: zoom(x, 1.6), factor=1.6),
 }
 """What a template has to survive."""
 
@@ -159,7 +160,7 @@ class Search:
             captions=["where it was cut", "template"],
             pixelated=False,
         )
-        exhibits: list[Exhibit] = [first, self._table()]
+        exhibits: list[Exhibit] = [first, self._table(), self._leads()]
         for change in self.changed:
             exhibits.append(self._heat(change))
         counts = ", ".join(
@@ -169,8 +170,8 @@ class Search:
         )
         text = (
             f"The right place is found by: {counts}. A place is right where it overlaps the piece "
-            "by half. On the pictures: yellow where the piece is, green the best window where it is "
-            "right, red where it is wrong."
+            "by half. On the pictures: yellow where the piece is, green the best window where it "
+            "is right, red where it is wrong."
         )
         if self.network:
             text += (
@@ -207,6 +208,19 @@ class Search:
             rows.append([change, *cells])
         return Table(
             title="Is it found?", columns=("picture", *(WAYS[m] for m in methods)), rows=rows
+        )
+
+    def _leads(self) -> Table:
+        methods = [m for m in WAYS if self.of(m)]
+        rows: list[list[Cell]] = []
+        for change in self.changed:
+            by = {r.method: r for r in self.rows if r.change == change}
+            rows.append([change, *(round(by[m].lead, 2) for m in methods)])
+        return Table(
+            title="How far it stands out",
+            columns=("picture", *(WAYS[m] for m in methods)),
+            rows=rows,
+            note="The best score less the best one elsewhere, in deviations of the heat map.",
         )
 
     def _heat(self, change: str) -> Gallery:
@@ -361,7 +375,7 @@ def _checked(
         )
     unknown = [c for c in changes or () if c not in CHANGES]
     if unknown:
-        from neocog.errors import did_you_mean
-
         raise UsageError(f"`{unknown[0]}` is no change. {did_you_mean(unknown[0], CHANGES)}")
-    return list(changes or CHANGES)
+    if changes is None:  # what is grey has no colours to exchange
+        return [c for c in CHANGES if c != "colours exchanged" or picture.shape[0] > 1]
+    return list(changes)

@@ -148,7 +148,7 @@ def match(
         ShapeMismatch: other channels, or a template that is larger than the picture.
 
     Example:
-        >>> x = torch.tensor([[0.0, 5.0, 0.0, 1.0, 2.0, 1.0, 9.0, 9.0]])
+        >>> x = torch.tensor([[3.0, 3.0, 4.0, 1.0, 2.0, 1.0, 9.0, 9.0]])
         >>> t = torch.tensor([[1.0, 2.0, 1.0]])
         >>> match(x, t).argmax().item(), match(x, t, how="raw").argmax().item()
         (3, 5)
