@@ -1,5 +1,6 @@
 #!/bin/sh
-# Makes .venv-peers with what mnist_seconds.py and samplers.py compare with. Safe to run again.
+# Makes .venv-peers with what mnist_seconds.py, samplers.py and grad_cam.py compare with. Safe to
+# run again.
 # They need an environment of their own: their packages are none of ours.
 set -eu
 cd "$(dirname "$0")/.."
@@ -15,8 +16,8 @@ elif .venv-peers/bin/python -m pip install --quiet --disable-pip-version-check u
 else
   uv=
 fi
-if [ -n "$uv" ] && "$uv" pip install --quiet --python .venv-peers/bin/python torch keras skorch fastai kornia antialiased-cnns; then
+if [ -n "$uv" ] && "$uv" pip install --quiet --python .venv-peers/bin/python torch keras skorch fastai kornia antialiased-cnns grad-cam torchcam jaxtyping; then
   :
 else
-  .venv-peers/bin/python -m pip install --quiet --disable-pip-version-check torch keras skorch fastai kornia antialiased-cnns
+  .venv-peers/bin/python -m pip install --quiet --disable-pip-version-check torch keras skorch fastai kornia antialiased-cnns grad-cam torchcam jaxtyping
 fi

@@ -23,6 +23,7 @@ NAMES = (
     "flowers",
     "audit_throughput",
     "fix_resnet20",
+    "grad_cam",
     "explore",
 )
 """In the order of the table."""

@@ -40,7 +40,7 @@ def test_pictures_without_captions_or_with_brief_ones_are_smaller(caption):
 
 def test_large_pictures_keep_their_aspect():
     photo = np.zeros((480, 640, 3), np.uint8)
-    for count, side in ((1, LARGER), (FEW, LARGER), (FEW + 1, LARGE)):
+    for count, side in ((1, 2 * LARGER), (FEW, LARGER), (FEW + 1, LARGE)):
         first = view_gallery(_gallery([photo] * count, ["a caption"] * count)).pictures[0]
         assert (first.width, first.height) == (side, side * 3 // 4)
 

@@ -101,7 +101,7 @@ def command(
 
     \b
     neocog explain runs/digits seven.png
-    neocog explain runs/digits --data digits --method patches --layer block2
+    neocog explain runs/digits --data digits --method patches --layer stage2
     neocog explain runs/pictures photo.jpg --class tulip --out why
     """
     from neocog.runs.opened import open_model

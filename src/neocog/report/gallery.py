@@ -24,7 +24,7 @@ BRIEF = 6
 LARGE = 176
 """The longer side of a picture that is larger than `CAPTIONED`."""
 FEW, LARGER = 3, 320
-"""The same where there are no more pictures than these."""
+"""The same where there are no more pictures than these; one alone may be twice as large."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def view_gallery(gallery: Gallery) -> GalleryView:
     texts = [line for c in gallery.captions[:MOST] for line in c.split("\n")]
     bare = max(map(len, texts), default=0) <= BRIEF
     longest = max((max(p.shape[:2]) for p in shown), default=1)
-    largest = LARGER if len(shown) <= FEW else LARGE
+    largest = LARGE if len(shown) > FEW else LARGER if len(shown) > 1 else 2 * LARGER
     scale = _scale(longest, largest, bare=bare, whole=gallery.pixelated)
     pictures = []
     for i, (picture, caption) in enumerate(zip(shown, gallery.captions, strict=False)):

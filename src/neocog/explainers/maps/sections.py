@@ -272,7 +272,7 @@ def _motion(trust: Trust, cam: Cam, x: Tensor) -> list[Exhibit]:
         x=list(m.distances),
         lines={"map": m.error.tolist(), "grid alone": m.floor.tolist()},
         x_label="pixels, circular",
-        y_label="‖M(T x) - T M(x)‖ / ‖M(x)‖",
+        y_label="‖M(T x) - T M(x)‖ / ‖M(x) - mean‖",
         note="Mean over pictures and directions. Grid alone: the first map, moved on the "
         "layer's own grid, linearly between its cells, then enlarged.",
     )

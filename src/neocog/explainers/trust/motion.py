@@ -2,8 +2,9 @@
 
 A map that says where the object is must go where the object goes: M(T x) = T M(x). The picture is
 shifted circularly by whole pixels, or turned by quarter turns, the map is made again for the same
-class and layer, and compared with the first map moved in the same way: ‖M(T x) - T M(x)‖ / ‖M(x)‖
-over the whole picture.
+class and layer, and compared with the first map moved in the same way: ‖M(T x) - T M(x)‖ over the
+whole picture, as a share of ‖M(x) - mean‖. A map that is nearly one colour moves anyhow; what
+counts is how it differs from place to place.
 
 No map is finer than its layer. One that lies on a grid with a step of 32 pixels cannot follow a
 shift by one, so beside every error stands a floor: the first map, moved on the layer's own grid,
@@ -33,7 +34,8 @@ class MapMotion:
 
     Args:
         distances: of the shifts, in pixels.
-        error: difference from the moved map over its norm, mean over pictures and directions.
+        error: difference from the moved map, as a share of how that differs from its mean; mean
+            over pictures and directions.
         floor: what the layer's own grid costs, measured in the same way.
         followed: share of the shifts that the map followed, to within half a cell or a pixel,
             whichever is more, (distances,).
@@ -227,8 +229,9 @@ def _on_grid(maps: Tensor, axis: int, cells: float) -> Tensor:
 
 
 def _difference(found: Tensor, want: Tensor) -> float:
-    """Relative difference, mean over the pictures that have a map."""
-    norm = want.flatten(1).double().norm(dim=1)
+    """Difference as a share of what differs from the mean, over the pictures whose map does."""
+    flat = want.flatten(1).double()
+    norm = (flat - flat.mean(1, keepdim=True)).norm(dim=1)
     error = (found - want).flatten(1).double().norm(dim=1)
     real = norm > 0
     return float((error[real] / norm[real]).mean()) if bool(real.any()) else 0.0

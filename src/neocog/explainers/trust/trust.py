@@ -119,11 +119,10 @@ class Trust:
         m = self.motion
         cell = max(m.stride)
         said = (
-            f"Does the map go where the picture goes? Under circular shifts "
-            f"up to {m.distances[-1]} pixels it followed "
-            f"{m.follows:.0%} of those beyond half a cell of its layer, to within half "
-            f"a cell (a cell is {cell:.3g} pixels). It differs from the moved map by "
-            f"{_two(m.error.mean())} of its norm, where the layer's grid alone costs "
+            "Does the map go where the picture goes? Of the circular shifts beyond half a cell of "
+            f"its layer (a cell is {cell:.3g} pixels), up to {m.distances[-1]} pixels, it followed "
+            f"{m.follows:.0%} to within half a cell. It differs from the moved map by "
+            f"{_two(m.error.mean())} of how that map varies; the layer's grid alone costs "
             f"{_two(m.floor.mean())}."
         )
         if m.answers_kept < 1:
