@@ -267,6 +267,20 @@ def test_flatten_says_which_pixel_a_number_was() -> None:
     assert "channel 1, row 1, column 1" in found.formula
 
 
+def test_what_a_border_put_there_is_said_to_be_so() -> None:
+    found = agree(nn.ConstantPad2d(1, 2.5), torch.randn(1, 1, 3, 3), (0, 0, 4))
+    assert (found.kind, found.value, found.terms) == ("move", 2.5, ())
+    assert "border" in found.formula
+
+
+def test_a_sum_over_places() -> None:
+    class Total(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x.square().sum((2, 3))
+
+    assert agree(Total(), torch.randn(1, 2, 3, 3), (1,)).kind == "sum"
+
+
 def test_means_written_as_functions() -> None:
     class Mean(nn.Module):
         def forward(self, x: Tensor) -> Tensor:

@@ -88,3 +88,19 @@ def test_turns_of_a_network_that_sees_single_pixels_cost_nothing() -> None:
     x = torch.exp(-((rows - 6) ** 2 + (columns - 9) ** 2) / 20)[None, None]
     found = errors(net, x, Motion(kind="zero", angle=30, scale=1.2))
     assert found["Conv2d 0"] < 1e-5
+
+
+def test_D7_polyphase_sampling_with_circular_borders_breaks_nowhere() -> None:
+    from neocog.networks.catalog import build
+
+    torch.manual_seed(0)
+    options = {"sampling": "polyphase", "padding": "circular"}
+    net = build("resnet20", classes=10, channels=3, size=(32, 32), options=options)
+    x = torch.rand(1, 3, 32, 32)
+    network = Network(net.eval(), name="", task="", classes=(), size=(32, 32), channels=3)
+    still = Grids(network, network.run(x))
+    for motion in (Motion(dx=1), Motion(dx=3, dy=2)):
+        found = node_errors(still, network.run(motion.move(x, (1.0, 1.0))), motion)
+        known = [e for e in found if e is not None]
+        assert len(known) > 60
+        assert max(known) < 1e-4  # float32 through 20 layers

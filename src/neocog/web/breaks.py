@@ -67,7 +67,7 @@ class Grids:
             jump = network.jump(node)
             if maps is not None and jump is not None:
                 by_grid[tuple(maps.shape[2:]), jump].append(node.id)
-            elif value is not None and (value.dim() == 2 or value.numel() == value.shape[1]):
+            elif value is not None and _is_vector(value):
                 self.vectors.append(node.id)
         self.grids = [self._grid(ids) for ids in by_grid.values()]
 
@@ -142,6 +142,12 @@ def _norms(grid: _Grid, maps: Tensor, known: Tensor | None) -> Tensor:
     channels = torch.linalg.vector_norm(some[0].flatten(1), dim=1)
     squares = torch.zeros(len(grid.nodes)).index_add_(0, grid.owner, channels.square())
     return squares.sqrt()
+
+
+def _is_vector(value: Tensor) -> bool:
+    """Whether an output has channels and no places; numbers of phases and the like have neither."""
+    plainly = value.is_floating_point() and value.dim() >= 2
+    return plainly and (value.dim() == 2 or value.numel() == value.shape[1])
 
 
 def _ratio(wrong: float, size: float) -> float | None:

@@ -10,10 +10,13 @@ import threading
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 
+import torch
+
 from neocog.errors import UsageError
 from neocog.probe.found import as_found
 from neocog.web.opening import Data, Shown, opened
 from neocog.web.session import Session
+from neocog.web.step import rehearse
 
 __all__ = ["PORT", "address", "bound", "explore", "serve"]
 
@@ -60,12 +63,16 @@ def explore(
     """
     with bound(port) as listening:
         session = opened(model, data, against=against, size=size, task=task)
-        where = address(listening)
-        if tell is not None:
-            tell(where)
-        if browser:
-            _open(where)
-        serve(session, listening)
+        with ExitStack() as stack:
+            for network in session.networks:
+                stack.enter_context(as_found(network.module))
+            rehearse(session)
+            where = address(listening)
+            if tell is not None:
+                tell(where)
+            if browser:
+                _open(where)
+            serve(session, listening)
 
 
 def bound(port: int | None = None) -> socket.socket:
@@ -108,7 +115,7 @@ def serve(session: Session, listening: socket.socket) -> None:
     """Answer until Ctrl-C.
 
     Args:
-        session: what is shown.
+        session: what is shown, its models in evaluation mode.
         listening: where.
 
     Raises:
@@ -118,11 +125,9 @@ def serve(session: Session, listening: socket.socket) -> None:
 
     from neocog.web.server import Explorer, application
 
-    with ExitStack() as stack:
-        for network in session.networks:
-            stack.enter_context(as_found(network.module))
-        explorer = Explorer(session)
-        stack.callback(explorer.stop)
+    threads = torch.get_num_threads()
+    explorer = Explorer(session)
+    try:
         config = uvicorn.Config(
             application(explorer),
             log_level="critical",
@@ -134,6 +139,9 @@ def serve(session: Session, listening: socket.socket) -> None:
             timeout_graceful_shutdown=2,
         )
         uvicorn.Server(config).run(sockets=[listening])
+    finally:
+        explorer.stop()
+        torch.set_num_threads(threads)
 
 
 def _open(where: str) -> None:

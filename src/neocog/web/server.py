@@ -6,11 +6,12 @@ import asyncio
 import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+import torch
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
@@ -40,6 +41,9 @@ STATIC = Path(__file__).parent / "static"
 _JSON = 2**20
 """Bytes of a question."""
 
+_SMALL = 100_000_000
+"""Multiply-adds of a model whose steps are done by one thread."""
+
 _UPLOADS = 4
 """Pictures that are read at a time."""
 
@@ -67,10 +71,11 @@ class Explorer:
         self.slow.stop()
         self.live.stop()
 
-    async def ready(self) -> None:
-        """Look into the models before the first question; what fails, that question says."""
-        with suppress(Exception):
-            await self.live.run(self.session.prepare)
+    async def calm(self) -> None:
+        """Small models in one thread: two would wait for each other while a browser draws."""
+        macs = max(n.cost.macs for n in self.session.networks)
+        if macs < _SMALL:
+            await self.live.run(partial(torch.set_num_threads, 1))
 
     def routes(self) -> list[Route | Mount]:
         """Every path that is answered."""
@@ -180,9 +185,8 @@ def application(explorer: Explorer) -> App:
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> Any:
-        ready = asyncio.create_task(explorer.ready())  # while the browser opens
+        await explorer.calm()
         yield
-        ready.cancel()
         explorer.stop()
 
     async def failed(request: Request, error: Exception) -> Response:

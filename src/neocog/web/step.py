@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import torch
@@ -21,7 +22,7 @@ from neocog.web.network import Network
 from neocog.web.session import Session
 from neocog.web.still import Still, answer_of
 
-__all__ = ["MAPS", "step"]
+__all__ = ["MAPS", "rehearse", "step"]
 
 MAPS = 256
 """Maps of one step, at most."""
@@ -37,6 +38,18 @@ LINE = 1024
 
 VECTOR = 4096
 """Numbers of a vector that are sent."""
+
+
+def rehearse(session: Session) -> None:
+    """One step of each model, so that the first of a person is as quick as those after it.
+
+    What fails is left to the question that fails.
+    """
+    session.prepare()
+    for model in range(len(session.networks)):
+        asked = {"model": model, "picture": session.album.first, "motion": {"dx": 1}}
+        with suppress(NeocogError, RuntimeError):
+            step(session, {**asked, "cam": {}, "errors": True})
 
 
 def step(session: Session, asked: Mapping[str, Any]) -> bytes:

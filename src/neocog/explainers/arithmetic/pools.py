@@ -162,7 +162,7 @@ def reduction(piece: Piece, place: Place, pieces: Sequence[Piece]) -> Worked | N
         return _mean_of(patch, total, patch.size, said)
     if name == "sum":
         return Worked(
-            kind="avg_pool",
+            kind="sum",
             computed=total,
             patch=patch,
             total=total,

@@ -99,8 +99,8 @@ class Arithmetic:
     """One output number and what it is made of.
 
     Args:
-        kind: conv, linear, max_pool, avg_pool, norm, add, product, activation, scale, softmax,
-            move, or other where only the value is known.
+        kind: conv, linear, max_pool, avg_pool, sum, norm, add, product, activation, scale,
+            softmax, move, or other where only the value is known.
         value: what PyTorch computed.
         computed: the same from the numbers shown, in double precision; None for `other`.
         terms: one an input channel; the `MOST` largest where there are more.
@@ -215,6 +215,8 @@ def _walk(moment: Moment, place: Place) -> Worked | None:
             place = spread(place, piece.operand(link))
         elif name in MOVES or piece.op.is_view:
             found = _moved(piece, place)
+            if isinstance(found, float):
+                return _onwards(_border(piece, found), after)
             if found is None:
                 return None
             link, place = found
@@ -262,8 +264,20 @@ def _onwards(worked: Worked, after: Sequence[tuple[Piece, Place, Link]]) -> Work
     return worked
 
 
-def _moved(piece: Piece, place: Place) -> tuple[Link, Place] | None:
-    """Where a number was before it was carried to its place; None for what a border put there.
+def _border(piece: Piece, value: float) -> Worked:
+    """A number that comes from nowhere."""
+    return Worked(
+        kind="move",
+        computed=value,
+        patch=np.zeros((0, 1, 1)),
+        links=piece.links[:1],
+        formula="a number that the border put there",
+        steps=[("the border", value)],
+    )
+
+
+def _moved(piece: Piece, place: Place) -> tuple[Link, Place] | float | None:
+    """Where a number was before it was carried to its place; the number, if a border put it there.
 
     The operation is performed again on the numbers of the places instead of what is there.
     """
@@ -294,6 +308,8 @@ def _moved(piece: Piece, place: Place) -> tuple[Link, Place] | None:
         number = float(out[place])
     except (RuntimeError, TypeError, ValueError, IndexError, NotImplementedError):
         return None
+    if piece.op.name == "constant_pad_nd" and number == 0:
+        return float(piece.op.args[2]) if len(piece.op.args) > 2 else 0.0
     for begin, t, link in reversed(bases):
         if number >= begin:
             at = np.unravel_index(int(number - begin), tuple(t.shape))
@@ -307,7 +323,7 @@ def _moved(piece: Piece, place: Place) -> tuple[Link, Place] | None:
 def _shown(worked: Worked, value: float) -> Arithmetic:
     n = len(worked.patch)
     summed = worked.products if worked.products is not None else worked.patch
-    sums = np.nansum(summed.reshape(n, -1), 1)
+    sums = np.nansum(summed, axis=(1, 2))
     order = np.arange(n)
     rest = None
     if n > MOST:
