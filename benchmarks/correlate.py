@@ -71,12 +71,13 @@ def main() -> None:
             large = part["seconds"]["31"]
             gain = large["direct"]["median"] / large["fft"]["median"]
             found = f"from {k}×{k} on" if k else "at none of these"
+            bar = FFT_FROM[precision]
             rows.append(
                 Row(
                     what=f"correlation by FFT is faster than by sums, one picture {size}×{size}, "
                     f"{name}",
                     reach="",
-                    measured=f"{found}; {gain:.1f}× at 31×31 (`auto` changes at {FFT_FROM} taps)",
+                    measured=f"{found}; {gain:.1f}× at 31×31 (`auto` changes at {bar} taps)",
                     met=None,
                 )
             )

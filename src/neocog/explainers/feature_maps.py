@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from neocog.errors import ModelError, ShapeMismatch, printable
 from neocog.exhibits import Exhibit, Gallery, Map, Section
 from neocog.explainers.shown import amounts, as_picture, signed
-from neocog.explainers.units import finite, named
+from neocog.explainers.units import finite, headed, named
 from neocog.probe.activations import find_layer, place_of, recording
 from neocog.probe.found import as_found
 
@@ -88,7 +88,7 @@ class FeatureMaps:
         text = f"{count} channels of {space}."
         text += f" {silent} of them are zero everywhere." if silent else ""
         text += f" The first {most} are shown." if count > most and self.maps.ndim > 2 else ""
-        title = f"{named(self.layer)} ({self.kind})"
+        title = f"{headed(self.layer)} ({self.kind})"
         return [Section(title=title, exhibits=(exhibit,), text=text)]
 
     def to_json(self) -> dict[str, Any]:

@@ -30,6 +30,9 @@ from neocog.explainers.shown import as_picture, beside, signed
 __all__ = ["GaborFit", "first_layer", "gabor_fit"]
 
 _STEPS = 300
+_FIRST = 80
+"""Steps from all starts; the rest from the best ones."""
+_KEPT = 3
 _RATE = 0.05
 _NARROW = 0.35
 """Samples: a narrower bell touches one tap only."""
@@ -360,12 +363,21 @@ def _projection(y: Tensor, shape: Shape, size: tuple[int, int]) -> tuple[Tensor,
 
 
 def _search(y: Tensor, size: tuple[int, int]) -> Tensor:
-    """Gradient steps from every start of every pattern at once, (F, S, 6) free numbers."""
-    raw = _starts(y, size).requires_grad_()
+    """Gradient steps of every pattern at once: from all starts, then on from its best three."""
+    raw = _climbed(_starts(y, size), y, size, _FIRST)
+    share, _, _ = _projection(y[:, None], _shape(raw, size), size)
+    best = share.topk(_KEPT, dim=1).indices
+    kept = raw.gather(1, best[:, :, None].expand(-1, -1, raw.shape[2]))
+    return _climbed(kept, y, size, _STEPS - _FIRST)
+
+
+def _climbed(raw: Tensor, y: Tensor, size: tuple[int, int], steps: int) -> Tensor:
+    """Free numbers after some gradient steps, (F, S, 6)."""
+    raw = raw.clone().requires_grad_()
     optimiser = torch.optim.Adam([raw], lr=_RATE)
     with torch.enable_grad():
-        for step in range(_STEPS):
-            optimiser.param_groups[0]["lr"] = _RATE * (1 + math.cos(math.pi * step / _STEPS)) / 2
+        for step in range(steps):
+            optimiser.param_groups[0]["lr"] = _RATE * (1 + math.cos(math.pi * step / steps)) / 2
             optimiser.zero_grad()
             share, _, _ = _projection(y[:, None], _shape(raw, size), size)
             (-share.sum()).backward()  # type: ignore[no-untyped-call]

@@ -11,7 +11,7 @@ import numpy as np
 from neocog.errors import printable
 from neocog.exhibits import Cell, Curve, Exhibit, Gallery, Section, Table
 from neocog.explainers.shown import as_picture
-from neocog.explainers.units import named
+from neocog.explainers.units import headed
 
 __all__ = ["Maximised"]
 
@@ -57,13 +57,13 @@ class Maximised:
         exhibits: list[Exhibit] = [self._gallery(names), *self._real(names), self._table(names)]
         of = {"mean": "the mean", "middle": "the middle", "largest": "the largest element"}
         text = (
-            f"Pictures searched to raise {of[self.where]} of what each unit says (a vector's "
-            "element is raised itself), in the spectrum and colours of: "
-            f"{printable(self.source)}. They were moved at random in every step."
+            f"Pictures made to raise what a unit says, of a map {of[self.where]}. They start as "
+            "noise with the mean, spread, spectrum and colours of "
+            f"{printable(self.source)}, and are moved a little at random in every step."
         )
         if not self.awake.all():
             text += " Units that said nothing whatever was tried are marked as silent."
-        return [Section(title=f"What excites {named(self.layer)}", exhibits=exhibits, text=text)]
+        return [Section(title=f"What excites {headed(self.layer)}", exhibits=exhibits, text=text)]
 
     def to_json(self) -> dict[str, Any]:
         """Plain lists, numbers and strings, without the pictures."""

@@ -21,7 +21,7 @@ from neocog.data.samples import Samples, batch_of
 from neocog.errors import ModelError, UsageError, printable
 from neocog.exhibits import Curve, Exhibit, Gallery, Section
 from neocog.explainers.shown import as_picture, framed
-from neocog.explainers.units import check_units, finite, named, output_of
+from neocog.explainers.units import check_units, finite, headed, output_of
 from neocog.probe.activations import place_of
 from neocog.probe.found import as_found
 
@@ -232,7 +232,7 @@ def gallery(
         + (f" {left} more units are not shown." if left > 0 else "")
     )
     return [
-        Section(title=f"Patches that excite {named(found.layer)}", exhibits=exhibits, text=text)
+        Section(title=f"Patches that excite {headed(found.layer)}", exhibits=exhibits, text=text)
     ]
 
 

@@ -161,7 +161,7 @@ def statistics_from(mean: Sequence[float], std: Sequence[float], size: Sequence[
         colour=colour,
         amplitude=_unit(1 / length.clamp_min(1 / max(size)), size),
         size=tuple(size),
-        source="natural pictures: amplitude 1 / frequency",
+        source="natural pictures (amplitude 1 / frequency)",
     )
 
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from neocog.errors import ModelError, ShapeMismatch, UsageError, did_you_mean, printable
 from neocog.probe.activations import first_tensor, recording
 
-__all__ = ["WHERE", "check_units", "finite", "named", "output_of", "said"]
+__all__ = ["WHERE", "check_units", "finite", "headed", "named", "output_of", "said"]
 
 WHERE = ("mean", "middle", "largest")
 """Of a channel's map: its mean, its middle element, or its largest element."""
@@ -96,6 +96,11 @@ def check_units(units: Sequence[int], count: int, layer: str) -> None:
 def named(layer: str) -> str:
     """A layer in a sentence."""
     return f"`{printable(layer)}`" if layer else "the whole network"
+
+
+def headed(layer: str) -> str:
+    """A layer in a heading."""
+    return printable(layer) if layer else "the whole network"
 
 
 def finite(values: Tensor, layer: str) -> Tensor:
