@@ -12,6 +12,7 @@ from torch import Tensor
 from neocog.errors import NeocogError
 from neocog.exhibits import Cell, Curve, Exhibit, Gallery, Map, Scalar, Section, Table
 from neocog.explainers.grad_cam import Cam
+from neocog.explainers.maps.overlay import laid_over, over_series
 from neocog.report.page import page
 from neocog.web.asked import truth, whole, words
 from neocog.web.breaks import node_errors
@@ -134,18 +135,24 @@ def _cam(session: Session, network: Network, x: Tensor, asked: object) -> list[E
             )
     except NeocogError:
         return []
-    return [_cam_map(network, cam, reason)]
+    return [_cam_drawn(network, cam, reason, x)]
 
 
-def _cam_map(network: Network, cam: Cam, reason: str) -> Map:
-    values = cam.enlarged()[0].double().numpy()
+def _cam_drawn(network: Network, cam: Cam, reason: str, x: Tensor) -> Exhibit:
+    """Over the picture or series that it is of."""
     k = cam.targets[0]
     of = "" if k is None else f" of {network.classes[k] if k < len(network.classes) else k}"
-    return Map(
+    note = f"Layer {network.named(cam.layer)}: {reason}. Orange speaks for the answer, blue against it."
+    if x.dim() == 4 and x.shape[1] not in (1, 3):
+        values = cam.enlarged()[0].double().numpy()
+        return Map(title=f"Grad-CAM{of}", values=values, diverging=True, note=note)
+    draw = laid_over if x.dim() == 4 else over_series
+    return Gallery(
         title=f"Grad-CAM{of}",
-        values=values if values.ndim == 2 else values[None],
-        diverging=True,
-        note=f"Layer {network.named(cam.layer)}: {reason}.",
+        pictures=[draw(x[0].float().cpu(), cam.maps[0].float().cpu())],
+        captions=[""],
+        pixelated=False,
+        note=note,
     )
 
 

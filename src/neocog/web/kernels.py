@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from torch import nn
+
 from neocog.errors import ModelError, NeocogError
 from neocog.explainers.filters import Filters, filters
 from neocog.explainers.gabor import gabor_fit
@@ -42,14 +44,14 @@ def kernels(session: Session, asked: Mapping[str, Any]) -> dict[str, Any]:
     """
     network = session.network(asked)
     node = network.node(whole(asked, "node", None, low=0, high=10**6))
-    found = _of(network, node)
+    model = session.networks.index(network)
+    found = _of(session.copy(model), node)
     weights = found.weights
     pages = -(-len(weights) // PAGE)
     page = whole(asked, "page", 0, low=0, high=max(0, pages - 1))
     rows = range(page * PAGE, min(len(weights), (page + 1) * PAGE))
     largest = float(abs(weights).max()) if weights.size else 0.0
     planes = weights if weights.ndim == 4 else weights[:, :, None, :]
-    model = session.networks.index(network)
     return {
         "shape": list(weights.shape),
         "lo": -largest,
@@ -61,10 +63,10 @@ def kernels(session: Session, asked: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _of(network: Network, node: Node) -> Filters:
+def _of(module: nn.Module, node: Node) -> Filters:
     if node.kind == "conv" and not node.free:
         try:
-            found = filters(network.module.get_submodule(node.name))
+            found = filters(module.get_submodule(node.name))
         except (ModelError, AttributeError):
             found = ()
         if len(found) == 1 and found[0].weights.ndim in (3, 4):

@@ -122,6 +122,7 @@ class Explorer:
         if not slow:
             return await self.live.run(work)
         await self.live.run(self.session.prepare)
+        await self.live.run(self.session.copies)
         return await self.slow.run(work)
 
     def _safe(

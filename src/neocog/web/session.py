@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from neocog.data.samples import Samples, batch_of
+from neocog.errors import ModelError
 from neocog.explainers.grad_cam import Cam, grad_cam
 from neocog.web.album import Album
 from neocog.web.asked import whole
@@ -105,17 +106,31 @@ class Session:
         return cam, reason
 
     def prepare(self) -> None:
-        """Look into the models once, and copy them for the slow work; where steps are done."""
-        for model, network in enumerate(self.networks):
+        """Look into the models once."""
+        for network in self.networks:
             network.graph, network.seen, network.cost  # noqa: B018 (looked at once)
+
+    def copies(self) -> None:
+        """Copy the models for the slow work, where steps are done: between two of them."""
+        for model in range(len(self.networks)):
             self.copy(model)
 
     # ---- slow work, on a copy of the model and in a thread of its own
 
     def copy(self, model: int) -> nn.Module:
-        """A copy of a model, so that slow work and steps do not meet in one module."""
+        """A copy of a model, so that slow work and steps do not meet in one module.
+
+        Raises:
+            ModelError: it cannot be copied.
+        """
         if model not in self._copies:
-            self._copies[model] = copy.deepcopy(self.networks[model].module).eval()
+            try:
+                self._copies[model] = copy.deepcopy(self.networks[model].module).eval()
+            except Exception as e:  # whatever a stranger's module holds
+                raise ModelError(
+                    "What takes a while is done on a copy of the model, and this one cannot be "
+                    f"copied ({type(e).__name__}). Its steps and its arithmetic can be shown."
+                ) from e
         return self._copies[model]
 
     def kept(self, key: tuple[Any, ...], make: Callable[[], T]) -> T:
