@@ -142,7 +142,8 @@ def _cam_drawn(network: Network, cam: Cam, reason: str, x: Tensor) -> Exhibit:
     """Over the picture or series that it is of."""
     k = cam.targets[0]
     of = "" if k is None else f" of {network.classes[k] if k < len(network.classes) else k}"
-    note = f"Layer {network.named(cam.layer)}: {reason}. Orange speaks for the answer, blue against it."
+    layer = network.named(cam.layer)
+    note = f"Layer {layer}: {reason}. Orange speaks for the answer, blue against it."
     if x.dim() == 4 and x.shape[1] not in (1, 3):
         values = cam.enlarged()[0].double().numpy()
         return Map(title=f"Grad-CAM{of}", values=values, diverging=True, note=note)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
@@ -57,6 +57,44 @@ class Seen:
                 first = start + math.floor(jump * i)
                 found.append((first, first + size))
         return tuple(found)
+
+
+class _Fields:
+    """Receptive fields while a network runs; without them from the first operation that fails."""
+
+    def __init__(self, x: Tensor) -> None:
+        self.tracer: Tracer | None = Tracer(x)
+        self.last: Field | None = None
+
+    def operation(self, op: Operation) -> None:
+        """An operation was performed."""
+        tracer, self.last = self.tracer, None
+        if tracer is None:
+            return
+        count = len(tracer.tensors)
+        self._try(lambda: tracer.operation(op))
+        if len(tracer.tensors) > count:
+            self.last = tracer.tensors[-1]
+
+    def start(self, call: Call) -> None:
+        """A module begins."""
+        if (tracer := self.tracer) is not None:
+            self._try(lambda: tracer.start(call))
+
+    def end(self, call: Call) -> None:
+        """A module ends."""
+        if (tracer := self.tracer) is not None:
+            self._try(lambda: tracer.end(call))
+
+    def of(self, layer: str) -> Field | None:
+        """Of a module that has ended."""
+        return None if self.tracer is None else self.tracer.layers.get(layer)
+
+    def _try(self, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except (RuntimeError, TypeError, ValueError, IndexError, KeyError, AttributeError):
+            self.tracer = None  # a page without fields is better than none
 
 
 class Network:
@@ -185,30 +223,27 @@ class Network:
         """What each node sees, and of which nodes the numbers can be shown."""
         place = {node.key: node.id for node in self.graph.nodes}
         x = self.blank()
-        tracer = Tracer(x)
+        fields = _Fields(x)
         seen: dict[int, Seen] = {}
         known: set[int] = set()
-        last: list[Field | None] = [None]
 
         def operation(op: Operation) -> None:
-            count = len(tracer.tensors)
-            tracer.operation(op)
-            last[0] = tracer.tensors[-1] if len(tracer.tensors) > count else None
+            fields.operation(op)
             run.operation(op)
 
         def start(call: Call) -> None:
-            tracer.start(call)
+            fields.start(call)
             run.start(call)
 
         def end(call: Call) -> None:
-            tracer.end(call)
+            fields.end(call)
             run.end(call)
 
         def met(moment: Moment) -> None:
             at = place.get(moment.key)
             if at is None:
                 return
-            field = last[0] if moment.free else tracer.layers.get(moment.name)
+            field = fields.last if moment.free else fields.of(moment.name)
             if field is not None and field.known and field.receptive_field:
                 seen[at] = Seen(field.receptive_field, field.jump, field.start)
             if moment.pieces and understood(moment):
@@ -220,9 +255,9 @@ class Network:
             run.finish(self.module(x))
         axes = len(self.size)
         seen[0] = Seen((1,) * axes, (Fraction(1),) * axes, (0,) * axes)
-        for node in reversed(self.graph.nodes[-1:]):
-            if node.sources and node.sources[-1] in seen:
-                seen[node.id] = seen[node.sources[-1]]
+        output = self.graph.output
+        if output.sources and output.sources[-1] in seen:
+            seen[output.id] = seen[output.sources[-1]]
         return seen, frozenset(known)
 
     @property

@@ -1,0 +1,93 @@
+import pytest
+import torch
+from torch import Tensor, nn
+
+from neocog.errors import ModelError
+from neocog.web.network import Network
+from neocog.web.refused import Missing
+
+
+def network(net: nn.Module, size: tuple[int, ...], channels: int = 1) -> Network:
+    return Network(net.eval(), name="", task="classify", classes=(), size=size, channels=channels)
+
+
+def test_B3_every_node_says_what_it_sees() -> None:
+    net = nn.Sequential(
+        nn.Conv2d(1, 2, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(2, 2, 3), nn.Flatten()
+    )
+    shown = network(net, (8, 8))
+    sizes = [shown.seen[n.id].size for n in shown.graph.nodes]
+    assert sizes[:5] == [(1, 1), (3, 3), (3, 3), (4, 4), (8, 8)]
+    pool = shown.graph.nodes[3]
+    assert shown.jump(pool) == (2.0, 2.0)
+    assert shown.seen[3].field((0, 2), (8, 8)) == ((-1, 3), (3, 7))
+
+
+def test_fields_agree_with_those_of_the_audit() -> None:
+    from neocog.audits.receptive_field import receptive_field
+    from tests.strangers.resnet20 import make
+
+    net = make().eval()
+    shown = network(net, (32, 32), 3)
+    found = receptive_field(net, (3, 32, 32))
+    named = [n for n in shown.graph.nodes if not n.free]
+    assert len(named) > 40
+    for node in named:
+        field = found.of(node.name)
+        assert shown.seen[node.id].size == field.receptive_field, node.name
+        assert shown.seen[node.id].start == field.start
+
+
+def test_a_field_that_cannot_be_found_leaves_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    from neocog.web import network as room
+
+    def fails(self, op) -> None:
+        raise ValueError("an operation that nobody knows")
+
+    monkeypatch.setattr(room.Tracer, "operation", fails)
+    shown = network(nn.Sequential(nn.Conv2d(1, 2, 3)), (8, 8))
+    assert set(shown.seen) == {0}
+    assert shown.shows(shown.graph.nodes[1])
+    assert shown.plain_seen(shown.graph.nodes[1]) is None
+
+
+def test_tokens_on_a_grid_are_maps() -> None:
+    class Patches(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.embed = nn.Conv2d(3, 6, 4, stride=4)
+            self.norm = nn.LayerNorm(6)
+            self.token = nn.Parameter(torch.zeros(1, 1, 6))
+
+        def forward(self, x: Tensor) -> Tensor:
+            tokens = self.embed(x).flatten(2).transpose(1, 2)
+            return self.norm(torch.cat([self.token, tokens], 1))[:, 0]
+
+    shown = network(Patches(), (16, 16), 3)
+    norm = next(n for n in shown.graph.nodes if n.name == "norm")
+    assert shown.shape(norm) == (6, 4, 4)
+    x = torch.rand(1, 3, 16, 16)
+    value = shown.run(x)[norm.id]
+    maps = shown.maps(norm, value)
+    index = shown.index(norm, 5, (2, 3))
+    assert index == (1 + 2 * 4 + 3, 5)
+    assert float(maps[0, 5, 2, 3]) == float(value[0, 12, 5])
+
+
+def test_a_way_that_a_picture_does_not_take() -> None:
+    class Wayward(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.dark, self.light = nn.Conv2d(1, 1, 1), nn.Conv2d(1, 1, 1)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.light(x) if x.mean() > 0.5 else self.dark(x)
+
+    shown = network(Wayward(), (4, 4))
+    dark = next(n for n in shown.graph.nodes if n.name == "dark")
+    light = torch.ones(1, 1, 4, 4)
+    assert shown.run(light)[dark.id] is None
+    with pytest.raises(ModelError, match="takes its way by the numbers"):
+        shown.unit(light, dark, (0, 0, 0))
+    with pytest.raises(Missing, match="nodes, counted from 0"):
+        shown.node(99)
