@@ -1,11 +1,11 @@
 """How soon does the explorer show a picture, and how fast does it follow a hand?
 
-A stranger's ResNet-20 on CIFAR-10, in Chromium without a window, on the machine's processor alone:
-the browser and the model share its cores. The first picture is counted from the start of the
-navigation, with a browser that was never there before (nothing is cached); the maps are counted to
-the frame that has them. Then the picture is moved by one pixel as often as the page can show it, for
-some seconds, with eight cards of maps in view: an update is a whole step, answer, maps and the error
-of every layer included, that was drawn.
+A stranger's ResNet-20 on CIFAR-10, in Chromium without a window, on the processor alone: the
+browser and the model share its cores. The first picture is counted from the start of the
+navigation, with a browser that was never there before (nothing is cached); the maps are counted
+to the frame that has them. Then the picture is moved as often as the page can show it, for some
+seconds, with eight cards of maps in view: an update is a whole step that was drawn, answer, maps
+and the error of every layer included.
 """
 
 from __future__ import annotations
@@ -28,6 +28,13 @@ from common import DATA, ROOT, THREADS, Results, Row, neocog, spread
 SECONDS = 5
 CIFAR = ["--size", "3,32,32", "--mean", ".485,.456,.406", "--std", ".229,.224,.225"]
 MODEL = ["tests.strangers.resnet20:make", *CIFAR]
+MARKED = """async () => {
+  for (;;) {
+    const found = performance.getEntriesByName('first-picture');
+    if (found.length) return found[0].startTime;
+    await new Promise((done) => setTimeout(done, 5));
+  }
+}"""
 FOLLOW = """async (seconds) => {
   const { state, set, on } = await import('/static/state.js');
   let drawn = 0;
@@ -54,9 +61,8 @@ def measure(words: list[str], loads: int, cam: bool) -> dict[str, Any]:
         for _ in range(loads):
             page = browser.new_context(viewport={"width": 1360, "height": 900}).new_page()
             page.goto(address)
-            page.wait_for_function("performance.getEntriesByName('first-picture').length > 0")
-            first.append(page.evaluate("performance.getEntriesByName('first-picture')[0].startTime"))
-            page.wait_for_function("document.querySelector('.card') !== null")
+            first.append(page.evaluate(MARKED))
+            page.wait_for_selector(".card")
             page.evaluate("import('/static/live.js').then((live) => live.settled())")
             maps.append(page.evaluate("performance.now()"))
         if cam:
@@ -81,7 +87,16 @@ def explorer(words: list[str]) -> Iterator[str]:
         plain = {k: v for k, v in os.environ.items() if k not in THREADS}
         free.close()
         process = subprocess.Popen(
-            [neocog(), "explore", words[0], str(data), *words[1:], "--port", str(port), "--no-browser"],
+            [
+                neocog(),
+                "explore",
+                words[0],
+                str(data),
+                *words[1:],
+                "--port",
+                str(port),
+                "--no-browser",
+            ],
             cwd=ROOT,
             env={**plain, "NEOCOG_CACHE": folder},
             stdout=subprocess.DEVNULL,

@@ -53,7 +53,7 @@ def bars(page: Page, model: int = 0) -> dict[str, float]:
     out = {}
     for row in rows.all():
         name = row.locator(".name").inner_text()
-        out[name] = float(row.locator(".p").inner_text().replace("%", "").strip())
+        out[name] = float(row.locator(".p").inner_text().replace("%", "").replace("<", "").strip())
     return out
 
 
@@ -79,3 +79,15 @@ def until(page: Page, condition: str, *given: Any, seconds: float = 15.0) -> Non
     while not page.evaluate(condition, *given):
         assert time.monotonic() < end, f"never true: {condition}"
         page.wait_for_timeout(20)
+
+
+COLOURS = """(canvas) => {
+  const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+  return new Set(new Uint32Array(data.buffer)).size;
+}"""
+
+
+def colours(canvas: Locator) -> int:
+    """How many colours a canvas shows; an empty one has one."""
+    count: int = canvas.evaluate(COLOURS)
+    return count

@@ -148,7 +148,7 @@ def test_a_residual_sum_and_a_batch_norm_have_their_own_views(visit, two) -> Non
 def test_the_window_slides_can_be_stepped_and_paused(visit, one) -> None:
     page = visit(one)
     at_unit(page, "c1", channel=0, row=3, col=26)
-    marker = page.locator(".in .marker")
+    marker = page.locator(".in .marker").first
     before = marker.get_attribute("style")
     page.get_by_role("button", name="One unit on").click()
     settle(page)
@@ -163,7 +163,7 @@ def test_the_window_slides_can_be_stepped_and_paused(visit, one) -> None:
         page,
         "async ([r, c]) => { const { state } = await import('/static/state.js');"
         " return state.unit.row * 28 + state.unit.col >= r * 28 + c + 4; }",
-        arg=[start["row"], start["col"]],
+        [start["row"], start["col"]],
     )
     page.locator("#play").click()
     page.wait_for_timeout(250)

@@ -15,7 +15,8 @@ OVER = """() => {
     const box = e.getBoundingClientRect();
     return box.width > 0 && box.height > 0 && (box.right > wide + 1 || box.left < -1);
   });
-  return { page: document.documentElement.scrollWidth - wide, out: out.slice(0, 5).map((e) => e.outerHTML.slice(0, 120)) };
+  const page = document.documentElement.scrollWidth - wide;
+  return { page, out: out.slice(0, 5).map((e) => e.outerHTML.slice(0, 120)) };
 }"""
 
 

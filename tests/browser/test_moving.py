@@ -40,6 +40,10 @@ def test_E2_dragging_moves_picture_answer_and_maps_and_lights_the_errors(visit, 
     # An odd shift meets the first pool at another phase: something behind it must break.
     assert max(numbers) > 0.02
     assert "error" in page.locator(".card.lit .title").last.get_attribute("aria-label")
+    worst = page.locator("#network-hint button")
+    assert page.locator(".card.worst .label").inner_text() == worst.inner_text()
+    worst.click()
+    assert page.evaluate("() => document.activeElement.closest('.card').matches('.worst')")
     page.get_by_role("button", name="reset").click()
     settle(page)
     assert ink(page, "#stage") == before[0]
@@ -57,7 +61,7 @@ def test_sliders_turn_scale_and_bend(visit, one) -> None:
         assert drawn not in seen
         seen.add(drawn)
     assert state(page)["motion"]["angle"] == 40
-    page.get_by_text("zero", exact=True).click()
+    page.get_by_label("zero", exact=True).check()
     assert state(page)["motion"]["kind"] == "zero"
 
 
@@ -90,7 +94,8 @@ def test_the_newest_wish_wins_and_one_request_is_in_flight(visit, one) -> None:
         """async (motion) => {
           const { step } = await import('/static/api.js');
           const { state } = await import('/static/state.js');
-          const frame = await step({ model: 0, picture: state.picture, motion, maps: [], cam: null, errors: false, top: 10 });
+          const asked = { maps: [], cam: null, errors: false, top: 10 };
+          const frame = await step({ model: 0, picture: state.picture, motion, ...asked });
           return frame.answer.probabilities[0];
         }""",
         last,
@@ -117,5 +122,6 @@ def test_two_models_side_by_side_follow_the_same_motion(visit, two) -> None:
     page.get_by_role("button", name="B", exact=True).click()
     settle(page)
     assert page.locator(".graph").count() == 1
-    assert bars(page) == after[1]
+    assert len(after[1]) == 5  # of ten, where two lists stand above each other
+    assert after[1].items() <= bars(page).items()
     assert state(page)["motion"]["dx"] == 3

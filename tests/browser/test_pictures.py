@@ -35,13 +35,14 @@ def test_a_picture_is_picked_from_the_data_in_an_order(visit, one) -> None:
     page = visit(one)
     page.keyboard.press("p")
     page.wait_for_selector(".pictures .tile")
-    page.get_by_label("Order").select_option("truth")
+    page.get_by_label("Order", exact=True).select_option("truth")
     until(
         page,
-        "() => { const t = [...document.querySelectorAll('.pictures .tile .name')].map((e) => e.textContent);"
+        "() => { const names = document.querySelectorAll('.pictures .tile .name');"
+        " const t = [...names].map((e) => e.textContent);"
         " return t.length > 20 && t.every((v) => v === t[0]); }",
     )
-    page.get_by_label("Order").select_option("wrong")
+    page.get_by_label("Order", exact=True).select_option("wrong")
     page.wait_for_selector(".pictures .tile.wrong")
     tile = page.locator(".pictures .tile.wrong").first
     truth = tile.locator(".name").inner_text()

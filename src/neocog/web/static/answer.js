@@ -5,7 +5,8 @@ import { refresh } from "./live.js";
 import { number, percent } from "./numbers.js";
 import { nodeOf, on, set, shown, state } from "./state.js";
 
-const MOST = 10;
+/** Classes that are listed; fewer where two lists stand above each other. */
+const most = () => (state.both ? 5 : 10);
 const panels = [null, null];
 let layers = null;
 let camNote = null;
@@ -65,9 +66,9 @@ function fill(panel, frame) {
 
 /** Classes in the order of the unmoved picture, so that rows stay where they are while it moves. */
 function ordered(panel, answer, first) {
-  const order = first.probabilities.slice(0, MOST).map((one) => one.class);
+  const order = first.probabilities.slice(0, most()).map((one) => one.class);
   const top = answer.probabilities[0].class;
-  if (!order.includes(top)) order.splice(order.length >= MOST ? MOST - 1 : order.length, 1, top);
+  if (!order.includes(top)) order.splice(order.length >= most() ? most() - 1 : order.length, 1, top);
   return order;
 }
 
@@ -127,7 +128,7 @@ function values(panel, answer) {
   panel.verdict.replaceChildren();
   panel.rows.clear();
   const list = answer?.values ?? [];
-  panel.list.replaceChildren(...list.slice(0, MOST).map((one, i) => {
+  panel.list.replaceChildren(...list.slice(0, 10).map((one, i) => {
     const [name, value] = typeof one === "object" ? [one.name, one.value] : [`value ${i}`, one];
     return el("li", { class: "plain" }, el("span", { class: "name", text: name }), el("span", { class: "p", text: number(value) }));
   }));

@@ -124,8 +124,11 @@ export function outputMap(here, { pick, channel }) {
   return { element: made.element, paint };
 }
 
-/** The map that the unit looks at: its window, and the padding around it. */
-export function inputMap(here) {
+/**
+ * The map that the unit looks at: its window, and the padding around it. Of what is made of two
+ * outputs, a sum, each has its own.
+ */
+export function inputMap(here, which) {
   const { model } = here;
   const title = el("button", { type: "button", class: "quiet" });
   const made = figure("in", title);
@@ -144,7 +147,8 @@ export function inputMap(here) {
   function show(next, channel) {
     answer = next;
     input = channel;
-    source = nodeOf(model, next.input_nodes?.[0] ?? null);
+    const alone = which === 0 || next.kind === "add" || next.kind === "product";
+    source = alone ? nodeOf(model, next.input_nodes?.[which] ?? null) : null;
     made.element.hidden = !source;
     if (source) paint();
   }

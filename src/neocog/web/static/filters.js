@@ -24,10 +24,12 @@ export function open(node, box) {
   const pager = el("div", { class: "row" },
     el("button", { type: "button", class: "icon", "aria-label": "Earlier filters", text: "‹", onclick: () => turn(-1) }), where,
     el("button", { type: "button", class: "icon", "aria-label": "Later filters", text: "›", onclick: () => turn(1) }));
+  pager.hidden = true;
   box.append(pager, place);
 
   async function load() {
     const mine = ++serial;
+    if (!last) place.replaceChildren(el("p", { class: "busy", text: "Reading the filters …" }));
     try {
       const found = await filters(model, node.id, page);
       if (mine !== serial) return;

@@ -46,9 +46,32 @@ function rebuild() {
     box.append(views[model].outer);
     lay(views[model]);
   }
-  byId("network-hint").textContent = state.graphs[state.model]
-    ? `${state.graphs[state.model].nodes.length} operations. Open a card, or a map in it.`
-    : "";
+  hint([]);
+}
+
+/** What there is to do; or, while the picture is moved, where the error rises most. */
+function hint(worst) {
+  const box = byId("network-hint");
+  const key = worst.map((one) => one.item?.key ?? "").join();
+  if (worst.length && box.dataset.key === key) return;
+  box.dataset.key = worst.length ? key : "";
+  if (!worst.length) {
+    const count = state.graphs[state.model]?.nodes.length;
+    box.textContent = count ? `${count} operations. Open a card, or a map in it.` : "";
+    return;
+  }
+  box.replaceChildren("The error rises most at ", ...worst.flatMap(({ view, item }, i) => [
+    i ? ", " : "", state.both ? `${"AB"[view.model]}: ` : "",
+    item ? el("button", { type: "button", class: "quiet", text: nameOf(view, item), onclick: () => reveal(view, item) }) : "no layer",
+  ]), ".");
+}
+
+const nameOf = (view, item) => item.group ?? (nodeOf(view.model, item.node).name || nodeOf(view.model, item.node).label);
+
+function reveal(view, item) {
+  const card = view.cards.get(item.key);
+  card?.outer.scrollIntoView({ block: "nearest", inline: "center", behavior: calm() });
+  card?.button.focus({ preventScroll: true });
 }
 
 function build(model) {
@@ -238,13 +261,17 @@ function thumbnails(model, left) {
 
 function repaint() {
   reach = Math.max(0.25, ...shown().flatMap((m) => (state.frames[m]?.errors ?? []).map((e) => e.error ?? 0)));
+  const worsts = [];
   for (const view of views.filter(Boolean)) {
     const worst = atRest() ? null : worstRise(view);
+    const item = view.found.items.find((one) => one.key === worst) ?? null;
+    if (!atRest() && state.frames[view.model]?.errors) worsts.push({ view, item });
     for (const card of view.cards.values()) {
       if (view.seen.has(card.item)) paintCard(view, card);
       paintError(view, card, worst);
     }
   }
+  hint(worsts);
 }
 
 function paintCard(view, card) {

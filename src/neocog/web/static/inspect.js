@@ -13,7 +13,7 @@ import * as unit from "./unit.js";
 const PAGE = 32;
 const THUMB = 68;
 /** An operation that a larger module performs itself is no layer of its own. */
-const isFree = (node) => node.name === node.group;
+const isFree = (node) => !node.name || node.name === node.group;
 const VIEWS = {
   maps: { label: "All maps", has: (node) => node.kind !== "input" },
   unit: { label: "Arithmetic", has: (node) => node.kind !== "input" },

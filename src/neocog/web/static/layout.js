@@ -193,7 +193,7 @@ export const SIZES = {
 };
 
 /** How many maps a card shows. */
-export const mapsPerCard = (lanes, most = 5) => Math.min(most, lanes > 2 ? 1 : lanes > 1 ? 2 : 5);
+export const mapsPerCard = (lanes, most = 5) => Math.min(most, lanes > 2 ? 1 : lanes > 1 ? 3 : 5);
 
 /** Places of cards, boxes and edges: all that the page needs to draw. */
 export function place(graph, found, widthOf, most) {

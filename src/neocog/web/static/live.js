@@ -50,29 +50,36 @@ async function run() {
   planned = false;
   wanted = false;
   busy = true;
-  const picture = state.picture;
+  const { picture } = state;
+  const models = shown();
+  let answers = null;
   try {
-    const models = shown();
-    const answers = await Promise.all(models.map((model) => step(request(model))));
-    if (pictureOfMaps !== picture) forget();
-    pictureOfMaps = picture;
-    const frames = [...state.frames];
-    models.forEach((model, i) => {
-      keep(model, answers[i]);
-      frames[model] = answers[i];
-    });
-    times.push(performance.now());
-    if (times.length > 120) times.splice(0, 60);
-    set({ frames });
+    answers = await Promise.all(models.map((model) => step(request(model))));
   } catch (error) {
     if (!(error instanceof Refused)) throw error;
     if (error.status === 409) wanted = true;
     else toast(error.message, "fault");
   } finally {
     busy = false;
-    plan();
-    if (!wanted && !busy) for (const done of waiting.splice(0)) done();
   }
+  // The next step is on its way while this one is drawn.
+  if (wanted && answers && !document.hidden) run();
+  else plan();
+  if (answers) show(picture, models, answers);
+  if (!wanted && !busy) for (const done of waiting.splice(0)) done();
+}
+
+function show(picture, models, answers) {
+  if (pictureOfMaps !== picture) forget();
+  pictureOfMaps = picture;
+  const frames = [...state.frames];
+  models.forEach((model, i) => {
+    keep(model, answers[i]);
+    frames[model] = answers[i];
+  });
+  times.push(performance.now());
+  if (times.length > 120) times.splice(0, 60);
+  set({ frames });
 }
 
 function request(model) {

@@ -79,6 +79,8 @@ function follow() {
 function fit() {
   const series = isSeries();
   for (const { input } of controls.values()) input.closest(".slider").hidden = series;
+  byId("draw").hidden = series;
+  byId("h-picture").textContent = series ? "Series" : "Picture";
 }
 
 function tell() {

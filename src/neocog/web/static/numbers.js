@@ -38,6 +38,7 @@ export function fixed(value, places) {
 export function percent(share) {
   if (share === null || share === undefined) return "–";
   const p = share * 100;
+  if (p > 0 && p < 0.005) return "< 0.01\u202f%";
   const places = p > 0 && p < 0.1 ? 2 : p > 99.9 && p < 100 ? 2 : 1;
   return `${p.toFixed(places)}\u202f%`;
 }
@@ -57,9 +58,9 @@ export function short(count) {
 /** The shape of an output in words: "16 maps of 32 × 32". */
 export function shape(sizes) {
   if (!sizes?.length) return "";
-  if (sizes.length === 1) return `${number(sizes[0])} numbers`;
-  const of = sizes.slice(1).join(" × ");
-  return sizes.length === 2 ? `${number(sizes[0])} lines of ${of}` : `${number(sizes[0])} maps of ${of}`;
+  const many = (word) => `${number(sizes[0])} ${word}${sizes[0] === 1 ? "" : "s"}`;
+  if (sizes.length === 1) return many("number");
+  return `${many(sizes.length === 2 ? "line" : "map")} of ${sizes.slice(1).join(" × ")}`;
 }
 
 /** The largest size of the numbers in nested lists. */

@@ -2,7 +2,7 @@
 
 import { byId, dialogue, el, toast } from "./dom.js";
 import { take } from "./pictures.js";
-import { state } from "./state.js";
+import { isSeries, state } from "./state.js";
 
 const SIDE = 280;
 const COLOURS = ["#ffffff", "#000000", "#e23b2e", "#f2a51c", "#3c9a4b", "#2f6fd0", "#8a5a3c", "#9fd3f2"];
@@ -16,6 +16,7 @@ export function start() {
 
 /** The dialogue with the canvas and the camera. */
 export function open() {
+  if (isSeries()) return;
   made ??= build();
   made.dialog.showModal();
   made.canvas.focus();

@@ -135,6 +135,9 @@ async function load() {
     where.textContent = found.total ? `${from + 1}–${from + found.items.length} of ${found.total.toLocaleString("en-US")}` : "none";
     grid.replaceChildren(...found.items.map((item) => tile(item, dialog)));
     tabStop(grid.children, grid.querySelector('[aria-current="true"]'));
+    if (dialog.contains(document.activeElement) && document.activeElement.matches(".head button")) {
+      grid.querySelector('[tabindex="0"]')?.focus({ preventScroll: true });
+    }
   } catch (error) {
     if (!(error instanceof Refused)) throw error;
     toast(error.message, "fault");

@@ -19,7 +19,7 @@ export function open(node, box) {
   const here = { node, model, answer: null, input: null, playing: false, asking: false, again: false, closed: false, speed: "steady", timer: 0, view: null };
   if (!state.unit) set({ unit: strongest(node, mapOf(model, node.id, state.channel)) ?? middle(node) });
   here.out = outputMap(here, { pick: (unit) => go(here, unit), channel: (channel) => set({ channel }) });
-  here.in = inputMap(here);
+  here.ins = [0, 1].map((which) => inputMap(here, which));
   here.body = el("div", { class: "sum" });
   here.total = el("p", { class: "total", id: "total" });
   here.chain = el("p", { class: "chain" });
@@ -28,7 +28,7 @@ export function open(node, box) {
   const controls = player(here);
   box.append(el("div", { class: "unit" },
     controls,
-    el("div", { class: "flow" }, here.in.element, el("div", { class: "middle" }, here.body, here.total, here.words), here.out.element),
+    el("div", { class: "flow" }, here.ins.map((one) => one.element), el("div", { class: "middle" }, here.body, here.total, here.words), here.out.element),
     el("div", { class: "beneath" }, here.chain, here.sees)));
   ask(here);
   return {
@@ -66,14 +66,14 @@ function update(here, why) {
     refreshOnce(here);
   } else if (why === "frames") {
     here.out.paint();
-    here.in.paint();
+    for (const one of here.ins) one.paint();
     if (here.frame !== state.frames[here.model]) {
       here.frame = state.frames[here.model];
       later(here);
     }
   } else {
     here.out.paint();
-    here.in.paint();
+    for (const one of here.ins) one.paint();
     here.view?.theme?.();
   }
 }
@@ -137,7 +137,7 @@ function show(here, answer) {
     here.body.dataset.kind = answer.kind;
   }
   here.view.show(answer, here.input);
-  here.in.show(answer, here.input);
+  for (const one of here.ins) one.show(answer, here.input);
   here.out.paint();
   here.words.textContent = answer.formula ?? "";
   total(here, answer);
@@ -155,7 +155,7 @@ function heaviest(inputs) {
 function chooseInput(here, channel) {
   here.input = channel;
   here.view.show(here.answer, channel);
-  here.in.show(here.answer, channel);
+  for (const one of here.ins) one.show(here.answer, channel);
   refresh();
 }
 
