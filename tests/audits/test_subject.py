@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from neocog.audits.subject import Subject, exact
 from neocog.data.samples import Samples
-from neocog.errors import DataError, ModelError, ShapeMismatch, UsageError
+from neocog.errors import ModelError, ShapeMismatch, UsageError
 
 
 def test_precision_is_float32_under_autocast() -> None:
@@ -52,12 +52,6 @@ def test_what_a_module_keeps_of_a_pass_can_still_be_trained_with() -> None:
         subject(torch.rand(3, 2))
     net(torch.rand(3, 2)).sum().backward()
     assert net.line.weight.grad is not None
-
-
-def test_arrays_and_columns_of_truths_are_taken() -> None:
-    data = Samples.of((np.zeros((3, 1, 4, 4), np.float32), torch.tensor([[0], [1], [1]])))
-    assert data.take(slice(0, 2)).shape == (2, 1, 4, 4)
-    assert data.truth(slice(0, 3)).tolist() == [0, 1, 1]
 
 
 def test_float64_computes_on_a_copy() -> None:
@@ -112,12 +106,6 @@ def test_wrong_use() -> None:
         Subject(nn.Identity(), task="clasify")
     with pytest.raises(UsageError, match="`bfloat16` is no precision"):
         Subject(nn.Identity(), precision="bfloat16")
-    with pytest.raises(DataError, match="A measurement needs samples; none came"):
-        Samples.of(torch.zeros(0, 1, 4, 4))
-    with pytest.raises(DataError, match="2 samples and 3 truths came"):
-        Samples.of((torch.zeros(2, 1, 4, 4), [0, 1, 2]))
-    with pytest.raises(UsageError, match="n=0 came"):
-        Samples.of(torch.zeros(2, 1, 4, 4)).first(0, seed=0)
     with pytest.raises(ShapeMismatch, match=r"tensor of 2 axes; \(2, 1, 4, 4\) came"):
         Subject(nn.Identity())(torch.zeros(2, 1, 4, 4))
     with pytest.raises(ShapeMismatch, match="there must be two at least; 1 came"):

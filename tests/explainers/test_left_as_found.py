@@ -1,0 +1,112 @@
+"""Whoever looks inside leaves the network as it was, also when it fails."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from neocog.data.samples import Samples
+from neocog.explainers.backward import backward
+from neocog.explainers.feature_maps import feature_maps
+from neocog.explainers.features import features_of
+from neocog.explainers.filters import filters
+from neocog.explainers.largest import largest_on
+from neocog.explainers.maximise import Climb, maximise
+from neocog.explainers.patches import Seen, top_patches
+
+SIZE = (12, 12)
+
+
+class Net(nn.Module):
+    """With everything that can be disturbed; fails when it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(1, 3, 3)
+        self.norm = nn.BatchNorm2d(3)
+        self.drop = nn.Dropout(0.5)
+        self.act = nn.ReLU(inplace=True)
+        self.out = nn.Linear(3, 2)
+        self.fails = False
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.act(self.norm(self.conv(x)))
+        if self.fails:
+            raise RuntimeError("told to")
+        return self.out(self.drop(x.mean((2, 3))))
+
+
+def drawn(n: int = 4) -> Tensor:
+    return torch.rand(n, 1, *SIZE, generator=torch.Generator().manual_seed(0))
+
+
+LOOKS: dict[str, Callable[[nn.Module], Any]] = {
+    "filters": lambda net: filters(net, example=drawn()),
+    "feature maps": lambda net: feature_maps(net, drawn(1)),
+    "backward": lambda net: backward(net, "conv", drawn()),
+    "patches": lambda net: top_patches(net, Samples.of(drawn()), "act"),
+    "largest": lambda net: largest_on(net, Samples.of(drawn()), "", [0, 1]),
+    "maximise": lambda net: maximise(
+        net, "act", 1, size=SIZE, channels=1, climb=Climb(steps=3, views=1)
+    ),
+    "features": lambda net: features_of(net, "out", Seen((3, 3), (1, 1), (0, 0))).run(drawn(1)),
+}
+
+
+def prepared() -> Net:
+    torch.manual_seed(0)
+    net = Net().train()
+    net.norm.eval()
+    net.out.bias.requires_grad_(False)
+    net(drawn()).sum().backward()
+    net.conv.register_forward_hook(lambda m, args, out: None)
+    return net
+
+
+def state(net: nn.Module) -> dict[str, Any]:
+    return {
+        "modes": [m.training for m in net.modules()],
+        "values": {k: v.clone() for k, v in net.state_dict().items()},
+        "takes": [p.requires_grad for p in net.parameters()],
+        "gradients": [None if p.grad is None else p.grad.clone() for p in net.parameters()],
+        "hooks": [
+            len(m._forward_hooks) + len(m._forward_pre_hooks) + len(m._backward_hooks)
+            for m in net.modules()
+        ],
+        "random": torch.get_rng_state(),
+    }
+
+
+@pytest.mark.parametrize("fails", [False, True], ids=["it works", "it fails"])
+@pytest.mark.parametrize("look", LOOKS)
+def test_the_network_is_left_as_it_was(look: str, fails: bool) -> None:
+    net = prepared()
+    net.fails = fails
+    before = state(net)
+    if fails or look == "features":  # whose layer has no map here
+        with pytest.raises((RuntimeError, Exception), match=r"told to|Features are a map"):
+            LOOKS[look](net)
+    else:
+        LOOKS[look](net)
+    after = state(net)
+    assert after["modes"] == before["modes"]
+    assert after["takes"] == before["takes"]
+    assert after["hooks"] == before["hooks"]
+    assert torch.equal(after["random"], before["random"])
+    assert all(torch.equal(v, before["values"][k]) for k, v in after["values"].items())
+    for one, two in zip(after["gradients"], before["gradients"], strict=True):
+        assert (one is None and two is None) or torch.equal(one, two)
+
+
+@pytest.mark.parametrize("look", [name for name in LOOKS if name != "features"])
+def test_same_call_same_bits(look: str) -> None:
+    one, two = LOOKS[look](prepared()), LOOKS[look](prepared())
+    if isinstance(one, tuple):
+        one, two = one[0], two[0]
+    for name in vars(one):
+        a, b = getattr(one, name), getattr(two, name)
+        assert (a == b).all() if hasattr(a, "all") else a == b, name
