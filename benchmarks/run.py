@@ -25,6 +25,9 @@ NAMES = (
     "fix_resnet20",
     "grad_cam",
     "explore",
+    "correlate",
+    "templates",
+    "patches",
 )
 """In the order of the table."""
 
