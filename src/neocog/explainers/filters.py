@@ -144,7 +144,7 @@ class Filters:
         return Gallery(title="Weights", pictures=pictures, captions=captions, note=note)
 
     def _responses(self, most: int) -> list[Exhibit]:
-        response = self.response()
+        response = replace(self, weights=self.weights[:most]).response()
         if self.axes == 1:
             shown = response[: min(most, 8)]
             positions = (np.arange(response.shape[1]) - response.shape[1] // 2) / response.shape[1]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -16,7 +17,7 @@ from neocog.explainers.classic import classic
 from neocog.explainers.feature_maps import feature_maps
 from neocog.explainers.feature_maps import sections as feature_sections
 from neocog.explainers.features import features_of
-from neocog.explainers.filters import filters
+from neocog.explainers.filters import Filters, filters
 from neocog.explainers.gabor import first_layer, gabor_fit
 from neocog.explainers.grad_cam import METHODS
 from neocog.explainers.maximise import Climb, maximise
@@ -31,6 +32,12 @@ __all__ = ["WAYS", "Way"]
 
 OUTPUTS = 10
 """Outputs that are maximised where none is named."""
+
+LISTED = 100_000
+"""Weights that are written as numbers, at most; of a larger network name a layer."""
+
+DRAWN = 320
+"""Filters that are drawn of all layers together, but four of each."""
 
 FEW, MANY = 16, 64
 """Filters and maps that are drawn of a layer where many layers are, and where one was named."""
@@ -70,17 +77,27 @@ def _filters(of: Explained, shown: Shown | None, data: Samples | None, asked: As
                 f"Filters are those of convolutions; `{printable(asked.layer)}` is none. "
                 "Leave --layer out to see which there are."
             )
-    most = FEW if len(found) > 1 else MANY
+    most = MANY if len(found) == 1 else max(4, min(FEW, DRAWN // len(found)))
+    whole = sum(f.weights.size for f in found) <= LISTED
     sections = [s for f in found for s in f.sections(most)]
     return Found(
         sections=([*first.sections()] if first else []) + sections,
         figures={
-            "layers": [{**f.to_json(), "name": of.label(f.name)} for f in found],
+            "layers": [_filters_json(f, of, whole=whole) for f in found],
             "gabor": None if first is None else {**first.to_json(), "layer": of.label(first.layer)},
         },
         result=found,
         notes=tuple(notes),
     )
+
+
+def _filters_json(found: Filters, of: Explained, *, whole: bool) -> dict[str, Any]:
+    """A layer's filters; the weights only where they are not too many to be read."""
+    shape = list(found.weights.shape)
+    if not whole:
+        found = replace(found, weights=found.weights[:0])
+    plain = {**found.to_json(), "name": of.label(found.name), "shape": shape}
+    return {k: v for k, v in plain.items() if whole or k != "weights"}
 
 
 def _features(of: Explained, shown: Shown | None, data: Samples | None, asked: Asked) -> Found:

@@ -124,8 +124,8 @@ def deletion(
     *,
     target: Target = None,
     baseline: str = "blur",
-    steps: int = 16,
-    draws: int = 8,
+    steps: int = 12,
+    draws: int = 4,
     seed: int = 0,
 ) -> Deletion:
     """Delete and insert the pixels of each picture in the order of its map.
@@ -155,9 +155,12 @@ def deletion(
         ask = _asker(run, cam, target)
         empty = BASELINES[baseline](x)
         order = _order(cam.enlarged())
+        full, nothing = _all(ask, x), _all(ask, empty)
 
         def curves(order: Tensor, start: Tensor, end: Tensor) -> np.ndarray:
-            return _curve(ask, start, end, order, fractions)
+            between = _curve(ask, start, end, order, fractions[1:-1])
+            ends = (full, nothing) if end is empty else (nothing, full)
+            return np.concatenate([ends[0], between, ends[1]], axis=1)
 
         random = [
             _order(resize_map(one[None].to(x.device), size)).expand(len(x), -1) for one in noise
@@ -206,16 +209,26 @@ def _order(maps: Tensor) -> Tensor:
     return torch.empty_like(order).scatter_(1, order, places).double() / flat.shape[1]
 
 
-def _curve(ask: Ask, start: Tensor, end: Tensor, order: Tensor, fractions: Tensor) -> np.ndarray:
-    """Answers while `start` becomes `end`, (B, F): all steps of all pictures, batch by batch."""
+def _curve(ask: Ask, start: Tensor, end: Tensor, order: Tensor, steps: Tensor) -> np.ndarray:
+    """Answers while `start` becomes `end`, (B, steps): batch by batch."""
     b, space = len(start), start.shape[2:]
-    index = torch.arange(b * len(fractions))
-    chunk = max(1, min(256, _VALUES // max(1, start[0].numel())))
+    index = torch.arange(b * len(steps))
     found: list[Tensor] = []
-    for start_at in range(0, len(index), chunk):
-        part = index[start_at : start_at + chunk]
-        rows, step = part % b, fractions[part // b]
+    for begin in range(0, len(index), _batch(start)):
+        part = index[begin : begin + _batch(start)]
+        rows, step = part % b, steps[part // b]
         gone = order[rows] < step[:, None].to(order)
         gone = gone.view(len(part), 1, *space)
         found.append(ask(torch.where(gone, end[rows], start[rows]), rows).double().cpu())
-    return torch.cat(found).view(len(fractions), b).T.numpy()
+    return torch.cat(found).view(len(steps), b).T.numpy()
+
+
+def _all(ask: Ask, x: Tensor) -> np.ndarray:
+    """Answers for whole pictures, (B, 1)."""
+    rows = torch.arange(len(x)).split(_batch(x))  # type: ignore[no-untyped-call]
+    return np.asarray(torch.cat([ask(x[r], r).double().cpu() for r in rows]).numpy())[:, None]
+
+
+def _batch(x: Tensor) -> int:
+    """Pictures at once."""
+    return max(1, min(256, _VALUES // max(1, x[0].numel())))
