@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import functools
+import os
 import time
 from typing import Any
 
@@ -19,6 +20,7 @@ from torch import nn
 
 from neocog.networks.catalog import build
 from neocog.web.opening import opened
+from neocog.web.server import SMALL
 from neocog.web.step import step
 
 CASES: dict[str, tuple[str, tuple[int, int, int], int]] = {
@@ -42,6 +44,10 @@ def measure(name: str, size: tuple[int, int, int], steps: int) -> dict[str, Any]
     session = opened(net, None, size=size)
     session.prepare()
     started = time.perf_counter() - began
+    if session.networks[0].cost.macs < SMALL:  # as the server does
+        torch.set_num_threads(1)
+    else:
+        torch.set_num_threads(os.cpu_count() or 1)
     maps = [n.id for n in session.networks[0].graph.nodes if n.spatial][1:]
     some = [{"node": id, "channels": [0]} for id in maps[:: max(1, len(maps) // 16)][:16]]
     found: dict[str, Any] = {"start_seconds": started, "threads": torch.get_num_threads()}

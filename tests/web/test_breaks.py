@@ -104,3 +104,18 @@ def test_D7_polyphase_sampling_with_circular_borders_breaks_nowhere() -> None:
         known = [e for e in found if e is not None]
         assert len(known) > 60
         assert max(known) < 1e-4  # float32 through 20 layers
+
+
+class Padded(nn.Module):
+    """Every second sample, and a border around them."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = nn.functional.max_pool2d(x, 2)
+        return nn.functional.pad(x, (1, 1, 1, 1), mode="circular")
+
+
+def test_a_border_is_not_to_blame_where_fields_are_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Network, "seen", {})  # as behind operations that are not understood
+    found = errors(Padded(), torch.rand(1, 1, 16, 16), Motion(dx=4))
+    # The padded map has 10 samples a side for 16 pixels, and still stands on every second one.
+    assert found["pad"] == pytest.approx(0, abs=1e-6)

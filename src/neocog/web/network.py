@@ -21,6 +21,7 @@ from neocog.explainers.arithmetic.unit import Arithmetic, arithmetic, understood
 from neocog.explainers.layout import Layout, layout_of
 from neocog.networks.model import Model
 from neocog.probe.follow import Follower
+from neocog.probe.kinds import PADS
 from neocog.probe.moments import Moment
 from neocog.probe.operations import Call, Operation, watching
 from neocog.probe.outputs import outputs
@@ -277,6 +278,8 @@ class Network:
         seen = self.seen.get(node.id)
         if seen is not None and all(j is not None for j in seen.jump):
             return tuple(float(j) for j in seen.jump if j is not None)
+        if node.op in PADS and node.sources:  # a border lets the samples stand where they were
+            return self.jump(self.graph.nodes[node.sources[0]])
         return tuple(n / m for n, m in zip(self.size, shape, strict=True))
 
     def plain_seen(self, node: Node) -> dict[str, Any] | None:

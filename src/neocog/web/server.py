@@ -33,7 +33,7 @@ from neocog.web.step import step
 from neocog.web.unit import unit
 from neocog.web.worker import Worker
 
-__all__ = ["STATIC", "Explorer", "application"]
+__all__ = ["SMALL", "STATIC", "Explorer", "application"]
 
 STATIC = Path(__file__).parent / "static"
 """The page's own files."""
@@ -41,7 +41,7 @@ STATIC = Path(__file__).parent / "static"
 _JSON = 2**20
 """Bytes of a question."""
 
-_SMALL = 100_000_000
+SMALL = 100_000_000
 """Multiply-adds of a model whose steps are done by one thread."""
 
 _UPLOADS = 4
@@ -74,7 +74,7 @@ class Explorer:
     async def calm(self) -> None:
         """Small models in one thread: two would wait for each other while a browser draws."""
         macs = max(n.cost.macs for n in self.session.networks)
-        if macs < _SMALL:
+        if macs < SMALL:
             await self.live.run(partial(torch.set_num_threads, 1))
 
     def routes(self) -> list[Route | Mount]:
