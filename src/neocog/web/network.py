@@ -21,7 +21,6 @@ from neocog.explainers.arithmetic.unit import Arithmetic, arithmetic, understood
 from neocog.explainers.layout import Layout, layout_of
 from neocog.networks.model import Model
 from neocog.probe.follow import Follower
-from neocog.probe.kinds import PADS
 from neocog.probe.moments import Moment
 from neocog.probe.operations import Call, Operation, watching
 from neocog.probe.outputs import outputs
@@ -278,9 +277,22 @@ class Network:
         seen = self.seen.get(node.id)
         if seen is not None and all(j is not None for j in seen.jump):
             return tuple(float(j) for j in seen.jump if j is not None)
-        if node.op in PADS and node.sources:  # a border lets the samples stand where they were
-            return self.jump(self.graph.nodes[node.sources[0]])
-        return tuple(n / m for n, m in zip(self.size, shape, strict=True))
+        return self._jump_by_sizes(node, shape)
+
+    def _jump_by_sizes(self, node: Node, shape: tuple[int, ...]) -> tuple[float, ...]:
+        """Where fields are not known: a border moves no samples, a coarser map has whole steps."""
+        before = next(
+            (
+                (jump, self.shape(source)[1:])
+                for source in (self.graph.nodes[s] for s in node.sources)
+                if (jump := self.jump(source)) is not None
+            ),
+            None,
+        )
+        if before is None:
+            return tuple(n / m for n, m in zip(self.size, shape, strict=True))
+        steps = zip(*before, shape, strict=True)
+        return tuple(j * max(1, round(m / n)) / max(1, round(n / m)) for j, m, n in steps)
 
     def plain_seen(self, node: Node) -> dict[str, Any] | None:
         """`seen`, as JSON has it."""
