@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from neocog.errors import ModelError, UsageError
-from neocog.explainers.backward import Geometry, backward, input_gradient, kernel_gradient, spread
+from neocog.explainers.backward import backward
+from neocog.explainers.gradients import Geometry, input_gradient, kernel_gradient, spread
 from neocog.networks.catalog import build
 from neocog.report.page import page
 from neocog.signal.correlate import convolve, correlate

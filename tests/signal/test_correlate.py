@@ -147,6 +147,16 @@ def test_A6_a_shift_of_the_picture_shifts_the_result(
     close(moved, correlate(x, k, mode="circular").roll((down, right), (0, 1)))
 
 
+def test_A9_one_output_is_the_dot_products_of_kernels_and_patches_and_the_bias() -> None:
+    layer = torch.nn.Conv2d(3, 4, 3, bias=True).double()
+    x = drawn(1, 3, 6, 5)
+    patch, kernels = x[0, :, 2:5, 1:4], layer.weight[1]
+    by_hand = sum(float((patch[c] * kernels[c]).sum()) for c in range(3)) + float(layer.bias[1])
+    assert float(layer(x)[0, 1, 2, 1]) == pytest.approx(by_hand, abs=1e-12)
+    whole = torch.stack([correlate(x[0, c], kernels[c]) for c in range(3)]).sum(0) + layer.bias[1]
+    close(whole, layer(x)[0, 1])
+
+
 def test_same_is_what_networks_do() -> None:
     x, k = drawn(2, 9, 8), drawn(5, 3, seed=1)
     net = F.conv2d(x[:, None], k[None, None], padding="same")[:, 0]

@@ -1,57 +1,36 @@
 """The backward pass of a convolution is made of convolutions again.
 
-With y the correlation of the padded input x with the kernel k at stride S and dilation D, and g the
-gradient of a loss with respect to y (spread out: S - 1 zeros between its samples):
-
-    kernel   ∂L/∂k[o, i] = Σ_b  x[b, i] ⋆ spread(g)[b, o]    a correlation, every D-th sample of it
-    input    ∂L/∂x[b, i] = Σ_o  spread(g)[b, o] ∗ k[o, i]    a full convolution, less the padding
-
-Both are computed here as said, and compared with what automatic differentiation gives.
+Both gradients are computed by correlation and convolution (`explainers.gradients`), for any
+convolution inside any network, and compared with what automatic differentiation gives.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
-from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
 
 from neocog.errors import ModelError, ShapeMismatch, UsageError, printable
 from neocog.exhibits import Exhibit, Gallery, Scalar, Section, Table
+from neocog.explainers.gradients import (
+    Geometry,
+    input_gradient,
+    kernel_gradient,
+    padded,
+    unpadded,
+)
 from neocog.explainers.shown import sheet, signed
 from neocog.probe.activations import find_layer, first_tensor, place_of, recording
 from neocog.probe.found import as_found
 
-__all__ = ["Backward", "Geometry", "backward", "input_gradient", "kernel_gradient", "spread"]
+__all__ = ["Backward", "backward"]
 
-_SLIDE = (F.conv1d, F.conv2d, F.conv3d)
 _SHOWN = 16
-
-
-@dataclass(frozen=True, kw_only=True)
-class Geometry:
-    """How a convolution slides, a number an axis of space.
-
-    Args:
-        kernel: taps.
-        stride: samples from one place to the next.
-        padding: samples added (before, behind).
-        dilation: samples from one tap to the next.
-        groups: into which the channels are divided.
-    """
-
-    kernel: tuple[int, ...]
-    stride: tuple[int, ...]
-    padding: tuple[tuple[int, int], ...]
-    dilation: tuple[int, ...]
-    groups: int = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -245,10 +224,10 @@ def backward(model: nn.Module, layer: str, x: Tensor, *, target: int | None = No
         geometry = _geometry(m)
         mode = m.padding_mode
         with torch.no_grad():
-            padded = _padded(still.detach(), geometry, mode)
-            own_kernel = kernel_gradient(padded, upstream, geometry)
-            own_input = _unpadded(
-                input_gradient(weight.detach(), upstream, geometry, tuple(padded.shape[2:])),
+            wide = padded(still.detach(), geometry, mode)
+            own_kernel = kernel_gradient(wide, upstream, geometry)
+            own_input = unpadded(
+                input_gradient(weight.detach(), upstream, geometry, tuple(wide.shape[2:])),
                 still.detach(),
                 geometry,
                 mode,
@@ -264,82 +243,6 @@ def backward(model: nn.Module, layer: str, x: Tensor, *, target: int | None = No
         input_gradient=_plain(own_input),
         input_autograd=_plain(auto_input),
     )
-
-
-def kernel_gradient(
-    x: Float[Tensor, "B I *space"], upstream: Float[Tensor, "B O *out"], geometry: Geometry
-) -> Float[Tensor, "O J *kernel"]:
-    """The correlation of the padded input with the spread gradient; every D-th sample of it.
-
-    Each input channel is a sample of one large batch, each filter's gradient is its kernel, and the
-    samples of the batch are the channels that are summed over.
-
-    Args:
-        x: input with its padding.
-        upstream: gradient with respect to the output.
-        geometry: how the convolution slides.
-    """
-    slide = _SLIDE[x.ndim - 3]
-    parts = []
-    for own, above in zip(
-        x.chunk(geometry.groups, 1), upstream.chunk(geometry.groups, 1), strict=True
-    ):
-        # A kernel with S - 1 zeros between its taps is one of dilation S.
-        found = slide(
-            own.transpose(0, 1),
-            above.transpose(0, 1),
-            stride=geometry.dilation,
-            dilation=geometry.stride,
-        )
-        cut = tuple(
-            slice(0, k) for k in geometry.kernel
-        )  # samples that the stride skips at the end
-        parts.append(found[(slice(None), slice(None), *cut)].transpose(0, 1))
-    return torch.cat(parts)
-
-
-def input_gradient(
-    weight: Float[Tensor, "O J *kernel"],
-    upstream: Float[Tensor, "B O *out"],
-    geometry: Geometry,
-    size: Sequence[int],
-) -> Float[Tensor, "B I *space"]:
-    """The full convolution of the spread gradient with the kernels, for the padded input.
-
-    Args:
-        weight: kernels.
-        upstream: gradient with respect to the output.
-        geometry: how the convolution slides.
-        size: of the padded input.
-    """
-    slide = _SLIDE[weight.ndim - 3]
-    axes = tuple(range(2, weight.ndim))
-    wide = spread(upstream, geometry.stride)
-    reach = [d * (k - 1) for d, k in zip(geometry.dilation, geometry.kernel, strict=True)]
-    pads: list[int] = []
-    for n, r, s in zip(reversed(size), reversed(reach), reversed(wide.shape[2:]), strict=True):
-        pads += [r, n - s]  # behind: the reach, and what no place of the kernel covered
-    wide = F.pad(wide, pads)
-    parts = []
-    for kernels, above in zip(
-        weight.chunk(geometry.groups), wide.chunk(geometry.groups, 1), strict=True
-    ):
-        turned = kernels.flip(axes).transpose(0, 1)  # a convolution turns the kernel round
-        parts.append(slide(above, turned, dilation=geometry.dilation))
-    return torch.cat(parts, 1)
-
-
-def spread(x: Float[Tensor, "B C *space"], stride: Sequence[int]) -> Float[Tensor, "B C *wide"]:
-    """Put S - 1 zeros between neighbouring samples.
-
-    Example:
-        >>> spread(torch.tensor([[[1.0, 2.0, 3.0]]]), (2,))
-        tensor([[[1., 0., 2., 0., 3.]]])
-    """
-    size = [(n - 1) * s + 1 for n, s in zip(x.shape[2:], stride, strict=True)]
-    wide = x.new_zeros(*x.shape[:2], *size)
-    wide[(slice(None), slice(None), *(slice(None, None, s) for s in stride))] = x
-    return wide
 
 
 def _upstream(model: nn.Module, layer: str, x: Tensor, target: int | None) -> tuple[Tensor, Tensor]:
@@ -399,29 +302,6 @@ def _geometry(m: _ConvNd) -> Geometry:
         dilation=tuple(m.dilation),
         groups=m.groups,
     )
-
-
-def _padded(x: Tensor, geometry: Geometry, mode: str) -> Tensor:
-    pads = [n for pair in reversed(geometry.padding) for n in pair]
-    return F.pad(x, pads, mode="constant" if mode == "zeros" else mode) if any(pads) else x
-
-
-def _unpadded(gradient: Tensor, x: Tensor, geometry: Geometry, mode: str) -> Tensor:
-    """The gradient of the input from that of the padded one.
-
-    Zeros take theirs with them; a padding that repeats samples hands it back to them.
-    """
-    if mode == "zeros":
-        cut = tuple(
-            slice(before, before + n)
-            for (before, _), n in zip(geometry.padding, x.shape[2:], strict=True)
-        )
-        return gradient[(slice(None), slice(None), *cut)]
-    with torch.enable_grad():
-        still = x.detach().requires_grad_()
-        padded = _padded(still, geometry, mode)
-        (back,) = torch.autograd.grad(padded, still, gradient)
-    return back
 
 
 def _plain(x: Tensor) -> np.ndarray:

@@ -55,11 +55,11 @@ class Climb:
         where: of a map, its "mean", its "middle" or its "largest" element.
     """
 
-    steps: int = 256
+    steps: int = 128
     rate: float = 0.05
     seeds: int = 1
     seed: int = 0
-    views: int = 4
+    views: int = 2
     shift: float = 0.1
     turn: float = 8.0
     zoom: float = 0.1
