@@ -115,14 +115,14 @@ def watching(
         with torch._C.DisableTorchFunction():  # what the observer asks tensors is not seen
             on_operation(Operation(where, name, func, tuple(args), dict(kwargs), out))
 
+    operations = _Operations(report, on_write)
     with ExitStack() as stack:
         for name, m in module.named_modules():
             if isinstance(m, torch.jit.ScriptModule):  # takes no hooks: one with what it is in
                 continue
-            before, after = _hooks(name, running, on_start, on_end)
+            before, after = _hooks(name, running, operations, on_start, on_end)
             stack.callback(m.register_forward_pre_hook(before).remove)
             stack.callback(m.register_forward_hook(after, always_call=True).remove)
-        operations = _Operations(report, on_write)
         stack.enter_context(operations)
         stack.enter_context(_CircularPads(report, operations))
         yield
@@ -131,27 +131,44 @@ def watching(
 def _hooks(
     name: str,
     running: list[str],
+    operations: _Operations,
     on_start: Callable[[Call], None] | None,
     on_end: Callable[[Call], None] | None,
 ) -> tuple[Callable[..., None], Callable[..., None]]:
     def before(m: nn.Module, args: tuple[Any, ...]) -> None:
         running.append(name)
         if on_start is not None:
-            with _unseen():
+            with _Quiet(operations):
                 on_start(Call(name, m, args))
 
     def after(m: nn.Module, args: tuple[Any, ...], out: Any) -> None:
         running.pop()
         if on_end is not None:
-            with _unseen():
+            with _Quiet(operations):
                 on_end(Call(name, m, args, out))
 
     return before, after
 
 
+class _Quiet:
+    """What the observer does in a hook is not the module's."""
+
+    def __init__(self, operations: _Operations) -> None:
+        self.operations = operations
+        self.guard = torch._C.DisableTorchFunction()
+
+    def __enter__(self) -> None:
+        self.was, self.operations.silent = self.operations.silent, True
+        self.guard.__enter__()
+
+    def __exit__(self, *error: Any) -> None:
+        self.guard.__exit__(*error)
+        self.operations.silent = self.was
+
+
 @contextmanager
 def _unseen() -> Iterator[None]:
-    """What the observer does in a hook is not the module's."""
+    """The same above the dispatcher."""
     with torch._C.DisableTorchFunction(), torch.utils._python_dispatch._disable_current_modes():
         yield
 
