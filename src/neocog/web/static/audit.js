@@ -16,7 +16,7 @@ export function start() {
 
 /** The dialogue with the results of the model that is looked at. */
 export function open() {
-  made ??= dialogue("Audit", { wide: true });
+  made ??= dialogue("Audit", { look: "wide" });
   made.dialog.showModal();
   fill();
 }

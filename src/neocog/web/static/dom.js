@@ -108,13 +108,13 @@ export function perRow(items) {
 }
 
 /** A dialogue that closes on Escape and on its button; returns { dialog, body }. */
-export function dialogue(title, { wide = false } = {}) {
+export function dialogue(title, { look = "" } = {}) {
   const body = el("div", { class: "body" });
   const id = `d${Math.random().toString(36).slice(2, 8)}`;
   const close = el("button", { type: "button", class: "icon", "aria-label": "Close", text: "×" });
   const dialog = el(
     "dialog",
-    { class: wide ? "wide" : "", "aria-labelledby": id },
+    { class: look, "aria-labelledby": id },
     el("div", { class: "head" }, el("h2", { id, text: title }), close),
     body,
   );

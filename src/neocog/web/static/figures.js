@@ -9,9 +9,12 @@ import { isSeries, nodeOf, set, state } from "./state.js";
 const SIDE = 172;
 
 /** CSS pixels of a drawn map with so many rows and columns. */
-function boxOf(form, rows, columns, room = SIDE) {
+function boxOf(form, rows, columns, count, room = SIDE) {
   if (form === "lines") return [240, 120];
-  if (form === "numbers") return [150, 150];
+  if (form === "numbers") {
+    const grid = squares(count, 150, 150);
+    return [150, Math.ceil(Math.ceil(count / grid.columns) * grid.size)];
+  }
   const scale = room / Math.max(rows, columns);
   return [columns * scale, rows * scale];
 }
@@ -50,7 +53,7 @@ export function outputMap(here, { pick, channel }) {
   const { node, model } = here;
   const form = formOf(node);
   const [rows, columns] = sides(node);
-  const [width, height] = boxOf(form, rows, columns);
+  const [width, height] = boxOf(form, rows, columns, node.shape[0]);
   const made = figure("out", el("span", { text: node.label }));
   const { field, canvas } = made;
   field.tabIndex = 0;
@@ -61,7 +64,7 @@ export function outputMap(here, { pick, channel }) {
   const unitAt = (event) => {
     const rect = field.getBoundingClientRect();
     const [px, py] = [event.clientX - rect.left, event.clientY - rect.top];
-    return form === "numbers" ? squareAt(node.shape[0], width, height, px, py) : { row: Math.floor((py / height) * rows), col: Math.floor((px / width) * columns) };
+    return form === "numbers" ? squareAt(node.shape[0], 150, 150, px, py) : { row: Math.floor((py / height) * rows), col: Math.floor((px / width) * columns) };
   };
   let held = false;
   const choose = (event) => {
@@ -88,12 +91,12 @@ export function outputMap(here, { pick, channel }) {
     const map = mapOf(model, node.id, form === "numbers" ? 0 : state.channel);
     const ctx = sized(canvas, width, height);
     ctx.clearRect(0, 0, width, height);
-    if (map) draw(ctx, node, map, 0, 0, width, height);
+    if (map) draw(ctx, node, map, 0, 0, width, form === "numbers" ? 150 : height);
     putLegend(made.legend, map);
     if (!state.unit) return;
     const { row, col } = state.unit;
     if (form === "numbers") {
-      const grid = squares(node.shape[0], width, height);
+      const grid = squares(node.shape[0], 150, 150);
       mark(made.marker, (state.channel % grid.columns) * grid.size, Math.floor(state.channel / grid.columns) * grid.size, grid.size, grid.size);
     } else {
       mark(made.marker, (col / columns) * width, (row / rows) * height, width / columns, height / rows);
@@ -158,7 +161,7 @@ export function inputMap(here, which) {
     const form = formOf(source);
     const [rows, columns] = sides(source);
     const [padRow, padCol] = padding(answer, rows, columns);
-    const [width, height] = boxOf(form, rows + 2 * padRow, columns + 2 * padCol);
+    const [width, height] = boxOf(form, rows + 2 * padRow, columns + 2 * padCol, source.shape[0]);
     size(made.field, width, height);
     made.field.classList.toggle("padded", form === "maps" && padRow + padCol > 0);
     const [sx, sy] = form === "maps" ? [width / (columns + 2 * padCol), height / (rows + 2 * padRow)] : [width / columns, height];
@@ -168,7 +171,7 @@ export function inputMap(here, which) {
     made.canvas.style.transform = form === "maps" ? `translate(${padCol * sx}px, ${padRow * sy}px)` : "";
     ctx.clearRect(0, 0, w, h);
     const map = mapOf(model, source.id, shown);
-    if (form === "numbers") map && drawNumbers(ctx, map, 0, 0, w, h);
+    if (form === "numbers") map && drawNumbers(ctx, map, 0, 0, 150, 150);
     else if (map) draw(ctx, source, map, 0, 0, w, h);
     else if (source.kind === "input" && state.frames[model]) drawPicture(ctx, state.frames[model].picture, 0, 0, w, h);
     putLegend(made.legend, map);

@@ -105,8 +105,10 @@ function painted(view, item) {
   return card?.frame === state.frames[view.model];
 }
 
-const widthOf = (graph) => (item) =>
-  formOf(graph.index.get(item.node)) === "numbers" ? SIZES.narrow : SIZES.card;
+const widthOf = (graph) => (item) => {
+  const node = graph.index.get(item.node);
+  return formOf(node) === "numbers" && node.kind !== "output" ? SIZES.narrow : SIZES.card;
+};
 
 /** Lay the cards of a view out anew: after a group was folded or unfolded. */
 function lay(view, focus = null) {
@@ -203,7 +205,9 @@ function errorOf(model, node) {
 }
 
 function open(view, card) {
-  set({ model: view.model, node: card.item.node, channel: 0, unit: null, tab: card.node.shape.length === 1 && card.node.units ? "unit" : "maps" });
+  const first = card.node.kind === "output" ? (state.frames[view.model]?.answer?.probabilities?.[0]?.class ?? 0) : 0;
+  const channel = first < card.node.shape[0] ? first : 0;
+  set({ model: view.model, node: card.item.node, channel, unit: null, tab: card.node.shape.length === 1 && card.node.units ? "unit" : "maps" });
   byId("inspect").scrollIntoView({ block: "nearest", behavior: calm() });
 }
 
@@ -280,7 +284,7 @@ function paintCard(view, card) {
   const { node, canvas } = card;
   const height = view.rows * (SIZES.map + SIZES.space) - SIZES.space;
   const numbers = formOf(node) === "numbers";
-  const width = numbers ? SIZES.narrow - 14 : SIZES.map;
+  const width = numbers && node.kind !== "output" ? SIZES.narrow - 14 : SIZES.map;
   const ctx = sized(canvas, width, height);
   ctx.clearRect(0, 0, width, height);
   card.frame = frame;

@@ -50,7 +50,7 @@ function rebuild() {
   const focused = box.contains(document.activeElement) ? document.activeElement.id || `tab-${tab}` : null;
   close();
   panel = el("div", { class: "panel-body", role: "tabpanel", id: "tabpanel", "aria-labelledby": tab ? `tab-${tab}` : null });
-  box.replaceChildren(heading(node), tabList(tabs, tab), panel);
+  box.replaceChildren(heading(node), tabList(node, tabs, tab), panel);
   page = 0;
   if (tab === "maps") view = allMaps(node, panel);
   else if (tab === "unit") view = unit.open(node, panel);
@@ -76,11 +76,11 @@ function heading(node) {
   return el("div", { class: "head" }, el("h2", {}, letter, node.label), path, el("p", { class: "hint", text: facts }));
 }
 
-function tabList(tabs, current) {
+function tabList(node, tabs, current) {
   const list = el("div", { class: "tabs", role: "tablist", "aria-label": "Views of this layer" },
     tabs.map((tab) => el("button", {
       type: "button", role: "tab", id: `tab-${tab}`, "aria-controls": "tabpanel", "aria-selected": String(tab === current),
-      tabindex: tab === current ? "0" : "-1", onclick: () => choose(tab), text: VIEWS[tab].label,
+      tabindex: tab === current ? "0" : "-1", onclick: () => choose(tab), text: tab === "maps" && formOf(node) === "numbers" ? "All numbers" : VIEWS[tab].label,
     })));
   roving(list, '[role="tab"]');
   return list;

@@ -23,7 +23,7 @@ export function open() {
 }
 
 function build() {
-  const { dialog, body } = dialogue("Draw a picture");
+  const { dialog, body } = dialogue("Draw a picture", { look: "aside" });
   const colour = (state.about.models[state.model].channels ?? 1) >= 3;
   const canvas = el("canvas", { width: SIDE, height: SIDE, class: "pad", tabindex: "0", role: "application", "aria-roledescription": "drawing", "aria-label": "Drawing. Arrow keys move the pen, space puts it down or lifts it." });
   const ctx = canvas.getContext("2d", { willReadFrequently: true });
@@ -132,7 +132,7 @@ function cameraRow(video, dialog) {
       toast("The camera gave no picture: there is none, or the browser was told not to use it.", "fault");
     }
   } });
-  return el("div", { class: "row" }, begin, shoot, el("span", { class: "soft", text: "It is asked for only now, and nothing leaves this machine." }));
+  return el("div", { class: "row" }, begin, shoot, el("span", { class: "soft", text: "Asked for only when you press; nothing leaves this machine." }));
 }
 
 function stop() {

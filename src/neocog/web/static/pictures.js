@@ -87,7 +87,7 @@ export function open() {
 }
 
 function build() {
-  const { dialog, body } = dialogue("Choose a picture", { wide: true });
+  const { dialog, body } = dialogue("Choose a picture", { look: "wide" });
   const file = el("input", { type: "file", id: "file", accept: "image/*", onchange: async () => {
     if (file.files[0] && (await take(file.files[0], file.files[0].name))) dialog.close();
     file.value = "";
