@@ -25,6 +25,7 @@ NAMES = (
     "fix_resnet20",
     "grad_cam",
     "explore",
+    "explore_page",
     "correlate",
     "templates",
     "patches",

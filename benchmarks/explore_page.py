@@ -135,7 +135,7 @@ def main() -> None:
     given = options.parse_args()
     loads = 2 if given.trial else given.loads
     results = Results(
-        "explorer",
+        "explore_page",
         "How soon does the explorer show a picture, and how fast does it follow a hand?",
         {"loads": loads, "seconds": SECONDS, "rounds": 3},
         fresh=given.fresh,
