@@ -1,7 +1,8 @@
 """From which kernel size on is a correlation faster by way of the spectra?
 
 `neocog.signal.correlate` in both methods, by turns, on one picture, with square kernels of rising
-size; in double precision as template matching uses it, and in single precision.
+size; in double precision as template matching uses it, and in single precision. Processor time of
+one thread, so that what else runs on the machine says little.
 """
 
 from __future__ import annotations
@@ -22,14 +23,14 @@ PRECISIONS = {"float64": torch.float64, "float32": torch.float32}
 
 
 def timed(x: torch.Tensor, kernel: torch.Tensor, method: str) -> Callable[[], float]:
-    """Seconds of one correlation, from as many as take a twentieth of a second."""
+    """Processor seconds of one correlation, from as many as take a twentieth of a second."""
 
     def once() -> float:
-        count, start = 0, time.perf_counter()
-        while time.perf_counter() - start < 0.05:
+        count, start = 0, time.process_time()
+        while time.process_time() - start < 0.05:
             correlate(x, kernel, method=method)
             count += 1
-        return (time.perf_counter() - start) / count
+        return (time.process_time() - start) / count
 
     return once
 
@@ -51,6 +52,7 @@ def measured(size: int, precision: torch.dtype, rounds: int) -> dict[str, Any]:
 
 def main() -> None:
     """Measure, keep, print."""
+    torch.set_num_threads(1)
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--fresh", action="store_true")
@@ -58,7 +60,7 @@ def main() -> None:
     kept = Results(
         "correlate",
         "From which kernel size on is a correlation faster by way of the spectra?",
-        {"sizes": SIZES, "kernels": KERNELS, "rounds": given.rounds},
+        {"sizes": SIZES, "kernels": KERNELS, "rounds": given.rounds, "threads": 1},
         fresh=given.fresh,
     )
     rows = []
@@ -71,13 +73,12 @@ def main() -> None:
             large = part["seconds"]["31"]
             gain = large["direct"]["median"] / large["fft"]["median"]
             found = f"from {k}×{k} on" if k else "at none of these"
-            bar = FFT_FROM[precision]
             rows.append(
                 Row(
                     what=f"correlation by FFT is faster than by sums, one picture {size}×{size}, "
                     f"{name}",
                     reach="",
-                    measured=f"{found}; {gain:.1f}× at 31×31 (`auto` changes at {bar} taps)",
+                    measured=f"{found}; {gain:.1f}× at 31×31 (`auto` changes at {FFT_FROM} taps)",
                     met=None,
                 )
             )

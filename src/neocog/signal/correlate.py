@@ -45,8 +45,8 @@ MODES = {
 METHODS = ("direct", "fft", "auto")
 """Sums of products, products of spectra, or the one that is expected to be faster."""
 
-FFT_FROM = {torch.float64: 225, torch.float32: 961}
-"""Taps from which `auto` takes the transform (`benchmarks/correlate.py`); of others as float32."""
+FFT_FROM = 49
+"""Taps of a kernel from which `auto` takes the transform (measured: `benchmarks/correlate.py`)."""
 
 MATCHES = {
     "raw": "Σ t · x: large where the picture is bright, whatever its shape",
@@ -85,7 +85,7 @@ def correlate(
     x, kernel = _alike(x, kernel)
     _check(x, kernel, mode, method)
     axes = tuple(range(x.ndim - kernel.ndim, x.ndim))
-    if method == "fft" or (method == "auto" and kernel.numel() >= _bar(x.dtype)):
+    if method == "fft" or (method == "auto" and kernel.numel() >= FFT_FROM):
         return _by_spectra(x, kernel, mode, axes)
     return _by_sums(x, kernel, mode)
 
@@ -283,10 +283,6 @@ def _by_spectra(x: Tensor, kernel: Tensor, mode: str, axes: tuple[int, ...]) -> 
             out = out.roll(k - 1, a)
             out = out.narrow(a, k // 2, n) if mode == "same" else out
     return out
-
-
-def _bar(dtype: torch.dtype) -> int:
-    return FFT_FROM.get(dtype, FFT_FROM[torch.float32])
 
 
 def _alike(x: Tensor, kernel: Tensor) -> tuple[Tensor, Tensor]:
