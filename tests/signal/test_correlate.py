@@ -148,7 +148,7 @@ def test_A6_a_shift_of_the_picture_shifts_the_result(
 
 
 def test_A9_one_output_is_the_dot_products_of_kernels_and_patches_and_the_bias() -> None:
-    layer = torch.nn.Conv2d(3, 4, 3, bias=True).double()
+    layer = torch.nn.Conv2d(3, 4, 3, bias=True).double().requires_grad_(False)
     x = drawn(1, 3, 6, 5)
     patch, kernels = x[0, :, 2:5, 1:4], layer.weight[1]
     by_hand = sum(float((patch[c] * kernels[c]).sum()) for c in range(3)) + float(layer.bias[1])
