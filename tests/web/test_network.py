@@ -3,6 +3,7 @@ import torch
 from torch import Tensor, nn
 
 from neocog.errors import ModelError
+from neocog.probe.outputs import outputs
 from neocog.web.network import Network
 from neocog.web.refused import Missing
 
@@ -92,3 +93,21 @@ def test_a_way_that_a_picture_does_not_take() -> None:
         shown.unit(light, dark, (0, 0, 0))
     with pytest.raises(Missing, match="nodes, counted from 0"):
         shown.node(99)
+
+
+def test_the_layout_of_a_picture_in_memory_changes_nothing() -> None:
+    class Flat(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.head = nn.Conv2d(1, 4, 3), nn.Linear(144, 2)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.head(torch.flatten(self.conv(x), 1))
+
+    shown = network(Flat(), (8, 8))
+    assert [n.label for n in shown.graph.nodes][2] == "flatten"
+    x = torch.rand(1, 8, 8, 1).permute(0, 3, 1, 2)
+    for sample in (x, x.contiguous(), x.contiguous(memory_format=torch.channels_last)):
+        assert all(value is not None for value in shown.run(sample))
+        found = outputs(shown.module, sample, shown.graph)
+        assert all(value is not None for value in found)

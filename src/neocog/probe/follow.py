@@ -216,6 +216,7 @@ class Follower:
             for t in outs:
                 self.book.put(t, _Known(source.id, False))
             return
+        name = op.name
         if not writes and (op.is_view or op.name in FOLDED) and not self._drops(op, operand):
             flat = outs[0].dim() == 2 and spatial and operand.dim() > 2
             if not (flat and any(n > 1 for n in operand.shape[2:])):
@@ -224,10 +225,11 @@ class Follower:
                         t, _Known(source.id, self._view_is_map(op, t, spatial, source.id))
                     )
                 return
+            name = "flatten"  # by whatever operation, which the layout in memory decides
         if self._joins(piece, op, source, operand):
             self._extend(source, piece, outs)
             return
-        moment = self._moment(op.module, True, op.name, [piece], outs[0], spatial)
+        moment = self._moment(op.module, True, name, [piece], outs[0], spatial)
         if self._scales(piece, op):
             self._scaling = moment.id
             moment.kind, moment.label = "norm", "normalise"

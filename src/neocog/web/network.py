@@ -138,8 +138,11 @@ class Network:
         return torch.zeros((1, self.channels, *self.size), device=self.device, dtype=self.dtype)
 
     def ready(self, x: Tensor) -> Tensor:
-        """A sample where the model is and in its type."""
-        return x.to(self.device, self.dtype)
+        """Samples where the model is, in its type, and in memory as `blank` lies there.
+
+        Which operations run, a view or a copy, depends on the layout.
+        """
+        return torch.empty(x.shape, device=self.device, dtype=self.dtype).copy_(x)
 
     # ---- the graph
 
