@@ -267,6 +267,43 @@ def test_flatten_says_which_pixel_a_number_was() -> None:
     assert "channel 1, row 1, column 1" in found.formula
 
 
+class Power(nn.Module):
+    """A number, or the map, to the power of the other."""
+
+    def __init__(self, way: str) -> None:
+        super().__init__()
+        self.way, self.p = way, nn.Parameter(torch.tensor([3.0, 2.5]))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return {
+            "number": lambda: x.abs() ** 2.5,
+            "base": lambda: 2.0**x,
+            "channels": lambda: x.abs() ** self.p[:, None, None],
+            "floor": lambda: torch.div(x, 0.3, rounding_mode="floor"),
+            "floor of two": lambda: torch.div(x, x.square() + 1, rounding_mode="floor"),
+            "clamp": lambda: x.clamp(min=0.1),
+        }[self.way]()
+
+
+@pytest.mark.parametrize("way", ["number", "base", "channels", "floor", "clamp"])
+def test_powers_and_their_kin_are_computed_again(way: str) -> None:
+    torch.manual_seed(2)
+    assert agree(Power(way), torch.randn(1, 2, 3, 3), (1, 2, 0)).kind == "scale"
+
+
+def test_a_quotient_that_is_rounded_is_not_said_to_be_the_quotient() -> None:
+    found = looked(Power("floor of two"), torch.randn(1, 2, 3, 3), (1, 2, 0))
+    assert (found.kind, found.computed) == ("other", None)
+
+
+def test_numbers_beyond_the_range_are_no_fault() -> None:
+    class Huge(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return (1e6 * x) ** 60
+
+    assert looked(Huge(), torch.ones(1, 1, 2, 2), (0, 0, 0)).kind == "other"
+
+
 def test_what_a_border_put_there_is_said_to_be_so() -> None:
     found = agree(nn.ConstantPad2d(1, 2.5), torch.randn(1, 1, 3, 3), (0, 0, 4))
     assert (found.kind, found.value, found.terms) == ("move", 2.5, ())

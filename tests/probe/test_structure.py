@@ -77,6 +77,22 @@ def test_macs_of_nodes_are_those_of_the_cost() -> None:
     assert sum(n.macs for n in found.nodes) == cost(net, (3, 32, 32)).macs
 
 
+def test_macs_of_attention_are_those_of_the_cost() -> None:
+    from neocog.audits.cost import cost
+
+    class Tokens(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.block = nn.TransformerEncoderLayer(16, 2, 32, batch_first=True)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.block(x.flatten(2).transpose(1, 2))
+
+    net = Tokens().eval()
+    found = structure(net, torch.zeros(1, 16, 4, 4))
+    assert sum(n.macs for n in found.nodes) == cost(net, (16, 4, 4)).macs
+
+
 def test_a_module_that_returns_what_came_and_views_are_no_nodes() -> None:
     net = nn.Sequential(nn.Identity(), nn.Dropout(), nn.Conv2d(1, 2, 3), nn.Dropout2d()).eval()
     found = structure(net, torch.zeros(1, 1, 5, 5))

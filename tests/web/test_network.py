@@ -111,3 +111,22 @@ def test_the_layout_of_a_picture_in_memory_changes_nothing() -> None:
         assert all(value is not None for value in shown.run(sample))
         found = outputs(shown.module, sample, shown.graph)
         assert all(value is not None for value in found)
+
+
+def test_a_pool_with_an_exponent_a_channel_does_not_stop_the_explorer() -> None:
+    class Mean(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.p = nn.Parameter(torch.tensor([3.0, 2.0]))
+
+        def forward(self, x: Tensor) -> Tensor:
+            p = self.p[:, None, None]
+            return (x.clamp(min=1e-6) ** p).mean((2, 3), keepdim=True) ** (1 / p)
+
+    shown = network(nn.Sequential(nn.Conv2d(1, 2, 3), Mean(), nn.Flatten()), (8, 8))
+    assert len(shown.seen) == len(shown.graph.nodes)
+    pool = shown.graph.nodes[2]
+    assert shown.shows(pool)
+    x = torch.rand(1, 1, 8, 8)
+    found = shown.unit(x, pool, (1, 0, 0))
+    assert found.computed == pytest.approx(found.value, rel=1e-4)

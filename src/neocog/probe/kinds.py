@@ -249,6 +249,9 @@ def multiply_adds(op: Operation) -> int:
         return int(out.numel() * op.args[0].shape[-1])
     if op.name in ("addmm", "addmv", "baddbmm"):
         return int(out.numel() * op.args[1].shape[-1])
+    if op.name.startswith("_scaled_dot_product"):
+        query, keys = op.args[0], op.args[1].shape[-2]
+        return int(query.numel() * keys + out.numel() * keys)
     return 0
 
 

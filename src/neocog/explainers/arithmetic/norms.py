@@ -99,6 +99,8 @@ def group_norm(piece: Piece, place: Place, pieces: Sequence[Piece]) -> Worked | 
 
 def of_two(piece: Piece, place: Place, pieces: Sequence[Piece]) -> Worked | None:
     """A sum, difference, product or quotient of two tensors that both depend on the input."""
+    if piece.op.kwargs.get("rounding_mode"):
+        return None
     if len(piece.links) != 2 or {link.path for link in piece.links} != {(0,), (1,)}:
         return None
     a, b = (float(t[spread(place, t)]) for t in piece.op.args[:2])

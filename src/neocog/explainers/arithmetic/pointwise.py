@@ -28,11 +28,14 @@ def step(piece: Piece, place: Place, link: Link, number: float) -> tuple[str, fl
         What was done, in words, and the result, in double precision.
     """
     name = piece.op.name
-    if name in _SIGNS and link.path in ((0,), (1,)):
-        return _with_constant(piece, place, link, number)
-    rule = _FUNCTIONS.get(name)
-    if rule is not None:
-        return rule(piece, number)
+    try:
+        if name in _SIGNS and link.path in ((0,), (1,)) and "rounding_mode" not in piece.op.kwargs:
+            return _with_constant(piece, place, link, number)
+        rule = _FUNCTIONS.get(name)
+        if rule is not None and link.path == (0,):
+            return rule(piece, number)
+    except (TypeError, ValueError, ArithmeticError):
+        pass  # a way of calling it, or a number, that the formula was not made for
     return _again(piece, place, link, number)
 
 
