@@ -92,7 +92,7 @@ export function outputMap(here, { pick, channel }) {
     const ctx = sized(canvas, width, height);
     ctx.clearRect(0, 0, width, height);
     if (map) draw(ctx, node, map, 0, 0, width, form === "numbers" ? 150 : height);
-    putLegend(made.legend, map);
+    putLegend(made.legend, form === "lines" ? null : map);
     if (!state.unit) return;
     const { row, col } = state.unit;
     if (form === "numbers") {
@@ -102,7 +102,7 @@ export function outputMap(here, { pick, channel }) {
       mark(made.marker, (col / columns) * width, (row / rows) * height, width / columns, height / rows);
       if (here.playing && form === "maps") veil(ctx, row, col);
     }
-    made.caption.firstChild.textContent = form === "numbers" ? node.label : `${node.label}, map ${state.channel}`;
+    made.caption.firstChild.textContent = form === "numbers" ? node.label : `${node.label}, ${form === "lines" ? "line" : "map"} ${state.channel}`;
     field.setAttribute("aria-label", `${node.label}, map ${state.channel}; row ${row}, column ${col}${map && form === "maps" ? `: ${number(near(map, row, col), 3)}` : ""}. Arrow keys choose another unit.`);
   }
 
@@ -174,8 +174,8 @@ export function inputMap(here, which) {
     if (form === "numbers") map && drawNumbers(ctx, map, 0, 0, 150, 150);
     else if (map) draw(ctx, source, map, 0, 0, w, h);
     else if (source.kind === "input" && state.frames[model]) drawPicture(ctx, state.frames[model].picture, 0, 0, w, h);
-    putLegend(made.legend, map);
-    title.textContent = form === "numbers" ? source.label : `${source.label}, map ${shown}`;
+    putLegend(made.legend, form === "lines" ? null : map);
+    title.textContent = form === "numbers" ? source.label : `${source.label}, ${form === "lines" ? "line" : "map"} ${shown}`;
     title.title = `Open ${source.label}`;
     const window = answer.window ?? ownPlace(here.node, source, answer);
     if (form === "numbers" || !window) made.marker.hidden = true;

@@ -5,7 +5,7 @@ import { refresh, wish } from "./live.js";
 import { countsOf, wordOf } from "./graph.js";
 import { draw, formOf, mapOf, sides, squareAt, strongest } from "./maps.js";
 import { number, shape } from "./numbers.js";
-import { nodeOf, on, set, state } from "./state.js";
+import { isSeries, nodeOf, on, set, state } from "./state.js";
 import * as filters from "./filters.js";
 import * as likes from "./likes.js";
 import * as unit from "./unit.js";
@@ -71,7 +71,7 @@ function close() {
 function heading(node) {
   const letter = state.both ? el("span", { class: `letter m${state.model}`, text: "AB"[state.model] }) : null;
   const path = node.name && node.name !== node.label ? el("code", { text: node.name }) : null;
-  const rf = node.rf ? `each unit sees ${node.rf.size.join(" × ")} of the picture` : null;
+  const rf = node.rf ? `each unit sees ${node.rf.size.join(" × ")} of the ${isSeries() ? "series" : "picture"}` : null;
   const facts = [wordOf(node), shape(node.shape), rf, countsOf(node)].filter(Boolean).join(" · ");
   return el("div", { class: "head" }, el("h2", {}, letter, node.label), path, el("p", { class: "hint", text: facts }));
 }

@@ -7,7 +7,7 @@ import { refresh, settled } from "./live.js";
 import { formOf, mapOf, sides, strongest } from "./maps.js";
 import { number } from "./numbers.js";
 import { fieldWords } from "./stage.js";
-import { nodeOf, set, state } from "./state.js";
+import { isSeries, nodeOf, set, state } from "./state.js";
 import { viewOf } from "./terms.js";
 
 const SPEEDS = { slow: 1100, steady: 420, fast: 120, race: 16 };
@@ -142,7 +142,7 @@ function show(here, answer) {
   here.words.textContent = answer.formula ?? "";
   total(here, answer);
   if (state.field !== answer.field) set({ field: answer.field ?? null });
-  here.sees.textContent = fieldWords(answer.field, here.model) ? `On the picture, this unit ${fieldWords(answer.field, here.model)}.` : "";
+  here.sees.textContent = fieldWords(answer.field, here.model) ? `On the ${isSeries(here.model) ? "series" : "picture"}, this unit ${fieldWords(answer.field, here.model)}.` : "";
   if (first) refresh();
   if (!here.playing) follow(here, answer);
 }
@@ -246,7 +246,7 @@ function player(here) {
   return bar;
 }
 
-const channelWords = (node) => `map of ${number(node.shape[0])}:`;
+const channelWords = (node) => `${formOf(node) === "lines" ? "line" : "map"} of ${number(node.shape[0])}:`;
 
 function channelInput(here) {
   const input = el("input", { type: "number", min: 0, max: here.node.shape[0] - 1, value: state.channel, "aria-label": "Map", onchange: () => {
