@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from neocog.errors import ModelError, ShapeMismatch
-from neocog.explainers.feature_maps import feature_maps, sections
+from neocog.explainers.feature_maps import FeatureMaps, feature_maps, sections
 from neocog.networks.catalog import build
 from neocog.report.page import page
 
@@ -38,6 +38,15 @@ def test_G2_any_layer_for_any_picture_and_the_network_as_it_was() -> None:
     assert not any(m._forward_hooks for m in net.modules())
     (stage,) = feature_maps(net, torch.rand(3, 32, 32), layers=[found[3].layer])
     assert stage.layer == found[3].layer
+
+
+def test_dark_is_zero_not_the_smallest_value() -> None:
+    maps = np.array([[[1.0, 2.0]], [[0.0, 2.0]]])
+    found = FeatureMaps(layer="a", kind="ReLU", maps=maps, picture=np.zeros((1, 1, 2)))
+    one, two = (p.astype(int).sum(2)[0] for p in found.pictures())
+    assert one[1] == two[1] > one[0] > two[0]
+    both = FeatureMaps(layer="a", kind="Conv2d", maps=maps - 1, picture=np.zeros((1, 1, 2)))
+    assert both.pictures()[0][0, 0].tolist() == [243, 242, 239]  # zero is nearly white
 
 
 def test_series_and_drawing() -> None:

@@ -104,6 +104,9 @@ def test_a_price_on_likeness_makes_the_pictures_of_a_unit_differ() -> None:
     two = maximise(net, "", 1, size=(24, 24), channels=3, climb=unlike)
     assert one.seeds.tolist() == [0, 1, 2]
     assert likeness(two.pictures) < likeness(one.pictures) - 0.1
+    still = Climb(steps=3, views=1, seeds=2, shift=0, turn=0, zoom=0)
+    first, second = maximise(net, "", 1, size=(24, 24), channels=3, climb=still).pictures
+    assert not np.allclose(first, second, atol=0.01)  # from noise of their own
     maps = maximise(net, "stage1", 1, size=(24, 24), channels=3, climb=unlike)
     assert maps.pictures.shape == (3, 3, 24, 24)
 

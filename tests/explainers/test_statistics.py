@@ -63,6 +63,8 @@ def test_digits_are_dark_and_smooth() -> None:
     assert found.spread[0, 0] < 0.1  # nobody writes in the corner
     assert (found.spread**2).mean() == pytest.approx(1)
     assert found.amplitude[2, 2] > 5 * found.amplitude[14, 14]
+    field = found.field(noise(found, 200)).std(0)[0]
+    assert field[14, 14] > 5 * field[:3].mean()  # and the noise keeps away from the border
     pictures = found.picture(noise(found, 8))
     assert float(pictures.min()) >= 0
     assert float(pictures.max()) <= 1

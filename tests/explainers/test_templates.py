@@ -65,6 +65,8 @@ def test_features_of_a_network_that_checks_its_size() -> None:
     f = receptive_field(model, (1, 16, 16)).of("network.3")
     features = features_of(model, "network.3", Seen(f.receptive_field, f.jump, f.start))
     x = texture()
+    with torch.no_grad():
+        torch.testing.assert_close(features.run(x[None]), network[:4]((x[None] - 0.4) / 0.2))
     scores, step, first = features.match(x, x[:, 30:46, 20:40])
     assert step == (2, 2)
     at = divmod(int(scores.argmax()), scores.shape[1])
@@ -77,6 +79,17 @@ def test_features_of_a_network_that_checks_its_size() -> None:
     html = page("Templates", found.sections())
     assert "normalised, of features 2 of 2" in html
     json.dumps(found.to_json(), allow_nan=False)
+
+
+def test_a_map_that_begins_before_the_picture_is_read_from_its_start() -> None:
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Conv2d(1, 12, 3, stride=4, padding=3))
+    features = features_of(net, "0", Seen((3, 3), (4, 4), (-3, -3)))
+    x = texture()
+    scores, step, first = features.match(x, x[:, 28:48, 16:40])
+    at = divmod(int(scores.argmax()), scores.shape[1])
+    assert (first[0] + step[0] * at[0], first[1] + step[1] * at[1]) == (28, 16)
+    assert float(scores.max()) > 0.99  # but for the border, the same elements
 
 
 def test_A12_on_a_real_picture(shared: Path) -> None:
