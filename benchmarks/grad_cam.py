@@ -16,13 +16,13 @@ needed by neocog. Where torchvision's compiled part does not load beside a PyTor
 processor, two of its operators are declared without a body, as `peers/torchvision_shim.py` says:
 neither is called.
 
-The others live in .venv-peers, see peers.sh; run this with the Python of that environment, as
-`run.py` does.
+The others live in .venv-peers, see peers.sh; all is measured in one process of that environment.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import statistics
 import subprocess
 import sys
@@ -31,6 +31,8 @@ from collections.abc import Callable
 from typing import Any
 
 from common import HERE, ROOT, Results, Row, in_turns, spread, version
+
+PYTHON = ROOT / ".venv-peers" / "bin" / "python"
 
 GOAL, CLOSE = 1.3, 1e-4
 PICTURES, SIZE, CLASSES = 32, 224, 1000
@@ -117,6 +119,14 @@ def measure(rounds: int) -> dict[str, Any]:
     }
 
 
+def measured(rounds: int) -> dict[str, Any]:
+    """`measure`, in the environment of the others."""
+    command = [PYTHON, HERE / "grad_cam.py", "--measure", "--rounds", str(rounds)]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
 def _layer(net: Any) -> str:
     """The last stage."""
     return str(net.stages[-1].name)
@@ -141,13 +151,11 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--fresh", action="store_true", help="measure anew what is there")
     parser.add_argument("--trial", action="store_true", help="keep nothing")
+    parser.add_argument("--measure", action="store_true", help="in the environment of the others")
     given = parser.parse_args()
-    peers = ROOT / ".venv-peers" / "bin" / "python"
-    if version("grad-cam") is None and peers.exists():
-        # Not `resolve()`: the interpreter knows its environment by the path it was called by.
-        sys.exit(
-            subprocess.run([peers, HERE / "grad_cam.py", *sys.argv[1:]], check=False).returncode
-        )
+    if given.measure:
+        print(json.dumps(measure(given.rounds)))
+        return
     kept = Results(
         "grad_cam",
         "How fast are maps of 32 pictures beside pytorch-grad-cam and torch-cam, and the same?",
@@ -155,7 +163,7 @@ def main() -> None:
         fresh=given.fresh,
         save=not given.trial,
     )
-    found = kept.part("resnet18", lambda: measure(given.rounds))
+    found = kept.part("resnet18", lambda: measured(given.rounds))
     rows = []
     for name in OTHERS:
         ratio = found["ratio"][name]["median"]
