@@ -39,7 +39,7 @@ def test_a_run_with_its_data_beside_another(call, served, digits_run) -> None:
     (session,) = served
     assert len(session.networks) == 2
     assert session.album.counts()["test"] == 1000
-    assert session.networks[0].folder == digits_run
+    assert session.networks[0].name == digits_run.name
 
 
 def test_ctrl_c_is_an_end_like_any_other(call, monkeypatch) -> None:

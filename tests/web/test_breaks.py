@@ -3,7 +3,7 @@ import torch
 from torch import Tensor, nn
 
 from neocog.layers.polyphase import ChoosePhase, TakePhase
-from neocog.web.breaks import Grids, node_errors
+from neocog.web.breaks import Grids, node_errors, node_floors
 from neocog.web.motions import Motion
 from neocog.web.network import Network
 
@@ -131,3 +131,28 @@ def test_D7_a_border_around_a_map_whose_fields_nobody_knows_is_no_break(
     found = errors(Phases(), torch.rand(1, 1, 16, 16), Motion(dx=1, dy=2))
     assert "pad" in found
     assert max(e for e in found.values() if e is not None) < 1e-5
+
+
+def test_of_several_shifts_the_one_of_the_least_ratio_counts_and_nothing_is_not_perfect() -> None:
+    net = nn.Sequential(nn.MaxPool2d(4))
+    x = torch.zeros(1, 1, 16, 16)
+    x[0, 0, 4:8, 12:16] = 1.0  # after the shift all of it has left the frame
+    found = errors(net, x, Motion(kind="zero", dx=6))
+    assert found["MaxPool2d 0"] is None
+
+
+def test_beside_a_turn_stands_what_interpolating_costs() -> None:
+    class Thin(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.relu(x - 0.5)
+
+    torch.manual_seed(0)
+    x = torch.rand(1, 1, 16, 16)
+    network = Network(Thin().eval(), name="", task="", classes=(), size=(16, 16), channels=1)
+    still = Grids(network, network.run(x))
+    turned = Motion(kind="zero", angle=30)
+    floors = node_floors(still, turned)
+    assert floors[1] > 0.2
+    wrong = node_errors(still, network.run(turned.move(x, (1.0, 1.0))), turned)
+    assert wrong[1] > 0.2  # relu commutes with every turn: all of this is interpolation
+    assert set(node_floors(still, Motion(dx=1))) == {None}

@@ -21,7 +21,7 @@ def test_B3_every_node_says_what_it_sees() -> None:
     assert sizes[:5] == [(1, 1), (3, 3), (3, 3), (4, 4), (8, 8)]
     pool = shown.graph.nodes[3]
     assert shown.jump(pool) == (2.0, 2.0)
-    assert shown.seen[3].field((0, 2), (8, 8)) == ((-1, 3), (3, 7))
+    assert shown.seen[3].field((1, 0, 2)) == ((-1, 3), (3, 7))
 
 
 def test_fields_agree_with_those_of_the_audit() -> None:
@@ -130,3 +130,41 @@ def test_a_pool_with_an_exponent_a_channel_does_not_stop_the_explorer() -> None:
     x = torch.rand(1, 1, 8, 8)
     found = shown.unit(x, pool, (1, 0, 0))
     assert found.computed == pytest.approx(found.value, rel=1e-4)
+
+
+NETS = {
+    "strided, then enlarged": nn.Sequential(
+        nn.Conv2d(1, 2, 3, stride=2, padding=1), nn.Upsample(scale_factor=2), nn.Conv2d(2, 1, 1)
+    ),
+    "enlarged smoothly": nn.Sequential(
+        nn.AvgPool2d(2), nn.Upsample(scale_factor=2, mode="bilinear"), nn.Conv2d(1, 1, 1)
+    ),
+    "transposed": nn.Sequential(
+        nn.Conv2d(1, 2, 2, stride=2), nn.ConvTranspose2d(2, 1, 3, stride=2, padding=1)
+    ),
+    "circular": nn.Sequential(nn.Conv2d(1, 1, 3, padding=1, padding_mode="circular")),
+    "reflected": nn.Sequential(nn.Conv2d(1, 1, 3, padding=1, padding_mode="reflect")),
+}
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_B3_no_pixel_outside_of_a_field_changes_its_unit(name: str) -> None:
+    torch.manual_seed(0)
+    net = NETS[name].double().eval()
+    shown = network(net, (8, 8))
+    node = shown.graph.nodes[-2]
+    x = torch.rand(1, 1, 8, 8, dtype=torch.float64, requires_grad=True)
+    out = net(x)
+    for row in range(out.shape[2]):
+        for column in range(out.shape[3]):
+            (gradient,) = torch.autograd.grad(out[0, 0, row, column], x, retain_graph=True)
+            rows, columns = shown.seen[node.id].field((0, row, column))
+            inside = torch.zeros(8, 8, dtype=torch.bool)
+            for r in range(*rows):
+                for c in range(*columns):
+                    if shown.seen[node.id].wraps:
+                        inside[r % 8, c % 8] = True
+                    elif 0 <= r < 8 and 0 <= c < 8:
+                        inside[r, c] = True
+            assert not bool((gradient[0, 0] != 0)[~inside].any()), (row, column)
+    assert shown.seen[node.id].wraps == (name == "circular")

@@ -30,7 +30,7 @@ def test_a_bare_module_takes_its_size_and_its_names_from_data() -> None:
     assert (network.channels, *network.size) == (1, 28, 28)
     assert network.task == "classify"
     assert network.classes == tuple("0123456789")
-    assert session.album.truth("test:0") is not None
+    assert session.album.truth("test:0", 0) is not None
 
 
 def test_a_bare_module_without_data_needs_a_size() -> None:
@@ -59,7 +59,7 @@ def test_A8_series_from_a_file(tmp_path) -> None:
     net = open_series("tests.web.strangers:wave", mean=(0.5,), std=(0.25,))
     session = opened(net, series_of(file))
     assert session.networks[0].size == (40,)
-    assert session.album.truth("data:2") == 2
+    assert session.album.truth("data:2", 0) == 2
     with pytest.raises(DataError, match="cannot be read so"):
         series_of(tmp_path / "none.npz")
     np.savez(file, x=np.zeros((2, 3, 4, 5)))

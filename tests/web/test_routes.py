@@ -67,7 +67,7 @@ def test_G2_a_step_has_the_answer_the_maps_and_the_picture(ask, session: Session
     assert len(rows) == 3
     assert rows[0]["class"] == int(p.argmax())
     assert rows[0]["p"] == pytest.approx(float(p.max()), rel=1e-5)
-    truth = session.album.truth("test:0")
+    truth = session.album.truth("test:0", 0)
     assert found["answer"]["truth"] == {"index": truth, "name": str(truth)}
     value = network.run(x)[conv["id"]]
     for shown, channel in zip(found["maps"], (0, 3), strict=True):
@@ -153,7 +153,7 @@ def test_the_probability_of_a_class_is_worked_out(ask) -> None:
 def test_a_pixel_is_as_it_is(ask, session: Session) -> None:
     got = ask("/api/unit", {"picture": "test:0", "node": 0, "row": 14, "col": 14}).json()
     assert got["value"] == pytest.approx(float(session.album.values("test:0", 0)[0, 0, 14, 14]))
-    assert got["field"] == {"r0": 14, "r1": 15, "c0": 14, "c1": 15}
+    assert got["field"] == {"r0": 14, "r1": 15, "c0": 14, "c1": 15, "wraps": False}
 
 
 def test_pictures_are_listed_in_orders(ask, session: Session) -> None:

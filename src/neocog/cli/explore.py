@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -28,7 +29,11 @@ class _Series(click.ParamType):
 @click.command("explore", context_settings=HELP)
 @click.argument("model")
 @click.argument("data", required=False)
-@click.option("--against", metavar="MODEL", help="A second model beside it, in the same motion.")
+@click.option(
+    "--against",
+    metavar="MODEL",
+    help="A second model beside it; one from elsewhere is told the same, but for weights.",
+)
 @click.option(
     "--port", type=click.IntRange(1, 65535), help="Of the address.  [8181, or a free one]"
 )
@@ -64,6 +69,7 @@ def command(
     from neocog.web.explore import explore
 
     shown: Any
+    second: Any = against
     given: Any = data
     if series is not None:
         shown, given = _series(model, data, series, opening)
@@ -71,11 +77,14 @@ def command(
         from neocog.runs.opened import open_model
 
         shown = open_model(model, **opening, task=task)
+        if against is not None and not os.path.isdir(against):  # noqa: PTH112 (names too long are none)
+            told = {k: v for k, v in opening.items() if k != "weights"}
+            second = open_model(against, **told, task=task)
     try:
         explore(
             shown,
             given,
-            against=against,
+            against=second,
             port=port,
             browser=not no_browser,
             size=series,

@@ -16,13 +16,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from neocog.data.pictures import decode, head
+from neocog.data.pictures import decode, quiet
 from neocog.data.samples import Samples
 from neocog.errors import DataError, ShapeMismatch, UsageError, printable
 from neocog.web.network import Network
 from neocog.web.refused import Missing
 
-__all__ = ["KEPT", "Album", "as_png", "made"]
+__all__ = ["KEPT", "PIXELS", "Album", "as_png", "made"]
+
+PIXELS = 40_000_000
+"""Of a picture that a person brings, at most."""
 
 KEPT = 64
 """Pictures of a person that are kept; the oldest are forgotten."""
@@ -75,13 +78,15 @@ class Album:
         row = int(index)
         return self.samples(split, model).take(slice(row, row + 1)).contiguous()
 
-    def truth(self, id: str) -> int | None:
-        """What a picture is, where that is known and is a class."""
+    def truth(self, id: str, model: int) -> int | None:
+        """What a picture is, by a model's numbers, where that is known and is a class."""
         split, index = self._parts(id)
         if split == "own":
             return None
-        y = self.splits[split][0].truth(slice(int(index), int(index) + 1))
-        return int(y[0]) if y is not None and y.ndim == 1 and y.dtype.kind in "iu" else None
+        y = self.splits[split][model].truth(slice(int(index), int(index) + 1))
+        if y is None or y.ndim != 1 or y.dtype.kind not in "iu" or y[0] < 0:
+            return None
+        return int(y[0])
 
     def called(self, id: str) -> str:
         """Where a picture is from."""
@@ -113,11 +118,11 @@ class Album:
             UsageError: a model takes no pictures.
         """
         try:
-            size = head(data)
+            width, height = _size(data)
             values = tuple(_decoded(data, network) for network in networks)
         except DataError as e:
             raise DataError(f"A picture file is asked for; what came is {e}.") from e
-        return self._keep(data, values), size.width, size.height
+        return self._keep(data, values), width, height
 
     def write(self, series: object, networks: Sequence[Network]) -> str:
         """Keep a series of numbers that a person drew.
@@ -151,6 +156,26 @@ class Album:
         while len(self._own) > KEPT:
             self._own.popitem(last=False)
         return f"own:{name}"
+
+
+def _size(data: bytes) -> tuple[int, int]:
+    """Width and height as the file says them, before anything is decoded.
+
+    Raises:
+        DataError: it is no picture, or a larger one than a page needs.
+    """
+    from PIL import Image
+
+    try:
+        with quiet(), Image.open(io.BytesIO(data)) as picture:
+            width, height = picture.size
+    except Exception as e:  # a decoder may raise anything at damaged data
+        raise DataError("no picture: the content is of no known picture format") from e
+    if width * height > PIXELS:
+        raise DataError(
+            f"too large: {width} × {height} pixels, at most {PIXELS:,} are taken; scale it down"
+        )
+    return width, height
 
 
 def _decoded(data: bytes, network: Network) -> Tensor:

@@ -39,7 +39,11 @@ def about(session: Session) -> dict[str, Any]:
             }
             for k, n in enumerate(session.networks)
         ],
-        "data": {"name": album.name or "made pictures", "splits": album.counts()},
+        "data": {
+            "name": album.name or "made pictures",
+            "splits": album.counts(),
+            "made": album.name is None,
+        },
         "has_audit": [session.has(("audit", k)) for k in range(len(session.networks))],
         "first": album.first,
     }

@@ -1,15 +1,19 @@
 """Which node breaks the symmetry, for one picture and one motion, all nodes in one go.
 
 The equivariance error of a node f under a motion T is ‖f(T x) - T f(x)‖ / ‖T f(x)‖ over the region
-that both sides know. On a coarser grid T moves by parts of a sample: of the Fourier shift and the
-whole shifts beside it the one that fits best counts, as in `neocog.audits.layers`. A vector has no
-places: there T is the identity.
+that both sides know; nothing is said where less than a hundredth of the map is known. On a coarser
+grid T moves by parts of a sample: of the Fourier shift and the whole shifts beside it the one that
+fits best counts, as in `neocog.audits.layers`. A vector has no places: there T is the identity.
+
+A motion that interpolates changes a map also by interpolating. So beside such an error stands its
+*floor*: how far T f(x) is from itself when it was moved back and there again.
 
 All maps of one grid are laid side by side, so that a motion of all of them is one operation.
 """
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,12 +24,15 @@ from torch import Tensor
 from neocog.web.motions import Motion
 from neocog.web.network import Network
 
-__all__ = ["Grids", "node_errors"]
+__all__ = ["Grids", "node_errors", "node_floors"]
 
 MOST = 2**22
 """Numbers that are compared at most; of larger networks every n-th channel is."""
 
 _TINY = 1e-12
+
+_LITTLE = 0.01
+"""Of a map's norm: what must be known of it, at least, to say anything."""
 
 
 @dataclass(frozen=True)
@@ -117,23 +124,35 @@ def node_errors(still: Grids, moved: Sequence[Tensor | None], motion: Motion) ->
     return errors
 
 
+def node_floors(still: Grids, motion: Motion) -> list[float | None]:
+    """What interpolating alone does to the maps of each node, there and back and there again.
+
+    None for each where nothing is interpolated, and for what has no places.
+    """
+    floors: list[float | None] = [None] * len(still.values)
+    if motion.shifts or len(still.network.size) != 2:
+        return floors
+    there, back = motion.there_and_back()
+    for grid in still.grids:
+        for expected, known in motion.candidates(grid.maps, grid.jump, tiles=grid.tiles):
+            again = there.move(back.move(expected, grid.jump), grid.jump)
+            wrong, norm = _norms(grid, again - expected, known), _norms(grid, expected, known)
+            for id, w, n in zip(grid.nodes, wrong.tolist(), norm.tolist(), strict=True):
+                floors[id] = _ratio(w, n)
+    return floors
+
+
 def _ratios(grid: _Grid, maps: Tensor, motion: Motion) -> list[float | None]:
     count = len(grid.nodes)
     least = torch.full((count,), torch.inf)
-    size = torch.zeros(count)
-    known_at_all = False
+    whole = _norms(grid, grid.maps, None)
     for expected, known in motion.candidates(grid.maps, grid.jump, tiles=grid.tiles):
-        if known is not None and not bool(known.any()):
-            continue
-        known_at_all = True
-        wrong = _norms(grid, maps - expected, known)
-        norm = _norms(grid, expected, known)
-        better = wrong < least
-        least = torch.where(better, wrong, least)
-        size = torch.where(better, norm, size)
-    if not known_at_all:
-        return [None] * count
-    return [_ratio(w, n) for w, n in zip(least.tolist(), size.tolist(), strict=True)]
+        wrong, norm = _norms(grid, maps - expected, known), _norms(grid, expected, known)
+        told = norm > _LITTLE * whole  # else nearly all content is where nobody knows it
+        ratio = torch.where(told, wrong / norm.clamp(min=_TINY), torch.inf)
+        nothing = (whole <= _TINY) & (wrong <= _TINY)
+        least = torch.minimum(least, torch.where(nothing, 0.0, ratio))
+    return [r if math.isfinite(r) else None for r in least.tolist()]
 
 
 def _norms(grid: _Grid, maps: Tensor, known: Tensor | None) -> Tensor:

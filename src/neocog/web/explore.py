@@ -137,6 +137,7 @@ def serve(session: Session, listening: socket.socket) -> None:
             ws="none",
             loop="asyncio",
             timeout_graceful_shutdown=2,
+            limit_concurrency=600,
         )
         uvicorn.Server(config).run(sockets=[listening])
     finally:

@@ -193,7 +193,10 @@ def _maps(network: Network, values: Sequence[Tensor | None], asked: object) -> l
         node = network.node(whole(one, "node", None, low=0, high=10**6))
         value = values[node.id]
         maps = None if value is None else network.maps(node, value)
+        name = network.named(node.name) or node.label
         if maps is None or maps.dim() != 4:
+            if value is not None:
+                found.append(_lines(name, value if maps is None else maps))
             continue
         listed = one.get("channels")
         channels = listed if isinstance(listed, list) else list(range(8))
@@ -206,9 +209,21 @@ def _maps(network: Network, values: Sequence[Tensor | None], asked: object) -> l
         pictures = [_grey(maps[0, c]) for c in some]
         if pictures:
             captions = [f"channel {c}" for c in some]
-            name = network.named(node.name) or node.label
             found.append(Gallery(title=name, pictures=pictures, captions=captions))
     return found
+
+
+def _lines(name: str, value: Tensor) -> Curve:
+    """A vector, or the first maps of a series."""
+    rows = value.detach().double().cpu().reshape(1, -1) if value.dim() < 3 else value[0].double()
+    rows = rows.flatten(1)[:8]
+    return Curve(
+        title=name,
+        x=list(range(rows.shape[1])),
+        lines={f"channel {c}": row.tolist() for c, row in enumerate(rows)},
+        x_label="position",
+        y_label="value",
+    )
 
 
 def _grey(x: Tensor) -> np.ndarray:
@@ -231,6 +246,9 @@ def _arithmetic(session: Session, network: Network, asked: Mapping[str, Any]) ->
     terms = [t for t in found["inputs"] if "rest" not in t]
     if terms:
         sums: list[list[Cell]] = [[t["channel"], t["sum"]] for t in terms]
+        for t in found["inputs"]:
+            if "rest" in t:
+                sums.append([f"{t['rest']['count']} more", t["rest"]["sum"]])
         exhibits.append(Table(title="from each input", columns=("channel", "sum"), rows=sums))
     for t in terms[:_TERMS]:
         if len(t["patch"]) * len(t["patch"][0]) < 2:

@@ -17,7 +17,7 @@ from neocog.web.network import Network
 from neocog.web.refused import Missing
 from neocog.web.session import Session
 
-__all__ = ["PAGE", "kernels"]
+__all__ = ["PAGE", "fits", "kernels"]
 
 PAGE = 32
 """Filters of a page."""
@@ -63,6 +63,21 @@ def kernels(session: Session, asked: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def fits(session: Session, asked: Mapping[str, Any]) -> bool:
+    """Whether Gabor functions are to be fitted for an answer, which takes seconds; once a model."""
+    try:
+        network = session.network(asked)
+        node = network.node(whole(asked, "node", None, low=0, high=10**6))
+    except NeocogError:
+        return False  # the answer will be a sentence
+    key = ("gabor", session.networks.index(network), node.id)
+    return _is_first(network, node) and not session.has(key)
+
+
+def _is_first(network: Network, node: Node) -> bool:
+    return node is next((n for n in network.graph.nodes if n.kind == "conv"), None)
+
+
 def _of(module: nn.Module, node: Node) -> Filters:
     if node.kind == "conv" and not node.free:
         try:
@@ -76,8 +91,7 @@ def _of(module: nn.Module, node: Node) -> Filters:
 
 def _fit(network: Network, node: Node, found: Filters) -> dict[str, Any] | None:
     """How much like Gabor functions the filters of the first layer are."""
-    first = next((n for n in network.graph.nodes if n.kind == "conv"), None)
-    if first is not node or found.weights.ndim != 4 or len(found.weights) > _FITTED:
+    if not _is_first(network, node) or found.weights.ndim != 4 or len(found.weights) > _FITTED:
         return None
     if min(found.weights.shape[2:]) < 3:
         return None

@@ -74,6 +74,8 @@ def _found(session: Session, network: Network, node: Node, channel: int) -> dict
             )
         notes.append(f"The strongest of {found.count:,} pictures of the split {split}.")
     png = None
+    if session.stop():
+        raise KeyboardInterrupt
     if len(network.size) == 2:
         png, said = _maximised(network, module, node, channel)
         notes.append(said)

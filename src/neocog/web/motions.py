@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
 
@@ -103,6 +103,11 @@ class Motion:
         """In samples of a map, (down, right) or (later,)."""
         whole = (self.dx,) if len(jump) == 1 else (self.dy, self.dx)
         return tuple(d / j for d, j in zip(whole, jump, strict=True))
+
+    def there_and_back(self) -> tuple[Motion, Motion]:
+        """What interpolates of it, all but the shift, and the motion that undoes that."""
+        there = replace(self, dx=0.0, dy=0.0)
+        return there, replace(there, angle=-self.angle, scale=1 / self.scale, bend=-self.bend)
 
     def move(self, x: Tensor, jump: Sequence[float]) -> Tensor:
         """The picture, or maps on a coarser grid, moved.

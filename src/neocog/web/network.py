@@ -7,13 +7,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from neocog.audits.cost import Cost, cost
+from neocog.audits.reach.intervals import Reach, of_input
 from neocog.audits.reach.trace import Field, Tracer, plain_jump
 from neocog.audits.subject import exact
 from neocog.errors import ModelError
@@ -36,26 +36,31 @@ class Seen:
     """What the elements of a node's output see of the picture, a number an axis of space.
 
     Args:
-        size: pixels from the first to the last.
-        jump: pixels from one element's field to the next one's; None where they do not move.
+        size: pixels from the first to the last, at most.
+        jump: pixels from one element's field to the next one's; None where they do not move evenly.
         start: the first pixel that element 0 sees; negative in the padding.
+        reaches: of every element, its first and last pixel along each axis.
+        wraps: a circular border lies before it: what is seen beyond the picture is its other side.
     """
 
     size: tuple[int, ...]
     jump: tuple[Fraction | None, ...]
     start: tuple[int | None, ...]
+    reaches: tuple[Reach, ...]
+    wraps: bool = False
 
-    def field(self, place: Sequence[int], whole: Sequence[int]) -> tuple[tuple[int, int], ...]:
-        """First pixel and the one behind the last, unclipped; the whole where nothing moves."""
+    def field(self, index: Sequence[int]) -> tuple[tuple[int, int], ...]:
+        """First pixel that an element sees, and the one behind the last; not clipped.
+
+        Args:
+            index: of the element, without the batch axis.
+        """
         found = []
-        for i, n, size, jump, start in zip(
-            place, whole, self.size, self.jump, self.start, strict=True
-        ):
-            if jump is None or start is None:
-                found.append((0, n))
-            else:
-                first = start + math.floor(jump * i)
-                found.append((first, first + size))
+        for reach in self.reaches:
+            at = tuple(
+                min(i, n - 1) for i, n in zip((0, *index), tuple(reach.lo.shape), strict=True)
+            )
+            found.append((int(reach.lo[at]), int(reach.hi[at]) + 1))
         return tuple(found)
 
 
@@ -89,6 +94,11 @@ class _Fields:
     def of(self, layer: str) -> Field | None:
         """Of a module that has ended."""
         return None if self.tracer is None else self.tracer.layers.get(layer)
+
+    def reaches(self, t: Tensor) -> tuple[Reach, ...]:
+        """Of every element of a tensor; empty where nobody knows."""
+        known = None if self.tracer is None else self.tracer.tracked.get(t)
+        return known if isinstance(known, tuple) else ()
 
     def _try(self, work: Callable[[], None]) -> None:
         try:
@@ -126,12 +136,6 @@ class Network:
         self.opaque = trained is not None and trained.black_box
         like = next((p for p in module.parameters() if p.is_floating_point()), torch.zeros(()))
         self.device, self.dtype = like.device, like.dtype
-
-    @property
-    def folder(self) -> Path | None:
-        """The run folder, of a model from one."""
-        place = None if self.trained is None else self.trained.place
-        return place if place is not None and place.is_dir() else None
 
     def blank(self) -> Tensor:
         """A sample of zeros."""
@@ -229,6 +233,7 @@ class Network:
         fields = _Fields(x)
         seen: dict[int, Seen] = {}
         known: set[int] = set()
+        wraps: set[int] = set()
 
         def operation(op: Operation) -> None:
             fields.operation(op)
@@ -247,8 +252,12 @@ class Network:
             if at is None:
                 return
             field = fields.last if moment.free else fields.of(moment.name)
-            if field is not None and field.known and field.receptive_field:
-                seen[at] = Seen(field.receptive_field, field.jump, field.start)
+            reaches = fields.reaches(moment.out)
+            if any(p.op.name == "_pad_circular" for p in moment.pieces) or moment.sources & wraps:
+                wraps.add(moment.id)
+            if field is not None and field.known and field.receptive_field and reaches:
+                turns = moment.id in wraps
+                seen[at] = Seen(field.receptive_field, field.jump, field.start, reaches, turns)
             if moment.pieces and understood(moment):
                 known.add(at)
 
@@ -257,7 +266,8 @@ class Network:
         with torch.no_grad(), exact(), watched:
             run.finish(self.module(x))
         axes = len(self.size)
-        seen[0] = Seen((1,) * axes, (Fraction(1),) * axes, (0,) * axes)
+        itself = tuple(of_input(x.shape, 2 + k) for k in range(axes))
+        seen[0] = Seen((1,) * axes, (Fraction(1),) * axes, (0,) * axes, itself)
         output = self.graph.output
         if output.sources and output.sources[-1] in seen:
             seen[output.id] = seen[output.sources[-1]]

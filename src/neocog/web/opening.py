@@ -159,7 +159,7 @@ def _of_place(place: str, networks: list[Network], source: Source | None) -> Alb
             f"{', '.join(f'`{n}`' for n in names) or 'none'}. Name another as DATA:SPLIT."
         )
     for role in names:
-        first, *others = ((*v[role].names[:1], len(v[role])) for v in views)
+        first, *others = ((len(v[role]), list(v[role].names)) for v in views)
         if any(o != first for o in others):
             raise DataError(
                 f"The two models are shown the same pictures; they see other splits of "
@@ -176,9 +176,9 @@ def _views(
     trained = network.trained
     if trained is None:
         assert source is not None
-        if network.task == "classify" and len(source.classes) == len(network.classes):
-            network.classes = source.classes
         held = {role: s for role, s in source.splits.items() if len(s)}
+        if network.task == "classify":
+            held = _numbered(network, source, held)
         shown = (network.channels, *network.size)
         if any(_size_of(Samples.of(s)) != shown for s in held.values()):
             raise DataError(
@@ -199,6 +199,17 @@ def _views(
         for role, s in seen.source.splits.items()
         if len(s)
     }
+
+
+def _numbered(network: Network, source: Source, held: Mapping[str, Split]) -> dict[str, Split]:
+    """Truths by the network's numbers; a bare network takes the names of the data as its own."""
+    own = isinstance(network.module, Model)
+    if not own and len(source.classes) == len(network.classes):
+        network.classes = source.classes
+    if not set(source.classes) <= set(network.classes):
+        return {role: Split(s.x, np.full(len(s), -1), s.names) for role, s in held.items()}
+    number = np.array([network.classes.index(c) for c in source.classes], dtype=np.int64)
+    return {role: Split(s.x, number[s.y], s.names) for role, s in held.items()}
 
 
 def _any_split(trained: Trained, where: str, asked: str | None) -> Any:

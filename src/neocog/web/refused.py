@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from neocog.errors import UsageError
 
-__all__ = ["Missing", "Refused", "Superseded", "TooBig"]
+__all__ = ["Late", "Missing", "Refused", "Superseded", "TooBig"]
 
 
 class Refused(UsageError):
@@ -23,6 +23,12 @@ class Superseded(Refused):
     """A newer question of the same page has come meanwhile."""
 
     status = 409
+
+
+class Late(Refused):
+    """A request that did not come to its end."""
+
+    status = 408
 
 
 class TooBig(Refused):

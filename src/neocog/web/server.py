@@ -23,15 +23,15 @@ from neocog.errors import NeocogError
 from neocog.web import api
 from neocog.web.export import export
 from neocog.web.frame import plain
-from neocog.web.kernels import kernels
+from neocog.web.kernels import fits, kernels
 from neocog.web.likes import likes
 from neocog.web.listing import listing
-from neocog.web.refused import Refused, TooBig
+from neocog.web.refused import Late, Refused, TooBig
 from neocog.web.security import BODY, App, Guard
 from neocog.web.session import Session
 from neocog.web.step import step
 from neocog.web.unit import unit
-from neocog.web.worker import Worker
+from neocog.web.worker import Busy, Worker
 
 __all__ = ["SMALL", "STATIC", "Explorer", "application"]
 
@@ -43,6 +43,9 @@ _JSON = 2**20
 
 SMALL = 100_000_000
 """Multiply-adds of a model whose steps are done by one thread."""
+
+_PATIENCE = 20
+"""Seconds that a body may take to come."""
 
 _UPLOADS = 4
 """Pictures that are read at a time."""
@@ -63,11 +66,13 @@ class Explorer:
         self.session = session
         self.live = Worker("explorer: steps")
         self.slow = Worker("explorer: slow work")
+        self.decoder = Worker("explorer: pictures")
         self.uploads = asyncio.Semaphore(_UPLOADS)
         session.stop = lambda: self.slow.stopping
 
     def stop(self) -> None:
-        """End both threads."""
+        """End all threads."""
+        self.decoder.stop()
         self.slow.stop()
         self.live.stop()
 
@@ -87,7 +92,7 @@ class Explorer:
             Route("/api/picture", self._safe(self._picture), methods=["GET", "POST"]),
             Route("/api/step", self._safe(self._step), methods=["POST"]),
             self._post("/api/unit", unit),
-            self._get("/api/filters", kernels, slow=lambda asked: True),
+            self._get("/api/filters", kernels, slow=partial(fits, self.session)),
             self._get("/api/likes", likes, slow=lambda asked: True),
             Route("/api/audit", self._safe(self._audit), methods=["GET", "POST"]),
             Route("/api/export", self._safe(self._export), methods=["POST"]),
@@ -153,13 +158,15 @@ class Explorer:
         if request.method == "GET":
             work = partial(api.picture, self.session, dict(request.query_params))
             return Response(await self.live.run(work), media_type="image/png")
+        if self.uploads.locked():
+            raise Busy("Too many pictures come at once. Send this one again in a moment.")
         async with self.uploads:
             data: bytes | dict[str, Any]
             if _kind(request) == "application/json":
                 data = await _question(request)
             else:
                 data = await _body(request, BODY)
-            return _json(await self.live.run(partial(api.bring, self.session, data)))
+            return _json(await self.decoder.run(partial(api.bring, self.session, data)))
 
     async def _step(self, request: Request) -> Response:
         asked = await _question(request)
@@ -223,11 +230,15 @@ async def _body(request: Request, limit: int) -> bytes:
     """What was posted; no more than the limit is ever held."""
     parts: list[bytes] = []
     total = 0
-    async for part in request.stream():
-        total += len(part)
-        if total > limit:
-            raise TooBig(f"At most {limit // 2**20} MB are read; more came.")
-        parts.append(part)
+    try:
+        async with asyncio.timeout(_PATIENCE):
+            async for part in request.stream():
+                total += len(part)
+                if total > limit:
+                    raise TooBig(f"At most {limit // 2**20} MB are read; more came.")
+                parts.append(part)
+    except TimeoutError:
+        raise Late(f"A request ends within {_PATIENCE} seconds; this one did not.") from None
     return b"".join(parts)
 
 
@@ -256,6 +267,6 @@ def _json(value: Any) -> Response:
 
 def _error(status: int, sentence: str) -> Response:
     # Of a body that is too long the rest is not read: the connection ends.
-    headers = {"Connection": "close"} if status == TooBig.status else None
+    headers = {"Connection": "close"} if status in (TooBig.status, Late.status) else None
     text = json.dumps({"error": sentence})
     return Response(text, status, headers, media_type="application/json")

@@ -29,6 +29,9 @@ ANSWERED = 2000
 _KEPT = 64
 """Slow results that are kept."""
 
+_STAY = ("audit", "answers")
+"""Those that are never forgotten: one a model, or a split of it."""
+
 T = TypeVar("T")
 
 
@@ -64,6 +67,7 @@ class Session:
         self._stills = Stills()
         self._chosen: dict[tuple[int, str], tuple[str, str]] = {}
         self._slow: OrderedDict[tuple[Any, ...], Any] = OrderedDict()
+        self._stays: dict[tuple[Any, ...], Any] = {}
         self._copies: dict[int, nn.Module] = {}
         self._lock = threading.Lock()
 
@@ -82,7 +86,7 @@ class Session:
 
     def truth(self, network: Network, id: str) -> dict[str, Any] | None:
         """What a picture is, with its name."""
-        k = self.album.truth(id)
+        k = self.album.truth(id, self.networks.index(network))
         if k is None or network.task != "classify":
             return None
         name = network.classes[k] if k < len(network.classes) else str(k)
@@ -136,12 +140,18 @@ class Session:
     def kept(self, key: tuple[Any, ...], make: Callable[[], T]) -> T:
         """A slow result; the oldest are forgotten."""
         with self._lock:
+            if key in self._stays:
+                stays: T = self._stays[key]
+                return stays
             if key in self._slow:
                 self._slow.move_to_end(key)
                 known: T = self._slow[key]
                 return known
         found = make()
         with self._lock:
+            if key[0] in _STAY:
+                self._stays[key] = found
+                return found
             self._slow[key] = found
             while len(self._slow) > _KEPT:
                 self._slow.popitem(last=False)
@@ -149,7 +159,7 @@ class Session:
 
     def has(self, key: tuple[Any, ...]) -> bool:
         """Whether a slow result is kept."""
-        return key in self._slow
+        return key in self._slow or key in self._stays
 
     def few(self, split: str, model: int) -> Samples:
         """The first samples of a split, as many as are answered."""

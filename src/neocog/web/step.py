@@ -15,7 +15,7 @@ from torch import Tensor
 from neocog.errors import NeocogError, UsageError
 from neocog.probe.structure import Node
 from neocog.web.asked import truth, whole, words
-from neocog.web.breaks import node_errors
+from neocog.web.breaks import node_errors, node_floors
 from neocog.web.frame import Frame
 from neocog.web.motions import Motion
 from neocog.web.network import Network
@@ -45,10 +45,11 @@ def rehearse(session: Session) -> None:
 
     What fails is left to the question that fails.
     """
-    session.prepare()
+    with suppress(Exception):
+        session.prepare()
     for model in range(len(session.networks)):
         asked = {"model": model, "picture": session.album.first, "motion": {"dx": 1}}
-        with suppress(NeocogError, RuntimeError):
+        with suppress(Exception):
             step(session, {**asked, "cam": {}, "errors": True})
 
 
@@ -88,8 +89,10 @@ def step(session: Session, asked: Mapping[str, Any]) -> bytes:
     if asked.get("cam") is not None:
         header["cam"], header["reason"] = _cam(session, frame, model, x, asked["cam"])
     if truth(asked, "errors", False):
-        found = node_errors(still.grids, values, motion)
-        header["errors"] = [{"node": k, "error": e} for k, e in enumerate(found)]
+        pairs = zip(
+            node_errors(still.grids, values, motion), node_floors(still.grids, motion), strict=True
+        )
+        header["errors"] = [{"node": k, "error": e, "floor": f} for k, (e, f) in enumerate(pairs)]
     header["ms"] = round((time.perf_counter() - began) * 1000, 2)
     return frame.bytes(header)
 

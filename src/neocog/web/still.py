@@ -73,7 +73,7 @@ class Stills:
     """The last few, within a bound of memory.
 
     Args:
-        limit: bytes that they may take together; the newest is always kept.
+        limit: bytes that they may take together; the newest of each model is always kept.
     """
 
     def __init__(self, limit: int = 2**28) -> None:
@@ -85,8 +85,12 @@ class Stills:
         if key not in self._kept:
             self._kept[key] = make()
         self._kept.move_to_end(key)
-        while len(self._kept) > 1 and sum(s.bytes for s in self._kept.values()) > self.limit:
-            self._kept.popitem(last=False)
+        newest = {model: k for k in self._kept for model in (k[0],)}
+        for old in list(self._kept):
+            if sum(s.bytes for s in self._kept.values()) <= self.limit:
+                break
+            if old != newest[old[0]]:
+                del self._kept[old]
         return self._kept[key]
 
 

@@ -51,7 +51,7 @@ def unit(session: Session, asked: Mapping[str, Any]) -> dict[str, Any]:
         "row": place[-2] if len(place) == 2 else 0,
         "col": place[-1] if place else 0,
         "op": node.op,
-        "field": _field(network, node, place),
+        "field": _field(network, node, index),
     }
 
 
@@ -122,14 +122,19 @@ def _plainly(found: Arithmetic, node: Node) -> dict[str, Any]:
     }
 
 
-def _field(network: Network, node: Node, place: Sequence[int]) -> dict[str, int] | None:
+def _field(network: Network, node: Node, index: Sequence[int]) -> dict[str, int | bool] | None:
     """The part of the picture that the unit sees, unclipped."""
     seen = network.seen.get(node.id)
     if seen is None:
         return None
-    if len(place) != len(network.size):
-        spans = tuple((0, n) for n in network.size)
-    else:
-        spans = seen.field(place, network.size)
+    spans = seen.field(index)
     rows, columns = (spans[0], spans[1]) if len(spans) == 2 else ((0, 1), spans[0])
-    return {"r0": rows[0], "r1": rows[1], "c0": columns[0], "c1": columns[1]}
+    if rows[0] >= rows[1] or columns[0] >= columns[1]:  # it sees nothing
+        return None
+    return {
+        "r0": rows[0],
+        "r1": rows[1],
+        "c0": columns[0],
+        "c1": columns[1],
+        "wraps": seen.wraps,
+    }

@@ -78,11 +78,6 @@ class Worker:
         with self._lock:
             self._count += 1
             number = self._count
-            if page is not None:
-                self._newest[page] = number
-                self._newest.move_to_end(page)
-                while len(self._newest) > _PAGES:
-                    self._newest.popitem(last=False)
         job = _Job(work, page, number, loop, loop.create_future())
         if self._stopping:
             raise Busy("The explorer is stopping.")
@@ -90,8 +85,18 @@ class Worker:
             self._queue.put_nowait(job)
         except queue.Full:
             raise Busy("Too many questions wait for an answer. Ask again in a moment.") from None
+        if page is not None:
+            self._note(page, number)
         result: T = await job.answer
         return result
+
+    def _note(self, page: str, number: int) -> None:
+        """A question is the newest of its page."""
+        with self._lock:
+            self._newest[page] = max(number, self._newest.get(page, 0))
+            self._newest.move_to_end(page)
+            while len(self._newest) > _PAGES:
+                self._newest.popitem(last=False)
 
     def stop(self, *, timeout: float = 5.0) -> None:
         """Take no more work, and wait a moment for what is being done."""
@@ -118,7 +123,7 @@ class Worker:
 
     def _old(self, job: _Job) -> bool:
         with self._lock:
-            return job.page is not None and self._newest.get(job.page, job.number) != job.number
+            return job.page is not None and self._newest.get(job.page, 0) > job.number
 
     def _do(self, job: _Job) -> None:
         try:
@@ -127,6 +132,8 @@ class Worker:
             _tell(job, None, Busy("The explorer is stopping."))
         except Exception as e:  # whoever asked is told
             _tell(job, None, e)
+        except BaseException as e:  # a model that wants to end the program
+            _tell(job, None, Busy(f"The model ended its work with {type(e).__name__}."))
         else:
             _tell(job, result, None)
 
