@@ -37,9 +37,20 @@ def at_unit(page, label: str, *, channel: int, row: int, col: int) -> None:
     """Open the arithmetic of one unit."""
     card(page, label).locator(".title").click()
     change(page, channel=channel, unit={"row": row, "col": col}, tab="unit")
-    page.wait_for_selector("#value")
+    arrived(page, channel, row, col)
     settle(page)
-    page.wait_for_timeout(150)
+
+
+def arrived(page, *place: int) -> None:
+    """Wait until the answer for a unit is on the page; a vector is counted by one number alone."""
+    until(
+        page,
+        """([full, short]) => {
+          const told = document.querySelector('.total .result .soft')?.textContent ?? '';
+          return told.endsWith(full) || told.endsWith(short);
+        }""",
+        [f"[{', '.join(map(str, place))}]", f"[{place[0]}]"],
+    )
 
 
 def table(page, name: str) -> list[list[float]]:

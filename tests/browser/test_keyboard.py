@@ -123,3 +123,43 @@ def test_no_control_is_without_a_name(visit, two) -> None:
           .map((e) => e.outerHTML)"""
     )
     assert nameless == []
+
+
+def test_the_products_are_walked_and_read_by_keys(visit, one) -> None:
+    page = visit(one)
+    settle(page)
+    page.locator(".card .title").nth(2).click()
+    page.locator("#tab-unit").click()
+    page.wait_for_selector(".matrix.products td")
+    page.locator('.matrix.products td[tabindex="0"]').focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowDown")
+    at = page.evaluate("() => [document.activeElement.dataset.i, document.activeElement.dataset.j]")
+    assert at == ["1", "1"]
+    told = page.locator(".reading").inner_text()
+    assert "×" in told
+    assert "=" in told
+
+
+def test_a_changed_answer_is_said(visit, one) -> None:
+    page = visit(one)
+    settle(page)
+    before = page.locator(".verdict strong").inner_text()
+    for _ in range(5):
+        page.keyboard.press("]")
+        settle(page)
+        now = page.locator(".verdict strong").inner_text()
+        if now != before:
+            break
+    assert now != before
+    assert page.locator("#say").inner_text() == f"the answer is {now}"
+
+
+def test_a_click_on_the_margin_of_a_dialogue_leaves_it_open(visit, one) -> None:
+    page = visit(one)
+    page.keyboard.press("?")
+    box = page.locator("dialog[open]").bounding_box()
+    page.mouse.click(box["x"] + 6, box["y"] + 6)
+    assert page.locator("dialog[open]").count() == 1
+    page.mouse.click(box["x"] - 30, box["y"] - 30)
+    assert page.locator("dialog[open]").count() == 0

@@ -161,3 +161,49 @@ def test_the_audit_can_be_made_from_the_page(visit, one) -> None:
     page.keyboard.press("Escape")
     assert page.locator("dialog[open]").count() == 0
     change(page, tab="maps")
+
+
+def test_the_pages_of_filters_end(visit, one) -> None:
+    page = visit(one)
+    asked = []
+
+    def many(route) -> None:
+        number = int(route.request.url.split("page=")[1])
+        asked.append(number)
+        answer = route.fetch(url=route.request.url.replace(f"page={number}", "page=0"))
+        found = answer.json()
+        rows = [{**f, "out": f["out"] + 6 * number} for f in found["filters"]]
+        shape = [12, *found["shape"][1:]]
+        route.fulfill(response=answer, json={**found, "filters": rows, "shape": shape, "pages": 2})
+
+    page.route("**/api/filters?*", many)
+    card(page, "c1").locator(".title").click()
+    page.locator("#tab-filters").click()
+    page.wait_for_selector(".filter")
+    for _ in range(3):
+        page.get_by_role("button", name="Later filters").click()
+        page.wait_for_timeout(60)
+    page.get_by_role("button", name="Earlier filters").click()
+    page.wait_for_timeout(60)
+    assert asked == [0, 1, 0]
+    assert page.locator(".filter").count() == 6
+
+
+def test_a_field_that_goes_round_the_border_is_drawn_on_both_sides(visit, one) -> None:
+    page = visit(one)
+    spans = """async (given) => {
+      const { spans } = await import('/static/stage.js');
+      return given.map((one) => spans(...one));
+    }"""
+    found = page.evaluate(
+        spans,
+        [
+            [-1, 2, 8, True],
+            [6, 10, 8, True],
+            [2, 5, 8, True],
+            [-3, 9, 8, True],
+            [-1, 2, 8, False],
+            [9, 12, 8, False],
+        ],
+    )
+    assert found == [[[7, 8], [0, 2]], [[6, 8], [0, 2]], [[2, 5]], [[0, 8]], [[0, 2]], []]

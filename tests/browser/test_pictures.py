@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from tests.browser.helpers import bars, ink, settle, state, until
+from tests.browser.helpers import bars, colours, ink, settle, state, until
 
 DROP = """async ([data, kind]) => {
   const bytes = Uint8Array.from(atob(data), (c) => c.charCodeAt(0));
@@ -136,3 +136,75 @@ def test_a_frame_of_the_camera_is_asked_for_only_on_click(browser, visit, one) -
     until(page, "() => document.querySelector('#picture-name').textContent === 'from the camera'")
     assert page.evaluate("() => window.asked") == 1
     assert state(page)["picture"].startswith("own:")
+
+
+CAMERA = """(late) => {
+  window.tracks = [];
+  navigator.mediaDevices.getUserMedia = async () => {
+    const canvas = document.createElement('canvas');
+    canvas.getContext('2d');
+    const stream = canvas.captureStream(10);
+    window.tracks.push(...stream.getTracks());
+    await new Promise((done) => setTimeout(done, late));
+    return stream;
+  };
+}"""
+
+
+@pytest.mark.parametrize("late", [0, 300])
+def test_the_camera_ends_with_the_dialogue(visit, one, late: int) -> None:
+    page = visit(one)
+    page.evaluate(CAMERA, late)
+    page.keyboard.press("d")
+    page.get_by_role("button", name="Use the camera").click()
+    if not late:
+        page.wait_for_selector("#shoot")
+        page.get_by_role("button", name="Use the camera").click()
+        until(
+            page, "() => window.tracks.length === 2 && !document.querySelector('#camera').disabled"
+        )
+    page.keyboard.press("Escape")
+    page.wait_for_timeout(late + 100)
+    states = page.evaluate("() => window.tracks.map((track) => track.readyState)")
+    assert set(states) == {"ended"}
+    page.keyboard.press("d")
+    assert not page.locator("#shoot").is_visible()
+
+
+def test_a_step_that_fails_leaves_no_old_picture_under_a_new_name(visit, one, watched) -> None:
+    page = visit(one)
+    settle(page)
+    first = page.locator("#picture-name").inner_text()
+    page.route("**/api/step", lambda r: r.fulfill(status=500, json={"error": "It broke."}))
+    page.keyboard.press("]")
+    page.wait_for_selector(".toast.shown.fault")
+    assert page.locator("#toast").get_attribute("role") == "alert"
+    assert page.locator(".bars li").count() == 0
+    assert page.locator(".verdict").inner_text() == ""
+    assert colours(page.locator("#stage")) == 1
+    page.unroute("**/api/step")
+    page.keyboard.press("[")
+    settle(page)
+    assert page.locator("#picture-name").inner_text() == first
+    assert page.locator(".bars li").count() == 10
+    watched.errors.clear()  # the browser notes the refused request
+
+
+def test_a_slow_upload_does_not_take_over_from_a_later_choice(visit, one, picture: Path) -> None:
+    page = visit(one)
+    settle(page)
+    held = []
+    page.route(
+        "**/api/picture", lambda r: held.append(r) if r.request.method == "POST" else r.continue_()
+    )
+    page.keyboard.press("p")
+    page.locator("#file").set_input_files(picture)
+    until(page, "() => document.querySelector('dialog[open]') !== null")
+    page.wait_for_timeout(50)
+    page.keyboard.press("Escape")
+    page.keyboard.press("]")
+    settle(page)
+    chosen = state(page)["picture"]
+    held[0].continue_()
+    page.wait_for_timeout(300)
+    assert state(page)["picture"] == chosen

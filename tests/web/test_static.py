@@ -1,4 +1,4 @@
-"""The page's own files, read without a browser: all there, nothing inline, nothing from elsewhere."""
+"""The page's own files, without a browser: all there, nothing inline, nothing from elsewhere."""
 
 import re
 from importlib.resources import files

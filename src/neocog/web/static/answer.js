@@ -1,6 +1,6 @@
 // What the network says: bars for the classes, beside what it said of the unmoved picture; Grad-CAM.
 
-import { byId, el, roving, tabStop } from "./dom.js";
+import { byId, el, roving, say, tabStop } from "./dom.js";
 import { refresh } from "./live.js";
 import { number, percent } from "./numbers.js";
 import { nodeOf, on, set, shown, state } from "./state.js";
@@ -43,8 +43,15 @@ function follow() {
   for (const panel of panels.filter(Boolean)) {
     const frame = state.frames[panel.model];
     if (frame) fill(panel, frame);
+    else clear(panel);
   }
   showCam();
+}
+
+function clear(panel) {
+  panel.verdict.replaceChildren();
+  panel.list.replaceChildren();
+  panel.rows.clear();
 }
 
 function fill(panel, frame) {
@@ -115,6 +122,8 @@ function tellVerdict(panel, answer, first) {
   const truth = answer.truth?.name ?? null;
   const right = answer.truth !== null && answer.truth !== undefined && (answer.truth.index ?? answer.truth) === top.class;
   const changed = was.class !== top.class;
+  if (panel.told !== undefined && panel.told !== top.class) say(`${state.both ? `${"AB"[panel.model]}: ` : ""}the answer is ${top.name}`);
+  panel.told = top.class;
   panel.verdict.className = `verdict ${changed ? "changed" : ""}`;
   panel.verdict.replaceChildren(...[
     el("strong", { text: top.name }),

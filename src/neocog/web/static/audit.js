@@ -36,14 +36,15 @@ async function fill() {
       parts.push(...(await audit(model)).sections.map(section));
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
-      parts.push(el("p", { class: "fault", text: error.message }));
+      known.delete(model);
+      parts.push(none(model));
     }
   }
   body.replaceChildren(...parts);
 }
 
 function none(model) {
-  const possible = Boolean(state.about.data);
+  const possible = Boolean(state.about.data) && !state.about.data.made;
   const button = el("button", { type: "button", class: "main", text: `Audit ${FEW} pictures now`, onclick: async () => {
     button.disabled = true;
     button.textContent = "Auditing …";
@@ -58,6 +59,6 @@ function none(model) {
       button.textContent = `Audit ${FEW} pictures now`;
     }
   } });
-  const place = el("div", {}, el("p", { text: "No audit of this model is known here." }), possible ? button : null);
+  const place = el("div", {}, el("p", { text: possible ? "No audit of this model is known here." : "An audit needs data: start the explorer with DATA." }), possible ? button : null);
   return place;
 }

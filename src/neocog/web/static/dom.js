@@ -32,11 +32,13 @@ let told = 0;
 /** A message that fades: what went wrong, or what was done. */
 export function toast(message, kind = "note") {
   const box = byId("toast");
-  box.textContent = message;
-  box.className = `toast shown ${kind}`;
   // Shown anew each time, so that it lies over a dialogue that was opened meanwhile.
   if (box.matches(":popover-open")) box.hidePopover();
   box.showPopover();
+  // The text comes when the box is there, or nobody reads it out.
+  box.className = `toast shown ${kind}`;
+  box.setAttribute("role", kind === "fault" ? "alert" : "status");
+  box.textContent = message;
   clearTimeout(told);
   told = setTimeout(() => {
     box.className = "toast";
@@ -120,15 +122,17 @@ export function dialogue(title, { look = "" } = {}) {
   );
   close.addEventListener("click", () => dialog.close());
   dialog.addEventListener("click", (event) => {
-    if (event.target === dialog) dialog.close();
+    const { left, right, top, bottom } = dialog.getBoundingClientRect();
+    const inside = event.clientX >= left && event.clientX <= right && event.clientY >= top && event.clientY <= bottom;
+    if (event.target === dialog && !inside) dialog.close();
   });
   document.body.append(dialog);
   return { dialog, body };
 }
 
 const ICONS = {
-  first: "M3 2v12M13 2 5 8l8 6z", before: "M12 2 4 8l8 6z", play: "M4 2l9 6-9 6z", pause: "M4 2v12M12 2v12",
-  after: "M4 2l8 6-8 6z", again: "M13 8a5 5 0 1 1-1.5-3.6M13 1.5v3.2h-3.2",
+  first: "M8 2 3 8l5 6zM14 2 9 8l5 6z", before: "M13 2 6 8l7 6zM3 2v12", play: "M4 2l9 6-9 6z", pause: "M4 2v12M12 2v12",
+  after: "M3 2l7 6-7 6zM13 2v12", again: "M13 8a5 5 0 1 1-1.5-3.6M13 1.5v3.2h-3.2",
 };
 
 /** A drawn sign, for buttons that have a label for the ear. */

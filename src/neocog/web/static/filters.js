@@ -15,10 +15,13 @@ export function open(node, box) {
   let page = 0;
   let serial = 0;
   let last = null;
+  let pages = 1;
   const place = el("div", { "aria-live": "polite" });
   const where = el("span", { class: "soft" });
   const turn = (by) => {
-    page = Math.max(0, page + by);
+    const next = Math.max(0, Math.min(pages - 1, page + by));
+    if (next === page) return;
+    page = next;
     load();
   };
   const pager = el("div", { class: "row" },
@@ -33,11 +36,11 @@ export function open(node, box) {
     try {
       const found = await filters(model, node.id, page);
       if (mine !== serial) return;
-      if (!found.filters.length && page > 0) return turn(-1);
+      pages = found.pages ?? Math.ceil(found.shape[0] / Math.max(1, found.filters.length));
       show(found);
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
-      place.replaceChildren(el("p", { class: "soft", text: error.message }));
+      if (mine === serial) place.replaceChildren(el("p", { class: "soft", text: error.message }));
     }
     return undefined;
   }

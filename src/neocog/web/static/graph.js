@@ -1,15 +1,14 @@
 // The overview: a network from left to right, its maps, its residual arcs, its folded groups.
 
-import { paint } from "./colours.js";
 import { byId, el, say, sized, svg, tabStop } from "./dom.js";
 import { SIZES, firstOpen, groupsOf, place, visible } from "./layout.js";
+import { blamed, errorRow, errorWords, paintGauge, reachOf, worstRise } from "./errors.js";
 import { refresh, wish } from "./live.js";
 import { draw, drawPicture, formOf, mapOf, squareAt, strongest } from "./maps.js";
-import { fixed, number, shape, short } from "./numbers.js";
-import { atRest, nodeOf, on, set, shown, state } from "./state.js";
+import { number, shape, short } from "./numbers.js";
+import { nodeOf, on, set, shown, state } from "./state.js";
 
 const views = [null, null];
-let reach = 1; // error of the longest bar, the same for both models
 const WORDS = {
   conv: "convolution", linear: "dense layer", norm: "normalisation", activation: "activation",
   pool: "pooling", add: "sum", cat: "stacked channels", softmax: "softmax", input: "the picture",
@@ -167,7 +166,7 @@ function cardFor(view, item) {
   const more = item.group
     ? el("button", { type: "button", class: "more", tabindex: "-1", "aria-label": `Unfold ${item.group}`, title: `Unfold: ${item.nodes.length} operations`, text: "+" })
     : null;
-  const gauge = el("span", { class: "gauge", "aria-hidden": "true" }, el("i"));
+  const gauge = el("span", { class: "gauge", "aria-hidden": "true" }, el("i"), el("b"));
   const error = el("span", { class: "error" });
   const outer = el("div", { class: `card ${item.group ? "group" : ""} k-${node.kind}` }, button, more, canvas, el("div", { class: "foot" }, gauge, error));
   outer.item = item;
@@ -192,16 +191,10 @@ const sizes = (node) => (node.shape.length ? node.shape.join("×") : "");
 
 function describe(view, card) {
   const { item, node } = card;
-  const error = errorOf(view.model, item.node);
   const what = item.group
     ? `Group ${item.group}, ${item.nodes.length} operations, press plus to unfold`
     : `${node.label}, ${wordOf(node)}`;
-  card.button.setAttribute("aria-label", `${what}; ${shape(node.shape)}${error === null ? "" : `; error ${fixed(error, 2)}`}`);
-}
-
-function errorOf(model, node) {
-  const row = state.frames[model]?.errors?.find((e) => e.node === node);
-  return row?.error ?? null;
+  card.button.setAttribute("aria-label", `${what}; ${shape(node.shape)}${errorWords(errorRow(view.model, item.node))}`);
 }
 
 function open(view, card) {
@@ -264,15 +257,17 @@ function thumbnails(model, left) {
 }
 
 function repaint() {
-  reach = Math.max(0.25, ...shown().flatMap((m) => (state.frames[m]?.errors ?? []).map((e) => e.error ?? 0)));
+  const reach = reachOf();
   const worsts = [];
   for (const view of views.filter(Boolean)) {
-    const worst = atRest() ? null : worstRise(view);
+    const worst = worstRise(view);
     const item = view.found.items.find((one) => one.key === worst) ?? null;
-    if (!atRest() && state.frames[view.model]?.errors) worsts.push({ view, item });
+    if (blamed(view.model) && state.frames[view.model]?.errors) worsts.push({ view, item });
     for (const card of view.cards.values()) {
       if (view.seen.has(card.item)) paintCard(view, card);
-      paintError(view, card, worst);
+      paintGauge(card, errorRow(view.model, card.item.node), { worst: card.item.key === worst, reach });
+      if (card.told !== card.error.textContent) describe(view, card);
+      card.told = card.error.textContent;
     }
   }
   hint(worsts);
@@ -309,32 +304,6 @@ function fit(ctx, node, map, y, side) {
   const [h, w] = node.shape.length === 3 ? node.shape.slice(1) : [1, 1];
   const [width, height] = h > w ? [(side * w) / h, side] : [side, (side * h) / w];
   draw(ctx, node, map, (side - width) / 2, y + (side - height) / 2, width, height);
-}
-
-/** The card where the error rises most over what came in, or null where none rises. */
-function worstRise(view) {
-  let worst = null;
-  let most = 0.02;
-  for (const item of view.found.items) {
-    const error = errorOf(view.model, item.node);
-    if (error === null) continue;
-    const before = view.found.edges.filter((e) => e.to === item).map((e) => errorOf(view.model, e.from.node) ?? 0);
-    const rise = error - Math.max(0, ...before);
-    if (rise > most) [worst, most] = [item.key, rise];
-  }
-  return worst;
-}
-
-function paintError(view, card, worst) {
-  const error = atRest() ? null : errorOf(view.model, card.item.node);
-  card.outer.classList.toggle("lit", error !== null);
-  card.outer.classList.toggle("worst", card.item.key === worst);
-  const bar = card.gauge.firstChild;
-  bar.style.width = `${((error ?? 0) / reach) * 100}%`;
-  bar.style.background = error === null ? "" : paint("error", 0.3 + (0.7 * error) / reach).background;
-  card.error.textContent = error === null ? "" : `${card.item.key === worst ? "▲ " : ""}${fixed(error, 2)}`;
-  if (card.told !== card.error.textContent) describe(view, card);
-  card.told = card.error.textContent;
 }
 
 function mark() {

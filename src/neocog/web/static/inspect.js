@@ -62,6 +62,9 @@ function rebuild() {
   refresh();
 }
 
+/** The maps that are drawn of the open layer, as they may be asked for. */
+export const drawn = () => view?.shown?.() ?? [];
+
 function close() {
   view?.close?.();
   view = null;
@@ -172,7 +175,7 @@ function allMaps(node, box) {
     const from = page * PAGE;
     return [{ node: node.id, channels: Array.from({ length: Math.min(PAGE, left, node.shape[0] - from) }, (_, i) => from + i) }];
   };
-  return { update, needs };
+  return { update, needs, shown: () => [...cells.keys()] };
 }
 
 /** A vector as squares; a square opens its arithmetic. */

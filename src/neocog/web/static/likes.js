@@ -12,6 +12,7 @@ const SIDE = 116;
 export function open(node, box) {
   const model = state.model;
   let serial = 0;
+  let last = null;
   const channel = el("input", { type: "number", min: 0, max: node.shape[0] - 1, value: state.channel, "aria-label": "Channel",
     onchange: () => set({ channel: Math.max(0, Math.min(node.shape[0] - 1, Math.round(Number(channel.value)) || 0)) }) });
   const place = el("div", { class: "likes", "aria-live": "polite" });
@@ -24,6 +25,7 @@ export function open(node, box) {
     try {
       const found = await likes(model, node.id, state.channel);
       if (mine === serial) show(found);
+      last = mine === serial ? found : last;
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
       if (mine === serial) place.replaceChildren(el("p", { class: "soft", text: error.message }));
@@ -53,7 +55,11 @@ export function open(node, box) {
   }
 
   load();
-  return { update: (why) => why === "unit" && state.channel !== Number(channel.value) && load() };
+  const update = (why) => {
+    if (why === "unit" && state.channel !== Number(channel.value)) load();
+    else if (why === "theme" && last) show(last);
+  };
+  return { update };
 }
 
 /** The part that the unit sees, with a little of what is around it, veiled. */

@@ -51,31 +51,43 @@ async function run() {
   wanted = false;
   busy = true;
   const { picture } = state;
+  const of = stamp();
   const models = shown();
-  let answers = null;
-  try {
-    answers = await Promise.all(models.map((model) => step(request(model))));
-  } catch (error) {
-    if (!(error instanceof Refused)) throw error;
-    if (error.status === 409) wanted = true;
-    else toast(error.message, "fault");
-  } finally {
-    busy = false;
+  const ends = await Promise.allSettled(models.map((model) => step(request(model))));
+  busy = false;
+  const faults = ends.filter((end) => end.status === "rejected").map((end) => end.reason);
+  for (const fault of faults) {
+    if (!(fault instanceof Refused)) throw fault;
+    if (fault.status === 409) wanted = true;
+    else toast(fault.message, "fault");
   }
   // The next step is on its way while this one is drawn.
-  if (wanted && answers && !document.hidden) run();
+  if (wanted && !faults.length && !document.hidden) run();
   else plan();
-  if (answers) show(picture, models, answers);
+  show(picture, of, models, ends.map((end) => end.value ?? null), faults.every((f) => f.status === 409));
   if (!wanted && !busy) for (const done of waiting.splice(0)) done();
 }
 
-function show(picture, models, answers) {
+/** What a frame is of: it may be drawn under this name alone. */
+const stamp = () => `${state.picture}|${JSON.stringify(state.motion)}`;
+
+/** Frames of another picture or motion are forgotten: when another model comes, or a step failed. */
+export function dropStale() {
+  const now = stamp();
+  if (state.frames.some((frame) => frame && frame.of !== now)) {
+    set({ frames: state.frames.map((frame) => (frame?.of === now ? frame : undefined)) });
+  }
+}
+
+function show(picture, of, models, answers, well) {
   if (pictureOfMaps !== picture) forget();
   pictureOfMaps = picture;
   const frames = [...state.frames];
   models.forEach((model, i) => {
-    keep(model, answers[i]);
-    frames[model] = answers[i];
+    if (answers[i]) {
+      keep(model, answers[i]);
+      frames[model] = { ...answers[i], of };
+    } else if (!well && frames[model]?.of !== of) frames[model] = undefined;
   });
   times.push(performance.now());
   if (times.length > 120) times.splice(0, 60);

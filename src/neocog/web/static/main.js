@@ -7,7 +7,7 @@ import { byId, el } from "./dom.js";
 import * as network from "./graph.js";
 import * as inspect from "./inspect.js";
 import * as keys from "./keys.js";
-import { refresh } from "./live.js";
+import { dropStale, refresh } from "./live.js";
 import * as motion from "./motion.js";
 import { short } from "./numbers.js";
 import * as pad from "./pad.js";
@@ -26,6 +26,7 @@ async function begin() {
     for (const part of PARTS) part.start();
     on("picture cam both model errors", refresh);
     on("both model", who);
+    on("both model", dropStale);
     switches();
     who();
     if (found.first) set({ picture: found.first, pictureName: found.first });

@@ -85,8 +85,14 @@ function fit() {
 
 function tell() {
   const { rate, ms } = pace();
-  const errors = atRest() ? "" : reasonOf();
+  const errors = atRest() ? "" : reasonOf() || interpolated();
   byId("pace").textContent = [errors, `${Math.round(ms)} ms a step${rate > 4 ? `, ${rate} a second` : ""}`].filter(Boolean).join(" · ");
+}
+
+/** Only shifts by whole pixels are exact; the rest resamples, and that too differs between layers. */
+function interpolated() {
+  const { angle, scale, warp } = state.motion;
+  return angle % 90 !== 0 || scale !== 1 || warp.amount !== 0 ? "errors include those of interpolation, marked by a tick" : "";
 }
 
 /** Why the error of the layers is not shown, where it is not. */

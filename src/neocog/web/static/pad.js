@@ -103,10 +103,13 @@ function sender(canvas) {
       return;
     }
     busy = true;
-    const blob = await new Promise((done) => canvas.toBlob(done, "image/png"));
-    await take(blob, "your drawing");
-    await new Promise((done) => setTimeout(done, 60));
-    busy = false;
+    try {
+      const blob = await new Promise((done) => canvas.toBlob(done, "image/png"));
+      if (blob) await take(blob, "your drawing");
+      await new Promise((done) => setTimeout(done, 60));
+    } finally {
+      busy = false;
+    }
     if (again) {
       again = false;
       send();
@@ -115,28 +118,44 @@ function sender(canvas) {
 }
 
 function cameraRow(video, dialog) {
-  const shoot = el("button", { type: "button", class: "main", hidden: true, text: "Take this frame", onclick: async () => {
+  const shoot = el("button", { type: "button", class: "main", id: "shoot", hidden: true, text: "Take this frame", onclick: async () => {
     const frame = el("canvas", { width: video.videoWidth, height: video.videoHeight });
     frame.getContext("2d").drawImage(video, 0, 0);
     const blob = await new Promise((done) => frame.toBlob(done, "image/png"));
-    if (await take(blob, "from the camera")) dialog.close();
+    if (blob && (await take(blob, "from the camera"))) dialog.close();
   } });
   const begin = el("button", { type: "button", id: "camera", text: "Use the camera", onclick: async () => {
+    begin.disabled = true;
     try {
-      stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment" } });
-      video.srcObject = stream;
+      stop();
+      const given = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment" } });
+      if (!dialog.open) {
+        end(given);
+        return;
+      }
+      stream = given;
+      video.srcObject = given;
       video.hidden = false;
       shoot.hidden = false;
       await video.play();
     } catch {
       toast("The camera gave no picture: there is none, or the browser was told not to use it.", "fault");
+    } finally {
+      begin.disabled = false;
     }
   } });
   return el("div", { class: "row" }, begin, shoot, el("span", { class: "soft", text: "Asked for only when you press; nothing leaves this machine." }));
 }
 
+const end = (given) => given?.getTracks().forEach((track) => track.stop());
+
+/** The camera is off whenever its picture is not to be seen. */
 function stop() {
-  for (const track of stream?.getTracks() ?? []) track.stop();
+  end(stream);
   stream = null;
-  for (const video of document.querySelectorAll("video.pad")) video.hidden = true;
+  for (const video of document.querySelectorAll("video.pad")) {
+    video.srcObject = null;
+    video.hidden = true;
+  }
+  byId("shoot").hidden = true;
 }

@@ -10,13 +10,14 @@ const SORTS = { index: "as they stand", truth: "by class", predicted: "by answer
 let made = null;
 let query = { split: null, sort: "index", page: 0 };
 let serial = 0;
+let taken = 0;
 
 /** Buttons, drop and paste. */
 export function start() {
   byId("pick").addEventListener("click", open);
   byId("before").addEventListener("click", () => neighbour(-1));
   byId("after").addEventListener("click", () => neighbour(1));
-  on("picture pictureName", name);
+  on("frames", name);
   addEventListener("paste", (event) => {
     const file = [...(event.clipboardData?.files ?? [])].find((f) => f.type.startsWith("image/"));
     if (file) take(file, file.name || "pasted picture");
@@ -31,8 +32,12 @@ export function look(id, label = id) {
 
 /** Hand a picture over to the program and look at it. */
 export async function take(blob, label) {
+  const mine = ++taken;
+  const before = state.picture;
   try {
     const sent = await sendPicture(blob);
+    // Who has chosen another picture meanwhile wants to see that one.
+    if (mine !== taken || state.picture !== before) return false;
     set({ picture: sent.id, pictureName: label, motion: { ...REST, kind: state.motion.kind } });
     return true;
   } catch (error) {
@@ -132,7 +137,7 @@ async function load() {
       load();
       return;
     }
-    where.textContent = found.total ? `${from + 1}–${from + found.items.length} of ${found.total.toLocaleString("en-US")}` : "none";
+    where.textContent = found.total ? `${from + 1}–${from + found.items.length} of ${found.total.toLocaleString("en-US")}${answered(found)}` : "none";
     grid.replaceChildren(...found.items.map((item) => tile(item, dialog)));
     tabStop(grid.children, grid.querySelector('[aria-current="true"]'));
     if (dialog.contains(document.activeElement) && document.activeElement.matches(".head button")) {
@@ -144,6 +149,12 @@ async function load() {
   } finally {
     grid.classList.remove("waiting");
   }
+}
+
+/** Orders that need the answers look at the first samples alone. */
+function answered({ answered: count }) {
+  const all = state.about.data.splits[query.split] ?? 0;
+  return count && all > count ? `, among the first ${count.toLocaleString("en-US")} of ${all.toLocaleString("en-US")}` : "";
 }
 
 function tile(item, dialog) {

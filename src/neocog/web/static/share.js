@@ -2,6 +2,7 @@
 
 import { Refused, exported } from "./api.js";
 import { byId, el, toast } from "./dom.js";
+import { drawn } from "./inspect.js";
 import { formOf } from "./maps.js";
 import { nodeOf, state } from "./state.js";
 
@@ -34,13 +35,21 @@ export async function share() {
 
 function view() {
   const node = nodeOf(state.model, state.node);
-  const channels = node ? (formOf(node) === "numbers" ? [0] : Array.from({ length: Math.min(16, node.shape[0]) }, (_, i) => i)) : [];
+  const channels = node ? (formOf(node) === "numbers" ? [0] : chosen(node)) : [];
   return {
     model: state.model, both: state.both, picture: state.picture, motion: state.motion, cam: state.cam,
     node: node?.id ?? null, channel: state.channel, unit: node?.units ? state.unit : null,
     maps: node && node.kind !== "input" ? [{ node: node.id, channels }] : [],
     theme: document.documentElement.dataset.theme ?? "auto",
   };
+}
+
+/** The maps that stand on the page; beside the arithmetic the first, with the chosen one. */
+function chosen(node) {
+  const shown = drawn();
+  if (shown.length) return shown;
+  const first = Array.from({ length: Math.min(16, node.shape[0]) }, (_, i) => i);
+  return first.includes(state.channel) ? first : [...first.slice(0, 15), state.channel];
 }
 
 const fileName = () => `${state.about.models[state.model].name}-${state.picture}`.replace(/[^A-Za-z0-9._-]+/g, "-").slice(0, 80);

@@ -62,7 +62,10 @@ function nudge(event) {
 function paint() {
   const frame = state.frames[state.model];
   const canvas = byId("stage");
-  if (!frame) return;
+  if (!frame) {
+    canvas.getContext("2d").clearRect(0, 0, canvas.width, canvas.height);
+    return;
+  }
   const series = frame.picture.shape.length === 2;
   const [h, w] = series ? [1, frame.picture.shape[1]] : frame.picture.shape.slice(1);
   const room = byId("stage-box").clientWidth || 240;
@@ -88,24 +91,36 @@ function label(w, h, series) {
 /** What lies outside the field is veiled; its frame is drawn where it is inside the picture. */
 function drawField(ctx, field, [rowScale, scaleX], [width, height]) {
   const { page, warm } = inks();
-  const x0 = field.c0 * scaleX;
-  const x1 = field.c1 * scaleX;
-  const y0 = field.r0 * rowScale;
-  const y1 = field.r1 * rowScale;
+  const rows = spans(field.r0, field.r1, Math.round(height / rowScale), field.wraps);
+  const columns = spans(field.c0, field.c1, Math.round(width / scaleX), field.wraps);
+  const parts = rows.flatMap(([r0, r1]) => columns.map(([c0, c1]) => [c0 * scaleX, r0 * rowScale, (c1 - c0) * scaleX, (r1 - r0) * rowScale]));
   ctx.save();
   ctx.globalAlpha = 0.6;
   ctx.fillStyle = page;
   ctx.beginPath();
   ctx.rect(0, 0, width, height);
-  const [cx0, cy0] = [Math.max(0, x0), Math.max(0, y0)];
-  const [cx1, cy1] = [Math.min(width, x1), Math.min(height, y1)];
-  ctx.rect(cx0, cy0, Math.max(0, cx1 - cx0), Math.max(0, cy1 - cy0));
+  for (const [x, y, w, h] of parts) ctx.rect(x, y, w, h);
   ctx.fill("evenodd");
   ctx.globalAlpha = 1;
   ctx.strokeStyle = warm;
   ctx.lineWidth = 2;
-  ctx.strokeRect(x0 + 1, y0 + 1, Math.max(1, x1 - x0 - 2), Math.max(1, y1 - y0 - 2));
+  for (const [x, y, w, h] of parts) ctx.strokeRect(x + 1, y + 1, Math.max(1, w - 2), Math.max(1, h - 2));
   ctx.restore();
+}
+
+/**
+ * The parts of first … last that lie within 0 … count; what lies beyond comes in on the other side
+ * where the borders are circular.
+ */
+export function spans(first, last, count, wraps) {
+  if (!wraps) {
+    const [from, to] = [Math.max(0, first), Math.min(count, last)];
+    return to > from ? [[from, to]] : [];
+  }
+  if (last - first >= count) return [[0, count]];
+  const from = ((first % count) + count) % count;
+  const to = from + last - first;
+  return to <= count ? [[from, to]] : [[from, count], [0, to - count]];
 }
 
 /** How large the field is, in words; null where it is not known. */
@@ -116,5 +131,6 @@ export function fieldWords(field, model = state.model) {
   const [rows, columns] = [field.r1 - field.r0, field.c1 - field.c0];
   const beyond = Math.max(0, -field.r0, -field.c0, field.r1 - h, field.c1 - w);
   const size = h === 1 ? `${columns} samples` : `${rows} × ${columns} pixels`;
-  return `sees ${size}${beyond > 0 ? `, up to ${beyond} beyond the border` : ""}`;
+  const there = field.wraps ? "some of them on the other side of the border" : `up to ${beyond} beyond the border`;
+  return `sees ${size}${beyond > 0 ? `, ${there}` : ""}`;
 }

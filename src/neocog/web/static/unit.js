@@ -179,11 +179,18 @@ function total(here, answer) {
     }
     parts.push(el("span", { class: "op", text: "=" }));
   }
-  const agrees = answer.computed === null || answer.computed === undefined || Math.abs(answer.computed - answer.value) <= 1e-4 * Math.max(1, Math.abs(answer.value));
+  const agrees = answer.computed === null || answer.computed === undefined || Math.abs(answer.computed - answer.value) <= 2e-5 * sizeOf(answer);
   parts.push(el("span", { class: "term result" }, el("span", { class: "soft", text: `${here.node.label} ${place(here, answer)}` }),
     el("b", { id: "value", "data-value": answer.value, text: number(answer.computed ?? answer.value, 5) })));
   parts.push(el("span", { class: agrees ? "right" : "wrong", text: agrees ? "✓ PyTorch's own number" : `✗ PyTorch has ${number(answer.value, 5)}` }));
   here.total.replaceChildren(...parts);
+}
+
+/** What the rounding of float32 is measured by: the numbers that were added, not their sum. */
+function sizeOf({ value, bias, inputs, steps }) {
+  const terms = (inputs ?? []).reduce((sum, one) => sum + Math.abs(one.sum ?? one.rest?.sum ?? 0), 0);
+  const onTheWay = (steps ?? []).map((one) => Math.abs(one.value ?? 0));
+  return Math.max(Math.abs(value), Math.abs(bias ?? 0), terms, ...onTheWay);
 }
 
 function place({ node }, { channel, row, col }) {

@@ -2,6 +2,7 @@
 
 import { bothWays, paint } from "./colours.js";
 import { el, perRow, roving, tabStop } from "./dom.js";
+import { formOf, mapOf } from "./maps.js";
 import { cell, largest, number } from "./numbers.js";
 import { nodeOf } from "./state.js";
 
@@ -10,8 +11,8 @@ const PRINTED = 8;
 
 /** The view of a convolution. */
 export function convolution(here, answer, choose) {
-  const grids = { patch: matrix("patch"), kernel: matrix("kernel"), products: matrix("products") };
-  const reading = el("p", { class: "reading soft", "aria-live": "off" });
+  const grids = { patch: matrix("patch"), kernel: matrix("kernel"), products: matrix("products", true) };
+  const reading = el("p", { class: "reading soft", "aria-live": "polite" });
   const sum = el("b");
   const product = el("div", { class: "product" },
     grids.patch.element, op("×"), grids.kernel.element, op("="), grids.products.element,
@@ -43,7 +44,7 @@ export function convolution(here, answer, choose) {
     const source = nodeOf(here.model, next.input_nodes?.[0] ?? null);
     const outside = outsideOf(next, source);
     const most = [largest(now.patch), largest(now.kernel ?? [[0]]), largest(now.products ?? [[0]])];
-    grids.patch.show(now.patch, most[0], "amounts", outside);
+    grids.patch.show(now.patch, most[0], "amounts", outside, scaleOf(here, source, now));
     grids.kernel.show(now.kernel, most[1], "both");
     grids.products.show(now.products, most[2], "both");
     sum.textContent = number(now.sum, 4);
@@ -85,7 +86,7 @@ export function convolution(here, answer, choose) {
 
 /** The view of a pooling window. */
 export function pooling(here, answer) {
-  const patch = matrix("patch");
+  const patch = matrix("patch", true);
   const told = el("p", { class: "verdict-line" });
   const element = el("div", { class: "pooling" }, el("div", { class: "product" }, patch.element, op("→"), told));
   let last = null;
@@ -94,7 +95,7 @@ export function pooling(here, answer) {
     const one = next.inputs?.[0];
     if (!one) return;
     const source = nodeOf(here.model, next.input_nodes?.[0] ?? null);
-    patch.show(one.patch, largest(one.patch), "amounts", outsideOf(next, source));
+    patch.show(one.patch, largest(one.patch), "amounts", outsideOf(next, source), scaleOf(here, source, one));
     const values = one.patch.flat().filter((v) => v !== null);
     const best = next.kind === "max_pool" ? Math.max(...values) : null;
     patch.best(one.patch, (v) => v === best);
@@ -112,6 +113,12 @@ function tint(element, value, most) {
   element.style.color = ink;
 }
 
+/** The scale of the map that a patch is cut from, so that a number has one colour. */
+function scaleOf(here, source, one) {
+  const map = source && formOf(source) !== "numbers" ? mapOf(here.model, source.id, one.channel) : null;
+  return map ? { both: map.lo < 0, most: Math.max(Math.abs(map.lo), Math.abs(map.hi)) } : null;
+}
+
 /** Which cells of a patch lie in the padding. */
 function outsideOf({ window }, source) {
   if (!window || !source) return () => false;
@@ -127,29 +134,33 @@ function outsideOf({ window }, source) {
 const spread = (i, n, length) => (n > 1 ? Math.round((i * (length - 1)) / (n - 1)) : 0);
 
 /** A small matrix of coloured cells with numbers; large ones show colours and tell on pointing. */
-function matrix(name) {
+function matrix(name, reached = false) {
   const table = el("table", { class: "cells" });
+  // One of the matrices is walked with the keyboard: a tab stop, and arrow keys within.
+  if (reached) roving(table, "td", () => cells[0]?.length ?? 1);
   const element = el("figure", { class: `matrix ${name}` }, el("figcaption", { class: "soft", text: name }), table);
   let cells = [];
   function lay(height, width) {
     const side = Math.max(height, width);
     table.className = `cells side-${side <= 3 ? "s" : side <= 5 ? "m" : side <= PRINTED ? "l" : "xl"}`;
-    cells = Array.from({ length: height }, (_, i) => Array.from({ length: width }, (_, j) => el("td", { "data-i": i, "data-j": j })));
+    cells = Array.from({ length: height }, (_, i) => Array.from({ length: width }, (_, j) => el("td", { "data-i": i, "data-j": j, tabindex: reached ? "-1" : null })));
     table.replaceChildren(el("tbody", {}, cells.map((row) => el("tr", {}, row))));
+    if (reached) tabStop(cells.flat());
   }
   return {
     element,
-    show(rows, most, kind, outside = () => false) {
+    show(rows, most, kind, outside = () => false, scale = null) {
       element.hidden = !rows;
       if (!rows) return;
       const [height, width] = [rows.length, rows[0].length];
       if (cells.length !== height || cells[0]?.length !== width) lay(height, width);
       const print = Math.max(height, width) <= PRINTED;
-      const negative = kind === "both" || rows.some((row) => row.some((v) => v < 0));
+      const negative = kind === "both" || (scale ? scale.both : rows.some((row) => row.some((v) => v < 0)));
+      const end = scale?.most || most;
       rows.forEach((row, i) => row.forEach((value, j) => {
         const td = cells[i][j];
         const padded = outside(i, j, height, width);
-        const { background, ink } = negative ? paint("both", bothWays(value, most)) : paint("amount", most > 0 ? value / most : 0);
+        const { background, ink } = negative ? paint("both", bothWays(value, end)) : paint("amount", end > 0 ? value / end : 0);
         td.style.background = padded ? "" : background;
         td.style.color = padded ? "" : ink;
         td.className = padded ? "gap" : "";
