@@ -228,16 +228,10 @@ def test_G1_filters_of_a_layer(ask, session: Session) -> None:
     assert refused.status_code == 404
 
 
-@pytest.fixture(scope="module")
-def brief(session: Session, monkeypatch_module) -> None:
-    monkeypatch_module.setattr("neocog.web.likes._STEPS", 4)
-    monkeypatch_module.setattr("neocog.web.session.ANSWERED", 60)
-
-
-@pytest.fixture(scope="module")
-def monkeypatch_module():
-    with pytest.MonkeyPatch.context() as patch:
-        yield patch
+@pytest.fixture
+def brief(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("neocog.web.likes._STEPS", 4)
+    monkeypatch.setattr("neocog.web.session.ANSWERED", 60)
 
 
 def test_G3_what_a_unit_likes(ask, brief, session: Session) -> None:
@@ -254,13 +248,15 @@ def test_G3_what_a_unit_likes(ask, brief, session: Session) -> None:
     assert got["maximised"]
 
 
-def test_an_audit_is_made_once_and_kept(ask, brief) -> None:
-    assert ask("/api/audit?model=0").status_code == 404
-    made = ask("/api/audit", {"model": 0, "n": 4})
-    assert made.status_code == 200, made.text
-    assert made.json()["sections"][0]["kind"] == "section"
-    assert ask("/api/audit?model=0").json() == made.json()
-    assert ask("/api/about").json()["has_audit"] == [True]
+def test_an_audit_is_made_once_and_kept() -> None:
+    session = opened(small_model(), "digits")
+    for ask in asking(session):
+        assert ask("/api/audit?model=0").status_code == 404
+        made = ask("/api/audit", {"model": 0, "n": 4})
+        assert made.status_code == 200, made.text
+        assert made.json()["sections"][0]["kind"] == "section"
+        assert ask("/api/audit?model=0").json() == made.json()
+        assert ask("/api/about").json()["has_audit"] == [True]
 
 
 def test_the_view_is_exported_as_one_file(ask) -> None:

@@ -56,3 +56,15 @@ def test_a_worker_that_stops_takes_nothing_more() -> None:
             await worker.run(lambda: 1)
 
     asyncio.run(go())
+
+
+def test_a_model_that_wants_to_end_the_program_ends_its_question() -> None:
+    async def go() -> int:
+        worker = Worker("test")
+        with pytest.raises(Busy, match="SystemExit"):
+            await worker.run(lambda: exec("raise SystemExit"))
+        found = await worker.run(lambda: 7)
+        worker.stop()
+        return found
+
+    assert asyncio.run(go()) == 7

@@ -1,0 +1,150 @@
+"""What one explorer keeps, and whose numbers it speaks in."""
+
+import asyncio
+import json
+import threading
+from dataclasses import replace
+
+import pytest
+import torch
+from tests.web.conftest import TEN, asking, small_model
+from tests.web.test_routes import png
+
+from neocog.networks.model import Model
+from neocog.web import server
+from neocog.web.opening import opened
+from neocog.web.session import Session
+from neocog.web.still import Still, Stills
+
+
+def reversed_model() -> Model:
+    """The same network, its outputs and its classes in the other order."""
+    model = small_model()
+    contract = replace(model.contract, classes=TEN[::-1])
+
+    class Backwards(torch.nn.Module):
+        def __init__(self, inner: torch.nn.Module) -> None:
+            super().__init__()
+            self.inner = inner
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.inner(x).flip(1)
+
+    return Model(Backwards(model.network), contract).eval()
+
+
+def test_a_model_keeps_its_classes_and_truths_are_in_its_numbers() -> None:
+    session = opened(reversed_model(), "digits")
+    assert session.networks[0].classes == TEN[::-1]
+    plain = opened(small_model(), "digits")
+    for k in range(5):
+        truth = session.album.truth(f"test:{k}", 0)
+        assert truth == 9 - plain.album.truth(f"test:{k}", 0)
+
+
+def test_two_models_of_other_orders_agree_on_what_is_right() -> None:
+    session = opened(small_model(), "digits:val", against=reversed_model())
+    for ask in asking(session):
+        a, b = (ask(f"/api/pictures?split=val&sort=wrong&per=100&model={m}").json() for m in (0, 1))
+        assert a["total"] == b["total"]
+        assert [i["id"] for i in a["items"]] == [i["id"] for i in b["items"]]
+        names = [i["truth"]["name"] for i in a["items"]]
+        assert names == [i["truth"]["name"] for i in b["items"]]
+
+
+def test_an_audit_is_not_forgotten_for_what_comes_after_it() -> None:
+    session = opened(small_model(), None)
+    session.kept(("audit", 0), lambda: "audit")
+    for k in range(200):
+        session.kept(("likes", 0, 0, k), lambda k=k: k)
+    assert session.has(("audit", 0))
+    assert not session.has(("likes", 0, 0, 0))
+    assert session.has(("likes", 0, 0, 199))
+
+
+def test_each_model_keeps_its_newest_picture(two: Session) -> None:
+    kept, made = Stills(limit=1), []
+
+    def make(model: int, id: str) -> Still:
+        made.append((model, id))
+        return Still(two.networks[model], two.album.values(id, model))
+
+    for id in ("test:0", "test:1", "test:1"):
+        for model in (0, 1):
+            kept.get((model, id), lambda model=model, id=id: make(model, id))
+    assert made == [(0, "test:0"), (1, "test:0"), (0, "test:1"), (1, "test:1")]
+
+
+def test_a_picture_that_is_decoded_does_not_hold_up_a_step(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    session = opened(small_model(), "digits")
+    gate, begun = threading.Event(), threading.Event()
+
+    def slow(session: Session, data: bytes) -> dict[str, str]:
+        begun.set()
+        gate.wait(30)
+        return {"id": "own:1"}
+
+    monkeypatch.setattr(server.api, "bring", slow)
+    for ask in asking(session):
+        said = {"headers": {"content-type": "image/png"}}
+        upload = threading.Thread(target=ask, args=("/api/picture", png()), kwargs=said)
+        upload.start()
+        assert begun.wait(10)
+        assert ask("/api/step", {"picture": "test:0"}).status_code == 200
+        gate.set()
+        upload.join()
+
+
+def test_a_picture_of_too_many_pixels_is_refused(ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("neocog.web.album.PIXELS", 1000)
+    answer = ask("/api/picture", png((40, 30)), headers={"content-type": "image/png"})
+    assert answer.status_code == 400
+    assert "40 × 30 pixels, at most 1,000" in answer.json()["error"]
+
+
+def test_a_body_that_does_not_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "_PATIENCE", 0.2)
+    explorer = server.Explorer(opened(small_model(), None))
+    app = server.application(explorer)
+    headers = [(b"host", b"localhost"), (b"content-type", b"image/png")]
+    scope = {"type": "http", "method": "POST", "path": "/api/picture", "headers": headers}
+    scope |= {"query_string": b"", "http_version": "1.1", "scheme": "http", "root_path": ""}
+    sent: list = []
+
+    async def receive():
+        await asyncio.sleep(30)
+
+    async def send(message) -> None:
+        sent.append(message)
+
+    asyncio.run(asyncio.wait_for(app(scope, receive, send), 10))
+    explorer.stop()
+    assert sent[0]["status"] == 408
+    assert "within" in json.loads(sent[1]["body"])["error"]
+
+
+def test_made_pictures_are_said_to_be_made() -> None:
+    for ask in asking(opened(small_model(), None)):
+        assert ask("/api/about").json()["data"]["made"] is True
+        refused = ask("/api/audit", {"n": 4})
+        assert refused.status_code == 400
+        assert "An audit needs data" in refused.json()["error"]
+
+
+def test_a_network_that_fails_while_it_is_rehearsed_still_opens() -> None:
+    from neocog.web.step import rehearse
+
+    class Odd(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            if float(x.sum()) != 0:
+                raise KeyError("only blank pictures")
+            return x.flatten(1)[:, :3]
+
+    session = opened(Odd(), None, size=(1, 8, 8))
+    rehearse(session)
+    for ask in asking(session):
+        answer = ask("/api/step", {"picture": "made:0"})
+        assert answer.status_code == 400
+        assert "KeyError" in answer.json()["error"]
