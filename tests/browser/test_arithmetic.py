@@ -105,7 +105,7 @@ def test_the_field_of_the_unit_is_drawn_on_the_picture(visit, one) -> None:
     before = page.locator("#stage").evaluate("(c) => c.toDataURL()")
     at_unit(page, "c3", channel=0, row=2, col=3)
     # c1 5×5 with pad 2, pool 2, c3 5×5: a unit sees 5 + 1 + 4·2 = 14 pixels from 2·row - 2 on.
-    assert state(page)["field"] == {"r0": 2, "r1": 16, "c0": 4, "c1": 18}
+    assert state(page)["field"] == {"r0": 2, "r1": 16, "c0": 4, "c1": 18, "wraps": False}
     assert "14 × 14" in page.locator("#sees").inner_text()
     assert page.locator("#stage").evaluate("(c) => c.toDataURL()") != before
 

@@ -137,7 +137,7 @@ function cameraRow(video, dialog) {
       video.srcObject = given;
       video.hidden = false;
       shoot.hidden = false;
-      await video.play();
+      video.play().catch(() => {}); // ends when the camera is stopped before its first frame
     } catch {
       toast("The camera gave no picture: there is none, or the browser was told not to use it.", "fault");
     } finally {
