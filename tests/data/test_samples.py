@@ -51,3 +51,11 @@ def test_wrong_use() -> None:
         Samples.of((torch.zeros(2, 1, 4, 4), [0, 1, 2]))
     with pytest.raises(UsageError, match="n=0 came"):
         Samples.of(torch.zeros(2, 1, 4, 4)).first(0, seed=0)
+
+
+def test_what_is_taken_may_be_written_to() -> None:
+    x = torch.rand(6, 1, 4, 4)
+    kept = x.clone()
+    for samples in (Samples.of(x), Samples.of(x.numpy()), Samples.of(x).first(4, seed=0)):
+        samples.take(slice(0, 3)).zero_()
+        assert torch.equal(x, kept)

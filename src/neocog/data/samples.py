@@ -78,12 +78,12 @@ class Samples:
         return int(self.x.x.shape[3] if isinstance(self.x, Split) else self.x.shape[1])
 
     def take(self, rows: slice) -> Tensor:
-        """Some samples, float32, (B, C, H, W) or (B, C, N)."""
+        """Some samples, float32, (B, C, H, W) or (B, C, N): a copy, to be written to at will."""
         some = rows if self.order is None else self.order[rows]
         if isinstance(self.x, Split):
             return pixels(self.x, some)
         index = some if isinstance(some, slice) else torch.from_numpy(some)
-        return self.x[index].float()
+        return self.x[index].to(torch.float32, copy=isinstance(index, slice))
 
     def truth(self, rows: slice) -> np.ndarray | None:
         """What some samples are."""

@@ -25,7 +25,7 @@ from neocog.explainers.gradients import (
     unpadded,
 )
 from neocog.explainers.shown import sheet, signed
-from neocog.probe.activations import find_layer, first_tensor, place_of, recording
+from neocog.probe.activations import find_layer, first_tensor, handed, recording
 from neocog.probe.found import as_found
 
 __all__ = ["Backward", "backward"]
@@ -198,7 +198,6 @@ def backward(model: nn.Module, layer: str, x: Tensor, *, target: int | None = No
         >>> found.kernel_error < 1e-5, found.input_error < 1e-5
         (True, True)
     """
-    device, dtype = place_of(model)
     m = find_layer(model, layer)
     if not isinstance(m, _ConvNd) or m.transposed:
         raise UsageError(
@@ -210,7 +209,7 @@ def backward(model: nn.Module, layer: str, x: Tensor, *, target: int | None = No
             p.requires_grad_(False)
         for p in m.parameters():  # so that a graph is recorded from here on
             p.requires_grad_(True)
-        inputs, upstream = _upstream(model, layer, x.to(device, dtype), target)
+        inputs, upstream = _upstream(model, layer, handed(model, x.detach()), target)
         still = inputs.detach().clone().requires_grad_()
         weight = m.weight.detach().clone().requires_grad_()
         bias = None if m.bias is None else m.bias.detach()
@@ -255,7 +254,7 @@ def _upstream(model: nn.Module, layer: str, x: Tensor, target: int | None) -> tu
     handle = find_layer(model, layer).register_forward_pre_hook(before)
     try:
         with recording(model, [layer]) as outs:
-            answer = first_tensor(model(x.detach()))
+            answer = first_tensor(model(x))
     finally:
         handle.remove()
     out = outs.get(layer)

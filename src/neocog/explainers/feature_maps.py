@@ -15,7 +15,7 @@ from neocog.errors import ModelError, ShapeMismatch, printable
 from neocog.exhibits import Exhibit, Gallery, Map, Section
 from neocog.explainers.shown import amounts, as_picture, signed
 from neocog.explainers.units import finite, headed, named
-from neocog.probe.activations import find_layer, place_of, recording
+from neocog.probe.activations import find_layer, handed, recording
 from neocog.probe.found import as_found
 
 __all__ = ["FeatureMaps", "feature_maps", "sections"]
@@ -128,9 +128,8 @@ def feature_maps(
     """
     batch = _one(x)
     names = list(layers) if layers is not None else _leaves(model)
-    device, dtype = place_of(model)
     with as_found(model), torch.no_grad(), recording(model, names) as kept:
-        model(batch.to(device, dtype))
+        model(handed(model, batch))
         outs = dict(kept)
     missing = [name for name in layers or () if name not in outs]
     if missing:

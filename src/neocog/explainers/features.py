@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from neocog.errors import ModelError, ShapeMismatch, UsageError, printable
 from neocog.explainers.patches import Seen
-from neocog.probe.activations import find_layer, first_tensor, place_of
+from neocog.probe.activations import find_layer, first_tensor, handed
 from neocog.probe.found import as_found
 from neocog.signal.correlate import match
 
@@ -102,9 +102,8 @@ def features_of(model: nn.Module, layer: str, seen: Seen, *, name: str = "") -> 
         )
 
     def run(x: Tensor) -> Tensor:
-        device, dtype = place_of(model)
         with as_found(model), torch.no_grad():
-            out = _until(model, found, x.to(device, dtype), layer)
+            out = _until(model, found, handed(model, x), layer)
         if out.ndim != 4:
             raise ShapeMismatch(
                 f"Features are a map (B, C, h, w); `{printable(layer)}` puts out "

@@ -15,6 +15,7 @@ from torch.nn.modules.conv import _ConvNd
 from neocog.errors import ModelError, printable
 from neocog.exhibits import Curve, Exhibit, Gallery, Map, Section
 from neocog.explainers.shown import amounts, grey_or_colour, sheet, signed
+from neocog.probe.activations import handed
 from neocog.probe.found import as_found
 from neocog.probe.operations import Operation, watching
 from neocog.signal.kernels import frequency_response
@@ -261,7 +262,7 @@ def _that_run(module: nn.Module, example: Tensor) -> list[Filters]:
     kept: list[Tensor] = []
     try:
         with as_found(module), torch.no_grad(), watching(module, look):
-            module(example)
+            module(handed(module, example))
     except Exception as e:  # of any kind: a stranger's forward fails in its own way
         raise ModelError(
             "Filters that run are found in one pass over an example; the module fails on one of "

@@ -28,7 +28,7 @@ from neocog.explainers.largest import Largest, largest_on
 from neocog.explainers.maximised import Maximised
 from neocog.explainers.statistics import Statistics, statistics_from, statistics_of
 from neocog.explainers.units import check_units, finite, output_of, said
-from neocog.probe.activations import differentiable, place_of
+from neocog.probe.activations import differentiable, handed
 
 __all__ = ["Climb", "maximise"]
 
@@ -112,11 +112,10 @@ def maximise(
     units = [unit] if isinstance(unit, int) else [int(u) for u in unit]
     kind = statistics or _statistics(model, tuple(size), channels, samples)
     _fits(kind, tuple(size), channels)
-    device, dtype = place_of(model)
     with differentiable(model) as run:
 
         def read(x: Tensor) -> Tensor:
-            return output_of(run, model, layer, x.to(device, dtype))
+            return output_of(run, model, layer, handed(model, x))
 
         noise = _noise(kind, 32, climb.seed)
         with torch.no_grad():

@@ -22,6 +22,7 @@ __all__ = [
     "exchanging",
     "find_layer",
     "first_tensor",
+    "handed",
     "place_of",
     "recording",
     "with_first",
@@ -198,6 +199,25 @@ def place_of(module: nn.Module) -> tuple[torch.device, torch.dtype]:
         if t.is_floating_point():
             return t.device, t.dtype
     return torch.device("cpu"), torch.float32
+
+
+def handed(module: nn.Module, x: Tensor) -> Tensor:
+    """A batch as a module is given it: where the module computes, in its type, and always a copy.
+
+    A network may normalise or rectify its input in place; what the caller holds stays as it is.
+    Gradients flow through the copy.
+
+    Args:
+        module: that computes with it.
+        x: values.
+
+    Example:
+        >>> x = torch.tensor([-1.0, 2.0])
+        >>> nn.ReLU(inplace=True)(handed(nn.ReLU(), x)), x
+        (tensor([0., 2.]), tensor([-1.,  2.]))
+    """
+    device, dtype = place_of(module)
+    return x.to(device, dtype, copy=True)
 
 
 def first_tensor(out: Any) -> Tensor | None:
