@@ -72,3 +72,12 @@ def asking(session: Session) -> Iterator[Callable[..., Any]]:
             return client.post(path, json=body, **more)
 
         yield question
+
+
+@pytest.fixture(scope="module")
+def brief() -> Iterator[None]:
+    """Slow answers from a few pictures and steps."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("neocog.web.likes._STEPS", 2)
+        patch.setattr("neocog.web.session.ANSWERED", 60)
+        yield

@@ -118,6 +118,20 @@ def test_any_path(ask, path: str) -> None:
     is_fine(ask("/" + quote("x" + path, safe="/.%")))
 
 
+@settings(parent=quick, max_examples=12)
+@given(node=st.integers(-2, 40), channel=st.integers(-2, 40) | st.text(max_size=3))
+def test_any_wish_for_what_a_unit_likes(ask, brief, node: int, channel) -> None:
+    is_fine(ask("/api/likes", params={"node": node, "channel": channel}))
+
+
+@quick
+@given(body=st.dictionaries(words, anything, max_size=3), n=anything)
+def test_any_wish_for_an_audit(ask, body, n) -> None:
+    if isinstance(n, (int, float)) and 1 <= n <= 200:
+        n = -n  # one that would be made
+    is_fine(ask("/api/audit", {**body, "n": str(n) if n is None else n}))
+
+
 def test_the_server_still_answers_afterwards(ask) -> None:
     assert ask("/api/about").status_code == 200
     assert json.loads(ask("/api/graph").text)["nodes"]

@@ -228,12 +228,6 @@ def test_G1_filters_of_a_layer(ask, session: Session) -> None:
     assert refused.status_code == 404
 
 
-@pytest.fixture
-def brief(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("neocog.web.likes._STEPS", 4)
-    monkeypatch.setattr("neocog.web.session.ANSWERED", 60)
-
-
 def test_G3_what_a_unit_likes(ask, brief, session: Session) -> None:
     conv = node(graph(ask), "conv")
     got = ask(f"/api/likes?node={conv['id']}&channel=2").json()
@@ -444,3 +438,28 @@ def test_a_black_box_answers_and_shows_nothing_inside(tmp_path) -> None:
         found = step(ask, picture="data:0", cam={})
         assert found["cam"] is None
         assert "black box" in found["reason"]
+
+
+def test_an_exported_sum_is_whole_and_its_maps_are_those_of_the_page() -> None:
+    torch.manual_seed(0)
+    net = torch.nn.Sequential(
+        torch.nn.Conv2d(1, 100, 1), torch.nn.ReLU(), torch.nn.Conv2d(100, 4, 3), torch.nn.Flatten()
+    )
+    session = opened(net, torch.rand(1, 1, 6, 6), task="regress")
+    for ask in asking(session):
+        conv = [n for n in graph(ask)["nodes"] if n["kind"] == "conv"][1]
+        strongest = session.still(0, "data:0").strongest(conv["id"], 2)
+        body = {"picture": "data:0", "node": conv["id"], "channel": 1, "unit": {"row": 1, "col": 1}}
+        maps = [{"node": conv["id"], "channels": "strongest:2"}]
+        html = ask("/api/export", {**body, "maps": maps}).text
+        assert "36 more" in html
+        assert all(f"channel {c}" in html for c in strongest)
+
+
+def test_series_and_vectors_are_exported_as_lines() -> None:
+    net = torch.nn.Sequential(torch.nn.Conv1d(1, 2, 3), torch.nn.Flatten(), torch.nn.Linear(28, 3))
+    for ask in asking(opened(net, None, size=(1, 16))):
+        nodes = graph(ask)["nodes"]
+        maps = [{"node": n["id"]} for n in nodes if n["kind"] in ("conv", "linear")]
+        html = ask("/api/export", {"picture": "made:0", "maps": maps}).text
+        assert html.count("position") >= 2

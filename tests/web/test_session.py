@@ -133,6 +133,70 @@ def test_made_pictures_are_said_to_be_made() -> None:
         assert "An audit needs data" in refused.json()["error"]
 
 
+class Centred(torch.nn.Module):
+    """Takes one number of the whole picture off."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return (x - x.mean()).flatten(1)[:, :3]
+
+
+class Stretched(torch.nn.Module):
+    """Divides by the largest number of the picture."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return (x / (x.max() + 1)).mean((2, 3)).repeat(1, 2)
+
+
+class Asking(torch.nn.Module):
+    """Looks at the picture before it goes on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.head = torch.nn.Linear(64, 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if x.max() > 0.5 and x.std() > 0:
+            x = x * x.sum().sigmoid()
+        return self.head(x.flatten(1))
+
+
+@pytest.mark.parametrize("made", [Centred, Stretched, Asking])
+def test_numbers_of_a_whole_picture_are_nodes_like_others(made) -> None:
+    from neocog.web.step import rehearse
+
+    torch.manual_seed(0)
+    session = opened(torch.nn.Sequential(made()), None, size=(1, 8, 8))
+    rehearse(session)
+    for ask in asking(session):
+        nodes = ask("/api/graph").json()["nodes"]
+        moved = {"picture": "made:0", "motion": {"dx": 1}, "errors": True}
+        body = {**moved, "maps": [{"node": n["id"]} for n in nodes], "cam": {}}
+        assert ask("/api/step", body).status_code == 200
+        for n in nodes:
+            answer = ask("/api/unit", {"picture": "made:0", "node": n["id"]})
+            assert answer.status_code in (200, 400), answer.text
+            if answer.status_code == 400:  # a way that this picture does not take
+                assert "does not come by" in answer.json()["error"]
+
+
+def test_a_free_number_of_a_whole_picture_has_a_value() -> None:
+    class Apart(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.head = torch.nn.Linear(64, 2)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.head((x - x.mean()).flatten(1))
+
+    session = opened(Apart(), None, size=(1, 8, 8))
+    for ask in asking(session):
+        nodes = ask("/api/graph").json()["nodes"]
+        mean = next(n for n in nodes if n["label"] == "mean")
+        assert mean["shape"] == [1]
+        got = ask("/api/unit", {"picture": "made:0", "node": mean["id"]}).json()
+        assert got["value"] == pytest.approx(float(session.album.values("made:0", 0).mean()))
+
+
 def test_a_network_that_fails_while_it_is_rehearsed_still_opens() -> None:
     from neocog.web.step import rehearse
 

@@ -19,7 +19,8 @@ from neocog.web.breaks import node_errors
 from neocog.web.motions import Motion
 from neocog.web.network import Network
 from neocog.web.session import Session
-from neocog.web.still import answer_of
+from neocog.web.step import channels_of
+from neocog.web.still import Still, answer_of
 from neocog.web.unit import unit
 
 __all__ = ["export"]
@@ -74,7 +75,7 @@ def _view(
         _answers(session, network, values[-1], still.output, id, moved=not motion.still)
     )
     sections = [Section(title=f"Picture and answer{of}", exhibits=tuple(exhibits))]
-    maps = _maps(network, values, asked.get("maps"))
+    maps = _maps(network, still, values, asked.get("maps"))
     if maps:
         sections.append(Section(title=f"Feature maps{of}", exhibits=tuple(maps)))
     if isinstance(asked.get("unit"), dict) and network is session.network(asked):
@@ -184,7 +185,9 @@ def _answers(
     )
 
 
-def _maps(network: Network, values: Sequence[Tensor | None], asked: object) -> list[Exhibit]:
+def _maps(
+    network: Network, still: Still, values: Sequence[Tensor | None], asked: object
+) -> list[Exhibit]:
     found: list[Exhibit] = []
     drawn = 0
     for one in asked if isinstance(asked, list) else []:
@@ -198,13 +201,7 @@ def _maps(network: Network, values: Sequence[Tensor | None], asked: object) -> l
             if value is not None:
                 found.append(_lines(name, value if maps is None else maps))
             continue
-        listed = one.get("channels")
-        channels = listed if isinstance(listed, list) else list(range(8))
-        some = [
-            whole({"channel": c}, "channel", None, low=0, high=10**6)
-            for c in channels[: _MAPS - drawn]
-        ]
-        some = [c for c in some if c < maps.shape[1]]
+        some = channels_of(one.get("channels"), network, node, still)[: _MAPS - drawn]
         drawn += len(some)
         pictures = [_grey(maps[0, c]) for c in some]
         if pictures:

@@ -53,7 +53,7 @@ def listing(session: Session, asked: Mapping[str, Any]) -> dict[str, Any]:
     rows = order[page * per : (page + 1) * per].tolist()
     return {
         "total": len(order),
-        "answered": ANSWERED if sort in _ANSWERED else None,
+        "answered": min(ANSWERED, len(samples)) if sort in _ANSWERED else None,
         "items": [_item(session, network, split, row, answers) for row in rows],
     }
 

@@ -57,9 +57,9 @@ class Seen:
         """
         found = []
         for reach in self.reaches:
-            at = tuple(
-                min(i, n - 1) for i, n in zip((0, *index), tuple(reach.lo.shape), strict=True)
-            )
+            held = tuple(reach.lo.shape)
+            whole = (0, *index)[: len(held)]  # one number of the whole batch has no axis
+            at = tuple(min(i, n - 1) for i, n in zip(whole, held, strict=True))
             found.append((int(reach.lo[at]), int(reach.hi[at]) + 1))
         return tuple(found)
 

@@ -22,7 +22,7 @@ from neocog.web.network import Network
 from neocog.web.session import Session
 from neocog.web.still import Still, answer_of
 
-__all__ = ["MAPS", "rehearse", "step"]
+__all__ = ["MAPS", "channels_of", "rehearse", "step"]
 
 MAPS = 256
 """Maps of one step, at most."""
@@ -132,7 +132,7 @@ def _maps(
         if value is None:
             continue
         value = _shown(network, node, value)
-        channels = _channels(one.get("channels"), network, node, still)
+        channels = channels_of(one.get("channels"), network, node, still)
         if len(out) + len(channels) > MAPS:
             raise UsageError(f"A step gives at most {MAPS} maps; more were asked for.")
         out += _planes(frame, network, node, value, still, channels, full)
@@ -146,8 +146,12 @@ def _shown(network: Network, node: Node, value: Tensor) -> Tensor:
     return value
 
 
-def _channels(asked: object, network: Network, node: Node, still: Still) -> list[int]:
-    """Which channels of a node."""
+def channels_of(asked: object, network: Network, node: Node, still: Still) -> list[int]:
+    """Which channels of a node: numbers, "first:8" or "strongest:8".
+
+    Raises:
+        UsageError: it is none of these, or there is no such channel.
+    """
     shape = network.shape(node)
     count = shape[0] if len(shape) > 1 else 1
     if asked is None:

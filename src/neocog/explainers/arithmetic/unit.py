@@ -155,7 +155,8 @@ def arithmetic(moment: Moment, index: Sequence[int]) -> Arithmetic:
         >>> seen[0].value, seen[0].computed, seen[0].terms[0].products
         (43.0, 43.0, ((0.0, 5.0), (14.0, 24.0)))
     """
-    place = (0, *(int(i) for i in index))
+    # One number of the whole batch has no axis, not even that of the batch.
+    place = (0, *(int(i) for i in index)) if moment.out.dim() else tuple(map(int, index))
     inside = len(place) == moment.out.dim() and all(
         0 <= i < n for i, n in zip(place, moment.out.shape, strict=True)
     )
@@ -175,7 +176,10 @@ def understood(moment: Moment) -> bool:
     """Whether the numbers of a node can be shown: it is tried on the last element of its output."""
     if moment.out.numel() == 0:
         return False
-    return arithmetic(moment, [n - 1 for n in moment.shape]).kind != "other"
+    try:
+        return arithmetic(moment, [n - 1 for n in moment.shape]).kind != "other"
+    except UsageError:
+        return False  # an output of a form that nobody thought of
 
 
 def share_of(logits: Tensor, k: int) -> Arithmetic:
