@@ -3,6 +3,7 @@
 import asyncio
 import json
 import threading
+import time
 from dataclasses import replace
 
 import pytest
@@ -212,3 +213,36 @@ def test_a_network_that_fails_while_it_is_rehearsed_still_opens() -> None:
         answer = ask("/api/step", {"picture": "made:0"})
         assert answer.status_code == 400
         assert "KeyError" in answer.json()["error"]
+
+
+def test_of_the_slow_questions_of_a_page_the_newest_counts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    gate, begun, done = threading.Event(), threading.Event(), []
+
+    def likes(session: Session, asked) -> dict[str, str]:
+        begun.set()
+        gate.wait(30)
+        done.append(asked["channel"])
+        return {"channel": asked["channel"]}
+
+    monkeypatch.setattr(server, "likes", likes)
+    for ask in asking(opened(small_model(), None)):
+        found: dict[str, int] = {}
+
+        def one(k: str, ask=ask, found=found) -> None:
+            said = ask(f"/api/likes?node=2&channel={k}", headers={"x-page": "p"})
+            found[k] = said.status_code
+
+        threads = [threading.Thread(target=one, args=("0",))]
+        threads[0].start()
+        assert begun.wait(10)
+        for k in ("1", "2"):
+            threads.append(threading.Thread(target=one, args=(k,)))
+            threads[-1].start()
+            time.sleep(0.2)  # they come one after the other
+        gate.set()
+        for thread in threads:
+            thread.join()
+        assert found == {"0": 200, "1": 409, "2": 200}
+        assert done == ["0", "2"]

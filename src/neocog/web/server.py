@@ -110,7 +110,9 @@ class Explorer:
     ) -> Route:
         async def answer(request: Request) -> Response:
             asked = dict(request.query_params)
-            return _json(await self._ask(partial(question, self.session, asked), slow(asked)))
+            page = _page(request)  # of slow questions of one kind, too, only the newest counts
+            work = partial(question, self.session, asked)
+            return _json(await self._ask(work, slow(asked), page and f"{page} {path}"))
 
         return Route(path, self._safe(answer), methods=["GET"])
 
@@ -123,12 +125,12 @@ class Explorer:
 
         return Route(path, self._safe(answer), methods=["POST"])
 
-    async def _ask(self, work: Callable[[], T], slow: bool) -> T:
+    async def _ask(self, work: Callable[[], T], slow: bool, page: str | None = None) -> T:
         if not slow:
             return await self.live.run(work)
         await self.live.run(self.session.prepare)
         await self.live.run(self.session.copies)
-        return await self.slow.run(work)
+        return await self.slow.run(work, page=page)
 
     def _safe(
         self, answer: Callable[[Request], Awaitable[Response]]
@@ -170,8 +172,7 @@ class Explorer:
 
     async def _step(self, request: Request) -> Response:
         asked = await _question(request)
-        page = request.headers.get("x-page", "")[:100] or None
-        frame = await self.live.run(partial(step, self.session, asked), page=page)
+        frame = await self.live.run(partial(step, self.session, asked), page=_page(request))
         return Response(frame, media_type="application/octet-stream")
 
     async def _audit(self, request: Request) -> Response:
@@ -220,6 +221,11 @@ async def _index(request: Request) -> Response:
     if not file.is_file():
         return _error(404, "The page is missing from this installation. Install neocog again.")
     return FileResponse(file, media_type="text/html")
+
+
+def _page(request: Request) -> str | None:
+    """What a page calls itself."""
+    return request.headers.get("x-page", "")[:100] or None
 
 
 def _kind(request: Request) -> str:
