@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -161,3 +162,56 @@ def test_wrong_use() -> None:
         backward(Unused(), "idle", x, target=7)
     with pytest.raises(UsageError, match="a Own, adds to that"):
         backward(nn.Sequential(Own(1, 1, 1), nn.Flatten()), "0", x)
+
+
+class Twice(nn.Module):
+    """One convolution, called twice and by keyword, with an activation that works in place."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(1, 1, 3, padding=1)
+        self.head = nn.Linear(1, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.conv(input=x).tanh_()
+        return self.head(self.conv(input=x).tanh_().mean((2, 3)))
+
+
+def test_A10_of_shared_weights_the_kernel_gradient_is_summed_over_the_calls() -> None:
+    torch.manual_seed(0)
+    net, x = Twice(), torch.rand(2, 1, 5, 5)
+    (wanted,) = torch.autograd.grad(net(x)[:, 1].sum(), net.conv.weight)
+    found = backward(net, "conv", x, target=1)
+    assert found.calls == 2
+    # Sums of 50 products in single precision, in another order.
+    torch.testing.assert_close(torch.from_numpy(found.kernel_gradient), wanted, rtol=1e-5, atol=0)
+    torch.testing.assert_close(torch.from_numpy(found.kernel_autograd), wanted, rtol=1e-5, atol=0)
+    assert found.input_error < 1e-5
+    assert "2 times" in page("Backward", found.sections())
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16, torch.float16])
+def test_numbers_of_any_precision_are_taken(dtype: torch.dtype) -> None:
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Tanh(), nn.Flatten(), nn.Linear(18, 2)).to(dtype)
+    found = backward(net, "0", torch.rand(2, 1, 5, 5), target=0)
+    # Both ways start from the same numbers, and are computed in single precision at least.
+    assert found.kernel_error < 1e-5
+    assert found.input_error < 1e-5
+
+
+def test_weights_and_pictures_made_for_inference_are_taken() -> None:
+    def made() -> tuple[nn.Module, Tensor]:
+        torch.manual_seed(0)
+        net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.Flatten(), nn.Linear(18, 2))
+        return net, torch.rand(2, 1, 5, 5)
+
+    net, x = made()
+    wanted = backward(net, "0", x, target=0).kernel_gradient
+    with torch.inference_mode():
+        net, x = made()
+    found = backward(net, "0", x, target=0)
+    assert np.array_equal(found.kernel_gradient, wanted)
+    with torch.inference_mode():
+        inside = backward(net, "0", x, target=0)
+    assert np.array_equal(inside.kernel_gradient, wanted)

@@ -25,8 +25,14 @@ from neocog.explainers.gradients import (
     unpadded,
 )
 from neocog.explainers.shown import sheet, signed
-from neocog.probe.activations import find_layer, first_tensor, handed, recording
-from neocog.probe.found import as_found
+from neocog.probe.activations import (
+    Run,
+    differentiable,
+    exchanging,
+    find_layer,
+    first_tensor,
+    handed,
+)
 
 __all__ = ["Backward", "backward"]
 
@@ -42,6 +48,8 @@ class Backward:
         target: the output whose sum over the batch was differentiated.
         geometry: how the convolution slides.
         padding_mode: what lies beyond the border.
+        calls: of the layer on which the answer depends. The kernel's gradients are summed over
+            them; the others are those of the last.
         upstream: (B, O, *out), the gradient that came to the layer's output.
         kernel_gradient: (O, I, *kernel), the correlation of input and upstream gradient.
         kernel_autograd: the same by automatic differentiation.
@@ -53,6 +61,7 @@ class Backward:
     target: int | None
     geometry: Geometry
     padding_mode: str
+    calls: int = 1
     upstream: np.ndarray = field(repr=False)
     kernel_gradient: np.ndarray = field(repr=False)
     kernel_autograd: np.ndarray = field(repr=False)
@@ -92,6 +101,11 @@ class Backward:
             "convolution of this gradient with the kernel. With a stride the gradient is spread "
             "out first, with zeros between its samples."
         )
+        if self.calls > 1:
+            text += (
+                f" The convolution runs {self.calls} times: its kernel's gradients are summed, the "
+                "others are those of the last time."
+            )
         return [
             Section(
                 title=f"Backwards through {printable(self.layer)}", exhibits=exhibits, text=text
@@ -107,6 +121,7 @@ class Backward:
                 k: list(v) if isinstance(v, tuple) else v for k, v in vars(self.geometry).items()
             },
             "padding_mode": self.padding_mode,
+            "calls": self.calls,
             "kernel_error": self.kernel_error,
             "input_error": self.input_error,
         }
@@ -204,87 +219,114 @@ def backward(model: nn.Module, layer: str, x: Tensor, *, target: int | None = No
             "The backward pass is shown of convolutions; "
             f"`{printable(layer)}` is a {type(m).__name__}. Name one of those."
         )
-    with as_found(model), torch.inference_mode(False), torch.enable_grad():
-        for p in model.parameters():
-            p.requires_grad_(False)
-        for p in m.parameters():  # so that a graph is recorded from here on
-            p.requires_grad_(True)
-        inputs, upstream = _upstream(model, layer, handed(model, x.detach()), target)
-        still = inputs.detach().clone().requires_grad_()
-        weight = m.weight.detach().clone().requires_grad_()
-        bias = None if m.bias is None else m.bias.detach()
-        out = m._conv_forward(still, weight, bias)
-        if out.shape != upstream.shape:
-            raise UsageError(
-                "The backward pass is shown of convolutions that slide as they say; "
-                f"`{printable(layer)}`, a {type(m).__name__}, adds to that. Name another."
-            )
-        auto_kernel, auto_input = torch.autograd.grad(out, (weight, still), upstream)
-        geometry = _geometry(m)
-        mode = m.padding_mode
-        with torch.no_grad():
-            wide = padded(still.detach(), geometry, mode)
-            own_kernel = kernel_gradient(wide, upstream, geometry)
-            own_input = unpadded(
-                input_gradient(weight.detach(), upstream, geometry, tuple(wide.shape[2:])),
-                still.detach(),
-                geometry,
-                mode,
-            )
+    with differentiable(model) as run:
+        calls = _calls(run, model, layer, handed(model, x.detach()), target)
+        ways = [_both(m, layer, inputs, upstream) for inputs, upstream in calls]
+    last = ways[-1]
     return Backward(
         layer=layer,
         target=target,
-        geometry=geometry,
-        padding_mode=mode,
-        upstream=_plain(upstream),
-        kernel_gradient=_plain(own_kernel),
-        kernel_autograd=_plain(auto_kernel),
-        input_gradient=_plain(own_input),
-        input_autograd=_plain(auto_input),
+        geometry=_geometry(m),
+        padding_mode=m.padding_mode,
+        calls=len(calls),
+        upstream=_plain(calls[-1][1]),
+        kernel_gradient=_plain(torch.stack([w.kernel for w in ways]).sum(0)),
+        kernel_autograd=_plain(torch.stack([w.auto_kernel for w in ways]).sum(0)),
+        input_gradient=_plain(last.input),
+        input_autograd=_plain(last.auto_input),
     )
 
 
-def _upstream(model: nn.Module, layer: str, x: Tensor, target: int | None) -> tuple[Tensor, Tensor]:
-    """The input of a layer, and the gradient of an output with respect to its output."""
-    kept: dict[str, Tensor] = {}
+@dataclass(frozen=True, kw_only=True)
+class _Both:
+    """Both gradients of one call of the layer, by hand and by automatic differentiation."""
 
-    def before(m: nn.Module, args: Any) -> None:
-        kept["input"] = args[0].detach().clone()
+    kernel: Tensor
+    auto_kernel: Tensor
+    input: Tensor
+    auto_input: Tensor
 
-    handle = find_layer(model, layer).register_forward_pre_hook(before)
+
+def _both(m: _ConvNd, layer: str, inputs: Tensor, upstream: Tensor) -> _Both:
+    exact = torch.promote_types(inputs.dtype, torch.float32)  # halves would differ by rounding
+    still = inputs.to(exact, copy=True).requires_grad_()
+    weight = m.weight.detach().to(exact, copy=True).requires_grad_()
+    bias = None if m.bias is None else m.bias.detach().to(exact, copy=True)
+    upstream = upstream.to(exact)
+    out = m._conv_forward(still, weight, bias)
+    if out.shape != upstream.shape:
+        raise UsageError(
+            "The backward pass is shown of convolutions that slide as they say; "
+            f"`{printable(layer)}`, a {type(m).__name__}, adds to that. Name another."
+        )
+    auto_kernel, auto_input = torch.autograd.grad(out, (weight, still), upstream)
+    geometry, mode = _geometry(m), m.padding_mode
+    with torch.no_grad():
+        wide = padded(still, geometry, mode)
+        full = input_gradient(weight, upstream, geometry, tuple(wide.shape[2:]))
+        return _Both(
+            kernel=kernel_gradient(wide, upstream, geometry),
+            auto_kernel=auto_kernel,
+            input=unpadded(full, still, geometry, mode),
+            auto_input=auto_input,
+        )
+
+
+def _calls(
+    run: Run, model: nn.Module, layer: str, x: Tensor, target: int | None
+) -> list[tuple[Tensor, Tensor]]:
+    """Of each call on which the answer depends: the layer's input, the gradient at its output."""
+    inputs: list[Tensor] = []
+    added: list[Tensor] = []
+
+    def before(m: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        inputs.append((args[0] if args else kwargs["input"]).detach().clone())
+
+    def exchange(out: Tensor) -> Tensor:
+        # Zeros, so that their gradient is that of this call through all that come after it.
+        added.append(torch.zeros_like(out, requires_grad=True))
+        return out + added[-1]
+
+    handle = find_layer(model, layer).register_forward_pre_hook(before, with_kwargs=True)
     try:
-        with recording(model, [layer]) as outs:
-            answer = first_tensor(model(x))
+        with exchanging(model, layer, exchange):
+            answer = first_tensor(run(x))
     finally:
         handle.remove()
-    out = outs.get(layer)
-    if out is None or answer is None:
+    if not added or answer is None:
         raise ModelError(
             f"A layer is shown while it runs; `{printable(layer)}` does not. Name another."
         )
-    if answer.ndim < 2:
-        raise ShapeMismatch(
-            "A model answers with an axis of samples and one of outputs; "
-            f"{tuple(answer.shape)} came. Wrap it so that it does.",
-            expected=(len(x),),
-            actual=tuple(answer.shape),
-        )
-    if target is not None and not 0 <= target < answer.shape[1]:
-        raise UsageError(
-            f"The model has the outputs 0 to {answer.shape[1] - 1}; {target} was asked for."
-        )
-    flat = answer.flatten(2).sum(2) if answer.ndim > 2 else answer
-    chosen = flat.amax(1) if target is None else flat[:, target]
-    total = chosen.sum()
-    upstream: Tensor | None = None
-    if total.requires_grad and out.requires_grad:
-        (upstream,) = torch.autograd.grad(total, out, allow_unused=True)
-    if upstream is None:
+    total = _explained(answer, target, len(x))
+    above: tuple[Tensor | None, ...] = (None,)
+    if total.requires_grad:
+        above = torch.autograd.grad(total, added, allow_unused=True)
+    found = [(i, g.detach()) for i, g in zip(inputs, above, strict=False) if g is not None]
+    if not found:
         raise ModelError(
             f"Gradients come from the answer; it does not depend on `{printable(layer)}`. "
             "Name another layer."
         )
-    return kept["input"], upstream.detach()
+    return found
+
+
+def _explained(answer: Tensor, target: int | None, count: int) -> Tensor:
+    """The number that is differentiated: an output, summed over samples and places."""
+    if answer.ndim < 2:
+        raise ShapeMismatch(
+            "A model answers with an axis of samples and one of outputs; "
+            f"{tuple(answer.shape)} came. Wrap it so that it does.",
+            expected=(count,),
+            actual=tuple(answer.shape),
+        )
+    if target is not None and not 0 <= target < answer.shape[1]:
+        raise UsageError(
+            f"The model has the outputs 0 to {answer.shape[1] - 1}; {target} was asked for. "
+            "Name one of them, or none for the largest."
+        )
+    flat = answer.flatten(2).sum(2) if answer.ndim > 2 else answer
+    chosen = flat.amax(1) if target is None else flat[:, target]
+    return chosen.sum()
 
 
 def _geometry(m: _ConvNd) -> Geometry:
@@ -304,7 +346,8 @@ def _geometry(m: _ConvNd) -> Geometry:
 
 
 def _plain(x: Tensor) -> np.ndarray:
-    return np.asarray(x.detach().cpu().numpy())
+    exact = torch.promote_types(x.dtype, torch.float32)  # NumPy has no bfloat16
+    return np.asarray(x.detach().to("cpu", exact).numpy())
 
 
 def _error(one: np.ndarray, other: np.ndarray) -> float:

@@ -18,6 +18,7 @@ from neocog.errors import ModelError, did_you_mean, printable
 from neocog.probe.found import as_found
 
 __all__ = [
+    "Run",
     "differentiable",
     "exchanging",
     "find_layer",
