@@ -22,6 +22,9 @@ export function open(node, box) {
     const mine = ++serial;
     channel.value = state.channel;
     place.replaceChildren(el("p", { class: "busy", text: "Looking through the pictures for what this channel answers to most …" }));
+    // Who steps through the channels asks for the one that they stop at.
+    await new Promise((done) => setTimeout(done, 200));
+    if (mine !== serial) return;
     try {
       const found = await likes(model, node.id, state.channel);
       if (mine === serial) show(found);
@@ -59,7 +62,7 @@ export function open(node, box) {
     if (why === "unit" && state.channel !== Number(channel.value)) load();
     else if (why === "theme" && last) show(last);
   };
-  return { update };
+  return { update, close: () => serial++ };
 }
 
 /** The part that the unit sees, with a little of what is around it, veiled. */
