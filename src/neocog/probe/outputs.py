@@ -29,10 +29,10 @@ def outputs(module: nn.Module, x: Tensor, found: Structure) -> list[Tensor | Non
     Example:
         >>> import torch
         >>> from neocog.probe.structure import structure
-        >>> net = nn.Sequential(nn.Conv1d(1, 1, 1), nn.ReLU(inplace=True)).eval()
+        >>> net = nn.Sequential(nn.Tanh(), nn.ReLU(inplace=True)).eval()
         >>> x = torch.linspace(-1, 1, 5).view(1, 1, 5)
-        >>> first, conv, relu, out = outputs(net, x, structure(net, x))
-        >>> bool((conv < 0).any()), bool((relu < 0).any())
+        >>> first, tanh, relu, out = outputs(net, x, structure(net, x))
+        >>> bool((tanh < 0).any()), bool((relu < 0).any())
         (True, False)
     """
     place = {node.key: node.id for node in found.nodes}

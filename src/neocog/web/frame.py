@@ -28,7 +28,7 @@ class Frame:
         >>> frame.add(torch.tensor([[-1.0, 1.0]]))
         {'shape': [1, 2], 'offset': 0, 'lo': -1.0, 'hi': 1.0}
         >>> frame.bytes({"ms": 1.5})[:4]
-        b'\n\x00\\x00\\x00'
+        b'\n\x00\x00\x00'
     """
 
     def __init__(self) -> None:
