@@ -46,7 +46,8 @@ class GaborFit:
             strong and in the same colours, without their shape.
         wavelength: (O,), in samples; inf where the fit has no second crest.
         angle: (O,), of the direction across the stripes, degrees anticlockwise in [0, 180).
-        phase: (O,), degrees, 0 is even about the middle of the bell, ±90 is odd.
+        phase: (O,), degrees in [-180, 180], of the channel in which the filter is strongest: 0
+            is even and highest in the middle of the bell, 180 lowest there, ±90 is odd.
         centre: (O, 2), row and column of the bell, from the middle of the kernel.
         sigma: (O, 2), widths of the bell across and along the stripes, in samples.
         filters: (O, I, h, w), what was fitted.

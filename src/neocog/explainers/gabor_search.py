@@ -37,7 +37,10 @@ def fitted(weights: Float[Tensor, "O I h w"]) -> dict[str, np.ndarray]:
     zero = energy <= 1e-24
     # The best product of a number a channel and one pattern.
     colour, strength, pattern = torch.linalg.svd(flat, full_matrices=False)
-    y = pattern[:, 0]
+    # Of the two signs of that product, the one with which the strongest channel is positive.
+    strongest = colour[:, :, 0].gather(1, colour[:, :, 0].abs().argmax(1, keepdim=True))
+    sign = torch.where(strongest < 0, -1.0, 1.0)
+    colour, y = colour[:, :, 0] * sign, pattern[:, 0] * sign
     raw = _search(y, size)
     shape = _shape(raw, size)
     share, a, b = _projection(y[:, None], shape, size)
@@ -47,7 +50,7 @@ def fitted(weights: Float[Tensor, "O I h w"]) -> dict[str, np.ndarray]:
     a, b = a[rows, best], b[rows, best]
     even, odd = _waves((centre[:, None], sigma[:, None], wave[:, None]), size)
     plane = a[:, None] * even[:, 0] + b[:, None] * odd[:, 0]
-    made = (colour[:, :, 0] * strength[:, :1])[:, :, None] * plane[:, None]
+    made = (colour * strength[:, :1])[:, :, None] * plane[:, None]
     left = (flat - made).square().sum((1, 2))
     explained = torch.where(zero, torch.nan, 1 - left / torch.where(zero, 1.0, energy))
     return {
