@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -112,6 +113,31 @@ def test_same_call_same_bits(look: str) -> None:
     for name in vars(one):
         a, b = getattr(one, name), getattr(two, name)
         assert (a == b).all() if hasattr(a, "all") else a == b, name
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+@pytest.mark.parametrize("look", [name for name in LOOKS if name != "no features"])
+def test_networks_of_any_precision_are_looked_into(look: str, dtype: torch.dtype) -> None:
+    torch.manual_seed(0)
+    one, other = LOOKS[look](Net()), LOOKS[look](prepared_in(dtype))
+    if isinstance(one, tuple):
+        one, other = one[0], other[0]
+    if isinstance(one, Tensor):
+        one, other = [one.numpy()], [other.float().numpy()]
+    else:
+        one, other = (
+            [v for v in vars(r).values() if isinstance(v, np.ndarray) and v.dtype.kind == "f"]
+            for r in (one, other)
+        )
+    # bfloat16 keeps 8 bits, of each of some sums in a row.
+    near = 1e-4 if dtype == torch.float64 else 0.1
+    for a, b in zip(one, other, strict=True):
+        assert np.abs(a - b).max() <= near * max(1.0, np.abs(a).max())
+
+
+def prepared_in(dtype: torch.dtype) -> Net:
+    torch.manual_seed(0)
+    return Net().to(dtype)
 
 
 class InPlace(nn.Module):
