@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any
 
 import click
 
 from neocog.cli.options import HELP, json_option, model_options, print_json
+from neocog.cli.telling import telling
 
 __all__ = ["command"]
 
@@ -92,7 +92,7 @@ def command(
         n=None if whole else n,
         **rest,  # type: ignore[arg-type]  # radius, every_shift, map_samples, seed, as they stand
     )
-    with _status() as tell:
+    with telling("audit") as tell:
         found = audit(
             open_model(model, **opening, task=task),
             data,
@@ -115,16 +115,3 @@ def command(
         click.echo(f"Report: {report}", err=True)
     if not found.kept:
         raise click.exceptions.Exit(1)
-
-
-@contextmanager
-def _status() -> Iterator[Callable[[str], None]]:
-    """What is being measured, on standard error, where that is a terminal."""
-    from rich.console import Console
-
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield lambda text: None
-        return
-    with console.status("audit") as status:
-        yield lambda text: status.update(f"audit: {text}")

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 
 from neocog.cli.options import HELP, json_option, model_options, print_json
+from neocog.cli.telling import telling
 from neocog.errors import printable
 
 __all__ = ["METHODS", "command"]
@@ -108,7 +108,7 @@ def command(
     from neocog.verbs.explain import explain
 
     place = out or _folder(model, asked["method"])
-    with _status() as tell:
+    with telling("explain") as tell:
         found = explain(
             open_model(model, **opening, task=task),
             list(pictures),
@@ -134,16 +134,3 @@ def _folder(model: str, method: str) -> str:
     run = Path(model)
     folder = run if (run / "model.json").is_file() else Path()
     return str(folder / f"explain-{method}")
-
-
-@contextmanager
-def _status() -> Iterator[Callable[[str], None]]:
-    """What is being computed, on standard error, where that is a terminal."""
-    from rich.console import Console
-
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield lambda text: None
-        return
-    with console.status("explain") as status:
-        yield lambda text: status.update(f"explain: {text}")

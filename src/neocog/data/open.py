@@ -41,6 +41,20 @@ class Source:
     fingerprint: str
     fit: str
 
+    def split(self, name: str) -> Split:
+        """The split of that name.
+
+        Raises:
+            DataError: there is none, or nothing in it.
+        """
+        found = self.splits.get(name)
+        if found is None or not len(found):
+            raise DataError(
+                f"`{printable(self.place)}` must have a split `{name}`, and has "
+                f"{', '.join(f'`{n}`' for n in self.splits)}. Name one as DATA:SPLIT."
+            )
+        return found
+
 
 def parse_place(place: str | os.PathLike[str]) -> tuple[str, str | None]:
     """Takes a split off a place: `DATA:test`.

@@ -168,12 +168,7 @@ class Trained:
             seed=int(self.card.get("data", {}).get("seed", 0)),
             strict=strict,
         )
-        split = source.splits.get(name or "test")
-        if split is None or not len(split):
-            raise DataError(
-                f"`{printable(where)}` must have a split `{name or 'test'}`, and has "
-                f"{', '.join(f'`{n}`' for n in source.splits)}. Name one as DATA:SPLIT."
-            )
+        split = source.split(name or "test")
         classes, said = self._names(source.classes, where)
         truth = self._numbers(split, source.classes, classes, where)
         return Samples(

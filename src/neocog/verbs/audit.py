@@ -13,7 +13,7 @@ from neocog.audits.compare import Compared, compare
 from neocog.audits.require import Bound, parse_bound
 from neocog.audits.sections import comparison, sections, summary
 from neocog.audits.suite import Asked, Audit, audit_model
-from neocog.data.open import Source, open_data, parse_place
+from neocog.data.open import open_data, parse_place
 from neocog.data.samples import Samples
 from neocog.data.split import Split
 from neocog.errors import DataError, printable
@@ -206,7 +206,7 @@ def _of_module(
     if isinstance(data, (str, os.PathLike)):
         where, name = parse_place(data)
         source = open_data(where)
-        data, classes = _named(source, name, where), source.classes
+        data, classes = source.split(name or "test"), source.classes
     return audit_model(
         module,
         Samples.of(data),
@@ -225,18 +225,8 @@ def _without_truth(trained: Trained, place: Place, strict: bool) -> Samples:
     source = open_data(
         where, size=signal.size, channels=signal.channels, fit=signal.fit, strict=strict
     )
-    split = _named(source, name, where)
+    split = source.split(name or "test")
     return Samples(split, None, split.names)
-
-
-def _named(source: Source, name: str | None, where: str) -> Split:
-    split = source.splits.get(name or "test")
-    if split is None or not len(split):
-        raise DataError(
-            f"`{printable(where)}` must have a split `{name or 'test'}`, and has "
-            f"{', '.join(f'`{n}`' for n in source.splits)}. Name one as DATA:SPLIT."
-        )
-    return split
 
 
 def _samples(

@@ -159,12 +159,7 @@ def samples_of(of: Explained, data: Place | Split | Samples | Tensor, *, strict:
         fit=fit,
         strict=strict,
     )
-    split = source.splits.get(name or "test")
-    if split is None or not len(split):
-        raise DataError(
-            f"`{printable(where)}` must have a split `{name or 'test'}`, and has "
-            f"{', '.join(f'`{n}`' for n in source.splits)}. Name one as DATA:SPLIT."
-        )
+    split = source.split(name or "test")
     return Samples(split, None, split.names)
 
 

@@ -1,0 +1,25 @@
+"""What is being done, on standard error, where that is a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+__all__ = ["telling"]
+
+
+@contextmanager
+def telling(verb: str) -> Iterator[Callable[[str], None]]:
+    """A line that is written anew with every call of what is yielded; nothing in a file or pipe.
+
+    Args:
+        verb: what the line begins with.
+    """
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda text: None
+        return
+    with console.status(verb) as status:
+        yield lambda text: status.update(f"{verb}: {text}")
