@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from neocog.errors import ModelError, ShapeMismatch, printable
 from neocog.exhibits import Exhibit, Gallery, Map, Section
+from neocog.explainers.layout import layout_of, patches_of
 from neocog.explainers.shown import amounts, as_picture, signed
 from neocog.explainers.units import finite, headed, named
 from neocog.probe.activations import find_layer, handed, recording
@@ -127,7 +128,8 @@ def feature_maps(
         [('0', (4, 6, 6)), ('1', (4, 6, 6))]
     """
     batch = _one(x)
-    names = list(layers) if layers is not None else _leaves(model)
+    wanted = None if layers is None else {name: find_layer(model, name) for name in layers}
+    names = dict.fromkeys([*_leaves(model), *(wanted or ())])  # what is before tells of tokens
     with as_found(model), torch.no_grad(), recording(model, names) as kept:
         model(handed(model, batch))
         outs = dict(kept)
@@ -138,9 +140,11 @@ def feature_maps(
         )
     picture = batch[0].float().cpu().numpy()
     found = []
-    for name, out in outs.items():
+    for name, out in _placed(outs, tuple(batch.shape[2:])):
+        if wanted is not None and name not in wanted:
+            continue
         if out.ndim not in (3, 4) or out.shape[0] != 1:
-            if layers is not None:
+            if wanted is not None:
                 raise ShapeMismatch(
                     "A feature map has channels and space, (B, C, h, w) or (B, C, n); "
                     f"{named(name)} puts out {tuple(out.shape)}. Name a layer before it.",
@@ -197,6 +201,17 @@ def _one(x: Tensor) -> Tensor:
         expected=(3,),
         actual=tuple(x.shape),
     )
+
+
+def _placed(outs: Mapping[str, Tensor], size: tuple[int, ...]) -> Iterator[tuple[str, Tensor]]:
+    """Outputs in their order, channels before places where it is known which are which."""
+    patches: list[tuple[int, tuple[int, ...]]] = []
+    for name, out in outs.items():
+        layout = layout_of(out.shape, size, batch=1, patches=patches)
+        if layout is not None and layout.kind == "channels first":
+            seen = patches_of(out.shape, size)
+            patches += [seen] if seen is not None else []
+        yield name, out if layout is None else layout.maps(out)
 
 
 def _leaves(model: nn.Module) -> list[str]:

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from neocog.data.samples import Samples, batch_of
-from neocog.explainers.units import check_units, finite, output_of, said
+from neocog.explainers.layout import Layout
+from neocog.explainers.units import check_units, finite, layout_for, output_of, said
 from neocog.probe.activations import place_of
 from neocog.probe.found import as_found
 
@@ -61,10 +62,13 @@ def largest_on(
     best = torch.full((len(units),), -torch.inf)
     index = torch.zeros(len(units), dtype=torch.int64)
     step = batch_of(samples, batch)
+    layout: Layout | None = None
     with as_found(model), torch.no_grad():
         for start in range(0, len(samples), step):
             x = samples.take(slice(start, start + step)).to(device, dtype)
-            values = finite(said(output_of(model, model, layer, x), where), layer)
+            if start == 0:
+                layout = layout_for(model, model, layer, x)
+            values = finite(said(output_of(model, model, layer, x, layout=layout), where), layer)
             check_units(units, values.shape[1], layer)
             most, row = values[:, list(units)].float().cpu().max(0)
             better = most > best

@@ -27,7 +27,7 @@ from neocog.explainers.jiggle import draw, jiggle
 from neocog.explainers.largest import Largest, largest_on
 from neocog.explainers.maximised import Maximised
 from neocog.explainers.statistics import Statistics, statistics_from, statistics_of
-from neocog.explainers.units import check_units, finite, output_of, said
+from neocog.explainers.units import check_units, finite, layout_for, output_of, said
 from neocog.probe.activations import differentiable, handed
 
 __all__ = ["Climb", "maximise"]
@@ -115,9 +115,10 @@ def maximise(
     with differentiable(model) as run:
 
         def read(x: Tensor) -> Tensor:
-            return output_of(run, model, layer, handed(model, x))
+            return output_of(run, model, layer, handed(model, x), layout=layout)
 
         noise = _noise(kind, 32, climb.seed)
+        layout = layout_for(run, model, layer, handed(model, kind.picture(noise[:1])))
         with torch.no_grad():
             answers = finite(said(read(kind.picture(noise)), climb.where), layer)
         check_units(units, answers.shape[1], layer)

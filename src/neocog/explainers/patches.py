@@ -20,8 +20,9 @@ from torch import Tensor, nn
 from neocog.data.samples import Samples, batch_of
 from neocog.errors import ModelError, UsageError, printable
 from neocog.exhibits import Curve, Exhibit, Gallery, Section
+from neocog.explainers.layout import Layout
 from neocog.explainers.shown import as_picture, framed
-from neocog.explainers.units import check_units, finite, headed, output_of
+from neocog.explainers.units import check_units, finite, headed, layout_for, output_of
 from neocog.probe.activations import place_of
 from neocog.probe.found import as_found
 
@@ -164,10 +165,13 @@ def top_patches(
     device, dtype = place_of(model)
     step = batch_of(samples, batch)
     best: _Best | None = None
+    layout: Layout | None = None
     with as_found(model), torch.no_grad():
         for start in range(0, len(samples), step):
             x = samples.take(slice(start, start + step)).to(device, dtype)
-            out = output_of(model, model, layer, x)
+            if best is None:
+                layout = layout_for(model, model, layer, x)
+            out = output_of(model, model, layer, x, layout=layout)
             if best is None:
                 chosen = list(range(out.shape[1])) if units is None else [int(u) for u in units]
                 check_units(chosen, out.shape[1], layer)

@@ -1,4 +1,4 @@
-"""What one unit of a layer says: channels of a map, elements of a vector."""
+"""What one unit of a layer says: channels of a map, features of tokens, elements of a vector."""
 
 from __future__ import annotations
 
@@ -9,15 +9,60 @@ import torch
 from torch import Tensor, nn
 
 from neocog.errors import ModelError, ShapeMismatch, UsageError, did_you_mean, printable
+from neocog.explainers.layout import Layout
+from neocog.explainers.target import describe_layer
 from neocog.probe.activations import first_tensor, recording
 
-__all__ = ["WHERE", "check_units", "finite", "headed", "named", "output_of", "said"]
+__all__ = [
+    "WHERE",
+    "check_units",
+    "finite",
+    "headed",
+    "layout_for",
+    "named",
+    "output_of",
+    "said",
+]
 
 WHERE = ("mean", "middle", "largest")
 """Of a channel's map: its mean, its middle element, or its largest element."""
 
 
-def output_of(run: Callable[[Tensor], Any], module: nn.Module, layer: str, x: Tensor) -> Tensor:
+def layout_for(
+    run: Callable[[Tensor], Any], module: nn.Module, layer: str, x: Tensor
+) -> Layout | None:
+    """Where a layer holds units and places, for `output_of`; None where units are axis 1 anyway.
+
+    Found in a pass over the first sample, by what came before the layer.
+
+    Args:
+        run: the module as a function, as for `output_of`.
+        module: whose layer.
+        layer: a sub-module's name; "" is the module.
+        x: a batch; is left as it is.
+
+    Example:
+        >>> net = nn.Sequential(nn.Conv2d(3, 8, 4, stride=4), nn.Flatten(2), nn.Identity())
+        >>> layout_for(net, net, "0", torch.zeros(1, 3, 16, 16))
+    """
+    if not layer:
+        return None
+    try:
+        with torch.no_grad():
+            found = describe_layer(run, module, x, layer)
+    except ModelError:  # of the answer, which nobody asked for here
+        return None
+    return None if found is None or found.kind == "channels first" else found
+
+
+def output_of(
+    run: Callable[[Tensor], Any],
+    module: nn.Module,
+    layer: str,
+    x: Tensor,
+    *,
+    layout: Layout | None = None,
+) -> Tensor:
     """What a layer puts out for a batch: (B, U) or (B, U, *space).
 
     Args:
@@ -25,6 +70,8 @@ def output_of(run: Callable[[Tensor], Any], module: nn.Module, layer: str, x: Te
         module: whose layer.
         layer: a sub-module's name; "" is the module.
         x: the batch.
+        layout: where units and places are, of `layout_for`; tokens that belong to no place are
+            left out. Units are axis 1 if left out.
 
     Raises:
         ModelError: the layer does not run, or puts out no tensor.
@@ -41,6 +88,8 @@ def output_of(run: Callable[[Tensor], Any], module: nn.Module, layer: str, x: Te
             f"A layer is looked at while it runs and returns a tensor; `{printable(layer)}` does "
             "not. Name another."
         )
+    if layout is not None:
+        out = layout.maps(out)
     if out.ndim < 2 or out.shape[0] != x.shape[0]:
         raise ShapeMismatch(
             "The output of a layer that is looked into has an axis of samples and one of units; "
