@@ -21,7 +21,7 @@ export function start() {
   for (const slider of SLIDERS) box.append(sliderRow(slider));
   box.append(borderRow());
   byId("motion").addEventListener("submit", (event) => event.preventDefault());
-  on("motion", follow);
+  on("frames", follow); // not with every movement of a hand: the page is painted once a step
   on("frames", tell);
   on("graphs", fit);
   follow();
