@@ -6,7 +6,8 @@ from tests.strangers.resnet20 import ResNet20
 from torch import Tensor, nn
 
 from neocog.errors import ModelError
-from neocog.explainers.layout import Layout, layout_of
+from neocog.explainers.grad_cam import grad_cam
+from neocog.explainers.layout import Layout, channels_of, layout_of
 from neocog.explainers.target import Chosen, choose_layer, describe_layer
 from neocog.networks.catalog import build
 from neocog.probe.activations import differentiable
@@ -125,6 +126,91 @@ def test_channels_last() -> None:
     found = chosen(Last(), 3, 32, 32)
     assert found.name == "norm"
     assert found.layout == Layout("channels last", (8, 8))
+
+
+class Stage(nn.Module):
+    """Channels last, more of them than places; a norm and what has no width of its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.norm, self.act = nn.Conv2d(3, 12, 4, stride=4), nn.LayerNorm(12), nn.GELU()
+        self.head = nn.Linear(12, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.act(self.norm(self.conv(x).permute(0, 2, 3, 1))).mean((1, 2)))
+
+
+def test_channels_last_where_channels_could_be_places() -> None:
+    net = Stage()
+    found = chosen(net, 3, 28, 28)  # (B, 7, 7, 12): 7 × 12 is less than twice as wide as high
+    assert (found.name, found.layout) == ("act", Layout("channels last", (7, 7)))
+    for layer in ("norm", "act"):
+        assert grad_cam(net, drawn(2, 3, 28, 28), layer=layer).grid == (7, 7)
+
+
+def test_channels_last_with_as_many_channels_as_places() -> None:
+    net = Stage()
+    assert grad_cam(net, drawn(2, 3, 48, 48), layer="norm").layout.kind == "channels last"
+    assert grad_cam(net, drawn(2, 3, 48, 48), layer="conv").layout.kind == "channels first"
+
+
+class Recurrent(nn.Module):
+    def __init__(self, kind: str) -> None:
+        super().__init__()
+        self.kind = kind
+        self.embed = nn.Linear(2, 16)
+        first = kind != "second"
+        layer = nn.TransformerEncoderLayer(16, 2, 16, batch_first=True)
+        self.body = (
+            nn.TransformerEncoder(layer, 1, enable_nested_tensor=False)
+            if kind == "transformer"
+            else nn.GRU(16, 16, batch_first=first)
+        )
+        self.head = nn.Linear(16, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.embed(x.transpose(1, 2))
+        y = self.body(y.transpose(0, 1) if self.kind == "second" else y)
+        y = y if isinstance(y, Tensor) else y[0]
+        return self.head(y.mean(0 if self.kind == "second" else 1))
+
+
+@pytest.mark.parametrize("kind", ["transformer", "first", "second"])
+def test_series_without_a_convolution_have_places_in_time(kind: str) -> None:
+    net, x = Recurrent(kind), drawn(2, 2, 50)
+    found = chosen(net, 2, 50)
+    assert (found.name, found.layout.grid) == ("body", (50,))
+    cam = grad_cam(net, x, layer="body")
+    assert cam.maps.shape == (2, 50)
+    assert cam.layout == found.layout
+    assert cam.layout.batch == (kind == "second")
+
+
+@pytest.mark.parametrize("channels", [8, 5])
+def test_rows_that_are_pooled_more_than_columns(channels: int) -> None:
+    net = nn.Sequential(
+        nn.Conv2d(1, channels, 3, padding=1),
+        nn.MaxPool2d((4, 1)),
+        nn.Conv2d(channels, channels, 3, padding=1),
+        nn.ReLU(),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(channels, 3),
+    )
+    found = chosen(net, 1, 32, 64)
+    assert (found.name, found.layout) == ("3", Layout("channels first", (8, 64)))
+    for layer in ("2", "3"):
+        assert grad_cam(net, drawn(2, 1, 32, 64), layer=layer).grid == (8, 64)
+
+
+def test_a_norm_that_turns_its_input_back_has_channels_first() -> None:
+    class Turned(nn.LayerNorm):
+        def forward(self, x: Tensor) -> Tensor:
+            return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+
+    assert channels_of(Turned(12), (2, 12, 7, 7)) == "channels first"
+    assert channels_of(Turned(12), (2, 12, 12, 12)) is None
+    assert channels_of(nn.LayerNorm(12), (2, 12, 12, 12)) == "channels last"
 
 
 def test_segmenters_have_the_last_of_the_coarsest() -> None:

@@ -21,7 +21,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from neocog.errors import ModelError, ShapeMismatch, printable
-from neocog.explainers.layout import Layout, layout_of, said
+from neocog.explainers.layout import Layout, channels_of, layout_of, said
 from neocog.explainers.maps.wanted import Target, answer_of, value
 from neocog.explainers.maps.weighing import METHODS, Method, method_of
 from neocog.explainers.target import Chosen, choose_layer, describe_layer
@@ -234,8 +234,11 @@ def _layout(
     run: Callable[[Tensor], Any], model: nn.Module, x: Tensor, layer: str, a: Tensor
 ) -> Layout:
     """Of a layer that was named."""
-    found = layout_of(a.shape, x.shape[2:], batch=len(x))
-    if found is None or found.kind == "tokens" or a.ndim == 3:  # what came before tells more
+    size, told = x.shape[2:], channels_of(model.get_submodule(layer), a.shape)
+    found = layout_of(a.shape, size, batch=len(x), channels=told)
+    other = layout_of(a.shape, size, batch=len(x), channels=told, likely="channels last")
+    sure = found is not None and found.kind == "channels first" and found == other
+    if not sure or (a.ndim == 3 and told is None):  # what came before tells more
         found = describe_layer(run, model, x, layer) or found
     if found is None:
         raise ModelError(

@@ -12,15 +12,38 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.modules import batchnorm, conv, instancenorm, pooling
 
-__all__ = ["Layout", "layout_of", "patches_of", "said"]
+__all__ = ["Layout", "channels_of", "layout_of", "patches_of", "said"]
 
 EXTRA = 8
 """Tokens that belong to no place, at most."""
 
 SKEW = 2.0
 """How much the pixels a cell may differ between rows and columns."""
+
+FIRST, LAST = "channels first", "channels last"
+
+_FIRST = (
+    conv._ConvNd,
+    batchnorm._BatchNorm,
+    instancenorm._InstanceNorm,
+    pooling._MaxPoolNd,
+    pooling._AvgPoolNd,
+    pooling._AdaptiveMaxPoolNd,
+    pooling._AdaptiveAvgPoolNd,
+    nn.GroupNorm,
+)
+_LAST = (
+    nn.RNNBase,
+    nn.MultiheadAttention,
+    nn.TransformerEncoder,
+    nn.TransformerEncoderLayer,
+    nn.TransformerDecoder,
+    nn.TransformerDecoderLayer,
+)
+"""Layers that are told which axis holds their channels."""
 
 
 @dataclass(frozen=True)
@@ -56,12 +79,46 @@ class Layout:
         return out
 
 
+def channels_of(module: nn.Module, shape: Sequence[int]) -> str | None:
+    """Where a layer's kind puts its channels, "channels first" or "channels last"; None: unsaid.
+
+    A norm over the last axis that a class of its own wraps may have turned its output: there the
+    width tells.
+
+    Args:
+        module: the layer.
+        shape: of its output.
+
+    Example:
+        >>> channels_of(nn.Conv2d(3, 8, 3), (2, 8, 30, 30)), channels_of(nn.ReLU(), (2, 8, 4, 4))
+        ('channels first', None)
+        >>> channels_of(nn.LayerNorm(96), (2, 56, 56, 96))
+        'channels last'
+    """
+    if isinstance(module, _FIRST):
+        return FIRST
+    if isinstance(module, _LAST):
+        return LAST
+    if isinstance(module, nn.Linear):
+        width = module.out_features
+    elif isinstance(module, nn.LayerNorm | nn.RMSNorm) and len(module.normalized_shape) == 1:
+        width = module.normalized_shape[0]
+    else:
+        return None
+    if shape[-1] != width:
+        return FIRST if shape[1] == width else None
+    plain = type(module) in (nn.Linear, nn.LayerNorm, nn.RMSNorm)
+    return LAST if plain or shape[1] != width else None
+
+
 def layout_of(
     shape: Sequence[int],
     size: Sequence[int],
     *,
     batch: int,
     patches: Iterable[tuple[int, tuple[int, ...]]] = (),
+    channels: str | None = None,
+    likely: str | None = None,
 ) -> Layout | None:
     """The layout of an output, told by its shape; None where it has no places, or one only.
 
@@ -70,25 +127,32 @@ def layout_of(
         size: of the picture, (H, W) or (N,).
         batch: samples that went in.
         patches: channels and grids that were seen before, which tokens may be of.
+        channels: "channels first" or "channels last" where that is known, see `channels_of`.
+        likely: the same where it is only likely; it decides between grids that fit equally well.
 
     Example:
         >>> layout_of((2, 64, 8, 8), (32, 32), batch=2)
         Layout(kind='channels first', grid=(8, 8), skip=0, batch=0)
+        >>> layout_of((2, 56, 56, 96), (224, 224), batch=2)
+        Layout(kind='channels last', grid=(56, 56), skip=0, batch=0)
         >>> layout_of((2, 65, 192), (32, 32), batch=2)
         Layout(kind='tokens', grid=(8, 8), skip=1, batch=0)
         >>> layout_of((2, 64, 1, 1), (32, 32), batch=2)
     """
-    shape, size = tuple(shape), tuple(size)
-    if len(shape) == len(size) + 2 and shape[0] == batch:
-        kind = _with_channels(shape, size, patches)
+    shape, size, known = tuple(shape), tuple(size), list(patches)
+    series = len(size) == 1 and not (known and _token_like(shape, known))
+    if len(shape) == len(size) + 2 and shape[0] == batch and (series or len(size) > 1):
+        kind = _with_channels(shape, size, channels, likely)
         if kind is not None:
             return kind if math.prod(kind.grid) > 1 else None
     if len(shape) == 3:
         for axis in (0, 1):
             if shape[axis] == batch:
-                found = _tokens(shape[1 - axis], shape[2], size, patches, axis)
+                found = _tokens(shape[1 - axis], shape[2], size, known, axis)
                 if found is not None:
                     return found
+        if len(size) == 1 and channels == LAST and shape[1] == batch and shape[0] > 1:
+            return Layout(LAST, shape[:1], batch=1)
     return None
 
 
@@ -110,19 +174,27 @@ def said(grid: Sequence[int]) -> str:
 
 
 def _with_channels(
-    shape: tuple[int, ...],
-    size: tuple[int, ...],
-    patches: Iterable[tuple[int, tuple[int, ...]]],
+    shape: tuple[int, ...], size: tuple[int, ...], channels: str | None, likely: str | None
 ) -> Layout | None:
-    first, last = shape[2:], shape[1:-1]
-    known = list(patches)
-    if len(size) == 1 and known and _token_like(shape, known):
-        return None  # (B, T, C) of a transformer on series
-    if _even(first, size):
-        return Layout("channels first", first)
-    if _even(last, size):
-        return Layout("channels last", last)
-    return None
+    """The grid that the layer's kind tells, or the one that fits the picture better."""
+    grids = {FIRST: shape[2:], LAST: shape[1:-1]}
+    if channels == FIRST:  # a convolution may keep few of the rows and all columns
+        return Layout(FIRST, grids[FIRST])
+    if channels == LAST and _even(grids[LAST], size):
+        return Layout(LAST, grids[LAST])
+    found = [kind for kind, grid in grids.items() if _even(grid, size)]
+    if not found:
+        return Layout(likely, grids[likely]) if likely == FIRST else None
+    kind = min(found, key=lambda k: (_misfit(grids[k], size), k != likely))
+    return Layout(kind, grids[kind])
+
+
+def _misfit(grid: tuple[int, ...], size: tuple[int, ...]) -> float:
+    """How far cells are from squares; of a series, whether its length is another."""
+    if len(size) == 1:
+        return float(grid != size)
+    steps = [n / g for n, g in zip(size, grid, strict=True)]
+    return round(max(steps) / min(steps), 1)
 
 
 def _token_like(shape: tuple[int, ...], known: list[tuple[int, tuple[int, ...]]]) -> bool:

@@ -24,7 +24,7 @@ import torch
 from torch import Tensor, nn
 
 from neocog.errors import ModelError
-from neocog.explainers.layout import Layout, layout_of, patches_of, said
+from neocog.explainers.layout import Layout, channels_of, layout_of, patches_of, said
 from neocog.explainers.maps.wanted import Target, answer_of, first_of, value
 from neocog.probe.activations import first_tensor
 
@@ -140,6 +140,7 @@ def _survey(
     size = tuple(x.shape[2:])
     patches: list[tuple[int, tuple[int, ...]]] = []
     tokens: set[int] = set()
+    kinds: dict[tuple[int, ...], str] = {}
     latest: dict[str, _Call] = {}
 
     def note(name: str, m: nn.Module, out: Any) -> None:
@@ -148,7 +149,13 @@ def _survey(
         t = first_tensor(out)
         if t is None or not t.is_floating_point() or t.ndim < 3:
             return
-        layout = layout_of(t.shape, size, batch=1, patches=patches)
+        told = channels_of(m, t.shape)
+        if told is not None and t.ndim == len(size) + 2:
+            kinds.pop(tuple(t.shape), None)  # the latest comes last
+            kinds[tuple(t.shape)] = told
+        told = told or kinds.get(tuple(t.shape))
+        lately = next(reversed(kinds.values()), None)
+        layout = layout_of(t.shape, size, batch=1, patches=patches, channels=told, likely=lately)
         if layout is not None and layout.kind == "tokens":
             tokens.add(t.shape[1 - layout.batch])
         if t.ndim == 4 and tokens & set(t.shape[2:]):
