@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from neocog.data.samples import Samples
+from neocog.data.samples import Samples, batch_for
 from neocog.errors import ModelError, ShapeMismatch, UsageError
 from neocog.explainers.jiggle import draw, jiggle
 from neocog.explainers.largest import largest_on
@@ -198,3 +198,42 @@ def test_wrong_use() -> None:
         maximise(net, "", 0, size=(24, 24), channels=3, statistics=kind)
     with pytest.raises(ModelError, match="says others"):
         maximise(Broken(), "", 0, size=(4, 4), channels=1)
+
+
+class Sleepy(nn.Module):
+    """Two units that most noise leaves at zero, two that always say something."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[int] = []
+        self.act = nn.ReLU()
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.seen.append(len(x))
+        left, right = x[..., :4].mean((1, 2, 3)), x[..., 4:].mean((1, 2, 3))
+        asleep = torch.stack([left - right - 0.05, right - left - 0.05], 1)
+        return torch.cat([self.act(asleep), left[:, None], right[:, None]], 1)
+
+
+def test_what_is_made_does_not_depend_on_the_units_beside() -> None:
+    climb = Climb(steps=12, views=1, seeds=2)
+    both = maximise(Sleepy(), "", [3, 0, 1], size=(8, 8), channels=1, climb=climb)
+    for row, unit in enumerate([3, 0, 1]):
+        alone = maximise(Sleepy(), "", unit, size=(8, 8), channels=1, climb=climb)
+        some = slice(2 * row, 2 * row + 2)
+        assert (both.awake[some] == alone.awake).all()
+        # Sums in batches of another size, over 12 steps.
+        assert np.abs(both.pictures[some] - alone.pictures).max() < 1e-4
+
+
+def test_many_units_are_searched_some_at_a_time() -> None:
+    net = Sleepy()
+    climb = Climb(steps=2, views=2, seeds=3)
+    found = maximise(net, "", [2, 3] * 100, size=(8, 8), channels=1, climb=climb)
+    assert max(net.seen) <= batch_for(64) < 2 * 100 * 2 * 3
+    assert found.pictures.shape == (600, 1, 8, 8)
+    assert found.way.shape == (2, 600)
+    assert found.units.tolist() == [2, 2, 2, 3, 3, 3] * 100
+    assert found.seeds.tolist() == [0, 1, 2] * 200
+    # Sums in batches of another size.
+    assert np.abs(found.pictures[:6] - found.pictures[594:]).max() < 1e-5

@@ -14,7 +14,7 @@ from neocog.data.batches import pixels
 from neocog.data.split import Split
 from neocog.errors import DataError, UsageError
 
-__all__ = ["Samples", "batch_of"]
+__all__ = ["Samples", "batch_for", "batch_of"]
 
 _VALUES = 2**22
 """Values of one batch, at most: 16 MiB in float32."""
@@ -130,5 +130,14 @@ def batch_of(samples: Samples, batch: int | None) -> int:
     """How many samples go through the model at once; what is measured does not depend on it."""
     if batch is not None:
         return max(1, batch)
-    values = samples.channels * int(np.prod(samples.size))
+    return batch_for(samples.channels * int(np.prod(samples.size)))
+
+
+def batch_for(values: int) -> int:
+    """How many samples of so many values each go through a model at once.
+
+    Example:
+        >>> batch_for(28 * 28), batch_for(3 * 224 * 224)
+        (256, 27)
+    """
     return max(1, min(256, _VALUES // max(1, values)))

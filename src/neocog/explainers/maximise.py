@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from neocog.data.samples import Samples
+from neocog.data.samples import Samples, batch_for
 from neocog.errors import ShapeMismatch, UsageError
 from neocog.explainers.jiggle import draw, jiggle
 from neocog.explainers.largest import Largest, largest_on
@@ -83,8 +83,8 @@ def maximise(
 ) -> Maximised:
     """Pictures that excite units of a layer as much as pictures of that kind can.
 
-    All units and seeds are searched at once. A unit that says nothing at all gets other noise until
-    it does.
+    As many are searched at once as fit in memory, none depends on those beside it. A unit that says
+    nothing at all gets other noise until it does.
 
     Args:
         model: values in [0, 1] to answers; is left as it is.
@@ -122,27 +122,20 @@ def maximise(
         with torch.no_grad():
             answers = finite(said(read(kind.picture(noise)), climb.where), layer)
         check_units(units, answers.shape[1], layer)
-        spread = answers[:, units].std(0).float().cpu()
-        ascent = _Ascent(read, kind, climb, units, _scale(spread))
-        pictures, awake, way = ascent.run()
-        with torch.no_grad():
-            reached = (
-                said(read(pictures), climb.where)
-                .float()
-                .cpu()[torch.arange(len(pictures)), ascent.unit]
-            )
+        scale = _scale(answers[:, units].std(0).float().cpu())
+        made = _made(read, kind, climb, units, scale)
     most: Largest | None = None
     if samples is not None:
         most = largest_on(model, samples, layer, units, where=climb.where)
     return Maximised(
         layer=layer,
         where=climb.where,
-        units=ascent.unit.numpy(),
-        seeds=ascent.seed.numpy(),
-        pictures=pictures.numpy(),
-        activations=finite(reached, layer).numpy(),
-        awake=awake.numpy(),
-        way=way,
+        units=np.repeat(units, climb.seeds),
+        seeds=np.tile(np.arange(climb.seeds) + climb.seed, len(units)),
+        pictures=made.pictures.numpy(),
+        activations=finite(made.reached, layer).numpy(),
+        awake=made.awake.numpy(),
+        way=made.way.numpy(),
         largest=None if most is None else most.values.repeat(climb.seeds),
         largest_index=None if most is None else most.index.repeat(climb.seeds),
         largest_pictures=None if most is None else most.pictures,
@@ -150,28 +143,51 @@ def maximise(
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Made:
+    """What a search ends with: a picture a row, but for `way`, (steps, pictures)."""
+
+    pictures: Tensor
+    reached: Tensor
+    awake: Tensor
+    way: Tensor
+
+
+def _made(read: Read, kind: Statistics, climb: Climb, units: Sequence[int], scale: Tensor) -> _Made:
+    """All units, as many at once as fit; pictures do not depend on those beside them."""
+    room = batch_for(kind.mean.size)
+    step = max(1, room // (climb.seeds * climb.views))
+    parts = []
+    for start in range(0, len(units), step):
+        some = slice(start, start + step)
+        parts.append(_Ascent(read, kind, climb, units[some], scale[some]).run())
+    return _Made(
+        pictures=torch.cat([p.pictures for p in parts]),
+        reached=torch.cat([p.reached for p in parts]),
+        awake=torch.cat([p.awake for p in parts]),
+        way=torch.cat([p.way for p in parts], 1),
+    )
+
+
 class _Ascent:
-    """One search of all pictures at once."""
+    """One search of some units at once."""
 
     def __init__(
         self, read: Read, kind: Statistics, climb: Climb, units: Sequence[int], scale: Tensor
     ) -> None:
         self.read, self.kind, self.climb = read, kind, climb
         self.unit = torch.tensor(units).repeat_interleave(climb.seeds)
-        self.seed = torch.arange(climb.seeds).repeat(len(units)) + climb.seed
         self.scale = scale.repeat_interleave(climb.seeds)
 
-    def run(self) -> tuple[Tensor, Tensor, np.ndarray]:
-        """Pictures, which units say anything, and the activation a step, in its own scale."""
+    def run(self) -> _Made:
+        """The search, step by step."""
         climb, several = self.climb, len(self.unit) // self.climb.seeds
-        starts = [_noise(self.kind, 1, climb.seed + s) for s in range(climb.seeds)]
-        z = (0.3 * torch.cat(starts)).repeat(several, *[1] * (starts[0].ndim - 1))
-        z = z.contiguous().requires_grad_()
+        z = (0.3 * self._drawn(0)).contiguous().requires_grad_()
         moves = [draw(climb.steps * climb.views, climb.seed + s) for s in range(climb.seeds)]
         moved = torch.stack(moves).view(climb.seeds, climb.steps, climb.views, -1)
         optimiser = torch.optim.Adam([z], lr=climb.rate)
         awake = torch.zeros(len(z), dtype=torch.bool)
-        way = np.zeros((climb.steps, len(z)), np.float32)
+        way = torch.zeros(climb.steps, len(z))
         for step in range(climb.steps):
             optimiser.param_groups[0]["lr"] = climb.rate * _fall(step, climb.steps)
             optimiser.zero_grad()
@@ -179,17 +195,25 @@ class _Ascent:
             value, pull = self._pull(x, moved[:, step].repeat(several, 1, 1))
             asleep = pull.flatten(1).abs().amax(1) == 0
             awake |= ~asleep
-            way[step] = value.numpy()
+            way[step] = value
             price = climb.tv * _variation(x) + climb.l2 * z.square().flatten(1).mean(1)
             (price.sum() - (x * pull).sum()).backward()  # type: ignore[no-untyped-call]
             optimiser.step()
             with torch.no_grad():
                 if bool(asleep.any()):
-                    anew = _noise(self.kind, len(z), climb.seed + 7919 * (step + 1))
-                    z[asleep] = anew[asleep]
+                    z[asleep] = self._drawn(step + 1)[asleep]
                 z.mul_(self._within(z))
         with torch.no_grad():
-            return self.kind.picture(z), awake, way
+            pictures = self.kind.picture(z)
+            answers = said(self.read(pictures), climb.where).float().cpu()
+        reached = answers[torch.arange(len(z)), self.unit]
+        return _Made(pictures=pictures, reached=reached, awake=awake, way=way)
+
+    def _drawn(self, time: int) -> Tensor:
+        """Noise for all pictures: of a seed and time the same, whatever units there are."""
+        seeds = self.climb.seeds
+        drawn = [_noise(self.kind, 1, self.climb.seed + s + 7919 * time) for s in range(seeds)]
+        return torch.cat(drawn).repeat(len(self.unit) // seeds, *[1] * (drawn[0].ndim - 1))
 
     def _pull(self, x: Tensor, moves: Tensor) -> tuple[Tensor, Tensor]:
         """What the units say of moved pictures, in their own scale, and which way to change x."""
