@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from neocog.errors import ShapeMismatch, UsageError
-from neocog.signal.correlate import convolve, correlate, match, peaks, window_sums
+from neocog.signal.correlate import MATCHES, convolve, correlate, match, peaks, window_sums
 from neocog.signal.kernels import prewitt
 
 MODES = ("valid", "same", "full", "circular")
@@ -261,3 +261,15 @@ def test_wrong_use() -> None:
         match(x[None], torch.ones(1, 2, 2))
     with pytest.raises(ShapeMismatch, match="has the channels of the picture"):
         match(torch.zeros(3, 4, 4), torch.zeros(1, 2, 2))
+
+
+@pytest.mark.parametrize("how", MATCHES)
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int64])
+def test_integers_are_matched_as_the_numbers_that_they_are(how: str, dtype: torch.dtype) -> None:
+    x = torch.randint(0, 256, (1, 9, 8), generator=torch.Generator().manual_seed(0)).to(dtype)
+    found = match(x, x[:, 2:5, 3:6], how=how)
+    assert found.dtype == torch.float32
+    wanted = match(x.float(), x[:, 2:5, 3:6].float(), how=how)
+    assert torch.equal(found, wanted)
+    mixed = match(x, x[:, 2:5, 3:6].double(), how=how)
+    torch.testing.assert_close(mixed.float(), wanted)

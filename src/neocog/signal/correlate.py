@@ -135,7 +135,7 @@ def match(
 
     Products are summed over channels. `normalised` takes the mean of each channel off window
     and template, and divides by both lengths; in windows without any contrast it is 0. All sums
-    are in double precision.
+    are in double precision; of integers come numbers with a fraction.
 
     Args:
         x: pictures (…, C, H, W) or series (…, C, N).
@@ -164,6 +164,7 @@ def match(
             expected=tuple(x.shape),
             actual=tuple(template.shape),
         )
+    dtype = _alike(x, template)[0].dtype
     wide, shape = x.double(), template.double()
     if how != "raw":
         axes = tuple(range(1, template.ndim))
@@ -181,12 +182,12 @@ def match(
     ]
     total = torch.stack(found).sum(0)
     if how != "normalised":
-        return total.to(x.dtype)
+        return total.to(dtype)
     spread = _window_spread(wide, template.shape[1:])
     length = (shape.square().sum() * spread).sqrt()
     flat = spread == 0
     score = torch.where(flat, 0.0, total / torch.where(flat, 1.0, length))
-    return score.clamp(-1, 1).to(x.dtype)
+    return score.clamp(-1, 1).to(dtype)
 
 
 def window_sums(x: Float[Tensor, "*batch"], size: torch.Size | tuple[int, ...]) -> Tensor:
