@@ -141,3 +141,22 @@ def test_wrong_use() -> None:
     idle.other = nn.Conv2d(1, 1, 1)
     with pytest.raises(ModelError, match="looked at while it runs"):
         search(x[:, 30:38, 30:38], (0, 7, 0, 5), features=features_of(idle, "other", seen))
+
+
+class Stranger(nn.Module):
+    """With attributes of names like ours, that means something else by them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.network = nn.Conv2d(1, 1, 1, bias=False)
+        self.register_buffer("mean", torch.tensor(120.0))
+        self.register_buffer("std", torch.tensor(60.0))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.network((255 * x - self.mean) / self.std)
+
+
+def test_a_network_with_names_like_ours_is_run_as_it_is() -> None:
+    net, x = Stranger(), texture()[None]
+    found = features_of(net, "network", Seen((1, 1), (1, 1), (0, 0))).run(x)
+    assert torch.equal(found, net(x).detach())

@@ -17,6 +17,7 @@ from neocog.explainers.patches import Seen
 from neocog.probe.activations import find_layer, first_tensor, handed
 from neocog.probe.found import as_found
 from neocog.signal.correlate import match
+from neocog.types import Contract
 
 __all__ = ["Features", "features_of"]
 
@@ -149,11 +150,9 @@ def _until(model: nn.Module, layer: nn.Module, x: Tensor, name: str) -> Tensor:
 
 
 def _entered(model: nn.Module, x: Tensor) -> None:
-    """Run what is behind the check of the size, where there is one."""
-    inner = getattr(model, "network", None)
-    mean, std = getattr(model, "mean", None), getattr(model, "std", None)
-    if isinstance(inner, nn.Module) and isinstance(mean, Tensor) and isinstance(std, Tensor):
-        inner((x - mean) / std)
+    """Run what is behind the check of the size, where a contract says that there is one."""
+    if isinstance(getattr(model, "contract", None), Contract):
+        model.get_submodule("network")((x - model.get_buffer("mean")) / model.get_buffer("std"))
     else:
         model(x)
 
