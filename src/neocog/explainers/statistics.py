@@ -25,6 +25,9 @@ _COLOURS = ((1.0, 1.0, 1.0), (1.0, 0.0, -1.0), (1.0, -2.0, 1.0))
 _SHARES = (1.0, 0.28, 0.13)
 """How much natural pictures vary along each, brightness being 1 (measured on CIFAR-10)."""
 
+_LEAST = 1e-7
+"""Deviation of what differs; that of what does not is rounding, the root of 1e-16 at most."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Statistics:
@@ -87,6 +90,9 @@ def statistics_of(samples: Samples, *, n: int = 1000, seed: int = 0) -> Statisti
         n: how many are looked at, at most.
         seed: of the choice.
 
+    Raises:
+        UsageError: they do not differ.
+
     Example:
         >>> found = statistics_of(Samples.of(torch.rand(50, 3, 8, 8)))
         >>> found.mean.shape, found.colour.shape, found.amplitude.shape
@@ -114,9 +120,14 @@ def statistics_of(samples: Samples, *, n: int = 1000, seed: int = 0) -> Statisti
     )
     spread = (squares / len(some) - mean.square()).clamp_min(0).mean(0).sqrt()
     level = spread.square().mean().sqrt()
+    if float(level) < _LEAST:
+        raise UsageError(
+            "What pictures have in common is told by how they differ; "
+            f"{len(some)} came that do not. Give more, or leave the data out."
+        )
     return Statistics(
         mean=mean.numpy(),
-        spread=np.asarray((spread / level if level > 0 else torch.ones_like(spread)).numpy()),
+        spread=np.asarray((spread / level).numpy()),
         colour=_root(covariance),
         amplitude=_unit(power.clamp_min(0).sqrt(), size),
         size=tuple(size),
