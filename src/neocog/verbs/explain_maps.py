@@ -159,6 +159,7 @@ def _pictures(
         if found is not None:
             row["deletion"] = float(found.deletion.areas("deletion")[i])
             row["insertion"] = float(found.deletion.areas("insertion")[i])
-            row["randomisation"] = float(found.randomised.rank[i, -1])
+            rank = float(found.randomised.rank[i, -1])
+            row["randomisation"] = rank if rank == rank else None
         rows.append(row)
     return rows

@@ -33,8 +33,40 @@ def test_a_map_of_learned_features_falls_apart() -> None:
     torch.manual_seed(3)
     net, x = convnet().eval(), drawn(6, 3, 16, 16)
     found = randomise(net, x, grad_cam(net, x), draws=4)
-    assert abs(found.rank[:, -1].mean()) < 0.5
+    assert found.changed < 0.5
     assert found.ssim[:, -1].mean() < 0.9
+
+
+def one_weight() -> nn.Sequential:
+    """Its map is the picture, or the picture's negative, whatever the weights."""
+    return nn.Sequential(
+        nn.Conv2d(1, 1, 1, bias=False), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(1, 2)
+    ).eval()
+
+
+def test_a_map_that_only_turns_its_sign_stays() -> None:
+    torch.manual_seed(0)
+    net, x = one_weight(), drawn(3, 1, 12, 12)
+    cam = grad_cam(net, x, target=0, layer="0")
+    signs = []
+    for seed in range(6):
+        found = randomise(net, x, cam, seed=seed)
+        np.testing.assert_allclose(found.rank[:, -1], 1)
+        np.testing.assert_allclose(found.ssim[:, -1] > 0, True)
+        signs.append(found.signed[0, -1])
+    assert min(signs) < 1  # it did turn
+    assert found.changed == pytest.approx(1)
+
+
+def test_of_a_map_of_one_value_nothing_is_told() -> None:
+    net, x = one_weight(), drawn(2, 1, 12, 12)
+    x[1] = 0.5  # one value, so is its map
+    found = randomise(net, x, grad_cam(net, x, target=0, layer="0"))
+    assert np.isnan(found.rank[1]).all()
+    assert found.changed == pytest.approx(1)
+    alone = randomise(net, x[1:], grad_cam(net, x[1:], target=0, layer="0"))
+    assert np.isnan(alone.changed)
+    assert alone.to_json()["each"] == [None]
 
 
 def test_layers_fall_from_the_last_one_on() -> None:

@@ -4,6 +4,7 @@ import torch
 from tests.explainers.nets import convnet, drawn
 from tests.explainers.trust.test_motion import Fixed, follower
 from tests.explainers.trust.test_randomise import Blind
+from torch import nn
 
 from neocog.exhibits import to_json
 from neocog.explainers.grad_cam import grad_cam
@@ -30,6 +31,20 @@ def test_a_map_that_does_not_move_is_not_trusted() -> None:
     assert not found.checks["motion"]
     assert "it followed 0 %" in found.verdict()
     assert "motion" in found.verdict().splitlines()[-1]
+
+
+def test_of_a_map_of_one_value_nothing_is_told() -> None:
+    net = nn.Sequential(nn.Conv2d(1, 2, 3, padding=1), nn.ReLU(), nn.Flatten(), nn.Linear(512, 2))
+    nn.init.constant_(net[0].bias, -100.0)  # all units are off
+    x = drawn(2, 1, 16, 16)
+    cam = grad_cam(net, x, layer="1")
+    found = trust(net, x, cam)
+    assert found.checks["randomisation"] is None
+    assert found.checks["motion"] is None
+    assert "Cannot be told:" in found.verdict()
+    assert "Nothing here speaks against" not in found.verdict()
+    page("maps", trust_sections(found, cam, x))
+    json.dumps(found.to_json(), allow_nan=False)
 
 
 def test_numbers_and_names_of_the_contract() -> None:

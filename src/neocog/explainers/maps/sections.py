@@ -14,6 +14,7 @@ from neocog.explainers.grad_cam import METHODS, Cam
 from neocog.explainers.layout import said
 from neocog.explainers.maps.overlay import bare, laid_over, over_series, sides
 from neocog.explainers.shown import as_picture, enlarged
+from neocog.explainers.trust.randomise import mean_of, numbers
 from neocog.explainers.trust.trust import Trust
 
 __all__ = ["cam_sections", "class_of", "trust_sections"]
@@ -158,7 +159,8 @@ def _series(cam: Cam, x: Tensor, i: int, names: Sequence[str], classes: Sequence
 
 def _table(trust: Trust) -> Table:
     d, r, m = trust.deletion, trust.randomised, trust.motion
-    good = {name: "for it" if ok else "against it" for name, ok in trust.checks.items()}
+    words = {True: "for it", False: "against it", None: "cannot be told"}
+    good = {name: words[ok] for name, ok in trust.checks.items()}
     rows: list[list[Cell]] = [
         [
             "area below the answer, pixels deleted",
@@ -175,8 +177,8 @@ def _table(trust: Trust) -> Table:
             good["insertion"],
         ],
         [
-            "rank correlation with all layers random",
-            _three(r.rank[:, -1]),
+            "rank correlation with all layers random, its amount",
+            _three(r.changed),
             0.0,
             "a map that has changed altogether",
             good["randomisation"],
@@ -205,9 +207,10 @@ def _table(trust: Trust) -> Table:
     )
 
 
-def _three(values: np.ndarray | float) -> float:
-    """Their mean, to three decimals."""
-    return round(float(np.mean(values)), 3) + 0.0
+def _three(values: np.ndarray | float) -> float | None:
+    """Their mean, to three decimals; None where it is no number."""
+    mean = float(np.mean(values))
+    return None if np.isnan(mean) else round(mean, 3) + 0.0
 
 
 _GONE = {
@@ -243,10 +246,14 @@ def _random(trust: Trust, cam: Cam, x: Tensor) -> list[Exhibit]:
     curve = Curve(
         title="likeness to the map of the trained network",
         x=[0, *r.counts],
-        lines={"order": [1.0, *r.rank.mean(0)], "structure": [1.0, *r.ssim.mean(0)]},
+        lines={
+            "order": [1.0, *numbers(mean_of(r.rank, 0))],
+            "structure": [1.0, *numbers(mean_of(r.ssim, 0))],
+        },
         x_label="layers that are random, from the last one on",
         y_label="likeness",
-        note="1 is the same map. Order: rank correlation; structure: structural similarity (SSIM).",
+        note="1 is the same map, or its negative. Order: rank correlation; structure: structural "
+        "similarity (SSIM); both without their sign.",
     )
     if x.ndim != 4:
         return [curve]

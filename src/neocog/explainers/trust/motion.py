@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from neocog.explainers.grad_cam import Cam, as_input, explained, resize_map
 from neocog.explainers.maps.wanted import Target, value
-from neocog.explainers.trust.similarity import spearman
+from neocog.explainers.trust.similarity import constant, spearman
 
 __all__ = ["MapMotion", "displacement", "distances_for", "map_motion"]
 
@@ -64,7 +64,8 @@ class MapMotion:
     def follows(self) -> float:
         """Share of the shifts that the maps followed, of those beyond half a cell.
 
-        A map that stays where it is follows shorter ones too.
+        A map that stays where it is follows shorter ones too. Not a number where all maps are
+        constant.
         """
         reach = max(1.0, max(self.stride) / 2)
         told = [f for d, f in zip(self.distances, self.followed, strict=True) if d > reach]
@@ -74,11 +75,11 @@ class MapMotion:
         """Plain numbers."""
         return {
             "shift": "circular",
-            "follows": self.follows,
+            "follows": None if math.isnan(self.follows) else self.follows,
             "distances": list(self.distances),
             "error": self.error.tolist(),
             "floor": self.floor.tolist(),
-            "followed": self.followed.tolist(),
+            "followed": [None if math.isnan(f) else float(f) for f in self.followed],
             "answers_kept": self.answers_kept,
             "stride": list(self.stride),
             "quarter_turn_error": self.turn_error,
@@ -164,15 +165,17 @@ class _Asked:
         )
 
     def near(self, moved: Tensor, axis: int, shift: int) -> float:
-        """Share of the maps that moved as far as they should, to half a cell or a pixel."""
+        """Share of the maps that moved as far as they should, to half a cell or a pixel.
+
+        Maps of one value go nowhere and stay nowhere; not a number where all are.
+        """
         off = displacement(self.still, moved)
         off[:, axis] -= shift
         size = self.still.shape[1:]
         away = torch.stack([_wrapped(off[:, k], n) for k, n in enumerate(size)], 1).abs()
         reach = torch.tensor([max(1.0, s / 2) for s in self.cam.stride], device=away.device)
-        flat = self.cam.maps.flatten(1)
-        real = flat.amax(1) > flat.amin(1)
-        return float(((away <= reach).all(1) & real).double().mean())
+        real = ~constant(self.cam.maps)
+        return float((away <= reach).all(1)[real].double().mean())
 
     def same(self, again: Cam) -> float:
         """Share of the answers that stayed."""

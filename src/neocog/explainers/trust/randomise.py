@@ -3,7 +3,13 @@
 The weights are exchanged for random ones, from the answer towards the picture, stage by stage, and
 each time the map is made again for the same class and layer. A map that stays as it was is a
 picture of the picture, not of the network. Random weights are drawn as large as the ones that they
-replace; weights with one axis, those of norms and biases, are shuffled.
+replace; weights with one axis, those of norms and biases, are shuffled. What is no parameter stays,
+the running means and variances of a batch norm among it.
+
+Random weights turn the sign of a map as often as not, so a map that comes out as its own negative
+has not changed: what counts is the amount of each rank correlation, of every picture and draw,
+before any mean (the paper reports both). A map that is one value everywhere has no order, and
+tells nothing.
 
 Source: J. Adebayo et al., "Sanity Checks for Saliency Maps", NeurIPS 2018 (cascading test).
 """
@@ -21,10 +27,10 @@ from torch import Tensor, nn
 from neocog.errors import ModelError
 from neocog.explainers.grad_cam import Cam, as_input, explained
 from neocog.explainers.maps.wanted import Target
-from neocog.explainers.trust.similarity import spearman, ssim
+from neocog.explainers.trust.similarity import constant, spearman, ssim
 from neocog.probe.activations import differentiable
 
-__all__ = ["Randomised", "random_weights", "randomise"]
+__all__ = ["Randomised", "mean_of", "numbers", "random_weights", "randomise"]
 
 STAGES = 8
 """Steps from the last layer alone to all layers, at most."""
@@ -37,25 +43,35 @@ class Randomised:
     Args:
         layers: the lowest layer that is random in each stage; the first is the last layer alone.
         counts: layers that are random in each stage.
-        rank: rank correlation with the map of the trained network, (B, stages), mean over draws.
-        ssim: structural similarity of the maps, each over its largest value, (B, stages).
+        rank: amount of the rank correlation with the map of the trained network, (B, stages), mean
+            over draws; not a number where one of the two maps is constant in every draw.
+        signed: the same with its sign.
+        ssim: amount of the structural similarity of the maps, each over its largest value, (B,
+            stages), mean over the same draws.
         maps: of the first picture in each stage of the first draw, (stages, *grid).
     """
 
     layers: tuple[str, ...]
     counts: tuple[int, ...]
     rank: np.ndarray
+    signed: np.ndarray
     ssim: np.ndarray
     maps: np.ndarray = field(repr=False)
 
+    @property
+    def changed(self) -> float:
+        """With all layers random, the mean of `rank`; not a number where nothing can be told."""
+        return float(mean_of(self.rank[:, -1], 0))
+
     def to_json(self) -> dict[str, Any]:
-        """Plain numbers: means over pictures, a stage each."""
+        """Plain numbers: means over pictures, a stage each; null where nothing can be told."""
         return {
             "layers": list(self.layers),
             "random_layers": list(self.counts),
-            "rank_correlation": self.rank.mean(0).tolist(),
-            "ssim": self.ssim.mean(0).tolist(),
-            "each": self.rank[:, -1].tolist(),
+            "rank_correlation": numbers(mean_of(self.rank, 0)),
+            "signed_rank_correlation": numbers(mean_of(self.signed, 0)),
+            "ssim": numbers(mean_of(self.ssim, 0)),
+            "each": numbers(self.rank[:, -1]),
         }
 
 
@@ -92,7 +108,7 @@ def randomise(
         )
     stages = _stages(len(order))
     wanted = target if callable(target) or cam.targets[0] is None else _known(cam)
-    found = np.zeros((2, draws, len(stages), len(cam.maps)))
+    found = np.zeros((3, draws, len(stages), len(cam.maps)))
     first: list[np.ndarray] = []
     for d in range(draws):
         weights = random_weights(model, seed=seed + d)
@@ -107,14 +123,15 @@ def randomise(
                 layout=cam.layout,
                 weights=some,
             )
-            found[0, d, s], found[1, d, s] = _alike(cam, again)
+            found[:, d, s] = _alike(cam, again)
             if d == 0:
                 first.append(again.maps[0].nan_to_num().cpu().numpy())
-    rank, structure = found.mean(1)
+    rank, signed, structure = mean_of(found, 1)
     return Randomised(
         layers=tuple(order[count - 1][0] for count in stages),
         counts=tuple(stages),
         rank=rank.T,
+        signed=signed.T,
         ssim=structure.T,
         maps=np.stack(first),
     )
@@ -155,12 +172,33 @@ def _known(cam: Cam) -> list[int]:
     return [int(t or 0) for t in cam.targets]
 
 
-def _alike(cam: Cam, again: Cam) -> tuple[np.ndarray, np.ndarray]:
+def mean_of(values: np.ndarray, axis: int) -> np.ndarray:
+    """The mean of those that are numbers; not a number where none is.
+
+    Example:
+        >>> mean_of(np.array([[1.0, np.nan], [3.0, np.nan]]), 0).tolist()
+        [2.0, nan]
+    """
+    real = ~np.isnan(values)
+    count = real.sum(axis)
+    total = np.where(real, values, 0).sum(axis)
+    return np.asarray(np.where(count > 0, total / np.maximum(count, 1), np.nan))
+
+
+def numbers(values: np.ndarray) -> list[float | None]:
+    """As a list with None for what is no number."""
+    return [None if np.isnan(v) else float(v) for v in values]
+
+
+def _alike(cam: Cam, again: Cam) -> np.ndarray:
+    """Amount of the rank correlation, the correlation, amount of the structure, (3, B)."""
     one, other = cam.enlarged(), again.enlarged().nan_to_num()
-    return (
-        spearman(cam.maps, again.maps.nan_to_num()).cpu().numpy(),
-        ssim(_scaled(one), _scaled(other), reach=2.0).cpu().numpy(),
-    )
+    maps = again.maps.nan_to_num()
+    rank = spearman(cam.maps, maps).cpu().numpy()
+    structure = ssim(_scaled(one), _scaled(other), reach=2.0).abs().cpu().numpy()
+    found = np.stack([np.abs(rank), rank, structure])
+    found[:, (constant(cam.maps) | constant(maps)).cpu().numpy()] = np.nan
+    return found
 
 
 def _scaled(maps: Tensor) -> Tensor:

@@ -4,13 +4,24 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
-__all__ = ["ranks", "spearman", "ssim"]
+__all__ = ["constant", "ranks", "spearman", "ssim"]
 
 WINDOW = 7
 """Side of the windows of `ssim`."""
+
+
+def constant(maps: Float[Tensor, B * S]) -> Bool[Tensor, " B"]:
+    """Which maps are one value everywhere, so that no place stands out.
+
+    Example:
+        >>> constant(torch.tensor([[1.0, 1.0], [1.0, 2.0]]))
+        tensor([ True, False])
+    """
+    flat = maps.flatten(1)
+    return flat.amax(1) == flat.amin(1)
 
 
 def ranks(values: Float[Tensor, "B P"]) -> Float[Tensor, "B P"]:

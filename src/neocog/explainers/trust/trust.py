@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import isnan
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,7 @@ from neocog.explainers.grad_cam import METHODS, Cam
 from neocog.explainers.maps.wanted import Target
 from neocog.explainers.trust.deletion import Deletion, deletion
 from neocog.explainers.trust.motion import MapMotion, map_motion
-from neocog.explainers.trust.randomise import Randomised, randomise
+from neocog.explainers.trust.randomise import Randomised, mean_of, randomise
 
 __all__ = ["BEATS", "FOLLOWS", "FORGETS", "Trust", "trust"]
 
@@ -29,7 +30,7 @@ BEATS = 0.75
 """Share of the maps of noise that maps must beat, mean over pictures; noise itself beats half."""
 
 FORGETS = 0.5
-"""With all layers random, a map must correlate with the trained one by less than this."""
+"""With all layers random, the amount of the rank correlation with the trained map must be less."""
 
 FOLLOWS = 0.75
 """Share of the shifts that the maps must follow, to within half a cell."""
@@ -54,13 +55,14 @@ class Trust:
     class_free: bool = False
 
     @property
-    def checks(self) -> dict[str, bool]:
-        """Name of each question to whether its answer speaks for the maps."""
+    def checks(self) -> dict[str, bool | None]:
+        """Name of each question to whether its answer speaks for the maps; None: cannot be told."""
+        changed, follows = self.randomised.changed, self.motion.follows
         return {
             "deletion": bool(self.deletion.better_deletion.mean() >= BEATS),
             "insertion": bool(self.deletion.better_insertion.mean() >= BEATS),
-            "randomisation": bool(abs(self.randomised.rank[:, -1].mean()) < FORGETS),
-            "motion": bool(self.motion.follows >= FOLLOWS),
+            "randomisation": None if isnan(changed) else changed < FORGETS,
+            "motion": None if isnan(follows) else follows >= FOLLOWS,
         }
 
     def verdict(self) -> str:
@@ -68,11 +70,14 @@ class Trust:
         parts = [self._hangs(), self._learned(), self._moves()]
         if self.motion.turn_error is not None:
             parts.append(self._turns())
-        against = [name for name, good in self.checks.items() if not good]
+        against = [name for name, good in self.checks.items() if good is False]
+        open_ = [name for name, good in self.checks.items() if good is None]
+        last = [f"Cannot be told: {', '.join(open_)}."] if open_ else []
         if against:
-            parts.append(f"Against trusting it: {', '.join(against)}.")
-        else:
-            parts.append("Nothing here speaks against trusting it.")
+            last.append(f"Against trusting it: {', '.join(against)}.")
+        elif len(open_) < len(self.checks):
+            last.append("Nothing here speaks against trusting it.")
+        parts.append(" ".join(last))
         return "\n\n".join(parts)
 
     def to_json(self) -> dict[str, Any]:
@@ -98,15 +103,21 @@ class Trust:
 
     def _learned(self) -> str:
         r = self.randomised
-        first, last = float(r.rank[:, 0].mean()), float(r.rank[:, -1].mean())
+        first, last = float(mean_of(r.rank[:, 0], 0)), r.changed
+        if isnan(last):
+            return (
+                "Does the map need what was learned? That cannot be told: the map, or what it "
+                "becomes with random weights, is one value everywhere."
+            )
         said = (
             f"Does the map need what was learned? With the last layer random ({r.layers[0]}) its "
-            f"rank correlation with the trained network's map is {_two(first)}, with all "
-            f"{r.counts[-1]} layers random {_two(last)} (0 is a map that has changed altogether)."
+            f"rank correlation with the trained network's map is {_two(first)}, whatever its sign; "
+            f"with all {r.counts[-1]} layers random {_two(last)} (0 is a map that has changed "
+            "altogether)."
         )
         if self.class_free and first > FORGETS:
             said += " It looks at no class, so the last layer cannot change it."
-        elif abs(last) >= FORGETS:
+        elif last >= FORGETS:
             said += " It stays what it was: this is a picture of the picture, not of the network."
         elif first > FORGETS:
             said += (
@@ -117,6 +128,11 @@ class Trust:
 
     def _moves(self) -> str:
         m = self.motion
+        if isnan(m.follows):
+            return (
+                "Does the map go where the picture goes? That cannot be told: the map is one value "
+                "everywhere."
+            )
         cell = max(m.stride)
         said = (
             "Does the map go where the picture goes? Of the circular shifts beyond half a cell of "
@@ -196,4 +212,6 @@ def _beats(better: np.ndarray) -> str:
 
 def _two(value: float) -> str:
     """Two decimals, and no nothing below zero."""
+    if isnan(value):
+        return "unknown"
     return f"{round(float(value), 2) + 0.0:.2f}"
