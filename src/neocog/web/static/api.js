@@ -39,16 +39,19 @@ const post = (path, body, headers = {}) =>
     headers: { "Content-Type": "application/json", ...headers },
   });
 
-const get = async (path, values = {}) => {
+const get = async (path, values = {}, options = {}) => {
   const search = query(values).toString();
-  return (await ask(search ? `${path}?${search}` : path)).json();
+  return (await ask(search ? `${path}?${search}` : path, options)).json();
 };
+
+/** Slow questions of which the newest of this page counts; older ones that wait are refused. */
+const newest = { headers: { "X-Page": page } };
 
 export const about = () => get("/api/about");
 export const graph = (model) => get("/api/graph", { model });
-export const pictures = (values) => get("/api/pictures", values);
+export const pictures = (values) => get("/api/pictures", values, newest);
 export const filters = (model, node, page = 0) => get("/api/filters", { model, node, page });
-export const likes = (model, node, channel) => get("/api/likes", { model, node, channel });
+export const likes = (model, node, channel) => get("/api/likes", { model, node, channel }, newest);
 export const audit = (model) => get("/api/audit", { model });
 export const auditNow = async (model, n) => (await post("/api/audit", { model, n })).json();
 export const unit = async (body) => (await post("/api/unit", body)).json();

@@ -117,7 +117,6 @@ function lay(view, focus = null) {
   graph.open = found.opened;
   view.found = found;
   const placed = place(graph, found, widthOf(graph), state.both ? 2 : 5);
-  view.rows = placed.rows;
   view.watcher.disconnect();
   view.seen.clear();
   view.cards.clear();
@@ -251,9 +250,9 @@ function foldAll(closed) {
 function thumbnails(model, left) {
   const view = views[model];
   if (!view) return [];
-  const cards = [...view.seen].map((item) => nodeOf(model, item.node)).filter((node) => node.kind !== "input");
-  const each = Math.max(1, Math.min(view.rows, Math.floor(left / Math.max(1, cards.length))));
-  return cards.map((node) => ({ node: node.id, channels: `first:${each}` }));
+  const items = [...view.seen].filter((item) => nodeOf(model, item.node).kind !== "input");
+  const each = Math.max(1, Math.floor(left / Math.max(1, items.length)));
+  return items.map((item) => ({ node: item.node, channels: `first:${Math.min(item.rows, each)}` }));
 }
 
 function repaint() {
@@ -277,7 +276,8 @@ function paintCard(view, card) {
   const frame = state.frames[view.model];
   if (!frame) return;
   const { node, canvas } = card;
-  const height = view.rows * (SIZES.map + SIZES.space) - SIZES.space;
+  const { rows } = card.item;
+  const height = rows * (SIZES.map + SIZES.space) - SIZES.space;
   const numbers = formOf(node) === "numbers";
   const width = numbers && node.kind !== "output" ? SIZES.narrow - 14 : SIZES.map;
   const ctx = sized(canvas, width, height);
@@ -293,7 +293,7 @@ function paintCard(view, card) {
     if (map) draw(ctx, node, map, 0, 0, width, height);
     return;
   }
-  for (let i = 0; i < Math.min(view.rows, node.shape[0]); i++) {
+  for (let i = 0; i < Math.min(rows, node.shape[0]); i++) {
     const map = mapOf(view.model, node.id, i);
     if (map) fit(ctx, node, map, i * (SIZES.map + SIZES.space), width);
   }

@@ -192,16 +192,18 @@ export const SIZES = {
   lane: 26, side: 14,
 };
 
-/** How many maps a card shows. */
-export const mapsPerCard = (lanes, most = 5) => Math.min(most, lanes > 2 ? 1 : lanes > 1 ? 3 : 5);
+/** How many maps a card shows: most in the straight way, one in the branches beside it. */
+export const mapsInLane = (lane, lanes, most = 5) =>
+  lane > 0 ? 1 : Math.min(most, lanes > 2 ? 2 : lanes > 1 ? 4 : 5);
 
 /** Places of cards, boxes and edges: all that the page needs to draw. */
 export function place(graph, found, widthOf, most) {
   const { lanes, columns, arcLevels } = arrange(found);
-  const rows = mapsPerCard(lanes, most);
-  const height = SIZES.head + rows * (SIZES.map + SIZES.space) + SIZES.foot;
+  const rows = Array.from({ length: lanes }, (_, lane) => mapsInLane(lane, lanes, most));
+  const heights = rows.map((count) => SIZES.head + count * (SIZES.map + SIZES.space) + SIZES.foot);
   const depth = Math.max(0, ...found.items.map((item) => item.inside.length));
   const top = SIZES.top + depth * SIZES.title + arcLevels * SIZES.arc + (arcLevels ? 8 : 0);
+  const tops = heights.map((_, lane) => heights.slice(0, lane).reduce((y, h) => y + h + SIZES.lane, top));
   const wide = Array.from({ length: columns }, () => 0);
   for (const item of found.items) wide[item.column] = Math.max(wide[item.column], widthOf(item));
   const ins = borders(found.items, columns);
@@ -214,18 +216,18 @@ export function place(graph, found, widthOf, most) {
   }
   for (const item of found.items) {
     item.w = widthOf(item);
-    item.h = height;
+    item.rows = rows[item.lane];
+    item.h = heights[item.lane];
     item.x = left[item.column] + (wide[item.column] - item.w) / 2;
-    item.y = top + item.lane * (height + SIZES.lane);
+    item.y = tops[item.lane];
   }
-  const bottom = top + lanes * (height + SIZES.lane) - SIZES.lane;
+  const bottom = tops.at(-1) + heights.at(-1);
   return {
     items: found.items,
     edges: found.edges.map((edge) => ({ ...edge, path: route(edge, top) })),
     boxes: boxes(found.items, depth, top),
     width: x - SIZES.gap + SIZES.side + 10,
     height: bottom + depth * 8 + SIZES.top,
-    rows,
   };
 }
 

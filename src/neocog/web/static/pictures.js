@@ -145,7 +145,7 @@ async function load() {
     }
   } catch (error) {
     if (!(error instanceof Refused)) throw error;
-    toast(error.message, "fault");
+    if (mine === serial) toast(error.message, "fault");
   } finally {
     grid.classList.remove("waiting");
   }
