@@ -59,3 +59,11 @@ def test_what_is_taken_may_be_written_to() -> None:
     for samples in (Samples.of(x), Samples.of(x.numpy()), Samples.of(x).first(4, seed=0)):
         samples.take(slice(0, 3)).zero_()
         assert torch.equal(x, kept)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int64])
+def test_integers_that_nobody_scaled_are_refused(dtype: type) -> None:
+    x = np.full((3, 1, 4, 4), 200, dtype)
+    with pytest.raises(DataError, match=r"in \[0, 1\]; u?int\d+ from 200 to 200 came"):
+        Samples.of(x)
+    assert len(Samples.of((x // 200, np.zeros(3)))) == 3

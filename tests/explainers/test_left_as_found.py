@@ -11,7 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from neocog.data.samples import Samples
+from neocog.errors import DataError
 from neocog.explainers.backward import backward
+from neocog.explainers.classic import classic
 from neocog.explainers.feature_maps import feature_maps
 from neocog.explainers.features import features_of
 from neocog.explainers.filters import filters
@@ -184,3 +186,18 @@ def test_the_pictures_are_left_as_they_were(read: str) -> None:
     assert (READS[read](net, x) == first).all()
     if read in ("feature maps", "maximise"):  # what comes back as a picture is one
         assert 0 <= first.min() < first.max() <= 1
+
+
+@pytest.mark.parametrize(
+    "look",
+    [
+        lambda x: feature_maps(Net(), x[:1]),
+        lambda x: backward(Net(), "conv", x),
+        lambda x: top_patches(Net(), Samples.of(x), "act"),
+        lambda x: classic(x[0]),
+    ],
+    ids=["feature maps", "backward", "patches", "classic"],
+)
+def test_pictures_that_nobody_scaled_are_refused(look: Callable[[Tensor], Any]) -> None:
+    with pytest.raises(DataError, match=r"in \[0, 1\]; uint8 from 0 to 255 came"):
+        look((drawn() * 300).clamp(0, 255).to(torch.uint8) * (drawn() > 0.02))

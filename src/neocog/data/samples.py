@@ -14,7 +14,7 @@ from neocog.data.batches import pixels
 from neocog.data.split import Split
 from neocog.errors import DataError, UsageError
 
-__all__ = ["Samples", "batch_for", "batch_of"]
+__all__ = ["Samples", "batch_for", "batch_of", "in_range"]
 
 _VALUES = 2**22
 """Values of one batch, at most: 16 MiB in float32."""
@@ -41,7 +41,8 @@ class Samples:
         """From a split, a tensor, or a pair of tensor and truths.
 
         Raises:
-            DataError: there is none in it, or truths of another number.
+            DataError: there is none in it, or truths of another number, or values are integers
+                that are not in [0, 1].
 
         Example:
             >>> len(Samples.of(torch.zeros(5, 1, 28, 28)))
@@ -115,7 +116,29 @@ class Samples:
 
 def _values(x: object) -> Tensor:
     """Pictures or series as a tensor on the processor."""
-    return torch.as_tensor(x).detach().cpu()
+    return in_range(torch.as_tensor(x).detach().cpu())
+
+
+def in_range(x: Tensor) -> Tensor:
+    """The same values.
+
+    Raises:
+        DataError: they are integers above 1 or below 0, which nobody has scaled to [0, 1] yet.
+
+    Example:
+        >>> in_range(torch.tensor([0, 1])), in_range(torch.tensor([0.5]))
+        (tensor([0, 1]), tensor([0.5000]))
+    """
+    if x.is_floating_point() or x.is_complex() or not x.numel():
+        return x
+    least, most = int(x.min()), int(x.max())
+    if least < 0 or most > 1:
+        name = str(x.dtype).removeprefix("torch.")
+        raise DataError(
+            f"Values of pictures and series are in [0, 1]; {name} from {least} to {most} came. "
+            "Divide by the largest that there can be, such as x / 255."
+        )
+    return x
 
 
 def _truths(y: object) -> np.ndarray | None:

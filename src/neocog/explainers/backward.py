@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
 
+from neocog.data.samples import in_range
 from neocog.errors import ModelError, ShapeMismatch, UsageError, printable
 from neocog.exhibits import Exhibit, Gallery, Scalar, Section, Table
 from neocog.explainers.gradients import (
@@ -205,6 +206,7 @@ def backward(model: nn.Module, layer: str, x: Tensor, *, target: int | None = No
 
     Raises:
         UsageError: the layer is no convolution, or there is no such output.
+        DataError: values are integers that are not in [0, 1].
         ModelError: the layer does not run, or nothing that comes after it depends on it.
 
     Example:
@@ -220,7 +222,7 @@ def backward(model: nn.Module, layer: str, x: Tensor, *, target: int | None = No
             f"`{printable(layer)}` is a {type(m).__name__}. Name one of those."
         )
     with differentiable(model) as run:
-        calls = _calls(run, model, layer, handed(model, x.detach()), target)
+        calls = _calls(run, model, layer, handed(model, in_range(x).detach()), target)
         ways = [_both(m, layer, inputs, upstream) for inputs, upstream in calls]
     last = ways[-1]
     return Backward(

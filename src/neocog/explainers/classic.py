@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from neocog.data.samples import in_range
 from neocog.errors import ShapeMismatch, UsageError, did_you_mean
 from neocog.exhibits import Curve, Exhibit, Gallery, Map, Section
 from neocog.explainers.shown import amounts, as_picture, enlarged, signed
@@ -155,6 +156,7 @@ def classic(x: Float[Tensor, C * size], *, names: Sequence[str] | None = None) -
 
     Raises:
         UsageError: there is no such filter.
+        DataError: values are integers that are not in [0, 1].
         ShapeMismatch: x is neither a picture nor a series.
 
     Example:
@@ -173,7 +175,7 @@ def classic(x: Float[Tensor, C * size], *, names: Sequence[str] | None = None) -
     unknown = [n for n in names or () if n not in table]
     if unknown:
         raise UsageError(f"`{unknown[0]}` is no classic filter. {did_you_mean(unknown[0], table)}")
-    plain = x.detach().cpu().double()
+    plain = in_range(x).detach().cpu().double()
     done = []
     for name in names or table:
         make, kind = table[name]

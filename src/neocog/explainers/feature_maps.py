@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from neocog.data.samples import in_range
 from neocog.errors import ModelError, ShapeMismatch, printable
 from neocog.exhibits import Exhibit, Gallery, Map, Section
 from neocog.explainers.layout import layout_of, patches_of
@@ -118,6 +119,7 @@ def feature_maps(
         layers: sub-modules; all without parts of their own that put out a map if left out.
 
     Raises:
+        DataError: values are integers that are not in [0, 1].
         ShapeMismatch: x is no single picture or series, or a layer that was asked for puts out no
             map.
         ModelError: there is no such layer, or it does not run, or none puts out a map.
@@ -131,7 +133,7 @@ def feature_maps(
     wanted = None if layers is None else {name: find_layer(model, name) for name in layers}
     names = dict.fromkeys([*_leaves(model), *(wanted or ())])  # what is before tells of tokens
     with as_found(model), torch.no_grad(), recording(model, names) as kept:
-        model(handed(model, batch))
+        model(handed(model, in_range(batch)))
         outs = dict(kept)
     missing = [name for name in layers or () if name not in outs]
     if missing:
