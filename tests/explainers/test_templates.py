@@ -10,10 +10,10 @@ from PIL import Image
 from torch import Tensor, nn
 
 from neocog.audits.receptive_field import receptive_field
-from neocog.errors import ModelError, ShapeMismatch, UsageError
+from neocog.errors import DataError, ModelError, ShapeMismatch, UsageError
 from neocog.explainers.features import features_of
 from neocog.explainers.patches import Seen
-from neocog.explainers.templates import CHANGES, search
+from neocog.explainers.templates import CHANGES, busiest, search
 from neocog.networks.model import Model
 from neocog.report.page import page
 from neocog.types import Contract, SignalSpec
@@ -160,3 +160,36 @@ def test_a_network_with_names_like_ours_is_run_as_it_is() -> None:
     net, x = Stranger(), texture()[None]
     found = features_of(net, "network", Seen((1, 1), (1, 1), (0, 0))).run(x)
     assert torch.equal(found, net(x).detach())
+
+
+def test_the_busiest_window_has_the_largest_spread() -> None:
+    x = texture(17, channels=3)
+    top, bottom, left, right = busiest(x)
+    assert (bottom - top, right - left) == (5, 5)
+    spread = {
+        (i, j): float(x[:, i : i + 5, j : j + 5].var((1, 2), correction=0).sum())
+        for i in range(13)
+        for j in range(13)
+    }
+    assert max(spread, key=lambda at: spread[at]) == (top, left)
+
+
+@pytest.mark.parametrize("size", [(3, 3), (3, 9), (4, 4), (5, 40)])
+def test_tiny_pictures_are_searched(size: tuple[int, int]) -> None:
+    x = torch.rand(1, *size, generator=torch.Generator().manual_seed(0))
+    found = search(x, busiest(x), changes=["as it is", "turned 12°", "enlarged 1.6"])
+    assert found.of("normalised")[0].right
+    assert page("Template", found.sections())
+
+
+def test_pictures_without_a_place_or_with_values_of_no_use_are_refused() -> None:
+    with pytest.raises(UsageError, match="3 × 3 pixels or more; one of 2 × 9 came"):
+        busiest(torch.rand(1, 2, 9))
+    with pytest.raises(ShapeMismatch, match="series have no templates"):
+        busiest(torch.rand(1, 50))
+    x = texture()
+    x[0, 30, 30] = torch.nan
+    with pytest.raises(DataError, match="among finite values"):
+        search(x, (2, 9, 2, 12))
+    with pytest.raises(DataError, match="uint8 from 7 to 255 came"):
+        search((texture() * 255).round().clamp(0, 255).to(torch.uint8), (2, 9, 2, 12))

@@ -20,14 +20,15 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from neocog.errors import ShapeMismatch, UsageError, did_you_mean
+from neocog.data.samples import in_range
+from neocog.errors import DataError, ShapeMismatch, UsageError, did_you_mean
 from neocog.exhibits import Cell, Exhibit, Gallery, Section, Table
 from neocog.explainers.features import Features
 from neocog.explainers.shown import amounts, as_picture, framed
-from neocog.signal.correlate import MATCHES, match, peaks
+from neocog.signal.correlate import MATCHES, match, peaks, window_sums
 from neocog.signal.warp import turn, zoom
 
-__all__ = ["CHANGES", "Change", "Row", "Search", "search"]
+__all__ = ["CHANGES", "Change", "Row", "Search", "busiest", "search"]
 
 WAYS = {
     "raw": "raw",
@@ -262,6 +263,7 @@ def search(
 
     Raises:
         UsageError: the window is not within the picture, or there is no such change.
+        DataError: values are not finite, or integers that are not in [0, 1].
         ShapeMismatch: what came is no picture.
 
     Example:
@@ -302,6 +304,38 @@ def search(
         rows=tuple(rows),
         network="" if features is None else features.name,
     )
+
+
+def busiest(picture: Float[Tensor, "C H W"]) -> tuple[int, int, int, int]:
+    """A window of a third of a picture, where values differ most from their mean.
+
+    Args:
+        picture: values in [0, 1].
+
+    Raises:
+        UsageError: there is no window in it that is smaller than it.
+        ShapeMismatch: what came is no picture.
+
+    Example:
+        >>> x = torch.zeros(1, 12, 15)
+        >>> x[0, 6:8, 9:11] = 1.0
+        >>> busiest(x)
+        (4, 8, 6, 11)
+    """
+    _is_picture(picture)
+    height, width = (int(n) for n in picture.shape[1:])
+    if min(height, width) < 3:
+        raise UsageError(
+            "A template is a part of a picture of 3 × 3 pixels or more; one of "
+            f"{height} × {width} came. Take a larger picture."
+        )
+    high, wide = (max(n // 3, min(4, n - 1)) for n in (height, width))
+    x = picture.detach().cpu().double()
+    x = x - x.mean((1, 2), keepdim=True)
+    count = high * wide
+    spread = window_sums(x.square(), (high, wide)) - window_sums(x, (high, wide)).square() / count
+    top, left = divmod(int(spread.sum(0).argmax()), width - wide + 1)
+    return top, top + high, left, left + wide
 
 
 def _row(
@@ -356,15 +390,23 @@ def _drawn(heat: np.ndarray, size: Sequence[int], height: int, width: int) -> np
     return out
 
 
-def _checked(
-    picture: Tensor, window: tuple[int, int, int, int], changes: Sequence[str] | None
-) -> list[str]:
+def _is_picture(picture: Tensor) -> None:
     if picture.ndim != 3:
         raise ShapeMismatch(
             f"A template is looked for in one picture (C, H, W); {tuple(picture.shape)} came. "
-            "Take one of the batch.",
+            "Take one of the batch; series have no templates.",
             expected=(3,),
             actual=tuple(picture.shape),
+        )
+
+
+def _checked(
+    picture: Tensor, window: tuple[int, int, int, int], changes: Sequence[str] | None
+) -> list[str]:
+    _is_picture(picture)
+    if not bool(torch.isfinite(in_range(picture)).all()):
+        raise DataError(
+            "A template is looked for among finite values; others came. Replace what is missing."
         )
     height, width = picture.shape[1:]
     top, bottom, left, right = window
