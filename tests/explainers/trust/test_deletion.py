@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -6,7 +8,7 @@ from torch import Tensor, nn
 
 from neocog.errors import UsageError
 from neocog.explainers.grad_cam import grad_cam
-from neocog.explainers.trust.deletion import BASELINES, blurred, deletion, mean_colour
+from neocog.explainers.trust.deletion import BASELINES, blurred, deletion, mean_colour, noise_like
 
 
 class Corner(nn.Module):
@@ -42,6 +44,51 @@ def test_areas_by_hand() -> None:
     assert not found.probability
     assert found.better_deletion.tolist() == [1]
     assert found.better_insertion.tolist() == [1]
+
+
+def test_noise_rarely_passes_for_a_map() -> None:
+    torch.manual_seed(0)
+    net, x = convnet().eval(), drawn(1, 3, 12, 12)
+    cam, tried = grad_cam(net, x), 40
+    passed = np.zeros(2)
+    for seed in range(tried):
+        maps = torch.randn(cam.maps.shape, generator=torch.Generator().manual_seed(1000 + seed))
+        found = deletion(net, x, replace(cam, maps=maps), steps=4, seed=seed)
+        passed += [found.chance_deletion <= 0.05, found.chance_insertion <= 0.05]
+    # At most 1 in 20 passes; of 40 more than 7 but once in 700 such tests (binomial).
+    assert passed.max() <= 7
+
+
+def test_the_chance_of_noise() -> None:
+    net, x = Corner(), lit()
+    cam = grad_cam(net, x, method="hires_cam")
+    found = deletion(net, x, cam, baseline="mean", steps=8)
+    assert (found.chance_deletion, found.chance_insertion) == (1 / 20, 1 / 20)
+    twice = deletion(net, x.expand(2, -1, -1, -1), grad_cam(net, x.expand(2, -1, -1, -1)), steps=8)
+    assert 1 / 20 <= twice.chance_deletion <= 1
+    wrong = replace(cam, maps=-cam.maps)
+    found = deletion(net, x, wrong, baseline="mean", steps=8)
+    assert found.chance_deletion > 0.5
+    assert found.chance_insertion > 0.5
+    nothing = deletion(net, x, replace(cam, maps=torch.ones(1, 8, 8)), baseline="mean", steps=2)
+    assert np.isnan(nothing.chance_deletion)
+    assert nothing.to_json()["deletion"]["chance"] is None
+
+
+def test_noise_is_as_smooth_as_the_map() -> None:
+    rows = torch.linspace(0, 2 * torch.pi, 17)[:-1]
+    maps = torch.stack([rows.sin()[:, None] + rows.cos(), drawn(1, 1, 16, 16)[0, 0]])
+
+    def roughness(m: torch.Tensor) -> torch.Tensor:
+        steps, own = m - m.roll(1, -1), m - m.mean((-2, -1), keepdim=True)
+        return (steps.flatten(-2).norm(dim=-1) / own.flatten(-2).norm(dim=-1)).double()
+
+    noise = noise_like(maps, 4, seed=0)
+    assert noise.shape == (4, 2, 16, 16)
+    want = roughness(maps).expand(4, 2)  # float32 maps
+    torch.testing.assert_close(roughness(noise), want, rtol=1e-5, atol=0)
+    # One map or two in a transform: rounding of float64.
+    torch.testing.assert_close(noise_like(maps[1:], 4, seed=0)[:, 0], noise[:, 1])
 
 
 def test_a_map_that_marks_the_wrong_pixels_is_worse_than_noise() -> None:

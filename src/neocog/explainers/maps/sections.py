@@ -15,7 +15,7 @@ from neocog.explainers.layout import said
 from neocog.explainers.maps.overlay import bare, laid_over, over_series, sides
 from neocog.explainers.shown import as_picture, enlarged
 from neocog.explainers.trust.randomise import mean_of, numbers
-from neocog.explainers.trust.trust import Trust
+from neocog.explainers.trust.trust import CHANCE, Trust
 
 __all__ = ["cam_sections", "class_of", "trust_sections"]
 
@@ -83,7 +83,8 @@ def trust_sections(trust: Trust, cam: Cam, x: Tensor) -> list[Section]:
             title="When the marked pixels are deleted",
             exhibits=_curves(trust),
             text="Pixels are exchanged in the order of the map, the strongest first; beside "
-            "the map stands noise on the layer's own grid, as coarse and as smooth as the map.",
+            "the map stands noise on the layer's own grid, with the map's amplitudes and random "
+            f"phases. What is better than noise has a chance of {CHANCE:g} at most to be noise.",
         ),
         Section(
             title="When what was learned is taken away",

@@ -3,10 +3,17 @@
 The pixels are taken in the order of the map, the strongest first. *Deletion* replaces them by those
 of a picture without content and watches the answer fall: the smaller the area below the curve, the
 better the map. *Insertion* brings them back into that picture: the larger the better. Beside each
-stands the same for maps of noise on the layer's own grid, which are as coarse and as smooth.
+stands the same for maps of noise: each map's own amplitudes on the layer's grid, with random
+phases, so that the noise is as coarse and as smooth as the map (Theiler et al. 1992).
+
+Whether the map is better than noise is a test of ranks. A map that is noise itself is one of
+draws + 1 alike; how often one of these, drawn blindly, does as well as the map is its chance. With
+several pictures the ranks within each are summed first; all have the same random phases, so that
+the chance also holds where their maps are alike.
 
 Source: V. Petsiuk, A. Das, K. Saenko, "RISE: Randomized Input Sampling for Explanation of Black-box
-Models", BMVC 2018.
+Models", BMVC 2018. J. Theiler et al., "Testing for nonlinearity in time series: the method of
+surrogate data", Physica D 1992.
 """
 
 from __future__ import annotations
@@ -24,9 +31,13 @@ from torch import Tensor, nn
 from neocog.errors import UsageError, did_you_mean
 from neocog.explainers.grad_cam import Cam, as_input, resize_map
 from neocog.explainers.maps.wanted import Target, answer_of, area, share, value
+from neocog.explainers.trust.similarity import constant, ranks
 from neocog.probe.activations import differentiable
 
-__all__ = ["BASELINES", "Deletion", "blurred", "deletion", "mean_colour"]
+__all__ = ["BASELINES", "DRAWS", "Deletion", "blurred", "deletion", "mean_colour", "noise_like"]
+
+DRAWS = 19
+"""Maps of noise: as few as can leave a chance of 1 in 20."""
 
 _VALUES = 2**22
 """Values of a batch, at most: 16 MiB in float32."""
@@ -68,6 +79,7 @@ class Deletion:
         random_insertion: the same for maps of noise, (R, B, F).
         baseline: one of `BASELINES`.
         probability: whether the answer is a probability, else a number in its own unit.
+        told: which maps have an order at all; those of one value have none, (B,).
     """
 
     fractions: np.ndarray
@@ -77,6 +89,7 @@ class Deletion:
     random_insertion: np.ndarray
     baseline: str
     probability: bool
+    told: np.ndarray
 
     def areas(self, name: str) -> np.ndarray:
         """The areas below the curves of that name, (B,) or (R, B)."""
@@ -96,6 +109,16 @@ class Deletion:
         better = self.areas("insertion") > self.areas("random_insertion")
         return np.asarray(better.mean(0))
 
+    @property
+    def chance_deletion(self) -> float:
+        """How often noise does as well as the maps, from 1 / (R + 1) to 1; see the head."""
+        return _chance(self.areas("deletion"), self.areas("random_deletion"), self.told)
+
+    @property
+    def chance_insertion(self) -> float:
+        """The same for insertion; not a number where no map has an order."""
+        return _chance(-self.areas("insertion"), -self.areas("random_insertion"), self.told)
+
     def to_json(self) -> dict[str, Any]:
         """Areas and curves as plain numbers."""
         return {
@@ -103,6 +126,7 @@ class Deletion:
                 "auc": float(self.areas(name).mean()),
                 "random_auc": float(self.areas(f"random_{name}").mean()),
                 "better_than_random": float(better.mean()),
+                "chance": None if math.isnan(chance) else chance,
                 "each": self.areas(name).tolist(),
                 "curve": getattr(self, name).mean(0).tolist(),
                 "random_curve": getattr(self, f"random_{name}").mean((0, 1)).tolist(),
@@ -110,9 +134,9 @@ class Deletion:
                 "baseline": self.baseline,
                 "unit": "probability" if self.probability else "answer",
             }
-            for name, better in (
-                ("deletion", self.better_deletion),
-                ("insertion", self.better_insertion),
+            for name, better, chance in (
+                ("deletion", self.better_deletion, self.chance_deletion),
+                ("insertion", self.better_insertion, self.chance_insertion),
             )
         }
 
@@ -124,8 +148,8 @@ def deletion(
     *,
     target: Target = None,
     baseline: str = "blur",
-    steps: int = 12,
-    draws: int = 4,
+    steps: int = 10,
+    draws: int = DRAWS,
     seed: int = 0,
 ) -> Deletion:
     """Delete and insert the pixels of each picture in the order of its map.
@@ -137,7 +161,7 @@ def deletion(
         target: a function of the answer, where the maps are of one; else the maps' own classes.
         baseline: one of `BASELINES`.
         steps: of the curves.
-        draws: maps of noise.
+        draws: maps of noise; with fewer than `DRAWS` no map can be told from noise.
         seed: of these.
 
     Raises:
@@ -150,30 +174,68 @@ def deletion(
     x = as_input(model, x)
     size = tuple(x.shape[2:])
     fractions = torch.linspace(0, 1, steps + 1, dtype=torch.float64)
-    noise = torch.rand((draws, *cam.grid), generator=torch.Generator().manual_seed(seed))
     with differentiable(model) as run, torch.no_grad():
         ask = _asker(run, cam, target)
         empty = BASELINES[baseline](x)
-        order = _order(cam.enlarged())
+        order = _order(cam.enlarged())[None]
         full, nothing = _all(ask, x), _all(ask, empty)
 
         def curves(order: Tensor, start: Tensor, end: Tensor) -> np.ndarray:
             between = _curve(ask, start, end, order, fractions[1:-1])
             ends = (full, nothing) if end is empty else (nothing, full)
-            return np.concatenate([ends[0], between, ends[1]], axis=1)
+            first, last = (np.broadcast_to(e, (*between.shape[:2], 1)) for e in ends)
+            return np.concatenate([first, between, last], axis=2)
 
-        random = [
-            _order(resize_map(one[None].to(x.device), size)).expand(len(x), -1) for one in noise
-        ]
+        def noisy(start: Tensor, end: Tensor) -> np.ndarray:
+            return np.concatenate([curves(_orders(part, size), start, end) for part in noise])
+
+        at_once = max(1, _batch(x) // (len(x) * steps))
+        noise = noise_like(cam.maps, draws, seed=seed).split(at_once)  # type: ignore[no-untyped-call]
         return Deletion(
             fractions=fractions.numpy(),
-            deletion=curves(order, x, empty),
-            insertion=curves(order, empty, x),
-            random_deletion=np.stack([curves(r, x, empty) for r in random]),
-            random_insertion=np.stack([curves(r, empty, x) for r in random]),
+            deletion=curves(order, x, empty)[0],
+            insertion=curves(order, empty, x)[0],
+            random_deletion=noisy(x, empty),
+            random_insertion=noisy(empty, x),
             baseline=baseline,
             probability=not callable(target) and _several(cam.answers),
+            told=(~constant(cam.maps)).cpu().numpy(),
         )
+
+
+def noise_like(maps: Tensor, draws: int, *, seed: int) -> Tensor:
+    """Noise with the amplitudes of each map and random phases, (draws, B, *grid).
+
+    The phases are those of white noise, the same for all maps of a draw.
+
+    Args:
+        maps: (B, *grid).
+        draws: of noise for each.
+        seed: of the phases.
+
+    Example:
+        >>> noise_like(torch.rand(2, 6, 6), 3, seed=0).shape
+        torch.Size([3, 2, 6, 6])
+    """
+    grid = tuple(maps.shape[1:])
+    axes = tuple(range(-len(grid), 0))
+    white = torch.randn(
+        (draws, 1, *grid), generator=torch.Generator().manual_seed(seed), dtype=torch.float64
+    )
+    phases = torch.fft.rfftn(white, dim=axes).to(maps.device)
+    plain = maps.double() - maps.double().mean(axes, keepdim=True)
+    size = torch.fft.rfftn(plain, dim=axes).abs()
+    noise: Tensor = torch.fft.irfftn(size * phases / phases.abs(), s=grid, dim=axes)
+    return noise
+
+
+def _chance(map_: np.ndarray, noise: np.ndarray, told: np.ndarray) -> float:
+    """Share of the map and its noise that are as good as the map; areas, less is better."""
+    if not told.any():
+        return math.nan
+    areas = np.concatenate([map_[None], noise])[:, told]
+    sums = ranks(torch.from_numpy(np.ascontiguousarray(areas.T))).sum(0).numpy()
+    return float((sums <= sums[0]).mean())
 
 
 def _several(answers: Tensor) -> bool:
@@ -209,18 +271,23 @@ def _order(maps: Tensor) -> Tensor:
     return torch.empty_like(order).scatter_(1, order, places).double() / flat.shape[1]
 
 
+def _orders(maps: Tensor, size: tuple[int, ...]) -> Tensor:
+    """The same of several maps of each picture, (R, B, *grid) to (R, B, P)."""
+    return _order(resize_map(maps.flatten(0, 1), size)).view(*maps.shape[:2], -1)
+
+
 def _curve(ask: Ask, start: Tensor, end: Tensor, order: Tensor, steps: Tensor) -> np.ndarray:
-    """Answers while `start` becomes `end`, (B, steps): batch by batch."""
-    b, space = len(start), start.shape[2:]
-    index = torch.arange(b * len(steps))
+    """Answers while `start` becomes `end` in each order, (R, B, steps): batch by batch."""
+    r, b, space = *order.shape[:2], start.shape[2:]
+    index = torch.arange(r * b * len(steps))
     found: list[Tensor] = []
     for begin in range(0, len(index), _batch(start)):
         part = index[begin : begin + _batch(start)]
-        rows, step = part % b, steps[part // b]
-        gone = order[rows] < step[:, None].to(order)
+        rows, step = part % b, steps[part // (r * b)]
+        gone = order[part // b % r, rows] < step[:, None].to(order)
         gone = gone.view(len(part), 1, *space)
         found.append(ask(torch.where(gone, end[rows], start[rows]), rows).double().cpu())
-    return torch.cat(found).view(len(steps), b).T.numpy()
+    return torch.cat(found).view(len(steps), r, b).movedim(0, 2).numpy()
 
 
 def _all(ask: Ask, x: Tensor) -> np.ndarray:

@@ -24,10 +24,10 @@ from neocog.explainers.trust.deletion import Deletion, deletion
 from neocog.explainers.trust.motion import MapMotion, map_motion
 from neocog.explainers.trust.randomise import Randomised, mean_of, randomise
 
-__all__ = ["BEATS", "FOLLOWS", "FORGETS", "Trust", "trust"]
+__all__ = ["CHANCE", "FOLLOWS", "FORGETS", "Trust", "trust"]
 
-BEATS = 0.75
-"""Share of the maps of noise that maps must beat, mean over pictures; noise itself beats half."""
+CHANCE = 0.05
+"""Noise must do as well as the maps no more often than this; so often noise itself passes."""
 
 FORGETS = 0.5
 """With all layers random, the amount of the rank correlation with the trained map must be less."""
@@ -59,8 +59,8 @@ class Trust:
         """Name of each question to whether its answer speaks for the maps; None: cannot be told."""
         changed, follows = self.randomised.changed, self.motion.follows
         return {
-            "deletion": bool(self.deletion.better_deletion.mean() >= BEATS),
-            "insertion": bool(self.deletion.better_insertion.mean() >= BEATS),
+            "deletion": self._beats_noise(self.deletion.chance_deletion),
+            "insertion": self._beats_noise(self.deletion.chance_insertion),
             "randomisation": None if isnan(changed) else changed < FORGETS,
             "motion": None if isnan(follows) else follows >= FOLLOWS,
         }
@@ -90,15 +90,27 @@ class Trust:
             "verdict": self.verdict(),
         }
 
+    def _beats_noise(self, chance: float) -> bool | None:
+        """Whether the maps are better than noise; None where there is too little of it."""
+        least = 1 / (len(self.deletion.random_deletion) + 1)
+        return None if isnan(chance) or least > CHANCE else chance <= CHANCE
+
     def _hangs(self) -> str:
         d = self.deletion
+        if not d.told.any():
+            return (
+                "Does the answer hang on the marked pixels? That cannot be told: the map is one "
+                "value everywhere, and marks none."
+            )
         fall, rise = d.areas("deletion").mean(), d.areas("insertion").mean()
         low, high = d.areas("random_deletion").mean(), d.areas("random_insertion").mean()
+        fell = _beats(d.better_deletion, d.chance_deletion)
+        rose = _beats(d.better_insertion, d.chance_insertion)
         return (
             "Does the answer hang on the marked pixels? Deleting them, the strongest first, leaves "
             f"an area of {_two(fall)} below the answer, maps of noise {_two(low)} (less is "
-            f"better); {_beats(d.better_deletion)}. Inserting them gives {_two(rise)} against "
-            f"{_two(high)} (more is better); {_beats(d.better_insertion)}."
+            f"better); {fell}. Inserting them gives {_two(rise)} against "
+            f"{_two(high)} (more is better); {rose}."
         )
 
     def _learned(self) -> str:
@@ -204,10 +216,11 @@ def trust(
     )
 
 
-def _beats(better: np.ndarray) -> str:
+def _beats(better: np.ndarray, chance: float) -> str:
     """Of one map or of several."""
     who = "it beats" if len(better) == 1 else "the maps beat"
-    return f"{who} {better.mean():.0%} of that noise".replace("%", " %")
+    said = f"{who} {better.mean():.0%} of that noise, which does as well in {chance:.0%} of cases"
+    return said.replace("%", " %")
 
 
 def _two(value: float) -> str:
