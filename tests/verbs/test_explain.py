@@ -10,9 +10,12 @@ from tests.explainers.nets import Series, Unet, Vit, convnet, drawn, state_of
 from torch import nn
 
 import neocog
+from neocog.data.samples import Samples
 from neocog.errors import DataError, ModelError, UsageError
+from neocog.exhibits import to_json
 from neocog.networks.model import Model
 from neocog.types import Contract, SignalSpec
+from neocog.verbs.explain import Explanation
 from neocog.verbs.explain_ways import WAYS
 
 
@@ -91,6 +94,48 @@ def test_layers_and_classes_go_by_the_names_that_the_user_knows() -> None:
         neocog.explain(net, x, layer="44")
     tested = neocog.explain(net, x)
     assert not any("network." in name for name in tested.figures["randomisation"]["layers"])
+
+
+class Nested(nn.Module):
+    """A network with a child called network."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.network = convnet()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        answer: torch.Tensor = self.network(x)
+        return answer
+
+
+def words(found: Explanation) -> str:
+    return json.dumps([to_json(s) for s in found.sections()])
+
+
+def test_names_of_pictures_and_classes_are_left_as_they_are() -> None:
+    signal = SignalSpec(channels=3, size=(16, 16), mean=(0.5,) * 3, std=(0.2,) * 3)
+    classes = ("network.cat", "dog", "<b>", "owl")
+    net = Model(convnet(), Contract(task="classify", classes=classes, signal=signal))
+    data = Samples(drawn(1, 3, 16, 16), None, ["my-network.png"])
+    said = words(neocog.explain(net, data=data, target="network.cat", trust=False))
+    assert "for network.cat" in said
+    assert "my-network.png" in said
+
+
+@pytest.mark.parametrize(
+    "method", ["grad_cam", "filters", "features", "maximise", "patches", "backward"]
+)
+def test_layers_go_by_the_same_name_in_words_and_numbers(method: str) -> None:
+    nested = Model(Nested(), model().contract)
+    x = drawn(2, 3, 16, 16)
+    layer = "network.4"  # of the network; "network.network.4" of the model
+    more = {"data": x, "units": [0]} if method in ("maximise", "patches") else {}
+    found = neocog.explain(nested, x, method=method, layer=layer, trust=False, **more)
+    assert layer in words(found)
+    assert "network.network" not in words(found)
+    assert "network.network" not in json.dumps(found.to_json())
+    plain = words(neocog.explain(model(), x, method=method, layer="4", trust=False, **more))
+    assert "network.4" not in plain
 
 
 def test_data_gives_the_pictures_where_none_is_named() -> None:

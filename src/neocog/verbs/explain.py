@@ -16,18 +16,15 @@ from neocog.data.samples import Samples
 from neocog.data.split import Split
 from neocog.errors import UsageError, did_you_mean, printable
 from neocog.exhibits import Curve, Gallery, Map, Section
-from neocog.networks.model import Model
 from neocog.runs.trained import Trained
 from neocog.store.tensors import write_bytes
 from neocog.verbs.explain_input import (
-    Explained,
     Place,
     open_explained,
     samples_of,
     shown_pictures,
 )
 from neocog.verbs.explain_maps import Asked
-from neocog.verbs.explain_names import renamed
 from neocog.verbs.explain_ways import WAYS
 
 __all__ = ["Explanation", "explain"]
@@ -170,15 +167,10 @@ def explain(
         title=f"{method.replace('_', '-')}: {of.title}",
         result=found.result,
         figures=found.figures,
-        shown=tuple(_named(of, found.sections)),
+        shown=tuple(found.sections),
         notes=tuple(notes),
     )
     return done if out is None else _written(done, Path(out))
-
-
-def _named(of: Explained, sections: Sequence[Section]) -> list[Section]:
-    """With layers by the names that the user knows."""
-    return [renamed(s) for s in sections] if isinstance(of.module, Model) else list(sections)
 
 
 def _written(done: Explanation, folder: Path) -> Explanation:

@@ -57,7 +57,8 @@ class Explained:
         if not isinstance(self.module, Model):
             find_layer(self.module, layer)
             return layer
-        own = layer.removeprefix("network.")
+        known = dict(self.module.network.named_modules(remove_duplicate=False))
+        own = layer if layer in known else layer.removeprefix("network.")
         find_layer(self.module.network, own)
         return f"network.{own}"
 

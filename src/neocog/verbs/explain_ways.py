@@ -79,9 +79,10 @@ def _filters(of: Explained, shown: Shown | None, data: Samples | None, asked: As
             )
     most = MANY if len(found) == 1 else max(4, min(FEW, DRAWN // len(found)))
     whole = sum(f.weights.size for f in found) <= LISTED
-    sections = [s for f in found for s in f.sections(most)]
+    sections = [s for f in found for s in replace(f, name=of.label(f.name)).sections(most)]
+    fitted = [] if first is None else [*replace(first, layer=of.label(first.layer)).sections()]
     return Found(
-        sections=([*first.sections()] if first else []) + sections,
+        sections=fitted + sections,
         figures={
             "layers": [_filters_json(f, of, whole=whole) for f in found],
             "gabor": None if first is None else {**first.to_json(), "layer": of.label(first.layer)},
@@ -107,8 +108,9 @@ def _features(of: Explained, shown: Shown | None, data: Samples | None, asked: A
     rows = shown.x[:1] if layers is None else shown.x
     found = [feature_maps(of.module, x, layers=layers) for x in rows]
     most = FEW if layers is None else MANY
+    shown_ = [[replace(f, layer=of.label(f.layer)) for f in one] for one in found]
     return Found(
-        sections=[s for one in found for s in feature_sections(one, most=most)],
+        sections=[s for one in shown_ for s in feature_sections(one, most=most)],
         figures={
             "layers": [
                 {"name": of.label(f.layer), "kind": f.kind, "shape": list(f.maps.shape)}
@@ -138,7 +140,7 @@ def _maximise(of: Explained, shown: Shown | None, data: Samples | None, asked: A
     )
     names = of.classes if layer == "" else ()
     return Found(
-        sections=found.sections(names),
+        sections=replace(found, layer=of.label(layer)).sections(names),
         figures={**found.to_json(), "layer": of.label(layer)},
         result=found,
     )
@@ -156,7 +158,8 @@ def _patches(of: Explained, shown: Shown | None, data: Samples | None, asked: As
         layer, reason = of.inner(asked.layer), "named by the user"
     found = top_patches(of.module, data, layer, units=asked.units, seen=_seen(of, shape, layer))
     figures = {**found.to_json(), "layer": of.label(layer), "layer_reason": reason}
-    return Found(sections=gallery(found, data, most=FEW), figures=figures, result=found)
+    drawn = gallery(replace(found, layer=of.label(layer)), data, most=FEW)
+    return Found(sections=drawn, figures=figures, result=found)
 
 
 def _backward(of: Explained, shown: Shown | None, data: Samples | None, asked: Asked) -> Found:
@@ -168,7 +171,8 @@ def _backward(of: Explained, shown: Shown | None, data: Samples | None, asked: A
         layer, reason = of.inner(asked.layer), "named by the user"
     found = backward(of.module, layer, shown.x, target=of.target(asked.target))
     figures = {**found.to_json(), "layer": of.label(layer), "layer_reason": reason}
-    return Found(sections=found.sections(), figures=figures, result=found)
+    drawn = replace(found, layer=of.label(layer)).sections()
+    return Found(sections=drawn, figures=figures, result=found)
 
 
 def _template(of: Explained, shown: Shown | None, data: Samples | None, asked: Asked) -> Found:
