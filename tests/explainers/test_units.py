@@ -112,3 +112,20 @@ def test_vectors_and_maps_of_convolutions_stay_as_they_are() -> None:
     assert layout_for(net, net, "conv", x) is None
     assert layout_for(net, net, "head", x) is None
     assert layout_for(net, net, "", x) is None
+
+
+def test_feature_maps_of_norms_with_about_as_many_features_as_rows() -> None:
+    torch.manual_seed(0)
+    norm, x = nn.LayerNorm(12), drawn(1, 12, 8, 8)
+
+    class Turned(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.norm = norm
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.norm(x.permute(0, 2, 3, 1)).mean((1, 2))
+
+    (found,) = feature_maps(Turned(), x, layers=["norm"])
+    wanted = norm(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)[0].detach()
+    assert np.array_equal(found.maps, wanted.numpy())

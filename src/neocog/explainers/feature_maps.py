@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,9 +14,8 @@ from torch import Tensor, nn
 from neocog.data.samples import in_range
 from neocog.errors import ModelError, ShapeMismatch, printable
 from neocog.exhibits import Exhibit, Gallery, Map, Section
-from neocog.explainers.layout import layout_of, patches_of
 from neocog.explainers.shown import amounts, as_picture, signed
-from neocog.explainers.units import finite, headed, named
+from neocog.explainers.units import finite, headed, layouts_for, named
 from neocog.probe.activations import find_layer, handed, recording
 from neocog.probe.found import as_found
 
@@ -130,11 +129,12 @@ def feature_maps(
         [('0', (4, 6, 6)), ('1', (4, 6, 6))]
     """
     batch = _one(x)
-    wanted = None if layers is None else {name: find_layer(model, name) for name in layers}
-    names = dict.fromkeys([*_leaves(model), *(wanted or ())])  # what is before tells of tokens
-    with as_found(model), torch.no_grad(), recording(model, names) as kept:
-        model(handed(model, in_range(batch)))
-        outs = dict(kept)
+    names = list(layers) if layers is not None else _leaves(model)
+    given = handed(model, in_range(batch))
+    with as_found(model), torch.no_grad():
+        layouts = layouts_for(model, model, given)
+        with recording(model, names) as outs:
+            model(given)
     missing = [name for name in layers or () if name not in outs]
     if missing:
         raise ModelError(
@@ -142,17 +142,11 @@ def feature_maps(
         )
     picture = batch[0].float().cpu().numpy()
     found = []
-    for name, out in _placed(outs, tuple(batch.shape[2:])):
-        if wanted is not None and name not in wanted:
-            continue
+    for name, whole in outs.items():
+        out = layouts[name].maps(whole) if name in layouts else whole
         if out.ndim not in (3, 4) or out.shape[0] != 1:
-            if wanted is not None:
-                raise ShapeMismatch(
-                    "A feature map has channels and space, (B, C, h, w) or (B, C, n); "
-                    f"{named(name)} puts out {tuple(out.shape)}. Name a layer before it.",
-                    expected=(batch.ndim,),
-                    actual=tuple(out.shape),
-                )
+            if layers is not None:
+                raise _no_map(name, batch, out)
             continue
         found.append(
             FeatureMaps(
@@ -205,15 +199,13 @@ def _one(x: Tensor) -> Tensor:
     )
 
 
-def _placed(outs: Mapping[str, Tensor], size: tuple[int, ...]) -> Iterator[tuple[str, Tensor]]:
-    """Outputs in their order, channels before places where it is known which are which."""
-    patches: list[tuple[int, tuple[int, ...]]] = []
-    for name, out in outs.items():
-        layout = layout_of(out.shape, size, batch=1, patches=patches)
-        if layout is not None and layout.kind == "channels first":
-            seen = patches_of(out.shape, size)
-            patches += [seen] if seen is not None else []
-        yield name, out if layout is None else layout.maps(out)
+def _no_map(layer: str, batch: Tensor, out: Tensor) -> ShapeMismatch:
+    return ShapeMismatch(
+        "A feature map has channels and space, (B, C, h, w) or (B, C, n); "
+        f"{named(layer)} puts out {tuple(out.shape)}. Name a layer before it.",
+        expected=(batch.ndim,),
+        actual=tuple(out.shape),
+    )
 
 
 def _leaves(model: nn.Module) -> list[str]:

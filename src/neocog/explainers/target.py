@@ -28,7 +28,7 @@ from neocog.explainers.layout import Layout, channels_of, layout_of, patches_of,
 from neocog.explainers.maps.wanted import Target, answer_of, first_of, value
 from neocog.probe.activations import first_tensor
 
-__all__ = ["PASSED_OVER", "Chosen", "choose_layer", "describe_layer"]
+__all__ = ["PASSED_OVER", "Chosen", "choose_layer", "describe_layer", "describe_layers"]
 
 PASSED_OVER = (
     "pool",
@@ -130,6 +130,19 @@ def describe_layer(
     """
     found = [c.layout for c in _survey(run, module, x)[0] if c.name == layer]
     return next((layout for layout in reversed(found) if layout is not None), None)
+
+
+def describe_layers(
+    run: Callable[[Tensor], Any], module: nn.Module, x: Tensor
+) -> dict[str, Layout]:
+    """Where the layers that hold space hold it, by their names.
+
+    Args:
+        run: as for `choose_layer`.
+        module: it.
+        x: pictures; the first is looked at.
+    """
+    return {c.name: c.layout for c in _survey(run, module, x)[0] if c.layout is not None}
 
 
 def _survey(

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from neocog.errors import ModelError, ShapeMismatch, UsageError, did_you_mean, printable
 from neocog.explainers.layout import Layout
-from neocog.explainers.target import describe_layer
+from neocog.explainers.target import describe_layers
 from neocog.probe.activations import first_tensor, recording
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "finite",
     "headed",
     "layout_for",
+    "layouts_for",
     "named",
     "output_of",
     "said",
@@ -45,14 +46,17 @@ def layout_for(
         >>> net = nn.Sequential(nn.Conv2d(3, 8, 4, stride=4), nn.Flatten(2), nn.Identity())
         >>> layout_for(net, net, "0", torch.zeros(1, 3, 16, 16))
     """
-    if not layer:
-        return None
+    return layouts_for(run, module, x).get(layer)
+
+
+def layouts_for(run: Callable[[Tensor], Any], module: nn.Module, x: Tensor) -> dict[str, Layout]:
+    """Of all layers whose units are not axis 1 behind the batch, see `layout_for`."""
     try:
         with torch.no_grad():
-            found = describe_layer(run, module, x, layer)
+            found = describe_layers(run, module, x)
     except ModelError:  # of the answer, which nobody asked for here
-        return None
-    return None if found is None or found.kind == "channels first" else found
+        return {}
+    return {name: layout for name, layout in found.items() if layout.kind != "channels first"}
 
 
 def output_of(
