@@ -316,5 +316,6 @@ def _check(climb: Climb) -> None:
     if climb.steps < 1 or climb.seeds < 1 or climb.views < 1 or not climb.contrast > 0:
         raise UsageError(
             "A climb has at least one step, one seed, one view, and a contrast above 0; "
-            f"{climb.steps}, {climb.seeds}, {climb.views} and {climb.contrast} came."
+            f"{climb.steps}, {climb.seeds}, {climb.views} and {climb.contrast} came. "
+            "Give such, or leave them out."
         )

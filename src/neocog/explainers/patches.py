@@ -161,7 +161,7 @@ def top_patches(
         (1, 1, 2, 2)
     """
     if k < 1:
-        raise UsageError(f"A unit shows one patch at least; k={k} came.")
+        raise UsageError(f"A unit shows one patch at least; k={k} came. Ask for more.")
     device, dtype = place_of(model)
     step = batch_of(samples, batch)
     best: _Best | None = None

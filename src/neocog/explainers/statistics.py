@@ -153,7 +153,8 @@ def statistics_from(mean: Sequence[float], std: Sequence[float], size: Sequence[
     if len(mean) != len(std) or not len(mean) or not size or min(size) < 1:
         raise UsageError(
             "Statistics have a mean and a deviation a channel, and a size; "
-            f"{len(mean)} means, {len(std)} deviations and the size {tuple(size)} came."
+            f"{len(mean)} means, {len(std)} deviations and the size {tuple(size)} came. "
+            "Give as many, and a size."
         )
     frequencies = [torch.fft.fftfreq(n, dtype=torch.float64) for n in size[:-1]]
     frequencies.append(torch.fft.rfftfreq(size[-1], dtype=torch.float64))

@@ -283,12 +283,7 @@ def search(
         change = CHANGES[name]
         seen = change.apply(x, torch.Generator().manual_seed(seed))[0]
         changed[name] = seen.numpy()
-        middle = ((top + bottom - 1) / 2, (left + right - 1) / 2)
-        now = change.moved(middle, size)
-        expected = (
-            round(now[0] - (bottom - top - 1) / 2),
-            round(now[1] - (right - left - 1) / 2),
-        )
+        expected = _expected(change, window, size)
         for how in MATCHES:
             heat = match(seen, template, how=how)
             rows.append(_row(how, name, heat, expected, template.shape[1:], step=(1, 1)))
@@ -336,6 +331,15 @@ def busiest(picture: Float[Tensor, "C H W"]) -> tuple[int, int, int, int]:
     spread = window_sums(x.square(), (high, wide)) - window_sums(x, (high, wide)).square() / count
     top, left = divmod(int(spread.sum(0).argmax()), width - wide + 1)
     return top, top + high, left, left + wide
+
+
+def _expected(
+    change: Change, window: tuple[int, int, int, int], size: Sequence[int]
+) -> tuple[int, int]:
+    """The corner of the window about which the piece has its middle after a change."""
+    top, bottom, left, right = window
+    now = change.moved(((top + bottom - 1) / 2, (left + right - 1) / 2), size)
+    return round(now[0] - (bottom - top - 1) / 2), round(now[1] - (right - left - 1) / 2)
 
 
 def _row(

@@ -153,17 +153,8 @@ def match(
         >>> match(x, t).argmax().item(), match(x, t, how="raw").argmax().item()
         (3, 5)
     """
-    if how not in MATCHES:
-        raise UsageError(f"`{how}` is no way of matching. {did_you_mean(how, MATCHES)}")
+    _check_match(x, template, how)
     space = template.ndim - 1
-    if x.ndim < template.ndim or x.shape[-space - 1] != template.shape[0]:
-        raise ShapeMismatch(
-            "A template has the channels of the picture before its axes of space; "
-            f"template {tuple(template.shape)} and picture {tuple(x.shape)} came. "
-            "Cut it from a picture of the same kind.",
-            expected=tuple(x.shape),
-            actual=tuple(template.shape),
-        )
     dtype = _alike(x, template)[0].dtype
     wide, shape = x.double(), template.double()
     if how != "raw":
@@ -292,6 +283,19 @@ def _alike(x: Tensor, kernel: Tensor) -> tuple[Tensor, Tensor]:
     if not dtype.is_floating_point:
         dtype = torch.get_default_dtype()
     return x.to(dtype), kernel.to(dtype)
+
+
+def _check_match(x: Tensor, template: Tensor, how: str) -> None:
+    if how not in MATCHES:
+        raise UsageError(f"`{how}` is no way of matching. {did_you_mean(how, MATCHES)}")
+    if x.ndim < template.ndim or x.shape[-template.ndim] != template.shape[0]:
+        raise ShapeMismatch(
+            "A template has the channels of the picture before its axes of space; "
+            f"template {tuple(template.shape)} and picture {tuple(x.shape)} came. "
+            "Cut it from a picture of the same kind.",
+            expected=tuple(x.shape),
+            actual=tuple(template.shape),
+        )
 
 
 def _check(x: Tensor, kernel: Tensor, mode: str, method: str) -> None:

@@ -102,7 +102,9 @@ def gaussian(sigma: float, *, taps: int | None = None) -> Float[Tensor, " K"]:
         [0.274, 0.452, 0.274]
     """
     if not sigma > 0:
-        raise UsageError(f"A Gaussian has a width above 0; sigma={sigma} came.")
+        raise UsageError(
+            f"A Gaussian has a width above 0; sigma={sigma} came. Give one, such as 1."
+        )
     taps = 2 * math.ceil(3 * sigma) + 1 if taps is None else taps
     _checked(taps)
     row = torch.exp(-_places(taps).square() / (2 * sigma**2))
@@ -229,7 +231,7 @@ def gabor(
     if not min(wavelength, sigma, aspect) > 0:
         raise UsageError(
             "A Gabor function has a wavelength, a width and an aspect above 0; "
-            f"{wavelength}, {sigma} and {aspect} came."
+            f"{wavelength}, {sigma} and {aspect} came. Give such."
         )
     height, width = (size, size) if isinstance(size, int) else size
     _checked(min(height, width))
@@ -280,4 +282,4 @@ def _places(taps: int) -> Tensor:
 
 def _checked(taps: int) -> None:
     if taps < 1:
-        raise UsageError(f"A kernel has one tap at least; {taps} came.")
+        raise UsageError(f"A kernel has one tap at least; {taps} came. Ask for more.")
