@@ -124,22 +124,35 @@ def maximise(
         check_units(units, answers.shape[1], layer)
         scale = _scale(answers[:, units].std(0).float().cpu())
         made = _made(read, kind, climb, units, scale)
-    most: Largest | None = None
+    finite(made.reached, layer)
+    most = None
     if samples is not None:
         most = largest_on(model, samples, layer, units, where=climb.where)
+    return _told(layer, climb, units, made, most, kind.source)
+
+
+def _told(
+    layer: str,
+    climb: Climb,
+    units: Sequence[int],
+    made: _Made,
+    most: Largest | None,
+    source: str,
+) -> Maximised:
+    """What was made, and what is largest on data, as a picture a row."""
     return Maximised(
         layer=layer,
         where=climb.where,
         units=np.repeat(units, climb.seeds),
         seeds=np.tile(np.arange(climb.seeds) + climb.seed, len(units)),
         pictures=made.pictures.numpy(),
-        activations=finite(made.reached, layer).numpy(),
+        activations=made.reached.numpy(),
         awake=made.awake.numpy(),
         way=made.way.numpy(),
         largest=None if most is None else most.values.repeat(climb.seeds),
         largest_index=None if most is None else most.index.repeat(climb.seeds),
         largest_pictures=None if most is None else most.pictures,
-        source=kind.source,
+        source=source,
     )
 
 
