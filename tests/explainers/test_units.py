@@ -14,7 +14,9 @@ from neocog.explainers.feature_maps import feature_maps
 from neocog.explainers.largest import largest_on
 from neocog.explainers.maximise import Climb, maximise
 from neocog.explainers.patches import top_patches
-from neocog.explainers.units import layout_for
+from neocog.explainers.target import choose_layer
+from neocog.explainers.units import layout_for, output_of
+from neocog.probe.activations import differentiable
 
 PATCH = 4
 
@@ -129,3 +131,14 @@ def test_feature_maps_of_norms_with_about_as_many_features_as_rows() -> None:
     (found,) = feature_maps(Turned(), x, layers=["norm"])
     wanted = norm(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)[0].detach()
     assert np.array_equal(found.maps, wanted.numpy())
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_layers_are_chosen_and_read_in_the_type_of_the_network(dtype: torch.dtype) -> None:
+    torch.manual_seed(0)
+    net, x = Last().to(dtype), drawn(2, 3, 16, 16)
+    with differentiable(net) as run:
+        assert choose_layer(run, net, x).name == "norm"
+    with torch.no_grad():
+        assert output_of(net, net, "conv", x).dtype == dtype
+    assert torch.equal(x, drawn(2, 3, 16, 16))

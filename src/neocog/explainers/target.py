@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from neocog.errors import ModelError
 from neocog.explainers.layout import Layout, channels_of, layout_of, patches_of, said
 from neocog.explainers.maps.wanted import Target, answer_of, first_of, value
-from neocog.probe.activations import first_tensor
+from neocog.probe.activations import first_tensor, handed
 
 __all__ = ["PASSED_OVER", "Chosen", "choose_layer", "describe_layer", "describe_layers"]
 
@@ -180,7 +180,7 @@ def _survey(
         latest[name] = _Call(name, m, t, layout)
         calls.append(latest[name])
 
-    still = x[:1].detach().clone().requires_grad_()
+    still = handed(module, x[:1].detach()).requires_grad_()
     with _noting(module, note):
         answer = answer_of(run(still.clone()))  # a first layer may work in place
     return calls, answer

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from neocog.errors import ModelError, ShapeMismatch, UsageError, did_you_mean, printable
 from neocog.explainers.layout import Layout
 from neocog.explainers.target import describe_layers
-from neocog.probe.activations import first_tensor, recording
+from neocog.probe.activations import first_tensor, place_of, recording
 
 __all__ = [
     "WHERE",
@@ -73,7 +73,7 @@ def output_of(
         run: the module as a function; the module itself, or `probe.activations.differentiable`'s.
         module: whose layer.
         layer: a sub-module's name; "" is the module.
-        x: the batch.
+        x: the batch, taken where the module is and in its type.
         layout: where units and places are, of `layout_for`; tokens that belong to no place are
             left out. Units are axis 1 if left out.
 
@@ -81,6 +81,7 @@ def output_of(
         ModelError: the layer does not run, or puts out no tensor.
         ShapeMismatch: what it puts out has no axis of units behind the batch axis.
     """
+    x = x.to(*place_of(module))
     if layer:
         with recording(module, [layer]) as kept:
             run(x)
