@@ -29,7 +29,7 @@ __all__ = ["Grids", "node_errors", "node_floors"]
 MOST = 2**22
 """Numbers that are compared at most; of larger networks every n-th channel is."""
 
-_FEW = 4
+_FEW = 2
 
 _TINY = 1e-12
 
