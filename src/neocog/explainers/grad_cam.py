@@ -68,11 +68,19 @@ class Cam:
 
     @property
     def stride(self) -> tuple[float, ...]:
-        """Pixels from one place of the layer to the next."""
+        """Pixels from one place of the enlarged map to the next: the size over the grid.
+
+        The layer's own step is less where convolutions have no padding, see `trust.pace`.
+        """
         return tuple(n / g for n, g in zip(self.size, self.grid, strict=True))
 
     def enlarged(self) -> Tensor:
-        """The signed maps at the size of the pictures."""
+        """The signed maps at the size of the pictures, the grid stretched over the whole picture.
+
+        That is how such maps are usually enlarged, and exact to less than a cell where convolutions
+        are padded. Without padding the layer sees the border through its outermost cells only:
+        there the stretched map lies too far outside, by up to half of what a cell sees.
+        """
         return resize_map(self.maps, self.size)
 
 

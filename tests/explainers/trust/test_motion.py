@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from neocog.explainers.grad_cam import grad_cam
 from neocog.explainers.trust.motion import displacement, distances_for, map_motion
+from neocog.explainers.trust.pace import pace
 
 
 def follower() -> nn.Module:
@@ -101,3 +102,46 @@ def test_distances_reach_beyond_half_a_cell() -> None:
     assert distances_for((28, 28), (14.0, 14.0)) == (1, 2, 4, 14)
     assert distances_for((224, 224), (32.0, 32.0)) == (1, 2, 4, 8, 16, 32)
     assert distances_for((2, 2), (1.0, 1.0)) == (1,)
+
+
+def smooth(kernel: int, padding: int) -> nn.Sequential:
+    """A mean over so many pixels, and nothing at the border where it has no padding."""
+    net = nn.Sequential(
+        nn.Conv2d(1, 1, kernel, padding=padding, padding_mode="circular", bias=False),
+        nn.ReLU(),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(1, 2, bias=False),
+    ).eval()
+    nn.init.constant_(net[0].weight, 1 / kernel**2)
+    net[4].weight.data = torch.tensor([[1.0], [-1.0]])
+    return net
+
+
+@pytest.mark.parametrize(("kernel", "padding"), [(9, 0), (5, 0), (9, 4)])
+def test_a_layer_without_padding_moves_its_map_and_is_seen_to(kernel: int, padding: int) -> None:
+    x = torch.zeros(1, 1, 32, 32)
+    x[0, 0, 15:17, 15:17] = 1
+    net = smooth(kernel, padding)
+    found = map_motion(net, x, grad_cam(net, x, target=0))
+    assert found.pace == (1, 1)
+    assert found.follows == 1
+    # Linear interpolation between the pixels of the enlarged map; the last shift, of 8, takes the
+    # larger kernel's spot to the border, where cells see part of it.
+    assert found.error[:-1].max() < 0.1
+
+
+def test_the_pace_of_layers() -> None:
+    x = drawn(1, 1, 32, 32)
+    lenet = nn.Sequential(
+        nn.Conv2d(1, 4, 5), nn.Tanh(), nn.AvgPool2d(2), nn.Conv2d(4, 8, 5), nn.Tanh(),
+        nn.MaxPool2d(2), nn.Flatten(), nn.Linear(200, 3),
+    )  # fmt: skip
+    assert pace(lenet, x, grad_cam(lenet, x, layer="5")) == (4, 4)
+    assert pace(lenet, x, grad_cam(lenet, x, layer="0")) == (1, 1)
+    few = nn.Sequential(nn.Conv2d(1, 2, 16, stride=16), nn.Flatten(), nn.Linear(8, 2))
+    assert pace(few, x, grad_cam(few, x, layer="0")) == (16, 16)  # two cells: the size over two
+    wide = nn.Sequential(nn.Conv2d(1, 2, 29), nn.Flatten(), nn.Linear(32, 2))
+    assert pace(wide, x, grad_cam(wide, x, layer="0")) == (8, 8)  # reaches the border
+    series = nn.Sequential(nn.Conv1d(1, 2, 5), nn.Flatten(), nn.Linear(52, 2))
+    assert pace(series, drawn(1, 1, 30), grad_cam(series, drawn(1, 1, 30), layer="0")) == (1,)

@@ -9,6 +9,10 @@ counts is how it differs from place to place.
 No map is finer than its layer. One that lies on a grid with a step of 32 pixels cannot follow a
 shift by one, so beside every error stands a floor: the first map, moved on the layer's own grid,
 linearly between its cells, and enlarged then instead of before.
+
+An enlarged map covers the whole picture, and so do its cells. Where convolutions have no padding
+the cells of the layer lie closer than that, and the map has to move by more pixels than the picture
+to show the same: by as many cells as the picture moved, see `pace`.
 """
 
 from __future__ import annotations
@@ -23,6 +27,7 @@ from torch import Tensor, nn
 
 from neocog.explainers.grad_cam import Cam, as_input, explained, resize_map
 from neocog.explainers.maps.wanted import Target, value
+from neocog.explainers.trust.pace import pace
 from neocog.explainers.trust.similarity import constant, spearman
 
 __all__ = ["MapMotion", "displacement", "distances_for", "map_motion"]
@@ -40,7 +45,8 @@ class MapMotion:
         followed: share of the shifts that the map followed, to within half a cell or a pixel,
             whichever is more, (distances,).
         answers_kept: share of the shifts at which the model's answer stayed.
-        stride: pixels from one cell of the layer to the next.
+        stride: pixels from one cell of the enlarged map to the next.
+        pace: pixels of the picture from one cell of the layer to the next, measured.
         turn_error: the same difference under quarter turns; None where turns are not exact.
         turn_rank: rank correlation with the turned map; None in the same cases.
         turn_answers_kept: share of the turns at which the answer stayed.
@@ -54,6 +60,7 @@ class MapMotion:
     followed: np.ndarray
     answers_kept: float
     stride: tuple[float, ...]
+    pace: tuple[float, ...]
     turn_error: float | None
     turn_rank: float | None
     turn_answers_kept: float | None
@@ -82,6 +89,7 @@ class MapMotion:
             "followed": [None if math.isnan(f) else float(f) for f in self.followed],
             "answers_kept": self.answers_kept,
             "stride": list(self.stride),
+            "pace": list(self.pace),
             "quarter_turn_error": self.turn_error,
             "quarter_turn_rank_correlation": self.turn_rank,
             "quarter_turn_answers_kept": self.turn_answers_kept,
@@ -115,11 +123,13 @@ def map_motion(
     example = asked.still[0].cpu().numpy()
     for d, axis, shift in moves:
         again = asked.again(x.roll(shift, axis + 2))
-        want = asked.still.roll(shift, axis + 1)
-        coarse = resize_map(_on_grid(cam.maps, axis, shift / cam.stride[axis]), size)
+        cells = shift / asked.pace[axis]
+        want = _moved(asked.still, axis, cells * cam.stride[axis])
+        coarse = resize_map(_moved(cam.maps, axis, cells), size)
         found = again.enlarged()
         figures = (_difference(found, want), _difference(coarse, want))
-        rows.append((d, *figures, asked.near(found, axis, shift), asked.same(again)))
+        near = asked.near(found, axis, cells * cam.stride[axis])
+        rows.append((d, *figures, near, asked.same(again)))
         if (d, axis, shift) == shown:
             example = found[0].cpu().numpy()
     error, floor, followed = (
@@ -134,6 +144,7 @@ def map_motion(
         followed=followed,
         answers_kept=float(np.mean([r[4] for r in rows])),
         stride=cam.stride,
+        pace=asked.pace,
         turn_error=turns[0] if turns else None,
         turn_rank=turns[1] if turns else None,
         turn_answers_kept=turns[2] if turns else None,
@@ -151,6 +162,7 @@ class _Asked:
         self.target: Target = [int(t or 0) for t in cam.targets] if of_class else target
         self.still = cam.enlarged()
         self.answer = _said(cam)
+        self.pace = pace(model, x, cam)
 
     def again(self, x: Tensor) -> Cam:
         """The maps of other pictures, for the same classes and layer."""
@@ -164,7 +176,7 @@ class _Asked:
             layout=cam.layout if x.shape == self.x.shape else None,
         )
 
-    def near(self, moved: Tensor, axis: int, shift: int) -> float:
+    def near(self, moved: Tensor, axis: int, shift: float) -> float:
         """Share of the maps that moved as far as they should, to half a cell or a pixel.
 
         Maps of one value go nowhere and stay nowhere; not a number where all are.
@@ -223,10 +235,12 @@ def _wrapped(shift: Tensor, n: int) -> Tensor:
     return (shift + n // 2).remainder(n) - n // 2
 
 
-def _on_grid(maps: Tensor, axis: int, cells: float) -> Tensor:
+def _moved(maps: Tensor, axis: int, cells: float) -> Tensor:
     """Maps moved by so many cells, circularly, linearly between two of them."""
     whole = math.floor(cells)
     rest = cells - whole
+    if not rest:
+        return maps.roll(whole, axis + 1)
     near, far = (maps.roll(k, axis + 1) for k in (whole, whole + 1))
     return (1 - rest) * near + rest * far
 
