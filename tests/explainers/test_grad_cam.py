@@ -252,3 +252,23 @@ def test_inference_mode_around_and_inside() -> None:
     with torch.inference_mode():
         made = convnet().eval()
     assert grad_cam(made, x).maps.shape == want.maps.shape
+
+
+@pytest.mark.parametrize("target", [None, 1, [0, 1, 2, 3, 0], lambda out: out[:, 2]])
+def test_many_pictures_go_through_in_several_batches(target, monkeypatch) -> None:
+    net, x = convnet().eval(), drawn(5, 3, 8, 8)
+    whole = grad_cam(net, x, target=target)
+    monkeypatch.setattr("neocog.explainers.grad_cam._MOST", 2)
+    sizes = []
+    handle = net[4].register_forward_hook(lambda m, a, out: sizes.append(len(out)))
+    parts = grad_cam(net, x, target=target)
+    handle.remove()
+    assert max(sizes) == 2
+    assert parts.targets == whole.targets
+    assert parts.layer_reason == whole.layer_reason
+    # Batches of other sizes take other kernels: float32 rounding.
+    torch.testing.assert_close(parts.maps, whole.maps, rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(parts.values, whole.values, rtol=1e-4, atol=1e-6)
+    assert parts.answers.shape == whole.answers.shape
+    with pytest.raises(UsageError, match="6 came"):
+        grad_cam(net, x, target=[0] * 6)

@@ -12,7 +12,7 @@ Localization", ICCV 2017; of the relatives see `weighing.METHODS`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -22,12 +22,15 @@ from torch import Tensor, nn
 
 from neocog.errors import ModelError, ShapeMismatch, printable
 from neocog.explainers.layout import Layout, channels_of, layout_of, said
-from neocog.explainers.maps.wanted import Target, answer_of, value
+from neocog.explainers.maps.wanted import Target, answer_of, rows_of, value
 from neocog.explainers.maps.weighing import METHODS, Method, method_of
 from neocog.explainers.target import Chosen, choose_layer, describe_layer
 from neocog.probe.activations import differentiable, exchanging, place_of
 
 __all__ = ["METHODS", "Cam", "as_input", "grad_cam", "resize_map"]
+
+_VALUES, _MOST = 2**22, 256
+"""Values and pictures that go through a model at once, at most; 16 MiB in float32."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,7 +98,7 @@ def grad_cam(
     """A map for each picture. The model is left as it was found.
 
     One forward pass, recorded from the layer on, and one backward pass to the layer; no gradient of
-    a weight is computed. Pictures do not depend on each other.
+    a weight is computed. Pictures do not depend on each other; many go through in several batches.
 
     Args:
         model: any module from (B, C, H, W) or (B, C, N) to an answer, see `wanted`.
@@ -129,8 +132,47 @@ def explained(
     weights: Mapping[str, Tensor] | None = None,
 ) -> Cam:
     """`grad_cam` where a layer's layout is known, or with other weights, by their names."""
-    rule = method_of(method)
     x = as_input(model, x)
+    at_once = max(1, min(_MOST, _VALUES // max(1, x[0].numel())))
+    parts: list[Cam] = []
+    for begin in range(0, len(x), at_once):
+        rows = slice(begin, begin + at_once)
+        part = _explained(
+            model,
+            x[rows],
+            layer=parts[0].layer if parts else layer,
+            target=rows_of(target, len(x), rows),
+            method=method,
+            layout=parts[0].layout if parts else layout,
+            weights=weights,
+        )
+        parts.append(part)
+    return parts[0] if len(parts) == 1 else _joined(parts)
+
+
+def _joined(parts: list[Cam]) -> Cam:
+    """Maps of all pictures, of one layer."""
+    return replace(
+        parts[0],
+        maps=torch.cat([p.maps for p in parts]),
+        targets=tuple(t for p in parts for t in p.targets),
+        values=torch.cat([p.values for p in parts]),
+        answers=torch.cat([p.answers for p in parts]),
+    )
+
+
+def _explained(
+    model: nn.Module,
+    x: Tensor,
+    *,
+    layer: str | None,
+    target: Target,
+    method: str,
+    layout: Layout | None,
+    weights: Mapping[str, Tensor] | None,
+) -> Cam:
+    """Of as many pictures as go through at once."""
+    rule = method_of(method)
     size = tuple(x.shape[2:])
     with differentiable(model, weights=weights) as run:
         chosen = choose_layer(run, model, x, target) if layer is None else None

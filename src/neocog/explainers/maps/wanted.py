@@ -21,7 +21,7 @@ from torch import Tensor
 from neocog.errors import ModelError, ShapeMismatch, UsageError
 from neocog.probe.activations import first_tensor
 
-__all__ = ["Target", "answer_of", "area", "first_of", "share", "value"]
+__all__ = ["Target", "answer_of", "area", "first_of", "rows_of", "share", "value"]
 
 Target = int | Sequence[int] | Tensor | np.ndarray | Callable[[Tensor], Tensor] | None
 """A class for all pictures, one a picture, a function of the answer, or None for what is said."""
@@ -111,6 +111,24 @@ def first_of(target: Target) -> Target:
     if target is None or callable(target):
         return target
     return _plain(target)[:1] if _is_many(target) else target
+
+
+def rows_of(target: Target, count: int, rows: slice) -> Target:
+    """What is wanted of some of the pictures.
+
+    Args:
+        target: see `Target`.
+        count: pictures in all; classes of another number are given back as they are.
+        rows: of the pictures.
+
+    Example:
+        >>> rows_of([5, 6, 7], 3, slice(1, 3)), rows_of(4, 3, slice(1, 3))
+        ([6, 7], 4)
+    """
+    if target is None or callable(target) or not _is_many(target):
+        return target
+    plain = _plain(target)
+    return plain[rows] if len(plain) == count else plain
 
 
 def _classes(answer: Tensor, target: Target) -> Tensor:
