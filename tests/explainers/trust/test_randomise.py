@@ -87,6 +87,23 @@ def test_of_many_layers_some_stages_and_always_the_first_and_all() -> None:
     assert found.counts[0] == 1
 
 
+def test_weights_that_are_taken_without_a_call_fall_with_their_layer() -> None:
+    class Looks(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.stem = nn.Conv2d(1, 8, 4, stride=4)
+            self.look = nn.MultiheadAttention(8, 2, batch_first=True)
+            self.head = nn.Linear(8, 3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            t = self.stem(x).flatten(2).mT
+            return self.head((t + self.look(t, t, t, need_weights=False)[0]).mean(1))
+
+    net, x = Looks(), drawn(1, 1, 16, 16)
+    found = randomise(net, x, grad_cam(net, x, layer="stem"), draws=1)
+    assert found.layers == ("head", "look.out_proj", "look", "stem")
+
+
 def test_the_first_stage_is_the_last_layer_alone() -> None:
     net, x = convnet().eval(), drawn(2, 3, 8, 8)
     cam = grad_cam(net, x, target=1)

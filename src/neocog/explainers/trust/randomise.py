@@ -229,10 +229,19 @@ def _from_the_top(model: nn.Module, x: Tensor) -> list[tuple[str, list[str]]]:
             if not isinstance(m, torch.jit.ScriptModule):
                 m.register_forward_pre_hook(hook(name))  # as_found takes it off
         run(x[:1])
+    place = {name: i for i, name in enumerate(started)}
     own: dict[str, list[str]] = {}
     for name, p in model.named_parameters():
         if p.is_floating_point():
             holder = name.rpartition(".")[0]
             own.setdefault(holder, []).append(name)
-    bottom_up = [n for n in own if n not in started] + [n for n in started if n in own]
+
+    def started_at(name: str) -> tuple[int, bool]:
+        """When; of one whose weights another takes without calling it, just after that one."""
+        above = name
+        while above not in place and above:
+            above = above.rpartition(".")[0]
+        return place.get(above, -1), above != name
+
+    bottom_up = sorted(own, key=started_at)
     return [(name or "the network itself", own[name]) for name in reversed(bottom_up)]
