@@ -164,6 +164,14 @@ def test_what_cannot_be_explained_says_so() -> None:
         neocog.explain(net, "seven.png")
     with pytest.raises(UsageError, match="Add the missing axes"):
         neocog.explain(net, x[0, 0])
+    with pytest.raises(UsageError, match=r"whole numbers \(torch.uint8\) came. Divide"):
+        neocog.explain(net, np.zeros((1, 3, 8, 8), np.uint8))
+    with pytest.raises(UsageError, match=r"n = -1 came. Give 1 or more"):
+        neocog.explain(net, x, n=-1)
+    with pytest.raises(UsageError, match=r"`clasify` is no task. Did you mean `classify`"):
+        neocog.explain(net, x, task="clasify")
+    with pytest.raises(UsageError, match="counted from 0; number -1 came"):
+        neocog.explain(net, x, task="regress", target=-1)
     with pytest.raises(UsageError, match="must be known, and a module does not say it"):
         neocog.explain(net, method="maximise")
     with pytest.raises(UsageError, match="A window is four numbers"):

@@ -29,6 +29,9 @@ from neocog.verbs.explain_ways import WAYS
 
 __all__ = ["Explanation", "explain"]
 
+TASKS = ("classify", "segment", "regress")
+"""What a module may answer."""
+
 PAGE, NUMBERS = "explain.html", "explain.json"
 
 
@@ -130,6 +133,10 @@ def explain(
         >>> found.figures["layer"], len(found.figures["pictures"])
         ('...', 1)
     """
+    if n < 1:
+        raise UsageError(f"One picture is looked at, at least; n = {n} came. Give 1 or more.")
+    if task not in TASKS:
+        raise UsageError(f"`{printable(task)}` is no task. {did_you_mean(task, TASKS)}")
     if method not in WAYS:
         raise UsageError(f"`{method}` is no way of explaining. {did_you_mean(method, WAYS)}")
     way = WAYS[method]

@@ -181,12 +181,7 @@ def shown_pictures(
         DataError: none of the files can be used, or with `strict` one of them.
     """
     if isinstance(pictures, (Tensor, np.ndarray)):
-        x = torch.as_tensor(pictures).detach().cpu().float()
-        if x.ndim < 3:
-            raise UsageError(
-                "Pictures are (B, C, H, W) and series (B, C, N) with values in [0, 1]; "
-                f"{tuple(x.shape)} came. Add the missing axes."
-            )
+        x = _values(pictures)
         names = tuple(f"picture {i}" for i in range(len(x)))
         return Shown(x=x[:n], names=names[:n], left=max(0, len(x) - n))
     named = [pictures] if isinstance(pictures, (str, os.PathLike)) else list(pictures or ())
@@ -198,6 +193,22 @@ def shown_pictures(
     taken = range(len(some))
     names = tuple(printable(some.name(i) or f"sample {i}") for i in taken)
     return Shown(x=some.take(slice(0, len(some))), names=names)
+
+
+def _values(pictures: Tensor | np.ndarray) -> Tensor:
+    """Pictures or series that were given as numbers."""
+    x = torch.as_tensor(pictures).detach().cpu()
+    if x.ndim < 3:
+        raise UsageError(
+            "Pictures are (B, C, H, W) and series (B, C, N) with values in [0, 1]; "
+            f"{tuple(x.shape)} came. Add the missing axes."
+        )
+    if not x.is_floating_point():
+        raise UsageError(
+            "Values are fractions in [0, 1], as the model takes them; whole numbers "
+            f"({x.dtype}) came. Divide them by the largest that there can be, bytes by 255."
+        )
+    return x.float()
 
 
 _SAMPLE = re.compile(r"(?P<place>.+:(?:train|val|test))\[(?P<row>\d+)\]")

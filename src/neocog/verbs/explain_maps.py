@@ -118,6 +118,8 @@ def _target(of: Explained, asked: Asked) -> tuple[Target, str | None]:
     if of.task != "regress":
         return number, None
     n = number or 0
+    if n < 0:
+        raise UsageError(f"Outputs are counted from 0; number {n} came. Name one of them.")
 
     def output(answer: Tensor) -> Tensor:
         flat = answer[:, None] if answer.ndim == 1 else answer
