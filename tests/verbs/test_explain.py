@@ -154,6 +154,15 @@ def test_more_pictures_than_asked_for_are_said() -> None:
     assert found.notes == ("The first 2 pictures; --n takes more.",)
 
 
+@pytest.mark.parametrize("method", ["features", "template"])
+def test_where_one_picture_of_several_is_shown_it_is_said(method: str) -> None:
+    found = neocog.explain(convnet(), drawn(2, 3, 16, 16), method=method)
+    assert found.notes[0].startswith("Of the 2 pictures the first is shown, picture 0; name ")
+    assert not neocog.explain(convnet(), drawn(1, 3, 16, 16), method=method).notes
+    if method == "features":
+        assert not neocog.explain(convnet(), drawn(2, 3, 16, 16), method=method, layer="4").notes
+
+
 def test_what_cannot_be_explained_says_so() -> None:
     net, x = convnet(), drawn(1, 3, 8, 8)
     with pytest.raises(

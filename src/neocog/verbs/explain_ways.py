@@ -118,6 +118,7 @@ def _features(of: Explained, shown: Shown | None, data: Samples | None, asked: A
             ]
         },
         result=tuple(found),
+        notes=_first_alone(shown, "name a layer for its maps of all") if layers is None else (),
     )
 
 
@@ -179,7 +180,7 @@ def _template(of: Explained, shown: Shown | None, data: Samples | None, asked: A
     assert shown is not None
     x = shown.x[0]
     window = asked.window or _busiest(x)
-    features, notes = None, []
+    features, notes = None, [*_first_alone(shown, "name one to look at another")]
     layer = of.inner(asked.layer) if asked.layer is not None else _fine_layer(of, x, window)
     if layer is not None:
         seen = _seen(of, tuple(x.shape), layer)
@@ -230,6 +231,14 @@ def _shape(of: Explained, shown: Shown | None, data: Samples | None) -> tuple[in
         "The size of what this model takes must be known, and a module does not say it. Give "
         "pictures or data of that size."
     )
+
+
+def _first_alone(shown: Shown, otherwise: str) -> tuple[str, ...]:
+    """That of several pictures the first is looked at."""
+    if len(shown.x) < 2:
+        return ()
+    first = printable(shown.names[0])
+    return (f"Of the {len(shown.x)} pictures the first is shown, {first}; {otherwise}.",)
 
 
 def _zeros(of: Explained) -> Tensor | None:
