@@ -95,3 +95,10 @@ def test_files_are_written_and_a_full_disk_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(RunError, match="must be writable"):
         write_files(tmp_path / "file", [section()])
+
+
+@pytest.mark.parametrize("title", ["CON", "com1", "Nul"])
+def test_no_file_is_called_as_a_device_of_windows(title: str) -> None:
+    curve = Curve(title=title, x=[1, 2], lines={"a": [1.0, 2.0]}, x_label="x", y_label="y")
+    names = drawn_files([Section(title="one", exhibits=[curve])])
+    assert list(names) == [f"{title.lower()}-1.svg"]

@@ -30,6 +30,10 @@ CELLS = 512
 """Pixels that the longer side of a map is enlarged to."""
 
 
+_DEVICE = re.compile(r"con|prn|aux|nul|(com|lpt)[0-9]")
+"""Names that Windows keeps for devices, whatever their ending."""
+
+
 def write_files(folder: str | os.PathLike[str], sections: Sequence[Section]) -> list[Path]:
     """Write a file for each picture, map and curve; tables and numbers have no file.
 
@@ -124,6 +128,7 @@ def slug(text: str, *, or_else: str = "exhibit") -> str:
 
 
 def _add(found: dict[str, bytes], stem: str, ending: str, content: bytes) -> None:
+    stem = f"{stem}-1" if _DEVICE.fullmatch(stem) else stem
     name, n = f"{stem}{ending}", 1
     while name in found:
         n += 1
