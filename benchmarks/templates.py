@@ -19,9 +19,10 @@ from common import DATA, ROOT, Results, Row, mean
 from PIL import Image
 
 from neocog.audits.receptive_field import receptive_field
+from neocog.explainers.changes import CHANGES
 from neocog.explainers.features import Features, features_of
 from neocog.explainers.patches import Seen
-from neocog.explainers.templates import CHANGES, search
+from neocog.explainers.templates import search
 from neocog.runs.opened import open_model
 
 KINDS = ("daisy", "dandelion", "rose", "sunflower", "tulip")

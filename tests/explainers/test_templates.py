@@ -11,9 +11,10 @@ from torch import Tensor, nn
 
 from neocog.audits.receptive_field import receptive_field
 from neocog.errors import DataError, ModelError, ShapeMismatch, UsageError
+from neocog.explainers.changes import CHANGES
 from neocog.explainers.features import features_of
 from neocog.explainers.patches import Seen
-from neocog.explainers.templates import CHANGES, busiest, search
+from neocog.explainers.templates import busiest, search
 from neocog.networks.model import Model
 from neocog.report.page import page
 from neocog.types import Contract, SignalSpec

@@ -10,8 +10,7 @@ Source: J. P. Lewis, "Fast Normalized Cross-Correlation", Vision Interface, 1995
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,12 +22,12 @@ from torch import Tensor
 from neocog.data.samples import in_range
 from neocog.errors import DataError, ShapeMismatch, UsageError, did_you_mean
 from neocog.exhibits import Cell, Exhibit, Gallery, Section, Table
+from neocog.explainers.changes import CHANGES, Change
 from neocog.explainers.features import Features
 from neocog.explainers.shown import amounts, as_picture, framed
 from neocog.signal.correlate import MATCHES, match, peaks, window_sums
-from neocog.signal.warp import turn, zoom
 
-__all__ = ["CHANGES", "Change", "Row", "Search", "busiest", "search"]
+__all__ = ["Row", "Search", "busiest", "search"]
 
 WAYS = {
     "raw": "raw",
@@ -43,58 +42,6 @@ _WRONG = (220, 30, 30)
 _TRUE = (255, 210, 0)
 _OVERLAP = 0.5
 """Share of intersection over union from which a window is the right one."""
-
-
-@dataclass(frozen=True)
-class Change:
-    """What is done to a picture, and where a point of it goes.
-
-    Args:
-        apply: (1, C, H, W) in [0, 1] to the same, changed by a generator.
-        angle: by which it is turned about its middle, degrees anticlockwise.
-        factor: by which it is enlarged about its middle.
-    """
-
-    apply: Callable[[Tensor, torch.Generator], Tensor]
-    angle: float = 0.0
-    factor: float = 1.0
-
-    def moved(self, point: tuple[float, float], size: Sequence[int]) -> tuple[float, float]:
-        """Where a point (row, column) goes."""
-        a = math.radians(self.angle)
-        down, right = point[0] - (size[0] - 1) / 2, point[1] - (size[1] - 1) / 2
-        turned = (
-            math.cos(a) * down - math.sin(a) * right,
-            math.sin(a) * down + math.cos(a) * right,
-        )
-        return (
-            (size[0] - 1) / 2 + self.factor * turned[0],
-            (size[1] - 1) / 2 + self.factor * turned[1],
-        )
-
-
-def _uneven(x: Tensor, _: torch.Generator) -> Tensor:
-    """Half of the light at the left border, all of it at the right one."""
-    return x * torch.linspace(0.5, 1, x.shape[3])
-
-
-def _noisy(x: Tensor, generator: torch.Generator) -> Tensor:
-    return (x + 0.15 * torch.randn(x.shape, generator=generator)).clamp(0, 1)
-
-
-CHANGES: Mapping[str, Change] = {
-    "as it is": Change(lambda x, _: x),
-    "brighter": Change(lambda x, _: (x + 0.25).clamp(0, 1)),
-    "less contrast": Change(lambda x, _: 0.35 * x + 0.3),
-    "darker": Change(lambda x, _: 0.4 * x),
-    "uneven light": Change(_uneven),
-    "colours exchanged": Change(lambda x, _: x.flip(1)),
-    "noise": Change(_noisy),
-    "turned 12°": Change(lambda x, _: turn(x, 12), angle=12),
-    "turned 30°": Change(lambda x, _: turn(x, 30), angle=30),
-    "enlarged 1.6": Change(lambda x, _: zoom(x, 1.6), factor=1.6),
-}
-"""What a template has to survive."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -23,7 +23,7 @@ from neocog.explainers.grad_cam import METHODS
 from neocog.explainers.maximise import Climb, maximise
 from neocog.explainers.patches import Seen, gallery, top_patches
 from neocog.explainers.target import choose_layer
-from neocog.explainers.templates import search
+from neocog.explainers.templates import busiest, search
 from neocog.probe.activations import differentiable
 from neocog.verbs.explain_input import Explained, Shown
 from neocog.verbs.explain_maps import Asked, Found, maps
@@ -179,7 +179,7 @@ def _backward(of: Explained, shown: Shown | None, data: Samples | None, asked: A
 def _template(of: Explained, shown: Shown | None, data: Samples | None, asked: Asked) -> Found:
     assert shown is not None
     x = shown.x[0]
-    window = asked.window or _busiest(x)
+    window = asked.window or busiest(x)
     features, notes = None, [*_first_alone(shown, "name one to look at another")]
     layer = of.inner(asked.layer) if asked.layer is not None else _fine_layer(of, x, window)
     if layer is not None:
@@ -279,14 +279,3 @@ def _fine_layer(of: Explained, x: Tensor, window: Sequence[int]) -> str | None:
         and not (f.whole and any(f.whole))
     ]
     return fit[-1] if fit else None
-
-
-def _busiest(x: Tensor) -> tuple[int, int, int, int]:
-    """A window of a third of the picture, where it differs most from its mean."""
-    height, width = x.shape[1:]
-    side = (max(4, height // 3), max(4, width // 3))
-    squares = torch.nn.functional.avg_pool2d(x[None].square(), side, 1)[0].mean(0)
-    means = torch.nn.functional.avg_pool2d(x[None], side, 1)[0].square().mean(0)
-    best = int((squares - means).argmax())
-    row, column = divmod(best, width - side[1] + 1)
-    return row, row + side[0], column, column + side[1]
