@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from collections.abc import Iterator
@@ -23,21 +24,45 @@ class Interrupt:
 
 
 class Remembering:
-    """A handler that raises as Python's own does, and remembers that it did.
+    """A handler that raises as Python's own does, but not in an import, and remembers that it did.
 
-    An exception in the middle of an import may be swallowed there; `deferred` makes up for it.
+    An exception in the middle of an import may be swallowed there, or end the process where
+    compiled code does not expect it. So the signal comes again until the import is over; one that
+    does not end is broken off. `deferred` makes up for what is swallowed then.
 
     Args:
         asked: set by a Ctrl-C.
     """
 
+    PAUSE = 0.05
+    """Seconds until the signal comes again."""
+
+    PATIENCE = 100
+    """Times that it does."""
+
     def __init__(self) -> None:
         self.asked = False
+        self.waited = 0
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
-        """Raise KeyboardInterrupt."""
+        """Raise KeyboardInterrupt, now or when the import is over."""
         self.asked = True
+        if _importing(frame) and self.waited < self.PATIENCE:
+            self.waited += 1
+            again = threading.Timer(self.PAUSE, os.kill, (os.getpid(), number))
+            again.daemon = True
+            again.start()
+            return
         raise KeyboardInterrupt
+
+
+def _importing(frame: FrameType | None) -> bool:
+    """Whether a module is being imported on the way to this frame."""
+    while frame is not None:
+        if frame.f_code.co_filename == "<frozen importlib._bootstrap>":
+            return True
+        frame = frame.f_back
+    return False
 
 
 @contextmanager

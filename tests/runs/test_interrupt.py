@@ -1,0 +1,46 @@
+import importlib
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from neocog.runs.interrupt import Remembering
+
+
+@pytest.fixture
+def interrupt() -> Iterator[Remembering]:
+    handler = Remembering()
+    before = signal.signal(signal.SIGINT, handler)
+    yield handler
+    signal.signal(signal.SIGINT, before)
+
+
+def test_it_raises_at_once(interrupt: Remembering) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
+    assert interrupt.asked
+
+
+@pytest.mark.parametrize("patience", [100, 0])
+def test_it_waits_for_the_end_of_an_import_that_ends(
+    interrupt: Remembering, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, patience: int
+) -> None:
+    name = f"slow_to_import_{patience}"
+    monkeypatch.setattr(Remembering, "PATIENCE", patience)
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / f"{name}.py").write_text(
+        "import signal, time\nsignal.raise_signal(signal.SIGINT)\ntime.sleep(0.12)\nwhole = True\n"
+    )
+    seen: list[bool] = []
+
+    def start() -> None:
+        seen.append(importlib.import_module(name).whole)
+        time.sleep(5)
+
+    with pytest.raises(KeyboardInterrupt):
+        start()
+    assert interrupt.asked
+    assert seen == [True] * bool(patience)
+    assert (interrupt.waited > 1) == bool(patience)
