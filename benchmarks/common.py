@@ -6,6 +6,7 @@ that a run that was stopped goes on where it was; its `rows` are what the table 
 
 from __future__ import annotations
 
+import argparse
 import importlib.metadata
 import json
 import os
@@ -55,6 +56,19 @@ class Row:
     reach: str
     measured: str
     met: bool | None
+
+
+def usual_options(about: str, *, trial: str = "nothing is kept") -> argparse.ArgumentParser:
+    """A reader of options that knows `--trial` and `--fresh`, as `Results` wants them.
+
+    Args:
+        about: the benchmark; the first line is shown.
+        trial: what a trial leaves out.
+    """
+    parser = argparse.ArgumentParser(description=about.splitlines()[0])
+    parser.add_argument("--trial", action="store_true", help=trial)
+    parser.add_argument("--fresh", action="store_true", help="measure anew what is there")
+    return parser
 
 
 class Results:

@@ -10,7 +10,6 @@ and the error of every layer included.
 
 from __future__ import annotations
 
-import argparse
 import os
 import shutil
 import socket
@@ -23,7 +22,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from common import DATA, ROOT, THREADS, Results, Row, neocog, spread
+from common import DATA, ROOT, THREADS, Results, Row, neocog, spread, usual_options
 
 SECONDS = 5
 CIFAR = ["--size", "3,32,32", "--mean", ".485,.456,.406", "--std", ".229,.224,.225"]
@@ -128,10 +127,8 @@ def _cifar(folder: Path) -> Path:
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(description=__doc__)
+    options = usual_options(__doc__, trial="two loads, nothing kept")
     options.add_argument("--loads", type=int, default=5)
-    options.add_argument("--trial", action="store_true", help="two loads, nothing kept")
-    options.add_argument("--fresh", action="store_true", help="measure anew what is there")
     given = options.parse_args()
     loads = 2 if given.trial else given.loads
     results = Results(

@@ -14,15 +14,15 @@ from typing import Any
 
 import numpy as np
 import torch
-from common import DATA, Results, Row, say
+from common import DATA, Results, Row, say, usual_options
 from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from neocog.cli.memory import keep_freed_memory
 from neocog.data.batches import pixels
 from neocog.runs.opened import open_model
 from neocog.runs.trained import Trained
-from neocog.training.machine import keep_freed_memory
 from neocog.verbs.fix import Fixed, fix
 
 WAYS: dict[str, dict[str, Any]] = {
@@ -192,15 +192,13 @@ def _same(part: dict[str, Any], mode: str) -> str:
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(description=__doc__)
+    options = usual_options(__doc__)
     options.add_argument("--data", type=Path, default=DATA / "cifar10", help="sheets, or an .npz")
     weights = DATA.parent / "models" / "resnet20-cifar10" / "resnet20-12fca82f.th"
     options.add_argument("--weights", type=Path, default=weights)
     options.add_argument("--epochs", type=float, help="of the fine-tune, not the usual")
     options.add_argument("--lr", type=float, default=0.0, help="0 for the usual one")
     options.add_argument("--only", choices=tuple(WAYS), help="one part alone")
-    options.add_argument("--fresh", action="store_true", help="drop what was measured before")
-    options.add_argument("--trial", action="store_true", help="keep nothing")
     given = options.parse_args()
     keep_freed_memory()
     protocol = {"epochs": given.epochs, "lr": given.lr, "ways": WAYS, "modes": MODES}

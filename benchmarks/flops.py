@@ -13,19 +13,19 @@ run, in the same precision; the rate over the float32 peak is given as well.
 
 from __future__ import annotations
 
-import argparse
 import statistics
 import time
 from typing import Any
 
 import torch
-from common import Results, Row, spread
+from common import Results, Row, spread, usual_options
 
 from neocog.audits.cost import Cost, cost
+from neocog.cli.memory import keep_freed_memory
 from neocog.networks.catalog import NETWORKS, build
 from neocog.training.augment import Augment
 from neocog.training.loop import Objective, Plan, fit
-from neocog.training.machine import Machine, keep_freed_memory, place
+from neocog.training.machine import Machine, place
 from neocog.training.optimise import Optimiser, Schedule, build_optimiser
 from neocog.types import Batch
 
@@ -164,10 +164,8 @@ def rows_of(parts: dict[str, Any]) -> list[Row]:
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    options = usual_options(__doc__, trial="one step each, nothing kept")
     options.add_argument("networks", nargs="*", default=list(SHORT), help="or `all`")
-    options.add_argument("--trial", action="store_true", help="one step each, nothing kept")
-    options.add_argument("--fresh", action="store_true", help="measure anew what is there")
     given = options.parse_args()
     names = list(NETWORKS) if given.networks == ["all"] else given.networks
     keep_freed_memory()

@@ -21,7 +21,6 @@ The others live in .venv-peers, see peers.sh; all is measured in one process of 
 
 from __future__ import annotations
 
-import argparse
 import json
 import statistics
 import subprocess
@@ -30,7 +29,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from common import HERE, ROOT, Results, Row, in_turns, spread, version
+from common import HERE, ROOT, Results, Row, in_turns, spread, usual_options, version
 
 PYTHON = ROOT / ".venv-peers" / "bin" / "python"
 
@@ -147,10 +146,8 @@ def _forward(net: Any, x: Any) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = usual_options(__doc__)
     parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--fresh", action="store_true", help="measure anew what is there")
-    parser.add_argument("--trial", action="store_true", help="keep nothing")
     parser.add_argument("--measure", action="store_true", help="in the environment of the others")
     given = parser.parse_args()
     if given.measure:

@@ -8,7 +8,6 @@ weights and running statistics of both must be equal, bit for bit.
 
 from __future__ import annotations
 
-import argparse
 import copy
 import statistics
 import time
@@ -17,7 +16,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from common import Results, Row, in_turns, spread
+from common import Results, Row, in_turns, spread, usual_options
 from torch import nn
 
 from neocog.data.batches import batches
@@ -139,10 +138,8 @@ def _assert_equal(a: nn.Module, b: nn.Module) -> None:
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    options = usual_options(__doc__, trial="a few steps, nothing kept")
     options.add_argument("--rounds", type=int, default=15)
-    options.add_argument("--trial", action="store_true", help="a few steps, nothing kept")
-    options.add_argument("--fresh", action="store_true", help="measure anew what is there")
     given = options.parse_args()
     rounds = 2 if given.trial else given.rounds
     steps = {k: 3 if given.trial else v for k, v in NETWORKS.items()}

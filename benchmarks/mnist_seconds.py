@@ -13,14 +13,25 @@ All run in turns on the same machine: round by round, ours first in one and last
 
 from __future__ import annotations
 
-import argparse
 import json
 import statistics
 import subprocess
 from pathlib import Path
 from typing import Any
 
-from common import DATA, HERE, RECIPES, ROOT, Results, Row, ran, say, trained, warm_up_cache
+from common import (
+    DATA,
+    HERE,
+    RECIPES,
+    ROOT,
+    Results,
+    Row,
+    ran,
+    say,
+    trained,
+    usual_options,
+    warm_up_cache,
+)
 
 TARGET = 0.99
 PYTHON = ROOT / ".venv-peers" / "bin" / "python"
@@ -122,14 +133,12 @@ def _reach(runs: list[dict[str, Any]]) -> str:
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    options = usual_options(__doc__)
     options.add_argument("--mnist", type=Path, default=DATA / "mnist", help="folder of idx files")
     options.add_argument("--seeds", type=int, default=5, help="of ours")
     options.add_argument("--peer-seeds", type=int, default=3)
     options.add_argument("--limit", type=float, default=300, help="seconds for a peer")
     options.add_argument("--only", nargs="*", default=[OURS, *PEERS], help="contestants")
-    options.add_argument("--trial", action="store_true", help="nothing is kept")
-    options.add_argument("--fresh", action="store_true", help="measure anew what is there")
     given = options.parse_args()
     if not PYTHON.exists():
         raise SystemExit("The peers have no environment yet: run benchmarks/peers.sh first.")

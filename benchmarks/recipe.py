@@ -7,18 +7,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from common import DATA, RECIPES, Results, mean, say, trained, warm_up_cache
+from common import DATA, RECIPES, Results, mean, say, trained, usual_options, warm_up_cache
 
 
 def options(about: str, *, data: str, seeds: int) -> argparse.ArgumentParser:
     """The options of every benchmark of this kind."""
-    parser = argparse.ArgumentParser(description=about.splitlines()[0])
+    parser = usual_options(about)
     parser.add_argument("--data", type=Path, default=DATA / data)
     parser.add_argument("--seeds", type=int, nargs="*", default=list(range(seeds)))
     parser.set_defaults(planned=seeds)
     parser.add_argument("--epochs", type=float, help="other than the recipe's, for trials")
-    parser.add_argument("--trial", action="store_true", help="nothing is kept")
-    parser.add_argument("--fresh", action="store_true", help="measure anew what is there")
     return parser
 
 

@@ -20,7 +20,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from common import HERE, ROOT, THREADS, Results, Row, in_turns, spread
+from common import HERE, ROOT, THREADS, Results, Row, in_turns, spread, usual_options
 
 PYTHON = ROOT / ".venv-peers" / "bin" / "python"
 
@@ -167,13 +167,11 @@ def rows(parts: dict[str, dict[str, Any]]) -> list[Row]:
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(description=__doc__)
+    options = usual_options(__doc__, trial="one short round, nothing kept")
     options.add_argument("--aps", default="", help="folder of the APS repository")
     options.add_argument("--lps", default="", help="folder of the LPS repository")
     options.add_argument("--rounds", type=int, default=9)
     options.add_argument("--repeats", type=int, default=9)
-    options.add_argument("--trial", action="store_true", help="one short round, nothing kept")
-    options.add_argument("--fresh", action="store_true", help="measure anew what is there")
     options.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     given = options.parse_args()
     if given.serve:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
 import statistics
 import subprocess
 import sys
 
-from common import Results, Row, in_turns, neocog, ran, spread
+from common import Results, Row, in_turns, neocog, ran, spread, usual_options
 
 IMPORTED = (
     "import sys\n"
@@ -32,10 +31,8 @@ def measure(runs: int) -> dict[str, object]:
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(description=__doc__)
+    options = usual_options(__doc__, trial="two runs, nothing kept")
     options.add_argument("--runs", type=int, default=20)
-    options.add_argument("--trial", action="store_true", help="two runs, nothing kept")
-    options.add_argument("--fresh", action="store_true", help="measure anew what is there")
     given = options.parse_args()
     runs = 2 if given.trial else given.runs
     results = Results(

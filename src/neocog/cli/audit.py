@@ -7,7 +7,14 @@ from typing import Any
 
 import click
 
-from neocog.cli.options import HELP, json_option, model_options, print_json
+from neocog.cli.options import (
+    HELP,
+    json_option,
+    model_options,
+    print_json,
+    strict_option,
+    task_option,
+)
 from neocog.cli.telling import telling
 
 __all__ = ["command"]
@@ -39,12 +46,8 @@ ALL = "circular,crop,zero,subpixel"
 @click.option("--against", metavar="MODEL", help="Another model, on the same samples and shifts.")
 @click.option("--require", multiple=True, metavar='"KEY OP NUMBER"', help="A bound; see below.")
 @click.option("--report", type=click.Path(dir_okay=False), help="Write an HTML page.")
-@click.option("--strict", is_flag=True, help="Stop at the first picture that cannot be used.")
-@click.option(
-    "--task",
-    type=click.Choice(["classify", "segment", "regress"]),
-    help="What a model from elsewhere answers.",
-)
+@strict_option
+@task_option
 @model_options
 @json_option
 def command(

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from neocog.cli.options import HELP, json_option, model_options, print_json
+from neocog.cli.options import HELP, json_option, model_options, print_json, strict_option
 
 __all__ = ["command"]
 
@@ -15,7 +15,7 @@ __all__ = ["command"]
 @click.command("evaluate", context_settings=HELP)
 @click.argument("model")
 @click.argument("data")
-@click.option("--strict", is_flag=True, help="Stop at the first picture that cannot be used.")
+@strict_option
 @model_options
 @json_option
 def command(model: str, data: str, strict: bool, opening: Mapping[str, Any], as_json: bool) -> None:

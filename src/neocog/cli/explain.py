@@ -8,7 +8,14 @@ from typing import Any
 
 import click
 
-from neocog.cli.options import HELP, json_option, model_options, print_json
+from neocog.cli.options import (
+    HELP,
+    json_option,
+    model_options,
+    print_json,
+    strict_option,
+    task_option,
+)
 from neocog.cli.telling import telling
 from neocog.errors import printable
 
@@ -63,12 +70,8 @@ class _Whole(click.ParamType):
 @click.option("--trust/--no-trust", default=True, help="Put maps to the test.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, help="Of everything drawn.")
 @click.option("--out", type=click.Path(file_okay=False), metavar="FOLDER", help="For the files.")
-@click.option("--strict", is_flag=True, help="Stop at the first picture that cannot be used.")
-@click.option(
-    "--task",
-    type=click.Choice(["classify", "segment", "regress"]),
-    help="What a model from elsewhere answers.",
-)
+@strict_option
+@task_option
 @model_options
 @json_option
 def command(

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from neocog.cli.options import HELP, model_options
+from neocog.cli.options import HELP, model_options, task_option
 
 __all__ = ["command"]
 
@@ -38,11 +38,7 @@ class _Series(click.ParamType):
     "--port", type=click.IntRange(1, 65535), help="Of the address.  [8181, or a free one]"
 )
 @click.option("--no-browser", is_flag=True, help="Do not open the page, only print its address.")
-@click.option(
-    "--task",
-    type=click.Choice(["classify", "segment", "regress"]),
-    help="What a model from elsewhere answers.",
-)
+@task_option
 @click.option("--series", type=_Series(), metavar="C,N", help="Of a model of series, its sample.")
 @model_options
 def command(

@@ -25,6 +25,8 @@ __all__ = [
     "parse_setting",
     "parse_value",
     "print_json",
+    "strict_option",
+    "task_option",
 ]
 
 
@@ -103,6 +105,16 @@ NUMBERS = _Numbers()
 """0.5 or .485,.456,.406: to numbers."""
 
 json_option = click.option("--json", "as_json", is_flag=True, help="The result as JSON on stdout.")
+
+strict_option = click.option(
+    "--strict", is_flag=True, help="Stop at the first picture that cannot be used."
+)
+
+task_option = click.option(
+    "--task",
+    type=click.Choice(["classify", "segment", "regress"]),
+    help="What a model from elsewhere answers.",
+)
 
 
 _MODEL = (

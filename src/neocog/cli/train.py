@@ -8,7 +8,15 @@ from typing import Any
 
 import click
 
-from neocog.cli.options import HELP, SECONDS, SIZE, json_option, parse_setting, print_json
+from neocog.cli.options import (
+    HELP,
+    SECONDS,
+    SIZE,
+    json_option,
+    parse_setting,
+    print_json,
+    strict_option,
+)
 from neocog.errors import UsageError, printable
 
 __all__ = ["command"]
@@ -35,7 +43,7 @@ __all__ = ["command"]
 @click.option("--resume", metavar="RUN", help="Take up a training that was stopped.")
 @click.option("--recipe", metavar="FILE", help="A recipe.toml to start from.")
 @click.option("--set", "settings", multiple=True, metavar="TABLE.KEY=VALUE", help="Any other key.")
-@click.option("--strict", is_flag=True, help="Stop at the first picture that cannot be used.")
+@strict_option
 @json_option
 def command(as_json: bool, **given: Any) -> None:
     """Train a network on DATA and keep it, with a report, in a run folder.

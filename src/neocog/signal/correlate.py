@@ -99,18 +99,8 @@ def convolve(
 ) -> Tensor:
     """True convolution: the kernel is turned round on every axis, then slid over the signal.
 
-    With the mode `circular` the spectrum of the result is the product of the two spectra.
-
-    Args:
-        x: one signal or many; the last axes, as many as the kernel has, are those of space.
-        kernel: (K,) for series, (K, L) for pictures.
-        mode: one of `MODES`.
-        method: one of `METHODS`.
-
-    Raises:
-        UsageError: an unknown mode or method.
-        ShapeMismatch: a kernel of other than one or two axes, or larger than a signal that it has
-            to lie on.
+    With the mode `circular` the spectrum of the result is the product of the two spectra. The
+    arguments and errors are those of `correlate`.
 
     Example:
         >>> convolve(torch.tensor([0.0, 1.0, 0.0, 0.0]), torch.tensor([1.0, 2.0]), mode="full")

@@ -58,12 +58,21 @@ def max_pool(piece: Piece, place: Place, pieces: Sequence[Piece]) -> Worked | No
     rows, said = found
     x = piece.op.args[0]
     patch = gathered(x[0, place[1] : place[1] + 1], rows, x.shape[2:], math.nan)
-    largest = float(np.nanmax(patch))
+    return _largest_of(patch, float(np.nanmax(patch)), said)
+
+
+def _largest_of(
+    patch: np.ndarray,
+    largest: float,
+    said: dict[str, Any],
+    *,
+    of: str = "the numbers of the window",
+) -> Worked:
     return Worked(
         kind="max_pool",
         computed=largest,
         patch=patch,
-        formula="the largest number of the window",
+        formula=f"the largest of {of}",
         steps=[("largest", largest)],
         **said,
     )
@@ -119,15 +128,7 @@ def adaptive_pool(piece: Piece, place: Place, pieces: Sequence[Piece]) -> Worked
         "links": piece.links[:1],
     }
     if "max" in piece.op.name:
-        largest = float(patch.max())
-        return Worked(
-            kind="max_pool",
-            computed=largest,
-            patch=patch,
-            formula="the largest number of the window",
-            steps=[("largest", largest)],
-            **said,
-        )
+        return _largest_of(patch, float(patch.max()), said)
     return _mean_of(patch, float(patch.sum()), patch.size, said)
 
 
@@ -170,12 +171,4 @@ def reduction(piece: Piece, place: Place, pieces: Sequence[Piece]) -> Worked | N
             steps=[("sum", total)],
             **said,
         )
-    largest = float(patch.max())
-    return Worked(
-        kind="max_pool",
-        computed=largest,
-        patch=patch,
-        formula="the largest of the numbers",
-        steps=[("largest", largest)],
-        **said,
-    )
+    return _largest_of(patch, float(patch.max()), said, of="the numbers")
