@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -79,3 +80,29 @@ def test_a_report_that_cannot_be_written(call, digits_run: Path, tmp_path: Path)
     said = call("audit", digits_run, "digits", *quick, "--report", tmp_path / "file" / "a.html")
     assert said.status == 2
     assert "must be writable" in said.err
+
+
+def test_a_run_folder_keeps_its_last_audit(call, digits_run: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(digits_run, run)
+    quick = (*FAST, "--shift", "zero", "--no-layers", "--no-rotation", "--json")
+    said = call("audit", run, "digits:val", *quick)
+    kept = json.loads((run / "audit.json").read_text())
+    assert kept["result"] == json.loads(said.out)
+    assert kept["data"] == "digits:val"
+    assert [s["kind"] for s in kept["sections"]] == ["section"] * len(kept["sections"])
+    assert said.err == ""
+
+
+def test_an_audit_that_cannot_be_kept_is_told_all_the_same(
+    call, digits_run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("neocog.store.tensors.tempfile.mkstemp", full)
+    quick = (*FAST, "--shift", "zero", "--no-layers", "--no-rotation", "--json")
+    said = call("audit", digits_run, "digits", *quick)
+    assert said.status == 0
+    assert json.loads(said.out)["n"] == 20
+    assert said.err == f"The audit is not kept: `{digits_run}` cannot be written.\n"

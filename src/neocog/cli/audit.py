@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,6 +16,10 @@ from neocog.cli.options import (
     task_option,
 )
 from neocog.cli.telling import telling
+
+if TYPE_CHECKING:
+    from neocog.runs.trained import Trained
+    from neocog.verbs.audit import Audited
 
 __all__ = ["command"]
 
@@ -76,6 +80,7 @@ def command(
     file, which are told their --size, --mean and --std.
 
     A missed bound is exit status 1. Bounds are on any figure of the result, as --json prints it.
+    A run folder keeps its last audit, as audit.json, for `neocog explore`.
 
     \b
     neocog audit runs/digits digits --report audit.html
@@ -96,8 +101,9 @@ def command(
         **rest,  # type: ignore[arg-type]  # radius, every_shift, map_samples, seed, as they stand
     )
     with telling("audit") as tell:
+        shown = open_model(model, **opening, task=task)
         found = audit(
-            open_model(model, **opening, task=task),
+            shown,
             data,
             asked,
             against=against,
@@ -107,8 +113,10 @@ def command(
             strict=strict,
             tell=tell,
         )
+    plain = found.to_json()
+    _keep(shown, data, plain, found)
     if as_json:
-        print_json(found.to_json())
+        print_json(plain)
     else:
         from neocog.cli.draw import draw, on_stdout
 
@@ -118,3 +126,15 @@ def command(
         click.echo(f"Report: {report}", err=True)
     if not found.kept:
         raise click.exceptions.Exit(1)
+
+
+def _keep(shown: Trained, data: str, plain: Mapping[str, Any], found: Audited) -> None:
+    """Leave the audit in the folder of a run; what was measured is told all the same."""
+    from neocog.errors import RunError, printable
+    from neocog.runs.kept import keep_audit
+
+    try:
+        keep_audit(shown, data=data, result=plain, sections=found.sections())
+    except RunError:
+        folder = printable(shown.place)
+        click.echo(f"The audit is not kept: `{folder}` cannot be written.", err=True)

@@ -5,6 +5,7 @@
     model.pt2           instead of them: a network from elsewhere that was changed, as a program
     model.json          the contract, the network and its options, what was measured
     metrics.jsonl       a line an epoch
+    audit.json          the last audit of the model, if there was one
     checkpoint/state.safetensors   all that a resumed training needs, replaced as one file
     report.html         for people
 
@@ -37,6 +38,19 @@ _PART = ".*.part"
 """Files that are being written."""
 
 _LOCK = ".training.lock"
+
+_OF_A_TRAINING = (
+    "metrics.jsonl",
+    "model.json",
+    "model.safetensors",
+    "model.pt2",
+    "audit.json",
+    "report.html",
+)
+"""Files that the next training of a folder makes anew."""
+
+_AUDIT = 64 * 2**20
+"""Bytes of an audit that is read, at most."""
 
 
 @dataclass(frozen=True)
@@ -146,8 +160,7 @@ class RunFolder:
             RunError: the folder cannot be written.
         """
         try:
-            files = ("metrics.jsonl", "model.json", "model.safetensors", "model.pt2", "report.html")
-            for name in (*files, "recipe.toml") if recipe else files:
+            for name in (*_OF_A_TRAINING, "recipe.toml") if recipe else _OF_A_TRAINING:
                 (self.path / name).unlink(missing_ok=True)
             for old in (self.path / "checkpoint", self.path / "tensorboard"):
                 if old.exists():
@@ -199,6 +212,27 @@ class RunFolder:
                 f"format {found!r}. Use the neocog that wrote it."
             )
         return card
+
+    def write_audit(self, found: Mapping[str, Any]) -> None:
+        """Keep audit.json: what an audit of the model found.
+
+        Raises:
+            RunError: the folder cannot be written.
+        """
+        text = json.dumps({"format": FORMAT, **found}, allow_nan=False)
+        write_bytes(self.path / "audit.json", text.encode() + b"\n")
+
+    def audit(self) -> dict[str, Any] | None:
+        """What `write_audit` kept last; None where that is missing, or no audit that is known."""
+        file = self.path / "audit.json"
+        try:
+            if not file.is_file() or file.stat().st_size > _AUDIT:
+                return None
+            found = json.loads(_read_text(file))
+        except (OSError, RunError, ValueError, RecursionError):
+            return None  # the model can be used without
+        known = isinstance(found, dict) and found.get("format") == FORMAT
+        return found if known else None
 
     def write_weights(self, tensors: Mapping[str, Tensor], *, durable: bool = True) -> None:
         """Keep the network's weights."""
