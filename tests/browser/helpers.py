@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -78,6 +79,14 @@ def until(page: Page, condition: str, *given: Any, seconds: float = 15.0) -> Non
     end = time.monotonic() + seconds
     while not page.evaluate(condition, *given):
         assert time.monotonic() < end, f"never true: {condition}"
+        page.wait_for_timeout(20)
+
+
+def wait_for(page: Page, condition: Callable[[], bool], *, seconds: float = 15.0) -> None:
+    """Wait until something is so on this side."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "never so"
         page.wait_for_timeout(20)
 
 

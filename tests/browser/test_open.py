@@ -2,10 +2,22 @@
 
 import pytest
 import torch
-from tests.browser.helpers import bars, card, change, colours, ink, settle, state
+from tests.browser.helpers import (
+    bars,
+    card,
+    change,
+    colours,
+    ink,
+    settle,
+    state,
+    until,
+    wait_for,
+)
 
 import neocog
 from neocog.data.open import open_data
+from neocog.exhibits import Scalar, Section
+from neocog.runs.kept import keep_audit
 
 
 def said(run, index: int) -> dict[str, float]:
@@ -163,6 +175,41 @@ def test_the_audit_can_be_made_from_the_page(visit, one) -> None:
     change(page, tab="maps")
 
 
+def test_the_audit_of_the_run_folder_is_shown_with_where_it_is_from(visit, one) -> None:
+    (folder,) = one.runs
+    section = Section(title="Kept shifts", exhibits=(Scalar(title="samples", value=7),))
+    page = visit(one)
+    keep_audit(neocog.load(folder), data="digits", result={"n": 7}, sections=[section])
+    try:
+        page.keyboard.press("a")
+        page.wait_for_selector("dialog[open] .source")
+        assert page.locator("dialog[open] .source").inner_text() == (
+            "From the run folder, left there by `neocog audit`: 7 samples of digits."
+        )
+        assert page.locator("dialog[open] .exhibits h3").all_inner_texts() == ["Kept shifts"]
+        assert page.get_by_role("button", name="Audit 100 pictures now").count() == 0
+    finally:
+        (folder / "audit.json").unlink()
+
+
+def test_who_steps_on_gives_up_what_was_asked_before(visit, one) -> None:
+    page = visit(one)
+    held, ended = [], []
+    page.route("**/api/likes?*", lambda r: held.append(r))
+    page.on("requestfailed", lambda r: ended.append(r.url))
+    card(page, "c3").locator(".title").click()
+    page.locator("#tab-likes").click()
+    until(page, "() => document.querySelector('.likes .busy') !== null")
+    wait_for(page, lambda: len(held) == 1)
+    change(page, channel=3)
+    wait_for(page, lambda: len(held) == 2)
+    assert [url.endswith("channel=0") for url in ended] == [True]
+    page.locator("#tab-maps").click()
+    wait_for(page, lambda: len(ended) == 2)
+    page.unroute("**/api/likes?*")
+    assert page.locator("#toast").inner_text() == ""
+
+
 def test_the_pages_of_filters_end(visit, one) -> None:
     page = visit(one)
     asked = []
@@ -180,11 +227,12 @@ def test_the_pages_of_filters_end(visit, one) -> None:
     card(page, "c1").locator(".title").click()
     page.locator("#tab-filters").click()
     page.wait_for_selector(".filter")
+    where = "(text) => document.querySelector('#tabpanel .row .soft').textContent === text"
     for _ in range(3):
         page.get_by_role("button", name="Later filters").click()
-        page.wait_for_timeout(60)
+        until(page, where, "6–11 of 12")
     page.get_by_role("button", name="Earlier filters").click()
-    page.wait_for_timeout(60)
+    until(page, where, "0–5 of 12")
     assert asked == [0, 1, 0]
     assert page.locator(".filter").count() == 6
 

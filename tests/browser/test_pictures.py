@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from tests.browser.helpers import bars, colours, ink, settle, state, until
+from tests.browser.helpers import bars, colours, ink, settle, state, until, wait_for
 
 DROP = """async ([data, kind]) => {
   const bytes = Uint8Array.from(atob(data), (c) => c.charCodeAt(0));
@@ -107,9 +107,7 @@ def test_the_network_follows_the_pen(visit, one) -> None:
     page.keyboard.press(" ")
     for key in ["ArrowRight"] * 6 + ["ArrowUp"] * 8:
         page.keyboard.press(key)
-    page.wait_for_timeout(300)
-    settle(page)
-    assert bars(page) != first
+    wait_for(page, lambda: bars(page) != first)
     page.get_by_role("button", name="Done").click()
     assert page.locator("dialog[open]").count() == 0
 
@@ -199,12 +197,31 @@ def test_a_slow_upload_does_not_take_over_from_a_later_choice(visit, one, pictur
     )
     page.keyboard.press("p")
     page.locator("#file").set_input_files(picture)
-    until(page, "() => document.querySelector('dialog[open]') !== null")
-    page.wait_for_timeout(50)
+    wait_for(page, lambda: len(held) == 1)
     page.keyboard.press("Escape")
     page.keyboard.press("]")
     settle(page)
     chosen = state(page)["picture"]
-    held[0].continue_()
-    page.wait_for_timeout(300)
+    with page.expect_response("**/api/picture"):
+        held[0].continue_()
+    settle(page)
     assert state(page)["picture"] == chosen
+
+
+def test_the_states_of_a_drawing_take_one_place(visit, one, picture: Path) -> None:
+    page = visit(one)
+    sent = []
+    page.on("request", lambda r: r.method == "POST" and "/picture" in r.url and sent.append(r))
+    page.keyboard.press("p")
+    page.locator("#file").set_input_files(picture)
+    until(page, "() => document.querySelector('#picture-name').textContent === 'bar.png'")
+    page.keyboard.press("d")
+    page.locator("canvas.pad").focus()
+    page.keyboard.press(" ")
+    page.keyboard.press("ArrowRight")
+    until(page, "() => document.querySelector('#picture-name').textContent === 'your drawing'")
+    brought, *drawn = [r.headers.get("x-page") for r in sent]
+    assert brought is None
+    assert drawn
+    assert len(set(drawn)) == 1
+    assert drawn[0]

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 import torch
 from tests.web.conftest import TEN, asking, small_model
-from tests.web.test_routes import png
+from tests.web.questions import png
 
 from neocog.networks.model import Model
 from neocog.web import server
@@ -82,7 +82,7 @@ def test_a_picture_that_is_decoded_does_not_hold_up_a_step(
     session = opened(small_model(), "digits")
     gate, begun = threading.Event(), threading.Event()
 
-    def slow(session: Session, data: bytes) -> dict[str, str]:
+    def slow(session: Session, data: bytes, page: str | None) -> dict[str, str]:
         begun.set()
         gate.wait(30)
         return {"id": "own:1"}

@@ -11,6 +11,7 @@ import io
 import math
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -30,6 +31,12 @@ PIXELS = 40_000_000
 KEPT = 64
 """Pictures of a person that are kept; the oldest are forgotten."""
 
+_STATES = 4
+"""Of a drawing that is being made: a step may still be on its way with one before the last."""
+
+_DRAWINGS = 16
+"""That are being made at a time, one a page."""
+
 
 class Album:
     """What can be looked at.
@@ -45,6 +52,7 @@ class Album:
     ) -> None:
         self.splits, self.name, self.start = splits, name, first
         self._own: OrderedDict[str, tuple[Tensor, ...]] = OrderedDict()
+        self._drawn: OrderedDict[str, OrderedDict[str, tuple[Tensor, ...]]] = OrderedDict()
 
     @property
     def first(self) -> str | None:
@@ -74,7 +82,7 @@ class Album:
         """
         split, index = self._parts(id)
         if split == "own":
-            return self._own[index][model]
+            return self._brought(index)[model]
         row = int(index)
         return self.samples(split, model).take(slice(row, row + 1)).contiguous()
 
@@ -97,7 +105,7 @@ class Album:
 
     def _parts(self, id: str) -> tuple[str, str]:
         split, _, index = id.partition(":")
-        if split == "own" and index in self._own:
+        if split == "own" and self._brought(index):
             return split, index
         plainly = index.isascii() and index.isdigit() and len(index) < 10
         if split in self.splits and plainly and int(index) < len(self.splits[split][0]):
@@ -107,8 +115,21 @@ class Album:
             f"you bring are forgotten after {KEPT} others."
         )
 
-    def bring(self, data: bytes, networks: Sequence[Network]) -> tuple[str, int, int]:
+    def _brought(self, name: str) -> tuple[Tensor, ...]:
+        """A picture of a person, one a model; nothing where it is forgotten."""
+        found = (kept.get(name) for kept in (self._own, *self._drawn.values()))
+        return next(filter(None, found), ())
+
+    def bring(
+        self, data: bytes, networks: Sequence[Network], *, page: str | None = None
+    ) -> tuple[str, int, int]:
         """Keep a picture file of a person.
+
+        Args:
+            data: the file.
+            networks: that will see it.
+            page: the page where it is being drawn, whose last states it takes the place of; None
+                for a picture that is brought as it is.
 
         Returns:
             Its name, and the width and height that it came with.
@@ -122,7 +143,7 @@ class Album:
             values = tuple(_decoded(data, network) for network in networks)
         except DataError as e:
             raise DataError(f"A picture file is asked for; what came is {e}.") from e
-        return self._keep(data, values), width, height
+        return self._keep(data, values, page), width, height
 
     def write(self, series: object, networks: Sequence[Network]) -> str:
         """Keep a series of numbers that a person drew.
@@ -149,13 +170,23 @@ class Album:
         whole = torch.from_numpy(x)[None]
         return self._keep(x.tobytes(), (whole,) * len(networks))
 
-    def _keep(self, data: bytes, values: tuple[Tensor, ...]) -> str:
+    def _keep(self, data: bytes, values: tuple[Tensor, ...], page: str | None = None) -> str:
         name = hashlib.blake2b(data, digest_size=8).hexdigest()
-        self._own[name] = values
-        self._own.move_to_end(name)
-        while len(self._own) > KEPT:
-            self._own.popitem(last=False)
+        if page is None:
+            _last(self._own, name, values, KEPT)
+        else:
+            states = self._drawn.get(page, OrderedDict())
+            _last(states, name, values, _STATES)
+            _last(self._drawn, page, states, _DRAWINGS)
         return f"own:{name}"
+
+
+def _last(held: OrderedDict[str, Any], name: str, value: Any, most: int) -> None:
+    """Put something in as the newest, and take the oldest out."""
+    held[name] = value
+    held.move_to_end(name)
+    while len(held) > most:
+        held.popitem(last=False)
 
 
 def _size(data: bytes) -> tuple[int, int]:

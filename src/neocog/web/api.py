@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from neocog.errors import UsageError
-from neocog.exhibits import to_json
 from neocog.probe.structure import Node
 from neocog.version import __version__
 from neocog.web.album import as_png
-from neocog.web.asked import whole, words
+from neocog.web.asked import words
+from neocog.web.audited import known
 from neocog.web.network import Network
 from neocog.web.refused import Missing
 from neocog.web.session import Session
 
-__all__ = ["about", "audit", "bring", "graph", "picture", "run_audit"]
+__all__ = ["about", "bring", "graph", "picture"]
 
 Asked = Mapping[str, Any]
 
@@ -44,7 +43,7 @@ def about(session: Session) -> dict[str, Any]:
             "splits": album.counts(),
             "made": album.name is None,
         },
-        "has_audit": [session.has(("audit", k)) for k in range(len(session.networks))],
+        "audits": [known(session, k) for k in range(len(session.networks))],
         "first": album.first,
     }
 
@@ -96,55 +95,20 @@ def picture(session: Session, asked: Asked) -> bytes:
     return as_png(x)
 
 
-def bring(session: Session, data: bytes | Mapping[str, Any]) -> dict[str, Any]:
+def bring(
+    session: Session, data: bytes | Mapping[str, Any], page: str | None = None
+) -> dict[str, Any]:
     """Keep a picture file, or a series of numbers, that a person brings.
+
+    Args:
+        session: models and pictures.
+        data: the file, or the series as `values`.
+        page: the page where the picture is being drawn; None for what is brought as it is.
 
     Raises:
         NeocogError: it is neither, or fits no model.
     """
     if isinstance(data, bytes):
-        id, width, height = session.album.bring(data, session.networks)
+        id, width, height = session.album.bring(data, session.networks, page=page)
         return {"id": id, "width": width, "height": height}
     return {"id": session.album.write(data.get("values"), session.networks)}
-
-
-def audit(session: Session, asked: Asked) -> dict[str, Any]:
-    """The audit of a model, where one was made.
-
-    Raises:
-        Missing: none was.
-    """
-    model = session.networks.index(session.network(asked))
-    if not session.has(("audit", model)):
-        raise Missing("This model was not audited here yet. Start a short audit.")
-    found: dict[str, Any] = session.kept(("audit", model), dict)
-    return found
-
-
-def run_audit(session: Session, asked: Asked) -> dict[str, Any]:
-    """Audit a model on a few pictures.
-
-    Raises:
-        UsageError: there are no data.
-    """
-    from neocog.audits.suite import Asked as Wish
-    from neocog.verbs.audit import audit as audited
-
-    network = session.network(asked)
-    model = session.networks.index(network)
-    n = whole(asked, "n", 100, low=1, high=200)
-    if session.album.name is None:
-        raise UsageError("An audit needs data. Start the explorer with DATA.")
-    samples = session.few(session.album.start, model)
-
-    def tell(text: str) -> None:
-        if session.stop():
-            raise KeyboardInterrupt
-
-    def make() -> dict[str, Any]:
-        done = audited(
-            session.copy(model), samples, Wish(n=n, map_samples=16), task=network.task, tell=tell
-        )
-        return {"sections": [to_json(s) for s in done.sections()]}
-
-    return session.kept(("audit", model), make)

@@ -15,7 +15,7 @@ from neocog.explainers.grad_cam import Cam
 from neocog.explainers.maps.overlay import laid_over, over_series
 from neocog.report.page import page
 from neocog.web.asked import truth, whole, words
-from neocog.web.breaks import node_errors
+from neocog.web.breaks import node_errors, node_floors
 from neocog.web.motions import Motion
 from neocog.web.network import Network
 from neocog.web.session import Session
@@ -70,7 +70,7 @@ def _view(
     values = still.values if motion.still else network.run(x)
     of = f", {network.name}" if several else ""
     exhibits: list[Exhibit] = [_picture("the picture", x)]
-    exhibits += _cam(session, network, x, asked.get("cam"))
+    exhibits += _cam(session, network, x, asked.get("cam"), named=network is session.network(asked))
     exhibits.append(
         _answers(session, network, values[-1], still.output, id, moved=not motion.still)
     )
@@ -82,7 +82,8 @@ def _view(
         question = {**asked, **asked["unit"], "model": model}
         sections.append(_arithmetic(session, network, question))
     if not motion.still:
-        sections.append(_errors(network, node_errors(still.grids, values, motion), of))
+        errors = node_errors(still.grids, values, motion)
+        sections.append(_errors(network, errors, node_floors(still.grids, motion), of))
     return sections
 
 
@@ -119,7 +120,10 @@ def _bytes(x: Tensor) -> np.ndarray:
     return np.ascontiguousarray(array)
 
 
-def _cam(session: Session, network: Network, x: Tensor, asked: object) -> list[Exhibit]:
+def _cam(
+    session: Session, network: Network, x: Tensor, asked: object, *, named: bool
+) -> list[Exhibit]:
+    """Grad-CAM; a layer that was named is one of the model that is looked at, not of the other."""
     if not isinstance(asked, dict) or network.opaque:
         return []
     target = None
@@ -130,7 +134,7 @@ def _cam(session: Session, network: Network, x: Tensor, asked: object) -> list[E
             cam, reason = session.cam(
                 session.networks.index(network),
                 x,
-                layer=words(asked, "layer", "") or None,
+                layer=(words(asked, "layer", "") or None) if named else None,
                 target=target,
                 method=words(asked, "method", "") or "grad_cam",
             )
@@ -263,15 +267,33 @@ def _matrix(title: str, rows: Sequence[Sequence[float | None]]) -> Map:
     return Map(title=title, values=values, diverging=True)
 
 
-def _errors(network: Network, errors: Sequence[float | None], of: str) -> Section:
-    known = [(n, e) for n, e in zip(network.graph.nodes, errors, strict=True) if e is not None]
+def _errors(
+    network: Network, errors: Sequence[float | None], floors: Sequence[float | None], of: str
+) -> Section:
+    known = [
+        (n, e, f)
+        for n, e, f in zip(network.graph.nodes, errors, floors, strict=True)
+        if e is not None
+    ]
+    interpolates = any(f is not None for _, _, f in known)
+    lines: dict[str, list[float | None]] = {"this picture": [e for _, e, _ in known]}
+    columns = ["node", "kind", "error"]
+    note = ""
+    if interpolates:
+        lines["interpolation alone"] = [f for _, _, f in known]
+        columns.append("interpolation alone")
+        note = "The motion interpolates: only what lies above interpolation alone is the network's."
     curve = Curve(
         title="equivariance error of every node",
-        x=[n.id for n, _ in known],
-        lines={"this picture": [e for _, e in known]},
+        x=[n.id for n, _, _ in known],
+        lines=lines,
         x_label="node, in the order of computing",
         y_label="‖f(T x) − T f(x)‖ / ‖T f(x)‖",
+        note=note,
     )
-    rows: list[list[Cell]] = [[network.named(n.name) or n.label, n.op, e] for n, e in known]
-    table = Table(title="node by node", columns=("node", "kind", "error"), rows=rows)
+    rows: list[list[Cell]] = [
+        [network.named(n.name) or n.label, n.op, e, *([f] if interpolates else [])]
+        for n, e, f in known
+    ]
+    table = Table(title="node by node", columns=tuple(columns), rows=rows)
     return Section(title=f"Which node breaks the symmetry{of}", exhibits=(curve, table))

@@ -48,7 +48,7 @@ def likes(session: Session, asked: Mapping[str, Any]) -> dict[str, Any]:
 
 def _found(session: Session, network: Network, node: Node, channel: int) -> dict[str, Any]:
     model = session.networks.index(network)
-    module = session.copy(model)
+    module = session.copy(model, "likes")
     notes = []
     patches: list[dict[str, Any]] = []
     if session.album.name is not None:
@@ -74,8 +74,7 @@ def _found(session: Session, network: Network, node: Node, channel: int) -> dict
             )
         notes.append(f"The strongest of {found.count:,} pictures of the split {split}.")
     png = None
-    if session.stop():
-        raise KeyboardInterrupt
+    session.go_on()
     if len(network.size) == 2:
         png, said = _maximised(network, module, node, channel)
         notes.append(said)

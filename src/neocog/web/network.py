@@ -25,6 +25,7 @@ from neocog.probe.moments import Moment
 from neocog.probe.operations import Call, Operation, watching
 from neocog.probe.outputs import outputs
 from neocog.probe.structure import Node, Structure, follow, structure
+from neocog.runs.kept import fingerprint
 from neocog.runs.trained import Trained
 from neocog.web.refused import Missing
 
@@ -159,6 +160,11 @@ class Network:
     def cost(self) -> Cost:
         """Parameters and MACs of one sample."""
         return cost(self.module, (self.channels, *self.size))
+
+    @cached_property
+    def fingerprint(self) -> str | None:
+        """Of the model as it was opened; None where there is nothing to compare it with."""
+        return None if self.trained is None else fingerprint(self.trained)
 
     def node(self, id: int) -> Node:
         """A node by its number.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -21,6 +21,7 @@ from starlette.staticfiles import StaticFiles
 
 from neocog.errors import NeocogError
 from neocog.web import api
+from neocog.web.audited import audit, run_audit
 from neocog.web.export import export
 from neocog.web.frame import plain
 from neocog.web.kernels import fits, kernels
@@ -44,6 +45,12 @@ _JSON = 2**20
 SMALL = 100_000_000
 """Multiply-adds of a model whose steps are done by one thread."""
 
+SLOW = ("pictures", "filters", "likes", "audit")
+"""Kinds of questions that may take seconds; each has a thread, so that none waits for another."""
+
+_LOOK = 0.2
+"""Seconds from one look whether somebody waits to the next."""
+
 _PATIENCE = 20
 """Seconds that a body may take to come."""
 
@@ -65,16 +72,18 @@ class Explorer:
     def __init__(self, session: Session) -> None:
         self.session = session
         self.live = Worker("explorer: steps")
-        self.slow = Worker("explorer: slow work")
-        self.decoder = Worker("explorer: pictures")
+        self.slow = {kind: Worker(f"explorer: {kind}") for kind in SLOW}
+        self.decoder = Worker("explorer: uploads")
         self.uploads = asyncio.Semaphore(_UPLOADS)
-        session.stop = lambda: self.slow.stopping
+        session.stop = lambda: any(worker.unwanted() for worker in self.slow.values())
 
     def stop(self) -> None:
         """End all threads."""
-        self.decoder.stop()
-        self.slow.stop()
-        self.live.stop()
+        every = (self.decoder, *self.slow.values(), self.live)
+        for worker in every:  # first all are told, then each is waited for
+            worker.stop(timeout=0)
+        for worker in every:
+            worker.stop()
 
     async def calm(self) -> None:
         """Small models in one thread: two would wait for each other while a browser draws."""
@@ -110,9 +119,10 @@ class Explorer:
     ) -> Route:
         async def answer(request: Request) -> Response:
             asked = dict(request.query_params)
-            page = _page(request)  # of slow questions of one kind, too, only the newest counts
             work = partial(question, self.session, asked)
-            return _json(await self._ask(work, slow(asked), page and f"{page} {path}"))
+            if slow(asked):
+                return _json(await self._slowly(request, path.rpartition("/")[2], work))
+            return _json(await self.live.run(work))
 
         return Route(path, self._safe(answer), methods=["GET"])
 
@@ -121,16 +131,16 @@ class Explorer:
     ) -> Route:
         async def answer(request: Request) -> Response:
             asked = await _question(request)
-            return _json(await self._ask(partial(question, self.session, asked), False))
+            return _json(await self.live.run(partial(question, self.session, asked)))
 
         return Route(path, self._safe(answer), methods=["POST"])
 
-    async def _ask(self, work: Callable[[], T], slow: bool, page: str | None = None) -> T:
-        if not slow:
-            return await self.live.run(work)
+    async def _slowly(self, request: Request, kind: str, work: Callable[[], T]) -> T:
+        """What takes a while, as long as somebody waits for it; the newest of a page counts."""
         await self.live.run(self.session.prepare)
-        await self.live.run(self.session.copies)
-        return await self.slow.run(work, page=page)
+        if kind != "filters":  # which reads weights and runs nothing
+            await self.live.run(partial(self.session.copies, kind))
+        return await _while_there(request, self.slow[kind].run(work, page=_page(request)))
 
     def _safe(
         self, answer: Callable[[Request], Awaitable[Response]]
@@ -168,7 +178,8 @@ class Explorer:
                 data = await _question(request)
             else:
                 data = await _body(request, BODY)
-            return _json(await self.decoder.run(partial(api.bring, self.session, data)))
+            taken = partial(api.bring, self.session, data, _page(request))
+            return _json(await self.decoder.run(taken))
 
     async def _step(self, request: Request) -> Response:
         asked = await _question(request)
@@ -177,10 +188,10 @@ class Explorer:
 
     async def _audit(self, request: Request) -> Response:
         if request.method == "GET":
-            work = partial(api.audit, self.session, dict(request.query_params))
+            work = partial(audit, self.session, dict(request.query_params))
             return _json(await self.live.run(work))
         asked = await _question(request)
-        return _json(await self._ask(partial(api.run_audit, self.session, asked), True))
+        return _json(await self._slowly(request, "audit", partial(run_audit, self.session, asked)))
 
     async def _export(self, request: Request) -> Response:
         asked = await _question(request)
@@ -226,6 +237,22 @@ async def _index(request: Request) -> Response:
 def _page(request: Request) -> str | None:
     """What a page calls itself."""
     return request.headers.get("x-page", "")[:100] or None
+
+
+async def _while_there(request: Request, answer: Coroutine[Any, Any, T]) -> T:
+    """An answer, as long as who asked is there: a page that is closed waits for nothing.
+
+    Raises:
+        ClientDisconnect: nobody is.
+    """
+    task = asyncio.ensure_future(answer)
+    try:
+        while not (await asyncio.wait({task}, timeout=_LOOK))[0]:
+            if await request.is_disconnected():
+                raise ClientDisconnect
+        return task.result()
+    finally:
+        task.cancel()
 
 
 def _kind(request: Request) -> str:

@@ -56,7 +56,7 @@ class Session:
     Args:
         networks: the models, one or two.
         album: the pictures.
-        stop: whether the explorer is being stopped; slow work ends then.
+        stop: whether what the calling thread does is unwanted; slow work ends then.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class Session:
         self._chosen: dict[tuple[int, str], tuple[str, str]] = {}
         self._slow: OrderedDict[tuple[Any, ...], Any] = OrderedDict()
         self._stays: dict[tuple[Any, ...], Any] = {}
-        self._copies: dict[int, nn.Module] = {}
+        self._copies: dict[tuple[int, str], nn.Module] = {}
         self._lock = threading.Lock()
 
     def network(self, asked: Mapping[str, Any]) -> Network:
@@ -114,28 +114,42 @@ class Session:
         for network in self.networks:
             network.graph, network.seen, network.cost  # noqa: B018 (looked at once)
 
-    def copies(self) -> None:
-        """Copy the models for the slow work, where steps are done: between two of them."""
+    # ---- slow work: each kind on a copy of the model and in a thread of its own
+
+    def copies(self, kind: str) -> None:
+        """Copy the models for a kind of slow work, where steps are done: between two of them."""
         for model in range(len(self.networks)):
-            self.copy(model)
+            self.copy(model, kind)
 
-    # ---- slow work, on a copy of the model and in a thread of its own
+    def copy(self, model: int, kind: str) -> nn.Module:
+        """A copy of a model, so that a kind of slow work meets no other work in one module.
 
-    def copy(self, model: int) -> nn.Module:
-        """A copy of a model, so that slow work and steps do not meet in one module.
+        The weights lie in memory once. Each of its passes first asks whether the work is wanted.
 
         Raises:
             ModelError: it cannot be copied.
         """
-        if model not in self._copies:
+        key = (model, kind)
+        if key not in self._copies:
             try:
-                self._copies[model] = copy.deepcopy(self.networks[model].module).eval()
+                made = _copied(self.networks[model].module)
             except Exception as e:  # whatever a stranger's module holds
                 raise ModelError(
                     "What takes a while is done on a copy of the model, and this one cannot be "
                     f"copied ({type(e).__name__}). Its steps and its arithmetic can be shown."
                 ) from e
-        return self._copies[model]
+            made.register_forward_pre_hook(lambda module, given: self.go_on())
+            self._copies[key] = made
+        return self._copies[key]
+
+    def go_on(self) -> None:
+        """Let slow work go on that somebody waits for.
+
+        Raises:
+            KeyboardInterrupt: nobody does.
+        """
+        if self.stop():
+            raise KeyboardInterrupt
 
     def kept(self, key: tuple[Any, ...], make: Callable[[], T]) -> T:
         """A slow result; the oldest are forgotten."""
@@ -173,15 +187,23 @@ class Session:
 
     def _answers(self, split: str, model: int) -> Answers:
         network, samples = self.networks[model], self.few(split, model)
-        module = self.copy(model)
+        module = self.copy(model, "pictures")
         step = batch_of(samples, None)
         rows: list[Tensor] = []
         for start in range(0, len(samples), step):
-            if self.stop():
-                raise KeyboardInterrupt
             x = samples.take(slice(start, min(len(samples), start + step)))
             rows.append(network.logits(x, module=module).double().softmax(1))
         p = torch.cat(rows)
         best = p.max(1)
         entropy = -(p * p.clamp(min=1e-300).log()).sum(1)
         return Answers(best.indices.numpy(), best.values.numpy(), entropy.numpy())
+
+
+def _copied(module: nn.Module) -> nn.Module:
+    """A module of its own, with gradients of its own, that shares the numbers of the parameters."""
+    shared: dict[int, Any] = {
+        id(p): nn.Parameter(p.detach(), requires_grad=p.requires_grad)
+        for p in module.parameters()
+        if type(p) is nn.Parameter
+    }
+    return copy.deepcopy(module, shared).eval()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -77,9 +77,11 @@ def step(session: Session, asked: Mapping[str, Any]) -> bytes:
     x = still.x if motion.still else motion.move(still.x, ones)
     values = still.values if motion.still else network.run(x)
     frame = Frame()
+    outputs = [values[-1]] if motion.still else [values[-1], still.output]
+    answer, *base = _answers(session, network, outputs, id, top)
     header: dict[str, Any] = {
-        "answer": _answer(session, network, values[-1], id, top),
-        "base": None if motion.still else _answer(session, network, still.output, id, top),
+        "answer": answer,
+        "base": base[0] if base else None,
         "picture": _picture(frame, x),
         "maps": _maps(frame, network, still, values, asked),
         "cam": None,
@@ -97,12 +99,19 @@ def step(session: Session, asked: Mapping[str, Any]) -> bytes:
     return frame.bytes(header)
 
 
-def _answer(
-    session: Session, network: Network, output: Tensor | None, id: str, top: int
-) -> dict[str, Any]:
-    found = answer_of(network, output, top=top)
-    found["truth"] = session.truth(network, id)
-    return found
+def _answers(
+    session: Session, network: Network, outputs: Sequence[Tensor | None], id: str, top: int
+) -> list[dict[str, Any]]:
+    """What is said now, and of the unmoved picture; a class that one tells is told by both."""
+    told = [answer_of(network, out, top=top) for out in outputs]
+    if len(told) == 2:
+        classes = [[row["class"] for row in one["probabilities"]] for one in told]
+        told = [
+            answer_of(network, out, top=top, also=others)
+            for out, others in zip(outputs, reversed(classes), strict=True)
+        ]
+    right = session.truth(network, id)
+    return [{**one, "truth": right} for one in told]
 
 
 def _picture(frame: Frame, x: Tensor) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -94,11 +94,19 @@ class Stills:
         return self._kept[key]
 
 
-def answer_of(network: Network, output: Tensor | None, *, top: int) -> dict[str, Any]:
+def answer_of(
+    network: Network, output: Tensor | None, *, top: int, also: Sequence[int] = ()
+) -> dict[str, Any]:
     """What a model says, as JSON has it.
 
     A classifier's probabilities are those of a softmax; a segmenter's the share of pixels at which
     a class is the most probable one; a regressor has numbers.
+
+    Args:
+        network: the model.
+        output: its answer, (1, …).
+        top: classes that are told, the most probable first.
+        also: classes that are told behind them, if they are not among them.
     """
     if output is None or output.dim() < 2:
         return {"probabilities": [], "entropy": None}
@@ -111,10 +119,10 @@ def answer_of(network: Network, output: Tensor | None, *, top: int) -> dict[str,
     else:
         first = out.argmax(0).flatten()
         p = torch.bincount(first, minlength=len(out)).double() / first.numel()
-    best = p.topk(min(top, len(p)))
+    best = p.topk(min(top, len(p))).indices.tolist()
     rows = [
-        {"class": int(k), "name": _name(network, int(k)), "p": float(v)}
-        for v, k in zip(best.values, best.indices, strict=True)
+        {"class": k, "name": _name(network, k), "p": float(p[k])}
+        for k in dict.fromkeys((*best, *also))
     ]
     entropy = float(-(p * p.clamp(min=1e-300).log()).sum())
     return {"probabilities": rows, "entropy": entropy}

@@ -1,7 +1,7 @@
 """One thread that does the work of a model, one question after the other.
 
 Steps that wait while newer ones of the same page come are dropped: a person who drags a picture
-wants the newest, not all.
+wants the newest, not all. Work that takes long asks on its way whether it is still wanted.
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ class _Job:
     number: int
     loop: asyncio.AbstractEventLoop
     answer: asyncio.Future[Any]
+    gone: bool = False
 
 
 class Worker:
@@ -54,14 +55,17 @@ class Worker:
         self._newest: OrderedDict[str, int] = OrderedDict()
         self._count = 0
         self._lock = threading.Lock()
+        self._now: _Job | None = None
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
-    @property
-    def stopping(self) -> bool:
-        """Whether it was told to stop."""
-        return self._stopping
+    def unwanted(self) -> bool:
+        """Whether the calling thread is this one, and nobody waits any more for what it does."""
+        if threading.current_thread() is not self._thread:
+            return False
+        job = self._now
+        return self._stopping or (job is not None and (job.gone or self._old(job)))
 
     async def run(self, work: Callable[[], T], *, page: str | None = None) -> T:
         """Do some work in the thread and wait for its result.
@@ -87,7 +91,10 @@ class Worker:
             raise Busy("Too many questions wait for an answer. Ask again in a moment.") from None
         if page is not None:
             self._note(page, number)
-        result: T = await job.answer
+        try:
+            result: T = await job.answer
+        finally:
+            job.gone = True  # also who asked and did not wait
         return result
 
     def _note(self, page: str, number: int) -> None:
@@ -116,10 +123,12 @@ class Worker:
         while (job := self._queue.get()) is not None:
             if self._stopping:
                 _tell(job, None, Busy("The explorer is stopping."))
-            elif self._old(job):
+            elif self._old(job) or job.gone:
                 _tell(job, None, Superseded("superseded"))
             else:
+                self._now = job
                 self._do(job)
+                self._now = None
 
     def _old(self, job: _Job) -> bool:
         with self._lock:
@@ -128,8 +137,9 @@ class Worker:
     def _do(self, job: _Job) -> None:
         try:
             result = job.work()
-        except KeyboardInterrupt:
-            _tell(job, None, Busy("The explorer is stopping."))
+        except KeyboardInterrupt:  # it saw that nobody waits for it
+            old = self._old(job) and not self._stopping
+            _tell(job, None, Superseded("superseded") if old else Busy("The explorer is stopping."))
         except Exception as e:  # whoever asked is told
             _tell(job, None, e)
         except BaseException as e:  # a model that wants to end the program

@@ -17,6 +17,7 @@ async function ask(path, options = {}) {
   try {
     answer = await fetch(path, { cache: "no-store", ...options });
   } catch {
+    if (options.signal?.aborted) throw new Refused("superseded", 409);
     throw new Refused("The explorer does not answer; its program may have been stopped.", 0);
   }
   if (answer.ok) return answer;
@@ -41,17 +42,32 @@ const post = (path, body, headers = {}) =>
 
 const get = async (path, values = {}, options = {}) => {
   const search = query(values).toString();
-  return (await ask(search ? `${path}?${search}` : path, options)).json();
+  const answer = await ask(search ? `${path}?${search}` : path, options);
+  try {
+    return await answer.json();
+  } catch (error) {
+    if (options.signal?.aborted) throw new Refused("superseded", 409);
+    throw error;
+  }
 };
 
-/** Slow questions of which the newest of this page counts; older ones that wait are refused. */
-const newest = { headers: { "X-Page": page } };
+/**
+ * Slow questions, of which the newest of a kind counts: the one before is given up, here and, as
+ * the server sees, there. `leave(kind)` gives up the last one too, when nobody looks any more.
+ */
+const asked = new Map();
+const newest = (kind) => {
+  leave(kind);
+  asked.set(kind, new AbortController());
+  return { headers: { "X-Page": page }, signal: asked.get(kind).signal };
+};
+export const leave = (kind) => asked.get(kind)?.abort();
 
 export const about = () => get("/api/about");
 export const graph = (model) => get("/api/graph", { model });
-export const pictures = (values) => get("/api/pictures", values, newest);
-export const filters = (model, node, page = 0) => get("/api/filters", { model, node, page });
-export const likes = (model, node, channel) => get("/api/likes", { model, node, channel }, newest);
+export const pictures = (values) => get("/api/pictures", values, newest("pictures"));
+export const filters = (model, node, page = 0) => get("/api/filters", { model, node, page }, newest("filters"));
+export const likes = (model, node, channel) => get("/api/likes", { model, node, channel }, newest("likes"));
 export const audit = (model) => get("/api/audit", { model });
 export const auditNow = async (model, n) => (await post("/api/audit", { model, n })).json();
 export const unit = async (body) => (await post("/api/unit", body)).json();
@@ -60,10 +76,10 @@ export const exported = async (body) => (await post("/api/export", body)).blob()
 /** The address of a picture as a model sees it. */
 export const pictureAddress = (id, model) => `/api/picture?${query({ id, model })}`;
 
-/** Hand over a picture, a blob: { id, width, height }. */
-export async function sendPicture(blob) {
+/** Hand over a picture, a blob: { id, width, height }. A drawing takes the place of its last state. */
+export async function sendPicture(blob, { drawn = false } = {}) {
   const type = blob.type.startsWith("image/") ? blob.type : "application/octet-stream";
-  const headers = { "Content-Type": type };
+  const headers = { "Content-Type": type, ...(drawn ? { "X-Page": page } : {}) };
   return (await ask("/api/picture", { method: "POST", body: blob, headers })).json();
 }
 

@@ -1,13 +1,13 @@
-// What an audit found of the model: the stored one where there is one, or a short one made now.
+// What an audit found of the model: that of its run folder where there is one, or a short one made now.
 
-import { Refused, audit, auditNow } from "./api.js";
+import { Refused, about, audit, auditNow } from "./api.js";
 import { byId, dialogue, el, toast } from "./dom.js";
 import { section } from "./exhibits.js";
 import { shown, state } from "./state.js";
 
 const FEW = 100;
+const NONE = { none: "No audit of this model is known here.", other: "The audit in its run folder is of other weights than these." };
 let made = null;
-const known = new Set();
 
 /** The button of the dialogue. */
 export function start() {
@@ -25,33 +25,44 @@ async function fill() {
   const { body } = made;
   body.replaceChildren(el("p", { class: "busy", text: "Looking for results …" }));
   const parts = [];
+  const audits = await now();
   for (const model of shown()) {
     const name = state.about.models[model].name;
     if (state.both) parts.push(el("h2", { class: "which" }, el("span", { class: `letter m${model}`, text: "AB"[model] }), name));
-    if (!state.about.has_audit?.[model] && !known.has(model)) {
-      parts.push(none(model));
+    if (audits[model] in NONE) {
+      parts.push(none(model, NONE[audits[model]]));
       continue;
     }
     try {
-      parts.push(...(await audit(model)).sections.map(section));
+      parts.push(...shownAudit(await audit(model)));
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
-      known.delete(model);
-      parts.push(none(model));
+      parts.push(none(model, error.message));
     }
   }
   body.replaceChildren(...parts);
 }
 
-function none(model) {
+/** Which audits there are now: one may have been made in a terminal meanwhile. */
+async function now() {
+  try {
+    return (await about()).audits;
+  } catch (error) {
+    if (!(error instanceof Refused)) throw error;
+    toast(error.message, "fault");
+    return state.about.audits;
+  }
+}
+
+const shownAudit = ({ source, sections }) => [el("p", { class: "note source", text: source }), ...sections.map(section)];
+
+function none(model, why) {
   const possible = Boolean(state.about.data) && !state.about.data.made;
   const button = el("button", { type: "button", class: "main", text: `Audit ${FEW} pictures now`, onclick: async () => {
     button.disabled = true;
     button.textContent = "Auditing …";
     try {
-      const found = await auditNow(model, FEW);
-      known.add(model);
-      place.replaceChildren(...found.sections.map(section));
+      place.replaceChildren(...shownAudit(await auditNow(model, FEW)));
     } catch (failed) {
       if (!(failed instanceof Refused)) throw failed;
       toast(failed.message, "fault");
@@ -59,6 +70,6 @@ function none(model) {
       button.textContent = `Audit ${FEW} pictures now`;
     }
   } });
-  const place = el("div", {}, el("p", { text: possible ? "No audit of this model is known here." : "An audit needs data: start the explorer with DATA." }), possible ? button : null);
+  const place = el("div", {}, el("p", { text: why }), possible ? null : el("p", { class: "soft", text: "An audit needs data: start the explorer with DATA." }), possible ? button : null);
   return place;
 }

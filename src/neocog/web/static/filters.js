@@ -1,6 +1,6 @@
 // The learned kernels of a convolution as pictures, and the Gabor functions that fit the first ones.
 
-import { Refused, filters } from "./api.js";
+import { Refused, filters, leave } from "./api.js";
 import { scale } from "./colours.js";
 import { el, sized } from "./dom.js";
 import { number, percent } from "./numbers.js";
@@ -73,7 +73,11 @@ export function open(node, box) {
   }
 
   load();
-  return { update: (why) => why === "theme" && last && show(last) };
+  const close = () => {
+    serial++;
+    leave("filters");
+  };
+  return { update: (why) => why === "theme" && last && show(last), close };
 }
 
 /** Three planes are a colour picture about grey; one plane goes both ways from zero. */

@@ -1,9 +1,10 @@
 // What a unit likes: the real patches that excite it most, and a picture made to excite it.
 
-import { Refused, likes, pictureAddress } from "./api.js";
+import { Refused, leave, likes, pictureAddress } from "./api.js";
 import { inks } from "./colours.js";
 import { el, sized } from "./dom.js";
 import { number } from "./numbers.js";
+import { look } from "./pictures.js";
 import { set, state } from "./state.js";
 
 const SIDE = 116;
@@ -54,7 +55,7 @@ export function open(node, box) {
     image.addEventListener("load", () => drawPatch(canvas, image, one.window));
     image.src = pictureAddress(one.picture, model);
     return el("li", {}, el("button", { type: "button", title: "Look at this picture", "aria-label": `${one.picture}, score ${number(one.score, 3)}; look at this picture`,
-      onclick: () => set({ picture: one.picture, pictureName: one.picture }) }, canvas, el("span", { class: "soft", text: number(one.score, 3) })));
+      onclick: () => look(one.picture) }, canvas, el("span", { class: "soft", text: number(one.score, 3) })));
   }
 
   load();
@@ -62,7 +63,11 @@ export function open(node, box) {
     if (why === "unit" && state.channel !== Number(channel.value)) load();
     else if (why === "theme" && last) show(last);
   };
-  return { update, close: () => serial++ };
+  const close = () => {
+    serial++;
+    leave("likes");
+  };
+  return { update, close };
 }
 
 /** The part that the unit sees, with a little of what is around it, veiled. */

@@ -58,13 +58,14 @@ async function run() {
   const faults = ends.filter((end) => end.status === "rejected").map((end) => end.reason);
   for (const fault of faults) {
     if (!(fault instanceof Refused)) throw fault;
-    if (fault.status === 409) wanted = true;
+    // A state of a drawing may be gone when its step comes; the page looks at a later one.
+    if (fault.status === 409 || picture !== state.picture) wanted = true;
     else toast(fault.message, "fault");
   }
   // The next step is on its way while this one is drawn.
   if (wanted && !faults.length && !document.hidden) run();
   else plan();
-  show(picture, of, models, ends.map((end) => end.value ?? null), faults.every((f) => f.status === 409));
+  show(picture, of, models, ends.map((end) => end.value ?? null), faults.every((f) => f.status === 409) || picture !== state.picture);
   if (!wanted && !busy) for (const done of waiting.splice(0)) done();
 }
 

@@ -105,7 +105,7 @@ function sender(canvas) {
     busy = true;
     try {
       const blob = await new Promise((done) => canvas.toBlob(done, "image/png"));
-      if (blob) await take(blob, "your drawing");
+      if (blob) await take(blob, "your drawing", { drawn: true });
       await new Promise((done) => setTimeout(done, 60));
     } finally {
       busy = false;

@@ -1,6 +1,6 @@
 // Where the picture comes from: the data, the file system, the clipboard; which is next.
 
-import { Refused, pictureAddress, pictures, sendPicture } from "./api.js";
+import { Refused, leave, pictureAddress, pictures, sendPicture } from "./api.js";
 import { byId, dialogue, el, perRow, roving, tabStop, toast } from "./dom.js";
 import { percent } from "./numbers.js";
 import { REST, on, set, state } from "./state.js";
@@ -27,22 +27,24 @@ export function start() {
 
 /** Look at a picture by its id. */
 export function look(id, label = id) {
+  taken++;
   set({ picture: id, pictureName: label });
 }
 
-/** Hand a picture over to the program and look at it. */
-export async function take(blob, label) {
+/**
+ * Hand a picture over to the program and look at it; not when another was chosen meanwhile, or
+ * handed over later. Each state of a drawing takes the place of the one before.
+ */
+export async function take(blob, label, { drawn = false } = {}) {
   const mine = ++taken;
-  const before = state.picture;
   try {
-    const sent = await sendPicture(blob);
-    // Who has chosen another picture meanwhile wants to see that one.
-    if (mine !== taken || state.picture !== before) return false;
+    const sent = await sendPicture(blob, { drawn });
+    if (mine !== taken) return false;
     set({ picture: sent.id, pictureName: label, motion: { ...REST, kind: state.motion.kind } });
     return true;
   } catch (error) {
     if (!(error instanceof Refused)) throw error;
-    toast(error.message, "fault");
+    if (mine === taken || !drawn) toast(error.message, "fault");
     return false;
   }
 }
@@ -102,6 +104,7 @@ function build() {
   const grid = el("div", { class: "pictures", role: "group", "aria-label": "Pictures" });
   const where = el("span", { class: "soft" });
   roving(grid, "button", () => perRow(grid.children));
+  dialog.addEventListener("close", () => leave("pictures"));
   const parts = [el("div", { class: "row spread" }, upload, hint)];
   const data = state.about.data;
   if (data) {
@@ -145,9 +148,9 @@ async function load() {
     }
   } catch (error) {
     if (!(error instanceof Refused)) throw error;
-    if (mine === serial) toast(error.message, "fault");
+    if (mine === serial && error.status !== 409) toast(error.message, "fault");
   } finally {
-    grid.classList.remove("waiting");
+    if (mine === serial) grid.classList.remove("waiting");
   }
 }
 

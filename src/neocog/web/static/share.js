@@ -40,7 +40,6 @@ function view() {
     model: state.model, both: state.both, picture: state.picture, motion: state.motion, cam: state.cam,
     node: node?.id ?? null, channel: state.channel, unit: node?.units ? state.unit : null,
     maps: node && node.kind !== "input" ? [{ node: node.id, channels }] : [],
-    theme: document.documentElement.dataset.theme ?? "auto",
   };
 }
 

@@ -114,7 +114,8 @@ async function ask(here) {
   } catch (error) {
     if (!(error instanceof Refused)) throw error;
     here.playing = false;
-    if (error.status !== 409) toast(error.message, "fault");
+    // What was wrong with a picture that nobody looks at any more is of no interest.
+    if (error.status !== 409 && wanted.picture === state.picture) toast(error.message, "fault");
   } finally {
     here.asking = false;
     if (here.again) {

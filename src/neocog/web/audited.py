@@ -1,0 +1,182 @@
+"""Audits as the page shows them: the one that lies in the run folder, or one that is made here.
+
+A folder may come from anybody, so what its audit.json holds is looked at before it goes to the
+page: an exhibit has the parts of its kind, numbers where numbers stand, PNG files for pictures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from neocog.errors import UsageError, printable
+from neocog.exhibits import to_json
+from neocog.runs.kept import Kept, kept_audit
+from neocog.web.asked import whole
+from neocog.web.network import Network
+from neocog.web.refused import Missing
+from neocog.web.session import Session
+
+__all__ = ["audit", "known", "run_audit", "well_formed"]
+
+Asked = Mapping[str, Any]
+
+
+def audit(session: Session, asked: Asked) -> dict[str, Any]:
+    """The audit of a model: that of its run folder, or else one that was made here.
+
+    Raises:
+        Missing: there is none, or it is of other weights.
+    """
+    network = session.network(asked)
+    model = session.networks.index(network)
+    kept = _kept(network)
+    if kept is not None and _is_of(kept, network):
+        return {"sections": list(kept.sections), "source": _told(kept)}
+    if session.has(("audit", model)):
+        found: dict[str, Any] = session.kept(("audit", model), dict)
+        return found
+    if kept is not None:
+        raise Missing(
+            "The audit in this run folder is of other weights than those that are shown. "
+            "Run `neocog audit` again, or start a short audit here."
+        )
+    raise Missing("This model was not audited yet. Run `neocog audit`, or start a short one here.")
+
+
+def known(session: Session, model: int) -> str:
+    """Which audit of a model there is: "kept", "made" here, one of "other" weights, or "none"."""
+    network = session.networks[model]
+    kept = _kept(network)
+    if kept is not None and _is_of(kept, network):
+        return "kept"
+    if session.has(("audit", model)):
+        return "made"
+    return "none" if kept is None else "other"
+
+
+def run_audit(session: Session, asked: Asked) -> dict[str, Any]:
+    """Audit a model on a few pictures; nothing is written.
+
+    Raises:
+        UsageError: there are no data.
+    """
+    from neocog.audits.suite import Asked as Wish
+    from neocog.verbs.audit import audit as audited
+
+    network = session.network(asked)
+    model = session.networks.index(network)
+    n = whole(asked, "n", 100, low=1, high=200)
+    if session.album.name is None:
+        raise UsageError("An audit needs data. Start the explorer with DATA.")
+    samples = session.few(session.album.start, model)
+
+    def tell(text: str) -> None:
+        session.go_on()
+
+    def make() -> dict[str, Any]:
+        done = audited(
+            session.copy(model, "audit"),
+            samples,
+            Wish(n=n, map_samples=16),
+            task=network.task,
+            tell=tell,
+        )
+        source = (
+            f"A short audit, made here of {done.audit.n:,} samples of the split "
+            f"{session.album.start}. It is kept as long as the explorer runs."
+        )
+        return {"sections": [to_json(s) for s in done.sections()], "source": source}
+
+    return session.kept(("audit", model), make)
+
+
+def _kept(network: Network) -> Kept | None:
+    """What the run folder has, where it can be shown."""
+    found = None if network.trained is None else kept_audit(network.trained)
+    return found if found is not None and all(map(well_formed, found.sections)) else None
+
+
+def _is_of(kept: Kept, network: Network) -> bool:
+    """Whether an audit is of the very weights that are shown."""
+    return kept.model == network.fingerprint
+
+
+def _told(kept: Kept) -> str:
+    n = kept.result.get("n")
+    many = f"{n:,} samples of " if isinstance(n, int) else ""
+    return f"From the run folder, left there by `neocog audit`: {many}{printable(kept.data)}."
+
+
+# ---- what came from a file
+
+
+def well_formed(section: Any) -> bool:
+    """Whether a value is a section of exhibits in the form of `exhibits.to_json`.
+
+    Example:
+        >>> scalar = {"kind": "scalar", "title": "n", "value": 3, "unit": "", "interval": None}
+        >>> well_formed({"kind": "section", "title": "", "text": "", "exhibits": [scalar]})
+        True
+        >>> well_formed({"kind": "section", "title": "", "text": "", "exhibits": [{}]})
+        False
+    """
+    return _has(section, {"title": _text, "text": _text, "exhibits": _list_of(_exhibit)})
+
+
+def _has(value: Any, parts: Mapping[str, Callable[[Any], bool]]) -> bool:
+    return isinstance(value, dict) and all(fits(value.get(name)) for name, fits in parts.items())
+
+
+def _text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _words(value: Any) -> bool:
+    return value is None or isinstance(value, str)
+
+
+def _number(value: Any) -> bool:
+    return value is None or isinstance(value, (int, float))
+
+
+def _cell(value: Any) -> bool:
+    return _words(value) or _number(value)
+
+
+def _picture(value: Any) -> bool:
+    return isinstance(value, str) and value.startswith("data:image/png;base64,")
+
+
+def _list_of(fits: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, list) and all(map(fits, value))
+
+
+def _interval(value: Any) -> bool:
+    return value is None or (_list_of(_number)(value) and len(value) == 2)
+
+
+def _lines(value: Any) -> bool:
+    return isinstance(value, dict) and all(map(_list_of(_number), value.values()))
+
+
+_KINDS: dict[str, dict[str, Callable[[Any], bool]]] = {
+    "scalar": {"value": _number, "unit": _text, "interval": _interval},
+    "curve": {"x": _list_of(_number), "lines": _lines, "x_label": _text, "y_label": _text},
+    "map": {
+        "values": _list_of(_list_of(_number)),
+        "rows": _list_of(_text),
+        "columns": _list_of(_text),
+        "row_label": _words,
+        "column_label": _words,
+    },
+    "gallery": {"pictures": _list_of(_picture), "captions": _list_of(_text)},
+    "table": {"columns": _list_of(_text), "rows": _list_of(_list_of(_cell))},
+}
+"""The parts of each kind of exhibit that a page draws."""
+
+
+def _exhibit(value: Any) -> bool:
+    kind = value.get("kind") if isinstance(value, dict) else None
+    parts = _KINDS.get(kind) if isinstance(kind, str) else None
+    return parts is not None and _has(value, {"title": _text, "note": _words, **parts})
