@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from neocog.runs.interrupt import Remembering
+from neocog.runs.interrupt import Remembering, deferred
 
 
 @pytest.fixture
@@ -44,3 +44,35 @@ def test_it_waits_for_the_end_of_an_import_that_ends(
     assert interrupt.asked
     assert seen == [True] * bool(patience)
     assert (interrupt.waited > 1) == bool(patience)
+
+
+def _in_an_import(handler: Remembering, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A Ctrl-C while a module is imported; the import has ended when the signal comes again."""
+    monkeypatch.setattr("neocog.runs.interrupt._importing", lambda frame: True)
+    signal.raise_signal(signal.SIGINT)
+    monkeypatch.setattr("neocog.runs.interrupt._importing", lambda frame: False)
+    assert handler.asked
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_no_signal_comes_again_once_it_rests(
+    interrupt: Remembering, monkeypatch: pytest.MonkeyPatch, late: bool
+) -> None:
+    if late:  # it is on its way when it should be held back
+        monkeypatch.setattr("threading.Timer.cancel", lambda timer: None)
+    _in_an_import(interrupt, monkeypatch)
+    interrupt.rest()
+    time.sleep(0.15)
+    assert interrupt.waited == 1
+    with pytest.raises(KeyboardInterrupt):  # but the next one counts
+        signal.raise_signal(signal.SIGINT)
+
+
+def test_the_signal_that_comes_again_is_no_second_one(
+    interrupt: Remembering, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _in_an_import(interrupt, monkeypatch)
+    with deferred() as asked:
+        assert asked.asked
+        time.sleep(0.15)
+    assert signal.getsignal(signal.SIGINT) is interrupt

@@ -32,6 +32,7 @@ class Remembering:
 
     Args:
         asked: set by a Ctrl-C.
+        waited: how often the signal was told to come again.
     """
 
     PAUSE = 0.05
@@ -43,17 +44,34 @@ class Remembering:
     def __init__(self) -> None:
         self.asked = False
         self.waited = 0
+        self._again: threading.Timer | None = None
+        self._over = False
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
         """Raise KeyboardInterrupt, now or when the import is over."""
+        if self._over:
+            return
         self.asked = True
         if _importing(frame) and self.waited < self.PATIENCE:
             self.waited += 1
-            again = threading.Timer(self.PAUSE, os.kill, (os.getpid(), number))
-            again.daemon = True
-            again.start()
+            self._again = threading.Timer(self.PAUSE, os.kill, (os.getpid(), number))
+            self._again.daemon = True
+            self._again.start()
             return
         raise KeyboardInterrupt
+
+    def rest(self) -> None:
+        """Send no signal again and pass over one that is on its way: `asked` has been seen.
+
+        For the main thread, while this is the handler.
+        """
+        if self._again is None:
+            return
+        self._over = True
+        self._again.cancel()
+        self._again.join()
+        signal.signal(signal.SIGINT, self)  # calls the handler first if a signal has come
+        self._again, self._over = None, False
 
 
 def _importing(frame: FrameType | None) -> bool:
@@ -86,8 +104,11 @@ def deferred() -> Iterator[Interrupt]:
             raise KeyboardInterrupt
         interrupt.asked = True
 
-    before = signal.signal(signal.SIGINT, note)
-    interrupt.asked = isinstance(before, Remembering) and before.asked
+    before = signal.getsignal(signal.SIGINT)
+    if isinstance(before, Remembering):
+        before.rest()
+        interrupt.asked = before.asked
+    signal.signal(signal.SIGINT, note)
     try:
         yield interrupt
     finally:
