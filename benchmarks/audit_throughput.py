@@ -22,6 +22,7 @@ from torch import nn
 from neocog.audits.moving import MODES
 from neocog.audits.shift import shift_consistency
 from neocog.audits.subject import Subject
+from neocog.cli.memory import keep_freed_memory
 from neocog.data.samples import Samples, batch_of
 from neocog.networks.catalog import build
 
@@ -83,6 +84,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--fresh", action="store_true", help="measure anew what is there")
     given = parser.parse_args()
+    keep_freed_memory()  # as the command does
     kept = Results(
         "audit_throughput",
         "What does an audit cost beside the forward passes that it needs?",

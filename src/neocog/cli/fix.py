@@ -43,10 +43,8 @@ def command(model: str, data: str, opening: Mapping[str, Any], as_json: bool, **
     """
     from neocog.cli.watch import Watch
     from neocog.runs.opened import open_model
-    from neocog.training.machine import keep_freed_memory
     from neocog.verbs.fix import fix
 
-    keep_freed_memory()
     given["only"] = given["only"] or None
     with Watch() as watch:
         done = fix(open_model(model, **opening), data, listen=_Told(watch), **given)

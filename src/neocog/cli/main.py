@@ -15,6 +15,7 @@ from typing import TextIO
 
 import click
 
+from neocog.cli.memory import keep_freed_memory
 from neocog.errors import NeocogError, did_you_mean, printable
 from neocog.runs.interrupt import Remembering
 from neocog.version import __version__
@@ -102,6 +103,7 @@ def _remembered_interrupts() -> Iterator[Remembering]:
     try:
         yield interrupt
     finally:
+        interrupt.rest()
         signal.signal(signal.SIGINT, before)
 
 
@@ -135,6 +137,7 @@ def _status(args: list[str], began: float, debug: bool, interrupt: Remembering) 
 
 def _invoke(context: click.Context, interrupt: Remembering) -> None:
     """Run the verb; what goes wrong after a swallowed Ctrl-C is a half import's fault."""
+    keep_freed_memory()
     try:
         cli.invoke(context)
     except Exception as e:

@@ -58,9 +58,7 @@ def command(as_json: bool, **given: Any) -> None:
     neocog train --resume runs/pictures
     """
     from neocog.cli.watch import Watch
-    from neocog.training.machine import keep_freed_memory
 
-    keep_freed_memory()
     with Watch() as watch:
         if given["resume"]:
             result = _resume(given, watch)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import ctypes
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -21,7 +20,6 @@ __all__ = [
     "autocast",
     "candidates",
     "choose",
-    "keep_freed_memory",
     "place",
 ]
 
@@ -103,27 +101,6 @@ def place(module: nn.Module, machine: Machine) -> nn.Module:
             f"({str(e).splitlines()[0]}). Use `cpu`."
         ) from e
     return module.to(memory_format=LAYOUTS[machine.layout])  # type: ignore[call-overload, no-any-return]
-
-
-def keep_freed_memory() -> bool:
-    """Let this process reuse memory that it has freed, instead of giving it back at once.
-
-    A training frees and asks for the same large blocks at every step. By default the C library
-    of Linux returns such blocks to the system, which then has to clear each page anew; on maps
-    of a few megabytes that is about as much work as batch norm itself. The setting is the whole
-    process's, so commands make it and library functions do not.
-
-    Returns:
-        Whether the C library has such a setting.
-    """
-    try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except (AttributeError, OSError, TypeError):
-        return False
-    top_pad, trim_threshold, mmap_max = -2, -1, -4
-    settings = ((mmap_max, 0), (trim_threshold, 2**31 - 1), (top_pad, 64 * 2**20))
-    done = [mallopt(key, value) for key, value in settings]
-    return all(done)
 
 
 def candidates(device: str) -> list[Machine]:
