@@ -12,8 +12,6 @@ from tests.surgery.nets import (
     Inception,
     Series,
     StrangerResNet,
-    Unequal,
-    Wayward,
     settled,
 )
 from torch import Tensor, nn
@@ -120,9 +118,8 @@ def test_every_kind_gives_the_same_sizes_and_learns(name: str, sampling: str) ->
     y = done(x)
     assert y.shape == net(x).shape
     y.square().sum().backward()
-    assert all(
-        p.grad is not None for n, p in done.named_parameters() if n in dict(net.named_parameters())
-    )
+    learned = {n for n, p in done.named_parameters() if p.grad is not None}
+    assert learned >= {n for n, _ in net.named_parameters()}
 
 
 def test_the_network_that_came_is_left_as_it_was() -> None:
@@ -186,122 +183,6 @@ def test_only_some_groups() -> None:
     assert [r.name for r in done.replaced] == ["layer3.0.conv1", "layer3.0.slicing"]
     with pytest.raises(UsageError, match=r"`layer3` is no group .* Did you mean `layer3.0.conv1`"):
         replace(net, x, sampling="blur", only=["layer3"])
-
-
-def test_branches_of_unequal_depth_are_left_and_named() -> None:
-    done = replace(settled(Unequal()), torch.randn(2, 3, 16, 16), sampling="polyphase")
-    assert [r.name for r in done.replaced] == ["first"]
-    assert [w.name for w in done.left] == ["once", "twice.0", "twice.1"]
-    assert "at `add` it meets a branch that was sampled otherwise" in done.left[0].reason
-
-
-def test_what_looks_at_values_is_mended_module_by_module() -> None:
-    net, x = settled(Wayward()), torch.randn(2, 3, 16, 16)
-    done = replace(net, x, sampling="blur", padding="circular")
-    assert [r.name for r in done.replaced] == ["conv", "pool"]
-    assert "depends on the values" in done.remarks[0]
-    assert list(done.module.state_dict()) == list(net.state_dict())
-    assert done.module(x).shape == net(x).shape
-    with pytest.raises(ModelError, match=r"must see the network as a graph, .* depends on the val"):
-        replace(net, x, sampling="polyphase")
-
-
-def test_only_some_modules_of_what_is_no_graph() -> None:
-    net, x = settled(Wayward()), torch.randn(2, 3, 16, 16)
-    done = replace(net, x, sampling="blur", only=["pool"])
-    assert [r.name for r in done.replaced] == ["pool"]
-    assert done.module.conv.stride == (2, 2)
-    assert torch.equal(replace(net, x, sampling="blur", only=()).module(x), net(x))
-    with pytest.raises(UsageError, match=r"`pol` is no group .* Did you mean `pool`"):
-        replace(net, x, sampling="blur", only=["pol"])
-
-
-class Map(nn.Module):
-    """A segmenter."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(3, 4, 3, 2, 1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.conv(x)
-
-
-class Up(nn.Module):
-    """Down, up, and beside what was there before."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.stem = nn.Conv2d(3, 4, 3, 2, 1)
-        self.down = nn.Conv2d(4, 4, 3, 2, 1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = self.stem(x)
-        y = F.interpolate(self.down(x), scale_factor=2)
-        return (x + y).mean((2, 3))
-
-
-class Tricks(nn.Module):
-    """One down-sampler that cannot be replaced."""
-
-    def __init__(self, way: str) -> None:
-        super().__init__()
-        self.way = way
-        self.pool = nn.AdaptiveAvgPool2d(4)
-        self.shuffle = nn.PixelUnshuffle(2)
-
-    def forward(self, x: Tensor) -> Tensor:
-        b, c, h, w = x.shape
-        if self.way == "adaptive":
-            x = self.pool(x)
-        elif self.way == "shuffle":
-            x = self.shuffle(x)
-        elif self.way == "blocks":
-            x = x.reshape(b, c, h // 2, 2, w // 2, 2).amax((3, 5))
-        elif self.way == "interpolate":
-            x = F.interpolate(x, size=(8, 8), mode="bilinear")
-        elif self.way == "rows last":
-            x = x.permute(0, 2, 3, 1)[:, ::2, ::2].permute(0, 3, 1, 2)
-        elif self.way == "indices":
-            x = F.max_pool2d(x, 2, return_indices=True)[0]
-        return x.mean((2, 3))
-
-
-@pytest.mark.parametrize(
-    ("way", "reason"),
-    [
-        ("adaptive", "only a pool to 1 is the same for all shifts"),
-        ("shuffle", "pixels moved into channels"),
-        ("blocks", "blocks cut out by reshaping"),
-        ("interpolate", "between samples"),
-        ("rows last", r"\(B, C, space\)"),
-        ("indices", "no operator that is known here"),
-    ],
-)
-def test_what_cannot_be_replaced_is_named(way: str, reason: str) -> None:
-    done = replace(Tricks(way), torch.randn(2, 3, 16, 16), sampling="polyphase")
-    assert not done.replaced
-    with pytest.raises(AssertionError, match=reason):  # the reason is in the one that is named
-        raise AssertionError(*[w.reason for w in done.left[:1]])
-
-
-def test_a_map_keeps_its_places() -> None:
-    x = torch.randn(2, 3, 16, 16)
-    done = replace(Map(), x, sampling="polyphase")
-    assert done.left[0].reason == "the answer is a map, and its samples must keep their places"
-    assert replace(Map(), x, sampling="blur").replaced
-
-
-def test_up_sampling_bars_only_what_it_meets() -> None:
-    done = replace(Up(), torch.randn(2, 3, 16, 16), sampling="polyphase")
-    assert [r.name for r in done.replaced] == ["stem"]
-    assert [w.name for w in done.left] == ["down"]
-
-
-def test_a_head_that_sees_places_is_told() -> None:
-    net = nn.Sequential(nn.Conv2d(1, 2, 3, 2, 1), nn.Flatten(), nn.Linear(32, 2))
-    done = replace(net, torch.zeros(2, 1, 8, 8), sampling="polyphase", padding="circular")
-    assert "lays a map of 4×4 samples out as a vector" in done.remarks[0]
 
 
 class Twice(nn.Module):
