@@ -1,3 +1,4 @@
+import itertools
 import math
 
 import pytest
@@ -100,6 +101,28 @@ def test_E5_share_of_energy_that_aliases() -> None:
     x = torch.stack([low, high, low + high, low + 2 * high + 7, torch.full_like(t, 3)])[:, None]
     close(aliased_energy(x, 2), torch.tensor([0, 1, 0.5, 0.8, 0], dtype=torch.float64))
     close(aliased_energy(x, 1), torch.zeros(5, dtype=torch.float64))
+
+
+@pytest.mark.parametrize(
+    ("size", "steps"),
+    [((8, 8), (2, 2)), ((8, 6), (2, 1)), ((6, 8), (1, 3)), ((9, 7), (2, 3)), ((8,), (1,))],
+)
+def test_E5_share_of_energy_that_aliases_by_the_sum_over_frequencies(
+    size: tuple[int, ...], steps: tuple[int, ...]
+) -> None:
+    x = drawn(2, 3, *size)
+    axes = tuple(range(2, x.dim()))
+    power = torch.fft.fftn(x, dim=axes).abs().square().sum(1)
+    lost = torch.zeros(size, dtype=torch.bool)
+    for place in itertools.product(*map(range, size)):
+        turns = [min(k, n - k) for k, n in zip(place, size, strict=True)]
+        # Along an axis that keeps every sample nothing aliases, not even the highest frequency.
+        lost[place] = any(
+            s > 1 and 2 * s * k >= n for k, n, s in zip(turns, size, steps, strict=True)
+        )
+    power[(slice(None), *[0] * len(size))] = 0
+    whole = power.flatten(1).sum(1)
+    close(aliased_energy(x, steps), (power * lost).flatten(1).sum(1) / whole)
 
 
 def test_gradients() -> None:

@@ -153,12 +153,21 @@ def aliased_energy(
         tensor([1., 0.])
     """
     axes = tuple(range(2, x.dim()))
+    steps = [stride] * len(axes) if isinstance(stride, int) else stride
     centred = x - x.mean(axes, keepdim=True)
-    total = centred.square().flatten(1).sum(1)
-    kept = low_pass(centred, stride).square().flatten(1).sum(1)
+    wide = centred if x.dtype in (torch.float32, torch.float64) else centred.float()
+    spectrum = torch.fft.fftn(wide, dim=axes, norm="ortho")
+    energy = (spectrum.real.square() + spectrum.imag.square()).sum(1)
+    total, kept = energy.flatten(1).sum(1), energy
+    for axis, s in enumerate(steps, start=1):
+        n = x.shape[axis + 1]
+        turns = torch.arange(n, device=x.device)
+        turns = torch.minimum(turns, n - turns)
+        if s > 1:  # else nothing is dropped, and nothing aliases
+            kept = kept.index_select(axis, (2 * s * turns < n).nonzero()[:, 0])
     # What rounding leaves of a constant map is no energy.
     floor = x.square().flatten(1).sum(1) * torch.finfo(x.dtype).eps ** 2 * x[0].numel()
-    share = 1 - kept / torch.where(total > floor, total, torch.ones_like(total))
+    share = 1 - kept.flatten(1).sum(1) / torch.where(total > floor, total, torch.ones_like(total))
     return torch.where(total > floor, share.clamp(0, 1), torch.zeros_like(total))
 
 
