@@ -44,6 +44,15 @@ def test_differences_by_hand() -> None:
     assert found.matched_difference == 0
 
 
+def test_equal_models_may_differ_on_samples_that_were_not_drawn() -> None:
+    one = measured([1, 1, 0, 1], [1, 1, 1, 0])
+    found = compare(one, one)
+    few = 1 - 0.025 ** (1 / 4)
+    assert found.difference_ci == (pytest.approx(-few), pytest.approx(few))
+    assert found.matched_ci is not None
+    assert found.matched_ci[1] == pytest.approx(1 - 0.025 ** (1 / 3))
+
+
 def test_nothing_in_common_is_not_compared_at_matched_accuracy() -> None:
     found = compare(measured([1, 0], [1, 0]), measured([1, 1], [0, 1]))
     assert found.matched_n == 0

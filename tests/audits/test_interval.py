@@ -39,6 +39,41 @@ def test_pairs_cancel_what_is_common() -> None:
     assert high - low < 1e-9
 
 
+@pytest.mark.parametrize("n", [1, 20, 1000])
+def test_certainty_is_not_claimed_of_few_pairs(n: int) -> None:
+    few, all_, none = 1 - 0.025 ** (1 / n), np.ones(n), np.zeros(n)
+    for same in (all_, none, np.full(n, 0.3)):
+        assert paired_interval(same, same) == (0, pytest.approx(-few), pytest.approx(few))
+    # Of differences from -1 to 1 all were 1: as many others as `few` may be -1.
+    assert paired_interval(all_, none) == (1, pytest.approx(1 - 2 * few), 1)
+    assert paired_interval(none, all_) == (-1, -1, pytest.approx(-1 + 2 * few))
+
+
+def test_shares_that_are_all_the_same_have_the_bound_of_what_was_not_drawn() -> None:
+    few = 1 - 0.025 ** (1 / 20)
+    assert interval(np.full(20, 0.3)) == (
+        pytest.approx(0.3 * (1 - few)),
+        pytest.approx(0.3 + 0.7 * few),
+    )
+
+
+def test_distances_and_errors_are_no_shares() -> None:
+    none = np.zeros(16)
+    assert interval(none, shares=False) == (0, 0)
+    assert paired_interval(none, none, shares=False) == (0, 0, 0)
+    low, high = interval(np.arange(2).repeat(50).astype(float), shares=False)
+    assert 0.3 < low < 0.5 < high < 0.7
+
+
+def test_pairs_of_truths_cover_as_often_as_they_say() -> None:
+    rng, inside = np.random.default_rng(0), 0
+    for i in range(300):
+        u = rng.random(200)
+        _, low, high = paired_interval(u < 0.7, (u < 0.62) | (u > 0.95), seed=i)
+        inside += low <= 0.03 <= high
+    assert 0.91 <= inside / 300 <= 0.98  # 95 % nominal; 0.013 is a standard deviation of the share
+
+
 def test_same_seed_same_interval() -> None:
     values = np.random.default_rng(0).random(50)
     assert interval(values, seed=1) == interval(values, seed=1) != interval(values, seed=2)

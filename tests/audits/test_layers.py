@@ -38,6 +38,11 @@ def test_A6_circular_convolution_breaks_nothing() -> None:
     assert e.own_shift < 1e-6
 
 
+def test_what_moves_exactly_has_no_error_and_no_interval_of_one() -> None:
+    e = errors(nn.ReLU())["0"]
+    assert (e.shift_error, e.shift_ci) == (0, (0, 0))
+
+
 def test_zero_padding_breaks_it_at_the_border_only() -> None:
     e = errors(conv(1, 4, kernel=3))["0"]
     assert e.own_shift > 0.05
@@ -57,6 +62,17 @@ def test_polyphase_moves_its_grid_along() -> None:
     e = errors(conv(1, 4, kernel=3, padding="circular"), PolyphaseDown((2, 2)))["1"]
     assert e.shift_error < 1e-6
     assert e.own_shift < 1e-6
+
+
+def test_what_wraps_around_has_no_border_that_breaks_anything() -> None:
+    # Maps of 8, 4 and 2 samples: every one of them is near the border.
+    wrapped = conv(1, 4, kernel=3, stride=2, padding="circular")
+    found = errors(wrapped, nn.MaxPool2d(2), nn.MaxPool2d(2))
+    for name in ("0", "1", "2"):
+        assert found[name].own_shift > 0.02
+        assert found[name].own_border == 0
+    padded = errors(conv(1, 4, kernel=3, stride=2))["0"]
+    assert 0.1 < padded.own_border < 1
 
 
 def test_blur_breaks_less_than_a_bare_stride() -> None:
@@ -165,6 +181,7 @@ def test_model_is_left_as_found() -> None:
 def test_does_not_depend_on_the_size_of_a_batch() -> None:
     one, other = (errors(conv(1, 4, kernel=3), nn.MaxPool2d(2), batch=b) for b in (3, 8))
     for name, e in one.items():
+        # float32 rounding of sums that another batch may run in another order
         assert e.shift_error == pytest.approx(other[name].shift_error, abs=1e-6)
 
 

@@ -67,7 +67,17 @@ def test_scale_of_one_changes_nothing() -> None:
     assert found.sweep.agreement[1] == 1
     assert found.sweep.change[1] == 0
     assert found.sweep.change[0] > 0
-    assert found.sweep.accuracy
+    base, truth = Top()(pictures().take(slice(None))).argmax(1), torch.arange(16) % 2
+    assert found.sweep.accuracy[1] == float((base == truth).double().mean())
+
+
+def test_a_regressor_that_turns_do_not_change_is_not_given_an_interval_of_shares() -> None:
+    class Largest(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x.amax((2, 3))
+
+    found = rotation(Subject(Largest(), task="regress"), pictures(), step=90).sweep
+    assert (found.agreement, found.agreement_ci) == ((0,) * 5, ((0, 0),) * 5)
 
 
 def test_pictures_that_are_not_square_are_turned_half_way_round_exactly() -> None:

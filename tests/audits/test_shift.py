@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from neocog.audits.compare import compare
 from neocog.audits.moving import MODES, nearest, pairs
 from neocog.audits.shift import shift_consistency
 from neocog.audits.subject import Subject
@@ -72,6 +73,7 @@ def test_does_not_depend_on_the_size_of_a_batch(mode: str) -> None:
         shift_consistency(model, noise(), mode=mode, radius=2, batch=b, grid=1) for b in (1, 7, 24)
     ]
     assert len({r.consistency for r in runs}) == 1
+    assert 0 < runs[0].consistency < 1
     assert len({r.worst_case_accuracy for r in runs}) == 1
     assert all(np.array_equal(runs[0].same, r.same) for r in runs)
 
@@ -287,6 +289,16 @@ def test_regressor_is_measured_in_units_of_its_target() -> None:
     assert found.consistency == float((kept[0] - kept[1]).abs().double().mean())
     assert found.unit == ""
     assert found.flip is None
+
+
+def test_a_regressor_that_never_changes_is_not_given_an_interval_of_shares() -> None:
+    class Largest(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x.amax((2, 3))
+
+    found = shift_consistency(Subject(Largest(), task="regress"), noise(), radius=2)
+    assert (found.consistency, found.consistency_ci) == (0, (0, 0))
+    assert compare(found, found).difference_ci == (0, 0)
 
 
 @pytest.mark.parametrize("radius", [0, 8])

@@ -76,13 +76,14 @@ def compare(first: Shift, second: Shift, *, seed: int = 0) -> Compared:
             f"{second.n} under {second.mode} up to {second.radius:g} came. "
             "Audit both with the same options."
         )
-    difference, low, high = paired_interval(second.same, first.same, seed=seed)
+    shares = first.unit == "%"
+    difference, low, high = paired_interval(second.same, first.same, seed=seed, shares=shares)
     known = len(first.right) == len(second.right) == first.n
     accuracy = paired_interval(second.right, first.right, seed=seed) if known else None
     both = first.right & second.right if known else None
     matched = None
     if both is not None and both.any():
-        matched = paired_interval(second.same[both], first.same[both], seed=seed)
+        matched = paired_interval(second.same[both], first.same[both], seed=seed, shares=shares)
     return Compared(
         mode=first.mode,
         n=first.n,

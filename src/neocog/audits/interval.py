@@ -12,16 +12,20 @@ DRAWS = 2000
 _BLOCK = 2**22
 
 
-def interval(values: np.ndarray, *, seed: int = 0, level: float = 0.95) -> tuple[float, float]:
+def interval(
+    values: np.ndarray, *, seed: int = 0, level: float = 0.95, shares: bool = True
+) -> tuple[float, float]:
     """The percentile interval of a mean, from samples drawn with repeats (Efron 1979).
 
-    Where all values are the same 0 or 1 the bootstrap has nothing to draw from and would claim
-    to be certain; the exact binomial bound takes its place (Clopper & Pearson 1934).
+    Where all values are the same the bootstrap has nothing to draw from and would claim to be
+    certain. Of shares, which lie between 0 and 1, the exact binomial bound takes its place
+    (Clopper & Pearson 1934): it says how many others there may be of which none was drawn.
 
     Args:
         values: one a sample; truth values count as 0 and 1.
         seed: of the draws.
         level: share of draws inside.
+        shares: the values lie between 0 and 1; distances and errors have no such bound.
 
     Example:
         >>> low, high = interval(np.ones(100, bool))
@@ -32,14 +36,11 @@ def interval(values: np.ndarray, *, seed: int = 0, level: float = 0.95) -> tuple
     n = len(values)
     if n == 0:
         return (0.0, 1.0)
-    if values.dtype != bool and np.isin(values, (0, 1)).all():
-        values = values.astype(bool)
-    if values.dtype == bool:
-        right = int(values.sum())
-        if right in (0, n):
-            bound = (1 - level) / 2
-            return (float(bound ** (1 / n)), 1.0) if right else (0.0, float(1 - bound ** (1 / n)))
-        means = np.random.default_rng([seed, 0xB007]).binomial(n, right / n, DRAWS) / n
+    if shares and (values == values[0]).all():
+        return _alike(float(values[0]), n, level, least=0.0)
+    if shares and np.isin(values, (0, 1)).all():
+        draws = np.random.default_rng([seed, 0xB007])
+        means = draws.binomial(n, int(values.sum()) / n, DRAWS) / n
     else:
         means = _means(values.astype(np.float64), seed)
     low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
@@ -47,24 +48,42 @@ def interval(values: np.ndarray, *, seed: int = 0, level: float = 0.95) -> tuple
 
 
 def paired_interval(
-    a: np.ndarray, b: np.ndarray, *, seed: int = 0, level: float = 0.95
+    a: np.ndarray, b: np.ndarray, *, seed: int = 0, level: float = 0.95, shares: bool = True
 ) -> tuple[float, float, float]:
     """The mean of a - b over the same samples, and its interval.
+
+    Where all differences are the same, those of shares get the bound that `interval` has.
 
     Args:
         a: one a sample.
         b: the same samples under another condition.
         seed: of the draws.
         level: share of draws inside.
+        shares: the values lie between 0 and 1.
 
     Returns:
         (difference, low, high).
+
+    Example:
+        >>> same = np.ones(100, bool)
+        >>> [round(v, 3) for v in paired_interval(same, same)]
+        [0.0, -0.036, 0.036]
     """
     difference = np.asarray(a, np.float64) - np.asarray(b, np.float64)
-    if not len(difference):
+    n = len(difference)
+    if not n:
         return (0.0, -1.0, 1.0)
-    low, high = np.quantile(_means(difference, seed), [(1 - level) / 2, (1 + level) / 2])
+    if shares and (difference == difference[0]).all():
+        low, high = _alike(float(difference[0]), n, level, least=-1.0)
+    else:
+        low, high = np.quantile(_means(difference, seed), [(1 - level) / 2, (1 + level) / 2])
     return float(difference.mean()), float(low), float(high)
+
+
+def _alike(value: float, n: int, level: float, *, least: float) -> tuple[float, float]:
+    """The interval of a mean of which n samples all had one value; others reach from least to 1."""
+    others = 1 - float(((1 - level) / 2) ** (1 / n))
+    return value - others * (value - least), value + others * (1 - value)
 
 
 def _means(values: np.ndarray, seed: int) -> np.ndarray:

@@ -148,7 +148,7 @@ def sweep(
         n=n,
         amounts=tuple(a for a, _, _ in motions),
         agreement=tuple(float(e.mean()) for e in joined),
-        agreement_ci=tuple(interval(e.astype(bool) if classes else e, seed=seed) for e in joined),
+        agreement_ci=tuple(interval(e, seed=seed, shares=kind.unit == "%") for e in joined),
         accuracy=tuple(r / n for r in right) if data.y is not None and classes else (),
         floor=tuple(f / n for f in floor),
         change=tuple(float(torch.cat(c).mean()) for c in change),

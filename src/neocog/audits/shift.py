@@ -281,7 +281,7 @@ def _result(
         radius=float(movable.reach),
         unit=kind.unit,
         consistency=float(same.mean()),
-        consistency_ci=interval(same.astype(bool) if classes else same, seed=seed),
+        consistency_ci=interval(same, seed=seed, shares=kind.unit == "%"),
         floor=floor,
         majority=_majority(pair, classes),
         largest_class=largest,
