@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import numpy as np
 import pytest
 import torch
@@ -75,11 +77,22 @@ def test_model_is_left_as_found_also_after_an_error() -> None:
     assert all(torch.equal(v, before[k]) for k, v in net.state_dict().items())
 
 
-def test_settings_come_back() -> None:
-    before = torch.backends.cudnn.allow_tf32
-    with exact():
-        assert not torch.backends.cudnn.allow_tf32
-    assert torch.backends.cudnn.allow_tf32 == before
+@pytest.mark.parametrize("fails", [False, True])
+def test_settings_come_back(monkeypatch: pytest.MonkeyPatch, fails: bool) -> None:
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
+    before = torch.get_float32_matmul_precision()
+    expected = pytest.raises(RuntimeError, match="on purpose") if fails else nullcontext()
+    torch.set_float32_matmul_precision("medium")
+    try:
+        with expected, exact():
+            assert not torch.backends.cudnn.allow_tf32
+            assert torch.get_float32_matmul_precision() == "highest"
+            if fails:
+                raise RuntimeError("on purpose")
+        assert torch.backends.cudnn.allow_tf32
+        assert torch.get_float32_matmul_precision() == "medium"
+    finally:
+        torch.set_float32_matmul_precision(before)
 
 
 def test_first_samples_are_drawn_without_repeats_and_nested() -> None:

@@ -1,3 +1,5 @@
+from contextlib import nullcontext
+
 import pytest
 import torch
 from tests.explainers.nets import convnet, drawn, state_of
@@ -63,12 +65,10 @@ def test_hooks_go_also_after_an_exception() -> None:
     net = convnet()
     before = state_of(net)
     for fails in (False, True):
-        try:
-            with recording(net, ["0", "4"]), exchanging(net, "1", lambda t: t):
-                if fails:
-                    raise RuntimeError
-        except RuntimeError:
-            assert fails
+        expected = pytest.raises(RuntimeError, match="on purpose") if fails else nullcontext()
+        with expected, recording(net, ["0", "4"]), exchanging(net, "1", lambda t: t):
+            if fails:
+                raise RuntimeError("on purpose")
         assert state_of(net) == before
     with pytest.raises(ModelError, match="none"), recording(net, ["0", "no"]):
         pass

@@ -1,3 +1,5 @@
+from contextlib import nullcontext
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -51,19 +53,17 @@ def state_of(net: nn.Module) -> list:
 def test_everything_comes_back_also_after_an_exception(fails: bool) -> None:
     net = module()
     before = state_of(net)
-    try:
-        with as_found(net):
-            assert not any(m.training for m in net.modules())
-            for m in net.modules():
-                m.register_forward_pre_hook(lambda m, args: None)
-                m.register_full_backward_pre_hook(lambda m, out: None)
-            net.requires_grad_(False)
-            net[0].linear.weight.requires_grad_(True)
-            net(torch.ones(4, 2, requires_grad=True)).square().sum().backward()
-            if fails:
-                raise RuntimeError
-    except RuntimeError:
-        assert fails
+    expected = pytest.raises(RuntimeError, match="on purpose") if fails else nullcontext()
+    with expected, as_found(net):
+        assert not any(m.training for m in net.modules())
+        for m in net.modules():
+            m.register_forward_pre_hook(lambda m, args: None)
+            m.register_full_backward_pre_hook(lambda m, out: None)
+        net.requires_grad_(False)
+        net[0].linear.weight.requires_grad_(True)
+        net(torch.ones(4, 2, requires_grad=True)).square().sum().backward()
+        if fails:
+            raise RuntimeError("on purpose")
     assert state_of(net) == before
 
 

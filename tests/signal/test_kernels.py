@@ -59,6 +59,7 @@ def test_a_triangle_of_2s_minus_1_taps_folds_nothing_onto_the_mean(stride: int) 
 @pytest.mark.parametrize("stride", [2, 3])
 def test_the_sinc_passes_what_the_stride_holds(stride: int) -> None:
     kernel = windowed_sinc(16 * stride + 1, stride)
+    # Ripples that a Hann window leaves stay below 0.0063 of the step (44 dB).
     assert response(kernel, 0.35 / stride) == pytest.approx(1, abs=0.01)
     assert response(kernel, 0.65 / stride) == pytest.approx(0, abs=0.01)
     assert response(kernel, 0.5 / stride) == pytest.approx(0.5, abs=0.01)
@@ -78,7 +79,8 @@ def test_A11_kernels_by_hand() -> None:
     assert outline().tolist() == [[-1] * 3, [-1, 8, -1], [-1] * 3]
     assert sharpen().tolist() == [[0, -1, 0], [-1, 5, -1], [0, -1, 0]]
     assert sharpen(0.5)[1, 1] == 3
-    assert (64 * product(binomial(3), binomial(5))).sum() == pytest.approx(64)
+    rows = [[1, 4, 6, 4, 1], [2, 8, 12, 8, 2], [1, 4, 6, 4, 1]]
+    assert (64 * product(binomial(3), binomial(5))).tolist() == rows
 
 
 def test_A11_a_sharpened_ramp_is_the_ramp_and_edges_of_flat_areas_are_none() -> None:
