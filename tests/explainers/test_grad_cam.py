@@ -258,7 +258,7 @@ def test_inference_mode_around_and_inside() -> None:
 def test_many_pictures_go_through_in_several_batches(target, monkeypatch) -> None:
     net, x = convnet().eval(), drawn(5, 3, 8, 8)
     whole = grad_cam(net, x, target=target)
-    monkeypatch.setattr("neocog.explainers.grad_cam._MOST", 2)
+    monkeypatch.setattr("neocog.explainers.grad_cam.batch_for", lambda values: 2)
     sizes = []
     handle = net[4].register_forward_hook(lambda m, a, out: sizes.append(len(out)))
     parts = grad_cam(net, x, target=target)

@@ -20,17 +20,16 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from neocog.data.samples import batch_for
 from neocog.errors import ModelError, ShapeMismatch, printable
 from neocog.explainers.layout import Layout, channels_of, layout_of, said
+from neocog.explainers.maps.cells import Cells, spread
 from neocog.explainers.maps.wanted import Target, answer_of, rows_of, value
 from neocog.explainers.maps.weighing import METHODS, Method, method_of
 from neocog.explainers.target import Chosen, choose_layer, describe_layer
 from neocog.probe.activations import differentiable, exchanging, place_of
 
-__all__ = ["METHODS", "Cam", "as_input", "grad_cam", "resize_map"]
-
-_VALUES, _MOST = 2**22, 256
-"""Values and pictures that go through a model at once, at most; 16 MiB in float32."""
+__all__ = ["METHODS", "Cam", "as_input", "enlarge", "grad_cam", "resize_map"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +46,7 @@ class Cam:
         size: of the pictures, (H, W) or (N,).
         layout: where the layer's output holds space.
         method: one of `METHODS`.
+        cells: where the layer's cells lie in the picture; None where nobody said so.
     """
 
     maps: Float[Tensor, B * S]
@@ -58,6 +58,7 @@ class Cam:
     size: tuple[int, ...]
     layout: Layout
     method: str
+    cells: Cells | None = None
 
     @property
     def positive(self) -> Float[Tensor, B * S]:
@@ -71,20 +72,23 @@ class Cam:
 
     @property
     def stride(self) -> tuple[float, ...]:
-        """Pixels from one place of the enlarged map to the next: the size over the grid.
-
-        The layer's own step is less where convolutions have no padding, see `trust.pace`.
-        """
+        """Pixels from one cell to the next: the size over the grid where no cells are known."""
+        if self.cells is not None:
+            return self.cells.step
         return tuple(n / g for n, g in zip(self.size, self.grid, strict=True))
 
-    def enlarged(self) -> Tensor:
-        """The signed maps at the size of the pictures, the grid stretched over the whole picture.
+    def enlarged(self, maps: Tensor | None = None) -> Tensor:
+        """Signed maps at the size of the pictures, each cell in the middle of what it sees.
 
-        That is how such maps are usually enlarged, and exact to less than a cell where convolutions
-        are padded. Without padding the layer sees the border through its outermost cells only:
-        there the stretched map lies too far outside, by up to half of what a cell sees.
+        Without `cells` the grid is stretched over the whole picture, as is usual: exact where the
+        middles of what cells see are spread evenly over it, as in patches side by side. Without
+        padding it shows what lies near the border too far outside, by up to half of what a cell
+        sees.
+
+        Args:
+            maps: others on the same grid, (B, *grid); its own if left out.
         """
-        return resize_map(self.maps, self.size)
+        return enlarge(self.maps if maps is None else maps, self.size, self.cells)
 
 
 def grad_cam(
@@ -133,7 +137,7 @@ def explained(
 ) -> Cam:
     """`grad_cam` where a layer's layout is known, or with other weights, by their names."""
     x = as_input(model, x)
-    at_once = max(1, min(_MOST, _VALUES // max(1, x[0].numel())))
+    at_once = batch_for(x[0].numel())
     parts: list[Cam] = []
     for begin in range(0, len(x), at_once):
         rows = slice(begin, begin + at_once)
@@ -222,6 +226,11 @@ def as_input(model: nn.Module, x: Tensor) -> Tensor:
             moved = moved.contiguous(memory_format=torch.channels_last)
         # A network may work on its input in place.
         return moved.clone() if moved.data_ptr() == x.data_ptr() else moved
+
+
+def enlarge(maps: Float[Tensor, B * S], size: Sequence[int], cells: Cells | None) -> Tensor:
+    """Maps at the size of the picture, by `spread` where their cells are known, else stretched."""
+    return resize_map(maps, size) if cells is None else spread(maps, size, cells)
 
 
 def resize_map(maps: Float[Tensor, B * S], size: Sequence[int]) -> Tensor:

@@ -17,7 +17,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -106,8 +106,12 @@ def choose_layer(
     # A gradient may be zero everywhere for this picture, where all units are off: any layer then.
     used = used or [c for c, g in zip(placed, gradients, strict=True) if _heard(c, g, zero=True)]
     if answer.ndim > 2 and answer[0, 0].numel() > 1:
-        return _coarsest(_eligible(used, placed, answer) or used)
-    return _last(_eligible(used, placed, None) or used, deaf)
+        chosen = _coarsest(_eligible(used, placed, answer) or used)
+    else:
+        chosen = _last(_eligible(used, placed, None) or used, deaf)
+    if len(x) > 1:
+        return replace(chosen, reason=f"{chosen.reason} (told by the first picture)")
+    return chosen
 
 
 def _heard(call: _Call, gradient: Tensor | None, *, zero: bool = False) -> bool:

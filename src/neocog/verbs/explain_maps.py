@@ -15,6 +15,7 @@ from neocog.explainers.grad_cam import Cam, grad_cam
 from neocog.explainers.maps.sections import cam_sections, class_of, trust_sections
 from neocog.explainers.maps.wanted import Target
 from neocog.explainers.trust.trust import Trust, trust
+from neocog.verbs.explain_cells import cells_of
 from neocog.verbs.explain_input import Explained, Shown, short
 
 __all__ = ["Asked", "Found", "Maps", "maps"]
@@ -89,6 +90,8 @@ def maps(of: Explained, shown: Shown | None, data: Samples | None, asked: Asked)
     target, said = _target(of, asked)
     asked.tell("maps")
     cam = grad_cam(of.module, shown.x, layer=layer, target=target, method=asked.method)
+    cells = cells_of(of.module, tuple(shown.x.shape[1:]), cam.layer, cam.layout)
+    cam = replace(cam, cells=cells)
     found = None
     if asked.trust:
         found = trust(of.module, shown.x, cam, target=target, seed=asked.seed, tell=asked.tell)
@@ -106,6 +109,7 @@ def maps(of: Explained, shown: Shown | None, data: Samples | None, asked: Asked)
         "layer_reason": cam.layer_reason,
         "target": targets[0] if len(set(targets)) == 1 else targets,
         "grid": list(cam.grid),
+        "cells": None if cells is None else {"first": list(cells.first), "step": list(cells.step)},
         **({} if found is None else found.to_json()),
         "pictures": _pictures(cam, shown, targets, found),
     }

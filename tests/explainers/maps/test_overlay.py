@@ -2,12 +2,14 @@ import numpy as np
 import torch
 from tests.explainers.nets import drawn
 
+from neocog.explainers.maps.cells import Cells
 from neocog.explainers.maps.overlay import (
     AGAINST,
     BRIGHT,
     DARK,
     FOR,
     KEY,
+    NOWHERE,
     bare,
     key,
     laid_over,
@@ -68,3 +70,25 @@ def test_a_series_is_a_line_on_a_coloured_ground() -> None:
     assert picture[2, 637, 0] > picture[2, 637, 2]
     assert (picture[:220].max(2) < 100).any()  # the line
     assert over_series(torch.ones(1, 40), m * 0).dtype == np.uint8
+
+
+def test_cells_are_drawn_where_they_lie() -> None:
+    """A convolution of 5 without padding on 8 pixels: cells at pixels 2 to 5, grey beside them."""
+    cells, map_ = Cells((2.0, 2.0), (1.0, 1.0)), torch.zeros(4, 4)
+    map_[1, 2] = 1.0
+    alone = bare(map_, (8, 8), cells=cells)[:384]
+    one = signed(np.array([[1.0]]))[0, 0]
+    assert (alone[3 * 48 : 4 * 48, 4 * 48 : 5 * 48] == one).all()
+    assert (alone[: 2 * 48] == NOWHERE).all()
+    assert (alone[6 * 48 :] == NOWHERE).all()
+    assert (alone[:, : 2 * 48] == NOWHERE).all()
+    inside = alone[2 * 48 : 6 * 48, 2 * 48 : 6 * 48]
+    assert (inside == one).all(2).sum() == 48 * 48
+    over = laid_over(torch.zeros(1, 8, 8), map_, cells=cells)[:384].astype(int)
+    coloured = (over[..., 0] > over[..., 2]).nonzero()
+    # The middles of pixel (3, 4), and of the pixels beside it, where the colour ends.
+    assert [float(np.mean(c)) for c in coloured] == [3.5 * 48 - 0.5, 4.5 * 48 - 0.5]
+    line = over_series(torch.zeros(1, 64), torch.tensor([0.0, 1.0]), cells=Cells((8.0,), (16.0,)))
+    # From the middle of sample 24 on, ten times as large, all is as full as there.
+    assert np.array_equal(line[2, 250], line[2, 639])
+    assert not np.array_equal(line[2, 230], line[2, 250])

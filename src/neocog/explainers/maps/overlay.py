@@ -9,7 +9,8 @@ from __future__ import annotations
 import numpy as np
 from torch import Tensor
 
-from neocog.explainers.grad_cam import resize_map
+from neocog.explainers.grad_cam import enlarge
+from neocog.explainers.maps.cells import Cells
 from neocog.explainers.shown import as_picture, numbers, signed
 
 __all__ = ["bare", "key", "laid_over", "over_series", "sides"]
@@ -26,6 +27,9 @@ DARK, BRIGHT = 50, 240
 SIDE = 384
 """Pixels of the longer side that small pictures are enlarged to."""
 
+NOWHERE = (200, 203, 208)
+"""What no cell lies on, beside a bare map."""
+
 KEY = 34
 """Rows of a key."""
 
@@ -35,50 +39,71 @@ def sides(size: tuple[int, ...]) -> int:
     return max(1, round(SIDE / max(size)))
 
 
-def laid_over(x: Tensor, map_: Tensor, *, unit: str = "") -> np.ndarray:
+def laid_over(x: Tensor, map_: Tensor, *, unit: str = "", cells: Cells | None = None) -> np.ndarray:
     """A map over its picture, with a key below.
 
     Args:
         x: the picture, (C, H, W) in [0, 1].
         map_: signed, on any grid, (h, w).
         unit: of its values, for the key.
+        cells: where they lie in the picture; the grid is stretched over all of it if left out.
     """
     times = sides(tuple(x.shape[1:]))
     grey = _grey(x).repeat(times, 0).repeat(times, 1)
-    fine = numbers(resize_map(map_[None].float().cpu(), grey.shape)[0])
+    large = None if cells is None else cells.scaled((times, times))
+    fine = numbers(enlarge(map_[None].float().cpu(), grey.shape, large)[0])
     most = float(map_.abs().max())
     return _keyed(_blend(np.dstack([grey] * 3), fine, most), most, unit)
 
 
-def bare(map_: Tensor, size: tuple[int, int], *, unit: str = "") -> np.ndarray:
+def bare(
+    map_: Tensor, size: tuple[int, int], *, unit: str = "", cells: Cells | None = None
+) -> np.ndarray:
     """A map alone, its cells as they are, with a key below.
 
     Args:
         map_: signed, (h, w).
         size: of the picture, (H, W).
         unit: of its values, for the key.
+        cells: where they lie in the picture, each as large as the step to the next; grey where
+            none lies. They fill the picture if left out.
     """
     times = sides(size)
-    height, width = size[0] * times, size[1] * times
-    cells = signed(map_)
-    rows = np.arange(height) * cells.shape[0] // height
-    columns = np.arange(width) * cells.shape[1] // width
-    return _keyed(cells[rows][:, columns], float(map_.abs().max()), unit, plain=True)
+    if cells is None:
+        steps = tuple(n / g for n, g in zip(size, map_.shape, strict=True))
+        cells = Cells(tuple((s - 1) / 2 for s in steps), steps)
+    large = cells.scaled((times, times))
+    colours = np.pad(signed(map_), ((0, 1), (0, 1), (0, 0)))
+    colours[-1], colours[:, -1] = NOWHERE, NOWHERE
+    rows, columns = (_nearest(large, axis, n * times, map_) for axis, n in enumerate(size))
+    picture = np.ascontiguousarray(colours[rows][:, columns])
+    return _keyed(picture, float(map_.abs().max()), unit, plain=True)
 
 
-def over_series(x: Tensor, map_: Tensor, *, unit: str = "") -> np.ndarray:
+def _nearest(cells: Cells, axis: int, pixels: int, map_: Tensor) -> np.ndarray:
+    """The cell that each pixel of an axis lies on; the one behind the last for none."""
+    near = np.floor(cells.at(axis, pixels).numpy() + 0.5).astype(int)
+    count = map_.shape[axis]
+    return np.where((near < 0) | (near >= count), count, near)
+
+
+def over_series(
+    x: Tensor, map_: Tensor, *, unit: str = "", cells: Cells | None = None
+) -> np.ndarray:
     """A series as lines on a ground that the map colours, with a key below.
 
     Args:
         x: (C, N).
         map_: signed, (n,).
         unit: of its values, for the key.
+        cells: where they lie in the series; they are stretched over all of it if left out.
     """
     from PIL import Image, ImageDraw
 
     values = numbers(x)
     width, height = max(640, values.shape[1]), 220
-    fine = numbers(resize_map(map_[None].float().cpu(), (width,))[0])
+    large = None if cells is None else cells.scaled((width / values.shape[1],))
+    fine = numbers(enlarge(map_[None].float().cpu(), (width,), large)[0])
     most = float(map_.abs().max())
     ground = np.full((height, width, 3), 255, np.uint8)
     picture = Image.fromarray(_blend(ground, np.broadcast_to(fine, (height, width)), most))

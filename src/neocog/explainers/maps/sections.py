@@ -36,15 +36,15 @@ def cam_sections(
         layer: the layer as the user knows it; its own name if left out.
     """
     rule = METHODS[cam.method]
+    colours = (
+        "Orange is where the channels are on together, blue where they are off."
+        if rule.class_free
+        else "Orange speaks for the class, blue against it; the paper's Grad-CAM shows the orange "
+        "part alone. Below each map stands its largest amount, in the unit of the answer."
+    )
     text = (
         f"{rule.question} ({rule.source}.)\n\n"
-        f"Layer {printable(layer or cam.layer)}: {cam.layer_reason}.\n\n"
-        "Orange speaks for the class, blue against it; the paper's Grad-CAM shows the orange part "
-        "alone. Below each map stands its largest amount, in the unit of the answer."
-        if not rule.class_free
-        else f"{rule.question} ({rule.source}.)\n\n"
-        f"Layer {printable(layer or cam.layer)}: {cam.layer_reason}.\n\n"
-        "Orange is where the channels are on together, blue where they are off."
+        f"Layer {printable(layer or cam.layer)}: {cam.layer_reason}. {_where(cam)}\n\n{colours}"
     )
     exhibits: list[Exhibit] = [_gallery(cam, x, i, names, classes) for i in range(len(x))]
     if len(cam.grid) == 2:
@@ -101,6 +101,23 @@ def trust_sections(trust: Trust, cam: Cam, x: Tensor) -> list[Section]:
     ]
 
 
+def _where(cam: Cam) -> str:
+    """Where the cells lie, in words."""
+    whole, one = ("picture", "pixel") if len(cam.grid) == 2 else ("series", "sample")
+    if cam.cells is None:
+        return (
+            f"Where its cells lie in the {whole} is not known: the map is stretched evenly over it."
+        )
+    first, step = (
+        " × ".join(f"{v:.4g}" for v in (numbers if len(set(numbers)) > 1 else numbers[:1]))
+        for numbers in (cam.cells.first, cam.cells.step)
+    )
+    return (
+        f"Each cell is drawn in the middle of what it sees: the first at {one} {first}, each next "
+        f"one {step} further. Beyond the outermost middles the overlay keeps their values."
+    )
+
+
 def class_of(target: int | None, classes: Sequence[str]) -> str:
     """A class as the user knows it."""
     if target is None:
@@ -130,12 +147,12 @@ def _gallery(cam: Cam, x: Tensor, i: int, names: Sequence[str], classes: Sequenc
     one, map_ = x[i], cam.maps[i]
     over = f"overlay\n{_said(cam, i, classes)}".rstrip()
     if one.ndim == 2:
-        pictures, captions = [over_series(one, map_)], [over]
+        pictures, captions = [over_series(one, map_, cells=cam.cells)], [over]
     else:
         pictures = [
             enlarged(as_picture(one), sides(tuple(one.shape[1:]))),
-            laid_over(one, map_),
-            bare(map_, (one.shape[1], one.shape[2])),
+            laid_over(one, map_, cells=cam.cells),
+            bare(map_, (one.shape[1], one.shape[2]), cells=cam.cells),
         ]
         captions = ["picture", over, f"map\n{said(cam.grid)} places"]
     return Gallery(
@@ -265,7 +282,7 @@ def _random(trust: Trust, cam: Cam, x: Tensor) -> list[Exhibit]:
     ]
     gallery = Gallery(
         title="the first picture's map on the way",
-        pictures=[laid_over(x[0], m) for m in maps],
+        pictures=[laid_over(x[0], m, cells=cam.cells) for m in maps],
         captions=captions,
         pixelated=False,
         note="Each map over its own largest amount.",

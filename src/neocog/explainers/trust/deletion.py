@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -28,8 +28,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from neocog.data.samples import batch_for
 from neocog.errors import UsageError, did_you_mean
-from neocog.explainers.grad_cam import Cam, as_input, resize_map
+from neocog.explainers.grad_cam import Cam, as_input, enlarge
 from neocog.explainers.maps.wanted import Target, answer_of, area, share, value
 from neocog.explainers.trust.similarity import constant, ranks
 from neocog.probe.activations import differentiable
@@ -38,9 +39,6 @@ __all__ = ["BASELINES", "DRAWS", "Deletion", "blurred", "deletion", "mean_colour
 
 DRAWS = 19
 """Maps of noise: as few as can leave a chance of 1 in 20."""
-
-_VALUES = 2**22
-"""Values of a batch, at most: 16 MiB in float32."""
 
 
 def blurred(x: Tensor) -> Tensor:
@@ -172,35 +170,75 @@ def deletion(
             f"`{baseline}` is no picture without content. {did_you_mean(baseline, BASELINES)}"
         )
     x = as_input(model, x)
-    size = tuple(x.shape[2:])
-    fractions = torch.linspace(0, 1, steps + 1, dtype=torch.float64)
+    wish = _Wish(baseline, torch.linspace(0, 1, steps + 1, dtype=torch.float64), draws, seed)
+    at_once = _batch(x)
+    parts = []
     with differentiable(model) as run, torch.no_grad():
-        ask = _asker(run, cam, target)
-        empty = BASELINES[baseline](x)
-        order = _order(cam.enlarged())[None]
-        full, nothing = _all(ask, x), _all(ask, empty)
+        for begin in range(0, len(x), at_once):
+            rows = slice(begin, begin + at_once)
+            some = replace(
+                cam, maps=cam.maps[rows], targets=cam.targets[rows], answers=cam.answers[rows]
+            )
+            parts.append(_of_some(run, x[rows], some, target, wish))
+    return parts[0] if len(parts) == 1 else _joined(parts)
 
-        def curves(order: Tensor, start: Tensor, end: Tensor) -> np.ndarray:
-            between = _curve(ask, start, end, order, fractions[1:-1])
-            ends = (full, nothing) if end is empty else (nothing, full)
-            first, last = (np.broadcast_to(e, (*between.shape[:2], 1)) for e in ends)
-            return np.concatenate([first, between, last], axis=2)
 
-        def noisy(start: Tensor, end: Tensor) -> np.ndarray:
-            return np.concatenate([curves(_orders(part, size), start, end) for part in noise])
+@dataclass(frozen=True)
+class _Wish:
+    """How pictures are deleted and inserted."""
 
-        at_once = max(1, _batch(x) // (len(x) * steps))
-        noise = noise_like(cam.maps, draws, seed=seed).split(at_once)  # type: ignore[no-untyped-call]
-        return Deletion(
-            fractions=fractions.numpy(),
-            deletion=curves(order, x, empty)[0],
-            insertion=curves(order, empty, x)[0],
-            random_deletion=noisy(x, empty),
-            random_insertion=noisy(empty, x),
-            baseline=baseline,
-            probability=not callable(target) and _several(cam.answers),
-            told=(~constant(cam.maps)).cpu().numpy(),
-        )
+    baseline: str
+    fractions: Tensor
+    draws: int
+    seed: int
+
+
+def _of_some(
+    run: Callable[[Tensor], Any], x: Tensor, cam: Cam, target: Target, wish: _Wish
+) -> Deletion:
+    """Of as many pictures as there is room for at once."""
+    ask, between = _asker(run, cam, target), wish.fractions[1:-1]
+    empty = BASELINES[wish.baseline](x)
+    full, nothing = _all(ask, x), _all(ask, empty)
+
+    def curves(order: Tensor, start: Tensor, end: Tensor) -> np.ndarray:
+        found = _curve(ask, start, end, order, between)
+        ends = (full, nothing) if end is empty else (nothing, full)
+        first, last = (np.broadcast_to(e, (*found.shape[:2], 1)) for e in ends)
+        return np.concatenate([first, found, last], axis=2)
+
+    def noisy(start: Tensor, end: Tensor) -> np.ndarray:
+        return np.concatenate([curves(_orders(part, cam), start, end) for part in noise])
+
+    order = _order(cam.enlarged())[None]
+    at_once = max(1, _batch(x) // (len(x) * (len(wish.fractions) - 1)))
+    noise = noise_like(cam.maps, wish.draws, seed=wish.seed).split(at_once)  # type: ignore[no-untyped-call]
+    return Deletion(
+        fractions=wish.fractions.numpy(),
+        deletion=curves(order, x, empty)[0],
+        insertion=curves(order, empty, x)[0],
+        random_deletion=noisy(x, empty),
+        random_insertion=noisy(empty, x),
+        baseline=wish.baseline,
+        probability=not callable(target) and _several(cam.answers),
+        told=(~constant(cam.maps)).cpu().numpy(),
+    )
+
+
+def _joined(parts: list[Deletion]) -> Deletion:
+    """Of all pictures."""
+
+    def whole(name: str, axis: int) -> np.ndarray:
+        return np.concatenate([getattr(p, name) for p in parts], axis)
+
+    return replace(
+        parts[0],
+        deletion=whole("deletion", 0),
+        insertion=whole("insertion", 0),
+        random_deletion=whole("random_deletion", 1),
+        random_insertion=whole("random_insertion", 1),
+        told=whole("told", 0),
+    )
 
 
 def noise_like(maps: Tensor, draws: int, *, seed: int) -> Tensor:
@@ -271,9 +309,10 @@ def _order(maps: Tensor) -> Tensor:
     return torch.empty_like(order).scatter_(1, order, places).double() / flat.shape[1]
 
 
-def _orders(maps: Tensor, size: tuple[int, ...]) -> Tensor:
+def _orders(maps: Tensor, cam: Cam) -> Tensor:
     """The same of several maps of each picture, (R, B, *grid) to (R, B, P)."""
-    return _order(resize_map(maps.flatten(0, 1), size)).view(*maps.shape[:2], -1)
+    fine = enlarge(maps.flatten(0, 1), cam.size, cam.cells)
+    return _order(fine).view(*maps.shape[:2], -1)
 
 
 def _curve(ask: Ask, start: Tensor, end: Tensor, order: Tensor, steps: Tensor) -> np.ndarray:
@@ -298,4 +337,4 @@ def _all(ask: Ask, x: Tensor) -> np.ndarray:
 
 def _batch(x: Tensor) -> int:
     """Pictures at once."""
-    return max(1, min(256, _VALUES // max(1, x[0].numel())))
+    return batch_for(x[0].numel())

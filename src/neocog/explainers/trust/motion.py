@@ -10,25 +10,26 @@ No map is finer than its layer. One that lies on a grid with a step of 32 pixels
 shift by one, so beside every error stands a floor: the first map, moved on the layer's own grid,
 linearly between its cells, and enlarged then instead of before.
 
-An enlarged map covers the whole picture, and so do its cells. Where convolutions have no padding
-the cells of the layer lie closer than that, and the map has to move by more pixels than the picture
-to show the same: by as many cells as the picture moved, see `pace`.
+Where it is known which pixels each cell of the layer sees, the enlarged map goes as far as the
+picture does. A map that is stretched over the whole picture does not, where convolutions have no
+padding: its cells lie further apart than those of the layer, and it has to move by more pixels than
+the picture to show the same: by as many cells as the picture moved, see `pace`.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from neocog.explainers.grad_cam import Cam, as_input, explained, resize_map
+from neocog.explainers.grad_cam import Cam, as_input, explained
 from neocog.explainers.maps.wanted import Target, value
 from neocog.explainers.trust.pace import pace
-from neocog.explainers.trust.similarity import constant, spearman
+from neocog.explainers.trust.similarity import by_parts, constant, spearman
 
 __all__ = ["MapMotion", "displacement", "distances_for", "map_motion"]
 
@@ -46,7 +47,8 @@ class MapMotion:
             whichever is more, (distances,).
         answers_kept: share of the shifts at which the model's answer stayed.
         stride: pixels from one cell of the enlarged map to the next.
-        pace: pixels of the picture from one cell of the layer to the next, measured.
+        pace: pixels of the picture from one cell of the layer to the next; measured where nobody
+            said where the cells lie.
         turn_error: the same difference under quarter turns; None where turns are not exact.
         turn_rank: rank correlation with the turned map; None in the same cases.
         turn_answers_kept: share of the turns at which the answer stayed.
@@ -124,11 +126,12 @@ def map_motion(
     for d, axis, shift in moves:
         again = asked.again(x.roll(shift, axis + 2))
         cells = shift / asked.pace[axis]
-        want = _moved(asked.still, axis, cells * cam.stride[axis])
-        coarse = resize_map(_moved(cam.maps, axis, cells), size)
+        pixels = shift * cam.stride[axis] / asked.pace[axis]
+        want = _moved(asked.still, axis, pixels)
+        coarse = cam.enlarged(_moved(cam.maps, axis, cells))
         found = again.enlarged()
         figures = (_difference(found, want), _difference(coarse, want))
-        near = asked.near(found, axis, cells * cam.stride[axis])
+        near = asked.near(found, axis, pixels)
         rows.append((d, *figures, near, asked.same(again)))
         if (d, axis, shift) == shown:
             example = found[0].cpu().numpy()
@@ -162,12 +165,12 @@ class _Asked:
         self.target: Target = [int(t or 0) for t in cam.targets] if of_class else target
         self.still = cam.enlarged()
         self.answer = _said(cam)
-        self.pace = pace(model, x, cam)
+        self.pace = pace(model, x, cam) if cam.cells is None else cam.cells.step
 
     def again(self, x: Tensor) -> Cam:
         """The maps of other pictures, for the same classes and layer."""
         cam = self.cam
-        return explained(
+        found = explained(
             self.model,
             x,
             layer=cam.layer,
@@ -175,6 +178,7 @@ class _Asked:
             method=cam.method,
             layout=cam.layout if x.shape == self.x.shape else None,
         )
+        return replace(found, cells=cam.cells)
 
     def near(self, moved: Tensor, axis: int, shift: float) -> float:
         """Share of the maps that moved as far as they should, to half a cell or a pixel.
@@ -221,6 +225,10 @@ def displacement(first: Tensor, second: Tensor) -> Tensor:
         >>> displacement(x, x.roll(3, 1))
         tensor([[3.]])
     """
+    return by_parts(_displacement, first, second)
+
+
+def _displacement(first: Tensor, second: Tensor) -> Tensor:
     axes = tuple(range(1, first.ndim))
     a, b = (t.double() - t.double().mean(axes, keepdim=True) for t in (first, second))
     product = torch.fft.rfftn(b, dim=axes) * torch.fft.rfftn(a, dim=axes).conj()
@@ -247,11 +255,17 @@ def _moved(maps: Tensor, axis: int, cells: float) -> Tensor:
 
 def _difference(found: Tensor, want: Tensor) -> float:
     """Difference as a share of what differs from the mean, over the pictures whose map does."""
+    each = by_parts(_apart, found, want)
+    real = ~each.isnan()
+    return float(each[real].mean()) if bool(real.any()) else 0.0
+
+
+def _apart(found: Tensor, want: Tensor) -> Tensor:
+    """The same of each picture; not a number where the wanted map is one value."""
     flat = want.flatten(1).double()
     norm = (flat - flat.mean(1, keepdim=True)).norm(dim=1)
     error = (found - want).flatten(1).double().norm(dim=1)
-    real = norm > 0
-    return float((error[real] / norm[real]).mean()) if bool(real.any()) else 0.0
+    return torch.where(norm > 0, error / norm, torch.nan)
 
 
 def _said(cam: Cam) -> Tensor | None:
@@ -270,7 +284,7 @@ def _turns(asked: _Asked) -> tuple[float, float, float, np.ndarray] | None:
         again = asked.again(x.rot90(quarters, (2, 3)))
         want = asked.still.rot90(quarters, (1, 2))
         maps.append(again.enlarged())
-        rank = spearman(maps[-1], want).mean()
+        rank = by_parts(spearman, maps[-1], want).mean()
         rows.append((_difference(maps[-1], want), float(rank), asked.same(again)))
     error, rank_, kept = (float(np.mean(column)) for column in zip(*rows, strict=True))
     return error, rank_, kept, maps[0][0].cpu().numpy()

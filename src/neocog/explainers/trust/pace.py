@@ -1,8 +1,9 @@
-"""By how many pixels a layer's cells lie apart, measured.
+"""By how many pixels a layer's cells lie apart, measured, where nobody said where they lie.
 
-A map is enlarged by stretching its grid over the whole picture, as is usual. Where convolutions
-have no padding the grid covers less than the picture: a picture moved by as many pixels as one cell
-lies from the next moves the map by one cell, and the stretched map by more than that.
+A map is then enlarged by stretching its grid over the whole picture, as is usual. Where
+convolutions have no padding the grid covers less than the picture: a picture moved by as many
+pixels as one cell lies from the next moves the map by one cell, and the stretched map by more than
+that.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ from torch import Tensor, nn
 from neocog.errors import ModelError
 from neocog.explainers.grad_cam import Cam, as_input, explained
 from neocog.explainers.maps.wanted import Target
-from neocog.explainers.trust.similarity import constant, spearman, ssim
+from neocog.explainers.trust.similarity import by_parts, constant, spearman, ssim
 from neocog.probe.activations import differentiable
 
 __all__ = ["Randomised", "mean_of", "numbers", "random_weights", "randomise"]
@@ -192,13 +192,18 @@ def numbers(values: np.ndarray) -> list[float | None]:
 
 def _alike(cam: Cam, again: Cam) -> np.ndarray:
     """Amount of the rank correlation, the correlation, amount of the structure, (3, B)."""
-    one, other = cam.enlarged(), again.enlarged().nan_to_num()
+    one, other = cam.enlarged(), cam.enlarged(again.maps).nan_to_num()
     maps = again.maps.nan_to_num()
-    rank = spearman(cam.maps, maps).cpu().numpy()
-    structure = ssim(_scaled(one), _scaled(other), reach=2.0).abs().cpu().numpy()
+    rank = by_parts(spearman, cam.maps, maps).cpu().numpy()
+    structure = by_parts(_structure, one, other).abs().cpu().numpy()
     found = np.stack([np.abs(rank), rank, structure])
     found[:, (constant(cam.maps) | constant(maps)).cpu().numpy()] = np.nan
     return found
+
+
+def _structure(one: Tensor, other: Tensor) -> Tensor:
+    """Structural similarity of maps, each over its largest value."""
+    return ssim(_scaled(one), _scaled(other), reach=2.0)
 
 
 def _scaled(maps: Tensor) -> Tensor:

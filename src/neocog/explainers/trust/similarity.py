@@ -2,15 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-__all__ = ["constant", "ranks", "spearman", "ssim"]
+__all__ = ["by_parts", "constant", "ranks", "spearman", "ssim"]
 
 WINDOW = 7
 """Side of the windows of `ssim`."""
+
+
+_VALUES = 2**21
+"""Values that are compared at once, at most: 16 MiB in float64."""
+
+
+def by_parts(
+    measure: Callable[[Tensor, Tensor], Tensor], a: Float[Tensor, B * S], b: Float[Tensor, B * S]
+) -> Tensor:
+    """What is measured of each two maps, of as many at once as there is room for.
+
+    Args:
+        measure: from maps and as many others to a row each.
+        a: maps.
+        b: as many.
+
+    Example:
+        >>> x = torch.zeros(3, 4, 4)
+        >>> by_parts(lambda a, b: (a - b).flatten(1).norm(dim=1), x, x)
+        tensor([0., 0., 0.])
+    """
+    step = max(1, _VALUES // max(1, a[0].numel()))
+    parts = (slice(i, i + step) for i in range(0, len(a), step))
+    return torch.cat([measure(a[rows], b[rows]) for rows in parts])
 
 
 def constant(maps: Float[Tensor, B * S]) -> Bool[Tensor, " B"]:

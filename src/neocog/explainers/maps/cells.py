@@ -1,0 +1,103 @@
+"""Where in the picture the cells of a layer lie: each in the middle of what it sees.
+
+A map is usually enlarged by stretching its grid over the whole picture. That is right where the
+layer's fields cover the picture evenly. Without padding they do not: of a convolution of 9 pixels
+the first cell sees around pixel 4, and the stretched map shows it at pixel 0. Nor do they where a
+step of two starts at the border: the cells of a ResNet lie at pixels 0, 32, 64, ….
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+__all__ = ["Cells", "spread"]
+
+
+@dataclass(frozen=True)
+class Cells:
+    """Middles of what the cells of a grid see, in pixels, a number an axis of space.
+
+    Args:
+        first: the middle of cell 0; 0 is the middle of the first pixel.
+        step: pixels to the next one.
+    """
+
+    first: tuple[float, ...]
+    step: tuple[float, ...]
+
+    @classmethod
+    def seeing(
+        cls,
+        size: Sequence[int],
+        jump: Sequence[int | float | Fraction | None],
+        start: Sequence[int | None],
+    ) -> Cells | None:
+        """From receptive fields; None where these do not move evenly or nobody knows them.
+
+        Args:
+            size: pixels from the first to the last that a cell sees.
+            jump: pixels from one cell's field to the next one's.
+            start: the first pixel that cell 0 sees; negative in the padding.
+
+        Example:
+            >>> Cells.seeing((16, 16), (4, 4), (0, 0))
+            Cells(first=(7.5, 7.5), step=(4.0, 4.0))
+        """
+        first, step = [], []
+        for n, j, s in zip(size, jump, start, strict=True):
+            if j is None or s is None or j <= 0 or n < 1:
+                return None
+            first.append(s + (n - 1) / 2)
+            step.append(float(j))
+        return cls(tuple(first), tuple(step)) if first else None
+
+    def scaled(self, times: Sequence[float]) -> Cells:
+        """The same in a picture whose pixels are so many, along each axis.
+
+        Example:
+            >>> Cells((0.0,), (1.0,)).scaled((4,))
+            Cells(first=(1.5,), step=(4.0,))
+        """
+        first = tuple((f + 0.5) * t - 0.5 for f, t in zip(self.first, times, strict=True))
+        return Cells(first, tuple(s * t for s, t in zip(self.step, times, strict=True)))
+
+    def at(self, axis: int, pixels: int) -> Float[Tensor, " pixels"]:
+        """Where each pixel of an axis lies, counted in cells: whole numbers are middles.
+
+        Example:
+            >>> Cells((1.0,), (2.0,)).at(0, 4).tolist()
+            [-0.5, 0.0, 0.5, 1.0]
+        """
+        return (torch.arange(pixels, dtype=torch.float64) - self.first[axis]) / self.step[axis]
+
+
+def spread(maps: Float[Tensor, B * S], size: Sequence[int], cells: Cells) -> Tensor:
+    """Maps at the size of the picture, each cell where it lies.
+
+    Linear between the middles. Pixels beyond the outermost middles are seen by the outermost cells
+    alone, or by none: they have the value of these.
+
+    Args:
+        maps: (B, *grid).
+        size: of the picture.
+        cells: where they lie in it.
+
+    Example:
+        >>> spread(torch.tensor([[0.0, 1.0]]), (5,), Cells((1.0,), (2.0,)))
+        tensor([[0.0000, 0.0000, 0.5000, 1.0000, 1.0000]])
+    """
+    for axis, n in enumerate(size):
+        last = maps.shape[axis + 1] - 1
+        at = cells.at(axis, n).clamp(0, last)
+        low = at.floor().clamp(max=max(0, last - 1))
+        share = (at - low).to(maps.device, maps.dtype).view(-1, *[1] * (len(size) - axis - 1))
+        index = low.long().to(maps.device)
+        near = maps.index_select(axis + 1, index)
+        maps = near.lerp(maps.index_select(axis + 1, (index + 1).clamp(max=last)), share)
+    return maps

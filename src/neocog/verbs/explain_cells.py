@@ -1,0 +1,50 @@
+"""What the cells of a layer see, for what is drawn over pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import nn
+
+from neocog.audits.receptive_field import receptive_field
+from neocog.errors import NeocogError
+from neocog.explainers.layout import Layout
+from neocog.explainers.maps.cells import Cells
+from neocog.explainers.patches import Seen
+
+__all__ = ["cells_of", "seen_by"]
+
+
+def seen_by(module: nn.Module, size: Sequence[int], layer: str) -> Seen | None:
+    """What the elements of a layer's map see; None where no rule tells.
+
+    Args:
+        module: any module.
+        size: (C, H, W) or (C, N) of a sample.
+        layer: a sub-module's name.
+
+    Raises:
+        NeocogError: the module fails on samples of that size, or the layer does not run.
+    """
+    field = receptive_field(module, size).of(layer)
+    if not field.known or any(s is None for s in field.start):
+        return None
+    return Seen(field.receptive_field, field.jump, field.start)
+
+
+def cells_of(module: nn.Module, size: Sequence[int], layer: str, layout: Layout) -> Cells | None:
+    """Where the cells of a map lie; None where no rule tells, as behind attention.
+
+    Args:
+        module: any module.
+        size: (C, H, W) or (C, N) of a sample.
+        layer: a sub-module's name.
+        layout: of its output; what tokens see is not asked.
+    """
+    if layout.kind == "tokens":
+        return None
+    try:
+        seen = seen_by(module, size, layer)
+    except NeocogError:
+        return None
+    return None if seen is None else Cells.seeing(seen.size, seen.jump, seen.start)
