@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from neocog.errors import ShapeMismatch, UsageError
-from neocog.explainers.classic import CLASSIC, SERIES, classic
+from neocog.explainers.classic import CLASSIC, SERIES, classic, sections
 from neocog.report.page import page
 
 
@@ -49,6 +49,15 @@ def test_series_and_drawing() -> None:
     assert [f.name for f in picture.filtered] == list(CLASSIC)
     assert "Frequencies that pass" in page("Picture", picture.sections())
     json.dumps(picture.to_json(), allow_nan=False)
+
+
+def test_the_filters_of_several_pictures_are_shown_once() -> None:
+    found = [classic(torch.rand(3, 16, 16)) for _ in range(3)]
+    (one,) = sections(found, names=["a.png", "b.png", "c.png"])
+    titles = [e.title for e in one.exhibits]
+    assert titles == ["a.png", "b.png", "c.png", "Kernels", "Frequencies that pass"]
+    (series,) = sections([classic(torch.rand(1, 32))])
+    assert series.exhibits[0].title == "On the series"
 
 
 def test_wrong_use() -> None:

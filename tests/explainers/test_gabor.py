@@ -109,6 +109,10 @@ def test_same_seed_same_numbers_and_plain_results() -> None:
     json.dumps(one.to_json(), allow_nan=False)
     html = page("Gabor", one.sections())
     assert "of a random 5×5 filter" in html
+    pairs = next(e for e in one.sections()[0].exhibits if e.title == "Filter and fit").pictures
+    # Ten pixels a tap; between filter and fit a white gap, which no weight is.
+    assert pairs[0].shape[:2] == (50, 50 + 10 + 50)
+    assert (pairs[0][:, 50:60] == 255).all()
 
 
 def test_kernels_without_two_axes_have_no_gabor_function() -> None:

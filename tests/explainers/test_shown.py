@@ -36,6 +36,12 @@ def test_larger_amounts_are_brighter() -> None:
     assert amounts(np.full((2, 2), 3.0)).shape == (2, 2, 3)  # no range
 
 
+def test_pictures_side_by_side() -> None:
+    grey, colour = np.full((2, 1), 7, np.uint8), np.zeros((2, 1, 3), np.uint8)
+    assert beside(grey, grey, gap=2, ground=255).tolist() == [[7, 255, 255, 7]] * 2
+    assert beside(grey, colour).shape == (2, 4, 3)
+
+
 def test_sheets_and_frames() -> None:
     ones = [np.full((2, 3), 255, np.uint8)] * 5
     made = sheet(ones)

@@ -41,6 +41,20 @@ def test_titles_that_occur_in_several_sections_are_told_apart() -> None:
     assert list(found) == ["conv1-weights.png", "conv2-weights.png"]
 
 
+@pytest.mark.parametrize(
+    ("captions", "names"),
+    [
+        (("1.65", "1.6e+04", "nan"), ("g-1.png", "g-2.png", "g-3.png")),  # scores: their place
+        (("7: 0.97", "0", "12: 3e-05"), ("g-7.png", "g-0.png", "g-12.png")),  # a unit
+        (("c1, 0.5", "…", "8 random"), ("g-c1-0-5.png", "g-picture.png", "g-8-random.png")),
+    ],
+)
+def test_a_picture_is_not_called_by_its_score(captions, names) -> None:
+    pictures = [np.zeros((3, 5), np.uint8)] * 3
+    shown = Gallery(title="g", pictures=pictures, captions=captions)
+    assert tuple(drawn_files([Section(title="s", exhibits=(shown,))])) == names
+
+
 def test_many_small_pictures_are_one_sheet() -> None:
     pictures = [np.full((3, 5), i, np.uint8) for i in range(14)]
     many = Gallery(title="Filters", pictures=pictures, captions=[str(i) for i in range(14)])

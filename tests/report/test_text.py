@@ -5,7 +5,7 @@ import math
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from neocog.report.text import clean, column, matrix, number, paragraphs, quantity
+from neocog.report.text import clean, column, matrix, number, paragraphs, quantity, spelling
 
 ANY_TEXT = st.text(st.characters(codec=None))
 
@@ -22,6 +22,13 @@ def test_clean_text_can_be_written_as_utf8_on_one_line(text):
 @given(st.text(st.characters(categories=["L", "N", "P", "S", "Zs"])))
 def test_clean_leaves_letters_and_spaces_alone(text):
     assert clean(text) == text
+
+
+def test_names_keep_their_small_letters_at_the_head():
+    words = ("deletion", "rank correlation, all", "test-time shifts", "naïve", "picture 0, dog")
+    names = ("digits:test[17]", "seven.png", "seven.png, 7", "c1: 6 filters", "conv1 (ReLU)", "3d")
+    assert {spelling(t) for t in words} == {"word"}
+    assert {spelling(t) for t in names} == {"name"}
 
 
 def test_clean_shows_bytes_that_are_no_utf8_and_marks_that_turn_the_direction():

@@ -146,8 +146,6 @@ class Backward:
 
     def _galleries(self) -> list[Exhibit]:
         one = slice(0, _SHOWN)
-        count = min(_SHOWN, len(self.kernel_gradient))
-        numbers = [str(i) for i in range(count)]
 
         def kernels(gradient: np.ndarray) -> list[np.ndarray]:
             tops = np.abs(self.kernel_autograd[one]).max(axis=(1, 2, 3))
@@ -160,37 +158,37 @@ class Backward:
             top = float(np.abs(values[0]).max())
             return [signed(v, most=top) for v in values[0][one]]
 
-        inputs = [str(i) for i in range(min(_SHOWN, self.input_gradient.shape[1]))]
-        upstream = [str(i) for i in range(min(_SHOWN, self.upstream.shape[1]))]
+        rows = [
+            (
+                "Gradient from above, a map a filter",
+                maps(self.upstream),
+                "Of the first sample; blue is below zero, brown above.",
+            ),
+            (
+                "Kernel gradients by correlation",
+                kernels(self.kernel_gradient),
+                "A picture a filter, a square an input channel.",
+            ),
+            (
+                "Kernel gradients by automatic differentiation",
+                kernels(self.kernel_autograd),
+                "",
+            ),
+            (
+                "Input gradient by full convolution, a map a channel",
+                maps(self.input_gradient),
+                "Of the first sample.",
+            ),
+            ("Input gradient by automatic differentiation", maps(self.input_autograd), ""),
+        ]
         return [
             Gallery(
-                title="Gradient from above, a map a filter",
-                pictures=maps(self.upstream),
-                captions=upstream,
-                note="Of the first sample; blue is below zero, brown above.",
-            ),
-            Gallery(
-                title="Kernel gradients by correlation",
-                pictures=kernels(self.kernel_gradient),
-                captions=numbers,
-                note="A picture a filter, a square an input channel.",
-            ),
-            Gallery(
-                title="Kernel gradients by automatic differentiation",
-                pictures=kernels(self.kernel_autograd),
-                captions=numbers,
-            ),
-            Gallery(
-                title="Input gradient by full convolution, a map a channel",
-                pictures=maps(self.input_gradient),
-                captions=inputs,
-                note="Of the first sample.",
-            ),
-            Gallery(
-                title="Input gradient by automatic differentiation",
-                pictures=maps(self.input_autograd),
-                captions=inputs,
-            ),
+                title=title,
+                pictures=pictures,
+                captions=[str(i) for i in range(len(pictures))],
+                note=note,
+            )
+            for title, pictures, note in rows
         ]
 
 

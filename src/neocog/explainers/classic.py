@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from neocog.data.samples import in_range
-from neocog.errors import ShapeMismatch, UsageError, did_you_mean
+from neocog.errors import ShapeMismatch, UsageError, did_you_mean, printable
 from neocog.exhibits import Curve, Exhibit, Gallery, Map, Section
 from neocog.explainers.shown import amounts, as_picture, enlarged, signed
 from neocog.signal.correlate import correlate
@@ -29,7 +29,7 @@ from neocog.signal.kernels import (
     sobel,
 )
 
-__all__ = ["CLASSIC", "SERIES", "Classic", "Filtered", "classic"]
+__all__ = ["CLASSIC", "SERIES", "Classic", "Filtered", "classic", "sections"]
 
 Make = Callable[[], Tensor]
 
@@ -87,12 +87,7 @@ class Classic:
 
     def sections(self) -> list[Section]:
         """For a report."""
-        exhibits = self._lines() if self.picture.ndim == 2 else self._pictures()
-        text = (
-            "Each filter slides over the picture; beyond the border lies the mirrored picture. "
-            "Blue is below zero, brown above."
-        )
-        return [Section(title="Classic filters", exhibits=exhibits, text=text)]
+        return sections([self])
 
     def to_json(self) -> dict[str, Any]:
         """Plain lists, numbers and strings: the kernels."""
@@ -102,24 +97,38 @@ class Classic:
             ]
         }
 
-    def _pictures(self) -> list[Exhibit]:
-        names = [f.name for f in self.filtered]
+    def _drawn(self, title: str) -> Exhibit:
+        """The picture or series, and what the filters make of it."""
+        if self.picture.ndim == 2:
+            lines = {"as it is": self.picture.mean(0).tolist()}
+            lines.update({f.name: f.values.mean(0).tolist() for f in self.filtered})
+            x = list(range(self.picture.shape[1]))
+            return Curve(title=title, x=x, lines=lines, x_label="sample", y_label="value")
         shown = [
             as_picture(f.values)
             if f.kind == "picture"
             else signed(f.values[0], most=_most(f.values))
             for f in self.filtered
         ]
+        return Gallery(
+            title=title,
+            pictures=[as_picture(self.picture), *shown],
+            captions=["as it is", *(f.name for f in self.filtered)],
+            pixelated=False,
+        )
+
+    def _kernels(self) -> list[Exhibit]:
+        """The filters themselves."""
+        if self.picture.ndim == 2:
+            return [
+                Map(title=f"Kernel: {f.name}", values=f.kernel[None].round(4), diverging=True)
+                for f in self.filtered
+            ]
+        names = [f.name for f in self.filtered]
         responses = [
             frequency_response(torch.from_numpy(f.kernel), 33).numpy() for f in self.filtered
         ]
         return [
-            Gallery(
-                title="On the picture",
-                pictures=[as_picture(self.picture), *shown],
-                captions=["as it is", *names],
-                pixelated=False,
-            ),
             Gallery(
                 title="Kernels",
                 pictures=[
@@ -135,16 +144,22 @@ class Classic:
             ),
         ]
 
-    def _lines(self) -> list[Exhibit]:
-        x = list(range(self.picture.shape[1]))
-        lines = {"as it is": self.picture.mean(0).tolist()}
-        lines.update({f.name: f.values.mean(0).tolist() for f in self.filtered})
-        kernels: list[Exhibit] = [
-            Map(title=f"Kernel: {f.name}", values=f.kernel[None].round(4), diverging=True)
-            for f in self.filtered
-        ]
-        curve = Curve(title="On the series", x=x, lines=lines, x_label="sample", y_label="value")
-        return [curve, *kernels]
+
+def sections(found: Sequence[Classic], *, names: Sequence[str] = ()) -> list[Section]:
+    """Several pictures or series, and the filters once, for a report.
+
+    Args:
+        found: with the same filters.
+        names: of the pictures; none is needed where there is one.
+    """
+    one = "On the picture" if found[0].picture.ndim == 3 else "On the series"
+    titles = [printable(n) for n in names] or [one] * len(found)
+    exhibits = [f._drawn(title) for f, title in zip(found, titles, strict=True)]
+    text = (
+        "Each filter slides over the picture; beyond the border lies the mirrored picture. "
+        "Blue is below zero, brown above."
+    )
+    return [Section(title="Classic filters", exhibits=[*exhibits, *found[0]._kernels()], text=text)]
 
 
 def classic(x: Float[Tensor, C * size], *, names: Sequence[str] | None = None) -> Classic:

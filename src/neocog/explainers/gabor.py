@@ -25,9 +25,12 @@ from neocog.errors import ModelError, printable
 from neocog.exhibits import Cell, Curve, Exhibit, Gallery, Scalar, Section, Table
 from neocog.explainers.filters import Filters
 from neocog.explainers.gabor_search import fitted
-from neocog.explainers.shown import as_picture, beside, signed
+from neocog.explainers.shown import as_picture, beside, enlarged, signed
 
 __all__ = ["GaborFit", "first_layer", "gabor_fit"]
+
+PAIR = 50
+"""Pixels of each side of a pair, about."""
 
 _LEVEL = 0.95
 """Quantile of the floor that a filter has to pass."""
@@ -103,10 +106,12 @@ class GaborFit:
         """
         order = np.argsort(-np.nan_to_num(self.explained, nan=-1.0), kind="stable")[:most]
         top = np.abs(self.filters).max(axis=(1, 2, 3)) + 1e-30
+        times = max(1, PAIR // max(self.filters.shape[2:]))
         pictures = []
         for i in order.tolist():
-            pair = (_drawn(self.filters[i], top[i]), _drawn(self.fitted[i], top[i]))
-            pictures.append(beside(*pair, gap=1))
+            pair = (_drawn(w[i], top[i]) for w in (self.filters, self.fitted))
+            # White, since the middle grey of a filter is zero.
+            pictures.append(beside(*(enlarged(p, times) for p in pair), gap=times, ground=255))
         gallery = Gallery(
             title="Filter and fit",
             pictures=pictures,

@@ -107,11 +107,17 @@ def sheet(
     return ground
 
 
-def beside(*pictures: np.ndarray, gap: int = 2) -> np.ndarray:
-    """Pictures of one height from left to right, all in colour where one is."""
+def beside(*pictures: np.ndarray, gap: int = 2, ground: int = 128) -> np.ndarray:
+    """Pictures of one height from left to right, all in colour where one is.
+
+    Args:
+        pictures: of one height.
+        gap: pixels between two of them.
+        ground: the grey of the gap.
+    """
     if any(p.ndim == 3 for p in pictures):
         pictures = tuple(p if p.ndim == 3 else np.dstack([p] * 3) for p in pictures)
-    space = np.full((pictures[0].shape[0], gap, *pictures[0].shape[2:]), 128, np.uint8)
+    space = np.full((pictures[0].shape[0], gap, *pictures[0].shape[2:]), ground, np.uint8)
     parts = [part for p in pictures for part in (space, p)][1:]
     return np.concatenate(parts, axis=1)
 

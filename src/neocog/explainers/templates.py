@@ -184,7 +184,10 @@ class Search:
                 _drawn(r.heat, self.picture.shape[1:], height, width),
             ]
             said = "right" if r.right else "wrong"
-            captions += [f"{WAYS[r.method]}\n{said}, score {r.score:.3g}", "heat map"]
+            captions += [
+                f"{WAYS[r.method]}\n{said}, score {r.score:.3g}",
+                f"heat map, {WAYS[r.method]}",
+            ]
         return Gallery(
             title=f"Picture {change}", pictures=pictures, captions=captions, pixelated=False
         )

@@ -19,7 +19,7 @@ from neocog.report.curve import view_curve
 from neocog.report.gallery import view_gallery
 from neocog.report.map import view_map
 from neocog.report.table import view_table
-from neocog.report.text import clean, paragraphs, quantity
+from neocog.report.text import clean, paragraphs, quantity, spelling
 
 __all__ = ["draw", "draw_all", "environment", "style"]
 
@@ -80,6 +80,7 @@ def environment() -> jinja2.Environment:
         keep_trailing_newline=False,
     )
     env.filters["paragraphs"] = paragraphs
+    env.filters["spelling"] = spelling
     return env
 
 

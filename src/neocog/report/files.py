@@ -58,7 +58,7 @@ def write_files(folder: str | os.PathLike[str], sections: Sequence[Section]) -> 
 def drawn_files(sections: Sequence[Section]) -> dict[str, bytes]:
     """Name to content of what `write_files` writes; names are made of letters and digits alone.
 
-    A file is called by the title of what it shows and the first line of its caption; where several
+    A file is called by the title of what it shows and the words of its caption; where several
     sections have a title, by that of the section too. Many small pictures are one sheet.
 
     Args:
@@ -92,8 +92,26 @@ def _pictures(gallery: Gallery, stem: str) -> list[tuple[str, np.ndarray]]:
     alike = len({p.shape[:2] for p in pictures}) == 1
     if alike and len(pictures) > SINGLE and max(pictures[0].shape[:2]) <= SMALL:
         return [(stem, _sheet(pictures))]
-    firsts = [slug(c.split("\n")[0], or_else="picture") for c in gallery.captions]
-    return [(f"{stem}-{first}", p) for first, p in zip(firsts, pictures, strict=True)]
+    return [
+        (f"{stem}-{_name(c, i)}", p)
+        for i, (c, p) in enumerate(zip(gallery.captions, pictures, strict=True), 1)
+    ]
+
+
+def _name(caption: str, place: int) -> str:
+    """What a picture is called: a caption of words by these, `3: 0.97` by 3, a number by its place.
+
+    A file that is called by a score is another file whenever the score is.
+    """
+    first = caption.split("\n")[0]
+    number = re.fullmatch(r"(\d+)(:.*)?", first)
+    if number:
+        return number[1]
+    try:
+        float(first)
+    except ValueError:
+        return slug(first, or_else="picture")
+    return str(place)
 
 
 def _sheet(pictures: Sequence[np.ndarray]) -> np.ndarray:

@@ -23,8 +23,9 @@ BRIEF = 6
 """Letters of a brief caption."""
 LARGE = 176
 """The longer side of a picture that is larger than `CAPTIONED`."""
-FEW, LARGER = 3, 320
-"""The same where there are no more pictures than these; one alone may be twice as large."""
+FEW, LARGER = 3, 280
+"""The same where there are no more pictures than these: three fit side by side on a small screen,
+one alone may be twice as large."""
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ the template. Numbers are written here, once, so that a tile, a tick and a table
 from __future__ import annotations
 
 import math
+import re
 import unicodedata
 from collections.abc import Sequence
 
@@ -15,7 +16,7 @@ from markupsafe import Markup
 from neocog.errors import printable
 from neocog.exhibits import Cell
 
-__all__ = ["clean", "column", "matrix", "number", "paragraphs", "quantity"]
+__all__ = ["clean", "column", "matrix", "number", "paragraphs", "quantity", "spelling"]
 
 DASH = "–"
 THIN = "\u202f"
@@ -40,6 +41,17 @@ def clean(value: object) -> object:
     if value.isprintable():
         return value
     return "".join(c if unicodedata.category(c) == "Zs" else printable(c) for c in value)
+
+
+def spelling(title: str) -> str:
+    """Whether a heading begins with a "word", which gets a capital letter, or with a "name".
+
+    Example:
+        >>> spelling("rank correlation, all of it"), spelling("seven.png, 7"), spelling("c1: ReLU")
+        ('word', 'name', 'name')
+    """
+    word = re.match(r"[^\W\d_]+(-[^\W\d_]+)*[,.]?(\s|$)", title)
+    return "word" if word else "name"
 
 
 def paragraphs(text: str) -> list[str]:

@@ -8,12 +8,14 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.modules.conv import _ConvNd
 
 from neocog.audits.receptive_field import receptive_field
 from neocog.data.samples import Samples
-from neocog.errors import ModelError, NeocogError, UsageError, printable
+from neocog.errors import ModelError, NeocogError, UsageError, did_you_mean, printable
 from neocog.explainers.backward import backward
 from neocog.explainers.classic import classic
+from neocog.explainers.classic import sections as classic_sections
 from neocog.explainers.feature_maps import feature_maps
 from neocog.explainers.feature_maps import sections as feature_sections
 from neocog.explainers.features import features_of
@@ -21,11 +23,12 @@ from neocog.explainers.filters import Filters, filters
 from neocog.explainers.gabor import first_layer, gabor_fit
 from neocog.explainers.grad_cam import METHODS
 from neocog.explainers.maximise import Climb, maximise
-from neocog.explainers.patches import Seen, gallery, top_patches
+from neocog.explainers.patches import gallery, top_patches
 from neocog.explainers.target import choose_layer
 from neocog.explainers.templates import busiest, search
 from neocog.probe.activations import differentiable
-from neocog.verbs.explain_input import Explained, Shown
+from neocog.verbs.explain_cells import seen_by
+from neocog.verbs.explain_input import Explained, Shown, short
 from neocog.verbs.explain_maps import Asked, Found, maps
 
 __all__ = ["WAYS", "Way"]
@@ -70,13 +73,7 @@ def _filters(of: Explained, shown: Shown | None, data: Samples | None, asked: As
         except NeocogError as e:
             notes.append(f"No Gabor functions were fitted. {e}")
     else:
-        name = of.inner(asked.layer)
-        found = tuple(f for f in found if f.name == name)
-        if not found:
-            raise UsageError(
-                f"Filters are those of convolutions; `{printable(asked.layer)}` is none. "
-                "Leave --layer out to see which there are."
-            )
+        found = _named(of, found, asked.layer)
     most = MANY if len(found) == 1 else max(4, min(FEW, DRAWN // len(found)))
     whole = sum(f.weights.size for f in found) <= LISTED
     sections = [s for f in found for s in replace(f, name=of.label(f.name)).sections(most)]
@@ -90,6 +87,24 @@ def _filters(of: Explained, shown: Shown | None, data: Samples | None, asked: As
         result=found,
         notes=tuple(notes),
     )
+
+
+def _named(of: Explained, found: tuple[Filters, ...], layer: str) -> tuple[Filters, ...]:
+    """The filters of one layer; those without a module have a name too, as `#1`."""
+    names = [of.label(f.name) for f in found]
+    chosen = tuple(
+        f
+        for f, name in zip(found, names, strict=True)
+        if layer in (f.name, name) or name.startswith(f"{layer} #")
+    )
+    if chosen:
+        return chosen
+    if "#" not in layer:
+        of.inner(layer)  # says it where there is no such layer at all
+    hint = did_you_mean(layer, names)
+    if not hint.startswith("Did") and len(names) > FEW:
+        hint = "Leave --layer out to see which there are."
+    raise UsageError(f"Filters are those of convolutions; `{printable(layer)}` is none. {hint}")
 
 
 def _filters_json(found: Filters, of: Explained, *, whole: bool) -> dict[str, Any]:
@@ -157,7 +172,8 @@ def _patches(of: Explained, shown: Shown | None, data: Samples | None, asked: As
         layer, reason = chosen.name, chosen.reason
     else:
         layer, reason = of.inner(asked.layer), "named by the user"
-    found = top_patches(of.module, data, layer, units=asked.units, seen=_seen(of, shape, layer))
+    seen = seen_by(of.module, shape, layer)
+    found = top_patches(of.module, data, layer, units=asked.units, seen=seen)
     figures = {**found.to_json(), "layer": of.label(layer), "layer_reason": reason}
     drawn = gallery(replace(found, layer=of.label(layer)), data, most=FEW)
     return Found(sections=drawn, figures=figures, result=found)
@@ -166,14 +182,24 @@ def _patches(of: Explained, shown: Shown | None, data: Samples | None, asked: As
 def _backward(of: Explained, shown: Shown | None, data: Samples | None, asked: Asked) -> Found:
     assert shown is not None
     if asked.layer is None:
-        layer = filters(of.module)[0].name
-        reason = "the first convolution"
+        layer, reason = _first_convolution(of), "the first convolution"
     else:
         layer, reason = of.inner(asked.layer), "named by the user"
     found = backward(of.module, layer, shown.x, target=of.target(asked.target))
     figures = {**found.to_json(), "layer": of.label(layer), "layer_reason": reason}
     drawn = replace(found, layer=of.label(layer)).sections()
     return Found(sections=drawn, figures=figures, result=found)
+
+
+def _first_convolution(of: Explained) -> str:
+    """That has a module of its own, whose input and output can be caught."""
+    for name, m in of.module.named_modules():
+        if isinstance(m, _ConvNd) and not m.transposed:
+            return str(name)
+    raise UsageError(
+        "The backward pass is shown of convolutions that are modules of their own; "
+        f"{of.title} has none. Take another method, such as grad_cam."
+    )
 
 
 def _template(of: Explained, shown: Shown | None, data: Samples | None, asked: Asked) -> Found:
@@ -183,7 +209,7 @@ def _template(of: Explained, shown: Shown | None, data: Samples | None, asked: A
     features, notes = None, [*_first_alone(shown, "name one to look at another")]
     layer = of.inner(asked.layer) if asked.layer is not None else _fine_layer(of, x, window)
     if layer is not None:
-        seen = _seen(of, tuple(x.shape), layer)
+        seen = seen_by(of.module, tuple(x.shape), layer)
         if seen is None:
             notes.append(f"What `{of.label(layer)}` sees is unknown: no features are matched.")
         else:
@@ -197,8 +223,9 @@ def _template(of: Explained, shown: Shown | None, data: Samples | None, asked: A
 def _filter(of: Explained, shown: Shown | None, data: Samples | None, asked: Asked) -> Found:
     assert shown is not None
     found = [classic(x) for x in shown.x]
+    names = [short(name) for name in shown.names]
     return Found(
-        sections=[s for one in found for s in one.sections()],
+        sections=classic_sections(found, names=names),
         figures=found[0].to_json(),
         result=tuple(found),
     )
@@ -251,14 +278,6 @@ def _units(of: Explained, shape: tuple[int, ...], layer: str) -> int:
 
     with differentiable(of.module) as run, torch.no_grad():
         return int(output_of(run, of.module, layer, torch.zeros(1, *shape)).shape[1])
-
-
-def _seen(of: Explained, shape: tuple[int, ...], layer: str) -> Seen | None:
-    """What the elements of a layer's map see; None where no rule tells."""
-    field_ = receptive_field(of.module, shape).of(layer)
-    if not field_.known or any(s is None for s in field_.start):
-        return None
-    return Seen(field_.receptive_field, field_.jump, field_.start)
 
 
 def _fine_layer(of: Explained, x: Tensor, window: Sequence[int]) -> str | None:
