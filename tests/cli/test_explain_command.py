@@ -4,8 +4,11 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 from PIL import Image
+from tests.web.strangers import wave
 
 from neocog.cli.explain import METHODS
 from neocog.verbs.explain_ways import WAYS
@@ -121,3 +124,83 @@ def test_a_folder_that_cannot_be_written(call, conv_run, seven, tmp_path: Path) 
     said = call("explain", conv_run, seven, "--no-trust", "--out", tmp_path / "file" / "x")
     assert said.status == 2
     assert "must be writable" in said.err
+
+
+@pytest.fixture(scope="session")
+def waves(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Series of 32 numbers."""
+    file = tmp_path_factory.mktemp("waves") / "waves.npz"
+    x = np.random.default_rng(0).random((6, 1, 32), dtype=np.float32)
+    np.savez(file, x=x, y=np.arange(6) % 3)
+    return file
+
+
+WAVE = ("tests.web.strangers:wave", "--series", "1,32")
+
+
+def test_A8_a_model_of_series(call, waves, tmp_path: Path) -> None:
+    out = ("--out", tmp_path / "x", "--json")
+    said = call("explain", *WAVE, f"{waves}[3]", *out)
+    assert said.status == 0, said.err
+    found = json.loads(said.out)
+    assert found["grid"] == [32]
+    assert found["cells"] == {"first": [0.0], "step": [1.0]}
+    assert [p["path"] for p in found["pictures"]] == [f"{waves}[3]"]
+    net = wave()
+    with np.load(waves) as held:
+        x = torch.from_numpy(held["x"])
+    want = net(x[3:4]).max()
+    assert found["pictures"][0]["value"] == pytest.approx(float(want.detach()), rel=1e-5)
+    some = json.loads(call("explain", *WAVE, waves, "--n", "2", "--no-trust", *out).out)
+    assert [p["path"] for p in some["pictures"]] == [f"{waves}[{i}]" for i in (0, 1)]
+    assert some["notes"] == ["The first 2 pictures; --n takes more."]
+    by_data = json.loads(call("explain", *WAVE, "--data", waves, "--no-trust", *out).out)
+    assert sorted(p["path"] for p in by_data["pictures"]) == [f"{waves}[{i}]" for i in range(6)]
+
+
+def test_A8_layers_behind_a_normalisation_go_by_their_own_names(call, waves, tmp_path) -> None:
+    words = ("--mean", ".5", "--std", ".25", "--layer", "1", "--no-trust", "--json")
+    said = call("explain", *WAVE, waves, *words, "--out", tmp_path / "x")
+    assert said.status == 0, said.err
+    assert json.loads(said.out)["layer"] == "1"
+
+
+@pytest.mark.parametrize("method", ["filters", "features", "maximise", "patches", "filter"])
+def test_A8_other_ways_of_seeing_into_a_model_of_series(call, waves, tmp_path, method) -> None:
+    words = ("--data", waves) if method == "patches" else (waves,)
+    more = ("--layer", "1", "--units", "0,1") if method in ("maximise", "patches") else ()
+    words = () if method == "maximise" else words  # its size is told
+    said = call("explain", *WAVE, *words, "--method", method, *more, "--out", tmp_path / "x")
+    assert said.status == 0, said.err
+    assert (tmp_path / "x" / "explain.html").is_file()
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("--size", "1,8,8"), "--size is of pictures, --series of series"),
+        (("nothing.npz",), "`nothing.npz` cannot be read so"),
+        (("FILE[6]",), "has 6 series, counted from 0; number 6 came"),
+        (("--series", "1,64", "FILE"), "The model takes series of 1 × 64 numbers"),
+        (("--series", "64", "FILE"), "the size of a series is C,N"),
+        (("FILE", "--method", "template"), "series have no templates"),
+    ],
+)
+def test_wrong_use_of_series_is_one_sentence(call, waves, tmp_path, words, sentence) -> None:
+    words = tuple(w.replace("FILE", str(waves)) for w in words)
+    said = call("explain", *WAVE, *words, "--out", tmp_path / "x")
+    assert said.status == 2
+    assert sentence in " ".join(said.err.split())
+    assert not (tmp_path / "x").exists()
+
+
+def test_what_an_earlier_explanation_wrote_goes(call, conv_run, seven, tmp_path: Path) -> None:
+    out = tmp_path / "why"
+    first = json.loads(call("explain", conv_run, seven, "--out", out, "--json").out)
+    assert "deletion.svg" in {Path(f).name for f in first["files"]}
+    (out / "mine.png").write_bytes(b"own")
+    (out / "mine.svg").mkdir()
+    words = ("--method", "filters", "--out", out, "--json")
+    second = json.loads(call("explain", conv_run, *words).out)
+    left = {p.name for p in out.iterdir()}
+    assert left == {Path(f).name for f in second["files"]} | {"mine.png", "mine.svg"}

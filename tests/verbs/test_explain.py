@@ -203,3 +203,85 @@ def test_a_model_under_no_grad_and_inference_mode() -> None:
     with torch.inference_mode():
         found = neocog.explain(net, x, trust=False)
     np.testing.assert_allclose(found.figures["pictures"][0]["map"], want, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        "[]",
+        "{}",
+        '{"files": 3}',
+        "no json",
+        '{"files": ["../y.png", "model.safetensors", "deep", ".", "deep/z.png", 1]}',
+    ],
+)
+def test_numbers_that_others_wrote_remove_nothing_else(tmp_path: Path, told: str) -> None:
+    out = tmp_path / "why"
+    (out / "deep").mkdir(parents=True)
+    (out / "explain.json").write_text(told)
+    kept = [tmp_path / "y.png", out / "model.safetensors", out / "deep" / "z.png"]
+    for file in kept:
+        file.write_text("")
+    found = neocog.explain(convnet(), drawn(1, 3, 8, 8), method="backward", out=out)
+    assert all(file.is_file() for file in kept)
+    assert json.loads((out / "explain.json").read_text()) == found.to_json()
+
+
+def test_greys_without_an_axis_of_channels_are_no_series() -> None:
+    greys = drawn(4, 16, 16)
+    grey = convnet(channels=1)
+    for given in ({"pictures": greys}, {"data": greys}):
+        with pytest.raises(UsageError, match=r"takes pictures, \(B, C, H, W\); .* x\[:, None\]"):
+            neocog.explain(grey, **given)
+        with pytest.raises(UsageError, match=r"takes pictures, \(B, C, H, W\); .* came"):
+            neocog.explain(model(), **given)
+    with pytest.raises(UsageError, match=r"takes series, \(B, C, N\); \(1, 2, 8, 8\) came"):
+        neocog.explain(Series(), drawn(1, 2, 8, 8))
+    assert neocog.explain(grey, greys[:, None], trust=False).figures["grid"] == [8, 8]
+
+
+def test_a_network_that_makes_the_missing_axis_itself() -> None:
+    class Electrodes(nn.Module):
+        """Series as pictures of one channel, a row an electrode."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.out = nn.Conv2d(1, 4, (2, 3)), nn.Linear(4, 2)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            out: torch.Tensor = self.out(self.conv(x[:, None]).abs().mean((2, 3)))
+            return out
+
+    found = neocog.explain(Electrodes(), drawn(2, 2, 32), method="filters", n=1)
+    assert found.figures["layers"][0]["name"] == "conv"
+
+
+def test_filters_without_a_module_go_by_their_number() -> None:
+    class Bare(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first = nn.Parameter(torch.ones(4, 3, 3, 3))
+            self.last = nn.Parameter(torch.ones(2, 4, 1, 1))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            y = nn.functional.conv2d(x, self.first)
+            return nn.functional.conv2d(y, self.last).mean((2, 3))
+
+    x = drawn(1, 3, 8, 8)
+    found = neocog.explain(Bare(), x, method="filters", layer="#2")
+    assert [f["shape"] for f in found.figures["layers"]] == [[2, 4, 1, 1]]
+    with pytest.raises(UsageError, match=r"`#3` is none. Known: `#1`, `#2`"):
+        neocog.explain(Bare(), x, method="filters", layer="#3")
+    with pytest.raises(UsageError, match=r"modules of their own; Bare has none. Take another"):
+        neocog.explain(Bare(), x, method="backward")
+    inside = nn.Sequential(Bare(), nn.Flatten())
+    both = neocog.explain(inside, x, method="filters", layer="0")
+    assert [f["name"] for f in both.figures["layers"]] == ["0 #1", "0 #2"]
+
+
+def test_the_classic_filters_are_written_once(tmp_path: Path) -> None:
+    data = Samples(drawn(3, 3, 16, 16), None, ["a.png", "b.png", "c.png"])
+    found = neocog.explain(convnet(), data=data, method="filter", out=tmp_path)
+    names = sorted(Path(f).name for f in found.files)
+    assert sum(name.startswith("kernels-") for name in names) == 9
+    assert "b-png-outline.png" in names

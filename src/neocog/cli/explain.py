@@ -16,6 +16,7 @@ from neocog.cli.options import (
     strict_option,
     task_option,
 )
+from neocog.cli.series import explained_series, samples_of_series, series_option
 from neocog.cli.telling import telling
 from neocog.errors import printable
 
@@ -72,13 +73,16 @@ class _Whole(click.ParamType):
 @click.option("--out", type=click.Path(file_okay=False), metavar="FOLDER", help="For the files.")
 @strict_option
 @task_option
+@series_option
 @model_options
 @json_option
 def command(
     model: str,
     pictures: tuple[str, ...],
+    data: str | None,
     out: str | None,
     task: str | None,
+    series: tuple[int, int] | None,
     opening: Mapping[str, Any],
     as_json: bool,
     **asked: Any,
@@ -87,7 +91,7 @@ def command(
 
     MODEL is a run folder; or, from elsewhere, package.module:factory or a .pt2 program, which are
     told their --size, --mean and --std. IMAGE is a file, a folder, or a sample of data as
-    digits:test[17].
+    digits:test[17]. With --series, IMAGE and DATA are .npz files; one series is waves.npz[3].
 
     \b
     grad_cam   where the answer comes from, signed, and whether to trust it
@@ -100,25 +104,21 @@ def command(
     template   a piece of the picture, looked for in it
     filter     the classic filters on the picture
 
-    Written into --out: PNG and SVG files, one page, explain.html, and explain.json.
+    Written into --out: PNG and SVG files, one page, explain.html, and explain.json. What an earlier
+    explanation left there goes.
 
     \b
     neocog explain runs/digits seven.png
     neocog explain runs/digits --data digits --method patches --layer stage2
     neocog explain runs/pictures photo.jpg --class tulip --out why
+    neocog explain nets.wave:make waves.npz[3] --series 1,128
     """
-    from neocog.runs.opened import open_model
     from neocog.verbs.explain import explain
 
     place = out or _folder(model, asked["method"])
     with telling("explain") as tell:
-        found = explain(
-            open_model(model, **opening, task=task),
-            list(pictures),
-            out=place,
-            tell=tell,
-            **asked,
-        )
+        opened = _opened(model, pictures, data, opening, task=task, series=series)
+        found = explain(*opened[:2], data=opened[2], out=place, tell=tell, **asked)
     if as_json:
         print_json(found.to_json())
         return
@@ -130,6 +130,25 @@ def command(
         click.echo(f"note     {note}", err=True)
     where = printable(place)
     click.echo(f"\n{len(found.files)} files in {where}; open {where}/explain.html")
+
+
+def _opened(
+    model: str,
+    pictures: tuple[str, ...],
+    data: str | None,
+    opening: Mapping[str, Any],
+    *,
+    task: str | None,
+    series: tuple[int, int] | None,
+) -> tuple[Any, Any, Any]:
+    """The model, what it is shown, the data: of pictures by their places, of series as values."""
+    if series is None:
+        from neocog.runs.opened import open_model
+
+        return open_model(model, **opening, task=task), list(pictures), data
+    of = explained_series(model, series, opening, task)
+    shown = samples_of_series(pictures, series) if pictures else None
+    return of, shown, None if data is None else samples_of_series([data], series)
 
 
 def _folder(model: str, method: str) -> str:

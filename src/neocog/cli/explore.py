@@ -3,27 +3,15 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from typing import Any
 
 import click
 
 from neocog.cli.options import HELP, model_options, task_option
+from neocog.cli.series import series_option, told_of_series
 
 __all__ = ["command"]
-
-
-class _Series(click.ParamType):
-    name = "series"
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[int, int]:
-        if isinstance(value, tuple):
-            return value
-        match = re.fullmatch(r"(\d+)[,x](\d+)", re.sub(r"\s", "", str(value)))
-        if not match or not all(int(n) for n in match.groups()):
-            self.fail(f"the size of a series is C,N, got `{value}`. Write 1,128.")
-        return int(match[1]), int(match[2])
 
 
 @click.command("explore", context_settings=HELP)
@@ -39,7 +27,7 @@ class _Series(click.ParamType):
 )
 @click.option("--no-browser", is_flag=True, help="Do not open the page, only print its address.")
 @task_option
-@click.option("--series", type=_Series(), metavar="C,N", help="Of a model of series, its sample.")
+@series_option
 @model_options
 def command(
     model: str,
@@ -97,10 +85,8 @@ def _series(
     """A model of one axis, and its data."""
     from neocog.web.series import open_series, series_of
 
-    if "size" in opening:
-        raise click.UsageError("--size is of pictures, --series of series; give one of them.")
-    told = {k: v for k, v in opening.items() if k in ("weights", "mean", "std")}
-    return open_series(model, **told), None if data is None else series_of(data)
+    net = open_series(model, **told_of_series(opening))
+    return net, None if data is None else series_of(data)
 
 
 def _tell(where: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from neocog.exhibits import Curve, Gallery, Map, Section
 from neocog.runs.trained import Trained
 from neocog.store.tensors import write_bytes
 from neocog.verbs.explain_input import (
+    Explained,
     Place,
     open_explained,
     samples_of,
@@ -82,8 +84,8 @@ class Explanation:
 
 
 def explain(
-    model: Place | Trained | nn.Module,
-    pictures: Place | Sequence[Place] | Tensor | np.ndarray | None = None,
+    model: Place | Trained | nn.Module | Explained,
+    pictures: Place | Sequence[Place] | Samples | Tensor | np.ndarray | None = None,
     *,
     method: str = "grad_cam",
     layer: str | None = None,
@@ -104,8 +106,8 @@ def explain(
     Args:
         model: a run folder or another place of a model, what `neocog.open_model` gives, or any
             `nn.Module` from values in [0, 1].
-        pictures: files and folders, single samples as `digits:test[17]`, or values (B, C, H, W);
-            some of the data if left out.
+        pictures: files and folders, single samples as `digits:test[17]`, samples, or values
+            (B, C, H, W); some of the data if left out.
         method: one of `neocog.verbs.explain_ways.WAYS`: `grad_cam` and its relatives say where an
             answer comes from; `filters`, `features`, `maximise`, `patches` what layers and units
             do; `backward`, `template`, `filter` show how they work.
@@ -119,8 +121,8 @@ def explain(
         seed: of everything that is drawn.
         task: what an `nn.Module` answers: classify, segment or regress.
         strict: stop at the first picture that cannot be used.
-        out: a folder for PNG and SVG files, a page and the numbers as JSON; nothing is written if
-            left out.
+        out: a folder for PNG and SVG files, a page and the numbers as JSON; what an earlier
+            explanation left there goes. Nothing is written if left out.
         tell: called with what is computed next.
 
     Raises:
@@ -185,13 +187,26 @@ def _written(done: Explanation, folder: Path) -> Explanation:
     from neocog.report.files import write_files
     from neocog.report.page import page, write
 
-    files = [os.fspath(p) for p in write_files(folder, done.shown)]
-    files += [os.fspath(folder / PAGE), os.fspath(folder / NUMBERS)]
-    done = replace(done, files=tuple(files))
+    earlier = _earlier(folder)
+    names = [p.name for p in write_files(folder, done.shown)] + [PAGE, NUMBERS]
+    done = replace(done, files=tuple(os.fspath(folder / name) for name in names))
     write(folder / PAGE, page(done.title, done.sections(), subtitle=WAYS[done.method].about))
+    for name in earlier - set(names):
+        with suppress(OSError):
+            (folder / name).unlink()
     text = json.dumps(done.to_json(), ensure_ascii=True, allow_nan=False, indent=1)
     write_bytes(folder / NUMBERS, text.encode("utf-8") + b"\n")
     return done
+
+
+def _earlier(folder: Path) -> set[str]:
+    """Pictures and curves that an earlier explanation wrote into the folder, as its numbers say."""
+    try:
+        told = json.loads((folder / NUMBERS).read_text("utf-8"))
+        paths = [Path(str(f)) for f in told["files"]]
+    except (OSError, ValueError, KeyError, TypeError):
+        return set()
+    return {p.name for p in paths if p.suffix in (".png", ".svg")}
 
 
 def _window(window: Sequence[int] | None) -> tuple[int, int, int, int] | None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.conv import _ConvNd
 
 from neocog.data.batches import pixels
 from neocog.data.open import open_data, parse_place
@@ -18,14 +19,15 @@ from neocog.data.samples import Samples
 from neocog.data.split import Split
 from neocog.errors import DataError, ModelError, UsageError, did_you_mean, printable
 from neocog.networks.model import Model
-from neocog.probe.activations import find_layer
+from neocog.probe.activations import find_layer, first_tensor, handed
+from neocog.probe.found import as_found
 from neocog.runs.opened import open_model
 from neocog.runs.trained import Trained
 
 __all__ = ["Explained", "Place", "Shown", "open_explained", "samples_of", "shown_pictures"]
 
 Place = str | os.PathLike[str]
-Pictures = Place | Sequence[Place] | Tensor | np.ndarray | None
+Pictures = Place | Sequence[Place] | Samples | Tensor | np.ndarray | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,8 +39,9 @@ class Explained:
         title: as it was named.
         task: classify, segment or regress.
         classes: names of the outputs; empty where nobody knows.
-        shape: (C, H, W) of what it takes; None where it takes any.
+        shape: (C, H, W) or (C, N) of what it takes; None where it takes any.
         trained: the model as it was opened; None for a module.
+        wrapped: whether the module is a wrapper that normalises, the user's own being `network`.
     """
 
     module: nn.Module
@@ -47,6 +50,7 @@ class Explained:
     classes: tuple[str, ...] = ()
     shape: tuple[int, ...] | None = None
     trained: Trained | None = None
+    wrapped: bool = False
 
     def inner(self, layer: str) -> str:
         """The name of a layer in the module, from the one that the user knows.
@@ -54,17 +58,18 @@ class Explained:
         Raises:
             ModelError: there is no such layer.
         """
-        if not isinstance(self.module, Model):
+        if not self.wrapped:
             find_layer(self.module, layer)
             return layer
-        known = dict(self.module.network.named_modules(remove_duplicate=False))
+        network = self.module.get_submodule("network")
+        known = dict(network.named_modules(remove_duplicate=False))
         own = layer if layer in known else layer.removeprefix("network.")
-        find_layer(self.module.network, own)
+        find_layer(network, own)
         return f"network.{own}"
 
     def label(self, layer: str) -> str:
         """A layer as the user knows it, without the wrapper that normalises."""
-        return layer.removeprefix("network.") if isinstance(self.module, Model) else layer
+        return layer.removeprefix("network.") if self.wrapped else layer
 
     def target(self, wanted: int | str | None) -> int | None:
         """The number of an output, from its name or number.
@@ -101,22 +106,29 @@ class Shown:
     left: int = 0
 
 
-def open_explained(model: Place | Trained | nn.Module, task: str) -> Explained:
+def open_explained(model: Place | Trained | nn.Module | Explained, task: str) -> Explained:
     """A model, whatever it is.
 
     Args:
-        model: a place, what `open_model` opened, or any module.
+        model: a place, what `open_model` opened, any module, or what this function returned.
         task: of a module.
 
     Raises:
         ModelError: it cannot be opened, or is a black box.
     """
+    if isinstance(model, Explained):
+        return model
+    if isinstance(model, Model):
+        c = model.contract
+        return Explained(
+            module=model,
+            title=type(model.network).__name__,
+            task=c.task,
+            classes=c.classes,
+            shape=(c.signal.channels, *c.signal.size),
+            wrapped=True,
+        )
     if isinstance(model, nn.Module):
-        if isinstance(model, Model):
-            c = model.contract
-            shape = (c.signal.channels, *c.signal.size)
-            title = type(model.network).__name__
-            return Explained(module=model, title=title, task=c.task, classes=c.classes, shape=shape)
         return Explained(module=model, title=type(model).__name__, task=task)
     trained = model if isinstance(model, Trained) else open_model(model)
     if trained.black_box:
@@ -132,6 +144,7 @@ def open_explained(model: Place | Trained | nn.Module, task: str) -> Explained:
         classes=c.classes,
         shape=(c.signal.channels, *c.signal.size),
         trained=trained,
+        wrapped=isinstance(trained.module, Model),
     )
 
 
@@ -147,7 +160,14 @@ def samples_of(of: Explained, data: Place | Split | Samples | Tensor, *, strict:
         DataError: the data cannot be opened or has no such split.
     """
     if not isinstance(data, (str, os.PathLike)):
-        return Samples.of(data)
+        found = Samples.of(data)
+        _check_axes(of, found.take(slice(0, 1)))
+        return found
+    if of.shape is not None and len(of.shape) == 2:
+        raise UsageError(
+            f"{printable(of.title)} takes series, and `{printable(os.fspath(data))}` is opened as "
+            "pictures. Give values, (B, C, N), or an .npz file with --series."
+        )
     if of.trained is not None and of.task == "classify":
         return Samples.of(of.trained.samples(data, strict=strict).split)
     where, name = parse_place(data)
@@ -171,7 +191,8 @@ def shown_pictures(
 
     Args:
         of: the model.
-        pictures: files and folders, single samples as `DATA:test[17]`, or values (B, C, H, W).
+        pictures: files and folders, single samples as `DATA:test[17]`, samples, or values
+            (B, C, H, W).
         samples: of the data.
         n: pictures at most.
         seed: of the draw from the data.
@@ -181,34 +202,73 @@ def shown_pictures(
         DataError: none of the files can be used, or with `strict` one of them.
     """
     if isinstance(pictures, (Tensor, np.ndarray)):
-        x = _values(pictures)
+        x = _values(of, pictures)
         names = tuple(f"picture {i}" for i in range(len(x)))
         return Shown(x=x[:n], names=names[:n], left=max(0, len(x) - n))
+    if isinstance(pictures, Samples):
+        return _taken(pictures, n)
     named = [pictures] if isinstance(pictures, (str, os.PathLike)) else list(pictures or ())
     if named:
         return _read(of, named, n=n, strict=strict)
     if samples is None:
         return None
-    some = samples.first(n, seed=seed)
-    taken = range(len(some))
-    names = tuple(printable(some.name(i) or f"sample {i}") for i in taken)
-    return Shown(x=some.take(slice(0, len(some))), names=names)
+    return replace(_taken(samples.first(n, seed=seed), n), left=0)
 
 
-def _values(pictures: Tensor | np.ndarray) -> Tensor:
+def _taken(samples: Samples, n: int) -> Shown:
+    """The first of some samples."""
+    count = min(n, len(samples))
+    names = tuple(printable(samples.name(i) or f"sample {i}") for i in range(count))
+    x = samples.take(slice(0, count))
+    return Shown(x=x, names=names, left=len(samples) - count)
+
+
+def _values(of: Explained, pictures: Tensor | np.ndarray) -> Tensor:
     """Pictures or series that were given as numbers."""
     x = torch.as_tensor(pictures).detach().cpu()
-    if x.ndim < 3:
+    if x.ndim not in (3, 4):
         raise UsageError(
             "Pictures are (B, C, H, W) and series (B, C, N) with values in [0, 1]; "
             f"{tuple(x.shape)} came. Add the missing axes."
         )
+    _check_axes(of, x)
     if not x.is_floating_point():
         raise UsageError(
             "Values are fractions in [0, 1], as the model takes them; whole numbers "
             f"({x.dtype}) came. Divide them by the largest that there can be, bytes by 255."
         )
     return x.float()
+
+
+def _check_axes(of: Explained, x: Tensor) -> None:
+    """Whether pictures are pictures and series series: (B, H, W) would be taken for these.
+
+    Raises:
+        UsageError: they are not what the model takes.
+    """
+    axes = _axes(of)
+    if axes in (1, 2) and x.ndim != axes + 2 and (of.shape or not _runs(of.module, x[:1])):
+        takes = "pictures, (B, C, H, W)" if axes == 2 else "series, (B, C, N)"
+        hint = "Grey ones get their axis of channels by x[:, None]" if axes == 2 else "Give as many"
+        raise UsageError(f"{printable(of.title)} takes {takes}; {tuple(x.shape)} came. {hint}.")
+
+
+def _runs(module: nn.Module, x: Tensor) -> bool:
+    """Whether a module takes a sample of that kind: some make the missing axis themselves."""
+    try:
+        with as_found(module), torch.no_grad():
+            answer = first_tensor(module(handed(module, x.repeat(2, *[1] * (x.ndim - 1)))))
+    except Exception:  # of any kind: a stranger's forward fails in its own way
+        return False
+    return answer is not None and answer.ndim > 0 and len(answer) == 2
+
+
+def _axes(of: Explained) -> int | None:
+    """Axes of space of what a model takes: its contract says it, else its first convolution."""
+    if of.shape is not None:
+        return len(of.shape) - 1
+    first = next((m for m in of.module.modules() if isinstance(m, _ConvNd)), None)
+    return None if first is None else len(first.kernel_size)
 
 
 _SAMPLE = re.compile(r"(?P<place>.+:(?:train|val|test))\[(?P<row>\d+)\]")

@@ -1,0 +1,112 @@
+"""Models and data of one axis on the command line: the option, and how `explain` opens them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from neocog.errors import DataError, UsageError, printable
+
+if TYPE_CHECKING:
+    from neocog.data.samples import Samples
+    from neocog.verbs.explain_input import Explained
+
+__all__ = ["explained_series", "samples_of_series", "series_option", "told_of_series"]
+
+
+class _Series(click.ParamType):
+    name = "series"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[int, int]:
+        if isinstance(value, tuple):
+            return value
+        match = re.fullmatch(r"(\d+)[,x](\d+)", re.sub(r"\s", "", str(value)))
+        if not match or not all(int(n) for n in match.groups()):
+            self.fail(f"the size of a series is C,N, got `{value}`. Write 1,128.")
+        return int(match[1]), int(match[2])
+
+
+series_option = click.option(
+    "--series", type=_Series(), metavar="C,N", help="Of a model of series, its sample."
+)
+
+
+def told_of_series(opening: Mapping[str, Any]) -> dict[str, Any]:
+    """Of what a model from elsewhere is told that which one of series is told too.
+
+    Args:
+        opening: as `cli.options.model_options` collects it.
+
+    Raises:
+        click.UsageError: the size of pictures is among it.
+    """
+    if "size" in opening:
+        raise click.UsageError("--size is of pictures, --series of series; give one of them.")
+    return {k: v for k, v in opening.items() if k in ("weights", "mean", "std")}
+
+
+def explained_series(
+    model: str, size: tuple[int, int], opening: Mapping[str, Any], task: str | None
+) -> Explained:
+    """A model of series, for `neocog.verbs.explain`.
+
+    Args:
+        model: `package.module:factory`.
+        size: (C, N) of a sample.
+        opening: as `cli.options.model_options` collects it.
+        task: classify, segment or regress; a classifier if left out.
+    """
+    from neocog.verbs.explain_input import Explained
+    from neocog.web.series import Normalised, open_series
+
+    net = open_series(model, **told_of_series(opening))
+    return Explained(
+        module=net,
+        title=printable(model),
+        task=task or "classify",
+        shape=size,
+        wrapped=isinstance(net, Normalised),
+    )
+
+
+_ONE = re.compile(r"(?P<file>.+)\[(?P<row>\d+)\]")
+
+
+def samples_of_series(places: Sequence[str], size: tuple[int, int]) -> Samples:
+    """The series of some files.
+
+    Args:
+        places: .npz files; `FILE[17]` is one series of a file.
+        size: (C, N) of a sample.
+
+    Raises:
+        DataError: a file cannot be read, or its series have another size.
+        UsageError: there is no such series in it.
+    """
+    import torch
+
+    from neocog.data.samples import Samples
+    from neocog.web.series import series_of
+
+    parts, names = [], []
+    for place in places:
+        one = _ONE.fullmatch(place)
+        file = one["file"] if one else place
+        x, _ = series_of(file)
+        rows = range(int(one["row"]), int(one["row"]) + 1) if one else range(len(x))
+        if tuple(x.shape[1:]) != size:
+            raise DataError(
+                f"The model takes series of {size[0]} × {size[1]} numbers; `{printable(file)}` "
+                f"holds {x.shape[1]} × {x.shape[2]}. Correct --series, or take other data."
+            )
+        if rows.stop > len(x):
+            raise UsageError(
+                f"`{printable(file)}` has {len(x)} series, counted from 0; number {rows.start} "
+                "came. Name one of them."
+            )
+        parts.append(x[rows.start : rows.stop])
+        names += [f"{file}[{i}]" for i in rows]
+    return Samples(torch.cat(parts), None, names)
