@@ -23,7 +23,7 @@ from neocog.networks.model import Model
 from neocog.probe.follow import Follower
 from neocog.probe.moments import Moment
 from neocog.probe.operations import Call, Operation, watching
-from neocog.probe.outputs import outputs
+from neocog.probe.rerun import Rerun
 from neocog.probe.structure import Node, Structure, follow, structure
 from neocog.runs.kept import fingerprint
 from neocog.runs.trained import Trained
@@ -326,10 +326,14 @@ class Network:
 
     # ---- running it
 
+    @cached_property
+    def _rerun(self) -> Rerun:
+        return Rerun(self.module, self.graph)
+
     def run(self, x: Tensor) -> list[Tensor | None]:
         """What every node gives out for a sample."""
         with exact():
-            return outputs(self.module, self.ready(x), self.graph)
+            return self._rerun(self.ready(x))
 
     def unit(self, x: Tensor, node: Node, index: Sequence[int]) -> Arithmetic:
         """What an element of a node's output is made of, for a sample.
