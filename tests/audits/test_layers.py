@@ -43,8 +43,9 @@ def test_what_moves_exactly_has_no_error_and_no_interval_of_one() -> None:
     assert (e.shift_error, e.shift_ci) == (0, (0, 0))
 
 
-def test_zero_padding_breaks_it_at_the_border_only() -> None:
-    e = errors(conv(1, 4, kernel=3))["0"]
+@pytest.mark.parametrize("radius", [2, 7])  # the cut beside the border, and far from it
+def test_zero_padding_breaks_it_at_the_border_only(radius: int) -> None:
+    e = errors(conv(1, 4, kernel=3), radius=radius)["0"]
     assert e.own_shift > 0.05
     assert e.own_border > 1 - 1e-9
     assert e.own_inside < 1e-4

@@ -24,12 +24,26 @@ from neocog.audits.reach.trace import (
 from neocog.audits.receptive_field import times
 from neocog.probe.operations import Call, Operation
 
-__all__ = ["CIRCULAR_SHIFT", "QUARTER_TURN", "RULES", "InTheWay", "Look", "Misalignment"]
+__all__ = [
+    "CIRCULAR_SHIFT",
+    "OF_ONE_PLACE",
+    "QUARTER_TURN",
+    "RULES",
+    "InTheWay",
+    "Look",
+    "Misalignment",
+]
 
 QUARTER_TURN = "quarter turn"
 CIRCULAR_SHIFT = "circular shift"
 RULES = (QUARTER_TURN, CIRCULAR_SHIFT)
 """What may be ruled out."""
+
+OF_ONE_PLACE = (
+    "a dense layer on a flattened map: weights for every position",
+    "numbers of its own for every position",
+)
+"""What is in the way where weights belong to one place, whatever the border."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -334,9 +348,8 @@ class Look:
         known = {name: self.tracer.tracked.get(t) for name, t in tensors.items()}
         taken = known.get(_PRODUCTS.get(op.name, ""))
         if isinstance(taken, tuple) and any(r.lo.shape[-1] > 1 for r in taken):
-            came = "a dense layer on a flattened map: weights for every position"
             remedy = "a mean over the map before it"
-            self._add(op.module, op.name, CIRCULAR_SHIFT, came, remedy, by_size=False)
+            self._add(op.module, op.name, CIRCULAR_SHIFT, OF_ONE_PLACE[0], remedy, by_size=False)
         if torch.Tag.pointwise not in getattr(op.func, "tags", ()):
             return
         maps = [k for k in known.values() if isinstance(k, tuple)]
@@ -344,9 +357,10 @@ class Look:
         for name, t in tensors.items():
             own = {d + out.dim() - t.dim() for d, n in enumerate(t.shape) if n > 1}
             if known[name] is None and own & moving:
-                came = "numbers of its own for every position"
                 remedy = "none that depend on the position"
-                self._add(op.module, op.name, CIRCULAR_SHIFT, came, remedy, by_size=False)
+                self._add(
+                    op.module, op.name, CIRCULAR_SHIFT, OF_ONE_PLACE[1], remedy, by_size=False
+                )
 
     def _joined(self, t: Tensor) -> None:
         """A padded or cropped map that no window follows."""

@@ -183,7 +183,9 @@ def _causes(shares: Sequence[Shift]) -> Table | None:
         columns=("shift", "flip", "by the border", "by sampling, points", "95 % interval"),
         rows=rows,
         note=f"By the border: flips under shifts by multiples of the total stride, {stride} "
-        "pixels, which every down-sampler meets at one phase. By sampling: what all shifts add.",
+        "pixels, which every down-sampler meets at one phase; weights that belong to one place, as "
+        "a dense layer's on a flattened map, make such flips too. By sampling: what all shifts "
+        "add.",
     )
 
 

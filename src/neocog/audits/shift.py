@@ -43,8 +43,9 @@ class Border:
     """Flips told apart: lost at the border, or made by sampling.
 
     A shift by a multiple of the network's total stride meets every down-sampler at the same
-    phase: what still changes the answer is the border. Each sample is moved once by what was
-    drawn, and once by such a multiple, not zero and about as long.
+    phase: what still changes the answer is the border, or weights that belong to one place, as
+    those of a dense layer on a flattened map. Each sample is moved once by what was drawn, and
+    once by such a multiple, not zero and about as long.
 
     Args:
         n: samples that have such a multiple within reach.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from neocog.audits.misalignment import OF_ONE_PLACE
 from neocog.errors import printable
 
 if TYPE_CHECKING:
@@ -39,8 +40,9 @@ def verdict(audit: Audit) -> str:
     if "circular" in audit.shift and (border := audit.shift["circular"].border) is not None:
         said.append(
             f"Circular shifts by whole multiples of the total stride ({border.stride} pixels) "
-            f"change {share(border.border)} of the answers: that is the border. Other shifts of "
-            f"about that length change {share(max(0.0, border.aliasing))} more: the sampling grid."
+            f"change {share(border.border)} of the answers: that is {_still(audit)}. "
+            f"Other shifts of about that length change {share(max(0.0, border.aliasing))} more: "
+            "the sampling grid."
         )
     if audit.layers:
         said.append(blame(audit))
@@ -80,12 +82,23 @@ def blame(audit: Audit) -> str:
         named = ", ".join(f"{printable(a.name)} ({a.kind})" for a in functions[:NAMED])
         said += f" Functions that drop samples break it too: {named}."
     if border:
+        count = f"{len(border)} layer{'s do' if len(border) > 1 else ' does'}"
         said += (
-            f" At the border {len(border)} layers do, most of all "
+            f" At the border {count}, most of all "
             f"{_named(border[:1], lambda e: e.own_shift or 0.0)}; "
-            "with circular padding they would not."
+            "with circular padding none would."
         )
     return said
+
+
+def _still(audit: Audit) -> str:
+    """What changes answers under shifts that every down-sampler meets at the same phase."""
+    rows = () if audit.alignment is None else audit.alignment.rows
+    placed = list(dict.fromkeys(r.layer for r in rows if r.came in OF_ONE_PLACE))
+    if not placed:
+        return "the border"
+    named = ", ".join(printable(name) or "the network itself" for name in placed[:NAMED])
+    return f"the border, and weights that belong to one place ({named})"
 
 
 def _shift(mode: str, s: Shift) -> str:
