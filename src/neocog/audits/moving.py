@@ -25,13 +25,13 @@ Mover = Callable[[Tensor, Tensor], Tensor]
 """Samples with their whole border, and an offset a sample, to what the model sees."""
 
 
-def mover(mode: str, *, size: tuple[int, ...], margin: int) -> Mover:
+def mover(mode: str, *, size: tuple[int, ...], margin: Tensor) -> Mover:
     """The function that moves samples in one way.
 
     Args:
         mode: one of `MODES`.
         size: of what the model takes, one number an axis that moves.
-        margin: pixels that samples have beyond it on each side.
+        margin: pixels that samples have beyond it before each axis, (D,).
 
     Raises:
         UsageError: no such way.
@@ -109,8 +109,8 @@ class Movable:
     ) -> None:
         self.model, self.data, self.mode, self.size = model, data, mode, size
         self.kind: Kind = kind_of(model.task)
-        spare = min((m - n) // 2 for m, n in zip(data.size, size, strict=True))
-        if spare < 0:
+        spare = torch.tensor([(m - n) // 2 for m, n in zip(data.size, size, strict=True)])
+        if any(m < n for m, n in zip(data.size, size, strict=True)):
             raise UsageError(
                 f"Samples must be as large as the model takes them, {size}, or larger; "
                 f"{data.size} came. Open the data with that size."
@@ -121,11 +121,10 @@ class Movable:
                 f"a radius of {reach} came, for {'×'.join(map(str, size))}. Give a smaller one."
             )
         self.reach = reach
-        self.reflected = mode == "crop" and spare < reach
-        self.margin = spare + (reach if self.reflected else 0)
+        self.reflected = mode == "crop" and int(spare.min()) < reach
         self.spare = spare
         self.batch = batch_of(data, batch)
-        self.move = mover(mode, size=size, margin=self.margin)
+        self.move = mover(mode, size=size, margin=spare + (reach if self.reflected else 0))
 
     def batches(self, n: int | None = None) -> Iterator[slice]:
         """Rows, some at a time."""
@@ -138,10 +137,7 @@ class Movable:
         x = self.data.take(rows)
         if self.mode == "crop":
             return _reflected(x, self.reach) if self.reflected else x
-        if self.spare:
-            corner = torch.full((len(x), len(self.size)), self.spare)
-            return crop_at(x, corner, self.size)
-        return x
+        return crop_at(x, self.spare.expand(len(x), -1), self.size)
 
     def at(self, x: Tensor, offset: Tensor | None = None) -> Tensor:
         """Answers at a shift; unmoved for None. Dense answers are moved back."""
