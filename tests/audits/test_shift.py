@@ -163,6 +163,14 @@ def test_worst_case_is_right_at_every_shift_by_hand() -> None:
     assert found.map.agreement[1, 1] == 1  # the middle is unmoved
 
 
+@pytest.mark.parametrize(("size", "radius"), [(8, 2), (24, 3), (40, 5)])
+def test_without_a_radius_it_is_an_eighth_of_the_size(size: int, radius: int) -> None:
+    found = shift_consistency(Subject(Corner()), noise(4, size), grid=9)
+    assert found.radius == radius
+    assert found.map is not None
+    assert found.map.offsets == tuple(range(-radius, radius + 1))  # no map reaches further
+
+
 def test_zero_fill_brings_in_black() -> None:
     class Brightness(nn.Module):
         def forward(self, x: Tensor) -> Tensor:
