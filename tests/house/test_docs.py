@@ -41,3 +41,12 @@ def test_every_decision_is_listed_and_numbered_in_order():
     assert [int(name[:4]) for name in pages] == list(range(1, len(pages) + 1))
     listed = re.findall(r"\]\((\d{4}-[\w-]+\.md)\)", (folder / "README.md").read_text("utf-8"))
     assert listed == pages
+
+
+def test_every_page_is_listed_where_the_documentation_begins():
+    folder = ROOT / "docs"
+    listed = re.findall(r"\]\(([\w/.-]+\.md)\)", (folder / "README.md").read_text("utf-8"))
+    pages = {p.relative_to(folder).as_posix() for p in folder.rglob("*.md")}
+    rooms = {p for p in pages if p.startswith("decisions/")}  # listed in a page of their own
+    assert pages - rooms - {"README.md"} <= set(listed)
+    assert "decisions/README.md" in listed
