@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from neocog.audits.answer import kind_of
 from neocog.audits.compare import compare
 from neocog.audits.moving import MODES, Movable, nearest, pairs
 from neocog.audits.shift import shift_consistency
@@ -308,6 +309,26 @@ def test_E1_segmenter_is_compared_after_moving_back() -> None:
     # Sample p of 8 lies at (p + 0.5) / 2 - 0.5 of 4, as pixels are areas and not points.
     assert line.tolist() == [0, 0.25, 0.75, 1.25, 1.75, 2.25, 2.75, 3]
     assert shift_consistency(strided, Samples.of(x), radius=2).consistency < 0.98
+
+
+def test_E1_a_map_of_classes_is_moved_back_by_hand() -> None:
+    kind, offset = kind_of("segment"), torch.tensor([[1, -1]])
+    answer = torch.arange(9).view(1, 3, 3)  # 0 1 2 / 3 4 5 / 6 7 8, seen one down and one left
+    back = kind.align(answer, offset, (3, 3), False)[0]
+    assert back.tolist() == [[-1, 3, 4], [-1, 6, 7], [-1, -1, -1]]
+    assert kind.align(answer, offset, (3, 3), True)[0].tolist() == [[5, 3, 4], [8, 6, 7], [2, 0, 1]]
+    coarse = kind.align(answer, 2 * offset, (6, 6), False)[0]
+    assert torch.equal(coarse, back)
+    other = torch.tensor([[[0, 3, 0], [-1, 0, 7], [0, 0, 0]]])
+    assert kind.agreement(back[None], other).tolist() == [0.5]  # of the four that both show
+
+
+def test_E1_a_segmenter_agrees_with_itself_unmoved_at_every_shift() -> None:
+    x = torch.rand(6, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    subject = Subject(Segmenter(), task="segment")
+    found = shift_consistency(subject, Samples.of(x), radius=2, grid=2, grid_samples=6)
+    assert found.map is not None
+    assert found.map.agreement.min() == found.map.stable == 1
 
 
 def test_regressor_is_measured_in_units_of_its_target() -> None:
