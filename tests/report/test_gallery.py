@@ -45,6 +45,14 @@ def test_large_pictures_keep_their_aspect():
         assert (first.width, first.height) == (side, side * 3 // 4)
 
 
+def test_three_fit_side_by_side_on_a_screen_of_1000_pixels_and_five_small_ones():
+    """Beside the scroll bar, both margins of the page and of the card, and gaps of 1.1 rem."""
+    room, gap = 1000 - 15 - 2 * 24 - 2 * 21, 1.1 * 16
+    assert FEW * LARGER + (FEW - 1) * gap <= room
+    assert 5 * LARGE + 4 * gap <= room
+    assert room >= 9 * BARE + 8 * 0.4 * 16
+
+
 def test_a_line_break_starts_a_second_line_and_the_caption_is_read_aloud():
     html = draw(_gallery([np.zeros((8, 8), np.uint8)], ["9 read as 7\n98.7 %"]))
     assert "<span>9 read as 7</span><span>98.7 %</span>" in html

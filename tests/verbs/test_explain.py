@@ -163,6 +163,16 @@ def test_where_one_picture_of_several_is_shown_it_is_said(method: str) -> None:
         assert not neocog.explain(convnet(), drawn(2, 3, 16, 16), method=method, layer="4").notes
 
 
+def test_maps_of_several_pictures_say_whose_they_are() -> None:
+    data = Samples(drawn(2, 3, 16, 16), None, ["a.png", "b.png"])
+    found = neocog.explain(convnet(), data=data, method="features", layer="4", seed=0)
+    titles = [s.title for s in found.sections()]
+    assert sorted(titles) == ["4: Conv2d, of a.png", "4: Conv2d, of b.png", "a.png", "b.png"]
+    one = neocog.explain(convnet(), drawn(1, 3, 16, 16), method="features", layer="4")
+    assert [s.title for s in one.sections()] == ["The picture", "4: Conv2d"]
+    assert one.title == "Feature maps: Sequential"
+
+
 def test_what_cannot_be_explained_says_so() -> None:
     net, x = convnet(), drawn(1, 3, 8, 8)
     with pytest.raises(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -87,9 +87,11 @@ class FeatureMaps:
             )
         silent = int((np.abs(self.maps).reshape(count, -1).max(1) == 0).sum())
         text = f"{count} channels of {space}."
-        text += f" {silent} of them are zero everywhere." if silent else ""
+        text += (
+            f" {silent} of them {'is' if silent == 1 else 'are'} zero everywhere." if silent else ""
+        )
         text += f" The first {most} are shown." if count > most and self.maps.ndim > 2 else ""
-        title = f"{headed(self.layer)} ({self.kind})"
+        title = f"{headed(self.layer)}: {self.kind}"
         return [Section(title=title, exhibits=(exhibit,), text=text)]
 
     def to_json(self) -> dict[str, Any]:
@@ -164,25 +166,28 @@ def feature_maps(
     return tuple(found)
 
 
-def sections(found: Sequence[FeatureMaps], *, most: int = 64) -> list[Section]:
+def sections(found: Sequence[FeatureMaps], *, most: int = 64, name: str = "") -> list[Section]:
     """The picture and all layers, for a report.
 
     Args:
         found: of the layers, of one picture.
         most: channels of a layer that are drawn.
+        name: of the picture, where there are several.
     """
-    first: list[Section] = []
-    if found and found[0].picture.ndim == 3:
-        shown = as_picture(found[0].picture)
-        first = [
-            Section(
-                title="The picture",
-                exhibits=(
-                    Gallery(title="As the network sees it", pictures=[shown], captions=[""]),
-                ),
-            )
-        ]
-    return first + [section for f in found for section in f.sections(most)]
+    layers = [section for f in found for section in f.sections(most)]
+    if name:
+        layers = [replace(s, title=f"{s.title}, of {printable(name)}") for s in layers]
+    if not found or found[0].picture.ndim != 3:
+        return layers
+    shown = as_picture(found[0].picture)
+    size = "×".join(map(str, found[0].picture.shape[1:]))
+    gallery = Gallery(
+        title="As the network sees it",
+        pictures=[shown],
+        captions=[f"{size} pixels"],
+        pixelated=False,
+    )
+    return [Section(title=printable(name) or "The picture", exhibits=(gallery,)), *layers]
 
 
 def _one(x: Tensor) -> Tensor:

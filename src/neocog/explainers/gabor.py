@@ -89,8 +89,8 @@ class GaborFit:
             f"A Gabor function explains {own:.0%} of the median filter's energy. It explains "
             f"{chance:.0%} of that of a random {size} filter, and {mixed:.0%} of that of these "
             f"filters with their taps shuffled. {self.share_above:.0%} of the filters pass the bar "
-            f"that 5 % pass by chance ({self.bar:.0%})."
-        )
+            f"that 5% pass by chance ({self.bar:.0%})."
+        ).replace("%", " %")
         if max(chance, mixed) > 0.75:
             said += (
                 " At this size nearly every filter looks like a Gabor function, learned or not: "

@@ -92,10 +92,12 @@ def sheet(
 
     Args:
         pictures: all of one shape.
-        columns: pictures in a row.
+        columns: pictures in a row; about as many as rows if left out, of three or fewer one row.
         gap: pixels between two of them.
     """
-    across = columns or math.ceil(math.sqrt(len(pictures)))
+    across = columns or (
+        len(pictures) if len(pictures) < 4 else math.ceil(math.sqrt(len(pictures)))
+    )
     down = math.ceil(len(pictures) / across)
     height, width = pictures[0].shape[:2]
     shape = (down * (height + gap) - gap, across * (width + gap) - gap)

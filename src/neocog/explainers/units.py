@@ -154,7 +154,7 @@ def named(layer: str) -> str:
 
 def headed(layer: str) -> str:
     """A layer in a heading."""
-    return printable(layer) if layer else "the whole network"
+    return printable(layer) if layer else "the outputs"
 
 
 def finite(values: Tensor, layer: str) -> Tensor:

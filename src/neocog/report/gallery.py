@@ -17,13 +17,13 @@ MOST = 400
 """Pictures that are drawn."""
 CAPTIONED = 112
 """The longer side of a small picture with a caption is enlarged to this, in CSS pixels."""
-BARE = 56
+BARE = 84
 """The same without captions or with brief ones."""
 BRIEF = 6
 """Letters of a brief caption."""
-LARGE = 176
+LARGE = 164
 """The longer side of a picture that is larger than `CAPTIONED`."""
-FEW, LARGER = 3, 280
+FEW, LARGER = 3, 284
 """The same where there are no more pictures than these: three fit side by side on a small screen,
 one alone may be twice as large."""
 

@@ -173,7 +173,7 @@ def explain(
             notes.append(f"The first {len(shown.x)} pictures; --n takes more.")
     done = Explanation(
         method=method,
-        title=f"{method.replace('_', '-')}: {of.title}",
+        title=f"{way.title}: {of.title}",
         result=found.result,
         figures=found.figures,
         shown=tuple(found.sections),

@@ -51,12 +51,14 @@ class Way:
     """One way of explaining.
 
     Args:
+        title: of its page.
         run: model, pictures, data and what is asked, to what is found.
         about: what it shows, a line.
         pictures: it needs pictures.
         data: it needs data.
     """
 
+    title: str
     run: Callable[[Explained, Shown | None, Samples | None, Asked], Found]
     about: str
     pictures: bool = True
@@ -123,9 +125,14 @@ def _features(of: Explained, shown: Shown | None, data: Samples | None, asked: A
     rows = shown.x[:1] if layers is None else shown.x
     found = [feature_maps(of.module, x, layers=layers) for x in rows]
     most = FEW if layers is None else MANY
+    names = [short(n) for n in shown.names] if len(found) > 1 else [""]
     shown_ = [[replace(f, layer=of.label(f.layer)) for f in one] for one in found]
     return Found(
-        sections=[s for one in shown_ for s in feature_sections(one, most=most)],
+        sections=[
+            s
+            for one, name in zip(shown_, names, strict=False)
+            for s in feature_sections(one, most=most, name=name)
+        ],
         figures={
             "layers": [
                 {"name": of.label(f.layer), "kind": f.kind, "shape": list(f.maps.shape)}
@@ -232,16 +239,38 @@ def _filter(of: Explained, shown: Shown | None, data: Samples | None, asked: Ask
 
 
 WAYS: dict[str, Way] = {
-    **{name: Way(run=maps, about=m.question) for name, m in METHODS.items()},
-    "filters": Way(run=_filters, about="The filters of every convolution.", pictures=False),
-    "features": Way(run=_features, about="What each layer makes of a picture."),
-    "maximise": Way(run=_maximise, about="Pictures made to excite a unit.", pictures=False),
-    "patches": Way(
-        run=_patches, about="The real patches that excite a unit most.", pictures=False, data=True
+    **{name: Way(title=m.title, run=maps, about=m.question) for name, m in METHODS.items()},
+    "filters": Way(
+        title="Filters",
+        run=_filters,
+        about="The filters of every convolution.",
+        pictures=False,
     ),
-    "backward": Way(run=_backward, about="The backward pass of a convolution, as convolutions."),
-    "template": Way(run=_template, about="A piece of a picture, looked for in it."),
-    "filter": Way(run=_filter, about="The classic filters on a picture."),
+    "features": Way(
+        title="Feature maps", run=_features, about="What each layer makes of a picture."
+    ),
+    "maximise": Way(
+        title="What units look for",
+        run=_maximise,
+        about="Pictures made to excite a unit.",
+        pictures=False,
+    ),
+    "patches": Way(
+        title="What units find",
+        run=_patches,
+        about="The real patches that excite a unit most.",
+        pictures=False,
+        data=True,
+    ),
+    "backward": Way(
+        title="Backward pass",
+        run=_backward,
+        about="The backward pass of a convolution, as convolutions.",
+    ),
+    "template": Way(
+        title="Template matching", run=_template, about="A piece of a picture, looked for in it."
+    ),
+    "filter": Way(title="Classic filters", run=_filter, about="The classic filters on a picture."),
 }
 """Name to the way of explaining, as `--method` takes it."""
 

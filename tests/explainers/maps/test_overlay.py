@@ -47,6 +47,11 @@ def test_a_bare_map_shows_its_cells_as_they_are() -> None:
         assert (block == want[row, column]).all()
 
 
+def test_without_a_key_the_rest_is_the_same() -> None:
+    x, map_ = drawn(1, 8, 8), drawn(4, 4)
+    assert np.array_equal(laid_over(x, map_, keyed=False), laid_over(x, map_)[:384])
+
+
 def test_large_pictures_keep_their_size() -> None:
     assert laid_over(drawn(3, 300, 200), drawn(7, 5)).shape == (300 + KEY, 200, 3)
 

@@ -30,7 +30,7 @@ SIDE = 384
 NOWHERE = (200, 203, 208)
 """What no cell lies on, beside a bare map."""
 
-KEY = 34
+KEY = 44
 """Rows of a key."""
 
 
@@ -39,7 +39,9 @@ def sides(size: tuple[int, ...]) -> int:
     return max(1, round(SIDE / max(size)))
 
 
-def laid_over(x: Tensor, map_: Tensor, *, unit: str = "", cells: Cells | None = None) -> np.ndarray:
+def laid_over(
+    x: Tensor, map_: Tensor, *, unit: str = "", cells: Cells | None = None, keyed: bool = True
+) -> np.ndarray:
     """A map over its picture, with a key below.
 
     Args:
@@ -47,13 +49,15 @@ def laid_over(x: Tensor, map_: Tensor, *, unit: str = "", cells: Cells | None = 
         map_: signed, on any grid, (h, w).
         unit: of its values, for the key.
         cells: where they lie in the picture; the grid is stretched over all of it if left out.
+        keyed: with the key; without it the caption has to say the largest amount.
     """
     times = sides(tuple(x.shape[1:]))
     grey = _grey(x).repeat(times, 0).repeat(times, 1)
     large = None if cells is None else cells.scaled((times, times))
     fine = numbers(enlarge(map_[None].float().cpu(), grey.shape, large)[0])
     most = float(map_.abs().max())
-    return _keyed(_blend(np.dstack([grey] * 3), fine, most), most, unit)
+    picture = _blend(np.dstack([grey] * 3), fine, most)
+    return _keyed(picture, most, unit) if keyed else picture
 
 
 def bare(
@@ -131,16 +135,16 @@ def key(width: int, most: float, unit: str = "", *, plain: bool = False) -> np.n
     """
     from PIL import Image, ImageDraw, ImageFont
 
-    share = np.linspace(-1, 1, width)[None].repeat(10, 0)
+    share = np.linspace(-1, 1, width)[None].repeat(14, 0)
     if plain:
         bar = signed(share, most=1.0)
     else:
-        bar = _blend(np.full((10, width, 3), 128, np.uint8), share, 1.0)
+        bar = _blend(np.full((14, width, 3), 128, np.uint8), share, 1.0)
     strip = np.full((KEY, width, 3), 255, np.uint8)
-    strip[4:14] = bar
+    strip[4:18] = bar
     picture = Image.fromarray(strip)
     draw = ImageDraw.Draw(picture)
-    font = ImageFont.load_default(13)
+    font = ImageFont.load_default(18)
     ink = (40, 44, 50)
     number = f"{most:.3g}{' ' + unit if unit else ''}"
     room = draw.textlength(f"against -{number}  0  for +{number}", font=font) + 24 <= width

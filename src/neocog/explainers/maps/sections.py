@@ -19,6 +19,8 @@ from neocog.explainers.trust.trust import CHANCE, Trust
 
 __all__ = ["cam_sections", "class_of", "trust_sections"]
 
+EACH = "Each map by its own largest amount."
+
 NUMBERED = 4
 """Maps whose numbers are shown."""
 
@@ -268,7 +270,7 @@ def _random(trust: Trust, cam: Cam, x: Tensor) -> list[Exhibit]:
             "order": [1.0, *numbers(mean_of(r.rank, 0))],
             "structure": [1.0, *numbers(mean_of(r.ssim, 0))],
         },
-        x_label="layers that are random, from the last one on",
+        x_label="random layers, counted from the last",
         y_label="likeness",
         note="1 is the same map, or its negative. Order: rank correlation; structure: structural "
         "similarity (SSIM); both without their sign.",
@@ -276,18 +278,23 @@ def _random(trust: Trust, cam: Cam, x: Tensor) -> list[Exhibit]:
     if x.ndim != 4:
         return [curve]
     maps = [cam.maps[0].cpu(), *(torch.from_numpy(m) for m in r.maps)]
-    captions = ["trained\nnothing random"] + [
-        f"{n} random\ndown to {printable(layer)}"
-        for n, layer in zip(r.counts, r.layers, strict=True)
+    captions = [f"trained\n{_most(maps[0])}"] + [
+        f"{n} random\ndown to {printable(layer)}\n{_most(m)}"
+        for n, layer, m in zip(r.counts, r.layers, maps[1:], strict=True)
     ]
     gallery = Gallery(
         title="the first picture's map on the way",
-        pictures=[laid_over(x[0], m, cells=cam.cells) for m in maps],
+        pictures=[laid_over(x[0], m, cells=cam.cells, keyed=False) for m in maps],
         captions=captions,
         pixelated=False,
-        note="Each map over its own largest amount.",
+        note=EACH,
     )
     return [curve, gallery]
+
+
+def _most(map_: Tensor) -> str:
+    """The largest amount of a map, for its caption."""
+    return f"largest {float(map_.abs().max()):.3g}"
 
 
 def _motion(trust: Trust, cam: Cam, x: Tensor) -> list[Exhibit]:
@@ -305,26 +312,28 @@ def _motion(trust: Trust, cam: Cam, x: Tensor) -> list[Exhibit]:
         return [curve]
     still = cam.enlarged()[0].cpu()
     shift, found = m.example
-    moved = x[0].roll(shift, (1, 2))
     way = f"{shift[0]} pixels down" if shift[0] else f"{shift[1]} pixels to the right"
-    pictures = [
-        laid_over(x[0], still),
-        laid_over(moved, still.roll(shift, (0, 1))),
-        laid_over(moved, torch.from_numpy(np.ascontiguousarray(found))),
-    ]
-    captions = [
-        "as it stands",
-        f"first map, moved\n{way}",
-        f"map of the moved picture\n{way}",
+    moved = x[0].roll(shift, (1, 2))
+    rows = [
+        ("as it stands", x[0], still),
+        (f"first map, moved\n{way}", moved, still.roll(shift, (0, 1))),
+        (f"map of the moved picture\n{way}", moved, _plain(found)),
     ]
     if m.turned is not None:
         turn = x[0].rot90(1, (1, 2))
-        pictures += [
-            laid_over(turn, still.rot90(1, (0, 1))),
-            laid_over(turn, torch.from_numpy(np.ascontiguousarray(m.turned))),
+        rows += [
+            ("first map, turned\n90°", turn, still.rot90(1, (0, 1))),
+            ("map of the turned picture\n90°", turn, _plain(m.turned)),
         ]
-        captions += ["first map, turned\n90°", "map of the turned picture\n90°"]
     gallery = Gallery(
-        title="the first picture, moved", pictures=pictures, captions=captions, pixelated=False
+        title="the first picture, moved",
+        pictures=[laid_over(picture, map_, keyed=False) for _, picture, map_ in rows],
+        captions=[f"{caption}\n{_most(map_)}" for caption, _, map_ in rows],
+        pixelated=False,
+        note=EACH,
     )
     return [curve, gallery]
+
+
+def _plain(map_: np.ndarray) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(map_))

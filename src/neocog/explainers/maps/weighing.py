@@ -31,12 +31,14 @@ class Method:
     """One way of making a map.
 
     Args:
+        title: as it is called in its paper.
         weigh: activations and gradients to maps.
         question: what its map answers.
         source: the paper.
         class_free: it needs no class and no gradient.
     """
 
+    title: str
     weigh: Callable[[Tensor, Tensor], Tensor]
     question: str
     source: str
@@ -96,21 +98,25 @@ def first_component(a: Tensor, g: Tensor) -> Tensor:
 
 METHODS: dict[str, Method] = {
     "grad_cam": Method(
+        title="Grad-CAM",
         weigh=by_mean_gradient,
         question="Where are the features that this class is told by?",
         source="Selvaraju et al. 2017, Grad-CAM",
     ),
     "hires_cam": Method(
+        title="HiResCAM",
         weigh=by_element,
         question="How much did each place of the layer contribute to this class?",
         source="Draelos, Carin 2020, Use HiResCAM instead of Grad-CAM",
     ),
     "layer_cam": Method(
+        title="LayerCAM",
         weigh=by_positive_gradient,
         question="Where would more of the same help this class? Also for shallow layers.",
         source="Jiang et al. 2021, LayerCAM",
     ),
     "eigen_cam": Method(
+        title="Eigen-CAM",
         weigh=first_component,
         question="Where does the layer see most of anything, whatever the class?",
         source="Muhammad, Yeasin 2020, Eigen-CAM",
