@@ -20,14 +20,17 @@ OVER = """() => {
 }"""
 
 
-@pytest.mark.parametrize("tab", ["maps", "unit", "likes", "filters"])
-def test_at_400_px_nothing_sticks_out(visit, one, tab: str) -> None:
+@pytest.mark.parametrize(
+    ("tab", "content"),
+    [("maps", ".thumb"), ("unit", "#value"), ("likes", ".patches li"), ("filters", ".filter")],
+)
+def test_at_400_px_nothing_sticks_out(visit, one, tab: str, content: str) -> None:
     page = visit(one, viewport={"width": 400, "height": 800}, has_touch=True, is_mobile=True)
     settle(page)
     card(page, "c3").locator(".title").click()
     change(page, tab=tab)
+    page.wait_for_selector(content, timeout=30_000)
     settle(page)
-    page.wait_for_timeout(200)
     assert page.evaluate(OVER) == {"page": 0, "out": []}
 
 

@@ -52,7 +52,7 @@ def test_the_audit_of_a_run_folder_is_shown_and_says_so(run: Path) -> None:
         found = ask("/api/audit?model=0").json()
         assert found["sections"] == [to_json(SECTION)]
         assert found["source"] == (
-            "From the run folder, left there by `neocog audit`: 1,234 samples of digits:val."
+            "From the run folder, left there by neocog audit: 1,234 samples of digits:val."
         )
 
 

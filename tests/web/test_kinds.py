@@ -27,7 +27,7 @@ def test_E1_a_segmenter_has_maps_of_classes() -> None:
     for ask in asking(session):
         found = graph(ask)
         output = found["nodes"][-1]
-        assert output["shape"] == [3, 8, 10]
+        assert (output["label"], output["shape"]) == ("classes", [3, 8, 10])
         shown = step(
             ask, picture="data:0", maps=[{"node": output["id"]}], motion={"dx": 2}, errors=True
         )
@@ -49,6 +49,7 @@ def test_A8_a_model_of_series() -> None:
     for ask in asking(session):
         about = ask("/api/about").json()
         assert about["models"][0]["signal"] == "series"
+        assert about["data"]["name"] == "made series"
         assert about["first"] == "made:0"
         conv = node(graph(ask), "conv")
         found = step(

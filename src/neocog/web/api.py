@@ -39,7 +39,7 @@ def about(session: Session) -> dict[str, Any]:
             for k, n in enumerate(session.networks)
         ],
         "data": {
-            "name": album.name or "made pictures",
+            "name": album.name or f"made {_given(session.networks[0])}",
             "splits": album.counts(),
             "made": album.name is None,
         },
@@ -73,9 +73,14 @@ def _node(network: Network, node: Node) -> dict[str, Any]:
     }
 
 
+def _given(network: Network) -> str:
+    """What goes into a model, several of it."""
+    return "pictures" if len(network.size) == 2 else "series"
+
+
 def _label(network: Network, node: Node) -> str:
     if node.kind == "output":
-        words = {"classify": "probabilities", "segment": "maps of classes"}
+        words = {"classify": "probabilities", "segment": "classes"}
         return words.get(network.task, "answer")
     if node.kind == "input":
         return "picture" if len(network.size) == 2 else "series"

@@ -105,7 +105,7 @@ def _is_of(kept: Kept, network: Network) -> bool:
 def _told(kept: Kept) -> str:
     n = kept.result.get("n")
     many = f"{n:,} samples of " if isinstance(n, int) else ""
-    return f"From the run folder, left there by `neocog audit`: {many}{printable(kept.data)}."
+    return f"From the run folder, left there by neocog audit: {many}{printable(kept.data)}."
 
 
 # ---- what came from a file

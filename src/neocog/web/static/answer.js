@@ -1,6 +1,6 @@
 // What the network says: bars for the classes, beside what it said of the unmoved picture; Grad-CAM.
 
-import { byId, el, roving, say, tabStop } from "./dom.js";
+import { byId, el, roving, say, tabStop, write } from "./dom.js";
 import { refresh } from "./live.js";
 import { number, percent } from "./numbers.js";
 import { nodeOf, on, set, shown, state } from "./state.js";
@@ -34,7 +34,9 @@ function rebuild() {
     const list = el("ul", { class: "bars", "aria-label": `Classes of ${state.about.models[model].name}` });
     roving(list, "button");
     panels[model] = { model, verdict, list, rows: new Map(), picture: null };
-    box.append(el("div", { class: "panel" }, title, verdict, list));
+    const maps = state.about.models[model].task === "segment";
+    const note = maps ? el("p", { class: "hint", text: "Each class with its share of the pixels." }) : null;
+    box.append(el("div", { class: "panel" }, title, verdict, note, list));
   }
   return follow();
 }
@@ -91,8 +93,8 @@ function row(panel, index, name, p, before, truth, top) {
     made = { item: el("li", {}, button), button, label, value, bar, tick };
     panel.rows.set(index, made);
   }
-  made.label.textContent = name;
-  made.value.textContent = percent(p);
+  write(made.label, name);
+  write(made.value, percent(p));
   made.bar.style.width = `${(p ?? 0) * 100}%`;
   made.tick.hidden = before === null || before === undefined;
   made.tick.style.left = `${(before ?? 0) * 100}%`;
@@ -124,6 +126,9 @@ function tellVerdict(panel, answer, first) {
   const changed = was.class !== top.class;
   if (panel.told !== undefined && panel.told !== top.class) say(`${state.both ? `${"AB"[panel.model]}: ` : ""}the answer is ${top.name}`);
   panel.told = top.class;
+  const key = [top.name, changed && was.name, truth, right].join("\n");
+  if (panel.verdict.childElementCount && panel.key === key) return;
+  panel.key = key;
   panel.verdict.className = `verdict ${changed ? "changed" : ""}`;
   panel.verdict.replaceChildren(...[
     el("strong", { text: top.name }),
@@ -159,7 +164,7 @@ function camBox() {
   layers = el("select", { id: "cam-layer", "aria-label": "Layer of Grad-CAM", onchange: () => set({ cam: { ...state.cam, layer: layers.value || null } }) });
   camNote = el("p", { class: "note", id: "cam-note" });
   byId("cam-box").append(
-    el("div", { class: "head" }, el("label", { class: "check" }, toggle, el("span", { text: "Grad-CAM on the picture" }))),
+    el("div", { class: "head" }, el("label", { class: "check" }, toggle, el("span", { id: "cam-words", text: "Grad-CAM on the picture" }))),
     el("div", { class: "cam-more", id: "cam-more", hidden: true },
       layers,
       el("div", { class: "legend cam", role: "img", "aria-label": "Blue speaks against the class, orange for it" }, el("span", { text: "against" }), el("i"), el("span", { text: "for" })),
@@ -183,7 +188,7 @@ function showCam() {
   }
   layers.value = state.cam.layer ?? "";
   const cam = state.frames[state.model]?.cam;
-  camNote.textContent = cam ? `For ${nameOf(cam.target)}, at ${cam.layer}: ${cam.layer_reason ?? ""}.` : "";
+  write(camNote, cam ? `For ${nameOf(cam.target)}, at ${cam.layer}: ${cam.layer_reason ?? ""}.` : "");
 }
 
 function nameOf(target) {

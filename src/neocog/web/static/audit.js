@@ -62,6 +62,7 @@ function none(model, why) {
     button.disabled = true;
     button.textContent = "Auditing …";
     try {
+      place.className = "body";
       place.replaceChildren(...shownAudit(await auditNow(model, FEW)));
     } catch (failed) {
       if (!(failed instanceof Refused)) throw failed;
@@ -70,6 +71,6 @@ function none(model, why) {
       button.textContent = `Audit ${FEW} pictures now`;
     }
   } });
-  const place = el("div", {}, el("p", { text: why }), possible ? null : el("p", { class: "soft", text: "An audit needs data: start the explorer with DATA." }), possible ? button : null);
+  const place = el("div", { class: "none" }, el("p", { text: why }), possible ? null : el("p", { class: "soft", text: "An audit needs data: start the explorer with DATA." }), possible ? button : null);
   return place;
 }

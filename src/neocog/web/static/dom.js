@@ -28,6 +28,11 @@ export function svg(tag, props = {}, ...children) {
 
 export const byId = (id) => document.getElementById(id);
 
+/** Write a text where it is another one: what stays costs no new layout. */
+export function write(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
+
 let told = 0;
 /** A message that fades: what went wrong, or what was done. */
 export function toast(message, kind = "note") {

@@ -1,6 +1,7 @@
 // The equivariance error of every layer: under its card as a bar and a number, and who is to blame.
 
 import { paint } from "./colours.js";
+import { write } from "./dom.js";
 import { fixed } from "./numbers.js";
 import { atRest, state, shown } from "./state.js";
 
@@ -10,7 +11,7 @@ const LEAST = 0.02;
 /** { error, floor } of a node while the picture is moved; null where there is none. */
 export function errorRow(model, node) {
   if (atRest()) return null;
-  const row = state.frames[model]?.errors?.find((e) => e.node === node);
+  const row = state.frames[model]?.errors?.[node];
   return row && row.error !== null ? row : null;
 }
 
@@ -50,11 +51,11 @@ export function paintGauge(card, row, { worst, reach }) {
   card.outer.classList.toggle("lit", row !== null);
   card.outer.classList.toggle("worst", worst);
   const [bar, tick] = card.gauge.children;
-  bar.style.width = `${((row?.error ?? 0) / reach) * 100}%`;
+  bar.style.transform = `scaleX(${((row?.error ?? 0) / reach).toFixed(4)})`;
   bar.style.background = row ? paint("error", 0.3 + (0.7 * row.error) / reach).background : "";
   tick.hidden = !(row?.floor > 0);
-  tick.style.left = `${((row?.floor ?? 0) / reach) * 100}%`;
-  card.error.textContent = row ? `${worst ? "▲ " : ""}${fixed(row.error, 2)}` : "";
+  if (!tick.hidden) tick.style.left = `${(row.floor / reach) * 100}%`;
+  write(card.error, row ? `${worst ? "▲ " : ""}${fixed(row.error, 2)}` : "");
 }
 
 /** The same for the ear. */

@@ -45,6 +45,8 @@ function rebuild() {
     box.append(views[model].outer);
     lay(views[model]);
   }
+  const groups = views.some((view) => view && groupsOf(view.graph).size > 0);
+  for (const id of ["unfold", "fold"]) byId(id).hidden = !groups;
   hint([]);
 }
 

@@ -83,7 +83,7 @@ function tabList(node, tabs, current) {
   const list = el("div", { class: "tabs", role: "tablist", "aria-label": "Views of this layer" },
     tabs.map((tab) => el("button", {
       type: "button", role: "tab", id: `tab-${tab}`, "aria-controls": "tabpanel", "aria-selected": String(tab === current),
-      tabindex: tab === current ? "0" : "-1", onclick: () => choose(tab), text: tab === "maps" && formOf(node) === "numbers" ? "All numbers" : VIEWS[tab].label,
+      tabindex: tab === current ? "0" : "-1", onclick: () => choose(tab), text: tab === "maps" ? `All ${formOf(node)}` : VIEWS[tab].label,
     })));
   roving(list, '[role="tab"]');
   return list;

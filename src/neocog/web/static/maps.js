@@ -4,6 +4,7 @@ import { inks, pixels } from "./colours.js";
 
 const kept = [new Map(), new Map()];
 const scratch = document.createElement("canvas");
+const images = new Map();
 
 /** Remember the maps of a frame until newer ones come. */
 export function keep(model, frame) {
@@ -187,15 +188,21 @@ function trace(ctx, bytes, colour, x, y, width, height) {
   ctx.stroke();
 }
 
+/** Room for the pixels of one map, made once a size: a hundred maps are drawn a step. */
 function scratchImage(width, height) {
-  if (scratch.width !== width || scratch.height !== height) {
-    scratch.width = width;
-    scratch.height = height;
+  const key = `${width}x${height}`;
+  if (!images.has(key)) {
+    if (images.size > 32) images.clear();
+    images.set(key, scratch.getContext("2d", { willReadFrequently: true }).createImageData(width, height));
   }
-  return scratch.getContext("2d", { willReadFrequently: true }).createImageData(width, height);
+  return images.get(key);
 }
 
 function place(ctx, image, x, y, width, height) {
+  if (scratch.width < image.width || scratch.height < image.height) {
+    scratch.width = Math.max(scratch.width, image.width);
+    scratch.height = Math.max(scratch.height, image.height);
+  }
   scratch.getContext("2d").putImageData(image, 0, 0);
   ctx.drawImage(scratch, 0, 0, image.width, image.height, x, y, width, height);
 }

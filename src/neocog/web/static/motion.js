@@ -1,6 +1,6 @@
 // Turning, scaling and bending the picture, what comes in at its border, and how fast all follows.
 
-import { byId, el, icon } from "./dom.js";
+import { byId, el, icon, write } from "./dom.js";
 import { pace } from "./live.js";
 import { atRest, isSeries, on, set, state } from "./state.js";
 import { fixed } from "./numbers.js";
@@ -65,13 +65,13 @@ function follow() {
   for (const { input, out, slider } of controls.values()) {
     const value = String(slider.read(motion));
     if (Number(input.value) !== Number(value)) input.value = value;
-    out.textContent = slider.show(motion);
+    write(out, slider.show(motion));
   }
   for (const radio of document.querySelectorAll('input[name="border"]')) radio.checked = radio.value === motion.kind;
   const arrows = [];
   if (motion.dx) arrows.push(`${motion.dx > 0 ? "→" : "←"} ${Math.abs(motion.dx)}`);
   if (motion.dy) arrows.push(`${motion.dy > 0 ? "↓" : "↑"} ${Math.abs(motion.dy)}`);
-  byId("shifted").textContent = arrows.join("  ") || "no shift";
+  write(byId("shifted"), arrows.join("  ") || "no shift");
   byId("rest").disabled = atRest();
 }
 
@@ -81,12 +81,13 @@ function fit() {
   for (const { input } of controls.values()) input.closest(".slider").hidden = series;
   byId("draw").hidden = series;
   byId("h-picture").textContent = series ? "Series" : "Picture";
+  byId("cam-words").textContent = `Grad-CAM on the ${series ? "series" : "picture"}`;
 }
 
 function tell() {
   const { rate, ms } = pace();
   const errors = atRest() ? "" : reasonOf() || interpolated();
-  byId("pace").textContent = [errors, `${Math.round(ms)} ms a step${rate > 4 ? `, ${rate} a second` : ""}`].filter(Boolean).join(" · ");
+  write(byId("pace"), [errors, `${Math.round(ms)} ms a step${rate > 4 ? `, ${rate} a second` : ""}`].filter(Boolean).join(" · "));
 }
 
 /** Only shifts by whole pixels are exact; the rest resamples, and that too differs between layers. */

@@ -1,7 +1,7 @@
 // Where the picture comes from: the data, the file system, the clipboard; which is next.
 
 import { Refused, leave, pictureAddress, pictures, sendPicture } from "./api.js";
-import { byId, dialogue, el, perRow, roving, tabStop, toast } from "./dom.js";
+import { byId, dialogue, el, perRow, roving, tabStop, toast, write } from "./dom.js";
 import { percent } from "./numbers.js";
 import { REST, on, set, state } from "./state.js";
 
@@ -58,7 +58,7 @@ export function neighbour(by) {
 }
 
 function name() {
-  byId("picture-name").textContent = state.pictureName;
+  write(byId("picture-name"), state.pictureName);
   const own = !state.about?.data || state.picture?.startsWith("own:");
   byId("before").disabled = own;
   byId("after").disabled = own;
