@@ -97,6 +97,24 @@ def test_agrees_with_finite_differences() -> None:
     assert by_name["parts.2"] == pytest.approx(float((total / 2).sqrt().mean()), rel=1e-4)
 
 
+def test_turns_by_hand() -> None:
+    net = Net(conv(1, 3, kernel=1), conv(3, 2, kernel=3)).double().eval()
+    x = smooth(2).float().double()
+    subject = Subject(net, precision="float64")
+    found = {e.name: e.rotation for e in lie_errors(subject, Samples.of(x))}
+    assert found["parts.0"] is not None
+    assert found["parts.0"] < 1e-12  # one sample at a time, and linear
+    with torch.no_grad():
+        value = net.parts(x)
+        change = net.parts(turn_generator(x)) - net.parts(torch.zeros_like(x))  # without the bias
+    wrong = (change - turn_generator(value)).flatten(1).norm(dim=1)
+    by_hand = float((wrong / value.flatten(1).norm(dim=1)).mean())
+    assert found["parts.1"] == pytest.approx(by_hand, rel=1e-9)  # float64
+    assert by_hand > 0.1
+    oblong = lie_errors(subject, Samples.of(x[..., :12]))
+    assert [e.rotation for e in oblong] == [None, None]
+
+
 def test_model_is_left_as_found() -> None:
     net = Net(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2)).train()
     net.parts[0].weight.grad = torch.ones_like(net.parts[0].weight)
