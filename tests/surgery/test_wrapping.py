@@ -71,3 +71,32 @@ def test_borders_that_are_not_of_space_stay_and_are_named() -> None:
     wrapped = copy.deepcopy(net)
     wrapped.conv.padding_mode = "circular"
     torch.testing.assert_close(done.module(x), wrapped(x))
+
+
+class Gated(nn.Module):
+    """No graph: a convolution of space called twice, one of channels, a pool and a padding."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 3, 3, padding=1)
+        self.gate = nn.Conv1d(1, 1, 3, padding=1)
+        self.pool = nn.MaxPool2d(3, 2, 1)
+        self.pad = nn.ZeroPad2d(1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.conv(self.conv(x))
+        x = x * self.gate(x.mean((2, 3)).unsqueeze(1)).transpose(1, 2).unsqueeze(-1)
+        if x.mean() > 1e9:
+            x = -x
+        return self.pad(self.pool(x)).mean((2, 3))
+
+
+@torch.no_grad()
+def test_borders_of_what_is_no_graph_wrap_or_are_named() -> None:
+    net, x = settled(Gated()), torch.randn(2, 3, 16, 16)
+    done = replace(net, x, sampling="blur", padding="circular", only=())
+    assert "only convolutions over space wrap around" in done.remarks[1]
+    assert done.remarks[1].endswith("the border stays as it is of `gate`, `pool`, `pad`")
+    wrapped = copy.deepcopy(net)
+    wrapped.conv.padding_mode = "circular"
+    torch.testing.assert_close(done.module(x), wrapped(x))

@@ -13,7 +13,15 @@ from neocog.layers.blocks import extend
 from neocog.surgery.graph import Traced, shape_of
 from neocog.surgery.window import FUNCTIONS, Window, arguments, label
 
-__all__ = ["ELSEWHERE", "Change", "Changes", "far_samples", "is_pad", "wraps_pads"]
+__all__ = [
+    "ELSEWHERE",
+    "PAD_MODULES",
+    "Change",
+    "Changes",
+    "far_samples",
+    "is_pad",
+    "wraps_pads",
+]
 
 ELSEWHERE = "its border does not lie in space: its input is not laid out as (B, C, space)"
 """Why a border cannot wrap around."""
@@ -165,7 +173,7 @@ def _set_arguments(change: Change, apart: bool) -> None:
     node.kwargs = given
 
 
-_PAD_MODULES = (
+PAD_MODULES = (
     nn.ZeroPad1d,
     nn.ZeroPad2d,
     nn.ReflectionPad1d,
@@ -175,6 +183,7 @@ _PAD_MODULES = (
     nn.ConstantPad1d,
     nn.ConstantPad2d,
 )
+"""What does nothing but pad, and not by wrapping around."""
 
 
 def wraps_pads(
@@ -224,7 +233,7 @@ def _pad_of(node: fx.Node, root: nn.Module) -> list[int] | None:
     """What a node pads, from the last axis on, where it does nothing else."""
     if node.op == "call_module":
         module = root.get_submodule(str(node.target))
-        return list(module.padding) if isinstance(module, _PAD_MODULES) else None
+        return list(module.padding) if isinstance(module, PAD_MODULES) else None
     if node.op != "call_function" or node.target is not F.pad:
         return None
     given = arguments(node, ("input", "pad", "mode", "value"))

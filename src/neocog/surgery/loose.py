@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from neocog.errors import ModelError, UsageError, did_you_mean
 from neocog.layers.downsample import Sampling
-from neocog.surgery.borders import far_samples
+from neocog.surgery.borders import PAD_MODULES, far_samples
 from neocog.surgery.result import Left, Replaced, Surgery
 from neocog.surgery.window import Window, window_of_module
 
@@ -40,7 +40,7 @@ def replace_loose(
         example: two samples or more.
         sampling: name of the kind.
         kind: of the samplers that come in.
-        padding: "circular" lets the borders of modules wrap around.
+        padding: "circular" lets the borders of convolutions wrap around, and names the others.
         only: names of modules to be replaced; all if left out.
         why: the network is no graph, as half a sentence.
 
@@ -58,16 +58,15 @@ def replace_loose(
     sizes = _sizes(root, example)
     replaced, left = [], []
     known: set[str] = set()
+    remarks = [f"Modules were replaced one by one, since {why}; what is no module was not seen"]
+    if padding == "circular":
+        remarks += _wrap(root, axes=example.dim() - 2)
     for name, part in list(root.named_modules()):
         window = window_of_module(part)
         if window is None or name not in sizes:
             continue
         size, out = sizes[name]
-        if len(size) != len(window.stride):
-            continue
-        if padding == "circular" and isinstance(part, (nn.Conv1d, nn.Conv2d)):
-            part.padding_mode = "circular"
-        if not window.drops:
+        if len(size) != len(window.stride) or not window.drops:
             continue
         reason = _refusal(window, size, out, part)
         if reason:
@@ -84,10 +83,29 @@ def replace_loose(
         replaced.append(Replaced(name=name, was=was, now=now, group=name))
     if only is not None:
         check_groups(only, known)
-    remark = f"Modules were replaced one by one, since {why}; what is no module was not seen"
     with torch.no_grad():
         root(example.clone())
-    return Surgery(module=root, replaced=tuple(replaced), left=tuple(left), remarks=(remark,))
+    return Surgery(module=root, replaced=tuple(replaced), left=tuple(left), remarks=tuple(remarks))
+
+
+def _wrap(root: nn.Module, *, axes: int) -> list[str]:
+    """Let the borders of convolutions over space wrap around; the others, in words."""
+    kept = []
+    for name, part in root.named_modules():
+        window = window_of_module(part)
+        if isinstance(part, PAD_MODULES):
+            kept.append(name)
+        if window is None or not any(map(any, window.padding)):
+            continue
+        if isinstance(part, (nn.Conv1d, nn.Conv2d)) and len(window.stride) == axes:
+            part.padding_mode = "circular"
+        else:
+            kept.append(name)
+    if not kept:
+        return []
+    named = ", ".join(f"`{name}`" for name in kept)
+    said = "Without a graph only convolutions over space wrap around; the border stays as it is of"
+    return [f"{said} {named}"]
 
 
 def check_groups(only: Collection[str], known: Collection[str]) -> None:
