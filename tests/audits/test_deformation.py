@@ -10,6 +10,7 @@ from neocog.audits.subject import Subject
 from neocog.data.open import open_data
 from neocog.data.samples import Samples
 from neocog.errors import UsageError
+from neocog.signal.warp import warp
 
 
 def test_slope_of_a_displacement_is_what_it_says() -> None:
@@ -56,6 +57,25 @@ def test_E7_distance_grows_with_the_slope_and_a_constant_displacement_costs_litt
     assert found.constant < 0.5 * found.distance[-1]
 
 
+def test_displacement_distance_and_agreement_by_hand() -> None:
+    x = torch.rand(20, 1, 12, 16, generator=torch.Generator().manual_seed(0))
+    net = Features()
+    found = deformation(Subject(net), Samples.of(x), amounts=(0.1, 0.3), seed=2, batch=7)
+    field, length = Waves.drawn(20, (12, 16), cycles=1, seed=2).field(slice(0, 20), (12, 16))
+    assert found.displacement == pytest.approx(
+        [0.1 * float(length.mean()), 0.3 * float(length.mean())]
+    )
+    eye, still = torch.eye(2).expand(20, 2, 2), torch.zeros(20, 2)
+    bent = warp(x, eye, still, field=0.3 * field, border="reflect", between="bicubic")
+    with torch.no_grad():
+        before, after = net(x), net(bent)
+    same = (before.argmax(1) == after.argmax(1)).double().mean()
+    assert found.agreement[1] == pytest.approx(float(same))
+    before, after = (v - v.mean(1, keepdim=True) for v in (before, after))
+    ratio = ((after - before).norm(dim=1) / before.norm(dim=1)).mean()
+    assert found.distance[1] == pytest.approx(float(ratio), rel=1e-4)  # float32
+
+
 def test_line_through_zero_by_hand() -> None:
     amounts = np.array([1.0, 2.0])
     distance = np.array([[2.0, 4.0], [4.0, 8.0]])  # slopes 2 and 4
@@ -68,5 +88,8 @@ def test_wrong_use() -> None:
     subject = Subject(Features())
     with pytest.raises(UsageError, match=r"below 1, where a picture would fold; \[1.5\] came"):
         deformation(subject, Samples.of(torch.rand(2, 1, 8, 8)), amounts=(1.5,))
+    for amounts in ((0.1, 1.0), (0.0, 0.1), ()):
+        with pytest.raises(UsageError, match="above 0 and below 1"):
+            deformation(subject, Samples.of(torch.rand(2, 1, 8, 8)), amounts=amounts)
     with pytest.raises(UsageError, match="Only pictures with one answer each are bent"):
         deformation(subject, Samples.of(torch.rand(2, 1, 8)))
