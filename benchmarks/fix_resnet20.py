@@ -31,8 +31,11 @@ WAYS: dict[str, dict[str, Any]] = {
 }
 """Part to what is asked of the fix."""
 
-EPOCHS = {"polyphase": 4.5, "blur": 8.0}
+EPOCHS = {"polyphase": 4.5, "blur": 12.0}
 """Part to the length of its fine-tune; the first has a limit of time, see the table."""
+
+STEADY = {"polyphase": 0.0, "blur": 15.0}
+"""Part to how strongly two views of a picture are drawn to each other."""
 
 MODES = ("circular", "crop")
 """Ways of shifting that all test pictures are shown in."""
@@ -134,6 +137,7 @@ def measure(way: str, given: argparse.Namespace, data: Path, folder: Path) -> di
         **WAYS[way],
         finetune=length(way, given),
         lr=given.lr,
+        steady=STEADY[way],
         shift=MODES,
         n=None,
         out=folder / way,
@@ -213,8 +217,9 @@ def main() -> None:
         folder = Path(temporary)
         data = packed(folder, given.data)
         for way in (given.only,) if given.only else WAYS:
-            if kept.parts.get(way, {}).get("finetune", {}).get("epochs") != length(way, given):
-                kept.parts.pop(way, None)  # measured with another length
+            tuned = kept.parts.get(way, {}).get("finetune", {})
+            if [tuned.get("epochs"), tuned.get("steady", 0.0)] != [length(way, given), STEADY[way]]:
+                kept.parts.pop(way, None)  # measured with another fine-tune
             kept.part(way, lambda way=way: measure(way, given, data, folder))
     kept.write(rows(kept.parts))
 

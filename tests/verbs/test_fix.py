@@ -85,6 +85,7 @@ def test_a_run_of_ours_comes_out_as_a_run_of_ours(run: Path, bars: Path, tmp_pat
     recipe = (tmp_path / "fixed" / "recipe.toml").read_text()
     assert f'start = "{run}"' in recipe
     assert "epochs = 1.0" in recipe
+    assert "batch = 24" in recipe  # eight steps of twelve samples, each shown twice
     assert "Fixed" in (tmp_path / "fixed" / "report.html").read_text()
 
 
@@ -107,6 +108,16 @@ def test_the_same_seed_gives_the_same_weights(run: Path, bars: Path, tmp_path: P
         files.append((tmp_path / name / "model.safetensors").read_bytes())
     assert files[0] == files[1]
     assert files[0] != (run / "model.safetensors").read_bytes()
+
+
+def test_a_steady_fine_tune_is_another_one(run: Path, bars: Path, tmp_path: Path) -> None:
+    """What it does to the answers is held by tests/training/test_steady.py."""
+    files = []
+    for steady in (0.0, 15.0):
+        done = fixed(run, bars, tmp_path / str(steady), sampling="blur", steady=steady)
+        assert done.to_json()["finetune"]["steady"] == steady
+        files.append((tmp_path / str(steady) / "model.safetensors").read_bytes())
+    assert files[0] != files[1]
 
 
 def test_without_a_fine_tune_the_weights_stay(run: Path, bars: Path, tmp_path: Path) -> None:
@@ -177,9 +188,9 @@ def test_what_is_measured_on_is_not_learned_from(
 ) -> None:
     learned: dict[str, int] = {}
 
-    def counted(model: Any, split: Split, recipe: Any, told: Tuned, *, guide: Any) -> Any:
+    def counted(model: Any, split: Split, *rest: Any, **how: Any) -> Any:
         learned["now"] = len(split)
-        yield from tune(model, split, recipe, told, guide=guide)
+        yield from tune(model, split, *rest, **how)
 
     monkeypatch.setattr("neocog.verbs.fix.tune", counted)
     splits = {k: len(v) for k, v in open_data(bars).splits.items()}
@@ -210,8 +221,8 @@ def test_a_network_that_looks_at_values_is_kept_as_weights(bars: Path, tmp_path:
 def test_a_stop_keeps_what_was_reached(
     run: Path, bars: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def stopped(model: Any, split: Any, recipe: Any, told: Tuned, *, guide: Any) -> Any:
-        for step in tune(model, split, recipe, told, guide=guide):
+    def stopped(model: Any, split: Any, recipe: Any, told: Tuned, **how: Any) -> Any:
+        for step in tune(model, split, recipe, told, **how):
             yield step
             told.interrupted = True
             told.rows = [{"epoch": 1}]
@@ -231,6 +242,8 @@ def test_wrong_use(run: Path, bars: Path, tmp_path: Path) -> None:
         fixed(run, bars, out, finetune=-1)
     with pytest.raises(UsageError, match=r"`lr` is a positive learning rate, got -1"):
         fixed(run, bars, out, lr=-1)
+    with pytest.raises(UsageError, match=r"`steady` is a weight from 0, got nan"):
+        fixed(run, bars, out, steady=float("nan"))
     with pytest.raises(UsageError, match=r"`zoom` is no way of shifting. Known: `circular`"):
         fixed(run, bars, out, shift=("zoom",))
     with pytest.raises(UsageError, match=r"`conv9` is no group that can be converted"):

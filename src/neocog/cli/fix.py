@@ -21,6 +21,7 @@ __all__ = ["command"]
 @click.option("--padding", default="keep", help="keep the borders, or circular.  [keep]")
 @click.option("--finetune", type=float, default=1.0, metavar="EPOCHS", help="0 for none.  [1]")
 @click.option("--lr", type=float, default=0.0, help="Highest rate; a third of a training's.")
+@click.option("--steady", type=float, default=0.0, help="Draw two views together, 0 to 20.  [0]")
 @click.option("--only", multiple=True, metavar="GROUP", help="Replace this group; may be repeated.")
 @click.option("--advice", is_flag=True, help="Try each group alone: which to fix first.")
 @click.option("--n", type=click.IntRange(1), default=1000, help="Samples to shift.  [1000]")

@@ -283,8 +283,14 @@ def _holds_out(trained: Trained) -> bool:
     return bool(trained.card.get("data", {}).get("val", False))
 
 
+STEPS = 8
+"""Least number of steps of a pass, while a batch still shows four samples."""
+
+
 def settled(recipe: Recipe, model: Model, split: Split) -> Recipe:
-    """With the fastest way to train on this machine."""
+    """With the fastest way to train on this machine, and batches that few samples fill."""
+    batch = min(recipe.course.batch, 2 * max(4, len(split) // STEPS))  # each is shown twice
+    recipe = replace(recipe, course=replace(recipe.course, batch=batch))
     machine = fastest(recipe.machine, model, split, recipe)
     return replace(recipe, machine=MachineChoice(**vars(machine)))
 

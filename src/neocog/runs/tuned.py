@@ -41,7 +41,13 @@ class Tuned:
 
 
 def tune(
-    model: Model, split: Split, recipe: Recipe, told: Tuned, *, guide: Model
+    model: Model,
+    split: Split,
+    recipe: Recipe,
+    told: Tuned,
+    *,
+    guide: Model,
+    steady: float = 0.0,
 ) -> Iterator[Step]:
     """Fine-tune a model in place, in the loop that trainings use; it ends on the CPU.
 
@@ -55,6 +61,7 @@ def tune(
         recipe: with the machine settled.
         told: what came of it.
         guide: the model as it was; is left as it is.
+        steady: how strongly the two views of a sample are drawn to each other.
     """
     course = recipe.course
     size = max(1, course.batch // 2)
@@ -66,7 +73,7 @@ def tune(
     teacher = place(copy.deepcopy(guide).eval().requires_grad_(False), machine)
     assert recipe.augment is not None
     events = fit(
-        Guided(model, teacher, GUIDANCE),
+        Guided(model, teacher, GUIDANCE, steady=steady),
         lambda epoch: twice(
             batches(split, size=size, shuffle=True, seed=course.seed, epoch=epoch, drop_last=full)
         ),

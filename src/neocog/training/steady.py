@@ -5,7 +5,9 @@ little of that: on the samples that it was trained with it is right anyway. So b
 stands half the mean squared difference between its logits and those of the network as it was (the
 regression of logits of J. Ba, R. Caruana, "Do Deep Nets Really Need to be Deep?", NeurIPS 2014).
 A batch that shows every sample twice, each changed by itself, says moreover what should be the
-same: both views are drawn to the mean of what the other model answers to them.
+same: both views are drawn to the mean of what the other model answers to them, and on request to
+each other (the consistency of S. Laine, T. Aila, "Temporal Ensembling for Semi-Supervised
+Learning", ICLR 2017).
 """
 
 from __future__ import annotations
@@ -73,11 +75,15 @@ class Guided(nn.Module):
         model: what is trained, on batches that were made by `twice`.
         guide: answers to the same samples; in evaluation mode.
         weight: of the difference beside the loss, in units of the deviation of the guide's logits.
+        steady: weight of half the mean squared difference between the two views' logits, in the
+            same units.
     """
 
-    def __init__(self, model: nn.Module, guide: nn.Module, weight: float) -> None:
+    def __init__(
+        self, model: nn.Module, guide: nn.Module, weight: float, *, steady: float = 0.0
+    ) -> None:
         super().__init__()
-        self.model, self.weight = model, weight
+        self.model, self.weight, self.steady = model, weight, steady
         self._guide = [guide]
         self.training = model.training  # a loop takes a model in training mode as it is
 
@@ -87,6 +93,15 @@ class Guided(nn.Module):
         if not self.training:
             return logits
         with torch.no_grad():
-            target = torch.stack(self._guide[0](x).chunk(2)).mean(0)
-            weight = self.weight / max(float(target.float().std()), 1e-6)
-        return drawn_to(logits, torch.cat([target, target]).to(logits.dtype), weight)
+            target = _mean(self._guide[0](x))
+            unit = max(float(target.float().std()), 1e-6)
+            weight = self.weight
+            if self.steady:  # half the square of a difference is four times that from the mean
+                weight += 4 * self.steady
+                target = (self.weight * target + 4 * self.steady * _mean(logits)) / weight
+        return drawn_to(logits, torch.cat([target, target]).to(logits.dtype), weight / unit)
+
+
+def _mean(logits: Tensor) -> Tensor:
+    """Of the two views of each sample."""
+    return torch.stack(logits.chunk(2)).mean(0)

@@ -62,6 +62,7 @@ def fix(
     padding: str = "keep",
     finetune: float = 1.0,
     lr: float = 0.0,
+    steady: float = 0.0,
     seed: int = 0,
     only: Collection[str] | None = None,
     shift: Sequence[str] = MODES,
@@ -84,6 +85,9 @@ def fix(
         padding: "circular" lets every border wrap around; "keep" leaves them.
         finetune: passes over the training samples, each shown twice; 0 for none.
         lr: highest learning rate; a third of a training's if left out.
+        steady: how strongly the fine-tune draws the answers at two places to each other, beside
+            drawing both to those of the model as it was; fewer answers flip, and more passes are
+            needed until accuracy is back. 0 to 20 or so.
         seed: of everything that is drawn.
         only: groups of down-samplers to be replaced, see `Replaced.group`; all if left out.
         shift: ways of shifting that consistency is measured for.
@@ -105,7 +109,7 @@ def fix(
         0.98
     """
     tell = listen or (lambda event: None)
-    _check(finetune, lr, shift)
+    _check(finetune, lr, steady, shift)
     trained = model if isinstance(model, Trained) else open_model(model)
     where, name = parse_place(str(data))
     if finetune and name == "train":
@@ -140,7 +144,9 @@ def fix(
             split = _train_split(trained, where, held_out=recipe.data.val)
             recipe = settled(recipe, mended.model, split)
             tell(f"fine-tuning on {len(split):,} samples, {_way(recipe)}")
-            for step in tune(mended.model, split, recipe, told, guide=trained.module):
+            for step in tune(
+                mended.model, split, recipe, told, guide=trained.module, steady=steady
+            ):
                 tell(step)
                 if step.ends_epoch:
                     tell(told.rows[-1])
@@ -153,13 +159,14 @@ def fix(
             folder,
             recipe,
             told,
+            steady,
             found,
             (before, after, times, converted),
             shown.notes,
         )
 
 
-def _check(finetune: float, lr: float, shift: Sequence[str]) -> None:
+def _check(finetune: float, lr: float, steady: float, shift: Sequence[str]) -> None:
     for mode in shift:
         if mode not in MODES:
             raise UsageError(f"`{mode}` is no way of shifting. {did_you_mean(mode, MODES)}")
@@ -167,6 +174,8 @@ def _check(finetune: float, lr: float, shift: Sequence[str]) -> None:
         raise UsageError(f"`finetune` is a number of epochs from 0, got {finetune:g}. Try 2.")
     if not 0 <= lr < float("inf"):
         raise UsageError(f"`lr` is a positive learning rate, got {lr:g}. Try 0.01.")
+    if not 0 <= steady < float("inf"):
+        raise UsageError(f"`steady` is a weight from 0, got {steady:g}. Try 10.")
 
 
 def _stem(trained: Trained) -> str:
@@ -278,6 +287,7 @@ def _kept(
     folder: RunFolder,
     recipe: Recipe,
     told: Tuned,
+    steady: float,
     found: tuple[Advice, ...],
     scores: tuple[_Scores, _Scores, list[float], float],
     said: tuple[str, ...],
@@ -288,6 +298,7 @@ def _kept(
         "epochs": recipe.course.epochs,
         "seconds": round(told.seconds, 3),
         "lr": recipe.optimiser.lr,
+        "steady": steady,
         "seed": recipe.course.seed,
     }
     test = {
