@@ -85,7 +85,7 @@ def test_a_run_of_ours_comes_out_as_a_run_of_ours(run: Path, bars: Path, tmp_pat
     recipe = (tmp_path / "fixed" / "recipe.toml").read_text()
     assert f'start = "{run}"' in recipe
     assert "epochs = 1.0" in recipe
-    assert "batch = 24" in recipe  # eight steps of twelve samples, each shown twice
+    assert "batch = 20" in recipe  # ten of eighty samples, each shown twice
     assert "Fixed" in (tmp_path / "fixed" / "report.html").read_text()
 
 
