@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import numpy as np
+import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -62,6 +64,19 @@ def test_full_rate_is_the_same_operation_at_stride_one() -> None:
     with torch.no_grad():
         full = F.conv2d(x, strided.weight, strided.bias, padding=1)
     assert abs(found.aliased_energy - float(aliased_energy(full, (2, 2)).mean())) < 1e-6
+
+
+def test_does_not_depend_on_the_size_of_a_batch() -> None:
+    torch.manual_seed(0)
+    net = nn.Sequential(conv(1, 2, kernel=3, stride=2), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    x = Samples.of(torch.rand(5, 1, 16, 16))
+    (one,), (other,) = (aliasing(Subject(net), x, batch=b) for b in (2, 5))
+    assert one.aliased_energy == pytest.approx(other.aliased_energy, abs=1e-6)  # float32
+    np.testing.assert_allclose(one.spectrum, other.spectrum, rtol=1e-4)
+    with torch.no_grad():
+        full = F.conv2d(x.take(slice(None)), net[0].weight, net[0].bias, padding=1)
+    # The powers of a map sum to its mean square.
+    assert float(one.spectrum.sum()) == pytest.approx(float(full.square().mean()), rel=1e-5)
 
 
 def test_E4_blur_leaves_less_to_alias() -> None:

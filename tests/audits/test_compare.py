@@ -39,6 +39,9 @@ def test_differences_by_hand() -> None:
     assert found.difference == pytest.approx(2 / 6)
     assert found.flips == pytest.approx((1 / 6) / 0.5)
     assert found.accuracy_difference == pytest.approx(1 / 6)
+    assert found.accuracy_ci is not None
+    low, high = found.accuracy_ci
+    assert -1 < low < 1 / 6 < high < 1
     # Both are right on the first two only, and there both are consistent: nothing is gained.
     assert (found.matched_n, found.matched_first, found.matched_second) == (2, 1, 1)
     assert found.matched_difference == 0
@@ -57,6 +60,8 @@ def test_nothing_in_common_is_not_compared_at_matched_accuracy() -> None:
     found = compare(measured([1, 0], [1, 0]), measured([1, 1], [0, 1]))
     assert found.matched_n == 0
     assert found.matched_difference is None
+    one, two = (replace(measured([1, 0], [1, 1]), right=np.zeros(0, bool)) for _ in range(2))
+    assert (compare(one, two).matched_n, compare(one, two).accuracy_ci) == (0, None)
 
 
 def test_a_first_model_without_flips_has_no_ratio() -> None:
