@@ -99,3 +99,15 @@ def test_what_nobody_knows_is_masked() -> None:
 def test_what_is_no_motion(plain, said: str) -> None:
     with pytest.raises(UsageError, match=said):
         Motion.of(plain)
+
+
+@pytest.mark.parametrize("kind", ["circular", "zero"])
+@pytest.mark.parametrize("steps", [(0, 0), (1, -2), (-7, 3), (9, 0), (-20, 20)])
+def test_whole_shifts_are_written_where_there_is_room(kind: str, steps: tuple[int, int]) -> None:
+    x, room = torch.rand(1, 3, 7, 8), torch.full((1, 3, 7, 8), torch.nan)
+    motion = Motion(kind=kind, dy=steps[0], dx=steps[1])
+    ((moved, _),) = motion.candidates(x, (1.0, 1.0), room=room)
+    assert moved is room
+    assert torch.equal(moved, motion.move(x, (1.0, 1.0)))
+    ((own, _),) = motion.candidates(x, (1.0, 1.0))
+    assert torch.equal(own, room)

@@ -46,6 +46,7 @@ class _Grid:
         owner: which of them each channel is from.
         few: some channels of each, by which what interpolating costs is judged.
         maps: of the unmoved picture, (1, channels, *space).
+        whole: the norm of each node's.
         jump: pixels from one sample to the next, along each axis.
         tiles: whether the samples tile the picture.
     """
@@ -54,6 +55,7 @@ class _Grid:
     owner: Tensor
     few: Tensor
     maps: Tensor
+    whole: Tensor
     jump: tuple[float, ...]
     tiles: bool
 
@@ -103,7 +105,8 @@ class Grids:
             abs(n * j - s) < 1e-6 for n, j, s in zip(space, jump, self.network.size, strict=True)
         )
         maps = torch.cat(parts, 1).contiguous()
-        return _Grid(tuple(ids), owner, few.nonzero()[:, 0], maps, jump, tiles)
+        whole = _norms(maps, owner, len(ids))
+        return _Grid(tuple(ids), owner, few.nonzero()[:, 0], maps, whole, jump, tiles)
 
 
 def node_errors(still: Grids, moved: Sequence[Tensor | None], motion: Motion) -> list[float | None]:
@@ -118,10 +121,13 @@ def node_errors(still: Grids, moved: Sequence[Tensor | None], motion: Motion) ->
     for grid in still.grids:
         if any(moved[id] is None for id in grid.nodes):
             continue
-        maps = torch.cat(still.side_by_side(grid.nodes, moved), 1)
-        if maps.shape != grid.maps.shape:
+        parts = still.side_by_side(grid.nodes, moved)
+        space, channels = grid.maps.shape[2:], sum(p.shape[1] for p in parts)
+        if channels != grid.maps.shape[1] or any(p.shape[2:] != space for p in parts):
             continue
-        for id, error in zip(grid.nodes, _ratios(grid, maps, motion), strict=True):
+        maps, room = still.network.room(tuple(grid.maps.shape))
+        torch.cat(parts, 1, out=maps)
+        for id, error in zip(grid.nodes, _ratios(grid, maps, motion, room), strict=True):
             errors[id] = error
     for id in still.vectors:
         a, b = still.values[id], moved[id]
@@ -146,18 +152,28 @@ def node_floors(still: Grids, motion: Motion) -> list[float | None]:
         some = replace(grid, maps=grid.maps[:, grid.few], owner=grid.owner[grid.few])
         for expected, known in motion.candidates(some.maps, some.jump, tiles=some.tiles):
             again = there.move(back.move(expected, some.jump), some.jump)
-            wrong, norm = _norms(some, again - expected, known), _norms(some, expected, known)
+            if known is not None:
+                again, expected = again * known, expected * known
+            count = len(some.nodes)
+            wrong = _norms(again - expected, some.owner, count)
+            norm = _norms(expected, some.owner, count)
             for id, w, n in zip(some.nodes, wrong.tolist(), norm.tolist(), strict=True):
                 floors[id] = _ratio(w, n)
     return floors
 
 
-def _ratios(grid: _Grid, maps: Tensor, motion: Motion) -> list[float | None]:
-    count = len(grid.nodes)
+def _ratios(grid: _Grid, maps: Tensor, motion: Motion, room: Tensor) -> list[float | None]:
+    count, whole = len(grid.nodes), grid.whole
     least = torch.full((count,), torch.inf)
-    whole = _norms(grid, grid.maps, None)
-    for expected, known in motion.candidates(grid.maps, grid.jump, tiles=grid.tiles):
-        wrong, norm = _norms(grid, maps - expected, known), _norms(grid, expected, known)
+    for expected, known in motion.candidates(grid.maps, grid.jump, tiles=grid.tiles, room=room):
+        # In its own memory: what is expected is not needed any more.
+        if known is not None:
+            expected.mul_(known)
+        norm = _norms(expected, grid.owner, count)
+        expected.sub_(maps)
+        if known is not None:
+            expected.mul_(known)
+        wrong = _norms(expected, grid.owner, count)
         told = norm > _LITTLE * whole  # else nearly all content is where nobody knows it
         ratio = torch.where(told, wrong / norm.clamp(min=_TINY), torch.inf)
         nothing = (whole <= _TINY) & (wrong <= _TINY)
@@ -165,12 +181,10 @@ def _ratios(grid: _Grid, maps: Tensor, motion: Motion) -> list[float | None]:
     return [r if math.isfinite(r) else None for r in least.tolist()]
 
 
-def _norms(grid: _Grid, maps: Tensor, known: Tensor | None) -> Tensor:
-    """The norm of each node's maps over what is known, one number a node."""
-    some = maps if known is None else maps * known
-    channels = torch.linalg.vector_norm(some[0].flatten(1), dim=1)
-    squares = torch.zeros(len(grid.nodes)).index_add_(0, grid.owner, channels.square())
-    return squares.sqrt()
+def _norms(maps: Tensor, owner: Tensor, count: int) -> Tensor:
+    """The norm of each of so many nodes' maps, where each channel has an owner."""
+    channels = torch.linalg.vector_norm(maps[0].flatten(1), dim=1)
+    return torch.zeros(count).index_add_(0, owner, channels.square()).sqrt()
 
 
 def _is_vector(value: Tensor) -> bool:

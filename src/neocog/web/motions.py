@@ -127,7 +127,7 @@ class Motion:
         return self._warped(x, offset, jump)
 
     def candidates(
-        self, x: Tensor, jump: Sequence[float], *, tiles: bool = True
+        self, x: Tensor, jump: Sequence[float], *, tiles: bool = True, room: Tensor | None = None
     ) -> Iterator[tuple[Tensor, Tensor | None]]:
         """T x, where it is known; for a shift by part of a sample also the whole ones beside it.
 
@@ -138,10 +138,11 @@ class Motion:
             x: maps, (B, C, *space).
             jump: pixels from one of their samples to the next, along each axis.
             tiles: whether the samples tile the picture, so that a circular shift loses none.
+            room: like x, for whole shifts to be written into; memory of their own if left out.
 
         Yields:
-            Moved maps, and a mask (*space) that is 1 where both sides know them; None where that is
-            everywhere.
+            Moved maps, to be used before the next ones come, and a mask (*space) that is 1 where
+            both sides know them; None where that is everywhere.
         """
         offset = self.offset(jump)
         if not (self.shifts or x.dim() == 3):
@@ -150,7 +151,9 @@ class Motion:
             return
         ways = [sorted({math.floor(o + _EVEN), math.ceil(o - _EVEN)}) for o in offset]
         for way in product(*ways):
-            yield _shifted(x, way, self.kind == "circular"), self._known(x, way, tiles)
+            moved = torch.empty_like(x) if room is None else room
+            _write_shifted(x, way, self.kind == "circular", moved)
+            yield moved, self._known(x, way, tiles)
         if any(abs(o - round(o)) > _EVEN for o in offset):
             moved = _shifted(x, offset, self.kind == "circular")
             yield moved, self._known(x, offset, tiles)
@@ -211,6 +214,32 @@ def _shifted(x: Tensor, offset: Sequence[float], circular: bool) -> Tensor:
             first = (1 - share) * first + share * second
         x = first
     return x
+
+
+def _write_shifted(x: Tensor, steps: Sequence[int], circular: bool, out: Tensor) -> None:
+    """Moved by whole steps, block by block, into memory that is there: fresh pages cost more."""
+    ways = [_blocks(n, s, circular) for n, s in zip(x.shape[2:], steps, strict=True)]
+    if not circular:
+        out.zero_()
+    for blocks in product(*ways):
+        to: Any = (..., *(place for place, _ in blocks))
+        source: Any = (..., *(place for _, place in blocks))
+        out[to].copy_(x[source])
+
+
+def _blocks(n: int, step: int, circular: bool) -> list[tuple[slice, slice]]:
+    """Along one axis of n samples: where each part of what is moved goes, and where it comes from.
+
+    Example:
+        >>> _blocks(5, 2, True)
+        [(slice(2, 5, None), slice(0, 3, None)), (slice(0, 2, None), slice(3, 5, None))]
+    """
+    if circular:
+        step %= n
+        parts = [(slice(step, n), slice(0, n - step)), (slice(0, step), slice(n - step, n))]
+        return parts[: 2 if step else 1]
+    step = max(-n, min(n, step))
+    return [(slice(max(0, step), n + min(0, step)), slice(max(0, -step), n - max(0, step)))]
 
 
 def _inside(x: Tensor, offset: Sequence[float]) -> Tensor:

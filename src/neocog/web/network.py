@@ -137,6 +137,7 @@ class Network:
         self.opaque = trained is not None and trained.black_box
         like = next((p for p in module.parameters() if p.is_floating_point()), torch.zeros(()))
         self.device, self.dtype = like.device, like.dtype
+        self._rooms: dict[tuple[int, ...], tuple[Tensor, Tensor]] = {}
 
     def blank(self) -> Tensor:
         """A sample of zeros."""
@@ -325,6 +326,12 @@ class Network:
         }
 
     # ---- running it
+
+    def room(self, shape: tuple[int, ...]) -> tuple[Tensor, Tensor]:
+        """Memory for maps that are compared, kept from step to step: fresh pages cost much."""
+        if shape not in self._rooms:
+            self._rooms[shape] = torch.empty(shape), torch.empty(shape)
+        return self._rooms[shape]
 
     @cached_property
     def _rerun(self) -> Rerun:
