@@ -190,6 +190,8 @@ def test_what_cannot_be_explained_says_so() -> None:
         grad_cam(net, x, target=1.5)  # type: ignore[arg-type]
     with pytest.raises(ShapeMismatch, match=r"Add the batch axis"):
         grad_cam(net, x[0, 0])
+    with pytest.raises(ShapeMismatch, match=r"one at least; \(0, 3, 8, 8\) came. Give one"):
+        grad_cam(net, x[:0])
     with pytest.raises(ModelError, match="has none, or computes without gradients"):
         grad_cam(nn.Sequential(nn.Flatten(), nn.Linear(192, 2)), x)
 

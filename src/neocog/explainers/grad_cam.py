@@ -77,6 +77,13 @@ class Cam:
             return self.cells.step
         return tuple(n / g for n, g in zip(self.size, self.grid, strict=True))
 
+    def probability(self, i: int) -> float | None:
+        """Of the class that map `i` is of; None where there are no classes to tell apart."""
+        target = self.targets[i]
+        if target is None or self.answers.ndim != 2 or self.answers.shape[1] < 2:
+            return None
+        return float(self.answers[i].double().softmax(0)[target])
+
     def enlarged(self, maps: Tensor | None = None) -> Tensor:
         """Signed maps at the size of the pictures, each cell in the middle of what it sees.
 
@@ -212,9 +219,10 @@ def as_input(model: nn.Module, x: Tensor) -> Tensor:
         ShapeMismatch: they are no batch of pictures or series.
     """
     if x.ndim not in (3, 4) or not len(x):
+        hint = "Add the batch axis with x[None]" if len(x) else "Give one"
         raise ShapeMismatch(
             "Pictures are (B, C, H, W) and series (B, C, N), one at least; "
-            f"{tuple(x.shape)} came. Add the batch axis with x[None].",
+            f"{tuple(x.shape)} came. {hint}.",
             expected=(1, 3, 32, 32),
             actual=tuple(x.shape),
         )

@@ -22,6 +22,7 @@ from neocog.store.tensors import write_bytes
 from neocog.verbs.explain_input import (
     Explained,
     Place,
+    Shown,
     open_explained,
     samples_of,
     shown_pictures,
@@ -166,20 +167,25 @@ def explain(
             "of data with --data (data= in Python)."
         )
     found = way.run(of, shown, samples, asked)
-    notes = [*found.notes]
-    if shown is not None:
-        notes += [f"{printable(name)} was not used: {why}." for name, why in shown.skipped]
-        if shown.left:
-            notes.append(f"The first {len(shown.x)} pictures; --n takes more.")
     done = Explanation(
         method=method,
         title=f"{way.title}: {of.title}",
         result=found.result,
         figures=found.figures,
         shown=tuple(found.sections),
-        notes=tuple(notes),
+        notes=(*found.notes, *_left_out(shown)),
     )
     return done if out is None else _written(done, Path(out))
+
+
+def _left_out(shown: Shown | None) -> list[str]:
+    """Which pictures were not looked at, and why."""
+    if shown is None:
+        return []
+    notes = [f"{printable(name)} was not used: {why}." for name, why in shown.skipped]
+    if shown.left:
+        notes.append(f"The first {len(shown.x)} pictures; --n takes more.")
+    return notes
 
 
 def _written(done: Explanation, folder: Path) -> Explanation:

@@ -149,17 +149,13 @@ def _pictures(
     """A row a picture."""
     rows = []
     for i, name in enumerate(shown.names):
-        p = None
-        target = cam.targets[i]
-        if target is not None and cam.answers.ndim == 2 and cam.answers.shape[1] > 1:
-            p = float(cam.answers[i].double().softmax(0)[target])
         value = float(cam.values[i])
         row: dict[str, Any] = {
             "path": name,
             "target": targets[i],
-            "class": target,
+            "class": cam.targets[i],
             "value": value if value == value else None,
-            "probability": p,
+            "probability": cam.probability(i),
             "map": cam.maps[i].cpu().tolist(),
         }
         if found is not None:

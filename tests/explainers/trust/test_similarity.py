@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from neocog.explainers.trust.similarity import ranks, spearman, ssim
+from neocog.explainers.trust.similarity import by_parts, ranks, spearman, ssim
 
 
 def test_ranks_share_the_mean_place_of_equal_values() -> None:
@@ -29,3 +29,16 @@ def test_series_too() -> None:
     x = torch.rand(3, 20, generator=torch.Generator().manual_seed(0))
     assert ssim(x, x, reach=1.0).tolist() == pytest.approx([1, 1, 1])
     assert spearman(x, x**3).tolist() == pytest.approx([1, 1, 1])
+
+
+def test_many_maps_are_compared_some_at_a_time(monkeypatch) -> None:
+    a, b = torch.rand(5, 4, 4), torch.rand(5, 4, 4)
+    sizes = []
+
+    def measure(one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
+        sizes.append(len(one))
+        return spearman(one, other)
+
+    monkeypatch.setattr("neocog.explainers.trust.similarity._VALUES", 35)
+    assert torch.equal(by_parts(measure, a, b), spearman(a, b))
+    assert sizes == [2, 2, 1]

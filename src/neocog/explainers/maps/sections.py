@@ -138,10 +138,8 @@ def _said(cam: Cam, i: int, classes: Sequence[str]) -> str:
     target = cam.targets[i]
     if target is None:
         return ""
-    p = ""
-    if cam.answers.ndim == 2 and cam.answers.shape[1] > 1:
-        p = f", p = {float(cam.answers[i].double().softmax(0)[target]):.3f}"
-    return f"for {class_of(target, classes)}{p}"
+    p = cam.probability(i)
+    return f"for {class_of(target, classes)}" + ("" if p is None else f", p = {p:.3f}")
 
 
 def _gallery(cam: Cam, x: Tensor, i: int, names: Sequence[str], classes: Sequence[str]) -> Gallery:
