@@ -30,6 +30,10 @@ def pictures(n: int = 16, size: int = 8) -> Samples:
     return Samples.of((torch.rand(n, 1, size, size, generator=g), np.arange(n) % 2))
 
 
+def centred(answer: Tensor) -> Tensor:
+    return answer.double() - answer.double().mean(1, keepdim=True)
+
+
 def test_quarter_turns_are_exact() -> None:
     found = rotation(Subject(Mean()), pictures(), step=30)
     assert found.sweep.amounts == tuple(30.0 * i for i in range(13))
@@ -48,6 +52,11 @@ def test_turned_answers_by_hand() -> None:
     for k in range(5):
         turned = torch.stack([torch.rot90(p, k, (1, 2)) for p in x])
         assert found.sweep.agreement[k] == float((Top()(turned).argmax(1) == base).double().mean())
+        still, out = (centred(Top()(v)) for v in (x, turned))
+        change = ((out - still).norm(dim=1) / still.norm(dim=1)).mean()
+        assert found.sweep.change[k] == pytest.approx(float(change), abs=1e-6)  # float32 sums
+    assert found.quarter_turn_error == pytest.approx(sum(found.sweep.change[1:4]) / 3)
+    assert found.quarter_turn_agreement == pytest.approx(sum(found.sweep.agreement[1:4]) / 3)
     assert found.sweep.agreement[2] == 0  # upside down
     assert found.mirror == (1, 0)
     assert found.sweep.floor == (1,) * 5  # nothing is interpolated
