@@ -145,6 +145,8 @@ def test_data_gives_the_pictures_where_none_is_named() -> None:
     assert [p["path"] for p in found.figures["pictures"]] == [
         p["path"] for p in again.figures["pictures"]
     ]
+    other = neocog.explain(net, data="digits:val", n=3, trust=False, seed=2)
+    assert other.figures["pictures"][0]["path"] != found.figures["pictures"][0]["path"]
     assert len(found.figures["pictures"]) == 3
 
 
