@@ -246,3 +246,29 @@ def test_of_the_slow_questions_of_a_page_the_newest_counts(
             thread.join()
         assert found == {"0": 200, "1": 409, "2": 200}
         assert done == ["0", "2"]
+
+
+def test_grad_cam_lies_where_the_layer_looks() -> None:
+    """A convolution of 9 pixels without padding sees around pixel 4 + i: the object's own row."""
+    net = torch.nn.Sequential(
+        torch.nn.Conv2d(1, 1, 9, bias=False),
+        torch.nn.ReLU(),
+        torch.nn.AdaptiveAvgPool2d(1),
+        torch.nn.Flatten(),
+        torch.nn.Linear(1, 2),
+    ).eval()
+    for p in net.parameters():
+        p.data.fill_(1.0)
+    session = opened(net, None, size=(1, 28, 28))
+    x = torch.zeros(1, 1, 28, 28)
+    x[0, 0, 6, 20] = 1.0
+    for layer in (None, "0"):
+        cam, _ = session.cam(0, x, layer=layer, target=0, method="grad_cam")
+        large = cam.enlarged()[0]
+        assert cam.cells is not None
+        assert cam.cells.first == (4.0, 4.0)
+        assert cam.cells.step == (1.0, 1.0)
+        there = (large > 0).nonzero()
+        # cells 0 to 6 down and 12 to 19 across see the object; their middles lie 4 further
+        assert int(there[:, 0].max()) == 10
+        assert int(there[:, 1].min()) == 16

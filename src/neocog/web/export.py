@@ -155,7 +155,7 @@ def _cam_drawn(network: Network, cam: Cam, reason: str, x: Tensor) -> Exhibit:
     draw = laid_over if x.dim() == 4 else over_series
     return Gallery(
         title=f"Grad-CAM{of}",
-        pictures=[draw(x[0].float().cpu(), cam.maps[0].float().cpu())],
+        pictures=[draw(x[0].float().cpu(), cam.maps[0].float().cpu(), cells=cam.cells)],
         captions=[""],
         pixelated=False,
         note=note,

@@ -6,7 +6,7 @@ import copy
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -16,6 +16,8 @@ from torch import Tensor, nn
 from neocog.data.samples import Samples, batch_of
 from neocog.errors import ModelError
 from neocog.explainers.grad_cam import Cam, grad_cam
+from neocog.explainers.maps.cells import Cells
+from neocog.verbs.explain_cells import cells_of
 from neocog.web.album import Album
 from neocog.web.asked import whole
 from neocog.web.network import Network
@@ -66,6 +68,7 @@ class Session:
         self.stop = stop or (lambda: False)
         self._stills = Stills()
         self._chosen: dict[tuple[int, str], tuple[str, str]] = {}
+        self._cells: dict[tuple[int, str], Cells | None] = {}
         self._slow: OrderedDict[tuple[Any, ...], Any] = OrderedDict()
         self._stays: dict[tuple[Any, ...], Any] = {}
         self._copies: dict[tuple[int, str], nn.Module] = {}
@@ -95,19 +98,20 @@ class Session:
     def cam(
         self, model: int, x: Tensor, *, layer: str | None, target: int | None, method: str
     ) -> tuple[Cam, str]:
-        """A Grad-CAM map, and why of this layer. The layer is chosen once."""
+        """A Grad-CAM map, its cells where they lie, and why of this layer. It is chosen once."""
         network = self.networks[model]
         key = (model, method)
-        if layer is not None:
-            name, reason = network.full(layer), "it was named"
-        elif key in self._chosen:
-            name, reason = self._chosen[key]
-        else:
+        named = (network.full(layer), "it was named") if layer is not None else None
+        name, reason = named or self._chosen.get(key, ("", ""))
+        if not name:
             cam = grad_cam(network.module, x, target=target, method=method)
-            self._chosen[key] = (cam.layer, cam.layer_reason)
-            return cam, cam.layer_reason
-        cam = grad_cam(network.module, x, layer=name, target=target, method=method)
-        return cam, reason
+            name, reason = self._chosen[key] = (cam.layer, cam.layer_reason)
+        else:
+            cam = grad_cam(network.module, x, layer=name, target=target, method=method)
+        if (model, name) not in self._cells:
+            size = (network.channels, *network.size)
+            self._cells[model, name] = cells_of(network.module, size, name, cam.layout)
+        return replace(cam, cells=self._cells[model, name]), reason
 
     def prepare(self) -> None:
         """Look into the models once."""
