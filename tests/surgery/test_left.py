@@ -123,3 +123,36 @@ def test_a_head_that_sees_places_is_told() -> None:
     net = nn.Sequential(nn.Conv2d(1, 2, 3, 2, 1), nn.Flatten(), nn.Linear(32, 2))
     done = replace(net, torch.zeros(2, 1, 8, 8), sampling="polyphase", padding="circular")
     assert "lays a map of 4×4 samples out as a vector" in done.remarks[0]
+
+
+class _Summed(nn.Module):
+    """A strided convolution, and a pool of one window over the whole map."""
+
+    def __init__(self, pool: nn.Module | None) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3, stride=2, padding=1, padding_mode="circular")
+        self.pool = pool
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.conv(x)
+        return (F.avg_pool2d(x, 8) if self.pool is None else self.pool(x)).flatten(1)
+
+
+@pytest.mark.parametrize("sampling", ["blur", "polyphase"])
+@pytest.mark.parametrize("pool", [None, nn.AvgPool2d(8), nn.MaxPool2d((8, 8)), nn.LPPool2d(2, 8)])
+def test_a_pool_over_the_whole_map_drops_nothing(pool: nn.Module | None, sampling: str) -> None:
+    net, x = settled(_Summed(pool)), torch.randn(2, 3, 16, 16)
+    done = replace(net, x, sampling=sampling, padding="keep")
+    assert [r.name for r in done.replaced] == ["conv"]
+    assert not done.left
+    larger = replace(net, torch.randn(2, 3, 32, 32), sampling=sampling, padding="keep")
+    assert len(larger.replaced) == 2  # there it leaves three of four windows out
+
+
+def test_a_pool_over_the_whole_map_stays_where_there_is_no_graph() -> None:
+    class Looks(_Summed):
+        def forward(self, x: Tensor) -> Tensor:
+            return super().forward(x if float(x.sum()) < 1e9 else -x)
+
+    net, x = settled(Looks(nn.AvgPool2d(8))), torch.randn(2, 3, 16, 16)
+    assert [r.name for r in replace(net, x, sampling="blur").replaced] == ["conv"]

@@ -194,7 +194,8 @@ class _Walk:
             return None
         inputs = [(n, p) for n in node.all_input_nodes if (p := self.grids.places.get(n))]
         window = window_of(node, self.root)
-        drops = window is not None and window.drops
+        came = (shape_of(node.all_input_nodes[0]) if node.all_input_nodes else None) or ()
+        drops = window is not None and window.drops and not window.sums_up(came[2:])
         if shape is None or not inputs:
             if window is not None and drops and _many(shape_of(node.all_input_nodes[0])):
                 self._note(node, Place((), ()), window, _ELSEWHERE, str(window))

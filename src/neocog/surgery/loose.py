@@ -66,7 +66,7 @@ def replace_loose(
         if window is None or name not in sizes:
             continue
         size, out = sizes[name]
-        if len(size) != len(window.stride) or not window.drops:
+        if len(size) != len(window.stride) or not window.drops or window.sums_up(size):
             continue
         reason = _refusal(window, size, out, part)
         if reason:

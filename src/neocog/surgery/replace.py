@@ -212,7 +212,7 @@ class Surgeon:
                 continue
             x = node.all_input_nodes[0]
             size, after = (shape_of(x) or ())[2:], (shape_of(node) or ())[2:]
-            if len(size) != len(window.stride):
+            if len(size) != len(window.stride) or window.sums_up(size):
                 continue
             far = far_samples(window, size, after) if window.drops else (0,) * len(size)
             dense = tuple(
@@ -255,6 +255,7 @@ class Surgeon:
             end = self._sample(sampler, tail, device, tail.next)
             for user in users:
                 user.replace_input_with(tail, end)
+        end.meta["shape"] = shape_of(node)
         return self._told(sampler, mean)
 
     def _is_mean(self, sampler: Sampler) -> bool:

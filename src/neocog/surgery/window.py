@@ -57,6 +57,17 @@ class Window:
         """Whether samples are left out."""
         return any(s > 1 for s in self.stride)
 
+    def sums_up(self, size: Sequence[int]) -> bool:
+        """Whether this is a pool over a whole map of that size: one window, nothing left out.
+
+        Example:
+            >>> pool = window_of_module(nn.AvgPool2d(8))
+            >>> pool.sums_up((8, 8)), pool.sums_up((16, 8))
+            (True, False)
+        """
+        whole = self.reach == self.kernel == tuple(size) and not any(map(any, self.padding))
+        return whole and self.kind.endswith("pool")
+
     def __str__(self) -> str:
         """Such as "convolution 3×3, stride 2"."""
         size = "×".join(map(str, self.kernel))
