@@ -4,6 +4,7 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 FAST = ("--n", "20", "--map-samples", "5", "--radius", "2", "--no-scale", "--no-deformation")
@@ -106,3 +107,39 @@ def test_an_audit_that_cannot_be_kept_is_told_all_the_same(
     assert said.status == 0
     assert json.loads(said.out)["n"] == 20
     assert said.err == f"The audit is not kept: `{digits_run}` cannot be written.\n"
+
+
+@pytest.fixture
+def waves(tmp_path: Path) -> Path:
+    """Thirty series of 32 numbers, with classes."""
+    file = tmp_path / "waves.npz"
+    rng = np.random.default_rng(0)
+    np.savez(file, x=rng.normal(size=(30, 32)), y=rng.integers(0, 2, 30))
+    return file
+
+
+WAVE = ("tests.web.strangers:wave", "--series", "1,32")
+
+
+def test_A8_a_model_of_series(call, waves: Path) -> None:
+    said = call("audit", *WAVE, waves, *FAST, "--json", "--against", WAVE[0])
+    assert said.status == 0
+    found = json.loads(said.out)
+    assert found["n"] == 20
+    assert set(found["shift"]) == {"circular", "crop", "zero", "subpixel"}
+    assert [r["difference"] for r in found["compared"]] == [0.0] * 4
+    assert all(len(e["output"]) <= 2 for e in found["layers"])
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("--size", "1,8,8"), "--size is of pictures, --series of series"),
+        (("--series", "1,64"), "The model takes series of 1 × 64 numbers"),
+    ],
+)
+def test_wrong_use_of_series_is_one_sentence(call, waves: Path, words, sentence: str) -> None:
+    said = call("audit", *WAVE, waves, *words)
+    assert said.status == 2
+    assert sentence in said.err
+    assert "Traceback" not in said.err

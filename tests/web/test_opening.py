@@ -5,8 +5,8 @@ from tests.web.conftest import small_model
 from torch import nn
 
 from neocog.errors import DataError, UsageError
+from neocog.runs.series import open_series, series_of
 from neocog.web.opening import opened
-from neocog.web.series import open_series, series_of
 
 
 def test_without_data_pictures_are_made() -> None:

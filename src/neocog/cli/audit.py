@@ -15,6 +15,7 @@ from neocog.cli.options import (
     strict_option,
     task_option,
 )
+from neocog.cli.series import audited_series, series_option
 from neocog.cli.telling import telling
 
 if TYPE_CHECKING:
@@ -48,10 +49,11 @@ ALL = "circular,crop,zero,subpixel"
     help="Of the arithmetic.",
 )
 @click.option("--against", metavar="MODEL", help="Another model, on the same samples and shifts.")
-@click.option("--require", multiple=True, metavar='"KEY OP NUMBER"', help="A bound; see below.")
+@click.option("--require", multiple=True, metavar='"KEY OP NUMBER"', help="A bound; see above.")
 @click.option("--report", type=click.Path(dir_okay=False), help="Write an HTML page.")
 @strict_option
 @task_option
+@series_option
 @model_options
 @json_option
 def command(
@@ -70,6 +72,7 @@ def command(
     precision: str,
     strict: bool,
     task: str | None,
+    series: tuple[int, int] | None,
     opening: Mapping[str, Any],
     as_json: bool,
     **rest: int | bool | None,
@@ -77,7 +80,8 @@ def command(
     """Whether the answers of MODEL change when the pictures of DATA move, and which layer does it.
 
     MODEL is a run folder; or, from elsewhere, package.module:factory, a .pt2 program or an .onnx
-    file, which are told their --size, --mean and --std.
+    file, which are told their --size, --mean and --std. With --series, MODEL is such a factory and
+    DATA an .npz file of x, (B, C, N), and class numbers y.
 
     A missed bound is exit status 1. Bounds are on any figure of the result, as --json prints it.
     A run folder keeps its last audit, as audit.json, for `neocog explore`.
@@ -86,6 +90,7 @@ def command(
     neocog audit runs/digits digits --report audit.html
     neocog audit runs/pictures pictures/:val --require "shift.circular.consistency>=0.99"
     neocog audit runs/fixed digits --against runs/digits
+    neocog audit nets.wave:make waves.npz --series 1,128
     """
     from neocog.audits.suite import Asked
     from neocog.runs.opened import open_model
@@ -101,12 +106,19 @@ def command(
         **rest,  # type: ignore[arg-type]  # radius, every_shift, map_samples, seed, as they stand
     )
     with telling("audit") as tell:
-        shown = open_model(model, **opening, task=task)
+        shown: Any
+        values: Any
+        other: Any
+        if series is not None:
+            shown, values, other = audited_series(model, data, against, series, opening)
+        else:
+            shown, values, other = open_model(model, **opening, task=task), data, against
         found = audit(
             shown,
-            data,
+            values,
             asked,
-            against=against,
+            against=other,
+            task=task or "classify",
             require=require,
             report=report,
             precision=precision,
@@ -114,7 +126,8 @@ def command(
             tell=tell,
         )
     plain = found.to_json()
-    _keep(shown, data, plain, found)
+    if series is None:
+        _keep(shown, data, plain, found)
     if as_json:
         print_json(plain)
     else:

@@ -83,7 +83,7 @@ def _series(
     model: str, data: str | None, series: tuple[int, int], opening: Mapping[str, Any]
 ) -> tuple[Any, Any]:
     """A model of one axis, and its data."""
-    from neocog.web.series import open_series, series_of
+    from neocog.runs.series import open_series, series_of
 
     net = open_series(model, **told_of_series(opening))
     return net, None if data is None else series_of(data)

@@ -1,4 +1,4 @@
-"""Models and data of one axis on the command line: the option, and how `explain` opens them."""
+"""Models and data of one axis on the command line: the option, and how verbs open them."""
 
 from __future__ import annotations
 
@@ -11,10 +11,19 @@ import click
 from neocog.errors import DataError, UsageError, printable
 
 if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor, nn
+
     from neocog.data.samples import Samples
     from neocog.verbs.explain_input import Explained
 
-__all__ = ["explained_series", "samples_of_series", "series_option", "told_of_series"]
+__all__ = [
+    "audited_series",
+    "explained_series",
+    "samples_of_series",
+    "series_option",
+    "told_of_series",
+]
 
 
 class _Series(click.ParamType):
@@ -59,8 +68,8 @@ def explained_series(
         opening: as `cli.options.model_options` collects it.
         task: classify, segment or regress; a classifier if left out.
     """
+    from neocog.runs.series import Normalised, open_series
     from neocog.verbs.explain_input import Explained
-    from neocog.web.series import Normalised, open_series
 
     net = open_series(model, **told_of_series(opening))
     return Explained(
@@ -70,6 +79,39 @@ def explained_series(
         shape=size,
         wrapped=isinstance(net, Normalised),
     )
+
+
+def audited_series(
+    model: str, data: str, against: str | None, size: tuple[int, int], opening: Mapping[str, Any]
+) -> tuple[nn.Module, tuple[Tensor, np.ndarray | None], nn.Module | None]:
+    """One model of series or two, and what they are shown, for `neocog.verbs.audit`.
+
+    Args:
+        model: `package.module:factory`.
+        data: an .npz file.
+        against: another `package.module:factory`, or None.
+        size: (C, N) of a sample.
+        opening: as `cli.options.model_options` collects it.
+
+    Raises:
+        DataError: the file cannot be read, or its series have another size.
+    """
+    from neocog.runs.series import open_series, series_of
+
+    told = told_of_series(opening)
+    x, y = series_of(data)
+    _check_size(data, tuple(x.shape[1:]), size)
+    plain = {k: v for k, v in told.items() if k != "weights"}
+    other = None if against is None else open_series(against, **plain)
+    return open_series(model, **told), (x, y), other
+
+
+def _check_size(file: str, came: tuple[int, ...], size: tuple[int, int]) -> None:
+    if came != size:
+        raise DataError(
+            f"The model takes series of {size[0]} × {size[1]} numbers; `{printable(file)}` "
+            f"holds {came[0]} × {came[1]}. Correct --series, or take other data."
+        )
 
 
 _ONE = re.compile(r"(?P<file>.+)\[(?P<row>\d+)\]")
@@ -89,7 +131,7 @@ def samples_of_series(places: Sequence[str], size: tuple[int, int]) -> Samples:
     import torch
 
     from neocog.data.samples import Samples
-    from neocog.web.series import series_of
+    from neocog.runs.series import series_of
 
     parts, names = [], []
     for place in places:
@@ -97,11 +139,7 @@ def samples_of_series(places: Sequence[str], size: tuple[int, int]) -> Samples:
         file = one["file"] if one else place
         x, _ = series_of(file)
         rows = range(int(one["row"]), int(one["row"]) + 1) if one else range(len(x))
-        if tuple(x.shape[1:]) != size:
-            raise DataError(
-                f"The model takes series of {size[0]} × {size[1]} numbers; `{printable(file)}` "
-                f"holds {x.shape[1]} × {x.shape[2]}. Correct --series, or take other data."
-            )
+        _check_size(file, tuple(x.shape[1:]), size)
         if rows.stop > len(x):
             raise UsageError(
                 f"`{printable(file)}` has {len(x)} series, counted from 0; number {rows.start} "
