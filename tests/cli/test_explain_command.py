@@ -95,6 +95,7 @@ def test_samples_of_data_and_skipped_files(call, conv_run, seven, tmp_path: Path
         (("--method", "patches"), "looks through data, and none was given"),
         (("nothing.png",), "Explaining needs a picture that can be used"),
         (("digits:test[99999]",), "counted from 0; number 99999 came"),
+        (("digits[3]",), "named with its split, and `digits[3]` names none"),
         (("digits:test[0]", "--class", "cat"), "`cat` is none"),
         (("digits:test[0]", "--class", "12"), "a number from 0 to 9"),
         (("digits:test[0]", "--layer", "c33"), "Did you mean `c3`?"),

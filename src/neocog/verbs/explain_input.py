@@ -271,7 +271,7 @@ def _axes(of: Explained) -> int | None:
     return None if first is None else len(first.kernel_size)
 
 
-_SAMPLE = re.compile(r"(?P<place>.+:(?:train|val|test))\[(?P<row>\d+)\]")
+_SAMPLE = re.compile(r"(?P<place>.+?)(?P<split>:(?:train|val|test))?\[(?P<row>\d+)\]")
 
 
 def _read(of: Explained, named: Iterable[Place], *, n: int, strict: bool) -> Shown:
@@ -283,7 +283,14 @@ def _read(of: Explained, named: Iterable[Place], *, n: int, strict: bool) -> Sho
         text = os.fspath(one)
         sample = _SAMPLE.fullmatch(text)
         if sample and not os.path.exists(text):  # noqa: PTH110 (names too long are none)
-            found = [(text, _sample(of, sample["place"], int(sample["row"]), strict))]
+            if sample["split"] is None:
+                row = f"{sample['place']}:test[{sample['row']}]"
+                raise UsageError(
+                    f"A sample of data is named with its split, and `{printable(text)}` names none "
+                    f"(nor is it a file). Write `{printable(row)}`, or :train or :val."
+                )
+            place = sample["place"] + sample["split"]
+            found = [(text, _sample(of, place, int(sample["row"]), strict))]
         else:
             found, bad = _files(of, text, max(0, n - len(rows)))
             skipped += bad
