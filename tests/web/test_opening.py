@@ -5,6 +5,7 @@ from tests.web.conftest import small_model
 from torch import nn
 
 from neocog.errors import DataError, UsageError
+from neocog.runs.opened import open_model
 from neocog.runs.series import open_series, series_of
 from neocog.web.opening import opened
 
@@ -67,3 +68,14 @@ def test_A8_series_from_a_file(tmp_path) -> None:
         series_of(file)
     with pytest.raises(UsageError, match="A model of series is named as"):
         open_series("runs/digits")
+
+
+def test_pictures_of_other_classes_are_shown_without_a_truth() -> None:
+    told = {"size": (1, 28, 28), "mean": (0.5,), "std": (0.5,)}
+    with pytest.warns(UserWarning, match="No weights were given"):
+        model = open_model("tests.web.strangers:twelve", classes=list("abcdefghijkl"), **told)
+    session = opened(model, "digits")
+    assert session.networks[0].classes == tuple("abcdefghijkl")
+    assert session.album.truth("test:0", 0) is None
+    (few,) = {len(v[0]) for k, v in session.album.splits.items() if k == "test"}
+    assert few == 1000

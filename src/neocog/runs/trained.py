@@ -178,6 +178,11 @@ class Trained:
             notes=(*self._notes(source, name or "test", len(split)), *said),
         )
 
+    def scores(self, classes: Sequence[str]) -> bool:
+        """Whether data with these classes can be scored: they are its own, or name its outputs."""
+        own = self.contract.classes
+        return set(classes) <= set(own) or (not self.named and len(classes) == len(own))
+
     def _must_classify(self) -> None:
         """Other tasks have no classes to score."""
         if self.contract.task != "classify":

@@ -168,20 +168,19 @@ def samples_of(of: Explained, data: Place | Split | Samples | Tensor, *, strict:
             f"{printable(of.title)} takes series, and `{printable(os.fspath(data))}` is opened as "
             "pictures. Give values, (B, C, N), or an .npz file with --series."
         )
-    if of.trained is not None and of.task == "classify":
-        return Samples.of(of.trained.samples(data, strict=strict).split)
     where, name = parse_place(data)
     size = None if of.shape is None else (of.shape[1], of.shape[2])
-    fit = of.trained.contract.signal.fit if of.trained is not None else "cover"
+    trained = of.trained
     source = open_data(
         where,
         size=size,
         channels=None if of.shape is None else of.shape[0],
-        fit=fit,
+        fit=trained.contract.signal.fit if trained is not None else "cover",
+        seed=int(trained.card.get("data", {}).get("seed", 0)) if trained is not None else 0,
         strict=strict,
     )
     split = source.split(name or "test")
-    return Samples(split, None, split.names)
+    return Samples(split, None, split.names)  # whatever its classes are: nothing is scored
 
 
 def shown_pictures(

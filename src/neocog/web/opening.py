@@ -186,11 +186,13 @@ def _views(
                 f"and the network takes {shown}. Open the model with its size."
             )
         return {role: Samples.of(s) for role, s in held.items()}
-    seeded = _seeded(trained, first.trained)
+    seeded, signal = _seeded(trained, first.trained), trained.contract.signal
+    seed = int(seeded.card.get("data", {}).get("seed", 0))
+    found = open_data(where, size=signal.size, channels=signal.channels, fit=signal.fit, seed=seed)
     if trained.contract.task != "classify":
-        signal = trained.contract.signal
-        found = open_data(where, size=signal.size, channels=signal.channels, fit=signal.fit)
         return {r: Samples(s, None, s.names) for r, s in found.splits.items() if len(s)}
+    if not trained.scores(found.classes):  # it can be looked into all the same
+        return {r: Samples.of(_nameless(s)) for r, s in found.splits.items() if len(s)}
     seen = _any_split(seeded, where, asked)
     network.classes = seen.classes
     number = np.array([seen.classes.index(c) for c in seen.source.classes], dtype=np.int64)
@@ -207,9 +209,14 @@ def _numbered(network: Network, source: Source, held: Mapping[str, Split]) -> di
     if not own and len(source.classes) == len(network.classes):
         network.classes = source.classes
     if not set(source.classes) <= set(network.classes):
-        return {role: Split(s.x, np.full(len(s), -1), s.names) for role, s in held.items()}
+        return {role: _nameless(s) for role, s in held.items()}
     number = np.array([network.classes.index(c) for c in source.classes], dtype=np.int64)
     return {role: Split(s.x, number[s.y], s.names) for role, s in held.items()}
+
+
+def _nameless(split: Split) -> Split:
+    """Samples whose classes are none of the network's."""
+    return Split(split.x, np.full(len(split), -1), split.names)
 
 
 def _any_split(trained: Trained, where: str, asked: str | None) -> Any:
