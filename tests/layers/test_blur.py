@@ -115,3 +115,25 @@ def test_D7_blur_lowers_what_aliases() -> None:
     wave = torch.cos(2 * math.pi * 12 * t / 32)[None, None]  # stride 2 folds it to 4 / 16
     left = blur(wave, [binomial(5)], stride=2, padding="circular")
     assert left.square().mean() < 0.01 * wave[:, :, ::2].square().mean()
+
+
+@pytest.mark.parametrize("padding", PADDINGS)
+@pytest.mark.parametrize("taps", [3, 4, 5])
+@pytest.mark.parametrize("shape", [(2, 3, 11, 8), (2, 3, 9), (1, 1, 6, 6)])
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_bfloat16_is_float32_to_rounding(
+    padding: str, taps: int, shape: tuple[int, ...], layout: torch.memory_format
+) -> None:
+    x = torch.randn(shape, generator=torch.Generator().manual_seed(0)).bfloat16()
+    x = x.to(memory_format=layout) if len(shape) == 4 else x
+    kernels = [binomial(taps)] * (len(shape) - 2)
+    half, whole = x.clone().requires_grad_(), x.float().requires_grad_()
+    found, expected = (blur(v, kernels, stride=2, padding=padding) for v in (half, whole))
+    assert found.dtype == torch.bfloat16
+    assert found.is_contiguous(memory_format=layout) or len(shape) == 3
+    # a product an axis, each rounded to 8 bits, of numbers below 4
+    torch.testing.assert_close(found.float(), expected, rtol=0, atol=2 * 4 * 2**-9)
+    seed = torch.randn(found.shape, generator=torch.Generator().manual_seed(1)).bfloat16()
+    (got,) = torch.autograd.grad(found, half, seed)
+    (wanted,) = torch.autograd.grad(expected, whole, seed.float())
+    torch.testing.assert_close(got.float(), wanted, rtol=0, atol=2 * 4 * 2**-9)

@@ -82,6 +82,8 @@ def blur(
         tensor([[[0., 2., 0.]]])
     """
     steps = per_axis(stride, x.dim() - 2)
+    if x.dtype == torch.bfloat16 and x.device.type == "cpu" and max(steps) > 1:
+        return _by_matrices(x, kernels, steps, padding)
     rim = [(len(k) - 1) // 2 for k in kernels]
     if padding != "zero" or any(len(k) % 2 == 0 for k in kernels):
         x = extend(x, _sides(x.shape[2:], kernels, steps), padding=padding)
@@ -98,6 +100,28 @@ def blur(
     x = F.conv2d(x, weight, None, (steps[0], 1), (rim[0], 0), groups=x.shape[1])
     weight = columns.expand(x.shape[1], 1, -1, -1)
     return F.conv2d(x, weight, None, (1, steps[1]), (0, rim[1]), groups=x.shape[1])
+
+
+def _by_matrices(
+    x: Tensor, kernels: Sequence[Tensor], steps: Sequence[int], padding: str
+) -> Tensor:
+    """`blur` as a product with a matrix for each axis, which holds the border too.
+
+    PyTorch's convolution of each channel alone in bfloat16 is slow on a processor; its matrix
+    product is four to fourteen times as fast, though it multiplies by many zeros.
+    """
+    along = [
+        blur(torch.eye(n).view(n, 1, n), [k.float()], stride=s, padding=padding).view(n, -1).to(x)
+        for n, k, s in zip(x.shape[2:], kernels, steps, strict=True)
+    ]
+    if len(along) == 1 or not x.is_contiguous(memory_format=torch.channels_last):
+        x = x @ along[-1]
+        return x if len(along) == 1 else along[0].T @ x
+    rows, columns = (m.T for m in along)
+    batch, channels, _, width = x.shape
+    x = rows @ x.permute(0, 2, 3, 1).flatten(2)
+    x = columns @ x.reshape(-1, width, channels)
+    return x.view(batch, len(rows), len(columns), channels).permute(0, 3, 1, 2)
 
 
 def _sides(
