@@ -51,6 +51,16 @@ def test_zero_padding_breaks_it_at_the_border_only(radius: int) -> None:
     assert e.own_inside < 1e-4
 
 
+@pytest.mark.parametrize("stride", [1, 2])
+def test_a_black_margin_hides_no_border(stride: int) -> None:
+    """A shift by one pixel brings nothing to the border there; those that are measured do."""
+    x = torch.nn.functional.pad(noise(size=12).take(slice(0, 8)), (2, 2, 2, 2))
+    found = layer_errors(Subject(Net(conv(1, 4, kernel=3, stride=stride))), Samples.of(x), radius=6)
+    (e,) = [e for e in found if e.name == "parts.0"]
+    assert e.own_shift > 0.05
+    assert e.own_border > 1 - 1e-9 if stride == 1 else 0.05 < e.own_border < 1
+
+
 def test_E3_pooling_breaks_it_inside() -> None:
     found = errors(conv(1, 4, kernel=3, padding="circular"), nn.MaxPool2d(2), nn.ReLU())
     assert found["0"].own_shift < 1e-6

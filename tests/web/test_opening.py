@@ -79,3 +79,25 @@ def test_pictures_of_other_classes_are_shown_without_a_truth() -> None:
     assert session.album.truth("test:0", 0) is None
     (few,) = {len(v[0]) for k, v in session.album.splits.items() if k == "test"}
     assert few == 1000
+
+
+_WAVES = {"x": np.zeros((3, 1, 8))}
+
+
+@pytest.mark.parametrize(
+    ("arrays", "sentence"),
+    [
+        ({"x": np.full((3, 1, 8), np.nan)}, "made of finite numbers"),
+        ({**_WAVES, "y": np.array(1)}, "with a class number each"),
+        ({**_WAVES, "y": np.array(["a", "b", "c"])}, "whole numbers from 0"),
+        ({**_WAVES, "y": np.eye(3)}, "whole numbers from 0"),
+        ({**_WAVES, "y": np.array([0, 1, -1])}, "whole numbers from 0"),
+        ({**_WAVES, "y": np.array([0.6, 1.0, 2.0])}, "whole numbers from 0"),
+        (None, "cannot be read so"),
+    ],
+)
+def test_odd_files_of_series_are_refused(tmp_path, arrays, sentence: str) -> None:
+    file = tmp_path / "waves.npz"
+    file.write_bytes(b"") if arrays is None else np.savez(file, **arrays)
+    with pytest.raises(DataError, match=sentence):
+        series_of(file)

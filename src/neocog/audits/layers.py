@@ -16,8 +16,8 @@ identity.
 
 Of a layer's own shift error the part near the border is told apart: within reach of its window
 from the border or from where the picture was cut, the padding is what breaks it; everywhere else
-it is the sampling. A layer that moves along with shifts by its own stride has no border that breaks
-anything, so all of its error is the sampling's.
+it is the sampling. A layer with a stride that moves along with shifts by multiples of it has no
+border that breaks anything, so all of its error is the sampling's.
 """
 
 from __future__ import annotations
@@ -252,19 +252,27 @@ class _ShiftedPair:
         near = wrong.new_zeros(())
         if ratio is not None and bool(_breaks(wrong, still).any()):
             near = near_border(wrong, whole, ratio, reach(m))
-            near = near * self.has_border(m, before, still, ratio)
+            near = near * self.has_border(m, before, still, ratio, whole)
         sums.border.append(_ratio(wrong * near, still))
 
-    def has_border(self, m: nn.Module, before: Tensor, still: Tensor, ratio: Jump) -> Tensor:
-        """1 for each sample that is answered otherwise after a shift by one stride, (B, 1, …).
+    def has_border(
+        self, m: nn.Module, before: Tensor, still: Tensor, ratio: Jump, whole: Tensor
+    ) -> Tensor:
+        """1 for each sample that is answered otherwise at a multiple of the stride, (B, 1, …).
 
-        Such a shift meets the grid as it was: what breaks then is the border. Where nothing does,
-        the border is not to blame for what sampling does near it.
+        Such a shift, about as long as the one that was measured, meets the grid as it was: what
+        breaks then is the border. Where nothing does, the border is not to blame for what
+        sampling does near it. A layer that drops nothing has no grid that could be.
         """
+        stride = torch.tensor([max(1, int(j)) for j in ratio])
+        if not bool((stride > 1).any()):
+            return still.new_ones(())
+        offset = torch.round(whole / stride).long() * stride
+        least = torch.where(whole < 0, -stride, stride)
+        offset = torch.where((offset == 0).all(1)[:, None], least, offset)
+        again = m(shift_circular(before, offset).clone())
         size = tuple(before.shape[2:])
-        stride = torch.tensor([max(1, int(j)) for j in ratio]).expand(len(before), -1)
-        again = m(shift_circular(before, stride).clone())
-        found = _breaks(misfit(still, again, stride, ratio, size), still)
+        found = _breaks(misfit(still, again, offset, ratio, size), still)
         return found.to(still).view(-1, *[1] * (still.ndim - 1))
 
     def steps(self, x: Tensor) -> Tensor:

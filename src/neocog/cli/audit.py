@@ -15,7 +15,7 @@ from neocog.cli.options import (
     strict_option,
     task_option,
 )
-from neocog.cli.series import audited_series, series_option
+from neocog.cli.series import opened_series, series_option
 from neocog.cli.telling import telling
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def command(
         values: Any
         other: Any
         if series is not None:
-            shown, values, other = audited_series(model, data, against, series, opening)
+            shown, values, other = opened_series(model, data, against, series, opening)
         else:
             shown, values, other = open_model(model, **opening, task=task), data, against
         found = audit(
@@ -148,6 +148,5 @@ def _keep(shown: Trained, data: str, plain: Mapping[str, Any], found: Audited) -
 
     try:
         keep_audit(shown, data=data, result=plain, sections=found.sections())
-    except RunError:
-        folder = printable(shown.place)
-        click.echo(f"The audit is not kept: `{folder}` cannot be written.", err=True)
+    except RunError as e:
+        click.echo(f"The audit is not kept in `{printable(shown.place)}`: {e}", err=True)

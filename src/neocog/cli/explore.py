@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from neocog.cli.options import HELP, model_options, task_option
-from neocog.cli.series import series_option, told_of_series
+from neocog.cli.series import opened_series, series_option
 
 __all__ = ["command"]
 
@@ -56,7 +56,7 @@ def command(
     second: Any = against
     given: Any = data
     if series is not None:
-        shown, given = _series(model, data, series, opening)
+        shown, given, second = opened_series(model, data, against, series, opening)
     else:
         from neocog.runs.opened import open_model
 
@@ -77,16 +77,6 @@ def command(
         )
     except KeyboardInterrupt:
         raise KeyboardInterrupt("The explorer has stopped.") from None
-
-
-def _series(
-    model: str, data: str | None, series: tuple[int, int], opening: Mapping[str, Any]
-) -> tuple[Any, Any]:
-    """A model of one axis, and its data."""
-    from neocog.runs.series import open_series, series_of
-
-    net = open_series(model, **told_of_series(opening))
-    return net, None if data is None else series_of(data)
 
 
 def _tell(where: str) -> None:

@@ -12,9 +12,9 @@ def keep_freed_memory() -> bool:
 
     A network asks for the same large blocks with every batch and frees them again. By default the C
     library of Linux returns such blocks to the system, which then has to clear each page anew; on
-    maps of a few megabytes that is about as much work as batch norm itself, and an audit of a
-    ResNet-18 takes twice as long. The setting is the whole process's, so commands make it and
-    library functions do not.
+    maps of a few megabytes that is about as much work as batch norm itself: the forward passes of a
+    ResNet-18 are 1.5 times as fast without. A process keeps the most that it has held. The setting
+    is the whole process's, so commands make it and library functions do not.
 
     Returns:
         Whether the C library has such a setting.

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from neocog.verbs.explain_input import Explained
 
 __all__ = [
-    "audited_series",
     "explained_series",
+    "opened_series",
     "samples_of_series",
     "series_option",
     "told_of_series",
@@ -43,18 +43,24 @@ series_option = click.option(
 )
 
 
-def told_of_series(opening: Mapping[str, Any]) -> dict[str, Any]:
+def told_of_series(opening: Mapping[str, Any], size: tuple[int, int]) -> dict[str, Any]:
     """Of what a model from elsewhere is told that which one of series is told too.
 
     Args:
         opening: as `cli.options.model_options` collects it.
+        size: (C, N) of a sample.
 
     Raises:
-        click.UsageError: the size of pictures is among it.
+        click.UsageError: something is among it that is of pictures alone.
     """
     if "size" in opening:
         raise click.UsageError("--size is of pictures, --series of series; give one of them.")
-    return {k: v for k, v in opening.items() if k in ("weights", "mean", "std")}
+    if "classes" in opening:
+        raise click.UsageError(
+            "Classes of a model of series go by their numbers; leave --classes out."
+        )
+    told = {k: v for k, v in opening.items() if k in ("weights", "mean", "std")}
+    return {**told, "channels": size[0]}
 
 
 def explained_series(
@@ -71,7 +77,7 @@ def explained_series(
     from neocog.runs.series import Normalised, open_series
     from neocog.verbs.explain_input import Explained
 
-    net = open_series(model, **told_of_series(opening))
+    net = open_series(model, **told_of_series(opening, size))
     return Explained(
         module=net,
         title=printable(model),
@@ -81,14 +87,18 @@ def explained_series(
     )
 
 
-def audited_series(
-    model: str, data: str, against: str | None, size: tuple[int, int], opening: Mapping[str, Any]
-) -> tuple[nn.Module, tuple[Tensor, np.ndarray | None], nn.Module | None]:
-    """One model of series or two, and what they are shown, for `neocog.verbs.audit`.
+def opened_series(
+    model: str,
+    data: str | None,
+    against: str | None,
+    size: tuple[int, int],
+    opening: Mapping[str, Any],
+) -> tuple[nn.Module, tuple[Tensor, np.ndarray | None] | None, nn.Module | None]:
+    """One model of series or two, and what they are shown.
 
     Args:
         model: `package.module:factory`.
-        data: an .npz file.
+        data: an .npz file, or None.
         against: another `package.module:factory`, or None.
         size: (C, N) of a sample.
         opening: as `cli.options.model_options` collects it.
@@ -98,12 +108,13 @@ def audited_series(
     """
     from neocog.runs.series import open_series, series_of
 
-    told = told_of_series(opening)
-    x, y = series_of(data)
-    _check_size(data, tuple(x.shape[1:]), size)
+    told = told_of_series(opening, size)
+    shown = None if data is None else series_of(data)
+    if data is not None and shown is not None:
+        _check_size(data, tuple(shown[0].shape[1:]), size)
     plain = {k: v for k, v in told.items() if k != "weights"}
     other = None if against is None else open_series(against, **plain)
-    return open_series(model, **told), (x, y), other
+    return open_series(model, **told), shown, other
 
 
 def _check_size(file: str, came: tuple[int, ...], size: tuple[int, int]) -> None:
@@ -114,7 +125,7 @@ def _check_size(file: str, came: tuple[int, ...], size: tuple[int, int]) -> None
         )
 
 
-_ONE = re.compile(r"(?P<file>.+)\[(?P<row>\d+)\]")
+_ONE = re.compile(r"(?P<file>.+)\[(?P<row>\d{1,9})\]")
 
 
 def samples_of_series(places: Sequence[str], size: tuple[int, int]) -> Samples:

@@ -65,11 +65,10 @@ class Remembering:
 
         For the main thread, while this is the handler.
         """
-        if self._again is None:
-            return
         self._over = True
-        self._again.cancel()
-        self._again.join()
+        if self._again is not None:
+            self._again.cancel()
+            self._again.join()
         signal.signal(signal.SIGINT, self)  # calls the handler first if a signal has come
         self._again, self._over = None, False
 

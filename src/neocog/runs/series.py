@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import os
 import zipfile
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -48,6 +50,7 @@ def open_series(
     weights: str | None = None,
     mean: Sequence[float] = (0.0,),
     std: Sequence[float] = (1.0,),
+    channels: int | None = None,
 ) -> nn.Module:
     """A network of series from a function, ready to be asked.
 
@@ -56,6 +59,7 @@ def open_series(
         weights: a file of its weights; those that the factory made if left out.
         mean: subtracted from the values, one number a channel or one for all.
         std: what the difference is divided by.
+        channels: of a series, where that is known.
 
     Raises:
         UsageError: the place is no function.
@@ -66,6 +70,17 @@ def open_series(
             f"A model of series is named as package.module:function; `{printable(place)}` is not. "
             "Leave --series out for a model of pictures."
         )
+    if not all(math.isfinite(m) for m in mean) or not all(0 < v < math.inf for v in std):
+        raise UsageError(
+            f"Means are numbers and deviations positive ones; mean {list(mean)} and std "
+            f"{list(std)} came. Leave them out for values that are taken as they are."
+        )
+    for name, numbers in {"mean": mean, "std": std}.items():
+        if channels is not None and len(numbers) not in (1, channels):
+            raise UsageError(
+                f"`{name}` is one number, or one a channel; {len(numbers)} came for {channels} "
+                "channels. Give as many as there are."
+            )
     network = make(place)
     if weights is not None:
         load_weights(network, Path(weights))
@@ -73,6 +88,18 @@ def open_series(
     if any(mean) or any(s != 1 for s in std):
         return Normalised(network, mean, std).eval()
     return network
+
+
+_UNREADABLE = (
+    OSError,
+    EOFError,
+    KeyError,
+    ValueError,
+    AttributeError,
+    TypeError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 def series_of(place: str | os.PathLike[str]) -> tuple[Tensor, np.ndarray | None]:
@@ -85,15 +112,25 @@ def series_of(place: str | os.PathLike[str]) -> tuple[Tensor, np.ndarray | None]
         with np.load(place, allow_pickle=False) as held:
             x = np.asarray(held["x"], dtype=np.float32)
             y = np.asarray(held["y"]) if "y" in held.files else None
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile, AttributeError, TypeError) as e:
+    except _UNREADABLE as e:
         raise DataError(
             f"Series are in an .npz file with an array `x`, (B, C, N), and class numbers `y`; "
             f"`{printable(place)}` cannot be read so ({type(e).__name__}). Save it with np.savez."
         ) from e
     x = x[:, None] if x.ndim == 2 else x
-    if x.ndim != 3 or not x.size or (y is not None and len(y) != len(x)):
+    if x.ndim != 3 or not x.size or (y is not None and y.shape[:1] != x.shape[:1]):
         raise DataError(
             f"Series are an array `x` of shape (B, C, N) with a class number each; "
             f"`{printable(place)}` holds {x.shape}{'' if y is None else f' and {y.shape}'}."
+        )
+    if not np.isfinite(x).all():
+        raise DataError(
+            f"Series are made of finite numbers; `{printable(place)}` holds others. Fill the gaps "
+            "or leave those series out."
+        )
+    if y is not None and (y.ndim != 1 or y.dtype.kind not in "iu" or y.min() < 0):
+        raise DataError(
+            f"Class numbers `y` are whole numbers from 0, one a series; `{printable(place)}` holds "
+            f"{y.dtype} of shape {y.shape}. Number the classes, or leave `y` out."
         )
     return torch.from_numpy(x), None if y is None else y.astype(np.int64)

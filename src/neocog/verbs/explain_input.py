@@ -270,7 +270,7 @@ def _axes(of: Explained) -> int | None:
     return None if first is None else len(first.kernel_size)
 
 
-_SAMPLE = re.compile(r"(?P<place>.+?)(?P<split>:(?:train|val|test))?\[(?P<row>\d+)\]")
+_SAMPLE = re.compile(r"(?P<place>.+?)(?P<split>:(?:train|val|test))?\[(?P<row>\d{1,9})\]")
 
 
 def _read(of: Explained, named: Iterable[Place], *, n: int, strict: bool) -> Shown:
