@@ -157,6 +157,7 @@ def circumstances() -> dict[str, Any]:
     """What one part depends on beside the machine: the code, and what else was running."""
     return {
         "utc": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "cores": len(os.sched_getaffinity(0)),
         "commit": _git("rev-parse", "--short=12", "HEAD"),
         "changed": bool(_git("status", "--porcelain", "--", "src", "benchmarks/*.py")),
         "load": round(os.getloadavg()[0], 2),

@@ -184,7 +184,7 @@ def rows(parts: dict[str, Any]) -> list[Row]:
                 "flip between two crops; accuracy",
                 reach="at least halved; not lower",
                 measured=f"{flips[1]:.2%} (before {flips[0]:.2%}); {b['accuracy']:.2%} (before "
-                f"{a['accuracy']:.2%}); {minutes:.1f} min",
+                f"{a['accuracy']:.2%}); {minutes:.0f} min, cores: {part['at']['cores']}",
                 met=flips[1] <= flips[0] / 2 and b["accuracy"] >= a["accuracy"],
             )
         )
