@@ -245,6 +245,8 @@ def test_wrong_use(run: Path, bars: Path, tmp_path: Path) -> None:
         fixed(run, bars, out, lr=-1)
     with pytest.raises(UsageError, match=r"`steady` is a weight from 0, got nan"):
         fixed(run, bars, out, steady=float("nan"))
+    with pytest.raises(UsageError, match=r"`steady` shapes the fine-tune, and `finetune` is 0"):
+        fixed(run, bars, out, steady=5.0, finetune=0)
     with pytest.raises(UsageError, match=r"`zoom` is no way of shifting. Known: `circular`"):
         fixed(run, bars, out, shift=("zoom",))
     with pytest.raises(UsageError, match=r"`conv9` is no group that can be converted"):

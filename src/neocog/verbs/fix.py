@@ -176,6 +176,11 @@ def _check(finetune: float, lr: float, steady: float, shift: Sequence[str]) -> N
         raise UsageError(f"`lr` is a positive learning rate, got {lr:g}. Try 0.01.")
     if not 0 <= steady < float("inf"):
         raise UsageError(f"`steady` is a weight from 0, got {steady:g}. Try 10.")
+    if steady and not finetune:
+        raise UsageError(
+            f"`steady` shapes the fine-tune, and `finetune` is 0; steady {steady:g} came. "
+            "Give a number of epochs, or leave `steady` out."
+        )
 
 
 def _stem(trained: Trained) -> str:
