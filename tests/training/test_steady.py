@@ -2,8 +2,15 @@ import pytest
 import torch
 from torch import nn
 
-from neocog.training.steady import Guided, drawn_to, twice
+from neocog.training import steady
+from neocog.training.steady import Guide, Guided, drawn_to, twice
 from neocog.types import Batch
+
+
+def shown(guide: Guide, *index: int) -> None:
+    """Hand a batch of these samples over."""
+    several = torch.tensor([*index, *index])
+    (_,) = guide.feed(iter([Batch(several, several, several)]))
 
 
 def test_the_gradient_is_that_of_the_written_out_loss() -> None:
@@ -25,7 +32,9 @@ def test_both_views_are_drawn_to_the_mean_of_the_guide() -> None:
     model = nn.Linear(1, 1, bias=False)
     model.weight.data.fill_(0.0)
     x = torch.tensor([[1.0], [4.0], [3.0], [8.0]])  # the guide says 1 and 3 of one, 4 and 8 of two
-    answers = Guided(model, guide, 1.0).train()(x)
+    told = Guide(guide, 2)
+    shown(told, 0, 1)
+    answers = Guided(model, told, 1.0).train()(x)
     (gradient,) = torch.autograd.grad((0 * answers).sum(), model.weight)
     # -(2·1 + 6·4 + 2·3 + 6·8) / 4 values, over the deviation of 2 and 6
     assert abs(gradient.item() + 80 / 4 / 8**0.5) < 1e-5
@@ -35,7 +44,9 @@ def test_both_views_are_drawn_to_each_other() -> None:
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(6, 3, generator=generator)
     model, guide = nn.Linear(3, 4), nn.Linear(3, 4)
-    guided = Guided(model, guide, 2.0, steady=5.0).train()
+    memory = Guide(guide, 3)
+    shown(memory, 0, 1, 2)
+    guided = Guided(model, memory, 2.0, steady=5.0).train()
     (found,) = torch.autograd.grad(0 * guided(x).sum(), model.weight)
     answers, told = model(x), guide(x).detach()
     target = (told[:3] + told[3:]) / 2
@@ -60,7 +71,9 @@ def test_what_is_learned_of_a_view_alone(steady: float, expected: float) -> None
     guide, model = nn.Linear(2, 1, bias=False), nn.Linear(2, 1, bias=False)
     guide.weight.data.fill_(1.0)
     model.weight.data.fill_(1.0)
-    guided = Guided(model, guide, 1.0, steady=steady).train()
+    told = Guide(guide, 4000)
+    shown(told, *range(4000))
+    guided = Guided(model, told, 1.0, steady=steady).train()
     for _ in range(200):
         (gradient,) = torch.autograd.grad(0 * guided(x).sum(), model.weight)
         model.weight.data -= 0.2 * gradient
@@ -71,7 +84,7 @@ def test_what_is_learned_of_a_view_alone(steady: float, expected: float) -> None
 
 def test_the_guide_is_no_part_of_it() -> None:
     model, guide = nn.Linear(2, 2), nn.Linear(2, 2).eval()
-    guided = Guided(model.eval(), guide, 1.0)
+    guided = Guided(model.eval(), Guide(guide, 3), 1.0)
     assert not guided.training
     assert set(guided.state_dict()) == {"model.weight", "model.bias"}
     guided.train()
@@ -79,6 +92,53 @@ def test_the_guide_is_no_part_of_it() -> None:
     guided.eval()
     x = torch.ones(3, 2)  # an odd number: in evaluation there are no pairs
     assert torch.equal(guided(x), model(x))
+
+
+class Counting(nn.Module):
+    """Answers with its input, and counts what it was asked for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = 0
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.asked += len(x)
+        return x
+
+
+def test_the_mean_of_all_views_so_far() -> None:
+    generator = torch.Generator().manual_seed(0)
+    views = torch.randn(6, 2, 3, 4, generator=generator)  # pass, view, sample, class
+    model = Counting()
+    guide = Guide(model, 3)
+    for n, epoch in enumerate(views, start=1):
+        order = torch.randperm(3, generator=generator)
+        for part in order.split(2):  # two samples, then one
+            shown(guide, *part.tolist())
+            found = guide(torch.cat([epoch[0, part], epoch[1, part]]))
+            known = min(n, steady.VIEWS // 2)
+            torch.testing.assert_close(found, views[:known, :, part].mean((0, 1)))
+    assert model.asked == steady.VIEWS * 3  # and nothing in the last two passes
+
+
+def test_only_samples_that_were_left_out_are_asked_for() -> None:
+    model = Counting()
+    guide = Guide(model, 2)
+    for n in range(steady.VIEWS // 2):
+        shown(guide, 0)
+        assert guide(torch.tensor([[1.0, 0.0], [3.0, 0.0]])).tolist() == [[2.0, 0.0]], n
+    shown(guide, 0, 1)
+    found = guide(torch.tensor([[9.0, 9.0], [5.0, 1.0], [9.0, 9.0], [7.0, 2.0]]))
+    assert found.tolist() == [[2.0, 0.0], [6.0, 1.5]]
+    assert model.asked == steady.VIEWS + 2
+
+
+def test_what_is_too_much_to_remember_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(steady, "ROOM", 3)
+    guide = Guide(Counting(), 2)
+    for value in (1.0, 5.0):
+        shown(guide, 1)
+        assert guide(torch.full((2, 2), value)).tolist() == [[value, value]]
 
 
 def test_twice_keeps_order_and_numbers() -> None:

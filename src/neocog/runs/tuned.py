@@ -17,7 +17,8 @@ from neocog.runs.recipe import Recipe
 from neocog.training.loop import Plan, Step, fit
 from neocog.training.machine import Machine, place
 from neocog.training.optimise import build_optimiser
-from neocog.training.steady import Guided, twice
+from neocog.training.steady import Guide, Guided, twice
+from neocog.types import Batch
 
 __all__ = ["GUIDANCE", "Tuned", "tune"]
 
@@ -51,9 +52,9 @@ def tune(
 ) -> Iterator[Step]:
     """Fine-tune a model in place, in the loop that trainings use; it ends on the CPU.
 
-    Each batch shows half as many samples, each twice, and their answers are drawn to those of the
-    model as it was (`training.steady`). A Ctrl-C ends it after the running step, and `told` says
-    so.
+    Each batch shows half as many samples, each twice, and their answers are drawn to what the
+    model as it was said to them so far (`training.steady`). A Ctrl-C ends it after the running
+    step, and `told` says so.
 
     Args:
         model: is changed.
@@ -70,13 +71,20 @@ def tune(
     steps = max(1, round(course.epochs * each))
     machine = Machine(**vars(recipe.machine))
     place(model, machine)
-    teacher = place(copy.deepcopy(guide).eval().requires_grad_(False), machine)
+    teacher = Guide(
+        place(copy.deepcopy(guide).eval().requires_grad_(False), machine), samples=len(split)
+    )
+
+    def feed(epoch: int) -> Iterator[Batch]:
+        some = batches(
+            split, size=size, shuffle=True, seed=course.seed, epoch=epoch, drop_last=full
+        )
+        return teacher.feed(twice(some))
+
     assert recipe.augment is not None
     events = fit(
         Guided(model, teacher, GUIDANCE, steady=steady),
-        lambda epoch: twice(
-            batches(split, size=size, shuffle=True, seed=course.seed, epoch=epoch, drop_last=full)
-        ),
+        feed,
         build_optimiser(model, recipe.optimiser),
         plan=Plan(steps=steps, steps_per_epoch=each, seed=course.seed),
         schedule=recipe.schedule,

@@ -5,9 +5,11 @@ little of that: on the samples that it was trained with it is right anyway. So b
 stands half the mean squared difference between its logits and those of the network as it was (the
 regression of logits of J. Ba, R. Caruana, "Do Deep Nets Really Need to be Deep?", NeurIPS 2014).
 A batch that shows every sample twice, each changed by itself, says moreover what should be the
-same: both views are drawn to the mean of what the other model answers to them, and on request to
-each other (the consistency of S. Laine, T. Aila, "Temporal Ensembling for Semi-Supervised
-Learning", ICLR 2017).
+same: both views are drawn to one answer, the mean of what the other model said to this sample so
+far, in this pass and in those before (as S. Laine, T. Aila, "Temporal Ensembling for
+Semi-Supervised Learning", ICLR 2017, gather answers over passes). A mean over several views wavers
+less than an answer to one, and is right more often. On request the two views are drawn to each
+other too (the consistency of the same paper).
 """
 
 from __future__ import annotations
@@ -20,7 +22,13 @@ from torch import Tensor, nn
 
 from neocog.types import Batch
 
-__all__ = ["Guided", "drawn_to", "twice"]
+__all__ = ["Guide", "Guided", "drawn_to", "twice"]
+
+VIEWS = 8
+"""So many views of a sample are answered by a guide, and then no more: their mean is known."""
+
+ROOM = 1 << 28
+"""Numbers that a guide remembers at most, a gigabyte; beyond, it knows the running batch alone."""
 
 
 def twice(batches: Iterator[Batch]) -> Iterator[Batch]:
@@ -66,25 +74,88 @@ def drawn_to(logits: Tensor, target: Tensor, weight: float) -> Tensor:
     return held
 
 
+class Guide:
+    """What another model answers to a sample, as a mean over the views that it was shown so far.
+
+    Args:
+        model: answers; in evaluation mode.
+        samples: of the split that batches are drawn from.
+
+    Example:
+        >>> guide = Guide(nn.Flatten(), samples=1)
+        >>> def shown(a, b):
+        ...     x = torch.tensor([[[[a]]], [[[b]]]])
+        ...     (_,) = guide.feed(iter([Batch(x, torch.zeros(2), torch.tensor([0, 0]))]))
+        ...     return guide(x).item()
+        >>> shown(1.0, 3.0), shown(5.0, 7.0)
+        (2.0, 4.0)
+    """
+
+    def __init__(self, model: nn.Module, samples: int) -> None:
+        self.model = model
+        self._views = torch.zeros(samples, dtype=torch.int64)
+        self._sum: Tensor | None = None
+        self._index = torch.zeros(0, dtype=torch.int64)
+
+    def feed(self, batches: Iterator[Batch]) -> Iterator[Batch]:
+        """Batches of `twice`, noting which samples each one shows."""
+        for b in batches:
+            self._index = b.index[: len(b.index) // 2]
+            yield b
+
+    @torch.no_grad()
+    def __call__(self, x: Tensor) -> Tensor:
+        """What to answer to the running batch.
+
+        Args:
+            x: (2B, ...), both views of what `feed` handed over last.
+
+        Returns:
+            (B, K), in float32.
+        """
+        if self._sum is None:
+            answers = self._mean(x)
+            if answers.shape[1] * len(self._views) > ROOM:
+                return answers
+            self._sum = answers.new_zeros(len(self._views), answers.shape[1])
+            self._add(self._index, answers)
+        else:
+            new = self._views[self._index] < VIEWS
+            if new.all():
+                self._add(self._index, self._mean(x))
+            elif new.any():
+                self._add(self._index[new], self._mean(x[torch.cat([new, new]).to(x.device)]))
+        views = self._views[self._index, None].to(self._sum.device)
+        return 2 * self._sum[self._index.to(self._sum.device)] / views
+
+    def _mean(self, x: Tensor) -> Tensor:
+        return _mean(self.model(x)).float()
+
+    def _add(self, index: Tensor, answers: Tensor) -> None:
+        """A sample is in a batch once; each time it is shown in two views."""
+        assert self._sum is not None
+        self._views[index] += 2
+        self._sum[index.to(answers.device)] += answers
+
+
 class Guided(nn.Module):
     """A model whose answers, in training mode, are drawn to those of another.
 
     The other one is no part of it: it is neither trained nor moved nor saved with it.
 
     Args:
-        model: what is trained, on batches that were made by `twice`.
-        guide: answers to the same samples; in evaluation mode.
+        model: what is trained, on batches that were made by `twice` and went through `guide.feed`.
+        guide: what both views are drawn to.
         weight: of the difference beside the loss, in units of the deviation of the guide's logits.
         steady: weight of half the mean squared difference between the two views' logits, in the
             same units.
     """
 
     def __init__(
-        self, model: nn.Module, guide: nn.Module, weight: float, *, steady: float = 0.0
+        self, model: nn.Module, guide: Guide, weight: float, *, steady: float = 0.0
     ) -> None:
         super().__init__()
-        self.model, self.weight, self.steady = model, weight, steady
-        self._guide = [guide]
+        self.model, self.guide, self.weight, self.steady = model, guide, weight, steady
         self.training = model.training  # a loop takes a model in training mode as it is
 
     def forward(self, x: Tensor) -> Tensor:
@@ -93,8 +164,8 @@ class Guided(nn.Module):
         if not self.training:
             return logits
         with torch.no_grad():
-            target = _mean(self._guide[0](x))
-            unit = max(float(target.float().std()), 1e-6)
+            target = self.guide(x)
+            unit = max(float(target.std()), 1e-6)
             weight = self.weight
             if self.steady:  # half the square of a difference is four times that from the mean
                 weight += 4 * self.steady
