@@ -1,3 +1,4 @@
+import itertools
 from dataclasses import fields
 
 import pytest
@@ -84,6 +85,53 @@ def test_shift_alone_moves_whole_pixels_within_reach() -> None:
     where = out.flatten(1).argmax(1)
     rows, columns = where // 9 - 4, where % 9 - 4
     assert set(rows.tolist()) == set(columns.tolist()) == {-2, -1, 0, 1, 2}
+
+
+def test_shift_alone_shows_a_window_of_the_mirrored_picture() -> None:
+    x, y = _batch(channels=3)
+    wide = F.pad(x, [2] * 4, mode="reflect")
+    out = augment(x, y, Augment(shift=2, border="reflect"), seed=0).x
+    corners = list(itertools.product(range(5), repeat=2))
+    for picture, frame in zip(out, wide, strict=True):
+        assert any(torch.equal(picture, frame[:, r : r + 12, c : c + 12]) for r, c in corners)
+
+
+@pytest.mark.parametrize("border", ["zero", "edge", "reflect"])
+def test_twins_move_in_opposite_directions(border: str) -> None:
+    x = torch.zeros(64, 1, 9, 9)
+    x[:, :, 4, 4] = 1
+    y = torch.zeros(64, dtype=torch.int64)
+    out = augment(x, y, Augment(shift=2, border=border), seed=0, twins=True).x
+    where = out.flatten(1).argmax(1)
+    rows, columns = (where // 9 - 4).chunk(2), (where % 9 - 4).chunk(2)
+    assert torch.equal(rows[0], -rows[1])
+    assert torch.equal(columns[0], -columns[1])
+    assert set(rows[0].tolist()) == set(columns[0].tolist()) == {-2, -1, 0, 1, 2}
+
+
+@pytest.mark.parametrize("name", sorted(set(EACH) - {"shift", "crop"}))
+def test_twins_are_otherwise_changed_alike(name: str) -> None:
+    x, y = _batch()
+    out = augment(
+        torch.cat([x, x]), torch.cat([y, y]), Augment(**{name: EACH[name]}), seed=1, twins=True
+    )
+    one, two = out.x.chunk(2)
+    assert torch.equal(one, two)
+    assert not torch.equal(one, x)
+
+
+def test_twins_that_are_turned_too_move_in_opposite_directions() -> None:
+    x = torch.zeros(32, 1, 33, 33)
+    x[:, :, 16, 16] = 1
+    y = torch.zeros(32, dtype=torch.int64)
+    out = augment(x, y, Augment(shift=4, scale=0.2, rotate=20), seed=2, twins=True).x
+    one, two = out.chunk(2)
+    # A half turn about the middle brings the one to the place of the other; the frame is odd.
+    mass = one.sum((1, 2, 3))
+    rows = ((one.sum((1, 3)) - two.flip(2, 3).sum((1, 3))) @ torch.arange(33.0)) / mass
+    assert rows.abs().max() < 1e-3
+    apart = ((one.sum((1, 3)) - two.sum((1, 3))) @ torch.arange(33.0)) / mass
+    assert apart.abs().max() > 2
 
 
 def test_crop_never_looks_beyond_the_picture() -> None:

@@ -52,9 +52,9 @@ def tune(
 ) -> Iterator[Step]:
     """Fine-tune a model in place, in the loop that trainings use; it ends on the CPU.
 
-    Each batch shows half as many samples, each twice, and their answers are drawn to what the
-    model as it was said to them so far (`training.steady`). A Ctrl-C ends it after the running
-    step, and `told` says so.
+    Each batch shows half as many samples, each at two places and otherwise changed alike, and
+    their answers are drawn to what the model as it was said to them so far (`training.steady`).
+    A Ctrl-C ends it after the running step, and `told` says so.
 
     Args:
         model: is changed.
@@ -91,6 +91,7 @@ def tune(
         objective=recipe.objective,
         augmentation=recipe.augment,
         machine=machine,
+        twins=True,
     )
     losses: list[float] = []
     with closing(events), deferred() as interrupt:  # type: ignore[type-var]

@@ -14,7 +14,15 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from neocog.errors import UsageError, did_you_mean
-from neocog.signal.warp import BORDERS, affine_matrix, flip, shift_zero_fill, smooth_field, warp
+from neocog.signal.warp import (
+    BORDERS,
+    affine_matrix,
+    crop_at,
+    flip,
+    shift_zero_fill,
+    smooth_field,
+    warp,
+)
 
 __all__ = ["Augment", "Mixed", "augment", "equalise", "suited"]
 
@@ -126,7 +134,7 @@ class Mixed(NamedTuple):
         return first * share + second * (1 - share)
 
 
-def augment(x: Tensor, y: Tensor, options: Augment, *, seed: int) -> Mixed:
+def augment(x: Tensor, y: Tensor, options: Augment, *, seed: int, twins: bool = False) -> Mixed:
     """Change a batch.
 
     Args:
@@ -134,6 +142,8 @@ def augment(x: Tensor, y: Tensor, options: Augment, *, seed: int) -> Mixed:
         y: class numbers, (B,).
         options: what is done.
         seed: of all draws.
+        twins: the second half of the batch shows what the first shows; both are changed alike, but
+            moved as far in opposite directions.
 
     Example:
         >>> x, y = torch.rand(2, 1, 8, 8), torch.tensor([0, 1])
@@ -142,7 +152,7 @@ def augment(x: Tensor, y: Tensor, options: Augment, *, seed: int) -> Mixed:
     """
     if options == _NOTHING:
         return Mixed(x, y, None, None)
-    draw = _Draw(seed, len(x))
+    draw = _Draw(seed, len(x), twins=twins)
     x = _move(x, options, draw)
     if options.flip:
         x = flip(x, draw.share(0.5), axis=3)
@@ -166,19 +176,35 @@ _NOTHING = Augment()
 class _Draw:
     """Random numbers of one batch, always from the CPU, so that every device sees the same."""
 
-    def __init__(self, seed: int, count: int) -> None:
+    def __init__(self, seed: int, count: int, *, twins: bool = False) -> None:
         self.generator = torch.Generator().manual_seed(seed)
-        self.count = count
+        self.count, self.twins = count // 2 if twins else count, twins
 
     def uniform(self, low: float, high: float, *more: int) -> Tensor:
         shape = (self.count, *more)
-        return torch.rand(shape, generator=self.generator) * (high - low) + low
+        drawn = torch.rand(shape, generator=self.generator)
+        return self._for_all(drawn * (high - low) + low)
 
     def normal(self, *more: int) -> Tensor:
-        return torch.randn((self.count, *more), generator=self.generator)
+        return self._for_all(torch.randn((self.count, *more), generator=self.generator))
+
+    def whole(self, reach: int, *more: int) -> Tensor:
+        """Whole numbers from -reach to reach."""
+        shape = (self.count, *more)
+        return self._for_all(torch.randint(-reach, reach + 1, shape, generator=self.generator))
 
     def share(self, probability: float) -> Tensor:
-        return torch.rand(self.count, generator=self.generator) < probability
+        return self._for_all(torch.rand(self.count, generator=self.generator) < probability)
+
+    def opposite(self, moves: Tensor) -> Tensor:
+        """The second of two twins goes the other way."""
+        if not self.twins:
+            return moves
+        first, second = moves.tensor_split([self.count])
+        return torch.cat([first, -second])
+
+    def _for_all(self, drawn: Tensor) -> Tensor:
+        return torch.cat([drawn, drawn]) if self.twins else drawn
 
     def factor(self, largest: float, *more: int) -> Tensor:
         """From 1 / (1 + largest) to 1 + largest, evenly on a logarithmic scale."""
@@ -192,10 +218,12 @@ def _move(x: Tensor, options: Augment, draw: _Draw) -> Tensor:
         if not options.shift:
             return x
         reach = round(options.shift)
-        whole = torch.randint(-reach, reach + 1, (draw.count, 2), generator=draw.generator)
+        whole = draw.opposite(draw.whole(reach, 2))
         if options.border == "zero":
             return shift_zero_fill(x, whole)
-        straight = torch.eye(2).expand(draw.count, 2, 2)
+        if options.border == "reflect" and reach < min(h, w):
+            return crop_at(F.pad(x, [reach] * 4, mode="reflect"), reach - whole, (h, w))
+        straight = torch.eye(2).expand(len(x), 2, 2)
         return warp(x, straight, whole.float(), border=options.border)
     zoom = draw.factor(options.scale)[:, None].expand(-1, 2)
     if options.squeeze:
@@ -212,6 +240,7 @@ def _move(x: Tensor, options: Augment, draw: _Draw) -> Tensor:
         zoom=zoom,
         shear=draw.uniform(-options.shear, options.shear),
     )
+    offset = draw.opposite(offset)
     field = None
     if options.elastic:
         field = smooth_field(draw.normal(2, 5, 5) * options.elastic, (h, w))
@@ -269,6 +298,8 @@ def _mixup(x: Tensor, y: Tensor, alpha: float, draw: _Draw) -> Mixed:
     pair = torch._standard_gamma(torch.full((2, draw.count), alpha), generator=draw.generator)
     share = pair.max(0).values / pair.sum(0).clamp(min=1e-12)
     other = torch.randperm(draw.count, generator=draw.generator).to(x.device)
+    if draw.twins:
+        share, other = torch.cat([share, share]), torch.cat([other, other + draw.count])
     share = share.to(x.device)
     s = share[:, None, None, None]
     mixed = x * s + x[other] * (1 - s)

@@ -133,6 +133,7 @@ def fit(
     augmentation: Augment,
     machine: Machine,
     average: Average | None = None,
+    twins: bool = False,
 ) -> Iterator[Step]:
     """Train, and say after every step what it did.
 
@@ -149,6 +150,7 @@ def fit(
         augmentation: what is done to each batch.
         machine: device, memory layout and precision.
         average: weights that trail the trained ones, moved after each step.
+        twins: the second half of each batch shows what the first shows (`augment`).
 
     Raises:
         Diverged: the loss is no number any more, or has grown far beyond its start.
@@ -178,9 +180,8 @@ def fit(
             for group, lr in zip(optimiser.param_groups, top, strict=True):
                 group["lr"] = lr * factor
             with _training(model, step_seed(plan.seed, number), machine):
-                changed = _changed(
-                    batch, augmentation, machine, step_seed(plan.seed, number, stream=1)
-                )
+                seed = step_seed(plan.seed, number, stream=1)
+                changed = _changed(batch, augmentation, machine, seed, twins=twins)
                 value = _step(model, changed, optimiser, objective, machine)
                 if average is not None:
                     average.update(number)
@@ -214,10 +215,10 @@ def _batches(feed: Feed, plan: Plan) -> Iterator[tuple[int, Batch]]:
             )
 
 
-def _changed(batch: Batch, options: Augment, machine: Machine, seed: int) -> Mixed:
+def _changed(batch: Batch, options: Augment, machine: Machine, seed: int, *, twins: bool) -> Mixed:
     x = batch.x.to(machine.device, non_blocking=True)
     y = batch.y.to(machine.device, non_blocking=True)
-    return augment(x, y, options, seed=seed)
+    return augment(x, y, options, seed=seed, twins=twins)
 
 
 def _step(
