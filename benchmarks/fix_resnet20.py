@@ -31,7 +31,7 @@ WAYS: dict[str, dict[str, Any]] = {
 }
 """Part to what is asked of the fix."""
 
-EPOCHS = {"polyphase": 4.5, "blur": 32.0}
+EPOCHS = {"polyphase": 4.5, "blur": 12.0}
 """Part to the length of its fine-tune; the first has a limit of time, see the table."""
 
 STEADY = {"polyphase": 0.0, "blur": 15.0}
