@@ -278,3 +278,13 @@ def test_among_phases_of_equal_norm_the_number_decides() -> None:
     assert choose_phase(x, 2).tolist() == choose_phase(moved, 2).tolist() == [0]
     assert PolyphaseDown((2,))(x).tolist() == [[[5, 0]]]
     assert PolyphaseDown((2,))(moved).tolist() == [[[4, 3]]]
+
+
+def test_wrong_phases_and_sizes_are_errors() -> None:
+    x, phase = torch.zeros(4, 3, 2, 2), torch.zeros(4, dtype=torch.int64)
+    with pytest.raises(UsageError, match="Each map of a batch has a phase; 1 phases came for 4"):
+        put_phase(x, phase[:1], 2, size=(4, 4))
+    with pytest.raises(UsageError, match="Each map of a batch has a phase; 3 phases came for 4"):
+        take_phase(x, phase[:3], 2)
+    with pytest.raises(UsageError, match=r"size` \(6, 4\) at stride \(2, 2\) as \(3, 2\)"):
+        put_phase(x, phase, 2, size=(6, 4))

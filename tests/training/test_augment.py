@@ -134,6 +134,12 @@ def test_twins_that_are_turned_too_move_in_opposite_directions() -> None:
     assert apart.abs().max() > 2
 
 
+def test_an_odd_batch_holds_no_twins() -> None:
+    x, y = _batch(3)
+    with pytest.raises(UsageError, match="holds every sample twice; 3 samples came"):
+        augment(x, y, Augment(shift=1), seed=0, twins=True)
+
+
 def test_crop_never_looks_beyond_the_picture() -> None:
     x = torch.ones(32, 1, 16, 16)
     out = augment(x, torch.zeros(32, dtype=torch.int64), Augment(crop=0.3), seed=0).x

@@ -15,10 +15,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-__all__ = ["continued", "folded"]
+__all__ = ["beside", "continued", "folded"]
 
 Sides = Sequence[tuple[int, int]]
 """Samples (before, after) of each axis of space."""
+
+
+def beside(x: Tensor) -> bool:
+    """Whether the channels of a pixel of (B, C, H, W) lie next to each other in memory."""
+    return x.dim() == 4 and x.stride(1) == 1 < x.shape[1]
 
 
 def continued(x: Tensor, sides: Sides, mode: str) -> Tensor:

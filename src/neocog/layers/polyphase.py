@@ -29,8 +29,9 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from neocog.errors import UsageError
 from neocog.layers.blocks import extend, per_axis
-from neocog.layers.border import folded
+from neocog.layers.border import beside
 from neocog.types import Window
 
 __all__ = [
@@ -102,8 +103,12 @@ def take_phase(
 
     Args:
         x: map, of one or two axes of space.
-        phase: a number a map, or a weight for each phase, by which the phases are summed.
+        phase: a number a map, below the product of the strides; or a weight for each phase, by
+            which the phases are summed.
         stride: of all axes or of each.
+
+    Raises:
+        UsageError: not a phase for each map.
 
     Example:
         >>> x = torch.tensor([[[3.0, 5.0, 4.0, 1.0]]])
@@ -111,29 +116,66 @@ def take_phase(
         (tensor([[[5., 1.]]]), tensor([[[4.0000, 2.5000]]]))
     """
     steps = per_axis(stride, x.dim() - 2)
-    grid = _grid(x, steps)
-    every = slice(None)
-    # Maps whose channels lie side by side are indexed so, and their gradient then lies so too.
-    beside = len(steps) == 2 and not x.is_contiguous()
-    if beside:
-        grid = grid.permute(0, 2, 3, 4, 5, 1)
-    axes = (2, 4) if beside else tuple(range(3, 3 + 2 * len(steps), 2))
     if phase.is_floating_point():
-        weights = phase.to(x.dtype).T.reshape(-1, x.shape[0], *[1] * (x.dim() - 1))
-        parts = list(grid.unbind(axes[0]))
-        if len(axes) == 2:
-            parts = [part for line in parts for part in line.unbind(axes[1] - 1)]
-        taken = parts[0] * weights[0]
-        for part, weight in zip(parts[1:], weights[1:], strict=True):
-            taken = torch.addcmul(taken, part, weight)
-    else:
-        at: list[Tensor | slice] = [every] * grid.dim()
-        at[0] = torch.arange(phase.shape[0], device=phase.device)
-        numbers = (phase,) if len(steps) == 1 else (phase // steps[1], phase % steps[1])
-        for axis, number in zip(axes, numbers, strict=True):
-            at[axis] = number
-        taken = grid[tuple(at)]
-    return taken.permute(0, 3, 1, 2) if beside else taken
+        return _weighed(x, phase, steps)
+    batch, channels, *size = x.shape
+    _one_each(phase, batch)
+    places, counts = _places(phase, size, steps), _counts(size, steps)
+    if beside(x):  # whole pixels
+        pixels = x.permute(0, 2, 3, 1).reshape(-1, channels)
+        taken = pixels.index_select(0, _in_batch(places, math.prod(size)))
+        return taken.view(batch, *counts, channels).permute(0, 3, 1, 2)
+    index = places[:, None].expand(-1, channels, -1)
+    return x.flatten(2).gather(2, index).view(batch, channels, *counts)
+
+
+def _weighed(x: Tensor, weights: Tensor, steps: tuple[int, ...]) -> Tensor:
+    """The sum of all phases, each by its weight."""
+    grid = _grid(x, steps)
+    # Maps whose channels lie side by side are split so, and their gradient then lies so too.
+    pixelwise = beside(x)
+    if pixelwise:
+        grid = grid.permute(0, 2, 3, 4, 5, 1)
+    axes = (2, 4) if pixelwise else tuple(range(3, 3 + 2 * len(steps), 2))
+    each = weights.to(x.dtype).T.reshape(-1, x.shape[0], *[1] * (x.dim() - 1))
+    parts = list(grid.unbind(axes[0]))
+    if len(axes) == 2:
+        parts = [part for line in parts for part in line.unbind(axes[1] - 1)]
+    taken = parts[0] * each[0]
+    for part, weight in zip(parts[1:], each[1:], strict=True):
+        taken = torch.addcmul(taken, part, weight)
+    return taken.permute(0, 3, 1, 2) if pixelwise else taken
+
+
+def _places(phase: Tensor, size: Sequence[int], steps: Sequence[int]) -> Tensor:
+    """Where the samples of a phase lie in a map laid out as a row, (B, samples).
+
+    The last one may lie beyond the end of an axis, which goes on with its beginning.
+    """
+    starts = (phase,) if len(steps) == 1 else (phase // steps[1], phase % steps[1])
+    lines = [
+        (start[:, None] + torch.arange(count, device=phase.device) * step) % n
+        for start, count, step, n in zip(starts, _counts(size, steps), steps, size, strict=True)
+    ]
+    if len(lines) == 1:
+        return lines[0]
+    rows, columns = lines
+    return (rows[:, :, None] * size[1] + columns[:, None]).flatten(1)
+
+
+def _one_each(phase: Tensor, batch: int) -> None:
+    count = phase.shape[0]
+    if count != batch:
+        raise UsageError(
+            f"Each map of a batch has a phase; {count} phases came for {batch} maps. "
+            "Give one a map."
+        )
+
+
+def _in_batch(places: Tensor, pixels: int) -> Tensor:
+    """Of each map as places in all of them, one after the other."""
+    first = torch.arange(places.shape[0], device=places.device) * pixels
+    return (places + first[:, None]).flatten()
 
 
 def put_phase(
@@ -151,27 +193,44 @@ def put_phase(
         stride: of all axes or of each.
         size: of the map that comes out; its samples over the stride, rounded up, are those of x.
 
+    Raises:
+        UsageError: not a phase for each map, or another size.
+
     Example:
         >>> put_phase(torch.tensor([[[5.0, 1.0]]]), torch.tensor([1]), 2, size=(4,))
         tensor([[[0., 5., 0., 1.]]])
     """
+    batch, channels, *smaller = x.shape
     steps = per_axis(stride, x.dim() - 2)
-    split = [n for pair in zip(x.shape[2:], steps, strict=True) for n in pair]
-    grid = x.new_zeros(*x.shape[:2], *split)
-    batch, every = torch.arange(phase.shape[0], device=phase.device), slice(None)
-    if len(steps) == 1:
-        grid[batch, every, every, phase] = x
-    else:
-        grid[batch, every, every, phase // steps[1], every, phase % steps[1]] = x
-    whole = grid.reshape(*x.shape[:2], *(n * s for n, s in zip(x.shape[2:], steps, strict=True)))
-    over = [(0, m - n) for m, n in zip(whole.shape[2:], size, strict=True)]
-    # What was continued by its own beginning goes back there.
-    return folded(whole, over, "circular") if any(map(any, over)) else whole
+    _one_each(phase, batch)
+    if smaller != _counts(size, steps):
+        raise UsageError(
+            f"Samples go back into a map of `size` {tuple(size)} at stride {tuple(steps)} as "
+            f"{tuple(_counts(size, steps))}; {tuple(smaller)} came. Give the size of the map they "
+            "were taken from."
+        )
+    places = _places(phase, size, steps)
+    if beside(x):
+        pixels = math.prod(size)
+        zeros = x.new_zeros(batch * pixels, channels)
+        samples = x.permute(0, 2, 3, 1).reshape(-1, channels)
+        whole = zeros.index_copy(0, _in_batch(places, pixels), samples)
+        return whole.view(batch, *size, channels).permute(0, 3, 1, 2)
+    index = places[:, None].expand(-1, channels, -1)
+    zeros = x.new_zeros(batch, channels, math.prod(size))
+    return zeros.scatter(2, index, x.reshape(batch, channels, places.shape[1])).view(
+        batch, channels, *size
+    )
+
+
+def _counts(size: Sequence[int], steps: Sequence[int]) -> list[int]:
+    """Samples of each axis that are taken."""
+    return [math.ceil(n / s) for n, s in zip(size, steps, strict=True)]
 
 
 def _grid(x: Tensor, steps: tuple[int, ...]) -> Tensor:
     """Each axis of space as (samples of a phase, phases); continued where it is too short."""
-    counts = [math.ceil(n / s) for n, s in zip(x.shape[2:], steps, strict=True)]
+    counts = _counts(x.shape[2:], steps)
     sides = [(0, c * s - n) for c, s, n in zip(counts, steps, x.shape[2:], strict=True)]
     x = extend(x, sides, padding="circular")
     split = [n for pair in zip(counts, steps, strict=True) for n in pair]

@@ -86,12 +86,11 @@ def tune(
         Guided(model, teacher, GUIDANCE, steady=steady),
         feed,
         build_optimiser(model, recipe.optimiser),
-        plan=Plan(steps=steps, steps_per_epoch=each, seed=course.seed),
+        plan=Plan(steps=steps, steps_per_epoch=each, seed=course.seed, twins=True),
         schedule=recipe.schedule,
         objective=recipe.objective,
         augmentation=recipe.augment,
         machine=machine,
-        twins=True,
     )
     losses: list[float] = []
     with closing(events), deferred() as interrupt:  # type: ignore[type-var]

@@ -32,8 +32,8 @@ class Augment:
     """What is done to each batch, one draw a picture; 0 leaves a change out.
 
     Args:
-        shift: largest move along each axis, in pixels. Alone, it moves by whole pixels and
-            fills with zero; beside another change of geometry it moves by any fraction.
+        shift: largest move along each axis, in pixels. Alone, it moves by whole pixels; beside
+            another change of geometry it moves by any fraction.
         rotate: largest turn, in degrees.
         scale: largest change of size, as a share: 0.1 draws from 1/1.1 to 1.1.
         squeeze: largest change of aspect, as a share.
@@ -44,7 +44,9 @@ class Augment:
             0 for none.
         flip: mirror half of the pictures left to right.
         flip_vertical: mirror half of the pictures top to bottom.
-        border: what lies beyond the picture: `zero`, `edge` or `reflect`.
+        border: what lies beyond the picture: `zero`, `edge` or `reflect`. It is mirrored about its
+            outermost pixels, as for the windows of an audit; where it is interpolated, about its
+            outer edge.
         erase: share of the pictures in which a rectangle is overwritten with its mean
             (DeVries & Taylor 2017; Zhong et al. 2020).
         erase_size: largest side of the rectangle, as a share of the picture's.
@@ -145,6 +147,9 @@ def augment(x: Tensor, y: Tensor, options: Augment, *, seed: int, twins: bool = 
         twins: the second half of the batch shows what the first shows; both are changed alike, but
             moved as far in opposite directions.
 
+    Raises:
+        UsageError: twins in a batch of an odd number.
+
     Example:
         >>> x, y = torch.rand(2, 1, 8, 8), torch.tensor([0, 1])
         >>> augment(x, y, Augment(), seed=0).x is x
@@ -152,6 +157,11 @@ def augment(x: Tensor, y: Tensor, options: Augment, *, seed: int, twins: bool = 
     """
     if options == _NOTHING:
         return Mixed(x, y, None, None)
+    if twins and len(x) % 2:
+        raise UsageError(
+            f"A batch of twins holds every sample twice; {len(x)} samples came. "
+            "Put the batch behind itself, or leave `twins` out."
+        )
     draw = _Draw(seed, len(x), twins=twins)
     x = _move(x, options, draw)
     if options.flip:

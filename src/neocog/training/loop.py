@@ -38,12 +38,14 @@ class Plan:
         steps_per_epoch: batches in one pass over the data.
         first: steps that are already done.
         seed: of dropout and augmentation.
+        twins: the second half of each batch shows what the first shows, for `augment`.
     """
 
     steps: int
     steps_per_epoch: int
     first: int = 0
     seed: int = 0
+    twins: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,7 +135,6 @@ def fit(
     augmentation: Augment,
     machine: Machine,
     average: Average | None = None,
-    twins: bool = False,
 ) -> Iterator[Step]:
     """Train, and say after every step what it did.
 
@@ -150,7 +151,6 @@ def fit(
         augmentation: what is done to each batch.
         machine: device, memory layout and precision.
         average: weights that trail the trained ones, moved after each step.
-        twins: the second half of each batch shows what the first shows (`augment`).
 
     Raises:
         Diverged: the loss is no number any more, or has grown far beyond its start.
@@ -181,7 +181,7 @@ def fit(
                 group["lr"] = lr * factor
             with _training(model, step_seed(plan.seed, number), machine):
                 seed = step_seed(plan.seed, number, stream=1)
-                changed = _changed(batch, augmentation, machine, seed, twins=twins)
+                changed = _changed(batch, augmentation, machine, seed, twins=plan.twins)
                 value = _step(model, changed, optimiser, objective, machine)
                 if average is not None:
                     average.update(number)
