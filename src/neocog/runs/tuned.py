@@ -52,8 +52,9 @@ def tune(
 ) -> Iterator[Step]:
     """Fine-tune a model in place, in the loop that trainings use; it ends on the CPU.
 
-    Each batch shows half as many samples, each at two places and otherwise changed alike, and
-    their answers are drawn to what the model as it was said to them so far (`training.steady`).
+    Each batch shows half as many samples, each twice, and their answers are drawn to what the
+    model as it was said to them so far (`training.steady`). Where they are drawn to each other too,
+    the two views differ in their place alone; else each is changed by itself, which shows more.
     A Ctrl-C ends it after the running step, and `told` says so.
 
     Args:
@@ -86,7 +87,7 @@ def tune(
         Guided(model, teacher, GUIDANCE, steady=steady),
         feed,
         build_optimiser(model, recipe.optimiser),
-        plan=Plan(steps=steps, steps_per_epoch=each, seed=course.seed, twins=True),
+        plan=Plan(steps=steps, steps_per_epoch=each, seed=course.seed, twins=steady > 0),
         schedule=recipe.schedule,
         objective=recipe.objective,
         augmentation=recipe.augment,

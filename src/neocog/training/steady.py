@@ -4,12 +4,12 @@ A network that is changed a little, and was trained before, should answer as it 
 little of that: on the samples that it was trained with it is right anyway. So beside the loss
 stands half the mean squared difference between its logits and those of the network as it was (the
 regression of logits of J. Ba, R. Caruana, "Do Deep Nets Really Need to be Deep?", NeurIPS 2014).
-A batch that shows every sample at two places, otherwise changed alike, says moreover what should
-be the same: both views are drawn to one answer, the mean of what the other model said to this
-sample so far, in this pass and in those before (as S. Laine, T. Aila, "Temporal Ensembling for
+A batch that shows every sample twice, each changed by itself, says moreover what should be the
+same: both views are drawn to one answer, the mean of what the other model said to this sample so
+far, in this pass and in those before (as S. Laine, T. Aila, "Temporal Ensembling for
 Semi-Supervised Learning", ICLR 2017, gather answers over passes). A mean over several views wavers
 less than an answer to one, and is right more often. On request the two views are drawn to each
-other too (the consistency of the same paper).
+other too (the consistency of the same paper), and then differ in their place alone.
 """
 
 from __future__ import annotations
