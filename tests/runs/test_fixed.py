@@ -118,6 +118,27 @@ def test_a_sample_that_is_shown_twice_is_one_image(monkeypatch: pytest.MonkeyPat
     assert told.rows[-1]["images_per_second"] == 8
 
 
+@pytest.mark.parametrize("steady", [0.0, 5.0])
+def test_views_that_are_drawn_to_each_other_differ_in_their_place_alone(steady: float) -> None:
+    model, guide = trained("stride").module, trained("stride").module
+    x = np.full((16, 32, 32, 1), 99, dtype=np.uint8)
+    x[:, 16, 16] = 255
+    split = Split(x, np.arange(16) % 2, [""] * 16)
+    recipe = Recipe(
+        course=Course(epochs=1, batch=32),
+        augment=Augment(shift=4, border="reflect", brightness=0.2),
+        machine=MachineChoice(device="cpu", layout="contiguous", precision="float32"),
+    )
+    seen: list[torch.Tensor] = []
+    model.register_forward_pre_hook(lambda module, given: seen.append(given[0].clone()))
+    list(tune(model, split, recipe, Tuned(), guide=guide, steady=steady))
+    one, two = seen[0].chunk(2)
+    assert torch.equal(one.amin((1, 2, 3)), two.amin((1, 2, 3))) == (steady > 0)
+    first, second = (view.flatten(1).argmax(1) for view in (one, two))
+    opposite = first + second == 2 * (16 * 32 + 16)  # the rows of both, and the columns
+    assert bool(opposite.all()) == (steady > 0)
+
+
 def test_data_in_the_current_folder_is_not_taken_for_what_was_trained_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
