@@ -249,7 +249,6 @@ class Strip(NamedTuple):
 
 
 @functools.lru_cache(maxsize=64)
-@torch.inference_mode(False)
 def _strips(axes: tuple[Axis, ...], dtype: torch.dtype, back: bool) -> tuple[Strip, ...]:
     strips = []
     for i, axis in enumerate(axes):
@@ -268,7 +267,6 @@ Pass = tuple[Tensor, tuple[int, ...], tuple[int, ...]]
 
 
 @functools.lru_cache(maxsize=64)
-@torch.inference_mode(False)
 def _passes(axes: tuple[Axis, ...], dtype: torch.dtype) -> tuple[Pass, ...]:
     """One convolution, or one for each axis if that is less work."""
     kernels = [np.array(axis.kernel) for axis in axes]
