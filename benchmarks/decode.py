@@ -82,7 +82,12 @@ def photos(data: str, n: int, folder: Path) -> Path:
 def look_and_decode(listing: Listing, out: np.ndarray) -> None:
     inspect(listing, np.zeros(0, RECORD), tick=lambda n: None)
     decode_into(
-        out, listing, rows=range(len(listing.names)), channels=3, fit="cover", tick=lambda n: None
+        out,
+        listing,
+        rows=range(len(listing.names)),
+        channels=3,
+        resize_mode="crop",
+        tick=lambda n: None,
     )
 
 

@@ -9,13 +9,39 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, NamedTuple, Self
-
-from torch import Tensor
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from neocog.errors import ModelError
 
-__all__ = ["Batch", "Contract", "SignalSpec", "Stage", "Window"]
+if TYPE_CHECKING:  # options of the command line are read without PyTorch
+    from torch import Tensor
+
+__all__ = [
+    "RESIZE_MODES",
+    "Batch",
+    "Contract",
+    "SignalSpec",
+    "Stage",
+    "Window",
+    "renamed_resize_mode",
+]
+
+RESIZE_MODES = ("crop", "stretch", "pad")
+"""How an image is brought to a size: scaled to cover it and cut, without its aspect, or framed."""
+
+
+def renamed_resize_mode(table: Mapping[str, Any]) -> dict[str, Any]:
+    """A table of a recipe or contract with `resize_mode`, which was called `fit` once.
+
+    Example:
+        >>> renamed_resize_mode({"fit": "cover"}), renamed_resize_mode({"resize_mode": "pad"})
+        ({'resize_mode': 'crop'}, {'resize_mode': 'pad'})
+    """
+    plain = dict(table)
+    if "fit" in plain and "resize_mode" not in plain:
+        old = plain.pop("fit")
+        plain["resize_mode"] = "crop" if old == "cover" else old
+    return plain
 
 
 class Batch(NamedTuple):
@@ -38,15 +64,16 @@ class SignalSpec:
         size: (H, W) in pixels.
         mean: subtracted from values in [0, 1], one number a channel.
         std: what the difference is divided by, one number a channel.
-        fit: how a picture of another size is brought to `size`: `cover` scales it until it
-            covers the frame and cuts the middle out; `stretch` ignores its aspect.
+        resize_mode: how a picture of another size is brought to `size`: `crop` scales it until it
+            covers the frame and cuts the middle out; `stretch` ignores its aspect; `pad` scales
+            it until it lies in the frame, and leaves the rest of the frame black.
     """
 
     channels: int
     size: tuple[int, int]
     mean: tuple[float, ...]
     std: tuple[float, ...]
-    fit: str = "cover"
+    resize_mode: str = "crop"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,14 +102,16 @@ class Contract:
             ModelError: a field is missing or of another kind.
         """
         try:
-            s = plain["signal"]
+            s = renamed_resize_mode(plain["signal"])
+            if s["resize_mode"] not in RESIZE_MODES:
+                raise ValueError(f"resize_mode is one of {RESIZE_MODES}")
             height, width = s["size"]
             signal = SignalSpec(
                 channels=int(s["channels"]),
                 size=(int(height), int(width)),
                 mean=tuple(float(v) for v in s["mean"]),
                 std=tuple(float(v) for v in s["std"]),
-                fit=str(s["fit"]),
+                resize_mode=str(s["resize_mode"]),
             )
             return cls(
                 task=str(plain["task"]),
@@ -91,7 +120,8 @@ class Contract:
             )
         except (KeyError, TypeError, ValueError) as e:
             raise ModelError(
-                "A contract holds task, classes and signal (channels, size, mean, std, fit); "
+                "A contract holds task, classes and signal (channels, size, mean, std, "
+                f"resize_mode); "
                 f"this one is incomplete or damaged ({type(e).__name__}: {e}). "
                 "Take model.json from an undamaged copy of the run."
             ) from e

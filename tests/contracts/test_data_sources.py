@@ -129,10 +129,10 @@ def test_every_sample_has_a_name_of_its_own(place):
 
 def test_another_wish_is_another_fingerprint(place):
     usual = open_data(place)
-    other = open_data(place, size=(24, 30), channels=1, fit="stretch")
+    other = open_data(place, size=(24, 30), channels=1, resize_mode="stretch")
     assert other.fingerprint != usual.fingerprint
     assert other.splits["train"].x.shape[1:] == (24, 30, 1)
-    assert other.fit == "stretch"
+    assert other.resize_mode == "stretch"
 
 
 def test_batches_and_statistics_work(place):

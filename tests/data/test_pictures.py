@@ -178,7 +178,7 @@ def test_floats_whole_words_and_specks_are_refused(encode):
 def test_options_that_do_not_exist_are_refused(encode):
     data = encode(Image.new("L", (8, 8)))
     with pytest.raises(UsageError, match="Did you mean `stretch`"):
-        decode(data, size=(4, 4), fit="strech")
+        decode(data, size=(4, 4), resize_mode="strech")
     with pytest.raises(UsageError, match=r"`channels` is 1 .grey. or 3 .colour.; got 2"):
         decode(data, channels=2)
 
@@ -187,8 +187,8 @@ def test_cover_cuts_the_middle_out_and_stretch_does_not(encode):
     x = np.zeros((40, 120, 3), np.uint8)
     x[:, 40:80] = 255
     data = encode(Image.fromarray(x))
-    assert decode(data, size=(20, 20), fit="cover").mean() > 250
-    stretched = decode(data, size=(20, 20), fit="stretch")
+    assert decode(data, size=(20, 20), resize_mode="crop").mean() > 250
+    stretched = decode(data, size=(20, 20), resize_mode="stretch")
     assert stretched[:, :5].max() == 0
     assert stretched[:, 8:12].min() == 255
 
@@ -198,18 +198,22 @@ def test_cover_cuts_the_middle_out_and_stretch_does_not(encode):
     shape=st.tuples(st.integers(4, 60), st.integers(4, 60)),
     size=st.tuples(st.integers(1, 50), st.integers(1, 50)),
     channels=st.sampled_from([1, 3]),
-    fit=st.sampled_from(["cover", "stretch"]),
+    resize_mode=st.sampled_from(["crop", "stretch", "pad"]),
     deep=st.booleans(),
 )
-def test_every_size_asked_for_is_met(shape, size, channels, fit, deep):
+def test_every_size_asked_for_is_met(shape, size, channels, resize_mode, deep):
     """Any picture to any size: shape, kind of number, and flat stays flat."""
     dtype, value = (np.uint16, 40_000) if deep else (np.uint8, 77)
     x = np.full((*shape, 1 if deep else channels), value, dtype)
-    out = resize(x, size, fit=fit)
+    out = resize(x, size, resize_mode=resize_mode)
     assert out.shape == (*size, x.shape[2])
     assert out.dtype == dtype
-    assert np.unique(out).tolist() == [value]
-    many = fit_all(x[None], size=size, channels=channels, fit=fit)
+    if resize_mode != "pad":
+        assert np.unique(out).tolist() == [value]
+    else:
+        assert set(np.unique(out).tolist()) <= {0, value}
+        assert out.max() == value
+    many = fit_all(x[None], size=size, channels=channels, resize_mode=resize_mode)
     assert many.shape == (1, *size, channels)
 
 
@@ -220,6 +224,6 @@ def test_arrays_and_files_become_the_same_pixels(picture, encode):
     for channels in (1, 3):
         for size in ((50, 70), (32, 32)):
             np.testing.assert_array_equal(
-                fit_all(x, size=size, channels=channels, fit="cover")[0],
+                fit_all(x, size=size, channels=channels, resize_mode="crop")[0],
                 decode(encode(im), size=size, channels=channels),
             )

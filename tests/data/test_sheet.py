@@ -130,7 +130,7 @@ def test_places_that_are_not_there(tmp_path):
     [
         ({"size": (0, 3)}, r"`size` is \(height, width\) in pixels"),
         ({"channels": 4}, r"`channels` is 1 .* got 4"),
-        ({"fit": "strech"}, "Did you mean `stretch`"),
+        ({"resize_mode": "strech"}, "Did you mean `stretch`"),
         ({"seed": -1}, "`seed` is a whole number from zero; got -1"),
     ],
 )

@@ -94,7 +94,9 @@ def trained(
 def _splits(model: Trained, place: Path) -> list[Split]:
     """What a training gets, read anew."""
     signal = model.contract.signal
-    source = open_data(place, size=signal.size, channels=signal.channels, fit=signal.fit)
+    source = open_data(
+        place, size=signal.size, channels=signal.channels, resize_mode=signal.resize_mode
+    )
     return [s for s in source.splits.values() if len(s)]
 
 
@@ -106,7 +108,7 @@ def test_the_pixels_of_every_file_are_those_of_training(trained: tuple[Trained, 
         wide = split.x.dtype == np.uint16
         for row, name in enumerate(split.names):
             x = decode((place / name).read_bytes(), size=signal.size, channels=signal.channels,
-                       fit=signal.fit)  # fmt: skip
+                       resize_mode=signal.resize_mode)  # fmt: skip
             if wide and x.dtype == np.uint8:
                 x = x.astype(np.uint16) * 257  # 255 and 65535 are the same white
             assert np.array_equal(split.x[row], x), name
@@ -122,7 +124,7 @@ def test_the_values_of_every_file_are_those_of_training(trained: tuple[Trained, 
         (batch,) = batches(split, size=len(split), shuffle=False, seed=0, epoch=0)
         for row, name in enumerate(split.names):
             x = decode((place / name).read_bytes(), size=signal.size, channels=signal.channels,
-                       fit=signal.fit)  # fmt: skip
+                       resize_mode=signal.resize_mode)  # fmt: skip
             one = Split(x[None], np.zeros(1, np.int64), [name])
             (alone,) = batches(one, size=1, shuffle=False, seed=0, epoch=0)
             assert torch.equal(alone.x[0], batch.x[row]), name

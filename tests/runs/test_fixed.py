@@ -24,7 +24,7 @@ from neocog.runs.tuned import Tuned, tune
 from neocog.training.augment import Augment
 from neocog.types import Contract, SignalSpec
 
-SIGNAL = SignalSpec(channels=1, size=(32, 32), mean=(0.5,), std=(0.25,), fit="cover")
+SIGNAL = SignalSpec(channels=1, size=(32, 32), mean=(0.5,), std=(0.25,), resize_mode="crop")
 CONTRACT = Contract(task="classify", classes=("a", "b"), signal=SIGNAL)
 OPTIONS = {"widths": (4, 8), "depths": (1, 1)}
 

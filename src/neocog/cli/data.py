@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import click
 
-from neocog.cli.options import HELP, SIZE, json_option, print_json
+from neocog.cli.options import HELP, SIZE, json_option, print_json, resize_mode_option
 
 __all__ = ["command"]
 
@@ -15,6 +15,7 @@ __all__ = ["command"]
 @click.command("data", context_settings=HELP)
 @click.argument("place", metavar="DATA")
 @click.option("--size", type=SIZE, help="Serve pictures as S or H,W pixels; chosen if left out.")
+@resize_mode_option
 @click.option("--seed", type=click.IntRange(min=0), default=0, help="Of the split.")
 @click.option("--strict", is_flag=True, help="Stop at the first file that cannot be used.")
 @click.option("--report", type=click.Path(dir_okay=False), help="Write an HTML page with pictures.")
@@ -22,6 +23,7 @@ __all__ = ["command"]
 def command(
     place: str,
     size: tuple[int, int] | None,
+    resize_mode: str | None,
     seed: int,
     strict: bool,
     report: str | None,
@@ -40,7 +42,15 @@ def command(
     from neocog.verbs.data import data
 
     with _bar() as progress:
-        sheet = data(place, size=size, seed=seed, strict=strict, report=report, progress=progress)
+        sheet = data(
+            place,
+            size=size,
+            seed=seed,
+            strict=strict,
+            resize_mode=resize_mode or "crop",
+            report=report,
+            progress=progress,
+        )
     if as_json:
         print_json(sheet.to_json())
         return

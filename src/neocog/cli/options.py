@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from neocog.errors import UsageError
+from neocog.types import RESIZE_MODES
 
 __all__ = [
     "HELP",
@@ -25,6 +26,7 @@ __all__ = [
     "parse_setting",
     "parse_value",
     "print_json",
+    "resize_mode_option",
     "strict_option",
     "task_option",
 ]
@@ -105,6 +107,12 @@ NUMBERS = _Numbers()
 """0.5 or .485,.456,.406: to numbers."""
 
 json_option = click.option("--json", "as_json", is_flag=True, help="The result as JSON on stdout.")
+
+resize_mode_option = click.option(
+    "--resize-mode",
+    type=click.Choice(RESIZE_MODES),
+    help="How images are brought to that size.  [crop]",
+)
 
 strict_option = click.option(
     "--strict", is_flag=True, help="Stop at the first picture that cannot be used."

@@ -15,6 +15,7 @@ from neocog.cli.options import (
     json_option,
     parse_setting,
     print_json,
+    resize_mode_option,
     strict_option,
 )
 from neocog.errors import UsageError, printable
@@ -30,6 +31,7 @@ __all__ = ["command"]
 @click.option("--epochs", type=float, help="Passes over the training samples.")
 @click.option("--budget", type=SECONDS, help="Time for the whole command, as 60s, 5m.")
 @click.option("--size", type=SIZE, help="Pictures are brought to S or H,W pixels.")
+@resize_mode_option
 @click.option("--from", "start", metavar="MODEL", help="Start from a run's weights.")
 @click.option("--augment", metavar="KEY=VALUE,…", help="Random changes, as shift=2,flip=true.")
 @click.option("--batch", type=int, help="Samples a step.  [128]")
@@ -151,6 +153,7 @@ def _settings(given: dict[str, Any]) -> dict[str, Any]:
         "optimiser.name": given["optimiser"],
         "machine.device": given["device"],
         "data.size": given["size"],
+        "data.resize_mode": given["resize_mode"],
     }
     keys = {k: v for k, v in direct.items() if v is not None}
     if given["augment"] is not None:

@@ -63,7 +63,9 @@ def build_digits(wish: Wish) -> Built:
             f"size={wish.size} was asked for. Leave the size out."
         )
     x, y, parts = read_digits()
-    x = fit_all(x, size=wish.size or x.shape[1:3], channels=wish.channels or 1, fit=wish.fit)
+    x = fit_all(
+        x, size=wish.size or x.shape[1:3], channels=wish.channels or 1, resize_mode=wish.resize_mode
+    )
     splits = {s: Split(x[r], y[r], RowNames("digits", r)) for s, r in parts.items()}
     classes = tuple(str(d) for d in range(10))
     sheet = Sheet(
@@ -80,7 +82,7 @@ def build_digits(wish: Wish) -> Built:
         ),
     )
     return Built(
-        _hash("digits", VERSION, x.shape, wish.fit if x.shape[1:3] != (28, 28) else ""),
+        _hash("digits", VERSION, x.shape, wish.resize_mode if x.shape[1:3] != (28, 28) else ""),
         splits,
         sheet,
     )
@@ -193,7 +195,7 @@ def _decode(
     dtype = np.dtype(np.uint16 if (table["bits"][rows] == 16).any() else np.uint8)
     with shelf.scratch((len(rows), *size, channels), dtype) as x:
         found, failed = decode_into(
-            x, listing, rows=rows, channels=channels, fit=wish.fit, tick=tick
+            x, listing, rows=rows, channels=channels, resize_mode=wish.resize_mode, tick=tick
         )
         faults = [*listing.faults, *_faults(listing, {**reasons, **failed})]
         keep = np.array([j for j, i in enumerate(rows) if i not in failed], np.int64)
@@ -293,7 +295,10 @@ def _array_sizes(found: Arrays) -> tuple[np.ndarray, np.ndarray]:
 
 def _write_arrays(cache: Cache, key: str, found: Arrays, kind: str, wish: Wish) -> Built:
     size, channels = wish.size or (0, 0), wish.channels or 0
-    pixels = [fit_all(p.x, size=size, channels=channels, fit=wish.fit) for p in found.parts]
+    pixels = [
+        fit_all(p.x, size=size, channels=channels, resize_mode=wish.resize_mode)
+        for p in found.parts
+    ]
     if any(p.dtype == np.uint16 for p in pixels):
         pixels = [p if p.dtype == np.uint16 else p.astype(np.uint16) * 257 for p in pixels]
     roles = [p.role for p in found.parts for _ in range(len(p.y))]

@@ -30,7 +30,7 @@ class Source:
         splits: train, val and test; any may be empty where the place has no such pictures.
         sheet: what was found.
         fingerprint: of content, split and decoding: equal fingerprints, equal arrays.
-        fit: how pictures were brought to their size.
+        resize_mode: how pictures were brought to their size.
     """
 
     place: str
@@ -39,7 +39,7 @@ class Source:
     splits: dict[str, Split]
     sheet: Sheet
     fingerprint: str
-    fit: str
+    resize_mode: str
 
     def split(self, name: str) -> Split:
         """The split of that name.
@@ -79,7 +79,7 @@ def open_data(
     channels: int | None = None,
     seed: int = 0,
     strict: bool = False,
-    fit: str = "cover",
+    resize_mode: str = "crop",
     progress: Callable[[int, int], None] | None = None,
 ) -> Source:
     """Opens a data set; decodes it the first time, and maps it from a cache from then on.
@@ -92,7 +92,7 @@ def open_data(
         channels: 1 or 3; None takes 1 where every picture is grey.
         seed: of the split, where the place brings none.
         strict: stop at the first file that cannot be taken in, instead of leaving it out.
-        fit: `cover` or `stretch`, see `neocog.data.pictures`.
+        resize_mode: `crop`, `stretch` or `pad`, see `neocog.types.RESIZE_MODES`.
         progress: called with (steps done, steps in all) as files are read and decoded.
 
     Raises:
@@ -105,7 +105,9 @@ def open_data(
         ((3500, 28, 28, 1), ('0', '1', '2'))
     """
     text = os.fspath(place)
-    wish = Wish.checked(size=size, channels=channels, seed=seed, strict=strict, fit=fit)
+    wish = Wish.checked(
+        size=size, channels=channels, seed=seed, strict=strict, resize_mode=resize_mode
+    )
     built = build_digits(wish) if text == "digits" else _build(text, wish, progress)
     sheet = built.sheet
     name = json.dumps([built.key, sheet.classes]).encode()
@@ -116,7 +118,7 @@ def open_data(
         splits=built.splits,
         sheet=sheet,
         fingerprint=blake2b(name, digest_size=16).hexdigest(),
-        fit=fit,
+        resize_mode=resize_mode,
     )
 
 

@@ -25,12 +25,12 @@ import numpy as np
 
 from neocog.data.jpeg import ORIENTATION, decode_fast, parse
 from neocog.errors import DataError, UsageError, did_you_mean
+from neocog.types import RESIZE_MODES
 
 if TYPE_CHECKING:
     from PIL import Image as PILImage
 
 __all__ = [
-    "FITS",
     "PIXEL_LIMIT",
     "SMALLEST",
     "Head",
@@ -45,9 +45,6 @@ PIXEL_LIMIT = 89_478_485
 """Pixels of the largest picture that is decoded: a third of a gigabyte as RGB (Pillow's limit)."""
 SMALLEST = 4
 """Pixels of the shortest side that is taken for a picture."""
-FITS = ("cover", "stretch")
-"""How a picture is brought to a size: cover it and cut the middle out, or ignore its aspect."""
-
 _DEEP = ("I;16", "I;16L", "I;16B", "I;16N")
 
 
@@ -114,7 +111,7 @@ def decode(
     *,
     size: tuple[int, int] | None = None,
     channels: int | None = None,
-    fit: str = "cover",
+    resize_mode: str = "crop",
     guard: bool = True,
     room: np.ndarray | None = None,
 ) -> np.ndarray:
@@ -126,7 +123,7 @@ def decode(
         data: the bytes of the file.
         size: (H, W) asked for; None keeps the picture's own.
         channels: 1 for grey, 3 for colour; None keeps the picture's own.
-        fit: see `FITS`.
+        resize_mode: see `RESIZE_MODES`.
         guard: keep Pillow's warnings off; pass False inside `quiet()`.
         room: (H, W, C) uint8 that may be used for the result.
 
@@ -135,7 +132,7 @@ def decode(
 
     Raises:
         DataError: the file is no picture, is damaged or is refused; the message is the reason.
-        UsageError: `fit` or `channels` is none of the known.
+        UsageError: `resize_mode` or `channels` is none of the known.
 
     Example:
         >>> import io
@@ -145,14 +142,14 @@ def decode(
         >>> decode(out.getvalue(), size=(16, 16), channels=1).shape
         (16, 16, 1)
     """
-    _check_wish(channels, fit)
+    _check_wish(channels, resize_mode)
     if guard:
         with quiet():
-            return _decode(data, size, channels, fit, room)
-    return _decode(data, size, channels, fit, room)
+            return _decode(data, size, channels, resize_mode, room)
+    return _decode(data, size, channels, resize_mode, room)
 
 
-def resize(x: np.ndarray, size: tuple[int, int], *, fit: str = "cover") -> np.ndarray:
+def resize(x: np.ndarray, size: tuple[int, int], *, resize_mode: str = "crop") -> np.ndarray:
     """One picture (H, W, C) brought to (size[0], size[1], C), antialiased bilinear."""
     from PIL import Image
 
@@ -160,28 +157,32 @@ def resize(x: np.ndarray, size: tuple[int, int], *, fit: str = "cover") -> np.nd
         return x
     if x.dtype == np.uint16:
         planes = [
-            _scale(Image.fromarray(p.astype(np.float32)), size, fit) for p in np.moveaxis(x, 2, 0)
+            _scale(Image.fromarray(p.astype(np.float32)), size, resize_mode)
+            for p in np.moveaxis(x, 2, 0)
         ]
         wide = np.stack([np.asarray(p) for p in planes], axis=2)
         clipped: np.ndarray = np.clip(np.rint(wide), 0, 65535).astype(np.uint16)
         return clipped
     im = Image.fromarray(np.ascontiguousarray(x[:, :, 0] if x.shape[2] == 1 else x))
-    return _three(np.asarray(_scale(im, size, fit)))
+    return _three(np.asarray(_scale(im, size, resize_mode)))
 
 
-def fit_all(x: np.ndarray, *, size: tuple[int, int], channels: int, fit: str) -> np.ndarray:
+def fit_all(x: np.ndarray, *, size: tuple[int, int], channels: int, resize_mode: str) -> np.ndarray:
     """Pictures (B, H, W, C) of one size brought to another size and number of channels."""
     if x.shape[3] == 3 and channels == 1:
         weight = np.array([19595, 38470, 7471], np.uint32)  # in 65536ths, as Pillow has them
         x = np.stack([((p @ weight + 0x8000) >> 16).astype(x.dtype) for p in x])[..., None]
     if x.shape[1:3] != size:
-        x = np.stack([resize(one, size, fit=fit) for one in x])
+        x = np.stack([resize(one, size, resize_mode=resize_mode) for one in x])
     return x.repeat(3, axis=3) if x.shape[3] == 1 and channels == 3 else x
 
 
-def _check_wish(channels: int | None, fit: str) -> None:
-    if fit not in FITS:
-        raise UsageError(f"`fit` is one of {FITS}; got {fit!r}. {did_you_mean(fit, FITS)}")
+def _check_wish(channels: int | None, resize_mode: str) -> None:
+    if resize_mode not in RESIZE_MODES:
+        raise UsageError(
+            f"`resize_mode` is one of {RESIZE_MODES}; got {resize_mode!r}. "
+            f"{did_you_mean(resize_mode, RESIZE_MODES)}"
+        )
     if channels not in (None, 1, 3):
         raise UsageError(
             f"`channels` is 1 (grey) or 3 (colour); got {channels!r}. "
@@ -193,7 +194,7 @@ def _decode(
     data: bytes,
     size: tuple[int, int] | None,
     channels: int | None,
-    fit: str,
+    resize_mode: str,
     room: np.ndarray | None,
 ) -> np.ndarray:
     j = parse(data)
@@ -206,7 +207,7 @@ def _decode(
         im = _load(data, size)
         if im.mode in _DEEP or im.mode == "I":
             deep = _three(np.asarray(im).astype(np.uint16))
-            deep = deep if size is None else resize(deep, size, fit=fit)
+            deep = deep if size is None else resize(deep, size, resize_mode=resize_mode)
             return np.repeat(deep, 3, axis=2) if channels == 3 else deep
         grey = im.mode == "L"
     else:
@@ -214,16 +215,16 @@ def _decode(
     want = channels or (1 if grey else 3)
     if x is not None and (size is None or x.shape[:2] == size) and x.shape[2] == want:
         return x
-    return _finish(im if im is not None else _image(x), size, want, fit)
+    return _finish(im if im is not None else _image(x), size, want, resize_mode)
 
 
 def _finish(
-    im: PILImage.Image, size: tuple[int, int] | None, channels: int, fit: str
+    im: PILImage.Image, size: tuple[int, int] | None, channels: int, resize_mode: str
 ) -> np.ndarray:
     if channels == 1 and im.mode != "L":
         im = im.convert("L")
     if size is not None:
-        im = _scale(im, size, fit)
+        im = _scale(im, size, resize_mode)
     if channels == 3 and im.mode != "RGB":
         im = im.convert("RGB")
     return _three(np.asarray(im))
@@ -240,15 +241,22 @@ def _image(x: np.ndarray | None) -> PILImage.Image:
     return Image.fromarray(x[:, :, 0] if x.shape[2] == 1 else x)
 
 
-def _scale(im: PILImage.Image, size: tuple[int, int], fit: str) -> PILImage.Image:
+def _scale(im: PILImage.Image, size: tuple[int, int], resize_mode: str) -> PILImage.Image:
     from PIL import Image
 
     height, width = size
     if im.size == (width, height):
         return im
     w, h = im.size
+    if resize_mode == "pad":
+        k = min(width / w, height / h)
+        inner = (min(width, max(1, round(w * k))), min(height, max(1, round(h * k))))
+        frame = Image.new(im.mode, (width, height), 0)
+        small = im.resize(inner, Image.Resampling.BILINEAR)
+        frame.paste(small, ((width - inner[0]) // 2, (height - inner[1]) // 2))
+        return frame
     box = None
-    if fit == "cover":
+    if resize_mode == "crop":
         k = max(width / w, height / h)
         half_w, half_h = width / k / 2, height / k / 2
         box = (

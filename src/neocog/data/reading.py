@@ -100,7 +100,7 @@ def decode_into(
     *,
     rows: Sequence[int],
     channels: int,
-    fit: str,
+    resize_mode: str,
     tick: Callable[[int], None],
 ) -> tuple[Traits, dict[int, str]]:
     """Decodes files into the rows of an array, in parallel.
@@ -110,7 +110,7 @@ def decode_into(
         listing: the files.
         rows: which of them.
         channels: of `out`.
-        fit: how pictures are brought to (H, W).
+        resize_mode: how pictures are brought to (H, W).
         tick: told how many more files are done.
 
     Returns:
@@ -128,7 +128,14 @@ def decode_into(
             try:
                 data = _read(listing, rows[at])
                 room = row if row.dtype == np.uint8 else None
-                x = decode(data, size=size, channels=channels, fit=fit, guard=False, room=room)
+                x = decode(
+                    data,
+                    size=size,
+                    channels=channels,
+                    resize_mode=resize_mode,
+                    guard=False,
+                    room=room,
+                )
                 if x is not row:
                     row[...] = x if x.dtype == row.dtype else x.astype(np.uint16) * 257
             except DataError as e:

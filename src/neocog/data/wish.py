@@ -8,8 +8,8 @@ from typing import Self
 
 import numpy as np
 
-from neocog.data.pictures import FITS
 from neocog.errors import UsageError, did_you_mean
+from neocog.types import RESIZE_MODES
 
 __all__ = ["Wish", "usual_size"]
 
@@ -28,7 +28,7 @@ class Wish:
     channels: int | None = None
     seed: int = 0
     strict: bool = False
-    fit: str = "cover"
+    resize_mode: str = "crop"
 
     @classmethod
     def checked(
@@ -38,7 +38,7 @@ class Wish:
         channels: int | None,
         seed: int,
         strict: bool,
-        fit: str,
+        resize_mode: str,
     ) -> Self:
         """A wish that can be met.
 
@@ -60,9 +60,10 @@ class Wish:
                 f"`channels` is 1 (grey) or 3 (colour); got {channels!r}. "
                 "Leave it out to take what the pictures have."
             )
-        if fit not in FITS:
+        if resize_mode not in RESIZE_MODES:
             raise UsageError(
-                f"`fit` says how sizes are met; got {fit!r}. {did_you_mean(fit, FITS)}"
+                f"`resize_mode` says how sizes are met; got {resize_mode!r}. "
+                f"{did_you_mean(resize_mode, RESIZE_MODES)}"
             )
         if seed < 0:
             raise UsageError(
@@ -73,12 +74,12 @@ class Wish:
             channels=channels,
             seed=int(seed),
             strict=strict,
-            fit=fit,
+            resize_mode=resize_mode,
         )
 
     def tag(self) -> str:
         """All of it but `strict`, which changes no pixel."""
-        return json.dumps([self.size, self.channels, self.seed, self.fit])
+        return json.dumps([self.size, self.channels, self.seed, self.resize_mode])
 
 
 def usual_size(heights: np.ndarray, widths: np.ndarray) -> tuple[int, int]:

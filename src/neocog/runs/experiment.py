@@ -136,7 +136,7 @@ def prepare(
         size=_size(recipe.data.size),
         channels=recipe.data.channels or None,
         seed=recipe.data.seed,
-        fit=recipe.data.fit,
+        resize_mode=recipe.data.resize_mode,
         strict=strict,
         progress=progress,
     )
@@ -248,7 +248,7 @@ def _contract(source: Source, recipe: Recipe) -> Contract:
             size=(height, width),
             mean=tuple(round(v, 4) for v in mean),
             std=tuple(round(max(v, 1e-3), 4) for v in std),
-            fit=recipe.data.fit,
+            resize_mode=recipe.data.resize_mode,
         ),
     )
 

@@ -246,7 +246,7 @@ def recipe_of(trained: Trained, mended: Mended, train: Samples, course: Tuning) 
         place=source.place,
         size=signal.size,
         channels=signal.channels,
-        fit=signal.fit,
+        resize_mode=signal.resize_mode,
         val=course.val or _holds_out(trained),
         seed=int(trained.card.get("data", {}).get("seed", 0)),
         fingerprint=source.fingerprint,

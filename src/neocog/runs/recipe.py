@@ -20,6 +20,7 @@ from neocog.training.augment import Augment
 from neocog.training.loop import Objective
 from neocog.training.machine import Machine
 from neocog.training.optimise import Optimiser, Schedule
+from neocog.types import renamed_resize_mode
 
 __all__ = [
     "Course",
@@ -41,7 +42,8 @@ class DataChoice:
         place: `digits`, a folder or a file, see `neocog data --help`.
         size: (H, W) in pixels; empty for what suits the data.
         channels: 1 or 3; 0 for what suits the data.
-        fit: how pictures of other sizes are brought to `size`: `cover` or `stretch`.
+        resize_mode: how pictures of other sizes are brought to `size`: `crop`,
+            `stretch` or `pad` (`fit` in old recipes).
         val: keep the validation samples out, to watch the training with; false trains on them
             too, as is done once nothing is left to be chosen.
         seed: of the splits.
@@ -51,7 +53,7 @@ class DataChoice:
     place: str = ""
     size: tuple[int, ...] = ()
     channels: int = 0
-    fit: str = "cover"
+    resize_mode: str = "crop"
     val: bool = True
     seed: int = 0
     fingerprint: str = ""
@@ -228,6 +230,8 @@ def changed(recipe: Recipe, tables: Mapping[str, Any]) -> Recipe:
             raise UsageError(
                 f"`{table}` is a table of keys, got {values!r}. Write `{table}.KEY = VALUE`."
             )
+        if table == "data":
+            values = renamed_resize_mode(values)
         parts[table] = _part(getattr(recipe, table), table, values)
     return replace(recipe, **parts)
 

@@ -53,7 +53,7 @@ def told_signal(
         size=(height, width),
         mean=_each(given.get("mean", own.mean if own else (0.0,)), channels, "mean"),
         std=_each(given.get("std", own.std if own else (1.0,)), channels, "std"),
-        fit=own.fit if own else "cover",
+        resize_mode=own.resize_mode if own else "crop",
     )
     if not assumed:
         return signal, ()

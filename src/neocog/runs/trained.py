@@ -164,7 +164,7 @@ class Trained:
             where,
             size=(height, width),
             channels=signal.channels,
-            fit=signal.fit,
+            resize_mode=signal.resize_mode,
             seed=int(self.card.get("data", {}).get("seed", 0)),
             strict=strict,
         )
@@ -248,7 +248,9 @@ class Trained:
             if not stat.S_ISREG(kind):  # a pipe, socket or device may be waited for, for ever
                 return "is no regular file"
             data = Path(path).read_bytes()
-            return decode(data, size=signal.size, channels=signal.channels, fit=signal.fit)
+            return decode(
+                data, size=signal.size, channels=signal.channels, resize_mode=signal.resize_mode
+            )
         except OSError as e:
             return f"cannot be read: {e.strerror or e}"
         except ValueError:  # a path with a zero byte

@@ -223,7 +223,11 @@ def _without_truth(trained: Trained, place: Place, strict: bool) -> Samples:
     where, name = parse_place(place)
     signal = trained.contract.signal
     source = open_data(
-        where, size=signal.size, channels=signal.channels, fit=signal.fit, strict=strict
+        where,
+        size=signal.size,
+        channels=signal.channels,
+        resize_mode=signal.resize_mode,
+        strict=strict,
     )
     split = source.split(name or "test")
     return Samples(split, None, split.names)

@@ -20,6 +20,7 @@ def data(
     channels: int | None = None,
     seed: int = 0,
     strict: bool = False,
+    resize_mode: str = "crop",
     report: str | os.PathLike[str] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Sheet:
@@ -31,6 +32,7 @@ def data(
         channels: 1 or 3; None chooses.
         seed: of the split, where the place brings none.
         strict: stop at the first file that cannot be used.
+        resize_mode: how images are brought to that size: crop, stretch or pad.
         report: an HTML file to write.
         progress: called with (steps done, steps in all).
 
@@ -45,7 +47,13 @@ def data(
     """
     where, _ = parse_place(place)
     source = open_data(
-        where, size=size, channels=channels, seed=seed, strict=strict, progress=progress
+        where,
+        size=size,
+        channels=channels,
+        seed=seed,
+        strict=strict,
+        resize_mode=resize_mode,
+        progress=progress,
     )
     if report is not None:
         from neocog.report.page import page, write

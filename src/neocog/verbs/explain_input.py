@@ -175,7 +175,7 @@ def samples_of(of: Explained, data: Place | Split | Samples | Tensor, *, strict:
         where,
         size=size,
         channels=None if of.shape is None else of.shape[0],
-        fit=trained.contract.signal.fit if trained is not None else "cover",
+        resize_mode=trained.contract.signal.resize_mode if trained is not None else "crop",
         seed=int(trained.card.get("data", {}).get("seed", 0)) if trained is not None else 0,
         strict=strict,
     )

@@ -215,9 +215,9 @@ def _decoded(data: bytes, network: Network) -> Tensor:
             f"Pictures go into models of 1 or 3 channels of rows and columns; this one takes "
             f"{' × '.join(map(str, (network.channels, *network.size)))}."
         )
-    fit = "cover" if network.trained is None else network.trained.contract.signal.fit
+    resize_mode = "crop" if network.trained is None else network.trained.contract.signal.resize_mode
     size = (network.size[0], network.size[1])
-    pixels = decode(data, size=size, channels=network.channels, fit=fit)
+    pixels = decode(data, size=size, channels=network.channels, resize_mode=resize_mode)
     white = 255.0 if pixels.dtype == np.uint8 else 65535.0
     found = torch.from_numpy(pixels.astype(np.float32) / np.float32(white))
     return found.permute(2, 0, 1)[None].contiguous()

@@ -188,7 +188,9 @@ def _views(
         return {role: Samples.of(s) for role, s in held.items()}
     seeded, signal = _seeded(trained, first.trained), trained.contract.signal
     seed = int(seeded.card.get("data", {}).get("seed", 0))
-    found = open_data(where, size=signal.size, channels=signal.channels, fit=signal.fit, seed=seed)
+    found = open_data(
+        where, size=signal.size, channels=signal.channels, resize_mode=signal.resize_mode, seed=seed
+    )
     if trained.contract.task != "classify":
         return {r: Samples(s, None, s.names) for r, s in found.splits.items() if len(s)}
     if not trained.scores(found.classes):  # it can be looked into all the same
