@@ -7,7 +7,8 @@ Pixels are in [0, 1] everywhere outside a model; a model holds its own normalisa
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
@@ -156,3 +157,58 @@ class Window(NamedTuple):
     """The first sample that sample 0 sees; negative in the padding."""
     up: int = 1
     """Outputs that share one window."""
+
+
+_LARGEST = (255, 65535)
+"""Of pixels as files hold them, in 8 and in 16 bits."""
+
+
+def not_of_pixels(mean: Sequence[float], std: Sequence[float]) -> str | None:
+    """Why numbers cannot normalize values in [0, 1], with what to give instead; None if they can.
+
+    A mean of such values is in [0, 1]. No standard deviation of them is above 1/2; up to 1 is let
+    through, as (0, 1) is how networks that take the values as they are write it.
+
+    Args:
+        mean: one number a channel.
+        std: one number a channel.
+
+    Example:
+        >>> not_of_pixels((0.485,), (0.229,)) is None
+        True
+        >>> print(not_of_pixels((0.485,), (58.4,)))
+        std 58.4 cannot be of values in [0, 1]; of pixels in 0…255 it is 58.4/255 = 0.229
+    """
+    for name, values in (("mean", mean), ("std", std)):
+        bad = next((v for v in values if not math.isfinite(v)), None)
+        if bad is not None:
+            return f"{name} {bad} is no finite number"
+    least = min(std, default=1)
+    if least <= 0:
+        return f"std {least:g} is not positive; a channel that is constant may have 1"
+    if min(mean, default=0) < 0:
+        return (
+            f"mean {min(mean):g} is below 0, where no value is; to bring values to [-1, 1], the "
+            "mean is 0.5 and the std 0.5"
+        )
+    slack = 1 + 1e-6  # for numbers that went through float32
+    wrong = [n for n, v in (("mean", mean), ("std", std)) if max(v, default=0) > slack]
+    if not wrong:
+        return None
+    above = max((*mean, *std))
+    whole = next((n for n in _LARGEST if above <= n), None)
+    given = {"mean": mean, "std": std}
+    said = " and ".join(f"{n} {_listed(given[n])}" for n in wrong)
+    if whole is None:
+        return f"{said} cannot be of values in [0, 1]; divide by the largest that a pixel can be"
+    if wrong == ["mean"] and min(std) == max(std) == 1:
+        wrong.append("std")  # of a network that takes its pixels undivided
+    divided = ", ".join(
+        dict.fromkeys(f"{v:.4g}/{whole} = {v / whole:.3g}" for n in wrong for v in given[n])
+    )
+    return f"{said} cannot be of values in [0, 1]; of pixels in 0…{whole} it is {divided}"
+
+
+def _listed(values: Sequence[float]) -> str:
+    """Numbers as an option takes them; one that stands for all channels once."""
+    return ",".join(dict.fromkeys(f"{v:.4g}" for v in values))

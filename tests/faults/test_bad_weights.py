@@ -186,7 +186,7 @@ def _card(change: Callable[[dict[str, Any]], object]) -> Callable[[str], str]:
         (_card(lambda c: c["contract"].pop("classes")), r"incomplete or damaged"),
         (_card(lambda c: c["contract"]["signal"].pop("mean")), r"incomplete or damaged"),
         (_card(lambda c: c["contract"]["signal"].update(size=[28])), r"incomplete or damaged"),
-        (_card(lambda c: c["contract"]["signal"].update(std=[0])), r"deviations are positive"),
+        (_card(lambda c: c["contract"]["signal"].update(std=[0])), r"std 0 is not positive"),
         (_card(lambda c: c["contract"]["signal"].update(mean=[0, 0])), r"one mean .* a channel"),
         (_card(lambda c: c["contract"]["classes"].pop()), r"has shape \(1, 8\); .*holds \(2, 8\)"),
         (_card(lambda c: c["network"].update(name="dens")), r"Did you mean `dense`"),

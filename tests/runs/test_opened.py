@@ -119,8 +119,8 @@ def test_arrays_are_numbers_too(stranger: str) -> None:
     ({"size": (28, 28)}, UsageError, r"is C,H,W, three whole numbers from 1; got \(28, 28\)"),
     ({"size": (1, 0, 28)}, UsageError, r"three whole numbers from 1"),
     ({"mean": (0.1, 0.2)}, UsageError, r"`mean` is one number a channel, .* 2 came for 1"),
-    ({"mean": (123.7,)}, UsageError, r"of pixels from 0 to 1; 123\.7 came\. Divide"),
-    ({"std": (0.0,)}, ModelError, r"deviations are positive numbers"),
+    ({"mean": (123.7,)}, UsageError, r"of pixels in 0…255 it is 123\.7/255 = 0\.485"),
+    ({"std": (0.0,)}, UsageError, r"std 0 is not positive"),
     ({"classes": 9}, ModelError, r"has 10 outputs and 9 classes"),
     ({"classes": ["a"] * 10}, UsageError, r"name of its own, .* `a` is there twice"),
     ({"classes": ["a"]}, UsageError, r"two at least; 1 came"),
@@ -323,4 +323,4 @@ def test_what_timm_says_of_a_network_is_taken(monkeypatch: pytest.MonkeyPatch) -
     assert model.contract.signal == signal
     assert not model.named
     notes = [str(w.message) for w in said]
-    assert [n.split()[0] for n in notes] == ["No", "Size,"]  # weights; those that timm gives
+    assert [n.split()[0] for n in notes] == ["No", "Size"]  # weights; and mean, as timm gives them

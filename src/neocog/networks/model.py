@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from neocog.errors import ModelError, ShapeMismatch
-from neocog.types import Contract
+from neocog.types import Contract, not_of_pixels
 
 __all__ = ["Model", "normalise"]
 
@@ -32,8 +30,8 @@ class Model(nn.Module):
         contract: what goes in and comes out.
 
     Raises:
-        ModelError: mean or deviation do not fit the number of channels, or a deviation is not a
-            positive number.
+        ModelError: mean or standard deviation do not fit the number of channels, or cannot belong
+            to values in [0, 1].
 
     Example:
         >>> from neocog.networks.catalog import build
@@ -57,10 +55,9 @@ class Model(nn.Module):
                 f"channels, {len(signal.mean)} means and {len(signal.std)} deviations came. "
                 "Correct the contract."
             )
-        if not all(math.isfinite(s) and s > 0 for s in signal.std):
+        if (wrong := not_of_pixels(signal.mean, signal.std)) is not None:
             raise ModelError(
-                f"A contract's deviations are positive numbers; {signal.std} came. "
-                "Correct the contract; a channel that is constant may have 1."
+                f"A contract normalizes values in [0, 1], and its {wrong}. Correct the contract."
             )
         self.contract = contract
         self.network = network

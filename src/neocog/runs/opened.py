@@ -55,6 +55,7 @@ class _Found:
     contract: Contract | None = None
     shape: tuple[int, ...] | None = None
     notes: list[str] = field(default_factory=list)
+    library: str = ""  # that said what it takes
 
 
 def open_model(
@@ -170,9 +171,19 @@ def _factory(text: str, weights: Path_ | None, classes: int | None) -> _Found:
             mean=tuple(said["mean"]),
             std=tuple(said["std"]),
         )
-        notes.append("Size, mean and deviation are those that timm gives for this network.")
-        return _Found(network, Contract(task="classify", classes=(), signal=signal), None, notes)
+        contract = Contract(task="classify", classes=(), signal=signal)
+        return _Found(network, contract, None, notes, library="timm")
     return _Found(network, None, None, notes)
+
+
+def _from_library(library: str, given: Mapping[str, Any]) -> list[str]:
+    """What of size, mean and std is as a library says, and was not given."""
+    taken = [n for n in ("size", "mean", "std") if n not in given]
+    if not library or not taken:
+        return []
+    names = " and ".join(filter(None, (", ".join(taken[:-1]), taken[-1])))
+    verb = "is what" if len(taken) == 1 else "are those that"
+    return [f"{names[0].upper()}{names[1:]} {verb} {library} gives for this network."]
 
 
 def _embedded(texts: Mapping[str, str], text: str) -> Contract | None:
@@ -204,7 +215,7 @@ def _trained(text: str, found: _Found, given: Mapping[str, Any], task: str | Non
         )
     known = found.contract.classes if found.contract else ()
     names, named = told_names(text, given.get("classes"), known=known, outputs=answer.shape[1])
-    notes = [*found.notes, *said]
+    notes = [*found.notes, *_from_library(found.library, given), *said]
     for note in notes:
         warnings.warn(note, stacklevel=3)
     contract = Contract(task=does, classes=names, signal=signal)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from neocog.errors import ModelError, UsageError, printable
-from neocog.types import SignalSpec
+from neocog.types import SignalSpec, not_of_pixels
 
 __all__ = ["count", "told_names", "told_signal"]
 
@@ -32,7 +32,7 @@ def told_signal(
         shape: of a sample, where the model says that alone.
 
     Raises:
-        UsageError: the size is not known, or numbers do not fit the channels.
+        UsageError: the size is not known, or numbers do not fit the channels or pixels in [0, 1].
     """
     told = given.get("size", (own.channels, *own.size) if own else shape)
     if told is None:
@@ -55,6 +55,17 @@ def told_signal(
         std=_each(given.get("std", own.std if own else (1.0,)), channels, "std"),
         resize_mode=own.resize_mode if own else "crop",
     )
+    if (wrong := not_of_pixels(signal.mean, signal.std)) is not None:
+        mine = [n for n in ("mean", "std") if n in given]
+        if not mine:
+            raise ModelError(
+                f"Pixels are in [0, 1] when they are normalized, and `{printable(text)}` says of "
+                f"itself that its {wrong}. Give --mean and --std."
+            )
+        raise UsageError(
+            f"Pixels are in [0, 1] when they are normalized, and the {wrong}. "
+            f"Correct {' and '.join(f'--{n}' for n in mine)}."
+        )
     if not assumed:
         return signal, ()
     words = {"mean": "a mean of 0", "std": "a deviation of 1"}
@@ -73,11 +84,6 @@ def _each(values: Sequence[float], channels: int, name: str) -> tuple[float, ...
         raise UsageError(
             f"`{name}` is one number a channel, or one for all; {len(numbers)} came for "
             f"{channels} channels. Check --size and --{name}."
-        )
-    if name == "mean" and max(numbers) > 1:
-        raise UsageError(
-            f"`mean` is of pixels from 0 to 1; {max(numbers):g} came. "
-            "Divide numbers for pixels from 0 to 255 by 255, and the deviations too."
         )
     return numbers * channels if len(numbers) == 1 else numbers
 
