@@ -11,17 +11,16 @@ do so ran code of their own by
     libraries     `data/aotinductor/` holds compiled code
 
 Each is closed by a rule that names what is allowed: the known records; pickles that the restricted
-reader takes; arithmetic of symbols and numbers; tuples, lists and dicts; guards are never made
-(`exported.py`). Two more rules rely less on PyTorch's own checks: nodes call ATen operators (but
-for the one that maps files), arithmetic and the wrappers of export, and what stands for a name in
-generated source is one.
+reader takes; arithmetic of symbols and numbers, and little of it (`sizes.py`); tuples, lists and
+dicts; guards are never made (`exported.py`). Two more rules rely less on PyTorch's own checks:
+nodes call operators of a list (`operators.py`), and what stands for a name in generated source is
+one.
 
 Records are listed and read by PyTorch's own reader, so that what is checked is what is loaded.
 """
 
 from __future__ import annotations
 
-import ast
 import io
 import json
 import re
@@ -32,6 +31,8 @@ from typing import Any
 import torch
 
 from neocog.errors import ModelError, UnsafeWeights, printable
+from neocog.store.operators import is_operator
+from neocog.store.sizes import is_arithmetic, too_much
 
 __all__ = ["check_archive"]
 
@@ -43,16 +44,6 @@ _RECORDS = re.compile(
 )
 _PAYLOAD = re.compile(r"(weight|tensor)_\d+")
 
-_TARGET = re.compile(
-    r"torch\.ops\.(aten|prims)\.\w+(\.\w+)?"
-    r"|torch\.ops\.higher_order\.(wrap_with_set_grad_enabled|wrap_with_autocast)"
-    r"|torch\.sym_(max|min|float|int|ite|not|sum|sqrt)"
-    r"|_operator\.(add|sub|mul|neg|pos|abs|floordiv|truediv|mod|pow|getitem|eq|ne|lt|le|gt|ge"
-    r"|and_|or_|not_)"
-    r"|math\.(ceil|floor|trunc|sqrt)"
-)
-_FILES = re.compile(r"torch\.ops\.aten\.from_file(\.\w+)?")
-
 _WORD = re.compile(r"\w*")
 """Names of nodes and arguments, which stand in Python source as they are."""
 
@@ -63,33 +54,6 @@ _HEARSAY = re.compile(r"[^\"'\\{}\x00-\x1f]*")
 """Of the module that a node came from, and its class: these become names of modules."""
 
 _CONTAINERS = (None, "builtins.tuple", "builtins.list", "builtins.dict")
-
-_FUNCTIONS = frozenset(
-    (
-        *("Symbol", "Integer", "Float", "Rational", "Add", "Mul", "Mod", "Max", "Min", "Abs"),
-        *("Eq", "Ne", "Lt", "Le", "Gt", "Ge", "And", "Or", "Not", "Where", "Piecewise"),
-        *("Equality", "Unequality", "StrictLessThan", "LessThan"),
-        *("StrictGreaterThan", "GreaterThan", "ceiling", "floor", "sqrt", "Identity"),
-        *("FloorDiv", "ModularIndexing", "PythonMod", "CleanDiv", "CeilDiv", "IntTrueDiv"),
-        *("FloatTrueDiv", "CeilToInt", "FloorToInt", "TruncToInt", "TruncToFloat"),
-        *("RoundToInt", "RoundDecimal", "ToFloat"),
-    )
-)
-_SYMBOL = re.compile(r"[a-z]{1,4}\d{1,6}")
-_ARITHMETIC = (
-    ast.Expression, ast.BinOp, ast.UnaryOp, ast.Compare, ast.BoolOp, ast.Load,
-    ast.Add, ast.Sub, ast.Mult, ast.Div, ast.FloorDiv, ast.Mod, ast.Pow, ast.USub, ast.UAdd,
-    ast.BitAnd, ast.BitOr, ast.Invert,  # how sympy writes and, or, not
-    ast.cmpop, ast.boolop, ast.keyword, ast.Tuple,
-)  # fmt: skip
-_HELD = {"Symbol": ast.Constant, "Piecewise": ast.Tuple}
-"""Functions to what they alone are given: a text or tuple by itself grows when it is multiplied."""
-
-_LONGEST = 4000
-"""Letters of an expression."""
-
-_POWER = 8
-"""Largest power in one, so that none is a number that fills the memory."""
 
 
 def check_archive(path: Path) -> dict[str, str]:
@@ -124,9 +88,14 @@ def check_archive(path: Path) -> dict[str, str]:
                 _check_payload(path, reader, f"data/{kind}", name, payload)
         _restricted(path, "its sample inputs", reader.get_record("data/sample_inputs/model.pt"))
         program = json.loads(reader.get_record("models/model.json"))
+        formulas: list[str] = []
         for key, text in _texts(program, ""):
             if why := _refused(key, text):
                 raise _unsafe(path, why)
+            if key in ("expr_str", "size"):
+                formulas.append(text)
+        if (long := too_much(formulas)) is not None:
+            raise _unsafe(path, f"has sizes that take too long to work out, as {_start(long)}")
         if program["graph_module"].get("treespec_namedtuple_fields"):
             raise _unsafe(path, "takes or returns tuples of classes of its own")
         extra = [n for n in names if n.startswith("extra/")]
@@ -177,19 +146,26 @@ def _refused(key: str, text: str) -> str:
         case "as_string" | "as_strings" | "guards_code" | "stack_trace":
             return ""  # a value, or never read
         case "target" | "as_operator":
-            good = bool(_TARGET.fullmatch(text)) and not _FILES.fullmatch(text)
-            return "" if good else f"calls `{printable(text[:80])}`"
+            return (
+                ""
+                if is_operator(text)
+                else f"calls {_start(text)}, which is no operator of a network"
+            )
         case "name" | "as_name":
-            return "" if _WORD.fullmatch(text) else f"has a name `{printable(text[:80])}`"
+            return "" if _WORD.fullmatch(text) else f"has a name {_start(text)}"
         case "expr_str" | "size":
-            return "" if _is_arithmetic(text) else f"has a size `{printable(text[:80])}`"
+            return "" if is_arithmetic(text) else f"has a size {_start(text)}"
         case "in_spec" | "out_spec":
             return "" if _is_plain(json.loads(text)) else "takes or returns classes of its own"
         case "metadata.nn_module_stack":
             return "" if _HEARSAY.fullmatch(text) else "names a module in Python source"
     if key.startswith("metadata.") or _NAME.fullmatch(text):
         return ""
-    return f"has a name `{printable(text[:80])}`"
+    return f"has a name {_start(text)}"
+
+
+def _start(text: str) -> str:
+    return f"`{printable(text[:80])}`"
 
 
 def _is_plain(spec: Any) -> bool:
@@ -203,60 +179,6 @@ def _is_plain(spec: Any) -> bool:
     if keys is not None and not (isinstance(keys, list) and all(isinstance(k, str) for k in keys)):
         return False
     return spec.get("type") in _CONTAINERS and _is_plain(spec.get("children_spec"))
-
-
-def _is_arithmetic(text: str) -> bool:
-    """Whether an expression is one of symbols and numbers, with known functions.
-
-    Example:
-        >>> _is_arithmetic("2*Symbol('s7', positive=True, integer=True) + FloorDiv(s1, 2)")
-        True
-        >>> _is_arithmetic("__import__('os')"), _is_arithmetic("Symbol('s7').func('1')")
-        (False, False)
-    """
-    if len(text) > _LONGEST:
-        return False
-    try:
-        tree = ast.parse(text, mode="eval")
-    except (SyntaxError, ValueError, RecursionError):
-        return False
-    nodes = list(ast.walk(tree))
-    held = {
-        id(argument)
-        for node in nodes
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
-        for argument in node.args
-        if isinstance(argument, _HELD.get(node.func.id, ()))
-    }
-    return all(_is_harmless(n) and (not _grows(n) or id(n) in held) for n in nodes)
-
-
-def _grows(node: ast.AST) -> bool:
-    """Whether a large number times it fills the memory."""
-    text = isinstance(node, ast.Constant) and isinstance(node.value, str)
-    return text or isinstance(node, ast.Tuple)
-
-
-def _is_harmless(node: ast.AST) -> bool:
-    match node:
-        case ast.Call(func=ast.Name(id=name)):
-            return name in _FUNCTIONS
-        case ast.BinOp(op=ast.Pow()):
-            exponent = node.right
-            return (
-                isinstance(node.left, ast.Name)
-                and isinstance(exponent, ast.Constant)
-                and exponent.value in range(_POWER + 1)
-            )
-        case ast.Name(id=name):
-            return name in _FUNCTIONS or bool(_SYMBOL.fullmatch(name))
-        case ast.Constant(value=bool() | float()):
-            return True
-        case ast.Constant(value=int() as number):
-            return abs(number) < 2**64
-        case ast.Constant(value=str() as name):
-            return bool(_SYMBOL.fullmatch(name))
-    return isinstance(node, _ARITHMETIC)
 
 
 def _strange(path: Path, record: str, new: bool) -> ModelError:

@@ -26,6 +26,9 @@ from neocog.store.tensors import write_bytes
 
 __all__ = ["Exported", "load_exported", "save_exported"]
 
+_TALKATIVE = ("torch.export", "torch._export", "torch.fx.experimental.symbolic_shapes")
+"""Loggers of PyTorch that say what is then raised."""
+
 
 class Exported(nn.Module):
     """An exported program as a module, its parts under the names they had.
@@ -194,12 +197,14 @@ def _with_parts(program: Any) -> nn.Module:
 @contextmanager
 def _quietly() -> Iterator[None]:
     """PyTorch's exporter warns of its own workings, and logs what it then raises."""
-    logger = logging.getLogger("torch.export")
-    level = logger.level
+    loggers = [logging.getLogger(name) for name in _TALKATIVE]
+    levels = [logger.level for logger in loggers]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        logger.setLevel(logging.CRITICAL)
+        for logger in loggers:
+            logger.setLevel(logging.CRITICAL)
         try:
             yield
         finally:
-            logger.setLevel(level)
+            for logger, level in zip(loggers, levels, strict=True):
+                logger.setLevel(level)
