@@ -1,6 +1,7 @@
 import contextlib
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from tests.faults.test_kill import left_over, readable, same
 from neocog.cli.main import main
 from neocog.runs.experiment import prepare
 from neocog.runs.train import Epoch, Event
+from neocog.runs.trained import load
 from neocog.training.loop import Step
 from neocog.verbs.train import resume, train
 
@@ -152,3 +154,28 @@ def test_a_ctrl_c_that_an_import_swallows_still_ends_the_training(
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     resume(run)
     same(whole_small, run, epochs=3)
+
+
+def test_a_stopped_replacement_leaves_the_old_run_and_is_taken_up(
+    pictures: Path, whole_small: Path, tmp_path: Path
+) -> None:
+    """Of a run that starts from the very weights that it replaces."""
+
+    def interrupt(event: Event) -> None:
+        if isinstance(event, Step) and event.number == 3:
+            signal.raise_signal(signal.SIGINT)
+
+    wide = SMALL | {"network.hidden": [8, 4], "course.seed": 1}
+    old, whole = tmp_path / "run", tmp_path / "whole"
+    shutil.copytree(whole_small, old)
+    train(pictures, settings=wide | {"network.start": str(whole_small)}, out=whole)
+    with pytest.raises(KeyboardInterrupt, match=f"`neocog train --resume {old}`"):
+        train(
+            pictures, settings=wide | {"network.start": str(old)}, out=old, overwrite=True,
+            listen=interrupt,
+        )  # fmt: skip
+    same(whole_small, old, epochs=3)
+    resume(old)
+    same(whole, old, epochs=3)
+    assert load(old).card["network"]["options"]["hidden"] == [8, 4]
+    assert not [p for p in tmp_path.iterdir() if p.name.startswith(".")]

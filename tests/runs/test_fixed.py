@@ -90,7 +90,7 @@ def test_a_fine_tune_mixes_no_samples_as_its_target_is_of_one(tmp_path: Path) ->
         network=NetworkChoice(name="convnet"),
         augment=Augment(mixup=0.2, rotate=5.0),
     )
-    RunFolder.create(tmp_path / "run").write_recipe(recipe)
+    RunFolder(tmp_path / "run").write_recipe(recipe)
     model = replace(trained("stride"), place=tmp_path / "run")
     source: Any = SimpleNamespace(place="a", fingerprint="0")
     split: Any = None

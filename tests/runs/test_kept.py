@@ -11,8 +11,10 @@ from neocog.errors import RunError
 from neocog.exhibits import Scalar, Section
 from neocog.networks.catalog import build
 from neocog.networks.model import Model
+from neocog.runs.claim import claimed
 from neocog.runs.folder import RunFolder
 from neocog.runs.kept import fingerprint, keep_audit, kept_audit
+from neocog.runs.recipe import Recipe
 from neocog.runs.trained import Trained
 from neocog.types import Contract, SignalSpec
 
@@ -84,7 +86,10 @@ def test_the_fingerprint_is_of_weights_contract_and_network(run: Path) -> None:
 
 def test_a_new_training_takes_the_audit_away(run: Path) -> None:
     keep_audit(trained(run), data="digits", result={}, sections=SECTIONS)
-    RunFolder(run).clear()
+    RunFolder(run).write_recipe(Recipe())
+    with claimed(run, overwrite=True) as claim:
+        claim.begin(Recipe())
+        claim.finish()
     assert not (run / "audit.json").exists()
 
 

@@ -84,6 +84,6 @@ def test_whole_numbers_are_numbers() -> None:
 def test_a_recipe_is_found_in_a_run(tmp_path: Path) -> None:
     from neocog.runs.folder import RunFolder
 
-    folder = RunFolder.create(tmp_path / "run")
+    folder = RunFolder(tmp_path / "run")
     folder.write_recipe(Recipe())
     assert RunFolder.open(tmp_path / "run").recipe == Recipe()

@@ -26,7 +26,7 @@ X = torch.rand(5, 1, 28, 28, generator=torch.Generator().manual_seed(0))
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
     """A run folder with a program."""
-    folder = RunFolder.create(tmp_path / "run")
+    folder = RunFolder(tmp_path / "run")
     save_exported(network(), folder.path / "model.pt2", X[:2])
     folder.write_card({"contract": CONTRACT.to_json(), "network": {"name": "", "options": {}}})
     return folder.path

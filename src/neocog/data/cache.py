@@ -155,7 +155,12 @@ class Cache:
         """Whole or not at all; a cache that cannot be written is no error."""
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
+            for left in path.parent.glob(".new-*"):
+                lock = _Lock(left)
+                if lock.take():  # its writer was killed
+                    lock.release()
             handle, name = tempfile.mkstemp(dir=path.parent, prefix=".new-")
+            _Lock(Path(name), handle).take()
             try:
                 with os.fdopen(handle, "wb") as file:
                     file.write(data)
@@ -212,9 +217,9 @@ def _map(path: Path, shape: list[int], dtype: str, start: int) -> np.ndarray:
 class _Lock:
     """A file that is locked as long as its process lives."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, handle: int = -1) -> None:
         self.path = path
-        self.handle = -1
+        self.handle = handle
 
     def take(self) -> bool:
         """Whether nobody else has it."""
@@ -222,7 +227,8 @@ class _Lock:
             import fcntl
         except ImportError:  # no such locks on this system: the age decides
             return self._by_age()
-        self.handle = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o666)
+        if self.handle < 0:
+            self.handle = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o666)
         try:
             fcntl.flock(self.handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

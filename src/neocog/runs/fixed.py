@@ -24,7 +24,14 @@ from neocog.networks.model import Model
 from neocog.runs.fastest import fastest
 from neocog.runs.folder import RunFolder
 from neocog.runs.opened import CONTRACT
-from neocog.runs.recipe import Course, DataChoice, MachineChoice, NetworkChoice, Recipe
+from neocog.runs.recipe import (
+    Course,
+    DataChoice,
+    MachineChoice,
+    NetworkChoice,
+    Provenance,
+    Recipe,
+)
 from neocog.runs.trained import Samples, Trained
 from neocog.store.exported import Exported, save_exported
 from neocog.store.tensors import load_state
@@ -270,6 +277,7 @@ def recipe_of(trained: Trained, mended: Mended, train: Samples, course: Tuning) 
         # A mixture of two samples has no twin whose answer it should share.
         augment=replace(base.augment or _moved(signal.channels, signal.size), mixup=0.0),
         machine=MachineChoice(device=course.device),
+        provenance=Provenance(command="fix"),
     )
 
 
@@ -306,7 +314,7 @@ def keep(
     """Write the run folder.
 
     Args:
-        folder: is emptied of an older run.
+        folder: an empty one.
         trained: what was fixed.
         mended: what came of it, tuned.
         recipe: of the fine-tune.
@@ -317,8 +325,6 @@ def keep(
         Sentences on what could not be kept.
     """
     model, notes = mended.model, []
-    folder.sweep()
-    folder.clear(recipe=mended.network is None)
     card = {
         "neocog": __version__,
         "contract": model.contract.to_json(),

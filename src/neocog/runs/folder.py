@@ -14,11 +14,11 @@ Every file is replaced whole, so a kill at any moment leaves a folder that can b
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
-import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import shlex
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,28 +26,29 @@ from typing import Any
 from torch import Tensor
 
 from neocog.errors import ModelError, NeocogError, RunError, printable
+from neocog.runs.lock import LOCK
 from neocog.runs.recipe import Recipe, from_toml, to_toml
+from neocog.runs.swap import PART, beside, settle
 from neocog.store.tensors import read_tensors, write_bytes, write_tensors
 
-__all__ = ["FORMAT", "RunFolder"]
+__all__ = ["FILES", "FORMAT", "RunFolder"]
 
 FORMAT = 1
 """Of the folder; raised when an older neocog could not read it."""
 
-_PART = ".*.part"
-"""Files that are being written."""
-
-_LOCK = ".training.lock"
-
-_OF_A_TRAINING = (
-    "metrics.jsonl",
-    "model.json",
+FILES = (
+    "recipe.toml",
     "model.safetensors",
     "model.pt2",
+    "model.json",
+    "metrics.jsonl",
     "audit.json",
+    "checkpoint",
     "report.html",
+    "tensorboard",
+    LOCK,
 )
-"""Files that the next training of a folder makes anew."""
+"""All that is a part of a run; what else is in its folder is its owner's."""
 
 _AUDIT = 64 * 2**20
 """Bytes of an audit that is read, at most."""
@@ -63,35 +64,29 @@ class RunFolder:
 
     path: Path
 
-    @classmethod
-    def create(cls, path: Path, *, overwrite: bool = False) -> RunFolder:
-        """A folder for a new run; what `overwrite` gives up stays until `clear`.
-
-        Raises:
-            RunError: the folder holds something already, or cannot be made.
-        """
-        try:
-            path.mkdir(parents=True, exist_ok=True)
-            taken = any(p.name != _LOCK and not p.match(_PART) for p in path.iterdir())
-            if taken and not (overwrite and cls(path)._is_a_run()):
-                raise RunError(
-                    f"A new run needs a folder of its own; `{printable(path)}` is not empty. "
-                    "Choose another with --out, take it up with --resume, or replace a run "
-                    "with --overwrite."
-                )
-        except OSError as e:
-            raise RunError(
-                f"`{printable(path)}` must be a folder that can be written, and is not: "
-                f"{e.strerror or e}. Choose another with --out."
-            ) from e
-        return cls(path)
-
-    def _is_a_run(self) -> bool:
+    def is_a_run(self) -> bool:
         """Whether it may be given up: it has a recipe, or a model that was fixed without one."""
         if (self.path / "recipe.toml").is_file():
             return True
         try:
             return "neocog" in self.card()
+        except NeocogError:
+            return False
+
+    def made_by(self) -> str:
+        """The command that made it, `train` or `fix`; empty where that cannot be told."""
+        with contextlib.suppress(NeocogError):
+            if (command := self.recipe.provenance.command) != "train":
+                return command
+        with contextlib.suppress(NeocogError):
+            if "fixed" in self.card():
+                return "fix"
+        return "train" if (self.path / "recipe.toml").is_file() else ""
+
+    def finished(self) -> bool:
+        """Whether its model was trained to the end, and measured."""
+        try:
+            return bool(self.card().get("measured"))
         except NeocogError:
             return False
 
@@ -102,74 +97,19 @@ class RunFolder:
         Raises:
             RunError: the folder is missing or holds no run.
         """
+        with contextlib.suppress(OSError):  # a folder that cannot be written is read as it is
+            settle(path, FILES)
         if not any(
             os.path.isfile(path / name)  # noqa: PTH113 (names too long are none)
             for name in ("recipe.toml", "model.pt2")
         ):
-            raise RunError(
-                f"A run is a folder with a recipe.toml; `{printable(path)}` has none. "
-                "Check the path, or train one with `neocog train DATA`."
-            )
+            raise RunError(_no_run(path))
         return cls(path)
 
     def sweep(self) -> None:
         """Remove what a killed process was writing."""
-        for part in (*self.path.glob(_PART), *self.path.glob(f"checkpoint/{_PART}")):
+        for part in (*self.path.glob(PART), *self.path.glob(f"checkpoint/{PART}")):
             part.unlink(missing_ok=True)
-
-    @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Keep other processes from training into the folder, where the system has such locks.
-
-        Raises:
-            RunError: another process is training into it.
-        """
-        try:
-            import fcntl
-        except ImportError:
-            yield
-            return
-        file = self.path / _LOCK
-        try:
-            handle = file.open("a")
-        except OSError as e:
-            raise RunError(
-                f"`{printable(self.path)}` must be a folder that can be written, and is not: "
-                f"{e.strerror or e}. Choose another with --out."
-            ) from e
-        with handle:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as e:
-                raise RunError(
-                    f"One process trains into a run at a time, and another is at "
-                    f"`{printable(self.path)}`. Wait for it, or choose another folder with --out."
-                ) from e
-            try:
-                yield
-            finally:
-                file.unlink(missing_ok=True)
-
-    def clear(self, *, recipe: bool = False) -> None:
-        """Remove all of a run but its recipe, which the next one replaces.
-
-        Args:
-            recipe: remove that too, as the next one has none.
-
-        Raises:
-            RunError: the folder cannot be written.
-        """
-        try:
-            for name in (*_OF_A_TRAINING, "recipe.toml") if recipe else _OF_A_TRAINING:
-                (self.path / name).unlink(missing_ok=True)
-            for old in (self.path / "checkpoint", self.path / "tensorboard"):
-                if old.exists():
-                    shutil.rmtree(old)
-        except OSError as e:
-            raise RunError(
-                f"`{printable(self.path)}` must be a folder that can be written, and is not: "
-                f"{e.strerror or e}. Choose another with --out."
-            ) from e
 
     @property
     def recipe(self) -> Recipe:
@@ -195,9 +135,8 @@ class RunFolder:
         file = self.path / "model.json"
         if not file.is_file():
             raise ModelError(
-                f"A trained run has a model.json; `{printable(self.path)}` has none: its training "
-                "ended before the first checkpoint. Take it up with "
-                "`neocog train --resume`."
+                f"A trained run has a model.json; `{printable(self.path)}` has none. "
+                f"{_without_a_model(self)}"
             )
         try:
             card = json.loads(_read_text(file))
@@ -289,6 +228,42 @@ class RunFolder:
         if not file.is_file():
             return []
         return [json.loads(line) for line in _read_text(file).splitlines()]
+
+
+def _no_run(path: Path) -> str:
+    """What a folder without a run may be instead, and what to do."""
+    name = printable(path)
+    if beside(path, "new").is_dir():
+        return (
+            f"A run is a folder with a recipe.toml; `{name}` has none, but a training that was to "
+            f"become it was stopped. Take that up with `neocog train --resume {shlex.quote(name)}`."
+        )
+    with contextlib.suppress(NeocogError):
+        if "fixed" in RunFolder(path).card():
+            return (
+                f"A run is opened with its network, and `{name}` holds weights alone: what was "
+                "fixed could not be kept as a program. Make the network by a function, as "
+                f"module:factory --weights {shlex.quote(printable(path / 'model.safetensors'))}."
+            )
+    return (
+        f"A run is a folder with a recipe.toml; `{name}` has none. "
+        "Check the path, or train one with `neocog train DATA`."
+    )
+
+
+def _without_a_model(folder: RunFolder) -> str:
+    """What to do with a run that has none yet."""
+    name = shlex.quote(printable(folder.path))
+    try:
+        command = folder.recipe.provenance.command
+    except NeocogError:
+        return "Take an undamaged copy."
+    if command == "train":
+        return (
+            "Its training has not reached a checkpoint, or the file was removed; "
+            f"`neocog train --resume {name}` makes it."
+        )
+    return f"Run `neocog {command}` again, with --overwrite --out {name}."
 
 
 def _read_text(file: Path) -> str:

@@ -27,6 +27,7 @@ __all__ = [
     "DataChoice",
     "MachineChoice",
     "NetworkChoice",
+    "Provenance",
     "Recipe",
     "changed",
     "from_toml",
@@ -139,6 +140,37 @@ class MachineChoice:
         Machine(**{k: v for k, v in vars(self).items() if v})
 
 
+COMMANDS = ("train", "fix")
+"""What makes runs."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Provenance:
+    """What made the run, and with what: the same recipe may end with other bits elsewhere.
+
+    Args:
+        command: `train` or `fix`.
+        torch: the version of PyTorch; empty before.
+        processor: kind of processor and its widest vector instructions; empty before.
+    """
+
+    command: str = "train"
+    torch: str = ""
+    processor: str = ""
+
+    def __post_init__(self) -> None:
+        """Check the command.
+
+        Raises:
+            UsageError: it makes no runs.
+        """
+        if self.command not in COMMANDS:
+            raise UsageError(
+                f"`provenance.command` is what made a run, got `{printable(self.command)}`. "
+                f"{did_you_mean(self.command, COMMANDS)}"
+            )
+
+
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
     """Everything that reproduces a run.
@@ -152,6 +184,7 @@ class Recipe:
         schedule: how the learning rate moves.
         augment: what is done to each batch; None for what suits the data.
         machine: where the arithmetic runs.
+        provenance: what made the run.
     """
 
     data: DataChoice = field(default_factory=DataChoice)
@@ -162,6 +195,7 @@ class Recipe:
     schedule: Schedule = field(default_factory=Schedule)
     augment: Augment | None = None
     machine: MachineChoice = field(default_factory=MachineChoice)
+    provenance: Provenance = field(default_factory=Provenance)
 
 
 def to_toml(recipe: Recipe) -> str:

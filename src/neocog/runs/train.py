@@ -11,6 +11,7 @@ from typing import Any
 from torch import Tensor
 
 from neocog.errors import Diverged, RunError, printable
+from neocog.runs.claim import Claim
 from neocog.runs.experiment import Experiment, prepare
 from neocog.runs.folder import RunFolder
 from neocog.runs.interrupt import deferred
@@ -96,7 +97,7 @@ class _Progress:
 
 def train(
     recipe: Recipe,
-    folder: RunFolder,
+    claim: Claim,
     *,
     resume: bool = False,
     strict: bool = False,
@@ -107,7 +108,7 @@ def train(
 
     Args:
         recipe: what is trained; with `resume`, the folder's own.
-        folder: where it is kept.
+        claim: on where it is kept; finishing it is left to the caller.
         resume: go on from the folder's checkpoint, or from the start if it has none.
         strict: stop at the first picture that cannot be used.
         began: `time.monotonic()` at the start of the command, from which a budget counts.
@@ -118,17 +119,15 @@ def train(
         NeocogError: the data, the recipe, the machine or the disk does not allow it.
     """
     began = time.monotonic() if began is None else began
-    kept = folder.checkpoint() if resume else None
+    kept = claim.folder.checkpoint() if resume else None
     experiment = prepare(recipe, resume=kept is not None, strict=strict, progress=decoding)
     if kept is None:
         progress = _Progress(plan=first_plan(experiment, began))
     else:
         progress = _taken_up(experiment, *kept)
-    session = _Session(experiment, progress, folder, Pace(experiment, began, progress.step))
-    folder.sweep()
-    if not resume:
-        folder.clear()
-    session.write_down()
+    session = _Session(experiment, progress, claim, Pace(experiment, began, progress.step))
+    session.begin(resume=resume)
+    folder = session.folder
     yield Started(
         experiment=experiment,
         steps=progress.plan[-1][1],
@@ -154,12 +153,25 @@ class _Session:
     """One process's part of a training."""
 
     def __init__(
-        self, experiment: Experiment, progress: _Progress, folder: RunFolder, pace: Pace
+        self, experiment: Experiment, progress: _Progress, claim: Claim, pace: Pace
     ) -> None:
         self.experiment, self.progress = experiment, progress
-        self.folder, self.pace = folder, pace
+        self.claim, self.pace = claim, pace
         self.saved = self.durable = time.monotonic()
         self.answered: dict[str, tuple[int, Tensor]] = {}
+
+    @property
+    def folder(self) -> RunFolder:
+        """Where it is kept now."""
+        return self.claim.folder
+
+    def begin(self, *, resume: bool) -> None:
+        """Keep the recipe before the first step."""
+        if resume:
+            self.folder.sweep()
+            self.write_down()
+        else:
+            self.claim.begin(self.recipe())
 
     def steps(self, log: Log) -> Iterator[Step | Epoch]:
         """All steps that are left, along a plan that a budget may shorten on the way."""
@@ -267,13 +279,17 @@ class _Session:
 
     def write_down(self) -> None:
         """Keep the recipe with the plan as it is now."""
+        self.folder.write_recipe(self.recipe())
+
+    def recipe(self) -> Recipe:
+        """The recipe with the plan as it is now."""
         experiment, plan = self.experiment, self.progress.plan
         course = replace(
             experiment.recipe.course,
             epochs=plan[-1][1] / experiment.steps_per_epoch,
             plan=tuple(number for pair in plan for number in pair),
         )
-        self.folder.write_recipe(replace(experiment.recipe, course=course))
+        return replace(experiment.recipe, course=course)
 
     def keep(self, *, durable: bool = False) -> None:
         """Save what was reached. The checkpoint comes last: a resumed run goes by it."""
@@ -292,7 +308,7 @@ class _Session:
     def farewell(self) -> str:
         """What to do after a Ctrl-C."""
         done, steps = self.progress.step, self.progress.plan[-1][1]
-        place = shlex.quote(printable(self.folder.path))
+        place = shlex.quote(printable(self.claim.place))
         return (
             f"{done:,} of {steps:,} steps are saved. "
             f"Take the training up with `neocog train --resume {place}`."

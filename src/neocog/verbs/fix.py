@@ -6,7 +6,7 @@ import os
 import statistics
 import time
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from neocog.data.split import Split
 from neocog.errors import UsageError, did_you_mean, printable
 from neocog.networks.model import Model
 from neocog.report.page import page, write
+from neocog.runs.claim import Claim, claimed
 from neocog.runs.fixed import (
     Mended,
     Tuning,
@@ -34,7 +35,6 @@ from neocog.runs.fixed import (
     recipe_of,
     settled,
 )
-from neocog.runs.folder import RunFolder
 from neocog.runs.opened import open_model
 from neocog.runs.recipe import Recipe
 from neocog.runs.trained import Trained, load
@@ -127,11 +127,10 @@ def fix(
         seed=seed,
     )
     place = Path(out) if out else free_folder(f"{_stem(trained)}-{sampling}")
-    folder = RunFolder.create(place, overwrite=overwrite)
     course = Tuning(epochs=float(finetune), lr=lr, seed=seed, device=device, val=name == "val")
     recipe = recipe_of(trained, mended, shown, course)
     some = Audited.of(shown.split).first(n, seed=seed)
-    with folder.locked():
+    with claimed(place, overwrite=overwrite) as claim:
         found: tuple[Advice, ...] = ()
         if advice:
             tell("trying each group alone")
@@ -156,7 +155,7 @@ def fix(
         return _kept(
             trained,
             mended,
-            folder,
+            claim,
             recipe,
             told,
             steady,
@@ -289,7 +288,7 @@ def _advised(
 def _kept(
     trained: Trained,
     mended: Mended,
-    folder: RunFolder,
+    claim: Claim,
     recipe: Recipe,
     told: Tuned,
     steady: float,
@@ -313,7 +312,7 @@ def _kept(
         "loss": measured[1].loss,
     }
     notes = keep(
-        folder,
+        claim.aside(),
         trained,
         mended,
         recipe,
@@ -323,7 +322,7 @@ def _kept(
             "after": {"test": test, "params": measured[1].params, "macs": measured[1].macs},
         },
     )
-    place = str(folder.path)
+    place = str(claim.place)
     done = Fixed(
         replaced=mended.replaced,
         left=mended.left,
@@ -335,9 +334,13 @@ def _kept(
         notes=tuple(_sentence(text) for text in (*said, *mended.remarks, *notes)),
         finetune=finetune,
         run=place,
-        model=load(place) if not notes else None,
+        model=None,
     )
-    write(folder.path / "report.html", page(f"{_stem(trained)}, fixed", [done.exhibits()]))
+    report = page(f"{_stem(trained)}, fixed", [done.exhibits()])
+    write(claim.folder.path / "report.html", report)
+    claim.finish()
+    if not notes:
+        done = replace(done, model=load(place))
     if told.interrupted:
         raise KeyboardInterrupt(f"What the fine-tune reached is kept in {place}.")
     return done

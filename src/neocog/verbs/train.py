@@ -14,8 +14,8 @@ import numpy as np
 
 from neocog.errors import RunError, UsageError, did_you_mean, printable
 from neocog.report.page import page, write
+from neocog.runs.claim import Claim, claimed, vacant
 from neocog.runs.exhibits import run_sections
-from neocog.runs.folder import RunFolder
 from neocog.runs.recipe import Recipe, changed, from_toml
 from neocog.runs.train import Event, Finished
 from neocog.runs.train import train as train_run
@@ -103,8 +103,8 @@ def train(
     keys = dict(settings or {}) | {k: v for k, v in direct.items() if v is not None}
     settled = settle(place, keys, read_recipe(recipe))
     where = Path(out) if out else free_folder(settled.data.place)
-    folder = RunFolder.create(where, overwrite=overwrite)
-    return _finish(settled, folder, strict=strict, listen=listen, decoding=decoding, began=began)
+    with claimed(where, overwrite=overwrite) as claim:
+        return _finish(settled, claim, strict=strict, listen=listen, decoding=decoding, began=began)
 
 
 def resume(
@@ -118,10 +118,12 @@ def resume(
         decoding: called with (pictures done, pictures in all) while they are decoded.
 
     Raises:
-        NeocogError: there is no run, or its data has changed.
+        NeocogError: there is no run, something else than a training made it, or its data or
+            recipe has changed.
     """
-    folder = RunFolder.open(Path(run))
-    return _finish(folder.recipe, folder, resume=True, listen=listen, decoding=decoding)
+    with claimed(Path(run), resume=True) as claim:
+        recipe = claim.folder.recipe
+        return _finish(recipe, claim, resume=True, listen=listen, decoding=decoding)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -242,7 +244,7 @@ def _forgetting(settled: Recipe, run: Recipe) -> Recipe:
 
 def _finish(
     recipe: Recipe,
-    folder: RunFolder,
+    claim: Claim,
     *,
     resume: bool = False,
     strict: bool = False,
@@ -250,16 +252,17 @@ def _finish(
     decoding: Decoding | None = None,
     began: float | None = None,
 ) -> Trained:
-    events = train_run(recipe, folder, resume=resume, strict=strict, began=began, decoding=decoding)
-    with folder.locked(), closing(events):
+    events = train_run(recipe, claim, resume=resume, strict=strict, began=began, decoding=decoding)
+    with closing(events):
         for event in events:
             if isinstance(event, Finished):
-                sections = run_sections(event, folder.metrics())
+                sections = run_sections(event, claim.folder.metrics())
                 title = f"{recipe.network.name} on {Path(recipe.data.place).name}"
-                write(folder.path / "report.html", page(title, sections))
+                write(claim.folder.path / "report.html", page(title, sections))
+                claim.finish()
             if listen is not None:
                 listen(event)
-    return load(folder.path)
+    return load(claim.place)
 
 
 def free_folder(place: Place) -> Path:
@@ -268,6 +271,6 @@ def free_folder(place: Place) -> Path:
     name = "".join(c if c.isalnum() or c in "-_." else "-" for c in stem).strip(".-") or "run"
     for n in range(1, 10_000):
         path = Path("runs") / (name if n == 1 else f"{name}-{n}")
-        if not path.exists() or (path.is_dir() and not any(path.iterdir())):
+        if vacant(path):
             return path
     raise RunError("Below `runs` are ten thousand runs of that name. Choose a folder with --out.")

@@ -1,0 +1,122 @@
+"""How a run takes the place of another: complete before the other goes, at any kill.
+
+Beside a run folder `NAME` there may be, while it is replaced:
+
+    .NAME.new        a training that is to replace it, under way
+    .NAME.next       what replaces it, complete: from here on it is the run
+    .NAME.old        what was replaced, whole, until it is put away
+    .NAME.*.part     what nobody needs any more, or what was not yet anything
+
+A new run becomes `.NAME.next` by one rename. The rest is done at once, and again at the next
+opening if a kill came between.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import tempfile
+from collections.abc import Collection
+from pathlib import Path
+
+from neocog.runs.lock import briefly
+
+__all__ = ["PART", "beside", "discard", "draft", "put", "settle"]
+
+PART = ".*.part"
+"""Files and folders that are being written, or thrown away."""
+
+
+def beside(place: Path, what: str) -> Path:
+    """A neighbor of a run folder.
+
+    Example:
+        >>> beside(Path("runs/digits"), "new").as_posix()
+        'runs/.digits.new'
+    """
+    return place.parent / f".{place.name}.{what}"
+
+
+def draft(place: Path) -> Path:
+    """An empty folder beside a run, which becomes it or is swept away."""
+    name = tempfile.mkdtemp(prefix=f".{place.name}.", suffix=".part", dir=place.parent)
+    mask = os.umask(0o022)
+    os.umask(mask)
+    Path(name).chmod(0o777 & ~mask)
+    return Path(name)
+
+
+def discard(folder: Path, place: Path) -> None:
+    """Remove a folder beside a run, which is gone in one moment for all who look for it."""
+    if folder.exists():
+        away = draft(place)
+        folder.rename(away)
+        shutil.rmtree(away, ignore_errors=True)
+
+
+def put(new: Path, place: Path, known: Collection[str]) -> None:
+    """Let a complete run take its place; whoever asks afterwards, in any process, gets it.
+
+    Args:
+        new: a folder beside the place.
+        place: of the run; nothing, an empty folder or the run that is replaced.
+        known: names in a run that are replaced; others are its owner's, and stay.
+
+    Raises:
+        OSError: a folder cannot be renamed; what was there is unharmed.
+    """
+    with briefly(place.parent):
+        _settle(place, known)
+        new.rename(beside(place, "next"))
+        _settle(place, known)
+
+
+def settle(place: Path, known: Collection[str]) -> None:
+    """Finish what a killed process began; nothing to do if none did.
+
+    Args:
+        place: of a run.
+        known: as for `put`.
+
+    Raises:
+        OSError: a folder cannot be renamed.
+    """
+    if not any(os.path.lexists(beside(place, what)) for what in ("next", "old")):
+        return
+    with briefly(place.parent):  # a process in the middle of it is waited for
+        _settle(place, known)
+
+
+def _settle(place: Path, known: Collection[str]) -> None:
+    """From each state that a kill can leave to the next, until there is a run and nothing else."""
+    following, old = beside(place, "next"), beside(place, "old")
+    if old.exists() and _filled(place):
+        _put_away(old, place, known)
+    if following.exists():
+        if _filled(place):
+            place.rename(old)
+        elif place.exists():
+            place.rmdir()
+        following.rename(place)
+    if old.exists():
+        if _filled(place):
+            _put_away(old, place, known)
+        else:  # somebody removed what had replaced it
+            with contextlib.suppress(OSError):
+                place.rmdir()
+            old.rename(place)
+
+
+def _filled(place: Path) -> bool:
+    return place.is_dir() and any(place.iterdir())
+
+
+def _put_away(old: Path, place: Path, known: Collection[str]) -> None:
+    """Hand on what is no part of a run, remove the rest."""
+    for entry in old.iterdir():
+        if entry.name not in known and not entry.match(PART):
+            target = place / entry.name
+            if not os.path.lexists(target):
+                entry.rename(target)
+    discard(old, place)
