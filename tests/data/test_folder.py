@@ -40,7 +40,9 @@ def nasty(folder, picture, encode) -> Path:
     (cat / "speck.png").write_bytes(encode(Image.new("RGB", (1, 1))))
     (cat / "bomb.png").write_bytes(_bomb())
     (cat / "notes.txt").write_text("cats are nice\n" * 10)
-    (cat / "float.tiff").write_bytes(encode(Image.fromarray(np.zeros((9, 9), np.float32)), "TIFF"))
+    (cat / "float.tiff").write_bytes(
+        encode(Image.fromarray(np.full((9, 9), 2, np.float32)), "TIFF")
+    )
     (dog / "cmyk.jpg").write_bytes(encode(picture(78, mode="CMYK"), "JPEG"))
     (dog / "palette.png").write_bytes(encode(picture(79, mode="P")))
     frames = [picture(s, mode="P") for s in (80, 81)]
@@ -73,7 +75,8 @@ def test_every_fault_is_named_and_the_rest_is_loaded(nasty):
         "cat/speck.png": "too small",
         "cat/bomb.png": "too large",
         "cat/notes.txt": "no picture",
-        "cat/float.tiff": "floating-point pixels have no fixed white; save it with 8 or 16 bits",
+        "cat/float.tiff": "floating-point pixels from 2 to 2 have no fixed white; "
+        "save it with 8 or 16 bits, or scale it to [0, 1]",
         "cat/gone.png": "broken symbolic link",
         "cat/pipe.png": "no regular file",
         "dog/loop": "folder left out",

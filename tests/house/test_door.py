@@ -106,6 +106,20 @@ def test_no_pickle_no_eval_no_print(file: Path) -> None:
             assert node.func.id not in ("eval", "exec", "print")
 
 
+def test_images_are_opened_in_one_place() -> None:
+    """Elsewhere nobody starts a decoder: it would try every format that the library knows."""
+    callers = {
+        file.relative_to(ROOT / "src" / "neocog").as_posix()
+        for file in SOURCES
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr == "open"
+        and "Image" in ast.unparse(node.func.value)
+    }
+    assert callers == {"data/formats.py"}
+
+
 def test_versions_agree() -> None:
     import tomllib
 

@@ -34,7 +34,7 @@ from neocog.errors import DataError, UsageError, printable
 
 __all__ = ["Built", "build_arrays", "build_digits", "build_folder"]
 
-VERSION = 5
+VERSION = 6
 """Of everything between a file and its pixels and split; raised when any of it changes."""
 DIGITS_SIZE = 256
 """Largest side, in pixels, at which the built-in digits are served."""

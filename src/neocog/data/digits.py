@@ -11,6 +11,7 @@ from importlib import resources
 
 import numpy as np
 
+from neocog.data.formats import open_image
 from neocog.data.split import partition
 
 __all__ = ["read_digits"]
@@ -28,10 +29,8 @@ def read_digits() -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
         >>> x.shape, {name: len(rows) for name, rows in parts.items()}
         ((5000, 28, 28, 1), {'train': 3500, 'val': 500, 'test': 1000})
     """
-    from PIL import Image
-
-    with resources.files("neocog.data").joinpath("digits.webp").open("rb") as file:
-        sheet = np.asarray(Image.open(file).convert("L"))
+    packed = resources.files("neocog.data").joinpath("digits.webp").read_bytes()
+    sheet = np.asarray(open_image(packed, "WEBP").convert("L"))
     x = sheet.reshape(50, 28, 100, 28).swapaxes(1, 2).reshape(5000, 28, 28, 1)
     y = np.repeat(np.arange(10), 500)
     parts = partition(y, np.arange(5000), parts={"val": 0.1, "test": 0.2}, seed=0)

@@ -14,11 +14,28 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-__all__ = ["ORIENTATION", "Jpeg", "decode_fast", "parse", "simplejpeg"]
+from neocog.data.formats import open_image
+from neocog.data.meaning import Form
+from neocog.data.plan import Plan
+from neocog.data.scans import check_scans
+from neocog.data.tiff import exif_orientation, profile_mark
+from neocog.errors import DataError
+
+__all__ = [
+    "Jpeg",
+    "decode_fast",
+    "decoded_pixels",
+    "only_pixels",
+    "parse",
+    "plan_jpeg",
+    "simplejpeg",
+    "upright",
+]
 
 _SOF = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-ORIENTATION = 0x0112
-"""The number of the EXIF note that says how the camera was held."""
+_USUAL = (0xC0, 0xC1, 0xC2)  # baseline, extended, progressive
+_SEGMENTS = 4096
+"""Segments and padding before the frame header, at most."""
 
 
 class Jpeg(NamedTuple):
@@ -28,17 +45,30 @@ class Jpeg(NamedTuple):
     width: int
     components: int
     plain: bool
-    """8 bits, grey or YCbCr: what the fast decoder may take."""
+    """8 bits, gray or YCbCr: what the fast decoder may take."""
     orientation: int
+    bits: int = 8
+    adobe: int = -1
+    """What Adobe's marker says of the colors: 0 RGB or CMYK, 1 YCbCr, 2 YCCK; -1 without one."""
+    named: bool = False
+    """The components are called R, G and B."""
+    progressive: bool = False
+    """All of its pixels are in memory, at any scale."""
+    profile: bytes = b""
+    """The beginning of its color profile."""
 
 
 def parse(data: bytes) -> Jpeg | None:
-    """Walks the segments of a JPEG up to its frame header; None for anything else."""
+    """Walks the segments of a JPEG up to its frame header; None for anything else.
+
+    Raises:
+        DataError: there are more segments before the frame than any camera writes.
+    """
     if data[:3] != b"\xff\xd8\xff":
         return None
-    at, orientation, plain = 2, 1, True
-    while at + 9 < len(data):
-        if data[at] != 0xFF:
+    at, orientation, adobe, profile = 2, 1, -1, b""
+    for _ in range(_SEGMENTS):
+        if at + 9 >= len(data) or data[at] != 0xFF:
             return None
         mark = data[at + 1]
         if mark == 0xFF:
@@ -50,36 +80,74 @@ def parse(data: bytes) -> Jpeg | None:
         length = (data[at + 2] << 8) | data[at + 3]
         if mark in _SOF:
             bits, height, width, parts = struct.unpack_from(">BHHB", data, at + 4)
-            ids = data[at + 10 : at + 10 + 3 * parts : 3]
-            plain = (
-                plain
-                and bits == 8
-                and parts in (1, 3)
-                and ids != b"RGB"
-                and mark in (0xC0, 0xC1, 0xC2)
-            )
-            return Jpeg(height, width, parts, plain, orientation)
+            named = data[at + 10 : at + 10 + 3 * parts : 3] == b"RGB"
+            plain = bits == 8 and mark in _USUAL and not named
+            plain = plain and (parts == 1 or (parts == 3 and adobe in (-1, 1)))
+            slow = mark not in (0xC0, 0xC1)
+            return Jpeg(
+                height, width, parts, plain, orientation, bits, adobe, named, slow, profile
+            )  # fmt: skip
         if mark in (0xD9, 0xDA) or length < 2:
             return None
-        body = at + 4
-        if mark == 0xE1 and data[body : body + 6] == b"Exif\0\0":
-            orientation = _orientation(data[body : at + 2 + length])
-        elif mark == 0xEE and data[body : body + 5] == b"Adobe":
-            plain = plain and length >= 14 and data[body + 11] == 1
+        body = data[at + 4 : at + 2 + length]
+        if mark == 0xE1 and body.startswith(b"Exif\0\0"):
+            orientation = exif_orientation(body[6:])
+        elif mark == 0xE2 and body.startswith(b"ICC_PROFILE\0\1"):
+            profile = body[14:]
+        elif mark == 0xEE and body.startswith(b"Adobe") and length >= 14:
+            adobe = body[11]
         at += 2 + length
-    return None
+    raise DataError(f"damaged: more than {_SEGMENTS:,} segments before the image; save it anew")
 
 
-def _orientation(segment: bytes) -> int:
-    from PIL import Image
+def plan_jpeg(data: bytes, j: Jpeg | None) -> Plan:
+    """How a JPEG is to be read; what stands behind its first image is not looked at.
 
-    exif = Image.Exif()
-    try:
-        exif.load(segment)
-        value = exif.get(ORIENTATION, 1)
-    except Exception:  # a damaged note of the camera is no reason to refuse its picture
-        return 1
-    return value if isinstance(value, int) and 1 <= value <= 8 else 1
+    Args:
+        data: the bytes of the file.
+        j: what `parse` found.
+
+    Raises:
+        DataError: it is damaged, its numbers are not understood, or it has too many scans.
+    """
+    if j is None:
+        raise DataError("damaged: the header cannot be read (there is no frame before the pixels)")
+    check_scans(data)
+    color = {1: "gray", 3: "ycbcr", 4: "cmyk"}.get(j.components, f"{j.components}-band color")
+    if j.components == 3 and (j.adobe == 0 or (j.named and j.adobe < 0)):
+        color = "rgb"
+    white = j.components == 4 and j.adobe >= 0
+    return Plan(
+        form=Form("JPEG", color, j.bits, zero="white" if white else "black"),
+        height=j.height,
+        width=j.width,
+        orientation=j.orientation,
+        payload=data,
+        marks=tuple(profile_mark(j.profile)),
+    )
+
+
+def only_pixels(data: bytes) -> bytes:
+    """The file without the notes of its camera, for a decoder that would read them.
+
+    Raises:
+        DataError: there are more segments before the pixels than any camera writes.
+    """
+    at, kept = 2, [data[:2]]
+    for _ in range(2 * _SEGMENTS):
+        if not (at + 4 <= len(data) and data[at] == 0xFF and data[at + 1] != 0xDA):
+            return b"".join((*kept, data[at:]))
+        mark = data[at + 1]
+        if mark == 0xFF or mark == 0x01 or 0xD0 <= mark <= 0xD8:
+            at += 1 if mark == 0xFF else 2
+            continue
+        end = at + 2 + ((data[at + 2] << 8) | data[at + 3])
+        if end < at + 4:
+            return data
+        if not (0xE1 <= mark <= 0xED or mark in (0xEF, 0xFE)):
+            kept.append(data[at:end])
+        at = end
+    raise DataError(f"damaged: more than {2 * _SEGMENTS:,} segments before the pixels")
 
 
 _TURNS = {
@@ -91,6 +159,11 @@ _TURNS = {
     7: lambda x: x[::-1, ::-1].swapaxes(0, 1),
     8: lambda x: x[:, ::-1].swapaxes(0, 1),
 }
+
+
+def upright(x: np.ndarray, orientation: int) -> np.ndarray:
+    """Pixels as the camera saw them."""
+    return np.ascontiguousarray(_TURNS[orientation](x)) if orientation > 1 else x
 
 
 def decode_fast(
@@ -120,7 +193,13 @@ def decode_fast(
         return None  # Pillow decides what is wrong with it
     if x.shape[:2] != wanted:
         return None
-    return np.ascontiguousarray(_TURNS[j.orientation](x)) if j.orientation > 1 else x
+    return upright(x, j.orientation)
+
+
+def decoded_pixels(j: Jpeg, size: tuple[int, int] | None) -> int:
+    """Pixels that are in memory while a JPEG is decoded to cover a size."""
+    fold = 1 if j.progressive else _fold(j, size)
+    return max(1, j.height * j.width // fold**2)
 
 
 def _fold(j: Jpeg, size: tuple[int, int] | None) -> int:
@@ -146,5 +225,5 @@ def simplejpeg() -> Any:
     out = io.BytesIO()
     smooth.save(out, "JPEG", quality=85)
     ours = found.decode_jpeg(out.getvalue(), "RGB", fastdct=False, fastupsample=False)
-    theirs = np.asarray(Image.open(io.BytesIO(out.getvalue())))
+    theirs = np.asarray(open_image(out.getvalue(), "JPEG"))
     return found if np.array_equal(ours, theirs) else None

@@ -2,28 +2,27 @@
 
 Training caches and prediction both come through here, so a file gives the same pixels in both.
 
-What is done with each kind of picture:
-    - what a file is, its content says, not its extension;
-    - the orientation that a camera noted (EXIF) is applied;
-    - palette, CMYK, YCbCr, LAB and one-bit pictures become RGB or grey;
-    - transparency is laid over white, as a page or a browser shows it;
-    - grey pictures of 16 bits stay uint16; colour of 16 bits comes as 8 bits;
-    - of several frames the first is taken;
-    - refused: more than `PIXEL_LIMIT` pixels (read from the header, before anything is decoded),
-      a side below `SMALLEST` pixels, floating-point and 32-bit integer pixels.
+What a file is, its content says, not its extension; what its numbers mean, `neocog.data.meaning`
+says. Refused are more than `PIXEL_LIMIT` pixels (read from the header, before anything is decoded)
+and a side below `SMALLEST` pixels.
 """
 
 from __future__ import annotations
 
-import io
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from neocog.data.jpeg import ORIENTATION, decode_fast, parse
+from neocog.data import meaning
+from neocog.data.flight import in_flight
+from neocog.data.formats import open_image
+from neocog.data.jpeg import Jpeg, decode_fast, decoded_pixels, parse
+from neocog.data.plan import Plan
+from neocog.data.raster import plan, read
+from neocog.data.scans import check_scans
 from neocog.errors import DataError, UsageError, did_you_mean
 from neocog.types import RESIZE_MODES
 
@@ -45,7 +44,6 @@ PIXEL_LIMIT = 89_478_485
 """Pixels of the largest picture that is decoded: a third of a gigabyte as RGB (Pillow's limit)."""
 SMALLEST = 4
 """Pixels of the shortest side that is taken for a picture."""
-_DEEP = ("I;16", "I;16L", "I;16B", "I;16N")
 
 
 class Head(NamedTuple):
@@ -57,10 +55,10 @@ class Head(NamedTuple):
     bits: int
     frames: int
     alpha: bool
-    reduced: bool
-    """Holds 16-bit colour, which comes as 8 bits."""
     kind: str
     """JPEG, PNG, …"""
+    marks: tuple[str, ...] = ()
+    """What is said of it, some of `neocog.data.meaning.MARKS`."""
 
 
 @contextmanager
@@ -84,25 +82,19 @@ def head(data: bytes) -> Head:
     Raises:
         DataError: this is no picture, or one that is refused; the message is the reason.
     """
-    if (j := parse(data)) is not None:
-        _check_size(j.height, j.width)
-        turned = j.orientation >= 5
-        h, w = (j.width, j.height) if turned else (j.height, j.width)
-        return Head(h, w, 1 if j.components == 1 else 3, 8, 1, False, False, "JPEG")
-    im = _open(data)
-    deep = im.mode in _DEEP or (im.mode == "I" and im.format == "PPM")
-    w, h = im.size
-    if im.format != "TIFF" and _lies(im):
-        h, w = w, h  # the size of a TIFF comes with its orientation applied
+    j = parse(data)
+    found, rule = plan(data, j)
+    _check_size(found.height, found.width)
+    h, w = found.height, found.width
+    marks = (*found.marks, *rule.marks)
     return Head(
-        h,
-        w,
-        1 if deep or im.mode in ("1", "L", "LA", "La") else 3,
-        16 if deep else 8,
-        1 if im.format == "MPO" else _frames(im),
-        _has_alpha(im),
-        _reduced(im, data),
-        str(im.format),
+        *((w, h) if found.orientation >= 5 else (h, w)),
+        _channels(found),
+        rule.depth,
+        2 if meaning.SEVERAL in marks else 1,
+        meaning.ALPHA in marks,
+        found.form.kind,
+        tuple(dict.fromkeys(marks)),
     )
 
 
@@ -198,24 +190,55 @@ def _decode(
     room: np.ndarray | None,
 ) -> np.ndarray:
     j = parse(data)
-    x = None
+    found = None
     if j is not None:
         _check_size(j.height, j.width)
-        x = decode_fast(data, j, size=size, room=room)
-    im = None
-    if x is None or j is None:
-        im = _load(data, size)
-        if im.mode in _DEEP or im.mode == "I":
-            deep = _three(np.asarray(im).astype(np.uint16))
-            deep = deep if size is None else resize(deep, size, resize_mode=resize_mode)
-            return np.repeat(deep, 3, axis=2) if channels == 3 else deep
-        grey = im.mode == "L"
+        check_scans(data)
     else:
-        grey = j.components == 1
-    want = channels or (1 if grey else 3)
-    if x is not None and (size is None or x.shape[:2] == size) and x.shape[2] == want:
-        return x
-    return _finish(im if im is not None else _image(x), size, want, resize_mode)
+        found = plan(data)[0]
+    with in_flight(_pixels(found, j, size)):
+        x = None if j is None else decode_fast(data, j, size=size, room=room)
+        if x is None or j is None:
+            found = found or plan(data, j)[0]
+            im = read(found, draft=_as_stored(size, found.orientation))
+            if isinstance(im, np.ndarray):
+                return _finish_deep(im, size, channels, resize_mode)
+        else:
+            want = channels or (1 if j.components == 1 else 3)
+            if (size is None or x.shape[:2] == size) and x.shape[2] == want:
+                return x
+            im = _image(x)
+        return _finish(im, size, channels or (1 if im.mode == "L" else 3), resize_mode)
+
+
+def _finish_deep(
+    x: np.ndarray, size: tuple[int, int] | None, channels: int | None, resize_mode: str
+) -> np.ndarray:
+    height, width = size or x.shape[:2]
+    wanted = channels or x.shape[2]
+    many = fit_all(x[None], size=(height, width), channels=wanted, resize_mode=resize_mode)
+    return np.asarray(many[0])
+
+
+def _pixels(found: Plan | None, j: Jpeg | None, size: tuple[int, int] | None) -> int:
+    """How many are in memory while a file is decoded."""
+    if j is not None:
+        return decoded_pixels(j, size)
+    assert found
+    _check_size(found.height, found.width)
+    return found.height * found.width
+
+
+def _as_stored(size: tuple[int, int] | None, orientation: int) -> tuple[int, int] | None:
+    """What a decoder may shrink a picture towards, before it is turned upright."""
+    return size if size is None or orientation < 5 else (max(size),) * 2
+
+
+def _channels(found: Plan) -> int:
+    """1 for gray; of a palette the decoder knows whether it is one."""
+    if found.form.kind in ("GIF", "BMP") and found.form.color == "palette":
+        return 1 if open_image(found.payload, found.form.kind).mode in ("1", "L") else 3
+    return 1 if found.form.color == "gray" else 3
 
 
 def _finish(
@@ -234,10 +257,9 @@ def _three(x: np.ndarray) -> np.ndarray:
     return x[:, :, None] if x.ndim == 2 else x
 
 
-def _image(x: np.ndarray | None) -> PILImage.Image:
+def _image(x: np.ndarray) -> PILImage.Image:
     from PIL import Image
 
-    assert x is not None
     return Image.fromarray(x[:, :, 0] if x.shape[2] == 1 else x)
 
 
@@ -278,95 +300,3 @@ def _check_size(height: int, width: int) -> None:
         raise DataError(
             f"too small: {width} × {height} pixels, at least {SMALLEST} on each side are needed"
         )
-
-
-# ---- Pillow
-
-
-def _open(data: bytes) -> PILImage.Image:
-    from PIL import Image, UnidentifiedImageError
-
-    if not data:
-        raise DataError("empty: the file holds no bytes")
-    try:
-        im = Image.open(io.BytesIO(data))
-    except UnidentifiedImageError:
-        raise DataError("no picture: the content is of no known picture format") from None
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise DataError(
-            f"too large: at most {PIXEL_LIMIT:,} pixels are decoded; scale it down"
-        ) from None
-    except Exception as e:  # a decoder may raise anything at a damaged header
-        raise DataError(f"damaged: the header cannot be read ({_say(e)})") from e
-    _check_size(im.size[1], im.size[0])
-    if im.mode == "F" or (im.mode == "I" and im.format != "PPM"):
-        what = "floating-point" if im.mode == "F" else "32-bit integer"
-        raise DataError(f"{what} pixels have no fixed white; save it with 8 or 16 bits")
-    return im
-
-
-def _load(data: bytes, size: tuple[int, int] | None) -> PILImage.Image:
-    """A decoded picture of mode L, RGB or 16 bits, upright."""
-    from PIL import ImageOps
-
-    im = _open(data)
-    try:
-        if size is not None and im.format in ("JPEG", "MPO"):
-            wish = max(size) if im.getexif().get(ORIENTATION, 1) >= 5 else None
-            im.draft(im.mode, (wish, wish) if wish else (size[1], size[0]))
-        alpha = _has_alpha(im)
-        im.load()
-        im = ImageOps.exif_transpose(im)
-        if im.mode in _DEEP or im.mode == "I" or im.mode == "L":
-            return im if not alpha else _over_white(im)
-        if alpha:
-            return _over_white(im)
-        return im.convert("L" if im.mode == "1" else "RGB")
-    except MemoryError:
-        raise DataError("too large for the memory that is free; scale it down") from None
-    except Exception as e:  # a decoder may raise anything at damaged data
-        raise DataError(f"damaged or cut off: {_say(e)}") from e
-
-
-def _say(e: Exception) -> str:
-    text = " ".join(str(e).split())[:120]
-    return text if isinstance(e, OSError) and text else f"{type(e).__name__}: {text}"
-
-
-def _lies(im: PILImage.Image) -> bool:
-    """The camera was held sideways; a PNG tells it behind its pixels, which may be damaged."""
-    try:
-        return im.getexif().get(ORIENTATION, 1) in (5, 6, 7, 8)
-    except Exception:  # decoding says what is wrong
-        return False
-
-
-def _has_alpha(im: PILImage.Image) -> bool:
-    return im.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in im.info
-
-
-def _over_white(im: PILImage.Image) -> PILImage.Image:
-    from PIL import Image
-
-    if im.mode in _DEEP:  # one of 65,536 greys is named transparent: too rare to be worth a pass
-        return im
-    grey = im.mode in ("L", "LA", "La", "1")
-    im = im.convert("RGBA")
-    white = Image.new("RGBA", im.size, (255, 255, 255, 255))
-    return Image.alpha_composite(white, im).convert("L" if grey else "RGB")
-
-
-def _frames(im: PILImage.Image) -> int:
-    try:
-        return int(getattr(im, "n_frames", 1))
-    except Exception:  # frames after the first may be damaged; the first decides
-        return 2
-
-
-def _reduced(im: PILImage.Image, data: bytes) -> bool:
-    if im.format == "PNG":
-        return len(data) > 25 and data[24] == 16 and im.mode not in _DEEP
-    if im.format == "TIFF":
-        bits: Any = getattr(im, "tag_v2", {}).get(258, (8,))
-        return im.mode not in _DEEP and max(bits if isinstance(bits, tuple) else (bits,)) > 8
-    return False

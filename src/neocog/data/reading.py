@@ -12,6 +12,7 @@ import numpy as np
 
 from neocog.data.duplicates import Traits, room_for, traits
 from neocog.data.folder import Listing
+from neocog.data.meaning import MARKS
 from neocog.data.pictures import Head, decode, head, quiet
 from neocog.errors import DataError
 
@@ -22,11 +23,11 @@ _BYTES_LIMIT = 1 << 30
 _KEPT = 1 << 28
 """Bytes of files that are kept from looking at them to decoding them, about."""
 _CHUNK = 16
-_KINDS = ("", "JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "PPM", "MPO", "other")
+_KINDS = ("", "JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "PPM", "other")
 _EXTENSIONS = {
     ".jpg": "JPEG", ".jpeg": "JPEG", ".jpe": "JPEG", ".jfif": "JPEG", ".png": "PNG",
     ".gif": "GIF", ".bmp": "BMP", ".tif": "TIFF", ".tiff": "TIFF", ".webp": "WEBP",
-    ".ppm": "PPM", ".pgm": "PPM", ".pbm": "PPM", ".pnm": "PPM", ".mpo": "MPO",
+    ".ppm": "PPM", ".pgm": "PPM", ".pbm": "PPM", ".pnm": "PPM", ".pfm": "PPM", ".mpo": "JPEG",
 }  # fmt: skip
 
 RECORD = np.dtype(
@@ -37,10 +38,9 @@ RECORD = np.dtype(
         ("width", "<i4"),
         ("channels", "u1"),
         ("bits", "u1"),
-        ("frames", "u1"),
         ("alpha", "u1"),
-        ("reduced", "u1"),
         ("kind", "u1"),
+        ("marks", "<u4"),
     ]
 )
 """What is known of a file: the key is of its path, size and times; no height, no picture."""
@@ -164,12 +164,10 @@ def notes(listing: Listing, table: np.ndarray, *, rows: Sequence[int]) -> dict[s
     for i, number in zip(rows, some["kind"].tolist(), strict=True):
         stem, dot, tail = listing.names[i].rpartition(".")
         claimed = _EXTENSIONS.get((dot + tail).lower()) if stem else None
-        if claimed and {_KINDS[number], claimed} not in ({claimed}, {"JPEG", "MPO"}):
+        if claimed and _KINDS[number] != claimed:
             note(f"named as {claimed}, holds {_KINDS[number]}; read by its content", i)
-    marks: tuple[tuple[np.ndarray, str], ...] = (
-        (some["frames"] > 1, "several frames; the first is taken"),
-        (some["alpha"] > 0, "transparency, laid over white"),
-        (some["reduced"] > 0, "16-bit colour, taken as 8 bits"),
+    marks: tuple[tuple[np.ndarray, str], ...] = tuple(
+        (some["marks"] & (1 << k) > 0, mark) for k, mark in enumerate(MARKS)
     )
     deep = some["bits"] == 16
     if deep.any() and not deep.all():
@@ -199,7 +197,8 @@ def _read(listing: Listing, i: int) -> bytes:
 def _facts(h: Head) -> tuple[int, ...]:
     """A header as the last fields of a record."""
     kind = _KINDS.index(h.kind if h.kind in _KINDS else "other")
-    return (h.height, h.width, h.channels, h.bits, min(h.frames, 255), h.alpha, h.reduced, kind)
+    marks = sum(1 << k for k, mark in enumerate(MARKS) if mark in h.marks)
+    return (h.height, h.width, h.channels, h.bits, h.alpha, kind, marks)
 
 
 def _chunks(rows: Sequence[int]) -> list[Sequence[int]]:

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from neocog.data.pictures import decode, quiet
+from neocog.data.pictures import decode, head
 from neocog.data.samples import Samples
 from neocog.errors import DataError, ShapeMismatch, UsageError, printable
 from neocog.web.network import Network
@@ -195,13 +195,8 @@ def _size(data: bytes) -> tuple[int, int]:
     Raises:
         DataError: it is no picture, or a larger one than a page needs.
     """
-    from PIL import Image
-
-    try:
-        with quiet(), Image.open(io.BytesIO(data)) as picture:
-            width, height = picture.size
-    except Exception as e:  # a decoder may raise anything at damaged data
-        raise DataError("no picture: the content is of no known picture format") from e
+    found = head(data)
+    width, height = found.width, found.height
     if width * height > PIXELS:
         raise DataError(
             f"too large: {width} × {height} pixels, at most {PIXELS:,} are taken; scale it down"

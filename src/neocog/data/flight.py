@@ -1,0 +1,48 @@
+"""How many pixels are being decoded at a time, in the whole process, whoever asks for them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+
+__all__ = ["PIXELS_IN_FLIGHT", "Flight", "in_flight"]
+
+PIXELS_IN_FLIGHT = 1 << 26
+"""Pixels that are decoded at a time: 67 million; a larger image is decoded alone."""
+
+
+class Flight:
+    """A budget that threads wait for: many small images, or one large one.
+
+    Args:
+        most: what may be in flight at a time; what is larger goes alone.
+    """
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self._used = 0
+        self._free = threading.Condition()
+        self._turn = threading.Lock()
+
+    @contextmanager
+    def room(self, n: int) -> Iterator[None]:
+        """Wait until there is room for `n`; in the order of asking, so that none waits for ever."""
+        n = min(n, self.most)
+        with self._turn, self._free:
+            self._free.wait_for(lambda: self._used + n <= self.most)
+            self._used += n
+        try:
+            yield
+        finally:
+            with self._free:
+                self._used -= n
+                self._free.notify_all()
+
+
+_FLIGHT = Flight(PIXELS_IN_FLIGHT)
+
+
+def in_flight(pixels: int) -> AbstractContextManager[None]:
+    """Room for an image of so many pixels."""
+    return _FLIGHT.room(pixels)
