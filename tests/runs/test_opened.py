@@ -321,4 +321,4 @@ def test_what_timm_says_of_a_network_is_taken(monkeypatch: pytest.MonkeyPatch) -
     assert model.contract.signal == signal
     assert not model.named
     notes = [str(w.message) for w in said]
-    assert [n.split()[0] for n in notes] == ["No", "Size"]  # weights; and mean, as timm gives them
+    assert [n.split()[0] for n in notes] == ["The", "Size"]  # weights; and mean, as timm gives them

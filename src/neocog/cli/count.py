@@ -6,7 +6,7 @@ import re
 
 import click
 
-from neocog.cli.options import HELP, json_option, print_json
+from neocog.cli.options import HELP, init_option, json_option, print_json
 
 __all__ = ["command"]
 
@@ -37,8 +37,15 @@ class _Sample(click.ParamType):
 @click.option(
     "--classes", type=click.IntRange(1), metavar="N", help="Outputs of a named network.  [10]"
 )
+@init_option
 @json_option
-def command(model: str, size: tuple[int, ...] | None, classes: int | None, as_json: bool) -> None:
+def command(
+    model: str,
+    size: tuple[int, ...] | None,
+    classes: int | None,
+    init: str | None,
+    as_json: bool,
+) -> None:
     """What MODEL costs and what each layer sees: no data is needed.
 
     Parameters, multiply-adds (MACs) and FLOPs; receptive field, jump and start of every layer;
@@ -52,7 +59,7 @@ def command(model: str, size: tuple[int, ...] | None, classes: int | None, as_js
     """
     from neocog.verbs.count import count
 
-    found = count(model, size=size, classes=classes)
+    found = count(model, size=size, classes=classes, init=init)
     if as_json:
         print_json(found.to_json())
         return

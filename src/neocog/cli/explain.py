@@ -126,7 +126,8 @@ def command(
 
     for section in found.summary():
         draw(on_stdout(), section)
-    for note in found.notes:
+    said = getattr(opened[0], "card", {}).get("notes", ())  # at opening
+    for note in (n for n in found.notes if n not in said):
         click.echo(f"note     {note}", err=True)
     where = printable(place)
     click.echo(f"\n{len(found.files)} files in {where}; open {where}/explain.html")

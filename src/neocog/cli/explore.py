@@ -62,7 +62,12 @@ def command(
 
         shown = open_model(model, **opening, task=task)
         if against is not None and not os.path.isdir(against):  # noqa: PTH112 (names too long are none)
-            told = {k: v for k, v in opening.items() if k != "weights"}
+            own = (
+                ("weights",)
+                if against.startswith(("timm:", "torchvision:"))
+                else ("weights", "init")
+            )
+            told = {k: v for k, v in opening.items() if k not in own}
             second = open_model(against, **told, task=task)
     try:
         explore(

@@ -21,6 +21,7 @@ __all__ = [
     "SECONDS",
     "SHAPE",
     "SIZE",
+    "init_option",
     "json_option",
     "model_options",
     "parse_setting",
@@ -125,12 +126,19 @@ task_option = click.option(
 )
 
 
+init_option = click.option(
+    "--init",
+    type=click.Choice(["pretrained", "none"]),
+    help="Weights of timm:NAME, torchvision:NAME; none: random.  [pretrained]",
+)
+
 _MODEL = (
     click.option("--weights", metavar="FILE", help="Of module:factory; safetensors, state dict."),
     click.option("--size", type=SHAPE, metavar="C,H,W", help="Of a sample, as 3,224,224."),
     click.option("--mean", type=NUMBERS, metavar="M,…", help="Of pixels in 0..1.  [0]"),
     click.option("--std", type=NUMBERS, metavar="S,…", help="Their deviation.  [1]"),
     click.option("--classes", type=_Classes(), metavar="FILE", help="Names, one a line."),
+    init_option,
 )
 
 
@@ -143,7 +151,7 @@ def model_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(command)
     def collected(**given: Any) -> Any:
-        names = ("weights", "size", "mean", "std", "classes")
+        names = ("weights", "size", "mean", "std", "classes", "init")
         told = {name: given.pop(name) for name in names}
         opening = {name: value for name, value in told.items() if value is not None}
         return command(opening=opening, **given)

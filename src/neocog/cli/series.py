@@ -55,6 +55,8 @@ def told_of_series(opening: Mapping[str, Any], size: tuple[int, int]) -> dict[st
     """
     if "size" in opening:
         raise click.UsageError("--size is of pictures, --series of series; give one of them.")
+    if "init" in opening:
+        raise click.UsageError("A function makes its weights itself; leave --init out.")
     if "classes" in opening:
         raise click.UsageError(
             "Classes of a model of series go by their numbers; leave --classes out."

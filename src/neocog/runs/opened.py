@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -25,14 +24,15 @@ from torch import nn
 
 from neocog.errors import ModelError, UsageError, did_you_mean, printable
 from neocog.networks.model import Model
+from neocog.runs.meant import meant
 from neocog.runs.told import count, told_names, told_signal
 from neocog.runs.trained import Trained, load
 from neocog.store.black_box import BlackBox, load_onnx
 from neocog.store.exported import Exported, load_exported
-from neocog.store.foreign import is_factory, make
+from neocog.store.foreign import LIBRARIES, is_factory, make
 from neocog.store.trial import first_answer
 from neocog.store.weights import load_weights
-from neocog.types import Contract, SignalSpec
+from neocog.types import Contract
 
 __all__ = ["CONTRACT", "TASKS", "open_model"]
 
@@ -67,6 +67,7 @@ def open_model(
     std: Sequence[float] | None = None,
     classes: Path_ | int | Sequence[str] | None = None,
     task: str | None = None,
+    init: str | None = None,
 ) -> Trained:
     """A model, ready to be asked.
 
@@ -74,7 +75,7 @@ def open_model(
         place: a run folder, `package.module:factory`, `torchvision:NAME`, `timm:NAME`, a .pt2 or
             an .onnx file. A run folder knows all that follows.
         weights: of a factory's network: safetensors, or a state dict of `torch.save`; those that
-            the factory made if left out.
+            the factory made, or that a library gives for its name, if left out.
         size: (C, H, W) of a sample; where a file says it, it may be left out.
         mean: subtracted from pixels in [0, 1], one number a channel or one for all; 0 if left out,
             which is said in a warning.
@@ -82,6 +83,8 @@ def open_model(
         classes: names, in the order of the outputs, or a text file with one a line, or their
             number. If left out, the outputs are counted, and data says their names.
         task: `classify`, `segment` or `regress`; a classifier if left out.
+        init: of a network of a library: `pretrained`, its library's weights, if left out; `none`
+            for random ones, which is said.
 
     Raises:
         UnsafeWeights: a file would execute code when it is opened.
@@ -96,12 +99,13 @@ def open_model(
     """
     text = os.fspath(place)
     given = {"weights": weights, "size": size, "mean": mean, "std": std, "classes": classes}
+    given["init"] = init
     given = {name: value for name, value in given.items() if value is not None}
     suffix = Path(text).suffix.lower()
     if not os.path.isdir(text):  # noqa: PTH112 (names too long are none)
         if not is_factory(text) and suffix not in (".pt2", ".onnx", *_LOOSE):
             raise _nothing(text)
-        found = _find(text, suffix, weights, count(classes))
+        found = _find(text, suffix, given)
         return _trained(text, found, given, task)
     trained = load(place)
     if task not in (None, trained.contract.task):
@@ -116,30 +120,20 @@ def open_model(
 
 
 def _nothing(text: str) -> UsageError:
-    """What a place that is none may have been meant for."""
-    module = text.removesuffix(".py").strip("./").replace("/", ".")
-    written = text.endswith(".py") or ("." in text and "/" not in text)
-    if written and re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)*", module):
-        hint = f"Name a function of it, as `{module}:FUNCTION`."
-    else:
-        folder = Path(text).parent
-        near = [p.name for p in folder.iterdir() if p.is_dir()] if folder.is_dir() else []
-        hint = did_you_mean(Path(text).name, near) if near else ""
-        hint = hint if hint.startswith("Did") else "Check the path, or train one."
     return UsageError(
-        f"MODEL is a run folder, package.module:function, a .pt2 or an .onnx file; "
-        f"`{printable(text)}` is none. {hint}"
+        f"MODEL is a run folder, package.module:function, timm:NAME, torchvision:NAME, a .pt2 or "
+        f"an .onnx file; `{printable(text)}` is none. {meant(text)}"
     )
 
 
-def _find(text: str, suffix: str, weights: Path_ | None, classes: int | None) -> _Found:
-    if weights is not None and not is_factory(text):
+def _find(text: str, suffix: str, given: Mapping[str, Any]) -> _Found:
+    if is_factory(text):
+        return _factory(text, given)
+    if out_of_place := next((n for n in ("weights", "init") if n in given), None):
         raise UsageError(
             f"Weights go with a network that is made by a function, as module:factory; "
-            f"`{printable(text)}` is a file. Leave --weights out or name the function."
+            f"`{printable(text)}` is a file. Leave --{out_of_place} out or name the function."
         )
-    if is_factory(text):
-        return _factory(text, weights, classes)
     if suffix in _LOOSE:
         raise UsageError(
             f"A file of weights is no network by itself, and `{printable(text)}` was named as "
@@ -152,28 +146,28 @@ def _find(text: str, suffix: str, weights: Path_ | None, classes: int | None) ->
     return _Found(network, _embedded(texts, text), network.shape)
 
 
-def _factory(text: str, weights: Path_ | None, classes: int | None) -> _Found:
-    network = make(text, classes=classes)
-    notes: list[str] = []
-    if weights is not None:
-        notes += load_weights(network, Path(weights))
-    elif network.state_dict():
-        notes = [
-            f"No weights were given for `{printable(text)}`: it has those that its factory made."
-        ]
-    if isinstance(network, Model):  # a factory may return one of ours
-        return _Found(network.network, network.contract, None, notes)
-    said: Any = getattr(network, "pretrained_cfg", None)  # how timm keeps what a network takes
-    if text.startswith("timm:") and isinstance(said, Mapping) and {"mean", "std"} <= said.keys():
-        signal = SignalSpec(
-            channels=int(said["input_size"][0]),
-            size=tuple(said["input_size"][1:]),
-            mean=tuple(said["mean"]),
-            std=tuple(said["std"]),
+def _factory(text: str, given: Mapping[str, Any]) -> _Found:
+    weights, init, classes = given.get("weights"), given.get("init"), count(given.get("classes"))
+    if weights is not None and init is not None:
+        raise UsageError(
+            f"`init` says which weights a network has without a file; --init {init} and --weights "
+            f"were given for `{printable(text)}`. Leave one out."
         )
-        contract = Contract(task="classify", classes=(), signal=signal)
-        return _Found(network, contract, None, notes, library="timm")
-    return _Found(network, None, None, notes)
+    library = text.partition(":")[0]
+    library = library if library in LIBRARIES else ""
+    if weights is None:
+        made = make(text, classes=classes, init=init)
+        notes = [made.weights] if made.weights else []
+    else:
+        made = make(text, classes=classes, init="none" if library else None)
+        notes = [*load_weights(made.network, Path(weights))]
+    if isinstance(made.network, Model):  # a factory may return one of ours
+        return _Found(made.network.network, made.network.contract, None, notes)
+    if made.signal is None:
+        return _Found(made.network, None, None, notes)
+    known = made.classes if weights is None and "classes" not in given else ()
+    contract = Contract(task="classify", classes=known, signal=made.signal)
+    return _Found(made.network, contract, None, notes, library=library)
 
 
 def _from_library(library: str, given: Mapping[str, Any]) -> list[str]:

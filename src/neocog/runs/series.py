@@ -81,7 +81,7 @@ def open_series(
                 f"`{name}` is one number, or one a channel; {len(numbers)} came for {channels} "
                 "channels. Give as many as there are."
             )
-    network = make(place)
+    network = make(place).network
     if weights is not None:
         load_weights(network, Path(weights))
     network.eval()

@@ -6,7 +6,7 @@
 
 The function is the user's own choice and is called as Python would: it may do anything. It is
 called with the current folder on the module path, as `python -m` has it, and what it prints goes
-to standard error.
+to standard error. A library is the installed one, see `libraries.py`.
 """
 
 from __future__ import annotations
@@ -23,11 +23,9 @@ from typing import Any
 from torch import nn
 
 from neocog.errors import ModelError, UsageError, did_you_mean, printable
+from neocog.store.libraries import INITS, LIBRARIES, Made, of_library, short
 
-__all__ = ["LIBRARIES", "is_factory", "make"]
-
-LIBRARIES = ("torchvision", "timm")
-"""Libraries whose networks have names."""
+__all__ = ["INITS", "LIBRARIES", "Made", "is_factory", "make"]
 
 
 def is_factory(place: str) -> bool:
@@ -43,30 +41,53 @@ def is_factory(place: str) -> bool:
     return bool(re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*", place))
 
 
-def make(place: str, *, classes: int | None = None) -> nn.Module:
-    """The network of a place, on the CPU in float32, as its factory left its weights.
+def make(place: str, *, classes: int | None = None, init: str | None = None) -> Made:
+    """The network of a place, on the CPU in float32.
 
     Args:
         place: as `is_factory` takes it.
         classes: outputs that a network of a library is to have; its own number if left out. A
             factory says itself how many it has.
+        init: of a network of a library: `pretrained`, its library's weights, if left out; `none`
+            for random ones. A factory makes its own.
 
     Raises:
-        ModelError: the module, the function or the library is missing or fails.
-        UsageError: the library has no network of that name.
+        ModelError: the module, the function or the library is missing or fails, or trained
+            weights cannot be had.
+        UsageError: the library has no network of that name, or `init` is none of the two.
     """
     library, _, name = place.partition(":")
-    with contextlib.redirect_stdout(sys.stderr), _current_folder():
+    if init not in (None, *INITS):
+        raise UsageError(
+            f"`init` says which weights, got `{init}`. {did_you_mean(str(init), INITS)}"
+        )
+    with contextlib.redirect_stdout(sys.stderr):
         if library in LIBRARIES:
-            made = _of_library(library, name, classes)
+            made = of_library(library, name, classes=classes, init=init or "pretrained")
         else:
-            made = _called(place, library, name)
-    if not isinstance(made, nn.Module):
+            if init is not None:
+                raise UsageError(
+                    f"`init` is of a network of a library, as timm:NAME; the function "
+                    f"`{printable(place)}` makes its weights itself. Leave --init out."
+                )
+            made = _of_factory(place, library, name)
+    return Made(made.network.to("cpu").float(), made.weights, made.signal, made.classes)
+
+
+def _of_factory(place: str, module: str, name: str) -> Made:
+    with _current_folder():
+        network = _called(place, module, name)
+    if not isinstance(network, nn.Module):
         raise ModelError(
             f"A factory returns an nn.Module; `{printable(place)}` returned "
-            f"a `{type(made).__name__}`. Return the network itself."
+            f"a `{type(network).__name__}`. Return the network itself."
         )
-    return made.to("cpu").float()
+    if not network.state_dict():
+        return Made(network)
+    return Made(
+        network,
+        f"No weights were given for `{printable(place)}`: it has those that its factory made.",
+    )
 
 
 @contextlib.contextmanager
@@ -106,7 +127,7 @@ def _called(place: str, module_name: str, path: str) -> Any:
         return factory()
     except (Exception, SystemExit) as e:
         raise ModelError(
-            f"A factory is called without arguments; `{place}` failed with {_short(e)}. "
+            f"A factory is called without arguments; `{place}` failed with {short(e)}. "
             "If it needs arguments, name a function that calls it with them."
         ) from e
 
@@ -127,39 +148,6 @@ def _imported(name: str) -> ModuleType:
 
 def _broken(name: str, e: BaseException) -> ModelError:
     return ModelError(
-        f"The module of a network must be importable; `{name}` is not: {_short(e)}. "
+        f"The module of a network must be importable; `{name}` is not: {short(e)}. "
         f"Try `python -c 'import {name}'`."
     )
-
-
-def _short(e: BaseException) -> str:
-    """An error in a line, its kind first."""
-    lines = str(e).strip().splitlines()
-    return f"{type(e).__name__}: {printable(lines[0][:300])}" if lines else type(e).__name__
-
-
-def _of_library(library: str, name: str, classes: int | None) -> Any:
-    wanted = {} if classes is None else {"num_classes": classes}
-    module = "torchvision.models" if library == "torchvision" else library
-    try:
-        rooms: Any = importlib.import_module(module)
-    except (Exception, SystemExit) as e:
-        raise ModelError(
-            f"`{library}:NAME` needs the package {library}, which cannot be imported here: "
-            f"{_short(e)}. Install one that goes with this PyTorch, or write a factory of your "
-            "own and name it as module:function."
-        ) from e
-    known = rooms.list_models()
-    if name.partition(".")[0] not in known and name not in known:
-        near = did_you_mean(name, known)
-        hint = near if near.startswith("Did") else f"It knows {len(known)} names."
-        raise UsageError(f"`{printable(name)}` is no network of {library}. {hint}")
-    try:
-        if library == "torchvision":
-            return rooms.get_model(name, weights=None, **wanted)
-        return rooms.create_model(name, pretrained=False, **wanted)
-    except (Exception, SystemExit) as e:
-        raise ModelError(
-            f"`{library}:{printable(name)}` must be built by its library, which failed with "
-            f"{_short(e)}. Try it in Python, or write a factory of your own."
-        ) from e

@@ -23,9 +23,10 @@ from neocog.audits.receptive_field import (
 from neocog.errors import ModelError, UsageError, did_you_mean, printable
 from neocog.exhibits import Cell, Scalar, Section, Table
 from neocog.networks.catalog import NETWORKS, build
+from neocog.runs.meant import meant
 from neocog.runs.opened import open_model
 from neocog.runs.told import count as number_of
-from neocog.store.foreign import is_factory, make
+from neocog.store.foreign import LIBRARIES, is_factory, make
 from neocog.types import Contract
 
 __all__ = ["Count", "CountedLayer", "count"]
@@ -152,6 +153,7 @@ def count(
     *,
     size: Sequence[int] | None = None,
     classes: Place | int | Sequence[str] | None = None,
+    init: str | None = None,
 ) -> Count:
     """Parameters, MACs and FLOPs, receptive fields, and sizes that are symmetric.
 
@@ -162,6 +164,8 @@ def count(
             `torchvision:NAME`, `timm:NAME`; a .pt2 file.
         size: of one sample, (C, H, W) or (C, N); what the model is for, where it says so.
         classes: outputs of a network that is named, 10 if left out; names, a file or a number.
+        init: of a network of a library: `pretrained` or `none`; random weights if left out, as the
+            figures do not depend on them.
 
     Raises:
         UsageError: no size is known.
@@ -172,7 +176,7 @@ def count(
         >>> found.cost.params, found.fields.of("s4").receptive_field
         (60000, (16, 16))
     """
-    network, contract, notes = _network(model, size, classes)
+    network, contract, notes = _network(model, size, classes, init)
     if size is None and contract is not None:
         size = (contract.signal.channels, *contract.signal.size)
     if size is None:
@@ -199,6 +203,7 @@ def _network(
     model: Place | nn.Module,
     size: Sequence[int] | None,
     classes: Place | int | Sequence[str] | None,
+    init: str | None,
 ) -> tuple[nn.Module, Contract | None, list[str]]:
     """The network without its normalisation, what it promises, and what should be known."""
     if isinstance(model, nn.Module):
@@ -207,12 +212,12 @@ def _network(
     if text in NETWORKS and not Path(text).exists():
         return _named(text, size, number_of(classes))
     if is_factory(text):
-        return _inner(make(text, classes=number_of(classes)))
+        return _made(text, number_of(classes), init)
     suffix = Path(text).suffix.lower()
     if suffix not in (".pt2", ".onnx") and not Path(text).exists() and os.sep not in text:
-        raise UsageError(
-            f"`{printable(text)}` is no network, run folder or file. {did_you_mean(text, NETWORKS)}"
-        )
+        near = did_you_mean(text, NETWORKS)
+        hint = f"{near} {meant(text)}" if near.startswith("Did") else meant(text)
+        raise UsageError(f"`{printable(text)}` is no network, run folder or file. {hint}")
     if suffix in (".pt2", ".onnx"):  # its normalisation does not matter here
         opened = open_model(text, size=size, mean=(0.0,), std=(1.0,))
     else:
@@ -239,6 +244,22 @@ def _named(
     with torch.device("meta"):
         network = build(name, classes=outputs, channels=size[0], size=(size[1], size[2]))
     return network, None, [f"{name} with {outputs} outputs and its default options."]
+
+
+def _made(
+    text: str, classes: int | None, init: str | None
+) -> tuple[nn.Module, Contract | None, list[str]]:
+    """A network of somebody else's code; trained weights are fetched only if they are asked for."""
+    library = text.partition(":")[0] in LIBRARIES
+    made = make(text, classes=classes, init=init or ("none" if library else None))
+    network, contract, notes = _inner(made.network)
+    if library and init is None:
+        notes = ["The weights are random: no figure here depends on them."]
+    elif made.weights:
+        notes = [made.weights] if library else []
+    if contract is None and made.signal is not None:
+        contract = Contract(task="classify", classes=(), signal=made.signal)
+    return network, contract, notes
 
 
 def _inner(module: nn.Module) -> tuple[nn.Module, Contract | None, list[str]]:

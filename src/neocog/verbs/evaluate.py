@@ -23,6 +23,7 @@ def evaluate(
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
     classes: Place | int | Sequence[str] | None = None,
+    init: str | None = None,
 ) -> Evaluation:
     """Accuracy with its interval, loss, calibration error, per class and confusion.
 
@@ -36,9 +37,12 @@ def evaluate(
         mean: of pixels in [0, 1], one number a channel or one for all.
         std: their deviation, in the same way.
         classes: names, a text file of them, or their number.
+        init: `none` for random weights of a network of a library, see `neocog.open_model`.
 
     Raises:
         NeocogError: the model or the data cannot be used.
     """
-    opened = open_model(model, weights=weights, size=size, mean=mean, std=std, classes=classes)
+    opened = open_model(
+        model, weights=weights, size=size, mean=mean, std=std, classes=classes, init=init
+    )
     return opened.evaluate(data, strict=strict)

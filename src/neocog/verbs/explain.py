@@ -173,9 +173,14 @@ def explain(
         result=found.result,
         figures=found.figures,
         shown=tuple(found.sections),
-        notes=(*found.notes, *_left_out(shown)),
+        notes=(*_said(of), *found.notes, *_left_out(shown)),
     )
     return done if out is None else _written(done, Path(out))
+
+
+def _said(of: Explained) -> tuple[str, ...]:
+    """What has to be known of a model from elsewhere."""
+    return () if of.trained is None else tuple(of.trained.card.get("notes", ()))
 
 
 def _left_out(shown: Shown | None) -> list[str]:

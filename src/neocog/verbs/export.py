@@ -62,6 +62,7 @@ def export(
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
     classes: Place | int | Sequence[str] | None = None,
+    init: str | None = None,
 ) -> Export:
     """Write a model with its contract, open the file again and compare the answers.
 
@@ -79,6 +80,7 @@ def export(
         mean: of pixels in [0, 1], one number a channel or one for all.
         std: their deviation, in the same way.
         classes: names, a text file of them, or their number.
+        init: `none` for random weights of a network of a library, see `neocog.open_model`.
 
     Raises:
         UsageError: there is no such format, or the model is a black box.
@@ -90,7 +92,9 @@ def export(
         raise UsageError(
             f"`format` is what is written, got `{format}`. {did_you_mean(format, FORMATS)}"
         )
-    trained = open_model(model, weights=weights, size=size, mean=mean, std=std, classes=classes)
+    trained = open_model(
+        model, weights=weights, size=size, mean=mean, std=std, classes=classes, init=init
+    )
     if trained.black_box:
         raise UsageError(
             f"An export writes what is inside a model, and `{printable(trained.place)}` is a "

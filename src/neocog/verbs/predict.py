@@ -22,6 +22,7 @@ def predict(
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
     classes: Place | int | Sequence[str] | None = None,
+    init: str | None = None,
 ) -> list[Answer]:
     """An answer a picture.
 
@@ -34,9 +35,12 @@ def predict(
         mean: of pixels in [0, 1], one number a channel or one for all.
         std: their deviation, in the same way.
         classes: names, a text file of them, or their number.
+        init: `none` for random weights of a network of a library, see `neocog.open_model`.
 
     Raises:
         NeocogError: the model cannot be used, or a folder holds no picture.
     """
-    opened = open_model(model, weights=weights, size=size, mean=mean, std=std, classes=classes)
+    opened = open_model(
+        model, weights=weights, size=size, mean=mean, std=std, classes=classes, init=init
+    )
     return opened.predict(paths)
