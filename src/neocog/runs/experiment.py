@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -16,7 +15,6 @@ from neocog.data.open import Source, open_data
 from neocog.data.split import Split
 from neocog.errors import (
     DataError,
-    ModelError,
     NeocogError,
     RunError,
     TooLarge,
@@ -28,12 +26,13 @@ from neocog.networks.catalog import build, schema
 from neocog.networks.model import Model
 from neocog.runs.fastest import best_device, fastest
 from neocog.runs.memory import available_bytes, training_bytes
+from neocog.runs.provenance import where
 from neocog.runs.recipe import MachineChoice, NetworkChoice, Recipe
-from neocog.store.tensors import read_tensors
+from neocog.runs.start import Start
 from neocog.training.augment import Augment, suited
 from neocog.training.average import Average
 from neocog.training.loop import step_seed
-from neocog.training.machine import Machine, place
+from neocog.training.machine import Machine, check_device, place
 from neocog.training.optimise import build_optimiser, suited_rate
 from neocog.types import Batch, Contract, SignalSpec
 
@@ -130,7 +129,9 @@ def prepare(
         TooLarge: the training would not fit into memory.
         RunError: the data is not what the run was started with.
     """
-    recipe = replace(recipe, network=_spelled_out(recipe.network))
+    check_device(recipe.machine.device)
+    recipe = replace(recipe, network=spelled_out(recipe.network))
+    started = Start.of(recipe.network, needed=not resume)
     source = open_data(
         recipe.data.place,
         size=_size(recipe.data.size),
@@ -153,13 +154,16 @@ def prepare(
         torch.default_generator.manual_seed(step_seed(recipe.course.seed, -1))
         network = _network(contract, recipe)
     model = Model(network, contract)
+    if started is not None:
+        recipe, said = started.fill(network, recipe, resume=resume)
+        notes += said
     if not recipe.optimiser.lr:
         rate = suited_rate(network, recipe.optimiser.name)
         recipe = replace(recipe, optimiser=replace(recipe.optimiser, lr=rate))
-    if recipe.network.start and not resume:
-        notes += _start(network, Path(recipe.network.start))
     machine = fastest(recipe.machine, model, source.splits["train"], recipe)
     recipe = replace(recipe, machine=MachineChoice(**vars(machine)))
+    recipe, said = where(recipe, resume=resume)
+    notes += said
     place(model, machine)
     decay = recipe.course.average
     return Experiment(
@@ -188,8 +192,9 @@ def _same_data(recipe: Recipe, source: Source) -> Recipe:
     known = recipe.data.fingerprint
     if known and known != source.fingerprint:
         raise RunError(
-            f"A run is taken up with the samples it was started with; "
-            f"`{printable(recipe.data.place)}` has changed since. Restore it, or start a new run."
+            f"A run is taken up, or made again, with the samples it was started with; "
+            f"`{printable(recipe.data.place)}` has changed since. Restore it, or start a new run; "
+            "with --recipe, `--set data.fingerprint=` takes the samples as they are."
         )
     height, width, channels = source.splits["train"].x.shape[1:]
     data = replace(
@@ -253,7 +258,7 @@ def _contract(source: Source, recipe: Recipe) -> Contract:
     )
 
 
-def _spelled_out(network: NetworkChoice) -> NetworkChoice:
+def spelled_out(network: NetworkChoice) -> NetworkChoice:
     """With the options that were left to their defaults, which may change some day.
 
     Raises:
@@ -300,20 +305,3 @@ def _preflight(contract: Contract, recipe: Recipe, device: str) -> Cost:
             f"{room / 1e9:.1f} GB free. Take a smaller batch, size or network."
         )
     return spent
-
-
-def _start(network: nn.Module, place: Path) -> list[str]:
-    """Fill a network with what fits of other weights; the rest keeps its random start."""
-    file = place / "model.safetensors" if place.is_dir() else place
-    tensors = read_tensors(file)[0]
-    own = network.state_dict()
-    fits = {k: v for k, v in tensors.items() if k in own and own[k].shape == v.shape}
-    if not any(v.ndim > 1 for v in fits.values()):
-        raise ModelError(
-            f"To start from other weights some must fit; of `{printable(file)}` none has the name "
-            f"and shape of one of the network's. Choose the network they were trained with."
-        )
-    network.load_state_dict(fits, strict=False)
-    fresh = [k for k in own if k not in fits]
-    what = f"; {len(fresh)} start at random ({', '.join(fresh[:3])})" if fresh else ""
-    return [f"{len(fits)} of {len(own)} tensors are from {printable(place)}{what}."]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import platform
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -22,7 +23,7 @@ from neocog.training.machine import Machine, candidates, choose
 from neocog.training.optimise import build_optimiser
 from neocog.types import Batch
 
-__all__ = ["best_device", "fastest", "one_step"]
+__all__ = ["best_device", "fastest", "one_step", "processor"]
 
 
 def best_device() -> str:
@@ -44,15 +45,15 @@ def fastest(choice: MachineChoice, model: nn.Module, train: Split, recipe: Recip
         train: the training samples.
         recipe: all else.
     """
-    device = choice.device or best_device()
+    device, number = choice.device or best_device(), choice.threads or torch.get_num_threads()
     ways = [
-        way
+        replace(way, threads=number)
         for way in candidates(device)
         if choice.layout in ("", way.layout) and choice.precision in ("", way.precision)
     ]
     if not ways:
         asked = {k: v for k, v in vars(choice).items() if v}
-        return Machine(**{**asked, "device": device})
+        return Machine(**{**asked, "device": device, "threads": number})
     if len(ways) == 1:
         return ways[0]
     file, key = default_folder() / "machines.json", _key(device, recipe)
@@ -92,6 +93,14 @@ def _key(device: str, recipe: Recipe) -> str:
     return "|".join(
         (torch.__version__, platform.node(), _processor(), threads, gpu, network, shape)
     )
+
+
+def processor(device: str) -> str:
+    """What does the arithmetic of a device, as far as last bits depend on it."""
+    if device.startswith("cuda"):
+        return torch.cuda.get_device_name(device)
+    capability = torch.backends.cpu.get_cpu_capability()
+    return f"{_processor()}, {capability}" if device == "cpu" else device
 
 
 def _processor() -> str:

@@ -14,9 +14,10 @@ import time
 from neocog.errors import UsageError
 from neocog.runs.experiment import Experiment
 from neocog.runs.fastest import one_step
+from neocog.runs.recipe import Course
 from neocog.training.answers import answers
 
-__all__ = ["DEFAULT_EPOCHS", "Pace", "Plan_", "first_plan", "segment"]
+__all__ = ["DEFAULT_EPOCHS", "Pace", "Plan_", "first_plan", "pairs", "segment"]
 
 Plan_ = list[tuple[int, int]]
 
@@ -38,23 +39,24 @@ def first_plan(experiment: Experiment, began: float) -> Plan_:
         began: `time.monotonic()` when the budget began.
 
     Raises:
-        UsageError: the recipe's plan is no list of rising pairs, or the budget is too small.
+        UsageError: the recipe's plan is no list of rising pairs, or its epochs are others; the
+            budget is too small.
     """
     course = experiment.recipe.course
     if course.plan:
-        pairs = list(zip(course.plan[::2], course.plan[1::2], strict=False))
-        firsts = [first for first, _ in pairs]
-        rising = firsts[:1] == [0] and firsts == sorted(set(firsts))
-        if len(course.plan) % 2 or not rising or any(to <= first for first, to in pairs):
+        plan, each = pairs(course), experiment.steps_per_epoch
+        if course.epochs and max(1, round(course.epochs * each)) != plan[-1][1]:
             raise UsageError(
-                f"`course.plan` is pairs of from step and to step, from 0, got "
-                f"{list(course.plan)}. Leave it out and give `epochs`."
+                "`course.plan` says in steps what `course.epochs` says in passes, and does not: "
+                f"the plan ends at step {plan[-1][1]}, after {plan[-1][1] / each:g} epochs of "
+                f"{each} steps, and `epochs` is {course.epochs:g}. Leave `plan` out, and `epochs` "
+                "decides."
             )
-        return pairs
+        return plan
     if course.epochs or not course.budget:
         steps = round((course.epochs or DEFAULT_EPOCHS) * experiment.steps_per_epoch)
         return [(0, max(1, steps))]
-    step, answer = _speed(experiment)
+    each_step, answer = _speed(experiment)
     left = course.budget - (time.monotonic() - began) - _after(experiment, answer)
     val = len(experiment.held_out().get("val", ()))
     if left <= 0:
@@ -63,8 +65,29 @@ def first_plan(experiment: Experiment, began: float) -> Plan_:
             f"step, and {course.budget - left:.0f} s go to starting, evaluating and reporting. "
             "Give more."
         )
-    each = step + answer * val / experiment.steps_per_epoch
-    return [(0, max(1, int(RESERVE * left / each)))]
+    seconds = each_step + answer * val / experiment.steps_per_epoch
+    return [(0, max(1, int(RESERVE * left / seconds)))]
+
+
+def pairs(course: Course) -> Plan_:
+    """The plan of a recipe.
+
+    Raises:
+        UsageError: it is no list of rising pairs.
+
+    Example:
+        >>> pairs(Course(plan=(0, 100, 50, 80)))
+        [(0, 100), (50, 80)]
+    """
+    plan = list(zip(course.plan[::2], course.plan[1::2], strict=False))
+    firsts = [first for first, _ in plan]
+    rising = firsts[:1] == [0] and firsts == sorted(set(firsts))
+    if len(course.plan) % 2 or not rising or any(to <= first for first, to in plan):
+        raise UsageError(
+            f"`course.plan` is pairs of from step and to step, from 0, got "
+            f"{list(course.plan)}. Leave it out and give `epochs`."
+        )
+    return plan
 
 
 def segment(plan: Plan_, step: int) -> tuple[int, int]:

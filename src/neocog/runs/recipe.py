@@ -67,11 +67,13 @@ class NetworkChoice:
     Args:
         name: one of `neocog networks`.
         start: weights to start from: a run folder or a safetensors file; empty for random.
+        start_digest: of the file of those weights; empty before.
         options: of the network's builder.
     """
 
     name: str = "convnet"
     start: str = ""
+    start_digest: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -125,17 +127,19 @@ class MachineChoice:
         device: `cpu`, `cuda`, `cuda:1`, `mps`.
         layout: `channels_last` or `contiguous`.
         precision: `float32` or `bfloat16`.
+        threads: of the processor; 0 for as many as PyTorch takes. Others give other last bits.
     """
 
     device: str = ""
     layout: str = ""
     precision: str = ""
+    threads: int = 0
 
     def __post_init__(self) -> None:
         """Check the names, as `Machine` does.
 
         Raises:
-            UsageError: the layout or the precision is unknown.
+            UsageError: the layout or the precision is unknown, or the number is out of range.
         """
         Machine(**{k: v for k, v in vars(self).items() if v})
 

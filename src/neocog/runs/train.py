@@ -10,18 +10,20 @@ from typing import Any
 
 from torch import Tensor
 
-from neocog.errors import Diverged, RunError, printable
+from neocog.errors import Diverged, RunError, UsageError, printable
+from neocog.runs.agree import must_agree
 from neocog.runs.claim import Claim
 from neocog.runs.experiment import Experiment, prepare
 from neocog.runs.folder import RunFolder
 from neocog.runs.interrupt import deferred
 from neocog.runs.plan import Pace, Plan_, first_plan, segment
-from neocog.runs.recipe import Recipe
+from neocog.runs.recipe import Recipe, from_toml, to_toml
 from neocog.runs.state import pack, unpack
 from neocog.runs.tensorboard import Log, open_log
 from neocog.tasks.classify import Evaluation, evaluation
 from neocog.training.answers import answers
 from neocog.training.loop import Plan, Step, fit
+from neocog.training.machine import threads
 from neocog.version import __version__
 
 __all__ = ["Epoch", "Event", "Finished", "Started", "train"]
@@ -119,12 +121,30 @@ def train(
         NeocogError: the data, the recipe, the machine or the disk does not allow it.
     """
     began = time.monotonic() if began is None else began
+    with threads(recipe.machine.threads):
+        yield from _train(
+            recipe, claim, resume=resume, strict=strict, began=began, decoding=decoding
+        )
+
+
+def _train(
+    recipe: Recipe,
+    claim: Claim,
+    *,
+    resume: bool,
+    strict: bool,
+    began: float,
+    decoding: Callable[[int, int], None] | None,
+) -> Generator[Event, None, None]:
     kept = claim.folder.checkpoint() if resume else None
+    if kept is not None:
+        _must_agree(recipe, claim.folder, kept[1])
     experiment = prepare(recipe, resume=kept is not None, strict=strict, progress=decoding)
     if kept is None:
         progress = _Progress(plan=first_plan(experiment, began))
     else:
         progress = _taken_up(experiment, *kept)
+        progress.plan = first_plan(experiment, began)  # as the recipe, which agrees so far
     session = _Session(experiment, progress, claim, Pace(experiment, began, progress.step))
     session.begin(resume=resume)
     folder = session.folder
@@ -300,7 +320,11 @@ class _Session:
             folder.write_card(_card(experiment, {}))
         folder.write_metrics(self.progress.rows, durable=durable)
         tensors, plain = pack(experiment.model.network, experiment.optimiser, experiment.average)
-        state = {**asdict(self.progress), "optimiser": plain}
+        state = {
+            **asdict(self.progress),
+            "optimiser": plain,
+            "recipe": to_toml(self.recipe()),
+        }
         folder.write_checkpoint(tensors, state, durable=durable)
         self.saved = time.monotonic()
         self.durable = self.saved if durable else self.durable
@@ -340,16 +364,30 @@ class _Session:
         }
 
 
+def _must_agree(recipe: Recipe, folder: RunFolder, state: dict[str, Any]) -> None:
+    """Refuse a recipe that is not the one that the checkpoint was made with."""
+    file = folder.path / "recipe.toml"
+    try:
+        kept, step = from_toml(state.pop("recipe"), "the checkpoint's recipe"), int(state["step"])
+    except (KeyError, TypeError, ValueError, AttributeError, UsageError) as e:
+        raise _not_ours(e) from e
+    must_agree(kept, recipe, step=step, file=file)
+
+
+def _not_ours(e: Exception) -> RunError:
+    return RunError(
+        f"The checkpoint must be one of neocog {__version__}, and is not ({e}). "
+        "Resume with the neocog that started the run."
+    )
+
+
 def _taken_up(experiment: Experiment, tensors: dict[str, Any], state: dict[str, Any]) -> _Progress:
     try:
         plain = state.pop("optimiser")
         progress = _Progress(**state)
         progress.plan = [(first, to) for first, to in progress.plan]
     except (KeyError, TypeError, ValueError) as e:
-        raise RunError(
-            f"The checkpoint must be one of neocog {__version__}, and is not ({e}). "
-            "Resume with the neocog that started the run."
-        ) from e
+        raise _not_ours(e) from e
     network = experiment.model.network
     unpack(tensors, plain, network, experiment.optimiser, experiment.average)
     return progress

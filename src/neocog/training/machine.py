@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 
 import torch
 from torch import nn
 
-from neocog.errors import TooLarge, UsageError, did_you_mean
+from neocog.errors import TooLarge, UsageError, did_you_mean, printable
 from neocog.types import Batch
 
 __all__ = [
@@ -19,8 +19,10 @@ __all__ = [
     "Timing",
     "autocast",
     "candidates",
+    "check_device",
     "choose",
     "place",
+    "threads",
 ]
 
 LAYOUTS = {
@@ -28,6 +30,9 @@ LAYOUTS = {
     "channels_last": torch.channels_last,
 }
 PRECISIONS = {"float32": None, "bfloat16": torch.bfloat16}
+
+MOST_THREADS = 1024
+"""So many may be asked for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,18 +44,26 @@ class Machine:
         layout: of weights and pictures in memory, `channels_last` or `contiguous`.
         precision: `float32`, or `bfloat16` for convolutions and products, with weights,
             statistics and the loss in float32.
+        threads: that share the arithmetic of the processor; sums depend on their number in the
+            last bits. 0 for as many as PyTorch takes.
     """
 
     device: str = "cpu"
     layout: str = "channels_last"
     precision: str = "float32"
+    threads: int = 0
 
     def __post_init__(self) -> None:
-        """Check the names.
+        """Check the names and the number.
 
         Raises:
-            UsageError: the layout or the precision is unknown.
+            UsageError: the layout or the precision is unknown, or there are too many threads.
         """
+        if not 0 <= self.threads <= MOST_THREADS:
+            raise UsageError(
+                f"`machine.threads` is a number from 1 to {MOST_THREADS}, or 0 for as many as "
+                f"PyTorch takes, got {self.threads}. Try 0."
+            )
         for field, known in (("layout", LAYOUTS), ("precision", PRECISIONS)):
             value = getattr(self, field)
             if value not in known:
@@ -71,6 +84,65 @@ class Timing:
 
     machine: Machine
     seconds: float
+
+
+def check_device(name: str) -> None:
+    """Refuse a device that is none, or is not here, before work begins.
+
+    Args:
+        name: `cpu`, `cuda`, `cuda:1`, `mps`; empty for the best there is.
+
+    Raises:
+        UsageError: PyTorch cannot compute there.
+
+    Example:
+        >>> check_device("cpu")
+        >>> check_device("gpu")
+        Traceback (most recent call last):
+        ...
+        neocog.errors.UsageError: A device is `cpu`, `cuda`, `cuda:N` or `mps`; got `gpu`.
+        Use `cpu`.
+    """
+    if not name:
+        return
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        device = torch.device("meta")
+    if device.type not in ("cpu", "cuda", "mps"):
+        hint = did_you_mean(name, ("cpu", "cuda", "mps"))
+        raise UsageError(
+            f"A device is `cpu`, `cuda`, `cuda:N` or `mps`; got `{printable(name)}`. "
+            f"{hint if hint.startswith('Did') else 'Use `cpu`.'}"
+        )
+    here = 1
+    if device.type == "cuda":
+        here = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    elif device.type == "mps":
+        here = int(torch.backends.mps.is_available())
+    if (device.index or 0) >= here:
+        has = f"has {here} of them, counted from 0" if here else "has none that PyTorch can use"
+        raise UsageError(
+            f"A device must be in this machine; `{printable(name)}` was asked for, and this one "
+            f"{has}. Use `cpu`, or leave the device out for the best there is."
+        )
+
+
+@contextmanager
+def threads(number: int) -> Iterator[None]:
+    """Let so many threads share the arithmetic of the processor; as before afterwards.
+
+    Args:
+        number: 0 leaves it as it is.
+    """
+    before = torch.get_num_threads()
+    if number:
+        torch.set_num_threads(number)
+    try:
+        yield
+    finally:
+        if number:
+            torch.set_num_threads(before)
 
 
 def autocast(machine: Machine) -> AbstractContextManager[object]:

@@ -124,21 +124,30 @@ SCHEDULES: dict[str, Callable[[float], float]] = {
 """Name to function from progress after the warm-up, 0 to 1, to a share, 1 to 0."""
 
 
-def suited_rate(module: nn.Module, name: str) -> float:
+TRAINED = 0.1
+"""Share of the rate of random weights that suits trained ones."""
+
+
+def suited_rate(module: nn.Module, name: str, *, trained: bool = False) -> float:
     """The highest learning rate where none is asked for.
 
-    Batch norm lets a network learn with rates that would throw another one off course.
+    Batch norm lets a network learn with rates that would throw another one off course. Weights
+    that are trained lie low already: a rate that takes random ones across the hills throws them
+    out, and what they were started from is lost. A tenth of it keeps them.
 
     Args:
         module: what is trained.
         name: of the optimiser.
+        trained: most of its weights are.
 
     Example:
         >>> suited_rate(nn.BatchNorm2d(1), "sgd"), suited_rate(nn.Linear(1, 1), "adamw")
         (0.15, 0.001)
+        >>> round(suited_rate(nn.Linear(1, 1), "sgd", trained=True), 4)
+        0.002
     """
     steady = any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in module.modules())
-    return RATES[name][0 if steady else 1]
+    return RATES[name][0 if steady else 1] * (TRAINED if trained else 1)
 
 
 def build_optimiser(module: nn.Module, options: Optimiser) -> torch.optim.Optimizer:

@@ -43,6 +43,7 @@ from neocog.surgery.advice import Advice, advise
 from neocog.tasks.classify import Evaluation, evaluation
 from neocog.training.answers import answers
 from neocog.training.loop import Step
+from neocog.training.machine import check_device
 from neocog.verbs.fix_result import ADVISED, Fixed, Measured
 from neocog.verbs.train import free_folder
 
@@ -110,6 +111,7 @@ def fix(
     """
     tell = listen or (lambda event: None)
     _check(finetune, lr, steady, shift)
+    check_device(device)
     trained = model if isinstance(model, Trained) else open_model(model)
     where, name = parse_place(str(data))
     if finetune and name == "train":

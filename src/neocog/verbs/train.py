@@ -21,6 +21,7 @@ from neocog.runs.train import Event, Finished
 from neocog.runs.train import train as train_run
 from neocog.runs.trained import Trained, load
 from neocog.training.augment import Augment
+from neocog.training.machine import check_device
 
 __all__ = [
     "NO_AUGMENT",
@@ -102,6 +103,7 @@ def train(
     }
     keys = dict(settings or {}) | {k: v for k, v in direct.items() if v is not None}
     settled = settle(place, keys, read_recipe(recipe))
+    check_device(settled.machine.device)
     where = Path(out) if out else free_folder(settled.data.place)
     with claimed(where, overwrite=overwrite) as claim:
         return _finish(settled, claim, strict=strict, listen=listen, decoding=decoding, began=began)
@@ -174,7 +176,7 @@ def read_recipe(file: Place | None) -> Recipe:
     """A recipe from its file, or the default one.
 
     Raises:
-        UsageError: the file cannot be read or is no recipe.
+        UsageError: the file cannot be read, is no recipe, or that of something else.
     """
     if file is None:
         return Recipe()
@@ -185,7 +187,14 @@ def read_recipe(file: Place | None) -> Recipe:
             f"`--recipe` names a recipe file, and `{printable(file)}` cannot be read: {e}. "
             "A run folder's recipe.toml is one."
         ) from e
-    return from_toml(text, printable(file))
+    recipe = from_toml(text, printable(file))
+    if recipe.provenance.command != "train":
+        raise UsageError(
+            f"`--recipe` names the recipe of a training; `{printable(file)}` is that of a "
+            f"`neocog {recipe.provenance.command}`, which a training does not make again. Run that "
+            "command again, or start from its weights with --from."
+        )
+    return recipe
 
 
 def settle(place: Place | None, keys: Mapping[str, Any], recipe: Recipe) -> Recipe:
@@ -227,14 +236,17 @@ def settle(place: Place | None, keys: Mapping[str, Any], recipe: Recipe) -> Reci
 
 
 def _forgetting(settled: Recipe, run: Recipe) -> Recipe:
-    """Without what a run has found out of samples or steps that are no longer the same."""
+    """Without what a run has found out of samples, steps or weights that are not the same now."""
+    one, two = settled.network, run.network
+    if one.start != two.start and one.start_digest == two.start_digest:
+        settled = replace(settled, network=replace(one, start_digest=""))
     if not run.data.fingerprint or (settled.data, settled.course.batch) == (
         run.data,
         run.course.batch,
     ):
         return settled
     # The plan counts steps; the number of epochs stands beside it and holds for other steps too.
-    fingerprint = run.data.fingerprint if settled.data == run.data else ""
+    fingerprint = settled.data.fingerprint if settled.data == run.data else ""
     return replace(
         settled,
         data=replace(settled.data, fingerprint=fingerprint),

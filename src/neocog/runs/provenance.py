@@ -1,0 +1,68 @@
+"""With what a run is computed, and what is said where bits may come out otherwise."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+
+import torch
+
+from neocog.runs.fastest import processor
+from neocog.runs.recipe import Recipe
+
+__all__ = ["where"]
+
+
+def where(recipe: Recipe, *, resume: bool) -> tuple[Recipe, list[str]]:
+    """Note with what a run is computed.
+
+    Args:
+        recipe: with its machine settled.
+        resume: what computed so far stays in the recipe.
+
+    Returns:
+        The recipe, and sentences on what is not as it was.
+    """
+    was, notes = recipe.provenance, []
+    now = replace(was, torch=str(torch.__version__), processor=processor(recipe.machine.device))
+    for what, before, after in (
+        ("PyTorch", was.torch, now.torch),
+        ("a processor", was.processor, now.processor),
+    ):
+        if before and _last(before) != after:
+            notes.append(
+                f"The recipe is of a run with {what} {_last(before)}, and here is {after}: the "
+                "weights may differ from those that it ends with there, first in their last bits."
+            )
+    if resume:
+        now = replace(
+            now,
+            torch=_then(was.torch, now.torch),
+            processor=_then(was.processor, now.processor),
+        )
+    threads, here = recipe.machine.threads, _processors()
+    if threads > here:
+        notes.append(
+            f"The arithmetic is shared by {threads} threads, as the recipe says, for the same "
+            f"bits; here are {here} processors. A new run takes what suits them with "
+            "`--set machine.threads=0`."
+        )
+    return replace(recipe, provenance=now), notes
+
+
+def _processors() -> int:
+    """That this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _last(text: str) -> str:
+    return text.rpartition(", then ")[2]
+
+
+def _then(before: str, after: str) -> str:
+    """What computed first, and what went on."""
+    if not before or _last(before) == after:
+        return before or after
+    return f"{before}, then {after}"

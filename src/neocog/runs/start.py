@@ -1,0 +1,148 @@
+"""The weights that a training starts from, where they are not random."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from dataclasses import dataclass, replace
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from neocog.errors import ModelError, NeocogError, RunError, printable
+from neocog.runs.folder import RunFolder
+from neocog.runs.recipe import NetworkChoice, Recipe
+from neocog.store.tensors import read_tensors
+from neocog.training.optimise import suited_rate
+
+__all__ = ["Start"]
+
+MOST = 0.5
+"""Share of a network's weights from which on it counts as trained."""
+
+
+@dataclass(frozen=True)
+class Start:
+    """A file of weights.
+
+    Args:
+        place: as it was named: a run folder or a file.
+        file: of the weights.
+        digest: of its content; empty where it is gone.
+    """
+
+    place: Path
+    file: Path
+    digest: str
+
+    @classmethod
+    def of(cls, choice: NetworkChoice, *, needed: bool) -> Start | None:
+        """What a network starts from; None where that is random.
+
+        Args:
+            choice: the network.
+            needed: the file has to be there, and to be the one that the recipe means.
+
+        Raises:
+            ModelError: it cannot be read.
+            RunError: it has changed since.
+        """
+        if not choice.start:
+            return None
+        place = Path(choice.start)
+        file = place / "model.safetensors" if place.is_dir() else place
+        try:
+            with file.open("rb") as f:
+                seen = blake2b(digest_size=16)
+                while part := f.read(1 << 20):
+                    seen.update(part)
+            digest = seen.hexdigest()
+        except OSError as e:
+            if needed:
+                raise ModelError(
+                    f"A training starts from a run folder or a safetensors file; "
+                    f"`{printable(file)}` cannot be read: {e.strerror}. Correct --from."
+                ) from e
+            digest = ""
+        if needed and choice.start_digest not in ("", digest):
+            raise RunError(
+                f"A run is made again from the weights that it was started from, and "
+                f"`{printable(file)}` has changed since. Restore it, start a new run, or take it "
+                "as it is with `--set network.start_digest=`."
+            )
+        return cls(place, file, digest)
+
+    def fill(self, network: nn.Module, recipe: Recipe, *, resume: bool) -> tuple[Recipe, list[str]]:
+        """Fill a network with what fits; the rest keeps its random start.
+
+        Args:
+            network: is changed, unless a checkpoint will fill it.
+            recipe: of the training; gets the digest, and a learning rate where it has none.
+            resume: a checkpoint will.
+
+        Returns:
+            The recipe, and sentences that a user should read.
+
+        Raises:
+            ModelError: nothing fits.
+        """
+        choice = recipe.network
+        if resume:
+            gone = "are gone" if not self.digest else "have changed"
+            note = (
+                f"The weights in {printable(self.place)}, which this training was started from, "
+                f"{gone} since. It goes on from its checkpoint without them, but its recipe alone "
+                "does not make it again."
+            )
+            return recipe, [note] if choice.start_digest not in ("", self.digest) else []
+        recipe = replace(recipe, network=replace(choice, start_digest=self.digest))
+        share, notes = _fill(network, self.file, self.place)
+        if not recipe.optimiser.lr and share >= MOST:
+            rate = suited_rate(network, recipe.optimiser.name, trained=True)
+            recipe = replace(recipe, optimiser=replace(recipe.optimiser, lr=rate))
+            notes.append(
+                f"The highest learning rate is {rate:.2g}, a tenth of that for random weights, as "
+                f"{share:.0%} of the weights are trained; --lr sets another."
+            )
+        return recipe, [*notes, *_seen(self.place, recipe)]
+
+
+def _fill(network: nn.Module, file: Path, place: Path) -> tuple[float, list[str]]:
+    """The share of weights that came, and what is said of it."""
+    tensors = read_tensors(file)[0]
+    own = network.state_dict()
+    fits = {k: v for k, v in tensors.items() if k in own and own[k].shape == v.shape}
+    if not any(v.ndim > 1 for v in fits.values()):
+        raise ModelError(
+            f"To start from other weights some must fit; of `{printable(file)}` none has the name "
+            f"and shape of one of the network's. Choose the network they were trained with."
+        )
+    network.load_state_dict(fits, strict=False)
+    fresh = [k for k in own if k not in fits]
+    names = ", ".join(fresh[:3]) + (", …" if len(fresh) > 3 else "")
+    what = f"; {len(fresh)} start at random ({names})" if fresh else ""
+    share = sum(v.numel() for v in fits.values()) / max(1, sum(v.numel() for v in own.values()))
+    return share, [f"{len(fits)} of {len(own)} tensors are from {printable(place)}{what}."]
+
+
+def _seen(place: Path, recipe: Recipe) -> list[str]:
+    """Whether what is held out here was trained on there."""
+    data: dict[str, Any] = {}
+    with contextlib.suppress(NeocogError, TypeError, ValueError):
+        data = dict(RunFolder(place).card().get("data", {})) if place.is_dir() else {}
+    if not data.get("place"):
+        return []
+    if os.path.realpath(str(data["place"])) != os.path.realpath(recipe.data.place):
+        return []
+    if data.get("seed", 0) != recipe.data.seed:
+        note = (
+            f"The weights in {printable(place)} were trained on another split of the same data "
+            f"(data.seed {data.get('seed')}): some of the samples that are held out here were "
+            f"trained on there. Take `--set data.seed={data.get('seed')}` to hold out the same."
+        )
+        return [note]
+    if recipe.data.val and data.get("val") is False:
+        return [f"The weights in {printable(place)} were trained on the validation samples too."]
+    return []
