@@ -39,14 +39,16 @@ def test_mnist_naming(packed, test, tmp_path):
     _idx(tmp_path / f"{test}-labels-idx1-ubyte", v, packed=packed)
     source = open_data(tmp_path)
     assert source.kind == "idx"
-    assert {s: len(p) for s, p in source.splits.items()} == {"train": 90, "val": 10, "test": 30}
+    sizes = {s: len(p) for s, p in source.splits.items()}
+    assert sizes["train"] + sizes["val"] == 100
+    assert 4 <= sizes["val"] <= 18  # a tenth, as a hash of each image falls
+    assert sizes["test"] == 30
     np.testing.assert_array_equal(source.splits["test"].x[..., 0], u)
     np.testing.assert_array_equal(source.splits["test"].y, v)
     for s in ("train", "val"):
         rows = [int(n[6:-1]) for n in source.splits[s].names]
         assert source.splits[s].names[0].startswith("train[")
         np.testing.assert_array_equal(source.splits[s].x[..., 0], x[rows])
-    assert np.bincount(source.splits["val"].y).tolist() == [2] * 5
 
 
 def test_a_single_pair_is_split(tmp_path):
@@ -56,7 +58,10 @@ def test_a_single_pair_is_split(tmp_path):
     _idx(tmp_path / "other-images.idx3-ubyte", x)
     _idx(tmp_path / "other-labels.idx1-ubyte", y)
     source = open_data(tmp_path / "train-images.idx3-ubyte")
-    assert {s: len(p) for s, p in source.splits.items()} == {"train": 70, "val": 10, "test": 20}
+    sizes = {s: len(p) for s, p in source.splits.items()}
+    assert sum(sizes.values()) == 100
+    assert 4 <= sizes["val"] <= 18
+    assert 10 <= sizes["test"] <= 32
     with pytest.raises(DataError, match=r"A folder holds one data set; .* has 2 of idx files"):
         open_data(tmp_path)
 
@@ -128,7 +133,10 @@ def test_npz_with_train_and_test(keys, tmp_path):
     for place in (tmp_path / "set.npz", tmp_path):
         source = open_data(place)
         assert source.kind == "npz"
-        assert {s: len(p) for s, p in source.splits.items()} == {"train": 90, "val": 10, "test": 20}
+        sizes = {s: len(p) for s, p in source.splits.items()}
+        assert sizes["train"] + sizes["val"] == 100
+        assert 4 <= sizes["val"] <= 18  # a tenth, as a hash of each image falls
+        assert sizes["test"] == 20
         np.testing.assert_array_equal(source.splits["test"].x, u)
 
 
@@ -137,7 +145,10 @@ def test_npz_with_one_part_is_split(keys, tmp_path):
     x, y = _some(100)
     np.savez_compressed(tmp_path / "set.npz", **dict(zip(keys, (x, y), strict=True)))
     source = open_data(tmp_path / "set.npz")
-    assert {s: len(p) for s, p in source.splits.items()} == {"train": 70, "val": 10, "test": 20}
+    sizes = {s: len(p) for s, p in source.splits.items()}
+    assert sum(sizes.values()) == 100
+    assert 4 <= sizes["val"] <= 18
+    assert 10 <= sizes["test"] <= 32
     assert source.splits["val"].names[0].startswith("images[")
 
 

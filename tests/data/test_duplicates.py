@@ -21,9 +21,13 @@ def test_exact_copies_are_found_and_confirmed(picture):
     x[17] = x[3]
     x[9] = x[3]
     x[12, 5, 5, 0] ^= 1
-    pairs = exact_pairs(x, digest(x), rows=np.arange(20))
+
+    def equal(a: int, b: int) -> bool:
+        return bool(np.array_equal(x[a], x[b]))
+
+    pairs = exact_pairs(digest(x), equal)
     assert np.unique(pairs).tolist() == [3, 9, 17]
-    wrong = exact_pairs(x, np.zeros(20, np.uint64), rows=np.arange(20))
+    wrong = exact_pairs(np.zeros(20, np.uint64), equal)
     assert {tuple(p) for p in wrong.tolist()} <= {(3, 9), (9, 17), (3, 17)}
 
 
@@ -127,4 +131,4 @@ def test_flowers_has_exactly_the_six_known_pairs(shared, tmp_path):
     assert ("tulip/7166552648_28b6dce578.jpg", "tulip/7166552648_28b6dce578_n.jpg") in near
     # Each was looked at by eye: one photo edited or saved again, or two of one moment. Pairs at the
     # edge of the rule may come and go with the version of the decoder.
-    assert 20 <= len(near) <= 28
+    assert 16 <= len(near) <= 22

@@ -65,7 +65,8 @@ def test_gallery_shows_classes_and_copies(folder):
     section = gallery(source.splits, source.sheet)
     some, copies = section.exhibits
     assert some.captions == ["cat"] * 6 + ["dog"] * 6
-    assert copies.captions == ["exact: cat\ntrain", "exact: dog\ntrain"]
+    side = next(s for s, p in source.splits.items() if "dog/copy.png" in p.names[:])
+    assert copies.captions == [f"exact: cat\n{side}", f"exact: dog\n{side}"]
     assert (copies.pictures[0] == copies.pictures[1]).all()
 
 

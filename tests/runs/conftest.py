@@ -43,6 +43,12 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return draw(tmp_path_factory.mktemp("pictures"))
 
 
+@pytest.fixture(scope="session")
+def many_pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of 144 pictures in three class folders."""
+    return draw(tmp_path_factory.mktemp("many"), each=48)
+
+
 @pytest.fixture
 def quick() -> dict[str, Any]:
     """Settings of a run of a second."""

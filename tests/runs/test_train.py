@@ -9,6 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
+from neocog.data.open import open_data
 from neocog.errors import DataError, Diverged, ModelError, RunError, TooLarge, UsageError
 from neocog.runs.folder import RunFolder
 from neocog.runs.train import Epoch, Event, Finished, Started
@@ -35,7 +36,8 @@ def test_a_run_holds_what_the_contract_names(pictures: Path, tmp_path: Path, qui
     kinds = [type(e) for e in events]
     assert kinds[0] is Started
     assert kinds[-1] is Finished
-    assert (kinds.count(Step), kinds.count(Epoch)) == (9, 3)
+    each = len(open_data(pictures).splits["train"]) // 16
+    assert (kinds.count(Step), kinds.count(Epoch)) == (3 * each, 3)
     assert {p.name for p in run.iterdir()} == {
         "recipe.toml", "model.safetensors", "model.json", "metrics.jsonl", "checkpoint",
         "report.html",
@@ -53,10 +55,10 @@ def test_a_run_holds_what_the_contract_names(pictures: Path, tmp_path: Path, qui
     assert "confusion" in html
 
 
-def test_bars_are_told_apart(pictures: Path, tmp_path: Path, quick: Quick) -> None:
-    model = train(pictures, settings=quick, epochs=10, out=tmp_path / "run")
-    # Nearly separable: of 15 test pictures at most two may be wrong.
-    assert model.card["measured"]["test"]["accuracy"] >= 13 / 15
+def test_bars_are_told_apart(many_pictures: Path, tmp_path: Path, quick: Quick) -> None:
+    model = train(many_pictures, settings=quick, epochs=10, out=tmp_path / "run")
+    # Nearly separable: of some 30 test pictures few may be wrong.
+    assert model.card["measured"]["test"]["accuracy"] >= 0.85
 
 
 def test_same_seed_same_bits(pictures: Path, tmp_path: Path, quick: Quick) -> None:

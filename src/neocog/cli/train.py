@@ -128,14 +128,15 @@ def _seeds(given: dict[str, Any], watch: Any) -> dict[str, Any]:
             seed["budget"] = max(left, 1e-3) / (given["seeds"] - n)
         watch.say(f"seed {first + n}, {n + 1} of {given['seeds']}")
         runs.append(_once({**given, **seed}, watch, began=time.monotonic() if n else began))
-    scores = [r["test"]["accuracy"] for r in runs if "test" in r]
+    part = "test" if all("test" in r for r in runs) else "val"
+    scores = [r[part]["accuracy"] for r in runs if part in r]
     if len(scores) < len(runs):
-        raise UsageError("Several seeds are compared on a test split, and the data has none.")
+        raise UsageError("Several seeds are compared on held-out samples, and the data has none.")
     over = spread(scores)
     return {
         "run": str(out),
         "runs": runs,
-        "test": {
+        part: {
             "accuracy": over.mean,
             "accuracy_ci": list(over.interval or ()),
             "values": list(over.values),
@@ -166,13 +167,14 @@ def _settings(given: dict[str, Any]) -> dict[str, Any]:
 
 
 def _words(result: dict[str, Any]) -> str:
-    test = result.get("test")
+    part = "test" if "test" in result else "val"
+    test = result.get(part)
     lines = []
     if test:
         ci = test["accuracy_ci"]
         reach = f" (95 % interval {ci[0]:.2%} to {ci[1]:.2%})" if ci else ""
         mean = f", mean of {len(result['runs'])} seeds" if "runs" in result else ""
-        lines.append(f"test accuracy {test['accuracy']:.2%}{mean}{reach}")
+        lines.append(f"{part} accuracy {test['accuracy']:.2%}{mean}{reach}")
     if "runs" in result:
         lines.append("seeds " + ", ".join(f"{v:.2%}" for v in test["values"]) if test else "")
         lines.append(f"runs in {printable(result['run'])}")

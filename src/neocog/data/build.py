@@ -21,27 +21,26 @@ import PIL
 from neocog.data.arrays import Arrays, read_arrays
 from neocog.data.cache import Cache
 from neocog.data.digits import read_digits
-from neocog.data.duplicates import Traits
+from neocog.data.duplicates import LEAST_SIDE, Traits, digest, traits
 from neocog.data.folder import Listing, scan
 from neocog.data.pictures import fit_all
-from neocog.data.reading import RECORD, decode_into, inspect, notes
-from neocog.data.sheet import Fault, Note, Sheet
+from neocog.data.reading import RECORD, decode_into, inspect, notes, same_pixels, traits_of
+from neocog.data.sheet import BARREN, Fault, Note, Sheet
 from neocog.data.shelf import Shelf
 from neocog.data.sort import Pile, sort_pile
-from neocog.data.split import ROLES, PathNames, RowNames, Split
+from neocog.data.split import ROLES, PathNames, RowNames, Split, ids_of
 from neocog.data.wish import Wish, usual_size
 from neocog.errors import DataError, UsageError, printable
 
 __all__ = ["Built", "build_arrays", "build_digits", "build_folder"]
 
-VERSION = 6
+VERSION = 7
 """Of everything between a file and its pixels and split; raised when any of it changes."""
 DIGITS_SIZE = 256
 """Largest side, in pixels, at which the built-in digits are served."""
+_BLOCK = 64
 _SETTLED = 2_000_000_000
 """Nanoseconds after which the times of a file tell whether it changed."""
-
-_BARREN = "class left out: it has no picture that can be used"
 
 Progress = Callable[[int, int], None] | None
 
@@ -63,10 +62,11 @@ def build_digits(wish: Wish) -> Built:
             f"size={wish.size} was asked for. Leave the size out."
         )
     x, y, parts = read_digits()
+    ids = ids_of(x)
     x = fit_all(
         x, size=wish.size or x.shape[1:3], channels=wish.channels or 1, resize_mode=wish.resize_mode
     )
-    splits = {s: Split(x[r], y[r], RowNames("digits", r)) for s, r in parts.items()}
+    splits = {s: Split(x[r], y[r], RowNames("digits", r), ids[r]) for s, r in parts.items()}
     classes = tuple(str(d) for d in range(10))
     sheet = Sheet(
         kind="digits",
@@ -110,7 +110,7 @@ def build_folder(path: Path, *, wish: Wish, progress: Progress = None) -> Built:
     key = _hash(
         "folder", listing.names,
         table["sha"].tobytes(), listing.classes, listing.label, listing.role,
-        listing.faults, full.tag(), VERSION, _decoder(),
+        listing.faults, listing.remarks, full.tag(), VERSION, _decoder(),
     )  # fmt: skip
     done = _open(cache.load(key), key)
     if done is None:
@@ -120,7 +120,7 @@ def build_folder(path: Path, *, wish: Wish, progress: Progress = None) -> Built:
         done = _open(cache.load(key), key) or _open((shelf.meta, shelf.arrays), key)
         assert done
     tick.finish()
-    if listing.newest() < now - _SETTLED:
+    if listing.changed(now).max(initial=0) < now - _SETTLED:
         cache.remember(start, key)
     return _strictly(done, wish)
 
@@ -162,7 +162,8 @@ def build_arrays(
         done = _open(cache.load(key), key) or _write_arrays(cache, key, found, kind, full)
         cache.remember(content, key)
     tick.finish()
-    if max(max(s.st_mtime_ns, s.st_ctime_ns) for s in stats) < now - _SETTLED:
+    times = [(s.st_mtime_ns, s.st_ctime_ns) for s in stats]
+    if max(c if m > now else max(m, c) for m, c in times) < now - _SETTLED:
         cache.remember(start, key)
     return done
 
@@ -173,9 +174,9 @@ def build_arrays(
 def _look(
     cache: Cache, listing: Listing, now: int, tick: Callable[[int], None]
 ) -> tuple[np.ndarray, dict[int, str]]:
-    place = _hash("index", listing.root, VERSION)
+    place = _hash("index", listing.root, VERSION, _decoder())
     table, reasons = inspect(listing, cache.index(place, RECORD), tick=tick)
-    settled = (table["height"] > 0) & (listing.stats[:, 1:3].max(1, initial=0) < now - _SETTLED)
+    settled = (table["height"] > 0) & (listing.changed(now) < now - _SETTLED)
     if settled.any():
         cache.write_index(place, table[settled])
     return table, reasons
@@ -194,7 +195,7 @@ def _decode(
     size, channels = wish.size or (0, 0), wish.channels or 0
     dtype = np.dtype(np.uint16 if (table["bits"][rows] == 16).any() else np.uint8)
     with shelf.scratch((len(rows), *size, channels), dtype) as x:
-        found, failed = decode_into(
+        failed = decode_into(
             x, listing, rows=rows, channels=channels, resize_mode=wish.resize_mode, tick=tick
         )
         faults = [*listing.faults, *_faults(listing, {**reasons, **failed})]
@@ -206,8 +207,7 @@ def _decode(
         good = [rows[j] for j in keep.tolist()]
         present, y = np.unique([listing.label[i] for i in good], return_inverse=True)
         classes = tuple(listing.classes[k] for k in present.tolist())
-        said = {f.path for f in faults}
-        absent = [Fault(c, _BARREN) for c in listing.classes if c not in {*classes, *said}]
+        absent = _barren(listing, classes, {**reasons, **failed})
         pile = Pile(
             x=x,
             rows=keep,
@@ -215,14 +215,19 @@ def _decode(
             names=PathNames.of([listing.names[i] for i in good]),
             roles=[listing.role[i] for i in good],
             classes=classes,
-            traits=Traits(*(column[keep] for column in found)),
+            ids=table["sha"][good].copy().view("<u8").reshape(len(good), 4)[:, 0].astype(np.uint64),
+            traits=traits_of(table[good]),
+            rich=np.minimum(table["height"][good], table["width"][good]) >= LEAST_SIDE,
+            equal=lambda a, b: same_pixels(listing, table, good[a], good[b]),
             mix=True,
+            cut_test=wish.cut_test,
         )
         sheet = sort_pile(shelf, pile, kind="folder", seed=wish.seed).sheet
     return replace(
         sheet,
         **_sizes(table["height"][good], table["width"][good]),
         faults=(*faults, *absent),
+        remarks=(*listing.remarks, *sheet.remarks),
         notes=tuple(Note(r, tuple(p)) for r, p in notes(listing, table, rows=good).items()),
     )
 
@@ -247,6 +252,19 @@ def _sizes(heights: np.ndarray, widths: np.ndarray) -> dict[str, Any]:
 
 def _faults(listing: Listing, reasons: dict[int, str]) -> list[Fault]:
     return [Fault(listing.names[i], r) for i, r in sorted(reasons.items())]
+
+
+def _barren(listing: Listing, classes: Sequence[str], reasons: dict[int, str]) -> list[Fault]:
+    """Classes without an image left: how many files each had, and why the first is none."""
+    files: dict[str, list[int]] = {c: [] for c in listing.classes if c not in classes}
+    for i, k in enumerate(listing.label):
+        if listing.classes[k] in files:
+            files[listing.classes[k]].append(i)
+    return [
+        Fault(c, f"{BARREN} {len(own)} files can be used (the first: {reasons[own[0]]})")
+        for c, own in files.items()
+        if own  # else it is named as empty already
+    ]
 
 
 def _stop_at(faults: Sequence[Fault]) -> None:
@@ -302,6 +320,7 @@ def _write_arrays(cache: Cache, key: str, found: Arrays, kind: str, wish: Wish) 
     if any(p.dtype == np.uint16 for p in pixels):
         pixels = [p if p.dtype == np.uint16 else p.astype(np.uint16) * 257 for p in pixels]
     roles = [p.role for p in found.parts for _ in range(len(p.y))]
+    own = [found.parts[k].x[i] for k, i in _positions(found)]
     pile = Pile(
         x=np.concatenate(pixels) if len(pixels) > 1 else pixels[0],
         rows=np.arange(len(roles)),
@@ -309,8 +328,12 @@ def _write_arrays(cache: Cache, key: str, found: Arrays, kind: str, wish: Wish) 
         names=RowNames("", np.concatenate([np.arange(len(p.y)) for p in found.parts])),
         roles=roles,
         classes=found.classes,
-        traits=None,
+        ids=np.concatenate([ids_of(p.x) for p in found.parts]),
+        traits=_array_traits(found),
+        rich=np.minimum(*_array_sizes(found)) >= LEAST_SIDE,
+        equal=lambda a, b: bool(np.array_equal(own[a], own[b])),
         mix=False,
+        cut_test=wish.cut_test,
     )
     with cache.shelf(key) as shelf:
         done = sort_pile(shelf, pile, kind=kind, seed=wish.seed)
@@ -323,6 +346,20 @@ def _write_arrays(cache: Cache, key: str, found: Arrays, kind: str, wish: Wish) 
     built = _open(cache.load(key), key) or _open((shelf.meta, shelf.arrays), key)
     assert built
     return built
+
+
+def _positions(found: Arrays) -> list[tuple[int, int]]:
+    """Part and row of each sample."""
+    return [(k, i) for k, p in enumerate(found.parts) for i in range(len(p.y))]
+
+
+def _array_traits(found: Arrays) -> Traits:
+    """Of the arrays as they are in the files; small images are compared exactly, and only so."""
+    blocks = [p.x[i : i + _BLOCK] for p in found.parts for i in range(0, len(p.y), _BLOCK)]
+    if any(min(b.shape[1:3]) >= LEAST_SIDE for b in blocks):
+        return Traits(*(np.concatenate(c) for c in zip(*map(traits, blocks), strict=True)))
+    none = np.zeros(0, np.uint64)
+    return Traits(np.concatenate([digest(b) for b in blocks]), none, none)
 
 
 # ---- sets
@@ -339,7 +376,7 @@ def _open(loaded: tuple[dict[str, Any], dict[str, np.ndarray]] | None, key: str)
             names = PathNames(arrays[f"{s}-names"], arrays[f"{s}-ends"])
         else:
             names = RowNames(meta["names"][s], arrays[f"{s}-rows"])
-        splits[s] = Split(arrays[f"{s}-x"], arrays[f"{s}-y"], names)
+        splits[s] = Split(arrays[f"{s}-x"], arrays[f"{s}-y"], names, arrays[f"{s}-ids"])
     return Built(key, splits, Sheet.from_json(meta["sheet"]))
 
 

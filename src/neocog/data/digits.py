@@ -12,7 +12,6 @@ from importlib import resources
 import numpy as np
 
 from neocog.data.formats import open_image
-from neocog.data.split import partition
 
 __all__ = ["read_digits"]
 
@@ -33,6 +32,9 @@ def read_digits() -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
     sheet = np.asarray(open_image(packed, "WEBP").convert("L"))
     x = sheet.reshape(50, 28, 100, 28).swapaxes(1, 2).reshape(5000, 28, 28, 1)
     y = np.repeat(np.arange(10), 500)
-    parts = partition(y, np.arange(5000), parts={"val": 0.1, "test": 0.2}, seed=0)
+    order = np.random.default_rng([0, 0x5EED]).permutation(5000)
+    each = order[np.argsort(y[order], kind="stable")].reshape(10, 500)
+    ends = {"train": (150, 500), "val": (0, 50), "test": (50, 150)}
+    parts = {name: np.sort(each[:, low:high], axis=None) for name, (low, high) in ends.items()}
     rng = np.random.default_rng(0)
     return x, y, {name: rng.permutation(rows) for name, rows in parts.items()}

@@ -1,6 +1,8 @@
 """Which pictures are the same: exactly, or as the eye sees it.
 
-Exact copies have equal pixels, whatever their files look like. Near copies (saved again, scaled,
+Exact copies have equal pixels, whatever their files look like. Images are judged as their files
+hold them, never as they are served: no size, resize mode or number of channels that is asked for
+changes what is a copy. Near copies (saved again, scaled,
 slightly brighter) are found by a perceptual hash of 64 bits (signs of the low frequencies of a
 thumbnail's cosine transform; Zauner 2010) and confirmed on the thumbnails themselves. Hashes that
 differ in at most seven of 64 bits differ in at most one bit of one of four bands of 16 bits, so
@@ -11,28 +13,37 @@ Norouzi, Punjani and Fleet 2012).
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["Traits", "components", "digest", "exact_pairs", "near_pairs", "room_for", "traits"]
+__all__ = [
+    "GLANCE",
+    "LEAST_SIDE",
+    "Traits",
+    "components",
+    "digest",
+    "exact_pairs",
+    "near_pairs",
+    "room_for",
+    "traits",
+]
 
 THUMB = 16
 """Side of the thumbnail that confirms a near copy, in pixels."""
 RADIUS = 6
 """Bits of 64 in which the hashes of near copies may differ."""
-DISTANCE = 0.4
+DISTANCE = 0.2
 """Root mean square difference of two thumbnails brought to one brightness and contrast."""
 CONTRAST = 8.0
 """Standard deviation of a thumbnail (white is 255) below which there is nothing to compare."""
-ALIKE = 0.1
-"""Pairs a picture above which a whole set looks alike (drawings, frames of a film)."""
-STRICT = 0.1
-"""`DISTANCE` in such a set."""
 LEAST_SIDE = 32
-"""Pixels of the shortest side below which only exact copies are sought."""
+"""Pixels of the shortest side of a file below which only exact copies are sought."""
+GLANCE = (64, 64)
+"""(H, W) at which files are compared, in grey, their aspect ignored."""
 _SIDE = 2 * THUMB
-_BUCKET = 32
+_BUCKET = 128
 """Pictures of one band's bucket that each is compared with at most: the nearest in order."""
 _PAIRS = 1 << 22
 """Candidates that are looked at in one go."""
@@ -81,24 +92,23 @@ def traits(x: np.ndarray, room: np.ndarray | None = None) -> Traits:
     return Traits(digest(x), _perceptual(small), thumb.astype(np.float16))
 
 
-def exact_pairs(x: np.ndarray, digests: np.ndarray, *, rows: np.ndarray) -> np.ndarray:
-    """Pairs of neighbours in chains of equal pictures, int64 (P, 2), confirmed pixel by pixel.
+def exact_pairs(digests: np.ndarray, equal: Callable[[int, int], bool]) -> np.ndarray:
+    """Pairs of neighbours in chains of equal pictures, int64 (P, 2).
 
     Args:
-        x: pixels.
-        digests: of the samples, (B,).
-        rows: which row of `x` each sample is, (B,).
+        digests: of the samples, (B,); equal pictures have equal ones.
+        equal: whether two samples have the same pixels, by position.
     """
     order = np.argsort(digests, kind="stable")
     same = np.flatnonzero(digests[order[1:]] == digests[order[:-1]])
     pairs: np.ndarray = np.stack([order[same], order[same + 1]], axis=1)
-    keep = [bool(np.array_equal(x[rows[a]], x[rows[b]])) for a, b in pairs.tolist()]
+    keep = [equal(a, b) for a, b in pairs.tolist()]
     kept: np.ndarray = pairs[np.asarray(keep, bool)]
     return kept
 
 
 def near_pairs(found: Traits, *, among: np.ndarray) -> np.ndarray:
-    """Pairs of near copies, int64 (P, 2).
+    """Pairs of near copies, int64 (P, 2): a matter of the two alone, whatever else is there.
 
     Args:
         found: traits of all pictures.
@@ -113,8 +123,6 @@ def near_pairs(found: Traits, *, among: np.ndarray) -> np.ndarray:
         a, b = (_even(found.thumb[both[some, side]]) for side in (0, 1))
         apart[some] = np.sqrt(((a - b) ** 2).mean(1))
     kept: np.ndarray = both[apart < DISTANCE]
-    if len(kept) > ALIKE * len(found.hash):
-        kept = both[apart < STRICT]
     return kept
 
 

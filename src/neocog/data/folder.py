@@ -1,32 +1,30 @@
 """Class folders: which files are there, what they are, and their pixels.
 
-    ROOT/CLASS/**/picture
-    ROOT/{train, val | valid | validation, test}/CLASS/**/picture
-
-Hidden files and the droppings of desktops are passed over silently; whatever else is not taken in
-is named. Names are bytes until they are shown: any name a file system allows will do.
+Where the classes are, `neocog.data.layout` finds out. Hidden files and what systems and storage
+devices keep beside the data are passed over silently; whatever else is not taken in is named.
+Names are bytes until they are shown: any name a file system allows will do.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import stat
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
 
 import numpy as np
 
-from neocog.data.sheet import Fault
-from neocog.errors import DataError, printable
+from neocog.data.layout import find_layout
+from neocog.data.sheet import EMPTY, Fault
+from neocog.data.spelling import hidden
 
-__all__ = ["Listing", "scan"]
+__all__ = ["Listing", "scan", "walk"]
 
-_ROLES = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
-_SILENT = frozenset(["thumbs.db", "desktop.ini", "__macosx", "ehthumbs.db", "icon\r"])
-
-
+DEEPEST = 64
+"""Folders in one another that are entered."""
 _TWICE = "folder left out: another name (a symbolic link) of one that is read already"
 
 
@@ -42,6 +40,7 @@ class Listing:
         role: of each file; empty strings where the folder has no splits.
         stats: of each file, (size, mtime_ns, ctime_ns, inode), int64 (N, 4).
         faults: what is not taken in.
+        remarks: sentences on how the folders were understood.
         kept: content of files that are read a second time soon.
     """
 
@@ -52,20 +51,26 @@ class Listing:
     role: list[str] = field(default_factory=list)
     stats: np.ndarray = field(default_factory=lambda: np.zeros((0, 4), np.int64))
     faults: list[Fault] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
     kept: dict[int, bytes] = field(default_factory=dict)
 
     def signature(self) -> bytes:
         """Of everything that listing the folder tells: equal as long as no file changes."""
-        head = repr((self.root, self.classes, self.faults)) + "\0".join(self.names)
+        head = repr((self.root, self.classes, self.faults, self.remarks)) + "\0".join(self.names)
         seen = blake2b(head.encode("utf-8", "surrogateescape"))
         seen.update(self.stats.tobytes())
         seen.update(np.asarray(self.label, np.int64).tobytes())
         seen.update(",".join(self.role).encode())
         return seen.digest()
 
-    def newest(self) -> int:
-        """When a file was last changed, in nanoseconds."""
-        return int(self.stats[:, 1:3].max(initial=0))
+    def changed(self, now: int) -> np.ndarray:
+        """When each file was last changed, in nanoseconds, int64 (N,).
+
+        A date in the future, which was set by hand, tells nothing: the system's own does.
+        """
+        written, noted = self.stats[:, 1], self.stats[:, 2]
+        latest: np.ndarray = np.where(written > now, noted, np.maximum(written, noted))
+        return latest
 
 
 def scan(root: str | os.PathLike[str]) -> Listing:
@@ -76,72 +81,44 @@ def scan(root: str | os.PathLike[str]) -> Listing:
     """
     top = os.path.realpath(root)
     listing = Listing(top)
-    folders = _folders(top, "", listing)
-    roles = {f: _ROLES[f.lower()] for f in folders if f.lower() in _ROLES}
-    parts = {f: _folders(top, f, listing) for f in roles}
-    if any(parts[f] for f in roles if roles[f] == "train") or (
-        len(roles) == len(folders) and any(parts.values())
-    ):
-        for f in folders:
-            if not parts.get(f):
-                reason = "holds no class folders" if f in roles else "not train, val or test"
-                listing.faults.append(Fault(f, f"folder left out: {reason}"))
-        places = [(role, f"{f}/{c}", c) for f, role in roles.items() for c in parts[f]]
-    else:
-        places = [("", f, f) for f in folders]
-    _refuse_strangers(top, [c for _, _, c in places])
-    listing.classes = tuple(sorted({c for _, _, c in places}))
-    places = sorted(places)
-    tops = _tops(listing, [path for _, path, _ in places])
-    seen = {_identity(top), *(_identity(f"{top}/{f}") for f in roles), *tops.values()}
+    layout = find_layout(top)
+    listing.faults, listing.remarks = layout.faults, layout.remarks
+    listing.classes = tuple(sorted({c.name for c in layout.classes}))
+    number = {name: k for k, name in enumerate(listing.classes)}
+    places = sorted(layout.classes, key=lambda c: (c.role, c.path))
+    tops = _tops(listing, [c.path for c in places])
+    above = {p[: m.start()] for p in (c.path for c in places) for m in re.finditer("/", p)}
+    seen = {_identity(top), *(_identity(f"{top}/{f}") for f in above), *tops.values()}
     tables = [np.zeros((0, 4), np.int64)]
-    for role, path, c in places:
-        if path not in tops:
+    for place in places:
+        if place.path not in tops:
             continue
-        names, stats = _files(listing, path, seen, entered=True)
+        names, stats = _files(listing, place.path, seen, entered=True)
         listing.names += names
         tables.append(stats)
-        listing.label += [listing.classes.index(c)] * len(names)
-        listing.role += [role] * len(names)
+        listing.label += [number[place.name]] * len(names)
+        listing.role += [place.role] * len(names)
         if not names:
-            listing.faults.append(Fault(path, "empty: this class folder holds no files"))
+            listing.faults.append(Fault(place.path, f"{EMPTY} holds no files"))
     listing.stats = np.concatenate(tables)
     return listing
 
 
+def walk(root: str | os.PathLike[str]) -> Iterator[tuple[str, str]]:
+    """All visible files in a folder and deeper, as `scan` lists those of a class.
+
+    Yields:
+        the path of each file, with ""; or of a folder that is left out, with the reason.
+    """
+    top = os.fspath(root)
+    listing = Listing(top)
+    names, _ = _files(listing, "", set())
+    found = [(n, "") for n in names] + [(f.path, f.reason) for f in listing.faults]
+    for name, reason in sorted(found):
+        yield os.path.join(top, name) if name else top, reason  # noqa: PTH118 (no text)
+
+
 # ---- listing
-
-
-def _hidden(name: str) -> bool:
-    return name[0] in ".dDeEtTiI_" and (name[0] == "." or name.lower() in _SILENT)
-
-
-def _folders(top: str, below: str, listing: Listing) -> list[str]:
-    """Names of the visible folders in top/below."""
-    try:
-        with os.scandir(f"{top}/{below}") as entries:
-            return sorted(e.name for e in entries if not _hidden(e.name) and e.is_dir())
-    except OSError as e:
-        if below:
-            listing.faults.append(Fault(below, f"folder cannot be read ({e.strerror})"))
-            return []
-        raise DataError(
-            f"A data folder has to be readable; {printable(top)} is not ({e.strerror}). "
-            "Mind its rights."
-        ) from e
-
-
-def _refuse_strangers(top: str, classes: Sequence[str]) -> None:
-    if not classes:
-        raise DataError(
-            "A data folder holds one folder a class, or train/ and test/ with one folder a class; "
-            f"{printable(top)} holds no folders. Sort the pictures into class folders."
-        )
-    if sorted(classes) == ["images", "masks"]:
-        raise DataError(
-            f"{printable(top)} holds images/ and masks/, a set for segmentation; "
-            "only classification is understood here. Give a folder of class folders."
-        )
 
 
 def _identity(path: str) -> tuple[int, int]:
@@ -178,6 +155,9 @@ def _files(
         names and stats, as in a `Listing`, sorted by name.
     """
     nothing: tuple[list[str], np.ndarray] = ([], np.zeros((0, 4), np.int64))
+    if below.count("/") >= DEEPEST:
+        listing.faults.append(Fault(below, f"folder left out: more than {DEEPEST} folders deep"))
+        return nothing
     try:
         handle = os.open(f"{listing.root}/{below}", os.O_RDONLY)
     except OSError as e:
@@ -189,7 +169,7 @@ def _files(
             listing.faults.append(Fault(below, _TWICE))
             return nothing
         seen.add((own.st_dev, own.st_ino))
-        visible = sorted(n for n in os.listdir(handle) if not _hidden(n))  # noqa: PTH208
+        visible = sorted(n for n in os.listdir(handle) if not hidden(n))  # noqa: PTH208
         names, stats, deeper = _stat(listing, below, handle, visible)
     except OSError as e:
         listing.faults.append(Fault(below, f"folder cannot be read ({e.strerror})"))
@@ -214,23 +194,25 @@ def _stat(
     so that no path is walked for each file, and read column by column.
     """
     names, found = [], []
+    prefix = f"{below}/" if below else ""
     for name in entries:
         try:
             found.append(os.stat(name, dir_fd=handle))
-            names.append(f"{below}/{name}")
+            names.append(f"{prefix}{name}")
         except OSError as e:
             broken = _is_link(name, handle)
             reason = "broken symbolic link" if broken else "cannot be read"
-            listing.faults.append(Fault(f"{below}/{name}", f"{reason} ({e.strerror})"))
-    stats = np.array(
-        (
-            [s.st_size for s in found],
-            [s.st_mtime_ns for s in found],
-            [s.st_ctime_ns for s in found],
-            [s.st_ino for s in found],
-        ),
-        np.int64,
-    ).T
+            listing.faults.append(Fault(f"{prefix}{name}", f"{reason} ({e.strerror})"))
+    columns = (
+        [s.st_size for s in found],
+        [s.st_mtime_ns for s in found],
+        [s.st_ctime_ns for s in found],
+        [s.st_ino for s in found],
+    )
+    try:
+        stats = np.array(columns, np.int64).T
+    except OverflowError:  # a date after 2262: what differs stays different, modulo 2**64
+        stats = np.array([[_wrapped(n) for n in c] for c in columns], np.int64).T
     kind = np.array([s.st_mode for s in found], np.int64) & 0o170000
     if (kind == stat.S_IFREG).all():
         return names, stats, []
@@ -239,6 +221,10 @@ def _stat(
         listing.faults.append(Fault(names[i], "no regular file (a device, pipe or socket)"))
     files = np.flatnonzero(kind == stat.S_IFREG)
     return [names[i] for i in files.tolist()], stats[files], deeper
+
+
+def _wrapped(n: int) -> int:
+    return (n + (1 << 63)) % (1 << 64) - (1 << 63)
 
 
 def _is_link(name: str, handle: int) -> bool:

@@ -41,6 +41,13 @@ class Source:
     fingerprint: str
     resize_mode: str
 
+    def scored(self, name: str | None = None) -> str:
+        """The split that figures are of: the one asked for, else test, else (where none is) val."""
+        if name:
+            return name
+        held = [n for n in ("test", "val") if n in self.splits and len(self.splits[n])]
+        return held[0] if held else "test"
+
     def split(self, name: str) -> Split:
         """The split of that name.
 
@@ -80,6 +87,7 @@ def open_data(
     seed: int = 0,
     strict: bool = False,
     resize_mode: str = "crop",
+    cut_test: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> Source:
     """Opens a data set; decodes it the first time, and maps it from a cache from then on.
@@ -93,6 +101,7 @@ def open_data(
         seed: of the split, where the place brings none.
         strict: stop at the first file that cannot be taken in, instead of leaving it out.
         resize_mode: `crop`, `stretch` or `pad`, see `neocog.types.RESIZE_MODES`.
+        cut_test: cut a test split out of train where the place brings train and val only.
         progress: called with (steps done, steps in all) as files are read and decoded.
 
     Raises:
@@ -106,7 +115,12 @@ def open_data(
     """
     text = os.fspath(place)
     wish = Wish.checked(
-        size=size, channels=channels, seed=seed, strict=strict, resize_mode=resize_mode
+        size=size,
+        channels=channels,
+        seed=seed,
+        strict=strict,
+        resize_mode=resize_mode,
+        cut_test=cut_test,
     )
     built = build_digits(wish) if text == "digits" else _build(text, wish, progress)
     sheet = built.sheet

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import blake2b, sha256
 
 import numpy as np
 
-from neocog.data.duplicates import Traits, room_for, traits
+from neocog.data.duplicates import GLANCE, THUMB, Traits, traits
 from neocog.data.folder import Listing
 from neocog.data.meaning import MARKS
 from neocog.data.pictures import Head, decode, head, quiet
 from neocog.errors import DataError
 
-__all__ = ["RECORD", "decode_into", "inspect", "notes"]
+__all__ = ["RECORD", "decode_into", "inspect", "notes", "same_pixels", "traits_of"]
 
 _BYTES_LIMIT = 1 << 30
 """Bytes of the largest file that is read."""
@@ -41,9 +40,16 @@ RECORD = np.dtype(
         ("alpha", "u1"),
         ("kind", "u1"),
         ("marks", "<u4"),
+        ("digest", "<u8"),
+        ("hash", "<u8"),
+        ("thumb", "<f2", (THUMB * THUMB,)),
     ]
 )
-"""What is known of a file: the key is of its path, size and times; no height, no picture."""
+"""What is known of a file: the key is of its path, size and times; no height, no picture.
+
+The last three are what it is compared with others by, and depend on the file alone.
+"""
+_FACTS = ("height", "width", "channels", "bits", "alpha", "kind", "marks")
 
 
 def inspect(
@@ -77,16 +83,24 @@ def inspect(
     reasons: dict[int, str] = {}
 
     def look(rows: Sequence[int]) -> int:
-        for i in rows:
+        glance = np.zeros((len(rows), *GLANCE, 1), np.uint8)
+        for at, i in enumerate(rows):
             try:
                 data = _read(listing, i)
+                table["sha"][i] = np.void(sha256(data).digest())
+                facts = _facts(head(data))
+                x = decode(data, size=GLANCE, channels=1, resize_mode="stretch", guard=False)
+                glance[at] = x if x.dtype == np.uint8 else x // 257
+                for name, value in zip(_FACTS, facts, strict=True):
+                    table[name][i] = value
                 if len(fresh) * len(data) < _KEPT:
                     listing.kept[i] = data
-                sha = sha256(data).digest()
-                table["sha"][i] = np.void(sha)
-                table[i] = (keys[i], sha, *_facts(head(data)))
             except DataError as e:
                 reasons[i] = str(e)
+        found = traits(glance)
+        at_rows = list(rows)
+        table["digest"][at_rows], table["hash"][at_rows] = found.digest, found.hash
+        table["thumb"][at_rows] = found.thumb
         return len(rows)
 
     for n in _parallel(look, _chunks(fresh)):
@@ -102,7 +116,7 @@ def decode_into(
     channels: int,
     resize_mode: str,
     tick: Callable[[int], None],
-) -> tuple[Traits, dict[int, str]]:
+) -> dict[int, str]:
     """Decodes files into the rows of an array, in parallel.
 
     Args:
@@ -114,13 +128,10 @@ def decode_into(
         tick: told how many more files are done.
 
     Returns:
-        what the pictures are compared by, and the reason for each file that failed.
+        the reason for each file that failed.
     """
     size = out.shape[1:3]
     reasons: dict[int, str] = {}
-    parts: dict[int, Traits] = {}
-
-    own = threading.local()  # room that each thread uses again: fresh pages are slow to get
 
     def work(span: Sequence[int]) -> int:
         for at in span:
@@ -141,16 +152,31 @@ def decode_into(
             except DataError as e:
                 row[...] = 0
                 reasons[rows[at]] = str(e)
-        if not hasattr(own, "room"):
-            own.room = room_for(_CHUNK, out.shape[1:])
-        parts[span[0]] = traits(out[span[0] : span[0] + len(span)], own.room)
         return len(span)
 
     for n in _parallel(work, _chunks(range(len(rows)))):
         tick(n)
-    found = [parts[k] for k in sorted(parts)]
-    joined = Traits(*(np.concatenate(column) for column in zip(*found, strict=True)))
-    return joined, dict(sorted(reasons.items()))
+    return dict(sorted(reasons.items()))
+
+
+def traits_of(table: np.ndarray) -> Traits:
+    """What the files of some records are compared by; files of other sizes are no exact copies."""
+    shape = (table["height"].astype(np.uint64) << np.uint64(32)) | table["width"].astype(np.uint64)
+    mixed = table["digest"] ^ (shape * np.uint64(0x9E3779B97F4A7C15))
+    return Traits(mixed, table["hash"], table["thumb"])
+
+
+def same_pixels(listing: Listing, table: np.ndarray, a: int, b: int) -> bool:
+    """Whether two files hold the same pixels: equal bytes do, others are decoded and compared."""
+    if bytes(table["sha"][a]) == bytes(table["sha"][b]):
+        return True
+    if any(table[name][a] != table[name][b] for name in ("height", "width", "channels", "bits")):
+        return False
+    try:
+        x, y = (decode(_read(listing, i)) for i in (a, b))
+    except DataError:  # it went away meanwhile
+        return False
+    return bool(np.array_equal(x, y))
 
 
 def notes(listing: Listing, table: np.ndarray, *, rows: Sequence[int]) -> dict[str, list[str]]:

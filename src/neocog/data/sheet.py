@@ -9,8 +9,12 @@ from typing import Any, Self
 from neocog.errors import printable
 from neocog.exhibits import Cell, Exhibit, Scalar, Section, Table
 
-__all__ = ["Copies", "Fault", "Note", "Sheet"]
+__all__ = ["BARREN", "EMPTY", "Copies", "Fault", "Note", "Sheet"]
 
+BARREN = "class left out: none of its"
+"""How the reason of a class without a usable image begins."""
+EMPTY = "empty: this class folder"
+"""How the reason of a class folder without files begins."""
 _SHOWN = 50
 """Rows of the longest table that is drawn; JSON holds all."""
 
@@ -89,6 +93,17 @@ class Sheet:
     notes: tuple[Note, ...] = ()
     duplicates: tuple[Copies, ...] = ()
     remarks: tuple[str, ...] = field(default_factory=tuple)
+
+    @property
+    def barren(self) -> tuple[Fault, ...]:
+        """Classes that are left out, as none of their files can be used."""
+        kept = {name.casefold() for name in self.classes}
+        return tuple(
+            f
+            for f in self.faults
+            if f.reason.startswith(BARREN)
+            or (f.reason.startswith(EMPTY) and f.path.rpartition("/")[2].casefold() not in kept)
+        )
 
     @property
     def conflicts(self) -> tuple[Copies, ...]:

@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from neocog.data.duplicates import (
-    LEAST_SIDE,
-    Traits,
-    components,
-    digest,
-    exact_pairs,
-    near_pairs,
-    traits,
-)
+from neocog.data.duplicates import Traits, components, exact_pairs, near_pairs
 from neocog.data.sheet import Copies, Sheet
 from neocog.data.shelf import Shelf
-from neocog.data.split import ROLES, PathNames, RowNames, partition
+from neocog.data.split import ROLES, PathNames, RowNames, draw, partition
 
 __all__ = ["FEW", "Pile", "Sorted", "sort_pile"]
 
 FEW = 10
 """Samples of a class below which a split of it says little."""
 _BLOCK = 64
+_SHARES = {"val": 0.1, "test": 0.2}
 _ONE_SIDE = "Copies of one picture are kept on one side."
 
 
@@ -39,8 +32,12 @@ class Pile:
         names: of the samples.
         roles: the split each was found in, or "".
         classes: names.
-        traits: what samples are compared by, or None where that is still to be found.
+        ids: of the content of each file or row, uint64 (B,).
+        traits: what samples are compared by, of the files or rows as they were found.
+        rich: which of them are large enough for near copies, bool (B,).
+        equal: whether two samples have the same pixels, by position.
         mix: give each split a seeded random order; else samples keep theirs.
+        cut_test: cut a test split out of train also where the place brings a val of its own.
     """
 
     x: np.ndarray
@@ -49,8 +46,12 @@ class Pile:
     names: PathNames | RowNames
     roles: Sequence[str]
     classes: tuple[str, ...]
-    traits: Traits | None
+    ids: np.ndarray
+    traits: Traits
+    rich: np.ndarray
+    equal: Callable[[int, int], bool]
     mix: bool
+    cut_test: bool = False
 
 
 @dataclass(frozen=True)
@@ -71,13 +72,12 @@ def sort_pile(shelf: Shelf, pile: Pile, *, kind: str, seed: int) -> Sorted:
         seed: of the split.
     """
     n = len(pile.y)
-    rich = min(pile.x.shape[1:3]) >= LEAST_SIDE
-    found = pile.traits or _traits(pile.x, rich)
-    exact = exact_pairs(pile.x, found.digest, rows=pile.rows)
+    exact = exact_pairs(pile.traits.digest, pile.equal)
     same = components(n, exact)
     close = np.zeros((0, 2), np.int64)
-    if rich:
-        close = near_pairs(found, among=np.flatnonzero(same == np.arange(n)))
+    if pile.rich.any():
+        among = np.flatnonzero((same == np.arange(n)) & pile.rich)
+        close = near_pairs(pile.traits, among=among)
     alike = components(n, np.concatenate([exact, close]))
     parts, said = _split(pile, alike, seed)
     for name, rows in parts.items():
@@ -108,33 +108,41 @@ def _split(pile: Pile, alike: np.ndarray, seed: int) -> tuple[dict[str, np.ndarr
     roles = np.asarray(pile.roles)
     given = {s: np.flatnonzero(roles == s) for s in ROLES if (roles == s).any()}
     if not given:
-        parts = partition(pile.y, alike, parts={"val": 0.1, "test": 0.2}, seed=seed)
+        parts = partition(pile.y, pile.ids, alike, parts=_SHARES, seed=seed)
         said = [
-            f"Split by us: 70 % train, 10 % val, 20 % test of every class, seed {seed}. "
-            + _ONE_SIDE
+            f"Split by content: about 70 % train, 10 % val, 20 % test, seed {seed}. {_ONE_SIDE}",
         ]
     else:
-        parts, said = _carve(pile.y, alike, given, seed)
-    rng = np.random.default_rng([seed, 0xB0])
-    mixed = {s: rng.permutation(parts[s]) if pile.mix else parts[s] for s in ROLES}
+        parts, said = _carve(pile, alike, given, seed)
+    order = draw(pile.ids, seed, 2)
+    mixed = {
+        s: parts[s][np.argsort(order[parts[s]], kind="stable")] if pile.mix else parts[s]
+        for s in ROLES
+    }
     return mixed, said
 
 
 def _carve(
-    y: np.ndarray, alike: np.ndarray, given: dict[str, np.ndarray], seed: int
+    pile: Pile, alike: np.ndarray, given: dict[str, np.ndarray], seed: int
 ) -> tuple[dict[str, np.ndarray], list[str]]:
-    """What the place does not bring is cut out of its train."""
+    """What the place does not bring is cut out of its train; a test not at the cost of a user."""
     parts = {s: given.get(s, np.zeros(0, np.int64)) for s in ROLES}
-    missing = {s: share for s, share in (("val", 0.1), ("test", 0.2)) if s not in given}
+    missing = {s: share for s, share in _SHARES.items() if s not in given}
     said = [f"{', '.join(s for s in ROLES if s in given)}: split as found."]
     if "train" not in given:
         return parts, [*said, "There is no train: this can be evaluated, not trained on."]
+    if "val" in given and "test" in missing and not pile.cut_test:
+        del missing["test"]
+        said.append(
+            "There is no test: the figures are of val, which is also what a training is watched "
+            "and chosen by. `data.cut_test = true` cuts a test out of train."
+        )
     if missing:
         train = given["train"]
-        cut = partition(y[train], alike[train], parts=missing, seed=seed)
+        cut = partition(pile.y[train], pile.ids[train], alike[train], parts=missing, seed=seed)
         parts |= {s: train[rows] for s, rows in cut.items()}
-        shares = " and ".join(f"{s} ({share:.0%})" for s, share in missing.items())
-        said.append(f"Cut out of train: {shares}, of every class alike, seed {seed}. {_ONE_SIDE}")
+        shares = " and ".join(f"{s} (about {share:.0%})" for s, share in missing.items())
+        said.append(f"Cut out of train by content: {shares}, seed {seed}. {_ONE_SIDE}")
     return parts, said
 
 
@@ -150,6 +158,7 @@ def _write(shelf: Shelf, pile: Pile, name: str, rows: np.ndarray) -> None:
     shape = (len(rows), *pile.x.shape[1:])
     shelf.write(f"{name}-x", blocks, shape=shape, dtype=pile.x.dtype)
     shelf.put(f"{name}-y", pile.y[rows])
+    shelf.put(f"{name}-ids", pile.ids[rows])
     if isinstance(pile.names, PathNames):
         names = pile.names.take(rows)
         shelf.put(f"{name}-names", names.blob)
@@ -160,14 +169,6 @@ def _write(shelf: Shelf, pile: Pile, name: str, rows: np.ndarray) -> None:
 
 def _origin(pile: Pile, rows: np.ndarray, split: str) -> str:
     return (pile.roles[int(rows[0])] or "images") if len(rows) else split
-
-
-def _traits(x: np.ndarray, rich: bool) -> Traits:
-    blocks = [x[i : i + _BLOCK] for i in range(0, len(x), _BLOCK)]
-    if rich:
-        return Traits(*(np.concatenate(c) for c in zip(*map(traits, blocks), strict=True)))
-    none = np.zeros(0, np.uint64)
-    return Traits(np.concatenate([digest(b) for b in blocks]), none, none)
 
 
 def _copies(

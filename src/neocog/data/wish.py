@@ -29,6 +29,7 @@ class Wish:
     seed: int = 0
     strict: bool = False
     resize_mode: str = "crop"
+    cut_test: bool = False
 
     @classmethod
     def checked(
@@ -39,6 +40,7 @@ class Wish:
         seed: int,
         strict: bool,
         resize_mode: str,
+        cut_test: bool = False,
     ) -> Self:
         """A wish that can be met.
 
@@ -75,11 +77,12 @@ class Wish:
             seed=int(seed),
             strict=strict,
             resize_mode=resize_mode,
+            cut_test=cut_test,
         )
 
     def tag(self) -> str:
         """All of it but `strict`, which changes no pixel."""
-        return json.dumps([self.size, self.channels, self.seed, self.resize_mode])
+        return json.dumps([self.size, self.channels, self.seed, self.resize_mode, self.cut_test])
 
 
 def usual_size(heights: np.ndarray, widths: np.ndarray) -> tuple[int, int]:

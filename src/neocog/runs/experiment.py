@@ -12,6 +12,7 @@ from torch import nn
 from neocog.audits.cost import Cost, cost
 from neocog.data.batches import batches, statistics
 from neocog.data.open import Source, open_data
+from neocog.data.sheet import Fault
 from neocog.data.split import Split
 from neocog.errors import (
     DataError,
@@ -138,6 +139,7 @@ def prepare(
         channels=recipe.data.channels or None,
         seed=recipe.data.seed,
         resize_mode=recipe.data.resize_mode,
+        cut_test=recipe.data.cut_test,
         strict=strict,
         progress=progress,
     )
@@ -215,6 +217,7 @@ def _with_val(splits: dict[str, Split]) -> dict[str, Split]:
         np.concatenate([train.x, val.x]),
         np.concatenate([train.y, val.y]),
         [*train.names, *val.names],
+        None if train.ids is None or val.ids is None else np.concatenate([train.ids, val.ids]),
     )
     return {**splits, "train": joined, "val": val.subset([])}
 
@@ -223,16 +226,23 @@ def _check(source: Source, recipe: Recipe) -> list[str]:
     train = source.splits["train"]
     counts = torch.bincount(torch.from_numpy(train.y), minlength=len(source.classes))
     present = int((counts > 0).sum())
+    lost = [f"`{printable(f.path)}` is left out: {_why(f)}" for f in source.sheet.barren]
     if present < 2:
         raise DataError(
             f"A classifier needs samples of at least two classes; the training split of "
             f"`{printable(recipe.data.place)}` has {present}. "
-            "Give a folder with a sub-folder of pictures for each class."
+            + "".join(f"Class {said}. " for said in lost[:5])
+            + "Give a folder with a sub-folder of images that open for each class."
         )
-    notes = []
+    notes = [f"Class {said}." for said in lost]
+    if not len(source.splits["test"]) and len(source.splits["val"]):
+        notes.append(
+            "There is no test split: figures are of val, which the training is watched with. "
+            "`--set data.cut_test=true` cuts a test out of train."
+        )
     if present < len(source.classes):
-        lost = [c for c, n in zip(source.classes, counts.tolist(), strict=True) if not n]
-        names = ", ".join(f"`{printable(c)}`" for c in lost)
+        unseen = [c for c, n in zip(source.classes, counts.tolist(), strict=True) if not n]
+        names = ", ".join(f"`{printable(c)}`" for c in unseen)
         notes.append(f"No training sample is of class {names}: it will never be answered.")
     faults = len(source.sheet.faults)
     if faults:
@@ -240,6 +250,10 @@ def _check(source: Source, recipe: Recipe) -> list[str]:
             f"{faults} files could not be used; `neocog data` names each (the rest is trained on)."
         )
     return notes
+
+
+def _why(fault: Fault) -> str:
+    return fault.reason.partition(": ")[2]
 
 
 def _contract(source: Source, recipe: Recipe) -> Contract:

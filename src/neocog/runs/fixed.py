@@ -255,7 +255,7 @@ def recipe_of(trained: Trained, mended: Mended, train: Samples, course: Tuning) 
         channels=signal.channels,
         resize_mode=signal.resize_mode,
         val=course.val or _holds_out(trained),
-        seed=int(trained.card.get("data", {}).get("seed", 0)),
+        **trained.drawn,
         fingerprint=source.fingerprint,
     )
     base = Recipe(
@@ -333,6 +333,7 @@ def keep(
             "place": recipe.data.place,
             "seed": recipe.data.seed,
             "val": recipe.data.val,
+            "cut_test": recipe.data.cut_test,
             "fingerprint": recipe.data.fingerprint,
         },
         "fixed": {"from": str(trained.place), **measured["fixed"]},
@@ -363,4 +364,10 @@ def joined(*parts: Split) -> Split:
     if len(real) == 1:
         return real[0]
     names = [name for p in real for name in p.names]
-    return Split(np.concatenate([p.x for p in real]), np.concatenate([p.y for p in real]), names)
+    ids = [p.ids for p in real if p.ids is not None]
+    return Split(
+        np.concatenate([p.x for p in real]),
+        np.concatenate([p.y for p in real]),
+        names,
+        np.concatenate(ids) if len(ids) == len(real) else None,
+    )

@@ -48,6 +48,7 @@ class DataChoice:
         val: keep the validation samples out, to watch the training with; false trains on them
             too, as is done once nothing is left to be chosen.
         seed: of the splits.
+        cut_test: cut a test split out of train also where the data brings train and val of its own.
         fingerprint: of the samples that the run has seen; empty before.
     """
 
@@ -57,6 +58,7 @@ class DataChoice:
     resize_mode: str = "crop"
     val: bool = True
     seed: int = 0
+    cut_test: bool = False
     fingerprint: str = ""
 
 

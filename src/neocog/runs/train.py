@@ -403,6 +403,7 @@ def _card(experiment: Experiment, summary: dict[str, Any]) -> dict[str, Any]:
             "place": recipe.data.place,
             "seed": recipe.data.seed,
             "val": recipe.data.val,
+            "cut_test": recipe.data.cut_test,
             "fingerprint": recipe.data.fingerprint,
         },
         "measured": summary,

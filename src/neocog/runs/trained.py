@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from neocog.data.batches import batches
+from neocog.data.folder import walk
 from neocog.data.open import Source, open_data, parse_place
 from neocog.data.pictures import decode
 from neocog.data.split import Split
@@ -96,6 +97,12 @@ class Trained:
         """What the model promises."""
         return self.module.contract
 
+    @property
+    def drawn(self) -> dict[str, Any]:
+        """How its data was split: options of `neocog.data.open.open_data`."""
+        data = self.card.get("data", {})
+        return {"seed": int(data.get("seed", 0)), "cut_test": bool(data.get("cut_test", False))}
+
     def predict(self, paths: Iterable[Path_] | Path_) -> list[Answer]:
         """Answer for files, and for all pictures below folders.
 
@@ -114,8 +121,8 @@ class Trained:
         if isinstance(paths, (str, os.PathLike)):
             paths = [paths]
         waiting: list[tuple[str, np.ndarray | str]] = []
-        for path in _files(paths):
-            waiting.append((path, self._decode(path)))
+        for path, reason in _files(paths):
+            waiting.append((path, reason or self._decode(path)))
             if len(waiting) == batch:
                 yield from self._answers(waiting)
                 waiting = []
@@ -127,8 +134,9 @@ class Trained:
         Args:
             paths: files and folders.
         """
-        for path in _files([paths] if isinstance(paths, (str, os.PathLike)) else paths):
-            yield path, self._decode(path)
+        named = [paths] if isinstance(paths, (str, os.PathLike)) else paths
+        for path, reason in _files(named):
+            yield path, reason or self._decode(path)
 
     def evaluate(self, place: Path_, *, strict: bool = False) -> Evaluation:
         """Score the model on data.
@@ -165,17 +173,18 @@ class Trained:
             size=(height, width),
             channels=signal.channels,
             resize_mode=signal.resize_mode,
-            seed=int(self.card.get("data", {}).get("seed", 0)),
+            **self.drawn,
             strict=strict,
         )
-        split = source.split(name or "test")
+        name = source.scored(name)
+        split = source.split(name)
         classes, said = self._names(source.classes, where)
         truth = self._numbers(split, source.classes, classes, where)
         return Samples(
-            split=Split(split.x, truth, split.names),
+            split=Split(split.x, truth, split.names, split.ids),
             source=source,
             classes=classes,
-            notes=(*self._notes(source, name or "test", len(split)), *said),
+            notes=(*self._notes(source, name, len(split)), *said),
         )
 
     def scores(self, classes: Sequence[str]) -> bool:
@@ -222,6 +231,8 @@ class Trained:
             )
         if same and name == "val" and not trained.get("val", True):
             notes.append("These samples were trained on.")
+        elif same and name == "val":
+            notes.append("The training was watched with these samples, and may be chosen by them.")
         return tuple(notes)
 
     def _numbers(
@@ -337,17 +348,15 @@ def _built(name: str, contract: Contract, options: dict[str, Any], folder: RunFo
     return network
 
 
-def _files(paths: Iterable[Path_]) -> Iterator[str]:
+def _files(paths: Iterable[Path_]) -> Iterator[tuple[str, str]]:
+    """Files as they are named and all below folders, each with "" or why it is passed over."""
     for path in paths:
         if os.path.isdir(path):  # noqa: PTH112 (a name too long, or with a zero byte, is none)
             found = False
-            for folder, below, names in os.walk(path):
-                below[:] = sorted(n for n in below if not n.startswith("."))
-                for name in sorted(n for n in names if not n.startswith(".")):
-                    file = os.path.join(folder, name)  # noqa: PTH118
-                    found = True
-                    yield file
+            for file, reason in walk(path):
+                found = True
+                yield file, reason
             if not found:
-                yield os.fspath(path)
+                yield os.fspath(path), ""
         else:
-            yield os.fspath(path)
+            yield os.fspath(path), ""

@@ -206,7 +206,7 @@ def _of_module(
     if isinstance(data, (str, os.PathLike)):
         where, name = parse_place(data)
         source = open_data(where)
-        data, classes = source.split(name or "test"), source.classes
+        data, classes = source.split(source.scored(name)), source.classes
     return audit_model(
         module,
         Samples.of(data),
@@ -224,12 +224,13 @@ def _without_truth(trained: Trained, place: Place, strict: bool) -> Samples:
     signal = trained.contract.signal
     source = open_data(
         where,
+        **trained.drawn,
         size=signal.size,
         channels=signal.channels,
         resize_mode=signal.resize_mode,
         strict=strict,
     )
-    split = source.split(name or "test")
+    split = source.split(source.scored(name))
     return Samples(split, None, split.names)
 
 

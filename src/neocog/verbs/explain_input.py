@@ -176,10 +176,10 @@ def samples_of(of: Explained, data: Place | Split | Samples | Tensor, *, strict:
         size=size,
         channels=None if of.shape is None else of.shape[0],
         resize_mode=trained.contract.signal.resize_mode if trained is not None else "crop",
-        seed=int(trained.card.get("data", {}).get("seed", 0)) if trained is not None else 0,
+        **(trained.drawn if trained is not None else {}),
         strict=strict,
     )
-    split = source.split(name or "test")
+    split = source.split(source.scored(name))
     return Samples(split, None, split.names)  # whatever its classes are: nothing is scored
 
 

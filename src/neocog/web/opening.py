@@ -187,9 +187,12 @@ def _views(
             )
         return {role: Samples.of(s) for role, s in held.items()}
     seeded, signal = _seeded(trained, first.trained), trained.contract.signal
-    seed = int(seeded.card.get("data", {}).get("seed", 0))
     found = open_data(
-        where, size=signal.size, channels=signal.channels, resize_mode=signal.resize_mode, seed=seed
+        where,
+        size=signal.size,
+        channels=signal.channels,
+        resize_mode=signal.resize_mode,
+        **seeded.drawn,
     )
     if trained.contract.task != "classify":
         return {r: Samples(s, None, s.names) for r, s in found.splits.items() if len(s)}
@@ -199,7 +202,7 @@ def _views(
     network.classes = seen.classes
     number = np.array([seen.classes.index(c) for c in seen.source.classes], dtype=np.int64)
     return {
-        role: Samples.of(Split(s.x, number[s.y], s.names))
+        role: Samples.of(Split(s.x, number[s.y], s.names, s.ids))
         for role, s in seen.source.splits.items()
         if len(s)
     }
@@ -213,12 +216,12 @@ def _numbered(network: Network, source: Source, held: Mapping[str, Split]) -> di
     if not set(source.classes) <= set(network.classes):
         return {role: _nameless(s) for role, s in held.items()}
     number = np.array([network.classes.index(c) for c in source.classes], dtype=np.int64)
-    return {role: Split(s.x, number[s.y], s.names) for role, s in held.items()}
+    return {role: Split(s.x, number[s.y], s.names, s.ids) for role, s in held.items()}
 
 
 def _nameless(split: Split) -> Split:
     """Samples whose classes are none of the network's."""
-    return Split(split.x, np.full(len(split), -1), split.names)
+    return Split(split.x, np.full(len(split), -1), split.names, split.ids)
 
 
 def _any_split(trained: Trained, where: str, asked: str | None) -> Any:
@@ -237,5 +240,5 @@ def _seeded(trained: Trained, first: Trained | None) -> Trained:
     """With the split of the first model, so that both see the same pictures."""
     if first is None or first is trained or "data" not in first.card:
         return trained
-    data = {**trained.card.get("data", {}), "seed": first.card["data"].get("seed", 0)}
+    data = {**trained.card.get("data", {}), **first.drawn}
     return replace(trained, card={**trained.card, "data": data})
