@@ -104,7 +104,7 @@ class Fields:
         self.advice = advice
         self.under = under
         if not isinstance(values, Mapping) or not all(isinstance(k, str) for k in values):
-            where = f"`{printable(under)}` in {source}" if under else source
+            where = f"`{printable(under.rstrip('.'))}` in {source}" if under else source
             raise error(f"{where} must be a table of keys; got {shown(values)}. {advice}")
         self.values: Mapping[str, Any] = values
 
@@ -207,6 +207,16 @@ class Fields:
         if not all(_is_int(v, low, high) for v in value):
             self.bad(name, kind, value)
         return tuple(value)
+
+    def integer_rows(self, name: str, *, count: int, low: int = -INT64) -> list[tuple[int, ...]]:
+        """A list of lists, each of `count` whole numbers from `low` on."""
+        kind = f"lists of {count} whole numbers{_range(low, INT64, INT64)}"
+        rows = self._list(name, ..., None, kind)
+        for row in rows:
+            good = isinstance(row, (list, tuple)) and len(row) == count
+            if not good or not all(_is_int(v, low, INT64) for v in row):
+                self.bad(name, kind, row)
+        return [tuple(row) for row in rows]
 
     def numbers(
         self,

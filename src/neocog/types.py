@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from neocog.errors import ModelError
+from neocog.fields import Fields
 
 if TYPE_CHECKING:  # options of the command line are read without PyTorch
     from torch import Tensor
@@ -43,6 +44,13 @@ def renamed_resize_mode(table: Mapping[str, Any]) -> dict[str, Any]:
         old = plain.pop("fit")
         plain["resize_mode"] = "crop" if old == "cover" else old
     return plain
+
+
+LARGEST = 65_536
+"""Channels, rows or columns of a sample, at most."""
+
+NUMBER = 1e9
+"""Size of a mean or a deviation, at most."""
 
 
 class Batch(NamedTuple):
@@ -96,36 +104,32 @@ class Contract:
         return asdict(self)
 
     @classmethod
-    def from_json(cls, plain: Mapping[str, Any]) -> Self:
+    def from_json(cls, plain: Mapping[str, Any] | Fields, source: str = "a contract") -> Self:
         """The inverse of `to_json`.
 
+        Args:
+            plain: what came.
+            source: where it is from, for messages.
+
         Raises:
-            ModelError: a field is missing or of another kind.
+            ModelError: a field is missing, of another kind or out of its range.
         """
-        try:
-            s = renamed_resize_mode(plain["signal"])
-            if s["resize_mode"] not in RESIZE_MODES:
-                raise ValueError(f"resize_mode is one of {RESIZE_MODES}")
-            height, width = s["size"]
-            signal = SignalSpec(
-                channels=int(s["channels"]),
-                size=(int(height), int(width)),
-                mean=tuple(float(v) for v in s["mean"]),
-                std=tuple(float(v) for v in s["std"]),
-                resize_mode=str(s["resize_mode"]),
-            )
-            return cls(
-                task=str(plain["task"]),
-                classes=tuple(str(c) for c in plain["classes"]),
-                signal=signal,
-            )
-        except (KeyError, TypeError, ValueError) as e:
-            raise ModelError(
-                "A contract holds task, classes and signal (channels, size, mean, std, "
-                f"resize_mode); "
-                f"this one is incomplete or damaged ({type(e).__name__}: {e}). "
-                "Take model.json from an undamaged copy of the run."
-            ) from e
+        fields = plain if isinstance(plain, Fields) else Fields(plain, source, error=ModelError)
+        signal = fields.table("signal")
+        signal.values = renamed_resize_mode(signal.values)
+        channels = signal.integer("channels", low=1, high=LARGEST)
+        height, width = signal.integers("size", count=2, low=1, high=LARGEST)
+        return cls(
+            task=fields.text("task", length=64),
+            classes=fields.texts("classes"),
+            signal=SignalSpec(
+                channels=channels,
+                size=(height, width),
+                mean=signal.numbers("mean", count=channels, low=-NUMBER, high=NUMBER),
+                std=signal.numbers("std", count=channels, low=-NUMBER, high=NUMBER),
+                resize_mode=signal.text("resize_mode", among=RESIZE_MODES),
+            ),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

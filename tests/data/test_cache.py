@@ -222,7 +222,7 @@ def test_room_on_the_way_is_reserved_before_it_is_filled(cache, monkeypatch):
             x[:] = 7
             one.put("kept", np.array(x))
             assert isinstance(x, np.memmap)
-        assert Cache().load("key")[1]["kept"].tolist() == [[7] * 5] * 4
+        assert np.load(cache / "sets" / "key" / "kept.npy").tolist() == [[7] * 5] * 4
         resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
         with (
             pytest.raises(DataError, match=r"need space in .*; the disk is full"),

@@ -31,7 +31,7 @@ def test_what_is_written_is_read_again_and_what_nobody_knows_is_refused():
     plain = CONTRACT.to_json()
     assert Contract.from_json(plain) == CONTRACT
     plain["signal"]["resize_mode"] = "squash"
-    with pytest.raises(ModelError, match="resize_mode is one of"):
+    with pytest.raises(ModelError, match="resize_mode` in a contract must be one of"):
         Contract.from_json(plain)
     with pytest.raises(UsageError, match=r"has no key `data\.fitt`"):
         from_toml('[data]\nfitt = "cover"')

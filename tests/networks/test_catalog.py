@@ -29,9 +29,9 @@ def test_unknown_option_is_refused() -> None:
     ("name", "option", "value", "message"),
     [
         ("convnet", "dropout", "much", r"`dropout` of convnet takes a number; 'much' came"),
-        ("convnet", "dropout", True, r"takes a number; True came\. Its default is 0\.0"),
+        ("convnet", "dropout", True, r"takes a number; true came\. Its default is 0\.0"),
         ("resnet20", "width", 1.5, r"takes a whole number; 1\.5 came"),
-        ("resnet20", "width", True, r"takes a whole number; True came"),
+        ("resnet20", "width", True, r"takes a whole number; true came"),
         ("dense", "hidden", 5, r"takes a list of whole numbers; 5 came"),
         ("dense", "hidden", [5, "a"], r"takes a list of whole numbers"),
         ("dense", "hidden", [5, True], r"takes a list of whole numbers"),

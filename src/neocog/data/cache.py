@@ -16,8 +16,6 @@ from __future__ import annotations
 import contextlib
 import io
 import json
-import math
-import mmap
 import os
 import shutil
 import tempfile
@@ -28,8 +26,10 @@ from typing import Any
 
 import numpy as np
 
+from neocog.data.kept import read_set
 from neocog.data.shelf import FULL, Shelf, full_disk, full_disk_explained
-from neocog.errors import UsageError, printable
+from neocog.errors import DataError, UsageError, printable
+from neocog.files import read_text
 
 __all__ = ["Cache", "default_folder"]
 
@@ -57,9 +57,10 @@ class Cache:
     def start(self, key: str) -> str | None:
         """The set that answers a place as it stands, if that was seen before."""
         try:
-            return (self.folder / "starts" / key).read_text("ascii")
-        except (OSError, ValueError):
+            name = read_text(self.folder / "starts" / key, limit=100, encoding="ascii")
+        except DataError:
             return None
+        return name if name.isalnum() else None  # it becomes a part of a path
 
     def load(self, key: str) -> tuple[dict[str, Any], dict[str, np.ndarray]] | None:
         """A finished set: its meta data and its arrays, mapped; None where there is none.
@@ -68,13 +69,12 @@ class Cache:
         """
         folder = self.folder / "sets" / key
         try:
-            meta = json.loads((folder / "meta.json").read_bytes())
-            arrays = {n: _map(folder / f"{n}.npy", *form) for n, form in meta["arrays"].items()}
-        except (OSError, ValueError, KeyError, TypeError):
+            found = read_set(folder)
+        except (OSError, ValueError, DataError):
             return None
         with contextlib.suppress(OSError):
             os.utime(folder / "meta.json")
-        return meta, arrays
+        return found
 
     def index(self, key: str, dtype: np.dtype) -> np.ndarray:
         """What is known of the files of a place; empty where nothing is."""
@@ -195,23 +195,6 @@ def _limit() -> float:
         raise UsageError(
             f"NEOCOG_CACHE_LIMIT is a number of gigabytes; got {text!r}. Write 20, for example."
         ) from None
-
-
-def _map(path: Path, shape: list[int], dtype: str, start: int) -> np.ndarray:
-    """A saved array, mapped copy-on-write; a small one is read.
-
-    A file that is too short is a ValueError.
-
-    `numpy.load` gives the same, but parses each header as Python: a second start is spent there.
-    """
-    form = np.dtype(dtype)
-    size = math.prod(shape) * form.itemsize
-    with path.open("rb") as file:
-        if size < 1 << 16:
-            file.seek(start)
-            return np.frombuffer(bytearray(file.read()), form).reshape(shape)
-        raw = mmap.mmap(file.fileno(), start + size, access=mmap.ACCESS_COPY)
-    return np.frombuffer(raw, form, offset=start).reshape(shape)
 
 
 class _Lock:

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
-from neocog.errors import printable
+from neocog.errors import DataError, printable
 from neocog.exhibits import Cell, Exhibit, Scalar, Section, Table
+from neocog.fields import Fields
 
 __all__ = ["BARREN", "EMPTY", "Copies", "Fault", "Note", "Sheet"]
 
@@ -131,24 +132,33 @@ class Sheet:
 
     @classmethod
     def from_json(cls, plain: Mapping[str, Any]) -> Self:
-        """The inverse of `to_json`."""
-        span = plain["size_range"]
+        """The inverse of `to_json`.
+
+        Raises:
+            DataError: a key is missing, of another kind or out of its range.
+        """
+        fields = Fields(plain, "a data sheet", error=DataError)
+        classes = fields.texts("classes")
+        counts = fields.table("counts")
+        columns = {split: counts.table(split) for split in counts.values}
         return cls(
-            kind=plain["kind"],
-            classes=tuple(plain["classes"]),
-            counts={s: tuple(c[k] for k in plain["classes"]) for s, c in plain["counts"].items()},
-            size=_pair(plain["size"]),
-            channels=plain["channels"],
-            bits=plain["bits"],
-            found_sizes=tuple((h, w, n) for h, w, n in plain["found_sizes"]),
-            size_range=None if span is None else (_pair(span[0]), _pair(span[1])),
-            faults=tuple(Fault(f["path"], f["reason"]) for f in plain["faults"]),
-            notes=tuple(Note(n["reason"], tuple(n["paths"])) for n in plain["notes"]),
-            duplicates=tuple(
-                Copies(c["kind"], tuple(c["names"]), tuple(c["splits"]), tuple(c["labels"]))
-                for c in plain["duplicates"]
+            kind=fields.text("kind"),
+            classes=classes,
+            counts={s: tuple(c.integer(k, low=0) for k in classes) for s, c in columns.items()},
+            size=_pair(fields.integers("size", count=2, low=1)),
+            channels=fields.integer("channels", low=1),
+            bits=fields.integer("bits", low=1),
+            found_sizes=tuple(
+                (h, w, n) for h, w, n in fields.integer_rows("found_sizes", count=3, low=0)
             ),
-            remarks=tuple(plain["remarks"]),
+            size_range=_span(fields),
+            faults=tuple(Fault(f.text("path"), f.text("reason")) for f in fields.tables("faults")),
+            notes=tuple(Note(n.text("reason"), n.texts("paths")) for n in fields.tables("notes")),
+            duplicates=tuple(
+                Copies(c.text("kind"), c.texts("names"), c.texts("splits"), c.texts("labels"))
+                for c in fields.tables("duplicates")
+            ),
+            remarks=fields.texts("remarks"),
         )
 
     def exhibits(self) -> list[Section]:
@@ -236,6 +246,15 @@ class Sheet:
             ]
             exhibits.append(Table(title="Taken in", columns=["how", "files", "which"], rows=taken))
         return Section(title="Files that need a look", exhibits=exhibits)
+
+
+def _span(fields: Fields) -> tuple[tuple[int, int], tuple[int, int]] | None:
+    if fields.values.get("size_range") is None:
+        return None
+    pairs = fields.integer_rows("size_range", count=2, low=0)
+    if len(pairs) != 2:
+        fields.bad("size_range", "two sizes", pairs)
+    return _pair(pairs[0]), _pair(pairs[1])
 
 
 def _pair(pair: Sequence[int]) -> tuple[int, int]:

@@ -10,7 +10,8 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from torch import nn
 
-from neocog.errors import UsageError, did_you_mean
+from neocog.errors import UsageError, did_you_mean, printable
+from neocog.fields import shown
 from neocog.layers.blocks import PADDINGS
 from neocog.layers.downsample import SAMPLINGS
 from neocog.networks.alexnet import alexnet
@@ -133,14 +134,17 @@ def build(
     values = {}
     for key, value in (options or {}).items():
         if key not in known:
-            raise UsageError(f"`{key}` is no option of {name}. {did_you_mean(key, known)}")
+            near = did_you_mean(key[:60], known)
+            raise UsageError(f"`{printable(key[:60])}` is no option of {name}. {near}")
         values[key] = _checked(name, known[key], value)
     return NETWORKS[name](classes=classes, channels=channels, size=size, **values)
 
 
 def _builder(name: str) -> Callable[..., nn.Module]:
     if name not in NETWORKS:
-        raise UsageError(f"`{name}` is no network. {did_you_mean(name, NETWORKS)}")
+        raise UsageError(
+            f"`{printable(name[:60])}` is no network. {did_you_mean(name[:60], NETWORKS)}"
+        )
     return NETWORKS[name]
 
 
@@ -163,12 +167,14 @@ def _checked(network: str, option: Option, value: object) -> object:
         return float(value)  # type: ignore[arg-type]
     elif type(value).__name__ == option.kind:
         if option.choices and value not in option.choices:
-            near = did_you_mean(str(value), option.choices)
-            raise UsageError(f"`{value}` is no {option.name} of {network}. {near}")
+            near = did_you_mean(str(value)[:60], option.choices)
+            raise UsageError(
+                f"`{printable(str(value)[:60])}` is no {option.name} of {network}. {near}"
+            )
         return value
     words = {"ints": "a list of whole numbers", "int": "a whole number", "float": "a number"}
     raise UsageError(
         f"The option `{option.name}` of {network} takes "
         f"{words.get(option.kind, 'true or false' if option.kind == 'bool' else 'a word')}; "
-        f"{value!r} came. Its default is {option.default!r}."
+        f"{shown(value)} came. Its default is {option.default!r}."
     )

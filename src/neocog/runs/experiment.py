@@ -23,6 +23,7 @@ from neocog.errors import (
     did_you_mean,
     printable,
 )
+from neocog.fields import shown
 from neocog.networks.catalog import build, schema
 from neocog.networks.model import Model
 from neocog.runs.fastest import best_device, fastest
@@ -184,7 +185,7 @@ def _size(size: tuple[int, ...]) -> tuple[int, int] | None:
         return None
     if len(size) != 2 or min(size) < 1:
         raise UsageError(
-            f"`data.size` is two whole numbers, rows and columns, got {list(size)}. "
+            f"`data.size` is two whole numbers, rows and columns, got {shown(size)}. "
             "Write size = [64, 64]."
         )
     return (size[0], size[1])

@@ -14,7 +14,9 @@ from torch import nn
 from neocog.data.batches import batches
 from neocog.data.cache import default_folder
 from neocog.data.split import Split
-from neocog.errors import RunError
+from neocog.errors import NeocogError, RunError
+from neocog.fields import Fields
+from neocog.files import read_json
 from neocog.runs.recipe import MachineChoice, Recipe
 from neocog.store.tensors import write_bytes
 from neocog.training.augment import Augment
@@ -114,7 +116,7 @@ def _processor() -> str:
 
 def _known(file: Path) -> dict[str, list[str]]:
     try:
-        known = json.loads(file.read_text())
-    except (OSError, ValueError):
+        fields = Fields(read_json(file, limit=2**20), "machines.json")
+        return {key: list(fields.texts(key, count=2)) for key in fields.values}
+    except NeocogError:  # a cache that cannot be read is only slower
         return {}
-    return known if isinstance(known, dict) else {}

@@ -26,12 +26,15 @@ from typing import Any
 from torch import Tensor
 
 from neocog.errors import ModelError, NeocogError, RunError, printable
+from neocog.fields import Fields, shown
+from neocog.files import parse_json, read_json, read_text
 from neocog.runs.lock import LOCK
 from neocog.runs.recipe import Recipe, from_toml, to_toml
 from neocog.runs.swap import PART, beside, settle
 from neocog.store.tensors import read_tensors, write_bytes, write_tensors
+from neocog.types import Contract
 
-__all__ = ["FILES", "FORMAT", "RunFolder"]
+__all__ = ["FILES", "FORMAT", "RECIPE", "RunFolder", "check_row"]
 
 FORMAT = 1
 """Of the folder; raised when an older neocog could not read it."""
@@ -52,6 +55,15 @@ FILES = (
 
 _AUDIT = 64 * 2**20
 """Bytes of an audit that is read, at most."""
+
+RECIPE = 2**20
+"""Bytes of a recipe, at most."""
+
+_CARD = 64 * 2**20
+"""Bytes of a model.json, at most: a hundred thousand names of classes need 10 MB."""
+
+_METRICS = 256 * 2**20
+"""Bytes of a metrics.jsonl, at most: a million epochs."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +127,7 @@ class RunFolder:
     def recipe(self) -> Recipe:
         """What reproduces the run."""
         file = self.path / "recipe.toml"
-        return from_toml(_read_text(file), printable(file))
+        return from_toml(_read_text(file, RECIPE, "A recipe"), printable(file))
 
     def write_recipe(self, recipe: Recipe) -> None:
         """Keep what reproduces the run."""
@@ -129,27 +141,26 @@ class RunFolder:
     def card(self) -> dict[str, Any]:
         """The content of model.json.
 
+        What every reader of it relies on is there and of its kind: the contract, the network with
+        its options, the data, what was measured.
+
         Raises:
             ModelError: it is missing, damaged or of a newer neocog.
         """
         file = self.path / "model.json"
-        if not file.is_file():
+        if not file.exists():
             raise ModelError(
                 f"A trained run has a model.json; `{printable(self.path)}` has none. "
                 f"{_without_a_model(self)}"
             )
-        try:
-            card = json.loads(_read_text(file))
-        except json.JSONDecodeError as e:
-            raise ModelError(
-                f"`{printable(file)}` must be JSON, and is not: {e}. Take an undamaged copy."
-            ) from e
+        card = read_json(file, limit=_CARD, what="A model.json", error=ModelError)
         if not isinstance(card, dict) or card.get("format") != FORMAT:
-            found = card.get("format") if isinstance(card, dict) else None
+            found = card.get("format") if isinstance(card, dict) else card
             raise ModelError(
                 f"This neocog reads run folders of format {FORMAT}; `{printable(file)}` is of "
-                f"format {found!r}. Use the neocog that wrote it."
+                f"format {shown(found)}. Use the neocog that wrote it."
             )
+        _check_card(Fields(card, f"`{printable(file)}`"))
         return card
 
     def write_audit(self, found: Mapping[str, Any]) -> None:
@@ -165,10 +176,8 @@ class RunFolder:
         """What `write_audit` kept last; None where that is missing, or no audit that is known."""
         file = self.path / "audit.json"
         try:
-            if not file.is_file() or file.stat().st_size > _AUDIT:
-                return None
-            found = json.loads(_read_text(file))
-        except (OSError, RunError, ValueError, RecursionError):
+            found = read_json(file, limit=_AUDIT)
+        except NeocogError:
             return None  # the model can be used without
         known = isinstance(found, dict) and found.get("format") == FORMAT
         return found if known else None
@@ -210,8 +219,9 @@ class RunFolder:
             return None
         tensors, text = read_tensors(file)
         try:
-            return tensors, json.loads(text["state"])
-        except (KeyError, ValueError) as e:
+            state = parse_json(text["state"], source="its state", depth=8)
+            return tensors, dict(state)
+        except (KeyError, TypeError, ValueError, NeocogError) as e:
             raise ModelError(
                 f"`{printable(file)}` must hold the state of a training, and does not. "
                 "Remove it and resume: the training starts again from its recipe."
@@ -223,11 +233,23 @@ class RunFolder:
         write_bytes(self.path / "metrics.jsonl", text.encode(), durable=durable)
 
     def metrics(self) -> list[dict[str, Any]]:
-        """The lines of metrics.jsonl."""
+        """The lines of metrics.jsonl.
+
+        Raises:
+            RunError: a line is no table of numbers.
+        """
         file = self.path / "metrics.jsonl"
-        if not file.is_file():
+        if not file.exists():
             return []
-        return [json.loads(line) for line in _read_text(file).splitlines()]
+        lines = _read_text(file, _METRICS, "A metrics.jsonl").splitlines()
+        source = f"line {{}} of `{printable(file)}`"
+        rows = [
+            parse_json(line, source=source.format(n), depth=4, error=RunError)
+            for n, line in enumerate(lines, 1)
+        ]
+        for n, row in enumerate(rows, 1):
+            check_row(Fields(row, source.format(n), error=RunError))
+        return rows
 
 
 def _no_run(path: Path) -> str:
@@ -266,11 +288,26 @@ def _without_a_model(folder: RunFolder) -> str:
     return f"Run `neocog {command}` again, with --overwrite --out {name}."
 
 
-def _read_text(file: Path) -> str:
-    try:
-        return file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as e:
-        raise RunError(
-            f"`{printable(file)}` must be a readable text file, and is not: {e}. "
-            "Take an undamaged copy of the run."
-        ) from e
+def check_row(row: Fields) -> None:
+    """Whether what was measured of an epoch is numbers, which the curves are drawn of."""
+    for name in row.values:
+        row.number(name)
+
+
+def _check_card(card: Fields) -> None:
+    """Whether a model.json holds what its readers rely on."""
+    Contract.from_json(card.table("contract"))
+    network = card.table("network")
+    network.text("name")
+    network.table("options")
+    data = card.table("data", {})
+    data.text("place", "")
+    data.integer("seed", 0, low=0)
+    data.flag("val", True)
+    data.text("fingerprint", "")
+    card.table("measured", {})
+    card.texts("notes", ())
+
+
+def _read_text(file: Path, limit: int, what: str) -> str:
+    return read_text(file, limit=limit, what=what, error=RunError)

@@ -12,7 +12,6 @@ its pixels are normalised, the names of its classes.
 
 from __future__ import annotations
 
-import json
 import os
 import warnings
 from collections.abc import Mapping, Sequence
@@ -23,6 +22,7 @@ from typing import Any
 from torch import nn
 
 from neocog.errors import ModelError, UsageError, did_you_mean, printable
+from neocog.files import parse_json
 from neocog.networks.model import Model
 from neocog.runs.meant import meant
 from neocog.runs.told import count, told_names, told_signal
@@ -184,13 +184,9 @@ def _embedded(texts: Mapping[str, str], text: str) -> Contract | None:
     """The contract that `neocog export` puts into a file."""
     if CONTRACT not in texts:
         return None
-    try:
-        return Contract.from_json(json.loads(texts[CONTRACT]))
-    except ValueError as e:
-        raise ModelError(
-            f"The contract inside `{printable(text)}` must be JSON, and is not: {e}. "
-            "Export the model again."
-        ) from e
+    source = f"the contract inside `{printable(text)}`"
+    plain = parse_json(texts[CONTRACT], source=source, depth=8, error=ModelError)
+    return Contract.from_json(plain, source)
 
 
 def _trained(text: str, found: _Found, given: Mapping[str, Any], task: str | None) -> Trained:

@@ -10,14 +10,16 @@ from __future__ import annotations
 
 import copy
 import time
+from collections.abc import Sequence
 
 from neocog.errors import UsageError
+from neocog.fields import shown
 from neocog.runs.experiment import Experiment
 from neocog.runs.fastest import one_step
 from neocog.runs.recipe import Course
 from neocog.training.answers import answers
 
-__all__ = ["DEFAULT_EPOCHS", "Pace", "Plan_", "first_plan", "pairs", "segment"]
+__all__ = ["DEFAULT_EPOCHS", "Pace", "Plan_", "first_plan", "is_plan", "pairs", "segment"]
 
 Plan_ = list[tuple[int, int]]
 
@@ -80,14 +82,24 @@ def pairs(course: Course) -> Plan_:
         [(0, 100), (50, 80)]
     """
     plan = list(zip(course.plan[::2], course.plan[1::2], strict=False))
-    firsts = [first for first, _ in plan]
-    rising = firsts[:1] == [0] and firsts == sorted(set(firsts))
-    if len(course.plan) % 2 or not rising or any(to <= first for first, to in plan):
+    if len(course.plan) % 2 or not is_plan(plan):
         raise UsageError(
             f"`course.plan` is pairs of from step and to step, from 0, got "
-            f"{list(course.plan)}. Leave it out and give `epochs`."
+            f"{shown(course.plan)}. Leave it out and give `epochs`."
         )
     return plan
+
+
+def is_plan(plan: Sequence[tuple[int, int]]) -> bool:
+    """Whether pairs of from step and to step begin at 0 and rise.
+
+    Example:
+        >>> is_plan([(0, 100), (50, 80)]), is_plan([(50, 80)]), is_plan([(0, 0)]), is_plan([])
+        (True, False, False, False)
+    """
+    firsts = [first for first, _ in plan]
+    rising = firsts[:1] == [0] and firsts == sorted(set(firsts))
+    return rising and all(first < to for first, to in plan)
 
 
 def segment(plan: Plan_, step: int) -> tuple[int, int]:

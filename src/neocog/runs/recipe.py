@@ -7,7 +7,6 @@ options of a network are the parameters of its builder.
 from __future__ import annotations
 
 import math
-import tomllib
 import types
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
@@ -16,6 +15,8 @@ from typing import Any, get_type_hints
 import tomli_w
 
 from neocog.errors import UsageError, did_you_mean, printable
+from neocog.fields import INT64, shown
+from neocog.files import parse_toml
 from neocog.training.augment import Augment
 from neocog.training.loop import Objective
 from neocog.training.machine import Machine
@@ -33,6 +34,16 @@ __all__ = [
     "from_toml",
     "to_toml",
 ]
+
+
+FLOAT = 1e30
+"""Size of a number in a recipe, at most: the arithmetic has float32."""
+
+TEXT = 4096
+"""Letters of a text in a recipe, at most; the longest path of a file."""
+
+KEY = 60
+"""Letters of a name that are looked at and shown, and members of an option, at most."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -240,13 +251,7 @@ def from_toml(text: str, source: str = "recipe") -> Recipe:
         >>> from_toml("[course]\nepochs = 3").course.epochs
         3.0
     """
-    try:
-        plain = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as e:
-        raise UsageError(
-            f"{printable(source)} must be a TOML file, and is not: {e}. Mend that line."
-        ) from e
-    return changed(Recipe(), plain)
+    return changed(Recipe(), parse_toml(text, source=printable(source), error=UsageError))
 
 
 def changed(recipe: Recipe, tables: Mapping[str, Any]) -> Recipe:
@@ -264,11 +269,11 @@ def changed(recipe: Recipe, tables: Mapping[str, Any]) -> Recipe:
     for table, values in tables.items():
         if table not in known:
             raise UsageError(
-                f"A recipe has no table `{printable(table)}`. {did_you_mean(table, known)}"
+                f"A recipe has no table `{_key(table)}`. {did_you_mean(table[:KEY], known)}"
             )
         if not isinstance(values, Mapping):
             raise UsageError(
-                f"`{table}` is a table of keys, got {values!r}. Write `{table}.KEY = VALUE`."
+                f"`{table}` is a table of keys, got {shown(values)}. Write `{table}.KEY = VALUE`."
             )
         if table == "data":
             values = renamed_resize_mode(values)
@@ -286,10 +291,10 @@ def _part(old: Any, table: str, values: Mapping[str, Any]) -> Any:
         if key in hints:
             new[key] = _typed(value, hints[key], f"{table}.{key}")
         elif table == "network":
-            options[key] = tuple(value) if isinstance(value, list) else value
+            options[_option(key)] = _plain(value, f"{table}.{key}")
         else:
             raise UsageError(
-                f"A recipe has no key `{table}.{printable(key)}`. {did_you_mean(key, hints)}"
+                f"A recipe has no key `{table}.{_key(key)}`. {did_you_mean(key[:KEY], hints)}"
             )
     if table == "network":
         # Another network takes other options: those of the old one go with it.
@@ -300,13 +305,13 @@ def _part(old: Any, table: str, values: Mapping[str, Any]) -> Any:
 
 def _typed(value: Any, hint: Any, key: str) -> Any:
     kind = hint.__origin__ if isinstance(hint, types.GenericAlias) else hint
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+    if kind is float and type(value) in (int, float) and _sane(value):
         return float(value)
-    if kind is tuple and isinstance(value, Iterable) and not isinstance(value, str):
-        value = tuple(value)
-        if all(type(v) is int for v in value):
-            return value
-    if type(value) is kind and kind is not tuple:
+    if kind is tuple and isinstance(value, Iterable) and not isinstance(value, (str, Mapping)):
+        numbers = tuple(value)
+        if all(type(v) is int and _sane(v) for v in numbers):
+            return numbers
+    if type(value) is kind and kind not in (tuple, float) and _sane(value):
         return value
     words: dict[Any, str] = {
         float: "a number",
@@ -315,9 +320,48 @@ def _typed(value: Any, hint: Any, key: str) -> Any:
         str: "a text",
     }
     raise UsageError(
-        f"`{key}` is {words.get(kind, 'a list of whole numbers')}, got {value!r}. "
+        f"`{key}` is {words.get(kind, 'a list of whole numbers')}, got {shown(value)}. "
         "Change it, or leave it out for the default."
     )
+
+
+def _sane(value: object) -> bool:
+    """Whether a single value is within what any key may have."""
+    match value:
+        case bool():
+            return True
+        case int():
+            return abs(value) <= INT64
+        case float():
+            return abs(value) <= FLOAT
+        case str():
+            return len(value) <= TEXT
+    return False
+
+
+def _plain(value: Any, key: str) -> Any:
+    """An option of a network; its builder knows the kind."""
+    members = tuple(value) if isinstance(value, (list, tuple)) else (value,)
+    if len(members) > KEY or not all(map(_sane, members)):
+        raise UsageError(
+            f"`{_key(key)}` is a number, a text, true, false, or a short list of them, got "
+            f"{shown(value)}. `neocog networks` lists the options."
+        )
+    return members if isinstance(value, (list, tuple)) else value
+
+
+def _option(key: str) -> str:
+    """The name of an option of a network; its builder knows which there are."""
+    if len(key) > KEY:
+        raise UsageError(
+            f"`network.{_key(key)}` is no option of a network. `neocog networks` lists them."
+        )
+    return key
+
+
+def _key(text: str) -> str:
+    """A key that is not known, for a message."""
+    return printable(text if len(text) <= KEY else text[:KEY] + "…")
 
 
 def _lists(value: Any) -> Any:

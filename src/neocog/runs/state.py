@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from neocog.errors import RunError
+from neocog.fields import Fields
 from neocog.store.tensors import load_state
 from neocog.training.average import Average
 
@@ -33,7 +34,7 @@ def pack(
 
 def unpack(
     tensors: dict[str, Tensor],
-    plain: dict[str, Any],
+    plain: Fields,
     network: nn.Module,
     optimiser: torch.optim.Optimizer,
     average: Average | None,
@@ -42,7 +43,7 @@ def unpack(
 
     Raises:
         ModelError: the network's tensors do not fit.
-        RunError: the weight average is missing.
+        RunError: the weight average is missing, or the optimiser's state does not fit.
     """
     load_state(network, _under("network.", tensors), "the checkpoint")
     if average is not None:
@@ -54,11 +55,31 @@ def unpack(
             )
         load_state(average.module, kept, "the checkpoint's average")
     state: dict[int, dict[str, Any]] = {}
-    for name, value in [*_under("optimiser.", tensors).items(), *plain.items()]:
-        index, key = name.split(".", 1)
+    held = {**_under("optimiser.", tensors), **dict.fromkeys(plain.values)}
+    parameters = [p for group in optimiser.param_groups for p in group["params"]]
+    for name, value in held.items():
+        index, _, key = name.partition(".")
+        known = index.isascii() and index.isdigit() and len(index) < 9
+        if not known or int(index) >= len(parameters) or key not in _KEPT[type(optimiser).__name__]:
+            plain.bad(name, f"a state of one of {len(parameters)} parameters", value)
+        if value is None and plain.values.get(name) is not None:
+            plain.bad(name, "nothing, or a tensor", plain.values[name])
+        if value is not None and not _fits(value, parameters[int(index)]):
+            plain.bad(name, "a tensor of the parameter's shape", tuple(value.shape))
         state.setdefault(int(index), {})[key] = value
+    if any(kept.keys() != _KEPT[type(optimiser).__name__] for kept in state.values()):
+        plain.bad("optimiser", "complete for each parameter", sorted(held))
     optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
     _lay_out(optimiser)
+
+
+_KEPT = {"SGD": {"momentum_buffer"}, "AdamW": {"step", "exp_avg", "exp_avg_sq"}}
+"""What an optimiser keeps of each parameter."""
+
+
+def _fits(value: Tensor, parameter: Tensor) -> bool:
+    """Whether a tensor may be a state of a parameter: of its shape, or one number."""
+    return value.is_floating_point() and value.shape in (parameter.shape, torch.Size([]))
 
 
 def _lay_out(optimiser: torch.optim.Optimizer) -> None:

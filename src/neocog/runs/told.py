@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from neocog.errors import ModelError, UsageError, printable
+from neocog.files import read_text
 from neocog.types import SignalSpec, not_of_pixels
 
 __all__ = ["count", "told_names", "told_signal"]
+
+LIST = 16 * 2**20
+"""Bytes of a list of classes, at most."""
 
 Classes = str | os.PathLike[str] | int | Sequence[str]
 
@@ -131,13 +134,8 @@ def told_names(
 def _listed(classes: str | os.PathLike[str] | Sequence[str]) -> tuple[str, ...]:
     """Names, from a file if they are in one."""
     if isinstance(classes, (str, os.PathLike)):
-        try:
-            lines = Path(classes).read_text(encoding="utf-8").splitlines()
-        except (OSError, ValueError) as e:
-            raise UsageError(
-                f"Names of classes are in a text file, one a line; `{printable(classes)}` cannot "
-                f"be read so: {getattr(e, 'strerror', None) or e}. Check --classes."
-            ) from e
+        what = "A list of classes, one a line,"
+        lines = read_text(classes, limit=LIST, what=what, error=UsageError).splitlines()
         names = tuple(line.strip() for line in lines if line.strip())
     else:
         names = tuple(map(str, classes))

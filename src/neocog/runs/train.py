@@ -11,12 +11,13 @@ from typing import Any
 from torch import Tensor
 
 from neocog.errors import Diverged, RunError, UsageError, printable
+from neocog.fields import Fields
 from neocog.runs.agree import must_agree
 from neocog.runs.claim import Claim
 from neocog.runs.experiment import Experiment, prepare
-from neocog.runs.folder import RunFolder
+from neocog.runs.folder import RunFolder, check_row
 from neocog.runs.interrupt import deferred
-from neocog.runs.plan import Pace, Plan_, first_plan, segment
+from neocog.runs.plan import Pace, Plan_, first_plan, is_plan, segment
 from neocog.runs.recipe import Recipe, from_toml, to_toml
 from neocog.runs.state import pack, unpack
 from neocog.runs.tensorboard import Log, open_log
@@ -33,6 +34,10 @@ CHECKPOINT_SECONDS = 60.0
 
 DURABLE_SECONDS = 10.0
 """At most so much work is lost by a power failure, beside the running epoch."""
+
+
+ROW = {"epoch", "step", "train_loss", "lr", "seconds", "images_per_second"}
+"""What every line of metrics.jsonl says."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -382,13 +387,34 @@ def _not_ours(e: Exception) -> RunError:
 
 
 def _taken_up(experiment: Experiment, tensors: dict[str, Any], state: dict[str, Any]) -> _Progress:
-    try:
-        plain = state.pop("optimiser")
-        progress = _Progress(**state)
-        progress.plan = [(first, to) for first, to in progress.plan]
-    except (KeyError, TypeError, ValueError) as e:
-        raise _not_ours(e) from e
-    network = experiment.model.network
+    """Where a training stood, by its checkpoint, which may have come from anybody.
+
+    Raises:
+        RunError: it is of another version, or damaged.
+    """
+    advice = (
+        f"It must be one of neocog {__version__}: resume with the neocog that started the run, or "
+        "remove the folder `checkpoint` to start again."
+    )
+    fields = Fields(state, "the checkpoint", error=RunError, advice=advice)
+    rows = fields.tables("rows")
+    for row in rows:
+        check_row(row)
+        for name in ROW | rows[0].values.keys():
+            row.number(name)
+    plan = [(first, to) for first, to in fields.integer_rows("plan", count=2, low=0)]
+    progress = _Progress(
+        plan=plan,
+        step=fields.integer("step", low=0),
+        seconds=fields.number("seconds", low=0),
+        rows=[dict(row.values) for row in rows],
+        losses=list(fields.numbers("losses")),
+        first_loss=fields.number("first_loss"),
+    )
+    end = plan[-1][1] if is_plan(plan) else -1
+    if progress.step > end or (progress.step == end and not rows):
+        fields.bad("plan", "pairs of from step and to step, from 0, up to `step` or on", plan)
+    plain, network = fields.table("optimiser"), experiment.model.network
     unpack(tensors, plain, network, experiment.optimiser, experiment.average)
     return progress
 

@@ -223,7 +223,7 @@ class Trained:
         notes += self.card.get("notes", ())
         trained = self.card.get("data", {})
         place = str(trained.get("place", ""))  # empty is not the current folder
-        same = place != "" and os.path.realpath(source.place) == os.path.realpath(place)
+        same = place != "" and _real(source.place) == _real(place)
         if same and source.fingerprint != trained.get("fingerprint"):
             notes.append(
                 "The data has changed since the training, and its splits may have been drawn "
@@ -303,6 +303,14 @@ class Trained:
         return back
 
 
+def _real(place: str) -> str:
+    """Where a path leads; a text that can be none stays as it is."""
+    try:
+        return os.path.realpath(place)
+    except ValueError:  # a null byte, or half a letter
+        return place
+
+
 def load(place: Path_) -> Trained:
     """A trained model from its run folder.
 
@@ -315,14 +323,8 @@ def load(place: Path_) -> Trained:
     """
     folder = RunFolder.open(Path(place))
     card = folder.card()
-    try:
-        contract = Contract.from_json(card["contract"])
-        name, options = card["network"]["name"], dict(card["network"]["options"])
-    except (KeyError, TypeError, ValueError) as e:
-        raise ModelError(
-            f"model.json holds a contract and a network; that of `{printable(place)}` is "
-            f"incomplete ({type(e).__name__}: {e}). Take an undamaged copy."
-        ) from e
+    contract = Contract.from_json(card["contract"])
+    name, options = card["network"]["name"], dict(card["network"]["options"])
     if (program := folder.program) is not None:
         network: nn.Module = load_exported(program)[0]
     else:
@@ -343,7 +345,8 @@ def _built(name: str, contract: Contract, options: dict[str, Any], folder: RunFo
             options={k: tuple(v) if isinstance(v, list) else v for k, v in options.items()},
         )
     except (UsageError, RuntimeError, ValueError, TypeError, ZeroDivisionError) as e:
-        raise ModelError(f"The network of `{printable(folder.path)}` cannot be built. {e}") from e
+        why = str(e).partition("\n")[0]
+        raise ModelError(f"The network of `{printable(folder.path)}` cannot be built. {why}") from e
     load_state(network, folder.weights(), f"`{printable(folder.path / 'model.safetensors')}`")
     return network
 

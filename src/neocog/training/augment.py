@@ -27,6 +27,10 @@ from neocog.signal.warp import (
 __all__ = ["Augment", "Mixed", "augment", "equalise", "suited"]
 
 
+MOST = 100_000
+"""Pixels, degrees or shares of any change, at most."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Augment:
     """What is done to each batch, one draw a picture; 0 leaves a change out.
@@ -82,9 +86,10 @@ class Augment:
         """
         for f in fields(self):
             value = getattr(self, f.name)
-            if isinstance(value, float | int) and not value >= 0:
+            if isinstance(value, float | int) and not 0 <= value <= MOST:
                 raise UsageError(
-                    f"`augment.{f.name}` must not be negative, got {value}. Use 0 to leave it out."
+                    f"`augment.{f.name}` must not be negative, nor above {MOST:,}; got {value}. "
+                    "Use 0 to leave it out."
                 )
         for name in ("crop", "erase", "erase_size", "equalise", "brightness"):
             if getattr(self, name) > 1:

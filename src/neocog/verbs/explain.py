@@ -15,8 +15,10 @@ from torch import Tensor, nn
 
 from neocog.data.samples import Samples
 from neocog.data.split import Split
-from neocog.errors import UsageError, did_you_mean, printable
+from neocog.errors import NeocogError, UsageError, did_you_mean, printable
 from neocog.exhibits import Curve, Gallery, Map, Section
+from neocog.fields import Fields
+from neocog.files import read_json
 from neocog.runs.trained import Trained
 from neocog.store.tensors import write_bytes
 from neocog.verbs.explain_input import (
@@ -213,9 +215,9 @@ def _written(done: Explanation, folder: Path) -> Explanation:
 def _earlier(folder: Path) -> set[str]:
     """Pictures and curves that an earlier explanation wrote into the folder, as its numbers say."""
     try:
-        told = json.loads((folder / NUMBERS).read_text("utf-8"))
-        paths = [Path(str(f)) for f in told["files"]]
-    except (OSError, ValueError, KeyError, TypeError):
+        told = Fields(read_json(folder / NUMBERS, limit=2**26), NUMBERS)
+        paths = [Path(f) for f in told.texts("files")]
+    except NeocogError:
         return set()
     return {p.name for p in paths if p.suffix in (".png", ".svg")}
 

@@ -13,9 +13,11 @@ from typing import Any
 import numpy as np
 
 from neocog.errors import RunError, UsageError, did_you_mean, printable
+from neocog.files import read_text
 from neocog.report.page import page, write
 from neocog.runs.claim import Claim, claimed, vacant
 from neocog.runs.exhibits import run_sections
+from neocog.runs.folder import RECIPE
 from neocog.runs.recipe import Recipe, changed, from_toml
 from neocog.runs.train import Event, Finished
 from neocog.runs.train import train as train_run
@@ -180,13 +182,7 @@ def read_recipe(file: Place | None) -> Recipe:
     """
     if file is None:
         return Recipe()
-    try:
-        text = Path(file).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as e:
-        raise UsageError(
-            f"`--recipe` names a recipe file, and `{printable(file)}` cannot be read: {e}. "
-            "A run folder's recipe.toml is one."
-        ) from e
+    text = read_text(file, limit=RECIPE, what="A recipe, as --recipe names it,", error=UsageError)
     recipe = from_toml(text, printable(file))
     if recipe.provenance.command != "train":
         raise UsageError(

@@ -1,0 +1,101 @@
+"""A set of decoded images as the cache keeps it: read, and looked at before it is believed.
+
+A cache is a folder like any other: it is copied, cut and written by other programs. What does not
+fit is no error, the set is made again.
+"""
+
+from __future__ import annotations
+
+import math
+import mmap
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from neocog.data.sheet import Sheet
+from neocog.errors import DataError
+from neocog.fields import Fields
+from neocog.files import read_json
+
+__all__ = ["read_set"]
+
+_META = 2**30
+"""Bytes of a meta.json, at most: it names what is wrong with each of a million files."""
+
+_SMALL = 1 << 16
+"""Bytes up to which an array is read, not mapped."""
+
+
+def read_set(folder: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """What a finished set says of itself, and its arrays, mapped copy-on-write.
+
+    Args:
+        folder: of the set.
+
+    Raises:
+        DataError: the set is damaged: a value is of another kind, arrays do not fit together.
+        OSError: a file is missing.
+        ValueError: a file is too short.
+    """
+    meta = Fields(read_json(folder / "meta.json", limit=_META), "meta.json", error=DataError)
+    forms = meta.table("arrays")
+    arrays = {name: _map(folder, forms, name) for name in forms.values}
+    sheet = Sheet.from_json(meta.table("sheet").values)
+    names = meta.table("names")
+    for split in ("train", "val", "test"):
+        _check(split, names.text(split), arrays, len(sheet.classes))
+    return dict(meta.values), arrays
+
+
+def _map(folder: Path, forms: Fields, name: str) -> np.ndarray:
+    """A saved array; `numpy.load` gives the same, but parses each header as Python."""
+    form = forms.values[name]
+    if not isinstance(form, list) or len(form) != 3 or re.fullmatch(r"[\w-]+", name) is None:
+        forms.bad(name, "shape, kind and first byte of an array", form)
+    parts = Fields(dict(zip(("shape", "kind", "start"), form, strict=True)), name, error=DataError)
+    shape, start = parts.integers("shape", low=0), parts.integer("start", low=0)
+    kind = parts.text("kind")
+    if re.fullmatch(r"[<>|=][biuf][1248]", kind) is None:
+        parts.bad("kind", "a kind of numbers", kind)
+    dtype = np.dtype(kind)
+    size = math.prod(shape) * dtype.itemsize
+    path = folder / f"{name}.npy"
+    if start + size > path.stat().st_size:
+        raise ValueError(f"{name} is too short")
+    with path.open("rb") as file:
+        if size < _SMALL:
+            file.seek(start)
+            return np.frombuffer(bytearray(file.read(size)), dtype).reshape(shape)
+        raw = mmap.mmap(file.fileno(), start + size, access=mmap.ACCESS_COPY)
+    return np.frombuffer(raw, dtype, math.prod(shape), offset=start).reshape(shape)
+
+
+def _check(split: str, names: str, arrays: dict[str, np.ndarray], classes: int) -> None:
+    """Whether images, class numbers and names of a split belong together.
+
+    Raises:
+        DataError: they do not.
+    """
+    x, y = arrays.get(f"{split}-x"), arrays.get(f"{split}-y")
+    good = x is not None and y is not None and x.ndim == 4 and y.shape == x.shape[:1]
+    if good and x is not None and y is not None:
+        good = x.dtype in (np.uint8, np.uint16) and y.dtype == np.int64
+        good = good and (not len(y) or (int(y.min()) >= 0 and int(y.max()) < classes))
+        good = good and _named(split, names, arrays, len(y))
+    if not good:
+        raise DataError(f"The split {split} of a kept set must fit together, and does not.")
+
+
+def _named(split: str, names: str, arrays: dict[str, np.ndarray], count: int) -> bool:
+    """Whether each sample has a name."""
+    if names != "paths":
+        rows = arrays.get(f"{split}-rows")
+        return rows is not None and rows.shape == (count,) and rows.dtype.kind in "iu"
+    blob, ends = arrays.get(f"{split}-names"), arrays.get(f"{split}-ends")
+    if blob is None or ends is None or ends.shape != (count,) or ends.dtype != np.int64:
+        return False
+    rising = not count or (int(ends[0]) >= 0 and bool((np.diff(ends) >= 0).all()))
+    ends_well = not count or int(ends[-1]) <= blob.size
+    return blob.ndim == 1 and blob.dtype == np.uint8 and rising and ends_well
