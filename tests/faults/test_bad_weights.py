@@ -220,7 +220,7 @@ def test_a_damaged_card_is_explained(
 
 def test_a_run_without_a_model_is_explained(run: Path) -> None:
     (run / "model.json").unlink()
-    with pytest.raises(ModelError, match=r"ended before the first checkpoint"):
+    with pytest.raises(ModelError, match=r"has not reached a checkpoint"):
         load(run)
     shutil.copy(run / "recipe.toml", run / "model.json")
     (run / "model.safetensors").unlink()
