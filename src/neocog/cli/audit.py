@@ -123,6 +123,7 @@ def command(
             report=report,
             precision=precision,
             strict=strict,
+            allow_random="allow_random" in opening,
             tell=tell,
         )
     plain = found.to_json()

@@ -18,6 +18,7 @@ from neocog.data.samples import Samples
 from neocog.data.split import Split
 from neocog.errors import DataError, printable
 from neocog.exhibits import Section, Table
+from neocog.runs.believed import as_function, as_logits
 from neocog.runs.opened import open_model
 from neocog.runs.trained import Trained
 
@@ -100,6 +101,7 @@ def audit(
     task: str = "classify",
     precision: str = "float32",
     strict: bool = False,
+    allow_random: bool = False,
     tell: Callable[[str], None] | None = None,
 ) -> Audited:
     """Measure a model: shifts, turns, scale, deformation, every layer, geometry and cost.
@@ -116,6 +118,7 @@ def audit(
         task: what an `nn.Module` answers: classify, segment or regress.
         precision: "float32" or "float64".
         strict: stop at the first picture that cannot be used.
+        allow_random: take a model whose predictions are not a function of the image alone.
         tell: called with what is measured next.
 
     Returns:
@@ -133,12 +136,13 @@ def audit(
     """
     asked = asked or Asked()
     bounds = [parse_bound(text) for text in require]  # before anything is measured
-    found = _audited(model, data, asked, task, precision, strict, tell)
+    how = _How(asked, task, precision, strict, allow_random, tell)
+    found = _audited(model, data, how)
     other = None
     if against is not None:
         if tell is not None:
             tell("the other model")
-        other = _audited(against, data, asked, task, precision, strict, tell)
+        other = _audited(against, data, how)
     plain: dict[str, Any] = {}
     if bounds:
         plain = found.to_json()
@@ -166,56 +170,63 @@ def _compared(first: Audit, second: Audit, seed: int) -> tuple[Compared, ...]:
     return tuple(compare(second.shift[m], first.shift[m], seed=seed) for m in both)
 
 
-def _audited(
-    model: Model,
-    data: Data,
-    asked: Asked,
-    task: str,
-    precision: str,
-    strict: bool,
-    tell: Callable[[str], None] | None,
-) -> Audit:
-    trained = open_model(model) if isinstance(model, (str, os.PathLike)) else model
+@dataclass(frozen=True)
+class _How:
+    """What was asked for, of one model and the other alike."""
+
+    asked: Asked
+    task: str
+    precision: str
+    strict: bool
+    allow_random: bool
+    tell: Callable[[str], None] | None
+
+
+def _audited(model: Model, data: Data, how: _How) -> Audit:
+    trained: Trained | nn.Module
+    if isinstance(model, (str, os.PathLike)):
+        trained = open_model(model, allow_random=how.allow_random)
+    else:
+        trained = model
     if isinstance(trained, nn.Module):
-        return _of_module(trained, data, asked, task, precision, tell)
-    samples, larger, classes, notes = _samples(trained, data, asked, strict)
+        return _of_module(trained, data, how)
+    samples, larger, classes, notes = _samples(trained, data, how.asked, how.strict)
     found = audit_model(
         trained.module,
         samples,
-        asked,
+        how.asked,
         task=trained.contract.task,
         classes=classes,
         size=trained.contract.signal.size,
         larger=larger,
-        precision=precision,
+        precision=how.precision,
         black_box=trained.black_box,
-        tell=tell,
+        tell=how.tell,
     )
-    return replace(found, notes=(*found.notes, *notes))
+    return replace(found, notes=tuple(dict.fromkeys((*found.notes, *notes, *trained.doubts))))
 
 
-def _of_module(
-    module: nn.Module,
-    data: Data,
-    asked: Asked,
-    task: str,
-    precision: str,
-    tell: Callable[[str], None] | None,
-) -> Audit:
+def _of_module(module: nn.Module, data: Data, how: _How) -> Audit:
     classes: tuple[str, ...] = ()
     if isinstance(data, (str, os.PathLike)):
         where, name = parse_place(data)
         source = open_data(where)
         data, classes = source.split(source.scored(name)), source.classes
-    return audit_model(
+    samples = Samples.of(data)
+    shape = (samples.channels, *samples.size)
+    name = type(module).__name__
+    module, said = as_logits(module, shape, how.task)
+    chance = as_function(module, name, shape, allow_random=how.allow_random)
+    found = audit_model(
         module,
-        Samples.of(data),
-        asked,
-        task=task,
+        samples,
+        how.asked,
+        task=how.task,
         classes=classes,
-        precision=precision,
-        tell=tell,
+        precision=how.precision,
+        tell=how.tell,
     )
+    return replace(found, notes=(*found.notes, *said, *chance))
 
 
 def _without_truth(trained: Trained, place: Place, strict: bool) -> Samples:

@@ -72,6 +72,7 @@ def fix(
     device: str = "",
     out: Place | None = None,
     overwrite: bool = False,
+    allow_random: bool = False,
     listen: Callable[[Step | dict[str, Any] | str], None] | None = None,
 ) -> Fixed:
     """Replace the down-samplers of a trained classifier, fine-tune it, and keep it.
@@ -97,6 +98,7 @@ def fix(
         device: to fine-tune on; the best if left out.
         out: the run folder; one below `runs` if left out.
         overwrite: replace a run that is there.
+        allow_random: take a model whose predictions are not a function of the image alone.
         listen: called with every step, with a row for every epoch, and with words.
 
     Raises:
@@ -112,7 +114,7 @@ def fix(
     tell = listen or (lambda event: None)
     _check(finetune, lr, steady, shift)
     check_device(device)
-    trained = model if isinstance(model, Trained) else open_model(model)
+    trained = model if isinstance(model, Trained) else open_model(model, allow_random=allow_random)
     where, name = parse_place(str(data))
     if finetune and name == "train":
         raise UsageError(
@@ -231,7 +233,9 @@ def _accuracy(model: Model, split: Split) -> float:
 
 def _evaluated(model: Model, split: Split) -> Evaluation:
     feed = batches(split, size=250, shuffle=False, seed=0, epoch=0)
-    return evaluation(answers(model, feed), split.y, model.contract.classes)
+    contract = model.contract
+    kind = contract.output.kind
+    return evaluation(answers(model, feed), split.y, contract.classes, kind=kind)
 
 
 def _scored(model: Model, split: Split, some: Audited, modes: Sequence[str], seed: int) -> _Scores:
@@ -342,7 +346,7 @@ def _kept(
     write(claim.folder.path / "report.html", report)
     claim.finish()
     if not notes:
-        done = replace(done, model=load(place))
+        done = replace(done, model=load(place, allow_random=True))  # the model that came was asked
     if told.interrupted:
         raise KeyboardInterrupt(f"What the fine-tune reached is kept in {place}.")
     return done
