@@ -147,12 +147,12 @@ def test_a_budget_is_understood(call, tmp_path: Path) -> None:
         (["--set", "course.average=3"], "`course.average` must be at least 0 and below 1"),
         (["--set", "network.hidden=[-1]"], "The options of dense must make a network"),
         (["--set", "network.dropout=7"], "The options of dense must make a network"),
-        (["--device", "gpu"], "must name a device of this machine, got `gpu`"),
+        (["--device", "gpu"], "A device is `cpu`, `cuda`, `cuda:N` or `mps`; got `gpu`"),
         (["--network", "convnt"], "`convnt` is no network. Did you mean `convnet`"),
         (["--padding", "zer"], "`zer` is no padding of dense. Did you mean `zero`"),
         (["--optimiser", "sdg"], "Did you mean `sgd`"),
         (["--recipe", "/nope.toml"], "`/nope.toml` cannot be read"),
-        (["--from", "/nope"], "`/nope` must be a readable file of weights"),
+        (["--from", "/nope"], "`/nope` cannot be read: No such file"),
         (["--seeds", "1"], "1 is not in the range x>=2"),
         (["--out", "/proc/nope/run"], "must be a folder that can be written"),
     ],
@@ -174,7 +174,7 @@ def test_no_gpu_is_one_sentence(call, tmp_path: Path) -> None:
         pytest.skip("needs a machine without a GPU")
     said = call("train", "digits", "--out", tmp_path / "run", *QUICK, "--device", "cuda")
     assert said.status == 2
-    assert "must name a device of this machine, got `cuda`" in said.err
+    assert "`cuda` was asked for, and this one has none" in said.err
 
 
 def test_a_place_that_no_recipe_can_name_is_refused(call, tmp_path: Path) -> None:

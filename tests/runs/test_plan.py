@@ -6,6 +6,7 @@ import pytest
 
 from neocog.errors import UsageError
 from neocog.runs import plan as plans
+from neocog.runs.budget import Budget
 from neocog.runs.plan import Pace, first_plan, segment
 from neocog.runs.recipe import Course
 
@@ -30,14 +31,14 @@ def _experiment(course: Course) -> Any:
 
 
 def _paced(clock: _Clock, *, budget: float, steps: int, each: float) -> list[tuple[int, int]]:
-    pace = Pace(_experiment(Course(budget=budget)), clock.now, 0)
+    pace = Pace(Budget(budget, clock.now), 0)
     plan, step = [(0, steps)], 0
     while step < plan[-1][1]:
         heading, until = segment(plan, step)
         assert step < until <= heading
         step += 1
         clock.now += each
-        plan = pace.shortened(plan, step)
+        plan = pace.kept(plan, step)
         assert step <= 10 * steps, "without end"
     return plan
 
@@ -63,18 +64,19 @@ def test_a_budget_that_is_long_over_ends(clock: _Clock, budget: float) -> None:
 
 def test_a_written_plan_is_kept_whatever_the_clock_says(clock: _Clock) -> None:
     course = Course(budget=1.0, plan=(0, 50))
-    pace = Pace(_experiment(course), clock.now, 0)
+    pace = Pace(Budget.of(course, clock.now), 0)
     clock.now += 1000
     plan = [(0, 50)]
-    assert pace.shortened(plan, 10) is plan
+    assert pace.kept(plan, 10) is plan
 
 
 @pytest.mark.parametrize("plan", [(1,), (1, 2), (0, 5, 3), (0, 5, 0, 4), (0, 0), (0, 9, 5, 5)])
 def test_a_plan_that_is_none_is_an_error(plan: tuple[int, ...]) -> None:
     with pytest.raises(UsageError, match=r"`course\.plan` is pairs of from step and to step"):
-        first_plan(_experiment(Course(plan=plan)), 0.0)
+        first_plan(_experiment(Course(plan=plan)), Budget(0.0, 0.0))
 
 
 def test_epochs_are_steps() -> None:
-    assert first_plan(_experiment(Course(epochs=2.55)), 0.0) == [(0, 26)]
-    assert first_plan(_experiment(Course(epochs=0.01)), 0.0) == [(0, 1)]
+    none = Budget(0.0, 0.0)
+    assert first_plan(_experiment(Course(epochs=2.55)), none) == [(0, 26)]
+    assert first_plan(_experiment(Course(epochs=0.01)), none) == [(0, 1)]

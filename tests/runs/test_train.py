@@ -171,7 +171,7 @@ def test_a_rate_far_too_low_is_noted(pictures: Path, tmp_path: Path, quick: Quic
 
     train(pictures, settings=quick | {"optimiser.lr": 1e-8}, out=tmp_path / "run", listen=listen)
     assert len(notes) == 1
-    assert "hardly moved in the first epoch" in notes[0]
+    assert "hardly moved in the first 3 steps" in notes[0]
 
 
 def test_a_network_larger_than_memory_is_refused_before_it_is_made(
@@ -307,14 +307,6 @@ def test_one_process_at_a_time(pictures: Path, tmp_path: Path, quick: Quick) -> 
 def test_epochs_and_budget_exclude_each_other(pictures: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="both were given"):
         train(pictures, epochs=1, budget=10, out=tmp_path / "run")
-
-
-def test_a_budget_that_leaves_no_time_is_an_error(
-    pictures: Path, tmp_path: Path, quick: Quick
-) -> None:
-    settings = {k: v for k, v in quick.items() if k != "course.epochs"}
-    with pytest.raises(UsageError, match=r"A budget must leave time to train; 0\.5 s are over"):
-        train(pictures, settings=settings, budget=0.5, out=tmp_path / "run")
 
 
 def test_evaluating_says_what_was_measured(pictures: Path, tmp_path: Path, quick: Quick) -> None:

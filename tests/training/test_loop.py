@@ -106,11 +106,22 @@ def test_mode_and_global_generator_are_as_before_between_steps() -> None:
 
 def test_no_number_is_divergence() -> None:
     net = _net()
+    steps = _fit(net, build_optimiser(net, Optimiser(lr=0.1)), Plan(steps=5, steps_per_epoch=5))
+    next(steps)
     with torch.no_grad():
         net[5].weight[0, 0] = math.nan  # type: ignore[index,union-attr]
-    steps = _fit(net, build_optimiser(net, Optimiser(lr=0.1)), Plan(steps=3, steps_per_epoch=5))
-    with pytest.raises(Diverged, match=r"after 1 steps it is nan at learning rate .*--lr"):
+    with pytest.raises(Diverged, match=r"after 1 steps it is nan at .*of 0\.1 .*`--lr 0\.01`"):
         list(steps)
+
+
+def test_no_number_before_the_first_step_is_no_fault_of_the_rate() -> None:
+    net = _net()
+    with torch.no_grad():
+        net[5].weight[0, 0] = math.inf  # type: ignore[index,union-attr]
+    steps = _fit(net, build_optimiser(net, Optimiser(lr=0.1)), Plan(steps=3, steps_per_epoch=5))
+    with pytest.raises(Diverged, match=r"nan before weights are changed") as said:
+        list(steps)
+    assert "--lr" not in str(said.value)
 
 
 def test_a_far_too_high_rate_is_divergence() -> None:

@@ -78,6 +78,8 @@ class Watch:
                 self._epoch(event)
             case Finished():
                 self._finished()
+                for note in event.notes:
+                    self._note(note)
 
     def _started(self, event: Started) -> None:
         experiment, recipe = event.experiment, event.experiment.recipe

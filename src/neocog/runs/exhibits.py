@@ -7,14 +7,15 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from neocog.data.split import Split
 from neocog.errors import printable
 from neocog.exhibits import Cell, Curve, Exhibit, Gallery, Scalar, Section, Table
 from neocog.networks.catalog import schema
 from neocog.runs.experiment import Experiment
+from neocog.runs.sampled import Sampled
 from neocog.runs.train import Finished
+from neocog.runs.words import part
 from neocog.tasks.classify import Evaluation
 
 __all__ = ["run_sections"]
@@ -33,21 +34,28 @@ def run_sections(end: Finished, rows: list[dict[str, Any]]) -> list[Section]:
         end: the training's last event.
         rows: the lines of metrics.jsonl.
     """
-    experiment, scores, logits = end.experiment, end.scores, end.logits
+    experiment, scores = end.experiment, end.scores
     sections = [_overview(experiment, end.summary, scores)]
     if rows:
         sections.append(_curves(rows, experiment.recipe.objective.loss))
     for name, score in scores.items():
         if name == "test" or "test" not in scores:
-            held_out = "the test samples, which no choice was based on"
-            watched = "the validation samples, which the training was watched with"
             section = score.exhibits(f"What it gets right: {name} samples")
-            text = f"Measured on {held_out if name == 'test' else watched}."
+            text = _measured(name, end.shown[name])
             sections.append(Section(title=section.title, exhibits=section.exhibits, text=text))
-            sections.append(_mistakes(experiment, experiment.held_out()[name], logits[name]))
+            sections.append(_mistakes(experiment, end.shown[name]))
     sections.append(_inside(experiment))
     sections.extend(experiment.source.sheet.exhibits())
     return sections
+
+
+def _measured(name: str, shown: Sampled) -> str:
+    """What a score is of."""
+    if shown.whole:
+        held_out = "the test samples, which this training has not seen"
+        watched = "the validation samples, which this training was watched with"
+        return f"Measured on {held_out if name == 'test' else watched}."
+    return part(name, len(shown.split), shown.of)
 
 
 def _overview(
@@ -115,8 +123,9 @@ def _curves(rows: list[dict[str, Any]], objective: str) -> Section:
     return Section(title="How it learned", exhibits=tuple(exhibits))
 
 
-def _mistakes(experiment: Experiment, split: Split, logits: Tensor) -> Section:
-    p, answer = logits.softmax(1).max(1)
+def _mistakes(experiment: Experiment, shown: Sampled) -> Section:
+    split = shown.split
+    p, answer = shown.logits.softmax(1).max(1)
     wrong = (answer.numpy() != split.y).nonzero()[0]
     worst = wrong[np.argsort(-p.numpy()[wrong], kind="stable")][:PICTURES]
     classes = [printable(c) for c in experiment.source.classes]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
@@ -39,9 +40,6 @@ from neocog.training.optimise import build_optimiser, suited_rate
 from neocog.types import Batch, Contract, SignalSpec
 
 __all__ = ["Experiment", "prepare"]
-
-EVALUATION_BATCH = 250
-"""Samples at a time where no gradient is needed; no result depends on it."""
 
 
 @dataclass(kw_only=True)
@@ -105,16 +103,13 @@ class Experiment:
         splits = self.source.splits
         return {n: splits[n] for n in ("val", "test") if n in splits and len(splits[n])}
 
-    def in_order(self, split: Split) -> Iterator[Batch]:
-        """The batches of a split, each sample once."""
-        return batches(split, size=EVALUATION_BATCH, shuffle=False, seed=0, epoch=0)
-
 
 def prepare(
     recipe: Recipe,
     *,
     resume: bool = False,
     strict: bool = False,
+    measuring: float = math.inf,
     progress: Callable[[int, int], None] | None = None,
 ) -> Experiment:
     """Open the data and build what is trained.
@@ -123,6 +118,7 @@ def prepare(
         recipe: what was asked for.
         resume: weights will be replaced by a checkpoint's.
         strict: stop at the first picture that cannot be used.
+        measuring: seconds in which to find out which way of training is the fastest.
         progress: called with (pictures done, pictures in all) while they are decoded.
 
     Raises:
@@ -163,7 +159,8 @@ def prepare(
     if not recipe.optimiser.lr:
         rate = suited_rate(network, recipe.optimiser.name)
         recipe = replace(recipe, optimiser=replace(recipe.optimiser, lr=rate))
-    machine = fastest(recipe.machine, model, source.splits["train"], recipe)
+    train = source.splits["train"]
+    machine = fastest(recipe.machine, model, train, recipe, seconds=measuring)
     recipe = replace(recipe, machine=MachineChoice(**vars(machine)))
     recipe, said = where(recipe, resume=resume)
     notes += said
@@ -244,7 +241,9 @@ def _check(source: Source, recipe: Recipe) -> list[str]:
     if present < len(source.classes):
         unseen = [c for c, n in zip(source.classes, counts.tolist(), strict=True) if not n]
         names = ", ".join(f"`{printable(c)}`" for c in unseen)
-        notes.append(f"No training sample is of class {names}: it will never be answered.")
+        notes.append(
+            f"No training sample is of class {names}: nothing teaches the model to answer it."
+        )
     faults = len(source.sheet.faults)
     if faults:
         notes.append(

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import json
+import math
 import platform
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,7 +24,7 @@ from neocog.runs.recipe import MachineChoice, Recipe
 from neocog.store.tensors import write_bytes
 from neocog.training.augment import Augment
 from neocog.training.loop import Plan, fit
-from neocog.training.machine import Machine, candidates, choose
+from neocog.training.machine import Machine, candidates, choose, place
 from neocog.training.optimise import build_optimiser
 from neocog.types import Batch
 
@@ -35,7 +38,14 @@ def best_device() -> str:
     return "mps" if torch.backends.mps.is_available() else "cpu"
 
 
-def fastest(choice: MachineChoice, model: nn.Module, train: Split, recipe: Recipe) -> Machine:
+def fastest(
+    choice: MachineChoice,
+    model: nn.Module,
+    train: Split,
+    recipe: Recipe,
+    *,
+    seconds: float = math.inf,
+) -> Machine:
     """What was chosen, and the fastest of what was left open.
 
     The answer is kept in the folder of the cache, in `machines.json`: another measurement could
@@ -46,6 +56,8 @@ def fastest(choice: MachineChoice, model: nn.Module, train: Split, recipe: Recip
         model: what is trained; is left as it is.
         train: the training samples.
         recipe: all else.
+        seconds: for the measurement; the safest way is taken, and not remembered, where they are
+            too few.
     """
     device, number = choice.device or best_device(), choice.threads or torch.get_num_threads()
     ways = [
@@ -64,11 +76,34 @@ def fastest(choice: MachineChoice, model: nn.Module, train: Split, recipe: Recip
         if known.get(key) == [way.layout, way.precision]:
             return way
     batch = next(batches(train, size=recipe.course.batch, shuffle=True, seed=0, epoch=0))
-    best = choose(lambda m, way, b: one_step(m, way, b, recipe), model, batch, ways)[0].machine
+    if not math.isinf(seconds):
+        seconds -= _first_look(model, ways, batch, recipe, seconds)
+    timings = choose(
+        lambda m, way, b: one_step(m, way, b, recipe), model, batch, ways, seconds=seconds
+    )
+    if not timings:
+        return ways[0]
+    best = timings[0].machine
     known[key] = [best.layout, best.precision]
     with contextlib.suppress(RunError):  # a cache that cannot be written is only slower
         write_bytes(file, json.dumps(known, indent=1).encode())
     return best
+
+
+def _first_look(
+    model: nn.Module, ways: list[Machine], batch: Batch, recipe: Recipe, seconds: float
+) -> float:
+    """Seconds that a look at two samples took; more than there are where whole steps would."""
+    begun = time.perf_counter()
+    two = Batch(batch.x[:2], batch.y[:2], batch.index[:2])
+    trial = place(copy.deepcopy(model), ways[0])
+    one_step(trial, ways[0], two, recipe)
+    now = time.perf_counter()
+    one_step(trial, ways[0], two, recipe)
+    took = time.perf_counter() - now
+    # A step with all samples takes at least a quarter of what as many pairs would take.
+    least = took * len(batch.y) / max(1, len(two.y)) / 4 * 2 * len(ways)
+    return math.inf if least > seconds else time.perf_counter() - begun
 
 
 def one_step(model: nn.Module, machine: Machine, batch: Batch, recipe: Recipe) -> None:

@@ -8,18 +8,27 @@ recipe, so that the run can be made again, bit for bit, on a faster or slower ma
 
 from __future__ import annotations
 
-import copy
 import time
 from collections.abc import Sequence
 
 from neocog.errors import UsageError
 from neocog.fields import shown
+from neocog.runs.budget import Budget
 from neocog.runs.experiment import Experiment
-from neocog.runs.fastest import one_step
 from neocog.runs.recipe import Course
-from neocog.training.answers import answers
+from neocog.runs.speed import speed
 
-__all__ = ["DEFAULT_EPOCHS", "Pace", "Plan_", "first_plan", "is_plan", "pairs", "segment"]
+__all__ = [
+    "DEFAULT_EPOCHS",
+    "Pace",
+    "Plan_",
+    "affordable",
+    "evaluating",
+    "first_plan",
+    "is_plan",
+    "pairs",
+    "segment",
+]
 
 Plan_ = list[tuple[int, int]]
 
@@ -29,20 +38,31 @@ DEFAULT_EPOCHS = 20.0
 RESERVE = 0.9
 """Share of the time left that a plan uses: machines are never quite as fast as measured."""
 
-AFTER = 1.5
-"""Seconds for the report and other writing after the last step."""
+WATCHING = 0.2
+"""Share of the time of a pass in which validation samples are looked at, at most."""
+
+EVALUATING = 0.3
+"""Share of a budget that is kept for measuring what was reached, at most."""
+
+HANDFUL = 5
+"""Steps that are made though the budget is over, where they are quick."""
+
+WARM = 0.2
+"""A plan is made longer only in so much of it, while the learning rate rises."""
+
+SPARE = 0.3
+"""Share of the budget that has to be left over for that."""
 
 
-def first_plan(experiment: Experiment, began: float) -> Plan_:
+def first_plan(experiment: Experiment, budget: Budget) -> Plan_:
     """The plan at the start of a training.
 
     Args:
         experiment: whose recipe asks for a plan, epochs or a budget, in this order.
-        began: `time.monotonic()` when the budget began.
+        budget: seconds for the command; gets the speeds of the machine.
 
     Raises:
-        UsageError: the recipe's plan is no list of rising pairs, or its epochs are others; the
-            budget is too small.
+        UsageError: the recipe's plan is no list of rising pairs, or its epochs are others.
     """
     course = experiment.recipe.course
     if course.plan:
@@ -58,17 +78,30 @@ def first_plan(experiment: Experiment, began: float) -> Plan_:
     if course.epochs or not course.budget:
         steps = round((course.epochs or DEFAULT_EPOCHS) * experiment.steps_per_epoch)
         return [(0, max(1, steps))]
-    each_step, answer = _speed(experiment)
-    left = course.budget - (time.monotonic() - began) - _after(experiment, answer)
+    budget.step, budget.answer = speed(experiment, seconds=budget.measuring / 2)
+    return [(0, affordable(experiment, budget))]
+
+
+def affordable(experiment: Experiment, budget: Budget) -> int:
+    """Steps that fit into what is left of a budget, beside what has to be measured; at least one.
+
+    Args:
+        experiment: what is trained.
+        budget: with the speeds of the machine.
+    """
+    left = budget.left()
     val = len(experiment.held_out().get("val", ()))
-    if left <= 0:
-        raise UsageError(
-            f"A budget must leave time to train; {course.budget:g} s are over before the first "
-            f"step, and {course.budget - left:.0f} s go to starting, evaluating and reporting. "
-            "Give more."
-        )
-    seconds = each_step + answer * val / experiment.steps_per_epoch
-    return [(0, max(1, int(RESERVE * left / seconds)))]
+    # A pass is followed by a look at validation samples: at so many as take a fifth of its time.
+    watching = min(budget.answer * val / experiment.steps_per_epoch, WATCHING * budget.step)
+    each = max(budget.step + watching, 1e-6)
+    share = max(left - min(evaluating(experiment, budget), EVALUATING * left), 0.0)
+    few = max(1, min(HANDFUL, int(0.1 * budget.seconds / each)))
+    return max(few, int(RESERVE * share / each))
+
+
+def evaluating(experiment: Experiment, budget: Budget) -> float:
+    """Seconds from the last step to the report, where all samples are measured on."""
+    return 2 * budget.answer * sum(map(len, experiment.held_out().values()))
 
 
 def pairs(course: Course) -> Plan_:
@@ -118,50 +151,39 @@ def segment(plan: Plan_, step: int) -> tuple[int, int]:
 
 
 class Pace:
-    """Watches a budget and shortens a plan that will not be met.
+    """Watches a budget and changes a plan that misses it.
 
     Args:
-        experiment: whose recipe may have a budget.
-        began: `time.monotonic()` when the budget began.
+        budget: of the command.
         step: made before this session.
+        rest: seconds that are needed after the last step.
     """
 
-    def __init__(self, experiment: Experiment, began: float, step: int) -> None:
-        course = experiment.recipe.course
-        # A plan that was written down is kept to the letter: it reproduces a run.
-        self.budget = 0.0 if course.plan or course.epochs else course.budget
-        self.began, self.start, self.first = began, time.monotonic(), step
+    def __init__(self, budget: Budget, step: int, *, rest: float = 0.0) -> None:
+        self.budget, self.rest = budget, rest
+        self.start, self.first = time.monotonic(), step
         self.checked = self.start
 
-    def shortened(self, plan: Plan_, step: int) -> Plan_:
-        """The plan, or a shorter one where the budget would be missed by a tenth."""
-        now, to = time.monotonic(), plan[-1][1]
-        early = now - self.checked < 0.03 * self.budget
-        if not self.budget or early or step == self.first or step + 1 >= to:
+    def kept(self, plan: Plan_, step: int) -> Plan_:
+        """The plan; a shorter one where the budget would be missed by a tenth.
+
+        In the warm-up of a plan that was made too short, a longer one.
+
+        Args:
+            plan: as it is.
+            step: steps that are done.
+        """
+        now, to, seconds = time.monotonic(), plan[-1][1], self.budget.seconds
+        warm = step <= max(1, WARM * to)
+        early = now - self.checked < 0.03 * seconds and not warm
+        if not seconds or early or step == self.first or step >= to:
             return plan
         self.checked = now
-        each = (now - self.start) / (step - self.first)
-        left = self.budget - (now - self.began) - AFTER
-        shorter = max(step + 1, step + int(left / each))
-        if (to - step) * each <= left + 0.1 * self.budget or shorter >= to:
-            return plan
-        return [*plan, (step, shorter)]
-
-
-def _after(experiment: Experiment, answer: float) -> float:
-    """Seconds from the last step to the end of the command."""
-    return 2 * answer * sum(map(len, experiment.held_out().values())) + AFTER
-
-
-def _speed(experiment: Experiment) -> tuple[float, float]:
-    """Seconds of a training step and of an answer to one sample, measured on a copy."""
-    batch = next(experiment.feed(0))
-    trial = copy.deepcopy(experiment.model)
-    steps = []
-    for _ in range(6):
-        start = time.perf_counter()
-        one_step(trial, experiment.machine, batch, experiment.recipe)
-        steps.append(time.perf_counter() - start)
-    start = time.perf_counter()
-    answers(trial, [batch], device=experiment.machine.device)
-    return sorted(steps[1:])[2], (time.perf_counter() - start) / len(batch.y)
+        each = max((now - self.start) / (step - self.first), 1e-6)
+        left = self.budget.left() - min(self.rest, EVALUATING * seconds)
+        need = (to - step) * each
+        if need > left + 0.1 * seconds:
+            to = max(step + 1, step + int(left / each))
+        elif need < left - SPARE * seconds and warm:
+            to = step + int(RESERVE * left / each)
+        return plan if to == plan[-1][1] else [*plan, (step, to)]

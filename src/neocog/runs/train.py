@@ -6,23 +6,24 @@ import shlex
 import time
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import asdict, dataclass, field, replace
+from math import inf
 from typing import Any
-
-from torch import Tensor
 
 from neocog.errors import Diverged, RunError, UsageError, printable
 from neocog.fields import Fields
+from neocog.runs import words
 from neocog.runs.agree import must_agree
+from neocog.runs.budget import Budget
 from neocog.runs.claim import Claim
 from neocog.runs.experiment import Experiment, prepare
 from neocog.runs.folder import RunFolder, check_row
 from neocog.runs.interrupt import deferred
-from neocog.runs.plan import Pace, Plan_, first_plan, is_plan, segment
+from neocog.runs.plan import WATCHING, Pace, Plan_, evaluating, first_plan, is_plan, segment
 from neocog.runs.recipe import Recipe, from_toml, to_toml
+from neocog.runs.sampled import Sampled, sampled
 from neocog.runs.state import pack, unpack
 from neocog.runs.tensorboard import Log, open_log
 from neocog.tasks.classify import Evaluation, evaluation
-from neocog.training.answers import answers
 from neocog.training.loop import Plan, Step, fit
 from neocog.training.machine import threads
 from neocog.version import __version__
@@ -78,13 +79,15 @@ class Finished:
         summary: what `neocog train --json` prints, less the run's path.
         experiment: with the trained model.
         scores: what the model scores on the splits it was not trained on.
-        logits: its answers there.
+        shown: its answers there, or on those samples that there was time for.
+        notes: sentences that a user should read.
     """
 
     summary: dict[str, Any]
     experiment: Experiment
     scores: dict[str, Evaluation]
-    logits: dict[str, Tensor]
+    shown: dict[str, Sampled]
+    notes: tuple[str, ...] = ()
 
 
 Event = Started | Step | Epoch | Finished
@@ -141,23 +144,31 @@ def _train(
     began: float,
     decoding: Callable[[int, int], None] | None,
 ) -> Generator[Event, None, None]:
+    budget = Budget.of(recipe.course, began)
     kept = claim.folder.checkpoint() if resume else None
     if kept is not None:
         _must_agree(recipe, claim.folder, kept[1])
-    experiment = prepare(recipe, resume=kept is not None, strict=strict, progress=decoding)
+    experiment = prepare(
+        recipe,
+        resume=kept is not None,
+        strict=strict,
+        measuring=budget.measuring / 2,
+        progress=decoding,
+    )
+    prepared = budget.spent()
     if kept is None:
-        progress = _Progress(plan=first_plan(experiment, began))
+        progress = _Progress(plan=first_plan(experiment, budget))
     else:
         progress = _taken_up(experiment, *kept)
-        progress.plan = first_plan(experiment, began)  # as the recipe, which agrees so far
-    session = _Session(experiment, progress, claim, Pace(experiment, began, progress.step))
+        progress.plan = first_plan(experiment, budget)  # as the recipe, which agrees so far
+    session = _Session(experiment, progress, claim, budget)
     session.begin(resume=resume)
     folder = session.folder
     yield Started(
         experiment=experiment,
         steps=progress.plan[-1][1],
         done=progress.step,
-        notes=tuple(experiment.notes),
+        notes=(*experiment.notes, *session.outlook()),
     )
     with open_log(folder.path / "tensorboard", progress.step) as log, deferred() as interrupt:
         for event in session.steps(log):
@@ -167,23 +178,25 @@ def _train(
                 session.keep(durable=True)
                 raise KeyboardInterrupt(session.farewell())
     session.keep(durable=True)
-    logits = {name: session.answers(name) for name in experiment.held_out()}
-    scores = {name: session.score(name) for name in logits}
+    scores = {name: session.score(name) for name in experiment.held_out()}
+    shown = {name: session.sampled(name) for name in scores}
+    notes = session.verdict(shown, prepared)
     summary = session.summary(scores)
     folder.write_card(_card(experiment, summary))
-    yield Finished(summary=summary, experiment=experiment, scores=scores, logits=logits)
+    yield Finished(summary=summary, experiment=experiment, scores=scores, shown=shown, notes=notes)
 
 
 class _Session:
     """One process's part of a training."""
 
     def __init__(
-        self, experiment: Experiment, progress: _Progress, claim: Claim, pace: Pace
+        self, experiment: Experiment, progress: _Progress, claim: Claim, budget: Budget
     ) -> None:
         self.experiment, self.progress = experiment, progress
-        self.claim, self.pace = claim, pace
+        self.claim, self.budget = claim, budget
+        self.pace = Pace(budget, progress.step, rest=evaluating(experiment, budget))
         self.saved = self.durable = time.monotonic()
-        self.answered: dict[str, tuple[int, Tensor]] = {}
+        self.answered: dict[str, tuple[int, Sampled]] = {}
 
     @property
     def folder(self) -> RunFolder:
@@ -209,7 +222,7 @@ class _Session:
                     yield self._epoch(step, log)
                 elif time.monotonic() - self.saved > CHECKPOINT_SECONDS:
                     self.keep()
-                plan = self.pace.shortened(progress.plan, step.number)
+                plan = self.pace.kept(progress.plan, step.number)
                 if plan is not progress.plan:
                     progress.plan = plan
                     self.write_down()
@@ -265,35 +278,47 @@ class _Session:
             "train_loss": sum(progress.losses) / len(progress.losses),
             "lr": step.lr,
             "seconds": round(progress.seconds, 3),
-            "images_per_second": round(step.number * step.samples / progress.seconds, 1),
+            "images_per_second": round(step.number * step.samples / max(progress.seconds, 1e-9), 1),
         }
         if "val" in self.experiment.held_out():
             score = self.score("val")
             row |= {"val_loss": score.loss, "val_accuracy": score.accuracy}
-        late = progress.losses[-max(1, len(progress.losses) // 5) :]
-        end = sum(late) / len(late)
-        if step.epoch > 1 or end <= 0.98 * progress.first_loss:
+        if step.epoch > 1:
             return row, ()
-        note = (
-            f"The loss has hardly moved in the first epoch ({progress.first_loss:.3g} to "
-            f"{end:.3g}): the learning rate {self.experiment.recipe.optimiser.lr:.3g} may be "
-            "far too low or too high."
+        late = progress.losses[-max(1, len(progress.losses) // 5) :]
+        note = words.moved(
+            progress.first_loss,
+            sum(late) / len(late),
+            guessing=self._guessing(),
+            rate=self.experiment.recipe.optimiser.lr,
+            steps=step.number,
         )
-        return row, (note,)
+        return row, (note,) if note else ()
+
+    def _guessing(self) -> float:
+        classes = len(self.experiment.source.classes)
+        return words.chance(self.experiment.recipe.objective.loss, classes)
 
     def score(self, name: str) -> Evaluation:
         """What the model scores on a split as it is now."""
-        truth = self.experiment.held_out()[name].y
-        return evaluation(self.answers(name), truth, self.experiment.source.classes)
+        found = self.sampled(name)
+        return evaluation(found.logits, found.split.y, self.experiment.source.classes)
 
-    def answers(self, name: str) -> Tensor:
+    def sampled(self, name: str) -> Sampled:
         """The model's answers on a split as it is now; found once a step."""
         step = self.progress.step
-        if self.answered.get(name, (-1, None))[0] != step:
-            split = self.experiment.held_out()[name]
-            device = self.experiment.machine.device
-            found = answers(self.experiment.best, self.experiment.in_order(split), device=device)
-            if not found.isfinite().all():
+        if name not in self.answered or self.answered[name][0] != step:
+            before = self.answered.get(name)
+            found = sampled(
+                self.experiment.best,
+                self.experiment.held_out()[name],
+                device=self.experiment.machine.device,
+                seconds=self._seconds_for(name),
+                # Samples that were left out once are so to the end of the training.
+                most=len(before[1].split) if before and self._ahead() else None,
+                answer=self.budget.answer,
+            )
+            if not found.logits.isfinite().all():
                 lr = self.experiment.recipe.optimiser.lr
                 raise Diverged(
                     f"The answers must stay numbers; after {step} steps some are not, at "
@@ -301,6 +326,39 @@ class _Session:
                 )
             self.answered[name] = (step, found)
         return self.answered[name][1]
+
+    def _ahead(self) -> bool:
+        """Whether steps are left to be made."""
+        return self.progress.step < self.progress.plan[-1][1]
+
+    def _seconds_for(self, name: str) -> float:
+        """In which to ask the model about a split: a part of a pass, at the end what is left."""
+        left, held = max(self.budget.left(), 0.0), self.experiment.held_out()
+        if self._ahead():
+            passes = self.progress.step / self.experiment.steps_per_epoch
+            return min(left, WATCHING * self.progress.seconds / passes) if left < inf else inf
+        # Those who were not asked yet share what is left.
+        n = {k: len(s) for k, s in held.items() if k not in self._asked()}
+        return left * n[name] / sum(n.values()) if left < inf else inf
+
+    def _asked(self) -> set[str]:
+        return {k for k, (step, _) in self.answered.items() if step == self.progress.step}
+
+    def outlook(self) -> list[str]:
+        """What is said before the first step of a budget that is short."""
+        steps, each = self.progress.plan[-1][1], self.experiment.steps_per_epoch
+        if not self.budget.seconds or steps >= each:
+            return []
+        return [words.short(self.budget.seconds, self.budget.spent(), steps, each)]
+
+    def verdict(self, shown: dict[str, Sampled], prepared: float) -> tuple[str, ...]:
+        """What is said after the last step: on what was measured, and whether there was time."""
+        notes = [words.part(name, len(s.split), s.of) for name, s in shown.items() if not s.whole]
+        loss, classes = self.progress.rows[-1]["train_loss"], len(self.experiment.source.classes)
+        notes.append(words.ended(loss, guessing=self._guessing(), classes=classes))
+        if self.budget.seconds and self.budget.left() < -0.1 * self.budget.seconds:
+            notes.append(words.overrun(self.budget.seconds, self.budget.spent(), prepared))
+        return tuple(filter(None, notes))
 
     def write_down(self) -> None:
         """Keep the recipe with the plan as it is now."""
@@ -354,6 +412,9 @@ class _Session:
             "images_per_second": last["images_per_second"],
             "train": {"loss": last["train_loss"]},
         }
+        if self.budget.seconds:
+            spent = round(self.budget.spent(), 3)
+            out["budget"] = {"seconds": self.budget.seconds, "spent": spent}
         for name, score in scores.items():
             out[name] = {
                 "n": score.n,
@@ -362,6 +423,8 @@ class _Session:
                 "loss": score.loss,
                 "ece": score.ece,
             }
+            if (of := self.answered[name][1].of) != score.n:
+                out[name]["of"] = of
         return out | {
             "params": experiment.cost.params,
             "macs": experiment.cost.macs,

@@ -173,7 +173,7 @@ def fit(
             f"{plan.steps_per_epoch} an epoch. Give more epochs or a smaller batch."
         )
     top = [group["lr"] for group in optimiser.param_groups]
-    watch = _Watch()
+    watch = _Watch(top[0])
     try:
         for number, batch in _batches(feed, plan):
             factor = rate_at(schedule, number / plan.steps)
@@ -186,7 +186,7 @@ def fit(
                 if average is not None:
                     average.update(number)
             lr = top[0] * factor
-            watch(value, number + 1, lr)
+            watch(value, number, lr)
             epoch, done = divmod(number, plan.steps_per_epoch)
             ends = done + 1 == plan.steps_per_epoch or number + 1 == plan.steps
             yield Step(number + 1, epoch + 1, ends, value, lr, len(batch.y))
@@ -271,18 +271,37 @@ def _training(model: nn.Module, seed: int, machine: Machine) -> Iterator[None]:
 
 
 class _Watch:
-    """Notices a loss that leaves the range of numbers or grows far beyond its start."""
+    """Notices a loss that leaves the range of numbers or grows far beyond its start.
 
-    def __init__(self) -> None:
+    Args:
+        top: the highest learning rate.
+    """
+
+    def __init__(self, top: float) -> None:
+        self.top = top
         self.start: float | None = None
         self.trail: float | None = None
         self.seen = 0
 
-    def __call__(self, value: float, number: int, lr: float) -> None:
+    def __call__(self, value: float, done: int, lr: float) -> None:
+        """Look at a loss.
+
+        Args:
+            value: of a step.
+            done: steps before it.
+            lr: of the last of those.
+        """
+        lower = f"Try `--lr {self.top / 10:.1g}`."
+        if not math.isfinite(value) and not done:
+            raise Diverged(
+                f"The loss must be a number, and is {value} before weights are changed: weights, "
+                "pixels or what normalizes them hold numbers that are none, or far too large. "
+                "Check the weights that it starts from, and the data."
+            )
         if not math.isfinite(value):
             raise Diverged(
-                f"The loss must stay a number; after {number} steps it is {value} "
-                f"at learning rate {lr:.3g}. Try `--lr {lr / 10:.1g}`."
+                f"The loss must stay a number; after {done} steps it is {value} "
+                f"at learning rate {lr:.3g}, of {self.top:.3g} at the highest. {lower}"
             )
         self.start = value if self.start is None else self.start
         self.trail = value if self.trail is None else 0.9 * self.trail + 0.1 * value
@@ -290,6 +309,7 @@ class _Watch:
         # A good start may rise to what ignorance of ten classes costs before it is suspicious.
         if self.seen > 20 and self.trail > 5 * max(self.start, math.log(10)):
             raise Diverged(
-                f"The loss must fall; after {number} steps it grew from {self.start:.3g} to "
-                f"{self.trail:.3g} at learning rate {lr:.3g}. Try `--lr {lr / 10:.1g}`."
+                f"The loss must fall; after {done} steps it has grown from {self.start:.3g} to "
+                f"{self.trail:.3g}, a trailing mean, at learning rate {lr:.3g}, of "
+                f"{self.top:.3g} at the highest. {lower}"
             )

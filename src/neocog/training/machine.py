@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -100,8 +101,8 @@ def check_device(name: str) -> None:
         >>> check_device("gpu")
         Traceback (most recent call last):
         ...
-        neocog.errors.UsageError: A device is `cpu`, `cuda`, `cuda:N` or `mps`; got `gpu`.
-        Use `cpu`.
+        neocog.errors.UsageError: A device is `cpu`, `cuda`, `cuda:N` or `mps`; got `gpu`. Name one
+        of them, or leave the device out for the best there is.
     """
     if not name:
         return
@@ -110,10 +111,9 @@ def check_device(name: str) -> None:
     except RuntimeError:
         device = torch.device("meta")
     if device.type not in ("cpu", "cuda", "mps"):
-        hint = did_you_mean(name, ("cpu", "cuda", "mps"))
         raise UsageError(
-            f"A device is `cpu`, `cuda`, `cuda:N` or `mps`; got `{printable(name)}`. "
-            f"{hint if hint.startswith('Did') else 'Use `cpu`.'}"
+            f"A device is `cpu`, `cuda`, `cuda:N` or `mps`; got `{printable(name)}`. Name one of "
+            "them, or leave the device out for the best there is."
         )
     here = 1
     if device.type == "cuda":
@@ -190,6 +190,7 @@ def choose(
     ways: Sequence[Machine],
     *,
     repeats: int = 5,
+    seconds: float = math.inf,
 ) -> list[Timing]:
     """Time one training step in each way, in turns, on copies of the model; the fastest first.
 
@@ -202,18 +203,29 @@ def choose(
         batch: a real one.
         ways: what is tried.
         repeats: timed steps a way, after one that is not timed.
+        seconds: no step begins that would probably end later.
+
+    Returns:
+        Nothing where there was no time to try each way at least once after its first step.
     """
-    copies = [place(copy.deepcopy(model), way) for way in ways]
-    seconds: list[list[float]] = [[] for _ in ways]
+    end = time.perf_counter() + seconds
+    copies = [] if seconds <= 0 else [place(copy.deepcopy(model), way) for way in ways]
+    taken: list[list[float]] = [[] for _ in ways]
+    longest = 0.0
     for turn in range(repeats + 1):
-        for n, (way, module) in enumerate(zip(ways, copies, strict=True)):
+        for n, (way, module) in enumerate(zip(ways, copies, strict=False)):
             start = time.perf_counter()
+            if start + longest > end:
+                break
             step(module, way, batch)
             if way.device.startswith("cuda"):
                 torch.cuda.synchronize()
+            longest = time.perf_counter() - start
             if turn:
-                seconds[n].append(time.perf_counter() - start)
-    timings = [Timing(way, min(s)) for way, s in zip(ways, seconds, strict=True)]
+                taken[n].append(longest)
+    if not all(taken):
+        return []
+    timings = [Timing(way, min(s)) for way, s in zip(ways, taken, strict=True)]
     best = timings[0]
     for other in timings[1:]:
         if other.seconds < 7 / 8 * best.seconds:

@@ -1,0 +1,98 @@
+"""A model's answers on a split, or on as many of its samples as there is time for."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from neocog.data.batches import batches, order, pixels
+from neocog.data.split import Split
+from neocog.networks.model import Model
+from neocog.training.answers import answers
+from neocog.types import Batch
+
+__all__ = ["EVALUATION_BATCH", "LEAST", "Sampled", "sampled"]
+
+EVALUATION_BATCH = 250
+"""Samples at a time where no gradient is needed; no result depends on it."""
+
+LEAST = 50
+"""So many samples are asked, however short the time."""
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """Answers on a split.
+
+    Args:
+        logits: (n, K), on the CPU.
+        split: the n samples.
+        of: how many there would have been.
+    """
+
+    logits: Tensor
+    split: Split
+    of: int
+
+    @property
+    def whole(self) -> bool:
+        """Whether no sample was left out."""
+        return len(self.split) == self.of
+
+
+def sampled(
+    model: Model,
+    split: Split,
+    *,
+    device: str,
+    seconds: float = math.inf,
+    most: int | None = None,
+    answer: float = 0.0,
+) -> Sampled:
+    """Ask a model about a split; about a random part of it where there is no time for all.
+
+    Parts are nested and always the same: a larger one holds the smaller.
+
+    Args:
+        model: is left as it is.
+        split: at least one sample.
+        device: where the model is.
+        seconds: in which to ask; at least `LEAST` samples are asked in any case.
+        most: samples, at most; all if left out.
+        answer: seconds of one sample, as far as known, to ask in portions that can be stopped.
+    """
+    n = len(split)
+    most = n if most is None else min(n, most)
+    if math.isinf(seconds) and most == n:
+        feed = batches(split, size=EVALUATION_BATCH, shuffle=False, seed=0, epoch=0)
+        return Sampled(answers(model, feed, device=device), split, n)
+    rows = order(n, seed=0, epoch=0)[:most]
+    logits = list(_within(model, split, rows, device, seconds, answer))
+    done = sum(map(len, logits))
+    back = np.argsort(rows[:done], kind="stable")
+    found = torch.cat(logits)[torch.from_numpy(back)]
+    return Sampled(found, split if done == n else split.subset(rows[:done][back]), n)
+
+
+def _within(
+    model: Model, split: Split, rows: np.ndarray, device: str, seconds: float, answer: float
+) -> Iterator[Tensor]:
+    end, done = time.monotonic() + seconds, 0
+    size = EVALUATION_BATCH
+    if answer > 0 and not math.isinf(seconds):
+        size = min(size, max(LEAST, int(seconds / answer / 4)))
+    while done < len(rows):
+        begun = time.monotonic()
+        some = rows[done : done + size]
+        truth, index = torch.from_numpy(split.y[some]), torch.from_numpy(some)
+        yield answers(model, [Batch(pixels(split, some), truth, index)], device=device)
+        done += len(some)
+        now = time.monotonic()
+        if done >= LEAST and now + (now - begun) > end:
+            return

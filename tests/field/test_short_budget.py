@@ -1,0 +1,247 @@
+"""A budget that is short, or a machine that is busy: there is a model and a report all the same."""
+
+import json
+import multiprocessing
+import os
+import signal
+import time
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from tests.faults.processes import PRELOAD
+from torch import nn
+
+from neocog.data.split import Split
+from neocog.networks.model import Model
+from neocog.runs import budget as budgets
+from neocog.runs import plan as plans
+from neocog.runs.budget import Budget
+from neocog.runs.folder import RunFolder
+from neocog.runs.plan import Pace, affordable, segment
+from neocog.runs.sampled import LEAST, sampled
+from neocog.runs.train import Event, Finished, Started
+from neocog.runs.trained import load
+from neocog.training.loop import Step
+from neocog.training.machine import Machine, choose
+from neocog.types import Batch, Contract, SignalSpec
+from neocog.verbs.train import train
+
+SETTINGS = {
+    "network.name": "lenet5_modern", "machine.layout": "contiguous",
+    "machine.precision": "float32", "course.batch": 32,
+}  # fmt: skip
+
+
+class _Clock:
+    """Time that passes only when somebody works."""
+
+    def __init__(self) -> None:
+        self.now = 50.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> _Clock:
+    clock = _Clock()
+    for module in (plans, budgets):
+        monkeypatch.setattr(module, "time", clock)
+    return clock
+
+
+def _experiment(*, spe: int = 100, val: int = 1000, test: int = 2000) -> Any:
+    held = {"val": range(val), "test": range(test)}
+    return SimpleNamespace(steps_per_epoch=spe, held_out=lambda: held)
+
+
+@pytest.mark.parametrize("answer", [0.0, 1e-5, 1e-3, 0.1, 10.0])
+@pytest.mark.parametrize("step", [1e-4, 0.01, 1.0, 100.0])
+@pytest.mark.parametrize("started", [0.0, 3.0, 55.0, 500.0])
+def test_every_machine_gets_a_plan(
+    clock: _Clock, step: float, answer: float, started: float
+) -> None:
+    """However slow it is, at least one step; however slow answers are, most time is for steps."""
+    budget = Budget(60.0, clock.now, step, answer)
+    clock.now += started
+    steps = affordable(_experiment(), budget)
+    assert steps >= 1
+    left = max(0.0, 60 - 1.5 - started)
+    assert steps * step <= max(left, 6.0, step)
+    # Seven tenths of nine tenths of what is left, less a fifth for watching.
+    assert steps >= int(left * 0.7 * 0.9 / (1.2 * step))
+
+
+def _run(clock: _Clock, budget: float, steps: int, seconds: Any) -> tuple[list, float]:
+    """A training by this clock whose step n takes seconds(n); its plan, and what it took."""
+    begun = clock.now
+    pace, plan, step = Pace(Budget(budget, begun), 0), [(0, steps)], 0
+    while step < plan[-1][1]:
+        assert step < segment(plan, step)[1]
+        step += 1
+        clock.now += seconds(step)
+        plan = pace.kept(plan, step)
+    return plan, clock.now - begun
+
+
+def test_a_machine_that_becomes_busy_is_kept_up_with(clock: _Clock) -> None:
+    _, took = _run(clock, 60, 1000, lambda n: 0.05 if n < 200 else 0.5)
+    assert 50 < took < 66
+
+
+def test_a_process_that_was_stopped_for_longer_than_its_budget_ends_at_once(clock: _Clock) -> None:
+    plan, _ = _run(clock, 60, 1000, lambda n: 0.05 if n != 300 else 3600.0)
+    assert plan[-1][1] == 301
+
+
+def test_a_plan_that_was_made_too_short_on_a_busy_machine_is_made_longer(clock: _Clock) -> None:
+    plan, took = _run(clock, 60, 100, lambda n: 0.01)
+    assert plan[-1][1] > 3000
+    assert len(plan) < 5
+    assert took < 66
+    # Not once the rate has begun to fall.
+    clock.now = 50.0
+    plan, _ = _run(clock, 60, 100, lambda n: 0.5 if n < 30 else 0.01)
+    assert plan == [(0, 100)]
+
+
+@pytest.mark.parametrize(("seconds", "done"), [(0.0, 0), (0.9, 0), (2.5, 0), (4.5, 4), (99, 12)])
+def test_measuring_the_machine_takes_no_more_than_it_may(
+    seconds: float, done: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each step takes a second; two ways, six turns."""
+    now = [0.0]
+    monkeypatch.setattr(
+        "neocog.training.machine.time", SimpleNamespace(perf_counter=lambda: now[0])
+    )
+
+    def step(model: nn.Module, way: Machine, batch: Batch) -> None:
+        now[0] += 1.0
+
+    ways = [Machine(layout="contiguous"), Machine(precision="bfloat16")]
+    x = torch.zeros(2, 1, 2, 2)
+    batch = Batch(x, torch.zeros(2), torch.zeros(2))
+    found = choose(step, nn.Linear(1, 1), batch, ways, seconds=seconds)
+    assert bool(found) == (done > 0)
+    assert now[0] <= seconds + 1  # the first step has no one before it to reckon with
+
+
+# ---- measured on some of the samples
+
+
+def _model() -> Model:
+    signal = SignalSpec(channels=1, size=(2, 2), mean=(0.0,), std=(1.0,))
+    contract = Contract(task="classify", classes=("a", "b", "c", "d"), signal=signal)
+    return Model(nn.Flatten(), contract).eval()
+
+
+def _split(n: int) -> Split:
+    x = np.random.default_rng(0).integers(0, 255, (n, 2, 2, 1)).astype(np.uint8)
+    return Split(x, np.arange(n) % 4, [str(i) for i in range(n)])
+
+
+def test_parts_are_nested_in_order_and_belong_to_their_samples() -> None:
+    split, model = _split(1000), _model()
+    whole = sampled(model, split, device="cpu")
+    assert whole.whole
+    names: set[str] = set()
+    for most in (LEAST, 100, 1000):
+        found = sampled(model, split, device="cpu", most=most)
+        assert len(found.split) == len(found.logits) == most
+        assert found.whole == (most == 1000)
+        rows = [int(n) for n in found.split.names]
+        assert rows == sorted(rows)
+        assert torch.equal(found.logits, whole.logits[rows])
+        assert found.split.y.tolist() == split.y[rows].tolist()
+        assert names <= set(found.split.names)
+        names = set(found.split.names)
+
+
+@pytest.mark.parametrize("seconds", [0.0, -5.0, 0.02])
+def test_however_short_the_time_some_samples_are_asked(seconds: float) -> None:
+    class Slow(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            time.sleep(0.002 * len(x) / LEAST)
+            return x.flatten(1)
+
+    model = Model(Slow(), _model().contract).eval()
+    found = sampled(model, _split(100_000), device="cpu", seconds=seconds, answer=4e-5)
+    assert LEAST <= len(found.split) < 5000
+    assert found.of == 100_000
+
+
+# ---- the whole command
+
+
+def _train(run: Path, budget: float, **settings: Any) -> list[Event]:
+    events: list[Event] = []
+    train("digits", settings=SETTINGS | settings, budget=budget, out=run, listen=events.append)
+    return events
+
+
+@pytest.mark.parametrize("budget", [0.01, 1.0])
+def test_a_budget_that_is_over_before_it_begins_still_ends_with_a_report(
+    budget: float, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    events = _train(run, budget)
+    model = load(run)
+    measured = model.card["measured"]
+    assert measured["steps"] >= 1
+    assert measured["budget"]["seconds"] == budget
+    low, high = measured["test"]["accuracy_ci"]
+    assert low <= measured["test"]["accuracy"] <= high
+    html = (run / "report.html").read_text()
+    end = events[-1]
+    assert isinstance(end, Finished)
+    if "of" in measured["test"]:
+        n, of = measured["test"]["n"], measured["test"]["of"]
+        assert n < of == 1000
+        assert high - low > 0.02
+        assert f"Measured on {n:,} of {of:,} test samples, drawn at random" in html
+        assert [note for note in end.notes if f"{n:,} of {of:,} test samples" in note]
+    if budget < 0.1:
+        begun = next(e for e in events if isinstance(e, Started))
+        assert [note for note in begun.notes if "is over after" in note]
+        assert [note for note in end.notes if "is overrun" in note]
+        assert measured["test"]["n"] < 1000
+    json.dumps(measured, allow_nan=False)
+    # Its recipe makes it again, at leisure.
+    train(None, recipe=run / "recipe.toml", out=tmp_path / "again")
+    one, two = RunFolder(run).weights(), RunFolder(tmp_path / "again").weights()
+    assert all(torch.equal(one[k], two[k]) for k in one)
+    assert load(tmp_path / "again").card["measured"]["test"]["n"] == 1000
+
+
+def _stopped(run: Path) -> None:
+    def stop(event: Event) -> None:
+        if isinstance(event, Step) and event.number == 1:
+            os.kill(os.getpid(), signal.SIGSTOP)
+
+    train("digits", settings=SETTINGS, budget=3.0, out=run, listen=stop)
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
+def test_a_process_that_is_stopped_and_goes_on(tmp_path: Path) -> None:
+    """For real: stopped for longer than its budget."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(PRELOAD)
+    process = context.Process(target=_stopped, args=(tmp_path / "run",), daemon=True)
+    process.start()
+    assert process.pid
+    state = Path(f"/proc/{process.pid}/stat")
+    end = time.monotonic() + 60
+    while state.read_text().rpartition(")")[2].split()[0] != "T":
+        assert time.monotonic() < end, "it was not stopped"
+        time.sleep(0.05)
+    time.sleep(3.0)
+    os.kill(process.pid, signal.SIGCONT)
+    process.join(60)
+    assert process.exitcode == 0
+    measured = load(tmp_path / "run").card["measured"]
+    assert 1 <= measured["steps"] <= 2
+    assert measured["budget"]["spent"] > 3.0
