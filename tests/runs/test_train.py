@@ -171,7 +171,7 @@ def test_a_rate_far_too_low_is_noted(pictures: Path, tmp_path: Path, quick: Quic
 
     train(pictures, settings=quick | {"optimiser.lr": 1e-8}, out=tmp_path / "run", listen=listen)
     assert len(notes) == 1
-    assert "hardly moved in the first 3 steps" in notes[0]
+    assert "hardly moved in the first" in notes[0]
 
 
 def test_a_network_larger_than_memory_is_refused_before_it_is_made(

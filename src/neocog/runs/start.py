@@ -143,6 +143,12 @@ def _seen(place: Path, recipe: Recipe) -> list[str]:
             f"trained on there. Take `--set data.seed={data.get('seed')}` to hold out the same."
         )
         return [note]
+    if recipe.data.cut_test and not data.get("cut_test"):
+        note = (
+            f"The weights in {printable(place)} were trained on the samples that are cut out as a "
+            "test here, where there was none."
+        )
+        return [note]
     if recipe.data.val and data.get("val") is False:
         return [f"The weights in {printable(place)} were trained on the validation samples too."]
     return []

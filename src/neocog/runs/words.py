@@ -7,7 +7,7 @@ import math
 __all__ = ["chance", "ended", "moved", "overrun", "part", "short"]
 
 
-FEW = 3
+FEW = 2
 """A loss that has not fallen in fewer steps says nothing of the learning rate."""
 
 
