@@ -16,7 +16,18 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Cell", "Curve", "Exhibit", "Gallery", "Map", "Scalar", "Section", "Table", "to_json"]
+__all__ = [
+    "Cell",
+    "Curve",
+    "Exhibit",
+    "Gallery",
+    "Map",
+    "Scalar",
+    "Section",
+    "Table",
+    "plain",
+    "to_json",
+]
 
 Cell = str | int | float | None
 
@@ -158,10 +169,10 @@ def to_json(exhibit: Exhibit | Section) -> dict[str, Any]:
         }
     drawn = isinstance(exhibit, Gallery)
     names = [n for n in exhibit.__dataclass_fields__ if not (drawn and n == "pictures")]
-    plain = {name: _plain(getattr(exhibit, name)) for name in names}
+    values = {name: plain(getattr(exhibit, name)) for name in names}
     if isinstance(exhibit, Gallery):
-        plain["pictures"] = [png_address(p) for p in exhibit.pictures]
-    return {"kind": type(exhibit).__name__.lower(), **plain}
+        values["pictures"] = [png_address(p) for p in exhibit.pictures]
+    return {"kind": type(exhibit).__name__.lower(), **values}
 
 
 def png_address(picture: np.ndarray) -> str:
@@ -174,15 +185,21 @@ def png_address(picture: np.ndarray) -> str:
     return "data:image/png;base64," + base64.b64encode(out.getvalue()).decode("ascii")
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """Lists, numbers and strings of nested values; None for a number that JSON has no sign for.
+
+    Example:
+        >>> plain({"loss": float("nan"), "rows": (1, np.float64(2))})
+        {'loss': None, 'rows': [1, 2.0]}
+    """
     if isinstance(value, np.ndarray):
-        return _plain(value.tolist())
+        return plain(value.tolist())
     if isinstance(value, np.generic):
-        return _plain(value.item())
+        return plain(value.item())
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, Mapping):
-        return {str(k): _plain(v) for k, v in value.items()}
+        return {str(k): plain(v) for k, v in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
-        return [_plain(v) for v in value]
+        return [plain(v) for v in value]
     return value

@@ -117,11 +117,10 @@ def tiff(
     if photometric < 0:
         del fields[262]
     at = start + len(body)
-    pieces = [body]
+    out = body
     for page in range(pages):
-        pieces.append(_directory(fields, at, order, big, last=page == pages - 1))
-        at += len(pieces[-1])
-    out = b"".join(pieces)
+        piece = _directory(fields, at, order, big, last=page == pages - 1)
+        out, at = out + piece, at + len(piece)
     mark = {"<": b"II", ">": b"MM"}[order]
     first = start + len(body)
     if big:

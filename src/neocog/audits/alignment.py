@@ -163,7 +163,7 @@ def _look(module: nn.Module, size: Size, stop: str | None = None) -> Look:
     x = torch.zeros((1, *size), device=like.device, dtype=like.dtype)
     look = Look(x, stop)
     watched = watching(module, look.operation, on_start=look.start, on_end=look.end)
-    with as_found(module), torch.no_grad(), watched:
+    with as_found(module, x), torch.no_grad(), watched:
         module(x)
     return look
 

@@ -104,9 +104,23 @@ def cost(module: nn.Module, size: Sequence[int]) -> Cost:
         >>> c.params, c.macs, c.flops
         (456, 352800, 710304)
     """
-    with as_found(module):
-        count = _run(module, tuple(size))
+    like = next((p for p in module.parameters() if p.is_floating_point()), torch.zeros(()))
+    x = torch.zeros((1, *size), device=like.device, dtype=like.dtype)
+    try:
+        with as_found(module, x):  # inside, a lazy module has its parameters
+            return _sums(module, _run(module, x))
+    except Exception as e:  # of any kind: a stranger's forward fails in its own way
+        shape = "×".join(str(n) for n in size)
+        raise ModelError(
+            "Counting needs one forward pass of one sample; the module fails on one of "
+            f"{shape} ({type(e).__name__}: {e}). Give the size that it takes."
+        ) from e
+
+
+def _sums(module: nn.Module, count: _Count) -> Cost:
     own, parts = _own_params(module), dict(module.named_modules())
+    if any(map(_is_frozen, parts.values())):
+        count.unknown.add("prim.Constant")  # weights that are no parameters any more
     layers = [
         LayerCost(
             name=name,
@@ -185,6 +199,15 @@ class _Count:
             tally.flops += 2 * priced[0] + priced[1]
 
 
+def _is_frozen(module: nn.Module) -> bool:
+    """Whether a scripted module has tensors as constants, as `torch.jit.freeze` leaves it."""
+    graph: Any = getattr(module, "graph", None)
+    if not isinstance(module, torch.jit.ScriptModule) or not hasattr(graph, "findAllNodes"):
+        return False
+    constants = graph.findAllNodes("prim::Constant", recurse=True)
+    return any(str(n.output().type()).startswith(("Tensor", "Float(")) for n in constants)
+
+
 def _own_params(module: nn.Module) -> dict[str, int]:
     """Name of a sub-module to the numbers in parameters that it is the first to hold."""
     own: dict[str, int] = {}
@@ -194,20 +217,11 @@ def _own_params(module: nn.Module) -> dict[str, int]:
     return own
 
 
-def _run(module: nn.Module, size: tuple[int, ...]) -> _Count:
-    like = next((p for p in module.parameters() if p.is_floating_point()), torch.zeros(()))
-    x = torch.zeros((1, *size), device=like.device, dtype=like.dtype)
+def _run(module: nn.Module, x: Tensor) -> _Count:
     count = _Count()
     watched = watching(module, count.operation, on_start=count.start, on_end=count.end)
-    try:
-        with torch.no_grad(), watched:
-            module(x)
-    except Exception as e:  # of any kind: a stranger's forward fails in its own way
-        shape = "×".join(str(n) for n in size)
-        raise ModelError(
-            "Counting needs one forward pass of one sample; the module fails on one of "
-            f"{shape} ({type(e).__name__}: {e}). Give the size that it takes."
-        ) from e
+    with torch.no_grad(), watched:
+        module(x)
     return count
 
 
@@ -274,6 +288,7 @@ def _each_input(flops: int) -> Price:
 
 _TABLE: dict[str, Price] = {
     "convolution": _convolution,
+    "_convolution": _convolution,  # of a traced module
     "mm": _matrix_product,
     "mv": _matrix_product,
     "bmm": _matrix_product,
@@ -325,6 +340,7 @@ _TABLE: dict[str, Price] = {
 }
 
 _MOVES = (
+    "_record_function_enter_new _record_function_exit "
     "_local_scalar_dense _pad_circular _reshape_alias _reshape_copy _to_copy _unsafe_index "
     "_unsafe_view alias_copy arange bernoulli bitwise_not cat channel_shuffle clone col2im "
     "constant_pad_nd copy detach dropout embedding empty empty_like empty_strided expand_copy "

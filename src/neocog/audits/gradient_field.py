@@ -140,7 +140,7 @@ def _gradient(module: nn.Module, x: Tensor, layer: str, of: Any) -> Tensor:
     if layer not in known:
         raise UsageError(f"`{layer}` is no layer. {did_you_mean(layer, known)}")
     x = x.detach().clone().requires_grad_()
-    with as_found(module), torch.inference_mode(False), torch.enable_grad():
+    with as_found(module, x.detach()), torch.inference_mode(False), torch.enable_grad():
         with _kept(known[layer]) as outputs:
             module(x)
         tensors = [t for t in outputs if isinstance(t, Tensor) and t.is_floating_point()]

@@ -120,7 +120,7 @@ def receptive_field(module: nn.Module, size: Sequence[int]) -> ReceptiveField:
     tracer = Tracer(x)
     watched = watching(module, tracer.operation, on_start=tracer.start, on_end=tracer.end)
     try:
-        with as_found(module), torch.no_grad(), watched:
+        with as_found(module, x), torch.no_grad(), watched:
             module(x)
     except Exception as e:  # of any kind: a stranger's forward fails in its own way
         raise ModelError(

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from neocog.errors import ModelError, ShapeMismatch, UsageError, did_you_mean
 from neocog.probe.found import as_found
+from neocog.store.sound import check_network
 
 __all__ = ["PRECISIONS", "TASKS", "Subject", "exact"]
 
@@ -63,6 +64,7 @@ class Subject:
             raise UsageError(
                 f"`{precision}` is no precision of an audit. {did_you_mean(precision, PRECISIONS)}"
             )
+        check_network(model, type(model).__name__)
         self.dtype = PRECISIONS[precision]
         held = [t for t in (*model.parameters(), *model.buffers()) if t.is_floating_point()]
         other = any(t.dtype != self.dtype for t in held)

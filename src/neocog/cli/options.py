@@ -139,13 +139,6 @@ _MODEL = (
     click.option("--std", type=NUMBERS, metavar="S,…", help="Their deviation.  [1]"),
     click.option("--classes", type=_Classes(), metavar="FILE", help="Names, one a line."),
     init_option,
-    click.option("--output", metavar="NAME", help="Of a network that returns several tensors."),
-    click.option(
-        "--allow-random",
-        is_flag=True,
-        default=None,
-        help="Take a model whose predictions depend on chance or on the batch.",
-    ),
 )
 
 
@@ -158,7 +151,7 @@ def model_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(command)
     def collected(**given: Any) -> Any:
-        names = ("weights", "size", "mean", "std", "classes", "init", "output", "allow_random")
+        names = ("weights", "size", "mean", "std", "classes", "init")
         told = {name: given.pop(name) for name in names}
         opening = {name: value for name, value in told.items() if value is not None}
         return command(opening=opening, **given)
@@ -201,6 +194,8 @@ def parse_setting(text: str, *, table: str = "") -> tuple[str, Any]:
 
 
 def print_json(value: Any) -> None:
-    """One JSON value on standard output; odd bytes in names become escapes."""
-    json.dump(value, sys.stdout, indent=2, ensure_ascii=True, allow_nan=False)
+    """One JSON value on standard output; odd bytes in names become escapes, NaN becomes null."""
+    from neocog.exhibits import plain
+
+    json.dump(plain(value), sys.stdout, indent=2, ensure_ascii=True, allow_nan=False)
     sys.stdout.write("\n")

@@ -105,6 +105,12 @@ def choose_layer(
     deaf = _unheard(placed, used)
     # A gradient may be zero everywhere for this picture, where all units are off: any layer then.
     used = used or [c for c, g in zip(placed, gradients, strict=True) if _heard(c, g, zero=True)]
+    if not used:
+        raise ModelError(
+            "A map needs a layer with rows and columns on which the answer depends; in "
+            f"{type(module).__name__} no gradient reaches one, as behind quantized layers. "
+            "Explain the network as it was before."
+        )
     if answer.ndim > 2 and answer[0, 0].numel() > 1:
         chosen = _coarsest(_eligible(used, placed, answer) or used)
     else:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 __all__ = ["as_found"]
 
@@ -23,7 +25,7 @@ _HOOKS = (
 
 
 @contextmanager
-def as_found(module: nn.Module) -> Iterator[None]:
+def as_found(module: nn.Module, sample: Tensor | None = None) -> Iterator[None]:
     """Evaluation mode inside; afterwards all as before, also after an exception.
 
     What comes back: every sub-module's own mode and hooks, every buffer and its values, every
@@ -31,8 +33,12 @@ def as_found(module: nn.Module) -> Iterator[None]:
     that a backward pass adds to nobody's sum. Values of parameters are not kept: whoever looks
     does not write.
 
+    Lazy modules, which take their shapes from the first sample, are lazy again afterwards: the
+    sample that was sent need not be the owner's. Compiled modules run as they were written.
+
     Args:
         module: any module.
+        sample: sent through first where something is lazy, so that all has its shape inside.
 
     Example:
         >>> net = nn.Sequential(nn.BatchNorm1d(2), nn.Dropout()).train()
@@ -43,7 +49,8 @@ def as_found(module: nn.Module) -> Iterator[None]:
         True
     """
     modules = list(module.modules())
-    modes = [m.training for m in modules]
+    modes = [getattr(m, "training", False) for m in modules]  # a frozen script has none
+    lazy = [_Lazy(m) for m in modules if isinstance(m, nn.modules.lazy.LazyModuleMixin)]
     hooks = [{name: dict(getattr(m, name)) for name in _HOOKS} for m in modules]
     buffers = [{name: _Kept(b) for name, b in m._buffers.items()} for m in modules]
     gradients = [(p, p.grad, p.requires_grad) for p in module.parameters()]
@@ -51,11 +58,18 @@ def as_found(module: nn.Module) -> Iterator[None]:
         module.eval()
         for p, _, _ in gradients:
             p.grad = None
-        yield
+        with _eagerly(), torch.random.fork_rng([], enabled=bool(lazy)):
+            if lazy and sample is not None:
+                with torch.no_grad():
+                    module(sample)
+            yield
     finally:
+        for was in lazy:
+            was.restore()
         for p, gradient, takes in gradients:
-            with torch.inference_mode(p.is_inference()):
-                p.requires_grad_(takes)
+            if p.requires_grad is not takes:
+                with torch.inference_mode(p.is_inference()):
+                    p.requires_grad_(takes)
             p.grad = gradient
         for m, training, kept_hooks, kept in zip(modules, modes, hooks, buffers, strict=True):
             m.training = training
@@ -69,21 +83,55 @@ class _Kept:
 
     def __init__(self, buffer: Tensor | None) -> None:
         self.buffer = buffer
-        self.values = None if buffer is None else buffer.detach().clone()
+        self.values = None if buffer is None or is_lazy(buffer) else buffer.detach().clone()
         self.version = _version(buffer)
 
     def restored(self) -> Tensor | None:
         if self.buffer is None or self.values is None:
-            return None
+            return self.buffer
         if self.version is None or _version(self.buffer) != self.version:
             with torch.inference_mode(self.buffer.is_inference()), torch.no_grad():
                 self.buffer.copy_(self.values)
         return self.buffer
 
 
+class _Lazy:
+    """A lazy module, and what its first sample changes for good: class, fields, tensors."""
+
+    def __init__(self, module: nn.Module) -> None:
+        self.module = module
+        self.kind = type(module)
+        self.fields = dict(module.__dict__)
+        self.loading = dict(module._load_state_dict_pre_hooks)
+        held = (*module._parameters.values(), *module._buffers.values())
+        self.tensors = [(t, type(t)) for t in held if t is not None and is_lazy(t)]
+
+    def restore(self) -> None:
+        fresh = [(t, kind) for t, kind in self.tensors if type(t) is not kind]
+        if not fresh and type(self.module) is self.kind:
+            return
+        self.module.__class__ = self.kind
+        self.module.__dict__.clear()
+        self.module.__dict__.update(self.fields)
+        _refill(self.module._load_state_dict_pre_hooks, self.loading)
+        for tensor, kind in fresh:  # the objects stay: an optimizer may hold them
+            tensor.data = torch.empty(0, device=tensor.device, dtype=tensor.dtype)
+            tensor.__class__ = kind
+
+
+def _eagerly() -> AbstractContextManager[Any]:
+    """Compiled code is not run inside: it would be compiled anew for every kind of look."""
+    if "torch._dynamo" not in sys.modules:
+        return nullcontext()
+    eager: AbstractContextManager[Any] = torch.compiler.set_stance("force_eager")
+    return eager
+
+
 def _version(buffer: Tensor | None) -> int | None:
     """How often it was written to; None where PyTorch does not count."""
-    return None if buffer is None or buffer.is_inference() else buffer._version
+    if buffer is None or is_lazy(buffer) or buffer.is_inference():
+        return None
+    return buffer._version
 
 
 def _refill(held: Any, before: dict[Any, Any]) -> None:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from neocog.errors import DataError, UsageError, printable
 from neocog.store.foreign import is_factory, make
+from neocog.store.sound import check_network
 from neocog.store.weights import load_weights
 
 __all__ = ["Normalised", "open_series", "series_of"]
@@ -84,6 +85,7 @@ def open_series(
     network = make(place).network
     if weights is not None:
         load_weights(network, Path(weights))
+    check_network(network, place)
     network.eval()
     if any(mean) or any(s != 1 for s in std):
         return Normalised(network, mean, std).eval()

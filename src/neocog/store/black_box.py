@@ -7,20 +7,23 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from neocog.errors import ModelError, printable
 from neocog.store.fixed_batch import in_batches_of
+from neocog.store.onnx_weights import check_weights
 
 __all__ = ["BlackBox", "load_onnx"]
 
-_TYPES = {"tensor(float)": torch.float32, "tensor(double)": torch.float64}
+_TYPES = {
+    "tensor(float)": torch.float32,
+    "tensor(double)": torch.float64,
+    "tensor(float16)": torch.float16,
+}
 """What an input may hold."""
 
 _QUIET = 4
@@ -35,7 +38,6 @@ class BlackBox(nn.Module):
         batch: samples at once; None for any number.
         shape: (C, H, W) of a sample, where the file says it.
         dtype: of the input.
-        last: name of an output to the operation that computes it, where the file could be read.
     """
 
     def __init__(
@@ -45,7 +47,6 @@ class BlackBox(nn.Module):
         batch: int | None,
         shape: tuple[int, ...] | None,
         dtype: torch.dtype = torch.float32,
-        last: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__()
         self.session = session
@@ -53,40 +54,30 @@ class BlackBox(nn.Module):
         self.shape = shape
         self.dtype = dtype
         self.input = session.get_inputs()[0].name
-        tensors = [o.name for o in session.get_outputs() if o.type.startswith("tensor(")]
-        self.outputs = tensors or [session.get_outputs()[0].name]
-        self.last = dict(last or {})
+        self.output = session.get_outputs()[0].name
 
-    def forward(self, x: Tensor) -> Tensor | dict[str, Tensor]:
-        """The output, or all of several by their names, on the processor, without gradients.
+    def forward(self, x: Tensor) -> Tensor:
+        """The first output, on the processor, without gradients.
 
         Raises:
             ModelError: the runtime refuses the input.
         """
         x = x.detach().to("cpu", self.dtype)
-        if self.batch is None:
-            return self._run(x)
-        found: Tensor | dict[str, Tensor] = in_batches_of(self.batch, self._run, x)
-        return found
+        return self._run(x) if self.batch is None else in_batches_of(self.batch, self._run, x)
 
-    def _run(self, x: Tensor) -> Tensor | dict[str, Tensor]:
+    def _run(self, x: Tensor) -> Tensor:
         try:
-            answers = self.session.run(self.outputs, {self.input: x.contiguous().numpy()})
+            (answer,) = self.session.run([self.output], {self.input: x.contiguous().numpy()})
         except Exception as e:  # of the runtime's own classes
             raise ModelError(
                 f"An ONNX file computes what it was exported for; on input of shape "
                 f"{tuple(x.shape)} it fails: {_short(e)}. Check --size."
             ) from e
-        found = {
-            n: torch.from_numpy(np.asarray(a)) for n, a in zip(self.outputs, answers, strict=True)
-        }
-        return found if len(found) > 1 else found[self.outputs[0]]
+        return torch.from_numpy(answer)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> BlackBox:
         """The same session: it holds nothing that changes."""
-        return BlackBox(
-            self.session, batch=self.batch, shape=self.shape, dtype=self.dtype, last=self.last
-        )
+        return BlackBox(self.session, batch=self.batch, shape=self.shape, dtype=self.dtype)
 
 
 def load_onnx(path: Path) -> tuple[BlackBox, dict[str, str]]:
@@ -97,7 +88,7 @@ def load_onnx(path: Path) -> tuple[BlackBox, dict[str, str]]:
 
     Raises:
         ModelError: ONNX Runtime is missing, the file cannot be read, or it takes something else
-            than one tensor of float32 or float64.
+            than one tensor of floats, or has weights that are no numbers.
     """
     if not os.path.isfile(path):  # noqa: PTH113 (names too long are none)
         raise ModelError(
@@ -116,6 +107,7 @@ def load_onnx(path: Path) -> tuple[BlackBox, dict[str, str]]:
             f"An .onnx file must be one that ONNX Runtime reads; `{printable(path)}` is not: "
             f"{_short(e)}. Copy it again or export it anew."
         ) from e
+    check_weights(path)
     inputs = session.get_inputs()
     if len(inputs) != 1 or inputs[0].type not in _TYPES or len(inputs[0].shape) < 2:
         found = ", ".join(f"`{printable(i.name)}` {i.type} {i.shape}" for i in inputs)
@@ -130,40 +122,8 @@ def load_onnx(path: Path) -> tuple[BlackBox, dict[str, str]]:
         batch=batch,
         shape=whole if len(whole) == len(shape) else None,
         dtype=_TYPES[inputs[0].type],
-        last=_last(path),
     )
     return box, dict(session.get_modelmeta().custom_metadata_map)
-
-
-_COPIES = frozenset(
-    [
-        "Identity",
-        "Reshape",
-        "Flatten",
-        "Squeeze",
-        "Unsqueeze",
-        "Cast",
-        "DequantizeLinear",
-        "QuantizeLinear",
-    ]
-)
-"""Operations that hand on what came."""
-
-
-def _last(path: Path) -> dict[str, str]:
-    """Each output of a file to the operation that computes it; none without the package onnx."""
-    try:
-        graph = importlib.import_module("onnx").load(os.fspath(path), load_external_data=False)
-        makers = {name: node for node in graph.graph.node for name in node.output}
-        found = {}
-        for output in graph.graph.output:
-            node, steps = makers.get(output.name), 0
-            while node is not None and node.op_type in _COPIES and node.input and steps < 16:
-                node, steps = makers.get(node.input[0]), steps + 1
-            found[output.name] = "" if node is None else str(node.op_type)
-    except Exception:  # of any kind: what it would have said is seen from values, too
-        return {}
-    return found
 
 
 def _runtime(path: Path) -> Any:

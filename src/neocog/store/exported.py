@@ -17,7 +17,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils import _pytree as pytree
 
 from neocog.errors import ModelError, printable
 from neocog.store.archive import check_archive
@@ -41,12 +40,19 @@ class Exported(nn.Module):
         program: what computes.
         batch: samples at once; None for any number.
         shape: (C, H, W) of a sample, where the program has one input of fixed size.
+        dtype: of the input that it was exported with; where that is not float32, what is given is
+            cast to the type of the weights, and what comes back is cast back.
     """
 
     program: nn.Module
 
     def __init__(
-        self, program: nn.Module, *, batch: int | None = None, shape: tuple[int, ...] | None = None
+        self,
+        program: nn.Module,
+        *,
+        batch: int | None = None,
+        shape: tuple[int, ...] | None = None,
+        dtype: torch.dtype = torch.float32,
     ) -> None:
         super().__init__()
         # The program's own parts are this module's: their names have nothing in front.
@@ -57,19 +63,26 @@ class Exported(nn.Module):
         self._non_persistent_buffers_set = program._non_persistent_buffers_set
         self.batch = batch
         self.shape = shape
+        self.dtype = dtype
 
-    def forward(self, x: Tensor) -> Any:
+    def forward(self, x: Tensor) -> Tensor:
         """As the program answers."""
         x = x.contiguous()  # a program knows the strides it was exported with
+        if self.dtype == torch.float32:
+            return self._run(x)
+        own = (p.dtype for p in self.parameters() if p.is_floating_point())
+        return self._run(x.to(next(own, self.dtype))).to(x.dtype)
+
+    def _run(self, x: Tensor) -> Tensor:
         if self.batch is None:
-            return self.program.forward(x)
+            return self.program.forward(x)  # type: ignore[no-any-return]
         return in_batches_of(self.batch, self.program.forward, x)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Exported:
         """A copy; PyTorch warns of its own descriptions of inputs when these are copied."""
         with _quietly():
             program = copy.deepcopy(self.program, memo)
-        made = Exported(program, batch=self.batch, shape=self.shape)
+        made = Exported(program, batch=self.batch, shape=self.shape, dtype=self.dtype)
         made.training = self.training
         return made
 
@@ -93,7 +106,7 @@ def load_exported(path: Path) -> tuple[Exported, dict[str, str]]:
     try:
         with _quietly():
             program = torch.export.load(str(path))
-            batch, shape = _input_of(program, path)
+            batch, shape, dtype = _input_of(program, path)
             module = _with_parts(program)
     except (ModelError, MemoryError):
         raise
@@ -106,7 +119,7 @@ def load_exported(path: Path) -> tuple[Exported, dict[str, str]]:
         ) from e
     for p in module.parameters():
         p.requires_grad_(p.is_floating_point())
-    return Exported(module, batch=batch, shape=shape), texts
+    return Exported(module, batch=batch, shape=shape, dtype=dtype), texts
 
 
 def save_exported(
@@ -141,14 +154,7 @@ def save_exported(
     write_bytes(path, content)
     with torch.no_grad():
         back = load_exported(path)[0](example)
-    return _apart(back, expected)
-
-
-def _apart(one: Any, other: Any) -> float:
-    """The largest difference of what two modules return: a tensor, or several in one order."""
-    pairs = zip(pytree.tree_leaves(one), pytree.tree_leaves(other), strict=True)
-    apart = [(a - b).abs().max() for a, b in pairs if isinstance(a, Tensor) and a.numel()]
-    return max((float(d) for d in apart), default=0.0)
+    return float((back - expected).abs().max())
 
 
 def _exported(module: nn.Module, example: Tensor, texts: Mapping[str, str]) -> bytes:
@@ -173,8 +179,8 @@ def _exported(module: nn.Module, example: Tensor, texts: Mapping[str, str]) -> b
     return room.getvalue()
 
 
-def _input_of(program: Any, path: Path) -> tuple[int | None, tuple[int, ...] | None]:
-    """Batch and shape of the one input, None where they may vary."""
+def _input_of(program: Any, path: Path) -> tuple[int | None, tuple[int, ...] | None, torch.dtype]:
+    """Batch, shape and type of the one input, None where they may vary."""
     inputs = set(program.graph_signature.user_inputs)
     found = [
         n.meta["val"] for n in program.graph.nodes if n.op == "placeholder" and n.name in inputs
@@ -187,7 +193,7 @@ def _input_of(program: Any, path: Path) -> tuple[int | None, tuple[int, ...] | N
     shape: list[Any] = list(found[0].shape)  # symbols where sizes may vary
     batch, *sample = (s if isinstance(s, int) else None for s in shape)
     whole = tuple(s for s in sample if s is not None)
-    return batch, whole if len(whole) == len(sample) else None
+    return batch, whole if len(whole) == len(sample) else None, found[0].dtype
 
 
 def _with_parts(program: Any) -> nn.Module:

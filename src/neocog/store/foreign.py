@@ -16,6 +16,7 @@ import importlib
 import re
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -24,6 +25,7 @@ from torch import nn
 
 from neocog.errors import ModelError, UsageError, did_you_mean, printable
 from neocog.store.libraries import INITS, LIBRARIES, Made, of_library, short
+from neocog.store.sound import check_network
 
 __all__ = ["INITS", "LIBRARIES", "Made", "is_factory", "make"]
 
@@ -71,7 +73,8 @@ def make(place: str, *, classes: int | None = None, init: str | None = None) -> 
                     f"`{printable(place)}` makes its weights itself. Leave --init out."
                 )
             made = _of_factory(place, library, name)
-    return Made(made.network.to("cpu").float(), made.weights, made.signal, made.classes)
+    check_network(made.network, place, lazy=True)
+    return replace(made, network=made.network.to("cpu").float())
 
 
 def _of_factory(place: str, module: str, name: str) -> Made:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import safetensors.torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from neocog.errors import (
     ModelError,
@@ -19,6 +21,7 @@ from neocog.errors import (
     did_you_mean,
     printable,
 )
+from neocog.store.sound import check_tensors
 
 __all__ = ["load_state", "read_tensors", "refuse_pickle", "write_bytes", "write_tensors"]
 
@@ -146,7 +149,8 @@ def load_state(module: nn.Module, tensors: Mapping[str, Tensor], source: str) ->
 
     Raises:
         ShapeMismatch: a tensor has another shape.
-        ModelError: tensors are missing or left over. Nothing is changed in either case.
+        ModelError: tensors are missing or left over, or cannot be computed with. Nothing is
+            changed in either case.
     """
     wanted = module.state_dict()
     missing = [n for n in wanted if n not in tensors]
@@ -154,15 +158,21 @@ def load_state(module: nn.Module, tensors: Mapping[str, Tensor], source: str) ->
     if missing or extra:
         hint = did_you_mean(missing[0], extra) if missing and extra else ""
         hint = f"{hint} " if hint.startswith("Did") else ""  # not hundreds of names
+        shapes = ", ".join((*_shapes(missing, wanted), *_shapes(extra, tensors)))
         raise ModelError(
             f"{printable(source)} must hold exactly the tensors of the network: "
             f"{_some('missing', missing)}{_some('not in the network', extra)}{hint}"
-            "Check that the weights and the network's options belong together."
+            "Check that the weights and the network's options belong together. "
+            f"Shapes: {shapes}."
         )
-    other = [name for name, value in wanted.items() if tensors[name].shape != value.shape]
+    other = [
+        name
+        for name, value in wanted.items()
+        if not is_lazy(value) and _shape(tensors[name]) != _shape(value)
+    ]
     if other:
         name = other[0]
-        expected, actual = tuple(wanted[name].shape), tuple(tensors[name].shape)
+        expected, actual = _shape(wanted[name]), _shape(tensors[name])
         more = f", and {len(other) - 1} more differ" if len(other) > 1 else ""
         raise ShapeMismatch(
             f"Tensor `{printable(name)}` of the network has shape {expected}; "
@@ -171,13 +181,32 @@ def load_state(module: nn.Module, tensors: Mapping[str, Tensor], source: str) ->
             expected=expected,
             actual=actual,
         )
-    module.load_state_dict(dict(tensors))
+    check_tensors(tensors, module, source)
+    try:
+        module.load_state_dict(dict(tensors))
+    except (RuntimeError, TypeError, AttributeError, ValueError) as e:  # a module's own reading
+        lines = str(e).strip().splitlines() or [type(e).__name__]
+        raise ModelError(
+            f"{printable(source)} must hold the tensors of the network, which does not take them: "
+            f"{printable(lines[-1].strip()[:240])}. Take weights of this very network."
+        ) from e
 
 
-def _some(what: str, names: Iterable[str]) -> str:
-    names = list(names)
+def _shape(value: object) -> tuple[int, ...]:
+    """Of a tensor; that of a scalar for what else a module keeps."""
+    return tuple(value.shape) if isinstance(value, Tensor) else ()
+
+
+def _some(what: str, names: Sequence[str]) -> str:
     if not names:
         return ""
     shown = ", ".join(f"`{printable(n)}`" for n in names[:3])
     more = f" and {len(names) - 3} more" if len(names) > 3 else ""
     return f"{len(names)} {what} ({shown}{more}). "
+
+
+def _shapes(names: Sequence[str], held: Mapping[str, Any]) -> list[str]:
+    """Of the first of some names."""
+    return [
+        f"`{printable(n)}` {'lazy' if is_lazy(held[n]) else _shape(held[n])}" for n in names[:3]
+    ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -13,18 +12,12 @@ from neocog.errors import NeocogError, ShapeMismatch, printable
 __all__ = ["first_answer"]
 
 
-def first_answer(
-    network: nn.Module,
-    shape: tuple[int, ...],
-    *,
-    read: Callable[[object], Tensor] | None = None,
-) -> Tensor:
+def first_answer(network: nn.Module, shape: tuple[int, ...]) -> Tensor:
     """What a network in evaluation mode answers to two samples of zeros.
 
     Args:
         network: (2, C, H, W) to something.
         shape: (C, H, W) of a sample.
-        read: picks a tensor of several that come back.
 
     Raises:
         ShapeMismatch: the network fails, and the message names the layer; or it does not answer
@@ -44,9 +37,12 @@ def first_answer(
         running.pop()
 
     for name, module in network.named_modules():
+        if isinstance(module, torch.jit.ScriptModule):
+            continue  # it takes no hooks
         handles.append(module.register_forward_pre_hook(entering(name)))
         handles.append(module.register_forward_hook(leaving))
-    x = torch.zeros(2, *shape)
+    like = next((p for p in network.parameters() if p.is_floating_point()), torch.zeros(()))
+    x = torch.zeros(2, *shape, device=like.device, dtype=like.dtype)
     try:
         with torch.no_grad():
             out = network(x)
@@ -59,8 +55,6 @@ def first_answer(
     finally:
         for handle in handles:
             handle.remove()
-    if read is not None:
-        out = read(out)
     if not isinstance(out, Tensor) or out.ndim < 1 or len(out) != 2:
         came = tuple(out.shape) if isinstance(out, Tensor) else type(out).__name__
         raise ShapeMismatch(

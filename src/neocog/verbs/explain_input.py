@@ -23,6 +23,7 @@ from neocog.probe.activations import find_layer, first_tensor, handed
 from neocog.probe.found import as_found
 from neocog.runs.opened import open_model
 from neocog.runs.trained import Trained
+from neocog.store.sound import check_network
 
 __all__ = ["Explained", "Place", "Shown", "open_explained", "samples_of", "shown_pictures"]
 
@@ -106,21 +107,20 @@ class Shown:
     left: int = 0
 
 
-def open_explained(
-    model: Place | Trained | nn.Module | Explained, task: str, *, allow_random: bool = False
-) -> Explained:
+def open_explained(model: Place | Trained | nn.Module | Explained, task: str) -> Explained:
     """A model, whatever it is.
 
     Args:
         model: a place, what `open_model` opened, any module, or what this function returned.
         task: of a module.
-        allow_random: take a model whose predictions are not a function of the image alone.
 
     Raises:
         ModelError: it cannot be opened, or is a black box.
     """
     if isinstance(model, Explained):
         return model
+    if isinstance(model, nn.Module):
+        check_network(model, type(model).__name__)
     if isinstance(model, Model):
         c = model.contract
         return Explained(
@@ -133,10 +133,7 @@ def open_explained(
         )
     if isinstance(model, nn.Module):
         return Explained(module=model, title=type(model).__name__, task=task)
-    if isinstance(model, Trained):
-        trained = model
-    else:
-        trained = open_model(model, allow_random=allow_random)
+    trained = model if isinstance(model, Trained) else open_model(model)
     if trained.black_box:
         raise ModelError(
             f"Explaining looks at layers and gradients; `{printable(trained.place)}` is a black "

@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from neocog.errors import ModelError, RunError, UsageError, did_you_mean, printable
-from neocog.networks.model import Model
 from neocog.runs.opened import CONTRACT, open_model
 from neocog.runs.trained import Trained
 from neocog.store.exported import save_exported
@@ -54,7 +53,7 @@ class Export:
 
 
 def export(
-    model: Place | nn.Module,
+    model: Place,
     *,
     format: str,
     out: Place | None = None,
@@ -64,8 +63,6 @@ def export(
     std: Sequence[float] | None = None,
     classes: Place | int | Sequence[str] | None = None,
     init: str | None = None,
-    output: str | None = None,
-    allow_random: bool = False,
 ) -> Export:
     """Write a model with its contract, open the file again and compare the answers.
 
@@ -84,8 +81,6 @@ def export(
         std: their deviation, in the same way.
         classes: names, a text file of them, or their number.
         init: `none` for random weights of a network of a library, see `neocog.open_model`.
-        output: of a network that returns several tensors, the one that is the prediction.
-        allow_random: take a model whose predictions are not a function of the image alone.
 
     Raises:
         UsageError: there is no such format, or the model is a black box.
@@ -98,15 +93,7 @@ def export(
             f"`format` is what is written, got `{format}`. {did_you_mean(format, FORMATS)}"
         )
     trained = open_model(
-        model,
-        weights=weights,
-        size=size,
-        mean=mean,
-        std=std,
-        classes=classes,
-        init=init,
-        output=output,
-        allow_random=allow_random,
+        model, weights=weights, size=size, mean=mean, std=std, classes=classes, init=init
     )
     if trained.black_box:
         raise UsageError(
@@ -120,7 +107,7 @@ def export(
         difference = _save_state(trained, path, example)
     else:
         write = save_onnx if format == "onnx" else save_exported
-        difference = write(_raw(trained), path, example, texts={CONTRACT: _inside(trained)})
+        difference = write(trained.module, path, example, texts={CONTRACT: _inside(trained)})
     if not difference <= AGREEMENT * largest:  # nor where it is no number
         path.unlink(missing_ok=True)
         raise ModelError(
@@ -129,13 +116,6 @@ def export(
             f"{largest:.3g}, and was removed. Try another --format."
         )
     return Export(path=str(path), format=format, max_abs_difference=difference)
-
-
-def _raw(trained: Trained) -> Model:
-    """The model as its network says it, probabilities as probabilities."""
-    contract = trained.contract
-    output = replace(contract.output, kind="logits")
-    return Model(trained.module.network, replace(contract, output=output)).eval()
 
 
 def _place(trained: Trained, out: Place | None, ending: str) -> Path:
@@ -183,8 +163,7 @@ def _inside(trained: Trained) -> str:
     contract = trained.contract
     signal = contract.signal
     none = replace(signal, mean=(0.0,) * signal.channels, std=(1.0,) * signal.channels)
-    output = replace(contract.output, name="")  # the file has that one alone
-    plain = replace(contract, signal=none, output=output).to_json()
+    plain = replace(contract, signal=none).to_json()
     inside = {"mean": list(signal.mean), "std": list(signal.std)}
     return json.dumps({**plain, "normalised_inside": inside})
 
