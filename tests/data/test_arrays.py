@@ -189,7 +189,10 @@ def test_damaged_and_odd_npz_are_refused(tmp_path):
     x, y = _some(50)
     place = tmp_path / "set.npz"
     for arrays, message in (
-        ({"x": x / 255.0, "y": y}, r"Pixels are whole numbers from 0 to 255 or 65535; .* float64"),
+        (
+            {"x": x / 100.0, "y": y},
+            r"Pixels are whole numbers .* or fractions from 0 to 1; .* float64",
+        ),
         ({"x": x, "y": np.eye(5)[y]}, "Labels are whole numbers or words"),
         ({"x": x[:-1], "y": y}, "has 49 pictures and 50 labels"),
         ({"x": x[:, :, 0], "y": y}, r"Pictures are \(B, H, W\)"),

@@ -11,23 +11,28 @@ Nothing here unpickles.
 
 from __future__ import annotations
 
-import gzip
+import math
+import os
 import re
-import zipfile
-import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
+from neocog.data.packed import check_room, open_npz, read_unpacked
+from neocog.data.ranges import as_pixels
 from neocog.errors import DataError, printable
+from neocog.files import opened, read_bytes
 
 __all__ = ["Arrays", "Part", "files_of", "read_arrays"]
 
 _IDX = re.compile(r"^(?P<stem>.*?)(?P<what>images|labels)[-._]idx[1-4]-ubyte(\.gz)?$", re.I)
 _ROLE = re.compile(r"(^|[-_.])(?P<role>train|t10k|test|val|valid|validation)[-_.]*$", re.I)
 _ROLES = {"train": "train", "t10k": "test", "test": "test", "val": "val", "valid": "val"}
+_TEXT = 1 << 24
+"""Bytes of a list of class names, at most."""
 _CIFAR = ("data_batch_1.bin", "train.bin")
 
 
@@ -60,6 +65,8 @@ def files_of(place: Path) -> tuple[str, list[Path]] | None:
             return "npz", [place]
         if match := _IDX.match(place.name):
             return "idx", _pair(place, match)
+        return None
+    if not place.is_dir():
         return None
     names = sorted(p.name for p in place.iterdir() if not p.name.startswith("."))
     if idx := [n for n in names if _IDX.match(n)]:
@@ -157,7 +164,7 @@ def _read_idx_files(files: list[Path]) -> Arrays:
             )
         raw.append(
             (
-                _pixels(x, images),
+                _shaped(x, images),
                 y.astype(np.int64),
                 "val" if word == "validation" else _ROLES.get(word, ""),
             )
@@ -168,50 +175,75 @@ def _read_idx_files(files: list[Path]) -> Arrays:
 
 
 def _read_idx(path: Path) -> np.ndarray:
+    with opened(path, what="A file of arrays") as file:
+        try:
+            return _idx_array(file, path.suffix == ".gz", printable(path))
+        except DataError:
+            raise
+        except (OSError, MemoryError) as e:
+            raise DataError(
+                f"{printable(path)} cannot be read ({e}). Take an undamaged copy."
+            ) from e
+
+
+def _idx_array(file: BinaryIO, packed: bool, name: str) -> np.ndarray:
+    """Whole numbers of bytes, with a header that says their shape."""
+    total = os.fstat(file.fileno()).st_size
+    found, shape, start, have = bytearray(), (), 0, 0
+    raw, need = np.empty(0, np.uint8), 4
     try:
-        data = path.read_bytes()
-        if path.suffix == ".gz":
-            data = gzip.decompress(data)
-    except (OSError, EOFError, zlib.error) as e:
-        raise DataError(f"{printable(path)} cannot be read ({e}). Take an undamaged copy.") from e
-    if len(data) < 4 or data[:2] != b"\0\0" or data[2] != 8:
+        for block in read_unpacked(file, packed=packed):
+            have += len(block)
+            if not start:
+                found += block
+                if len(found) < 4 or len(found) < 4 + 4 * found[3]:
+                    continue
+                if found[:2] != b"\0\0" or found[2] != 8:
+                    break
+                start = 4 + 4 * found[3]
+                shape = tuple(np.frombuffer(bytes(found[4:start]), ">u4").tolist())
+                need = start + math.prod(shape)
+                if not packed and need != total:
+                    have = total
+                    break
+                check_room(need, total)
+                raw, block, have = np.empty(need - start, np.uint8), bytes(found[start:]), start
+                have += len(block)
+            if have > need:
+                break
+            raw[have - len(block) - start : have - start] = np.frombuffer(block, np.uint8)
+    except DataError as e:
+        raise DataError(f"{name} cannot be read ({e}). Take an undamaged copy.") from e
+    if not start:
         raise DataError(
-            f"An idx file of bytes begins with 00 00 08; {printable(path)} begins with "
-            f"{data[:4].hex(' ') or 'nothing'}. Take an undamaged copy."
+            f"An idx file of bytes begins with 00 00 08; {name} begins with "
+            f"{bytes(found[:4]).hex(' ') or 'nothing'}. Take an undamaged copy."
         )
-    start = 4 + 4 * data[3]
-    shape = tuple(np.frombuffer(data[4:start], ">u4").tolist())
-    need = start + int(np.prod(shape, dtype=object))
-    if len(shape) != data[3] or len(data) != need:
+    if have != need:
         raise DataError(
-            f"{printable(path)} says it holds {shape}, {need:,} bytes; it has {len(data):,}. "
-            "Take an undamaged copy."
+            f"{name} says it holds {shape}, {need:,} bytes; it has "
+            f"{'more' if have > need and packed else f'{have:,}'}. Take an undamaged copy."
         )
-    return np.frombuffer(data, np.uint8, offset=start).reshape(shape)
+    return raw.reshape(shape)
 
 
 # ---- npz
 
 
 def _read_npz(path: Path) -> Arrays:
-    try:
-        with path.open("rb") as raw_file, np.load(raw_file, allow_pickle=False) as file:
-            have = {name.lower(): name for name in file.files}
-            keys = _npz_keys(have, path)
-            raw = [
-                (_pixels(file[have[x]], path), _labels(file[have[y]], path), r) for x, y, r in keys
-            ]
-            named = next(
-                (have[n] for n in ("classes", "class_names", "label_names") if n in have), None
-            )
-            names = [str(n) for n in file[named].reshape(-1).tolist()] if named else []
-    except (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error) as e:
-        why = "pickled objects, which would execute code" if "pickle" in str(e) else str(e)
-        raise DataError(
-            f"{printable(path)} cannot be read as an .npz of plain arrays ({why}). "
-            "Save it with numpy.savez(x_train=…, y_train=…, x_test=…, y_test=…)."
-        ) from e
-    return _classes(raw, names)
+    with open_npz(path) as file:
+        have = {name.lower(): name for name in file.names}
+        keys = _npz_keys(have, path)
+        raw = [
+            (_shaped(file.read(have[x]), path), _labels(file.read(have[y]), path), r)
+            for x, y, r in keys
+        ]
+        named = next(
+            (have[n] for n in ("classes", "class_names", "label_names") if n in have), None
+        )
+        names = [str(n) for n in file.read(named).reshape(-1).tolist()] if named else []
+    pixels, said = as_pixels([x for x, _, _ in raw], where=printable(path))
+    return _classes([(x, y, r) for x, (_, y, r) in zip(pixels, raw, strict=True)], names, said)
 
 
 def _npz_keys(have: dict[str, str], path: Path) -> list[tuple[str, str, str]]:
@@ -242,8 +274,8 @@ def _labels(y: np.ndarray, path: Path) -> np.ndarray:
     return y
 
 
-def _pixels(x: np.ndarray, path: Path) -> np.ndarray:
-    """As (B, H, W, C), uint8 or uint16."""
+def _shaped(x: np.ndarray, path: Path) -> np.ndarray:
+    """As (B, H, W, C)."""
     if x.ndim == 3:
         x = x[..., None]
     if x.ndim == 4 and x.shape[3] not in (1, 3) and x.shape[1] in (1, 3):
@@ -253,19 +285,7 @@ def _pixels(x: np.ndarray, path: Path) -> np.ndarray:
             f"Pictures are (B, H, W), (B, H, W, 1 or 3) or (B, 1 or 3, H, W); those of "
             f"{printable(path)} are {x.shape}. Reorder or drop axes."
         )
-    if x.dtype in (np.uint8, np.uint16):
-        return x.astype(x.dtype.newbyteorder("="), copy=False)
-    if x.dtype == bool:
-        return x.astype(np.uint8) * 255
-    low, high = (x.min(), x.max()) if x.size else (0, 0)
-    whole = x.dtype.kind in "iu" or bool(np.all(x == np.rint(x)))
-    if whole and low >= 0 and 1 < high <= 65535:
-        return x.astype(np.uint8 if high <= 255 else np.uint16)
-    raise DataError(
-        f"Pixels are whole numbers from 0 to 255 or 65535; those of {printable(path)} are "
-        f"{x.dtype} from {low} to {high}. "
-        "Save values in [0, 1] as (x * 255).round().astype('uint8')."
-    )
+    return x
 
 
 # ---- CIFAR, binary
@@ -279,7 +299,8 @@ def _read_cifar(files: list[Path]) -> Arrays:
     for path in files:
         if path.suffix == ".txt":
             continue
-        data = np.fromfile(path, np.uint8)
+        with opened(path, what="A file of arrays") as file:
+            data = np.fromfile(file, np.uint8)
         if not len(data) or len(data) % (head + 3072):
             raise DataError(
                 f"Records of CIFAR have {head + 3072} bytes; {printable(path)} has {len(data):,}, "
@@ -303,17 +324,20 @@ def _read_cifar(files: list[Path]) -> Arrays:
 
 
 def _lines(path: Path) -> list[str]:
-    return [n.strip() for n in path.read_text("utf-8", "replace").splitlines() if n.strip()]
+    text = read_bytes(path, limit=_TEXT, what="A list of class names").decode("utf-8", "replace")
+    return [n.strip() for n in text.splitlines() if n.strip()]
 
 
-def _classes(raw: list[tuple[np.ndarray, np.ndarray, str]], names: list[str]) -> Arrays:
+def _classes(
+    raw: list[tuple[np.ndarray, np.ndarray, str]], names: list[str], said: Sequence[str] = ()
+) -> Arrays:
     """Numbers the labels 0, 1, … in their order and gives them their names."""
     values = np.unique(np.concatenate([y for _, y, _ in raw])) if raw else np.zeros(0)
     words = [
         str(v.decode("utf-8", "replace") if isinstance(v, bytes) else v) for v in values.tolist()
     ]
     numbers = values.dtype.kind in "iub"
-    remarks: tuple[str, ...] = ()
+    remarks = tuple(said)
     if (
         names
         and numbers
@@ -322,9 +346,9 @@ def _classes(raw: list[tuple[np.ndarray, np.ndarray, str]], names: list[str]) ->
         and int(values.max()) < len(names)
     ):
         parts = tuple(Part(x, y.astype(np.int64), r) for x, y, r in raw)
-        return Arrays(parts, tuple(names))
+        return Arrays(parts, tuple(names), remarks)
     if names:
-        remarks = (f"The {len(names)} class names given do not fit the labels and are not used.",)
+        remarks += (f"The {len(names)} class names given do not fit the labels and are not used.",)
     shapes = {p[0].shape[3] for p in raw} | set()
     if len(shapes) > 1:
         raise DataError(

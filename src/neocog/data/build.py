@@ -24,6 +24,7 @@ from neocog.data.digits import read_digits
 from neocog.data.duplicates import LEAST_SIDE, Traits, digest, traits
 from neocog.data.folder import Listing, scan
 from neocog.data.pictures import fit_all
+from neocog.data.ranges import brightest, dark, is_blank
 from neocog.data.reading import RECORD, decode_into, inspect, notes, same_pixels, traits_of
 from neocog.data.sheet import BARREN, Fault, Note, Sheet
 from neocog.data.shelf import Shelf
@@ -31,6 +32,7 @@ from neocog.data.sort import Pile, sort_pile
 from neocog.data.split import ROLES, PathNames, RowNames, Split, ids_of
 from neocog.data.wish import Wish, usual_size
 from neocog.errors import DataError, UsageError, printable
+from neocog.files import opened
 
 __all__ = ["Built", "build_arrays", "build_digits", "build_folder"]
 
@@ -41,6 +43,12 @@ DIGITS_SIZE = 256
 _BLOCK = 64
 _SETTLED = 2_000_000_000
 """Nanoseconds after which the times of a file tell whether it changed."""
+
+_PALE = "transparency that leaves one color over white: nothing is left to see"
+_BLANK = (
+    "{} of {} transparent pictures are of one color once they are laid over white, as white "
+    "drawings are: lay them over a dark color, and save them without transparency."
+)
 
 Progress = Callable[[int, int], None] | None
 
@@ -145,7 +153,7 @@ def build_arrays(
     tick = _Ticks(3, progress)
     digests = []
     for file in files:
-        with file.open("rb") as open_file:
+        with opened(file, what="A file of arrays") as open_file:
             seen_bytes = sha256()
             while block := open_file.read(1 << 22):
                 seen_bytes.update(block)
@@ -223,12 +231,18 @@ def _decode(
             cut_test=wish.cut_test,
         )
         sheet = sort_pile(shelf, pile, kind="folder", seed=wish.seed).sheet
+        clear = [(i, r) for i, r in zip(good, keep.tolist(), strict=True) if table["alpha"][i]]
+        blank = [listing.names[i] for i, row in clear if is_blank(x[row])]
+        said = dark(brightest(x, keep), 255 if dtype == np.uint8 else 65535)
+    if blank:
+        said.append(_BLANK.format(len(blank), len(clear)))
+    noted = notes(listing, table, rows=good) | ({_PALE: blank} if blank else {})
     return replace(
         sheet,
         **_sizes(table["height"][good], table["width"][good]),
         faults=(*faults, *absent),
-        remarks=(*listing.remarks, *sheet.remarks),
-        notes=tuple(Note(r, tuple(p)) for r, p in notes(listing, table, rows=good).items()),
+        remarks=(*listing.remarks, *sheet.remarks, *said),
+        notes=tuple(Note(r, tuple(p)) for r, p in noted.items()),
     )
 
 

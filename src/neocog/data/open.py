@@ -15,6 +15,7 @@ from neocog.data.sheet import Sheet
 from neocog.data.split import ROLES, Split
 from neocog.data.wish import Wish
 from neocog.errors import DataError, UsageError, did_you_mean, printable
+from neocog.files import regular
 
 __all__ = ["Source", "open_data", "parse_place"]
 
@@ -144,6 +145,7 @@ def _build(text: str, wish: Wish, progress: Callable[[int, int], None] | None) -
         return build_arrays(path, files, kind=kind, wish=wish, progress=progress)
     if path.is_dir():
         return build_folder(path, wish=wish, progress=progress)
+    regular(path, what="DATA that is no folder")
     raise DataError(
         f"DATA is `digits`, a folder, an .npz or the images of an idx pair; "
         f"{printable(path)} is another file. Give the folder that holds the data."

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import zipfile
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from neocog.data.packed import open_npz
 from neocog.errors import DataError, UsageError, printable
 from neocog.store.foreign import is_factory, make
 from neocog.store.sound import check_network
@@ -92,33 +91,26 @@ def open_series(
     return network
 
 
-_UNREADABLE = (
-    OSError,
-    EOFError,
-    KeyError,
-    ValueError,
-    AttributeError,
-    TypeError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
-
-
 def series_of(place: str | os.PathLike[str]) -> tuple[Tensor, np.ndarray | None]:
     """Series from an .npz file: `x`, (B, C, N) or (B, N), and class numbers `y` where it has them.
 
     Raises:
         DataError: the file cannot be read so.
     """
-    try:
-        with np.load(place, allow_pickle=False) as held:
-            x = np.asarray(held["x"], dtype=np.float32)
-            y = np.asarray(held["y"]) if "y" in held.files else None
-    except _UNREADABLE as e:
+    with open_npz(place) as held:
+        if "x" not in held.names:
+            raise DataError(
+                f"Series are in an .npz file with an array `x`, (B, C, N), and class numbers `y`; "
+                f"`{printable(place)}` has no `x`. Save it with np.savez."
+            )
+        found = held.read("x")
+        y = held.read("y") if "y" in held.names else None
+    if found.dtype.kind not in "biuf":
         raise DataError(
-            f"Series are in an .npz file with an array `x`, (B, C, N), and class numbers `y`; "
-            f"`{printable(place)}` cannot be read so ({type(e).__name__}). Save it with np.savez."
-        ) from e
+            f"Series are numbers; `{printable(place)}` holds {found.dtype}. Save them as float32."
+        )
+    with np.errstate(over="ignore"):  # what is too large is no finite number below
+        x = found.astype(np.float32, copy=False)
     x = x[:, None] if x.ndim == 2 else x
     if x.ndim != 3 or not x.size or (y is not None and y.shape[:1] != x.shape[:1]):
         raise DataError(

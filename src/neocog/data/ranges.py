@@ -1,0 +1,161 @@
+"""What the numbers of sample arrays mean, for all arrays of a set at once, and what is said of it.
+
+    uint8, uint16     255 or 65535 is white
+    bool              True is white
+    whole numbers     of any other type: up to 255 as 8 bits, up to 65535 as 16
+    fractions         in [0, 1]: 1 is white; as 8 bits where all are multiples of 1/255, else as 16
+
+Everything else is refused: numbers below zero, above 65535, fractions beyond 1, what is no number.
+The arrays of one set have one meaning: a test part whose brightest pixel is 200 has the white of
+the train part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from neocog.errors import DataError
+
+__all__ = ["as_pixels", "brightest", "dark", "is_blank"]
+
+_BLOCK = 1 << 22
+_FAR = 8
+"""How many times white may be as bright as the brightest pixel before that is said."""
+
+
+def as_pixels(parts: Sequence[np.ndarray], *, where: str) -> tuple[list[np.ndarray], list[str]]:
+    """Arrays of a set as uint8 or uint16, with one meaning for those of one kind.
+
+    Args:
+        parts: numbers of any shape.
+        where: the file, for messages.
+
+    Returns:
+        the pixels, and sentences on what was done.
+
+    Raises:
+        DataError: the numbers have no fixed white.
+
+    Example:
+        >>> as_pixels([np.array([0, 300]), np.array([7, 255])], where="set.npz")[0][1].dtype
+        dtype('uint16')
+    """
+    kinds = [_kind(p) for p in parts]
+    done, said = list(parts), []
+    for kind in dict.fromkeys(kinds):
+        rows = [i for i, k in enumerate(kinds) if k == kind]
+        made, sentence = _converted([parts[i] for i in rows], kind, where)
+        for i, part in zip(rows, made, strict=True):
+            done[i] = part
+        said += [sentence] if sentence else []
+    tops = [int(p.max(initial=0)) for p in done]
+    whites = [int(np.iinfo(p.dtype).max) for p in done]
+    said += dark(max(tops, default=0), max(whites, default=255))
+    reach = [t / w for t, w in zip(tops, whites, strict=True) if t]
+    if reach and max(reach) >= _FAR * min(reach):
+        said.append(
+            f"The brightest pixel of one part is {max(reach):.2%} of white, that of another "
+            f"{min(reach):.2%}: one of them may be scaled otherwise. Save them alike."
+        )
+    return done, said
+
+
+def dark(top: int, white: int) -> list[str]:
+    """A sentence where the brightest pixel of all is far below white.
+
+    Example:
+        >>> dark(200, 255), len(dark(4095, 65535))
+        ([], 1)
+    """
+    if not 0 < top * _FAR <= white:
+        return []
+    sentence = (
+        f"The brightest pixel of all is {top:,} of {white:,}: the samples are taken as they are, "
+        f"which is dark. If {top:,} or a little more is white, scale them up and save them again."
+    )
+    return [sentence]
+
+
+def brightest(x: np.ndarray, rows: np.ndarray) -> int:
+    """The brightest pixel of some samples, or one that is bright enough that nothing is said."""
+    top, white = 0, int(np.iinfo(x.dtype).max)
+    for i in range(0, len(rows), 64):
+        top = max(top, int(x[rows[i : i + 64]].max(initial=0)))
+        if top * _FAR > white:
+            break
+    return top
+
+
+def is_blank(x: np.ndarray) -> bool:
+    """Whether an image is of one color, as far as the eye can tell: 3 % of white apart at most.
+
+    Example:
+        >>> is_blank(np.full((4, 4, 3), 255, np.uint8))
+        True
+        >>> is_blank(np.eye(4, dtype=np.uint8)[..., None] * 99)
+        False
+    """
+    apart = x.max(axis=(0, 1)).astype(int) - x.min(axis=(0, 1))
+    return bool((apart * 32 <= np.iinfo(x.dtype).max).all())
+
+
+def _kind(x: np.ndarray) -> str:
+    if x.dtype in (np.uint8, np.uint16):
+        return f"uint{8 * x.dtype.itemsize}"
+    return {"b": "bool", "i": "whole", "u": "whole", "f": "float"}.get(x.dtype.kind, "none")
+
+
+def _converted(
+    parts: list[np.ndarray], kind: str, where: str
+) -> tuple[list[np.ndarray], str | None]:
+    if kind.startswith("uint"):
+        return [p.astype(p.dtype.newbyteorder("="), copy=False) for p in parts], None
+    if kind == "bool":
+        return [p.astype(np.uint8) * 255 for p in parts], "Truth values, taken as black and white."
+    types = ", ".join(sorted({str(p.dtype) for p in parts}))
+    if kind == "none":
+        raise DataError(f"Pixels are numbers; those of {where} are {types}. Save them as uint8.")
+    ends = [(float(p.min()), float(p.max())) for p in parts if p.size] or [(0.0, 0.0)]
+    low, high = float(np.min(ends)), float(np.max(ends))  # NaN stays NaN
+    span = f"{types} from {low:g} to {high:g}"
+    whole = kind == "whole" or all(_all_whole(p) for p in parts)
+    if whole and low >= 0 and 1 < high <= 65535:
+        dtype, bits = (np.uint8, 8) if high <= 255 else (np.uint16, 16)
+        white = np.iinfo(dtype).max
+        return [p.astype(dtype) for p in parts], f"{span}, taken as {bits} bits: {white} is white."
+    if kind == "float" and low >= 0 and high <= 1:
+        eight = all(_multiples(p) for p in parts)
+        scale, narrow = (255, np.uint8) if eight else (65535, np.uint16)
+        bits = 8 if eight else 16
+        made = [_scaled(p, scale, narrow) for p in parts]
+        return made, f"{span}, taken as {bits} bits: 1 is white."
+    raise DataError(
+        f"Pixels are whole numbers from 0 to 255 or 65535, or fractions from 0 to 1; those of "
+        f"{where} are {span}. Save them as uint8, 255 for white."
+    )
+
+
+def _blocks(x: np.ndarray) -> Iterator[np.ndarray]:
+    step = max(1, _BLOCK // max(1, x[:1].size))
+    for i in range(0, len(x), step):
+        yield x[i : i + step]
+
+
+def _all_whole(x: np.ndarray) -> bool:
+    return all(bool(np.all(b == np.rint(b))) for b in _blocks(x))
+
+
+def _multiples(x: np.ndarray) -> bool:
+    """Whether all are bytes divided by 255, as far as their type tells."""
+    near = 255 * max(1e-4, float(np.finfo(x.dtype).eps) / 2)
+    wide = (b.astype(np.float64) * 255 for b in _blocks(x))
+    return all(bool((np.abs(b - np.rint(b)) <= near).all()) for b in wide)
+
+
+def _scaled(x: np.ndarray, white: int, dtype: type) -> np.ndarray:
+    out: np.ndarray = np.empty(x.shape, dtype)
+    for some, block in zip(_blocks(out), _blocks(x), strict=True):
+        some[...] = np.rint(block.astype(np.float64) * white)
+    return out
