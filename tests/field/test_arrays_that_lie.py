@@ -162,7 +162,9 @@ def test_damaged_npz_files_are_one_sentence(tmp_path):
         if k % 4:
             with zipfile.ZipFile(place, "w") as file:
                 for name, data in parts.items():
-                    file.writestr(name, damaged(data, k))
+                    file.writestr(
+                        name, damaged(data, k) if (k % 8 < 4) == (name[0] == "x") else data
+                    )
         else:
             place.write_bytes(damaged(good, k // 4))
         for read in (lambda: read_arrays("npz", [place]), lambda: series_of(place)):
