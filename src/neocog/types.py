@@ -19,12 +19,15 @@ if TYPE_CHECKING:  # options of the command line are read without PyTorch
     from torch import Tensor
 
 __all__ = [
+    "OUTPUTS",
     "RESIZE_MODES",
     "Batch",
     "Contract",
+    "OutputSpec",
     "SignalSpec",
     "Stage",
     "Window",
+    "not_of_pixels",
     "renamed_resize_mode",
 ]
 
@@ -85,6 +88,23 @@ class SignalSpec:
     resize_mode: str = "crop"
 
 
+OUTPUTS = ("logits", "probabilities", "log_probabilities", "sigmoid")
+"""What outputs may be; see `neocog.probe.scores`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutputSpec:
+    """What a network returns.
+
+    Args:
+        kind: one of `OUTPUTS`: logits, or probabilities already, of which logits are made.
+        name: which of several tensors is the prediction, by name or number; "" for one alone.
+    """
+
+    kind: str = "logits"
+    name: str = ""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Contract:
     """What a saved model promises: everything one must know to use it on a file.
@@ -93,11 +113,13 @@ class Contract:
         task: what is predicted, `classify` here.
         classes: names, in the order of the outputs.
         signal: what the model takes.
+        output: what the network returns.
     """
 
     task: str
     classes: tuple[str, ...]
     signal: SignalSpec
+    output: OutputSpec = OutputSpec()
 
     def to_json(self) -> dict[str, Any]:
         """Plain lists, numbers and strings."""
@@ -119,6 +141,7 @@ class Contract:
         signal.values = renamed_resize_mode(signal.values)
         channels = signal.integer("channels", low=1, high=LARGEST)
         height, width = signal.integers("size", count=2, low=1, high=LARGEST)
+        output = fields.table("output") if "output" in fields else None  # older have none
         return cls(
             task=fields.text("task", length=64),
             classes=fields.texts("classes"),
@@ -129,6 +152,9 @@ class Contract:
                 std=signal.numbers("std", count=channels, low=-NUMBER, high=NUMBER),
                 resize_mode=signal.text("resize_mode", among=RESIZE_MODES),
             ),
+            output=OutputSpec()
+            if output is None
+            else OutputSpec(kind=output.text("kind", among=OUTPUTS), name=output.text("name")),
         )
 
 

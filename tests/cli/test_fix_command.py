@@ -37,13 +37,16 @@ def test_json_is_what_the_contract_says(call, thin_run: Path, halves: Path, tmp_
                 "--out", out, "--advice", "--json")  # fmt: skip
     assert said.status == 0, said.err
     done = json.loads(said.out)
-    assert set(done) >= {"replaced", "left", "before", "after", "run", "advice"}
-    assert set(done["after"]) >= {"accuracy", "shift", "macs", "ms"}
-    assert set(done["after"]["shift"]) == {"circular", "crop", "zero", "subpixel"}
-    assert done["after"]["shift"]["circular"]["consistency"] == 1.0
+    assert set(done) >= {"better", "replaced", "left", "before", "after", "run", "advice", "cost"}
+    assert set(done["candidate"]) >= {"accuracy", "shift", "macs", "ms"}
+    assert set(done["candidate"]["shift"]) == {"circular", "crop", "zero", "subpixel"}
+    assert done["candidate"]["shift"]["circular"]["consistency"] == 1.0
+    assert done["after"] == done["candidate" if done["better"] else "before"]
+    assert done["cost"]["ms"]["ratio"] > 0
+    assert done["cost"]["macs"]["ratio"] > 1
     assert [set(r) >= {"name", "was", "now"} for r in done["replaced"]] == [True, True]
     assert done["run"] == str(out)
-    assert "fine-tuning on" in said.err
+    assert "measuring the fixed model" in said.err
     assert call("evaluate", out, halves, "--json").status == 0
 
 

@@ -117,10 +117,11 @@ def tiff(
     if photometric < 0:
         del fields[262]
     at = start + len(body)
-    out = body
+    pieces = [body]
     for page in range(pages):
-        piece = _directory(fields, at, order, big, last=page == pages - 1)
-        out, at = out + piece, at + len(piece)
+        pieces.append(_directory(fields, at, order, big, last=page == pages - 1))
+        at += len(pieces[-1])
+    out = b"".join(pieces)
     mark = {"<": b"II", ">": b"MM"}[order]
     first = start + len(body)
     if big:

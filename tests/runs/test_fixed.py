@@ -2,8 +2,6 @@
 
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +17,7 @@ from neocog.runs.fixed import Tuning, mend, recipe_of
 from neocog.runs.folder import RunFolder
 from neocog.runs.opened import open_model
 from neocog.runs.recipe import Course, DataChoice, MachineChoice, NetworkChoice, Recipe
-from neocog.runs.trained import Samples, Trained
+from neocog.runs.trained import Trained
 from neocog.runs.tuned import Tuned, tune
 from neocog.training.augment import Augment
 from neocog.types import Contract, SignalSpec
@@ -92,11 +90,9 @@ def test_a_fine_tune_mixes_no_samples_as_its_target_is_of_one(tmp_path: Path) ->
     )
     RunFolder(tmp_path / "run").write_recipe(recipe)
     model = replace(trained("stride"), place=tmp_path / "run")
-    source: Any = SimpleNamespace(place="a", fingerprint="0")
-    split: Any = None
-    samples = Samples(split=split, source=source, classes=("a", "b"), notes=())
     mended = mend(model, sampling="blur", padding="keep")
-    assert recipe_of(model, mended, samples, Tuning(lr=0.1)).augment == Augment(rotate=5.0)
+    done = recipe_of(model, mended, Tuning(lr=0.1), path="a", fingerprint="0")
+    assert done.augment == Augment(rotate=5.0)
 
 
 def test_a_sample_that_is_shown_twice_is_one_image(monkeypatch: pytest.MonkeyPatch) -> None:

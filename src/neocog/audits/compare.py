@@ -14,7 +14,7 @@ from neocog.audits.interval import paired_interval
 from neocog.audits.shift import Shift
 from neocog.errors import UsageError
 
-__all__ = ["Compared", "compare"]
+__all__ = ["Compared", "compare", "gained"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,3 +100,27 @@ def compare(first: Shift, second: Shift, *, seed: int = 0) -> Compared:
         matched_difference=None if matched is None else matched[0],
         matched_ci=None if matched is None else matched[1:],
     )
+
+
+def gained(
+    before: Shift,
+    after: Shift,
+    *,
+    accuracy: float | None,
+    times: float,
+    word: str = "accuracy",
+) -> str:
+    """Flips, accuracy and time of two models, in a line.
+
+    Args:
+        before: shifts of one kind under the first model.
+        after: under the second.
+        accuracy: difference; None where the truth is unknown.
+        times: how long the second takes, as a multiple of the first.
+        word: for accuracy.
+    """
+    flips = f"{100 * (1 - before.consistency):.1f} → {100 * (1 - after.consistency):.1f} %"
+    parts = [f"Prediction flips {flips} under {before.mode} shifts of up to {before.radius:g} px"]
+    if accuracy is not None:
+        parts.append(f"{word} {100 * accuracy:+.1f} pp")
+    return ", ".join([*parts, f"{times:.1f}× the time"])

@@ -48,7 +48,14 @@ ALL = "circular,crop,zero,subpixel"
     show_default=True,
     help="Of the arithmetic.",
 )
-@click.option("--against", metavar="MODEL", help="Another model, on the same samples and shifts.")
+@click.option(
+    "--baseline",
+    "--against",
+    "baseline",
+    metavar="MODEL",
+    help="Another model, on the same samples and shifts.",
+)
+@click.option("--baseline-weights", metavar="FILE", help="Of a baseline beside another model:make.")
 @click.option("--require", multiple=True, metavar='"KEY OP NUMBER"', help="A bound; see above.")
 @click.option("--report", type=click.Path(dir_okay=False), help="Write an HTML page.")
 @strict_option
@@ -66,7 +73,8 @@ def command(
     layers: bool,
     whole: bool,
     n: int,
-    against: str | None,
+    baseline: str | None,
+    baseline_weights: str | None,
     require: tuple[str, ...],
     report: str | None,
     precision: str,
@@ -83,17 +91,23 @@ def command(
     file, which are told their --size, --mean and --std. With --series, MODEL is such a factory and
     DATA an .npz file of x, (B, C, N), and class numbers y.
 
+    With --baseline another model is measured on the same samples and shifts. --weights, --size,
+    --mean, --std and --classes are told to the one that is no run folder; of two such models both
+    are told them, but for the weights, and --baseline-weights are the second's. A fix knows from
+    which model it was made, and how that was opened.
+
     A missed bound is exit status 1. Bounds are on any figure of the result, as --json prints it.
     A run folder keeps its last audit, as audit.json, for `neocog explore`.
 
     \b
     neocog audit runs/digits digits --report audit.html
     neocog audit runs/pictures pictures/:val --require "shift.circular.consistency>=0.99"
-    neocog audit runs/fixed digits --against runs/digits
+    neocog audit runs/fixed digits --baseline runs/digits
+    neocog audit runs/fixed pictures/ --baseline nets.small:make --weights w.pt --size 3,32,32
     neocog audit nets.wave:make waves.npz --series 1,128
     """
     from neocog.audits.suite import Asked
-    from neocog.runs.opened import open_model
+    from neocog.runs.pair import open_pair
     from neocog.verbs.audit import audit
 
     asked = Asked(
@@ -110,9 +124,12 @@ def command(
         values: Any
         other: Any
         if series is not None:
-            shown, values, other = opened_series(model, data, against, series, opening)
+            shown, values, other = opened_series(model, data, baseline, series, opening)
         else:
-            shown, values, other = open_model(model, **opening, task=task), data, against
+            shown, other = open_pair(
+                model, baseline, opening, baseline_weights=baseline_weights, task=task
+            )
+            values = data
         found = audit(
             shown,
             values,
@@ -123,6 +140,7 @@ def command(
             report=report,
             precision=precision,
             strict=strict,
+            allow_random="allow_random" in opening,
             tell=tell,
         )
     plain = found.to_json()

@@ -118,7 +118,14 @@ def command(
     place = out or _folder(model, asked["method"])
     with telling("explain") as tell:
         opened = _opened(model, pictures, data, opening, task=task, series=series)
-        found = explain(*opened[:2], data=opened[2], out=place, tell=tell, **asked)
+        found = explain(
+            *opened[:2],
+            data=opened[2],
+            out=place,
+            tell=tell,
+            allow_random="allow_random" in opening,
+            **asked,
+        )
     if as_json:
         print_json(found.to_json())
         return

@@ -78,6 +78,7 @@ def command(
             browser=not no_browser,
             size=series,
             task=task,
+            allow_random="allow_random" in opening,
             tell=_tell,
         )
     except KeyboardInterrupt:

@@ -139,6 +139,13 @@ _MODEL = (
     click.option("--std", type=NUMBERS, metavar="S,…", help="Their deviation.  [1]"),
     click.option("--classes", type=_Classes(), metavar="FILE", help="Names, one a line."),
     init_option,
+    click.option("--output", metavar="NAME", help="Of a network that returns several tensors."),
+    click.option(
+        "--allow-random",
+        is_flag=True,
+        default=None,
+        help="Take a model whose predictions depend on chance or on the batch.",
+    ),
 )
 
 
@@ -151,7 +158,7 @@ def model_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(command)
     def collected(**given: Any) -> Any:
-        names = ("weights", "size", "mean", "std", "classes", "init")
+        names = ("weights", "size", "mean", "std", "classes", "init", "output", "allow_random")
         told = {name: given.pop(name) for name in names}
         opening = {name: value for name, value in told.items() if value is not None}
         return command(opening=opening, **given)

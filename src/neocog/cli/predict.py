@@ -45,7 +45,10 @@ def command(
     used = failed = 0
     for answer in trained.stream(_expand(paths, null)):
         if as_json:
-            click.echo(json.dumps(answer.to_json(), ensure_ascii=True, allow_nan=False))
+            plain = answer.to_json()
+            if trained.doubts:
+                plain["notes"] = list(trained.doubts)
+            click.echo(json.dumps(plain, ensure_ascii=True, allow_nan=False))
         elif answer.error is not None:
             click.echo(f"{printable(answer.path)}\tnot used: {printable(answer.error)}", err=True)
         else:

@@ -16,7 +16,7 @@ from neocog.errors import DataError
 
 __all__ = ["plan_bmp", "plan_gif", "plan_webp"]
 
-_RUNS = 1 << 24
+_RUNS = 1 << 21
 """Bytes of the largest BMP whose pixels are coded as runs: their decoder is slow."""
 _BLOCKS = 1 << 20
 """Blocks of a GIF before its first image is complete, at most."""

@@ -112,7 +112,7 @@ def plan_jpeg(data: bytes, j: Jpeg | None) -> Plan:
     """
     if j is None:
         raise DataError("damaged: the header cannot be read (there is no frame before the pixels)")
-    check_scans(data)
+    check_scans(data, j.height * j.width)
     color = {1: "gray", 3: "ycbcr", 4: "cmyk"}.get(j.components, f"{j.components}-band color")
     if j.components == 3 and (j.adobe == 0 or (j.named and j.adobe < 0)):
         color = "rgb"

@@ -193,7 +193,7 @@ def _decode(
     found = None
     if j is not None:
         _check_size(j.height, j.width)
-        check_scans(data)
+        check_scans(data, j.height * j.width)
     else:
         found = plan(data)[0]
     with in_flight(_pixels(found, j, size)):

@@ -117,8 +117,7 @@ def _on_white(im: PILImage.Image) -> PILImage.Image:
     mode = "L" if im.mode == "LA" else "RGB"
     im = im.convert("RGBA") if im.mode == "RGBa" else im
     ground = Image.new(mode, im.size, 255 if mode == "L" else (255, 255, 255))
-    opacity = im.getchannel("A")
-    ground.paste(im.convert(mode), mask=opacity)
+    ground.paste(im if mode == "RGB" else im.convert("L"), mask=im)
     return ground
 
 

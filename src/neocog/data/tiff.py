@@ -83,7 +83,7 @@ def plan_tiff(data: bytes) -> Plan:
         raise DataError("a TIFF that begins with a preview; save its full image as a file")
     form, said = _form(data, found)
     height, width = value(_HEIGHT), value(_WIDTH)
-    _check_pieces(data, found)
+    _check_pieces(data, found, height * width)
     if found.next:
         said.append(meaning.SEVERAL)
     if form.color == "rgb" and _PROFILE in found.entries:
@@ -249,7 +249,7 @@ def _short_palette(data: bytes, found: _Directory) -> bool:
     return bool(0 < max(colors) < 256)
 
 
-def _check_pieces(data: bytes, found: _Directory) -> None:
+def _check_pieces(data: bytes, found: _Directory, pixels: int) -> None:
     """Refuse what would keep a decoder busy for minutes, or take memory beyond the image."""
     for tag in (_STRIPS, _TILES):
         count = found.entries[tag].n if tag in found.entries else 0
@@ -268,4 +268,4 @@ def _check_pieces(data: bytes, found: _Directory) -> None:
     if total > _NOTES:
         raise DataError(f"damaged: {total:,} bytes of tags, at most {_NOTES:,} are read")
     if _values(data, found, _COMPRESSION, (1,))[0] in (6, 7):
-        check_scans(data)
+        check_scans(data, pixels)

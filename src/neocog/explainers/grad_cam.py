@@ -28,6 +28,7 @@ from neocog.explainers.maps.wanted import Target, answer_of, rows_of, value
 from neocog.explainers.maps.weighing import METHODS, Method, method_of
 from neocog.explainers.target import Chosen, choose_layer, describe_layer
 from neocog.probe.activations import differentiable, exchanging, place_of
+from neocog.probe.scores import kind_of, probabilities
 
 __all__ = ["METHODS", "Cam", "as_input", "enlarge", "grad_cam", "resize_map"]
 
@@ -47,6 +48,7 @@ class Cam:
         layout: where the layer's output holds space.
         method: one of `METHODS`.
         cells: where the layer's cells lie in the picture; None where nobody said so.
+        kind: of what logits were made, see `neocog.probe.scores`.
     """
 
     maps: Float[Tensor, B * S]
@@ -59,6 +61,7 @@ class Cam:
     layout: Layout
     method: str
     cells: Cells | None = None
+    kind: str = "logits"
 
     @property
     def positive(self) -> Float[Tensor, B * S]:
@@ -82,7 +85,7 @@ class Cam:
         target = self.targets[i]
         if target is None or self.answers.ndim != 2 or self.answers.shape[1] < 2:
             return None
-        return float(self.answers[i].double().softmax(0)[target])
+        return float(probabilities(self.answers[i].double(), self.kind, dim=0)[target])
 
     def enlarged(self, maps: Tensor | None = None) -> Tensor:
         """Signed maps at the size of the pictures, each cell in the middle of what it sees.
@@ -209,6 +212,7 @@ def _explained(
         size=size,
         layout=layout,
         method=method,
+        kind=kind_of(model),
     )
 
 

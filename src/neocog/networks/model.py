@@ -7,6 +7,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from neocog.errors import ModelError, ShapeMismatch
+from neocog.probe.scores import to_logits
+from neocog.probe.several import output_at
 from neocog.types import Contract, not_of_pixels
 
 __all__ = ["Model", "normalise"]
@@ -21,6 +23,9 @@ def normalise(
 
 class Model(nn.Module):
     """Pixels in [0, 1] → normalised by the contract → network → logits.
+
+    Of several tensors that a network returns the contract's is taken, and of probabilities logits
+    are made: what gives the same probabilities again.
 
     Mean and deviation live in the contract; the module holds copies that move with it between
     devices and stay out of its state dict, whose keys are the network's behind `network.`.
@@ -81,5 +86,5 @@ class Model(nn.Module):
                 expected=expected,
                 actual=tuple(x.shape),
             )
-        logits: Tensor = self.network(normalise(x, self.mean, self.std))
-        return logits
+        out = output_at(self.network(normalise(x, self.mean, self.std)), self.contract.output.name)
+        return to_logits(out, self.contract.output.kind)

@@ -8,11 +8,10 @@ beside its weights, under the names that they had.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -32,7 +31,7 @@ from neocog.runs.recipe import (
     Provenance,
     Recipe,
 )
-from neocog.runs.trained import Samples, Trained
+from neocog.runs.trained import Trained
 from neocog.store.exported import Exported, save_exported
 from neocog.store.tensors import load_state
 from neocog.surgery.replace import replace as replace_samplers
@@ -44,14 +43,17 @@ from neocog.types import Contract
 from neocog.version import __version__
 
 __all__ = [
+    "Kept",
     "Mended",
     "Tuning",
+    "as_it_was",
     "example_of",
-    "joined",
     "keep",
     "mend",
+    "origin",
     "recipe_of",
     "settled",
+    "the_fixed",
 ]
 
 RATE = 1 / 3
@@ -225,7 +227,7 @@ class Tuning:
         batch: samples a step.
         seed: of the order, the augmentation and dropout.
         device: `cpu`, `cuda`, `mps`; the best if left out.
-        val: keep the validation samples out, even where the training did not.
+        val: the model has not learned from the validation samples, before or now.
     """
 
     epochs: float = 1.0
@@ -233,10 +235,12 @@ class Tuning:
     batch: int = 128
     seed: int = 0
     device: str = ""
-    val: bool = False
+    val: bool = True
 
 
-def recipe_of(trained: Trained, mended: Mended, train: Samples, course: Tuning) -> Recipe:
+def recipe_of(
+    trained: Trained, mended: Mended, course: Tuning, *, path: str, fingerprint: str
+) -> Recipe:
     """What a fine-tune does.
 
     Of a run of ours it is what its training did, but for the learning rate and its schedule, the
@@ -245,18 +249,19 @@ def recipe_of(trained: Trained, mended: Mended, train: Samples, course: Tuning) 
     Args:
         trained: what is fixed.
         mended: what came of it.
-        train: samples; those of its source that are named `train` are learned from.
         course: how the fine-tune goes.
+        path: of the data.
+        fingerprint: of the samples.
     """
-    source, signal = train.source, mended.model.contract.signal
+    signal = mended.model.contract.signal
     data = DataChoice(
-        place=source.place,
+        place=path,
         size=signal.size,
         channels=signal.channels,
         resize_mode=signal.resize_mode,
-        val=course.val or _holds_out(trained),
+        val=course.val,
         **trained.drawn,
-        fingerprint=source.fingerprint,
+        fingerprint=fingerprint,
     )
     base = Recipe(
         objective=Objective(label_smoothing=0.0),
@@ -286,11 +291,6 @@ def _moved(channels: int, size: tuple[int, int]) -> Augment:
     return replace(suited(channels, size), shift=float(max(1, min(size) // 8)), border="reflect")
 
 
-def _holds_out(trained: Trained) -> bool:
-    """Whether validation samples stay out: a run of ours does as its training did."""
-    return bool(trained.card.get("data", {}).get("val", False))
-
-
 STEPS = 8
 """Least number of steps of a pass, while a batch still shows four samples."""
 
@@ -303,52 +303,102 @@ def settled(recipe: Recipe, model: Model, split: Split) -> Recipe:
     return replace(recipe, machine=MachineChoice(**vars(machine)))
 
 
+@dataclass(frozen=True, kw_only=True)
+class Kept:
+    """What goes into the run folder: the fixed model, or the model as it was.
+
+    Args:
+        network: whose weights.
+        contract: of the model.
+        choice: name and options of a network of ours; None for one from elsewhere.
+        recipe: of the fine-tune, or of the training of the model as it was.
+        data: what model.json says of the data.
+        rows: an epoch of the fine-tune each.
+    """
+
+    network: nn.Module
+    contract: Contract
+    choice: NetworkChoice | None
+    recipe: Recipe
+    data: Mapping[str, Any]
+    rows: Sequence[Mapping[str, Any]]
+
+
+def the_fixed(mended: Mended, recipe: Recipe, rows: Sequence[Mapping[str, Any]]) -> Kept:
+    """The fixed model."""
+    data = {k: getattr(recipe.data, k) for k in ("place", "seed", "val", "cut_test", "fingerprint")}
+    return Kept(
+        network=mended.model.network,
+        contract=mended.model.contract,
+        choice=mended.network and recipe.network,
+        recipe=recipe,
+        data=data,
+        rows=rows,
+    )
+
+
+def as_it_was(trained: Trained, mended: Mended, recipe: Recipe) -> Kept:
+    """The model that came, with the names of its classes where the data told them."""
+    ours = mended.network is not None
+    before = RunFolder.open(trained.place).recipe if ours else recipe
+    before = replace(before, provenance=recipe.provenance)  # no training to be taken up
+    return Kept(
+        network=trained.module.network,
+        contract=mended.model.contract,
+        choice=before.network if ours else None,
+        recipe=before,
+        data=trained.card.get("data", {}),
+        rows=(),
+    )
+
+
+def origin(trained: Trained) -> dict[str, Any]:
+    """Where a model came from, and how it was opened, for model.json."""
+    signal = trained.contract.signal
+    told: dict[str, Any] = {
+        "size": [signal.channels, *signal.size],
+        "mean": list(signal.mean),
+        "std": list(signal.std),
+    }
+    if trained.card.get("weights"):
+        told["weights"] = trained.card["weights"]
+    return {"from": str(trained.place), "opened": told}
+
+
 def keep(
-    folder: RunFolder,
-    trained: Trained,
-    mended: Mended,
-    recipe: Recipe,
-    rows: list[dict[str, Any]],
-    measured: dict[str, Any],
+    folder: RunFolder, kept: Kept, fixed: Mapping[str, Any], measured: Mapping[str, Any]
 ) -> list[str]:
     """Write the run folder.
 
     Args:
         folder: an empty one.
-        trained: what was fixed.
-        mended: what came of it, tuned.
-        recipe: of the fine-tune.
-        rows: an epoch each.
-        measured: what model.json says of it.
+        kept: the model.
+        fixed: how it came about, for model.json.
+        measured: of the model that is kept.
 
     Returns:
         Sentences on what could not be kept.
     """
-    model, notes = mended.model, []
-    card = {
+    notes: list[str] = []
+    name = kept.choice or kept.recipe.network
+    card: dict[str, Any] = {
         "neocog": __version__,
-        "contract": model.contract.to_json(),
-        "network": {"name": recipe.network.name, "options": dict(recipe.network.options)},
-        "data": {
-            "place": recipe.data.place,
-            "seed": recipe.data.seed,
-            "val": recipe.data.val,
-            "cut_test": recipe.data.cut_test,
-            "fingerprint": recipe.data.fingerprint,
-        },
-        "fixed": {"from": str(trained.place), **measured["fixed"]},
-        "measured": measured["after"],
+        "contract": kept.contract.to_json(),
+        "network": {"name": name.name, "options": dict(name.options)},
+        "data": dict(kept.data),
+        "fixed": dict(fixed),
+        "measured": dict(measured),
     }
-    folder.write_weights(model.network.state_dict())
-    folder.write_metrics(rows)
-    if mended.network is not None:
-        folder.write_recipe(recipe)
+    folder.write_weights(kept.network.state_dict())
+    folder.write_metrics(kept.rows)
+    if kept.choice is not None:
+        folder.write_recipe(kept.recipe)
     else:
-        text = {CONTRACT: json.dumps(model.contract.to_json())}
+        text = {CONTRACT: json.dumps(kept.contract.to_json())}
         try:
             file = folder.path / "model.pt2"
             card["parity"] = save_exported(
-                model.network, file, example_of(model.contract), texts=text
+                kept.network, file, example_of(kept.contract), texts=text
             )
         except ModelError as e:
             notes.append(
@@ -356,18 +406,3 @@ def keep(
             )
     folder.write_card(card)
     return notes
-
-
-def joined(*parts: Split) -> Split:
-    """Splits one after another; copies them into memory."""
-    real = [p for p in parts if len(p)]
-    if len(real) == 1:
-        return real[0]
-    names = [name for p in real for name in p.names]
-    ids = [p.ids for p in real if p.ids is not None]
-    return Split(
-        np.concatenate([p.x for p in real]),
-        np.concatenate([p.y for p in real]),
-        names,
-        np.concatenate(ids) if len(ids) == len(real) else None,
-    )

@@ -15,15 +15,18 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
-from torch import nn
+from torch import Tensor, nn
 
 from neocog.errors import ModelError, UsageError, did_you_mean, printable
 from neocog.files import parse_json
 from neocog.networks.model import Model
+from neocog.probe.repeatable import same_randomness_after
+from neocog.probe.several import output_at
+from neocog.runs.believed import AXES, as_function, kind_of, picked
 from neocog.runs.meant import meant
 from neocog.runs.told import count, told_names, told_signal
 from neocog.runs.trained import Trained, load
@@ -33,19 +36,24 @@ from neocog.store.foreign import LIBRARIES, is_factory, make
 from neocog.store.sound import check_network, lazy_names
 from neocog.store.trial import first_answer
 from neocog.store.weights import load_weights
-from neocog.types import Contract
+from neocog.types import Contract, OutputSpec
 
-__all__ = ["CONTRACT", "TASKS", "open_model"]
+__all__ = ["CONTRACT", "open_model"]
 
 CONTRACT = "neocog-contract.json"
 """Name of the text inside a program or an ONNX file that holds its contract."""
 
-TASKS = {"classify": 2, "segment": 4, "regress": 2}
-"""What a model may do, to the axes of its answer: (B, K), (B, K, H, W), (B, M)."""
-
 _LOOSE = (".pt", ".pth", ".th", ".bin", ".ckpt", ".safetensors", ".tar")
 
 Path_ = str | os.PathLike[str]
+
+
+class _How(TypedDict):
+    """What is not said of the network itself."""
+
+    task: str | None
+    output: str | None
+    allow_random: bool
 
 
 @dataclass(frozen=True)
@@ -60,7 +68,7 @@ class _Found:
 
 
 def open_model(
-    place: Path_,
+    place: Path_ | nn.Module,
     *,
     weights: Path_ | None = None,
     size: Sequence[int] | None = None,
@@ -69,12 +77,14 @@ def open_model(
     classes: Path_ | int | Sequence[str] | None = None,
     task: str | None = None,
     init: str | None = None,
+    output: str | None = None,
+    allow_random: bool = False,
 ) -> Trained:
     """A model, ready to be asked.
 
     Args:
         place: a run folder, `package.module:factory`, `torchvision:NAME`, `timm:NAME`, a .pt2 or
-            an .onnx file. A run folder knows all that follows.
+            an .onnx file, or an `nn.Module`. A run folder knows all that follows.
         weights: of a factory's network: safetensors, or a state dict of `torch.save`; those that
             the factory made, or that a library gives for its name, if left out.
         size: (C, H, W) of a sample; where a file says it, it may be left out.
@@ -86,10 +96,16 @@ def open_model(
         task: `classify`, `segment` or `regress`; a classifier if left out.
         init: of a network of a library: `pretrained`, its library's weights, if left out; `none`
             for random ones, which is said.
+        output: which of several tensors that the network returns is its prediction, by name or
+            number; the one called logits, or of the right shape, if left out, and it is said which.
+        allow_random: take a model whose predictions are not a function of the image alone, as with
+            dropout that is left on or statistics of the batch; it is said in a warning and in
+            results.
 
     Raises:
         UnsafeWeights: a file would execute code when it is opened.
-        ModelError: the model cannot be opened, or does not take samples of that size.
+        ModelError: the model cannot be opened, does not take samples of that size, or says
+            something else when it is asked again, or alone instead of in a batch.
         UsageError: something is missing, or given where it does not belong.
 
     Example:
@@ -98,19 +114,24 @@ def open_model(
         >>> model.contract.classes
         ('0', '1', '2', '3')
     """
-    text = os.fspath(place)
     given = {"weights": weights, "size": size, "mean": mean, "std": std, "classes": classes}
     given["init"] = init
     given = {name: value for name, value in given.items() if value is not None}
+    how: _How = {"task": task, "output": output, "allow_random": allow_random}
+    if isinstance(place, nn.Module):
+        return _trained(type(place).__name__, _module(place, given), given, **how)
+    text = os.fspath(place)
     suffix = Path(text).suffix.lower()
     if not os.path.isdir(text):  # noqa: PTH112 (names too long are none)
         if not is_factory(text) and suffix not in (".pt2", ".onnx", *_LOOSE):
             raise _nothing(text)
         found = _find(text, suffix, given)
-        return _trained(text, found, given, task)
-    trained = load(place)
+        return _trained(text, found, given, **how)
+    trained = load(place, allow_random=allow_random)
     if task not in (None, trained.contract.task):
         given["task"] = task
+    if output not in (None, trained.contract.output.name):
+        given["output"] = output
     if given:
         name = next(iter(given))
         raise UsageError(
@@ -171,6 +192,18 @@ def _factory(text: str, given: Mapping[str, Any]) -> _Found:
     return _Found(made.network, contract, None, notes, library=library)
 
 
+def _module(network: nn.Module, given: Mapping[str, Any]) -> _Found:
+    """A network that is at hand; one of ours brings its contract."""
+    if out_of_place := next((n for n in ("weights", "init") if n in given), None):
+        raise UsageError(
+            f"A module that is at hand has its weights; `{out_of_place}` was given with a "
+            f"{type(network).__name__}. Load them with load_state_dict, or leave it out."
+        )
+    if isinstance(network, Model):
+        return _Found(network.network, network.contract)
+    return _Found(network)
+
+
 def _from_library(library: str, given: Mapping[str, Any]) -> list[str]:
     """What of size, mean and std is as a library says, and was not given."""
     taken = [n for n in ("size", "mean", "std") if n not in given]
@@ -190,41 +223,75 @@ def _embedded(texts: Mapping[str, str], text: str) -> Contract | None:
     return Contract.from_json(plain, source)
 
 
-def _trained(text: str, found: _Found, given: Mapping[str, Any], task: str | None) -> Trained:
-    does = task or (found.contract.task if found.contract else "classify")
-    if does not in TASKS:
-        raise UsageError(f"`task` is what a model does, got `{does}`. {did_you_mean(does, TASKS)}")
+def _trained(
+    text: str,
+    found: _Found,
+    given: Mapping[str, Any],
+    *,
+    task: str | None,
+    output: str | None,
+    allow_random: bool,
+) -> Trained:
+    own = found.contract
+    does = task or (own.task if own else "classify")
+    if does not in AXES:
+        raise UsageError(f"`task` is what a model does, got `{does}`. {did_you_mean(does, AXES)}")
     check_network(found.network, text, lazy=True)
     lazy = lazy_names(found.network)
     found.network.eval()
-    own = found.contract.signal if found.contract else None
-    signal, said = told_signal(text, given, own=own, shape=found.shape)
-    answer = first_answer(found.network, (signal.channels, *signal.size))
-    if answer.ndim != TASKS[does] or answer.shape[1] < (1 if does == "regress" else 2):
+    signal, said = told_signal(text, given, own=own.signal if own else None, shape=found.shape)
+    shape = (signal.channels, *signal.size)
+    outputs = _Outputs(does, count(given.get("classes")), output)
+    with same_randomness_after():
+        answer = first_answer(found.network, shape, read=outputs.read)
+    if answer.ndim != AXES[does] or answer.shape[1] < (1 if does == "regress" else 2):
         form = {"classify": "(B, K), K ≥ 2", "segment": "(B, K, H, W)", "regress": "(B, M)"}[does]
         raise ModelError(
             f"A model that does `{does}` answers with {form}; `{printable(text)}` answers two "
             f"samples with {tuple(answer.shape)}. Name a factory whose network does."
         )
-    known = found.contract.classes if found.contract else ()
+    known = own.classes if own else ()
     names, named = told_names(text, given.get("classes"), known=known, outputs=answer.shape[1])
-    notes = [*found.notes, *_from_library(found.library, given), *said]
+    kind = own.output.kind if own else "logits"
+    contract = Contract(
+        task=does, classes=names, signal=signal, output=OutputSpec(kind=kind, name=outputs.name)
+    )
+    notes = [*found.notes, *_from_library(found.library, given), *said, *outputs.said]
+    if kind == "logits":
+        kind, more = kind_of(Model(found.network, contract), answer)
+        contract = replace(contract, output=replace(contract.output, kind=kind))
+        notes += more
     if lazy:
         notes.append(
             f"`{printable(lazy[0])}` and what else is lazy ({len(lazy)} tensors) took its shape "
             "from the size of a sample, and random values."
         )
-    for note in notes:
-        warnings.warn(note, stacklevel=3)
-    contract = Contract(task=does, classes=names, signal=signal)
     module = Model(found.network, contract)
     module.eval()
+    chance = as_function(module, text, shape, allow_random=allow_random)
+    for note in (*notes, *chance):
+        warnings.warn(note, stacklevel=3)
     card = {
         "contract": contract.to_json(),
         "network": {"name": text, "options": {}},
         "weights": os.fspath(given["weights"]) if "weights" in given else None,
         "notes": notes,
+        "doubts": list(chance),
     }
     return Trained(
         module, card, Path(text), named=named, black_box=isinstance(found.network, BlackBox)
     )
+
+
+class _Outputs:
+    """Picks the prediction from what a network returns, and remembers which."""
+
+    def __init__(self, task: str, classes: int | None, wanted: str | None) -> None:
+        self.task, self.classes, self.wanted = task, classes, wanted
+        self.name = ""
+        self.said: tuple[str, ...] = ()
+
+    def read(self, out: object) -> Tensor:
+        self.name, said = picked(out, self.task, classes=self.classes, wanted=self.wanted)
+        self.said = (said,) if said else ()
+        return output_at(out, self.name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,6 +22,8 @@ from neocog.data.split import Split
 from neocog.errors import DataError, ModelError, NeocogError, UsageError, printable
 from neocog.networks.catalog import build
 from neocog.networks.model import Model
+from neocog.probe.scores import probabilities
+from neocog.runs.believed import as_function
 from neocog.runs.folder import RunFolder
 from neocog.store.exported import load_exported
 from neocog.store.sound import check_network, finite_outputs
@@ -104,6 +107,11 @@ class Trained:
         data = self.card.get("data", {})
         return {"seed": int(data.get("seed", 0)), "cut_test": bool(data.get("cut_test", False))}
 
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """Why predictions are not a function of the image; a model that has any was allowed."""
+        return tuple(self.card.get("doubts", ()))
+
     def predict(self, paths: Iterable[Path_] | Path_) -> list[Answer]:
         """Answer for files, and for all pictures below folders.
 
@@ -152,9 +160,10 @@ class Trained:
         """
         shown = self.samples(place, strict=strict)
         feed = batches(shown.split, size=250, shuffle=False, seed=0, epoch=0)
+        kind = self.contract.output.kind
         logits = answers(self.module, feed)
-        finite_outputs(logits.double().softmax(1), shown.split.names)
-        scored = evaluation(logits, shown.split.y, shown.classes)
+        finite_outputs(probabilities(logits.double(), kind), shown.split.names)
+        scored = evaluation(logits, shown.split.y, shown.classes, kind=kind)
         return replace(scored, notes=shown.notes)
 
     def samples(self, place: Path_, *, border: int = 0, strict: bool = False) -> Samples:
@@ -224,7 +233,7 @@ class Trained:
         """What was scored, and whether some of it may have been trained on."""
         total = sum(map(len, source.splits.values()))
         notes = [f"Measured on the split {name}: {n:,} of {total:,} samples."]
-        notes += self.card.get("notes", ())
+        notes += (*self.card.get("notes", ()), *self.doubts)
         trained = self.card.get("data", {})
         place = str(trained.get("place", ""))  # empty is not the current folder
         same = place != "" and _real(source.place) == _real(place)
@@ -300,7 +309,7 @@ class Trained:
             logits = answers(
                 self.module, batches(split, size=len(x), shuffle=False, seed=0, epoch=0)
             )
-            rows.append(logits.double().softmax(1))
+            rows.append(probabilities(logits.double(), self.contract.output.kind))
         order = sorted(range(len(pictures)), key=lambda i: (str(pictures[i].dtype), i))
         p = torch.cat(rows)
         back = torch.empty_like(p)
@@ -316,15 +325,17 @@ def _real(place: str) -> str:
         return place
 
 
-def load(place: Path_) -> Trained:
+def load(place: Path_, *, allow_random: bool = False) -> Trained:
     """A trained model from its run folder.
 
     Args:
         place: the folder.
+        allow_random: take a model whose predictions are not a function of the image alone.
 
     Raises:
         RunError: it is no run folder.
-        ModelError: the model is missing, damaged, or does not fit its network.
+        ModelError: the model is missing, damaged, does not fit its network, or says something else
+            when it is asked again.
     """
     folder = RunFolder.open(Path(place))
     card = folder.card()
@@ -337,7 +348,11 @@ def load(place: Path_) -> Trained:
         network = _built(name, contract, options, folder)
     module = Model(network, contract)
     module.eval()
-    return Trained(module, card, Path(place))
+    shape = (contract.signal.channels, *contract.signal.size)
+    chance = as_function(module, os.fspath(place), shape, allow_random=allow_random)
+    for note in chance:
+        warnings.warn(note, stacklevel=2)
+    return Trained(module, {**card, "doubts": list(chance)}, Path(place))
 
 
 def _built(name: str, contract: Contract, options: dict[str, Any], folder: RunFolder) -> nn.Module:

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import importlib
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -38,6 +40,7 @@ class BlackBox(nn.Module):
         batch: samples at once; None for any number.
         shape: (C, H, W) of a sample, where the file says it.
         dtype: of the input.
+        last: name of an output to the operation that computes it, where the file could be read.
     """
 
     def __init__(
@@ -47,6 +50,7 @@ class BlackBox(nn.Module):
         batch: int | None,
         shape: tuple[int, ...] | None,
         dtype: torch.dtype = torch.float32,
+        last: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__()
         self.session = session
@@ -54,30 +58,40 @@ class BlackBox(nn.Module):
         self.shape = shape
         self.dtype = dtype
         self.input = session.get_inputs()[0].name
-        self.output = session.get_outputs()[0].name
+        tensors = [o.name for o in session.get_outputs() if o.type.startswith("tensor(")]
+        self.outputs = tensors or [session.get_outputs()[0].name]
+        self.last = dict(last or {})
 
-    def forward(self, x: Tensor) -> Tensor:
-        """The first output, on the processor, without gradients.
+    def forward(self, x: Tensor) -> Tensor | dict[str, Tensor]:
+        """The output, or all of several by their names, on the processor, without gradients.
 
         Raises:
             ModelError: the runtime refuses the input.
         """
         x = x.detach().to("cpu", self.dtype)
-        return self._run(x) if self.batch is None else in_batches_of(self.batch, self._run, x)
+        if self.batch is None:
+            return self._run(x)
+        found: Tensor | dict[str, Tensor] = in_batches_of(self.batch, self._run, x)
+        return found
 
-    def _run(self, x: Tensor) -> Tensor:
+    def _run(self, x: Tensor) -> Tensor | dict[str, Tensor]:
         try:
-            (answer,) = self.session.run([self.output], {self.input: x.contiguous().numpy()})
+            answers = self.session.run(self.outputs, {self.input: x.contiguous().numpy()})
         except Exception as e:  # of the runtime's own classes
             raise ModelError(
                 f"An ONNX file computes what it was exported for; on input of shape "
                 f"{tuple(x.shape)} it fails: {_short(e)}. Check --size."
             ) from e
-        return torch.from_numpy(answer)
+        found = {
+            n: torch.from_numpy(np.asarray(a)) for n, a in zip(self.outputs, answers, strict=True)
+        }
+        return found if len(found) > 1 else found[self.outputs[0]]
 
     def __deepcopy__(self, memo: dict[int, Any]) -> BlackBox:
         """The same session: it holds nothing that changes."""
-        return BlackBox(self.session, batch=self.batch, shape=self.shape, dtype=self.dtype)
+        return BlackBox(
+            self.session, batch=self.batch, shape=self.shape, dtype=self.dtype, last=self.last
+        )
 
 
 def load_onnx(path: Path) -> tuple[BlackBox, dict[str, str]]:
@@ -122,8 +136,40 @@ def load_onnx(path: Path) -> tuple[BlackBox, dict[str, str]]:
         batch=batch,
         shape=whole if len(whole) == len(shape) else None,
         dtype=_TYPES[inputs[0].type],
+        last=_last(path),
     )
     return box, dict(session.get_modelmeta().custom_metadata_map)
+
+
+_COPIES = frozenset(
+    [
+        "Identity",
+        "Reshape",
+        "Flatten",
+        "Squeeze",
+        "Unsqueeze",
+        "Cast",
+        "DequantizeLinear",
+        "QuantizeLinear",
+    ]
+)
+"""Operations that hand on what came."""
+
+
+def _last(path: Path) -> dict[str, str]:
+    """Each output of a file to the operation that computes it; none without the package onnx."""
+    try:
+        graph = importlib.import_module("onnx").load(os.fspath(path), load_external_data=False)
+        makers = {name: node for node in graph.graph.node for name in node.output}
+        found = {}
+        for output in graph.graph.output:
+            node, steps = makers.get(output.name), 0
+            while node is not None and node.op_type in _COPIES and node.input and steps < 16:
+                node, steps = makers.get(node.input[0]), steps + 1
+            found[output.name] = "" if node is None else str(node.op_type)
+    except Exception:  # of any kind: what it would have said is seen from values, too
+        return {}
+    return found
 
 
 def _runtime(path: Path) -> Any:

@@ -17,6 +17,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils import _pytree as pytree
 
 from neocog.errors import ModelError, printable
 from neocog.store.archive import check_archive
@@ -65,17 +66,18 @@ class Exported(nn.Module):
         self.shape = shape
         self.dtype = dtype
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> Any:
         """As the program answers."""
         x = x.contiguous()  # a program knows the strides it was exported with
         if self.dtype == torch.float32:
             return self._run(x)
         own = (p.dtype for p in self.parameters() if p.is_floating_point())
-        return self._run(x.to(next(own, self.dtype))).to(x.dtype)
+        out = self._run(x.to(next(own, self.dtype)))
+        return pytree.tree_map_only(Tensor, lambda t: t.to(x.dtype), out)
 
-    def _run(self, x: Tensor) -> Tensor:
+    def _run(self, x: Tensor) -> Any:
         if self.batch is None:
-            return self.program.forward(x)  # type: ignore[no-any-return]
+            return self.program.forward(x)
         return in_batches_of(self.batch, self.program.forward, x)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Exported:
@@ -154,7 +156,14 @@ def save_exported(
     write_bytes(path, content)
     with torch.no_grad():
         back = load_exported(path)[0](example)
-    return float((back - expected).abs().max())
+    return _apart(back, expected)
+
+
+def _apart(one: Any, other: Any) -> float:
+    """The largest difference of what two modules return: a tensor, or several in one order."""
+    pairs = zip(pytree.tree_leaves(one), pytree.tree_leaves(other), strict=True)
+    apart = [(a - b).abs().max() for a, b in pairs if isinstance(a, Tensor) and a.numel()]
+    return max((float(d) for d in apart), default=0.0)
 
 
 def _exported(module: nn.Module, example: Tensor, texts: Mapping[str, str]) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -12,12 +13,18 @@ from neocog.errors import NeocogError, ShapeMismatch, printable
 __all__ = ["first_answer"]
 
 
-def first_answer(network: nn.Module, shape: tuple[int, ...]) -> Tensor:
+def first_answer(
+    network: nn.Module,
+    shape: tuple[int, ...],
+    *,
+    read: Callable[[object], Tensor] | None = None,
+) -> Tensor:
     """What a network in evaluation mode answers to two samples of zeros.
 
     Args:
         network: (2, C, H, W) to something.
         shape: (C, H, W) of a sample.
+        read: picks a tensor of several that come back.
 
     Raises:
         ShapeMismatch: the network fails, and the message names the layer; or it does not answer
@@ -55,6 +62,8 @@ def first_answer(network: nn.Module, shape: tuple[int, ...]) -> Tensor:
     finally:
         for handle in handles:
             handle.remove()
+    if read is not None:
+        out = read(out)
     if not isinstance(out, Tensor) or out.ndim < 1 or len(out) != 2:
         came = tuple(out.shape) if isinstance(out, Tensor) else type(out).__name__
         raise ShapeMismatch(

@@ -168,15 +168,19 @@ class Evaluation:
         )
 
 
-def evaluation(logits: Tensor, truth: np.ndarray, classes: Sequence[str]) -> Evaluation:
+def evaluation(
+    logits: Tensor, truth: np.ndarray, classes: Sequence[str], *, kind: str = "logits"
+) -> Evaluation:
     """Everything that is measured of a classifier's answers.
 
     Args:
         logits: (B, K), float32.
         truth: class numbers, (B,).
         classes: K names.
+        kind: of what the logits were made, see `neocog.probe.scores`.
     """
-    log_p = torch.log_softmax(logits.double(), dim=1)
+    wide = logits.double()
+    log_p = F.logsigmoid(wide) if kind == "sigmoid" else torch.log_softmax(wide, dim=1)
     target = torch.from_numpy(np.ascontiguousarray(truth))
     p = log_p.exp().numpy()
     k, n = len(classes), len(truth)

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
-from neocog.audits.compare import Compared, compare
+from neocog.audits.compare import Compared, compare, gained
 from neocog.audits.require import Bound, parse_bound
 from neocog.audits.sections import comparison, sections, summary
 from neocog.audits.suite import Asked, Audit, audit_model
+from neocog.audits.timing import milliseconds
 from neocog.data.open import open_data, parse_place
-from neocog.data.samples import Samples
+from neocog.data.samples import Samples, batch_for
 from neocog.data.split import Split
 from neocog.errors import DataError, printable
 from neocog.exhibits import Section, Table
+from neocog.runs.believed import as_function, as_logits
 from neocog.runs.opened import open_model
 from neocog.runs.trained import Trained
 
@@ -39,6 +43,8 @@ class Audited:
             difference is what this one gains.
         bounds: each with its figure and whether it is kept.
         title: what was audited.
+        ms: milliseconds of a sample, of the other model and of this one, measured in turns; None
+            without another.
     """
 
     audit: Audit
@@ -46,6 +52,24 @@ class Audited:
     compared: tuple[Compared, ...]
     bounds: tuple[tuple[Bound, float, bool], ...]
     title: str
+    ms: tuple[float, float] | None = None
+
+    @property
+    def headline(self) -> str:
+        """Flips, accuracy and time beside the other model, in a sentence; empty without one."""
+        if self.other is None or self.ms is None or not self.compared:
+            return ""
+        asked = next((c for c in self.compared if c.mode == "crop"), self.compared[0])
+        mode = asked.mode
+        return (
+            gained(
+                self.other.shift[mode],
+                self.audit.shift[mode],
+                accuracy=asked.accuracy_difference,
+                times=self.ms[1] / self.ms[0],
+            )
+            + "."
+        )
 
     @property
     def kept(self) -> bool:
@@ -58,6 +82,13 @@ class Audited:
         if self.other is not None:
             plain["against"] = self.other.to_json()
             plain["compared"] = [c.to_json() for c in self.compared]
+            plain["headline"] = self.headline
+        if self.ms is not None:
+            plain["ms"] = {
+                "baseline": self.ms[0],
+                "model": self.ms[1],
+                "ratio": self.ms[1] / self.ms[0],
+            }
         if self.bounds:
             plain["required"] = [
                 {"bound": str(b), "value": value, "kept": kept} for b, value, kept in self.bounds
@@ -68,15 +99,20 @@ class Audited:
         """For the terminal."""
         found = [summary(self.audit)]
         if self.other is not None:
-            found.append(comparison(self.compared, "the other", "this model"))
+            found.append(self._comparison())
         return found + self._bounds()
 
     def sections(self) -> list[Section]:
         """For the report."""
         found = sections(self.audit)
         if self.other is not None:
-            found.insert(1, comparison(self.compared, "the other", "this model"))
+            found.insert(1, self._comparison())
         return found[:1] + self._bounds() + found[1:]
+
+    def _comparison(self) -> Section:
+        section = comparison(self.compared, "the other", "this model")
+        text = "\n".join(line for line in (self.headline, section.text) if line)
+        return replace(section, text=text)
 
     def _bounds(self) -> list[Section]:
         if not self.bounds:
@@ -100,6 +136,7 @@ def audit(
     task: str = "classify",
     precision: str = "float32",
     strict: bool = False,
+    allow_random: bool = False,
     tell: Callable[[str], None] | None = None,
 ) -> Audited:
     """Measure a model: shifts, turns, scale, deformation, every layer, geometry and cost.
@@ -116,6 +153,7 @@ def audit(
         task: what an `nn.Module` answers: classify, segment or regress.
         precision: "float32" or "float64".
         strict: stop at the first picture that cannot be used.
+        allow_random: take a model whose predictions are not a function of the image alone.
         tell: called with what is measured next.
 
     Returns:
@@ -133,19 +171,23 @@ def audit(
     """
     asked = asked or Asked()
     bounds = [parse_bound(text) for text in require]  # before anything is measured
-    found = _audited(model, data, asked, task, precision, strict, tell)
-    other = None
+    how = _How(asked, task, precision, strict, allow_random, tell)
+    model = _opened(model, allow_random)
+    against = None if against is None else _opened(against, allow_random)
+    found = _audited(model, data, how)
+    other, ms = None, None
     if against is not None:
         if tell is not None:
             tell("the other model")
-        other = _audited(against, data, asked, task, precision, strict, tell)
+        other = _audited(against, data, how)
+        ms = _milliseconds(against, model, other, found)
     plain: dict[str, Any] = {}
     if bounds:
         plain = found.to_json()
     if isinstance(model, nn.Module):
         what = type(model).__name__
     else:
-        what = printable(model.place if isinstance(model, Trained) else model)
+        what = printable(model.place)
     where = f" on {printable(data)}" if isinstance(data, (str, os.PathLike)) else ""
     done = Audited(
         audit=found,
@@ -153,6 +195,7 @@ def audit(
         compared=() if other is None else _compared(found, other, asked.seed),
         bounds=tuple((b, *b.kept(plain)) for b in bounds),
         title=f"Audit: {what}{where}",
+        ms=ms,
     )
     if report is not None:
         from neocog.report.page import page, write
@@ -166,56 +209,79 @@ def _compared(first: Audit, second: Audit, seed: int) -> tuple[Compared, ...]:
     return tuple(compare(second.shift[m], first.shift[m], seed=seed) for m in both)
 
 
-def _audited(
-    model: Model,
-    data: Data,
-    asked: Asked,
-    task: str,
-    precision: str,
-    strict: bool,
-    tell: Callable[[str], None] | None,
-) -> Audit:
-    trained = open_model(model) if isinstance(model, (str, os.PathLike)) else model
+def _opened(model: Model, allow_random: bool) -> Trained | nn.Module:
+    if isinstance(model, (str, os.PathLike)):
+        return open_model(model, allow_random=allow_random)
+    return model
+
+
+def _milliseconds(
+    one: Trained | nn.Module, two: Trained | nn.Module, first: Audit, second: Audit
+) -> tuple[float, float]:
+    """Of a sample, both in turns; as each audit found it where the size of a sample is unknown."""
+    if not (isinstance(one, Trained) and isinstance(two, Trained)):
+        return first.seconds_per_image * 1e3, second.seconds_per_image * 1e3
+    shown = []
+    for signal in (one.contract.signal, two.contract.signal):
+        shape = (signal.channels, *signal.size)
+        x = torch.rand(batch_for(math.prod(shape)), *shape)
+        shown.append(x.contiguous(memory_format=torch.channels_last))
+    ms = milliseconds([one.module, two.module], shown)
+    return ms[0], ms[1]
+
+
+@dataclass(frozen=True)
+class _How:
+    """What was asked for, of one model and the other alike."""
+
+    asked: Asked
+    task: str
+    precision: str
+    strict: bool
+    allow_random: bool
+    tell: Callable[[str], None] | None
+
+
+def _audited(trained: Trained | nn.Module, data: Data, how: _How) -> Audit:
     if isinstance(trained, nn.Module):
-        return _of_module(trained, data, asked, task, precision, tell)
-    samples, larger, classes, notes = _samples(trained, data, asked, strict)
+        return _of_module(trained, data, how)
+    samples, larger, classes, notes = _samples(trained, data, how.asked, how.strict)
     found = audit_model(
         trained.module,
         samples,
-        asked,
+        how.asked,
         task=trained.contract.task,
         classes=classes,
         size=trained.contract.signal.size,
         larger=larger,
-        precision=precision,
+        precision=how.precision,
         black_box=trained.black_box,
-        tell=tell,
+        tell=how.tell,
     )
-    return replace(found, notes=(*found.notes, *notes))
+    return replace(found, notes=tuple(dict.fromkeys((*found.notes, *notes, *trained.doubts))))
 
 
-def _of_module(
-    module: nn.Module,
-    data: Data,
-    asked: Asked,
-    task: str,
-    precision: str,
-    tell: Callable[[str], None] | None,
-) -> Audit:
+def _of_module(module: nn.Module, data: Data, how: _How) -> Audit:
     classes: tuple[str, ...] = ()
     if isinstance(data, (str, os.PathLike)):
         where, name = parse_place(data)
         source = open_data(where)
         data, classes = source.split(source.scored(name)), source.classes
-    return audit_model(
+    samples = Samples.of(data)
+    shape = (samples.channels, *samples.size)
+    name = type(module).__name__
+    module, said = as_logits(module, shape, how.task)
+    chance = as_function(module, name, shape, allow_random=how.allow_random)
+    found = audit_model(
         module,
-        Samples.of(data),
-        asked,
-        task=task,
+        samples,
+        how.asked,
+        task=how.task,
         classes=classes,
-        precision=precision,
-        tell=tell,
+        precision=how.precision,
+        tell=how.tell,
     )
+    return replace(found, notes=(*found.notes, *said, *chance))
 
 
 def _without_truth(trained: Trained, place: Place, strict: bool) -> Samples:

@@ -219,9 +219,9 @@ def _network(
         hint = f"{near} {meant(text)}" if near.startswith("Did") else meant(text)
         raise UsageError(f"`{printable(text)}` is no network, run folder or file. {hint}")
     if suffix in (".pt2", ".onnx"):  # its normalisation does not matter here
-        opened = open_model(text, size=size, mean=(0.0,), std=(1.0,))
+        opened = open_model(text, size=size, mean=(0.0,), std=(1.0,), allow_random=True)
     else:
-        opened = open_model(text)
+        opened = open_model(text, allow_random=True)
     if opened.black_box:
         raise ModelError(
             f"A count looks into a network; `{printable(text)}` is a black box. "

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
+from torch import nn
+
 from neocog.runs.opened import open_model
 from neocog.tasks.classify import Evaluation
 
@@ -14,7 +16,7 @@ Place = str | os.PathLike[str]
 
 
 def evaluate(
-    model: Place,
+    model: Place | nn.Module,
     data: Place,
     *,
     strict: bool = False,
@@ -24,11 +26,14 @@ def evaluate(
     std: Sequence[float] | None = None,
     classes: Place | int | Sequence[str] | None = None,
     init: str | None = None,
+    output: str | None = None,
+    allow_random: bool = False,
 ) -> Evaluation:
     """Accuracy with its interval, loss, calibration error, per class and confusion.
 
     Args:
-        model: a run folder, `package.module:factory`, a .pt2 or an .onnx file; what follows
+        model: a run folder, `package.module:factory`, a .pt2 or an .onnx file, or an
+            `nn.Module`; what follows
             `strict` is of a model from elsewhere, see `neocog.open_model`.
         data: a place of data; `DATA:val` picks a split, the test split else.
         strict: stop at the first picture that cannot be used.
@@ -38,11 +43,21 @@ def evaluate(
         std: their deviation, in the same way.
         classes: names, a text file of them, or their number.
         init: `none` for random weights of a network of a library, see `neocog.open_model`.
+        output: of a network that returns several tensors, the one that is the prediction.
+        allow_random: take a model whose predictions are not a function of the image alone.
 
     Raises:
         NeocogError: the model or the data cannot be used.
     """
     opened = open_model(
-        model, weights=weights, size=size, mean=mean, std=std, classes=classes, init=init
+        model,
+        weights=weights,
+        size=size,
+        mean=mean,
+        std=std,
+        classes=classes,
+        init=init,
+        output=output,
+        allow_random=allow_random,
     )
     return opened.evaluate(data, strict=strict)

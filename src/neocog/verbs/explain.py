@@ -19,6 +19,7 @@ from neocog.errors import NeocogError, UsageError, did_you_mean, printable
 from neocog.exhibits import Curve, Gallery, Map, Section, plain
 from neocog.fields import Fields
 from neocog.files import read_json
+from neocog.runs.believed import as_function, as_logits
 from neocog.runs.trained import Trained
 from neocog.store.tensors import write_bytes
 from neocog.verbs.explain_input import (
@@ -101,6 +102,7 @@ def explain(
     seed: int = 0,
     task: str = "classify",
     strict: bool = False,
+    allow_random: bool = False,
     out: Place | None = None,
     tell: Callable[[str], None] | None = None,
 ) -> Explanation:
@@ -124,6 +126,7 @@ def explain(
         seed: of everything that is drawn.
         task: what an `nn.Module` answers: classify, segment or regress.
         strict: stop at the first picture that cannot be used.
+        allow_random: take a model whose predictions are not a function of the image alone.
         out: a folder for PNG and SVG files, a page and the numbers as JSON; what an earlier
             explanation left there goes. Nothing is written if left out.
         tell: called with what is computed next.
@@ -155,7 +158,7 @@ def explain(
         seed=seed,
         tell=tell or (lambda text: None),
     )
-    of = open_explained(model, task)
+    of = open_explained(model, task, allow_random=allow_random)
     if way.data and data is None:
         raise UsageError(
             f"The method `{method}` looks through data, and none was given. "
@@ -168,6 +171,7 @@ def explain(
             f"The method `{method}` looks at pictures, and none was given. Name files, or a place "
             "of data with --data (data= in Python)."
         )
+    of, doubts = _believed(of, shown, allow_random)
     found = way.run(of, shown, samples, asked)
     done = Explanation(
         method=method,
@@ -175,7 +179,7 @@ def explain(
         result=found.result,
         figures=found.figures,
         shown=tuple(found.sections),
-        notes=(*_said(of), *found.notes, *_left_out(shown)),
+        notes=(*_said(of), *found.notes, *_left_out(shown), *doubts),
     )
     return done if out is None else _written(done, Path(out))
 
@@ -183,6 +187,22 @@ def explain(
 def _said(of: Explained) -> tuple[str, ...]:
     """What has to be known of a model from elsewhere."""
     return () if of.trained is None else tuple(of.trained.card.get("notes", ()))
+
+
+def _believed(
+    of: Explained, shown: Shown | None, allow_random: bool
+) -> tuple[Explained, tuple[str, ...]]:
+    """A module that is asked for predictions here, as logits; what to say of its predictions."""
+    if of.trained is not None:
+        return of, of.trained.doubts
+    if shown is None:
+        return of, ()
+    shape = tuple(shown.x.shape[1:])
+    module, said = as_logits(of.module, shape, of.task)
+    chance = as_function(module, of.title, shape, allow_random=allow_random)
+    if module is not of.module:
+        of = replace(of, module=module, wrapped=True)
+    return of, (*said, *chance)
 
 
 def _left_out(shown: Shown | None) -> list[str]:

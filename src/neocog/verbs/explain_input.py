@@ -107,12 +107,15 @@ class Shown:
     left: int = 0
 
 
-def open_explained(model: Place | Trained | nn.Module | Explained, task: str) -> Explained:
+def open_explained(
+    model: Place | Trained | nn.Module | Explained, task: str, *, allow_random: bool = False
+) -> Explained:
     """A model, whatever it is.
 
     Args:
         model: a place, what `open_model` opened, any module, or what this function returned.
         task: of a module.
+        allow_random: take a model whose predictions are not a function of the image alone.
 
     Raises:
         ModelError: it cannot be opened, or is a black box.
@@ -133,7 +136,10 @@ def open_explained(model: Place | Trained | nn.Module | Explained, task: str) ->
         )
     if isinstance(model, nn.Module):
         return Explained(module=model, title=type(model).__name__, task=task)
-    trained = model if isinstance(model, Trained) else open_model(model)
+    if isinstance(model, Trained):
+        trained = model
+    else:
+        trained = open_model(model, allow_random=allow_random)
     if trained.black_box:
         raise ModelError(
             f"Explaining looks at layers and gradients; `{printable(trained.place)}` is a black "

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from neocog.errors import ModelError, RunError, UsageError, did_you_mean, printable
+from neocog.networks.model import Model
 from neocog.runs.opened import CONTRACT, open_model
 from neocog.runs.trained import Trained
 from neocog.store.exported import save_exported
@@ -53,7 +54,7 @@ class Export:
 
 
 def export(
-    model: Place,
+    model: Place | nn.Module,
     *,
     format: str,
     out: Place | None = None,
@@ -63,6 +64,8 @@ def export(
     std: Sequence[float] | None = None,
     classes: Place | int | Sequence[str] | None = None,
     init: str | None = None,
+    output: str | None = None,
+    allow_random: bool = False,
 ) -> Export:
     """Write a model with its contract, open the file again and compare the answers.
 
@@ -81,6 +84,8 @@ def export(
         std: their deviation, in the same way.
         classes: names, a text file of them, or their number.
         init: `none` for random weights of a network of a library, see `neocog.open_model`.
+        output: of a network that returns several tensors, the one that is the prediction.
+        allow_random: take a model whose predictions are not a function of the image alone.
 
     Raises:
         UsageError: there is no such format, or the model is a black box.
@@ -93,7 +98,15 @@ def export(
             f"`format` is what is written, got `{format}`. {did_you_mean(format, FORMATS)}"
         )
     trained = open_model(
-        model, weights=weights, size=size, mean=mean, std=std, classes=classes, init=init
+        model,
+        weights=weights,
+        size=size,
+        mean=mean,
+        std=std,
+        classes=classes,
+        init=init,
+        output=output,
+        allow_random=allow_random,
     )
     if trained.black_box:
         raise UsageError(
@@ -107,7 +120,7 @@ def export(
         difference = _save_state(trained, path, example)
     else:
         write = save_onnx if format == "onnx" else save_exported
-        difference = write(trained.module, path, example, texts={CONTRACT: _inside(trained)})
+        difference = write(_raw(trained), path, example, texts={CONTRACT: _inside(trained)})
     if not difference <= AGREEMENT * largest:  # nor where it is no number
         path.unlink(missing_ok=True)
         raise ModelError(
@@ -116,6 +129,13 @@ def export(
             f"{largest:.3g}, and was removed. Try another --format."
         )
     return Export(path=str(path), format=format, max_abs_difference=difference)
+
+
+def _raw(trained: Trained) -> Model:
+    """The model as its network says it, probabilities as probabilities."""
+    contract = trained.contract
+    output = replace(contract.output, kind="logits")
+    return Model(trained.module.network, replace(contract, output=output)).eval()
 
 
 def _place(trained: Trained, out: Place | None, ending: str) -> Path:
@@ -163,7 +183,8 @@ def _inside(trained: Trained) -> str:
     contract = trained.contract
     signal = contract.signal
     none = replace(signal, mean=(0.0,) * signal.channels, std=(1.0,) * signal.channels)
-    plain = replace(contract, signal=none).to_json()
+    output = replace(contract.output, name="")  # the file has that one alone
+    plain = replace(contract, signal=none, output=output).to_json()
     inside = {"mean": list(signal.mean), "std": list(signal.std)}
     return json.dumps({**plain, "normalised_inside": inside})
 

@@ -1,183 +1,190 @@
-"""Change how a trained network drops samples, keep its weights, fine-tune, say what came of it."""
+"""Change how a trained network drops samples, find its best state, hand on what is better.
+
+    swap the samplers → recalibrate batch norms → find rate and weight → fine-tune
+        → choose on validation samples → compare with the model as it was on the report's samples
+
+What comes out is at least as good in accuracy and better in the consistency that was asked for, or
+it is the model as it was, and the headline says so.
+"""
 
 from __future__ import annotations
 
 import os
-import statistics
 import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor, nn
-
 from neocog.audits.compare import compare
-from neocog.audits.cost import cost
-from neocog.audits.shift import MODES, Shift, shift_consistency
-from neocog.audits.subject import Subject
-from neocog.data.batches import batches, pixels
-from neocog.data.open import parse_place
-from neocog.data.samples import Samples as Audited
-from neocog.data.split import Split
-from neocog.errors import UsageError, did_you_mean, printable
-from neocog.networks.model import Model
+from neocog.audits.interval import paired_interval
+from neocog.audits.shift import MODES
+from neocog.errors import UsageError, did_you_mean
 from neocog.report.page import page, write
 from neocog.runs.claim import Claim, claimed
+from neocog.runs.fix_data import FixData, fix_data
 from neocog.runs.fixed import (
     Mended,
     Tuning,
-    example_of,
-    joined,
+    as_it_was,
     keep,
     mend,
+    origin,
     recipe_of,
     settled,
+    the_fixed,
 )
+from neocog.runs.improve import PASSES, Aim, Improved, improve
+from neocog.runs.judge import LOOKED_AT, Judge, Verdict, can_gain, seen_before, verdict
 from neocog.runs.opened import open_model
 from neocog.runs.recipe import Recipe
 from neocog.runs.trained import Trained, load
-from neocog.runs.tuned import Tuned, tune
-from neocog.surgery.advice import Advice, advise
-from neocog.tasks.classify import Evaluation, evaluation
-from neocog.training.answers import answers
+from neocog.surgery.advice import Advice
 from neocog.training.loop import Step
 from neocog.training.machine import check_device
-from neocog.verbs.fix_result import ADVISED, Fixed, Measured
+from neocog.verbs.fix_measure import Measuring, Scores, advised, milliseconds_of
+from neocog.verbs.fix_result import Fixed, Measured, found_by
 from neocog.verbs.train import free_folder
 
-__all__ = ["Fixed", "Measured", "fix"]
+__all__ = ["BUDGET", "KEEP", "Fixed", "Measured", "fix"]
 
 Place = str | os.PathLike[str]
 
-TIMED = 64
-"""Samples of a batch whose forward pass is timed."""
+BUDGET = 900.0
+"""Seconds for everything, where neither a number of epochs nor a budget is given."""
+
+KEEP = ("better", "fixed")
+"""What is handed on: what is better, else the model as it was; or the fixed model in any case."""
+
+FOR_LOOKS = 0.1
+"""Fraction of a budget in which validation samples are looked at, at most."""
 
 
 def fix(
     model: Place | Trained,
     data: Place,
     *,
-    sampling: str = "polyphase",
+    sampling: str = "",
     padding: str = "keep",
-    finetune: float = 1.0,
+    finetune: float | None = None,
+    budget: float | None = None,
     lr: float = 0.0,
-    steady: float = 0.0,
+    steady: float | None = None,
+    keep: str = "better",
     seed: int = 0,
     only: Collection[str] | None = None,
-    shift: Sequence[str] = MODES,
+    shift: Sequence[str] = (),
     n: int | None = 1000,
     advice: bool = False,
     device: str = "",
     out: Place | None = None,
     overwrite: bool = False,
+    allow_random: bool = False,
     listen: Callable[[Step | dict[str, Any] | str], None] | None = None,
 ) -> Fixed:
-    """Replace the down-samplers of a trained classifier, fine-tune it, and keep it.
+    """Replace the down-samplers of a trained classifier, find its best state, and keep it.
 
-    The model that came stays as it is. What comes out is a run folder that every verb takes.
+    The model that came stays as it is. What comes out is a run folder that every verb takes: the
+    fixed model where it is better, else the model as it was.
 
     Args:
         model: a run folder, or what `open_model` opened.
-        data: as for `train`; its training samples are learned from, its test samples measured on,
-            or those of DATA:val, which are then not learned from.
-        sampling: one of `neocog.layers.downsample.SAMPLINGS`, but "stride".
+        data: as for `train`, or a flat folder of images without labels; its training samples are
+            learned from, a part of them or its validation samples choose, and its test samples
+            measure, or those of DATA:val, which then choose nothing.
+        sampling: one of `neocog.layers.downsample.SAMPLINGS`, but "stride"; "blur" if left out,
+            and "polyphase" where `padding` is circular.
         padding: "circular" lets every border wrap around; "keep" leaves them.
-        finetune: passes over the training samples, each shown twice; 0 for none.
-        lr: highest learning rate; a third of a training's if left out.
-        steady: how strongly the fine-tune draws the answers at two places to each other, beside
-            drawing both to those of the model as it was; fewer answers flip, and more passes are
-            needed until accuracy is back. 0 to 20 or so.
-        seed: of everything that is drawn.
+        finetune: passes over the training samples, each shown twice; 0 for none, which needs no
+            labels; if left out, 12 or as many as the budget allows.
+        budget: seconds for everything; 900 if neither it nor `finetune` is given.
+        lr: highest learning rate; if left out, one that short trials find.
+        steady: how strongly the predictions at two positions are drawn to each other, beside
+            drawing both to those of the model as it was, 0 to 20 or so; if left out, 15 for twelve
+            passes, less for fewer, and what short trials find.
+        keep: "better" hands on what is better, else the model as it was; "fixed" the fixed model
+            whatever it is.
+        seed: of everything random.
         only: groups of down-samplers to be replaced, see `Replaced.group`; all if left out.
-        shift: ways of shifting that consistency is measured for.
+        shift: ways of shifting that consistency is measured for; that of the first is asked for.
+            If left out all, first "crop", or "circular" where `padding` is circular.
         n: samples on which it is measured; all for None.
         advice: try each group alone, and say which is worth most.
         device: to fine-tune on; the best if left out.
         out: the run folder; one below `runs` if left out.
         overwrite: replace a run that is there.
+        allow_random: take a model whose predictions are not a function of the image alone.
         listen: called with every step, with a row for every epoch, and with words.
 
     Raises:
-        KeyboardInterrupt: Ctrl-C while fine-tuning; what was reached is kept.
+        KeyboardInterrupt: Ctrl-C while fine-tuning; the better of what was reached and of the
+            model as it was is kept.
         NeocogError: the model, the data or the disk does not allow it.
 
     Example:
         >>> import neocog
         >>> done = neocog.fix("runs/digits", "digits", sampling="blur")      # doctest: +SKIP
-        >>> done.after.shift["circular"].consistency                         # doctest: +SKIP
-        0.98
+        >>> done.better, done.after.shift["crop"].consistency                # doctest: +SKIP
+        (True, 0.98)
     """
+    began = time.monotonic()
     tell = listen or (lambda event: None)
-    _check(finetune, lr, steady, shift)
+    modes = tuple(shift) or _modes(padding)
+    _check(finetune, budget, lr, steady, modes, keep)
     check_device(device)
-    trained = model if isinstance(model, Trained) else open_model(model)
-    where, name = parse_place(str(data))
-    if finetune and name == "train":
-        raise UsageError(
-            f"A fix learns from the training samples and measures on others; `{printable(data)}` "
-            "names those that it learns from. Name DATA:val or DATA:test, or take --finetune 0."
-        )
-    shown = trained.samples(f"{where}:{name or 'test'}")
+    if finetune is None and budget is None:
+        budget = BUDGET
+    sampling = sampling or ("polyphase" if padding == "circular" else "blur")
+    trained = model if isinstance(model, Trained) else open_model(model, allow_random=allow_random)
+    parts = fix_data(trained, str(data), learns=finetune != 0, seed=seed)
     mended = mend(
         trained,
         sampling=sampling,
         padding=padding,
         only=only,
-        classes=None if trained.named else shown.classes,
+        classes=None if trained.named else parts.classes,
         seed=seed,
     )
     place = Path(out) if out else free_folder(f"{_stem(trained)}-{sampling}")
-    course = Tuning(epochs=float(finetune), lr=lr, seed=seed, device=device, val=name == "val")
-    recipe = recipe_of(trained, mended, shown, course)
-    some = Audited.of(shown.split).first(n, seed=seed)
     with claimed(place, overwrite=overwrite) as claim:
         found: tuple[Advice, ...] = ()
         if advice:
             tell("trying each group alone")
-            found = _advised(trained, mended, shown.split, sampling, padding, seed)
-        tell("measuring what came")
-        before = _scored(trained.module, shown.split, some, shift, seed)
-        converted = _accuracy(mended.model, shown.split)
-        told = Tuned()
-        if finetune:
-            split = _train_split(trained, where, held_out=recipe.data.val)
-            recipe = settled(recipe, mended.model, split)
-            tell(f"fine-tuning on {len(split):,} samples, {_way(recipe)}")
-            for step in tune(
-                mended.model, split, recipe, told, guide=trained.module, steady=steady
-            ):
-                tell(step)
-                if step.ends_epoch:
-                    tell(told.rows[-1])
-        tell("measuring what goes")
-        after = _scored(mended.model, shown.split, some, shift, seed)
-        times = _milliseconds([trained.module, mended.model], shown.split)
-        return _kept(
-            trained,
-            mended,
-            claim,
-            recipe,
-            told,
-            steady,
-            found,
-            (before, after, times, converted),
-            shown.notes,
-        )
+            found = advised(trained, mended, parts.test, sampling, padding, seed)
+        work = _Work(trained, mended, parts, claim, modes, budget, began, seed, tell)
+        passes = PASSES if finetune is None else float(finetune)
+        reached = work.found(passes, lr, steady, n, device, always=keep == "fixed")
+        return work.done(reached, keep, found)
 
 
-def _check(finetune: float, lr: float, steady: float, shift: Sequence[str]) -> None:
-    for mode in shift:
+def _modes(padding: str) -> tuple[str, ...]:
+    """All ways of shifting, the one that is asked for first."""
+    first = "circular" if padding == "circular" else "crop"
+    return (first, *(m for m in MODES if m != first))
+
+
+def _check(
+    finetune: float | None,
+    budget: float | None,
+    lr: float,
+    steady: float | None,
+    modes: Sequence[str],
+    keep: str,
+) -> None:
+    for mode in modes:
         if mode not in MODES:
             raise UsageError(f"`{mode}` is no way of shifting. {did_you_mean(mode, MODES)}")
-    if not 0 <= finetune < float("inf"):
+    if keep not in KEEP:
+        raise UsageError(f"`{keep}` is nothing that can be kept. {did_you_mean(keep, KEEP)}")
+    if finetune is not None and not 0 <= finetune < float("inf"):
         raise UsageError(f"`finetune` is a number of epochs from 0, got {finetune:g}. Try 2.")
+    if budget is not None and not 0 < budget < float("inf"):
+        raise UsageError(f"`budget` is a number of seconds above 0, got {budget:g}. Try 300.")
     if not 0 <= lr < float("inf"):
         raise UsageError(f"`lr` is a positive learning rate, got {lr:g}. Try 0.01.")
-    if not 0 <= steady < float("inf"):
+    if steady is not None and not 0 <= steady < float("inf"):
         raise UsageError(f"`steady` is a weight from 0, got {steady:g}. Try 10.")
-    if steady and not finetune:
+    if steady and finetune == 0:
         raise UsageError(
             f"`steady` shapes the fine-tune, and `finetune` is 0; steady {steady:g} came. "
             "Give a number of epochs, or leave `steady` out."
@@ -188,164 +195,223 @@ def _stem(trained: Trained) -> str:
     return str(trained.place).replace(":", "-").rstrip("/").rpartition("/")[2]
 
 
-def _train_split(trained: Trained, where: str, *, held_out: bool) -> Split:
-    """What is learned from."""
-    train = trained.samples(f"{where}:train")
-    parts = [train.split]
-    if not held_out and len(train.source.splits.get("val", ())):
-        parts.append(trained.samples(f"{where}:val").split)
-    return joined(*parts)
+@dataclass(frozen=True, kw_only=True)
+class _Reached:
+    """What a fix came to, before anything is kept."""
 
-
-def _way(recipe: Recipe) -> str:
-    m = recipe.machine
-    return f"learning rate {recipe.optimiser.lr:.3g}, {m.device}, {m.layout}, {m.precision}"
+    recipe: Recipe
+    improved: Improved
+    before: Scores
+    after: Scores
+    times: list[float]
+    verdict: Verdict
+    converted: float
+    seen: bool | None
+    validated: int
+    notes: tuple[str, ...]
 
 
 @dataclass(frozen=True)
-class _Scores:
-    evaluation: Evaluation
-    shift: dict[str, Shift]
-    params: int
-    macs: int
-    memory: int
+class _Work:
+    """One fix: what it has, and the two halves of what it does."""
 
-    def measured(self, ms: float) -> Measured:
-        scored = self.evaluation
-        return Measured(
-            accuracy=scored.accuracy,
-            accuracy_ci=scored.accuracy_ci,
-            loss=scored.loss,
-            n=scored.n,
-            shift=self.shift,
-            params=self.params,
-            macs=self.macs,
-            ms=ms,
-            memory=self.memory,
+    trained: Trained
+    mended: Mended
+    parts: FixData
+    claim: Claim
+    modes: tuple[str, ...]
+    budget: float | None
+    began: float
+    seed: int
+    tell: Callable[[Step | dict[str, Any] | str], None]
+
+    def found(
+        self,
+        passes: float,
+        lr: float,
+        steady: float | None,
+        n: int | None,
+        device: str,
+        *,
+        always: bool,
+    ) -> _Reached:
+        """Measure the model that came, find the best state of the changed one, measure that."""
+        parts, model, came = self.parts, self.mended.model, self.trained.module
+        ms = milliseconds_of([came], parts.val)[0]
+        measure = Measuring.within(
+            self.budget, ms, parts.test, n=n, modes=self.modes, seed=self.seed
+        )
+        self.tell("measuring the model as it was")
+        clock = time.monotonic()
+        before = measure(came)
+        spent = time.monotonic() - clock
+        converted = measure.accuracy(model)
+        judge = Judge(parts.val, mode=self.modes[0], seed=self.seed, most=self._looked_at(ms))
+        first = judge(came)
+        seen = parts.seen
+        if seen is None:
+            seen = seen_before(first.correct, before.correct)
+        recipe = self._recipe(passes, lr, device, seen)
+        notes = [*parts.notes, *measure.notes]
+        gains = can_gain(before.shift[self.modes[0]], seed=self.seed)
+        if passes and not gains and not always:
+            passes = 0.0
+            notes.append(
+                f"{before.shift[self.modes[0]].consistency:.1%} of the predictions are the same at "
+                "both shifts already: on so many samples no gain could be told from chance, so "
+                "nothing was fine-tuned."
+            )
+        if passes:
+            recipe = settled(recipe, model, parts.train)
+        improved = Improved()
+        deadline = None if self.budget is None else self.began + self.budget - 1.6 * spent - 3
+        aim = Aim(passes=passes, deadline=deadline, lr=lr, steady=steady)
+        for event in improve(model, came, parts.train, recipe, judge, aim, improved):
+            self.tell(event)
+        self.tell("measuring the fixed model")
+        after = measure(model)
+        aim_mode = self.modes[0]
+        found = verdict(
+            before.figures(aim_mode), after.figures(aim_mode), labeled=parts.labeled, seed=self.seed
+        )
+        assert improved.best is not None
+        if parts.labeled and not seen:
+            low = paired_interval(improved.best.score.correct, first.correct, seed=self.seed)
+            if low[2] < 0:
+                found = found.also(f"accuracy on the validation samples is lower ({low[0]:+.1%})")
+        return _Reached(
+            recipe=replace(
+                recipe,
+                course=replace(recipe.course, epochs=improved.passes, plan=improved.plan),
+                optimiser=replace(recipe.optimiser, lr=improved.lr or recipe.optimiser.lr),
+            ),
+            improved=improved,
+            before=before,
+            after=after,
+            times=milliseconds_of([came, model], parts.test),
+            verdict=found,
+            converted=converted,
+            seen=seen,
+            validated=len(judge.samples),
+            notes=tuple(notes),
         )
 
+    def done(self, reached: _Reached, keeping: str, found: tuple[Advice, ...]) -> Fixed:
+        """Keep what is to be kept, and say what it is."""
+        better, improved = reached.verdict.better, reached.improved
+        fixed = better or keeping == "fixed"
+        a, b = reached.before.measured(reached.times[0]), reached.after.measured(reached.times[1])
+        kept = (
+            the_fixed(self.mended, reached.recipe, improved.tuned.rows)
+            if fixed
+            else as_it_was(self.trained, self.mended, reached.recipe)
+        )
+        goes = b if fixed else a
+        finetune = self._finetune(reached)
+        notes = keep(
+            self.claim.aside(),
+            kept,
+            {
+                **origin(self.trained),
+                **self.mended.options,
+                "better": better,
+                "kept": "fixed" if fixed else "as it was",
+                "finetune": finetune,
+            },
+            {"test": _tested(goes), "params": goes.params, "macs": goes.macs},
+        )
+        place, modes = str(self.claim.place), self.modes
+        done = Fixed(
+            better=better,
+            kept="fixed" if fixed else "as it was",
+            reason=reached.verdict.reason,
+            aim=modes[0],
+            replaced=self.mended.replaced,
+            left=self.mended.left,
+            before=a,
+            converted=reached.converted,
+            after=goes,
+            candidate=b,
+            compared={m: compare(a.shift[m], b.shift[m], seed=self.seed) for m in modes},
+            accuracy=reached.verdict.accuracy,
+            labeled=self.parts.labeled,
+            advice=found,
+            notes=tuple(
+                map(
+                    _sentence,
+                    (
+                        *reached.notes,
+                        *found_by(improved, validated=reached.validated, seen=reached.seen),
+                        *self.mended.remarks,
+                        *notes,
+                    ),
+                )
+            ),
+            finetune=finetune,
+            run=place,
+            model=None,
+        )
+        title = f"{_stem(self.trained)}, fixed"
+        write(self.claim.folder.path / "report.html", page(title, [done.exhibits()]))
+        self.claim.finish()
+        if not notes:
+            done = replace(
+                done, model=load(place, allow_random=True)
+            )  # the one that came was asked
+        if improved.tuned.interrupted:
+            raise KeyboardInterrupt(f"{done.headline} It is kept in {place}.")
+        return done
 
-def _accuracy(model: Model, split: Split) -> float:
-    return _evaluated(model, split).accuracy
+    def _looked_at(self, ms: float) -> int:
+        """Validation samples of a look: all looks take a fraction of the budget."""
+        if self.budget is None:
+            return LOOKED_AT
+        a_look = FOR_LOOKS * self.budget / 20
+        return int(min(LOOKED_AT, max(200, a_look / (3 * 1.5 * ms / 1e3))))
 
+    def _recipe(self, passes: float, lr: float, device: str, seen: bool) -> Recipe:
+        source = self.parts.source
+        course = Tuning(epochs=passes, lr=lr, seed=self.seed, device=device, val=not seen)
+        return recipe_of(
+            self.trained,
+            self.mended,
+            course,
+            path=self.parts.path,
+            fingerprint=source.fingerprint if source else "",
+        )
 
-def _evaluated(model: Model, split: Split) -> Evaluation:
-    feed = batches(split, size=250, shuffle=False, seed=0, epoch=0)
-    return evaluation(answers(model, feed), split.y, model.contract.classes)
-
-
-def _scored(model: Model, split: Split, some: Audited, modes: Sequence[str], seed: int) -> _Scores:
-    signal = model.contract.signal
-    subject = Subject(model, size=signal.size)
-    shift = {mode: shift_consistency(subject, some, mode=mode, seed=seed) for mode in modes}
-    spent = cost(model, (signal.channels, *signal.size))
-    memory = 4 * (spent.params + spent.activations)
-    return _Scores(_evaluated(model, split), shift, spent.params, spent.macs, memory)
-
-
-def _milliseconds(models: list[Any], split: Split, *, rounds: int = 9) -> list[float]:
-    """Of one sample, in turns, so that what slows the machine falls on all alike."""
-    x = pixels(split, slice(0, TIMED))
-    taken: list[list[float]] = [[] for _ in models]
-    for turn in range(rounds + 1):
-        for i, model in enumerate(models):
-            seconds = _timed(model, x)
-            if turn:  # the first is a warm-up
-                taken[i].append(seconds)
-    return [statistics.median(t) for t in taken]
-
-
-def _timed(model: nn.Module, x: Tensor) -> float:
-    began = time.perf_counter()
-    with torch.inference_mode():
-        model(x)
-    return (time.perf_counter() - began) / len(x) * 1e3
-
-
-def _advised(
-    trained: Trained, mended: Mended, split: Split, sampling: str, padding: str, seed: int
-) -> tuple[Advice, ...]:
-    contract = trained.contract
-    signal = contract.signal
-    some = Audited.of(split).first(ADVISED, seed=seed)
-
-    def flips(network: nn.Module) -> dict[str, float]:
-        subject = Subject(Model(network, contract).eval(), size=signal.size)
+    def _finetune(self, reached: _Reached) -> dict[str, Any]:
+        """How the state was found, in plain values."""
+        improved, recipe = reached.improved, reached.recipe
+        assert improved.best is not None
         return {
-            mode: 1 - shift_consistency(subject, some, mode=mode, seed=seed).consistency
-            for mode in ("circular", "crop")
+            "epochs": improved.passes,
+            "planned_epochs": improved.planned,
+            "plan": list(improved.plan),
+            "budget": self.budget,
+            "seconds": round(improved.tuned.seconds, 3),
+            "total_seconds": round(time.monotonic() - self.began, 3),
+            "lr": improved.lr,
+            "steady": improved.steady,
+            "seed": recipe.course.seed,
+            "batch": recipe.course.batch,
+            "device": recipe.machine.device,
+            "stopped": improved.stopped,
+            "recalibrated": {"batch_norms": improved.norms, "images": improved.images},
+            "chosen": improved.best.to_json(),
+            "validation": {"n": reached.validated, "seen": reached.seen},
+            "trials": improved.trials,
+            "looks": improved.looks,
         }
 
-    return advise(
-        trained.module.network,
-        example_of(contract),
-        sampling=sampling,
-        padding=padding,
-        flips=flips,
-        macs=lambda network: cost(network, (signal.channels, *signal.size)).macs,
-        seed=seed,
-    )
 
-
-def _kept(
-    trained: Trained,
-    mended: Mended,
-    claim: Claim,
-    recipe: Recipe,
-    told: Tuned,
-    steady: float,
-    found: tuple[Advice, ...],
-    scores: tuple[_Scores, _Scores, list[float], float],
-    said: tuple[str, ...],
-) -> Fixed:
-    before, after, times, converted = scores
-    measured = [before.measured(times[0]), after.measured(times[1])]
-    finetune = {
-        "epochs": recipe.course.epochs,
-        "seconds": round(told.seconds, 3),
-        "lr": recipe.optimiser.lr,
-        "steady": steady,
-        "seed": recipe.course.seed,
+def _tested(measured: Measured) -> dict[str, Any]:
+    return {
+        "n": measured.n,
+        "accuracy": measured.accuracy,
+        "accuracy_ci": list(measured.accuracy_ci),
+        "loss": measured.loss,
     }
-    test = {
-        "n": measured[1].n,
-        "accuracy": measured[1].accuracy,
-        "accuracy_ci": list(measured[1].accuracy_ci),
-        "loss": measured[1].loss,
-    }
-    notes = keep(
-        claim.aside(),
-        trained,
-        mended,
-        recipe,
-        told.rows,
-        {
-            "fixed": {**mended.options, "finetune": finetune},
-            "after": {"test": test, "params": measured[1].params, "macs": measured[1].macs},
-        },
-    )
-    place = str(claim.place)
-    done = Fixed(
-        replaced=mended.replaced,
-        left=mended.left,
-        before=measured[0],
-        converted=converted,
-        after=measured[1],
-        compared={m: compare(before.shift[m], after.shift[m]) for m in before.shift},
-        advice=found,
-        notes=tuple(_sentence(text) for text in (*said, *mended.remarks, *notes)),
-        finetune=finetune,
-        run=place,
-        model=None,
-    )
-    report = page(f"{_stem(trained)}, fixed", [done.exhibits()])
-    write(claim.folder.path / "report.html", report)
-    claim.finish()
-    if not notes:
-        done = replace(done, model=load(place))
-    if told.interrupted:
-        raise KeyboardInterrupt(f"What the fine-tune reached is kept in {place}.")
-    return done
 
 
 def _sentence(text: str) -> str:

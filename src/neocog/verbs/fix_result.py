@@ -5,14 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from neocog.audits.compare import Compared
+from neocog.audits.compare import Compared, gained
 from neocog.audits.shift import Shift
 from neocog.exhibits import Cell, Section, Table
+from neocog.runs.improve import Improved
 from neocog.runs.trained import Trained
 from neocog.surgery.advice import Advice
 from neocog.surgery.result import Left, Replaced
 
-__all__ = ["ADVISED", "Fixed", "Measured"]
+__all__ = ["ADVISED", "Fixed", "Measured", "found_by"]
 
 ADVISED = 256
 """Samples on which each group of samplers is tried alone."""
@@ -59,40 +60,92 @@ class Fixed:
     """What a fix did.
 
     Args:
+        better: consistency is higher and accuracy is not lower, see `neocog.runs.judge`.
+        kept: what `run` holds: "fixed", or "as it was" where nothing got better.
+        reason: why nothing got better; empty where something did.
+        aim: the way of shifting whose consistency was asked for.
         replaced: down-samplers that were replaced.
         left: what could not be, with the reason.
         before: the model that came.
-        converted: accuracy with other samplers, before the fine-tune.
-        after: the model that goes.
-        compared: way of shifting to both on the same samples.
+        converted: accuracy with other samplers, before anything else was done.
+        after: the model that `run` holds.
+        candidate: the best that the fix reached, whether it is kept or not.
+        compared: way of shifting to the model that came and the candidate on the same samples.
+        accuracy: difference of accuracy, the candidate's less the other's, on all samples, and
+            its 95 % interval.
+        labeled: the truth is known; else accuracy is agreement with the model as it was.
         advice: what is worth most first; empty where it was not asked for.
         notes: what a user should know.
-        finetune: epochs, seconds, learning rate.
+        finetune: how it was found, and how far it went.
         run: the folder.
         model: opened from it; None where it could only be kept as weights.
     """
 
+    better: bool
+    kept: str
+    reason: str
+    aim: str
     replaced: tuple[Replaced, ...]
     left: tuple[Left, ...]
     before: Measured
     converted: float
     after: Measured
+    candidate: Measured
     compared: dict[str, Compared]
+    accuracy: tuple[float, float, float]
+    labeled: bool
     advice: tuple[Advice, ...]
     notes: tuple[str, ...]
     finetune: dict[str, Any]
     run: str
     model: Trained | None
 
+    @property
+    def headline(self) -> str:
+        """The answer in a sentence or two, computed from the figures."""
+        figures = gained(
+            self.before.shift[self.aim],
+            self.candidate.shift[self.aim],
+            accuracy=self.accuracy[0],
+            times=self.candidate.ms / self.before.ms,
+            word="accuracy" if self.labeled else "agreement with the model as it was",
+        )
+        if self.better:
+            return f"{figures}."
+        if self.kept == "fixed":
+            return f"Nothing got better, and it is kept as asked: {figures}; {self.reason}."
+        return (
+            f"Nothing got better, so the model as it was is kept. The best that was reached: "
+            f"{figures}; {self.reason}."
+        )
+
     def to_json(self) -> dict[str, Any]:
         """Plain lists, numbers and strings."""
+        a, b = self.before, self.candidate
         return {
+            "better": self.better,
+            "kept": self.kept,
+            "headline": self.headline,
+            "reason": self.reason,
+            "aim": self.aim,
+            "labeled": self.labeled,
             "replaced": [dict(vars(r)) for r in self.replaced],
             "left": [dict(vars(w)) for w in self.left],
-            "before": self.before.to_json(),
+            "before": a.to_json(),
             "converted": {"accuracy": self.converted},
             "after": self.after.to_json(),
+            "candidate": b.to_json(),
             "compared": {mode: c.to_json() for mode, c in self.compared.items()},
+            "accuracy_difference": self.accuracy[0],
+            "accuracy_difference_ci": list(self.accuracy[1:]),
+            "cost": {
+                "ms": {"before": a.ms, "candidate": b.ms, "ratio": b.ms / a.ms},
+                "macs": {
+                    "before": a.macs,
+                    "candidate": b.macs,
+                    "ratio": b.macs / a.macs if a.macs else None,
+                },
+            },
             "advice": [_advice_json(a) for a in self.advice],
             "notes": list(self.notes),
             "finetune": self.finetune,
@@ -107,21 +160,26 @@ class Fixed:
             tables.append(Table(title="left as it was", columns=("name", "what", "why"), rows=rows))
         if self.advice:
             tables.append(_advice(self.advice))
-        return Section(title="Fixed", exhibits=tuple(tables), text=" ".join(self.notes))
+        text = "\n".join([self.headline, *([" ".join(self.notes)] if self.notes else [])])
+        return Section(title="Fixed", exhibits=tuple(tables), text=text)
 
 
 def _figures(done: Fixed) -> Table:
-    a, b = done.before, done.after
-    rows: list[list[Cell]] = [
-        ["accuracy", _share(a.accuracy), _share(b.accuracy)],
-        ["accuracy before the fine-tune", None, _share(done.converted)],
-    ]
+    a, b = done.before, done.candidate
+    rows: list[list[Cell]] = []
+    if done.labeled:
+        rows = [
+            ["accuracy", _share(a.accuracy), _share(b.accuracy)],
+            ["accuracy with new samplers alone", None, _share(done.converted)],
+        ]
+    else:
+        rows = [["predictions as those of the model as it was", None, _share(b.accuracy)]]
     for mode, found in a.shift.items():
         rows.append(
             [f"consistency, {mode}", _share(found.consistency), _share(b.shift[mode].consistency)]
         )
     rows += [
-        ["multiply-adds of a sample", f"{a.macs:,}", f"{b.macs:,}"],
+        ["MACs of a sample", f"{a.macs:,}", f"{b.macs:,}"],
         ["milliseconds of a sample", f"{a.ms:.3f}", f"{b.ms:.3f}"],
         ["memory of a sample, MB", f"{a.memory / 1e6:.2f}", f"{b.memory / 1e6:.2f}"],
         ["parameters", f"{a.params:,}", f"{b.params:,}"],
@@ -129,10 +187,11 @@ def _figures(done: Fixed) -> Table:
     note = ""
     if shown := next(iter(a.shift.values()), None):
         note = (
-            f"Consistency: share of {shown.n:,} samples with the same answer at two positions up "
-            f"to {shown.radius:g} pixels away, drawn for each (seed {done.finetune['seed']})."
+            f"Consistency: fraction of {shown.n:,} samples with the same prediction at two random "
+            f"positions up to {shown.radius:g} pixels away (seed {done.finetune['seed']}). Time: "
+            "median of forward passes of a batch, both models in turns."
         )
-    columns = ("what", "before", "after")
+    columns = ("what", "before", "fixed" if done.kept == "fixed" else "tried, not kept")
     return Table(title="before and after", columns=columns, rows=rows, note=note)
 
 
@@ -168,3 +227,40 @@ def _advice_json(a: Advice) -> dict[str, Any]:
 
 def _share(value: float) -> str:
     return f"{value:.2%}"
+
+
+def found_by(improved: Improved, *, validated: int, seen: bool | None) -> list[str]:
+    """How the state of a fix was found, in words.
+
+    Args:
+        improved: the states.
+        validated: samples that they were scored on.
+        seen: the model as it was had been trained on these.
+    """
+    out = []
+    assert improved.best is not None
+    if improved.norms:
+        out.append(
+            f"{improved.norms} batch norms were recalibrated on {improved.images:,} images "
+            "without labels"
+        )
+    else:
+        out.append("no batch norm keeps running statistics, so none was recalibrated")
+    if improved.planned:
+        out.append(
+            f"fine-tuned for {improved.passes:.3g} passes at learning rate {improved.lr:.3g} and "
+            f"consistency weight {improved.steady:.3g}"
+        )
+    if improved.stopped:
+        out.append(f"the fine-tune ended early: {improved.stopped}")
+    at = f" at step {improved.best.step:,}" if improved.best.step else ""
+    out.append(
+        f"of {len(improved.looks)} states the {improved.best.what} one{at} was chosen on "
+        f"{validated:,} validation samples"
+    )
+    if seen:
+        out.append(
+            "the model as it was had been trained on these, so it is compared with the chosen "
+            "state on the samples of this report alone"
+        )
+    return out

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 
+from torch import nn
+
 from neocog.runs.opened import open_model
 from neocog.runs.trained import Answer
 
@@ -14,7 +16,7 @@ Place = str | os.PathLike[str]
 
 
 def predict(
-    model: Place,
+    model: Place | nn.Module,
     paths: Iterable[Place] | Place,
     *,
     weights: Place | None = None,
@@ -23,11 +25,14 @@ def predict(
     std: Sequence[float] | None = None,
     classes: Place | int | Sequence[str] | None = None,
     init: str | None = None,
+    output: str | None = None,
+    allow_random: bool = False,
 ) -> list[Answer]:
     """An answer a picture.
 
     Args:
-        model: a run folder, `package.module:factory`, a .pt2 or an .onnx file; what follows
+        model: a run folder, `package.module:factory`, a .pt2 or an .onnx file, or an
+            `nn.Module`; what follows
             `paths` is of a model from elsewhere, see `neocog.open_model`.
         paths: files and folders.
         weights: a file for the network that a factory makes.
@@ -36,11 +41,21 @@ def predict(
         std: their deviation, in the same way.
         classes: names, a text file of them, or their number.
         init: `none` for random weights of a network of a library, see `neocog.open_model`.
+        output: of a network that returns several tensors, the one that is the prediction.
+        allow_random: take a model whose predictions are not a function of the image alone.
 
     Raises:
         NeocogError: the model cannot be used, or a folder holds no picture.
     """
     opened = open_model(
-        model, weights=weights, size=size, mean=mean, std=std, classes=classes, init=init
+        model,
+        weights=weights,
+        size=size,
+        mean=mean,
+        std=std,
+        classes=classes,
+        init=init,
+        output=output,
+        allow_random=allow_random,
     )
     return opened.predict(paths)

@@ -35,6 +35,7 @@ def explore(
     browser: bool = True,
     size: Sequence[int] | None = None,
     task: str | None = None,
+    allow_random: bool = False,
     tell: Callable[[str], None] | None = None,
 ) -> None:
     """Show a network in the browser: its maps, its arithmetic, what moves when the picture moves.
@@ -51,6 +52,7 @@ def explore(
         browser: open the page in a browser.
         size: (C, H, W) or (C, N) of a sample, of an `nn.Module` without data.
         task: what an `nn.Module` answers: classify, segment or regress.
+        allow_random: take models whose predictions are not a function of the image alone.
         tell: called with the address once it can be opened.
 
     Raises:
@@ -62,7 +64,9 @@ def explore(
         >>> neocog.explore("runs/digits", "digits")  # doctest: +SKIP
     """
     with bound(port) as listening:
-        session = opened(model, data, against=against, size=size, task=task)
+        session = opened(
+            model, data, against=against, size=size, task=task, allow_random=allow_random
+        )
         with ExitStack() as stack:
             for network in session.networks:
                 stack.enter_context(as_found(network.module))

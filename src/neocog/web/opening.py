@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -16,6 +17,8 @@ from neocog.data.split import ROLES, Split
 from neocog.errors import DataError, NeocogError, UsageError, printable
 from neocog.networks.model import Model
 from neocog.probe.found import as_found
+from neocog.probe.repeatable import same_randomness_after
+from neocog.runs.believed import as_function, as_logits
 from neocog.runs.opened import open_model
 from neocog.runs.trained import Trained
 from neocog.store.sound import check_network
@@ -38,6 +41,7 @@ def opened(
     against: Shown | None = None,
     size: Sequence[int] | None = None,
     task: str | None = None,
+    allow_random: bool = False,
 ) -> Session:
     """What the explorer shows.
 
@@ -50,11 +54,16 @@ def opened(
         size: (C, H, W) or (C, N) of a sample, of an `nn.Module` without data.
         task: what an `nn.Module` answers: classify, segment or regress; a classifier if left out.
 
+        allow_random: take models whose predictions are not a function of the image alone.
+
     Raises:
         NeocogError: a model or the data cannot be opened, or they do not fit.
     """
     given = [model] if against is None else [model, against]
-    trained = [open_model(m) if isinstance(m, (str, os.PathLike)) else m for m in given]
+    trained = [
+        open_model(m, allow_random=allow_random) if isinstance(m, (str, os.PathLike)) else m
+        for m in given
+    ]
     place, source = _place(data), None
     if place is not None and not all(isinstance(t, Trained) for t in trained):
         source = open_data(parse_place(place)[0])
@@ -63,6 +72,12 @@ def opened(
         samples = Samples.of(data)  # type: ignore[arg-type]
         size = size or _size_of(samples)
     networks = [_network(t, size, task) for t in trained]
+    for network, came in zip(networks, trained, strict=True):
+        if not isinstance(came, Trained):  # else it was asked when it was opened
+            shape = (network.channels, *network.size)
+            said = as_function(network.module, network.name, shape, allow_random=allow_random)
+            for text in said:
+                warnings.warn(text, stacklevel=2)
     if place is None:
         album = _given(data, networks)
     else:
@@ -101,7 +116,12 @@ def _network(model: Trained | nn.Module, size: Sequence[int] | None, task: str |
         raise UsageError(
             f"The size of a sample is (C, H, W), or (C, N) of a series; {sample} came."
         )
-    with as_found(model):
+    module, said = as_logits(model, sample, task or "classify")
+    for text in said:
+        warnings.warn(text, stacklevel=4)
+    if isinstance(module, Model):
+        return _of_contract(module, type(model).__name__, None)
+    with as_found(model), same_randomness_after():
         answer = first_answer(model, sample)
     outputs = int(answer.shape[1]) if answer.ndim > 1 else 1
     return Network(

@@ -17,6 +17,7 @@ from neocog.data.samples import Samples, batch_of
 from neocog.errors import ModelError
 from neocog.explainers.grad_cam import Cam, grad_cam
 from neocog.explainers.maps.cells import Cells
+from neocog.probe.scores import kind_of, probabilities
 from neocog.verbs.explain_cells import cells_of
 from neocog.web.album import Album
 from neocog.web.asked import whole
@@ -196,7 +197,8 @@ class Session:
         rows: list[Tensor] = []
         for start in range(0, len(samples), step):
             x = samples.take(slice(start, min(len(samples), start + step)))
-            rows.append(network.logits(x, module=module).double().softmax(1))
+            logits = network.logits(x, module=module).double()
+            rows.append(probabilities(logits, kind_of(network.module)))
         p = torch.cat(rows)
         best = p.max(1)
         entropy = -(p * p.clamp(min=1e-300).log()).sum(1)

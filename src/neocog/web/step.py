@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from neocog.errors import NeocogError, UsageError
+from neocog.probe.scores import kind_of, probabilities
 from neocog.probe.structure import Node
 from neocog.web.asked import truth, whole, words
 from neocog.web.breaks import node_errors, node_floors
@@ -151,7 +152,7 @@ def _maps(
 def _shown(network: Network, node: Node, value: Tensor) -> Tensor:
     """Of a classifier's output, probabilities."""
     if node.kind == "output" and network.task == "classify" and value.dim() == 2:
-        return value.float().softmax(1)
+        return probabilities(value.float(), kind_of(network.module))
     return value
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from neocog.probe.scores import kind_of, probabilities
 from neocog.web.breaks import Grids
 from neocog.web.network import Network
 
@@ -99,8 +100,8 @@ def answer_of(
 ) -> dict[str, Any]:
     """What a model says, as JSON has it.
 
-    A classifier's probabilities are those of a softmax; a segmenter's the share of pixels at which
-    a class is the most probable one; a regressor has numbers.
+    A classifier's probabilities are those of a softmax, or what it says itself; a segmenter's the
+    share of pixels at which a class is the most probable one; a regressor has numbers.
 
     Args:
         network: the model.
@@ -115,7 +116,7 @@ def answer_of(
         numbers = [float(v) for v in out.flatten()[:64]]
         return {"probabilities": [], "entropy": None, "values": numbers}
     if out.dim() == 1:
-        p = out.double().softmax(0)
+        p = probabilities(out.double(), kind_of(network.module), dim=0)
     else:
         first = out.argmax(0).flatten()
         p = torch.bincount(first, minlength=len(out)).double() / first.numel()

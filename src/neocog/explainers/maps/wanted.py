@@ -20,6 +20,7 @@ from torch import Tensor
 
 from neocog.errors import ModelError, ShapeMismatch, UsageError
 from neocog.probe.activations import first_tensor
+from neocog.probe.scores import probabilities
 
 __all__ = ["Target", "answer_of", "area", "first_of", "rows_of", "share", "value"]
 
@@ -74,17 +75,24 @@ def area(answer: Tensor, classes: Tensor) -> Tensor:
     return (where | none.view(shape)).to(answer.dtype)
 
 
-def share(answer: Tensor, targets: Sequence[int | None], where: Tensor | None) -> Tensor:
+def share(
+    answer: Tensor,
+    targets: Sequence[int | None],
+    where: Tensor | None,
+    *,
+    kind: str = "logits",
+) -> Tensor:
     """How much an answer speaks for a class, (B,): the probability of it where there are several.
 
     Args:
         answer: (B, K), (B, K, *S) or (B,).
         targets: class numbers.
         where: of a segmenter the pixels that count, (B, *S): those of the picture as it came.
+        kind: of what logits were made, see `neocog.probe.scores`.
     """
     answer = answer[:, None] if answer.ndim == 1 else answer
     index = torch.tensor([int(t or 0) for t in targets], device=answer.device)
-    p = answer.softmax(1) if answer.shape[1] > 1 else answer
+    p = probabilities(answer, kind) if answer.shape[1] > 1 else answer
     picked = p[torch.arange(len(answer), device=answer.device), index]
     if where is not None:
         picked = (picked * where).flatten(1).sum(1) / where.flatten(1).sum(1)

@@ -296,7 +296,8 @@ def _asker(run: Callable[[Tensor], Any], cam: Cam, target: Target) -> Ask:
 
     def ask(pictures: Tensor, rows: Tensor) -> Tensor:
         wanted = [classes[i] for i in rows.tolist()]
-        return share(answer_of(run(pictures)), wanted, None if where is None else where[rows])
+        some = None if where is None else where[rows]
+        return share(answer_of(run(pictures)), wanted, some, kind=cam.kind)
 
     return ask
 

@@ -1,0 +1,64 @@
+"""How long models take for a sample: measured in turns, so that a busy machine slows all alike."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from neocog.probe.found import as_found
+
+__all__ = ["milliseconds"]
+
+SECONDS = 3.0
+"""Measuring ends after the round in which so much time is over."""
+
+FEWEST = 5
+"""Rounds, at least."""
+
+MOST = 60
+"""Rounds, at most."""
+
+
+def milliseconds(models: Sequence[nn.Module], batches: Sequence[Tensor]) -> list[float]:
+    """Milliseconds of the forward pass of one sample, as it is in a batch; the median of rounds.
+
+    Each round takes the models in turns, after one that warms up, in evaluation mode.
+
+    Args:
+        models: pixels in [0, 1] to logits.
+        batches: for each model what it is shown, (B, C, ...), where its parameters are.
+
+    Example:
+        >>> x = torch.zeros(8, 4)
+        >>> [ms > 0 for ms in milliseconds([nn.Linear(4, 2), nn.Linear(4, 2)], [x, x])]
+        [True, True]
+    """
+    taken: list[list[float]] = [[] for _ in models]
+    began = time.perf_counter()
+    for turn in range(MOST + 1):
+        for i, (model, x) in enumerate(zip(models, batches, strict=True)):
+            seconds = _timed(model, x)
+            if turn:
+                taken[i].append(seconds / len(x) * 1e3)
+        if turn >= FEWEST and time.perf_counter() - began > SECONDS:
+            break
+    return [statistics.median(t) for t in taken]
+
+
+def _timed(model: nn.Module, x: Tensor) -> float:
+    with as_found(model), torch.no_grad():
+        model.eval()
+        _wait(x)
+        began = time.perf_counter()
+        model(x)
+        _wait(x)
+        return time.perf_counter() - began
+
+
+def _wait(x: Tensor) -> None:
+    if x.device.type == "cuda":
+        torch.cuda.synchronize(x.device)

@@ -1,0 +1,160 @@
+"""What is found out of a model before its figures are believed.
+
+Which of its tensors is the prediction, what that is (logits, or probabilities already), and that it
+is a function of the image alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+
+from neocog.errors import ModelError, NeocogError, printable
+from neocog.networks.model import Model
+from neocog.probe.found import as_found
+from neocog.probe.repeatable import difference, probes, same_randomness_after
+from neocog.probe.scores import last_operation, may_be_scores, noticed
+from neocog.probe.several import choose, output_at
+from neocog.store.black_box import BlackBox
+from neocog.types import Contract, OutputSpec, SignalSpec
+
+__all__ = ["AXES", "as_function", "as_logits", "kind_of", "picked"]
+
+AXES = {"classify": 2, "segment": 4, "regress": 2}
+"""What a model may do, to the axes of its output: (B, K), (B, K, H, W), (B, M)."""
+
+UNLIKE = 16
+"""Samples that show whether outputs are probabilities."""
+
+KINDS = {
+    "probabilities": "probabilities (they are in [0, 1], and add up to 1)",
+    "log_probabilities": "logarithms of probabilities (which add up to 1)",
+    "sigmoid": "probabilities of one class against the rest (they end in a sigmoid)",
+}
+
+
+def picked(out: object, task: str, *, classes: int | None, wanted: str | None) -> tuple[str, str]:
+    """Which of the tensors returned for two samples is the prediction; see `several.choose`."""
+    return choose(out, samples=2, axes=AXES[task], classes=classes, wanted=wanted)
+
+
+def kind_of(model: Model, first: Tensor) -> tuple[str, tuple[str, ...]]:
+    """What the outputs of a classifier are, and what to say of it.
+
+    Args:
+        model: whose contract says already which tensor it is; left as it was found.
+        first: what it returned for two samples.
+
+    Returns:
+        One of `types.OUTPUTS`, and a sentence where they are no logits.
+    """
+    contract = model.contract
+    if contract.task == "regress" or not may_be_scores(first):
+        return "logits", ()
+    raw = replace(contract, output=replace(contract.output, kind="logits"))
+    plain = Model(model.network, raw)
+    x = probes((contract.signal.channels, *contract.signal.size), UNLIKE)
+    with as_found(plain), torch.no_grad(), same_randomness_after():
+        network = model.network
+        stated = network.last if isinstance(network, BlackBox) else {}  # by the file's graph
+        name = contract.output.name or next(iter(stated), "")
+        last = stated.get(name) or last_operation(lambda: plain(x[:2]))
+        kind = noticed(plain, x, last)
+    if kind == "logits":
+        return kind, ()
+    said = f"The outputs of the network are {KINDS[kind]}, and taken as they are"
+    if kind == "sigmoid":
+        said += ": the loss is of the probability given to the true class"
+    return kind, (f"{said}.",)
+
+
+def as_function(
+    module: nn.Module, name: str, shape: tuple[int, ...], *, allow_random: bool
+) -> tuple[str, ...]:
+    """What to say of a model whose predictions are no function of the image; nothing else.
+
+    Args:
+        module: values in [0, 1] to outputs; left as it was found.
+        name: of the model, for messages.
+        shape: (C, H, W) or (C, N) of a sample.
+        allow_random: go on all the same, and have it said.
+
+    Raises:
+        ModelError: the outputs for one sample differ from call to call, or with the other samples
+            of the batch, and nobody allowed that.
+
+    Example:
+        >>> as_function(nn.Flatten(), "flat", (1, 4, 4), allow_random=False)
+        ()
+    """
+    try:
+        found = difference(module, probes(shape), read=lambda out: output_at(out, ""))
+    except NeocogError:
+        raise
+    except Exception:  # what a stranger's forward raises is told by whoever asks for a figure
+        return ()
+    if found is None:
+        return ()
+    if allow_random:
+        said = f"Predictions are not a function of the image: {found.sentence}."
+        return (f"{said} The figures hold for this run and this batch size alone.",)
+    raise ModelError(
+        f"A prediction is a function of its image, and with `{printable(name)}` it is not: "
+        f"{found.sentence}. Mend the network (F.dropout takes training=self.training), or take "
+        "--allow-random (allow_random=True in Python)."
+    )
+
+
+def as_logits(
+    module: nn.Module, shape: tuple[int, ...], task: str
+) -> tuple[nn.Module, tuple[str, ...]]:
+    """A module from values in [0, 1] to logits, of any that returns several tensors or others.
+
+    Args:
+        module: of somebody, which brings no contract; left as it was found.
+        shape: (C, H, W) of a sample; one of series is handed back as it is.
+        task: what it does.
+
+    Returns:
+        The module itself, or a `Model` around it where something has to be done to its outputs;
+        what to say of that.
+
+    Raises:
+        ShapeMismatch: it returns nothing that can be a prediction.
+
+    Example:
+        >>> net = nn.Sequential(nn.Flatten(), nn.Softmax(1))
+        >>> model, said = as_logits(net, (1, 2, 2), "classify")
+        >>> model.contract.output.kind, len(said)
+        ('probabilities', 1)
+    """
+    if isinstance(module, Model) or len(shape) != 3 or task not in AXES:
+        return module, ()
+    with as_found(module), torch.no_grad(), same_randomness_after():
+        held = next((t for t in (*module.parameters(), *module.buffers())), torch.zeros(()))
+        try:
+            out = module(torch.zeros(2, *shape, device=held.device))
+        except Exception:  # told by whoever asks for a figure
+            return module, ()
+    if isinstance(out, Tensor) and (out.ndim != AXES[task] or not may_be_scores(out)):
+        return module, ()
+    name, said = picked(out, task, classes=None, wanted=None)
+    first = output_at(out, name)
+    size = (shape[1], shape[2])
+    signal = SignalSpec(channels=shape[0], size=size, mean=(0.0,) * shape[0], std=(1.0,) * shape[0])
+    contract = Contract(
+        task=task,
+        classes=tuple(map(str, range(first.shape[1]))),
+        signal=signal,
+        output=OutputSpec(name=name),
+    )
+    model = Model(module, contract).to(held.device)
+    kind, more = kind_of(model, first)
+    if kind == "logits" and not name:
+        return module, ()
+    contract = replace(contract, output=OutputSpec(kind=kind, name=name))
+    model = Model(module, contract).to(held.device)
+    model.training = module.training
+    return model, (*filter(None, (said,)), *more)

@@ -1,0 +1,109 @@
+"""Running statistics of batch normalization, estimated anew: no label, no gradient, no step.
+
+A network whose operators were changed sends other values through its batch norms than those that
+their running means and variances were gathered from. Some hundred images, sent through while each
+batch norm normalizes by the batch itself, tell the statistics that hold now; the mean over all
+batches counts, as PyTorch gathers it with `momentum=None`. (The same is done after averaging
+weights: P. Izmailov et al., "Averaging Weights Leads to Wider Optima", UAI 2018.)
+
+It is done where PyTorch's dispatcher performs a batch norm, so modules, functional calls and
+exported programs are one case, on maps of any number of axes. No module is put into training mode,
+and nothing but the statistics changes: neither `momentum` nor `num_batches_tracked`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+
+__all__ = ["recalibrate"]
+
+_NORMS: Mapping[str, tuple[int, ...]] = {
+    "native_batch_norm": (5,),
+    "cudnn_batch_norm": (5,),
+    "miopen_batch_norm": (5,),
+    "_native_batch_norm_legit_no_training": (),
+    "_batch_norm_no_update": (),
+}
+"""Operator to the place of its argument `training`; () where it never trains.
+
+All take input, weight, bias, running mean and running variance first.
+"""
+
+
+def recalibrate(model: nn.Module, batches: Iterable[Tensor]) -> int:
+    """Gather the running statistics of all batch norms anew, in place.
+
+    Args:
+        model: in whatever mode; it is shown the batches in evaluation mode, where dropout rests.
+        batches: (B, C, ...) each, as the model takes them and on its device; 64 samples or more
+            each say most.
+
+    Returns:
+        How many batch norms were recalibrated: 0 where a network has none, or freezes them as
+        plain arithmetic. One that sees a single value a channel keeps its statistics.
+
+    Example:
+        >>> norm = nn.BatchNorm1d(1)
+        >>> recalibrate(norm, [torch.tensor([[1.0], [3.0]]), torch.tensor([[5.0], [7.0]])])
+        1
+        >>> norm.running_mean.item(), norm.running_var.item(), norm.training
+        (4.0, 2.0, True)
+    """
+    modes = [(m, m.training) for m in model.modules()]
+    model.eval()
+    gathering = _Gathering({t.data_ptr() for t in model.buffers() if t.numel()})
+    try:
+        with torch.no_grad():
+            for x in batches:
+                with gathering:
+                    model(x)
+            for mean, var, total_mean, total_var, count in gathering.found.values():
+                mean.copy_(total_mean / count)
+                var.copy_(total_var / count)
+    finally:
+        for module, mode in modes:
+            module.training = mode
+    return len(gathering.found)
+
+
+class _Gathering(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Lets batch norms normalize by the batch, and adds up what they find."""
+
+    def __init__(self, held: set[int]) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.held = held
+        self.found: dict[int, tuple[Tensor, Tensor, Tensor, Tensor, int]] = {}
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        place = _NORMS.get(func.overloadpacket.__name__)
+        if place is None or kwargs or any(args[i] for i in place):
+            return func(*args, **(kwargs or {}))
+        x, mean, var = args[0], args[3], args[4]
+        values = x.numel() // max(1, x.shape[1])
+        if mean is None or var is None or mean.data_ptr() not in self.held or values < 2:
+            return func(*args)
+        axes = [a for a in range(x.ndim) if a != 1]
+        # In double precision: values of one channel may be many, and far from zero.
+        spread, center = torch.var_mean(x.double(), axes, correction=0)
+        self._add(mean, var, center, spread * (values / (values - 1)))
+        there = [*args]
+        there[3], there[4] = center.to(mean.dtype), spread.to(var.dtype)
+        return func(*there)
+
+    def _add(self, mean: Tensor, var: Tensor, center: Tensor, spread: Tensor) -> None:
+        key = mean.data_ptr()
+        if key in self.found:
+            _, _, centers, spreads, count = self.found[key]
+            center, spread = centers + center, spreads + spread
+            self.found[key] = mean, var, center, spread, count + 1
+        else:
+            self.found[key] = mean, var, center, spread, 1

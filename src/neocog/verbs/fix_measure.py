@@ -1,0 +1,202 @@
+"""A model on the samples of a report: predictions, shifts, cost; as many as the time allows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from neocog.audits.cost import cost
+from neocog.audits.shift import Shift, shift_consistency
+from neocog.audits.subject import Subject
+from neocog.audits.timing import milliseconds
+from neocog.data.batches import batches, pixels
+from neocog.data.samples import Samples
+from neocog.data.split import Split
+from neocog.networks.model import Model
+from neocog.runs.fixed import Mended, example_of
+from neocog.runs.judge import Figures
+from neocog.runs.trained import Trained
+from neocog.surgery.advice import Advice, advise
+from neocog.tasks.classify import Evaluation, evaluation
+from neocog.training.answers import answers
+from neocog.verbs.fix_result import ADVISED, Measured
+
+__all__ = ["Measuring", "Scores", "advised", "milliseconds_of"]
+
+TIMED = 64
+"""Samples of a batch whose forward pass is timed."""
+
+FOR_MEASURING = 0.3
+"""Fraction of a budget that measuring may take, before and after together."""
+
+FEWEST = 200
+"""Samples that are measured whatever the budget."""
+
+
+@dataclass(frozen=True)
+class Scores:
+    """A model on the samples of the report.
+
+    Args:
+        evaluation: accuracy and loss.
+        correct: for each sample.
+        shift: way of shifting to what it does.
+        params: numbers in all parameters.
+        macs: of one sample.
+        memory: bytes for one sample.
+    """
+
+    evaluation: Evaluation
+    correct: np.ndarray
+    shift: dict[str, Shift]
+    params: int
+    macs: int
+    memory: int
+
+    def figures(self, mode: str) -> Figures:
+        """What a verdict rests on."""
+        return Figures(correct=self.correct, shift=self.shift[mode])
+
+    def measured(self, ms: float) -> Measured:
+        """For the result."""
+        scored = self.evaluation
+        return Measured(
+            accuracy=scored.accuracy,
+            accuracy_ci=scored.accuracy_ci,
+            loss=scored.loss,
+            n=scored.n,
+            shift=self.shift,
+            params=self.params,
+            macs=self.macs,
+            ms=ms,
+            memory=self.memory,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measuring:
+    """What every model is measured on.
+
+    Args:
+        split: all samples whose prediction counts.
+        shifted: those that are shifted.
+        modes: ways of shifting.
+        seed: of the shifts.
+        notes: sentences on what was left out.
+    """
+
+    split: Split
+    shifted: Samples
+    modes: tuple[str, ...]
+    seed: int
+    notes: tuple[str, ...] = ()
+
+    @classmethod
+    def within(
+        cls,
+        budget: float | None,
+        ms: float,
+        split: Split,
+        *,
+        n: int | None,
+        modes: Sequence[str],
+        seed: int,
+    ) -> Measuring:
+        """Of all samples, or of as many as a budget allows.
+
+        Args:
+            budget: seconds for everything; None for no limit.
+            ms: that one sample takes.
+            split: whose samples.
+            n: that are shifted; all for None.
+            modes: ways of shifting.
+            seed: of which samples, and of the shifts.
+        """
+        shown, shifted = len(split), min(len(split), n or len(split))
+        whole = Measuring(
+            split=split,
+            shifted=Samples.of(split).first(n, seed=seed),
+            modes=tuple(modes),
+            seed=seed,
+        )
+        if budget is None:
+            return whole
+        # Twice: the model that came, and one that takes half as long again.
+        seconds = 2.5 * ms / 1e3 * (shown + 3 * len(modes) * shifted)
+        part = FOR_MEASURING * budget / max(seconds, 1e-9)
+        fits = [min(k, max(FEWEST, int(part * k))) for k in (shown, shifted)]
+        if part >= 1 or fits == [shown, shifted]:
+            return whole
+        rows = np.sort(np.random.default_rng([seed, 0xF1B]).permutation(shown)[: fits[0]])
+        some = split.subset(rows)
+        note = (
+            f"The budget allows {fits[0]:,} of the {shown:,} samples to be measured, and "
+            f"{fits[1]:,} of them to be shifted. Give more for narrower intervals."
+        )
+        return replace(
+            whole,
+            split=some,
+            shifted=Samples.of(some).first(fits[1], seed=seed),
+            notes=(note,),
+        )
+
+    def accuracy(self, model: Model) -> float:
+        """Fraction of the samples that are predicted correctly."""
+        return float(self._correct(self._logits(model)).mean())
+
+    def __call__(self, model: Model) -> Scores:
+        """Measure one model; it is as it was afterwards."""
+        signal = model.contract.signal
+        subject = Subject(model, size=signal.size)
+        shift = {
+            mode: shift_consistency(subject, self.shifted, mode=mode, seed=self.seed)
+            for mode in self.modes
+        }
+        spent = cost(model, (signal.channels, *signal.size))
+        logits = self._logits(model)
+        contract = model.contract
+        scored = evaluation(logits, self.split.y, contract.classes, kind=contract.output.kind)
+        memory = 4 * (spent.params + spent.activations)
+        return Scores(scored, self._correct(logits), shift, spent.params, spent.macs, memory)
+
+    def _logits(self, model: Model) -> Tensor:
+        return answers(model, batches(self.split, size=250, shuffle=False, seed=0, epoch=0))
+
+    def _correct(self, logits: Tensor) -> np.ndarray:
+        return np.asarray(logits.argmax(1).numpy() == self.split.y)
+
+
+def milliseconds_of(models: Sequence[Model], split: Split) -> list[float]:
+    """Of the forward pass of one sample, models in turns."""
+    x = pixels(split, slice(0, TIMED)).contiguous(memory_format=torch.channels_last)
+    return milliseconds(models, [x] * len(models))
+
+
+def advised(
+    trained: Trained, mended: Mended, split: Split, sampling: str, padding: str, seed: int
+) -> tuple[Advice, ...]:
+    """Each group of down-samplers replaced alone, weights as they are: what gains most first."""
+    contract = mended.model.contract
+    signal = contract.signal
+    some = Samples.of(split).first(ADVISED, seed=seed)
+
+    def flips(network: nn.Module) -> dict[str, float]:
+        subject = Subject(Model(network, contract).eval(), size=signal.size)
+        return {
+            mode: 1 - shift_consistency(subject, some, mode=mode, seed=seed).consistency
+            for mode in ("circular", "crop")
+        }
+
+    return advise(
+        trained.module.network,
+        example_of(contract),
+        sampling=sampling,
+        padding=padding,
+        flips=flips,
+        macs=lambda network: cost(network, (signal.channels, *signal.size)).macs,
+        seed=seed,
+    )
