@@ -39,7 +39,7 @@ def test_a_dense_layer_that_sees_places_is_named_beside_the_border() -> None:
     border = found.shift["circular"].border
     assert border is not None
     assert border.border > 0.1  # and there is no border: what is beyond it is the other side
-    assert "that is the border, and weights that belong to one place (3)." in verdict(found)
+    assert "that is weights that belong to one place (3)." in verdict(found)
     found = audited("zeros", *mean())
     assert "that is the border. Other shifts" in verdict(found)
 

@@ -31,11 +31,17 @@ from neocog.audits.receptive_field import times
 from neocog.errors import ModelError
 from neocog.exhibits import Section, Table
 from neocog.probe.found import as_found
-from neocog.probe.operations import watching
+from neocog.probe.operations import scripted, watching
 
 __all__ = ["CIRCULAR_SHIFT", "QUARTER_TURN", "RULES", "Alignment", "Misalignment", "alignment"]
 
 Size = tuple[int, ...]
+
+_CAN = {QUARTER_TURN: "4-fold symmetric", CIRCULAR_SHIFT: "aligned under shifts"}
+_MOTIONS = {QUARTER_TURN: "quarter turns", CIRCULAR_SHIFT: "circular shifts"}
+
+TRIES = 128
+"""Sizes that are tried to one side, at most."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,45 +52,63 @@ class Alignment:
         size: of the sample, (C, H, W) or (C, N).
         rows: what is in the way, in the order of the run.
         nearest: rule to the nearest (smaller, larger) size of space at which nothing is in its
-            way; None where there is none near, or no size would do. Only rules that are broken.
-        unknown: operations that were not understood; what follows them was not looked at.
-        status: "complete", or "partial" where something is unknown.
+            way, the network runs and keeps its maps; None where there is none near, or no size
+            would do. Only rules that are broken, and nothing where something is unknown.
+        total_stride: circular shifts by its multiples meet every sampling grid at the same phase;
+            None where something is unknown.
+        unknown: what was not understood and not looked behind, on the way to what comes out.
+        status: "complete", or "partial" where something is unknown: then no finding is not an
+            all-clear.
     """
 
     size: Size
     rows: tuple[Misalignment, ...]
     nearest: dict[str, tuple[Size | None, Size | None]]
+    total_stride: int | None
     unknown: tuple[str, ...]
     status: str
 
     def aligned(self, rule: str) -> bool:
-        """Whether nothing known is in the way."""
-        return all(row.rule != rule for row in self.rows)
+        """Whether everything was looked at and nothing is in the way."""
+        return self.status == "complete" and all(row.rule != rule for row in self.rows)
 
     def sentences(self) -> tuple[str, ...]:
         """The rules, each in words."""
-        at = times(self.size[1:])
-        said = []
-        can = {QUARTER_TURN: "4-fold symmetric", CIRCULAR_SHIFT: "aligned under shifts"}
-        for rule in RULES:
-            if len(self.size) < 3 and rule == QUARTER_TURN:
-                continue
-            rows = [row for row in self.rows if row.rule == rule]
-            what = "quarter turns" if rule == QUARTER_TURN else "circular shifts"
-            if not rows:
-                said.append(f"At {at} nothing in the geometry is in the way of {what}.")
-                continue
-            sizes = " or ".join(times(s) for s in self.nearest.get(rule, ()) if s is not None)
-            count = len({(row.layer, row.operation) for row in rows})
-            operations = f"{count} operation{'s are' if count > 1 else ' is'}"
-            said.append(
-                f"At {at} this network cannot be {can[rule]}: {operations} in the way, "
-                f"first {rows[0].layer or 'the network itself'} ({rows[0].came}). "
-                + (f"The nearest that can: {sizes}." if sizes else "No near size can.")
-            )
+        rules = RULES if len(self.size) > 2 else (CIRCULAR_SHIFT,)
+        said = [s for rule in rules if (s := self._sentence(rule))]
         if self.unknown:
-            said.append(f"Not understood, and not looked behind: {', '.join(self.unknown)}.")
+            what = " and ".join(_MOTIONS[rule] for rule in rules)
+            said.append(
+                f"Not understood, and not looked behind: {', '.join(self.unknown)}. So nothing is "
+                f"claimed of border, sampling grid, {what}: no finding is not an all-clear."
+            )
         return tuple(said)
+
+    def _sentence(self, rule: str) -> str:
+        """One rule."""
+        at, rows = times(self.size[1:]), [row for row in self.rows if row.rule == rule]
+        if not rows:
+            if self.unknown:
+                return ""
+            return f"At {at} nothing in the geometry is in the way of {_MOTIONS[rule]}."
+        count = len({(row.layer, row.operation) for row in rows})
+        operations = f"{count} operation{'s are' if count > 1 else ' is'}"
+        first = f"first {rows[0].layer or 'the network itself'} ({rows[0].came})"
+        if self.unknown:
+            return (
+                f"At {at}, among what was looked at, {operations} in the way of "
+                f"{_MOTIONS[rule]}, {first}."
+            )
+        sizes = " or ".join(times(s) for s in self.nearest.get(rule, ()) if s is not None)
+        if sizes:
+            then = f"The nearest that can: {sizes}."
+        elif all(row.by_size for row in rows):
+            then = "No near size at which it runs and keeps its maps can."
+        else:
+            then = "No size can."
+        return (
+            f"At {at} this network cannot be {_CAN[rule]}: {operations} in the way, {first}. {then}"
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Plain lists, numbers and strings."""
@@ -95,6 +119,7 @@ class Alignment:
                 rule: [None if s is None else list(s) for s in pair]
                 for rule, pair in self.nearest.items()
             },
+            "total_stride": self.total_stride,
             "unknown": list(self.unknown),
             "status": self.status,
         }
@@ -140,46 +165,61 @@ def alignment(module: nn.Module, size: Sequence[int]) -> Alignment:
             "Alignment needs one forward pass of one sample; the module fails on one of "
             f"{times(size)} ({type(e).__name__}: {e}). Give the size that it takes."
         ) from e
+    unknown = tuple(sorted(looked.unknown))
     nearest = {}
     for rule in RULES:
         rows = [row for row in looked.rows if row.rule == rule]
-        if rows:
+        if rows and not unknown:
             by_size = all(row.by_size for row in rows)
             none: tuple[Size | None, Size | None] = (None, None)
-            nearest[rule] = _nearest(module, size, rule, looked.stride) if by_size else none
-    unknown = tuple(sorted(looked.unknown))
+            nearest[rule] = _nearest(module, size, rule, looked) if by_size else none
     return Alignment(
         size=size,
         rows=tuple(dict.fromkeys(looked.rows)),
         nearest=nearest,
+        total_stride=looked.stride,
         unknown=unknown,
         status="partial" if unknown else "complete",
     )
+
+
+def _keeps_maps(maps: Sequence[Size], others: Sequence[Size]) -> bool:
+    """Whether what is a map at one size still is at another: more than one sample an axis."""
+    if len(maps) != len(others):
+        return False
+    pairs = [p for a, b in zip(maps, others, strict=True) for p in zip(a, b, strict=True)]
+    return all(n > 1 or m <= 1 for m, n in pairs)
 
 
 def _look(module: nn.Module, size: Size, stop: str | None = None) -> Look:
     """One run; with `stop`, only until something breaks that rule."""
     like = next((p for p in module.parameters() if p.is_floating_point()), torch.zeros(()))
     x = torch.zeros((1, *size), device=like.device, dtype=like.dtype)
-    look = Look(x, stop)
-    watched = watching(module, look.operation, on_start=look.start, on_end=look.end)
+    look = Look(x, module, stop)
+    watched = watching(
+        module, look.operation, on_start=look.start, on_end=look.end, on_leave=look.left
+    )
     with as_found(module, x), torch.no_grad(), watched:
-        module(x)
+        look.finish(module(x))
+    look.places.unknown |= scripted(module)
     return look
 
 
 def _nearest(
-    module: nn.Module, size: Size, rule: str, stride: int
+    module: nn.Module, size: Size, rule: str, looked: Look
 ) -> tuple[Size | None, Size | None]:
     """The nearest aligned sizes below and above; what is aligned repeats with the total stride."""
+    stride = min(looked.stride or 1, TRIES)
 
     def can(space: Size) -> bool:
         if min(space) < 1:
             return False
         try:
-            return all(r.rule != rule for r in _look(module, (size[0], *space), rule).rows)
+            there = _look(module, (size[0], *space), rule)
         except Exception:  # in the way, or the module takes no such size
             return False
+        free = not there.unknown and all(r.rule != rule for r in there.rows)
+        return free and _keeps_maps(looked.maps, there.maps)
 
     def nearest(sizes: Sequence[Size]) -> Size | None:
         return next((s for s in sizes if can(s)), None)

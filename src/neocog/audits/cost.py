@@ -332,7 +332,21 @@ _TABLE: dict[str, Price] = {
     ),
     **dict.fromkeys(("var", "std", "var_mean"), _each_input(3)),
     "linalg_vector_norm": _each_input(2),
-    "floor_divide": _each_output(1),
+    **dict.fromkeys(
+        (
+            "floor_divide",
+            "hardswish",
+            "mish",
+            "rrelu",
+            "rrelu_with_noise",
+            "threshold",
+            "celu",
+            "log_sigmoid_forward",
+            "_prelu_kernel",
+            "glu",
+        ),
+        _each_output(1),
+    ),
     **dict.fromkeys(
         ("upsample_nearest1d", "upsample_nearest2d", "upsample_nearest3d"), _each_output(1)
     ),

@@ -87,6 +87,22 @@ def _radian(e: LieError | None) -> float | None:
     return None if e is None else e.rotation
 
 
+def _none_drops(audit: Audit) -> str:
+    """What may be said where no operation was seen to drop samples."""
+    found = audit.alignment
+    if found is None or found.unknown:
+        behind = "" if found is None else f" {', '.join(found.unknown)}"
+        return (
+            f"Nothing was seen to drop samples; not all was looked behind{behind and ':'}{behind}."
+        )
+    if found.total_stride != 1:
+        return (
+            f"No convolution, pool or slice drops samples; the total stride of "
+            f"{found.total_stride} pixels is that of other operations."
+        )
+    return "Nothing in this model drops samples, but for global means."
+
+
 def sampling_section(audit: Audit) -> Section:
     """Where samples are dropped, what aliases there, and the worst spectra."""
     rows: list[list[Cell]] = [
@@ -126,5 +142,5 @@ def sampling_section(audit: Audit) -> Section:
                 f"1/{a.stride[0]} of the height and 1/{a.stride[-1]} of the width.",
             )
         )
-    text = "" if rows else "Nothing in this model drops samples, but for global means."
+    text = "" if rows else _none_drops(audit)
     return Section(title="What aliases", exhibits=tuple(exhibits) if rows else (), text=text)

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from neocog.audits.reach.intervals import Reach, Step, nothing, upto
+from neocog.audits.reach.local import (
+    JOINED,
+    NUMBERS,
+    ONE_AXIS,
+    PICKED,
+    RUNNING,
+    WEIGHTS,
+    rate_of,
+)
+from neocog.audits.reach.local_moves import unwrapped
+from neocog.audits.reach.places import Places
 from neocog.audits.reach.scene import Scene, bound
 from neocog.audits.reach.trace import (
-    Tracer,
     carriers,
     declared,
     geometry_of,
@@ -27,6 +38,7 @@ from neocog.probe.operations import Call, Operation
 __all__ = [
     "CIRCULAR_SHIFT",
     "OF_ONE_PLACE",
+    "OF_POSITIONS",
     "QUARTER_TURN",
     "RULES",
     "InTheWay",
@@ -44,6 +56,19 @@ OF_ONE_PLACE = (
     "numbers of its own for every position",
 )
 """What is in the way where weights belong to one place, whatever the border."""
+
+_FINDINGS = {
+    WEIGHTS: (OF_ONE_PLACE[0], "a mean over the map before it", (CIRCULAR_SHIFT,)),
+    NUMBERS: (OF_ONE_PLACE[1], "none that depend on the position", (CIRCULAR_SHIFT,)),
+    RUNNING: ("sums that run from one side", "sums over all of it", RULES),
+    JOINED: ("maps are joined that move differently", "maps that move alike", RULES),
+    PICKED: ("some positions are picked out", "all of them alike", RULES),
+    ONE_AXIS: ("rows and columns are treated differently", "both alike", (QUARTER_TURN,)),
+}
+"""What was found, what would do, and what it rules out."""
+
+OF_POSITIONS = frozenset(_FINDINGS[kind][0] for kind in (RUNNING, JOINED, PICKED))
+"""What is in the way where positions are told apart, without weights."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +91,13 @@ class Misalignment:
     remedy: str
     by_size: bool
 
+    @property
+    def is_border(self) -> bool:
+        """Whether it is what is seen beyond the border, or what is cut off there."""
+        return self.came.startswith("what is beyond the border") or self.came.endswith(
+            ("some are cropped", "some are added")
+        )
+
 
 @dataclass(frozen=True)
 class _Bordered:
@@ -84,6 +116,15 @@ class _Bordered:
     before: tuple[int, ...]
     reach: tuple[Reach, ...]
     kinds: frozenset[str]
+
+    @property
+    def cropped(self) -> bool:
+        """Whether some of it is gone."""
+        return any(
+            int(r.lo.min()) > 0 or int(r.hi.max()) < n - 1
+            for r, n in zip(self.reach, self.before, strict=True)
+            if bool(r.seen.any())
+        )
 
 
 _PADS = {
@@ -120,7 +161,7 @@ _SLIDES = frozenset(
         "_upsample_bicubic2d_aa",
     }
 )
-_PRODUCTS = {"mm": "self", "addmm": "mat1", "linear": "input"}
+_REASSEMBLED = ("cat", "index", "index_select")
 _ALIKE = frozenset(("relu", "clone", "native_batch_norm", "_native_batch_norm_legit_no_training"))
 
 
@@ -170,48 +211,54 @@ class _Work:
         }
         scene = Scene(self.op.name, self.op.func, self.given, seen, tuple(self.out.shape))
         found = perform(self.op, scene, list(tensors_in(self.op.out)))
-        return None if found is None else found[0]
+        r, d = None if found is None else found[0], self.axes[k]
+        if r is None or d is None or self.op.name != "roll":
+            return r
+        return unwrapped(r, d, self.before(k))
 
 
 class Look:
-    """Follows one run beside a tracer, and looks at each operation by itself.
+    """Follows one run, and looks at each operation by itself.
 
     Args:
         x: the sample.
+        module: that runs.
         stop: a rule; the run ends with `InTheWay` where something breaks it.
     """
 
-    def __init__(self, x: Tensor, stop: str | None) -> None:
-        self.tracer = Tracer(x)
-        self.axes = len(self.tracer.size)
+    def __init__(self, x: Tensor, module: nn.Module, stop: str | None = None) -> None:
+        self.places = Places(x, module)
+        self.axes = self.places.axes
         self.stop = stop
         self.rows: list[Misalignment] = []
+        self.maps: list[tuple[int, ...]] = []
         self.bordered: dict[Any, _Bordered] = {}
+        self._told = 0
         if self.axes == 2 and x.shape[2] != x.shape[3]:
             came = f"a picture of {times(x.shape[2:])} is not square"
             self._add("", "input", QUARTER_TURN, came, "a square", by_size=True)
 
     @property
-    def stride(self) -> int:
-        """Of the whole network, in samples of the picture."""
-        jumps = [int(j) for f in self.tracer.tensors for j in f.jump if j is not None]
-        return max(jumps, default=1) or 1
+    def stride(self) -> int | None:
+        """Of the whole network, in samples of the picture; None where something is unknown."""
+        found = self.places.stride
+        return None if found is None else math.lcm(*found)
 
     @property
     def unknown(self) -> set[str]:
         """Operations that were not understood."""
-        return self.tracer.unknown
+        return self.places.unknown
 
     def start(self, call: Call) -> None:
         """A sub-module begins."""
-        self.tracer.start(call)
+        self.places.start(call)
 
     def end(self, call: Call) -> None:
         """A sub-module ends; one that declares its windows is looked at whole."""
-        windows = geometry_of(call.module) if self.tracer.declared == 1 else None
+        windows = geometry_of(call.module) if self.places.declared == 1 else None
         x, out = (next(tensors_in(v), None) for v in (call.args, call.out))
-        axes = None if x is None else self._space(x)
-        self.tracer.end(call)
+        axes = None if x is None else self.places.axis_of(x)
+        self.places.end(call)
         if windows is None or x is None or out is None or axes is None or x.dim() != out.dim():
             return
         kind = type(call.module).__name__
@@ -221,29 +268,54 @@ class Look:
                 self._symmetric(call.name, kind, x.shape[d], r, d)
                 self._circular(call.name, kind, x.shape[d], r, frozenset())
 
+    def finish(self, out: Any) -> None:
+        """The run is over."""
+        self.places.finish(out)
+        self._findings()
+
+    def left(self, name: str, t: Tensor) -> None:
+        """Values are read by Python."""
+        self.places.left(name, t)
+
     def operation(self, op: Operation) -> None:
         """An operation was performed."""
-        if self.tracer.declared:
+        if self.places.declared:
             return
         given = bound(op)
         tensors, out = dict(named_in(given)), next(tensors_in(op.out), None)
         x = next(iter(tensors.values()), None)
+        if op.name == "cat":
+            x = next((t for t in tensors.values() if any(self.places.axis_of(t) or ())), x)
+        work = None
         if x is not None and out is not None and out.numel():
-            axes = self._space(x)
+            axes = self.places.axis_of(x)
             if axes is not None and any(d is not None for d in axes):
                 border = self.bordered.get(_key(x))
-                self._map(_Work(op, given, tensors, x, out, axes, border))
-            self._weights(op, tensors, out)
-        self.tracer.operation(op)
+                work = _Work(op, given, tensors, x, out, axes, border)
+        summed = len(self.places.whole)
+        self.places.operation(op)
+        if work is not None and len(self.places.whole) == summed:
+            self._map(work)
+        elif work is not None and work.border is not None and work.border.cropped:
+            self._joined(work.x)
+        if out is not None:
+            self._sized(out)
+        self._findings()
 
-    def _space(self, t: Tensor) -> list[int | None] | None:
-        """The axis of the tensor for each axis of the input; None where there is not just one."""
-        known = self.tracer.tracked.get(t)
-        if not isinstance(known, tuple):
-            return None
-        found = [carriers(r, self.axes) for r in known]
-        flat = [d for dims in found for d in dims]
-        return [dims[0] if len(dims) == 1 and flat.count(dims[0]) == 1 else None for dims in found]
+    def _sized(self, out: Tensor) -> None:
+        """How many samples the maps have."""
+        axes = self.places.axis_of(out)
+        if axes is not None and out.dim() == self.axes + 2 and all(d is not None for d in axes):
+            self.maps.append(tuple(out.shape[d] for d in axes if d is not None))
+
+    def _findings(self) -> None:
+        """What takes positions apart, as rows."""
+        found, self._told = self.places.findings[self._told :], len(self.places.findings)
+        for f in found:
+            came, remedy, rules = _FINDINGS[f.kind]
+            for rule in rules:
+                if rule != QUARTER_TURN or self.axes == 2:
+                    self._add(f.op.module, f.op.name, rule, came, remedy, by_size=False)
 
     def _map(self, w: _Work) -> None:
         """An operation on a map."""
@@ -251,6 +323,8 @@ class Look:
         if name in _PADS or (name == "slice" and w.given["step"] == 1):
             if resized:
                 self._borders(w)
+        elif name in _REASSEMBLED:
+            self._reassembled(w)
         elif name in _SLIDES:
             if resized or name != "slice":
                 self._slides(w)
@@ -275,6 +349,52 @@ class Look:
         before = tuple(w.before(k) for k in range(self.axes))
         self.bordered[_key(w.out)] = _Bordered(w.out, w.op, before, reach, kinds)
 
+    def _reassembled(self, w: _Work) -> None:
+        """Put together along an axis again: the other side of the map, or numbers, as a border."""
+        after = self.places.axis_of(w.out)
+        where = w.given.get("dim", 0)
+        along = [k for k, d in enumerate(after or ()) if d is not None and d == w.axes[k]]
+        if w.op.name == "index":
+            along = [k for k in along if self.places.differ(w.x, w.out, k)]
+        else:
+            along = [k for k in along if after and after[k] == where % w.out.dim()]
+        if after is None or not along:
+            for t in w.tensors.values():
+                self._joined(t)
+            return
+        borders = [b for t in w.tensors.values() if (b := self.bordered.get(_key(t)))]
+        before, reach = [0 if d is None else w.out.shape[d] for d in after], []
+        kinds = frozenset(kind for b in borders for kind in b.kinds)
+        for k, d in enumerate(after):
+            r = _itself(w.out.shape, d, after)
+            if k not in along and borders:
+                before[k], r = borders[0].before[k], borders[0].reach[k]
+                r = Reach(r.lo, r.hi, tuple(w.out.shape), r.steps)
+            if k in along:
+                lowest = self.places.lowest(list(w.tensors.values()), k)
+                line = _line(self.places, w.out, k, lowest)
+                if line is None:
+                    return
+                start, kind = line
+                before[k] = self._uncut(w, k)
+                kinds |= kind
+                r = Reach(r.lo - start, r.hi - start, r.shape, r.steps)
+            reach.append(r)
+        for t in w.tensors.values():
+            self.bordered.pop(_key(t), None)
+        found = _Bordered(w.out, w.op, tuple(before), tuple(reach), kinds)
+        self.bordered[_key(w.out)] = found
+
+    def _uncut(self, w: _Work, k: int) -> int:
+        """Samples that the map had along one axis before it was taken apart."""
+        sizes = []
+        for t in w.tensors.values():
+            axes, border = self.places.axis_of(t), self.bordered.get(_key(t))
+            d = None if axes is None else axes[k]
+            if border is not None or d is not None:
+                sizes.append(border.before[k] if border else t.shape[d or 0])
+        return max(sizes, default=0)
+
     def _slides(self, w: _Work) -> None:
         """Windows over a map, with the border that was put around it."""
         kinds = w.border.kinds if w.border else frozenset()
@@ -287,7 +407,9 @@ class Look:
                 continue
             around, n = w.around(k), w.before(k)
             beyond = bool(r.lo.min() < around.lo.min()) or bool(r.hi.max() > around.hi.max())
-            own = {_OWN_PADS.get(w.op.name, "left out")} if beyond else set()
+            own = (
+                {_OWN_PADS.get(w.op.name, "left out")} if beyond and w.op.name != "roll" else set()
+            )
             spans.append((n, *(v.tolist() for v in _span(r, d))))
             self._symmetric(w.op.module, w.op.name, n, r, d)
             self._circular(w.op.module, w.op.name, n, r, kinds | own)
@@ -343,29 +465,10 @@ class Look:
             remedy = "circular padding that keeps the size"
             self._add(layer, name, CIRCULAR_SHIFT, came, remedy, by_size=False)
 
-    def _weights(self, op: Operation, tensors: dict[str, Tensor], out: Tensor) -> None:
-        """Weights that belong to one position: a dense layer on a flattened map, place numbers."""
-        known = {name: self.tracer.tracked.get(t) for name, t in tensors.items()}
-        taken = known.get(_PRODUCTS.get(op.name, ""))
-        if isinstance(taken, tuple) and any(r.lo.shape[-1] > 1 for r in taken):
-            remedy = "a mean over the map before it"
-            self._add(op.module, op.name, CIRCULAR_SHIFT, OF_ONE_PLACE[0], remedy, by_size=False)
-        if torch.Tag.pointwise not in getattr(op.func, "tags", ()):
-            return
-        maps = [k for k in known.values() if isinstance(k, tuple)]
-        moving = {d for k in maps for r in k for d in carriers(r, self.axes)}
-        for name, t in tensors.items():
-            own = {d + out.dim() - t.dim() for d, n in enumerate(t.shape) if n > 1}
-            if known[name] is None and own & moving:
-                remedy = "none that depend on the position"
-                self._add(
-                    op.module, op.name, CIRCULAR_SHIFT, OF_ONE_PLACE[1], remedy, by_size=False
-                )
-
     def _joined(self, t: Tensor) -> None:
         """A padded or cropped map that no window follows."""
         border = self.bordered.pop(_key(t), None)
-        axes = self._space(t) if border is not None else None
+        axes = self.places.axis_of(t) if border is not None else None
         if border is None or axes is None:
             return
         for k, d in enumerate(axes):
@@ -394,6 +497,24 @@ def _itself(shape: Sequence[int], d: int | None, axes: Sequence[int | None]) -> 
         Step(1, 1) if e == d else Step(1, 0) if e in axes else None for e in range(len(shape))
     )
     return Reach(places, places, tuple(shape), steps)
+
+
+def _line(places: Places, t: Tensor, k: int, lowest: int) -> tuple[int, frozenset[str]] | None:
+    """Samples in front of the first of the map along one axis, and what stands there."""
+    known = places.known(t)
+    if not isinstance(known, tuple):
+        return None
+    r = known[k]
+    (d,) = carriers(r, places.axes)
+    rate = rate_of(r, places.axes)
+    if rate is None or rate <= 0:
+        return None
+    lo, _ = _span(r, d)
+    there = (lo < 2**39).nonzero().flatten()
+    first = int(there[0])
+    if len(there) < t.shape[d]:  # numbers in front of it, or behind
+        return first, frozenset(("constant",))
+    return int((lowest - int(lo[0])) / rate), frozenset()
 
 
 def _span(r: Reach, d: int) -> tuple[Tensor, Tensor]:

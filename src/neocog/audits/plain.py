@@ -42,6 +42,11 @@ def plain(audit: Audit) -> Any:
             "alignment_sizes": {}
             if audit.alignment is None
             else audit.alignment.to_json()["sizes"],
+            "alignment_status": "unknown" if audit.alignment is None else audit.alignment.status,
+            "total_stride": None if audit.alignment is None else audit.alignment.total_stride,
+            "not_looked_behind": ["the whole model"]
+            if audit.alignment is None
+            else list(audit.alignment.unknown),
             "cost": _cost(audit),
             "receptive_field": []
             if audit.receptive_field is None

@@ -7,6 +7,8 @@ makes it: branches, short cuts, loops, functions, slices. Along each axis of spa
     receptive field   samples from the first to the last that an element may depend on
     jump              samples from the field of one element to that of the next
     start             the first sample that element 0 sees; negative in the padding
+    step              samples from the place of one element to that of the next (`reach.places`),
+                      also behind an operation that sees everything, where jumps end
 
 An element of a branch that joins others sees the smallest interval that holds theirs. What no rule
 understands is named in `unknown`, nothing is claimed of what follows it, and the status is
@@ -19,19 +21,20 @@ Convolutional Neural Networks", Distill, 2019; here on intervals, so that any gr
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from neocog.audits.reach.trace import Field, Tracer, plain_jump
+from neocog.audits.reach.places import Places
+from neocog.audits.reach.trace import Field, Tracer, plain_jump, tensors_in
 from neocog.errors import ModelError, UsageError, did_you_mean
 from neocog.exhibits import Cell, Section, Table
 from neocog.probe.found import as_found
-from neocog.probe.operations import watching
+from neocog.probe.operations import Call, Operation, watching
 
-__all__ = ["Field", "ReceptiveField", "field_cells", "receptive_field", "times"]
+__all__ = ["Field", "ReceptiveField", "field_cells", "plain_jump", "receptive_field", "times"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,8 +120,8 @@ def receptive_field(module: nn.Module, size: Sequence[int]) -> ReceptiveField:
     """
     like = next((p for p in module.parameters() if p.is_floating_point()), torch.zeros(()))
     x = torch.zeros((1, *size), device=like.device, dtype=like.dtype)
-    tracer = Tracer(x)
-    watched = watching(module, tracer.operation, on_start=tracer.start, on_end=tracer.end)
+    run = _Run(x, module)
+    watched = watching(module, run.operation, on_start=run.start, on_end=run.end, on_leave=run.left)
     try:
         with as_found(module, x), torch.no_grad(), watched:
             module(x)
@@ -127,13 +130,45 @@ def receptive_field(module: nn.Module, size: Sequence[int]) -> ReceptiveField:
             "Receptive fields need one forward pass of one sample; the module fails on one of "
             f"{times(size)} ({type(e).__name__}: {e}). Give the size that it takes."
         ) from e
+    unknown = sorted(run.tracer.unknown)
     return ReceptiveField(
         size=tuple(size),
-        layers=tuple(tracer.layers.values()),
-        tensors=tuple(tracer.tensors),
-        unknown=tuple(sorted(tracer.unknown)),
-        status="partial" if tracer.unknown else "complete",
+        layers=tuple(run.tracer.layers.values()),
+        tensors=tuple(run.tracer.tensors),
+        unknown=tuple(unknown),
+        status="partial" if unknown else "complete",
     )
+
+
+class _Run:
+    """What is seen, and beside it where elements stand: behind a mean each sees all, in steps."""
+
+    def __init__(self, x: Tensor, module: nn.Module) -> None:
+        self.tracer, self.places = Tracer(x), Places(x, module)
+
+    def start(self, call: Call) -> None:
+        """A sub-module begins."""
+        self.tracer.start(call)
+        self.places.start(call)
+
+    def operation(self, op: Operation) -> None:
+        """An operation was performed."""
+        self.tracer.operation(op)
+        self.places.operation(op)
+
+    def left(self, name: str, t: Tensor) -> None:
+        """Values are read by Python."""
+        self.tracer.left(name, t)
+        self.places.left(name, t)
+
+    def end(self, call: Call) -> None:
+        """A sub-module ends; its elements have places as well."""
+        self.tracer.end(call)
+        self.places.end(call)
+        out = next(tensors_in(call.out), None)
+        f = self.tracer.layers.get(call.name)
+        if out is not None and f is not None and f.known and f.jump:
+            self.tracer.layers[call.name] = replace(f, step=self.places.steps_of(out))
 
 
 def times(size: Sequence[int]) -> str:
@@ -151,7 +186,7 @@ def field_cells(f: Field) -> tuple[Cell, Cell, Cell]:
     if not f.known:
         return "unknown", None, None
     seen = "all" if f.whole and all(f.whole) else _cell(f.receptive_field)
-    return seen, _cell([None if j is None else plain_jump(j) for j in f.jump]), _cell(f.start)
+    return seen, _cell([None if j is None else plain_jump(j) for j in f.stepped]), _cell(f.start)
 
 
 def _cell(numbers: Sequence[float | int | None]) -> Cell:

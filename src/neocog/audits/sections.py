@@ -10,7 +10,7 @@ import numpy as np
 from neocog.audits.compare import Compared
 from neocog.audits.inside import layers_section, sampling_section
 from neocog.audits.shift import Flip, Shift
-from neocog.audits.words import share, verdict
+from neocog.audits.words import causes, share, verdict
 from neocog.errors import printable
 from neocog.exhibits import Cell, Curve, Exhibit, Gallery, Map, Scalar, Section, Table
 
@@ -123,7 +123,7 @@ def _shifts(audit: Audit) -> Section:
     shares = [s for s in audit.shift.values() if s.flip is not None]
     if shares:
         exhibits.append(_table(shares))
-        exhibits += [t for t in (_causes(shares),) if t is not None]
+        exhibits += [t for t in (_causes(shares, causes(audit)),) if t is not None]
     for mode, s in audit.shift.items():
         if s.map is not None and s.map.agreement.ndim == 2:
             exhibits.append(_map(mode, s))
@@ -167,8 +167,8 @@ def _table(shares: Sequence[Shift]) -> Table:
     return Table(title="consistency", columns=columns, rows=rows, note=note)
 
 
-def _causes(shares: Sequence[Shift]) -> Table | None:
-    """Flips told apart."""
+def _causes(shares: Sequence[Shift], still: Sequence[str]) -> Table | None:
+    """Flips told apart; `still` is what may make them at multiples of the total stride."""
     rows: list[list[Cell]] = []
     for s in shares:
         if s.border is not None:
@@ -178,14 +178,14 @@ def _causes(shares: Sequence[Shift]) -> Table | None:
     if not rows:
         return None
     stride = next(s.border.stride for s in shares if s.border is not None)
+    other = "by the border" if list(still) == ["the border"] else "not by sampling"
     return Table(
         title="flips by their cause",
-        columns=("shift", "flip", "by the border", "by sampling, points", "95 % interval"),
+        columns=("shift", "flip", other, "by sampling, points", "95 % interval"),
         rows=rows,
-        note=f"By the border: flips under shifts by multiples of the total stride, {stride} "
-        "pixels, which every down-sampler meets at one phase; weights that belong to one place, as "
-        "a dense layer's on a flattened map, make such flips too. By sampling: what all shifts "
-        "add.",
+        note=f"{other.capitalize()}: flips under shifts by multiples of the total stride, {stride} "
+        "pixels, which every down-sampler meets at one phase. What can make them here: "
+        f"{', '.join(still) or 'nothing in the geometry'}. By sampling: what all shifts add.",
     )
 
 

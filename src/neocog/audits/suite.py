@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -275,9 +274,9 @@ class _Geometry:
         inner = subject.network is not subject.module
         found = {}
         for f in self.field.layers:
-            if f.jump and all(j is not None for j in f.jump):
+            if f.jump and all(j is not None for j in f.stepped):
                 name = f"network.{f.name}".rstrip(".") if inner else f.name
-                found[name] = tuple(j for j in f.jump if j is not None)
+                found[name] = tuple(j for j in f.stepped if j is not None)
         return found
 
 
@@ -293,18 +292,8 @@ def _geometry(
     whole = (data.channels, *size)
     network = subject.network
     spent, seen = cost(network, whole), receptive_field(network, whole)
-    return _Geometry(_total_stride(seen), alignment(network, whole), spent, seen, ())
-
-
-def _total_stride(seen: ReceptiveField) -> int | None:
-    """Pixels from one sample to the next of the coarsest map; None where nothing is known."""
-    whole = [
-        int(j)
-        for f in seen.layers
-        for j in f.jump
-        if j is not None and j.denominator == 1 and j and max(f.output[1:], default=1) > 1
-    ]
-    return math.lcm(*whole) if whole else None
+    found = alignment(network, whole)
+    return _Geometry(found.total_stride, found, spent, seen, ())
 
 
 Named = TypeVar("Named", LayerError, LieError, Aliasing)

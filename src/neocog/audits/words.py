@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from neocog.audits.misalignment import OF_ONE_PLACE
+from neocog.audits.misalignment import CIRCULAR_SHIFT, OF_ONE_PLACE, OF_POSITIONS
 from neocog.errors import printable
 
 if TYPE_CHECKING:
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from neocog.audits.shift import Shift
     from neocog.audits.suite import Audit
 
-__all__ = ["blame", "share", "verdict"]
+__all__ = ["blame", "causes", "share", "verdict"]
 
 NAMED = 3
 """Layers that are called by name."""
@@ -40,8 +40,9 @@ def verdict(audit: Audit) -> str:
     if "circular" in audit.shift and (border := audit.shift["circular"].border) is not None:
         said.append(
             f"Circular shifts by whole multiples of the total stride ({border.stride} pixels) "
-            f"change {share(border.border)} of the answers: that is {_still(audit)}. "
-            f"Other shifts of about that length change {share(max(0.0, border.aliasing))} more: "
+            f"change {share(border.border)} of the answers"
+            + (f": that is {_still(audit)}. " if border.border or causes(audit) else ". ")
+            + f"Other shifts of about that length change {share(max(0.0, border.aliasing))} more: "
             "the sampling grid."
         )
     if audit.layers:
@@ -61,7 +62,11 @@ def blame(audit: Audit) -> str:
     """Which layers break shift equivariance, and how."""
     measured = {e.name for e in audit.layers if e.own_shift is not None}
     inside = _worst(audit, lambda e: e.own_inside)
-    border = _worst(audit, lambda e: (e.own_shift or 0.0) if (e.own_border or 0) > 0.5 else 0.0)
+    bordered = _bordered(audit)
+    border = _worst(
+        audit,
+        lambda e: (e.own_shift or 0.0) if (e.own_border or 0) > 0.5 and e.name in bordered else 0.0,
+    )
     if inside:
         said = f"Away from the border {_named(inside, lambda e: e.own_inside)} break it"
         said += f", and {len(inside) - NAMED} more" if len(inside) > NAMED else ""
@@ -75,8 +80,10 @@ def blame(audit: Audit) -> str:
                 f"{share(energy[worst.name].aliased_energy)} of the energy aliases"
             )
         said += "."
-    else:
+    elif measured:
         said = "Away from the border no layer that was looked at by itself breaks it."
+    else:
+        said = "No layer could be looked at by itself, so none is cleared."
     functions = [a for a in audit.aliasing if not a.consistent and a.name not in measured]
     if functions:
         named = ", ".join(f"{printable(a.name)} ({a.kind})" for a in functions[:NAMED])
@@ -91,14 +98,32 @@ def blame(audit: Audit) -> str:
     return said
 
 
-def _still(audit: Audit) -> str:
-    """What changes answers under shifts that every down-sampler meets at the same phase."""
+def causes(audit: Audit) -> tuple[str, ...]:
+    """What may change answers under shifts that every down-sampler meets at the same phase."""
     rows = () if audit.alignment is None else audit.alignment.rows
-    placed = list(dict.fromkeys(r.layer for r in rows if r.came in OF_ONE_PLACE))
-    if not placed:
-        return "the border"
-    named = ", ".join(printable(name) or "the network itself" for name in placed[:NAMED])
-    return f"the border, and weights that belong to one place ({named})"
+    rows = tuple(r for r in rows if r.rule == CIRCULAR_SHIFT)
+    found = []
+    if any(r.is_border for r in rows):
+        found.append("the border")
+    if any(r.by_size for r in rows):
+        found.append("sizes that the strides do not divide")
+    for words, some in (
+        ("weights that belong to one place", OF_ONE_PLACE),
+        ("what is not the same for all positions", tuple(OF_POSITIONS)),
+    ):
+        placed = list(dict.fromkeys(r.layer for r in rows if r.came in some))
+        if placed:
+            named = ", ".join(printable(name) or "the network itself" for name in placed[:NAMED])
+            found.append(f"{words} ({named})")
+    return tuple(found)
+
+
+def _still(audit: Audit) -> str:
+    """The same, in a sentence."""
+    found = causes(audit)
+    if not found:
+        return "rounding, as nothing in the geometry would"
+    return found[0] if len(found) == 1 else ", ".join(found[:-1]) + f", and {found[-1]}"
 
 
 def _shift(mode: str, s: Shift) -> str:
@@ -111,6 +136,17 @@ def _shift(mode: str, s: Shift) -> str:
         "subpixel": "shifts by fractions of a pixel",
     }[mode]
     return f"Under {words}, up to {s.radius:g} {unit}, {share(s.flip)} of the answers change."
+
+
+def _bordered(audit: Audit) -> set[str]:
+    """Layers at whose border something else than the other side of the map is seen.
+
+    None where not all was looked behind: what breaks a layer near its border may be its grid.
+    """
+    if audit.alignment is None or audit.alignment.unknown:
+        return set()
+    names = {r.layer for r in audit.alignment.rows if r.is_border}
+    return {e.name for e in audit.layers if e.name.partition("#")[0] in names}
 
 
 def _worst(audit: Audit, value: Callable[[LayerError], float]) -> list[LayerError]:

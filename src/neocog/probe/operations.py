@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
-__all__ = ["Call", "Operation", "watching"]
+__all__ = ["Call", "Operation", "scripted", "watching"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,6 +87,7 @@ def watching(
     on_start: Callable[[Call], None] | None = None,
     on_end: Callable[[Call], None] | None = None,
     on_write: Callable[[Tensor], None] | None = None,
+    on_leave: Callable[[str, Tensor], None] | None = None,
 ) -> Iterator[None]:
     """Call back for every operation while the block runs.
 
@@ -99,6 +100,8 @@ def watching(
         on_start: called before each sub-module.
         on_end: called after each sub-module.
         on_write: called with a tensor that an operation in place is about to write over.
+        on_leave: called with a tensor whose values are handed to Python, NumPy or another library,
+            where nobody can follow them, and by which way.
 
     Example:
         >>> seen, x = [], torch.zeros(1, 2)
@@ -124,8 +127,17 @@ def watching(
             stack.callback(m.register_forward_pre_hook(before).remove)
             stack.callback(m.register_forward_hook(after, always_call=True).remove)
         stack.enter_context(operations)
-        stack.enter_context(_CircularPads(report, operations))
+        stack.enter_context(_CircularPads(report, operations, on_leave))
         yield
+
+
+def scripted(module: nn.Module) -> set[str]:
+    """Sub-modules that TorchScript runs: what is done inside cannot be told for certain."""
+    found = [n for n, m in module.named_modules() if isinstance(m, torch.jit.ScriptModule)]
+    outer = [n for n in found if not any(n != o and (n + ".").startswith(o + ".") for o in found)]
+    if "" in found:
+        outer = [""]
+    return {f"the TorchScript module {n}".strip() for n in outer}
 
 
 def _hooks(
@@ -201,15 +213,27 @@ class _Operations(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 
 class _CircularPads(TorchFunctionMode):
-    """Reports a circular padding whole, above the dispatcher, instead of its pieces."""
+    """Reports a circular padding whole, above the dispatcher, instead of its pieces.
 
-    def __init__(self, report: Report, operations: _Operations) -> None:
+    And values that leave.
+    """
+
+    def __init__(
+        self,
+        report: Report,
+        operations: _Operations,
+        on_leave: Callable[[str, Tensor], None] | None,
+    ) -> None:
         super().__init__()
         self.report = report
         self.operations = operations
+        self.on_leave = on_leave
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
+        if self.on_leave is not None and not self.operations.silent and func in _LEAVES:
+            with _Quiet(self.operations):
+                self.on_leave(f"Tensor.{func.__name__}", args[0])
         if self.operations.silent or not _pads_circularly(func, args, kwargs):
             return func(*args, **kwargs)
         self.operations.silent = True
@@ -231,5 +255,13 @@ def _pads_circularly(func: Any, args: Any, kwargs: Any) -> bool:
         return False
     return "circular" in (*args[2:3], kwargs.get("mode"))
 
+
+_LEAVES = (
+    Tensor.numpy,
+    Tensor.tolist,
+    Tensor.__array__,
+    Tensor.__dlpack__,
+    Tensor.data_ptr,
+)
 
 _PADS = (nn.functional.pad, torch._C._nn.pad, torch.ops.aten.pad.default)

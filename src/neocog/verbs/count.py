@@ -17,6 +17,7 @@ from neocog.audits.receptive_field import (
     Field,
     ReceptiveField,
     field_cells,
+    plain_jump,
     receptive_field,
     times,
 )
@@ -49,7 +50,8 @@ class CountedLayer:
         macs: products that are summed.
         receptive_field: samples from the first to the last that one element sees, an axis; None
             where that is not known.
-        jump: samples from one element to the next; None where they do not move evenly.
+        jump: samples from one element, or its place, to the next; None where they do not move
+            evenly.
         start: the first sample that element 0 sees, negative in the padding.
     """
 
@@ -83,8 +85,9 @@ class Count:
 
     @property
     def unknown(self) -> tuple[str, ...]:
-        """Operations whose cost or field is not understood."""
-        return tuple(sorted({*self.cost.unknown, *self.fields.unknown}))
+        """Operations whose cost, field or place is not understood."""
+        unknown = {*self.cost.unknown, *self.fields.unknown, *self.alignment.unknown}
+        return tuple(sorted(unknown))
 
     @property
     def layers(self) -> tuple[CountedLayer, ...]:
@@ -109,6 +112,9 @@ class Count:
             "layers": [asdict(layer) for layer in self.layers],
             "alignment": self.alignment.to_json()["rules"],
             "alignment_sizes": self.alignment.to_json()["sizes"],
+            "alignment_status": self.alignment.status,
+            "total_stride": self.alignment.total_stride,
+            "not_looked_behind": list(self.alignment.unknown),
             "notes": list(self.notes),
         }
 
@@ -281,6 +287,6 @@ def _layer(
         params=params,
         macs=macs,
         receptive_field=plain.get("receptive_field"),
-        jump=plain.get("jump"),
+        jump=None if f is None or not f.known else tuple(map(plain_jump, f.stepped)),
         start=plain.get("start"),
     )

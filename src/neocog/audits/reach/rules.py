@@ -37,7 +37,8 @@ _RULES: dict[str, Rule] = {
     **_of(
         moves.of_pointwise,
         "where masked_fill lerp addcmul addcdiv tril triu bernoulli prelu "
-        "_prelu_kernel log_sigmoid_forward floor_divide",
+        "_prelu_kernel log_sigmoid_forward floor_divide hardswish mish rrelu rrelu_with_noise "
+        "threshold celu hardsigmoid hardtanh softplus softshrink hardshrink elu",
     ),
     **_of(
         moves.of_none,
@@ -126,6 +127,8 @@ _RULES: dict[str, Rule] = {
     **_of(moves.of_fft, "_fft_r2c _fft_c2r _fft_c2c"),
 }
 
+_OF_PYTORCH = ("aten", "prims")
+
 _ALL_OPERANDS = {
     moves.of_pointwise,
     moves.of_source,
@@ -141,7 +144,9 @@ _ALL_OPERANDS = {
 
 
 def rule_of(op: Operation) -> Rule | None:
-    """The rule of an operation, where there is one."""
+    """The rule of an operation of PyTorch itself, where there is one."""
+    if getattr(op.func, "namespace", "aten") not in _OF_PYTORCH:  # of the same name, by somebody
+        return None
     if op.name in _RULES:
         return _RULES[op.name]
     if op.is_view:

@@ -6,6 +6,7 @@ from neocog.audits.reach.intervals import Reach, hull, reshaped, spread, union, 
 from neocog.audits.reach.scene import Rule, Scene, channels, dims
 
 __all__ = [
+    "contracted",
     "of_along",
     "of_attention",
     "of_batch_norm",
@@ -81,16 +82,17 @@ def of_matrix_product(left: str, right: str, *added: str) -> Rule:
         a, b = s.reach[left], s.reach[right]
         parts = [s.reach[name] for name in added if name in s.reach]
         if bool(a.seen.any()):
-            parts.append(_contracted(a, -1, s.out, dropped=len(b.shape) == 1))
+            parts.append(contracted(a, -1, s.out, dropped=len(b.shape) == 1))
         if bool(b.seen.any()):
             inner = -2 if len(b.shape) > 1 else -1
-            parts.append(_contracted(b, inner, s.out, dropped=len(a.shape) == 1))
+            parts.append(contracted(b, inner, s.out, dropped=len(a.shape) == 1))
         return channels(union(parts, s.out), s.out[-1], -1) if s.out else union(parts, s.out)
 
     return rule
 
 
-def _contracted(x: Reach, dim: int, out: tuple[int, ...], *, dropped: bool) -> Reach:
+def contracted(x: Reach, dim: int, out: tuple[int, ...], *, dropped: bool) -> Reach:
+    """One operand of a product: all along one axis, in the shape of the product."""
     d = dim % len(x.shape)
     x = hull(x, [d])
     if dropped or len(x.shape) == 1:

@@ -41,6 +41,8 @@ class Field:
             where the input has no influence.
         jump: samples from one element to the next; None where the fields do not move evenly, or
             each element sees the same.
+        step: samples from the place of one element to that of the next, also where each sees the
+            whole picture (see `reach.places`); None where there are no even places.
         start: the first sample that element 0 sees; negative in the padding.
         whole: whether each element sees the whole picture because all of it was summed up.
         middle: first and last sample that the element in the middle sees, within the picture.
@@ -56,10 +58,18 @@ class Field:
     whole: tuple[bool, ...] = ()
     middle: tuple[tuple[int, int] | None, ...] = ()
     known: bool = True
+    step: tuple[Fraction | None, ...] = ()
+
+    @property
+    def stepped(self) -> tuple[Fraction | None, ...]:
+        """The jumps; the steps of places where fields have none."""
+        steps = self.step or (None,) * len(self.jump)
+        return tuple(a or b for a, b in zip(self.jump, steps, strict=True))
 
     def to_json(self) -> dict[str, Any]:
         """Plain lists, numbers and strings."""
-        return {**vars(self), "jump": [plain_jump(j) for j in self.jump]}
+        steps = {name: [plain_jump(j) for j in getattr(self, name)] for name in ("jump", "step")}
+        return {**vars(self), **steps}
 
 
 _SEEN_ANEW = ("transpose", "t", "squeeze", "unsqueeze", "swapaxes", "swapdims", "as_strided")
@@ -77,6 +87,7 @@ class Tracer:
         self.layers: dict[str, Field] = {}
         self.tensors: list[Field] = []
         self.unknown: set[str] = set()
+        self.lost = False
 
     def start(self, call: Call) -> None:
         """A sub-module begins."""
@@ -95,10 +106,18 @@ class Tracer:
             kind = type(call.module).__name__
             self.layers[call.name] = self._field(call.name, kind, out)
 
+    def left(self, name: str, t: Tensor) -> None:
+        """Values are read by Python: they may come back in anything."""
+        if not self.declared and self.tracked.get(t) is not None:
+            self.unknown.add(name)
+            self.lost = True
+
     def operation(self, op: Operation) -> None:
         """An operation was performed."""
         if self.declared:
             return
+        if op.name == "_local_scalar_dense":
+            self.left("Tensor.item", op.args[0])
         outs = list(tensors_in(op.out))
         if not outs or (op.name == "as_strided" and self.tracked.has(outs[0])):
             return  # a place in memory that is known
@@ -151,7 +170,7 @@ class Tracer:
 
     def _field(self, name: str, kind: str, t: Tensor) -> Field:
         known, output = self.tracked.get(t), tuple(t.shape[1:])
-        if isinstance(known, Unknown):
+        if isinstance(known, Unknown) or self.lost:
             return Field(name=name, kind=kind, output=output, known=False)
         reaches = known or tuple(nothing(t.shape) for _ in self.size)
         moving = [carriers(r, len(self.size)) for r in reaches]
