@@ -51,6 +51,8 @@ def command(
             report=report,
             progress=progress,
         )
+    for warning in sheet.warnings:
+        click.echo(f"warning  {warning}", err=True)
     if as_json:
         print_json(sheet.to_json())
         return

@@ -109,12 +109,6 @@ NUMBERS = _Numbers()
 
 json_option = click.option("--json", "as_json", is_flag=True, help="The result as JSON on stdout.")
 
-resize_mode_option = click.option(
-    "--resize-mode",
-    type=click.Choice(RESIZE_MODES),
-    help="How images are brought to that size.  [crop]",
-)
-
 strict_option = click.option(
     "--strict", is_flag=True, help="Stop at the first picture that cannot be used."
 )
@@ -132,6 +126,12 @@ init_option = click.option(
     help="Weights of timm:NAME, torchvision:NAME; none: random.  [pretrained]",
 )
 
+resize_mode_option = click.option(
+    "--resize-mode",
+    type=click.Choice(RESIZE_MODES),
+    help="How images get that size.  [crop]",
+)
+
 _MODEL = (
     click.option("--weights", metavar="FILE", help="Of module:factory; safetensors, state dict."),
     click.option("--size", type=SHAPE, metavar="C,H,W", help="Of a sample, as 3,224,224."),
@@ -146,6 +146,7 @@ _MODEL = (
         default=None,
         help="Take a model whose predictions depend on chance or on the batch.",
     ),
+    resize_mode_option,
 )
 
 
@@ -158,7 +159,17 @@ def model_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(command)
     def collected(**given: Any) -> Any:
-        names = ("weights", "size", "mean", "std", "classes", "init", "output", "allow_random")
+        names = (
+            "weights",
+            "size",
+            "mean",
+            "std",
+            "classes",
+            "init",
+            "output",
+            "allow_random",
+            "resize_mode",
+        )
         told = {name: given.pop(name) for name in names}
         opening = {name: value for name, value in told.items() if value is not None}
         return command(opening=opening, **given)

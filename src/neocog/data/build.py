@@ -23,6 +23,7 @@ from neocog.data.cache import Cache
 from neocog.data.digits import read_digits
 from neocog.data.duplicates import LEAST_SIDE, Traits, digest, traits
 from neocog.data.folder import Listing, scan
+from neocog.data.framing import kept_of
 from neocog.data.pictures import fit_all
 from neocog.data.ranges import brightest, dark, is_blank
 from neocog.data.reading import RECORD, decode_into, inspect, notes, same_pixels, traits_of
@@ -36,7 +37,7 @@ from neocog.files import opened
 
 __all__ = ["Built", "build_arrays", "build_digits", "build_folder"]
 
-VERSION = 7
+VERSION = 8
 """Of everything between a file and its pixels and split; raised when any of it changes."""
 DIGITS_SIZE = 256
 """Largest side, in pixels, at which the built-in digits are served."""
@@ -83,8 +84,7 @@ def build_digits(wish: Wish) -> Built:
         size=x.shape[1:3],
         channels=x.shape[3],
         bits=8,
-        found_sizes=((28, 28, 5000),),
-        size_range=((28, 28), (28, 28)),
+        **_sizes(np.full(5000, 28), np.full(5000, 28), replace(wish, size=x.shape[1:3])),
         remarks=(
             "5,000 digits of MNIST, 500 of each, in a fixed split; no two of them are equal.",
         ),
@@ -239,7 +239,7 @@ def _decode(
     noted = notes(listing, table, rows=good) | ({_PALE: blank} if blank else {})
     return replace(
         sheet,
-        **_sizes(table["height"][good], table["width"][good]),
+        **_sizes(table["height"][good], table["width"][good], wish),
         faults=(*faults, *absent),
         remarks=(*listing.remarks, *sheet.remarks, *said),
         notes=tuple(Note(r, tuple(p)) for r, p in noted.items()),
@@ -253,7 +253,8 @@ def _settle(wish: Wish, table: np.ndarray) -> Wish:
     return replace(wish, size=size, channels=channels)
 
 
-def _sizes(heights: np.ndarray, widths: np.ndarray) -> dict[str, Any]:
+def _sizes(heights: np.ndarray, widths: np.ndarray, wish: Wish) -> dict[str, Any]:
+    mode, size = wish.resize_mode, wish.size or (0, 0)
     pairs, count = np.unique(np.stack([heights, widths], 1), axis=0, return_counts=True)
     often = np.argsort(-count, kind="stable")[:10]
     area = pairs.prod(1, dtype=np.int64)
@@ -261,6 +262,8 @@ def _sizes(heights: np.ndarray, widths: np.ndarray) -> dict[str, Any]:
     return {
         "found_sizes": tuple((*pairs[i].tolist(), int(count[i])) for i in often),
         "size_range": (tuple(low), tuple(high)),
+        "kept": kept_of(heights, widths, size=size, resize_mode=mode),
+        "resize_mode": mode,
     }
 
 
@@ -353,7 +356,7 @@ def _write_arrays(cache: Cache, key: str, found: Arrays, kind: str, wish: Wish) 
         done = sort_pile(shelf, pile, kind=kind, seed=wish.seed)
         sheet = replace(
             done.sheet,
-            **_sizes(*_array_sizes(found)),
+            **_sizes(*_array_sizes(found), wish),
             remarks=(*found.remarks, *done.sheet.remarks),
         )
         shelf.meta = {"sheet": sheet.to_json(), "names": done.origin}

@@ -87,8 +87,8 @@ def scan(root: str | os.PathLike[str]) -> Listing:
     number = {name: k for k, name in enumerate(listing.classes)}
     places = sorted(layout.classes, key=lambda c: (c.role, c.path))
     tops = _tops(listing, [c.path for c in places])
-    above = {p[: m.start()] for p in (c.path for c in places) for m in re.finditer("/", p)}
-    seen = {_identity(top), *(_identity(f"{top}/{f}") for f in above), *tops.values()}
+    above = {c.path[:end] for c in places for end in _slashes(c.path)}
+    seen = {*_ancestors(top), *(_identity(f"{top}/{f}") for f in above), *tops.values()}
     tables = [np.zeros((0, 4), np.int64)]
     for place in places:
         if place.path not in tops:
@@ -112,7 +112,8 @@ def walk(root: str | os.PathLike[str]) -> Iterator[tuple[str, str]]:
     """
     top = os.fspath(root)
     listing = Listing(top)
-    names, _ = _files(listing, "", set())
+    parent = os.path.dirname(os.path.realpath(top))  # noqa: PTH120 (no text)
+    names, _ = _files(listing, "", _ancestors(parent) - {_identity(top)})
     found = [(n, "") for n in names] + [(f.path, f.reason) for f in listing.faults]
     for name, reason in sorted(found):
         yield os.path.join(top, name) if name else top, reason  # noqa: PTH118 (no text)
@@ -128,6 +129,15 @@ def _identity(path: str) -> tuple[int, int]:
     except OSError:
         return -1, -1
     return s.st_dev, s.st_ino
+
+
+def _ancestors(path: str) -> set[tuple[int, int]]:
+    """A folder and those above it: a link back to one of them leads in a circle."""
+    return {_identity(path[:end] or "/") for end in (*_slashes(path), len(path))}
+
+
+def _slashes(path: str) -> list[int]:
+    return [m.start() for m in re.finditer("/", path)]
 
 
 def _tops(listing: Listing, paths: Sequence[str]) -> dict[str, tuple[int, int]]:

@@ -83,6 +83,8 @@ def _check(split: str, names: str, arrays: dict[str, np.ndarray], classes: int) 
     if good and x is not None and y is not None:
         good = x.dtype in (np.uint8, np.uint16) and y.dtype == np.int64
         good = good and (not len(y) or (int(y.min()) >= 0 and int(y.max()) < classes))
+        ids = arrays.get(f"{split}-ids")
+        good = good and ids is not None and ids.shape == y.shape and ids.dtype == np.uint64
         good = good and _named(split, names, arrays, len(y))
     if not good:
         raise DataError(f"The split {split} of a kept set must fit together, and does not.")

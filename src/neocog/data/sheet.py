@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
+from neocog.data.framing import Kept
 from neocog.errors import DataError, printable
 from neocog.exhibits import Cell, Exhibit, Scalar, Section, Table
 from neocog.fields import Fields
+from neocog.types import RESIZE_MODES
 
 __all__ = ["BARREN", "EMPTY", "Copies", "Fault", "Note", "Sheet"]
 
@@ -80,6 +82,8 @@ class Sheet:
         notes: what was taken in changed.
         duplicates: pictures that occur several times.
         remarks: sentences on the split and on what a user should know before training.
+        kept: what is left of the images at that size, or None where nothing was measured.
+        resize_mode: how they are brought to it.
     """
 
     kind: str
@@ -94,6 +98,13 @@ class Sheet:
     notes: tuple[Note, ...] = ()
     duplicates: tuple[Copies, ...] = ()
     remarks: tuple[str, ...] = field(default_factory=tuple)
+    kept: Kept | None = None
+    resize_mode: str = "crop"
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What a model will not get to see of many images, each with the option that keeps it."""
+        return () if self.kept is None else self.kept.warnings(self.size)
 
     @property
     def barren(self) -> tuple[Fault, ...]:
@@ -126,6 +137,7 @@ class Sheet:
         }
         plain["n"] = {split: sum(column) for split, column in self.counts.items()}
         plain["balance"] = self.balance
+        plain["warnings"] = list(self.warnings)
         plain["conflicts"] = [asdict(c) for c in self.conflicts]
         plain["duplicates_across_splits"] = sum(c.across for c in self.duplicates)
         return plain
@@ -159,6 +171,8 @@ class Sheet:
                 for c in fields.tables("duplicates")
             ),
             remarks=fields.texts("remarks"),
+            kept=None if fields.values.get("kept") is None else _kept(fields.table("kept")),
+            resize_mode=fields.text("resize_mode", among=RESIZE_MODES),
         )
 
     def exhibits(self) -> list[Section]:
@@ -200,7 +214,11 @@ class Sheet:
             )
         served = f"{self.size[0]} × {self.size[1]} pixels (height × width)"
         colour = "grey" if self.channels == 1 else "colour"
-        text = f"Served as {served}, {colour}, {self.bits} bits. " + " ".join(self.remarks)
+        how = {"crop": "cut to it", "stretch": "stretched to it", "pad": "padded to it"}
+        text = f"Served as {served}, {how[self.resize_mode]}, {colour}, {self.bits} bits. "
+        if self.kept is not None:
+            text += self.kept.remark() + " "
+        text += " ".join([*self.warnings, *self.remarks])
         return Section(title="What is there", exhibits=exhibits, text=text.strip())
 
     def _copies(self) -> Section:
@@ -255,6 +273,21 @@ def _span(fields: Fields) -> tuple[tuple[int, int], tuple[int, int]] | None:
     if len(pairs) != 2:
         fields.bad("size_range", "two sizes", pairs)
     return _pair(pairs[0]), _pair(pairs[1])
+
+
+def _kept(fields: Fields) -> Kept:
+    return Kept(
+        n=fields.integer("n", low=0),
+        area_min=fields.number("area_min", low=0),
+        area_median=fields.number("area_median", low=0),
+        cut=fields.integer("cut", low=0),
+        scale_min=fields.number("scale_min", low=0),
+        scale_median=fields.number("scale_median", low=0),
+        shrunk=fields.integer("shrunk", low=0),
+        enlarged=fields.integer("enlarged", low=0),
+        bent=fields.integer("bent", low=0),
+        larger=_pair(fields.integers("larger", count=2, low=0)),
+    )
 
 
 def _pair(pair: Sequence[int]) -> tuple[int, int]:

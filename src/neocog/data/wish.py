@@ -86,11 +86,38 @@ class Wish:
 
 
 def usual_size(heights: np.ndarray, widths: np.ndarray) -> tuple[int, int]:
-    """The size to serve where none is asked for, from those of all pictures."""
+    """The size to serve where none is asked for, from those of all images.
+
+    Images of one size up to `KEPT_SIZE` stay as they are. Where all share an aspect, within a
+    tenth, it is kept, at the area of a square of `USUAL_SIZE` or that of the median image. Else a
+    square: the median of the shorter sides, at most `USUAL_SIZE`. No side is below `LEAST_SIZE`.
+
+    Example:
+        >>> import numpy as np
+        >>> one = np.ones(3, int)
+        >>> usual_size(28 * one, 28 * one), usual_size(40 * one, 1000 * one)
+        ((28, 28), (26, 640))
+        >>> usual_size(np.array([300, 400]), np.array([400, 300]))
+        (128, 128)
+    """
     h, w = int(heights[0]), int(widths[0])
     if max(h, w) <= KEPT_SIZE and (heights == h).all() and (widths == w).all():
         grow = max(1.0, LEAST_SIZE / min(h, w))
         return round(h * grow), round(w * grow)
+    aspect = widths / heights
+    middle = float(np.median(aspect))
+    if aspect.max() <= 1.1 * aspect.min() and not 1 / 1.05 < middle < 1.05:
+        area = min(USUAL_SIZE**2, float(np.median(heights * widths.astype(float))))
+        height, width = (area / middle) ** 0.5, (area * middle) ** 0.5
+        grow = max(1.0, LEAST_SIZE / min(height, width))
+        grow = min(grow, LARGEST_SIZE / max(height, width))
+        return _even(height * grow), _even(width * grow)
     median = int(np.median(np.minimum(heights, widths)))
     side = max(LEAST_SIZE, min(USUAL_SIZE, median))
     return side, side
+
+
+def _even(side: float) -> int:
+    """A multiple of four near, of two where the side is small: networks halve it without a rest."""
+    step = 4 if side >= 64 else 2
+    return int(min(LARGEST_SIZE, max(LEAST_SIZE, step * round(side / step))))

@@ -232,7 +232,7 @@ def _check(source: Source, recipe: Recipe) -> list[str]:
             + "".join(f"Class {said}. " for said in lost[:5])
             + "Give a folder with a sub-folder of images that open for each class."
         )
-    notes = [f"Class {said}." for said in lost]
+    notes = [*source.sheet.warnings, *(f"Class {said}." for said in lost)]
     if not len(source.splits["test"]) and len(source.splits["val"]):
         notes.append(
             "There is no test split: figures are of val, which the training is watched with. "

@@ -79,6 +79,7 @@ def open_model(
     init: str | None = None,
     output: str | None = None,
     allow_random: bool = False,
+    resize_mode: str | None = None,
 ) -> Trained:
     """A model, ready to be asked.
 
@@ -101,6 +102,8 @@ def open_model(
         allow_random: take a model whose predictions are not a function of the image alone, as with
             dropout that is left on or statistics of the batch; it is said in a warning and in
             results.
+        resize_mode: how images are brought to `size`: `crop`, `stretch` or `pad`; `crop`, or what
+            the file says, if left out.
 
     Raises:
         UnsafeWeights: a file would execute code when it is opened.
@@ -115,7 +118,7 @@ def open_model(
         ('0', '1', '2', '3')
     """
     given = {"weights": weights, "size": size, "mean": mean, "std": std, "classes": classes}
-    given["init"] = init
+    given |= {"init": init, "resize_mode": resize_mode}
     given = {name: value for name, value in given.items() if value is not None}
     how: _How = {"task": task, "output": output, "allow_random": allow_random}
     if isinstance(place, nn.Module):
@@ -135,8 +138,9 @@ def open_model(
     if given:
         name = next(iter(given))
         raise UsageError(
-            f"A run folder knows its model's {name}; `{printable(text)}` was given with --{name}. "
-            "Leave it out, or name a model from elsewhere: module:factory, a .pt2, an .onnx."
+            f"A run folder knows its model's {name}; `{printable(text)}` was given with "
+            f"--{name.replace('_', '-')}. Leave it out, or name a model from elsewhere: "
+            "module:factory, a .pt2, an .onnx."
         )
     return trained
 

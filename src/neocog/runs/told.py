@@ -7,9 +7,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from neocog.errors import ModelError, UsageError, printable
+from neocog.errors import ModelError, UsageError, did_you_mean, printable
 from neocog.files import read_text
-from neocog.types import SignalSpec, not_of_pixels
+from neocog.types import RESIZE_MODES, SignalSpec, not_of_pixels
 
 __all__ = ["count", "told_names", "told_signal"]
 
@@ -56,7 +56,7 @@ def told_signal(
         size=(height, width),
         mean=_each(given.get("mean", own.mean if own else (0.0,)), channels, "mean"),
         std=_each(given.get("std", own.std if own else (1.0,)), channels, "std"),
-        resize_mode=own.resize_mode if own else "crop",
+        resize_mode=_mode(given.get("resize_mode", own.resize_mode if own else "crop")),
     )
     if (wrong := not_of_pixels(signal.mean, signal.std)) is not None:
         mine = [n for n in ("mean", "std") if n in given]
@@ -78,6 +78,15 @@ def told_signal(
         "others, it answers worse than it could, without an error."
     )
     return signal, (said,)
+
+
+def _mode(name: str) -> str:
+    if name not in RESIZE_MODES:
+        raise UsageError(
+            f"`resize_mode` says how images are brought to a size; got {name!r}. "
+            f"{did_you_mean(name, RESIZE_MODES)}"
+        )
+    return name
 
 
 def _each(values: Sequence[float], channels: int, name: str) -> tuple[float, ...]:

@@ -234,6 +234,7 @@ class Trained:
         total = sum(map(len, source.splits.values()))
         notes = [f"Measured on the split {name}: {n:,} of {total:,} samples."]
         notes += (*self.card.get("notes", ()), *self.doubts)
+        notes += source.sheet.warnings
         trained = self.card.get("data", {})
         place = str(trained.get("place", ""))  # empty is not the current folder
         same = place != "" and _real(source.place) == _real(place)

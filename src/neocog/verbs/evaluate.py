@@ -28,6 +28,7 @@ def evaluate(
     init: str | None = None,
     output: str | None = None,
     allow_random: bool = False,
+    resize_mode: str | None = None,
 ) -> Evaluation:
     """Accuracy with its interval, loss, calibration error, per class and confusion.
 
@@ -45,6 +46,7 @@ def evaluate(
         init: `none` for random weights of a network of a library, see `neocog.open_model`.
         output: of a network that returns several tensors, the one that is the prediction.
         allow_random: take a model whose predictions are not a function of the image alone.
+        resize_mode: `crop`, `stretch` or `pad`, how images are brought to that size.
 
     Raises:
         NeocogError: the model or the data cannot be used.
@@ -59,5 +61,6 @@ def evaluate(
         init=init,
         output=output,
         allow_random=allow_random,
+        resize_mode=resize_mode,
     )
     return opened.evaluate(data, strict=strict)

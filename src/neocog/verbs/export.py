@@ -66,6 +66,7 @@ def export(
     init: str | None = None,
     output: str | None = None,
     allow_random: bool = False,
+    resize_mode: str | None = None,
 ) -> Export:
     """Write a model with its contract, open the file again and compare the answers.
 
@@ -86,6 +87,7 @@ def export(
         init: `none` for random weights of a network of a library, see `neocog.open_model`.
         output: of a network that returns several tensors, the one that is the prediction.
         allow_random: take a model whose predictions are not a function of the image alone.
+        resize_mode: `crop`, `stretch` or `pad`, how images are brought to that size.
 
     Raises:
         UsageError: there is no such format, or the model is a black box.
@@ -107,6 +109,7 @@ def export(
         init=init,
         output=output,
         allow_random=allow_random,
+        resize_mode=resize_mode,
     )
     if trained.black_box:
         raise UsageError(

@@ -27,6 +27,7 @@ def predict(
     init: str | None = None,
     output: str | None = None,
     allow_random: bool = False,
+    resize_mode: str | None = None,
 ) -> list[Answer]:
     """An answer a picture.
 
@@ -43,6 +44,7 @@ def predict(
         init: `none` for random weights of a network of a library, see `neocog.open_model`.
         output: of a network that returns several tensors, the one that is the prediction.
         allow_random: take a model whose predictions are not a function of the image alone.
+        resize_mode: `crop`, `stretch` or `pad`, how images are brought to that size.
 
     Raises:
         NeocogError: the model cannot be used, or a folder holds no picture.
@@ -57,5 +59,6 @@ def predict(
         init=init,
         output=output,
         allow_random=allow_random,
+        resize_mode=resize_mode,
     )
     return opened.predict(paths)
