@@ -24,6 +24,7 @@ from neocog.exhibits import Section, Table
 from neocog.runs.believed import as_function, as_logits
 from neocog.runs.opened import open_model
 from neocog.runs.trained import Trained
+from neocog.store.sound import check_network
 
 __all__ = ["Audited", "audit"]
 
@@ -270,6 +271,7 @@ def _of_module(module: nn.Module, data: Data, how: _How) -> Audit:
     samples = Samples.of(data)
     shape = (samples.channels, *samples.size)
     name = type(module).__name__
+    check_network(module, name)
     module, said = as_logits(module, shape, how.task)
     chance = as_function(module, name, shape, allow_random=how.allow_random)
     found = audit_model(
