@@ -124,7 +124,7 @@ def test_a_folder_that_cannot_be_written(call, conv_run, seven, tmp_path: Path) 
     (tmp_path / "file").write_text("")
     said = call("explain", conv_run, seven, "--no-trust", "--out", tmp_path / "file" / "x")
     assert said.status == 2
-    assert "must be writable" in said.err
+    assert "on the way is no folder" in said.err
 
 
 @pytest.fixture(scope="session")

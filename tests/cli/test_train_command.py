@@ -127,7 +127,7 @@ def test_a_budget_is_understood(call, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--lr", "nan"], "`optimiser.lr` must be a positive number, got nan"),
+        (["--lr", "nan"], "`optimiser.lr` is a number, got nan"),
         (["--lr", "-1"], "`optimiser.lr` must be a positive number, got -1.0"),
         (["--batch", "0"], "`course.batch` must be at least 1, got 0"),
         (["--epochs", "nan"], "`epochs` must be a positive number, got nan"),
@@ -151,10 +151,10 @@ def test_a_budget_is_understood(call, tmp_path: Path) -> None:
         (["--network", "convnt"], "`convnt` is no network. Did you mean `convnet`"),
         (["--padding", "zer"], "`zer` is no padding of dense. Did you mean `zero`"),
         (["--optimiser", "sdg"], "Did you mean `sgd`"),
-        (["--recipe", "/nope.toml"], "`/nope.toml` cannot be read"),
+        (["--recipe", "/nope.toml"], "`/nope.toml` does not exist"),
         (["--from", "/nope"], "`/nope` cannot be read: No such file"),
         (["--seeds", "1"], "1 is not in the range x>=2"),
-        (["--out", "/proc/nope/run"], "must be a folder that can be written"),
+        (["--out", "/proc/nope/run"], "`/proc/nope/run` cannot be written"),
     ],
 )
 def test_wrong_values_are_one_sentence(

@@ -139,7 +139,7 @@ def test_a_file_in_the_place_of_the_folder(
     (tmp_path / "thesis.txt").write_text("years of work")
     for out in (tmp_path / "thesis.txt", tmp_path / "thesis.txt" / "run"):
         assert _run("train", str(pictures), "--out", str(out)) == 2
-        assert "must be a folder that can be written" in capsys.readouterr().err
+        assert "`--out` names a folder to write into" in capsys.readouterr().err
     assert (tmp_path / "thesis.txt").read_text() == "years of work"
 
 

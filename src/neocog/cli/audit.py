@@ -9,6 +9,7 @@ import click
 
 from neocog.cli.options import (
     HELP,
+    OUT_FILE,
     json_option,
     model_options,
     print_json,
@@ -57,7 +58,7 @@ ALL = "circular,crop,zero,subpixel"
 )
 @click.option("--baseline-weights", metavar="FILE", help="Of a baseline beside another model:make.")
 @click.option("--require", multiple=True, metavar='"KEY OP NUMBER"', help="A bound; see above.")
-@click.option("--report", type=click.Path(dir_okay=False), help="Write an HTML page.")
+@click.option("--report", type=OUT_FILE, help="Write an HTML page.")
 @strict_option
 @task_option
 @series_option

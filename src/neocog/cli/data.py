@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import click
 
-from neocog.cli.options import HELP, SIZE, json_option, print_json, resize_mode_option
+from neocog.cli.options import HELP, OUT_FILE, SIZE, json_option, print_json, resize_mode_option
 
 __all__ = ["command"]
 
@@ -18,7 +18,7 @@ __all__ = ["command"]
 @resize_mode_option
 @click.option("--seed", type=click.IntRange(min=0), default=0, help="Of the split.")
 @click.option("--strict", is_flag=True, help="Stop at the first file that cannot be used.")
-@click.option("--report", type=click.Path(dir_okay=False), help="Write an HTML page with pictures.")
+@click.option("--report", type=OUT_FILE, help="Write an HTML page with pictures.")
 @json_option
 def command(
     place: str,

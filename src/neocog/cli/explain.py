@@ -10,6 +10,7 @@ import click
 
 from neocog.cli.options import (
     HELP,
+    OUT_FOLDER,
     json_option,
     model_options,
     print_json,
@@ -70,7 +71,7 @@ class _Whole(click.ParamType):
 )
 @click.option("--trust/--no-trust", default=True, help="Put maps to the test.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, help="Of everything drawn.")
-@click.option("--out", type=click.Path(file_okay=False), metavar="FOLDER", help="For the files.")
+@click.option("--out", type=OUT_FOLDER, metavar="FOLDER", help="For the files.")
 @strict_option
 @task_option
 @series_option

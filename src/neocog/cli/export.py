@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from neocog.cli.options import HELP, json_option, model_options, print_json
+from neocog.cli.options import HELP, OUT_FILE, json_option, model_options, print_json
 
 __all__ = ["command"]
 
@@ -17,7 +17,9 @@ __all__ = ["command"]
 @click.option(
     "--format", "kind", metavar="FORMAT", default="onnx", help="onnx, pt2, torch.  [onnx]"
 )
-@click.option("--out", metavar="FILE", help="What is written.  [NAME.onnx, .pt2 or .pt]")
+@click.option(
+    "--out", type=OUT_FILE, metavar="FILE", help="What is written.  [NAME.onnx, .pt2 or .pt]"
+)
 @model_options
 @json_option
 def command(

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from neocog.cli.options import HELP, SECONDS, json_option, model_options, print_json
+from neocog.cli.options import HELP, OUT_FOLDER, SECONDS, json_option, model_options, print_json
 from neocog.errors import printable
 
 __all__ = ["command"]
@@ -30,7 +30,9 @@ __all__ = ["command"]
 @click.option("--n", type=click.IntRange(1), default=1000, help="Samples to shift.  [1000]")
 @click.option("--seed", type=int, default=0, help="Of everything that is drawn.  [0]")
 @click.option("--device", default="", help="cpu, cuda, mps; the best if left out.")
-@click.option("--out", metavar="FOLDER", help="The run folder.  [runs/NAME-SAMPLING]")
+@click.option(
+    "--out", type=OUT_FOLDER, metavar="FOLDER", help="The run folder.  [runs/NAME-SAMPLING]"
+)
 @click.option("--overwrite", is_flag=True, help="Replace a run that is there.")
 @model_options
 @json_option

@@ -18,6 +18,8 @@ from neocog.types import RESIZE_MODES
 __all__ = [
     "HELP",
     "NUMBERS",
+    "OUT_FILE",
+    "OUT_FOLDER",
     "SECONDS",
     "SHAPE",
     "SIZE",
@@ -92,6 +94,20 @@ class _Classes(click.ParamType):
         return int(value) if whole else str(value)
 
 
+class _Target(click.ParamType):
+    """A file or folder to be written, looked at before the command begins."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> str:
+        from neocog.targets import target_file, target_folder
+
+        check = target_file if self.name == "file" else target_folder
+        check(value, option=param.name if param is not None else "out")
+        return str(value)
+
+
 HELP = {"help_option_names": ["-h", "--help"]}
 """Settings of every verb."""
 
@@ -106,6 +122,12 @@ SHAPE = _Shape()
 
 NUMBERS = _Numbers()
 """0.5 or .485,.456,.406: to numbers."""
+
+OUT_FILE = _Target("file")
+"""A file to be written; where it cannot be, that is said at once."""
+
+OUT_FOLDER = _Target("folder")
+"""A folder to write into; where that is impossible, it is said at once."""
 
 json_option = click.option("--json", "as_json", is_flag=True, help="The result as JSON on stdout.")
 

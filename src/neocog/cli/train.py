@@ -10,6 +10,7 @@ import click
 
 from neocog.cli.options import (
     HELP,
+    OUT_FOLDER,
     SECONDS,
     SIZE,
     json_option,
@@ -40,7 +41,7 @@ __all__ = ["command"]
 @click.option("--seed", type=int, help="Of everything that is drawn.  [0]")
 @click.option("--seeds", type=click.IntRange(2), help="Train so many times; mean and interval.")
 @click.option("--device", help="cpu, cuda, mps; the best if left out.")
-@click.option("--out", metavar="FOLDER", help="The run folder.  [runs/NAME]")
+@click.option("--out", type=OUT_FOLDER, metavar="FOLDER", help="The run folder.  [runs/NAME]")
 @click.option("--overwrite", is_flag=True, help="Replace a run that is there.")
 @click.option("--resume", metavar="RUN", help="Take up a training that was stopped.")
 @click.option("--recipe", metavar="FILE", help="A recipe.toml to start from.")

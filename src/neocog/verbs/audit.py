@@ -25,6 +25,7 @@ from neocog.runs.believed import as_function, as_logits
 from neocog.runs.opened import open_model
 from neocog.runs.trained import Trained
 from neocog.store.sound import check_network
+from neocog.targets import target_file
 
 __all__ = ["Audited", "audit"]
 
@@ -171,6 +172,8 @@ def audit(
         True
     """
     asked = asked or Asked()
+    if report is not None:
+        target_file(report, option="report")
     bounds = [parse_bound(text) for text in require]  # before anything is measured
     how = _How(asked, task, precision, strict, allow_random, tell)
     model = _opened(model, allow_random)

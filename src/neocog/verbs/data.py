@@ -9,6 +9,7 @@ from neocog.data.gallery import gallery
 from neocog.data.open import open_data, parse_place
 from neocog.data.sheet import Sheet
 from neocog.errors import printable
+from neocog.targets import target_file
 
 __all__ = ["data"]
 
@@ -45,6 +46,8 @@ def data(
         >>> sheet.counts["test"][:3], sheet.duplicates
         ((100, 100, 100), ())
     """
+    if report is not None:
+        target_file(report, option="report")
     where, _ = parse_place(place)
     source = open_data(
         where,

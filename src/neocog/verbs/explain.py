@@ -22,6 +22,7 @@ from neocog.files import read_json
 from neocog.runs.believed import as_function, as_logits
 from neocog.runs.trained import Trained
 from neocog.store.tensors import write_bytes
+from neocog.targets import target_folder
 from neocog.verbs.explain_input import (
     Explained,
     Place,
@@ -147,6 +148,8 @@ def explain(
         raise UsageError(f"`{printable(task)}` is no task. {did_you_mean(task, TASKS)}")
     if method not in WAYS:
         raise UsageError(f"`{method}` is no way of explaining. {did_you_mean(method, WAYS)}")
+    if out is not None:
+        target_folder(out)
     way = WAYS[method]
     asked = Asked(
         method=method,

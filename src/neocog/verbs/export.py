@@ -21,6 +21,7 @@ from neocog.store.exported import save_exported
 from neocog.store.onnx_file import save_onnx
 from neocog.store.tensors import write_bytes
 from neocog.store.weights import load_weights
+from neocog.targets import target_file
 
 __all__ = ["FORMATS", "Export", "export"]
 
@@ -99,6 +100,8 @@ def export(
         raise UsageError(
             f"`format` is what is written, got `{format}`. {did_you_mean(format, FORMATS)}"
         )
+    if out is not None:
+        target_file(out)
     trained = open_model(
         model,
         weights=weights,
@@ -117,6 +120,7 @@ def export(
             "black box. Export the network that it was made from."
         )
     path = _place(trained, out, FORMATS[format])
+    target_file(path)
     example = _example(trained)
     largest = _largest(trained, example)
     if format == "torch":

@@ -132,6 +132,9 @@ def fix(
     modes = tuple(shift) or _modes(padding)
     _check(finetune, budget, lr, steady, modes, keep)
     check_device(device)
+    if out is not None:
+        with claimed(Path(out), overwrite=overwrite):
+            pass  # what is wrong with it is said before the work
     if finetune is None and budget is None:
         budget = BUDGET
     sampling = sampling or ("polyphase" if padding == "circular" else "blur")
