@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from neocog.data.cache import Cache, default_folder
+from neocog.data.cache import default_folder
 from neocog.data.folder import scan
 from neocog.data.open import open_data
 from neocog.errors import DataError, UsageError
@@ -211,23 +211,28 @@ def test_a_full_disk_is_said_clearly(folder, cache):
     assert sum(map(len, open_data(root).splits.values())) == 80
 
 
-def test_room_on_the_way_is_reserved_before_it_is_filled(cache, monkeypatch):
+def test_room_on_the_way_is_reserved_before_it_is_filled(tmp_path, monkeypatch):
     from neocog.data import shelf
 
     monkeypatch.setattr(shelf, "_IN_MEMORY", 0)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     previous = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     try:
-        with Cache().shelf("key") as one, one.scratch((4, 5), np.dtype(np.uint8)) as x:
-            x[:] = 7
-            one.put("kept", np.array(x))
-            assert isinstance(x, np.memmap)
-        assert np.load(cache / "sets" / "key" / "kept.npy").tolist() == [[7] * 5] * 4
+
+        def fill(one: shelf.Shelf) -> None:
+            with one.scratch((4, 5), np.dtype(np.uint8)) as x:
+                x[:] = 7
+                one.put("kept", np.array(x))
+                assert isinstance(x, np.memmap)
+
+        place = tmp_path / "key"
+        place.mkdir()
+        fill(shelf.Shelf(place))
+        assert np.load(place / "kept.npy").tolist() == [[7] * 5] * 4
         resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
         with (
             pytest.raises(DataError, match=r"need space in .*; the disk is full"),
-            Cache().shelf("other") as one,
-            one.scratch((1000, 5), np.dtype(np.uint8)),
+            shelf.Shelf(place).scratch((1000, 5), np.dtype(np.uint8)),
         ):
             pass
     finally:

@@ -19,7 +19,7 @@ import numpy as np
 import PIL
 
 from neocog.data.arrays import Arrays, read_arrays
-from neocog.data.cache import Cache
+from neocog.data.cache import Cache, Loaded
 from neocog.data.digits import read_digits
 from neocog.data.duplicates import LEAST_SIDE, Traits, digest, traits
 from neocog.data.folder import Listing, scan
@@ -122,11 +122,12 @@ def build_folder(path: Path, *, wish: Wish, progress: Progress = None) -> Built:
     )  # fmt: skip
     done = _open(cache.load(key), key)
     if done is None:
-        with cache.shelf(key) as shelf:
+
+        def fill(shelf: Shelf) -> None:
             sheet = _decode(shelf, listing, table, rows, full, reasons, tick)
             shelf.meta = {"sheet": sheet.to_json(), "names": dict.fromkeys(ROLES, "paths")}
-        done = _open(cache.load(key), key) or _open((shelf.meta, shelf.arrays), key)
-        assert done
+
+        done = _opened(cache.make(key, fill), key)
     tick.finish()
     if listing.changed(now).max(initial=0) < now - _SETTLED:
         cache.remember(start, key)
@@ -352,7 +353,8 @@ def _write_arrays(cache: Cache, key: str, found: Arrays, kind: str, wish: Wish) 
         mix=False,
         cut_test=wish.cut_test,
     )
-    with cache.shelf(key) as shelf:
+
+    def fill(shelf: Shelf) -> None:
         done = sort_pile(shelf, pile, kind=kind, seed=wish.seed)
         sheet = replace(
             done.sheet,
@@ -360,9 +362,8 @@ def _write_arrays(cache: Cache, key: str, found: Arrays, kind: str, wish: Wish) 
             remarks=(*found.remarks, *done.sheet.remarks),
         )
         shelf.meta = {"sheet": sheet.to_json(), "names": done.origin}
-    built = _open(cache.load(key), key) or _open((shelf.meta, shelf.arrays), key)
-    assert built
-    return built
+
+    return _opened(cache.make(key, fill), key)
 
 
 def _positions(found: Arrays) -> list[tuple[int, int]]:
@@ -382,9 +383,11 @@ def _array_traits(found: Arrays) -> Traits:
 # ---- sets
 
 
-def _open(loaded: tuple[dict[str, Any], dict[str, np.ndarray]] | None, key: str) -> Built | None:
-    if loaded is None:
-        return None
+def _open(loaded: Loaded | None, key: str) -> Built | None:
+    return None if loaded is None else _opened(loaded, key)
+
+
+def _opened(loaded: Loaded, key: str) -> Built:
     meta, arrays = loaded
     splits = {}
     for s in ROLES:

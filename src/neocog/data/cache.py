@@ -20,7 +20,7 @@ import os
 import shutil
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,14 @@ from neocog.data.shelf import FULL, Shelf, full_disk, full_disk_explained
 from neocog.errors import DataError, UsageError, printable
 from neocog.files import read_text
 
-__all__ = ["Cache", "default_folder"]
+__all__ = ["Cache", "Loaded", "default_folder"]
+
+
+Loaded = tuple[dict[str, Any], dict[str, np.ndarray]]
+"""What a set says of itself, and its arrays."""
+
+_TRIES = 3
+"""Times that a set is begun whose folder is deleted while it is made; then it stays in memory."""
 
 
 def default_folder() -> Path:
@@ -40,6 +47,14 @@ def default_folder() -> Path:
         return Path(place)
     base = os.environ.get("XDG_CACHE_HOME")
     return (Path(base) if base else Path.home() / ".cache") / "neocog"
+
+
+class _Unwritable(Exception):
+    """The folder of the cache cannot be written."""
+
+
+class _Gone(Exception):
+    """What was written a moment ago is there no more, or not whole."""
 
 
 class Cache:
@@ -96,60 +111,78 @@ class Cache:
         np.save(out, known)
         self._write(self.folder / "index" / f"{key}.npy", out.getvalue())
 
-    @contextlib.contextmanager
-    def shelf(self, key: str) -> Iterator[Shelf]:
-        """A set to be written; it gets its name when the block ends without an error.
+    def make(self, key: str, fill: Callable[[Shelf], None]) -> Loaded:
+        """A set that is written now: what it says of itself and its arrays, mapped.
 
-        Where the folder cannot be written a warning says so and the set stays in memory.
+        What is handed back stays, whatever becomes of the folder: it is mapped before the set
+        gets its name. A set whose folder is deleted while it is written is begun again, and the
+        last time made in memory. Where the folder cannot be written a warning says so, and the
+        set stays in memory.
+
+        Args:
+            key: its name.
+            fill: writes the arrays and the meta data; it may be called again from the start.
 
         Raises:
             DataError: the disk is full.
         """
+        for _ in range(_TRIES):
+            try:
+                return self._on_disk(key, fill)
+            except (FileNotFoundError, NotADirectoryError, _Gone):
+                continue  # the folder went away under it
+            except _Unwritable as e:
+                warnings.warn(
+                    f"Decoded pictures are kept in {printable(self.folder)}, which cannot be "
+                    f"written ({e}); they stay in memory and are decoded again next time. "
+                    "Set NEOCOG_CACHE to a folder that can be written.",
+                    stacklevel=2,
+                )
+                break
+        shelf = Shelf(None)
+        fill(shelf)
+        return shelf.meta, shelf.arrays
+
+    def _on_disk(self, key: str, fill: Callable[[Shelf], None]) -> Loaded:
         try:
             work = self._work()
+        except FileNotFoundError:
+            raise
         except OSError as e:
             if e.errno in FULL:
                 raise full_disk(self.folder, 0) from e
-            warnings.warn(
-                f"Decoded pictures are kept in {printable(self.folder)}, which cannot be written "
-                f"({e.strerror}); they stay in memory and are decoded again next time. "
-                "Set NEOCOG_CACHE to a folder that can be written.",
-                stacklevel=2,
-            )
-            yield Shelf(None)
-            return
+            raise _Unwritable(str(e.strerror)) from e
         with work as folder:
             shelf = Shelf(folder)
-            yield shelf
+            fill(shelf)
             with full_disk_explained(folder, 0):
-                self._publish(shelf, folder, key)
+                shelf.meta["arrays"] = shelf.layout
+                (folder / "meta.json").write_text(json.dumps(shelf.meta), "ascii")
+                found = _read_back(folder)
+                self._publish(folder, key)
         self._trim(keep=key)
+        return found
 
-    def _publish(self, shelf: Shelf, folder: Path, key: str) -> None:
-        shelf.meta["arrays"] = shelf.layout
-        (folder / "meta.json").write_text(json.dumps(shelf.meta), "ascii")
+    def _publish(self, folder: Path, key: str) -> None:
+        """Gives a set its name; where that fails, the set is made again next time."""
         target = self.folder / "sets" / key
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if target.exists() and self.load(key) is None:
-            shutil.rmtree(target, ignore_errors=True)  # damaged: a file is missing or short
-        try:
+        with contextlib.suppress(OSError):  # the cache is deleted, or another was first
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if target.exists() and self.load(key) is None:
+                shutil.rmtree(target, ignore_errors=True)  # damaged: a file is missing or short
             folder.rename(target)
-        except OSError:
-            if self.load(key) is None:  # else another process was first, with the same bytes
-                raise
 
     def _work(self) -> contextlib.AbstractContextManager[Path]:
         base = self.folder / "work"
-        base.mkdir(parents=True, exist_ok=True)
-        _sweep(base)
-        while True:
-            handle, name = tempfile.mkstemp(dir=base, suffix=".lock")
-            os.close(handle)
-            lock = _Lock(Path(name))
-            if lock.take() and lock.path.exists():  # else swept away before it was locked
-                folder = lock.path.with_suffix("")
-                folder.mkdir()
-                return _working(folder, lock)
+        for left in range(_TRIES, 0, -1):
+            try:
+                base.mkdir(parents=True, exist_ok=True)
+                _sweep(base)
+                return _own_folder(base)
+            except FileNotFoundError:  # deleted between two steps
+                if left == 1:
+                    raise
+        raise AssertionError
 
     def _write(self, path: Path, data: bytes) -> None:
         """Whole or not at all; a cache that cannot be written is no error."""
@@ -173,8 +206,10 @@ class Cache:
 
     def _trim(self, keep: str) -> None:
         limit = _limit()
-        sets = []
-        for meta in (self.folder / "sets").glob("*/meta.json"):
+        sets, found = [], list[Path]()
+        with contextlib.suppress(OSError):
+            found = list((self.folder / "sets").glob("*/meta.json"))
+        for meta in found:
             with contextlib.suppress(OSError):
                 size = sum(f.stat().st_size for f in meta.parent.iterdir())
                 sets.append((meta.stat().st_mtime_ns, size, meta.parent))
@@ -185,6 +220,13 @@ class Cache:
             if folder.name != keep:
                 shutil.rmtree(folder, ignore_errors=True)
                 total -= size
+
+
+def _read_back(folder: Path) -> Loaded:
+    try:
+        return read_set(folder)
+    except (ValueError, DataError) as e:
+        raise _Gone from e
 
 
 def _limit() -> float:
@@ -230,6 +272,18 @@ class _Lock:
         self.path.unlink(missing_ok=True)
         if self.handle >= 0:
             os.close(self.handle)
+
+
+def _own_folder(base: Path) -> contextlib.AbstractContextManager[Path]:
+    """A new folder in another, and the lock beside it that says it is in use."""
+    while True:
+        handle, name = tempfile.mkstemp(dir=base, suffix=".lock")
+        os.close(handle)
+        lock = _Lock(Path(name))
+        if lock.take() and lock.path.exists():  # else swept away before it was locked
+            folder = lock.path.with_suffix("")
+            folder.mkdir()
+            return _working(folder, lock)
 
 
 @contextlib.contextmanager

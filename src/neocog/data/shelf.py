@@ -74,7 +74,7 @@ class Shelf:
         with full_disk_explained(self.folder, size), path.open("wb") as file:
             _reserve(file.fileno(), size)
         yield np.memmap(path, dtype, "r+", 0, shape)
-        path.unlink()
+        path.unlink(missing_ok=True)  # the cache may be deleted meanwhile
 
 
 @contextlib.contextmanager
