@@ -6,8 +6,10 @@ import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 
-__all__ = ["PIXELS_IN_FLIGHT", "Flight", "in_flight"]
+__all__ = ["BYTES_IN_FLIGHT", "PIXELS_IN_FLIGHT", "Flight", "bytes_in_flight", "in_flight"]
 
+BYTES_IN_FLIGHT = 1 << 28
+"""Bytes of files that are held while they are decoded; a larger file is held alone."""
 PIXELS_IN_FLIGHT = 1 << 26
 """Pixels that are decoded at a time: 67 million; a larger image is decoded alone."""
 
@@ -41,8 +43,14 @@ class Flight:
 
 
 _FLIGHT = Flight(PIXELS_IN_FLIGHT)
+_FILES = Flight(BYTES_IN_FLIGHT)
 
 
 def in_flight(pixels: int) -> AbstractContextManager[None]:
     """Room for an image of so many pixels."""
     return _FLIGHT.room(pixels)
+
+
+def bytes_in_flight(n: int) -> AbstractContextManager[None]:
+    """Room for a file of so many bytes; asked for before room for its pixels, never after."""
+    return _FILES.room(n)

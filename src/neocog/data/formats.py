@@ -9,7 +9,9 @@ Everything else is refused by its name where it has one, with what to do.
 from __future__ import annotations
 
 import io
+import os
 import re
+import stat
 from typing import TYPE_CHECKING
 
 from neocog.errors import DataError
@@ -17,7 +19,7 @@ from neocog.errors import DataError
 if TYPE_CHECKING:
     from PIL import Image as PILImage
 
-__all__ = ["FORMATS", "identify", "open_image", "say"]
+__all__ = ["BYTES_LIMIT", "FORMATS", "identify", "open_image", "read_file", "say"]
 
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "PPM")
 """The formats that are read; PPM stands for its family."""
@@ -67,8 +69,41 @@ _OTHERS: tuple[tuple[bytes, str, str], ...] = (
      "a page of the web, not an image: the download failed", "fetch it again"),
 )  # fmt: skip
 _REFUSED = tuple((re.compile(pattern, re.DOTALL), what, todo) for pattern, what, todo in _OTHERS)
+BYTES_LIMIT = 1 << 30
+"""Bytes of the largest file that is read."""
 _FIRST = 4096
 """Bytes at the beginning of a file that tell what it is."""
+
+
+def read_file(path: str | os.PathLike[str]) -> bytes:
+    """The bytes of an image file; what is no regular file is not opened, what is none not read.
+
+    Args:
+        path: of the file.
+
+    Raises:
+        DataError: it cannot be read, is too large, or of no format that is read; the message is the
+            reason.
+    """
+    try:
+        kind = os.stat(path).st_mode  # noqa: PTH116 (a zero byte is a ValueError)
+        if stat.S_ISDIR(kind):
+            raise DataError("is a folder that holds no file")
+        if not stat.S_ISREG(kind):  # a pipe, socket or device may be waited for, for ever
+            raise DataError("no regular file (a device, pipe or socket)")
+        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+        with os.fdopen(handle, "rb", buffering=0) as file:
+            size = os.fstat(handle).st_size
+            start = file.read(_FIRST)
+            identify(start)
+            rest = file.read(max(size, _FIRST) - len(start)) if size <= BYTES_LIMIT else b""
+    except OSError as e:
+        raise DataError(f"cannot be read ({e.strerror or e})") from e
+    except ValueError as e:  # a path with a zero byte, or that is no text
+        raise DataError("cannot be read (no path of a file)") from e
+    if size > BYTES_LIMIT:
+        raise DataError(f"too large: {size:,} bytes, at most {BYTES_LIMIT:,} are read")
+    return start + rest
 
 
 def identify(data: bytes) -> str:

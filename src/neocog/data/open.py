@@ -153,8 +153,14 @@ def _build(text: str, wish: Wish, progress: Callable[[int, int], None] | None) -
 
 
 def _check(path: Path, text: str) -> None:
-    if path.exists():
-        return
+    try:
+        if path.exists():
+            return
+        there = path.is_symlink()
+    except OSError:  # the name is too long, or a folder above may not be entered
+        there = True
+    if there:
+        regular(path, what="DATA that is no folder")
     if text.startswith(("hf:", "http:", "https:")):
         raise UsageError(
             f"Data is read from this machine; {printable(text)} is elsewhere. Fetch it first."

@@ -5,20 +5,21 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from hashlib import blake2b, sha256
 
 import numpy as np
 
 from neocog.data.duplicates import GLANCE, THUMB, Traits, traits
+from neocog.data.flight import bytes_in_flight
 from neocog.data.folder import Listing
+from neocog.data.formats import read_file
 from neocog.data.meaning import MARKS
 from neocog.data.pictures import Head, decode, head, quiet
 from neocog.errors import DataError
 
 __all__ = ["RECORD", "decode_into", "inspect", "notes", "same_pixels", "traits_of"]
 
-_BYTES_LIMIT = 1 << 30
-"""Bytes of the largest file that is read."""
 _KEPT = 1 << 28
 """Bytes of files that are kept from looking at them to decoding them, about."""
 _CHUNK = 16
@@ -86,15 +87,15 @@ def inspect(
         glance = np.zeros((len(rows), *GLANCE, 1), np.uint8)
         for at, i in enumerate(rows):
             try:
-                data = _read(listing, i)
-                table["sha"][i] = np.void(sha256(data).digest())
-                facts = _facts(head(data))
-                x = decode(data, size=GLANCE, channels=1, resize_mode="stretch", guard=False)
+                with _held(listing, i) as data:
+                    table["sha"][i] = np.void(sha256(data).digest())
+                    facts = _facts(head(data))
+                    x = decode(data, size=GLANCE, channels=1, resize_mode="stretch", guard=False)
+                    if len(fresh) * len(data) < _KEPT:
+                        listing.kept[i] = data
                 glance[at] = x if x.dtype == np.uint8 else x // 257
                 for name, value in zip(_FACTS, facts, strict=True):
                     table[name][i] = value
-                if len(fresh) * len(data) < _KEPT:
-                    listing.kept[i] = data
             except DataError as e:
                 reasons[i] = str(e)
         found = traits(glance)
@@ -137,16 +138,16 @@ def decode_into(
         for at in span:
             row = out[at]
             try:
-                data = _read(listing, rows[at])
                 room = row if row.dtype == np.uint8 else None
-                x = decode(
-                    data,
-                    size=size,
-                    channels=channels,
-                    resize_mode=resize_mode,
-                    guard=False,
-                    room=room,
-                )
+                with _held(listing, rows[at]) as data:
+                    x = decode(
+                        data,
+                        size=size,
+                        channels=channels,
+                        resize_mode=resize_mode,
+                        guard=False,
+                        room=room,
+                    )
                 if x is not row:
                     row[...] = x if x.dtype == row.dtype else x.astype(np.uint16) * 257
             except DataError as e:
@@ -210,14 +211,14 @@ def notes(listing: Listing, table: np.ndarray, *, rows: Sequence[int]) -> dict[s
 def _read(listing: Listing, i: int) -> bytes:
     if (kept := listing.kept.pop(i, None)) is not None:
         return kept
-    size = int(listing.stats[i, 0])
-    if size > _BYTES_LIMIT:
-        raise DataError(f"too large: {size:,} bytes, at most {_BYTES_LIMIT:,} are read")
-    try:
-        with open(f"{listing.root}/{listing.names[i]}", "rb", buffering=0) as file:
-            return file.read()
-    except OSError as e:
-        raise DataError(f"cannot be read ({e.strerror})") from e
+    return read_file(f"{listing.root}/{listing.names[i]}")
+
+
+@contextmanager
+def _held(listing: Listing, i: int) -> Iterator[bytes]:
+    """The bytes of a file; those of all threads together are bounded."""
+    with bytes_in_flight(int(listing.stats[i, 0])):
+        yield _read(listing, i)
 
 
 def _facts(h: Head) -> tuple[int, ...]:

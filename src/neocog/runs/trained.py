@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import stat
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -16,6 +15,7 @@ from torch import Tensor, nn
 
 from neocog.data.batches import batches
 from neocog.data.folder import walk
+from neocog.data.formats import read_file
 from neocog.data.open import Source, open_data, parse_place
 from neocog.data.pictures import decode
 from neocog.data.split import Split
@@ -267,19 +267,12 @@ class Trained:
     def _decode(self, path: str) -> np.ndarray | str:
         signal = self.contract.signal
         try:
-            kind = os.stat(path).st_mode  # noqa: PTH116 (a zero byte is a ValueError)
-            if stat.S_ISDIR(kind):
-                return "is a folder that holds no file"
-            if not stat.S_ISREG(kind):  # a pipe, socket or device may be waited for, for ever
-                return "is no regular file"
-            data = Path(path).read_bytes()
             return decode(
-                data, size=signal.size, channels=signal.channels, resize_mode=signal.resize_mode
+                read_file(path),
+                size=signal.size,
+                channels=signal.channels,
+                resize_mode=signal.resize_mode,
             )
-        except OSError as e:
-            return f"cannot be read: {e.strerror or e}"
-        except ValueError:  # a path with a zero byte
-            return "cannot be read: no path of a file"
         except NeocogError as e:
             return str(e)
 
