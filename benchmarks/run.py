@@ -23,6 +23,7 @@ NAMES = (
     "flowers",
     "audit_throughput",
     "fix_resnet20",
+    "fixed_inference",
     "grad_cam",
     "explore",
     "explore_page",

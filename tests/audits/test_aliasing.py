@@ -11,6 +11,7 @@ from neocog.audits.subject import Subject
 from neocog.data.samples import Samples
 from neocog.layers.blocks import conv
 from neocog.layers.polyphase import PolyphaseDown
+from neocog.surgery.replace import replace
 
 
 def looked(net: nn.Module, x: Tensor) -> tuple[Aliasing, ...]:
@@ -94,6 +95,20 @@ def test_a_grid_that_moves_along_is_told() -> None:
     assert found.kind == "polyphase"
     assert found.consistent
     assert found.stride == (2, 2)
+
+
+def test_an_operator_whose_windows_move_along_is_told() -> None:
+    mean = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    net = nn.Sequential(nn.Conv2d(1, 2, 3, stride=2, padding=1), nn.MaxPool2d(2), mean)
+    x = torch.rand(2, 1, 16, 16)
+    fixed = replace(net, x, sampling="polyphase", padding="circular").module
+    found = aliasing(Subject(fixed, task="regress"), Samples.of(x))
+    assert [(f.kind, f.stride, f.consistent) for f in found] == [
+        ("convolution", (2, 2), True),
+        ("max pool", (2, 2), True),
+    ]
+    bare = aliasing(Subject(net, task="regress"), Samples.of(x))
+    assert [f.consistent for f in bare] == [False, False]
 
 
 def test_global_means_are_no_sampling() -> None:

@@ -10,6 +10,7 @@ from neocog.data.samples import Samples
 from neocog.errors import UsageError
 from neocog.layers.blocks import conv
 from neocog.layers.polyphase import PolyphaseDown
+from neocog.surgery.replace import replace
 
 
 def noise(n: int = 8, size: int = 16) -> Samples:
@@ -73,6 +74,19 @@ def test_polyphase_moves_its_grid_along() -> None:
     e = errors(conv(1, 4, kernel=3, padding="circular"), PolyphaseDown((2, 2)))["1"]
     assert e.shift_error < 1e-6
     assert e.own_shift < 1e-6
+
+
+def test_windows_from_a_phase_are_one_layer_with_the_operator_that_sees_them() -> None:
+    first = conv(1, 4, kernel=3, padding="circular")
+    last = conv(4, 4, kernel=3, stride=2, padding="circular")
+    net = Net(first, nn.MaxPool2d(2), last)  # with a mean over the map
+    x = noise().take(slice(0, 2))
+    fixed = replace(net, x, sampling="polyphase", padding="circular").module
+    found = {e.name: e for e in layer_errors(Subject(fixed), noise())}
+    assert set(found) == {"parts.0", "parts.1", "parts.2"}
+    for e in found.values():
+        assert e.shift_error < 1e-6
+        assert e.own_shift is None or e.own_shift < 1e-6
 
 
 def test_what_wraps_around_has_no_border_that_breaks_anything() -> None:

@@ -136,7 +136,7 @@ def test_predict_answers_as_evaluate_does(trained: tuple[Trained, Path]) -> None
         logits = answers(model.module, batches(split, size=7, shuffle=False, seed=0, epoch=0))
         expected = logits.double().softmax(1)
         for batch in (1, 5, 64):
-            found = list(model.stream([place / n for n in split.names], batch=batch))
+            found = list(model.stream([place / n for n in split.names], batch_size=batch))
             for row, answer in enumerate(found):
                 assert answer.error is None
                 shares = dict(answer.top)

@@ -17,6 +17,7 @@ from tests.surgery.nets import (
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from neocog.audits.cost import cost
 from neocog.errors import ModelError, UsageError
 from neocog.layers.downsample import SAMPLINGS
 from neocog.layers.pnorm import PNormPool
@@ -56,7 +57,12 @@ class First(nn.Module):
         return x.new_zeros(len(x), dtype=torch.int64)
 
 
-FIRST = altered(SAMPLINGS["polyphase"], choose=lambda channels, stride, padding: First())
+FIRST = altered(
+    SAMPLINGS["polyphase"],
+    choose=lambda channels, stride, padding: First(),
+    choose_windows=lambda stride: First(),
+)
+DENSE = altered(SAMPLINGS["polyphase"], choose_windows=None)
 
 
 @pytest.mark.parametrize("name", NETS)
@@ -96,6 +102,41 @@ def test_polyphase_with_borders_that_wrap_answers_the_same_at_every_shift(name: 
     # Sums over the map run in another order at each shift.
     torch.testing.assert_close(answers, here.expand_as(answers), rtol=1e-5, atol=1e-5)
     assert (net(moved[:64]) - net(x[:1])).abs().max() > 1e-2  # which it did not before
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_a_phase_on_a_circle_costs_no_macs(name: str) -> None:
+    """Chosen among outputs, as published, it costs those of all phases."""
+    net, x = made(name)
+    wrapped, taken, dense = (
+        cost(replace(net, x, sampling=kind, padding="circular", only=only).module, x.shape[1:])
+        for kind, only in (("polyphase", ()), ("polyphase", None), (DENSE, None))
+    )
+    assert taken.macs == wrapped.macs
+    assert taken.macs <= dense.macs
+
+
+@pytest.mark.parametrize("padding", [0, 1, 2])
+@pytest.mark.parametrize("kernel", [2, 3, (5, 2)])
+@torch.no_grad()
+def test_the_phases_of_a_circle_are_those_of_the_dense_operator(kernel: int, padding: int) -> None:
+    x = torch.randn(4, 2, 12, 12, generator=torch.Generator().manual_seed(0))
+    net = settled(nn.Sequential(nn.Conv2d(2, 3, kernel, stride=2, padding=padding)))
+
+    class Second(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.arange(len(x)) % 4
+
+    second = altered(
+        SAMPLINGS["polyphase"],
+        choose=lambda channels, stride, padding: Second(),
+        choose_windows=lambda stride: Second(),
+    )
+    dense = altered(second, choose_windows=None)
+    one, other = (
+        replace(net, x, sampling=k, padding="circular").module(x) for k in (second, dense)
+    )
+    torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-5)  # sums in another order
 
 
 @pytest.mark.parametrize("name", NETS)

@@ -20,6 +20,7 @@ from torch import Tensor
 from neocog.audits.subject import Subject, exact
 from neocog.data.samples import Samples
 from neocog.layers.polyphase import ChoosePhase, LearnedChoice, TakePhase
+from neocog.layers.windows import ChooseWindows, TakeWindows
 from neocog.probe.operations import Call, Operation, watching
 from neocog.signal.fourier import aliased_energy, power_spectrum
 
@@ -96,7 +97,7 @@ def aliasing(model: Subject, data: Samples, *, batch: int = 16) -> tuple[Aliasin
     )
 
 
-_CHOICES = (ChoosePhase, LearnedChoice)
+_CHOICES = (ChoosePhase, ChooseWindows, LearnedChoice)
 """Modules that find a phase: what they do inside is no sampling of the map."""
 
 
@@ -108,6 +109,7 @@ class _Look:
         self.calls: dict[str, int] = {}
         self.inside: list[str] = []
         self.slice: tuple[Tensor, Tensor, tuple[int, ...], str] | None = None
+        self.windows: Tensor | None = None  # taken from a phase that moves with the map
 
     def start(self, call: Call) -> None:
         if isinstance(call.module, TakePhase) and not self.inside:
@@ -115,10 +117,12 @@ class _Look:
             self.add(
                 call.name, "polyphase", call.args[0], _steps(stride, self.axes), consistent=True
             )
-        if isinstance(call.module, (TakePhase, *_CHOICES)):
+        if isinstance(call.module, (TakePhase, TakeWindows, *_CHOICES)):
             self.inside.append(call.name)
 
     def end(self, call: Call) -> None:
+        if isinstance(call.module, TakeWindows) and isinstance(call.out, Tensor):
+            self.windows = call.out
         if self.inside and self.inside[-1] == call.name:
             self.inside.pop()
 
@@ -135,7 +139,8 @@ class _Look:
         if kind == "slice" and self.slice is not None and self.slice[0] is x:
             self.other_axis(op.out, stride)
             return
-        label = self.add(op.module, kind, x, stride, consistent=False)
+        consistent = self.windows is not None and op.args[0] is self.windows
+        label = self.add(op.module, kind, x, stride, consistent=consistent)
         self.slice = (op.out, x, stride, label) if kind == "slice" else None
 
     def other_axis(self, out: Tensor, stride: tuple[int, ...]) -> None:

@@ -38,6 +38,7 @@ from neocog.data.samples import Samples
 from neocog.errors import UsageError
 from neocog.layers.blur import MaxBlurPool
 from neocog.layers.polyphase import PolyphaseDown
+from neocog.layers.windows import TakeWindows
 from neocog.signal.warp import shift_circular
 
 __all__ = ["LayerError", "is_map", "layer_errors"]
@@ -187,6 +188,7 @@ def _through(module: nn.Module, pair: Tensor, look: Look) -> None:
     handles = []
 
     kept: dict[int, Tensor] = {}
+    windows: list[Tensor] = []  # an operator's padding and phase, which are one layer with it
 
     def before(m: nn.Module, args: tuple[Any, ...]) -> None:
         if not within and len(args) == 1 and isinstance(args[0], Tensor):
@@ -196,10 +198,14 @@ def _through(module: nn.Module, pair: Tensor, look: Look) -> None:
         def hook(m: nn.Module, args: tuple[Any, ...], out: Any) -> None:
             if within or not is_map(out) or len(out) != len(pair):
                 return
+            if isinstance(m, TakeWindows):
+                windows[:] = [out]
+                return
             calls[name] = calls.get(name, 0) + 1
             label = name if calls[name] == 1 else f"{name}#{calls[name]}"
             lone = len(args) == 1 and isinstance(args[0], Tensor) and len(args[0]) == len(pair)
             inner = kept.pop(id(m), args[0] if args else None)
+            lone = lone and not any(args[0] is w for w in windows)
             leaf = isinstance(m, _WHOLE) or not any(True for _ in m.children())
             within.append(name)  # what is computed below is not part of the pass
             try:

@@ -10,6 +10,7 @@ import click
 from neocog.cli.options import (
     HELP,
     OUT_FILE,
+    batch_size_option,
     json_option,
     model_options,
     print_json,
@@ -34,7 +35,9 @@ ALL = "circular,crop,zero,subpixel"
 @click.option("--shift", default=ALL, show_default=True, help="Ways of shifting, with commas.")
 @click.option("--radius", type=click.IntRange(1), help="Largest shift in pixels; size / 8.")
 @click.option("--every-shift", is_flag=True, help="Try every circular shift on the map's samples.")
-@click.option("--map-samples", type=click.IntRange(1), default=64, help="Samples of the maps.")
+@click.option(
+    "--map-samples", type=click.IntRange(1), help="Samples of the maps of shifts.  [6.4 % of N]"
+)
 @click.option("--rotation/--no-rotation", default=True, help="Turn and mirror.")
 @click.option("--scale/--no-scale", default=True, help="Make larger and smaller.")
 @click.option("--deformation/--no-deformation", default=True, help="Bend.")
@@ -59,6 +62,7 @@ ALL = "circular,crop,zero,subpixel"
 @click.option("--baseline-weights", metavar="FILE", help="Of a baseline beside another model:make.")
 @click.option("--require", multiple=True, metavar='"KEY OP NUMBER"', help="A bound; see above.")
 @click.option("--report", type=OUT_FILE, help="Write an HTML page.")
+@batch_size_option
 @strict_option
 @task_option
 @series_option
@@ -76,6 +80,7 @@ def command(
     n: int,
     baseline: str | None,
     baseline_weights: str | None,
+    batch_size: int | None,
     require: tuple[str, ...],
     report: str | None,
     precision: str,
@@ -118,6 +123,7 @@ def command(
         deformation=deformation,
         layers=layers,
         n=None if whole else n,
+        batch=batch_size,
         **rest,  # type: ignore[arg-type]  # radius, every_shift, map_samples, seed, as they stand
     )
     with telling("audit") as tell:

@@ -7,7 +7,14 @@ from typing import Any
 
 import click
 
-from neocog.cli.options import HELP, json_option, model_options, print_json, strict_option
+from neocog.cli.options import (
+    HELP,
+    batch_size_option,
+    json_option,
+    model_options,
+    print_json,
+    strict_option,
+)
 
 __all__ = ["command"]
 
@@ -16,9 +23,17 @@ __all__ = ["command"]
 @click.argument("model")
 @click.argument("data")
 @strict_option
+@batch_size_option
 @model_options
 @json_option
-def command(model: str, data: str, strict: bool, opening: Mapping[str, Any], as_json: bool) -> None:
+def command(
+    model: str,
+    data: str,
+    strict: bool,
+    batch_size: int | None,
+    opening: Mapping[str, Any],
+    as_json: bool,
+) -> None:
     """Score MODEL on DATA: its test split, or another as DATA:val.
 
     MODEL is a run folder; or, from elsewhere, package.module:factory (a function that returns the
@@ -32,7 +47,7 @@ def command(model: str, data: str, strict: bool, opening: Mapping[str, Any], as_
     """
     from neocog.verbs.evaluate import evaluate
 
-    score = evaluate(model, data, strict=strict, **opening)
+    score = evaluate(model, data, strict=strict, batch_size=batch_size, **opening)
     if as_json:
         print_json(score.to_json())
         return

@@ -135,6 +135,12 @@ strict_option = click.option(
     "--strict", is_flag=True, help="Stop at the first picture that cannot be used."
 )
 
+batch_size_option = click.option(
+    "--batch-size",
+    type=click.IntRange(min=1),
+    help="Samples that go through the model at once.  [by their size]",
+)
+
 task_option = click.option(
     "--task",
     type=click.Choice(["classify", "segment", "regress"]),

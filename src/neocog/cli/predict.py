@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from neocog.cli.options import HELP, json_option, model_options
+from neocog.cli.options import HELP, batch_size_option, json_option, model_options
 from neocog.errors import DataError, UsageError
 
 __all__ = ["command"]
@@ -19,10 +19,16 @@ __all__ = ["command"]
 @click.argument("model")
 @click.argument("paths", nargs=-1, metavar="PATH…")
 @click.option("-0", "--null", is_flag=True, help="Paths on standard input end with a zero byte.")
+@batch_size_option
 @model_options
 @json_option
 def command(
-    model: str, paths: tuple[str, ...], null: bool, opening: Mapping[str, Any], as_json: bool
+    model: str,
+    paths: tuple[str, ...],
+    null: bool,
+    batch_size: int | None,
+    opening: Mapping[str, Any],
+    as_json: bool,
 ) -> None:
     """Answers of MODEL for files and for the pictures below folders.
 
@@ -43,7 +49,7 @@ def command(
         raise UsageError("Name files or folders to predict, or `-` for a list on standard input.")
     trained = open_model(model, **opening)
     used = failed = 0
-    for answer in trained.stream(_expand(paths, null)):
+    for answer in trained.stream(_expand(paths, null), batch_size=batch_size):
         if as_json:
             plain = answer.to_json()
             if trained.doubts:

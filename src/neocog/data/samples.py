@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Self
@@ -14,7 +15,7 @@ from neocog.data.batches import pixels
 from neocog.data.split import Split
 from neocog.errors import DataError, UsageError
 
-__all__ = ["Samples", "batch_for", "batch_of", "in_range"]
+__all__ = ["Samples", "batch_for", "batch_of", "check_batch", "evaluation_batch", "in_range"]
 
 _VALUES = 2**22
 """Values of one batch, at most: 16 MiB in float32."""
@@ -149,11 +150,35 @@ def _truths(y: object) -> np.ndarray | None:
     return plain[:, 0] if plain.ndim == 2 and plain.shape[1] == 1 else plain
 
 
+def check_batch(size: int) -> None:
+    """Whether so many samples are a batch.
+
+    Raises:
+        UsageError: there are none.
+    """
+    if size < 1:
+        raise UsageError(
+            f"`batch_size` is the number of samples that go through a model at once, from 1 up; "
+            f"{size} came. Leave it out to have it chosen."
+        )
+
+
 def batch_of(samples: Samples, batch: int | None) -> int:
     """How many samples go through the model at once; what is measured does not depend on it."""
     if batch is not None:
-        return max(1, batch)
+        check_batch(batch)
+        return batch
     return batch_for(samples.channels * int(np.prod(samples.size)))
+
+
+def evaluation_batch(channels: int, size: Sequence[int]) -> int:
+    """How many samples are predicted at once, so that memory does not grow with their size.
+
+    Example:
+        >>> evaluation_batch(1, (28, 28)), evaluation_batch(3, (224, 224))
+        (250, 27)
+    """
+    return min(250, batch_for(channels * math.prod(size)))
 
 
 def batch_for(values: int) -> int:

@@ -39,6 +39,7 @@ from neocog.layers.polyphase import (
     TakePhase,
 )
 from neocog.layers.subsample import AsTheyAre, Both, FarBorder, Steps, Subsample, SubsamplePair
+from neocog.layers.windows import ChooseWindows
 
 __all__ = [
     "POOLS",
@@ -74,6 +75,8 @@ class Sampling:
         take: stride to a module of (map, phase) → map; None without a choice.
         prepare: (stride, padding) to a module that each map goes through, at stride 1, between
             `choose` and `take`; None where there is nothing to do.
+        choose_windows: stride to a module that finds the phase in what goes into the operator, so
+            that this can keep its stride; None where what comes out decides, or is prepared.
     """
 
     folded: bool
@@ -82,6 +85,7 @@ class Sampling:
     choose: Callable[[int, Steps, str], nn.Module] | None = None
     take: Callable[[Steps], nn.Module] | None = None
     prepare: Callable[[Steps, str], nn.Module] | None = None
+    choose_windows: Callable[[Steps], nn.Module] | None = None
 
 
 def _blur(stride: Steps, padding: str, *, keep: bool = False) -> BlurPool:
@@ -106,6 +110,7 @@ SAMPLINGS: dict[str, Sampling] = {
         reduce_pair=lambda channels, stride, padding: PolyphasePair(stride),
         choose=lambda channels, stride, padding: ChoosePhase(stride),
         take=TakePhase,
+        choose_windows=ChooseWindows,
     ),
     "polyphase_blur": Sampling(
         folded=False,

@@ -21,6 +21,7 @@ import torch
 
 from neocog.data.batches import batches
 from neocog.data.open import Source, parse_place
+from neocog.data.samples import evaluation_batch
 from neocog.data.split import Split, ids_of, partition
 from neocog.errors import DataError, UsageError, printable
 from neocog.runs.trained import Trained
@@ -114,7 +115,8 @@ def fix_data(trained: Trained, data: str, *, learns: bool, seed: int = 0) -> Fix
 
 def predicted(trained: Trained, split: Split) -> Split:
     """Samples with the classes that a model predicts in place of their labels."""
-    feed = batches(split, size=250, shuffle=False, seed=0, epoch=0)
+    *size, channels = split.x.shape[1:]
+    feed = batches(split, size=evaluation_batch(channels, size), shuffle=False, seed=0, epoch=0)
     return replace(split, y=answers(trained.module, feed).argmax(1).to(torch.int64).numpy())
 
 

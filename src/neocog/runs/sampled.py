@@ -12,15 +12,13 @@ import torch
 from torch import Tensor
 
 from neocog.data.batches import batches, order, pixels
+from neocog.data.samples import evaluation_batch
 from neocog.data.split import Split
 from neocog.networks.model import Model
 from neocog.training.answers import answers
 from neocog.types import Batch
 
-__all__ = ["EVALUATION_BATCH", "LEAST", "Sampled", "sampled"]
-
-EVALUATION_BATCH = 250
-"""Samples at a time where no gradient is needed; no result depends on it."""
+__all__ = ["LEAST", "Sampled", "sampled"]
 
 LEAST = 50
 """So many samples are asked, however short the time."""
@@ -70,7 +68,7 @@ def sampled(
     n = len(split)
     most = n if most is None else min(n, most)
     if math.isinf(seconds) and most == n:
-        feed = batches(split, size=EVALUATION_BATCH, shuffle=False, seed=0, epoch=0)
+        feed = batches(split, size=_at_once(split), shuffle=False, seed=0, epoch=0)
         return Sampled(answers(model, feed, device=device), split, n)
     rows = order(n, seed=0, epoch=0)[:most]
     logits = list(_within(model, split, rows, device, seconds, answer))
@@ -84,7 +82,7 @@ def _within(
     model: Model, split: Split, rows: np.ndarray, device: str, seconds: float, answer: float
 ) -> Iterator[Tensor]:
     end, done = time.monotonic() + seconds, 0
-    size = EVALUATION_BATCH
+    size = _at_once(split)
     if answer > 0 and not math.isinf(seconds):
         size = min(size, max(LEAST, int(seconds / answer / 4)))
     while done < len(rows):
@@ -96,3 +94,9 @@ def _within(
         now = time.monotonic()
         if done >= LEAST and now + (now - begun) > end:
             return
+
+
+def _at_once(split: Split) -> int:
+    """Samples that are asked together; no result depends on it."""
+    *size, channels = split.x.shape[1:]
+    return evaluation_batch(channels, size)

@@ -18,6 +18,7 @@ from neocog.data.folder import walk
 from neocog.data.formats import read_file
 from neocog.data.open import Source, open_data, parse_place
 from neocog.data.pictures import decode
+from neocog.data.samples import check_batch, evaluation_batch
 from neocog.data.split import Split
 from neocog.errors import DataError, ModelError, NeocogError, UsageError, printable
 from neocog.networks.catalog import build
@@ -124,9 +125,21 @@ class Trained:
         """
         return list(self.stream(paths))
 
-    def stream(self, paths: Iterable[Path_] | Path_, *, batch: int = 64) -> Iterator[Answer]:
-        """`predict`, some answers at a time."""
+    def stream(
+        self, paths: Iterable[Path_] | Path_, *, batch_size: int | None = None
+    ) -> Iterator[Answer]:
+        """`predict`, a batch at a time.
+
+        Args:
+            paths: files and folders.
+            batch_size: images that are held and predicted at once; chosen by their size if left
+                out.
+
+        Raises:
+            UsageError: a batch of none.
+        """
         self._must_classify()
+        batch = min(64, self._batch(None)) if batch_size is None else self._batch(batch_size)
         if isinstance(paths, (str, os.PathLike)):
             paths = [paths]
         waiting: list[tuple[str, np.ndarray | str]] = []
@@ -147,19 +160,25 @@ class Trained:
         for path, reason in _files(named):
             yield path, reason or self._decode(path)
 
-    def evaluate(self, place: Path_, *, strict: bool = False) -> Evaluation:
+    def evaluate(
+        self, place: Path_, *, strict: bool = False, batch_size: int | None = None
+    ) -> Evaluation:
         """Score the model on data.
 
         Args:
             place: as for `neocog.data`; `DATA:val` picks a split, the test split else.
             strict: stop at the first picture that cannot be used.
+            batch_size: samples that go through the model at once; chosen by their size if left
+                out. Memory grows with it, and not with the number of samples.
 
         Raises:
             DataError: the data cannot be opened, or has other classes than the model.
             ModelError: an output is no number.
+            UsageError: a batch of none.
         """
+        batch = self._batch(batch_size)
         shown = self.samples(place, strict=strict)
-        feed = batches(shown.split, size=250, shuffle=False, seed=0, epoch=0)
+        feed = batches(shown.split, size=batch, shuffle=False, seed=0, epoch=0)
         kind = self.contract.output.kind
         logits = answers(self.module, feed)
         finite_outputs(probabilities(logits.double(), kind), shown.split.names)
@@ -199,6 +218,14 @@ class Trained:
             classes=classes,
             notes=(*self._notes(source, name, len(split)), *said),
         )
+
+    def _batch(self, given: int | None) -> int:
+        """Samples that go through the model at once."""
+        if given is not None:
+            check_batch(given)
+            return given
+        signal = self.contract.signal
+        return evaluation_batch(signal.channels, signal.size)
 
     def scores(self, classes: Sequence[str]) -> bool:
         """Whether data with these classes can be scored: they are its own, or name its outputs."""

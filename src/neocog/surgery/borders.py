@@ -40,6 +40,7 @@ class Change:
         window: as it is now.
         circular: its border is to wrap around.
         dense: it is to give every sample.
+        taken: its windows are taken from a phase before it, padding included; it keeps its stride.
         far: samples that its border gets beside its own, behind each axis.
     """
 
@@ -47,6 +48,7 @@ class Change:
     window: Window
     circular: bool
     dense: bool
+    taken: bool
     far: tuple[int, ...]
 
     @property
@@ -65,7 +67,8 @@ class Change:
         if not any(map(any, self.sides)):
             return False
         # PyTorch's own wrapping, a convolution's `padding_mode`, costs as much as the convolution.
-        return any(self.far) or (self.mode == "circular" and self.window.mode != "circular")
+        wraps = self.mode == "circular" and self.window.mode != "circular"
+        return self.taken or any(self.far) or wraps
 
 
 def far_samples(window: Window, size: tuple[int, ...], out: tuple[int, ...]) -> tuple[int, ...]:
@@ -103,12 +106,17 @@ class Changes:
     traced: Traced
     planned: dict[fx.Node, Change] = field(default_factory=dict)
 
-    def plan(self, node: fx.Node, window: Window, *, circular: bool, dense: bool) -> Change:
+    def plan(
+        self, node: fx.Node, window: Window, *, circular: bool, dense: bool, taken: bool
+    ) -> Change:
         """Note what is to become of a node."""
         size = (shape_of(node.all_input_nodes[0]) or ())[2:]
         out = (shape_of(node) or ())[2:]
-        far = far_samples(window, size, out) if dense else (0,) * len(window.stride)
-        change = Change(node=node, window=window, circular=circular, dense=dense, far=far)
+        full = dense or taken
+        far = far_samples(window, size, out) if full else (0,) * len(window.stride)
+        change = Change(
+            node=node, window=window, circular=circular, dense=dense, taken=taken, far=far
+        )
         self.planned[node] = change
         return change
 
@@ -117,7 +125,7 @@ class Changes:
         apart = {str(c.node.target) for c in self.planned.values() if c.apart and _is_module(c)}
         for change in self.planned.values():
             own = str(change.node.target) in apart if _is_module(change) else change.apart
-            if own:
+            if own and not change.taken:
                 self._border(change)
             if _is_module(change):
                 _set_module(self.traced.root.get_submodule(str(change.node.target)), change, own)
@@ -149,9 +157,9 @@ def _set_module(module: nn.Module, change: Change, apart: bool) -> None:
     single = isinstance(getattr(settings, "kernel_size", 1), int)  # also for a pool by p-norm
     if change.dense:
         settings.stride = 1 if single else (1,) * axes
-        if hasattr(settings, "ceil_mode"):
-            settings.ceil_mode = False
-    if apart:
+    if (change.dense or change.taken) and hasattr(settings, "ceil_mode"):
+        settings.ceil_mode = False
+    if apart and hasattr(settings, "padding"):
         settings.padding = 0 if single else (0,) * axes
         if hasattr(settings, "padding_mode"):
             settings.padding_mode = "zeros"
@@ -165,8 +173,8 @@ def _set_arguments(change: Change, apart: bool) -> None:
     given = arguments(node, names)
     if change.dense:
         given["stride"] = (1,) * axes
-        if "ceil_mode" in given:
-            given["ceil_mode"] = False
+    if (change.dense or change.taken) and "ceil_mode" in given:
+        given["ceil_mode"] = False
     if apart and "padding" in names:
         given["padding"] = (0,) * axes
     node.args = (given.pop("input"),)

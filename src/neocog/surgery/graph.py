@@ -28,7 +28,9 @@ from neocog.surgery.window import window_of_module
 
 __all__ = ["Rewired", "Traced", "Untraceable", "note_shapes", "shape_of", "trace"]
 
-_OPAQUE = tuple(f"neocog.layers.{room}" for room in ("blur", "lowpass", "pnorm", "polyphase"))
+_OPAQUE = tuple(
+    f"neocog.layers.{room}" for room in ("blur", "lowpass", "pnorm", "polyphase", "windows")
+)
 """Modules of ours that are taken whole."""
 
 _ABOUT_SHAPES = frozenset(

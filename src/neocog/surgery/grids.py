@@ -19,6 +19,7 @@ import torch
 from torch import fx, nn
 from torch.nn import functional as F
 
+from neocog.layers.windows import TakeWindows
 from neocog.surgery.axes import blocks, joined, moved, paired, stacked, summed
 from neocog.surgery.graph import Traced, shape_of
 from neocog.surgery.window import Window, label, window_of
@@ -174,6 +175,7 @@ _ADAPTIVE = {
     F.adaptive_max_pool1d,
     F.adaptive_max_pool2d,
 }
+_AGAIN = "its windows are taken from a phase that moves with the map already"
 _ELSEWHERE = "its input is not laid out as (B, C, space)"
 _RESHAPES = ("view", "reshape", "flatten", "unflatten", "unsqueeze", "squeeze", "expand", "repeat")
 
@@ -230,7 +232,7 @@ class _Walk:
                 self.grids.bar(group, "the answer is a map, and its samples must keep their places")
 
     def _sampler(self, node: fx.Node, place: Place, window: Window) -> Place | None:
-        reason = ""
+        reason = _AGAIN if self._what(node.all_input_nodes[0]) is TakeWindows else ""
         usual = tuple(range(2, 2 + self.grids.space))
         if place.axes != usual or len(window.stride) != self.grids.space:
             reason = _ELSEWHERE

@@ -3,14 +3,17 @@
     operator at stride s   →   operator at stride 1, then a sampler of the kind that is asked for
 
 Names of parts and keys of the state dict stay. Where the operator looks at one sample at a time
-(a 1×1 convolution, a slice) the sampler comes first, which is equal and cheaper.
+(a 1×1 convolution, a slice) the sampler comes first, which is equal and cheaper. Where padding
+becomes circular, polyphase downsampling comes first at every operator whose stride divides its map:
+the phase is chosen from what goes in, and the operator keeps its stride and its MACs
+(`layers.windows`).
 """
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +22,8 @@ from torch import Tensor, fx, nn
 
 from neocog.errors import UsageError, did_you_mean
 from neocog.layers.downsample import Sampling, sampling_of
-from neocog.surgery.borders import ELSEWHERE, Changes, far_samples, is_pad, wraps_pads
+from neocog.layers.windows import TakeWindows
+from neocog.surgery.borders import ELSEWHERE, Change, Changes, far_samples, is_pad, wraps_pads
 from neocog.surgery.graph import (
     Rewired,
     Traced,
@@ -28,10 +32,12 @@ from neocog.surgery.graph import (
     shape_of,
     trace,
 )
-from neocog.surgery.grids import Grids, Sampler, grids_of
+from neocog.surgery.grids import Sampler, grids_of
 from neocog.surgery.loose import check_groups, replace_loose
 from neocog.surgery.modes import free_name
 from neocog.surgery.pointwise import behind
+from neocog.surgery.positions import ahead_of, positions_of
+from neocog.surgery.reasons import divides, reasons_to_stay, takes
 from neocog.surgery.result import Left, Replaced, Surgery
 from neocog.surgery.window import label, window_of
 
@@ -112,7 +118,8 @@ class Surgeon:
         self.traced, self.kind, self.name, self.circular = traced, kind, name, circular
         self.graph, self.root = traced.graph, traced.root
         self.grids = grids_of(traced)
-        self.reasons = _reasons(self.grids, kind, circular, self.root)
+        ahead = ahead_of(positions_of(traced))
+        self.reasons = reasons_to_stay(self.grids, kind, circular, ahead)
         self.phases: dict[int, _Phase] = {}
         for sampler in self.grids.samplers:
             self.phases.setdefault(self.grids.find(sampler.group), _Phase(sampler.name))
@@ -135,7 +142,8 @@ class Surgeon:
         pads = {n: self._in_space(n) for n in self.graph.nodes if is_pad(n, self.root)}
         if self.circular:
             remarks += self._shrinking()
-        changes = self._changes({s.node for s in chosen})
+        taken = self._taken({s.node: s for s in chosen})
+        changes = self._changes({s.node for s in chosen}, taken)
         self.root.add_module(self.home, nn.ModuleDict())
         device = example.device
         replaced = [self._convert(s, changes, device) for s in chosen]
@@ -181,7 +189,22 @@ class Surgeon:
         assert isinstance(home, nn.ModuleDict)
         return home
 
-    def _changes(self, chosen: set[fx.Node]) -> Changes:
+    def _taken(self, chosen: Mapping[fx.Node, Sampler]) -> set[fx.Node]:
+        """Of those to be converted, the operators whose windows can be taken before they run.
+
+        Only on a circle are all phases alike; beside a border, what comes out tells more.
+        """
+        if self.kind.choose_windows is None or self.kind.prepare or not self.circular:
+            return set()
+        able = {
+            n
+            for n, s in chosen.items()
+            if s.window is not None and self._in_space(n) and takes(n, s.window)
+        }
+        modules = {n.target for n in chosen if n.op == "call_module" and n not in able}
+        return {n for n in able if n.op != "call_module" or n.target not in modules}
+
+    def _changes(self, chosen: set[fx.Node], taken: set[fx.Node]) -> Changes:
         changes = Changes(self.traced)
         for node in self.graph.nodes:
             window = window_of(node, self.root)
@@ -193,7 +216,13 @@ class Surgeon:
                 name = label(node, self.root)
                 self.left.append(Left(name=name, what=str(window), reason=ELSEWHERE))
             if node in chosen or wraps:
-                changes.plan(node, window, circular=self.circular and inside, dense=node in chosen)
+                changes.plan(
+                    node,
+                    window,
+                    circular=self.circular and inside,
+                    dense=node in chosen - taken,
+                    taken=node in taken,
+                )
         return changes
 
     def _in_space(self, node: fx.Node) -> bool:
@@ -237,6 +266,10 @@ class Surgeon:
         window, node = sampler.window, sampler.node
         assert window is not None
         x, mean = node.all_input_nodes[0], self._is_mean(sampler)
+        change = changes.planned.get(node)
+        if change is not None and change.taken:
+            node.replace_input_with(x, self._windows(sampler, x, change, device))
+            return self._told(sampler, mean, first=True)
         if window.pointwise:
             end = self._sample(sampler, self._rolled(node, x, window.offset), device, node)
             if window.kind == "slicing":
@@ -256,7 +289,7 @@ class Surgeon:
             for user in users:
                 user.replace_input_with(tail, end)
         end.meta["shape"] = shape_of(node)
-        return self._told(sampler, mean)
+        return self._told(sampler, mean, first=False)
 
     def _is_mean(self, sampler: Sampler) -> bool:
         """A mean before a blur would blur twice (Zhang 2019)."""
@@ -290,14 +323,52 @@ class Surgeon:
                 return self._call(
                     sampler, "down", kind.reduce(channels, stride, word), full, device
                 )
-            phase = self.phases[self.grids.find(sampler.group)]
-            if phase.node is None:
-                choice = kind.choose(channels, stride, word)
-                phase.node = self._call(sampler, "phase", choice, full, device)
+            phase = self._phase(sampler, full, device, before=sampler.window.pointwise)
             if kind.prepare is not None:
                 full = self._call(sampler, "prepare", kind.prepare(stride, word), full, device)
             out = self._call(sampler, "take", kind.take(stride), full, device)
-            out.args = (full, phase.node)
+            out.args = (full, phase)
+            return out
+
+    def _phase(
+        self, sampler: Sampler, x: fx.Node, device: torch.device, *, before: bool
+    ) -> fx.Node:
+        """What all of a group go by, chosen where the first of them stands.
+
+        Args:
+            sampler: of the group.
+            x: node of the map to choose from.
+            device: of the network.
+            before: this map goes into the operator; else it comes out of it.
+        """
+        assert sampler.window is not None
+        phase = self.phases[self.grids.find(sampler.group)]
+        if phase.node is None:
+            shape, stride = shape_of(x) or (0, 0), sampler.window.stride
+            before = before and self.circular and divides(stride, shape[2:])
+            early = self.kind.choose_windows if before else None
+            if early is not None:
+                choice = early(stride)
+            else:
+                assert self.kind.choose is not None
+                word = "circular" if self.circular else "zero"
+                choice = self.kind.choose(shape[1], stride, word)
+            phase.node = self._call(sampler, "phase", choice, x, device)
+        return phase.node
+
+    def _windows(
+        self, sampler: Sampler, x: fx.Node, change: Change, device: torch.device
+    ) -> fx.Node:
+        """The node that takes the windows of an operator from their phase."""
+        with self.graph.inserting_before(sampler.node):
+            take = TakeWindows(
+                change.window.stride,
+                reach=change.window.reach,
+                sides=change.sides,
+            )
+            phase = self._phase(sampler, x, device, before=True)
+            out = self._call(sampler, "take", take, x, device)
+            out.args = (x, phase)
             return out
 
     def _call(
@@ -313,7 +384,7 @@ class Surgeon:
         self._samplers.add_module(name, module.to(device))
         return self.graph.call_module(f"{self.home}.{name}", (x,))
 
-    def _told(self, sampler: Sampler, mean: bool) -> Replaced:
+    def _told(self, sampler: Sampler, mean: bool, *, first: bool) -> Replaced:
         window = sampler.window
         assert window is not None
         steps = "×".join(map(str, sorted(set(window.stride))))
@@ -325,56 +396,14 @@ class Surgeon:
         if self.kind.choose is not None and group != sampler.name:
             way += f" with the phase of `{group}`"
         parts = [way, now] if window.pointwise else [now, way]
+        if first:
+            parts = [way, str(window)]
         return Replaced(
             name=sampler.name,
             was=sampler.what,
             now=", then ".join(p for p in parts if p),
             group=group,
         )
-
-
-def _reasons(grids: Grids, kind: Sampling, circular: bool, root: nn.Module) -> dict[fx.Node, str]:
-    """Which samplers stay, and why."""
-    out: dict[fx.Node, str] = {}
-    for s in grids.samplers:
-        barred = grids.barred.get(grids.find(s.group), "") if kind.choose is not None else ""
-        if reason := s.reason or barred or _refusal(s, circular):
-            out[s.node] = reason
-    calls: dict[str, list[Sampler]] = {}
-    for s in grids.samplers:
-        if s.node.op == "call_module":
-            calls.setdefault(str(s.node.target), []).append(s)
-    size = -1
-    while size != len(out):  # what shares a phase or a module with one that stays, stays
-        size = len(out)
-        for s in grids.samplers:
-            if s.node in out:
-                continue
-            kin = [o for o in grids.samplers if grids.find(o.group) == grids.find(s.group)]
-            kin = kin if kind.choose is not None else []
-            same = calls.get(str(s.node.target), []) if s.node.op == "call_module" else []
-            for other in (*kin, *same):
-                if other.node in out:
-                    out[s.node] = f"it keeps the samples of `{other.name}`, which stays"
-                    break
-    return out
-
-
-def _refusal(sampler: Sampler, circular: bool) -> str:
-    window = sampler.window
-    if window is None:
-        return "no operator that is known here"
-    x = sampler.node.all_input_nodes[0]
-    size, after = (shape_of(x) or ())[2:], (shape_of(sampler.node) or ())[2:]
-    rounded = tuple(math.ceil(n / s) for n, s in zip(size, window.stride, strict=True))
-    if window.kind == "slicing" and after != rounded:
-        return "it starts so late that a sample is lost"
-    if window.kind not in ("average pool", "p-norm pool") or circular:
-        return ""
-    far = far_samples(window, size, after)
-    if any(far) and (window.ceil or (any(map(any, window.padding)) and not window.whole)):
-        return "its last windows are divided by fewer samples than the others"
-    return ""
 
 
 def _answer_shape(graph: fx.Graph) -> Any:

@@ -20,6 +20,7 @@ def evaluate(
     data: Place,
     *,
     strict: bool = False,
+    batch_size: int | None = None,
     weights: Place | None = None,
     size: Sequence[int] | None = None,
     mean: Sequence[float] | None = None,
@@ -34,10 +35,11 @@ def evaluate(
 
     Args:
         model: a run folder, `package.module:factory`, a .pt2 or an .onnx file, or an
-            `nn.Module`; what follows
-            `strict` is of a model from elsewhere, see `neocog.open_model`.
+            `nn.Module`; what follows `batch_size` is of a model from elsewhere, see
+            `neocog.open_model`.
         data: a place of data; `DATA:val` picks a split, the test split else.
         strict: stop at the first picture that cannot be used.
+        batch_size: samples that go through the model at once; chosen by their size if left out.
         weights: a file for the network that a factory makes.
         size: (C, H, W) of a sample.
         mean: of pixels in [0, 1], one number a channel or one for all.
@@ -63,4 +65,4 @@ def evaluate(
         allow_random=allow_random,
         resize_mode=resize_mode,
     )
-    return opened.evaluate(data, strict=strict)
+    return opened.evaluate(data, strict=strict, batch_size=batch_size)

@@ -19,6 +19,7 @@ from neocog.audits.subject import exact
 from neocog.errors import ModelError
 from neocog.explainers.arithmetic.unit import Arithmetic, arithmetic, understood
 from neocog.explainers.layout import Layout, layout_of
+from neocog.layers.windows import TakeWindows
 from neocog.networks.model import Model
 from neocog.probe.follow import Follower
 from neocog.probe.moments import Moment
@@ -290,7 +291,13 @@ class Network:
         return node.id in self._looked[1] or (node.kind == "output" and self.task == "classify")
 
     def jump(self, node: Node) -> tuple[float, ...] | None:
-        """Pixels from one sample of a node's map to the next, along each axis."""
+        """Pixels from one sample of a node's map to the next, along each axis.
+
+        None for what has no map, and for the windows that an operator gets from a phase: only with
+        the operator they move as a map does.
+        """
+        if node.op == TakeWindows.__name__:
+            return None
         shape = self.shape(node)[1:]
         if len(shape) != len(self.size):
             return None

@@ -1,0 +1,203 @@
+"""Polyphase downsampling at the cost of the operator itself: choose before it, not after.
+
+Adaptive polyphase sampling (see `layers.polyphase`) runs an operator of stride s at stride 1 and
+keeps one of the s phases an axis of what comes out, so s² times the MACs are spent and all but one
+part of them thrown away. The phase can as well be chosen from what goes *into* the operator: any
+choice that moves with the map does. Then the map is taken from that phase on, and the operator runs
+at its own stride, on a quarter of the windows at stride 2:
+
+    phase = choose_windows(x, s)      small: one value a sample of the map
+    operator(take_windows(x, phase))  the windows that the dense operator has at that phase
+
+`take_windows` also adds the padding that the operator had, so that circular padding costs no
+second copy.
+
+The choice must tell phases apart that hold equal samples, since the windows around them differ (an
+image enlarged by repeating pixels has four equal phases). So it does not compare the norms of the
+phases but their contrast: how far each sample is from the weighted mean of two neighbors, which
+weigh unequally, so that a mirrored neighborhood is another one.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from neocog.errors import UsageError
+from neocog.layers.blocks import per_axis
+from neocog.layers.border import beside
+from neocog.types import Window
+
+__all__ = ["ChooseWindows", "TakeWindows", "choose_windows", "take_windows"]
+
+_NEIGHBORS = {1: ((1, 1), (-1, 1)), 2: ((1, 1), (1, 2))}
+"""Axes of space to (shift, axis) of the two neighbors: of a point of a plane the one above it and
+the one to its left."""
+
+_WEIGHTS = 0.6, 0.4
+"""Of these: unequal, see above; their sum is 1, so an even surface has no contrast."""
+
+_DARKER = 0.5
+"""What a sample counts that is below its neighbors: a line is as far above them as they below."""
+
+
+def choose_windows(
+    x: Float[Tensor, "B C *space"], stride: int | Sequence[int]
+) -> Int[Tensor, " B"]:
+    """The phase of the most contrast, which moves with the map under circular shifts.
+
+    The norm over channels of each sample is compared with those of two neighbors, with wrap-around;
+    the squares of the differences, negative ones halved, are summed over each phase, in double
+    precision. Of equal sums the first counts. No gradient goes through the choice.
+
+    Args:
+        x: map, of one or two axes of space, of sizes that the stride divides.
+        stride: of all axes or of each.
+
+    Raises:
+        UsageError: a size that the stride does not divide.
+
+    Example:
+        >>> x = torch.tensor([[[0.0, 3.0, 3.0, 0.0]]])
+        >>> choose_windows(x, 2), choose_windows(x.roll(1, 2), 2)
+        (tensor([1]), tensor([0]))
+    """
+    steps = per_axis(stride, x.dim() - 2)
+    size = x.shape[2:]
+    if any(n % s for n, s in zip(size, steps, strict=True)):
+        raise UsageError(
+            f"Windows are chosen on a map whose sizes the stride divides; {tuple(size)} at stride "
+            f"{steps} came. Choose among the outputs, with `choose_phase`, or resize."
+        )
+    x = x.detach()
+    if x.dtype not in (torch.float32, torch.float64):
+        x = x.float()
+    points = torch.linalg.vector_norm(x, 2, dim=1)
+    one, other = _NEIGHBORS[len(steps)]
+    near = points.roll(*one) * _WEIGHTS[0] + points.roll(*other) * _WEIGHTS[1]
+    split = [part for s, n in zip(steps, size, strict=True) for part in (n // s, s)]
+    grid = F.leaky_relu(points - near, _DARKER).square().reshape(-1, *split)
+    sums = grid.sum(tuple(range(1, 2 * len(steps), 2)), dtype=torch.float64)
+    return sums.flatten(1).argmax(1)
+
+
+def take_windows(
+    x: Float[Tensor, "B C *space"],
+    phase: Int[Tensor, " B"],
+    *,
+    stride: int | Sequence[int],
+    reach: int | Sequence[int],
+    sides: Sequence[tuple[int, int]],
+) -> Float[Tensor, "B C *wide"]:
+    """A circularly padded map from its phase on, as far as an operator of that reach looks.
+
+    An operator without padding on what comes back gives what it gives on the padded map at stride
+    1, taken from the phase: size / stride samples an axis.
+
+    Args:
+        x: map, of one or two axes of space, of sizes that the stride divides.
+        phase: an index a map, row by row, below the product of the strides.
+        stride: of all axes or of each.
+        reach: samples from the first tap of the operator to its last, both counted.
+        sides: (before, after) of the padding of each axis.
+
+    Raises:
+        UsageError: not a phase for each map, or padding too narrow for the windows of all phases.
+
+    Example:
+        >>> x = torch.tensor([[[1.0, 2.0, 3.0, 4.0]]])
+        >>> take_windows(x, torch.tensor([1]), stride=2, reach=3, sides=[(1, 1)])
+        tensor([[[1., 2., 3., 4., 1.]]])
+    """
+    axes = x.dim() - 2
+    steps, taps = per_axis(stride, axes), per_axis(reach, axes)
+    size = tuple(x.shape[2:])
+    if phase.shape[0] != x.shape[0]:
+        raise UsageError(
+            f"Each map of a batch has a phase; {phase.shape[0]} phases came for {x.shape[0]} maps. "
+            "Give one a map."
+        )
+    if any(
+        a + b < r - 1 or n % s for n, s, r, (a, b) in zip(size, steps, taps, sides, strict=True)
+    ):
+        raise UsageError(
+            "Every phase has as many windows where the stride divides the size and the padding is "
+            f"at least the reach less 1; {size} at stride {steps}, reach {taps} and padding "
+            f"{tuple(sides)} came. Pad more."
+        )
+    phases = (phase,) if axes == 1 else (phase // steps[1], phase % steps[1])
+    lines = [
+        (p[:, None] + torch.arange(-before, n - s + r - before, device=x.device)) % n
+        for p, n, s, r, (before, _) in zip(phases, size, steps, taps, sides, strict=True)
+    ]
+    return _gather(x, lines)
+
+
+def _gather(x: Tensor, lines: Sequence[Tensor]) -> Tensor:
+    """The samples of each map at the places given for each axis, (B, places) an axis."""
+    batch, channels, *size = x.shape
+    places = lines[0]
+    if len(lines) == 2:
+        places = (lines[0][:, :, None] * size[1] + lines[1][:, None]).flatten(1)
+    shape = [line.shape[1] for line in lines]
+    if beside(x):  # whole pixels
+        first = torch.arange(batch, device=x.device) * math.prod(size)
+        pixels = x.permute(0, 2, 3, 1).reshape(-1, channels)
+        taken = pixels.index_select(0, (places + first[:, None]).flatten())
+        return taken.view(batch, *shape, channels).permute(0, 3, 1, 2)
+    index = places[:, None].expand(-1, channels, -1)
+    return x.flatten(2).gather(2, index).view(batch, channels, *shape)
+
+
+class ChooseWindows(nn.Module):
+    """`choose_windows` as a module of a map.
+
+    Args:
+        stride: of all axes or of each.
+    """
+
+    def __init__(self, stride: int | Sequence[int]) -> None:
+        super().__init__()
+        self.stride = stride
+
+    def forward(self, x: Float[Tensor, "B C *space"]) -> Int[Tensor, " B"]:
+        """The phase of the most contrast."""
+        return choose_windows(x, self.stride)
+
+    def extra_repr(self) -> str:
+        """The stride."""
+        return f"stride={self.stride}"
+
+
+class TakeWindows(nn.Module):
+    """`take_windows` as a module of (map, phase); the arguments are its.
+
+    The operator that follows has the stride and no padding of its own.
+    """
+
+    def __init__(
+        self,
+        stride: int | Sequence[int],
+        *,
+        reach: Sequence[int],
+        sides: Sequence[tuple[int, int]],
+    ) -> None:
+        super().__init__()
+        self.stride, self.reach = per_axis(stride, len(reach)), tuple(reach)
+        self.sides = tuple(sides)
+        self.geometry = tuple(
+            Window(s, 1, -before) for s, (before, _) in zip(self.stride, sides, strict=True)
+        )
+
+    def forward(self, x: Float[Tensor, "B C *space"], phase: Int[Tensor, " B"]) -> Tensor:
+        """The padded map from its phase on."""
+        return take_windows(x, phase, stride=self.stride, reach=self.reach, sides=self.sides)
+
+    def extra_repr(self) -> str:
+        """What the arguments were."""
+        return f"stride={self.stride}, reach={self.reach}, sides={self.sides}"
