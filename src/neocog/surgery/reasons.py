@@ -1,4 +1,4 @@
-"""Which downsamplers of a graph stay as they are, and why; which can have their phase chosen first."""
+"""Which downsamplers of a graph stay, and why; which can have their phase chosen first."""
 
 from __future__ import annotations
 
