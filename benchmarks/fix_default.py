@@ -82,6 +82,7 @@ def main() -> None:
     weights = DATA.parent / "models" / "resnet20-cifar10" / "resnet20-12fca82f.th"
     options.add_argument("--resnet20", type=Path, default=weights, help="its weights")
     options.add_argument("--mobilenet", type=Path, help="weights from peers/plain_mobilenet.py")
+    options.add_argument("--only", choices=tuple(PARTS), help="one network alone")
     options.add_argument("--budget", type=float, default=900.0, help="seconds a fix")
     given = options.parse_args()
     keep_freed_memory()
@@ -99,6 +100,8 @@ def main() -> None:
         if given.mobilenet is not None:
             models["mobilenet"] = lambda: mobilenet(given.mobilenet)
         for name, opened in models.items():
+            if given.only not in (None, name):
+                continue
             kept.part(
                 name,
                 lambda name=name, opened=opened: measure(
