@@ -33,7 +33,7 @@ HELD_OUT = 0.1
 """Fraction of the training samples that choices are made on, where the data has no others."""
 
 OTHERWISE = 0xF1A7
-"""Added to the seed: samples are held out by another draw than that of the data's splits."""
+"""Added to the seed: a hash that has split samples once says nothing new of their parts."""
 
 UNLABELED = 1 << 31
 """Bytes of pixels that are read from a flat folder, at most."""
@@ -93,13 +93,18 @@ def fix_data(trained: Trained, data: str, *, learns: bool, seed: int = 0) -> Fix
     train = _split(trained, where, "train", source) if name != "train" else None
     val = _split(trained, where, "val", source) if name != "val" else None
     seen = _seen(trained, source, own=val is not None)
-    test = shown.split
+    test, notes = shown.split, shown.notes
     if train is None and val is not None and name == "train":
         train, val = val, None  # only for recalibration
     if train is None:
-        train, test = _cut(test, 0.5, seed)
+        train, test = _cut(test, 0.5, seed, stream=1)
+        said = (
+            f"The data has no other samples, so {len(train):,} of these recalibrate and choose, "
+            f"and the other {len(test):,} are measured on"
+        )
+        notes = (*notes, said)
     if val is None:
-        train, val = _cut(train, min(HELD_OUT, 5000 / max(1, len(train))), seed)
+        train, val = _cut(train, min(HELD_OUT, 5000 / max(1, len(train))), seed, stream=2)
     return FixData(
         train=train,
         val=val,
@@ -109,7 +114,7 @@ def fix_data(trained: Trained, data: str, *, learns: bool, seed: int = 0) -> Fix
         seen=seen,
         source=source,
         path=where,
-        notes=shown.notes,
+        notes=notes,
     )
 
 
@@ -140,10 +145,10 @@ def _seen(trained: Trained, source: Source, *, own: bool) -> bool | None:
     return not own or not card.get("val", False)
 
 
-def _cut(split: Split, fraction: float, seed: int) -> tuple[Split, Split]:
+def _cut(split: Split, fraction: float, seed: int, *, stream: int) -> tuple[Split, Split]:
     """Two parts, by the content of each sample; the second is about so large."""
     ids = ids_of(split.x) if split.ids is None else split.ids
-    parts = partition(split.y, ids, ids, parts={"val": fraction}, seed=seed + OTHERWISE)
+    parts = partition(split.y, ids, ids, parts={"val": fraction}, seed=seed + stream * OTHERWISE)
     return split.subset(parts["train"]), split.subset(parts["val"])
 
 
