@@ -22,7 +22,7 @@ def test_json_is_an_object_a_line(call, digits_run: Path, seven: Path) -> None:
     assert [a["path"] for a in answers] == [str(seven), "/nope.png", str(seven)]
     assert all(set(a) == {"path", "label", "probability", "top", "error"} for a in answers)
     assert answers[0] == answers[2]
-    assert answers[1]["error"] == "cannot be read: No such file or directory"
+    assert answers[1]["error"] == "cannot be read (No such file or directory)"
     assert [len(a["top"]) for a in answers] == [5, 0, 5]
 
 
@@ -33,7 +33,7 @@ def test_words_are_label_probability_path(call, digits_run: Path, seven: Path) -
     assert label in "0123456789"
     assert 0.1 <= float(probability) <= 1
     assert path == str(seven)
-    assert said.err == "/nope.png\tnot used: cannot be read: No such file or directory\n"
+    assert said.err == "/nope.png\tnot used: cannot be read (No such file or directory)\n"
 
 
 @pytest.mark.parametrize(("end", "option"), [(b"\n", []), (b"\r\n", []), (b"\0", ["-0"])])
@@ -67,8 +67,8 @@ def test_a_line_that_is_no_path_is_named(
     said = call("predict", digits_run, "-", "--json")
     assert said.status == 0
     errors = [json.loads(line)["error"] for line in said.out.splitlines()]
-    assert errors[0] == "cannot be read: no path of a file"
-    assert errors[1] == "cannot be read: File name too long"
+    assert errors[0] == "cannot be read (no path of a file)"
+    assert errors[1] == "cannot be read (File name too long)"
     assert errors[2] is None
 
 

@@ -152,7 +152,7 @@ def test_a_budget_is_understood(call, tmp_path: Path) -> None:
         (["--padding", "zer"], "`zer` is no padding of dense. Did you mean `zero`"),
         (["--optimiser", "sdg"], "Did you mean `sgd`"),
         (["--recipe", "/nope.toml"], "`/nope.toml` does not exist"),
-        (["--from", "/nope"], "`/nope` cannot be read: No such file"),
+        (["--from", "/nope"], "`/nope` does not exist"),
         (["--seeds", "1"], "1 is not in the range x>=2"),
         (["--out", "/proc/nope/run"], "`/proc/nope/run` cannot be written"),
     ],

@@ -222,7 +222,7 @@ def test_other_weights_by_name_are_taken(images: Path, started: Path, tmp_path: 
     train(None, recipe=started / "recipe.toml", settings=settings, out=tmp_path / "other")
     digests = {RunFolder(r).recipe.network.start_digest for r in (started, tmp_path / "other")}
     assert len(digests) == 2
-    with pytest.raises(ModelError, match=r"nowhere` cannot be read: No such file"):
+    with pytest.raises(ModelError, match=r"nowhere` does not exist"):
         train(images, settings={"network.start": "nowhere"}, out=tmp_path / "third")
 
 

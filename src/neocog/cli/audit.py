@@ -19,6 +19,7 @@ from neocog.cli.options import (
 )
 from neocog.cli.series import opened_series, series_option
 from neocog.cli.telling import telling
+from neocog.cli.terminal import say
 
 if TYPE_CHECKING:
     from neocog.runs.trained import Trained
@@ -161,7 +162,7 @@ def command(
         for section in found.summary():
             draw(on_stdout(), section)
     if report is not None:
-        click.echo(f"Report: {report}", err=True)
+        say(f"Report: {report}", err=True)
     if not found.kept:
         raise click.exceptions.Exit(1)
 
@@ -174,4 +175,4 @@ def _keep(shown: Trained, data: str, plain: Mapping[str, Any], found: Audited) -
     try:
         keep_audit(shown, data=data, result=plain, sections=found.sections())
     except RunError as e:
-        click.echo(f"The audit is not kept in `{printable(shown.place)}`: {e}", err=True)
+        say(f"The audit is not kept in `{printable(shown.place)}`: {e}", err=True)

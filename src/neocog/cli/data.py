@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import click
 
 from neocog.cli.options import HELP, OUT_FILE, SIZE, json_option, print_json, resize_mode_option
+from neocog.cli.terminal import say, screen
 
 __all__ = ["command"]
 
@@ -52,7 +53,7 @@ def command(
             progress=progress,
         )
     for warning in sheet.warnings:
-        click.echo(f"warning  {warning}", err=True)
+        say(f"warning  {warning}", err=True)
     if as_json:
         print_json(sheet.to_json())
         return
@@ -62,17 +63,16 @@ def command(
     for section in sheet.exhibits():
         draw(console, section)
     if report is not None:
-        click.echo(f"Report: {report}", err=True)
+        say(f"Report: {report}", err=True)
 
 
 @contextmanager
 def _bar() -> Iterator[Callable[[int, int], None]]:
     """Progress on standard error, where that is a terminal."""
-    from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("reading and decoding"), BarColumn(), TimeRemainingColumn())
-    console = Console(stderr=True)
+    console = screen(err=True)
     with Progress(
         *columns, console=console, transient=True, disable=not console.is_terminal
     ) as bar:

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table as Grid
 
+from neocog.cli.terminal import screen
 from neocog.errors import printable
 from neocog.exhibits import Cell, Curve, Exhibit, Gallery, Map, Scalar, Section, Table
 
@@ -19,7 +20,7 @@ WIDEST_MAP = 12
 
 def on_stdout() -> Console:
     """A console for results: no colours but where it is a terminal, no line broken by force."""
-    return Console(highlight=False, soft_wrap=True)
+    return screen()
 
 
 def draw(console: Console, section: Section) -> None:

@@ -19,6 +19,7 @@ from neocog.cli.options import (
 )
 from neocog.cli.series import explained_series, samples_of_series, series_option
 from neocog.cli.telling import telling
+from neocog.cli.terminal import say
 from neocog.errors import printable
 
 __all__ = ["METHODS", "command"]
@@ -136,9 +137,10 @@ def command(
         draw(on_stdout(), section)
     said = getattr(opened[0], "card", {}).get("notes", ())  # at opening
     for note in (n for n in found.notes if n not in said):
-        click.echo(f"note     {note}", err=True)
+        say(f"note     {note}", err=True)
     where = printable(place)
-    click.echo(f"\n{len(found.files)} files in {where}; open {where}/explain.html")
+    say("")
+    say(f"{len(found.files)} files in {where}; open {where}/explain.html")
 
 
 def _opened(

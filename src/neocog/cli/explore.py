@@ -10,6 +10,7 @@ import click
 
 from neocog.cli.options import HELP, model_options, task_option
 from neocog.cli.series import opened_series, series_option
+from neocog.cli.terminal import say
 
 __all__ = ["command"]
 
@@ -86,5 +87,5 @@ def command(
 
 
 def _tell(where: str) -> None:
-    click.echo(f"Explorer: {where}")
-    click.echo("It answers to this machine alone. Ctrl-C ends it.", err=True)
+    say(f"Explorer: {where}")
+    say("It answers to this machine alone. Ctrl-C ends it.", err=True)

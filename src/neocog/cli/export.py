@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from neocog.cli.options import HELP, OUT_FILE, json_option, model_options, print_json
+from neocog.cli.terminal import say
 
 __all__ = ["command"]
 
@@ -42,7 +43,7 @@ def command(
     if as_json:
         print_json(done.to_json())
         return
-    click.echo(
+    say(
         f"{printable(done.path)}: {done.format}, answers differ by "
         f"{done.max_abs_difference:.1e} at most"
     )

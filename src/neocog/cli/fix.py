@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from neocog.cli.options import HELP, OUT_FOLDER, SECONDS, json_option, model_options, print_json
+from neocog.cli.terminal import say
 from neocog.errors import printable
 
 __all__ = ["command"]
@@ -67,7 +68,7 @@ def command(model: str, data: str, opening: Mapping[str, Any], as_json: bool, **
     from neocog.cli.draw import draw, on_stdout
 
     draw(on_stdout(), done.exhibits())
-    click.echo(f"run {shlex.quote(printable(done.run))}, with report.html")
+    say(f"run {shlex.quote(printable(done.run))}, with report.html")
 
 
 class _Told:

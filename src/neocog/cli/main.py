@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import getpass
 import importlib
-import io
 import os
+import re
 import signal
 import sys
 import time
@@ -16,6 +17,7 @@ from typing import TextIO
 import click
 
 from neocog.cli.memory import keep_freed_memory
+from neocog.cli.terminal import GONE, flush, say, streams
 from neocog.errors import NeocogError, did_you_mean, printable
 from neocog.runs.interrupt import Remembering
 from neocog.version import __version__
@@ -76,19 +78,25 @@ def cli(debug: bool) -> None:
 
 
 def main(args: list[str] | None = None) -> None:
-    """Run a command and leave with its exit status: 0, 1, 2 or 130."""
+    """Run a command and leave with its exit status: 0, 1, 2, 130 or 141."""
     began = time.monotonic()  # a budget counts from here, before anything heavy is imported
     args = sys.argv[1:] if args is None else args
     debug = "--debug" in args
     # `--debug` may stand anywhere, also behind the verb.
     args = ["--debug"] * debug + [a for a in args if a != "--debug"]
-    for stream in (sys.stdout, sys.stderr):
-        # A terminal that cannot show a character gets its number, not an error.
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
-    with warnings.catch_warnings(), _remembered_interrupts() as interrupt:
+    with warnings.catch_warnings(), streams(), _remembered_interrupts() as interrupt:
         warnings.showwarning = _note
-        sys.exit(_status(args, began, debug, interrupt))
+        _have_a_name()
+        status = flush(_status(args, began, debug, interrupt))
+    sys.exit(status)
+
+
+def _have_a_name() -> None:
+    """Libraries ask for a user's name; one that the system does not know has a number."""
+    try:
+        getpass.getuser()
+    except (KeyError, OSError, ImportError):
+        os.environ["LOGNAME"] = f"user-{os.getuid()}"
 
 
 @contextmanager
@@ -110,29 +118,55 @@ def _remembered_interrupts() -> Iterator[Remembering]:
 def _status(args: list[str], began: float, debug: bool, interrupt: Remembering) -> int:
     """Run a command; say what went wrong in a sentence."""
     try:
+        _check(args)
         # Not `cli.main()`, which has an exit status of its own for a broken pipe.
         with cli.make_context("neocog", args, obj=began) as context:
             _invoke(context, interrupt)
-        sys.stdout.flush()
     except click.exceptions.Exit as e:
         return e.exit_code
     except (click.Abort, KeyboardInterrupt) as e:
         # Behind the ^C of a terminal a line of its own; a training says what was saved.
-        click.echo("\n" * sys.stderr.isatty() + f"Interrupted. {e}".rstrip(), err=True)
+        if sys.stderr.isatty():
+            say("", err=True)
+        say(f"Interrupted. {e}".rstrip(), err=True)
         return 130
     except BrokenPipeError:
-        # Who read the output has gone, as `head` does; nothing is left to be said.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        return 0
+        return GONE  # who read the output has gone, as `head` does; nothing is left to be said
     except click.exceptions.NoArgsIsHelpError as e:
         e.show()
         return 2
-    except (click.ClickException, NeocogError, MemoryError, OSError, RuntimeError) as e:
-        if debug or (isinstance(e, RuntimeError) and not _out_of_memory(e)):
+    except (click.ClickException, NeocogError, MemoryError, OSError) as e:
+        return _refused(e, _sentence(e), debug)
+    except (RuntimeError, ImportError, SystemError) as e:
+        if not _out_of_memory(e):
             raise
-        click.echo(f"neocog: {_sentence(e)}", err=True)
-        return 2
+        return _refused(e, _sentence(e), debug)
     return 0
+
+
+def _refused(e: Exception, sentence: str, debug: bool) -> int:
+    """Say what is wrong, in one line; with the traceback where that is asked for."""
+    if debug:
+        raise e
+    one_line = re.sub(r"\s*\n\s*", " ", sentence.strip())
+    say(f"neocog: {one_line}", err=True)
+    return 2
+
+
+def _check(args: list[str]) -> None:
+    """Refuse words that no file and no name can be.
+
+    Raises:
+        click.UsageError: a word holds a null byte or half a letter.
+    """
+    for word in args:
+        if "\0" in word or any(
+            "\ud800" <= c <= "\udfff" and not "\udc80" <= c <= "\udcff" for c in word
+        ):
+            raise click.UsageError(
+                f"A word on the command line is text; `{printable(word[:60])}` holds "
+                f"{'a null byte' if chr(0) in word else 'half a letter'}. Type it again."
+            )
 
 
 def _invoke(context: click.Context, interrupt: Remembering) -> None:
@@ -146,9 +180,16 @@ def _invoke(context: click.Context, interrupt: Remembering) -> None:
         raise
 
 
-def _out_of_memory(e: RuntimeError) -> bool:
-    """Whether PyTorch says so; on the processor it has no class of its own for it."""
-    words = ("out of memory", "can't allocate memory", "not enough memory")
+def _out_of_memory(e: Exception) -> bool:
+    """Whether that is why; on the processor PyTorch has no class of its own for it."""
+    words = (
+        "out of memory",
+        "allocate memory",
+        "not enough memory",
+        "failed to map segment",
+        "can't start new thread",
+        "Resource temporarily unavailable",
+    )
     return any(w in str(e) for w in words)
 
 
@@ -160,8 +201,13 @@ def _sentence(e: Exception) -> str:
             return e.format_message()
         case OSError(filename=str() | bytes() as name):
             return f"{printable(name)}: {e.strerror}."
-        case MemoryError() | RuntimeError():
-            return "The machine has no memory left. Take a smaller batch, size or network."
+        case NeocogError():
+            return str(e)
+        case MemoryError() | RuntimeError() | ImportError() | SystemError():
+            return (
+                "The machine, or what this process is allowed of it (`ulimit -a`), has no memory "
+                "left. Take a smaller batch, size or network, or allow more."
+            )
     return str(e)
 
 
@@ -174,4 +220,4 @@ def _note(
     line: str | None = None,
 ) -> None:
     """A warning in a line, without the place in the code."""
-    click.echo(f"note     {message}", err=True)
+    say(f"note     {message}", err=True)

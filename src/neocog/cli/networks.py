@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from neocog.cli.options import HELP, json_option, print_json
+from neocog.cli.terminal import screen
 
 __all__ = ["command"]
 
@@ -46,10 +47,9 @@ def command(size: tuple[int, ...], classes: int, as_json: bool) -> None:
     if as_json:
         print_json([o.to_json() for o in offers])
         return
-    from rich.console import Console
     from rich.table import Table
 
-    console = Console(highlight=False)
+    console = screen(soft_wrap=False)
     costs = offers_table(offers)
     table = Table()
     for column in costs.columns:

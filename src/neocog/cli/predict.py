@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from neocog.cli.options import HELP, batch_size_option, json_option, model_options
+from neocog.cli.terminal import say
 from neocog.errors import DataError, UsageError
 
 __all__ = ["command"]
@@ -54,12 +55,12 @@ def command(
             plain = answer.to_json()
             if trained.doubts:
                 plain["notes"] = list(trained.doubts)
-            click.echo(json.dumps(plain, ensure_ascii=True, allow_nan=False))
+            say(json.dumps(plain, ensure_ascii=True, allow_nan=False))
         elif answer.error is not None:
-            click.echo(f"{printable(answer.path)}\tnot used: {printable(answer.error)}", err=True)
+            say(f"{printable(answer.path)}\tnot used: {printable(answer.error)}", err=True)
         else:
             label = printable(str(answer.label))
-            click.echo(f"{label}\t{answer.probability:.4f}\t{printable(answer.path)}")
+            say(f"{label}\t{answer.probability:.4f}\t{printable(answer.path)}")
         used += answer.error is None
         failed += answer.error is not None
     if not used:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from neocog.cli.terminal import screen
+
 __all__ = ["telling"]
 
 
@@ -15,11 +17,11 @@ def telling(verb: str) -> Iterator[Callable[[str], None]]:
     Args:
         verb: what the line begins with.
     """
-    from rich.console import Console
+    from rich.text import Text
 
-    console = Console(stderr=True)
+    console = screen(err=True)
     if not console.is_terminal:
         yield lambda text: None
         return
     with console.status(verb) as status:
-        yield lambda text: status.update(f"{verb}: {text}")
+        yield lambda text: status.update(Text(f"{verb}: {text}"))

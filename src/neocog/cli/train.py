@@ -19,6 +19,7 @@ from neocog.cli.options import (
     resize_mode_option,
     strict_option,
 )
+from neocog.cli.terminal import lines
 from neocog.errors import UsageError, printable
 
 __all__ = ["command"]
@@ -72,7 +73,7 @@ def command(as_json: bool, **given: Any) -> None:
     if as_json:
         print_json(result)
     else:
-        click.echo(_words(result))
+        lines(_words(result))
 
 
 def _resume(given: dict[str, Any], watch: Any) -> dict[str, Any]:
@@ -167,18 +168,18 @@ def _settings(given: dict[str, Any]) -> dict[str, Any]:
     return keys | dict(parse_setting(t) for t in given["settings"])
 
 
-def _words(result: dict[str, Any]) -> str:
+def _words(result: dict[str, Any]) -> list[str]:
     part = "test" if "test" in result else "val"
     test = result.get(part)
-    lines = []
+    said = []
     if test:
         ci = test["accuracy_ci"]
         reach = f" (95 % interval {ci[0]:.2%} to {ci[1]:.2%})" if ci else ""
         mean = f", mean of {len(result['runs'])} seeds" if "runs" in result else ""
-        lines.append(f"{part} accuracy {test['accuracy']:.2%}{mean}{reach}")
+        said.append(f"{part} accuracy {test['accuracy']:.2%}{mean}{reach}")
     if "runs" in result:
-        lines.append("seeds " + ", ".join(f"{v:.2%}" for v in test["values"]) if test else "")
-        lines.append(f"runs in {printable(result['run'])}")
+        said.append("seeds " + ", ".join(f"{v:.2%}" for v in test["values"]) if test else "")
+        said.append(f"runs in {printable(result['run'])}")
     else:
-        lines.append(f"report {printable(Path(result['run']) / 'report.html')}")
-    return "\n".join(lines)
+        said.append(f"report {printable(Path(result['run']) / 'report.html')}")
+    return said

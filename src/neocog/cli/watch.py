@@ -7,7 +7,6 @@ from dataclasses import fields
 from types import TracebackType
 from typing import Self
 
-from rich.console import Console
 from rich.markup import escape
 from rich.progress import (
     BarColumn,
@@ -18,6 +17,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from neocog.cli.terminal import screen
 from neocog.runs.train import Epoch, Event, Finished, Started
 from neocog.training.augment import Augment
 from neocog.training.loop import Step
@@ -32,7 +32,7 @@ class Watch:
     """Shows the events of a training."""
 
     def __init__(self) -> None:
-        self.console = Console(stderr=True, highlight=False, soft_wrap=True)
+        self.console = screen(err=True)
         self.bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(),

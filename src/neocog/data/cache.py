@@ -18,6 +18,7 @@ import io
 import json
 import os
 import shutil
+import stat
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
@@ -29,6 +30,7 @@ import numpy as np
 from neocog.data.kept import read_set
 from neocog.data.shelf import FULL, Shelf, full_disk, full_disk_explained
 from neocog.errors import DataError, UsageError, printable
+from neocog.fields import shown
 from neocog.files import read_text
 
 __all__ = ["Cache", "Loaded", "default_folder"]
@@ -45,8 +47,33 @@ def default_folder() -> Path:
     """Where decoded pictures are kept, by the environment."""
     if place := os.environ.get("NEOCOG_CACHE"):
         return Path(place)
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "neocog"
+    if base := os.environ.get("XDG_CACHE_HOME"):
+        return Path(base) / "neocog"
+    try:
+        return Path.home() / ".cache" / "neocog"
+    except RuntimeError:  # no HOME, and a user that the system does not know
+        return _of_a_stranger()
+
+
+def _of_a_stranger() -> Path:
+    """A folder below that of temporary files that nobody else can write.
+
+    Raises:
+        UsageError: somebody else has one of that name.
+    """
+    folder = Path(tempfile.gettempdir()) / f"neocog-cache-{os.getuid()}"
+    with contextlib.suppress(OSError):
+        folder.mkdir(mode=0o700)
+    try:
+        held = folder.lstat()
+    except OSError:
+        return folder  # it cannot be written, which is said when something is to be
+    if not stat.S_ISDIR(held.st_mode) or held.st_uid != os.getuid() or held.st_mode & 0o022:
+        raise UsageError(
+            f"A user without a home keeps decoded pictures in {printable(folder)}, which belongs "
+            "to somebody else. Set NEOCOG_CACHE to a folder of your own."
+        )
+    return folder
 
 
 class _Unwritable(Exception):
@@ -232,11 +259,14 @@ def _read_back(folder: Path) -> Loaded:
 def _limit() -> float:
     text = os.environ.get("NEOCOG_CACHE_LIMIT", "20")
     try:
-        return float(text) * 1e9
+        limit = float(text) * 1e9
     except ValueError:
+        limit = -1.0
+    if not limit >= 0:
         raise UsageError(
-            f"NEOCOG_CACHE_LIMIT is a number of gigabytes; got {text!r}. Write 20, for example."
-        ) from None
+            f"NEOCOG_CACHE_LIMIT is a number of gigabytes; got {shown(text)}. Write 20, say."
+        )
+    return limit
 
 
 class _Lock:

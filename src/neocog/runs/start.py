@@ -12,6 +12,7 @@ from typing import Any
 from torch import nn
 
 from neocog.errors import ModelError, NeocogError, RunError, printable
+from neocog.files import opened
 from neocog.runs.folder import RunFolder
 from neocog.runs.recipe import NetworkChoice, Recipe
 from neocog.store.tensors import read_tensors
@@ -52,18 +53,20 @@ class Start:
         if not choice.start:
             return None
         place = Path(choice.start)
-        file = place / "model.safetensors" if place.is_dir() else place
+        folder = os.path.isdir(place)  # noqa: PTH112 (names too long, or with a null byte, are none)
+        file = place / "model.safetensors" if folder else place
         try:
-            with file.open("rb") as f:
+            with opened(file, what="What a training starts from", error=ModelError) as f:
                 seen = blake2b(digest_size=16)
                 while part := f.read(1 << 20):
                     seen.update(part)
             digest = seen.hexdigest()
-        except OSError as e:
+        except (ModelError, OSError) as e:
             if needed:
+                said = e.strerror if isinstance(e, OSError) else str(e)
                 raise ModelError(
-                    f"A training starts from a run folder or a safetensors file; "
-                    f"`{printable(file)}` cannot be read: {e.strerror}. Correct --from."
+                    f"A training starts from a run folder or a safetensors file. {said} "
+                    "Correct --from."
                 ) from e
             digest = ""
         if needed and choice.start_digest not in ("", digest):

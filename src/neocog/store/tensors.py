@@ -21,6 +21,7 @@ from neocog.errors import (
     did_you_mean,
     printable,
 )
+from neocog.files import opened
 from neocog.store.sound import check_tensors
 
 __all__ = ["load_state", "read_tensors", "refuse_pickle", "write_bytes", "write_tensors"]
@@ -124,13 +125,8 @@ def refuse_pickle(path: Path) -> None:
         UnsafeWeights: the first bytes are those of a pickle or of a zip archive of one.
         ModelError: the file cannot be read.
     """
-    try:
-        with path.open("rb") as f:
-            start = f.read(4)
-    except OSError as e:
-        raise ModelError(
-            f"`{printable(path)}` must be a readable file of weights: {e.strerror}. Check the path."
-        ) from e
+    with opened(path, what="A file of weights", error=ModelError) as f:
+        start = f.read(4)
     if start.startswith(_PICKLE_STARTS):
         raise UnsafeWeights(
             f"Weights are read from safetensors files, which hold numbers only; "

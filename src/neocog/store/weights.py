@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from neocog.errors import ModelError, UnsafeWeights, printable
+from neocog.files import opened
 from neocog.store.tensors import load_state, read_tensors
 
 __all__ = ["fitted", "load_weights", "read_weights"]
@@ -71,14 +72,8 @@ def read_weights(path: Path) -> tuple[dict[str, Tensor], tuple[str, ...]]:
 
 def _is_safetensors(path: Path) -> bool:
     """By content: the length of a header, then the header, which is JSON."""
-    try:
-        with path.open("rb") as f:
-            start = f.read(9)
-    except OSError as e:
-        raise ModelError(
-            f"Weights are a file that can be read; `{printable(path)}` is not: {e.strerror}. "
-            "Check the path."
-        ) from e
+    with opened(path, what="A file of weights", error=ModelError) as f:
+        start = f.read(9)
     if path.suffix == ".safetensors":
         return True
     return start[8:] == b"{" and int.from_bytes(start[:8], "little") <= _LONGEST

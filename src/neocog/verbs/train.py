@@ -127,6 +127,11 @@ def resume(
     """
     with claimed(Path(run), resume=True) as claim:
         recipe = claim.folder.recipe
+        if not recipe.data.place:  # which would be the current folder
+            raise RunError(
+                f"A recipe of a run names its data; that of `{printable(Path(run))}` names none. "
+                "Write `place` below [data], or take an undamaged copy."
+            )
         return _finish(recipe, claim, resume=True, listen=listen, decoding=decoding)
 
 
