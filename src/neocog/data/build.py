@@ -25,7 +25,7 @@ from neocog.data.duplicates import LEAST_SIDE, Traits, digest, traits
 from neocog.data.folder import Listing, scan
 from neocog.data.framing import kept_of
 from neocog.data.pictures import fit_all
-from neocog.data.ranges import brightest, dark, is_blank
+from neocog.data.ranges import nothing_to_see, pale_notes
 from neocog.data.reading import RECORD, decode_into, inspect, notes, same_pixels, traits_of
 from neocog.data.sheet import BARREN, Fault, Note, Sheet
 from neocog.data.shelf import Shelf
@@ -44,12 +44,6 @@ DIGITS_SIZE = 256
 _BLOCK = 64
 _SETTLED = 2_000_000_000
 """Nanoseconds after which the times of a file tell whether it changed."""
-
-_PALE = "transparency that leaves one color over white: nothing is left to see"
-_BLANK = (
-    "{} of {} transparent pictures are of one color once they are laid over white, as white "
-    "drawings are: lay them over a dark color, and save them without transparency."
-)
 
 Progress = Callable[[int, int], None] | None
 
@@ -232,12 +226,8 @@ def _decode(
             cut_test=wish.cut_test,
         )
         sheet = sort_pile(shelf, pile, kind="folder", seed=wish.seed).sheet
-        clear = [(i, r) for i, r in zip(good, keep.tolist(), strict=True) if table["alpha"][i]]
-        blank = [listing.names[i] for i, row in clear if is_blank(x[row])]
-        said = dark(brightest(x, keep), 255 if dtype == np.uint8 else 65535)
-    if blank:
-        said.append(_BLANK.format(len(blank), len(clear)))
-    noted = notes(listing, table, rows=good) | ({_PALE: blank} if blank else {})
+        blank, said = nothing_to_see(x, keep, table["alpha"][good] > 0)
+    noted = notes(listing, table, rows=good) | pale_notes([listing.names[good[j]] for j in blank])
     return replace(
         sheet,
         **_sizes(table["height"][good], table["width"][good], wish),

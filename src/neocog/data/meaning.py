@@ -12,6 +12,7 @@ pages the first is taken. `docs/reference/images.md` shows the table; a test com
 
 from __future__ import annotations
 
+import functools
 from typing import NamedTuple
 
 from neocog.errors import DataError
@@ -141,6 +142,7 @@ RULES = (
 """Every combination whose numbers are understood."""
 
 
+@functools.lru_cache(256)
 def rule_for(form: Form) -> Rule:
     """The row for a file.
 

@@ -18,8 +18,9 @@ import numpy as np
 
 from neocog.errors import DataError
 
-__all__ = ["as_pixels", "brightest", "dark", "is_blank"]
+__all__ = ["as_pixels", "dark", "is_blank", "nothing_to_see", "pale_notes"]
 
+_PALE = "transparency that leaves one color over white: nothing is left to see"
 _BLOCK = 1 << 22
 _FAR = 8
 """How many times white may be as bright as the brightest pixel before that is said."""
@@ -78,7 +79,41 @@ def dark(top: int, white: int) -> list[str]:
     return [sentence]
 
 
-def brightest(x: np.ndarray, rows: np.ndarray) -> int:
+def nothing_to_see(
+    x: np.ndarray, rows: np.ndarray, clear: np.ndarray
+) -> tuple[list[int], list[str]]:
+    """Images of which nothing is left over white, and what is said of them and of dark sets.
+
+    Args:
+        x: (N, H, W, C) pixels.
+        rows: which of them are samples.
+        clear: of each sample, whether its file has transparency.
+
+    Returns:
+        numbers of the samples that are of one color, and sentences.
+    """
+    said = dark(_brightest(x, rows), int(np.iinfo(x.dtype).max))
+    blank = [j for j in np.flatnonzero(clear).tolist() if is_blank(x[rows[j]])]
+    if blank:
+        said.append(
+            f"{len(blank)} of {int(clear.sum())} transparent pictures are of one color once they "
+            "are laid over white, as white drawings are: lay them over a dark color, and save them "
+            "without transparency."
+        )
+    return blank, said
+
+
+def pale_notes(names: list[str]) -> dict[str, list[str]]:
+    """What is noted of the images of which nothing is left over white: a reason, and their names.
+
+    Example:
+        >>> pale_notes([])
+        {}
+    """
+    return {_PALE: names} if names else {}
+
+
+def _brightest(x: np.ndarray, rows: np.ndarray) -> int:
     """The brightest pixel of some samples, or one that is bright enough that nothing is said."""
     top, white = 0, int(np.iinfo(x.dtype).max)
     for i in range(0, len(rows), 64):
