@@ -118,6 +118,7 @@ COMPANY = {
         r"layer `2` \(Does\) normalizes by the statistics of the batch",
     ),
     "by hand": (lambda: Does(lambda x: x - x.mean(0)), r"computes `mean` over the samples"),
+    "largest": (lambda: Does(lambda x: x / x.max()), r"alone and in a batch .* `2` \(Does\)"),
     "whole": (lambda: Does(lambda x: x / x.std()), r"it begins in layer `2` \(Does\)"),
     "softmax": (lambda: Does(lambda x: x.softmax(0)), r"computes `softmax` over the samples"),
     "order": (lambda: Does(lambda x: x.cumsum(0)), r"at another place .* computes `cumsum`"),

@@ -14,6 +14,7 @@ from torch import nn
 
 from neocog.audits.aliasing import Aliasing, aliasing
 from neocog.audits.alignment import Alignment, alignment
+from neocog.audits.class_order import other_order
 from neocog.audits.cost import Cost, cost
 from neocog.audits.deformation import Deformation, deformation
 from neocog.audits.interval import interval
@@ -215,7 +216,12 @@ def audit_model(
         if not lie:
             notes.append("An operation has no forward-mode derivative: no Lie derivatives.")
     tell("time of a forward pass")
-    right = _right(subject, some, asked.batch)
+    predicted, right = _predicted(subject, some, asked.batch), None
+    if predicted is not None:
+        truth = some.truth(slice(None))
+        assert truth is not None
+        right = predicted == truth
+        notes += _order(predicted, truth, classes)
     return Audit(
         task=task,
         n=len(some),
@@ -252,16 +258,29 @@ def map_samples(n: int) -> int:
     return min(64, max(8, n * 64 // 1000))
 
 
-def _right(subject: Subject, data: Samples, batch: int | None) -> np.ndarray | None:
-    """For each sample, whether it is right unmoved; None where nobody knows."""
+def _predicted(subject: Subject, data: Samples, batch: int | None) -> np.ndarray | None:
+    """For each sample its class as predicted unmoved; None where nobody knows the truth."""
     if data.y is None or subject.task != "classify":
         return None
     step, parts = batch_of(data, batch), []
     with subject.ready():
         for start in range(0, len(data), step):
             rows = slice(start, min(len(data), start + step))
-            parts.append(subject(data.take(rows)).argmax(1).numpy() == data.truth(rows))
+            parts.append(subject(data.take(rows)).argmax(1).numpy())
     return np.concatenate(parts)
+
+
+def _order(predicted: np.ndarray, truth: np.ndarray, classes: tuple[str, ...]) -> list[str]:
+    """What to say where the outputs mean the classes in another order."""
+    truth = np.asarray(truth)
+    if not np.issubdtype(truth.dtype, np.integer) or truth.shape != predicted.shape:
+        return []
+    k = max(len(classes), int(predicted.max(initial=0)) + 1, int(truth.max(initial=0)) + 1)
+    names = classes if len(classes) == k else tuple(map(str, range(k)))
+    known = truth >= 0
+    cells = np.bincount(truth[known] * k + predicted[known], minlength=k * k)
+    other = other_order(cells.reshape(k, k), names)
+    return [] if other is None else [other.sentence]
 
 
 def _possible(modes: Sequence[str], task: str, notes: list[str]) -> list[str]:

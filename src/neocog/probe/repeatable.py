@@ -113,7 +113,7 @@ def difference(module: nn.Module, x: Tensor, *, read: Read | None = None) -> Dif
 
     Args:
         module: any.
-        x: two samples or more, (B, C, *space), no two alike: five passes of one sample for two.
+        x: two samples or more, (B, C, *space), no two alike: six passes of one sample for two.
         read: what the module returns to a tensor, a row a sample; itself if left out.
 
     Raises:
@@ -123,7 +123,7 @@ def difference(module: nn.Module, x: Tensor, *, read: Read | None = None) -> Dif
         >>> x = probes((1, 4, 4))
         >>> difference(nn.Flatten(), x) is None
         True
-        >>> net = nn.Sequential(nn.Flatten(), nn.BatchNorm1d(16, track_running_stats=False))
+        >>> net = nn.Sequential(nn.Flatten(2), nn.BatchNorm1d(1, track_running_stats=False))
         >>> print(difference(net, x).cause)
         layer `1` (BatchNorm1d) normalizes by the statistics of the batch
     """
@@ -160,18 +160,26 @@ class _Asked:
         if self._beyond(first, turned):
             why = self._cause(x, x.flip(0), (0, n - 1))
             return _found("at another place of the batch", first, turned, why)
+        for i in (0, n - 1):  # what takes the largest or least of a batch changes for one of them
+            if (found := self._alone(first, i)) is not None:
+                return found
+        return None
+
+    def _alone(self, first: Tensor, i: int) -> Difference | None:
+        """How a sample without the others differs from what it was in the batch."""
+        x, row = self.x[i : i + 1], first[i : i + 1]
         try:
-            alone = self.ask(x[:1])
+            alone = self.ask(x)
         except NeocogError:
             raise
         except Exception as e:  # whatever a stranger's forward raises
             lines = str(e).strip().splitlines() or [type(e).__name__]
             return Difference(when=ALONE, largest=math.inf, top=False, cause=printable(lines[0]))
-        if alone.shape != first[:1].shape:
-            came = f"they are of shape {tuple(alone.shape)} for {tuple(first[:1].shape)}"
+        if alone.shape != row.shape:
+            came = f"they are of shape {tuple(alone.shape)} for {tuple(row.shape)}"
             return Difference(when=ALONE, largest=math.inf, top=False, cause=came)
-        if self._beyond(first[:1], alone):
-            return _found(ALONE, first[:1], alone, self._cause(x, x[:1], (0, 0)))
+        if self._beyond(row, alone):
+            return _found(ALONE, row, alone, self._cause(self.x, x, (i, 0)))
         return None
 
     def _beyond(self, a: Tensor, b: Tensor) -> bool:

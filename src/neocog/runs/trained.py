@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from neocog.audits.class_order import other_order
 from neocog.data.batches import batches
 from neocog.data.folder import walk
 from neocog.data.formats import read_file
@@ -26,6 +27,7 @@ from neocog.networks.model import Model
 from neocog.probe.scores import probabilities
 from neocog.runs.believed import as_function
 from neocog.runs.folder import RunFolder
+from neocog.runs.matched import match
 from neocog.store.exported import load_exported
 from neocog.store.sound import check_network, finite_outputs
 from neocog.store.tensors import load_state
@@ -69,12 +71,14 @@ class Samples:
         split: pixels, and the model's numbers of their classes.
         source: what it is a split of.
         classes: names, in the order of those numbers.
+        outputs: for each class of the source the model's number of it.
         notes: sentences on what was taken, and whether some of it may have been trained on.
     """
 
     split: Split
     source: Source
     classes: tuple[str, ...]
+    outputs: tuple[int, ...]
     notes: tuple[str, ...]
 
 
@@ -183,7 +187,9 @@ class Trained:
         logits = answers(self.module, feed)
         finite_outputs(probabilities(logits.double(), kind), shown.split.names)
         scored = evaluation(logits, shown.split.y, shown.classes, kind=kind)
-        return replace(scored, notes=shown.notes)
+        other = other_order(np.array(scored.confusion), shown.classes)
+        said = (other.sentence,) if other is not None else ()
+        return replace(scored, notes=(*shown.notes, *said))
 
     def samples(self, place: Path_, *, border: int = 0, strict: bool = False) -> Samples:
         """Data as this model takes it: its size, its channels, its numbers of the classes.
@@ -210,13 +216,14 @@ class Trained:
         )
         name = source.scored(name)
         split = source.split(name)
-        classes, said = self._names(source.classes, where)
-        truth = self._numbers(split, source.classes, classes, where)
+        matched = match(self.contract.classes, source.classes, where, named=self.named)
+        truth: np.ndarray = np.array(matched.outputs, dtype=np.int64)[split.y]
         return Samples(
             split=Split(split.x, truth, split.names, split.ids),
             source=source,
-            classes=classes,
-            notes=(*self._notes(source, name, len(split)), *said),
+            classes=matched.classes,
+            outputs=matched.outputs,
+            notes=(*self._notes(source, name, len(split)), *matched.notes),
         )
 
     def _batch(self, given: int | None) -> int:
@@ -229,8 +236,11 @@ class Trained:
 
     def scores(self, classes: Sequence[str]) -> bool:
         """Whether data with these classes can be scored: they are its own, or name its outputs."""
-        own = self.contract.classes
-        return set(classes) <= set(own) or (not self.named and len(classes) == len(own))
+        try:
+            match(self.contract.classes, classes, "", named=self.named)
+        except DataError:
+            return False
+        return True
 
     def _must_classify(self) -> None:
         """Other tasks have no classes to score."""
@@ -239,22 +249,6 @@ class Trained:
                 f"Scores and predictions are of classifiers; `{printable(self.place)}` does "
                 f"`{self.contract.task}`. Audit it instead."
             )
-
-    def _names(self, found: Sequence[str], where: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """Names of the outputs, from the data where the model has none; and what to say of it."""
-        own = self.contract.classes
-        if self.named or set(found) <= set(own):
-            return own, ()
-        if len(found) != len(own):
-            raise DataError(
-                f"A model without names of classes takes those of the data, one an output; it has "
-                f"{len(own)} outputs and `{printable(where)}` {len(found)} classes. "
-                "Name the outputs with --classes FILE."
-            )
-        shown = ", ".join(map(printable, found[:5])) + (" …" if len(found) > 5 else "")
-        return tuple(found), (
-            f"The model's outputs are taken in the order of the data's classes: {shown}.",
-        )
 
     def _notes(self, source: Source, name: str, n: int) -> tuple[str, ...]:
         """What was scored, and whether some of it may have been trained on."""
@@ -275,21 +269,6 @@ class Trained:
         elif same and name == "val":
             notes.append("The training was watched with these samples, and may be chosen by them.")
         return tuple(notes)
-
-    def _numbers(
-        self, split: Split, classes: Sequence[str], own: Sequence[str], where: str
-    ) -> np.ndarray:
-        """Class numbers of the data as numbers of the model: classes go by name."""
-        known = {c: i for i, c in enumerate(own)}
-        unknown = [c for c in classes if c not in known]
-        if unknown:
-            raise DataError(
-                f"Every class of `{printable(where)}` must be one of the model's, and "
-                f"`{printable(unknown[0])}` is not. The model knows "
-                f"{', '.join(f'`{printable(c)}`' for c in own[:10])}."
-            )
-        numbers: np.ndarray = np.array([known[c] for c in classes], dtype=np.int64)[split.y]
-        return numbers
 
     def _decode(self, path: str) -> np.ndarray | str:
         signal = self.contract.signal

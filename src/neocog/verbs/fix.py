@@ -296,7 +296,7 @@ class _Work:
             converted=converted,
             seen=seen,
             validated=len(judge.samples),
-            notes=tuple(notes),
+            notes=(*notes, *(before.ordered() if parts.labeled else ())),
         )
 
     def done(self, reached: _Reached, keeping: str, found: tuple[Advice, ...]) -> Fixed:

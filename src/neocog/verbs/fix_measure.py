@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from neocog.audits.class_order import other_order
 from neocog.audits.cost import cost
 from neocog.audits.shift import Shift, shift_consistency
 from neocog.audits.subject import Subject
@@ -60,6 +61,11 @@ class Scores:
     def figures(self, mode: str) -> Figures:
         """What a verdict rests on."""
         return Figures(correct=self.correct, shift=self.shift[mode])
+
+    def ordered(self) -> tuple[str, ...]:
+        """What to say where the outputs mean the classes in another order."""
+        other = other_order(np.array(self.evaluation.confusion), self.evaluation.classes)
+        return () if other is None else (other.sentence,)
 
     def measured(self, ms: float) -> Measured:
         """For the result."""

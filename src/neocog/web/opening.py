@@ -19,6 +19,7 @@ from neocog.networks.model import Model
 from neocog.probe.found import as_found
 from neocog.probe.repeatable import same_randomness_after
 from neocog.runs.believed import as_function, as_logits
+from neocog.runs.matched import match
 from neocog.runs.opened import open_model
 from neocog.runs.trained import Trained
 from neocog.store.sound import check_network
@@ -222,7 +223,7 @@ def _views(
         return {r: Samples.of(_nameless(s)) for r, s in found.splits.items() if len(s)}
     seen = _any_split(seeded, where, asked)
     network.classes = seen.classes
-    number = np.array([seen.classes.index(c) for c in seen.source.classes], dtype=np.int64)
+    number = np.array(seen.outputs, dtype=np.int64)
     return {
         role: Samples.of(Split(s.x, number[s.y], s.names, s.ids))
         for role, s in seen.source.splits.items()
@@ -232,12 +233,13 @@ def _views(
 
 def _numbered(network: Network, source: Source, held: Mapping[str, Split]) -> dict[str, Split]:
     """Truths by the network's numbers; a bare network takes the names of the data as its own."""
-    own = isinstance(network.module, Model)
-    if not own and len(source.classes) == len(network.classes):
-        network.classes = source.classes
-    if not set(source.classes) <= set(network.classes):
+    named = network.classes != tuple(map(str, range(len(network.classes))))
+    try:
+        found = match(network.classes, source.classes, source.place, named=named)
+    except DataError:
         return {role: _nameless(s) for role, s in held.items()}
-    number = np.array([network.classes.index(c) for c in source.classes], dtype=np.int64)
+    network.classes = found.classes
+    number = np.array(found.outputs, dtype=np.int64)
     return {role: Split(s.x, number[s.y], s.names, s.ids) for role, s in held.items()}
 
 

@@ -1,0 +1,130 @@
+"""Which output of a model is which class of the data: by name where there are names."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from neocog.errors import DataError, printable
+
+__all__ = ["Matched", "match"]
+
+SHOWN = 5
+"""Names that a sentence lists."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Matched:
+    """Outputs and classes, brought together.
+
+    Args:
+        classes: names, in the order of the outputs.
+        outputs: for each class of the data its output.
+        notes: sentences on how, where it was not by the very names.
+    """
+
+    classes: tuple[str, ...]
+    outputs: tuple[int, ...]
+    notes: tuple[str, ...] = ()
+
+
+def match(own: Sequence[str], found: Sequence[str], where: str, *, named: bool) -> Matched:
+    """Each class of the data to an output.
+
+    Names go by name: letter by letter, else without regard to case, Unicode form and what stands
+    between words, numbers by their value. Outputs without names take those of the data: numbers by
+    their value, others in the data's order.
+
+    Args:
+        own: names of the outputs, or their numbers.
+        found: classes of the data.
+        where: the data, for messages.
+        named: whether the outputs have names.
+
+    Raises:
+        DataError: a class of the data is none of the model's.
+
+    Example:
+        >>> match(("cat", "dog"), ("Dog", "cat"), "x", named=True).outputs
+        (1, 0)
+        >>> match(("0", "1", "2"), ("01", "02"), "x", named=False).classes
+        ('0', '01', '02')
+    """
+    if named:
+        return _by_name(own, found, where)
+    k = len(own)
+    if all(map(_is_number, found)):
+        values = [int(c) for c in found]
+        if len(set(values)) == len(values) and set(values) <= set(range(k)):
+            form = dict(zip(values, found, strict=True))
+            classes = tuple(form.get(i, str(i)) for i in range(k))
+            return Matched(classes=classes, outputs=tuple(values), notes=_of_numbers(found))
+        found_in_order = sorted(found, key=int)
+    else:
+        found_in_order = list(found)
+    if len(found) != k:
+        raise DataError(
+            f"A model without names of classes takes those of the data, one an output; it has "
+            f"{k} outputs and `{printable(where)}` {len(found)} classes. "
+            "Name the outputs with --classes FILE."
+        )
+    shown = ", ".join(map(printable, found_in_order[:SHOWN])) + (" …" if k > SHOWN else "")
+    return Matched(
+        classes=tuple(found_in_order),
+        outputs=tuple(found_in_order.index(c) for c in found),
+        notes=(f"The model's outputs are taken in the order of the data's classes: {shown}.",),
+    )
+
+
+def _of_numbers(found: Sequence[str]) -> tuple[str, ...]:
+    """How classes that are numbers were matched, and how else they may be meant."""
+    last = max(found, key=int)
+    said = f"Class names are only numbers, matched by value: output {int(last)} is class "
+    said += f"`{printable(last)}`."
+    texts = sorted(found)
+    if texts == sorted(found, key=int):
+        return (said,)
+    shown = ", ".join(map(printable, texts[:SHOWN]))
+    said += f" As texts they sort {shown}, …; a network that was trained in that order gets its "
+    return (f"{said}names with --classes FILE.",)
+
+
+def _by_name(own: Sequence[str], found: Sequence[str], where: str) -> Matched:
+    exact = {c: i for i, c in enumerate(own)}
+    loose: dict[str, list[int]] = {}
+    for i, c in enumerate(own):
+        loose.setdefault(_folded(c), []).append(i)
+    outputs, said = [], []
+    for c in found:
+        near = [exact[c]] if c in exact else loose.get(_folded(c), [])
+        if len(near) != 1:
+            raise DataError(
+                f"Every class of `{printable(where)}` must be one of the model's, and "
+                f"`{printable(c)}` is not. The model knows "
+                f"{', '.join(f'`{printable(o)}`' for o in own[:10])}."
+            )
+        outputs.append(near[0])
+        if c not in exact:
+            said.append(f"`{printable(c)}` for `{printable(own[near[0]])}`")
+    if len(set(outputs)) < len(outputs):
+        raise DataError(
+            f"Two classes of `{printable(where)}` are one of the model's, but for case or "
+            f"spelling: {said[0]}. Make them one class, or name the outputs with --classes FILE."
+        )
+    if not said:
+        return Matched(classes=tuple(own), outputs=tuple(outputs))
+    listed = ", ".join(said[:SHOWN]) + (" …" if len(said) > SHOWN else "")
+    note = f"Names of classes are taken for each other that differ in case or spelling: {listed}."
+    return Matched(classes=tuple(own), outputs=tuple(outputs), notes=(note,))
+
+
+def _is_number(name: str) -> bool:
+    return name.isascii() and name.isdigit() and len(name) < 19
+
+
+def _folded(name: str) -> str:
+    """A name without what people write in different ways; a number by its value."""
+    plain = unicodedata.normalize("NFKC", name).casefold().replace("_", " ").replace("-", " ")
+    plain = " ".join(plain.split())
+    return str(int(plain)) if _is_number(plain) else plain
