@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import sys
 import warnings
 from collections.abc import Callable
@@ -11,15 +12,24 @@ from typing import Any
 import pytest
 import torch
 
-from neocog.errors import RunError
+from neocog.errors import ModelError, RunError
+from neocog.networks.catalog import build
 from neocog.runs.claim import claimed
 from neocog.runs.folder import RunFolder
 from neocog.runs.recipe import Course, Provenance, Recipe
 from neocog.runs.swap import beside
+from neocog.runs.trained import load
+from neocog.types import Contract, SignalSpec
+from neocog.verbs.train import resume, train
 
 EVENTS = ("open", "os.rename", "os.remove", "os.rmdir", "os.mkdir", "shutil.rmtree",
           "tempfile.mkdtemp", "tempfile.mkstemp", "os.chmod", "os.truncate")  # fmt: skip
 """What changes a folder, as Python reports it before it does it."""
+
+
+SIGNAL = SignalSpec(channels=1, size=(28, 28), mean=(0.5,), std=(0.25,))
+CONTRACT = Contract(task="classify", classes=("a", "b"), signal=SIGNAL)
+CARD = {"neocog": "0", "contract": CONTRACT.to_json(), "network": {"name": "dense", "options": {}}}
 
 
 @pytest.fixture(autouse=True)
@@ -35,7 +45,7 @@ def write(folder: RunFolder, seed: int, command: str = "train") -> None:
     folder.write_weights({"w": torch.full((2, 2), float(seed))}, durable=False)
     folder.write_metrics([{"seed": seed}], durable=False)
     folder.write_checkpoint({"w": torch.full((2,), float(seed))}, {"seed": seed}, durable=False)
-    folder.write_card({"neocog": "0", "measured": {"seed": seed}})
+    folder.write_card(CARD | {"measured": {"seed": seed}})
 
 
 def seed_of(run: Path) -> int:
@@ -223,3 +233,85 @@ def test_a_run_whose_renaming_was_killed_is_found_by_who_only_reads(
         write(RunFolder(beside(run, "old")), 1)
     assert seed_of(run) == 2
     assert [p.name for p in tmp_path.iterdir()] == ["run"]
+
+
+def test_a_run_that_is_replaced_while_it_is_read_is_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Never the contract of one and the weights of the other."""
+    run, times = tmp_path / "run", [1]
+
+    def made(hidden: int) -> None:
+        model = build("dense", classes=2, channels=1, size=(28, 28), options={"hidden": (hidden,)})
+        with claimed(run, overwrite=True) as claim:
+            folder = claim.begin(Recipe())
+            folder.write_weights(model.state_dict())
+            network = {"name": "dense", "options": {"hidden": [hidden]}}
+            folder.write_card(CARD | {"network": network})
+            claim.finish()
+
+    whole = RunFolder.card
+
+    def card(folder: RunFolder) -> dict[str, Any]:
+        found = whole(folder)
+        if times and times.pop():
+            made(9)
+        return found
+
+    made(5)
+    monkeypatch.setattr(RunFolder, "card", card)
+    assert load(run).module.network.state_dict()["layers.1.weight"].shape[0] == 9
+    times.extend([1] * 20)
+    with pytest.raises(RunError, match="was replaced 3 times"):
+        load(run)
+
+
+# ---- what a fix left
+
+
+def test_the_result_of_a_fix_is_no_training(tmp_path: Path) -> None:
+    """Of a network of ours, of one from elsewhere, and where weights alone could be kept."""
+    for kind in ("ours", "program", "weights"):
+        run = tmp_path / kind
+        folder = RunFolder(run)
+        folder.write_weights({"w": torch.ones(1)})
+        if kind == "ours":
+            folder.write_recipe(Recipe())  # of a neocog that did not note the command
+        if kind == "program":
+            (run / "model.pt2").write_bytes(b"a program")
+        fixed = {"from": "runs/a b", "sampling": "blur"}
+        folder.write_card(CARD | {"measured": {"n": 1}, "fixed": fixed, "data": {"place": "d"}})
+        before = {p: p.read_bytes() for p in run.rglob("*") if p.is_file()}
+        command = f"`neocog fix 'runs/a b' d --overwrite --out {run}`"
+        words = "weights alone" if kind == "weights" else command
+        with pytest.raises(RunError, match=re.escape(words)):
+            resume(run)
+        with pytest.raises(RunError, match="Choose another with --out, or replace the run with"):
+            train("digits", out=run)
+        assert {p: p.read_bytes() for p in run.rglob("*") if p.is_file()} == before
+
+
+@pytest.mark.parametrize("kind", ["nothing", "empty", "a file", "other files", "no card"])
+def test_what_cannot_be_taken_up_is_said_with_what_to_do(kind: str, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    if kind != "nothing":
+        run.mkdir()
+    if kind == "a file":
+        run.rmdir()
+        run.write_text("mine")
+    if kind == "other files":
+        (run / "thesis.txt").write_text("mine")
+    if kind == "no card":
+        RunFolder(run).write_recipe(Recipe(provenance=Provenance(command="fix")))
+    words = {"no card": "run the command that made it, with --overwrite"}
+    with pytest.raises(RunError, match=words.get(kind, "train one with `neocog train DATA`")):
+        resume(run)
+    assert run.exists() == (kind != "nothing")
+
+
+def test_a_run_whose_model_json_cannot_be_read_is_not_trained_over(tmp_path: Path) -> None:
+    """Nobody knows what made it."""
+    write(RunFolder(tmp_path / "run"), 1)
+    (tmp_path / "run" / "model.json").write_text('{"format": 1, "fixed')
+    with pytest.raises(ModelError, match=r"model\.json"):
+        resume(tmp_path / "run")

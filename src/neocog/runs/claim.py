@@ -245,7 +245,10 @@ def refuse_to_resume(folder: RunFolder, place: Path) -> None:
 
     Raises:
         RunError: something else made it; says which command does what was meant.
+        ModelError: what made it cannot be told, as its model.json is damaged.
     """
+    if (folder.path / "model.json").exists():
+        folder.card()
     if folder.made_by() != "fix":
         return
     again = "the command that made it, with --overwrite"

@@ -119,6 +119,14 @@ class RunFolder:
             raise RunError(_no_run(path))
         return cls(path)
 
+    def identity(self) -> tuple[int, int] | None:
+        """Tells this folder from another that takes its place; None where there is none."""
+        try:
+            found = self.path.stat()
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino
+
     def sweep(self) -> None:
         """Remove what a killed process was writing."""
         for part in (*self.path.glob(PART), *self.path.glob(f"checkpoint/{PART}")):

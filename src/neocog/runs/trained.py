@@ -21,7 +21,7 @@ from neocog.data.open import Source, open_data, parse_place
 from neocog.data.pictures import decode
 from neocog.data.samples import check_batch, evaluation_batch
 from neocog.data.split import Split
-from neocog.errors import DataError, ModelError, NeocogError, UsageError, printable
+from neocog.errors import DataError, ModelError, NeocogError, RunError, UsageError, printable
 from neocog.networks.catalog import build
 from neocog.networks.model import Model
 from neocog.probe.scores import probabilities
@@ -38,6 +38,9 @@ from neocog.types import Contract
 __all__ = ["Answer", "Samples", "Trained", "load"]
 
 Path_ = str | os.PathLike[str]
+
+TRIES = 3
+"""So often a run is read that is replaced in the very moment."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -333,11 +336,29 @@ def load(place: Path_, *, allow_random: bool = False) -> Trained:
         allow_random: take a model whose predictions are not a function of the image alone.
 
     Raises:
-        RunError: it is no run folder.
+        RunError: it is no run folder, or is being replaced again and again.
         ModelError: the model is missing, damaged, does not fit its network, or says something else
             when it is asked again.
     """
-    folder = RunFolder.open(Path(place))
+    for _ in range(TRIES):
+        folder = RunFolder.open(Path(place))
+        before = folder.identity()
+        try:
+            found = _loaded(folder, place, allow_random=allow_random)
+        except NeocogError:
+            if folder.identity() == before:
+                raise
+        else:
+            if folder.identity() == before:
+                return found
+        # Another run took its place meanwhile: what was read may be of both.
+    raise RunError(
+        f"A run is read while nobody replaces it, and `{printable(place)}` was replaced "
+        f"{TRIES} times in that time. Try again later."
+    )
+
+
+def _loaded(folder: RunFolder, place: Path_, *, allow_random: bool) -> Trained:
     card = folder.card()
     contract = Contract.from_json(card["contract"])
     name, options = card["network"]["name"], dict(card["network"]["options"])
@@ -351,7 +372,7 @@ def load(place: Path_, *, allow_random: bool = False) -> Trained:
     shape = (contract.signal.channels, *contract.signal.size)
     chance = as_function(module, os.fspath(place), shape, allow_random=allow_random)
     for note in chance:
-        warnings.warn(note, stacklevel=2)
+        warnings.warn(note, stacklevel=3)
     return Trained(module, {**card, "doubts": list(chance)}, Path(place))
 
 

@@ -1,0 +1,63 @@
+"""Each command that a message recommends exists, with the options that it is recommended with."""
+
+import ast
+import importlib
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import neocog
+from neocog.cli.main import VERBS
+
+SOURCE = Path(neocog.__file__).parent
+
+
+def _texts(node: ast.AST) -> Iterator[str]:
+    """Strings as they are read: parts put together, what is filled in as X."""
+    match node:
+        case ast.JoinedStr(values=parts):
+            yield "".join(p.value if isinstance(p, ast.Constant) else "X" for p in parts)  # type: ignore[misc]
+        case ast.Constant(value=str(text)):
+            yield text
+        case _:
+            for child in ast.iter_child_nodes(node):
+                yield from _texts(child)
+
+
+def _recommended() -> set[tuple[str, str]]:
+    found = set()
+    for file in SOURCE.rglob("*.py"):
+        for text in _texts(ast.parse(file.read_text(encoding="utf-8"))):
+            found |= {(file.name, words) for words in re.findall(r"`neocog ([^`]+)`", text)}
+    return found
+
+
+def test_every_recommended_command_exists() -> None:
+    found = _recommended()
+    assert len(found) > 12
+    for file, words in sorted(found):
+        verb, *rest = words.split()
+        if verb in ("X", "VERB"):
+            continue
+        assert verb in VERBS, (file, words)
+        command = importlib.import_module(f"neocog.cli.{verb}").command
+        options = {o for p in command.params for o in p.opts} | {"--help"}
+        named = {w.rstrip(".,") for w in rest if w.startswith("-")}
+        assert named <= options, (file, words, named - options)
+
+
+def test_every_recommended_option_exists() -> None:
+    """`Try --batch`, where no command is named: some command has it."""
+    options = {
+        o
+        for verb in VERBS
+        for p in importlib.import_module(f"neocog.cli.{verb}").command.params
+        for o in (*p.opts, *p.secondary_opts)
+    } | {"--help", "--debug", "--version"}
+    missing = set()
+    for file in SOURCE.rglob("*.py"):
+        for text in _texts(ast.parse(file.read_text(encoding="utf-8"))):
+            for option in re.findall(r"(?<![\w-])--[a-z][a-z-]*[a-z]", text):
+                if option not in options:
+                    missing.add((file.name, option))
+    assert not missing
