@@ -50,14 +50,21 @@ def png(
     color: int,
     before: Sequence[tuple[bytes, bytes]] = (),
     after: Sequence[tuple[bytes, bytes]] = (),
+    interlaced: bool = False,
 ) -> bytes:
-    """A PNG of numbers (H, W) or (H, W, bands), not interlaced, without filters."""
+    """A PNG of numbers (H, W) or (H, W, bands), without filters."""
     x = x if x.ndim == 3 else x[:, :, None]
-    height, width, bands = x.shape
-    raw = packed(x.reshape(height, width * bands), bits)
-    step = len(raw) // height
-    rows = b"".join(b"\0" + raw[i : i + step] for i in range(0, len(raw), step))
-    head = struct.pack(">IIBBBBB", width, height, bits, color, 0, 0, 0)
+    height, width, _ = x.shape
+    passes = [(0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2),
+              (1, 0, 2, 1)] if interlaced else [(0, 0, 1, 1)]  # fmt: skip
+    rows = b""
+    for row, column, down, right in passes:
+        part = x[row::down, column::right]
+        if part.size:
+            raw = packed(part.reshape(len(part), -1), bits)
+            step = len(raw) // len(part)
+            rows += b"".join(b"\0" + raw[i : i + step] for i in range(0, len(raw), step))
+    head = struct.pack(">IIBBBBB", width, height, bits, color, 0, 0, int(interlaced))
     return b"".join(
         (
             b"\x89PNG\r\n\x1a\n",
@@ -84,6 +91,7 @@ def tiff(
     tags: Mapping[int, tuple[int, Sequence[int]]] | None = None,
     raw: bytes | None = None,
     pages: int = 1,
+    without: Sequence[int] = (),
 ) -> bytes:
     """A TIFF of numbers (H, W) or (H, W, bands), not compressed, one strip a page or band.
 
@@ -97,6 +105,7 @@ def tiff(
         tags: more tags, or others: number to (type, values).
         raw: the pixels as bytes, where they are packed otherwise.
         pages: how many times the image is there.
+        without: tags that are left out.
     """
     assert x is not None
     x = x if x.ndim == 3 else x[:, :, None]
@@ -114,8 +123,8 @@ def tiff(
         279: (4, [len(s) for s in strips]), 284: (3, [2 if planes else 1]),
     }  # fmt: skip
     fields |= dict(tags or {})
-    if photometric < 0:
-        del fields[262]
+    for tag in (*without, *([262] if photometric < 0 else [])):
+        del fields[tag]
     at = start + len(body)
     pieces = [body]
     for page in range(pages):

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from tests.field.images_by_hand import bmp, encoded, exif, gif, png, smooth, tiff
+from tests.field.images_by_hand import bmp, encoded, exif, gif, packed, png, smooth, tiff
 
 from neocog.data import meaning
 from neocog.data.jpeg import parse
@@ -134,6 +134,15 @@ def test_gamma_and_profiles_are_left_alone_and_said():
     ):  # fmt: skip
         same(data, plain)
         assert head(data).marks == said
+
+
+@pytest.mark.parametrize(("bits", "color", "bands"), [
+    (1, 0, 0), (4, 0, 0), (8, 2, 3), (16, 0, 0), (16, 2, 3), (16, 4, 2), (16, 6, 4),
+])  # fmt: skip
+def test_an_interlaced_png_is_the_same(bits, color, bands):
+    x = numbers(bits, bands)
+    plain, woven = (png(x, bits=bits, color=color, interlaced=i) for i in (False, True))
+    np.testing.assert_array_equal(decode(woven), decode(plain))
 
 
 def test_an_animated_png_gives_its_still_image():
@@ -348,6 +357,63 @@ def test_packed_tiffs_have_the_same_pixels(compression, mode):
     np.testing.assert_array_equal(plain, decode(encoded(im, "TIFF", compression=compression)))
 
 
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize(("bits", "bands"), [(8, 1), (8, 3), (16, 1), (16, 3), (16, 4)])
+@pytest.mark.parametrize("tiled", [False, True])
+def test_pieces_of_a_tiff_are_put_together(order, bits, bands, tiled):
+    """Strips of five rows, or tiles of 16 by 16 that reach beyond the edge."""
+    x = RNG.integers(0, 1 << bits, (21, 37, bands))
+    if tiled:
+        wide = np.pad(x, ((0, 11), (0, 11), (0, 0)))
+        pieces = [wide[r : r + 16, c : c + 16] for r in (0, 16) for c in (0, 16, 32)]
+    else:
+        pieces = [x[r : r + 5] for r in range(0, 21, 5)]
+    raw = [packed(p.reshape(len(p), -1), bits, order) for p in pieces]
+    offsets = [8 + sum(map(len, raw[:i])) for i in range(len(raw))]
+    lengths = [len(r) for r in raw]
+    tags = {338: (3, [2])} if bands == 4 else {}
+    tags |= (
+        {322: (3, [16]), 323: (3, [16]), 324: (4, offsets), 325: (4, lengths)}
+        if tiled
+        else {273: (4, offsets), 278: (4, [5]), 279: (4, lengths)}
+    )
+    without = (273, 278, 279) if tiled else ()
+    data = tiff(x, bits=bits, order=order, photometric=1 if bands == 1 else 2, tags=tags,
+                raw=b"".join(raw), without=without)  # fmt: skip
+    white, dtype = (1 << bits) - 1, np.uint16 if bits == 16 else np.uint8
+    expected = over_white(x, white) if bands == 4 else x
+    same(data, expected.astype(dtype), off=int(bands == 4))
+
+
+@pytest.mark.parametrize("compression", ["group3", "group4", "tiff_lzw", "packbits"])
+def test_packed_bits_are_black_and_white_as_they_were(compression):
+    im = smooth(3, 33, 47).convert("1")
+    data = encoded(im, "TIFF", compression=compression)
+    np.testing.assert_array_equal(decode(data)[:, :, 0], np.asarray(im.convert("L")))
+
+
+def test_jpeg_within_a_tiff_keeps_its_colors():
+    im = smooth(3, 48, 48)
+    x = decode(encoded(im, "TIFF", compression="jpeg", quality=95)).astype(int)
+    assert np.abs(x - np.asarray(im)).mean() < 3
+    gray = decode(encoded(im.convert("L"), "TIFF", compression="jpeg", quality=95)).astype(int)
+    assert np.abs(gray[:, :, 0] - np.asarray(im.convert("L"))).mean() < 3
+
+
+def test_raw_ycbcr_is_right_or_refused():
+    """Colors of half the size may lie between: three bytes a pixel are not all there is."""
+    x = numbers(8, 3)
+    for tags in ({}, {530: (3, [1, 1])}, {530: (3, [2, 2])}):
+        try:
+            found = decode(tiff(x, photometric=6, tags=tags))
+        except DataError:
+            continue
+        rgb = np.asarray(Image.frombytes("YCbCr", SIZE[::-1], x.astype(np.uint8).tobytes())
+                         .convert("RGB")).astype(int)  # fmt: skip
+        assert tags.get(530) == (3, [1, 1])
+        assert np.abs(found - rgb).max() <= 1
+
+
 # ---- PNM and PFM
 
 
@@ -469,6 +535,19 @@ def test_bmp_of_16_bits(masks, shifts):
     same(data, np.rint(expected).astype(np.uint8), off=1)
 
 
+def test_bmp_of_the_oldest_header_and_in_runs():
+    palette = RNG.integers(0, 256, (256, 3)).astype(np.uint8)
+    x = RNG.integers(0, 256, SIZE)
+    rows = padded(x[::-1].astype(np.uint8))
+    short = b"".join(bytes(c[::-1].tolist()) for c in palette)
+    same(bmp(rows, size=SIZE, bits=8, palette=short, header=12), palette[x])
+    table = b"".join(bytes([*c[::-1].tolist(), 0]) for c in palette)
+    runs = b"".join(bytes([1, v]) for v in x[-1].tolist()) + b"\0\0"
+    for row in x[-2::-1].tolist():
+        runs += bytes([0, len(row), *row, 0]) + b"\0\0"  # as they are, filled up to two
+    same(bmp(runs + b"\0\1", size=SIZE, bits=8, palette=table, packing=1), palette[x])
+
+
 def test_other_packings_of_a_bmp_are_refused():
     for packing in (4, 5, 11):
         with pytest.raises(DataError, match="packed in a way that is not read"):
@@ -500,6 +579,35 @@ def test_gray_gif_stays_gray():
     same(gif(x, palette), x.astype(np.uint8))
     expected = np.where(x == x[4, 4], 255, x).astype(np.uint8)
     same(gif(x, palette, clear=int(x[4, 4])), expected)
+
+
+def test_a_frame_smaller_than_its_gif_stands_where_it_says():
+    palette = [(v, 255 - v, 7) for v in range(64)]
+    x = RNG.integers(0, 64, (12, 12))
+    data = bytearray(gif(x, palette, clear=5))
+    data[6:10] = struct.pack("<HH", 20, 16)
+    at = data.index(b"\x2c\0\0\0\0\x0c\0")
+    data[at + 1 : at + 5] = struct.pack("<HH", 3, 2)
+    out = decode(bytes(data))
+    assert out.shape == (16, 20, 3)
+    inner = np.where((x == 5)[:, :, None], 255, np.array(palette, np.uint8)[x])
+    np.testing.assert_array_equal(out[2:14, 3:15], inner)
+    outside = out.copy()
+    outside[2:14, 3:15] = 255
+    assert outside.min() == 255  # nothing is there: transparent, so white
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA"])
+def test_webp_without_loss(mode):
+    x = RNG.integers(0, 256, (9, 11, len(mode))).astype(np.uint8)
+    data = encoded(Image.fromarray(x), "WEBP", lossless=True, exact=True)
+    same(data, over_white(x, 255).astype(np.uint8) if mode == "RGBA" else x, off=1)
+    assert head(data).alpha == (mode == "RGBA")
+    frames = [Image.fromarray(x), Image.fromarray(255 - x)]
+    moving = encoded(frames[0], "WEBP", lossless=True, exact=True, save_all=True,
+                     append_images=frames[1:])  # fmt: skip
+    same(moving, over_white(x, 255).astype(np.uint8) if mode == "RGBA" else x, off=1)
+    assert meaning.SEVERAL in head(moving).marks
 
 
 # ---- JPEG

@@ -32,9 +32,10 @@ _NOTES = 1 << 24
 """Bytes of all tags that have to do with pixels, at most."""
 
 (_SUBFILE, _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _FILL, _STRIPS, _ORIENTATION,
- _SAMPLES, _PLANAR, _COLORS, _TILE_WIDTH, _TILE_HEIGHT, _TILES, _EXTRA, _FORMAT, _PROFILE) = (
+ _SAMPLES, _PLANAR, _COLORS, _TILE_WIDTH, _TILE_HEIGHT, _TILES, _EXTRA, _FORMAT, _SUBSAMPLING,
+ _PROFILE) = (
     254, 256, 257, 258, 259, 262, 266, 273, 274,
-    277, 284, 320, 322, 323, 324, 338, 339, 34675)  # fmt: skip
+    277, 284, 320, 322, 323, 324, 338, 339, 530, 34675)  # fmt: skip
 _KEPT = frozenset(
     (256, 257, 258, 259, 262, 266, 273, 277, 278, 279, 284, 292, 293, 317, 320, 322, 323, 324, 325,
      332, 338, 339, 347, 512, 513, 514, 515, 517, 518, 519, 520, 521, 529, 530, 531, 532)
@@ -232,6 +233,9 @@ def _form(data: bytes, found: _Directory) -> tuple[Form, list[str]]:
         said.append(meaning.INVERTED)
     if color == "palette" and _short_palette(data, found):
         raise DataError("a palette of 8-bit colors where TIFF has 16 bits; save it as RGB")
+    if photometric == 6 and _values(data, found, _COMPRESSION, (1,)) == (1,):
+        if _values(data, found, _SUBSAMPLING, (2, 2)) != (1, 1):
+            raise DataError("YCbCr with colors of half the size, not packed; save it as RGB")
     planes = samples > 1 and _values(data, found, _PLANAR, (1,))[0] == 2
     form = Form(
         "TIFF", color, bits[0], _SAMPLE.get(sample[0], "unknown"), alpha,
