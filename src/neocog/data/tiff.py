@@ -233,9 +233,10 @@ def _form(data: bytes, found: _Directory) -> tuple[Form, list[str]]:
         said.append(meaning.INVERTED)
     if color == "palette" and _short_palette(data, found):
         raise DataError("a palette of 8-bit colors where TIFF has 16 bits; save it as RGB")
-    if photometric == 6 and _values(data, found, _COMPRESSION, (1,)) == (1,):
-        if _values(data, found, _SUBSAMPLING, (2, 2)) != (1, 1):
-            raise DataError("YCbCr with colors of half the size, not packed; save it as RGB")
+    packed = _values(data, found, _COMPRESSION, (1,)) != (1,)
+    halved = photometric == 6 and _values(data, found, _SUBSAMPLING, (2, 2)) != (1, 1)
+    if halved and not packed:
+        raise DataError("YCbCr with colors of half the size, not packed; save it as RGB")
     planes = samples > 1 and _values(data, found, _PLANAR, (1,))[0] == 2
     form = Form(
         "TIFF", color, bits[0], _SAMPLE.get(sample[0], "unknown"), alpha,
