@@ -39,7 +39,8 @@ def test_a_run_holds_what_the_contract_names(pictures: Path, tmp_path: Path, qui
     each = len(open_data(pictures).splits["train"]) // 16
     assert (kinds.count(Step), kinds.count(Epoch)) == (3 * each, 3)
     assert {p.name for p in run.iterdir()} == {
-        "recipe.toml", "model.safetensors", "model.json", "metrics.jsonl", "checkpoint",
+        "recipe.toml", "model.safetensors", "model.json", "samples.safetensors", "metrics.jsonl",
+        "checkpoint",
         "report.html",
     }  # fmt: skip
     rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
@@ -313,9 +314,12 @@ def test_evaluating_says_what_was_measured(pictures: Path, tmp_path: Path, quick
     own = tmp_path / "own"
     shutil.copytree(pictures, own)
     model = train(own, settings=quick | {"data.val": False}, epochs=1, out=tmp_path / "run")
-    assert model.evaluate(own).notes == ("Measured on the split test: 15 of 72 samples.",)
+    n = len(open_data(own).splits["test"])
+    assert model.evaluate(own).notes == (f"Measured on the split test: {n} of 72 samples.",)
     assert "These samples were trained on." in model.evaluate(f"{own}:val").notes
     Image.fromarray(np.full((28, 28), 99, np.uint8)).save(own / "down" / "new.png")
+    assert not any("trained on" in n for n in model.evaluate(own).notes)  # none was, by content
+    (tmp_path / "run" / "samples.safetensors").unlink()
     assert any("may have been trained on" in n for n in model.evaluate(own).notes)
     shutil.copytree(pictures / "down", tmp_path / "other" / "test" / "down")
     with pytest.raises(DataError, match=r"must have a split `val`"):

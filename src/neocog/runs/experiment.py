@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -31,6 +32,7 @@ from neocog.runs.fastest import best_device, fastest
 from neocog.runs.memory import available_bytes, training_bytes
 from neocog.runs.provenance import where
 from neocog.runs.recipe import MachineChoice, NetworkChoice, Recipe
+from neocog.runs.seen import Seen, read_seen
 from neocog.runs.start import Start
 from neocog.training.augment import Augment, suited
 from neocog.training.average import Average
@@ -97,6 +99,12 @@ class Experiment:
         return batches(
             train, size=course.batch, shuffle=True, seed=course.seed, epoch=epoch, drop_last=full
         )
+
+    def seen(self) -> Seen:
+        """Which samples the model will have seen, those of the weights that it starts from too."""
+        start, splits = self.recipe.network.start, self.source.splits
+        before = read_seen(Path(start)) if start else None
+        return Seen.of(splits["train"], splits.get("val"), before=before)
 
     def held_out(self) -> dict[str, Split]:
         """The splits that are not trained on and hold samples: val, then test."""

@@ -31,6 +31,7 @@ from neocog.runs.recipe import (
     Provenance,
     Recipe,
 )
+from neocog.runs.seen import Seen, write_seen
 from neocog.runs.trained import Trained
 from neocog.store.exported import Exported, save_exported
 from neocog.store.tensors import load_state
@@ -314,6 +315,7 @@ class Kept:
         recipe: of the fine-tune, or of the training of the model as it was.
         data: what model.json says of the data.
         rows: an epoch of the fine-tune each.
+        seen: which samples it has seen; None where nobody knows.
     """
 
     network: nn.Module
@@ -322,6 +324,7 @@ class Kept:
     recipe: Recipe
     data: Mapping[str, Any]
     rows: Sequence[Mapping[str, Any]]
+    seen: Seen | None = None
 
 
 def the_fixed(mended: Mended, recipe: Recipe, rows: Sequence[Mapping[str, Any]]) -> Kept:
@@ -391,6 +394,8 @@ def keep(
     }
     folder.write_weights(kept.network.state_dict())
     folder.write_metrics(kept.rows)
+    if kept.seen is not None:
+        write_seen(folder.path, kept.seen)
     if kept.choice is not None:
         folder.write_recipe(kept.recipe)
     else:

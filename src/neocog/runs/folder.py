@@ -4,6 +4,7 @@
     model.safetensors   the network's weights
     model.pt2           instead of them: a network from elsewhere that was changed, as a program
     model.json          the contract, the network and its options, what was measured
+    samples.safetensors ids of the samples that were trained on and watched
     metrics.jsonl       a line an epoch
     audit.json          the last audit of the model, if there was one
     checkpoint/state.safetensors   all that a resumed training needs, replaced as one file
@@ -31,6 +32,7 @@ from neocog.fields import Fields, shown
 from neocog.files import parse_json, read_json, read_text
 from neocog.runs.lock import LOCK
 from neocog.runs.recipe import Recipe, from_toml, to_toml
+from neocog.runs.seen import SEEN
 from neocog.runs.swap import PART, beside, settle
 from neocog.store.tensors import read_tensors, write_bytes, write_tensors
 from neocog.types import Contract
@@ -45,6 +47,7 @@ FILES = (
     "model.safetensors",
     "model.pt2",
     "model.json",
+    SEEN,
     "metrics.jsonl",
     "audit.json",
     "checkpoint",

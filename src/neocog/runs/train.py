@@ -21,6 +21,7 @@ from neocog.runs.interrupt import deferred
 from neocog.runs.plan import WATCHING, Pace, Plan_, evaluating, first_plan, is_plan, segment
 from neocog.runs.recipe import Recipe, from_toml, to_toml
 from neocog.runs.sampled import Sampled, sampled
+from neocog.runs.seen import SEEN, write_seen
 from neocog.runs.state import pack, unpack
 from neocog.runs.tensorboard import Log, open_log
 from neocog.tasks.classify import Evaluation, evaluation
@@ -381,6 +382,8 @@ class _Session:
         folder.write_weights(experiment.best.network.state_dict(), durable=durable)
         if not (folder.path / "model.json").exists():
             folder.write_card(_card(experiment, {}))
+        if not (folder.path / SEEN).exists():
+            write_seen(folder.path, experiment.seen())
         folder.write_metrics(self.progress.rows, durable=durable)
         tensors, plain = pack(experiment.model.network, experiment.optimiser, experiment.average)
         state = {

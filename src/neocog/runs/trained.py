@@ -28,6 +28,7 @@ from neocog.probe.scores import probabilities
 from neocog.runs.believed import as_function
 from neocog.runs.folder import RunFolder
 from neocog.runs.matched import match
+from neocog.runs.seen import Seen, read_seen
 from neocog.store.exported import load_exported
 from neocog.store.sound import check_network, finite_outputs
 from neocog.store.tensors import load_state
@@ -119,6 +120,10 @@ class Trained:
     def doubts(self) -> tuple[str, ...]:
         """Why predictions are not a function of the image; a model that has any was allowed."""
         return tuple(self.card.get("doubts", ()))
+
+    def seen(self) -> Seen | None:
+        """Which samples it was trained on; None where nobody knows."""
+        return read_seen(self.place) if self.place.is_dir() else None
 
     def predict(self, paths: Iterable[Path_] | Path_) -> list[Answer]:
         """Answer for files, and for all pictures below folders.
@@ -262,13 +267,24 @@ class Trained:
         trained = self.card.get("data", {})
         place = str(trained.get("place", ""))  # empty is not the current folder
         same = place != "" and _real(source.place) == _real(place)
-        if same and source.fingerprint != trained.get("fingerprint"):
+        split, seen = source.splits[name], self.seen()
+        if seen is not None and split.ids is not None:
+            known = int(seen.trained_on(split).sum())
+            if known == len(split):
+                notes.append("These samples were trained on.")
+            elif known:
+                notes.append(
+                    f"{known:,} of these {len(split):,} samples were trained on: figures on them "
+                    "flatter."
+                )
+        elif same and source.fingerprint != trained.get("fingerprint"):
             notes.append(
                 "The data has changed since the training, and its splits may have been drawn "
                 "anew: some of these samples may have been trained on."
             )
         if same and name == "val" and not trained.get("val", True):
-            notes.append("These samples were trained on.")
+            if seen is None:
+                notes.append("These samples were trained on.")
         elif same and name == "val":
             notes.append("The training was watched with these samples, and may be chosen by them.")
         return tuple(notes)

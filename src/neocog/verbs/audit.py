@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -28,6 +28,7 @@ from neocog.probe.found import as_found
 from neocog.probe.repeatable import same_randomness_after
 from neocog.probe.several import output_at
 from neocog.runs.believed import as_function, as_logits
+from neocog.runs.held_out import Common, held_out_by_both
 from neocog.runs.matched import match
 from neocog.runs.opened import open_model
 from neocog.runs.trained import Trained
@@ -185,6 +186,8 @@ def audit(
     how = _How(asked, task, precision, strict, allow_random, tell)
     model = _opened(model, allow_random)
     against = None if against is None else _opened(against, allow_random)
+    if against is not None:
+        how = _shared(model, against, data, how)
     found = _audited(model, data, how)
     other, ms = None, None
     if against is not None:
@@ -241,6 +244,9 @@ def _milliseconds(
     return ms[0], ms[1]
 
 
+_ALL = Common(None, ())
+
+
 @dataclass(frozen=True)
 class _How:
     """What was asked for, of one model and the other alike."""
@@ -251,12 +257,58 @@ class _How:
     strict: bool
     allow_random: bool
     tell: Callable[[str], None] | None
+    drawn: Mapping[str, Any] | None = None
+    """How the data of both is split; as each model's was where nothing is compared."""
+    common: Common = _ALL
+    """The samples that both models hold out."""
+
+
+def _shared(
+    model: Trained | nn.Module, against: Trained | nn.Module, data: Data, how: _How
+) -> _How:
+    """One split for both, and of it the samples that neither was trained on.
+
+    Raises:
+        UsageError: there are none.
+    """
+    models = [m for m in (model, against) if isinstance(m, Trained)]
+    drawn = next((m.drawn for m in models if "data" in m.card), None)
+    how = replace(how, drawn=drawn)
+    sizes = [m.contract.signal.size for m in models]
+    if len(set(sizes)) > 1 and how.asked.radius is None:
+        radius = min(max(2, min(size) // 8) for size in sizes)
+        how = replace(how, asked=replace(how.asked, radius=radius))
+    if isinstance(data, Split):
+        return replace(how, common=held_out_by_both(data, "", models))
+    seeded = [m for m in models if m.contract.task == "classify"]
+    if not isinstance(data, (str, os.PathLike)) or not seeded:
+        return how
+    shown = _drawn(seeded[0], how).samples(data, strict=how.strict)
+    name = parse_place(data)[1] or shown.source.scored()
+    return replace(how, common=held_out_by_both(shown.split, name, models))
+
+
+def _drawn(trained: Trained, how: _How) -> Trained:
+    """The model, its data split as it was asked for."""
+    if how.drawn is None:
+        return trained
+    card = {**trained.card, "data": {**trained.card.get("data", {}), **how.drawn}}
+    return replace(trained, card=card)
+
+
+def _only(samples: Samples | None, how: _How) -> Samples | None:
+    """Those that both models hold out."""
+    if samples is None or not isinstance(samples.x, Split):
+        return samples
+    rows = how.common.rows(samples.x)
+    return samples if rows is None else replace(samples, order=rows)
 
 
 def _audited(trained: Trained | nn.Module, data: Data, how: _How) -> Audit:
     if isinstance(trained, nn.Module):
         return _of_module(trained, data, how)
-    samples, larger, classes, notes = _samples(trained, data, how.asked, how.strict)
+    samples, larger, classes, notes = _samples(_drawn(trained, how), data, how.asked, how.strict)
+    samples, larger = _only(samples, how) or samples, _only(larger, how)
     found = audit_model(
         trained.module,
         samples,
@@ -269,7 +321,8 @@ def _audited(trained: Trained | nn.Module, data: Data, how: _How) -> Audit:
         black_box=trained.black_box,
         tell=how.tell,
     )
-    return replace(found, notes=tuple(dict.fromkeys((*found.notes, *notes, *trained.doubts))))
+    said = (*found.notes, *how.common.notes, *notes, *trained.doubts)
+    return replace(found, notes=tuple(dict.fromkeys(said)))
 
 
 def _of_module(module: nn.Module, data: Data, how: _How) -> Audit:
@@ -279,12 +332,13 @@ def _of_module(module: nn.Module, data: Data, how: _How) -> Audit:
     matched: tuple[str, ...] = ()
     if isinstance(data, (str, os.PathLike)):
         where, part = parse_place(data)
-        source = open_data(where)
+        source = open_data(where, **(how.drawn or {}))
         split, classes = source.split(source.scored(part)), source.classes
         if how.task == "classify":
             split, classes, matched = _matched(module, split, classes, where)
         data = split
     samples = Samples.of(data)
+    samples = _only(samples, how) or samples
     shape = (samples.channels, *samples.size)
     module, said = as_logits(module, shape, how.task)
     chance = as_function(module, name, shape, allow_random=how.allow_random)
@@ -297,7 +351,7 @@ def _of_module(module: nn.Module, data: Data, how: _How) -> Audit:
         precision=how.precision,
         tell=how.tell,
     )
-    return replace(found, notes=(*found.notes, *matched, *said, *chance))
+    return replace(found, notes=(*found.notes, *how.common.notes, *matched, *said, *chance))
 
 
 def _matched(

@@ -38,6 +38,7 @@ from neocog.runs.improve import PASSES, Aim, Improved, improve
 from neocog.runs.judge import LOOKED_AT, Judge, Verdict, can_gain, seen_before, verdict
 from neocog.runs.opened import open_model
 from neocog.runs.recipe import Recipe
+from neocog.runs.seen import Seen
 from neocog.runs.trained import Trained, load
 from neocog.surgery.advice import Advice
 from neocog.training.loop import Step
@@ -309,6 +310,9 @@ class _Work:
             if fixed
             else as_it_was(self.trained, self.mended, reached.recipe)
         )
+        before = self.trained.seen()
+        learned = Seen.of(self.parts.train, self.parts.val, before=before) if fixed else before
+        kept = replace(kept, seen=learned)
         goes = b if fixed else a
         finetune = self._finetune(reached)
         notes = keep(

@@ -1,0 +1,83 @@
+"""Two models on the samples that both hold out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from neocog.data.split import Split
+from neocog.errors import UsageError, printable
+from neocog.runs.trained import Trained
+
+__all__ = ["Common", "held_out_by_both"]
+
+
+@dataclass(frozen=True, eq=False)
+class Common:
+    """What two models are compared on.
+
+    Args:
+        ids: of the content of the samples that neither was trained on, uint64 (N,); None for
+            all, where ids are unknown or the samples of training were asked for by name.
+        notes: sentences on what is left out, and on what nobody knows.
+    """
+
+    ids: np.ndarray | None
+    notes: tuple[str, ...]
+
+    def rows(self, split: Split) -> np.ndarray | None:
+        """Positions of those samples in a split, rising; None for all."""
+        if self.ids is None or split.ids is None:
+            return None
+        return np.flatnonzero(np.isin(split.ids, self.ids))
+
+
+def held_out_by_both(split: Split, name: str, models: Sequence[Trained]) -> Common:
+    """The samples of a split that none of some models has seen.
+
+    Args:
+        split: what they would be compared on.
+        name: of the split: of `test` also those are left out that a training was watched with;
+            of `train` nothing is.
+        models: what is compared.
+
+    Raises:
+        UsageError: every sample was seen by one of them.
+    """
+    if name == "train" or split.ids is None:
+        return Common(None, tuple(_sizes(models)))
+    left, notes = np.ones(len(split), bool), _sizes(models)
+    for model in models:
+        place = printable(model.place)
+        if (seen := model.seen()) is None:
+            notes.append(f"What `{place}` was trained on is not known here.")
+            continue
+        trained, watched = seen.trained_on(split), np.zeros(len(split), bool)
+        if name == "test":
+            watched = seen.chosen_by(split) & ~trained
+        left &= ~(trained | watched)
+        if trained.any() or watched.any():
+            more = f", and {watched.sum():,} watched its training" if watched.any() else ""
+            notes.append(
+                f"{trained.sum():,} of the {len(split):,} {name} samples were trained on by "
+                f"`{place}`{more}: these are left out for both models."
+            )
+    if not left.any():
+        raise UsageError(
+            f"Two models are compared on samples that both hold out, and there are none. "
+            f"{' '.join(notes)} Give samples that neither has seen, or train both with one "
+            "`--set data.seed`."
+        )
+    if not left.all():
+        notes.append(f"Compared on {left.sum():,} samples that both hold out.")
+    return Common(None if left.all() else split.ids[left], tuple(notes))
+
+
+def _sizes(models: Sequence[Trained]) -> list[str]:
+    sizes = {m.contract.signal.size: None for m in models}
+    if len(sizes) < 2:
+        return []
+    shown = " and ".join(f"{h} × {w}" for h, w in sizes)
+    return [f"The models see images at {shown}: a pixel of the one is no pixel of the other."]
