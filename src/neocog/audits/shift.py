@@ -111,6 +111,7 @@ class Shift:
         flips: samples whose answer changes.
         same: for each sample, what `consistency` is the mean of.
         right: for each sample, whether it is right unmoved; empty where nobody knows.
+        both: for each sample, whether it is right at both positions; empty where nobody knows.
         protocol: how it was measured, a sentence.
     """
 
@@ -135,11 +136,12 @@ class Shift:
     flips: tuple[Flip, ...] = ()
     same: np.ndarray = field(default_factory=lambda: np.zeros(0))
     right: np.ndarray = field(default_factory=lambda: np.zeros(0, bool))
+    both: np.ndarray = field(default_factory=lambda: np.zeros(0, bool))
     protocol: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Plain numbers and lists, without pictures."""
-        other = ("flips", "same", "right", "map", "border")
+        other = ("flips", "same", "right", "both", "map", "border")
         plain = {k: v for k, v in vars(self).items() if k not in other}
         plain["consistency_ci"] = list(self.consistency_ci)
         plain["border"] = None if self.border is None else dict(vars(self.border))
@@ -291,7 +293,8 @@ def _result(
         border=border,
         flips=flips,
         same=same,
-        right=_right(pair, classes),
+        right=_right(pair.base, pair, classes),
+        both=_right(pair.a, pair, classes) & _right(pair.b, pair, classes),
         protocol=movable.protocol(seed),
         **shares,
     )
@@ -303,10 +306,10 @@ def _majority(pair: _Pair, classes: bool) -> float | None:
     return float(torch.bincount(pair.truth.long()).max()) / len(pair.truth)
 
 
-def _right(pair: _Pair, classes: bool) -> np.ndarray:
+def _right(predicted: Tensor, pair: _Pair, classes: bool) -> np.ndarray:
     if pair.truth is None or not classes:
         return np.zeros(0, bool)
-    return np.asarray((pair.base == pair.truth).numpy())
+    return np.asarray((predicted == pair.truth).numpy())
 
 
 ENOUGH = 30

@@ -6,15 +6,15 @@
 
 The learning rate and the weight of consistency are found by short fine-tunes of their own. They,
 and the state that is kept, are chosen by the score of the validation samples alone (`runs.judge`).
-Of rates and of weights the highest counts whose score cannot be told from the best: a short trial
-sees what a step costs at once, and not what it gains later.
+Of rates that cannot be told from the best the lowest counts, for a high one undoes in many steps
+what a few still bear; of weights the highest, for consistency is what is asked for.
 """
 
 from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -56,10 +56,13 @@ LOOKS = 12
 """How often a fine-tune is looked at."""
 
 PATIENCE = 4
-"""Looks without a better state after which the learning rate is brought down."""
+"""Looks without a better state, in the second half, after which the rate is brought down."""
 
 TAIL = 0.2
 """Fraction of the steps over which it is brought down then."""
+
+SLACK = 0.97
+"""A fine-tune is shortened where fewer of its steps fit into the time than this fraction."""
 
 FEWEST = 8
 """Steps of a trial and from one look to the next, at least."""
@@ -143,16 +146,14 @@ class Improved:
         """Pairs of from step and to step, as in `runs.plan`; empty where it went as meant."""
         return tuple(self.tuned.plan) if len(self.tuned.plan) > 2 else ()
 
-    def offer(self, what: str, step: int, score: Score, model: Model) -> bool:
-        """Note a state, and keep it where none was better; whether it is better than all."""
+    def offer(self, what: str, step: int, score: Score, model: Model) -> None:
+        """Note a state, and keep it where none was better."""
         found = Candidate(what=what, step=step, score=score, weights={})
         self.looks.append(found.to_json())
         if self.best is not None and score.fidelity < self.best.score.fidelity:
-            return False
-        gained = self.best is None or score.fidelity > self.best.score.fidelity
+            return
         held = {k: v.detach().cpu().clone() for k, v in model.network.state_dict().items()}
         self.best = replace(found, weights=held)  # of equals the later one, which learned more
-        return gained
 
 
 def recalibrated(model: Model, split: Split, *, seed: int) -> tuple[Model, int, int]:
@@ -264,8 +265,7 @@ def _watched(
 ) -> Iterator[Step | dict[str, Any] | str]:
     """The fine-tune itself: looked at, shortened where time runs short or nothing is gained."""
     told = found.tuned = Tuned()
-    model, idle, shown, watched = copy.deepcopy(start), 0, 0, time.monotonic()
-    began = watched
+    model, idle, shown, began, most = copy.deepcopy(start), 0, 0, time.monotonic(), -1.0
     try:
         for step in tune(model, train, recipe, told, guide=guide, steady=found.steady):
             yield step
@@ -274,14 +274,19 @@ def _watched(
             every = max(FEWEST, told.last // LOOKS)
             over = step.number >= told.last or told.interrupted
             if step.number % every == 0 or over:
-                better = found.offer("fine-tuned", step.number, judge(model), model)
-                idle = 0 if better else idle + 1
+                score = judge(model)
+                found.offer("fine-tuned", step.number, score, model)
+                # Among themselves: a trial ended at a low rate, these states are on the way there.
+                idle = 0 if score.fidelity > most else idle + 1
+                most = max(most, score.fidelity)
             if aim.deadline is not None and step.number > shown + 4 and not over:
                 now, shown = time.monotonic(), step.number
                 left = aim.deadline - now - look
                 fits = step.number + max(0, int(left / ((now - began) / step.number)))
-                told.last = min(told.last, fits)
-            if idle >= PATIENCE and not found.stopped and step.number < (1 - TAIL) * told.last:
+                if fits < SLACK * told.last:
+                    told.last = fits
+            late = told.last / 2 <= step.number < (1 - TAIL) * told.last
+            if idle >= PATIENCE and late and not found.stopped:
                 found.stopped = f"nothing was gained in {PATIENCE} looks"
                 told.last = int(step.number / (1 - TAIL)) + 1
     except Diverged as e:
@@ -356,19 +361,15 @@ def _trials(
         yield from run(lr, steady)
         if found.tuned.interrupted:
             return
-    best = _highest({lr: s for (lr, _), s in scores.items()}, rates[-1])
+    best = min(_near({lr: s for (lr, _), s in scores.items()}) or rates[-1:])
     for weight in weights[1:]:
         yield from run(best, weight)
         if found.tuned.interrupted:
             return
-    yield best, _highest({w: s for (lr, w), s in scores.items() if lr == best}, weights[0])
+    yield best, max(_near({w: s for (lr, w), s in scores.items() if lr == best}) or weights)
 
 
-def _highest(scores: dict[float, Score], otherwise: float) -> float:
-    """The highest of those whose fidelity cannot be told from the best."""
-    if not scores:
-        return otherwise
-    n = len(next(iter(scores.values())).correct)
-    most = max(s.fidelity for s in scores.values())
-    near = float(np.sqrt(most * (1 - most) / max(1, n)))
-    return max(v for v, s in scores.items() if s.fidelity >= most - near)
+def _near(scores: Mapping[float, Score]) -> list[float]:
+    """Those whose fidelity cannot be told from the best."""
+    most = max(scores.values(), key=lambda s: s.fidelity, default=None)
+    return [v for v, s in scores.items() if most is not None and not s.below(most)]

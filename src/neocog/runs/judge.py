@@ -38,12 +38,19 @@ class Score:
         accuracy: fraction predicted correctly, unshifted.
         consistency: fraction with the same prediction at both shifts.
         correct: for each sample, unshifted.
+        faithful: for each sample, whether it is predicted correctly at both shifts.
     """
 
     fidelity: float
     accuracy: float
     consistency: float
     correct: np.ndarray
+    faithful: np.ndarray
+
+    def below(self, best: Score) -> bool:
+        """Whether fidelity is lower than another's by more than one standard error of pairs."""
+        difference = best.faithful.astype(float) - self.faithful
+        return bool(difference.mean() > difference.std() / np.sqrt(max(1, len(difference))))
 
     def to_json(self) -> dict[str, float]:
         """The three figures."""
@@ -68,13 +75,13 @@ class Judge:
         """Score a state; the model is as it was afterwards."""
         subject = Subject(model, size=model.contract.signal.size)
         found = shift_consistency(subject, self.samples, mode=self.mode, seed=self.seed)
-        assert found.both_right is not None
         assert found.accuracy is not None
         return Score(
-            fidelity=found.both_right,
+            fidelity=float(found.both.mean()),
             accuracy=found.accuracy,
             consistency=found.consistency,
             correct=found.right,
+            faithful=found.both,
         )
 
 
