@@ -28,6 +28,7 @@ from neocog.probe.scores import probabilities
 from neocog.runs.believed import as_function
 from neocog.runs.folder import RunFolder
 from neocog.runs.matched import match
+from neocog.runs.normalized import misfit_of_split
 from neocog.runs.seen import Seen, read_seen
 from neocog.store.exported import load_exported
 from neocog.store.sound import check_network, finite_outputs
@@ -155,12 +156,26 @@ class Trained:
         if isinstance(paths, (str, os.PathLike)):
             paths = [paths]
         waiting: list[tuple[str, np.ndarray | str]] = []
+        looked = False
         for path, reason in _files(paths):
             waiting.append((path, reason or self._decode(path)))
             if len(waiting) == batch:
+                looked = looked or self._look(waiting)
                 yield from self._answers(waiting)
                 waiting = []
+        if not looked:
+            self._look(waiting)
         yield from self._answers(waiting)
+
+    def _look(self, waiting: Iterable[tuple[str, np.ndarray | str]]) -> bool:
+        """Warn where the normalization does not fit these images; whether there were any."""
+        found = [p for _, p in waiting if isinstance(p, np.ndarray)]
+        some = [p for p in found if p.dtype == found[0].dtype]
+        if some:
+            split = Split(np.stack(some), np.zeros(len(some), np.int64), [""] * len(some))
+            for said in misfit_of_split(split, self.contract.signal):
+                warnings.warn(said, stacklevel=3)
+        return bool(some)
 
     def pictures(self, paths: Iterable[Path_] | Path_) -> Iterator[tuple[str, np.ndarray | str]]:
         """Files as this model takes them: name, and pixels (H, W, C) or why they cannot be used.
@@ -231,7 +246,11 @@ class Trained:
             source=source,
             classes=matched.classes,
             outputs=matched.outputs,
-            notes=(*self._notes(source, name, len(split)), *matched.notes),
+            notes=(
+                *self._notes(source, name, len(split)),
+                *matched.notes,
+                *misfit_of_split(split, signal),
+            ),
         )
 
     def _batch(self, given: int | None) -> int:

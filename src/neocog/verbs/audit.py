@@ -30,6 +30,7 @@ from neocog.probe.several import output_at
 from neocog.runs.believed import as_function, as_logits
 from neocog.runs.held_out import Common, held_out_by_both
 from neocog.runs.matched import match
+from neocog.runs.normalized import LOOKED_AT, misfit
 from neocog.runs.opened import open_model
 from neocog.runs.trained import Trained
 from neocog.store.sound import check_network
@@ -397,11 +398,14 @@ def _samples(
     trained: Trained, data: Data, asked: Asked, strict: bool
 ) -> tuple[Samples, Samples | None, tuple[str, ...], tuple[str, ...]]:
     """At the model's size; for crops with a border, where the pictures have one; classes, notes."""
-    classes = trained.contract.classes
-    if not isinstance(data, (str, os.PathLike)):
-        return Samples.of(data), None, classes, ()
-    if trained.contract.task != "classify":
-        return _without_truth(trained, data, strict), None, classes, ()
+    classes, notes = trained.contract.classes, tuple(trained.card.get("notes", ()))
+    if not isinstance(data, (str, os.PathLike)) or trained.contract.task != "classify":
+        if isinstance(data, (str, os.PathLike)):
+            samples = _without_truth(trained, data, strict)
+        else:
+            samples = Samples.of(data)
+        said = misfit(samples.take(slice(0, LOOKED_AT)), trained.contract.signal)
+        return samples, None, classes, (*notes, *filter(None, (said,)))
     shown = trained.samples(data, strict=strict)
     samples, size = Samples.of(shown.split), trained.contract.signal.size
     narrow = samples, None, shown.classes, shown.notes
