@@ -3,6 +3,7 @@
 Before, a NaN in one weight made the first class the answer to everything, at exit status 0.
 """
 
+import copy
 import json
 import sys
 import types
@@ -25,6 +26,8 @@ from neocog.errors import ModelError, NeocogError
 from neocog.store.exported import save_exported
 from neocog.store.sound import check_network
 from neocog.store.weights import load_weights
+from neocog.surgery.replace import replace
+from neocog.web.opening import opened
 
 GRAY = {"size": (1, 8, 8), "mean": (0.5,), "std": (0.5,)}
 NAN, INF = float("nan"), float("inf")
@@ -111,7 +114,7 @@ def test_every_door_refuses_them_by_name(kind: str, factory) -> None:
         "open_model": lambda: neocog.open_model(factory(make), **GRAY),
         "audit": lambda: neocog.audit(make(), (x, None), Asked(n=3, layers=False)),
         "explain": lambda: neocog.explain(make(), x[:1], trust=False),
-        "explore": lambda: __import__("neocog.web.opening", fromlist=["x"]).opened(make(), x),
+        "explore": lambda: opened(make(), x),
     }
     for door, enter in doors.items():
         with pytest.raises(ModelError, match=words) as e:
@@ -299,7 +302,9 @@ def test_a_lazy_factory_is_opened_and_said_to_be_random(factory, tmp_path: Path)
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("kind", ["scripted", "traced", "frozen", "compiled", "parallel",
                                   "quantized", "half"])  # fmt: skip
-def test_other_ways_of_being_a_network_are_looked_at_or_refused(kind: str) -> None:
+def test_other_ways_of_being_a_network_are_looked_at_or_refused(
+    kind: str, factory, tmp_path: Path
+) -> None:
     """One figure or one sentence each, and the network works as before."""
     net, x = small(), torch.rand(6, 1, 8, 8)
     made = {
@@ -320,9 +325,19 @@ def test_other_ways_of_being_a_network_are_looked_at_or_refused(kind: str) -> No
         assert (spent.params, spent.macs) == (98, 4 * 16 * 9 + 40)
     found = neocog.audit(made, (x, None), Asked(n=6, layers=False, rotation=False, scale=False))
     assert 0 <= found.audit.shift["circular"].consistency <= 1
-    try:
-        neocog.explain(made, x[:1], trust=False)
-    except NeocogError as e:
-        assert "\n" not in str(e)  # noqa: PT017
-    __import__("neocog.web.opening", fromlist=["x"]).opened(made, x)
+    for enter in (
+        lambda: neocog.explain(made, x[:1], trust=False),
+        lambda: replace(made, x, sampling="blur"),
+        lambda: neocog.export(
+            factory(lambda: copy.deepcopy(made)), format="torch", out=tmp_path / "x.pt", **GRAY
+        ),
+    ):
+        try:
+            enter()
+        except NeocogError as e:
+            assert "\n" not in str(e)  # noqa: PT017
+    opened(made, x)
+    if kind != "half":
+        model = neocog.open_model(factory(lambda: made), **{**GRAY, "mean": [0], "std": [1]})
+        torch.testing.assert_close(model.module(x), before)
     assert torch.equal(made(given), before)

@@ -195,12 +195,12 @@ def _look(module: nn.Module, size: Size, stop: str | None = None) -> Look:
     """One run; with `stop`, only until something breaks that rule."""
     like = next((p for p in module.parameters() if p.is_floating_point()), torch.zeros(()))
     x = torch.zeros((1, *size), device=like.device, dtype=like.dtype)
-    look = Look(x, module, stop)
-    watched = watching(
-        module, look.operation, on_start=look.start, on_end=look.end, on_leave=look.left
-    )
-    with as_found(module, x), torch.no_grad(), watched:
-        look.finish(module(x))
+    with as_found(module, x), torch.no_grad():  # inside, a lazy module has its parameters
+        look = Look(x, module, stop)
+        with watching(
+            module, look.operation, on_start=look.start, on_end=look.end, on_leave=look.left
+        ):
+            look.finish(module(x))
     look.places.unknown |= scripted(module)
     return look
 

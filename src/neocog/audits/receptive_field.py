@@ -120,11 +120,13 @@ def receptive_field(module: nn.Module, size: Sequence[int]) -> ReceptiveField:
     """
     like = next((p for p in module.parameters() if p.is_floating_point()), torch.zeros(()))
     x = torch.zeros((1, *size), device=like.device, dtype=like.dtype)
-    run = _Run(x, module)
-    watched = watching(module, run.operation, on_start=run.start, on_end=run.end, on_leave=run.left)
     try:
-        with as_found(module, x), torch.no_grad(), watched:
-            module(x)
+        with as_found(module, x), torch.no_grad():  # inside, a lazy module has its parameters
+            run = _Run(x, module)
+            with watching(
+                module, run.operation, on_start=run.start, on_end=run.end, on_leave=run.left
+            ):
+                module(x)
     except Exception as e:  # of any kind: a stranger's forward fails in its own way
         raise ModelError(
             "Receptive fields need one forward pass of one sample; the module fails on one of "

@@ -32,7 +32,7 @@ from neocog.runs.told import count, told_names, told_signal
 from neocog.runs.trained import Trained, load
 from neocog.store.black_box import BlackBox, load_onnx
 from neocog.store.exported import Exported, load_exported
-from neocog.store.foreign import LIBRARIES, is_factory, make
+from neocog.store.foreign import LIBRARIES, as_written, is_factory, make
 from neocog.store.sound import check_network, lazy_names
 from neocog.store.trial import first_answer
 from neocog.store.weights import load_weights
@@ -203,6 +203,7 @@ def _module(network: nn.Module, given: Mapping[str, Any]) -> _Found:
             f"A module that is at hand has its weights; `{out_of_place}` was given with a "
             f"{type(network).__name__}. Load them with load_state_dict, or leave it out."
         )
+    network = as_written(network)
     if isinstance(network, Model):
         return _Found(network.network, network.contract)
     return _Found(network)

@@ -27,7 +27,7 @@ from neocog.errors import ModelError, UsageError, did_you_mean, printable
 from neocog.store.libraries import INITS, LIBRARIES, Made, of_library, short
 from neocog.store.sound import check_network
 
-__all__ = ["INITS", "LIBRARIES", "Made", "is_factory", "make"]
+__all__ = ["INITS", "LIBRARIES", "Made", "as_written", "is_factory", "make"]
 
 
 def is_factory(place: str) -> bool:
@@ -74,7 +74,20 @@ def make(place: str, *, classes: int | None = None, init: str | None = None) -> 
                 )
             made = _of_factory(place, library, name)
     check_network(made.network, place, lazy=True)
-    return replace(made, network=made.network.to("cpu").float())
+    return replace(made, network=as_written(made.network).to("cpu").float())
+
+
+def as_written(module: nn.Module) -> nn.Module:
+    """A module without what `torch.compile` put around it; the parameters are the same.
+
+    Args:
+        module: any module.
+    """
+    while type(module).__name__ == "OptimizedModule" and "_orig_mod" in module._modules:
+        inner = module._modules["_orig_mod"]
+        assert inner is not None
+        module = inner
+    return module
 
 
 def _of_factory(place: str, module: str, name: str) -> Made:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import logging
+import re
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -78,7 +79,7 @@ def _converted(module: nn.Module, example: Tensor, texts: Mapping[str, str]) -> 
     except MemoryError:
         raise
     except Exception as e:  # the exporter raises nearly everything
-        lines = str(e).strip().splitlines() or [""]
+        lines = re.sub(r"\x1b\[[\d;]*m", "", str(e)).strip().splitlines() or [""]
         raise ModelError(
             "A network becomes an ONNX file where its steps do not depend on values and ONNX has "
             f"them all; this one does not ({type(e).__name__}: {printable(lines[0][:240])}). "

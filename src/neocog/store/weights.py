@@ -7,25 +7,31 @@ refuses everything else.
 
 from __future__ import annotations
 
+import copy
 import re
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from neocog.errors import ModelError, UnsafeWeights, printable
+from neocog.errors import ModelError, ShapeMismatch, UnsafeWeights, printable
 from neocog.files import opened
+from neocog.store.names import matched
+from neocog.store.sound import check_tensors
 from neocog.store.tensors import load_state, read_tensors
 
 __all__ = ["fitted", "load_weights", "read_weights"]
 
-_PLAIN = ("state_dict", "model", "model_state_dict", "net", "network", "module", "weights")
+_PLAIN = (
+    *("state_dict", "model", "model_state_dict", "net", "network", "module", "weights"),
+    *("params", "model_state", "net_state_dict", "network_state_dict"),
+)
 """Keys under which a checkpoint may keep its weights."""
 
-_AVERAGED = ("state_dict_ema", "model_ema", "ema_state_dict", "ema")
+_AVERAGED = ("state_dict_ema", "model_ema", "ema_state_dict", "ema", "ema_model", "params_ema")
 """Keys under which a checkpoint may keep a running average of them."""
 
 _DEPTH = 3
@@ -51,8 +57,19 @@ def load_weights(module: nn.Module, path: Path) -> tuple[str, ...]:
         ModelError: the file cannot be read, or its tensors are not those of the module.
     """
     tensors, notes = read_weights(path)
-    load_state(module, fitted(module, tensors), f"`{printable(path)}`")
-    return notes
+    held, said = matched(module, tensors)
+    source = f"`{printable(path)}`"
+    try:
+        load_state(module, held, source)
+    except ShapeMismatch:
+        raise
+    except ModelError:
+        if held.keys() == module.state_dict().keys() or not _takes(module, tensors):
+            raise
+        check_tensors(tensors, module, source)
+        module.load_state_dict(tensors)
+        return (*notes, f"The network reads other names than its own from {source}.")
+    return (*notes, *said)
 
 
 def read_weights(path: Path) -> tuple[dict[str, Tensor], tuple[str, ...]]:
@@ -126,6 +143,9 @@ def _state(held: Any, path: Path) -> tuple[dict[str, Tensor], tuple[str, ...]]:
             break
         inner = [k for k in (*_PLAIN, *_AVERAGED) if isinstance(held.get(k), Mapping)]
         if not inner:
+            inner = _only(held)
+            notes += [f"The weights are taken from `{printable(n)}`." for n in inner]
+        if not inner:
             break
         averaged = [k for k in inner if k in _AVERAGED]
         if averaged and inner[0] not in _AVERAGED:
@@ -146,13 +166,20 @@ def _state(held: Any, path: Path) -> tuple[dict[str, Tensor], tuple[str, ...]]:
     )
 
 
-def fitted(module: nn.Module, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Tensors under the names that a module has for them.
+def _only(held: Mapping[Any, Any]) -> list[str]:
+    """The key of the one state dict in a checkpoint, whatever it is called."""
+    if any(isinstance(v, Tensor) for v in held.values()):
+        return []
+    found = [
+        k
+        for k, v in held.items()
+        if isinstance(v, Mapping) and any(isinstance(t, Tensor) for t in v.values())
+    ]
+    return found if len(found) == 1 and isinstance(found[0], str) else []
 
-    What wrappers put in front of names is taken off: `module.` of parallel training, `_orig_mod.`
-    of a compiled module, and any prefix that all of a file's names share and none of the module's
-    has. Counts of batches, which old files lack and no answer needs, stay as the module has them.
-    Names that find no partner stay, to be named by whoever loads them.
+
+def fitted(module: nn.Module, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Tensors under the names that a module has for them, see `names.matched`.
 
     Args:
         module: any module.
@@ -163,35 +190,13 @@ def fitted(module: nn.Module, tensors: Mapping[str, Tensor]) -> dict[str, Tensor
         >>> sorted(fitted(nn.Linear(2, 1), plain))
         ['bias', 'weight']
     """
-    wanted = module.state_dict()
-    known = {_core(name): name for name in wanted}
-    names = {name: _core(name) for name in tensors}
-    if not any(core in known for core in names.values()):
-        shared = len(_shared_prefix(names.values()))
-        names = {name: core[shared:] for name, core in names.items()}
-    if len(set(names.values())) < len(names) or len(known) < len(wanted):
-        return dict(tensors)  # two names would become one: leave them as they are
-    out = {known.get(core, name): tensors[name] for name, core in names.items()}
-    for name, value in wanted.items():
-        if name.endswith("num_batches_tracked"):
-            out.setdefault(name, value)
-    return out
+    return matched(module, tensors)[0]
 
 
-def _core(name: str) -> str:
-    """A name without what wrappers add."""
-    name = name.replace("_orig_mod.", "")
-    while name.startswith("module."):
-        name = name[len("module.") :]
-    return name
-
-
-def _shared_prefix(names: Iterable[str]) -> str:
-    """Leading parts, up to a dot, that all names have, less the last part of each."""
-    parts = [name.split(".")[:-1] for name in names]
-    shared = []
-    for column in zip(*parts, strict=False):
-        if len(set(column)) > 1:
-            break
-        shared.append(column[0])
-    return "".join(f"{part}." for part in shared)
+def _takes(module: nn.Module, tensors: Mapping[str, Tensor]) -> bool:
+    """Whether a module reads these names by rules of its own, as some read older ones."""
+    try:
+        copy.deepcopy(module).load_state_dict(dict(tensors))
+    except Exception:  # of any kind: a stranger's module reads in its own way
+        return False
+    return True

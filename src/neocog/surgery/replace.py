@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
-from neocog.errors import UsageError, did_you_mean
+from neocog.errors import ModelError, UsageError, did_you_mean
 from neocog.layers.downsample import Sampling, sampling_of
 from neocog.layers.windows import TakeWindows
 from neocog.surgery.borders import ELSEWHERE, Change, Changes, far_samples, is_pad, wraps_pads
@@ -85,6 +85,13 @@ def replace(
     if padding not in PADDING_CHOICES:
         raise UsageError(
             f"`{padding}` is no choice of padding. {did_you_mean(padding, PADDING_CHOICES)}"
+        )
+    scripted = any(isinstance(m, torch.jit.ScriptModule) for m in module.modules())
+    if scripted or not all(isinstance(v, Tensor) for v in module.state_dict().values()):
+        what = "TorchScript has compiled" if scripted else "was quantized"
+        raise ModelError(
+            f"A fix exchanges modules of a network, and what {what} cannot be changed. Take the "
+            "network that it was made of."
         )
     try:
         traced = trace(module, example)

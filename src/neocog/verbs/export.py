@@ -201,8 +201,15 @@ def _save_state(trained: Trained, path: Path, example: Tensor) -> float:
     import io
 
     network = trained.module.network
+    state = network.state_dict()
+    if not state or not all(isinstance(v, Tensor) for v in state.values()):
+        raise ModelError(
+            "A state dict holds tensors by name, and in "
+            f"`{printable(trained.place)}` some are packed, as those of quantized or frozen parts. "
+            "Try --format onnx, or export the network as it was before."
+        )
     held = {
-        "state_dict": network.state_dict(),
+        "state_dict": state,
         "contract": json.loads(json.dumps(trained.contract.to_json())),
         "network": json.loads(json.dumps(trained.card.get("network", {}))),
     }
