@@ -34,6 +34,7 @@ __all__ = [
     "UnsafeWeights",
     "UsageError",
     "did_you_mean",
+    "nearest",
     "printable",
 ]
 
@@ -105,10 +106,37 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
         'Known: `a`, `b`.'
     """
     names = sorted(known)
-    near = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
-    if near:
-        return f"Did you mean `{printable(near[0])}`?"
+    near = nearest(name, names)
+    if near is not None:
+        return f"Did you mean `{printable(near)}`?"
     return "Known: " + ", ".join(f"`{printable(n)}`" for n in names) + "."
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """The known name that was meant, where one is really near; a wrong guess costs more than none.
+
+    Near is what has most of its letters in common in their order, what a slip of two neighboring
+    letters explains, and what a name begins with.
+
+    Example:
+        >>> nearest("sdg", ["sgd", "adamw"]), nearest("optim", ["optimiser", "augment"])
+        ('sgd', 'optimiser')
+        >>> nearest("pretrained", ["recipe", "epochs"]) is None
+        True
+    """
+    names = list(known)
+    found = difflib.get_close_matches(name, names, n=1, cutoff=_NEAR)
+    if found:
+        return found[0]
+    swapped = {
+        name[:i] + name[i + 1] + name[i] + name[i + 2 :] for i in range(min(len(name), 60) - 1)
+    }
+    begun = [n for n in names if len(name) > 2 and n.startswith(name)]
+    return next((n for n in names if n in swapped), begun[0] if len(begun) == 1 else None)
+
+
+_NEAR = 0.7
+"""Share of letters in common from which on a name may have been meant."""
 
 
 def printable(name: str | bytes | os.PathLike[str]) -> str:

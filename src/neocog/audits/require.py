@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
 import operator
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -9,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from neocog.errors import UsageError, did_you_mean
+from neocog.fields import shown
 
 __all__ = ["Bound", "parse_bound"]
 
@@ -19,6 +22,15 @@ _OPERATORS: dict[str, Callable[[float, float], bool]] = {
     "<": operator.lt,
     "==": operator.eq,
 }
+
+
+_MEANT = {"=>": ">=", "=<": "<=", "=": "==", "≥": ">=", "≤": "<=", "=>=": ">=", ">>": ">"}
+"""Other ways of writing them."""
+
+_BOUND = re.compile(r"\s*([\w.]+)\s*([<>=!≥≤]+)\s*([-+]?[0-9.]+(?:[eE][-+]?[0-9]+)?)\s*", re.DOTALL)
+
+KEY = 80
+"""Letters of a key that are looked at and shown."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +69,38 @@ class Bound:
             )
         return float(value), _OPERATORS[self.sign](float(value), self.number)
 
+    def check(self, sample: Mapping[str, Any]) -> None:
+        """Refuse a key that no audit with these options has, before anything is measured.
+
+        Args:
+            sample: the result of another audit that measured the same; of a list the members may
+                be others.
+
+        Raises:
+            UsageError: there is no such figure.
+        """
+        value: Any = sample
+        for depth, name in enumerate(self.key):
+            where = ".".join(self.key[: depth + 1])
+            if isinstance(value, Sequence) and not isinstance(value, str):
+                if not name.isdigit():
+                    _step(value, name, where)  # says what a list takes
+                if not value:
+                    return
+                value = value[0]
+            elif value is None:
+                raise UsageError(
+                    f"The audit has no figure `{where}`: with these options "
+                    f"`{'.'.join(self.key[:depth])}` is not measured. Ask for it, or for another."
+                )
+            else:
+                value = _step(value, name, where)
+        if isinstance(value, (str, bool, Mapping)):
+            what = f"several: {_names(value)}" if isinstance(value, Mapping) else "none"
+            raise UsageError(
+                f"A bound is on a number; `{'.'.join(self.key)}` is {what}. Name one figure of it."
+            )
+
 
 def parse_bound(text: str) -> Bound:
     """A bound as it is written: KEY OP NUMBER.
@@ -68,27 +112,39 @@ def parse_bound(text: str) -> Bound:
         >>> str(parse_bound("shift.circular.consistency >= 0.99"))
         'shift.circular.consistency >= 0.99'
     """
-    match = re.fullmatch(r"\s*([\w.]+)\s*(>=|<=|==|>|<)\s*([-+]?[\d.]+(?:[eE][-+]?\d+)?)\s*", text)
-    try:
-        if match is None:
-            raise ValueError
-        return Bound(tuple(match[1].split(".")), match[2], float(match[3]))
-    except ValueError:
+    match = _BOUND.fullmatch(text)
+    number = math.nan
+    if match is not None:
+        with contextlib.suppress(ValueError):
+            number = float(match[3])
+    if match is None or match[2] not in _OPERATORS or not math.isfinite(number):
+        meant = _MEANT.get(match[2]) if match is not None else None
+        hint = f"Did you mean `{meant}`?" if meant else 'Write "shift.circular.consistency>=0.99".'
         raise UsageError(
-            f"A bound is KEY OP NUMBER, with one of {', '.join(_OPERATORS)}; `{text}` came. "
-            'Write "shift.circular.consistency>=0.99".'
-        ) from None
+            f"A bound is KEY OP NUMBER, with one of {', '.join(_OPERATORS)} and a finite number; "
+            f"{shown(text)} came. {hint}"
+        )
+    return Bound(tuple(match[1].split(".")), match[2], number)
 
 
 def _step(value: Any, name: str, where: str) -> Any:
     if isinstance(value, Mapping):
         if name in value:
             return value[name]
-        raise UsageError(f"The audit has no figure `{where}`. {did_you_mean(name, list(value))}")
+        raise UsageError(
+            f"The audit has no figure `{where[:KEY]}`. {did_you_mean(name[:KEY], list(value))}"
+        )
     if isinstance(value, Sequence) and not isinstance(value, str):
         if name.isdigit() and int(name) < len(value):
             return value[int(name)]
         raise UsageError(
-            f"`{where}` is a place in a list of {len(value)}, counted from 0. Name one of these."
+            f"`{where[:KEY]}` is a place in a list of {len(value)}, counted from 0. "
+            "Name one of these."
         )
-    raise UsageError(f"The audit has no figure `{where}`. It ends before the last name.")
+    raise UsageError(f"The audit has no figure `{where[:KEY]}`. It ends before the last name.")
+
+
+def _names(value: Mapping[str, Any]) -> str:
+    """The figures below a key, some of them."""
+    names = [f"`{name}`" for name in value]
+    return ", ".join(names[:8]) + (" …" if len(names) > 8 else "")

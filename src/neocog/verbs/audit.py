@@ -35,6 +35,7 @@ from neocog.runs.opened import open_model
 from neocog.runs.trained import Trained
 from neocog.store.sound import check_network
 from neocog.targets import target_file
+from neocog.verbs.rehearse import rehearsal
 
 __all__ = ["Audited", "audit"]
 
@@ -187,6 +188,10 @@ def audit(
     how = _How(asked, task, precision, strict, allow_random, tell)
     model = _opened(model, allow_random)
     against = None if against is None else _opened(against, allow_random)
+    if bounds:
+        sample = _rehearsed(model, asked, task, against is not None)
+        for bound in bounds:
+            bound.check(sample)
     if against is not None:
         how = _shared(model, against, data, how)
     found = _audited(model, data, how)
@@ -196,9 +201,6 @@ def audit(
             tell("the other model")
         other = _audited(against, data, how)
         ms = _milliseconds(against, model, other, found)
-    plain: dict[str, Any] = {}
-    if bounds:
-        plain = found.to_json()
     if isinstance(model, nn.Module):
         what = type(model).__name__
     else:
@@ -208,15 +210,36 @@ def audit(
         audit=found,
         other=other,
         compared=() if other is None else _compared(found, other, asked.seed),
-        bounds=tuple((b, *b.kept(plain)) for b in bounds),
+        bounds=(),
         title=f"Audit: {what}{where}",
         ms=ms,
     )
+    if bounds:
+        plain = done.to_json()
+        done = replace(done, bounds=tuple((b, *b.kept(plain)) for b in bounds))
     if report is not None:
         from neocog.report.page import page, write
 
         write(report, page(done.title, done.sections(), subtitle="Does the answer move?"))
     return done
+
+
+def _rehearsed(
+    model: Trained | nn.Module, asked: Asked, task: str, against: bool
+) -> Mapping[str, Any]:
+    """What the result will look like, by an audit of a stand-in."""
+    black_box = False
+    if isinstance(model, Trained):
+        task, black_box = model.contract.task, model.black_box
+    found = rehearsal(asked, task=task, black_box=black_box)
+    return Audited(
+        audit=found,
+        other=found if against else None,
+        compared=_compared(found, found, 0) if against else (),
+        bounds=(),
+        title="",
+        ms=(1.0, 1.0) if against else None,
+    ).to_json()
 
 
 def _compared(first: Audit, second: Audit, seed: int) -> tuple[Compared, ...]:

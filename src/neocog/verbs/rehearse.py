@@ -1,0 +1,86 @@
+"""Which figures an audit will have, found before it begins: the same audit of a stand-in.
+
+A bound on a figure that there is not would otherwise be found after minutes. The stand-in is a
+network of one convolution on four images of noise; it has every figure that the options ask for,
+whatever their names are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+
+from neocog.audits.suite import Asked, Audit, audit_model
+from neocog.data.samples import Samples
+
+__all__ = ["rehearsal"]
+
+_SIDE, _SAMPLES = 16, 4
+
+
+def rehearsal(asked: Asked, *, task: str = "classify", black_box: bool = False) -> Audit:
+    """An audit of a stand-in, in a second.
+
+    Args:
+        asked: what is measured.
+        task: what the model answers.
+        black_box: the model can only be asked.
+
+    Example:
+        >>> found = rehearsal(Asked(shift=("circular",), layers=False, scale=False))
+        >>> "consistency" in found.to_json()["shift"]["circular"], found.scale
+        (True, None)
+    """
+    few = replace(
+        asked,
+        n=_SAMPLES,
+        radius=None if asked.radius is None else 1,
+        map_radius=min(asked.map_radius, 1),
+        map_samples=1,
+        every_shift=False,
+        batch=None,
+    )
+    generator = torch.Generator().manual_seed(0)
+    x = torch.rand(_SAMPLES, 1, _SIDE, _SIDE, generator=generator)
+    module, truth = _STAND_INS.get(task, _classifier)(generator)
+    return audit_model(
+        module.eval(),
+        Samples.of((x, truth)),
+        few,
+        task=task if task in _STAND_INS else "classify",
+        size=(_SIDE, _SIDE),
+        black_box=black_box,
+    )
+
+
+def _convolution(outputs: int, stride: int, generator: torch.Generator) -> nn.Module:
+    layer = nn.Conv2d(1, outputs, 3, stride=stride, padding=1)
+    with torch.no_grad():
+        for p in layer.parameters():
+            p.copy_(torch.rand(p.shape, generator=generator) - 0.5)
+    return layer
+
+
+def _classifier(generator: torch.Generator) -> tuple[nn.Module, Tensor]:
+    layers = (_convolution(2, 2, generator), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    return nn.Sequential(*layers), torch.arange(_SAMPLES) % 2
+
+
+def _segmenter(generator: torch.Generator) -> tuple[nn.Module, Tensor]:
+    truth = torch.zeros(_SAMPLES, _SIDE, _SIDE, dtype=torch.long)
+    return nn.Sequential(_convolution(2, 1, generator)), truth
+
+
+def _regressor(generator: torch.Generator) -> tuple[nn.Module, Tensor]:
+    layers = (_convolution(1, 2, generator), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    return nn.Sequential(*layers), torch.zeros(_SAMPLES)
+
+
+_STAND_INS: dict[str, Callable[[torch.Generator], tuple[nn.Module, Tensor]]] = {
+    "classify": _classifier,
+    "segment": _segmenter,
+    "regress": _regressor,
+}

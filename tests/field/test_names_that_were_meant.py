@@ -1,0 +1,65 @@
+"""An option that there is not: the one that was meant, or none, but not another."""
+
+from __future__ import annotations
+
+import importlib
+import re
+
+import pytest
+
+from neocog.cli.main import VERBS, main
+from neocog.cli.meant import _CALLED, meant
+from neocog.errors import did_you_mean, nearest
+
+
+def options(verb: str) -> list[str]:
+    command = importlib.import_module(f"neocog.cli.{verb}").command
+    return [o for p in command.params for o in (*p.opts, *p.secondary_opts) if o[0] == "-"]
+
+
+@pytest.mark.parametrize(
+    ("word", "one_of"),
+    [
+        ("--pretrained", {"--init", "--from"}), ("--learning-rate", {"--lr"}),
+        ("--batch_size", {"--batch", "--batch-size"}), ("--bs", {"--batch", "--batch-size"}),
+        ("--model", {"--network", "--model"}), ("--optimizer", {"--optimizer", "--optimiser"}),
+        ("--optim", {"--optimizer", "--optimiser"}), ("--epoch", {"--epochs"}),
+        ("--Epochs", {"--epochs"}), ("--imgsz", {"--size"}), ("--gpu", {"--device"}),
+        ("--output", {"--out"}), ("--overwite", {"--overwrite"}), ("--sede", {"--seed"}),
+        ("--chekpoint", None), ("--workers", None), ("--patience", None), ("--dropout", None),
+        ("--scheduler", None), ("--warmup", None), ("--label-smoothing", None), ("--amp", None),
+        ("--momentum", None), ("--x", None),
+    ],
+)  # fmt: skip
+def test_an_option_of_a_training(word, one_of, capsys):
+    with pytest.raises(SystemExit) as left:
+        main(["train", "digits", word, "1"])
+    err = capsys.readouterr().err
+    assert left.value.code == 2
+    assert f"No such option '{word}'." in err
+    found = re.search(r"Did you mean '([^']*)'", err)
+    assert (found[1] if found else None) in (one_of or {None}), err
+
+
+def test_what_is_called_otherwise_is_an_option_of_some_command():
+    known = {o.lstrip("-") for verb in VERBS for o in options(verb)}
+    for word, names in _CALLED.items():
+        assert word in known or set(names) & known, word
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_option_is_found_by_a_slip(verb):
+    """The last letter twice, or two letters changed about."""
+    known = options(verb)
+    for option in (o for o in known if len(o) > 6):
+        assert meant(option + option[-1], known) == option
+        swapped = option[:4] + option[5] + option[4] + option[6:]
+        assert meant(swapped, known) == option or swapped in known
+
+
+def test_nothing_rather_than_nonsense():
+    names = ["accuracy", "consistency", "flip", "layers", "seed"]
+    assert nearest("acuracy", names) == "accuracy"
+    for word in ("", "x", "precision", "recall", "f1", "zebra", "time"):
+        assert nearest(word, names) is None, word
+        assert did_you_mean(word, names).startswith("Known: ")
