@@ -67,13 +67,13 @@ def test_the_same_pixels_in_every_type_are_the_same_pixels(make, dtype, expected
 
 def test_fractions_that_are_no_bytes_keep_their_bits():
     x = RNG.random((4, 8, 8))
-    (found,), said = as_pixels([x], where="set")
+    (found,), said, _ = as_pixels([x], where="set")
     np.testing.assert_array_equal(found, np.rint(x * 65535).astype(np.uint16))
     assert "taken as 16 bits: 1 is white" in said[0]
 
 
 def test_truth_values_are_black_and_white():
-    (found,), said = as_pixels([np.array([[True, False]])], where="set")
+    (found,), said, _ = as_pixels([np.array([[True, False]])], where="set")
     assert found.tolist() == [[255, 0]]
     assert said
 
@@ -81,7 +81,7 @@ def test_truth_values_are_black_and_white():
 def test_the_parts_of_a_set_share_one_white():
     """A test part that happens to be darker is not made brighter."""
     train, test = np.array([[0, 4000]]), np.array([[0, 200]])
-    (a, b), _ = as_pixels([train, test], where="set")
+    (a, b), _, _ = as_pixels([train, test], where="set")
     assert a.dtype == b.dtype == np.uint16
     assert b.tolist() == [[0, 200]]
 
@@ -112,14 +112,14 @@ def test_numbers_without_a_white_are_refused(bad):
 def test_what_is_far_below_white_is_said(x, tmp_path):
     x = x.astype(np.uint8) if x.max() < 17 else x
     source = open_data(saved(tmp_path / "set.npz", x=x, y=np.arange(40) % 2))
-    assert any("which is dark" in r for r in source.sheet.remarks)
+    assert any("which is dark" in r for r in source.sheet.warnings)
 
 
 def test_parts_that_are_scaled_otherwise_are_said():
     x = bytes_of().astype(np.uint8)
-    _, said = as_pixels([x, x // 255], where="set")
+    said = as_pixels([x, x // 255], where="set").cautions
     assert any("one of them may be scaled otherwise" in s for s in said)
-    assert as_pixels([x, x // 2], where="set")[1] == []
+    assert as_pixels([x, x // 2], where="set").cautions == ()
 
 
 # ---- .npz

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 from tests.field.images_by_hand import encoded, png
 
+from neocog.cli.main import main
 from neocog.data.open import open_data
 
 RNG = np.random.default_rng(5)
@@ -43,7 +44,7 @@ def test_white_icons_on_transparent_ground_are_said(kind, tmp_path):
     assert len(pale) == 12
     assert len(notes["transparency, laid over white"]) == 24
     assert any(
-        r.startswith("12 of 24 transparent pictures are of one color") for r in sheet.remarks
+        r.startswith("12 of 24 transparent pictures are of one color") for r in sheet.warnings
     )
 
 
@@ -61,8 +62,23 @@ def test_a_dark_set_is_said(bits, top, tmp_path):
             for _ in range(2)]  # fmt: skip
     source = open_data(saved(tmp_path / "a", one=made[0], two=made[1]))
     white = (1 << bits) - 1
-    assert any(f"is {top:,} of {white:,}" in r for r in source.sheet.remarks)
+    assert any(f"is {top:,} of {white:,}" in r for r in source.sheet.warnings)
     assert max(int(s.x.max(initial=0)) for s in source.splits.values()) == top
     bright = [png(RNG.integers(0, white + 1, (32, 32)), bits=bits, color=0) for _ in range(12)]
     other = open_data(saved(tmp_path / "b", one=made[0], two=bright))
-    assert not any("which is dark" in r for r in other.sheet.remarks)
+    assert not any("which is dark" in r for r in other.sheet.warnings)
+
+
+def test_both_verbs_say_it(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("NEOCOG_CACHE", str(tmp_path / "cache"))
+    white = [encoded(icon((255, 255, 255))) for _ in range(10)]
+    black = [encoded(icon((0, 0, 0))) for _ in range(10)]
+    place = str(saved(tmp_path / "a", white=white, black=black))
+    tiny = ("network.name=lenet5_modern", "course.epochs=1", "course.batch=8")
+    words = [w for setting in tiny for w in ("--set", setting)]
+    for ask in (["data", place], ["train", place, "--out", str(tmp_path / "run"), *words]):
+        with pytest.raises(SystemExit) as left:
+            main(ask)
+        out, err = capsys.readouterr()
+        assert left.value.code == 0, err
+        assert "10 of 20 transparent pictures are of one color" in out + err

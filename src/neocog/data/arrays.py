@@ -15,7 +15,7 @@ import math
 import os
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -52,6 +52,7 @@ class Arrays:
     parts: tuple[Part, ...]
     classes: tuple[str, ...]
     remarks: tuple[str, ...] = ()
+    cautions: tuple[str, ...] = ()
 
 
 def files_of(place: Path) -> tuple[str, list[Path]] | None:
@@ -242,8 +243,9 @@ def _read_npz(path: Path) -> Arrays:
             (have[n] for n in ("classes", "class_names", "label_names") if n in have), None
         )
         names = [str(n) for n in file.read(named).reshape(-1).tolist()] if named else []
-    pixels, said = as_pixels([x for x, _, _ in raw], where=printable(path))
-    return _classes([(x, y, r) for x, (_, y, r) in zip(pixels, raw, strict=True)], names, said)
+    found = as_pixels([x for x, _, _ in raw], where=printable(path))
+    parts = [(x, y, r) for x, (_, y, r) in zip(found.pixels, raw, strict=True)]
+    return replace(_classes(parts, names, found.remarks), cautions=found.cautions)
 
 
 def _npz_keys(have: dict[str, str], path: Path) -> list[tuple[str, str, str]]:

@@ -31,13 +31,14 @@ from neocog.data.sheet import BARREN, Fault, Note, Sheet
 from neocog.data.shelf import Shelf
 from neocog.data.sort import Pile, sort_pile
 from neocog.data.split import ROLES, PathNames, RowNames, Split, ids_of
+from neocog.data.ticks import Ticks
 from neocog.data.wish import Wish, usual_size
 from neocog.errors import DataError, UsageError, printable
 from neocog.files import opened
 
 __all__ = ["Built", "build_arrays", "build_digits", "build_folder"]
 
-VERSION = 8
+VERSION = 9
 """Of everything between a file and its pixels and split; raised when any of it changes."""
 DIGITS_SIZE = 256
 """Largest side, in pixels, at which the built-in digits are served."""
@@ -101,7 +102,7 @@ def build_folder(path: Path, *, wish: Wish, progress: Progress = None) -> Built:
     start = _hash(listing.signature(), wish.tag(), VERSION, _decoder())
     if (name := cache.start(start)) and (done := _open(cache.load(name), name)):
         return _strictly(done, wish)
-    tick = _Ticks(2 * len(listing.names), progress)
+    tick = Ticks(2 * len(listing.names), progress)
     table, reasons = _look(cache, listing, now, tick)
     if wish.strict:
         _stop_at([*listing.faults, *_faults(listing, reasons)])
@@ -145,7 +146,7 @@ def build_arrays(
     start = _hash("arrays", os.path.realpath(path), seen, wish.tag(), VERSION, _decoder())
     if (name := cache.start(start)) and (done := _open(cache.load(name), name)):
         return done
-    tick = _Ticks(3, progress)
+    tick = Ticks(3, progress)
     digests = []
     for file in files:
         with opened(file, what="A file of arrays") as open_file:
@@ -232,7 +233,8 @@ def _decode(
         sheet,
         **_sizes(table["height"][good], table["width"][good], wish),
         faults=(*faults, *absent),
-        remarks=(*listing.remarks, *sheet.remarks, *said),
+        remarks=(*listing.remarks, *sheet.remarks),
+        cautions=tuple(said),
         notes=tuple(Note(r, tuple(p)) for r, p in noted.items()),
     )
 
@@ -350,6 +352,7 @@ def _write_arrays(cache: Cache, key: str, found: Arrays, kind: str, wish: Wish) 
             done.sheet,
             **_sizes(*_array_sizes(found), wish),
             remarks=(*found.remarks, *done.sheet.remarks),
+            cautions=(*found.cautions, *nothing_to_see(pile.x, pile.rows, pile.rows < 0)[1]),
         )
         shelf.meta = {"sheet": sheet.to_json(), "names": done.origin}
 
@@ -388,23 +391,6 @@ def _opened(loaded: Loaded, key: str) -> Built:
             names = RowNames(meta["names"][s], arrays[f"{s}-rows"])
         splits[s] = Split(arrays[f"{s}-x"], arrays[f"{s}-y"], names, arrays[f"{s}-ids"])
     return Built(key, splits, Sheet.from_json(meta["sheet"]))
-
-
-class _Ticks:
-    """Adds up steps and tells them on."""
-
-    def __init__(self, total: int, progress: Progress) -> None:
-        self.total = total
-        self.progress = progress
-        self.done = 0
-
-    def __call__(self, steps: int) -> None:
-        self.done += steps
-        if self.progress:
-            self.progress(min(self.done, self.total), self.total)
-
-    def finish(self) -> None:
-        self(self.total - self.done)
 
 
 def _hash(*parts: object) -> str:

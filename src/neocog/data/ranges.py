@@ -13,12 +13,13 @@ the train part.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from neocog.errors import DataError
 
-__all__ = ["as_pixels", "dark", "is_blank", "nothing_to_see", "pale_notes"]
+__all__ = ["Ranged", "as_pixels", "dark", "is_blank", "nothing_to_see", "pale_notes"]
 
 _PALE = "transparency that leaves one color over white: nothing is left to see"
 _BLOCK = 1 << 22
@@ -26,21 +27,26 @@ _FAR = 8
 """How many times white may be as bright as the brightest pixel before that is said."""
 
 
-def as_pixels(parts: Sequence[np.ndarray], *, where: str) -> tuple[list[np.ndarray], list[str]]:
+class Ranged(NamedTuple):
+    """Arrays of a set as pixels, what was done, and what should be looked at."""
+
+    pixels: list[np.ndarray]
+    remarks: tuple[str, ...]
+    cautions: tuple[str, ...]
+
+
+def as_pixels(parts: Sequence[np.ndarray], *, where: str) -> Ranged:
     """Arrays of a set as uint8 or uint16, with one meaning for those of one kind.
 
     Args:
         parts: numbers of any shape.
         where: the file, for messages.
 
-    Returns:
-        the pixels, and sentences on what was done.
-
     Raises:
         DataError: the numbers have no fixed white.
 
     Example:
-        >>> as_pixels([np.array([0, 300]), np.array([7, 255])], where="set.npz")[0][1].dtype
+        >>> as_pixels([np.array([0, 300]), np.array([7, 255])], where="set.npz").pixels[1].dtype
         dtype('uint16')
     """
     kinds = [_kind(p) for p in parts]
@@ -51,16 +57,16 @@ def as_pixels(parts: Sequence[np.ndarray], *, where: str) -> tuple[list[np.ndarr
         for i, part in zip(rows, made, strict=True):
             done[i] = part
         said += [sentence] if sentence else []
-    tops = [int(p.max(initial=0)) for p in done]
-    whites = [int(np.iinfo(p.dtype).max) for p in done]
-    said += dark(max(tops, default=0), max(whites, default=255))
-    reach = [t / w for t, w in zip(tops, whites, strict=True) if t]
+    tops = [int(p.max(initial=0)) / int(np.iinfo(p.dtype).max) for p in done]
+    reach = [t for t in tops if t]
+    cautions: tuple[str, ...] = ()
     if reach and max(reach) >= _FAR * min(reach):
-        said.append(
+        sentence = (
             f"The brightest pixel of one part is {max(reach):.2%} of white, that of another "
             f"{min(reach):.2%}: one of them may be scaled otherwise. Save them alike."
         )
-    return done, said
+        cautions = (sentence,)
+    return Ranged(done, tuple(said), cautions)
 
 
 def dark(top: int, white: int) -> list[str]:

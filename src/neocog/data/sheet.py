@@ -82,6 +82,7 @@ class Sheet:
         notes: what was taken in changed.
         duplicates: pictures that occur several times.
         remarks: sentences on the split and on what a user should know before training.
+        cautions: sentences on pixels that are not what they seem: far too dark, all of one color.
         kept: what is left of the images at that size, or None where nothing was measured.
         resize_mode: how they are brought to it.
     """
@@ -98,13 +99,15 @@ class Sheet:
     notes: tuple[Note, ...] = ()
     duplicates: tuple[Copies, ...] = ()
     remarks: tuple[str, ...] = field(default_factory=tuple)
+    cautions: tuple[str, ...] = ()
     kept: Kept | None = None
     resize_mode: str = "crop"
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What a model will not get to see of many images, each with the option that keeps it."""
-        return () if self.kept is None else self.kept.warnings(self.size)
+        """What a model will not get to see of many images, and what to do about it."""
+        lost = () if self.kept is None else self.kept.warnings(self.size)
+        return (*lost, *self.cautions)
 
     @property
     def barren(self) -> tuple[Fault, ...]:
@@ -171,6 +174,7 @@ class Sheet:
                 for c in fields.tables("duplicates")
             ),
             remarks=fields.texts("remarks"),
+            cautions=fields.texts("cautions"),
             kept=None if fields.values.get("kept") is None else _kept(fields.table("kept")),
             resize_mode=fields.text("resize_mode", among=RESIZE_MODES),
         )
