@@ -127,6 +127,9 @@ def test_files_are_understood_and_exports_go_round(tmp_path: Path, kind: str, fo
     neocog.export(net, format=form, out=file, **TOLD)
     again = open_model(file)
     assert again.contract.output.kind == kind
+    if form == "onnx":
+        name = "probabilities" if kind == "sigmoid" else kind
+        assert again.module.network.outputs == [name]
     torch.testing.assert_close(again.module(x), first.module(x), atol=1e-4, rtol=1e-4)
     # The file says what the network says.
     raw = again.module.network(x)
@@ -244,3 +247,20 @@ def test_a_fix_is_drawn_to_logits_and_kept_so(kind: str, tmp_path: Path) -> None
     assert neocog.evaluate(tmp_path / "fixed", "digits").loss == pytest.approx(
         done.after.loss, rel=1e-4
     )
+
+
+def test_a_segmenter_s_maps_are_noticed_too() -> None:
+    net = nn.Sequential(nn.Conv2d(1, 5, 3, padding=1), nn.Softmax(1))
+    model = open_model(net, **TOLD, task="segment")
+    assert model.contract.output.kind == "probabilities"
+    x = torch.rand(2, 1, 28, 28)
+    torch.testing.assert_close(model.module(x).exp(), net((x - 0.13) / 0.31))
+
+
+def test_half_precision_keeps_small_probabilities() -> None:
+    model = open_model(Ends(lambda z: (9 * z).softmax(1).bfloat16()), **TOLD)
+    assert model.contract.output.kind == "probabilities"
+    with torch.no_grad():
+        out = model.module(torch.rand(4, 1, 28, 28))
+    assert out.dtype == torch.float32
+    assert float(out.min()) < -12

@@ -54,6 +54,8 @@ def to_logits(out: Tensor, kind: str) -> Tensor:
         >>> probabilities(to_logits(p, "probabilities"), "probabilities")
         tensor([[0.2500, 0.7500]])
     """
+    if kind != "logits" and out.dtype.itemsize < 4:
+        out = out.float()  # half of the probabilities below 0.00006 are none
     if kind == "probabilities":
         return out.clamp_min(torch.finfo(out.dtype).tiny).log()
     if kind == "sigmoid":

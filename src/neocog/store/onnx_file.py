@@ -23,17 +23,23 @@ _NEEDED = ("onnx", "onnxscript", "onnxruntime")
 
 
 def save_onnx(
-    module: nn.Module, path: Path, example: Tensor, *, texts: Mapping[str, str] | None = None
+    module: nn.Module,
+    path: Path,
+    example: Tensor,
+    *,
+    texts: Mapping[str, str] | None = None,
+    output: str = "logits",
 ) -> float:
     """Write a module as an ONNX file that takes any number of samples, and compare.
 
-    Its input is called `pixels` and its output `logits`.
+    Its input is called `pixels`.
 
     Args:
         module: (B, C, H, W) to (B, K), in evaluation mode.
         path: the file, .onnx; whole or not at all.
         example: (B, C, H, W), two samples or more, like those that the file will be given.
         texts: kept in the file, name to text.
+        output: what the output is called.
 
     Returns:
         The largest difference between the answers of the module and of the file.
@@ -52,11 +58,11 @@ def save_onnx(
             ) from e
     with torch.no_grad():
         expected = module(example)
-        write_bytes(path, _converted(module, example.contiguous(), texts or {}))
+        write_bytes(path, _converted(module, example.contiguous(), texts or {}, output))
         return float((load_onnx(path)[0](example) - expected).abs().max())
 
 
-def _converted(module: nn.Module, example: Tensor, texts: Mapping[str, str]) -> bytes:
+def _converted(module: nn.Module, example: Tensor, texts: Mapping[str, str], output: str) -> bytes:
     logger = logging.getLogger("torch.onnx")
     level = logger.level
     logger.setLevel(logging.CRITICAL)  # it lists what of torchvision it does without
@@ -70,7 +76,7 @@ def _converted(module: nn.Module, example: Tensor, texts: Mapping[str, str]) -> 
                 verbose=False,
                 dynamic_shapes=({0: torch.export.Dim("batch")},),
                 input_names=["pixels"],
-                output_names=["logits"],
+                output_names=[output],
             )
         program.model.metadata_props.update(texts)
         for node in program.model.graph:

@@ -122,12 +122,16 @@ def export(
     path = _place(trained, out, FORMATS[format])
     target_file(path)
     example = _example(trained)
-    largest = _largest(trained, example)
+    largest = _largest(trained, trained.module if format == "torch" else _raw(trained), example)
+    texts = {CONTRACT: _inside(trained)}
     if format == "torch":
         difference = _save_state(trained, path, example)
+    elif format == "pt2":
+        difference = save_exported(_raw(trained), path, example, texts=texts)
     else:
-        write = save_onnx if format == "onnx" else save_exported
-        difference = write(_raw(trained), path, example, texts={CONTRACT: _inside(trained)})
+        kind = trained.contract.output.kind
+        output = "probabilities" if kind == "sigmoid" else kind
+        difference = save_onnx(_raw(trained), path, example, texts=texts, output=output)
     if not difference <= AGREEMENT * largest:  # nor where it is no number
         path.unlink(missing_ok=True)
         raise ModelError(
@@ -173,10 +177,10 @@ def _example(trained: Trained) -> Tensor:
     return torch.rand(8, signal.channels, *signal.size, generator=generator)
 
 
-def _largest(trained: Trained, example: Tensor) -> float:
+def _largest(trained: Trained, module: Model, example: Tensor) -> float:
     """The largest answer, of either sign."""
     with torch.no_grad():
-        largest = trained.module(example).abs().max()
+        largest = module(example).abs().max()
     if not bool(torch.isfinite(largest)):
         raise ModelError(
             f"The answers of a model are numbers; those of `{printable(trained.place)}` are not. "
