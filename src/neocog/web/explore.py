@@ -127,6 +127,7 @@ def serve(session: Session, listening: socket.socket) -> None:
     """
     import uvicorn
 
+    from neocog.web.patience import Patient
     from neocog.web.server import Explorer, application
 
     threads = torch.get_num_threads()
@@ -137,7 +138,7 @@ def serve(session: Session, listening: socket.socket) -> None:
             log_level="critical",
             access_log=False,
             server_header=False,
-            http="h11",
+            http=Patient,
             ws="none",
             loop="asyncio",
             timeout_graceful_shutdown=2,

@@ -19,7 +19,8 @@ from starlette.responses import FileResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from neocog.errors import NeocogError
+from neocog.errors import DataError, NeocogError
+from neocog.files import parse_json
 from neocog.web import api
 from neocog.web.audited import audit, run_audit
 from neocog.web.export import export
@@ -281,16 +282,12 @@ async def _question(request: Request) -> dict[str, Any]:
         raise Refused("A question is posted as JSON, with that content type.")
     data = await _body(request, _JSON)
     try:
-        found = json.loads(data, parse_constant=_no_constant)
-    except (ValueError, RecursionError) as e:
+        found = parse_json(data, source="A question")
+    except DataError as e:
         raise Refused("A question is a JSON object; what came is no JSON.") from e
     if not isinstance(found, dict):
         raise Refused("A question is a JSON object; another value came.")
     return found
-
-
-def _no_constant(name: str) -> float:
-    raise ValueError(name)
 
 
 def _json(value: Any) -> Response:
