@@ -129,7 +129,7 @@ def test_arrays_are_numbers_too(stranger: str) -> None:
     ({"task": "segment"}, ModelError, r"answers with \(B, K, H, W\); .* with \(2, 10\)"),
     ({"size": (3, 28, 28)}, ShapeMismatch,
      r"for \(3, 28, 28\) layer `0` \(Conv2d\) fails on \(2, 3, 28, 28\): .*Check --size"),
-    ({"weights": "/no/such/file"}, ModelError, r"`/no/such/file` is not: No such file"),
+    ({"weights": "/no/such/file"}, ModelError, r"`/no/such/file` does not exist"),
 ])  # fmt: skip
 def test_what_does_not_fit_is_a_sentence(stranger, weights, told, error, message: str) -> None:
     options = {"weights": weights, **GREY, **told}

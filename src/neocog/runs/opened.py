@@ -21,12 +21,13 @@ from typing import Any, TypedDict
 
 from torch import Tensor, nn
 
-from neocog.errors import ModelError, UsageError, did_you_mean, printable
+from neocog.errors import ModelError, RunError, UsageError, did_you_mean, printable
 from neocog.files import parse_json
 from neocog.networks.model import Model
 from neocog.probe.repeatable import same_randomness_after
 from neocog.probe.several import output_at
 from neocog.runs.believed import AXES, as_function, kind_of, picked
+from neocog.runs.folder import RunFolder
 from neocog.runs.meant import meant
 from neocog.runs.told import count, told_names, told_signal
 from neocog.runs.trained import Trained, load
@@ -130,6 +131,8 @@ def open_model(
             raise _nothing(text)
         found = _find(text, suffix, given)
         return _trained(text, found, given, **how)
+    if suffix in (".pt2", ".onnx", *_LOOSE):
+        _must_be_a_run(text, suffix)
     trained = load(place, allow_random=allow_random)
     if task not in (None, trained.contract.task):
         given["task"] = task
@@ -143,6 +146,17 @@ def open_model(
             "module:factory, a .pt2, an .onnx."
         )
     return trained
+
+
+def _must_be_a_run(text: str, suffix: str) -> None:
+    """A run may be called what it likes; another folder is no file of that kind."""
+    try:
+        RunFolder.open(Path(text))
+    except RunError as e:
+        raise ModelError(
+            f"`{printable(text)}` is a folder, and neither a run, which has a recipe.toml, nor a "
+            f"{suffix} file. Check the path."
+        ) from e
 
 
 def _nothing(text: str) -> UsageError:

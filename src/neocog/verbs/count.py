@@ -215,16 +215,17 @@ def _network(
     if isinstance(model, nn.Module):
         return _inner(model)
     text = os.fspath(model)
-    if text in NETWORKS and not Path(text).exists():
+    folder = os.path.isdir(text)  # noqa: PTH112 (names too long are none)
+    if text in NETWORKS and not folder:
         return _named(text, size, number_of(classes))
-    if is_factory(text):
+    if is_factory(text) and not folder:
         return _made(text, number_of(classes), init)
-    suffix = Path(text).suffix.lower()
-    if suffix not in (".pt2", ".onnx") and not Path(text).exists() and os.sep not in text:
+    a_file = Path(text).suffix.lower() in (".pt2", ".onnx") and not folder
+    if not a_file and not folder and os.sep not in text:
         near = did_you_mean(text, NETWORKS)
         hint = f"{near} {meant(text)}" if near.startswith("Did") else meant(text)
         raise UsageError(f"`{printable(text)}` is no network, run folder or file. {hint}")
-    if suffix in (".pt2", ".onnx"):  # its normalisation does not matter here
+    if a_file:  # its normalisation does not matter here
         opened = open_model(text, size=size, mean=(0.0,), std=(1.0,), allow_random=True)
     else:
         opened = open_model(text, allow_random=True)
