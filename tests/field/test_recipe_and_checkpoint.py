@@ -205,7 +205,7 @@ def test_weights_that_it_was_started_from_changed_under_it(
     events = lambda e: notes.extend(e.notes) if isinstance(e, Started) else None  # noqa: E731
     resume(started, listen=events)
     assert [n for n in notes if word in n and "recipe alone does not make it again" in n]
-    with pytest.raises(NeocogError, match=r"has changed since|cannot be read"):
+    with pytest.raises(NeocogError, match=r"has changed since|does not exist"):
         train(None, recipe=started / "recipe.toml", out=started.parent / "again")
 
 
@@ -232,3 +232,38 @@ def test_a_split_that_the_first_weights_have_seen_is_said(images: Path, started:
     events = lambda e: notes.extend(e.notes) if isinstance(e, Started) else None  # noqa: E731
     train(images, settings=settings, epochs=1, out=started.parent / "leak", listen=events)
     assert [n for n in notes if "trained on another split of the same data" in n]
+
+
+# ---- the samples
+
+
+@pytest.mark.parametrize("change", ["added", "removed", "relabeled", "renamed class", "painted"])
+def test_samples_that_changed_under_it_are_refused(
+    images: Path, part: Path, tmp_path: Path, change: str
+) -> None:
+    own, run = tmp_path / "own", tmp_path / "run"
+    shutil.copytree(images, own)
+    shutil.copytree(part, run)
+    edit(run, data__place=str(own))
+    match change:
+        case "added":
+            Image.fromarray(np.full((16, 16), 7, np.uint8)).save(own / "dark" / "new.png")
+        case "removed":
+            (own / "dark" / "03.png").unlink()
+        case "relabeled":
+            (own / "dark" / "03.png").rename(own / "light" / "33.png")
+        case "renamed class":
+            (own / "dark").rename(own / "black")
+        case "painted":
+            Image.fromarray(np.full((16, 16), 7, np.uint8)).save(own / "dark" / "03.png")
+    with pytest.raises(RunError, match=r"with the samples it was started with; .* has changed"):
+        resume(run)
+
+
+def test_a_checkpoint_of_another_run_is_refused(images: Path, part: Path, tmp_path: Path) -> None:
+    shutil.copytree(part, tmp_path / "run")
+    stopped(images, tmp_path / "other", **{"course.seed": 7, "course.batch": 8})
+    shutil.rmtree(tmp_path / "run" / "checkpoint")
+    shutil.copytree(tmp_path / "other" / "checkpoint", tmp_path / "run" / "checkpoint")
+    with pytest.raises(RunError, match=r"`course\.batch` was 8, is 16.*`course\.seed` was 7, is 0"):
+        resume(tmp_path / "run")

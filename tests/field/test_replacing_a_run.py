@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import sys
 import warnings
 from collections.abc import Callable
@@ -189,8 +190,6 @@ def test_a_stopped_replacement_is_taken_up_and_not_lost(tmp_path: Path) -> None:
 
 
 def test_a_stopped_replacement_outlives_what_it_replaces(tmp_path: Path) -> None:
-    import shutil
-
     run = tmp_path / "run"
     write(RunFolder(run), 1)
     with claimed(run, overwrite=True) as claim:
@@ -315,3 +314,14 @@ def test_a_run_whose_model_json_cannot_be_read_is_not_trained_over(tmp_path: Pat
     (tmp_path / "run" / "model.json").write_text('{"format": 1, "fixed')
     with pytest.raises(ModelError, match=r"model\.json"):
         resume(tmp_path / "run")
+
+
+def test_a_finished_training_without_its_checkpoint_is_not_begun_again(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    write(RunFolder(run), 1)
+    shutil.rmtree(run / "checkpoint")
+    with pytest.raises(RunError, match=r"is finished, and its checkpoint was removed\. Make it"):
+        resume(run)
+    RunFolder(run).write_card(CARD)  # not finished: it begins again, from its recipe
+    with claimed(run, resume=True) as claim:
+        assert claim.folder.checkpoint() is None

@@ -8,7 +8,15 @@ from typing import Any
 
 import click
 
-from neocog.cli.options import HELP, OUT_FOLDER, SECONDS, json_option, model_options, print_json
+from neocog.cli.options import (
+    DEVICE,
+    HELP,
+    OUT_FOLDER,
+    SECONDS,
+    json_option,
+    model_options,
+    print_json,
+)
 from neocog.cli.terminal import say
 from neocog.errors import printable
 
@@ -30,7 +38,7 @@ __all__ = ["command"]
 @click.option("--advice", is_flag=True, help="Try each group alone: which to fix first.")
 @click.option("--n", type=click.IntRange(1), default=1000, help="Samples to shift.  [1000]")
 @click.option("--seed", type=int, default=0, help="Of everything that is drawn.  [0]")
-@click.option("--device", default="", help="cpu, cuda, mps; the best if left out.")
+@click.option("--device", type=DEVICE, default="", help="cpu, cuda, mps; the best if left out.")
 @click.option(
     "--out", type=OUT_FOLDER, metavar="FOLDER", help="The run folder.  [runs/NAME-SAMPLING]"
 )

@@ -16,6 +16,7 @@ from neocog.errors import UsageError
 from neocog.types import RESIZE_MODES
 
 __all__ = [
+    "DEVICE",
     "HELP",
     "NUMBERS",
     "OUT_FILE",
@@ -108,6 +109,16 @@ class _Target(click.ParamType):
         return str(value)
 
 
+class _Device(click.ParamType):
+    name = "device"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> str:
+        from neocog.training.machine import check_device
+
+        check_device(str(value))
+        return str(value)
+
+
 HELP = {"help_option_names": ["-h", "--help"]}
 """Settings of every verb."""
 
@@ -122,6 +133,9 @@ SHAPE = _Shape()
 
 NUMBERS = _Numbers()
 """0.5 or .485,.456,.406: to numbers."""
+
+DEVICE = _Device()
+"""cpu, cuda, cuda:1, mps; where it is not here, that is said at once."""
 
 OUT_FILE = _Target("file")
 """A file to be written; where it cannot be, that is said at once."""

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from neocog.cli.options import (
+    DEVICE,
     HELP,
     OUT_FOLDER,
     SECONDS,
@@ -41,7 +42,7 @@ __all__ = ["command"]
 @click.option("--optimiser", help="sgd or adamw.  [sgd]")
 @click.option("--seed", type=int, help="Of everything that is drawn.  [0]")
 @click.option("--seeds", type=click.IntRange(2), help="Train so many times; mean and interval.")
-@click.option("--device", help="cpu, cuda, mps; the best if left out.")
+@click.option("--device", type=DEVICE, help="cpu, cuda, mps; the best if left out.")
 @click.option("--out", type=OUT_FOLDER, metavar="FOLDER", help="The run folder.  [runs/NAME]")
 @click.option("--overwrite", is_flag=True, help="Replace a run that is there.")
 @click.option("--resume", metavar="RUN", help="Take up a training that was stopped.")
@@ -117,11 +118,15 @@ def _once(given: dict[str, Any], watch: Any, *, began: float | None = None) -> d
 
 
 def _seeds(given: dict[str, Any], watch: Any) -> dict[str, Any]:
+    from neocog.runs.claim import claimed
     from neocog.verbs.train import free_folder, spread
 
     out = Path(given["out"]) if given["out"] else free_folder(given["data"] or "run")
     first = given["seed"] or 0
     began, runs = click.get_current_context().obj, []
+    for n in range(given["seeds"]):  # what is wrong with a folder is said before the first
+        with claimed(out / f"seed-{first + n}", overwrite=given["overwrite"]):
+            pass
     for n in range(given["seeds"]):
         seed = {"seed": first + n, "out": str(out / f"seed-{first + n}")}
         if given["budget"]:

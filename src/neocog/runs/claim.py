@@ -250,6 +250,7 @@ def refuse_to_resume(folder: RunFolder, place: Path) -> None:
     if (folder.path / "model.json").exists():
         folder.card()
     if folder.made_by() != "fix":
+        _must_go_on(folder, place)
         return
     again = "the command that made it, with --overwrite"
     with contextlib.suppress(NeocogError, AttributeError, TypeError):
@@ -262,6 +263,17 @@ def refuse_to_resume(folder: RunFolder, place: Path) -> None:
         f"Trainings are taken up, and `{printable(place)}` is the result of a fix, which a "
         f"training would overwrite. For another fine-tune run {again} and the options it had."
     )
+
+
+def _must_go_on(folder: RunFolder, place: Path) -> None:
+    """Do not begin a finished training again in the place of what it ended with."""
+    if folder.finished() and not (folder.path / "checkpoint" / "state.safetensors").is_file():
+        file = shlex.quote(printable(folder.path / "recipe.toml"))
+        raise RunError(
+            f"A training goes on from its checkpoint; that in `{printable(place)}` is finished, "
+            f"and its checkpoint was removed. Make it again with `neocog train --recipe {file} "
+            "--out FOLDER`, or go on from its weights with --from."
+        )
 
 
 def vacant(path: Path) -> bool:

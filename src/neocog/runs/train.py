@@ -169,7 +169,7 @@ def _train(
         experiment=experiment,
         steps=progress.plan[-1][1],
         done=progress.step,
-        notes=(*experiment.notes, *session.outlook()),
+        notes=(*experiment.notes, *session.outlook(), *_apart(claim)),
     )
     with open_log(folder.path / "tensorboard", progress.step) as log, deferred() as interrupt:
         for event in session.steps(log):
@@ -433,6 +433,17 @@ class _Session:
             "macs": experiment.cost.macs,
             "seed": experiment.recipe.course.seed,
         }
+
+
+def _apart(claim: Claim) -> list[str]:
+    """What happens to a run that is replaced."""
+    if not claim.apart:
+        return []
+    note = (
+        f"The run in {printable(claim.place)} stays as it is until this training, which is to "
+        "replace it, is finished."
+    )
+    return [note]
 
 
 def _must_agree(recipe: Recipe, folder: RunFolder, state: dict[str, Any]) -> None:
