@@ -1,5 +1,5 @@
 # One word per chore. Everything else is `.venv/bin/neocog …`.
-.PHONY: demo test test-all lint bench clean
+.PHONY: demo test test-all lint audit-pins bench clean
 OK := .venv/.ok
 # A torch process uses every core by itself; two test processes with one thread each fill two cores.
 PYTEST := OMP_NUM_THREADS=1 .venv/bin/python -m pytest -n $${NEOCOG_TEST_PROCESSES:-2} --dist worksteal
@@ -29,6 +29,9 @@ test-all: $(OK)  ## The whole suite.
 
 lint: $(OK)  ## Style, types, floors.
 	.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy && .venv/bin/lint-imports
+
+audit-pins: $(OK)  ## Bounds and pins against the list of known holes; before a release and every three months.
+	.venv/bin/python scripts/audit_pins.py
 
 bench: $(OK)  ## The quick benchmarks; see benchmarks/README.md for the long ones.
 	.venv/bin/python benchmarks/run.py quick
