@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from neocog.audits.interval import paired_interval
+from neocog.audits.nouns import nouns
 from neocog.audits.shift import Shift
 from neocog.errors import UsageError
 
@@ -72,8 +73,10 @@ def compare(first: Shift, second: Shift, *, seed: int = 0) -> Compared:
     if (first.mode, first.n, first.radius) != (second.mode, second.n, second.radius):
         raise UsageError(
             "Two models are compared on the same samples and shifts; "
-            f"{first.n} samples under {first.mode} shifts up to {first.radius:g} pixels and "
-            f"{second.n} under {second.mode} up to {second.radius:g} came. "
+            f"{first.n} samples under {first.mode} shifts up to {first.radius:g} "
+            f"{nouns(first.axes).units} and "
+            f"{second.n} under {second.mode} up to {second.radius:g} "
+            f"{nouns(second.axes).units} came. "
             "Audit both with the same options."
         )
     shares = first.unit == "%"

@@ -59,12 +59,13 @@ def layers_section(audit: Audit) -> Section:
             "error",
             "own, inside",
             "own, border",
-            "a pixel",
+            f"a {audit.nouns.unit}",
         ),
         rows=shifts,
         note="Error: at the output, all before it included. Own: of this layer alone, its input "
-        "moved by hand; inside is away from the border, which is what sampling breaks. A pixel: "
-        "the Lie derivative, how fast the error grows when the shift begins.",
+        "moved by hand; inside is away from the border, which is what sampling breaks. "
+        f"A {audit.nouns.unit}: the Lie derivative, how fast the error grows when the shift "
+        "begins.",
     )
     exhibits: list[Exhibit] = [curve, table]
     if "quarter turn" in lines:

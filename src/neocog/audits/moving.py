@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from neocog.audits.answer import Kind, kind_of
+from neocog.audits.nouns import nouns
 from neocog.audits.subject import Subject
 from neocog.data.samples import Samples, batch_of
 from neocog.errors import UsageError, did_you_mean
@@ -166,15 +167,17 @@ class Movable:
 
     def protocol(self, seed: int) -> str:
         """How samples were moved, a sentence."""
+        kind = nouns(len(self.size))
         what = {
             "circular": "circular shifts",
-            "crop": "two windows of one larger picture",
+            "crop": f"two windows of one {kind.larger}",
             "zero": "shifts with zero fill",
-            "subpixel": "shifts by fractions of a pixel (Fourier, circular)",
+            "subpixel": f"shifts by fractions of a {kind.unit} (Fourier, circular)",
         }[self.mode]
+        each = " along each axis" if len(self.size) > 1 else ""
         border = ", its border made by reflection" if self.reflected else ""
         return (
-            f"{what}{border}, up to {self.reach} pixels along each axis, two different positions "
+            f"{what}{border}, up to {self.reach} {kind.units}{each}, two different positions "
             f"drawn for each sample (seed {seed}), evaluation mode, {str(self.model.dtype)[6:]}"
         )
 

@@ -27,6 +27,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from neocog.audits.nouns import nouns
 from neocog.audits.reach.places import Places
 from neocog.audits.reach.trace import Field, Tracer, plain_jump, tensors_in
 from neocog.errors import ModelError, UsageError, did_you_mean
@@ -93,8 +94,8 @@ class ReceptiveField:
             rows=[
                 (f.name, f.kind, times(f.output), *field_cells(f)) for f in self.layers if f.output
             ],
-            note="In input pixels. Start is the first that element 0 sees, negative in the "
-            "padding; – where fields do not move evenly or all is seen.",
+            note=f"In input {nouns(len(self.size) - 1).units}. Start is the first that element 0 "
+            "sees, negative in the padding; – where fields do not move evenly or all is seen.",
         )
 
 

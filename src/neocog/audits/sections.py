@@ -9,6 +9,7 @@ import numpy as np
 
 from neocog.audits.compare import Compared
 from neocog.audits.inside import layers_section, sampling_section
+from neocog.audits.nouns import Nouns
 from neocog.audits.shift import Flip, Shift
 from neocog.audits.words import causes, share, verdict
 from neocog.errors import printable
@@ -30,14 +31,14 @@ def summary(audit: Audit) -> Section:
         note = f"share of {audit.n:,} samples answered right, unmoved"
         exhibits.append(_share("accuracy", audit.accuracy, audit.accuracy_ci, note))
     for mode, s in audit.shift.items():
-        title = f"{mode} consistency"
+        title = f"{_mode(mode, s.axes)} consistency"
         if s.unit:
             note = "share of samples with one answer at two positions"
             exhibits.append(_share(title, s.consistency, s.consistency_ci, note))
         else:
             exhibits.append(
                 Scalar(
-                    title=f"{mode} difference",
+                    title=f"{_mode(mode, s.axes)} difference",
                     value=s.consistency,
                     interval=s.consistency_ci,
                     note="mean difference of the answers at two positions, in their units",
@@ -64,19 +65,20 @@ def sections(audit: Audit) -> list[Section]:
     return found
 
 
-def comparison(compared: Sequence[Compared], first: str, second: str) -> Section:
+def comparison(compared: Sequence[Compared], first: str, second: str, *, axes: int = 2) -> Section:
     """Two models side by side.
 
     Args:
         compared: one a way of shifting.
         first: name of the first model.
         second: of the second.
+        axes: of a sample that move.
     """
     rows: list[list[Cell]] = []
     for c in compared:
         rows.append(
             [
-                c.mode,
+                _mode(c.mode, axes),
                 share(c.first),
                 share(c.second),
                 _points(c.difference, c.difference_ci),
@@ -123,7 +125,7 @@ def _shifts(audit: Audit) -> Section:
     shares = [s for s in audit.shift.values() if s.flip is not None]
     if shares:
         exhibits.append(_table(shares))
-        exhibits += [t for t in (_causes(shares, causes(audit)),) if t is not None]
+        exhibits += [t for t in (_causes(shares, causes(audit), audit.nouns),) if t is not None]
     for mode, s in audit.shift.items():
         if s.map is not None and s.map.agreement.ndim == 2:
             exhibits.append(_map(mode, s))
@@ -131,17 +133,17 @@ def _shifts(audit: Audit) -> Section:
         if s.flips:
             exhibits.append(_flips(mode, s.flips, audit.classes))
     return Section(
-        title="When the picture is shifted",
+        title=f"When the {audit.nouns.one} is shifted",
         exhibits=tuple(exhibits),
-        text="Each picture was shown at two positions. What counts is whether the answer is the "
-        "same at both, right or wrong.",
+        text=f"Each {audit.nouns.one} was shown at two positions. What counts is whether the "
+        "answer is the same at both, right or wrong.",
     )
 
 
 def _table(shares: Sequence[Shift]) -> Table:
     rows: list[list[Cell]] = [
         [
-            s.mode,
+            _mode(s.mode, s.axes),
             share(s.consistency),
             f"{share(s.consistency_ci[0])} to {share(s.consistency_ci[1])}",
             *(_maybe(v) for v in (s.both_right, s.both_wrong, s.flip, s.worst_case_accuracy)),
@@ -162,19 +164,20 @@ def _table(shares: Sequence[Shift]) -> Table:
     note = (
         "Right at every shift: of the map's. Floor: what answers at random with this model's "
         "frequencies would score; a predictor of one class scores 100 %. "
-        + " · ".join(f"{s.mode}: {s.protocol}" for s in shares)
+        + " · ".join(f"{_mode(s.mode, s.axes)}: {s.protocol}" for s in shares)
     )
     return Table(title="consistency", columns=columns, rows=rows, note=note)
 
 
-def _causes(shares: Sequence[Shift], still: Sequence[str]) -> Table | None:
+def _causes(shares: Sequence[Shift], still: Sequence[str], words: Nouns) -> Table | None:
     """Flips told apart; `still` is what may make them at multiples of the total stride."""
     rows: list[list[Cell]] = []
     for s in shares:
         if s.border is not None:
             low, high = s.border.aliasing_ci
             both = [share(s.border.border), f"{s.border.aliasing * 100:+.2f}"]
-            rows.append([s.mode, _maybe(s.flip), *both, f"{low * 100:+.2f} to {high * 100:+.2f}"])
+            reach = f"{low * 100:+.2f} to {high * 100:+.2f}"
+            rows.append([_mode(s.mode, s.axes), _maybe(s.flip), *both, reach])
     if not rows:
         return None
     stride = next(s.border.stride for s in shares if s.border is not None)
@@ -184,7 +187,8 @@ def _causes(shares: Sequence[Shift], still: Sequence[str]) -> Table | None:
         columns=("shift", "flip", other, "by sampling, points", "95 % interval"),
         rows=rows,
         note=f"{other.capitalize()}: flips under shifts by multiples of the total stride, {stride} "
-        "pixels, which every down-sampler meets at one phase. What can make them here: "
+        f"{words.unit if stride == 1 else words.units}, which every down-sampler meets at one "
+        "phase. What can make them here: "
         f"{', '.join(still) or 'nothing in the geometry'}. By sampling: what all shifts add.",
     )
 
@@ -308,10 +312,23 @@ def _geometry(audit: Audit) -> Section:
     return Section(title="Geometry and cost", exhibits=tuple(exhibits))
 
 
+def _named(name: str, axes: int) -> str:
+    """A row of the protocol; a series is not turned, and has no pixels."""
+    if axes == 1:
+        name = name.replace("samples_turned_scaled_bent", "samples_moved_otherwise")
+    return name.replace("_", " ")
+
+
+def _mode(mode: str, axes: int) -> str:
+    """A way of shifting, as it is called for such samples."""
+    return "sub-step" if axes == 1 and mode == "subpixel" else mode
+
+
 def _protocol(audit: Audit) -> Section:
-    rows: list[list[Cell]] = [
-        [name.replace("_", " "), ", ".join(map(str, v)) if isinstance(v, list) else str(v)]
-        for name, v in audit.protocol.items()
-    ]
+    rows: list[list[Cell]] = []
+    for name, v in audit.protocol.items():
+        values = v if isinstance(v, list) else [v]
+        shown = ", ".join(_mode(str(w), audit.axes) for w in values)
+        rows.append([_named(name, audit.axes), shown])
     table = Table(title="protocol", columns=("", "value"), rows=rows)
     return Section(title="How it was measured", exhibits=(table,))

@@ -28,6 +28,7 @@ from neocog.audits.grid import Grid
 from neocog.audits.grid import grid as measure_grid
 from neocog.audits.interval import interval, paired_interval
 from neocog.audits.moving import MODES, Movable, nearest, pairs
+from neocog.audits.nouns import nouns
 from neocog.audits.subject import Subject
 from neocog.data.samples import Samples
 from neocog.errors import UsageError
@@ -113,6 +114,7 @@ class Shift:
         right: for each sample, whether it is right unmoved; empty where nobody knows.
         both: for each sample, whether it is right at both positions; empty where nobody knows.
         protocol: how it was measured, a sentence.
+        axes: of a sample that move: 2 of an image, 1 of a series.
     """
 
     mode: str
@@ -138,10 +140,11 @@ class Shift:
     right: np.ndarray = field(default_factory=lambda: np.zeros(0, bool))
     both: np.ndarray = field(default_factory=lambda: np.zeros(0, bool))
     protocol: str = ""
+    axes: int = 2
 
     def to_json(self) -> dict[str, Any]:
         """Plain numbers and lists, without pictures."""
-        other = ("flips", "same", "right", "both", "map", "border")
+        other = ("flips", "same", "right", "both", "map", "border", "axes")
         plain = {k: v for k, v in vars(self).items() if k not in other}
         plain["consistency_ci"] = list(self.consistency_ci)
         plain["border"] = None if self.border is None else dict(vars(self.border))
@@ -200,8 +203,9 @@ def shift_consistency(
     radius = max(2, min(size) // 8) if radius is None else radius
     if not 1 <= radius < min(size):
         raise UsageError(
-            f"The radius of a shift is a number of pixels from 1 to below the size of the "
-            f"samples; {radius} came, for {'×'.join(map(str, size))}. Give a smaller one."
+            f"The radius of a shift is a number of {nouns(len(size)).units} from 1 to below the "
+            f"size of the samples; {radius} came, for {'×'.join(map(str, size))}. "
+            "Give a smaller one."
         )
     if mode == "subpixel":
         stride = None  # a fraction is no multiple of it
@@ -296,6 +300,7 @@ def _result(
         right=_right(pair.base, pair, classes),
         both=_right(pair.a, pair, classes) & _right(pair.b, pair, classes),
         protocol=movable.protocol(seed),
+        axes=len(movable.size),
         **shares,
     )
 

@@ -129,7 +129,7 @@ class Subject:
         if wrong:
             raise ModelError(
                 f"An answer is made of finite numbers; {wrong} of {len(out)} samples got others. "
-                "Check the weights and how pixels are normalised."
+                "Check the weights and how its values are normalised."
             )
 
     def ready(self) -> AbstractContextManager[None]:

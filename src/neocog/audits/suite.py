@@ -22,6 +22,7 @@ from neocog.audits.layers import LayerError, layer_errors
 from neocog.audits.lie import LieError, lie_errors
 from neocog.audits.motion import Rotation, Scale, rotation, scale
 from neocog.audits.moving import MODES
+from neocog.audits.nouns import Nouns, nouns
 from neocog.audits.receptive_field import ReceptiveField, receptive_field
 from neocog.audits.shift import Shift, shift_consistency
 from neocog.audits.subject import Subject
@@ -124,6 +125,12 @@ class Audit:
     seed: int
     protocol: dict[str, Any]
     notes: tuple[str, ...] = ()
+    axes: int = 2
+
+    @property
+    def nouns(self) -> Nouns:
+        """What its samples and their parts are called."""
+        return nouns(self.axes)
 
     def to_json(self) -> dict[str, Any]:
         """Plain numbers and lists, with the names of the contract."""
@@ -242,6 +249,7 @@ def audit_model(
         seed=asked.seed,
         protocol=_protocol(asked, subject, len(moved), len(few)),
         notes=(*geometry.notes, *notes),
+        axes=len(size),
     )
 
 
@@ -287,7 +295,7 @@ def _possible(modes: Sequence[str], task: str, notes: list[str]) -> list[str]:
     """Ways of shifting that the answers of a task can be compared under."""
     if task != "segment" or "subpixel" not in modes:
         return list(modes)
-    notes.append("Maps of classes cannot be moved back by fractions of a pixel: left out.")
+    notes.append("Maps of classes cannot be moved back by fractions of a unit: left out.")
     return [m for m in modes if m != "subpixel"]
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from neocog.audits.misalignment import CIRCULAR_SHIFT, OF_ONE_PLACE, OF_POSITIONS
+from neocog.audits.nouns import nouns
 from neocog.errors import printable
 
 if TYPE_CHECKING:
@@ -39,7 +40,8 @@ def verdict(audit: Audit) -> str:
     said = [_shift(mode, s) for mode, s in audit.shift.items() if s.flip is not None]
     if "circular" in audit.shift and (border := audit.shift["circular"].border) is not None:
         said.append(
-            f"Circular shifts by whole multiples of the total stride ({border.stride} pixels) "
+            f"Circular shifts by whole multiples of the total stride ({border.stride} "
+            f"{audit.nouns.unit if border.stride == 1 else audit.nouns.units}) "
             f"change {share(border.border)} of the answers"
             + (f": that is {_still(audit)}. " if border.border or causes(audit) else ". ")
             + f"Other shifts of about that length change {share(max(0.0, border.aliasing))} more: "
@@ -128,12 +130,13 @@ def _still(audit: Audit) -> str:
 
 def _shift(mode: str, s: Shift) -> str:
     assert s.flip is not None
-    unit = "pixel" if s.radius == 1 else "pixels"
+    kind = nouns(s.axes)
+    unit = kind.unit if s.radius == 1 else kind.units
     words = {
         "circular": "circular shifts",
-        "crop": "another crop",
-        "zero": "shifts that bring in black",
-        "subpixel": "shifts by fractions of a pixel",
+        "crop": "another crop" if s.axes > 1 else "another window",
+        "zero": f"shifts that bring in {kind.nothing}",
+        "subpixel": f"shifts by fractions of a {kind.unit}",
     }[mode]
     return f"Under {words}, up to {s.radius:g} {unit}, {share(s.flip)} of the answers change."
 

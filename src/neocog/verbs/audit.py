@@ -122,7 +122,7 @@ class Audited:
         return found[:1] + self._bounds() + found[1:]
 
     def _comparison(self) -> Section:
-        section = comparison(self.compared, "the other", "this model")
+        section = comparison(self.compared, "the other", "this model", axes=self.audit.axes)
         text = "\n".join(line for line in (self.headline, section.text) if line)
         return replace(section, text=text)
 
