@@ -264,3 +264,23 @@ def test_half_precision_keeps_small_probabilities() -> None:
         out = model.module(torch.rand(4, 1, 28, 28))
     assert out.dtype == torch.float32
     assert float(out.min()) < -12
+
+
+def test_series_in_python() -> None:
+    class Series(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.head = nn.Conv1d(1, 4, 5), nn.Linear(4, 3)
+
+        def forward(self, x: Tensor) -> object:
+            p = (9 * self.head(self.conv(x).mean(2))).softmax(1)
+            return {"features": x, "probs": p}
+
+    net, x = Series().eval(), torch.rand(3, 1, 32)
+    p = net(x)["probs"].detach().max(1)
+    shown = neocog.explain(net, x, trust=False).figures["pictures"]
+    assert [row["probability"] for row in shown] == pytest.approx(p.values.tolist(), abs=1e-4)
+    asked = neocog.Asked(shift=("circular",), n=3)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert neocog.audit(net, (x, p.indices), asked).audit.accuracy == 1

@@ -298,3 +298,38 @@ def test_programs_and_run_folders_are_asked_too(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="is a function of its image"):
         neocog.evaluate(run, "digits")
     assert neocog.load(run, allow_random=True).doubts
+
+
+def test_networks_of_integers_round_more_coarsely() -> None:
+    """The scale of dynamic quantization is of the whole batch, and so is the rounding alone."""
+    plain = nn.Sequential(nn.Flatten(), nn.Linear(784, 64), nn.ReLU(), nn.Linear(64, 10))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        quantized = torch.ao.quantization.quantize_dynamic(plain, {nn.Linear})
+    assert difference(quantized, probes((1, 28, 28))) is None
+    noisy = nn.Sequential(quantized, Does(lambda x: x + torch.randn_like(x)))
+    assert difference(noisy, probes((1, 28, 28))) is not None
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_networks_of_other_precision_are_asked_too(dtype: torch.dtype) -> None:
+    assert difference(net(nn.BatchNorm2d(4)).to(dtype), probes((1, 28, 28))) is None
+    chance = net(Does(lambda x: F.dropout(x, 0.2))).to(dtype)
+    with pytest.raises(ModelError, match="is a function of its image"):
+        neocog.audit(chance, torch.rand(4, 1, 28, 28))
+
+
+def test_series_and_what_attends_to_other_samples() -> None:
+    class Series(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return F.dropout(x[:, 0, :5], 0.3)
+
+    class Attends(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            f = x.flatten(1)
+            return ((f @ f.T).softmax(1) @ f)[:, :10]
+
+    with pytest.raises(ModelError, match=r"`Series` it is not: .* draws random numbers"):
+        neocog.audit(Series(), torch.rand(4, 1, 32))
+    with pytest.raises(ModelError, match=r"alone and in a batch .* it begins in the network itsel"):
+        neocog.audit(Attends(), torch.rand(4, 1, 28, 28))

@@ -88,6 +88,8 @@ def choose_layer(
     calls, answer = _survey(run, module, x)
     number = value(answer, first_of(target))[0].sum()
     placed = [c for c in calls if c.layout is not None and c.out.requires_grad]
+    if hasattr(module, "contract"):  # a wrapped network is a layer only where it has none
+        placed = [c for c in placed if c.name != "network"] or placed
     if not placed:
         raise ModelError(
             "A map over the picture needs a layer whose output still has rows and columns; "

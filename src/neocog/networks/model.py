@@ -15,8 +15,8 @@ __all__ = ["Model", "normalise"]
 
 
 def normalise(
-    x: Float[Tensor, "B C H W"], mean: Float[Tensor, "C 1 1"], std: Float[Tensor, "C 1 1"]
-) -> Float[Tensor, "B C H W"]:
+    x: Float[Tensor, "B C *S"], mean: Float[Tensor, C * S1], std: Float[Tensor, C * S1]
+) -> Float[Tensor, "B C *S"]:
     """(x - mean) / std, per channel."""
     return (x - mean) / std
 
@@ -67,17 +67,17 @@ class Model(nn.Module):
         self.contract = contract
         self.network = network
         for name, values in (("mean", signal.mean), ("std", signal.std)):
-            tensor = torch.tensor(values, dtype=torch.float32).view(-1, 1, 1)
+            tensor = torch.tensor(values, dtype=torch.float32).view(-1, *[1] * len(signal.size))
             self.register_buffer(name, tensor, persistent=False)
 
-    def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B K"]:
+    def forward(self, x: Float[Tensor, "B C *S"]) -> Float[Tensor, "B K *T"]:
         """Pixels in [0, 1] to logits.
 
         Raises:
             ShapeMismatch: other channels or another size than the contract's.
         """
         signal = self.contract.signal
-        if x.dim() != 4 or x.shape[1:] != (signal.channels, *signal.size):
+        if x.shape[1:] != (signal.channels, *signal.size):
             expected = (signal.channels, *signal.size)
             raise ShapeMismatch(
                 f"This model takes pictures of shape (B, {', '.join(map(str, expected))}), "

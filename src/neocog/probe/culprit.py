@@ -24,6 +24,31 @@ BEGINS = "it begins in "
 
 _CHANCE = "draws random numbers"
 
+_MOVES = frozenset(
+    [
+        "cat",
+        "stack",
+        "unsqueeze",
+        "squeeze",
+        "select",
+        "slice",
+        "split",
+        "index",
+        "permute",
+        "transpose",
+        "t",
+        "flip",
+        "movedim",
+        "expand",
+        "view",
+        "reshape",
+        "gather",
+        "index_select",
+        "unbind",
+    ]
+)
+"""Operations with an axis that compute nothing."""
+
 Rows = tuple[int, int] | None
 
 
@@ -71,6 +96,8 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
     ) -> Any:
         out = func(*args, **(kwargs or {}))
         self.dtypes |= {t.dtype for t in pytree.tree_leaves(out) if isinstance(t, Tensor)}
+        if func.namespace in ("quantized", "onednn"):
+            self.dtypes.add(torch.quint8)
         said = _of_operation(func, args, kwargs or {}, self.samples)
         if said:
             (self.open[-1].own if self.open else self.loose).append(said)
@@ -96,16 +123,7 @@ def _of_operation(func: Any, args: Any, kwargs: Any, samples: int) -> str:
         return ""
     axes = [axes] if isinstance(axes, int) else list(axes or [])
     if any(isinstance(a, int) and a % first.ndim == 0 for a in axes):
-        moves = name in (
-            "cat",
-            "stack",
-            "unsqueeze",
-            "squeeze",
-            "select",
-            "slice",
-            "split",
-            "index",
-        )
+        moves = name in _MOVES
         return "" if moves else f"computes `{name.strip('_')}` over the samples of a batch"
     whole = name in ("mean", "sum", "max", "min", "std", "var", "norm", "median") and not named
     return f"computes `{name}` over the samples of a batch" if whole and first.ndim > 1 else ""

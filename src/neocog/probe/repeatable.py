@@ -106,7 +106,9 @@ def same_randomness_after() -> Iterator[None]:
         np.random.set_state(numpy)  # noqa: NPY002
 
 
-def difference(module: nn.Module, x: Tensor, *, read: Read | None = None) -> Difference | None:
+def difference(
+    module: nn.Module, x: Tensor, *, read: Read | None = None, coarse: bool = False
+) -> Difference | None:
     """How the outputs for one sample differ, asked twice, at another place, and alone; or None.
 
     The module runs in evaluation mode, and it and all generators are as before afterwards.
@@ -115,6 +117,7 @@ def difference(module: nn.Module, x: Tensor, *, read: Read | None = None) -> Dif
         module: any.
         x: two samples or more, (B, C, *space), no two alike: six passes of one sample for two.
         read: what the module returns to a tensor, a row a sample; itself if left out.
+        coarse: it computes with numbers of few bits, where that cannot be seen from outside.
 
     Raises:
         ModelError: the module fails on the batch, in a way that is ours to tell.
@@ -128,16 +131,17 @@ def difference(module: nn.Module, x: Tensor, *, read: Read | None = None) -> Dif
         layer `1` (BatchNorm1d) normalizes by the statistics of the batch
     """
     with as_found(module), torch.no_grad(), same_randomness_after():
-        return _Asked(module, x, read).differs()
+        return _Asked(module, x, read, coarse).differs()
 
 
 class _Asked:
     """A module and some samples, asked in several ways."""
 
-    def __init__(self, module: nn.Module, x: Tensor, read: Read | None) -> None:
-        held = next((t for t in (*module.parameters(), *module.buffers())), None)
-        self.module, self.read = module, read
-        self.x = x if held is None else x.to(held.device)
+    def __init__(self, module: nn.Module, x: Tensor, read: Read | None, coarse: bool) -> None:
+        held = (t for t in (*module.parameters(), *module.buffers()) if t.is_floating_point())
+        first = next(held, x)
+        self.module, self.read, self.coarse = module, read, coarse
+        self.x = x.to(first.device, first.dtype)
 
     def ask(self, x: Tensor) -> Tensor:
         out = self.module(x.clone())
@@ -187,8 +191,8 @@ class _Asked:
         amount = apart(a, b)
         if amount <= SAME:
             return False
-        coarse = any(t.itemsize < 4 for t in dtypes(lambda: self.ask(self.x)) - {torch.bool})
-        if coarse and amount <= COARSE:
+        seen = dtypes(lambda: self.ask(self.x)) - {torch.bool}
+        if (self.coarse or any(t.itemsize < 4 for t in seen)) and amount <= COARSE:
             return False
         eps = torch.finfo(torch.float32).eps
         sign = torch.where(self.x > self.x.mean(), 1.0, -1.0)

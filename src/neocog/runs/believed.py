@@ -93,7 +93,9 @@ def as_function(
         ()
     """
     try:
-        found = difference(module, probes(shape), read=lambda out: output_at(out, ""))
+        coarse = any(isinstance(m, BlackBox) and m.coarse for m in module.modules())
+        read = lambda out: output_at(out, "")  # noqa: E731
+        found = difference(module, probes(shape), read=read, coarse=coarse)
     except NeocogError:
         raise
     except Exception:  # what a stranger's forward raises is told by whoever asks for a figure
@@ -117,7 +119,7 @@ def as_logits(
 
     Args:
         module: of somebody, which brings no contract; left as it was found.
-        shape: (C, H, W) of a sample; one of series is handed back as it is.
+        shape: (C, H, W) or (C, N) of a sample.
         task: what it does.
 
     Returns:
@@ -133,20 +135,25 @@ def as_logits(
         >>> model.contract.output.kind, len(said)
         ('probabilities', 1)
     """
-    if isinstance(module, Model) or len(shape) != 3 or task not in AXES:
+    if isinstance(module, Model) or task not in AXES or (len(shape) != 3 and task == "segment"):
         return module, ()
     with as_found(module), torch.no_grad(), same_randomness_after():
-        held = next((t for t in (*module.parameters(), *module.buffers())), torch.zeros(()))
+        given = (t for t in (*module.parameters(), *module.buffers()) if t.is_floating_point())
+        held = next(given, torch.zeros(()))
         try:
-            out = module(torch.zeros(2, *shape, device=held.device))
+            out = module(torch.zeros(2, *shape, device=held.device, dtype=held.dtype))
         except Exception:  # told by whoever asks for a figure
             return module, ()
     if isinstance(out, Tensor) and (out.ndim != AXES[task] or not may_be_scores(out)):
         return module, ()
     name, said = picked(out, task, classes=None, wanted=None)
     first = output_at(out, name)
-    size = (shape[1], shape[2])
-    signal = SignalSpec(channels=shape[0], size=size, mean=(0.0,) * shape[0], std=(1.0,) * shape[0])
+    signal = SignalSpec(
+        channels=shape[0],
+        size=shape[1:],  # type: ignore[arg-type]  # a series has one axis
+        mean=(0.0,) * shape[0],
+        std=(1.0,) * shape[0],
+    )
     contract = Contract(
         task=task,
         classes=tuple(map(str, range(first.shape[1]))),

@@ -40,6 +40,7 @@ class BlackBox(nn.Module):
         batch: samples at once; None for any number.
         shape: (C, H, W) of a sample, where the file says it.
         dtype: of the input.
+        coarse: it computes with numbers of fewer than 32 bits, as far as the file could be read.
         last: name of an output to the operation that computes it, where the file could be read.
     """
 
@@ -51,6 +52,7 @@ class BlackBox(nn.Module):
         shape: tuple[int, ...] | None,
         dtype: torch.dtype = torch.float32,
         last: Mapping[str, str] | None = None,
+        coarse: bool = False,
     ) -> None:
         super().__init__()
         self.session = session
@@ -60,7 +62,7 @@ class BlackBox(nn.Module):
         self.input = session.get_inputs()[0].name
         tensors = [o.name for o in session.get_outputs() if o.type.startswith("tensor(")]
         self.outputs = tensors or [session.get_outputs()[0].name]
-        self.last = dict(last or {})
+        self.last, self.coarse = dict(last or {}), coarse
 
     def forward(self, x: Tensor) -> Tensor | dict[str, Tensor]:
         """The output, or all of several by their names, on the processor, without gradients.
@@ -90,7 +92,12 @@ class BlackBox(nn.Module):
     def __deepcopy__(self, memo: dict[int, Any]) -> BlackBox:
         """The same session: it holds nothing that changes."""
         return BlackBox(
-            self.session, batch=self.batch, shape=self.shape, dtype=self.dtype, last=self.last
+            self.session,
+            batch=self.batch,
+            shape=self.shape,
+            dtype=self.dtype,
+            last=self.last,
+            coarse=self.coarse,
         )
 
 
@@ -131,12 +138,14 @@ def load_onnx(path: Path) -> tuple[BlackBox, dict[str, str]]:
         )
     batch, *shape = (s if isinstance(s, int) and s > 0 else None for s in inputs[0].shape)
     whole = tuple(s for s in shape if s is not None)
+    last, coarse = _graph(path)
     box = BlackBox(
         session,
         batch=batch,
         shape=whole if len(whole) == len(shape) else None,
         dtype=_TYPES[inputs[0].type],
-        last=_last(path),
+        last=last,
+        coarse=coarse,
     )
     return box, dict(session.get_modelmeta().custom_metadata_map)
 
@@ -156,8 +165,11 @@ _COPIES = frozenset(
 """Operations that hand on what came."""
 
 
-def _last(path: Path) -> dict[str, str]:
-    """Each output of a file to the operation that computes it; none without the package onnx."""
+def _graph(path: Path) -> tuple[dict[str, str], bool]:
+    """Each output of a file to the operation that computes it, and whether integers are used.
+
+    Nothing is known without the package onnx.
+    """
     try:
         graph = importlib.import_module("onnx").load(os.fspath(path), load_external_data=False)
         makers = {name: node for node in graph.graph.node for name in node.output}
@@ -167,9 +179,10 @@ def _last(path: Path) -> dict[str, str]:
             while node is not None and node.op_type in _COPIES and node.input and steps < 16:
                 node, steps = makers.get(node.input[0]), steps + 1
             found[output.name] = "" if node is None else str(node.op_type)
+        kinds = {str(node.op_type) for node in graph.graph.node}
     except Exception:  # of any kind: what it would have said is seen from values, too
-        return {}
-    return found
+        return {}, False
+    return found, any("Quantize" in kind or "Integer" in kind for kind in kinds)
 
 
 def _runtime(path: Path) -> Any:
