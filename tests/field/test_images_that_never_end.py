@@ -163,3 +163,33 @@ def test_decoding_asks_for_room(monkeypatch):
     decode(encoded(smooth(0, 160, 160), "JPEG"), size=(20, 20))
     decode(encoded(smooth(0, 160, 160), "JPEG", progressive=True), size=(20, 20))
     assert asked == [160 * 160, 20 * 20, 160 * 160]
+
+
+def test_whatever_the_bytes_head_and_pixels_agree_or_are_refused():
+    """Bytes changed, left out and put in, most of them in headers, of every format."""
+    rng = np.random.default_rng(11)
+    image = smooth(0, 24, 24)
+    seeds = [encoded(image, kind) for kind in ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM")]
+    seeds += [scanned(12), tiff(X, big=True, order=">"), tiff(X, photometric=0), GIF, PNG]
+    seeds += [encoded(image, "TIFF", compression="tiff_lzw"), b"Pf 4 4 -1\n" + bytes(64)]
+    outcomes = []
+    for k in range(50 * len(seeds)):
+        data = bytearray(seeds[k % len(seeds)])
+        for _ in range(1 + k % 3):
+            at = int(rng.integers(min(len(data), 150) if k % 4 else len(data)))
+            if k % 7 == 0:
+                del data[at : at + 3]
+            else:
+                data[at : at + k % 2] = bytes([int(rng.choice([0, 127, 255, rng.integers(256)]))])
+        start, facts = time.perf_counter(), None
+        try:
+            facts = head(bytes(data))
+            x = decode(bytes(data))
+            assert x.shape == (facts.height, facts.width, facts.channels)
+            assert 8 * x.dtype.itemsize == facts.bits
+            outcomes.append("taken")
+        except DataError as e:
+            outcomes.append(str(e))
+        assert time.perf_counter() - start < SECONDS
+    assert not any("\n" in o for o in outcomes)
+    assert 50 < outcomes.count("taken") < 600

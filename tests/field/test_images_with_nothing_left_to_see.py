@@ -69,7 +69,8 @@ def test_a_dark_set_is_said(bits, top, tmp_path):
     assert not any("which is dark" in r for r in other.sheet.warnings)
 
 
-def test_both_verbs_say_it(tmp_path, capsys, monkeypatch):
+@pytest.mark.filterwarnings("default")
+def test_every_verb_says_it(tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("NEOCOG_CACHE", str(tmp_path / "cache"))
     white = [encoded(icon((255, 255, 255))) for _ in range(10)]
     black = [encoded(icon((0, 0, 0))) for _ in range(10)]
@@ -82,3 +83,12 @@ def test_both_verbs_say_it(tmp_path, capsys, monkeypatch):
         out, err = capsys.readouterr()
         assert left.value.code == 0, err
         assert "10 of 20 transparent pictures are of one color" in out + err
+    for one in ("white", "black"):
+        words = ["predict", str(tmp_path / "run"), f"{place}/{one}/0.png"]
+        for ask in (words, [*words, "--json"]):
+            with pytest.raises(SystemExit) as left:
+                main(ask)
+            out, err = capsys.readouterr()
+            assert left.value.code == 0, err
+            assert ("nothing is left to see" in err) == (one == "white")
+            assert "nothing is left" not in out

@@ -9,6 +9,7 @@ and a side below `SMALLEST` pixels.
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,12 +19,13 @@ import numpy as np
 
 from neocog.data import meaning
 from neocog.data.flight import in_flight
-from neocog.data.formats import open_image
+from neocog.data.formats import open_image, read_file
 from neocog.data.jpeg import Jpeg, decode_fast, decoded_pixels, parse
 from neocog.data.plan import Plan
+from neocog.data.ranges import is_blank
 from neocog.data.raster import plan, read
 from neocog.data.scans import check_scans
-from neocog.errors import DataError, UsageError, did_you_mean
+from neocog.errors import DataError, UsageError, did_you_mean, printable
 from neocog.types import RESIZE_MODES
 
 if TYPE_CHECKING:
@@ -34,6 +36,7 @@ __all__ = [
     "SMALLEST",
     "Head",
     "decode",
+    "decode_file",
     "fit_all",
     "head",
     "quiet",
@@ -139,6 +142,34 @@ def decode(
         with quiet():
             return _decode(data, size, channels, resize_mode, room)
     return _decode(data, size, channels, resize_mode, room)
+
+
+def decode_file(
+    path: str | os.PathLike[str], *, size: tuple[int, int], channels: int, resize_mode: str
+) -> np.ndarray:
+    """An image file as pixels; warns where its transparency leaves nothing to see.
+
+    Args:
+        path: of the file.
+        size: (H, W) asked for.
+        channels: 1 or 3.
+        resize_mode: see `RESIZE_MODES`.
+
+    Returns:
+        (H, W, C), as `decode` gives it.
+
+    Raises:
+        DataError: it cannot be read, or used; the message is the reason.
+    """
+    data = read_file(path)
+    x = decode(data, size=size, channels=channels, resize_mode=resize_mode)
+    if is_blank(x) and head(data).alpha:
+        warnings.warn(
+            f"{printable(path)} is transparent and of one color over white, as white drawings are: "
+            "nothing is left to see. Lay it over a dark color, and save it without transparency.",
+            stacklevel=2,
+        )
+    return x
 
 
 def resize(x: np.ndarray, size: tuple[int, int], *, resize_mode: str = "crop") -> np.ndarray:

@@ -16,9 +16,8 @@ from torch import Tensor, nn
 from neocog.audits.class_order import other_order
 from neocog.data.batches import batches
 from neocog.data.folder import walk
-from neocog.data.formats import read_file
 from neocog.data.open import Source, open_data, parse_place
-from neocog.data.pictures import decode
+from neocog.data.pictures import decode_file
 from neocog.data.samples import check_batch, evaluation_batch
 from neocog.data.split import Split
 from neocog.errors import DataError, ModelError, NeocogError, RunError, UsageError, printable
@@ -311,11 +310,8 @@ class Trained:
     def _decode(self, path: str) -> np.ndarray | str:
         signal = self.contract.signal
         try:
-            return decode(
-                read_file(path),
-                size=signal.size,
-                channels=signal.channels,
-                resize_mode=signal.resize_mode,
+            return decode_file(
+                path, size=signal.size, channels=signal.channels, resize_mode=signal.resize_mode
             )
         except NeocogError as e:
             return str(e)
