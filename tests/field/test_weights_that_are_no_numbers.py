@@ -213,10 +213,10 @@ class Overflows(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.linear = nn.Linear(64, 10)
+        self.conv = nn.Conv2d(1, 10, 3)
 
     def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = self.linear(x.flatten(1))
+        out: Tensor = torch.relu(self.conv(x)).mean((2, 3))
         return out * torch.exp(200 * x.mean((1, 2, 3)))[:, None] * 1e30
 
 
@@ -238,6 +238,8 @@ def test_outputs_that_are_no_numbers_are_refused(factory, tmp_path: Path, call) 
         ModelError, match=r"Outputs are finite numbers; for 1 of 2 samples .*bright"
     ):
         model.predict([dark, bright])
+    with pytest.raises(ModelError, match=r"Outputs are finite numbers; for 1 of 2 samples"):
+        neocog.explain(model, [dark, bright], method="features")
     bad = np.full((6, 8, 8), 255, np.uint8)
     np.savez(tmp_path / "x.npz", x_test=bad, y_test=np.arange(6))
     told = ("--size", "1,8,8", "--mean", "0", "--std", "1")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 
 from neocog.data.samples import Samples
@@ -19,8 +20,12 @@ from neocog.errors import NeocogError, UsageError, did_you_mean, printable
 from neocog.exhibits import Curve, Gallery, Map, Section, plain
 from neocog.fields import Fields
 from neocog.files import read_json
+from neocog.probe.found import as_found
+from neocog.probe.repeatable import same_randomness_after
+from neocog.probe.several import output_at
 from neocog.runs.believed import as_function, as_logits
 from neocog.runs.trained import Trained
+from neocog.store.sound import finite_outputs
 from neocog.store.tensors import write_bytes
 from neocog.targets import target_folder
 from neocog.verbs.explain_input import (
@@ -175,6 +180,8 @@ def explain(
             "of data with --data (data= in Python)."
         )
     of, doubts = _believed(of, shown, allow_random)
+    if shown is not None:
+        _must_be_numbers(of, shown)
     found = way.run(of, shown, samples, asked)
     done = Explanation(
         method=method,
@@ -206,6 +213,19 @@ def _believed(
     if module is not of.module:
         of = replace(of, module=module, wrapped=True)
     return of, (*said, *chance)
+
+
+def _must_be_numbers(of: Explained, shown: Shown) -> None:
+    """A network that overflows on an image has no gradients there, and no explanation."""
+    held = (p for p in of.module.parameters() if p.is_floating_point())
+    like = next(held, torch.zeros(()))
+    try:
+        with as_found(of.module), torch.no_grad(), same_randomness_after():
+            found = of.module(shown.x.to(like.device, like.dtype))
+        out = output_at(found, "").float()
+    except Exception:  # of any kind: the method says what it does not take
+        return
+    finite_outputs(out.softmax(1) if out.ndim == 2 else out, shown.names)
 
 
 def _left_out(shown: Shown | None) -> list[str]:
