@@ -333,3 +333,14 @@ def test_series_and_what_attends_to_other_samples() -> None:
         neocog.audit(Series(), torch.rand(4, 1, 32))
     with pytest.raises(ModelError, match=r"alone and in a batch .* it begins in the network itsel"):
         neocog.audit(Attends(), torch.rand(4, 1, 28, 28))
+
+
+def test_casts_and_short_mantissas_of_the_caller_do_not_matter() -> None:
+    torch.set_float32_matmul_precision("medium")
+    try:
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            assert difference(net(nn.BatchNorm2d(4)), probes((1, 28, 28))) is None
+            assert torch.is_autocast_enabled("cpu")
+        assert torch.get_float32_matmul_precision() == "medium"
+    finally:
+        torch.set_float32_matmul_precision("highest")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 
 import torch
 from torch import Tensor, nn
 
 from neocog.errors import ModelError, ShapeMismatch, UsageError, did_you_mean
+from neocog.probe.exact import exact
 from neocog.probe.found import as_found
 from neocog.store.sound import check_network
 
@@ -20,21 +20,6 @@ TASKS = ("classify", "segment", "regress")
 
 PRECISIONS = {"float32": torch.float32, "float64": torch.float64}
 """Arithmetic of an audit, whatever a training used: rounding must not look like an effect."""
-
-
-@contextmanager
-def exact() -> Iterator[None]:
-    """No automatic casts and no shortened mantissas inside; the settings as before afterwards."""
-    matmul = torch.get_float32_matmul_precision()
-    convolution = torch.backends.cudnn.allow_tf32
-    try:
-        torch.set_float32_matmul_precision("highest")
-        torch.backends.cudnn.allow_tf32 = False
-        with torch.autocast("cpu", enabled=False), torch.autocast("cuda", enabled=False):
-            yield
-    finally:
-        torch.set_float32_matmul_precision(matmul)
-        torch.backends.cudnn.allow_tf32 = convolution
 
 
 class Subject:

@@ -24,6 +24,7 @@ from torch import Tensor, nn
 
 from neocog.errors import NeocogError, printable
 from neocog.probe.culprit import BEGINS, SAME, apart, culprit, dtypes
+from neocog.probe.exact import exact
 from neocog.probe.found import as_found
 
 __all__ = ["Difference", "difference", "probes", "same_randomness_after"]
@@ -130,7 +131,7 @@ def difference(
         >>> print(difference(net, x).cause)
         layer `1` (BatchNorm1d) normalizes by the statistics of the batch
     """
-    with as_found(module), torch.no_grad(), same_randomness_after():
+    with as_found(module), torch.no_grad(), exact(), same_randomness_after():
         return _Asked(module, x, read, coarse).differs()
 
 

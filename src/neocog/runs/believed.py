@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from neocog.errors import ModelError, NeocogError, printable
 from neocog.networks.model import Model
+from neocog.probe.exact import exact
 from neocog.probe.found import as_found
 from neocog.probe.repeatable import difference, probes, same_randomness_after
 from neocog.probe.scores import last_operation, may_be_scores, noticed
@@ -57,7 +58,7 @@ def kind_of(model: Model, first: Tensor) -> tuple[str, tuple[str, ...]]:
     plain = Model(model.network, raw)
     x = probes((contract.signal.channels, *contract.signal.size), UNLIKE)
     try:
-        with as_found(plain), torch.no_grad(), same_randomness_after():
+        with as_found(plain), torch.no_grad(), exact(), same_randomness_after():
             network = model.network
             stated = network.last if isinstance(network, BlackBox) else {}  # by the file's graph
             name = contract.output.name or next(iter(stated), "")
