@@ -66,6 +66,16 @@ def test_threads_are_as_before_afterwards() -> None:
     assert torch.get_num_threads() == before
 
 
+def test_threads_that_cannot_be_had_are_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not [n for n in _where("", "", 2)[1] if "no more than" in n]
+    monkeypatch.setenv("OMP_THREAD_LIMIT", "1")
+    assert [n for n in _where("", "", 2)[1] if "no more than 1 can be had here" in n]
+    monkeypatch.setenv("OMP_THREAD_LIMIT", "none")
+    monkeypatch.setattr("torch.set_num_threads", lambda number: None)  # a build without OpenMP
+    number = torch.get_num_threads()
+    assert [n for n in _where("", "", number + 1)[1] if f"no more than {number} can" in n]
+
+
 @pytest.mark.parametrize("number", [-1, 10_000])
 def test_a_number_of_threads_that_is_none(number: int) -> None:
     with pytest.raises(UsageError, match=r"`machine\.threads` is a number from 1 to 1024"):

@@ -9,6 +9,7 @@ import torch
 
 from neocog.runs.fastest import processor
 from neocog.runs.recipe import Recipe
+from neocog.training.machine import threads as threads_of
 
 __all__ = ["where"]
 
@@ -47,7 +48,21 @@ def where(recipe: Recipe, *, resume: bool) -> tuple[Recipe, list[str]]:
             f"bits; here are {here} processors. A new run takes what suits them with "
             "`--set machine.threads=0`."
         )
+    if (most := _most_threads(threads)) < threads:
+        notes.append(
+            f"The recipe is of {threads} threads, and no more than {most} can be had here (see "
+            "OMP_THREAD_LIMIT): the weights may differ from those that it ends with there, first "
+            "in their last bits."
+        )
     return replace(recipe, provenance=now), notes
+
+
+def _most_threads(wanted: int) -> int:
+    """Threads that share the arithmetic, of so many that are wanted."""
+    with threads_of(wanted):
+        most = torch.get_num_threads()
+    limit = os.environ.get("OMP_THREAD_LIMIT", "")
+    return min(most, int(limit)) if limit.isdecimal() and int(limit) else most
 
 
 def _processors() -> int:
