@@ -201,7 +201,10 @@ def _look(module: nn.Module, size: Size, stop: str | None = None) -> Look:
             module, look.operation, on_start=look.start, on_end=look.end, on_leave=look.left
         ):
             look.finish(module(x))
-    look.places.unknown |= scripted(module)
+    compiled = scripted(module)
+    if compiled:  # what was seen of them are pieces: padding in slices, windows without a name
+        look.places.unknown |= compiled
+        look.rows.clear()
     return look
 
 

@@ -232,7 +232,7 @@ Price = Callable[[Any, Tensor], tuple[int, int]]
 def _price(op: Operation, out: Any) -> tuple[int, int] | None:
     if op.name in _FREE or op.is_view:
         return 0, 0
-    if not isinstance(out, Tensor):
+    if not isinstance(out, Tensor) or getattr(op.func, "namespace", "aten") != "aten":
         return None
     if op.name in _TABLE:
         return _TABLE[op.name](op.args, out)
@@ -263,6 +263,13 @@ def _attention(args: Any, out: Tensor) -> tuple[int, int]:
     query, key = args[0], args[1]
     scores = query.numel() // query.shape[-1] * key.shape[-2]
     return scores * query.shape[-1] + out.numel() * key.shape[-2], 5 * scores
+
+
+def _lstm(args: Any, out: Tensor) -> tuple[int, int]:
+    """Four gates an element; 13 for their sums and functions, two biases a gate."""
+    steps = out.numel() // out.shape[-1]
+    biases = 8 if args[12] else 0
+    return steps * (args[1].numel() + args[2].numel()), out.numel() * (13 + biases)
 
 
 def _window(args: Any, out: Tensor) -> int:
@@ -297,6 +304,7 @@ _TABLE: dict[str, Price] = {
     "addmv": _matrix_product_and_sum,
     "baddbmm": _matrix_product_and_sum,
     "linear": _linear,
+    "mkldnn_rnn_layer": _lstm,
     **dict.fromkeys(
         (
             "_scaled_dot_product_flash_attention",

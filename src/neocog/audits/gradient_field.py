@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -233,8 +233,18 @@ _ACTIVATIONS = frozenset(
         "rrelu",
         "logsigmoid",
         "clamp",
+        "softshrink",
+        "hardshrink",
+        "tanhshrink",
     ]
 )
+
+
+_ADAPTIVE: dict[str, Callable[..., Tensor]] = {
+    "adaptive_max_pool1d": F.adaptive_avg_pool1d,
+    "adaptive_max_pool2d": F.adaptive_avg_pool2d,
+    "adaptive_max_pool3d": F.adaptive_avg_pool3d,
+}
 
 
 class _Passing(TorchFunctionMode):
@@ -248,8 +258,8 @@ class _Passing(TorchFunctionMode):
         if name in ("max_pool1d", "max_pool2d", "max_pool3d"):
             kwargs.pop("return_indices", None)
             return _sum_pool(func, *args, **kwargs)
-        if name == "adaptive_max_pool2d":
-            return F.adaptive_avg_pool2d(*args[:2])
+        if name in _ADAPTIVE:
+            return _ADAPTIVE[name](*args[:2])
         return func(*args, **kwargs)
 
 

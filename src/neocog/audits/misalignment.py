@@ -19,6 +19,7 @@ from neocog.audits.reach.local import (
     PICKED,
     RUNNING,
     WEIGHTS,
+    placed,
     rate_of,
 )
 from neocog.audits.reach.local_moves import unwrapped
@@ -398,12 +399,11 @@ class Look:
     def _slides(self, w: _Work) -> None:
         """Windows over a map, with the border that was put around it."""
         kinds = w.border.kinds if w.border else frozenset()
-        if "linear" in w.op.name or "cubic" in w.op.name:
-            kinds |= {"repeated"}
+        repeats = "linear" in w.op.name or "cubic" in w.op.name
         spans = []
         for k, d in enumerate(w.axes):
             r = None if d is None else w.local(k)
-            if d is None or r is None or carriers(r, self.axes) != (d,):
+            if d is None or r is None or placed(r, self.axes) != (d,):
                 continue
             around, n = w.around(k), w.before(k)
             beyond = bool(r.lo.min() < around.lo.min()) or bool(r.hi.max() > around.hi.max())
@@ -412,6 +412,8 @@ class Look:
             )
             spans.append((n, *(v.tolist() for v in _span(r, d))))
             self._symmetric(w.op.module, w.op.name, n, r, d)
+            if repeats and _clipped(r, d):
+                own = {"repeated"}
             self._circular(w.op.module, w.op.name, n, r, kinds | own)
         if len(spans) == 2 and w.op.name != "slice" and spans[0] != spans[1]:
             (rows, *_), (columns, *_) = spans
@@ -425,8 +427,11 @@ class Look:
     def _symmetric(self, layer: str, name: str, n: int, r: Reach, d: int) -> None:
         """As many samples before the first window as behind the last."""
         lo, hi = _span(r, d)
-        if self.axes < 2 or torch.equal(lo, n - 1 - hi.flip(0)):
+        seen, other = lo <= hi, n - 1 - hi.flip(0)
+        alike = torch.equal(seen, seen.flip(0)) and torch.equal(lo[seen], other[seen])
+        if self.axes < 2 or alike or not bool(seen.any()):
             return
+        lo, hi = lo[seen], hi[seen]
         step, rest = r.steps[d], int((n - 1 - hi[-1]) - lo[0])
         stride = Fraction(step.advance, step.period) if step else Fraction(0)
         if stride > 1 and 0 < rest < stride:
@@ -440,7 +445,7 @@ class Look:
 
     def _circular(self, layer: str, name: str, n: int, r: Reach, kinds: frozenset[str]) -> None:
         """Whether windows that wrap around would fit."""
-        moving = carriers(r, self.axes)
+        moving = placed(r, self.axes)
         step = r.steps[moving[0]] if len(moving) == 1 else None
         if len(moving) != 1:
             return
@@ -497,6 +502,16 @@ def _itself(shape: Sequence[int], d: int | None, axes: Sequence[int | None]) -> 
         Step(1, 1) if e == d else Step(1, 0) if e in axes else None for e in range(len(shape))
     )
     return Reach(places, places, tuple(shape), steps)
+
+
+def _clipped(r: Reach, d: int) -> bool:
+    """Whether windows at the border hold less than those away from it."""
+    lo, hi = _span(r, d)
+    step = r.steps[d]
+    if step is None or len(lo) <= step.period:
+        return True
+    gaps = [v[step.period :] - v[: -step.period] for v in (lo, hi)]
+    return not all(bool((g == step.advance).all()) for g in gaps)
 
 
 def _line(places: Places, t: Tensor, k: int, lowest: int) -> tuple[int, frozenset[str]] | None:

@@ -33,7 +33,7 @@ from neocog.audits.reach.trace import Field, Tracer, plain_jump, tensors_in
 from neocog.errors import ModelError, UsageError, did_you_mean
 from neocog.exhibits import Cell, Section, Table
 from neocog.probe.found import as_found
-from neocog.probe.operations import Call, Operation, watching
+from neocog.probe.operations import Call, Operation, scripted, watching
 
 __all__ = ["Field", "ReceptiveField", "field_cells", "plain_jump", "receptive_field", "times"]
 
@@ -133,7 +133,7 @@ def receptive_field(module: nn.Module, size: Sequence[int]) -> ReceptiveField:
             "Receptive fields need one forward pass of one sample; the module fails on one of "
             f"{times(size)} ({type(e).__name__}: {e}). Give the size that it takes."
         ) from e
-    unknown = sorted(run.tracer.unknown)
+    unknown = sorted(run.tracer.unknown | scripted(module))
     return ReceptiveField(
         size=tuple(size),
         layers=tuple(run.tracer.layers.values()),

@@ -338,6 +338,11 @@ def window(w: Work) -> Found:
     return [tuple(rows) if t.shape == w.outs[0].shape else None for t in w.outs]
 
 
+def folded(w: Work) -> Found:
+    """Windows summed up where they came from."""
+    return None if w.spectral() else each(w)
+
+
 def _sliding(w: Work, x: Tensor) -> int:
     """Axes that windows slide along."""
     name = w.op.name
@@ -404,6 +409,8 @@ _BY_KIND: dict[object, Rule] = {
     windows.of_pool: window,
     windows.of_adaptive_pool: window,
     windows.of_im2col: window,
+    windows.of_col2im: folded,
+    windows.of_recurrent: local_sums.recurrent,
     windows.of_interpolation: window,
     windows.of_pad: window,
     moves.of_pixel_shuffle: window,

@@ -8,7 +8,7 @@ from fractions import Fraction
 import torch
 from torch import Tensor
 
-from neocog.audits.reach.intervals import Reach, Step, nothing, permuted, spread, upto
+from neocog.audits.reach.intervals import Reach, Step, hull, nothing, permuted, spread, upto
 from neocog.audits.reach.local import (
     NUMBERS,
     ONE_AXIS,
@@ -41,6 +41,7 @@ __all__ = [
     "linear",
     "picks",
     "product",
+    "recurrent",
     "reduction",
     "running",
     "softmax",
@@ -70,6 +71,23 @@ def softmax(w: Work) -> Found:
 def running(w: Work) -> Found:
     """Sums that begin at one side."""
     return _kept(w, dims(w.given["dim"], len(w.shape)), RUNNING)
+
+
+def recurrent(w: Work) -> Found:
+    """A state that runs from one side; what is left of it at the end has no place."""
+    _, slots = w.first
+    if slots is None or w.spectral():
+        return None
+    for s in range(2 * w.axes):
+        mix(w, s, slots[s], [0], RUNNING)
+        if 2 in placed(slots[s], w.axes):
+            mix(w, s, slots[s], [2], WEIGHTS)
+    one_axis(w, slots, [0])
+    same = []
+    for r in slots:
+        r = hull(r, [2]) if r.lo.shape[2] > 1 else r
+        same.append(Reach(r.lo, r.hi, w.shape, r.steps))
+    return [tuple(same), *(invariant(t, w.axes) for t in w.outs[1:])]
 
 
 def batch_norm(w: Work) -> Found:

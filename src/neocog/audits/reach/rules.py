@@ -58,6 +58,8 @@ _RULES: dict[str, Rule] = {
         "_adaptive_avg_pool2d _adaptive_avg_pool3d adaptive_max_pool2d adaptive_max_pool3d",
     ),
     "im2col": windows.of_im2col,
+    "col2im": windows.of_col2im,
+    "mkldnn_rnn_layer": windows.of_recurrent,
     **_of(
         windows.of_pad,
         "constant_pad_nd _pad_circular reflection_pad1d reflection_pad2d "
@@ -117,7 +119,7 @@ _RULES: dict[str, Rule] = {
     "stack": moves.of_stack,
     **_of(
         moves.of_any_move,
-        "roll repeat unfold pixel_unshuffle channel_shuffle native_channel_shuffle diagonal",
+        "roll rot90 repeat unfold pixel_unshuffle channel_shuffle native_channel_shuffle diagonal",
     ),
     "pixel_shuffle": moves.of_pixel_shuffle,
     "glu": moves.of_glu,

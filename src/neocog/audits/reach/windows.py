@@ -20,12 +20,21 @@ from neocog.audits.reach.scene import Scene, channels, numbers
 
 __all__ = [
     "of_adaptive_pool",
+    "of_col2im",
     "of_convolution",
     "of_im2col",
     "of_interpolation",
     "of_pad",
     "of_pool",
+    "of_recurrent",
 ]
+
+
+_WIDE = 4
+"""Samples along an axis that is not asked about."""
+
+_ROUNDING = 1e-9
+"""Of a weight that would be zero: float64 has 1e-16."""
 
 
 def of_convolution(s: Scene) -> Reach:
@@ -110,6 +119,48 @@ def of_im2col(s: Scene) -> Reach:
     return reshaped(permuted(x, (0, 1, 2, 4, 3, 5)), s.out)
 
 
+def of_col2im(s: Scene) -> Reach:
+    """Columns, summed up where they came from."""
+    g, x = s.given, s.first
+    parts = [numbers(g[n], 2) for n in ("kernel_size", "stride", "padding", "dilation")]
+    sizes = numbers(g["output_size"], 2)
+    counts = [
+        (n + 2 * pad - gap * (taps - 1) - 1) // stride + 1
+        for n, taps, stride, pad, gap in zip(sizes, *parts, strict=True)
+    ]
+    taps = [int(k) for k in parts[0]]
+    x = reshaped(x, (x.shape[0], s.out[1], *taps, *counts))
+    x = reshaped(
+        permuted(x, (0, 1, 2, 4, 3, 5)),
+        (x.shape[0], s.out[1], taps[0] * counts[0], taps[1] * counts[1]),
+    )
+    for k, (n, taps_, stride, pad, gap) in enumerate(zip(sizes, *parts, strict=True)):
+        tap = torch.arange(int(taps_), device="cpu").unsqueeze(0)
+        at = upto(n).unsqueeze(1) + pad - gap * tap
+        window = at // stride
+        taken = (at % stride == 0) & (window >= 0) & (window < counts[k])
+        places = tap * counts[k] + window.clamp(0, counts[k] - 1)
+        x = windows(x, 2 + k, places, ratio=None, taken=taken)
+        x = _evenly(x, 2 + k)
+    return x
+
+
+def _evenly(x: Reach, d: int) -> Reach:
+    """With the step of its places, where those within go on evenly."""
+    return moved(x, lambda v: v, kept=[e for e in range(len(x.shape)) if e != d])
+
+
+def of_recurrent(s: Scene) -> Reach:
+    """Everything before it and itself, or behind it and itself, in all channels."""
+    x = s.first
+    places = upto(x.shape[0])
+    index = places.unsqueeze(0).expand(len(places), -1)
+    back = bool(s.given.get("reverse", False))
+    taken = index >= places.unsqueeze(1) if back else index <= places.unsqueeze(1)
+    x = windows(hull(x, [2]), 0, index, ratio=None, taken=taken)
+    return channels(x, s.out[2], 2)
+
+
 def of_pad(s: Scene) -> Reach:
     """(left, right) of the last axis, then of the axis before it, and so on."""
     x, pads = s.first, list(s.given.get("pad") or s.given.get("padding") or ())
@@ -122,7 +173,11 @@ def of_pad(s: Scene) -> Reach:
 
 
 def of_interpolation(s: Scene) -> Reach:
-    """The samples that have a weight: asked by sending one sample at a time through."""
+    """The samples that have a weight: asked by sending one sample at a time through.
+
+    The other axes are a few samples wide and keep their size: on a single row or column some
+    kernels are not themselves.
+    """
     x = s.first
     axes = len(s.out) - 2
     names = ["scales_d", "scales_h", "scales_w"][3 - axes :] if axes > 1 else ["scales"]
@@ -131,12 +186,18 @@ def of_interpolation(s: Scene) -> Reach:
         d, n, m = 2 + k, x.shape[2 + k], s.out[2 + k]
         if n == m == 1:
             continue
-        one = torch.eye(n, device="cpu").view(1, n, *(n if e == k else 1 for e in range(axes)))
-        size = [m if e == k else 1 for e in range(axes)]
+        one = torch.eye(n, dtype=torch.float64, device="cpu").view(
+            1, n, *(n if e == k else 1 for e in range(axes))
+        )
+        one = one.expand(1, n, *(n if e == k else _WIDE for e in range(axes))).contiguous()
+        size = [m if e == k else _WIDE for e in range(axes)]
         scales = [s.given.get(scale) if e == k else None for e in range(axes)]
         flags = [s.given["align_corners"]] if "align_corners" in s.given else []
-        weights = s.func(one, size, *flags, *scales).reshape(n, m).t()
-        taken = weights != 0
+        weights = s.func(one, size, *flags, *scales)
+        for e in range(axes):
+            weights = weights if e == k else weights.narrow(2 + e, _WIDE // 2, 1)
+        weights = weights.reshape(n, m).t()
+        taken = weights.abs() > _ROUNDING
         reach = int(taken.sum(1).max())
         order = taken.to(torch.int8).argsort(dim=1, descending=True, stable=True)[:, :reach]
         x = windows(
