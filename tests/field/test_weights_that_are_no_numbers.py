@@ -301,6 +301,13 @@ def test_a_lazy_factory_is_opened_and_said_to_be_random(factory, tmp_path: Path)
     assert all(torch.equal(v, state[k]) for k, v in model.module.network.state_dict().items())
 
 
+def test_a_count_needs_no_numbers(factory) -> None:
+    for make in (lambda: small().to("meta"), FAULTS["NaN in a weight"][0], lazy):
+        found = neocog.count(factory(make), size=(1, 8, 8))
+        assert found.cost.status == "complete"
+        assert found.cost.params in (98, 1498)
+
+
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("kind", ["scripted", "traced", "frozen", "compiled", "parallel",
                                   "quantized", "half"])  # fmt: skip

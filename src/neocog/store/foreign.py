@@ -43,7 +43,9 @@ def is_factory(place: str) -> bool:
     return bool(re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*", place))
 
 
-def make(place: str, *, classes: int | None = None, init: str | None = None) -> Made:
+def make(
+    place: str, *, classes: int | None = None, init: str | None = None, values: bool = True
+) -> Made:
     """The network of a place, on the CPU in float32.
 
     Args:
@@ -52,6 +54,8 @@ def make(place: str, *, classes: int | None = None, init: str | None = None) -> 
             factory says itself how many it has.
         init: of a network of a library: `pretrained`, its library's weights, if left out; `none`
             for random ones. A factory makes its own.
+        values: the network has to have weights; without, one on the device meta will do, and
+            what cannot be computed with.
 
     Raises:
         ModelError: the module, the function or the library is missing or fails, or trained
@@ -73,6 +77,8 @@ def make(place: str, *, classes: int | None = None, init: str | None = None) -> 
                     f"`{printable(place)}` makes its weights itself. Leave --init out."
                 )
             made = _of_factory(place, library, name)
+    if not values:
+        return replace(made, network=as_written(made.network))
     check_network(made.network, place, lazy=True)
     return replace(made, network=as_written(made.network).to("cpu").float())
 

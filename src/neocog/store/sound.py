@@ -154,7 +154,7 @@ def _fault(value: Tensor, *, mask: bool) -> Fault | None:
     if value.is_meta:
         return (
             "has no values (it is on the device meta)",
-            "Make it on the cpu, or load its weights.",
+            "Make it on the cpu.",
         )
     if value.layout != torch.strided:
         kind = str(value.layout).removeprefix("torch.")

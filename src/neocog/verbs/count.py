@@ -258,7 +258,7 @@ def _made(
 ) -> tuple[nn.Module, Contract | None, list[str]]:
     """A network of somebody else's code; trained weights are fetched only if they are asked for."""
     library = text.partition(":")[0] in LIBRARIES
-    made = make(text, classes=classes, init=init or ("none" if library else None))
+    made = make(text, classes=classes, init=init or ("none" if library else None), values=False)
     network, contract, notes = _inner(made.network)
     if library and init is None:
         notes = ["The weights are random: no figure here depends on them."]
