@@ -22,7 +22,9 @@ class _Sample(click.ParamType):
     def convert(
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
     ) -> tuple[int, ...]:
-        match = re.fullmatch(r"(\d+)[,x](\d+)(?:[,x](\d+))?", re.sub(r"\s", "", str(value)))
+        match = re.fullmatch(
+            r"([0-9]{1,9})[,x]([0-9]{1,9})(?:[,x]([0-9]{1,9}))?", re.sub(r"\s", "", str(value))
+        )
         numbers = tuple(int(n) for n in match.groups() if n) if match else (0,)
         if min(numbers) < 1:
             self.fail(
@@ -35,7 +37,10 @@ class _Sample(click.ParamType):
 @click.argument("model")
 @click.option("--size", type=_Sample(), metavar="C,H,W", help="Of a sample, as 3,224,224.")
 @click.option(
-    "--classes", type=click.IntRange(1), metavar="N", help="Outputs of a named network.  [10]"
+    "--classes",
+    type=click.IntRange(1, 10**7),
+    metavar="N",
+    help="Outputs of a named network.  [10]",
 )
 @init_option
 @json_option

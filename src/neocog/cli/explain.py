@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -47,8 +48,9 @@ class _Whole(click.ParamType):
         if isinstance(value, tuple):
             return value
         parts = str(value).split(",")
-        if not all(p.strip().isascii() and p.strip().isdigit() for p in parts):
-            self.fail(f"whole numbers are separated by commas, got `{value}`. Write 0,3,5.")
+        if not all(re.fullmatch(r"[0-9]{1,9}", p.strip()) for p in parts):
+            shown = printable(str(value)[:60])
+            self.fail(f"whole numbers are separated by commas, got `{shown}`. Write 0,3,5.")
         return tuple(int(p) for p in parts)
 
 

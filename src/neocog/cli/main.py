@@ -209,6 +209,8 @@ def _sentence(e: Exception) -> str:
             return f"{printable(name)}: {e.strerror}."
         case NeocogError():
             return str(e)
+        case OSError(errno=None):
+            return f"Something could not be read or written: {e}. Check the disk and the memory."
         case MemoryError() | RuntimeError() | ImportError() | SystemError():
             return (
                 "The machine, or what this process is allowed of it (`ulimit -a`), has no memory "

@@ -20,10 +20,10 @@ class Numbers(click.ParamType):
     ) -> tuple[int, ...]:
         """The numbers, or a refusal that says what came."""
         try:
-            numbers = tuple(int(part) for part in str(value).split(","))
+            numbers = tuple(int(part) for part in str(value)[:60].split(","))
         except ValueError:
             numbers = ()
-        if len(numbers) != 3:
+        if len(numbers) != 3 or max(numbers) >= 10**9:
             self.fail(f"A size is channels, rows, columns, like 3,32,32; {value} came.", param, ctx)
         return numbers
 
@@ -31,7 +31,11 @@ class Numbers(click.ParamType):
 @click.command("networks", context_settings=HELP)
 @click.option("--size", type=Numbers(), default="1,28,28", show_default=True, help="Of a picture.")
 @click.option(
-    "--classes", type=click.IntRange(1), default=10, show_default=True, help="Number of outputs."
+    "--classes",
+    type=click.IntRange(1, 10**7),
+    default=10,
+    show_default=True,
+    help="Number of outputs.",
 )
 @json_option
 def command(size: tuple[int, ...], classes: int, as_json: bool) -> None:

@@ -12,7 +12,8 @@ from typing import Any
 
 import click
 
-from neocog.errors import UsageError
+from neocog.errors import UsageError, printable
+from neocog.files import parse_toml
 from neocog.types import RESIZE_MODES
 
 __all__ = [
@@ -36,15 +37,27 @@ __all__ = [
 ]
 
 
+_N = "([0-9]{1,9})"
+"""A whole number of no more digits than anything here has."""
+
+
+def _came(value: object) -> str:
+    """What was given, for a message."""
+    text = printable(str(value))
+    return text if len(text) <= 60 else text[:60] + "…"
+
+
 class _Seconds(click.ParamType):
     name = "time"
 
     def convert(self, value: Any, param: Any, ctx: Any) -> float:
         if isinstance(value, int | float):
             return float(value)
-        match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(s|sec|m|min|h)?", str(value).strip())
+        match = re.fullmatch(
+            r"([0-9]{1,9}(?:\.[0-9]{1,9})?)\s*(s|sec|m|min|h)?", str(value).strip()
+        )
         if not match or float(match[1]) <= 0:
-            self.fail(f"a time is a number with s, m or h, got `{value}`. Write 60s or 5m.")
+            self.fail(f"a time is a number with s, m or h, got `{_came(value)}`. Write 60s or 5m.")
         return float(match[1]) * {"m": 60, "h": 3600}.get((match[2] or "s")[0], 1)
 
 
@@ -54,9 +67,9 @@ class _Size(click.ParamType):
     def convert(self, value: Any, param: Any, ctx: Any) -> tuple[int, int]:
         if isinstance(value, tuple):
             return value
-        match = re.fullmatch(r"(\d+)(?:[,x](\d+))?", str(value).strip())
+        match = re.fullmatch(r"([0-9]{1,9})(?:[,x]([0-9]{1,9}))?", str(value).strip())
         if not match or not int(match[1]):
-            self.fail(f"a size is S or H,W in pixels, got `{value}`. Write 64 or 48,64.")
+            self.fail(f"a size is S or H,W in pixels, got `{_came(value)}`. Write 64 or 48,64.")
         return int(match[1]), int(match[2] or match[1])
 
 
@@ -66,9 +79,9 @@ class _Shape(click.ParamType):
     def convert(self, value: Any, param: Any, ctx: Any) -> tuple[int, ...]:
         if isinstance(value, tuple):
             return value
-        match = re.fullmatch(r"(\d+)[,x](\d+)[,x](\d+)", re.sub(r"\s", "", str(value)))
+        match = re.fullmatch(rf"{_N}[,x]{_N}[,x]{_N}", re.sub(r"\s", "", str(value)))
         if not match or not all(int(n) for n in match.groups()):
-            self.fail(f"the size of a sample is C,H,W, got `{value}`. Write 3,32,32.")
+            self.fail(f"the size of a sample is C,H,W, got `{_came(value)}`. Write 3,32,32.")
         return tuple(int(n) for n in match.groups())
 
 
@@ -83,7 +96,9 @@ class _Numbers(click.ParamType):
         except ValueError:
             numbers = (math.nan,)
         if not all(map(math.isfinite, numbers)):
-            self.fail(f"numbers are separated by commas, got `{value}`. Write .485,.456,.406.")
+            self.fail(
+                f"numbers are separated by commas, got `{_came(value)}`. Write .485,.456,.406."
+            )
         return numbers
 
 
@@ -91,7 +106,7 @@ class _Classes(click.ParamType):
     name = "classes"
 
     def convert(self, value: Any, param: Any, ctx: Any) -> str | int:
-        whole = str(value).isascii() and str(value).isdigit()
+        whole = re.fullmatch(r"[0-9]{1,9}", str(value)) is not None
         return int(value) if whole else str(value)
 
 
@@ -228,11 +243,9 @@ def parse_value(text: str) -> Any:
         >>> parse_value("0.1"), parse_value("true"), parse_value("[3, 4]"), parse_value("cosine")
         (0.1, True, [3, 4], 'cosine')
     """
-    import tomllib
-
     try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+        return parse_toml(f"value = {text}", source="a value", error=UsageError)["value"]
+    except UsageError:
         return text
 
 

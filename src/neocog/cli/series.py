@@ -32,7 +32,7 @@ class _Series(click.ParamType):
     def convert(self, value: Any, param: Any, ctx: Any) -> tuple[int, int]:
         if isinstance(value, tuple):
             return value
-        match = re.fullmatch(r"(\d+)[,x](\d+)", re.sub(r"\s", "", str(value)))
+        match = re.fullmatch(r"([0-9]{1,9})[,x]([0-9]{1,9})", re.sub(r"\s", "", str(value)))
         if not match or not all(int(n) for n in match.groups()):
             self.fail(f"the size of a series is C,N, got `{value}`. Write 1,128.")
         return int(match[1]), int(match[2])

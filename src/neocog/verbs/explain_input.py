@@ -82,8 +82,9 @@ class Explained:
             return wanted
         if wanted in self.classes:
             return self.classes.index(wanted)
-        if wanted.isascii() and wanted.isdigit():
+        if re.fullmatch(r"[0-9]{1,9}", wanted):
             return int(wanted)
+        wanted = wanted[:80]
         raise UsageError(
             f"A class is the name or the number of an output; `{printable(wanted)}` is none. "
             + (did_you_mean(wanted, self.classes) if self.classes else "Give its number.")
