@@ -233,9 +233,8 @@ def not_of_pixels(mean: Sequence[float], std: Sequence[float]) -> str | None:
         return f"{said} cannot be of values in [0, 1]; divide by the largest that a pixel can be"
     if wrong == ["mean"] and min(std) == max(std) == 1:
         wrong.append("std")  # of a network that takes its pixels undivided
-    divided = ", ".join(
-        dict.fromkeys(f"{v:.4g}/{whole} = {v / whole:.3g}" for n in wrong for v in given[n])
-    )
+    values = [v for n in wrong for v in given[n] if v > slack or max(given[n]) <= slack]
+    divided = ", ".join(dict.fromkeys(f"{v:.4g}/{whole} = {v / whole:.3g}" for v in values))
     return f"{said} cannot be of values in [0, 1]; of pixels in 0…{whole} it is {divided}"
 
 

@@ -344,3 +344,15 @@ def test_casts_and_short_mantissas_of_the_caller_do_not_matter() -> None:
         assert torch.get_float32_matmul_precision() == "medium"
     finally:
         torch.set_float32_matmul_precision("highest")
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_module_at_hand_is_left_as_it_was(dtype: torch.dtype) -> None:
+    model = net(nn.BatchNorm2d(4)).to(dtype).train()
+    kept = {k: v.clone() for k, v in model.state_dict().items()}
+    told = {"size": (1, 28, 28), "mean": (0.1,), "std": (0.3,)}
+    first = neocog.evaluate(model, "digits", **told)
+    assert all(m.training for m in model.modules())
+    assert all(p.dtype == dtype and p.requires_grad for p in model.parameters())
+    assert all(torch.equal(kept[k], v) for k, v in model.state_dict().items())
+    assert neocog.evaluate(model.eval(), "digits", **told).loss == first.loss

@@ -12,6 +12,7 @@ its pixels are normalised, the names of its classes.
 
 from __future__ import annotations
 
+import copy
 import os
 import warnings
 from collections.abc import Mapping, Sequence
@@ -19,6 +20,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypedDict
 
+import torch
 from torch import Tensor, nn
 
 from neocog.errors import ModelError, RunError, UsageError, did_you_mean, printable
@@ -219,8 +221,23 @@ def _module(network: nn.Module, given: Mapping[str, Any]) -> _Found:
         )
     network = as_written(network)
     if isinstance(network, Model):
-        return _Found(network.network, network.contract)
-    return _Found(network)
+        return _Found(_own(network.network), network.contract)
+    return _Found(_own(network))
+
+
+def _own(network: nn.Module) -> nn.Module:
+    """The same parameters in modules of our own, whose modes and buffers are nobody else's.
+
+    On the processor in float32, as every network that is opened: of another, a copy.
+    """
+    held = [t for t in (*network.parameters(), *network.buffers()) if t.is_floating_point()]
+    same = all(t.dtype == torch.float32 and t.device.type == "cpu" for t in held)
+    shared: dict[int, Any] = {id(p): p for p in network.parameters()} if same else {}
+    try:
+        own = copy.deepcopy(network, shared)
+    except Exception:  # of any kind: what cannot be copied is taken as it is
+        return network
+    return own if same else own.to("cpu").float()
 
 
 def _from_library(library: str, given: Mapping[str, Any]) -> list[str]:
