@@ -112,6 +112,10 @@ class _Tree:
         self.faults = faults
         self.known: dict[str, tuple[list[str], bool, int]] = {}
 
+    def place(self, path: str) -> str:
+        """Of a folder, from the root of the disk."""
+        return f"{self.top}/{path}" if path else self.top
+
     def look(self, path: str) -> tuple[list[str], bool, int]:
         """Names of the folders in one, whether files may be images, and how many are, by name."""
         if path not in self.known:
@@ -245,7 +249,7 @@ def _inner(tree: _Tree, level: str, layout: Layout) -> str | None:
         return None  # `mask` and `no_mask` are classes
     if len(named) < len(full) and len(below) < 2:
         raise DataError(
-            f"{printable(_join(tree.top, level))} holds {named[0]}/ and "
+            f"{printable(f'{tree.top}/{level}'.rstrip('/'))} holds {named[0]}/ and "
             f"{' and '.join(f'{f}/' for f in full if f != named[0])}, a set for segmentation or "
             "detection; only classification is understood here. Give a folder of class folders."
         )
@@ -264,7 +268,7 @@ def _refuse_bare_splits(tree: _Tree, level: str) -> None:
     if full and len(roles_of(full)) == len(full):
         raise DataError(
             f"A split holds one folder a class; {', '.join(f'{printable(f)}/' for f in full)} of "
-            f"{printable(_join(tree.top, level))} hold images directly. "
+            f"{printable(f'{tree.top}/{level}'.rstrip('/'))} hold images directly. "
             "Sort the images into class folders."
         )
 
@@ -294,17 +298,18 @@ def _say_deep(tree: _Tree, layout: Layout) -> None:
 
 
 def _checked(layout: Layout, tree: _Tree, level: str) -> Layout:
-    top = _join(tree.top, level)
+    top = tree.place(level)
     if not layout.classes:
         raise DataError(
             "A data folder holds one folder a class, or train/ and test/ with one folder a class; "
             f"{printable(top)} holds no folders. Sort the pictures into class folders."
         )
-    names = sorted({c.name.lower() for c in layout.classes})
-    if any(n in NO_CLASSES for n in names) and any(n in IMAGES for n in names):
+    names = sorted({c.name for c in layout.classes})
+    small = {n.lower() for n in names}
+    if small & NO_CLASSES and small & IMAGES:
         raise DataError(
-            f"{printable(top)} holds {'/ and '.join(names)}/, a set for segmentation or "
-            "detection; only classification is understood here. Give a folder of class folders."
+            f"{printable(top)} holds {'/ and '.join(map(printable, names[:5]))}/, a set for "
+            "segmentation or detection; only classification is understood here. Give a folder of class folders."
         )
     if level:
         layout.remarks.append(f"Taken from `{printable(level)}`, the only folder with images.")
