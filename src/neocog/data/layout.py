@@ -309,7 +309,8 @@ def _checked(layout: Layout, tree: _Tree, level: str) -> Layout:
     if small & NO_CLASSES and small & IMAGES:
         raise DataError(
             f"{printable(top)} holds {'/ and '.join(map(printable, names[:5]))}/, a set for "
-            "segmentation or detection; only classification is understood here. Give a folder of class folders."
+            "segmentation or detection; only classification is understood here. "
+            "Give a folder of class folders."
         )
     if level:
         layout.remarks.append(f"Taken from `{printable(level)}`, the only folder with images.")
