@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import numpy as np
+import torch
+from torch import nn
+
+from neocog.data.batches import pixels
+from neocog.data.split import Split
 from neocog.errors import DataError, printable
+from neocog.networks.model import Model
+from neocog.probe.found import as_found
+from neocog.probe.repeatable import same_randomness_after
+from neocog.probe.several import output_at
 
-__all__ = ["Matched", "match"]
+__all__ = ["Matched", "match", "match_split"]
 
 SHOWN = 5
 """Names that a sentence lists."""
@@ -75,6 +85,39 @@ def match(own: Sequence[str], found: Sequence[str], where: str, *, named: bool) 
         outputs=tuple(found_in_order.index(c) for c in found),
         notes=(f"The model's outputs are taken in the order of the data's classes: {shown}.",),
     )
+
+
+def match_split(
+    module: nn.Module, split: Split, classes: tuple[str, ...], where: str
+) -> tuple[Split, tuple[str, ...], tuple[str, ...]]:
+    """A split with the numbers of a module's outputs, the names of these, and what to say.
+
+    Args:
+        module: from values in [0, 1] to outputs; left as it was found.
+        split: with class numbers of the data.
+        classes: of the data.
+        where: the data, for messages.
+
+    Returns:
+        The split as it came where it cannot be matched.
+    """
+    if isinstance(module, Model):
+        own = module.contract.classes
+    else:
+        probe = pixels(split, slice(0, 1))
+        with as_found(module), torch.no_grad(), same_randomness_after():
+            try:
+                out = output_at(module(probe), "")
+            except Exception:  # told by the audit
+                return split, classes, ()
+        own = tuple(map(str, range(out.shape[1]))) if out.ndim == 2 else ()
+    numbers = tuple(map(str, range(len(own))))
+    try:
+        found = match(own, classes, where, named=own != numbers)
+    except DataError:
+        return split, classes, ()
+    number = np.array(found.outputs, dtype=np.int64)
+    return replace(split, y=number[split.y]), found.classes, found.notes
 
 
 def _of_numbers(found: Sequence[str]) -> tuple[str, ...]:

@@ -15,7 +15,6 @@ from torch import Tensor, nn
 
 from neocog.audits.class_order import other_order
 from neocog.data.batches import batches
-from neocog.data.folder import walk
 from neocog.data.open import Source, open_data, parse_place
 from neocog.data.pictures import decode_file
 from neocog.data.samples import check_batch, evaluation_batch
@@ -26,6 +25,7 @@ from neocog.networks.model import Model
 from neocog.probe.scores import probabilities
 from neocog.runs.believed import as_function
 from neocog.runs.folder import RunFolder
+from neocog.runs.image_files import named_files, real_path
 from neocog.runs.matched import match
 from neocog.runs.normalized import misfit_of_split
 from neocog.runs.seen import Seen, read_seen
@@ -156,7 +156,7 @@ class Trained:
             paths = [paths]
         waiting: list[tuple[str, np.ndarray | str]] = []
         looked = False
-        for path, reason in _files(paths):
+        for path, reason in named_files(paths):
             waiting.append((path, reason or self._decode(path)))
             if len(waiting) == batch:
                 looked = looked or self._look(waiting)
@@ -183,7 +183,7 @@ class Trained:
             paths: files and folders.
         """
         named = [paths] if isinstance(paths, (str, os.PathLike)) else paths
-        for path, reason in _files(named):
+        for path, reason in named_files(named):
             yield path, reason or self._decode(path)
 
     def evaluate(
@@ -284,7 +284,7 @@ class Trained:
         notes += source.sheet.warnings
         trained = self.card.get("data", {})
         place = str(trained.get("place", ""))  # empty is not the current folder
-        same = place != "" and _real(source.place) == _real(place)
+        same = place != "" and real_path(source.place) == real_path(place)
         split, seen = source.splits[name], self.seen()
         if seen is not None and split.ids is not None:
             known = int(seen.trained_on(split).sum())
@@ -351,14 +351,6 @@ class Trained:
         return back
 
 
-def _real(place: str) -> str:
-    """Where a path leads; a text that can be none stays as it is."""
-    try:
-        return os.path.realpath(place)
-    except ValueError:  # a null byte, or half a letter
-        return place
-
-
 def load(place: Path_, *, allow_random: bool = False) -> Trained:
     """A trained model from its run folder.
 
@@ -422,17 +414,3 @@ def _built(name: str, contract: Contract, options: dict[str, Any], folder: RunFo
         raise ModelError(f"The network of `{printable(folder.path)}` cannot be built. {why}") from e
     load_state(network, folder.weights(), f"`{printable(folder.path / 'model.safetensors')}`")
     return network
-
-
-def _files(paths: Iterable[Path_]) -> Iterator[tuple[str, str]]:
-    """Files as they are named and all below folders, each with "" or why it is passed over."""
-    for path in paths:
-        if os.path.isdir(path):  # noqa: PTH112 (a name too long, or with a zero byte, is none)
-            found = False
-            for file, reason in walk(path):
-                found = True
-                yield file, reason
-            if not found:
-                yield os.fspath(path), ""
-        else:
-            yield os.fspath(path), ""

@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -17,19 +16,14 @@ from neocog.audits.require import Bound, parse_bound
 from neocog.audits.sections import comparison, sections, summary
 from neocog.audits.suite import Asked, Audit, audit_model
 from neocog.audits.timing import milliseconds
-from neocog.data.batches import pixels
 from neocog.data.open import open_data, parse_place
 from neocog.data.samples import Samples, batch_for
 from neocog.data.split import Split
 from neocog.errors import DataError, printable
 from neocog.exhibits import Section, Table
-from neocog.networks.model import Model as Contracted
-from neocog.probe.found import as_found
-from neocog.probe.repeatable import same_randomness_after
-from neocog.probe.several import output_at
 from neocog.runs.believed import as_function, as_logits
 from neocog.runs.held_out import Common, held_out_by_both
-from neocog.runs.matched import match
+from neocog.runs.matched import match_split
 from neocog.runs.normalized import LOOKED_AT, misfit
 from neocog.runs.opened import open_model
 from neocog.runs.trained import Trained
@@ -359,7 +353,7 @@ def _of_module(module: nn.Module, data: Data, how: _How) -> Audit:
         source = open_data(where, **(how.drawn or {}))
         split, classes = source.split(source.scored(part)), source.classes
         if how.task == "classify":
-            split, classes, matched = _matched(module, split, classes, where)
+            split, classes, matched = match_split(module, split, classes, where)
         data = split
     samples = Samples.of(data)
     samples = _only(samples, how) or samples
@@ -376,29 +370,6 @@ def _of_module(module: nn.Module, data: Data, how: _How) -> Audit:
         tell=how.tell,
     )
     return replace(found, notes=(*found.notes, *how.common.notes, *matched, *said, *chance))
-
-
-def _matched(
-    module: nn.Module, split: Split, classes: tuple[str, ...], where: str
-) -> tuple[Split, tuple[str, ...], tuple[str, ...]]:
-    """A split with the numbers of a module's outputs, the names of these, and what to say."""
-    if isinstance(module, Contracted):
-        own = module.contract.classes
-    else:
-        probe = pixels(split, slice(0, 1))
-        with as_found(module), torch.no_grad(), same_randomness_after():
-            try:
-                out = output_at(module(probe), "")
-            except Exception:  # told by the audit
-                return split, classes, ()
-        own = tuple(map(str, range(out.shape[1]))) if out.ndim == 2 else ()
-    numbers = tuple(map(str, range(len(own))))
-    try:
-        found = match(own, classes, where, named=own != numbers)
-    except DataError:
-        return split, classes, ()
-    number = np.array(found.outputs, dtype=np.int64)
-    return replace(split, y=number[split.y]), found.classes, found.notes
 
 
 def _without_truth(trained: Trained, place: Place, strict: bool) -> Samples:
