@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,6 +18,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from tests.faults.made import bars
 
+from neocog.data import build
 from neocog.data.kept import read_set
 from neocog.data.open import open_data
 from neocog.errors import NeocogError
@@ -230,3 +232,34 @@ def test_every_value_of_a_kept_set(pictures, tmp_path, monkeypatch):
     source = open_data(str(pictures))  # it is made again, as if there were none
     assert sum(map(len, source.splits.values())) == 24
     assert json.loads(file.read_text()) == plain
+
+
+@pytest.mark.parametrize("kind", ["zip", "pipe", "cut", "huge", "torn", "text", "other"])
+def test_an_index_that_is_none_is_made_again(kind, pictures, tmp_path, monkeypatch):
+    monkeypatch.setenv("NEOCOG_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(build, "_SETTLED", 0)  # no waiting for two seconds
+    open_data(str(pictures))
+    (file,) = (tmp_path / "cache" / "index").glob("*.npy")
+    whole = file.read_bytes()
+    file.unlink()
+    match kind:
+        case "zip":
+            with file.open("wb") as f:
+                np.savez(f, x=np.zeros(3))
+        case "pipe":
+            os.mkfifo(file)
+        case "cut":
+            file.write_bytes(whole[:-7])
+        case "huge":
+            shape = b"(24,), }" + b" " * 9
+            assert shape in whole
+            file.write_bytes(whole.replace(shape, b"(10000000000,), }"))
+        case "torn":
+            file.write_bytes(whole.replace(b"(24,), }", b"(24,),  "))
+        case "text":
+            file.write_text("no array")
+        case "other":
+            np.save(file, np.zeros((2, 2)))
+    for name in ("starts", "sets"):
+        shutil.rmtree(tmp_path / "cache" / name)
+    assert sum(map(len, open_data(str(pictures)).splits.values())) == 24

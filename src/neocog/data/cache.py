@@ -20,6 +20,7 @@ import os
 import shutil
 import stat
 import tempfile
+import tokenize
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -31,7 +32,7 @@ from neocog.data.kept import read_set
 from neocog.data.shelf import FULL, Shelf, full_disk, full_disk_explained
 from neocog.errors import DataError, UsageError, printable
 from neocog.fields import shown
-from neocog.files import read_text
+from neocog.files import opened, read_text
 
 __all__ = ["Cache", "Loaded", "default_folder"]
 
@@ -84,6 +85,18 @@ class _Gone(Exception):
     """What was written a moment ago is there no more, or not whole."""
 
 
+_NO_ARRAY = (
+    ValueError,
+    EOFError,
+    TypeError,
+    OverflowError,
+    MemoryError,
+    SyntaxError,
+    tokenize.TokenError,
+)
+"""What NumPy raises for a file that is no array: its header is a piece of Python."""
+
+
 class Cache:
     """The cache folder.
 
@@ -121,10 +134,11 @@ class Cache:
     def index(self, key: str, dtype: np.dtype) -> np.ndarray:
         """What is known of the files of a place; empty where nothing is."""
         try:
-            known: np.ndarray = np.load(self.folder / "index" / f"{key}.npy", allow_pickle=False)
-        except (OSError, ValueError, EOFError):
-            return np.zeros(0, dtype)
-        return known if known.dtype == dtype else np.zeros(0, dtype)
+            with opened(self.folder / "index" / f"{key}.npy") as file:
+                known: np.ndarray = np.lib.format.read_array(file, allow_pickle=False)
+        except (DataError, OSError, *_NO_ARRAY):
+            return np.zeros(0, dtype)  # the files are looked at again
+        return known if known.dtype == dtype and known.ndim == 1 else np.zeros(0, dtype)
 
     # ---- writing
 
