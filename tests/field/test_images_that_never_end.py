@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
 import time
 
 import numpy as np
 import pytest
+from PIL import Image
 from tests.field.images_by_hand import bmp, chunk, encoded, exif, gif, png, smooth, tiff
 
 from neocog.data import scans
-from neocog.data.flight import PIXELS_IN_FLIGHT, Flight
+from neocog.data.flight import PIXELS_IN_FLIGHT, Flight, large_blocks
 from neocog.data.pictures import PIXEL_LIMIT, decode, head
 from neocog.errors import DataError
 
@@ -163,6 +167,45 @@ def test_decoding_asks_for_room(monkeypatch):
     decode(encoded(smooth(0, 160, 160), "JPEG"), size=(20, 20))
     decode(encoded(smooth(0, 160, 160), "JPEG", progressive=True), size=(20, 20))
     assert asked == [160 * 160, 20 * 20, 160 * 160]
+
+
+def test_large_blocks_are_a_setting_that_is_put_back():
+    before = Image.core.get_block_size()
+    with large_blocks():
+        assert Image.core.get_block_size() > before
+    assert Image.core.get_block_size() == before
+
+
+MEMORY = """
+import sys
+import neocog.data.reading as reading
+from neocog.data.open import open_data
+reading._cores, reading._CHUNK = (lambda: int(sys.argv[2])), 1
+open_data(sys.argv[1], size=(32, 32))
+status = open("/proc/self/status").read()
+print(int(status.partition("VmHWM:")[2].split()[0]) // 1024)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the peak is asked of Linux")
+def test_memory_does_not_grow_with_the_threads(tmp_path):
+    """Images of 70 million pixels on one thread and on four: each is decoded alone."""
+    for name in "ab":
+        (tmp_path / "data" / name).mkdir(parents=True)
+        for k in range(2):
+            image = smooth(k + 9 * (name == "b"), 7000, 10_000, "RGBA")
+            image.save(tmp_path / "data" / name / f"{k}.png", compress_level=1)
+    peaks = []
+    for threads in (1, 4):
+        done = subprocess.run(
+            [sys.executable, "-c", MEMORY, str(tmp_path / "data"), str(threads)],
+            capture_output=True, text=True, check=True,
+            env={**os.environ, "NEOCOG_CACHE": str(tmp_path / str(threads))},
+        )  # fmt: skip
+        peaks.append(int(done.stdout))
+    assert peaks[0] < 1000
+    assert peaks[1] < 1.3 * peaks[0]
 
 
 def test_whatever_the_bytes_head_and_pixels_agree_or_are_refused():

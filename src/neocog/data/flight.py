@@ -5,13 +5,24 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from typing import Any
 
-__all__ = ["BYTES_IN_FLIGHT", "PIXELS_IN_FLIGHT", "Flight", "bytes_in_flight", "in_flight"]
+__all__ = [
+    "BYTES_IN_FLIGHT",
+    "PIXELS_IN_FLIGHT",
+    "Flight",
+    "bytes_in_flight",
+    "in_flight",
+    "large_blocks",
+]
 
 BYTES_IN_FLIGHT = 1 << 28
 """Bytes of files that are held while they are decoded; a larger file is held alone."""
 PIXELS_IN_FLIGHT = 1 << 26
 """Pixels that are decoded at a time: 67 million; a larger image is decoded alone."""
+
+_BLOCK = 1 << 26
+"""Bytes; allocators map what is larger than half of that by itself, and give it back at once."""
 
 
 class Flight:
@@ -54,3 +65,22 @@ def in_flight(pixels: int) -> AbstractContextManager[None]:
 def bytes_in_flight(n: int) -> AbstractContextManager[None]:
     """Room for a file of so many bytes; asked for before room for its pixels, never after."""
     return _FILES.room(n)
+
+
+@contextmanager
+def large_blocks() -> Iterator[None]:
+    """Within it, memory of large images is asked for in large pieces.
+
+    Pillow takes 16 MB at a time, which allocators keep for each thread when they are given back:
+    a process grows with its threads, whatever is in flight. A setting of the process: enter it
+    once around a pool of threads.
+    """
+    from PIL import Image
+
+    core: Any = getattr(Image, "core")  # noqa: B009 (what it exports is not typed)
+    before = core.get_block_size()
+    core.set_block_size(_BLOCK)
+    try:
+        yield
+    finally:
+        core.set_block_size(before)

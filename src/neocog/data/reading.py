@@ -11,7 +11,7 @@ from hashlib import blake2b, sha256
 import numpy as np
 
 from neocog.data.duplicates import GLANCE, THUMB, Traits, traits
-from neocog.data.flight import bytes_in_flight
+from neocog.data.flight import bytes_in_flight, large_blocks
 from neocog.data.folder import Listing
 from neocog.data.formats import read_file
 from neocog.data.meaning import MARKS
@@ -235,7 +235,7 @@ def _chunks(rows: Sequence[int]) -> list[Sequence[int]]:
 def _parallel(work: Callable[[Sequence[int]], int], spans: list[Sequence[int]]) -> Iterator[int]:
     """Runs the work in threads: decoders work outside of Python's lock, and nothing is copied."""
     workers = min(len(spans), _cores())
-    with quiet():
+    with quiet(), large_blocks():
         if workers <= 1:
             yield from map(work, spans)
             return
