@@ -104,7 +104,7 @@ def test_a_training_that_learned_nothing_is_one_whose_loss_is_that_of_a_guess(
 def test_a_short_budget(budget: float, spent: float, steps: int, each: int) -> None:
     text = words.short(budget, spent, steps, each)
     assert ("is over" in text) == (spent >= budget)
-    assert ("leaves time" in text) == (spent < budget)
+    assert ("planned for the rest" in text) == (spent < budget)
     assert re.search(rf"\b{steps:,} step{'s' if steps > 1 else ''}\b", text)
     if share := re.search(r"([\d.e+]+) % of a pass", text):
         assert float(share[1]) == pytest.approx(100 * steps / each, rel=0.06)

@@ -192,8 +192,8 @@ def test_equalise_keeps_order() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"shift": -1.0}, r"`augment\.shift` must not be negative, got -1"),
-        ({"shift": float("nan")}, r"`augment\.shift` must not be negative, got nan"),
+        ({"shift": -1.0}, r"`augment\.shift` must not be negative, nor above .* got -1"),
+        ({"shift": float("nan")}, r"`augment\.shift` must not be negative, nor above .* got nan"),
         ({"erase": 1.5}, r"`augment\.erase` is a share from 0 to 1, got 1\.5"),
         ({"border": "black"}, r"`augment\.border` says.*got `black`"),
     ],

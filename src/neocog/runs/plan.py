@@ -50,8 +50,8 @@ HANDFUL = 5
 WARM = 0.2
 """A plan is made longer only in so much of it, while the learning rate rises."""
 
-SPARE = 0.3
-"""Share of the budget that has to be left over for that."""
+SPARE = 0.6
+"""And only where the steps that are left take less than so much of the time that is."""
 
 
 def first_plan(experiment: Experiment, budget: Budget) -> Plan_:
@@ -95,7 +95,10 @@ def affordable(experiment: Experiment, budget: Budget) -> int:
     watching = min(budget.answer * val / experiment.steps_per_epoch, WATCHING * budget.step)
     each = max(budget.step + watching, 1e-6)
     share = max(left - min(evaluating(experiment, budget), EVALUATING * left), 0.0)
-    few = max(1, min(HANDFUL, int(0.1 * budget.seconds / each)))
+    few = min(HANDFUL, int(0.1 * budget.seconds / each))
+    # What was reckoned from a few samples on a busy machine may be far too much: the first step
+    # says, and the plan may be made longer after it.
+    few = max(few, 2 if left > 0 else 1)
     return max(few, int(RESERVE * share / each))
 
 
@@ -184,6 +187,6 @@ class Pace:
         need = (to - step) * each
         if need > left + 0.1 * seconds:
             to = max(step + 1, step + int(left / each))
-        elif need < left - SPARE * seconds and warm:
+        elif need < SPARE * left and warm:
             to = step + int(RESERVE * left / each)
         return plan if to == plan[-1][1] else [*plan, (step, to)]

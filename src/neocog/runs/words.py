@@ -99,8 +99,8 @@ def short(budget: float, spent: float, steps: int, each: int) -> str:
 
     Example:
         >>> short(60, 40.2, 30, 400)
-        'After 40.2 s of starting, the budget of 60 s leaves time for 30 steps, 7.5 % of a pass over
-        the training samples.'
+        'After 40.2 s of starting, 30 steps are planned for the rest of the budget of 60 s, 7.5 % of
+        a pass over the training samples; a faster or slower machine makes it more or fewer.'
         >>> short(1, 3.04, 1, 400)
         'The budget of 1 s is over after 3.0 s of starting; 1 step is made all the same.'
     """
@@ -112,8 +112,9 @@ def short(budget: float, spent: float, steps: int, each: int) -> str:
             "made all the same."
         )
     return (
-        f"After {spent:.1f} s of starting, the budget of {budget:g} s leaves time for {count}, "
-        f"{100 * steps / each:.2g} % of a pass over the training samples."
+        f"After {spent:.1f} s of starting, {count} {'are' if steps != 1 else 'is'} planned for the "
+        f"rest of the budget of {budget:g} s, {100 * steps / each:.2g} % of a pass over the "
+        "training samples; a faster or slower machine makes it more or fewer."
     )
 
 
