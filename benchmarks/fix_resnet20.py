@@ -138,6 +138,7 @@ def measure(way: str, given: argparse.Namespace, data: Path, folder: Path) -> di
         finetune=length(way, given),
         lr=given.lr,
         steady=STEADY[way],
+        keep="fixed",
         shift=MODES,
         n=None,
         out=folder / way,
@@ -201,7 +202,7 @@ def main() -> None:
     weights = DATA.parent / "models" / "resnet20-cifar10" / "resnet20-12fca82f.th"
     options.add_argument("--weights", type=Path, default=weights)
     options.add_argument("--epochs", type=float, help="of the fine-tune, not the usual")
-    options.add_argument("--lr", type=float, default=0.0, help="0 for the usual one")
+    options.add_argument("--lr", type=float, default=0.05, help="0 for what trials find")
     options.add_argument("--only", choices=tuple(WAYS), help="one part alone")
     given = options.parse_args()
     keep_freed_memory()

@@ -23,6 +23,7 @@ NAMES = (
     "flowers",
     "audit_throughput",
     "fix_resnet20",
+    "fix_default",
     "fixed_inference",
     "grad_cam",
     "explore",

@@ -20,7 +20,7 @@ from neocog.errors import ModelError, UsageError, printable
 from neocog.layers.polyphase import LearnedChoice
 from neocog.networks.catalog import NETWORKS, build, schema
 from neocog.networks.model import Model
-from neocog.runs.fastest import fastest
+from neocog.runs.fastest import best_device, fastest
 from neocog.runs.folder import RunFolder
 from neocog.runs.opened import CONTRACT
 from neocog.runs.recipe import (
@@ -39,6 +39,7 @@ from neocog.surgery.replace import replace as replace_samplers
 from neocog.surgery.result import Left, Replaced
 from neocog.training.augment import Augment, suited
 from neocog.training.loop import Objective, step_seed
+from neocog.training.machine import Machine
 from neocog.training.optimise import Schedule, suited_rate
 from neocog.types import Contract
 from neocog.version import __version__
@@ -296,11 +297,14 @@ STEPS = 8
 """Least number of steps of a pass, while a batch still shows four samples."""
 
 
-def settled(recipe: Recipe, model: Model, split: Split) -> Recipe:
-    """With the fastest way to train on this machine, and batches that few samples fill."""
+def settled(recipe: Recipe, model: Model, split: Split, *, timed: bool = True) -> Recipe:
+    """With batches that few samples fill, and the fastest way to train here, if it may be timed."""
     batch = min(recipe.course.batch, 2 * max(4, len(split) // STEPS))  # each is shown twice
     recipe = replace(recipe, course=replace(recipe.course, batch=batch))
-    machine = fastest(recipe.machine, model, split, recipe)
+    if not timed:
+        machine = Machine(device=recipe.machine.device or best_device())
+    else:
+        machine = fastest(recipe.machine, model, split, recipe)
     return replace(recipe, machine=MachineChoice(**vars(machine)))
 
 

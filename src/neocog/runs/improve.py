@@ -6,8 +6,8 @@
 
 The learning rate and the weight of consistency are found by short fine-tunes of their own. They,
 and the state that is kept, are chosen by the score of the validation samples alone (`runs.judge`).
-Of rates that cannot be told from the best the lowest counts, for a high one undoes in many steps
-what a few still bear; of weights the highest, for consistency is what is asked for.
+Of rates that cannot be told from the best the middle one counts, as chance picks either end; of
+weights the highest, for consistency is what is asked for.
 """
 
 from __future__ import annotations
@@ -53,7 +53,16 @@ TRIAL = 0.04
 """Length of a trial, as a fraction of that of the fine-tune."""
 
 LOOKS = 12
-"""How often a fine-tune is looked at."""
+"""How often a fine-tune is looked at, at most."""
+
+FOR_LOOKS = 0.15
+"""Fraction of the time left that looks may take; where it holds too few, nothing is tried."""
+
+FOR_NORMS = 0.05
+"""Fraction of the time left in which batch norms are recalibrated, at least on `FEW` images."""
+
+FEW = 32
+"""Images that batch norms are recalibrated on whatever the budget."""
 
 PATIENCE = 4
 """Looks without a better state, in the second half, after which the rate is brought down."""
@@ -156,13 +165,21 @@ class Improved:
         self.best = replace(found, weights=held)  # of equals the later one, which learned more
 
 
-def recalibrated(model: Model, split: Split, *, seed: int) -> tuple[Model, int, int]:
+def recalibrated(
+    model: Model, split: Split, *, seed: int, images: int = CALIBRATED
+) -> tuple[Model, int, int]:
     """A copy whose batch norms show the statistics of some of the images, without their labels.
+
+    Args:
+        model: is left as it is.
+        split: of images.
+        seed: of which.
+        images: at most.
 
     Returns:
         The copy, how many batch norms it has, and on how many images.
     """
-    rows = order(len(split), seed=seed, epoch=0)[:CALIBRATED]
+    rows = order(len(split), seed=seed, epoch=0)[:images]
     size = min(128, len(rows))
     parts = [np.sort(rows[i : i + size]) for i in range(0, len(rows) - size + 1, size)]
     changed = copy.deepcopy(model)
@@ -193,9 +210,16 @@ def improve(
     Yields:
         Words, steps, and a row an epoch.
     """
+    began = time.monotonic()
     found.offer("converted", 0, judge(model), model)
     yield "recalibrating batch norms on unlabeled images"
-    start, found.norms, found.images = recalibrated(model, train, seed=recipe.course.seed)
+    images = CALIBRATED
+    if aim.deadline is not None:
+        each = (time.monotonic() - began) / (3 * len(judge.samples))
+        left = max(0.0, aim.deadline - time.monotonic())
+        images = max(FEW, min(images, int(FOR_NORMS * left / each)))
+    seed = recipe.course.seed
+    start, found.norms, found.images = recalibrated(model, train, seed=seed, images=images)
     if found.norms:
         found.offer("recalibrated", 0, judge(start), start)
     if aim.passes:
@@ -219,18 +243,26 @@ def _fine_tune(
     began = time.monotonic()
     judge(start)
     look = time.monotonic() - began
-    seconds = _seconds(start, guide, train, recipe)
-    steps = max(1, round(aim.passes * each))
+    steps, looks, trials = max(1, round(aim.passes * each)), LOOKS, _number(aim)
     if aim.deadline is not None:
-        left = aim.deadline - time.monotonic() - (LOOKS + 2 + _number(aim)) * look
-        steps = min(steps, int(left / seconds / (1 + TRIAL * _number(aim))))
+        # A step shows a batch to this model, and backwards, and to the one that guides it.
+        a_step = 4 * recipe.course.batch * look / (3 * len(judge.samples))
+        if aim.deadline - time.monotonic() < 2 * look + 2 * FEWEST * a_step:
+            found.stopped = "the budget is over before its first step"
+            return
+        seconds = _seconds(start, guide, train, recipe)
+        left = aim.deadline - time.monotonic()
+        looks = min(LOOKS, max(1, int(FOR_LOOKS * left / max(look, 1e-9)) - trials))
+        trials = trials if looks >= LOOKS // 2 else 0
+        left -= (looks + trials + 1) * look
+        steps = min(steps, int(left / seconds / (1 + TRIAL * trials)))
     if steps < 1:
         found.stopped = "the budget is over before its first step"
         return
     lr, steady = recipe.optimiser.lr, STEADY * min(1.0, steps / each / PASSES)
     steady = steady if aim.steady is None else aim.steady
     length = max(FEWEST, round(TRIAL * steps))
-    if _number(aim) and length * _number(aim) < steps:
+    if trials and length * trials < steps:
         yield f"trying rates and weights, {length:,} steps each"
         for event in _trials(start, guide, train, recipe, judge, aim, found, length, steady):
             if not isinstance(event, tuple):
@@ -250,7 +282,7 @@ def _fine_tune(
         f" consistency weight {steady:.3g}, {recipe.machine.device}, {recipe.machine.layout}, "
         f"{recipe.machine.precision}"
     )
-    yield from _watched(start, guide, train, recipe, judge, aim, found, look)
+    yield from _watched(start, guide, train, recipe, judge, aim, found, look, looks)
 
 
 def _watched(
@@ -262,6 +294,7 @@ def _watched(
     aim: Aim,
     found: Improved,
     look: float,
+    looks: int,
 ) -> Iterator[Step | dict[str, Any] | str]:
     """The fine-tune itself: looked at, shortened where time runs short or nothing is gained."""
     told = found.tuned = Tuned()
@@ -271,7 +304,7 @@ def _watched(
             yield step
             if step.ends_epoch:
                 yield told.rows[-1]
-            every = max(FEWEST, told.last // LOOKS)
+            every = max(FEWEST, told.last // looks)
             over = step.number >= told.last or told.interrupted
             if step.number % every == 0 or over:
                 score = judge(model)
@@ -361,7 +394,8 @@ def _trials(
         yield from run(lr, steady)
         if found.tuned.interrupted:
             return
-    best = min(_near({lr: s for (lr, _), s in scores.items()}) or rates[-1:])
+    near = sorted(_near({lr: s for (lr, _), s in scores.items()})) or [rates[-1]]
+    best = near[(len(near) - 1) // 2]
     for weight in weights[1:]:
         yield from run(best, weight)
         if found.tuned.interrupted:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -29,13 +30,19 @@ from neocog.verbs.fix_result import ADVISED, Measured
 __all__ = ["Measuring", "Scores", "advised", "milliseconds_of"]
 
 TIMED = 64
-"""Samples of a batch whose forward pass is timed."""
+"""Samples of a batch whose forward pass is timed, at most."""
+
+A_PASS = 250.0
+"""Milliseconds of a forward pass that is timed, about: slow models are shown fewer samples."""
 
 FOR_MEASURING = 0.3
 """Fraction of a budget that measuring may take, before and after together."""
 
-FEWEST = 200
+FEWEST = 16
 """Samples that are measured whatever the budget."""
+
+ENOUGH = 200
+"""Samples on which all ways of shifting are measured; with fewer only the first one is."""
 
 
 @dataclass(frozen=True)
@@ -131,9 +138,17 @@ class Measuring:
         )
         if budget is None:
             return whole
-        # Twice: the model that came, and one that takes half as long again.
-        seconds = 2.5 * ms / 1e3 * (shown + 3 * len(modes) * shifted)
-        part = FOR_MEASURING * budget / max(seconds, 1e-9)
+
+        def allowed(ways: int) -> float:
+            # Twice: the model that came, and one that takes half as long again.
+            seconds = 2.5 * ms / 1e3 * (shown + 3 * ways * shifted)
+            return FOR_MEASURING * budget / max(seconds, 1e-9)
+
+        part = allowed(len(modes))
+        if part * shifted < min(ENOUGH, shifted) and len(modes) > 1:
+            part = allowed(1)
+            said = f"The budget allows no way of shifting but {modes[0]} to be measured."
+            whole = replace(whole, modes=(modes[0],), notes=(said,))
         fits = [min(k, max(FEWEST, int(part * k))) for k in (shown, shifted)]
         if part >= 1 or fits == [shown, shifted]:
             return whole
@@ -147,7 +162,7 @@ class Measuring:
             whole,
             split=some,
             shifted=Samples.of(some).first(fits[1], seed=seed),
-            notes=(note,),
+            notes=(*whole.notes, note),
         )
 
     def accuracy(self, model: Model) -> float:
@@ -179,6 +194,11 @@ class Measuring:
 def milliseconds_of(models: Sequence[Model], split: Split) -> list[float]:
     """Of the forward pass of one sample, models in turns."""
     x = pixels(split, slice(0, TIMED)).contiguous(memory_format=torch.channels_last)
+    with torch.no_grad():
+        began = time.perf_counter()
+        models[0](x[:2])
+    each = (time.perf_counter() - began) / len(x[:2]) * 1e3
+    x = x[: max(1, min(TIMED, int(A_PASS / each)))] if each > A_PASS / TIMED else x
     return milliseconds(models, [x] * len(models))
 
 

@@ -45,6 +45,11 @@ class Measured:
     ms: float
     memory: int
 
+    def tested(self) -> dict[str, Any]:
+        """What model.json says of the test."""
+        brief = ("n", "accuracy", "loss")
+        return {**{k: getattr(self, k) for k in brief}, "accuracy_ci": list(self.accuracy_ci)}
+
     def to_json(self) -> dict[str, Any]:
         """Plain numbers and lists."""
         brief = ("n", "consistency", "consistency_ci", "flip", "floor", "accuracy", "protocol")
