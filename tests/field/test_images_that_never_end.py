@@ -194,7 +194,8 @@ def test_memory_does_not_grow_with_the_threads(tmp_path):
     for name in "ab":
         (tmp_path / "data" / name).mkdir(parents=True)
         for k in range(2):
-            image = smooth(k + 9 * (name == "b"), 7000, 10_000, "RGBA")
+            image = Image.new("RGBA", (10_000, 7000), (90 * k, 200 * (name == "b"), 9, 128))
+            image.paste(smooth(k + 9 * (name == "b"), 700, 1000, "RGBA"), (2000 * k + 500, 900))
             image.save(tmp_path / "data" / name / f"{k}.png", compress_level=1)
     peaks = []
     for threads in (1, 4):
