@@ -61,7 +61,7 @@ def test_A8_series_from_a_file(tmp_path) -> None:
     session = opened(net, series_of(file))
     assert session.networks[0].size == (40,)
     assert session.album.truth("data:2", 0) == 2
-    with pytest.raises(DataError, match="cannot be read so"):
+    with pytest.raises(DataError, match="does not exist"):
         series_of(tmp_path / "none.npz")
     np.savez(file, x=np.zeros((2, 3, 4, 5)))
     with pytest.raises(DataError, match="an array `x` of shape"):
@@ -93,7 +93,7 @@ _WAVES = {"x": np.zeros((3, 1, 8))}
         ({**_WAVES, "y": np.eye(3)}, "whole numbers from 0"),
         ({**_WAVES, "y": np.array([0, 1, -1])}, "whole numbers from 0"),
         ({**_WAVES, "y": np.array([0.6, 1.0, 2.0])}, "whole numbers from 0"),
-        (None, "cannot be read so"),
+        (None, "cannot be read as an .npz"),
     ],
 )
 def test_odd_files_of_series_are_refused(tmp_path, arrays, sentence: str) -> None:
