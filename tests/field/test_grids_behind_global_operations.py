@@ -62,7 +62,8 @@ class Of(nn.Module):
 
     def __init__(self, f: object, *parts: nn.Module) -> None:
         super().__init__()
-        self.f, self.parts = f, nn.ModuleList(parts)
+        self.parts = nn.ModuleList(parts)
+        object.__setattr__(self, "f", f)  # no part of it, should it be a module
 
     def forward(self, x: Tensor) -> Tensor:
         return self.f(x, *self.parts)
@@ -139,6 +140,26 @@ def test_a_border_made_round_by_hand_is_none() -> None:
     found = alignment(net, (2, N, N))
     assert found.aligned(CIRCULAR_SHIFT)
     assert exact_shifts(net, N, 0) == exact_shifts(net, N, 1) == list(range(2, N, 2))
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
+def test_a_border_written_by_slices_is_told_by_what_stands_there() -> None:
+    torch.manual_seed(0)
+
+    def zeros(x: Tensor, conv: nn.Module) -> Tensor:
+        y = x.new_zeros(1, C, 14, 14)
+        y[:, :, 1:-1, 1:-1] = x
+        return conv(y)
+
+    net = classifier(circular(2), nn.GroupNorm(1, C), Of(zeros, nn.Conv2d(C, C, 3)), nn.Softsign())
+    found = alignment(net, (2, N, N))
+    assert ways(found, CIRCULAR_SHIFT) == {"what is beyond the border is constant"}
+    assert exact_shifts(net, N, 0) == []
+    wraps = classifier(circular(2), nn.GroupNorm(1, C), circular(2)).float()
+    program = torch.export.export(wraps, (torch.zeros(1, 2, N, N),)).run_decompositions()
+    found = alignment(Of(program.module()), (2, N, N))  # its borders are slices of buffers
+    assert (found.status, found.total_stride) == ("complete", 4)
+    assert found.aligned(CIRCULAR_SHIFT)
 
 
 # Turns

@@ -162,6 +162,7 @@ _SLIDES = frozenset(
         "_upsample_bicubic2d_aa",
     }
 )
+_WRITES = ("copy", "slice_scatter", "select_scatter", "index_put")
 _REASSEMBLED = ("cat", "index", "index_select")
 _ALIKE = frozenset(("relu", "clone", "native_batch_norm", "_native_batch_norm_legit_no_training"))
 
@@ -291,7 +292,7 @@ class Look:
         if x is not None and out is not None and out.numel():
             axes = self.places.axis_of(x)
             if axes is not None and any(d is not None for d in axes):
-                border = self.bordered.get(_key(x))
+                border = self.bordered.get(_key(x)) or self._by_hand(op, x, axes)
                 work = _Work(op, given, tensors, x, out, axes, border)
         summed = len(self.places.whole)
         self.places.operation(op)
@@ -302,6 +303,31 @@ class Look:
         if out is not None:
             self._sized(out)
         self._findings()
+
+    def _by_hand(self, op: Operation, x: Tensor, axes: Sequence[int | None]) -> _Bordered | None:
+        """A border that was written round a map, by slices: told by where its samples stand."""
+        raw, known = self.places.tracked.get(x), self.places.known(x)
+        if not isinstance(raw, tuple) or not isinstance(known, tuple):
+            return None
+        before, reach, kinds, found = [], [], set[str](), False
+        for k, d in enumerate(axes):
+            r, n = _itself(x.shape, d, axes), 0 if d is None else x.shape[d]
+            if d is not None and raw[k].steps[d] is None and known[k].steps[d] is not None:
+                line, rate = _span(raw[k], d)[0], rate_of(known[k], self.axes)
+                there = (line < 2**39).nonzero().flatten()
+                if not rate or rate < 0:
+                    return None
+                start, found = int(there[0]), True
+                if len(there) == len(line):
+                    start = int(int(line.min() - _span(known[k], d)[0][0]) / rate)
+                    n = int(int(line.max() - line.min()) / rate) + 1
+                else:
+                    kinds.add("constant")
+                    n = len(there)
+                r = Reach(r.lo - start, r.hi - start, r.shape, r.steps)
+            before.append(n)
+            reach.append(r)
+        return _Bordered(x, op, tuple(before), tuple(reach), frozenset(kinds)) if found else None
 
     def _sized(self, out: Tensor) -> None:
         """How many samples the maps have."""
@@ -332,7 +358,7 @@ class Look:
         elif name in _ALIKE and w.border is not None:
             b = w.border
             self.bordered[_key(w.out)] = _Bordered(w.out, b.op, b.before, b.reach, b.kinds)
-        elif not w.op.is_view:
+        elif not w.op.is_view and name not in _WRITES:
             for t in w.tensors.values():
                 self._joined(t)
 

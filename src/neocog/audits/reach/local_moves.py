@@ -29,7 +29,7 @@ from neocog.audits.reach.rules import rule_of
 from neocog.audits.reach.scene import numbers
 from neocog.probe.operations import Operation
 
-__all__ = ["rule_for", "unwrapped"]
+__all__ = ["evened", "rule_for", "unwrapped"]
 
 Found = list[Slots | None] | None
 
@@ -162,6 +162,48 @@ def _extent(parts: Sequence[Reach], d: int) -> int:
     return high - low + max((abs(s.advance) // s.period for s in steps), default=0)
 
 
+def evened(r: Reach, axes: int) -> Reach:
+    """With a step where places go on evenly but for a border: numbers, or the other side."""
+    for d in placed(r, axes):
+        if r.steps[d] is not None or r.lo.shape[d] < 3:
+            continue
+        rest = [e for e in range(r.lo.dim()) if e != d]
+        line = r.lo.amin(rest) if rest else r.lo
+        there = (line < _UNSEEN).nonzero().flatten()
+        inner = line[there]
+        if len(there) < 3:
+            continue
+        gaps = inner.diff()
+        first = int(gaps.mode().values)
+        together = int(there[-1] - there[0]) + 1 == len(there)
+        if len(there) < len(line) and together and first and bool((gaps == first).all()):
+            r = _with_step(r, d, Step(1, first))
+        elif len(there) == len(line):
+            size = int(inner.max() - inner.min()) + abs(first)
+            if first and len(line) < 2 * size // abs(first):  # rows one behind the other come again
+                r = _round(r, d, line, size)
+    return r
+
+
+def _round(r: Reach, d: int, line: Tensor, size: int) -> Reach:
+    """The same places in every row, counted on beyond the border, where that is even."""
+    view = [-1 if e == d else 1 for e in range(r.lo.dim())]
+    seen, one = r.seen, tuple(1 if e != d else n for e, n in enumerate(r.shape))
+    if not bool(((r.lo == line.view(view)) | ~seen).all()):
+        return r
+    alone = Reach(line.view(view), line.view(view), one, (None,) * len(one))
+    counted = unwrapped(alone, d, size)
+    if counted.steps[d] is None:
+        return r
+    far = counted.lo - line.view(view)
+    lo, hi = torch.where(seen, r.lo + far, r.lo), torch.where(seen, r.hi + far, r.hi)
+    return Reach(lo, hi, r.shape, _with_step(r, d, counted.steps[d]).steps)
+
+
+_UNSEEN = 2**39
+"""Beyond all places."""
+
+
 def unwrapped(r: Reach, d: int, size: int) -> Reach:
     """Places that come round from the other side, counted on beyond it, where that is even."""
     if size < 1 or r.steps[d] is not None or r.lo.shape[d] < 2 or not bool(r.seen.all()):
@@ -196,7 +238,7 @@ def moved(w: Work) -> Found:
         for s in range(2 * w.axes):
             before = placed(slots[s], w.axes)
             for d in placed(rows[s], w.axes):
-                if len(before) == 1:
+                if len(before) == 1 and slots[s].steps[before[0]] is not None:
                     rows[s] = unwrapped(rows[s], d, _extent([slots[s]], before[0]))
             if rate_of(slots[s], w.axes) and placed(rows[s], w.axes) and _uneven(rows[s], w.axes):
                 w.find(PICKED)
@@ -331,6 +373,9 @@ def window(w: Work) -> Found:
         if set(placed(slots[s], w.axes)) & set(whole):
             rows[s] = nothing(w.shape)
         elif rate_of(slots[s], w.axes) and placed(rows[s], w.axes) and _uneven(rows[s], w.axes):
+            w.grids.append((s % w.axes, Fraction(w.size[s % w.axes])))
+        elif set(placed(slots[s], w.axes)) & set(sliding) and _uneven(slots[s], w.axes):
+            w.find(PICKED)  # a map that was put together in an order of its own
             w.grids.append((s % w.axes, Fraction(w.size[s % w.axes])))
     if whole:
         w.reduces = True

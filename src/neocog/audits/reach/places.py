@@ -38,7 +38,7 @@ from neocog.audits.reach.local import (
     rate_of,
     unplaced,
 )
-from neocog.audits.reach.local_moves import rule_for
+from neocog.audits.reach.local_moves import evened, rule_for
 from neocog.audits.reach.moves import of_none
 from neocog.audits.reach.rules import rule_of
 from neocog.audits.reach.scene import bound
@@ -50,6 +50,8 @@ from neocog.types import Window
 __all__ = ["Places"]
 
 _SAME_MEMORY = ("transpose", "t", "squeeze", "unsqueeze", "swapaxes", "swapdims", "as_strided")
+
+_WRITES = ("copy", "slice_scatter", "select_scatter", "index_put", "clone")
 
 _NOT_MADE_FOR = (
     RuntimeError,
@@ -109,7 +111,7 @@ class Places:
 
     def steps_of(self, t: Tensor) -> tuple[Fraction | None, ...]:
         """Pixels from the place of one element to that of the next, along each axis."""
-        known, axes = self.tracked.get(t), self.axis_of(t)
+        known, axes = self.known(t), self.axis_of(t)
         if not isinstance(known, tuple) or axes is None:
             return (None,) * self.axes
         return tuple(
@@ -118,19 +120,19 @@ class Places:
 
     def lowest(self, tensors: Sequence[Tensor], k: int) -> int:
         """The first place along one axis among some tensors."""
-        known = [self.tracked.get(t) for t in tensors]
+        known = [self.known(t) for t in tensors]
         return min(int(s[k].lo.min()) for s in known if isinstance(s, tuple))
 
     def differ(self, a: Tensor, b: Tensor, k: int) -> bool:
         """Whether elements stand in other places along one axis."""
-        one, other = self.tracked.get(a), self.tracked.get(b)
+        one, other = self.known(a), self.known(b)
         if not isinstance(one, tuple) or not isinstance(other, tuple):
             return True
         return not torch.equal(one[k].lo, other[k].lo)
 
     def axis_of(self, t: Tensor) -> list[int | None] | None:
         """The tensor's axis that holds each axis of the picture; None where there is not one."""
-        known = self.tracked.get(t)
+        known = self.known(t)
         if not isinstance(known, tuple):
             return None
         found = [placed(known[k], self.axes) for k in range(self.axes)]
@@ -143,8 +145,12 @@ class Places:
         ]
 
     def known(self, t: Tensor) -> Known:
-        """Everything."""
-        return self.tracked.get(t)
+        """Places, evened out where a border was put round them by hand."""
+        known = self.tracked.get(t)
+        if not isinstance(known, tuple):
+            return known
+        places = (evened(r, self.axes) for r in known[: 2 * self.axes])
+        return (*places, *known[2 * self.axes :])
 
     def start(self, call: Call) -> None:
         """A sub-module begins."""
@@ -163,7 +169,7 @@ class Places:
             zip(ins, outs, strict=False) if len(ins) == len(outs) else ((ins[0], o) for o in outs)
         )
         for x, out in pairs:
-            known = self.tracked.get(x)
+            known = self.known(x)
             if isinstance(known, tuple):
                 known = tuple(_declared(r, geometry, x, out) for r in known)
                 self._note(known)
@@ -174,13 +180,13 @@ class Places:
 
         So does what was summed up along one axis and never along the other.
         """
-        if any(isinstance(self.tracked.get(t), Unknown) for t in tensors_in(out)):
+        if any(isinstance(self.known(t), Unknown) for t in tensors_in(out)):
             self.unknown |= self._lost
         self.findings += [Finding(h.op, ONE_AXIS) for h in self._halves if not h.even]
 
     def left(self, name: str, t: Tensor) -> None:
         """Values of a tensor are read by Python, where nobody can follow them."""
-        known = self.tracked.get(t)
+        known = self.known(t)
         if self.declared:
             return
         if isinstance(known, Unknown):
@@ -213,7 +219,9 @@ class Places:
             return [None] * len(outs)
         if op.name == "copy":
             tensors.pop("self", None)
-        known = {name: self.tracked.get(t) for name, t in tensors.items()}
+        only_moves = op.is_view or op.name in _WRITES  # a border may not be whole yet
+        look = self.tracked.get if only_moves else self.known
+        known = {name: look(t) for name, t in tensors.items()}
         if all(k is None for k in known.values()):
             return [None] * len(outs)
         if any(isinstance(k, Unknown) for k in known.values()):
