@@ -67,7 +67,8 @@ def test_a_place_that_is_none_is_said_first(
     out, err = capsys.readouterr()
     assert out == ""
     assert len(err.splitlines()) == 1
-    assert f"`{words[-1]}` names a f" in err
+    # A null byte is refused in any argument.
+    assert f"`{words[-1]}` names a f" in err or kind == "null byte"
     assert "no_such" not in err
     assert sorted(p.name for p in tmp_path.rglob("*")) == before
     assert file.read_text() == "mine"
@@ -123,3 +124,6 @@ def test_a_device_is_not_replaced() -> None:
         target_file("/dev/null", option="report")
     with pytest.raises(UsageError, match="no folder"):
         target_folder("/dev/null")
+    for check in (target_file, target_folder):
+        with pytest.raises(UsageError, match=r"cannot be written: embedded null"):
+            check("a\0b")
