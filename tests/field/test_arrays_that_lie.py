@@ -278,6 +278,7 @@ def test_a_gz_that_unpacks_without_end_is_refused(tmp_path):
         b"\x1f\x8b\x08\x08" + bytes(6) + b"name" * 100_000,
         gzip.compress(struct.pack(">BBBB", 0, 0, 8, 255) + b"\xff" * 1020),
     ],
+    ids=["empty", "mark", "cut", "nothing", "short", "plain", "many", "name", "many axes"],  # the time is in them
 )  # fmt: skip
 def test_damaged_gz_files_are_one_sentence(data, tmp_path):
     start = time.perf_counter()
