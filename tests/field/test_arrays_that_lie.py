@@ -187,10 +187,10 @@ def test_an_npz_that_unpacks_without_end_is_refused(tmp_path):
             for _ in range(125):
                 out.write(bytes(1 << 20))
         file.writestr("y.npy", b"")
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(DataError, match=r"unpacks from .* more than 200 times as much"):
         open_data(place)
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2
 
 
 def test_more_than_the_machine_holds_is_refused(tmp_path, monkeypatch):
@@ -261,13 +261,13 @@ def test_a_gz_that_unpacks_without_end_is_refused(tmp_path):
     out.append(packer.compress(struct.pack(">BBBB3I", 0, 0, 8, 3, 600, 1000, 1000)))
     out += [packer.compress(bytes(1 << 20)) for _ in range(100)]
     bomb = b"".join((*out, packer.flush()))
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(DataError, match="more than 200 times as much"):
         open_data(pair(tmp_path / "a", bomb, ".gz"))
     small = gzip.compress(idx(bytes_of()) + bytes(100 << 20), 1)
     with pytest.raises(DataError, match=r"it has more. Take an undamaged copy"):
         open_data(pair(tmp_path / "b", small, ".gz"))
-    assert time.perf_counter() - start < 5
+    assert time.process_time() - start < 5
 
 
 @pytest.mark.parametrize(
@@ -278,13 +278,14 @@ def test_a_gz_that_unpacks_without_end_is_refused(tmp_path):
         b"\x1f\x8b\x08\x08" + bytes(6) + b"name" * 100_000,
         gzip.compress(struct.pack(">BBBB", 0, 0, 8, 255) + b"\xff" * 1020),
     ],
-    ids=["empty", "mark", "cut", "nothing", "short", "plain", "many", "name", "many axes"],  # the time is in them
+    # Not by what they hold: the time is in it, and every process would know them by another name.
+    ids=["empty", "mark", "cut", "nothing", "short", "plain", "many", "name", "many axes"],
 )  # fmt: skip
 def test_damaged_gz_files_are_one_sentence(data, tmp_path):
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(DataError, match=r"Take an undamaged copy|first of"):
         open_data(pair(tmp_path / "a", data, ".gz"))
-    assert time.perf_counter() - start < 5
+    assert time.process_time() - start < 5
 
 
 def test_pipes_in_place_of_arrays_are_refused_at_once(tmp_path):

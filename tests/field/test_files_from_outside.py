@@ -62,7 +62,7 @@ def test_what_is_no_file_is_refused_at_once(no_file):
     for read in (files.regular, lambda p, **k: files.read_text(p, limit=9, **k)):
         with pytest.raises(UsageError, match=r"A recipe is a regular file; .* Check the path\."):
             read(no_file, what="A recipe", error=UsageError)
-    assert time.monotonic() - began < 2  # opening a pipe waits for a writer for ever
+    assert time.monotonic() - began < 60  # opening a pipe waits for a writer for ever
 
 
 def test_a_device_is_no_file():
@@ -140,11 +140,11 @@ def test_json_that_is_none(text):
     ],
 )
 def test_toml_that_is_none(text):
-    began = time.monotonic()
+    began = time.process_time()
     with pytest.raises(UsageError, match="must be a TOML file") as e:
         files.parse_toml(text, source="`x.toml`", error=UsageError)
     assert len(str(e.value)) < 300
-    assert time.monotonic() - began < 5  # a key of 100,000 parts takes minutes when it is taken
+    assert time.process_time() - began < 5  # a key of 100,000 parts takes minutes when it is taken
 
 
 def test_brackets_dots_and_digits_in_texts_are_only_letters():

@@ -21,7 +21,7 @@ from neocog.errors import DataError
 X = np.arange(64).reshape(8, 8)
 GRAYS = [(v, v, v) for v in range(64)]
 SECONDS = 5
-"""Of each file, head and pixels together; most take hundredths, the machine may be busy."""
+"""Of the processor, for each file, head and pixels together; most take hundredths."""
 
 
 def grown(data: bytes, at: int, more: bytes) -> bytes:
@@ -77,11 +77,11 @@ NAMED = {
 @pytest.mark.parametrize("what", NAMED)
 def test_what_would_take_minutes_is_named_at_once(what):
     data, reason = NAMED[what]
-    start = time.perf_counter()
+    start = time.process_time()
     for read in (head, decode):
         with pytest.raises(DataError, match=reason):
             read(data)
-    assert time.perf_counter() - start < SECONDS
+    assert time.process_time() - start < SECONDS
 
 
 def long_chain() -> bytes:
@@ -102,10 +102,10 @@ TAKEN = {
 @pytest.mark.parametrize("what", TAKEN)
 def test_what_no_pixel_needs_is_passed_over(what):
     data = TAKEN[what]()
-    start = time.perf_counter()
+    start = time.process_time()
     head(data)
     np.testing.assert_array_equal(decode(data)[:, :, 0], X)
-    assert time.perf_counter() - start < SECONDS
+    assert time.process_time() - start < SECONDS
 
 
 def test_scans_are_bounded_by_what_they_cost():
@@ -225,7 +225,7 @@ def test_whatever_the_bytes_head_and_pixels_agree_or_are_refused():
                 del data[at : at + 3]
             else:
                 data[at : at + k % 2] = bytes([int(rng.choice([0, 127, 255, rng.integers(256)]))])
-        start, facts = time.perf_counter(), None
+        start, facts = time.process_time(), None
         try:
             facts = head(bytes(data))
             x = decode(bytes(data))
@@ -234,6 +234,6 @@ def test_whatever_the_bytes_head_and_pixels_agree_or_are_refused():
             outcomes.append("taken")
         except DataError as e:
             outcomes.append(str(e))
-        assert time.perf_counter() - start < SECONDS
+        assert time.process_time() - start < SECONDS
     assert not any("\n" in o for o in outcomes)
     assert 50 < outcomes.count("taken") < 600
