@@ -26,8 +26,8 @@ from neocog.files import parse_json
 from neocog.runs.experiment import Experiment, prepare
 from neocog.runs.folder import RunFolder
 from neocog.runs.kept import kept_audit
+from neocog.runs.progress import taken_up
 from neocog.runs.recipe import from_toml
-from neocog.runs.train import _taken_up
 from neocog.runs.trained import load
 from neocog.types import Contract
 from neocog.verbs.train import train
@@ -184,7 +184,7 @@ def test_every_value_of_a_checkpoint(run, experiment):
     def take_up() -> object:
         kept = folder.checkpoint()
         assert kept is not None
-        return _taken_up(experiment, *kept)
+        return taken_up(experiment, *kept)
 
     for text, what in each(state):
         save_file(tensors, file, {"state": text})

@@ -49,6 +49,16 @@ class Claim:
         """Whether the run is written elsewhere, until it is finished."""
         return self.folder.path != self.place
 
+    def remarks(self) -> list[str]:
+        """What a user should know of a run that is replaced."""
+        if not self.apart:
+            return []
+        note = (
+            f"The run in {printable(self.place)} stays as it is until this training, which is to "
+            "replace it, is finished."
+        )
+        return [note]
+
     def begin(self, recipe: Recipe) -> RunFolder:
         """The folder of a new training; an older one that was to replace the same run is dropped.
 

@@ -5,29 +5,27 @@ from __future__ import annotations
 import shlex
 import time
 from collections.abc import Callable, Generator, Iterator
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from math import inf
 from typing import Any
 
-from neocog.errors import Diverged, RunError, UsageError, printable
-from neocog.fields import Fields
+from neocog.errors import Diverged, printable
 from neocog.runs import words
-from neocog.runs.agree import must_agree
 from neocog.runs.budget import Budget
 from neocog.runs.claim import Claim
 from neocog.runs.experiment import Experiment, prepare
-from neocog.runs.folder import RunFolder, check_row
+from neocog.runs.folder import RunFolder
 from neocog.runs.interrupt import deferred
-from neocog.runs.plan import WATCHING, Pace, Plan_, evaluating, first_plan, is_plan, segment
-from neocog.runs.recipe import Recipe, from_toml, to_toml
+from neocog.runs.plan import WATCHING, Pace, evaluating, first_plan, segment
+from neocog.runs.progress import Progress, card, must_agree_with, taken_up
+from neocog.runs.recipe import Recipe, to_toml
 from neocog.runs.sampled import Sampled, sampled
 from neocog.runs.seen import SEEN, write_seen
-from neocog.runs.state import pack, unpack
+from neocog.runs.state import pack
 from neocog.runs.tensorboard import Log, open_log
 from neocog.tasks.classify import Evaluation, evaluation
 from neocog.training.loop import Plan, Step, fit
 from neocog.training.machine import threads
-from neocog.version import __version__
 
 __all__ = ["Epoch", "Event", "Finished", "Started", "train"]
 
@@ -36,10 +34,6 @@ CHECKPOINT_SECONDS = 60.0
 
 DURABLE_SECONDS = 10.0
 """At most so much work is lost by a power failure, beside the running epoch."""
-
-
-ROW = {"epoch", "step", "train_loss", "lr", "seconds", "images_per_second"}
-"""What every line of metrics.jsonl says."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,18 +88,6 @@ class Finished:
 Event = Started | Step | Epoch | Finished
 
 
-@dataclass
-class _Progress:
-    """Where a training stands: what a checkpoint holds beside tensors."""
-
-    plan: Plan_
-    step: int = 0
-    seconds: float = 0.0
-    rows: list[dict[str, Any]] = field(default_factory=list)
-    losses: list[float] = field(default_factory=list)
-    first_loss: float = 0.0
-
-
 def train(
     recipe: Recipe,
     claim: Claim,
@@ -148,7 +130,7 @@ def _train(
     budget = Budget.of(recipe.course, began)
     kept = claim.folder.checkpoint() if resume else None
     if kept is not None:
-        _must_agree(recipe, claim.folder, kept[1])
+        must_agree_with(recipe, claim.folder, kept[1])
     experiment = prepare(
         recipe,
         resume=kept is not None,
@@ -158,9 +140,9 @@ def _train(
     )
     prepared = budget.spent()
     if kept is None:
-        progress = _Progress(plan=first_plan(experiment, budget))
+        progress = Progress(plan=first_plan(experiment, budget))
     else:
-        progress = _taken_up(experiment, *kept)
+        progress = taken_up(experiment, *kept)
         progress.plan = first_plan(experiment, budget)  # as the recipe, which agrees so far
     session = _Session(experiment, progress, claim, budget)
     session.begin(resume=resume)
@@ -169,7 +151,7 @@ def _train(
         experiment=experiment,
         steps=progress.plan[-1][1],
         done=progress.step,
-        notes=(*experiment.notes, *session.outlook(), *_apart(claim)),
+        notes=(*experiment.notes, *session.outlook(), *claim.remarks()),
     )
     with open_log(folder.path / "tensorboard", progress.step) as log, deferred() as interrupt:
         for event in session.steps(log):
@@ -183,7 +165,7 @@ def _train(
     shown = {name: session.sampled(name) for name in scores}
     notes = session.verdict(shown, prepared)
     summary = session.summary(scores)
-    folder.write_card(_card(experiment, summary))
+    folder.write_card(card(experiment, summary))
     yield Finished(summary=summary, experiment=experiment, scores=scores, shown=shown, notes=notes)
 
 
@@ -191,7 +173,7 @@ class _Session:
     """One process's part of a training."""
 
     def __init__(
-        self, experiment: Experiment, progress: _Progress, claim: Claim, budget: Budget
+        self, experiment: Experiment, progress: Progress, claim: Claim, budget: Budget
     ) -> None:
         self.experiment, self.progress = experiment, progress
         self.claim, self.budget = claim, budget
@@ -381,7 +363,7 @@ class _Session:
         durable = durable or now - self.durable > DURABLE_SECONDS
         folder.write_weights(experiment.best.network.state_dict(), durable=durable)
         if not (folder.path / "model.json").exists():
-            folder.write_card(_card(experiment, {}))
+            folder.write_card(card(experiment, {}))
         if not (folder.path / SEEN).exists():
             write_seen(folder.path, experiment.seen())
         folder.write_metrics(self.progress.rows, durable=durable)
@@ -433,81 +415,3 @@ class _Session:
             "macs": experiment.cost.macs,
             "seed": experiment.recipe.course.seed,
         }
-
-
-def _apart(claim: Claim) -> list[str]:
-    """What happens to a run that is replaced."""
-    if not claim.apart:
-        return []
-    note = (
-        f"The run in {printable(claim.place)} stays as it is until this training, which is to "
-        "replace it, is finished."
-    )
-    return [note]
-
-
-def _must_agree(recipe: Recipe, folder: RunFolder, state: dict[str, Any]) -> None:
-    """Refuse a recipe that is not the one that the checkpoint was made with."""
-    file = folder.path / "recipe.toml"
-    try:
-        kept, step = from_toml(state.pop("recipe"), "the checkpoint's recipe"), int(state["step"])
-    except (KeyError, TypeError, ValueError, AttributeError, UsageError) as e:
-        raise _not_ours(e) from e
-    must_agree(kept, recipe, step=step, file=file)
-
-
-def _not_ours(e: Exception) -> RunError:
-    return RunError(
-        f"The checkpoint must be one of neocog {__version__}, and is not ({e}). "
-        "Resume with the neocog that started the run."
-    )
-
-
-def _taken_up(experiment: Experiment, tensors: dict[str, Any], state: dict[str, Any]) -> _Progress:
-    """Where a training stood, by its checkpoint, which may have come from anybody.
-
-    Raises:
-        RunError: it is of another version, or damaged.
-    """
-    advice = (
-        f"It must be one of neocog {__version__}: resume with the neocog that started the run, or "
-        "remove the folder `checkpoint` to start again."
-    )
-    fields = Fields(state, "the checkpoint", error=RunError, advice=advice)
-    rows = fields.tables("rows")
-    for row in rows:
-        check_row(row)
-        for name in ROW | rows[0].values.keys():
-            row.number(name)
-    plan = [(first, to) for first, to in fields.integer_rows("plan", count=2, low=0)]
-    progress = _Progress(
-        plan=plan,
-        step=fields.integer("step", low=0),
-        seconds=fields.number("seconds", low=0),
-        rows=[dict(row.values) for row in rows],
-        losses=list(fields.numbers("losses")),
-        first_loss=fields.number("first_loss"),
-    )
-    end = plan[-1][1] if is_plan(plan) else -1
-    if progress.step > end or (progress.step == end and not rows):
-        fields.bad("plan", "pairs of from step and to step, from 0, up to `step` or on", plan)
-    plain, network = fields.table("optimiser"), experiment.model.network
-    unpack(tensors, plain, network, experiment.optimiser, experiment.average)
-    return progress
-
-
-def _card(experiment: Experiment, summary: dict[str, Any]) -> dict[str, Any]:
-    recipe = experiment.recipe
-    return {
-        "neocog": __version__,
-        "contract": experiment.model.contract.to_json(),
-        "network": {"name": recipe.network.name, "options": dict(recipe.network.options)},
-        "data": {
-            "place": recipe.data.place,
-            "seed": recipe.data.seed,
-            "val": recipe.data.val,
-            "cut_test": recipe.data.cut_test,
-            "fingerprint": recipe.data.fingerprint,
-        },
-        "measured": summary,
-    }

@@ -1,0 +1,129 @@
+"""What is written down of a training beside tensors: where it stands, and what it made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from neocog.errors import RunError, UsageError
+from neocog.fields import Fields
+from neocog.runs.agree import must_agree
+from neocog.runs.experiment import Experiment
+from neocog.runs.folder import RunFolder, check_row
+from neocog.runs.plan import Plan_, is_plan
+from neocog.runs.recipe import Recipe, from_toml
+from neocog.runs.state import unpack
+from neocog.version import __version__
+
+__all__ = ["Progress", "card", "must_agree_with", "taken_up"]
+
+ROW = {"epoch", "step", "train_loss", "lr", "seconds", "images_per_second"}
+"""What every line of metrics.jsonl says."""
+
+
+@dataclass
+class Progress:
+    """Where a training stands.
+
+    Args:
+        plan: pairs of from step and to step.
+        step: made so far.
+        seconds: of these steps.
+        rows: the lines of metrics.jsonl.
+        losses: of the steps of this epoch.
+        first_loss: that of the first step.
+    """
+
+    plan: Plan_
+    step: int = 0
+    seconds: float = 0.0
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    losses: list[float] = field(default_factory=list)
+    first_loss: float = 0.0
+
+
+def must_agree_with(recipe: Recipe, folder: RunFolder, state: dict[str, Any]) -> None:
+    """Refuse a recipe that is not the one that the checkpoint was made with.
+
+    Args:
+        recipe: of the folder.
+        folder: of the run, for the message.
+        state: of the checkpoint; its recipe is taken out.
+
+    Raises:
+        RunError: they differ, or the state holds no recipe.
+    """
+    file = folder.path / "recipe.toml"
+    try:
+        kept, step = from_toml(state.pop("recipe"), "the checkpoint's recipe"), int(state["step"])
+    except (KeyError, TypeError, ValueError, AttributeError, UsageError) as e:
+        raise _not_ours(e) from e
+    must_agree(kept, recipe, step=step, file=file)
+
+
+def _not_ours(e: Exception) -> RunError:
+    return RunError(
+        f"The checkpoint must be one of neocog {__version__}, and is not ({e}). "
+        "Resume with the neocog that started the run."
+    )
+
+
+def taken_up(experiment: Experiment, tensors: dict[str, Any], state: dict[str, Any]) -> Progress:
+    """Where a training stood, by its checkpoint, which may have come from anybody.
+
+    Args:
+        experiment: is given the weights and the optimiser's state.
+        tensors: of the checkpoint.
+        state: what it holds beside them.
+
+    Raises:
+        RunError: it is of another version, or damaged.
+    """
+    advice = (
+        f"It must be one of neocog {__version__}: resume with the neocog that started the run, or "
+        "remove the folder `checkpoint` to start again."
+    )
+    fields = Fields(state, "the checkpoint", error=RunError, advice=advice)
+    rows = fields.tables("rows")
+    for row in rows:
+        check_row(row)
+        for name in ROW | rows[0].values.keys():
+            row.number(name)
+    plan = [(first, to) for first, to in fields.integer_rows("plan", count=2, low=0)]
+    progress = Progress(
+        plan=plan,
+        step=fields.integer("step", low=0),
+        seconds=fields.number("seconds", low=0),
+        rows=[dict(row.values) for row in rows],
+        losses=list(fields.numbers("losses")),
+        first_loss=fields.number("first_loss"),
+    )
+    end = plan[-1][1] if is_plan(plan) else -1
+    if progress.step > end or (progress.step == end and not rows):
+        fields.bad("plan", "pairs of from step and to step, from 0, up to `step` or on", plan)
+    plain, network = fields.table("optimiser"), experiment.model.network
+    unpack(tensors, plain, network, experiment.optimiser, experiment.average)
+    return progress
+
+
+def card(experiment: Experiment, summary: dict[str, Any]) -> dict[str, Any]:
+    """What model.json says of a training.
+
+    Args:
+        experiment: what was trained.
+        summary: what was measured.
+    """
+    recipe = experiment.recipe
+    return {
+        "neocog": __version__,
+        "contract": experiment.model.contract.to_json(),
+        "network": {"name": recipe.network.name, "options": dict(recipe.network.options)},
+        "data": {
+            "place": recipe.data.place,
+            "seed": recipe.data.seed,
+            "val": recipe.data.val,
+            "cut_test": recipe.data.cut_test,
+            "fingerprint": recipe.data.fingerprint,
+        },
+        "measured": summary,
+    }
