@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -11,7 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from neocog.audits.reach.intervals import Reach, Step, nothing, upto
+from neocog.audits.bordered import Bordered, Work, by_hand, clipped, itself, key_of, line_of, span
+from neocog.audits.reach.intervals import Reach
 from neocog.audits.reach.local import (
     JOINED,
     NUMBERS,
@@ -20,17 +20,13 @@ from neocog.audits.reach.local import (
     RUNNING,
     WEIGHTS,
     placed,
-    rate_of,
 )
-from neocog.audits.reach.local_moves import unwrapped
 from neocog.audits.reach.places import Places
-from neocog.audits.reach.scene import Scene, bound
+from neocog.audits.reach.scene import bound
 from neocog.audits.reach.trace import (
-    carriers,
     declared,
     geometry_of,
     named_in,
-    perform,
     tensors_in,
 )
 from neocog.audits.receptive_field import times
@@ -100,34 +96,6 @@ class Misalignment:
         )
 
 
-@dataclass(frozen=True)
-class _Bordered:
-    """A map that was padded or cropped, and is looked at with the window that follows.
-
-    Args:
-        out: it, held so that its memory is not taken by another.
-        op: the last that did.
-        before: its size along each axis before.
-        reach: what it sees of the map before, an axis.
-        kinds: of padding.
-    """
-
-    out: Tensor
-    op: Operation
-    before: tuple[int, ...]
-    reach: tuple[Reach, ...]
-    kinds: frozenset[str]
-
-    @property
-    def cropped(self) -> bool:
-        """Whether some of it is gone."""
-        return any(
-            int(r.lo.min()) > 0 or int(r.hi.max()) < n - 1
-            for r, n in zip(self.reach, self.before, strict=True)
-            if bool(r.seen.any())
-        )
-
-
 _PADS = {
     "constant_pad_nd": "zero",
     "reflection_pad1d": "reflected",
@@ -171,54 +139,6 @@ class InTheWay(Exception):
     """Something breaks the rule that is asked for: no need to run the rest."""
 
 
-@dataclass(frozen=True)
-class _Work:
-    """One operation on a map.
-
-    Args:
-        op: it.
-        given: its arguments by name.
-        tensors: those that are tensors.
-        x: the first of them.
-        out: its first output.
-        axes: of `x`, for each axis of the input; None where there is not just one.
-        border: what was put around `x`.
-    """
-
-    op: Operation
-    given: dict[str, Any]
-    tensors: dict[str, Tensor]
-    x: Tensor
-    out: Tensor
-    axes: list[int | None]
-    border: _Bordered | None
-
-    def before(self, k: int) -> int:
-        """Size of the map along axis k of the input, without its border."""
-        d = self.axes[k]
-        return self.border.before[k] if self.border else 0 if d is None else self.x.shape[d]
-
-    def around(self, k: int) -> Reach:
-        """What the map sees of the map without its border."""
-        return (
-            self.border.reach[k] if self.border else _itself(self.x.shape, self.axes[k], self.axes)
-        )
-
-    def local(self, k: int) -> Reach | None:
-        """What the output sees of the map without its border."""
-        first = next(iter(self.tensors))
-        seen = {
-            name: self.around(k) if name == first else nothing(t.shape)
-            for name, t in self.tensors.items()
-        }
-        scene = Scene(self.op.name, self.op.func, self.given, seen, tuple(self.out.shape))
-        found = perform(self.op, scene, list(tensors_in(self.op.out)))
-        r, d = None if found is None else found[0], self.axes[k]
-        if r is None or d is None or self.op.name != "roll":
-            return r
-        return unwrapped(r, d, self.before(k))
-
-
 class Look:
     """Follows one run, and looks at each operation by itself.
 
@@ -234,7 +154,7 @@ class Look:
         self.stop = stop
         self.rows: list[Misalignment] = []
         self.maps: list[tuple[int, ...]] = []
-        self.bordered: dict[Any, _Bordered] = {}
+        self.bordered: dict[Any, Bordered] = {}
         self._told = 0
         if self.axes == 2 and x.shape[2] != x.shape[3]:
             came = f"a picture of {times(x.shape[2:])} is not square"
@@ -266,7 +186,7 @@ class Look:
         kind = type(call.module).__name__
         for d in axes:
             if d is not None:
-                r = declared(_itself(x.shape, d, axes), windows, tuple(out.shape))
+                r = declared(itself(x.shape, d, axes), windows, tuple(out.shape))
                 self._symmetric(call.name, kind, x.shape[d], r, d)
                 self._circular(call.name, kind, x.shape[d], r, frozenset())
 
@@ -292,8 +212,8 @@ class Look:
         if x is not None and out is not None and out.numel():
             axes = self.places.axis_of(x)
             if axes is not None and any(d is not None for d in axes):
-                border = self.bordered.get(_key(x)) or self._by_hand(op, x, axes)
-                work = _Work(op, given, tensors, x, out, axes, border)
+                border = self.bordered.get(key_of(x)) or by_hand(self.places, op, x, axes)
+                work = Work(op, given, tensors, x, out, axes, border)
         summed = len(self.places.whole)
         self.places.operation(op)
         if work is not None and len(self.places.whole) == summed:
@@ -303,31 +223,6 @@ class Look:
         if out is not None:
             self._sized(out)
         self._findings()
-
-    def _by_hand(self, op: Operation, x: Tensor, axes: Sequence[int | None]) -> _Bordered | None:
-        """A border that was written round a map, by slices: told by where its samples stand."""
-        raw, known = self.places.tracked.get(x), self.places.known(x)
-        if not isinstance(raw, tuple) or not isinstance(known, tuple):
-            return None
-        before, reach, kinds, found = [], [], set[str](), False
-        for k, d in enumerate(axes):
-            r, n = _itself(x.shape, d, axes), 0 if d is None else x.shape[d]
-            if d is not None and raw[k].steps[d] is None and known[k].steps[d] is not None:
-                line, rate = _span(raw[k], d)[0], rate_of(known[k], self.axes)
-                there = (line < 2**39).nonzero().flatten()
-                if not rate or rate < 0:
-                    return None
-                start, found = int(there[0]), True
-                if len(there) == len(line):
-                    start = int(int(line.min() - _span(known[k], d)[0][0]) / rate)
-                    n = int(int(line.max() - line.min()) / rate) + 1
-                else:
-                    kinds.add("constant")
-                    n = len(there)
-                r = Reach(r.lo - start, r.hi - start, r.shape, r.steps)
-            before.append(n)
-            reach.append(r)
-        return _Bordered(x, op, tuple(before), tuple(reach), frozenset(kinds)) if found else None
 
     def _sized(self, out: Tensor) -> None:
         """How many samples the maps have."""
@@ -344,7 +239,7 @@ class Look:
                 if rule != QUARTER_TURN or self.axes == 2:
                     self._add(f.op.module, f.op.name, rule, came, remedy, by_size=False)
 
-    def _map(self, w: _Work) -> None:
+    def _map(self, w: Work) -> None:
         """An operation on a map."""
         name, resized = w.op.name, w.out.shape != w.x.shape
         if name in _PADS or (name == "slice" and w.given["step"] == 1):
@@ -357,12 +252,12 @@ class Look:
                 self._slides(w)
         elif name in _ALIKE and w.border is not None:
             b = w.border
-            self.bordered[_key(w.out)] = _Bordered(w.out, b.op, b.before, b.reach, b.kinds)
+            self.bordered[key_of(w.out)] = Bordered(w.out, b.op, b.before, b.reach, b.kinds)
         elif not w.op.is_view and name not in _WRITES:
             for t in w.tensors.values():
                 self._joined(t)
 
-    def _borders(self, w: _Work) -> None:
+    def _borders(self, w: Work) -> None:
         """Padded or cropped."""
         found = [w.local(k) for k in range(self.axes)]
         reach = tuple(r for r in found if r is not None)
@@ -374,9 +269,9 @@ class Look:
         if kind is not None and any(a < b for a, b in sizes):
             kinds |= {kind}
         before = tuple(w.before(k) for k in range(self.axes))
-        self.bordered[_key(w.out)] = _Bordered(w.out, w.op, before, reach, kinds)
+        self.bordered[key_of(w.out)] = Bordered(w.out, w.op, before, reach, kinds)
 
-    def _reassembled(self, w: _Work) -> None:
+    def _reassembled(self, w: Work) -> None:
         """Put together along an axis again: the other side of the map, or numbers, as a border."""
         after = self.places.axis_of(w.out)
         where = w.given.get("dim", 0)
@@ -389,17 +284,17 @@ class Look:
             for t in w.tensors.values():
                 self._joined(t)
             return
-        borders = [b for t in w.tensors.values() if (b := self.bordered.get(_key(t)))]
+        borders = [b for t in w.tensors.values() if (b := self.bordered.get(key_of(t)))]
         before, reach = [0 if d is None else w.out.shape[d] for d in after], []
         kinds = frozenset(kind for b in borders for kind in b.kinds)
         for k, d in enumerate(after):
-            r = _itself(w.out.shape, d, after)
+            r = itself(w.out.shape, d, after)
             if k not in along and borders:
                 before[k], r = borders[0].before[k], borders[0].reach[k]
                 r = Reach(r.lo, r.hi, tuple(w.out.shape), r.steps)
             if k in along:
                 lowest = self.places.lowest(list(w.tensors.values()), k)
-                line = _line(self.places, w.out, k, lowest)
+                line = line_of(self.places, w.out, k, lowest)
                 if line is None:
                     return
                 start, kind = line
@@ -408,21 +303,21 @@ class Look:
                 r = Reach(r.lo - start, r.hi - start, r.shape, r.steps)
             reach.append(r)
         for t in w.tensors.values():
-            self.bordered.pop(_key(t), None)
-        found = _Bordered(w.out, w.op, tuple(before), tuple(reach), kinds)
-        self.bordered[_key(w.out)] = found
+            self.bordered.pop(key_of(t), None)
+        found = Bordered(w.out, w.op, tuple(before), tuple(reach), kinds)
+        self.bordered[key_of(w.out)] = found
 
-    def _uncut(self, w: _Work, k: int) -> int:
+    def _uncut(self, w: Work, k: int) -> int:
         """Samples that the map had along one axis before it was taken apart."""
         sizes = []
         for t in w.tensors.values():
-            axes, border = self.places.axis_of(t), self.bordered.get(_key(t))
+            axes, border = self.places.axis_of(t), self.bordered.get(key_of(t))
             d = None if axes is None else axes[k]
             if border is not None or d is not None:
                 sizes.append(border.before[k] if border else t.shape[d or 0])
         return max(sizes, default=0)
 
-    def _slides(self, w: _Work) -> None:
+    def _slides(self, w: Work) -> None:
         """Windows over a map, with the border that was put around it."""
         kinds = w.border.kinds if w.border else frozenset()
         repeats = "linear" in w.op.name or "cubic" in w.op.name
@@ -436,9 +331,9 @@ class Look:
             own = (
                 {_OWN_PADS.get(w.op.name, "left out")} if beyond and w.op.name != "roll" else set()
             )
-            spans.append((n, *(v.tolist() for v in _span(r, d))))
+            spans.append((n, *(v.tolist() for v in span(r, d))))
             self._symmetric(w.op.module, w.op.name, n, r, d)
-            if repeats and _clipped(r, d):
+            if repeats and clipped(r, d):
                 own = {"repeated"}
             self._circular(w.op.module, w.op.name, n, r, kinds | own)
         if len(spans) == 2 and w.op.name != "slice" and spans[0] != spans[1]:
@@ -452,7 +347,7 @@ class Look:
 
     def _symmetric(self, layer: str, name: str, n: int, r: Reach, d: int) -> None:
         """As many samples before the first window as behind the last."""
-        lo, hi = _span(r, d)
+        lo, hi = span(r, d)
         seen, other = lo <= hi, n - 1 - hi.flip(0)
         alike = torch.equal(seen, seen.flip(0)) and torch.equal(lo[seen], other[seen])
         if self.axes < 2 or alike or not bool(seen.any()):
@@ -498,7 +393,7 @@ class Look:
 
     def _joined(self, t: Tensor) -> None:
         """A padded or cropped map that no window follows."""
-        border = self.bordered.pop(_key(t), None)
+        border = self.bordered.pop(key_of(t), None)
         axes = self.places.axis_of(t) if border is not None else None
         if border is None or axes is None:
             return
@@ -517,52 +412,3 @@ class Look:
         self.rows.append(row)
         if rule == self.stop:
             raise InTheWay
-
-
-def _itself(shape: Sequence[int], d: int | None, axes: Sequence[int | None]) -> Reach:
-    """A tensor that sees itself along one of its axes."""
-    if d is None:
-        return nothing(shape)
-    places = upto(shape[d]).view([-1 if e == d else 1 for e in range(len(shape))])
-    steps = tuple(
-        Step(1, 1) if e == d else Step(1, 0) if e in axes else None for e in range(len(shape))
-    )
-    return Reach(places, places, tuple(shape), steps)
-
-
-def _clipped(r: Reach, d: int) -> bool:
-    """Whether windows at the border hold less than those away from it."""
-    lo, hi = _span(r, d)
-    step = r.steps[d]
-    if step is None or len(lo) <= step.period:
-        return True
-    gaps = [v[step.period :] - v[: -step.period] for v in (lo, hi)]
-    return not all(bool((g == step.advance).all()) for g in gaps)
-
-
-def _line(places: Places, t: Tensor, k: int, lowest: int) -> tuple[int, frozenset[str]] | None:
-    """Samples in front of the first of the map along one axis, and what stands there."""
-    known = places.known(t)
-    if not isinstance(known, tuple):
-        return None
-    r = known[k]
-    (d,) = carriers(r, places.axes)
-    rate = rate_of(r, places.axes)
-    if rate is None or rate <= 0:
-        return None
-    lo, _ = _span(r, d)
-    there = (lo < 2**39).nonzero().flatten()
-    first = int(there[0])
-    if len(there) < t.shape[d]:  # numbers in front of it, or behind
-        return first, frozenset(("constant",))
-    return int((lowest - int(lo[0])) / rate), frozenset()
-
-
-def _span(r: Reach, d: int) -> tuple[Tensor, Tensor]:
-    """First and last sample of each window along one axis."""
-    lo, hi = (v.movedim(d, 0).reshape(v.shape[d], -1) for v in (r.lo, r.hi))
-    return lo.amin(1), hi.amax(1)
-
-
-def _key(t: Tensor) -> tuple[Any, ...]:
-    return (t.untyped_storage()._cdata, tuple(t.shape), t.stride(), t.storage_offset())

@@ -1,35 +1,30 @@
-"""Places behind what joins tensors, moves elements about, or slides windows over a map."""
+"""Places behind what joins tensors or moves elements about, and the rule of every operation."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from fractions import Fraction
 
-import torch
-from torch import Tensor
-
 from neocog.audits.reach import local_sums, moves, sums, windows
-from neocog.audits.reach.intervals import Reach, Step, joined, nothing, spread
+from neocog.audits.reach.intervals import Reach, joined, nothing, spread
 from neocog.audits.reach.local import (
     JOINED,
     PICKED,
-    WEIGHTS,
     Rule,
     Slots,
     Work,
     each,
     mix,
     numbers_of,
-    one_axis,
     placed,
     rate_of,
     unplaced,
 )
+from neocog.audits.reach.local_orders import extent_of, uneven, unwrapped, with_step
+from neocog.audits.reach.local_windows import folded, window
 from neocog.audits.reach.rules import rule_of
-from neocog.audits.reach.scene import numbers
 from neocog.probe.operations import Operation
 
-__all__ = ["evened", "rule_for", "unwrapped"]
+__all__ = ["rule_for"]
 
 Found = list[Slots | None] | None
 
@@ -124,9 +119,9 @@ def cat(w: Work) -> Found:
         there = [x for x in rows if placed(x, w.axes)]
         if d in {e for x in there for e in placed(x, w.axes)}:
             if len(there) == 1:  # a token, or numbers as a border
-                r = _with_step(r, d, there[0].steps[d])
+                r = with_step(r, d, there[0].steps[d])
             elif s < 2 * w.axes:
-                r = unwrapped(r, d, _extent(there, d))
+                r = unwrapped(r, d, extent_of(there, d))
                 if there[0].steps[d] is not None and r.steps[d] is None:
                     w.find(JOINED)
         out.append(r)
@@ -150,77 +145,6 @@ def _widened(r: Reach, d: int, shape: tuple[int, ...]) -> Reach:
     return Reach(lo, hi, shape, tuple(None if e == d else s for e, s in enumerate(r.steps)))
 
 
-def _with_step(r: Reach, d: int, step: Step | None) -> Reach:
-    return Reach(r.lo, r.hi, r.shape, tuple(step if e == d else s for e, s in enumerate(r.steps)))
-
-
-def _extent(parts: Sequence[Reach], d: int) -> int:
-    """Pixels that a map covers, of which these are parts along one axis."""
-    low = min(int(r.lo[r.seen].min()) for r in parts)
-    high = max(int(r.lo[r.seen].max()) for r in parts)
-    steps = [s for r in parts if (s := r.steps[d]) is not None]
-    return high - low + max((abs(s.advance) // s.period for s in steps), default=0)
-
-
-def evened(r: Reach, axes: int) -> Reach:
-    """With a step where places go on evenly but for a border: numbers, or the other side."""
-    for d in placed(r, axes):
-        if r.steps[d] is not None or r.lo.shape[d] < 3:
-            continue
-        rest = [e for e in range(r.lo.dim()) if e != d]
-        line = r.lo.amin(rest) if rest else r.lo
-        there = (line < _UNSEEN).nonzero().flatten()
-        inner = line[there]
-        if len(there) < 3:
-            continue
-        gaps = inner.diff()
-        first = int(gaps.mode().values)
-        together = int(there[-1] - there[0]) + 1 == len(there)
-        if len(there) < len(line) and together and first and bool((gaps == first).all()):
-            r = _with_step(r, d, Step(1, first))
-        elif len(there) == len(line):
-            size = int(inner.max() - inner.min()) + abs(first)
-            if first and len(line) < 2 * size // abs(first):  # rows one behind the other come again
-                r = _round(r, d, line, size)
-    return r
-
-
-def _round(r: Reach, d: int, line: Tensor, size: int) -> Reach:
-    """The same places in every row, counted on beyond the border, where that is even."""
-    view = [-1 if e == d else 1 for e in range(r.lo.dim())]
-    seen, one = r.seen, tuple(1 if e != d else n for e, n in enumerate(r.shape))
-    if not bool(((r.lo == line.view(view)) | ~seen).all()):
-        return r
-    alone = Reach(line.view(view), line.view(view), one, (None,) * len(one))
-    counted = unwrapped(alone, d, size)
-    if counted.steps[d] is None:
-        return r
-    far = counted.lo - line.view(view)
-    lo, hi = torch.where(seen, r.lo + far, r.lo), torch.where(seen, r.hi + far, r.hi)
-    return Reach(lo, hi, r.shape, _with_step(r, d, counted.steps[d]).steps)
-
-
-_UNSEEN = 2**39
-"""Beyond all places."""
-
-
-def unwrapped(r: Reach, d: int, size: int) -> Reach:
-    """Places that come round from the other side, counted on beyond it, where that is even."""
-    if size < 1 or r.steps[d] is not None or r.lo.shape[d] < 2 or not bool(r.seen.all()):
-        return r
-    gaps = r.lo.diff(dim=d) % size
-    first = int(gaps.flatten().mode().values)
-    first = first if first <= size // 2 else first - size
-    if not bool((gaps == first % size).all()) or not first:
-        return r
-    view = [-1 if e == d else 1 for e in range(r.lo.dim())]
-    start = r.lo.narrow(d, 0, 1)
-    start = start - (start + first * (r.shape[d] - 1) // 2) // size * size  # most of it inside
-    at = torch.arange(r.shape[d], device="cpu").view(view) * first
-    far = r.hi - r.lo
-    return _with_step(Reach(start + at, start + at + far, r.shape, r.steps), d, Step(1, first))
-
-
 # Moved
 
 
@@ -239,8 +163,8 @@ def moved(w: Work) -> Found:
             before = placed(slots[s], w.axes)
             for d in placed(rows[s], w.axes):
                 if len(before) == 1 and slots[s].steps[before[0]] is not None:
-                    rows[s] = unwrapped(rows[s], d, _extent([slots[s]], before[0]))
-            if rate_of(slots[s], w.axes) and placed(rows[s], w.axes) and _uneven(rows[s], w.axes):
+                    rows[s] = unwrapped(rows[s], d, extent_of([slots[s]], before[0]))
+            if rate_of(slots[s], w.axes) and placed(rows[s], w.axes) and uneven(rows[s], w.axes):
                 w.find(PICKED)
                 w.grids.append((s % w.axes, Fraction(w.size[s % w.axes])))
         out.append(tuple(rows))
@@ -248,10 +172,6 @@ def moved(w: Work) -> Found:
 
 
 _CUTS = ("slice", "index", "index_select")
-
-
-def _uneven(r: Reach, axes: int) -> bool:
-    return all(r.steps[d] is None for d in placed(r, axes))
 
 
 def picked(w: Work) -> Found:
@@ -341,79 +261,6 @@ def copied(w: Work) -> Found:
 def put(w: Work) -> Found:
     """Some elements are those of another tensor."""
     return each(w)
-
-
-# Windows
-
-
-def window(w: Work) -> Found:
-    """Windows along the last axes."""
-    x, slots = w.first
-    if w.op.name == "convolution" and (known := w.slots["weight"]) and not unplaced(known):
-        return None
-    if slots is None:
-        return each(w)
-    if w.spectral():
-        return None
-    sliding = range(x.dim() - _sliding(w, x), x.dim())
-    carrying = [d for r in slots for d in placed(r, w.axes)]
-    if any(carrying.count(d) > 1 for d in sliding):
-        return None  # rows and columns in one axis, or two places
-    inner = [d for d in range(x.dim()) if d not in sliding]
-    if w.op.name == "convolution":
-        for s in range(2 * w.axes):
-            if any(d in inner[1:] for d in placed(slots[s], w.axes)):
-                mix(w, s, slots[s], inner[1:], WEIGHTS)
-    found = each(w)
-    if found is None or found[0] is None:
-        return None
-    rows = list(found[0])
-    whole = [d for d in sliding if _all_along(w, x, d)]
-    for s in range(2 * w.axes):
-        if set(placed(slots[s], w.axes)) & set(whole):
-            rows[s] = nothing(w.shape)
-        elif rate_of(slots[s], w.axes) and placed(rows[s], w.axes) and _uneven(rows[s], w.axes):
-            w.grids.append((s % w.axes, Fraction(w.size[s % w.axes])))
-        elif set(placed(slots[s], w.axes)) & set(sliding) and _uneven(slots[s], w.axes):
-            w.find(PICKED)  # a map that was put together in an order of its own
-            w.grids.append((s % w.axes, Fraction(w.size[s % w.axes])))
-    if whole:
-        w.reduces = True
-        one_axis(w, slots, whole)
-    return [tuple(rows) if t.shape == w.outs[0].shape else None for t in w.outs]
-
-
-def folded(w: Work) -> Found:
-    """Windows summed up where they came from."""
-    return None if w.spectral() else each(w)
-
-
-def _sliding(w: Work, x: Tensor) -> int:
-    """Axes that windows slide along."""
-    name = w.op.name
-    if "output_size" in w.given and "adaptive" in name:
-        return len(w.given["output_size"])
-    digits = [c for c in name.removesuffix("_with_indices") if c.isdigit()]
-    if digits:
-        return min(int(digits[-1]), x.dim() - 1)
-    return 2 if name.startswith("pixel") or name in ("im2col", "col2im") else x.dim() - 2
-
-
-def _all_along(w: Work, x: Tensor, d: int) -> bool:
-    """Whether one window holds the whole axis and nothing else."""
-    at = d - x.dim()
-    if w.shape[at] != 1 or x.shape[d] == 1:
-        return False
-    if "adaptive" in w.op.name:
-        return True
-    if "pool" not in w.op.name or "lp" in w.op.name:
-        return False
-    axes = _sliding(w, x)
-    k = axes + at
-    kernel = numbers(w.given["kernel_size"], axes)[k]
-    padding = numbers(w.given.get("padding", 0), axes)[k]
-    dilation = numbers(w.given.get("dilation", 1), axes)[k]
-    return kernel == x.shape[d] and padding == 0 and dilation == 1
 
 
 _BY_NAME: dict[str, Rule] = {

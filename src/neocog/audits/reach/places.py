@@ -38,7 +38,8 @@ from neocog.audits.reach.local import (
     rate_of,
     unplaced,
 )
-from neocog.audits.reach.local_moves import evened, rule_for
+from neocog.audits.reach.local_moves import rule_for
+from neocog.audits.reach.local_orders import evened
 from neocog.audits.reach.moves import of_none
 from neocog.audits.reach.rules import rule_of
 from neocog.audits.reach.scene import bound

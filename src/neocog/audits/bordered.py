@@ -1,0 +1,173 @@
+"""Maps with a border, and one operation on a map; see `misalignment`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from neocog.audits.reach.intervals import Reach, Step, nothing, upto
+from neocog.audits.reach.local import rate_of
+from neocog.audits.reach.local_orders import unwrapped
+from neocog.audits.reach.places import Places
+from neocog.audits.reach.scene import Scene
+from neocog.audits.reach.trace import carriers, perform, tensors_in
+from neocog.probe.operations import Operation
+
+__all__ = ["Bordered", "Work", "by_hand", "clipped", "itself", "key_of", "line_of", "span"]
+
+
+@dataclass(frozen=True)
+class Bordered:
+    """A map that was padded or cropped, and is looked at with the window that follows.
+
+    Args:
+        out: it, held so that its memory is not taken by another.
+        op: the last that did.
+        before: its size along each axis before.
+        reach: what it sees of the map before, an axis.
+        kinds: of padding.
+    """
+
+    out: Tensor
+    op: Operation
+    before: tuple[int, ...]
+    reach: tuple[Reach, ...]
+    kinds: frozenset[str]
+
+    @property
+    def cropped(self) -> bool:
+        """Whether some of it is gone."""
+        return any(
+            int(r.lo.min()) > 0 or int(r.hi.max()) < n - 1
+            for r, n in zip(self.reach, self.before, strict=True)
+            if bool(r.seen.any())
+        )
+
+
+@dataclass(frozen=True)
+class Work:
+    """One operation on a map.
+
+    Args:
+        op: it.
+        given: its arguments by name.
+        tensors: those that are tensors.
+        x: the first of them.
+        out: its first output.
+        axes: of `x`, for each axis of the input; None where there is not just one.
+        border: what was put around `x`.
+    """
+
+    op: Operation
+    given: dict[str, Any]
+    tensors: dict[str, Tensor]
+    x: Tensor
+    out: Tensor
+    axes: list[int | None]
+    border: Bordered | None
+
+    def before(self, k: int) -> int:
+        """Size of the map along axis k of the input, without its border."""
+        d = self.axes[k]
+        return self.border.before[k] if self.border else 0 if d is None else self.x.shape[d]
+
+    def around(self, k: int) -> Reach:
+        """What the map sees of the map without its border."""
+        return (
+            self.border.reach[k] if self.border else itself(self.x.shape, self.axes[k], self.axes)
+        )
+
+    def local(self, k: int) -> Reach | None:
+        """What the output sees of the map without its border."""
+        first = next(iter(self.tensors))
+        seen = {
+            name: self.around(k) if name == first else nothing(t.shape)
+            for name, t in self.tensors.items()
+        }
+        scene = Scene(self.op.name, self.op.func, self.given, seen, tuple(self.out.shape))
+        found = perform(self.op, scene, list(tensors_in(self.op.out)))
+        r, d = None if found is None else found[0], self.axes[k]
+        if r is None or d is None or self.op.name != "roll":
+            return r
+        return unwrapped(r, d, self.before(k))
+
+
+def by_hand(
+    places: Places, op: Operation, x: Tensor, axes: Sequence[int | None]
+) -> Bordered | None:
+    """A border that was written round a map, by slices: told by where its samples stand."""
+    raw, known = places.tracked.get(x), places.known(x)
+    if not isinstance(raw, tuple) or not isinstance(known, tuple):
+        return None
+    before, reach, kinds, found = [], [], set[str](), False
+    for k, d in enumerate(axes):
+        r, n = itself(x.shape, d, axes), 0 if d is None else x.shape[d]
+        if d is not None and raw[k].steps[d] is None and known[k].steps[d] is not None:
+            line, rate = span(raw[k], d)[0], rate_of(known[k], places.axes)
+            there = (line < 2**39).nonzero().flatten()
+            if not rate or rate < 0:
+                return None
+            start, found = int(there[0]), True
+            if len(there) == len(line):
+                start = int(int(line.min() - span(known[k], d)[0][0]) / rate)
+                n = int(int(line.max() - line.min()) / rate) + 1
+            else:
+                kinds.add("constant")
+                n = len(there)
+            r = Reach(r.lo - start, r.hi - start, r.shape, r.steps)
+        before.append(n)
+        reach.append(r)
+    return Bordered(x, op, tuple(before), tuple(reach), frozenset(kinds)) if found else None
+
+
+def itself(shape: Sequence[int], d: int | None, axes: Sequence[int | None]) -> Reach:
+    """A tensor that sees itself along one of its axes."""
+    if d is None:
+        return nothing(shape)
+    places = upto(shape[d]).view([-1 if e == d else 1 for e in range(len(shape))])
+    steps = tuple(
+        Step(1, 1) if e == d else Step(1, 0) if e in axes else None for e in range(len(shape))
+    )
+    return Reach(places, places, tuple(shape), steps)
+
+
+def clipped(r: Reach, d: int) -> bool:
+    """Whether windows at the border hold less than those away from it."""
+    lo, hi = span(r, d)
+    step = r.steps[d]
+    if step is None or len(lo) <= step.period:
+        return True
+    gaps = [v[step.period :] - v[: -step.period] for v in (lo, hi)]
+    return not all(bool((g == step.advance).all()) for g in gaps)
+
+
+def line_of(places: Places, t: Tensor, k: int, lowest: int) -> tuple[int, frozenset[str]] | None:
+    """Samples in front of the first of the map along one axis, and what stands there."""
+    known = places.known(t)
+    if not isinstance(known, tuple):
+        return None
+    r = known[k]
+    (d,) = carriers(r, places.axes)
+    rate = rate_of(r, places.axes)
+    if rate is None or rate <= 0:
+        return None
+    lo, _ = span(r, d)
+    there = (lo < 2**39).nonzero().flatten()
+    first = int(there[0])
+    if len(there) < t.shape[d]:  # numbers in front of it, or behind
+        return first, frozenset(("constant",))
+    return int((lowest - int(lo[0])) / rate), frozenset()
+
+
+def span(r: Reach, d: int) -> tuple[Tensor, Tensor]:
+    """First and last sample of each window along one axis."""
+    lo, hi = (v.movedim(d, 0).reshape(v.shape[d], -1) for v in (r.lo, r.hi))
+    return lo.amin(1), hi.amax(1)
+
+
+def key_of(t: Tensor) -> tuple[Any, ...]:
+    """What a tensor is found by: its memory, and its place in there."""
+    return (t.untyped_storage()._cdata, tuple(t.shape), t.stride(), t.storage_offset())
