@@ -195,6 +195,22 @@ class Windowed(nn.Module):
         return x + y
 
 
+class FusedWindows(nn.Module):
+    """The same by the module of PyTorch, heads and all, moved round the border and back."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.attention = nn.MultiheadAttention(C, 2, batch_first=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        b, c, h, w = x.shape
+        y = x.roll((-1, -1), (2, 3)).view(b, c, h // 4, 4, w // 4, 4)
+        y = y.permute(0, 2, 4, 3, 5, 1).reshape(-1, 16, c)
+        y = self.attention(y, y, y, need_weights=False)[0]
+        y = y.view(b, h // 4, w // 4, 4, 4, c).permute(0, 5, 1, 3, 2, 4).reshape(b, c, h, w)
+        return x + y.roll((1, 1), (2, 3))
+
+
 class Patches(nn.Module):
     """Space to depth by views, a dense layer on it, and back: a grid of 2."""
 
@@ -249,6 +265,7 @@ WITH_GRID: dict[str, tuple[Callable[[], nn.Module], int]] = {
     "coarse keys": (lambda: Attention("coarse"), 2),
     "windows": (Windowed, 4),
     "windows with a bias": (lambda: Windowed(True), 4),
+    "fused windows": (FusedWindows, 4),
     "patches": (Patches, 2),
     "shuffled": (
         lambda: nn.Sequential(nn.PixelUnshuffle(2), nn.Conv2d(4 * C, 4 * C, 1), nn.PixelShuffle(2)),

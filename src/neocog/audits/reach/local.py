@@ -12,7 +12,7 @@ from torch import Tensor
 
 from neocog.audits.reach.intervals import Reach, hull, nothing
 from neocog.audits.reach.scene import Scene
-from neocog.audits.reach.trace import carriers, perform
+from neocog.audits.reach.trace import perform
 from neocog.probe.operations import Operation
 
 __all__ = [
@@ -128,7 +128,13 @@ def placed(r: Reach, axes: int) -> tuple[int, ...]:
     seen = r.seen
     if not bool(seen.any()):
         return ()
-    found = carriers(r, axes)
+    found = tuple(
+        d
+        for d, (n, held, step) in enumerate(zip(r.shape, r.lo.shape, r.steps, strict=True))
+        if held > 1 or (n == 1 and step is not None and step.advance)
+    )
+    if len(r.shape) == axes + 2 and any(d > 1 for d in found):
+        found = tuple(d for d in found if d != 1)  # what differs between channels is no movement
     if bool(seen.all()):
         return found
     return tuple(d for d in found if r.lo.shape[d] == 1 or width(r, d))
