@@ -42,7 +42,7 @@ def _n(source: Source) -> dict[str, int]:
 
 
 def _said(source: Source) -> str:
-    return " ".join(source.sheet.remarks)
+    return " ".join([*source.sheet.remarks, *source.sheet.cautions])
 
 
 @pytest.mark.parametrize(
@@ -133,6 +133,42 @@ def test_a_class_folder_that_holds_only_folders_is_said(make):
     assert source.classes == ("animal", "vehicle")
     assert "2 class folders hold only folders, as `animal` (cat, dog)" in _said(source)
     assert "only folders" not in _said(open_data(make("x/cat").parent / "data" / "animal"))
+
+
+def test_what_training_does_not_see_is_a_warning_and_no_remark(make):
+    deep = open_data(make("animal/cat", "animal/dog", "vehicle/car", "vehicle/bus"))
+    assert any("only folders" in w for w in deep.sheet.warnings)
+    root = make("set/train/day", "set/train/night", "set/car", "set/bus", "set/readme", each=9)
+    for file in (root / "set" / "readme").iterdir():
+        file.unlink()
+    (warning,) = open_data(root / "set").sheet.warnings
+    assert "2 folders with images are left out, `bus`, `car`: not train, val or test" in warning
+
+
+def test_a_class_that_is_called_train_is_one_beside_other_classes(make):
+    source = open_data(make("car", "bus", "train", "train/more"))
+    assert source.classes == ("bus", "car", "train")
+    assert sum(_n(source).values()) == 16
+    source = open_data(
+        make("s/train", "s/train/cat", "s/train/dog", "s/test/cat", "s/test/dog") / "s"
+    )
+    assert source.classes == ("cat", "dog")  # two splits are splits, whatever lies in them
+
+
+def test_a_training_counts_files_and_folders_that_it_does_not_see(make):
+    from neocog.runs.experiment import _left_out
+
+    root = make("train/cat", "train/dog", "extra", "train/owl", each=9)
+    for i, file in enumerate(sorted((root / "train" / "owl").iterdir())):
+        file.write_bytes(b"no image %d" % i)
+    (said,) = _left_out(open_data(root))  # the class of unreadable files is named elsewhere
+    assert said.startswith("9 files could not be used and 1 folder is left out; ")
+
+
+def test_a_split_without_samples_is_not_named_as_one_to_choose(make):
+    source = open_data(make("test/cat", "test/dog"))
+    with pytest.raises(DataError, match=r"a split `val` with samples, and has `test`\. Name anot"):
+        source.split("val")
 
 
 def test_splits_without_class_folders_are_refused(make):

@@ -113,7 +113,7 @@ def build_folder(path: Path, *, wish: Wish, progress: Progress = None) -> Built:
     key = _hash(
         "folder", listing.names,
         table["sha"].tobytes(), listing.classes, listing.label, listing.role,
-        listing.faults, listing.remarks, full.tag(), VERSION, _decoder(),
+        listing.faults, [*listing.remarks, *listing.cautions], full.tag(), VERSION, _decoder(),
     )  # fmt: skip
     done = _open(cache.load(key), key)
     if done is None:
@@ -234,7 +234,7 @@ def _decode(
         **_sizes(table["height"][good], table["width"][good], wish),
         faults=(*faults, *absent),
         remarks=(*listing.remarks, *sheet.remarks),
-        cautions=tuple(said),
+        cautions=(*listing.cautions, *said),
         notes=tuple(Note(r, tuple(p)) for r, p in noted.items()),
     )
 

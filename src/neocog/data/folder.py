@@ -41,6 +41,7 @@ class Listing:
         stats: of each file, (size, mtime_ns, ctime_ns, inode), int64 (N, 4).
         faults: what is not taken in.
         remarks: sentences on how the folders were understood.
+        cautions: sentences on images that are left out or may have been understood wrongly.
         kept: content of files that are read a second time soon.
     """
 
@@ -52,11 +53,13 @@ class Listing:
     stats: np.ndarray = field(default_factory=lambda: np.zeros((0, 4), np.int64))
     faults: list[Fault] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
+    cautions: list[str] = field(default_factory=list)
     kept: dict[int, bytes] = field(default_factory=dict)
 
     def signature(self) -> bytes:
         """Of everything that listing the folder tells: equal as long as no file changes."""
-        head = repr((self.root, self.classes, self.faults, self.remarks)) + "\0".join(self.names)
+        said = [*self.remarks, *self.cautions]
+        head = repr((self.root, self.classes, self.faults, said)) + "\0".join(self.names)
         seen = blake2b(head.encode("utf-8", "surrogateescape"))
         seen.update(self.stats.tobytes())
         seen.update(np.asarray(self.label, np.int64).tobytes())
@@ -83,6 +86,7 @@ def scan(root: str | os.PathLike[str]) -> Listing:
     listing = Listing(top)
     layout = find_layout(top)
     listing.faults, listing.remarks = layout.faults, layout.remarks
+    listing.cautions = layout.cautions
     listing.classes = tuple(sorted({c.name for c in layout.classes}))
     number = {name: k for k, name in enumerate(listing.classes)}
     places = sorted(layout.classes, key=lambda c: (c.role, c.path))

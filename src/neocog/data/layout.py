@@ -27,6 +27,7 @@ from neocog.data.spelling import (
     NO_IMAGES,
     class_key,
     hidden,
+    role_of,
     roles_of,
     spelled,
 )
@@ -40,6 +41,8 @@ DEPTH = 8
 
 _LOOKS = 20_000
 """Folders that are looked into, at most, to find out what the layout is."""
+_LEFT = "folder left out: "
+"""How the reason of a folder that is passed over begins."""
 
 
 @dataclass(frozen=True)
@@ -66,12 +69,14 @@ class Layout:
         splits: folders of splits, below the root.
         faults: folders that are passed over.
         remarks: sentences on how the folders were understood.
+        cautions: sentences on images that are left out or may have been understood wrongly.
     """
 
     classes: list[ClassFolder] = field(default_factory=list)
     splits: list[str] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
+    cautions: list[str] = field(default_factory=list)
 
 
 def find_layout(top: str) -> Layout:
@@ -178,11 +183,14 @@ def _splits(tree: _Tree, level: str, layout: Layout) -> bool:
     """Splits above the classes."""
     names = tree.folders(level)
     roles = roles_of(names)
+    before = len(layout.faults)
     places = {f: _below(tree, _join(level, f)) for f in roles}
     parts = {f: tree.folders(place) for f, place in places.items()}
     train = [f for f in roles if roles[f] == "train" and parts[f]]
     others = [f for f in tree.fulls(level) if f not in roles]
     if not train and (others or not any(parts.values())):
+        return False
+    if {r for f, r in roles.items() if parts[f]} == {"train"} and _is_class(tree, level, train[0]):
         return False
     known = {class_key(c) for f in train for c in parts[f]}
     for f in names:
@@ -198,7 +206,14 @@ def _splits(tree: _Tree, level: str, layout: Layout) -> bool:
             layout.splits.append(path)
             layout.classes += [ClassFolder(roles[f], _join(places[f], c), c) for c in parts[f]]
             _say_loose(tree, places[f], layout)
+    _say_left(tree, layout, before)
     return True
+
+
+def _is_class(tree: _Tree, level: str, train: str) -> bool:
+    """Whether `train` is a class like the folders beside it: all hold images themselves."""
+    beside = [f for f in tree.fulls(level) if f != train and not role_of(f)]
+    return bool(beside) and all(tree.look(_join(level, f))[2] for f in (train, *beside))
 
 
 def _below(tree: _Tree, path: str) -> str:
@@ -281,6 +296,21 @@ def _say_loose(tree: _Tree, path: str, layout: Layout) -> None:
         layout.remarks.append(f"{loose} {are} directly in {where}, in no class folder: left out.")
 
 
+def _say_left(tree: _Tree, layout: Layout, first: int) -> None:
+    """Names folders with images that are no splits and so are left out."""
+    left: dict[str, list[str]] = {}
+    for fault in layout.faults[first:]:
+        if fault.reason.startswith(_LEFT) and tree.full(fault.path):
+            left.setdefault(fault.reason.removeprefix(_LEFT), []).append(fault.path)
+    for reason, paths in left.items():
+        shown = ", ".join(f"`{printable(p)}`" for p in paths[:4]) + (" …" if paths[4:] else "")
+        many = f"{len(paths)} folders with images are" if paths[1:] else "A folder with images is"
+        layout.cautions.append(
+            f"{many} left out, {shown}: {reason}. To use them, put each class into the folder of "
+            "its split; a class that is called like a split needs another name."
+        )
+
+
 def _say_deep(tree: _Tree, layout: Layout) -> None:
     """Names class folders in which there are only folders."""
     deep = [
@@ -291,7 +321,7 @@ def _say_deep(tree: _Tree, layout: Layout) -> None:
     inside = tree.fulls(deep[0])
     shown = ", ".join(printable(f) for f in inside[:4]) + (" …" if len(inside) > 4 else "")
     many = f"{len(deep)} class folders hold" if len(deep) > 1 else "One class folder holds"
-    layout.remarks.append(
+    layout.cautions.append(
         f"{many} only folders, as `{printable(deep[0])}` ({shown}): all images below are of the "
         "one class. If the folders inside are the classes, give the folder above them."
     )

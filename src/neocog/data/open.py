@@ -58,8 +58,9 @@ class Source:
         found = self.splits.get(name)
         if found is None or not len(found):
             raise DataError(
-                f"`{printable(self.place)}` must have a split `{name}`, and has "
-                f"{', '.join(f'`{n}`' for n in self.splits)}. Name one as DATA:SPLIT."
+                f"`{printable(self.place)}` must have a split `{name}` with samples, and has "
+                f"{', '.join(f'`{n}`' for n, s in self.splits.items() if len(s)) or 'none'}. "
+                "Name another as DATA:SPLIT."
             )
         return found
 

@@ -29,6 +29,11 @@ class Fault:
     path: str
     reason: str
 
+    @property
+    def is_folder(self) -> bool:
+        """It is a folder, not a file."""
+        return self.reason.startswith(("folder ", BARREN, EMPTY))
+
 
 @dataclass(frozen=True)
 class Note:

@@ -252,12 +252,20 @@ def _check(source: Source, recipe: Recipe) -> list[str]:
         notes.append(
             f"No training sample is of class {names}: nothing teaches the model to answer it."
         )
-    faults = len(source.sheet.faults)
-    if faults:
-        notes.append(
-            f"{faults} files could not be used; `neocog data` names each (the rest is trained on)."
-        )
-    return notes
+    return [*notes, *_left_out(source)]
+
+
+def _left_out(source: Source) -> list[str]:
+    """How many files and folders are not trained on; a class without images is named elsewhere."""
+    faults = [f for f in source.sheet.faults if f not in source.sheet.barren]
+    folders = sum(f.is_folder for f in faults)
+    files = len(faults) - folders
+    said = [f"{files:,} file{'s' * (files > 1)} could not be used"] if files else []
+    if folders:
+        said.append(f"{folders:,} folder{'s are' if folders > 1 else ' is'} left out")
+    if not said:
+        return []
+    return [f"{' and '.join(said)}; `neocog data` names each (the rest is trained on)."]
 
 
 def _why(fault: Fault) -> str:
