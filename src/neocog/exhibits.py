@@ -25,7 +25,9 @@ __all__ = [
     "Scalar",
     "Section",
     "Table",
+    "percent",
     "plain",
+    "share",
     "to_json",
 ]
 
@@ -183,6 +185,29 @@ def png_address(picture: np.ndarray) -> str:
     small = picture.size <= 2**16  # a larger one would take ten times as long for 7 % less
     Image.fromarray(np.ascontiguousarray(picture)).save(out, "PNG", optimize=small)
     return "data:image/png;base64," + base64.b64encode(out.getvalue()).decode("ascii")
+
+
+def percent(value: float) -> str:
+    """A fraction times 100 with two decimals; 0 and 100 only where it is 0 or 1.
+
+    Example:
+        >>> percent(0.98), percent(0.99999), percent(1e-6), percent(1.0)
+        ('98.00', '99.99', '0.01', '100.00')
+    """
+    shown = value * 100
+    return f"{min(max(shown, 0.01), 99.99) if 0 < value < 1 else shown:.2f}"
+
+
+def share(value: float) -> str:
+    """A fraction in per cent; none or all of it only where it is none or all of it.
+
+    Example:
+        >>> share(0.99996), share(1.0), share(0.00001), share(float("nan"))
+        ('99.99 %', '100 %', '0.01 %', 'unknown')
+    """
+    if not math.isfinite(value):
+        return "unknown"
+    return f"{value:.0%}".replace("%", " %") if value in (0.0, 1.0) else f"{percent(value)} %"
 
 
 def plain(value: Any) -> Any:

@@ -41,7 +41,10 @@ def test_a_dense_layer_that_sees_places_is_named_beside_the_border() -> None:
     assert border.border > 0.1  # and there is no border: what is beyond it is the other side
     assert "that is weights that belong to one place (3)." in verdict(found)
     found = audited("zeros", *mean())
-    assert "that is the border. Other shifts" in verdict(found)
+    border = found.shift["circular"].border
+    assert border is not None
+    assert border.border == 0  # so that nothing is the border's
+    assert "change 0 % of the answers, though the border could. Other shifts" in verdict(found)
 
 
 def test_layers_that_wrap_around_are_not_told_to_wrap_around() -> None:

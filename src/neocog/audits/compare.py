@@ -7,6 +7,7 @@ the samples that both models answer right where they stand.
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -15,7 +16,7 @@ from neocog.audits.nouns import nouns
 from neocog.audits.shift import Shift
 from neocog.errors import UsageError
 
-__all__ = ["Compared", "compare", "gained"]
+__all__ = ["Compared", "compare", "flipped", "gained", "points"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,8 +123,48 @@ def gained(
         times: how long the second takes, as a multiple of the first.
         word: for accuracy.
     """
-    flips = f"{100 * (1 - before.consistency):.1f} → {100 * (1 - after.consistency):.1f} %"
-    parts = [f"Prediction flips {flips} under {before.mode} shifts of up to {before.radius:g} px"]
+    one, two = (1 - found.consistency for found in (before, after))
+    unit = "px" if before.axes > 1 else nouns(1).units
+    if one == two:
+        flips = f"{flipped(one)} %, as before,"
+    else:
+        digits = next((d for d in range(1, 9) if flipped(one, d) != flipped(two, d)), 9)
+        flips = f"{flipped(one, digits)} → {flipped(two, digits)} %"
+    parts = [
+        f"Prediction flips {flips} under {before.mode} shifts of up to {before.radius:g} {unit}"
+    ]
     if accuracy is not None:
-        parts.append(f"{word} {100 * accuracy:+.1f} pp")
-    return ", ".join([*parts, f"{times:.1f}× the time"])
+        parts.append(f"{word} {points(accuracy, 1)} pp")
+    if math.isfinite(times):
+        parts.append(f"{times:.1f}× the time" if times >= 0.1 else f"{times:.1g}× the time")
+    return ", ".join(parts)
+
+
+def flipped(value: float, digits: int = 1) -> str:
+    """A fraction in per cent; none or all of it only where it is none or all of it.
+
+    Example:
+        >>> flipped(0.065), flipped(0.0003), flipped(0.0003, 2), flipped(0.99999)
+        ('6.5', '<0.1', '0.03', '>99.9')
+    """
+    least = 10.0**-digits
+    if 0 < 100 * value < least:
+        return f"<{least:.{digits}f}"
+    if 100 - least < 100 * value < 100:
+        return f">{100 - least:.{digits}f}"
+    return f"{100 * value + 0.0:.{digits}f}"
+
+
+def points(value: float, digits: int = 2) -> str:
+    """A difference of fractions in percentage points; zero only where it is zero.
+
+    Example:
+        >>> points(-0.012), points(0.0), points(0.0000123), points(0.0004, 1)
+        ('-1.20', '+0.00', '+0.001', '+0.04')
+    """
+    shown = 100 * value + 0.0  # no negative zero
+    if math.isnan(shown):
+        return "unknown"
+    if shown and abs(shown) < 0.5 * 10.0**-digits:
+        return f"{shown:+.1g}"
+    return f"{shown:+.{digits}f}"

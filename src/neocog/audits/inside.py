@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from neocog.audits.lie import LieError
-from neocog.audits.words import blame, share
+from neocog.audits.words import blame
 from neocog.errors import printable
-from neocog.exhibits import Cell, Curve, Exhibit, Map, Section, Table
+from neocog.exhibits import Cell, Curve, Exhibit, Map, Section, Table, share
 
 if TYPE_CHECKING:
     from neocog.audits.suite import Audit
@@ -44,7 +44,7 @@ def layers_section(audit: Audit) -> Section:
             " × ".join(map(str, e.output)),
             e.shift_error,
             None if e.own_shift is None else e.own_inside,
-            None if e.own_shift is None else (e.own_shift**2 - e.own_inside**2) ** 0.5,
+            None if e.own_shift is None else e.own_at_border,
             lie[e.name].shift if e.name in lie else None,
         ]
         for number, e in numbered
@@ -99,7 +99,7 @@ def _none_drops(audit: Audit) -> str:
     if found.total_stride != 1:
         return (
             f"No convolution, pool or slice drops samples; the total stride of "
-            f"{found.total_stride} pixels is that of other operations."
+            f"{found.total_stride} {audit.nouns.units} is that of other operations."
         )
     return "Nothing in this model drops samples, but for global means."
 
@@ -112,7 +112,7 @@ def sampling_section(audit: Audit) -> Section:
             a.kind,
             "×".join(map(str, a.stride)),
             share(a.aliased_energy),
-            "moves with the picture" if a.consistent else "fixed",
+            f"moves with the {audit.nouns.one}" if a.consistent else "fixed",
         ]
         for a in audit.aliasing
     ]
@@ -131,7 +131,9 @@ def sampling_section(audit: Audit) -> Section:
             continue
         power = a.spectrum.copy()
         power[tuple(n // 2 for n in power.shape)] = 0.0
-        level = np.log10(np.maximum(power / max(power.max(), 1e-30), 1e-6))
+        if not power.max() > 0:  # nothing but a mean, or no numbers
+            continue
+        level = np.log10(np.maximum(power / power.max(), 1e-6))
         exhibits.append(
             Map(
                 title=f"spectrum before {printable(a.name)} samples",

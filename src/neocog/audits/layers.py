@@ -75,7 +75,14 @@ class LayerError:
         """Of its own shift error what is not the border's: aliasing."""
         if self.own_shift is None or self.own_border is None:
             return 0.0
-        return float(self.own_shift * (1 - self.own_border) ** 0.5)
+        return float(self.own_shift * max(0.0, 1 - self.own_border) ** 0.5)
+
+    @property
+    def own_at_border(self) -> float:
+        """Of its own shift error what is the border's."""
+        if self.own_shift is None or self.own_border is None:
+            return 0.0
+        return float(self.own_shift * max(0.0, self.own_border) ** 0.5)
 
 
 @dataclass

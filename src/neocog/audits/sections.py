@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from neocog.audits.compare import Compared
+from neocog.audits.compare import Compared, points
 from neocog.audits.inside import layers_section, sampling_section
 from neocog.audits.nouns import Nouns
 from neocog.audits.shift import Flip, Shift
-from neocog.audits.words import causes, share, verdict
+from neocog.audits.words import causes, verdict
 from neocog.errors import printable
-from neocog.exhibits import Cell, Curve, Exhibit, Gallery, Map, Scalar, Section, Table
+from neocog.exhibits import Cell, Curve, Exhibit, Gallery, Map, Scalar, Section, Table, share
 
 if TYPE_CHECKING:
     from neocog.audits.suite import Audit
@@ -28,12 +28,13 @@ def summary(audit: Audit) -> Section:
     """The figures one asks for first."""
     exhibits: list[Exhibit] = []
     if audit.accuracy is not None:
-        note = f"share of {audit.n:,} samples answered right, unmoved"
+        note = f"share of {_samples(audit.n)} answered right, unmoved"
         exhibits.append(_share("accuracy", audit.accuracy, audit.accuracy_ci, note))
     for mode, s in audit.shift.items():
         title = f"{_mode(mode, s.axes)} consistency"
         if s.unit:
-            note = "share of samples with one answer at two positions"
+            what = "mean share of the map" if audit.task == "segment" else "share of samples"
+            note = f"{what} with one answer at two positions"
             exhibits.append(_share(title, s.consistency, s.consistency_ci, note))
         else:
             exhibits.append(
@@ -83,7 +84,7 @@ def comparison(compared: Sequence[Compared], first: str, second: str, *, axes: i
                 share(c.second),
                 _points(c.difference, c.difference_ci),
                 "–" if c.flips is None else f"{c.flips:.2f}",
-                c.matched_n,
+                None if c.accuracy_difference is None else c.matched_n,
                 "–"
                 if c.matched_difference is None or c.matched_ci is None
                 else _points(c.matched_difference, c.matched_ci),
@@ -92,8 +93,11 @@ def comparison(compared: Sequence[Compared], first: str, second: str, *, axes: i
     text = ""
     for one in compared[:1]:
         if one.accuracy_difference is not None and one.accuracy_ci is not None:
-            points = _points(one.accuracy_difference, one.accuracy_ci)
-            text = f"Accuracy, {printable(second)} less {printable(first)}: {points} points."
+            gain = _points(one.accuracy_difference, one.accuracy_ci)
+            text = f"Accuracy, {printable(second)} less {printable(first)}: {gain} points."
+    if not rows:
+        text = "Outputs that are numbers have no share of equal answers that could be compared."
+        return Section(title="Two models", text=text)
     table = Table(
         title="consistency of two models on the same samples and shifts",
         columns=(
@@ -112,8 +116,12 @@ def comparison(compared: Sequence[Compared], first: str, second: str, *, axes: i
     return Section(title="Two models", exhibits=(table,), text=text)
 
 
+def _samples(n: int) -> str:
+    return f"{n:,} sample{'' if n == 1 else 's'}"
+
+
 def _points(value: float, interval: tuple[float, float]) -> str:
-    return f"{value * 100:+.2f} ({interval[0] * 100:+.2f} to {interval[1] * 100:+.2f})"
+    return f"{points(value)} ({points(interval[0])} to {points(interval[1])})"
 
 
 def _share(title: str, value: float, interval: tuple[float, float] | None, note: str) -> Scalar:
@@ -130,13 +138,18 @@ def _shifts(audit: Audit) -> Section:
         if s.map is not None and s.map.agreement.ndim == 2:
             exhibits.append(_map(mode, s))
     for mode, s in audit.shift.items():
-        if s.flips:
-            exhibits.append(_flips(mode, s.flips, audit.classes))
+        shown = _flips(mode, s.flips, audit.classes)
+        if shown.pictures:
+            exhibits.append(shown)
+    counts = {
+        "classify": "whether the answer is the same at both, right or wrong",
+        "segment": "what share of the map has the same answer at both, right or wrong",
+    }.get(audit.task, "how far apart the two answers are")
+    text = f"Each {audit.nouns.one} was shown at two positions. What counts is {counts}."
     return Section(
         title=f"When the {audit.nouns.one} is shifted",
         exhibits=tuple(exhibits),
-        text=f"Each {audit.nouns.one} was shown at two positions. What counts is whether the "
-        "answer is the same at both, right or wrong.",
+        text=text if audit.shift else "No way of shifting was asked for.",
     )
 
 
@@ -161,8 +174,9 @@ def _table(shares: Sequence[Shift]) -> Table:
         "right at every shift",
         "floor",
     )
-    note = (
-        "Right at every shift: of the map's. Floor: what answers at random with this model's "
+    note = "Right at every shift: of the map's. " if any(s.map for s in shares) else ""
+    note += (
+        "Floor: what answers at random with this model's "
         "frequencies would score; a predictor of one class scores 100 %. "
         + " · ".join(f"{_mode(s.mode, s.axes)}: {s.protocol}" for s in shares)
     )
@@ -174,21 +188,21 @@ def _causes(shares: Sequence[Shift], still: Sequence[str], words: Nouns) -> Tabl
     rows: list[list[Cell]] = []
     for s in shares:
         if s.border is not None:
-            low, high = s.border.aliasing_ci
-            both = [share(s.border.border), f"{s.border.aliasing * 100:+.2f}"]
-            reach = f"{low * 100:+.2f} to {high * 100:+.2f}"
-            rows.append([_mode(s.mode, s.axes), _maybe(s.flip), *both, reach])
-    if not rows:
+            b, (low, high) = s.border, s.border.aliasing_ci
+            both = [share(b.border), points(b.aliasing)]
+            reach = f"{points(low)} to {points(high)}"
+            rows.append([_mode(s.mode, s.axes), b.n, _maybe(b.border + b.aliasing), *both, reach])
+    stride = next((s.border.stride for s in shares if s.border is not None), 1)
+    if stride == 1:  # every whole shift is a multiple: nothing to tell apart
         return None
-    stride = next(s.border.stride for s in shares if s.border is not None)
     other = "by the border" if list(still) == ["the border"] else "not by sampling"
     return Table(
         title="flips by their cause",
-        columns=("shift", "flip", other, "by sampling, points", "95 % interval"),
+        columns=("shift", "samples", "flip", other, "by sampling, points", "95 % interval"),
         rows=rows,
         note=f"{other.capitalize()}: flips under shifts by multiples of the total stride, {stride} "
-        f"{words.unit if stride == 1 else words.units}, which every down-sampler meets at one "
-        "phase. What can make them here: "
+        f"{words.units}, which every down-sampler meets at one phase; of the samples that have "
+        "such a multiple within reach. What can make them here: "
         f"{', '.join(still) or 'nothing in the geometry'}. By sampling: what all shifts add.",
     )
 
@@ -202,13 +216,19 @@ def _map(mode: str, s: Shift) -> Map:
     steps = [f"{v:+g}" for v in s.map.offsets]
     return Map(
         title=f"{mode} shifts: "
-        + ("share with the answer of the middle" if s.unit else "difference from the middle"),
+        + (
+            ("share" if s.flip is not None else "mean share of the map")
+            + " with the answer of the middle"
+            if s.unit
+            else "mean difference from the middle"
+        ),
         values=s.map.agreement,
         rows=steps,
         columns=steps,
         row_label="pixels down",
         column_label="pixels right",
-        note=f"{s.map.n} samples. {share(s.map.stable)} have one answer at all of these shifts.",
+        note=f"{_samples(s.map.n)}. Of {share(s.map.stable)} every answer is the same at all of "
+        "these shifts.",
     )
 
 
@@ -243,6 +263,7 @@ def _motions(audit: Audit) -> Section:
         lines = {"same answer": r.sweep.agreement, "there and back": r.sweep.floor}
         if r.sweep.accuracy:
             lines["right"] = r.sweep.accuracy
+        exact = "Quarter turns" if 90.0 in r.sweep.amounts else "Half turns"
         exhibits.append(
             Curve(
                 title="turned",
@@ -250,7 +271,7 @@ def _motions(audit: Audit) -> Section:
                 lines=lines,
                 x_label="degrees, anticlockwise",
                 y_label="%",
-                note=f"{r.sweep.n} samples. Quarter turns are exact, other angles interpolate; "
+                note=f"{_samples(r.sweep.n)}. {exact} are exact, other angles interpolate; "
                 "there and back is what interpolation alone does. Corners are filled by "
                 "reflection.",
             )
@@ -269,7 +290,7 @@ def _motions(audit: Audit) -> Section:
                 lines=lines,
                 x_label="factor of length",
                 y_label="%",
-                note=f"{s.sweep.n} samples. Smaller content is framed by its reflection.",
+                note=f"{_samples(s.sweep.n)}. Smaller content is framed by its reflection.",
             )
         )
     if audit.deformation is not None:

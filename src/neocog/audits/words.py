@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from neocog.audits.misalignment import CIRCULAR_SHIFT, OF_ONE_PLACE, OF_POSITIONS
 from neocog.audits.nouns import nouns
 from neocog.errors import printable
+from neocog.exhibits import share
 
 if TYPE_CHECKING:
     from neocog.audits.layers import LayerError
-    from neocog.audits.shift import Shift
+    from neocog.audits.shift import Border, Shift
     from neocog.audits.suite import Audit
 
-__all__ = ["blame", "causes", "share", "verdict"]
+__all__ = ["blame", "causes", "verdict"]
 
 NAMED = 3
 """Layers that are called by name."""
@@ -23,30 +25,12 @@ NOTHING = 1e-4
 """Below this an error is rounding: float32 has 1e-7, and errors of layers add up."""
 
 
-def share(value: float) -> str:
-    """A share in per cent; all of it only where it is all of it.
-
-    Example:
-        >>> share(0.99996), share(1.0), share(0.00001)
-        ('99.99 %', '100 %', '0.01 %')
-    """
-    if value in (0.0, 1.0):
-        return f"{value:.0%}".replace("%", " %")
-    return f"{min(max(round(value * 100, 2), 0.01), 99.99):.2f} %"
-
-
 def verdict(audit: Audit) -> str:
     """The main sentences, for the head of a report and the terminal."""
     said = [_shift(mode, s) for mode, s in audit.shift.items() if s.flip is not None]
-    if "circular" in audit.shift and (border := audit.shift["circular"].border) is not None:
-        said.append(
-            f"Circular shifts by whole multiples of the total stride ({border.stride} "
-            f"{audit.nouns.unit if border.stride == 1 else audit.nouns.units}) "
-            f"change {share(border.border)} of the answers"
-            + (f": that is {_still(audit)}. " if border.border or causes(audit) else ". ")
-            + f"Other shifts of about that length change {share(max(0.0, border.aliasing))} more: "
-            "the sampling grid."
-        )
+    circular = audit.shift.get("circular")
+    if circular is not None and circular.border is not None:
+        said.append(_apart(audit, circular.border))
     if audit.layers:
         said.append(blame(audit))
     if audit.alignment is not None:
@@ -62,42 +46,57 @@ def verdict(audit: Audit) -> str:
 
 def blame(audit: Audit) -> str:
     """Which layers break shift equivariance, and how."""
-    measured = {e.name for e in audit.layers if e.own_shift is not None}
-    inside = _worst(audit, lambda e: e.own_inside)
-    bordered = _bordered(audit)
-    border = _worst(
-        audit,
-        lambda e: (e.own_shift or 0.0) if (e.own_border or 0) > 0.5 and e.name in bordered else 0.0,
-    )
+    alone = [e for e in audit.layers if e.own_shift is not None]
+    lost = [e for e in alone if not math.isfinite(e.own_shift or 0.0)]
+    inside = _worst(alone, lambda e: e.own_inside)
     if inside:
-        said = f"Away from the border {_named(inside, lambda e: e.own_inside)} break it"
-        said += f", and {len(inside) - NAMED} more" if len(inside) > NAMED else ""
-        said += ", each alone by that much of its output's norm"
-        energy = {a.name: a for a in audit.aliasing}
-        aliased = [e for e in inside if e.name in energy]
-        if aliased:
-            worst = max(aliased, key=lambda e: energy[e.name].aliased_energy)
-            said += (
-                f"; of what {printable(worst.name)} samples, "
-                f"{share(energy[worst.name].aliased_energy)} of the energy aliases"
-            )
-        said += "."
-    elif measured:
+        said = _away(audit, inside)
+    elif len(alone) > len(lost):
         said = "Away from the border no layer that was looked at by itself breaks it."
     else:
         said = "No layer could be looked at by itself, so none is cleared."
+    if lost:
+        named = ", ".join(printable(e.name) for e in lost[:NAMED]) + _more(lost)
+        said += f" Of {named} the error is no finite number, which clears nothing."
+    measured = {e.name for e in alone}
     functions = [a for a in audit.aliasing if not a.consistent and a.name not in measured]
     if functions:
         named = ", ".join(f"{printable(a.name)} ({a.kind})" for a in functions[:NAMED])
-        said += f" Functions that drop samples break it too: {named}."
+        said += (
+            f" Functions that drop samples break it{' too' if inside else ''}: "
+            f"{named}{_more(functions)}."
+        )
+    bordered = _bordered(audit)
+    border = [
+        e
+        for e in _worst(alone, lambda e: e.own_at_border)
+        if (e.own_border or 0.0) > 0.5 and e.name in bordered
+    ]
     if border:
         count = f"{len(border)} layer{'s do' if len(border) > 1 else ' does'}"
         said += (
             f" At the border {count}, most of all "
-            f"{_named(border[:1], lambda e: e.own_shift or 0.0)}; "
+            f"{_named(border[:1], lambda e: e.own_at_border)}; "
             "with circular padding none would."
         )
     return said
+
+
+def _away(audit: Audit, inside: list[LayerError]) -> str:
+    """Layers that break it by sampling, the worst first, and what aliases there."""
+    many = len(inside) > 1
+    said = f"Away from the border {_named(inside, lambda e: e.own_inside)}{_more(inside)} "
+    said += "break it, each alone" if many else "breaks it, alone"
+    said += " by that much of its output's norm"
+    energy = {a.name: a.aliased_energy for a in audit.aliasing if math.isfinite(a.aliased_energy)}
+    aliased = [e for e in inside if e.name in energy]
+    if aliased:
+        worst = max(aliased, key=lambda e: energy[e.name])
+        said += (
+            f"; of what {printable(worst.name)} samples, {share(energy[worst.name])} of the "
+            "energy aliases"
+        )
+    return f"{said}."
 
 
 def causes(audit: Audit) -> tuple[str, ...]:
@@ -120,12 +119,41 @@ def causes(audit: Audit) -> tuple[str, ...]:
     return tuple(found)
 
 
+def _apart(audit: Audit, found: Border) -> str:
+    """Flips by shifts that every down-sampler meets at one phase, and what other shifts add."""
+    unit = audit.nouns.unit if found.stride == 1 else audit.nouns.units
+    said = (
+        f"Circular shifts by whole multiples of the total stride ({found.stride} {unit}) "
+        f"change {share(found.border)} of the answers"
+    )
+    if found.border:
+        said += f": {_still(audit)}"
+    elif able := causes(audit):
+        said += f", though {_either(able)} could"
+    if found.stride == 1:  # every shift is such a multiple
+        return f"{said}. All whole shifts are such multiples: there is no fixed sampling grid."
+    low, _ = found.aliasing_ci
+    more = found.aliasing
+    if not more:
+        return f"{said}. Other shifts of about that length change as many."
+    said += f". Other shifts of about that length change {share(abs(more))} "
+    if more < 0:
+        return f"{said}fewer: nothing points to the sampling grid."
+    return f"{said}more{': the sampling grid.' if low > 0 else ', which may be chance.'}"
+
+
 def _still(audit: Audit) -> str:
-    """The same, in a sentence."""
+    """What may be behind it, in a sentence."""
+    if audit.alignment is None or audit.alignment.unknown:
+        return "not all was looked behind, so the cause is unknown"
     found = causes(audit)
     if not found:
-        return "rounding, as nothing in the geometry would"
-    return found[0] if len(found) == 1 else ", ".join(found[:-1]) + f", and {found[-1]}"
+        return "the geometry shows no cause; rounding is one, where two classes tie"
+    return f"that is {_either(found)}"
+
+
+def _either(found: Sequence[str]) -> str:
+    return found[0] if len(found) == 1 else ", ".join(found[:-1]) + f", or {found[-1]}"
 
 
 def _shift(mode: str, s: Shift) -> str:
@@ -152,10 +180,17 @@ def _bordered(audit: Audit) -> set[str]:
     return {e.name for e in audit.layers if e.name.partition("#")[0] in names}
 
 
-def _worst(audit: Audit, value: Callable[[LayerError], float]) -> list[LayerError]:
-    own = [e for e in audit.layers if e.own_shift is not None and value(e) > NOTHING]
-    return sorted(own, key=value, reverse=True)
+def _worst(layers: list[LayerError], value: Callable[[LayerError], float]) -> list[LayerError]:
+    return sorted((e for e in layers if NOTHING < value(e) < math.inf), key=value, reverse=True)
 
 
 def _named(layers: list[LayerError], value: Callable[[LayerError], float]) -> str:
-    return ", ".join(f"{printable(e.name)} ({value(e):.2f})" for e in layers[:NAMED])
+    return ", ".join(f"{printable(e.name)} ({_error(value(e))})" for e in layers[:NAMED])
+
+
+def _error(value: float) -> str:
+    return f"{value:.2f}" if value >= 0.005 else f"{value:.1g}"
+
+
+def _more(found: Sequence[object]) -> str:
+    return f", and {len(found) - NAMED} more" if len(found) > NAMED else ""

@@ -10,7 +10,7 @@ from rich.table import Table as Grid
 
 from neocog.cli.terminal import screen
 from neocog.errors import printable
-from neocog.exhibits import Cell, Curve, Exhibit, Gallery, Map, Scalar, Section, Table
+from neocog.exhibits import Cell, Curve, Exhibit, Gallery, Map, Scalar, Section, Table, percent
 
 __all__ = ["draw", "on_stdout"]
 
@@ -62,7 +62,7 @@ def _scalar(exhibit: Scalar) -> str:
 
 def _number(value: float, unit: str) -> str:
     if unit == "%":
-        return f"{value:.2%}"
+        return f"{percent(value)}%"
     text = f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
     return f"{text} {unit}".rstrip()
 

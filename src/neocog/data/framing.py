@@ -78,7 +78,7 @@ class Kept:
 
     def remark(self) -> str:
         """One sentence on all images."""
-        if self.area_min > 0.995:
+        if self.area_min >= 1 - 1e-9:
             whole = "All of each image is kept"
         else:
             whole = (
@@ -138,4 +138,12 @@ def kept_of(
 
 
 def _percent(share: float) -> str:
+    """All of it only where it is all of it.
+
+    Example:
+        >>> _percent(1.0), _percent(0.998), _percent(0.5), _percent(0.012)
+        ('100 %', '99.8 %', '50 %', '1.2 %')
+    """
+    if 0.99 < share < 1 - 1e-9:
+        return f"{min(100 * share, 99.9):.1f} %"
     return f"{100 * share:.0f} %" if share >= 0.1 else f"{100 * share:.2g} %"

@@ -242,10 +242,12 @@ class Sheet:
             for c in ranked[:_SHOWN]
         ]
         exact = sum(c.kind == "exact" for c in self.duplicates)
+        conflicts, across = len(self.conflicts), sum(c.across for c in self.duplicates)
         text = (
-            f"{exact} pictures occur several times with equal pixels, "
-            f"{len(self.duplicates) - exact} nearly so; {len(self.conflicts)} of these carry "
-            f"different labels; {sum(c.across for c in self.duplicates)} lie in several splits."
+            f"{exact:,} image{' occurs' if exact == 1 else 's occur'} several times with equal "
+            f"pixels, {len(self.duplicates) - exact:,} nearly so; of these {conflicts:,} "
+            f"carr{'ies' if conflicts == 1 else 'y'} different labels; {across:,} "
+            f"lie{'s' if across == 1 else ''} in several splits."
         )
         table = Table(
             title="Pictures that occur several times",

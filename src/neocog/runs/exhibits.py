@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from neocog.errors import printable
-from neocog.exhibits import Cell, Curve, Exhibit, Gallery, Scalar, Section, Table
+from neocog.exhibits import Cell, Curve, Exhibit, Gallery, Scalar, Section, Table, share
 from neocog.networks.catalog import schema
 from neocog.runs.experiment import Experiment
 from neocog.runs.sampled import Sampled
@@ -70,22 +70,24 @@ def _overview(
                 value=score.accuracy,
                 unit="%",
                 interval=score.accuracy_ci,
-                note=f"{score.n} samples; 95 % interval after Wilson",
+                note=f"{score.n:,} sample{'' if score.n == 1 else 's'}; 95 % interval after Wilson",
             )
         )
     tiles += [
         Scalar(title="parameters", value=summary["params"]),
-        Scalar(title="multiply-adds", value=summary["macs"], note="MACs of one sample"),
+        Scalar(title="MACs", value=summary["macs"], note="multiply-adds of one sample"),
         Scalar(title="training", value=summary["seconds"], unit="s", note="without evaluation"),
-        Scalar(title="speed", value=summary["images_per_second"] or 0.0, unit="samples/s"),
     ]
+    if summary["images_per_second"]:  # None, or nothing, where no time was taken
+        tiles.append(Scalar(title="speed", value=summary["images_per_second"], unit="samples/s"))
     usual = {o.name: o.default for o in schema(recipe.network.name)}
     chosen = {k: v for k, v in recipe.network.options.items() if v != usual.get(k)}
     options = ", ".join(f"{k} {v}" for k, v in chosen.items())
     text = (
         f"{recipe.network.name}{f' ({options})' if options else ''} on "
         f"{printable(recipe.data.place)}: {len(experiment.source.splits['train'])} training "
-        f"samples of {len(experiment.source.classes)} classes, {summary['epochs']:g} epochs, seed "
+        f"samples of {len(experiment.source.classes)} classes, {summary['epochs']:g} "
+        f"epoch{'' if summary['epochs'] == 1 else 's'}, seed "
         f"{recipe.course.seed}; {machine.device}, {machine.layout}, {machine.precision}."
     )
     return Section(title="At a glance", exhibits=tuple(tiles), text=text)
@@ -99,8 +101,13 @@ def _curves(rows: list[dict[str, Any]], objective: str) -> Section:
         name = "validation" if objective == "cross_entropy" else "validation, cross-entropy"
         losses[name] = [r["val_loss"] for r in rows]
     note = (
-        "Training loss is the mean over the epoch's batches as they were changed by augmentation "
-        "and smoothing; validation is measured after the epoch on pictures as they are."
+        "Training loss is the mean over the epoch's batches, augmentation and smoothing of the "
+        "recipe included"
+    )
+    note += (
+        "; validation is measured after the epoch on images as they are."
+        if len(losses) > 1
+        else "."
     )
     exhibits.append(
         Curve(
@@ -133,13 +140,13 @@ def _mistakes(experiment: Experiment, shown: Sampled) -> Section:
         title="most confident mistakes",
         pictures=[_picture(split.x[i]) for i in worst],
         captions=[
-            f"{classes[answer[i]]} {p[i]:.0%}, is {classes[split.y[i]]}\n"
+            f"{classes[answer[i]]} {share(float(p[i]))}, is {classes[split.y[i]]}\n"
             f"{printable(split.names[i])}"
             for i in worst
         ],
         note="The answer with its probability, the truth, where the picture is from.",
     )
-    text = f"{len(wrong)} of {len(split)} are answered wrong."
+    text = f"{len(wrong):,} of {len(split):,} {'is' if len(split) == 1 else 'are'} answered wrong."
     return Section(title="What it gets wrong", exhibits=(gallery,) if len(worst) else (), text=text)
 
 

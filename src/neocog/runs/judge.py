@@ -16,11 +16,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from neocog.audits.compare import points
 from neocog.audits.interval import paired_interval
 from neocog.audits.shift import Shift, shift_consistency
 from neocog.audits.subject import Subject
 from neocog.data.samples import Samples
 from neocog.data.split import Split
+from neocog.exhibits import share
 from neocog.networks.model import Model
 
 __all__ = ["Figures", "Judge", "Score", "Verdict", "can_gain", "seen_before", "verdict"]
@@ -140,9 +142,9 @@ def verdict(before: Figures, after: Figures, *, labeled: bool, seed: int = 0) ->
         reasons.append(f"accuracy is lower ({_points(accuracy)})")
     if not labeled and accuracy[2] < before.shift.consistency - 1:
         reasons.append(
-            f"it agrees with the model as it was on {1 + accuracy[0]:.1%} of the images, which is "
-            f"less than that model agrees with itself when they move, "
-            f"{before.shift.consistency:.1%}"
+            f"it agrees with the model as it was on {share(1 + accuracy[0])} of the images, which "
+            "is less than that model agrees with itself when they move, "
+            f"{share(before.shift.consistency)}"
         )
     return Verdict(
         better=not reasons,
@@ -175,5 +177,5 @@ def seen_before(val: np.ndarray, test: np.ndarray) -> bool:
 
 
 def _points(difference: tuple[float, float, float]) -> str:
-    value, low, high = (100 * d for d in difference)
-    return f"{value:+.1f} pp, 95 % CI {low:+.1f} to {high:+.1f}"
+    value, low, high = (points(d, 1) for d in difference)
+    return f"{value} pp, 95 % CI {low} to {high}"

@@ -139,7 +139,8 @@ class Evaluation:
                     value=self.accuracy,
                     unit="%",
                     interval=self.accuracy_ci,
-                    note=f"share of {self.n} samples answered right; 95 % interval after Wilson",
+                    note=f"share of {self.n:,} sample{'' if self.n == 1 else 's'} answered right; "
+                    "95 % interval after Wilson",
                 ),
                 Scalar(title="loss", value=self.loss, note="mean cross-entropy, in nats"),
                 Scalar(

@@ -16,10 +16,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from neocog.audits.compare import compare
+from neocog.audits.compare import compare, points
 from neocog.audits.interval import paired_interval
 from neocog.audits.shift import MODES
 from neocog.errors import UsageError, did_you_mean
+from neocog.exhibits import share
 from neocog.report.page import page, write
 from neocog.runs.claim import Claim, claimed
 from neocog.runs.fix_data import FixData, fix_data
@@ -261,8 +262,8 @@ class _Work:
         if passes and not gains and not always:
             passes = 0.0
             notes.append(
-                f"{before.shift[self.modes[0]].consistency:.1%} of the predictions are the same at "
-                "both shifts already: on so many samples no gain could be told from chance, so "
+                f"{share(before.shift[self.modes[0]].consistency)} of the predictions are the same "
+                "at both shifts already: on so many samples no gain could be told from chance, so "
                 "nothing was fine-tuned."
             )
         if passes:
@@ -283,7 +284,9 @@ class _Work:
         if parts.labeled and not seen:
             low = paired_interval(improved.best.score.correct, first.correct, seed=self.seed)
             if low[2] < 0:
-                found = found.also(f"accuracy on the validation samples is lower ({low[0]:+.1%})")
+                found = found.also(
+                    f"accuracy on the validation samples is lower ({points(low[0], 1)} pp)"
+                )
         return _Reached(
             recipe=replace(
                 recipe,

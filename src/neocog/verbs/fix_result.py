@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from neocog.audits.compare import Compared, gained
+from neocog.audits.nouns import nouns
 from neocog.audits.shift import Shift
-from neocog.exhibits import Cell, Section, Table
+from neocog.exhibits import Cell, Section, Table, share
 from neocog.runs.improve import Improved
 from neocog.runs.trained import Trained
 from neocog.surgery.advice import Advice
@@ -112,7 +113,7 @@ class Fixed:
             self.before.shift[self.aim],
             self.candidate.shift[self.aim],
             accuracy=self.accuracy[0],
-            times=self.candidate.ms / self.before.ms,
+            times=self.candidate.ms / self.before.ms if self.before.ms else float("nan"),
             word="accuracy" if self.labeled else "agreement with the model as it was",
         )
         if self.better:
@@ -144,7 +145,7 @@ class Fixed:
             "accuracy_difference": self.accuracy[0],
             "accuracy_difference_ci": list(self.accuracy[1:]),
             "cost": {
-                "ms": {"before": a.ms, "candidate": b.ms, "ratio": b.ms / a.ms},
+                "ms": {"before": a.ms, "candidate": b.ms, "ratio": b.ms / a.ms if a.ms else None},
                 "macs": {
                     "before": a.macs,
                     "candidate": b.macs,
@@ -174,14 +175,14 @@ def _figures(done: Fixed) -> Table:
     rows: list[list[Cell]] = []
     if done.labeled:
         rows = [
-            ["accuracy", _share(a.accuracy), _share(b.accuracy)],
-            ["accuracy with new samplers alone", None, _share(done.converted)],
+            ["accuracy", share(a.accuracy), share(b.accuracy)],
+            ["accuracy with new samplers alone", None, share(done.converted)],
         ]
     else:
-        rows = [["predictions as those of the model as it was", None, _share(b.accuracy)]]
+        rows = [["predictions as those of the model as it was", None, share(b.accuracy)]]
     for mode, found in a.shift.items():
         rows.append(
-            [f"consistency, {mode}", _share(found.consistency), _share(b.shift[mode].consistency)]
+            [f"consistency, {mode}", share(found.consistency), share(b.shift[mode].consistency)]
         )
     rows += [
         ["MACs of a sample", f"{a.macs:,}", f"{b.macs:,}"],
@@ -191,10 +192,13 @@ def _figures(done: Fixed) -> Table:
     ]
     note = ""
     if shown := next(iter(a.shift.values()), None):
+        kind = nouns(shown.axes)
+        shown_in = kind.unit if shown.radius == 1 else kind.units
         note = (
-            f"Consistency: fraction of {shown.n:,} samples with the same prediction at two random "
-            f"positions up to {shown.radius:g} pixels away (seed {done.finetune['seed']}). Time: "
-            "median of forward passes of a batch, both models in turns."
+            f"Consistency: fraction of {_count(shown.n, 'sample')} with the same prediction at two "
+            f"random positions up to {shown.radius:g} {shown_in} away (seed "
+            f"{done.finetune['seed']}). Time: median of forward passes of a batch, both "
+            "models in turns."
         )
     columns = ("what", "before", "fixed" if done.kept == "fixed" else "tried, not kept")
     return Table(title="before and after", columns=columns, rows=rows, note=note)
@@ -213,10 +217,10 @@ def _advice(found: tuple[Advice, ...]) -> Table:
     ]
     return Table(
         title="which to fix first",
-        columns=("group", *[f"{m} flips less, points" for m in modes], "multiply-adds more, M"),
+        columns=("group", *[f"{m} flips less, points" for m in modes], "MACs more, M"),
         rows=rows,
         note=f"Each group replaced alone, weights as they are, {ADVISED} samples at most; what "
-        "gains most for a multiply-add comes first.",
+        "gains most for a MAC comes first.",
     )
 
 
@@ -230,8 +234,8 @@ def _advice_json(a: Advice) -> dict[str, Any]:
     }
 
 
-def _share(value: float) -> str:
-    return f"{value:.2%}"
+def _count(n: int, what: str) -> str:
+    return f"{n:,} {what}{'' if n == 1 else 's'}"
 
 
 def found_by(improved: Improved, *, validated: int, seen: bool | None) -> list[str]:
@@ -246,22 +250,26 @@ def found_by(improved: Improved, *, validated: int, seen: bool | None) -> list[s
     assert improved.best is not None
     if improved.norms:
         out.append(
-            f"{improved.norms} batch norms were recalibrated on {improved.images:,} images "
-            "without labels"
+            f"{_count(improved.norms, 'batch norm')} {'was' if improved.norms == 1 else 'were'} "
+            f"recalibrated on {_count(improved.images, 'image')} without labels"
         )
     else:
         out.append("no batch norm keeps running statistics, so none was recalibrated")
-    if improved.planned:
+    if improved.tuned.done:
+        passes = f"{improved.passes:.3g} pass{'' if improved.passes == 1 else 'es'}"
         out.append(
-            f"fine-tuned for {improved.passes:.3g} passes at learning rate {improved.lr:.3g} and "
-            f"consistency weight {improved.steady:.3g}"
+            f"fine-tuned for {passes} at learning rate {improved.lr:.3g} and consistency weight "
+            f"{improved.steady:.3g}"
         )
     if improved.stopped:
-        out.append(f"the fine-tune ended early: {improved.stopped}")
+        early = (
+            "the fine-tune ended early" if improved.tuned.done else "the fine-tune did not begin"
+        )
+        out.append(f"{early}: {improved.stopped}")
     at = f" at step {improved.best.step:,}" if improved.best.step else ""
     out.append(
-        f"of {len(improved.looks)} states the {improved.best.what} one{at} was chosen on "
-        f"{validated:,} validation samples"
+        f"of {_count(len(improved.looks), 'state')} the {improved.best.what} one{at} was chosen on "
+        f"{_count(validated, 'validation sample')}"
     )
     if seen:
         out.append(
