@@ -9,6 +9,7 @@ import itertools
 import math
 import re
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,7 @@ from neocog.audits.words import blame, causes, verdict
 from neocog.data.framing import Kept
 from neocog.data.sheet import Copies, Sheet
 from neocog.exhibits import Gallery, Map, Scalar, Table, percent, share
+from neocog.runs import fix_data
 from neocog.runs.improve import Candidate, Improved
 from neocog.runs.judge import Figures, Score
 from neocog.runs.judge import verdict as judged
@@ -576,3 +578,25 @@ def test_what_is_kept_of_images(area: float, enlarged: int) -> None:
     assert ("cut most 100" in said) is False
     assert ("more than doubled" in said) == (enlarged > 0)
     assert bool(kept.warnings((8, 8))) == (area < 0.8)
+
+
+@pytest.mark.parametrize("broken", [0, 1, 2])
+@pytest.mark.parametrize("beyond", [0, 1, 3])
+def test_images_without_labels(broken: int, beyond: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    found: list[tuple[str, Any]] = [("a.png", np.zeros((8, 8, 1), np.uint8))] * (6 + beyond)
+    found += [("b.png", "no image")] * broken
+    signal = SimpleNamespace(channels=1, size=(8, 8))
+    model: Any = SimpleNamespace(
+        contract=SimpleNamespace(signal=signal, classes=("x",)), pictures=lambda where: found
+    )
+    monkeypatch.setattr(fix_data, "predicted", lambda trained, split: split)
+    monkeypatch.setattr(fix_data, "UNLABELED", 6 * 64)
+    data = fix_data._of_images(model, "here", 0)
+    said = " ".join(data.notes)
+    assert f"measure on: {len(data.test)}; to choose on: {len(data.val)};" in said
+    assert f"learn from: {len(data.train)}." in said
+    assert len(data.test) + len(data.val) + len(data.train) == 6
+    assert ("Only the first 6 images are used" in said) == (beyond > 0)
+    assert (f"{beyond} were left out" in said) == (beyond > 0)
+    assert ("1 file cannot be used as an image and was left out" in said) == (broken == 1)
+    assert ("2 files cannot be used as images and were left out" in said) == (broken == 2)

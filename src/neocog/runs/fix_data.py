@@ -166,13 +166,15 @@ def _of_images(trained: Trained, where: str, seed: int) -> FixData:
     most = max(1, UNLABELED // (signal.channels * int(np.prod(signal.size))))
     kept: list[np.ndarray] = []
     names: list[str] = []
-    skipped = 0
+    skipped = beyond = 0
     for path, image in trained.pictures(where):
         if isinstance(image, str):
             skipped += 1
         elif len(kept) < most:
             kept.append(image)
             names.append(Path(path).name)
+        else:
+            beyond += 1
     if len(kept) < 4:
         raise DataError(
             f"A fix needs four images or more; `{printable(where)}` holds {len(kept)} that can be "
@@ -185,10 +187,21 @@ def _of_images(trained: Trained, where: str, seed: int) -> FixData:
     note = (
         f"`{printable(where)}` holds no class folders, so nobody knows what its images show: "
         "accuracy stands for the fraction of predictions that are those of the model as it was. "
-        f"Measured on {len(test):,} images, chosen on {len(val):,}, recalibrated and learned "
-        f"from {len(train):,}."
+        f"Images to measure on: {len(test):,}; to choose on: {len(val):,}; to recalibrate and "
+        f"learn from: {len(train):,}."
     )
-    skips = f"{skipped:,} files cannot be used as images and were left out."
+    notes = [note]
+    if beyond:
+        notes.append(
+            f"Only the first {len(kept):,} images are used, as many as {UNLABELED >> 30} GiB hold; "
+            f"{beyond:,} were left out."
+        )
+    if skipped:
+        files = "1 file" if skipped == 1 else f"{skipped:,} files"
+        notes.append(
+            f"{files} cannot be used as {'an image' if skipped == 1 else 'images'} and "
+            f"{'was' if skipped == 1 else 'were'} left out."
+        )
     return FixData(
         train=whole.subset(np.sort(train)),
         val=whole.subset(np.sort(val)),
@@ -198,7 +211,7 @@ def _of_images(trained: Trained, where: str, seed: int) -> FixData:
         seen=False,
         source=None,
         path=where,
-        notes=(note, skips) if skipped else (note,),
+        notes=tuple(notes),
     )
 
 
