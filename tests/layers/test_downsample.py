@@ -146,6 +146,9 @@ def test_a_far_border_wraps_a_window_of_two() -> None:
 
 
 def test_parameters_of_a_learned_pool_keep_their_numbers_behind_a_far_border() -> None:
-    layer = pool("conv", "polyphase", 3, kernel=2, stride=2, padding="circular")
+    layer = pool("conv", "polyphase", 3, kernel=2, stride=2, padding="reflect")
     assert list(layer.state_dict()) == ["0.weight", "0.bias"]
     assert [name for name, _ in layer.named_children()] == ["far", "0", "1", "2"]
+    circular = pool("conv", "polyphase", 3, kernel=2, stride=2, padding="circular")
+    assert list(circular.state_dict()) == ["0.weight", "0.bias"]
+    assert [name for name, _ in circular.named_children()] == ["windows", "0", "1"]

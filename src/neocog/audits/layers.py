@@ -37,6 +37,7 @@ from neocog.audits.subject import Subject, exact
 from neocog.data.samples import Samples
 from neocog.errors import UsageError
 from neocog.layers.blur import MaxBlurPool
+from neocog.layers.downsample import Windows
 from neocog.layers.polyphase import PolyphaseDown
 from neocog.layers.windows import TakeWindows
 from neocog.signal.warp import shift_circular
@@ -205,7 +206,7 @@ def _through(module: nn.Module, pair: Tensor, look: Look) -> None:
         def hook(m: nn.Module, args: tuple[Any, ...], out: Any) -> None:
             if within or not is_map(out) or len(out) != len(pair):
                 return
-            if isinstance(m, TakeWindows):
+            if isinstance(m, TakeWindows | Windows):
                 windows[:] = [out]
                 return
             calls[name] = calls.get(name, 0) + 1

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from neocog.errors import UsageError, did_you_mean
 from neocog.layers.blocks import conv
-from neocog.layers.downsample import operator_stride, reduce, reduce_pair, sampling_of
+from neocog.layers.downsample import operator_stride, reduce, sampling_of, strided_pair
 
 __all__ = ["BasicBlock", "Bottleneck", "PadChannels", "Shortcut", "pad_channels", "shortcut"]
 
@@ -103,11 +103,20 @@ class BasicBlock(nn.Module):
         short: Shortcut = "B",
     ) -> None:
         super().__init__()
-        step = operator_stride(sampling, stride)
-        self.conv1 = conv(inputs, outputs, kernel=3, stride=step, padding=padding, bias=False)
+        how = strided_pair(sampling, (outputs, inputs), kernel=3, stride=stride, padding=padding)
+        self.windows = how.before
+        self.conv1 = conv(
+            inputs,
+            outputs,
+            kernel=3,
+            stride=how.stride,
+            padding=padding,
+            pad=how.pad,
+            bias=False,
+        )
         self.bn1 = nn.BatchNorm2d(outputs)
         self.relu = nn.ReLU()
-        self.reduce = reduce_pair(sampling, (outputs, inputs), stride=stride, padding=padding)
+        self.reduce = how.after
         self.conv2 = conv(outputs, outputs, kernel=3, padding=padding, bias=False)
         self.bn2 = nn.BatchNorm2d(outputs)
         self.downsample = shortcut(
@@ -116,7 +125,8 @@ class BasicBlock(nn.Module):
 
     def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B D h w"]:
         """ReLU(f(x) + short cut)."""
-        y: Tensor = self.relu(self.bn1(self.conv1(x)))
+        wide, x = self.windows(x, x)
+        y: Tensor = self.relu(self.bn1(self.conv1(wide)))
         y, x = self.reduce(y, x)
         y = self.bn2(self.conv2(y))
         out: Tensor = self.relu(y + self.downsample(x))
@@ -141,12 +151,16 @@ class Bottleneck(nn.Module):
         self, inputs: int, width: int, *, stride: int, sampling: str, padding: str
     ) -> None:
         super().__init__()
-        step, outputs = operator_stride(sampling, stride), 4 * width
+        outputs = 4 * width
+        how = strided_pair(sampling, (width, inputs), kernel=3, stride=stride, padding=padding)
         self.conv1 = conv(inputs, width, kernel=1, bias=False)
         self.bn1 = nn.BatchNorm2d(width)
-        self.conv2 = conv(width, width, kernel=3, stride=step, padding=padding, bias=False)
+        self.windows = how.before
+        self.conv2 = conv(
+            width, width, kernel=3, stride=how.stride, padding=padding, pad=how.pad, bias=False
+        )
         self.bn2 = nn.BatchNorm2d(width)
-        self.reduce = reduce_pair(sampling, (width, inputs), stride=stride, padding=padding)
+        self.reduce = how.after
         self.conv3 = conv(width, outputs, kernel=1, bias=False)
         self.bn3 = nn.BatchNorm2d(outputs)
         self.relu = nn.ReLU()
@@ -157,6 +171,7 @@ class Bottleneck(nn.Module):
     def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B D h w"]:
         """ReLU(f(x) + short cut)."""
         y: Tensor = self.relu(self.bn1(self.conv1(x)))
+        y, x = self.windows(y, x)
         y = self.relu(self.bn2(self.conv2(y)))
         y, x = self.reduce(y, x)
         y = self.bn3(self.conv3(y))

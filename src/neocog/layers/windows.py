@@ -29,7 +29,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from neocog.errors import UsageError
-from neocog.layers.blocks import per_axis
+from neocog.layers.blocks import extend, per_axis
 from neocog.layers.border import beside
 from neocog.types import Window
 
@@ -56,11 +56,9 @@ def choose_windows(
     precision. Of equal sums the first counts. No gradient goes through the choice.
 
     Args:
-        x: map, of one or two axes of space, of sizes that the stride divides.
+        x: map, of one or two axes of space. Where the stride does not divide a size, phases are
+            continued with the beginning of the axis, and move with the map nearly.
         stride: of all axes or of each.
-
-    Raises:
-        UsageError: a size that the stride does not divide.
 
     Example:
         >>> x = torch.tensor([[[0.0, 3.0, 3.0, 0.0]]])
@@ -68,20 +66,17 @@ def choose_windows(
         (tensor([1]), tensor([0]))
     """
     steps = per_axis(stride, x.dim() - 2)
-    size = x.shape[2:]
-    if any(n % s for n, s in zip(size, steps, strict=True)):
-        raise UsageError(
-            f"Windows are chosen on a map whose sizes the stride divides; {tuple(size)} at stride "
-            f"{steps} came. Choose among the outputs, with `choose_phase`, or resize."
-        )
     x = x.detach()
     if x.dtype not in (torch.float32, torch.float64):
         x = x.float()
     points = torch.linalg.vector_norm(x, 2, dim=1)
     one, other = _NEIGHBORS[len(steps)]
     near = points.roll(*one) * _WEIGHTS[0] + points.roll(*other) * _WEIGHTS[1]
-    split = [part for s, n in zip(steps, size, strict=True) for part in (n // s, s)]
-    grid = F.leaky_relu(points - near, _DARKER).square().reshape(-1, *split)
+    contrast = F.leaky_relu(points - near, _DARKER).square()
+    rest = [(0, -n % s) for n, s in zip(contrast.shape[1:], steps, strict=True)]
+    contrast = extend(contrast[:, None], rest, padding="circular")[:, 0]
+    split = [part for s, n in zip(steps, contrast.shape[1:], strict=True) for part in (n // s, s)]
+    grid = contrast.reshape(-1, *split)
     sums = grid.sum(tuple(range(1, 2 * len(steps), 2)), dtype=torch.float64)
     return sums.flatten(1).argmax(1)
 
@@ -94,20 +89,21 @@ def take_windows(
     reach: int | Sequence[int],
     sides: Sequence[tuple[int, int]],
 ) -> Float[Tensor, "B C *wide"]:
-    """A circularly padded map from its phase on, as far as an operator of that reach looks.
+    """A circularly padded map from its phase on, as far as a strided operator looks.
 
-    An operator without padding on what comes back gives what it gives on the padded map at stride
-    1, taken from the phase: size / stride samples an axis.
+    The operator, without padding of its own, gives as many samples of what comes back as it gave of
+    the padded map. Where that is size / stride, they are those of the operator at stride 1 at this
+    phase.
 
     Args:
-        x: map, of one or two axes of space, of sizes that the stride divides.
+        x: map, of one or two axes of space.
         phase: an index a map, row by row, below the product of the strides.
         stride: of all axes or of each.
         reach: samples from the first tap of the operator to its last, both counted.
-        sides: (before, after) of the padding of each axis.
+        sides: (before, after) of the padding that the operator had on each axis.
 
     Raises:
-        UsageError: not a phase for each map, or padding too narrow for the windows of all phases.
+        UsageError: not a phase for each map, or an operator that reaches beyond the padded map.
 
     Example:
         >>> x = torch.tensor([[[1.0, 2.0, 3.0, 4.0]]])
@@ -122,18 +118,20 @@ def take_windows(
             f"Each map of a batch has a phase; {phase.shape[0]} phases came for {x.shape[0]} maps. "
             "Give one a map."
         )
-    if any(
-        a + b < r - 1 or n % s for n, s, r, (a, b) in zip(size, steps, taps, sides, strict=True)
-    ):
+    counts = [
+        (n + sum(side) - r) // s + 1 for n, s, r, side in zip(size, steps, taps, sides, strict=True)
+    ]
+    if min(counts) < 1:
         raise UsageError(
-            "Every phase has as many windows where the stride divides the size and the padding is "
-            f"at least the reach less 1; {size} at stride {steps}, reach {taps} and padding "
-            f"{tuple(sides)} came. Pad more."
+            f"A padded map holds a whole window; {size} with padding {tuple(sides)} came for a "
+            f"reach of {taps}. Give a larger map."
         )
     phases = (phase,) if axes == 1 else (phase // steps[1], phase % steps[1])
     lines = [
-        (p[:, None] + torch.arange(-before, n - s + r - before, device=x.device)) % n
-        for p, n, s, r, (before, _) in zip(phases, size, steps, taps, sides, strict=True)
+        (p[:, None] + torch.arange(-before, s * (count - 1) + r - before, device=x.device)) % n
+        for p, n, s, r, count, (before, _) in zip(
+            phases, size, steps, taps, counts, sides, strict=True
+        )
     ]
     return _gather(x, lines)
 

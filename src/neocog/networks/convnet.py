@@ -18,6 +18,7 @@ lowest error on MNIST, Fashion-MNIST (a full stem, where detail matters).
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Literal
 
@@ -26,8 +27,8 @@ from torch import Tensor, nn
 
 from neocog.errors import UsageError
 from neocog.layers.blocks import conv_norm_activation, he_normal, keeps, output_hw
-from neocog.layers.downsample import operator_stride, reduce
 from neocog.layers.downsample import pool as pool_of
+from neocog.layers.downsample import strided
 from neocog.types import Stage
 
 __all__ = ["ConvNet", "convnet"]
@@ -113,9 +114,13 @@ def convnet(
             f"widths {list(widths)} and depths {list(depths)} came."
         )
     kernel, stride = (5, 2) if stem == "half" else (3, 1)
-    step = operator_stride(sampling, stride)
-    first = conv_norm_activation(channels, widths[0], kernel=kernel, stride=step, padding=padding)
-    first.append(reduce(sampling, widths[0], stride=stride, padding=padding))
+    how = strided(sampling, widths[0], kernel=kernel, stride=stride, padding=padding)
+    first = conv_norm_activation(
+        channels, widths[0], kernel=kernel, stride=how.stride, padding=padding, pad=how.pad
+    )
+    first.append(how.after)
+    if not isinstance(how.before, nn.Identity):
+        first = nn.Sequential(OrderedDict(windows=how.before, **dict(first.named_children())))
     size = output_hw(size, kernel, stride=stride, padding=kernel // 2)
     inputs, reach, stages = widths[0], stride, []
     for i, (width, depth) in enumerate(zip(widths, depths, strict=True)):

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from neocog.errors import UsageError
 from neocog.layers.blocks import conv, he_normal, output_hw
-from neocog.layers.downsample import max_pool, operator_stride, reduce
+from neocog.layers.downsample import max_pool, strided
 from neocog.layers.residual import BasicBlock, Bottleneck
 from neocog.types import Stage
 
@@ -60,11 +60,20 @@ class ResNet(nn.Module):
     ) -> None:
         super().__init__()
         kernel, stride = (3, 1) if small else (7, 2)
-        step = operator_stride(sampling, stride)
-        self.conv1 = conv(channels, 64, kernel=kernel, stride=step, padding=padding, bias=False)
+        how = strided(sampling, 64, kernel=kernel, stride=stride, padding=padding)
+        self.windows = how.before
+        self.conv1 = conv(
+            channels,
+            64,
+            kernel=kernel,
+            stride=how.stride,
+            padding=padding,
+            pad=how.pad,
+            bias=False,
+        )
         self.bn1 = nn.BatchNorm2d(64)
         self.relu = nn.ReLU()
-        self.reduce = reduce(sampling, 64, stride=stride, padding=padding)
+        self.reduce = how.after
         self.maxpool = (
             nn.Identity()
             if small
@@ -89,7 +98,7 @@ class ResNet(nn.Module):
 
     def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B K"]:
         """Normalised pixels to logits."""
-        x = self.maxpool(self.reduce(self.relu(self.bn1(self.conv1(x)))))
+        x = self.maxpool(self.reduce(self.relu(self.bn1(self.conv1(self.windows(x))))))
         for stage in self.stages:
             x = self.get_submodule(stage.name)(x)
         logits: Tensor = self.fc(self.avgpool(x).flatten(1))

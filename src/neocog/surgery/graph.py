@@ -23,6 +23,7 @@ from torch.fx.node import map_arg
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from neocog.errors import ModelError
+from neocog.layers.blocks import CircularConv2d
 from neocog.surgery.modes import follow_modes
 from neocog.surgery.window import window_of_module
 
@@ -220,6 +221,8 @@ class _Tracer(fx.Tracer):
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         """Taken whole: PyTorch's, ours, norms, those with hooks, small ones that ask for a mode."""
         if super().is_leaf_module(m, module_qualified_name) or type(m).__module__ in _OPAQUE:
+            return True
+        if isinstance(m, CircularConv2d):
             return True
         if m._forward_hooks or m._forward_pre_hooks:
             return True

@@ -371,7 +371,7 @@ class Surgeon:
             take = TakeWindows(
                 change.window.stride,
                 reach=change.window.reach,
-                sides=change.sides,
+                sides=change.window.padding,
             )
             phase = self._phase(sampler, x, device, before=True)
             out = self._call(sampler, "take", take, x, device)
