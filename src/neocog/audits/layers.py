@@ -37,8 +37,8 @@ from neocog.audits.subject import Subject, exact
 from neocog.data.samples import Samples
 from neocog.errors import UsageError
 from neocog.layers.blur import MaxBlurPool
-from neocog.layers.downsample import Windows
 from neocog.layers.polyphase import PolyphaseDown
+from neocog.layers.subsample import Windows
 from neocog.layers.windows import TakeWindows
 from neocog.signal.warp import shift_circular
 

@@ -25,10 +25,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from torch import Tensor, nn
+from torch import nn
 
 from neocog.errors import UsageError, did_you_mean
-from neocog.layers.blocks import Pair, border, conv, pair, same_padding
+from neocog.layers.blocks import Pair, border, conv, pair
 from neocog.layers.blur import BlurPool
 from neocog.layers.lowpass import IdealDown
 from neocog.layers.polyphase import (
@@ -38,16 +38,21 @@ from neocog.layers.polyphase import (
     PolyphasePair,
     TakePhase,
 )
-from neocog.layers.subsample import AsTheyAre, Both, FarBorder, Steps, Subsample, SubsamplePair
+from neocog.layers.subsample import (
+    AsTheyAre,
+    Both,
+    FarBorder,
+    Steps,
+    Subsample,
+    SubsamplePair,
+    Windows,
+)
 from neocog.layers.windows import ChooseWindows, TakeWindows
 
 __all__ = [
     "POOLS",
     "SAMPLINGS",
     "Sampling",
-    "Strided",
-    "Windows",
-    "WindowsPair",
     "activation_then_reduce",
     "average_pool",
     "max_pool",
@@ -56,8 +61,7 @@ __all__ = [
     "reduce",
     "reduce_pair",
     "sampling_of",
-    "strided",
-    "strided_pair",
+    "windows_before",
 ]
 
 POOLS = ("max", "average", "conv")
@@ -229,110 +233,7 @@ def activation_then_reduce(
     return activation if isinstance(after, nn.Identity) else nn.Sequential(activation, after)
 
 
-class Windows(nn.Module):
-    """The windows of a strided operator, from a phase that its input chooses, padding included.
-
-    Args:
-        choose: map to phase.
-        take: (map, phase) to the windows of an operator.
-    """
-
-    def __init__(self, choose: nn.Module, take: TakeWindows) -> None:
-        super().__init__()
-        self.choose, self.take = choose, take
-
-    def forward(self, x: Tensor) -> Tensor:
-        """What the operator sees."""
-        out: Tensor = self.take(x, self.choose(x))
-        return out
-
-
-class WindowsPair(nn.Module):
-    """`Windows` of a main branch, and the samples of a short cut that stand where they do.
-
-    Args:
-        choose: map of the main branch to phase.
-        take: (map, phase) to the windows of the operator in the main branch.
-        stride: of that operator.
-    """
-
-    def __init__(self, choose: nn.Module, take: TakeWindows, stride: Steps) -> None:
-        super().__init__()
-        self.choose, self.take, self.short = choose, take, TakePhase(stride)
-
-    def forward(self, main: Tensor, short: Tensor) -> tuple[Tensor, Tensor]:
-        """What the operator sees, and every s-th sample of the short cut."""
-        phase = self.choose(main)
-        return self.take(main, phase), self.short(short, phase)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Strided:
-    """How an operator of some stride is built for a kind of down-sampling.
-
-    Args:
-        before: what the map goes through before the operator; for a pair, both maps.
-        stride: of the operator itself.
-        pad: samples that it adds a side itself.
-        after: what follows the operator with its norm and activation; for a pair, of both maps.
-    """
-
-    before: nn.Module
-    stride: tuple[int, int]
-    pad: tuple[int, int]
-    after: nn.Module
-
-
-def strided(
-    sampling: str,
-    channels: int,
-    *,
-    kernel: Pair,
-    stride: Pair,
-    padding: str,
-    pad: Pair | None = None,
-) -> Strided:
-    """A convolution with a stride: the phase chosen before it where that is exact, else behind it.
-
-    Args:
-        sampling: one of `SAMPLINGS`.
-        channels: of what the operator gives.
-        kernel: taps.
-        stride: samples from one that is kept to the next.
-        padding: what stands outside the image, one of `layers.blocks.PADDINGS`.
-        pad: samples added a side; None for as many as keep the size at stride 1.
-    """
-    frame = same_padding(kernel) if pad is None else pair(pad)
-    found = _windows(sampling, kernel, stride, frame, padding)
-    if found is None:
-        after = reduce(sampling, channels, stride=stride, padding=padding)
-        step = operator_stride(sampling, stride)
-        return Strided(before=nn.Identity(), stride=step, pad=frame, after=after)
-    return Strided(before=Windows(*found), stride=pair(stride), pad=(0, 0), after=nn.Identity())
-
-
-def strided_pair(
-    sampling: str, channels: tuple[int, int], *, kernel: Pair, stride: Pair, padding: str
-) -> Strided:
-    """The same for the convolution with the stride in a residual block, and its short cut.
-
-    Args:
-        sampling: one of `SAMPLINGS`.
-        channels: of what the operator gives, of the short cut.
-        kernel: taps; the size is kept at stride 1.
-        stride: samples from one that is kept to the next.
-        padding: what stands outside the image.
-    """
-    frame, steps = same_padding(kernel), pair(stride)
-    found = _windows(sampling, kernel, stride, frame, padding)
-    if found is None:
-        after = reduce_pair(sampling, channels, stride=stride, padding=padding)
-        step = operator_stride(sampling, stride)
-        return Strided(before=AsTheyAre(), stride=step, pad=frame, after=after)
-    return Strided(before=WindowsPair(*found, steps), stride=steps, pad=(0, 0), after=AsTheyAre())
-
-
-def _windows(
+def windows_before(
     sampling: str, kernel: Pair, stride: Pair, pad: Pair, padding: str
 ) -> tuple[nn.Module, TakeWindows] | None:
     """How the phase is chosen and taken before an operator; None where what comes out decides.
@@ -362,7 +263,7 @@ def max_pool(
         padding: what stands outside the picture; for `zero` it is left out of the maximum.
         pad: samples added a side.
     """
-    windows = _windows(sampling, kernel, stride, pad, padding)
+    windows = windows_before(sampling, kernel, stride, pad, padding)
     if windows is not None:
         return nn.Sequential(Windows(*windows), nn.MaxPool2d(pair(kernel), pair(stride)))
     step, frame = operator_stride(sampling, stride), pair(pad)
@@ -382,7 +283,7 @@ def average_pool(
     The arguments are those of `max_pool`, but that zeros outside the picture do count. Where a
     window only reaches beyond the far side because it now runs at stride 1, the edge is repeated.
     """
-    windows = _windows(sampling, kernel, stride, pad, padding)
+    windows = windows_before(sampling, kernel, stride, pad, padding)
     if windows is not None:
         return nn.Sequential(Windows(*windows), nn.AvgPool2d(pair(kernel), pair(stride)))
     step = operator_stride(sampling, stride)
@@ -425,7 +326,7 @@ def pool(
         )
     if kind == "conv":
         learned = nn.Sequential()
-        windows = _windows(sampling, kernel, stride, pad, padding)
+        windows = windows_before(sampling, kernel, stride, pad, padding)
         if windows is not None:
             learned.add_module("windows", Windows(*windows))  # a name, as below
             learned.add_module(

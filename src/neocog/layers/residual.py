@@ -14,7 +14,8 @@ from torch.nn import functional as F
 
 from neocog.errors import UsageError, did_you_mean
 from neocog.layers.blocks import conv
-from neocog.layers.downsample import operator_stride, reduce, sampling_of, strided_pair
+from neocog.layers.downsample import operator_stride, reduce, sampling_of
+from neocog.layers.strided import strided_pair
 
 __all__ = ["BasicBlock", "Bottleneck", "PadChannels", "Shortcut", "pad_channels", "shortcut"]
 

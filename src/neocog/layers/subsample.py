@@ -13,6 +13,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from neocog.layers.blocks import extend
+from neocog.layers.polyphase import TakePhase
+from neocog.layers.windows import TakeWindows
 
 __all__ = [
     "AsTheyAre",
@@ -21,6 +23,8 @@ __all__ = [
     "Steps",
     "Subsample",
     "SubsamplePair",
+    "Windows",
+    "WindowsPair",
     "far_border",
     "subsample",
 ]
@@ -159,3 +163,40 @@ class FarBorder(nn.Module):
     def extra_repr(self) -> str:
         """Window, stride and border."""
         return f"{self.kernel}, stride={self.steps}, pad={self.pad}, padding={self.padding}"
+
+
+class Windows(nn.Module):
+    """The windows of a strided operator, from a phase that its input chooses, padding included.
+
+    Args:
+        choose: map to phase.
+        take: (map, phase) to the windows of an operator.
+    """
+
+    def __init__(self, choose: nn.Module, take: TakeWindows) -> None:
+        super().__init__()
+        self.choose, self.take = choose, take
+
+    def forward(self, x: Tensor) -> Tensor:
+        """What the operator sees."""
+        out: Tensor = self.take(x, self.choose(x))
+        return out
+
+
+class WindowsPair(nn.Module):
+    """`Windows` of a main branch, and the samples of a short cut that stand where they do.
+
+    Args:
+        choose: map of the main branch to phase.
+        take: (map, phase) to the windows of the operator in the main branch.
+        stride: of that operator.
+    """
+
+    def __init__(self, choose: nn.Module, take: TakeWindows, stride: Steps) -> None:
+        super().__init__()
+        self.choose, self.take, self.short = choose, take, TakePhase(stride)
+
+    def forward(self, main: Tensor, short: Tensor) -> tuple[Tensor, Tensor]:
+        """What the operator sees, and every s-th sample of the short cut."""
+        phase = self.choose(main)
+        return self.take(main, phase), self.short(short, phase)

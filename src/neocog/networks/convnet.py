@@ -28,7 +28,7 @@ from torch import Tensor, nn
 from neocog.errors import UsageError
 from neocog.layers.blocks import conv_norm_activation, he_normal, keeps, output_hw
 from neocog.layers.downsample import pool as pool_of
-from neocog.layers.downsample import strided
+from neocog.layers.strided import strided
 from neocog.types import Stage
 
 __all__ = ["ConvNet", "convnet"]

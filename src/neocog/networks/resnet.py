@@ -15,8 +15,9 @@ from torch import Tensor, nn
 
 from neocog.errors import UsageError
 from neocog.layers.blocks import conv, he_normal, output_hw
-from neocog.layers.downsample import max_pool, strided
+from neocog.layers.downsample import max_pool
 from neocog.layers.residual import BasicBlock, Bottleneck
+from neocog.layers.strided import strided
 from neocog.types import Stage
 
 __all__ = ["DEPTHS", "ResNet", "resnet"]

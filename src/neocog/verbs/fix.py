@@ -366,9 +366,8 @@ class _Work:
         write(self.claim.folder.path / "report.html", page(title, [done.exhibits()]))
         self.claim.finish()
         if not notes:
-            done = replace(
-                done, model=load(place, allow_random=True)
-            )  # the one that came was asked
+            # The one that came was asked.
+            done = replace(done, model=load(place, allow_random=True))
         if improved.tuned.interrupted:
             raise KeyboardInterrupt(f"{done.headline} It is kept in {place}.")
         return done
