@@ -88,6 +88,9 @@ class SignalSpec:
     resize_mode: str = "crop"
 
 
+TASKS = ("classify", "segment", "regress")
+"""What a model may do."""
+
 OUTPUTS = ("logits", "probabilities", "log_probabilities", "sigmoid")
 """What outputs may be; see `neocog.probe.scores`."""
 
@@ -110,7 +113,7 @@ class Contract:
     """What a saved model promises: everything one must know to use it on a file.
 
     Args:
-        task: what is predicted, `classify` here.
+        task: one of `TASKS`.
         classes: names, in the order of the outputs.
         signal: what the model takes.
         output: what the network returns.
@@ -143,7 +146,7 @@ class Contract:
         height, width = signal.integers("size", count=2, low=1, high=LARGEST)
         output = fields.table("output") if "output" in fields else None  # older have none
         return cls(
-            task=fields.text("task", length=64),
+            task=fields.text("task", among=TASKS),
             classes=fields.texts("classes"),
             signal=SignalSpec(
                 channels=channels,

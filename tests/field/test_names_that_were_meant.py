@@ -10,6 +10,7 @@ import pytest
 from neocog.cli.main import VERBS, main
 from neocog.cli.meant import _CALLED, meant
 from neocog.errors import did_you_mean, nearest
+from neocog.runs.meant import meant as meant_model
 
 
 def options(verb: str) -> list[str]:
@@ -41,6 +42,13 @@ def test_an_option_of_a_training(word, one_of, capsys):
     assert (found[1] if found else None) in (one_of or {None}), err
 
 
+@pytest.mark.parametrize(("verb", "found"), [("audit", "--report"), ("evaluate", "--json"),
+                                           ("train", "--out")])  # fmt: skip
+def test_where_a_result_goes_is_no_name_of_a_tensor(verb, found):
+    """`--output`, which names a tensor, is spelled nearly like `--out`."""
+    assert meant("--out", options(verb)) == found
+
+
 def test_what_is_called_otherwise_is_an_option_of_some_command():
     known = {o.lstrip("-") for verb in VERBS for o in options(verb)}
     for word, names in _CALLED.items():
@@ -65,3 +73,11 @@ def test_nothing_rather_than_nonsense():
     for word in ("", "x", "precision", "recall", "f1", "zebra", "time"):
         assert nearest(word, names) is None, word
         assert did_you_mean(word, names).startswith("Known: ")
+
+
+def test_a_file_of_data_is_no_module(tmp_path):
+    data = tmp_path / "digits.npz"
+    data.write_bytes(b"")
+    assert "DATA" in meant_model(str(data))
+    assert "FUNCTION" not in meant_model(str(data))
+    assert "`nets.small:FUNCTION`" in meant_model("nets.small")

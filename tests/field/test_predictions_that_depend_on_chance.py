@@ -22,6 +22,7 @@ from neocog.runs.opened import open_model
 from neocog.store.exported import save_exported
 from neocog.types import Contract
 
+SEEN = torch.zeros(2, 1, 28, 28)
 SIZE = ["--size", "1,28,28", "--mean", "0.13", "--std", "0.31"]
 
 
@@ -356,3 +357,31 @@ def test_a_module_at_hand_is_left_as_it_was(dtype: torch.dtype) -> None:
     assert all(p.dtype == dtype and p.requires_grad for p in model.parameters())
     assert all(torch.equal(kept[k], v) for k, v in model.state_dict().items())
     assert neocog.evaluate(model.eval(), "digits", **told).loss == first.loss
+
+
+@pytest.mark.parametrize(
+    ("layer", "advice"),
+    [
+        (Stuck(0.2), r"follow eval\(\)"),
+        (Does(lambda x: F.dropout(x, 0.2)), r"follow eval\(\)"),
+        (Does(_seeded), r"follow eval\(\)"),
+        (nn.BatchNorm2d(4, track_running_stats=False), "running statistics"),
+        (Counts(), "Keep nothing from call to call"),
+        (Does(lambda x: x / x.max()), "each sample without the others"),
+    ],
+)
+def test_what_to_do_is_said_of_the_cause_at_hand(layer: nn.Module, advice: str) -> None:
+    with pytest.raises(ModelError, match=advice) as refused:
+        neocog.audit(net(layer), torch.rand(4, 1, 28, 28))
+    said = str(refused.value)
+    assert said.count("F.dropout") == (advice == r"follow eval\(\)")
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
+@pytest.mark.parametrize("how", [torch.jit.script, lambda m: torch.jit.trace(m, SEEN)])
+def test_a_script_is_opened_without_a_word(how: Callable[[nn.Module], nn.Module]) -> None:
+    module = how(net(nn.Identity()).eval())
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        opened = open_model(module, size=(1, 28, 28), mean=(0.1,), std=(0.3,), classes=10)
+    assert all(p.is_leaf and p.requires_grad for p in opened.module.parameters())

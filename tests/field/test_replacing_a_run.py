@@ -222,6 +222,19 @@ def test_names_that_are_patterns(tmp_path: Path) -> None:
         assert not other.exists()
 
 
+@pytest.mark.parametrize("name", ["run.2", "run.part", "run.new.x"])
+def test_what_another_run_is_written_into_is_let_alone(tmp_path: Path, name: str) -> None:
+    """Its name may begin like that of this one."""
+    with claimed(tmp_path / name) as other:
+        write(other.aside(), 3, "fix")
+        with claimed(tmp_path / "run") as claim:
+            write(claim.aside(), 2, "fix")
+            claim.finish()
+        other.finish()
+    assert seed_of(tmp_path / name) == 3
+    assert seed_of(tmp_path / "run") == 2
+
+
 @pytest.mark.parametrize("at", [".next", ".old"])
 def test_a_run_whose_renaming_was_killed_is_found_by_who_only_reads(
     tmp_path: Path, at: str

@@ -21,7 +21,7 @@ from tests.faults.made import bars
 from neocog.data import build
 from neocog.data.kept import read_set
 from neocog.data.open import open_data
-from neocog.errors import NeocogError
+from neocog.errors import ModelError, NeocogError
 from neocog.files import parse_json
 from neocog.runs.experiment import Experiment, prepare
 from neocog.runs.folder import RunFolder
@@ -133,6 +133,16 @@ def test_every_value_of_a_card(run, pictures):
     assert 0 < read < of / 2  # what was measured is only shown
     file.write_text(json.dumps(plain))
     assert load(run).predict(image)[0].error is None
+
+
+@pytest.mark.parametrize("keys", [("contract", "task"), ("data", "cut_test")])
+def test_a_word_that_is_none_of_those_there_are(run, keys):
+    file = run / "model.json"
+    plain = json.loads(file.read_text())
+    plain[keys[0]][keys[1]] = "clasify"
+    file.write_text(json.dumps(plain))
+    with pytest.raises(ModelError, match=rf"`{'.'.join(keys)}`"):
+        load(run)
 
 
 def test_every_value_of_a_contract(trained):

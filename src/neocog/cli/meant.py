@@ -51,6 +51,7 @@ _CALLED: dict[str, tuple[str, ...]] = {
     "opt": ("optimizer", "optimiser"),
     "optimizer": ("optimiser",),
     "optimiser": ("optimizer",),
+    "out": ("report", "json"),
     "output": ("out",),
     "output-dir": ("out",),
     "pool": ("sampling", "downsampling"),

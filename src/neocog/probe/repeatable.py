@@ -39,6 +39,7 @@ AGAIN = 16
 """Times that a network which draws random numbers is asked, before its outputs count as steady."""
 
 ALONE = "alone and in a batch"
+AGAIN_ASKED = "for the same batch, asked twice,"
 
 Read = Callable[[object], Tensor]
 
@@ -58,6 +59,17 @@ class Difference:
     largest: float
     top: bool
     cause: str
+
+    @property
+    def advice(self) -> str:
+        """What to change in a network, by the cause; ends without a stop."""
+        if "stays in training mode" in self.cause or "draws random" in self.cause:
+            return "Make it follow eval() (F.dropout takes training=self.training)"
+        if "of the batch" in self.cause:
+            return "Let its norm use running statistics in evaluation mode"
+        if self.when == AGAIN_ASKED:
+            return "Keep nothing from call to call in evaluation mode"
+        return "Compute each sample without the others"
 
     @property
     def sentence(self) -> str:
@@ -161,7 +173,7 @@ class _Asked:
             second = self.ask(x)
             if apart(first, second) > SAME:
                 why = _of_state(drawn, self._cause(x, x, None))
-                return _found("for the same batch, asked twice,", first, second, why)
+                return _found(AGAIN_ASKED, first, second, why)
         if self._beyond(first, turned):
             why = self._cause(x, x.flip(0), (0, n - 1))
             return _found("at another place of the batch", first, turned, why)

@@ -108,8 +108,7 @@ def as_function(
         return (f"{said} The figures hold for this run and this batch size alone.",)
     raise ModelError(
         f"A prediction is a function of its image, and with `{printable(name)}` it is not: "
-        f"{found.sentence}. Mend the network (F.dropout takes training=self.training), or take "
-        "--allow-random (allow_random=True in Python)."
+        f"{found.sentence}. {found.advice}, or take --allow-random (allow_random=True in Python)."
     )
 
 

@@ -22,7 +22,7 @@ from neocog.errors import NeocogError, RunError, printable
 from neocog.runs.folder import FILES, RunFolder
 from neocog.runs.lock import LOCK, FolderLock, briefly
 from neocog.runs.recipe import Recipe
-from neocog.runs.swap import PART, beside, discard, draft, put, settle
+from neocog.runs.swap import PART, beside, discard, draft, drafts, put, settle
 
 __all__ = ["Claim", "claimed", "refuse_to_resume", "vacant"]
 
@@ -184,7 +184,7 @@ def _take(claim: Claim, *, overwrite: bool, resume: bool) -> None:
     """Look at what there is, now that nobody else changes it."""
     place, new = claim.place, beside(claim.place, "new")
     _must_be_writable(place)
-    for left in place.parent.glob(f".{_literal(place.name)}{PART[1:]}"):
+    for left in drafts(place):
         shutil.rmtree(left, ignore_errors=True)
     filled = any(p.name != LOCK and not p.match(PART) for p in place.iterdir())
     claim.replaces = filled or new.is_dir()
@@ -207,11 +207,6 @@ def _take(claim: Claim, *, overwrite: bool, resume: bool) -> None:
             f"A run is replaced by renaming its folder, and `{printable(place)}` is the root of a "
             "file system. Choose a folder below it with --out."
         )
-
-
-def _literal(name: str) -> str:
-    """A name in which `glob` sees no pattern."""
-    return "".join(f"[{c}]" if c in "*?[" else c for c in name)
 
 
 def _must_be_writable(folder: Path) -> None:

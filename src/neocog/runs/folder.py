@@ -316,6 +316,7 @@ def _check_card(card: Fields) -> None:
     data.text("place", "")
     data.integer("seed", 0, low=0)
     data.flag("val", True)
+    data.flag("cut_test", False)
     data.text("fingerprint", "")
     card.table("measured", {})
     card.texts("notes", ())

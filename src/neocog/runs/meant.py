@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -45,6 +46,8 @@ def meant(text: str) -> str:
         )
     if said:
         return " ".join(said)
+    if not text.endswith(".py") and os.path.isfile(text):  # noqa: PTH113 (names too long are none)
+        return "It is a file of another kind; MODEL stands first, and DATA behind it."
     module = text.removesuffix(".py").strip("./").replace("/", ".")
     written = text.endswith(".py") or ("." in text and "/" not in text)
     if written and re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)*", module):

@@ -234,9 +234,13 @@ def _own(network: nn.Module) -> nn.Module:
     same = all(t.dtype == torch.float32 and t.device.type == "cpu" for t in held)
     shared: dict[int, Any] = {id(p): p for p in network.parameters()} if same else {}
     try:
-        own = copy.deepcopy(network, shared)
+        with torch.no_grad():  # scripts copy tensors as an operation, which would be recorded
+            own = copy.deepcopy(network, shared)
     except Exception:  # of any kind: what cannot be copied is taken as it is
         return network
+    for mine, theirs in zip(own.parameters(), network.parameters(), strict=True):
+        if mine.requires_grad is not theirs.requires_grad:  # of a script, which shares none
+            mine.requires_grad_(theirs.requires_grad)
     return own if same else own.to("cpu").float()
 
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Collection
@@ -22,7 +23,7 @@ from pathlib import Path
 
 from neocog.runs.lock import briefly
 
-__all__ = ["PART", "beside", "discard", "draft", "put", "settle"]
+__all__ = ["PART", "beside", "discard", "draft", "drafts", "put", "settle"]
 
 PART = ".*.part"
 """Files and folders that are being written, or thrown away."""
@@ -45,6 +46,12 @@ def draft(place: Path) -> Path:
     os.umask(mask)
     Path(name).chmod(0o777 & ~mask)
     return Path(name)
+
+
+def drafts(place: Path) -> list[Path]:
+    """What `draft` made for a run and is left; not those of `NAME.2`, which begin like its own."""
+    own = re.compile(rf"\.{re.escape(place.name)}\.[^.]+\.part")
+    return [p for p in place.parent.iterdir() if own.fullmatch(p.name)]
 
 
 def discard(folder: Path, place: Path) -> None:

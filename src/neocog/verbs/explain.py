@@ -28,6 +28,7 @@ from neocog.runs.trained import Trained
 from neocog.store.sound import finite_outputs
 from neocog.store.tensors import write_bytes
 from neocog.targets import target_folder
+from neocog.types import TASKS
 from neocog.verbs.explain_input import (
     Explained,
     Place,
@@ -40,9 +41,6 @@ from neocog.verbs.explain_maps import Asked
 from neocog.verbs.explain_ways import WAYS
 
 __all__ = ["Explanation", "explain"]
-
-TASKS = ("classify", "segment", "regress")
-"""What a module may answer."""
 
 PAGE, NUMBERS = "explain.html", "explain.json"
 
