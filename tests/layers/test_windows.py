@@ -110,10 +110,21 @@ def test_what_cannot_be_is_refused() -> None:
     x = noise(2, 1, 6, 6)
     with pytest.raises(UsageError, match=r"one a map"):
         take_windows(x, torch.zeros(3, dtype=torch.int64), stride=2, reach=1, sides=[(0, 0)] * 2)
-    with pytest.raises(UsageError, match=r"reach \(3, 3\) and padding .* Pad more"):
-        take_windows(x, torch.zeros(2, dtype=torch.int64), stride=2, reach=3, sides=[(0, 1)] * 2)
-    with pytest.raises(UsageError, match=r"\(6, 6\) at stride \(4, 4\)"):
-        choose_windows(x, 4)
+    with pytest.raises(UsageError, match=r"holds a whole window; \(6, 6\) with padding"):
+        take_windows(x, torch.zeros(2, dtype=torch.int64), stride=2, reach=8, sides=[(0, 1)] * 2)
+
+
+@pytest.mark.parametrize("size", [(7, 9), (5, 5)])
+def test_where_the_stride_divides_nothing_there_are_as_many_samples(size: tuple[int, int]) -> None:
+    conv = nn.Conv2d(2, 3, 3, stride=2, padding=1, padding_mode="circular").double()
+    x = noise(4, 2, *size)
+    first = torch.zeros(4, dtype=torch.int64)
+    taken = take_windows(x, first, stride=2, reach=3, sides=[(1, 1)] * 2)
+    again = F.conv2d(taken, conv.weight, conv.bias, stride=2)
+    torch.testing.assert_close(again, conv(x), rtol=0, atol=1e-12)
+    phases = choose_windows(x, 2)
+    assert phases.shape == (4,)
+    assert int(phases.max()) < 4
 
 
 def test_an_operator_of_a_plain_network_can_follow() -> None:
