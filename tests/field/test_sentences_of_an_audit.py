@@ -38,6 +38,7 @@ from neocog.runs.improve import Candidate, Improved
 from neocog.runs.judge import Figures, Score
 from neocog.runs.judge import verdict as judged
 from neocog.tasks.classify import evaluation
+from neocog.verbs.audit import _drawn_of
 from neocog.verbs.fix_result import Fixed, Measured, found_by
 
 NAN = math.nan
@@ -375,7 +376,7 @@ def test_the_line_of_two_models(before: float, after: float, accuracy: float | N
     one, two = shift(before, "crop"), shift(after, "crop")
     text = gained(one, two, accuracy=accuracy, times=2.44)
     a, b = 1 - one.consistency, 1 - two.consistency
-    assert ("as before" in text) == (a == b)
+    assert ("in both models" in text) == (a == b)
     if abs(a - b) > 1e-7:
         left, right = re.findall(r"flips (\S+) → (\S+) %", text)[0]
         assert left != right
@@ -490,6 +491,23 @@ def _measured(flip: float, accuracy: float, ms: float) -> Measured:
     )  # fmt: skip
 
 
+@pytest.mark.parametrize("accuracy", [(0.1, 0.05, 0.2), (0.1, -0.1, 0.2), (-0.1, -0.2, -0.05)])
+@pytest.mark.parametrize("gain", [(-0.2, -0.1), (-0.1, 0.1), (0.1, 0.2)])
+@pytest.mark.parametrize("kept", ["fixed", "as it was"])
+def test_nothing_got_better_where_nothing_did(
+    accuracy: tuple[float, float, float], gain: tuple[float, float], kept: str
+) -> None:
+    a, b = _measured(0.1, 0.5, 0.1), _measured(0.2, 0.5, 0.1)
+    said = Fixed(
+        better=False, kept=kept, reason="it is so", aim="crop", replaced=(), left=(), before=a,
+        converted=0.0, after=a, candidate=b, compared={"crop": _compared(difference_ci=gain)},
+        accuracy=accuracy, labeled=True, advice=(), notes=(), finetune={"seed": 0}, run="runs/x",
+        model=None,
+    ).headline  # fmt: skip
+    some = accuracy[1] > 0 or gain[0] > 0
+    assert said.startswith("Nothing got better on the whole, " if some else "Nothing got better, ")
+
+
 @pytest.mark.parametrize("better", [True, False])
 @pytest.mark.parametrize("kept", ["fixed", "as it was"])
 @pytest.mark.parametrize("labeled", [True, False])
@@ -600,3 +618,12 @@ def test_images_without_labels(broken: int, beyond: int, monkeypatch: pytest.Mon
     assert (f"{beyond} were left out" in said) == (beyond > 0)
     assert ("1 file cannot be used as an image and was left out" in said) == (broken == 1)
     assert ("2 files cannot be used as images and were left out" in said) == (broken == 2)
+
+
+@pytest.mark.parametrize(("n", "of"), [(1, 1), (1, 2), (60, 1000), (1000, 1000)])
+def test_how_many_of_the_samples_were_audited(n: int, of: int) -> None:
+    said = " ".join(_drawn_of(audit(n=n, seed=3), of))
+    assert bool(said) == (n < of)
+    if said:
+        assert f"Of these {of:,} samples {n:,} {'were' if n > 1 else 'was'} audited" in said
+        assert "(seed 3)" in said

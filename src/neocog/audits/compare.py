@@ -126,7 +126,7 @@ def gained(
     one, two = (1 - found.consistency for found in (before, after))
     unit = "px" if before.axes > 1 else nouns(1).units
     if one == two:
-        flips = f"{flipped(one)} %, as before,"
+        flips = f"{flipped(one)} % in both models"
     else:
         digits = next((d for d in range(1, 9) if flipped(one, d) != flipped(two, d)), 9)
         flips = f"{flipped(one, digits)} → {flipped(two, digits)} %"

@@ -339,7 +339,8 @@ def _audited(trained: Trained | nn.Module, data: Data, how: _How) -> Audit:
         black_box=trained.black_box,
         tell=how.tell,
     )
-    said = (*found.notes, *how.common.notes, *notes, *trained.doubts)
+    drawn = _drawn_of(found, len(samples))
+    said = (*found.notes, *how.common.notes, *notes, *drawn, *trained.doubts)
     return replace(found, notes=tuple(dict.fromkeys(said)))
 
 
@@ -369,7 +370,22 @@ def _of_module(module: nn.Module, data: Data, how: _How) -> Audit:
         precision=how.precision,
         tell=how.tell,
     )
-    return replace(found, notes=(*found.notes, *how.common.notes, *matched, *said, *chance))
+    drawn = _drawn_of(found, len(samples))
+    said = (*how.common.notes, *matched, *drawn, *said)
+    return replace(found, notes=(*found.notes, *said, *chance))
+
+
+def _drawn_of(found: Audit, n: int) -> list[str]:
+    """What to say where not all samples were audited."""
+    if found.n >= n:
+        return []
+    one = found.n == 1
+    return [
+        (
+            f"Of these {n:,} samples {found.n:,} {'was' if one else 'were'} audited, drawn at random "
+            f"(seed {found.seed})."
+        )
+    ]
 
 
 def _without_truth(trained: Trained, place: Place, strict: bool) -> Samples:

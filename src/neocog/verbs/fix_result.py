@@ -118,11 +118,14 @@ class Fixed:
         )
         if self.better:
             return f"{figures}."
+        found = self.compared.get(self.aim)
+        one = self.accuracy[1] > 0 or (found is not None and found.difference_ci[0] > 0)
+        nothing = f"Nothing got better{' on the whole' if one else ''}"  # one of the two did
         if self.kept == "fixed":
-            return f"Nothing got better, and it is kept as asked: {figures}; {self.reason}."
+            return f"{nothing}, and it is kept as asked: {figures}; {self.reason}."
         return (
-            f"Nothing got better, so the model as it was is kept. The best that was reached: "
-            f"{figures}; {self.reason}."
+            f"{nothing}, so the model as it was is kept. The best that was reached: {figures}; "
+            f"{self.reason}."
         )
 
     def to_json(self) -> dict[str, Any]:
