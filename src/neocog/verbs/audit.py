@@ -379,13 +379,9 @@ def _drawn_of(found: Audit, n: int) -> list[str]:
     """What to say where not all samples were audited."""
     if found.n >= n:
         return []
-    one = found.n == 1
-    return [
-        (
-            f"Of these {n:,} samples {found.n:,} {'was' if one else 'were'} audited, drawn at random "
-            f"(seed {found.seed})."
-        )
-    ]
+    were = "was" if found.n == 1 else "were"
+    of = f"Of these {n:,} samples {found.n:,} {were} audited"
+    return [f"{of}, drawn at random (seed {found.seed})."]
 
 
 def _without_truth(trained: Trained, place: Place, strict: bool) -> Samples:
