@@ -180,7 +180,7 @@ def test_A8_other_ways_of_seeing_into_a_model_of_series(call, waves, tmp_path, m
     ("words", "sentence"),
     [
         (("--size", "1,8,8"), "--size is of pictures, --series of series"),
-        (("nothing.npz",), "`nothing.npz` cannot be read so"),
+        (("nothing.npz",), "`nothing.npz` does not exist"),
         (("FILE[6]",), "has 6 series, counted from 0; number 6 came"),
         (("--series", "1,64", "FILE"), "The model takes series of 1 × 64 numbers"),
         (("--series", "64", "FILE"), "the size of a series is C,N"),

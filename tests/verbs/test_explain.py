@@ -88,7 +88,7 @@ def test_layers_and_classes_go_by_the_names_that_the_user_knows() -> None:
     assert found.figures["target"] == "dog"
     assert neocog.explain(net, x, layer="4", trust=False).figures["layer"] == "4"
     assert neocog.explain(net, x, layer="network.4", trust=False).figures["layer"] == "4"
-    with pytest.raises(UsageError, match=r"`dig` is none. Did you mean `dog`"):
+    with pytest.raises(UsageError, match=r"`dig` is none. Known: .*`dog`"):
         neocog.explain(net, x, target="dig")
     with pytest.raises(ModelError, match="`44` is none"):
         neocog.explain(net, x, layer="44")
