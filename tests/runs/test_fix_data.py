@@ -86,5 +86,5 @@ def test_images_without_labels_get_those_that_the_model_gives(
     assert set(parts.train.y.tolist()) <= {0, 1, 2}
     for i in range(3, 12):
         (tmp_path / f"{i}.png").unlink()
-    with pytest.raises(DataError, match=r"A fix needs four images or more; .* holds 3"):
+    with pytest.raises(DataError, match=r"measured here needs 4 images or more; .* holds 3"):
         fix_data(model, str(tmp_path), learns=True)

@@ -114,8 +114,8 @@ def lie_errors(model: Subject, data: Samples, *, batch: int = 16) -> tuple[LieEr
                 if square:
                     for name, e in _through(model.module, x, turn_generator(x), _turns).items():
                         turn.setdefault(name, []).append(e)
-    except NotImplementedError:  # what PyTorch says of an operation without such a derivative
-        return ()
+    except RuntimeError:  # of what ran before: an operation without such a derivative, or one that
+        return ()  # has it for some memory layouts only
     return tuple(
         LieError(
             name=name,
@@ -179,8 +179,9 @@ def _through(
         with forward_ad.dual_level(), warnings.catch_warnings():
             # PyTorch's own derivatives warn of PyTorch's own scripts when they are first used.
             warnings.simplefilter("ignore", DeprecationWarning)
-            dual = forward_ad.make_dual(x, tangent.contiguous())  # type: ignore[no-untyped-call]
-            module(dual)
+            # Group norm, for one, has no such derivative of channels that lie beside each other.
+            lines = (v.contiguous() for v in (x, tangent))
+            module(forward_ad.make_dual(*lines))  # type: ignore[no-untyped-call]
     finally:
         for handle in handles:
             handle.remove()

@@ -27,7 +27,7 @@ from neocog.errors import DataError, UsageError, printable
 from neocog.runs.trained import Trained
 from neocog.training.answers import answers
 
-__all__ = ["FixData", "fix_data", "predicted"]
+__all__ = ["FixData", "fix_data", "is_flat", "predicted", "unlabeled"]
 
 HELD_OUT = 0.1
 """Fraction of the training samples that choices are made on, where the data has no others."""
@@ -85,7 +85,7 @@ def fix_data(trained: Trained, data: str, *, learns: bool, seed: int = 0) -> Fix
             f"A fix learns from the training samples and measures on others; `{printable(data)}` "
             "names those that it learns from. Name DATA:val or DATA:test, or take --finetune 0."
         )
-    if name is None and _flat(where):
+    if name is None and is_flat(where):
         return _of_images(trained, where, seed)
     shown = trained.samples(data)
     source = shown.source
@@ -152,7 +152,7 @@ def _cut(split: Split, fraction: float, seed: int, *, stream: int) -> tuple[Spli
     return split.subset(parts["train"]), split.subset(parts["val"])
 
 
-def _flat(where: str) -> bool:
+def is_flat(where: str) -> bool:
     """Whether a place is a folder of images without any folder in it."""
     path = Path(where)
     if not path.is_dir():
@@ -161,7 +161,17 @@ def _flat(where: str) -> bool:
     return bool(found) and all(e.is_file() for e in found)
 
 
-def _of_images(trained: Trained, where: str, seed: int) -> FixData:
+def unlabeled(trained: Trained, where: str, *, least: int = 1) -> tuple[Split, list[str]]:
+    """The images of a flat folder as a model takes them, their labels all 0; and what to say.
+
+    Args:
+        trained: the model.
+        where: the folder.
+        least: images that are needed.
+
+    Raises:
+        DataError: there are fewer that can be used.
+    """
     signal = trained.contract.signal
     most = max(1, UNLABELED // (signal.channels * int(np.prod(signal.size))))
     kept: list[np.ndarray] = []
@@ -175,22 +185,13 @@ def _of_images(trained: Trained, where: str, seed: int) -> FixData:
             names.append(Path(path).name)
         else:
             beyond += 1
-    if len(kept) < 4:
+    if len(kept) < least:
+        needed = "one image" if least == 1 else f"{least} images"
         raise DataError(
-            f"A fix needs four images or more; `{printable(where)}` holds {len(kept)} that can be "
-            "used. Give a folder of more."
+            f"What is measured here needs {needed} or more; `{printable(where)}` holds {len(kept)} "
+            "that can be used. Give a folder of more."
         )
-    whole = predicted(trained, Split(_stacked(kept), np.zeros(len(kept), np.int64), names))
-    order = np.random.default_rng([seed, 0xF1A7]).permutation(len(whole))
-    a, b = max(1, len(order) // 4), max(2, len(order) // 2)
-    test, val, train = order[:a], order[a:b], order[b:]
-    note = (
-        f"`{printable(where)}` holds no class folders, so nobody knows what its images show: "
-        "accuracy stands for the fraction of predictions that are those of the model as it was. "
-        f"Images to measure on: {len(test):,}; to choose on: {len(val):,}; to recalibrate and "
-        f"learn from: {len(train):,}."
-    )
-    notes = [note]
+    notes = []
     if beyond:
         notes.append(
             f"Only the first {len(kept):,} images are used, as many as {UNLABELED >> 30} GiB hold; "
@@ -202,6 +203,21 @@ def _of_images(trained: Trained, where: str, seed: int) -> FixData:
             f"{files} cannot be used as {'an image' if skipped == 1 else 'images'} and "
             f"{'was' if skipped == 1 else 'were'} left out."
         )
+    return Split(_stacked(kept), np.zeros(len(kept), np.int64), names), notes
+
+
+def _of_images(trained: Trained, where: str, seed: int) -> FixData:
+    images, notes = unlabeled(trained, where, least=4)
+    whole = predicted(trained, images)
+    order = np.random.default_rng([seed, 0xF1A7]).permutation(len(whole))
+    a, b = max(1, len(order) // 4), max(2, len(order) // 2)
+    test, val, train = order[:a], order[a:b], order[b:]
+    note = (
+        f"`{printable(where)}` holds no class folders, so nobody knows what its images show: "
+        "accuracy stands for the fraction of predictions that are those of the model as it was. "
+        f"Images to measure on: {len(test):,}; to choose on: {len(val):,}; to recalibrate and "
+        f"learn from: {len(train):,}."
+    )
     return FixData(
         train=whole.subset(np.sort(train)),
         val=whole.subset(np.sort(val)),
@@ -211,7 +227,7 @@ def _of_images(trained: Trained, where: str, seed: int) -> FixData:
         seen=False,
         source=None,
         path=where,
-        notes=tuple(notes),
+        notes=(note, *notes),
     )
 
 

@@ -22,6 +22,7 @@ from neocog.data.split import Split
 from neocog.errors import DataError, printable
 from neocog.exhibits import Section, Table
 from neocog.runs.believed import as_function, as_logits
+from neocog.runs.fix_data import is_flat, unlabeled
 from neocog.runs.held_out import Common, held_out_by_both
 from neocog.runs.matched import match_split
 from neocog.runs.normalized import LOOKED_AT, misfit
@@ -150,8 +151,9 @@ def audit(
     Args:
         model: a run folder or another place of a model, what `neocog.open_model` gives, or any
             `nn.Module` from values in [0, 1].
-        data: a place of data (`DATA:val` picks a split, the test split else), a split, or tensors
-            (x, y) with y None where nobody knows the truth.
+        data: a place of data (`DATA:val` picks a split, the test split else), a flat folder of
+            images without labels, a split, or tensors (x, y) with y None where nobody knows the
+            truth.
         asked: what is measured, see `Asked`; everything if left out.
         against: another model, compared on the same samples and shifts.
         require: bounds such as `shift.circular.consistency>=0.99`.
@@ -299,7 +301,7 @@ def _shared(
     if isinstance(data, Split):
         return replace(how, common=held_out_by_both(data, "", models))
     seeded = [m for m in models if m.contract.task == "classify"]
-    if not isinstance(data, (str, os.PathLike)) or not seeded:
+    if not isinstance(data, (str, os.PathLike)) or not seeded or _is_flat(data):
         return how
     shown = _drawn(seeded[0], how).samples(data, strict=how.strict)
     name = parse_place(data)[1] or shown.source.scored()
@@ -400,6 +402,30 @@ def _without_truth(trained: Trained, place: Place, strict: bool) -> Samples:
     return Samples(split, None, split.names)
 
 
+def _is_flat(data: Data) -> bool:
+    """Whether it is a folder of images that are in no class."""
+    if not isinstance(data, (str, os.PathLike)):
+        return False
+    where, part = parse_place(data)
+    return part is None and is_flat(where)
+
+
+def _of_images(
+    trained: Trained, where: str, strict: bool
+) -> tuple[Samples, Samples | None, tuple[str, ...], tuple[str, ...]]:
+    """Images of which nobody knows what they show: all but accuracy can be measured."""
+    split, left = unlabeled(trained, where)
+    if strict and left:
+        raise DataError(f"{left[-1]} With `strict` all of `{printable(where)}` must be images.")
+    said = (
+        f"`{printable(where)}` holds no class folders, so nobody knows what its images show: no "
+        "accuracy."
+    )
+    samples = Samples(split, None, split.names)
+    odd = misfit(samples.take(slice(0, LOOKED_AT)), trained.contract.signal)
+    return samples, None, trained.contract.classes, (said, *left, *filter(None, (odd,)))
+
+
 def _samples(
     trained: Trained, data: Data, asked: Asked, strict: bool
 ) -> tuple[Samples, Samples | None, tuple[str, ...], tuple[str, ...]]:
@@ -412,6 +438,8 @@ def _samples(
             samples = Samples.of(data)
         said = misfit(samples.take(slice(0, LOOKED_AT)), trained.contract.signal)
         return samples, None, classes, (*notes, *filter(None, (said,)))
+    if _is_flat(data):
+        return _of_images(trained, str(data), strict)
     shown = trained.samples(data, strict=strict)
     samples, size = Samples.of(shown.split), trained.contract.signal.size
     narrow = samples, None, shown.classes, shown.notes
