@@ -1,5 +1,6 @@
 """A model from elsewhere is compared with its own fix, and both are opened as they were."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ from tests.field.test_a_fix_makes_nothing_worse import Parity, boards
 
 import neocog
 from neocog.cli.main import main
-from neocog.errors import UsageError
+from neocog.errors import NeocogError, UsageError
 from neocog.runs.opened import open_model
 from neocog.runs.pair import open_pair
 from neocog.verbs.audit import audit
@@ -55,6 +56,46 @@ def test_a_fix_knows_what_it_was_made_from(fixed: str, weights: Path) -> None:
     other = open_pair(fixed, PLACE, {"mean": (0.5,)})[1]
     assert other is not None
     assert other.contract.signal.mean == (0.5,)
+
+
+class Both(Parity):
+    """Its logits come second, behind as many numbers that are none."""
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        logits = super().forward(x)
+        return -logits, logits
+
+
+def both() -> Both:
+    return Both()
+
+
+def test_a_fix_knows_which_output_and_how_images_were_brought_to_size(
+    weights: Path, boards: Path, tmp_path: Path
+) -> None:
+    place = f"{__name__}:both"
+    model = open_model(place, weights=weights, output="1", resize_mode="pad", **SPEC)  # type: ignore[arg-type]
+    out = str(tmp_path / "fixed")
+    fix(model, boards, sampling="blur", finetune=0, n=40, keep="fixed", out=out)
+    came = open_pair(out, place, {})[1]
+    assert came is not None
+    assert came.contract.output.name == "1"
+    assert came.contract.signal.resize_mode == "pad"
+
+
+@pytest.mark.parametrize(("key", "value"), [
+    ("size", "abc"), ("size", [1]), ("mean", None), ("std", ["x"]), ("weights", 5),
+    ("weights", "a\0b"), ("resize_mode", ["crop"]), ("output", {}),
+])  # fmt: skip
+def test_how_it_was_opened_is_read_as_what_came_from_outside(
+    fixed: str, key: str, value: object
+) -> None:
+    file = Path(fixed) / "model.json"
+    card = json.loads(file.read_text())
+    card["fixed"]["opened"][key] = value
+    file.write_text(json.dumps(card))
+    with pytest.raises(NeocogError, match=key):
+        open_pair(fixed, PLACE, {})
 
 
 def test_weights_that_are_gone_are_asked_for_not_random(fixed: str, weights: Path) -> None:

@@ -133,7 +133,7 @@ def difference(
         coarse: it computes with numbers of few bits, where that cannot be seen from outside.
 
     Raises:
-        ModelError: the module fails on the batch, in a way that is ours to tell.
+        ModelError: the module fails on the batch, with an error of ours.
 
     Example:
         >>> x = probes((1, 4, 4))
@@ -189,7 +189,7 @@ class _Asked:
             alone = self.ask(x)
         except NeocogError:
             raise
-        except Exception as e:  # whatever a stranger's forward raises
+        except Exception as e:  # of any kind: the module is not ours
             lines = str(e).strip().splitlines() or [type(e).__name__]
             return Difference(when=ALONE, largest=math.inf, top=False, cause=printable(lines[0]))
         if alone.shape != row.shape:

@@ -64,7 +64,7 @@ def kind_of(model: Model, first: Tensor) -> tuple[str, tuple[str, ...]]:
             name = contract.output.name or next(iter(stated), "")
             last = stated.get(name) or last_operation(lambda: plain(x[:2]))
             kind = noticed(plain, x, last)
-    except Exception:  # what a stranger's forward raises is told by whoever asks for a figure
+    except Exception:  # of any kind: raised again where a figure is asked for
         return "logits", ()
     if kind == "logits":
         return kind, ()
@@ -99,7 +99,7 @@ def as_function(
         found = difference(module, probes(shape), read=read, coarse=coarse)
     except NeocogError:
         raise
-    except Exception:  # what a stranger's forward raises is told by whoever asks for a figure
+    except Exception:  # of any kind: raised again where a figure is asked for
         return ()
     if found is None:
         return ()
@@ -142,7 +142,7 @@ def as_logits(
         held = next(given, torch.zeros(()))
         try:
             out = module(torch.zeros(2, *shape, device=held.device, dtype=held.dtype))
-        except Exception:  # told by whoever asks for a figure
+        except Exception:  # of any kind: raised again where a figure is asked for
             return module, ()
     if isinstance(out, Tensor) and (out.ndim != AXES[task] or not may_be_scores(out)):
         return module, ()

@@ -75,7 +75,7 @@ def _overview(
         )
     tiles += [
         Scalar(title="parameters", value=summary["params"]),
-        Scalar(title="MACs", value=summary["macs"], note="multiply-adds of one sample"),
+        Scalar(title="MACs", value=summary["macs"], note="multiply-accumulates of one sample"),
         Scalar(title="training", value=summary["seconds"], unit="s", note="without evaluation"),
     ]
     if summary["images_per_second"]:  # None, or nothing, where no time was taken
@@ -146,7 +146,7 @@ def _mistakes(experiment: Experiment, shown: Sampled) -> Section:
         ],
         note="The answer with its probability, the truth, where the picture is from.",
     )
-    text = f"{len(wrong):,} of {len(split):,} {'is' if len(split) == 1 else 'are'} answered wrong."
+    text = f"{len(wrong):,} of {len(split):,} {'is' if len(split) == 1 else 'are'} predicted incorrectly."
     return Section(title="What it gets wrong", exhibits=(gallery,) if len(worst) else (), text=text)
 
 

@@ -345,7 +345,7 @@ def the_fixed(mended: Mended, recipe: Recipe, rows: Sequence[Mapping[str, Any]])
 
 
 def as_it_was(trained: Trained, mended: Mended, recipe: Recipe) -> Kept:
-    """The model that came, with the names of its classes where the data told them."""
+    """The model that came, with the names of its classes where the data has them."""
     ours = mended.network is not None
     before = RunFolder.open(trained.place).recipe if ours else recipe
     before = replace(before, provenance=recipe.provenance)  # no training to be taken up
@@ -366,7 +366,10 @@ def origin(trained: Trained) -> dict[str, Any]:
         "size": [signal.channels, *signal.size],
         "mean": list(signal.mean),
         "std": list(signal.std),
+        "resize_mode": signal.resize_mode,
     }
+    if trained.contract.output.name:
+        told["output"] = trained.contract.output.name
     if trained.card.get("weights"):
         told["weights"] = trained.card["weights"]
     return {"from": str(trained.place), "opened": told}

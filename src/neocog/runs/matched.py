@@ -108,7 +108,7 @@ def match_split(
         with as_found(module), torch.no_grad(), same_randomness_after():
             try:
                 out = output_at(module(probe), "")
-            except Exception:  # told by the audit
+            except Exception:  # of any kind: raised again by the audit
                 return split, classes, ()
         own = tuple(map(str, range(out.shape[1]))) if out.ndim == 2 else ()
     numbers = tuple(map(str, range(len(own))))

@@ -1,8 +1,8 @@
-"""Two models that are to be compared, one of them or both from elsewhere.
+"""Two models that are to be compared, one of them or both external.
 
-What an external model is told goes to the one that needs it: a run folder knows its own. A fix
-remembers what it was made from and how that was opened, so a model and its fix need not be told
-twice.
+Options of an external model go to the one that needs them: a run folder has its own. A fix
+remembers what it was made from and how that was opened, so for a model
+and its fix they need not be given twice.
 """
 
 from __future__ import annotations
@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from neocog.errors import UsageError, printable
+from neocog.fields import Fields
 from neocog.runs.opened import open_model
 from neocog.runs.trained import Trained
+from neocog.types import LARGEST, NUMBER, RESIZE_MODES
 
 __all__ = ["open_pair"]
 
@@ -32,8 +34,8 @@ def open_pair(
     Args:
         model: as `open_model` takes it.
         baseline: likewise; None for none.
-        opening: what an external model is told, as keyword arguments of `open_model`. Of two
-            external models both are told it, but for weights.
+        opening: of an external model, keyword arguments of `open_model`. Of two external models
+            both get them, but for weights.
         baseline_weights: of the baseline, where both models are external.
         task: of external models.
 
@@ -86,20 +88,32 @@ def _knows(place: str) -> UsageError:
 
 
 def _told(fixed: Trained, place: str, opening: Mapping[str, Any]) -> dict[str, Any]:
-    """What an external model is told: as it is given, and else as when a fix of it was made."""
+    """Options of an external model: those given, else those it was opened with for its fix."""
     card = fixed.card.get("fixed")
     if not isinstance(card, Mapping) or card.get("from") != str(Path(place)):
         return dict(opening)
-    known = card.get("opened")
-    if not isinstance(known, Mapping):
+    if "opened" not in card:
         return dict(opening)
-    told = {k: known[k] for k in ("size", "mean", "std", "weights") if k in known}
+    told = _opened(Fields(card, f"`{printable(fixed.place)}`").table("opened"))
     weights = told.get("weights")
-    if "weights" not in opening and weights is not None and not Path(str(weights)).is_file():
+    if "weights" not in opening and weights is not None and not os.path.isfile(weights):  # noqa: PTH113 (names too long are none)
         raise UsageError(
             f"`{printable(fixed.place)}` was made from `{printable(place)}` with the weights "
-            f"`{printable(str(weights))}`, and there is no such file here. Give --weights."
+            f"`{printable(weights)}`, and there is no such file here. Give --weights."
         )
     if fixed.named:
         told["classes"] = list(fixed.contract.classes)
     return {**told, **opening}
+
+
+def _opened(known: Fields) -> dict[str, Any]:
+    """How the model that a fix was made from was opened, as its model.json says."""
+    channels = known.integers("size", count=3, low=1, high=LARGEST)[0]
+    found: dict[str, Any] = {
+        "size": known.integers("size", count=3, low=1, high=LARGEST),
+        "mean": known.numbers("mean", count=channels, low=-NUMBER, high=NUMBER),
+        "std": known.numbers("std", count=channels, low=-NUMBER, high=NUMBER),
+    }
+    if "resize_mode" in known:  # older have none
+        found["resize_mode"] = known.text("resize_mode", among=RESIZE_MODES)
+    return found | {name: known.text(name) for name in ("output", "weights") if name in known}

@@ -54,7 +54,7 @@ class DataChoice:
         place: `digits`, a folder or a file, see `neocog data --help`.
         size: (H, W) in pixels; empty for what suits the data.
         channels: 1 or 3; 0 for what suits the data.
-        resize_mode: how pictures of other sizes are brought to `size`: `crop`,
+        resize_mode: how images of other sizes are brought to `size`: `crop`,
             `stretch` or `pad` (`fit` in old recipes).
         val: keep the validation samples out, to watch the training with; false trains on them
             too, as is done once nothing is left to be chosen.

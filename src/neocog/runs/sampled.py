@@ -1,4 +1,4 @@
-"""A model's answers on a split, or on as many of its samples as there is time for."""
+"""A model's outputs on a split, or on as many of its samples as there is time for."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ LEAST = 50
 
 @dataclass(frozen=True)
 class Sampled:
-    """Answers on a split.
+    """Outputs on a split.
 
     Args:
         logits: (n, K), on the CPU.

@@ -74,7 +74,7 @@ class Finished:
         summary: what `neocog train --json` prints, less the run's path.
         experiment: with the trained model.
         scores: what the model scores on the splits it was not trained on.
-        shown: its answers there, or on those samples that there was time for.
+        shown: its outputs there, or on those samples that there was time for.
         notes: sentences that a user should read.
     """
 

@@ -108,7 +108,7 @@ class Fixed:
 
     @property
     def headline(self) -> str:
-        """The answer in a sentence or two, computed from the figures."""
+        """The result in a sentence or two, computed from the figures."""
         figures = gained(
             self.before.shift[self.aim],
             self.candidate.shift[self.aim],
