@@ -149,7 +149,9 @@ def test_every_sentence_of_a_report(n: int, correct: int, left_out: int, name: s
     assert tile.note.startswith(f"{n} sample{'s' if n > 1 else ''};")
     assert tile.interval[0] <= tile.value <= tile.interval[1]
     mistakes = exhibits._mistakes(experiment, shown)
-    assert mistakes.text == f"{n - correct} of {n} {'are' if n > 1 else 'is'} answered wrong."
+    assert (
+        mistakes.text == f"{n - correct} of {n} {'are' if n > 1 else 'is'} predicted incorrectly."
+    )
     assert [e.title for e in at_a_glance.exhibits[1:]] == ["parameters", "MACs", "training"]
     assert len(mistakes.exhibits) == (correct < n)
     said = exhibits._measured(name, shown)

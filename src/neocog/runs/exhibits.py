@@ -146,7 +146,8 @@ def _mistakes(experiment: Experiment, shown: Sampled) -> Section:
         ],
         note="The answer with its probability, the truth, where the picture is from.",
     )
-    text = f"{len(wrong):,} of {len(split):,} {'is' if len(split) == 1 else 'are'} predicted incorrectly."
+    verb = "is" if len(split) == 1 else "are"
+    text = f"{len(wrong):,} of {len(split):,} {verb} predicted incorrectly."
     return Section(title="What it gets wrong", exhibits=(gallery,) if len(worst) else (), text=text)
 
 

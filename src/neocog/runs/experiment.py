@@ -250,7 +250,7 @@ def _check(source: Source, recipe: Recipe) -> list[str]:
         unseen = [c for c, n in zip(source.classes, counts.tolist(), strict=True) if not n]
         names = ", ".join(f"`{printable(c)}`" for c in unseen)
         notes.append(
-            f"No training sample is of class {names}: nothing teaches the model to answer it."
+            f"No training sample is of class {names}: the model cannot learn to predict it."
         )
     return [*notes, *_left_out(source)]
 
