@@ -184,6 +184,27 @@ def test_flips_told_apart(
         ]  # fmt: skip
         assert ("by the border" in table.columns) == (name == "the border")
         assert ("nothing in the geometry" in table.note) == (name == "nothing")
+        assert "the frame" not in table.note
+
+
+@pytest.mark.parametrize("name", ROWS)
+@pytest.mark.parametrize("modes", [("circular", "crop"), ("crop", "zero"), ("zero",)])
+def test_what_enters_the_frame_is_not_the_border(name: str, modes: tuple[str, ...]) -> None:
+    some = {m: shift(0.3, m, border=border(0.3, 0.2, (0.1, 0.3))) for m in modes}
+    found = sections(audit(shift=some, alignment=aligned(*ROWS[name])))
+    (table,) = (
+        t for s in found for t in of(Table, s.exhibits) if t.title == "flips by their cause"
+    )
+    assert "not by sampling" in table.columns
+    others = " and ".join(m for m in modes if m != "circular")
+    assert f"under {others} also what enters and leaves the frame" in table.note
+    assert ("nothing in the geometry" in table.note) == (name == "nothing")
+
+
+@pytest.mark.parametrize("largest", [0.5, 0.99999, 1.0, None])
+def test_one_answer_for_all(largest: float | None) -> None:
+    said = verdict(audit(shift={"crop": shift(0.0, "crop", largest_class=largest)}))
+    assert ("All answers are of one class" in said) == (largest == 1)
 
 
 def test_no_cause_is_claimed_of_what_was_not_looked_behind() -> None:

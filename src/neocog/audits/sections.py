@@ -195,7 +195,9 @@ def _causes(shares: Sequence[Shift], still: Sequence[str], words: Nouns) -> Tabl
     stride = next((s.border.stride for s in shares if s.border is not None), 1)
     if stride == 1:  # every whole shift is a multiple: nothing to tell apart
         return None
-    other = "by the border" if list(still) == ["the border"] else "not by sampling"
+    told = [_mode(s.mode, s.axes) for s in shares if s.border is not None and s.mode != "circular"]
+    other = "by the border" if list(still) == ["the border"] and not told else "not by sampling"
+    frame = f"; under {' and '.join(told)} also what enters and leaves the frame" if told else ""
     return Table(
         title="flips by their cause",
         columns=("shift", "samples", "flip", other, "by sampling, points", "95 % interval"),
@@ -203,7 +205,8 @@ def _causes(shares: Sequence[Shift], still: Sequence[str], words: Nouns) -> Tabl
         note=f"{other.capitalize()}: flips under shifts by multiples of the total stride, {stride} "
         f"{words.units}, which every down-sampler meets at one phase; of the samples that have "
         "such a multiple within reach. What can make them here: "
-        f"{', '.join(still) or 'nothing in the geometry'}. By sampling: what all shifts add.",
+        f"{', '.join(still) or 'nothing in the geometry'}{frame}. By sampling: what all shifts "
+        "add.",
     )
 
 
@@ -306,9 +309,9 @@ def _motions(audit: Audit) -> Section:
                 },
                 x_label="largest slope of the displacement, pixels a pixel",
                 y_label="‖f(x) - f(bent x)‖ / ‖f(x)‖",
-                note=f"Slope {d.slope:.2f} ({low:.2f} to {high:.2f}); displacements reach "
+                note=f"Slope {d.slope:.3g} ({low:.3g} to {high:.3g}); displacements reach "
                 f"{d.displacement[-1]:.1f} pixels. A shift as long as the largest of them, whose "
-                f"slope is zero, moves the answer by {d.constant:.2f}.",
+                f"slope is zero, moves the answer by {d.constant:.3g}.",
             )
         )
     return Section(title="When it is turned, scaled or bent", exhibits=tuple(exhibits))

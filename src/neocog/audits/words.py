@@ -28,6 +28,8 @@ NOTHING = 1e-4
 def verdict(audit: Audit) -> str:
     """The main sentences, for the head of a report and the terminal."""
     said = [_shift(mode, s) for mode, s in audit.shift.items() if s.flip is not None]
+    if said and all(s.largest_class == 1 for s in audit.shift.values()):
+        said.append("All answers are of one class: that none changes says nothing of shifts.")
     circular = audit.shift.get("circular")
     if circular is not None and circular.border is not None:
         said.append(_apart(audit, circular.border))
