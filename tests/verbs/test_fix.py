@@ -76,6 +76,21 @@ def fixed(model: Any, bars: Path, out: Path, **options: Any) -> Fixed:
     return fix(model, bars, **{**usual, **options}, out=out)
 
 
+@pytest.mark.parametrize(("given", "times"), [({"padding": "circular"}, 1.0), ({}, None)])
+def test_cost_and_gain_are_estimated_before_anything_is_trained(
+    run: Path, bars: Path, tmp_path: Path, given: dict[str, str], times: float | None
+) -> None:
+    events: list[Any] = []
+    done = fixed(run, bars, tmp_path / "fixed", listen=events.append, **given)
+    at = next(i for i, e in enumerate(events) if str(e).startswith("before training: MACs"))
+    assert all(isinstance(e, str) for e in events[:at])
+    assert any(not isinstance(e, str) for e in events[at:])
+    ratio = done.candidate.macs / done.before.macs
+    assert f"({ratio:.2f}×)" in events[at]
+    assert ratio == times if times else ratio > 1
+    assert "validation samples circular consistency" in events[at]
+
+
 def test_a_run_of_ours_comes_out_as_a_run_of_ours(run: Path, bars: Path, tmp_path: Path) -> None:
     before = (run / "model.safetensors").read_bytes()
     done = fixed(run, bars, tmp_path / "fixed", padding="circular")

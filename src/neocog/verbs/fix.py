@@ -44,7 +44,7 @@ from neocog.runs.trained import Trained, load
 from neocog.surgery.advice import Advice
 from neocog.training.loop import Step
 from neocog.training.machine import check_device
-from neocog.verbs.fix_measure import Measuring, Scores, advised, milliseconds_of
+from neocog.verbs.fix_measure import Measuring, Scores, advised, milliseconds_of, outlook
 from neocog.verbs.fix_result import Fixed, Measured, found_by
 from neocog.verbs.train import free_folder
 
@@ -253,9 +253,8 @@ class _Work:
         converted = measure.accuracy(model)
         judge = Judge(parts.val, mode=self.modes[0], seed=self.seed, most=self._looked_at(ms))
         first = judge(came)
-        seen = parts.seen
-        if seen is None:
-            seen = seen_before(first.correct, before.correct)
+        self.tell(outlook(model, judge, first, before.macs))
+        seen = seen_before(first.correct, before.correct) if parts.seen is None else parts.seen
         recipe = self._recipe(passes, lr, device, seen)
         notes = [*parts.notes, *measure.notes]
         gains = can_gain(before.shift[self.modes[0]], seed=self.seed)

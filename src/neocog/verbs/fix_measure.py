@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,18 +16,19 @@ from neocog.audits.shift import Shift, shift_consistency
 from neocog.audits.subject import Subject
 from neocog.audits.timing import milliseconds
 from neocog.data.batches import batches, pixels
-from neocog.data.samples import Samples
+from neocog.data.samples import Samples, evaluation_batch
 from neocog.data.split import Split
 from neocog.networks.model import Model
 from neocog.runs.fixed import Mended, example_of
-from neocog.runs.judge import Figures
+from neocog.runs.judge import Figures, Judge, Score
 from neocog.runs.trained import Trained
 from neocog.surgery.advice import Advice, advise
 from neocog.tasks.classify import Evaluation, evaluation
 from neocog.training.answers import answers
+from neocog.types import Batch
 from neocog.verbs.fix_result import ADVISED, Measured
 
-__all__ = ["Measuring", "Scores", "advised", "milliseconds_of"]
+__all__ = ["Measuring", "Scores", "advised", "milliseconds_of", "outlook"]
 
 TIMED = 64
 """Samples of a batch whose forward pass is timed, at most."""
@@ -185,10 +186,34 @@ class Measuring:
         return Scores(scored, self._correct(logits), shift, spent.params, spent.macs, memory)
 
     def _logits(self, model: Model) -> Tensor:
-        return answers(model, batches(self.split, size=250, shuffle=False, seed=0, epoch=0))
+        return answers(model, self._feed())
+
+    def _feed(self) -> Iterator[Batch]:
+        *size, channels = self.split.x.shape[1:]
+        batch = evaluation_batch(channels, size)
+        return batches(self.split, size=batch, shuffle=False, seed=0, epoch=0)
 
     def _correct(self, logits: Tensor) -> np.ndarray:
         return np.asarray(logits.argmax(1).numpy() == self.split.y)
+
+
+def outlook(model: Model, judge: Judge, first: Score, macs: int) -> str:
+    """What a change costs and gains before anything is trained, as a sentence.
+
+    Args:
+        model: the changed one.
+        judge: of the validation samples.
+        first: what it found of the model that came.
+        macs: of that model.
+    """
+    signal = model.contract.signal
+    now, spent = judge(model), cost(model, (signal.channels, *signal.size)).macs
+    return (
+        f"before training: MACs {macs / 1e6:,.3g} → {spent / 1e6:,.3g} M "
+        f"({spent / max(1, macs):.2f}×); on {len(judge.samples):,} validation samples {judge.mode} "
+        f"consistency {first.consistency:.1%} → {now.consistency:.1%}, "
+        f"accuracy {first.accuracy:.1%} → {now.accuracy:.1%}"
+    )
 
 
 def milliseconds_of(models: Sequence[Model], split: Split) -> list[float]:
