@@ -54,7 +54,9 @@ def blame(audit: Audit) -> str:
     if inside:
         said = _away(audit, inside)
     elif len(alone) > len(lost):
-        said = "Away from the border no layer that was looked at by itself breaks it."
+        said = (
+            "Away from the border no layer that was looked at by itself breaks it on these samples."
+        )
     else:
         said = "No layer could be looked at by itself, so none is cleared."
     if lost:
