@@ -74,7 +74,7 @@ def test_every_fault_is_named_and_the_rest_is_loaded(nasty):
         "cat/zero.png": "empty",
         "cat/speck.png": "too small",
         "cat/bomb.png": "too large",
-        "cat/notes.txt": "no picture",
+        "cat/notes.txt": "no image",
         "cat/float.tiff": "floating-point pixels from 2 to 2 have no fixed white; "
         "save it with 8 or 16 bits, or scale it to [0, 1]",
         "cat/gone.png": "broken symbolic link",
@@ -178,7 +178,7 @@ def test_copies_stay_on_one_side_and_conflicts_are_named(folder):
         assert len(exact) == 6
         assert not any(c.across for c in exact)
         assert len(sheet.conflicts) == 2
-        assert any("2 pictures occur under different labels" in r for r in sheet.remarks)
+        assert any("2 images occur under different labels" in r for r in sheet.remarks)
 
 
 def test_copies_across_given_splits_are_named(folder):
@@ -186,7 +186,7 @@ def test_copies_across_given_splits_are_named(folder):
     folder(where="set/test", each=3)
     sheet = open_data(root.parent).sheet
     assert sum(c.across for c in sheet.duplicates) == 6
-    assert any("6 pictures lie in several splits" in r for r in sheet.remarks)
+    assert any("6 images lie in several splits" in r for r in sheet.remarks)
 
 
 @pytest.mark.parametrize(
@@ -264,7 +264,7 @@ def test_nothing_usable_is_an_error(folder, tmp_path):
     ):
         open_data(root)
     (tmp_path / "bare").mkdir()
-    with pytest.raises(DataError, match=r"holds no folders\. Sort the pictures into class folders"):
+    with pytest.raises(DataError, match=r"holds no folders\. Sort the images into class folders"):
         open_data(tmp_path / "bare")
     for name in ("images", "masks"):
         (tmp_path / "seg" / name).mkdir(parents=True)

@@ -50,7 +50,7 @@ CLAIMS = {
     "archive": b"PK\3\4" + bytes(40),
     "OpenEXR": b"v/1\1" + bytes(40),
     "Radiance": b"#?RADIANCE\n" + bytes(40),
-    "no known picture format": b"error: not found\n",
+    "no known image format": b"error: not found\n",
 }  # fmt: skip
 
 

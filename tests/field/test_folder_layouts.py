@@ -278,3 +278,22 @@ def test_folders_a_thousand_deep_end(make):
     source = open_data(root)
     assert sum(_n(source).values()) == 8
     assert "more than 64 folders deep" in source.sheet.faults[0].reason
+
+
+def test_classes_that_nothing_is_held_out_of_are_named(make):
+    held = open_data(make("s/train/cat", "s/train/dog", "s/test/cat") / "s")
+    assert "test has no sample of `dog`: its figures" in _said(held)
+    alone = open_data(make("a/train/cat", "a/train/dog", "a/val/cat", "a/val/dog") / "a")
+    assert "no sample of" not in _said(alone)
+    assert "4 classes have fewer" not in _said(alone)
+    assert "2 classes have fewer than 10" in _said(alone)
+
+
+def test_equal_images_of_which_none_is_held_out_are_said(tmp_path):
+    for name in ("cat", "dog"):
+        (tmp_path / "set" / name).mkdir(parents=True)
+        for i in range(5):
+            Image.new("RGB", (12, 12), "red").save(tmp_path / "set" / name / f"{i}.png")
+    source = open_data(tmp_path / "set")
+    assert "1 image occurs under different labels" in _said(source)
+    assert "No sample is held out" in _said(source)

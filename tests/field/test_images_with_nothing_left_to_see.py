@@ -43,9 +43,7 @@ def test_white_icons_on_transparent_ground_are_said(kind, tmp_path):
     assert {p.split("/")[0] for p in pale} == {"white"}
     assert len(pale) == 12
     assert len(notes["transparency, laid over white"]) == 24
-    assert any(
-        r.startswith("12 of 24 transparent pictures are of one color") for r in sheet.warnings
-    )
+    assert any(r.startswith("12 of 24 transparent images are of one color") for r in sheet.warnings)
 
 
 def test_pictures_without_transparency_are_no_icons(tmp_path):
@@ -82,7 +80,7 @@ def test_every_verb_says_it(tmp_path, capsys, monkeypatch):
             main(ask)
         out, err = capsys.readouterr()
         assert left.value.code == 0, err
-        assert "10 of 20 transparent pictures are of one color" in out + err
+        assert "10 of 20 transparent images are of one color" in out + err
     for one in ("white", "black"):
         words = ["predict", str(tmp_path / "run"), f"{place}/{one}/0.png"]
         for ask in (words, [*words, "--json"]):

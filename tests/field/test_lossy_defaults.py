@@ -92,6 +92,23 @@ def test_one_odd_image_among_many_is_a_remark(tmp_path):
     assert "of the one that is cut most 33 %" in kept.remark()
 
 
+def test_a_size_is_proposed_only_where_it_helps():
+    h, w = np.full(100, 1000), np.full(100, 1000)
+    w[:10], h[:10] = 3000, 3000  # the median image has more than half its scale already
+    (small,) = kept_of(h, w, size=(600, 602), resize_mode="crop").warnings((600, 602))
+    assert "10 of 100 images shrink" in small
+    assert small.endswith("Training with a larger `--size` keeps more.")
+    (most,) = kept_of(h, w, size=(250, 250), resize_mode="crop").warnings((250, 250))
+    assert most.endswith("Training with `--size 500,500` keeps half the scale of the median image.")
+
+
+def test_images_of_the_served_size_are_not_said_to_be_resized(tmp_path):
+    same = open_data(_make(tmp_path / "same", (40, 40), each=3)).sheet
+    assert "Served as 40 × 40 pixels (height × width), color" in same.exhibits()[0].text
+    other = open_data(_make(tmp_path / "other", (400, 400), each=3)).sheet
+    assert "(height × width), resized and cropped, color" in other.exhibits()[0].text
+
+
 def test_the_fraction_kept_is_that_of_the_pixels():
     """Against counting: a crop of an image whose columns are numbered."""
     from neocog.data.pictures import resize
@@ -148,7 +165,7 @@ def test_the_command_warns_on_standard_error(tmp_path):
     assert "warning  8 of 8 images lose more than a fifth" in done.stderr
     kept = CliRunner().invoke(cli, ["data", str(root), "--resize-mode", "pad", "--size", "200"])
     assert kept.stderr == ""
-    assert "padded to it" in " ".join(kept.stdout.split())
+    assert "resized and padded" in " ".join(kept.stdout.split())
 
 
 def test_strips_can_be_trained_on(tmp_path):

@@ -53,10 +53,10 @@ def default_folder() -> Path:
     try:
         return Path.home() / ".cache" / "neocog"
     except RuntimeError:  # no HOME, and a user that the system does not know
-        return _of_a_stranger()
+        return _of_an_unknown_user()
 
 
-def _of_a_stranger() -> Path:
+def _of_an_unknown_user() -> Path:
     """A folder below that of temporary files that nobody else can write.
 
     Raises:
@@ -71,7 +71,7 @@ def _of_a_stranger() -> Path:
         return folder  # it cannot be written, which is said when something is to be
     if not stat.S_ISDIR(held.st_mode) or held.st_uid != os.getuid() or held.st_mode & 0o022:
         raise UsageError(
-            f"A user without a home keeps decoded pictures in {printable(folder)}, which belongs "
+            f"A user without a home keeps decoded images in {printable(folder)}, which belongs "
             "to somebody else. Set NEOCOG_CACHE to a folder of your own."
         )
     return folder
@@ -174,7 +174,7 @@ class Cache:
                 continue  # the folder went away under it
             except _Unwritable as e:
                 warnings.warn(
-                    f"Decoded pictures are kept in {printable(self.folder)}, which cannot be "
+                    f"Decoded images are kept in {printable(self.folder)}, which cannot be "
                     f"written ({e}); they stay in memory and are decoded again next time. "
                     "Set NEOCOG_CACHE to a folder that can be written.",
                     stacklevel=2,

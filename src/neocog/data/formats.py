@@ -133,7 +133,7 @@ def identify(data: bytes) -> str:
     for pattern, what, todo in _REFUSED:
         if pattern.match(start):
             raise DataError(f"{what}, which is not read; {todo}")
-    raise DataError("no picture: the content is of no known picture format")
+    raise DataError("no image: the content is of no known image format")
 
 
 def open_image(data: bytes, kind: str) -> PILImage.Image:

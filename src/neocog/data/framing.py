@@ -55,19 +55,19 @@ class Kept:
             said.append(
                 f"{self._of(self.cut)} lose more than a fifth of their area to the crop to {shape} "
                 f"(of the worst {_percent(self.area_min)} is kept): what tells its class may be "
-                "cut away. `--resize-mode pad` keeps all of each image."
+                "cut away. Training with `--resize-mode pad` keeps all of each image."
             )
         if self._many(self.bent):
             said.append(
                 f"{self._of(self.bent)} change their aspect by more than a quarter when they are "
-                f"stretched to {shape}. `--resize-mode pad` keeps it."
+                f"stretched to {shape}. Training with `--resize-mode pad` keeps it."
             )
         if self._many(self.shrunk):
             larger = f"--size {self.larger[0]},{self.larger[1]}"
             keeps = (
-                f"`{larger}` keeps half the scale of the median image."
-                if max(self.larger) <= _LARGEST and self.larger > size
-                else "A larger `--size` keeps more."
+                f"Training with `{larger}` keeps half the scale of the median image."
+                if max(self.larger) <= _LARGEST and self.scale_median < SHRUNK
+                else "Training with a larger `--size` keeps more."
             )
             said.append(
                 f"{self._of(self.shrunk)} shrink to less than half their scale at {shape} (the "

@@ -332,7 +332,7 @@ def _checked(layout: Layout, tree: _Tree, level: str) -> Layout:
     if not layout.classes:
         raise DataError(
             "A data folder holds one folder a class, or train/ and test/ with one folder a class; "
-            f"{printable(top)} holds no folders. Sort the pictures into class folders."
+            f"{printable(top)} holds no folders. Sort the images into class folders."
         )
     names = sorted({c.name for c in layout.classes})
     small = {n.lower() for n in names}

@@ -102,7 +102,7 @@ def nothing_to_see(
     blank = [j for j in np.flatnonzero(clear).tolist() if is_blank(x[rows[j]])]
     if blank:
         said.append(
-            f"{len(blank)} of {int(clear.sum())} transparent pictures are of one color once they "
+            f"{len(blank)} of {int(clear.sum())} transparent images are of one color once they "
             "are laid over white, as white drawings are: lay them over a dark color, and save them "
             "without transparency."
         )

@@ -18,6 +18,7 @@ BARREN = "class left out: none of its"
 """How the reason of a class without a usable image begins."""
 EMPTY = "empty: this class folder"
 """How the reason of a class folder without files begins."""
+_HOW = {"crop": "resized and cropped", "stretch": "stretched", "pad": "resized and padded"}
 _SHOWN = 50
 """Rows of the longest table that is drawn; JSON holds all."""
 
@@ -217,14 +218,12 @@ class Sheet:
         if len(self.found_sizes) > 1:
             sizes: list[list[Cell]] = [[f"{h} × {w}", n] for h, w, n in self.found_sizes]
             exhibits.append(
-                Table(
-                    title="Sizes found (height × width)", columns=["size", "pictures"], rows=sizes
-                )
+                Table(title="Sizes found (height × width)", columns=["size", "images"], rows=sizes)
             )
         served = f"{self.size[0]} × {self.size[1]} pixels (height × width)"
-        colour = "grey" if self.channels == 1 else "colour"
-        how = {"crop": "cut to it", "stretch": "stretched to it", "pad": "padded to it"}
-        text = f"Served as {served}, {how[self.resize_mode]}, {colour}, {self.bits} bits. "
+        color = "gray" if self.channels == 1 else "color"
+        resized = "" if self.size_range == (self.size, self.size) else f", {_HOW[self.resize_mode]}"
+        text = f"Served as {served}{resized}, {color}, {self.bits} bits. "
         if self.kept is not None:
             text += self.kept.remark() + " "
         text += " ".join([*self.warnings, *self.remarks])
@@ -250,7 +249,7 @@ class Sheet:
             f"lie{'s' if across == 1 else ''} in several splits."
         )
         table = Table(
-            title="Pictures that occur several times",
+            title="Images that occur several times",
             columns=["copies", "where", "labels", "splits"],
             rows=rows,
             note=_more(len(ranked)),

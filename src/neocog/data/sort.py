@@ -11,6 +11,7 @@ from neocog.data.duplicates import Traits, components, exact_pairs, near_pairs
 from neocog.data.sheet import Copies, Sheet
 from neocog.data.shelf import Shelf
 from neocog.data.split import ROLES, PathNames, RowNames, draw, partition
+from neocog.errors import printable
 
 __all__ = ["FEW", "Pile", "Sorted", "sort_pile"]
 
@@ -18,7 +19,7 @@ FEW = 10
 """Samples of a class below which a split of it says little."""
 _BLOCK = 64
 _SHARES = {"val": 0.1, "test": 0.2}
-_ONE_SIDE = "Copies of one picture are kept on one side."
+_ONE_SIDE = "Copies of one image are kept on one side."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -207,17 +208,29 @@ def _remarks(
     conflicts = sum(c.conflict for c in copies)
     if conflicts:
         said.append(
-            f"{conflicts} pictures occur under different labels; "
-            "every copy is used as it is labelled."
+            f"{_counted(conflicts, 'image occurs', 'images occur')} under different labels; "
+            "every copy is used as it is labeled."
         )
     across = sum(c.across for c in copies)
     if across:
-        said.append(f"{across} pictures lie in several splits: held-out figures flatter a little.")
+        some = _counted(across, "image lies", "images lie")
+        said.append(f"{some} in several splits: held-out figures flatter a little.")
     present = [k for k, column in enumerate(zip(*counts.values(), strict=True)) if sum(column)]
     if len(present) < 2:
         said.append("All samples are of one class: there is nothing to learn from them.")
     total = np.sum(list(counts.values()), axis=0)
     few = int(((total > 0) & (total < FEW)).sum())
     if few:
-        said.append(f"{few} classes have fewer than {FEW} samples: figures on them say little.")
+        some = _counted(few, "class has", "classes have")
+        said.append(f"{some} fewer than {FEW} samples: figures on them say little.")
+    held = next((s for s in ("test", "val") if s in counts and sum(counts[s])), None)
+    if held and (unseen := [c for c, n in zip(pile.classes, counts[held], strict=True) if not n]):
+        names = ", ".join(f"`{printable(c)}`" for c in unseen[:4]) + (" …" if unseen[4:] else "")
+        said.append(f"{held} has no sample of {names}: its figures say nothing of these.")
+    if not held:
+        said.append("No sample is held out: no figure can be measured on unseen images.")
     return said
+
+
+def _counted(n: int, one: str, many: str) -> str:
+    return f"{n:,} {one if n == 1 else many}"

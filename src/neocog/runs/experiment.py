@@ -246,6 +246,11 @@ def _check(source: Source, recipe: Recipe) -> list[str]:
             "There is no test split: figures are of val, which the training is watched with. "
             "`--set data.cut_test=true` cuts a test out of train."
         )
+    if not any(len(source.splits[s]) for s in ("test", "val")):
+        notes.append(
+            "No sample is held out: no figure can be measured on unseen images. Add images, or "
+            "folders val/ and test/ beside train/."
+        )
     if present < len(source.classes):
         unseen = [c for c, n in zip(source.classes, counts.tolist(), strict=True) if not n]
         names = ", ".join(f"`{printable(c)}`" for c in unseen)
