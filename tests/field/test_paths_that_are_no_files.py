@@ -14,7 +14,7 @@ from neocog.data import formats
 from neocog.data.flight import BYTES_IN_FLIGHT, Flight
 from neocog.data.formats import read_file
 from neocog.data.open import open_data
-from neocog.errors import DataError
+from neocog.errors import DataError, UsageError
 
 KINDS = ["pipe", "socket", "folder", "dangling", "cycle", "null byte", "long", "device", "no text"]
 
@@ -61,7 +61,7 @@ def test_what_is_no_image_is_not_read(tmp_path, monkeypatch):
     with (tmp_path / "empty.jpg").open("wb") as file:
         file.truncate(1 << 30)
     start = time.process_time()
-    with pytest.raises(DataError, match="no picture"):
+    with pytest.raises(DataError, match="no image"):
         read_file(tmp_path / "empty.jpg")
     assert time.process_time() - start < 0.5
     monkeypatch.setattr(formats, "BYTES_LIMIT", 1000)
@@ -96,3 +96,17 @@ def test_files_in_a_folder_are_held_within_bounds(tmp_path, monkeypatch):
     open_data(tmp_path)
     sizes = [p.stat().st_size for p in tmp_path.rglob("*.png")]
     assert sorted(set(asked)) == sorted(set(sizes))
+
+
+@pytest.mark.parametrize("name", ["", " ", ":test"])
+def test_an_empty_name_is_not_the_current_folder(name, tmp_path, monkeypatch):
+    for folder in ("cat", "dog"):
+        (tmp_path / folder).mkdir()
+        for i in range(3):
+            (tmp_path / folder / f"{i}.png").write_bytes(encoded(smooth(i), "PNG"))
+    monkeypatch.chdir(tmp_path)
+    assert open_data(".").classes == ("cat", "dog")
+    from neocog.verbs.data import data
+
+    with pytest.raises(UsageError, match="an empty name came"):
+        data(name)

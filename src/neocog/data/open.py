@@ -154,6 +154,8 @@ def _build(text: str, wish: Wish, progress: Callable[[int, int], None] | None) -
 
 
 def _check(path: Path, text: str) -> None:
+    if not text.strip():  # `Path("")` is the current folder, as an unset variable of a shell is
+        raise UsageError("DATA names a folder or a file, and an empty name came. Name one.")
     try:
         if path.exists():
             return

@@ -223,7 +223,7 @@ def _remarks(
     if few:
         some = _counted(few, "class has", "classes have")
         said.append(f"{some} fewer than {FEW} samples: figures on them say little.")
-    held = next((s for s in ("test", "val") if s in counts and sum(counts[s])), None)
+    held = next((s for s in ("test", "val") if any(counts.get(s, ()))), None)
     if held and (unseen := [c for c, n in zip(pile.classes, counts[held], strict=True) if not n]):
         names = ", ".join(f"`{printable(c)}`" for c in unseen[:4]) + (" …" if unseen[4:] else "")
         said.append(f"{held} has no sample of {names}: its figures say nothing of these.")
