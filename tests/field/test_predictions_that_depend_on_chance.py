@@ -385,3 +385,15 @@ def test_a_script_is_opened_without_a_word(how: Callable[[nn.Module], nn.Module]
         warnings.simplefilter("error")
         opened = open_model(module, size=(1, 28, 28), mean=(0.1,), std=(0.3,), classes=10)
     assert all(p.is_leaf and p.requires_grad for p in opened.module.parameters())
+
+
+@pytest.mark.parametrize("inside", [False, True])
+def test_what_an_export_gives_has_no_modes(inside: bool) -> None:
+    batch = {0: torch.export.Dim("batch", min=1, max=64)}
+    module = torch.export.export(net(nn.BatchNorm2d(4)).eval(), (SEEN,), dynamic_shapes=(batch,))
+    module = module.module()
+    network = nn.Sequential(nn.Dropout(0.5), module) if inside else module
+    few = neocog.Asked(n=4, layers=False, rotation=False, scale=False, deformation=False)
+    found = neocog.audit(network, torch.rand(4, 1, 28, 28), few)
+    assert 0 <= found.audit.shift["circular"].consistency <= 1
+    assert network.training

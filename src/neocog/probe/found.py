@@ -55,7 +55,7 @@ def as_found(module: nn.Module, sample: Tensor | None = None) -> Iterator[None]:
     buffers = [{name: _Kept(b) for name, b in m._buffers.items()} for m in modules]
     gradients = [(p, p.grad, p.requires_grad) for p in module.parameters()]
     try:
-        module.eval()
+        _evaluating(module)
         for p, _, _ in gradients:
             p.grad = None
         with _eagerly(), torch.random.fork_rng([], enabled=bool(lazy)):
@@ -117,6 +117,15 @@ class _Lazy:
         for tensor, kind in fresh:  # the objects stay: an optimizer may hold them
             tensor.data = torch.empty(0, device=tensor.device, dtype=tensor.dtype)
             tensor.__class__ = kind
+
+
+def _evaluating(module: nn.Module) -> None:
+    """Evaluation mode of all that has modes; what `torch.export` gives has none, and refuses."""
+    try:
+        module.eval()
+    except NotImplementedError:
+        for child in module.children():
+            _evaluating(child)
 
 
 def _eagerly() -> AbstractContextManager[Any]:
