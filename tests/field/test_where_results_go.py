@@ -127,3 +127,10 @@ def test_a_device_is_not_replaced() -> None:
     for check in (target_file, target_folder):
         with pytest.raises(UsageError, match=r"cannot be written: embedded null"):
             check("a\0b")
+
+
+def test_several_seeds_do_not_go_into_a_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    (tmp_path / "recipe.toml").write_text("")
+    assert _status("train", "/no/data", "--seeds", "2", "--out", str(tmp_path)) == 2
+    assert "is a run itself. Choose another with --out." in capsys.readouterr().err
+    assert [p.name for p in tmp_path.iterdir()] == ["recipe.toml"]

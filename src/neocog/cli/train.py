@@ -124,6 +124,11 @@ def _seeds(given: dict[str, Any], watch: Any) -> dict[str, Any]:
     out = Path(given["out"]) if given["out"] else free_folder(given["data"] or "run")
     first = given["seed"] or 0
     began, runs = click.get_current_context().obj, []
+    if (out / "recipe.toml").exists():
+        raise UsageError(
+            f"The runs of several seeds lie in a folder of their own; `{printable(out)}` is a run "
+            "itself. Choose another with --out."
+        )
     for n in range(given["seeds"]):  # what is wrong with a folder is said before the first
         with claimed(out / f"seed-{first + n}", overwrite=given["overwrite"]):
             pass
