@@ -23,7 +23,7 @@ from neocog.cli.terminal import say
 
 if TYPE_CHECKING:
     from neocog.runs.trained import Trained
-    from neocog.verbs.audit import Audited
+    from neocog.verbs.audited import Audited
 
 __all__ = ["command"]
 
