@@ -267,3 +267,20 @@ def test_what_is_not_understood_is_said() -> None:
 def test_a_size_that_does_not_fit_is_refused() -> None:
     with pytest.raises(ModelError, match=r"fails on one of 3×8×8 \(RuntimeError: .*Give the size"):
         alignment(nn.Conv2d(1, 2, 3), (3, 8, 8))
+
+
+def test_windows_from_a_phase_are_aligned_under_shifts_where_the_stride_divides() -> None:
+    options = {"sampling": "polyphase", "padding": "circular", "widths": (4, 4, 4)}
+    net = build("convnet", classes=3, channels=1, size=(32, 32), options=options).eval()
+    found = alignment(net, (1, 32, 32))
+    assert found.aligned(CIRCULAR_SHIFT)
+    assert {row.came for row in found.rows} == {
+        "the phase is chosen by the samples above and to the left"
+    }
+    x = torch.rand(1, 1, 32, 32, dtype=torch.float64)
+    net = net.double()
+    with torch.no_grad():
+        assert (net(x.roll((3, 5), (2, 3))) - net(x)).abs().max() < 1e-12
+        assert (net(x.rot90(1, (2, 3))) - net(x)).abs().max() > 1e-6
+    odd = alignment(net, (1, 30, 30))
+    assert "stride 2 does not divide size 15" in {row.came for row in odd.rows}

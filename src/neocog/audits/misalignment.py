@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -30,6 +31,8 @@ from neocog.audits.reach.trace import (
     tensors_in,
 )
 from neocog.audits.receptive_field import times
+from neocog.audits.sliding import ALIKE, OWN_PADS, PADS, REASSEMBLED, SLIDES, WRITES
+from neocog.layers.windows import ChooseWindows, TakeWindows
 from neocog.probe.operations import Call, Operation
 
 __all__ = [
@@ -96,45 +99,6 @@ class Misalignment:
         )
 
 
-_PADS = {
-    "constant_pad_nd": "zero",
-    "reflection_pad1d": "reflected",
-    "reflection_pad2d": "reflected",
-    "replication_pad1d": "replicated",
-    "replication_pad2d": "replicated",
-    "_pad_circular": None,
-}
-"""What is beyond the border; None where it is the other side of the map."""
-
-_OWN_PADS = {"convolution": "zero", "im2col": "zero", "avg_pool1d": "zero", "avg_pool2d": "zero"}
-"""The same for what pads by itself; the largest of a window leaves it out."""
-
-_NEAREST = ("upsample_nearest", "_upsample_nearest_exact")
-_SLIDES = frozenset(
-    {
-        "convolution",
-        "im2col",
-        "unfold",
-        "roll",
-        "slice",
-        "pixel_shuffle",
-        *(f"{kind}_pool{n}d" for kind in ("max", "avg") for n in (1, 2)),
-        "max_pool2d_with_indices",
-        "_adaptive_avg_pool2d",
-        "adaptive_max_pool2d",
-        *(f"{kind}{n}d" for kind in _NEAREST for n in (1, 2)),
-        "upsample_linear1d",
-        "upsample_bilinear2d",
-        "upsample_bicubic2d",
-        "_upsample_bilinear2d_aa",
-        "_upsample_bicubic2d_aa",
-    }
-)
-_WRITES = ("copy", "slice_scatter", "select_scatter", "index_put")
-_REASSEMBLED = ("cat", "index", "index_select")
-_ALIKE = frozenset(("relu", "clone", "native_batch_norm", "_native_batch_norm_legit_no_training"))
-
-
 class InTheWay(Exception):
     """Something breaks the rule that is asked for: no need to run the rest."""
 
@@ -156,6 +120,8 @@ class Look:
         self.maps: list[tuple[int, ...]] = []
         self.bordered: dict[Any, Bordered] = {}
         self._told = 0
+        self.choosing = 0
+        self.windows: Tensor | None = None
         if self.axes == 2 and x.shape[2] != x.shape[3]:
             came = f"a picture of {times(x.shape[2:])} is not square"
             self._add("", "input", QUARTER_TURN, came, "a square", by_size=True)
@@ -173,6 +139,7 @@ class Look:
 
     def start(self, call: Call) -> None:
         """A sub-module begins."""
+        self.choosing += isinstance(call.module, ChooseWindows)
         self.places.start(call)
 
     def end(self, call: Call) -> None:
@@ -181,6 +148,11 @@ class Look:
         x, out = (next(tensors_in(v), None) for v in (call.args, call.out))
         axes = None if x is None else self.places.axis_of(x)
         self.places.end(call)
+        self.choosing -= isinstance(call.module, ChooseWindows)
+        if isinstance(call.module, TakeWindows) and x is not None and axes is not None:
+            self.windows = out
+            self._taken(call.name, call.module, x, axes)
+            return
         if windows is None or x is None or out is None or axes is None or x.dim() != out.dim():
             return
         kind = type(call.module).__name__
@@ -189,6 +161,19 @@ class Look:
                 r = declared(itself(x.shape, d, axes), windows, tuple(out.shape))
                 self._symmetric(call.name, kind, x.shape[d], r, d)
                 self._circular(call.name, kind, x.shape[d], r, frozenset())
+
+    def _taken(self, layer: str, take: TakeWindows, x: Tensor, axes: Sequence[int | None]) -> None:
+        """Windows from a phase, with the operator that sees them: they move along with the map."""
+        sizes = [x.shape[d] for d in axes if d is not None]
+        for n, stride in zip(sizes, take.stride, strict=True):
+            if n % stride:
+                came = f"stride {stride} does not divide size {n}"
+                remedy = f"{n // stride * stride + stride} or {n // stride * stride}"
+                self._add(layer, "TakeWindows", CIRCULAR_SHIFT, came, remedy, by_size=True)
+        if self.axes == 2:
+            came = "the phase is chosen by the samples above and to the left"
+            remedy = "a choice that turns along, as `choose_phase`"
+            self._add(layer, "TakeWindows", QUARTER_TURN, came, remedy, by_size=False)
 
     def finish(self, out: Any) -> None:
         """The run is over."""
@@ -216,7 +201,10 @@ class Look:
                 work = Work(op, given, tensors, x, out, axes, border)
         summed = len(self.places.whole)
         self.places.operation(op)
-        if work is not None and len(self.places.whole) == summed:
+        seen = self.choosing or (self.windows is not None and x is self.windows)
+        if seen:  # no map, or one layer with what has been looked at
+            pass
+        elif work is not None and len(self.places.whole) == summed:
             self._map(work)
         elif work is not None and work.border is not None and work.border.cropped:
             self._joined(work.x)
@@ -242,18 +230,18 @@ class Look:
     def _map(self, w: Work) -> None:
         """An operation on a map."""
         name, resized = w.op.name, w.out.shape != w.x.shape
-        if name in _PADS or (name == "slice" and w.given["step"] == 1):
+        if name in PADS or (name == "slice" and w.given["step"] == 1):
             if resized:
                 self._borders(w)
-        elif name in _REASSEMBLED:
+        elif name in REASSEMBLED:
             self._reassembled(w)
-        elif name in _SLIDES:
+        elif name in SLIDES:
             if resized or name != "slice":
                 self._slides(w)
-        elif name in _ALIKE and w.border is not None:
+        elif name in ALIKE and w.border is not None:
             b = w.border
             self.bordered[key_of(w.out)] = Bordered(w.out, b.op, b.before, b.reach, b.kinds)
-        elif not w.op.is_view and name not in _WRITES:
+        elif not w.op.is_view and name not in WRITES:
             for t in w.tensors.values():
                 self._joined(t)
 
@@ -264,7 +252,7 @@ class Look:
         sizes = [(w.x.shape[d], w.out.shape[d]) for d in w.axes if d is not None]
         if len(reach) < self.axes or all(a == b for a, b in sizes):
             return  # only channels
-        kind = _PADS.get(w.op.name)
+        kind = PADS.get(w.op.name)
         kinds = w.border.kinds if w.border else frozenset()
         if kind is not None and any(a < b for a, b in sizes):
             kinds |= {kind}
@@ -328,9 +316,7 @@ class Look:
                 continue
             around, n = w.around(k), w.before(k)
             beyond = bool(r.lo.min() < around.lo.min()) or bool(r.hi.max() > around.hi.max())
-            own = (
-                {_OWN_PADS.get(w.op.name, "left out")} if beyond and w.op.name != "roll" else set()
-            )
+            own = {OWN_PADS.get(w.op.name, "left out")} if beyond and w.op.name != "roll" else set()
             spans.append((n, *(v.tolist() for v in span(r, d))))
             self._symmetric(w.op.module, w.op.name, n, r, d)
             if repeats and clipped(r, d):

@@ -38,7 +38,7 @@ from neocog.files import opened
 
 __all__ = ["Built", "build_arrays", "build_digits", "build_folder"]
 
-VERSION = 9
+VERSION = 10
 """Of everything between a file and its pixels and split; raised when any of it changes."""
 DIGITS_SIZE = 256
 """Largest side, in pixels, at which the built-in digits are served."""
