@@ -71,6 +71,8 @@ def _fill(x: Tensor, sides: Sides, mode: str) -> Tensor:
     reaches = _reaches(x, sides, mode)
     if reaches and (mode != "circular" or x.is_contiguous()):
         return F.pad(x, [n for side in reversed(sides) for n in side], mode=mode)
+    if mode == "circular" and reaches and beside(x) and not _recorded():
+        return _wrapped(x, sides)
     for axis, side in enumerate(sides, start=2):
         n = x.shape[axis]
         if reaches:
@@ -81,6 +83,22 @@ def _fill(x: Tensor, sides: Sides, mode: str) -> Tensor:
         parts = [part for part in (ends[0], x, ends[1]) if part.shape[axis]]
         x = torch.cat(parts, axis) if len(parts) > 1 else x
     return x
+
+
+def _recorded() -> bool:
+    """Whether a program is made of what is called, in which writes in place are many operations."""
+    tracing: bool = torch.jit.is_tracing()  # type: ignore[no-untyped-call]
+    return tracing or torch.compiler.is_compiling()
+
+
+def _wrapped(x: Tensor, sides: Sides) -> Tensor:
+    """One copy of the map, and its rim written into it: two thirds of the time of joining parts."""
+    out = F.pad(x, [n for side in reversed(sides) for n in side])
+    for axis, (before, after) in enumerate(sides, start=2):
+        n = x.shape[axis]
+        out.narrow(axis, 0, before).copy_(out.narrow(axis, n, before))
+        out.narrow(axis, before + n, after).copy_(out.narrow(axis, before, after))
+    return out
 
 
 def _sources(n: int, side: tuple[int, int], mode: str, like: Tensor) -> list[Tensor]:
