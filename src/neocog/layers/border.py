@@ -87,7 +87,7 @@ def _fill(x: Tensor, sides: Sides, mode: str) -> Tensor:
 
 def _recorded() -> bool:
     """Whether a program is made of what is called, in which writes in place are many operations."""
-    tracing: bool = torch.jit.is_tracing()  # type: ignore[no-untyped-call]
+    tracing: bool = torch.jit.is_tracing()  # type: ignore[no-untyped-call, attr-defined]
     return tracing or torch.compiler.is_compiling()
 
 
