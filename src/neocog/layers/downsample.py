@@ -10,8 +10,8 @@ which for `stride` is the same, sample for sample, as the operator at stride s; 
 parameter names they always had. A kind that is not folded leaves the operator at stride 1 and
 puts its own `reduce` behind it, where the names of the parameters before and after stay the same.
 
-Polyphase downsampling with circular padding is the exception: its phase is chosen from what goes into
-the operator, which then keeps its stride (`layers.strided`, `layers.windows`).
+Polyphase downsampling with circular padding is the exception: its phase is chosen from what goes
+into the operator, which then keeps its stride (`layers.strided`, `layers.windows`).
 
 A residual block reduces two branches, which must keep *the same* samples. It asks for a
 `reduce_pair`, a module of (main, short cut): a kind that looks at the values to choose its samples
