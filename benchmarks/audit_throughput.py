@@ -1,10 +1,10 @@
 """What does an audit cost beside the forward passes that it needs?
 
-Each round measures the consistency of the same network on the same pictures once a way of shifting,
+Each round measures the consistency of the same network on the same images once a way of shifting,
 and beside each sends as many batches of the same size, made ready before, straight through the
-network; the order turns from round to round. An audit shows each picture unmoved and at two
-positions, so it needs three forward passes a picture; its rate is pictures × passes a second, and
-the bare rate that of the batches. The ratio is that of neighbours; its median is reported.
+network; the order turns from round to round. An audit shows each image unmoved and at two
+positions, so it needs three forward passes an image; its rate is images × passes a second, and
+the bare rate that of the batches. The ratio is that of neighbors; its median is reported.
 """
 
 from __future__ import annotations

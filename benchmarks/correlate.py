@@ -1,6 +1,6 @@
 """From which kernel size on is a correlation faster by way of the spectra?
 
-`neocog.signal.correlate` in both methods, by turns, on one picture, with square kernels of rising
+`neocog.signal.correlate` in both methods, by turns, on one image, with square kernels of rising
 size; in double precision as template matching uses it, and in single precision. Processor time of
 one thread, so that what else runs on the machine says little.
 """
@@ -75,7 +75,7 @@ def main() -> None:
             found = f"from {k}×{k} on" if k else "at none of these"
             rows.append(
                 Row(
-                    what=f"correlation by FFT is faster than by sums, one picture {size}×{size}, "
+                    what=f"correlation by FFT is faster than by sums, one image {size}×{size}, "
                     f"{name}",
                     reach="",
                     measured=f"{found}; {gain:.1f}× at 31×31 (`auto` changes at {FFT_FROM} taps)",

@@ -1,4 +1,4 @@
-"""Decoding a folder of pictures against a bare Pillow loop, and a second start against the same.
+"""Decoding a folder of images against a bare Pillow loop, and a second start against the same.
 
 Protocol: rounds of measurements, one after the other, in an order that turns with each round;
 medians over the rounds. All read the same files, from the page cache after one warm-up.
@@ -9,18 +9,18 @@ medians over the rounds. All read the same files, from the page cache after one 
                     a JPEG file is decoded at a half, a quarter or an eighth, as our decoder does;
                     only where --size is given, as it changes nothing else; one thread
     decoder         the library's decoder, from the file to an array of that shape; it cuts the
-                    middle out of pictures of another aspect instead of stretching; one thread
+                    middle out of images of another aspect instead of stretching; one thread
     look and decode all that a first start does before it splits, in parallel: sha256 and header of
                     each file, pixels, digest and thumbnail for finding copies
     first start     open_data with an empty cache: that, copies found, split, written to disk
     second start    open_data with that cache
 
-Pictures a second and core are pictures over the seconds of processor time that all threads of the
+Images a second and core are images over the seconds of processor time that all threads of the
 process used: the share of other processes does not count.
 
 `python benchmarks/decode.py [DATA] [--size S] [--photos N] [--rounds N]` prints its figures as
 JSON and keeps nothing; `python benchmarks/run.py decode [DATA]` keeps them. With --photos, N
-pictures of DATA are first enlarged to 640 × 480 and saved as JPEG, the size of a small photo.
+images of DATA are first enlarged to 640 × 480 and saved as JPEG, the size of a small photo.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ from PIL import Image
 
 from neocog.data import jpeg
 from neocog.data.folder import Listing, scan
+from neocog.data.image_decode import decode, quiet
 from neocog.data.open import open_data
-from neocog.data.pictures import decode, quiet
 from neocog.data.reading import RECORD, decode_into, inspect
 
 
@@ -149,10 +149,10 @@ def run(args: argparse.Namespace) -> dict[str, object]:
     rate = {name: n / m["processor_seconds"] for name, m in middle.items()}
     return {
         "question": "decoding a folder, and the second start, against a bare Pillow loop",
-        "pictures": n,
+        "images": n,
         "served": list(shape),
         "rounds": args.rounds,
-        "pictures_per_second_and_core": rate,
+        "images_per_second_and_core": rate,
         "over_pillow_per_core": {name: value / rate["pillow"] for name, value in rate.items()},
         "decoder_over_pillow_with_draft_per_core": rate["decoder"] / rate["pillow with draft"]
         if "pillow with draft" in rate

@@ -1,8 +1,8 @@
-"""How many steps a second does the explorer answer while a picture is dragged?
+"""How many steps a second does the explorer answer while an image is dragged?
 
-A step is what the page asks for while it is dragged: the moved picture, the answer, 16 maps,
+A step is what the page asks for while it is dragged: the moved image, the answer, 16 maps,
 Grad-CAM, and the equivariance error of every node, as the bytes that are sent. No browser and no
-socket take part. Each round is one step of a drag over the picture; the median is reported. The
+socket take part. Each round is one step of a drag over the image; the median is reported. The
 start is what happens before the first step: the graph, what every node sees, the costs.
 """
 
@@ -31,7 +31,7 @@ CASES: dict[str, tuple[str, tuple[int, int, int], int]] = {
 
 MOTIONS: dict[str, Any] = {
     "shift": lambda k: {"kind": "circular", "dx": k % 11 - 5, "dy": k % 7 - 3},
-    "turn": lambda k: {"kind": "zero", "angle": 3.0 * (k % 60), "scale": 1 + 0.01 * (k % 9)},
+    "turn": lambda k: {"kind": "zeros", "angle": 3.0 * (k % 60), "scale": 1 + 0.01 * (k % 9)},
 }
 LIMIT_MS = 50.0
 
@@ -56,7 +56,7 @@ def measure(name: str, size: tuple[int, int, int], steps: int) -> dict[str, Any]
         for k in range(steps + 10):
             asked = {
                 "model": 0,
-                "picture": "made:0",
+                "image": "made:0",
                 "motion": way(k),
                 "maps": some,
                 "cam": {"target": None, "layer": None, "method": "grad_cam"},
@@ -75,7 +75,7 @@ def main() -> None:
     given = parser.parse_args()
     kept = Results(
         "explore",
-        "How many steps a second does the explorer answer while a picture is dragged?",
+        "How many steps a second does the explorer answer while an image is dragged?",
         {"cases": CASES, "maps": 16, "cam": "grad_cam", "errors": True},
         fresh=given.fresh,
     )

@@ -1,9 +1,9 @@
-"""How soon does the explorer show a picture, and how fast does it follow a hand?
+"""How soon does the explorer show an image, and how fast does it follow a hand?
 
 A stranger's ResNet-20 on CIFAR-10, in Chromium without a window, on the processor alone: the
-browser and the model share its cores. The first picture is counted from the start of the
+browser and the model share its cores. The first image is counted from the start of the
 navigation, with a browser that was never there before (nothing is cached); the maps are counted
-to the frame that has them. Then the picture is moved as often as the page can show it, for some
+to the frame that has them. Then the image is moved as often as the page can show it, for some
 seconds, with eight cards of maps in view: an update is a whole step that was drawn, answer, maps
 and the error of every layer included.
 """
@@ -29,7 +29,7 @@ CIFAR = ["--size", "3,32,32", "--mean", ".485,.456,.406", "--std", ".229,.224,.2
 MODEL = ["tests.strangers.resnet20:make", *CIFAR]
 MARKED = """async () => {
   for (;;) {
-    const found = performance.getEntriesByName('first-picture');
+    const found = performance.getEntriesByName('first-image');
     if (found.length) return found[0].startTime;
     await new Promise((done) => setTimeout(done, 5));
   }
@@ -50,7 +50,7 @@ FOLLOW = """async (seconds) => {
 
 
 def measure(words: list[str], loads: int, cam: bool) -> dict[str, Any]:
-    """Milliseconds to the first picture and the first maps; updates a second."""
+    """Milliseconds to the first image and the first maps; updates a second."""
     from playwright.sync_api import sync_playwright
 
     browser_file = next(p for n in ("chromium", "chromium-browser") if (p := shutil.which(n)))
@@ -69,7 +69,7 @@ def measure(words: list[str], loads: int, cam: bool) -> dict[str, Any]:
         follow = [page.evaluate(FOLLOW, SECONDS) for _ in range(3)]
         browser.close()
     return {
-        "first_picture_ms": spread(first),
+        "first_image_ms": spread(first),
         "maps_ms": spread(maps),
         "updates_per_second": spread([f["updates"] for f in follow]),
         "server_ms": spread([f["server"] for f in follow]),
@@ -78,7 +78,7 @@ def measure(words: list[str], loads: int, cam: bool) -> dict[str, Any]:
 
 @contextmanager
 def explorer(words: list[str]) -> Iterator[str]:
-    """A running explorer on pictures of CIFAR-10."""
+    """A running explorer on images of CIFAR-10."""
     with socket.socket() as free, tempfile.TemporaryDirectory() as folder:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -133,7 +133,7 @@ def main() -> None:
     loads = 2 if given.trial else given.loads
     results = Results(
         "explore_page",
-        "How soon does the explorer show a picture, and how fast does it follow a hand?",
+        "How soon does the explorer show an image, and how fast does it follow a hand?",
         {"loads": loads, "seconds": SECONDS, "rounds": 3},
         fresh=given.fresh,
         save=not given.trial,
@@ -147,17 +147,17 @@ def main() -> None:
 
 def rows(name: str, part: dict[str, Any]) -> list[Row]:
     """What the table shows of one model."""
-    first, rate = part["first_picture_ms"]["median"], part["updates_per_second"]["median"]
+    first, rate = part["first_image_ms"]["median"], part["updates_per_second"]["median"]
     maps, server = part["maps_ms"]["median"], part["server_ms"]["median"]
     return [
         Row(
-            what=f"explorer, {name}, 32 px: first picture in a browser",
+            what=f"explorer, {name}, 32 px: first image in a browser",
             reach="≤ 1.5 s",
             measured=f"{first / 1000:.2f} s; with all maps in view {maps / 1000:.2f} s",
             met=first <= 1500,
         ),
         Row(
-            what=f"explorer, {name}, 32 px: updates a second while the picture is moved",
+            what=f"explorer, {name}, 32 px: updates a second while the image is moved",
             reach="≥ 20",
             measured=f"{rate:.0f}; {server:.0f} ms a step in the program",
             met=rate >= 20,

@@ -1,6 +1,6 @@
 """The accuracy of one network on Fashion-MNIST in at most twenty minutes.
 
-Each seed is one `neocog train` on all 60,000 training pictures, tested once, at its end; no seed is
+Each seed is one `neocog train` on all 60,000 training images, tested once, at its end; no seed is
 left out. What counts is the mean.
 """
 

@@ -1,7 +1,7 @@
 """Two networks of others, fixed by the default command: what it gains, what it costs.
 
 One was published with its weights (ResNet-20); the other is trained by a plain script of this
-folder (`peers/plain_mobilenet.py`), and drops samples in depthwise convolutions. Both are given to
+folder (`peers/plain_mobilenet.py`), and downsamples in depthwise convolutions. Both are given to
 `fix` with a budget and nothing else: sampling, learning rate, weight, length and the state that is
 kept are its own. Every test image counts, for accuracy and under shifts.
 """
@@ -18,7 +18,7 @@ from fix_resnet20 import packed, stranger
 
 from neocog.cli.memory import keep_freed_memory
 from neocog.runs.opened import open_model
-from neocog.runs.trained import Trained
+from neocog.runs.trained import TrainedModel
 from neocog.verbs.fix import fix
 
 PARTS = {
@@ -27,7 +27,7 @@ PARTS = {
 }
 
 
-def mobilenet(weights: Path) -> Trained:
+def mobilenet(weights: Path) -> TrainedModel:
     """The network of the plain script, as that normalizes."""
     sys.path.insert(0, str(HERE / "peers"))
     from plain_mobilenet import MEAN, STD
@@ -36,7 +36,7 @@ def mobilenet(weights: Path) -> Trained:
     return open_model(place, weights=weights, size=(3, 32, 32), mean=MEAN, std=STD, classes=10)
 
 
-def measure(model: Trained, data: Path, folder: Path, budget: float) -> dict[str, Any]:
+def measure(model: TrainedModel, data: Path, folder: Path, budget: float) -> dict[str, Any]:
     """One fix, and what came of it."""
     done = fix(
         model,
@@ -57,7 +57,7 @@ def rows(parts: dict[str, Any]) -> list[Row]:
     out = []
     for name, part in parts.items():
         a, b = part["before"], part["candidate"]
-        flips = [p["shift"]["crop"]["flip"] for p in (a, b)]
+        flips = [p["shift"]["crop"]["flip_rate"] for p in (a, b)]
         low, high = part["accuracy_difference_ci"]
         spent = part["finetune"]
         out.append(
@@ -82,7 +82,7 @@ def main() -> None:
     weights = DATA.parent / "models" / "resnet20-cifar10" / "resnet20-12fca82f.th"
     options.add_argument("--resnet20", type=Path, default=weights, help="its weights")
     options.add_argument("--mobilenet", type=Path, help="weights from peers/plain_mobilenet.py")
-    options.add_argument("--only", choices=tuple(PARTS), help="one network alone")
+    options.add_argument("--layer", choices=tuple(PARTS), help="one network alone")
     options.add_argument("--budget", type=float, default=900.0, help="seconds a fix")
     given = options.parse_args()
     keep_freed_memory()

@@ -2,7 +2,7 @@
 
 The weights were published by somebody else and are read into a network that knows nothing of this
 package. It is fixed twice, with polyphase sampling and borders that wrap around, and with blurs;
-each is fine-tuned on the 50,000 training pictures and measured on the 10,000 test pictures, once.
+each is fine-tuned on the 50,000 training images and measured on the 10,000 test images, once.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from torch.nn import functional as F
 from neocog.cli.memory import keep_freed_memory
 from neocog.data.batches import pixels
 from neocog.runs.opened import open_model
-from neocog.runs.trained import Trained
+from neocog.runs.trained import TrainedModel
 from neocog.verbs.fix import Fixed, fix
 
 WAYS: dict[str, dict[str, Any]] = {
-    "polyphase": {"sampling": "polyphase", "padding": "circular"},
-    "blur": {"sampling": "blur", "padding": "keep"},
+    "polyphase": {"downsampling": "polyphase", "padding": "circular"},
+    "blur": {"downsampling": "blur", "padding": "keep"},
 }
 """Part to what is asked of the fix."""
 
@@ -35,17 +35,17 @@ EPOCHS = {"polyphase": 4.5, "blur": 12.0}
 """Part to the length of its fine-tune; the first has a limit of time, see the table."""
 
 STEADY = {"polyphase": 0.0, "blur": 15.0}
-"""Part to how strongly two views of a picture are drawn to each other."""
+"""Part to how strongly two views of an image are drawn to each other."""
 
 MODES = ("circular", "crop")
-"""Ways of shifting that all test pictures are shown in."""
+"""Ways of shifting that all test images are shown in."""
 
 LOOKED_AT = 16
-"""Pictures that are shown at every one of the 1,024 shifts."""
+"""Images that are shown at every one of the 1,024 shifts."""
 
 
 class Block(nn.Module):
-    """Two 3×3 convolutions; the short cut drops samples by slicing and adds zero channels."""
+    """Two 3×3 convolutions; the short cut downsamples by slicing and adds zero channels."""
 
     def __init__(self, inputs: int, outputs: int, stride: int) -> None:
         super().__init__()
@@ -82,27 +82,27 @@ class ResNet20(nn.Module):
 
 
 def packed(folder: Path, place: Path) -> Path:
-    """CIFAR-10 as one .npz, from sheets of 20×50 pictures or from a folder that has it already."""
+    """CIFAR-10 as one .npz, from sheets of 20×50 images or from a folder that has it already."""
     if place.suffix == ".npz":
         return place
     labels = np.load(place / "labels.npz")
     arrays = {}
     for split in ("train", "test"):
         sheets = sorted(place.glob(f"{split}_*.webp"))
-        arrays[f"x_{split}"] = np.concatenate([_pictures(s) for s in sheets])
+        arrays[f"x_{split}"] = np.concatenate([_images(s) for s in sheets])
         arrays[f"y_{split}"] = labels[f"{split}_labels"].astype(np.int64)
     file = folder / "cifar10.npz"
     np.savez(file, **arrays)
     return file
 
 
-def _pictures(sheet: Path) -> np.ndarray:
+def _images(sheet: Path) -> np.ndarray:
     with Image.open(sheet) as image:
         tiles = np.asarray(image.convert("RGB")).reshape(20, 32, 50, 32, 3).swapaxes(1, 2)
     return tiles.reshape(1000, 32, 32, 3)
 
 
-def stranger(weights: Path) -> Trained:
+def stranger(weights: Path) -> TrainedModel:
     """The network as it was published."""
     mean, std = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
     place = f"{Path(__file__).stem}:ResNet20"
@@ -110,7 +110,7 @@ def stranger(weights: Path) -> Trained:
 
 
 @torch.no_grad()
-def every_shift(done: Fixed, data: Path) -> dict[str, Any]:
+def all_shifts(done: Fixed, data: Path) -> dict[str, Any]:
     """Largest difference of logits, and answers that change, over all shifts with wrap-around."""
     assert done.model is not None
     x = pixels(done.model.samples(data).split, slice(0, LOOKED_AT))
@@ -121,7 +121,7 @@ def every_shift(done: Fixed, data: Path) -> dict[str, Any]:
         there = model(moved).view(32, len(x), -1)
         worst = max(worst, float((there - here).abs().max()))
         changed += int((there.argmax(2) != here.argmax(1)).sum())
-    return {"pictures": len(x), "shifts": 1024, "largest_difference": worst, "changed": changed}
+    return {"images": len(x), "shifts": 1024, "largest_difference": worst, "changed": changed}
 
 
 def length(way: str, given: argparse.Namespace) -> float:
@@ -146,20 +146,20 @@ def measure(way: str, given: argparse.Namespace, data: Path, folder: Path) -> di
     )
     plain = done.to_json()
     plain.pop("run")
-    return {**plain, "every_shift": every_shift(done, data)}
+    return {**plain, "all_shifts": all_shifts(done, data)}
 
 
 def rows(parts: dict[str, Any]) -> list[Row]:
     """The table's lines."""
     out = []
     if part := parts.get("polyphase"):
-        a, b, seen = part["before"], part["after"], part["every_shift"]
+        a, b, seen = part["before"], part["after"], part["all_shifts"]
         same = b["shift"]["circular"]["consistency"]
         minutes = part["finetune"]["seconds"] / 60
         exact = same == 1.0 and seen["changed"] == 0 and seen["largest_difference"] <= 1e-5
         out.append(
             Row(
-                what="a stranger's ResNet-20 on CIFAR-10 after `fix --sampling polyphase --padding "
+                what="a stranger's ResNet-20 on CIFAR-10 after `fix --downsampling polyphase --padding "
                 "circular`: circular consistency, logits at all 1,024 shifts",
                 reach="100.00 %, equal to 1e-5",
                 measured=f"{same:.2%} of {b['n']:,} (before {_same(a, 'circular')}); logits differ "
@@ -177,11 +177,11 @@ def rows(parts: dict[str, Any]) -> list[Row]:
         )
     if part := parts.get("blur"):
         a, b = part["before"], part["after"]
-        flips = [p["shift"]["crop"]["flip"] for p in (a, b)]
+        flips = [p["shift"]["crop"]["flip_rate"] for p in (a, b)]
         minutes = part["finetune"]["seconds"] / 60
         out.append(
             Row(
-                what="a stranger's ResNet-20 on CIFAR-10 after `fix --sampling blur`: answers that "
+                what="a stranger's ResNet-20 on CIFAR-10 after `fix --downsampling blur`: answers that "
                 "flip between two crops; accuracy",
                 reach="at least halved; not lower",
                 measured=f"{flips[1]:.2%} (before {flips[0]:.2%}); {b['accuracy']:.2%} (before "
@@ -203,7 +203,7 @@ def main() -> None:
     options.add_argument("--weights", type=Path, default=weights)
     options.add_argument("--epochs", type=float, help="of the fine-tune, not the usual")
     options.add_argument("--lr", type=float, default=0.05, help="0 for what trials find")
-    options.add_argument("--only", choices=tuple(WAYS), help="one part alone")
+    options.add_argument("--layer", choices=tuple(WAYS), help="one part alone")
     given = options.parse_args()
     keep_freed_memory()
     protocol = {"epochs": given.epochs, "lr": given.lr, "ways": WAYS, "modes": MODES}
@@ -219,7 +219,10 @@ def main() -> None:
         data = packed(folder, given.data)
         for way in (given.only,) if given.only else WAYS:
             tuned = kept.parts.get(way, {}).get("finetune", {})
-            if [tuned.get("epochs"), tuned.get("steady", 0.0)] != [length(way, given), STEADY[way]]:
+            if [tuned.get("epochs"), tuned.get("consistency_weight", 0.0)] != [
+                length(way, given),
+                STEADY[way],
+            ]:
                 kept.parts.pop(way, None)  # measured with another fine-tune
             kept.part(way, lambda way=way: measure(way, given, data, folder))
     kept.write(rows(kept.parts))

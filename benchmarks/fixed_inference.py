@@ -27,8 +27,8 @@ NETWORKS: dict[str, tuple[str, tuple[int, int, int], int]] = {
 """Part to network, size of a sample, samples of a batch."""
 
 FIXES = {
-    "polyphase, circular": {"sampling": "polyphase", "padding": "circular"},
-    "blur": {"sampling": "blur", "padding": "keep"},
+    "polyphase, circular": {"downsampling": "polyphase", "padding": "circular"},
+    "blur": {"downsampling": "blur", "padding": "keep"},
 }
 
 

@@ -5,7 +5,7 @@ A step is forward, backward and the change of the weights, on one batch that lie
 operations are counted as those of convolutions and products only (2 a multiply-add): once
 forward, once for the gradient of the input and once for the gradient of the weights, but the first
 layer's input needs no gradient and none is counted. Everything else that a step does (batch norm,
-activation, pooling, loss, optimiser, autocast) costs time here and counts nothing.
+activation, pooling, loss, optimizer, autocast) costs time here and counts nothing.
 
 The peak is the best rate of a product of square matrices, over several sizes and all tries in this
 run, in the same precision; the rate over the float32 peak is given as well.
@@ -24,9 +24,9 @@ from neocog.audits.cost import Cost, cost
 from neocog.cli.memory import keep_freed_memory
 from neocog.networks.catalog import NETWORKS, build
 from neocog.training.augment import Augment
-from neocog.training.loop import Objective, Plan, fit
+from neocog.training.loop import Objective, StepPlan, fit
 from neocog.training.machine import Machine, place
-from neocog.training.optimise import Optimiser, Schedule, build_optimiser
+from neocog.training.optimize import OptimizerConfig, ScheduleConfig, build_optimizer
 from neocog.types import Batch
 
 DEFAULT = "convnet"
@@ -111,13 +111,13 @@ def _seconds(name: str, precision: str, *, trial: bool) -> list[float]:
     network = place(build(name, classes=classes, channels=size[0], size=size[1:]), way)
     x = torch.randn(count, *size).contiguous(memory_format=torch.channels_last)
     y = torch.arange(count) % classes
-    optimiser = build_optimiser(network, Optimiser(name="sgd", lr=1e-4))
+    optimizer = build_optimizer(network, OptimizerConfig(name="sgd", lr=1e-4))
     training = fit(
         network,
         lambda epoch: iter([Batch(x, y, y)]),
-        optimiser,
-        plan=Plan(steps=10**6, steps_per_epoch=1),
-        schedule=Schedule(name="constant", warmup=0.0),
+        optimizer,
+        plan=StepPlan(steps=10**6, steps_per_epoch=1),
+        schedule=ScheduleConfig(name="constant", warmup=0.0),
         objective=Objective(label_smoothing=0.0),
         augmentation=Augment(),
         machine=way,

@@ -1,8 +1,8 @@
 """Five kinds of flowers from scratch: our recipe against a ResNet-18 with default settings.
 
-Both learn from the same seeded split, in which copies of a picture stay on one side, at the same
-size. The ResNet-18 is trained as `neocog train DATA --network resnet18` trains it: everything but
-the size of the pictures is left to its default. Each seed is tested once, at the end.
+Both learn from the same seeded split, in which copies of an image stay on one side, at the same
+size. The ResNet-18 is trained as `neocog train DATA --model resnet18` trains it: everything but
+the size of the images is left to its default. Each seed is tested once, at the end.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from recipe import errors, options, results, runs, size, verdict
 SIZE = "128,128"
 """Pixels a side for both."""
 
-OTHER = ("--network", "resnet18", "--size", SIZE)
+OTHER = ("--model", "resnet18", "--size", SIZE)
 
 
 def main() -> None:
@@ -31,7 +31,7 @@ def main() -> None:
     kept.write(
         [
             Row(
-                what=f"flowers5 from scratch, test error on {ours[0]['test']['n']} pictures, ours",
+                what=f"flowers5 from scratch, test error on {ours[0]['test']['n']} images, ours",
                 reach="below ResNet-18 with default settings",
                 measured=f"{errors(ours)}; {size(ours)}",
                 met=verdict(mine < theirs, given),

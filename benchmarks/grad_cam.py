@@ -1,11 +1,11 @@
-"""How fast are maps of 32 pictures beside pytorch-grad-cam and torch-cam, and are they the same?
+"""How fast are maps of 32 images beside pytorch-grad-cam and torch-cam, and are they the same?
 
-ResNet-18 with 1000 outputs, 224 px, on the processor: one network, the same weights and pictures
-for all. Each round computes the maps of all 32 pictures, for the class that the network says, once
+ResNet-18 with 1000 outputs, 224 px, on the processor: one network, the same weights and images
+for all. Each round computes the maps of all 32 images, for the class that the network says, once
 with each; the order turns from round to round. Ratios are taken round by round, their median is
 reported. Threads are those that PyTorch takes by itself.
 
-Each is called as its page says: pytorch-grad-cam returns maps at the size of the picture, scaled
+Each is called as its page says: pytorch-grad-cam returns maps at the size of the image, scaled
 to 0..1, so ours are enlarged and scaled too; torch-cam returns them on the layer's grid, scaled,
 and ours are compared there. The layer is `layer4` for all (pytorch-grad-cam and torch-cam are told
 it). What the others prepare once, hooks, is outside of what is timed; so is the first call, which
@@ -34,7 +34,7 @@ from common import HERE, ROOT, Results, Row, in_turns, spread, usual_options, ve
 PYTHON = ROOT / ".venv-peers" / "bin" / "python"
 
 GOAL, CLOSE = 1.3, 1e-4
-PICTURES, SIZE, CLASSES = 32, 224, 1000
+IMAGES, SIZE, CLASSES = 32, 224, 1000
 OTHERS = {"pytorch-grad-cam": "grad-cam", "torch-cam": "torchcam"}
 """Name to package."""
 
@@ -64,7 +64,7 @@ def measure(rounds: int) -> dict[str, Any]:
     torch.manual_seed(0)
     net = build("resnet18", classes=CLASSES, channels=3, size=(SIZE, SIZE)).eval()
     layer = _layer(net)
-    x = torch.randn(PICTURES, 3, SIZE, SIZE)
+    x = torch.randn(IMAGES, 3, SIZE, SIZE)
     with torch.no_grad():
         classes = net(x).argmax(1).tolist()
     targets = [ClassifierOutputTarget(c) for c in classes]
@@ -155,8 +155,8 @@ def main() -> None:
         return
     kept = Results(
         "grad_cam",
-        "How fast are maps of 32 pictures beside pytorch-grad-cam and torch-cam, and the same?",
-        {"rounds": given.rounds, "pictures": PICTURES, "size": SIZE, "network": "resnet18"},
+        "How fast are maps of 32 images beside pytorch-grad-cam and torch-cam, and the same?",
+        {"rounds": given.rounds, "images": IMAGES, "size": SIZE, "network": "resnet18"},
         fresh=given.fresh,
         save=not given.trial,
     )
@@ -169,7 +169,7 @@ def main() -> None:
         both = [statistics.median(found["seconds"][k]["values"]) for k in (ours, name)]
         rows.append(
             Row(
-                what=f"Grad-CAM of {PICTURES} pictures, ResNet-18, {SIZE} px, against {name}; "
+                what=f"Grad-CAM of {IMAGES} images, ResNet-18, {SIZE} px, against {name}; "
                 "largest difference of the maps, which go from 0 to 1",
                 reach=f"≥ {GOAL}×; ≤ {CLOSE:g}",
                 measured=f"{ratio:.2f}× ({both[0]:.2f} s against {both[1]:.2f} s); {apart:.1g}",

@@ -1,6 +1,6 @@
 """The error of LeNet-5 as published on MNIST, without and with distortions, mean of five seeds.
 
-Each seed is one `neocog train` on all 60,000 training pictures for a number of epochs that was
+Each seed is one `neocog train` on all 60,000 training images for a number of epochs that was
 fixed before, and is tested once, at its end.
 """
 
@@ -15,7 +15,7 @@ GOALS = {"lenet5": ("no distortions", 0.95), "lenet5-distorted": ("with distorti
 
 def main() -> None:
     parser = options(__doc__, data="mnist", seeds=5)
-    parser.add_argument("--only", nargs="*", default=list(GOALS), choices=list(GOALS))
+    parser.add_argument("--layer", nargs="*", default=list(GOALS), choices=list(GOALS))
     given = parser.parse_args()
     kept = results(
         "lenet5", "What is the error of LeNet-5, as published, on MNIST?", list(GOALS), given

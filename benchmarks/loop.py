@@ -24,12 +24,12 @@ from neocog.data.batches import statistics as pixel_statistics
 from neocog.data.open import open_data
 from neocog.data.split import Split
 from neocog.networks.catalog import build
-from neocog.networks.model import Model
+from neocog.networks.model import SpecifiedNetwork
 from neocog.training.augment import Augment
-from neocog.training.loop import Objective, Plan, fit
+from neocog.training.loop import Objective, StepPlan, fit
 from neocog.training.machine import Machine, place
-from neocog.training.optimise import Optimiser, Schedule, build_optimiser
-from neocog.types import Batch, Contract, SignalSpec
+from neocog.training.optimize import OptimizerConfig, ScheduleConfig, build_optimizer
+from neocog.types import Batch, InputSpec, ModelSpec
 
 NETWORKS = {"convnet": 40, "lenet5_modern": 120, "resnet20": 6}
 """Name to steps a round, so many that it takes about a second."""
@@ -45,7 +45,7 @@ Feed = Callable[[int], Iterator[Batch]]
 
 def bare(model: nn.Module, feed: Feed, steps: int, bfloat16: bool) -> None:
     """What people write by hand."""
-    optimiser = torch.optim.SGD(model.parameters(), lr=LR, momentum=MOMENTUM, nesterov=True)
+    optimizer = torch.optim.SGD(model.parameters(), lr=LR, momentum=MOMENTUM, nesterov=True)
     model.train()
     step, epoch = 0, 0
     while step < steps:
@@ -55,22 +55,22 @@ def bare(model: nn.Module, feed: Feed, steps: int, bfloat16: bool) -> None:
             with torch.autocast("cpu", dtype=torch.bfloat16, enabled=bfloat16):
                 logits = model(batch.x)
             loss = F.cross_entropy(logits.float(), batch.y)
-            optimiser.zero_grad()
+            optimizer.zero_grad()
             loss.backward()
-            optimiser.step()
+            optimizer.step()
             step += 1
         epoch += 1
 
 
 def ours(model: nn.Module, feed: Feed, steps: int, way: Machine, per_epoch: int) -> None:
     """The same through `fit`."""
-    options = Optimiser(name="sgd", lr=LR, momentum=MOMENTUM, nesterov=True, weight_decay=0.0)
+    options = OptimizerConfig(name="sgd", lr=LR, momentum=MOMENTUM, nesterov=True, weight_decay=0.0)
     for _ in fit(
         model,
         feed,
-        build_optimiser(model, options),
-        plan=Plan(steps=steps, steps_per_epoch=per_epoch),
-        schedule=Schedule(name="constant", warmup=0.0, start=1.0),
+        build_optimizer(model, options),
+        plan=StepPlan(steps=steps, steps_per_epoch=per_epoch),
+        schedule=ScheduleConfig(name="constant", warmup=0.0, start=1.0),
         objective=Objective(label_smoothing=0.0),
         augmentation=Augment(),
         machine=way,
@@ -118,15 +118,15 @@ def measure(name: str, way: Machine, split: Split, *, steps: int, rounds: int) -
     }
 
 
-def _model(name: str, split: Split, way: Machine) -> Model:
+def _model(name: str, split: Split, way: Machine) -> SpecifiedNetwork:
     height, width, channels = split.x.shape[1:]
     mean, std = pixel_statistics(split)
-    signal = SignalSpec(channels=channels, size=(height, width), mean=mean, std=std)
+    signal = InputSpec(channels=channels, size=(height, width), mean=mean, std=std)
     torch.manual_seed(0)
     network = build(name, classes=10, channels=channels, size=(height, width))
-    contract = Contract(task="classify", classes=tuple("0123456789"), signal=signal)
-    model = place(Model(network, contract), way)
-    assert isinstance(model, Model)
+    spec = ModelSpec(task="classify", classes=tuple("0123456789"), input=signal)
+    model = place(SpecifiedNetwork(network, spec), way)
+    assert isinstance(model, SpecifiedNetwork)
     return model
 
 

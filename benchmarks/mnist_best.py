@@ -1,6 +1,6 @@
 """The lowest MNIST error of one network, without an ensemble, in at most ten minutes.
 
-Each seed is one `neocog train` on all 60,000 training pictures, tested once, at its end; no seed is
+Each seed is one `neocog train` on all 60,000 training images, tested once, at its end; no seed is
 left out. What counts is the mean.
 """
 

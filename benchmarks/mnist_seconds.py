@@ -1,10 +1,10 @@
-"""Seconds from the start of a process to its end with 99.0 % of the MNIST test pictures right.
+"""Seconds from the start of a process to its end with 99.0 % of the MNIST test images right.
 
-Ours is `neocog train` with `recipes/mnist-fast.toml` on all 60,000 training pictures: everything a
+Ours is `neocog train` with `recipes/mnist-fast.toml` on all 60,000 training images: everything a
 user gets is in its time, the reading of the data into a cache that is empty, the saved run and the
 report too. It counts only if every seed reaches 99.0 %. The others are the scripts in `peers/`, in
 an environment of their own (`peers.sh`), in float32 and with the defaults of their frameworks.
-They look at the test pictures after each epoch and end as soon as 99.0 % is reached, which ours
+They look at the test images after each epoch and end as soon as 99.0 % is reached, which ours
 does not: its length is fixed before. One that takes longer than the limit is ended, and the limit
 stands as a lower bound of its time.
 
@@ -138,7 +138,7 @@ def main() -> None:
     options.add_argument("--seeds", type=int, default=5, help="of ours")
     options.add_argument("--peer-seeds", type=int, default=3)
     options.add_argument("--limit", type=float, default=300, help="seconds for a peer")
-    options.add_argument("--only", nargs="*", default=[OURS, *PEERS], help="contestants")
+    options.add_argument("--layer", nargs="*", default=[OURS, *PEERS], help="contestants")
     given = options.parse_args()
     if not PYTHON.exists():
         raise SystemExit("The peers have no environment yet: run benchmarks/peers.sh first.")

@@ -1,7 +1,7 @@
-"""Does the memory of a search for patches grow with the number of pictures?
+"""Does the memory of a search for patches grow with the number of images?
 
-`neocog.explainers.patches.top_patches` on all 64 units of the last stage of a ResNet-20, in
-processes of their own, on made pictures of rising number that lie mapped on disk. What is compared
+`neocog.explainers.top_activations.top_patches` on all 64 units of the last stage of a ResNet-20, in
+processes of their own, on made images of rising number that lie mapped on disk. What is compared
 is the largest memory of the process's own (anonymous resident pages), looked at every few
 milliseconds; pages of the mapped file can be taken away at any time and count nothing.
 """
@@ -26,12 +26,12 @@ BOUND = 10.0
 
 
 def one(count: int) -> None:
-    """In a process of its own: the largest memory, in megabytes, with and without the pictures."""
+    """In a process of its own: the largest memory, in megabytes, with and without the images."""
     import torch
 
     from neocog.data.samples import Samples
     from neocog.data.split import Split
-    from neocog.explainers.patches import top_patches
+    from neocog.explainers.top_activations import top_patches
     from neocog.networks.catalog import build
 
     torch.manual_seed(0)
@@ -69,12 +69,12 @@ def own() -> float:
 
 
 def range_names(count: int) -> list[str]:
-    """A name a picture."""
+    """A name an image."""
     return [str(i) for i in range(count)]
 
 
 def measured(count: int) -> dict[str, Any]:
-    """The search over that many pictures."""
+    """The search over that many images."""
     done = subprocess.run(
         [sys.executable, __file__, "--one", str(count)], capture_output=True, text=True, check=True
     )
@@ -92,7 +92,7 @@ def main() -> None:
         return
     kept = Results(
         "patches",
-        "Does the memory of a search for patches grow with the number of pictures?",
+        "Does the memory of a search for patches grow with the number of images?",
         {"numbers": NUMBERS, "batch": "as chosen"},
         fresh=given.fresh,
     )
@@ -104,7 +104,7 @@ def main() -> None:
         [
             Row(
                 what=f"patches of {parts[NUMBERS[0]]['units']} units of a ResNet-20: memory "
-                "of the process, by number of pictures",
+                "of the process, by number of images",
                 reach=f"{NUMBERS[-1]:,} take at most {BOUND:.0f} MB more than {NUMBERS[0]:,}",
                 measured=f"{said}; {more:+.0f} MB",
                 met=more <= BOUND,

@@ -69,10 +69,10 @@ def verdict(reached: bool, given: argparse.Namespace) -> bool | None:
 
 
 def size(done: Sequence[dict[str, Any]]) -> str:
-    """Seconds of the whole process, parameters and multiply-adds, in words."""
+    """Seconds of the whole process, parameters and MACs, in words."""
     seconds = [d["seconds"] for d in done]
     longest = max(seconds)
     return (
         f"{longest / 60:.1f} min at most, {done[0]['params']:,} parameters, "
-        f"{done[0]['macs'] / 1e6:.2f} M multiply-adds"
+        f"{done[0]['macs'] / 1e6:.2f} M MACs"
     )

@@ -76,15 +76,15 @@ def _decoded(options: list[str]) -> dict[str, Any]:
 
 
 def _decode_rows(name: str, part: dict[str, Any]) -> list[Row]:
-    rate, ratio = part["pictures_per_second_and_core"], part["over_pillow_per_core"]
+    rate, ratio = part["images_per_second_and_core"], part["over_pillow_per_core"]
     again = part["second_start_over_pillow_by_the_clock"]
     height, width, _ = part["served"]
-    what = f"{part['pictures']:,} JPEG files to {height}×{width} ({name})"
+    what = f"{part['images']:,} JPEG files to {height}×{width} ({name})"
     careful = part.get("decoder_over_pillow_with_draft_per_core")
     beside = f"; against Pillow told to scale while it decodes {careful:.2f}×" if careful else ""
     return [
         Row(
-            what=f"decoding {what}, pictures/s and core, against bare Pillow",
+            what=f"decoding {what}, images/s and core, against bare Pillow",
             reach="≥ 1.5×",
             measured=f"{ratio['decoder']:.2f}× ({rate['decoder']:,.0f} / {rate['pillow']:,.0f}); "
             f"with hashing and search for copies {ratio['look and decode']:.2f}×{beside}",
@@ -110,7 +110,7 @@ def table() -> str:
     for result in results:
         for row in result["rows"]:
             verdict = {True: "met", False: "**missed**", None: ""}[row["met"]]
-            cells = (row["what"], row["reach"], row["measured"], verdict, f"`{result['name']}`")
+            cells = (row["what"], row["reach"], row["metrics"], verdict, f"`{result['name']}`")
             lines.append("| " + " | ".join(c.replace("|", "\\|") for c in cells) + " |")
     return "\n".join([*lines, "", *_machines(results)])
 
@@ -160,7 +160,7 @@ def main() -> None:
     worst = 0
     for name in names:
         if name == "decode" and given.what == "quick" and not (DATA / "flowers5").exists():
-            say("decode: left out, it needs a folder of pictures; see benchmarks/README.md")
+            say("decode: left out, it needs a folder of images; see benchmarks/README.md")
             continue
         worst = max(worst, run(name, rest if given.what != "quick" else []))
     write_tables(check=False)

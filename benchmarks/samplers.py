@@ -1,4 +1,4 @@
-"""Are our down-samplers faster than those of others, forward and backward?
+"""Are our downsamplers faster than those of others, forward and backward?
 
 Each layer of others is compared with ours of the same kernel and border, on the same maps, in both
 layouts. Ours run in this environment, the others in that of `peers.sh`; both through
@@ -63,7 +63,7 @@ def ours() -> None:
                     taps=taps,
                     padding=padding,
                 )
-                for taps, padding in ((3, "reflect"), (4, "reflect"), (3, "zero"), (5, "zero"))
+                for taps, padding in ((3, "reflect"), (4, "reflect"), (3, "zeros"), (5, "zeros"))
             },
             "polyphase": lambda c: PolyphaseDown(2),
             "polyphase_blur, 3 taps, circular": blurred,
@@ -184,7 +184,7 @@ def main() -> None:
         counts = {"rounds": 1, "repeats": 2}
     results = Results(
         "samplers",
-        "Are our down-samplers faster than those of others, forward and backward?",
+        "Are our downsamplers faster than those of others, forward and backward?",
         {**counts, "shapes": SHAPES, "layouts": LAYOUTS, "peers": versions()},
         fresh=given.fresh,
         save=not given.trial,

@@ -1,8 +1,8 @@
-"""What does a template survive: raw, mean-free, normalised correlation, a network's features?
+"""What does a template survive: raw, mean-free, normalized correlation, a network's features?
 
-A square is cut from the middle of pictures of flowers and looked for in the changed picture, by
+A square is cut from the middle of images of flowers and looked for in the changed image, by
 `neocog.explainers.templates.search`. The features are those of the published ResNet-20 that was
-trained on CIFAR-10, pictures of other things. A place is right that overlaps the piece by half.
+trained on CIFAR-10, images of other things. A place is right that overlaps the piece by half.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from PIL import Image
 from neocog.audits.receptive_field import receptive_field
 from neocog.explainers.changes import CHANGES
 from neocog.explainers.features import Features, features_of
-from neocog.explainers.patches import Seen
 from neocog.explainers.templates import search
+from neocog.explainers.top_activations import PatchGeometry
 from neocog.runs.opened import open_model
 
 KINDS = ("daisy", "dandelion", "rose", "sunflower", "tulip")
 LAYER = "network.layer2.0"
-WAYS = ("raw", "mean_free", "normalised", "features")
+WAYS = ("raw", "mean_free", "normalized", "features")
 SIDE = 36
 LIGHT = ("as it is", "brighter", "less contrast", "darker", "uneven light")
 
@@ -46,11 +46,11 @@ def features() -> Features:
             std=(0.229, 0.224, 0.225),
         )
     field = receptive_field(model.module, (3, 32, 32)).of(LAYER)
-    seen = Seen(field.receptive_field, field.jump, field.start)
+    seen = PatchGeometry(field.receptive_field, field.jump, field.start)
     return features_of(model.module, LAYER, seen, name="ResNet-20, fourth block")
 
 
-def picture(file: Path) -> torch.Tensor:
+def image(file: Path) -> torch.Tensor:
     """Values in [0, 1], the longer side 180 pixels."""
     opened = Image.open(file).convert("RGB")
     opened.thumbnail((180, 180))
@@ -63,13 +63,13 @@ def measured(each: int) -> dict[str, Any]:
     right: dict[str, dict[str, list[bool]]] = {c: {w: [] for w in WAYS} for c in CHANGES}
     for kind in KINDS:
         for file in sorted((DATA / "flowers5" / kind).glob("*.jpg"))[:each]:
-            x = picture(file)
+            x = image(file)
             top, left = (n // 2 - SIDE // 2 for n in x.shape[1:])
             window = (top, top + SIDE, left, left + SIDE)
             for row in search(x, window, features=network).rows:
                 right[row.change][row.method].append(row.right)
     return {
-        "pictures": len(KINDS) * each,
+        "images": len(KINDS) * each,
         "right": {c: {w: float(np.mean(v)) for w, v in by.items()} for c, by in right.items()},
     }
 
@@ -97,11 +97,11 @@ def main() -> None:
         shares = ", ".join(f"{w.replace('_', '-')} {by[w]:.0%}" for w in WAYS)
         rows.append(
             Row(
-                what=f"template of {SIDE}×{SIDE} found again in {part['pictures']} pictures of "
+                what=f"template of {SIDE}×{SIDE} found again in {part['images']} images of "
                 f"flowers, {change}",
-                reach="normalised better than raw",
+                reach="normalized better than raw",
                 measured=shares,
-                met=by["normalised"] > by["raw"],
+                met=by["normalized"] > by["raw"],
             )
         )
     kept.write(rows)

@@ -9,11 +9,11 @@ from torch import nn
 import neocog
 from neocog.data.batches import batches
 from neocog.tasks.classify import evaluation
-from neocog.training.answers import answers
 from neocog.training.augment import Augment
-from neocog.training.loop import Objective, Plan, fit
+from neocog.training.inference import logits_of
+from neocog.training.loop import Objective, StepPlan, fit
 from neocog.training.machine import Machine, place
-from neocog.training.optimise import Optimiser, Schedule, build_optimiser
+from neocog.training.optimize import OptimizerConfig, ScheduleConfig, build_optimizer
 
 EPOCHS = 4
 
@@ -33,12 +33,12 @@ def main() -> None:
     train, test = source.splits["train"], source.splits["test"]
 
     plain = network()
-    optimiser = torch.optim.SGD(plain.parameters(), lr=0.1, momentum=0.9)
+    optimizer = torch.optim.SGD(plain.parameters(), lr=0.1, momentum=0.9)
     for epoch in range(EPOCHS):
         for batch in batches(train, size=64, shuffle=True, seed=0, epoch=epoch):
-            optimiser.zero_grad()
+            optimizer.zero_grad()
             F.cross_entropy(plain(batch.x), batch.y).backward()
-            optimiser.step()
+            optimizer.step()
 
     machine = Machine()
     ours = place(network(), machine)
@@ -46,9 +46,9 @@ def main() -> None:
     for step in fit(
         ours,
         lambda epoch: batches(train, size=64, shuffle=True, seed=0, epoch=epoch),
-        build_optimiser(ours, Optimiser(lr=0.1)),
-        plan=Plan(steps=EPOCHS * per_epoch, steps_per_epoch=per_epoch),
-        schedule=Schedule(),
+        build_optimizer(ours, OptimizerConfig(lr=0.1)),
+        plan=StepPlan(steps=EPOCHS * per_epoch, steps_per_epoch=per_epoch),
+        schedule=ScheduleConfig(),
         objective=Objective(),
         augmentation=Augment(shift=1),
         machine=machine,
@@ -57,7 +57,7 @@ def main() -> None:
             print(f"epoch {step.epoch}: loss {step.loss:.3f}")
 
     for name, net in (("plain", plain), ("ours", ours)):
-        logits = answers(net, batches(test, size=250, shuffle=False, seed=0, epoch=0))
+        logits = logits_of(net, batches(test, size=250, shuffle=False, seed=0, epoch=0))
         print(f"{name}: {evaluation(logits, test.y, source.classes).accuracy:.1%}")
 
 

@@ -24,7 +24,7 @@ class Small(nn.Module):
         self.last = nn.Linear(288, 10)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Normalised pixels (B, 1, 28, 28) to logits (B, 10)."""
+        """Normalized pixels (B, 1, 28, 28) to logits (B, 10)."""
         x = F.relu(self.second(F.relu(self.first(x))))
         return self.last(F.adaptive_avg_pool2d(x, 3).flatten(1))
 
@@ -41,12 +41,12 @@ def train() -> nn.Module:
     split = neocog.open_data("digits").splits["train"]
     x = (torch.tensor(split.x).permute(0, 3, 1, 2) / 255 - MEAN) / STD
     y = torch.tensor(split.y)
-    optimiser = torch.optim.SGD(net.parameters(), lr=0.05, momentum=0.9)
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.05, momentum=0.9)
     for _ in range(4):
         for rows in torch.randperm(len(y)).split(64):
-            optimiser.zero_grad()
+            optimizer.zero_grad()
             F.cross_entropy(net(x[rows]), y[rows]).backward()
-            optimiser.step()
+            optimizer.step()
     return net
 
 
@@ -60,13 +60,13 @@ def main() -> None:
         # On the command line:
         # neocog evaluate own_model:make digits --weights checkpoint.pt --size 1,28,28 …
         score = neocog.evaluate("own_model:make", "digits", **options)
-        print(f"with its own normalisation: {score.accuracy:.1%}")
+        print(f"with its own normalization: {score.accuracy:.1%}")
         answer = neocog.predict("own_model:make", _seven(Path(folder)), **options)[0]
         print(f"a seven is taken for a {answer.label}")
 
 
 def _seven(folder: Path) -> Path:
-    """A picture of a seven."""
+    """An image of a seven."""
     from PIL import Image
 
     split = neocog.open_data("digits").splits["test"]

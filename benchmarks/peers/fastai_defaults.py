@@ -1,7 +1,7 @@
 """fastai with its defaults around the network of the plain PyTorch script.
 
 `Learner` with Adam at rate 0.001 and batches of 64, `fit_one_cycle` over a number of epochs that
-has to be known before; it is given, and chosen in favour of fastai: the smallest that reaches
+has to be known before; it is given, and chosen in favor of fastai: the smallest that reaches
 99.0 %. The training runs to the end of its cycle and is tested after each epoch.
 """
 

@@ -12,11 +12,11 @@ TARGET = 0.99
 
 
 def read(folder: str, part: str) -> tuple[np.ndarray, np.ndarray]:
-    """Pictures (N, 28, 28) and labels (N,), as bytes; part is `train` or `t10k`."""
-    pictures = _bytes(folder, f"{part}-images-idx3-ubyte")
+    """Images (N, 28, 28) and labels (N,), as bytes; part is `train` or `t10k`."""
+    images = _bytes(folder, f"{part}-images-idx3-ubyte")
     labels = _bytes(folder, f"{part}-labels-idx1-ubyte")
     return (
-        np.frombuffer(pictures, np.uint8, offset=16).reshape(-1, 28, 28),
+        np.frombuffer(images, np.uint8, offset=16).reshape(-1, 28, 28),
         np.frombuffer(labels, np.uint8, offset=8),
     )
 

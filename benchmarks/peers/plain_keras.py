@@ -21,8 +21,8 @@ class UntilGood(keras.callbacks.Callback):
 
 
 def data(folder: str, part: str) -> tuple[np.ndarray, np.ndarray]:
-    pictures, labels = read(folder, part)
-    x = np.expand_dims(pictures.astype("float32") / 255, -1)
+    images, labels = read(folder, part)
+    x = np.expand_dims(images.astype("float32") / 255, -1)
     return x, keras.utils.to_categorical(labels, 10)
 
 

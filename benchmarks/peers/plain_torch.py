@@ -32,8 +32,8 @@ class Net(nn.Module):
 
 
 def dataset(folder: str, part: str) -> TensorDataset:
-    pictures, labels = read(folder, part)
-    x = torch.tensor(pictures).unsqueeze(1).float() / 255
+    images, labels = read(folder, part)
+    x = torch.tensor(images).unsqueeze(1).float() / 255
     return TensorDataset((x - 0.1307) / 0.3081, torch.tensor(labels).long())
 
 
@@ -51,15 +51,15 @@ def main(folder: str, seed: int, epochs: int = 30) -> None:
     train = DataLoader(dataset(folder, "train"), batch_size=64, shuffle=True)
     test = DataLoader(dataset(folder, "t10k"), batch_size=1000)
     model = Net()
-    optimiser = torch.optim.Adadelta(model.parameters(), lr=1.0)
-    schedule = torch.optim.lr_scheduler.StepLR(optimiser, step_size=1, gamma=0.7)
+    optimizer = torch.optim.Adadelta(model.parameters(), lr=1.0)
+    schedule = torch.optim.lr_scheduler.StepLR(optimizer, step_size=1, gamma=0.7)
     for epoch in range(1, epochs + 1):
         model.train()
         for x, y in train:
-            optimiser.zero_grad()
+            optimizer.zero_grad()
             loss = F.nll_loss(model(x), y)
             loss.backward()
-            optimiser.step()
+            optimizer.step()
         if report(epoch, accuracy(model, test)):
             break
         schedule.step()

@@ -1,8 +1,8 @@
-"""The down-samplers of others, called as their pages say; see `samplers.py`.
+"""The downsamplers of others, called as their pages say; see `samplers.py`.
 
 Two of them are packages, two are repositories: `--aps` and `--lps` name the folders into which
 these were unpacked. The layer of the first one moves tensors to a GPU whatever it is given; here
-that call does nothing, which is in its favour.
+that call does nothing, which is in its favor.
 """
 
 import argparse

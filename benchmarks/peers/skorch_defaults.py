@@ -26,8 +26,8 @@ class UntilGood(Callback):
 
 
 def data(folder: str, part: str) -> tuple[np.ndarray, np.ndarray]:
-    pictures, labels = read(folder, part)
-    x = (pictures[:, None].astype("float32") / 255 - 0.1307) / 0.3081
+    images, labels = read(folder, part)
+    x = (images[:, None].astype("float32") / 255 - 0.1307) / 0.3081
     return x.astype("float32"), labels.astype("int64")
 
 

@@ -1,4 +1,4 @@
-"""From a folder of pictures to a trained, saved and reported convolutional network.
+"""From a folder of images to a trained, saved and reported convolutional network.
 
     import neocog
 
@@ -18,18 +18,18 @@ from typing import TYPE_CHECKING, Any
 from neocog.version import __version__
 
 if TYPE_CHECKING:
-    from neocog.audits.suite import Asked
+    from neocog.audits.suite import AuditConfig
     from neocog.data.open import open_data
     from neocog.networks.catalog import build
     from neocog.runs.opened import open_model
     from neocog.runs.trained import load
     from neocog.verbs.audit import audit
-    from neocog.verbs.count import count
     from neocog.verbs.evaluate import evaluate
     from neocog.verbs.explain import explain
     from neocog.verbs.export import export
     from neocog.verbs.fix import fix
     from neocog.verbs.predict import predict
+    from neocog.verbs.summary import summary
     from neocog.verbs.train import resume, train
     from neocog.web.explore import explore
 
@@ -56,7 +56,7 @@ _ROOMS = {
     "Asked": "neocog.audits.suite",
     "audit": "neocog.verbs.audit",
     "build": "neocog.networks.catalog",
-    "count": "neocog.verbs.count",
+    "count": "neocog.verbs.summary",
     "evaluate": "neocog.verbs.evaluate",
     "explore": "neocog.web.explore",
     "explain": "neocog.verbs.explain",

@@ -3,7 +3,7 @@
     NeocogError
     ├── UsageError        an option, a name or a recipe key that does not exist or does not fit
     ├── DataError         a place that cannot be opened, or holds nothing that can be used
-    ├── ModelError        weights or a contract that cannot be used
+    ├── ModelError        weights or a spec that cannot be used
     │   ├── UnsafeWeights     a file that would execute code when it is loaded
     │   └── ShapeMismatch     a tensor of another shape than the rule asks for
     ├── RunError          a run folder that is missing, taken, incomplete or cannot be written
@@ -52,7 +52,7 @@ class DataError(NeocogError):
 
 
 class ModelError(NeocogError):
-    """Weights or a contract that cannot be used."""
+    """Weights or a spec that cannot be used."""
 
 
 class UnsafeWeights(ModelError):
@@ -119,8 +119,8 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
     letters explains, and what a name begins with.
 
     Example:
-        >>> nearest("sdg", ["sgd", "adamw"]), nearest("optim", ["optimiser", "augment"])
-        ('sgd', 'optimiser')
+        >>> nearest("sdg", ["sgd", "adamw"]), nearest("optim", ["optimizer", "augment"])
+        ('sgd', 'optimizer')
         >>> nearest("pretrained", ["recipe", "epochs"]) is None
         True
     """

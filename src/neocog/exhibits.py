@@ -78,7 +78,7 @@ class Curve:
 
 @dataclass(frozen=True, kw_only=True)
 class Map:
-    """A matrix of numbers drawn as colours.
+    """A matrix of numbers drawn as colors.
 
     Args:
         title: what it shows.
@@ -87,7 +87,7 @@ class Map:
         columns: a name a column, or empty.
         row_label: what the rows are.
         column_label: what the columns are.
-        diverging: colours go two ways from zero; else from the smallest to the largest value.
+        diverging: colors go two ways from zero; else from the smallest to the largest value.
         note: how it was measured.
     """
 
@@ -103,18 +103,18 @@ class Map:
 
 @dataclass(frozen=True, kw_only=True)
 class Gallery:
-    """Small pictures with captions.
+    """Small images with captions.
 
     Args:
         title: what it shows.
-        pictures: each (H, W) grey or (H, W, 3) colour, uint8.
-        captions: one a picture; a line break starts a second line.
+        images: each (H, W) gray or (H, W, 3) color, uint8.
+        captions: one an image; a line break starts a second line.
         pixelated: draw enlarged pixels as squares.
         note: how they were chosen.
     """
 
     title: str
-    pictures: Sequence[np.ndarray]
+    images: Sequence[np.ndarray]
     captions: Sequence[str]
     pixelated: bool = True
     note: str = ""
@@ -156,7 +156,7 @@ class Section:
 
 
 def to_json(exhibit: Exhibit | Section) -> dict[str, Any]:
-    """Plain lists, numbers and strings; pictures as PNG data addresses, no number NaN.
+    """Plain lists, numbers and strings; images as PNG data addresses, no number NaN.
 
     Example:
         >>> to_json(Scalar(title="accuracy", value=0.98, unit="%"))["kind"]
@@ -170,20 +170,20 @@ def to_json(exhibit: Exhibit | Section) -> dict[str, Any]:
             "exhibits": [to_json(e) for e in exhibit.exhibits],
         }
     drawn = isinstance(exhibit, Gallery)
-    names = [n for n in exhibit.__dataclass_fields__ if not (drawn and n == "pictures")]
+    names = [n for n in exhibit.__dataclass_fields__ if not (drawn and n == "images")]
     values = {name: plain(getattr(exhibit, name)) for name in names}
     if isinstance(exhibit, Gallery):
-        values["pictures"] = [png_address(p) for p in exhibit.pictures]
+        values["images"] = [png_address(p) for p in exhibit.images]
     return {"kind": type(exhibit).__name__.lower(), **values}
 
 
-def png_address(picture: np.ndarray) -> str:
-    """A uint8 picture, (H, W) or (H, W, 3), as a `data:` address of a PNG file."""
+def png_address(image: np.ndarray) -> str:
+    """A uint8 image, (H, W) or (H, W, 3), as a `data:` address of a PNG file."""
     from PIL import Image
 
     out = io.BytesIO()
-    small = picture.size <= 2**16  # a larger one would take ten times as long for 7 % less
-    Image.fromarray(np.ascontiguousarray(picture)).save(out, "PNG", optimize=small)
+    small = image.size <= 2**16  # a larger one would take ten times as long for 7 % less
+    Image.fromarray(np.ascontiguousarray(image)).save(out, "PNG", optimize=small)
     return "data:image/png;base64," + base64.b64encode(out.getvalue()).decode("ascii")
 
 

@@ -1,7 +1,7 @@
 """Values from outside, read by kind: a text where a text belongs, a number in its range.
 
     fields = Fields(read_json(path, limit=2**20), source=f"`{path}`")
-    size = fields.table("signal").integers("size", count=2, low=1, high=65_536)
+    size = fields.table("input").integers("size", count=2, low=1, high=65_536)
 
 Every file whose values come from outside is read through this. What does not fit is one sentence:
 the key, what belongs there, what came, what to do.

@@ -2,7 +2,7 @@
 
 Axis letters, used in all names and annotations:
     B batch · C channels · H W rows, columns · N samples of a series · K classes
-Pixels are in [0, 1] everywhere outside a model; a model holds its own normalisation.
+Pixels are in [0, 1] everywhere outside a model; a model holds its own normalization.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ __all__ = [
     "OUTPUTS",
     "RESIZE_MODES",
     "Batch",
-    "Contract",
+    "FieldWindow",
+    "InputSpec",
+    "ModelSpec",
     "OutputSpec",
-    "SignalSpec",
     "Stage",
-    "Window",
     "not_of_pixels",
     "renamed_resize_mode",
 ]
@@ -36,7 +36,7 @@ RESIZE_MODES = ("crop", "stretch", "pad")
 
 
 def renamed_resize_mode(table: Mapping[str, Any]) -> dict[str, Any]:
-    """A table of a recipe or contract with `resize_mode`, which was called `fit` once.
+    """A table of a recipe or spec with `resize_mode`, which was called `fit` once.
 
     Example:
         >>> renamed_resize_mode({"fit": "cover"}), renamed_resize_mode({"resize_mode": "pad"})
@@ -62,21 +62,21 @@ class Batch(NamedTuple):
     x: Tensor
     """Values in [0, 1], float32, (B, C, H, W), channels_last in memory."""
     y: Tensor
-    """What the task understands; class numbers, int64, (B,), for a classifier."""
+    """What the task understands; class indices, int64, (B,), for a classifier."""
     index: Tensor  # type: ignore[assignment]  # hides tuple.index, which nobody asks a batch for
     """Position in the split, int64, (B,): every result can name its sample."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class SignalSpec:
-    """What a model takes: the size of one sample and how its values are normalised.
+class InputSpec:
+    """What a model takes: the size of one sample and how its values are normalized.
 
     Args:
-        channels: 1 for grey, 3 for red, green, blue.
+        channels: 1 for gray, 3 for red, green, blue.
         size: (H, W) in pixels.
         mean: subtracted from values in [0, 1], one number a channel.
         std: what the difference is divided by, one number a channel.
-        resize_mode: how a picture of another size is brought to `size`: `crop` scales it until it
+        resize_mode: how an image of another size is brought to `size`: `crop` scales it until it
             covers the frame and cuts the middle out; `stretch` ignores its aspect; `pad` scales
             it until it lies in the frame, and leaves the rest of the frame black.
     """
@@ -92,7 +92,7 @@ TASKS = ("classify", "segment", "regress")
 """What a model may do."""
 
 OUTPUTS = ("logits", "probabilities", "log_probabilities", "sigmoid")
-"""What outputs may be; see `neocog.probe.scores`."""
+"""What outputs may be; see `neocog.graph.scores`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,19 +109,19 @@ class OutputSpec:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Contract:
+class ModelSpec:
     """What a saved model promises: everything one must know to use it on a file.
 
     Args:
         task: one of `TASKS`.
         classes: names, in the order of the outputs.
-        signal: what the model takes.
+        input: what the model takes.
         output: what the network returns.
     """
 
     task: str
     classes: tuple[str, ...]
-    signal: SignalSpec
+    input: InputSpec
     output: OutputSpec = OutputSpec()
 
     def to_json(self) -> dict[str, Any]:
@@ -129,7 +129,7 @@ class Contract:
         return asdict(self)
 
     @classmethod
-    def from_json(cls, plain: Mapping[str, Any] | Fields, source: str = "a contract") -> Self:
+    def from_json(cls, plain: Mapping[str, Any] | Fields, source: str = "a spec") -> Self:
         """The inverse of `to_json`.
 
         Args:
@@ -140,7 +140,7 @@ class Contract:
             ModelError: a field is missing, of another kind or out of its range.
         """
         fields = plain if isinstance(plain, Fields) else Fields(plain, source, error=ModelError)
-        signal = fields.table("signal")
+        signal = fields.table("input")
         signal.values = renamed_resize_mode(signal.values)
         channels = signal.integer("channels", low=1, high=LARGEST)
         height, width = signal.integers("size", count=2, low=1, high=LARGEST)
@@ -148,7 +148,7 @@ class Contract:
         return cls(
             task=fields.text("task", among=TASKS),
             classes=fields.texts("classes"),
-            signal=SignalSpec(
+            input=InputSpec(
                 channels=channels,
                 size=(height, width),
                 mean=signal.numbers("mean", count=channels, low=-NUMBER, high=NUMBER),
@@ -176,7 +176,7 @@ class Stage:
     stride: int
 
 
-class Window(NamedTuple):
+class FieldWindow(NamedTuple):
     """Which samples of its input one sample of a layer's output may depend on, along one axis.
 
     Sample i sees start + stride·⌊i / up⌋ and the `kernel` - 1 samples behind it.

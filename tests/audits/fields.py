@@ -9,7 +9,7 @@ from neocog.networks.catalog import build
 def fields_of(
     name: str, size: tuple[int, int, int], options: dict[str, object] | None = None
 ) -> ReceptiveField:
-    """Of a network of the catalogue, without weights."""
+    """Of a network of the catalog, without weights."""
     with torch.device("meta"):
         network = build(name, classes=10, channels=size[0], size=size[1:], options=options or {})
     return receptive_field(network, size)

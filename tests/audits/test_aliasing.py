@@ -101,7 +101,7 @@ def test_an_operator_whose_windows_move_along_is_told() -> None:
     mean = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
     net = nn.Sequential(nn.Conv2d(1, 2, 3, stride=2, padding=1), nn.MaxPool2d(2), mean)
     x = torch.rand(2, 1, 16, 16)
-    fixed = replace(net, x, sampling="polyphase", padding="circular").module
+    fixed = replace(net, x, downsampling="polyphase", padding="circular").module
     found = aliasing(Subject(fixed, task="regress"), Samples.of(x))
     assert [(f.kind, f.stride, f.consistent) for f in found] == [
         ("convolution", (2, 2), True),

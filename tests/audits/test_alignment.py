@@ -8,11 +8,11 @@ from torch.nn import functional as F
 
 from neocog.audits.alignment import CIRCULAR_SHIFT, QUARTER_TURN, RULES, alignment
 from neocog.errors import ModelError
-from neocog.layers.downsample import SAMPLINGS
+from neocog.layers.downsample import DOWNSAMPLINGS
 from neocog.layers.polyphase import PolyphaseDown
 from neocog.layers.residual import Bottleneck
 from neocog.networks.catalog import build
-from neocog.types import Window
+from neocog.types import FieldWindow
 
 
 def rows_of(module: nn.Module, size: tuple[int, ...], rule: str) -> list:
@@ -40,7 +40,7 @@ class Thin50(nn.Module):
                         inputs,
                         width,
                         stride=stride if i == 0 else 1,
-                        sampling="stride",
+                        downsampling="stride",
                         padding="zero",
                     )
                 )
@@ -157,7 +157,7 @@ def test_rectangles() -> None:
         "the windows differ between rows and columns"
     }
     found = alignment(nn.Conv2d(1, 1, 3), (1, 8, 12))
-    assert found.rows[0].came == "a picture of 8×12 is not square"
+    assert found.rows[0].came == "an image of 8×12 is not square"
     assert found.nearest[QUARTER_TURN] == ((8, 8), (12, 12))
 
 
@@ -212,7 +212,7 @@ def test_a_crop_beside_a_short_cut_is_looked_at_where_they_join() -> None:
 class Declares(nn.Module):
     """A choice of samples that cannot be followed."""
 
-    geometry = (Window(kernel=2, stride=2), Window(kernel=2, stride=2))
+    geometry = (FieldWindow(kernel=2, stride=2), FieldWindow(kernel=2, stride=2))
 
     def forward(self, x: Tensor) -> Tensor:
         return x[:, :, int(x.sum() > 0) :: 2, ::2]
@@ -223,12 +223,12 @@ def test_a_module_that_declares_its_windows() -> None:
     assert "stride 2 does not divide size 9" in said(Declares(), (1, 9, 9), CIRCULAR_SHIFT)
 
 
-@pytest.mark.parametrize("sampling", SAMPLINGS)
-def test_every_sampling_of_ours_is_aligned_where_its_strides_divide(sampling: str) -> None:
-    options = {"sampling": sampling, "padding": "circular"}
+@pytest.mark.parametrize("downsampling", DOWNSAMPLINGS)
+def test_every_sampling_of_ours_is_aligned_where_its_strides_divide(downsampling: str) -> None:
+    options = {"downsampling": downsampling, "padding": "circular"}
     net = build("resnet20", classes=3, channels=1, size=(24, 24), options=options)
     assert rows_of(net, (1, 24, 24), CIRCULAR_SHIFT) == []
-    if sampling != "ideal":
+    if downsampling != "ideal":
         assert rows_of(net, (1, 26, 26), CIRCULAR_SHIFT)
 
 
@@ -270,7 +270,7 @@ def test_a_size_that_does_not_fit_is_refused() -> None:
 
 
 def test_windows_from_a_phase_are_aligned_under_shifts_where_the_stride_divides() -> None:
-    options = {"sampling": "polyphase", "padding": "circular", "widths": (4, 4, 4)}
+    options = {"downsampling": "polyphase", "padding": "circular", "widths": (4, 4, 4)}
     net = build("convnet", classes=3, channels=1, size=(32, 32), options=options).eval()
     found = alignment(net, (1, 32, 32))
     assert found.aligned(CIRCULAR_SHIFT)

@@ -54,7 +54,7 @@ def test_a_chain_of_box_blurs_has_the_deviation_of_their_sum() -> None:
     assert found.spread == pytest.approx((math.sqrt(6 * 2 / 3),) * 2, rel=1e-5)
     assert found.gradient.shape == (41, 41)
     assert found.gradient.max() == 1
-    assert found.pictures == 2
+    assert found.images == 2
 
 
 def test_the_side_grows_with_the_root_of_the_depth() -> None:
@@ -70,7 +70,7 @@ def test_the_threshold_counts_what_has_more_than_4_55_percent() -> None:
     assert effective_field(net, torch.rand(1, 1, 11)).side == 3
 
 
-def test_the_field_is_that_of_the_layer_and_of_these_pictures() -> None:
+def test_the_field_is_that_of_the_layer_and_of_these_images() -> None:
     net = nn.Sequential(nn.Conv1d(1, 1, 3, padding=1), nn.ReLU(), nn.Conv1d(1, 1, 3, padding=1))
     with torch.no_grad():
         for p in net.parameters():

@@ -36,7 +36,7 @@ def errors(*parts: nn.Module, **given: int) -> dict[str, object]:
 def test_A6_circular_convolution_breaks_nothing() -> None:
     e = errors(conv(1, 4, kernel=3, padding="circular"), nn.ReLU())["0"]
     assert e.shift_error < 1e-6  # float32 rounding of nine products
-    assert e.own_shift < 1e-6
+    assert e.local_shift < 1e-6
 
 
 def test_what_moves_exactly_has_no_error_and_no_interval_of_one() -> None:
@@ -44,10 +44,10 @@ def test_what_moves_exactly_has_no_error_and_no_interval_of_one() -> None:
     assert (e.shift_error, e.shift_ci) == (0, (0, 0))
 
 
-@pytest.mark.parametrize("radius", [2, 7])  # the cut beside the border, and far from it
-def test_zero_padding_breaks_it_at_the_border_only(radius: int) -> None:
-    e = errors(conv(1, 4, kernel=3), radius=radius)["0"]
-    assert e.own_shift > 0.05
+@pytest.mark.parametrize("max_shift", [2, 7])  # the cut beside the border, and far from it
+def test_zero_padding_breaks_it_at_the_border_only(max_shift: int) -> None:
+    e = errors(conv(1, 4, kernel=3), max_shift=max_shift)["0"]
+    assert e.local_shift > 0.05
     assert e.own_border > 1 - 1e-9
     assert e.own_inside < 1e-4
 
@@ -56,24 +56,26 @@ def test_zero_padding_breaks_it_at_the_border_only(radius: int) -> None:
 def test_a_black_margin_hides_no_border(stride: int) -> None:
     """A shift by one pixel brings nothing to the border there; those that are measured do."""
     x = torch.nn.functional.pad(noise(size=12).take(slice(0, 8)), (2, 2, 2, 2))
-    found = layer_errors(Subject(Net(conv(1, 4, kernel=3, stride=stride))), Samples.of(x), radius=6)
+    found = layer_errors(
+        Subject(Net(conv(1, 4, kernel=3, stride=stride))), Samples.of(x), max_shift=6
+    )
     (e,) = [e for e in found if e.name == "parts.0"]
-    assert e.own_shift > 0.05
+    assert e.local_shift > 0.05
     assert e.own_border > 1 - 1e-9 if stride == 1 else 0.05 < e.own_border < 1
 
 
 def test_E3_pooling_breaks_it_inside() -> None:
     found = errors(conv(1, 4, kernel=3, padding="circular"), nn.MaxPool2d(2), nn.ReLU())
-    assert found["0"].own_shift < 1e-6
+    assert found["0"].local_shift < 1e-6
     assert found["1"].own_inside > 0.02
-    assert found["2"].own_shift < 1e-6  # what broke before it is not its fault
+    assert found["2"].local_shift < 1e-6  # what broke before it is not its fault
     assert found["2"].shift_error > 0.02
 
 
 def test_polyphase_moves_its_grid_along() -> None:
     e = errors(conv(1, 4, kernel=3, padding="circular"), PolyphaseDown((2, 2)))["1"]
     assert e.shift_error < 1e-6
-    assert e.own_shift < 1e-6
+    assert e.local_shift < 1e-6
 
 
 def test_windows_from_a_phase_are_one_layer_with_the_operator_that_sees_them() -> None:
@@ -81,12 +83,12 @@ def test_windows_from_a_phase_are_one_layer_with_the_operator_that_sees_them() -
     last = conv(4, 4, kernel=3, stride=2, padding="circular")
     net = Net(first, nn.MaxPool2d(2), last)  # with a mean over the map
     x = noise().take(slice(0, 2))
-    fixed = replace(net, x, sampling="polyphase", padding="circular").module
+    fixed = replace(net, x, downsampling="polyphase", padding="circular").module
     found = {e.name: e for e in layer_errors(Subject(fixed), noise())}
     assert set(found) == {"parts.0", "parts.1", "parts.2"}
     for e in found.values():
         assert e.shift_error < 1e-6
-        assert e.own_shift is None or e.own_shift < 1e-6
+        assert e.local_shift is None or e.local_shift < 1e-6
 
 
 def test_what_wraps_around_has_no_border_that_breaks_anything() -> None:
@@ -94,7 +96,7 @@ def test_what_wraps_around_has_no_border_that_breaks_anything() -> None:
     wrapped = conv(1, 4, kernel=3, stride=2, padding="circular")
     found = errors(wrapped, nn.MaxPool2d(2), nn.MaxPool2d(2))
     for name in ("0", "1", "2"):
-        assert found[name].own_shift > 0.02
+        assert found[name].local_shift > 0.02
         assert found[name].own_border == 0
     padded = errors(conv(1, 4, kernel=3, stride=2))["0"]
     assert 0.1 < padded.own_border < 1
@@ -114,8 +116,8 @@ def test_shift_error_by_hand() -> None:
     # 0 or 1 and the Fourier shift by a half, the best fit counts.
     x = torch.tensor([1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]).view(1, 1, 8)
     net = nn.Sequential(nn.MaxPool1d(1, 2), nn.Flatten())
-    found = layer_errors(Subject(net), Samples.of(x), radius=1)
-    # moved by ±1 the picture is dark at every even place: f(T x) = 0 and ‖0 - T f‖ / ‖f‖ is 1 for
+    found = layer_errors(Subject(net), Samples.of(x), max_shift=1)
+    # moved by ±1 the image is dark at every even place: f(T x) = 0 and ‖0 - T f‖ / ‖f‖ is 1 for
     # whole shifts; the half shift of an impulse of 4 has norm sqrt(1 - 1/4 · 1) < 1.
     assert found[0].shift_error == pytest.approx(0.75**0.5, abs=1e-6)
 
@@ -145,7 +147,7 @@ def test_vectors_have_no_places() -> None:
             return out
 
     found = layer_errors(Subject(Dense()), noise())
-    assert found[0].own_shift is None
+    assert found[0].local_shift is None
     assert found[0].shift_error > 0
 
 
@@ -161,7 +163,7 @@ def test_deep_layers_without_border_and_upsampling_are_not_blamed() -> None:
     assert found["2"].own_inside < 1e-6
     circular = conv(1, 3, kernel=3, padding="circular")
     for up in (nn.Upsample(scale_factor=2), nn.ConvTranspose2d(3, 2, 2, stride=2)):
-        assert errors(circular, up)["1"].own_shift < 1e-6
+        assert errors(circular, up)["1"].local_shift < 1e-6
         assert errors(circular, up)["1"].shift_error < 1e-6
 
 
@@ -169,7 +171,7 @@ def test_activations_that_write_over_their_input_are_not_blamed() -> None:
     circular = conv(1, 3, kernel=3, padding="circular")
     for act in (nn.SiLU(inplace=True), nn.LeakyReLU(0.1, inplace=True)):
         e = errors(circular, act)["1"]
-        assert e.own_shift < 1e-6
+        assert e.local_shift < 1e-6
         assert e.own_rotation < 1e-6
 
 

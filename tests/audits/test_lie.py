@@ -69,7 +69,7 @@ def test_linear_circular_layers_have_none() -> None:
 def test_zero_padding_and_stride_have_some() -> None:
     assert errors(conv(1, 3, kernel=3))["0"] > 0.01
     circular = conv(1, 3, kernel=3, stride=2, padding="circular")
-    # Smooth pictures, a stride of 2: the map is still band-limited, so little aliases.
+    # Smooth images, a stride of 2: the map is still band-limited, so little aliases.
     assert errors(circular)["0"] < 1e-6
     rough = Samples.of(torch.rand(4, 1, 16, 16, generator=torch.Generator().manual_seed(0)))
     found = lie_errors(Subject(Net(circular), precision="float64"), rough)

@@ -25,17 +25,17 @@ class Top(nn.Module):
         return torch.stack([x[:, :, :h].sum((1, 2, 3)), x[:, :, -h:].sum((1, 2, 3))], 1)
 
 
-def pictures(n: int = 16, size: int = 8) -> Samples:
+def images(n: int = 16, size: int = 8) -> Samples:
     g = torch.Generator().manual_seed(0)
     return Samples.of((torch.rand(n, 1, size, size, generator=g), np.arange(n) % 2))
 
 
-def centred(answer: Tensor) -> Tensor:
+def centered(answer: Tensor) -> Tensor:
     return answer.double() - answer.double().mean(1, keepdim=True)
 
 
 def test_quarter_turns_are_exact() -> None:
-    found = rotation(Subject(Mean()), pictures(), step=30)
+    found = rotation(Subject(Mean()), images(), step=30)
     assert found.sweep.amounts == tuple(30.0 * i for i in range(13))
     # A mean near 0.5 in another order of sums, 6e-8, over its distance from the constant, 0.01.
     assert found.quarter_turn_error < 1e-4
@@ -45,14 +45,14 @@ def test_quarter_turns_are_exact() -> None:
 
 
 def test_turned_answers_by_hand() -> None:
-    data = pictures()
+    data = images()
     found = rotation(Subject(Top()), data, step=90)
     x = data.take(slice(None))
     base = Top()(x).argmax(1)
     for k in range(5):
         turned = torch.stack([torch.rot90(p, k, (1, 2)) for p in x])
         assert found.sweep.agreement[k] == float((Top()(turned).argmax(1) == base).double().mean())
-        still, out = (centred(Top()(v)) for v in (x, turned))
+        still, out = (centered(Top()(v)) for v in (x, turned))
         change = ((out - still).norm(dim=1) / still.norm(dim=1)).mean()
         assert found.sweep.change[k] == pytest.approx(float(change), abs=1e-6)  # float32 sums
     assert found.quarter_turn_error == pytest.approx(sum(found.sweep.change[1:4]) / 3)
@@ -63,7 +63,7 @@ def test_turned_answers_by_hand() -> None:
 
 
 def test_floor_is_what_interpolation_alone_does() -> None:
-    data = pictures()
+    data = images()
     found = rotation(Subject(Top()), data, step=45)
     x = data.take(slice(None))
     again = turn(turn(x, 45), -45)
@@ -72,11 +72,11 @@ def test_floor_is_what_interpolation_alone_does() -> None:
 
 
 def test_scale_of_one_changes_nothing() -> None:
-    found = scale(Subject(Top()), pictures(), factors=(0.5, 1.0, 2.0))
+    found = scale(Subject(Top()), images(), factors=(0.5, 1.0, 2.0))
     assert found.sweep.agreement[1] == 1
     assert found.sweep.change[1] == 0
     assert found.sweep.change[0] > 0
-    base, truth = Top()(pictures().take(slice(None))).argmax(1), torch.arange(16) % 2
+    base, truth = Top()(images().take(slice(None))).argmax(1), torch.arange(16) % 2
     assert found.sweep.accuracy[1] == float((base == truth).double().mean())
 
 
@@ -85,11 +85,11 @@ def test_a_regressor_that_turns_do_not_change_is_not_given_an_interval_of_shares
         def forward(self, x: Tensor) -> Tensor:
             return x.amax((2, 3))
 
-    found = rotation(Subject(Largest(), task="regress"), pictures(), step=90).sweep
+    found = rotation(Subject(Largest(), task="regress"), images(), step=90).sweep
     assert (found.agreement, found.agreement_ci) == ((0,) * 5, ((0, 0),) * 5)
 
 
-def test_pictures_that_are_not_square_are_turned_half_way_round_exactly() -> None:
+def test_images_that_are_not_square_are_turned_half_way_round_exactly() -> None:
     x = torch.rand(4, 1, 6, 8, generator=torch.Generator().manual_seed(0))
     found = rotation(Subject(Mean()), Samples.of(x), step=90)
     assert found.sweep.amounts == (0.0, 180.0, 360.0)
@@ -105,10 +105,10 @@ def test_E8_quarter_turns_form_a_group(angle: float) -> None:
 def test_positive_angles_turn_anticlockwise_also_between_quarters() -> None:
     x = torch.zeros(1, 1, 9, 9)
     x[0, 0, 4, 7] = 1  # right of the middle
-    turned = turn(x, 45, border="zero")[0, 0]
+    turned = turn(x, 45, border="zeros")[0, 0]
     row, column = divmod(int(turned.argmax()), 9)
     assert (row, column) == (2, 6)  # up and to the right: 3 / sqrt(2) = 2.1 both ways
-    near = turn(x, 89.999, border="zero")
+    near = turn(x, 89.999, border="zeros")
     # A thousandth of a degree over 3 pixels is 5e-5 of a pixel, and so of a value.
     assert torch.allclose(near, turn(x, 90), atol=1e-4)
 
@@ -116,22 +116,22 @@ def test_positive_angles_turn_anticlockwise_also_between_quarters() -> None:
 def test_zoom_makes_content_larger() -> None:
     x = torch.zeros(1, 1, 9, 9)
     x[0, 0, 4, 6] = 1
-    larger = zoom(x, 2.0, border="zero")[0, 0]
+    larger = zoom(x, 2.0, border="zeros")[0, 0]
     assert divmod(int(larger.argmax()), 9) == (4, 8)
-    smaller = zoom(x, 0.5, border="zero")[0, 0]
+    smaller = zoom(x, 0.5, border="zeros")[0, 0]
     assert divmod(int(smaller.argmax()), 9) == (4, 5)
 
 
 def test_wrong_use() -> None:
     subject = Subject(Mean())
     with pytest.raises(UsageError, match=r"divides 90 degrees.*; 40 came"):
-        rotation(subject, pictures(), step=40)
+        rotation(subject, images(), step=40)
     series = Samples.of(torch.rand(3, 1, 8))
-    with pytest.raises(UsageError, match="Only pictures can be turned"):
+    with pytest.raises(UsageError, match="Only images can be turned"):
         rotation(subject, series)
-    with pytest.raises(UsageError, match="Only pictures can be scaled"):
+    with pytest.raises(UsageError, match="Only images can be scaled"):
         scale(subject, series)
     with pytest.raises(UsageError, match=r"are positive; \[0.0\] came"):
-        scale(subject, pictures(), factors=(0.0,))
+        scale(subject, images(), factors=(0.0,))
     with pytest.raises(UsageError, match="a segmenter gives maps"):
-        rotation(Subject(nn.Identity(), task="segment"), pictures())
+        rotation(Subject(nn.Identity(), task="segment"), images())

@@ -25,7 +25,7 @@ class AlexNetV2(nn.Sequential):
 
 
 class SlimUnit(nn.Module):
-    """A bottleneck with the stride in its 3×3; a short cut that only sub-samples."""
+    """A bottleneck with the stride in its 3×3; a short cut that only subsamples."""
 
     def __init__(self, inputs: int, width: int, stride: int) -> None:
         super().__init__()

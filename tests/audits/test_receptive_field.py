@@ -10,10 +10,10 @@ from torch.nn import functional as F
 
 from neocog.audits.receptive_field import receptive_field
 from neocog.errors import ModelError, UsageError
-from neocog.layers.downsample import SAMPLINGS
+from neocog.layers.downsample import DOWNSAMPLINGS
 from neocog.layers.polyphase import ChoosePhase, PolyphaseUp, TakePhase
 from neocog.networks.catalog import NETWORKS, build
-from neocog.types import Window
+from neocog.types import FieldWindow
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -23,13 +23,13 @@ def test_every_network_is_understood(name: str) -> None:
     assert f.of("").whole == (True, True)
 
 
-@pytest.mark.parametrize("sampling", SAMPLINGS)
-def test_every_sampling_is_understood(sampling: str) -> None:
-    options = {"sampling": sampling, "padding": "circular"}
+@pytest.mark.parametrize("downsampling", DOWNSAMPLINGS)
+def test_every_sampling_is_understood(downsampling: str) -> None:
+    options = {"downsampling": downsampling, "padding": "circular"}
     net = build("resnet20", classes=3, channels=1, size=(24, 24), options=options)
     f = receptive_field(net, (1, 24, 24))
     assert (f.status, f.unknown) == ("complete", ())
-    if sampling == "ideal":
+    if downsampling == "ideal":
         assert f.of("layer3").whole == (True, True)
     else:
         assert figures(f.of("layer3"))[1] == 4
@@ -74,7 +74,7 @@ def test_an_index_from_the_data_is_unknown_and_so_is_what_follows() -> None:
 
 
 def test_a_module_may_declare_what_it_looks_at() -> None:
-    f = receptive_field(Picks((Window(kernel=2, stride=2),)), (1, 8))
+    f = receptive_field(Picks((FieldWindow(kernel=2, stride=2),)), (1, 8))
     assert (f.status, f.unknown) == ("complete", ())
     assert (f.of("").receptive_field, f.of("").jump, f.of("").start) == ((2,), (2,), (0,))
     f = receptive_field(Picks((None,)), (1, 8))
@@ -107,7 +107,7 @@ def test_an_operation_without_a_rule_is_named() -> None:
     assert [layer.known for layer in f.layers] == [True, False, False, False]
 
 
-def test_a_weight_made_from_the_picture_reaches_everything_where_no_rule_says_how() -> None:
+def test_a_weight_made_from_the_image_reaches_everything_where_no_rule_says_how() -> None:
     class Styled(nn.Module):
         def forward(self, x: Tensor) -> Tensor:
             return F.layer_norm(x, (8,), weight=x.mean((0, 1)))
@@ -144,7 +144,7 @@ def test_json_is_plain() -> None:
     f = receptive_field(nn.Sequential(nn.Upsample(scale_factor=2), nn.Conv2d(1, 1, 3)), (1, 8, 8))
     layers = {row["name"]: row for row in f.to_json()["layers"]}
     assert layers["1"]["jump"] == [0.5, 0.5]
-    assert list(layers[""]["receptive_field"]) == [2, 2]  # of 3 neighbours two are one sample
+    assert list(layers[""]["receptive_field"]) == [2, 2]  # of 3 neighbors two are one sample
     assert json.loads(json.dumps(f.to_json()))["status"] == "complete"
 
 

@@ -48,11 +48,11 @@ def noise(n: int = 24, size: int = 8, seed: int = 0) -> Samples:
 
 def test_circular_consistency_by_hand() -> None:
     data = noise()
-    found = shift_consistency(Subject(Corner()), data, radius=2, seed=4)
+    found = shift_consistency(Subject(Corner()), data, max_shift=2, seed=4)
     first, second = pairs(24, 2, 2, "circular", 4)
     x = data.take(slice(None))
     same, right = [], []
-    for i in range(24):  # one picture at a time, with nothing but roll
+    for i in range(24):  # one image at a time, with nothing but roll
         answers = [
             int(x[i].roll(tuple(o[i].tolist()), (1, 2))[0, 0, :2].argmax()) for o in (first, second)
         ]
@@ -60,18 +60,19 @@ def test_circular_consistency_by_hand() -> None:
         assert data.y is not None
         right.append(answers[0] == answers[1] == data.y[i])
     assert found.consistency == np.mean(same)
-    assert found.both_right == np.mean(right)
+    assert found.both_correct == np.mean(right)
     assert found.flip == pytest.approx(1 - np.mean(same), abs=1e-12)
     assert found.both_wrong is not None
-    assert found.both_right + found.both_wrong + found.flip == pytest.approx(1, abs=1e-12)
+    assert found.both_correct + found.both_wrong + found.flip == pytest.approx(1, abs=1e-12)
 
 
 @pytest.mark.parametrize("mode", MODES)
 def test_does_not_depend_on_the_size_of_a_batch(mode: str) -> None:
     # Zhang's script draws one pair of offsets a batch, so its figure depends on it.
-    model = Subject(Mean(stride=2, padding="zero"))
+    model = Subject(Mean(stride=2, padding="zeros"))
     runs = [
-        shift_consistency(model, noise(), mode=mode, radius=2, batch=b, grid=1) for b in (1, 7, 24)
+        shift_consistency(model, noise(), mode=mode, max_shift=2, batch=b, grid=1)
+        for b in (1, 7, 24)
     ]
     assert len({r.consistency for r in runs}) == 1
     assert 0 < runs[0].consistency < 1
@@ -81,7 +82,7 @@ def test_does_not_depend_on_the_size_of_a_batch(mode: str) -> None:
 
 def test_same_seed_same_figures_and_another_seed_others() -> None:
     model = Subject(Corner())
-    a, b, c = (shift_consistency(model, noise(60), radius=2, seed=s) for s in (1, 1, 2))
+    a, b, c = (shift_consistency(model, noise(60), max_shift=2, seed=s) for s in (1, 1, 2))
     assert np.array_equal(a.same, b.same)
     assert not np.array_equal(a.same, c.same)
 
@@ -93,7 +94,7 @@ def test_more_samples_keep_the_draws_of_the_first() -> None:
 
 
 def test_draws_reach_both_ends_evenly_and_never_agree() -> None:
-    # Peers leave out +radius, and count two equal shifts as agreement.
+    # Peers leave out +max_shift, and count two equal shifts as agreement.
     first, second = pairs(40_000, 2, 2, "circular", 0)
     assert not (first == second).all(1).any()
     for offsets in (first, second):
@@ -111,7 +112,7 @@ def test_exact_sets_count_every_sample_once() -> None:
             seen.append(len(x))
             return super().forward(x)
 
-    found = shift_consistency(Subject(Counting()), noise(10), radius=2, batch=3)
+    found = shift_consistency(Subject(Counting()), noise(10), max_shift=2, batch=3)
     assert found.n == 10
     assert sum(seen) == 30  # unmoved and at two positions
 
@@ -121,7 +122,7 @@ def test_constant_predictor_is_told_by_floor_and_largest_class() -> None:
         def forward(self, x: Tensor) -> Tensor:
             return torch.tensor([0.0, 1.0]).expand(len(x), 2)
 
-    found = shift_consistency(Subject(Constant()), noise(), radius=2)
+    found = shift_consistency(Subject(Constant()), noise(), max_shift=2)
     assert found.consistency == 1
     assert found.floor == 1
     assert found.largest_class == 1
@@ -130,13 +131,13 @@ def test_constant_predictor_is_told_by_floor_and_largest_class() -> None:
 
 
 def test_floor_is_the_chance_of_two_answers_to_agree() -> None:
-    # Half of all pixels are brighter than their neighbour, so both classes are about as frequent.
-    found = shift_consistency(Subject(Corner()), noise(400), radius=2)
+    # Half of all pixels are brighter than their neighbor, so both classes are about as frequent.
+    found = shift_consistency(Subject(Corner()), noise(400), max_shift=2)
     assert found.floor == pytest.approx(0.5, abs=0.01)  # 0.5 + 2 d² for a share off by d < 0.07
 
 
 def test_A6_E1_circular_network_with_a_global_mean_never_changes_its_mind() -> None:
-    found = shift_consistency(Subject(Mean()), noise(), radius=3, grid=None, grid_samples=24)
+    found = shift_consistency(Subject(Mean()), noise(), max_shift=3, grid=None, grid_samples=24)
     assert found.consistency == 1
     assert found.map is not None
     assert found.map.agreement.shape == (8, 8)  # all 64 shifts
@@ -151,7 +152,7 @@ def test_worst_case_is_right_at_every_shift_by_hand() -> None:
     x[:10] = torch.tensor([2, 3, 4, 3.5, 3, 2.5, 1.5, 1]) / 4
     truth = np.arange(24) % 3 != 0
     data = Samples.of((x, truth.astype(np.int64)))
-    found = shift_consistency(Subject(Corner()), data, radius=1, grid=1, grid_samples=24)
+    found = shift_consistency(Subject(Corner()), data, max_shift=1, grid=1, grid_samples=24)
     right = np.zeros((24, 3, 3), bool)
     for i, down, right_by in itertools.product(range(24), (-1, 0, 1), (-1, 0, 1)):
         answer = int(x[i].roll((down, right_by), (1, 2))[0, 0, :2].argmax())
@@ -164,12 +165,12 @@ def test_worst_case_is_right_at_every_shift_by_hand() -> None:
     assert found.map.agreement[1, 1] == 1  # the middle is unmoved
 
 
-@pytest.mark.parametrize(("size", "radius"), [(8, 2), (24, 3), (40, 5)])
-def test_without_a_radius_it_is_an_eighth_of_the_size(size: int, radius: int) -> None:
+@pytest.mark.parametrize(("size", "max_shift"), [(8, 2), (24, 3), (40, 5)])
+def test_without_a_radius_it_is_an_eighth_of_the_size(size: int, max_shift: int) -> None:
     found = shift_consistency(Subject(Corner()), noise(4, size), grid=9)
-    assert found.radius == radius
+    assert found.max_shift == max_shift
     assert found.map is not None
-    assert found.map.offsets == tuple(range(-radius, radius + 1))  # no map reaches further
+    assert found.map.offsets == tuple(range(-max_shift, max_shift + 1))  # no map reaches further
 
 
 def test_zero_fill_brings_in_black() -> None:
@@ -180,8 +181,8 @@ def test_zero_fill_brings_in_black() -> None:
 
     white = Samples.of((torch.ones(4, 1, 8, 8), np.zeros(4, np.int64)))
     subject = Subject(Brightness())
-    assert shift_consistency(subject, white, radius=2, mode="circular").accuracy_moved == 1
-    found = shift_consistency(subject, white, radius=2, mode="zero", grid=2)
+    assert shift_consistency(subject, white, max_shift=2, mode="circular").accuracy_shifted == 1
+    found = shift_consistency(subject, white, max_shift=2, mode="zeros", grid=2)
     assert found.map is not None
     assert found.map.agreement[2, 2] == 1
     assert found.map.agreement.sum() == 1  # any other shift loses a row or a column
@@ -189,7 +190,9 @@ def test_zero_fill_brings_in_black() -> None:
 
 def test_crops_take_the_border_that_is_there_and_say_where_they_made_one() -> None:
     large = noise(size=12)
-    inside = shift_consistency(Subject(Corner(), size=(8, 8)), large, mode="crop", radius=2, seed=1)
+    inside = shift_consistency(
+        Subject(Corner(), size=(8, 8)), large, mode="crop", max_shift=2, seed=1
+    )
     assert "reflection" not in inside.protocol
     first, second = pairs(24, 2, 2, "crop", 1)
     x = large.take(slice(None))
@@ -201,11 +204,11 @@ def test_crops_take_the_border_that_is_there_and_say_where_they_made_one() -> No
             answers.append(int(x[i, 0, top, left : left + 2].argmax()))
         same.append(answers[0] == answers[1])
     assert inside.consistency == np.mean(same)
-    made = shift_consistency(Subject(Corner()), noise(), mode="crop", radius=2)
+    made = shift_consistency(Subject(Corner()), noise(), mode="crop", max_shift=2)
     assert "reflection" in made.protocol
 
 
-@pytest.mark.parametrize("mode", ["circular", "crop", "zero"])
+@pytest.mark.parametrize("mode", ["circular", "crop", "zeros"])
 @pytest.mark.parametrize("size", [(8, 14), (13, 8), (12, 16)])
 def test_of_larger_samples_the_middle_is_shown(mode: str, size: tuple[int, int]) -> None:
     seen: list[Tensor] = []
@@ -217,7 +220,7 @@ def test_of_larger_samples_the_middle_is_shown(mode: str, size: tuple[int, int])
 
     x = torch.rand(5, 1, *size, generator=torch.Generator().manual_seed(0))
     model = Subject(Noting(), size=(8, 8))
-    shift_consistency(model, Samples.of(x), mode=mode, radius=1)
+    shift_consistency(model, Samples.of(x), mode=mode, max_shift=1)
     top, left = (size[0] - 8) // 2, (size[1] - 8) // 2
     assert all(s.shape == (5, 1, 8, 8) for s in seen)
     assert any(torch.equal(s, x[:, :, top : top + 8, left : left + 8]) for s in seen)
@@ -226,12 +229,12 @@ def test_of_larger_samples_the_middle_is_shown(mode: str, size: tuple[int, int])
 def test_border_and_aliasing_are_told_apart() -> None:
     # Circular and strided: shifts by the stride cost nothing, all flips are the sampling's.
     data = noise(200, seed=5)
-    sampled = shift_consistency(Subject(Mean(stride=2)), data, radius=3, stride=2)
+    sampled = shift_consistency(Subject(Mean(stride=2)), data, max_shift=3, stride=2)
     assert sampled.border is not None
     assert sampled.border.border == 0
     assert sampled.border.aliasing == sampled_share(sampled.flip) > 0
     # Zero padding and no stride: at a stride of one, all flips are the border's.
-    bordered = shift_consistency(Subject(Mean(padding="zero")), data, radius=3, stride=1)
+    bordered = shift_consistency(Subject(Mean(padding="zeros")), data, max_shift=3, stride=1)
     assert bordered.border is not None
     assert bordered.border.aliasing == 0
     assert bordered.border.border == bordered.flip
@@ -260,25 +263,25 @@ def test_control_is_a_multiple_of_the_stride_in_reach() -> None:
 
 
 def test_flips_are_kept_to_be_looked_at() -> None:
-    found = shift_consistency(Subject(Corner()), noise(60), radius=2)
+    found = shift_consistency(Subject(Corner()), noise(60), max_shift=2)
     assert 0 < len(found.flips) <= 12
     for flip in found.flips:
         assert flip.answers[0] != flip.answers[1]
-        assert [int(p[0, 0, :2].argmax()) for p in flip.pictures] == list(flip.answers)
+        assert [int(p[0, 0, :2].argmax()) for p in flip.images] == list(flip.answers)
         assert flip.name == f"{flip.index}.png"
 
 
 def test_series_are_shifted_along_their_one_axis() -> None:
     x = torch.rand(30, 1, 16, generator=torch.Generator().manual_seed(0))
     for mode in MODES:
-        found = shift_consistency(Subject(Corner()), Samples.of(x), mode=mode, radius=3, grid=2)
+        found = shift_consistency(Subject(Corner()), Samples.of(x), mode=mode, max_shift=3, grid=2)
         assert 0 < found.consistency < 1
         assert found.map is not None
         assert found.map.agreement.ndim == 1
 
 
 class Segmenter(nn.Module):
-    """A map of two classes: brighter than its neighbours, or not."""
+    """A map of two classes: brighter than its neighbors, or not."""
 
     def __init__(self, stride: int = 1) -> None:
         super().__init__()
@@ -295,9 +298,9 @@ class Segmenter(nn.Module):
 
 def test_E1_segmenter_is_compared_after_moving_back() -> None:
     x = torch.rand(12, 1, 8, 8, generator=torch.Generator().manual_seed(0))
-    for mode in ("circular", "crop", "zero"):
+    for mode in ("circular", "crop", "zeros"):
         subject = Subject(Segmenter(), task="segment")
-        found = shift_consistency(subject, Samples.of(x), mode=mode, radius=2)
+        found = shift_consistency(subject, Samples.of(x), mode=mode, max_shift=2)
         if mode == "circular":
             assert found.consistency == 1
         else:  # only rows and columns that touch the border differ
@@ -308,7 +311,7 @@ def test_E1_segmenter_is_compared_after_moving_back() -> None:
     line = enlarged.whole(torch.arange(4.0).expand(1, 2, 4, 4))[0, 0, 0]
     # Sample p of 8 lies at (p + 0.5) / 2 - 0.5 of 4, as pixels are areas and not points.
     assert line.tolist() == [0, 0.25, 0.75, 1.25, 1.75, 2.25, 2.75, 3]
-    assert shift_consistency(strided, Samples.of(x), radius=2).consistency < 0.98
+    assert shift_consistency(strided, Samples.of(x), max_shift=2).consistency < 0.98
 
 
 def test_E1_a_map_of_classes_is_moved_back_by_hand() -> None:
@@ -326,7 +329,7 @@ def test_E1_a_map_of_classes_is_moved_back_by_hand() -> None:
 def test_E1_a_segmenter_agrees_with_itself_unmoved_at_every_shift() -> None:
     x = torch.rand(6, 1, 8, 8, generator=torch.Generator().manual_seed(0))
     subject = Subject(Segmenter(), task="segment")
-    found = shift_consistency(subject, Samples.of(x), radius=2, grid=2, grid_samples=6)
+    found = shift_consistency(subject, Samples.of(x), max_shift=2, grid=2, grid_samples=6)
     assert found.map is not None
     assert found.map.agreement.min() == found.map.stable == 1
 
@@ -337,8 +340,10 @@ def test_regressor_is_measured_in_units_of_its_target() -> None:
             return x.sum((1, 2, 3))[:, None]
 
     white = Samples.of(torch.ones(6, 1, 8, 8))
-    found = shift_consistency(Subject(Sum(), task="regress"), white, mode="zero", radius=2, seed=3)
-    first, second = pairs(6, 2, 2, "zero", 3)
+    found = shift_consistency(
+        Subject(Sum(), task="regress"), white, mode="zeros", max_shift=2, seed=3
+    )
+    first, second = pairs(6, 2, 2, "zeros", 3)
     kept = [(8 - o.abs()[:, 0]) * (8 - o.abs()[:, 1]) for o in (first, second)]
     assert found.consistency == float((kept[0] - kept[1]).abs().double().mean())
     assert found.unit == ""
@@ -350,15 +355,17 @@ def test_a_regressor_that_never_changes_is_not_given_an_interval_of_shares() -> 
         def forward(self, x: Tensor) -> Tensor:
             return x.amax((2, 3))
 
-    found = shift_consistency(Subject(Largest(), task="regress"), noise(), radius=2)
+    found = shift_consistency(Subject(Largest(), task="regress"), noise(), max_shift=2)
     assert (found.consistency, found.consistency_ci) == (0, (0, 0))
     assert compare(found, found).difference_ci == (0, 0)
 
 
-@pytest.mark.parametrize("radius", [0, 8])
-def test_radius_must_fit(radius: int) -> None:
-    with pytest.raises(UsageError, match=f"from 1 to below the size of the samples; {radius} came"):
-        shift_consistency(Subject(Corner()), noise(), radius=radius)
+@pytest.mark.parametrize("max_shift", [0, 8])
+def test_radius_must_fit(max_shift: int) -> None:
+    with pytest.raises(
+        UsageError, match=f"from 1 to below the size of the samples; {max_shift} came"
+    ):
+        shift_consistency(Subject(Corner()), noise(), max_shift=max_shift)
 
 
 def test_unknown_way_of_shifting() -> None:

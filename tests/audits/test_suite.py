@@ -8,13 +8,13 @@ import torch
 from torch import Tensor, nn
 
 from neocog.audits.sections import comparison, sections
-from neocog.audits.suite import Asked, audit_model
+from neocog.audits.suite import AuditConfig, audit_model
 from neocog.data.samples import Samples
 from neocog.errors import ModelError, UsageError
 from neocog.networks.catalog import build
-from neocog.report.page import page
+from neocog.render.page import page
 
-QUICK = Asked(n=12, map_samples=4, map_radius=1, radius=2)
+QUICK = AuditConfig(n=12, map_samples=4, map_radius=1, max_shift=2)
 
 
 def noise(n: int = 12, channels: int = 1, size: int = 24) -> Samples:
@@ -32,16 +32,16 @@ def small() -> nn.Module:
 def test_everything_the_contract_names_is_there_and_is_plain() -> None:
     plain = audit_model(small(), noise(), QUICK).to_json()
     assert set(plain) >= {
-        "n", "accuracy", "shift", "rotation", "deformation", "layers", "cost",
+        "n", "accuracy", "shift", "rotation", "elastic", "layers", "cost",
         "receptive_field", "seed", "protocol", "alignment",
     }  # fmt: skip
-    assert set(plain["shift"]) == {"circular", "crop", "zero", "subpixel"}
+    assert set(plain["shift"]) == {"circular", "crop", "zeros", "subpixel"}
     assert set(plain["shift"]["circular"]) >= {
-        "consistency", "consistency_ci", "both_right", "both_wrong", "flip",
+        "consistency", "consistency_ci", "both_correct", "both_wrong", "flip",
         "worst_case_accuracy", "map", "floor",
     }  # fmt: skip
     assert set(plain["rotation"]) >= {"angles", "agreement", "accuracy", "quarter_turn_error"}
-    assert set(plain["deformation"]) >= {"amount", "distance", "slope"}
+    assert set(plain["elastic"]) >= {"amount", "distance", "slope"}
     assert set(plain["layers"][0]) >= {
         "name", "kind", "shift_error", "rotation_error", "aliased_energy",
     }  # fmt: skip
@@ -51,16 +51,21 @@ def test_everything_the_contract_names_is_there_and_is_plain() -> None:
     json.dumps(plain, allow_nan=False)
 
 
-@pytest.mark.parametrize("sampling", ["blur", "polyphase", "learned_polyphase", "ideal"])
-def test_every_sampling_can_be_audited(sampling: str) -> None:
-    options = {"widths": (4, 6), "depths": (1, 1), "sampling": sampling, "padding": "circular"}
+@pytest.mark.parametrize("downsampling", ["blur", "polyphase", "learned_polyphase", "ideal"])
+def test_every_sampling_can_be_audited(downsampling: str) -> None:
+    options = {
+        "widths": (4, 6),
+        "depths": (1, 1),
+        "downsampling": downsampling,
+        "padding": "circular",
+    }
     net = build("convnet", classes=3, channels=1, size=(24, 24), options=options)
     found = audit_model(net, noise(), QUICK)
     assert found.layers
-    assert bool(found.aliasing) == (sampling != "ideal")  # which drops what it has removed
+    assert bool(found.aliasing) == (downsampling != "ideal")  # which drops what it has removed
     json.dumps(found.to_json(), allow_nan=False)
     page("Audit", sections(found))
-    if "polyphase" in sampling:
+    if "polyphase" in downsampling:
         assert found.shift["circular"].consistency == 1
 
 
@@ -74,7 +79,7 @@ def test_functions_that_drop_samples_are_named() -> None:
             return nn.functional.max_pool2d(self.conv(x), 2).mean((2, 3))
 
     found = audit_model(Functional(), noise(), QUICK)
-    assert "Functions that drop samples break it: " in sections(found)[0].text
+    assert "Functions that downsample break it: " in sections(found)[0].text
 
 
 def test_same_seed_same_numbers() -> None:
@@ -116,22 +121,22 @@ def test_black_box_is_only_asked() -> None:
 
 
 def test_segmenter_and_regressor_and_series() -> None:
-    asked = Asked(n=4, map_radius=1)
-    pictures = Samples.of(torch.rand(4, 1, 16, 16))
-    segmenter = audit_model(nn.Conv2d(1, 3, 3, padding=1), pictures, asked, task="segment")
+    asked = AuditConfig(n=4, map_radius=1)
+    images = Samples.of(torch.rand(4, 1, 16, 16))
+    segmenter = audit_model(nn.Conv2d(1, 3, 3, padding=1), images, asked, task="segment")
     assert 0 < segmenter.shift["circular"].consistency < 1
     assert "subpixel" not in segmenter.shift
     assert "left out" in " ".join(segmenter.notes)
     coarse = nn.Sequential(nn.Conv2d(1, 3, 3, stride=2, padding=1))
-    assert 0 < audit_model(coarse, pictures, asked, task="segment").shift["zero"].consistency < 1
+    assert 0 < audit_model(coarse, images, asked, task="segment").shift["zeros"].consistency < 1
     page("Audit", sections(segmenter))
 
     class Total(nn.Module):
         def forward(self, x: Tensor) -> Tensor:
             return x.flatten(1).sum(1, keepdim=True)
 
-    regressor = audit_model(Total(), pictures, asked, task="regress")
-    assert regressor.shift["zero"].consistency > 0
+    regressor = audit_model(Total(), images, asked, task="regress")
+    assert regressor.shift["zeros"].consistency > 0
     page("Audit", sections(regressor))
     series = Samples.of(torch.rand(4, 2, 32))
     line = nn.Sequential(nn.Conv1d(2, 3, 3, stride=2), nn.AdaptiveAvgPool1d(1), nn.Flatten())
@@ -147,7 +152,7 @@ def test_a_model_that_fails_does_so_first() -> None:
 
 def test_unknown_way_of_shifting() -> None:
     with pytest.raises(UsageError, match="`sideways` is no way of shifting"):
-        Asked(shift=("sideways",))
+        AuditConfig(shift=("sideways",))
 
 
 def test_two_models_side_by_side() -> None:

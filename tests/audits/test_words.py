@@ -6,18 +6,18 @@ import numpy as np
 import torch
 from torch import nn
 
-from neocog.audits.suite import Asked, Audit, audit_model
+from neocog.audits.suite import Audit, AuditConfig, audit_model
 from neocog.audits.words import verdict
 from neocog.data.samples import Samples
 
-ASKED = Asked(
+ASKED = AuditConfig(
     n=40,
     shift=("circular",),
-    radius=3,
+    max_shift=3,
     map_radius=0,
     rotation=False,
     scale=False,
-    deformation=False,
+    elastic=False,
 )
 
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 SHORT = ["--seed", "3",
-         "--set", "machine.precision=float32", "--set", "machine.layout=channels_last"]  # fmt: skip
+         "--set", "machine.precision=float32", "--set", "machine.memory_format=channels_last"]  # fmt: skip
 
 
 @pytest.fixture(scope="session")
@@ -129,14 +129,14 @@ def stop(made: Explorer) -> None:
 def lenet(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """LeNet-5 in its modern form: convolutions with bias, pooling, dense layers."""
     return train(
-        tmp_path_factory.mktemp("lenet") / "lenet", "--network", "lenet5_modern", "--epochs", "3"
+        tmp_path_factory.mktemp("lenet") / "lenet", "--model", "lenet5_modern", "--epochs", "3"
     )
 
 
 @pytest.fixture(scope="session")
 def residual(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A narrow ResNet-20: batch norm, residual sums, groups."""
-    words = ["--network", "resnet20", "--set", "network.width=4", "--epochs", "1"]
+    words = ["--model", "resnet20", "--set", "model.width=4", "--epochs", "1"]
     return train(tmp_path_factory.mktemp("residual") / "residual", *words)
 
 
@@ -151,7 +151,7 @@ def one(lenet: Path) -> Iterator[Explorer]:
 @pytest.fixture(scope="session")
 def two(lenet: Path, residual: Path) -> Iterator[Explorer]:
     """The explorer on two models of one data set, the residual network first."""
-    made = explorer(residual, "digits", "--against", lenet, runs=[residual, lenet])
+    made = explorer(residual, "digits", "--baseline", lenet, runs=[residual, lenet])
     yield made
     stop(made)
 

@@ -90,13 +90,13 @@ def wait_for(page: Page, condition: Callable[[], bool], *, seconds: float = 15.0
         page.wait_for_timeout(20)
 
 
-COLOURS = """(canvas) => {
+COLORS = """(canvas) => {
   const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
   return new Set(new Uint32Array(data.buffer)).size;
 }"""
 
 
-def colours(canvas: Locator) -> int:
-    """How many colours a canvas shows; an empty one has one."""
-    count: int = canvas.evaluate(COLOURS)
+def colors(canvas: Locator) -> int:
+    """How many colors a canvas shows; an empty one has one."""
+    count: int = canvas.evaluate(COLORS)
     return count

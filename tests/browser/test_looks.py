@@ -34,8 +34,8 @@ def test_at_400_px_nothing_sticks_out(visit, one, tab: str, content: str) -> Non
     assert page.evaluate(OVER) == {"page": 0, "out": []}
 
 
-def luminance(colour: str) -> float:
-    r, g, b = (int(v) / 255 for v in re.findall(r"\d+", colour)[:3])
+def luminance(color: str) -> float:
+    r, g, b = (int(v) / 255 for v in re.findall(r"\d+", color)[:3])
     return 0.2126 * r + 0.7152 * g + 0.0722 * b
 
 

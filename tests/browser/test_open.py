@@ -6,7 +6,7 @@ from tests.browser.helpers import (
     bars,
     card,
     change,
-    colours,
+    colors,
     ink,
     settle,
     state,
@@ -26,7 +26,7 @@ def said(run, index: int) -> dict[str, float]:
     x = torch.from_numpy(open_data("digits").splits["test"].x[index].copy())
     with torch.no_grad():
         logits = model.module(x.permute(2, 0, 1)[None].float() / 255)
-    return dict(zip(model.contract.classes, logits.softmax(1)[0].tolist(), strict=True))
+    return dict(zip(model.spec.classes, logits.softmax(1)[0].tolist(), strict=True))
 
 
 def test_G5_the_page_shows_picture_network_and_answer(visit, one) -> None:
@@ -56,7 +56,7 @@ def test_G2_the_cards_draw_their_maps(visit, one) -> None:
     page = visit(one)
     settle(page)
     for k in range(4):
-        assert colours(page.locator(".card canvas").nth(k)) > 3
+        assert colors(page.locator(".card canvas").nth(k)) > 3
     before = card(page, "c1").locator("canvas").evaluate("(c) => c.toDataURL()")
     page.keyboard.press("]")
     settle(page)

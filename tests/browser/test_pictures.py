@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from tests.browser.helpers import bars, colours, ink, settle, state, until, wait_for
+from tests.browser.helpers import bars, colors, ink, settle, state, until, wait_for
 
 DROP = """async ([data, kind]) => {
   const bytes = Uint8Array.from(atob(data), (c) => c.charCodeAt(0));
@@ -179,7 +179,7 @@ def test_a_step_that_fails_leaves_no_old_picture_under_a_new_name(visit, one, wa
     assert page.locator("#toast").get_attribute("role") == "alert"
     assert page.locator(".bars li").count() == 0
     assert page.locator(".verdict").inner_text() == ""
-    assert colours(page.locator("#stage")) == 1
+    assert colors(page.locator("#stage")) == 1
     page.unroute("**/api/step")
     page.keyboard.press("[")
     settle(page)

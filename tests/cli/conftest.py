@@ -51,7 +51,7 @@ def digits_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def seven(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A picture of a digit."""
+    """An image of a digit."""
     from PIL import Image
 
     from neocog.data.digits import read_digits

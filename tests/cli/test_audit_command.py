@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-FAST = ("--n", "20", "--map-samples", "5", "--radius", "2", "--no-scale", "--no-deformation")
+FAST = ("--samples", "20", "--map-samples", "5", "--max_shift", "2", "--no-scale", "--no-elastic")
 
 
 def test_json_and_report(call, digits_run: Path, tmp_path: Path) -> None:
@@ -25,7 +25,7 @@ def test_json_and_report(call, digits_run: Path, tmp_path: Path) -> None:
 
 
 def test_words(call, digits_run: Path) -> None:
-    said = call("audit", digits_run, "digits:val", *FAST, "--shift", "zero", "--no-layers")
+    said = call("audit", digits_run, "digits:val", *FAST, "--shift", "zeros", "--no-layers")
     assert said.status == 0
     assert "of the answers change" in said.out
     assert "zero consistency" in said.out
@@ -35,7 +35,7 @@ def test_words(call, digits_run: Path) -> None:
 
 def test_a_missed_bound_is_status_one(call, digits_run: Path) -> None:
     bounds = ("--require", "n>=20", "--require", "shift.zero.consistency > 1")
-    quick = (*FAST, "--shift", "zero", "--no-layers", "--no-rotation")
+    quick = (*FAST, "--shift", "zeros", "--no-layers", "--no-rotation")
     said = call("audit", digits_run, "digits", *quick, *bounds)
     assert said.status == 1
     assert "MISSED" in said.out
@@ -47,12 +47,12 @@ def test_a_missed_bound_is_status_one(call, digits_run: Path) -> None:
 
 def test_against_another_model(call, digits_run: Path) -> None:
     quick = (*FAST, "--shift", "circular", "--no-layers", "--no-rotation")
-    said = call("audit", digits_run, "digits", *quick, "--against", digits_run, "--json")
+    said = call("audit", digits_run, "digits", *quick, "--baseline", digits_run, "--json")
     assert said.status == 0
     (row,) = json.loads(said.out)["compared"]
     assert row["difference"] == 0
     assert row["matched_n"] > 0
-    words = call("audit", digits_run, "digits", *quick, "--against", digits_run)
+    words = call("audit", digits_run, "digits", *quick, "--baseline", digits_run)
     assert "Two models" in words.out
 
 
@@ -62,21 +62,21 @@ def test_against_another_model(call, digits_run: Path) -> None:
         (("--shift", "circle"), "`circle` is no way of shifting. Did you mean `circular`?"),
         (("--require", "accuracy"), "A bound is KEY OP NUMBER"),
         (("--require", "shift.circul.flip<1"), "Did you mean `circular`?"),
-        (("--radius", "40"), "from 1 to below the size of the samples"),
+        (("--max_shift", "40"), "from 1 to below the size of the samples"),
         (("--size", "1,28,28"), "A run folder knows its model's size"),
     ],
 )
 def test_wrong_use_is_one_sentence(
     call, digits_run: Path, words: tuple[str, ...], sentence: str
 ) -> None:
-    fast = ("--n", "5", "--map-samples", "2", "--no-layers", "--no-rotation", "--no-scale")
-    said = call("audit", digits_run, "digits", *fast, "--no-deformation", *words)
+    fast = ("--samples", "5", "--map-samples", "2", "--no-layers", "--no-rotation", "--no-scale")
+    said = call("audit", digits_run, "digits", *fast, "--no-elastic", *words)
     assert said.status == 2
     assert sentence in said.err
 
 
 def test_a_report_that_cannot_be_written(call, digits_run: Path, tmp_path: Path) -> None:
-    quick = (*FAST, "--shift", "zero", "--no-layers", "--no-rotation")
+    quick = (*FAST, "--shift", "zeros", "--no-layers", "--no-rotation")
     (tmp_path / "file").write_text("")
     said = call("audit", digits_run, "digits", *quick, "--report", tmp_path / "file" / "a.html")
     assert said.status == 2
@@ -86,7 +86,7 @@ def test_a_report_that_cannot_be_written(call, digits_run: Path, tmp_path: Path)
 def test_a_run_folder_keeps_its_last_audit(call, digits_run: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     shutil.copytree(digits_run, run)
-    quick = (*FAST, "--shift", "zero", "--no-layers", "--no-rotation", "--json")
+    quick = (*FAST, "--shift", "zeros", "--no-layers", "--no-rotation", "--json")
     said = call("audit", run, "digits:val", *quick)
     kept = json.loads((run / "audit.json").read_text())
     assert kept["result"] == json.loads(said.out)
@@ -102,7 +102,7 @@ def test_an_audit_that_cannot_be_kept_is_told_all_the_same(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("neocog.store.tensors.tempfile.mkstemp", full)
-    quick = (*FAST, "--shift", "zero", "--no-layers", "--no-rotation", "--json")
+    quick = (*FAST, "--shift", "zeros", "--no-layers", "--no-rotation", "--json")
     said = call("audit", digits_run, "digits", *quick)
     assert said.status == 0
     assert json.loads(said.out)["n"] == 20
@@ -122,11 +122,11 @@ WAVE = ("tests.web.strangers:wave", "--series", "1,32")
 
 
 def test_A8_a_model_of_series(call, waves: Path) -> None:
-    said = call("audit", *WAVE, waves, *FAST, "--json", "--against", WAVE[0])
+    said = call("audit", *WAVE, waves, *FAST, "--json", "--baseline", WAVE[0])
     assert said.status == 0
     found = json.loads(said.out)
     assert found["n"] == 20
-    assert set(found["shift"]) == {"circular", "crop", "zero", "subpixel"}
+    assert set(found["shift"]) == {"circular", "crop", "zeros", "subpixel"}
     assert [r["difference"] for r in found["compared"]] == [0.0] * 4
     assert all(len(e["output"]) <= 2 for e in found["layers"])
 
@@ -134,7 +134,7 @@ def test_A8_a_model_of_series(call, waves: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (("--size", "1,8,8"), "--size is of pictures, --series of series"),
+        (("--size", "1,8,8"), "--size is of images, --series of series"),
         (("--series", "1,64"), "The model takes series of 1 × 64 numbers"),
         (("--classes", "3"), "Classes of a model of series go by their numbers"),
         (("--std", "0"), "deviations positive ones"),

@@ -47,7 +47,7 @@ def test_text_names_everything_as_it_is(place):
 
 
 def test_report_is_written_and_escapes_names(place, tmp_path):
-    pytest.importorskip("neocog.report.page")
+    pytest.importorskip("neocog.render.page")
     done = _run(place, "--report", tmp_path / "sheet.html")
     assert done.exit_code == 0
     html = (tmp_path / "sheet.html").read_text("utf-8")

@@ -20,7 +20,7 @@ def conv_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from neocog.cli.main import main
 
     run = tmp_path_factory.mktemp("conv") / "run"
-    words = ["--network", "lenet5", "--epochs", "1", "--set", "machine.precision=float32"]
+    words = ["--model", "lenet5", "--epochs", "1", "--set", "machine.precision=float32"]
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("NEOCOG_CACHE", str(run.parent / "cache"))
         with pytest.raises(SystemExit):
@@ -37,12 +37,12 @@ def test_json_files_and_the_names_of_the_contract(call, conv_run, seven, tmp_pat
     said = call("explain", conv_run, seven, "--class", "7", "--out", out, "--json")
     assert said.status == 0
     found = json.loads(said.out)
-    assert {"layer", "layer_reason", "target", "deletion", "insertion", "randomisation"} <= set(
+    assert {"layer", "layer_reason", "target", "deletion", "insertion", "randomization"} <= set(
         found
     )
     assert found["layer"] == "s4"
     assert found["target"] == "7"
-    assert found["pictures"][0]["path"] == str(seven)
+    assert found["images"][0]["path"] == str(seven)
     assert all(Path(f).is_file() for f in found["files"])
     names = {Path(f).name for f in found["files"]}
     assert {"explain.html", "explain.json", "deletion.svg", "insertion.svg"} <= names
@@ -63,9 +63,18 @@ def test_words_and_the_folder_of_the_run(call, conv_run, seven) -> None:
     assert f"open {conv_run / 'explain-grad_cam' / 'explain.html'}" in said.out
 
 
-@pytest.mark.parametrize("method", [m for m in METHODS if m not in ("grad_cam", "maximise")])
+@pytest.mark.parametrize("method", [m for m in METHODS if m not in ("grad_cam", "maximize")])
 def test_every_method_writes_its_page(call, conv_run, tmp_path: Path, method: str) -> None:
-    words = ("--data", "digits:val", "--n", "2", "--no-trust", "--out", tmp_path / "x", "--json")
+    words = (
+        "--data",
+        "digits:val",
+        "--samples",
+        "2",
+        "--no-sanity-checks",
+        "--out",
+        tmp_path / "x",
+        "--json",
+    )
     extra = ("--layer", "c3", "--units", "0,5") if method == "patches" else ()
     said = call("explain", conv_run, "--method", method, *words, *extra)
     assert said.status == 0, said.err
@@ -76,12 +85,12 @@ def test_every_method_writes_its_page(call, conv_run, tmp_path: Path, method: st
 
 
 def test_samples_of_data_and_skipped_files(call, conv_run, seven, tmp_path: Path) -> None:
-    (tmp_path / "broken.png").write_bytes(b"no picture")
-    words = (conv_run, "digits:test[3]", tmp_path / "broken.png", seven, "--no-trust")
+    (tmp_path / "broken.png").write_bytes(b"no image")
+    words = (conv_run, "digits:test[3]", tmp_path / "broken.png", seven, "--no-sanity-checks")
     said = call("explain", *words, "--out", tmp_path / "x", "--json")
     assert said.status == 0
     found = json.loads(said.out)
-    assert [p["path"] for p in found["pictures"]] == ["digits:test[3]", str(seven)]
+    assert [p["path"] for p in found["images"]] == ["digits:test[3]", str(seven)]
     assert "broken.png was not used: no image" in found["notes"][0]
     strict = call("explain", *words, "--strict", "--out", tmp_path / "x")
     assert strict.status == 2
@@ -91,9 +100,9 @@ def test_samples_of_data_and_skipped_files(call, conv_run, seven, tmp_path: Path
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        ((), "looks at pictures, and none was given"),
+        ((), "looks at images, and none was given"),
         (("--method", "patches"), "looks through data, and none was given"),
-        (("nothing.png",), "Explaining needs a picture that can be used"),
+        (("nothing.png",), "Explaining needs an image that can be used"),
         (("digits:test[99999]",), "counted from 0; number 99999 came"),
         (("digits[3]",), "named with its split, and `digits[3]` names none"),
         (("digits:test[0]", "--class", "cat"), "`cat` is none"),
@@ -122,7 +131,7 @@ def test_a_network_without_space_says_so(call, digits_run, seven, tmp_path: Path
 
 def test_a_folder_that_cannot_be_written(call, conv_run, seven, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    said = call("explain", conv_run, seven, "--no-trust", "--out", tmp_path / "file" / "x")
+    said = call("explain", conv_run, seven, "--no-sanity-checks", "--out", tmp_path / "file" / "x")
     assert said.status == 2
     assert "on the way is no folder" in said.err
 
@@ -146,31 +155,33 @@ def test_A8_a_model_of_series(call, waves, tmp_path: Path) -> None:
     found = json.loads(said.out)
     assert found["grid"] == [32]
     assert found["cells"] == {"first": [0.0], "step": [1.0]}
-    assert [p["path"] for p in found["pictures"]] == [f"{waves}[3]"]
+    assert [p["path"] for p in found["images"]] == [f"{waves}[3]"]
     net = wave()
     with np.load(waves) as held:
         x = torch.from_numpy(held["x"])
     want = net(x[3:4]).max()
-    assert found["pictures"][0]["value"] == pytest.approx(float(want.detach()), rel=1e-5)
-    some = json.loads(call("explain", *WAVE, waves, "--n", "2", "--no-trust", *out).out)
-    assert [p["path"] for p in some["pictures"]] == [f"{waves}[{i}]" for i in (0, 1)]
-    assert some["notes"] == ["The first 2 pictures; --n takes more."]
-    by_data = json.loads(call("explain", *WAVE, "--data", waves, "--no-trust", *out).out)
-    assert sorted(p["path"] for p in by_data["pictures"]) == [f"{waves}[{i}]" for i in range(6)]
+    assert found["images"][0]["value"] == pytest.approx(float(want.detach()), rel=1e-5)
+    some = json.loads(
+        call("explain", *WAVE, waves, "--samples", "2", "--no-sanity-checks", *out).out
+    )
+    assert [p["path"] for p in some["images"]] == [f"{waves}[{i}]" for i in (0, 1)]
+    assert some["notes"] == ["The first 2 images; --samples takes more."]
+    by_data = json.loads(call("explain", *WAVE, "--data", waves, "--no-sanity-checks", *out).out)
+    assert sorted(p["path"] for p in by_data["images"]) == [f"{waves}[{i}]" for i in range(6)]
 
 
-def test_A8_layers_behind_a_normalisation_go_by_their_own_names(call, waves, tmp_path) -> None:
-    words = ("--mean", ".5", "--std", ".25", "--layer", "1", "--no-trust", "--json")
+def test_A8_layers_behind_a_normalization_go_by_their_own_names(call, waves, tmp_path) -> None:
+    words = ("--mean", ".5", "--std", ".25", "--layer", "1", "--no-sanity-checks", "--json")
     said = call("explain", *WAVE, waves, *words, "--out", tmp_path / "x")
     assert said.status == 0, said.err
     assert json.loads(said.out)["layer"] == "1"
 
 
-@pytest.mark.parametrize("method", ["filters", "features", "maximise", "patches", "filter"])
+@pytest.mark.parametrize("method", ["filters", "features", "maximize", "patches", "filter"])
 def test_A8_other_ways_of_seeing_into_a_model_of_series(call, waves, tmp_path, method) -> None:
     words = ("--data", waves) if method == "patches" else (waves,)
-    more = ("--layer", "1", "--units", "0,1") if method in ("maximise", "patches") else ()
-    words = () if method == "maximise" else words  # its size is told
+    more = ("--layer", "1", "--units", "0,1") if method in ("maximize", "patches") else ()
+    words = () if method == "maximize" else words  # its size is told
     said = call("explain", *WAVE, *words, "--method", method, *more, "--out", tmp_path / "x")
     assert said.status == 0, said.err
     assert (tmp_path / "x" / "explain.html").is_file()
@@ -179,7 +190,7 @@ def test_A8_other_ways_of_seeing_into_a_model_of_series(call, waves, tmp_path, m
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (("--size", "1,8,8"), "--size is of pictures, --series of series"),
+        (("--size", "1,8,8"), "--size is of images, --series of series"),
         (("nothing.npz",), "`nothing.npz` does not exist"),
         (("FILE[6]",), "has 6 series, counted from 0; number 6 came"),
         (("--series", "1,64", "FILE"), "The model takes series of 1 × 64 numbers"),
@@ -212,6 +223,8 @@ def test_data_of_other_classes_is_looked_at(call, tmp_path: Path) -> None:
     names, out = tmp_path / "names.txt", tmp_path / "out"
     names.write_text("\n".join("abcdefghijkl"))
     told = ("tests.web.strangers:twelve", "--size", "1,28,28", "--classes", names)
-    said = call("explain", *told, "--data", "digits", "--n", "2", "--no-trust", "--out", out)
+    said = call(
+        "explain", *told, "--data", "digits", "--samples", "2", "--no-sanity-checks", "--out", out
+    )
     assert said.status == 0, said.err
     assert (out / "explain.html").is_file()

@@ -12,7 +12,7 @@ def test_the_size_of_a_series(call) -> None:
     assert said.status == 2
     assert "the size of a series is C,N" in said.err
     both = call("explore", "tests.web.strangers:wave", "--series", "1,32", "--size", "1,3,3")
-    assert "--size is of pictures" in both.err
+    assert "--size is of images" in both.err
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def test_the_address_is_printed(call, served) -> None:
 
 
 def test_a_run_with_its_data_beside_another(call, served, digits_run) -> None:
-    said = call("explore", digits_run, "digits", "--against", digits_run, "--no-browser")
+    said = call("explore", digits_run, "digits", "--baseline", digits_run, "--no-browser")
     assert said.status == 0, said.err
     (session,) = served
     assert len(session.networks) == 2

@@ -6,13 +6,13 @@ import pytest
 
 from neocog.cli.main import main
 
-THIN = ["--set", "network.widths=[4,8]", "--set", "network.depths=[1,1]", "--epochs", "1",
-        "--set", "machine.precision=float32", "--set", "machine.layout=channels_last"]  # fmt: skip
+THIN = ["--set", "model.widths=[4,8]", "--set", "model.depths=[1,1]", "--epochs", "1",
+        "--set", "machine.precision=float32", "--set", "machine.memory_format=channels_last"]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def halves(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Grey pictures of 28×28, bright above or below."""
+    """Gray images of 28×28, bright above or below."""
     rng = np.random.default_rng(0)
     x = rng.integers(0, 80, (64, 28, 28)).astype(np.uint8)
     y = np.arange(64) % 2
@@ -33,13 +33,22 @@ def thin_run(halves: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_json_is_what_the_contract_says(call, thin_run: Path, halves: Path, tmp_path: Path) -> None:
     out = tmp_path / "fixed"
-    said = call("fix", thin_run, halves, "--padding", "circular", "--finetune", "0.5", "--n", "8",
-                "--out", out, "--advice", "--json")  # fmt: skip
+    said = call("fix", thin_run, halves, "--padding", "circular", "--finetune", "0.5", "--samples", "8",
+                "--out", out, "--rank-layers", "--json")  # fmt: skip
     assert said.status == 0, said.err
     done = json.loads(said.out)
-    assert set(done) >= {"better", "replaced", "left", "before", "after", "run", "advice", "cost"}
+    assert set(done) >= {
+        "better",
+        "replaced",
+        "left",
+        "before",
+        "after",
+        "run",
+        "rank_layers",
+        "cost",
+    }
     assert set(done["candidate"]) >= {"accuracy", "shift", "macs", "ms"}
-    assert set(done["candidate"]["shift"]) == {"circular", "crop", "zero", "subpixel"}
+    assert set(done["candidate"]["shift"]) == {"circular", "crop", "zeros", "subpixel"}
     assert done["candidate"]["shift"]["circular"]["consistency"] == 1.0
     assert done["after"] == done["candidate" if done["better"] else "before"]
     assert done["cost"]["ms"]["ratio"] > 0
@@ -52,7 +61,7 @@ def test_json_is_what_the_contract_says(call, thin_run: Path, halves: Path, tmp_
 
 def test_words_end_with_the_run(call, thin_run: Path, halves: Path, tmp_path: Path) -> None:
     out = tmp_path / "fixed"
-    options = ["--sampling", "blur", "--finetune", "0", "--n", "8"]
+    options = ["--downsampling", "blur", "--finetune", "0", "--samples", "8"]
     said = call("fix", thin_run, halves, *options, "--out", out)
     assert said.status == 0, said.err
     assert "consistency, circular" in said.out
@@ -67,10 +76,10 @@ def test_words_end_with_the_run(call, thin_run: Path, halves: Path, tmp_path: Pa
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        (["--sampling", "blurr"], "`blurr` is no sampling. Did you mean `blur`?"),
-        (["--padding", "zero"], "`zero` is no choice of padding."),
+        (["--downsampling", "blurr"], "`blurr` is no sampling. Did you mean `blur`?"),
+        (["--padding", "zeros"], "`zero` is no choice of padding."),
         (["--finetune", "-1"], "`finetune` is a number of epochs from 0, got -1."),
-        (["--only", "stem"], "`stem` is no group that can be converted."),
+        (["--layer", "stem"], "`stem` is no group that can be converted."),
         (["--size", "3,32,32"], "A run folder knows its model's size"),
     ],
 )

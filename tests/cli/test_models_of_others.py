@@ -17,7 +17,7 @@ RESNET = "tests.strangers.resnet20:make"
 
 @pytest.fixture(scope="session")
 def cifar(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The first 500 test pictures of CIFAR-10 as an .npz."""
+    """The first 500 test images of CIFAR-10 as an .npz."""
     folder = shared / "data" / "cifar10"
     if not folder.is_dir():
         pytest.skip("needs ../shared/data/cifar10")
@@ -46,18 +46,18 @@ def test_D5_a_stranger_s_resnet20_scores_as_published(
     said = call("evaluate", RESNET, cifar, "--weights", published, *CIFAR, "--json")
     assert said.err == ""
     score = json.loads(said.out)
-    # Of all 10,000 test pictures 91.73 % are right, as published; of the first 500 these are.
+    # Of all 10,000 test images 91.73 % are right, as published; of the first 500 these are.
     assert (score["n"], round(score["accuracy"] * 500)) == (500, 453)
     assert score["accuracy_ci"][0] < 0.9173 < score["accuracy_ci"][1]
 
 
 @pytest.mark.filterwarnings("always")
-def test_a_wrong_normalisation_is_said_and_costs(
+def test_a_wrong_normalization_is_said_and_costs(
     call, cifar: Path, published: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(ROOT)
     said = call("evaluate", RESNET, cifar, "--weights", published, *CIFAR[:2], "--json")
-    assert said.err.startswith("note     Pixels from 0 to 1 are normalised with a mean of 0 and a")
+    assert said.err.startswith("note     Pixels from 0 to 1 are normalized with a mean of 0 and a")
     assert json.loads(said.out)["accuracy"] < 0.85
 
 

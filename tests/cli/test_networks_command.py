@@ -2,7 +2,7 @@ import json
 
 from click.testing import CliRunner
 
-from neocog.cli.networks import command
+from neocog.cli.models import command
 from neocog.networks.catalog import NETWORKS
 
 
@@ -18,7 +18,7 @@ def test_json_is_one_list() -> None:
     result = CliRunner().invoke(command, ["--json", "--size", "3,24,24", "--classes", "5"])
     offers = json.loads(result.stdout)
     assert [o["name"] for o in offers] == list(NETWORKS)
-    assert offers[0]["options"][0]["name"] == "sampling"
+    assert offers[0]["options"][0]["name"] == "downsampling"
 
 
 def test_a_size_of_another_form_is_refused() -> None:

@@ -114,7 +114,7 @@ def test_evaluate_says_the_same_in_words_and_json(call, digits_run: Path) -> Non
     words = call("evaluate", digits_run, "digits")
     assert f"accuracy {score['accuracy']:.2%}" in words.out
     assert call("evaluate", digits_run, "digits:val", "--json").out != said.out
-    measured = json.loads((digits_run / "model.json").read_text())["measured"]["test"]
+    measured = json.loads((digits_run / "model.json").read_text())["metrics"]["test"]
     assert measured["accuracy"] == score["accuracy"]
 
 

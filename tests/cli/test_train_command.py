@@ -62,11 +62,11 @@ def test_seeds_in_words_say_that_it_is_a_mean(call, tmp_path: Path) -> None:
 
 def test_a_recipe_and_options_that_go_before_it(call, tmp_path: Path) -> None:
     (tmp_path / "r.toml").write_text(
-        '[data]\nplace = "digits"\n[course]\nepochs = 1.0\nbatch = 100\n'
-        '[network]\nname = "dense"\nhidden = [16]\n[machine]\nlayout = "channels_last"\n'
+        '[data]\nplace = "digits"\n[train]\nepochs = 1.0\nbatch = 100\n'
+        '[model]\nname = "dense"\nhidden = [16]\n[machine]\nlayout = "channels_last"\n'
         'precision = "float32"\n'
     )
-    said = call("train", "--recipe", tmp_path / "r.toml", "--batch", "70", "--lr", "0.03",
+    said = call("train", "--recipe", tmp_path / "r.toml", "--batch-size", "70", "--lr", "0.03",
                 "--augment", "shift=1,rotate=5", "--set", "schedule.name=linear",
                 "--out", tmp_path / "run", "--json")  # fmt: skip
     assert said.status == 0, said.err
@@ -77,7 +77,7 @@ def test_a_recipe_and_options_that_go_before_it(call, tmp_path: Path) -> None:
 
 
 def test_from_starts_where_another_run_ended(call, digits_run: Path, tmp_path: Path) -> None:
-    said = call("train", "digits", "--from", digits_run, "--out", tmp_path / "run", *QUICK)
+    said = call("train", "digits", "--init", digits_run, "--out", tmp_path / "run", *QUICK)
     assert said.status == 0
     assert f"4 of 4 tensors are from {digits_run}" in said.err
 
@@ -91,7 +91,7 @@ def test_overwrite_replaces_a_run_only_when_its_training_begins(call, tmp_path: 
     assert "is not empty" in said.err
     # A slip must not cost the old run.
     for slip in (["train", tmp_path / "nope"], ["train", "digits", "--lr", "-1"],
-                 ["train", "digits", "--set", "network.hidden=[-1]"]):  # fmt: skip
+                 ["train", "digits", "--set", "model.hidden=[-1]"]):  # fmt: skip
         assert call(*slip, "--out", run, "--overwrite", *QUICK[:2], *QUICK[4:]).status == 2
         assert (run / "model.safetensors").read_bytes() == before
     assert call("train", "digits", "--out", run, "--overwrite", *QUICK, "--seed", "1").status == 0
@@ -114,7 +114,7 @@ def test_resume_takes_no_other_option(call, digits_run: Path) -> None:
     assert said.status == 0
     assert json.loads(said.out)["steps"] == json.loads(
         (digits_run / "model.json").read_text()
-    )["measured"]["steps"]  # fmt: skip
+    )["metrics"]["steps"]  # fmt: skip
 
 
 def test_a_budget_is_understood(call, tmp_path: Path) -> None:
@@ -127,13 +127,13 @@ def test_a_budget_is_understood(call, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--lr", "nan"], "`optimiser.lr` is a number, got nan"),
-        (["--lr", "-1"], "`optimiser.lr` must be a positive number, got -1.0"),
-        (["--batch", "0"], "`course.batch` must be at least 1, got 0"),
+        (["--lr", "nan"], "`optimizer.lr` is a number, got nan"),
+        (["--lr", "-1"], "`optimizer.lr` must be a positive number, got -1.0"),
+        (["--batch-size", "0"], "`train.batch_size` must be at least 1, got 0"),
         (["--epochs", "nan"], "`epochs` must be a positive number, got nan"),
         (["--epochs", "inf"], "`epochs` must be a positive number, got inf"),
         (["--epochs", "0"], "`epochs` must be a positive number, got 0"),
-        (["--seed", "-1"], "`course.seed` must not be negative, got -1"),
+        (["--seed", "-1"], "`train.seed` must not be negative, got -1"),
         (["--budget", "soon"], "a time is a number with s, m or h, got `soon`"),
         (["--budget", "0"], "a time is a number with s, m or h, got `0`"),
         (["--size", "tall"], "a size is S or H,W in pixels, got `tall`"),
@@ -142,17 +142,17 @@ def test_a_budget_is_understood(call, tmp_path: Path) -> None:
         (["--augment", "shfit=2"], "no key `augment.shfit`. Did you mean `shift`"),
         (["--augment", "flip=1"], "`augment.flip` is true or false, got 1"),
         (["--set", "lr"], "A setting is KEY=VALUE, got `lr`"),
-        (["--set", "optimiser.lrr=1"], "no key `optimiser.lrr`. Did you mean `lr`"),
-        (["--set", "course.plan=[1]"], "`course.plan` is pairs of from step and to step"),
-        (["--set", "course.average=3"], "`course.average` must be at least 0 and below 1"),
-        (["--set", "network.hidden=[-1]"], "The options of dense must make a network"),
-        (["--set", "network.dropout=7"], "The options of dense must make a network"),
+        (["--set", "optimizer.lrr=1"], "no key `optimizer.lrr`. Did you mean `lr`"),
+        (["--set", "train.plan=[1]"], "`train.plan` is pairs of from step and to step"),
+        (["--set", "train.ema_decay=3"], "`train.ema_decay` must be at least 0 and below 1"),
+        (["--set", "model.hidden=[-1]"], "The options of dense must make a network"),
+        (["--set", "model.dropout=7"], "The options of dense must make a network"),
         (["--device", "gpu"], "A device is `cpu`, `cuda`, `cuda:N` or `mps`; got `gpu`"),
-        (["--network", "convnt"], "`convnt` is no network. Did you mean `convnet`"),
+        (["--model", "convnt"], "`convnt` is no network. Did you mean `convnet`"),
         (["--padding", "zer"], "`zer` is no padding of dense. Did you mean `zero`"),
-        (["--optimiser", "sdg"], "Did you mean `sgd`"),
+        (["--optimizer", "sdg"], "Did you mean `sgd`"),
         (["--recipe", "/nope.toml"], "`/nope.toml` does not exist"),
-        (["--from", "/nope"], "`/nope` does not exist"),
+        (["--init", "/nope"], "`/nope` does not exist"),
         (["--seeds", "1"], "1 is not in the range x>=2"),
         (["--out", "/proc/nope/run"], "`/proc/nope/run` cannot be written"),
     ],

@@ -13,17 +13,17 @@ from PIL import Image
 
 from neocog.data.batches import batches, statistics
 from neocog.data.open import Source, open_data
-from neocog.data.sheet import Sheet
+from neocog.data.quality import Sheet
 
 
-def _pictures(n: int, shape: tuple[int, ...] = (28, 28), seed: int = 0) -> np.ndarray:
+def _images(n: int, shape: tuple[int, ...] = (28, 28), seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, (n, *shape), np.uint8)
 
 
 def _classes(root: Path, n: int, *, seed: int = 0, shape: tuple[int, ...] = (28, 28, 3)) -> None:
     for k, name in enumerate(("a", "b")):
         (root / name).mkdir(parents=True)
-        for i, x in enumerate(_pictures(n, shape, seed + k)):
+        for i, x in enumerate(_images(n, shape, seed + k)):
             Image.fromarray(x).save(root / name / f"{i}.png")
 
 
@@ -42,7 +42,7 @@ def _deep_folder(root: Path) -> Path:
     root.mkdir()
     for k, name in enumerate(("a", "b")):
         (root / name).mkdir()
-        for i, x in enumerate(_pictures(12, seed=k)):
+        for i, x in enumerate(_images(12, seed=k)):
             Image.fromarray(x.astype(np.uint16) * 251).save(root / name / f"{i}.png")
     return root
 
@@ -50,7 +50,7 @@ def _deep_folder(root: Path) -> Path:
 def _idx(root: Path) -> Path:
     root.mkdir()
     for part, n in (("train", 60), ("t10k", 20)):
-        x, y = _pictures(n, seed=n), (np.arange(n) % 3).astype(np.uint8)
+        x, y = _images(n, seed=n), (np.arange(n) % 3).astype(np.uint8)
         head = struct.pack(">BBBBIII", 0, 0, 8, 3, *x.shape)
         (root / f"{part}-images-idx3-ubyte.gz").write_bytes(gzip.compress(head + x.tobytes()))
         head = struct.pack(">BBBBI", 0, 0, 8, 1, n)
@@ -60,14 +60,14 @@ def _idx(root: Path) -> Path:
 
 def _npz(root: Path) -> Path:
     root.mkdir()
-    np.savez(root / "set.npz", x=_pictures(60, (32, 32, 3)), y=np.arange(60) % 3)
+    np.savez(root / "set.npz", x=_images(60, (32, 32, 3)), y=np.arange(60) % 3)
     return root / "set.npz"
 
 
 def _cifar(root: Path) -> Path:
     root.mkdir()
     for part, n in (("data_batch_1", 40), ("test_batch", 20)):
-        rows = np.concatenate([np.arange(n)[:, None] % 3, _pictures(n, (3072,), n)], axis=1)
+        rows = np.concatenate([np.arange(n)[:, None] % 3, _images(n, (3072,), n)], axis=1)
         (root / f"{part}.bin").write_bytes(rows.astype(np.uint8).tobytes())
     return root
 

@@ -1,4 +1,4 @@
-"""What every kind of down-sampling promises. A new line in `SAMPLINGS` is found by these tests."""
+"""What every kind of downsampling promises. A new line in `DOWNSAMPLINGS` is found by these tests."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from neocog.layers.blocks import PADDINGS
 from neocog.layers.downsample import (
+    DOWNSAMPLINGS,
     POOLS,
-    SAMPLINGS,
     max_pool,
     operator_stride,
     pool,
@@ -20,14 +20,14 @@ from neocog.layers.downsample import (
     reduce_pair,
 )
 
-each = pytest.mark.parametrize("kind", SAMPLINGS)
+each = pytest.mark.parametrize("kind", DOWNSAMPLINGS)
 STRIDES = [(2, 2), (3, 3), (4, 4), (2, 3), (1, 2), (2,), (3,)]
 LAYOUTS = (torch.contiguous_format, torch.channels_last)
 
 
 def down(kind: str, stride: tuple[int, ...], *, padding: str = "circular") -> nn.Module:
     torch.manual_seed(0)
-    return SAMPLINGS[kind].reduce(3, stride, padding).eval()
+    return DOWNSAMPLINGS[kind].reduce(3, stride, padding).eval()
 
 
 def drawn(*shape: int, seed: int = 0) -> Tensor:
@@ -39,8 +39,8 @@ def drawn(*shape: int, seed: int = 0) -> Tensor:
 @pytest.mark.parametrize("padding", PADDINGS)
 def test_one_sample_of_every_s_is_left(kind: str, stride: tuple[int, ...], padding: str) -> None:
     torch.manual_seed(0)
-    one = SAMPLINGS[kind].reduce(3, stride, padding)
-    two = SAMPLINGS[kind].reduce_pair((3, 5), stride, padding)
+    one = DOWNSAMPLINGS[kind].reduce(3, stride, padding)
+    two = DOWNSAMPLINGS[kind].reduce_pair((3, 5), stride, padding)
     for size in ((12, 12), (13, 7), (2, 1), (1, 24)):
         space = size[: len(stride)]
         want = tuple(math.ceil(n / s) for n, s in zip(space, stride, strict=True))
@@ -54,7 +54,7 @@ def test_one_sample_of_every_s_is_left(kind: str, stride: tuple[int, ...], paddi
 @pytest.mark.parametrize("stride", STRIDES)
 def test_a_pair_keeps_the_same_samples_of_both(kind: str, stride: tuple[int, ...]) -> None:
     torch.manual_seed(0)
-    pair = SAMPLINGS[kind].reduce_pair((3, 3), stride, "circular").eval()
+    pair = DOWNSAMPLINGS[kind].reduce_pair((3, 3), stride, "circular").eval()
     x = drawn(4, 3, 12, 12)[(..., *[slice(None)] * (len(stride) - 1))]
     x = x if len(stride) == 2 else x[..., 0]
     main, short = pair(x, -2 * x)
@@ -64,17 +64,17 @@ def test_a_pair_keeps_the_same_samples_of_both(kind: str, stride: tuple[int, ...
 @each
 @pytest.mark.parametrize("stride", [(2, 2), (3,)])
 def test_the_parts_of_a_choice_are_the_whole(kind: str, stride: tuple[int, ...]) -> None:
-    sampling = SAMPLINGS[kind]
-    if sampling.choose is None:
-        assert sampling.take is None
-        assert sampling.prepare is None
+    downsampling = DOWNSAMPLINGS[kind]
+    if downsampling.choose is None:
+        assert downsampling.take is None
+        assert downsampling.prepare is None
         return
-    assert sampling.take is not None
+    assert downsampling.take is not None
     x = drawn(4, 3, 12, 12) if len(stride) == 2 else drawn(4, 3, 12)
     torch.manual_seed(0)
-    choose = sampling.choose(3, stride, "circular").eval()
-    ready = x if sampling.prepare is None else sampling.prepare(stride, "circular")(x)
-    assert torch.equal(sampling.take(stride)(ready, choose(x)), down(kind, stride)(x))
+    choose = downsampling.choose(3, stride, "circular").eval()
+    ready = x if downsampling.prepare is None else downsampling.prepare(stride, "circular")(x)
+    assert torch.equal(downsampling.take(stride)(ready, choose(x)), down(kind, stride)(x))
 
 
 @each
@@ -220,10 +220,10 @@ def test_A6_a_pool_moves_with_the_map_by_whole_strides(
 
 @each
 def test_nothing_is_left_to_do_without_a_stride(kind: str) -> None:
-    assert isinstance(reduce(kind, 3, stride=1, padding="zero"), nn.Identity)
-    main, short = reduce_pair(kind, (3, 3), stride=1, padding="zero")(1, 2)
+    assert isinstance(reduce(kind, 3, stride=1, padding="zeros"), nn.Identity)
+    main, short = reduce_pair(kind, (3, 3), stride=1, padding="zeros")(1, 2)
     assert (main, short) == (1, 2)
     assert operator_stride(kind, 1) == (1, 1)
     x = drawn(1, 3, 5, 5)
-    alone = max_pool(kind, 3, kernel=2, stride=1, padding="zero")(x)
+    alone = max_pool(kind, 3, kernel=2, stride=1, padding="zeros")(x)
     assert torch.equal(alone, nn.MaxPool2d(2, 1)(x))

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from neocog.exhibits import Curve, Exhibit, Gallery, Map, Scalar, Section, Table, to_json
-from neocog.report.draw import draw
-from neocog.report.page import page
+from neocog.render.draw import draw
+from neocog.render.page import page
 
 ODD = (math.nan, math.inf, -math.inf, 0.0, -0.0, 1e308, -1e308, 5e-324)
 SQUARE = np.zeros((3, 3), np.uint8)
@@ -29,10 +29,8 @@ MEMBERS = {
     "map of odd numbers": Map(title="a", values=np.array([ODD])),
     "large map of odd numbers": Map(title="a", values=np.array([ODD] * 30), diverging=True),
     "map of nothing": Map(title="a", values=np.zeros((0, 0))),
-    "gallery": Gallery(
-        title="a", pictures=[SQUARE, np.dstack([SQUARE] * 3)], captions=["a", "b\nc"]
-    ),
-    "gallery of nothing": Gallery(title="a", pictures=[], captions=[]),
+    "gallery": Gallery(title="a", images=[SQUARE, np.dstack([SQUARE] * 3)], captions=["a", "b\nc"]),
+    "gallery of nothing": Gallery(title="a", images=[], captions=[]),
     "table": Table(
         title="a", columns=["a", "b", "c"], rows=[["x", 1, 1.5], [None, None, math.nan]]
     ),

@@ -41,9 +41,7 @@ def test_it_says_what_it_answers_and_where_it_is_from(method: str) -> None:
 
 @each
 @every
-def test_a_signed_map_a_picture_on_the_grid_of_a_layer_that_is_named(
-    method: str, kind: str
-) -> None:
+def test_a_signed_map_a_image_on_the_grid_of_a_layer_that_is_named(method: str, kind: str) -> None:
     net, x = made(kind)
     cam = grad_cam(net, x, method=method)
     assert cam.maps.shape == (3, *cam.grid)
@@ -80,7 +78,7 @@ def test_the_network_is_left_as_it_was_found(method: str, kind: str) -> None:
 
 @each
 @every
-def test_pictures_do_not_depend_on_each_other(method: str, kind: str) -> None:
+def test_images_do_not_depend_on_each_other(method: str, kind: str) -> None:
     net, x = made(kind)
     together = grad_cam(net, x, method=method, target=1)
     order = torch.tensor([2, 0, 1])
@@ -132,6 +130,6 @@ def test_every_map_can_be_put_to_the_test(method: str, kind: str) -> None:
     net, x = made(kind)
     before = state_of(net)
     found = trust(net, x[:2], grad_cam(net, x[:2], method=method))
-    assert set(found.checks) == {"deletion", "insertion", "randomisation", "motion"}
+    assert set(found.checks) == {"deletion", "insertion", "randomization", "motion"}
     assert found.verdict()
     assert state_of(net) == before

@@ -1,4 +1,4 @@
-"""What every network promises. A new line in the catalogue is found by these tests."""
+"""What every network promises. A new line in the catalog is found by these tests."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from neocog.layers.blocks import PADDINGS
-from neocog.layers.downsample import SAMPLINGS, Sampling
+from neocog.layers.downsample import DOWNSAMPLINGS, Downsampling
 from neocog.layers.subsample import Subsample, SubsamplePair
 from neocog.networks.catalog import NETWORKS, build
 
@@ -55,7 +55,7 @@ def net(case: str, **changes: object) -> nn.Module:
     return Net(name, options={**options, **changes}, **frame)
 
 
-def picture(*shape: int, seed: int = 0) -> Tensor:
+def image(*shape: int, seed: int = 0) -> Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
 
 
@@ -90,7 +90,7 @@ def test_takes_every_padding(case: str) -> None:
 def test_every_parameter_takes_part_in_learning(case: str) -> None:
     torch.manual_seed(1)
     network = net(case).train()
-    x = picture(8, 1, 24, 24)
+    x = image(8, 1, 24, 24)
     network(x).logsumexp(1).sum().backward()
     for name, p in network.named_parameters():
         assert p.grad is not None, name
@@ -143,7 +143,7 @@ def test_weights_survive_saving_and_have_the_same_names_in_both_modes(case: str)
     assert names == list(one.eval().state_dict())
     torch.manual_seed(2)
     two = net(case).eval()
-    x = picture(2, 1, 24, 24)
+    x = image(2, 1, 24, 24)
     if any(p.numel() for p in one.parameters()):
         assert not torch.equal(one(x), two(x))
     two.load_state_dict(safetensors.torch.load(safetensors.torch.save(one.state_dict())))
@@ -161,9 +161,9 @@ def test_same_seed_same_weights(case: str) -> None:
 
 
 @each
-def test_one_picture_does_not_change_the_answer_for_another(case: str) -> None:
+def test_one_image_does_not_change_the_answer_for_another(case: str) -> None:
     network = net(case).eval()
-    x = picture(3, 1, 24, 24)
+    x = image(3, 1, 24, 24)
     whole = network(x)
     order = torch.tensor([2, 0, 1])
     # Other batch shapes take other kernels, which sum in another order: float32 rounding.
@@ -174,7 +174,7 @@ def test_one_picture_does_not_change_the_answer_for_another(case: str) -> None:
 @each
 def test_works_in_channels_last_and_bfloat16(case: str) -> None:
     network = net(case).eval()
-    x = picture(2, 1, 24, 24)
+    x = image(2, 1, 24, 24)
     with torch.no_grad():
         plain = network(x)
         network = network.to(memory_format=torch.channels_last)
@@ -191,41 +191,41 @@ def test_works_in_channels_last_and_bfloat16(case: str) -> None:
 @pytest.fixture
 def unfolded() -> Iterator[str]:
     """A kind of sampling that is `stride`, but runs every operator at stride 1 first."""
-    SAMPLINGS["unfolded"] = Sampling(
+    DOWNSAMPLINGS["unfolded"] = Downsampling(
         folded=False,
         reduce=lambda channels, stride, padding: Subsample(stride),
         reduce_pair=lambda channels, stride, padding: SubsamplePair(stride),
     )
     yield "unfolded"
-    del SAMPLINGS["unfolded"]
+    del DOWNSAMPLINGS["unfolded"]
 
 
 @each
 def test_every_sample_is_dropped_through_the_table(case: str, unfolded: str) -> None:
     """A stride is an operator at stride 1 and then every s-th sample; so both agree, which they
-    do only if a network asks the table wherever it drops samples, in all its branches.
+    do only if a network asks the table wherever it downsamples, in all its branches.
     """
     size = (48, 41)
     one = net(case, size=size).eval()
-    two = net(case, size=size, sampling=unfolded).eval()
+    two = net(case, size=size, downsampling=unfolded).eval()
     for name, module in two.named_modules():
         stride = getattr(module, "stride", 1)
         if not isinstance(module, (Subsample, SubsamplePair)):
             assert set(stride if isinstance(stride, tuple) else (stride,)) == {1}, name
     two.load_state_dict(one.state_dict())
-    x = picture(2, 1, *size)
+    x = image(2, 1, *size)
     with torch.no_grad():
         # The same sums by other kernels: float32 rounding.
         torch.testing.assert_close(two(x), one(x), rtol=1e-3, atol=1e-4)
 
 
 @each
-@pytest.mark.parametrize("kind", [k for k in SAMPLINGS if k != "stride"])
+@pytest.mark.parametrize("kind", [k for k in DOWNSAMPLINGS if k != "stride"])
 def test_every_sampling_leaves_names_and_shapes_as_they_are(case: str, kind: str) -> None:
     with torch.device("meta"):
         for size in ((32, 32), (33, 41)):
             plain = net(case, size=size).eval()
-            other = net(case, size=size, sampling=kind).eval()
+            other = net(case, size=size, downsampling=kind).eval()
             names = [k for k in other.state_dict() if ".choose." not in k]
             assert names == list(plain.state_dict())
             assert other.stages == plain.stages
@@ -236,13 +236,13 @@ def test_every_sampling_leaves_names_and_shapes_as_they_are(case: str, kind: str
                 assert one.shape == two.shape, stage
 
 
-@pytest.mark.parametrize("kind", [k for k in SAMPLINGS if k != "stride"])
+@pytest.mark.parametrize("kind", [k for k in DOWNSAMPLINGS if k != "stride"])
 @pytest.mark.parametrize("case", ["convnet", "resnet20", "resnet20-B", "lenet5", "vgg11-conv"])
 def test_every_sampling_learns(case: str, kind: str) -> None:
     torch.manual_seed(1)
-    network = net(case, sampling=kind, padding="circular").train()
+    network = net(case, downsampling=kind, padding="circular").train()
     network.load_state_dict(net(case).state_dict(), strict=kind != "learned_polyphase")
-    network(picture(8, 1, 24, 24)).logsumexp(1).sum().backward()
+    network(image(8, 1, 24, 24)).logsumexp(1).sum().backward()
     for name, p in network.named_parameters():
         assert p.grad is not None, name
         assert p.grad.isfinite().all(), name
@@ -266,9 +266,9 @@ WRAPPED = [
 
 
 @pytest.mark.parametrize("case", WRAPPED)
-def test_A6_circular_padding_makes_every_stage_move_with_the_picture(case: str) -> None:
+def test_A6_circular_padding_makes_every_stage_move_with_the_image(case: str) -> None:
     network = net(case, size=(64, 64), padding="circular").eval().double()
-    x = picture(1, 1, 64, 64).double()
+    x = image(1, 1, 64, 64).double()
     with torch.no_grad():
         for stage in network.stages:
             still = stage_map(network, stage.name, x)

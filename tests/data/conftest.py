@@ -1,4 +1,4 @@
-"""Made data: folders of small pictures that no two tests share."""
+"""Made data: folders of small images that no two tests share."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from PIL import Image
 Encode = Callable[..., bytes]
 
 
-def _picture(seed: int, height: int = 40, width: int = 40, mode: str = "RGB") -> Image.Image:
-    """A smooth random picture: like a photo it survives being saved again."""
+def _image(seed: int, height: int = 40, width: int = 40, mode: str = "RGB") -> Image.Image:
+    """A smooth random image: like a photo it survives being saved again."""
     rng = np.random.default_rng(seed)
     small = Image.fromarray(rng.integers(0, 256, (6, 6, 3), np.uint8))
     return small.resize((width, height), Image.Resampling.BICUBIC).convert(mode)
 
 
 @pytest.fixture(scope="session")
-def picture() -> Callable[..., Image.Image]:
-    """picture(seed, height, width, mode) -> Image."""
-    return _picture
+def image() -> Callable[..., Image.Image]:
+    """image(seed, height, width, mode) -> Image."""
+    return _image
 
 
 @pytest.fixture(scope="session")
@@ -56,7 +56,7 @@ def folder(tmp_path: Path, encode: Encode) -> Callable[..., Path]:
         for k, name in enumerate(classes):
             (root / name).mkdir(parents=True, exist_ok=True)
             for i in range(each):
-                im = _picture(seed + 1000 * k + i, *size, mode)
+                im = _image(seed + 1000 * k + i, *size, mode)
                 (root / name / f"{i:03d}.{kind.lower()}").write_bytes(encode(im, kind))
         return root
 

@@ -99,7 +99,7 @@ def test_damaged_idx_files_are_refused(tmp_path):
         open_data(images.parent)
     images, labels = _pair(tmp_path / "c")
     _idx(labels, np.zeros(9))
-    with pytest.raises(DataError, match="has 10 pictures and 9 labels"):
+    with pytest.raises(DataError, match="has 10 images and 9 labels"):
         open_data(images.parent)
     images, labels = _pair(tmp_path / "d")
     labels.unlink()
@@ -194,8 +194,8 @@ def test_damaged_and_odd_npz_are_refused(tmp_path):
             r"Pixels are whole numbers .* or fractions from 0 to 1; .* float64",
         ),
         ({"x": x, "y": np.eye(5)[y]}, "Labels are whole numbers or words"),
-        ({"x": x[:-1], "y": y}, "has 49 pictures and 50 labels"),
-        ({"x": x[:, :, 0], "y": y}, r"Pictures are \(B, H, W\)"),
+        ({"x": x[:-1], "y": y}, "has 49 images and 50 labels"),
+        ({"x": x[:, :, 0], "y": y}, r"Images are \(B, H, W\)"),
         ({"a": x, "b": y}, "holds a, b. Save it under these names"),
         ({"x": np.array([object()] * 50), "y": y}, "pickled objects, which would execute code"),
     ):

@@ -102,13 +102,13 @@ def test_statistics_are_those_of_the_whole_array(dtype, channels):
     np.testing.assert_allclose(std, x.std((0, 1, 2)), rtol=1e-9)
 
 
-def test_statistics_of_grey_are_repeated_for_colour():
+def test_statistics_of_gray_are_repeated_for_color():
     mean, std = statistics(_split(9), 3)
     assert mean == statistics(_split(9))[0] * 3
     assert len(std) == 3
     with pytest.raises(UsageError, match="3 channels; statistics of 1 were asked for"):
         statistics(_split(9, channels=3), 1)
-    with pytest.raises(DataError, match="Statistics need pictures"):
+    with pytest.raises(DataError, match="Statistics need images"):
         statistics(_split(0))
 
 

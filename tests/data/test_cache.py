@@ -45,7 +45,7 @@ def test_where_it_is(monkeypatch, tmp_path):
     assert default_folder() == Path("/c/.cache/neocog")
 
 
-def test_second_start_reads_no_picture(folder, cache, monkeypatch):
+def test_second_start_reads_no_image(folder, cache, monkeypatch):
     """Not one file of the set is opened: the listing is enough."""
     root = folder()
     monkeypatch.setattr("neocog.data.build._SETTLED", 0)
@@ -60,24 +60,24 @@ def test_second_start_reads_no_picture(folder, cache, monkeypatch):
         open_data(root, seed=1)
 
 
-def test_files_that_changed_just_now_are_looked_at_again(folder, cache, encode, picture):
+def test_files_that_changed_just_now_are_looked_at_again(folder, cache, encode, image):
     """Same size, same times to the second: the content decides."""
     root = folder(kind="BMP")
     first = open_data(root)
     path = root / "cat" / "000.bmp"
     before = path.stat()
-    path.write_bytes(encode(picture(999), "BMP"))
+    path.write_bytes(encode(image(999), "BMP"))
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
     assert path.stat().st_size == before.st_size
     assert open_data(root).fingerprint != first.fingerprint
 
 
-def test_a_clock_that_stands_still_hides_no_change(folder, cache, encode, picture, monkeypatch):
+def test_a_clock_that_stands_still_hides_no_change(folder, cache, encode, image, monkeypatch):
     """Times of files that are as young as the listing tell nothing, as in an index of git."""
     root = folder(kind="BMP")
     old = scan(root)
     first = open_data(root)
-    (root / "cat" / "000.bmp").write_bytes(encode(picture(999), "BMP"))
+    (root / "cat" / "000.bmp").write_bytes(encode(image(999), "BMP"))
     monkeypatch.setattr("neocog.data.build.scan", lambda path: copy.deepcopy(old))
     second = open_data(root)
     assert second.fingerprint != first.fingerprint
@@ -92,10 +92,10 @@ def test_a_set_that_moved_is_not_decoded_again(folder, cache, tmp_path, monkeypa
     assert _pixels(open_data(tmp_path / "elsewhere")) == _pixels(first)
 
 
-def test_a_file_more_is_a_new_set(folder, cache, encode, picture):
+def test_a_file_more_is_a_new_set(folder, cache, encode, image):
     root = folder()
     first = open_data(root)
-    (root / "cat" / "new.png").write_bytes(encode(picture(500)))
+    (root / "cat" / "new.png").write_bytes(encode(image(500)))
     second = open_data(root)
     assert sum(map(len, second.splits.values())) == 21
     assert second.fingerprint != first.fingerprint
@@ -219,7 +219,7 @@ def test_room_on_the_way_is_reserved_before_it_is_filled(tmp_path, monkeypatch):
     previous = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     try:
 
-        def fill(one: shelf.Shelf) -> None:
+        def fill(one: shelf.ArrayWriter) -> None:
             with one.scratch((4, 5), np.dtype(np.uint8)) as x:
                 x[:] = 7
                 one.put("kept", np.array(x))
@@ -227,12 +227,12 @@ def test_room_on_the_way_is_reserved_before_it_is_filled(tmp_path, monkeypatch):
 
         place = tmp_path / "key"
         place.mkdir()
-        fill(shelf.Shelf(place))
+        fill(shelf.ArrayWriter(place))
         assert np.load(place / "kept.npy").tolist() == [[7] * 5] * 4
         resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
         with (
             pytest.raises(DataError, match=r"need space in .*; the disk is full"),
-            shelf.Shelf(place).scratch((1000, 5), np.dtype(np.uint8)),
+            shelf.ArrayWriter(place).scratch((1000, 5), np.dtype(np.uint8)),
         ):
             pass
     finally:
@@ -240,7 +240,7 @@ def test_room_on_the_way_is_reserved_before_it_is_filled(tmp_path, monkeypatch):
         signal.signal(signal.SIGXFSZ, previous)
 
 
-def test_where_nothing_can_be_written_pictures_stay_in_memory(folder, tmp_path, monkeypatch):
+def test_where_nothing_can_be_written_images_stay_in_memory(folder, tmp_path, monkeypatch):
     root = folder()
     (tmp_path / "file").write_text("in the way")
     kept = _pixels(open_data(root))

@@ -9,15 +9,15 @@ from hypothesis import strategies as st
 from PIL import Image, ImageEnhance
 
 from neocog.data.duplicates import RADIUS, components, digest, exact_pairs, near_pairs, traits
-from neocog.data.pictures import decode
+from neocog.data.image_decode import decode
 
 
-def _photos(picture, n: int, side: int = 64) -> np.ndarray:
-    return np.stack([np.asarray(picture(i, side, side)) for i in range(n)])
+def _photos(image, n: int, side: int = 64) -> np.ndarray:
+    return np.stack([np.asarray(image(i, side, side)) for i in range(n)])
 
 
-def test_exact_copies_are_found_and_confirmed(picture):
-    x = _photos(picture, 20)[:, :, :, :]
+def test_exact_copies_are_found_and_confirmed(image):
+    x = _photos(image, 20)[:, :, :, :]
     x[17] = x[3]
     x[9] = x[3]
     x[12, 5, 5, 0] ^= 1
@@ -39,9 +39,9 @@ def test_a_digest_sees_every_byte(n, at, change):
     assert digest(x)[0] != digest(x)[1]
 
 
-@pytest.mark.parametrize("change", ["jpeg", "smaller", "brighter", "grey"])
-def test_near_copies_are_found(change, picture, encode):
-    originals = [picture(i, 96, 96) for i in range(30)]
+@pytest.mark.parametrize("change", ["jpeg", "smaller", "brighter", "gray"])
+def test_near_copies_are_found(change, image, encode):
+    originals = [image(i, 96, 96) for i in range(30)]
     im = originals[7]
     if change == "jpeg":
         im = Image.fromarray(decode(encode(im, "JPEG", quality=40)))
@@ -56,8 +56,8 @@ def test_near_copies_are_found(change, picture, encode):
     assert pairs.tolist() == [[7, 30]]
 
 
-def test_strangers_and_blanks_are_no_copies(picture):
-    x = np.concatenate([_photos(picture, 200), np.full((50, 64, 64, 3), 250, np.uint8)])
+def test_strangers_and_blanks_are_no_copies(image):
+    x = np.concatenate([_photos(image, 200), np.full((50, 64, 64, 3), 250, np.uint8)])
     x[200:] += np.arange(50, dtype=np.uint8)[:, None, None, None] % 5
     assert near_pairs(traits(x), among=np.arange(250)).tolist() == []
 
@@ -80,7 +80,7 @@ def test_candidates_are_those_of_comparing_all_pairs():
 
 
 def test_sets_that_look_alike_by_nature_need_closer_copies():
-    """Drawings that differ by a stroke are not taken for one picture."""
+    """Drawings that differ by a stroke are not taken for one image."""
     rng = np.random.default_rng(0)
     stroke = np.zeros((64, 64, 1), np.uint8)
     stroke[10:54, 28:36] = 255

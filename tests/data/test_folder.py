@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 
 from neocog.data.folder import scan
+from neocog.data.image_decode import decode
 from neocog.data.open import open_data
-from neocog.data.pictures import decode
 from neocog.errors import DataError
 
 
@@ -29,11 +29,11 @@ def _bomb(side: int = 30_000) -> bytes:
 
 
 @pytest.fixture
-def nasty(folder, picture, encode) -> Path:
+def nasty(folder, image, encode) -> Path:
     """A folder with one of every fault."""
     root = folder(("cat", "dog"), 12)
     cat, dog = root / "cat", root / "dog"
-    good = encode(picture(77), "JPEG")
+    good = encode(image(77), "JPEG")
     (cat / "truncated.jpg").write_bytes(good[: len(good) - 60])
     (cat / "zero.png").write_bytes(b"")
     (cat / "really_a_jpeg.png").write_bytes(good)
@@ -43,18 +43,18 @@ def nasty(folder, picture, encode) -> Path:
     (cat / "float.tiff").write_bytes(
         encode(Image.fromarray(np.full((9, 9), 2, np.float32)), "TIFF")
     )
-    (dog / "cmyk.jpg").write_bytes(encode(picture(78, mode="CMYK"), "JPEG"))
-    (dog / "palette.png").write_bytes(encode(picture(79, mode="P")))
-    frames = [picture(s, mode="P") for s in (80, 81)]
+    (dog / "cmyk.jpg").write_bytes(encode(image(78, mode="CMYK"), "JPEG"))
+    (dog / "palette.png").write_bytes(encode(image(79, mode="P")))
+    frames = [image(s, mode="P") for s in (80, 81)]
     moving = encode(frames[0], "GIF", save_all=True, append_images=frames[1:])
     (dog / "moving.gif").write_bytes(moving)
-    (dog / "two\nlines.png").write_bytes(encode(picture(82)))
-    (dog / "quote\"'.png").write_bytes(encode(picture(83)))
+    (dog / "two\nlines.png").write_bytes(encode(image(82)))
+    (dog / "quote\"'.png").write_bytes(encode(image(83)))
     (dog / "<script>alert(1)<").mkdir()
-    (dog / "<script>alert(1)<" / "script>.png").write_bytes(encode(picture(84)))
+    (dog / "<script>alert(1)<" / "script>.png").write_bytes(encode(image(84)))
     raw = os.fsencode(dog) + b"/caf\xe9.png"
     with open(raw, "wb") as file:
-        file.write(encode(picture(85)))
+        file.write(encode(image(85)))
     (dog / "loop").symlink_to(dog)
     (dog / "up").symlink_to(root)
     (cat / "gone.png").symlink_to(root / "nowhere.png")
@@ -207,15 +207,15 @@ def test_size_where_none_is_asked_for(sizes, expected, folder):
     assert open_data(root).sheet.size == expected
 
 
-def test_grey_if_every_picture_is_grey(folder, picture, encode):
+def test_gray_if_every_image_is_gray(folder, image, encode):
     root = folder(mode="L")
     assert open_data(root).sheet.channels == 1
-    (root / "cat" / "colour.png").write_bytes(encode(picture(5)))
+    (root / "cat" / "color.png").write_bytes(encode(image(5)))
     assert open_data(root).sheet.channels == 3
     assert open_data(root, channels=1).sheet.channels == 1
 
 
-def test_one_deep_picture_makes_a_deep_set(folder, encode):
+def test_one_deep_image_makes_a_deep_set(folder, encode):
     """8-bit values are widened exactly: v / 255 = 257 v / 65535."""
     root = folder(mode="L")
     before = open_data(root)
@@ -233,11 +233,11 @@ def test_one_deep_picture_makes_a_deep_set(folder, encode):
             np.testing.assert_array_equal(split.x[row], wide)
 
 
-def test_classes_without_a_picture_are_left_out(folder):
+def test_classes_without_a_image_are_left_out(folder):
     """The numbers of the others close up, and stay with their names."""
     root = folder(("ant", "bee", "cat", "dog"))
     for path in (root / "bee").iterdir():
-        path.write_bytes(b"no picture")
+        path.write_bytes(b"no image")
     source = open_data(root)
     assert source.classes == ("ant", "cat", "dog")
     for split in source.splits.values():

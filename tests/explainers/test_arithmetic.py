@@ -9,8 +9,8 @@ from torch.nn import functional as F
 
 from neocog.errors import UsageError
 from neocog.explainers.arithmetic.unit import MOST, Arithmetic, arithmetic, share_of, understood
-from neocog.probe.moments import Moment
-from neocog.probe.structure import follow
+from neocog.graph.moments import Moment
+from neocog.graph.structure import follow
 
 ROUNDING = 2e-5
 """Relative to the numbers summed: PyTorch adds in float32 and in another order."""

@@ -14,7 +14,7 @@ from neocog.errors import ModelError, UsageError
 from neocog.explainers.backward import backward
 from neocog.explainers.gradients import Geometry, input_gradient, kernel_gradient, spread
 from neocog.networks.catalog import build
-from neocog.report.page import page
+from neocog.render.page import page
 from neocog.signal.correlate import convolve, correlate
 
 
@@ -200,7 +200,7 @@ def test_numbers_of_any_precision_are_taken(dtype: torch.dtype) -> None:
     assert found.input_error < 1e-5
 
 
-def test_weights_and_pictures_made_for_inference_are_taken() -> None:
+def test_weights_and_images_made_for_inference_are_taken() -> None:
     def made() -> tuple[nn.Module, Tensor]:
         torch.manual_seed(0)
         net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.Flatten(), nn.Linear(18, 2))

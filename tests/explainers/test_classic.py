@@ -8,7 +8,7 @@ import torch
 
 from neocog.errors import ShapeMismatch, UsageError
 from neocog.explainers.classic import CLASSIC, SERIES, classic, sections
-from neocog.report.page import page
+from neocog.render.page import page
 
 
 def test_A11_a_vertical_edge_answers_to_vertical_edges_only() -> None:
@@ -32,10 +32,10 @@ def test_A11_a_blur_keeps_the_mean_and_takes_the_contrast() -> None:
     assert found["blur"].mean() == pytest.approx(float(x.mean()), abs=0.01)
 
 
-def test_flat_areas_stay_flat_and_small_pictures_are_no_problem() -> None:
+def test_flat_areas_stay_flat_and_small_images_are_no_problem() -> None:
     for size in ((40, 40), (3, 2), (1, 1)):
         for f in classic(torch.full((1, *size), 0.5)).filtered:
-            expected = 0.5 if f.kind == "picture" else 0.0
+            expected = 0.5 if f.kind == "image" else 0.0
             assert f.values.shape == (1, *size)
             np.testing.assert_allclose(f.values, expected, atol=1e-6)
 
@@ -45,13 +45,13 @@ def test_series_and_drawing() -> None:
     found = classic(x)
     assert [f.name for f in found.filtered] == list(SERIES)
     assert "second difference" in page("Series", found.sections())
-    picture = classic(torch.rand(3, 16, 16))
-    assert [f.name for f in picture.filtered] == list(CLASSIC)
-    assert "Frequencies that pass" in page("Picture", picture.sections())
-    json.dumps(picture.to_json(), allow_nan=False)
+    image = classic(torch.rand(3, 16, 16))
+    assert [f.name for f in image.filtered] == list(CLASSIC)
+    assert "Frequencies that pass" in page("Image", image.sections())
+    json.dumps(image.to_json(), allow_nan=False)
 
 
-def test_the_filters_of_several_pictures_are_shown_once() -> None:
+def test_the_filters_of_several_images_are_shown_once() -> None:
     found = [classic(torch.rand(3, 16, 16)) for _ in range(3)]
     (one,) = sections(found, names=["a.png", "b.png", "c.png"])
     titles = [e.title for e in one.exhibits]
@@ -63,5 +63,5 @@ def test_the_filters_of_several_pictures_are_shown_once() -> None:
 def test_wrong_use() -> None:
     with pytest.raises(UsageError, match=r"`blurr` is no classic filter\. Did you mean `blur`"):
         classic(torch.rand(1, 8, 8), names=["blurr"])
-    with pytest.raises(ShapeMismatch, match=r"one picture \(C, H, W\) or one series"):
+    with pytest.raises(ShapeMismatch, match=r"one image \(C, H, W\) or one series"):
         classic(torch.rand(1, 1, 8, 8))

@@ -10,7 +10,7 @@ from torch import nn
 from neocog.errors import ModelError, ShapeMismatch
 from neocog.explainers.feature_maps import FeatureMaps, feature_maps, sections
 from neocog.networks.catalog import build
-from neocog.report.page import page
+from neocog.render.page import page
 
 
 def test_G2_maps_by_hand() -> None:
@@ -23,10 +23,10 @@ def test_G2_maps_by_hand() -> None:
     assert list(found) == ["0", "1"]
     assert found["0"].maps.tolist() == [[[19, 25], [37, 43]], [[-8, -12], [-20, -24]]]
     assert found["1"].maps[1].tolist() == [[0, 0], [0, 0]]  # and the record above is of before it
-    assert np.array_equal(found["0"].picture, x.numpy())
+    assert np.array_equal(found["0"].image, x.numpy())
 
 
-def test_G2_any_layer_for_any_picture_and_the_network_as_it_was() -> None:
+def test_G2_any_layer_for_any_image_and_the_network_as_it_was() -> None:
     torch.manual_seed(0)
     net = build("resnet20", classes=10, channels=3, size=(32, 32)).train()
     before = {k: v.clone() for k, v in net.state_dict().items()}
@@ -42,11 +42,11 @@ def test_G2_any_layer_for_any_picture_and_the_network_as_it_was() -> None:
 
 def test_dark_is_zero_not_the_smallest_value() -> None:
     maps = np.array([[[1.0, 2.0]], [[0.0, 2.0]]])
-    found = FeatureMaps(layer="a", kind="ReLU", maps=maps, picture=np.zeros((1, 1, 2)))
-    one, two = (p.astype(int).sum(2)[0] for p in found.pictures())
+    found = FeatureMaps(layer="a", kind="ReLU", maps=maps, image=np.zeros((1, 1, 2)))
+    one, two = (p.astype(int).sum(2)[0] for p in found.images())
     assert one[1] == two[1] > one[0] > two[0]
-    both = FeatureMaps(layer="a", kind="Conv2d", maps=maps - 1, picture=np.zeros((1, 1, 2)))
-    assert both.pictures()[0][0, 0].tolist() == [243, 242, 239]  # zero is nearly white
+    both = FeatureMaps(layer="a", kind="Conv2d", maps=maps - 1, image=np.zeros((1, 1, 2)))
+    assert both.images()[0][0, 0].tolist() == [243, 242, 239]  # zero is nearly white
 
 
 def test_series_and_drawing() -> None:

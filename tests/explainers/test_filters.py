@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from neocog.errors import ModelError
 from neocog.explainers.filters import filters, sections
 from neocog.networks.catalog import build
-from neocog.report.page import page
+from neocog.render.page import page
 
 
 class Functional(nn.Module):
@@ -110,6 +110,6 @@ def test_everything_is_drawn_and_is_plain() -> None:
         assert title in html
     for f in found:
         json.dumps(f.to_json(), allow_nan=False)
-    colour, sheet = found[0].pictures(), found[1].pictures(most=2)
-    assert [p.shape for p in colour] == [(5, 5, 3)] * 4
+    color, sheet = found[0].images(), found[1].images(most=2)
+    assert [p.shape for p in color] == [(5, 5, 3)] * 4
     assert [p.shape for p in sheet] == [(7, 7, 3)] * 2  # four kernels of 3×3 in a square

@@ -10,12 +10,12 @@ from torch import nn
 from neocog.errors import ModelError
 from neocog.explainers.filters import Filters, filters
 from neocog.explainers.gabor import first_layer, gabor_fit
-from neocog.report.page import page
+from neocog.render.page import page
 from neocog.signal.kernels import gabor, gaussian, product, sobel
 
 
-def layer(*kernels: torch.Tensor, colour: tuple[float, ...] = (1.0,)) -> Filters:
-    weights = torch.stack([torch.stack([c * k for c in colour]) for k in kernels]).float().numpy()
+def layer(*kernels: torch.Tensor, color: tuple[float, ...] = (1.0,)) -> Filters:
+    weights = torch.stack([torch.stack([c * k for c in color]) for k in kernels]).float().numpy()
     return Filters(
         name="conv1", kind="Conv2d", weights=weights, stride=(1, 1), dilation=(1, 1), groups=1
     )
@@ -49,15 +49,15 @@ def test_G1_gabor_functions_are_found_again(size: int) -> None:
         (4.5, 140.0, 1.7, -60.0),
     ]
     kernels = [gabor(size, wavelength=w, angle=a, sigma=s, phase=p) for w, a, s, p in asked]
-    fit = gabor_fit(layer(*kernels, colour=(0.5, -1.0, 0.2)), random=8)
+    fit = gabor_fit(layer(*kernels, color=(0.5, -1.0, 0.2)), random=8)
     # Single precision of the weights, and a search that ends close to the top.
     assert (fit.explained > 0.999).all(), fit.explained
     for i, (wavelength, angle, sigma, phase) in enumerate(asked):
         assert fit.wavelength[i] == pytest.approx(wavelength, rel=0.03)
         assert abs((fit.angle[i] - angle + 90) % 180 - 90) < 2
         assert fit.sigma[i, 0] == pytest.approx(sigma, rel=0.05)
-        assert np.abs(fit.centre[i]).max() < 0.1
-        # The strongest channel has the colour -1: half a turn.
+        assert np.abs(fit.center[i]).max() < 0.1
+        # The strongest channel has the color -1: half a turn.
         assert apart(fit.phase[i], seen_from(fit.angle[i], angle, phase) + 180) < 6
     assert np.abs(fit.fitted - fit.filters).max() < 0.05
 
@@ -85,7 +85,7 @@ def test_edges_and_blobs_are_gabor_functions_too() -> None:
     assert min(fit.angle[1], 180 - fit.angle[1]) < 3  # differences from left to right
 
 
-def test_colours_that_do_not_vary_together_count_as_not_explained() -> None:
+def test_colors_that_do_not_vary_together_count_as_not_explained() -> None:
     one, two = (gabor(7, wavelength=4, angle=a, sigma=1.5) for a in (0, 90))
     both = layer(one)
     weights = torch.stack([one, two])[None].float().numpy()
@@ -109,7 +109,7 @@ def test_same_seed_same_numbers_and_plain_results() -> None:
     json.dumps(one.to_json(), allow_nan=False)
     html = page("Gabor", one.sections())
     assert "of a random 5×5 filter" in html
-    pairs = next(e for e in one.sections()[0].exhibits if e.title == "Filter and fit").pictures
+    pairs = next(e for e in one.sections()[0].exhibits if e.title == "Filter and fit").images
     # Ten pixels a tap; between filter and fit a white gap, which no weight is.
     assert pairs[0].shape[:2] == (50, 50 + 10 + 50)
     assert (pairs[0][:, 50:60] == 255).all()

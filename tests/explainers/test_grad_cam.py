@@ -81,7 +81,7 @@ def test_a_function_of_the_answer() -> None:
     one, two = (grad_cam(net, x, layer="5", target=k) for k in (1, 2))
     torch.testing.assert_close(both.maps, one.maps - two.maps)
     assert both.targets == (None, None)
-    with pytest.raises(ShapeMismatch, match=r"one number a picture, \(2,\); \(2, 4\) came"):
+    with pytest.raises(ShapeMismatch, match=r"one number an image, \(2,\); \(2, 4\) came"):
         grad_cam(net, x, layer="5", target=lambda out: out)
 
 
@@ -186,7 +186,7 @@ def test_what_cannot_be_explained_says_so() -> None:
         grad_cam(net, x, target=4)
     with pytest.raises(UsageError, match="3 came for 2"):
         grad_cam(net, x, target=[0, 1, 2])
-    with pytest.raises(UsageError, match="a whole number, or one a picture"):
+    with pytest.raises(UsageError, match="a whole number, or one an image"):
         grad_cam(net, x, target=1.5)  # type: ignore[arg-type]
     with pytest.raises(ShapeMismatch, match=r"Add the batch axis"):
         grad_cam(net, x[0, 0])
@@ -257,7 +257,7 @@ def test_inference_mode_around_and_inside() -> None:
 
 
 @pytest.mark.parametrize("target", [None, 1, [0, 1, 2, 3, 0], lambda out: out[:, 2]])
-def test_many_pictures_go_through_in_several_batches(target, monkeypatch) -> None:
+def test_many_images_go_through_in_several_batches(target, monkeypatch) -> None:
     net, x = convnet().eval(), drawn(5, 3, 8, 8)
     whole = grad_cam(net, x, target=target)
     monkeypatch.setattr("neocog.explainers.grad_cam.batch_for", lambda values: 2)

@@ -12,14 +12,14 @@ from torch import Tensor, nn
 
 from neocog.data.samples import Samples
 from neocog.errors import DataError
+from neocog.explainers.activation_maximization import AscentConfig, maximize_activation
 from neocog.explainers.backward import backward
 from neocog.explainers.classic import classic
 from neocog.explainers.feature_maps import feature_maps
 from neocog.explainers.features import features_of
 from neocog.explainers.filters import filters
 from neocog.explainers.largest import largest_on
-from neocog.explainers.maximise import Climb, maximise
-from neocog.explainers.patches import Seen, top_patches
+from neocog.explainers.top_activations import PatchGeometry, top_patches
 
 SIZE = (12, 12)
 
@@ -53,11 +53,15 @@ LOOKS: dict[str, Callable[[nn.Module], Any]] = {
     "backward": lambda net: backward(net, "conv", drawn()),
     "patches": lambda net: top_patches(net, Samples.of(drawn()), "act"),
     "largest": lambda net: largest_on(net, Samples.of(drawn()), "", [0, 1]),
-    "maximise": lambda net: maximise(
-        net, "act", 1, size=SIZE, channels=1, climb=Climb(steps=3, views=1)
+    "maximize": lambda net: maximize_activation(
+        net, "act", 1, size=SIZE, channels=1, climb=AscentConfig(steps=3, views=1)
     ),
-    "features": lambda net: features_of(net, "act", Seen((3, 3), (1, 1), (0, 0))).run(drawn(1)),
-    "no features": lambda net: features_of(net, "out", Seen((3, 3), (1, 1), (0, 0))).run(drawn(1)),
+    "features": lambda net: features_of(net, "act", PatchGeometry((3, 3), (1, 1), (0, 0))).run(
+        drawn(1)
+    ),
+    "no features": lambda net: features_of(net, "out", PatchGeometry((3, 3), (1, 1), (0, 0))).run(
+        drawn(1)
+    ),
 }
 
 
@@ -143,7 +147,7 @@ def prepared_in(dtype: torch.dtype) -> Net:
 
 
 class InPlace(nn.Module):
-    """Normalises what it is given in place, as strangers do."""
+    """Normalizes what it is given in place, as strangers do."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -154,37 +158,37 @@ class InPlace(nn.Module):
         return self.out(self.body(x.sub_(0.45).div_(0.2)).mean((2, 3)))
 
 
-SEEN = Seen((3, 3), (1, 1), (0, 0))
+SEEN = PatchGeometry((3, 3), (1, 1), (0, 0))
 
 READS: dict[str, Callable[[nn.Module, Tensor], Any]] = {
     "filters": lambda net, x: filters(net, example=x)[0].weights,
-    "feature maps": lambda net, x: feature_maps(net, x[:1])[-1].picture,
+    "feature maps": lambda net, x: feature_maps(net, x[:1])[-1].image,
     "backward": lambda net, x: backward(net, "body.1", x).upstream,
     "patches": lambda net, x: top_patches(net, Samples.of(x), "body.1", seen=SEEN).scores,
-    "largest": lambda net, x: largest_on(net, Samples.of(x), "", [0, 1]).pictures,
-    "maximise": lambda net, x: (
-        maximise(
+    "largest": lambda net, x: largest_on(net, Samples.of(x), "", [0, 1]).images,
+    "maximize": lambda net, x: (
+        maximize_activation(
             net,
             "body.1",
             1,
             size=SIZE,
             channels=1,
-            climb=Climb(steps=3, views=1),
+            climb=AscentConfig(steps=3, views=1),
             samples=Samples.of(x),
-        ).pictures
+        ).images
     ),
     "features": lambda net, x: features_of(net, "body.1", SEEN).run(x[:1]).numpy(),
 }
 
 
 @pytest.mark.parametrize("read", READS)
-def test_the_pictures_are_left_as_they_were(read: str) -> None:
+def test_the_images_are_left_as_they_were(read: str) -> None:
     torch.manual_seed(0)
     net, x = InPlace(), drawn()
     first = READS[read](net, x)
     assert torch.equal(x, drawn())
     assert (READS[read](net, x) == first).all()
-    if read in ("feature maps", "maximise"):  # what comes back as a picture is one
+    if read in ("feature maps", "maximize"):  # what comes back as an image is one
         assert 0 <= first.min() < first.max() <= 1
 
 
@@ -198,6 +202,6 @@ def test_the_pictures_are_left_as_they_were(read: str) -> None:
     ],
     ids=["feature maps", "backward", "patches", "classic"],
 )
-def test_pictures_that_nobody_scaled_are_refused(look: Callable[[Tensor], Any]) -> None:
+def test_images_that_nobody_scaled_are_refused(look: Callable[[Tensor], Any]) -> None:
     with pytest.raises(DataError, match=r"in \[0, 1\]; uint8 from 0 to 255 came"):
         look((drawn() * 300).clamp(0, 255).to(torch.uint8) * (drawn() > 0.02))

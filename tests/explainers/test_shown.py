@@ -5,29 +5,29 @@ import torch
 
 from neocog.explainers.shown import (
     amounts,
-    as_picture,
+    as_image,
     beside,
     enlarged,
     framed,
-    grey_or_colour,
+    gray_or_color,
     sheet,
     signed,
 )
 
 
 def test_values_become_levels() -> None:
-    assert as_picture(torch.tensor([[[0.0, 0.5, 1.0, 7.0]]])).tolist() == [[0, 128, 255, 255]]
-    assert as_picture(torch.rand(3, 4, 5)).shape == (4, 5, 3)
-    assert as_picture(torch.rand(7, 4, 5)).shape == (4, 5)  # the mean of other numbers of channels
+    assert as_image(torch.tensor([[[0.0, 0.5, 1.0, 7.0]]])).tolist() == [[0, 128, 255, 255]]
+    assert as_image(torch.rand(3, 4, 5)).shape == (4, 5, 3)
+    assert as_image(torch.rand(7, 4, 5)).shape == (4, 5)  # the mean of other numbers of channels
 
 
-def test_zero_is_the_middle_of_signed_colours_and_of_weights() -> None:
+def test_zero_is_the_middle_of_signed_colors_and_of_weights() -> None:
     shown = signed(np.array([[-2.0, 0.0, 1.0]]))
     assert shown[0, 1].tolist() == [243, 242, 239]
     assert shown[0, 0, 2] > shown[0, 0, 0]  # blue
     assert shown[0, 2, 0] > shown[0, 2, 2]  # brown
-    assert grey_or_colour(np.array([[[-1.0, 0.0, 1.0]]])).tolist() == [[0, 128, 255]]
-    assert grey_or_colour(np.zeros((1, 2, 2))).tolist() == [[128, 128]] * 2
+    assert gray_or_color(np.array([[[-1.0, 0.0, 1.0]]])).tolist() == [[0, 128, 255]]
+    assert gray_or_color(np.zeros((1, 2, 2))).tolist() == [[128, 128]] * 2
 
 
 def test_larger_amounts_are_brighter() -> None:
@@ -36,10 +36,10 @@ def test_larger_amounts_are_brighter() -> None:
     assert amounts(np.full((2, 2), 3.0)).shape == (2, 2, 3)  # no range
 
 
-def test_pictures_side_by_side() -> None:
-    grey, colour = np.full((2, 1), 7, np.uint8), np.zeros((2, 1, 3), np.uint8)
-    assert beside(grey, grey, gap=2, ground=255).tolist() == [[7, 255, 255, 7]] * 2
-    assert beside(grey, colour).shape == (2, 4, 3)
+def test_images_side_by_side() -> None:
+    gray, color = np.full((2, 1), 7, np.uint8), np.zeros((2, 1, 3), np.uint8)
+    assert beside(gray, gray, gap=2, ground=255).tolist() == [[7, 255, 255, 7]] * 2
+    assert beside(gray, color).shape == (2, 4, 3)
 
 
 def test_sheets_and_frames() -> None:

@@ -35,7 +35,7 @@ def test_amplitudes_have_a_mean_square_of_one(height: int, width: int, series: b
     assert float((np.abs(full) ** 2).sum()) == pytest.approx(1, abs=1e-6)
 
 
-def test_noise_has_the_colours_and_the_spectrum_of_the_data() -> None:
+def test_noise_has_the_colors_and_the_spectrum_of_the_data() -> None:
     generator = torch.Generator().manual_seed(1)
     plain = torch.randn(400, 3, 12, 10, generator=generator, dtype=torch.float64)
     smooth = (plain + plain.roll(1, 3) + plain.roll(1, 2)) / 3
@@ -45,7 +45,7 @@ def test_noise_has_the_colours_and_the_spectrum_of_the_data() -> None:
     made = found.field(noise(found, 400))
     np.testing.assert_allclose(found.mean, x.mean(0).numpy(), atol=1e-6)
     cov = torch.cov((x - x.mean(0)).movedim(1, 0).flatten(1)).numpy()
-    np.testing.assert_allclose(found.colour @ found.colour.T, cov, rtol=1e-4)
+    np.testing.assert_allclose(found.color @ found.color.T, cov, rtol=1e-4)
     own = torch.cov(made.movedim(1, 0).flatten(1)).numpy()
     # 400 × 120 values: a deviation of some per cent of the largest variance.
     np.testing.assert_allclose(own, cov, atol=0.05 * cov.max())
@@ -65,18 +65,18 @@ def test_digits_are_dark_and_smooth() -> None:
     assert found.amplitude[2, 2] > 5 * found.amplitude[14, 14]
     field = found.field(noise(found, 200)).std(0)[0]
     assert field[14, 14] > 5 * field[:3].mean()  # and the noise keeps away from the border
-    pictures = found.picture(noise(found, 8))
-    assert float(pictures.min()) >= 0
-    assert float(pictures.max()) <= 1
+    images = found.image(noise(found, 8))
+    assert float(images.min()) >= 0
+    assert float(images.max()) <= 1
 
 
-def test_natural_pictures_fall_as_one_over_frequency_and_vary_mostly_in_brightness() -> None:
+def test_natural_images_fall_as_one_over_frequency_and_vary_mostly_in_brightness() -> None:
     found = statistics_from((0.5, 0.5, 0.4), (0.25, 0.25, 0.3), (32, 32))
     assert found.amplitude[0, 4] / found.amplitude[0, 8] == pytest.approx(2)
     np.testing.assert_allclose(
-        np.sqrt(np.diag(found.colour @ found.colour.T)), (0.25, 0.25, 0.3), rtol=1e-9
+        np.sqrt(np.diag(found.color @ found.color.T)), (0.25, 0.25, 0.3), rtol=1e-9
     )
-    correlation = (found.colour @ found.colour.T)[0, 1] / 0.25**2
+    correlation = (found.color @ found.color.T)[0, 1] / 0.25**2
     assert correlation > 0.85
     json.dumps(found.to_json(), allow_nan=False)
 
@@ -87,7 +87,7 @@ def test_wrong_use() -> None:
 
 
 @pytest.mark.parametrize("n", [1, 7])
-def test_pictures_that_do_not_differ_have_no_statistics(n: int) -> None:
+def test_images_that_do_not_differ_have_no_statistics(n: int) -> None:
     one = torch.rand(1, 3, 9, 8, generator=torch.Generator().manual_seed(0))
     with pytest.raises(UsageError, match=rf"by how they differ; {n} came that do not"):
         statistics_of(Samples.of(one.expand(n, -1, -1, -1)))

@@ -7,10 +7,10 @@ from torch import Tensor, nn
 
 from neocog.errors import ModelError
 from neocog.explainers.grad_cam import grad_cam
-from neocog.explainers.layout import Layout, channels_of, layout_of
+from neocog.explainers.layout import SpatialLayout, channels_of, layout_of
 from neocog.explainers.target import Chosen, choose_layer, describe_layer
+from neocog.graph.activations import differentiable
 from neocog.networks.catalog import build
-from neocog.probe.activations import differentiable
 
 
 def chosen(net: nn.Module, *shape: int, target: int | None = None) -> Chosen:
@@ -23,7 +23,7 @@ def test_the_last_layer_with_space_before_the_pooling() -> None:
     assert found.name == "5"  # the activation behind the last convolution, not the dropout
     assert found.reason == (
         "the last layer whose output still has space (8 × 8) and on which the answer depends "
-        "(told by the first picture)"
+        "(told by the first image)"
     )
 
 
@@ -79,11 +79,11 @@ def test_a_branch_that_leads_nowhere_is_passed_over() -> None:
 def test_tokens_that_reach_no_answer_are_passed_over() -> None:
     with_token = chosen(Vit(token=True), 3, 16, 16)
     assert with_token.name == "blocks.1.norm1"
-    assert with_token.layout == Layout("tokens", (4, 4), 1)
+    assert with_token.layout == SpatialLayout("tokens", (4, 4), 1)
     assert "answers from the class token alone" in with_token.reason
     without = chosen(Vit(token=False), 3, 16, 16)
     assert without.name == "norm"
-    assert without.layout == Layout("tokens", (4, 4), 0)
+    assert without.layout == SpatialLayout("tokens", (4, 4), 0)
 
 
 def test_attention_of_as_many_tokens_as_pixels_is_no_map() -> None:
@@ -126,7 +126,7 @@ def test_channels_last() -> None:
 
     found = chosen(Last(), 3, 32, 32)
     assert found.name == "norm"
-    assert found.layout == Layout("channels last", (8, 8))
+    assert found.layout == SpatialLayout("channels last", (8, 8))
 
 
 class Stage(nn.Module):
@@ -144,7 +144,7 @@ class Stage(nn.Module):
 def test_channels_last_where_channels_could_be_places() -> None:
     net = Stage()
     found = chosen(net, 3, 28, 28)  # (B, 7, 7, 12): 7 × 12 is less than twice as wide as high
-    assert (found.name, found.layout) == ("act", Layout("channels last", (7, 7)))
+    assert (found.name, found.layout) == ("act", SpatialLayout("channels last", (7, 7)))
     for layer in ("norm", "act"):
         assert grad_cam(net, drawn(2, 3, 28, 28), layer=layer).grid == (7, 7)
 
@@ -199,7 +199,7 @@ def test_rows_that_are_pooled_more_than_columns(channels: int) -> None:
         nn.Linear(channels, 3),
     )
     found = chosen(net, 1, 32, 64)
-    assert (found.name, found.layout) == ("3", Layout("channels first", (8, 64)))
+    assert (found.name, found.layout) == ("3", SpatialLayout("channels first", (8, 64)))
     for layer in ("2", "3"):
         assert grad_cam(net, drawn(2, 1, 32, 64), layer=layer).grid == (8, 64)
 
@@ -251,43 +251,51 @@ def test_a_layer_that_was_named_is_described() -> None:
     net = Vit(token=True)
     with differentiable(net) as run:
         x = drawn(1, 3, 16, 16)
-        assert describe_layer(run, net, x, "blocks.0") == Layout("tokens", (4, 4), 1)
+        assert describe_layer(run, net, x, "blocks.0") == SpatialLayout("tokens", (4, 4), 1)
         assert describe_layer(run, net, x, "head") is None
 
 
 @pytest.mark.parametrize(
     ("shape", "size", "want"),
     [
-        ((2, 64, 7, 9), (224, 288), Layout("channels first", (7, 9))),
-        ((2, 7, 9, 64), (224, 288), Layout("channels last", (7, 9))),
-        ((2, 197, 768), (224, 224), Layout("tokens", (14, 14), 1)),
-        ((2, 198, 768), (224, 224), Layout("tokens", (14, 14), 2)),
-        ((64, 2, 768), (32, 32), Layout("tokens", (8, 8), 0, 1)),
+        ((2, 64, 7, 9), (224, 288), SpatialLayout("channels first", (7, 9))),
+        ((2, 7, 9, 64), (224, 288), SpatialLayout("channels last", (7, 9))),
+        ((2, 197, 768), (224, 224), SpatialLayout("tokens", (14, 14), 1)),
+        ((2, 198, 768), (224, 224), SpatialLayout("tokens", (14, 14), 2)),
+        ((64, 2, 768), (32, 32), SpatialLayout("tokens", (8, 8), 0, 1)),
         ((2, 128), (32, 32), None),
         ((2, 128, 1, 1), (32, 32), None),
-        ((2, 16, 20), (40,), Layout("channels first", (20,))),
+        ((2, 16, 20), (40,), SpatialLayout("channels first", (20,))),
         ((2, 16, 1), (40,), None),
         ((3, 64, 7, 7), (224, 224), None),
     ],
 )
-def test_layouts(shape: tuple[int, ...], size: tuple[int, ...], want: Layout | None) -> None:
+def test_layouts(shape: tuple[int, ...], size: tuple[int, ...], want: SpatialLayout | None) -> None:
     assert layout_of(shape, size, batch=2) == want
 
 
 def test_tokens_of_a_grid_that_was_seen() -> None:
     seen = [(96, (5, 8)), (192, (3, 4))]
-    assert layout_of((1, 13, 192), (30, 40), batch=1, patches=seen) == Layout("tokens", (3, 4), 1)
-    assert layout_of((1, 40, 96), (30, 40), batch=1, patches=seen) == Layout("tokens", (5, 8), 0)
+    assert layout_of((1, 13, 192), (30, 40), batch=1, patches=seen) == SpatialLayout(
+        "tokens", (3, 4), 1
+    )
+    assert layout_of((1, 40, 96), (30, 40), batch=1, patches=seen) == SpatialLayout(
+        "tokens", (5, 8), 0
+    )
     assert layout_of((1, 99, 96), (30, 40), batch=1, patches=seen) is None
     series = [(8, (10,))]
-    assert layout_of((1, 11, 8), (40,), batch=1, patches=series) == Layout("tokens", (10,), 1)
-    assert layout_of((1, 8, 10), (40,), batch=1, patches=series) == Layout("channels first", (10,))
+    assert layout_of((1, 11, 8), (40,), batch=1, patches=series) == SpatialLayout(
+        "tokens", (10,), 1
+    )
+    assert layout_of((1, 8, 10), (40,), batch=1, patches=series) == SpatialLayout(
+        "channels first", (10,)
+    )
 
 
 def test_maps_of_each_layout() -> None:
     x = torch.arange(2 * 3 * 4.0).view(2, 3, 2, 2)
-    assert torch.equal(Layout("channels first", (2, 2)).maps(x), x)
-    assert torch.equal(Layout("channels last", (2, 2)).maps(x.permute(0, 2, 3, 1)), x)
+    assert torch.equal(SpatialLayout("channels first", (2, 2)).maps(x), x)
+    assert torch.equal(SpatialLayout("channels last", (2, 2)).maps(x.permute(0, 2, 3, 1)), x)
     tokens = torch.cat([torch.zeros(2, 1, 3), x.flatten(2).mT], 1)
-    assert torch.equal(Layout("tokens", (2, 2), 1).maps(tokens), x)
-    assert torch.equal(Layout("tokens", (2, 2), 1, 1).maps(tokens.transpose(0, 1)), x)
+    assert torch.equal(SpatialLayout("tokens", (2, 2), 1).maps(tokens), x)
+    assert torch.equal(SpatialLayout("tokens", (2, 2), 1, 1).maps(tokens.transpose(0, 1)), x)

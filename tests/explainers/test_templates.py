@@ -13,15 +13,15 @@ from neocog.audits.receptive_field import receptive_field
 from neocog.errors import DataError, ModelError, ShapeMismatch, UsageError
 from neocog.explainers.changes import CHANGES
 from neocog.explainers.features import features_of
-from neocog.explainers.patches import Seen
 from neocog.explainers.templates import busiest, search
-from neocog.networks.model import Model
-from neocog.report.page import page
-from neocog.types import Contract, SignalSpec
+from neocog.explainers.top_activations import PatchGeometry
+from neocog.networks.model import SpecifiedNetwork
+from neocog.render.page import page
+from neocog.types import InputSpec, ModelSpec
 
 
 def texture(size: int = 64, channels: int = 1) -> Tensor:
-    """A smooth random picture with a bright corner."""
+    """A smooth random image with a bright corner."""
     x = torch.rand(1, channels, size, size, generator=torch.Generator().manual_seed(3))
     x = nn.functional.avg_pool2d(x, 5, 1, 2)[0]
     x = (x - x.min()) / (x.max() - x.min()) * 0.6
@@ -29,15 +29,15 @@ def texture(size: int = 64, channels: int = 1) -> Tensor:
     return x
 
 
-def test_A12_the_normalised_score_survives_light_and_the_raw_one_does_not() -> None:
+def test_A12_the_normalized_score_survives_light_and_the_raw_one_does_not() -> None:
     found = search(texture(), (36, 52, 20, 38))
     by = {(r.method, r.change): r for r in found.rows}
     for change in ("as it is", "brighter", "less contrast", "darker", "uneven light"):
-        assert by["normalised", change].right, change
+        assert by["normalized", change].right, change
         assert not by["raw", change].right, change
-    assert by["normalised", "as it is"].corner == (36, 20)
-    assert by["normalised", "as it is"].score == pytest.approx(1)
-    assert by["normalised", "darker"].score == pytest.approx(1, abs=1e-5)
+    assert by["normalized", "as it is"].corner == (36, 20)
+    assert by["normalized", "as it is"].score == pytest.approx(1)
+    assert by["normalized", "darker"].score == pytest.approx(1, abs=1e-5)
 
 
 @pytest.mark.parametrize("change", CHANGES)
@@ -60,11 +60,13 @@ def test_features_of_a_network_that_checks_its_size() -> None:
         nn.Conv2d(1, 8, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(8, 6, 3, padding=1),
         nn.Flatten(), nn.Linear(6 * 64, 3),
     )  # fmt: skip
-    signal = SignalSpec(channels=1, size=(16, 16), mean=(0.4,), std=(0.2,))
-    model = Model(network, Contract(task="classify", classes=("a", "b", "c"), signal=signal))
+    signal = InputSpec(channels=1, size=(16, 16), mean=(0.4,), std=(0.2,))
+    model = SpecifiedNetwork(
+        network, ModelSpec(task="classify", classes=("a", "b", "c"), input=signal)
+    )
     model.train()
     f = receptive_field(model, (1, 16, 16)).of("network.3")
-    features = features_of(model, "network.3", Seen(f.receptive_field, f.jump, f.start))
+    features = features_of(model, "network.3", PatchGeometry(f.receptive_field, f.jump, f.start))
     x = texture()
     with torch.no_grad():
         torch.testing.assert_close(features.run(x[None]), network[:4]((x[None] - 0.4) / 0.2))
@@ -78,14 +80,14 @@ def test_features_of_a_network_that_checks_its_size() -> None:
     found = search(x, (30, 46, 20, 40), features=features, changes=["as it is", "less contrast"])
     assert [r.right for r in found.of("features")] == [True, True]
     html = page("Templates", found.sections())
-    assert "normalised, of features 2 of 2" in html
+    assert "normalized, of features 2 of 2" in html
     json.dumps(found.to_json(), allow_nan=False)
 
 
-def test_a_map_that_begins_before_the_picture_is_read_from_its_start() -> None:
+def test_a_map_that_begins_before_the_image_is_read_from_its_start() -> None:
     torch.manual_seed(0)
     net = nn.Sequential(nn.Conv2d(1, 12, 3, stride=4, padding=3))
-    features = features_of(net, "0", Seen((3, 3), (4, 4), (-3, -3)))
+    features = features_of(net, "0", PatchGeometry((3, 3), (4, 4), (-3, -3)))
     x = texture()
     scores, step, first = features.match(x, x[:, 28:48, 16:40])
     at = divmod(int(scores.argmax()), scores.shape[1])
@@ -93,16 +95,16 @@ def test_a_map_that_begins_before_the_picture_is_read_from_its_start() -> None:
     assert float(scores.max()) > 0.99  # but for the border, the same elements
 
 
-def test_A12_on_a_real_picture(shared: Path) -> None:
+def test_A12_on_a_real_image(shared: Path) -> None:
     light = ("as it is", "brighter", "less contrast", "darker", "uneven light")
-    right = {"raw": 0, "mean_free": 0, "normalised": 0}
+    right = {"raw": 0, "mean_free": 0, "normalized": 0}
     for kind in ("daisy", "dandelion", "rose", "sunflower", "tulip"):
         file = min((shared / "data" / "flowers5" / kind).glob("*.jpg"))
-        picture = Image.open(file).convert("RGB").resize((120, 90))
-        x = torch.from_numpy(np.asarray(picture).copy()).permute(2, 0, 1).float() / 255
+        image = Image.open(file).convert("RGB").resize((120, 90))
+        x = torch.from_numpy(np.asarray(image).copy()).permute(2, 0, 1).float() / 255
         for row in search(x, (30, 60, 40, 75), changes=light).rows:
             right[row.method] += row.right
-    assert right["normalised"] == 25  # every picture in every light
+    assert right["normalized"] == 25  # every image in every light
     assert right["raw"] < 15
 
 
@@ -120,19 +122,19 @@ class Fixed(nn.Module):
 
 def test_wrong_use() -> None:
     x = texture()
-    with pytest.raises(UsageError, match=r"within its picture; \(0, 70, 0, 10\) came for 64×64"):
+    with pytest.raises(UsageError, match=r"within its image; \(0, 70, 0, 10\) came for 64×64"):
         search(x, (0, 70, 0, 10))
-    with pytest.raises(ShapeMismatch, match="looked for in one picture"):
+    with pytest.raises(ShapeMismatch, match="looked for in one image"):
         search(x[None], (0, 7, 0, 10))
     with pytest.raises(UsageError, match=r"`brigther` is no change\. Did you mean `brighter`"):
         search(x, (0, 7, 0, 10), changes=["brigther"])
-    seen = Seen((1, 1), (1, 1), (0, 0))
+    seen = PatchGeometry((1, 1), (1, 1), (0, 0))
     with pytest.raises(ModelError, match="before `conv` the network fails"):
         search(x, (20, 27, 20, 30), features=features_of(Fixed(), "conv", seen))
     with pytest.raises(UsageError, match="stand whole pixels apart"):
-        features_of(Fixed(), "conv", Seen((1, 1), (None, None), (0, 0)))
+        features_of(Fixed(), "conv", PatchGeometry((1, 1), (None, None), (0, 0)))
     coarse = nn.Sequential(nn.Conv2d(1, 1, 8, stride=8))
-    features = features_of(coarse, "0", Seen((8, 8), (8, 8), (0, 0)))
+    features = features_of(coarse, "0", PatchGeometry((8, 8), (8, 8), (0, 0)))
     with pytest.raises(UsageError, match="two elements of the map or more"):
         search(x, (20, 29, 20, 30), features=features)
     flat = features_of(nn.Sequential(nn.Flatten()), "0", seen)
@@ -159,7 +161,7 @@ class Stranger(nn.Module):
 
 def test_a_network_with_names_like_ours_is_run_as_it_is() -> None:
     net, x = Stranger(), texture()[None]
-    found = features_of(net, "network", Seen((1, 1), (1, 1), (0, 0))).run(x)
+    found = features_of(net, "network", PatchGeometry((1, 1), (1, 1), (0, 0))).run(x)
     assert torch.equal(found, net(x).detach())
 
 
@@ -176,14 +178,14 @@ def test_the_busiest_window_has_the_largest_spread() -> None:
 
 
 @pytest.mark.parametrize("size", [(3, 3), (3, 9), (4, 4), (5, 40)])
-def test_tiny_pictures_are_searched(size: tuple[int, int]) -> None:
+def test_tiny_images_are_searched(size: tuple[int, int]) -> None:
     x = torch.rand(1, *size, generator=torch.Generator().manual_seed(0))
     found = search(x, busiest(x), changes=["as it is", "turned 12°", "enlarged 1.6"])
-    assert found.of("normalised")[0].right
+    assert found.of("normalized")[0].right
     assert page("Template", found.sections())
 
 
-def test_pictures_without_a_place_or_with_values_of_no_use_are_refused() -> None:
+def test_images_without_a_place_or_with_values_of_no_use_are_refused() -> None:
     with pytest.raises(UsageError, match="3 × 3 pixels or more; one of 2 × 9 came"):
         busiest(torch.rand(1, 2, 9))
     with pytest.raises(ShapeMismatch, match="series have no templates"):

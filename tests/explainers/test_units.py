@@ -10,13 +10,13 @@ from torch import Tensor, nn
 
 from neocog.data.samples import Samples
 from neocog.errors import UsageError
+from neocog.explainers.activation_maximization import AscentConfig, maximize_activation
 from neocog.explainers.feature_maps import feature_maps
 from neocog.explainers.largest import largest_on
-from neocog.explainers.maximise import Climb, maximise
-from neocog.explainers.patches import top_patches
 from neocog.explainers.target import choose_layer
+from neocog.explainers.top_activations import top_patches
 from neocog.explainers.units import layout_for, output_of
-from neocog.probe.activations import differentiable
+from neocog.graph.activations import differentiable
 
 PATCH = 4
 
@@ -94,11 +94,13 @@ def test_the_largest_on_data_and_the_raised_are_features(net: nn.Module) -> None
     maps = true_maps(net, x)
     most = largest_on(net, Samples.of(x), "norm", [3, 23])
     assert np.abs(most.values - maps.mean((2, 3)).amax(0)[[3, 23]].numpy()).max() < 1e-5
-    raised = maximise(net, "norm", [3, 23], size=(16, 16), channels=3, climb=Climb(steps=4))
-    own = true_maps(net, torch.from_numpy(raised.pictures)).mean((2, 3))
+    raised = maximize_activation(
+        net, "norm", [3, 23], size=(16, 16), channels=3, climb=AscentConfig(steps=4)
+    )
+    own = true_maps(net, torch.from_numpy(raised.images)).mean((2, 3))
     assert np.abs(raised.activations - own[[0, 1], [3, 23]].numpy()).max() < 1e-5
     with pytest.raises(UsageError, match="the units 0 to 23"):
-        maximise(net, "norm", 24, size=(16, 16), channels=3)
+        maximize_activation(net, "norm", 24, size=(16, 16), channels=3)
 
 
 def test_feature_maps_are_a_map_a_feature(net: nn.Module) -> None:

@@ -1,4 +1,4 @@
-"""A small folder of pictures, and one run of it that nothing disturbed."""
+"""A small folder of images, and one run of it that nothing disturbed."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from tests.faults.processes import start, wait
 
 
 @pytest.fixture(scope="session")
-def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of 64 pictures in two class folders."""
-    place = tmp_path_factory.mktemp("pictures")
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of 64 images in two class folders."""
+    place = tmp_path_factory.mktemp("images")
     rng = np.random.default_rng(0)
     for number, name in enumerate(("across", "down")):
         (place / name).mkdir()
@@ -24,8 +24,8 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def whole(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def whole(images: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The run that nothing disturbed; `accesses` beside it counts its uses of files."""
     folder = tmp_path_factory.mktemp("whole")
-    assert wait(start(pictures, folder / "run", folder / "cache")) == 0
+    assert wait(start(images, folder / "run", folder / "cache")) == 0
     return folder / "run"

@@ -1,4 +1,4 @@
-"""Pictures of bars."""
+"""Images of bars."""
 
 from __future__ import annotations
 

@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import Any
 
 SETTINGS = {
-    "network.name": "lenet5_modern",
-    "course.batch": 16,
-    "course.epochs": 6.0,
-    "course.average": 0.9,
-    "optimiser.lr": 0.02,
+    "model.name": "lenet5_modern",
+    "train.batch_size": 16,
+    "train.epochs": 6.0,
+    "train.ema_decay": 0.9,
+    "optimizer.lr": 0.02,
     "augment.shift": 1,
-    "machine.layout": "channels_last",
+    "machine.memory_format": "channels_last",
     "machine.precision": "float32",
 }
 """Of a run of a second: 12 steps, six checkpoints."""
@@ -35,7 +35,7 @@ def start(
     Args:
         place: the data.
         run: the folder.
-        cache: of decoded pictures.
+        cache: of decoded images.
         die_at: kill it, as `kill -9` does, at so many accesses to files below `run` and `cache`.
         settings: other than `SETTINGS`.
     """
@@ -82,7 +82,7 @@ def _train(place: Path, run: Path, cache: Path, die_at: int, settings: Any) -> N
 
 
 PRELOAD = ["neocog.verbs.train", "torch._dynamo", "torch._refs.nn.functional", "PIL.ImageOps"]
-"""What a training imports, torch's optimisers and counting among it."""
+"""What a training imports, torch's optimizers and counting among it."""
 
 EVENTS = ("open", "os.rename", "os.remove", "os.mkdir", "os.chmod", "tempfile.mkstemp")
 """What Python reports before it does it: a kill leaves it undone."""

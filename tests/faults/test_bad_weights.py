@@ -17,16 +17,16 @@ from neocog.errors import ModelError, ShapeMismatch, UnsafeWeights
 from neocog.runs.trained import load
 from neocog.verbs.train import train
 
-SMALL = {**SETTINGS, "network.name": "dense", "network.hidden": [8], "course.epochs": 1.0}
+SMALL = {**SETTINGS, "model.name": "dense", "model.hidden": [8], "train.epochs": 1.0}
 
 
 @pytest.fixture(scope="module")
-def trained(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def trained(images: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of one epoch."""
     run = tmp_path_factory.mktemp("trained") / "run"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("NEOCOG_CACHE", str(run.parent / "cache"))
-        train(pictures, settings=SMALL, out=run)
+        train(images, settings=SMALL, out=run)
     return run
 
 
@@ -66,7 +66,7 @@ def _saved_by_old_torch(file: Path, mark: Path) -> None:
 )
 def test_weights_that_would_execute_code_are_refused_unread(
     run: Path,
-    pictures: Path,
+    images: Path,
     tmp_path: Path,
     write: Callable[[Path, Path], None],
     capsys: pytest.CaptureFixture[str],
@@ -76,8 +76,8 @@ def test_weights_that_would_execute_code_are_refused_unread(
     assert not mark.exists()
     with pytest.raises(ModelError):
         load(run)
-    for words in (["evaluate", str(run), str(pictures)],
-                  ["train", str(pictures), "--from", str(run), "--network", "dense"]):  # fmt: skip
+    for words in (["evaluate", str(run), str(images)],
+                  ["train", str(images), "--init", str(run), "--model", "dense"]):  # fmt: skip
         with pytest.raises(SystemExit) as left:
             main([*words])
         assert left.value.code == 2
@@ -179,22 +179,22 @@ def _card(change: Callable[[dict[str, Any]], object]) -> Callable[[str], str]:
         (lambda text: "", r"must be JSON, and is not"),
         (lambda text: "[]", r"reads run folders of format 1"),
         (_card(lambda c: c.update(format=2)), r"format 1; .* is of format 2"),
-        (_card(lambda c: c.pop("contract")), r"`contract` in .* is missing"),
+        (_card(lambda c: c.pop("spec")), r"`spec` in .* is missing"),
         (_card(lambda c: c.pop("network")), r"`network` in .* is missing"),
         (_card(lambda c: c.update(network=3)), r"`network` in .* a table of keys; got 3"),
         (_card(lambda c: c["network"].update(options=[1])), r"a table of keys; got \[1\]"),
-        (_card(lambda c: c["contract"].pop("classes")), r"a list of texts, and is missing"),
-        (_card(lambda c: c["contract"]["signal"].pop("mean")), r"signal\.mean` in .* is missing"),
+        (_card(lambda c: c["spec"].pop("classes")), r"a list of texts, and is missing"),
+        (_card(lambda c: c["spec"]["input"].pop("mean")), r"signal\.mean` in .* is missing"),
         (
-            _card(lambda c: c["contract"]["signal"].update(size=[28])),
+            _card(lambda c: c["spec"]["input"].update(size=[28])),
             r"2 whole numbers .* got \[28\]",
         ),
-        (_card(lambda c: c["contract"]["signal"].update(std=[0])), r"std 0 is not positive"),
+        (_card(lambda c: c["spec"]["input"].update(std=[0])), r"std 0 is not positive"),
         (
-            _card(lambda c: c["contract"]["signal"].update(mean=[0, 0])),
+            _card(lambda c: c["spec"]["input"].update(mean=[0, 0])),
             r"1 finite numbers .* got \[0, 0\]",
         ),
-        (_card(lambda c: c["contract"]["classes"].pop()), r"has shape \(1, 8\); .*holds \(2, 8\)"),
+        (_card(lambda c: c["spec"]["classes"].pop()), r"has shape \(1, 8\); .*holds \(2, 8\)"),
         (_card(lambda c: c["network"].update(name="dens")), r"Did you mean `dense`"),
         (_card(lambda c: c["network"].update(name=["dense"])), r"must be a text; got \['dense'\]"),
         (_card(lambda c: c["network"]["options"].update(hidden=[-1])), r"cannot be built"),
@@ -205,7 +205,7 @@ def test_a_damaged_card_is_explained(
     run: Path,
     edit: Callable[[str], str],
     message: str,
-    pictures: Path,
+    images: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     file = run / "model.json"
@@ -213,7 +213,7 @@ def test_a_damaged_card_is_explained(
     with pytest.raises(ModelError, match=message):
         load(run)
     with pytest.raises(SystemExit) as left:
-        main(["predict", str(run), str(pictures)])
+        main(["predict", str(run), str(images)])
     assert left.value.code == 2
     assert len(capsys.readouterr().err.splitlines()) == 1
 

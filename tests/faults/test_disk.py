@@ -17,7 +17,7 @@ from neocog.runs.train import Epoch, Event
 from neocog.runs.trained import load
 from neocog.verbs.train import resume, train
 
-DENSE = {**SETTINGS, "network.name": "dense", "network.hidden": [64], "course.epochs": 3.0}
+DENSE = {**SETTINGS, "model.name": "dense", "model.hidden": [64], "train.epochs": 3.0}
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def _run(*words: str) -> int:
 
 
 def test_a_disk_that_fills_up_keeps_the_last_checkpoint(
-    pictures: Path, small_disk: Path, tmp_path: Path
+    images: Path, small_disk: Path, tmp_path: Path
 ) -> None:
     def fill_up(event: Event) -> None:
         if isinstance(event, Epoch) and event.row["epoch"] == 2:
@@ -64,25 +64,25 @@ def test_a_disk_that_fills_up_keeps_the_last_checkpoint(
 
     run = small_disk / "run"
     with pytest.raises(RunError, match=r"must be writable, and is not: No space left on device"):
-        train(pictures, settings=DENSE, out=run, listen=fill_up)
+        train(images, settings=DENSE, out=run, listen=fill_up)
     kept = RunFolder.open(run).checkpoint()
     assert kept is not None
     assert kept[1]["rows"][-1]["epoch"] == 2
-    assert load(run).contract.classes == ("across", "down")
+    assert load(run).spec.classes == ("across", "down")
     assert not list(run.rglob(".*.part"))
     (small_disk / "ballast").unlink()
     resume(run)
-    train(pictures, settings=DENSE, out=tmp_path / "whole")
+    train(images, settings=DENSE, out=tmp_path / "whole")
     a, b = RunFolder(run).weights(), RunFolder(tmp_path / "whole").weights()
     assert all(torch.equal(a[k], b[k]) for k in a)
 
 
 def test_a_full_disk_is_said_in_one_sentence(
-    pictures: Path, small_disk: Path, capsys: pytest.CaptureFixture[str]
+    images: Path, small_disk: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     fill(small_disk)
     run = small_disk / "run"
-    assert _run("train", str(pictures), "--out", str(run), *_words(DENSE)) == 2
+    assert _run("train", str(images), "--out", str(run), *_words(DENSE)) == 2
     out, err = capsys.readouterr()
     assert out == ""
     assert err.splitlines()[-1].startswith(f"neocog: `{run}")
@@ -91,16 +91,16 @@ def test_a_full_disk_is_said_in_one_sentence(
 
 
 def test_a_full_cache_is_said_in_one_sentence(
-    pictures: Path,
+    images: Path,
     small_disk: Path,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("NEOCOG_CACHE", str(small_disk / "cache"))
-    # 64 colour pictures of 256 x 256 pixels are 12 megabytes: more than there is.
+    # 64 color images of 256 x 256 pixels are 12 megabytes: more than there is.
     wide = [*_words(DENSE), "--size", "256", "--set", "data.channels=3"]
-    status = _run("train", str(pictures), "--out", str(tmp_path / "run"), *wide)
+    status = _run("train", str(images), "--out", str(tmp_path / "run"), *wide)
     out, err = capsys.readouterr()
     assert status == 2, err
     assert out == ""
@@ -108,21 +108,21 @@ def test_a_full_cache_is_said_in_one_sentence(
     assert "the disk is full" in err
     assert "NEOCOG_CACHE" in err
     # What could not be finished is gone, and a smaller size fits.
-    status = _run("data", str(pictures), "--json")
+    status = _run("data", str(images), "--json")
     out, err = capsys.readouterr()
     assert status == 0, err
     assert json.loads(out)["n"]["train"] > 0
 
 
 def test_a_folder_that_may_not_be_written(
-    pictures: Path, small_disk: Path, capsys: pytest.CaptureFixture[str]
+    images: Path, small_disk: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = small_disk / "run"
-    train(pictures, settings=DENSE | {"course.epochs": 1.0}, out=run)
+    train(images, settings=DENSE | {"train.epochs": 1.0}, out=run)
     before = {p: p.read_bytes() for p in run.rglob("*") if p.is_file()}
     subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
-    for words in (["train", str(pictures), "--out", str(small_disk / "new"), *_words(DENSE)],
-                  ["train", str(pictures), "--out", str(run), "--overwrite", *_words(DENSE)],
+    for words in (["train", str(images), "--out", str(small_disk / "new"), *_words(DENSE)],
+                  ["train", str(images), "--out", str(run), "--overwrite", *_words(DENSE)],
                   ["train", "--resume", str(run)]):  # fmt: skip
         assert _run(*words) == 2
         out, err = capsys.readouterr()
@@ -130,21 +130,21 @@ def test_a_folder_that_may_not_be_written(
         assert "Read-only file system" in err.splitlines()[-1]
         assert "Traceback" not in err
     assert {p: p.read_bytes() for p in run.rglob("*") if p.is_file()} == before
-    assert load(run).contract.classes == ("across", "down")
+    assert load(run).spec.classes == ("across", "down")
 
 
 def test_a_file_in_the_place_of_the_folder(
-    pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "thesis.txt").write_text("years of work")
     for out in (tmp_path / "thesis.txt", tmp_path / "thesis.txt" / "run"):
-        assert _run("train", str(pictures), "--out", str(out)) == 2
+        assert _run("train", str(images), "--out", str(out)) == 2
         assert "`--out` names a folder to write into" in capsys.readouterr().err
     assert (tmp_path / "thesis.txt").read_text() == "years of work"
 
 
 def test_a_cache_that_may_not_be_written_is_only_slower(
-    pictures: Path,
+    images: Path,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
@@ -152,5 +152,5 @@ def test_a_cache_that_may_not_be_written_is_only_slower(
     (tmp_path / "cache").write_text("a file in its place")
     monkeypatch.setenv("NEOCOG_CACHE", str(tmp_path / "cache"))
     with pytest.warns(UserWarning, match="stay in memory and are decoded again next time"):
-        train(pictures, settings=DENSE | {"course.epochs": 1.0}, out=tmp_path / "run")
-    assert load(tmp_path / "run").contract.classes == ("across", "down")
+        train(images, settings=DENSE | {"train.epochs": 1.0}, out=tmp_path / "run")
+    assert load(tmp_path / "run").spec.classes == ("across", "down")

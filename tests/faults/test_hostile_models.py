@@ -100,7 +100,7 @@ WEIGHTS: dict[str, Callable[[Path], object]] = {
     "no such length": lambda p: p.write_bytes(struct.pack("<Q", 2**60) + b"{}"),
     "header of 99 MB": lambda p: p.write_bytes(struct.pack("<Q", 99_000_000) + b"{}"),
     "folder": lambda p: p.mkdir(),
-    "picture": lambda p: p.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(100)),
+    "image": lambda p: p.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(100)),
     "wrong shapes": lambda p: torch.save(network(3, 9).state_dict(), p),
     "names of control": lambda p: p.write_bytes(save({"a\x1b[2J\n": torch.ones(1)})),
 }

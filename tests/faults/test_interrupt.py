@@ -42,11 +42,9 @@ def _settings() -> list[str]:
     return [w for k, v in SETTINGS.items() for w in ("--set", f"{k}={v}")]
 
 
-def test_ctrl_c_saves_says_so_and_changes_no_bit(
-    pictures: Path, whole: Path, tmp_path: Path
-) -> None:
+def test_ctrl_c_saves_says_so_and_changes_no_bit(images: Path, whole: Path, tmp_path: Path) -> None:
     run, cache = tmp_path / "run", tmp_path / "cache"
-    words = ["train", str(pictures), "--out", str(run), *_settings(), "--json"]
+    words = ["train", str(images), "--out", str(run), *_settings(), "--json"]
     with _command(*words, cache=cache) as process:
         assert process.stderr
         for line in process.stderr:
@@ -61,17 +59,17 @@ def test_ctrl_c_saves_says_so_and_changes_no_bit(
     assert said[2] == str(run)
     assert "Traceback" not in err
     readable(run)
-    assert wait(start(pictures, run, cache)) == 0
+    assert wait(start(images, run, cache)) == 0
     same(whole, run)
     assert not left_over(run, cache)
 
 
 @pytest.mark.parametrize("seconds", [0.05, 0.4, 1.0, 2.5])
 def test_ctrl_c_while_starting_leaves_no_traceback(
-    pictures: Path, tmp_path: Path, seconds: float
+    images: Path, tmp_path: Path, seconds: float
 ) -> None:
     run, cache = tmp_path / "run", tmp_path / "cache"
-    words = ["train", str(pictures), "--out", str(run), *_settings(), "--epochs", "100000"]
+    words = ["train", str(images), "--out", str(run), *_settings(), "--epochs", "100000"]
     with _command(*words, cache=cache) as process:
         assert process.stderr
         assert process.stderr.readline() == "up\n"
@@ -85,21 +83,21 @@ def test_ctrl_c_while_starting_leaves_no_traceback(
     assert not left_over(tmp_path)
 
 
-SMALL = {**SETTINGS, "network.name": "dense", "network.hidden": [8], "course.epochs": 3.0}
+SMALL = {**SETTINGS, "model.name": "dense", "model.hidden": [8], "train.epochs": 3.0}
 
 
 @pytest.fixture(scope="module")
-def whole_small(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def whole_small(images: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of six steps in this process."""
     run = tmp_path_factory.mktemp("small") / "run"
-    train(pictures, settings=SMALL, out=run)
+    train(images, settings=SMALL, out=run)
     return run
 
 
 @pytest.mark.parametrize("kind", [Step, Epoch])
 @pytest.mark.parametrize("step", [1, 2, 3, 6])
 def test_ctrl_c_after_any_event_changes_no_bit(
-    pictures: Path, whole_small: Path, tmp_path: Path, step: int, kind: type
+    images: Path, whole_small: Path, tmp_path: Path, step: int, kind: type
 ) -> None:
     """The last step of an epoch is followed by its line in metrics.jsonl, interrupted or not."""
 
@@ -112,13 +110,13 @@ def test_ctrl_c_after_any_event_changes_no_bit(
     asked: list[int] = []
     run = tmp_path / "run"
     with pytest.raises(KeyboardInterrupt, match=f"{step + step % 2 * (kind is Epoch)} of 6 steps"):
-        train(pictures, settings=SMALL, out=run, listen=interrupt)
+        train(images, settings=SMALL, out=run, listen=interrupt)
     assert asked
     resume(run)
     same(whole_small, run, epochs=3)
 
 
-def test_a_second_ctrl_c_ends_at_once(pictures: Path, whole_small: Path, tmp_path: Path) -> None:
+def test_a_second_ctrl_c_ends_at_once(images: Path, whole_small: Path, tmp_path: Path) -> None:
     def interrupt(event: Event) -> None:
         if isinstance(event, Step) and event.number == 3:
             signal.raise_signal(signal.SIGINT)
@@ -126,14 +124,14 @@ def test_a_second_ctrl_c_ends_at_once(pictures: Path, whole_small: Path, tmp_pat
 
     run = tmp_path / "run"
     with pytest.raises(KeyboardInterrupt):
-        train(pictures, settings=SMALL, out=run, listen=interrupt)
+        train(images, settings=SMALL, out=run, listen=interrupt)
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     resume(run)
     same(whole_small, run, epochs=3)
 
 
 def test_a_ctrl_c_that_an_import_swallows_still_ends_the_training(
-    pictures: Path,
+    images: Path,
     whole_small: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -148,7 +146,7 @@ def test_a_ctrl_c_that_an_import_swallows_still_ends_the_training(
     run = tmp_path / "run"
     words = [w for k, v in SMALL.items() for w in ("--set", f"{k}={v}")]
     with pytest.raises(SystemExit) as left:
-        main(["train", str(pictures), "--out", str(run), *words])
+        main(["train", str(images), "--out", str(run), *words])
     assert left.value.code == 130
     assert "Interrupted. 1 of 6 steps are saved." in capsys.readouterr().err
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
@@ -157,7 +155,7 @@ def test_a_ctrl_c_that_an_import_swallows_still_ends_the_training(
 
 
 def test_a_stopped_replacement_leaves_the_old_run_and_is_taken_up(
-    pictures: Path, whole_small: Path, tmp_path: Path
+    images: Path, whole_small: Path, tmp_path: Path
 ) -> None:
     """Of a run that starts from the very weights that it replaces."""
 
@@ -165,13 +163,13 @@ def test_a_stopped_replacement_leaves_the_old_run_and_is_taken_up(
         if isinstance(event, Step) and event.number == 3:
             signal.raise_signal(signal.SIGINT)
 
-    wide = SMALL | {"network.hidden": [8, 4], "course.seed": 1}
+    wide = SMALL | {"model.hidden": [8, 4], "train.seed": 1}
     old, whole = tmp_path / "run", tmp_path / "whole"
     shutil.copytree(whole_small, old)
-    train(pictures, settings=wide | {"network.start": str(whole_small)}, out=whole)
+    train(images, settings=wide | {"model.init": str(whole_small)}, out=whole)
     with pytest.raises(KeyboardInterrupt, match=f"`neocog train --resume {old}`"):
         train(
-            pictures, settings=wide | {"network.start": str(old)}, out=old, overwrite=True,
+            images, settings=wide | {"model.init": str(old)}, out=old, overwrite=True,
             listen=interrupt,
         )  # fmt: skip
     same(whole_small, old, epochs=3)

@@ -18,7 +18,7 @@ def readable(run: Path) -> None:
         assert all(p.name.startswith(".") for p in run.glob("*"))
         return
     folder = RunFolder.open(run)
-    assert folder.recipe.network.name == "lenet5_modern"
+    assert folder.recipe.model.name == "lenet5_modern"
     rows = folder.metrics()
     assert [r["epoch"] for r in rows] == list(range(1, len(rows) + 1))
     kept = folder.checkpoint()
@@ -49,23 +49,23 @@ def left_over(*folders: Path) -> list[Path]:
     return [p for p in found if p.name.endswith((".part", ".lock")) or p.name.startswith(".new-")]
 
 
-def test_ten_kills_by_the_clock_change_no_bit(pictures: Path, tmp_path: Path) -> None:
+def test_ten_kills_by_the_clock_change_no_bit(images: Path, tmp_path: Path) -> None:
     run, cache, whole = tmp_path / "run", tmp_path / "cache", tmp_path / "whole"
-    settings = SETTINGS | {"course.epochs": 40.0}
-    assert wait(start(pictures, tmp_path / "warm", cache)) == 0
+    settings = SETTINGS | {"train.epochs": 40.0}
+    assert wait(start(images, tmp_path / "warm", cache)) == 0
     begun = time.monotonic()
-    assert wait(start(pictures, whole, tmp_path / "another", settings=settings)) == 0
+    assert wait(start(images, whole, tmp_path / "another", settings=settings)) == 0
     seconds = time.monotonic() - begun
     killed = 0
     for share in np.random.default_rng(0).uniform(0.02, 0.35, KILLS):
-        process = start(pictures, run, cache, settings=settings)
+        process = start(images, run, cache, settings=settings)
         process.join(share * seconds)
         process.kill()
         killed += wait(process) == -9
         readable(run)
     # Where the machine is much faster than just measured, the last ones come too late.
     assert killed >= KILLS // 2
-    assert wait(start(pictures, run, cache, settings=settings)) == 0
+    assert wait(start(images, run, cache, settings=settings)) == 0
     readable(run)
     same(whole, run, epochs=40)
     assert not left_over(run, cache)
@@ -73,15 +73,15 @@ def test_ten_kills_by_the_clock_change_no_bit(pictures: Path, tmp_path: Path) ->
 
 @pytest.mark.parametrize("seed", range(KILLS))
 def test_a_kill_at_any_access_to_a_file_changes_no_bit(
-    pictures: Path, whole: Path, tmp_path: Path, seed: int
+    images: Path, whole: Path, tmp_path: Path, seed: int
 ) -> None:
     accesses = int((whole.parent / "accesses").read_text())
     # One in each tenth of them: while starting, decoding, keeping checkpoints, reporting.
     at = int((seed + np.random.default_rng(seed).uniform()) * accesses / KILLS) + 1
     run, cache = tmp_path / "run", tmp_path / "cache"
-    assert wait(start(pictures, run, cache, die_at=at)) == -9
+    assert wait(start(images, run, cache, die_at=at)) == -9
     readable(run)
-    assert wait(start(pictures, run, cache)) == 0
+    assert wait(start(images, run, cache)) == 0
     readable(run)
     same(whole, run)
     assert not left_over(run, cache)

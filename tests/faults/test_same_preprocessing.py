@@ -11,49 +11,49 @@ from tests.faults.made import bars
 from tests.faults.processes import SETTINGS
 
 from neocog.data.batches import batches
+from neocog.data.image_decode import decode
 from neocog.data.open import open_data
-from neocog.data.pictures import decode
 from neocog.data.split import Split
-from neocog.runs.trained import Trained
-from neocog.training.answers import answers
+from neocog.runs.trained import TrainedModel
+from neocog.training.inference import logits_of
 from neocog.verbs.train import train
 
-KINDS = ("grey.png", "grey.jpg", "colour.png", "colour.jpg", "deep.png", "palette.png",
-         "alpha.png", "cmyk.jpg", "turned.jpg", "picture.gif", "picture.webp")  # fmt: skip
+KINDS = ("gray.png", "gray.jpg", "color.png", "color.jpg", "deep.png", "palette.png",
+         "alpha.png", "cmyk.jpg", "turned.jpg", "image.gif", "image.webp")  # fmt: skip
 
 
 def _encoded(kind: str, x: np.ndarray) -> bytes:
-    grey = Image.fromarray(x)
-    colour = Image.merge("RGB", (grey, grey.transpose(Image.Transpose.ROTATE_90), grey)) if (
-        grey.width == grey.height
-    ) else grey.convert("RGB")  # fmt: skip
+    gray = Image.fromarray(x)
+    color = Image.merge("RGB", (gray, gray.transpose(Image.Transpose.ROTATE_90), gray)) if (
+        gray.width == gray.height
+    ) else gray.convert("RGB")  # fmt: skip
     out = io.BytesIO()
     match kind.split("."):
-        case ["grey", "png"]:
-            grey.save(out, "PNG")
-        case ["grey", "jpg"]:
-            grey.save(out, "JPEG")
-        case ["colour", "png"]:
-            colour.save(out, "PNG")
-        case ["colour", "jpg"]:
-            colour.save(out, "JPEG", quality=80)
+        case ["gray", "png"]:
+            gray.save(out, "PNG")
+        case ["gray", "jpg"]:
+            gray.save(out, "JPEG")
+        case ["color", "png"]:
+            color.save(out, "PNG")
+        case ["color", "jpg"]:
+            color.save(out, "JPEG", quality=80)
         case ["deep", _]:
             Image.fromarray(x.astype(np.uint16) * 257 + 11).save(out, "PNG")
         case ["palette", _]:
-            colour.convert("P", palette=Image.Palette.ADAPTIVE).save(out, "PNG")
+            color.convert("P", palette=Image.Palette.ADAPTIVE).save(out, "PNG")
         case ["alpha", _]:
-            colour.putalpha(grey)
-            colour.save(out, "PNG")
+            color.putalpha(gray)
+            color.save(out, "PNG")
         case ["cmyk", _]:
-            colour.convert("CMYK").save(out, "JPEG")
+            color.convert("CMYK").save(out, "JPEG")
         case ["turned", _]:
             exif = Image.Exif()
             exif[0x0112] = 6
-            colour.save(out, "JPEG", exif=exif)
+            color.save(out, "JPEG", exif=exif)
         case [_, "gif"]:
-            colour.save(out, "GIF")
+            color.save(out, "GIF")
         case _:
-            colour.save(out, "WEBP", lossless=True)
+            color.save(out, "WEBP", lossless=True)
     return out.getvalue()
 
 
@@ -74,35 +74,35 @@ def _folder(root: Path, kinds: tuple[str, ...]) -> Path:
 
 @pytest.fixture(
     scope="module",
-    params=[KINDS, ("grey.png", "grey.jpg"), ("deep.png", "grey.png", "grey.jpg")],
-    ids=["colour", "grey", "deep"],
+    params=[KINDS, ("gray.png", "gray.jpg"), ("deep.png", "gray.png", "gray.jpg")],
+    ids=["color", "gray", "deep"],
 )
 def trained(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[Trained, Path]:
+) -> tuple[TrainedModel, Path]:
     """A model, and the folder that it was trained on."""
     base = tmp_path_factory.mktemp("same")
     place = _folder(base / "data", request.param)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("NEOCOG_CACHE", str(base / "cache"))
-        settings = SETTINGS | {"course.epochs": 1.0, "network.name": "dense",
-                               "network.hidden": [16], "data.size": [32, 30]}  # fmt: skip
+        settings = SETTINGS | {"train.epochs": 1.0, "model.name": "dense",
+                               "model.hidden": [16], "data.size": [32, 30]}  # fmt: skip
         model = train(place, settings=settings, out=base / "run")
     return model, place
 
 
-def _splits(model: Trained, place: Path) -> list[Split]:
+def _splits(model: TrainedModel, place: Path) -> list[Split]:
     """What a training gets, read anew."""
-    signal = model.contract.signal
+    signal = model.spec.input
     source = open_data(
         place, size=signal.size, channels=signal.channels, resize_mode=signal.resize_mode
     )
     return [s for s in source.splits.values() if len(s)]
 
 
-def test_the_pixels_of_every_file_are_those_of_training(trained: tuple[Trained, Path]) -> None:
+def test_the_pixels_of_every_file_are_those_of_training(trained: tuple[TrainedModel, Path]) -> None:
     model, place = trained
-    signal = model.contract.signal
+    signal = model.spec.input
     seen = 0
     for split in _splits(model, place):
         wide = split.x.dtype == np.uint16
@@ -116,10 +116,10 @@ def test_the_pixels_of_every_file_are_those_of_training(trained: tuple[Trained, 
     assert seen == len([p for p in place.rglob("*") if p.is_file()])
 
 
-def test_the_values_of_every_file_are_those_of_training(trained: tuple[Trained, Path]) -> None:
+def test_the_values_of_every_file_are_those_of_training(trained: tuple[TrainedModel, Path]) -> None:
     """Also where 8 and 16 bits are mixed: x·257/65535 and x/255 are one number, rounded once."""
     model, place = trained
-    signal = model.contract.signal
+    signal = model.spec.input
     for split in _splits(model, place):
         (batch,) = batches(split, size=len(split), shuffle=False, seed=0, epoch=0)
         for row, name in enumerate(split.names):
@@ -130,17 +130,17 @@ def test_the_values_of_every_file_are_those_of_training(trained: tuple[Trained, 
             assert torch.equal(alone.x[0], batch.x[row]), name
 
 
-def test_predict_answers_as_evaluate_does(trained: tuple[Trained, Path]) -> None:
+def test_predict_answers_as_evaluate_does(trained: tuple[TrainedModel, Path]) -> None:
     model, place = trained
     for split in _splits(model, place):
-        logits = answers(model.module, batches(split, size=7, shuffle=False, seed=0, epoch=0))
+        logits = logits_of(model.module, batches(split, size=7, shuffle=False, seed=0, epoch=0))
         expected = logits.double().softmax(1)
         for batch in (1, 5, 64):
             found = list(model.stream([place / n for n in split.names], batch_size=batch))
             for row, answer in enumerate(found):
                 assert answer.error is None
                 shares = dict(answer.top)
-                got = torch.tensor([shares[c] for c in model.contract.classes])
+                got = torch.tensor([shares[c] for c in model.spec.classes])
                 # A product may sum in another order for another number of rows: logits of size
                 # ten agree to some units in the last place, 1e-6 each.
                 torch.testing.assert_close(got.double(), expected[row], atol=2e-5, rtol=0)

@@ -22,14 +22,14 @@ def packed(x: np.ndarray, bits: int, order: str = ">") -> bytes:
 
 
 def smooth(seed: int, height: int = 40, width: int = 40, mode: str = "RGB") -> Image.Image:
-    """A random picture that survives being packed with losses."""
+    """A random image that survives being packed with losses."""
     small = np.random.default_rng(seed).integers(0, 256, (6, 6, 3), np.uint8)
     im = Image.fromarray(small).resize((width, height), Image.Resampling.BICUBIC)
     return im.convert(mode)
 
 
 def encoded(im: Image.Image, kind: str = "PNG", **options: object) -> bytes:
-    """A picture as a file, by a library."""
+    """An image as a file, by a library."""
     out = io.BytesIO()
     im.save(out, kind, **options)
     return out.getvalue()

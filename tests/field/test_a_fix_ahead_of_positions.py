@@ -50,11 +50,11 @@ class Tokens(nn.Module):
         return self.head(x[:, 0])
 
 
-@pytest.mark.parametrize("sampling", ["polyphase", "blur"])
+@pytest.mark.parametrize("downsampling", ["polyphase", "blur"])
 @pytest.mark.parametrize("positions", ["tokens", "map", "sines", "index", "norm"])
-def test_nothing_is_replaced_ahead_of_positions(positions: str, sampling: str) -> None:
+def test_nothing_is_replaced_ahead_of_positions(positions: str, downsampling: str) -> None:
     net = Tokens(positions, stem=True).eval()
-    done = replace(net, torch.rand(2, 3, 32, 32), sampling=sampling, padding="circular")
+    done = replace(net, torch.rand(2, 3, 32, 32), downsampling=downsampling, padding="circular")
     assert not done.replaced
     assert [left.name for left in done.left] == ["stem", "patches"]
     for left in done.left:
@@ -66,7 +66,7 @@ def test_nothing_is_replaced_ahead_of_positions(positions: str, sampling: str) -
 def test_tokens_without_positions_move_along_at_no_cost() -> None:
     net = Tokens("none").eval().double()
     x = torch.rand(2, 3, 32, 32, dtype=torch.float64)
-    done = replace(net, x, sampling="polyphase", padding="circular")
+    done = replace(net, x, downsampling="polyphase", padding="circular")
     assert [r.name for r in done.replaced] == ["patches"]
     assert done.module.patches.stride == (4, 4)
     moved = x.roll((3, 5), (2, 3))
@@ -83,5 +83,5 @@ def test_a_scale_of_channels_is_no_table_of_positions() -> None:
         def forward(self, x: Tensor) -> Tensor:
             return (F.relu(self.conv(x)) * self.gamma).mean((2, 3))
 
-    done = replace(Scaled().eval(), torch.rand(2, 3, 16, 16), sampling="blur")
+    done = replace(Scaled().eval(), torch.rand(2, 3, 16, 16), downsampling="blur")
     assert [r.name for r in done.replaced] == ["conv"]

@@ -13,15 +13,15 @@ from torch import Tensor, nn
 import neocog
 from neocog.data.open import open_data
 from neocog.runs.opened import open_model
-from neocog.runs.trained import Trained, load
+from neocog.runs.trained import TrainedModel, load
 from neocog.verbs.fix import Fixed, fix
 
 SETTINGS = {
-    "network.name": "convnet",
-    "network.widths": [8, 16],
-    "network.depths": [1, 1],
-    "course.batch": 32,
-    "machine.layout": "channels_last",
+    "model.name": "convnet",
+    "model.widths": [8, 16],
+    "model.depths": [1, 1],
+    "train.batch_size": 32,
+    "machine.memory_format": "channels_last",
     "machine.precision": "float32",
 }
 
@@ -67,7 +67,7 @@ def digits_net(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
-def opened() -> Trained:
+def opened() -> TrainedModel:
     place = f"{__name__}:parity"
     with pytest.warns(UserWarning, match="No weights were given"):
         return open_model(place, size=(1, 16, 16), mean=(0,), std=(1,))
@@ -77,7 +77,7 @@ def test_a_network_that_collapses_is_consistent_and_is_not_handed_on(
     boards: Path, tmp_path: Path
 ) -> None:
     model = opened()
-    done = fix(model, boards, sampling="blur", finetune=0, out=tmp_path / "fixed")
+    done = fix(model, boards, downsampling="blur", finetune=0, out=tmp_path / "fixed")
     assert done.candidate.shift["crop"].consistency > done.before.shift["crop"].consistency + 0.3
     assert done.candidate.accuracy < 0.6
     assert (done.better, done.kept) == (False, "as it was")
@@ -92,11 +92,13 @@ def test_a_network_that_collapses_is_consistent_and_is_not_handed_on(
     assert all(torch.equal(v, before[k]) for k, v in kept.module.network.state_dict().items())
     assert kept.evaluate(boards).accuracy == done.before.accuracy == 1.0
     assert kept.card["fixed"]["better"] is False
-    assert kept.card["measured"]["test"]["accuracy"] == 1.0
+    assert kept.card["metrics"]["test"]["accuracy"] == 1.0
 
 
 def test_who_wants_it_all_the_same_gets_it_and_is_told(boards: Path, tmp_path: Path) -> None:
-    done = fix(opened(), boards, sampling="blur", finetune=0, keep="fixed", out=tmp_path / "fixed")
+    done = fix(
+        opened(), boards, downsampling="blur", finetune=0, keep="fixed", out=tmp_path / "fixed"
+    )
     assert (done.better, done.kept) == (False, "fixed")
     assert done.headline.startswith("Nothing got better on the whole, and it is kept as asked")
     kept = open_model(tmp_path / "fixed")
@@ -111,7 +113,7 @@ def test_a_run_of_ours_that_got_no_better_comes_back_as_it_was(
     assert not done.better
     kept, came = load(tmp_path / "fixed"), load(digits_net)
     assert kept.card["network"] == came.card["network"]
-    assert kept.contract == came.contract
+    assert kept.spec == came.spec
     then = came.module.state_dict()
     assert all(torch.equal(v, then[k]) for k, v in kept.module.state_dict().items())
     assert kept.evaluate("digits").accuracy == came.evaluate("digits").accuracy
@@ -163,8 +165,16 @@ def test_a_budget_is_kept_and_what_comes_out_is_better_than_what_came(
         assert done.after == done.before
     card = load(tmp_path / "fixed").card["fixed"]
     assert card["finetune"]["budget"] == budget
-    assert set(card["finetune"]) >= {"lr", "steady", "epochs", "seed", "trials", "looks", "plan"}
-    assert card["sampling"] == "blur"
+    assert set(card["finetune"]) >= {
+        "lr",
+        "consistency_weight",
+        "epochs",
+        "seed",
+        "trials",
+        "looks",
+        "plan",
+    }
+    assert card["downsampling"] == "blur"
     assert card["from"] == str(digits_net)
     assert done.to_json()["cost"]["ms"]["ratio"] > 0
 
@@ -186,5 +196,5 @@ def test_labels_of_the_test_choose_nothing(tmp_path: Path) -> None:
     right, permuted = done
     assert right.before.accuracy != permuted.before.accuracy
     assert len(right.finetune["trials"]) > 1
-    for what in ("trials", "looks", "chosen", "lr", "steady"):
+    for what in ("trials", "looks", "chosen", "lr", "consistency_weight"):
         assert right.finetune[what] == permuted.finetune[what]

@@ -19,9 +19,7 @@ __all__ = ["boards"]
 
 PLACE = "tests.field.test_a_fix_makes_nothing_worse:parity"
 SPEC = {"size": (1, 16, 16), "mean": (0.25,), "std": (0.5,)}
-QUICK = neocog.Asked(
-    n=40, layers=False, rotation=False, scale=False, deformation=False, map_samples=2
-)
+QUICK = neocog.Asked(n=40, layers=False, rotation=False, scale=False, elastic=False, map_samples=2)
 
 
 @pytest.fixture
@@ -40,7 +38,7 @@ def weights(tmp_path: Path) -> Path:
 def fixed(weights: Path, boards: Path, tmp_path: Path) -> str:
     model = open_model(PLACE, weights=weights, **SPEC)  # type: ignore[arg-type]
     out = tmp_path / "fixed"
-    fix(model, boards, sampling="blur", finetune=0, n=40, keep="fixed", out=out)
+    fix(model, boards, downsampling="blur", finetune=0, n=40, keep="fixed", out=out)
     return str(out)
 
 
@@ -49,13 +47,13 @@ def test_a_fix_knows_what_it_was_made_from(fixed: str, weights: Path) -> None:
         a, b = open_pair(first, second, {})
         assert b is not None
         came = b if first == fixed else a
-        assert came.contract.signal.size == (16, 16)
-        assert (came.contract.signal.mean, came.contract.signal.std) == ((0.25,), (0.5,))
+        assert came.spec.input.size == (16, 16)
+        assert (came.spec.input.mean, came.spec.input.std) == ((0.25,), (0.5,))
         held = torch.load(weights, weights_only=True)
         assert torch.equal(came.module.network.state_dict()["weight"], held["weight"])
     other = open_pair(fixed, PLACE, {"mean": (0.5,)})[1]
     assert other is not None
-    assert other.contract.signal.mean == (0.5,)
+    assert other.spec.input.mean == (0.5,)
 
 
 class Both(Parity):
@@ -76,11 +74,11 @@ def test_a_fix_knows_which_output_and_how_images_were_brought_to_size(
     place = f"{__name__}:both"
     model = open_model(place, weights=weights, output="1", resize_mode="pad", **SPEC)  # type: ignore[arg-type]
     out = str(tmp_path / "fixed")
-    fix(model, boards, sampling="blur", finetune=0, n=40, keep="fixed", out=out)
+    fix(model, boards, downsampling="blur", finetune=0, n=40, keep="fixed", out=out)
     came = open_pair(out, place, {})[1]
     assert came is not None
-    assert came.contract.output.name == "1"
-    assert came.contract.signal.resize_mode == "pad"
+    assert came.spec.output.name == "1"
+    assert came.spec.input.resize_mode == "pad"
 
 
 @pytest.mark.parametrize(("key", "value"), [
@@ -151,9 +149,9 @@ def test_on_the_command_line(
     boards: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    words = ["audit", fixed, str(boards), "--n", "20", "--no-layers", "--no-rotation"]
-    words += ["--no-scale", "--no-deformation", "--map-samples", "2", "--shift", "crop"]
-    for name in ("--baseline", "--against"):
+    words = ["audit", fixed, str(boards), "--samples", "20", "--no-layers", "--no-rotation"]
+    words += ["--no-scale", "--no-elastic", "--map-samples", "2", "--shift", "crop"]
+    for name in ("--baseline", "--baseline"):
         with pytest.raises(SystemExit) as left:
             main([*words, name, PLACE])
         assert left.value.code == 0

@@ -10,12 +10,12 @@ from torch import nn
 
 import neocog
 from neocog.audits.require import parse_bound
-from neocog.audits.suite import Asked
+from neocog.audits.suite import AuditConfig
 from neocog.errors import UsageError
 from neocog.verbs import audit as verb
 from neocog.verbs.rehearse import rehearsal
 
-SHORT = Asked(shift=("circular",), rotation=False, scale=False, deformation=False, n=4)
+SHORT = AuditConfig(shift=("circular",), rotation=False, scale=False, elastic=False, n=4)
 X = torch.rand(4, 1, 16, 16)
 
 
@@ -71,7 +71,7 @@ def test_bounds_on_what_a_comparison_finds():
 
 @pytest.mark.parametrize("task", ["classify", "segment", "regress"])
 def test_the_stand_in_has_the_figures_of_every_task(task):
-    found = rehearsal(Asked(), task=task).to_json()
+    found = rehearsal(AuditConfig(), task=task).to_json()
     json.dumps(found, allow_nan=False)
-    assert {"circular", "crop", "zero"} <= found["shift"].keys()
+    assert {"circular", "crop", "zeros"} <= found["shift"].keys()
     assert found["layers"]

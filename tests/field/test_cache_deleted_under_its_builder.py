@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from neocog.data.array_writer import ArrayWriter
 from neocog.data.cache import Cache
 from neocog.data.open import Source, open_data
-from neocog.data.shelf import Shelf
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def _content(source: Source) -> dict[str, tuple[bytes, list[int]]]:
 def test_deleted_before_any_array_is_written(when, always, place, cache, monkeypatch):
     whole = _content(open_data(place))
     shutil.rmtree(cache)
-    real, count = Shelf.write, iter(range(1000))
+    real, count = ArrayWriter.write, iter(range(1000))
 
     def write(self, *a, **k):
         at = next(count)
@@ -51,7 +51,7 @@ def test_deleted_before_any_array_is_written(when, always, place, cache, monkeyp
             shutil.rmtree(cache, ignore_errors=True)
         return real(self, *a, **k)
 
-    monkeypatch.setattr(Shelf, "write", write)
+    monkeypatch.setattr(ArrayWriter, "write", write)
     assert _content(open_data(place)) == whole
 
 

@@ -63,7 +63,7 @@ def nets(monkeypatch: pytest.MonkeyPatch) -> str:
 def test_text_order_is_found_and_its_names_mend_it(call, nets, twelve, tmp_path) -> None:  # noqa: F811
     for verb, more in (
         ("evaluate", []),
-        ("audit", ["--shift", "circular", "--no-rotation", "--no-scale", "--no-deformation"]),
+        ("audit", ["--shift", "circular", "--no-rotation", "--no-scale", "--no-elastic"]),
     ):
         said = call(verb, f"{nets}:texts", twelve, *SIZE, *more, "--json")
         found = json.loads(said.out)
@@ -140,7 +140,7 @@ def test_case_and_spelling_of_names_do_not_matter(tmp_path: Path) -> None:
 
 
 def test_a_module_in_python_and_a_fix_are_told_too(twelve: Path, tmp_path: Path) -> None:
-    asked = neocog.Asked(shift=("circular",), rotation=False, scale=False, deformation=False)
+    asked = neocog.Asked(shift=("circular",), rotation=False, scale=False, elastic=False)
     x, y = images(12, 10)
     x = torch.from_numpy(x)[:, None] / 255
     for data in (twelve, (x, y), (x, torch.from_numpy(y))):
@@ -162,7 +162,7 @@ def test_a_fix_says_it(twelve: Path, tmp_path: Path) -> None:
             return self.head(x) + 0 * self.conv(x).sum((1, 2, 3))[:, None]
 
     model = neocog.open_model(Strided(), **TOLD)
-    done = neocog.fix(model, twelve, sampling="blur", finetune=0, shift=("circular",), n=16,
+    done = neocog.fix(model, twelve, downsampling="blur", finetune=0, shift=("circular",), n=16,
                       out=tmp_path / "fixed")  # fmt: skip
     assert any("an accuracy of 100.0 %, not 1" in n for n in done.notes)
 

@@ -16,7 +16,7 @@ from tests.field.images_by_hand import encoded, png, smooth
 
 from neocog.cli.main import main
 from neocog.data.formats import FORMATS, identify
-from neocog.data.pictures import decode, head
+from neocog.data.image_decode import decode, head
 from neocog.errors import DataError
 
 EPS = b"""%!PS-Adobe-3.0 EPSF-3.0
@@ -86,7 +86,7 @@ def test_every_other_reader_of_the_library_is_closed():
 
 READ = """
 import sys
-from neocog.data.pictures import decode, head
+from neocog.data.image_decode import decode, head
 from neocog.errors import DataError
 for path in sys.argv[1:]:
     for read in (head, decode):
@@ -143,7 +143,7 @@ def test_no_program_is_started_by_a_decoder(tmp_path, canary):
 
 
 def test_no_verb_starts_a_program(tmp_path, canary, capsys, monkeypatch):
-    """data, train, predict, explain, and a picture brought to the explorer."""
+    """data, train, predict, explain, and an image brought to the explorer."""
     monkeypatch.setenv("NEOCOG_CACHE", str(tmp_path / "cache"))
     place, run = tmp_path / "place", tmp_path / "run"
     rng = np.random.default_rng(0)
@@ -167,7 +167,7 @@ def test_no_verb_starts_a_program(tmp_path, canary, capsys, monkeypatch):
     faults = {f["path"]: f["reason"] for f in json.loads(out)["faults"]}
     assert set(faults) == {f"dark/{n}" for n in names}
     assert all("PostScript" in reason for reason in faults.values())
-    tiny = ("network.name=lenet5_modern", "course.epochs=1", "course.batch=8")
+    tiny = ("model.name=lenet5_modern", "train.epochs=1", "train.batch_size=8")
     words = [w for setting in tiny for w in ("--set", setting)]
     assert ask("train", str(place), "--out", str(run), *words)[0] == 0
     _, out, err = ask("predict", str(run), str(place / "dark"))

@@ -14,11 +14,11 @@ from neocog.networks.catalog import build
 from neocog.runs.folder import RunFolder
 from neocog.runs.recipe import Recipe
 from neocog.store.exported import save_exported
-from neocog.types import Contract, SignalSpec
+from neocog.types import InputSpec, ModelSpec
 
 NAMES = ["a.pt2", "b.onnx", "c.pth", "d.safetensors", "resnet18", "torch.nn:Flatten", "e.PT2",
          "timm:resnet18"]  # fmt: skip
-SIGNAL = SignalSpec(channels=1, size=(28, 28), mean=(0.2,), std=(0.4,))
+SIGNAL = InputSpec(channels=1, size=(28, 28), mean=(0.2,), std=(0.4,))
 
 
 @pytest.fixture(scope="module", params=["weights", "program"])
@@ -36,8 +36,8 @@ def run(request, tmp_path_factory: pytest.TempPathFactory) -> Path:
         net = network(classes=10)
         save_exported(net, folder.path / "model.pt2", torch.rand(2, 1, 28, 28))
         about = {"name": "nets:make", "options": {}}
-    contract = Contract(task="classify", classes=tuple("0123456789"), signal=SIGNAL)
-    folder.write_card({"neocog": "0", "contract": contract.to_json(), "network": about})
+    spec = ModelSpec(task="classify", classes=tuple("0123456789"), input=SIGNAL)
+    folder.write_card({"neocog": "0", "spec": spec.to_json(), "network": about})
     return folder.path
 
 

@@ -1,6 +1,6 @@
 """A group norm, a gate, attention or a spectrum before a stride: the stride still counts.
 
-Behind what sees the whole map every field is the whole picture. Sampling grids, borders and sizes
+Behind what sees the whole map every field is the whole image. Downsampling grids, borders and sizes
 have to be told all the same; they are compared with brute force over shifts and turns, in float64.
 """
 

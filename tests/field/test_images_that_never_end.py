@@ -15,7 +15,7 @@ from tests.field.images_by_hand import bmp, chunk, encoded, exif, gif, png, smoo
 
 from neocog.data import scans
 from neocog.data.flight import PIXELS_IN_FLIGHT, Flight, large_blocks
-from neocog.data.pictures import PIXEL_LIMIT, decode, head
+from neocog.data.image_decode import PIXEL_LIMIT, decode, head
 from neocog.errors import DataError
 
 X = np.arange(64).reshape(8, 8)

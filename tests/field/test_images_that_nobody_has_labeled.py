@@ -10,16 +10,16 @@ from torch import nn
 
 from neocog.audits.lie import lie_errors
 from neocog.audits.subject import Subject
-from neocog.audits.suite import Asked
+from neocog.audits.suite import AuditConfig
 from neocog.data.samples import Samples
 from neocog.errors import DataError
 from neocog.runs.opened import open_model
-from neocog.runs.trained import Trained
+from neocog.runs.trained import TrainedModel
 from neocog.verbs.audit import audit
 
-ASKED = Asked(
+ASKED = AuditConfig(
     n=8, shift=("circular", "crop"), radius=2, map_radius=0, rotation=False, scale=False,
-    deformation=False,
+    elastic=False,
 )  # fmt: skip
 
 
@@ -32,7 +32,7 @@ def small() -> nn.Module:
     )  # fmt: skip
 
 
-def opened(tmp_path: Path) -> Trained:
+def opened(tmp_path: Path) -> TrainedModel:
     weights = tmp_path / "w.pt"
     torch.save(small().state_dict(), weights)
     return open_model(

@@ -46,7 +46,7 @@ def test_white_icons_on_transparent_ground_are_said(kind, tmp_path):
     assert any(r.startswith("12 of 24 transparent images are of one color") for r in sheet.warnings)
 
 
-def test_pictures_without_transparency_are_no_icons(tmp_path):
+def test_images_without_transparency_are_no_icons(tmp_path):
     flat = [png(np.full((32, 32), v), color=0) for v in range(12)]
     black = [encoded(icon((0, 0, 0))) for _ in range(12)]
     sheet = open_data(saved(tmp_path / "a", flat=flat, black=black)).sheet
@@ -73,7 +73,7 @@ def test_every_verb_says_it(tmp_path, capsys, monkeypatch):
     white = [encoded(icon((255, 255, 255))) for _ in range(10)]
     black = [encoded(icon((0, 0, 0))) for _ in range(10)]
     place = str(saved(tmp_path / "a", white=white, black=black))
-    tiny = ("network.name=lenet5_modern", "course.epochs=1", "course.batch=8")
+    tiny = ("model.name=lenet5_modern", "train.epochs=1", "train.batch_size=8")
     words = [w for setting in tiny for w in ("--set", setting)]
     for ask in (["data", place], ["train", place, "--out", str(tmp_path / "run"), *words]):
         with pytest.raises(SystemExit) as left:

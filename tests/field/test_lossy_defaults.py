@@ -111,7 +111,7 @@ def test_images_of_the_served_size_are_not_said_to_be_resized(tmp_path):
 
 def test_the_fraction_kept_is_that_of_the_pixels():
     """Against counting: a crop of an image whose columns are numbered."""
-    from neocog.data.pictures import resize
+    from neocog.data.image_decode import resize
 
     rng = np.random.default_rng(0)
     for _ in range(30):
@@ -127,7 +127,7 @@ def test_the_fraction_kept_is_that_of_the_pixels():
 
 
 def test_padding_shows_all_of_the_image_and_nothing_else():
-    from neocog.data.pictures import resize
+    from neocog.data.image_decode import resize
 
     for dtype, white in ((np.uint8, 255), (np.uint16, 65535)):
         x = np.full((20, 60, 1), white, dtype)
@@ -140,21 +140,21 @@ def test_padding_shows_all_of_the_image_and_nothing_else():
 @pytest.mark.parametrize("mode", RESIZE_MODES)
 def test_training_evaluating_and_predicting_see_the_same(tmp_path, mode):
     root = _make(tmp_path / "set", (40, 120), (120, 40), each=14)
-    quick = {"network.name": "lenet5_modern", "course.batch": 8, "course.epochs": 2.0,
-             "course.average": 0.0, "data.resize_mode": mode, "data.size": (32, 32),
-             "machine.layout": "channels_last", "machine.precision": "float32"}  # fmt: skip
+    quick = {"model.name": "lenet5_modern", "train.batch_size": 8, "train.epochs": 2.0,
+             "train.ema_decay": 0.0, "data.resize_mode": mode, "data.size": (32, 32),
+             "machine.memory_format": "channels_last", "machine.precision": "float32"}  # fmt: skip
     run = tmp_path / "run"
     done = train(root, settings=quick, out=run)
     model = open_model(run)
-    assert model.contract.signal.resize_mode == mode
+    assert model.spec.input.resize_mode == mode
     scored = model.evaluate(root)
-    assert scored.accuracy == done.card["measured"]["test"]["accuracy"]
+    assert scored.accuracy == done.card["metrics"]["test"]["accuracy"]
     split = model.samples(root).split
     said = {a.path: a.label for a in model.predict(root)}
-    right = [said[str(root / n)] == model.contract.classes[k]
+    right = [said[str(root / n)] == model.spec.classes[k]
              for n, k in zip(split.names, split.y, strict=True)]  # fmt: skip
     assert np.mean(right) == pytest.approx(scored.accuracy)
-    _, pixels = next(model.pictures(root / split.names[0]))
+    _, pixels = next(model.images(root / split.names[0]))
     np.testing.assert_array_equal(pixels, split.x[0])
 
 
@@ -170,6 +170,6 @@ def test_the_command_warns_on_standard_error(tmp_path):
 
 def test_strips_can_be_trained_on(tmp_path):
     root = _make(tmp_path / "set", (40, 1000), each=12)
-    quick = {"course.batch": 8, "course.epochs": 1.0, "network.name": "convnet"}
+    quick = {"train.batch_size": 8, "train.epochs": 1.0, "model.name": "convnet"}
     done = train(root, settings=quick, out=tmp_path / "run")
-    assert done.contract.signal.size == (26, 640)
+    assert done.spec.input.size == (26, 640)

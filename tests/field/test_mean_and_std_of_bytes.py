@@ -11,10 +11,10 @@ from tests.cli.conftest import call  # noqa: F401  # a fixture
 from torch import nn
 
 from neocog.errors import ModelError, UsageError
-from neocog.networks.model import Model
+from neocog.networks.model import SpecifiedNetwork
 from neocog.runs.opened import CONTRACT, open_model
 from neocog.store.exported import save_exported
-from neocog.types import Contract, SignalSpec, not_of_pixels
+from neocog.types import InputSpec, ModelSpec, not_of_pixels
 
 
 @pytest.fixture
@@ -62,20 +62,20 @@ def test_usual_statistics_are_taken(mean, std) -> None:
     ((float("nan"),), (1.0,), "no finite"), ((0.5,), (float("inf"),), "no finite"),
 ])  # fmt: skip
 def test_a_model_in_python_is_held_to_the_same(mean, std, words) -> None:
-    signal = SignalSpec(channels=1, size=(4, 4), mean=mean, std=std)
+    signal = InputSpec(channels=1, size=(4, 4), mean=mean, std=std)
     with pytest.raises(ModelError, match=words):
-        Model(nn.Flatten(), Contract(task="classify", classes=("a", "b"), signal=signal))
+        SpecifiedNetwork(nn.Flatten(), ModelSpec(task="classify", classes=("a", "b"), input=signal))
 
 
 def test_a_file_that_says_it_of_itself_is_refused(tmp_path: Path) -> None:
     import torch
 
     signal = {"channels": 1, "size": [2, 2], "mean": [33.3], "std": [78.6], "fit": "crop"}
-    texts = {CONTRACT: json.dumps({"task": "classify", "classes": list("abcd"), "signal": signal})}
+    texts = {CONTRACT: json.dumps({"task": "classify", "classes": list("abcd"), "input": signal})}
     save_exported(nn.Flatten(), tmp_path / "x.pt2", torch.rand(2, 1, 2, 2), texts=texts)
     with pytest.raises(ModelError, match=r"says of itself .* 33\.3/255 = 0\.131"):
         open_model(tmp_path / "x.pt2")
-    assert open_model(tmp_path / "x.pt2", mean=(0.13,), std=(0.31,)).contract.signal.std == (0.31,)
+    assert open_model(tmp_path / "x.pt2", mean=(0.13,), std=(0.31,)).spec.input.std == (0.31,)
 
 
 @pytest.mark.parametrize(("given", "sentence"), [
@@ -112,4 +112,4 @@ def test_what_timm_gives_is_checked_too(monkeypatch) -> None:
     with pytest.raises(UsageError, match=r"58\.4/255 = 0\.229"):
         open_model("timm:small", mean=(0.4,))
     with pytest.warns(UserWarning, match="Size is what timm gives"):
-        assert open_model("timm:small", mean=(0.4,), std=(0.2,)).contract.signal.size == (6, 6)
+        assert open_model("timm:small", mean=(0.4,), std=(0.2,)).spec.input.size == (6, 6)

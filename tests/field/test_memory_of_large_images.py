@@ -7,12 +7,12 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from neocog.audits.suite import Asked, audit_model, map_samples
+from neocog.audits.suite import AuditConfig, audit_model, map_samples
 from neocog.data.samples import Samples
 from neocog.errors import UsageError
-from neocog.networks.model import Model
-from neocog.runs.trained import Trained
-from neocog.types import Contract, SignalSpec
+from neocog.networks.model import SpecifiedNetwork
+from neocog.runs.trained import TrainedModel
+from neocog.types import InputSpec, ModelSpec
 
 
 class Counting(nn.Module):
@@ -27,11 +27,11 @@ class Counting(nn.Module):
         return x.mean((1, 2, 3))[:, None] * torch.arange(10.0)
 
 
-def counting(tmp_path: Path, side: int) -> tuple[Trained, Counting]:
+def counting(tmp_path: Path, side: int) -> tuple[TrainedModel, Counting]:
     net = Counting()
-    signal = SignalSpec(channels=3, size=(side, side), mean=(0.0,) * 3, std=(1.0,) * 3)
-    contract = Contract(task="classify", classes=tuple("0123456789"), signal=signal)
-    return Trained(Model(net, contract), {"contract": contract.to_json()}, tmp_path), net
+    signal = InputSpec(channels=3, size=(side, side), mean=(0.0,) * 3, std=(1.0,) * 3)
+    spec = ModelSpec(task="classify", classes=tuple("0123456789"), input=signal)
+    return TrainedModel(SpecifiedNetwork(net, spec), {"spec": spec.to_json()}, tmp_path), net
 
 
 def test_a_batch_follows_the_size_of_its_samples(tmp_path: Path) -> None:
@@ -59,7 +59,9 @@ def test_predictions_are_made_a_batch_at_a_time(tmp_path: Path) -> None:
 def test_the_map_of_shifts_of_a_small_audit_does_not_outweigh_it() -> None:
     net, n = Counting(), 20
     data = Samples.of((torch.rand(n, 1, 16, 16), torch.zeros(n, dtype=torch.int64)))
-    asked = Asked(shift=("circular",), rotation=False, scale=False, deformation=False, layers=False)
+    asked = AuditConfig(
+        shift=("circular",), rotation=False, scale=False, elastic=False, layers=False
+    )
     found = audit_model(net, data, asked)
     assert found.shift["circular"].map.n == map_samples(n) == 8
     assert sum(net.seen) < 30 * n

@@ -29,8 +29,8 @@ OBEYED = re.compile(
 
 
 @pytest.fixture(scope="module")
-def pictures(tmp_path_factory) -> Path:
-    place = tmp_path_factory.mktemp("pictures")
+def images(tmp_path_factory) -> Path:
+    place = tmp_path_factory.mktemp("images")
     rng = np.random.default_rng(0)
     for number, name in enumerate(("across", f"down{BAD}")):
         (place / name).mkdir()
@@ -41,20 +41,20 @@ def pictures(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def hostile(pictures, tmp_path_factory) -> Path:
+def hostile(images, tmp_path_factory) -> Path:
     """A run whose every text is hostile, and that can be used all the same."""
     run = tmp_path_factory.mktemp("trained") / "run"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("NEOCOG_CACHE", str(run.parent / "cache"))
         settings = {
-            "network.name": "dense", "network.hidden": [4], "course.batch": 8,
-            "course.epochs": 1.0, "machine.layout": "channels_last",
+            "model.name": "dense", "model.hidden": [4], "train.batch_size": 8,
+            "train.epochs": 1.0, "machine.memory_format": "channels_last",
             "machine.precision": "float32",
         }  # fmt: skip
-        train(pictures, settings=settings, out=run)
+        train(images, settings=settings, out=run)
     card = json.loads((run / "model.json").read_text())
     card["notes"] = [f"note {BAD}"]
-    card["data"]["place"] = str(pictures)
+    card["data"]["place"] = str(images)
     card["data"]["fingerprint"] = BAD
     (run / "model.json").write_text(json.dumps(card))
     return run
@@ -75,7 +75,7 @@ VERBS = {
     "evaluate": (),
     "predict": (),
     "predict --json": ("--json",),
-    "audit": ("--shift", "circular", "--no-rotation", "--no-scale", "--no-deformation"),
+    "audit": ("--shift", "circular", "--no-rotation", "--no-scale", "--no-elastic"),
     "explain": ("--method", "gradient"),
     "count": (),
     "export": ("--format", "torch", "--out", "x.pt"),
@@ -84,17 +84,17 @@ VERBS = {
 
 
 @pytest.mark.parametrize("verb", VERBS)
-def test_a_hostile_run_and_hostile_files(verb, hostile, pictures, tmp_path, monkeypatch, capsys):
+def test_a_hostile_run_and_hostile_files(verb, hostile, images, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     model = shutil.copytree(hostile, tmp_path / f"run{BAD[:-1]}")  # tensors lie at UTF-8 names
     name = verb.split()[0]
-    words: list[str | Path] = [name, model, pictures, *VERBS[verb]]
+    words: list[str | Path] = [name, model, images, *VERBS[verb]]
     if name in ("count", "export"):
         words = [name, model, *VERBS[verb]]
     if name == "data":
-        words = [name, pictures]
+        words = [name, images]
     if name == "explain":
-        words = [name, model, next((pictures / "across").glob("0*")), *VERBS[verb]]
+        words = [name, model, next((images / "across").glob("0*")), *VERBS[verb]]
     status, text = said(capsys, *words)
     assert text
     assert status == 0 or name == "explain", text
@@ -102,37 +102,37 @@ def test_a_hostile_run_and_hostile_files(verb, hostile, pictures, tmp_path, monk
 
 TAMPERED = {
     "format": lambda c: c.update(format=BAD),
-    "contract": lambda c: c.update(contract=BAD),
-    "task": lambda c: c["contract"].update(task=BAD),
-    "mode": lambda c: c["contract"]["signal"].update(resize_mode=BAD),
+    "spec": lambda c: c.update(spec=BAD),
+    "task": lambda c: c["spec"].update(task=BAD),
+    "mode": lambda c: c["spec"]["input"].update(resize_mode=BAD),
     "key": lambda c: c["network"]["options"].update({BAD: 1}),
     "network": lambda c: c["network"].update(name=BAD),
-    "option": lambda c: c["network"]["options"].update(sampling=BAD),
-    "list": lambda c: c["contract"].update(classes=[BAD, [BAD]]),
-    "twice": lambda c: c["contract"].update(classes=[BAD, BAD, BAD]),
+    "option": lambda c: c["network"]["options"].update(downsampling=BAD),
+    "list": lambda c: c["spec"].update(classes=[BAD, [BAD]]),
+    "twice": lambda c: c["spec"].update(classes=[BAD, BAD, BAD]),
 }
 
 
 @pytest.mark.parametrize("kind", TAMPERED)
-def test_an_error_about_a_hostile_card(kind, hostile, pictures, tmp_path, capsys):
+def test_an_error_about_a_hostile_card(kind, hostile, images, tmp_path, capsys):
     model = shutil.copytree(hostile, tmp_path / "run")
     card = json.loads((model / "model.json").read_text())
     TAMPERED[kind](card)
     (model / "model.json").write_text(json.dumps(card))
     for verb in ("evaluate", "predict", "fix"):
-        status, text = said(capsys, verb, model, pictures)
+        status, text = said(capsys, verb, model, images)
         assert status == 2
         assert len(text.splitlines()) == 1, text
 
 
 RECIPES = [
-    "\x1b[31m", f'{BAD[:4]}= "x"', '["\\u001B[31m"]\na = 1', '[course]\n"\\u001B[31m" = 1',
-    '[course]\nepochs = "\\u001B[31m"', '[data]\nplace = "\\u001B[31m"',
-    '[network]\nname = "\\u001B[31m"', '[network]\nstart = "\\u001B[31m\\u0000"',
-    '[optimiser]\nname = "\\u001B[31m"', '[machine]\ndevice = "\\u001B[31m"',
+    "\x1b[31m", f'{BAD[:4]}= "x"', '["\\u001B[31m"]\na = 1', '[train]\n"\\u001B[31m" = 1',
+    '[train]\nepochs = "\\u001B[31m"', '[data]\nplace = "\\u001B[31m"',
+    '[model]\nname = "\\u001B[31m"', '[model]\nstart = "\\u001B[31m\\u0000"',
+    '[optimizer]\nname = "\\u001B[31m"', '[machine]\ndevice = "\\u001B[31m"',
     '[machine]\nlayout = "\\u001B[31m"', '[augment]\nborder = "\\u001B[31m"',
     '[objective]\nloss = "\\u001B[31m"', '[schedule]\nname = "\\u001B[31m"',
-    '[data]\nresize_mode = "\\u001B[31m"', '[network]\n"\\u001B[31m" = 1',
+    '[data]\nresize_mode = "\\u001B[31m"', '[model]\n"\\u001B[31m" = 1',
 ]  # fmt: skip
 
 
@@ -158,7 +158,7 @@ def test_an_error_about_a_hostile_checkpoint(hostile, tmp_path, capsys):
         ({half: torch.zeros(1)}, state),
         ({}, json.dumps({**json.loads(state), "rows": [{BAD: BAD}]})),
         ({}, json.dumps({**json.loads(state), "recipe": BAD})),
-        ({f"optimiser.{half}": torch.zeros(1)}, state),
+        ({f"optimizer.{half}": torch.zeros(1)}, state),
         ({f"network.{half}": torch.zeros(1)}, state),
     ):
         save_file({**tensors, **changed}, file, {"state": kept})
@@ -169,7 +169,7 @@ def test_words_of_the_command_line(capsys):
     for words in (
         [BAD], ["train", f"--{BAD}"], ["train", BAD], ["count", BAD], ["audit", BAD, BAD],
         ["predict", BAD, BAD], ["train", "digits", "--set", BAD], ["data", BAD],
-        ["train", "digits", "--set", f"course.{BAD}=1"], ["train", "digits", "--augment", BAD],
+        ["train", "digits", "--set", f"train.{BAD}=1"], ["train", "digits", "--augment", BAD],
         ["train", "digits", "--budget", BAD], ["train", "digits", "--size", BAD],
         ["count", "lenet5", "--size", BAD], ["export", BAD, "--format", BAD],
         ["evaluate", f"{BAD}:{BAD}", "digits", "--size", "1,8,8"],

@@ -102,7 +102,7 @@ def unreachable(library: str) -> None:
 def test_a_name_is_opened_with_trained_weights_and_what_its_library_says(library: str) -> None:
     model = opened(f"{library}:small")
     assert torch.equal(model.module.network[1].weight, torch.full((10, 2352), 0.5))
-    signal = model.contract.signal
+    signal = model.spec.input
     assert (signal.channels, signal.size) == (3, (28, 28))
     assert (signal.mean, signal.std) == ((0.4,) * 3, (0.2,) * 3)
     assert re.match(rf"The weights of `{library}:small` are those that {library} gives",
@@ -111,7 +111,7 @@ def test_a_name_is_opened_with_trained_weights_and_what_its_library_says(library
         assert "(`b_in10`)" in model.card["notes"][0]
         assert not model.named
     else:  # names that are there twice are told apart
-        assert model.contract.classes == (*"abcdefgh", "crane", "crane (2)")
+        assert model.spec.classes == (*"abcdefgh", "crane", "crane (2)")
 
 
 def test_random_weights_are_asked_for_and_said(library: str) -> None:
@@ -120,7 +120,7 @@ def test_random_weights_are_asked_for_and_said(library: str) -> None:
     assert re.match(r"The weights of .* are random: .* predictions mean nothing\.",
                     model.card["notes"][0])  # fmt: skip
     few = opened(f"{library}:small", init="none", classes=4)
-    assert len(few.contract.classes) == 4
+    assert len(few.spec.classes) == 4
 
 
 def test_weights_of_a_file_are_neither_random_nor_fetched(library: str, tmp_path: Path) -> None:
@@ -141,7 +141,7 @@ def test_weights_that_cannot_be_fetched_are_refused_with_what_to_do(library: str
     ) as e:
         neocog.open_model(f"{library}:small")
     assert "\n" not in str(e.value)
-    assert opened(f"{library}:small", init="none").contract.signal.size == (28, 28)
+    assert opened(f"{library}:small", init="none").spec.input.size == (28, 28)
 
 
 def test_a_name_without_trained_weights_is_refused(library: str) -> None:
@@ -172,7 +172,7 @@ def test_the_command_line_says_it(library: str, call) -> None:
     assert any("are random" in note for note in json.loads(said.out)["notes"])
     assert "are random" in said.err
     unreachable(library)
-    said = call("audit", f"{library}:small", "digits", "--n", "8", "--json")
+    said = call("audit", f"{library}:small", "digits", "--samples", "8", "--json")
     assert (said.status, said.out) == (2, "")
     assert "--init none" in said.err
 
@@ -212,7 +212,7 @@ def test_what_lies_in_the_current_folder_is_not_the_library(
     if first is not None:
         monkeypatch.setattr(sys, "path", [first, *sys.path])
     before = list(sys.path)
-    assert opened(f"{library}:small").contract.signal.size == (28, 28)
+    assert opened(f"{library}:small").spec.input.size == (28, 28)
     assert sys.path == before
     assert not (work / "executed").exists()
     for name in ("timm", "torchvision", "torchvision.models"):
@@ -245,7 +245,7 @@ def test_a_bare_name_of_a_network_is_told_how_to_name_it(call, name: str, verb: 
     assert (said.status, said.out) == (2, "")
     assert f"`timm:{name}` or `torchvision:{name.partition('.')[0]}`" in said.err
     assert len(said.err.splitlines()) == 1
-    assert ("neocog train DATA --network resnet18" in said.err) == (name == "resnet18")
+    assert ("neocog train DATA --model resnet18" in said.err) == (name == "resnet18")
 
 
 def test_a_factory_may_stand_in_the_current_folder(

@@ -21,10 +21,10 @@ def options(verb: str) -> list[str]:
 @pytest.mark.parametrize(
     ("word", "one_of"),
     [
-        ("--pretrained", {"--init", "--from"}), ("--learning-rate", {"--lr"}),
-        ("--batch_size", {"--batch", "--batch-size"}), ("--bs", {"--batch", "--batch-size"}),
-        ("--model", {"--network", "--model"}), ("--optimizer", {"--optimizer", "--optimiser"}),
-        ("--optim", {"--optimizer", "--optimiser"}), ("--epoch", {"--epochs"}),
+        ("--pretrained", {"--init", "--init"}), ("--learning-rate", {"--lr"}),
+        ("--batch_size", {"--batch-size", "--batch-size"}), ("--bs", {"--batch-size", "--batch-size"}),
+        ("--model", {"--model", "--model"}), ("--optimizer", {"--optimizer", "--optimizer"}),
+        ("--optim", {"--optimizer", "--optimizer"}), ("--epoch", {"--epochs"}),
         ("--Epochs", {"--epochs"}), ("--imgsz", {"--size"}), ("--gpu", {"--device"}),
         ("--output", {"--out"}), ("--resize", {"--resize-mode"}),
         ("--overwite", {"--overwrite"}), ("--sede", {"--seed"}),

@@ -89,7 +89,7 @@ def test_the_prediction_is_found_and_named(form: str) -> None:
     name = FORMS[form][1]
     x = torch.rand(3, 1, 28, 28)
     model = open_model(Several(form), **TOLD)
-    assert model.contract.output.name == name
+    assert model.spec.output.name == name
     assert torch.equal(model.module(x), open_model(Several("alone"), **TOLD).module(x))
     said = [n for n in model.card["notes"] if "is taken as its output" in n]
     assert len(said) == (form != "one")
@@ -113,8 +113,8 @@ def test_the_number_of_classes_chooses() -> None:
         def forward(self, x: Tensor) -> object:
             return x.flatten(1)[:, :20], x.flatten(1)[:, :5]
 
-    assert open_model(Two(), classes=5, **TOLD).contract.output.name == "1"
-    assert open_model(Two(), classes=20, **TOLD).contract.output.name == "0"
+    assert open_model(Two(), classes=5, **TOLD).spec.output.name == "1"
+    assert open_model(Two(), classes=20, **TOLD).spec.output.name == "0"
 
 
 def test_no_tensor_that_fits_is_a_sentence() -> None:
@@ -132,7 +132,7 @@ def test_probabilities_among_several_are_noticed() -> None:
             z = x.flatten(1)[:, :6]
             return {"features": z, "probs": (3 * z).softmax(1)}
 
-    output = open_model(Both(), **TOLD).contract.output
+    output = open_model(Both(), **TOLD).spec.output
     assert (output.name, output.kind) == ("probs", "probabilities")
 
 
@@ -154,7 +154,7 @@ def test_the_command_line_names_it(call, nets, seven) -> None:  # noqa: F811
 @pytest.mark.parametrize("form", ["tuple", "mapping", "dataclass"])
 def test_verbs_take_modules_of_several_outputs(form: str, tmp_path: Path) -> None:
     net, x = Several(form), torch.rand(3, 1, 28, 28)
-    asked = neocog.Asked(n=3, rotation=False, scale=False, deformation=False)
+    asked = neocog.Asked(n=3, rotation=False, scale=False, elastic=False)
     found = neocog.audit(net, (x, torch.zeros(3)), asked).audit
     assert any("is taken as its output" in n for n in found.notes)
     assert found.accuracy is not None
@@ -170,7 +170,7 @@ def test_programs_of_several_outputs(form: str, tmp_path: Path) -> None:
         program = torch.export.export(net, (x[:2],), dynamic_shapes=shapes)
         torch.export.save(program, tmp_path / f"{name}.pt2")
         model = open_model(tmp_path / f"{name}.pt2", **TOLD)
-        assert model.contract.output.name == FORMS[form][1]
+        assert model.spec.output.name == FORMS[form][1]
         expected = open_model(Several("alone"), **TOLD).module(x)
         torch.testing.assert_close(model.module(x), expected, atol=1e-5, rtol=0)
 
@@ -187,7 +187,7 @@ def test_onnx_files_of_several_outputs(tmp_path: Path) -> None:
             dynamic_shapes=({0: torch.export.Dim("batch")},),
         )  # fmt: skip
     model = open_model(file, **TOLD)
-    assert model.contract.output.name == "logits"
+    assert model.spec.output.name == "logits"
     other = open_model(net, output="1", **TOLD).module(x)
     torch.testing.assert_close(model.module(x), other, atol=1e-5, rtol=0)
 
@@ -196,7 +196,7 @@ def test_an_export_holds_the_one_that_was_taken(tmp_path: Path) -> None:
     net, x = Several("tuple"), torch.rand(3, 1, 28, 28)
     neocog.export(net, format="pt2", out=tmp_path / "x.pt2", output="1", **TOLD)
     again = open_model(tmp_path / "x.pt2")
-    assert again.contract.output.name == ""
+    assert again.spec.output.name == ""
     torch.testing.assert_close(again.module(x), open_model(net, output="1", **TOLD).module(x))
 
 
@@ -204,11 +204,11 @@ def test_an_export_holds_the_one_that_was_taken(tmp_path: Path) -> None:
 def test_a_fix_of_several_outputs(net: nn.Module, tmp_path: Path) -> None:
     model = open_model(net, **TOLD)
     done = neocog.fix(
-        model, "digits", sampling="blur", finetune=0.05, shift=("circular",), n=16,
+        model, "digits", downsampling="blur", finetune=0.05, shift=("circular",), n=16,
         out=tmp_path / "fixed",
     )  # fmt: skip
     again = neocog.load(tmp_path / "fixed")
-    assert again.contract.output == model.contract.output
+    assert again.spec.output == model.spec.output
     assert neocog.evaluate(tmp_path / "fixed", "digits").loss == pytest.approx(
         done.after.loss, rel=1e-4
     )

@@ -15,7 +15,7 @@ from torch import nn
 
 import neocog
 from neocog.runs.normalized import misfit
-from neocog.types import SignalSpec
+from neocog.types import InputSpec
 
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 USUAL = {
@@ -29,8 +29,8 @@ USUAL = {
 }
 
 
-def spec(mean: tuple[float, ...], std: tuple[float, ...]) -> SignalSpec:
-    return SignalSpec(channels=len(mean), size=(8, 8), mean=mean, std=std)
+def spec(mean: tuple[float, ...], std: tuple[float, ...]) -> InputSpec:
+    return InputSpec(channels=len(mean), size=(8, 8), mean=mean, std=std)
 
 
 def images(mean: float, std: float, n: int = 32) -> torch.Tensor:
@@ -98,9 +98,9 @@ class Mean(nn.Module):
 def test_commands_say_it(call, nets: str, tmp_path: Path) -> None:  # noqa: F811
     given = ["--size", "1,30,30", "--mean", "0.0019", "--std", "0.0009"]
     good = ["--size", "1,30,30", "--mean", "0.13", "--std", "0.31"]
-    few = ["--shift", "circular", "--no-rotation", "--no-scale", "--no-deformation", "--no-layers"]
+    few = ["--shift", "circular", "--no-rotation", "--no-scale", "--no-elastic", "--no-layers"]
     for words in (["evaluate", f"{nets}:flat", "digits"],
-                  ["audit", f"{nets}:flat", "digits", "--n", "16", *few]):  # fmt: skip
+                  ["audit", f"{nets}:flat", "digits", "--samples", "16", *few]):  # fmt: skip
         notes = json.loads(call(*words, *given, "--json").out)["notes"]
         assert sum("Normalized with mean 0.0019 and std 0.0009" in n for n in notes) == 1
         notes = json.loads(call(*words, *good, "--json").out)["notes"]
@@ -119,6 +119,6 @@ def test_commands_say_it(call, nets: str, tmp_path: Path) -> None:  # noqa: F811
 
 def test_values_that_are_given_to_an_opened_model_are_looked_at() -> None:
     model = neocog.open_model(nn.Flatten(), size=(3, 8, 8), mean=(0.05,), std=(0.01,))
-    asked = neocog.Asked(shift=(), layers=False, rotation=False, scale=False, deformation=False)
+    asked = neocog.Asked(shift=(), layers=False, rotation=False, scale=False, elastic=False)
     found = neocog.audit(model, images(0.5, 0.2), asked).audit
     assert sum("Normalized with mean 0.05 and std 0.01" in n for n in found.notes) == 1

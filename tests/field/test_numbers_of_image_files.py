@@ -11,8 +11,8 @@ from PIL import Image
 from tests.field.images_by_hand import bmp, encoded, exif, gif, packed, png, smooth, tiff
 
 from neocog.data import meaning
+from neocog.data.image_decode import decode, head
 from neocog.data.jpeg import parse
-from neocog.data.pictures import decode, head
 from neocog.data.raster import plan
 from neocog.errors import DataError
 

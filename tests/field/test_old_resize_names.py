@@ -6,10 +6,10 @@ import pytest
 
 from neocog.errors import ModelError, UsageError
 from neocog.runs.recipe import from_toml, to_toml
-from neocog.types import Contract, SignalSpec
+from neocog.types import InputSpec, ModelSpec
 
-SIGNAL = SignalSpec(channels=3, size=(24, 32), mean=(0.5,) * 3, std=(0.2,) * 3, resize_mode="pad")
-CONTRACT = Contract(task="classify", classes=("a", "b"), signal=SIGNAL)
+SIGNAL = InputSpec(channels=3, size=(24, 32), mean=(0.5,) * 3, std=(0.2,) * 3, resize_mode="pad")
+CONTRACT = ModelSpec(task="classify", classes=("a", "b"), input=SIGNAL)
 
 
 @pytest.mark.parametrize(("old", "new"), [("cover", "crop"), ("stretch", "stretch")])
@@ -22,16 +22,16 @@ def test_a_recipe_with_the_old_name_is_read(old, new):
 @pytest.mark.parametrize(("old", "new"), [("cover", "crop"), ("stretch", "stretch")])
 def test_a_contract_with_the_old_name_is_read(old, new):
     plain = CONTRACT.to_json()
-    del plain["signal"]["resize_mode"]
-    plain["signal"]["fit"] = old
-    assert Contract.from_json(plain).signal.resize_mode == new
+    del plain["input"]["resize_mode"]
+    plain["input"]["fit"] = old
+    assert ModelSpec.from_json(plain).signal.resize_mode == new
 
 
 def test_what_is_written_is_read_again_and_what_nobody_knows_is_refused():
     plain = CONTRACT.to_json()
-    assert Contract.from_json(plain) == CONTRACT
-    plain["signal"]["resize_mode"] = "squash"
-    with pytest.raises(ModelError, match="resize_mode` in a contract must be one of"):
-        Contract.from_json(plain)
+    assert ModelSpec.from_json(plain) == CONTRACT
+    plain["input"]["resize_mode"] = "squash"
+    with pytest.raises(ModelError, match="resize_mode` in a spec must be one of"):
+        ModelSpec.from_json(plain)
     with pytest.raises(UsageError, match=r"has no key `data\.fitt`"):
         from_toml('[data]\nfitt = "cover"')

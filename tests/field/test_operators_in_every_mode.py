@@ -14,10 +14,10 @@ from torch.nn import functional as F
 
 from neocog.audits.cost import cost
 from neocog.audits.gradient_field import _Passing, _positive
-from neocog.audits.reach.intervals import Reach
-from neocog.audits.reach.trace import Tracer
 from neocog.audits.receptive_field import receptive_field
-from neocog.probe.operations import watching
+from neocog.graph.operations import watching
+from neocog.graph.reach.intervals import Reach
+from neocog.graph.reach.trace import Tracer
 
 Size = tuple[int, ...]
 SIZES: tuple[Size, ...] = ((1, 8, 6), (1, 5, 1), (1, 1, 1), (1, 2, 3))

@@ -13,15 +13,15 @@ from neocog.cli.main import main
 from neocog.errors import UsageError
 from neocog.runs import provenance
 from neocog.runs.folder import RunFolder
-from neocog.runs.recipe import MachineChoice, Provenance, Recipe
+from neocog.runs.recipe import MachineConfig, Provenance, Recipe
 from neocog.runs.train import Event
 from neocog.training.loop import Step
 from neocog.training.machine import check_device, threads
 from neocog.verbs.train import resume, train
 
 SETTINGS = {
-    "network.name": "lenet5_modern", "course.batch": 64, "course.epochs": 0.1,
-    "machine.layout": "contiguous", "machine.precision": "float32", "machine.device": "cpu",
+    "model.name": "lenet5_modern", "train.batch_size": 64, "train.epochs": 0.1,
+    "machine.memory_format": "contiguous", "machine.precision": "float32", "machine.device": "cpu",
 }  # fmt: skip
 """Five steps of digits, whose sums several threads share."""
 
@@ -79,12 +79,12 @@ def test_threads_that_cannot_be_had_are_said(monkeypatch: pytest.MonkeyPatch) ->
 @pytest.mark.parametrize("number", [-1, 10_000])
 def test_a_number_of_threads_that_is_none(number: int) -> None:
     with pytest.raises(UsageError, match=r"`machine\.threads` is a number from 1 to 1024"):
-        MachineChoice(threads=number)
+        MachineConfig(threads=number)
 
 
 def _where(torch_: str, processor: str, number: int = 1, *, resume: bool = True) -> Any:
     made = Provenance(torch=torch_, processor=processor)
-    machine = MachineChoice(device="cpu", threads=number)
+    machine = MachineConfig(device="cpu", threads=number)
     return provenance.where(Recipe(machine=machine, provenance=made), resume=resume)
 
 
@@ -143,7 +143,7 @@ def test_mps_where_there_is_none() -> None:
 def test_a_run_of_another_machine_is_not_taken_up_in_silence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    machine = MachineChoice(device="cuda:99")
+    machine = MachineConfig(device="cuda:99")
     data = replace(Recipe().data, place="digits")
     RunFolder(tmp_path / "run").write_recipe(Recipe(data=data, machine=machine))
     assert _status("train", "--resume", str(tmp_path / "run")) == 2

@@ -63,9 +63,9 @@ def test_a_reader_that_is_gone(words):
 def test_a_training_whose_progress_nobody_reads_goes_on(tmp_path):
     reading, writing = os.pipe()
     os.close(reading)
-    words = ["train", "digits", "--out", str(tmp_path / "run"), "--network", "dense",
-             "--epochs", "1", "--set", "network.hidden=[8]", "--set",
-             "machine.precision=float32", "--set", "machine.layout=channels_last"]  # fmt: skip
+    words = ["train", "digits", "--out", str(tmp_path / "run"), "--model", "dense",
+             "--epochs", "1", "--set", "model.hidden=[8]", "--set",
+             "machine.precision=float32", "--set", "machine.memory_format=channels_last"]  # fmt: skip
     done = subprocess.run([*CALL, *words], env=ENVIRONMENT, stdout=writing, stderr=writing)
     os.close(writing)
     assert done.returncode == 141  # what it scored could not be said

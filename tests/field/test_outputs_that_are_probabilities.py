@@ -13,7 +13,7 @@ from tests.cli.conftest import call, seven  # noqa: F401  # fixtures
 from torch import Tensor, nn
 
 import neocog
-from neocog.networks.model import Model
+from neocog.networks.model import SpecifiedNetwork
 from neocog.runs.opened import open_model
 from neocog.store.exported import save_exported
 
@@ -91,7 +91,7 @@ def test_predict_shows_what_the_network_says(call, nets, seven, kind: str) -> No
         said = call("predict", f"{nets}:{kind}", seven, *SIZE, "--json")
     shown = json.loads(said.out)
     model = open_model(ends(kind), **TOLD)
-    ((_, pixels),) = model.pictures(seven)
+    ((_, pixels),) = model.images(seven)
     x = torch.from_numpy(np.array(pixels)).permute(2, 0, 1)[None] / 255
     with torch.no_grad():
         out = model.module.network((x - 0.13) / 0.31)[0].double()
@@ -121,12 +121,12 @@ def test_files_are_understood_and_exports_go_round(tmp_path: Path, kind: str, fo
     x = torch.rand(4, 1, 28, 28)
     if form == "pt2":
         save_exported(net, tmp_path / "bare.pt2", x)  # without a word on what it is
-        assert open_model(tmp_path / "bare.pt2", **TOLD).contract.output.kind == kind
+        assert open_model(tmp_path / "bare.pt2", **TOLD).spec.output.kind == kind
     first = open_model(net, **TOLD)
     file = tmp_path / f"x.{form}"
     neocog.export(net, format=form, out=file, **TOLD)
     again = open_model(file)
-    assert again.contract.output.kind == kind
+    assert again.spec.output.kind == kind
     if form == "onnx":
         name = "probabilities" if kind == "sigmoid" else kind
         assert again.module.network.outputs == [name]
@@ -144,7 +144,7 @@ def test_an_onnx_file_of_others_is_seen_through(tmp_path: Path, kind: str) -> No
 
     net = ends(kind).eval()
     save_onnx(net, tmp_path / "x.onnx", torch.rand(2, 1, 28, 28))
-    assert open_model(tmp_path / "x.onnx", **TOLD).contract.output.kind == kind
+    assert open_model(tmp_path / "x.onnx", **TOLD).spec.output.kind == kind
     found = neocog.evaluate(tmp_path / "x.onnx", "digits", **TOLD)
     plain = neocog.evaluate(net, "digits", **TOLD)
     assert found.loss == pytest.approx(plain.loss, rel=1e-4)
@@ -171,7 +171,7 @@ class Constant(nn.Module):
     Ends(lambda z: nn.functional.normalize(z.relu(), dim=1)),
 ])  # fmt: skip
 def test_logits_are_not_taken_for_probabilities(net: nn.Module) -> None:
-    assert open_model(net, **TOLD).contract.output.kind == "logits"
+    assert open_model(net, **TOLD).spec.output.kind == "logits"
 
 
 @pytest.mark.parametrize("net", [
@@ -181,7 +181,7 @@ def test_logits_are_not_taken_for_probabilities(net: nn.Module) -> None:
     Ends(lambda z: 0.9 * z.softmax(1) + 0.01), nn.Sequential(Ends(), nn.Flatten(), nn.Softmax(1)),
 ])  # fmt: skip
 def test_other_ways_to_write_a_softmax(net: nn.Module) -> None:
-    assert open_model(net, **TOLD).contract.output.kind == "probabilities"
+    assert open_model(net, **TOLD).spec.output.kind == "probabilities"
 
 
 @pytest.mark.parametrize("kind", LAST)
@@ -213,13 +213,13 @@ def test_audit_explain_and_explore_take_them_too(kind: str, tmp_path: Path) -> N
     with torch.no_grad():
         out = net.eval()(x)
     p = (out.exp() if kind == "log_probabilities" else out).max(1)
-    asked = neocog.Asked(n=3, rotation=False, scale=False, deformation=False)
+    asked = neocog.Asked(n=3, rotation=False, scale=False, elastic=False)
     found = neocog.audit(net, (x, p.indices), asked).audit
     assert found.accuracy == 1
     assert any("taken as they are" in n for n in found.notes)
     assert found.layers[0].name == "conv"
     shown = neocog.explain(net, x, trust=False)
-    assert [row["probability"] for row in shown.figures["pictures"]] == pytest.approx(
+    assert [row["probability"] for row in shown.figures["images"]] == pytest.approx(
         p.values.tolist(), abs=1e-4
     )
     assert shown.figures["layer"] == "conv"
@@ -227,8 +227,8 @@ def test_audit_explain_and_explore_take_them_too(kind: str, tmp_path: Path) -> N
     answers = session.answers("data", 0)
     assert answers.p.tolist() == pytest.approx(p.values.tolist(), abs=1e-4)
     model = open_model(net, size=(1, 28, 28), mean=(0,), std=(1,))
-    assert isinstance(model.module, Model)
-    assert neocog.explain(model, x, trust=False).figures["pictures"][0]["probability"] == (
+    assert isinstance(model.module, SpecifiedNetwork)
+    assert neocog.explain(model, x, trust=False).figures["images"][0]["probability"] == (
         pytest.approx(float(p.values[0]), abs=1e-4)
     )
 
@@ -238,12 +238,12 @@ def test_a_fix_is_drawn_to_logits_and_kept_so(kind: str, tmp_path: Path) -> None
     model = open_model(ends(kind), **TOLD)
     before = neocog.evaluate(ends(kind), "digits", **TOLD)
     done = neocog.fix(
-        model, "digits", sampling="blur", finetune=0.05, shift=("circular",), n=16,
+        model, "digits", downsampling="blur", finetune=0.05, shift=("circular",), n=16,
         out=tmp_path / "fixed",
     )  # fmt: skip
     assert done.before.loss == pytest.approx(before.loss, rel=1e-5)
     again = neocog.load(tmp_path / "fixed")
-    assert again.contract.output.kind == kind
+    assert again.spec.output.kind == kind
     assert neocog.evaluate(tmp_path / "fixed", "digits").loss == pytest.approx(
         done.after.loss, rel=1e-4
     )
@@ -252,14 +252,14 @@ def test_a_fix_is_drawn_to_logits_and_kept_so(kind: str, tmp_path: Path) -> None
 def test_a_segmenter_s_maps_are_noticed_too() -> None:
     net = nn.Sequential(nn.Conv2d(1, 5, 3, padding=1), nn.Softmax(1))
     model = open_model(net, **TOLD, task="segment")
-    assert model.contract.output.kind == "probabilities"
+    assert model.spec.output.kind == "probabilities"
     x = torch.rand(2, 1, 28, 28)
     torch.testing.assert_close(model.module(x).exp(), net((x - 0.13) / 0.31))
 
 
 def test_half_precision_keeps_small_probabilities() -> None:
     model = open_model(Ends(lambda z: (9 * z).softmax(1).bfloat16()), **TOLD)
-    assert model.contract.output.kind == "probabilities"
+    assert model.spec.output.kind == "probabilities"
     with torch.no_grad():
         out = model.module(torch.rand(4, 1, 28, 28))
     assert out.dtype == torch.float32
@@ -278,7 +278,7 @@ def test_series_in_python() -> None:
 
     net, x = Series().eval(), torch.rand(3, 1, 32)
     p = net(x)["probs"].detach().max(1)
-    shown = neocog.explain(net, x, trust=False).figures["pictures"]
+    shown = neocog.explain(net, x, trust=False).figures["images"]
     assert [row["probability"] for row in shown] == pytest.approx(p.values.tolist(), abs=1e-4)
     asked = neocog.Asked(shift=("circular",), n=3)
     with warnings.catch_warnings():

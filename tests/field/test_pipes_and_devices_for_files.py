@@ -16,7 +16,7 @@ WHERE = {
     "safetensors": [*MODEL, "--weights", "{}.safetensors"],
     "classes": [*MODEL, "--classes", "{}"],
     "recipe": ["train", "digits", "--recipe", "{}"],
-    "start": ["train", "digits", "--from", "{}", "--out", "{}-out"],
+    "start": ["train", "digits", "--init", "{}", "--out", "{}-out"],
     "program": ["count", "{}.pt2"],
     "onnx": ["evaluate", "{}.onnx", "digits"],
     "data": ["data", "{}"],

@@ -17,10 +17,10 @@ from torch import Tensor, nn
 
 import neocog
 from neocog.errors import ModelError
-from neocog.probe.repeatable import difference, probes
+from neocog.graph.repeatable import difference, probes
 from neocog.runs.opened import open_model
 from neocog.store.exported import save_exported
-from neocog.types import Contract
+from neocog.types import ModelSpec
 
 SEEN = torch.zeros(2, 1, 28, 28)
 SIZE = ["--size", "1,28,28", "--mean", "0.13", "--std", "0.31"]
@@ -229,7 +229,7 @@ def test_every_command_refuses_in_a_sentence(call, nets, seven, verb, what) -> N
 @pytest.mark.filterwarnings("always")
 def test_who_means_it_is_told_in_the_result(call, nets, seven) -> None:  # noqa: F811
     options = [*SIZE, "--classes", "10", "--allow-random", "--json"]
-    few = ["--n", "8", "--no-layers", "--no-rotation", "--no-scale", "--no-deformation"]
+    few = ["--samples", "8", "--no-layers", "--no-rotation", "--no-scale", "--no-elastic"]
     for words in (["evaluate", f"{nets}:dropout", "digits"],
                   ["audit", f"{nets}:dropout", "digits", "--shift", "circular", *few],
                   ["predict", f"{nets}:dropout", seven]):  # fmt: skip
@@ -265,7 +265,7 @@ def test_python_s_doors_refuse_alike(nets: str, tmp_path: Path) -> None:
             ask()
     found = neocog.explain(model, x, trust=False, n=1, allow_random=True)
     assert any("not a function" in n for n in found.notes)
-    asked = neocog.Asked(n=3, layers=False, rotation=False, scale=False, deformation=False)
+    asked = neocog.Asked(n=3, layers=False, rotation=False, scale=False, elastic=False)
     found = neocog.audit(model, x, asked, allow_random=True)
     assert any("not a function" in n for n in found.audit.notes)
     assert neocog.open_model(model, **told, allow_random=True).doubts
@@ -288,11 +288,11 @@ def test_programs_and_run_folders_are_asked_too(tmp_path: Path) -> None:
     run = tmp_path / "run"
     run.mkdir()
     (run / "model.pt2").write_bytes(file.read_bytes())
-    contract = Contract.from_json({
+    spec = ModelSpec.from_json({
         "task": "classify", "classes": list("abcd"),
-        "signal": {"channels": 1, "size": [28, 28], "mean": [0.1], "std": [0.3], "fit": "crop"},
+        "input": {"channels": 1, "size": [28, 28], "mean": [0.1], "std": [0.3], "fit": "crop"},
     })  # fmt: skip
-    card = {"format": 1, "contract": contract.to_json(), "network": {"name": "x", "options": {}}}
+    card = {"format": 1, "spec": spec.to_json(), "network": {"name": "x", "options": {}}}
     (run / "model.json").write_text(json.dumps(card))
     with pytest.raises(ModelError, match="is a function of its image"):
         neocog.load(run)
@@ -360,7 +360,7 @@ def test_a_module_at_hand_is_left_as_it_was(dtype: torch.dtype) -> None:
 
 
 @pytest.mark.parametrize(
-    ("layer", "advice"),
+    ("layer", "rank_layers"),
     [
         (Stuck(0.2), r"follow eval\(\)"),
         (Does(lambda x: F.dropout(x, 0.2)), r"follow eval\(\)"),
@@ -393,7 +393,7 @@ def test_what_an_export_gives_has_no_modes(inside: bool) -> None:
     module = torch.export.export(net(nn.BatchNorm2d(4)).eval(), (SEEN,), dynamic_shapes=(batch,))
     module = module.module()
     network = nn.Sequential(nn.Dropout(0.5), module) if inside else module
-    few = neocog.Asked(n=4, layers=False, rotation=False, scale=False, deformation=False)
+    few = neocog.Asked(n=4, layers=False, rotation=False, scale=False, elastic=False)
     found = neocog.audit(network, torch.rand(4, 1, 28, 28), few)
     assert 0 <= found.audit.shift["circular"].consistency <= 1
     assert network.training

@@ -19,9 +19,9 @@ from neocog.training.loop import Step
 from neocog.verbs.train import resume, train
 
 SETTINGS = {
-    "network.name": "dense", "network.hidden": [4], "course.batch": 16, "course.epochs": 3.0,
-    "course.average": 0.9, "optimiser.lr": 0.02, "augment.shift": 1,
-    "machine.layout": "contiguous", "machine.precision": "float32",
+    "model.name": "dense", "model.hidden": [4], "train.batch_size": 16, "train.epochs": 3.0,
+    "train.ema_decay": 0.9, "optimizer.lr": 0.02, "augment.shift": 1,
+    "machine.memory_format": "contiguous", "machine.precision": "float32",
 }  # fmt: skip
 
 
@@ -79,8 +79,8 @@ EDITS: list[dict[str, Any]] = [
     {"course__batch": 8}, {"course__average": 0.5}, {"course__seed": 1}, {"course__epochs": 5.0},
     {"course__plan": [0, 40]}, {"course__plan": [0, 9, 1, 12], "course__epochs": 4.0},
     {"course__plan": None},
-    {"optimiser__lr": 0.1}, {"optimiser__name": "adamw"}, {"optimiser__momentum": 0.5},
-    {"optimiser__nesterov": False}, {"optimiser__weight_decay": 0.0}, {"optimiser__lr": None},
+    {"optimizer__lr": 0.1}, {"optimizer__name": "adamw"}, {"optimizer__momentum": 0.5},
+    {"optimizer__nesterov": False}, {"optimizer__weight_decay": 0.0}, {"optimizer__lr": None},
     {"schedule__name": "cosine"}, {"schedule__warmup": 0.0}, {"schedule__final": 0.1},
     {"objective__loss": "mean_squared_error"}, {"objective__label_smoothing": 0.0},
     {"objective__clip": 1.0},
@@ -118,8 +118,8 @@ def test_every_key_that_moves_a_bit_is_refused_by_name(
 
 def test_the_message_says_what_it_was_and_what_it_is(part: Path, tmp_path: Path) -> None:
     shutil.copytree(part, tmp_path / "run")
-    edit(tmp_path / "run", course__batch=8, optimiser__nesterov=False)
-    words = r"`course\.batch` was 16, is 8; `optimiser\.nesterov` was true, is false\. Put"
+    edit(tmp_path / "run", course__batch=8, optimizer__nesterov=False)
+    words = r"`course\.batch` was 16, is 8; `optimizer\.nesterov` was true, is false\. Put"
     with pytest.raises(RunError, match=words):
         resume(tmp_path / "run")
 
@@ -145,10 +145,10 @@ def test_a_longer_plan_for_steps_to_come_is_made_again_by_its_recipe(
 ) -> None:
     run = tmp_path / "run"
     shutil.copytree(part, run)
-    plan = tomllib.loads((run / "recipe.toml").read_text())["course"]["plan"]
+    plan = tomllib.loads((run / "recipe.toml").read_text())["train"]["plan"]
     edit(run, course__plan=[*plan, 2, 2 * plan[-1]], course__epochs=6.0)
     model = resume(run)
-    assert model.card["measured"]["epochs"] == 6
+    assert model.card["metrics"]["epochs"] == 6
     train(None, recipe=run / "recipe.toml", out=tmp_path / "again")
     same(run, tmp_path / "again")
 
@@ -186,7 +186,7 @@ def test_the_recipe_of_a_fix_is_no_recipe_of_a_training(part: Path, tmp_path: Pa
 @pytest.fixture
 def started(images: Path, tmp_path: Path) -> Path:
     train(images, settings=SETTINGS, epochs=1, out=tmp_path / "first")
-    stopped(images, tmp_path / "run", **{"network.start": str(tmp_path / "first")})
+    stopped(images, tmp_path / "run", **{"model.init": str(tmp_path / "first")})
     return tmp_path / "run"
 
 
@@ -217,18 +217,18 @@ def test_without_a_checkpoint_they_are_needed(started: Path) -> None:
 
 
 def test_other_weights_by_name_are_taken(images: Path, started: Path, tmp_path: Path) -> None:
-    train(images, settings=SETTINGS | {"course.seed": 3}, epochs=1, out=tmp_path / "second")
-    settings = {"network.start": str(tmp_path / "second")}
+    train(images, settings=SETTINGS | {"train.seed": 3}, epochs=1, out=tmp_path / "second")
+    settings = {"model.init": str(tmp_path / "second")}
     train(None, recipe=started / "recipe.toml", settings=settings, out=tmp_path / "other")
-    digests = {RunFolder(r).recipe.network.start_digest for r in (started, tmp_path / "other")}
+    digests = {RunFolder(r).recipe.model.init_digest for r in (started, tmp_path / "other")}
     assert len(digests) == 2
     with pytest.raises(ModelError, match=r"nowhere` does not exist"):
-        train(images, settings={"network.start": "nowhere"}, out=tmp_path / "third")
+        train(images, settings={"model.init": "nowhere"}, out=tmp_path / "third")
 
 
 def test_a_split_that_the_first_weights_have_seen_is_said(images: Path, started: Path) -> None:
     notes: list[str] = []
-    settings = SETTINGS | {"network.start": str(started.parent / "first"), "data.seed": 5}
+    settings = SETTINGS | {"model.init": str(started.parent / "first"), "data.seed": 5}
     events = lambda e: notes.extend(e.notes) if isinstance(e, Started) else None  # noqa: E731
     train(images, settings=settings, epochs=1, out=started.parent / "leak", listen=events)
     assert [n for n in notes if "trained on another split of the same data" in n]
@@ -262,7 +262,7 @@ def test_samples_that_changed_under_it_are_refused(
 
 def test_a_checkpoint_of_another_run_is_refused(images: Path, part: Path, tmp_path: Path) -> None:
     shutil.copytree(part, tmp_path / "run")
-    stopped(images, tmp_path / "other", **{"course.seed": 7, "course.batch": 8})
+    stopped(images, tmp_path / "other", **{"train.seed": 7, "train.batch_size": 8})
     shutil.rmtree(tmp_path / "run" / "checkpoint")
     shutil.copytree(tmp_path / "other" / "checkpoint", tmp_path / "run" / "checkpoint")
     with pytest.raises(RunError, match=r"`course\.batch` was 8, is 16.*`course\.seed` was 7, is 0"):

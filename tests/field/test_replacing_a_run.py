@@ -17,10 +17,10 @@ from neocog.errors import ModelError, RunError
 from neocog.networks.catalog import build
 from neocog.runs.claim import claimed
 from neocog.runs.folder import RunFolder
-from neocog.runs.recipe import Course, Provenance, Recipe
+from neocog.runs.recipe import Provenance, Recipe, TrainConfig
 from neocog.runs.swap import beside
 from neocog.runs.trained import load
-from neocog.types import Contract, SignalSpec
+from neocog.types import InputSpec, ModelSpec
 from neocog.verbs.train import resume, train
 
 EVENTS = ("open", "os.rename", "os.remove", "os.rmdir", "os.mkdir", "shutil.rmtree",
@@ -28,9 +28,9 @@ EVENTS = ("open", "os.rename", "os.remove", "os.rmdir", "os.mkdir", "shutil.rmtr
 """What changes a folder, as Python reports it before it does it."""
 
 
-SIGNAL = SignalSpec(channels=1, size=(28, 28), mean=(0.5,), std=(0.25,))
-CONTRACT = Contract(task="classify", classes=("a", "b"), signal=SIGNAL)
-CARD = {"neocog": "0", "contract": CONTRACT.to_json(), "network": {"name": "dense", "options": {}}}
+SIGNAL = InputSpec(channels=1, size=(28, 28), mean=(0.5,), std=(0.25,))
+CONTRACT = ModelSpec(task="classify", classes=("a", "b"), input=SIGNAL)
+CARD = {"neocog": "0", "spec": CONTRACT.to_json(), "network": {"name": "dense", "options": {}}}
 
 
 @pytest.fixture(autouse=True)
@@ -42,11 +42,11 @@ def _no_waiting_for_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
 def write(folder: RunFolder, seed: int, command: str = "train") -> None:
     """All files of a finished run whose every part says `seed`."""
     provenance = Provenance(command=command)
-    folder.write_recipe(Recipe(course=Course(seed=seed), provenance=provenance))
+    folder.write_recipe(Recipe(train=TrainConfig(seed=seed), provenance=provenance))
     folder.write_weights({"w": torch.full((2, 2), float(seed))}, durable=False)
     folder.write_metrics([{"seed": seed}], durable=False)
     folder.write_checkpoint({"w": torch.full((2,), float(seed))}, {"seed": seed}, durable=False)
-    folder.write_card(CARD | {"measured": {"seed": seed}})
+    folder.write_card(CARD | {"metrics": {"seed": seed}})
 
 
 def seed_of(run: Path) -> int:
@@ -55,8 +55,8 @@ def seed_of(run: Path) -> int:
     kept = folder.checkpoint()
     assert kept is not None
     seeds = {
-        folder.recipe.course.seed, int(folder.weights()["w"][0, 0]), kept[1]["seed"],
-        folder.metrics()[0]["seed"], folder.card()["measured"]["seed"],
+        folder.recipe.train.seed, int(folder.weights()["w"][0, 0]), kept[1]["seed"],
+        folder.metrics()[0]["seed"], folder.card()["metrics"]["seed"],
     }  # fmt: skip
     assert len(seeds) == 1
     return seeds.pop()
@@ -64,7 +64,7 @@ def seed_of(run: Path) -> int:
 
 def training(run: Path) -> None:
     with claimed(run, overwrite=True) as claim:
-        folder = claim.begin(Recipe(course=Course(seed=2)))
+        folder = claim.begin(Recipe(train=TrainConfig(seed=2)))
         write(folder, 2)
         claim.finish()
 
@@ -121,7 +121,7 @@ def test_killed_at_any_change_it_is_the_old_run_or_the_new_one(
         seen.append(seed_of(run))
         if work is training or seen[-1] == 1:
             with claimed(run, resume=True) as claim:
-                taken_up.append(claim.folder.recipe.course.seed)
+                taken_up.append(claim.folder.recipe.train.seed)
         else:
             with pytest.raises(RunError, match="the result of a fix"), claimed(run, resume=True):
                 pass
@@ -250,7 +250,7 @@ def test_a_run_whose_renaming_was_killed_is_found_by_who_only_reads(
 def test_a_run_that_is_replaced_while_it_is_read_is_read_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Never the contract of one and the weights of the other."""
+    """Never the spec of one and the weights of the other."""
     run, times = tmp_path / "run", [1]
 
     def made(hidden: int) -> None:
@@ -291,8 +291,8 @@ def test_the_result_of_a_fix_is_no_training(tmp_path: Path) -> None:
             folder.write_recipe(Recipe())  # of a neocog that did not note the command
         if kind == "program":
             (run / "model.pt2").write_bytes(b"a program")
-        fixed = {"from": "runs/a b", "sampling": "blur"}
-        folder.write_card(CARD | {"measured": {"n": 1}, "fixed": fixed, "data": {"place": "d"}})
+        fixed = {"from": "runs/a b", "downsampling": "blur"}
+        folder.write_card(CARD | {"metrics": {"n": 1}, "fixed": fixed, "data": {"place": "d"}})
         before = {p: p.read_bytes() for p in run.rglob("*") if p.is_file()}
         command = f"`neocog fix 'runs/a b' d --overwrite --out {run}`"
         words = "weights alone" if kind == "weights" else command

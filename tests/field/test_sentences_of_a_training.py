@@ -164,7 +164,7 @@ def test_every_sentence_of_a_report(n: int, correct: int, left_out: int, name: s
 @pytest.mark.parametrize("epochs", [1, 2, 40])
 @pytest.mark.parametrize("value", [0.0, 1e-30, 1.0, 1e30])
 def test_curves_of_any_losses_are_drawn(epochs: int, value: float) -> None:
-    from neocog.report.page import page
+    from neocog.render.page import page
 
     rows = [
         {"epoch": e + 1, "train_loss": value, "val_loss": 0.0 if e % 2 else value,

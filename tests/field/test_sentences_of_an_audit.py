@@ -1,4 +1,4 @@
-"""What an audit, a fix and a data sheet say is true of the numbers, also of made-up, extreme ones.
+"""What an audit, a fix and a data report say is true of the numbers, also of made-up, extreme ones.
 
 Nothing is measured here: every result is made by hand, and each phrase is tied to its figure.
 """
@@ -30,8 +30,8 @@ from neocog.audits.sections import comparison, sections, summary
 from neocog.audits.shift import Border, Flip, Shift
 from neocog.audits.suite import Audit
 from neocog.audits.words import blame, causes, verdict
-from neocog.data.framing import Kept
-from neocog.data.sheet import Copies, Sheet
+from neocog.data.framing import KeptFraction
+from neocog.data.quality import Copies, Sheet
 from neocog.exhibits import Gallery, Map, Scalar, Table, percent, share
 from neocog.runs import fix_data
 from neocog.runs.improve import Candidate, Improved
@@ -50,7 +50,7 @@ def shift(flip: float | None = 0.0, mode: str = "circular", **given: Any) -> Shi
     values: dict[str, Any] = {
         "n": 100, "radius": 4.0, "unit": "%", "consistency_ci": (consistency, consistency),
         **dict.fromkeys(
-            ("both_right", "both_wrong", "one_right", "accuracy", "accuracy_moved", "floor",
+            ("both_correct", "both_wrong", "one_right", "accuracy", "accuracy_shifted", "floor",
              "largest_class", "majority", "worst_case_accuracy", "map", "border")
         ),
     }  # fmt: skip
@@ -81,14 +81,14 @@ def aligned(*rows: Misalignment, unknown: tuple[str, ...] = (), **given: Any) ->
 def layer(name: str = "conv", own: float | None = 0.3, at: float | None = 0.0) -> LayerError:
     return LayerError(
         name=name, kind="Conv2d", output=(4, 8, 8), shift_error=0.1, shift_ci=(0.1, 0.1),
-        own_shift=own, own_border=at, rotation_error=None, own_rotation=None,
+        local_shift=own, own_border=at, rotation_error=None, own_rotation=None,
     )  # fmt: skip
 
 
 def audit(**given: Any) -> Audit:
     values: dict[str, Any] = {
         "task": "classify", "n": 100, "accuracy": None, "accuracy_ci": None, "classes": (),
-        "shift": {}, "rotation": None, "scale": None, "deformation": None, "layers": (),
+        "shift": {}, "rotation": None, "scale": None, "elastic": None, "layers": (),
         "lie": (), "aliasing": (), "alignment": None, "cost": None, "receptive_field": None,
         "seconds_per_image": 0.1, "seed": 0, "protocol": {},
     }  # fmt: skip
@@ -188,7 +188,7 @@ def test_flips_told_apart(
 
 
 @pytest.mark.parametrize("name", ROWS)
-@pytest.mark.parametrize("modes", [("circular", "crop"), ("crop", "zero"), ("zero",)])
+@pytest.mark.parametrize("modes", [("circular", "crop"), ("crop", "zeros"), ("zeros",)])
 def test_what_enters_the_frame_is_not_the_border(name: str, modes: tuple[str, ...]) -> None:
     some = {m: shift(0.3, m, border=border(0.3, 0.2, (0.1, 0.3))) for m in modes}
     found = sections(audit(shift=some, alignment=aligned(*ROWS[name])))
@@ -301,7 +301,7 @@ def test_the_geometry(rows: tuple[Misalignment, ...], unknown: tuple[str, ...]) 
     assert QUARTER_TURN not in " ".join(aligned(size=(1, 64)).sentences())
 
 
-# ---- summary, shifts, maps, pictures
+# ---- summary, shifts, maps, images
 
 
 @pytest.mark.parametrize("n", [1, 2, 1234])
@@ -345,7 +345,7 @@ def test_nothing_was_asked_for() -> None:
     assert plain(found)["not_looked_behind"] == ["the whole model"]
 
 
-@pytest.mark.parametrize(("mode", "radius"), [("crop", 1.0), ("zero", 4.0), ("subpixel", 2.0)])
+@pytest.mark.parametrize(("mode", "radius"), [("crop", 1.0), ("zeros", 4.0), ("subpixel", 2.0)])
 @pytest.mark.parametrize("flip", [0.0, 1e-6, 0.065, 1 - 1e-9, 1.0])
 def test_the_first_sentence(mode: str, radius: float, flip: float) -> None:
     said = verdict(audit(shift={mode: shift(flip, mode, radius=radius)}))
@@ -356,13 +356,13 @@ def test_the_first_sentence(mode: str, radius: float, flip: float) -> None:
 @pytest.mark.parametrize(
     ("shape", "drawn"), [((1, 8, 8), 2), ((3, 8, 8), 2), ((2, 8, 8), 0), ((1, 8), 0)]
 )
-def test_pictures_are_drawn_or_not_spoken_of(shape: tuple[int, ...], drawn: int) -> None:
+def test_images_are_drawn_or_not_spoken_of(shape: tuple[int, ...], drawn: int) -> None:
     x = np.zeros(shape, np.float32)
     place = (0,) * (len(shape) - 1)
-    flip = Flip(index=0, name="a", pictures=(x, x), offsets=(place, place), answers=(0, 7), truth=0)
+    flip = Flip(index=0, name="a", images=(x, x), offsets=(place, place), answers=(0, 7), truth=0)
     found = audit(shift={"crop": shift(1.0, "crop", flips=(flip,))}, classes=("cat",))
     galleries = [g for s in sections(found) for g in of(Gallery, s.exhibits)]
-    assert [len(g.pictures) for g in galleries] == [drawn] * bool(drawn)
+    assert [len(g.images) for g in galleries] == [drawn] * bool(drawn)
     if galleries:
         assert [c.partition("\n")[0] for c in galleries[0].captions] == ["✓ cat", "✗ 7"]
 
@@ -608,7 +608,7 @@ def test_copies(exact: int, near: int, conflicts: int, across: int) -> None:
 @example(0.99999, 0)
 @example(1.0, 0)
 def test_what_is_kept_of_images(area: float, enlarged: int) -> None:
-    kept = Kept(
+    kept = KeptFraction(
         n=5, area_min=area, area_median=1.0, cut=int(area < 0.8), scale_min=1.0, scale_median=1.0,
         shrunk=0, enlarged=enlarged, bent=0, larger=(8, 8),
     )  # fmt: skip
@@ -626,7 +626,7 @@ def test_images_without_labels(broken: int, beyond: int, monkeypatch: pytest.Mon
     found += [("b.png", "no image")] * broken
     signal = SimpleNamespace(channels=1, size=(8, 8))
     model: Any = SimpleNamespace(
-        contract=SimpleNamespace(signal=signal, classes=("x",)), pictures=lambda where: found
+        spec=SimpleNamespace(input=signal, classes=("x",)), images=lambda where: found
     )
     monkeypatch.setattr(fix_data, "predicted", lambda trained, split: split)
     monkeypatch.setattr(fix_data, "UNLABELED", 6 * 64)

@@ -16,7 +16,7 @@ from tests.faults.processes import PRELOAD
 from torch import nn
 
 from neocog.data.split import Split
-from neocog.networks.model import Model
+from neocog.networks.model import SpecifiedNetwork
 from neocog.runs import budget as budgets
 from neocog.runs import plan as plans
 from neocog.runs.budget import Budget
@@ -27,12 +27,12 @@ from neocog.runs.train import Event, Finished, Started
 from neocog.runs.trained import load
 from neocog.training.loop import Step
 from neocog.training.machine import Machine, choose
-from neocog.types import Batch, Contract, SignalSpec
+from neocog.types import Batch, InputSpec, ModelSpec
 from neocog.verbs.train import train
 
 SETTINGS = {
-    "network.name": "lenet5_modern", "machine.layout": "contiguous",
-    "machine.precision": "float32", "course.batch": 32,
+    "model.name": "lenet5_modern", "machine.memory_format": "contiguous",
+    "machine.precision": "float32", "train.batch_size": 32,
 }  # fmt: skip
 
 
@@ -133,10 +133,10 @@ def test_measuring_the_machine_takes_no_more_than_it_may(
 # ---- measured on some of the samples
 
 
-def _model() -> Model:
-    signal = SignalSpec(channels=1, size=(2, 2), mean=(0.0,), std=(1.0,))
-    contract = Contract(task="classify", classes=("a", "b", "c", "d"), signal=signal)
-    return Model(nn.Flatten(), contract).eval()
+def _model() -> SpecifiedNetwork:
+    signal = InputSpec(channels=1, size=(2, 2), mean=(0.0,), std=(1.0,))
+    spec = ModelSpec(task="classify", classes=("a", "b", "c", "d"), input=signal)
+    return SpecifiedNetwork(nn.Flatten(), spec).eval()
 
 
 def _split(n: int) -> Split:
@@ -168,7 +168,7 @@ def test_however_short_the_time_some_samples_are_asked(seconds: float) -> None:
             time.sleep(0.002 * len(x) / LEAST)
             return x.flatten(1)
 
-    model = Model(Slow(), _model().contract).eval()
+    model = SpecifiedNetwork(Slow(), _model().spec).eval()
     found = sampled(model, _split(100_000), device="cpu", seconds=seconds, answer=4e-5)
     assert LEAST <= len(found.split) < 5000
     assert found.of == 100_000
@@ -190,7 +190,7 @@ def test_a_budget_that_is_over_before_it_begins_still_ends_with_a_report(
     run = tmp_path / "run"
     events = _train(run, budget)
     model = load(run)
-    measured = model.card["measured"]
+    measured = model.card["metrics"]
     assert measured["steps"] >= 1
     assert measured["budget"]["seconds"] == budget
     low, high = measured["test"]["accuracy_ci"]
@@ -214,7 +214,7 @@ def test_a_budget_that_is_over_before_it_begins_still_ends_with_a_report(
     train(None, recipe=run / "recipe.toml", out=tmp_path / "again")
     one, two = RunFolder(run).weights(), RunFolder(tmp_path / "again").weights()
     assert all(torch.equal(one[k], two[k]) for k in one)
-    assert load(tmp_path / "again").card["measured"]["test"]["n"] == 1000
+    assert load(tmp_path / "again").card["metrics"]["test"]["n"] == 1000
 
 
 def _stopped(run: Path) -> None:
@@ -242,6 +242,6 @@ def test_a_process_that_is_stopped_and_goes_on(tmp_path: Path) -> None:
     os.kill(process.pid, signal.SIGCONT)
     process.join(60)
     assert process.exitcode == 0
-    measured = load(tmp_path / "run").card["measured"]
+    measured = load(tmp_path / "run").card["metrics"]
     assert 1 <= measured["steps"] <= 2
     assert measured["budget"]["spent"] > 3.0

@@ -14,11 +14,11 @@ from neocog.runs.opened import open_model
 from neocog.verbs.train import train
 
 QUICK = {
-    "network.name": "lenet5_modern",
-    "course.batch": 16,
-    "course.epochs": 1.0,
-    "course.average": 0.0,
-    "machine.layout": "channels_last",
+    "model.name": "lenet5_modern",
+    "train.batch_size": 16,
+    "train.epochs": 1.0,
+    "train.ema_decay": 0.0,
+    "machine.memory_format": "channels_last",
     "machine.precision": "float32",
 }
 
@@ -51,8 +51,8 @@ def test_train_and_val_stay_whole_and_figures_are_of_val(tmp_path):
     assert source.scored() == "val"
     run = tmp_path / "run"
     done = train(root, settings=QUICK, out=run)
-    assert "test" not in done.card["measured"]
-    assert done.card["measured"]["val"]["n"] == 12
+    assert "test" not in done.card["metrics"]
+    assert done.card["metrics"]["val"]["n"] == 12
     scored = open_model(run).evaluate(root)
     assert scored.n == 12
     assert any("watched with these samples" in note for note in scored.notes)
@@ -66,8 +66,8 @@ def test_a_test_is_cut_when_it_is_asked_for_and_evaluated_alike(tmp_path):
     assert _n(asked)["train"] + _n(asked)["test"] == 80
     done = train(root, settings={**QUICK, "data.cut_test": True}, out=tmp_path / "run")
     again = open_model(tmp_path / "run").evaluate(root)
-    assert again.n == done.card["measured"]["test"]["n"] == _n(asked)["test"]
-    assert again.accuracy == done.card["measured"]["test"]["accuracy"]
+    assert again.n == done.card["metrics"]["test"]["n"] == _n(asked)["test"]
+    assert again.accuracy == done.card["metrics"]["test"]["accuracy"]
 
 
 def test_train_and_test_lend_a_val(tmp_path):

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from neocog.audits.suite import Asked
+from neocog.audits.suite import AuditConfig
 from neocog.errors import UsageError
 from neocog.runs.opened import open_model
 from neocog.runs.seen import read_seen
@@ -18,15 +18,15 @@ from neocog.verbs.audit import audit
 from neocog.verbs.train import train
 
 QUICK = {
-    "network.name": "lenet5_modern",
-    "course.batch": 16,
-    "course.epochs": 1.0,
-    "course.average": 0.0,
-    "machine.layout": "channels_last",
+    "model.name": "lenet5_modern",
+    "train.batch_size": 16,
+    "train.epochs": 1.0,
+    "train.ema_decay": 0.0,
+    "machine.memory_format": "channels_last",
     "machine.precision": "float32",
 }
-ASKED = Asked(
-    shift=("circular",), map_radius=0, rotation=False, scale=False, deformation=False, layers=False
+ASKED = AuditConfig(
+    shift=("circular",), map_radius=0, rotation=False, scale=False, elastic=False, layers=False
 )
 
 
@@ -126,7 +126,7 @@ def test_weights_of_a_training_before_count(tmp_path):
     train(root, settings=QUICK, out=a)
     train(
         _make(tmp_path / "two", 60, 300),
-        settings={**QUICK, "network.start": str(a), "data.seed": 5},
+        settings={**QUICK, "model.init": str(a), "data.seed": 5},
         out=b,
     )
     one, two = read_seen(a), read_seen(b)

@@ -29,17 +29,17 @@ from neocog.runs.kept import kept_audit
 from neocog.runs.progress import taken_up
 from neocog.runs.recipe import from_toml
 from neocog.runs.trained import load
-from neocog.types import Contract
+from neocog.types import ModelSpec
 from neocog.verbs.train import train
 
 SETTINGS = {
-    "network.name": "dense",
-    "network.hidden": [4],
-    "course.batch": 8,
-    "course.epochs": 2.0,
-    "course.average": 0.9,
-    "optimiser.lr": 0.02,
-    "machine.layout": "channels_last",
+    "model.name": "dense",
+    "model.hidden": [4],
+    "train.batch_size": 8,
+    "train.epochs": 2.0,
+    "train.ema_decay": 0.9,
+    "optimizer.lr": 0.02,
+    "machine.memory_format": "channels_last",
     "machine.precision": "float32",
 }
 
@@ -98,8 +98,8 @@ def tried(read: Callable[[], object], what: str) -> bool:
 
 
 @pytest.fixture(scope="module")
-def pictures(tmp_path_factory) -> Path:
-    place = tmp_path_factory.mktemp("pictures")
+def images(tmp_path_factory) -> Path:
+    place = tmp_path_factory.mktemp("images")
     rng = np.random.default_rng(0)
     for number, name in enumerate(("across", "down")):
         (place / name).mkdir()
@@ -109,11 +109,11 @@ def pictures(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def trained(pictures, tmp_path_factory) -> Path:
+def trained(images, tmp_path_factory) -> Path:
     run = tmp_path_factory.mktemp("trained") / "run"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("NEOCOG_CACHE", str(run.parent / "cache"))
-        train(pictures, settings=SETTINGS, out=run)
+        train(images, settings=SETTINGS, out=run)
     return run
 
 
@@ -122,10 +122,10 @@ def run(trained, tmp_path) -> Path:
     return shutil.copytree(trained, tmp_path / "run")
 
 
-def test_every_value_of_a_card(run, pictures):
+def test_every_value_of_a_card(run, images):
     file = run / "model.json"
     plain = json.loads(file.read_text())
-    image, read, of = pictures / "across" / "00.png", 0, 0
+    image, read, of = images / "across" / "00.png", 0, 0
     for text, what in each(plain):
         file.write_text(text)
         read += tried(lambda: load(run).predict(image), what)
@@ -135,7 +135,7 @@ def test_every_value_of_a_card(run, pictures):
     assert load(run).predict(image)[0].error is None
 
 
-@pytest.mark.parametrize("keys", [("contract", "task"), ("data", "cut_test")])
+@pytest.mark.parametrize("keys", [("spec", "task"), ("data", "cut_test")])
 def test_a_word_that_is_none_of_those_there_are(run, keys):
     file = run / "model.json"
     plain = json.loads(file.read_text())
@@ -146,9 +146,9 @@ def test_a_word_that_is_none_of_those_there_are(run, keys):
 
 
 def test_every_value_of_a_contract(trained):
-    plain = load(trained).contract.to_json()
+    plain = load(trained).spec.to_json()
     for text, what in each(json.loads(json.dumps(plain))):
-        tried(lambda t=text: Contract.from_json(parse_json(t, source="x")), what)
+        tried(lambda t=text: ModelSpec.from_json(parse_json(t, source="x")), what)
 
 
 def test_every_value_of_a_recipe(trained):
@@ -203,12 +203,12 @@ def test_every_value_of_a_checkpoint(run, experiment):
     for name in tensors:
         save_file({**tensors, name: torch.zeros(1, 2, 3)}, file, {"state": json.dumps(state)})
         assert not tried(take_up, name)
-        if not name.startswith("optimiser."):  # of a weight that was never moved there is none
+        if not name.startswith("optimizer."):  # of a weight that was never moved there is none
             rest = {k: v for k, v in tensors.items() if k != name}
             save_file(rest, file, {"state": json.dumps(state)})
             assert not tried(take_up, name)
-    save_file({**tensors, "optimiser.x": torch.zeros(1)}, file, {"state": json.dumps(state)})
-    assert not tried(take_up, "optimiser.x")
+    save_file({**tensors, "optimizer.x": torch.zeros(1)}, file, {"state": json.dumps(state)})
+    assert not tried(take_up, "optimizer.x")
     save_file(tensors, file, {"state": json.dumps(state)})
     assert tried(take_up, "as it was")
 
@@ -226,9 +226,9 @@ def test_every_value_of_metrics_and_of_an_audit(run):
         assert tried(lambda: kept_audit(model), what)  # the model can be used without
 
 
-def test_every_value_of_a_kept_set(pictures, tmp_path, monkeypatch):
+def test_every_value_of_a_kept_set(images, tmp_path, monkeypatch):
     monkeypatch.setenv("NEOCOG_CACHE", str(tmp_path / "cache"))
-    open_data(str(pictures))
+    open_data(str(images))
     (file,) = (tmp_path / "cache" / "sets").glob("*/meta.json")
     plain = json.loads(file.read_text())
     for text, what in each(plain):
@@ -239,16 +239,16 @@ def test_every_value_of_a_kept_set(pictures, tmp_path, monkeypatch):
             continue
         assert set(arrays) == set(plain["arrays"]) == set(meta["arrays"]), what
     file.write_text(json.dumps({**plain, "sheet": None}))
-    source = open_data(str(pictures))  # it is made again, as if there were none
+    source = open_data(str(images))  # it is made again, as if there were none
     assert sum(map(len, source.splits.values())) == 24
     assert json.loads(file.read_text()) == plain
 
 
 @pytest.mark.parametrize("kind", ["zip", "pipe", "cut", "huge", "torn", "text", "other"])
-def test_an_index_that_is_none_is_made_again(kind, pictures, tmp_path, monkeypatch):
+def test_an_index_that_is_none_is_made_again(kind, images, tmp_path, monkeypatch):
     monkeypatch.setenv("NEOCOG_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(build, "_SETTLED", 0)  # no waiting for two seconds
-    open_data(str(pictures))
+    open_data(str(images))
     (file,) = (tmp_path / "cache" / "index").glob("*.npy")
     whole = file.read_bytes()
     file.unlink()
@@ -272,4 +272,4 @@ def test_an_index_that_is_none_is_made_again(kind, pictures, tmp_path, monkeypat
             np.save(file, np.zeros((2, 2)))
     for name in ("starts", "sets"):
         shutil.rmtree(tmp_path / "cache" / name)
-    assert sum(map(len, open_data(str(pictures)).splits.values())) == 24
+    assert sum(map(len, open_data(str(images)).splits.values())) == 24

@@ -21,7 +21,7 @@ import neocog
 from neocog.audits.alignment import alignment
 from neocog.audits.cost import cost
 from neocog.audits.receptive_field import receptive_field
-from neocog.audits.suite import Asked
+from neocog.audits.suite import AuditConfig
 from neocog.errors import ModelError, NeocogError
 from neocog.store.exported import save_exported
 from neocog.store.sound import check_network
@@ -112,7 +112,7 @@ def test_every_door_refuses_them_by_name(kind: str, factory) -> None:
     x = torch.rand(3, 1, 8, 8)
     doors = {
         "open_model": lambda: neocog.open_model(factory(make), **GRAY),
-        "audit": lambda: neocog.audit(make(), (x, None), Asked(n=3, layers=False)),
+        "audit": lambda: neocog.audit(make(), (x, None), AuditConfig(n=3, layers=False)),
         "explain": lambda: neocog.explain(make(), x[:1], trust=False),
         "explore": lambda: opened(make(), x),
     }
@@ -204,7 +204,7 @@ def test_a_program_of_another_precision_takes_pixels(dtype, tmp_path: Path) -> N
     out = model.module(x)
     assert out.dtype == torch.float32
     torch.testing.assert_close(out, net(x.to(dtype)).float())
-    found = neocog.audit(model.module, (x, None), Asked(n=4, layers=False, rotation=False))
+    found = neocog.audit(model.module, (x, None), AuditConfig(n=4, layers=False, rotation=False))
     assert found.audit.n == 4
 
 
@@ -332,11 +332,13 @@ def test_other_ways_of_being_a_network_are_looked_at_or_refused(
     assert spent.status == whole
     if whole == "complete":
         assert (spent.params, spent.macs) == (98, 4 * 16 * 9 + 40)
-    found = neocog.audit(made, (x, None), Asked(n=6, layers=False, rotation=False, scale=False))
+    found = neocog.audit(
+        made, (x, None), AuditConfig(n=6, layers=False, rotation=False, scale=False)
+    )
     assert 0 <= found.audit.shift["circular"].consistency <= 1
     for enter in (
         lambda: neocog.explain(made, x[:1], trust=False),
-        lambda: replace(made, x, sampling="blur"),
+        lambda: replace(made, x, downsampling="blur"),
         lambda: neocog.export(
             factory(lambda: copy.deepcopy(made)), format="torch", out=tmp_path / "x.pt", **GRAY
         ),

@@ -14,19 +14,19 @@ from neocog.audits.alignment import CIRCULAR_SHIFT, QUARTER_TURN, RULES, alignme
 from neocog.audits.inside import sampling_section
 from neocog.audits.receptive_field import receptive_field
 from neocog.audits.sections import sections
-from neocog.audits.suite import Asked, Audit, audit_model
+from neocog.audits.suite import Audit, AuditConfig, audit_model
 from neocog.audits.words import verdict
 from neocog.data.samples import Samples
-from neocog.verbs.count import count
+from neocog.verbs.summary import summary
 
-ASKED = Asked(
+ASKED = AuditConfig(
     n=40,
     shift=("circular",),
     radius=4,
     map_radius=0,
     rotation=False,
     scale=False,
-    deformation=False,
+    elastic=False,
 )
 
 
@@ -138,7 +138,7 @@ def test_modules_that_torchscript_runs(way: str) -> None:
     assert plain["alignment_status"] == "partial"
     report = " ".join(s.text for s in sections(found))
     assert "nothing in the geometry" not in report
-    assert "Nothing in this model drops samples" not in sampling_section(found).text
+    assert "Nothing in this model downsamples" not in sampling_section(found).text
     assert receptive_field(net, (2, 16, 16)).status == "partial"
 
 
@@ -154,10 +154,10 @@ def test_a_black_box_has_no_geometry() -> None:
 
 def test_a_count_is_partial_too() -> None:
     net = classifier(Of(UNKNOWN["an operation without a rule"][0]))
-    plain = count(net.float(), size=(2, 16, 16)).to_json()
+    plain = summary(net.float(), size=(2, 16, 16)).to_json()
     assert (plain["status"], plain["alignment_status"]) == ("partial", "partial")
     assert plain["not_looked_behind"] == ["aten._linalg_svd"]
-    plain = count(classifier(circular(2), nn.GroupNorm(1, C)), size=(2, 16, 16)).to_json()
+    plain = summary(classifier(circular(2), nn.GroupNorm(1, C)), size=(2, 16, 16)).to_json()
     assert (plain["alignment_status"], plain["total_stride"]) == ("complete", 2)
 
 

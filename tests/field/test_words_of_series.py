@@ -14,12 +14,12 @@ from torch import nn
 from neocog.audits.compare import compare
 from neocog.audits.shift import shift_consistency
 from neocog.audits.subject import Subject
-from neocog.audits.suite import Asked
+from neocog.audits.suite import AuditConfig
 from neocog.data.samples import Samples
 from neocog.errors import UsageError
 from neocog.verbs.audit import audit
 
-OF_IMAGES = re.compile(r"pixel|picture|image|black|photo|camera|quarter|degree|mirror|turned", re.I)
+OF_IMAGES = re.compile(r"pixel|image|image|black|photo|camera|quarter|degree|mirror|turned", re.I)
 
 
 def _net(axes: int, width: int = 8) -> nn.Module:
@@ -53,7 +53,7 @@ def _audited(axes: int) -> Any:
     torch.manual_seed(0)
     shape = (24, 1, *((48,) if axes == 1 else (24, 24)))
     data = torch.rand(shape), torch.arange(24) % 3
-    asked = Asked(map_samples=8, radius=2 if axes == 2 else None)
+    asked = AuditConfig(map_samples=8, radius=2 if axes == 2 else None)
     return audit(_net(axes), data, asked, against=_net(axes, 6))
 
 

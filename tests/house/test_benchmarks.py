@@ -20,17 +20,17 @@ RESULTS = sorted((BENCHMARKS / "results").glob("*.json"))
 @pytest.mark.parametrize("file", RECIPES, ids=lambda f: f.stem)
 def test_recipes_are_read_and_their_networks_built(file: Path) -> None:
     recipe = from_toml(file.read_text(), file.name)
-    assert not recipe.data.place, "a recipe here names no place: that is the reader's"
-    assert recipe.course.epochs > 0
+    assert not recipe.data.path, "a recipe here names no place: that is the reader's"
+    assert recipe.train.epochs > 0
     assert recipe.machine is not None
     channels = recipe.data.channels or 1
     with torch.device("meta"):
         build(
-            recipe.network.name,
+            recipe.model.name,
             classes=10,
             channels=channels,
             size=(28, 28),
-            options=recipe.network.options,
+            options=recipe.model.options,
         )
 
 

@@ -47,7 +47,7 @@ def test_every_recommended_command_exists() -> None:
 
 
 def test_every_recommended_option_exists() -> None:
-    """`Try --batch`, where no command is named: some command has it."""
+    """`Try --batch-size`, where no command is named: some command has it."""
     options = {
         o
         for verb in VERBS

@@ -103,7 +103,7 @@ def test_border_is_the_padding_of_a_convolution(padding: str) -> None:
 
 
 def test_no_border_does_nothing() -> None:
-    assert isinstance(border(0, padding="zero"), nn.Identity)
+    assert isinstance(border(0, padding="zeros"), nn.Identity)
 
 
 def test_unknown_padding_is_refused() -> None:
@@ -116,7 +116,7 @@ def test_unknown_padding_is_refused() -> None:
             use()
 
 
-def test_grow_puts_the_picture_in_the_middle() -> None:
+def test_grow_puts_the_image_in_the_middle() -> None:
     x = torch.arange(1.0, 7).reshape(1, 1, 2, 3)
     grown = grow(x, 4, padding="replicate")
     assert grown[0, 0].tolist() == [
@@ -125,9 +125,9 @@ def test_grow_puts_the_picture_in_the_middle() -> None:
         [4, 5, 6, 6],
         [4, 5, 6, 6],
     ]
-    assert grow(x, 4, padding="zero")[0, 0].tolist()[0] == [0, 0, 0, 0]
-    assert grow(x, 2, padding="zero") is x
-    assert grow(x, 3, padding="zero").shape == (1, 1, 3, 3)
+    assert grow(x, 4, padding="zeros")[0, 0].tolist()[0] == [0, 0, 0, 0]
+    assert grow(x, 2, padding="zeros") is x
+    assert grow(x, 3, padding="zeros").shape == (1, 1, 3, 3)
 
 
 def test_keeps() -> None:

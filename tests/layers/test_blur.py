@@ -92,7 +92,7 @@ def test_a_constant_map_stays_constant(padding: str, stride: int) -> None:
 def test_max_blur_by_hand() -> None:
     x = torch.tensor([[[-1.0, -2.0, -3.0, 5.0]]])
     # Maxima of (x[i], x[i + 1]): -1 -2 5 5, the last one of a window that ends outside.
-    y = max_blur(x, 2, [binomial(1)], stride=1, padding="zero")
+    y = max_blur(x, 2, [binomial(1)], stride=1, padding="zeros")
     assert y.tolist() == [[[-1, -2, 5, 5]]]
     assert max_blur(x, 2, [binomial(1)], stride=1, padding="circular").tolist() == y.tolist()
     assert MaxBlurPool(3, 2)(torch.randn(2, 3, 9, 9)).shape == (2, 3, 5, 5)

@@ -51,7 +51,7 @@ def test_every_size_and_number_of_samples(
 def test_is_the_border_of_torch_where_that_exists(mode: str) -> None:
     x = torch.randn(2, 3, 5, 6)
     assert torch.equal(continued(x, [(1, 2), (2, 1)], mode), F.pad(x, (2, 1, 1, 2), mode=mode))
-    assert torch.equal(extend(x, [(1, 2), (0, 1)], padding="zero"), F.pad(x, (0, 1, 1, 2)))
+    assert torch.equal(extend(x, [(1, 2), (0, 1)], padding="zeros"), F.pad(x, (0, 1, 1, 2)))
     assert extend(x, [(0, 0), (0, 0)], padding=mode) is x
 
 

@@ -4,17 +4,17 @@ from torch import nn
 
 from neocog.errors import UsageError
 from neocog.layers.downsample import (
+    DOWNSAMPLINGS,
     POOLS,
-    SAMPLINGS,
-    Sampling,
+    Downsampling,
     activation_then_reduce,
     average_pool,
+    downsampling_of,
     max_pool,
     operator_stride,
     pool,
     reduce,
     reduce_pair,
-    sampling_of,
 )
 from neocog.layers.subsample import (
     AsTheyAre,
@@ -30,41 +30,41 @@ GRID = torch.tensor([[6.0, 1, 2, 4], [1, 6, 7, 8], [3, 5, 2, 0], [1, 2, 3, 4]]).
 
 @pytest.fixture
 def unfolded(monkeypatch: pytest.MonkeyPatch) -> str:
-    kind = Sampling(
+    kind = Downsampling(
         folded=False,
         reduce=lambda channels, stride, padding: Subsample(stride),
         reduce_pair=lambda channels, stride, padding: SubsamplePair(stride),
     )
-    monkeypatch.setitem(SAMPLINGS, "unfolded", kind)
+    monkeypatch.setitem(DOWNSAMPLINGS, "unfolded", kind)
     return "unfolded"
 
 
 def test_C2_pools_of_the_lectures() -> None:
-    largest = max_pool("stride", 1, kernel=2, stride=2, padding="zero")(GRID)
-    mean = average_pool("stride", 1, kernel=2, stride=2, padding="zero")(GRID)
+    largest = max_pool("stride", 1, kernel=2, stride=2, padding="zeros")(GRID)
+    mean = average_pool("stride", 1, kernel=2, stride=2, padding="zeros")(GRID)
     assert largest[0, 0].tolist() == [[6, 8], [5, 4]]
     assert mean[0, 0].tolist() == [[3.5, 5.25], [2.75, 2.25]]
     nine = torch.arange(9.0).reshape(1, 1, 3, 3)
-    overlap = max_pool("stride", 1, kernel=2, stride=1, padding="zero")(nine)
+    overlap = max_pool("stride", 1, kernel=2, stride=1, padding="zeros")(nine)
     assert overlap[0, 0].tolist() == [[4, 5], [7, 8]]
 
 
 def test_stride_leaves_plain_modules() -> None:
     assert operator_stride("stride", 3) == (3, 3)
     assert type(max_pool("stride", 1, kernel=2, stride=2, padding="circular")) is nn.MaxPool2d
-    assert type(average_pool("stride", 1, kernel=2, stride=2, padding="zero")) is nn.AvgPool2d
-    assert isinstance(reduce("stride", 1, stride=2, padding="zero"), nn.Identity)
-    assert isinstance(reduce_pair("stride", (1, 1), stride=2, padding="zero"), AsTheyAre)
+    assert type(average_pool("stride", 1, kernel=2, stride=2, padding="zeros")) is nn.AvgPool2d
+    assert isinstance(reduce("stride", 1, stride=2, padding="zeros"), nn.Identity)
+    assert isinstance(reduce_pair("stride", (1, 1), stride=2, padding="zeros"), AsTheyAre)
     act = nn.ReLU()
-    assert activation_then_reduce(act, "stride", 1, stride=2, padding="zero") is act
+    assert activation_then_reduce(act, "stride", 1, stride=2, padding="zeros") is act
 
 
 def test_another_kind_follows_the_operator(unfolded: str) -> None:
     assert operator_stride(unfolded, 3) == (1, 1)
-    both = activation_then_reduce(nn.ReLU(), unfolded, 1, stride=2, padding="zero")
+    both = activation_then_reduce(nn.ReLU(), unfolded, 1, stride=2, padding="zeros")
     assert both(-GRID).shape == (1, 1, 2, 2)
-    assert isinstance(reduce(unfolded, 1, stride=1, padding="zero"), nn.Identity)
-    main, short = reduce_pair(unfolded, (1, 1), stride=2, padding="zero")(GRID, 2 * GRID)
+    assert isinstance(reduce(unfolded, 1, stride=1, padding="zeros"), nn.Identity)
+    main, short = reduce_pair(unfolded, (1, 1), stride=2, padding="zeros")(GRID, 2 * GRID)
     assert torch.equal(2 * main, short)
     assert main[0, 0].tolist() == [[6, 2], [3, 2]]
 
@@ -75,15 +75,15 @@ def test_a_pool_at_stride_is_a_pool_and_then_every_sth_sample(
     kind: str, size: tuple[int, int], unfolded: str
 ) -> None:
     x = torch.randn(2, 3, *size)
-    one = pool(kind, "stride", 3, kernel=3, stride=2, padding="zero")
-    two = pool(kind, unfolded, 3, kernel=3, stride=2, padding="zero")
+    one = pool(kind, "stride", 3, kernel=3, stride=2, padding="zeros")
+    two = pool(kind, unfolded, 3, kernel=3, stride=2, padding="zeros")
     two.load_state_dict(one.state_dict())
     # The same sums by other kernels: float32 rounding.
     torch.testing.assert_close(one(x), two(x))
 
 
 def test_C3_learned_pool_has_the_kernel_and_stride_of_the_pool() -> None:
-    learned = pool("conv", "stride", 3, kernel=3, stride=2, padding="zero")
+    learned = pool("conv", "stride", 3, kernel=3, stride=2, padding="zeros")
     plain = nn.Sequential(nn.Conv2d(3, 3, 3, stride=2), nn.ReLU())
     plain.load_state_dict(learned.state_dict())
     x = torch.randn(2, 3, 9, 9)
@@ -91,7 +91,7 @@ def test_C3_learned_pool_has_the_kernel_and_stride_of_the_pool() -> None:
 
 
 def test_max_pool_with_a_border() -> None:
-    zero = max_pool("stride", 1, kernel=3, stride=2, padding="zero", pad=1)
+    zero = max_pool("stride", 1, kernel=3, stride=2, padding="zeros", pad=1)
     assert zero(-GRID)[0, 0, 0, 0] == -1  # what lies outside has no part in the maximum
     circular = max_pool("stride", 1, kernel=3, stride=2, padding="circular", pad=1)
     assert circular(GRID)[0, 0].tolist() == [[8, 8], [8, 8]]
@@ -100,7 +100,7 @@ def test_max_pool_with_a_border() -> None:
 
 
 def test_average_pool_with_a_border_counts_it() -> None:
-    pooled = average_pool("stride", 1, kernel=2, stride=2, padding="zero", pad=1)(GRID)
+    pooled = average_pool("stride", 1, kernel=2, stride=2, padding="zeros", pad=1)(GRID)
     assert pooled[0, 0, 0, 0] == 6 / 4
 
 
@@ -112,9 +112,9 @@ def test_subsample_is_a_view() -> None:
 
 def test_unknown_names_are_refused() -> None:
     with pytest.raises(UsageError, match=r"`strid` is no sampling\. Did you mean `stride`\?"):
-        sampling_of("strid")
+        downsampling_of("strid")
     with pytest.raises(UsageError, match=r"`mean` is no pool\. Known: `average`, `conv`, `max`"):
-        pool("mean", "stride", 1, kernel=2, stride=2, padding="zero")
+        pool("mean", "stride", 1, kernel=2, stride=2, padding="zeros")
 
 
 @pytest.mark.parametrize("kernel", [1, 2, 3, 4, 5, 7])
@@ -123,7 +123,7 @@ def test_unknown_names_are_refused() -> None:
 def test_a_far_border_leaves_whole_strides_behind(kernel: int, pad: int, stride: int) -> None:
     for n in range(kernel, 14):
         x = torch.ones(1, 1, n)
-        more = far_border(x, (kernel,), stride=(stride,), pad=(pad,), padding="zero").shape[2] - n
+        more = far_border(x, (kernel,), stride=(stride,), pad=(pad,), padding="zeros").shape[2] - n
         windows = n + 2 * pad - kernel + 1
         left = (windows - 1) // stride + 1
         assert -(-(windows + more) // stride) == left, "as many samples as with the stride"
@@ -140,7 +140,7 @@ def test_a_far_border_wraps_a_window_of_two() -> None:
     edge = FarBorder((2, 2), stride=(2, 2), pad=(0, 0), padding="-inf")
     assert edge(x)[0, 0].tolist() == [[0, 9, -torch.inf], [8, 1, -torch.inf], [-torch.inf] * 3]
     assert "(2, 2), stride=(2, 2), pad=(0, 0), padding=-inf" in repr(edge)
-    mean = average_pool("polyphase", 1, kernel=2, stride=2, padding="zero")
+    mean = average_pool("polyphase", 1, kernel=2, stride=2, padding="zeros")
     # The edge is repeated, not darkened: the phase (0, 1) has the mean of 9, 1 and their copies.
     assert mean(torch.tensor([[0.0, 9], [0, 9]])[None, None]).tolist() == [[[[9]]]]
 

@@ -241,12 +241,12 @@ def test_a_learned_choice_learns() -> None:
             x[weak == 2 * i + j, :, i::2, j::2] *= 0.3
     down = PolyphaseDown((2, 2), choose=LearnedChoice(1, (2, 2)))
     before = (down.choose.eval()(x) == weak).float().mean()
-    optimiser = torch.optim.Adam(down.parameters(), 0.02)
+    optimizer = torch.optim.Adam(down.parameters(), 0.02)
     down.train()
     for _ in range(60):
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         down(x).square().mean().backward()
-        optimiser.step()
+        optimizer.step()
     after = (down.choose.eval()(x) == weak).float().mean()
     assert after > 0.95 > before
 

@@ -5,12 +5,12 @@ from neocog.layers.rbf import CODE, CodeDistance, code_distance, codes
 
 def test_distance_by_hand() -> None:
     x = torch.tensor([[1.0, 2.0], [0.0, 0.0]])
-    centres = torch.tensor([[1.0, 1.0], [-1.0, 1.0], [1.0, 2.0]])
+    centers = torch.tensor([[1.0, 1.0], [-1.0, 1.0], [1.0, 2.0]])
     # squared distances 1, 5, 0 and 2, 2, 5
-    assert code_distance(x, centres, 0.5).tolist() == [[-0.5, -2.5, 0], [-1, -1, -2.5]]
+    assert code_distance(x, centers, 0.5).tolist() == [[-0.5, -2.5, 0], [-1, -1, -2.5]]
 
 
-def test_ten_codes_are_pictures_of_twelve_rows_of_seven() -> None:
+def test_ten_codes_are_images_of_twelve_rows_of_seven() -> None:
     ten = codes(10)
     assert ten.shape == (10, CODE) == (10, 12 * 7)
     assert ten.unique().tolist() == [-1, 1]

@@ -8,13 +8,13 @@ from torch import Tensor
 
 from neocog.layers.blocks import PADDINGS, extend
 from neocog.layers.blur import BlurPool, blur
-from neocog.layers.separable import Axis, along, filtered
+from neocog.layers.separable import SeparableAxis, along, filtered
 from neocog.signal.kernels import binomial
 
 # PyTorch's forward mode loads code that warns of itself.
 pytestmark = pytest.mark.filterwarnings("ignore:.*torch.jit.script:DeprecationWarning")
 
-BORDERS = [p for p in PADDINGS if p != "zero"]
+BORDERS = [p for p in PADDINGS if p != "zeros"]
 LAYOUTS = (torch.contiguous_format, torch.channels_last)
 
 
@@ -23,7 +23,7 @@ def taken(monkeypatch: pytest.MonkeyPatch) -> list[Tensor]:
     """Maps that `blur` takes this way from now on, of every size."""
     seen: list[Tensor] = []
 
-    def noted(x: Tensor, axes: list[Axis]) -> Tensor:
+    def noted(x: Tensor, axes: list[SeparableAxis]) -> Tensor:
         seen.append(x)
         return filtered(x, axes)
 
@@ -40,7 +40,7 @@ def test_an_axis_by_hand() -> None:
     first, last = axis.ends
     assert (first.out, first.within, first.weights.tolist()) == ((0, 1), (1, 1), [[0.25]])
     assert (last.out, last.within, last.weights.tolist()) == ((2, 1), (3, 1), [[0.25]])
-    assert along(4, taps, 2, "zero").ends == ()
+    assert along(4, taps, 2, "zeros").ends == ()
     (wrapped,) = along(4, taps, 2, "circular").ends
     assert (wrapped.out, wrapped.within) == ((0, 1), (3, 1))
 
@@ -124,7 +124,7 @@ def test_which_maps_are_taken_this_way(taken: list[Tensor], monkeypatch: Any) ->
         pool(x)
         assert len(taken) == 1
     taken.clear()
-    BlurPool(2, padding="zero")(x)  # nothing to add
+    BlurPool(2, padding="zeros")(x)  # nothing to add
     BlurPool(2)(x.half())
     BlurPool(8, keep=True)(x)  # more work at the rim than inside
     monkeypatch.setattr("neocog.layers.blur.LARGE", x.numel() + 1)

@@ -4,7 +4,7 @@ from neocog.layers.subsampling import TrainableSubsampling, window_affine
 
 
 def test_D2_trainable_subsampling_by_hand() -> None:
-    layer = TrainableSubsampling(2, sampling="stride", padding="zero")
+    layer = TrainableSubsampling(2, downsampling="stride", padding="zeros")
     with torch.no_grad():
         layer.coefficient.copy_(torch.tensor([0.5, -1.0]))
         layer.bias.copy_(torch.tensor([1.0, 2.0]))
@@ -14,7 +14,7 @@ def test_D2_trainable_subsampling_by_hand() -> None:
 
 
 def test_parameters_are_two_a_channel_and_start_as_in_the_paper() -> None:
-    layer = TrainableSubsampling(400, sampling="stride", padding="zero")
+    layer = TrainableSubsampling(400, downsampling="stride", padding="zeros")
     assert sum(p.numel() for p in layer.parameters()) == 800
     for p in layer.parameters():
         assert 0.5 < p.abs().max() <= 0.6  # ±2.4 / 4; the largest of 400 lies close to it

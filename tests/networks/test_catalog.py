@@ -37,7 +37,12 @@ def test_unknown_option_is_refused() -> None:
         ("dense", "hidden", [5, True], r"takes a list of whole numbers"),
         ("vgg11", "padding", 0, r"takes a word; 0 came"),
         ("vgg11", "padding", "circle", r"`circle` is no padding of vgg11\. Did you mean `circ"),
-        ("vgg11", "sampling", "strid", r"`strid` is no sampling of vgg11\. Did you mean `stride"),
+        (
+            "vgg11",
+            "downsampling",
+            "strid",
+            r"`strid` is no sampling of vgg11\. Did you mean `stride",
+        ),
         ("vgg11", "pool", "median", r"`median` is no pool of vgg11\. Known: `average`, `conv`"),
     ],
 )
@@ -77,7 +82,7 @@ def test_the_schema_is_the_signature(name: str) -> None:
     assert all(p.kind is inspect.Parameter.KEYWORD_ONLY for p in parameters.values())
     fixed = set(builder.keywords) if isinstance(builder, partial) else set()
     assert set(options) == set(parameters) - fixed - {"classes", "channels", "size"}
-    assert {"sampling", "padding"} <= set(options)
+    assert {"downsampling", "padding"} <= set(options)
     for o in options.values():
         assert o.default == parameters[o.name].default
         assert o.kind in ("int", "float", "bool", "str", "ints")

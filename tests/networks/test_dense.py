@@ -40,6 +40,6 @@ def test_dense_is_a_plain_stack() -> None:
 
 def test_unknown_sampling_and_padding_are_refused_though_they_change_nothing() -> None:
     with pytest.raises(UsageError, match="`blurr` is no sampling"):
-        dense(classes=3, channels=1, size=(24, 24), sampling="blurr")
+        dense(classes=3, channels=1, size=(24, 24), downsampling="blurr")
     with pytest.raises(UsageError, match="`none` is no padding"):
         dense(classes=3, channels=1, size=(24, 24), padding="none")

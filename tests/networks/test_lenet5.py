@@ -30,7 +30,7 @@ def test_D2_lenet5_has_60000_parameters() -> None:
 
 
 def test_D2_connection_table_is_as_the_paper_describes_it() -> None:
-    # Six maps see three neighbours in a row, six see four in a row, three see two pairs, the last
+    # Six maps see three neighbors in a row, six see four in a row, three see two pairs, the last
     # sees all; 60 connections; every map of S2 is seen by ten of C3.
     assert [len(row) for row in TABLE] == [3] * 6 + [4] * 9 + [6]
     wrapped = [{(i + j) % 6 for j in range(3)} for i in range(6)]
@@ -77,7 +77,7 @@ def test_D2_weights_start_within_the_bounds_of_the_paper() -> None:
             assert 1 - 5 / p.numel() < p.abs().max() * fan_in / 2.4 <= 1 + 1e-6
 
 
-def test_a_larger_picture_gives_the_mean_over_the_units_of_c5() -> None:
+def test_a_larger_image_gives_the_mean_over_the_units_of_c5() -> None:
     lenet = net().eval()
     shapes = []
     lenet.c5.register_forward_hook(lambda m, args, y: shapes.append(tuple(y.shape[2:])))
@@ -88,12 +88,12 @@ def test_a_larger_picture_gives_the_mean_over_the_units_of_c5() -> None:
 
 def test_the_padding_fills_up_to_32() -> None:
     x = torch.randn(2, 1, 28, 30)
-    for padding, mode in (("replicate", "replicate"), ("zero", "constant")):
+    for padding, mode in (("replicate", "replicate"), ("zeros", "constant")):
         lenet = net(padding=padding)
         assert torch.equal(lenet(x), lenet(F.pad(x, (1, 1, 2, 2), mode=mode)))
 
 
-def test_unknown_padding_is_refused_before_the_first_picture() -> None:
+def test_unknown_padding_is_refused_before_the_first_image() -> None:
     with pytest.raises(UsageError, match="`edge` is no padding"):
         net(padding="edge")
 

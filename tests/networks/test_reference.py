@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 
 from neocog.layers.blocks import PADDINGS
-from neocog.layers.downsample import POOLS, SAMPLINGS
+from neocog.layers.downsample import DOWNSAMPLINGS, POOLS
 from neocog.networks.catalog import NETWORKS, build, schema
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "networks.md"
@@ -21,7 +21,7 @@ def test_the_page_lists_every_network_with_its_parameters_and_options() -> None:
             classes, channels = int(match[1]), int(match[2])
             size = (int(match[3]), int(match[4]))
         options = options if said == "the same" else said
-        own = [o.name for o in schema(name) if o.name not in ("sampling", "padding")]
+        own = [o.name for o in schema(name) if o.name not in ("downsampling", "padding")]
         assert re.findall(r"`(\w+)`", options) == own, name
         with torch.device("meta"):
             network = build(name, classes=classes, channels=channels, size=size)
@@ -30,4 +30,4 @@ def test_the_page_lists_every_network_with_its_parameters_and_options() -> None:
 
 def test_the_page_names_every_value_that_all_networks_share() -> None:
     text = PAGE.read_text()
-    assert all(f"`{word}`" in text for word in (*SAMPLINGS, *PADDINGS, *POOLS))
+    assert all(f"`{word}`" in text for word in (*DOWNSAMPLINGS, *PADDINGS, *POOLS))

@@ -7,9 +7,9 @@ from PIL import Image
 from torch import Tensor
 
 from neocog.errors import UsageError
-from neocog.networks.model import Model
+from neocog.networks.model import SpecifiedNetwork
 from neocog.networks.resnet_cifar import resnet_cifar
-from neocog.types import Contract, SignalSpec
+from neocog.types import InputSpec, ModelSpec
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -35,7 +35,7 @@ def test_other_depths_are_refused() -> None:
             resnet_cifar(classes=10, channels=3, size=(32, 32), depth=depth)
 
 
-def published(shared: Path) -> Model:
+def published(shared: Path) -> SpecifiedNetwork:
     """A stranger's weights in our network."""
     file = shared / "models" / "resnet20-cifar10" / "resnet20-12fca82f.th"
     if not file.is_file():
@@ -43,12 +43,12 @@ def published(shared: Path) -> Model:
     state = torch.load(file, weights_only=True, map_location="cpu")["state_dict"]
     net = resnet_cifar(classes=10, channels=3, size=(32, 32))
     net.load_state_dict({k.removeprefix("module."): v for k, v in state.items()})
-    signal = SignalSpec(channels=3, size=(32, 32), mean=MEAN, std=STD)
+    signal = InputSpec(channels=3, size=(32, 32), mean=MEAN, std=STD)
     classes = tuple(str(i) for i in range(10))
-    return Model(net, Contract(task="classify", classes=classes, signal=signal)).eval()
+    return SpecifiedNetwork(net, ModelSpec(task="classify", classes=classes, input=signal)).eval()
 
 
-def right_answers(model: Model, shared: Path, sheet: int) -> int:
+def right_answers(model: SpecifiedNetwork, shared: Path, sheet: int) -> int:
     folder = shared / "data" / "cifar10"
     if not folder.is_dir():
         pytest.skip("needs ../shared/data/cifar10")

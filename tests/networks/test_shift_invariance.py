@@ -1,7 +1,7 @@
-"""Networks whose answer does not depend on where the picture stands, exactly.
+"""Networks whose answer does not depend on where the image stands, exactly.
 
-Every convolution and pool sees a border that wraps around, every down-sampling keeps samples by
-what they hold, and the head takes the mean over the last map. Then a circular shift of the picture
+Every convolution and pool sees a border that wraps around, every downsampling keeps samples by
+what they hold, and the head takes the mean over the last map. Then a circular shift of the image
 shifts the last map, and the mean does not see it. This must hold before any training, at every
 size that the total stride divides, for every shift.
 """
@@ -45,11 +45,11 @@ LIMITS = {torch.float32: 1e-5, torch.float64: 1e-12}
 
 
 def network(case: str, kind: str, *, size: int = 0, seed: int = 0) -> nn.Module:
-    """Untrained, with running statistics of batch normalisation drawn at random."""
+    """Untrained, with running statistics of batch normalization drawn at random."""
     name, options, usual = CASES[case]
     size = size or usual
     torch.manual_seed(seed)
-    options = {**options, "sampling": kind, "padding": "circular"}
+    options = {**options, "downsampling": kind, "padding": "circular"}
     net = build(name, classes=5, channels=2, size=(size, size), options=options)
     for m in net.modules():
         if isinstance(m, nn.BatchNorm2d):
@@ -61,7 +61,7 @@ def network(case: str, kind: str, *, size: int = 0, seed: int = 0) -> nn.Module:
 
 
 def apart(net: nn.Module, x: Tensor, shifts: list[tuple[int, int]]) -> float:
-    """The largest difference of a logit from that of the picture where it stood."""
+    """The largest difference of a logit from that of the image where it stood."""
     with torch.no_grad():
         still, worst = net(x), 0.0
         for start in range(0, len(shifts), 64):
@@ -161,7 +161,7 @@ def test_E1_at_every_size_that_the_stride_divides(
 def test_E4_without_any_of_the_three_the_answer_depends_on_the_position() -> None:
     x, shifts = drawn(1, 2, 24, 24), [(0, 1), (1, 1)]
     assert apart(network("convnet", "stride"), x, shifts) > 1e-2
-    options = {"widths": (6, 8, 10), "sampling": "polyphase", "padding": "zero"}
+    options = {"widths": (6, 8, 10), "downsampling": "polyphase", "padding": "zeros"}
     torch.manual_seed(0)
     zero = build("convnet", classes=5, channels=2, size=(24, 24), options=options).eval()
     assert apart(zero, x, shifts) > 1e-4
@@ -181,14 +181,14 @@ def test_E4_blur_and_ideal_reduce_the_dependence_and_polyphase_removes_it() -> N
 def test_training_keeps_it(kind: str) -> None:
     """Not only fresh weights: after some steps the answers are as equal as before."""
     net = network("convnet", kind).train()
-    optimiser = torch.optim.SGD(net.parameters(), 0.05)
+    optimizer = torch.optim.SGD(net.parameters(), 0.05)
     x, y = drawn(16, 2, 24, 24), torch.arange(16) % 5
     first = last = 0.0
     for step in range(8):
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         loss = nn.functional.cross_entropy(net(x), y)
         loss.backward()
-        optimiser.step()
+        optimizer.step()
         first, last = first if step else float(loss.detach()), float(loss.detach())
     assert last < first
     assert apart(net.eval(), x[:1], some(24, 48)) < LIMITS[torch.float32]

@@ -11,9 +11,9 @@ from neocog.data.batches import batches
 from neocog.data.open import open_data
 from neocog.networks.catalog import build
 from neocog.training.augment import Augment
-from neocog.training.loop import Objective, Plan, fit
+from neocog.training.loop import Objective, StepPlan, fit
 from neocog.training.machine import Machine, place
-from neocog.training.optimise import Optimiser, Schedule, build_optimiser
+from neocog.training.optimize import OptimizerConfig, ScheduleConfig, build_optimizer
 from neocog.types import Batch
 
 
@@ -30,22 +30,22 @@ def test_equal_weights(network: str, precision: str) -> None:
     ours = place(build(network, classes=10, channels=1, size=(28, 28)), machine)
     plain = copy.deepcopy(ours)
 
-    optimiser = torch.optim.SGD(plain.parameters(), lr=0.02, momentum=0.9, nesterov=True)
+    optimizer = torch.optim.SGD(plain.parameters(), lr=0.02, momentum=0.9, nesterov=True)
     plain.train()
     for epoch in range(2):
         for batch in _feed(epoch):
-            optimiser.zero_grad()
+            optimizer.zero_grad()
             with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16"):
                 logits = plain(batch.x)
             F.cross_entropy(logits.float(), batch.y).backward()
-            optimiser.step()
+            optimizer.step()
 
     steps = fit(
         ours,
         _feed,
-        build_optimiser(ours, Optimiser(lr=0.02, weight_decay=0)),
-        plan=Plan(steps=10, steps_per_epoch=5),
-        schedule=Schedule(name="constant", warmup=0),
+        build_optimizer(ours, OptimizerConfig(lr=0.02, weight_decay=0)),
+        plan=StepPlan(steps=10, steps_per_epoch=5),
+        schedule=ScheduleConfig(name="constant", warmup=0),
         objective=Objective(label_smoothing=0),
         augmentation=Augment(),
         machine=machine,

@@ -1,4 +1,4 @@
-"""A small folder of pictures and small runs on it."""
+"""A small folder of images and small runs on it."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import pytest
 from PIL import Image
 
 QUICK = {
-    "network.name": "lenet5_modern",
-    "course.batch": 16,
-    "course.epochs": 3.0,
-    "optimiser.lr": 0.02,
-    "course.average": 0.0,
-    "machine.layout": "channels_last",
+    "model.name": "lenet5_modern",
+    "train.batch_size": 16,
+    "train.epochs": 3.0,
+    "optimizer.lr": 0.02,
+    "train.ema_decay": 0.0,
+    "machine.memory_format": "channels_last",
     "machine.precision": "float32",
 }
 """Settings of a run of a second."""
@@ -38,14 +38,14 @@ def draw(folder: Path, *, each: int = 24, size: int = 28) -> Path:
 
 
 @pytest.fixture(scope="session")
-def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of 72 pictures in three class folders."""
-    return draw(tmp_path_factory.mktemp("pictures"))
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of 72 images in three class folders."""
+    return draw(tmp_path_factory.mktemp("images"))
 
 
 @pytest.fixture(scope="session")
-def many_pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of 144 pictures in three class folders."""
+def many_images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of 144 images in three class folders."""
     return draw(tmp_path_factory.mktemp("many"), each=48)
 
 

@@ -9,11 +9,11 @@ from PIL import Image
 from neocog.errors import DataError, UsageError
 from neocog.runs.fix_data import FixData, fix_data
 from neocog.runs.opened import open_model
-from neocog.runs.trained import Trained
+from neocog.runs.trained import TrainedModel
 
 
 @pytest.fixture(scope="module")
-def model() -> Trained:
+def model() -> TrainedModel:
     with pytest.warns(UserWarning, match="No weights were given"):
         return open_model("tests.verbs.strangers:hub", size=(3, 32, 32), mean=(0.5,), std=(0.5,))
 
@@ -39,7 +39,7 @@ def share_nothing(parts: FixData) -> None:
 
 
 @pytest.mark.parametrize(
-    ("sizes", "name", "measured"),
+    ("sizes", "name", "metrics"),
     [
         ({"train": 200, "val": 40, "test": 60}, "", 60),
         ({"train": 200, "val": 40, "test": 60}, ":test", 60),
@@ -50,7 +50,7 @@ def share_nothing(parts: FixData) -> None:
     ],
 )
 def test_no_sample_is_in_two_parts(
-    model: Trained, tmp_path: Path, sizes: dict[str, int], name: str, measured: int
+    model: TrainedModel, tmp_path: Path, sizes: dict[str, int], name: str, measured: int
 ) -> None:
     place = f"{kept(tmp_path, **sizes)}{name}"
     parts = fix_data(model, place, learns=name != ":train")
@@ -62,7 +62,7 @@ def test_no_sample_is_in_two_parts(
             fix_data(model, place, learns=True)
 
 
-def test_a_test_alone_is_halved_and_that_is_said(model: Trained, tmp_path: Path) -> None:
+def test_a_test_alone_is_halved_and_that_is_said(model: TrainedModel, tmp_path: Path) -> None:
     parts = fix_data(model, str(kept(tmp_path, test=200)), learns=False)
     share_nothing(parts)
     assert 60 < len(parts.test) < 140
@@ -71,7 +71,7 @@ def test_a_test_alone_is_halved_and_that_is_said(model: Trained, tmp_path: Path)
 
 
 def test_images_without_labels_get_those_that_the_model_gives(
-    model: Trained, tmp_path: Path
+    model: TrainedModel, tmp_path: Path
 ) -> None:
     rng = np.random.default_rng(0)
     for i in range(12):

@@ -12,27 +12,27 @@ from torch import nn
 from neocog.data.split import Split
 from neocog.errors import ModelError
 from neocog.networks.catalog import build
-from neocog.networks.model import Model
+from neocog.networks.model import SpecifiedNetwork
+from neocog.runs.finetune import FinetuneState, tune
 from neocog.runs.fixed import Tuning, mend, recipe_of
 from neocog.runs.folder import RunFolder
 from neocog.runs.opened import open_model
-from neocog.runs.recipe import Course, DataChoice, MachineChoice, NetworkChoice, Recipe
-from neocog.runs.trained import Trained
-from neocog.runs.tuned import Tuned, tune
+from neocog.runs.recipe import DataConfig, MachineConfig, ModelConfig, Recipe, TrainConfig
+from neocog.runs.trained import TrainedModel
 from neocog.training.augment import Augment
-from neocog.types import Contract, SignalSpec
+from neocog.types import InputSpec, ModelSpec
 
-SIGNAL = SignalSpec(channels=1, size=(32, 32), mean=(0.5,), std=(0.25,), resize_mode="crop")
-CONTRACT = Contract(task="classify", classes=("a", "b"), signal=SIGNAL)
+SIGNAL = InputSpec(channels=1, size=(32, 32), mean=(0.5,), std=(0.25,), resize_mode="crop")
+CONTRACT = ModelSpec(task="classify", classes=("a", "b"), input=SIGNAL)
 OPTIONS = {"widths": (4, 8), "depths": (1, 1)}
 
 
-def trained(sampling: str) -> Trained:
+def trained(downsampling: str) -> TrainedModel:
     """A small network of ours, as if it had been trained."""
-    options = {**OPTIONS, "sampling": sampling}
+    options = {**OPTIONS, "downsampling": downsampling}
     network = build("convnet", classes=2, channels=1, size=(32, 32), options=options)
     card = {"network": {"name": "convnet", "options": options}}
-    return Trained(Model(network, CONTRACT).eval(), card, Path("runs/small"))
+    return TrainedModel(SpecifiedNetwork(network, CONTRACT).eval(), card, Path("runs/small"))
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def trained(sampling: str) -> Trained:
 def test_a_chooser_comes_and_goes_and_every_other_weight_stays(was: str, now: str) -> None:
     model = trained(was)
     before = model.module.network.state_dict()
-    mended = mend(model, sampling=now, padding="keep")
+    mended = mend(model, downsampling=now, padding="keep")
     after = mended.model.network.state_dict()
     shared = [k for k in before if ".choose." not in k]
     assert len(shared) > 5
@@ -57,7 +57,9 @@ def test_a_chooser_comes_and_goes_and_every_other_weight_stays(was: str, now: st
 def test_a_chooser_keeps_what_it_learned_where_its_sampling_stays() -> None:
     model = trained("learned_polyphase")
     before = model.module.network.state_dict()
-    after = mend(model, sampling="learned_polyphase", padding="circular").model.network.state_dict()
+    after = mend(
+        model, downsampling="learned_polyphase", padding="circular"
+    ).model.network.state_dict()
     assert any(".choose." in k for k in before)
     assert after.keys() == before.keys()
     assert all(torch.equal(after[k], v) for k, v in before.items())
@@ -67,7 +69,7 @@ def test_a_weight_without_a_place_is_said() -> None:
     model = trained("stride")
     model.module.network.register_buffer("odd", torch.zeros(1))
     with pytest.raises(ModelError, match=r"runs/small.*1 not in the network \(`odd`\)"):
-        mend(model, sampling="blur", padding="keep")
+        mend(model, downsampling="blur", padding="keep")
 
 
 def test_a_program_of_a_fixed_batch_is_refused(tmp_path: Path) -> None:
@@ -78,35 +80,35 @@ def test_a_program_of_a_fixed_batch_is_refused(tmp_path: Path) -> None:
     torch.export.save(torch.export.export(network, (torch.rand(2, 1, 32, 32),)), file)
     model = open_model(file, mean=(0.5,), std=(0.5,))
     with pytest.raises(ModelError, match=r"two.pt2` was exported for 2 at once.*dynamic batch"):
-        mend(model, sampling="blur", padding="keep")
-    assert mend(trained("stride"), sampling="blur", padding="keep").replaced
+        mend(model, downsampling="blur", padding="keep")
+    assert mend(trained("stride"), downsampling="blur", padding="keep").replaced
 
 
 def test_a_fine_tune_mixes_no_samples_as_its_target_is_of_one(tmp_path: Path) -> None:
     recipe = Recipe(
-        data=DataChoice(place="a"),
-        network=NetworkChoice(name="convnet"),
+        data=DataConfig(place="a"),
+        model=ModelConfig(name="convnet"),
         augment=Augment(mixup=0.2, rotate=5.0),
     )
     RunFolder(tmp_path / "run").write_recipe(recipe)
     model = replace(trained("stride"), place=tmp_path / "run")
-    mended = mend(model, sampling="blur", padding="keep")
+    mended = mend(model, downsampling="blur", padding="keep")
     done = recipe_of(model, mended, Tuning(lr=0.1), path="a", fingerprint="0")
     assert done.augment == Augment(rotate=5.0)
 
 
 def test_a_sample_that_is_shown_twice_is_one_image(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter(range(1000))
-    monkeypatch.setattr("neocog.runs.tuned.time.monotonic", lambda: next(clock))
+    monkeypatch.setattr("neocog.runs.finetune.time.monotonic", lambda: next(clock))
     model = trained("stride").module
     x = np.zeros((40, 32, 32, 1), dtype=np.uint8)
     split = Split(x, np.arange(40) % 2, [""] * 40)
     recipe = Recipe(
-        course=Course(epochs=1, batch=16),
+        train=TrainConfig(epochs=1, batch=16),
         augment=Augment(),
-        machine=MachineChoice(device="cpu", layout="contiguous", precision="float32"),
+        machine=MachineConfig(device="cpu", layout="contiguous", precision="float32"),
     )
-    told = Tuned()
+    told = FinetuneState()
     steps = list(tune(model, split, recipe, told, guide=model))
     assert len(steps) == 5
     # A step takes a second of this clock, and 8 of the 40 samples.
@@ -114,20 +116,20 @@ def test_a_sample_that_is_shown_twice_is_one_image(monkeypatch: pytest.MonkeyPat
     assert told.rows[-1]["images_per_second"] == 8
 
 
-@pytest.mark.parametrize("steady", [0.0, 5.0])
+@pytest.mark.parametrize("consistency_weight", [0.0, 5.0])
 def test_views_that_are_drawn_to_each_other_differ_in_their_place_alone(steady: float) -> None:
     model, guide = trained("stride").module, trained("stride").module
     x = np.full((16, 32, 32, 1), 99, dtype=np.uint8)
     x[:, 16, 16] = 255
     split = Split(x, np.arange(16) % 2, [""] * 16)
     recipe = Recipe(
-        course=Course(epochs=1, batch=32),
+        train=TrainConfig(epochs=1, batch=32),
         augment=Augment(shift=4, border="reflect", brightness=0.2),
-        machine=MachineChoice(device="cpu", layout="contiguous", precision="float32"),
+        machine=MachineConfig(device="cpu", layout="contiguous", precision="float32"),
     )
     seen: list[torch.Tensor] = []
     model.register_forward_pre_hook(lambda module, given: seen.append(given[0].clone()))
-    list(tune(model, split, recipe, Tuned(), guide=guide, steady=steady))
+    list(tune(model, split, recipe, FinetuneState(), guide=guide, steady=steady))
     one, two = seen[0].chunk(2)
     assert torch.equal(one.amin((1, 2, 3)), two.amin((1, 2, 3))) == (steady > 0)
     first, second = (view.flatten(1).argmax(1) for view in (one, two))
@@ -142,9 +144,9 @@ def test_data_in_the_current_folder_is_not_taken_for_what_was_trained_on(
         for name in ("a", "b"):
             (tmp_path / kind / name).mkdir(parents=True)
             for i in range(4):
-                grey = np.random.default_rng(i + 9 * (name == "a") + 99 * (kind == "test"))
-                picture = grey.integers(0, 255, (32, 32)).astype(np.uint8)
-                Image.fromarray(picture).save(tmp_path / kind / name / f"{i}.png")
+                gray = np.random.default_rng(i + 9 * (name == "a") + 99 * (kind == "test"))
+                image = gray.integers(0, 255, (32, 32)).astype(np.uint8)
+                Image.fromarray(image).save(tmp_path / kind / name / f"{i}.png")
     monkeypatch.chdir(tmp_path)
     notes = trained("stride").samples(".").notes
     assert notes == ("Measured on the split test: 8 of 16 samples.",)

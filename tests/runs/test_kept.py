@@ -10,25 +10,25 @@ import torch
 from neocog.errors import RunError
 from neocog.exhibits import Scalar, Section
 from neocog.networks.catalog import build
-from neocog.networks.model import Model
+from neocog.networks.model import SpecifiedNetwork
 from neocog.runs.claim import claimed
 from neocog.runs.folder import RunFolder
 from neocog.runs.kept import fingerprint, keep_audit, kept_audit
 from neocog.runs.recipe import Recipe
-from neocog.runs.trained import Trained
-from neocog.types import Contract, SignalSpec
+from neocog.runs.trained import TrainedModel
+from neocog.types import InputSpec, ModelSpec
 
-SIGNAL = SignalSpec(channels=1, size=(28, 28), mean=(0.5,), std=(0.25,))
-CONTRACT = Contract(task="classify", classes=("a", "b"), signal=SIGNAL)
+SIGNAL = InputSpec(channels=1, size=(28, 28), mean=(0.5,), std=(0.25,))
+CONTRACT = ModelSpec(task="classify", classes=("a", "b"), input=SIGNAL)
 SECTIONS = [Section(title="Shifts", exhibits=(Scalar(title="samples", value=3),))]
 
 
-def trained(folder: Path, contract: Contract = CONTRACT) -> Trained:
+def trained(folder: Path, spec: ModelSpec = CONTRACT) -> TrainedModel:
     """A model as if it had been trained into a folder."""
     torch.manual_seed(0)
     network = build("convnet", classes=2, channels=1, size=(28, 28))
     card = {"network": {"name": "convnet", "options": {}}}
-    return Trained(Model(network, contract).eval(), card, folder)
+    return TrainedModel(SpecifiedNetwork(network, spec).eval(), card, folder)
 
 
 @pytest.fixture
@@ -75,7 +75,7 @@ def test_the_fingerprint_is_of_weights_contract_and_network(run: Path) -> None:
     same = fingerprint(trained(run / "elsewhere"))
     assert fingerprint(model) == same
     assert fingerprint(trained(run, replace(CONTRACT, classes=("b", "a")))) != same
-    card = {"network": {"name": "convnet", "options": {"sampling": "blur"}}}
+    card = {"network": {"name": "convnet", "options": {"downsampling": "blur"}}}
     assert fingerprint(replace(model, card=card)) != same
     lies = torch.channels_last
     assert fingerprint(replace(model, module=model.module.to(memory_format=lies))) == same

@@ -12,14 +12,14 @@ from torch import Tensor, nn
 
 from neocog.data.open import open_data
 from neocog.errors import DataError, ModelError, ShapeMismatch, UsageError
-from neocog.networks.model import Model
+from neocog.networks.model import SpecifiedNetwork
 from neocog.runs.folder import RunFolder
 from neocog.runs.opened import CONTRACT, open_model
 from neocog.runs.trained import load
 from neocog.store.exported import save_exported
-from neocog.types import Contract, SignalSpec
+from neocog.types import InputSpec, ModelSpec
 
-GREY = {"size": (1, 28, 28), "mean": (0.13,), "std": (0.31,)}
+GRAY = {"size": (1, 28, 28), "mean": (0.13,), "std": (0.31,)}
 
 
 class Pick(nn.Module):
@@ -45,7 +45,7 @@ class Pick(nn.Module):
 def stranger(monkeypatch: pytest.MonkeyPatch) -> str:
     """A module with factories."""
     room = types.ModuleType("stranger_nets")
-    room.grey = lambda: network(classes=10)
+    room.gray = lambda: network(classes=10)
     for form in ("logits", "pair", "one", "map", "sum"):
         setattr(room, form, lambda form=form: Pick(form))
     monkeypatch.setitem(sys.modules, "stranger_nets", room)
@@ -54,7 +54,7 @@ def stranger(monkeypatch: pytest.MonkeyPatch) -> str:
 
 @pytest.fixture
 def weights(tmp_path: Path) -> Path:
-    """Weights for `grey`."""
+    """Weights for `gray`."""
     torch.manual_seed(5)
     state = {
         f"module.{k}": torch.rand_like(v.float())
@@ -65,10 +65,10 @@ def weights(tmp_path: Path) -> Path:
 
 
 def test_a_factory_with_weights_is_a_model_with_its_contract(stranger: str, weights: Path) -> None:
-    model = open_model(f"{stranger}:grey", weights=weights, **GREY)
-    signal = SignalSpec(channels=1, size=(28, 28), mean=(0.13,), std=(0.31,))
+    model = open_model(f"{stranger}:gray", weights=weights, **GRAY)
+    signal = InputSpec(channels=1, size=(28, 28), mean=(0.13,), std=(0.31,))
     numbers = tuple(map(str, range(10)))
-    assert model.contract == Contract(task="classify", classes=numbers, signal=signal)
+    assert model.spec == ModelSpec(task="classify", classes=numbers, input=signal)
     assert not model.module.training
     assert not model.black_box
     assert not model.named
@@ -88,29 +88,29 @@ def test_a_factory_with_weights_is_a_model_with_its_contract(stranger: str, weig
     ({"mean": (0.5,)}, "with a deviation of 1, as no --std was given"),
     ({"std": (0.5,)}, "with a mean of 0, as no --mean was given"),
 ])  # fmt: skip
-def test_an_assumed_normalisation_is_said(stranger, weights, told, words: str) -> None:
+def test_an_assumed_normalization_is_said(stranger, weights, told, words: str) -> None:
     with pytest.warns(UserWarning, match=words):
-        model = open_model(f"{stranger}:grey", weights=weights, size=(1, 28, 28), **told)
+        model = open_model(f"{stranger}:gray", weights=weights, size=(1, 28, 28), **told)
     assert any(words in note for note in model.evaluate("digits").notes)
 
 
 def test_missing_weights_are_said(stranger: str) -> None:
     with pytest.warns(UserWarning, match=r"No weights were given .* those that its factory made"):
-        open_model(f"{stranger}:grey", **GREY)
+        open_model(f"{stranger}:gray", **GRAY)
 
 
 def test_one_number_stands_for_all_channels(stranger: str) -> None:
     with pytest.warns(UserWarning, match="No weights"):
         model = open_model(f"{stranger}:logits", size=(3, 4, 4), mean=(0.4,), std=(0.2,))
-    assert model.contract.signal.mean == (0.4, 0.4, 0.4)
-    assert model.contract.signal.std == (0.2, 0.2, 0.2)
+    assert model.spec.input.mean == (0.4, 0.4, 0.4)
+    assert model.spec.input.std == (0.2, 0.2, 0.2)
 
 
 def test_arrays_are_numbers_too(stranger: str) -> None:
     told = {"size": np.array([3, 4, 4]), "mean": np.array([0.4, 0.5, 0.5]), "std": np.full(3, 0.2)}
     with pytest.warns(UserWarning, match="No weights"):
-        signal = open_model(f"{stranger}:logits", **told).contract.signal
-    assert signal == SignalSpec(channels=3, size=(4, 4), mean=(0.4, 0.5, 0.5), std=(0.2,) * 3)
+        signal = open_model(f"{stranger}:logits", **told).spec.input
+    assert signal == InputSpec(channels=3, size=(4, 4), mean=(0.4, 0.5, 0.5), std=(0.2,) * 3)
 
 
 @pytest.mark.parametrize(("told", "error", "message"), [
@@ -132,9 +132,9 @@ def test_arrays_are_numbers_too(stranger: str) -> None:
     ({"weights": "/no/such/file"}, ModelError, r"`/no/such/file` does not exist"),
 ])  # fmt: skip
 def test_what_does_not_fit_is_a_sentence(stranger, weights, told, error, message: str) -> None:
-    options = {"weights": weights, **GREY, **told}
+    options = {"weights": weights, **GRAY, **told}
     with pytest.raises(error, match=message) as e:
-        open_model(f"{stranger}:grey", **options)
+        open_model(f"{stranger}:gray", **options)
     assert "\n" not in str(e.value)
 
 
@@ -147,23 +147,23 @@ def test_what_does_not_fit_is_a_sentence(stranger, weights, told, error, message
 @pytest.mark.filterwarnings("ignore:No weights")
 def test_answers_of_another_form_are_refused(stranger: str, form: str, message: str) -> None:
     with pytest.raises(ModelError, match=message):
-        open_model(f"{stranger}:{form}", **GREY)
+        open_model(f"{stranger}:{form}", **GRAY)
 
 
 @pytest.mark.filterwarnings("ignore:No weights")
 def test_other_tasks_are_opened_and_not_scored(stranger: str) -> None:
-    model = open_model(f"{stranger}:map", task="segment", **GREY)
-    assert (model.contract.task, len(model.contract.classes)) == ("segment", 4)
+    model = open_model(f"{stranger}:map", task="segment", **GRAY)
+    assert (model.spec.task, len(model.spec.classes)) == ("segment", 4)
     with pytest.raises(UsageError, match=r"are of classifiers; .* does `segment`"):
         model.evaluate("digits")
     with pytest.raises(UsageError, match="Audit it instead"):
         model.predict(["x.png"])
-    assert open_model(f"{stranger}:one", task="regress", **GREY).contract.classes == ("0",)
+    assert open_model(f"{stranger}:one", task="regress", **GRAY).spec.classes == ("0",)
 
 
 @pytest.mark.filterwarnings("ignore:No weights")
 def test_the_pass_that_looks_leaves_no_hooks(stranger: str) -> None:
-    model = open_model(f"{stranger}:grey", **GREY)
+    model = open_model(f"{stranger}:gray", **GRAY)
     assert not any(m._forward_hooks or m._forward_pre_hooks for m in model.module.modules())
 
 
@@ -174,55 +174,55 @@ def numbered(folder: Path, labels: list[int]) -> Path:
 
 
 @pytest.mark.filterwarnings("ignore:No weights")
-def test_classes_go_by_name_where_there_are_names(stranger, tmp_path, pictures: Path) -> None:
-    place = f"{stranger}:grey"
-    plain = open_model(place, **GREY)
+def test_classes_go_by_name_where_there_are_names(stranger, tmp_path, images: Path) -> None:
+    place = f"{stranger}:gray"
+    plain = open_model(place, **GRAY)
     few = plain.evaluate(numbered(tmp_path, [7, 3, 3, 7] * 5))
     assert [r["n"] for r in few.per_class] == [0, 0, 0, 10, 0, 0, 0, 10, 0, 0]
     with pytest.raises(DataError, match=r"has 10 outputs and .* 3 classes\. Name the outputs"):
-        plain.evaluate(pictures)
+        plain.evaluate(images)
     names = tmp_path / "names.txt"
     names.write_text("noise\ndown\n\n across \nd\ne\nf\ng\nh\ni\nj\n")
-    named = open_model(place, classes=names, **GREY)
-    assert named.contract.classes[:3] == ("noise", "down", "across")
-    score = named.evaluate(pictures)
+    named = open_model(place, classes=names, **GRAY)
+    assert named.spec.classes[:3] == ("noise", "down", "across")
+    score = named.evaluate(images)
     counts = {r["class"]: r["n"] for r in score.per_class}
-    found = {c: int((open_data(str(pictures)).splits["test"].y == i).sum())
+    found = {c: int((open_data(str(images)).splits["test"].y == i).sum())
              for i, c in enumerate(("across", "down", "noise"))}  # fmt: skip
     assert {c: counts[c] for c in found} == found
     with pytest.raises(DataError, match=r"must be one of the model's, and `0` is not"):
         named.evaluate("digits")
 
 
-def test_outputs_without_names_take_those_of_the_data(pictures: Path, tmp_path: Path) -> None:
+def test_outputs_without_names_take_those_of_the_data(images: Path, tmp_path: Path) -> None:
     file = tmp_path / "x.pt2"
     save_exported(network(), file, torch.rand(2, 1, 28, 28))
     model = open_model(file, mean=(0.5,), std=(0.25,))
-    score = model.evaluate(pictures)
+    score = model.evaluate(images)
     assert score.classes == ("across", "down", "noise")
     assert any("in the order of the data's classes: across, down, noise." in n for n in score.notes)
-    assert model.contract.classes == ("0", "1", "2")
+    assert model.spec.classes == ("0", "1", "2")
 
 
 def test_a_program_says_its_size_and_may_hold_its_contract(tmp_path: Path) -> None:
-    signal = SignalSpec(channels=1, size=(28, 28), mean=(0.2,), std=(0.4,))
-    contract = Contract(task="classify", classes=("a", "b", "c"), signal=signal)
+    signal = InputSpec(channels=1, size=(28, 28), mean=(0.2,), std=(0.4,))
+    spec = ModelSpec(task="classify", classes=("a", "b", "c"), input=signal)
     file = tmp_path / "x.pt2"
-    texts = {CONTRACT: json.dumps(contract.to_json())}
+    texts = {CONTRACT: json.dumps(spec.to_json())}
     save_exported(network(), file, torch.rand(2, 1, 28, 28), texts=texts)
     model = open_model(file)
-    assert model.contract == contract
+    assert model.spec == spec
     assert model.named
     x = torch.rand(3, 1, 28, 28)
     torch.testing.assert_close(model.module(x), network()((x - 0.2) / 0.4))
-    assert open_model(file, classes=["x", "y", "z"]).contract.classes == ("x", "y", "z")
+    assert open_model(file, classes=["x", "y", "z"]).spec.classes == ("x", "y", "z")
     save_exported(network(), file, torch.rand(2, 1, 28, 28), texts={CONTRACT: "{"})
     with pytest.raises(ModelError, match="must be JSON, and is not"):
         open_model(file)
     save_exported(network(), file, torch.rand(2, 1, 28, 28), texts={CONTRACT: "{}"})
     with pytest.raises(
         ModelError,
-        match=r"`signal` in the contract inside .*x\.pt2` must be a table of keys, and is missing",
+        match=r"`signal` in the spec inside .*x\.pt2` must be a table of keys, and is missing",
     ):
         open_model(file)
 
@@ -232,42 +232,42 @@ def test_an_onnx_file_is_a_black_box(tmp_path: Path) -> None:
     file = write_onnx(tmp_path / "x.onnx", batch=1, shape=(1, 28, 28))
     model = open_model(file, mean=(0.0,), std=(1.0,))
     assert model.black_box
-    assert model.contract.signal.size == (28, 28)
+    assert model.spec.input.size == (28, 28)
     score = model.evaluate(numbered(tmp_path, [0, 1, 2] * 9))
     # The third column of the matrix is the largest, and pixels are not negative.
     assert score.confusion == ((0, 0, 9), (0, 0, 9), (0, 0, 9))
 
 
 def test_a_factory_may_return_a_model_with_a_contract(tmp_path, monkeypatch) -> None:
-    signal = SignalSpec(channels=1, size=(28, 28), mean=(0.2,), std=(0.4,))
-    contract = Contract(task="classify", classes=("a", "b", "c"), signal=signal)
+    signal = InputSpec(channels=1, size=(28, 28), mean=(0.2,), std=(0.4,))
+    spec = ModelSpec(task="classify", classes=("a", "b", "c"), input=signal)
     room = types.ModuleType("stranger_model")
-    room.make = lambda: Model(network(), contract)
+    room.make = lambda: SpecifiedNetwork(network(), spec)
     monkeypatch.setitem(sys.modules, "stranger_model", room)
     with pytest.warns(UserWarning, match="No weights"):
-        assert open_model("stranger_model:make").contract == contract
+        assert open_model("stranger_model:make").spec == spec
 
 
 def test_a_run_folder_may_hold_a_program(tmp_path: Path) -> None:
-    signal = SignalSpec(channels=1, size=(28, 28), mean=(0.2,), std=(0.4,))
-    contract = Contract(task="classify", classes=("a", "b", "c"), signal=signal)
+    signal = InputSpec(channels=1, size=(28, 28), mean=(0.2,), std=(0.4,))
+    spec = ModelSpec(task="classify", classes=("a", "b", "c"), input=signal)
     folder = RunFolder(tmp_path / "fixed")
     save_exported(network(), folder.path / "model.pt2", torch.rand(2, 1, 28, 28))
-    network_said = {"name": "stranger_nets:grey", "options": {}}
-    folder.write_card({"contract": contract.to_json(), "network": network_said})
+    network_said = {"name": "stranger_nets:gray", "options": {}}
+    folder.write_card({"spec": spec.to_json(), "network": network_said})
     x = torch.rand(3, 1, 28, 28)
     for opened in (load(folder.path), open_model(folder.path)):
-        assert opened.contract == contract
+        assert opened.spec == spec
         torch.testing.assert_close(opened.module(x), network()((x - 0.2) / 0.4))
 
 
 def test_a_run_folder_is_told_nothing(tmp_path: Path) -> None:
-    signal = SignalSpec(channels=1, size=(28, 28), mean=(0.2,), std=(0.4,))
-    contract = Contract(task="classify", classes=("a", "b", "c"), signal=signal)
+    signal = InputSpec(channels=1, size=(28, 28), mean=(0.2,), std=(0.4,))
+    spec = ModelSpec(task="classify", classes=("a", "b", "c"), input=signal)
     folder = RunFolder(tmp_path / "run")
     save_exported(network(), folder.path / "model.pt2", torch.rand(2, 1, 28, 28))
-    folder.write_card({"contract": contract.to_json(), "network": {"name": "", "options": {}}})
-    assert open_model(folder.path, task="classify").contract == contract
+    folder.write_card({"spec": spec.to_json(), "network": {"name": "", "options": {}}})
+    assert open_model(folder.path, task="classify").spec == spec
     for told in ({"size": (1, 28, 28)}, {"weights": "w.pt"}, {"task": "segment"}):
         name = next(iter(told))
         with pytest.raises(UsageError, match=rf"knows its model's {name}; .* with --{name}"):
@@ -320,8 +320,8 @@ def test_what_timm_says_of_a_network_is_taken(monkeypatch: pytest.MonkeyPatch) -
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
         model = open_model("timm:small", std=(0.3,))
-    signal = SignalSpec(channels=3, size=(24, 32), mean=(0.4, 0.5, 0.6), std=(0.3, 0.3, 0.3))
-    assert model.contract.signal == signal
+    signal = InputSpec(channels=3, size=(24, 32), mean=(0.4, 0.5, 0.6), std=(0.3, 0.3, 0.3))
+    assert model.spec.input == signal
     assert not model.named
     notes = [str(w.message) for w in said]
     assert [n.split()[0] for n in notes] == ["The", "Size"]  # weights; and mean, as timm gives them

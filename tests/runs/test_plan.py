@@ -8,7 +8,7 @@ from neocog.errors import UsageError
 from neocog.runs import plan as plans
 from neocog.runs.budget import Budget
 from neocog.runs.plan import Pace, first_plan, segment
-from neocog.runs.recipe import Course
+from neocog.runs.recipe import TrainConfig
 
 
 class _Clock:
@@ -26,8 +26,8 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> _Clock:
     return clock
 
 
-def _experiment(course: Course) -> Any:
-    return SimpleNamespace(recipe=SimpleNamespace(course=course), steps_per_epoch=10)
+def _experiment(course: TrainConfig) -> Any:
+    return SimpleNamespace(recipe=SimpleNamespace(train=course), steps_per_epoch=10)
 
 
 def _paced(clock: _Clock, *, budget: float, steps: int, each: float) -> list[tuple[int, int]]:
@@ -63,7 +63,7 @@ def test_a_budget_that_is_long_over_ends(clock: _Clock, budget: float) -> None:
 
 
 def test_a_written_plan_is_kept_whatever_the_clock_says(clock: _Clock) -> None:
-    course = Course(budget=1.0, plan=(0, 50))
+    course = TrainConfig(budget=1.0, plan=(0, 50))
     pace = Pace(Budget.of(course, clock.now), 0)
     clock.now += 1000
     plan = [(0, 50)]
@@ -73,10 +73,10 @@ def test_a_written_plan_is_kept_whatever_the_clock_says(clock: _Clock) -> None:
 @pytest.mark.parametrize("plan", [(1,), (1, 2), (0, 5, 3), (0, 5, 0, 4), (0, 0), (0, 9, 5, 5)])
 def test_a_plan_that_is_none_is_an_error(plan: tuple[int, ...]) -> None:
     with pytest.raises(UsageError, match=r"`course\.plan` is pairs of from step and to step"):
-        first_plan(_experiment(Course(plan=plan)), Budget(0.0, 0.0))
+        first_plan(_experiment(TrainConfig(plan=plan)), Budget(0.0, 0.0))
 
 
 def test_epochs_are_steps() -> None:
     none = Budget(0.0, 0.0)
-    assert first_plan(_experiment(Course(epochs=2.55)), none) == [(0, 26)]
-    assert first_plan(_experiment(Course(epochs=0.01)), none) == [(0, 1)]
+    assert first_plan(_experiment(TrainConfig(epochs=2.55)), none) == [(0, 26)]
+    assert first_plan(_experiment(TrainConfig(epochs=0.01)), none) == [(0, 1)]

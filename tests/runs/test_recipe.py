@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from neocog.errors import UsageError
-from neocog.runs.recipe import MachineChoice, Recipe, changed, from_toml, to_toml
+from neocog.runs.recipe import MachineConfig, Recipe, changed, from_toml, to_toml
 from neocog.training.augment import Augment
 
 
@@ -27,15 +27,15 @@ def test_any_recipe_survives_a_file(
     lr: float, size: tuple[int, int], place: str, width: int, flip: bool
 ) -> None:
     recipe = changed(
-        Recipe(machine=MachineChoice(precision="bfloat16")),
+        Recipe(machine=MachineConfig(precision="bfloat16")),
         {
-            "optimiser": {"lr": lr},
+            "optimizer": {"lr": lr},
             "data": {"size": list(size), "place": place},
             "network": {"width": width, "widths": [1, 2]},
             "augment": {"flip": flip},
         },
     )
-    assert recipe.network.options == {"width": width, "widths": (1, 2)}
+    assert recipe.model.options == {"width": width, "widths": (1, 2)}
     assert from_toml(to_toml(recipe)) == recipe
 
 
@@ -52,11 +52,11 @@ def test_every_key_is_in_the_file() -> None:
     ("text", "message"),
     [
         ("[cuorse]\nepochs = 1", r"no table `cuorse`\. Did you mean `course`"),
-        ("[course]\nepoch = 1", r"no key `course\.epoch`\. Did you mean `epochs`"),
+        ("[train]\nepoch = 1", r"no key `course\.epoch`\. Did you mean `epochs`"),
         ("course = 1", r"`course` is a table of keys, got 1"),
-        ("[course]\nbatch = 1.5", r"`course\.batch` is a whole number, got 1\.5"),
-        ("[course]\nbatch = true", r"`course\.batch` is a whole number, got true"),
-        ("[optimiser]\nlr = '0.1'", r"`optimiser\.lr` is a number, got '0\.1'"),
+        ("[train]\nbatch = 1.5", r"`course\.batch` is a whole number, got 1\.5"),
+        ("[train]\nbatch = true", r"`course\.batch` is a whole number, got true"),
+        ("[optimizer]\nlr = '0.1'", r"`optimizer\.lr` is a number, got '0\.1'"),
         ("[augment]\nflip = 1", r"`augment\.flip` is true or false, got 1"),
         ("[data]\nsize = [1.5, 2]", r"`data\.size` is a list of whole numbers"),
         ("[data]\nplace = 3", r"`data\.place` is a text, got 3"),
@@ -76,7 +76,7 @@ def test_another_network_takes_no_old_options() -> None:
 
 
 def test_whole_numbers_are_numbers() -> None:
-    epochs = from_toml("[course]\nepochs = 3").course.epochs
+    epochs = from_toml("[train]\nepochs = 3").train.epochs
     assert isinstance(epochs, float)
     assert not math.isnan(epochs)
 

@@ -29,14 +29,14 @@ def _same(a: Path, b: Path) -> bool:
     return one.keys() == two.keys() and all(torch.equal(one[k], two[k]) for k in one)
 
 
-def test_a_run_holds_what_the_contract_names(pictures: Path, tmp_path: Path, quick: Quick) -> None:
+def test_a_run_holds_what_the_contract_names(images: Path, tmp_path: Path, quick: Quick) -> None:
     events: list[Event] = []
     run = tmp_path / "run"
-    model = train(pictures, settings=quick, out=run, listen=events.append)
+    model = train(images, settings=quick, out=run, listen=events.append)
     kinds = [type(e) for e in events]
     assert kinds[0] is Started
     assert kinds[-1] is Finished
-    each = len(open_data(pictures).splits["train"]) // 16
+    each = len(open_data(images).splits["train"]) // 16
     assert (kinds.count(Step), kinds.count(Epoch)) == (3 * each, 3)
     assert {p.name for p in run.iterdir()} == {
         "recipe.toml", "model.safetensors", "model.json", "samples.safetensors", "metrics.jsonl",
@@ -46,54 +46,58 @@ def test_a_run_holds_what_the_contract_names(pictures: Path, tmp_path: Path, qui
     rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     assert [r["epoch"] for r in rows] == [1, 2, 3]
     assert all(math.isfinite(r["train_loss"]) and 0 <= r["val_accuracy"] <= 1 for r in rows)
-    measured = model.card["measured"]
+    measured = model.card["metrics"]
     assert set(measured) >= {"epochs", "seconds", "images_per_second", "train", "val", "test",
                              "params", "macs"}  # fmt: skip
     assert measured["train"]["loss"] == rows[-1]["train_loss"]
-    assert model.contract.classes == ("across", "down", "noise")
+    assert model.spec.classes == ("across", "down", "noise")
     html = (run / "report.html").read_text()
     assert "first-layer filters" in html
     assert "confusion" in html
 
 
-def test_bars_are_told_apart(many_pictures: Path, tmp_path: Path, quick: Quick) -> None:
-    model = train(many_pictures, settings=quick, epochs=10, out=tmp_path / "run")
-    # Nearly separable: of some 30 test pictures few may be wrong.
-    assert model.card["measured"]["test"]["accuracy"] >= 0.85
+def test_bars_are_told_apart(many_images: Path, tmp_path: Path, quick: Quick) -> None:
+    model = train(many_images, settings=quick, epochs=10, out=tmp_path / "run")
+    # Nearly separable: of some 30 test images few may be wrong.
+    assert model.card["metrics"]["test"]["accuracy"] >= 0.85
 
 
-def test_same_seed_same_bits(pictures: Path, tmp_path: Path, quick: Quick) -> None:
+def test_same_seed_same_bits(images: Path, tmp_path: Path, quick: Quick) -> None:
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
-        train(pictures, settings=quick, seed=seed, out=tmp_path / name)
+        train(images, settings=quick, seed=seed, out=tmp_path / name)
     assert _same(tmp_path / "a", tmp_path / "b")
     assert not _same(tmp_path / "a", tmp_path / "c")
 
 
-def test_a_run_s_own_recipe_reproduces_it(pictures: Path, tmp_path: Path, quick: Quick) -> None:
-    settings = quick | {"augment.shift": 2, "course.average": 0.9, "objective.label_smoothing": 0.1}
-    train(pictures, settings=settings, out=tmp_path / "a")
+def test_a_run_s_own_recipe_reproduces_it(images: Path, tmp_path: Path, quick: Quick) -> None:
+    settings = quick | {
+        "augment.shift": 2,
+        "train.ema_decay": 0.9,
+        "objective.label_smoothing": 0.1,
+    }
+    train(images, settings=settings, out=tmp_path / "a")
     train(None, recipe=tmp_path / "a" / "recipe.toml", out=tmp_path / "b")
     assert _same(tmp_path / "a", tmp_path / "b")
 
 
 @pytest.mark.parametrize("average", [0.0, 0.9])
-@pytest.mark.parametrize("optimiser", ["sgd", "adamw"])
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
 def test_a_stopped_run_ends_with_the_same_bits(
-    pictures: Path, tmp_path: Path, quick: Quick, optimiser: str, average: float
+    images: Path, tmp_path: Path, quick: Quick, optimizer: str, average: float
 ) -> None:
     settings = quick | {
-        "course.average": average, "optimiser.name": optimiser, "optimiser.lr": 0.003,
+        "train.ema_decay": average, "optimizer.name": optimizer, "optimizer.lr": 0.003,
         "augment.shift": 2, "augment.mixup": 0.2,
     }  # fmt: skip
-    train(pictures, settings=settings, out=tmp_path / "whole")
+    train(images, settings=settings, out=tmp_path / "whole")
 
     def stop(event: Event) -> None:
         if isinstance(event, Epoch) and event.row["epoch"] == 2:
             raise RuntimeError("the power went")
 
     with pytest.raises(RuntimeError, match="power"):
-        train(pictures, settings=settings, out=tmp_path / "part", listen=stop)
-    assert load(tmp_path / "part").card["measured"] == {}
+        train(images, settings=settings, out=tmp_path / "part", listen=stop)
+    assert load(tmp_path / "part").card["metrics"] == {}
     resume(tmp_path / "part")
     assert _same(tmp_path / "whole", tmp_path / "part")
     keep = ("epoch", "step", "train_loss", "lr", "val_loss", "val_accuracy")
@@ -104,113 +108,113 @@ def test_a_stopped_run_ends_with_the_same_bits(
     assert one == two
 
 
-def test_a_finished_run_resumes_to_itself(pictures: Path, tmp_path: Path, quick: Quick) -> None:
-    train(pictures, settings=quick, out=tmp_path / "run")
+def test_a_finished_run_resumes_to_itself(images: Path, tmp_path: Path, quick: Quick) -> None:
+    train(images, settings=quick, out=tmp_path / "run")
     before = _weights(tmp_path / "run")
     resume(tmp_path / "run")
     after = _weights(tmp_path / "run")
     assert all(torch.equal(before[k], after[k]) for k in before)
 
 
-def test_resume_refuses_other_data(tmp_path: Path, quick: Quick, pictures: Path) -> None:
+def test_resume_refuses_other_data(tmp_path: Path, quick: Quick, images: Path) -> None:
     own = tmp_path / "own"
-    shutil.copytree(pictures, own)
+    shutil.copytree(images, own)
     train(own, settings=quick, out=tmp_path / "run")
     Image.fromarray(np.full((28, 28), 99, np.uint8)).save(own / "down" / "new.png")
     with pytest.raises(RunError, match=r"with the samples it was started with.*has changed"):
         resume(tmp_path / "run")
 
 
-def test_starting_from_other_weights(pictures: Path, tmp_path: Path, quick: Quick) -> None:
-    train(pictures, settings=quick, out=tmp_path / "a")
+def test_starting_from_other_weights(images: Path, tmp_path: Path, quick: Quick) -> None:
+    train(images, settings=quick, out=tmp_path / "a")
     notes: list[str] = []
 
     def listen(event: Event) -> None:
         if isinstance(event, Started):
             notes.extend(event.notes)
 
-    settings = quick | {"network.start": str(tmp_path / "a"), "optimiser.lr": 1e-12}
-    train(pictures, settings=settings, epochs=1, out=tmp_path / "b", listen=listen)
+    settings = quick | {"model.init": str(tmp_path / "a"), "optimizer.lr": 1e-12}
+    train(images, settings=settings, epochs=1, out=tmp_path / "b", listen=listen)
     assert any("tensors are from" in n for n in notes)
     for name, value in _weights(tmp_path / "a").items():
         # A rate of 1e-12 moves nothing that float32 can hold at this size.
         torch.testing.assert_close(_weights(tmp_path / "b")[name], value, atol=1e-6, rtol=0)
     with pytest.raises(ModelError, match=r"To start from other weights some must fit"):
         train(
-            pictures, network="dense", settings={"network.start": str(tmp_path / "a")},
+            images, network="dense", settings={"model.init": str(tmp_path / "a")},
             epochs=1, out=tmp_path / "c",
         )  # fmt: skip
 
 
-def test_a_folder_that_is_taken_is_refused(pictures: Path, tmp_path: Path, quick: Quick) -> None:
+def test_a_folder_that_is_taken_is_refused(images: Path, tmp_path: Path, quick: Quick) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("years of work")
     for overwrite in (False, True):
         with pytest.raises(RunError, match=r"folder of its own; .* is not empty"):
-            train(pictures, settings=quick, out=tmp_path / "mine", overwrite=overwrite)
+            train(images, settings=quick, out=tmp_path / "mine", overwrite=overwrite)
     assert (tmp_path / "mine" / "thesis.txt").read_text() == "years of work"
 
 
-def test_one_class_is_refused(tmp_path: Path, quick: Quick, pictures: Path) -> None:
-    shutil.copytree(pictures / "down", tmp_path / "one" / "down")
+def test_one_class_is_refused(tmp_path: Path, quick: Quick, images: Path) -> None:
+    shutil.copytree(images / "down", tmp_path / "one" / "down")
     with pytest.raises(DataError, match="at least two classes"):
         train(tmp_path / "one", settings=quick, out=tmp_path / "run")
     assert not (tmp_path / "run" / "model.json").exists()
 
 
-def test_divergence_is_said_early(pictures: Path, tmp_path: Path, quick: Quick) -> None:
+def test_divergence_is_said_early(images: Path, tmp_path: Path, quick: Quick) -> None:
     with pytest.raises(Diverged, match=r"The (loss|answers) must .* Try `--lr"):
-        train(pictures, settings=quick | {"optimiser.lr": 1e6}, epochs=40, out=tmp_path / "run")
+        train(images, settings=quick | {"optimizer.lr": 1e6}, epochs=40, out=tmp_path / "run")
 
 
-def test_a_rate_far_too_low_is_noted(pictures: Path, tmp_path: Path, quick: Quick) -> None:
+def test_a_rate_far_too_low_is_noted(images: Path, tmp_path: Path, quick: Quick) -> None:
     notes: list[str] = []
 
     def listen(event: Event) -> None:
         if isinstance(event, Epoch):
             notes.extend(event.notes)
 
-    train(pictures, settings=quick | {"optimiser.lr": 1e-8}, out=tmp_path / "run", listen=listen)
+    train(images, settings=quick | {"optimizer.lr": 1e-8}, out=tmp_path / "run", listen=listen)
     assert len(notes) == 1
     assert "hardly moved in the first" in notes[0]
 
 
 def test_a_network_larger_than_memory_is_refused_before_it_is_made(
-    pictures: Path, tmp_path: Path
+    images: Path, tmp_path: Path
 ) -> None:
-    settings = {"network.hidden": [3_000_000, 3_000_000]}
+    settings = {"model.hidden": [3_000_000, 3_000_000]}
     with pytest.raises(TooLarge, match=r"needs about \d[\d.]+ GB; cpu has .* GB free"):
-        train(pictures, network="dense", settings=settings, epochs=1, out=tmp_path / "run")
+        train(images, network="dense", settings=settings, epochs=1, out=tmp_path / "run")
 
 
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"course.batch": 0}, r"`course\.batch` must be at least 1"),
-        ({"course.epochs": -1.0}, r"must be positive"),
-        ({"optimizer.lr": 0.1}, r"no table `optimizer`\. Did you mean `optimiser`"),
+        ({"train.batch_size": 0}, r"`course\.batch` must be at least 1"),
+        ({"train.epochs": -1.0}, r"must be positive"),
+        ({"optimizer.lr": 0.1}, r"no table `optimizer`\. Did you mean `optimizer`"),
         ({"lr": 0.1}, r"A setting is named TABLE\.KEY, got `lr`"),
-        ({"network.name": "resnet81"}, r"resnet81.*Did you mean"),
-        ({"network.widht": 3}, r"`widht` is no option of"),
+        ({"model.name": "resnet81"}, r"resnet81.*Did you mean"),
+        ({"model.widht": 3}, r"`widht` is no option of"),
         ({"data.size": [1, 2, 3]}, r"`data\.size` is two whole numbers"),
         ({"schedule.name": "cosin"}, r"Did you mean `cosine`"),
         ({"objective.loss": "hinge"}, r"`objective\.loss` names how errors are weighed"),
     ],
 )
 def test_wrong_settings_are_errors(
-    pictures: Path, tmp_path: Path, settings: dict[str, Any], message: str
+    images: Path, tmp_path: Path, settings: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(UsageError, match=message):
-        train(pictures, settings={"course.epochs": 1.0} | settings, out=tmp_path / "run")
+        train(images, settings={"train.epochs": 1.0} | settings, out=tmp_path / "run")
 
 
 def test_a_budget_is_planned_and_its_plan_reproduces_the_run(
-    pictures: Path, tmp_path: Path, quick: Quick
+    images: Path, tmp_path: Path, quick: Quick
 ) -> None:
-    settings = {k: v for k, v in quick.items() if k != "course.epochs"}
-    model = train(pictures, settings=settings, budget=6, out=tmp_path / "run")
+    settings = {k: v for k, v in quick.items() if k != "train.epochs"}
+    model = train(images, settings=settings, budget=6, out=tmp_path / "run")
     # That the clock is kept to is held with a clock of its own in test_plan.
-    assert model.card["measured"]["epochs"] > 0
+    assert model.card["metrics"]["epochs"] > 0
     train(None, recipe=tmp_path / "run" / "recipe.toml", out=tmp_path / "again")
     assert _same(tmp_path / "run", tmp_path / "again")
 
@@ -223,7 +227,7 @@ def test_spread_by_hand() -> None:
     assert spread([0.9]).interval is None
 
 
-def test_validation_samples_can_be_trained_on(pictures: Path, tmp_path: Path, quick: Quick) -> None:
+def test_validation_samples_can_be_trained_on(images: Path, tmp_path: Path, quick: Quick) -> None:
     counts: list[dict[str, int]] = []
 
     def listen(event: Event) -> None:
@@ -232,9 +236,9 @@ def test_validation_samples_can_be_trained_on(pictures: Path, tmp_path: Path, qu
 
     for val in (True, False):
         model = train(
-            pictures, settings=quick | {"data.val": val}, out=tmp_path / str(val), listen=listen
+            images, settings=quick | {"data.val": val}, out=tmp_path / str(val), listen=listen
         )
-        assert ("val" in model.card["measured"]) == val
+        assert ("val" in model.card["metrics"]) == val
     with_val, without = counts
     assert without == {**with_val, "train": with_val["train"] + with_val["val"], "val": 0}
 
@@ -246,28 +250,28 @@ def test_validation_samples_can_be_trained_on(pictures: Path, tmp_path: Path, qu
         {"schedule.warmup": 7.0},
         {"objective.loss": "hinge"},
         {"objective.label_smoothing": 2.0},
-        {"optimiser.name": "sdg"},
-        {"network.widht": 1},
+        {"optimizer.name": "sdg"},
+        {"model.widht": 1},
         {"machine.precision": "float8"},
     ],
 )
 def test_a_slip_costs_no_run(
-    pictures: Path, tmp_path: Path, quick: Quick, slip: dict[str, Any]
+    images: Path, tmp_path: Path, quick: Quick, slip: dict[str, Any]
 ) -> None:
-    train(pictures, settings=quick, epochs=1, out=tmp_path / "run")
+    train(images, settings=quick, epochs=1, out=tmp_path / "run")
     before = _weights(tmp_path / "run")
     with pytest.raises(UsageError):
-        train(pictures, settings=quick | slip, out=tmp_path / "run", overwrite=True)
+        train(images, settings=quick | slip, out=tmp_path / "run", overwrite=True)
     after = _weights(tmp_path / "run")
     assert all(torch.equal(before[k], after[k]) for k in before)
 
 
 def test_a_choice_of_one_thing_leaves_the_rest_to_be_found(
-    pictures: Path, tmp_path: Path, quick: Quick
+    images: Path, tmp_path: Path, quick: Quick
 ) -> None:
     settings = {k: v for k, v in quick.items() if not k.startswith("machine.")}
     for key, value in (("device", "cpu"), ("layout", "contiguous"), ("precision", "bfloat16")):
-        train(pictures, settings=settings | {f"machine.{key}": value}, epochs=1, out=tmp_path / key)
+        train(images, settings=settings | {f"machine.{key}": value}, epochs=1, out=tmp_path / key)
         chosen = vars(RunFolder(tmp_path / key).recipe.machine)
         assert chosen[key] == value
         assert all(chosen.values())
@@ -275,44 +279,44 @@ def test_a_choice_of_one_thing_leaves_the_rest_to_be_found(
 
 
 def test_a_run_s_recipe_takes_another_size_or_batch(
-    pictures: Path, tmp_path: Path, quick: Quick
+    images: Path, tmp_path: Path, quick: Quick
 ) -> None:
-    train(pictures, settings=quick, epochs=2, out=tmp_path / "a")
+    train(images, settings=quick, epochs=2, out=tmp_path / "a")
     recipe = tmp_path / "a" / "recipe.toml"
     train(None, recipe=recipe, settings={"data.size": [32, 32]}, out=tmp_path / "b")
-    assert load(tmp_path / "b").contract.signal.size == (32, 32)
-    train(None, recipe=recipe, settings={"course.batch": 8}, out=tmp_path / "c")
-    assert load(tmp_path / "c").card["measured"]["epochs"] == 2
+    assert load(tmp_path / "b").spec.input.size == (32, 32)
+    train(None, recipe=recipe, settings={"train.batch_size": 8}, out=tmp_path / "c")
+    assert load(tmp_path / "c").card["metrics"]["epochs"] == 2
 
 
 def test_a_failed_start_leaves_the_name_free(
-    pictures: Path, tmp_path: Path, quick: Quick, monkeypatch: pytest.MonkeyPatch
+    images: Path, tmp_path: Path, quick: Quick, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UsageError):
-        train(pictures, network="resnet81", epochs=1)
-    model = train(pictures, settings=quick, epochs=1)
-    assert model.place == Path("runs") / pictures.name
+        train(images, network="resnet81", epochs=1)
+    model = train(images, settings=quick, epochs=1)
+    assert model.place == Path("runs") / images.name
 
 
-def test_one_process_at_a_time(pictures: Path, tmp_path: Path, quick: Quick) -> None:
+def test_one_process_at_a_time(images: Path, tmp_path: Path, quick: Quick) -> None:
     def meddle(event: Event) -> None:
         if isinstance(event, Epoch) and event.row["epoch"] == 1:
             with pytest.raises(RunError, match="One process trains into a run at a time"):
                 resume(tmp_path / "run")
 
-    train(pictures, settings=quick, out=tmp_path / "run", listen=meddle)
+    train(images, settings=quick, out=tmp_path / "run", listen=meddle)
     assert not list((tmp_path / "run").glob(".*"))
 
 
-def test_epochs_and_budget_exclude_each_other(pictures: Path, tmp_path: Path) -> None:
+def test_epochs_and_budget_exclude_each_other(images: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="both were given"):
-        train(pictures, epochs=1, budget=10, out=tmp_path / "run")
+        train(images, epochs=1, budget=10, out=tmp_path / "run")
 
 
-def test_evaluating_says_what_was_measured(pictures: Path, tmp_path: Path, quick: Quick) -> None:
+def test_evaluating_says_what_was_measured(images: Path, tmp_path: Path, quick: Quick) -> None:
     own = tmp_path / "own"
-    shutil.copytree(pictures, own)
+    shutil.copytree(images, own)
     model = train(own, settings=quick | {"data.val": False}, epochs=1, out=tmp_path / "run")
     n = len(open_data(own).splits["test"])
     assert model.evaluate(own).notes == (f"Measured on the split test: {n} of 72 samples.",)
@@ -321,7 +325,7 @@ def test_evaluating_says_what_was_measured(pictures: Path, tmp_path: Path, quick
     assert not any("trained on" in n for n in model.evaluate(own).notes)  # none was, by content
     (tmp_path / "run" / "samples.safetensors").unlink()
     assert any("may have been trained on" in n for n in model.evaluate(own).notes)
-    shutil.copytree(pictures / "down", tmp_path / "other" / "test" / "down")
+    shutil.copytree(images / "down", tmp_path / "other" / "test" / "down")
     with pytest.raises(DataError, match=r"must have a split `val`"):
         model.evaluate(f"{tmp_path / 'other'}:val")
     (own / "up").mkdir()

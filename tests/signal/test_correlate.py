@@ -61,7 +61,7 @@ def test_A1_correlation_of_3x3_with_2x2() -> None:
     assert correlate(x.long(), k.long()).tolist() == [[19, 25], [37, 43]]
 
 
-def test_A2_vertical_edge_of_a_half_bright_picture() -> None:
+def test_A2_vertical_edge_of_a_half_bright_image() -> None:
     x = torch.zeros(6, 6)
     x[:, :3] = 1
     edges = correlate(x, prewitt().float())
@@ -139,7 +139,7 @@ def test_A5_fast_and_direct_agree_in_every_mode(mode: str) -> None:
 
 @settings(max_examples=20, deadline=None)
 @given(SIZES, st.integers(-9, 9), st.integers(-9, 9))
-def test_A6_a_shift_of_the_picture_shifts_the_result(
+def test_A6_a_shift_of_the_image_shifts_the_result(
     size: tuple[int, int], down: int, right: int
 ) -> None:
     x, k = drawn(*size), drawn(3, 2, seed=1)
@@ -187,7 +187,7 @@ def coefficient(a: Tensor, b: Tensor) -> float:
 
 
 @pytest.mark.parametrize("method", ["direct", "fft"])
-def test_A12_the_normalised_score_is_the_correlation_coefficient(method: str) -> None:
+def test_A12_the_normalized_score_is_the_correlation_coefficient(method: str) -> None:
     x, t = drawn(3, 8, 9), drawn(3, 3, 4, seed=1)
     scores = match(x, t, method=method)
     assert scores.shape == (6, 6)
@@ -199,7 +199,7 @@ def test_A12_the_normalised_score_is_the_correlation_coefficient(method: str) ->
 
 @settings(max_examples=25, deadline=None)
 @given(st.floats(0.05, 20), st.floats(-5, 5), st.integers(0, 5), st.integers(0, 4))
-def test_A12_brightness_and_contrast_change_nothing_of_the_normalised_score(
+def test_A12_brightness_and_contrast_change_nothing_of_the_normalized_score(
     gain: float, offset: float, row: int, column: int
 ) -> None:
     x = drawn(2, 9, 9)
@@ -231,7 +231,7 @@ def test_a_window_without_contrast_scores_zero() -> None:
     assert (scores[1:, 1:] == 0).all()
 
 
-def test_many_pictures_at_once_and_series() -> None:
+def test_many_images_at_once_and_series() -> None:
     x, t = drawn(4, 2, 10), drawn(2, 3, seed=1)
     scores = match(x, t)
     assert scores.shape == (4, 8)
@@ -251,7 +251,7 @@ def test_wrong_use() -> None:
         correlate(x, k, mode="vald")
     with pytest.raises(UsageError, match="`fast` is no method of a correlation"):
         correlate(x, k, method="fast")
-    with pytest.raises(ShapeMismatch, match="one axis for series and two for pictures"):
+    with pytest.raises(ShapeMismatch, match="one axis for series and two for images"):
         correlate(torch.zeros(4, 4, 4), torch.zeros(2, 2, 2))
     with pytest.raises(ShapeMismatch, match=r"lies wholly on the signal; one of \(5, 2\) came"):
         convolve(x, torch.zeros(5, 2))
@@ -259,7 +259,7 @@ def test_wrong_use() -> None:
         match(x[None], k[None], how="best")
     with pytest.raises(UsageError, match="one that is the same everywhere came"):
         match(x[None], torch.ones(1, 2, 2))
-    with pytest.raises(ShapeMismatch, match="has the channels of the picture"):
+    with pytest.raises(ShapeMismatch, match="has the channels of the image"):
         match(torch.zeros(3, 4, 4), torch.zeros(1, 2, 2))
 
 

@@ -62,11 +62,11 @@ def test_zoom_two_enlarges_the_middle_by_hand() -> None:
     torch.testing.assert_close(out[0, 0], torch.outer(line, line), atol=ROUNDING, rtol=0)
 
 
-@pytest.mark.parametrize("border", ["zero", "edge", "reflect"])
+@pytest.mark.parametrize("border", ["zeros", "edge", "reflect"])
 def test_what_lies_beyond_the_border(border: str) -> None:
     x = torch.tensor([[[[1.0, 2.0, 3.0, 4.0]]]])
     out = warp(x, torch.eye(2)[None], torch.tensor([[0.0, 2.0]]), border=border)
-    first = {"zero": [0.0, 0.0], "edge": [1.0, 1.0], "reflect": [2.0, 1.0]}[border]
+    first = {"zeros": [0.0, 0.0], "edge": [1.0, 1.0], "reflect": [2.0, 1.0]}[border]
     torch.testing.assert_close(out, torch.tensor([[[[*first, 1.0, 2.0]]]]), atol=ROUNDING, rtol=0)
 
 

@@ -1,4 +1,4 @@
-"""Names, kinds and groups of what drops samples."""
+"""Names, kinds and groups of what downsamples."""
 
 import pytest
 import torch
@@ -56,7 +56,7 @@ def test_a_reason_goes_with_what_cannot_be_replaced() -> None:
 
 def test_an_unknown_sampling_is_refused() -> None:
     with pytest.raises(UsageError, match=r"`blurr` is no sampling. Did you mean `blur`"):
-        find_downsamplers(nn.MaxPool2d(2), torch.randn(2, 3, 8, 8), sampling="blurr")
+        find_downsamplers(nn.MaxPool2d(2), torch.randn(2, 3, 8, 8), downsampling="blurr")
 
 
 def test_a_network_that_is_no_graph_is_refused() -> None:

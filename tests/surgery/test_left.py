@@ -11,7 +11,7 @@ from neocog.surgery.replace import replace
 
 
 def test_branches_of_unequal_depth_are_left_and_named() -> None:
-    done = replace(settled(Unequal()), torch.randn(2, 3, 16, 16), sampling="polyphase")
+    done = replace(settled(Unequal()), torch.randn(2, 3, 16, 16), downsampling="polyphase")
     assert [r.name for r in done.replaced] == ["first"]
     assert [w.name for w in done.left] == ["once", "twice.0", "twice.1"]
     assert "at `add` it meets a branch that was sampled otherwise" in done.left[0].reason
@@ -19,23 +19,23 @@ def test_branches_of_unequal_depth_are_left_and_named() -> None:
 
 def test_what_looks_at_values_is_mended_module_by_module() -> None:
     net, x = settled(Wayward()), torch.randn(2, 3, 16, 16)
-    done = replace(net, x, sampling="blur", padding="circular")
+    done = replace(net, x, downsampling="blur", padding="circular")
     assert [r.name for r in done.replaced] == ["conv", "pool"]
     assert "depends on the values" in done.remarks[0]
     assert list(done.module.state_dict()) == list(net.state_dict())
     assert done.module(x).shape == net(x).shape
     with pytest.raises(ModelError, match=r"must see the network as a graph, .* depends on the val"):
-        replace(net, x, sampling="polyphase")
+        replace(net, x, downsampling="polyphase")
 
 
 def test_only_some_modules_of_what_is_no_graph() -> None:
     net, x = settled(Wayward()), torch.randn(2, 3, 16, 16)
-    done = replace(net, x, sampling="blur", only=["pool"])
+    done = replace(net, x, downsampling="blur", only=["pool"])
     assert [r.name for r in done.replaced] == ["pool"]
     assert done.module.conv.stride == (2, 2)
-    assert torch.equal(replace(net, x, sampling="blur", only=()).module(x), net(x))
+    assert torch.equal(replace(net, x, downsampling="blur", only=()).module(x), net(x))
     with pytest.raises(UsageError, match=r"`pol` is no group .* Did you mean `pool`"):
-        replace(net, x, sampling="blur", only=["pol"])
+        replace(net, x, downsampling="blur", only=["pol"])
 
 
 class Map(nn.Module):
@@ -64,7 +64,7 @@ class Up(nn.Module):
 
 
 class Tricks(nn.Module):
-    """One down-sampler that cannot be replaced."""
+    """One downsampler that cannot be replaced."""
 
     def __init__(self, way: str) -> None:
         super().__init__()
@@ -101,27 +101,27 @@ class Tricks(nn.Module):
     ],
 )
 def test_what_cannot_be_replaced_is_named(way: str, reason: str) -> None:
-    done = replace(Tricks(way), torch.randn(2, 3, 16, 16), sampling="polyphase")
+    done = replace(Tricks(way), torch.randn(2, 3, 16, 16), downsampling="polyphase")
     assert not done.replaced
     assert reason in done.left[0].reason
 
 
 def test_a_map_keeps_its_places() -> None:
     x = torch.randn(2, 3, 16, 16)
-    done = replace(Map(), x, sampling="polyphase")
+    done = replace(Map(), x, downsampling="polyphase")
     assert done.left[0].reason == "the answer is a map, and its samples must keep their places"
-    assert replace(Map(), x, sampling="blur").replaced
+    assert replace(Map(), x, downsampling="blur").replaced
 
 
 def test_up_sampling_bars_only_what_it_meets() -> None:
-    done = replace(Up(), torch.randn(2, 3, 16, 16), sampling="polyphase")
+    done = replace(Up(), torch.randn(2, 3, 16, 16), downsampling="polyphase")
     assert [r.name for r in done.replaced] == ["stem"]
     assert [w.name for w in done.left] == ["down"]
 
 
 def test_a_head_that_sees_places_is_told() -> None:
     net = nn.Sequential(nn.Conv2d(1, 2, 3, 2, 1), nn.Flatten(), nn.Linear(32, 2))
-    done = replace(net, torch.zeros(2, 1, 8, 8), sampling="polyphase", padding="circular")
+    done = replace(net, torch.zeros(2, 1, 8, 8), downsampling="polyphase", padding="circular")
     assert "lays a map of 4×4 samples out as a vector" in done.remarks[0]
 
 
@@ -138,14 +138,14 @@ class _Summed(nn.Module):
         return (F.avg_pool2d(x, 8) if self.pool is None else self.pool(x)).flatten(1)
 
 
-@pytest.mark.parametrize("sampling", ["blur", "polyphase"])
+@pytest.mark.parametrize("downsampling", ["blur", "polyphase"])
 @pytest.mark.parametrize("pool", [None, nn.AvgPool2d(8), nn.MaxPool2d((8, 8)), nn.LPPool2d(2, 8)])
-def test_a_pool_over_the_whole_map_drops_nothing(pool: nn.Module | None, sampling: str) -> None:
+def test_a_pool_over_the_whole_map_drops_nothing(pool: nn.Module | None, downsampling: str) -> None:
     net, x = settled(_Summed(pool)), torch.randn(2, 3, 16, 16)
-    done = replace(net, x, sampling=sampling, padding="keep")
+    done = replace(net, x, downsampling=downsampling, padding="keep")
     assert [r.name for r in done.replaced] == ["conv"]
     assert not done.left
-    larger = replace(net, torch.randn(2, 3, 32, 32), sampling=sampling, padding="keep")
+    larger = replace(net, torch.randn(2, 3, 32, 32), downsampling=downsampling, padding="keep")
     assert len(larger.replaced) == 2  # there it leaves three of four windows out
 
 
@@ -155,4 +155,4 @@ def test_a_pool_over_the_whole_map_stays_where_there_is_no_graph() -> None:
             return super().forward(x if float(x.sum()) < 1e9 else -x)
 
     net, x = settled(Looks(nn.AvgPool2d(8))), torch.randn(2, 3, 16, 16)
-    assert [r.name for r in replace(net, x, sampling="blur").replaced] == ["conv"]
+    assert [r.name for r in replace(net, x, downsampling="blur").replaced] == ["conv"]

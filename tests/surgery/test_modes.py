@@ -83,7 +83,7 @@ def test_a_norm_follows_the_mode_as_it_did(norm: nn.Module) -> None:
 
 
 def test_a_sampler_stands_behind_a_norm_that_is_a_function() -> None:
-    done = replace(ByHand(3), torch.randn(2, 3, 8, 8), sampling="blur").module
+    done = replace(ByHand(3), torch.randn(2, 3, 8, 8), downsampling="blur").module
     calls = [done.get_submodule(n.target) for n in done.graph.nodes if n.op == "call_module"]
     assert isinstance(calls[1], NormByMode)
     assert len(calls) == 3

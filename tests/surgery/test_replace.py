@@ -19,7 +19,7 @@ from torch.nn import functional as F
 
 from neocog.audits.cost import cost
 from neocog.errors import ModelError, UsageError
-from neocog.layers.downsample import SAMPLINGS
+from neocog.layers.downsample import DOWNSAMPLINGS
 from neocog.layers.pnorm import PNormPool
 from neocog.layers.subsampling import TrainableSubsampling
 from neocog.networks.catalog import build
@@ -58,18 +58,18 @@ class First(nn.Module):
 
 
 FIRST = altered(
-    SAMPLINGS["polyphase"],
+    DOWNSAMPLINGS["polyphase"],
     choose=lambda channels, stride, padding: First(),
     choose_windows=lambda stride: First(),
 )
-DENSE = altered(SAMPLINGS["polyphase"], choose_windows=None)
+DENSE = altered(DOWNSAMPLINGS["polyphase"], choose_windows=None)
 
 
 @pytest.mark.parametrize("name", NETS)
 @torch.no_grad()
 def test_with_the_first_phase_it_is_the_network_it_was(name: str) -> None:
     net, x = made(name)
-    done = replace(net, x, sampling=FIRST)
+    done = replace(net, x, downsampling=FIRST)
     assert done.replaced
     assert not done.left
     # Convolutions may sum in another order at stride 1.
@@ -80,8 +80,8 @@ def test_with_the_first_phase_it_is_the_network_it_was(name: str) -> None:
 @torch.no_grad()
 def test_with_the_first_phase_and_borders_that_wrap_only_the_borders_change(name: str) -> None:
     net, x = made(name)
-    done = replace(net, x, sampling=FIRST, padding="circular").module
-    borders = replace(net, x, sampling=FIRST, padding="circular", only=()).module
+    done = replace(net, x, downsampling=FIRST, padding="circular").module
+    borders = replace(net, x, downsampling=FIRST, padding="circular", only=()).module
     torch.testing.assert_close(done(x), borders(x), rtol=1e-5, atol=1e-5)
 
 
@@ -89,7 +89,7 @@ def test_with_the_first_phase_and_borders_that_wrap_only_the_borders_change(name
 @torch.no_grad()
 def test_polyphase_with_borders_that_wrap_answers_the_same_at_every_shift(name: str) -> None:
     net, x = made(name)
-    done = replace(net, x, sampling="polyphase", padding="circular")
+    done = replace(net, x, downsampling="polyphase", padding="circular")
     assert not done.left
     assert not done.remarks
     size = x.shape[2:]
@@ -109,7 +109,7 @@ def test_a_phase_on_a_circle_costs_no_macs(name: str) -> None:
     """Chosen among outputs, as published, it costs those of all phases."""
     net, x = made(name)
     wrapped, taken, dense = (
-        cost(replace(net, x, sampling=kind, padding="circular", only=only).module, x.shape[1:])
+        cost(replace(net, x, downsampling=kind, padding="circular", only=only).module, x.shape[1:])
         for kind, only in (("polyphase", ()), ("polyphase", None), (DENSE, None))
     )
     assert taken.macs == wrapped.macs
@@ -128,13 +128,13 @@ def test_the_phases_of_a_circle_are_those_of_the_dense_operator(kernel: int, pad
             return torch.arange(len(x)) % 4
 
     second = altered(
-        SAMPLINGS["polyphase"],
+        DOWNSAMPLINGS["polyphase"],
         choose=lambda channels, stride, padding: Second(),
         choose_windows=lambda stride: Second(),
     )
     dense = altered(second, choose_windows=None)
     one, other = (
-        replace(net, x, sampling=k, padding="circular").module(x) for k in (second, dense)
+        replace(net, x, downsampling=k, padding="circular").module(x) for k in (second, dense)
     )
     torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-5)  # sums in another order
 
@@ -143,7 +143,7 @@ def test_the_phases_of_a_circle_are_those_of_the_dense_operator(kernel: int, pad
 def test_a_state_dict_fits_both_ways(name: str) -> None:
     net, x = made(name)
     before = {k: v.clone() for k, v in net.state_dict().items()}
-    done = replace(net, x, sampling="polyphase", padding="circular").module
+    done = replace(net, x, downsampling="polyphase", padding="circular").module
     assert list(done.state_dict()) == list(before)
     done.load_state_dict(before)
     net.load_state_dict(done.state_dict())
@@ -151,11 +151,11 @@ def test_a_state_dict_fits_both_ways(name: str) -> None:
         assert torch.equal(value, before[key])
 
 
-@pytest.mark.parametrize("sampling", [k for k in SAMPLINGS if k != "stride"])
+@pytest.mark.parametrize("downsampling", [k for k in DOWNSAMPLINGS if k != "stride"])
 @pytest.mark.parametrize("name", ["stranger", "hub", "inception", "series"])
-def test_every_kind_gives_the_same_sizes_and_learns(name: str, sampling: str) -> None:
+def test_every_kind_gives_the_same_sizes_and_learns(name: str, downsampling: str) -> None:
     net, x = made(name)
-    done = replace(net, x, sampling=sampling).module.train()
+    done = replace(net, x, downsampling=downsampling).module.train()
     y = done(x)
     assert y.shape == net(x).shape
     y.square().sum().backward()
@@ -169,7 +169,7 @@ def test_the_network_that_came_is_left_as_it_was() -> None:
     net.layer1.eval()
     state = {k: v.clone() for k, v in net.state_dict().items()}
     text, modes = str(net), [m.training for m in net.modules()]
-    replace(net, x, sampling="blur", padding="circular")
+    replace(net, x, downsampling="blur", padding="circular")
     assert str(net) == text
     assert [m.training for m in net.modules()] == modes
     assert all(torch.equal(v, state[k]) for k, v in net.state_dict().items())
@@ -177,7 +177,7 @@ def test_the_network_that_came_is_left_as_it_was() -> None:
 
 def test_branches_share_the_phase_of_the_first() -> None:
     net, x = made("stranger")
-    done = replace(net, x, sampling="polyphase")
+    done = replace(net, x, downsampling="polyphase")
     assert [(r.name, r.was, r.group) for r in done.replaced[:2]] == [
         ("layer2.0.conv1", "convolution 3×3, stride 2", "layer2.0.conv1"),
         ("layer2.0.slicing", "slicing, stride 2", "layer2.0.conv1"),
@@ -189,7 +189,7 @@ def test_a_blur_stands_behind_norm_and_activation() -> None:
     net = nn.Sequential(
         nn.Conv2d(1, 2, 3, stride=2, padding=1), nn.BatchNorm2d(2), nn.ReLU(), nn.Conv2d(2, 2, 1)
     )
-    done = replace(net, torch.zeros(2, 1, 8, 8), sampling="blur").module
+    done = replace(net, torch.zeros(2, 1, 8, 8), downsampling="blur").module
     order = [n.target for n in done.graph.nodes if n.op == "call_module"]
     assert order == ["0", "1", "2", "samplers.0_down", "3"]
 
@@ -206,24 +206,24 @@ class Named(nn.Module):
 
 
 def test_a_blur_stands_behind_an_activation_called_by_name() -> None:
-    done = replace(Named(), torch.randn(2, 3, 16, 16), sampling="blur").module
+    done = replace(Named(), torch.randn(2, 3, 16, 16), downsampling="blur").module
     order = [n.name for n in done.graph.nodes]
     assert order == ["x", "conv", "relu", "samplers_conv_down", "mean", "output"]
 
 
 def test_a_blur_takes_the_place_of_a_mean() -> None:
     net = nn.Sequential(nn.AvgPool2d(2))
-    done = replace(net, torch.zeros(2, 1, 8, 8), sampling="blur")
+    done = replace(net, torch.zeros(2, 1, 8, 8), downsampling="blur")
     assert done.replaced[0].now == "blur by 2"
     assert [n.op for n in done.module.graph.nodes] == ["placeholder", "call_module", "output"]
 
 
 def test_only_some_groups() -> None:
     net, x = made("stranger")
-    done = replace(net, x, sampling="blur", only=["layer3.0.conv1"])
+    done = replace(net, x, downsampling="blur", only=["layer3.0.conv1"])
     assert [r.name for r in done.replaced] == ["layer3.0.conv1", "layer3.0.slicing"]
     with pytest.raises(UsageError, match=r"`layer3` is no group .* Did you mean `layer3.0.conv1`"):
-        replace(net, x, sampling="blur", only=["layer3"])
+        replace(net, x, downsampling="blur", only=["layer3"])
 
 
 class Twice(nn.Module):
@@ -241,15 +241,15 @@ class Twice(nn.Module):
 @torch.no_grad()
 def test_a_module_that_is_called_twice() -> None:
     net, x = settled(Twice()), torch.randn(2, 3, 32, 32)
-    torch.testing.assert_close(replace(net, x, sampling=FIRST).module(x), net(x))
-    done = replace(net, x, sampling="polyphase", padding="circular").module
+    torch.testing.assert_close(replace(net, x, downsampling=FIRST).module(x), net(x))
+    done = replace(net, x, downsampling="polyphase", padding="circular").module
     torch.testing.assert_close(done(torch.roll(x, (5, 3), (2, 3))), done(x))
 
 
 @torch.no_grad()
 def test_a_module_that_is_called_twice_is_replaced_at_both_calls() -> None:
     net, x = settled(Twice()), torch.randn(2, 3, 32, 32)
-    done = replace(net, x, sampling=FIRST, only=["pool"])
+    done = replace(net, x, downsampling=FIRST, only=["pool"])
     assert [r.name for r in done.replaced] == ["pool", "pool_pool_1"]
     torch.testing.assert_close(done.module(x), net(x))
 
@@ -273,17 +273,17 @@ def test_a_module_that_is_called_twice_is_replaced_at_both_calls() -> None:
         nn.LPPool2d(2, 3, 2),
         PNormPool(3.0, kernel=2),
         PNormPool(float("inf"), kernel=(2, 3), stride=3),
-        TrainableSubsampling(1, sampling="stride", padding="zero"),
+        TrainableSubsampling(1, downsampling="stride", padding="zeros"),
     ],
     ids=repr,
 )
 def test_the_first_phase_is_the_stride_at_every_size(operator: nn.Module, size: int) -> None:
     net = nn.Sequential(operator, nn.Flatten()).eval()
     x = torch.randn(2, 1, size, size, generator=torch.Generator().manual_seed(size)).abs()
-    done = replace(net, x, sampling=FIRST)
+    done = replace(net, x, downsampling=FIRST)
     assert done.replaced
     torch.testing.assert_close(done.module(x), net(x))
-    blurred = replace(net, x, sampling="blur")
+    blurred = replace(net, x, downsampling="blur")
     assert blurred.module(x).shape == net(x).shape
 
 
@@ -297,7 +297,7 @@ class Norms(nn.Module):
 @torch.no_grad()
 def test_a_function_that_takes_no_padding_gets_its_border_before_it() -> None:
     net, x = nn.Sequential(Norms(), nn.AdaptiveAvgPool2d(1)), torch.randn(2, 3, 8, 8)
-    torch.testing.assert_close(replace(net, x, sampling=FIRST).module(x), net(x))
+    torch.testing.assert_close(replace(net, x, downsampling=FIRST).module(x), net(x))
 
 
 class Namesakes(nn.Module):
@@ -316,7 +316,7 @@ class Namesakes(nn.Module):
 @torch.no_grad()
 def test_parts_of_nearly_the_same_name_have_samplers_of_their_own() -> None:
     net, x = settled(Namesakes()), torch.randn(2, 3, 12, 12)
-    done = replace(net, x, sampling=FIRST).module
+    done = replace(net, x, downsampling=FIRST).module
     assert {"a_conv_take", "a_conv_take_"} <= {n for n, _ in done.samplers.named_children()}
     torch.testing.assert_close(done(x), net(x))
 
@@ -324,10 +324,10 @@ def test_parts_of_nearly_the_same_name_have_samplers_of_their_own() -> None:
 def test_wrong_use() -> None:
     net, x = made("series")
     with pytest.raises(UsageError, match=r"`stride` is how they are dropped already"):
-        replace(net, x, sampling="stride")
+        replace(net, x, downsampling="stride")
     with pytest.raises(UsageError, match=r"`blurr` is no sampling. Did you mean `blur`"):
-        replace(net, x, sampling="blurr")
+        replace(net, x, downsampling="blurr")
     with pytest.raises(UsageError, match=r"`zero` is no choice of padding. Known: `circular`, `ke"):
-        replace(net, x, sampling="blur", padding="zero")
+        replace(net, x, downsampling="blur", padding="zeros")
     with pytest.raises(ModelError, match=r"must accept samples of shape \(5, 24\)"):
-        replace(net, torch.zeros(2, 5, 24), sampling="blur")
+        replace(net, torch.zeros(2, 5, 24), downsampling="blur")

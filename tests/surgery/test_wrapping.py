@@ -12,7 +12,7 @@ from neocog.surgery.replace import replace
 
 def test_a_border_narrower_than_its_window_is_told() -> None:
     net = nn.Sequential(nn.Conv2d(1, 2, 5), nn.AdaptiveAvgPool2d(1))
-    done = replace(net, torch.zeros(2, 1, 8, 8), sampling="polyphase", padding="circular")
+    done = replace(net, torch.zeros(2, 1, 8, 8), downsampling="polyphase", padding="circular")
     assert "`0` has a border narrower than its window" in done.remarks[0]
 
 
@@ -40,7 +40,7 @@ class Padded(nn.Module):
 def test_every_border_comes_to_wrap() -> None:
     net = settled(Padded())
     x = torch.randn(1, 1, 8, 8, generator=torch.Generator().manual_seed(0))
-    done = replace(net, x.repeat(2, 1, 1, 1), sampling="polyphase", padding="circular").module
+    done = replace(net, x.repeat(2, 1, 1, 1), downsampling="polyphase", padding="circular").module
     moved = torch.cat([torch.roll(x, (i, j), (2, 3)) for i in range(8) for j in range(8)])
     answers = done(moved)
     torch.testing.assert_close(answers, answers[:1].expand_as(answers), rtol=1e-5, atol=1e-5)
@@ -65,7 +65,7 @@ class Elsewhere(nn.Module):
 @torch.no_grad()
 def test_borders_that_are_not_of_space_stay_and_are_named() -> None:
     net, x = settled(Elsewhere()), torch.randn(2, 3, 16, 16)
-    done = replace(net, x, sampling="blur", padding="circular", only=())
+    done = replace(net, x, downsampling="blur", padding="circular", only=())
     assert [w.name for w in done.left] == ["gate", "pad"]
     assert all("its border does not lie in space" in w.reason for w in done.left)
     wrapped = copy.deepcopy(net)
@@ -94,7 +94,7 @@ class Gated(nn.Module):
 @torch.no_grad()
 def test_borders_of_what_is_no_graph_wrap_or_are_named() -> None:
     net, x = settled(Gated()), torch.randn(2, 3, 16, 16)
-    done = replace(net, x, sampling="blur", padding="circular", only=())
+    done = replace(net, x, downsampling="blur", padding="circular", only=())
     assert "only convolutions over space wrap around" in done.remarks[1]
     assert done.remarks[1].endswith("the border stays as it is of `gate`, `pool`, `pad`")
     wrapped = copy.deepcopy(net)

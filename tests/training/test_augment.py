@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from neocog.errors import UsageError
-from neocog.training.augment import Augment, augment, equalise
+from neocog.training.augment import Augment, augment, equalize
 
 EACH = {
     "shift": 2.0,
@@ -23,10 +23,10 @@ EACH = {
     "erase": 1.0,
     "brightness": 0.2,
     "contrast": 0.5,
-    "equalise": 0.5,
+    "equalize": 0.5,
     "mixup": 0.4,
 }
-"""A value for every change; a change without one here fails the contract below."""
+"""A value for every change; a change without one here fails the spec below."""
 
 
 def _batch(n: int = 16, channels: int = 1) -> tuple[torch.Tensor, torch.Tensor]:
@@ -61,15 +61,13 @@ def test_each_change(name: str, channels: int) -> None:
 
 
 @pytest.mark.parametrize("name", EACH)
-def test_channels_of_a_picture_move_together(name: str) -> None:
-    grey, y = _batch()
+def test_channels_of_a_image_move_together(name: str) -> None:
+    gray, y = _batch()
     options = Augment(**{name: EACH[name]})
-    colour = augment(grey.expand(-1, 3, -1, -1).contiguous(), y, options, seed=1).x
+    color = augment(gray.expand(-1, 3, -1, -1).contiguous(), y, options, seed=1).x
     # The mean of three equal numbers is rounded once more than that of one.
-    torch.testing.assert_close(colour[:, 0], colour[:, 2], atol=1e-6, rtol=0)
-    torch.testing.assert_close(
-        colour[:, :1], augment(grey, y, options, seed=1).x, atol=1e-5, rtol=0
-    )
+    torch.testing.assert_close(color[:, 0], color[:, 2], atol=1e-6, rtol=0)
+    torch.testing.assert_close(color[:, :1], augment(gray, y, options, seed=1).x, atol=1e-5, rtol=0)
 
 
 def test_nothing_is_no_copy() -> None:
@@ -87,16 +85,16 @@ def test_shift_alone_moves_whole_pixels_within_reach() -> None:
     assert set(rows.tolist()) == set(columns.tolist()) == {-2, -1, 0, 1, 2}
 
 
-def test_shift_alone_shows_a_window_of_the_mirrored_picture() -> None:
+def test_shift_alone_shows_a_window_of_the_mirrored_image() -> None:
     x, y = _batch(channels=3)
     wide = F.pad(x, [2] * 4, mode="reflect")
     out = augment(x, y, Augment(shift=2, border="reflect"), seed=0).x
     corners = list(itertools.product(range(5), repeat=2))
-    for picture, frame in zip(out, wide, strict=True):
-        assert any(torch.equal(picture, frame[:, r : r + 12, c : c + 12]) for r, c in corners)
+    for image, frame in zip(out, wide, strict=True):
+        assert any(torch.equal(image, frame[:, r : r + 12, c : c + 12]) for r, c in corners)
 
 
-@pytest.mark.parametrize("border", ["zero", "edge", "reflect"])
+@pytest.mark.parametrize("border", ["zeros", "edge", "reflect"])
 def test_twins_move_in_opposite_directions(border: str) -> None:
     x = torch.zeros(64, 1, 9, 9)
     x[:, :, 4, 4] = 1
@@ -140,15 +138,15 @@ def test_an_odd_batch_holds_no_twins() -> None:
         augment(x, y, Augment(shift=1), seed=0, twins=True)
 
 
-def test_crop_never_looks_beyond_the_picture() -> None:
+def test_crop_never_looks_beyond_the_image() -> None:
     x = torch.ones(32, 1, 16, 16)
     out = augment(x, torch.zeros(32, dtype=torch.int64), Augment(crop=0.3), seed=0).x
-    # Zeros beyond the border would darken a bright picture; the outermost half pixel of a
+    # Zeros beyond the border would darken a bright image; the outermost half pixel of a
     # bilinear sample may still reach over it.
     assert out[:, :, 1:-1, 1:-1].min() > 0.999
 
 
-def test_mixup_mixes_pictures_and_targets_alike() -> None:
+def test_mixup_mixes_images_and_targets_alike() -> None:
     y = torch.arange(8)
     x = F.one_hot(y, 8).float().view(8, 1, 1, 8)
     mixed = augment(x, y, Augment(mixup=1.0), seed=3)
@@ -164,7 +162,7 @@ def test_without_mixup_targets_are_numbers() -> None:
 
 @given(st.integers(0, 2**32))
 @settings(max_examples=20, deadline=None)
-def test_erased_pixels_are_the_picture_s_mean(seed: int) -> None:
+def test_erased_pixels_are_the_image_s_mean(seed: int) -> None:
     x, y = _batch(4)
     out = augment(x, y, Augment(erase=1.0, erase_size=0.5), seed=seed).x
     mean = x.mean((2, 3), keepdim=True).expand_as(x)
@@ -173,20 +171,20 @@ def test_erased_pixels_are_the_picture_s_mean(seed: int) -> None:
     assert share.max() <= (7 / 12) ** 2  # sides of at most 6 pixels may touch 7
 
 
-def test_F3_equalised_pictures_have_a_flat_histogram() -> None:
+def test_F3_equalized_images_have_a_flat_histogram() -> None:
     x = torch.rand(3, 2, 32, 32) ** 2 * 0.4 + 0.1
-    out = equalise(x)
+    out = equalize(x)
     for q in (0.25, 0.5, 0.75):
         # A quarter of the pixels lies below each quarter of the range; the dark levels hold
         # several per cent of the pixels each, hence the tolerance.
         assert out.flatten(2).quantile(q, 2).sub(q).abs().max() < 0.1
-    assert torch.equal(equalise(torch.full((1, 1, 4, 4), 0.3)), torch.full((1, 1, 4, 4), 0.3))
+    assert torch.equal(equalize(torch.full((1, 1, 4, 4), 0.3)), torch.full((1, 1, 4, 4), 0.3))
 
 
-def test_equalise_keeps_order() -> None:
+def test_equalize_keeps_order() -> None:
     x = torch.rand(1, 1, 16, 16)
     order = x.flatten().argsort()
-    assert equalise(x).flatten()[order].diff().min() >= 0
+    assert equalize(x).flatten()[order].diff().min() >= 0
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Laws that the drawn amounts obey, found again in what was done to pictures."""
+"""Laws that the drawn amounts obey, found again in what was done to images."""
 
 import math
 
@@ -8,7 +8,7 @@ import torch
 from neocog.training.augment import Augment, augment
 
 N = 400
-"""Pictures a draw: a share of a half lies within 0.4 to 0.6 but once in 10,000 such draws."""
+"""Images a draw: a share of a half lies within 0.4 to 0.6 but once in 10,000 such draws."""
 
 
 def _blob(size: int = 33) -> torch.Tensor:
@@ -18,7 +18,7 @@ def _blob(size: int = 33) -> torch.Tensor:
     return spot.expand(N, 1, size, size).clone()
 
 
-def _centre(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def _center(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Where the spots are: rows down and columns right of the middle."""
     size = x.shape[2]
     at = torch.arange(size) - size // 2
@@ -28,13 +28,13 @@ def _centre(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
 def _moved(options: Augment) -> tuple[torch.Tensor, torch.Tensor]:
     y = torch.zeros(N, dtype=torch.int64)
-    return _centre(augment(_blob(), y, options, seed=1).x)
+    return _center(augment(_blob(), y, options, seed=1).x)
 
 
 def test_turns_reach_their_angle_and_no_further() -> None:
     rows, columns = _moved(Augment(rotate=30))
     angle = torch.atan2(-columns, -rows) * 180 / math.pi
-    # Half a degree: the spot's centre is found again through interpolated pixels.
+    # Half a degree: the spot's center is found again through interpolated pixels.
     assert 28 < angle.max() <= 30.5
     assert -30.5 <= angle.min() < -28
     assert torch.hypot(rows, columns).sub(10).abs().max() < 0.1
@@ -90,9 +90,9 @@ def test_light_stays_within_its_amounts() -> None:
     assert 1 / 1.501 <= gain.min() < 1 / 1.47
 
 
-def test_shares_of_pictures_are_shares() -> None:
+def test_shares_of_images_are_shares() -> None:
     x, y = torch.rand(N, 1, 12, 12), torch.zeros(N, dtype=torch.int64)
-    for options in (Augment(erase=0.3, erase_size=0.9), Augment(equalise=0.3)):
+    for options in (Augment(erase=0.3, erase_size=0.9), Augment(equalize=0.3)):
         changed = (augment(x, y, options, seed=1).x != x).flatten(1).any(1)
         # A rectangle may be too thin to hold the middle of a pixel.
         assert 0.2 < changed.float().mean() < 0.4

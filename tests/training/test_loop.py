@@ -9,9 +9,9 @@ from torch import nn
 from neocog.errors import Diverged, UsageError
 from neocog.training.augment import Augment
 from neocog.training.average import Average
-from neocog.training.loop import Objective, Plan, Step, fit, step_seed
+from neocog.training.loop import Objective, Step, StepPlan, fit, step_seed
 from neocog.training.machine import Machine, choose, place
-from neocog.training.optimise import Optimiser, Schedule, build_optimiser
+from neocog.training.optimize import OptimizerConfig, ScheduleConfig, build_optimizer
 from neocog.types import Batch
 
 X = torch.rand(40, 1, 8, 8, generator=torch.Generator().manual_seed(1))
@@ -34,18 +34,18 @@ def _net() -> nn.Module:
 
 def _fit(
     net: nn.Module,
-    optimiser: torch.optim.Optimizer,
-    plan: Plan,
+    optimizer: torch.optim.Optimizer,
+    plan: StepPlan,
     average: Average | None = None,
     machine: Machine | None = None,
-    lr: Schedule | None = None,
+    lr: ScheduleConfig | None = None,
 ) -> Iterator[Step]:
     return fit(
         net,
         _feed,
-        optimiser,
+        optimizer,
         plan=plan,
-        schedule=lr or Schedule(),
+        schedule=lr or ScheduleConfig(),
         objective=Objective(label_smoothing=0.1, clip=1.0),
         augmentation=Augment(shift=1, mixup=0.3),
         machine=machine or Machine(layout="contiguous"),
@@ -60,36 +60,36 @@ def _equal(a: nn.Module, b: nn.Module) -> bool:
 
 def test_records_of_steps() -> None:
     net = _net()
-    optimiser = build_optimiser(net, Optimiser(lr=0.1))
-    steps = list(_fit(net, optimiser, Plan(steps=12, steps_per_epoch=5)))
+    optimizer = build_optimizer(net, OptimizerConfig(lr=0.1))
+    steps = list(_fit(net, optimizer, StepPlan(steps=12, steps_per_epoch=5)))
     assert [s.number for s in steps] == list(range(1, 13))
     assert [s.epoch for s in steps] == [1] * 5 + [2] * 5 + [3] * 2
     assert [s.number for s in steps if s.ends_epoch] == [5, 10, 12]
     assert steps[0].lr == 0
     assert max(s.lr for s in steps) == pytest.approx(0.1, rel=0.1)
     assert all(s.samples == 8 and math.isfinite(s.loss) for s in steps)
-    assert optimiser.param_groups[0]["lr"] == 0.1, "the optimiser's rate was not given back"
+    assert optimizer.param_groups[0]["lr"] == 0.1, "the optimizer's rate was not given back"
 
 
 @pytest.mark.parametrize("stop", [1, 4, 5, 7])
 def test_taking_up_after_any_step_gives_the_same_bits(stop: int) -> None:
-    whole, plan = _net(), Plan(steps=11, steps_per_epoch=5, seed=9)
+    whole, plan = _net(), StepPlan(steps=11, steps_per_epoch=5, seed=9)
     average = Average(whole, 0.9)
-    list(_fit(whole, build_optimiser(whole, Optimiser(lr=0.05)), plan, average))
+    list(_fit(whole, build_optimizer(whole, OptimizerConfig(lr=0.05)), plan, average))
 
     first = _net()
-    optimiser = build_optimiser(first, Optimiser(lr=0.05))
+    optimizer = build_optimizer(first, OptimizerConfig(lr=0.05))
     half = Average(first, 0.9)
-    for step in _fit(first, optimiser, plan, half):
+    for step in _fit(first, optimizer, plan, half):
         if step.number == stop:
             break
     torch.rand(17)  # whatever happened to the global generator in between
     second = copy.deepcopy(first)
-    other = build_optimiser(second, Optimiser(lr=0.05))
-    other.load_state_dict(copy.deepcopy(optimiser.state_dict()))
+    other = build_optimizer(second, OptimizerConfig(lr=0.05))
+    other.load_state_dict(copy.deepcopy(optimizer.state_dict()))
     rest = Average(second, 0.9)
     rest.module.load_state_dict(half.module.state_dict())
-    list(_fit(second, other, Plan(steps=11, steps_per_epoch=5, seed=9, first=stop), rest))
+    list(_fit(second, other, StepPlan(steps=11, steps_per_epoch=5, seed=9, first=stop), rest))
     assert _equal(whole, second)
     assert _equal(average.module, rest.module)
     assert not _equal(whole, average.module)
@@ -98,7 +98,9 @@ def test_taking_up_after_any_step_gives_the_same_bits(stop: int) -> None:
 def test_mode_and_global_generator_are_as_before_between_steps() -> None:
     net = _net().eval()
     state = torch.get_rng_state()
-    for _ in _fit(net, build_optimiser(net, Optimiser(lr=0.1)), Plan(steps=3, steps_per_epoch=5)):
+    for _ in _fit(
+        net, build_optimizer(net, OptimizerConfig(lr=0.1)), StepPlan(steps=3, steps_per_epoch=5)
+    ):
         assert not net.training
         assert torch.equal(torch.get_rng_state(), state)
     assert not net[1].training  # type: ignore[index]
@@ -106,7 +108,9 @@ def test_mode_and_global_generator_are_as_before_between_steps() -> None:
 
 def test_no_number_is_divergence() -> None:
     net = _net()
-    steps = _fit(net, build_optimiser(net, Optimiser(lr=0.1)), Plan(steps=5, steps_per_epoch=5))
+    steps = _fit(
+        net, build_optimizer(net, OptimizerConfig(lr=0.1)), StepPlan(steps=5, steps_per_epoch=5)
+    )
     next(steps)
     with torch.no_grad():
         net[5].weight[0, 0] = math.nan  # type: ignore[index,union-attr]
@@ -118,7 +122,9 @@ def test_no_number_before_the_first_step_is_no_fault_of_the_rate() -> None:
     net = _net()
     with torch.no_grad():
         net[5].weight[0, 0] = math.inf  # type: ignore[index,union-attr]
-    steps = _fit(net, build_optimiser(net, Optimiser(lr=0.1)), Plan(steps=3, steps_per_epoch=5))
+    steps = _fit(
+        net, build_optimizer(net, OptimizerConfig(lr=0.1)), StepPlan(steps=3, steps_per_epoch=5)
+    )
     with pytest.raises(Diverged, match=r"nan before weights are changed") as said:
         list(steps)
     assert "--lr" not in str(said.value)
@@ -126,24 +132,24 @@ def test_no_number_before_the_first_step_is_no_fault_of_the_rate() -> None:
 
 def test_a_far_too_high_rate_is_divergence() -> None:
     net = _net()[:-2].append(nn.Linear(216, 4))  # type: ignore[index]
-    optimiser = build_optimiser(net, Optimiser(lr=1e4))
+    optimizer = build_optimizer(net, OptimizerConfig(lr=1e4))
     with pytest.raises(Diverged, match=r"The loss must .*Try `--lr"):
-        list(_fit(net, optimiser, Plan(steps=200, steps_per_epoch=5)))
+        list(_fit(net, optimizer, StepPlan(steps=200, steps_per_epoch=5)))
 
 
 def test_a_feed_that_ends_early_is_an_error() -> None:
     net = _net()
-    optimiser = build_optimiser(net, Optimiser())
-    steps = _fit(net, optimiser, Plan(steps=30, steps_per_epoch=6))
+    optimizer = build_optimizer(net, OptimizerConfig())
+    steps = _fit(net, optimizer, StepPlan(steps=30, steps_per_epoch=6))
     with pytest.raises(UsageError, match=r"`steps_per_epoch` batches, 6; epoch 0 ended before"):
         list(steps)
 
 
 def test_no_steps_is_an_error() -> None:
     net = _net()
-    optimiser = build_optimiser(net, Optimiser())
+    optimizer = build_optimizer(net, OptimizerConfig())
     with pytest.raises(UsageError, match="at least one step, got 0 steps"):
-        next(_fit(net, optimiser, Plan(steps=0, steps_per_epoch=5)))
+        next(_fit(net, optimizer, StepPlan(steps=0, steps_per_epoch=5)))
 
 
 @pytest.mark.parametrize(
@@ -195,7 +201,7 @@ def test_average_follows_running_statistics() -> None:
 def test_bfloat16_keeps_weights_in_float32() -> None:
     machine = Machine(precision="bfloat16")
     net = place(_net(), machine)
-    list(_fit(net, build_optimiser(net, Optimiser(lr=0.1)), Plan(steps=3, steps_per_epoch=5),
+    list(_fit(net, build_optimizer(net, OptimizerConfig(lr=0.1)), StepPlan(steps=3, steps_per_epoch=5),
               machine=machine))  # fmt: skip
     assert {p.dtype for p in net.parameters()} == {torch.float32}
 

@@ -13,20 +13,20 @@ import neocog
 from neocog.data.samples import Samples
 from neocog.errors import DataError, ModelError, UsageError
 from neocog.exhibits import to_json
-from neocog.networks.model import Model
-from neocog.types import Contract, SignalSpec
+from neocog.networks.model import SpecifiedNetwork
+from neocog.types import InputSpec, ModelSpec
 from neocog.verbs.explain import Explanation
 from neocog.verbs.explain_ways import WAYS
 
 
-def test_any_module_and_its_pictures_as_values(tmp_path: Path) -> None:
+def test_any_module_and_its_images_as_values(tmp_path: Path) -> None:
     net, x = convnet(), drawn(3, 3, 16, 16)
     before = state_of(net)
     found = neocog.explain(net, x, target=2, out=tmp_path)
     assert found.result.cam.maps.shape == (3, 8, 8)
     assert found.figures["target"] == "2"
     assert found.figures["layer"] == "5"
-    assert set(found.figures["checks"]) == {"deletion", "insertion", "randomisation", "motion"}
+    assert set(found.figures["checks"]) == {"deletion", "insertion", "randomization", "motion"}
     assert sorted(Path(f).name for f in found.files) == sorted(p.name for p in tmp_path.iterdir())
     assert state_of(net) == before
 
@@ -41,7 +41,7 @@ def test_nothing_is_written_without_a_folder(tmp_path: Path, monkeypatch) -> Non
 def test_the_json_holds_for_every_way_and_kind() -> None:
     net, x = convnet(), drawn(4, 3, 16, 16)
     for method, way in WAYS.items():
-        if method == "maximise":
+        if method == "maximize":
             continue  # slow; held below with few units
         found = neocog.explain(net, x, method=method, data=x if way.data else None, trust=False)
         text = json.dumps(found.to_json(), allow_nan=False)
@@ -49,11 +49,11 @@ def test_the_json_holds_for_every_way_and_kind() -> None:
         assert found.sections()
 
 
-def test_maximise_takes_units_or_the_class() -> None:
+def test_maximize_takes_units_or_the_class() -> None:
     net = nn.Sequential(nn.Conv2d(1, 3, 3), nn.ReLU(), nn.Flatten(), nn.Linear(108, 2))
-    found = neocog.explain(net, drawn(1, 1, 8, 8), method="maximise", target=1)
+    found = neocog.explain(net, drawn(1, 1, 8, 8), method="maximize", target=1)
     assert found.figures["units"] == [1]
-    found = neocog.explain(net, drawn(1, 1, 8, 8), method="maximise", layer="0", units=[2])
+    found = neocog.explain(net, drawn(1, 1, 8, 8), method="maximize", layer="0", units=[2])
     assert found.figures["units"] == [2]
     assert found.figures["layer"] == "0"
 
@@ -69,16 +69,16 @@ def test_series_segmenters_regressors_and_patches() -> None:
     x = drawn(1, 1, 8, 8)
     found = neocog.explain(two, x, task="regress", target=1, method="hires_cam")
     assert found.figures["target"] == "output 1"
-    total = float(np.sum(found.figures["pictures"][0]["map"]))
+    total = float(np.sum(found.figures["images"][0]["map"]))
     assert total == pytest.approx(float((two(x)[0, 1] - two[3].bias[1]).detach()), rel=1e-4)
     with pytest.raises(UsageError, match="2 outputs, counted from 0; number 2 came"):
         neocog.explain(two, x, task="regress", target=2)
 
 
-def model() -> Model:
-    signal = SignalSpec(channels=3, size=(16, 16), mean=(0.5,) * 3, std=(0.2,) * 3)
-    contract = Contract(task="classify", classes=("cat", "dog", "<b>", "owl"), signal=signal)
-    return Model(convnet(), contract)
+def model() -> SpecifiedNetwork:
+    signal = InputSpec(channels=3, size=(16, 16), mean=(0.5,) * 3, std=(0.2,) * 3)
+    spec = ModelSpec(task="classify", classes=("cat", "dog", "<b>", "owl"), input=signal)
+    return SpecifiedNetwork(convnet(), spec)
 
 
 def test_layers_and_classes_go_by_the_names_that_the_user_knows() -> None:
@@ -93,7 +93,7 @@ def test_layers_and_classes_go_by_the_names_that_the_user_knows() -> None:
     with pytest.raises(ModelError, match="`44` is none"):
         neocog.explain(net, x, layer="44")
     tested = neocog.explain(net, x)
-    assert not any("network." in name for name in tested.figures["randomisation"]["layers"])
+    assert not any("network." in name for name in tested.figures["randomization"]["layers"])
 
 
 class Nested(nn.Module):
@@ -112,66 +112,66 @@ def words(found: Explanation) -> str:
     return json.dumps([to_json(s) for s in found.sections()])
 
 
-def test_names_of_pictures_and_classes_are_left_as_they_are() -> None:
-    signal = SignalSpec(channels=3, size=(16, 16), mean=(0.5,) * 3, std=(0.2,) * 3)
-    classes = ("network.cat", "dog", "<b>", "owl")
-    net = Model(convnet(), Contract(task="classify", classes=classes, signal=signal))
+def test_names_of_images_and_classes_are_left_as_they_are() -> None:
+    signal = InputSpec(channels=3, size=(16, 16), mean=(0.5,) * 3, std=(0.2,) * 3)
+    classes = ("model.cat", "dog", "<b>", "owl")
+    net = SpecifiedNetwork(convnet(), ModelSpec(task="classify", classes=classes, input=signal))
     data = Samples(drawn(1, 3, 16, 16), None, ["my-network.png"])
-    said = words(neocog.explain(net, data=data, target="network.cat", trust=False))
+    said = words(neocog.explain(net, data=data, target="model.cat", trust=False))
     assert "for network.cat" in said
     assert "my-network.png" in said
 
 
 @pytest.mark.parametrize(
-    "method", ["grad_cam", "filters", "features", "maximise", "patches", "backward"]
+    "method", ["grad_cam", "filters", "features", "maximize", "patches", "backward"]
 )
 def test_layers_go_by_the_same_name_in_words_and_numbers(method: str) -> None:
-    nested = Model(Nested(), model().contract)
+    nested = SpecifiedNetwork(Nested(), model().spec)
     x = drawn(2, 3, 16, 16)
     layer = "network.4"  # of the network; "network.network.4" of the model
-    more = {"data": x, "units": [0]} if method in ("maximise", "patches") else {}
+    more = {"data": x, "units": [0]} if method in ("maximize", "patches") else {}
     found = neocog.explain(nested, x, method=method, layer=layer, trust=False, **more)
     assert layer in words(found)
-    assert "network.network" not in words(found)
-    assert "network.network" not in json.dumps(found.to_json())
+    assert "model.network" not in words(found)
+    assert "model.network" not in json.dumps(found.to_json())
     plain = words(neocog.explain(model(), x, method=method, layer="4", trust=False, **more))
     assert "network.4" not in plain
 
 
-def test_data_gives_the_pictures_where_none_is_named() -> None:
+def test_data_gives_the_images_where_none_is_named() -> None:
     net = neocog.build("convnet", classes=10, channels=1, size=(28, 28))
     found = neocog.explain(net, data="digits:val", n=3, trust=False, seed=1)
     again = neocog.explain(net, data="digits:val", n=3, trust=False, seed=1)
-    assert [p["path"] for p in found.figures["pictures"]] == [
-        p["path"] for p in again.figures["pictures"]
+    assert [p["path"] for p in found.figures["images"]] == [
+        p["path"] for p in again.figures["images"]
     ]
     other = neocog.explain(net, data="digits:val", n=3, trust=False, seed=2)
-    assert other.figures["pictures"][0]["path"] != found.figures["pictures"][0]["path"]
-    assert len(found.figures["pictures"]) == 3
+    assert other.figures["images"][0]["path"] != found.figures["images"][0]["path"]
+    assert len(found.figures["images"]) == 3
 
 
-def test_more_pictures_than_asked_for_are_said() -> None:
+def test_more_images_than_asked_for_are_said() -> None:
     found = neocog.explain(convnet(), drawn(5, 3, 8, 8), n=2, trust=False)
-    assert len(found.figures["pictures"]) == 2
-    assert found.notes == ("The first 2 pictures; --n takes more.",)
+    assert len(found.figures["images"]) == 2
+    assert found.notes == ("The first 2 images; --samples takes more.",)
 
 
 @pytest.mark.parametrize("method", ["features", "template"])
-def test_where_one_picture_of_several_is_shown_it_is_said(method: str) -> None:
+def test_where_one_image_of_several_is_shown_it_is_said(method: str) -> None:
     found = neocog.explain(convnet(), drawn(2, 3, 16, 16), method=method)
-    assert found.notes[0].startswith("Of the 2 pictures the first is shown, picture 0; name ")
+    assert found.notes[0].startswith("Of the 2 images the first is shown, image 0; name ")
     assert not neocog.explain(convnet(), drawn(1, 3, 16, 16), method=method).notes
     if method == "features":
         assert not neocog.explain(convnet(), drawn(2, 3, 16, 16), method=method, layer="4").notes
 
 
-def test_maps_of_several_pictures_say_whose_they_are() -> None:
+def test_maps_of_several_images_say_whose_they_are() -> None:
     data = Samples(drawn(2, 3, 16, 16), None, ["a.png", "b.png"])
     found = neocog.explain(convnet(), data=data, method="features", layer="4", seed=0)
     titles = [s.title for s in found.sections()]
     assert sorted(titles) == ["4: Conv2d, of a.png", "4: Conv2d, of b.png", "a.png", "b.png"]
     one = neocog.explain(convnet(), drawn(1, 3, 16, 16), method="features", layer="4")
-    assert [s.title for s in one.sections()] == ["The picture", "4: Conv2d"]
+    assert [s.title for s in one.sections()] == ["The image", "4: Conv2d"]
     assert one.title == "Feature maps: Sequential"
 
 
@@ -194,7 +194,7 @@ def test_what_cannot_be_explained_says_so() -> None:
     with pytest.raises(UsageError, match="counted from 0; number -1 came"):
         neocog.explain(net, x, task="regress", target=-1)
     with pytest.raises(UsageError, match="must be known, and a module does not say it"):
-        neocog.explain(net, method="maximise")
+        neocog.explain(net, method="maximize")
     with pytest.raises(UsageError, match="A window is four numbers"):
         neocog.explain(net, x, method="template", window=[1])
     with pytest.raises(DataError, match="There is nothing at nowhere"):
@@ -202,19 +202,19 @@ def test_what_cannot_be_explained_says_so() -> None:
 
 
 def test_a_black_box_has_no_layers() -> None:
-    from neocog.runs.trained import Trained
+    from neocog.runs.trained import TrainedModel
 
-    box = Trained(model(), {}, Path("box.onnx"), black_box=True)
+    box = TrainedModel(model(), {}, Path("box.onnx"), black_box=True)
     with pytest.raises(ModelError, match=r"`box.onnx` is a black box"):
         neocog.explain(box, drawn(1, 3, 16, 16))
 
 
 def test_a_model_under_no_grad_and_inference_mode() -> None:
     net, x = convnet().eval(), drawn(1, 3, 8, 8)
-    want = neocog.explain(net, x, trust=False).figures["pictures"][0]["map"]
+    want = neocog.explain(net, x, trust=False).figures["images"][0]["map"]
     with torch.inference_mode():
         found = neocog.explain(net, x, trust=False)
-    np.testing.assert_allclose(found.figures["pictures"][0]["map"], want, rtol=1e-5)
+    np.testing.assert_allclose(found.figures["images"][0]["map"], want, rtol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -239,22 +239,22 @@ def test_numbers_that_others_wrote_remove_nothing_else(tmp_path: Path, told: str
     assert json.loads((out / "explain.json").read_text()) == found.to_json()
 
 
-def test_greys_without_an_axis_of_channels_are_no_series() -> None:
-    greys = drawn(4, 16, 16)
-    grey = convnet(channels=1)
-    for given in ({"pictures": greys}, {"data": greys}):
-        with pytest.raises(UsageError, match=r"takes pictures, \(B, C, H, W\); .* x\[:, None\]"):
-            neocog.explain(grey, **given)
-        with pytest.raises(UsageError, match=r"takes pictures, \(B, C, H, W\); .* came"):
+def test_grays_without_an_axis_of_channels_are_no_series() -> None:
+    grays = drawn(4, 16, 16)
+    gray = convnet(channels=1)
+    for given in ({"images": grays}, {"data": grays}):
+        with pytest.raises(UsageError, match=r"takes images, \(B, C, H, W\); .* x\[:, None\]"):
+            neocog.explain(gray, **given)
+        with pytest.raises(UsageError, match=r"takes images, \(B, C, H, W\); .* came"):
             neocog.explain(model(), **given)
     with pytest.raises(UsageError, match=r"takes series, \(B, C, N\); \(1, 2, 8, 8\) came"):
         neocog.explain(Series(), drawn(1, 2, 8, 8))
-    assert neocog.explain(grey, greys[:, None], trust=False).figures["grid"] == [8, 8]
+    assert neocog.explain(gray, grays[:, None], trust=False).figures["grid"] == [8, 8]
 
 
 def test_a_network_that_makes_the_missing_axis_itself() -> None:
     class Electrodes(nn.Module):
-        """Series as pictures of one channel, a row an electrode."""
+        """Series as images of one channel, a row an electrode."""
 
         def __init__(self) -> None:
             super().__init__()

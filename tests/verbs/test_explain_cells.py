@@ -9,15 +9,15 @@ from torch import Tensor, nn
 
 import neocog
 from neocog.exhibits import Gallery
-from neocog.explainers.layout import Layout
+from neocog.explainers.layout import SpatialLayout
 from neocog.explainers.maps.cells import Cells
 from neocog.verbs.explain_cells import cells_of, seen_by
 
-MAP = Layout("channels first", (2, 2))
+MAP = SpatialLayout("channels first", (2, 2))
 
 
 def test_the_cells_of_lenet5() -> None:
-    """Fields of 16 pixels, 4 apart; a picture of 28 pixels begins 2 behind the padding."""
+    """Fields of 16 pixels, 4 apart; an image of 28 pixels begins 2 behind the padding."""
     torch.manual_seed(0)
     net = neocog.build("lenet5", classes=10, channels=1, size=(28, 28))
     found = neocog.explain(net, drawn(1, 1, 28, 28), trust=False)
@@ -52,13 +52,13 @@ def test_an_object_is_found_where_it_is() -> None:
     assert found.figures["motion"]["error"][0] < 1e-6  # float32
     shown = found.sections()[0].exhibits[0]
     assert isinstance(shown, Gallery)
-    overlay = shown.pictures[1][:384].astype(int)
-    coloured = (overlay[..., 0] > overlay[..., 2]).nonzero()
-    middles = [(c.min() + c.max() + 1) / 2 / 12 - 0.5 for c in coloured]  # 12 times as large
+    overlay = shown.images[1][:384].astype(int)
+    colored = (overlay[..., 0] > overlay[..., 2]).nonzero()
+    middles = [(c.min() + c.max() + 1) / 2 / 12 - 0.5 for c in colored]  # 12 times as large
     assert [round(float(m), 3) for m in middles] == [14.5, 17]
 
 
-def test_patches_and_what_sums_up_the_whole_picture_are_stretched() -> None:
+def test_patches_and_what_sums_up_the_whole_image_are_stretched() -> None:
     class Squeezed(nn.Module):
         """Channels weighted by their means."""
 
@@ -84,8 +84,8 @@ def test_patches_and_what_sums_up_the_whole_picture_are_stretched() -> None:
 def test_what_cannot_be_told_is_none() -> None:
     assert cells_of(convnet(), (5, 16, 16), "0", MAP) is None  # fails on five channels
     assert cells_of(convnet(), (3, 16, 16), "nothing", MAP) is None
-    assert cells_of(convnet(), (3, 16, 16), "0", Layout("tokens", (4, 4))) is None
+    assert cells_of(convnet(), (3, 16, 16), "0", SpatialLayout("tokens", (4, 4))) is None
     assert seen_by(convnet(), (3, 16, 16), "4").size == (8, 8)
-    assert cells_of(Series(), (2, 32), "body", Layout("channels first", (16,))) == Cells(
+    assert cells_of(Series(), (2, 32), "body", SpatialLayout("channels first", (16,))) == Cells(
         (0.5,), (2.0,)
     )

@@ -10,31 +10,31 @@ from tests.explainers.nets import convnet, drawn
 from torch import nn
 
 import neocog
-from neocog.networks.model import Model
-from neocog.types import Contract, SignalSpec
+from neocog.networks.model import SpecifiedNetwork
+from neocog.types import InputSpec, ModelSpec
 from neocog.verbs.explain_ways import WAYS
 
 TYPES = {"float32": torch.float32, "float64": torch.float64, "bfloat16": torch.bfloat16}
 
 
 def made(kind: str, dtype: torch.dtype) -> nn.Module:
-    """A network of a stranger, or one of ours with its normalisation, in some precision."""
+    """A network of a stranger, or one of ours with its normalization, in some precision."""
     torch.manual_seed(0)
     if kind == "a stranger's":
         return convnet().to(dtype).eval()
-    signal = SignalSpec(channels=3, size=(12, 12), mean=(0.5,) * 3, std=(0.2,) * 3)
-    contract = Contract(task="classify", classes=("a", "b", "c", "d"), signal=signal)
-    return Model(convnet(), contract).to(dtype).eval()
+    signal = InputSpec(channels=3, size=(12, 12), mean=(0.5,) * 3, std=(0.2,) * 3)
+    spec = ModelSpec(task="classify", classes=("a", "b", "c", "d"), input=signal)
+    return SpecifiedNetwork(convnet(), spec).to(dtype).eval()
 
 
 @pytest.mark.parametrize("kind", ["a stranger's", "ours"])
 @pytest.mark.parametrize("dtype", TYPES)
 @pytest.mark.parametrize("method", WAYS)
 def test_every_way_in_every_precision(method: str, dtype: str, kind: str, monkeypatch) -> None:
-    monkeypatch.setattr("neocog.verbs.explain_ways.Climb", few_steps)
+    monkeypatch.setattr("neocog.verbs.explain_ways.AscentConfig", few_steps)
     net, x = made(kind, TYPES[dtype]), drawn(2, 3, 12, 12)
     more = {"layer": "0"} if method == "filters" and kind == "ours" else {}  # no Gabor functions
-    if method in ("maximise", "patches"):
+    if method in ("maximize", "patches"):
         more = {"layer": "4", "units": [0, 1], "data": x}
     found = neocog.explain(net, x, method=method, trust=method == "grad_cam", **more)
     text = json.dumps(found.to_json(), allow_nan=False)
@@ -45,9 +45,9 @@ def test_every_way_in_every_precision(method: str, dtype: str, kind: str, monkey
 
 
 def few_steps(**wish: int):
-    from neocog.explainers.maximise import Climb
+    from neocog.explainers.activation_maximization import AscentConfig
 
-    return Climb(steps=4, **wish)
+    return AscentConfig(steps=4, **wish)
 
 
 def test_precision_changes_digits_alone() -> None:

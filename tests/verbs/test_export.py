@@ -12,13 +12,13 @@ from neocog.errors import ModelError, RunError, UsageError
 from neocog.runs.folder import RunFolder
 from neocog.runs.opened import open_model
 from neocog.store.exported import save_exported
-from neocog.types import Contract, SignalSpec
+from neocog.types import InputSpec, ModelSpec
 from neocog.verbs.export import FORMATS, export
 
-CONTRACT = Contract(
+CONTRACT = ModelSpec(
     task="classify",
     classes=("a", "b", "c"),
-    signal=SignalSpec(channels=1, size=(28, 28), mean=(0.2,), std=(0.4,)),
+    input=InputSpec(channels=1, size=(28, 28), mean=(0.2,), std=(0.4,)),
 )
 X = torch.rand(5, 1, 28, 28, generator=torch.Generator().manual_seed(0))
 
@@ -28,7 +28,7 @@ def run(tmp_path: Path) -> Path:
     """A run folder with a program."""
     folder = RunFolder(tmp_path / "run")
     save_exported(network(), folder.path / "model.pt2", X[:2])
-    folder.write_card({"contract": CONTRACT.to_json(), "network": {"name": "", "options": {}}})
+    folder.write_card({"spec": CONTRACT.to_json(), "network": {"name": "", "options": {}}})
     return folder.path
 
 
@@ -36,7 +36,7 @@ def run(tmp_path: Path) -> Path:
     ("pt2", 0),  # the same operators
     ("onnx", 1e-5),  # sums of a few products in float32, added in another order
 ])  # fmt: skip
-def test_a_file_with_its_normalisation_inside_answers_as_the_model(
+def test_a_file_with_its_normalization_inside_answers_as_the_model(
     run: Path, tmp_path: Path, kind: str, tolerance: float
 ) -> None:
     if kind == "onnx":
@@ -49,10 +49,10 @@ def test_a_file_with_its_normalisation_inside_answers_as_the_model(
     content = file.read_bytes()
     assert b".py" not in content, "traces of this machine"
     again = open_model(file)
-    assert again.contract.classes == ("a", "b", "c")
-    assert again.contract.signal == SignalSpec(channels=1, size=(28, 28), mean=(0.0,), std=(1.0,))
+    assert again.spec.classes == ("a", "b", "c")
+    assert again.spec.input == InputSpec(channels=1, size=(28, 28), mean=(0.0,), std=(1.0,))
     expected = open_model(run).module(X)
-    assert not torch.allclose(network()(X), expected, atol=1e-2), "the normalisation is inside"
+    assert not torch.allclose(network()(X), expected, atol=1e-2), "the normalization is inside"
     for n in (1, 5):
         torch.testing.assert_close(again.module(X[:n]), expected[:n], atol=1e-5, rtol=0)
 
@@ -70,7 +70,7 @@ def test_a_state_dict_has_the_contract_beside_it_and_can_be_weights(
     done = export("stranger_of_export:make", format="torch", out=tmp_path / "x.pt", **first)
     assert done.max_abs_difference == 0
     held = torch.load(tmp_path / "x.pt", weights_only=True)
-    assert held["contract"]["signal"]["mean"] == [0.2]
+    assert held["spec"]["input"]["mean"] == [0.2]
     assert held["network"]["name"] == "stranger_of_export:make"
     one = open_model("stranger_of_export:make", weights=tmp_path / "x.pt", **told)
     other = open_model("stranger_of_export:make", **first)

@@ -13,27 +13,27 @@ import neocog
 from neocog.data.open import open_data
 from neocog.data.split import Split
 from neocog.errors import ModelError, RunError, UsageError
+from neocog.runs.finetune import FinetuneState, tune
 from neocog.runs.folder import RunFolder
 from neocog.runs.opened import open_model
-from neocog.runs.trained import Trained, load
-from neocog.runs.tuned import Tuned, tune
+from neocog.runs.trained import TrainedModel, load
 from neocog.store.exported import save_exported
 from neocog.store.tensors import read_tensors
 from neocog.verbs.fix import Fixed, fix
 
 SETTINGS = {
-    "network.name": "convnet",
-    "network.widths": [4, 8],
-    "network.depths": [1, 1],
-    "course.batch": 16,
-    "machine.layout": "channels_last",
+    "model.name": "convnet",
+    "model.widths": [4, 8],
+    "model.depths": [1, 1],
+    "train.batch_size": 16,
+    "machine.memory_format": "channels_last",
     "machine.precision": "float32",
 }
 
 
 @pytest.fixture(scope="module")
 def bars(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Pictures of 32×32: bars across, bars down, noise."""
+    """Images of 32×32: bars across, bars down, noise."""
     rng = np.random.default_rng(0)
     x = rng.integers(0, 80, (144, 32, 32, 3)).astype(np.uint8)
     y = np.arange(144) % 3
@@ -57,17 +57,17 @@ def run(bars: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def stranger() -> Trained:
+def stranger() -> TrainedModel:
     """A network from elsewhere, with drawn weights."""
-    size, grey = (3, 32, 32), (0.5,)
+    size, gray = (3, 32, 32), (0.5,)
     with pytest.warns(UserWarning, match="No weights were given"):
-        return open_model("tests.verbs.strangers:hub", size=size, mean=grey, std=grey)
+        return open_model("tests.verbs.strangers:hub", size=size, mean=gray, std=gray)
 
 
 def fixed(model: Any, bars: Path, out: Path, **options: Any) -> Fixed:
     """Kept whatever it is; what is better is told apart in tests/field."""
     usual = {
-        "sampling": "polyphase",
+        "downsampling": "polyphase",
         "finetune": 1,
         "n": 20,
         "shift": ("circular",),
@@ -96,10 +96,10 @@ def test_a_run_of_ours_comes_out_as_a_run_of_ours(run: Path, bars: Path, tmp_pat
     done = fixed(run, bars, tmp_path / "fixed", padding="circular")
     assert (run / "model.safetensors").read_bytes() == before
     again = load(tmp_path / "fixed")
-    assert again.card["network"]["options"]["sampling"] == "polyphase"
+    assert again.card["network"]["options"]["downsampling"] == "polyphase"
     assert again.card["network"]["options"]["padding"] == "circular"
     assert again.evaluate(bars).accuracy == done.after.accuracy
-    assert again.card["measured"]["test"]["accuracy"] == done.after.accuracy
+    assert again.card["metrics"]["test"]["accuracy"] == done.after.accuracy
     assert [r.name for r in done.replaced] == ["stem.conv", "stage2.0"]
     assert not done.left
     assert done.after.shift["circular"].consistency == 1.0
@@ -129,7 +129,7 @@ def test_every_shift_with_wrap_around_is_answered_alike(
 def test_the_same_seed_gives_the_same_weights(run: Path, bars: Path, tmp_path: Path) -> None:
     files, looks = [], []
     for name in ("one", "two"):
-        done = fixed(run, bars, tmp_path / name, sampling="blur", seed=3)
+        done = fixed(run, bars, tmp_path / name, downsampling="blur", seed=3)
         files.append((tmp_path / name / "model.safetensors").read_bytes())
         looks.append(done.finetune["looks"])
     assert files[0] == files[1]
@@ -140,15 +140,15 @@ def test_a_steady_fine_tune_is_another_one(run: Path, bars: Path, tmp_path: Path
     """What it does to the answers is held by tests/training/test_steady.py."""
     losses = []
     for steady in (0.0, 15.0):
-        done = fixed(run, bars, tmp_path / str(steady), sampling="blur", steady=steady)
-        assert done.to_json()["finetune"]["steady"] == steady
+        done = fixed(run, bars, tmp_path / str(steady), downsampling="blur", steady=steady)
+        assert done.to_json()["finetune"]["consistency_weight"] == steady
         losses.append(RunFolder(tmp_path / str(steady)).metrics()[-1]["train_loss"])
     assert losses[0] != losses[1]
 
 
 def test_without_a_fine_tune_the_weights_stay(run: Path, bars: Path, tmp_path: Path) -> None:
     """Running statistics of batch norms alone are others, where that is better."""
-    done = fixed(run, bars, tmp_path / "fixed", sampling="blur", finetune=0)
+    done = fixed(run, bars, tmp_path / "fixed", downsampling="blur", finetune=0)
     now, then = load(tmp_path / "fixed").module, load(run).module.state_dict()
     assert all(torch.equal(v, then[k]) for k, v in now.named_parameters())
     held = dict(now.named_buffers())
@@ -159,18 +159,18 @@ def test_without_a_fine_tune_the_weights_stay(run: Path, bars: Path, tmp_path: P
 
 
 def test_a_strangers_network_is_kept_as_a_program_and_as_weights(
-    stranger: Trained, bars: Path, tmp_path: Path
+    stranger: TrainedModel, bars: Path, tmp_path: Path
 ) -> None:
     before = {k: v.clone() for k, v in stranger.module.state_dict().items()}
     done = fixed(stranger, bars, tmp_path / "fixed", padding="circular", advice=True)
     assert all(torch.equal(v, before[k]) for k, v in stranger.module.state_dict().items())
     again = open_model(tmp_path / "fixed")
-    assert again.contract.classes == ("0", "1", "2")
+    assert again.spec.classes == ("0", "1", "2")
     assert again.evaluate(bars).accuracy == done.after.accuracy
     assert done.after.shift["circular"].consistency == 1.0
     assert {r.group for r in done.replaced} == {"conv1", "maxpool", "layer2.0.conv1"}
     assert {a.group for a in done.advice} == {"conv1", "maxpool", "layer2.0.conv1"}
-    assert again.card["fixed"]["sampling"] == "polyphase"
+    assert again.card["fixed"]["downsampling"] == "polyphase"
     assert again.card["parity"] <= 1e-5
     weights = tmp_path / "fixed" / "model.safetensors"
     with_weights = open_model(
@@ -183,7 +183,7 @@ def test_a_strangers_network_is_kept_as_a_program_and_as_weights(
 
 
 def test_a_program_is_fixed_and_what_is_fixed_is_not_fixed_again(
-    stranger: Trained, bars: Path, tmp_path: Path
+    stranger: TrainedModel, bars: Path, tmp_path: Path
 ) -> None:
     network, file = stranger.module.network, tmp_path / "hub.pt2"
     save_exported(network, file, torch.randn(2, 3, 32, 32))
@@ -195,27 +195,27 @@ def test_a_program_is_fixed_and_what_is_fixed_is_not_fixed_again(
         fixed(tmp_path / "once", bars, tmp_path / "twice")
 
 
-def test_its_result_in_json_is_plain(stranger: Trained, bars: Path, tmp_path: Path) -> None:
-    done = fixed(stranger, bars, tmp_path / "fixed", sampling="blur", finetune=0.5, advice=True)
+def test_its_result_in_json_is_plain(stranger: TrainedModel, bars: Path, tmp_path: Path) -> None:
+    done = fixed(stranger, bars, tmp_path / "fixed", downsampling="blur", finetune=0.5, advice=True)
     plain = json.loads(json.dumps(done.to_json()))
     assert set(plain["replaced"][0]) == {"name", "was", "now", "group"}
     assert set(plain["after"]) >= {"accuracy", "shift", "macs", "ms", "memory"}
     assert plain["after"]["shift"]["circular"]["n"] == 20
     assert plain["run"] == str(tmp_path / "fixed")
     assert plain["finetune"]["epochs"] == 0.5
-    assert set(plain["advice"][0]) == {"group", "members", "flips", "macs", "gain"}
-    gains = [a["gain"] / a["macs"] for a in plain["advice"] if a["macs"] > 0]
+    assert set(plain["rank_layers"][0]) == {"group", "members", "flips", "macs", "gain"}
+    gains = [a["gain"] / a["macs"] for a in plain["rank_layers"] if a["macs"] > 0]
     assert len(gains) > 1
     assert gains == sorted(gains, reverse=True)
 
 
-def test_only_one_group(stranger: Trained, bars: Path, tmp_path: Path) -> None:
+def test_only_one_group(stranger: TrainedModel, bars: Path, tmp_path: Path) -> None:
     done = fixed(stranger, bars, tmp_path / "fixed", only=["maxpool"], finetune=0)
     assert [r.name for r in done.replaced] == ["maxpool"]
 
 
 def test_what_is_measured_or_chosen_on_is_not_learned_from(
-    stranger: Trained, bars: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    stranger: TrainedModel, bars: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     learned: dict[str, int] = {}
 
@@ -229,7 +229,7 @@ def test_what_is_measured_or_chosen_on_is_not_learned_from(
     held_out = {"test": 0, "val": round(0.1 * splits["train"])}
     for name, fewer in held_out.items():
         place = f"{bars}:{name}"
-        done = fixed(stranger, place, tmp_path / name, sampling="blur", finetune=0.5)
+        done = fixed(stranger, place, tmp_path / name, downsampling="blur", finetune=0.5)
         assert abs(learned["now"] - (splits["train"] - fewer)) <= 12  # as by tossing coins
         assert done.after.n == splits[name]
     with pytest.raises(UsageError, match=r"names those that it learns from. Name DATA:val"):
@@ -242,7 +242,7 @@ def test_a_network_that_looks_at_values_is_kept_as_weights(bars: Path, tmp_path:
         opened = open_model(
             "tests.verbs.strangers:wayward", size=(3, 32, 32), mean=(0.5,), std=(0.5,)
         )
-    done = fixed(opened, bars, tmp_path / "fixed", sampling="blur", finetune=0)
+    done = fixed(opened, bars, tmp_path / "fixed", downsampling="blur", finetune=0)
     assert done.model is None
     assert any("cannot be kept as a program" in note for note in done.notes)
     assert (tmp_path / "fixed" / "model.safetensors").is_file()
@@ -251,7 +251,7 @@ def test_a_network_that_looks_at_values_is_kept_as_weights(bars: Path, tmp_path:
 def test_a_stop_keeps_what_was_reached(
     run: Path, bars: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def stopped(model: Any, split: Any, recipe: Any, told: Tuned, **how: Any) -> Any:
+    def stopped(model: Any, split: Any, recipe: Any, told: FinetuneState, **how: Any) -> Any:
         for step in tune(model, split, recipe, told, **how):
             yield step
             told.interrupted = True
@@ -262,14 +262,14 @@ def test_a_stop_keeps_what_was_reached(
     with pytest.raises(KeyboardInterrupt, match="is kept in"):
         fixed(run, bars, tmp_path / "fixed")
     kept = load(tmp_path / "fixed").card
-    assert kept["network"]["options"]["sampling"] == "polyphase"
+    assert kept["network"]["options"]["downsampling"] == "polyphase"
     assert kept["fixed"]["finetune"]["stopped"] == "it was interrupted"
 
 
 def test_wrong_use(run: Path, bars: Path, tmp_path: Path) -> None:
     out = tmp_path / "fixed"
     with pytest.raises(UsageError, match=r"`stride` is how they are dropped already"):
-        fixed(run, bars, out, sampling="stride")
+        fixed(run, bars, out, downsampling="stride")
     with pytest.raises(UsageError, match=r"`finetune` is a number of epochs from 0, got -1"):
         fixed(run, bars, out, finetune=-1)
     with pytest.raises(UsageError, match=r"`budget` is a number of seconds above 0, got 0"):
@@ -295,33 +295,35 @@ def test_wrong_use(run: Path, bars: Path, tmp_path: Path) -> None:
         fixed(run, bars, out, overwrite=True)
 
 
-def test_a_black_box_is_refused(stranger: Trained, bars: Path, tmp_path: Path) -> None:
+def test_a_black_box_is_refused(stranger: TrainedModel, bars: Path, tmp_path: Path) -> None:
     box = dataclasses.replace(stranger, black_box=True)
     with pytest.raises(UsageError, match=r"is a black box. Fix the network that it was exported"):
         fixed(box, bars, tmp_path / "fixed")
 
 
 def test_what_is_fixed_already(run: Path, bars: Path, tmp_path: Path) -> None:
-    once = fixed(run, bars, tmp_path / "once", sampling="blur", finetune=0)
+    once = fixed(run, bars, tmp_path / "once", downsampling="blur", finetune=0)
     with pytest.raises(UsageError, match=r"has sampling blur already"):
-        fixed(tmp_path / "once", bars, tmp_path / "twice", sampling="blur")
+        fixed(tmp_path / "once", bars, tmp_path / "twice", downsampling="blur")
     other = fixed(tmp_path / "once", bars, tmp_path / "other", finetune=0)
     assert once.replaced
     assert other.after.macs == once.after.macs - blurred(once)
-    again = fixed(tmp_path / "once", bars, tmp_path / "over", sampling="ideal", finetune=0)
-    over = fixed(run, bars, tmp_path / "over", sampling="blur", finetune=0, overwrite=True)
+    again = fixed(tmp_path / "once", bars, tmp_path / "over", downsampling="ideal", finetune=0)
+    over = fixed(run, bars, tmp_path / "over", downsampling="blur", finetune=0, overwrite=True)
     assert again.run == over.run
-    assert load(tmp_path / "over").card["network"]["options"]["sampling"] == "blur"
+    assert load(tmp_path / "over").card["network"]["options"]["downsampling"] == "blur"
 
 
-def test_a_fix_replaces_any_other(run: Path, stranger: Trained, bars: Path, tmp_path: Path) -> None:
+def test_a_fix_replaces_any_other(
+    run: Path, stranger: TrainedModel, bars: Path, tmp_path: Path
+) -> None:
     out = tmp_path / "over"
-    fixed(run, bars, out, sampling="blur", finetune=0)
+    fixed(run, bars, out, downsampling="blur", finetune=0)
     assert (out / "recipe.toml").exists()
-    fixed(stranger, bars, out, sampling="blur", finetune=0, overwrite=True)
+    fixed(stranger, bars, out, downsampling="blur", finetune=0, overwrite=True)
     assert not (out / "recipe.toml").exists()
-    fixed(stranger, bars, out, sampling="ideal", finetune=0, overwrite=True)
-    assert load(out).card["fixed"]["sampling"] == "ideal"
+    fixed(stranger, bars, out, downsampling="ideal", finetune=0, overwrite=True)
+    assert load(out).card["fixed"]["downsampling"] == "ideal"
     mine = tmp_path / "mine"
     mine.mkdir()
     (mine / "model.json").write_text('{"format": 1}')

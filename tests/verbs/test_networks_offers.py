@@ -1,9 +1,9 @@
 import pytest
 
 from neocog.errors import UsageError
-from neocog.layers.downsample import SAMPLINGS
+from neocog.layers.downsample import DOWNSAMPLINGS
 from neocog.networks.catalog import NETWORKS
-from neocog.verbs.networks import networks, offers_table, options_table
+from neocog.verbs.models import networks, offers_table, options_table
 
 
 def test_every_network_is_offered_with_its_numbers() -> None:
@@ -18,7 +18,7 @@ def test_every_network_is_offered_with_its_numbers() -> None:
     options = {row[0]: row[2] for row in options_table(list(offers.values())).rows}
     assert options["dense"] == "sampling=stride padding=zero hidden=[256] dropout=0.0"
     assert "resnet20, resnet32, resnet44, resnet56" in options
-    assert resnet.to_json()["options"][0]["choices"] == tuple(SAMPLINGS)
+    assert resnet.to_json()["options"][0]["choices"] == tuple(DOWNSAMPLINGS)
 
 
 @pytest.mark.parametrize("size", [(3, 32), (3, 12, 32), (0, 32, 32), (3, 32, 32, 1)])

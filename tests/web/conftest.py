@@ -10,21 +10,21 @@ import torch
 from torch import nn
 
 from neocog.networks.catalog import build
-from neocog.networks.model import Model
-from neocog.types import Contract, SignalSpec
+from neocog.networks.model import SpecifiedNetwork
+from neocog.types import InputSpec, ModelSpec
 from neocog.web.opening import opened
 from neocog.web.session import Session
 
 TEN = tuple("0123456789")
 
 
-def small_model(classes: tuple[str, ...] = TEN, *, seed: int = 0) -> Model:
+def small_model(classes: tuple[str, ...] = TEN, *, seed: int = 0) -> SpecifiedNetwork:
     """A small network of ours that nobody trained."""
     torch.manual_seed(seed)
-    signal = SignalSpec(channels=1, size=(28, 28), mean=(0.13,), std=(0.31,))
-    contract = Contract(task="classify", classes=classes, signal=signal)
+    signal = InputSpec(channels=1, size=(28, 28), mean=(0.13,), std=(0.31,))
+    spec = ModelSpec(task="classify", classes=classes, input=signal)
     network = build("convnet", classes=len(classes), channels=1, size=(28, 28))
-    return Model(network, contract).eval()
+    return SpecifiedNetwork(network, spec).eval()
 
 
 class Segmenter(nn.Module):

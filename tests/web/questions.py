@@ -28,8 +28,8 @@ def node(found: dict[str, Any], kind: str) -> dict[str, Any]:
     return next(n for n in found["nodes"] if n["kind"] == kind)
 
 
-def png(size: tuple[int, int] = (40, 30), colour: str = "white") -> bytes:
-    """A picture file of one colour."""
+def png(size: tuple[int, int] = (40, 30), color: str = "white") -> bytes:
+    """A picture file of one color."""
     out = io.BytesIO()
-    Image.new("RGB", size, colour).save(out, "PNG")
+    Image.new("RGB", size, color).save(out, "PNG")
     return out.getvalue()

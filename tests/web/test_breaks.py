@@ -95,7 +95,7 @@ def test_D7_polyphase_sampling_with_circular_borders_breaks_nowhere() -> None:
     from neocog.networks.catalog import build
 
     torch.manual_seed(0)
-    options = {"sampling": "polyphase", "padding": "circular"}
+    options = {"downsampling": "polyphase", "padding": "circular"}
     net = build("resnet20", classes=10, channels=3, size=(32, 32), options=options)
     x = torch.rand(1, 3, 32, 32)
     network = Network(net.eval(), name="", task="", classes=(), size=(32, 32), channels=3)

@@ -29,7 +29,7 @@ def test_what_is_no_picture_is_refused(ask) -> None:
 
 
 def test_own_pictures_are_forgotten_in_their_order(session: Session) -> None:
-    first, _, _ = session.album.bring(png(colour="#010101"), session.networks)
+    first, _, _ = session.album.bring(png(color="#010101"), session.networks)
     for k in range(64):
         session.album.bring(png((8 + k, 8)), session.networks)
     with pytest.raises(Missing, match="There is no such picture"):
@@ -45,7 +45,7 @@ def strokes(session: Session, count: int, page: str) -> list[str]:
 
 def test_a_drawing_never_throws_out_a_picture_that_was_brought() -> None:
     session = opened(small_model(), None)
-    mine, _, _ = session.album.bring(png(colour="#010203"), session.networks)
+    mine, _, _ = session.album.bring(png(color="#010203"), session.networks)
     drawn = strokes(session, 3 * KEPT, "one page")
     assert session.album.values(mine, 0).shape == (1, 1, 28, 28)
     assert session.album.values(drawn[-1], 0) is not None

@@ -3,7 +3,7 @@ import torch
 from torch import Tensor, nn
 
 from neocog.errors import ModelError
-from neocog.probe.outputs import outputs
+from neocog.graph.outputs import outputs
 from neocog.web.network import Network
 from neocog.web.refused import Missing
 

@@ -88,7 +88,7 @@ _WAVES = {"x": np.zeros((3, 1, 8))}
     ("arrays", "sentence"),
     [
         ({"x": np.full((3, 1, 8), np.nan)}, "made of finite numbers"),
-        ({**_WAVES, "y": np.array(1)}, "with a class number each"),
+        ({**_WAVES, "y": np.array(1)}, "with a class index each"),
         ({**_WAVES, "y": np.array(["a", "b", "c"])}, "whole numbers from 0"),
         ({**_WAVES, "y": np.eye(3)}, "whole numbers from 0"),
         ({**_WAVES, "y": np.array([0, 1, -1])}, "whole numbers from 0"),

@@ -200,7 +200,7 @@ def test_G3_what_a_unit_likes(ask, brief, session: Session) -> None:
     assert float(value[0, 2].max()) == pytest.approx(best["score"], rel=1e-4)
     window = best["window"]
     assert window["r1"] - window["r0"] == conv["rf"]["size"][0]
-    assert got["maximised"]
+    assert got["maximized"]
 
 
 @pytest.mark.parametrize(

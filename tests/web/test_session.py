@@ -11,17 +11,17 @@ import torch
 from tests.web.conftest import TEN, asking, small_model
 from tests.web.questions import png
 
-from neocog.networks.model import Model
+from neocog.networks.model import SpecifiedNetwork
 from neocog.web import server
 from neocog.web.opening import opened
 from neocog.web.session import Session
 from neocog.web.still import Still, Stills
 
 
-def reversed_model() -> Model:
+def reversed_model() -> SpecifiedNetwork:
     """The same network, its outputs and its classes in the other order."""
     model = small_model()
-    contract = replace(model.contract, classes=TEN[::-1])
+    spec = replace(model.spec, classes=TEN[::-1])
 
     class Backwards(torch.nn.Module):
         def __init__(self, inner: torch.nn.Module) -> None:
@@ -31,7 +31,7 @@ def reversed_model() -> Model:
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             return self.inner(x).flip(1)
 
-    return Model(Backwards(model.network), contract).eval()
+    return SpecifiedNetwork(Backwards(model.network), spec).eval()
 
 
 def test_a_model_keeps_its_classes_and_truths_are_in_its_numbers() -> None:
@@ -134,7 +134,7 @@ def test_made_pictures_are_said_to_be_made() -> None:
         assert "An audit needs data" in refused.json()["error"]
 
 
-class Centred(torch.nn.Module):
+class Centered(torch.nn.Module):
     """Takes one number of the whole picture off."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -162,7 +162,7 @@ class Asking(torch.nn.Module):
 
 
 @pytest.mark.filterwarnings("ignore:Predictions are not a function of the image")  # of the batch
-@pytest.mark.parametrize("made", [Centred, Stretched, Asking])
+@pytest.mark.parametrize("made", [Centered, Stretched, Asking])
 def test_numbers_of_a_whole_picture_are_nodes_like_others(made) -> None:
     from neocog.web.step import rehearse
 

@@ -1,8 +1,8 @@
 """How much of what is sampled aliases?
 
-A down-sampler is an operator at full rate, of which every s-th sample is kept. What the operator
+A downsampler is an operator at full rate, of which every s-th sample is kept. What the operator
 gives at frequencies above 1 / (2s) cycles a sample cannot be told from lower ones afterwards: it
-aliases. Each such operation of a running network is performed once more without dropping samples,
+aliases. Each such operation of a running network is performed once more without downsampling,
 and the energy of its output is split at that frequency. That tells the share that aliases, also
 of functions and slices that are no module.
 """
@@ -19,9 +19,9 @@ from torch import Tensor
 
 from neocog.audits.subject import Subject, exact
 from neocog.data.samples import Samples
+from neocog.graph.operations import Call, Operation, watching
 from neocog.layers.polyphase import ChoosePhase, LearnedChoice, TakePhase
 from neocog.layers.windows import ChooseWindows, TakeWindows
-from neocog.probe.operations import Call, Operation, watching
 from neocog.signal.fourier import aliased_energy, power_spectrum
 
 __all__ = ["Aliasing", "aliasing"]
@@ -29,7 +29,7 @@ __all__ = ["Aliasing", "aliasing"]
 
 @dataclass(frozen=True, kw_only=True)
 class Aliasing:
-    """One operation that drops samples.
+    """One operation that downsamples.
 
     Args:
         name: of the sub-module that performs it; `#2` marks its second operation of that kind.
@@ -39,8 +39,8 @@ class Aliasing:
             frequencies that the kept samples cannot hold; mean over samples.
         spectrum: mean power of the full-rate output over samples and channels, zero frequency in
             the middle.
-        consistent: the samples that are kept move with the picture (polyphase), so that what
-            aliases does so in the same way wherever the picture is.
+        consistent: the samples that are kept move with the image (polyphase), so that what
+            aliases does so in the same way wherever the image is.
     """
 
     name: str
@@ -62,7 +62,7 @@ class _Sum:
 
 
 def aliasing(model: Subject, data: Samples, *, batch: int = 16) -> tuple[Aliasing, ...]:
-    """Every operation of a model that drops samples, in the order in which they run.
+    """Every operation of a model that downsamples, in the order in which they run.
 
     Args:
         model: what is looked into.
@@ -102,7 +102,7 @@ _CHOICES = (ChoosePhase, ChooseWindows, LearnedChoice)
 
 
 class _Look:
-    """Of one pass: every operation that drops samples, performed at full rate."""
+    """Of one pass: every operation that downsamples, performed at full rate."""
 
     def __init__(self, sums: dict[str, _Sum], *, axes: int) -> None:
         self.sums, self.axes = sums, axes
@@ -144,7 +144,7 @@ class _Look:
         self.slice = (op.out, x, stride, label) if kind == "slice" else None
 
     def other_axis(self, out: Tensor, stride: tuple[int, ...]) -> None:
-        """A slice of a slice: one sub-sampling of two axes."""
+        """A slice of a slice: one subsampling of two axes."""
         assert self.slice is not None
         _, x, before, label = self.slice
         both = tuple(a * b for a, b in zip(before, stride, strict=True))

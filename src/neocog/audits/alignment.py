@@ -1,6 +1,6 @@
 """What the geometry of a network rules out, whatever its weights and whatever the data.
 
-*Quarter turns.* Turning the picture by 90° must map every grid of windows onto itself: as many
+*Quarter turns.* Turning the image by 90° must map every grid of windows onto itself: as many
 samples before the first window as behind the last one, on both axes alike. Along an axis of n
 samples, with kernel K, stride S, padding P a side and dilation D, that is
 
@@ -8,9 +8,9 @@ samples, with kernel K, stride S, padding P a side and dilation D, that is
 
 which depends on the size: a stride of 2 and K = 7, P = 3 can at 225 and cannot at 224.
 
-*Circular shifts.* Keeping the same samples wherever a picture that wraps around stands (polyphase
+*Circular shifts.* Keeping the same samples wherever an image that wraps around stands (polyphase
 sampling) asks that every stride divides the size before it, that what is beyond the border is the
-other side of the picture, that nothing is cropped, and that no weight belongs to one position.
+other side of the image, that nothing is cropped, and that no weight belongs to one position.
 
 Each operation is looked at by itself: the samples its windows see of its own input. So a network
 is aligned where every operation is. Short cuts that are cut and padded by hand are looked at
@@ -30,8 +30,8 @@ from neocog.audits.misalignment import CIRCULAR_SHIFT, QUARTER_TURN, RULES, Look
 from neocog.audits.receptive_field import times
 from neocog.errors import ModelError
 from neocog.exhibits import Section, Table
-from neocog.probe.found import as_found
-from neocog.probe.operations import scripted, watching
+from neocog.graph.found import as_found
+from neocog.graph.operations import scripted, watching
 
 __all__ = ["CIRCULAR_SHIFT", "QUARTER_TURN", "RULES", "Alignment", "Misalignment", "alignment"]
 

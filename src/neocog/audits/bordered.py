@@ -8,15 +8,15 @@ from typing import Any
 
 from torch import Tensor
 
-from neocog.audits.reach.intervals import Reach, Step, nothing, upto
-from neocog.audits.reach.local import rate_of
-from neocog.audits.reach.local_orders import unwrapped
-from neocog.audits.reach.places import Places
-from neocog.audits.reach.scene import Scene
-from neocog.audits.reach.trace import carriers, perform, tensors_in
-from neocog.probe.operations import Operation
+from neocog.graph.operations import Operation
+from neocog.graph.reach.intervals import AxisStep, Reach, nothing, upto
+from neocog.graph.reach.local import rate_of
+from neocog.graph.reach.local_orders import unwrapped
+from neocog.graph.reach.places import Places
+from neocog.graph.reach.scene import Scene
+from neocog.graph.reach.trace import carriers, perform, tensors_in
 
-__all__ = ["Bordered", "Work", "by_hand", "clipped", "itself", "key_of", "line_of", "span"]
+__all__ = ["Bordered", "MapOperation", "by_hand", "clipped", "itself", "key_of", "line_of", "span"]
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Bordered:
 
 
 @dataclass(frozen=True)
-class Work:
+class MapOperation:
     """One operation on a map.
 
     Args:
@@ -129,7 +129,8 @@ def itself(shape: Sequence[int], d: int | None, axes: Sequence[int | None]) -> R
         return nothing(shape)
     places = upto(shape[d]).view([-1 if e == d else 1 for e in range(len(shape))])
     steps = tuple(
-        Step(1, 1) if e == d else Step(1, 0) if e in axes else None for e in range(len(shape))
+        AxisStep(1, 1) if e == d else AxisStep(1, 0) if e in axes else None
+        for e in range(len(shape))
     )
     return Reach(places, places, tuple(shape), steps)
 

@@ -65,18 +65,18 @@ def compare(first: Shift, second: Shift, *, seed: int = 0) -> Compared:
 
     Args:
         first: of one model.
-        second: of another, with the same samples, mode, radius and seed.
+        second: of another, with the same samples, mode, max_shift and seed.
         seed: of the bootstrap.
 
     Raises:
         UsageError: they were not measured in the same way.
     """
-    if (first.mode, first.n, first.radius) != (second.mode, second.n, second.radius):
+    if (first.mode, first.n, first.max_shift) != (second.mode, second.n, second.max_shift):
         raise UsageError(
             "Two models are compared on the same samples and shifts; "
-            f"{first.n} samples under {first.mode} shifts up to {first.radius:g} "
+            f"{first.n} samples under {first.mode} shifts up to {first.max_shift:g} "
             f"{nouns(first.axes).units} and "
-            f"{second.n} under {second.mode} up to {second.radius:g} "
+            f"{second.n} under {second.mode} up to {second.max_shift:g} "
             f"{nouns(second.axes).units} came. "
             "Audit both with the same options."
         )
@@ -131,7 +131,7 @@ def gained(
         digits = next((d for d in range(1, 9) if flipped(one, d) != flipped(two, d)), 9)
         flips = f"{flipped(one, digits)} → {flipped(two, digits)} %"
     parts = [
-        f"Prediction flips {flips} under {before.mode} shifts of up to {before.radius:g} {unit}"
+        f"Prediction flips {flips} under {before.mode} shifts of up to {before.max_shift:g} {unit}"
     ]
     if accuracy is not None:
         parts.append(f"{word} {points(accuracy, 1)} pp")

@@ -30,8 +30,8 @@ import torch
 from torch import Tensor, nn
 
 from neocog.errors import ModelError
-from neocog.probe.found import as_found
-from neocog.probe.operations import Call, Operation, watching
+from neocog.graph.found import as_found
+from neocog.graph.operations import Call, Operation, watching
 
 __all__ = ["Cost", "LayerCost", "cost"]
 

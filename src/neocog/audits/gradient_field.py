@@ -1,4 +1,4 @@
-"""Fields by gradients: which samples of the picture move an element, and how much.
+"""Fields by gradients: which samples of the image move an element, and how much.
 
 `gradient_support` asks which samples *can*: in a copy of the network all weights are positive and
 nothing saturates or picks a winner, so that no gradient vanishes by chance. It is the second
@@ -23,7 +23,7 @@ from torch.overrides import TorchFunctionMode
 
 from neocog.errors import ModelError, UsageError, did_you_mean
 from neocog.exhibits import Map
-from neocog.probe.found import as_found
+from neocog.graph.found import as_found
 
 __all__ = ["EffectiveField", "effective_field", "gradient_support"]
 
@@ -33,23 +33,23 @@ _SHARE = 1 - 0.9545
 
 @dataclass(frozen=True, kw_only=True)
 class EffectiveField:
-    """How much each sample of the picture moves the middle of a layer, on average.
+    """How much each sample of the image moves the middle of a layer, on average.
 
     Args:
         layer: the sub-module whose output was looked at.
-        gradient: mean over pictures of the gradient's absolute value, summed over channels,
+        gradient: mean over images of the gradient's absolute value, summed over channels,
             divided by its peak; one number a sample of space.
         side: side of the square (length of the interval, for series) that has as many samples as
             there are with more than 4.55 % of the peak.
-        spread: standard deviation of the map around its centre, along each axis, in samples.
-        pictures: how many were averaged.
+        spread: standard deviation of the map around its center, along each axis, in samples.
+        images: how many were averaged.
     """
 
     layer: str
     gradient: np.ndarray
     side: float
     spread: tuple[float, ...]
-    pictures: int
+    images: int
 
     def map(self) -> Map:
         """Drawn."""
@@ -57,22 +57,22 @@ class EffectiveField:
         return Map(
             title=f"Effective field of {self.layer or 'the output'}",
             values=values,
-            note=f"Mean absolute gradient of the element in the middle over {self.pictures} "
-            f"pictures, peak 1; as many samples are above 4.55 % as in a side of {self.side:.1f}.",
+            note=f"Mean absolute gradient of the element in the middle over {self.images} "
+            f"images, peak 1; as many samples are above 4.55 % as in a side of {self.side:.1f}.",
         )
 
 
 def effective_field(
     module: nn.Module, x: Float[Tensor, "B C *space"], layer: str = ""
 ) -> EffectiveField:
-    """Where the gradient of one element in the middle of a layer falls on the picture.
+    """Where the gradient of one element in the middle of a layer falls on the image.
 
     The element is the one at half of each axis of space, its channels summed; for tokens (B, N, C)
     the one at half of N. The module keeps its mode, parameters, buffers, gradients and hooks.
 
     Args:
         module: any module of one tensor.
-        x: pictures, or noise to see the architecture apart from them.
+        x: images, or noise to see the architecture apart from them.
         layer: name of a sub-module; "" is the module itself.
 
     Raises:
@@ -93,8 +93,8 @@ def effective_field(
     peak = found.max()
     if not float(peak):
         raise ModelError(
-            f"No gradient of `{layer or 'the output'}` comes back to the picture: its middle is "
-            "saturated or does not depend on it. Take an earlier layer, or other pictures."
+            f"No gradient of `{layer or 'the output'}` comes back to the image: its middle is "
+            "saturated or does not depend on it. Take an earlier layer, or other images."
         )
     share = (found / peak).cpu()
     area, axes = int((share > _SHARE).sum()), share.dim()
@@ -103,14 +103,14 @@ def effective_field(
         gradient=share.numpy(),
         side=area ** (1 / axes),
         spread=tuple(_spread(share.movedim(k, 0).reshape(share.shape[k], -1)) for k in range(axes)),
-        pictures=len(x),
+        images=len(x),
     )
 
 
 def gradient_support(
     module: nn.Module, size: tuple[int, ...], layer: str = "", *, seed: int = 0
 ) -> Bool[Tensor, " *space"]:
-    """Which samples of the picture the middle element of a layer depends on.
+    """Which samples of the image the middle element of a layer depends on.
 
     In a deep copy in float64, every parameter is a random positive number, batch norms pass, the
     common activations are left out and the largest value of a window is its sum. What is left can
@@ -135,7 +135,7 @@ def gradient_support(
 
 
 def _gradient(module: nn.Module, x: Tensor, layer: str, of: Any) -> Tensor:
-    """Of a number made from a layer's output, at the picture."""
+    """Of a number made from a layer's output, at the image."""
     known = dict(module.named_modules())
     if layer not in known:
         raise UsageError(f"`{layer}` is no layer. {did_you_mean(layer, known)}")
@@ -174,7 +174,7 @@ def _kept(layer: nn.Module) -> Iterator[list[Any]]:
 
 def _middle(y: Tensor, axes: int) -> Tensor:
     """The element in the middle, summed over channels and samples of the batch."""
-    if y.dim() == 3 and axes == 4:  # tokens of a picture
+    if y.dim() == 3 and axes == 4:  # tokens of an image
         return y.select(1, y.shape[1] // 2).sum()
     for n in y.shape[2:]:
         y = y.select(2, n // 2)
@@ -186,8 +186,8 @@ def _spread(share: Tensor) -> float:
     line = share.sum(1)
     places = torch.arange(len(line), dtype=line.dtype)
     weight = line / line.sum()
-    centre = (weight * places).sum()
-    return math.sqrt(max(0.0, float((weight * (places - centre) ** 2).sum())))
+    center = (weight * places).sum()
+    return math.sqrt(max(0.0, float((weight * (places - center) ** 2).sum())))
 
 
 def _positive(module: nn.Module, seed: int) -> nn.Module:

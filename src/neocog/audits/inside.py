@@ -1,4 +1,4 @@
-"""What was found inside a network, as exhibits: its layers and its down-samplers."""
+"""What was found inside a network, as exhibits: its layers and its downsamplers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["layers_section", "sampling_section"]
 
 SPECTRA = 6
-"""Down-samplers whose spectra are drawn."""
+"""Downsamplers whose spectra are drawn."""
 
 
 def layers_section(audit: Audit) -> Section:
@@ -43,8 +43,8 @@ def layers_section(audit: Audit) -> Section:
             e.kind,
             " × ".join(map(str, e.output)),
             e.shift_error,
-            None if e.own_shift is None else e.own_inside,
-            None if e.own_shift is None else e.own_at_border,
+            None if e.local_shift is None else e.own_inside,
+            None if e.local_shift is None else e.own_at_border,
             lie[e.name].shift if e.name in lie else None,
         ]
         for number, e in numbered
@@ -89,19 +89,17 @@ def _radian(e: LieError | None) -> float | None:
 
 
 def _none_drops(audit: Audit) -> str:
-    """What may be said where no operation was seen to drop samples."""
+    """What may be said where no operation was seen to downsample."""
     found = audit.alignment
     if found is None or found.unknown:
         behind = "" if found is None else f" {', '.join(found.unknown)}"
-        return (
-            f"Nothing was seen to drop samples; not all was looked behind{behind and ':'}{behind}."
-        )
+        return f"Nothing was seen to downsample; not all was looked behind{behind and ':'}{behind}."
     if found.total_stride != 1:
         return (
-            f"No convolution, pool or slice drops samples; the total stride of "
+            f"No convolution, pool or slice downsamples; the total stride of "
             f"{found.total_stride} {audit.nouns.units} is that of other operations."
         )
-    return "Nothing in this model drops samples, but for global means."
+    return "Nothing in this model downsamples, but for global means."
 
 
 def sampling_section(audit: Audit) -> Section:

@@ -11,11 +11,11 @@ Shifts are circular by whole pixels, different for each sample; turns are quarte
 is interpolated at the input. At an output that keeps every s-th sample a shift by d pixels is one
 by d / s samples, rarely a whole number: of the Fourier shift by that fraction and the whole shifts
 on either side the one that fits best counts, axis by axis, so a layer that moves its samples along
-with the picture is not blamed for the grid. Of an output without places (a vector) T is the
+with the image is not blamed for the grid. Of an output without places (a vector) T is the
 identity.
 
 Of a layer's own shift error the part near the border is told apart: within reach of its window
-from the border or from where the picture was cut, the padding is what breaks it; everywhere else
+from the border or from where the image was cut, the padding is what breaks it; everywhere else
 it is the sampling. A layer with a stride that moves along with shifts by multiples of it has no
 border that breaks anything, so all of its error is the sampling's.
 """
@@ -53,7 +53,7 @@ class LayerError:
         name: of the sub-module; `#2` marks its second call in one pass.
         kind: its class.
         output: shape of its output, without the batch axis.
-        shift_error: at its output, under circular shifts of the picture.
+        shift_error: at its output, under circular shifts of the image.
         shift_ci: its 95 % interval, by bootstrap over samples.
         own_shift: of this layer alone; None for a block of layers.
         own_border: share of `own_shift` squared that lies near the border or the cut.
@@ -66,7 +66,7 @@ class LayerError:
     output: tuple[int, ...]
     shift_error: float
     shift_ci: tuple[float, float]
-    own_shift: float | None
+    local_shift: float | None
     own_border: float | None
     rotation_error: float | None
     own_rotation: float | None
@@ -74,16 +74,16 @@ class LayerError:
     @property
     def own_inside(self) -> float:
         """Of its own shift error what is not the border's: aliasing."""
-        if self.own_shift is None or self.own_border is None:
+        if self.local_shift is None or self.own_border is None:
             return 0.0
-        return float(self.own_shift * max(0.0, 1 - self.own_border) ** 0.5)
+        return float(self.local_shift * max(0.0, 1 - self.own_border) ** 0.5)
 
     @property
     def own_at_border(self) -> float:
         """Of its own shift error what is the border's."""
-        if self.own_shift is None or self.own_border is None:
+        if self.local_shift is None or self.own_border is None:
             return 0.0
-        return float(self.own_shift * max(0.0, self.own_border) ** 0.5)
+        return float(self.local_shift * max(0.0, self.own_border) ** 0.5)
 
 
 @dataclass
@@ -91,7 +91,7 @@ class _Sums:
     kind: str
     output: tuple[int, ...]
     shift: list[Tensor] = field(default_factory=list)
-    own_shift: list[Tensor] = field(default_factory=list)
+    local_shift: list[Tensor] = field(default_factory=list)
     border: list[Tensor] = field(default_factory=list)
     turn: list[Tensor] = field(default_factory=list)
     own_turn: list[Tensor] = field(default_factory=list)
@@ -101,7 +101,7 @@ def layer_errors(
     model: Subject,
     data: Samples,
     *,
-    radius: int | None = None,
+    max_shift: int | None = None,
     seed: int = 0,
     batch: int = 16,
     jumps: Mapping[str, Jump] | None = None,
@@ -111,7 +111,7 @@ def layer_errors(
     Args:
         model: what is looked into.
         data: samples of the size that the model takes; a few dozen are enough.
-        radius: largest shift along each axis, in pixels; an eighth of the size if left out.
+        max_shift: largest shift along each axis, in pixels; an eighth of the size if left out.
         seed: of the shifts.
         batch: samples at once.
         jumps: of each layer's output, pixels from one sample to the next, along each axis, as
@@ -125,10 +125,10 @@ def layer_errors(
             f"Layers are looked at with samples of the size that the model takes, {model.size}; "
             f"{data.size} came. Open the data with that size."
         )
-    radius = max(2, min(data.size) // 8) if radius is None else radius
+    max_shift = max(2, min(data.size) // 8) if max_shift is None else max_shift
     sums: dict[str, _Sums] = {}
     axes, n = len(data.size), len(data)
-    offset = _offsets(n, axes, radius, seed)
+    offset = _offsets(n, axes, max_shift, seed)
     quarters = torch.from_numpy(np.random.default_rng([seed, 0x4071]).integers(1, 4, n))
     square = axes == 2 and data.size[0] == data.size[1]
     with model.ready(), torch.no_grad(), exact():
@@ -143,13 +143,13 @@ def layer_errors(
     return tuple(_row(name, s, seed) for name, s in sums.items())
 
 
-def _offsets(n: int, axes: int, radius: int, seed: int) -> Tensor:
+def _offsets(n: int, axes: int, max_shift: int, seed: int) -> Tensor:
     """Whole shifts, none of them zero, (n, D)."""
     rng = np.random.default_rng([seed, 0x1A7E])
-    width = (2 * radius + 1) ** axes
+    width = (2 * max_shift + 1) ** axes
     number = rng.integers(1, width, n)
     number = np.where(number <= width // 2, number - 1, number)  # all but the one in the middle
-    place = np.stack(np.unravel_index(number, (2 * radius + 1,) * axes), -1) - radius
+    place = np.stack(np.unravel_index(number, (2 * max_shift + 1,) * axes), -1) - max_shift
     return torch.from_numpy(place)
 
 
@@ -158,7 +158,7 @@ def _row(name: str, s: _Sums, seed: int) -> LayerError:
         return float(_ratios(values).mean()) if values else None
 
     shift = _ratios(s.shift).numpy()
-    own = _ratios(s.own_shift) if s.own_shift else None
+    own = _ratios(s.local_shift) if s.local_shift else None
     border = None
     if own is not None:
         lost = _ratios(s.border)
@@ -169,7 +169,7 @@ def _row(name: str, s: _Sums, seed: int) -> LayerError:
         output=s.output,
         shift_error=float(shift.mean()),
         shift_ci=interval(shift, seed=seed, shares=False),
-        own_shift=None if own is None else float(own.mean()),
+        local_shift=None if own is None else float(own.mean()),
         own_border=border,
         rotation_error=mean(s.turn),
         own_rotation=mean(s.own_turn),
@@ -262,7 +262,7 @@ class _ShiftedPair:
         whole, size = self.steps(before), tuple(before.shape[2:])
         again = m(shift_circular(before, whole).clone())
         wrong = misfit(still, again, whole, ratio, size)
-        sums.own_shift.append(_ratio(wrong, still))
+        sums.local_shift.append(_ratio(wrong, still))
         near = wrong.new_zeros(())
         if ratio is not None and bool(_breaks(wrong, still).any()):
             near = near_border(wrong, whole, ratio, reach(m))
@@ -290,7 +290,7 @@ class _ShiftedPair:
         return found.to(still).view(-1, *[1] * (still.ndim - 1))
 
     def steps(self, x: Tensor) -> Tensor:
-        """The shifts of the pictures as whole shifts of a map: at least one step somewhere."""
+        """The shifts of the images as whole shifts of a map: at least one step somewhere."""
         scale = [n / m for n, m in zip(x.shape[2:], self.size, strict=True)]
         whole = torch.round(self.offset * torch.tensor(scale)).long()
         zero = (whole == 0).all(1)
@@ -333,7 +333,7 @@ class _TurnedPair:
 
 
 def _turned(x: Tensor, quarters: Tensor) -> Tensor:
-    """Each picture by its own number of quarter turns."""
+    """Each image by its own number of quarter turns."""
     out = torch.empty_like(x)
     for k in (1, 2, 3):
         out[quarters == k] = torch.rot90(x[quarters == k], k, (2, 3))

@@ -7,7 +7,7 @@ J_f (G x) through the whole network in one pass and every layer's output shows i
 are taken of the derivative itself, never of sums of absolute values.
 
 The generator of a shift is the spatial derivative, taken in frequencies, circular; that of a turn
-is x ∂y - y ∂x by central differences, inside the picture.
+is x ∂y - y ∂x by central differences, inside the image.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class LieError:
     Args:
         name: of the sub-module; `#2` marks its second call in one pass.
         shift: a pixel of shift.
-        rotation: a radian of turning; None for what is no square picture.
+        rotation: a radian of turning; None for what is no square image.
     """
 
     name: str
@@ -136,7 +136,7 @@ def _moves(axis: int, axes: int, x: Tensor) -> Generator:
             return torch.zeros_like(y)
         scale = Fraction(x.shape[2 + axis], y.shape[2 + axis])
         if 1 not in (scale.numerator, scale.denominator):
-            return None  # cut by a window without border: its samples do not tile the picture
+            return None  # cut by a window without border: its samples do not tile the image
         return shift_generator(y, 2 + axis) / float(scale)
 
     return generator

@@ -11,9 +11,21 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from neocog.audits.bordered import Bordered, Work, by_hand, clipped, itself, key_of, line_of, span
-from neocog.audits.reach.intervals import Reach
-from neocog.audits.reach.local import (
+from neocog.audits.bordered import (
+    Bordered,
+    MapOperation,
+    by_hand,
+    clipped,
+    itself,
+    key_of,
+    line_of,
+    span,
+)
+from neocog.audits.receptive_field import times
+from neocog.audits.sliding import ALIKE, OWN_PADS, PADS, REASSEMBLED, SLIDES, WRITES
+from neocog.graph.operations import Call, Operation
+from neocog.graph.reach.intervals import Reach
+from neocog.graph.reach.local import (
     JOINED,
     NUMBERS,
     ONE_AXIS,
@@ -22,18 +34,15 @@ from neocog.audits.reach.local import (
     WEIGHTS,
     placed,
 )
-from neocog.audits.reach.places import Places
-from neocog.audits.reach.scene import bound
-from neocog.audits.reach.trace import (
+from neocog.graph.reach.places import Places
+from neocog.graph.reach.scene import bound
+from neocog.graph.reach.trace import (
     declared,
     geometry_of,
     named_in,
     tensors_in,
 )
-from neocog.audits.receptive_field import times
-from neocog.audits.sliding import ALIKE, OWN_PADS, PADS, REASSEMBLED, SLIDES, WRITES
 from neocog.layers.windows import ChooseWindows, TakeWindows
-from neocog.probe.operations import Call, Operation
 
 __all__ = [
     "CIRCULAR_SHIFT",
@@ -41,7 +50,7 @@ __all__ = [
     "OF_POSITIONS",
     "QUARTER_TURN",
     "RULES",
-    "InTheWay",
+    "EquivarianceObstacle",
     "Look",
     "Misalignment",
 ]
@@ -99,7 +108,7 @@ class Misalignment:
         )
 
 
-class InTheWay(Exception):
+class EquivarianceObstacle(Exception):
     """Something breaks the rule that is asked for: no need to run the rest."""
 
 
@@ -109,7 +118,7 @@ class Look:
     Args:
         x: the sample.
         module: that runs.
-        stop: a rule; the run ends with `InTheWay` where something breaks it.
+        stop: a rule; the run ends with `EquivarianceObstacle` where something breaks it.
     """
 
     def __init__(self, x: Tensor, module: nn.Module, stop: str | None = None) -> None:
@@ -123,12 +132,12 @@ class Look:
         self.choosing = 0
         self.windows: Tensor | None = None
         if self.axes == 2 and x.shape[2] != x.shape[3]:
-            came = f"a picture of {times(x.shape[2:])} is not square"
+            came = f"an image of {times(x.shape[2:])} is not square"
             self._add("", "input", QUARTER_TURN, came, "a square", by_size=True)
 
     @property
     def stride(self) -> int | None:
-        """Of the whole network, in samples of the picture; None where something is unknown."""
+        """Of the whole network, in samples of the image; None where something is unknown."""
         found = self.places.stride
         return None if found is None else math.lcm(*found)
 
@@ -198,7 +207,7 @@ class Look:
             axes = self.places.axis_of(x)
             if axes is not None and any(d is not None for d in axes):
                 border = self.bordered.get(key_of(x)) or by_hand(self.places, op, x, axes)
-                work = Work(op, given, tensors, x, out, axes, border)
+                work = MapOperation(op, given, tensors, x, out, axes, border)
         summed = len(self.places.whole)
         self.places.operation(op)
         seen = self.choosing or (self.windows is not None and x is self.windows)
@@ -227,7 +236,7 @@ class Look:
                 if rule != QUARTER_TURN or self.axes == 2:
                     self._add(f.op.module, f.op.name, rule, came, remedy, by_size=False)
 
-    def _map(self, w: Work) -> None:
+    def _map(self, w: MapOperation) -> None:
         """An operation on a map."""
         name, resized = w.op.name, w.out.shape != w.x.shape
         if name in PADS or (name == "slice" and w.given["step"] == 1):
@@ -245,7 +254,7 @@ class Look:
             for t in w.tensors.values():
                 self._joined(t)
 
-    def _borders(self, w: Work) -> None:
+    def _borders(self, w: MapOperation) -> None:
         """Padded or cropped."""
         found = [w.local(k) for k in range(self.axes)]
         reach = tuple(r for r in found if r is not None)
@@ -259,7 +268,7 @@ class Look:
         before = tuple(w.before(k) for k in range(self.axes))
         self.bordered[key_of(w.out)] = Bordered(w.out, w.op, before, reach, kinds)
 
-    def _reassembled(self, w: Work) -> None:
+    def _reassembled(self, w: MapOperation) -> None:
         """Put together along an axis again: the other side of the map, or numbers, as a border."""
         after = self.places.axis_of(w.out)
         where = w.given.get("dim", 0)
@@ -295,7 +304,7 @@ class Look:
         found = Bordered(w.out, w.op, tuple(before), tuple(reach), kinds)
         self.bordered[key_of(w.out)] = found
 
-    def _uncut(self, w: Work, k: int) -> int:
+    def _uncut(self, w: MapOperation, k: int) -> int:
         """Samples that the map had along one axis before it was taken apart."""
         sizes = []
         for t in w.tensors.values():
@@ -305,7 +314,7 @@ class Look:
                 sizes.append(border.before[k] if border else t.shape[d or 0])
         return max(sizes, default=0)
 
-    def _slides(self, w: Work) -> None:
+    def _slides(self, w: MapOperation) -> None:
         """Windows over a map, with the border that was put around it."""
         kinds = w.border.kinds if w.border else frozenset()
         repeats = "linear" in w.op.name or "cubic" in w.op.name
@@ -397,4 +406,4 @@ class Look:
         )
         self.rows.append(row)
         if rule == self.stop:
-            raise InTheWay
+            raise EquivarianceObstacle

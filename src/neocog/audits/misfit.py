@@ -65,13 +65,13 @@ def misfit(
 
 def _candidates(still: Tensor, share: Tensor) -> Iterator[Tensor]:
     """The whole shifts on either side, and the shift by the fraction itself."""
-    for whole in _neighbours(share):
+    for whole in _neighbors(share):
         yield shift_circular(still, whole)
     if bool((share != share.round()).any()):
         yield shift_subpixel(still, share.to(still.dtype))
 
 
-def _neighbours(share: Tensor) -> list[Tensor]:
+def _neighbors(share: Tensor) -> list[Tensor]:
     """The whole shifts on either side, each combination of axes once."""
     below, above = share.floor().long(), share.ceil().long()
     if torch.equal(below, above):
@@ -85,7 +85,7 @@ def _neighbours(share: Tensor) -> list[Tensor]:
 def _known(still: Tensor, share: Tensor, jump: Jump, size: tuple[int, ...]) -> Tensor:
     """1 where both sides know the value, (B, 1, *S).
 
-    Everywhere on an axis whose samples tile the picture: nothing leaves under a circular shift.
+    Everywhere on an axis whose samples tile the image: nothing leaves under a circular shift.
     Else, behind a window without border, where the shift has not come in from the other side.
     """
     axes = still.ndim - 2
@@ -110,7 +110,7 @@ def reach(m: nn.Module) -> tuple[int, ...]:
 
 
 def near_border(wrong: Tensor, offset: Tensor, jump: Jump, reach: tuple[int, ...]) -> Tensor:
-    """1 within reach of the border or of where the picture was cut, (B, 1, *S)."""
+    """1 within reach of the border or of where the image was cut, (B, 1, *S)."""
     near = torch.zeros(len(wrong), 1, *wrong.shape[2:], dtype=torch.bool)
     axes = wrong.ndim - 2
     for a in range(axes):

@@ -1,7 +1,7 @@
-"""Does the answer change when the picture is turned, mirrored, or made larger or smaller?
+"""Does the answer change when the image is turned, mirrored, or made larger or smaller?
 
-Every motion that interpolates changes a picture also by interpolating. So beside each figure
-stands its *floor*: the same figure for the picture that was moved there and back again.
+Every motion that interpolates changes an image also by interpolating. So beside each figure
+stands its *floor*: the same figure for the image that was moved there and back again.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Sweep:
         accuracy: share of right answers; empty where the truth is unknown.
         floor: `agreement` for samples that were moved there and back, so interpolated twice and
             without what left the frame on the way; 1 where nothing is interpolated.
-        change: mean of ‖f(moved) - f(x)‖ / ‖f(x)‖ over samples, f centred over the classes.
+        change: mean of ‖f(moved) - f(x)‖ / ‖f(x)‖ over samples, f centered over the classes.
     """
 
     n: int
@@ -72,7 +72,7 @@ class Rotation:
     border: str
 
     def to_json(self) -> dict[str, Any]:
-        """Plain numbers and lists, with the contract's names."""
+        """Plain numbers and lists, with the spec's names."""
         plain = _plain(self.sweep, "angles")
         return plain | {
             "quarter_turn_error": self.quarter_turn_error,
@@ -119,7 +119,7 @@ def sweep(
     kind, n = kind_of(model.task), len(data)
     if model.task == "segment":
         raise UsageError(
-            "Turned and scaled pictures are compared by one answer a picture; a segmenter gives "
+            "Turned and scaled images are compared by one answer an image; a segmenter gives "
             "maps. Audit its shifts."
         )
     equal: list[list[Tensor]] = [[] for _ in motions]
@@ -168,14 +168,14 @@ def rotation(
 
     Args:
         model: what answers.
-        data: pictures.
+        data: images.
         step: degrees from one angle to the next; a divisor of 90, so that quarter turns are met.
         border: what fills the corners, a key of `signal.warp.BORDERS`.
         seed: of the intervals.
         batch: samples at once.
 
     Raises:
-        UsageError: the step does not divide 90, or the samples are no pictures.
+        UsageError: the step does not divide 90, or the samples are no images.
     """
     if not step > 0 or 90 % step:
         raise UsageError(
@@ -183,7 +183,7 @@ def rotation(
             "came. Take 15 or 30."
         )
     if len(data.size) != 2:
-        raise UsageError("Only pictures can be turned; series came. Leave the rotation out.")
+        raise UsageError("Only images can be turned; series came. Leave the rotation out.")
     square = data.size[0] == data.size[1]
     angles = [step * i for i in range(round(360 / step) + 1)]
     angles = [a for a in angles if square or a % 180 == 0 or a % 90]
@@ -221,17 +221,17 @@ def scale(
 
     Args:
         model: what answers.
-        data: pictures.
+        data: images.
         factors: of length.
         border: what fills the frame around smaller content.
         seed: of the intervals.
         batch: samples at once.
 
     Raises:
-        UsageError: a factor is not positive, or the samples are no pictures.
+        UsageError: a factor is not positive, or the samples are no images.
     """
     if len(data.size) != 2:
-        raise UsageError("Only pictures can be scaled; series came. Leave the scale out.")
+        raise UsageError("Only images can be scaled; series came. Leave the scale out.")
     if not factors or min(factors) <= 0:
         raise UsageError(f"Factors of a scale are positive; {list(factors)} came. Take 0.5 to 2.")
     motions: list[tuple[float, Motion, Motion | None]] = []

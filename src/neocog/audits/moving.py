@@ -19,7 +19,7 @@ from neocog.signal.warp import crop_at, shift_circular, shift_zero_fill
 
 __all__ = ["MODES", "Movable", "Mover", "mover", "nearest", "pairs"]
 
-MODES = ("circular", "crop", "zero", "subpixel")
+MODES = ("circular", "crop", "zeros", "subpixel")
 """Ways of shifting."""
 
 Mover = Callable[[Tensor, Tensor], Tensor]
@@ -41,44 +41,44 @@ def mover(mode: str, *, size: tuple[int, ...], margin: Tensor) -> Mover:
         raise UsageError(f"`{mode}` is no way of shifting. {did_you_mean(mode, MODES)}")
     if mode == "crop":
         return lambda x, offset: crop_at(x, margin - offset, size)
-    return {"circular": shift_circular, "zero": shift_zero_fill, "subpixel": shift_subpixel}[mode]
+    return {"circular": shift_circular, "zeros": shift_zero_fill, "subpixel": shift_subpixel}[mode]
 
 
-def pairs(n: int, axes: int, radius: int, mode: str, seed: int) -> tuple[Tensor, Tensor]:
+def pairs(n: int, axes: int, max_shift: int, mode: str, seed: int) -> tuple[Tensor, Tensor]:
     """Two different positions a sample, (B, D) each; the first n of a longer draw are the same."""
     rng = np.random.default_rng([seed, 0x5417])
     if mode == "subpixel":
-        both = rng.uniform(-radius, radius, (n, 2, axes))
+        both = rng.uniform(-max_shift, max_shift, (n, 2, axes))
         return torch.from_numpy(both[:, 0]).float(), torch.from_numpy(both[:, 1]).float()
-    width = 2 * radius + 1
+    width = 2 * max_shift + 1
     number = rng.integers(0, [width**axes, width**axes - 1], (n, 2))
     number[:, 1] += number[:, 1] >= number[:, 0]
-    place = np.stack(np.unravel_index(number, (width,) * axes), -1) - radius
+    place = np.stack(np.unravel_index(number, (width,) * axes), -1) - max_shift
     return torch.from_numpy(place[:, 0]), torch.from_numpy(place[:, 1])
 
 
-def nearest(first: Tensor, second: Tensor, stride: int, radius: int) -> tuple[Tensor, Tensor]:
+def nearest(first: Tensor, second: Tensor, stride: int, max_shift: int) -> tuple[Tensor, Tensor]:
     """A place that is a multiple of the stride from `first`, about as far away as `second`.
 
     Args:
         first: positions, (B, D).
         second: other ones, (B, D).
         stride: of the network.
-        radius: how far positions reach along each axis.
+        max_shift: how far positions reach along each axis.
 
     Returns:
         The places, (B, D), and whether there is one that is not `first` itself, (B,).
     """
     away = second - first
     step = torch.round(away / stride).long() * stride
-    outside = (first + step).abs() > radius
+    outside = (first + step).abs() > max_shift
     step = step - outside * stride * step.sign()
     for axis in away.abs().argsort(1, descending=True).unbind(1):
         rows = torch.arange(len(first))
         for sign in (1, -1):
             still = (step == 0).all(1)
             heading = torch.where(away[rows, axis] < 0, -sign, sign) * stride
-            fits = (first[rows, axis] + heading).abs() <= radius
+            fits = (first[rows, axis] + heading).abs() <= max_shift
             step[rows, axis] = torch.where(still & fits, heading, step[rows, axis])
     return first + step, (step != 0).any(1)
 
@@ -119,7 +119,7 @@ class Movable:
         if mode in ("circular", "subpixel") and 2 * reach >= min(size):
             raise UsageError(
                 f"Circular shifts by more than half of the samples come round from the other side; "
-                f"a radius of {reach} came, for {'×'.join(map(str, size))}. Give a smaller one."
+                f"a max_shift of {reach} came, for {'×'.join(map(str, size))}. Give a smaller one."
             )
         self.reach = reach
         self.reflected = mode == "crop" and int(spare.min()) < reach
@@ -171,7 +171,7 @@ class Movable:
         what = {
             "circular": "circular shifts",
             "crop": f"two windows of one {kind.larger}",
-            "zero": "shifts with zero fill",
+            "zeros": "shifts with zero fill",
             "subpixel": f"shifts by fractions of a {kind.unit} (Fourier, circular)",
         }[self.mode]
         each = " along each axis" if len(self.size) > 1 else ""

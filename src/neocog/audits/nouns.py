@@ -24,7 +24,7 @@ class Nouns(NamedTuple):
     """What two windows are cut out of."""
 
 
-_IMAGES = Nouns("picture", "pictures", "pixel", "pixels", "black", "larger picture")
+_IMAGES = Nouns("image", "images", "pixel", "pixels", "black", "larger image")
 _SERIES = Nouns("series", "series", "step", "steps", "zeros", "longer series")
 
 

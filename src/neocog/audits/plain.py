@@ -12,7 +12,7 @@ __all__ = ["plain"]
 
 
 def plain(audit: Audit) -> Any:
-    """The names are those of the contract.
+    """The names are those of the spec.
 
     Args:
         audit: what was found.
@@ -26,7 +26,7 @@ def plain(audit: Audit) -> Any:
             "shift": {mode: found.to_json() for mode, found in audit.shift.items()},
             "rotation": None if audit.rotation is None else audit.rotation.to_json(),
             "scale": None if audit.scale is None else audit.scale.to_json(),
-            "deformation": None if audit.deformation is None else audit.deformation.to_json(),
+            "elastic": None if audit.elastic is None else audit.elastic.to_json(),
             "layers": _layers(audit),
             "aliasing": [
                 {
@@ -82,7 +82,7 @@ def _layers(audit: Audit) -> list[dict[str, Any]]:
                 "shift_error_ci": list(e.shift_ci),
                 "rotation_error": e.rotation_error,
                 "aliased_energy": energy.get(e.name),
-                "own_shift_error": e.own_shift,
+                "local_shift_error": e.local_shift,
                 "own_shift_error_border_share": e.own_border,
                 "own_rotation_error": e.own_rotation,
                 "lie_shift": None if slow is None else slow.shift,

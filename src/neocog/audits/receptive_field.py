@@ -1,4 +1,4 @@
-"""What each tensor of a network sees of the picture: size, jump and start of its fields.
+"""What each tensor of a network sees of the image: size, jump and start of its fields.
 
 The module runs once, on a sample of zeros, while every operation that reaches PyTorch's dispatcher
 is looked up in a table of rules (`reach.rules`). So it is the real graph, whatever Python code
@@ -28,12 +28,12 @@ import torch
 from torch import Tensor, nn
 
 from neocog.audits.nouns import nouns
-from neocog.audits.reach.places import Places
-from neocog.audits.reach.trace import Field, Tracer, plain_jump, tensors_in
 from neocog.errors import ModelError, UsageError, did_you_mean
 from neocog.exhibits import Cell, Section, Table
-from neocog.probe.found import as_found
-from neocog.probe.operations import Call, Operation, scripted, watching
+from neocog.graph.found import as_found
+from neocog.graph.operations import Call, Operation, scripted, watching
+from neocog.graph.reach.places import Places
+from neocog.graph.reach.trace import Field, Tracer, plain_jump, tensors_in
 
 __all__ = ["Field", "ReceptiveField", "field_cells", "plain_jump", "receptive_field", "times"]
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["comparison", "sections", "summary"]
 
 SMALL = 48
-"""Pixels a side up to which pictures are enlarged."""
+"""Pixels a side up to which images are enlarged."""
 
 
 def summary(audit: Audit) -> Section:
@@ -54,7 +54,7 @@ def summary(audit: Audit) -> Section:
 def sections(audit: Audit) -> list[Section]:
     """Everything, in reading order."""
     found = [summary(audit), _shifts(audit)]
-    if audit.rotation or audit.scale or audit.deformation:
+    if audit.rotation or audit.scale or audit.elastic:
         found.append(_motions(audit))
     if audit.layers:
         found += [layers_section(audit), sampling_section(audit)]
@@ -139,7 +139,7 @@ def _shifts(audit: Audit) -> Section:
             exhibits.append(_map(mode, s))
     for mode, s in audit.shift.items():
         shown = _flips(mode, s.flips, audit.classes)
-        if shown.pictures:
+        if shown.images:
             exhibits.append(shown)
     counts = {
         "classify": "whether the answer is the same at both, right or wrong",
@@ -159,7 +159,7 @@ def _table(shares: Sequence[Shift]) -> Table:
             _mode(s.mode, s.axes),
             share(s.consistency),
             f"{share(s.consistency_ci[0])} to {share(s.consistency_ci[1])}",
-            *(_maybe(v) for v in (s.both_right, s.both_wrong, s.flip, s.worst_case_accuracy)),
+            *(_maybe(v) for v in (s.both_correct, s.both_wrong, s.flip, s.worst_case_accuracy)),
             _maybe(s.floor),
         ]
         for s in shares
@@ -203,7 +203,7 @@ def _causes(shares: Sequence[Shift], still: Sequence[str], words: Nouns) -> Tabl
         columns=("shift", "samples", "flip", other, "by sampling, points", "95 % interval"),
         rows=rows,
         note=f"{other.capitalize()}: flips under shifts by multiples of the total stride, {stride} "
-        f"{words.units}, which every down-sampler meets at one phase; of the samples that have "
+        f"{words.units}, which every downsampler meets at one phase; of the samples that have "
         "such a multiple within reach. What can make them here: "
         f"{', '.join(still) or 'nothing in the geometry'}{frame}. By sampling: what all shifts "
         "add.",
@@ -239,22 +239,22 @@ def _flips(mode: str, flips: Sequence[Flip], classes: tuple[str, ...]) -> Galler
     def name(number: int) -> str:
         return printable(classes[number]) if number < len(classes) else str(number)
 
-    pictures, captions = [], []
+    images, captions = [], []
     for f in flips:
-        for picture, offset, answer in zip(f.pictures, f.offsets, f.answers, strict=True):
-            if picture.ndim != 3 or len(picture) not in (1, 3):
+        for image, offset, answer in zip(f.images, f.offsets, f.answers, strict=True):
+            if image.ndim != 3 or len(image) not in (1, 3):
                 continue
-            x = np.clip(np.round(picture * 255), 0, 255).astype(np.uint8).transpose(1, 2, 0)
+            x = np.clip(np.round(image * 255), 0, 255).astype(np.uint8).transpose(1, 2, 0)
             if max(x.shape[:2]) <= SMALL:  # every pixel twice as large, to be seen
                 x = x.repeat(2, 0).repeat(2, 1)
-            pictures.append(x[:, :, 0] if x.shape[2] == 1 else x)
+            images.append(x[:, :, 0] if x.shape[2] == 1 else x)
             truth = "" if f.truth is None else ("✓ " if f.truth == answer else "✗ ")
             captions.append(f"{truth}{name(answer)}\n{offset[0]:+.3g}, {offset[1]:+.3g}")
     return Gallery(
-        title=f"pictures whose answer flips, {mode} shifts",
-        pictures=pictures,
+        title=f"images whose answer flips, {mode} shifts",
+        images=images,
         captions=captions,
-        note="Two and two: the same picture at both positions, the answer there (✓ right, ✗ "
+        note="Two and two: the same image at both positions, the answer there (✓ right, ✗ "
         "wrong), and the shift in pixels, down and right. The first that flip, not the worst.",
     )
 
@@ -296,8 +296,8 @@ def _motions(audit: Audit) -> Section:
                 note=f"{_samples(s.sweep.n)}. Smaller content is framed by its reflection.",
             )
         )
-    if audit.deformation is not None:
-        d = audit.deformation
+    if audit.elastic is not None:
+        d = audit.elastic
         low, high = d.slope_ci
         exhibits.append(
             Curve(

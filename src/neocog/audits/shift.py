@@ -1,11 +1,11 @@
-"""Does the answer change when the picture is shifted?
+"""Does the answer change when the image is shifted?
 
 Each sample is shown at two positions that are drawn for it alone; *consistency* is the share of
 samples with the same answer at both (R. Zhang, "Making Convolutional Networks Shift-Invariant
 Again", ICML 2019). How a shift is made decides what is measured, so no figure stands without it:
 
     circular   what leaves on one side comes in on the other: nothing is lost or new
-    crop       two windows of one larger picture; where the samples have no border to spare, it
+    crop       two windows of one larger image; where the samples have no border to spare, it
                is made by reflection, and the protocol says so
     zero       what comes in is black
     subpixel   by fractions of a pixel, with the Fourier transform; circular
@@ -43,7 +43,7 @@ FLIPS = 12
 class Border:
     """Flips told apart: lost at the border, or made by sampling.
 
-    A shift by a multiple of the network's total stride meets every down-sampler at the same
+    A shift by a multiple of the network's total stride meets every downsampler at the same
     phase: what still changes the answer is the border, or weights that belong to one place, as
     those of a dense layer on a flattened map. Each sample is moved once by what was drawn, and
     once by such a multiple, not zero and about as long.
@@ -70,7 +70,7 @@ class Flip:
     Args:
         index: of the sample, in what was audited.
         name: where it is from.
-        pictures: as the model saw it at both positions, (C, H, W) each.
+        images: as the model saw it at both positions, (C, H, W) each.
         offsets: of both.
         answers: numbers of the classes.
         truth: number of its class, or None.
@@ -78,7 +78,7 @@ class Flip:
 
     index: int
     name: str
-    pictures: tuple[np.ndarray, np.ndarray]
+    images: tuple[np.ndarray, np.ndarray]
     offsets: tuple[tuple[float, ...], tuple[float, ...]]
     answers: tuple[int, int]
     truth: int | None
@@ -91,7 +91,7 @@ class Shift:
     Args:
         mode: one of `MODES`.
         n: samples.
-        radius: largest shift along each axis, in pixels.
+        max_shift: largest shift along each axis, in pixels.
         unit: of `consistency`: "%" for shares, "" where it is a distance of numbers.
         consistency: share of samples with the same answer at both positions; for a segmenter the
             mean share of pixels; for a regressor the mean difference, in units of the target.
@@ -108,7 +108,7 @@ class Shift:
             consistency and this accuracy.
         worst_case_accuracy: see `Grid`.
         map: the grid.
-        border: flips told apart; None where the stride is unknown or too large for the radius.
+        border: flips told apart; None where the stride is unknown or too large for the max_shift.
         flips: samples whose answer changes.
         same: for each sample, what `consistency` is the mean of.
         right: for each sample, whether it is right unmoved; empty where nobody knows.
@@ -119,16 +119,16 @@ class Shift:
 
     mode: str
     n: int
-    radius: float
+    max_shift: float
     unit: str
     consistency: float
     consistency_ci: tuple[float, float]
-    both_right: float | None
+    both_correct: float | None
     both_wrong: float | None
     flip: float | None
     one_right: float | None
     accuracy: float | None
-    accuracy_moved: float | None
+    accuracy_shifted: float | None
     floor: float | None
     largest_class: float | None
     majority: float | None
@@ -143,7 +143,7 @@ class Shift:
     axes: int = 2
 
     def to_json(self) -> dict[str, Any]:
-        """Plain numbers and lists, without pictures."""
+        """Plain numbers and lists, without images."""
         other = ("flips", "same", "right", "both", "map", "border", "axes")
         plain = {k: v for k, v in vars(self).items() if k not in other}
         plain["consistency_ci"] = list(self.consistency_ci)
@@ -168,7 +168,7 @@ def shift_consistency(
     data: Samples,
     *,
     mode: str = "circular",
-    radius: int | None = None,
+    max_shift: int | None = None,
     seed: int = 0,
     stride: int | None = None,
     grid: int | None = 0,
@@ -181,7 +181,7 @@ def shift_consistency(
         model: what answers, see `Subject`.
         data: samples; larger ones than the model takes bring the border that `crop` needs.
         mode: one of `MODES`.
-        radius: largest shift along each axis, in pixels; an eighth of the size if left out.
+        max_shift: largest shift along each axis, in pixels; an eighth of the size if left out.
         seed: of the draws.
         stride: of the whole network, in pixels, to tell border and aliasing apart.
         grid: largest shift of the map, in pixels; 0 for no map, None for every shift that there
@@ -190,30 +190,30 @@ def shift_consistency(
         batch: samples at once; chosen by their size if left out.
 
     Raises:
-        UsageError: no such mode, or a radius that does not fit the samples.
+        UsageError: no such mode, or a max_shift that does not fit the samples.
 
     Example:
         >>> from torch import nn
         >>> mean = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
         >>> x = torch.rand(20, 3, 8, 8, generator=torch.Generator().manual_seed(0))
-        >>> shift_consistency(Subject(mean), Samples.of(x), radius=3).consistency
+        >>> shift_consistency(Subject(mean), Samples.of(x), max_shift=3).consistency
         1.0
     """
     size = model.size or data.size
-    radius = max(2, min(size) // 8) if radius is None else radius
-    if not 1 <= radius < min(size):
+    max_shift = max(2, min(size) // 8) if max_shift is None else max_shift
+    if not 1 <= max_shift < min(size):
         raise UsageError(
-            f"The radius of a shift is a number of {nouns(len(size)).units} from 1 to below the "
-            f"size of the samples; {radius} came, for {'×'.join(map(str, size))}. "
+            f"The max_shift of a shift is a number of {nouns(len(size)).units} from 1 to below the "
+            f"size of the samples; {max_shift} came, for {'×'.join(map(str, size))}. "
             "Give a smaller one."
         )
     if mode == "subpixel":
         stride = None  # a fraction is no multiple of it
-    movable = Movable(model, data, mode=mode, size=size, reach=radius, batch=batch)
-    first, second = pairs(len(data), len(size), radius, mode, seed)
+    movable = Movable(model, data, mode=mode, size=size, reach=max_shift, batch=batch)
+    first, second = pairs(len(data), len(size), max_shift, mode, seed)
     near = moved = None
-    if stride and stride <= 2 * radius and model.task == "classify":
-        near, moved = nearest(first, second, stride, radius)
+    if stride and stride <= 2 * max_shift and model.task == "classify":
+        near, moved = nearest(first, second, stride, max_shift)
     kept: list[_Pair] = []
     with model.ready():
         for rows in movable.batches():
@@ -263,7 +263,7 @@ def _result(
     kind, classes = movable.kind, movable.model.task == "classify"
     same = kind.agreement(pair.a, pair.b).double().numpy()
     shares: dict[str, float | None] = dict.fromkeys(
-        ("both_right", "both_wrong", "flip", "one_right", "accuracy", "accuracy_moved")
+        ("both_correct", "both_wrong", "flip", "one_right", "accuracy", "accuracy_shifted")
     )
     floor = largest = None
     if classes:
@@ -271,21 +271,21 @@ def _result(
         share = torch.bincount(answers).double() / len(answers)
         floor, largest = float((share**2).sum()), float(share.max())
         equal = pair.a == pair.b
-        shares["flip"] = float((~equal).double().mean())
+        shares["flip_rate"] = float((~equal).double().mean())
         if pair.truth is not None:
             a, b = pair.a == pair.truth, pair.b == pair.truth
             means = {
-                "both_right": a & b,
+                "both_correct": a & b,
                 "both_wrong": equal & ~a,
                 "one_right": a ^ b,
                 "accuracy": pair.base == pair.truth,
-                "accuracy_moved": a,
+                "accuracy_shifted": a,
             }
             shares |= {k: float(v.double().mean()) for k, v in means.items()}
     return Shift(
         mode=movable.mode,
         n=len(pair.base),
-        radius=float(movable.reach),
+        max_shift=float(movable.reach),
         unit=kind.unit,
         consistency=float(same.mean()),
         consistency_ci=interval(same, seed=seed, shares=kind.unit == "%"),
@@ -348,7 +348,7 @@ def _flips(movable: Movable, pair: _Pair, first: Tensor, second: Tensor) -> tupl
             Flip(
                 index=i,
                 name=movable.data.name(i),
-                pictures=(seen[0], seen[1]),
+                images=(seen[0], seen[1]),
                 offsets=(tuple(places[0][0].tolist()), tuple(places[1][0].tolist())),
                 answers=(int(pair.a[i]), int(pair.b[i])),
                 truth=None if pair.truth is None else int(pair.truth[i]),

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from neocog.errors import ModelError, ShapeMismatch, UsageError, did_you_mean
-from neocog.probe.exact import exact
-from neocog.probe.found import as_found
+from neocog.graph.exact import exact
+from neocog.graph.found import as_found
 from neocog.store.sound import check_network
 
 __all__ = ["PRECISIONS", "TASKS", "Subject", "exact"]
@@ -59,16 +59,16 @@ class Subject:
         self.device = held[0].device if held else torch.device("cpu")
 
     def label(self, name: str) -> str:
-        """A sub-module's name as the user knows it: without the wrapper that normalises."""
+        """A sub-module's name as the user knows it: without the wrapper that normalizes."""
         if self.network is self.module:
             return name
         return "the whole network" if name == "network" else name.removeprefix("network.")
 
     @property
     def network(self) -> nn.Module:
-        """What is inside the wrapper that normalises; the model itself where there is none."""
+        """What is inside the wrapper that normalizes; the model itself where there is none."""
         inner = getattr(self.module, "network", None)
-        if hasattr(self.module, "contract") and isinstance(inner, nn.Module):
+        if hasattr(self.module, "spec") and isinstance(inner, nn.Module):
             return inner
         return self.module
 
@@ -114,7 +114,7 @@ class Subject:
         if wrong:
             raise ModelError(
                 f"An answer is made of finite numbers; {wrong} of {len(out)} samples got others. "
-                "Check the weights and how its values are normalised."
+                "Check the weights and how its values are normalized."
             )
 
     def ready(self) -> AbstractContextManager[None]:

@@ -16,7 +16,7 @@ from neocog.audits.aliasing import Aliasing, aliasing
 from neocog.audits.alignment import Alignment, alignment
 from neocog.audits.class_order import other_order
 from neocog.audits.cost import Cost, cost
-from neocog.audits.deformation import Deformation, deformation
+from neocog.audits.elastic import Deformation, elastic
 from neocog.audits.interval import interval
 from neocog.audits.layers import LayerError, layer_errors
 from neocog.audits.lie import LieError, lie_errors
@@ -29,7 +29,7 @@ from neocog.audits.subject import Subject
 from neocog.data.samples import Samples, batch_of
 from neocog.errors import ModelError, NeocogError, UsageError, did_you_mean
 
-__all__ = ["Asked", "Audit", "audit_model"]
+__all__ = ["Audit", "AuditConfig", "audit_model"]
 
 LOOKED_INTO = 32
 """Samples with which layers are looked at."""
@@ -39,12 +39,12 @@ MOVED = 500
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asked:
+class AuditConfig:
     """What is measured, and how.
 
     Args:
         shift: ways of shifting, of `MODES`.
-        radius: largest shift along each axis, in pixels; an eighth of the size if left out.
+        max_shift: largest shift along each axis, in pixels; an eighth of the size if left out.
         map_radius: largest shift of the maps; 0 for none.
         map_samples: samples that the maps are measured on; in proportion to all if left out.
         every_shift: the map of circular shifts holds every shift that there is.
@@ -61,13 +61,13 @@ class Asked:
     """
 
     shift: tuple[str, ...] = MODES
-    radius: int | None = None
+    max_shift: int | None = None
     map_radius: int = 4
     map_samples: int | None = None
-    every_shift: bool = False
+    all_shifts: bool = False
     rotation: bool = True
     scale: bool = True
-    deformation: bool = True
+    elastic: bool = True
     layers: bool = True
     n: int | None = 1000
     seed: int = 0
@@ -96,7 +96,7 @@ class Audit:
         deformation: bent.
         layers: how far every layer is from equivariance.
         lie: its infinitesimal form.
-        aliasing: every operation that drops samples.
+        aliasing: every operation that downsamples.
         alignment: what the geometry alone rules out.
         cost: parameters and arithmetic.
         receptive_field: of every layer.
@@ -114,7 +114,7 @@ class Audit:
     shift: dict[str, Shift]
     rotation: Rotation | None
     scale: Scale | None
-    deformation: Deformation | None
+    elastic: Deformation | None
     layers: tuple[LayerError, ...]
     lie: tuple[LieError, ...]
     aliasing: tuple[Aliasing, ...]
@@ -133,7 +133,7 @@ class Audit:
         return nouns(self.axes)
 
     def to_json(self) -> dict[str, Any]:
-        """Plain numbers and lists, with the names of the contract."""
+        """Plain numbers and lists, with the names of the spec."""
         from neocog.audits.plain import plain
 
         found: dict[str, Any] = plain(self)
@@ -143,7 +143,7 @@ class Audit:
 def audit_model(
     model: nn.Module,
     data: Samples,
-    asked: Asked | None = None,
+    asked: AuditConfig | None = None,
     *,
     task: str = "classify",
     classes: tuple[str, ...] = (),
@@ -173,7 +173,7 @@ def audit_model(
         UsageError: something asked for does not fit the samples.
         ModelError: the model fails on them.
     """
-    asked = asked or Asked()
+    asked = asked or AuditConfig()
     tell = tell or (lambda text: None)
     if black_box and precision != "float32":
         raise UsageError(
@@ -199,9 +199,9 @@ def audit_model(
     if asked.scale and still:
         tell("scale")
         scaled = scale(subject, moved, seed=asked.seed, batch=asked.batch)
-    if asked.deformation and still:
-        tell("deformation")
-        bent = deformation(subject, moved, seed=asked.seed, batch=asked.batch)
+    if asked.elastic and still:
+        tell("elastic")
+        bent = elastic(subject, moved, seed=asked.seed, batch=asked.batch)
     layers: tuple[LayerError, ...] = ()
     lie: tuple[LieError, ...] = ()
     aliased: tuple[Aliasing, ...] = ()
@@ -212,7 +212,7 @@ def audit_model(
             layer_errors(
                 subject,
                 few,
-                radius=asked.radius,
+                max_shift=asked.max_shift,
                 seed=asked.seed,
                 batch=min(16, batch_of(few, asked.batch)),
                 jumps=geometry.jumps(subject),
@@ -238,7 +238,7 @@ def audit_model(
         shift=shift,
         rotation=turned,
         scale=scaled,
-        deformation=bent,
+        elastic=bent,
         layers=layers,
         lie=lie,
         aliasing=aliased,
@@ -364,16 +364,16 @@ def _shift(
     data: Samples,
     larger: Samples | None,
     mode: str,
-    asked: Asked,
+    asked: AuditConfig,
     stride: int | None,
 ) -> Shift:
-    whole = mode == "circular" and asked.every_shift
+    whole = mode == "circular" and asked.all_shifts
     shown = larger.first(asked.n, seed=asked.seed) if larger and mode == "crop" else data
     return shift_consistency(
         subject,
         shown,
         mode=mode,
-        radius=asked.radius,
+        max_shift=asked.max_shift,
         seed=asked.seed,
         stride=stride,
         grid=None if whole else asked.map_radius,
@@ -394,7 +394,7 @@ def _seconds(subject: Subject, data: Samples) -> float:
     return sorted(taken[1:])[1]
 
 
-def _protocol(asked: Asked, subject: Subject, moved: int, few: int) -> dict[str, Any]:
+def _protocol(asked: AuditConfig, subject: Subject, moved: int, few: int) -> dict[str, Any]:
     return {
         **{k: list(v) if isinstance(v, tuple) else v for k, v in asdict(asked).items()},
         "precision": str(subject.dtype).removeprefix("torch."),

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from neocog.probe.found import as_found
+from neocog.graph.found import as_found
 
 __all__ = ["milliseconds"]
 

@@ -48,8 +48,8 @@ def verdict(audit: Audit) -> str:
 
 def blame(audit: Audit) -> str:
     """Which layers break shift equivariance, and how."""
-    alone = [e for e in audit.layers if e.own_shift is not None]
-    lost = [e for e in alone if not math.isfinite(e.own_shift or 0.0)]
+    alone = [e for e in audit.layers if e.local_shift is not None]
+    lost = [e for e in alone if not math.isfinite(e.local_shift or 0.0)]
     inside = _worst(alone, lambda e: e.own_inside)
     if inside:
         said = _away(audit, inside)
@@ -67,7 +67,7 @@ def blame(audit: Audit) -> str:
     if functions:
         named = ", ".join(f"{printable(a.name)} ({a.kind})" for a in functions[:NAMED])
         said += (
-            f" Functions that drop samples break it{' too' if inside else ''}: "
+            f" Functions that downsample break it{' too' if inside else ''}: "
             f"{named}{_more(functions)}."
         )
     bordered = _bordered(audit)
@@ -104,7 +104,7 @@ def _away(audit: Audit, inside: list[LayerError]) -> str:
 
 
 def causes(audit: Audit) -> tuple[str, ...]:
-    """What may change answers under shifts that every down-sampler meets at the same phase."""
+    """What may change answers under shifts that every downsampler meets at the same phase."""
     rows = () if audit.alignment is None else audit.alignment.rows
     rows = tuple(r for r in rows if r.rule == CIRCULAR_SHIFT)
     found = []
@@ -124,7 +124,7 @@ def causes(audit: Audit) -> tuple[str, ...]:
 
 
 def _apart(audit: Audit, found: Border) -> str:
-    """Flips by shifts that every down-sampler meets at one phase, and what other shifts add."""
+    """Flips by shifts that every downsampler meets at one phase, and what other shifts add."""
     unit = audit.nouns.unit if found.stride == 1 else audit.nouns.units
     said = (
         f"Circular shifts by whole multiples of the total stride ({found.stride} {unit}) "
@@ -143,7 +143,7 @@ def _apart(audit: Audit, found: Border) -> str:
     said += f". Other shifts of about that length change {share(abs(more))} "
     if more < 0:
         return f"{said}fewer: nothing points to the sampling grid."
-    return f"{said}more{': the sampling grid.' if low > 0 else ', which may be chance.'}"
+    return f"{said}more{': the downsampling grid.' if low > 0 else ', which may be chance.'}"
 
 
 def _still(audit: Audit) -> str:
@@ -163,14 +163,14 @@ def _either(found: Sequence[str]) -> str:
 def _shift(mode: str, s: Shift) -> str:
     assert s.flip is not None
     kind = nouns(s.axes)
-    unit = kind.unit if s.radius == 1 else kind.units
+    unit = kind.unit if s.max_shift == 1 else kind.units
     words = {
         "circular": "circular shifts",
         "crop": "another crop" if s.axes > 1 else "another window",
-        "zero": f"shifts that bring in {kind.nothing}",
+        "zeros": f"shifts that bring in {kind.nothing}",
         "subpixel": f"shifts by fractions of a {kind.unit}",
     }[mode]
-    return f"Under {words}, up to {s.radius:g} {unit}, {share(s.flip)} of the answers change."
+    return f"Under {words}, up to {s.max_shift:g} {unit}, {share(s.flip)} of the answers change."
 
 
 def _bordered(audit: Audit) -> set[str]:

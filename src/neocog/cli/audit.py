@@ -22,8 +22,8 @@ from neocog.cli.telling import telling
 from neocog.cli.terminal import say
 
 if TYPE_CHECKING:
-    from neocog.runs.trained import Trained
-    from neocog.verbs.audited import Audited
+    from neocog.runs.trained import TrainedModel
+    from neocog.verbs.audited import AuditResult
 
 __all__ = ["command"]
 
@@ -34,16 +34,16 @@ ALL = "circular,crop,zero,subpixel"
 @click.argument("model")
 @click.argument("data")
 @click.option("--shift", default=ALL, show_default=True, help="Ways of shifting, with commas.")
-@click.option("--radius", type=click.IntRange(1), help="Largest shift in pixels; size / 8.")
-@click.option("--every-shift", is_flag=True, help="Try every circular shift on the map's samples.")
+@click.option("--max_shift", type=click.IntRange(1), help="Largest shift in pixels; size / 8.")
+@click.option("--all-shifts", is_flag=True, help="Try every circular shift on the map's samples.")
 @click.option(
     "--map-samples", type=click.IntRange(1), help="Samples of the maps of shifts.  [6.4 % of N]"
 )
 @click.option("--rotation/--no-rotation", default=True, help="Turn and mirror.")
 @click.option("--scale/--no-scale", default=True, help="Make larger and smaller.")
-@click.option("--deformation/--no-deformation", default=True, help="Bend.")
+@click.option("--elastic/--no-elastic", default=True, help="Bend.")
 @click.option("--layers/--no-layers", default=True, help="Look into every layer.")
-@click.option("--n", type=click.IntRange(1), default=1000, show_default=True, help="Samples.")
+@click.option("--samples", type=click.IntRange(1), default=1000, show_default=True, help="Samples.")
 @click.option("--all", "whole", is_flag=True, help="Every sample of the split.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, help="Of everything drawn.")
 @click.option(
@@ -55,7 +55,7 @@ ALL = "circular,crop,zero,subpixel"
 )
 @click.option(
     "--baseline",
-    "--against",
+    "--baseline",
     "baseline",
     metavar="MODEL",
     help="Another model, on the same samples and shifts.",
@@ -75,7 +75,7 @@ def command(
     shift: str,
     rotation: bool,
     scale: bool,
-    deformation: bool,
+    elastic: bool,
     layers: bool,
     whole: bool,
     n: int,
@@ -92,11 +92,11 @@ def command(
     as_json: bool,
     **rest: int | bool | None,
 ) -> None:
-    """Whether the answers of MODEL change when the pictures of DATA move, and which layer does it.
+    """Whether the answers of MODEL change when the images of DATA move, and which layer does it.
 
     MODEL is a run folder; or, from elsewhere, package.module:factory, a .pt2 program or an .onnx
     file, which are told their --size, --mean and --std. With --series, MODEL is such a factory and
-    DATA an .npz file of x, (B, C, N), and class numbers y.
+    DATA an .npz file of x, (B, C, N), and class indices y.
 
     With --baseline another model is measured on the same samples and shifts. --weights, --size,
     --mean, --std and --classes are told to the one that is no run folder; of two such models both
@@ -108,24 +108,24 @@ def command(
 
     \b
     neocog audit runs/digits digits --report audit.html
-    neocog audit runs/pictures pictures/:val --require "shift.circular.consistency>=0.99"
+    neocog audit runs/images images/:val --require "shift.circular.consistency>=0.99"
     neocog audit runs/fixed digits --baseline runs/digits
-    neocog audit runs/fixed pictures/ --baseline nets.small:make --weights w.pt --size 3,32,32
+    neocog audit runs/fixed images/ --baseline nets.small:make --weights w.pt --size 3,32,32
     neocog audit nets.wave:make waves.npz --series 1,128
     """
-    from neocog.audits.suite import Asked
+    from neocog.audits.suite import AuditConfig
     from neocog.runs.pair import open_pair
     from neocog.verbs.audit import audit
 
-    asked = Asked(
+    asked = AuditConfig(
         shift=tuple(part.strip() for part in shift.split(",") if part.strip()),
         rotation=rotation,
         scale=scale,
-        deformation=deformation,
+        elastic=elastic,
         layers=layers,
         n=None if whole else n,
         batch=batch_size,
-        **rest,  # type: ignore[arg-type]  # radius, every_shift, map_samples, seed, as they stand
+        **rest,  # type: ignore[arg-type]  # max_shift, every_shift, map_samples, seed, as they stand
     )
     with telling("audit") as tell:
         shown: Any
@@ -167,7 +167,7 @@ def command(
         raise click.exceptions.Exit(1)
 
 
-def _keep(shown: Trained, data: str, plain: Mapping[str, Any], found: Audited) -> None:
+def _keep(shown: TrainedModel, data: str, plain: Mapping[str, Any], found: AuditResult) -> None:
     """Leave the audit in the folder of a run; what was measured is told all the same."""
     from neocog.errors import RunError, printable
     from neocog.runs.kept import keep_audit

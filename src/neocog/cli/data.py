@@ -15,11 +15,11 @@ __all__ = ["command"]
 
 @click.command("data", context_settings=HELP)
 @click.argument("place", metavar="DATA")
-@click.option("--size", type=SIZE, help="Serve pictures as S or H,W pixels; chosen if left out.")
+@click.option("--size", type=SIZE, help="Serve images as S or H,W pixels; chosen if left out.")
 @resize_mode_option
 @click.option("--seed", type=click.IntRange(min=0), default=0, help="Of the split.")
 @click.option("--strict", is_flag=True, help="Stop at the first file that cannot be used.")
-@click.option("--report", type=OUT_FILE, help="Write an HTML page with pictures.")
+@click.option("--report", type=OUT_FILE, help="Write an HTML page with images.")
 @json_option
 def command(
     place: str,
@@ -33,12 +33,12 @@ def command(
     """What DATA holds: counts, sizes, broken files, duplicates, balance.
 
     DATA is `digits`, a folder of class folders (with train/, val/, test/ above them or not), a
-    folder of idx files, or an .npz. Ten pictures of each class are the least that is of use.
+    folder of idx files, or an .npz. Ten images of each class are the least that is of use.
 
     \b
     neocog data digits
-    neocog data pictures/ --report sheet.html
-    neocog data pictures/ --json
+    neocog data images/ --report sheet.html
+    neocog data images/ --json
     """
     from neocog.verbs.data import data
 

@@ -19,7 +19,7 @@ WIDEST_MAP = 12
 
 
 def on_stdout() -> Console:
-    """A console for results: no colours but where it is a terminal, no line broken by force."""
+    """A console for results: no colors but where it is a terminal, no line broken by force."""
     return screen()
 
 

@@ -42,8 +42,8 @@ def command(
 
     \b
     neocog evaluate runs/digits digits
-    neocog evaluate runs/pictures pictures/:val --json
-    neocog evaluate nets.small:make pictures/ --weights w.pt --size 3,32,32 --mean .5 --std .25
+    neocog evaluate runs/images images/:val --json
+    neocog evaluate nets.small:make images/ --weights w.pt --size 3,32,32 --mean .5 --std .25
     """
     from neocog.verbs.evaluate import evaluate
 

@@ -32,7 +32,7 @@ METHODS = (
     "eigen_cam",
     "filters",
     "features",
-    "maximise",
+    "maximize",
     "patches",
     "backward",
     "template",
@@ -56,7 +56,7 @@ class _Whole(click.ParamType):
 
 @click.command("explain", context_settings=HELP)
 @click.argument("model")
-@click.argument("pictures", nargs=-1, metavar="IMAGE…")
+@click.argument("images", nargs=-1, metavar="IMAGE…")
 @click.option(
     "--method",
     type=click.Choice(METHODS),
@@ -66,13 +66,13 @@ class _Whole(click.ParamType):
 )
 @click.option("--layer", metavar="NAME", help="A layer; chosen, with the reason, if left out.")
 @click.option("--class", "target", metavar="CLASS", help="Name or number; the model's own answer.")
-@click.option("--units", type=_Whole(), metavar="U,…", help="Channels, to maximise, patches.")
+@click.option("--units", type=_Whole(), metavar="U,…", help="Channels, to maximize, patches.")
 @click.option("--window", type=_Whole(), metavar="R0,R1,C0,C1", help="Of a template, in pixels.")
-@click.option("--data", metavar="DATA", help="To look through; pictures where no IMAGE is named.")
+@click.option("--data", metavar="DATA", help="To look through; images where no IMAGE is named.")
 @click.option(
-    "--n", type=click.IntRange(1), default=8, show_default=True, help="Pictures, at most."
+    "--samples", type=click.IntRange(1), default=8, show_default=True, help="Images, at most."
 )
-@click.option("--trust/--no-trust", default=True, help="Put maps to the test.")
+@click.option("--sanity-checks/--no-sanity-checks", default=True, help="Put maps to the test.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, help="Of everything drawn.")
 @click.option("--out", type=OUT_FOLDER, metavar="FOLDER", help="For the files.")
 @strict_option
@@ -82,7 +82,7 @@ class _Whole(click.ParamType):
 @json_option
 def command(
     model: str,
-    pictures: tuple[str, ...],
+    images: tuple[str, ...],
     data: str | None,
     out: str | None,
     task: str | None,
@@ -101,12 +101,12 @@ def command(
     grad_cam   where the answer comes from, signed, and whether to trust it
     hires_cam, layer_cam, eigen_cam   relatives that answer other questions
     filters    of every convolution; the first layer's fitted with Gabor functions
-    features   what each layer makes of a picture
-    maximise   pictures made to excite a unit or class
+    features   what each layer makes of an image
+    maximize   images made to excite a unit or class
     patches    the real patches that excite a unit most; needs --data
     backward   the backward pass of a convolution, as convolutions
-    template   a piece of the picture, looked for in it
-    filter     the classic filters on the picture
+    template   a piece of the image, looked for in it
+    filter     the classic filters on the image
 
     Written into --out: PNG and SVG files, one page, explain.html, and explain.json. What an earlier
     explanation left there goes.
@@ -114,14 +114,14 @@ def command(
     \b
     neocog explain runs/digits seven.png
     neocog explain runs/digits --data digits --method patches --layer stage2
-    neocog explain runs/pictures photo.jpg --class tulip --out why
+    neocog explain runs/images photo.jpg --class tulip --out why
     neocog explain nets.wave:make waves.npz[3] --series 1,128
     """
     from neocog.verbs.explain import explain
 
     place = out or _folder(model, asked["method"])
     with telling("explain") as tell:
-        opened = _opened(model, pictures, data, opening, task=task, series=series)
+        opened = _opened(model, images, data, opening, task=task, series=series)
         found = explain(
             *opened[:2],
             data=opened[2],
@@ -147,20 +147,20 @@ def command(
 
 def _opened(
     model: str,
-    pictures: tuple[str, ...],
+    images: tuple[str, ...],
     data: str | None,
     opening: Mapping[str, Any],
     *,
     task: str | None,
     series: tuple[int, int] | None,
 ) -> tuple[Any, Any, Any]:
-    """The model, what it is shown, the data: of pictures by their places, of series as values."""
+    """The model, what it is shown, the data: of images by their places, of series as values."""
     if series is None:
         from neocog.runs.opened import open_model
 
-        return open_model(model, **opening, task=task), list(pictures), data
+        return open_model(model, **opening, task=task), list(images), data
     of = explained_series(model, series, opening, task)
-    shown = samples_of_series(pictures, series) if pictures else None
+    shown = samples_of_series(images, series) if images else None
     return of, shown, None if data is None else samples_of_series([data], series)
 
 

@@ -19,7 +19,7 @@ __all__ = ["command"]
 @click.argument("model")
 @click.argument("data", required=False)
 @click.option(
-    "--against",
+    "--baseline",
     metavar="MODEL",
     help="A second model beside it; one from elsewhere is told the same, but for weights.",
 )
@@ -40,15 +40,15 @@ def command(
     series: tuple[int, int] | None,
     opening: Mapping[str, Any],
 ) -> None:
-    """See inside MODEL, in the browser: its maps, its arithmetic, and what moves with the picture.
+    """See inside MODEL, in the browser: its maps, its arithmetic, and what moves with the image.
 
     MODEL is a run folder; or, from elsewhere, package.module:factory, a .pt2 program or an .onnx
-    file, which are told their --size, --mean and --std. Without DATA some pictures are made, and
+    file, which are told their --size, --mean and --std. Without DATA some images are made, and
     you can draw or bring your own. The page is for this machine alone; Ctrl-C ends it.
 
     \b
     neocog explore runs/digits digits
-    neocog explore runs/digits digits --against runs/fixed
+    neocog explore runs/digits digits --baseline runs/fixed
     neocog explore nets.wave:make waves.npz --series 1,128
     """
     from neocog.web.explore import explore

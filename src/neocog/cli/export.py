@@ -29,7 +29,7 @@ def command(
     """Write MODEL as one file for other programs, and compare its answers.
 
     onnx and pt2 hold the whole model: pixels from 0 to 1 go in, any number of samples at once.
-    torch holds the state dict of the network, and the contract beside it. MODEL is a run folder,
+    torch holds the state dict of the network, and the spec beside it. MODEL is a run folder,
     package.module:factory or a .pt2; see `neocog evaluate`.
 
     \b

@@ -26,17 +26,21 @@ __all__ = ["command"]
 @click.command("fix", context_settings=HELP)
 @click.argument("model")
 @click.argument("data")
-@click.option("--sampling", default="", help="blur, polyphase, ….  [blur; circular: polyphase]")
+@click.option("--downsampling", default="", help="blur, polyphase, ….  [blur; circular: polyphase]")
 @click.option("--padding", default="keep", help="keep the borders, or circular.  [keep]")
 @click.option("--finetune", type=float, metavar="EPOCHS", help="0 for none.  [12 or the budget]")
 @click.option("--budget", type=SECONDS, help="For everything, as 60s or 5m.  [15m]")
 @click.option("--lr", type=float, default=0.0, help="Highest rate; found by short trials.")
-@click.option("--steady", type=float, help="Weight of consistency, 0 to 20; found likewise.")
+@click.option(
+    "--consistency-weight", type=float, help="Weight of consistency, 0 to 20; found likewise."
+)
 @click.option("--keep", default="better", help="What is better, or fixed in any case.  [better]")
 @click.option("--shift", default="", help="Ways of shifting, with commas; the first is asked for.")
-@click.option("--only", multiple=True, metavar="GROUP", help="Replace this group; may be repeated.")
-@click.option("--advice", is_flag=True, help="Try each group alone: which to fix first.")
-@click.option("--n", type=click.IntRange(1), default=1000, help="Samples to shift.  [1000]")
+@click.option(
+    "--layer", multiple=True, metavar="GROUP", help="Replace this group; may be repeated."
+)
+@click.option("--rank-layers", is_flag=True, help="Try each group alone: which to fix first.")
+@click.option("--samples", type=click.IntRange(1), default=1000, help="Samples to shift.  [1000]")
 @click.option("--seed", type=int, default=0, help="Of everything that is drawn.  [0]")
 @click.option("--device", type=DEVICE, default="", help="cpu, cuda, mps; the best if left out.")
 @click.option(
@@ -46,7 +50,7 @@ __all__ = ["command"]
 @model_options
 @json_option
 def command(model: str, data: str, opening: Mapping[str, Any], as_json: bool, **given: Any) -> None:
-    """Change how MODEL drops samples, fine-tune it on DATA, and hand on what is better.
+    """Change how MODEL downsamples, fine-tune it on DATA, and hand on what is better.
 
     MODEL itself stays as it is. Batch norms are recalibrated without labels; rate, weight and the
     state that is kept are chosen on validation samples. Better means: consistency under the first
@@ -58,9 +62,9 @@ def command(model: str, data: str, opening: Mapping[str, Any], as_json: bool, **
 
     \b
     neocog fix runs/digits digits --budget 60s
-    neocog fix runs/pictures pictures/ --padding circular --finetune 5
-    neocog fix runs/pictures unlabeled/ --finetune 0
-    neocog fix nets.small:make pictures/ --weights w.pt --size 3,32,32 --advice
+    neocog fix runs/images images/ --padding circular --finetune 5
+    neocog fix runs/images unlabeled/ --finetune 0
+    neocog fix nets.small:make images/ --weights w.pt --size 3,32,32 --rank-layers
     """
     from neocog.cli.watch import Watch
     from neocog.runs.opened import open_model

@@ -29,14 +29,14 @@ VERBS = {
     "train": "Train a network on a place of data; keep and report it.",
     "evaluate": "Score a trained model on data.",
     "predict": "A trained model's answers for files and folders.",
-    "audit": "Whether its answers change when the picture moves, and which layer does it.",
-    "fix": "Change how a trained network drops samples; keep its weights, fine-tune.",
+    "audit": "Whether its answers change when the image moves, and which layer does it.",
+    "fix": "Change how a trained network downsamples; keep its weights, fine-tune.",
     "explain": "Where an answer comes from, whether to trust that; what layers and units do.",
-    "explore": "See inside a network in the browser; move the picture and watch.",
+    "explore": "See inside a network in the browser; move the image and watch.",
     "export": "Write a model as one file for other programs: ONNX, pt2, a state dict.",
     "count": "What a network costs, what each layer sees, which sizes are symmetric.",
     "data": "What a place of data holds: counts, faults, duplicates, balance.",
-    "networks": "What can be built, with parameters and multiply-adds.",
+    "networks": "What can be built, with parameters and MACs.",
 }
 """Verb to its one-line help. `neocog.cli.VERB` holds its `command`."""
 
@@ -72,7 +72,7 @@ class _Verbs(click.Group):
 @click.version_option(__version__, message="neocog %(version)s")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 def cli(debug: bool) -> None:
-    """From a folder of pictures to a trained, saved and reported convolutional network.
+    """From a folder of images to a trained, saved and reported convolutional network.
 
     Start with `neocog train digits`, then open the report it names.
     """

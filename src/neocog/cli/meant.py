@@ -23,10 +23,10 @@ _CALLED: dict[str, tuple[str, ...]] = {
     "bs": ("batch-size", "batch"),
     "checkpoint": ("weights", "resume"),
     "ckpt": ("weights", "resume"),
-    "consistency-weight": ("steady",),
+    "consistency-weight": ("consistency_weight",),
     "cuda": ("device",),
-    "downsampling": ("sampling",),
-    "elastic": ("deformation",),
+    "downsampling": ("downsampling",),
+    "elastic": ("elastic",),
     "epoch": ("epochs", "finetune"),
     "epochs": ("finetune",),
     "fit": ("resize-mode",),
@@ -49,21 +49,21 @@ _CALLED: dict[str, tuple[str, ...]] = {
     "num-classes": ("classes",),
     "num-epochs": ("epochs",),
     "num-samples": ("samples", "n"),
-    "opt": ("optimizer", "optimiser"),
-    "optimizer": ("optimiser",),
-    "optimiser": ("optimizer",),
+    "opt": ("optimizer", "optimizer"),
+    "optimizer": ("optimizer",),
+    "optimizer": ("optimizer",),
     "out": ("report", "json"),
     "output": ("out",),
     "output-dir": ("out",),
-    "pool": ("sampling", "downsampling"),
+    "pool": ("downsampling", "downsampling"),
     "pretrained": ("init", "from", "weights"),
     "radius": ("max-shift",),
     "random-seed": ("seed",),
-    "rank-layers": ("advice",),
+    "rank-layers": ("rank_layers",),
     "resize": ("resize-mode",),
     "resolution": ("size",),
     "samples": ("n",),
-    "sampling": ("downsampling",),
+    "downsampling": ("downsampling",),
     "save": ("out",),
     "save-dir": ("out",),
     "shape": ("size",),
@@ -83,9 +83,9 @@ def meant(option: str, known: Iterable[str]) -> str | None:
         known: those of the command.
 
     Example:
-        >>> meant("--pretrained", ["--recipe", "--from"]), meant("--lrr", ["--lr", "--layer"])
-        ('--from', '--lr')
-        >>> meant("--workers", ["--network", "--overwrite"]) is None
+        >>> meant("--pretrained", ["--recipe", "--init"]), meant("--lrr", ["--lr", "--layer"])
+        ('--init', '--lr')
+        >>> meant("--workers", ["--model", "--overwrite"]) is None
         True
     """
     names = {o.lstrip("-"): o for o in known}

@@ -161,7 +161,7 @@ OUT_FOLDER = _Target("folder")
 json_option = click.option("--json", "as_json", is_flag=True, help="The result as JSON on stdout.")
 
 strict_option = click.option(
-    "--strict", is_flag=True, help="Stop at the first picture that cannot be used."
+    "--strict", is_flag=True, help="Stop at the first image that cannot be used."
 )
 
 batch_size_option = click.option(

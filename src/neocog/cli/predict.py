@@ -31,7 +31,7 @@ def command(
     opening: Mapping[str, Any],
     as_json: bool,
 ) -> None:
-    """Answers of MODEL for files and for the pictures below folders.
+    """Answers of MODEL for files and for the images below folders.
 
     MODEL is a run folder, package.module:factory, a .pt2 or an .onnx file; see `neocog evaluate`.
     A path `-` stands for a list of paths on standard input, one a line. A file that cannot be
@@ -39,7 +39,7 @@ def command(
 
     \b
     neocog predict runs/digits seven.png more/
-    find . -name '*.jpg' -print0 | neocog predict runs/pictures -0 - --json
+    find . -name '*.jpg' -print0 | neocog predict runs/images -0 - --json
     """
     import json
 
@@ -65,7 +65,7 @@ def command(
         failed += answer.error is not None
     if not used:
         raise DataError(
-            f"Predicting needs a picture that can be used; of {failed} files none can. "
+            f"Predicting needs an image that can be used; of {failed} files none can. "
             "Check the paths; `neocog data` names what is wrong with files of a folder."
         )
 

@@ -51,10 +51,10 @@ def told_of_series(opening: Mapping[str, Any], size: tuple[int, int]) -> dict[st
         size: (C, N) of a sample.
 
     Raises:
-        click.UsageError: something is among it that is of pictures alone.
+        click.UsageError: something is among it that is of images alone.
     """
     if "size" in opening:
-        raise click.UsageError("--size is of pictures, --series of series; give one of them.")
+        raise click.UsageError("--size is of images, --series of series; give one of them.")
     if "init" in opening:
         raise click.UsageError("A function makes its weights itself; leave --init out.")
     if "classes" in opening:
@@ -76,7 +76,7 @@ def explained_series(
         opening: as `cli.options.model_options` collects it.
         task: classify, segment or regress; a classifier if left out.
     """
-    from neocog.runs.series import Normalised, open_series
+    from neocog.runs.series import Normalized, open_series
     from neocog.verbs.explain_input import Explained
 
     net = open_series(model, **told_of_series(opening, size))
@@ -85,7 +85,7 @@ def explained_series(
         title=printable(model),
         task=task or "classify",
         shape=size,
-        wrapped=isinstance(net, Normalised),
+        wrapped=isinstance(net, Normalized),
     )
 
 

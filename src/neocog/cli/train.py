@@ -28,18 +28,18 @@ __all__ = ["command"]
 
 @click.command("train", context_settings=HELP)
 @click.argument("data", required=False)
-@click.option("--network", help="What to train; `neocog networks` lists them.  [convnet]")
-@click.option("--sampling", help="How the network drops samples.  [stride]")
+@click.option("--model", help="What to train; `neocog networks` lists them.  [convnet]")
+@click.option("--downsampling", help="How the network downsamples.  [stride]")
 @click.option("--padding", help="What convolutions see beyond the border.  [zero]")
 @click.option("--epochs", type=float, help="Passes over the training samples.")
 @click.option("--budget", type=SECONDS, help="Time for the whole command, as 60s, 5m.")
-@click.option("--size", type=SIZE, help="Pictures are brought to S or H,W pixels.")
+@click.option("--size", type=SIZE, help="Images are brought to S or H,W pixels.")
 @resize_mode_option
-@click.option("--from", "start", metavar="MODEL", help="Start from a run's weights.")
+@click.option("--init", "start", metavar="MODEL", help="Start from a run's weights.")
 @click.option("--augment", metavar="KEY=VALUE,…", help="Random changes, as shift=2,flip=true.")
-@click.option("--batch", type=int, help="Samples a step.  [128]")
+@click.option("--batch-size", type=int, help="Samples a step.  [128]")
 @click.option("--lr", type=float, help="Highest learning rate.")
-@click.option("--optimiser", help="sgd or adamw.  [sgd]")
+@click.option("--optimizer", help="sgd or adamw.  [sgd]")
 @click.option("--seed", type=int, help="Of everything that is drawn.  [0]")
 @click.option("--seeds", type=click.IntRange(2), help="Train so many times; mean and interval.")
 @click.option("--device", type=DEVICE, help="cpu, cuda, mps; the best if left out.")
@@ -58,9 +58,9 @@ def command(as_json: bool, **given: Any) -> None:
 
     \b
     neocog train digits
-    neocog train pictures/ --network resnet18 --epochs 30 --augment shift=4,flip=true
-    neocog train pictures/ --budget 5m --seeds 3
-    neocog train --resume runs/pictures
+    neocog train images/ --model resnet18 --epochs 30 --augment shift=4,flip=true
+    neocog train images/ --budget 5m --seeds 3
+    neocog train --resume runs/images
     """
     from neocog.cli.watch import Watch
 
@@ -91,7 +91,7 @@ def _resume(given: dict[str, Any], watch: Any) -> dict[str, Any]:
             "Give --resume RUN alone."
         )
     trained = resume(given["resume"], listen=watch, decoding=watch.decoding)
-    return {"run": str(trained.place), **trained.card["measured"]}
+    return {"run": str(trained.place), **trained.card["metrics"]}
 
 
 def _once(given: dict[str, Any], watch: Any, *, began: float | None = None) -> dict[str, Any]:
@@ -114,7 +114,7 @@ def _once(given: dict[str, Any], watch: Any, *, began: float | None = None) -> d
         decoding=watch.decoding,
         began=click.get_current_context().obj if began is None else began,
     )
-    return {"run": str(trained.place), **trained.card["measured"]}
+    return {"run": str(trained.place), **trained.card["metrics"]}
 
 
 def _seeds(given: dict[str, Any], watch: Any) -> dict[str, Any]:
@@ -158,12 +158,12 @@ def _seeds(given: dict[str, Any], watch: Any) -> dict[str, Any]:
 
 def _settings(given: dict[str, Any]) -> dict[str, Any]:
     direct = {
-        "network.sampling": given["sampling"],
-        "network.padding": given["padding"],
-        "network.start": given["start"],
-        "course.batch": given["batch"],
-        "optimiser.lr": given["lr"],
-        "optimiser.name": given["optimiser"],
+        "model.downsampling": given["downsampling"],
+        "model.padding": given["padding"],
+        "model.init": given["start"],
+        "train.batch_size": given["batch"],
+        "optimizer.lr": given["lr"],
+        "optimizer.name": given["optimizer"],
         "machine.device": given["device"],
         "data.size": given["size"],
         "data.resize_mode": given["resize_mode"],

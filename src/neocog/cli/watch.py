@@ -44,7 +44,7 @@ class Watch:
             disable=not self.console.is_terminal,
         )
         self.task: TaskID | None = None
-        self.pictures: TaskID | None = None
+        self.images: TaskID | None = None
         self._shown = 0.0
         self._seen = 0
         self._clock = 0.0
@@ -59,13 +59,13 @@ class Watch:
         self.bar.stop()
 
     def decoding(self, done: int, total: int) -> None:
-        """Pictures decoded so far."""
-        if self.pictures is None:
-            self.pictures = self.bar.add_task("decoding", total=total, speed="pictures")
-        self.bar.update(self.pictures, completed=done, total=total)
+        """Images decoded so far."""
+        if self.images is None:
+            self.images = self.bar.add_task("decoding", total=total, speed="images")
+        self.bar.update(self.images, completed=done, total=total)
         if done >= total:
-            self.bar.remove_task(self.pictures)
-            self.pictures = None
+            self.bar.remove_task(self.images)
+            self.images = None
 
     def __call__(self, event: Event) -> None:
         """Show an event."""
@@ -87,14 +87,14 @@ class Watch:
         counts = ", ".join(f"{len(s):,} {name}" for name, s in splits.items())
         size = " × ".join(str(n) for n in (*recipe.data.size, recipe.data.channels))
         self._line(
-            f"data     {recipe.data.place}: {counts}; {size}, "
+            f"data     {recipe.data.path}: {counts}; {size}, "
             f"{len(experiment.source.classes)} classes"
         )
         self._line(
-            f"network  {recipe.network.name}: {experiment.cost.params:,} parameters, "
-            f"{experiment.cost.macs / 1e6:.1f} M multiply-adds a sample"
+            f"network  {recipe.model.name}: {experiment.cost.params:,} parameters, "
+            f"{experiment.cost.macs / 1e6:.1f} M MACs a sample"
         )
-        self._line(f"machine  {machine.device}, {machine.layout}, {machine.precision}")
+        self._line(f"machine  {machine.device}, {machine.memory_format}, {machine.precision}")
         changes = {f.name: getattr(experiment.augment, f.name) for f in fields(Augment)}
         drawn = [
             f"{k} {v:g}" if not isinstance(v, (bool, str)) else k

@@ -102,9 +102,9 @@ def read_arrays(kind: str, files: list[Path]) -> Arrays:
     for part in found.parts:
         if len(part.x) != len(part.y):
             raise DataError(
-                f"Each picture has one label; {printable(files[0])} has {len(part.x)} pictures "
+                f"Each image has one label; {printable(files[0])} has {len(part.x)} images "
                 f"and {len(part.y)} labels{' for ' + part.role if part.role else ''}. "
-                "Take the labels that belong to these pictures."
+                "Take the labels that belong to these images."
             )
     if not sum(len(p.y) for p in found.parts):
         raise DataError(f"{printable(files[0])} holds no samples. Take a file that has some.")
@@ -270,7 +270,7 @@ def _labels(y: np.ndarray, path: Path) -> np.ndarray:
         y = y[:, 0]
     if y.ndim != 1 or y.dtype.kind not in "iuUSb":
         raise DataError(
-            f"Labels are whole numbers or words, one a picture; those of {printable(path)} are "
+            f"Labels are whole numbers or words, one an image; those of {printable(path)} are "
             f"{y.dtype} of shape {y.shape}. Turn one-hot rows into numbers with argmax(1)."
         )
     return y
@@ -284,7 +284,7 @@ def _shaped(x: np.ndarray, path: Path) -> np.ndarray:
         x = np.moveaxis(x, 1, 3)
     if x.ndim != 4 or x.shape[3] not in (1, 3) or 0 in x.shape[1:]:
         raise DataError(
-            f"Pictures are (B, H, W), (B, H, W, 1 or 3) or (B, 1 or 3, H, W); those of "
+            f"Images are (B, H, W), (B, H, W, 1 or 3) or (B, 1 or 3, H, W); those of "
             f"{printable(path)} are {x.shape}. Reorder or drop axes."
         )
     return x

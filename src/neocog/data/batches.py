@@ -1,4 +1,4 @@
-"""From a split to batches of tensors, and the statistics that normalise them."""
+"""From a split to batches of tensors, and the statistics that normalize them."""
 
 from __future__ import annotations
 
@@ -88,19 +88,19 @@ def statistics(
 
     Args:
         split: whose pixels.
-        channels: how many numbers are wanted; those of grey pictures are repeated.
+        channels: how many numbers are wanted; those of gray images are repeated.
 
     Raises:
         DataError: the split is empty.
-        UsageError: colour pictures and another number of channels.
+        UsageError: color images and another number of channels.
     """
     if not len(split):
-        raise DataError("Statistics need pictures; this split is empty. Take another split.")
+        raise DataError("Statistics need images; this split is empty. Take another split.")
     own = split.x.shape[3]
     wanted = own if channels is None else channels
     if own not in (1, wanted):
         raise UsageError(
-            f"The pictures have {own} channels; statistics of {wanted} were asked for. "
+            f"The images have {own} channels; statistics of {wanted} were asked for. "
             f"Ask for {own}, or open the data with channels={wanted}."
         )
     count = np.stack([_histogram(split.x, c) for c in range(own)])
@@ -119,7 +119,7 @@ def _histogram(x: np.ndarray, channel: int) -> np.ndarray:
     count = np.zeros(levels, np.int64)
     flat = x.reshape(-1, x.shape[3])
     if levels == 256 and x.shape[3] == 1 and len(flat) % 2 == 0 and x.flags.c_contiguous:
-        # Two neighbours at a time: half the work.
+        # Two neighbors at a time: half the work.
         pair = np.zeros((256, 256), np.int64)
         twice = flat.reshape(-1).view(np.uint16)
         for start in range(0, len(twice), _BLOCK):

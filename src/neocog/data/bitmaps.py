@@ -9,8 +9,8 @@ from __future__ import annotations
 import struct
 
 from neocog.data import meaning
-from neocog.data.meaning import Form
-from neocog.data.plan import Plan
+from neocog.data.meaning import PixelFormat
+from neocog.data.plan import DecodePlan
 from neocog.data.tiff import exif_orientation, profile_mark
 from neocog.errors import DataError
 
@@ -22,7 +22,7 @@ _BLOCKS = 1 << 20
 """Blocks of a GIF before its first image is complete, at most."""
 
 
-def plan_bmp(data: bytes) -> Plan:
+def plan_bmp(data: bytes) -> DecodePlan:
     """How a BMP is to be read.
 
     Args:
@@ -47,8 +47,8 @@ def plan_bmp(data: bytes) -> Plan:
         )
     masks = data[14 + 40 : 14 + 56] if packing in (3, 6) else b""
     alpha = bits == 32 and (size >= 56 or packing == 6) and any(masks[12:16])
-    return Plan(
-        form=Form("BMP", "palette" if bits <= 8 else "rgb", bits, "unsigned",
+    return DecodePlan(
+        form=PixelFormat("BMP", "palette" if bits <= 8 else "rgb", bits, "unsigned",
                   "straight" if alpha else "none"),
         height=abs(height),
         width=abs(width),
@@ -58,7 +58,7 @@ def plan_bmp(data: bytes) -> Plan:
     )  # fmt: skip
 
 
-def plan_gif(data: bytes) -> Plan:
+def plan_gif(data: bytes) -> DecodePlan:
     """How a GIF is to be read: its first image, and nothing of what follows.
 
     Args:
@@ -96,8 +96,8 @@ def plan_gif(data: bytes) -> Plan:
     said = [meaning.ALPHA] if clear else []
     if _more_frames(data, end):
         said.append(meaning.SEVERAL)
-    return Plan(
-        form=Form("GIF", "palette", 8, "unsigned", "palette" if clear else "none"),
+    return DecodePlan(
+        form=PixelFormat("GIF", "palette", 8, "unsigned", "palette" if clear else "none"),
         height=max(height, h),
         width=max(width, w),
         orientation=1,
@@ -127,7 +127,7 @@ def _more_frames(data: bytes, at: int) -> bool:
     return True
 
 
-def plan_webp(data: bytes) -> Plan:
+def plan_webp(data: bytes) -> DecodePlan:
     """How a WebP is to be read; of an animation, its first image.
 
     Args:
@@ -158,8 +158,8 @@ def plan_webp(data: bytes) -> Plan:
     except (struct.error, IndexError) as e:
         raise DataError("damaged or cut off: the header of a WebP") from e
     said += [meaning.ALPHA] if alpha else []
-    return Plan(
-        form=Form("WEBP", "rgb", 8, "unsigned", "straight" if alpha else "none"),
+    return DecodePlan(
+        form=PixelFormat("WEBP", "rgb", 8, "unsigned", "straight" if alpha else "none"),
         height=height,
         width=width,
         orientation=turned,

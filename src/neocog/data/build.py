@@ -18,21 +18,21 @@ from typing import Any
 import numpy as np
 import PIL
 
+from neocog.data.array_writer import ArrayWriter
 from neocog.data.arrays import Arrays, read_arrays
 from neocog.data.cache import Cache, Loaded
 from neocog.data.digits import read_digits
 from neocog.data.duplicates import LEAST_SIDE, Traits, digest, traits
 from neocog.data.folder import Listing, scan
 from neocog.data.framing import kept_of
-from neocog.data.pictures import fit_all
+from neocog.data.image_decode import fit_all
+from neocog.data.load_options import LoadOptions, usual_size
+from neocog.data.quality import BARREN, Fault, Note, Sheet
 from neocog.data.ranges import nothing_to_see, pale_notes
 from neocog.data.reading import RECORD, decode_into, inspect, notes, same_pixels, traits_of
-from neocog.data.sheet import BARREN, Fault, Note, Sheet
-from neocog.data.shelf import Shelf
-from neocog.data.sort import Pile, sort_pile
+from neocog.data.sort import RawSamples, sort_pile
 from neocog.data.split import ROLES, PathNames, RowNames, Split, ids_of
 from neocog.data.ticks import Ticks
-from neocog.data.wish import Wish, usual_size
 from neocog.errors import DataError, UsageError, printable
 from neocog.files import opened
 
@@ -58,7 +58,7 @@ class Built:
     sheet: Sheet
 
 
-def build_digits(wish: Wish) -> Built:
+def build_digits(wish: LoadOptions) -> Built:
     """The digits built in; small enough to need no cache."""
     if wish.size and max(wish.size) > DIGITS_SIZE:
         raise UsageError(
@@ -91,7 +91,7 @@ def build_digits(wish: Wish) -> Built:
     )
 
 
-def build_folder(path: Path, *, wish: Wish, progress: Progress = None) -> Built:
+def build_folder(path: Path, *, wish: LoadOptions, progress: Progress = None) -> Built:
     """A folder of class folders.
 
     Raises:
@@ -118,7 +118,7 @@ def build_folder(path: Path, *, wish: Wish, progress: Progress = None) -> Built:
     done = _open(cache.load(key), key)
     if done is None:
 
-        def fill(shelf: Shelf) -> None:
+        def fill(shelf: ArrayWriter) -> None:
             sheet = _decode(shelf, listing, table, rows, full, reasons, tick)
             shelf.meta = {"sheet": sheet.to_json(), "names": dict.fromkeys(ROLES, "paths")}
 
@@ -130,7 +130,7 @@ def build_folder(path: Path, *, wish: Wish, progress: Progress = None) -> Built:
 
 
 def build_arrays(
-    path: Path, files: Sequence[Path], *, kind: str, wish: Wish, progress: Progress = None
+    path: Path, files: Sequence[Path], *, kind: str, wish: LoadOptions, progress: Progress = None
 ) -> Built:
     """Files that hold arrays.
 
@@ -187,11 +187,11 @@ def _look(
 
 
 def _decode(
-    shelf: Shelf,
+    shelf: ArrayWriter,
     listing: Listing,
     table: np.ndarray,
     rows: list[int],
-    wish: Wish,
+    wish: LoadOptions,
     reasons: dict[int, str],
     tick: Callable[[int], None],
 ) -> Sheet:
@@ -212,7 +212,7 @@ def _decode(
         present, y = np.unique([listing.label[i] for i in good], return_inverse=True)
         classes = tuple(listing.classes[k] for k in present.tolist())
         absent = _barren(listing, classes, {**reasons, **failed})
-        pile = Pile(
+        pile = RawSamples(
             x=x,
             rows=keep,
             y=y.astype(np.int64),
@@ -239,14 +239,14 @@ def _decode(
     )
 
 
-def _settle(wish: Wish, table: np.ndarray) -> Wish:
+def _settle(wish: LoadOptions, table: np.ndarray) -> LoadOptions:
     """Size and channels, where the wish leaves them open."""
     channels = wish.channels or (1 if (table["channels"] == 1).all() else 3)
     size = wish.size or usual_size(table["height"], table["width"])
     return replace(wish, size=size, channels=channels)
 
 
-def _sizes(heights: np.ndarray, widths: np.ndarray, wish: Wish) -> dict[str, Any]:
+def _sizes(heights: np.ndarray, widths: np.ndarray, wish: LoadOptions) -> dict[str, Any]:
     mode, size = wish.resize_mode, wish.size or (0, 0)
     pairs, count = np.unique(np.stack([heights, widths], 1), axis=0, return_counts=True)
     often = np.argsort(-count, kind="stable")[:10]
@@ -287,7 +287,7 @@ def _stop_at(faults: Sequence[Fault]) -> None:
         )
 
 
-def _strictly(done: Built, wish: Wish) -> Built:
+def _strictly(done: Built, wish: LoadOptions) -> Built:
     if wish.strict:
         _stop_at(done.sheet.faults)
     return done
@@ -300,15 +300,15 @@ def _nothing(path: str, faults: Sequence[Fault]) -> DataError:
         else ""
     )
     return DataError(
-        f"A data folder holds pictures in class folders; none in {printable(path)} can be used."
-        f"{why} Put pictures that open into its class folders."
+        f"A data folder holds images in class folders; none in {printable(path)} can be used."
+        f"{why} Put images that open into its class folders."
     )
 
 
 # ---- arrays
 
 
-def _settle_arrays(wish: Wish, found: Arrays) -> Wish:
+def _settle_arrays(wish: LoadOptions, found: Arrays) -> LoadOptions:
     heights, widths = _array_sizes(found)
     size = wish.size or usual_size(heights, widths)
     return replace(wish, size=size, channels=wish.channels or found.parts[0].x.shape[3])
@@ -321,7 +321,7 @@ def _array_sizes(found: Arrays) -> tuple[np.ndarray, np.ndarray]:
     )
 
 
-def _write_arrays(cache: Cache, key: str, found: Arrays, kind: str, wish: Wish) -> Built:
+def _write_arrays(cache: Cache, key: str, found: Arrays, kind: str, wish: LoadOptions) -> Built:
     size, channels = wish.size or (0, 0), wish.channels or 0
     pixels = [
         fit_all(p.x, size=size, channels=channels, resize_mode=wish.resize_mode)
@@ -331,7 +331,7 @@ def _write_arrays(cache: Cache, key: str, found: Arrays, kind: str, wish: Wish) 
         pixels = [p if p.dtype == np.uint16 else p.astype(np.uint16) * 257 for p in pixels]
     roles = [p.role for p in found.parts for _ in range(len(p.y))]
     own = [found.parts[k].x[i] for k, i in _positions(found)]
-    pile = Pile(
+    pile = RawSamples(
         x=np.concatenate(pixels) if len(pixels) > 1 else pixels[0],
         rows=np.arange(len(roles)),
         y=np.concatenate([p.y for p in found.parts]),
@@ -346,7 +346,7 @@ def _write_arrays(cache: Cache, key: str, found: Arrays, kind: str, wish: Wish) 
         cut_test=wish.cut_test,
     )
 
-    def fill(shelf: Shelf) -> None:
+    def fill(shelf: ArrayWriter) -> None:
         done = sort_pile(shelf, pile, kind=kind, seed=wish.seed)
         sheet = replace(
             done.sheet,

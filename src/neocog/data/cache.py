@@ -1,4 +1,4 @@
-"""Decoded pictures on disk, keyed by content, safe to kill at any moment.
+"""Decoded images on disk, keyed by content, safe to kill at any moment.
 
 The folder is $NEOCOG_CACHE, else $XDG_CACHE_HOME/neocog, else ~/.cache/neocog:
     starts/KEY     which set answers a place as it stands (paths, sizes and times of its files)
@@ -28,8 +28,8 @@ from typing import Any
 
 import numpy as np
 
+from neocog.data.array_writer import FULL, ArrayWriter, full_disk, full_disk_explained
 from neocog.data.kept import read_set
-from neocog.data.shelf import FULL, Shelf, full_disk, full_disk_explained
 from neocog.errors import DataError, UsageError, printable
 from neocog.fields import shown
 from neocog.files import opened, read_text
@@ -45,7 +45,7 @@ _TRIES = 3
 
 
 def default_folder() -> Path:
-    """Where decoded pictures are kept, by the environment."""
+    """Where decoded images are kept, by the environment."""
     if place := os.environ.get("NEOCOG_CACHE"):
         return Path(place)
     if base := os.environ.get("XDG_CACHE_HOME"):
@@ -152,7 +152,7 @@ class Cache:
         np.save(out, known)
         self._write(self.folder / "index" / f"{key}.npy", out.getvalue())
 
-    def make(self, key: str, fill: Callable[[Shelf], None]) -> Loaded:
+    def make(self, key: str, fill: Callable[[ArrayWriter], None]) -> Loaded:
         """A set that is written now: what it says of itself and its arrays, mapped.
 
         What is handed back stays, whatever becomes of the folder: it is mapped before the set
@@ -180,11 +180,11 @@ class Cache:
                     stacklevel=2,
                 )
                 break
-        shelf = Shelf(None)
+        shelf = ArrayWriter(None)
         fill(shelf)
         return shelf.meta, shelf.arrays
 
-    def _on_disk(self, key: str, fill: Callable[[Shelf], None]) -> Loaded:
+    def _on_disk(self, key: str, fill: Callable[[ArrayWriter], None]) -> Loaded:
         try:
             work = self._work()
         except FileNotFoundError:
@@ -194,7 +194,7 @@ class Cache:
                 raise full_disk(self.folder, 0) from e
             raise _Unwritable(str(e.strerror)) from e
         with work as folder:
-            shelf = Shelf(folder)
+            shelf = ArrayWriter(folder)
             fill(shelf)
             with full_disk_explained(folder, 0):
                 shelf.meta["arrays"] = shelf.layout

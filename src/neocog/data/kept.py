@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from neocog.data.sheet import Sheet
+from neocog.data.quality import Sheet
 from neocog.errors import DataError
 from neocog.fields import Fields
 from neocog.files import read_json
@@ -73,7 +73,7 @@ def _map(folder: Path, forms: Fields, name: str) -> np.ndarray:
 
 
 def _check(split: str, names: str, arrays: dict[str, np.ndarray], classes: int) -> None:
-    """Whether images, class numbers and names of a split belong together.
+    """Whether images, class indices and names of a split belong together.
 
     Raises:
         DataError: they do not.

@@ -19,7 +19,7 @@ import unicodedata
 from collections import Counter
 from dataclasses import dataclass, field
 
-from neocog.data.sheet import Fault
+from neocog.data.quality import Fault
 from neocog.data.spelling import (
     ENDINGS,
     IMAGES,
@@ -33,7 +33,7 @@ from neocog.data.spelling import (
 )
 from neocog.errors import DataError, printable
 
-__all__ = ["ClassFolder", "Layout", "find_layout"]
+__all__ = ["ClassFolder", "FolderLayout", "find_layout"]
 
 
 DEPTH = 8
@@ -61,7 +61,7 @@ class ClassFolder:
 
 
 @dataclass
-class Layout:
+class FolderLayout:
     """What was found.
 
     Args:
@@ -79,7 +79,7 @@ class Layout:
     cautions: list[str] = field(default_factory=list)
 
 
-def find_layout(top: str) -> Layout:
+def find_layout(top: str) -> FolderLayout:
     """Where the classes are.
 
     Args:
@@ -88,7 +88,7 @@ def find_layout(top: str) -> Layout:
     Raises:
         DataError: the folder cannot be read, holds no folders, or is a set for another task.
     """
-    layout = Layout()
+    layout = FolderLayout()
     tree = _Tree(top, layout.faults)
     level = ""
     for _ in range(DEPTH):
@@ -179,7 +179,7 @@ def _join(level: str, name: str) -> str:
 # ---- what the folders are
 
 
-def _splits(tree: _Tree, level: str, layout: Layout) -> bool:
+def _splits(tree: _Tree, level: str, layout: FolderLayout) -> bool:
     """Splits above the classes."""
     names = tree.folders(level)
     roles = roles_of(names)
@@ -227,7 +227,7 @@ def _below(tree: _Tree, path: str) -> str:
     return path
 
 
-def _inverted(tree: _Tree, level: str, layout: Layout) -> bool:
+def _inverted(tree: _Tree, level: str, layout: FolderLayout) -> bool:
     """Splits below the classes."""
     classes = tree.fulls(level)
     roles = {c: roles_of(tree.folders(_join(level, c))) for c in classes}
@@ -252,7 +252,7 @@ def _inverted(tree: _Tree, level: str, layout: Layout) -> bool:
     return True
 
 
-def _inner(tree: _Tree, level: str, layout: Layout) -> str | None:
+def _inner(tree: _Tree, level: str, layout: FolderLayout) -> str | None:
     """The one folder that holds the classes, where it is a folder too many."""
     full = tree.fulls(level)
     named = [f for f in full if f.lower() not in NO_CLASSES]
@@ -288,7 +288,7 @@ def _refuse_bare_splits(tree: _Tree, level: str) -> None:
         )
 
 
-def _say_loose(tree: _Tree, path: str, layout: Layout) -> None:
+def _say_loose(tree: _Tree, path: str, layout: FolderLayout) -> None:
     """Counts images that lie beside class folders."""
     if loose := tree.look(path)[2]:
         where = f"`{printable(path)}`" if path else "the data folder itself"
@@ -296,7 +296,7 @@ def _say_loose(tree: _Tree, path: str, layout: Layout) -> None:
         layout.remarks.append(f"{loose} {are} directly in {where}, in no class folder: left out.")
 
 
-def _say_left(tree: _Tree, layout: Layout, first: int) -> None:
+def _say_left(tree: _Tree, layout: FolderLayout, first: int) -> None:
     """Names folders with images that are no splits and so are left out."""
     left: dict[str, list[str]] = {}
     for fault in layout.faults[first:]:
@@ -311,7 +311,7 @@ def _say_left(tree: _Tree, layout: Layout, first: int) -> None:
         )
 
 
-def _say_deep(tree: _Tree, layout: Layout) -> None:
+def _say_deep(tree: _Tree, layout: FolderLayout) -> None:
     """Names class folders in which there are only folders."""
     deep = [
         c.path for c in layout.classes if not tree.images(c.path) and tree.fulls(c.path)
@@ -327,7 +327,7 @@ def _say_deep(tree: _Tree, layout: Layout) -> None:
     )
 
 
-def _checked(layout: Layout, tree: _Tree, level: str) -> Layout:
+def _checked(layout: FolderLayout, tree: _Tree, level: str) -> FolderLayout:
     top = tree.place(level)
     if not layout.classes:
         raise DataError(
@@ -351,7 +351,7 @@ def _checked(layout: Layout, tree: _Tree, level: str) -> Layout:
     return layout
 
 
-def _one_name(layout: Layout) -> None:
+def _one_name(layout: FolderLayout) -> None:
     """Names that differ in case or Unicode form only become one."""
     forms: dict[str, Counter[tuple[bool, str]]] = {}
     for c in layout.classes:

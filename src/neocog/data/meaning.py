@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from neocog.errors import DataError
 
-__all__ = ["MARKS", "RULES", "Form", "Rule", "rule_for", "table"]
+__all__ = ["MARKS", "RULES", "PixelFormat", "Rule", "rule_for", "table"]
 
 MARKS = (
     "several frames; the first is taken",
@@ -37,7 +37,7 @@ MARKS = (
 SEVERAL, ALPHA, REDUCED, BANDS, TWELVE, FLOAT, INVERTED, CMYK, PROFILE, GAMMA, HDR = MARKS
 
 
-class Form(NamedTuple):
+class PixelFormat(NamedTuple):
     """What a header says of its numbers."""
 
     kind: str
@@ -78,7 +78,7 @@ class Rule(NamedTuple):
         deep = self.colors != ("palette",) and self.kind != "BMP" and self.colors != ("cmyk",)
         return 16 if deep and max(self.bits) > 8 else 8
 
-    def holds(self, form: Form) -> bool:
+    def holds(self, form: PixelFormat) -> bool:
         """Whether this row is about such a file."""
         pairs = zip(
             (self.colors, self.bits, self.samples, self.alphas, self.zeros, self.layouts),
@@ -143,7 +143,7 @@ RULES = (
 
 
 @functools.lru_cache(256)
-def rule_for(form: Form) -> Rule:
+def rule_for(form: PixelFormat) -> Rule:
     """The row for a file.
 
     Raises:
@@ -164,7 +164,7 @@ def rule_for(form: Form) -> Rule:
     raise DataError(_why_not(form))
 
 
-def _why_not(form: Form) -> str:
+def _why_not(form: PixelFormat) -> str:
     if form.bits == 32 and form.kind == "TIFF" and form.sample in ("unsigned", "signed"):
         return "32-bit integer pixels have no fixed white; save it with 8 or 16 bits"
     if form.sample == "signed":

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from neocog.data.arrays import files_of
 from neocog.data.build import Built, build_arrays, build_digits, build_folder
-from neocog.data.sheet import Sheet
+from neocog.data.load_options import LoadOptions
+from neocog.data.quality import Sheet
 from neocog.data.split import ROLES, Split
-from neocog.data.wish import Wish
 from neocog.errors import DataError, UsageError, did_you_mean, printable
 from neocog.files import regular
 
@@ -28,10 +28,10 @@ class Source:
         place: as it was asked for.
         kind: digits, folder, idx, npz or cifar.
         classes: names, in the order of the numbers in `Split.y`.
-        splits: train, val and test; any may be empty where the place has no such pictures.
+        splits: train, val and test; any may be empty where the place has no such images.
         sheet: what was found.
         fingerprint: of content, split and decoding: equal fingerprints, equal arrays.
-        resize_mode: how pictures were brought to their size.
+        resize_mode: how images were brought to their size.
     """
 
     place: str
@@ -97,9 +97,9 @@ def open_data(
     Args:
         place: `digits`, a folder of class folders, a folder of idx or CIFAR binary files, an
             images file of an idx pair, or an .npz. Write `./digits` for a folder of that name.
-        size: (H, W) to serve; None takes the common size of the pictures up to 160 pixels, else
-            128 × 128 or the size of the median picture, whichever is smaller, never below 24.
-        channels: 1 or 3; None takes 1 where every picture is grey.
+        size: (H, W) to serve; None takes the common size of the images up to 160 pixels, else
+            128 × 128 or the size of the median image, whichever is smaller, never below 24.
+        channels: 1 or 3; None takes 1 where every image is gray.
         seed: of the split, where the place brings none.
         strict: stop at the first file that cannot be taken in, instead of leaving it out.
         resize_mode: `crop`, `stretch` or `pad`, see `neocog.types.RESIZE_MODES`.
@@ -116,7 +116,7 @@ def open_data(
         ((3500, 28, 28, 1), ('0', '1', '2'))
     """
     text = os.fspath(place)
-    wish = Wish.checked(
+    wish = LoadOptions.checked(
         size=size,
         channels=channels,
         seed=seed,
@@ -138,7 +138,7 @@ def open_data(
     )
 
 
-def _build(text: str, wish: Wish, progress: Callable[[int, int], None] | None) -> Built:
+def _build(text: str, wish: LoadOptions, progress: Callable[[int, int], None] | None) -> Built:
     path = Path(text)
     _check(path, text)
     if (arrays := files_of(path)) is not None:

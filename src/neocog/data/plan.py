@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from neocog.data.meaning import Form
+from neocog.data.meaning import PixelFormat
 
-__all__ = ["Plan"]
+__all__ = ["DecodePlan"]
 
 
-class Plan(NamedTuple):
+class DecodePlan(NamedTuple):
     """How a file is to be read."""
 
-    form: Form
+    form: PixelFormat
     height: int
     width: int
     """As stored; the orientation is applied later."""

@@ -8,8 +8,8 @@ from __future__ import annotations
 import struct
 
 from neocog.data import meaning
-from neocog.data.meaning import Form
-from neocog.data.plan import Plan
+from neocog.data.meaning import PixelFormat
+from neocog.data.plan import DecodePlan
 from neocog.data.tiff import exif_orientation
 from neocog.errors import DataError
 
@@ -23,7 +23,7 @@ _COLORS = {0: "gray", 2: "rgb", 3: "palette", 4: "gray", 6: "rgb"}
 _HDR = (16, 18)  # the transfer functions PQ and HLG, by ITU-T H.273
 
 
-def plan_png(data: bytes) -> Plan:
+def plan_png(data: bytes) -> DecodePlan:
     """How a PNG is to be read; of an animation, its first or still image.
 
     Args:
@@ -55,8 +55,8 @@ def plan_png(data: bytes) -> Plan:
     if b"acTL" in found:
         said.append(meaning.SEVERAL)
     payload = data if parts is None else b"".join((data[:8], *parts))
-    return Plan(
-        form=Form("PNG", _COLORS[number], bits, "unsigned", alpha),
+    return DecodePlan(
+        form=PixelFormat("PNG", _COLORS[number], bits, "unsigned", alpha),
         height=height,
         width=width,
         orientation=exif_orientation(found.get(b"eXIf", b"")),

@@ -13,8 +13,8 @@ import re
 
 import numpy as np
 
-from neocog.data.meaning import Form
-from neocog.data.plan import Plan
+from neocog.data.meaning import PixelFormat
+from neocog.data.plan import DecodePlan
 from neocog.errors import DataError
 
 __all__ = ["plan_pnm", "read_pnm"]
@@ -28,7 +28,7 @@ _TEXT = 1 << 28
 """Bytes of the largest file whose numbers are written as text."""
 
 
-def plan_pnm(data: bytes) -> Plan:
+def plan_pnm(data: bytes) -> DecodePlan:
     """How a file of the PNM family is to be read.
 
     Args:
@@ -50,18 +50,18 @@ def plan_pnm(data: bytes) -> Plan:
     if kind in b"fF":
         if not white or not math.isfinite(white):
             raise DataError("damaged: the scale of a PFM is a number other than 0")
-        form = Form("PPM", color, 32, "float")
+        form = PixelFormat("PPM", color, 32, "float")
     elif kind in b"14":
-        form = Form("PPM", color, 1, zero="white")
+        form = PixelFormat("PPM", color, 1, zero="white")
     else:
         if not (1 <= white <= 65535 and white == int(white)):
             raise DataError(f"damaged: the maximum value of a PNM is 1 to 65535, not {white:g}")
-        form = Form("PPM", color, 8 if white < 256 else 16)
+        form = PixelFormat("PPM", color, 8 if white < 256 else 16)
     if width < 1 or height < 1:
         raise DataError("damaged: the header of a PNM has no size")
     if kind in b"123" and len(data) > _TEXT:
         raise DataError(f"too large: numbers as text, at most {_TEXT:,} bytes; save it as PNG")
-    return Plan(
+    return DecodePlan(
         form=form,
         height=height,
         width=width,
@@ -72,7 +72,7 @@ def plan_pnm(data: bytes) -> Plan:
     )
 
 
-def read_pnm(plan: Plan) -> np.ndarray:
+def read_pnm(plan: DecodePlan) -> np.ndarray:
     """The pixels, (H, W, 1 or 3): uint8, uint16, or float32 of a PFM as they are in the file.
 
     Raises:
@@ -101,13 +101,13 @@ def read_pnm(plan: Plan) -> np.ndarray:
     return scaled
 
 
-def _raw(plan: Plan, dtype: np.dtype, shape: tuple[int, ...]) -> np.ndarray:
+def _raw(plan: DecodePlan, dtype: np.dtype, shape: tuple[int, ...]) -> np.ndarray:
     need = math.prod(shape) * dtype.itemsize
     _enough(len(plan.payload) - plan.start, need, "bytes")
     return np.frombuffer(plan.payload, dtype, math.prod(shape), plan.start).reshape(shape)
 
 
-def _bits(plan: Plan) -> np.ndarray:
+def _bits(plan: DecodePlan) -> np.ndarray:
     """One byte a pixel, 1 is white."""
     height, width = plan.height, plan.width
     if plan.payload[1:2] == b"1":
@@ -120,7 +120,7 @@ def _bits(plan: Plan) -> np.ndarray:
     return np.asarray(1 - np.unpackbits(rows, axis=1, count=width)[:, :, None])
 
 
-def _numbers(plan: Plan, shape: tuple[int, ...]) -> np.ndarray:
+def _numbers(plan: DecodePlan, shape: tuple[int, ...]) -> np.ndarray:
     text = re.sub(rb"#[^\r\n]*", b"", plan.payload[plan.start :])
     need = math.prod(shape)
     if re.fullmatch(rb"[\d\s]*", text) is None:

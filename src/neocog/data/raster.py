@@ -10,7 +10,7 @@ from neocog.data.bitmaps import plan_bmp, plan_gif, plan_webp
 from neocog.data.formats import identify, open_image, say
 from neocog.data.jpeg import Jpeg, only_pixels, plan_jpeg, upright
 from neocog.data.meaning import Rule, rule_for
-from neocog.data.plan import Plan
+from neocog.data.plan import DecodePlan
 from neocog.data.png import plan_png
 from neocog.data.pnm import plan_pnm, read_pnm
 from neocog.data.tiff import plan_tiff
@@ -29,7 +29,7 @@ _PLANS = {
 }  # fmt: skip
 
 
-def plan(data: bytes, j: Jpeg | None = None) -> tuple[Plan, Rule]:
+def plan(data: bytes, j: Jpeg | None = None) -> tuple[DecodePlan, Rule]:
     """How a file is to be read, before any decoder is started.
 
     Args:
@@ -44,7 +44,7 @@ def plan(data: bytes, j: Jpeg | None = None) -> tuple[Plan, Rule]:
     return found, rule_for(found.form)
 
 
-def read(found: Plan, *, draft: tuple[int, int] | None = None) -> PILImage.Image | np.ndarray:
+def read(found: DecodePlan, *, draft: tuple[int, int] | None = None) -> PILImage.Image | np.ndarray:
     """The pixels of a file: an image of mode L or RGB, or (H, W, 1 or 3) uint16.
 
     Args:
@@ -75,7 +75,7 @@ def read(found: Plan, *, draft: tuple[int, int] | None = None) -> PILImage.Image
         raise DataError(f"damaged or cut off: {say(e)}") from e
 
 
-def _opened(found: Plan, draft: tuple[int, int] | None = None) -> PILImage.Image:
+def _opened(found: DecodePlan, draft: tuple[int, int] | None = None) -> PILImage.Image:
     kind = found.form.kind
     payload = only_pixels(found.payload) if kind == "JPEG" else found.payload
     im = open_image(payload, kind)
@@ -92,7 +92,7 @@ def _opened(found: Plan, draft: tuple[int, int] | None = None) -> PILImage.Image
 # ---- eight bits: by the decoder's own image
 
 
-def _plain(im: PILImage.Image, found: Plan) -> PILImage.Image:
+def _plain(im: PILImage.Image, found: DecodePlan) -> PILImage.Image:
     """A decoded image as mode L or RGB, on white."""
     from PIL import ImageOps
 
@@ -121,7 +121,7 @@ def _on_white(im: PILImage.Image) -> PILImage.Image:
     return ground
 
 
-def _keyed(im: PILImage.Image, found: Plan) -> PILImage.Image:
+def _keyed(im: PILImage.Image, found: DecodePlan) -> PILImage.Image:
     """White where a pixel has the color that stands for transparent; the key is of the file."""
     from PIL import Image
 
@@ -146,7 +146,7 @@ def _turned(im: PILImage.Image, orientation: int) -> PILImage.Image:
 # ---- more than eight bits: by numbers
 
 
-def _array(x: np.ndarray, found: Plan) -> PILImage.Image | np.ndarray:
+def _array(x: np.ndarray, found: DecodePlan) -> PILImage.Image | np.ndarray:
     """Numbers of a file (H, W, bands) as uint16 on white, or as an image of 8 bits; upright."""
     from PIL import Image
 
@@ -191,7 +191,7 @@ def _deep_on_white(x: np.ndarray, alpha: str) -> np.ndarray:
     return out
 
 
-def _deep_color(found: Plan) -> np.ndarray:
+def _deep_color(found: DecodePlan) -> np.ndarray:
     """RGB or RGBA of 16 bits: the decoder gives 8 of them at a time, the upper or the lower."""
     halves: list[np.ndarray] = []
     for which in ("upper", "lower"):
@@ -211,7 +211,7 @@ def _deep_color(found: Plan) -> np.ndarray:
     return np.asarray(halves[0].astype(np.uint16) << 8 | halves[1])
 
 
-def _deep_gray_alpha(found: Plan) -> np.ndarray:
+def _deep_gray_alpha(found: DecodePlan) -> np.ndarray:
     """Gray and opacity of 16 bits: four bytes a pixel, read as if they were four colors."""
     import struct
     import zlib

@@ -14,8 +14,8 @@ from neocog.data.duplicates import GLANCE, THUMB, Traits, traits
 from neocog.data.flight import bytes_in_flight, large_blocks
 from neocog.data.folder import Listing
 from neocog.data.formats import read_file
+from neocog.data.image_decode import Head, decode, head, quiet
 from neocog.data.meaning import MARKS
-from neocog.data.pictures import Head, decode, head, quiet
 from neocog.errors import DataError
 
 __all__ = ["RECORD", "decode_into", "inspect", "notes", "same_pixels", "traits_of"]
@@ -46,7 +46,7 @@ RECORD = np.dtype(
         ("thumb", "<f2", (THUMB * THUMB,)),
     ]
 )
-"""What is known of a file: the key is of its path, size and times; no height, no picture.
+"""What is known of a file: the key is of its path, size and times; no height, no image.
 
 The last three are what it is compared with others by, and depend on the file alone.
 """
@@ -64,7 +64,7 @@ def inspect(
         tick: told how many more files are done.
 
     Returns:
-        a record a file, and the reason for each that is no picture.
+        a record a file, and the reason for each that is no image.
     """
     table = np.zeros(len(listing.names), RECORD)
     keys = [
@@ -121,11 +121,11 @@ def decode_into(
     """Decodes files into the rows of an array, in parallel.
 
     Args:
-        out: (len(rows), H, W, C), uint8 or uint16; 8-bit pictures are widened to 16.
+        out: (len(rows), H, W, C), uint8 or uint16; 8-bit images are widened to 16.
         listing: the files.
         rows: which of them.
         channels: of `out`.
-        resize_mode: how pictures are brought to (H, W).
+        resize_mode: how images are brought to (H, W).
         tick: told how many more files are done.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Pictures or series as a measurement takes them: moved to tensors some at a time."""
+"""Images or series as a measurement takes them: moved to tensors some at a time."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ _VALUES = 2**22
 
 @dataclass(frozen=True)
 class Samples:
-    """Pictures or series with their truths, moved to tensors some at a time.
+    """Images or series with their truths, moved to tensors some at a time.
 
     Args:
         x: a split, or all values in [0, 1] as (B, C, H, W) or (B, C, N).
-        y: class numbers (B,), maps of them (B, H, W), numbers, or None where nobody knows.
+        y: class indices (B,), maps of them (B, H, W), numbers, or None where nobody knows.
         names: where each sample is from.
         order: which of them, in which order; all as they stand for None.
     """
@@ -116,7 +116,7 @@ class Samples:
 
 
 def _values(x: object) -> Tensor:
-    """Pictures or series as a tensor on the processor."""
+    """Images or series as a tensor on the processor."""
     return in_range(torch.as_tensor(x).detach().cpu())
 
 
@@ -136,7 +136,7 @@ def in_range(x: Tensor) -> Tensor:
     if least < 0 or most > 1:
         name = str(x.dtype).removeprefix("torch.")
         raise DataError(
-            f"Values of pictures and series are in [0, 1]; {name} from {least} to {most} came. "
+            f"Values of images and series are in [0, 1]; {name} from {least} to {most} came. "
             "Divide by the largest that there can be, such as x / 255."
         )
     return x

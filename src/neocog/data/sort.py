@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from neocog.data.array_writer import ArrayWriter
 from neocog.data.duplicates import Traits, components, exact_pairs, near_pairs
-from neocog.data.sheet import Copies, Sheet
-from neocog.data.shelf import Shelf
+from neocog.data.quality import Copies, Sheet
 from neocog.data.split import ROLES, PathNames, RowNames, draw, partition
 from neocog.errors import printable
 
-__all__ = ["FEW", "Pile", "Sorted", "sort_pile"]
+__all__ = ["FEW", "RawSamples", "Sorted", "sort_pile"]
 
 FEW = 10
 """Samples of a class below which a split of it says little."""
@@ -23,13 +23,13 @@ _ONE_SIDE = "Copies of one image are kept on one side."
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pile:
+class RawSamples:
     """Samples before they are split.
 
     Args:
         x: (N, H, W, C) pixels; rows that are not in `rows` failed to decode.
         rows: which rows of `x` the samples are, (B,).
-        y: class numbers, (B,).
+        y: class indices, (B,).
         names: of the samples.
         roles: the split each was found in, or "".
         classes: names.
@@ -63,7 +63,7 @@ class Sorted:
     origin: dict[str, str]
 
 
-def sort_pile(shelf: Shelf, pile: Pile, *, kind: str, seed: int) -> Sorted:
+def sort_pile(shelf: ArrayWriter, pile: RawSamples, *, kind: str, seed: int) -> Sorted:
     """Compares, splits and writes.
 
     Args:
@@ -105,7 +105,9 @@ def sort_pile(shelf: Shelf, pile: Pile, *, kind: str, seed: int) -> Sorted:
     return Sorted(sheet, origin)
 
 
-def _split(pile: Pile, alike: np.ndarray, seed: int) -> tuple[dict[str, np.ndarray], list[str]]:
+def _split(
+    pile: RawSamples, alike: np.ndarray, seed: int
+) -> tuple[dict[str, np.ndarray], list[str]]:
     roles = np.asarray(pile.roles)
     given = {s: np.flatnonzero(roles == s) for s in ROLES if (roles == s).any()}
     if not given:
@@ -124,7 +126,7 @@ def _split(pile: Pile, alike: np.ndarray, seed: int) -> tuple[dict[str, np.ndarr
 
 
 def _carve(
-    pile: Pile, alike: np.ndarray, given: dict[str, np.ndarray], seed: int
+    pile: RawSamples, alike: np.ndarray, given: dict[str, np.ndarray], seed: int
 ) -> tuple[dict[str, np.ndarray], list[str]]:
     """What the place does not bring is cut out of its train; a test not at the cost of a user."""
     parts = {s: given.get(s, np.zeros(0, np.int64)) for s in ROLES}
@@ -147,7 +149,7 @@ def _carve(
     return parts, said
 
 
-def _write(shelf: Shelf, pile: Pile, name: str, rows: np.ndarray) -> None:
+def _write(shelf: ArrayWriter, pile: RawSamples, name: str, rows: np.ndarray) -> None:
     source = pile.rows[rows]
     room = np.empty((_BLOCK, *pile.x.shape[1:]), pile.x.dtype)
 
@@ -168,12 +170,12 @@ def _write(shelf: Shelf, pile: Pile, name: str, rows: np.ndarray) -> None:
         shelf.put(f"{name}-rows", pile.names.rows[rows])
 
 
-def _origin(pile: Pile, rows: np.ndarray, split: str) -> str:
+def _origin(pile: RawSamples, rows: np.ndarray, split: str) -> str:
     return (pile.roles[int(rows[0])] or "images") if len(rows) else split
 
 
 def _copies(
-    pile: Pile, same: np.ndarray, alike: np.ndarray, close: np.ndarray, where: np.ndarray
+    pile: RawSamples, same: np.ndarray, alike: np.ndarray, close: np.ndarray, where: np.ndarray
 ) -> tuple[Copies, ...]:
     def tell(kind: str, rows: np.ndarray) -> Copies:
         origins = [pile.roles[r] or "images" for r in rows.tolist()]
@@ -202,7 +204,7 @@ def _groups(label: np.ndarray) -> list[np.ndarray]:
 
 
 def _remarks(
-    counts: dict[str, tuple[int, ...]], pile: Pile, copies: tuple[Copies, ...]
+    counts: dict[str, tuple[int, ...]], pile: RawSamples, copies: tuple[Copies, ...]
 ) -> list[str]:
     said = []
     conflicts = sum(c.conflict for c in copies)

@@ -45,7 +45,7 @@ _ROLES = {
 }
 _WORDS = {word: role for role, words in _ROLES.items() for word in words.split()}
 _FILLERS = _words(
-    "seg img imgs image images pic pics picture pictures photo photos data dataset set sets split "
+    "seg img imgs image images pic pics image images photo photos data dataset set sets split "
     "splits sample samples jpg jpeg jpegs png pngs raw folder"
 )
 NO_CLASSES = _words(
@@ -53,7 +53,7 @@ NO_CLASSES = _words(
     "segmentationobject bboxes groundtruth ground_truth gt"
 )
 """Folders that stand beside images, in sets for segmentation or detection."""
-IMAGES = _words("images image imgs img jpegimages jpegs pics pictures photos inputs")
+IMAGES = _words("images image imgs img jpegimages jpegs pics images photos inputs")
 """What the folder beside those is called."""
 ENDINGS = _words(".jpg .jpeg .jpe .jfif .png .gif .bmp .tif .tiff .webp .ppm .pgm .pbm .pnm")
 NO_IMAGES = _words(

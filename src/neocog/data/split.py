@@ -94,7 +94,7 @@ class Split:
 
     Args:
         x: (B, H, W, C), uint8 or uint16; full white is 255 or 65535.
-        y: class numbers, int64 (B,).
+        y: class indices, int64 (B,).
         names: where each sample is from: a relative path, or `train[17]`.
         ids: of the content of each file or row, whatever the size it is served at, uint64 (B,);
             None where nobody knows it.
@@ -155,7 +155,7 @@ def partition(
         - a part that would be empty gets the group nearest to it, where train keeps every class.
 
     Args:
-        y: class numbers, int64 (B,).
+        y: class indices, int64 (B,).
         ids: of the content of each sample, uint64 (B,).
         groups: samples of equal number stay together, int64 (B,).
         parts: shares of the parts beside `train`, such as `{"val": 0.1, "test": 0.2}`.

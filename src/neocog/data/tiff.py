@@ -13,8 +13,8 @@ import struct
 from typing import NamedTuple
 
 from neocog.data import meaning
-from neocog.data.meaning import Form
-from neocog.data.plan import Plan
+from neocog.data.meaning import PixelFormat
+from neocog.data.plan import DecodePlan
 from neocog.data.scans import check_scans
 from neocog.errors import DataError
 
@@ -62,7 +62,7 @@ class _Directory(NamedTuple):
     next: int
 
 
-def plan_tiff(data: bytes) -> Plan:
+def plan_tiff(data: bytes) -> DecodePlan:
     """How the first image of a TIFF is to be read.
 
     Args:
@@ -91,7 +91,7 @@ def plan_tiff(data: bytes) -> Plan:
         entry = found.entries[_PROFILE]
         said += profile_mark(data[entry.at : entry.at + min(entry.n, 1 << 16)])
     turned = value(_ORIENTATION, 1)
-    return Plan(
+    return DecodePlan(
         form=form,
         height=height,
         width=width,
@@ -115,7 +115,7 @@ def exif_orientation(note: bytes) -> int:
     try:
         found = _directory(note)
         value = _values(note, found, _ORIENTATION, (1,))[0]
-    except DataError:  # a damaged note of the camera is no reason to refuse its picture
+    except DataError:  # a damaged note of the camera is no reason to refuse its image
         return 1
     return value if 1 <= value <= 8 else 1
 
@@ -206,7 +206,7 @@ def _only_pixels(data: bytes, found: _Directory) -> bytes:
 # ---- what it says
 
 
-def _form(data: bytes, found: _Directory) -> tuple[Form, list[str]]:
+def _form(data: bytes, found: _Directory) -> tuple[PixelFormat, list[str]]:
     photometric = _values(data, found, _PHOTOMETRIC)[0]
     color, needed = _COLOR.get(photometric, (_OTHER.get(photometric, "unknown colors"), 1))
     samples = _values(data, found, _SAMPLES, (1,))[0]
@@ -238,7 +238,7 @@ def _form(data: bytes, found: _Directory) -> tuple[Form, list[str]]:
     if halved and not packed:
         raise DataError("YCbCr with colors of half the size, not packed; save it as RGB")
     planes = samples > 1 and _values(data, found, _PLANAR, (1,))[0] == 2
-    form = Form(
+    form = PixelFormat(
         "TIFF", color, bits[0], _SAMPLE.get(sample[0], "unknown"), alpha,
         "white" if photometric == 0 else "black", "planes" if planes else "pixels",
     )  # fmt: skip

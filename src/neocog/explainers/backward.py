@@ -26,7 +26,7 @@ from neocog.explainers.gradients import (
     unpadded,
 )
 from neocog.explainers.shown import sheet, signed
-from neocog.probe.activations import (
+from neocog.graph.activations import (
     Run,
     differentiable,
     exchanging,
@@ -167,7 +167,7 @@ class Backward:
             (
                 "Kernel gradients by correlation",
                 kernels(self.kernel_gradient),
-                "A picture a filter, a square an input channel.",
+                "An image a filter, a square an input channel.",
             ),
             (
                 "Kernel gradients by automatic differentiation",
@@ -184,11 +184,11 @@ class Backward:
         return [
             Gallery(
                 title=title,
-                pictures=pictures,
-                captions=[str(i) for i in range(len(pictures))],
+                images=images,
+                captions=[str(i) for i in range(len(images))],
                 note=note,
             )
-            for title, pictures, note in rows
+            for title, images, note in rows
         ]
 
 

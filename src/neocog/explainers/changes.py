@@ -1,4 +1,4 @@
-"""What is done to a picture in which a piece of it is looked for."""
+"""What is done to an image in which a piece of it is looked for."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from torch import Tensor
 
 from neocog.signal.warp import turn, zoom
 
-__all__ = ["CHANGES", "Change"]
+__all__ = ["CHANGES", "ImageChange"]
 
 
 @dataclass(frozen=True)
-class Change:
-    """What is done to a picture, and where a point of it goes.
+class ImageChange:
+    """What is done to an image, and where a point of it goes.
 
     Args:
         apply: (1, C, H, W) in [0, 1] to the same, changed by a generator.
@@ -51,16 +51,16 @@ def _noisy(x: Tensor, generator: torch.Generator) -> Tensor:
     return (x + 0.15 * torch.randn(x.shape, generator=generator)).clamp(0, 1)
 
 
-CHANGES: Mapping[str, Change] = {
-    "as it is": Change(lambda x, _: x),
-    "brighter": Change(lambda x, _: (x + 0.25).clamp(0, 1)),
-    "less contrast": Change(lambda x, _: 0.35 * x + 0.3),
-    "darker": Change(lambda x, _: 0.4 * x),
-    "uneven light": Change(_uneven),
-    "colours exchanged": Change(lambda x, _: x.flip(1)),
-    "noise": Change(_noisy),
-    "turned 12°": Change(lambda x, _: turn(x, 12), angle=12),
-    "turned 30°": Change(lambda x, _: turn(x, 30), angle=30),
-    "enlarged 1.6": Change(lambda x, _: zoom(x, 1.6), factor=1.6),
+CHANGES: Mapping[str, ImageChange] = {
+    "as it is": ImageChange(lambda x, _: x),
+    "brighter": ImageChange(lambda x, _: (x + 0.25).clamp(0, 1)),
+    "less contrast": ImageChange(lambda x, _: 0.35 * x + 0.3),
+    "darker": ImageChange(lambda x, _: 0.4 * x),
+    "uneven light": ImageChange(_uneven),
+    "colors exchanged": ImageChange(lambda x, _: x.flip(1)),
+    "noise": ImageChange(_noisy),
+    "turned 12°": ImageChange(lambda x, _: turn(x, 12), angle=12),
+    "turned 30°": ImageChange(lambda x, _: turn(x, 30), angle=30),
+    "enlarged 1.6": ImageChange(lambda x, _: zoom(x, 1.6), factor=1.6),
 }
 """What a template has to survive."""

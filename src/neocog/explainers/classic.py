@@ -1,4 +1,4 @@
-"""The classic filters on any picture or series: what a network would otherwise have to learn."""
+"""The classic filters on any image or series: what a network would otherwise have to learn."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from torch import Tensor
 from neocog.data.samples import in_range
 from neocog.errors import ShapeMismatch, UsageError, did_you_mean, printable
 from neocog.exhibits import Curve, Exhibit, Gallery, Map, Section
-from neocog.explainers.shown import amounts, as_picture, enlarged, signed
+from neocog.explainers.shown import amounts, as_image, enlarged, signed
 from neocog.signal.correlate import correlate
 from neocog.signal.kernels import (
     difference,
@@ -34,8 +34,8 @@ __all__ = ["CLASSIC", "SERIES", "Classic", "Filtered", "classic", "sections"]
 Make = Callable[[], Tensor]
 
 CLASSIC: Mapping[str, tuple[Make, str]] = {
-    "blur": (lambda: product(gaussian(1.5)), "picture"),
-    "sharpen": (sharpen, "picture"),
+    "blur": (lambda: product(gaussian(1.5)), "image"),
+    "sharpen": (sharpen, "image"),
     "vertical edges": (sobel, "signed"),
     "horizontal edges": (lambda: sobel(axis=0), "signed"),
     "Laplace": (laplace, "signed"),
@@ -44,11 +44,11 @@ CLASSIC: Mapping[str, tuple[Make, str]] = {
     "Gabor, lying": (lambda: _balanced(gabor(11, wavelength=5, sigma=2.2, angle=90)), "signed"),
     "Gabor, rising": (lambda: _balanced(gabor(11, wavelength=5, sigma=2.2, angle=135)), "signed"),
 }
-"""Name to kernel, and whether what comes out is a picture again or goes both ways from zero."""
+"""Name to kernel, and whether what comes out is an image again or goes both ways from zero."""
 
 SERIES: Mapping[str, tuple[Make, str]] = {
-    "blur": (lambda: gaussian(1.5), "picture"),
-    "sharpen": (lambda: torch.tensor([-1.0, 3.0, -1.0], dtype=torch.float64), "picture"),
+    "blur": (lambda: gaussian(1.5), "image"),
+    "sharpen": (lambda: torch.tensor([-1.0, 3.0, -1.0], dtype=torch.float64), "image"),
     "difference": (difference, "signed"),
     "second difference": (lambda: torch.tensor([1.0, -2.0, 1.0], dtype=torch.float64), "signed"),
 }
@@ -57,14 +57,14 @@ SERIES: Mapping[str, tuple[Make, str]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Filtered:
-    """What one filter makes of a picture or series.
+    """What one filter makes of an image or series.
 
     Args:
         name: of the filter.
         kernel: its kernel, as it is slid.
-        kind: "picture" where the result has the range of a picture, "signed" where zero is its
+        kind: "image" where the result has the range of an image, "signed" where zero is its
             middle.
-        values: (C, *size) for pictures, (1, *size) of the mean over channels for signed results.
+        values: (C, *size) for images, (1, *size) of the mean over channels for signed results.
     """
 
     name: str
@@ -75,14 +75,14 @@ class Filtered:
 
 @dataclass(frozen=True, kw_only=True)
 class Classic:
-    """A picture or series, and what the classic filters make of it.
+    """An image or series, and what the classic filters make of it.
 
     Args:
-        picture: (C, *size), in [0, 1].
+        image: (C, *size), in [0, 1].
         filtered: one a filter.
     """
 
-    picture: np.ndarray = field(repr=False)
+    image: np.ndarray = field(repr=False)
     filtered: tuple[Filtered, ...]
 
     def sections(self) -> list[Section]:
@@ -98,28 +98,26 @@ class Classic:
         }
 
     def _drawn(self, title: str) -> Exhibit:
-        """The picture or series, and what the filters make of it."""
-        if self.picture.ndim == 2:
-            lines = {"as it is": self.picture.mean(0).tolist()}
+        """The image or series, and what the filters make of it."""
+        if self.image.ndim == 2:
+            lines = {"as it is": self.image.mean(0).tolist()}
             lines.update({f.name: f.values.mean(0).tolist() for f in self.filtered})
-            x = list(range(self.picture.shape[1]))
+            x = list(range(self.image.shape[1]))
             return Curve(title=title, x=x, lines=lines, x_label="sample", y_label="value")
         shown = [
-            as_picture(f.values)
-            if f.kind == "picture"
-            else signed(f.values[0], most=_most(f.values))
+            as_image(f.values) if f.kind == "image" else signed(f.values[0], most=_most(f.values))
             for f in self.filtered
         ]
         return Gallery(
             title=title,
-            pictures=[as_picture(self.picture), *shown],
+            images=[as_image(self.image), *shown],
             captions=["as it is", *(f.name for f in self.filtered)],
             pixelated=False,
         )
 
     def _kernels(self) -> list[Exhibit]:
         """The filters themselves."""
-        if self.picture.ndim == 2:
+        if self.image.ndim == 2:
             return [
                 Map(title=f"Kernel: {f.name}", values=f.kernel[None].round(4), diverging=True)
                 for f in self.filtered
@@ -131,14 +129,14 @@ class Classic:
         return [
             Gallery(
                 title="Kernels",
-                pictures=[
+                images=[
                     enlarged(signed(f.kernel), max(1, 33 // len(f.kernel))) for f in self.filtered
                 ],
                 captions=names,
             ),
             Gallery(
                 title="Frequencies that pass",
-                pictures=[amounts(r, least=0.0) for r in responses],
+                images=[amounts(r, least=0.0) for r in responses],
                 captions=names,
                 note="Flat areas (frequency 0) in the middle, the finest stripes at the border.",
             ),
@@ -146,24 +144,24 @@ class Classic:
 
 
 def sections(found: Sequence[Classic], *, names: Sequence[str] = ()) -> list[Section]:
-    """Several pictures or series, and the filters once, for a report.
+    """Several images or series, and the filters once, for a report.
 
     Args:
         found: with the same filters.
-        names: of the pictures; none is needed where there is one.
+        names: of the images; none is needed where there is one.
     """
-    one = "On the picture" if found[0].picture.ndim == 3 else "On the series"
+    one = "On the image" if found[0].image.ndim == 3 else "On the series"
     titles = [printable(n) for n in names] or [one] * len(found)
     exhibits = [f._drawn(title) for f, title in zip(found, titles, strict=True)]
     text = (
-        "Each filter slides over the picture; beyond the border lies the mirrored picture. "
+        "Each filter slides over the image; beyond the border lies the mirrored image. "
         "Blue is below zero, brown above."
     )
     return [Section(title="Classic filters", exhibits=[*exhibits, *found[0]._kernels()], text=text)]
 
 
 def classic(x: Float[Tensor, C * size], *, names: Sequence[str] | None = None) -> Classic:
-    """Apply classic filters to a picture or a series.
+    """Apply classic filters to an image or a series.
 
     Args:
         x: values in [0, 1], (C, H, W) or (C, N).
@@ -172,7 +170,7 @@ def classic(x: Float[Tensor, C * size], *, names: Sequence[str] | None = None) -
     Raises:
         UsageError: there is no such filter.
         DataError: values are integers that are not in [0, 1].
-        ShapeMismatch: x is neither a picture nor a series.
+        ShapeMismatch: x is neither an image nor a series.
 
     Example:
         >>> found = classic(torch.ones(1, 16, 16), names=["blur", "Laplace"])
@@ -181,7 +179,7 @@ def classic(x: Float[Tensor, C * size], *, names: Sequence[str] | None = None) -
     """
     if x.ndim not in (2, 3) or not x.numel():
         raise ShapeMismatch(
-            "Classic filters take one picture (C, H, W) or one series (C, N); "
+            "Classic filters take one image (C, H, W) or one series (C, N); "
             f"{tuple(x.shape)} came. Take one of the batch.",
             expected=(3,),
             actual=tuple(x.shape),
@@ -195,20 +193,20 @@ def classic(x: Float[Tensor, C * size], *, names: Sequence[str] | None = None) -
     for name in names or table:
         make, kind = table[name]
         kernel = make()
-        source = plain if kind == "picture" else plain.mean(0, keepdim=True)
+        source = plain if kind == "image" else plain.mean(0, keepdim=True)
         values = correlate(_mirrored(source, kernel.shape), kernel)
         done.append(
             Filtered(name=name, kernel=kernel.numpy(), kind=kind, values=values.float().numpy())
         )
-    return Classic(picture=plain.float().numpy(), filtered=tuple(done))
+    return Classic(image=plain.float().numpy(), filtered=tuple(done))
 
 
 def _mirrored(x: Tensor, kernel: torch.Size) -> Tensor:
-    """With the mirrored picture around it, so that as much comes out as goes in."""
+    """With the mirrored image around it, so that as much comes out as goes in."""
     pads: list[int] = []
     for k, n in zip(reversed(kernel), reversed(x.shape[1:]), strict=True):
         pads += [min((k - 1) // 2, n - 1), min(k // 2, n - 1)]
-    rest: list[int] = []  # of a picture that is smaller than the kernel
+    rest: list[int] = []  # of an image that is smaller than the kernel
     for k, pair in zip(reversed(kernel), zip(pads[::2], pads[1::2], strict=True), strict=True):
         rest += [(k - 1) // 2 - pair[0], k // 2 - pair[1]]
     wide = F.pad(x[None], pads, mode="reflect")
@@ -221,5 +219,5 @@ def _balanced(kernel: Tensor) -> Tensor:
 
 
 def _most(values: np.ndarray) -> float:
-    """The amount of the fullest colours: all but the largest hundredth is within."""
+    """The amount of the fullest colors: all but the largest hundredth is within."""
     return float(np.quantile(np.abs(values), 0.99)) or float(np.abs(values).max()) or 1.0

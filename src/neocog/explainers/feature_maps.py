@@ -1,4 +1,4 @@
-"""What each layer of a network makes of one picture."""
+"""What each layer of a network makes of one image."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from torch import Tensor, nn
 from neocog.data.samples import in_range
 from neocog.errors import ModelError, ShapeMismatch, printable
 from neocog.exhibits import Exhibit, Gallery, Map, Section
-from neocog.explainers.shown import amounts, as_picture, signed
+from neocog.explainers.shown import amounts, as_image, signed
 from neocog.explainers.units import finite, headed, layouts_for, named
-from neocog.probe.activations import find_layer, handed, recording
-from neocog.probe.found import as_found
+from neocog.graph.activations import find_layer, handed, recording
+from neocog.graph.found import as_found
 
 __all__ = ["FeatureMaps", "feature_maps", "sections"]
 
@@ -33,16 +33,16 @@ class FeatureMaps:
         layer: its name.
         kind: its class.
         maps: (C, *space).
-        picture: the sample, (C, *size), in [0, 1].
+        image: the sample, (C, *size), in [0, 1].
     """
 
     layer: str
     kind: str
     maps: np.ndarray = field(repr=False)
-    picture: np.ndarray = field(repr=False)
+    image: np.ndarray = field(repr=False)
 
-    def pictures(self, most: int = 64) -> list[np.ndarray]:
-        """A picture a channel, each by its own largest amount.
+    def images(self, most: int = 64) -> list[np.ndarray]:
+        """An image a channel, each by its own largest amount.
 
         Maps without a value below zero run from dark to bright, others from blue over white to
         brown, so that the middle is zero.
@@ -75,7 +75,7 @@ class FeatureMaps:
             top = np.abs(self.maps).reshape(count, -1).max(1)
             exhibit = Gallery(
                 title="Maps",
-                pictures=self.pictures(most),
+                images=self.images(most),
                 captions=[f"{i}: {t:.2g}" for i, t in enumerate(top[:most].tolist())],
                 note="With the number of the channel and its largest amount, by which each is "
                 "scaled. "
@@ -116,12 +116,12 @@ def feature_maps(
 
     Args:
         model: values in [0, 1] to answers; is left as it is.
-        x: one picture (C, H, W), a batch of one picture, or one series (C, N).
+        x: one image (C, H, W), a batch of one image, or one series (C, N).
         layers: sub-modules; all without parts of their own that put out a map if left out.
 
     Raises:
         DataError: values are integers that are not in [0, 1].
-        ShapeMismatch: x is no single picture or series, or a layer that was asked for puts out no
+        ShapeMismatch: x is no single image or series, or a layer that was asked for puts out no
             map.
         ModelError: there is no such layer, or it does not run, or none puts out a map.
 
@@ -142,7 +142,7 @@ def feature_maps(
         raise ModelError(
             f"A layer is looked at while it runs; {named(missing[0])} does not. Name another."
         )
-    picture = batch[0].float().cpu().numpy()
+    image = batch[0].float().cpu().numpy()
     found = []
     for name, whole in outs.items():
         out = layouts[name].maps(whole) if name in layouts else whole
@@ -155,7 +155,7 @@ def feature_maps(
                 layer=name,
                 kind=type(find_layer(model, name)).__name__,
                 maps=finite(out[0], name).float().cpu().numpy(),
-                picture=picture,
+                image=image,
             )
         )
     if not found:
@@ -167,31 +167,31 @@ def feature_maps(
 
 
 def sections(found: Sequence[FeatureMaps], *, most: int = 64, name: str = "") -> list[Section]:
-    """The picture and all layers, for a report.
+    """The image and all layers, for a report.
 
     Args:
-        found: of the layers, of one picture.
+        found: of the layers, of one image.
         most: channels of a layer that are drawn.
-        name: of the picture, where there are several.
+        name: of the image, where there are several.
     """
     layers = [section for f in found for section in f.sections(most)]
     if name:
         layers = [replace(s, title=f"{s.title}, of {printable(name)}") for s in layers]
-    if not found or found[0].picture.ndim != 3:
+    if not found or found[0].image.ndim != 3:
         return layers
-    shown = as_picture(found[0].picture)
-    size = "×".join(map(str, found[0].picture.shape[1:]))
+    shown = as_image(found[0].image)
+    size = "×".join(map(str, found[0].image.shape[1:]))
     gallery = Gallery(
         title="As the network sees it",
-        pictures=[shown],
+        images=[shown],
         captions=[f"{size} pixels"],
         pixelated=False,
     )
-    return [Section(title=printable(name) or "The picture", exhibits=(gallery,)), *layers]
+    return [Section(title=printable(name) or "The image", exhibits=(gallery,)), *layers]
 
 
 def _one(x: Tensor) -> Tensor:
-    """A batch of one; three axes are a picture, two a series."""
+    """A batch of one; three axes are an image, two a series."""
     if x.ndim == 4 and x.shape[0] == 1:
         return x
     if x.ndim in (2, 3):

@@ -1,4 +1,4 @@
-"""What a network computes of pictures of any size, up to one layer; and matching in it."""
+"""What a network computes of images of any size, up to one layer; and matching in it."""
 
 from __future__ import annotations
 
@@ -13,49 +13,49 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from neocog.errors import ModelError, ShapeMismatch, UsageError, printable
-from neocog.explainers.patches import Seen
-from neocog.probe.activations import find_layer, first_tensor, handed
-from neocog.probe.found import as_found
+from neocog.explainers.top_activations import PatchGeometry
+from neocog.graph.activations import find_layer, first_tensor, handed
+from neocog.graph.found import as_found
 from neocog.signal.correlate import match
-from neocog.types import Contract
+from neocog.types import ModelSpec
 
 __all__ = ["Features", "features_of"]
 
 
 @dataclass(frozen=True)
 class Features:
-    """A network up to one layer, as a function of pictures of any size.
+    """A network up to one layer, as a function of images of any size.
 
     Args:
         name: of network and layer, for people.
         run: values in [0, 1], (1, C, H, W), to a map (1, D, h, w).
-        seen: what the elements of the map see of the picture.
+        seen: what the elements of the map see of the image.
     """
 
     name: str
     run: Callable[[Tensor], Tensor]
-    seen: Seen
+    seen: PatchGeometry
 
     def match(
-        self, picture: Float[Tensor, "C H W"], template: Float[Tensor, "C h w"]
+        self, image: Float[Tensor, "C H W"], template: Float[Tensor, "C h w"]
     ) -> tuple[Float[Tensor, "rows columns"], tuple[int, int], tuple[int, int]]:
-        """Normalised correlation of the features of a template with those of a picture.
+        """Normalized correlation of the features of a template with those of an image.
 
         The template is seen by itself: the network looks at it with its own mirror image around it,
         and the elements whose fields have their middle on it are what is looked for.
 
         Args:
-            picture: values in [0, 1].
+            image: values in [0, 1].
             template: smaller.
 
         Returns:
-            Scores; the pixels from one to the next along each axis; the window in the picture that
+            Scores; the pixels from one to the next along each axis; the window in the image that
             the first of them is of, (row, column) of its corner.
 
         Raises:
             UsageError: the template is too small to hold an element of the map.
         """
-        maps = self.run(picture[None])[0]
+        maps = self.run(image[None])[0]
         jumps = [_whole(j) for j in self.seen.jump]
         pads: list[int] = []
         cells: list[slice] = []
@@ -79,11 +79,11 @@ class Features:
         return match(maps, small), (jumps[0], jumps[1]), (first[0], first[1])
 
 
-def features_of(model: nn.Module, layer: str, seen: Seen, *, name: str = "") -> Features:
-    """A network up to a layer, for pictures of any size.
+def features_of(model: nn.Module, layer: str, seen: PatchGeometry, *, name: str = "") -> Features:
+    """A network up to a layer, for images of any size.
 
     The layers up to there must not mind the size, as convolutions and pools do not; what comes
-    after is not run. A model that checks the size of its pictures is entered behind the check.
+    after is not run. A model that checks the size of its images is entered behind the check.
 
     Args:
         model: values in [0, 1] to answers; is left as it is.
@@ -92,7 +92,7 @@ def features_of(model: nn.Module, layer: str, seen: Seen, *, name: str = "") -> 
         name: for people; the layer's if left out.
 
     Raises:
-        ModelError: there is no such layer, or it does not run on a picture of another size.
+        ModelError: there is no such layer, or it does not run on an image of another size.
         ShapeMismatch: its output is no map.
     """
     found = find_layer(model, layer)
@@ -137,7 +137,7 @@ def _until(model: nn.Module, layer: nn.Module, x: Tensor, name: str) -> Tensor:
             return reached.out
     except Exception as e:  # of any kind: a stranger's forward fails in its own way
         raise ModelError(
-            "Features are those of layers that take pictures of any size; before "
+            "Features are those of layers that take images of any size; before "
             f"`{printable(name)}` the network fails on one of {tuple(x.shape[1:])} "
             f"({type(e).__name__}: {e}). Name an earlier layer."
         ) from e
@@ -150,8 +150,8 @@ def _until(model: nn.Module, layer: nn.Module, x: Tensor, name: str) -> Tensor:
 
 
 def _entered(model: nn.Module, x: Tensor) -> None:
-    """Run what is behind the check of the size, where a contract says that there is one."""
-    if isinstance(getattr(model, "contract", None), Contract):
+    """Run what is behind the check of the size, where a spec says that there is one."""
+    if isinstance(getattr(model, "spec", None), ModelSpec):
         model.get_submodule("network")((x - model.get_buffer("mean")) / model.get_buffer("std"))
     else:
         model(x)

@@ -1,4 +1,4 @@
-"""The filters of every convolution: their weights as pictures, the frequencies they let through."""
+"""The filters of every convolution: their weights as images, the frequencies they let through."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from torch.nn.modules.conv import _ConvNd
 
 from neocog.errors import ModelError, printable
 from neocog.exhibits import Curve, Exhibit, Gallery, Map, Section
-from neocog.explainers.shown import amounts, grey_or_colour, sheet, signed
-from neocog.probe.activations import handed
-from neocog.probe.found import as_found
-from neocog.probe.operations import Operation, watching
+from neocog.explainers.shown import amounts, gray_or_color, sheet, signed
+from neocog.graph.activations import handed
+from neocog.graph.found import as_found
+from neocog.graph.operations import Operation, watching
 from neocog.signal.kernels import frequency_response
 
 __all__ = ["Filters", "filters", "sections"]
@@ -48,7 +48,7 @@ class Filters:
 
     @property
     def axes(self) -> int:
-        """Of space: 1 for series, 2 for pictures."""
+        """Of space: 1 for series, 2 for images."""
         return self.weights.ndim - 2
 
     @property
@@ -58,7 +58,7 @@ class Filters:
 
     @property
     def pointwise(self) -> bool:
-        """Whether it looks at one place only: such a filter mixes channels and has no picture."""
+        """Whether it looks at one place only: such a filter mixes channels and has no image."""
         return max(self.kernel) == 1
 
     def response(self, size: int = 33) -> np.ndarray:
@@ -76,8 +76,8 @@ class Filters:
         amplitude = frequency_response(wide, room, axes=self.axes)
         return np.asarray(amplitude.square().mean(1).sqrt().numpy())
 
-    def pictures(self, most: int = 64) -> list[np.ndarray]:
-        """A picture a filter, `most` at most; a sheet of kernels for many input channels."""
+    def images(self, most: int = 64) -> list[np.ndarray]:
+        """An image a filter, `most` at most; a sheet of kernels for many input channels."""
         shown = self.weights[:most]
         if self.axes == 1:
             top = np.abs(shown).max(axis=(1, 2))
@@ -85,7 +85,7 @@ class Filters:
         if self.axes == 3:
             shown = shown.reshape(len(shown), -1, *shown.shape[3:])
         if shown.shape[1] in (1, 3):
-            return [grey_or_colour(w) for w in shown]
+            return [gray_or_color(w) for w in shown]
         return [_kernels(w) for w in shown]
 
     def sections(self, most: int = 64) -> list[Section]:
@@ -131,18 +131,18 @@ class Filters:
         return f"{where}: {count} filters of {shape} on {inputs} channel{'s' * (inputs > 1)}"
 
     def _gallery(self, most: int) -> Gallery:
-        pictures = self.pictures(most)
-        note = "Zero is the middle grey; each filter by its own largest weight."
+        images = self.images(most)
+        note = "Zero is the middle gray; each filter by its own largest weight."
         if self.axes == 1:
             note = "A row an input channel; blue is below zero, brown above, each filter by itself."
-        elif pictures and self.weights.shape[1] not in (1, 3):
+        elif images and self.weights.shape[1] not in (1, 3):
             note = (
                 "A square an input channel; blue is below zero, brown above, each filter by itself."
             )
-        more = len(self.weights) - len(pictures)
+        more = len(self.weights) - len(images)
         note += f" {more} more are not shown." if more else ""
-        captions = [str(i) for i in range(len(pictures))]
-        return Gallery(title="Weights", pictures=pictures, captions=captions, note=note)
+        captions = [str(i) for i in range(len(images))]
+        return Gallery(title="Weights", images=images, captions=captions, note=note)
 
     def _responses(self, most: int) -> list[Exhibit]:
         response = replace(self, weights=self.weights[:most]).response()
@@ -164,7 +164,7 @@ class Filters:
         return [
             Gallery(
                 title="Frequencies that pass",
-                pictures=[amounts(r, least=0.0) for r in response[:most]],
+                images=[amounts(r, least=0.0) for r in response[:most]],
                 captions=[str(i) for i in range(min(most, len(response)))],
                 note="Bright: passes. Flat areas (frequency 0) in the middle, the finest stripes "
                 "at the border; stripes side by side to the left and right, stripes one above the "

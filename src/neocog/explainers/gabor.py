@@ -25,7 +25,7 @@ from neocog.errors import ModelError, printable
 from neocog.exhibits import Cell, Curve, Exhibit, Gallery, Scalar, Section, Table
 from neocog.explainers.filters import Filters
 from neocog.explainers.gabor_search import fitted
-from neocog.explainers.shown import as_picture, beside, enlarged, signed
+from neocog.explainers.shown import as_image, beside, enlarged, signed
 
 __all__ = ["GaborFit", "first_layer", "gabor_fit"]
 
@@ -46,12 +46,12 @@ class GaborFit:
             most 1; nan for a filter that is zero.
         floor: (n,), the same of random filters of that size, normal noise.
         shuffled: (n,), the same of the layer's own filters with their taps in random order: as
-            strong and in the same colours, without their shape.
+            strong and in the same colors, without their shape.
         wavelength: (O,), in samples; inf where the fit has no second crest.
         angle: (O,), of the direction across the stripes, degrees anticlockwise in [0, 180).
         phase: (O,), degrees in [-180, 180], of the channel in which the filter is strongest: 0
             is even and highest in the middle of the bell, 180 lowest there, ±90 is odd.
-        centre: (O, 2), row and column of the bell, from the middle of the kernel.
+        center: (O, 2), row and column of the bell, from the middle of the kernel.
         sigma: (O, 2), widths of the bell across and along the stripes, in samples.
         filters: (O, I, h, w), what was fitted.
         fitted: (O, I, h, w), the fits: one function times a number a channel.
@@ -64,7 +64,7 @@ class GaborFit:
     wavelength: np.ndarray
     angle: np.ndarray
     phase: np.ndarray
-    centre: np.ndarray
+    center: np.ndarray
     sigma: np.ndarray
     filters: np.ndarray = field(repr=False)
     fitted: np.ndarray = field(repr=False)
@@ -107,14 +107,14 @@ class GaborFit:
         order = np.argsort(-np.nan_to_num(self.explained, nan=-1.0), kind="stable")[:most]
         top = np.abs(self.filters).max(axis=(1, 2, 3)) + 1e-30
         times = max(1, PAIR // max(self.filters.shape[2:]))
-        pictures = []
+        images = []
         for i in order.tolist():
             pair = (_drawn(w[i], top[i]) for w in (self.filters, self.fitted))
-            # White, since the middle grey of a filter is zero.
-            pictures.append(beside(*(enlarged(p, times) for p in pair), gap=times, ground=255))
+            # White, since the middle gray of a filter is zero.
+            images.append(beside(*(enlarged(p, times) for p in pair), gap=times, ground=255))
         gallery = Gallery(
             title="Filter and fit",
-            pictures=pictures,
+            images=images,
             captions=[f"{i}: {self.explained[i]:.2f}" for i in order.tolist()],
             note="Left the filter, right the nearest Gabor function, with the share of energy "
             "that it explains; best first.",
@@ -127,7 +127,7 @@ class GaborFit:
 
     def to_json(self) -> dict[str, Any]:
         """Plain lists, numbers and strings, without the weights."""
-        names = ("explained", "wavelength", "angle", "phase", "centre", "sigma")
+        names = ("explained", "wavelength", "angle", "phase", "center", "sigma")
         plain = {name: _finite(getattr(self, name).tolist()) for name in names}
         chance = {
             "median": float(np.median(self.floor)),
@@ -263,7 +263,7 @@ def gabor_fit(found: Filters, *, random: int = 100, seed: int = 0) -> GaborFit:
         wavelength=fit["wavelength"][own],
         angle=fit["angle"][own],
         phase=fit["phase"][own],
-        centre=fit["centre"][own],
+        center=fit["center"][own],
         sigma=fit["sigma"][own],
         filters=found.weights,
         fitted=fit["fitted"][own].astype(np.float32),
@@ -281,9 +281,9 @@ def _shuffled(weights: Tensor, count: int, generator: torch.Generator) -> Tensor
 
 
 def _drawn(weights: np.ndarray, top: float) -> np.ndarray:
-    """Weights (I, h, w) with the middle grey at zero; of other than 1 or 3 channels their mean."""
+    """Weights (I, h, w) with the middle gray at zero; of other than 1 or 3 channels their mean."""
     if weights.shape[0] in (1, 3):
-        return as_picture(weights / top / 2 + 0.5)
+        return as_image(weights / top / 2 + 0.5)
     return signed(weights.mean(0))
 
 

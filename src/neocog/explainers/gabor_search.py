@@ -36,26 +36,26 @@ def fitted(weights: Float[Tensor, "O I h w"]) -> dict[str, np.ndarray]:
     energy = flat.square().sum((1, 2))
     zero = energy <= 1e-24
     # The best product of a number a channel and one pattern.
-    colour, strength, pattern = torch.linalg.svd(flat, full_matrices=False)
+    color, strength, pattern = torch.linalg.svd(flat, full_matrices=False)
     # Of the two signs of that product, the one with which the strongest channel is positive.
-    strongest = colour[:, :, 0].gather(1, colour[:, :, 0].abs().argmax(1, keepdim=True))
+    strongest = color[:, :, 0].gather(1, color[:, :, 0].abs().argmax(1, keepdim=True))
     sign = torch.where(strongest < 0, -1.0, 1.0)
-    colour, y = colour[:, :, 0] * sign, pattern[:, 0] * sign
+    color, y = color[:, :, 0] * sign, pattern[:, 0] * sign
     raw = _search(y, size)
     shape = _shape(raw, size)
     share, a, b = _projection(y[:, None], shape, size)
     best = share.argmax(1)
     rows = torch.arange(len(y))
-    centre, sigma, wave = (part[rows, best] for part in shape)
+    center, sigma, wave = (part[rows, best] for part in shape)
     a, b = a[rows, best], b[rows, best]
-    even, odd = _waves((centre[:, None], sigma[:, None], wave[:, None]), size)
+    even, odd = _waves((center[:, None], sigma[:, None], wave[:, None]), size)
     plane = a[:, None] * even[:, 0] + b[:, None] * odd[:, 0]
-    made = (colour * strength[:, :1])[:, :, None] * plane[:, None]
+    made = (color * strength[:, :1])[:, :, None] * plane[:, None]
     left = (flat - made).square().sum((1, 2))
     explained = torch.where(zero, torch.nan, 1 - left / torch.where(zero, 1.0, energy))
     return {
         "explained": explained.numpy(),
-        "centre": centre.numpy(),
+        "center": center.numpy(),
         "sigma": sigma.numpy(),
         "fitted": made.view_as(weights).numpy(),
         **_told(wave, a, b, max(size)),
@@ -75,24 +75,24 @@ def _told(wave: Tensor, a: Tensor, b: Tensor, largest: int) -> dict[str, np.ndar
 
 
 Shape = tuple[Tensor, Tensor, Tensor]
-"""Centre (…, 2), widths (…, 2) across and along, wave vector (…, 2) in cycles a sample."""
+"""Center (…, 2), widths (…, 2) across and along, wave vector (…, 2) in cycles a sample."""
 
 
 def _shape(raw: Tensor, size: tuple[int, int]) -> Shape:
     """Free numbers as places on the kernel, widths between a tap and twice the kernel, waves."""
     half = raw.new_tensor(size) / 2
     ratio = math.log(2 * max(size) / _NARROW)
-    centre = half * torch.tanh(raw[..., 0:2])
+    center = half * torch.tanh(raw[..., 0:2])
     sigma = _NARROW * torch.exp(ratio * torch.sigmoid(raw[..., 2:4]))
-    return centre, sigma, torch.tanh(raw[..., 4:6]) / 2
+    return center, sigma, torch.tanh(raw[..., 4:6]) / 2
 
 
 def _waves(shape: Shape, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
     """The even and the odd wave under the bell, (F, S, h · w)."""
-    centre, sigma, wave = shape
+    center, sigma, wave = shape
     rows, columns = (torch.arange(n, dtype=wave.dtype) - (n - 1) / 2 for n in size)
-    down = rows.repeat_interleave(size[1]) - centre[..., 0:1]
-    right = columns.repeat(size[0]) - centre[..., 1:2]
+    down = rows.repeat_interleave(size[1]) - center[..., 0:1]
+    right = columns.repeat(size[0]) - center[..., 1:2]
     turns = torch.sqrt(wave.square().sum(-1, keepdim=True) + 1e-12)
     along_row, along_column = wave[..., 0:1] / turns, wave[..., 1:2] / turns
     u = along_row * down + along_column * right
@@ -126,14 +126,14 @@ def _search(y: Tensor, size: tuple[int, int]) -> Tensor:
 def _climbed(raw: Tensor, y: Tensor, size: tuple[int, int], steps: int) -> Tensor:
     """Free numbers after some gradient steps, (F, S, 6)."""
     raw = raw.clone().requires_grad_()
-    optimiser = torch.optim.Adam([raw], lr=_RATE)
+    optimizer = torch.optim.Adam([raw], lr=_RATE)
     with torch.enable_grad():
         for step in range(steps):
-            optimiser.param_groups[0]["lr"] = _RATE * (1 + math.cos(math.pi * step / steps)) / 2
-            optimiser.zero_grad()
+            optimizer.param_groups[0]["lr"] = _RATE * (1 + math.cos(math.pi * step / steps)) / 2
+            optimizer.zero_grad()
             share, _, _ = _projection(y[:, None], _shape(raw, size), size)
             (-share.sum()).backward()  # type: ignore[no-untyped-call]
-            optimiser.step()
+            optimizer.step()
     return raw.detach()
 
 

@@ -1,4 +1,4 @@
-"""Grad-CAM and its relatives: where in the picture an answer comes from.
+"""Grad-CAM and its relatives: where in the image an answer comes from.
 
 The map is signed: positive where the layer speaks for the answer, negative where against it. What
 the paper shows is its positive part, `Cam.positive`. Values are in the unit of the answer, not
@@ -22,33 +22,33 @@ from torch import Tensor, nn
 
 from neocog.data.samples import batch_for
 from neocog.errors import ModelError, ShapeMismatch, printable
-from neocog.explainers.layout import Layout, channels_of, layout_of, said
+from neocog.explainers.layout import SpatialLayout, channels_of, layout_of, said
 from neocog.explainers.maps.cells import Cells, spread
 from neocog.explainers.maps.wanted import Target, answer_of, rows_of, value
 from neocog.explainers.maps.weighing import METHODS, Method, method_of
 from neocog.explainers.target import Chosen, choose_layer, describe_layer
-from neocog.probe.activations import differentiable, exchanging, place_of
-from neocog.probe.scores import kind_of, probabilities
+from neocog.graph.activations import differentiable, exchanging, place_of
+from neocog.graph.scores import kind_of, probabilities
 
 __all__ = ["METHODS", "Cam", "as_input", "enlarge", "grad_cam", "resize_map"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cam:
-    """Maps of some pictures.
+    """Maps of some images.
 
     Args:
         maps: (B, *grid), signed, on the layer's own grid.
         layer: whose output was looked at.
         layer_reason: why, a sentence without its full stop.
-        targets: class of each picture; None where a function was given, or the method has none.
+        targets: class of each image; None where a function was given, or the method has none.
         values: what is explained: the logit of the class, (B,).
         answers: of the model, (B, K) or (B, K, *S).
-        size: of the pictures, (H, W) or (N,).
+        size: of the images, (H, W) or (N,).
         layout: where the layer's output holds space.
         method: one of `METHODS`.
-        cells: where the layer's cells lie in the picture; None where nobody said so.
-        kind: of what logits were made, see `neocog.probe.scores`.
+        cells: where the layer's cells lie in the image; None where nobody said so.
+        kind: of what logits were made, see `neocog.graph.scores`.
     """
 
     maps: Float[Tensor, B * S]
@@ -58,7 +58,7 @@ class Cam:
     values: Float[Tensor, " B"]
     answers: Tensor
     size: tuple[int, ...]
-    layout: Layout
+    layout: SpatialLayout
     method: str
     cells: Cells | None = None
     kind: str = "logits"
@@ -88,9 +88,9 @@ class Cam:
         return float(probabilities(self.answers[i].double(), self.kind, dim=0)[target])
 
     def enlarged(self, maps: Tensor | None = None) -> Tensor:
-        """Signed maps at the size of the pictures, each cell in the middle of what it sees.
+        """Signed maps at the size of the images, each cell in the middle of what it sees.
 
-        Without `cells` the grid is stretched over the whole picture, as is usual: exact where the
+        Without `cells` the grid is stretched over the whole image, as is usual: exact where the
         middles of what cells see are spread evenly over it, as in patches side by side. Without
         padding it shows what lies near the border too far outside, by up to half of what a cell
         sees.
@@ -109,16 +109,16 @@ def grad_cam(
     target: Target = None,
     method: str = "grad_cam",
 ) -> Cam:
-    """A map for each picture. The model is left as it was found.
+    """A map for each image. The model is left as it was found.
 
     One forward pass, recorded from the layer on, and one backward pass to the layer; no gradient of
-    a weight is computed. Pictures do not depend on each other; many go through in several batches.
+    a weight is computed. Images do not depend on each other; many go through in several batches.
 
     Args:
         model: any module from (B, C, H, W) or (B, C, N) to an answer, see `wanted`.
         x: what it takes.
         layer: a sub-module, by its name; chosen and explained if left out, see `target`.
-        target: a class for all pictures, one a picture, a function of the answer that returns (B,),
+        target: a class for all images, one an image, a function of the answer that returns (B,),
             or None for what the model says itself.
         method: one of `METHODS`.
 
@@ -142,7 +142,7 @@ def explained(
     layer: str | None,
     target: Target,
     method: str,
-    layout: Layout | None = None,
+    layout: SpatialLayout | None = None,
     weights: Mapping[str, Tensor] | None = None,
 ) -> Cam:
     """`grad_cam` where a layer's layout is known, or with other weights, by their names."""
@@ -165,7 +165,7 @@ def explained(
 
 
 def _joined(parts: list[Cam]) -> Cam:
-    """Maps of all pictures, of one layer."""
+    """Maps of all images, of one layer."""
     return replace(
         parts[0],
         maps=torch.cat([p.maps for p in parts]),
@@ -182,10 +182,10 @@ def _explained(
     layer: str | None,
     target: Target,
     method: str,
-    layout: Layout | None,
+    layout: SpatialLayout | None,
     weights: Mapping[str, Tensor] | None,
 ) -> Cam:
-    """Of as many pictures as go through at once."""
+    """Of as many images as go through at once."""
     rule = method_of(method)
     size = tuple(x.shape[2:])
     with differentiable(model, weights=weights) as run:
@@ -217,15 +217,15 @@ def _explained(
 
 
 def as_input(model: nn.Module, x: Tensor) -> Tensor:
-    """Pictures where the model is, in its type, laid out as convolutions like them.
+    """Images where the model is, in its type, laid out as convolutions like them.
 
     Raises:
-        ShapeMismatch: they are no batch of pictures or series.
+        ShapeMismatch: they are no batch of images or series.
     """
     if x.ndim not in (3, 4) or not len(x):
         hint = "Add the batch axis with x[None]" if len(x) else "Give one"
         raise ShapeMismatch(
-            "Pictures are (B, C, H, W) and series (B, C, N), one at least; "
+            "Images are (B, C, H, W) and series (B, C, N), one at least; "
             f"{tuple(x.shape)} came. {hint}.",
             expected=(1, 3, 32, 32),
             actual=tuple(x.shape),
@@ -241,7 +241,7 @@ def as_input(model: nn.Module, x: Tensor) -> Tensor:
 
 
 def enlarge(maps: Float[Tensor, B * S], size: Sequence[int], cells: Cells | None) -> Tensor:
-    """Maps at the size of the picture, by `spread` where their cells are known, else stretched."""
+    """Maps at the size of the image, by `spread` where their cells are known, else stretched."""
     return resize_map(maps, size) if cells is None else spread(maps, size, cells)
 
 
@@ -278,11 +278,11 @@ def _forward(
         answer = answer_of(run(x))
     if not calls:
         raise ModelError(
-            f"`{printable(layer)}` did not run on these pictures. Name a layer that does, or none."
+            f"`{printable(layer)}` did not run on these images. Name a layer that does, or none."
         )
     if len(answer) != len(x):
         raise ModelError(
-            f"A model answers with a row a picture; {len(answer)} came for {len(x)}. "
+            f"A model answers with a row an image; {len(answer)} came for {len(x)}. "
             "Explain a network that does."
         )
     return answer, calls
@@ -303,7 +303,7 @@ def _gradient(numbers: Tensor, calls: list[Tensor], layer: str) -> tuple[Tensor,
 
 def _layout(
     run: Callable[[Tensor], Any], model: nn.Module, x: Tensor, layer: str, a: Tensor
-) -> Layout:
+) -> SpatialLayout:
     """Of a layer that was named."""
     size, told = x.shape[2:], channels_of(model.get_submodule(layer), a.shape)
     found = layout_of(a.shape, size, batch=len(x), channels=told)
@@ -313,20 +313,20 @@ def _layout(
         found = describe_layer(run, model, x, layer) or found
     if found is None:
         raise ModelError(
-            "A map over the picture needs a layer whose output still has rows and columns; that "
+            "A map over the image needs a layer whose output still has rows and columns; that "
             f"of `{printable(layer)}` has the shape {tuple(a.shape)}. Name an earlier one, or "
             "none to have one chosen."
         )
     return found
 
 
-def _maps(rule: Method, layout: Layout, a: Tensor, g: Tensor) -> Tensor:
+def _maps(rule: Method, layout: SpatialLayout, a: Tensor, g: Tensor) -> Tensor:
     with torch.no_grad():
         exact = a.dtype if a.dtype in (torch.float32, torch.float64) else torch.float32
         return rule.weigh(layout.maps(a.detach()).to(exact), layout.maps(g.detach()).to(exact))
 
 
-def _reason(chosen: Chosen | None, layout: Layout) -> str:
+def _reason(chosen: Chosen | None, layout: SpatialLayout) -> str:
     if chosen is not None:
         return chosen.reason
     return f"named by the user; its output has {said(layout.grid)} places"

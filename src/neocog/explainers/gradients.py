@@ -105,7 +105,7 @@ def input_gradient(
 
 
 def spread(x: Float[Tensor, "B C *space"], stride: Sequence[int]) -> Float[Tensor, "B C *wide"]:
-    """Put S - 1 zeros between neighbouring samples.
+    """Put S - 1 zeros between neighboring samples.
 
     Example:
         >>> spread(torch.tensor([[[1.0, 2.0, 3.0]]]), (2,))

@@ -1,4 +1,4 @@
-"""Small random movements of pictures that gradients flow through."""
+"""Small random movements of images that gradients flow through."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ def jiggle(
     turn: float,
     zoom: float,
 ) -> Float[Tensor, "B C *space"]:
-    """Move each picture by its own shift, turn and change of size, in one interpolation.
+    """Move each image by its own shift, turn and change of size, in one interpolation.
 
-    What comes in at the border is the mirrored picture. Series are shifted and stretched.
+    What comes in at the border is the mirrored image. Series are shifted and stretched.
 
     Args:
-        x: pictures (B, C, H, W) or series (B, C, N).
+        x: images (B, C, H, W) or series (B, C, N).
         moves: of `draw`.
         shift: largest, as a share of the side.
         turn: largest, in degrees.

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from neocog.data.samples import Samples, batch_of
-from neocog.explainers.layout import Layout
+from neocog.explainers.layout import SpatialLayout
 from neocog.explainers.units import check_units, finite, layout_for, output_of, said
-from neocog.probe.activations import place_of
-from neocog.probe.found import as_found
+from neocog.graph.activations import place_of
+from neocog.graph.found import as_found
 
 __all__ = ["Largest", "largest_on"]
 
@@ -26,13 +26,13 @@ class Largest:
         units: (U,).
         values: (U,), the largest activation.
         index: (U,), the sample that reaches it.
-        pictures: (U, C, *size), those samples.
+        images: (U, C, *size), those samples.
     """
 
     units: np.ndarray
     values: np.ndarray
     index: np.ndarray
-    pictures: np.ndarray = field(repr=False)
+    images: np.ndarray = field(repr=False)
 
 
 def largest_on(
@@ -62,7 +62,7 @@ def largest_on(
     best = torch.full((len(units),), -torch.inf)
     index = torch.zeros(len(units), dtype=torch.int64)
     step = batch_of(samples, batch)
-    layout: Layout | None = None
+    layout: SpatialLayout | None = None
     with as_found(model), torch.no_grad():
         for start in range(0, len(samples), step):
             x = samples.take(slice(start, start + step)).to(device, dtype)
@@ -75,10 +75,10 @@ def largest_on(
             best = torch.where(better, most, best)
             index = torch.where(better, row + start, index)
     rows = index.tolist()
-    pictures: list[Tensor] = [samples.take(slice(i, i + 1)) for i in rows]
+    images: list[Tensor] = [samples.take(slice(i, i + 1)) for i in rows]
     return Largest(
         units=np.asarray(units),
         values=best.numpy(),
         index=index.numpy(),
-        pictures=torch.cat(pictures).numpy(),
+        images=torch.cat(images).numpy(),
     )

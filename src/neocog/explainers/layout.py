@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 from torch.nn.modules import batchnorm, conv, instancenorm, pooling
 
-__all__ = ["Layout", "channels_of", "layout_of", "patches_of", "said"]
+__all__ = ["SpatialLayout", "channels_of", "layout_of", "patches_of", "said"]
 
 EXTRA = 8
 """Tokens that belong to no place, at most."""
@@ -47,7 +47,7 @@ _LAST = (
 
 
 @dataclass(frozen=True)
-class Layout:
+class SpatialLayout:
     """Where an output has its places.
 
     Args:
@@ -119,12 +119,12 @@ def layout_of(
     patches: Iterable[tuple[int, tuple[int, ...]]] = (),
     channels: str | None = None,
     likely: str | None = None,
-) -> Layout | None:
+) -> SpatialLayout | None:
     """The layout of an output, told by its shape; None where it has no places, or one only.
 
     Args:
         shape: of the output.
-        size: of the picture, (H, W) or (N,).
+        size: of the image, (H, W) or (N,).
         batch: samples that went in.
         patches: channels and grids that were seen before, which tokens may be of.
         channels: "channels first" or "channels last" where that is known, see `channels_of`.
@@ -152,7 +152,7 @@ def layout_of(
                 if found is not None:
                     return found
         if len(size) == 1 and channels == LAST and shape[1] == batch and shape[0] > 1:
-            return Layout(LAST, shape[:1], batch=1)
+            return SpatialLayout(LAST, shape[:1], batch=1)
     return None
 
 
@@ -175,18 +175,18 @@ def said(grid: Sequence[int]) -> str:
 
 def _with_channels(
     shape: tuple[int, ...], size: tuple[int, ...], channels: str | None, likely: str | None
-) -> Layout | None:
-    """The grid that the layer's kind tells, or the one that fits the picture better."""
+) -> SpatialLayout | None:
+    """The grid that the layer's kind tells, or the one that fits the image better."""
     grids = {FIRST: shape[2:], LAST: shape[1:-1]}
     if channels == FIRST:  # a convolution may keep few of the rows and all columns
-        return Layout(FIRST, grids[FIRST])
+        return SpatialLayout(FIRST, grids[FIRST])
     if channels == LAST and _even(grids[LAST], size):
-        return Layout(LAST, grids[LAST])
+        return SpatialLayout(LAST, grids[LAST])
     found = [kind for kind, grid in grids.items() if _even(grid, size)]
     if not found:
-        return Layout(likely, grids[likely]) if likely == FIRST else None
+        return SpatialLayout(likely, grids[likely]) if likely == FIRST else None
     kind = min(found, key=lambda k: (_misfit(grids[k], size), k != likely))
-    return Layout(kind, grids[kind])
+    return SpatialLayout(kind, grids[kind])
 
 
 def _misfit(grid: tuple[int, ...], size: tuple[int, ...]) -> float:
@@ -206,11 +206,11 @@ def _token_like(shape: tuple[int, ...], known: list[tuple[int, tuple[int, ...]]]
 
 
 def _even(grid: Sequence[int], size: Sequence[int]) -> bool:
-    """Whether cells are about as high as they are wide, as those of a map of a picture are."""
+    """Whether cells are about as high as they are wide, as those of a map of an image are."""
     if any(g < 1 for g in grid):
         return False
     steps = [n / g for n, g in zip(size, grid, strict=True)]
-    if min(grid) == 1:  # the last map of a long picture may have one row
+    if min(grid) == 1:  # the last map of a long image may have one row
         return max(steps) / min(steps) <= SKEW * max(size) / min(size)
     return max(steps) / min(steps) <= SKEW
 
@@ -221,17 +221,17 @@ def _tokens(
     size: tuple[int, ...],
     patches: Iterable[tuple[int, tuple[int, ...]]],
     axis: int,
-) -> Layout | None:
+) -> SpatialLayout | None:
     known = list(patches)
     for own in (True, False):  # a grid with as many channels before one with others
         for c, grid in reversed(known):
             skip = count - math.prod(grid)
             if 0 <= skip <= EXTRA and (c == channels or not own):
-                return Layout("tokens", grid, skip, axis)
+                return SpatialLayout("tokens", grid, skip, axis)
     if known or len(size) != 2:
         return None
     for skip in range(min(EXTRA, count - 2) + 1):
         rows = math.isqrt((count - skip) * size[0] // size[1])
         if rows and rows * rows * size[1] == (count - skip) * size[0]:  # cells are squares
-            return Layout("tokens", (rows, (count - skip) // rows), skip, axis)
+            return SpatialLayout("tokens", (rows, (count - skip) // rows), skip, axis)
     return None

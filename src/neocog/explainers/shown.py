@@ -1,4 +1,4 @@
-"""Numbers as small pictures: uint8, (H, W) grey or (H, W, 3) colour, for galleries."""
+"""Numbers as small images: uint8, (H, W) gray or (H, W, 3) color, for galleries."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from torch import Tensor
 
 __all__ = [
     "amounts",
-    "as_picture",
+    "as_image",
     "beside",
     "enlarged",
     "framed",
-    "grey_or_colour",
+    "gray_or_color",
     "numbers",
     "sheet",
     "signed",
@@ -30,11 +30,11 @@ Window = Sequence[int]
 """(first row, row behind the last, first column, column behind the last)."""
 
 
-def as_picture(x: Tensor | np.ndarray) -> np.ndarray:
-    """Values in [0, 1], (C, H, W) with 1 or 3 channels, as a picture; of others the mean.
+def as_image(x: Tensor | np.ndarray) -> np.ndarray:
+    """Values in [0, 1], (C, H, W) with 1 or 3 channels, as an image; of others the mean.
 
     Example:
-        >>> as_picture(np.ones((1, 2, 2))).tolist()
+        >>> as_image(np.ones((1, 2, 2))).tolist()
         [[255, 255], [255, 255]]
     """
     values = numbers(x)
@@ -47,7 +47,7 @@ def as_picture(x: Tensor | np.ndarray) -> np.ndarray:
 def amounts(
     values: Tensor | np.ndarray, *, least: float | None = None, most: float | None = None
 ) -> np.ndarray:
-    """A map (h, w) as colours from dark to bright.
+    """A map (h, w) as colors from dark to bright.
 
     Args:
         values: the map.
@@ -58,97 +58,93 @@ def amounts(
     low = float(plain.min()) if least is None else least
     high = float(plain.max()) if most is None else most
     share = np.clip((plain - low) / (high - low), 0, 1) if high > low else np.zeros_like(plain)
-    return _coloured(share, AMOUNT)
+    return _colored(share, AMOUNT)
 
 
 def signed(values: Tensor | np.ndarray, *, most: float | None = None) -> np.ndarray:
-    """A map (h, w) as colours: blue below zero, nearly white at zero, brown above.
+    """A map (h, w) as colors: blue below zero, nearly white at zero, brown above.
 
     Args:
         values: the map.
-        most: the amount of the fullest colours; the largest of the map if left out.
+        most: the amount of the fullest colors; the largest of the map if left out.
     """
     plain = np.nan_to_num(numbers(values))
     top = float(np.abs(plain).max(initial=0)) if most is None else most
     share = np.clip(plain / top, -1, 1) if top > 0 else np.zeros_like(plain)
-    return _coloured((share + 1) / 2, SIGNED)
+    return _colored((share + 1) / 2, SIGNED)
 
 
-def grey_or_colour(values: Tensor | np.ndarray) -> np.ndarray:
-    """Weights (1 or 3, h, w) as a picture: zero is the middle grey, the largest black or white.
+def gray_or_color(values: Tensor | np.ndarray) -> np.ndarray:
+    """Weights (1 or 3, h, w) as an image: zero is the middle gray, the largest black or white.
 
     Args:
         values: of one filter, a plane an input channel.
     """
     plain = np.nan_to_num(numbers(values))
     top = float(np.abs(plain).max(initial=0)) or 1.0
-    return as_picture(plain / top / 2 + 0.5)
+    return as_image(plain / top / 2 + 0.5)
 
 
-def sheet(
-    pictures: Sequence[np.ndarray], *, columns: int | None = None, gap: int = 1
-) -> np.ndarray:
-    """Pictures of one size side by side on a grey ground, as square as it goes.
+def sheet(images: Sequence[np.ndarray], *, columns: int | None = None, gap: int = 1) -> np.ndarray:
+    """Images of one size side by side on a gray ground, as square as it goes.
 
     Args:
-        pictures: all of one shape.
-        columns: pictures in a row; about as many as rows if left out, of three or fewer one row.
+        images: all of one shape.
+        columns: images in a row; about as many as rows if left out, of three or fewer one row.
         gap: pixels between two of them.
     """
-    across = columns or (
-        len(pictures) if len(pictures) < 4 else math.ceil(math.sqrt(len(pictures)))
-    )
-    down = math.ceil(len(pictures) / across)
-    height, width = pictures[0].shape[:2]
+    across = columns or (len(images) if len(images) < 4 else math.ceil(math.sqrt(len(images))))
+    down = math.ceil(len(images) / across)
+    height, width = images[0].shape[:2]
     shape = (down * (height + gap) - gap, across * (width + gap) - gap)
-    ground = np.full((*shape, *pictures[0].shape[2:]), 128, np.uint8)
-    for i, picture in enumerate(pictures):
+    ground = np.full((*shape, *images[0].shape[2:]), 128, np.uint8)
+    for i, image in enumerate(images):
         row, column = divmod(i, across)
         top, left = row * (height + gap), column * (width + gap)
-        ground[top : top + height, left : left + width] = picture
+        ground[top : top + height, left : left + width] = image
     return ground
 
 
-def beside(*pictures: np.ndarray, gap: int = 2, ground: int = 128) -> np.ndarray:
-    """Pictures of one height from left to right, all in colour where one is.
+def beside(*images: np.ndarray, gap: int = 2, ground: int = 128) -> np.ndarray:
+    """Images of one height from left to right, all in color where one is.
 
     Args:
-        pictures: of one height.
+        images: of one height.
         gap: pixels between two of them.
-        ground: the grey of the gap.
+        ground: the gray of the gap.
     """
-    if any(p.ndim == 3 for p in pictures):
-        pictures = tuple(p if p.ndim == 3 else np.dstack([p] * 3) for p in pictures)
-    space = np.full((pictures[0].shape[0], gap, *pictures[0].shape[2:]), ground, np.uint8)
-    parts = [part for p in pictures for part in (space, p)][1:]
+    if any(p.ndim == 3 for p in images):
+        images = tuple(p if p.ndim == 3 else np.dstack([p] * 3) for p in images)
+    space = np.full((images[0].shape[0], gap, *images[0].shape[2:]), ground, np.uint8)
+    parts = [part for p in images for part in (space, p)][1:]
     return np.concatenate(parts, axis=1)
 
 
-def enlarged(picture: np.ndarray, times: int) -> np.ndarray:
+def enlarged(image: np.ndarray, times: int) -> np.ndarray:
     """Each pixel as a square of `times` × `times`."""
-    return np.ascontiguousarray(picture.repeat(times, 0).repeat(times, 1))
+    return np.ascontiguousarray(image.repeat(times, 0).repeat(times, 1))
 
 
 def framed(
-    picture: np.ndarray, window: Window, *, colour: tuple[int, int, int] = (255, 210, 0)
+    image: np.ndarray, window: Window, *, color: tuple[int, int, int] = (255, 210, 0)
 ) -> np.ndarray:
-    """A picture with the outline of a window on it, drawn just outside where there is room.
+    """An image with the outline of a window on it, drawn just outside where there is room.
 
     Args:
-        picture: grey or in colour; what comes back is in colour.
+        image: gray or in color; what comes back is in color.
         window: (first row, row behind the last, first column, column behind the last).
-        colour: of the line.
+        color: of the line.
     """
-    out = np.dstack([picture] * 3) if picture.ndim == 2 else picture.copy()
+    out = np.dstack([image] * 3) if image.ndim == 2 else image.copy()
     height, width = out.shape[:2]
     thick = max(1, round(min(height, width) / 120))
     for k in range(thick):
         top, bottom = (min(max(n, 0), height - 1) for n in (window[0] - 1 - k, window[1] + k))
         left, right = (min(max(n, 0), width - 1) for n in (window[2] - 1 - k, window[3] + k))
         for row in (top, bottom):
-            out[row, left : right + 1] = colour
+            out[row, left : right + 1] = color
         for column in (left, right):
-            out[top : bottom + 1, column] = colour
+            out[top : bottom + 1, column] = color
     return out
 
 
@@ -158,8 +154,8 @@ def numbers(x: Tensor | np.ndarray) -> np.ndarray:
     return np.asarray(plain, np.float64)
 
 
-def _coloured(share: np.ndarray, anchors: Sequence[str]) -> np.ndarray:
-    """Places 0 … 1 on a scale of colours, (h, w) to (h, w, 3)."""
+def _colored(share: np.ndarray, anchors: Sequence[str]) -> np.ndarray:
+    """Places 0 … 1 on a scale of colors, (h, w) to (h, w, 3)."""
     rgb = np.array([[int(c[i : i + 2], 16) for i in (1, 3, 5)] for c in anchors], np.float64)
     at = np.linspace(0, 1, len(anchors))
     planes = [np.interp(share, at, rgb[:, i]) for i in range(3)]

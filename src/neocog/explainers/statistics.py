@@ -1,6 +1,6 @@
-"""What pictures of a data set have in common: the mean, where and how they vary, the spectrum.
+"""What images of a data set have in common: the mean, where and how they vary, the spectrum.
 
-Noise with these statistics is where activation maximisation starts and what it steps in: a step of
+Noise with these statistics is where activation maximization starts and what it steps in: a step of
 one unit is then as large in every direction as the data are.
 """
 
@@ -20,10 +20,10 @@ from neocog.errors import UsageError
 
 __all__ = ["Statistics", "statistics_from", "statistics_of"]
 
-_COLOURS = ((1.0, 1.0, 1.0), (1.0, 0.0, -1.0), (1.0, -2.0, 1.0))
+_COLORS = ((1.0, 1.0, 1.0), (1.0, 0.0, -1.0), (1.0, -2.0, 1.0))
 """Brightness, blue against yellow, green against purple."""
 _SHARES = (1.0, 0.28, 0.13)
-"""How much natural pictures vary along each, brightness being 1 (measured on CIFAR-10)."""
+"""How much natural images vary along each, brightness being 1 (measured on CIFAR-10)."""
 
 _LEAST = 1e-7
 """Deviation of what differs; that of what does not is rounding, the root of 1e-16 at most."""
@@ -31,12 +31,12 @@ _LEAST = 1e-7
 
 @dataclass(frozen=True, kw_only=True)
 class Statistics:
-    """What pictures have in common.
+    """What images have in common.
 
     Args:
         mean: (C, *size), of values in [0, 1].
         spread: size, how much they vary at each place; the mean square is 1.
-        colour: (C, C), L with L · Lᵀ the covariance of the channels.
+        color: (C, C), L with L · Lᵀ the covariance of the channels.
         amplitude: the root of the mean power of each frequency, laid out as the output of `rfftn`;
             its mean square over all frequencies is 1.
         size: (H, W) or (N,).
@@ -45,7 +45,7 @@ class Statistics:
 
     mean: np.ndarray
     spread: np.ndarray
-    colour: np.ndarray
+    color: np.ndarray
     amplitude: np.ndarray
     size: tuple[int, ...]
     source: str
@@ -62,11 +62,11 @@ class Statistics:
         spectrum = torch.view_as_complex(like.contiguous()) * (gain * _paired(self.size).to(like))
         plain = torch.fft.irfftn(spectrum, s=self.size, dim=axes, norm="ortho")
         plain = plain * torch.from_numpy(self.spread).to(like)
-        mixed = torch.tensordot(torch.from_numpy(self.colour).to(like), plain, dims=([1], [1]))
+        mixed = torch.tensordot(torch.from_numpy(self.color).to(like), plain, dims=([1], [1]))
         moved: Tensor = mixed.movedim(0, 1)
         return moved
 
-    def picture(self, coefficients: Float[Tensor, "B C *half 2"]) -> Float[Tensor, "B C *size"]:
+    def image(self, coefficients: Float[Tensor, "B C *half 2"]) -> Float[Tensor, "B C *size"]:
         """`field` about the mean, bent into (0, 1) by a sigmoid of slope 1 at the mean."""
         mean = torch.from_numpy(self.mean).to(coefficients).clamp(0.02, 0.98)
         slope = 1 / (mean * (1 - mean)).clamp_min(0.05)
@@ -76,7 +76,7 @@ class Statistics:
         """Plain lists, numbers and strings, of maps and spectrum no more than the mean."""
         return {
             "mean": self.mean.reshape(len(self.mean), -1).mean(1).tolist(),
-            "colour": self.colour.tolist(),
+            "color": self.color.tolist(),
             "size": list(self.size),
             "source": self.source,
         }
@@ -86,7 +86,7 @@ def statistics_of(samples: Samples, *, n: int = 1000, seed: int = 0) -> Statisti
     """The statistics of data.
 
     Args:
-        samples: pictures or series.
+        samples: images or series.
         n: how many are looked at, at most.
         seed: of the choice.
 
@@ -95,7 +95,7 @@ def statistics_of(samples: Samples, *, n: int = 1000, seed: int = 0) -> Statisti
 
     Example:
         >>> found = statistics_of(Samples.of(torch.rand(50, 3, 8, 8)))
-        >>> found.mean.shape, found.colour.shape, found.amplitude.shape
+        >>> found.mean.shape, found.color.shape, found.amplitude.shape
         ((3, 8, 8), (3, 3), (8, 5))
     """
     some = samples.first(n, seed=seed)
@@ -122,13 +122,13 @@ def statistics_of(samples: Samples, *, n: int = 1000, seed: int = 0) -> Statisti
     level = spread.square().mean().sqrt()
     if float(level) < _LEAST:
         raise UsageError(
-            "What pictures have in common is told by how they differ; "
+            "What images have in common is told by how they differ; "
             f"{len(some)} came that do not. Give more, or leave the data out."
         )
     return Statistics(
         mean=mean.numpy(),
         spread=np.asarray((spread / level).numpy()),
-        colour=_root(covariance),
+        color=_root(covariance),
         amplitude=_unit(power.clamp_min(0).sqrt(), size),
         size=tuple(size),
         source=f"{len(some)} samples",
@@ -136,7 +136,7 @@ def statistics_of(samples: Samples, *, n: int = 1000, seed: int = 0) -> Statisti
 
 
 def statistics_from(mean: Sequence[float], std: Sequence[float], size: Sequence[int]) -> Statistics:
-    """Those of natural pictures with a given mean and deviation, where there are no data.
+    """Those of natural images with a given mean and deviation, where there are no data.
 
     Amplitudes fall as 1 / frequency (D. Field, "Relations between the statistics of natural images
     and the response properties of cortical cells", JOSA A 4(12), 1987); three channels vary mostly
@@ -160,20 +160,20 @@ def statistics_from(mean: Sequence[float], std: Sequence[float], size: Sequence[
     frequencies.append(torch.fft.rfftfreq(size[-1], dtype=torch.float64))
     grid = torch.meshgrid(*frequencies, indexing="ij")
     length = torch.stack([g.square() for g in grid]).sum(0).sqrt()
-    colour = np.diag(np.asarray(std, np.float64))
+    color = np.diag(np.asarray(std, np.float64))
     if len(mean) == 3:
-        axes = np.array(_COLOURS).T
+        axes = np.array(_COLORS).T
         axes = axes / np.linalg.norm(axes, axis=0) * np.array(_SHARES)
         own = np.sqrt((axes**2).sum(1))
-        colour = axes * (np.asarray(std) / own)[:, None]
+        color = axes * (np.asarray(std) / own)[:, None]
     shape = (len(mean), *[1] * len(size))
     return Statistics(
         mean=np.broadcast_to(np.reshape(mean, shape), (len(mean), *size)).astype(np.float64),
         spread=np.ones(tuple(size)),
-        colour=colour,
+        color=color,
         amplitude=_unit(1 / length.clamp_min(1 / max(size)), size),
         size=tuple(size),
-        source="natural pictures (amplitude 1 / frequency)",
+        source="natural images (amplitude 1 / frequency)",
     )
 
 

@@ -1,6 +1,6 @@
 """The layer that is explained: chosen, with the reason.
 
-For an answer that is one row a picture it is the last layer whose output still has space and on
+For an answer that is one row an image it is the last layer whose output still has space and on
 which the answer depends: the maps there know most of what the network knows, and still where (the
 choice of Selvaraju et al. 2017). Pooling, dropout and what only rearranges is passed over; the map
 before a pooling has more places and the same knowledge. Where a transformer answers from its class
@@ -8,7 +8,7 @@ token, the last block's patches reach no answer, and the choice falls on what th
 looks at. For an answer with space of its own, a segmenter's, the last layers only repeat the
 answer; there it is the last of the coarsest layers (Vinogradova et al. 2020).
 
-All is found on the graph that runs, on one picture: by what the layers put out, and by the gradient
+All is found on the graph that runs, on one image: by what the layers put out, and by the gradient
 of the answer there.
 """
 
@@ -24,9 +24,9 @@ import torch
 from torch import Tensor, nn
 
 from neocog.errors import ModelError
-from neocog.explainers.layout import Layout, channels_of, layout_of, patches_of, said
+from neocog.explainers.layout import SpatialLayout, channels_of, layout_of, patches_of, said
 from neocog.explainers.maps.wanted import Target, answer_of, first_of, value
-from neocog.probe.activations import first_tensor, handed
+from neocog.graph.activations import first_tensor, handed
 
 __all__ = ["PASSED_OVER", "Chosen", "choose_layer", "describe_layer", "describe_layers"]
 
@@ -57,7 +57,7 @@ class Chosen:
 
     name: str
     reason: str
-    layout: Layout
+    layout: SpatialLayout
 
 
 @dataclass(eq=False)
@@ -67,7 +67,7 @@ class _Call:
     name: str
     module: nn.Module
     out: Tensor
-    layout: Layout | None
+    layout: SpatialLayout | None
     last: bool = True
 
 
@@ -77,9 +77,9 @@ def choose_layer(
     """The layer to explain, see the head of this module.
 
     Args:
-        run: the module as a function, ready for gradients (`probe.activations.differentiable`).
+        run: the module as a function, ready for gradients (`graph.activations.differentiable`).
         module: it.
-        x: pictures; the first is looked at.
+        x: images; the first is looked at.
         target: what is explained, see `wanted`.
 
     Raises:
@@ -88,11 +88,11 @@ def choose_layer(
     calls, answer = _survey(run, module, x)
     number = value(answer, first_of(target))[0].sum()
     placed = [c for c in calls if c.layout is not None and c.out.requires_grad]
-    if hasattr(module, "contract"):  # a wrapped network is a layer only where it has none
+    if hasattr(module, "spec"):  # a wrapped network is a layer only where it has none
         placed = [c for c in placed if c.name != "network"] or placed
     if not placed:
         raise ModelError(
-            "A map over the picture needs a layer whose output still has rows and columns; "
+            "A map over the image needs a layer whose output still has rows and columns; "
             f"{type(module).__name__} has none, or computes without gradients. "
             "Explain a network with convolutions or patches."
         )
@@ -105,7 +105,7 @@ def choose_layer(
     gradients = torch.autograd.grad(number, [c.out for c in placed], allow_unused=True)
     used = [c for c, g in zip(placed, gradients, strict=True) if _heard(c, g)]
     deaf = _unheard(placed, used)
-    # A gradient may be zero everywhere for this picture, where all units are off: any layer then.
+    # A gradient may be zero everywhere for this image, where all units are off: any layer then.
     used = used or [c for c, g in zip(placed, gradients, strict=True) if _heard(c, g, zero=True)]
     if not used:
         raise ModelError(
@@ -118,7 +118,7 @@ def choose_layer(
     else:
         chosen = _last(_eligible(used, placed, None) or used, deaf)
     if len(x) > 1:
-        return replace(chosen, reason=f"{chosen.reason} (told by the first picture)")
+        return replace(chosen, reason=f"{chosen.reason} (told by the first image)")
     return chosen
 
 
@@ -131,13 +131,13 @@ def _heard(call: _Call, gradient: Tensor | None, *, zero: bool = False) -> bool:
 
 def describe_layer(
     run: Callable[[Tensor], Any], module: nn.Module, x: Tensor, layer: str
-) -> Layout | None:
+) -> SpatialLayout | None:
     """Where a layer that the user named holds space; None where it holds none.
 
     Args:
         run: as for `choose_layer`.
         module: it.
-        x: pictures; the first is looked at.
+        x: images; the first is looked at.
         layer: the name.
     """
     found = [c.layout for c in _survey(run, module, x)[0] if c.name == layer]
@@ -146,13 +146,13 @@ def describe_layer(
 
 def describe_layers(
     run: Callable[[Tensor], Any], module: nn.Module, x: Tensor
-) -> dict[str, Layout]:
+) -> dict[str, SpatialLayout]:
     """Where the layers that hold space hold it, by their names.
 
     Args:
         run: as for `choose_layer`.
         module: it.
-        x: pictures; the first is looked at.
+        x: images; the first is looked at.
     """
     return {c.name: c.layout for c in _survey(run, module, x)[0] if c.layout is not None}
 

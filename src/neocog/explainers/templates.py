@@ -1,9 +1,9 @@
 """Where is the piece that was cut out? Template matching, and what it survives.
 
-A template is cut from a picture and looked for in that picture, as it is and changed: brighter,
-with less contrast, under uneven light, in other colours, with noise, turned, enlarged. Four ways of
-looking: the raw correlation, the correlation with the mean-free template, the normalised one (the
-correlation coefficient), and the normalised one of the features that a network computes of both.
+A template is cut from an image and looked for in that image, as it is and changed: brighter,
+with less contrast, under uneven light, in other colors, with noise, turned, enlarged. Four ways of
+looking: the raw correlation, the correlation with the mean-free template, the normalized one (the
+correlation coefficient), and the normalized one of the features that a network computes of both.
 
 Source: J. P. Lewis, "Fast Normalized Cross-Correlation", Vision Interface, 1995.
 """
@@ -22,9 +22,9 @@ from torch import Tensor
 from neocog.data.samples import in_range
 from neocog.errors import DataError, ShapeMismatch, UsageError, did_you_mean
 from neocog.exhibits import Cell, Exhibit, Gallery, Section, Table
-from neocog.explainers.changes import CHANGES, Change
+from neocog.explainers.changes import CHANGES, ImageChange
 from neocog.explainers.features import Features
-from neocog.explainers.shown import amounts, as_picture, framed
+from neocog.explainers.shown import amounts, as_image, framed
 from neocog.signal.correlate import MATCHES, match, peaks, window_sums
 
 __all__ = ["Row", "Search", "busiest", "search"]
@@ -32,8 +32,8 @@ __all__ = ["Row", "Search", "busiest", "search"]
 WAYS = {
     "raw": "raw",
     "mean_free": "mean-free",
-    "normalised": "normalised",
-    "features": "normalised, of features",
+    "normalized": "normalized",
+    "features": "normalized, of features",
 }
 """Ways of looking, as they are called in tables."""
 
@@ -46,7 +46,7 @@ _OVERLAP = 0.5
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One way of looking at one changed picture.
+    """One way of looking at one changed image.
 
     Args:
         method: key of `WAYS`.
@@ -79,14 +79,14 @@ class Search:
     """Where each way of looking finds the piece.
 
     Args:
-        picture: (C, H, W) in [0, 1].
+        image: (C, H, W) in [0, 1].
         window: (first row, row behind the last, first column, column behind the last) of the piece.
-        changed: name to the changed picture.
+        changed: name to the changed image.
         rows: one a way and change.
         network: what computed the features; "" without.
     """
 
-    picture: np.ndarray = field(repr=False)
+    image: np.ndarray = field(repr=False)
     window: tuple[int, int, int, int]
     changed: Mapping[str, np.ndarray] = field(repr=False)
     rows: tuple[Row, ...]
@@ -100,10 +100,10 @@ class Search:
         """For a report."""
         top, bottom, left, right = self.window
         first = Gallery(
-            title="Picture and template",
-            pictures=[
-                framed(as_picture(self.picture), self.window, colour=_TRUE),
-                as_picture(self.picture[:, top:bottom, left:right]),
+            title="Image and template",
+            images=[
+                framed(as_image(self.image), self.window, color=_TRUE),
+                as_image(self.image[:, top:bottom, left:right]),
             ],
             captions=["where it was cut", "template"],
             pixelated=False,
@@ -118,12 +118,12 @@ class Search:
         )
         text = (
             f"The right place is found by: {counts}. A place is right where it overlaps the piece "
-            "by half. On the pictures: yellow where the piece is, green the best window where it "
+            "by half. On the images: yellow where the piece is, green the best window where it "
             "is right, red where it is wrong."
         )
         if self.network:
             text += (
-                f" Features are those of {self.network}, of the template alone and of the picture."
+                f" Features are those of {self.network}, of the template alone and of the image."
             )
         return [Section(title="Template matching", exhibits=exhibits, text=text)]
 
@@ -155,7 +155,7 @@ class Search:
             cells = ["right" if by[m].right else "WRONG" for m in methods]
             rows.append([change, *cells])
         return Table(
-            title="Is it found?", columns=("picture", *(WAYS[m] for m in methods)), rows=rows
+            title="Is it found?", columns=("image", *(WAYS[m] for m in methods)), rows=rows
         )
 
     def _leads(self) -> Table:
@@ -166,45 +166,43 @@ class Search:
             rows.append([change, *(round(by[m].lead, 2) for m in methods)])
         return Table(
             title="How far it stands out",
-            columns=("picture", *(WAYS[m] for m in methods)),
+            columns=("image", *(WAYS[m] for m in methods)),
             rows=rows,
             note="The best score less the best one elsewhere, in deviations of the heat map.",
         )
 
     def _heat(self, change: str) -> Gallery:
         height, width = (b - a for a, b in (self.window[:2], self.window[2:]))
-        pictures, captions = [], []
+        images, captions = [], []
         for r in (r for r in self.rows if r.change == change):
             ground = framed(
-                as_picture(self.changed[change]), _box(r.expected, height, width), colour=_TRUE
+                as_image(self.changed[change]), _box(r.expected, height, width), color=_TRUE
             )
-            colour = _RIGHT if r.right else _WRONG
-            pictures += [
-                framed(ground, _box(r.corner, height, width), colour=colour),
-                _drawn(r.heat, self.picture.shape[1:], height, width),
+            color = _RIGHT if r.right else _WRONG
+            images += [
+                framed(ground, _box(r.corner, height, width), color=color),
+                _drawn(r.heat, self.image.shape[1:], height, width),
             ]
             said = "right" if r.right else "wrong"
             captions += [
                 f"{WAYS[r.method]}\n{said}, score {r.score:.3g}",
                 f"heat map, {WAYS[r.method]}",
             ]
-        return Gallery(
-            title=f"Picture {change}", pictures=pictures, captions=captions, pixelated=False
-        )
+        return Gallery(title=f"Image {change}", images=images, captions=captions, pixelated=False)
 
 
 def search(
-    picture: Float[Tensor, "C H W"],
+    image: Float[Tensor, "C H W"],
     window: tuple[int, int, int, int],
     *,
     features: Features | None = None,
     changes: Sequence[str] | None = None,
     seed: int = 0,
 ) -> Search:
-    """Cut a template from a picture and look for it in the picture, as it is and changed.
+    """Cut a template from an image and look for it in the image, as it is and changed.
 
     Args:
-        picture: values in [0, 1].
+        image: values in [0, 1].
         window: of the template: (first row, row behind the last, first column, column behind the
             last).
         features: what a network computes, to look in as well.
@@ -212,19 +210,19 @@ def search(
         seed: of what is random in the changes.
 
     Raises:
-        UsageError: the window is not within the picture, or there is no such change.
+        UsageError: the window is not within the image, or there is no such change.
         DataError: values are not finite, or integers that are not in [0, 1].
-        ShapeMismatch: what came is no picture.
+        ShapeMismatch: what came is no image.
 
     Example:
         >>> x = torch.zeros(1, 24, 24)
         >>> x[0, 4:7, 4:10], x[0, 14:20, 15:21] = 0.5, 1.0
         >>> found = search(x, (2, 9, 2, 12), changes=["as it is"])
         >>> [(r.method, r.right) for r in found.rows]
-        [('raw', False), ('mean_free', False), ('normalised', True)]
+        [('raw', False), ('mean_free', False), ('normalized', True)]
     """
-    names = _checked(picture, window, changes)
-    x = picture.detach().cpu().float()[None]
+    names = _checked(image, window, changes)
+    x = image.detach().cpu().float()[None]
     size = tuple(x.shape[2:])
     top, bottom, left, right = window
     template = x[0, :, top:bottom, left:right]
@@ -243,7 +241,7 @@ def search(
                 _row("features", name, heat, expected, template.shape[1:], step=step, first=first)
             )
     return Search(
-        picture=x[0].numpy(),
+        image=x[0].numpy(),
         window=window,
         changed=changed,
         rows=tuple(rows),
@@ -251,15 +249,15 @@ def search(
     )
 
 
-def busiest(picture: Float[Tensor, "C H W"]) -> tuple[int, int, int, int]:
-    """A window of a third of a picture, where values differ most from their mean.
+def busiest(image: Float[Tensor, "C H W"]) -> tuple[int, int, int, int]:
+    """A window of a third of an image, where values differ most from their mean.
 
     Args:
-        picture: values in [0, 1].
+        image: values in [0, 1].
 
     Raises:
         UsageError: there is no window in it that is smaller than it.
-        ShapeMismatch: what came is no picture.
+        ShapeMismatch: what came is no image.
 
     Example:
         >>> x = torch.zeros(1, 12, 15)
@@ -267,15 +265,15 @@ def busiest(picture: Float[Tensor, "C H W"]) -> tuple[int, int, int, int]:
         >>> busiest(x)
         (4, 8, 6, 11)
     """
-    _is_picture(picture)
-    height, width = (int(n) for n in picture.shape[1:])
+    _is_image(image)
+    height, width = (int(n) for n in image.shape[1:])
     if min(height, width) < 3:
         raise UsageError(
-            "A template is a part of a picture of 3 × 3 pixels or more; one of "
-            f"{height} × {width} came. Take a larger picture."
+            "A template is a part of an image of 3 × 3 pixels or more; one of "
+            f"{height} × {width} came. Take a larger image."
         )
     high, wide = (max(n // 3, min(4, n - 1)) for n in (height, width))
-    x = picture.detach().cpu().double()
+    x = image.detach().cpu().double()
     x = x - x.mean((1, 2), keepdim=True)
     count = high * wide
     spread = window_sums(x.square(), (high, wide)) - window_sums(x, (high, wide)).square() / count
@@ -284,7 +282,7 @@ def busiest(picture: Float[Tensor, "C H W"]) -> tuple[int, int, int, int]:
 
 
 def _expected(
-    change: Change, window: tuple[int, int, int, int], size: Sequence[int]
+    change: ImageChange, window: tuple[int, int, int, int], size: Sequence[int]
 ) -> tuple[int, int]:
     """The corner of the window about which the piece has its middle after a change."""
     top, bottom, left, right = window
@@ -334,7 +332,7 @@ def _box(corner: tuple[int, int], height: int, width: int) -> tuple[int, int, in
 
 
 def _drawn(heat: np.ndarray, size: Sequence[int], height: int, width: int) -> np.ndarray:
-    """A heat map in the frame of the picture: each score at the middle of its window."""
+    """A heat map in the frame of the image: each score at the middle of its window."""
     rows, columns = size[0] - height + 1, size[1] - width + 1
     down = np.minimum(np.arange(rows) * heat.shape[0] // rows, heat.shape[0] - 1)
     across = np.minimum(np.arange(columns) * heat.shape[1] // columns, heat.shape[1] - 1)
@@ -344,34 +342,34 @@ def _drawn(heat: np.ndarray, size: Sequence[int], height: int, width: int) -> np
     return out
 
 
-def _is_picture(picture: Tensor) -> None:
-    if picture.ndim != 3:
+def _is_image(image: Tensor) -> None:
+    if image.ndim != 3:
         raise ShapeMismatch(
-            f"A template is looked for in one picture (C, H, W); {tuple(picture.shape)} came. "
+            f"A template is looked for in one image (C, H, W); {tuple(image.shape)} came. "
             "Take one of the batch; series have no templates.",
             expected=(3,),
-            actual=tuple(picture.shape),
+            actual=tuple(image.shape),
         )
 
 
 def _checked(
-    picture: Tensor, window: tuple[int, int, int, int], changes: Sequence[str] | None
+    image: Tensor, window: tuple[int, int, int, int], changes: Sequence[str] | None
 ) -> list[str]:
-    _is_picture(picture)
-    if not bool(torch.isfinite(in_range(picture)).all()):
+    _is_image(image)
+    if not bool(torch.isfinite(in_range(image)).all()):
         raise DataError(
             "A template is looked for among finite values; others came. Replace what is missing."
         )
-    height, width = picture.shape[1:]
+    height, width = image.shape[1:]
     top, bottom, left, right = window
     if not (0 <= top < bottom <= height and 0 <= left < right <= width):
         raise UsageError(
             "A template is a window (first row, row behind the last, first column, column behind "
-            f"the last) within its picture; {tuple(window)} came for {height}×{width}. Move it."
+            f"the last) within its image; {tuple(window)} came for {height}×{width}. Move it."
         )
     unknown = [c for c in changes or () if c not in CHANGES]
     if unknown:
         raise UsageError(f"`{unknown[0]}` is no change. {did_you_mean(unknown[0], CHANGES)}")
-    if changes is None:  # what is grey has no colours to exchange
-        return [c for c in CHANGES if c != "colours exchanged" or picture.shape[0] > 1]
+    if changes is None:  # what is gray has no colors to exchange
+        return [c for c in CHANGES if c != "colors exchanged" or image.shape[0] > 1]
     return list(changes)

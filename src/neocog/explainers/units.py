@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from neocog.errors import ModelError, ShapeMismatch, UsageError, did_you_mean, printable
-from neocog.explainers.layout import Layout
+from neocog.explainers.layout import SpatialLayout
 from neocog.explainers.target import describe_layers
-from neocog.probe.activations import first_tensor, place_of, recording
+from neocog.graph.activations import first_tensor, place_of, recording
 
 __all__ = [
     "WHERE",
@@ -31,7 +31,7 @@ WHERE = ("mean", "middle", "largest")
 
 def layout_for(
     run: Callable[[Tensor], Any], module: nn.Module, layer: str, x: Tensor
-) -> Layout | None:
+) -> SpatialLayout | None:
     """Where a layer holds units and places, for `output_of`; None where units are axis 1 anyway.
 
     Found in a pass over the first sample, by what came before the layer.
@@ -49,7 +49,9 @@ def layout_for(
     return layouts_for(run, module, x).get(layer)
 
 
-def layouts_for(run: Callable[[Tensor], Any], module: nn.Module, x: Tensor) -> dict[str, Layout]:
+def layouts_for(
+    run: Callable[[Tensor], Any], module: nn.Module, x: Tensor
+) -> dict[str, SpatialLayout]:
     """Of all layers whose units are not axis 1 behind the batch, see `layout_for`."""
     try:
         with torch.no_grad():
@@ -65,12 +67,12 @@ def output_of(
     layer: str,
     x: Tensor,
     *,
-    layout: Layout | None = None,
+    layout: SpatialLayout | None = None,
 ) -> Tensor:
     """What a layer puts out for a batch: (B, U) or (B, U, *space).
 
     Args:
-        run: the module as a function; the module itself, or `probe.activations.differentiable`'s.
+        run: the module as a function; the module itself, or `graph.activations.differentiable`'s.
         module: whose layer.
         layer: a sub-module's name; "" is the module.
         x: the batch, taken where the module is and in its type.
@@ -166,6 +168,6 @@ def finite(values: Tensor, layer: str) -> Tensor:
     if not bool(torch.isfinite(values).all()):
         raise ModelError(
             f"A unit says finite numbers; {named(layer)} says others. Check the weights and how "
-            "pixels are normalised."
+            "pixels are normalized."
         )
     return values

@@ -41,12 +41,12 @@ Pair = int | tuple[int, int]
 """One number for both axes, or (rows, columns)."""
 
 PADDINGS: dict[str, Literal["zeros", "circular", "reflect", "replicate"]] = {
-    "zero": "zeros",
+    "zeros": "zeros",
     "circular": "circular",
     "reflect": "reflect",
     "replicate": "replicate",
 }
-"""What stands outside the picture: our name to PyTorch's `padding_mode`."""
+"""What stands outside the image: our name to PyTorch's `padding_mode`."""
 
 
 def pair(value: Pair) -> tuple[int, int]:
@@ -169,7 +169,7 @@ def conv(
     *,
     kernel: Pair,
     stride: Pair = 1,
-    padding: str = "zero",
+    padding: str = "zeros",
     pad: Pair | None = None,
     groups: int = 1,
     bias: bool = True,
@@ -181,7 +181,7 @@ def conv(
         outputs: channels that go out.
         kernel: taps.
         stride: samples from one output to the next.
-        padding: what stands outside the picture, one of `PADDINGS`.
+        padding: what stands outside the image, one of `PADDINGS`.
         pad: samples added a side; None for as many as keep the size at stride 1.
         groups: independent groups of channels.
         bias: add a trainable number a channel.
@@ -272,10 +272,10 @@ def keeps(
 
 
 def grow(x: Float[Tensor, "B C H W"], size: int, *, padding: str) -> Float[Tensor, "B C h w"]:
-    """The picture in the middle of at least `size` rows and columns, the odd one after it.
+    """The image in the middle of at least `size` rows and columns, the odd one after it.
 
     Args:
-        x: picture or map; an axis that is long enough stays as it is.
+        x: image or map; an axis that is long enough stays as it is.
         size: the least number of rows and of columns.
         padding: what fills it up, one of `PADDINGS`.
 
@@ -301,10 +301,10 @@ def conv_norm_activation(
     *,
     kernel: Pair,
     stride: Pair = 1,
-    padding: str = "zero",
+    padding: str = "zeros",
     pad: Pair | None = None,
 ) -> nn.Sequential:
-    """Convolution, batch normalisation, ReLU; named conv, norm, act.
+    """Convolution, batch normalization, ReLU; named conv, norm, act.
 
     The size is kept where `pad` is left out. The convolution has no bias: the normalization would
     subtract it again.

@@ -1,4 +1,4 @@
-"""Blur, then drop samples.
+"""Blur, then downsample.
 
 Source: R. Zhang, "Making Convolutional Networks Shift-Invariant Again", ICML 2019: an operator of
 stride s is the operator at stride 1, then a low-pass filter, then every s-th sample. The filter
@@ -70,7 +70,7 @@ def blur(
 ) -> Float[Tensor, "B C *smaller"]:
     """Each channel through a separable kernel, of which every s-th sample is computed.
 
-    The window of sample i is centred at s·i, or half a sample after it for an even kernel, so that
+    The window of sample i is centered at s·i, or half a sample after it for an even kernel, so that
     ceil(size / s) samples come out for every size.
 
     Args:
@@ -91,13 +91,13 @@ def blur(
     if x.dtype == torch.bfloat16 and x.device.type == "cpu" and max(steps) > 1:
         return _by_matrices(x, kernels, steps, padding)
     padding_mode(padding)
-    if padding != "zero" and _spacious(x) and all(map(_fixed, kernels)):
+    if padding != "zeros" and _spacious(x) and all(map(_fixed, kernels)):
         sizes = zip(x.shape[2:], kernels, steps, strict=True)
         axes = [along(n, k, step, padding) for n, k, step in sizes]
         if pays(axes):
             return filtered(x, axes)
     rim = [(len(k) - 1) // 2 for k in kernels]
-    if padding != "zero" or any(len(k) % 2 == 0 for k in kernels):
+    if padding != "zeros" or any(len(k) % 2 == 0 for k in kernels):
         x = extend(x, _sides(x.shape[2:], kernels, steps), padding=padding)
         rim = [0] * len(steps)
     tapers = [_along(k.to(x), i, len(steps)) for i, k in enumerate(kernels)]
@@ -201,7 +201,7 @@ def max_blur(
     """
     axes = x.dim() - 2
     before, after = (window - 1) // 2, window // 2
-    if padding == "zero":
+    if padding == "zeros":
         x = F.pad(x, [before, after] * axes, value=-math.inf)
     else:
         x = extend(x, [(before, after)] * axes, padding=padding)

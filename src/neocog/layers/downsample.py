@@ -1,7 +1,7 @@
-"""Every place where a network drops samples, through one table.
+"""Every place where a network downsamples, through one table.
 
-A network never writes a stride by itself. It asks here, naming one of `SAMPLINGS`, and a new kind
-of down-sampling reaches all networks by a line in that table. Dropping samples is written as
+A network never writes a stride by itself. It asks here, naming one of `DOWNSAMPLINGS`, and a new kind
+of downsampling reaches all networks by a line in that table. Downsampling is written as
 
     operator at stride 1  →  reduce: keep every s-th sample
 
@@ -53,27 +53,27 @@ from neocog.layers.subsample import (
 from neocog.layers.windows import ChooseWindows, TakeWindows
 
 __all__ = [
+    "DOWNSAMPLINGS",
     "POOLS",
-    "SAMPLINGS",
-    "Sampling",
+    "Downsampling",
     "activation_then_reduce",
     "average_pool",
+    "downsampling_of",
     "max_pool",
     "operator_stride",
     "pool",
     "reduce",
     "reduce_pair",
-    "sampling_of",
     "windows_before",
 ]
 
 POOLS = ("max", "average", "conv")
-"""What may summarise a window: its largest value, its mean, or a learned convolution and ReLU."""
+"""What may summarize a window: its largest value, its mean, or a learned convolution and ReLU."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sampling:
-    """One kind of down-sampling.
+class Downsampling:
+    """One kind of downsampling.
 
     A kind that chooses among samples is also there in its parts, for graphs in which more than two
     maps must keep the same ones: `choose` from one map as it is, `prepare` each, `take` of all.
@@ -102,21 +102,21 @@ class Sampling:
 
 def _blur(stride: Steps, padding: str, *, keep: bool = False) -> BlurPool:
     """Zeros beyond the border would darken the rim: a blur mirrors the map there instead."""
-    return BlurPool(stride, padding="reflect" if padding == "zero" else padding, keep=keep)
+    return BlurPool(stride, padding="reflect" if padding == "zeros" else padding, keep=keep)
 
 
-SAMPLINGS: dict[str, Sampling] = {
-    "stride": Sampling(
+DOWNSAMPLINGS: dict[str, Downsampling] = {
+    "stride": Downsampling(
         folded=True,
         reduce=lambda channels, stride, padding: Subsample(stride),
         reduce_pair=lambda channels, stride, padding: SubsamplePair(stride),
     ),
-    "blur": Sampling(
+    "blur": Downsampling(
         folded=False,
         reduce=lambda channels, stride, padding: _blur(stride, padding),
         reduce_pair=lambda channels, stride, padding: Both(_blur(stride, padding)),
     ),
-    "polyphase": Sampling(
+    "polyphase": Downsampling(
         folded=False,
         reduce=lambda channels, stride, padding: PolyphaseDown(stride),
         reduce_pair=lambda channels, stride, padding: PolyphasePair(stride),
@@ -124,7 +124,7 @@ SAMPLINGS: dict[str, Sampling] = {
         take=TakePhase,
         choose_windows=ChooseWindows,
     ),
-    "polyphase_blur": Sampling(
+    "polyphase_blur": Downsampling(
         folded=False,
         reduce=lambda channels, stride, padding: PolyphaseDown(
             stride, prepare=_blur(stride, padding, keep=True)
@@ -136,7 +136,7 @@ SAMPLINGS: dict[str, Sampling] = {
         take=TakePhase,
         prepare=lambda stride, padding: _blur(stride, padding, keep=True),
     ),
-    "learned_polyphase": Sampling(
+    "learned_polyphase": Downsampling(
         folded=False,
         reduce=lambda channels, stride, padding: PolyphaseDown(
             stride, choose=LearnedChoice(channels, stride)
@@ -147,7 +147,7 @@ SAMPLINGS: dict[str, Sampling] = {
         choose=lambda channels, stride, padding: LearnedChoice(channels, stride),
         take=TakePhase,
     ),
-    "ideal": Sampling(
+    "ideal": Downsampling(
         folded=False,
         reduce=lambda channels, stride, padding: IdealDown(stride),
         reduce_pair=lambda channels, stride, padding: Both(IdealDown(stride)),
@@ -164,48 +164,48 @@ SAMPLINGS: dict[str, Sampling] = {
 """
 
 
-def sampling_of(name: str) -> Sampling:
+def downsampling_of(name: str) -> Downsampling:
     """The kind of that name.
 
     Raises:
-        UsageError: no such sampling.
+        UsageError: no such downsampling.
     """
-    if name not in SAMPLINGS:
-        raise UsageError(f"`{name}` is no sampling. {did_you_mean(name, SAMPLINGS)}")
-    return SAMPLINGS[name]
+    if name not in DOWNSAMPLINGS:
+        raise UsageError(f"`{name}` is no sampling. {did_you_mean(name, DOWNSAMPLINGS)}")
+    return DOWNSAMPLINGS[name]
 
 
-def operator_stride(sampling: str, stride: Pair) -> tuple[int, int]:
+def operator_stride(downsampling: str, stride: Pair) -> tuple[int, int]:
     """The stride that a convolution or pool gets itself; a `reduce` must follow it.
 
     Example:
         >>> operator_stride("stride", 2)
         (2, 2)
     """
-    return pair(stride) if sampling_of(sampling).folded else (1, 1)
+    return pair(stride) if downsampling_of(downsampling).folded else (1, 1)
 
 
 def reduce(
-    sampling: str, channels: int, *, stride: Pair, padding: str, folds: bool = True
+    downsampling: str, channels: int, *, stride: Pair, padding: str, folds: bool = True
 ) -> nn.Module:
     """What follows a convolution (with its norm and activation) that had `operator_stride`.
 
     Args:
-        sampling: one of `SAMPLINGS`.
+        downsampling: one of `DOWNSAMPLINGS`.
         channels: of the map.
         stride: samples from one that is kept to the next.
-        padding: what stands outside the picture.
+        padding: what stands outside the image.
         folds: an operator before has the stride already where the kind is folded; False where
             there is none and samples must be dropped here in any case.
     """
-    kind, steps = sampling_of(sampling), pair(stride)
+    kind, steps = downsampling_of(downsampling), pair(stride)
     if steps == (1, 1) or (folds and kind.folded):
         return nn.Identity()
     return kind.reduce(channels, steps, padding)
 
 
 def reduce_pair(
-    sampling: str, channels: tuple[int, int], *, stride: Pair, padding: str
+    downsampling: str, channels: tuple[int, int], *, stride: Pair, padding: str
 ) -> nn.Module:
     """What a residual block calls with (main, short cut) where its main branch had the stride.
 
@@ -213,37 +213,37 @@ def reduce_pair(
     again `operator_stride`.
 
     Args:
-        sampling: one of `SAMPLINGS`.
+        downsampling: one of `DOWNSAMPLINGS`.
         channels: of the main branch at that point, of the short cut.
         stride: samples from one that is kept to the next.
-        padding: what stands outside the picture.
+        padding: what stands outside the image.
     """
-    kind, steps = sampling_of(sampling), pair(stride)
+    kind, steps = downsampling_of(downsampling), pair(stride)
     if steps == (1, 1) or kind.folded:
         return AsTheyAre()
     return kind.reduce_pair(channels, steps, padding)
 
 
 def activation_then_reduce(
-    activation: nn.Module, sampling: str, channels: int, *, stride: Pair, padding: str
+    activation: nn.Module, downsampling: str, channels: int, *, stride: Pair, padding: str
 ) -> nn.Module:
     """One module for one slot of an `nn.Sequential`, so that later slots keep their numbers.
 
     Returns:
         `activation` itself where nothing has to follow.
     """
-    after = reduce(sampling, channels, stride=stride, padding=padding)
+    after = reduce(downsampling, channels, stride=stride, padding=padding)
     return activation if isinstance(after, nn.Identity) else nn.Sequential(activation, after)
 
 
 def windows_before(
-    sampling: str, kernel: Pair, stride: Pair, pad: Pair, padding: str
+    downsampling: str, kernel: Pair, stride: Pair, pad: Pair, padding: str
 ) -> tuple[nn.Module, TakeWindows] | None:
     """How the phase is chosen and taken before an operator; None where what comes out decides.
 
     Before it, where the map is a circle and the operator gives size / stride samples of it.
     """
-    kind, steps = sampling_of(sampling), pair(stride)
+    kind, steps = downsampling_of(downsampling), pair(stride)
     taps, frame = pair(kernel), pair(pad)
     if kind.choose_windows is None or padding != "circular" or steps == (1, 1):
         return None
@@ -254,51 +254,51 @@ def windows_before(
 
 
 def max_pool(
-    sampling: str, channels: int, *, kernel: Pair, stride: Pair, padding: str, pad: Pair = 0
+    downsampling: str, channels: int, *, kernel: Pair, stride: Pair, padding: str, pad: Pair = 0
 ) -> nn.Module:
     """The largest value of each window, then samples dropped; `nn.MaxPool2d` for `stride`.
 
     Args:
-        sampling: one of `SAMPLINGS`.
+        downsampling: one of `DOWNSAMPLINGS`.
         channels: of the map.
         kernel: size of the window.
         stride: samples from one window to the next.
-        padding: what stands outside the picture; for `zero` it is left out of the maximum.
+        padding: what stands outside the image; for `zero` it is left out of the maximum.
         pad: samples added a side.
     """
-    windows = windows_before(sampling, kernel, stride, pad, padding)
+    windows = windows_before(downsampling, kernel, stride, pad, padding)
     if windows is not None:
         return nn.Sequential(Windows(*windows), nn.MaxPool2d(pair(kernel), pair(stride)))
-    step, frame = operator_stride(sampling, stride), pair(pad)
-    far = _far(kernel, stride, pad, "-inf" if padding == "zero" else padding, step)
-    if padding == "zero" or frame == (0, 0):
+    step, frame = operator_stride(downsampling, stride), pair(pad)
+    far = _far(kernel, stride, pad, "-inf" if padding == "zeros" else padding, step)
+    if padding == "zeros" or frame == (0, 0):
         operator: nn.Module = nn.MaxPool2d(pair(kernel), step, frame)
     else:
         operator = _chain(border(pad, padding=padding), nn.MaxPool2d(pair(kernel), step))
-    return _chain(far, operator, reduce(sampling, channels, stride=stride, padding=padding))
+    return _chain(far, operator, reduce(downsampling, channels, stride=stride, padding=padding))
 
 
 def average_pool(
-    sampling: str, channels: int, *, kernel: Pair, stride: Pair, padding: str, pad: Pair = 0
+    downsampling: str, channels: int, *, kernel: Pair, stride: Pair, padding: str, pad: Pair = 0
 ) -> nn.Module:
     """The mean of each window, then samples dropped; `nn.AvgPool2d` for `stride`.
 
-    The arguments are those of `max_pool`, but that zeros outside the picture do count. Where a
+    The arguments are those of `max_pool`, but that zeros outside the image do count. Where a
     window only reaches beyond the far side because it now runs at stride 1, the edge is repeated.
     """
-    windows = windows_before(sampling, kernel, stride, pad, padding)
+    windows = windows_before(downsampling, kernel, stride, pad, padding)
     if windows is not None:
         return nn.Sequential(Windows(*windows), nn.AvgPool2d(pair(kernel), pair(stride)))
-    step = operator_stride(sampling, stride)
-    far = _far(kernel, stride, pad, "replicate" if padding == "zero" else padding, step)
+    step = operator_stride(downsampling, stride)
+    far = _far(kernel, stride, pad, "replicate" if padding == "zeros" else padding, step)
     operator = nn.AvgPool2d(pair(kernel), step)
-    after = reduce(sampling, channels, stride=stride, padding=padding)
+    after = reduce(downsampling, channels, stride=stride, padding=padding)
     return _chain(far, border(pad, padding=padding), operator, after)
 
 
 def pool(
     kind: str,
-    sampling: str,
+    downsampling: str,
     channels: int,
     *,
     kernel: Pair,
@@ -311,33 +311,35 @@ def pool(
     Args:
         kind: one of `POOLS`; "conv" is a convolution of the same kernel and stride, channels to
             channels, and ReLU (J. Springenberg et al., "Striving for Simplicity", 2015).
-        sampling: one of `SAMPLINGS`.
+        downsampling: one of `DOWNSAMPLINGS`.
         channels: of the map.
         kernel: size of the window.
         stride: samples from one window to the next.
-        padding: what stands outside the picture.
+        padding: what stands outside the image.
         pad: samples added a side.
 
     Raises:
         UsageError: no such pool.
     """
     if kind == "max":
-        return max_pool(sampling, channels, kernel=kernel, stride=stride, padding=padding, pad=pad)
+        return max_pool(
+            downsampling, channels, kernel=kernel, stride=stride, padding=padding, pad=pad
+        )
     if kind == "average":
         return average_pool(
-            sampling, channels, kernel=kernel, stride=stride, padding=padding, pad=pad
+            downsampling, channels, kernel=kernel, stride=stride, padding=padding, pad=pad
         )
     if kind == "conv":
         learned = nn.Sequential()
-        windows = windows_before(sampling, kernel, stride, pad, padding)
+        windows = windows_before(downsampling, kernel, stride, pad, padding)
         if windows is not None:
             learned.add_module("windows", Windows(*windows))  # a name, as below
             learned.add_module(
-                "0", conv(channels, channels, kernel=kernel, stride=stride, pad=0, padding="zero")
+                "0", conv(channels, channels, kernel=kernel, stride=stride, pad=0, padding="zeros")
             )
             learned.add_module("1", nn.ReLU())
             return learned
-        step = operator_stride(sampling, stride)
+        step = operator_stride(downsampling, stride)
         far = _far(kernel, stride, pad, padding, step)
         if not isinstance(far, nn.Identity):
             learned.add_module("far", far)  # a name: the parameters keep their number
@@ -345,7 +347,7 @@ def pool(
             "0", conv(channels, channels, kernel=kernel, stride=step, padding=padding, pad=pad)
         )
         learned.add_module("1", nn.ReLU())
-        after = reduce(sampling, channels, stride=stride, padding=padding)
+        after = reduce(downsampling, channels, stride=stride, padding=padding)
         if not isinstance(after, nn.Identity):
             learned.add_module("2", after)
         return learned

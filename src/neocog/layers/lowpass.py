@@ -1,4 +1,4 @@
-"""Down-sampling and activations that add no frequency which the grid cannot hold.
+"""Downsampling and activations that add no frequency which the grid cannot hold.
 
 Source: H. Michaeli, T. Michaeli, D. Soudry, "Alias-Free Convnets: Fractional Shift Invariance via
 Polynomial Activations", CVPR 2023.
@@ -75,7 +75,7 @@ class IdealDown(nn.Module):
     """
 
     geometry = (None,)
-    """Each sample sees the whole map; see `neocog.probe.operations`."""
+    """Each sample sees the whole map; see `neocog.graph.operations`."""
 
     def __init__(self, stride: int | Sequence[int]) -> None:
         super().__init__()
@@ -121,7 +121,7 @@ class AliasFreeActivation(nn.Module):
     """
 
     geometry = (None,)
-    """Each sample sees the whole map; see `neocog.probe.operations`."""
+    """Each sample sees the whole map; see `neocog.graph.operations`."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()

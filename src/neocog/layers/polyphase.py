@@ -1,4 +1,4 @@
-"""Drop samples so that the same ones are kept wherever the picture stands.
+"""Drop samples so that the same ones are kept wherever the image stands.
 
 A map at stride s falls into s phases an axis: the samples 0, s, 2s, …, the samples 1, s + 1, … and
 so on. Moving the map by one sample with wrap-around moves its samples from each phase to the next.
@@ -15,7 +15,7 @@ ceil(size / stride) samples come out; the equality under shifts is exact where t
 Sources: A. Chaman, I. Dokmanić, "Truly Shift-Invariant Convolutional Neural Networks", CVPR 2021
 (the phase of the largest norm), and "Truly Shift-Equivariant Convolutional Neural Networks with
 Adaptive Polyphase Upsampling", 2021 (samples put back where they were taken); R. A. Rojas-Gomez et
-al., "Learnable Polyphase Sampling for Shift Invariant and Equivariant Convolutional Networks",
+al., "Learnable Polyphase Downsampling for Shift Invariant and Equivariant Convolutional Networks",
 NeurIPS 2022 (a choice that is learned).
 """
 
@@ -32,7 +32,7 @@ from torch.nn import functional as F
 from neocog.errors import UsageError
 from neocog.layers.blocks import extend, per_axis
 from neocog.layers.border import beside
-from neocog.types import Window
+from neocog.types import FieldWindow
 
 __all__ = [
     "ChoosePhase",
@@ -289,7 +289,7 @@ class LearnedChoice(nn.Module):
     ) -> None:
         super().__init__()
         self.stride, self.temperature = tuple(stride), temperature
-        # Neighbours within a phase are s samples apart: a convolution of all phases at once.
+        # Neighbors within a phase are s samples apart: a convolution of all phases at once.
         if len(self.stride) == 1:
             self.conv: nn.Module = nn.Conv1d(channels, hidden, 3, dilation=self.stride[0])
         else:
@@ -326,7 +326,7 @@ class TakePhase(nn.Module):
     def __init__(self, stride: int | Sequence[int]) -> None:
         super().__init__()
         self.stride = stride
-        self.geometry = tuple(Window(s, s) for s in _each(stride))
+        self.geometry = tuple(FieldWindow(s, s) for s in _each(stride))
 
     def forward(self, x: Float[Tensor, "B C *space"], phase: Phase) -> Tensor:
         """Every s-th sample from the phase."""
@@ -406,7 +406,7 @@ class PolyphaseUp(nn.Module):
     def __init__(self, stride: int | Sequence[int]) -> None:
         super().__init__()
         self.stride = stride
-        self.geometry = tuple(Window(1, up=s) for s in _each(stride))
+        self.geometry = tuple(FieldWindow(1, up=s) for s in _each(stride))
 
     def forward(self, x: Tensor, phase: Int[Tensor, " B"], size: Sequence[int]) -> Tensor:
         """Samples at their phase, zeros elsewhere."""

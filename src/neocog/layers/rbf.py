@@ -1,9 +1,9 @@
 """Output units that measure the distance to a fixed code, one code a class.
 
 Source: Y. LeCun et al., "Gradient-Based Learning Applied to Document Recognition", Proc. IEEE
-86(11), 1998, section II.B: a code is a picture of the class's character, 7 wide and 12 high, +1
+86(11), 1998, section II.B: a code is an image of the class's character, 7 wide and 12 high, +1
 for ink and -1 for paper, so that characters which look alike have codes that are alike. The
-pictures of the ten digits below are drawn for this package.
+images of the ten digits below are drawn for this package.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def codes(classes: int) -> Float[Tensor, "K 84"]:
     """One code of ±1 a class.
 
     Args:
-        classes: how many; ten get the pictures of the digits, any other number gets codes drawn
+        classes: how many; ten get the images of the digits, any other number gets codes drawn
             at random, always the same ones.
 
     Example:
@@ -55,9 +55,9 @@ def codes(classes: int) -> Float[Tensor, "K 84"]:
 
 
 def code_distance(
-    x: Float[Tensor, "B N"], centres: Float[Tensor, "K N"], scale: float
+    x: Float[Tensor, "B N"], centers: Float[Tensor, "K N"], scale: float
 ) -> Float[Tensor, "B K"]:
-    """-scale · ‖x - centre‖² for every centre: 0 at the centre, below 0 elsewhere.
+    """-scale · ‖x - center‖² for every center: 0 at the center, below 0 elsewhere.
 
     As logits these say that x is normal around the class's code, with variance 1 / (2 scale) in
     every number; the class of the nearest code is the most probable one.
@@ -67,7 +67,7 @@ def code_distance(
         >>> code_distance(torch.tensor([[1.0, 1.0]]), two, 0.5)
         tensor([[-0., -2.]])
     """
-    return -scale * (x[:, None, :] - centres).square().sum(-1)
+    return -scale * (x[:, None, :] - centers).square().sum(-1)
 
 
 class CodeDistance(nn.Module):

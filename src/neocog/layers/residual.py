@@ -14,13 +14,13 @@ from torch.nn import functional as F
 
 from neocog.errors import UsageError, did_you_mean
 from neocog.layers.blocks import conv
-from neocog.layers.downsample import operator_stride, reduce, sampling_of
+from neocog.layers.downsample import downsampling_of, operator_stride, reduce
 from neocog.layers.strided import strided_pair
 
 __all__ = ["BasicBlock", "Bottleneck", "PadChannels", "Shortcut", "pad_channels", "shortcut"]
 
 Shortcut = Literal["A", "B"]
-"""A: drop samples and fill the new channels with zeros; B: a 1×1 convolution and batch norm."""
+"""A: downsample and fill the new channels with zeros; B: a 1×1 convolution and batch norm."""
 
 
 def pad_channels(x: Float[Tensor, "B C H W"], channels: int) -> Float[Tensor, "B D H W"]:
@@ -52,7 +52,7 @@ class PadChannels(nn.Module):
 
 
 def shortcut(
-    kind: str, inputs: int, outputs: int, *, stride: int, sampling: str, padding: str
+    kind: str, inputs: int, outputs: int, *, stride: int, downsampling: str, padding: str
 ) -> nn.Module:
     """The branch beside the convolutions, behind the block's `reduce_pair`.
 
@@ -61,8 +61,8 @@ def shortcut(
         inputs: channels that come in.
         outputs: channels that go out.
         stride: of the block.
-        sampling: one of `SAMPLINGS`; where it is folded the stride is taken here.
-        padding: what stands outside the picture.
+        downsampling: one of `DOWNSAMPLINGS`; where it is folded the stride is taken here.
+        padding: what stands outside the image.
 
     Raises:
         UsageError: no such short cut.
@@ -72,12 +72,14 @@ def shortcut(
     if stride == 1 and inputs == outputs:
         return nn.Identity()
     if kind == "B":
-        step = operator_stride(sampling, stride)
+        step = operator_stride(downsampling, stride)
         return nn.Sequential(
             conv(inputs, outputs, kernel=1, stride=step, bias=False), nn.BatchNorm2d(outputs)
         )
-    folded = sampling_of(sampling).folded
-    drop = reduce(sampling, inputs, stride=stride if folded else 1, padding=padding, folds=False)
+    folded = downsampling_of(downsampling).folded
+    drop = reduce(
+        downsampling, inputs, stride=stride if folded else 1, padding=padding, folds=False
+    )
     return nn.Sequential(drop, PadChannels(outputs))
 
 
@@ -88,8 +90,8 @@ class BasicBlock(nn.Module):
         inputs: channels that come in.
         outputs: channels that go out.
         stride: of the block.
-        sampling: one of `SAMPLINGS`.
-        padding: what stands outside the picture.
+        downsampling: one of `DOWNSAMPLINGS`.
+        padding: what stands outside the image.
         short: kind of short cut where size or channels change.
     """
 
@@ -99,12 +101,14 @@ class BasicBlock(nn.Module):
         outputs: int,
         *,
         stride: int,
-        sampling: str,
+        downsampling: str,
         padding: str,
         short: Shortcut = "B",
     ) -> None:
         super().__init__()
-        how = strided_pair(sampling, (outputs, inputs), kernel=3, stride=stride, padding=padding)
+        how = strided_pair(
+            downsampling, (outputs, inputs), kernel=3, stride=stride, padding=padding
+        )
         self.windows = how.before
         self.conv1 = conv(
             inputs,
@@ -121,7 +125,7 @@ class BasicBlock(nn.Module):
         self.conv2 = conv(outputs, outputs, kernel=3, padding=padding, bias=False)
         self.bn2 = nn.BatchNorm2d(outputs)
         self.downsample = shortcut(
-            short, inputs, outputs, stride=stride, sampling=sampling, padding=padding
+            short, inputs, outputs, stride=stride, downsampling=downsampling, padding=padding
         )
 
     def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B D h w"]:
@@ -144,16 +148,16 @@ class Bottleneck(nn.Module):
         inputs: channels that come in.
         width: channels of the 3×3 convolution; four times as many go out.
         stride: of the block.
-        sampling: one of `SAMPLINGS`.
-        padding: what stands outside the picture.
+        downsampling: one of `DOWNSAMPLINGS`.
+        padding: what stands outside the image.
     """
 
     def __init__(
-        self, inputs: int, width: int, *, stride: int, sampling: str, padding: str
+        self, inputs: int, width: int, *, stride: int, downsampling: str, padding: str
     ) -> None:
         super().__init__()
         outputs = 4 * width
-        how = strided_pair(sampling, (width, inputs), kernel=3, stride=stride, padding=padding)
+        how = strided_pair(downsampling, (width, inputs), kernel=3, stride=stride, padding=padding)
         self.conv1 = conv(inputs, width, kernel=1, bias=False)
         self.bn1 = nn.BatchNorm2d(width)
         self.windows = how.before
@@ -166,7 +170,7 @@ class Bottleneck(nn.Module):
         self.bn3 = nn.BatchNorm2d(outputs)
         self.relu = nn.ReLU()
         self.downsample = shortcut(
-            "B", inputs, outputs, stride=stride, sampling=sampling, padding=padding
+            "B", inputs, outputs, stride=stride, downsampling=downsampling, padding=padding
         )
 
     def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B D h w"]:

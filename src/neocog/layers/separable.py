@@ -23,7 +23,7 @@ from torch.nn import functional as F
 
 from neocog.layers.border import beside
 
-__all__ = ["Axis", "along", "filtered", "pays"]
+__all__ = ["SeparableAxis", "along", "filtered", "pays"]
 
 TAPS = 25
 """Up to so many taps in all, one pass over the map is faster than one for each axis."""
@@ -44,7 +44,7 @@ class End(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Axis:
+class SeparableAxis:
     """A filter along one axis, every s-th sample of what it gives.
 
     Args:
@@ -74,14 +74,14 @@ class Axis:
         return self.size + 2 * self.rim - len(self.kernel) - self.step * (len(self.bare) - 1)
 
 
-def along(size: int, kernel: Tensor, step: int, padding: str) -> Axis:
-    """The filter of an axis; the window of output i is centred at s·i, or half a sample after it.
+def along(size: int, kernel: Tensor, step: int, padding: str) -> SeparableAxis:
+    """The filter of an axis; the window of output i is centered at s·i, or half a sample after it.
 
     Args:
         size: samples that come.
         kernel: its taps.
         step: s.
-        padding: "zero" or one of `MODES`.
+        padding: "zeros" or one of `MODES`.
 
     Example:
         >>> along(4, torch.tensor([0.25, 0.5, 0.25]), 2, "circular").whole.tolist()
@@ -91,7 +91,7 @@ def along(size: int, kernel: Tensor, step: int, padding: str) -> Axis:
 
 
 @functools.lru_cache(maxsize=64)
-def _along(size: int, kernel: tuple[float, ...], step: int, padding: str) -> Axis:
+def _along(size: int, kernel: tuple[float, ...], step: int, padding: str) -> SeparableAxis:
     count, before = math.ceil(size / step), (len(kernel) - 1) // 2
     after = max(0, step * (count - 1) + len(kernel) // 2 + 1 - size)
     seen = np.arange(count)[:, None] * step + np.arange(len(kernel)) - before
@@ -101,10 +101,10 @@ def _along(size: int, kernel: tuple[float, ...], step: int, padding: str) -> Axi
     bare = np.zeros((count, size))
     np.add.at(bare, (rows[inside], seen[inside]), taps[inside])
     whole = bare.copy()
-    if padding != "zero":
+    if padding != "zeros":
         source = np.pad(np.arange(size), (before, after), mode=MODES[padding])  # type: ignore[call-overload]
         np.add.at(whole, (rows[~inside], source[seen[~inside] + before]), taps[~inside])
-    return Axis(kernel, step, size, whole, bare, tuple(_ends(whole - bare)))
+    return SeparableAxis(kernel, step, size, whole, bare, tuple(_ends(whole - bare)))
 
 
 def _ends(border: np.ndarray) -> list[End]:
@@ -121,7 +121,7 @@ def _ends(border: np.ndarray) -> list[End]:
     return ends
 
 
-def pays(axes: Sequence[Axis]) -> bool:
+def pays(axes: Sequence[SeparableAxis]) -> bool:
     """Whether `filtered` can be used, and its products at the rim are less work than the rest.
 
     Example:
@@ -139,7 +139,7 @@ def pays(axes: Sequence[Axis]) -> bool:
     return sum(a * other for a, other in zip(at_rim, others, strict=True)) <= inside
 
 
-def filtered(x: Tensor, axes: Sequence[Axis]) -> Tensor:
+def filtered(x: Tensor, axes: Sequence[SeparableAxis]) -> Tensor:
     """A map through a filter along each of its axes.
 
     Args:
@@ -174,7 +174,7 @@ class _Filtered(_Linear):
     """`filtered`, with its transpose for its gradient."""
 
     @staticmethod
-    def forward(x: Tensor, axes: tuple[Axis, ...]) -> Tensor:
+    def forward(x: Tensor, axes: tuple[SeparableAxis, ...]) -> Tensor:
         return _filter(x, axes)
 
     @staticmethod
@@ -192,7 +192,7 @@ class _Spread(_Linear):
     """The transpose of `filtered`, with `filtered` for its gradient."""
 
     @staticmethod
-    def forward(g: Tensor, axes: tuple[Axis, ...]) -> Tensor:
+    def forward(g: Tensor, axes: tuple[SeparableAxis, ...]) -> Tensor:
         return _spread(g, axes)
 
     @staticmethod
@@ -204,21 +204,21 @@ class _Spread(_Linear):
         return _spread(g, ctx.axes)
 
 
-def _filter(x: Tensor, axes: tuple[Axis, ...]) -> Tensor:
+def _filter(x: Tensor, axes: tuple[SeparableAxis, ...]) -> Tensor:
     with torch.autocast("cpu", enabled=False):  # a gradient may be asked for where it is on
         y = _convolved(x, axes)
         _add_rim(y, x, axes, back=False)
     return y
 
 
-def _spread(g: Tensor, axes: tuple[Axis, ...]) -> Tensor:
+def _spread(g: Tensor, axes: tuple[SeparableAxis, ...]) -> Tensor:
     with torch.autocast("cpu", enabled=False):
         x = _convolved_back(g, axes)
         _add_rim(x, g, axes, back=True)
     return x
 
 
-def _add_rim(into: Tensor, seen: Tensor, axes: tuple[Axis, ...], *, back: bool) -> None:
+def _add_rim(into: Tensor, seen: Tensor, axes: tuple[SeparableAxis, ...], *, back: bool) -> None:
     """What the border adds to what zeros in its place gave; `back` with all matrices transposed."""
     pixelwise = beside(seen)
     if pixelwise:
@@ -235,7 +235,7 @@ def _add_rim(into: Tensor, seen: Tensor, axes: tuple[Axis, ...], *, back: bool) 
             y.add_((x.reshape(-1, strip.matrix.shape[1]) @ strip.matrix.T).view(y.shape))
 
 
-class Strip(NamedTuple):
+class InputStrip(NamedTuple):
     """Rows or columns at one end, from those that the border repeats."""
 
     axis: int
@@ -249,7 +249,9 @@ class Strip(NamedTuple):
 
 
 @functools.lru_cache(maxsize=64)
-def _strips(axes: tuple[Axis, ...], dtype: torch.dtype, back: bool) -> tuple[Strip, ...]:
+def _strips(
+    axes: tuple[SeparableAxis, ...], dtype: torch.dtype, back: bool
+) -> tuple[InputStrip, ...]:
     strips = []
     for i, axis in enumerate(axes):
         for out, within, weights in axis.ends:
@@ -258,7 +260,9 @@ def _strips(axes: tuple[Axis, ...], dtype: torch.dtype, back: bool) -> tuple[Str
                 matrix = np.kron(axes[0].bare, weights) if i else np.kron(weights, axes[1].whole)
             if back:
                 out, within, matrix = within, out, matrix.T
-            strips.append(Strip(i, out, within, torch.tensor(matrix, dtype=dtype, device="cpu")))
+            strips.append(
+                InputStrip(i, out, within, torch.tensor(matrix, dtype=dtype, device="cpu"))
+            )
     return tuple(strips)
 
 
@@ -267,7 +271,7 @@ Pass = tuple[Tensor, tuple[int, ...], tuple[int, ...]]
 
 
 @functools.lru_cache(maxsize=64)
-def _passes(axes: tuple[Axis, ...], dtype: torch.dtype) -> tuple[Pass, ...]:
+def _passes(axes: tuple[SeparableAxis, ...], dtype: torch.dtype) -> tuple[Pass, ...]:
     """One convolution, or one for each axis if that is less work."""
     kernels = [np.array(axis.kernel) for axis in axes]
     steps, zeros = [tuple(getattr(a, name) for a in axes) for name in ("step", "rim")]
@@ -281,7 +285,7 @@ def _passes(axes: tuple[Axis, ...], dtype: torch.dtype) -> tuple[Pass, ...]:
     return tuple((tensor, *way) for tensor, way in zip(tensors, ways, strict=True))
 
 
-def _convolved(x: Tensor, axes: tuple[Axis, ...]) -> Tensor:
+def _convolved(x: Tensor, axes: tuple[SeparableAxis, ...]) -> Tensor:
     channels = x.shape[1]
     convolve = F.conv1d if len(axes) == 1 else F.conv2d
     for weight, stride, zeros in _passes(axes, x.dtype):
@@ -290,7 +294,7 @@ def _convolved(x: Tensor, axes: tuple[Axis, ...]) -> Tensor:
     return x
 
 
-def _convolved_back(g: Tensor, axes: tuple[Axis, ...]) -> Tensor:
+def _convolved_back(g: Tensor, axes: tuple[SeparableAxis, ...]) -> Tensor:
     channels = g.shape[1]
     spread = F.conv_transpose1d if len(axes) == 1 else F.conv_transpose2d
     for weight, stride, zeros in reversed(_passes(axes, g.dtype)):

@@ -1,4 +1,4 @@
-"""Convolutions with a stride, for every kind of down-sampling: what stands before and after."""
+"""Convolutions with a stride, for every kind of downsampling: what stands before and after."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["Strided", "strided", "strided_pair"]
 
 @dataclass(frozen=True, kw_only=True)
 class Strided:
-    """How an operator of some stride is built for a kind of down-sampling.
+    """How an operator of some stride is built for a kind of downsampling.
 
     Args:
         before: what the map goes through before the operator; for a pair, both maps.
@@ -31,7 +31,7 @@ class Strided:
 
 
 def strided(
-    sampling: str,
+    downsampling: str,
     channels: int,
     *,
     kernel: Pair,
@@ -42,7 +42,7 @@ def strided(
     """A convolution with a stride: the phase chosen before it where that is exact, else behind it.
 
     Args:
-        sampling: one of `SAMPLINGS`.
+        downsampling: one of `DOWNSAMPLINGS`.
         channels: of what the operator gives.
         kernel: taps.
         stride: samples from one that is kept to the next.
@@ -50,30 +50,30 @@ def strided(
         pad: samples added a side; None for as many as keep the size at stride 1.
     """
     frame = same_padding(kernel) if pad is None else pair(pad)
-    found = windows_before(sampling, kernel, stride, frame, padding)
+    found = windows_before(downsampling, kernel, stride, frame, padding)
     if found is None:
-        after = reduce(sampling, channels, stride=stride, padding=padding)
-        step = operator_stride(sampling, stride)
+        after = reduce(downsampling, channels, stride=stride, padding=padding)
+        step = operator_stride(downsampling, stride)
         return Strided(before=nn.Identity(), stride=step, pad=frame, after=after)
     return Strided(before=Windows(*found), stride=pair(stride), pad=(0, 0), after=nn.Identity())
 
 
 def strided_pair(
-    sampling: str, channels: tuple[int, int], *, kernel: Pair, stride: Pair, padding: str
+    downsampling: str, channels: tuple[int, int], *, kernel: Pair, stride: Pair, padding: str
 ) -> Strided:
     """The same for the convolution with the stride in a residual block, and its short cut.
 
     Args:
-        sampling: one of `SAMPLINGS`.
+        downsampling: one of `DOWNSAMPLINGS`.
         channels: of what the operator gives, of the short cut.
         kernel: taps; the size is kept at stride 1.
         stride: samples from one that is kept to the next.
         padding: what stands outside the image.
     """
     frame, steps = same_padding(kernel), pair(stride)
-    found = windows_before(sampling, kernel, stride, frame, padding)
+    found = windows_before(downsampling, kernel, stride, frame, padding)
     if found is None:
-        after = reduce_pair(sampling, channels, stride=stride, padding=padding)
-        step = operator_stride(sampling, stride)
+        after = reduce_pair(downsampling, channels, stride=stride, padding=padding)
+        step = operator_stride(downsampling, stride)
         return Strided(before=AsTheyAre(), stride=step, pad=frame, after=after)
     return Strided(before=WindowsPair(*found, steps), stride=steps, pad=(0, 0), after=AsTheyAre())

@@ -1,4 +1,4 @@
-"""Dropping samples as they come, and the border that an operator in front of it may need.
+"""Downsampling as they come, and the border that an operator in front of it may need.
 
 The pieces of `layers.downsample`, which says when each is used.
 """
@@ -127,7 +127,7 @@ def far_border(
 
     Example:
         >>> import torch
-        >>> far_border(torch.tensor([[[1.0, 2.0]]]), (2,), stride=(2,), pad=(0,), padding="zero")
+        >>> far_border(torch.tensor([[[1.0, 2.0]]]), (2,), stride=(2,), pad=(0,), padding="zeros")
         tensor([[[1., 2., 0.]]])
     """
     axes = zip(x.shape[2:], kernel, stride, pad, strict=True)

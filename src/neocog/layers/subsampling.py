@@ -1,4 +1,4 @@
-"""Trainable sub-sampling: a sum over each window, times a number, plus a number.
+"""Trainable subsampling: a sum over each window, times a number, plus a number.
 
 Source: Y. LeCun et al., "Gradient-Based Learning Applied to Document Recognition", Proc. IEEE
 86(11), 1998, section II.B (layers S2 and S4).
@@ -37,13 +37,13 @@ class TrainableSubsampling(nn.Module):
 
     Args:
         channels: of the map.
-        sampling: one of `layers.downsample.SAMPLINGS`.
-        padding: what stands outside the picture, for kinds of sampling that look there.
+        downsampling: one of `layers.downsample.DOWNSAMPLINGS`.
+        padding: what stands outside the image, for kinds of sampling that look there.
     """
 
-    def __init__(self, channels: int, *, sampling: str, padding: str) -> None:
+    def __init__(self, channels: int, *, downsampling: str, padding: str) -> None:
         super().__init__()
-        self.pool = average_pool(sampling, channels, kernel=2, stride=2, padding=padding)
+        self.pool = average_pool(downsampling, channels, kernel=2, stride=2, padding=padding)
         self.coefficient = nn.Parameter(torch.empty(channels))
         self.bias = nn.Parameter(torch.empty(channels))
         nn.init.uniform_(self.coefficient, -2.4 / 4, 2.4 / 4)

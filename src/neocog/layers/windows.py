@@ -31,7 +31,7 @@ from torch.nn import functional as F
 from neocog.errors import UsageError
 from neocog.layers.blocks import extend, per_axis
 from neocog.layers.border import beside
-from neocog.types import Window
+from neocog.types import FieldWindow
 
 __all__ = ["ChooseWindows", "TakeWindows", "choose_windows", "take_windows"]
 
@@ -189,7 +189,7 @@ class TakeWindows(nn.Module):
         self.stride, self.reach = per_axis(stride, len(reach)), tuple(reach)
         self.sides = tuple(sides)
         self.geometry = tuple(
-            Window(s, 1, -before) for s, (before, _) in zip(self.stride, sides, strict=True)
+            FieldWindow(s, 1, -before) for s, (before, _) in zip(self.stride, sides, strict=True)
         )
 
     def forward(self, x: Float[Tensor, "B C *space"], phase: Int[Tensor, " B"]) -> Tensor:

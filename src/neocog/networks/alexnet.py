@@ -1,10 +1,10 @@
 """AlexNet: as published in 2012, and the single tower that the field exchanges weights of.
 
 Sources: A. Krizhevsky, I. Sutskever, G. Hinton, "ImageNet Classification with Deep Convolutional
-Neural Networks", NeurIPS 2012: two towers, written as two groups of channels, normalisation over
-channels, overlapping pools; 60,965,224 parameters (1000 classes, colour). A. Krizhevsky, "One
+Neural Networks", NeurIPS 2012: two towers, written as two groups of channels, normalization over
+channels, overlapping pools; 60,965,224 parameters (1000 classes, color). A. Krizhevsky, "One
 Weird Trick for Parallelizing Convolutional Neural Networks", 2014: one tower, fewer channels, no
-normalisation; 61,100,840 parameters, named features.N and classifier.N.
+normalization; 61,100,840 parameters, named features.N and classifier.N.
 """
 
 from __future__ import annotations
@@ -18,30 +18,30 @@ from torch import Tensor, nn
 from neocog.layers.blocks import conv, he_normal, keeps, output_hw
 from neocog.layers.downsample import activation_then_reduce, operator_stride
 from neocog.layers.downsample import pool as pool_of
-from neocog.layers.normalise import LocalResponseNorm
+from neocog.layers.normalize import LocalResponseNorm
 from neocog.types import Stage
 
 __all__ = ["AlexNet", "alexnet"]
 
 SMALL = 96
-"""Pictures with a side shorter than this get the small stem when it is left to us."""
+"""Images with a side shorter than this get the small stem when it is left to us."""
 
 GRID = 6
 """Samples a side that the published head sees."""
 
 
 @dataclass(frozen=True)
-class Form:
+class AlexNetForm:
     """What the two forms differ in: output channels and groups of the five convolutions."""
 
     widths: tuple[int, ...]
     groups: tuple[int, ...]
-    normalised: bool
+    normalized: bool
 
 
 FORMS = {
-    "towers": Form((96, 256, 384, 384, 256), (1, 2, 1, 2, 2), normalised=True),
-    "single": Form((64, 192, 384, 256, 256), (1, 1, 1, 1, 1), normalised=False),
+    "towers": AlexNetForm((96, 256, 384, 384, 256), (1, 2, 1, 2, 2), normalized=True),
+    "single": AlexNetForm((64, 192, 384, 256, 256), (1, 1, 1, 1, 1), normalized=False),
 }
 
 
@@ -83,7 +83,7 @@ class AlexNet(nn.Module):
         self.stages = stages
 
     def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B K"]:
-        """Normalised pixels to logits."""
+        """Normalized pixels to logits."""
         logits: Tensor = self.classifier(self.avgpool(self.features(x)).flatten(1))
         return logits
 
@@ -93,8 +93,8 @@ def alexnet(
     classes: int,
     channels: int,
     size: tuple[int, int],
-    sampling: str = "stride",
-    padding: str = "zero",
+    downsampling: str = "stride",
+    padding: str = "zeros",
     form: Literal["single", "towers"] = "single",
     pool: Literal["max", "average", "conv"] = "max",
     stem: Literal["auto", "published", "small"] = "auto",
@@ -108,9 +108,9 @@ def alexnet(
 
     Args:
         classes: outputs.
-        channels: 1 for grey, 3 for colour.
-        size: (H, W) of the pictures.
-        sampling: one of `layers.downsample.SAMPLINGS`.
+        channels: 1 for gray, 3 for color.
+        size: (H, W) of the images.
+        downsampling: one of `layers.downsample.DOWNSAMPLINGS`.
         padding: one of `layers.blocks.PADDINGS`.
         form: "towers" as published, "single" the later one.
         pool: "max", "average", or "conv" for a learned one at the same stride.
@@ -140,7 +140,7 @@ def alexnet(
         small=small,
         whole=head == "mean",
         pool=pool,
-        sampling=sampling,
+        downsampling=downsampling,
         padding=padding,
     )
     if head == "auto":
@@ -164,14 +164,14 @@ def alexnet(
 
 
 def _features(
-    kind: Form,
+    kind: AlexNetForm,
     *,
     channels: int,
     size: tuple[int, int],
     small: bool,
     whole: bool,
     pool: str,
-    sampling: str,
+    downsampling: str,
     padding: str,
 ) -> tuple[nn.Sequential, tuple[Stage, ...], tuple[int, int]]:
     """Convolutions and pools, what they say about their maps, and the size of the last map.
@@ -193,24 +193,24 @@ def _features(
                 inputs,
                 outputs,
                 kernel=taps,
-                stride=operator_stride(sampling, stride),
+                stride=operator_stride(downsampling, stride),
                 padding=padding,
                 pad=pads if i == 0 else taps // 2,
                 groups=groups,
             )
         )
         features.append(
-            activation_then_reduce(nn.ReLU(), sampling, outputs, stride=stride, padding=padding)
+            activation_then_reduce(nn.ReLU(), downsampling, outputs, stride=stride, padding=padding)
         )
         inputs = outputs
         if i in (2, 3):
             continue
-        if kind.normalised and i < 2:
+        if kind.normalized and i < 2:
             features.append(LocalResponseNorm())
         if keeps(size, 3, stride=2, padding=rim, least=1 if i == 4 else 2):
             size, reach = output_hw(size, 3, stride=2, padding=rim), 2 * reach
             features.append(
-                pool_of(pool, sampling, outputs, kernel=3, stride=2, padding=padding, pad=rim)
+                pool_of(pool, downsampling, outputs, kernel=3, stride=2, padding=padding, pad=rim)
             )
         else:
             features.append(nn.Identity())

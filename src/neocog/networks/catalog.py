@@ -13,7 +13,7 @@ from torch import nn
 from neocog.errors import UsageError, did_you_mean, printable
 from neocog.fields import shown
 from neocog.layers.blocks import PADDINGS
-from neocog.layers.downsample import SAMPLINGS
+from neocog.layers.downsample import DOWNSAMPLINGS
 from neocog.networks.alexnet import alexnet
 from neocog.networks.convnet import convnet
 from neocog.networks.dense import dense
@@ -108,12 +108,12 @@ def build(
     Args:
         name: one of `NETWORKS`.
         classes: outputs.
-        channels: 1 for grey, 3 for colour.
-        size: (H, W) of the pictures, each at least `SMALLEST`.
+        channels: 1 for gray, 3 for color.
+        size: (H, W) of the images, each at least `SMALLEST`.
         options: of `schema(name)`; lists of numbers may come for tuples.
 
     Returns:
-        A module from normalised pixels (B, C, H, W) to logits (B, K).
+        A module from normalized pixels (B, C, H, W) to logits (B, K).
 
     Raises:
         UsageError: no such network or option, or a value of another kind.
@@ -129,7 +129,7 @@ def build(
         raise UsageError(
             f"A network needs one class and one channel at least, and {SMALLEST} pixels a side; "
             f"{classes} classes, {channels} channels, {size[0]}×{size[1]} pixels came. "
-            "Enlarge the pictures with `--size`."
+            "Enlarge the images with `--size`."
         )
     values = {}
     for key, value in (options or {}).items():
@@ -149,7 +149,7 @@ def _builder(name: str) -> Callable[..., nn.Module]:
 
 
 def _option(name: str, hint: Any, default: object) -> Option:
-    tables = {"sampling": tuple(SAMPLINGS), "padding": tuple(PADDINGS)}
+    tables = {"downsampling": tuple(DOWNSAMPLINGS), "padding": tuple(PADDINGS)}
     if name in tables:
         return Option(name=name, kind="str", default=default, choices=tables[name])
     if get_origin(hint) is Literal:

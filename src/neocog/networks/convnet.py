@@ -10,7 +10,7 @@ Designed from measurements on two processor cores (bfloat16, channels_last):
 
 - Wide layers keep the arithmetic units busy and narrow ones wait for memory: the default widths are
   the smallest with which a training step reaches 0.4 of the rate of a matrix product also on
-  pictures of 28 pixels (`benchmarks/flops.py`).
+  images of 28 pixels (`benchmarks/flops.py`).
 
 For other ends there are recipes in `benchmarks/recipes`: 99 % on MNIST in the fewest seconds, the
 lowest error on MNIST, Fashion-MNIST (a full stem, where detail matters).
@@ -62,7 +62,7 @@ class ConvNet(nn.Module):
         he_normal(self)
 
     def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B K"]:
-        """Normalised pixels to logits."""
+        """Normalized pixels to logits."""
         x = self.stem(x)
         for stage in self.stages:
             x = self.get_submodule(stage.name)(x)
@@ -75,8 +75,8 @@ def convnet(
     classes: int,
     channels: int,
     size: tuple[int, int],
-    sampling: str = "stride",
-    padding: str = "zero",
+    downsampling: str = "stride",
+    padding: str = "zeros",
     widths: tuple[int, ...] = (48, 96, 192),
     depths: tuple[int, ...] = (2, 2, 2),
     stem: Literal["half", "full"] = "half",
@@ -90,9 +90,9 @@ def convnet(
 
     Args:
         classes: outputs.
-        channels: 1 for grey, 3 for colour.
-        size: (H, W) of the pictures.
-        sampling: one of `layers.downsample.SAMPLINGS`.
+        channels: 1 for gray, 3 for color.
+        size: (H, W) of the images.
+        downsampling: one of `layers.downsample.DOWNSAMPLINGS`.
         padding: one of `layers.blocks.PADDINGS`.
         widths: channels of each stage.
         depths: convolutions of each stage; the stem counts as the first of the first stage.
@@ -114,7 +114,7 @@ def convnet(
             f"widths {list(widths)} and depths {list(depths)} came."
         )
     kernel, stride = (5, 2) if stem == "half" else (3, 1)
-    how = strided(sampling, widths[0], kernel=kernel, stride=stride, padding=padding)
+    how = strided(downsampling, widths[0], kernel=kernel, stride=stride, padding=padding)
     first = conv_norm_activation(
         channels, widths[0], kernel=kernel, stride=how.stride, padding=padding, pad=how.pad
     )
@@ -127,7 +127,7 @@ def convnet(
         module = nn.Sequential()
         if i and keeps(size, 2, stride=2, least=2):
             size, reach = output_hw(size, 2, stride=2), 2 * reach
-            module.append(pool_of(pool, sampling, inputs, kernel=2, stride=2, padding=padding))
+            module.append(pool_of(pool, downsampling, inputs, kernel=2, stride=2, padding=padding))
         for _ in range(depth if i else depth - 1):
             module.append(conv_norm_activation(inputs, width, kernel=3, padding=padding))
             inputs = width

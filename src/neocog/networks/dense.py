@@ -1,4 +1,4 @@
-"""The fully connected baseline: no convolution, no notion of neighbouring pixels."""
+"""The fully connected baseline: no convolution, no notion of neighboring pixels."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from neocog.layers.blocks import padding_mode
-from neocog.layers.downsample import sampling_of
+from neocog.layers.downsample import downsampling_of
 from neocog.types import Stage
 
 __all__ = ["Dense", "dense"]
@@ -16,7 +16,7 @@ class Dense(nn.Module):
     """Flatten, then linear layers with ReLU between them.
 
     Args:
-        inputs: numbers of one picture.
+        inputs: numbers of one image.
         hidden: units of each hidden layer; empty for a linear classifier.
         classes: outputs.
         dropout: share of each hidden layer left out in training.
@@ -34,7 +34,7 @@ class Dense(nn.Module):
         self.stages: tuple[Stage, ...] = ()
 
     def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B K"]:
-        """Normalised pixels to logits."""
+        """Normalized pixels to logits."""
         logits: Tensor = self.layers(x)
         return logits
 
@@ -44,8 +44,8 @@ def dense(
     classes: int,
     channels: int,
     size: tuple[int, int],
-    sampling: str = "stride",
-    padding: str = "zero",
+    downsampling: str = "stride",
+    padding: str = "zeros",
     hidden: tuple[int, ...] = (256,),
     dropout: float = 0.0,
 ) -> Dense:
@@ -56,22 +56,22 @@ def dense(
 
     Args:
         classes: outputs.
-        channels: 1 for grey, 3 for colour.
-        size: (H, W) of the pictures.
-        sampling: one of `layers.downsample.SAMPLINGS`.
+        channels: 1 for gray, 3 for color.
+        size: (H, W) of the images.
+        downsampling: one of `layers.downsample.DOWNSAMPLINGS`.
         padding: one of `layers.blocks.PADDINGS`.
         hidden: units of each hidden layer.
         dropout: share of each hidden layer left out in training.
 
     Raises:
-        UsageError: no such sampling or padding.
+        UsageError: no such downsampling or padding.
 
     Example:
         >>> net = dense(classes=2, channels=1, size=(24, 24), hidden=(10, 10))
         >>> sum(p.numel() for p in net.parameters())  # 576·10 + 10, 10·10 + 10, 10·2 + 2
         5902
     """
-    sampling_of(sampling)
+    downsampling_of(downsampling)
     padding_mode(padding)
     return Dense(
         inputs=channels * size[0] * size[1], hidden=hidden, classes=classes, dropout=dropout

@@ -1,12 +1,12 @@
 """LeNet-5 as published in 1998: exactly 60,000 trainable parameters.
 
 Source: Y. LeCun, L. Bottou, Y. Bengio, P. Haffner, "Gradient-Based Learning Applied to Document
-Recognition", Proc. IEEE 86(11), 1998, section II.B. For grey pictures and ten classes:
+Recognition", Proc. IEEE 86(11), 1998, section II.B. For gray images and ten classes:
 
     C1  6 maps of 5×5 kernels                                156
-    S2  trainable sub-sampling by 2                           12
+    S2  trainable subsampling by 2                           12
     C3  16 maps of 5×5 kernels, partly connected           1,516
-    S4  trainable sub-sampling by 2                           32
+    S4  trainable subsampling by 2                           32
     C5  120 maps of 5×5 kernels                           48,120
     F6  84 units, fully connected                         10,164
     out distance to ten fixed codes                            0
@@ -57,21 +57,21 @@ class LeNet5(nn.Module):
 
     Args:
         classes: outputs; ten have drawn digits as codes, others random codes.
-        channels: 1 for grey, 3 for colour.
-        sampling: one of `layers.downsample.SAMPLINGS`.
-        padding: what fills a picture up to 32×32.
+        channels: 1 for gray, 3 for color.
+        downsampling: one of `layers.downsample.DOWNSAMPLINGS`.
+        padding: what fills an image up to 32×32.
         scale: of the squared distances that are the logits.
     """
 
     def __init__(
-        self, *, classes: int, channels: int, sampling: str, padding: str, scale: float
+        self, *, classes: int, channels: int, downsampling: str, padding: str, scale: float
     ) -> None:
         super().__init__()
         self.padding = padding
         self.c1 = conv(channels, 6, kernel=5, pad=0)
-        self.s2 = TrainableSubsampling(6, sampling=sampling, padding=padding)
+        self.s2 = TrainableSubsampling(6, downsampling=downsampling, padding=padding)
         self.c3 = PartialConv2d(TABLE, kernel=5)
-        self.s4 = TrainableSubsampling(16, sampling=sampling, padding=padding)
+        self.s4 = TrainableSubsampling(16, downsampling=downsampling, padding=padding)
         self.c5 = conv(16, 120, kernel=5, pad=0)
         self.f6 = nn.Linear(120, CODE)
         self.out = CodeDistance(classes, scale=scale)
@@ -86,7 +86,7 @@ class LeNet5(nn.Module):
                 nn.init.uniform_(p, -2.4 / fan_in, 2.4 / fan_in)
 
     def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B K"]:
-        """Normalised pixels to logits."""
+        """Normalized pixels to logits."""
         x = grow(x, FIELD, padding=self.padding)
         x = self.act(self.s2(self.act(self.c1(x))))
         x = self.act(self.s4(self.act(self.c3(x))))
@@ -100,16 +100,16 @@ def lenet5(
     classes: int,
     channels: int,
     size: tuple[int, int],
-    sampling: str = "stride",
+    downsampling: str = "stride",
     padding: str = "replicate",
     scale: float = 0.1,
 ) -> LeNet5:
     """LeNet-5 as published.
 
     The paper sets a 28×28 digit in the middle of a field of 32×32 that is filled with background.
-    What arrives here is normalised, so background is no longer 0: the default `replicate`
-    continues the picture's edge instead, which is background wherever the digit keeps off the
-    edge. A picture above 32 pixels gives several units a map in C5; F6 sees their mean.
+    What arrives here is normalized, so background is no longer 0: the default `replicate`
+    continues the image's edge instead, which is background wherever the digit keeps off the
+    edge. An image above 32 pixels gives several units a map in C5; F6 sees their mean.
 
     The output units give -scale · ‖F6 - code‖² as logits, so that cross-entropy trains them. The
     scale does not change which class is nearest. A half is the normal density of variance 1; with
@@ -118,14 +118,14 @@ def lenet5(
 
     Args:
         classes: outputs.
-        channels: 1 for grey, 3 for colour.
-        size: (H, W) of the pictures; the network is the same for all.
-        sampling: one of `layers.downsample.SAMPLINGS`.
-        padding: one of `layers.blocks.PADDINGS`: what fills a picture up to 32×32.
+        channels: 1 for gray, 3 for color.
+        size: (H, W) of the images; the network is the same for all.
+        downsampling: one of `layers.downsample.DOWNSAMPLINGS`.
+        padding: one of `layers.blocks.PADDINGS`: what fills an image up to 32×32.
         scale: of the squared distances.
 
     Raises:
-        UsageError: no such sampling or padding.
+        UsageError: no such downsampling or padding.
 
     Example:
         >>> net = lenet5(classes=10, channels=1, size=(28, 28))
@@ -134,5 +134,5 @@ def lenet5(
     """
     padding_mode(padding)
     return LeNet5(
-        classes=classes, channels=channels, sampling=sampling, padding=padding, scale=scale
+        classes=classes, channels=channels, downsampling=downsampling, padding=padding, scale=scale
     )

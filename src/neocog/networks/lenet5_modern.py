@@ -23,9 +23,9 @@ class LeNet5Modern(nn.Module):
 
     Args:
         classes: outputs.
-        channels: 1 for grey, 3 for colour.
-        size: (H, W) of the pictures.
-        sampling: one of `layers.downsample.SAMPLINGS`.
+        channels: 1 for gray, 3 for color.
+        size: (H, W) of the images.
+        downsampling: one of `layers.downsample.DOWNSAMPLINGS`.
         padding: one of `layers.blocks.PADDINGS`.
         pool: one of `layers.downsample.POOLS`.
         mean: the linear layers see the mean over the last map.
@@ -38,7 +38,7 @@ class LeNet5Modern(nn.Module):
         classes: int,
         channels: int,
         size: tuple[int, int],
-        sampling: str,
+        downsampling: str,
         padding: str,
         pool: str,
         mean: bool,
@@ -47,9 +47,9 @@ class LeNet5Modern(nn.Module):
         super().__init__()
         self.mean = mean
         self.c1 = conv(channels, 6, kernel=5, padding=padding)
-        self.s2 = pool_of(pool, sampling, 6, kernel=2, stride=2, padding=padding)
+        self.s2 = pool_of(pool, downsampling, 6, kernel=2, stride=2, padding=padding)
         self.c3 = conv(6, 16, kernel=5, padding=padding, pad=None if mean else 0)
-        self.s4 = pool_of(pool, sampling, 16, kernel=2, stride=2, padding=padding)
+        self.s4 = pool_of(pool, downsampling, 16, kernel=2, stride=2, padding=padding)
         height, width = ((n // 2 - 4) // 2 for n in size)
         self.drop = nn.Dropout(dropout)
         self.c5 = nn.Linear(16 if mean else 16 * height * width, 120)
@@ -63,7 +63,7 @@ class LeNet5Modern(nn.Module):
         he_normal(self)
 
     def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B K"]:
-        """Normalised pixels to logits."""
+        """Normalized pixels to logits."""
         x = self.s2(self.act(self.c1(x)))
         x = self.s4(self.act(self.c3(x)))
         x = x.mean((2, 3)) if self.mean else x.flatten(1)
@@ -77,8 +77,8 @@ def lenet5_modern(
     classes: int,
     channels: int,
     size: tuple[int, int],
-    sampling: str = "stride",
-    padding: str = "zero",
+    downsampling: str = "stride",
+    padding: str = "zeros",
     pool: Literal["max", "average", "conv"] = "max",
     head: Literal["published", "mean"] = "published",
     dropout: float = 0.0,
@@ -90,9 +90,9 @@ def lenet5_modern(
 
     Args:
         classes: outputs.
-        channels: 1 for grey, 3 for colour.
-        size: (H, W) of the pictures.
-        sampling: one of `layers.downsample.SAMPLINGS`.
+        channels: 1 for gray, 3 for color.
+        size: (H, W) of the images.
+        downsampling: one of `layers.downsample.DOWNSAMPLINGS`.
         padding: one of `layers.blocks.PADDINGS`.
         pool: "max", "average", or "conv" for a learned one at the same stride.
         head: "published" sees the whole last map; "mean" sees the mean over it, and the second
@@ -108,7 +108,7 @@ def lenet5_modern(
         classes=classes,
         channels=channels,
         size=size,
-        sampling=sampling,
+        downsampling=downsampling,
         padding=padding,
         pool=pool,
         mean=head == "mean",

@@ -1,4 +1,4 @@
-"""A network together with its contract: pixels in, logits out."""
+"""A network together with its spec: pixels in, logits out."""
 
 from __future__ import annotations
 
@@ -7,32 +7,32 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from neocog.errors import ModelError, ShapeMismatch
-from neocog.probe.scores import to_logits
-from neocog.probe.several import output_at
-from neocog.types import Contract, not_of_pixels
+from neocog.graph.scores import to_logits
+from neocog.graph.several import output_at
+from neocog.types import ModelSpec, not_of_pixels
 
-__all__ = ["Model", "normalise"]
+__all__ = ["SpecifiedNetwork", "normalize"]
 
 
-def normalise(
+def normalize(
     x: Float[Tensor, "B C *S"], mean: Float[Tensor, C * S1], std: Float[Tensor, C * S1]
 ) -> Float[Tensor, "B C *S"]:
     """(x - mean) / std, per channel."""
     return (x - mean) / std
 
 
-class Model(nn.Module):
-    """Pixels in [0, 1] → normalised by the contract → network → logits.
+class SpecifiedNetwork(nn.Module):
+    """Pixels in [0, 1] → normalized by the spec → network → logits.
 
-    Of several tensors that a network returns the contract's is taken, and of probabilities logits
+    Of several tensors that a network returns the spec's is taken, and of probabilities logits
     are made: what gives the same probabilities again.
 
-    Mean and deviation live in the contract; the module holds copies that move with it between
+    Mean and deviation live in the spec; the module holds copies that move with it between
     devices and stay out of its state dict, whose keys are the network's behind `network.`.
 
     Args:
-        network: normalised (B, C, H, W) to (B, K).
-        contract: what goes in and comes out.
+        network: normalized (B, C, H, W) to (B, K).
+        spec: what goes in and comes out.
 
     Raises:
         ModelError: mean or standard deviation do not fit the number of channels, or cannot belong
@@ -40,31 +40,31 @@ class Model(nn.Module):
 
     Example:
         >>> from neocog.networks.catalog import build
-        >>> from neocog.types import SignalSpec
-        >>> signal = SignalSpec(channels=1, size=(28, 28), mean=(0.13,), std=(0.31,))
-        >>> contract = Contract(task="classify", classes=("no", "yes"), signal=signal)
+        >>> from neocog.types import InputSpec
+        >>> signal = InputSpec(channels=1, size=(28, 28), mean=(0.13,), std=(0.31,))
+        >>> spec = ModelSpec(task="classify", classes=("no", "yes"), input=signal)
         >>> network = build("dense", classes=2, channels=1, size=(28, 28))
-        >>> Model(network, contract)(torch.zeros(3, 1, 28, 28)).shape
+        >>> Model(network, spec)(torch.zeros(3, 1, 28, 28)).shape
         torch.Size([3, 2])
     """
 
     mean: Tensor
     std: Tensor
 
-    def __init__(self, network: nn.Module, contract: Contract) -> None:
+    def __init__(self, network: nn.Module, spec: ModelSpec) -> None:
         super().__init__()
-        signal = contract.signal
+        signal = spec.input
         if not len(signal.mean) == len(signal.std) == signal.channels:
             raise ModelError(
-                f"A contract has one mean and one deviation a channel; {signal.channels} "
+                f"A spec has one mean and one deviation a channel; {signal.channels} "
                 f"channels, {len(signal.mean)} means and {len(signal.std)} deviations came. "
-                "Correct the contract."
+                "Correct the spec."
             )
         if (wrong := not_of_pixels(signal.mean, signal.std)) is not None:
             raise ModelError(
-                f"A contract normalizes values in [0, 1], and its {wrong}. Correct the contract."
+                f"A spec normalizes values in [0, 1], and its {wrong}. Correct the spec."
             )
-        self.contract = contract
+        self.spec = spec
         self.network = network
         for name, values in (("mean", signal.mean), ("std", signal.std)):
             tensor = torch.tensor(values, dtype=torch.float32).view(-1, *[1] * len(signal.size))
@@ -74,17 +74,17 @@ class Model(nn.Module):
         """Pixels in [0, 1] to logits.
 
         Raises:
-            ShapeMismatch: other channels or another size than the contract's.
+            ShapeMismatch: other channels or another size than the spec's.
         """
-        signal = self.contract.signal
+        signal = self.spec.input
         if x.shape[1:] != (signal.channels, *signal.size):
             expected = (signal.channels, *signal.size)
             raise ShapeMismatch(
-                f"This model takes pictures of shape (B, {', '.join(map(str, expected))}), "
+                f"This model takes images of shape (B, {', '.join(map(str, expected))}), "
                 f"channels before rows and columns; {tuple(x.shape)} came. "
-                "Decode the pictures to its channels and size.",
+                "Decode the images to its channels and size.",
                 expected=expected,
                 actual=tuple(x.shape),
             )
-        out = output_at(self.network(normalise(x, self.mean, self.std)), self.contract.output.name)
-        return to_logits(out, self.contract.output.kind)
+        out = output_at(self.network(normalize(x, self.mean, self.std)), self.spec.output.name)
+        return to_logits(out, self.spec.output.kind)

@@ -1,9 +1,9 @@
-"""Residual networks for large pictures: 18, 34, 50, 101, 152 layers.
+"""Residual networks for large images: 18, 34, 50, 101, 152 layers.
 
 Source: K. He et al., "Deep Residual Learning for Image Recognition", CVPR 2016, table 1; the
 stride of a bottleneck in its 3×3 convolution. With `stem="published"` the parameters are named as
 in the weights that the field exchanges (conv1, bn1, layer1.0.conv1, …, fc), so these load
-unchanged; 11,689,512 parameters for 18 layers and 25,557,032 for 50 (1000 classes, colour).
+unchanged; 11,689,512 parameters for 18 layers and 25,557,032 for 50 (1000 classes, color).
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ DEPTHS: dict[int, tuple[tuple[int, ...], bool]] = {
 """Number of layers to (blocks of each stage, whether they are bottlenecks)."""
 
 SMALL = 96
-"""Pictures with a side shorter than this get the small stem when it is left to us."""
+"""Images with a side shorter than this get the small stem when it is left to us."""
 
 
 class ResNet(nn.Module):
@@ -40,11 +40,11 @@ class ResNet(nn.Module):
 
     Args:
         classes: outputs.
-        channels: 1 for grey, 3 for colour.
+        channels: 1 for gray, 3 for color.
         blocks: of each stage.
         bottleneck: blocks of three convolutions instead of two.
         small: a stem of one 3×3 convolution that drops no samples.
-        sampling: one of `layers.downsample.SAMPLINGS`.
+        downsampling: one of `layers.downsample.DOWNSAMPLINGS`.
         padding: one of `layers.blocks.PADDINGS`.
     """
 
@@ -56,12 +56,12 @@ class ResNet(nn.Module):
         blocks: tuple[int, ...],
         bottleneck: bool,
         small: bool,
-        sampling: str,
+        downsampling: str,
         padding: str,
     ) -> None:
         super().__init__()
         kernel, stride = (3, 1) if small else (7, 2)
-        how = strided(sampling, 64, kernel=kernel, stride=stride, padding=padding)
+        how = strided(downsampling, 64, kernel=kernel, stride=stride, padding=padding)
         self.windows = how.before
         self.conv1 = conv(
             channels,
@@ -78,7 +78,7 @@ class ResNet(nn.Module):
         self.maxpool = (
             nn.Identity()
             if small
-            else max_pool(sampling, 64, kernel=3, stride=2, padding=padding, pad=1)
+            else max_pool(downsampling, 64, kernel=3, stride=2, padding=padding, pad=1)
         )
         kind = Bottleneck if bottleneck else BasicBlock
         inputs, stages, reach = 64, [], 1 if small else 4
@@ -87,7 +87,9 @@ class ResNet(nn.Module):
             layer = nn.Sequential()
             for j in range(count):
                 stride = first if j == 0 else 1
-                layer.append(kind(inputs, width, stride=stride, sampling=sampling, padding=padding))
+                layer.append(
+                    kind(inputs, width, stride=stride, downsampling=downsampling, padding=padding)
+                )
                 inputs = width * (4 if bottleneck else 1)
             self.add_module(f"layer{i + 1}", layer)
             reach *= first
@@ -98,7 +100,7 @@ class ResNet(nn.Module):
         he_normal(self)
 
     def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B K"]:
-        """Normalised pixels to logits."""
+        """Normalized pixels to logits."""
         x = self.maxpool(self.reduce(self.relu(self.bn1(self.conv1(self.windows(x))))))
         for stage in self.stages:
             x = self.get_submodule(stage.name)(x)
@@ -111,8 +113,8 @@ def resnet(
     classes: int,
     channels: int,
     size: tuple[int, int],
-    sampling: str = "stride",
-    padding: str = "zero",
+    downsampling: str = "stride",
+    padding: str = "zeros",
     depth: int = 18,
     stem: Literal["auto", "published", "small"] = "auto",
 ) -> ResNet:
@@ -120,9 +122,9 @@ def resnet(
 
     Args:
         classes: outputs.
-        channels: 1 for grey, 3 for colour.
-        size: (H, W) of the pictures.
-        sampling: one of `layers.downsample.SAMPLINGS`.
+        channels: 1 for gray, 3 for color.
+        size: (H, W) of the images.
+        downsampling: one of `layers.downsample.DOWNSAMPLINGS`.
         padding: one of `layers.blocks.PADDINGS`.
         depth: one of `DEPTHS`.
         stem: "published" is 7×7 at stride 2 and a pool, which leaves a quarter of the size;
@@ -146,8 +148,8 @@ def resnet(
         smallest = output_hw(smallest, 3, stride=2, padding=1)
     if padding == "reflect" and min(smallest) < 2:
         raise UsageError(
-            f"Reflection needs maps of at least 2×2; pictures of {size[0]}×{size[1]} end at "
-            f"{smallest[0]}×{smallest[1]}. Take stem=small, larger pictures, or another padding."
+            f"Reflection needs maps of at least 2×2; images of {size[0]}×{size[1]} end at "
+            f"{smallest[0]}×{smallest[1]}. Take stem=small, larger images, or another padding."
         )
     return ResNet(
         classes=classes,
@@ -155,6 +157,6 @@ def resnet(
         blocks=blocks,
         bottleneck=bottleneck,
         small=small,
-        sampling=sampling,
+        downsampling=downsampling,
         padding=padding,
     )

@@ -1,4 +1,4 @@
-"""Residual networks for small pictures: 20, 32, 44, 56 layers.
+"""Residual networks for small images: 20, 32, 44, 56 layers.
 
 Source: K. He et al., "Deep Residual Learning for Image Recognition", CVPR 2016, section 4.2: a
 3×3 convolution to 16 channels, three stages of n basic blocks at 16, 32, 64 channels, mean over
@@ -23,11 +23,11 @@ class SmallResNet(nn.Module):
 
     Args:
         classes: outputs.
-        channels: 1 for grey, 3 for colour.
+        channels: 1 for gray, 3 for color.
         blocks: of each stage.
         width: channels of the first stage.
         short: kind of short cut where size and channels change.
-        sampling: one of `layers.downsample.SAMPLINGS`.
+        downsampling: one of `layers.downsample.DOWNSAMPLINGS`.
         padding: one of `layers.blocks.PADDINGS`.
     """
 
@@ -39,7 +39,7 @@ class SmallResNet(nn.Module):
         blocks: int,
         width: int,
         short: Shortcut,
-        sampling: str,
+        downsampling: str,
         padding: str,
     ) -> None:
         super().__init__()
@@ -56,7 +56,7 @@ class SmallResNet(nn.Module):
                         inputs,
                         outputs,
                         stride=2 if i > 0 and j == 0 else 1,
-                        sampling=sampling,
+                        downsampling=downsampling,
                         padding=padding,
                         short=short,
                     )
@@ -69,7 +69,7 @@ class SmallResNet(nn.Module):
         he_normal(self)
 
     def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B K"]:
-        """Normalised pixels to logits."""
+        """Normalized pixels to logits."""
         x = self.relu(self.bn1(self.conv1(x)))
         for stage in self.stages:
             x = self.get_submodule(stage.name)(x)
@@ -82,8 +82,8 @@ def resnet_cifar(
     classes: int,
     channels: int,
     size: tuple[int, int],
-    sampling: str = "stride",
-    padding: str = "zero",
+    downsampling: str = "stride",
+    padding: str = "zeros",
     depth: int = 20,
     shortcut: Shortcut = "A",
     width: int = 16,
@@ -92,12 +92,12 @@ def resnet_cifar(
 
     Args:
         classes: outputs.
-        channels: 1 for grey, 3 for colour.
-        size: (H, W) of the pictures; the network is the same for all.
-        sampling: one of `layers.downsample.SAMPLINGS`.
+        channels: 1 for gray, 3 for color.
+        size: (H, W) of the images; the network is the same for all.
+        downsampling: one of `layers.downsample.DOWNSAMPLINGS`.
         padding: one of `layers.blocks.PADDINGS`.
         depth: layers, 6n + 2.
-        shortcut: "A" drops samples and adds zero channels; "B" is a 1×1 convolution.
+        shortcut: "A" downsamples and adds zero channels; "B" is a 1×1 convolution.
         width: channels of the first stage, twice and four times as many in the others.
 
     Raises:
@@ -118,6 +118,6 @@ def resnet_cifar(
         blocks=(depth - 2) // 6,
         width=width,
         short=shortcut,
-        sampling=sampling,
+        downsampling=downsampling,
         padding=padding,
     )

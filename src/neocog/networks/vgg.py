@@ -3,7 +3,7 @@
 Source: K. Simonyan, A. Zisserman, "Very Deep Convolutional Networks for Large-Scale Image
 Recognition", ICLR 2015, table 1 (A, B, D, E). The parameters are named features.N and
 classifier.N, as in the weights that the field exchanges; 138,357,544 of them for 16 layers (1000
-classes, colour).
+classes, color).
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class VGG(nn.Module):
         he_normal(self)
 
     def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B K"]:
-        """Normalised pixels to logits."""
+        """Normalized pixels to logits."""
         logits: Tensor = self.classifier(self.avgpool(self.features(x)).flatten(1))
         return logits
 
@@ -80,8 +80,8 @@ def vgg(
     classes: int,
     channels: int,
     size: tuple[int, int],
-    sampling: str = "stride",
-    padding: str = "zero",
+    downsampling: str = "stride",
+    padding: str = "zeros",
     depth: int = 16,
     batch_norm: bool = False,
     pool: Literal["max", "average", "conv"] = "max",
@@ -95,12 +95,12 @@ def vgg(
 
     Args:
         classes: outputs.
-        channels: 1 for grey, 3 for colour.
-        size: (H, W) of the pictures.
-        sampling: one of `layers.downsample.SAMPLINGS`.
+        channels: 1 for gray, 3 for color.
+        size: (H, W) of the images.
+        downsampling: one of `layers.downsample.DOWNSAMPLINGS`.
         padding: one of `layers.blocks.PADDINGS`.
         depth: one of `DEPTHS`.
-        batch_norm: batch normalisation behind every convolution.
+        batch_norm: batch normalization behind every convolution.
         pool: "max", "average", or "conv" for a learned one at the same stride.
         head: "published" brings any map to 7×7; "fitted" sees the map as it is, up to 7×7; "auto"
             is "published" where the map has 7×7 samples, else "fitted"; "mean" sees the mean over
@@ -127,7 +127,7 @@ def vgg(
         size=size,
         batch_norm=batch_norm,
         pool=pool,
-        sampling=sampling,
+        downsampling=downsampling,
         padding=padding,
     )
     if head == "auto":
@@ -150,7 +150,7 @@ def _features(
     size: tuple[int, int],
     batch_norm: bool,
     pool: str,
-    sampling: str,
+    downsampling: str,
     padding: str,
 ) -> tuple[nn.Sequential, tuple[Stage, ...], tuple[int, int]]:
     """Convolutions and pools, what they say about their maps, and the size of the last map."""
@@ -167,7 +167,9 @@ def _features(
             inputs = outputs
         if keeps(size, 2, stride=2, least=1 if i == 4 else 2):
             size, reach = output_hw(size, 2, stride=2), 2 * reach
-            features.append(pool_of(pool, sampling, outputs, kernel=2, stride=2, padding=padding))
+            features.append(
+                pool_of(pool, downsampling, outputs, kernel=2, stride=2, padding=padding)
+            )
         else:
             features.append(nn.Identity())
         name = f"features.{len(features) - 1}"

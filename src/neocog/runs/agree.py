@@ -21,7 +21,7 @@ from neocog.runs.recipe import Recipe
 
 __all__ = ["differences", "must_agree"]
 
-FREE = ("data.place", "network.start", "course.budget", "course.epochs", "course.plan")
+FREE = ("data.path", "model.init", "train.budget", "train.epochs", "train.plan")
 """Keys that are held in another way: by fingerprints of what is there, by the steps done."""
 
 LEFT_OUT = "left out"
@@ -60,9 +60,9 @@ def differences(kept: Recipe, now: Recipe, *, step: int) -> list[tuple[str, str,
 
     Example:
         >>> from dataclasses import replace
-        >>> from neocog.runs.recipe import Course
-        >>> differences(Recipe(), replace(Recipe(), course=Course(batch=64)), step=1)
-        [('course.batch', '128', '64')]
+        >>> from neocog.runs.recipe import TrainConfig
+        >>> differences(Recipe(), replace(Recipe(), train=TrainConfig(batch=64)), step=1)
+        [('train.batch_size', '128', '64')]
     """
     one, two = _flat(kept), _flat(now)
     if kept.network.name != now.network.name:  # another network has other options
@@ -74,19 +74,19 @@ def differences(kept: Recipe, now: Recipe, *, step: int) -> list[tuple[str, str,
         for key in sorted(one.keys() | two.keys())
         if key not in FREE and one.get(key) != two.get(key)
     ]
-    if one["course.plan"] != two["course.plan"]:
+    if one["train.plan"] != two["train.plan"]:
         if not _same_steps(kept, now, step):
-            found.append(("course.plan", _shown(one, "course.plan"), _shown(two, "course.plan")))
-    elif one["course.epochs"] != two["course.epochs"]:
-        found.append(("course.epochs", _shown(one, "course.epochs"), _shown(two, "course.epochs")))
+            found.append(("train.plan", _shown(one, "train.plan"), _shown(two, "train.plan")))
+    elif one["train.epochs"] != two["train.epochs"]:
+        found.append(("train.epochs", _shown(one, "train.epochs"), _shown(two, "train.epochs")))
     return found
 
 
 def _same_steps(kept: Recipe, now: Recipe, step: int) -> bool:
     """Whether all steps that are done headed where the plan of now would have headed."""
-    if not kept.course.plan or not now.course.plan:
+    if not kept.train.plan or not now.train.plan:
         return False
-    one, two = pairs(kept.course), pairs(now.course)
+    one, two = pairs(kept.train), pairs(now.train)
     turns = {0, *(first for first, _ in (*one, *two))}
     return all(segment(one, n)[0] == segment(two, n)[0] for n in turns if n < step)
 

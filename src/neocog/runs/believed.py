@@ -12,14 +12,14 @@ import torch
 from torch import Tensor, nn
 
 from neocog.errors import ModelError, NeocogError, printable
-from neocog.networks.model import Model
-from neocog.probe.exact import exact
-from neocog.probe.found import as_found
-from neocog.probe.repeatable import difference, probes, same_randomness_after
-from neocog.probe.scores import last_operation, may_be_scores, noticed
-from neocog.probe.several import choose, output_at
+from neocog.graph.exact import exact
+from neocog.graph.found import as_found
+from neocog.graph.repeatable import difference, probes, same_randomness_after
+from neocog.graph.scores import last_operation, may_be_scores, noticed
+from neocog.graph.several import choose, output_at
+from neocog.networks.model import SpecifiedNetwork
 from neocog.store.black_box import BlackBox
-from neocog.types import Contract, OutputSpec, SignalSpec
+from neocog.types import InputSpec, ModelSpec, OutputSpec
 
 __all__ = ["AXES", "as_function", "as_logits", "kind_of", "picked"]
 
@@ -41,27 +41,27 @@ def picked(out: object, task: str, *, classes: int | None, wanted: str | None) -
     return choose(out, samples=2, axes=AXES[task], classes=classes, wanted=wanted)
 
 
-def kind_of(model: Model, first: Tensor) -> tuple[str, tuple[str, ...]]:
+def kind_of(model: SpecifiedNetwork, first: Tensor) -> tuple[str, tuple[str, ...]]:
     """What the outputs of a classifier are, and what to say of it.
 
     Args:
-        model: whose contract says already which tensor it is; left as it was found.
+        model: whose spec says already which tensor it is; left as it was found.
         first: what it returned for two samples.
 
     Returns:
         One of `types.OUTPUTS`, and a sentence where they are no logits.
     """
-    contract = model.contract
-    if contract.task == "regress" or not may_be_scores(first):
+    spec = model.spec
+    if spec.task == "regress" or not may_be_scores(first):
         return "logits", ()
-    raw = replace(contract, output=replace(contract.output, kind="logits"))
-    plain = Model(model.network, raw)
-    x = probes((contract.signal.channels, *contract.signal.size), UNLIKE)
+    raw = replace(spec, output=replace(spec.output, kind="logits"))
+    plain = SpecifiedNetwork(model.network, raw)
+    x = probes((spec.input.channels, *spec.input.size), UNLIKE)
     try:
         with as_found(plain), torch.no_grad(), exact(), same_randomness_after():
             network = model.network
             stated = network.last if isinstance(network, BlackBox) else {}  # by the file's graph
-            name = contract.output.name or next(iter(stated), "")
+            name = spec.output.name or next(iter(stated), "")
             last = stated.get(name) or last_operation(lambda: plain(x[:2]))
             kind = noticed(plain, x, last)
     except Exception:  # of any kind: raised again where a figure is asked for
@@ -118,7 +118,7 @@ def as_logits(
     """A module from values in [0, 1] to logits, of any that returns several tensors or others.
 
     Args:
-        module: of somebody, which brings no contract; left as it was found.
+        module: of somebody, which brings no spec; left as it was found.
         shape: (C, H, W) or (C, N) of a sample.
         task: what it does.
 
@@ -132,10 +132,14 @@ def as_logits(
     Example:
         >>> net = nn.Sequential(nn.Flatten(), nn.Softmax(1))
         >>> model, said = as_logits(net, (1, 2, 2), "classify")
-        >>> model.contract.output.kind, len(said)
+        >>> model.spec.output.kind, len(said)
         ('probabilities', 1)
     """
-    if isinstance(module, Model) or task not in AXES or (len(shape) != 3 and task == "segment"):
+    if (
+        isinstance(module, SpecifiedNetwork)
+        or task not in AXES
+        or (len(shape) != 3 and task == "segment")
+    ):
         return module, ()
     with as_found(module), torch.no_grad(), same_randomness_after():
         given = (t for t in (*module.parameters(), *module.buffers()) if t.is_floating_point())
@@ -148,23 +152,23 @@ def as_logits(
         return module, ()
     name, said = picked(out, task, classes=None, wanted=None)
     first = output_at(out, name)
-    signal = SignalSpec(
+    signal = InputSpec(
         channels=shape[0],
         size=shape[1:],  # type: ignore[arg-type]  # a series has one axis
         mean=(0.0,) * shape[0],
         std=(1.0,) * shape[0],
     )
-    contract = Contract(
+    spec = ModelSpec(
         task=task,
         classes=tuple(map(str, range(first.shape[1]))),
-        signal=signal,
+        input=signal,
         output=OutputSpec(name=name),
     )
-    model = Model(module, contract).to(held.device)
+    model = SpecifiedNetwork(module, spec).to(held.device)
     kind, more = kind_of(model, first)
     if kind == "logits" and not name:
         return module, ()
-    contract = replace(contract, output=OutputSpec(kind=kind, name=name))
-    model = Model(module, contract).to(held.device)
+    spec = replace(spec, output=OutputSpec(kind=kind, name=name))
+    model = SpecifiedNetwork(module, spec).to(held.device)
     model.training = module.training
     return model, (*filter(None, (said,)), *more)

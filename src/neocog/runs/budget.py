@@ -6,7 +6,7 @@ import math
 import time
 from dataclasses import dataclass
 
-from neocog.runs.recipe import Course
+from neocog.runs.recipe import TrainConfig
 
 __all__ = ["Budget"]
 
@@ -38,7 +38,7 @@ class Budget:
     answer: float = 0.0
 
     @classmethod
-    def of(cls, course: Course, began: float) -> Budget:
+    def of(cls, course: TrainConfig, began: float) -> Budget:
         """What a recipe asks for; a plan that was written down is kept, whatever it takes."""
         return cls(0.0 if course.plan or course.epochs else course.budget, began)
 

@@ -277,7 +277,7 @@ def _must_go_on(folder: RunFolder, place: Path) -> None:
         raise RunError(
             f"A training goes on from its checkpoint; that in `{printable(place)}` is finished, "
             f"and its checkpoint was removed. Make it again with `neocog train --recipe {file} "
-            "--out FOLDER`, or go on from its weights with --from."
+            "--out FOLDER`, or go on from its weights with --init."
         )
 
 

@@ -20,7 +20,7 @@ from neocog.tasks.classify import Evaluation
 
 __all__ = ["run_sections"]
 
-PICTURES = 24
+IMAGES = 24
 """Mistakes shown."""
 
 FILTERS = 64
@@ -80,15 +80,15 @@ def _overview(
     ]
     if summary["images_per_second"]:  # None, or nothing, where no time was taken
         tiles.append(Scalar(title="speed", value=summary["images_per_second"], unit="samples/s"))
-    usual = {o.name: o.default for o in schema(recipe.network.name)}
-    chosen = {k: v for k, v in recipe.network.options.items() if v != usual.get(k)}
+    usual = {o.name: o.default for o in schema(recipe.model.name)}
+    chosen = {k: v for k, v in recipe.model.options.items() if v != usual.get(k)}
     options = ", ".join(f"{k} {v}" for k, v in chosen.items())
     text = (
-        f"{recipe.network.name}{f' ({options})' if options else ''} on "
-        f"{printable(recipe.data.place)}: {len(experiment.source.splits['train'])} training "
+        f"{recipe.model.name}{f' ({options})' if options else ''} on "
+        f"{printable(recipe.data.path)}: {len(experiment.source.splits['train'])} training "
         f"samples of {len(experiment.source.classes)} classes, {summary['epochs']:g} "
         f"epoch{'' if summary['epochs'] == 1 else 's'}, seed "
-        f"{recipe.course.seed}; {machine.device}, {machine.layout}, {machine.precision}."
+        f"{recipe.train.seed}; {machine.device}, {machine.memory_format}, {machine.precision}."
     )
     return Section(title="At a glance", exhibits=tuple(tiles), text=text)
 
@@ -134,24 +134,24 @@ def _mistakes(experiment: Experiment, shown: Sampled) -> Section:
     split = shown.split
     p, answer = shown.logits.softmax(1).max(1)
     wrong = (answer.numpy() != split.y).nonzero()[0]
-    worst = wrong[np.argsort(-p.numpy()[wrong], kind="stable")][:PICTURES]
+    worst = wrong[np.argsort(-p.numpy()[wrong], kind="stable")][:IMAGES]
     classes = [printable(c) for c in experiment.source.classes]
     gallery = Gallery(
         title="most confident mistakes",
-        pictures=[_picture(split.x[i]) for i in worst],
+        images=[_image(split.x[i]) for i in worst],
         captions=[
             f"{classes[answer[i]]} {share(float(p[i]))}, is {classes[split.y[i]]}\n"
             f"{printable(split.names[i])}"
             for i in worst
         ],
-        note="The answer with its probability, the truth, where the picture is from.",
+        note="The answer with its probability, the truth, where the image is from.",
     )
     verb = "is" if len(split) == 1 else "are"
     text = f"{len(wrong):,} of {len(split):,} {verb} predicted incorrectly."
     return Section(title="What it gets wrong", exhibits=(gallery,) if len(worst) else (), text=text)
 
 
-def _picture(x: np.ndarray) -> np.ndarray:
+def _image(x: np.ndarray) -> np.ndarray:
     if x.dtype == np.uint16:
         x = (x >> 8).astype(np.uint8)
     return x[:, :, 0] if x.shape[2] == 1 else x
@@ -171,7 +171,7 @@ def _inside(experiment: Experiment) -> Section:
             title="layers",
             columns=("layer", "kind", "output", "parameters", "MACs"),
             rows=rows,
-            note="For one sample. MACs: multiply-adds.",
+            note="For one sample. MACs: MACs.",
         )
     )
     return Section(title="The network", exhibits=tuple(exhibits))
@@ -184,10 +184,10 @@ def first_filters(module: nn.Module) -> Gallery | None:
         return None
     w = convolutions[0].weight.detach().float().cpu()[:FILTERS]
     largest = w.abs().amax((1, 2, 3), keepdim=True).clamp(min=1e-12)
-    grey = ((w / largest + 1) * 127.5).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
+    gray = ((w / largest + 1) * 127.5).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
     return Gallery(
         title="first-layer filters",
-        pictures=[_picture(k) for k in grey],
+        images=[_image(k) for k in gray],
         captions=[f"{math.sqrt(float((k**2).sum())):.2f}" for k in w],
-        note="Mid-grey is zero; below each, its norm.",
+        note="Mid-gray is zero; below each, its norm.",
     )

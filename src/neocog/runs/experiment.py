@@ -1,4 +1,4 @@
-"""From a recipe to everything that a training needs: samples, model, optimiser, machine."""
+"""From a recipe to everything that a training needs: samples, model, optimizer, machine."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from torch import nn
 from neocog.audits.cost import Cost, cost
 from neocog.data.batches import batches, statistics
 from neocog.data.open import Source, open_data
-from neocog.data.sheet import Fault
+from neocog.data.quality import Fault
 from neocog.data.split import Split
 from neocog.errors import (
     DataError,
@@ -27,19 +27,19 @@ from neocog.errors import (
 )
 from neocog.fields import shown
 from neocog.networks.catalog import build, schema
-from neocog.networks.model import Model
+from neocog.networks.model import SpecifiedNetwork
 from neocog.runs.fastest import best_device, fastest
 from neocog.runs.memory import available_bytes, training_bytes
 from neocog.runs.provenance import where
-from neocog.runs.recipe import MachineChoice, NetworkChoice, Recipe
-from neocog.runs.seen import Seen, read_seen
+from neocog.runs.recipe import MachineConfig, ModelConfig, Recipe
+from neocog.runs.seen import SeenSamples, read_seen
 from neocog.runs.start import Start
 from neocog.training.augment import Augment, suited
 from neocog.training.average import Average
 from neocog.training.loop import step_seed
 from neocog.training.machine import Machine, check_device, place
-from neocog.training.optimise import build_optimiser, suited_rate
-from neocog.types import Batch, Contract, SignalSpec
+from neocog.training.optimize import build_optimizer, suited_rate
+from neocog.types import Batch, InputSpec, ModelSpec
 
 __all__ = ["Experiment", "prepare"]
 
@@ -51,8 +51,8 @@ class Experiment:
     Args:
         recipe: with everything filled in that was left to be found out.
         source: the opened data.
-        model: on the machine, with its contract.
-        optimiser: over the model.
+        model: on the machine, with its spec.
+        optimizer: over the model.
         average: the weight average, or None.
         cost: of one sample.
         notes: sentences that a user should read.
@@ -60,8 +60,8 @@ class Experiment:
 
     recipe: Recipe
     source: Source
-    model: Model
-    optimiser: torch.optim.Optimizer
+    model: SpecifiedNetwork
+    optimizer: torch.optim.Optimizer
     average: Average | None
     cost: Cost
     notes: list[str]
@@ -78,33 +78,38 @@ class Experiment:
         return self.recipe.augment
 
     @property
-    def best(self) -> Model:
+    def best(self) -> SpecifiedNetwork:
         """What is saved and measured: the weight average where there is one."""
         if self.average is None:
             return self.model
-        assert isinstance(self.average.module, Model)
+        assert isinstance(self.average.module, SpecifiedNetwork)
         return self.average.module
 
     @property
     def steps_per_epoch(self) -> int:
         """Full batches in the training split; a rest smaller than a batch waits a turn."""
-        n, size = len(self.source.splits["train"]), self.recipe.course.batch
+        n, size = len(self.source.splits["train"]), self.recipe.train.batch_size
         return max(1, n // size)
 
     def feed(self, epoch: int) -> Iterator[Batch]:
         """The batches of an epoch, a pure function of the seed and the epoch."""
-        course = self.recipe.course
+        course = self.recipe.train
         train = self.source.splits["train"]
-        full = len(train) >= course.batch
+        full = len(train) >= course.batch_size
         return batches(
-            train, size=course.batch, shuffle=True, seed=course.seed, epoch=epoch, drop_last=full
+            train,
+            size=course.batch_size,
+            shuffle=True,
+            seed=course.seed,
+            epoch=epoch,
+            drop_last=full,
         )
 
-    def seen(self) -> Seen:
+    def seen(self) -> SeenSamples:
         """Which samples the model will have seen, those of the weights that it starts from too."""
-        start, splits = self.recipe.network.start, self.source.splits
+        start, splits = self.recipe.model.init, self.source.splits
         before = read_seen(Path(start)) if start else None
-        return Seen.of(splits["train"], splits.get("val"), before=before)
+        return SeenSamples.of(splits["train"], splits.get("val"), before=before)
 
     def held_out(self) -> dict[str, Split]:
         """The splits that are not trained on and hold samples: val, then test."""
@@ -125,9 +130,9 @@ def prepare(
     Args:
         recipe: what was asked for.
         resume: weights will be replaced by a checkpoint's.
-        strict: stop at the first picture that cannot be used.
+        strict: stop at the first image that cannot be used.
         measuring: seconds in which to find out which way of training is the fastest.
-        progress: called with (pictures done, pictures in all) while they are decoded.
+        progress: called with (images done, images in all) while they are decoded.
 
     Raises:
         DataError: the data cannot be used to train a classifier.
@@ -136,10 +141,10 @@ def prepare(
         RunError: the data is not what the run was started with.
     """
     check_device(recipe.machine.device)
-    recipe = replace(recipe, network=spelled_out(recipe.network))
-    started = Start.of(recipe.network, needed=not resume)
+    recipe = replace(recipe, network=spelled_out(recipe.model))
+    started = Start.of(recipe.model, needed=not resume)
     source = open_data(
-        recipe.data.place,
+        recipe.data.path,
         size=_size(recipe.data.size),
         channels=recipe.data.channels or None,
         seed=recipe.data.seed,
@@ -152,33 +157,33 @@ def prepare(
     if not recipe.data.val:
         source = replace(source, splits=_with_val(source.splits))
     notes = _check(source, recipe)
-    contract = _contract(source, recipe)
+    spec = _spec(source, recipe)
     if recipe.augment is None:
-        signal = contract.signal
+        signal = spec.input
         recipe = replace(recipe, augment=suited(signal.channels, signal.size))
-    spent = _preflight(contract, recipe, recipe.machine.device or best_device())
+    spent = _preflight(spec, recipe, recipe.machine.device or best_device())
     with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(step_seed(recipe.course.seed, -1))
-        network = _network(contract, recipe)
-    model = Model(network, contract)
+        torch.default_generator.manual_seed(step_seed(recipe.train.seed, -1))
+        network = _network(spec, recipe)
+    model = SpecifiedNetwork(network, spec)
     if started is not None:
         recipe, said = started.fill(network, recipe, resume=resume)
         notes += said
-    if not recipe.optimiser.lr:
-        rate = suited_rate(network, recipe.optimiser.name)
-        recipe = replace(recipe, optimiser=replace(recipe.optimiser, lr=rate))
+    if not recipe.optimizer.lr:
+        rate = suited_rate(network, recipe.optimizer.name)
+        recipe = replace(recipe, optimizer=replace(recipe.optimizer, lr=rate))
     train = source.splits["train"]
     machine = fastest(recipe.machine, model, train, recipe, seconds=measuring)
-    recipe = replace(recipe, machine=MachineChoice(**vars(machine)))
+    recipe = replace(recipe, machine=MachineConfig(**vars(machine)))
     recipe, said = where(recipe, resume=resume)
     notes += said
     place(model, machine)
-    decay = recipe.course.average
+    decay = recipe.train.ema_decay
     return Experiment(
         recipe=recipe,
         source=source,
         model=model,
-        optimiser=build_optimiser(model, recipe.optimiser),
+        optimizer=build_optimizer(model, recipe.optimizer),
         average=Average(model, decay) if decay else None,
         cost=spent,
         notes=notes,
@@ -201,7 +206,7 @@ def _same_data(recipe: Recipe, source: Source) -> Recipe:
     if known and known != source.fingerprint:
         raise RunError(
             f"A run is taken up, or made again, with the samples it was started with; "
-            f"`{printable(recipe.data.place)}` has changed since. Restore it, or start a new run; "
+            f"`{printable(recipe.data.path)}` has changed since. Restore it, or start a new run; "
             "with --recipe, `--set data.fingerprint=` takes the samples as they are."
         )
     height, width, channels = source.splits["train"].x.shape[1:]
@@ -236,7 +241,7 @@ def _check(source: Source, recipe: Recipe) -> list[str]:
     if present < 2:
         raise DataError(
             f"A classifier needs samples of at least two classes; the training split of "
-            f"`{printable(recipe.data.place)}` has {present}. "
+            f"`{printable(recipe.data.path)}` has {present}. "
             + "".join(f"Class {said}. " for said in lost[:5])
             + "Give a folder with a sub-folder of images that open for each class."
         )
@@ -277,13 +282,13 @@ def _why(fault: Fault) -> str:
     return fault.reason.partition(": ")[2]
 
 
-def _contract(source: Source, recipe: Recipe) -> Contract:
+def _spec(source: Source, recipe: Recipe) -> ModelSpec:
     mean, std = statistics(source.splits["train"])
     height, width = recipe.data.size
-    return Contract(
+    return ModelSpec(
         task="classify",
         classes=source.classes,
-        signal=SignalSpec(
+        input=InputSpec(
             channels=recipe.data.channels,
             size=(height, width),
             mean=tuple(round(v, 4) for v in mean),
@@ -293,7 +298,7 @@ def _contract(source: Source, recipe: Recipe) -> Contract:
     )
 
 
-def spelled_out(network: NetworkChoice) -> NetworkChoice:
+def spelled_out(network: ModelConfig) -> ModelConfig:
     """With the options that were left to their defaults, which may change some day.
 
     Raises:
@@ -308,35 +313,35 @@ def spelled_out(network: NetworkChoice) -> NetworkChoice:
     return replace(network, options=defaults | dict(network.options))
 
 
-def _network(contract: Contract, recipe: Recipe) -> nn.Module:
+def _network(spec: ModelSpec, recipe: Recipe) -> nn.Module:
     try:
         return build(
-            recipe.network.name,
-            classes=len(contract.classes),
-            channels=contract.signal.channels,
-            size=contract.signal.size,
-            options=recipe.network.options,
+            recipe.model.name,
+            classes=len(spec.classes),
+            channels=spec.input.channels,
+            size=spec.input.size,
+            options=recipe.model.options,
         )
     except NeocogError:
         raise
     except (RuntimeError, ValueError, ZeroDivisionError) as e:
         raise UsageError(
-            f"The options of {recipe.network.name} must make a network, and do not "
+            f"The options of {recipe.model.name} must make a network, and do not "
             f"({printable(str(e))}). `neocog networks` lists them."
         ) from e
 
 
-def _preflight(contract: Contract, recipe: Recipe, device: str) -> Cost:
+def _preflight(spec: ModelSpec, recipe: Recipe, device: str) -> Cost:
     """Count before anything large is made."""
     with torch.device("meta"):
-        outline = _network(contract, recipe)
-    spent = cost(outline, (contract.signal.channels, *contract.signal.size))
+        outline = _network(spec, recipe)
+    spent = cost(outline, (spec.input.channels, *spec.input.size))
     need = training_bytes(spent, recipe)
     room = available_bytes(device)
     if room is not None and need > room:
         raise TooLarge(
-            f"Training {printable(recipe.network.name)} ({spent.params:,} parameters) in batches "
-            f"of {recipe.course.batch} needs about {need / 1e9:.1f} GB; {device} has "
+            f"Training {printable(recipe.model.name)} ({spent.params:,} parameters) in batches "
+            f"of {recipe.train.batch_size} needs about {need / 1e9:.1f} GB; {device} has "
             f"{room / 1e9:.1f} GB free. Take a smaller batch, size or network."
         )
     return spent

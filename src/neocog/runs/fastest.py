@@ -20,12 +20,12 @@ from neocog.data.split import Split
 from neocog.errors import NeocogError, RunError
 from neocog.fields import Fields
 from neocog.files import read_json
-from neocog.runs.recipe import MachineChoice, Recipe
+from neocog.runs.recipe import MachineConfig, Recipe
 from neocog.store.tensors import write_bytes
 from neocog.training.augment import Augment
-from neocog.training.loop import Plan, fit
+from neocog.training.loop import StepPlan, fit
 from neocog.training.machine import Machine, candidates, choose, place
-from neocog.training.optimise import build_optimiser
+from neocog.training.optimize import build_optimizer
 from neocog.types import Batch
 
 __all__ = ["best_device", "fastest", "one_step", "processor"]
@@ -39,7 +39,7 @@ def best_device() -> str:
 
 
 def fastest(
-    choice: MachineChoice,
+    choice: MachineConfig,
     model: nn.Module,
     train: Split,
     recipe: Recipe,
@@ -75,7 +75,7 @@ def fastest(
     for way in ways:
         if known.get(key) == [way.layout, way.precision]:
             return way
-    batch = next(batches(train, size=recipe.course.batch, shuffle=True, seed=0, epoch=0))
+    batch = next(batches(train, size=recipe.train.batch_size, shuffle=True, seed=0, epoch=0))
     if not math.isinf(seconds):
         seconds -= _first_look(model, ways, batch, recipe, seconds)
     timings = choose(
@@ -111,8 +111,8 @@ def one_step(model: nn.Module, machine: Machine, batch: Batch, recipe: Recipe) -
     for _ in fit(
         model,
         lambda epoch: iter([batch]),
-        build_optimiser(model, recipe.optimiser),
-        plan=Plan(steps=1, steps_per_epoch=1, seed=recipe.course.seed),
+        build_optimizer(model, recipe.optimizer),
+        plan=StepPlan(steps=1, steps_per_epoch=1, seed=recipe.train.seed),
         schedule=recipe.schedule,
         objective=recipe.objective,
         augmentation=recipe.augment or Augment(),
@@ -124,8 +124,8 @@ def one_step(model: nn.Module, machine: Machine, batch: Batch, recipe: Recipe) -
 def _key(device: str, recipe: Recipe) -> str:
     """All that decides how fast a step is."""
     gpu = torch.cuda.get_device_name(device) if device.startswith("cuda") else device
-    network = json.dumps([recipe.network.name, dict(recipe.network.options)], sort_keys=True)
-    shape = str((recipe.course.batch, recipe.data.size, recipe.data.channels))
+    network = json.dumps([recipe.model.name, dict(recipe.model.options)], sort_keys=True)
+    shape = str((recipe.train.batch_size, recipe.data.size, recipe.data.channels))
     threads = str(torch.get_num_threads())
     return "|".join(
         (torch.__version__, platform.node(), _processor(), threads, gpu, network, shape)

@@ -24,8 +24,8 @@ from neocog.data.open import Source, parse_place
 from neocog.data.samples import evaluation_batch
 from neocog.data.split import Split, ids_of, partition
 from neocog.errors import DataError, UsageError, printable
-from neocog.runs.trained import Trained
-from neocog.training.answers import answers
+from neocog.runs.trained import TrainedModel
+from neocog.training.inference import logits_of
 
 __all__ = ["FixData", "fix_data", "is_flat", "predicted", "unlabeled"]
 
@@ -66,7 +66,7 @@ class FixData:
     notes: tuple[str, ...]
 
 
-def fix_data(trained: Trained, data: str, *, learns: bool, seed: int = 0) -> FixData:
+def fix_data(trained: TrainedModel, data: str, *, learns: bool, seed: int = 0) -> FixData:
     """Open the data of a fix.
 
     Args:
@@ -118,20 +118,20 @@ def fix_data(trained: Trained, data: str, *, learns: bool, seed: int = 0) -> Fix
     )
 
 
-def predicted(trained: Trained, split: Split) -> Split:
+def predicted(trained: TrainedModel, split: Split) -> Split:
     """Samples with the classes that a model predicts in place of their labels."""
     *size, channels = split.x.shape[1:]
     feed = batches(split, size=evaluation_batch(channels, size), shuffle=False, seed=0, epoch=0)
-    return replace(split, y=answers(trained.module, feed).argmax(1).to(torch.int64).numpy())
+    return replace(split, y=logits_of(trained.module, feed).argmax(1).to(torch.int64).numpy())
 
 
-def _split(trained: Trained, where: str, name: str, source: Source) -> Split | None:
+def _split(trained: TrainedModel, where: str, name: str, source: Source) -> Split | None:
     if not len(source.splits.get(name, ())):
         return None
     return trained.samples(f"{where}:{name}").split
 
 
-def _seen(trained: Trained, source: Source, *, own: bool) -> bool | None:
+def _seen(trained: TrainedModel, source: Source, *, own: bool) -> bool | None:
     """Whether the model was trained on what choices are made on.
 
     Args:
@@ -161,7 +161,7 @@ def is_flat(where: str) -> bool:
     return bool(found) and all(e.is_file() for e in found)
 
 
-def unlabeled(trained: Trained, where: str, *, least: int = 1) -> tuple[Split, list[str]]:
+def unlabeled(trained: TrainedModel, where: str, *, least: int = 1) -> tuple[Split, list[str]]:
     """The images of a flat folder as a model takes them, their labels all 0; and what to say.
 
     Args:
@@ -172,12 +172,12 @@ def unlabeled(trained: Trained, where: str, *, least: int = 1) -> tuple[Split, l
     Raises:
         DataError: there are fewer that can be used.
     """
-    signal = trained.contract.signal
+    signal = trained.spec.input
     most = max(1, UNLABELED // (signal.channels * int(np.prod(signal.size))))
     kept: list[np.ndarray] = []
     names: list[str] = []
     skipped = beyond = 0
-    for path, image in trained.pictures(where):
+    for path, image in trained.images(where):
         if isinstance(image, str):
             skipped += 1
         elif len(kept) < most:
@@ -206,7 +206,7 @@ def unlabeled(trained: Trained, where: str, *, least: int = 1) -> tuple[Split, l
     return Split(_stacked(kept), np.zeros(len(kept), np.int64), names), notes
 
 
-def _of_images(trained: Trained, where: str, seed: int) -> FixData:
+def _of_images(trained: TrainedModel, where: str, seed: int) -> FixData:
     images, notes = unlabeled(trained, where, least=4)
     whole = predicted(trained, images)
     order = np.random.default_rng([seed, 0xF1A7]).permutation(len(whole))
@@ -222,7 +222,7 @@ def _of_images(trained: Trained, where: str, seed: int) -> FixData:
         train=whole.subset(np.sort(train)),
         val=whole.subset(np.sort(val)),
         test=whole.subset(np.sort(test)),
-        classes=trained.contract.classes,
+        classes=trained.spec.classes,
         labeled=False,
         seen=False,
         source=None,

@@ -1,4 +1,4 @@
-"""A trained model that drops samples in another way: made, fine-tuned, kept.
+"""A trained model that downsamples in another way: made, fine-tuned, kept.
 
 A run of ours is built again with other options and takes its weights along, so what comes out is
 an ordinary run. A network from elsewhere is changed as a graph and kept as a program (`model.pt2`)
@@ -19,34 +19,34 @@ from neocog.data.split import Split
 from neocog.errors import ModelError, UsageError, printable
 from neocog.layers.polyphase import LearnedChoice
 from neocog.networks.catalog import NETWORKS, build, schema
-from neocog.networks.model import Model
+from neocog.networks.model import SpecifiedNetwork
 from neocog.runs.fastest import best_device, fastest
 from neocog.runs.folder import RunFolder
 from neocog.runs.opened import CONTRACT
 from neocog.runs.recipe import (
-    Course,
-    DataChoice,
-    MachineChoice,
-    NetworkChoice,
+    DataConfig,
+    MachineConfig,
+    ModelConfig,
     Provenance,
     Recipe,
+    TrainConfig,
 )
-from neocog.runs.seen import Seen, write_seen
-from neocog.runs.trained import Trained
+from neocog.runs.seen import SeenSamples, write_seen
+from neocog.runs.trained import TrainedModel
 from neocog.store.exported import Exported, save_exported
 from neocog.store.tensors import load_state
 from neocog.surgery.replace import replace as replace_samplers
-from neocog.surgery.result import Left, Replaced
+from neocog.surgery.result import Replaced, Skipped
 from neocog.training.augment import Augment, suited
 from neocog.training.loop import Objective, step_seed
 from neocog.training.machine import Machine
-from neocog.training.optimise import Schedule, suited_rate
-from neocog.types import Contract
+from neocog.training.optimize import ScheduleConfig, suited_rate
+from neocog.types import ModelSpec
 from neocog.version import __version__
 
 __all__ = [
-    "Kept",
-    "Mended",
+    "ConvertedModel",
+    "SavedFix",
     "Tuning",
     "as_it_was",
     "example_of",
@@ -63,40 +63,40 @@ RATE = 1 / 3
 
 
 @dataclass(frozen=True, kw_only=True)
-class Mended:
+class ConvertedModel:
     """A model with other samplers, not yet tuned.
 
     Args:
         model: pixels in [0, 1] to answers.
-        replaced: down-samplers that were replaced.
+        replaced: downsamplers that were replaced.
         left: what could not be.
         remarks: what the model still cannot do.
         network: name and options of a network of ours; None for one from elsewhere.
         options: what was asked for.
     """
 
-    model: Model
+    model: SpecifiedNetwork
     replaced: tuple[Replaced, ...]
-    left: tuple[Left, ...]
+    left: tuple[Skipped, ...]
     remarks: tuple[str, ...]
-    network: NetworkChoice | None
+    network: ModelConfig | None
     options: dict[str, Any]
 
 
 def mend(
-    trained: Trained,
+    trained: TrainedModel,
     *,
-    sampling: str,
+    downsampling: str,
     padding: str,
     only: Collection[str] | None = None,
     classes: tuple[str, ...] | None = None,
     seed: int = 0,
-) -> Mended:
-    """Replace the down-samplers of a model; it stays as it is.
+) -> ConvertedModel:
+    """Replace the downsamplers of a model; it stays as it is.
 
     Args:
         trained: the model.
-        sampling: one of `layers.downsample.SAMPLINGS`.
+        downsampling: one of `layers.downsample.DOWNSAMPLINGS`.
         padding: "keep" or "circular".
         only: groups to be replaced; all if left out.
         classes: names of the outputs, where the model has none.
@@ -108,33 +108,33 @@ def mend(
     """
     _must_be_open(trained)
     network = trained.module.network
-    contract = trained.contract
+    spec = trained.spec
     if classes is not None:
-        contract = replace(contract, classes=classes)
+        spec = replace(spec, classes=classes)
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(step_seed(seed, -1))
         done = replace_samplers(
-            network, example_of(contract), sampling=sampling, padding=padding, only=only
+            network, example_of(spec), downsampling=downsampling, padding=padding, only=only
         )
-        ours = _ours(trained, sampling, padding) if only is None else None
+        ours = _ours(trained, downsampling, padding) if only is None else None
         if ours is None:
             changed, replaced, left = done.module, done.replaced, done.left
         else:
-            changed = _rebuilt(network, ours, contract)
-            now = f"{sampling} (the network's own option)"
+            changed = _rebuilt(network, ours, spec)
+            now = f"{downsampling} (the network's own option)"
             replaced = tuple(replace(r, now=now) for r in done.replaced) or _option(trained, now)
             left = ()
     if not replaced and (padding == "keep" or ours is not None):
         why = "; ".join(f"`{w.name}`: {w.reason}" for w in left[:3])
         raise ModelError(
-            f"A fix replaces what drops samples, and in `{printable(trained.place)}` nothing can "
+            f"A fix replaces what downsamples, and in `{printable(trained.place)}` nothing can "
             f"be replaced{f' ({why})' if why else ': it drops none'}. Audit it to see why."
         )
-    options: dict[str, Any] = {"sampling": sampling, "padding": padding}
+    options: dict[str, Any] = {"downsampling": downsampling, "padding": padding}
     if only is not None:
         options["only"] = sorted(only)
-    model = Model(changed, contract).eval()
-    return Mended(
+    model = SpecifiedNetwork(changed, spec).eval()
+    return ConvertedModel(
         model=model,
         replaced=replaced,
         left=left,
@@ -144,7 +144,7 @@ def mend(
     )
 
 
-def _must_be_open(trained: Trained) -> None:
+def _must_be_open(trained: TrainedModel) -> None:
     """Refuse what holds no network that can be traced with any number of samples."""
     if trained.black_box:
         raise UsageError(
@@ -160,39 +160,39 @@ def _must_be_open(trained: Trained) -> None:
         )
 
 
-def example_of(contract: Contract) -> Tensor:
-    """Two samples of the size that a model takes, normalised."""
-    signal = contract.signal
+def example_of(spec: ModelSpec) -> Tensor:
+    """Two samples of the size that a model takes, normalized."""
+    signal = spec.input
     generator = torch.Generator().manual_seed(0)
     return torch.randn(2, signal.channels, *signal.size, generator=generator)
 
 
-def _ours(trained: Trained, sampling: str, padding: str) -> NetworkChoice | None:
+def _ours(trained: TrainedModel, downsampling: str, padding: str) -> ModelConfig | None:
     """The same network with other options, where it is one of ours."""
     card: dict[str, Any] = trained.card.get("network", {})
     name, options = card.get("name", ""), dict(card.get("options", {}))
     if name not in NETWORKS or (trained.place / "model.pt2").exists():
         return None
     known = {o.name for o in schema(name)}
-    if not {"sampling", "padding"} <= known:
+    if not {"downsampling", "padding"} <= known:
         return None
-    wanted = {"sampling": sampling}
+    wanted = {"downsampling": downsampling}
     if padding != "keep":
         wanted["padding"] = padding
     if all(options.get(k) == v for k, v in wanted.items()):
         raise UsageError(
-            f"A fix changes how a network drops samples, and `{printable(trained.place)}` has "
+            f"A fix changes how a network downsamples, and `{printable(trained.place)}` has "
             f"{' and '.join(f'{k} {v}' for k, v in wanted.items())} already. Choose another."
         )
     options = {k: tuple(v) if isinstance(v, list) else v for k, v in options.items()}
-    return NetworkChoice(name=name, start=str(trained.place), options=options | wanted)
+    return ModelConfig(name=name, start=str(trained.place), options=options | wanted)
 
 
-def _rebuilt(network: nn.Module, ours: NetworkChoice, contract: Contract) -> nn.Module:
-    signal = contract.signal
+def _rebuilt(network: nn.Module, ours: ModelConfig, spec: ModelSpec) -> nn.Module:
+    signal = spec.input
     new = build(
         ours.name,
-        classes=len(contract.classes),
+        classes=len(spec.classes),
         channels=signal.channels,
         size=signal.size,
         options=ours.options,
@@ -211,12 +211,12 @@ def _chooser(network: nn.Module) -> set[str]:
     return {f"{name}.{key}" for name, part in parts for key in part.state_dict()}
 
 
-def _option(trained: Trained, now: str) -> tuple[Replaced, ...]:
+def _option(trained: TrainedModel, now: str) -> tuple[Replaced, ...]:
     """The network as a whole, where its samplers are ours already."""
-    was = trained.card["network"]["options"].get("sampling", "stride")
+    was = trained.card["network"]["options"].get("downsampling", "stride")
     if was == "stride":
         return ()
-    return (Replaced(name="sampling", was=was, now=now, group="sampling"),)
+    return (Replaced(name="downsampling", was=was, now=now, group="downsampling"),)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -241,7 +241,7 @@ class Tuning:
 
 
 def recipe_of(
-    trained: Trained, mended: Mended, course: Tuning, *, path: str, fingerprint: str
+    trained: TrainedModel, mended: ConvertedModel, course: Tuning, *, path: str, fingerprint: str
 ) -> Recipe:
     """What a fine-tune does.
 
@@ -255,8 +255,8 @@ def recipe_of(
         path: of the data.
         fingerprint: of the samples.
     """
-    signal = mended.model.contract.signal
-    data = DataChoice(
+    signal = mended.model.spec.input
+    data = DataConfig(
         place=path,
         size=signal.size,
         channels=signal.channels,
@@ -271,25 +271,27 @@ def recipe_of(
     )
     if mended.network is not None:
         base = RunFolder.open(trained.place).recipe
-    optimiser = base.optimiser
-    rate = course.lr or RATE * (optimiser.lr or suited_rate(mended.model, optimiser.name))
-    chosen = mended.network or NetworkChoice(name=str(trained.place), options=mended.options)
+    optimizer = base.optimizer
+    rate = course.lr or RATE * (optimizer.lr or suited_rate(mended.model, optimizer.name))
+    chosen = mended.network or ModelConfig(name=str(trained.place), options=mended.options)
     return replace(
         base,
         data=data,
         network=chosen,
-        course=Course(epochs=course.epochs, batch=course.batch, average=0.0, seed=course.seed),
-        optimiser=replace(optimiser, lr=rate),
-        schedule=Schedule(name="cosine", warmup=0.1),
+        train=TrainConfig(
+            epochs=course.epochs, batch=course.batch_size, average=0.0, seed=course.seed
+        ),
+        optimizer=replace(optimizer, lr=rate),
+        schedule=ScheduleConfig(name="cosine", warmup=0.1),
         # A mixture of two samples has no twin whose answer it should share.
         augment=replace(base.augment or _moved(signal.channels, signal.size), mixup=0.0),
-        machine=MachineChoice(device=course.device),
+        machine=MachineConfig(device=course.device),
         provenance=Provenance(command="fix"),
     )
 
 
 def _moved(channels: int, size: tuple[int, int]) -> Augment:
-    """As far as an audit moves pictures, and with such a border."""
+    """As far as an audit moves images, and with such a border."""
     return replace(suited(channels, size), shift=float(max(1, min(size) // 8)), border="reflect")
 
 
@@ -297,24 +299,24 @@ STEPS = 8
 """Least number of steps of a pass, while a batch still shows four samples."""
 
 
-def settled(recipe: Recipe, model: Model, split: Split, *, timed: bool = True) -> Recipe:
+def settled(recipe: Recipe, model: SpecifiedNetwork, split: Split, *, timed: bool = True) -> Recipe:
     """With batches that few samples fill, and the fastest way to train here, if it may be timed."""
-    batch = min(recipe.course.batch, 2 * max(4, len(split) // STEPS))  # each is shown twice
-    recipe = replace(recipe, course=replace(recipe.course, batch=batch))
+    batch = min(recipe.train.batch_size, 2 * max(4, len(split) // STEPS))  # each is shown twice
+    recipe = replace(recipe, train=replace(recipe.train, batch=batch))
     if not timed:
         machine = Machine(device=recipe.machine.device or best_device())
     else:
         machine = fastest(recipe.machine, model, split, recipe)
-    return replace(recipe, machine=MachineChoice(**vars(machine)))
+    return replace(recipe, machine=MachineConfig(**vars(machine)))
 
 
 @dataclass(frozen=True, kw_only=True)
-class Kept:
+class SavedFix:
     """What goes into the run folder: the fixed model, or the model as it was.
 
     Args:
         network: whose weights.
-        contract: of the model.
+        spec: of the model.
         choice: name and options of a network of ours; None for one from elsewhere.
         recipe: of the fine-tune, or of the training of the model as it was.
         data: what model.json says of the data.
@@ -323,35 +325,37 @@ class Kept:
     """
 
     network: nn.Module
-    contract: Contract
-    choice: NetworkChoice | None
+    spec: ModelSpec
+    choice: ModelConfig | None
     recipe: Recipe
     data: Mapping[str, Any]
     rows: Sequence[Mapping[str, Any]]
-    seen: Seen | None = None
+    seen: SeenSamples | None = None
 
 
-def the_fixed(mended: Mended, recipe: Recipe, rows: Sequence[Mapping[str, Any]]) -> Kept:
+def the_fixed(
+    mended: ConvertedModel, recipe: Recipe, rows: Sequence[Mapping[str, Any]]
+) -> SavedFix:
     """The fixed model."""
     data = {k: getattr(recipe.data, k) for k in ("place", "seed", "val", "cut_test", "fingerprint")}
-    return Kept(
+    return SavedFix(
         network=mended.model.network,
-        contract=mended.model.contract,
-        choice=mended.network and recipe.network,
+        spec=mended.model.spec,
+        choice=mended.network and recipe.model,
         recipe=recipe,
         data=data,
         rows=rows,
     )
 
 
-def as_it_was(trained: Trained, mended: Mended, recipe: Recipe) -> Kept:
+def as_it_was(trained: TrainedModel, mended: ConvertedModel, recipe: Recipe) -> SavedFix:
     """The model that came, with the names of its classes where the data has them."""
     ours = mended.network is not None
     before = RunFolder.open(trained.place).recipe if ours else recipe
     before = replace(before, provenance=recipe.provenance)  # no training to be taken up
-    return Kept(
+    return SavedFix(
         network=trained.module.network,
-        contract=mended.model.contract,
+        spec=mended.model.spec,
         choice=before.network if ours else None,
         recipe=before,
         data=trained.card.get("data", {}),
@@ -359,24 +363,24 @@ def as_it_was(trained: Trained, mended: Mended, recipe: Recipe) -> Kept:
     )
 
 
-def origin(trained: Trained) -> dict[str, Any]:
+def origin(trained: TrainedModel) -> dict[str, Any]:
     """Where a model came from, and how it was opened, for model.json."""
-    signal = trained.contract.signal
+    signal = trained.spec.input
     told: dict[str, Any] = {
         "size": [signal.channels, *signal.size],
         "mean": list(signal.mean),
         "std": list(signal.std),
         "resize_mode": signal.resize_mode,
     }
-    if trained.contract.output.name:
-        told["output"] = trained.contract.output.name
+    if trained.spec.output.name:
+        told["output"] = trained.spec.output.name
     if trained.card.get("weights"):
         told["weights"] = trained.card["weights"]
     return {"from": str(trained.place), "opened": told}
 
 
 def keep(
-    folder: RunFolder, kept: Kept, fixed: Mapping[str, Any], measured: Mapping[str, Any]
+    folder: RunFolder, kept: SavedFix, fixed: Mapping[str, Any], measured: Mapping[str, Any]
 ) -> list[str]:
     """Write the run folder.
 
@@ -390,14 +394,14 @@ def keep(
         Sentences on what could not be kept.
     """
     notes: list[str] = []
-    name = kept.choice or kept.recipe.network
+    name = kept.choice or kept.recipe.model
     card: dict[str, Any] = {
         "neocog": __version__,
-        "contract": kept.contract.to_json(),
+        "spec": kept.spec.to_json(),
         "network": {"name": name.name, "options": dict(name.options)},
         "data": dict(kept.data),
         "fixed": dict(fixed),
-        "measured": dict(measured),
+        "metrics": dict(measured),
     }
     folder.write_weights(kept.network.state_dict())
     folder.write_metrics(kept.rows)
@@ -406,12 +410,10 @@ def keep(
     if kept.choice is not None:
         folder.write_recipe(kept.recipe)
     else:
-        text = {CONTRACT: json.dumps(kept.contract.to_json())}
+        text = {CONTRACT: json.dumps(kept.spec.to_json())}
         try:
             file = folder.path / "model.pt2"
-            card["parity"] = save_exported(
-                kept.network, file, example_of(kept.contract), texts=text
-            )
+            card["parity"] = save_exported(kept.network, file, example_of(kept.spec), texts=text)
         except ModelError as e:
             notes.append(
                 f"It cannot be kept as a program, only its weights (model.safetensors): {e}"

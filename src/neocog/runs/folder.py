@@ -3,7 +3,7 @@
     recipe.toml         all that reproduces the run
     model.safetensors   the network's weights
     model.pt2           instead of them: a network from elsewhere that was changed, as a program
-    model.json          the contract, the network and its options, what was measured
+    model.json          the spec, the network and its options, what was measured
     samples.safetensors ids of the samples that were trained on and watched
     metrics.jsonl       a line an epoch
     audit.json          the last audit of the model, if there was one
@@ -35,7 +35,7 @@ from neocog.runs.recipe import Recipe, from_toml, to_toml
 from neocog.runs.seen import SEEN
 from neocog.runs.swap import PART, beside, settle
 from neocog.store.tensors import read_tensors, write_bytes, write_tensors
-from neocog.types import Contract
+from neocog.types import ModelSpec
 
 __all__ = ["FILES", "FORMAT", "RECIPE", "RunFolder", "check_row"]
 
@@ -102,7 +102,7 @@ class RunFolder:
     def finished(self) -> bool:
         """Whether its model was trained to the end, and measured."""
         try:
-            return bool(self.card().get("measured"))
+            return bool(self.card().get("metrics"))
         except NeocogError:
             return False
 
@@ -146,14 +146,14 @@ class RunFolder:
         write_bytes(self.path / "recipe.toml", to_toml(recipe).encode())
 
     def write_card(self, card: Mapping[str, Any]) -> None:
-        """Keep model.json: contract, network, what was measured."""
+        """Keep model.json: spec, network, what was measured."""
         text = json.dumps({"format": FORMAT, **card}, indent=2, allow_nan=False)
         write_bytes(self.path / "model.json", text.encode() + b"\n")
 
     def card(self) -> dict[str, Any]:
         """The content of model.json.
 
-        What every reader of it relies on is there and of its kind: the contract, the network with
+        What every reader of it relies on is there and of its kind: the spec, the network with
         its options, the data, what was measured.
 
         Raises:
@@ -308,7 +308,7 @@ def check_row(row: Fields) -> None:
 
 def _check_card(card: Fields) -> None:
     """Whether a model.json holds what its readers rely on."""
-    Contract.from_json(card.table("contract"))
+    ModelSpec.from_json(card.table("spec"))
     network = card.table("network")
     network.text("name")
     network.table("options")
@@ -318,7 +318,7 @@ def _check_card(card: Fields) -> None:
     data.flag("val", True)
     data.flag("cut_test", False)
     data.text("fingerprint", "")
-    card.table("measured", {})
+    card.table("metrics", {})
     card.texts("notes", ())
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from neocog.data.split import Split
 from neocog.errors import UsageError, printable
-from neocog.runs.trained import Trained
+from neocog.runs.trained import TrainedModel
 
 __all__ = ["Common", "held_out_by_both"]
 
@@ -34,7 +34,7 @@ class Common:
         return np.flatnonzero(np.isin(split.ids, self.ids))
 
 
-def held_out_by_both(split: Split, name: str, models: Sequence[Trained]) -> Common:
+def held_out_by_both(split: Split, name: str, models: Sequence[TrainedModel]) -> Common:
     """The samples of a split that none of some models has seen.
 
     Args:
@@ -75,8 +75,8 @@ def held_out_by_both(split: Split, name: str, models: Sequence[Trained]) -> Comm
     return Common(None if left.all() else split.ids[left], tuple(notes))
 
 
-def _sizes(models: Sequence[Trained]) -> list[str]:
-    sizes = {m.contract.signal.size: None for m in models}
+def _sizes(models: Sequence[TrainedModel]) -> list[str]:
+    sizes = {m.spec.input.size: None for m in models}
     if len(sizes) < 2:
         return []
     shown = " and ".join(f"{h} × {w}" for h, w in sizes)

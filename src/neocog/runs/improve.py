@@ -2,7 +2,7 @@
 
     converted       weights as they were, samplers new
     recalibrated    batch norms show the statistics that hold now; no label, no step
-    fine-tuned      by `runs.tuned`, looked at about twelve times on the way
+    fine-tuned      by `runs.finetune`, looked at about twelve times on the way
 
 The learning rate and the weight of consistency are found by short fine-tunes of their own. They,
 and the state that is kept, are chosen by the score of the validation samples alone (`runs.judge`).
@@ -24,13 +24,13 @@ from torch import Tensor
 from neocog.data.batches import order, pixels
 from neocog.data.split import Split
 from neocog.errors import Diverged
-from neocog.networks.model import Model
+from neocog.networks.model import SpecifiedNetwork
+from neocog.runs.finetune import FinetuneState, guide_of, steps_of, tune
 from neocog.runs.judge import Judge, Score
 from neocog.runs.recipe import Recipe
-from neocog.runs.tuned import Tuned, guide_of, steps_of, tune
+from neocog.training.consistency import Guide
 from neocog.training.loop import Step
 from neocog.training.recalibrate import recalibrate
-from neocog.training.steady import Guide
 
 __all__ = ["PASSES", "STEADY", "Aim", "Candidate", "Improved", "improve", "recalibrated"]
 
@@ -143,7 +143,7 @@ class Improved:
     norms: int = 0
     images: int = 0
     stopped: str = ""
-    tuned: Tuned = field(default_factory=Tuned)
+    tuned: FinetuneState = field(default_factory=FinetuneState)
 
     @property
     def passes(self) -> float:
@@ -155,7 +155,7 @@ class Improved:
         """Pairs of from step and to step, as in `runs.plan`; empty where it went as meant."""
         return tuple(self.tuned.plan) if len(self.tuned.plan) > 2 else ()
 
-    def offer(self, what: str, step: int, score: Score, model: Model) -> None:
+    def offer(self, what: str, step: int, score: Score, model: SpecifiedNetwork) -> None:
         """Note a state, and keep it where none was better."""
         found = Candidate(what=what, step=step, score=score, weights={})
         self.looks.append(found.to_json())
@@ -166,8 +166,8 @@ class Improved:
 
 
 def recalibrated(
-    model: Model, split: Split, *, seed: int, images: int = CALIBRATED
-) -> tuple[Model, int, int]:
+    model: SpecifiedNetwork, split: Split, *, seed: int, images: int = CALIBRATED
+) -> tuple[SpecifiedNetwork, int, int]:
     """A copy whose batch norms show the statistics of some of the images, without their labels.
 
     Args:
@@ -188,8 +188,8 @@ def recalibrated(
 
 
 def improve(
-    model: Model,
-    guide: Model,
+    model: SpecifiedNetwork,
+    guide: SpecifiedNetwork,
     train: Split,
     recipe: Recipe,
     judge: Judge,
@@ -218,7 +218,7 @@ def improve(
         each = (time.monotonic() - began) / (3 * len(judge.samples))
         left = max(0.0, aim.deadline - time.monotonic())
         images = max(FEW, min(images, int(FOR_NORMS * left / each)))
-    seed = recipe.course.seed
+    seed = recipe.train.seed
     start, found.norms, found.images = recalibrated(model, train, seed=seed, images=images)
     if found.norms:
         found.offer("recalibrated", 0, judge(start), start)
@@ -231,7 +231,7 @@ def improve(
 
 
 def _fine_tune(
-    start: Model,
+    start: SpecifiedNetwork,
     guide: Guide,
     train: Split,
     recipe: Recipe,
@@ -246,7 +246,7 @@ def _fine_tune(
     steps, looks, trials = max(1, round(aim.passes * each)), LOOKS, _number(aim)
     if aim.deadline is not None:
         # A step shows a batch to this model, and backwards, and to the one that guides it.
-        a_step = 4 * recipe.course.batch * look / (3 * len(judge.samples))
+        a_step = 4 * recipe.train.batch_size * look / (3 * len(judge.samples))
         if aim.deadline - time.monotonic() < 2 * look + 2 * FEWEST * a_step:
             found.stopped = "the budget is over before its first step"
             return
@@ -259,7 +259,7 @@ def _fine_tune(
     if steps < 1:
         found.stopped = "the budget is over before its first step"
         return
-    lr, steady = recipe.optimiser.lr, STEADY * min(1.0, steps / each / PASSES)
+    lr, steady = recipe.optimizer.lr, STEADY * min(1.0, steps / each / PASSES)
     steady = steady if aim.steady is None else aim.steady
     length = max(FEWEST, round(TRIAL * steps))
     if trials and length * trials < steps:
@@ -279,14 +279,14 @@ def _fine_tune(
     recipe = _at(recipe, lr, steps / each)
     yield (
         f"fine-tuning on {len(train):,} samples, {steps / each:.3g} passes, learning rate {lr:.3g},"
-        f" consistency weight {steady:.3g}, {recipe.machine.device}, {recipe.machine.layout}, "
+        f" consistency weight {steady:.3g}, {recipe.machine.device}, {recipe.machine.memory_format}, "
         f"{recipe.machine.precision}"
     )
     yield from _watched(start, guide, train, recipe, judge, aim, found, look, looks)
 
 
 def _watched(
-    start: Model,
+    start: SpecifiedNetwork,
     guide: Guide,
     train: Split,
     recipe: Recipe,
@@ -297,7 +297,7 @@ def _watched(
     looks: int,
 ) -> Iterator[Step | dict[str, Any] | str]:
     """The fine-tune itself: looked at, shortened where time runs short or nothing is gained."""
-    told = found.tuned = Tuned()
+    told = found.tuned = FinetuneState()
     model, idle, shown, began, most = copy.deepcopy(start), 0, 0, time.monotonic(), -1.0
     try:
         for step in tune(model, train, recipe, told, guide=guide, steady=found.steady):
@@ -342,16 +342,16 @@ def _number(aim: Aim) -> int:
 def _at(recipe: Recipe, lr: float, passes: float) -> Recipe:
     return replace(
         recipe,
-        optimiser=replace(recipe.optimiser, lr=lr),
-        course=replace(recipe.course, epochs=passes),
+        optimizer=replace(recipe.optimizer, lr=lr),
+        train=replace(recipe.train, epochs=passes),
     )
 
 
-def _seconds(start: Model, guide: Guide, train: Split, recipe: Recipe) -> float:
+def _seconds(start: SpecifiedNetwork, guide: Guide, train: Split, recipe: Recipe) -> float:
     """Of a step, the middle of some after a warm-up; on a copy."""
     each, _ = steps_of(train, recipe)
-    times, told = [], Tuned()
-    brief = _at(recipe, recipe.optimiser.lr * 1e-6, 6 / each)
+    times, told = [], FinetuneState()
+    brief = _at(recipe, recipe.optimizer.lr * 1e-6, 6 / each)
     clock = time.monotonic()
     for _ in tune(copy.deepcopy(start), train, brief, told, guide=guide, steady=1.0):
         times.append(time.monotonic() - clock)
@@ -360,7 +360,7 @@ def _seconds(start: Model, guide: Guide, train: Split, recipe: Recipe) -> float:
 
 
 def _trials(
-    start: Model,
+    start: SpecifiedNetwork,
     guide: Guide,
     train: Split,
     recipe: Recipe,
@@ -372,13 +372,13 @@ def _trials(
 ) -> Iterator[Step | tuple[float, float]]:
     """Short fine-tunes from the same start; yields steps, then the rate and the weight."""
     each, _ = steps_of(train, recipe)
-    suggested = recipe.optimiser.lr
+    suggested = recipe.optimizer.lr
     rates = (aim.lr,) if aim.lr else tuple(f * suggested for f in RATES)
     weights = (steady,) if aim.steady is not None else tuple(f * steady for f in WEIGHTS)
     scores: dict[tuple[float, float], Score] = {}
 
     def run(lr: float, weight: float) -> Iterator[Step]:
-        told, model = Tuned(), copy.deepcopy(start)
+        told, model = FinetuneState(), copy.deepcopy(start)
         try:
             yield from tune(model, train, _at(recipe, lr, length / each), told,
                             guide=guide, steady=weight)  # fmt: skip
@@ -388,7 +388,9 @@ def _trials(
             found.tuned.interrupted |= told.interrupted
         scores[lr, weight] = judge(model)
         found.offer("fine-tuned", told.done, scores[lr, weight], model)
-        found.trials.append({"lr": lr, "steady": weight, **scores[lr, weight].to_json()})
+        found.trials.append(
+            {"lr": lr, "consistency_weight": weight, **scores[lr, weight].to_json()}
+        )
 
     for lr in rates:
         yield from run(lr, steady)

@@ -23,7 +23,7 @@ from neocog.audits.subject import Subject
 from neocog.data.samples import Samples
 from neocog.data.split import Split
 from neocog.exhibits import share
-from neocog.networks.model import Model
+from neocog.networks.model import SpecifiedNetwork
 
 __all__ = ["Figures", "Judge", "Score", "Verdict", "can_gain", "seen_before", "verdict"]
 
@@ -73,9 +73,9 @@ class Judge:
         self.samples = Samples.of(val).first(most, seed=seed)
         self.mode, self.seed = mode, seed
 
-    def __call__(self, model: Model) -> Score:
+    def __call__(self, model: SpecifiedNetwork) -> Score:
         """Score a state; the model is as it was afterwards."""
-        subject = Subject(model, size=model.contract.signal.size)
+        subject = Subject(model, size=model.spec.input.size)
         found = shift_consistency(subject, self.samples, mode=self.mode, seed=self.seed)
         assert found.accuracy is not None
         return Score(

@@ -18,19 +18,19 @@ from torch import Tensor
 from neocog.errors import NeocogError
 from neocog.exhibits import Section, to_json
 from neocog.runs.folder import RunFolder
-from neocog.runs.trained import Trained
+from neocog.runs.trained import TrainedModel
 from neocog.version import __version__
 
-__all__ = ["Kept", "fingerprint", "keep_audit", "kept_audit"]
+__all__ = ["SavedAudit", "fingerprint", "keep_audit", "kept_audit"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Kept:
+class SavedAudit:
     """What a run folder has of an audit; nobody has looked whether it makes sense.
 
     Args:
         data: that the model was audited on, as it was named.
-        result: figures, with the names of the contract.
+        result: figures, with the names of the spec.
         sections: exhibits, in the form of `exhibits.to_json`.
         model: fingerprint of the model that was audited.
     """
@@ -41,14 +41,14 @@ class Kept:
     model: str
 
 
-def fingerprint(trained: Trained) -> str:
-    """Of a model's weights, its contract and its network: equal texts, equal models.
+def fingerprint(trained: TrainedModel) -> str:
+    """Of a model's weights, its spec and its network: equal texts, equal models.
 
     Args:
         trained: the model.
     """
     network = trained.card.get("network")
-    said = json.dumps([trained.contract.to_json(), network], sort_keys=True, default=str)
+    said = json.dumps([trained.spec.to_json(), network], sort_keys=True, default=str)
     seen = blake2b(said.encode(), digest_size=16)
     for name, value in sorted(trained.module.state_dict().items()):
         if isinstance(value, Tensor):  # the rest is a state of a stranger's own making
@@ -59,14 +59,14 @@ def fingerprint(trained: Trained) -> str:
 
 
 def keep_audit(
-    trained: Trained, *, data: str, result: Mapping[str, Any], sections: Sequence[Section]
+    trained: TrainedModel, *, data: str, result: Mapping[str, Any], sections: Sequence[Section]
 ) -> bool:
     """Leave an audit in the folder of the run that it is of, in place of the last one.
 
     Args:
         trained: the model that was audited.
         data: on what, as it was named.
-        result: figures, with the names of the contract.
+        result: figures, with the names of the spec.
         sections: what a page shows of it.
 
     Returns:
@@ -90,7 +90,7 @@ def keep_audit(
     return True
 
 
-def kept_audit(trained: Trained) -> Kept | None:
+def kept_audit(trained: TrainedModel) -> SavedAudit | None:
     """The audit in the folder of a run; None where there is none that can be read.
 
     Args:
@@ -104,11 +104,11 @@ def kept_audit(trained: Trained) -> Kept | None:
             "result": dict(result),
             "sections": list(sections),
         }:
-            return Kept(data=data, result=result, sections=tuple(sections), model=model)
+            return SavedAudit(data=data, result=result, sections=tuple(sections), model=model)
     return None
 
 
-def _folder(trained: Trained) -> RunFolder | None:
+def _folder(trained: TrainedModel) -> RunFolder | None:
     """The folder of a run of ours."""
     if trained.black_box:
         return None

@@ -13,10 +13,10 @@ from torch import nn
 from neocog.data.batches import pixels
 from neocog.data.split import Split
 from neocog.errors import DataError, printable
-from neocog.networks.model import Model
-from neocog.probe.found import as_found
-from neocog.probe.repeatable import same_randomness_after
-from neocog.probe.several import output_at
+from neocog.graph.found import as_found
+from neocog.graph.repeatable import same_randomness_after
+from neocog.graph.several import output_at
+from neocog.networks.model import SpecifiedNetwork
 
 __all__ = ["Matched", "match", "match_split"]
 
@@ -94,15 +94,15 @@ def match_split(
 
     Args:
         module: from values in [0, 1] to outputs; left as it was found.
-        split: with class numbers of the data.
+        split: with class indices of the data.
         classes: of the data.
         where: the data, for messages.
 
     Returns:
         The split as it came where it cannot be matched.
     """
-    if isinstance(module, Model):
-        own = module.contract.classes
+    if isinstance(module, SpecifiedNetwork):
+        own = module.spec.classes
     else:
         probe = pixels(split, slice(0, 1))
         with as_found(module), torch.no_grad(), same_randomness_after():

@@ -38,7 +38,7 @@ def meant(text: str) -> str:
     named = re.fullmatch(r"\w+", network) and re.fullmatch(r"[\w.-]*", tag) and tag != "py"
     said = []
     if named and text in NETWORKS:
-        said.append(f"`{text}` of neocog is trained first: `neocog train DATA --network {text}`.")
+        said.append(f"`{text}` of neocog is trained first: `neocog train DATA --model {text}`.")
     if named and _FAMILY.match(network.lower()):
         said.append(
             f"A network of a library is named as `timm:{text}` or `torchvision:{network}`, "

@@ -14,16 +14,16 @@ __all__ = ["available_bytes", "training_bytes"]
 
 
 def training_bytes(cost: Cost, recipe: Recipe) -> int:
-    """A lower estimate: weights with gradients and optimiser state, and kept activations.
+    """A lower estimate: weights with gradients and optimizer state, and kept activations.
 
     Args:
         cost: of one sample.
-        recipe: optimiser, batch and average are read.
+        recipe: optimizer, batch and average are read.
     """
-    copies = 2 + (2 if recipe.optimiser.name == "adamw" else 1)
-    copies += 1 if recipe.course.average else 0
+    copies = 2 + (2 if recipe.optimizer.name == "adamw" else 1)
+    copies += 1 if recipe.train.ema_decay else 0
     # Two bytes a kept activation is what bfloat16 takes; float32 takes twice that.
-    return 4 * cost.params * copies + 2 * cost.activations * recipe.course.batch
+    return 4 * cost.params * copies + 2 * cost.activations * recipe.train.batch_size
 
 
 def available_bytes(device: str) -> int | None:

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from neocog.data.batches import pixels
 from neocog.data.split import Split
-from neocog.types import SignalSpec
+from neocog.types import InputSpec
 
 __all__ = ["LOOKED_AT", "misfit", "misfit_of_split"]
 
@@ -37,7 +37,7 @@ LOOKED_AT = 64
 """Images of a split that are looked at."""
 
 
-def misfit(x: Tensor, signal: SignalSpec) -> str | None:
+def misfit(x: Tensor, signal: InputSpec) -> str | None:
     """What to say of images that a normalization does not fit; None where it may.
 
     Args:
@@ -48,7 +48,7 @@ def misfit(x: Tensor, signal: SignalSpec) -> str | None:
         >>> import torch
         >>> x = torch.rand(16, 1, 8, 8, generator=torch.Generator().manual_seed(0))
         >>> for std in (0.25, 0.001):
-        ...     spec = SignalSpec(channels=1, size=(8, 8), mean=(0.5,), std=(std,))
+        ...     spec = InputSpec(channels=1, size=(8, 8), mean=(0.5,), std=(std,))
         ...     print((misfit(x, spec) or "may fit")[:39])
         may fit
         Normalized with mean 0.5 and std 0.001,
@@ -81,7 +81,7 @@ def misfit(x: Tensor, signal: SignalSpec) -> str | None:
     )
 
 
-def misfit_of_split(split: Split, signal: SignalSpec) -> tuple[str, ...]:
+def misfit_of_split(split: Split, signal: InputSpec) -> tuple[str, ...]:
     """The same of some images, evenly from a whole split, as sentences."""
     rows = np.unique(np.linspace(0, max(0, len(split) - 1), LOOKED_AT).astype(np.int64))
     if not len(split):

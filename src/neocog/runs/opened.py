@@ -6,8 +6,8 @@
     FILE.pt2                    an exported program
     FILE.onnx                   a black box
 
-What a run folder keeps in its contract, a model from elsewhere is told: the size of its input, how
-its pixels are normalised, the names of its classes.
+What a run folder keeps in its spec, a model from elsewhere is told: the size of its input, how
+its pixels are normalized, the names of its classes.
 """
 
 from __future__ import annotations
@@ -25,26 +25,26 @@ from torch import Tensor, nn
 
 from neocog.errors import ModelError, RunError, UsageError, did_you_mean, printable
 from neocog.files import parse_json
-from neocog.networks.model import Model
-from neocog.probe.repeatable import same_randomness_after
-from neocog.probe.several import output_at
+from neocog.graph.repeatable import same_randomness_after
+from neocog.graph.several import output_at
+from neocog.networks.model import SpecifiedNetwork
 from neocog.runs.believed import AXES, as_function, kind_of, picked
+from neocog.runs.declared import count, told_names, told_signal
 from neocog.runs.folder import RunFolder
 from neocog.runs.meant import meant
-from neocog.runs.told import count, told_names, told_signal
-from neocog.runs.trained import Trained, load
+from neocog.runs.trained import TrainedModel, load
 from neocog.store.black_box import BlackBox, load_onnx
 from neocog.store.exported import Exported, load_exported
 from neocog.store.foreign import LIBRARIES, as_written, is_factory, make
 from neocog.store.sound import check_network, lazy_names
 from neocog.store.trial import first_answer
 from neocog.store.weights import load_weights
-from neocog.types import Contract, OutputSpec
+from neocog.types import ModelSpec, OutputSpec
 
 __all__ = ["CONTRACT", "open_model"]
 
-CONTRACT = "neocog-contract.json"
-"""Name of the text inside a program or an ONNX file that holds its contract."""
+CONTRACT = "neocog-spec.json"
+"""Name of the text inside a program or an ONNX file that holds its spec."""
 
 _LOOSE = (".pt", ".pth", ".th", ".bin", ".ckpt", ".safetensors", ".tar")
 
@@ -64,7 +64,7 @@ class _Found:
     """A network, what it says of itself, and what a user should know."""
 
     network: nn.Module
-    contract: Contract | None = None
+    spec: ModelSpec | None = None
     shape: tuple[int, ...] | None = None
     notes: list[str] = field(default_factory=list)
     library: str = ""  # that said what it takes
@@ -83,7 +83,7 @@ def open_model(
     output: str | None = None,
     allow_random: bool = False,
     resize_mode: str | None = None,
-) -> Trained:
+) -> TrainedModel:
     """A model, ready to be asked.
 
     Args:
@@ -117,7 +117,7 @@ def open_model(
     Example:
         >>> from neocog.runs.opened import open_model
         >>> model = open_model("torch.nn:Flatten", size=(1, 2, 2), mean=(0,), std=(1,))
-        >>> model.contract.classes
+        >>> model.spec.classes
         ('0', '1', '2', '3')
     """
     given = {"weights": weights, "size": size, "mean": mean, "std": std, "classes": classes}
@@ -136,9 +136,9 @@ def open_model(
     if suffix in (".pt2", ".onnx", *_LOOSE):
         _must_be_a_run(text, suffix)
     trained = load(place, allow_random=allow_random)
-    if task not in (None, trained.contract.task):
+    if task not in (None, trained.spec.task):
         given["task"] = task
-    if output not in (None, trained.contract.output.name):
+    if output not in (None, trained.spec.output.name):
         given["output"] = output
     if given:
         name = next(iter(given))
@@ -203,25 +203,25 @@ def _factory(text: str, given: Mapping[str, Any]) -> _Found:
     else:
         made = make(text, classes=classes, init="none" if library else None)
         notes = [*load_weights(made.network, Path(weights))]
-    if isinstance(made.network, Model):  # a factory may return one of ours
-        return _Found(made.network.network, made.network.contract, None, notes)
-    if made.signal is None:
+    if isinstance(made.network, SpecifiedNetwork):  # a factory may return one of ours
+        return _Found(made.network.network, made.network.spec, None, notes)
+    if made.input is None:
         return _Found(made.network, None, None, notes)
     known = made.classes if weights is None and "classes" not in given else ()
-    contract = Contract(task="classify", classes=known, signal=made.signal)
-    return _Found(made.network, contract, None, notes, library=library)
+    spec = ModelSpec(task="classify", classes=known, input=made.input)
+    return _Found(made.network, spec, None, notes, library=library)
 
 
 def _module(network: nn.Module, given: Mapping[str, Any]) -> _Found:
-    """A network that is at hand; one of ours brings its contract."""
+    """A network that is at hand; one of ours brings its spec."""
     if out_of_place := next((n for n in ("weights", "init") if n in given), None):
         raise UsageError(
             f"A module that is at hand has its weights; `{out_of_place}` was given with a "
             f"{type(network).__name__}. Load them with load_state_dict, or leave it out."
         )
     network = as_written(network)
-    if isinstance(network, Model):
-        return _Found(_own(network.network), network.contract)
+    if isinstance(network, SpecifiedNetwork):
+        return _Found(_own(network.network), network.spec)
     return _Found(_own(network))
 
 
@@ -254,13 +254,13 @@ def _from_library(library: str, given: Mapping[str, Any]) -> list[str]:
     return [f"{names[0].upper()}{names[1:]} {verb} {library} gives for this network."]
 
 
-def _embedded(texts: Mapping[str, str], text: str) -> Contract | None:
-    """The contract that `neocog export` puts into a file."""
+def _embedded(texts: Mapping[str, str], text: str) -> ModelSpec | None:
+    """The spec that `neocog export` puts into a file."""
     if CONTRACT not in texts:
         return None
-    source = f"the contract inside `{printable(text)}`"
+    source = f"the spec inside `{printable(text)}`"
     plain = parse_json(texts[CONTRACT], source=source, depth=8, error=ModelError)
-    return Contract.from_json(plain, source)
+    return ModelSpec.from_json(plain, source)
 
 
 def _trained(
@@ -271,15 +271,15 @@ def _trained(
     task: str | None,
     output: str | None,
     allow_random: bool,
-) -> Trained:
-    own = found.contract
+) -> TrainedModel:
+    own = found.spec
     does = task or (own.task if own else "classify")
     if does not in AXES:
         raise UsageError(f"`task` is what a model does, got `{does}`. {did_you_mean(does, AXES)}")
     check_network(found.network, text, lazy=True)
     lazy = lazy_names(found.network)
     found.network.eval()
-    signal, said = told_signal(text, given, own=own.signal if own else None, shape=found.shape)
+    signal, said = told_signal(text, given, own=own.input if own else None, shape=found.shape)
     shape = (signal.channels, *signal.size)
     outputs = _Outputs(does, count(given.get("classes")), output)
     with same_randomness_after():
@@ -293,32 +293,32 @@ def _trained(
     known = own.classes if own else ()
     names, named = told_names(text, given.get("classes"), known=known, outputs=answer.shape[1])
     kind = own.output.kind if own else "logits"
-    contract = Contract(
-        task=does, classes=names, signal=signal, output=OutputSpec(kind=kind, name=outputs.name)
+    spec = ModelSpec(
+        task=does, classes=names, input=signal, output=OutputSpec(kind=kind, name=outputs.name)
     )
     notes = [*found.notes, *_from_library(found.library, given), *said, *outputs.said]
     if kind == "logits":
-        kind, more = kind_of(Model(found.network, contract), answer)
-        contract = replace(contract, output=replace(contract.output, kind=kind))
+        kind, more = kind_of(SpecifiedNetwork(found.network, spec), answer)
+        spec = replace(spec, output=replace(spec.output, kind=kind))
         notes += more
     if lazy:
         notes.append(
             f"`{printable(lazy[0])}` and what else is lazy ({len(lazy)} tensors) took its shape "
             "from the size of a sample, and random values."
         )
-    module = Model(found.network, contract)
+    module = SpecifiedNetwork(found.network, spec)
     module.eval()
     chance = as_function(module, text, shape, allow_random=allow_random)
     for note in (*notes, *chance):
         warnings.warn(note, stacklevel=3)
     card = {
-        "contract": contract.to_json(),
+        "spec": spec.to_json(),
         "network": {"name": text, "options": {}},
         "weights": os.fspath(given["weights"]) if "weights" in given else None,
         "notes": notes,
         "doubts": list(chance),
     }
-    return Trained(
+    return TrainedModel(
         module, card, Path(text), named=named, black_box=isinstance(found.network, BlackBox)
     )
 

@@ -15,7 +15,7 @@ from typing import Any
 from neocog.errors import UsageError, printable
 from neocog.fields import Fields
 from neocog.runs.opened import open_model
-from neocog.runs.trained import Trained
+from neocog.runs.trained import TrainedModel
 from neocog.types import LARGEST, NUMBER, RESIZE_MODES
 
 __all__ = ["open_pair"]
@@ -28,7 +28,7 @@ def open_pair(
     *,
     baseline_weights: str | None = None,
     task: str | None = None,
-) -> tuple[Trained, Trained | None]:
+) -> tuple[TrainedModel, TrainedModel | None]:
     """Open a model, and the one that it is compared with.
 
     Args:
@@ -87,7 +87,7 @@ def _knows(place: str) -> UsageError:
     )
 
 
-def _told(fixed: Trained, place: str, opening: Mapping[str, Any]) -> dict[str, Any]:
+def _told(fixed: TrainedModel, place: str, opening: Mapping[str, Any]) -> dict[str, Any]:
     """Options of an external model: those given, else those it was opened with for its fix."""
     card = fixed.card.get("fixed")
     if not isinstance(card, Mapping) or card.get("from") != str(Path(place)):
@@ -102,7 +102,7 @@ def _told(fixed: Trained, place: str, opening: Mapping[str, Any]) -> dict[str, A
             f"`{printable(weights)}`, and there is no such file here. Give --weights."
         )
     if fixed.named:
-        told["classes"] = list(fixed.contract.classes)
+        told["classes"] = list(fixed.spec.classes)
     return {**told, **opening}
 
 

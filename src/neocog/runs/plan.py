@@ -15,7 +15,7 @@ from neocog.errors import UsageError
 from neocog.fields import shown
 from neocog.runs.budget import Budget
 from neocog.runs.experiment import Experiment
-from neocog.runs.recipe import Course
+from neocog.runs.recipe import TrainConfig
 from neocog.runs.speed import speed
 
 __all__ = [
@@ -64,12 +64,12 @@ def first_plan(experiment: Experiment, budget: Budget) -> Plan_:
     Raises:
         UsageError: the recipe's plan is no list of rising pairs, or its epochs are others.
     """
-    course = experiment.recipe.course
+    course = experiment.recipe.train
     if course.plan:
         plan, each = pairs(course), experiment.steps_per_epoch
         if course.epochs and max(1, round(course.epochs * each)) != plan[-1][1]:
             raise UsageError(
-                "`course.plan` says in steps what `course.epochs` says in passes, and does not: "
+                "`train.plan` says in steps what `train.epochs` says in passes, and does not: "
                 f"the plan ends at step {plan[-1][1]}, after {plan[-1][1] / each:g} epochs of "
                 f"{each} steps, and `epochs` is {course.epochs:g}. Leave `plan` out, and `epochs` "
                 "decides."
@@ -107,20 +107,20 @@ def evaluating(experiment: Experiment, budget: Budget) -> float:
     return 2 * budget.answer * sum(map(len, experiment.held_out().values()))
 
 
-def pairs(course: Course) -> Plan_:
+def pairs(course: TrainConfig) -> Plan_:
     """The plan of a recipe.
 
     Raises:
         UsageError: it is no list of rising pairs.
 
     Example:
-        >>> pairs(Course(plan=(0, 100, 50, 80)))
+        >>> pairs(TrainConfig(plan=(0, 100, 50, 80)))
         [(0, 100), (50, 80)]
     """
     plan = list(zip(course.plan[::2], course.plan[1::2], strict=False))
     if len(course.plan) % 2 or not is_plan(plan):
         raise UsageError(
-            f"`course.plan` is pairs of from step and to step, from 0, got "
+            f"`train.plan` is pairs of from step and to step, from 0, got "
             f"{shown(course.plan)}. Leave it out and give `epochs`."
         )
     return plan

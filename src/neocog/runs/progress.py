@@ -72,7 +72,7 @@ def taken_up(experiment: Experiment, tensors: dict[str, Any], state: dict[str, A
     """Where a training stood, by its checkpoint, which may have come from anybody.
 
     Args:
-        experiment: is given the weights and the optimiser's state.
+        experiment: is given the weights and the optimizer's state.
         tensors: of the checkpoint.
         state: what it holds beside them.
 
@@ -101,8 +101,8 @@ def taken_up(experiment: Experiment, tensors: dict[str, Any], state: dict[str, A
     end = plan[-1][1] if is_plan(plan) else -1
     if progress.step > end or (progress.step == end and not rows):
         fields.bad("plan", "pairs of from step and to step, from 0, up to `step` or on", plan)
-    plain, network = fields.table("optimiser"), experiment.model.network
-    unpack(tensors, plain, network, experiment.optimiser, experiment.average)
+    plain, network = fields.table("optimizer"), experiment.model.network
+    unpack(tensors, plain, network, experiment.optimizer, experiment.average)
     return progress
 
 
@@ -116,14 +116,14 @@ def card(experiment: Experiment, summary: dict[str, Any]) -> dict[str, Any]:
     recipe = experiment.recipe
     return {
         "neocog": __version__,
-        "contract": experiment.model.contract.to_json(),
-        "network": {"name": recipe.network.name, "options": dict(recipe.network.options)},
+        "spec": experiment.model.spec.to_json(),
+        "network": {"name": recipe.model.name, "options": dict(recipe.model.options)},
         "data": {
-            "place": recipe.data.place,
+            "place": recipe.data.path,
             "seed": recipe.data.seed,
             "val": recipe.data.val,
             "cut_test": recipe.data.cut_test,
             "fingerprint": recipe.data.fingerprint,
         },
-        "measured": summary,
+        "metrics": summary,
     }

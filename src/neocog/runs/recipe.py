@@ -20,16 +20,16 @@ from neocog.files import parse_toml
 from neocog.training.augment import Augment
 from neocog.training.loop import Objective
 from neocog.training.machine import Machine
-from neocog.training.optimise import Optimiser, Schedule
+from neocog.training.optimize import OptimizerConfig, ScheduleConfig
 from neocog.types import renamed_resize_mode
 
 __all__ = [
-    "Course",
-    "DataChoice",
-    "MachineChoice",
-    "NetworkChoice",
+    "DataConfig",
+    "MachineConfig",
+    "ModelConfig",
     "Provenance",
     "Recipe",
+    "TrainConfig",
     "changed",
     "from_toml",
     "to_toml",
@@ -47,7 +47,7 @@ KEY = 60
 
 
 @dataclass(frozen=True, kw_only=True)
-class DataChoice:
+class DataConfig:
     """What is learned from.
 
     Args:
@@ -74,24 +74,24 @@ class DataChoice:
 
 
 @dataclass(frozen=True, kw_only=True)
-class NetworkChoice:
+class ModelConfig:
     """What is trained.
 
     Args:
         name: one of `neocog networks`.
         start: weights to start from: a run folder or a safetensors file; empty for random.
-        start_digest: of the file of those weights; empty before.
+        init_digest: of the file of those weights; empty before.
         options: of the network's builder.
     """
 
     name: str = "convnet"
     start: str = ""
-    start_digest: str = ""
+    init_digest: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Course:
+class TrainConfig:
     """How long, in what portions, from which seed.
 
     Args:
@@ -119,21 +119,21 @@ class Course:
         """
         if not (0 <= self.epochs < math.inf and 0 <= self.budget < math.inf):
             raise UsageError(
-                f"`course.epochs` and `course.budget` must be positive, got {self.epochs} and "
+                f"`train.epochs` and `train.budget` must be positive, got {self.epochs} and "
                 f"{self.budget}. Try `--epochs 10`."
             )
         if self.batch < 1:
-            raise UsageError(f"`course.batch` must be at least 1, got {self.batch}. Try 128.")
+            raise UsageError(f"`train.batch_size` must be at least 1, got {self.batch}. Try 128.")
         if not 0 <= self.average < 1:
             raise UsageError(
-                f"`course.average` must be at least 0 and below 1, got {self.average}. Try 0.998."
+                f"`train.ema_decay` must be at least 0 and below 1, got {self.average}. Try 0.998."
             )
         if self.seed < 0:
-            raise UsageError(f"`course.seed` must not be negative, got {self.seed}. Try 0.")
+            raise UsageError(f"`train.seed` must not be negative, got {self.seed}. Try 0.")
 
 
 @dataclass(frozen=True, kw_only=True)
-class MachineChoice:
+class MachineConfig:
     """Where and how the arithmetic runs; what is empty is found out by measuring.
 
     Args:
@@ -197,21 +197,21 @@ class Recipe:
         network: what is trained.
         course: how long, in what portions, from which seed.
         objective: what is made small.
-        optimiser: how weights are changed.
+        optimizer: how weights are changed.
         schedule: how the learning rate moves.
         augment: what is done to each batch; None for what suits the data.
         machine: where the arithmetic runs.
         provenance: what made the run.
     """
 
-    data: DataChoice = field(default_factory=DataChoice)
-    network: NetworkChoice = field(default_factory=NetworkChoice)
-    course: Course = field(default_factory=Course)
+    data: DataConfig = field(default_factory=DataConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    train: TrainConfig = field(default_factory=TrainConfig)
     objective: Objective = field(default_factory=Objective)
-    optimiser: Optimiser = field(default_factory=Optimiser)
-    schedule: Schedule = field(default_factory=Schedule)
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
     augment: Augment | None = None
-    machine: MachineChoice = field(default_factory=MachineChoice)
+    machine: MachineConfig = field(default_factory=MachineConfig)
     provenance: Provenance = field(default_factory=Provenance)
 
 
@@ -248,7 +248,7 @@ def from_toml(text: str, source: str = "recipe") -> Recipe:
         UsageError: it is no TOML, a key is unknown, or a value has another type.
 
     Example:
-        >>> from_toml("[course]\nepochs = 3").course.epochs
+        >>> from_toml("[train]\nepochs = 3").train.epochs
         3.0
     """
     return changed(Recipe(), parse_toml(text, source=printable(source), error=UsageError))

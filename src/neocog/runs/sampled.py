@@ -14,8 +14,8 @@ from torch import Tensor
 from neocog.data.batches import batches, order, pixels
 from neocog.data.samples import evaluation_batch
 from neocog.data.split import Split
-from neocog.networks.model import Model
-from neocog.training.answers import answers
+from neocog.networks.model import SpecifiedNetwork
+from neocog.training.inference import logits_of
 from neocog.types import Batch
 
 __all__ = ["LEAST", "Sampled", "sampled"]
@@ -45,7 +45,7 @@ class Sampled:
 
 
 def sampled(
-    model: Model,
+    model: SpecifiedNetwork,
     split: Split,
     *,
     device: str,
@@ -69,7 +69,7 @@ def sampled(
     most = n if most is None else min(n, most)
     if math.isinf(seconds) and most == n:
         feed = batches(split, size=_at_once(split), shuffle=False, seed=0, epoch=0)
-        return Sampled(answers(model, feed, device=device), split, n)
+        return Sampled(logits_of(model, feed, device=device), split, n)
     rows = order(n, seed=0, epoch=0)[:most]
     logits = list(_within(model, split, rows, device, seconds, answer))
     done = sum(map(len, logits))
@@ -79,7 +79,12 @@ def sampled(
 
 
 def _within(
-    model: Model, split: Split, rows: np.ndarray, device: str, seconds: float, answer: float
+    model: SpecifiedNetwork,
+    split: Split,
+    rows: np.ndarray,
+    device: str,
+    seconds: float,
+    answer: float,
 ) -> Iterator[Tensor]:
     end, done = time.monotonic() + seconds, 0
     size = _at_once(split)
@@ -89,7 +94,7 @@ def _within(
         begun = time.monotonic()
         some = rows[done : done + size]
         truth, index = torch.from_numpy(split.y[some]), torch.from_numpy(some)
-        yield answers(model, [Batch(pixels(split, some), truth, index)], device=device)
+        yield logits_of(model, [Batch(pixels(split, some), truth, index)], device=device)
         done += len(some)
         now = time.monotonic()
         if done >= LEAST and now + (now - begun) > end:

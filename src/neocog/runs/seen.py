@@ -16,14 +16,14 @@ from neocog.data.split import Split
 from neocog.errors import NeocogError
 from neocog.store.tensors import read_tensors, write_tensors
 
-__all__ = ["SEEN", "Seen", "read_seen", "write_seen"]
+__all__ = ["SEEN", "SeenSamples", "read_seen", "write_seen"]
 
 SEEN = "samples.safetensors"
 """The file of a run folder that holds it."""
 
 
 @dataclass(frozen=True, eq=False)
-class Seen:
+class SeenSamples:
     """What a model has seen.
 
     Args:
@@ -35,7 +35,9 @@ class Seen:
     val: np.ndarray
 
     @classmethod
-    def of(cls, train: Split, val: Split | None = None, *, before: Seen | None = None) -> Self:
+    def of(
+        cls, train: Split, val: Split | None = None, *, before: SeenSamples | None = None
+    ) -> Self:
         """From splits, and what the weights that a training started from have seen.
 
         Example:
@@ -66,13 +68,13 @@ def _among(split: Split, ids: np.ndarray) -> np.ndarray:
     return np.asarray(np.isin(split.ids, ids))
 
 
-def write_seen(folder: Path, seen: Seen) -> None:
+def write_seen(folder: Path, seen: SeenSamples) -> None:
     """Keep it in a run folder."""
     ids = {"train": seen.train, "val": seen.val}
     write_tensors(folder / SEEN, {n: torch.from_numpy(v.view(np.int64)) for n, v in ids.items()})
 
 
-def read_seen(place: Path) -> Seen | None:
+def read_seen(place: Path) -> SeenSamples | None:
     """What a run folder, or a file of weights in one, has kept; None where nothing is known."""
     file = (place if place.is_dir() else place.parent) / SEEN
     if not file.is_file():
@@ -85,4 +87,4 @@ def read_seen(place: Path) -> Seen | None:
     found = [t.numpy().view(np.uint64) for t in ids if t is not None and t.dtype == torch.int64]
     if len(found) != 2 or any(t.ndim != 1 for t in found):
         return None
-    return Seen(found[0], found[1])
+    return SeenSamples(found[0], found[1])

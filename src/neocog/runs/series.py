@@ -1,4 +1,4 @@
-"""Models and data of one axis, from files: what the door for pictures does not open."""
+"""Models and data of one axis, from files: what the door for images does not open."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from neocog.store.foreign import is_factory, make
 from neocog.store.sound import check_network
 from neocog.store.weights import load_weights
 
-__all__ = ["Normalised", "open_series", "series_of"]
+__all__ = ["Normalized", "open_series", "series_of"]
 
 
-class Normalised(nn.Module):
+class Normalized(nn.Module):
     """(x - mean) / std per channel, then a network.
 
     Args:
@@ -68,7 +68,7 @@ def open_series(
     if not is_factory(place):
         raise UsageError(
             f"A model of series is named as package.module:function; `{printable(place)}` is not. "
-            "Leave --series out for a model of pictures."
+            "Leave --series out for a model of images."
         )
     if not all(math.isfinite(m) for m in mean) or not all(0 < v < math.inf for v in std):
         raise UsageError(
@@ -87,12 +87,12 @@ def open_series(
     check_network(network, place)
     network.eval()
     if any(mean) or any(s != 1 for s in std):
-        return Normalised(network, mean, std).eval()
+        return Normalized(network, mean, std).eval()
     return network
 
 
 def series_of(place: str | os.PathLike[str]) -> tuple[Tensor, np.ndarray | None]:
-    """Series from an .npz file: `x`, (B, C, N) or (B, N), and class numbers `y` where it has them.
+    """Series from an .npz file: `x`, (B, C, N) or (B, N), and class indices `y` where it has them.
 
     Raises:
         DataError: the file cannot be read so.
@@ -100,7 +100,7 @@ def series_of(place: str | os.PathLike[str]) -> tuple[Tensor, np.ndarray | None]
     with open_npz(place) as held:
         if "x" not in held.names:
             raise DataError(
-                f"Series are in an .npz file with an array `x`, (B, C, N), and class numbers `y`; "
+                f"Series are in an .npz file with an array `x`, (B, C, N), and class indices `y`; "
                 f"`{printable(place)}` has no `x`. Save it with np.savez."
             )
         found = held.read("x")
@@ -114,7 +114,7 @@ def series_of(place: str | os.PathLike[str]) -> tuple[Tensor, np.ndarray | None]
     x = x[:, None] if x.ndim == 2 else x
     if x.ndim != 3 or not x.size or (y is not None and y.shape[:1] != x.shape[:1]):
         raise DataError(
-            f"Series are an array `x` of shape (B, C, N) with a class number each; "
+            f"Series are an array `x` of shape (B, C, N) with a class index each; "
             f"`{printable(place)}` holds {x.shape}{'' if y is None else f' and {y.shape}'}."
         )
     if not np.isfinite(x).all():

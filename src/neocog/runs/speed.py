@@ -8,7 +8,7 @@ import time
 
 from neocog.runs.experiment import Experiment
 from neocog.runs.fastest import one_step
-from neocog.training.answers import answers
+from neocog.training.inference import logits_of
 from neocog.types import Batch
 
 __all__ = ["speed"]
@@ -45,7 +45,7 @@ def speed(experiment: Experiment, *, seconds: float = math.inf) -> tuple[float, 
     warm = sorted(times[1:] or times)
     step = warm[len(warm) // 2] * n / largest
     now = time.perf_counter()
-    answers(trial, [_first(whole, largest)], device=experiment.machine.device)
+    logits_of(trial, [_first(whole, largest)], device=experiment.machine.device)
     return step, (time.perf_counter() - now) / largest
 
 

@@ -14,9 +14,9 @@ from torch import nn
 from neocog.errors import ModelError, NeocogError, RunError, printable
 from neocog.files import opened
 from neocog.runs.folder import RunFolder
-from neocog.runs.recipe import NetworkChoice, Recipe
+from neocog.runs.recipe import ModelConfig, Recipe
 from neocog.store.tensors import read_tensors
-from neocog.training.optimise import suited_rate
+from neocog.training.optimize import suited_rate
 
 __all__ = ["Start"]
 
@@ -39,7 +39,7 @@ class Start:
     digest: str
 
     @classmethod
-    def of(cls, choice: NetworkChoice, *, needed: bool) -> Start | None:
+    def of(cls, choice: ModelConfig, *, needed: bool) -> Start | None:
         """What a network starts from; None where that is random.
 
         Args:
@@ -66,14 +66,14 @@ class Start:
                 said = e.strerror if isinstance(e, OSError) else str(e)
                 raise ModelError(
                     f"A training starts from a run folder or a safetensors file. {said} "
-                    "Correct --from."
+                    "Correct --init."
                 ) from e
             digest = ""
-        if needed and choice.start_digest not in ("", digest):
+        if needed and choice.init_digest not in ("", digest):
             raise RunError(
                 f"A run is made again from the weights that it was started from, and "
                 f"`{printable(file)}` has changed since. Restore it, start a new run, or take it "
-                "as it is with `--set network.start_digest=`."
+                "as it is with `--set model.init_digest=`."
             )
         return cls(place, file, digest)
 
@@ -91,7 +91,7 @@ class Start:
         Raises:
             ModelError: nothing fits.
         """
-        choice = recipe.network
+        choice = recipe.model
         if resume:
             gone = "are gone" if not self.digest else "have changed"
             note = (
@@ -99,12 +99,12 @@ class Start:
                 f"{gone} since. It goes on from its checkpoint without them, but its recipe alone "
                 "does not make it again."
             )
-            return recipe, [note] if choice.start_digest not in ("", self.digest) else []
-        recipe = replace(recipe, network=replace(choice, start_digest=self.digest))
+            return recipe, [note] if choice.init_digest not in ("", self.digest) else []
+        recipe = replace(recipe, network=replace(choice, init_digest=self.digest))
         share, notes = _fill(network, self.file, self.place)
-        if not recipe.optimiser.lr and share >= MOST:
-            rate = suited_rate(network, recipe.optimiser.name, trained=True)
-            recipe = replace(recipe, optimiser=replace(recipe.optimiser, lr=rate))
+        if not recipe.optimizer.lr and share >= MOST:
+            rate = suited_rate(network, recipe.optimizer.name, trained=True)
+            recipe = replace(recipe, optimizer=replace(recipe.optimizer, lr=rate))
             notes.append(
                 f"The highest learning rate is {rate:.2g}, a tenth of that for random weights, as "
                 f"{share:.0%} of the weights are trained; --lr sets another."
@@ -137,7 +137,7 @@ def _seen(place: Path, recipe: Recipe) -> list[str]:
         data = dict(RunFolder(place).card().get("data", {})) if place.is_dir() else {}
     if not data.get("place"):
         return []
-    if os.path.realpath(str(data["place"])) != os.path.realpath(recipe.data.place):
+    if os.path.realpath(str(data["place"])) != os.path.realpath(recipe.data.path):
         return []
     if data.get("seed", 0) != recipe.data.seed:
         note = (

@@ -16,17 +16,17 @@ __all__ = ["pack", "unpack"]
 
 
 def pack(
-    network: nn.Module, optimiser: torch.optim.Optimizer, average: Average | None
+    network: nn.Module, optimizer: torch.optim.Optimizer, average: Average | None
 ) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Tensors by name, and what of the optimiser's state is no tensor."""
+    """Tensors by name, and what of the optimizer's state is no tensor."""
     tensors = {f"network.{k}": v for k, v in network.state_dict().items()}
     if average is not None:
         tensors |= {f"average.{k}": v for k, v in average.module.state_dict().items()}
     plain: dict[str, Any] = {}
-    for index, state in optimiser.state_dict()["state"].items():
+    for index, state in optimizer.state_dict()["state"].items():
         for key, value in state.items():
             if isinstance(value, Tensor):
-                tensors[f"optimiser.{index}.{key}"] = value
+                tensors[f"optimizer.{index}.{key}"] = value
             else:
                 plain[f"{index}.{key}"] = value
     return tensors, plain
@@ -36,14 +36,14 @@ def unpack(
     tensors: dict[str, Tensor],
     plain: Fields,
     network: nn.Module,
-    optimiser: torch.optim.Optimizer,
+    optimizer: torch.optim.Optimizer,
     average: Average | None,
 ) -> None:
     """Put back what `pack` took, in place.
 
     Raises:
         ModelError: the network's tensors do not fit.
-        RunError: the weight average is missing, or the optimiser's state does not fit.
+        RunError: the weight average is missing, or the optimizer's state does not fit.
     """
     load_state(network, _under("network.", tensors), "the checkpoint")
     if average is not None:
@@ -51,30 +51,30 @@ def unpack(
         if not kept:
             raise RunError(
                 "A resumed training needs the checkpoint's weight average, and there is none. "
-                "Set `course.average` back to what the run was started with."
+                "Set `train.ema_decay` back to what the run was started with."
             )
         load_state(average.module, kept, "the checkpoint's average")
     state: dict[int, dict[str, Any]] = {}
-    held = {**_under("optimiser.", tensors), **dict.fromkeys(plain.values)}
-    parameters = [p for group in optimiser.param_groups for p in group["params"]]
+    held = {**_under("optimizer.", tensors), **dict.fromkeys(plain.values)}
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
     for name, value in held.items():
         index, _, key = name.partition(".")
         known = index.isascii() and index.isdigit() and len(index) < 9
-        if not known or int(index) >= len(parameters) or key not in _KEPT[type(optimiser).__name__]:
+        if not known or int(index) >= len(parameters) or key not in _KEPT[type(optimizer).__name__]:
             plain.bad(name, f"a state of one of {len(parameters)} parameters", value)
         if value is None and plain.values.get(name) is not None:
             plain.bad(name, "nothing, or a tensor", plain.values[name])
         if value is not None and not _fits(value, parameters[int(index)]):
             plain.bad(name, "a tensor of the parameter's shape", tuple(value.shape))
         state.setdefault(int(index), {})[key] = value
-    if any(kept.keys() != _KEPT[type(optimiser).__name__] for kept in state.values()):
-        plain.bad("optimiser", "complete for each parameter", sorted(held))
-    optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
-    _lay_out(optimiser)
+    if any(kept.keys() != _KEPT[type(optimizer).__name__] for kept in state.values()):
+        plain.bad("optimizer", "complete for each parameter", sorted(held))
+    optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
+    _lay_out(optimizer)
 
 
 _KEPT = {"SGD": {"momentum_buffer"}, "AdamW": {"step", "exp_avg", "exp_avg_sq"}}
-"""What an optimiser keeps of each parameter."""
+"""What an optimizer keeps of each parameter."""
 
 
 def _fits(value: Tensor, parameter: Tensor) -> bool:
@@ -82,12 +82,12 @@ def _fits(value: Tensor, parameter: Tensor) -> bool:
     return value.is_floating_point() and value.shape in (parameter.shape, torch.Size([]))
 
 
-def _lay_out(optimiser: torch.optim.Optimizer) -> None:
+def _lay_out(optimizer: torch.optim.Optimizer) -> None:
     """Give what belongs to a parameter the parameter's layout in memory, which files forget.
 
     Fused updates walk through memory and would pair up the wrong numbers.
     """
-    for parameter, state in optimiser.state.items():
+    for parameter, state in optimizer.state.items():
         for key, value in state.items():
             if isinstance(value, Tensor) and value.shape == parameter.shape:
                 state[key] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)

@@ -24,7 +24,7 @@ from neocog.runs.seen import SEEN, write_seen
 from neocog.runs.state import pack
 from neocog.runs.tensorboard import Log, open_log
 from neocog.tasks.classify import Evaluation, evaluation
-from neocog.training.loop import Plan, Step, fit
+from neocog.training.loop import Step, StepPlan, fit
 from neocog.training.machine import threads
 
 __all__ = ["Epoch", "Event", "Finished", "Started", "train"]
@@ -103,9 +103,9 @@ def train(
         recipe: what is trained; with `resume`, the folder's own.
         claim: on where it is kept; finishing it is left to the caller.
         resume: go on from the folder's checkpoint, or from the start if it has none.
-        strict: stop at the first picture that cannot be used.
+        strict: stop at the first image that cannot be used.
         began: `time.monotonic()` at the start of the command, from which a budget counts.
-        decoding: called with (pictures done, pictures in all) while they are decoded.
+        decoding: called with (images done, images in all) while they are decoded.
 
     Raises:
         KeyboardInterrupt: Ctrl-C; what was reached is saved.
@@ -127,7 +127,7 @@ def _train(
     began: float,
     decoding: Callable[[int, int], None] | None,
 ) -> Generator[Event, None, None]:
-    budget = Budget.of(recipe.course, began)
+    budget = Budget.of(recipe.train, began)
     kept = claim.folder.checkpoint() if resume else None
     if kept is not None:
         must_agree_with(recipe, claim.folder, kept[1])
@@ -218,12 +218,12 @@ class _Session:
         return fit(
             experiment.model,
             experiment.feed,
-            experiment.optimiser,
-            plan=Plan(
+            experiment.optimizer,
+            plan=StepPlan(
                 steps=heading,
                 steps_per_epoch=experiment.steps_per_epoch,
                 first=self.progress.step,
-                seed=recipe.course.seed,
+                seed=recipe.train.seed,
             ),
             schedule=recipe.schedule,
             objective=recipe.objective,
@@ -273,7 +273,7 @@ class _Session:
             progress.first_loss,
             sum(late) / len(late),
             guessing=self._guessing(),
-            rate=self.experiment.recipe.optimiser.lr,
+            rate=self.experiment.recipe.optimizer.lr,
             steps=step.number,
         )
         return row, (note,) if note else ()
@@ -302,7 +302,7 @@ class _Session:
                 answer=self.budget.answer,
             )
             if not found.logits.isfinite().all():
-                lr = self.experiment.recipe.optimiser.lr
+                lr = self.experiment.recipe.optimizer.lr
                 raise Diverged(
                     f"The answers must stay numbers; after {step} steps some are not, at "
                     f"learning rate {lr:.3g}. Try `--lr {lr / 10:.1g}`."
@@ -351,11 +351,11 @@ class _Session:
         """The recipe with the plan as it is now."""
         experiment, plan = self.experiment, self.progress.plan
         course = replace(
-            experiment.recipe.course,
+            experiment.recipe.train,
             epochs=plan[-1][1] / experiment.steps_per_epoch,
             plan=tuple(number for pair in plan for number in pair),
         )
-        return replace(experiment.recipe, course=course)
+        return replace(experiment.recipe, train=course)
 
     def keep(self, *, durable: bool = False) -> None:
         """Save what was reached. The checkpoint comes last: a resumed run goes by it."""
@@ -367,10 +367,10 @@ class _Session:
         if not (folder.path / SEEN).exists():
             write_seen(folder.path, experiment.seen())
         folder.write_metrics(self.progress.rows, durable=durable)
-        tensors, plain = pack(experiment.model.network, experiment.optimiser, experiment.average)
+        tensors, plain = pack(experiment.model.network, experiment.optimizer, experiment.average)
         state = {
             **asdict(self.progress),
-            "optimiser": plain,
+            "optimizer": plain,
             "recipe": to_toml(self.recipe()),
         }
         folder.write_checkpoint(tensors, state, durable=durable)
@@ -413,5 +413,5 @@ class _Session:
         return out | {
             "params": experiment.cost.params,
             "macs": experiment.cost.macs,
-            "seed": experiment.recipe.course.seed,
+            "seed": experiment.recipe.train.seed,
         }

@@ -15,28 +15,28 @@ from torch import Tensor, nn
 
 from neocog.audits.class_order import other_order
 from neocog.data.batches import batches
+from neocog.data.image_decode import decode_file
 from neocog.data.open import Source, open_data, parse_place
-from neocog.data.pictures import decode_file
 from neocog.data.samples import check_batch, evaluation_batch
 from neocog.data.split import Split
 from neocog.errors import DataError, ModelError, NeocogError, RunError, UsageError, printable
+from neocog.graph.scores import probabilities
 from neocog.networks.catalog import build
-from neocog.networks.model import Model
-from neocog.probe.scores import probabilities
+from neocog.networks.model import SpecifiedNetwork
 from neocog.runs.believed import as_function
 from neocog.runs.folder import RunFolder
 from neocog.runs.image_files import named_files, real_path
 from neocog.runs.matched import match
 from neocog.runs.normalized import misfit_of_split
-from neocog.runs.seen import Seen, read_seen
+from neocog.runs.seen import SeenSamples, read_seen
 from neocog.store.exported import load_exported
 from neocog.store.sound import check_network, finite_outputs
 from neocog.store.tensors import load_state
 from neocog.tasks.classify import Evaluation, evaluation
-from neocog.training.answers import answers
-from neocog.types import Contract
+from neocog.training.inference import logits_of
+from neocog.types import ModelSpec
 
-__all__ = ["Answer", "Samples", "Trained", "load"]
+__all__ = ["ImageSamples", "Prediction", "TrainedModel", "load"]
 
 Path_ = str | os.PathLike[str]
 
@@ -45,7 +45,7 @@ TRIES = 3
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answer:
+class Prediction:
     """What a model says of one file.
 
     Args:
@@ -68,7 +68,7 @@ class Answer:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Samples:
+class ImageSamples:
     """Data as a model takes it.
 
     Args:
@@ -87,28 +87,28 @@ class Samples:
 
 
 @dataclass(frozen=True)
-class Trained:
+class TrainedModel:
     """A model that was trained, here or elsewhere.
 
     Args:
         module: pixels in [0, 1] to logits, in evaluation mode.
-        card: what model.json holds; of a model from elsewhere its contract and where it is from.
+        card: what model.json holds; of a model from elsewhere its spec and where it is from.
         place: the run folder, or what was opened.
         named: the classes have names; else they are the numbers of the outputs, and data says
             what they are called.
         black_box: it answers, and has neither layers nor gradients.
     """
 
-    module: Model
+    module: SpecifiedNetwork
     card: dict[str, Any]
     place: Path
     named: bool = True
     black_box: bool = False
 
     @property
-    def contract(self) -> Contract:
+    def spec(self) -> ModelSpec:
         """What the model promises."""
-        return self.module.contract
+        return self.module.spec
 
     @property
     def drawn(self) -> dict[str, Any]:
@@ -121,12 +121,12 @@ class Trained:
         """Why predictions are not a function of the image; a model that has any was allowed."""
         return tuple(self.card.get("doubts", ()))
 
-    def seen(self) -> Seen | None:
+    def seen(self) -> SeenSamples | None:
         """Which samples it was trained on; None where nobody knows."""
         return read_seen(self.place) if self.place.is_dir() else None
 
-    def predict(self, paths: Iterable[Path_] | Path_) -> list[Answer]:
-        """Answer for files, and for all pictures below folders.
+    def predict(self, paths: Iterable[Path_] | Path_) -> list[Prediction]:
+        """Answer for files, and for all images below folders.
 
         Args:
             paths: files and folders.
@@ -139,7 +139,7 @@ class Trained:
 
     def stream(
         self, paths: Iterable[Path_] | Path_, *, batch_size: int | None = None
-    ) -> Iterator[Answer]:
+    ) -> Iterator[Prediction]:
         """`predict`, a batch at a time.
 
         Args:
@@ -172,11 +172,11 @@ class Trained:
         some = [p for p in found if p.dtype == found[0].dtype]
         if some:
             split = Split(np.stack(some), np.zeros(len(some), np.int64), [""] * len(some))
-            for said in misfit_of_split(split, self.contract.signal):
+            for said in misfit_of_split(split, self.spec.input):
                 warnings.warn(said, stacklevel=3)
         return bool(some)
 
-    def pictures(self, paths: Iterable[Path_] | Path_) -> Iterator[tuple[str, np.ndarray | str]]:
+    def images(self, paths: Iterable[Path_] | Path_) -> Iterator[tuple[str, np.ndarray | str]]:
         """Files as this model takes them: name, and pixels (H, W, C) or why they cannot be used.
 
         Args:
@@ -193,7 +193,7 @@ class Trained:
 
         Args:
             place: as for `neocog.data`; `DATA:val` picks a split, the test split else.
-            strict: stop at the first picture that cannot be used.
+            strict: stop at the first image that cannot be used.
             batch_size: samples that go through the model at once; chosen by their size if left
                 out. Memory grows with it, and not with the number of samples.
 
@@ -205,28 +205,28 @@ class Trained:
         batch = self._batch(batch_size)
         shown = self.samples(place, strict=strict)
         feed = batches(shown.split, size=batch, shuffle=False, seed=0, epoch=0)
-        kind = self.contract.output.kind
-        logits = answers(self.module, feed)
+        kind = self.spec.output.kind
+        logits = logits_of(self.module, feed)
         finite_outputs(probabilities(logits.double(), kind), shown.split.names)
         scored = evaluation(logits, shown.split.y, shown.classes, kind=kind)
         other = other_order(np.array(scored.confusion), shown.classes)
         said = (other.sentence,) if other is not None else ()
         return replace(scored, notes=(*shown.notes, *said))
 
-    def samples(self, place: Path_, *, border: int = 0, strict: bool = False) -> Samples:
+    def samples(self, place: Path_, *, border: int = 0, strict: bool = False) -> ImageSamples:
         """Data as this model takes it: its size, its channels, its numbers of the classes.
 
         Args:
             place: as for `neocog.data`; `DATA:val` picks a split, the test split else.
             border: pixels to serve beyond the model's size, on each side.
-            strict: stop at the first picture that cannot be used.
+            strict: stop at the first image that cannot be used.
 
         Raises:
             DataError: the data cannot be opened, or has other classes than the model.
         """
         self._must_classify()
         where, name = parse_place(str(place))
-        signal = self.contract.signal
+        signal = self.spec.input
         height, width = (n + 2 * border for n in signal.size)
         source = open_data(
             where,
@@ -238,9 +238,9 @@ class Trained:
         )
         name = source.scored(name)
         split = source.split(name)
-        matched = match(self.contract.classes, source.classes, where, named=self.named)
+        matched = match(self.spec.classes, source.classes, where, named=self.named)
         truth: np.ndarray = np.array(matched.outputs, dtype=np.int64)[split.y]
-        return Samples(
+        return ImageSamples(
             split=Split(split.x, truth, split.names, split.ids),
             source=source,
             classes=matched.classes,
@@ -257,23 +257,23 @@ class Trained:
         if given is not None:
             check_batch(given)
             return given
-        signal = self.contract.signal
+        signal = self.spec.input
         return evaluation_batch(signal.channels, signal.size)
 
     def scores(self, classes: Sequence[str]) -> bool:
         """Whether data with these classes can be scored: they are its own, or name its outputs."""
         try:
-            match(self.contract.classes, classes, "", named=self.named)
+            match(self.spec.classes, classes, "", named=self.named)
         except DataError:
             return False
         return True
 
     def _must_classify(self) -> None:
         """Other tasks have no classes to score."""
-        if self.contract.task != "classify":
+        if self.spec.task != "classify":
             raise UsageError(
                 f"Scores and predictions are of classifiers; `{printable(self.place)}` does "
-                f"`{self.contract.task}`. Audit it instead."
+                f"`{self.spec.task}`. Audit it instead."
             )
 
     def _notes(self, source: Source, name: str, n: int) -> tuple[str, ...]:
@@ -308,7 +308,7 @@ class Trained:
         return tuple(notes)
 
     def _decode(self, path: str) -> np.ndarray | str:
-        signal = self.contract.signal
+        signal = self.spec.input
         try:
             return decode_file(
                 path, size=signal.size, channels=signal.channels, resize_mode=signal.resize_mode
@@ -316,42 +316,42 @@ class Trained:
         except NeocogError as e:
             return str(e)
 
-    def _answers(self, waiting: list[tuple[str, np.ndarray | str]]) -> list[Answer]:
-        pictures = [p for _, p in waiting if isinstance(p, np.ndarray)]
-        p = self._probabilities(pictures) if pictures else torch.empty(0)
-        finite_outputs(p, [path for path, picture in waiting if isinstance(picture, np.ndarray)])
+    def _answers(self, waiting: list[tuple[str, np.ndarray | str]]) -> list[Prediction]:
+        images = [p for _, p in waiting if isinstance(p, np.ndarray)]
+        p = self._probabilities(images) if images else torch.empty(0)
+        finite_outputs(p, [path for path, image in waiting if isinstance(image, np.ndarray)])
         out, row = [], 0
-        for path, picture in waiting:
-            if isinstance(picture, str):
-                out.append(Answer(path=path, error=picture))
+        for path, image in waiting:
+            if isinstance(image, str):
+                out.append(Prediction(path=path, error=image))
                 continue
             best = p[row].topk(min(5, p.shape[1]))
             row += 1
             top = tuple(
-                (self.contract.classes[i], float(v))
+                (self.spec.classes[i], float(v))
                 for v, i in zip(best.values.tolist(), best.indices.tolist(), strict=True)
             )
-            out.append(Answer(path=path, label=top[0][0], probability=top[0][1], top=top))
+            out.append(Prediction(path=path, label=top[0][0], probability=top[0][1], top=top))
         return out
 
-    def _probabilities(self, pictures: list[np.ndarray]) -> Tensor:
+    def _probabilities(self, images: list[np.ndarray]) -> Tensor:
         """Through the very batches that training and evaluation use."""
         rows: list[Tensor] = []
-        for dtype in sorted({p.dtype for p in pictures}, key=str):
-            x = np.stack([p for p in pictures if p.dtype == dtype])
+        for dtype in sorted({p.dtype for p in images}, key=str):
+            x = np.stack([p for p in images if p.dtype == dtype])
             split = Split(x, np.zeros(len(x), dtype=np.int64), [""] * len(x))
-            logits = answers(
+            logits = logits_of(
                 self.module, batches(split, size=len(x), shuffle=False, seed=0, epoch=0)
             )
-            rows.append(probabilities(logits.double(), self.contract.output.kind))
-        order = sorted(range(len(pictures)), key=lambda i: (str(pictures[i].dtype), i))
+            rows.append(probabilities(logits.double(), self.spec.output.kind))
+        order = sorted(range(len(images)), key=lambda i: (str(images[i].dtype), i))
         p = torch.cat(rows)
         back = torch.empty_like(p)
         back[torch.tensor(order)] = p
         return back
 
 
-def load(place: Path_, *, allow_random: bool = False) -> Trained:
+def load(place: Path_, *, allow_random: bool = False) -> TrainedModel:
     """A trained model from its run folder.
 
     Args:
@@ -381,32 +381,32 @@ def load(place: Path_, *, allow_random: bool = False) -> Trained:
     )
 
 
-def _loaded(folder: RunFolder, place: Path_, *, allow_random: bool) -> Trained:
+def _loaded(folder: RunFolder, place: Path_, *, allow_random: bool) -> TrainedModel:
     card = folder.card()
-    contract = Contract.from_json(card["contract"])
+    spec = ModelSpec.from_json(card["spec"])
     name, options = card["network"]["name"], dict(card["network"]["options"])
     if (program := folder.program) is not None:
         network: nn.Module = load_exported(program)[0]
         check_network(network, printable(program))
     else:
-        network = _built(name, contract, options, folder)
-    module = Model(network, contract)
+        network = _built(name, spec, options, folder)
+    module = SpecifiedNetwork(network, spec)
     module.eval()
-    shape = (contract.signal.channels, *contract.signal.size)
+    shape = (spec.input.channels, *spec.input.size)
     chance = as_function(module, os.fspath(place), shape, allow_random=allow_random)
     for note in chance:
         warnings.warn(note, stacklevel=3)
-    return Trained(module, {**card, "doubts": list(chance)}, Path(place))
+    return TrainedModel(module, {**card, "doubts": list(chance)}, Path(place))
 
 
-def _built(name: str, contract: Contract, options: dict[str, Any], folder: RunFolder) -> nn.Module:
+def _built(name: str, spec: ModelSpec, options: dict[str, Any], folder: RunFolder) -> nn.Module:
     """A network of ours, with the weights of its run."""
     try:
         network = build(
             name,
-            classes=len(contract.classes),
-            channels=contract.signal.channels,
-            size=contract.signal.size,
+            classes=len(spec.classes),
+            channels=spec.input.channels,
+            size=spec.input.size,
             options={k: tuple(v) if isinstance(v, list) else v for k, v in options.items()},
         )
     except (UsageError, RuntimeError, ValueError, TypeError, ZeroDivisionError) as e:

@@ -1,4 +1,4 @@
-"""Correlation and convolution of signals, and where a template is found in a picture.
+"""Correlation and convolution of signals, and where a template is found in an image.
 
 With a kernel of taps 0 … K - 1, along each axis:
 
@@ -49,9 +49,9 @@ FFT_FROM = 49
 """Taps of a kernel from which `auto` takes the transform (measured: `benchmarks/correlate.py`)."""
 
 MATCHES = {
-    "raw": "Σ t · x: large where the picture is bright, whatever its shape",
-    "mean_free": "Σ (t - mean) · x: brightness added to the picture changes nothing",
-    "normalised": "correlation coefficient, -1 … 1: neither brightness nor contrast change it",
+    "raw": "Σ t · x: large where the image is bright, whatever its shape",
+    "mean_free": "Σ (t - mean) · x: brightness added to the image changes nothing",
+    "normalized": "correlation coefficient, -1 … 1: neither brightness nor contrast change it",
 }
 """How well a template fits at each place."""
 
@@ -67,7 +67,7 @@ def correlate(
 
     Args:
         x: one signal or many; the last axes, as many as the kernel has, are those of space.
-        kernel: (K,) for series, (K, L) for pictures.
+        kernel: (K,) for series, (K, L) for images.
         mode: one of `MODES`.
         method: one of `METHODS`.
 
@@ -118,24 +118,24 @@ def match(
     x: Float[Tensor, "*batch C *space"],
     template: Float[Tensor, C * window],
     *,
-    how: str = "normalised",
+    how: str = "normalized",
     method: str = "auto",
 ) -> Float[Tensor, "*batch *places"]:
-    """How well a template fits at every place where it lies wholly on the picture.
+    """How well a template fits at every place where it lies wholly on the image.
 
-    Products are summed over channels. `normalised` takes the mean of each channel off window
+    Products are summed over channels. `normalized` takes the mean of each channel off window
     and template, and divides by both lengths; in windows without any contrast it is 0. All sums
     are in double precision; of integers come numbers with a fraction.
 
     Args:
-        x: pictures (…, C, H, W) or series (…, C, N).
+        x: images (…, C, H, W) or series (…, C, N).
         template: smaller, with as many channels.
         how: one of `MATCHES`.
         method: one of `METHODS`.
 
     Raises:
         UsageError: an unknown way of matching, or a template without contrast.
-        ShapeMismatch: other channels, or a template that is larger than the picture.
+        ShapeMismatch: other channels, or a template that is larger than the image.
 
     Example:
         >>> x = torch.tensor([[3.0, 3.0, 4.0, 1.0, 2.0, 1.0, 9.0, 9.0]])
@@ -162,7 +162,7 @@ def match(
         for c, kernel in enumerate(shape)
     ]
     total = torch.stack(found).sum(0)
-    if how != "normalised":
+    if how != "normalized":
         return total.to(dtype)
     spread = _window_spread(wide, template.shape[1:])
     length = (shape.square().sum() * spread).sqrt()
@@ -222,7 +222,7 @@ def peaks(
 def _window_spread(x: Tensor, size: torch.Size | tuple[int, ...]) -> Tensor:
     """Σ (x - mean of the window and channel)² over each window and all channels; 0 if flat.
 
-    x has the mean of the picture taken off, so that the difference of large sums is small.
+    x has the mean of the image taken off, so that the difference of large sums is small.
     """
     space, values = len(size), math.prod(size)
     squares = window_sums(x.square(), size)
@@ -280,9 +280,9 @@ def _check_match(x: Tensor, template: Tensor, how: str) -> None:
         raise UsageError(f"`{how}` is no way of matching. {did_you_mean(how, MATCHES)}")
     if x.ndim < template.ndim or x.shape[-template.ndim] != template.shape[0]:
         raise ShapeMismatch(
-            "A template has the channels of the picture before its axes of space; "
-            f"template {tuple(template.shape)} and picture {tuple(x.shape)} came. "
-            "Cut it from a picture of the same kind.",
+            "A template has the channels of the image before its axes of space; "
+            f"template {tuple(template.shape)} and image {tuple(x.shape)} came. "
+            "Cut it from an image of the same kind.",
             expected=tuple(x.shape),
             actual=tuple(template.shape),
         )
@@ -297,7 +297,7 @@ def _check(x: Tensor, kernel: Tensor, mode: str, method: str) -> None:
         )
     if kernel.ndim not in (1, 2) or x.ndim < kernel.ndim or not kernel.numel():
         raise ShapeMismatch(
-            "A kernel has one axis for series and two for pictures, and taps on each; "
+            "A kernel has one axis for series and two for images, and taps on each; "
             f"{tuple(kernel.shape)} came, for a signal {tuple(x.shape)}. "
             "Correlate channel by channel.",
             expected=(1, 2),

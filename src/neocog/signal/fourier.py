@@ -33,7 +33,7 @@ def shift_subpixel(
 
     Args:
         x: maps.
-        offset: in samples, one number an axis: (rows down, columns right) for pictures.
+        offset: in samples, one number an axis: (rows down, columns right) for images.
 
     Example:
         >>> x = torch.tensor([[[1.0, 2.0, 3.0, 2.0]]])
@@ -154,8 +154,8 @@ def aliased_energy(
     """
     axes = tuple(range(2, x.dim()))
     steps = [stride] * len(axes) if isinstance(stride, int) else stride
-    centred = x - x.mean(axes, keepdim=True)
-    wide = centred if x.dtype in (torch.float32, torch.float64) else centred.float()
+    centered = x - x.mean(axes, keepdim=True)
+    wide = centered if x.dtype in (torch.float32, torch.float64) else centered.float()
     spectrum = torch.fft.fftn(wide, dim=axes, norm="ortho")
     energy = (spectrum.real.square() + spectrum.imag.square()).sum(1)
     total, kept = energy.flatten(1).sum(1), energy

@@ -159,7 +159,7 @@ def sobel(axis: int = 1) -> Float[Tensor, "3 3"]:
 
 
 def laplace() -> Float[Tensor, "3 3"]:
-    """The four neighbours less four times the sample: the second derivative of all directions.
+    """The four neighbors less four times the sample: the second derivative of all directions.
 
     Example:
         >>> laplace().tolist()
@@ -173,7 +173,7 @@ def laplace() -> Float[Tensor, "3 3"]:
 
 
 def outline() -> Float[Tensor, "3 3"]:
-    """Eight times the sample less its eight neighbours: edges of every direction.
+    """Eight times the sample less its eight neighbors: edges of every direction.
 
     Example:
         >>> outline().tolist()
@@ -185,7 +185,7 @@ def outline() -> Float[Tensor, "3 3"]:
 
 
 def sharpen(amount: float = 1.0) -> Float[Tensor, "3 3"]:
-    """The picture less `amount` times its `laplace`; sums to one.
+    """The image less `amount` times its `laplace`; sums to one.
 
     Example:
         >>> sharpen().tolist()

@@ -1,6 +1,6 @@
-"""Moving pictures: shifts, affine maps and smooth deformations of whole batches.
+"""Moving images: shifts, affine maps and smooth deformations of whole batches.
 
-Coordinates are (row, column) in pixels, the origin in the middle of the picture. Angles are in
+Coordinates are (row, column) in pixels, the origin in the middle of the image. Angles are in
 degrees and positive anticlockwise, as one sees it on the screen.
 """
 
@@ -29,15 +29,15 @@ __all__ = [
     "zoom",
 ]
 
-BORDERS = {"zero": "zeros", "edge": "border", "reflect": "reflection"}
-"""What lies beyond the border: black, the border pixel, the mirrored picture."""
+BORDERS = {"zeros": "zeros", "edge": "border", "reflect": "reflection"}
+"""What lies beyond the border: black, the border pixel, the mirrored image."""
 
 
 def shift_zero_fill(x: Float[Tensor, "B C *S"], offset: Int[Tensor, "B D"]) -> Tensor:
     """Move each sample by whole steps; what comes in is zero.
 
     Args:
-        x: pictures (B, C, H, W) or series (B, C, N).
+        x: images (B, C, H, W) or series (B, C, N).
         offset: (rows down, columns right) or (steps later,), one row a sample.
 
     Example:
@@ -57,7 +57,7 @@ def shift_circular(x: Float[Tensor, "B C *S"], offset: Int[Tensor, "B D"]) -> Te
     """Move each sample by whole steps; what leaves on one side comes in on the other.
 
     Args:
-        x: pictures (B, C, H, W) or series (B, C, N).
+        x: images (B, C, H, W) or series (B, C, N).
         offset: (rows down, columns right) or (steps later,), one row a sample.
 
     Example:
@@ -82,7 +82,7 @@ def crop_at(
     """A window of each sample, of one size, each from a corner of its own.
 
     Args:
-        x: pictures (B, C, H, W) or series (B, C, N).
+        x: images (B, C, H, W) or series (B, C, N).
         corner: of the window, (row, column) or (step,), one row a sample.
         size: of the windows.
 
@@ -143,13 +143,13 @@ def _windows(x: Tensor, corner: Tensor, size: tuple[int, ...]) -> Tensor:
 def turn(
     x: Float[Tensor, "B C H W"], angle: float, *, border: str = "reflect"
 ) -> Float[Tensor, "B C H W"]:
-    """Turn all pictures about their middle, anticlockwise on the screen.
+    """Turn all images about their middle, anticlockwise on the screen.
 
-    Multiples of 90° are exact; a quarter turn of pictures that are not square has their sides
+    Multiples of 90° are exact; a quarter turn of images that are not square has their sides
     changed over. Every other angle interpolates bilinearly.
 
     Args:
-        x: pictures.
+        x: images.
         angle: degrees.
         border: a key of `BORDERS`.
 
@@ -170,12 +170,12 @@ def turn(
 def zoom(
     x: Float[Tensor, "B C H W"], factor: float, *, border: str = "reflect"
 ) -> Float[Tensor, "B C H W"]:
-    """Make the content of all pictures larger or smaller about their middle.
+    """Make the content of all images larger or smaller about their middle.
 
     Where it gets smaller, it is first smoothed by the same factor, so that nothing aliases.
 
     Args:
-        x: pictures.
+        x: images.
         factor: of length; above 1 the content gets larger.
         border: a key of `BORDERS`.
     """
@@ -190,7 +190,7 @@ def zoom(
 
 
 def _alike(x: Tensor, matrix: Tensor, border: str) -> Tensor:
-    """`warp` with one map for all pictures."""
+    """`warp` with one map for all images."""
     b = len(x)
     return warp(x, matrix.expand(b, 2, 2), torch.zeros(b, 2), border=border)
 
@@ -223,7 +223,7 @@ def smooth_field(
     """A smooth displacement of every pixel from a few, by bicubic interpolation.
 
     Args:
-        coarse: displacements in pixels, (x, y), on a grid that spans the picture.
+        coarse: displacements in pixels, (x, y), on a grid that spans the image.
         size: (H, W).
     """
     fine = F.interpolate(coarse, size=size, mode="bicubic", align_corners=True)
@@ -236,13 +236,13 @@ def warp(
     offset: Float[Tensor, "B 2"],
     *,
     field: Float[Tensor, "B H W 2"] | None = None,
-    border: str = "zero",
+    border: str = "zeros",
     between: Literal["bilinear", "bicubic"] = "bilinear",
 ) -> Float[Tensor, "B C H W"]:
-    """Resample each picture once along an affine map and a smooth field.
+    """Resample each image once along an affine map and a smooth field.
 
     Args:
-        x: pictures.
+        x: images.
         matrix: from output to input positions, see `affine_matrix`.
         offset: where the content goes, (rows down, columns right), in pixels.
         field: added to the input position of each output pixel, (x, y), in pixels.
@@ -260,7 +260,7 @@ def warp(
     """
     if border not in BORDERS:
         raise UsageError(
-            f"`border` says what lies beyond a picture, got `{border}`. "
+            f"`border` says what lies beyond an image, got `{border}`. "
             f"{did_you_mean(border, BORDERS)}"
         )
     b, _, h, w = x.shape
@@ -278,5 +278,5 @@ def warp(
 
 
 def flip(x: Float[Tensor, "B C H W"], which: Tensor, *, axis: int) -> Float[Tensor, "B C H W"]:
-    """Mirror the pictures for which `which`, (B,) bool, is true, along one axis."""
+    """Mirror the images for which `which`, (B,) bool, is true, along one axis."""
     return torch.where(which.to(x.device)[:, None, None, None], x.flip(axis), x)

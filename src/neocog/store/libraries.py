@@ -22,7 +22,7 @@ from typing import Any
 from torch import nn
 
 from neocog.errors import ModelError, UsageError, did_you_mean, printable
-from neocog.types import SignalSpec
+from neocog.types import InputSpec
 
 __all__ = ["INITS", "LIBRARIES", "Made", "of_library", "short"]
 
@@ -40,13 +40,13 @@ class Made:
     Args:
         network: on the CPU.
         weights: where its weights are from, as a sentence; empty where it has none.
-        signal: what it takes, where its library says it.
+        input: what it takes, where its library says it.
         classes: names of its outputs, likewise.
     """
 
     network: nn.Module
     weights: str = ""
-    signal: SignalSpec | None = None
+    input: InputSpec | None = None
     classes: tuple[str, ...] = ()
 
 
@@ -176,7 +176,7 @@ def _with_signal(made: Made, rooms: Any, library: str, name: str) -> Made:
             size = (len(mean), side[0], side[-1])
             classes = _distinct(weights.meta.get("categories", ()))
         channels, height, width = map(int, size)
-        signal = SignalSpec(
+        signal = InputSpec(
             channels=channels,
             size=(height, width),
             mean=tuple(map(float, mean)),
@@ -187,7 +187,7 @@ def _with_signal(made: Made, rooms: Any, library: str, name: str) -> Made:
     if not len(signal.mean) == len(signal.std) == channels:
         return made
     trained = classes if len(classes) == _outputs(made.network) else ()
-    return replace(made, signal=signal, classes=trained)
+    return replace(made, input=signal, classes=trained)
 
 
 def _distinct(names: Any) -> tuple[str, ...]:

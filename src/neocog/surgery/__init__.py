@@ -1,1 +1,1 @@
-"""Changing a trained network: its down-samplers and its borders."""
+"""Changing a trained network: its downsamplers and its borders."""

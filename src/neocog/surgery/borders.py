@@ -11,13 +11,13 @@ from torch.nn import functional as F
 
 from neocog.layers.blocks import extend
 from neocog.surgery.graph import Traced, shape_of
-from neocog.surgery.window import FUNCTIONS, Window, arguments, label
+from neocog.surgery.window import FUNCTIONS, OperatorWindow, arguments, label
 
 __all__ = [
     "ELSEWHERE",
     "PAD_MODULES",
-    "Change",
-    "Changes",
+    "OperatorChange",
+    "OperatorChanges",
     "far_samples",
     "is_pad",
     "wraps_pads",
@@ -32,7 +32,7 @@ _WORDS = {"zeros": "zero", "circular": "circular", "reflect": "reflect", "replic
 
 
 @dataclass(frozen=True, kw_only=True)
-class Change:
+class OperatorChange:
     """What is to become of one node.
 
     Args:
@@ -45,7 +45,7 @@ class Change:
     """
 
     node: fx.Node
-    window: Window
+    window: OperatorWindow
     circular: bool
     dense: bool
     taken: bool
@@ -71,7 +71,9 @@ class Change:
         return self.taken or any(self.far) or wraps
 
 
-def far_samples(window: Window, size: tuple[int, ...], out: tuple[int, ...]) -> tuple[int, ...]:
+def far_samples(
+    window: OperatorWindow, size: tuple[int, ...], out: tuple[int, ...]
+) -> tuple[int, ...]:
     """Samples to be added behind each axis, so that every sample there gives `stride` phases.
 
     An operator of stride s with an even window gives n / s samples, each the first of s windows;
@@ -95,7 +97,7 @@ def far_samples(window: Window, size: tuple[int, ...], out: tuple[int, ...]) -> 
 
 
 @dataclass
-class Changes:
+class OperatorChanges:
     """Changes of one graph: collected, then made, since nodes may share a module.
 
     Args:
@@ -104,17 +106,17 @@ class Changes:
     """
 
     traced: Traced
-    planned: dict[fx.Node, Change] = field(default_factory=dict)
+    planned: dict[fx.Node, OperatorChange] = field(default_factory=dict)
 
     def plan(
-        self, node: fx.Node, window: Window, *, circular: bool, dense: bool, taken: bool
-    ) -> Change:
+        self, node: fx.Node, window: OperatorWindow, *, circular: bool, dense: bool, taken: bool
+    ) -> OperatorChange:
         """Note what is to become of a node."""
         size = (shape_of(node.all_input_nodes[0]) or ())[2:]
         out = (shape_of(node) or ())[2:]
         full = dense or taken
         far = far_samples(window, size, out) if full else (0,) * len(window.stride)
-        change = Change(
+        change = OperatorChange(
             node=node, window=window, circular=circular, dense=dense, taken=taken, far=far
         )
         self.planned[node] = change
@@ -132,7 +134,7 @@ class Changes:
             else:
                 _set_arguments(change, own)
 
-    def _border(self, change: Change) -> None:
+    def _border(self, change: OperatorChange) -> None:
         node = change.node
         x = node.all_input_nodes[0]
         outside = change.window.kind == "max pool" and change.mode == "zeros"
@@ -147,11 +149,11 @@ class Changes:
         node.replace_input_with(x, wide)
 
 
-def _is_module(change: Change) -> bool:
+def _is_module(change: OperatorChange) -> bool:
     return change.node.op == "call_module"
 
 
-def _set_module(module: nn.Module, change: Change, apart: bool) -> None:
+def _set_module(module: nn.Module, change: OperatorChange, apart: bool) -> None:
     axes = len(change.window.stride)
     settings: Any = module
     single = isinstance(getattr(settings, "kernel_size", 1), int)  # also for a pool by p-norm
@@ -166,7 +168,7 @@ def _set_module(module: nn.Module, change: Change, apart: bool) -> None:
             settings._reversed_padding_repeated_twice = [0] * (2 * axes)
 
 
-def _set_arguments(change: Change, apart: bool) -> None:
+def _set_arguments(change: OperatorChange, apart: bool) -> None:
     node = change.node
     assert callable(node.target)
     _, axes, names = FUNCTIONS[node.target]

@@ -1,4 +1,4 @@
-"""Where a network drops samples."""
+"""Where a network downsamples."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from neocog.errors import ModelError
-from neocog.layers.downsample import Sampling, sampling_of
+from neocog.layers.downsample import Downsampling, downsampling_of
 from neocog.surgery.graph import Untraceable, trace
 from neocog.surgery.replace import Surgeon
 
-__all__ = ["Found", "find_downsamplers"]
+__all__ = ["Downsampler", "find_downsamplers"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Found:
-    """A down-sampler of a network.
+class Downsampler:
+    """A downsampler of a network.
 
     Args:
         name: the module's, or the place and name of a function.
@@ -32,14 +32,14 @@ class Found:
 
 
 def find_downsamplers(
-    module: nn.Module, example: Tensor, *, sampling: str | Sampling = "polyphase"
-) -> tuple[Found, ...]:
+    module: nn.Module, example: Tensor, *, downsampling: str | Downsampling = "polyphase"
+) -> tuple[Downsampler, ...]:
     """Every place of a network where samples are dropped, in the order of its graph.
 
     Args:
         module: takes one tensor (B, C, space); is left as it is.
         example: two samples or more of the size that is meant.
-        sampling: the kind that would replace them.
+        downsampling: the kind that would replace them.
 
     Raises:
         UsageError: an unknown sampling.
@@ -51,18 +51,18 @@ def find_downsamplers(
         >>> [(f.name, f.what) for f in find_downsamplers(net, torch.zeros(2, 1, 16))]
         [('0', 'convolution 3, stride 2'), ('1', 'max pool 2, stride 2')]
     """
-    kind = sampling_of(sampling) if isinstance(sampling, str) else sampling
+    kind = downsampling_of(downsampling) if isinstance(downsampling, str) else downsampling
     try:
         traced = trace(module, example)
     except Untraceable as e:
         raise ModelError(
-            f"Down-samplers are found in the graph of a network, and this one becomes none: {e}. "
+            f"Downsamplers are found in the graph of a network, and this one becomes none: {e}. "
             "Replace them by `blur` or `ideal`, which need no graph, or write the network "
             "without it."
         ) from e
     surgeon = Surgeon(traced, kind, "", circular=False)
     return tuple(
-        Found(
+        Downsampler(
             name=s.name,
             what=s.what,
             group=surgeon.group(s),

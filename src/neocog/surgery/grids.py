@@ -1,6 +1,6 @@
 """Which samples of the input a tensor's samples stand on, and who has to keep the same ones.
 
-Every down-sampler opens a *group*: from then on a sample stands on every s-th one before, from a
+Every downsampler opens a *group*: from then on a sample stands on every s-th one before, from a
 phase that the group has chosen. A tensor's *grid* is the groups it has come through, in order.
 Where two tensors meet (a sum, a product, a concatenation) their samples are paired, so their
 grids must be the same: the groups are joined, pair by pair, and a joined group has one phase.
@@ -22,9 +22,9 @@ from torch.nn import functional as F
 from neocog.layers.windows import TakeWindows
 from neocog.surgery.axes import blocks, joined, moved, paired, stacked, summed
 from neocog.surgery.graph import Traced, shape_of
-from neocog.surgery.window import Window, label, window_of
+from neocog.surgery.window import OperatorWindow, label, window_of
 
-__all__ = ["Grids", "Place", "Sampler", "grids_of"]
+__all__ = ["Place", "SampleGrids", "Sampler", "grids_of"]
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Place:
 
 @dataclass(frozen=True, kw_only=True)
 class Sampler:
-    """A node that drops samples.
+    """A node that downsamples.
 
     Args:
         node: of the graph.
@@ -56,13 +56,13 @@ class Sampler:
     node: fx.Node
     name: str
     what: str
-    window: Window | None
+    window: OperatorWindow | None
     group: int
     reason: str = ""
 
 
 @dataclass
-class Grids:
+class SampleGrids:
     """The groups of a graph.
 
     Args:
@@ -147,9 +147,9 @@ class Grids:
         return count
 
 
-def grids_of(traced: Traced) -> Grids:
+def grids_of(traced: Traced) -> SampleGrids:
     """Walk along a graph whose shapes are noted."""
-    grids = Grids()
+    grids = SampleGrids()
     walk = _Walk(traced, grids)
     for node in traced.graph.nodes:
         grids.places[node] = walk.place(node)
@@ -183,7 +183,7 @@ _RESHAPES = ("view", "reshape", "flatten", "unflatten", "unsqueeze", "squeeze", 
 class _Walk:
     """One pass over a graph."""
 
-    def __init__(self, traced: Traced, grids: Grids) -> None:
+    def __init__(self, traced: Traced, grids: SampleGrids) -> None:
         self.root, self.grids = traced.root, grids
 
     def place(self, node: fx.Node) -> Place | None:
@@ -231,7 +231,7 @@ class _Walk:
             for group in place.grid:
                 self.grids.bar(group, "the answer is a map, and its samples must keep their places")
 
-    def _sampler(self, node: fx.Node, place: Place, window: Window) -> Place | None:
+    def _sampler(self, node: fx.Node, place: Place, window: OperatorWindow) -> Place | None:
         reason = _AGAIN if self._what(node.all_input_nodes[0]) is TakeWindows else ""
         usual = tuple(range(2, 2 + self.grids.space))
         if place.axes != usual or len(window.stride) != self.grids.space:
@@ -241,7 +241,7 @@ class _Walk:
         return None if all(shape[a] == 1 for a in usual if a < len(shape)) else after
 
     def _note(
-        self, node: fx.Node, place: Place, window: Window | None, reason: str, what: str
+        self, node: fx.Node, place: Place, window: OperatorWindow | None, reason: str, what: str
     ) -> Place:
         group = self.grids.open(window.stride if window else ())
         name = label(node, self.root)

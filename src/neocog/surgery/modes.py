@@ -20,7 +20,7 @@ _NORM = ("input", "running_mean", "running_var", "weight", "bias", "training", "
 
 
 class NormByMode(nn.Module):
-    """Batch normalisation with averages and weights that come as arguments.
+    """Batch normalization with averages and weights that come as arguments.
 
     Args:
         momentum: share of the batch in the running averages.
@@ -39,7 +39,7 @@ class NormByMode(nn.Module):
         weight: Tensor | None = None,
         bias: Tensor | None = None,
     ) -> Tensor:
-        """Normalise by the batch in training, which the averages then follow; else by these."""
+        """Normalize by the batch in training, which the averages then follow; else by these."""
         return F.batch_norm(x, mean, var, weight, bias, self.training, self.momentum, self.eps)
 
 

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 
 from torch import fx
 
-from neocog.layers.downsample import Sampling
+from neocog.layers.downsample import Downsampling
 from neocog.surgery.borders import far_samples
 from neocog.surgery.graph import shape_of
-from neocog.surgery.grids import Grids, Sampler
+from neocog.surgery.grids import SampleGrids, Sampler
 from neocog.surgery.positions import Positions
-from neocog.surgery.window import Window
+from neocog.surgery.window import OperatorWindow
 
 __all__ = ["divides", "reasons_to_stay", "takes"]
 
@@ -22,7 +22,7 @@ def divides(stride: tuple[int, ...], size: tuple[int, ...]) -> bool:
     return len(stride) == len(size) and not any(n % s for n, s in zip(size, stride, strict=True))
 
 
-def takes(node: fx.Node, window: Window) -> bool:
+def takes(node: fx.Node, window: OperatorWindow) -> bool:
     """Whether the windows of an operator can be taken from any phase before it runs."""
     size, out = (shape_of(node.all_input_nodes[0]) or ())[2:], (shape_of(node) or ())[2:]
     if window.pointwise or not divides(window.stride, size) or len(out) != len(size):
@@ -33,7 +33,7 @@ def takes(node: fx.Node, window: Window) -> bool:
 
 
 def reasons_to_stay(
-    grids: Grids, kind: Sampling, circular: bool, ahead: Mapping[fx.Node, Positions]
+    grids: SampleGrids, kind: Downsampling, circular: bool, ahead: Mapping[fx.Node, Positions]
 ) -> dict[fx.Node, str]:
     """Which samplers stay, and why."""
     out: dict[fx.Node, str] = {}

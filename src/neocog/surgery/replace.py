@@ -1,4 +1,4 @@
-"""Swap the down-samplers of a trained network for others, keeping its weights.
+"""Swap the downsamplers of a trained network for others, keeping its weights.
 
     operator at stride s   →   operator at stride 1, then a sampler of the kind that is asked for
 
@@ -21,9 +21,16 @@ import torch
 from torch import Tensor, fx, nn
 
 from neocog.errors import ModelError, UsageError, did_you_mean
-from neocog.layers.downsample import Sampling, sampling_of
+from neocog.layers.downsample import Downsampling, downsampling_of
 from neocog.layers.windows import TakeWindows
-from neocog.surgery.borders import ELSEWHERE, Change, Changes, far_samples, is_pad, wraps_pads
+from neocog.surgery.borders import (
+    ELSEWHERE,
+    OperatorChange,
+    OperatorChanges,
+    far_samples,
+    is_pad,
+    wraps_pads,
+)
 from neocog.surgery.graph import (
     Rewired,
     Traced,
@@ -33,12 +40,12 @@ from neocog.surgery.graph import (
     trace,
 )
 from neocog.surgery.grids import Sampler, grids_of
-from neocog.surgery.loose import check_groups, replace_loose
 from neocog.surgery.modes import free_name
 from neocog.surgery.pointwise import behind
 from neocog.surgery.positions import ahead_of, positions_of
 from neocog.surgery.reasons import divides, reasons_to_stay, takes
-from neocog.surgery.result import Left, Replaced, Surgery
+from neocog.surgery.result import Replaced, Skipped, Surgery
+from neocog.surgery.untraced import check_groups, replace_loose
 from neocog.surgery.window import label, window_of
 
 __all__ = ["PADDING_CHOICES", "Surgeon", "replace"]
@@ -51,16 +58,16 @@ def replace(
     module: nn.Module,
     example: Tensor,
     *,
-    sampling: str | Sampling,
+    downsampling: str | Downsampling,
     padding: str = "keep",
     only: Collection[str] | None = None,
 ) -> Surgery:
-    """A copy of a network that drops samples in another way.
+    """A copy of a network that downsamples in another way.
 
     Args:
         module: takes one tensor (B, C, space); is left as it is.
         example: two samples or more of the size that is meant.
-        sampling: one of `layers.downsample.SAMPLINGS`, or a kind of one's own.
+        downsampling: one of `layers.downsample.DOWNSAMPLINGS`, or a kind of one's own.
         padding: "circular" lets every border wrap around; "keep" leaves them.
         only: names of groups (see `Replaced.group`) to be replaced, each with those that share a
             module with it; all if left out.
@@ -71,12 +78,12 @@ def replace(
 
     Example:
         >>> net = nn.Sequential(nn.Conv2d(1, 4, 3, stride=2, padding=1), nn.AdaptiveAvgPool2d(1))
-        >>> done = replace(net, torch.zeros(2, 1, 8, 8), sampling="polyphase", padding="circular")
+        >>> done = replace(net, torch.zeros(2, 1, 8, 8), downsampling="polyphase", padding="circular")
         >>> [(r.name, r.was) for r in done.replaced]
         [('0', 'convolution 3×3, stride 2')]
     """
-    kind = sampling_of(sampling) if isinstance(sampling, str) else sampling
-    name = sampling if isinstance(sampling, str) else "sampler"
+    kind = downsampling_of(downsampling) if isinstance(downsampling, str) else downsampling
+    name = downsampling if isinstance(downsampling, str) else "sampler"
     if kind.folded:
         raise UsageError(
             "A fix changes how samples are dropped, and `stride` is how they are dropped already. "
@@ -97,7 +104,7 @@ def replace(
         traced = trace(module, example)
     except Untraceable as e:
         return replace_loose(
-            module, example, sampling=name, kind=kind, padding=padding, only=only, why=str(e)
+            module, example, downsampling=name, kind=kind, padding=padding, only=only, why=str(e)
         )
     surgeon = Surgeon(traced, kind, name, circular=padding == "circular")
     return surgeon.operate(example, only)
@@ -121,7 +128,7 @@ class Surgeon:
         circular: let borders wrap around.
     """
 
-    def __init__(self, traced: Traced, kind: Sampling, name: str, *, circular: bool) -> None:
+    def __init__(self, traced: Traced, kind: Downsampling, name: str, *, circular: bool) -> None:
         self.traced, self.kind, self.name, self.circular = traced, kind, name, circular
         self.graph, self.root = traced.graph, traced.root
         self.grids = grids_of(traced)
@@ -132,7 +139,7 @@ class Surgeon:
             self.phases.setdefault(self.grids.find(sampler.group), _Phase(sampler.name))
         self.home = free_name(self.root, "samplers")
         self.left = [
-            Left(name=s.name, what=s.what, reason=self.reasons[s.node])
+            Skipped(name=s.name, what=s.what, reason=self.reasons[s.node])
             for s in self.grids.samplers
             if s.node in self.reasons
         ]
@@ -157,7 +164,7 @@ class Surgeon:
         changes.make()
         if self.circular:
             kept = wraps_pads(self.traced, self.grids.space, pads)
-            self.left += [Left(name=n, what=w, reason=r) for n, w, r in kept]
+            self.left += [Skipped(name=n, what=w, reason=r) for n, w, r in kept]
         if not len(self._samplers):
             delattr(self.root, self.home)
         self.graph.lint()
@@ -211,8 +218,8 @@ class Surgeon:
         modules = {n.target for n in chosen if n.op == "call_module" and n not in able}
         return {n for n in able if n.op != "call_module" or n.target not in modules}
 
-    def _changes(self, chosen: set[fx.Node], taken: set[fx.Node]) -> Changes:
-        changes = Changes(self.traced)
+    def _changes(self, chosen: set[fx.Node], taken: set[fx.Node]) -> OperatorChanges:
+        changes = OperatorChanges(self.traced)
         for node in self.graph.nodes:
             window = window_of(node, self.root)
             if window is None or window.kind == "slicing":
@@ -221,7 +228,7 @@ class Surgeon:
             wraps = self.circular and any(map(any, window.padding))
             if wraps and not inside and node not in self.reasons:
                 name = label(node, self.root)
-                self.left.append(Left(name=name, what=str(window), reason=ELSEWHERE))
+                self.left.append(Skipped(name=name, what=str(window), reason=ELSEWHERE))
             if node in chosen or wraps:
                 changes.plan(
                     node,
@@ -269,7 +276,9 @@ class Surgeon:
                 )
         return out
 
-    def _convert(self, sampler: Sampler, changes: Changes, device: torch.device) -> Replaced:
+    def _convert(
+        self, sampler: Sampler, changes: OperatorChanges, device: torch.device
+    ) -> Replaced:
         window, node = sampler.window, sampler.node
         assert window is not None
         x, mean = node.all_input_nodes[0], self._is_mean(sampler)
@@ -320,7 +329,7 @@ class Surgeon:
     def _sample(
         self, sampler: Sampler, full: fx.Node, device: torch.device, before: fx.Node
     ) -> fx.Node:
-        """The nodes that drop samples of a tensor at its full rate, put in before a node."""
+        """The nodes that downsample of a tensor at its full rate, put in before a node."""
         assert sampler.window is not None
         kind, stride = self.kind, sampler.window.stride
         channels = (shape_of(full) or (0, 0))[1]
@@ -364,7 +373,7 @@ class Surgeon:
         return phase.node
 
     def _windows(
-        self, sampler: Sampler, x: fx.Node, change: Change, device: torch.device
+        self, sampler: Sampler, x: fx.Node, change: OperatorChange, device: torch.device
     ) -> fx.Node:
         """The node that takes the windows of an operator from their phase."""
         with self.graph.inserting_before(sampler.node):

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 from torch import nn
 
-__all__ = ["Left", "Replaced", "Surgery"]
+__all__ = ["Replaced", "Skipped", "Surgery"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Replaced:
-    """A down-sampler that was replaced.
+    """A downsampler that was replaced.
 
     Args:
         name: the module's, or the place and name of a function.
@@ -27,8 +27,8 @@ class Replaced:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Left:
-    """A down-sampler, or a border, that stays as it was.
+class Skipped:
+    """A downsampler, or a border, that stays as it was.
 
     Args:
         name: the module's, or the place and name of a function.
@@ -54,5 +54,5 @@ class Surgery:
 
     module: nn.Module
     replaced: tuple[Replaced, ...]
-    left: tuple[Left, ...]
+    left: tuple[Skipped, ...]
     remarks: tuple[str, ...] = ()

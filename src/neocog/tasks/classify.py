@@ -42,7 +42,7 @@ def loss(name: str, logits: Tensor, target: Tensor, *, smoothing: float = 0.0) -
     Args:
         name: a key of `LOSSES`.
         logits: (B, K).
-        target: class numbers, int64, (B,), or shares, float, (B, K).
+        target: class indices, int64, (B,), or shares, float, (B, K).
         smoothing: share of the target that is spread evenly over the classes.
 
     Raises:
@@ -70,9 +70,9 @@ def wilson_interval(right: int, n: int, z: float = 1.959964) -> tuple[float, flo
     if n == 0:
         return (0.0, 1.0)
     p = right / n
-    centre = (p + z * z / (2 * n)) / (1 + z * z / n)
+    center = (p + z * z / (2 * n)) / (1 + z * z / n)
     half = z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n)) / (1 + z * z / n)
-    return (max(0.0, centre - half), min(1.0, centre + half))
+    return (max(0.0, center - half), min(1.0, center + half))
 
 
 def calibration_error(probabilities: np.ndarray, truth: np.ndarray, *, bins: int = 15) -> float:
@@ -83,7 +83,7 @@ def calibration_error(probabilities: np.ndarray, truth: np.ndarray, *, bins: int
 
     Args:
         probabilities: (B, K).
-        truth: class numbers, (B,).
+        truth: class indices, (B,).
         bins: how many.
 
     Example:
@@ -176,9 +176,9 @@ def evaluation(
 
     Args:
         logits: (B, K), float32.
-        truth: class numbers, (B,).
+        truth: class indices, (B,).
         classes: K names.
-        kind: of what the logits were made, see `neocog.probe.scores`.
+        kind: of what the logits were made, see `neocog.graph.scores`.
     """
     wide = logits.double()
     log_p = F.logsigmoid(wide) if kind == "sigmoid" else torch.log_softmax(wide, dim=1)

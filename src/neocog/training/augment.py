@@ -1,4 +1,4 @@
-"""Random change of whole batches: amounts are drawn here, pictures are moved in `signal.warp`.
+"""Random change of whole batches: amounts are drawn here, images are moved in `signal.warp`.
 
 Every draw comes from one seed, so a batch is changed in the same way whenever it comes again.
 """
@@ -24,7 +24,7 @@ from neocog.signal.warp import (
     warp,
 )
 
-__all__ = ["Augment", "Mixed", "augment", "equalise", "suited"]
+__all__ = ["Augment", "Mixed", "augment", "equalize", "suited"]
 
 
 MOST = 100_000
@@ -33,7 +33,7 @@ MOST = 100_000
 
 @dataclass(frozen=True, kw_only=True)
 class Augment:
-    """What is done to each batch, one draw a picture; 0 leaves a change out.
+    """What is done to each batch, one draw an image; 0 leaves a change out.
 
     Args:
         shift: largest move along each axis, in pixels. Alone, it moves by whole pixels; beside
@@ -46,18 +46,18 @@ class Augment:
             5 x 5 points (after Simard et al. 2003).
         crop: smallest share of the area that is cut out and enlarged to the full frame;
             0 for none.
-        flip: mirror half of the pictures left to right.
-        flip_vertical: mirror half of the pictures top to bottom.
-        border: what lies beyond the picture: `zero`, `edge` or `reflect`. It is mirrored about its
+        flip: mirror half of the images left to right.
+        flip_vertical: mirror half of the images top to bottom.
+        border: what lies beyond the image: `zero`, `edge` or `reflect`. It is mirrored about its
             outermost pixels, as for the windows of an audit; where it is interpolated, about its
             outer edge.
-        erase: share of the pictures in which a rectangle is overwritten with its mean
+        erase: share of the images in which a rectangle is overwritten with its mean
             (DeVries & Taylor 2017; Zhong et al. 2020).
-        erase_size: largest side of the rectangle, as a share of the picture's.
+        erase_size: largest side of the rectangle, as a share of the image's.
         brightness: largest change added to all pixels, in units of the range 0 to 1.
-        contrast: largest change of contrast around the picture's mean, as a share.
-        equalise: share of the pictures whose histogram is made flat.
-        mixup: pictures and targets are mixed in pairs with a share drawn from
+        contrast: largest change of contrast around the image's mean, as a share.
+        equalize: share of the images whose histogram is made flat.
+        mixup: images and targets are mixed in pairs with a share drawn from
             Beta(mixup, mixup) (Zhang et al. 2018).
     """
 
@@ -70,12 +70,12 @@ class Augment:
     crop: float = 0.0
     flip: bool = False
     flip_vertical: bool = False
-    border: str = "zero"
+    border: str = "zeros"
     erase: float = 0.0
     erase_size: float = 0.4
     brightness: float = 0.0
     contrast: float = 0.0
-    equalise: float = 0.0
+    equalize: float = 0.0
     mixup: float = 0.0
 
     def __post_init__(self) -> None:
@@ -91,27 +91,27 @@ class Augment:
                     f"`augment.{f.name}` must not be negative, nor above {MOST:,}; got {value}. "
                     "Use 0 to leave it out."
                 )
-        for name in ("crop", "erase", "erase_size", "equalise", "brightness"):
+        for name in ("crop", "erase", "erase_size", "equalize", "brightness"):
             if getattr(self, name) > 1:
                 raise UsageError(
                     f"`augment.{name}` is a share from 0 to 1, got {getattr(self, name)}. Try 0.5."
                 )
         if self.border not in BORDERS:
             raise UsageError(
-                f"`augment.border` says what lies beyond a picture, got `{self.border}`. "
+                f"`augment.border` says what lies beyond an image, got `{self.border}`. "
                 f"{did_you_mean(self.border, BORDERS)}"
             )
 
     @property
     def resamples(self) -> bool:
-        """Whether pictures are interpolated."""
+        """Whether images are interpolated."""
         return any((self.rotate, self.scale, self.squeeze, self.shear, self.elastic, self.crop))
 
 
 def suited(channels: int, size: tuple[int, int]) -> Augment:
     """What is done where nothing is asked for: moves of up to a fourteenth of the side.
 
-    Colour pictures are taken for photographs, of which half are mirrored left to right too.
+    Color images are taken for photographs, of which half are mirrored left to right too.
 
     Example:
         >>> suited(1, (28, 28)).shift, suited(3, (128, 128)).flip
@@ -124,7 +124,7 @@ class Mixed(NamedTuple):
     """A changed batch."""
 
     x: Tensor
-    """Pictures, (B, C, H, W)."""
+    """Images, (B, C, H, W)."""
     y: Tensor
     """Class numbers, (B,)."""
     partner: Tensor | None
@@ -133,7 +133,7 @@ class Mixed(NamedTuple):
     """Share of the first class, (B,), or None."""
 
     def target(self, classes: int) -> Tensor:
-        """What a loss compares with: class numbers, or (B, K) shares where pairs were mixed."""
+        """What a loss compares with: class indices, or (B, K) shares where pairs were mixed."""
         if self.partner is None or self.share is None:
             return self.y
         first, second = F.one_hot(self.y, classes), F.one_hot(self.partner, classes)
@@ -146,7 +146,7 @@ def augment(x: Tensor, y: Tensor, options: Augment, *, seed: int, twins: bool = 
 
     Args:
         x: (B, C, H, W), values in [0, 1].
-        y: class numbers, (B,).
+        y: class indices, (B,).
         options: what is done.
         seed: of all draws.
         twins: the second half of the batch shows what the first shows; both are changed alike, but
@@ -173,9 +173,9 @@ def augment(x: Tensor, y: Tensor, options: Augment, *, seed: int, twins: bool = 
         x = flip(x, draw.share(0.5), axis=3)
     if options.flip_vertical:
         x = flip(x, draw.share(0.5), axis=2)
-    if options.equalise:
-        which = draw.share(options.equalise).to(x.device)[:, None, None, None]
-        x = torch.where(which, equalise(x), x)
+    if options.equalize:
+        which = draw.share(options.equalize).to(x.device)[:, None, None, None]
+        x = torch.where(which, equalize(x), x)
     if options.brightness or options.contrast:
         x = _light(x, options, draw)
     if options.erase:
@@ -234,7 +234,7 @@ def _move(x: Tensor, options: Augment, draw: _Draw) -> Tensor:
             return x
         reach = round(options.shift)
         whole = draw.opposite(draw.whole(reach, 2))
-        if options.border == "zero":
+        if options.border == "zeros":
             return shift_zero_fill(x, whole)
         if options.border == "reflect" and reach < min(h, w):
             return crop_at(F.pad(x, [reach] * 4, mode="reflect"), reach - whole, (h, w))
@@ -269,8 +269,8 @@ def _light(x: Tensor, options: Augment, draw: _Draw) -> Tensor:
     return ((x - mean) * gain + mean + lift).clamp_(0, 1)
 
 
-def equalise(x: Tensor) -> Tensor:
-    """Flatten the histogram of each channel of each picture, at 256 levels.
+def equalize(x: Tensor) -> Tensor:
+    """Flatten the histogram of each channel of each image, at 256 levels.
 
     Each value becomes the share of pixels that are not brighter, rescaled so that the darkest
     becomes 0 and the brightest 1; a channel of one value stays as it is.
@@ -279,7 +279,7 @@ def equalise(x: Tensor) -> Tensor:
         x: (B, C, H, W), values in [0, 1].
 
     Example:
-        >>> equalise(torch.tensor([[[[0.2, 0.4], [0.4, 0.6]]]]))
+        >>> equalize(torch.tensor([[[[0.2, 0.4], [0.4, 0.6]]]]))
         tensor([[[[0.0000, 0.6667],
                   [0.6667, 1.0000]]]])
     """

@@ -20,17 +20,17 @@ from neocog.tasks.classify import loss as task_loss
 from neocog.training.augment import Augment, Mixed, augment
 from neocog.training.average import Average
 from neocog.training.machine import Machine, autocast
-from neocog.training.optimise import Schedule, rate_at
+from neocog.training.optimize import ScheduleConfig, rate_at
 from neocog.types import Batch
 
-__all__ = ["Objective", "Plan", "Step", "fit", "step_seed"]
+__all__ = ["Objective", "Step", "StepPlan", "fit", "step_seed"]
 
 Feed = Callable[[int], Iterator[Batch]]
 """From an epoch number to its batches, always the same ones for the same number."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
+class StepPlan:
     """How far a training goes, and where it takes up.
 
     Args:
@@ -80,7 +80,7 @@ class Objective:
             )
         if not 0 <= self.clip < math.inf:
             raise UsageError(
-                f"`objective.clip` must not be negative, got {self.clip}. Use 0 for any gradient."
+                f"`objective.max_grad_norm` must not be negative, got {self.clip}. Use 0 for any gradient."
             )
 
 
@@ -127,10 +127,10 @@ def step_seed(seed: int, step: int, *, stream: int = 0) -> int:
 def fit(
     model: nn.Module,
     feed: Feed,
-    optimiser: torch.optim.Optimizer,
+    optimizer: torch.optim.Optimizer,
     *,
-    plan: Plan,
-    schedule: Schedule,
+    plan: StepPlan,
+    schedule: ScheduleConfig,
     objective: Objective,
     augmentation: Augment,
     machine: Machine,
@@ -144,7 +144,7 @@ def fit(
     Args:
         model: pixels in [0, 1] to logits, on the machine's device.
         feed: batches of each epoch, at least `plan.steps_per_epoch` of them.
-        optimiser: over the model's parameters; its learning rates are scaled by the schedule.
+        optimizer: over the model's parameters; its learning rates are scaled by the schedule.
         plan: how far, and from where.
         schedule: the course of the learning rate.
         objective: what is made small.
@@ -162,7 +162,7 @@ def fit(
         >>> steps = fit(
         ...     net, lambda epoch: itertools.repeat(Batch(x, y, y), 1),
         ...     torch.optim.SGD(net.parameters(), lr=0.1),
-        ...     plan=Plan(steps=3, steps_per_epoch=1), schedule=Schedule(name="constant", warmup=0),
+        ...     plan=Plan(steps=3, steps_per_epoch=1), schedule=ScheduleConfig(name="constant", warmup=0),
         ...     objective=Objective(), augmentation=Augment(), machine=Machine())
         >>> [s.number for s in steps]
         [1, 2, 3]
@@ -172,17 +172,17 @@ def fit(
             f"A training needs at least one step, got {plan.steps} steps of "
             f"{plan.steps_per_epoch} an epoch. Give more epochs or a smaller batch."
         )
-    top = [group["lr"] for group in optimiser.param_groups]
+    top = [group["lr"] for group in optimizer.param_groups]
     watch = _Watch(top[0])
     try:
         for number, batch in _batches(feed, plan):
             factor = rate_at(schedule, number / plan.steps)
-            for group, lr in zip(optimiser.param_groups, top, strict=True):
+            for group, lr in zip(optimizer.param_groups, top, strict=True):
                 group["lr"] = lr * factor
             with _training(model, step_seed(plan.seed, number), machine):
                 seed = step_seed(plan.seed, number, stream=1)
                 changed = _changed(batch, augmentation, machine, seed, twins=plan.twins)
-                value = _step(model, changed, optimiser, objective, machine)
+                value = _step(model, changed, optimizer, objective, machine)
                 if average is not None:
                     average.update(number)
             lr = top[0] * factor
@@ -191,11 +191,11 @@ def fit(
             ends = done + 1 == plan.steps_per_epoch or number + 1 == plan.steps
             yield Step(number + 1, epoch + 1, ends, value, lr, len(batch.y))
     finally:
-        for group, lr in zip(optimiser.param_groups, top, strict=True):
+        for group, lr in zip(optimizer.param_groups, top, strict=True):
             group["lr"] = lr
 
 
-def _batches(feed: Feed, plan: Plan) -> Iterator[tuple[int, Batch]]:
+def _batches(feed: Feed, plan: StepPlan) -> Iterator[tuple[int, Batch]]:
     """Numbers of steps from 0, each with its batch, from the first step not yet done."""
     number = plan.first
     while number < plan.steps:
@@ -224,7 +224,7 @@ def _changed(batch: Batch, options: Augment, machine: Machine, seed: int, *, twi
 def _step(
     model: nn.Module,
     batch: Mixed,
-    optimiser: torch.optim.Optimizer,
+    optimizer: torch.optim.Optimizer,
     objective: Objective,
     machine: Machine,
 ) -> float:
@@ -236,11 +236,11 @@ def _step(
         batch.target(logits.shape[1]),
         smoothing=objective.label_smoothing,
     )
-    optimiser.zero_grad(set_to_none=True)
+    optimizer.zero_grad(set_to_none=True)
     value.backward()  # type: ignore[no-untyped-call]
     if objective.clip:
         nn.utils.clip_grad_norm_(model.parameters(), objective.clip)
-    optimiser.step()
+    optimizer.step()
     return value.item()
 
 

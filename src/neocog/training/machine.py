@@ -42,7 +42,7 @@ class Machine:
 
     Args:
         device: `cpu`, `cuda`, `cuda:1`, `mps`.
-        layout: of weights and pictures in memory, `channels_last` or `contiguous`.
+        layout: of weights and images in memory, `channels_last` or `contiguous`.
         precision: `float32`, or `bfloat16` for convolutions and products, with weights,
             statistics and the loss in float32.
         threads: that share the arithmetic of the processor; sums depend on their number in the
@@ -172,7 +172,7 @@ def place(module: nn.Module, machine: Machine) -> nn.Module:
             f"`machine.device` must name a device of this machine, got `{machine.device}` "
             f"({str(e).splitlines()[0]}). Use `cpu`."
         ) from e
-    return module.to(memory_format=LAYOUTS[machine.layout])  # type: ignore[call-overload, no-any-return]
+    return module.to(memory_format=LAYOUTS[machine.memory_format])  # type: ignore[call-overload, no-any-return]
 
 
 def candidates(device: str) -> list[Machine]:

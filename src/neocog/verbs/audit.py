@@ -1,4 +1,4 @@
-"""Does the answer change when the picture moves, and why?"""
+"""Does the answer change when the image moves, and why?"""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from neocog.audits.compare import Compared, compare
 from neocog.audits.require import parse_bound
-from neocog.audits.suite import Asked, Audit, audit_model
+from neocog.audits.suite import Audit, AuditConfig, audit_model
 from neocog.audits.timing import milliseconds
 from neocog.data.open import open_data, parse_place
 from neocog.data.samples import Samples, batch_for
@@ -25,23 +25,23 @@ from neocog.runs.held_out import Common, held_out_by_both
 from neocog.runs.matched import match_split
 from neocog.runs.normalized import LOOKED_AT, misfit
 from neocog.runs.opened import open_model
-from neocog.runs.trained import Trained
+from neocog.runs.trained import TrainedModel
 from neocog.store.sound import check_network
 from neocog.targets import target_file
-from neocog.verbs.audited import Audited
+from neocog.verbs.audited import AuditResult
 from neocog.verbs.rehearse import rehearsal
 
-__all__ = ["Audited", "audit"]
+__all__ = ["AuditResult", "audit"]
 
 Place = str | os.PathLike[str]
-Model = Place | Trained | nn.Module
+Model = Place | TrainedModel | nn.Module
 Data = Place | Split | Samples | Tensor | tuple[Tensor, object]
 
 
 def audit(
     model: Model,
     data: Data,
-    asked: Asked | None = None,
+    asked: AuditConfig | None = None,
     *,
     against: Model | None = None,
     require: Sequence[str] = (),
@@ -51,7 +51,7 @@ def audit(
     strict: bool = False,
     allow_random: bool = False,
     tell: Callable[[str], None] | None = None,
-) -> Audited:
+) -> AuditResult:
     """Measure a model: shifts, turns, scale, deformation, every layer, geometry and cost.
 
     Args:
@@ -66,7 +66,7 @@ def audit(
         report: an HTML file to write.
         task: what an `nn.Module` answers: classify, segment or regress.
         precision: "float32" or "float64".
-        strict: stop at the first picture that cannot be used.
+        strict: stop at the first image that cannot be used.
         allow_random: take a model whose predictions are not a function of the image alone.
         tell: called with what is measured next.
 
@@ -83,7 +83,7 @@ def audit(
         >>> 0 <= found.audit.shift["circular"].consistency <= 1
         True
     """
-    asked = asked or Asked()
+    asked = asked or AuditConfig()
     if report is not None:
         target_file(report, option="report")
     bounds = [parse_bound(text) for text in require]  # before anything is measured
@@ -108,7 +108,7 @@ def audit(
     else:
         what = printable(model.place)
     where = f" on {printable(data)}" if isinstance(data, (str, os.PathLike)) else ""
-    done = Audited(
+    done = AuditResult(
         audit=found,
         other=other,
         compared=() if other is None else _compared(found, other, asked.seed),
@@ -120,21 +120,21 @@ def audit(
         plain = done.to_json()
         done = replace(done, bounds=tuple((b, *b.kept(plain)) for b in bounds))
     if report is not None:
-        from neocog.report.page import page, write
+        from neocog.render.page import page, write
 
         write(report, page(done.title, done.sections(), subtitle="Does the answer move?"))
     return done
 
 
 def _rehearsed(
-    model: Trained | nn.Module, asked: Asked, task: str, against: bool
+    model: TrainedModel | nn.Module, asked: AuditConfig, task: str, against: bool
 ) -> Mapping[str, Any]:
     """What the result will look like, by an audit of a stand-in."""
     black_box = False
-    if isinstance(model, Trained):
-        task, black_box = model.contract.task, model.black_box
+    if isinstance(model, TrainedModel):
+        task, black_box = model.spec.task, model.black_box
     found = rehearsal(asked, task=task, black_box=black_box)
-    return Audited(
+    return AuditResult(
         audit=found,
         other=found if against else None,
         compared=_compared(found, found, 0) if against else (),
@@ -149,20 +149,20 @@ def _compared(first: Audit, second: Audit, seed: int) -> tuple[Compared, ...]:
     return tuple(compare(second.shift[m], first.shift[m], seed=seed) for m in both)
 
 
-def _opened(model: Model, allow_random: bool) -> Trained | nn.Module:
+def _opened(model: Model, allow_random: bool) -> TrainedModel | nn.Module:
     if isinstance(model, (str, os.PathLike)):
         return open_model(model, allow_random=allow_random)
     return model
 
 
 def _milliseconds(
-    one: Trained | nn.Module, two: Trained | nn.Module, first: Audit, second: Audit
+    one: TrainedModel | nn.Module, two: TrainedModel | nn.Module, first: Audit, second: Audit
 ) -> tuple[float, float]:
     """Of a sample, both in turns; as each audit found it where the size of a sample is unknown."""
-    if not (isinstance(one, Trained) and isinstance(two, Trained)):
+    if not (isinstance(one, TrainedModel) and isinstance(two, TrainedModel)):
         return first.seconds_per_image * 1e3, second.seconds_per_image * 1e3
     shown = []
-    for signal in (one.contract.signal, two.contract.signal):
+    for signal in (one.spec.input, two.spec.input):
         shape = (signal.channels, *signal.size)
         x = torch.rand(batch_for(math.prod(shape)), *shape)
         shown.append(x.contiguous(memory_format=torch.channels_last))
@@ -177,7 +177,7 @@ _ALL = Common(None, ())
 class _How:
     """What was asked for, of one model and the other alike."""
 
-    asked: Asked
+    asked: AuditConfig
     task: str
     precision: str
     strict: bool
@@ -190,23 +190,23 @@ class _How:
 
 
 def _shared(
-    model: Trained | nn.Module, against: Trained | nn.Module, data: Data, how: _How
+    model: TrainedModel | nn.Module, against: TrainedModel | nn.Module, data: Data, how: _How
 ) -> _How:
     """One split for both, and of it the samples that neither was trained on.
 
     Raises:
         UsageError: there are none.
     """
-    models = [m for m in (model, against) if isinstance(m, Trained)]
+    models = [m for m in (model, against) if isinstance(m, TrainedModel)]
     drawn = next((m.drawn for m in models if "data" in m.card), None)
     how = replace(how, drawn=drawn)
-    sizes = [m.contract.signal.size for m in models]
-    if len(set(sizes)) > 1 and how.asked.radius is None:
-        radius = min(max(2, min(size) // 8) for size in sizes)
-        how = replace(how, asked=replace(how.asked, radius=radius))
+    sizes = [m.spec.input.size for m in models]
+    if len(set(sizes)) > 1 and how.asked.max_shift is None:
+        max_shift = min(max(2, min(size) // 8) for size in sizes)
+        how = replace(how, asked=replace(how.asked, max_shift=max_shift))
     if isinstance(data, Split):
         return replace(how, common=held_out_by_both(data, "", models))
-    seeded = [m for m in models if m.contract.task == "classify"]
+    seeded = [m for m in models if m.spec.task == "classify"]
     if not isinstance(data, (str, os.PathLike)) or not seeded or _is_flat(data):
         return how
     shown = _drawn(seeded[0], how).samples(data, strict=how.strict)
@@ -214,7 +214,7 @@ def _shared(
     return replace(how, common=held_out_by_both(shown.split, name, models))
 
 
-def _drawn(trained: Trained, how: _How) -> Trained:
+def _drawn(trained: TrainedModel, how: _How) -> TrainedModel:
     """The model, its data split as it was asked for."""
     if how.drawn is None:
         return trained
@@ -230,7 +230,7 @@ def _only(samples: Samples | None, how: _How) -> Samples | None:
     return samples if rows is None else replace(samples, order=rows)
 
 
-def _audited(trained: Trained | nn.Module, data: Data, how: _How) -> Audit:
+def _audited(trained: TrainedModel | nn.Module, data: Data, how: _How) -> Audit:
     if isinstance(trained, nn.Module):
         return _of_module(trained, data, how)
     samples, larger, classes, notes = _samples(_drawn(trained, how), data, how.asked, how.strict)
@@ -239,9 +239,9 @@ def _audited(trained: Trained | nn.Module, data: Data, how: _How) -> Audit:
         trained.module,
         samples,
         how.asked,
-        task=trained.contract.task,
+        task=trained.spec.task,
         classes=classes,
-        size=trained.contract.signal.size,
+        size=trained.spec.input.size,
         larger=larger,
         precision=how.precision,
         black_box=trained.black_box,
@@ -292,10 +292,10 @@ def _drawn_of(found: Audit, n: int) -> list[str]:
     return [f"{of}, drawn at random (seed {found.seed})."]
 
 
-def _without_truth(trained: Trained, place: Place, strict: bool) -> Samples:
-    """Pictures for a model whose answers are no classes: what they show stays unknown."""
+def _without_truth(trained: TrainedModel, place: Place, strict: bool) -> Samples:
+    """Images for a model whose answers are no classes: what they show stays unknown."""
     where, name = parse_place(place)
-    signal = trained.contract.signal
+    signal = trained.spec.input
     source = open_data(
         where,
         **trained.drawn,
@@ -317,7 +317,7 @@ def _is_flat(data: Data) -> bool:
 
 
 def _of_images(
-    trained: Trained, where: str, strict: bool
+    trained: TrainedModel, where: str, strict: bool
 ) -> tuple[Samples, Samples | None, tuple[str, ...], tuple[str, ...]]:
     """Images of which nobody knows what they show: all but accuracy can be measured."""
     split, left = unlabeled(trained, where)
@@ -328,34 +328,34 @@ def _of_images(
         "accuracy."
     )
     samples = Samples(split, None, split.names)
-    odd = misfit(samples.take(slice(0, LOOKED_AT)), trained.contract.signal)
-    return samples, None, trained.contract.classes, (said, *left, *filter(None, (odd,)))
+    odd = misfit(samples.take(slice(0, LOOKED_AT)), trained.spec.input)
+    return samples, None, trained.spec.classes, (said, *left, *filter(None, (odd,)))
 
 
 def _samples(
-    trained: Trained, data: Data, asked: Asked, strict: bool
+    trained: TrainedModel, data: Data, asked: AuditConfig, strict: bool
 ) -> tuple[Samples, Samples | None, tuple[str, ...], tuple[str, ...]]:
-    """At the model's size; for crops with a border, where the pictures have one; classes, notes."""
-    classes, notes = trained.contract.classes, tuple(trained.card.get("notes", ()))
-    if not isinstance(data, (str, os.PathLike)) or trained.contract.task != "classify":
+    """At the model's size; for crops with a border, where the images have one; classes, notes."""
+    classes, notes = trained.spec.classes, tuple(trained.card.get("notes", ()))
+    if not isinstance(data, (str, os.PathLike)) or trained.spec.task != "classify":
         if isinstance(data, (str, os.PathLike)):
             samples = _without_truth(trained, data, strict)
         else:
             samples = Samples.of(data)
-        said = misfit(samples.take(slice(0, LOOKED_AT)), trained.contract.signal)
+        said = misfit(samples.take(slice(0, LOOKED_AT)), trained.spec.input)
         return samples, None, classes, (*notes, *filter(None, (said,)))
     if _is_flat(data):
         return _of_images(trained, str(data), strict)
     shown = trained.samples(data, strict=strict)
-    samples, size = Samples.of(shown.split), trained.contract.signal.size
+    samples, size = Samples.of(shown.split), trained.spec.input.size
     narrow = samples, None, shown.classes, shown.notes
     if "crop" not in asked.shift or shown.source.kind != "folder":
         return narrow
-    radius = asked.radius or max(2, min(size) // 8)
+    max_shift = asked.max_shift or max(2, min(size) // 8)
     smallest = shown.source.sheet.size_range
-    if smallest is None or min(smallest[0]) < min(size) + 2 * radius:
+    if smallest is None or min(smallest[0]) < min(size) + 2 * max_shift:
         return narrow
-    wide = trained.samples(data, border=radius, strict=strict)
+    wide = trained.samples(data, border=max_shift, strict=strict)
     if wide.split.names[:] != shown.split.names[:]:
         raise DataError(f"`{printable(data)}` changed while it was read. Start the audit again.")
     return samples, Samples.of(wide.split), shown.classes, shown.notes

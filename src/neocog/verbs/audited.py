@@ -11,11 +11,11 @@ from neocog.audits.sections import comparison, sections, summary
 from neocog.audits.suite import Audit
 from neocog.exhibits import Section, Table
 
-__all__ = ["Audited"]
+__all__ = ["AuditResult"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Audited:
+class AuditResult:
     """An audit, with what it was compared with and the bounds that were set.
 
     Args:
@@ -59,7 +59,7 @@ class Audited:
         return all(kept for _, _, kept in self.bounds)
 
     def to_json(self) -> dict[str, Any]:
-        """The audit with the names of the contract, and what goes beyond it."""
+        """The audit with the names of the spec, and what goes beyond it."""
         plain = self.audit.to_json()
         if self.other is not None:
             plain["against"] = self.other.to_json()
@@ -101,7 +101,7 @@ class Audited:
             return []
         table = Table(
             title="bounds",
-            columns=("required", "measured", ""),
+            columns=("required", "metrics", ""),
             rows=[[str(b), value, "kept" if kept else "MISSED"] for b, value, kept in self.bounds],
         )
         return [Section(title="What was required", exhibits=(table,))]

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from neocog.data.gallery import gallery
 from neocog.data.open import open_data, parse_place
-from neocog.data.sheet import Sheet
+from neocog.data.quality import Sheet
 from neocog.errors import printable
 from neocog.targets import target_file
 
@@ -59,7 +59,7 @@ def data(
         progress=progress,
     )
     if report is not None:
-        from neocog.report.page import page, write
+        from neocog.render.page import page, write
 
         sections = [*source.sheet.exhibits(), gallery(source.splits, source.sheet)]
         write(report, page(f"Data: {printable(where)}", sections, subtitle=source.sheet.kind))

@@ -38,7 +38,7 @@ def evaluate(
             `nn.Module`; what follows `batch_size` is of a model from elsewhere, see
             `neocog.open_model`.
         data: a place of data; `DATA:val` picks a split, the test split else.
-        strict: stop at the first picture that cannot be used.
+        strict: stop at the first image that cannot be used.
         batch_size: samples that go through the model at once; chosen by their size if left out.
         weights: a file for the network that a factory makes.
         size: (C, H, W) of a sample.

@@ -20,11 +20,11 @@ from neocog.errors import NeocogError, UsageError, did_you_mean, printable
 from neocog.exhibits import Curve, Gallery, Map, Section, plain
 from neocog.fields import Fields
 from neocog.files import read_json
-from neocog.probe.found import as_found
-from neocog.probe.repeatable import same_randomness_after
-from neocog.probe.several import output_at
+from neocog.graph.found import as_found
+from neocog.graph.repeatable import same_randomness_after
+from neocog.graph.several import output_at
 from neocog.runs.believed import as_function, as_logits
-from neocog.runs.trained import Trained
+from neocog.runs.trained import TrainedModel
 from neocog.store.sound import finite_outputs
 from neocog.store.tensors import write_bytes
 from neocog.targets import target_folder
@@ -35,9 +35,9 @@ from neocog.verbs.explain_input import (
     Shown,
     open_explained,
     samples_of,
-    shown_pictures,
+    shown_images,
 )
-from neocog.verbs.explain_maps import Asked
+from neocog.verbs.explain_maps import CamOptions
 from neocog.verbs.explain_ways import WAYS
 
 __all__ = ["Explanation", "explain"]
@@ -52,7 +52,7 @@ class Explanation:
     Args:
         method: how it was explained.
         title: what was explained.
-        result: of the explainer: `Maps`, `Maximised`, `TopPatches` and so on.
+        result: of the explainer: `Maps`, `ActivationMaximization`, `TopPatches` and so on.
         figures: plain numbers, lists and names.
         shown: everything, to be drawn.
         notes: sentences on what was left out.
@@ -68,7 +68,7 @@ class Explanation:
     files: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """Files, method and figures, the names of the contract among them."""
+        """Files, method and figures, the names of the spec among them."""
         return {
             "method": self.method,
             "files": list(self.files),
@@ -77,7 +77,7 @@ class Explanation:
         }
 
     def summary(self) -> list[Section]:
-        """For the terminal: words and numbers; pictures, maps and curves are in the files."""
+        """For the terminal: words and numbers; images, maps and curves are in the files."""
         drawn = (Gallery, Map, Curve)
         short = [
             replace(s, exhibits=tuple(e for e in s.exhibits if not isinstance(e, drawn)))
@@ -92,8 +92,8 @@ class Explanation:
 
 
 def explain(
-    model: Place | Trained | nn.Module | Explained,
-    pictures: Place | Sequence[Place] | Samples | Tensor | np.ndarray | None = None,
+    model: Place | TrainedModel | nn.Module | Explained,
+    images: Place | Sequence[Place] | Samples | Tensor | np.ndarray | None = None,
     *,
     method: str = "grad_cam",
     layer: str | None = None,
@@ -115,38 +115,38 @@ def explain(
     Args:
         model: a run folder or another place of a model, what `neocog.open_model` gives, or any
             `nn.Module` from values in [0, 1].
-        pictures: files and folders, single samples as `digits:test[17]`, samples, or values
+        images: files and folders, single samples as `digits:test[17]`, samples, or values
             (B, C, H, W); some of the data if left out.
         method: one of `neocog.verbs.explain_ways.WAYS`: `grad_cam` and its relatives say where an
-            answer comes from; `filters`, `features`, `maximise`, `patches` what layers and units
+            answer comes from; `filters`, `features`, `maximize`, `patches` what layers and units
             do; `backward`, `template`, `filter` show how they work.
         layer: a sub-module, by its name; chosen, with the reason, if left out.
         target: class, by name or number; what the model says itself if left out.
-        units: channels of a layer, for `maximise` and `patches`.
+        units: channels of a layer, for `maximize` and `patches`.
         window: of a template: first row, row behind the last, first column, column behind the last.
         data: a place of data, a split, or values; `patches` need it.
-        n: pictures that are looked at, at most.
-        trust: put maps to the test: deletion, insertion, random weights, moved pictures.
+        n: images that are looked at, at most.
+        trust: put maps to the test: deletion, insertion, random weights, moved images.
         seed: of everything that is drawn.
         task: what an `nn.Module` answers: classify, segment or regress.
-        strict: stop at the first picture that cannot be used.
+        strict: stop at the first image that cannot be used.
         allow_random: take a model whose predictions are not a function of the image alone.
         out: a folder for PNG and SVG files, a page and the numbers as JSON; what an earlier
             explanation left there goes. Nothing is written if left out.
         tell: called with what is computed next.
 
     Raises:
-        NeocogError: the model, the pictures or what is asked for cannot be used.
+        NeocogError: the model, the images or what is asked for cannot be used.
 
     Example:
         >>> import neocog
         >>> net = neocog.build("convnet", classes=10, channels=1, size=(28, 28))
         >>> found = neocog.explain(net, data="digits", n=1, trust=False)
-        >>> found.figures["layer"], len(found.figures["pictures"])
+        >>> found.figures["layer"], len(found.figures["images"])
         ('...', 1)
     """
     if n < 1:
-        raise UsageError(f"One picture is looked at, at least; n = {n} came. Give 1 or more.")
+        raise UsageError(f"One image is looked at, at least; n = {n} came. Give 1 or more.")
     if task not in TASKS:
         raise UsageError(f"`{printable(task)}` is no task. {did_you_mean(task, TASKS)}")
     if method not in WAYS:
@@ -154,7 +154,7 @@ def explain(
     if out is not None:
         target_folder(out)
     way = WAYS[method]
-    asked = Asked(
+    asked = CamOptions(
         method=method,
         layer=layer,
         target=target,
@@ -171,10 +171,10 @@ def explain(
             "Name a place with --data (data= in Python)."
         )
     samples = None if data is None else samples_of(of, data, strict=strict)
-    shown = shown_pictures(of, pictures, samples, n=n, seed=seed, strict=strict)
-    if way.pictures and shown is None:
+    shown = shown_images(of, images, samples, n=n, seed=seed, strict=strict)
+    if way.images and shown is None:
         raise UsageError(
-            f"The method `{method}` looks at pictures, and none was given. Name files, or a place "
+            f"The method `{method}` looks at images, and none was given. Name files, or a place "
             "of data with --data (data= in Python)."
         )
     of, doubts = _believed(of, shown, allow_random)
@@ -227,19 +227,19 @@ def _must_be_numbers(of: Explained, shown: Shown) -> None:
 
 
 def _left_out(shown: Shown | None) -> list[str]:
-    """Which pictures were not looked at, and why."""
+    """Which images were not looked at, and why."""
     if shown is None:
         return []
     notes = [f"{printable(name)} was not used: {why}." for name, why in shown.skipped]
     if shown.left:
-        notes.append(f"The first {len(shown.x)} pictures; --n takes more.")
+        notes.append(f"The first {len(shown.x)} images; --samples takes more.")
     return notes
 
 
 def _written(done: Explanation, folder: Path) -> Explanation:
-    """Pictures and curves, then the page, then the numbers, which name all files."""
-    from neocog.report.files import write_files
-    from neocog.report.page import page, write
+    """Images and curves, then the page, then the numbers, which name all files."""
+    from neocog.render.files import write_files
+    from neocog.render.page import page, write
 
     earlier = _earlier(folder)
     names = [p.name for p in write_files(folder, done.shown)] + [PAGE, NUMBERS]
@@ -254,7 +254,7 @@ def _written(done: Explanation, folder: Path) -> Explanation:
 
 
 def _earlier(folder: Path) -> set[str]:
-    """Pictures and curves that an earlier explanation wrote into the folder, as its numbers say."""
+    """Images and curves that an earlier explanation wrote into the folder, as its numbers say."""
     try:
         told = Fields(read_json(folder / NUMBERS, limit=2**26), NUMBERS)
         paths = [Path(f) for f in told.texts("files")]

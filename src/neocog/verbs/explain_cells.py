@@ -1,4 +1,4 @@
-"""What the cells of a layer see, for what is drawn over pictures."""
+"""What the cells of a layer see, for what is drawn over images."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from torch import nn
 
 from neocog.audits.receptive_field import receptive_field
 from neocog.errors import NeocogError
-from neocog.explainers.layout import Layout
+from neocog.explainers.layout import SpatialLayout
 from neocog.explainers.maps.cells import Cells
-from neocog.explainers.patches import Seen
+from neocog.explainers.top_activations import PatchGeometry
 
 __all__ = ["cells_of", "seen_by"]
 
 
-def seen_by(module: nn.Module, size: Sequence[int], layer: str) -> Seen | None:
+def seen_by(module: nn.Module, size: Sequence[int], layer: str) -> PatchGeometry | None:
     """What the elements of a layer's map see; None where no rule tells.
 
     Args:
@@ -29,10 +29,12 @@ def seen_by(module: nn.Module, size: Sequence[int], layer: str) -> Seen | None:
     field = receptive_field(module, size).of(layer)
     if not field.known or any(s is None for s in field.start):
         return None
-    return Seen(field.receptive_field, field.jump, field.start)
+    return PatchGeometry(field.receptive_field, field.jump, field.start)
 
 
-def cells_of(module: nn.Module, size: Sequence[int], layer: str, layout: Layout) -> Cells | None:
+def cells_of(
+    module: nn.Module, size: Sequence[int], layer: str, layout: SpatialLayout
+) -> Cells | None:
     """Where the cells of a map lie; None where no rule tells, as behind attention.
 
     Args:

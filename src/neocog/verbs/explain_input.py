@@ -1,4 +1,4 @@
-"""What is explained: a model, opened, and the pictures it is shown."""
+"""What is explained: a model, opened, and the images it is shown."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from neocog.data.open import open_data, parse_place
 from neocog.data.samples import Samples
 from neocog.data.split import Split
 from neocog.errors import DataError, ModelError, UsageError, did_you_mean, printable
-from neocog.networks.model import Model
-from neocog.probe.activations import find_layer, first_tensor, handed
-from neocog.probe.found import as_found
+from neocog.graph.activations import find_layer, first_tensor, handed
+from neocog.graph.found import as_found
+from neocog.networks.model import SpecifiedNetwork
 from neocog.runs.opened import open_model
-from neocog.runs.trained import Trained
+from neocog.runs.trained import TrainedModel
 from neocog.store.sound import check_network
 
-__all__ = ["Explained", "Place", "Shown", "open_explained", "samples_of", "shown_pictures"]
+__all__ = ["Explained", "Place", "Shown", "open_explained", "samples_of", "shown_images"]
 
 Place = str | os.PathLike[str]
-Pictures = Place | Sequence[Place] | Samples | Tensor | np.ndarray | None
+Images = Place | Sequence[Place] | Samples | Tensor | np.ndarray | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +42,7 @@ class Explained:
         classes: names of the outputs; empty where nobody knows.
         shape: (C, H, W) or (C, N) of what it takes; None where it takes any.
         trained: the model as it was opened; None for a module.
-        wrapped: whether the module is a wrapper that normalises, the user's own being `network`.
+        wrapped: whether the module is a wrapper that normalizes, the user's own being `network`.
     """
 
     module: nn.Module
@@ -50,7 +50,7 @@ class Explained:
     task: str
     classes: tuple[str, ...] = ()
     shape: tuple[int, ...] | None = None
-    trained: Trained | None = None
+    trained: TrainedModel | None = None
     wrapped: bool = False
 
     def inner(self, layer: str) -> str:
@@ -69,7 +69,7 @@ class Explained:
         return f"network.{own}"
 
     def label(self, layer: str) -> str:
-        """A layer as the user knows it, without the wrapper that normalises."""
+        """A layer as the user knows it, without the wrapper that normalizes."""
         return layer.removeprefix("network.") if self.wrapped else layer
 
     def target(self, wanted: int | str | None) -> int | None:
@@ -93,13 +93,13 @@ class Explained:
 
 @dataclass(frozen=True, kw_only=True)
 class Shown:
-    """Pictures, as the model takes them.
+    """Images, as the model takes them.
 
     Args:
         x: (B, C, H, W) or (B, C, N), in [0, 1].
-        names: one a picture.
+        names: one an image.
         skipped: names of files that cannot be used, and why.
-        left: pictures that were named and are not looked at.
+        left: images that were named and are not looked at.
     """
 
     x: Tensor
@@ -109,7 +109,7 @@ class Shown:
 
 
 def open_explained(
-    model: Place | Trained | nn.Module | Explained, task: str, *, allow_random: bool = False
+    model: Place | TrainedModel | nn.Module | Explained, task: str, *, allow_random: bool = False
 ) -> Explained:
     """A model, whatever it is.
 
@@ -125,19 +125,19 @@ def open_explained(
         return model
     if isinstance(model, nn.Module):
         check_network(model, type(model).__name__)
-    if isinstance(model, Model):
-        c = model.contract
+    if isinstance(model, SpecifiedNetwork):
+        c = model.spec
         return Explained(
             module=model,
             title=type(model.network).__name__,
             task=c.task,
             classes=c.classes,
-            shape=(c.signal.channels, *c.signal.size),
+            shape=(c.input.channels, *c.input.size),
             wrapped=True,
         )
     if isinstance(model, nn.Module):
         return Explained(module=model, title=type(model).__name__, task=task)
-    if isinstance(model, Trained):
+    if isinstance(model, TrainedModel):
         trained = model
     else:
         trained = open_model(model, allow_random=allow_random)
@@ -146,15 +146,15 @@ def open_explained(
             f"Explaining looks at layers and gradients; `{printable(trained.place)}` is a black "
             "box that only answers. Take the network that it was exported from."
         )
-    c = trained.contract
+    c = trained.spec
     return Explained(
         module=trained.module,
         title=printable(trained.place),
         task=c.task,
         classes=c.classes,
-        shape=(c.signal.channels, *c.signal.size),
+        shape=(c.input.channels, *c.input.size),
         trained=trained,
-        wrapped=isinstance(trained.module, Model),
+        wrapped=isinstance(trained.module, SpecifiedNetwork),
     )
 
 
@@ -164,7 +164,7 @@ def samples_of(of: Explained, data: Place | Split | Samples | Tensor, *, strict:
     Args:
         of: the model.
         data: a place (`DATA:val` picks a split, the test split else), a split, samples or values.
-        strict: stop at the first picture that cannot be used.
+        strict: stop at the first image that cannot be used.
 
     Raises:
         DataError: the data cannot be opened or has no such split.
@@ -176,7 +176,7 @@ def samples_of(of: Explained, data: Place | Split | Samples | Tensor, *, strict:
     if of.shape is not None and len(of.shape) == 2:
         raise UsageError(
             f"{printable(of.title)} takes series, and `{printable(os.fspath(data))}` is opened as "
-            "pictures. Give values, (B, C, N), or an .npz file with --series."
+            "images. Give values, (B, C, N), or an .npz file with --series."
         )
     where, name = parse_place(data)
     size = None if of.shape is None else (of.shape[1], of.shape[2])
@@ -185,7 +185,7 @@ def samples_of(of: Explained, data: Place | Split | Samples | Tensor, *, strict:
         where,
         size=size,
         channels=None if of.shape is None else of.shape[0],
-        resize_mode=trained.contract.signal.resize_mode if trained is not None else "crop",
+        resize_mode=trained.spec.input.resize_mode if trained is not None else "crop",
         **(trained.drawn if trained is not None else {}),
         strict=strict,
     )
@@ -193,30 +193,30 @@ def samples_of(of: Explained, data: Place | Split | Samples | Tensor, *, strict:
     return Samples(split, None, split.names)  # whatever its classes are: nothing is scored
 
 
-def shown_pictures(
-    of: Explained, pictures: Pictures, samples: Samples | None, *, n: int, seed: int, strict: bool
+def shown_images(
+    of: Explained, images: Images, samples: Samples | None, *, n: int, seed: int, strict: bool
 ) -> Shown | None:
-    """The pictures to look at: those that were named, else some of the data; None without both.
+    """The images to look at: those that were named, else some of the data; None without both.
 
     Args:
         of: the model.
-        pictures: files and folders, single samples as `DATA:test[17]`, samples, or values
+        images: files and folders, single samples as `DATA:test[17]`, samples, or values
             (B, C, H, W).
         samples: of the data.
-        n: pictures at most.
+        n: images at most.
         seed: of the draw from the data.
-        strict: stop at the first picture that cannot be used.
+        strict: stop at the first image that cannot be used.
 
     Raises:
         DataError: none of the files can be used, or with `strict` one of them.
     """
-    if isinstance(pictures, (Tensor, np.ndarray)):
-        x = _values(of, pictures)
-        names = tuple(f"picture {i}" for i in range(len(x)))
+    if isinstance(images, (Tensor, np.ndarray)):
+        x = _values(of, images)
+        names = tuple(f"image {i}" for i in range(len(x)))
         return Shown(x=x[:n], names=names[:n], left=max(0, len(x) - n))
-    if isinstance(pictures, Samples):
-        return _taken(pictures, n)
-    named = [pictures] if isinstance(pictures, (str, os.PathLike)) else list(pictures or ())
+    if isinstance(images, Samples):
+        return _taken(images, n)
+    named = [images] if isinstance(images, (str, os.PathLike)) else list(images or ())
     if named:
         return _read(of, named, n=n, strict=strict)
     if samples is None:
@@ -232,12 +232,12 @@ def _taken(samples: Samples, n: int) -> Shown:
     return Shown(x=x, names=names, left=len(samples) - count)
 
 
-def _values(of: Explained, pictures: Tensor | np.ndarray) -> Tensor:
-    """Pictures or series that were given as numbers."""
-    x = torch.as_tensor(pictures).detach().cpu()
+def _values(of: Explained, images: Tensor | np.ndarray) -> Tensor:
+    """Images or series that were given as numbers."""
+    x = torch.as_tensor(images).detach().cpu()
     if x.ndim not in (3, 4):
         raise UsageError(
-            "Pictures are (B, C, H, W) and series (B, C, N) with values in [0, 1]; "
+            "Images are (B, C, H, W) and series (B, C, N) with values in [0, 1]; "
             f"{tuple(x.shape)} came. Add the missing axes."
         )
     _check_axes(of, x)
@@ -250,15 +250,15 @@ def _values(of: Explained, pictures: Tensor | np.ndarray) -> Tensor:
 
 
 def _check_axes(of: Explained, x: Tensor) -> None:
-    """Whether pictures are pictures and series series: (B, H, W) would be taken for these.
+    """Whether images are images and series series: (B, H, W) would be taken for these.
 
     Raises:
         UsageError: they are not what the model takes.
     """
     axes = _axes(of)
     if axes in (1, 2) and x.ndim != axes + 2 and (of.shape or not _runs(of.module, x[:1])):
-        takes = "pictures, (B, C, H, W)" if axes == 2 else "series, (B, C, N)"
-        hint = "Grey ones get their axis of channels by x[:, None]" if axes == 2 else "Give as many"
+        takes = "images, (B, C, H, W)" if axes == 2 else "series, (B, C, N)"
+        hint = "Gray ones get their axis of channels by x[:, None]" if axes == 2 else "Give as many"
         raise UsageError(f"{printable(of.title)} takes {takes}; {tuple(x.shape)} came. {hint}.")
 
 
@@ -273,7 +273,7 @@ def _runs(module: nn.Module, x: Tensor) -> bool:
 
 
 def _axes(of: Explained) -> int | None:
-    """Axes of space of what a model takes: its contract says it, else its first convolution."""
+    """Axes of space of what a model takes: its spec says it, else its first convolution."""
     if of.shape is not None:
         return len(of.shape) - 1
     first = next((m for m in of.module.modules() if isinstance(m, _ConvNd)), None)
@@ -310,13 +310,13 @@ def _read(of: Explained, named: Iterable[Place], *, n: int, strict: bool) -> Sho
     if not rows:
         name, why = skipped[0] if skipped else ("", "there is none")
         raise DataError(
-            f"Explaining needs a picture that can be used; of {len(skipped)} none can "
+            f"Explaining needs an image that can be used; of {len(skipped)} none can "
             f"({printable(name)}: {why}). Check the paths."
         )
     shapes = {tuple(x.shape) for _, x in rows}
     if len(shapes) > 1:
         raise DataError(
-            f"Pictures that are explained together have one size; {len(shapes)} sizes came. "
+            f"Images that are explained together have one size; {len(shapes)} sizes came. "
             "Explain them one by one."
         )
     return Shown(
@@ -340,15 +340,15 @@ def _sample(of: Explained, place: str, row: int, strict: bool) -> Tensor:
 def _files(
     of: Explained, path: str, room: int
 ) -> tuple[list[tuple[str, Tensor]], list[tuple[str, str]]]:
-    """Pictures of a file or folder; of a folder one more than there is room for, not all."""
+    """Images of a file or folder; of a folder one more than there is room for, not all."""
     if of.trained is None:
         raise UsageError(
-            "A module says not what size and how many channels its pictures have; give them as "
+            "A module says not what size and how many channels its images have; give them as "
             "values (B, C, H, W) in [0, 1], or open the model with `neocog.open_model`."
         )
     good: list[tuple[str, Tensor]] = []
     bad: list[tuple[str, str]] = []
-    for name, found in of.trained.pictures(path):
+    for name, found in of.trained.images(path):
         if isinstance(found, str):
             bad.append((name, found))
             continue

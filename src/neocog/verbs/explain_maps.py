@@ -1,4 +1,4 @@
-"""Grad-CAM and its relatives on pictures, with what speaks for and against each map."""
+"""Grad-CAM and its relatives on images, with what speaks for and against each map."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from neocog.explainers.trust.trust import Trust, trust
 from neocog.verbs.explain_cells import cells_of
 from neocog.verbs.explain_input import Explained, Shown, short
 
-__all__ = ["Asked", "Found", "Maps", "maps"]
+__all__ = ["CamOptions", "CamResult", "Maps", "maps"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asked:
+class CamOptions:
     """How something is explained.
 
     Args:
@@ -47,7 +47,7 @@ class Asked:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Found:
+class CamResult:
     """What was found.
 
     Args:
@@ -76,12 +76,12 @@ class Maps:
     trust: Trust | None
 
 
-def maps(of: Explained, shown: Shown | None, data: Samples | None, asked: Asked) -> Found:
-    """Maps of all pictures.
+def maps(of: Explained, shown: Shown | None, data: Samples | None, asked: CamOptions) -> CamResult:
+    """Maps of all images.
 
     Args:
         of: the model.
-        shown: the pictures.
+        shown: the images.
         data: is not looked at.
         asked: method, layer, class.
     """
@@ -111,12 +111,12 @@ def maps(of: Explained, shown: Shown | None, data: Samples | None, asked: Asked)
         "grid": list(cam.grid),
         "cells": None if cells is None else {"first": list(cells.first), "step": list(cells.step)},
         **({} if found is None else found.to_json()),
-        "pictures": _pictures(cam, shown, targets, found),
+        "images": _images(cam, shown, targets, found),
     }
-    return Found(sections=sections, figures=figures, result=Maps(cam=cam, trust=found))
+    return CamResult(sections=sections, figures=figures, result=Maps(cam=cam, trust=found))
 
 
-def _target(of: Explained, asked: Asked) -> tuple[Target, str | None]:
+def _target(of: Explained, asked: CamOptions) -> tuple[Target, str | None]:
     """What is explained, and its name where it is no class."""
     number = of.target(asked.target)
     if of.task != "regress":
@@ -139,14 +139,14 @@ def _target(of: Explained, asked: Asked) -> tuple[Target, str | None]:
 
 def _named(found: Trust, of: Explained) -> Trust:
     """With the names of layers as the user knows them."""
-    layers = tuple(of.label(name) for name in found.randomised.layers)
-    return replace(found, randomised=replace(found.randomised, layers=layers))
+    layers = tuple(of.label(name) for name in found.randomized.layers)
+    return replace(found, randomized=replace(found.randomized, layers=layers))
 
 
-def _pictures(
+def _images(
     cam: Cam, shown: Shown, targets: Sequence[str | None], found: Trust | None
 ) -> list[dict[str, Any]]:
-    """A row a picture."""
+    """A row an image."""
     rows = []
     for i, name in enumerate(shown.names):
         value = float(cam.values[i])
@@ -161,7 +161,7 @@ def _pictures(
         if found is not None:
             row["deletion"] = float(found.deletion.areas("deletion")[i])
             row["insertion"] = float(found.deletion.areas("insertion")[i])
-            rank = float(found.randomised.rank[i, -1])
-            row["randomisation"] = rank if rank == rank else None
+            rank = float(found.randomized.rank[i, -1])
+            row["randomization"] = rank if rank == rank else None
         rows.append(row)
     return rows

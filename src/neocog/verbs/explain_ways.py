@@ -13,6 +13,7 @@ from torch.nn.modules.conv import _ConvNd
 from neocog.audits.receptive_field import receptive_field
 from neocog.data.samples import Samples
 from neocog.errors import ModelError, NeocogError, UsageError, did_you_mean, printable
+from neocog.explainers.activation_maximization import AscentConfig, maximize_activation
 from neocog.explainers.backward import backward
 from neocog.explainers.classic import classic
 from neocog.explainers.classic import sections as classic_sections
@@ -22,19 +23,18 @@ from neocog.explainers.features import features_of
 from neocog.explainers.filters import Filters, filters
 from neocog.explainers.gabor import first_layer, gabor_fit
 from neocog.explainers.grad_cam import METHODS
-from neocog.explainers.maximise import Climb, maximise
-from neocog.explainers.patches import gallery, top_patches
 from neocog.explainers.target import choose_layer
 from neocog.explainers.templates import busiest, search
-from neocog.probe.activations import differentiable
+from neocog.explainers.top_activations import gallery, top_patches
+from neocog.graph.activations import differentiable
 from neocog.verbs.explain_cells import seen_by
 from neocog.verbs.explain_input import Explained, Shown, short
-from neocog.verbs.explain_maps import Asked, Found, maps
+from neocog.verbs.explain_maps import CamOptions, CamResult, maps
 
 __all__ = ["WAYS", "Way"]
 
 OUTPUTS = 10
-"""Outputs that are maximised where none is named."""
+"""Outputs that are maximized where none is named."""
 
 LISTED = 100_000
 """Weights that are written as numbers, at most; of a larger network name a layer."""
@@ -52,20 +52,22 @@ class Way:
 
     Args:
         title: of its page.
-        run: model, pictures, data and what is asked, to what is found.
+        run: model, images, data and what is asked, to what is found.
         about: what it shows, a line.
-        pictures: it needs pictures.
+        images: it needs images.
         data: it needs data.
     """
 
     title: str
-    run: Callable[[Explained, Shown | None, Samples | None, Asked], Found]
+    run: Callable[[Explained, Shown | None, Samples | None, CamOptions], CamResult]
     about: str
-    pictures: bool = True
+    images: bool = True
     data: bool = False
 
 
-def _filters(of: Explained, shown: Shown | None, data: Samples | None, asked: Asked) -> Found:
+def _filters(
+    of: Explained, shown: Shown | None, data: Samples | None, asked: CamOptions
+) -> CamResult:
     example = shown.x[:1] if shown is not None else _zeros(of)
     found = filters(of.module, example=example)
     first, notes = None, []
@@ -80,7 +82,7 @@ def _filters(of: Explained, shown: Shown | None, data: Samples | None, asked: As
     whole = sum(f.weights.size for f in found) <= LISTED
     sections = [s for f in found for s in replace(f, name=of.label(f.name)).sections(most)]
     fitted = [] if first is None else [*replace(first, layer=of.label(first.layer)).sections()]
-    return Found(
+    return CamResult(
         sections=fitted + sections,
         figures={
             "layers": [_filters_json(f, of, whole=whole) for f in found],
@@ -118,16 +120,18 @@ def _filters_json(found: Filters, of: Explained, *, whole: bool) -> dict[str, An
     return {k: v for k, v in plain.items() if whole or k != "weights"}
 
 
-def _features(of: Explained, shown: Shown | None, data: Samples | None, asked: Asked) -> Found:
+def _features(
+    of: Explained, shown: Shown | None, data: Samples | None, asked: CamOptions
+) -> CamResult:
     assert shown is not None
     layers = None if asked.layer is None else [of.inner(asked.layer)]
-    # All layers of one picture, or one layer of all pictures.
+    # All layers of one image, or one layer of all images.
     rows = shown.x[:1] if layers is None else shown.x
     found = [feature_maps(of.module, x, layers=layers) for x in rows]
     most = FEW if layers is None else MANY
     names = [short(n) for n in shown.names] if len(found) > 1 else [""]
     shown_ = [[replace(f, layer=of.label(f.layer)) for f in one] for one in found]
-    return Found(
+    return CamResult(
         sections=[
             s
             for one, name in zip(shown_, names, strict=False)
@@ -144,7 +148,9 @@ def _features(of: Explained, shown: Shown | None, data: Samples | None, asked: A
     )
 
 
-def _maximise(of: Explained, shown: Shown | None, data: Samples | None, asked: Asked) -> Found:
+def _maximize(
+    of: Explained, shown: Shown | None, data: Samples | None, asked: CamOptions
+) -> CamResult:
     shape = _shape(of, shown, data)
     layer = "" if asked.layer is None else of.inner(asked.layer)
     units = asked.units
@@ -152,24 +158,26 @@ def _maximise(of: Explained, shown: Shown | None, data: Samples | None, asked: A
         units = (number,)
     if units is None:
         units = tuple(range(min(OUTPUTS, _units(of, shape, layer))))
-    found = maximise(
+    found = maximize_activation(
         of.module,
         layer,
         list(units),
         size=shape[1:],
         channels=shape[0],
-        climb=Climb(seed=asked.seed),
+        climb=AscentConfig(seed=asked.seed),
         samples=data,
     )
     names = of.classes if layer == "" else ()
-    return Found(
+    return CamResult(
         sections=replace(found, layer=of.label(layer)).sections(names),
         figures={**found.to_json(), "layer": of.label(layer)},
         result=found,
     )
 
 
-def _patches(of: Explained, shown: Shown | None, data: Samples | None, asked: Asked) -> Found:
+def _patches(
+    of: Explained, shown: Shown | None, data: Samples | None, asked: CamOptions
+) -> CamResult:
     assert data is not None
     shape = _shape(of, shown, data)
     some = data.take(slice(0, 1))
@@ -183,10 +191,12 @@ def _patches(of: Explained, shown: Shown | None, data: Samples | None, asked: As
     found = top_patches(of.module, data, layer, units=asked.units, seen=seen)
     figures = {**found.to_json(), "layer": of.label(layer), "layer_reason": reason}
     drawn = gallery(replace(found, layer=of.label(layer)), data, most=FEW)
-    return Found(sections=drawn, figures=figures, result=found)
+    return CamResult(sections=drawn, figures=figures, result=found)
 
 
-def _backward(of: Explained, shown: Shown | None, data: Samples | None, asked: Asked) -> Found:
+def _backward(
+    of: Explained, shown: Shown | None, data: Samples | None, asked: CamOptions
+) -> CamResult:
     assert shown is not None
     if asked.layer is None:
         layer, reason = _first_convolution(of), "the first convolution"
@@ -195,7 +205,7 @@ def _backward(of: Explained, shown: Shown | None, data: Samples | None, asked: A
     found = backward(of.module, layer, shown.x, target=of.target(asked.target))
     figures = {**found.to_json(), "layer": of.label(layer), "layer_reason": reason}
     drawn = replace(found, layer=of.label(layer)).sections()
-    return Found(sections=drawn, figures=figures, result=found)
+    return CamResult(sections=drawn, figures=figures, result=found)
 
 
 def _first_convolution(of: Explained) -> str:
@@ -209,7 +219,9 @@ def _first_convolution(of: Explained) -> str:
     )
 
 
-def _template(of: Explained, shown: Shown | None, data: Samples | None, asked: Asked) -> Found:
+def _template(
+    of: Explained, shown: Shown | None, data: Samples | None, asked: CamOptions
+) -> CamResult:
     assert shown is not None
     x = shown.x[0]
     window = asked.window or busiest(x)
@@ -224,14 +236,16 @@ def _template(of: Explained, shown: Shown | None, data: Samples | None, asked: A
             features = features_of(of.module, layer, seen, name=name)
     found = search(x, window, features=features, seed=asked.seed)
     figures = {**found.to_json(), "layer": None if layer is None else of.label(layer)}
-    return Found(sections=found.sections(), figures=figures, result=found, notes=tuple(notes))
+    return CamResult(sections=found.sections(), figures=figures, result=found, notes=tuple(notes))
 
 
-def _filter(of: Explained, shown: Shown | None, data: Samples | None, asked: Asked) -> Found:
+def _filter(
+    of: Explained, shown: Shown | None, data: Samples | None, asked: CamOptions
+) -> CamResult:
     assert shown is not None
     found = [classic(x) for x in shown.x]
     names = [short(name) for name in shown.names]
-    return Found(
+    return CamResult(
         sections=classic_sections(found, names=names),
         figures=found[0].to_json(),
         result=tuple(found),
@@ -244,22 +258,22 @@ WAYS: dict[str, Way] = {
         title="Filters",
         run=_filters,
         about="The filters of every convolution.",
-        pictures=False,
+        images=False,
     ),
     "features": Way(
-        title="Feature maps", run=_features, about="What each layer makes of a picture."
+        title="Feature maps", run=_features, about="What each layer makes of an image."
     ),
-    "maximise": Way(
+    "maximize": Way(
         title="What units look for",
-        run=_maximise,
-        about="Pictures made to excite a unit.",
-        pictures=False,
+        run=_maximize,
+        about="Images made to excite a unit.",
+        images=False,
     ),
     "patches": Way(
         title="What units find",
         run=_patches,
         about="The real patches that excite a unit most.",
-        pictures=False,
+        images=False,
         data=True,
     ),
     "backward": Way(
@@ -268,9 +282,9 @@ WAYS: dict[str, Way] = {
         about="The backward pass of a convolution, as convolutions.",
     ),
     "template": Way(
-        title="Template matching", run=_template, about="A piece of a picture, looked for in it."
+        title="Template matching", run=_template, about="A piece of an image, looked for in it."
     ),
-    "filter": Way(title="Classic filters", run=_filter, about="The classic filters on a picture."),
+    "filter": Way(title="Classic filters", run=_filter, about="The classic filters on an image."),
 }
 """Name to the way of explaining, as `--method` takes it."""
 
@@ -285,16 +299,16 @@ def _shape(of: Explained, shown: Shown | None, data: Samples | None) -> tuple[in
         return (data.channels, *data.size)
     raise UsageError(
         "The size of what this model takes must be known, and a module does not say it. Give "
-        "pictures or data of that size."
+        "images or data of that size."
     )
 
 
 def _first_alone(shown: Shown, otherwise: str) -> tuple[str, ...]:
-    """That of several pictures the first is looked at."""
+    """That of several images the first is looked at."""
     if len(shown.x) < 2:
         return ()
     first = printable(shown.names[0])
-    return (f"Of the {len(shown.x)} pictures the first is shown, {first}; {otherwise}.",)
+    return (f"Of the {len(shown.x)} images the first is shown, {first}; {otherwise}.",)
 
 
 def _zeros(of: Explained) -> Tensor | None:

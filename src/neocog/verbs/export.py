@@ -14,9 +14,9 @@ import torch
 from torch import Tensor, nn
 
 from neocog.errors import ModelError, RunError, UsageError, did_you_mean, printable
-from neocog.networks.model import Model
+from neocog.networks.model import SpecifiedNetwork
 from neocog.runs.opened import CONTRACT, open_model
-from neocog.runs.trained import Trained
+from neocog.runs.trained import TrainedModel
 from neocog.store.exported import save_exported
 from neocog.store.onnx_file import save_onnx
 from neocog.store.tensors import write_bytes
@@ -69,11 +69,11 @@ def export(
     allow_random: bool = False,
     resize_mode: str | None = None,
 ) -> Export:
-    """Write a model with its contract, open the file again and compare the answers.
+    """Write a model with its spec, open the file again and compare the answers.
 
-    `onnx` and `pt2` hold the whole model: pixels in [0, 1] go in, the normalisation is inside, and
+    `onnx` and `pt2` hold the whole model: pixels in [0, 1] go in, the normalization is inside, and
     any number of samples can be asked at once. `torch` holds the network's state dict with the
-    contract beside it, for those who have the network's code; pixels are normalised before.
+    spec beside it, for those who have the network's code; pixels are normalized before.
 
     Args:
         model: a run folder, `package.module:factory` or a .pt2; what follows `out` is of a model
@@ -129,7 +129,7 @@ def export(
     elif format == "pt2":
         difference = save_exported(_raw(trained), path, example, texts=texts)
     else:
-        kind = trained.contract.output.kind
+        kind = trained.spec.output.kind
         output = "probabilities" if kind == "sigmoid" else kind
         difference = save_onnx(_raw(trained), path, example, texts=texts, output=output)
     if not difference <= AGREEMENT * largest:  # nor where it is no number
@@ -142,14 +142,14 @@ def export(
     return Export(path=str(path), format=format, max_abs_difference=difference)
 
 
-def _raw(trained: Trained) -> Model:
+def _raw(trained: TrainedModel) -> SpecifiedNetwork:
     """The model as its network says it, probabilities as probabilities."""
-    contract = trained.contract
-    output = replace(contract.output, kind="logits")
-    return Model(trained.module.network, replace(contract, output=output)).eval()
+    spec = trained.spec
+    output = replace(spec.output, kind="logits")
+    return SpecifiedNetwork(trained.module.network, replace(spec, output=output)).eval()
 
 
-def _place(trained: Trained, out: Place | None, ending: str) -> Path:
+def _place(trained: TrainedModel, out: Place | None, ending: str) -> Path:
     if out is None:
         # The name of the run, the file or the factory.
         name = trained.place.name.rpartition(":")[2]
@@ -170,14 +170,14 @@ def _place(trained: Trained, out: Place | None, ending: str) -> Path:
     return path
 
 
-def _example(trained: Trained) -> Tensor:
+def _example(trained: TrainedModel) -> Tensor:
     """Eight samples of noise, the same each time."""
-    signal = trained.contract.signal
+    signal = trained.spec.input
     generator = torch.Generator().manual_seed(0)
     return torch.rand(8, signal.channels, *signal.size, generator=generator)
 
 
-def _largest(trained: Trained, module: Model, example: Tensor) -> float:
+def _largest(trained: TrainedModel, module: SpecifiedNetwork, example: Tensor) -> float:
     """The largest answer, of either sign."""
     with torch.no_grad():
         largest = module(example).abs().max()
@@ -189,19 +189,19 @@ def _largest(trained: Trained, module: Model, example: Tensor) -> float:
     return float(largest)
 
 
-def _inside(trained: Trained) -> str:
-    """The contract of the model with its normalisation inside: pixels go in as they are."""
-    contract = trained.contract
-    signal = contract.signal
+def _inside(trained: TrainedModel) -> str:
+    """The spec of the model with its normalization inside: pixels go in as they are."""
+    spec = trained.spec
+    signal = spec.input
     none = replace(signal, mean=(0.0,) * signal.channels, std=(1.0,) * signal.channels)
-    output = replace(contract.output, name="")  # the file has that one alone
-    plain = replace(contract, signal=none, output=output).to_json()
+    output = replace(spec.output, name="")  # the file has that one alone
+    plain = replace(spec, input=none, output=output).to_json()
     inside = {"mean": list(signal.mean), "std": list(signal.std)}
-    return json.dumps({**plain, "normalised_inside": inside})
+    return json.dumps({**plain, "normalized_inside": inside})
 
 
-def _save_state(trained: Trained, path: Path, example: Tensor) -> float:
-    """A state dict with the contract; the difference to a copy of the network that reads it."""
+def _save_state(trained: TrainedModel, path: Path, example: Tensor) -> float:
+    """A state dict with the spec; the difference to a copy of the network that reads it."""
     import io
 
     network = trained.module.network
@@ -214,7 +214,7 @@ def _save_state(trained: Trained, path: Path, example: Tensor) -> float:
         )
     held = {
         "state_dict": state,
-        "contract": json.loads(json.dumps(trained.contract.to_json())),
+        "spec": json.loads(json.dumps(trained.spec.to_json())),
         "network": json.loads(json.dumps(trained.card.get("network", {}))),
     }
     room = io.BytesIO()

@@ -1,4 +1,4 @@
-"""Change how a trained network drops samples, find its best state, hand on what is better.
+"""Change how a trained network downsamples, find its best state, hand on what is better.
 
     swap the samplers → recalibrate batch norms → find rate and weight → fine-tune
         → choose on validation samples → compare with the model as it was on the report's samples
@@ -21,11 +21,11 @@ from neocog.audits.interval import paired_interval
 from neocog.audits.shift import MODES
 from neocog.errors import UsageError, did_you_mean
 from neocog.exhibits import share
-from neocog.report.page import page, write
+from neocog.render.page import page, write
 from neocog.runs.claim import Claim, claimed
 from neocog.runs.fix_data import FixData, fix_data
 from neocog.runs.fixed import (
-    Mended,
+    ConvertedModel,
     Tuning,
     as_it_was,
     keep,
@@ -39,9 +39,9 @@ from neocog.runs.improve import PASSES, Aim, Improved, improve
 from neocog.runs.judge import LOOKED_AT, Judge, Verdict, can_gain, seen_before, verdict
 from neocog.runs.opened import open_model
 from neocog.runs.recipe import Recipe
-from neocog.runs.seen import Seen
-from neocog.runs.trained import Trained, load
-from neocog.surgery.advice import Advice
+from neocog.runs.seen import SeenSamples
+from neocog.runs.trained import TrainedModel, load
+from neocog.surgery.rank import Advice
 from neocog.training.loop import Step
 from neocog.training.machine import check_device
 from neocog.verbs.fix_measure import Measuring, Scores, advised, milliseconds_of, outlook
@@ -63,10 +63,10 @@ FOR_LOOKS = 0.1
 
 
 def fix(
-    model: Place | Trained,
+    model: Place | TrainedModel,
     data: Place,
     *,
-    sampling: str = "",
+    downsampling: str = "",
     padding: str = "keep",
     finetune: float | None = None,
     budget: float | None = None,
@@ -84,7 +84,7 @@ def fix(
     allow_random: bool = False,
     listen: Callable[[Step | dict[str, Any] | str], None] | None = None,
 ) -> Fixed:
-    """Replace the down-samplers of a trained classifier, find its best state, and keep it.
+    """Replace the downsamplers of a trained classifier, find its best state, and keep it.
 
     The model that came stays as it is. What comes out is a run folder that every verb takes: the
     fixed model where it is better, else the model as it was.
@@ -94,7 +94,7 @@ def fix(
         data: as for `train`, or a flat folder of images without labels; its training samples are
             learned from, a part of them or its validation samples choose, and its test samples
             measure, or those of DATA:val, which then choose nothing.
-        sampling: one of `neocog.layers.downsample.SAMPLINGS`, but "stride"; "blur" if left out,
+        downsampling: one of `neocog.layers.downsample.DOWNSAMPLINGS`, but "stride"; "blur" if left out,
             and "polyphase" where `padding` is circular.
         padding: "circular" lets every border wrap around; "keep" leaves them.
         finetune: passes over the training samples, each shown twice; 0 for none, which needs no
@@ -107,7 +107,7 @@ def fix(
         keep: "better" hands on what is better, else the model as it was; "fixed" the fixed model
             whatever it is.
         seed: of everything random.
-        only: groups of down-samplers to be replaced, see `Replaced.group`; all if left out.
+        only: groups of downsamplers to be replaced, see `Replaced.group`; all if left out.
         shift: ways of shifting that consistency is measured for; that of the first is asked for.
             If left out all, first "crop", or "circular" where `padding` is circular.
         n: samples on which it is measured; all for None.
@@ -125,7 +125,7 @@ def fix(
 
     Example:
         >>> import neocog
-        >>> done = neocog.fix("runs/digits", "digits", sampling="blur")      # doctest: +SKIP
+        >>> done = neocog.fix("runs/digits", "digits", downsampling="blur")      # doctest: +SKIP
         >>> done.better, done.after.shift["crop"].consistency                # doctest: +SKIP
         (True, 0.98)
     """
@@ -139,23 +139,25 @@ def fix(
             pass  # what is wrong with it is said before the work
     if finetune is None and budget is None:
         budget = BUDGET
-    sampling = sampling or ("polyphase" if padding == "circular" else "blur")
-    trained = model if isinstance(model, Trained) else open_model(model, allow_random=allow_random)
+    downsampling = downsampling or ("polyphase" if padding == "circular" else "blur")
+    trained = (
+        model if isinstance(model, TrainedModel) else open_model(model, allow_random=allow_random)
+    )
     parts = fix_data(trained, str(data), learns=finetune != 0, seed=seed)
     mended = mend(
         trained,
-        sampling=sampling,
+        downsampling=downsampling,
         padding=padding,
         only=only,
         classes=None if trained.named else parts.classes,
         seed=seed,
     )
-    place = Path(out) if out else free_folder(f"{_stem(trained)}-{sampling}")
+    place = Path(out) if out else free_folder(f"{_stem(trained)}-{downsampling}")
     with claimed(place, overwrite=overwrite) as claim:
         found: tuple[Advice, ...] = ()
         if advice:
             tell("trying each group alone")
-            found = advised(trained, mended, parts.test, sampling, padding, seed)
+            found = advised(trained, mended, parts.test, downsampling, padding, seed)
         work = _Work(trained, mended, parts, claim, modes, budget, began, seed, tell)
         passes = PASSES if finetune is None else float(finetune)
         reached = work.found(passes, lr, steady, n, device, always=keep == "fixed")
@@ -196,7 +198,7 @@ def _check(
         )
 
 
-def _stem(trained: Trained) -> str:
+def _stem(trained: TrainedModel) -> str:
     return str(trained.place).replace(":", "-").rstrip("/").rpartition("/")[2]
 
 
@@ -220,8 +222,8 @@ class _Reached:
 class _Work:
     """One fix: what it has, and the two halves of what it does."""
 
-    trained: Trained
-    mended: Mended
+    trained: TrainedModel
+    mended: ConvertedModel
     parts: FixData
     claim: Claim
     modes: tuple[str, ...]
@@ -267,7 +269,7 @@ class _Work:
             )
         if passes:
             # Three ways are timed, six steps each, of a batch forwards and backwards.
-            search = 18 * 4 * recipe.course.batch * 1.5 * ms / 1e3
+            search = 18 * 4 * recipe.train.batch_size * 1.5 * ms / 1e3
             timed = self.budget is None or search < FOR_LOOKS * self.budget
             recipe = settled(recipe, model, parts.train, timed=timed)
         improved = Improved()
@@ -289,8 +291,8 @@ class _Work:
         return _Reached(
             recipe=replace(
                 recipe,
-                course=replace(recipe.course, epochs=improved.passes, plan=improved.plan),
-                optimiser=replace(recipe.optimiser, lr=improved.lr or recipe.optimiser.lr),
+                train=replace(recipe.train, epochs=improved.passes, plan=improved.plan),
+                optimizer=replace(recipe.optimizer, lr=improved.lr or recipe.optimizer.lr),
             ),
             improved=improved,
             before=before,
@@ -314,7 +316,9 @@ class _Work:
             else as_it_was(self.trained, self.mended, reached.recipe)
         )
         before = self.trained.seen()
-        learned = Seen.of(self.parts.train, self.parts.val, before=before) if fixed else before
+        learned = (
+            SeenSamples.of(self.parts.train, self.parts.val, before=before) if fixed else before
+        )
         kept = replace(kept, seen=learned)
         goes = b if fixed else a
         finetune = self._finetune(reached)
@@ -401,9 +405,9 @@ class _Work:
             "seconds": round(improved.tuned.seconds, 3),
             "total_seconds": round(time.monotonic() - self.began, 3),
             "lr": improved.lr,
-            "steady": improved.steady,
-            "seed": recipe.course.seed,
-            "batch": recipe.course.batch,
+            "consistency_weight": improved.steady,
+            "seed": recipe.train.seed,
+            "batch": recipe.train.batch_size,
             "device": recipe.machine.device,
             "stopped": improved.stopped,
             "recalibrated": {"batch_norms": improved.norms, "images": improved.images},

@@ -18,13 +18,13 @@ from neocog.audits.timing import milliseconds
 from neocog.data.batches import batches, pixels
 from neocog.data.samples import Samples, evaluation_batch
 from neocog.data.split import Split
-from neocog.networks.model import Model
-from neocog.runs.fixed import Mended, example_of
+from neocog.networks.model import SpecifiedNetwork
+from neocog.runs.fixed import ConvertedModel, example_of
 from neocog.runs.judge import Figures, Judge, Score
-from neocog.runs.trained import Trained
-from neocog.surgery.advice import Advice, advise
+from neocog.runs.trained import TrainedModel
+from neocog.surgery.rank import Advice, advise
 from neocog.tasks.classify import Evaluation, evaluation
-from neocog.training.answers import answers
+from neocog.training.inference import logits_of
 from neocog.types import Batch
 from neocog.verbs.fix_result import ADVISED, Measured
 
@@ -166,13 +166,13 @@ class Measuring:
             notes=(*whole.notes, note),
         )
 
-    def accuracy(self, model: Model) -> float:
+    def accuracy(self, model: SpecifiedNetwork) -> float:
         """Fraction of the samples that are predicted correctly."""
         return float(self._correct(self._logits(model)).mean())
 
-    def __call__(self, model: Model) -> Scores:
+    def __call__(self, model: SpecifiedNetwork) -> Scores:
         """Measure one model; it is as it was afterwards."""
-        signal = model.contract.signal
+        signal = model.spec.input
         subject = Subject(model, size=signal.size)
         shift = {
             mode: shift_consistency(subject, self.shifted, mode=mode, seed=self.seed)
@@ -180,13 +180,13 @@ class Measuring:
         }
         spent = cost(model, (signal.channels, *signal.size))
         logits = self._logits(model)
-        contract = model.contract
-        scored = evaluation(logits, self.split.y, contract.classes, kind=contract.output.kind)
+        spec = model.spec
+        scored = evaluation(logits, self.split.y, spec.classes, kind=spec.output.kind)
         memory = 4 * (spent.params + spent.activations)
         return Scores(scored, self._correct(logits), shift, spent.params, spent.macs, memory)
 
-    def _logits(self, model: Model) -> Tensor:
-        return answers(model, self._feed())
+    def _logits(self, model: SpecifiedNetwork) -> Tensor:
+        return logits_of(model, self._feed())
 
     def _feed(self) -> Iterator[Batch]:
         *size, channels = self.split.x.shape[1:]
@@ -197,7 +197,7 @@ class Measuring:
         return np.asarray(logits.argmax(1).numpy() == self.split.y)
 
 
-def outlook(model: Model, judge: Judge, first: Score, macs: int) -> str:
+def outlook(model: SpecifiedNetwork, judge: Judge, first: Score, macs: int) -> str:
     """What a change costs and gains before anything is trained, as a sentence.
 
     Args:
@@ -206,7 +206,7 @@ def outlook(model: Model, judge: Judge, first: Score, macs: int) -> str:
         first: what it found of the model that came.
         macs: of that model.
     """
-    signal = model.contract.signal
+    signal = model.spec.input
     now, spent = judge(model), cost(model, (signal.channels, *signal.size)).macs
     return (
         f"before training: MACs {macs / 1e6:,.3g} → {spent / 1e6:,.3g} M "
@@ -216,7 +216,7 @@ def outlook(model: Model, judge: Judge, first: Score, macs: int) -> str:
     )
 
 
-def milliseconds_of(models: Sequence[Model], split: Split) -> list[float]:
+def milliseconds_of(models: Sequence[SpecifiedNetwork], split: Split) -> list[float]:
     """Of the forward pass of one sample, models in turns."""
     x = pixels(split, slice(0, TIMED)).contiguous(memory_format=torch.channels_last)
     with torch.no_grad():
@@ -228,15 +228,20 @@ def milliseconds_of(models: Sequence[Model], split: Split) -> list[float]:
 
 
 def advised(
-    trained: Trained, mended: Mended, split: Split, sampling: str, padding: str, seed: int
+    trained: TrainedModel,
+    mended: ConvertedModel,
+    split: Split,
+    downsampling: str,
+    padding: str,
+    seed: int,
 ) -> tuple[Advice, ...]:
-    """Each group of down-samplers replaced alone, weights as they are: what gains most first."""
-    contract = mended.model.contract
-    signal = contract.signal
+    """Each group of downsamplers replaced alone, weights as they are: what gains most first."""
+    spec = mended.model.spec
+    signal = spec.input
     some = Samples.of(split).first(ADVISED, seed=seed)
 
     def flips(network: nn.Module) -> dict[str, float]:
-        subject = Subject(Model(network, contract).eval(), size=signal.size)
+        subject = Subject(SpecifiedNetwork(network, spec).eval(), size=signal.size)
         return {
             mode: 1 - shift_consistency(subject, some, mode=mode, seed=seed).consistency
             for mode in ("circular", "crop")
@@ -244,8 +249,8 @@ def advised(
 
     return advise(
         trained.module.network,
-        example_of(contract),
-        sampling=sampling,
+        example_of(spec),
+        downsampling=downsampling,
         padding=padding,
         flips=flips,
         macs=lambda network: cost(network, (signal.channels, *signal.size)).macs,

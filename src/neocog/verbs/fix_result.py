@@ -10,9 +10,9 @@ from neocog.audits.nouns import nouns
 from neocog.audits.shift import Shift
 from neocog.exhibits import Cell, Section, Table, share
 from neocog.runs.improve import Improved
-from neocog.runs.trained import Trained
-from neocog.surgery.advice import Advice
-from neocog.surgery.result import Left, Replaced
+from neocog.runs.trained import TrainedModel
+from neocog.surgery.rank import Advice
+from neocog.surgery.result import Replaced, Skipped
 
 __all__ = ["ADVISED", "Fixed", "Measured", "found_by"]
 
@@ -70,7 +70,7 @@ class Fixed:
         kept: what `run` holds: "fixed", or "as it was" where nothing got better.
         reason: why nothing got better; empty where something did.
         aim: the way of shifting whose consistency was asked for.
-        replaced: down-samplers that were replaced.
+        replaced: downsamplers that were replaced.
         left: what could not be, with the reason.
         before: the model that came.
         converted: accuracy with other samplers, before anything else was done.
@@ -92,7 +92,7 @@ class Fixed:
     reason: str
     aim: str
     replaced: tuple[Replaced, ...]
-    left: tuple[Left, ...]
+    left: tuple[Skipped, ...]
     before: Measured
     converted: float
     after: Measured
@@ -104,7 +104,7 @@ class Fixed:
     notes: tuple[str, ...]
     finetune: dict[str, Any]
     run: str
-    model: Trained | None
+    model: TrainedModel | None
 
     @property
     def headline(self) -> str:
@@ -155,7 +155,7 @@ class Fixed:
                     "ratio": b.macs / a.macs if a.macs else None,
                 },
             },
-            "advice": [_advice_json(a) for a in self.advice],
+            "rank_layers": [_advice_json(a) for a in self.advice],
             "notes": list(self.notes),
             "finetune": self.finetune,
             "run": self.run,
@@ -196,10 +196,10 @@ def _figures(done: Fixed) -> Table:
     note = ""
     if shown := next(iter(a.shift.values()), None):
         kind = nouns(shown.axes)
-        shown_in = kind.unit if shown.radius == 1 else kind.units
+        shown_in = kind.unit if shown.max_shift == 1 else kind.units
         note = (
             f"Consistency: fraction of {_count(shown.n, 'sample')} with the same prediction at two "
-            f"random positions up to {shown.radius:g} {shown_in} away (seed "
+            f"random positions up to {shown.max_shift:g} {shown_in} away (seed "
             f"{done.finetune['seed']}). Time: median of forward passes of a batch, both "
             "models in turns."
         )

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from torch import nn
 
 from neocog.runs.opened import open_model
-from neocog.runs.trained import Answer
+from neocog.runs.trained import Prediction
 
 __all__ = ["predict"]
 
@@ -28,8 +28,8 @@ def predict(
     output: str | None = None,
     allow_random: bool = False,
     resize_mode: str | None = None,
-) -> list[Answer]:
-    """An answer a picture.
+) -> list[Prediction]:
+    """An answer an image.
 
     Args:
         model: a run folder, `package.module:factory`, a .pt2 or an .onnx file, or an
@@ -47,7 +47,7 @@ def predict(
         resize_mode: `crop`, `stretch` or `pad`, how images are brought to that size.
 
     Raises:
-        NeocogError: the model cannot be used, or a folder holds no picture.
+        NeocogError: the model cannot be used, or a folder holds no image.
     """
     opened = open_model(
         model,

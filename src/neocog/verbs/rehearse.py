@@ -13,7 +13,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from neocog.audits.suite import Asked, Audit, audit_model
+from neocog.audits.suite import Audit, AuditConfig, audit_model
 from neocog.data.samples import Samples
 
 __all__ = ["rehearsal"]
@@ -21,7 +21,7 @@ __all__ = ["rehearsal"]
 _SIDE, _SAMPLES = 16, 4
 
 
-def rehearsal(asked: Asked, *, task: str = "classify", black_box: bool = False) -> Audit:
+def rehearsal(asked: AuditConfig, *, task: str = "classify", black_box: bool = False) -> Audit:
     """An audit of a stand-in, in a second.
 
     Args:
@@ -37,10 +37,10 @@ def rehearsal(asked: Asked, *, task: str = "classify", black_box: bool = False) 
     few = replace(
         asked,
         n=_SAMPLES,
-        radius=None if asked.radius is None else 1,
+        max_shift=None if asked.max_shift is None else 1,
         map_radius=min(asked.map_radius, 1),
         map_samples=1,
-        every_shift=False,
+        all_shifts=False,
         batch=None,
     )
     generator = torch.Generator().manual_seed(0)

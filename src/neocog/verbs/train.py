@@ -14,14 +14,14 @@ import numpy as np
 
 from neocog.errors import RunError, UsageError, did_you_mean, printable
 from neocog.files import read_text
-from neocog.report.page import page, write
+from neocog.render.page import page, write
 from neocog.runs.claim import Claim, claimed, vacant
 from neocog.runs.exhibits import run_sections
 from neocog.runs.folder import RECIPE
 from neocog.runs.recipe import Recipe, changed, from_toml
 from neocog.runs.train import Event, Finished
 from neocog.runs.train import train as train_run
-from neocog.runs.trained import Trained, load
+from neocog.runs.trained import TrainedModel, load
 from neocog.training.augment import Augment
 from neocog.training.machine import check_device
 
@@ -59,7 +59,7 @@ def train(
     listen: Listener | None = None,
     decoding: Decoding | None = None,
     began: float | None = None,
-) -> Trained:
+) -> TrainedModel:
     """Train a classifier and keep it, with its report, in a run folder.
 
     Args:
@@ -69,17 +69,17 @@ def train(
         epochs: passes over the training samples.
         budget: seconds for the whole command, instead of epochs.
         seed: of everything that is drawn.
-        settings: any other key of a recipe, as `{"optimiser.lr": 0.05}`.
+        settings: any other key of a recipe, as `{"optimizer.lr": 0.05}`.
         recipe: a recipe.toml to start from; the arguments beside it go before it.
         out: the run folder; one below `runs` that is named after the data if left out.
         overwrite: replace a run that is there.
-        strict: stop at the first picture that cannot be used.
+        strict: stop at the first image that cannot be used.
         listen: called with everything that happens, see `neocog.runs.train`.
-        decoding: called with (pictures done, pictures in all) while they are decoded.
+        decoding: called with (images done, images in all) while they are decoded.
         began: `time.monotonic()` when the budget began; now if left out.
 
     Returns:
-        The trained model; its figures are in `.card["measured"]`.
+        The trained model; its figures are in `.card["metrics"]`.
 
     Raises:
         NeocogError: the data, the recipe, the machine or the disk does not allow it.
@@ -87,7 +87,7 @@ def train(
     Example:
         >>> import neocog
         >>> model = neocog.train("digits", epochs=5)              # doctest: +SKIP
-        >>> model.card["measured"]["test"]["accuracy"] > 0.95     # doctest: +SKIP
+        >>> model.card["metrics"]["test"]["accuracy"] > 0.95     # doctest: +SKIP
         True
     """
     for name, amount in (("epochs", epochs), ("budget", budget)):
@@ -98,10 +98,10 @@ def train(
             "A training ends by `epochs` or by `budget`, and both were given. Give one."
         )
     direct = {
-        "network.name": network,
-        "course.epochs": float(epochs) if epochs is not None else None,
-        "course.budget": float(budget) if budget is not None else None,
-        "course.seed": seed,
+        "model.name": network,
+        "train.epochs": float(epochs) if epochs is not None else None,
+        "train.budget": float(budget) if budget is not None else None,
+        "train.seed": seed,
     }
     keys = dict(settings or {}) | {k: v for k, v in direct.items() if v is not None}
     settled = settle(place, keys, read_recipe(recipe))
@@ -113,13 +113,13 @@ def train(
 
 def resume(
     run: Place, *, listen: Listener | None = None, decoding: Decoding | None = None
-) -> Trained:
+) -> TrainedModel:
     """Take up a training that was stopped; it ends with the bits it would have had.
 
     Args:
         run: its folder.
         listen: called with everything that happens.
-        decoding: called with (pictures done, pictures in all) while they are decoded.
+        decoding: called with (images done, images in all) while they are decoded.
 
     Raises:
         NeocogError: there is no run, something else than a training made it, or its data or
@@ -127,7 +127,7 @@ def resume(
     """
     with claimed(Path(run), resume=True) as claim:
         recipe = claim.folder.recipe
-        if not recipe.data.place:  # which would be the current folder
+        if not recipe.data.path:  # which would be the current folder
             raise RunError(
                 f"A recipe of a run names its data; that of `{printable(Path(run))}` names none. "
                 "Write `place` below [data], or take an undamaged copy."
@@ -193,7 +193,7 @@ def read_recipe(file: Place | None) -> Recipe:
         raise UsageError(
             f"`--recipe` names the recipe of a training; `{printable(file)}` is that of a "
             f"`neocog {recipe.provenance.command}`, which a training does not make again. Run that "
-            "command again, or start from its weights with --from."
+            "command again, or start from its weights with --init."
         )
     return recipe
 
@@ -215,12 +215,12 @@ def settle(place: Place | None, keys: Mapping[str, Any], recipe: Recipe) -> Reci
         if not dot:
             raise UsageError(
                 f"A setting is named TABLE.KEY, got `{printable(key)}`. "
-                f"{did_you_mean(key, ['optimiser.lr', 'course.batch', 'augment.shift'])}"
+                f"{did_you_mean(key, ['optimizer.lr', 'train.batch_size', 'augment.shift'])}"
             )
         tables.setdefault(table, {})[name] = value
-    if "course" in tables and {"epochs", "budget"} & tables["course"].keys():
+    if "train" in tables and {"epochs", "budget"} & tables["train"].keys():
         # The one that was asked for replaces the other that the recipe had.
-        tables["course"] = {"epochs": 0.0, "budget": 0.0, "plan": ()} | tables["course"]
+        tables["train"] = {"epochs": 0.0, "budget": 0.0, "plan": ()} | tables["train"]
     settled = changed(recipe, tables)
     if place is not None:
         place = os.fspath(place)
@@ -238,12 +238,12 @@ def settle(place: Place | None, keys: Mapping[str, Any], recipe: Recipe) -> Reci
 
 def _forgetting(settled: Recipe, run: Recipe) -> Recipe:
     """Without what a run has found out of samples, steps or weights that are not the same now."""
-    one, two = settled.network, run.network
-    if one.start != two.start and one.start_digest == two.start_digest:
-        settled = replace(settled, network=replace(one, start_digest=""))
-    if not run.data.fingerprint or (settled.data, settled.course.batch) == (
+    one, two = settled.model, run.network
+    if one.start != two.start and one.init_digest == two.init_digest:
+        settled = replace(settled, network=replace(one, init_digest=""))
+    if not run.data.fingerprint or (settled.data, settled.train.batch_size) == (
         run.data,
-        run.course.batch,
+        run.train.batch_size,
     ):
         return settled
     # The plan counts steps; the number of epochs stands beside it and holds for other steps too.
@@ -251,7 +251,7 @@ def _forgetting(settled: Recipe, run: Recipe) -> Recipe:
     return replace(
         settled,
         data=replace(settled.data, fingerprint=fingerprint),
-        course=replace(settled.course, plan=()),
+        train=replace(settled.train, plan=()),
     )
 
 
@@ -264,13 +264,13 @@ def _finish(
     listen: Listener | None = None,
     decoding: Decoding | None = None,
     began: float | None = None,
-) -> Trained:
+) -> TrainedModel:
     events = train_run(recipe, claim, resume=resume, strict=strict, began=began, decoding=decoding)
     with closing(events):
         for event in events:
             if isinstance(event, Finished):
                 sections = run_sections(event, claim.folder.metrics())
-                title = f"{recipe.network.name} on {Path(recipe.data.place).name}"
+                title = f"{recipe.model.name} on {Path(recipe.data.path).name}"
                 write(claim.folder.path / "report.html", page(title, sections))
                 claim.finish()
             if listen is not None:

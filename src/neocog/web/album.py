@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from neocog.data.pictures import decode, head
+from neocog.data.image_decode import decode, head
 from neocog.data.samples import Samples
 from neocog.errors import DataError, ShapeMismatch, UsageError, printable
 from neocog.web.network import Network
@@ -210,7 +210,7 @@ def _decoded(data: bytes, network: Network) -> Tensor:
             f"Pictures go into models of 1 or 3 channels of rows and columns; this one takes "
             f"{' × '.join(map(str, (network.channels, *network.size)))}."
         )
-    resize_mode = "crop" if network.trained is None else network.trained.contract.signal.resize_mode
+    resize_mode = "crop" if network.trained is None else network.trained.spec.input.resize_mode
     size = (network.size[0], network.size[1])
     pixels = decode(data, size=size, channels=network.channels, resize_mode=resize_mode)
     white = 255.0 if pixels.dtype == np.uint8 else 65535.0
@@ -219,7 +219,7 @@ def _decoded(data: bytes, network: Network) -> Tensor:
 
 
 def as_png(values: Tensor) -> bytes:
-    """A picture (1, C, H, W) in [0, 1] as a PNG file; grey, the first channel, if not of 3."""
+    """A picture (1, C, H, W) in [0, 1] as a PNG file; gray, the first channel, if not of 3."""
     from PIL import Image
 
     plain = (values[0].clamp(0, 1) * 255).round().to(torch.uint8)
@@ -233,8 +233,8 @@ def made(network: Network, *, seed: int = 0) -> Samples:
     """A few pictures or series without data: edges, waves, noise."""
     noise = np.random.default_rng(seed).random((network.channels, *network.size))
     shapes = _series(network.size[0]) if len(network.size) == 1 else _pictures(network.size)
-    grey = [np.broadcast_to(s, (network.channels, *network.size)) for s in shapes.values()]
-    x = np.stack([*grey, noise]).astype(np.float32)
+    gray = [np.broadcast_to(s, (network.channels, *network.size)) for s in shapes.values()]
+    x = np.stack([*gray, noise]).astype(np.float32)
     return Samples(torch.from_numpy(x), None, (*shapes, "noise"))
 
 

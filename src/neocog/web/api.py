@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from neocog.probe.structure import Node
+from neocog.graph.structure import Node
 from neocog.version import __version__
 from neocog.web.album import as_png
 from neocog.web.asked import words

@@ -11,7 +11,7 @@ from typing import Any
 
 from neocog.errors import UsageError, printable
 from neocog.exhibits import to_json
-from neocog.runs.kept import Kept, kept_audit
+from neocog.runs.kept import SavedAudit, kept_audit
 from neocog.web.asked import whole
 from neocog.web.network import Network
 from neocog.web.refused import Missing
@@ -19,10 +19,10 @@ from neocog.web.session import Session
 
 __all__ = ["audit", "known", "run_audit", "well_formed"]
 
-Asked = Mapping[str, Any]
+AuditConfig = Mapping[str, Any]
 
 
-def audit(session: Session, asked: Asked) -> dict[str, Any]:
+def audit(session: Session, asked: AuditConfig) -> dict[str, Any]:
     """The audit of a model: that of its run folder, or else one that was made here.
 
     Raises:
@@ -55,13 +55,13 @@ def known(session: Session, model: int) -> str:
     return "none" if kept is None else "other"
 
 
-def run_audit(session: Session, asked: Asked) -> dict[str, Any]:
+def run_audit(session: Session, asked: AuditConfig) -> dict[str, Any]:
     """Audit a model on a few pictures; nothing is written.
 
     Raises:
         UsageError: there are no data.
     """
-    from neocog.audits.suite import Asked as Wish
+    from neocog.audits.suite import AuditConfig as LoadOptions
     from neocog.verbs.audit import audit as audited
 
     network = session.network(asked)
@@ -78,7 +78,7 @@ def run_audit(session: Session, asked: Asked) -> dict[str, Any]:
         done = audited(
             session.copy(model, "audit"),
             samples,
-            Wish(n=n, map_samples=16),
+            LoadOptions(n=n, map_samples=16),
             task=network.task,
             tell=tell,
         )
@@ -91,18 +91,18 @@ def run_audit(session: Session, asked: Asked) -> dict[str, Any]:
     return session.kept(("audit", model), make)
 
 
-def _kept(network: Network) -> Kept | None:
+def _kept(network: Network) -> SavedAudit | None:
     """What the run folder has, where it can be shown."""
     found = None if network.trained is None else kept_audit(network.trained)
     return found if found is not None and all(map(well_formed, found.sections)) else None
 
 
-def _is_of(kept: Kept, network: Network) -> bool:
+def _is_of(kept: SavedAudit, network: Network) -> bool:
     """Whether an audit is of the very weights that are shown."""
     return kept.model == network.fingerprint
 
 
-def _told(kept: Kept) -> str:
+def _told(kept: SavedAudit) -> str:
     n = kept.result.get("n")
     many = f"{n:,} samples of " if isinstance(n, int) else ""
     return f"From the run folder, left there by neocog audit: {many}{printable(kept.data)}."

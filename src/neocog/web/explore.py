@@ -13,7 +13,7 @@ from contextlib import ExitStack
 import torch
 
 from neocog.errors import UsageError
-from neocog.probe.found import as_found
+from neocog.graph.found import as_found
 from neocog.web.opening import Data, Shown, opened
 from neocog.web.session import Session
 from neocog.web.step import rehearse

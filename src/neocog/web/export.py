@@ -13,7 +13,7 @@ from neocog.errors import NeocogError
 from neocog.exhibits import Cell, Curve, Exhibit, Gallery, Map, Scalar, Section, Table
 from neocog.explainers.grad_cam import Cam
 from neocog.explainers.maps.overlay import laid_over, over_series
-from neocog.report.page import page
+from neocog.render.page import page
 from neocog.web.asked import truth, whole, words
 from neocog.web.breaks import node_errors, node_floors
 from neocog.web.motions import Motion
@@ -207,7 +207,7 @@ def _maps(
             continue
         some = channels_of(one.get("channels"), network, node, still)[: _MAPS - drawn]
         drawn += len(some)
-        pictures = [_grey(maps[0, c]) for c in some]
+        pictures = [_gray(maps[0, c]) for c in some]
         if pictures:
             captions = [f"channel {c}" for c in some]
             found.append(Gallery(title=name, pictures=pictures, captions=captions))
@@ -227,7 +227,7 @@ def _lines(name: str, value: Tensor) -> Curve:
     )
 
 
-def _grey(x: Tensor) -> np.ndarray:
+def _gray(x: Tensor) -> np.ndarray:
     x = x.detach().float().cpu()
     low, high = float(x.min()), float(x.max())
     return _bytes(((x - low) / (high - low if high > low else 1.0))[None])

@@ -11,7 +11,7 @@ from torch import nn
 from neocog.errors import ModelError, NeocogError
 from neocog.explainers.filters import Filters, filters
 from neocog.explainers.gabor import gabor_fit
-from neocog.probe.structure import Node
+from neocog.graph.structure import Node
 from neocog.web.asked import whole
 from neocog.web.network import Network
 from neocog.web.refused import Missing

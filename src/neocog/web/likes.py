@@ -9,8 +9,8 @@ from typing import Any
 import torch
 
 from neocog.errors import NeocogError
-from neocog.explainers.patches import Seen, top_patches
-from neocog.probe.structure import Node
+from neocog.explainers.top_activations import PatchGeometry, top_patches
+from neocog.graph.structure import Node
 from neocog.web.album import as_png
 from neocog.web.asked import whole
 from neocog.web.network import Network
@@ -57,7 +57,7 @@ def _found(session: Session, network: Network, node: Node, channel: int) -> dict
         seen = network.seen.get(node.id)
         told = None
         if seen is not None and len(network.shape(node)) == len(network.size) + 1:
-            told = Seen(seen.size, seen.jump, seen.start)
+            told = PatchGeometry(seen.size, seen.jump, seen.start)
         found = top_patches(module, samples, node.name, k=9, units=[channel], seen=told)
         for score, index, window in zip(
             found.scores[0], found.index[0], found.window[0], strict=True
@@ -76,25 +76,25 @@ def _found(session: Session, network: Network, node: Node, channel: int) -> dict
     png = None
     session.go_on()
     if len(network.size) == 2:
-        png, said = _maximised(network, module, node, channel)
+        png, said = _maximized(network, module, node, channel)
         notes.append(said)
-    return {"patches": patches, "maximised": png, "note": " ".join(notes)}
+    return {"patches": patches, "maximized": png, "note": " ".join(notes)}
 
 
-def _maximised(
+def _maximized(
     network: Network, module: torch.nn.Module, node: Node, channel: int
 ) -> tuple[str | None, str]:
-    from neocog.explainers.maximise import Climb, maximise
+    from neocog.explainers.activation_maximization import AscentConfig, maximize_activation
 
     try:
         with torch.enable_grad():
-            made = maximise(
+            made = maximize_activation(
                 module,
                 node.name,
                 channel,
                 size=network.size,
                 channels=network.channels,
-                climb=Climb(steps=_STEPS),
+                climb=AscentConfig(steps=_STEPS),
             )
     except NeocogError as e:
         return None, str(e)

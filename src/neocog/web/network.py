@@ -13,21 +13,21 @@ import torch
 from torch import Tensor, nn
 
 from neocog.audits.cost import Cost, cost
-from neocog.audits.reach.intervals import Reach, of_input
-from neocog.audits.reach.trace import Field, Tracer, plain_jump
 from neocog.audits.subject import exact
 from neocog.errors import ModelError
 from neocog.explainers.arithmetic.unit import Arithmetic, arithmetic, understood
-from neocog.explainers.layout import Layout, layout_of
+from neocog.explainers.layout import SpatialLayout, layout_of
+from neocog.graph.follow import Follower
+from neocog.graph.moments import Moment
+from neocog.graph.operations import Call, Operation, watching
+from neocog.graph.reach.intervals import Reach, of_input
+from neocog.graph.reach.trace import Field, Tracer, plain_jump
+from neocog.graph.rerun import Rerun
+from neocog.graph.structure import Node, Structure, follow, structure
 from neocog.layers.windows import TakeWindows
-from neocog.networks.model import Model
-from neocog.probe.follow import Follower
-from neocog.probe.moments import Moment
-from neocog.probe.operations import Call, Operation, watching
-from neocog.probe.rerun import Rerun
-from neocog.probe.structure import Node, Structure, follow, structure
+from neocog.networks.model import SpecifiedNetwork
 from neocog.runs.kept import fingerprint
-from neocog.runs.trained import Trained
+from neocog.runs.trained import TrainedModel
 from neocog.web.refused import Missing
 
 __all__ = ["Network", "Seen"]
@@ -131,7 +131,7 @@ class Network:
         classes: tuple[str, ...],
         size: tuple[int, ...],
         channels: int,
-        trained: Trained | None = None,
+        trained: TrainedModel | None = None,
     ) -> None:
         self.module, self.name, self.task, self.classes = module, name, task, classes
         self.size, self.channels, self.trained = size, channels, trained
@@ -179,17 +179,17 @@ class Network:
         return self.graph.nodes[id]
 
     def named(self, name: str) -> str:
-        """A sub-module's name as the user knows it: without the wrapper that normalises."""
-        if not isinstance(self.module, Model):
+        """A sub-module's name as the user knows it: without the wrapper that normalizes."""
+        if not isinstance(self.module, SpecifiedNetwork):
             return name
         return "" if name == "network" else name.removeprefix("network.")
 
     def full(self, name: str) -> str:
         """The inverse of `named`."""
-        return f"network.{name}" if isinstance(self.module, Model) and name else name
+        return f"network.{name}" if isinstance(self.module, SpecifiedNetwork) and name else name
 
     @cached_property
-    def layouts(self) -> dict[int, Layout]:
+    def layouts(self) -> dict[int, SpatialLayout]:
         """Nodes that are maps though their axes are elsewhere: the tokens of transformers."""
         found = {}
         for node in self.graph.nodes:

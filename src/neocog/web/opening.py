@@ -15,13 +15,13 @@ from neocog.data.open import Source, open_data, parse_place
 from neocog.data.samples import Samples
 from neocog.data.split import ROLES, Split
 from neocog.errors import DataError, NeocogError, UsageError, printable
-from neocog.networks.model import Model
-from neocog.probe.found import as_found
-from neocog.probe.repeatable import same_randomness_after
+from neocog.graph.found import as_found
+from neocog.graph.repeatable import same_randomness_after
+from neocog.networks.model import SpecifiedNetwork
 from neocog.runs.believed import as_function, as_logits
 from neocog.runs.matched import match
 from neocog.runs.opened import open_model
-from neocog.runs.trained import Trained
+from neocog.runs.trained import TrainedModel
 from neocog.store.sound import check_network
 from neocog.store.trial import first_answer
 from neocog.web.album import Album, made
@@ -31,7 +31,7 @@ from neocog.web.session import Session
 __all__ = ["Data", "Shown", "opened"]
 
 Place = str | os.PathLike[str]
-Shown = Place | Trained | nn.Module
+Shown = Place | TrainedModel | nn.Module
 Data = Place | Split | Samples | Tensor | tuple[Tensor, object]
 
 
@@ -66,7 +66,7 @@ def opened(
         for m in given
     ]
     place, source = _place(data), None
-    if place is not None and not all(isinstance(t, Trained) for t in trained):
+    if place is not None and not all(isinstance(t, TrainedModel) for t in trained):
         source = open_data(parse_place(place)[0])
         size = size or _size_of(Samples.of(_nonempty(source)))
     elif data is not None and place is None:
@@ -74,7 +74,7 @@ def opened(
         size = size or _size_of(samples)
     networks = [_network(t, size, task) for t in trained]
     for network, came in zip(networks, trained, strict=True):
-        if not isinstance(came, Trained):  # else it was asked when it was opened
+        if not isinstance(came, TrainedModel):  # else it was asked when it was opened
             shape = (network.channels, *network.size)
             said = as_function(network.module, network.name, shape, allow_random=allow_random)
             for text in said:
@@ -101,11 +101,13 @@ def _nonempty(source: Source) -> Split:
     return found
 
 
-def _network(model: Trained | nn.Module, size: Sequence[int] | None, task: str | None) -> Network:
-    if isinstance(model, Trained):
+def _network(
+    model: TrainedModel | nn.Module, size: Sequence[int] | None, task: str | None
+) -> Network:
+    if isinstance(model, TrainedModel):
         return _of_contract(model.module, _name(model), model)
     check_network(model, type(model).__name__)
-    if isinstance(model, Model):
+    if isinstance(model, SpecifiedNetwork):
         return _of_contract(model, type(model.network).__name__, None)
     if size is None:
         raise UsageError(
@@ -120,7 +122,7 @@ def _network(model: Trained | nn.Module, size: Sequence[int] | None, task: str |
     module, said = as_logits(model, sample, task or "classify")
     for text in said:
         warnings.warn(text, stacklevel=4)
-    if isinstance(module, Model):
+    if isinstance(module, SpecifiedNetwork):
         return _of_contract(module, type(model).__name__, None)
     with as_found(model), same_randomness_after():
         answer = first_answer(model, sample)
@@ -135,20 +137,20 @@ def _network(model: Trained | nn.Module, size: Sequence[int] | None, task: str |
     )
 
 
-def _of_contract(module: Model, name: str, trained: Trained | None) -> Network:
-    contract = module.contract
+def _of_contract(module: SpecifiedNetwork, name: str, trained: TrainedModel | None) -> Network:
+    spec = module.spec
     return Network(
         module,
         name=name,
-        task=contract.task,
-        classes=contract.classes,
-        size=tuple(contract.signal.size),
-        channels=contract.signal.channels,
+        task=spec.task,
+        classes=spec.classes,
+        size=tuple(spec.input.size),
+        channels=spec.input.channels,
         trained=trained,
     )
 
 
-def _name(trained: Trained) -> str:
+def _name(trained: TrainedModel) -> str:
     """A run by its folder, a model from elsewhere as it was named."""
     place = trained.place
     return printable(place.name if place.is_dir() else str(place))
@@ -209,7 +211,7 @@ def _views(
                 f"and the network takes {shown}. Open the model with its size."
             )
         return {role: Samples.of(s) for role, s in held.items()}
-    seeded, signal = _seeded(trained, first.trained), trained.contract.signal
+    seeded, signal = _seeded(trained, first.trained), trained.spec.input
     found = open_data(
         where,
         size=signal.size,
@@ -217,7 +219,7 @@ def _views(
         resize_mode=signal.resize_mode,
         **seeded.drawn,
     )
-    if trained.contract.task != "classify":
+    if trained.spec.task != "classify":
         return {r: Samples(s, None, s.names) for r, s in found.splits.items() if len(s)}
     if not trained.scores(found.classes):  # it can be looked into all the same
         return {r: Samples.of(_nameless(s)) for r, s in found.splits.items() if len(s)}
@@ -248,7 +250,7 @@ def _nameless(split: Split) -> Split:
     return Split(split.x, np.full(len(split), -1), split.names, split.ids)
 
 
-def _any_split(trained: Trained, where: str, asked: str | None) -> Any:
+def _any_split(trained: TrainedModel, where: str, asked: str | None) -> Any:
     """The data as a classifier takes it, through a split that has samples."""
     fault: NeocogError | None = None
     for role in (asked,) if asked else ("test", "val", "train"):
@@ -260,7 +262,7 @@ def _any_split(trained: Trained, where: str, asked: str | None) -> Any:
     raise fault
 
 
-def _seeded(trained: Trained, first: Trained | None) -> Trained:
+def _seeded(trained: TrainedModel, first: TrainedModel | None) -> TrainedModel:
     """With the split of the first model, so that both see the same pictures."""
     if first is None or first is trained or "data" not in first.card:
         return trained

@@ -1,4 +1,4 @@
-"""The routes: HTTP on one side, functions of `neocog.web.api` and its neighbours on the other."""
+"""The routes: HTTP on one side, functions of `neocog.web.api` and its neighbors on the other."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _JSON = 2**20
 """Bytes of a question."""
 
 SMALL = 100_000_000
-"""Multiply-adds of a model whose steps are done by one thread."""
+"""MACs of a model whose steps are done by one thread."""
 
 SLOW = ("pictures", "filters", "likes", "audit")
 """Kinds of questions that may take seconds; each has a thread, so that none waits for another."""

@@ -17,7 +17,7 @@ from neocog.data.samples import Samples, batch_of
 from neocog.errors import ModelError
 from neocog.explainers.grad_cam import Cam, grad_cam
 from neocog.explainers.maps.cells import Cells
-from neocog.probe.scores import kind_of, probabilities
+from neocog.graph.scores import kind_of, probabilities
 from neocog.verbs.explain_cells import cells_of
 from neocog.web.album import Album
 from neocog.web.asked import whole
@@ -43,7 +43,7 @@ class Answers:
     """What a classifier says of the first samples of a split.
 
     Args:
-        predicted: class numbers.
+        predicted: class indices.
         p: of these.
         entropy: of the probabilities, in nats.
     """

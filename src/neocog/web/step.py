@@ -13,8 +13,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from neocog.errors import NeocogError, UsageError
-from neocog.probe.scores import kind_of, probabilities
-from neocog.probe.structure import Node
+from neocog.graph.scores import kind_of, probabilities
+from neocog.graph.structure import Node
 from neocog.web.asked import truth, whole, words
 from neocog.web.breaks import node_errors, node_floors
 from neocog.web.frame import Frame

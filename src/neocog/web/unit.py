@@ -10,7 +10,7 @@ import torch
 
 from neocog.errors import UsageError
 from neocog.explainers.arithmetic.unit import Arithmetic, share_of
-from neocog.probe.structure import Node
+from neocog.graph.structure import Node
 from neocog.web.asked import whole, words
 from neocog.web.motions import Motion
 from neocog.web.network import Network

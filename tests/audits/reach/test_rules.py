@@ -53,7 +53,7 @@ def test_size_jump_and_start(module: nn.Module, size: tuple, expected: tuple) ->
         nn.Sequential(nn.Flatten(2), nn.Softmax(2)),
     ],
 )
-def test_what_is_summed_up_sees_the_whole_picture(module: nn.Module) -> None:
+def test_what_is_summed_up_sees_the_whole_image(module: nn.Module) -> None:
     f = only(module, (2, 8, 6))
     assert (f.receptive_field, f.whole, f.start) == ((8, 6), (True, True), (0, 0))
     assert f.jump == (None, None)
@@ -68,7 +68,7 @@ def test_one_axis_may_be_summed_up_alone() -> None:
     assert (f.receptive_field, f.whole, f.jump) == ((1, 6), (False, True), (1, None))
 
 
-def test_a_pool_that_misses_the_last_row_does_not_see_the_whole_picture() -> None:
+def test_a_pool_that_misses_the_last_row_does_not_see_the_whole_image() -> None:
     f = only(nn.Sequential(nn.Conv2d(1, 1, 2, 2), nn.AdaptiveAvgPool2d(1)), (1, 7, 8))
     assert (f.receptive_field, f.whole) == ((6, 8), (False, True))
 

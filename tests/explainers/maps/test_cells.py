@@ -79,7 +79,7 @@ def test_a_9x9_convolution_without_padding_points_at_the_object(
 
 
 @pytest.mark.parametrize("kernel", [5, 9])
-def test_a_map_that_is_placed_moves_as_its_picture_does(kernel: int) -> None:
+def test_a_map_that_is_placed_moves_as_its_image_does(kernel: int) -> None:
     x = torch.zeros(1, 1, 32, 32)
     x[0, 0, 15:17, 15:17] = 1
     net = smooth(kernel, 0)

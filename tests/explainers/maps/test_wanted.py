@@ -16,7 +16,7 @@ def test_the_logit_of_a_class() -> None:
 
 
 def test_the_mean_logit_where_a_segmenter_says_the_class() -> None:
-    # Two pixels of one picture: (2, 1) says 0, (1, 5) says 1.
+    # Two pixels of one image: (2, 1) says 0, (1, 5) says 1.
     answer = torch.tensor([[[2.0, 1.0], [1.0, 5.0], [0.0, 0.0]]])
     assert value(answer, 1)[0].tolist() == [5.0]
     assert value(answer, 0)[0].tolist() == [2.0]
@@ -40,7 +40,7 @@ def test_shares_are_probabilities_where_there_are_classes() -> None:
     assert share(maps, (1,), torch.tensor([[1.0, 0.0]])).tolist() == [0.5]
 
 
-def test_what_is_wanted_of_the_first_picture() -> None:
+def test_what_is_wanted_of_the_first_image() -> None:
     assert first_of(None) is None
     assert first_of(3) == 3
     assert first_of([4, 5]) == [4]
@@ -51,7 +51,7 @@ def test_what_is_wanted_of_the_first_picture() -> None:
 def test_an_answer_is_a_tensor_of_numbers() -> None:
     assert answer_of({"out": LOGITS}) is LOGITS
     for wrong in ("text", torch.tensor([1, 2]), torch.tensor(1.0)):
-        with pytest.raises(ModelError, match="answers with a tensor of numbers, a row a picture"):
+        with pytest.raises(ModelError, match="answers with a tensor of numbers, a row an image"):
             answer_of(wrong)
 
 

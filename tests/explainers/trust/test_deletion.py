@@ -8,11 +8,11 @@ from torch import Tensor, nn
 
 from neocog.errors import UsageError
 from neocog.explainers.grad_cam import grad_cam
-from neocog.explainers.trust.deletion import BASELINES, blurred, deletion, mean_colour, noise_like
+from neocog.explainers.trust.deletion import BASELINES, blurred, deletion, mean_color, noise_like
 
 
 class Corner(nn.Module):
-    """The mean of the upper left quarter of an 8 × 8 picture."""
+    """The mean of the upper left quarter of an 8 × 8 image."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -99,7 +99,7 @@ def test_a_map_that_marks_the_wrong_pixels_is_worse_than_noise() -> None:
     assert not found.better_insertion.any()
 
 
-def test_curves_begin_and_end_at_the_two_pictures() -> None:
+def test_curves_begin_and_end_at_the_two_images() -> None:
     net, x = convnet().eval(), drawn(3, 3, 12, 12)
     cam = grad_cam(net, x)
     found = deletion(net, x, cam, steps=5, draws=2)
@@ -118,7 +118,7 @@ def test_curves_begin_and_end_at_the_two_pictures() -> None:
     assert found.random_deletion.shape == (2, 3, 6)
 
 
-def test_pictures_do_not_depend_on_each_other_and_seeds_repeat() -> None:
+def test_images_do_not_depend_on_each_other_and_seeds_repeat() -> None:
     net, x = convnet().eval(), drawn(3, 3, 12, 12)
     cam = grad_cam(net, x)
     both = deletion(net, x, cam, steps=4, draws=2, seed=5)
@@ -131,7 +131,7 @@ def test_pictures_do_not_depend_on_each_other_and_seeds_repeat() -> None:
     assert not np.array_equal(both.random_deletion, other.random_deletion)
 
 
-def test_a_segmenter_is_asked_at_the_pixels_of_the_picture_as_it_came() -> None:
+def test_a_segmenter_is_asked_at_the_pixels_of_the_image_as_it_came() -> None:
     net, x = Unet().eval(), drawn(2, 1, 16, 16)
     cam = grad_cam(net, x, target=1)
     found = deletion(net, x, cam, steps=2, draws=1)
@@ -142,23 +142,23 @@ def test_a_segmenter_is_asked_at_the_pixels_of_the_picture_as_it_came() -> None:
     np.testing.assert_allclose(found.deletion[:, 0], want, rtol=1e-5)
 
 
-def test_pictures_without_content() -> None:
+def test_images_without_content() -> None:
     x = drawn(2, 3, 16, 12)
     assert set(BASELINES) == {"blur", "mean"}
-    assert mean_colour(x).shape == x.shape
-    torch.testing.assert_close(mean_colour(x)[0, 1], x[0, 1].mean().expand(16, 12))
+    assert mean_color(x).shape == x.shape
+    torch.testing.assert_close(mean_color(x)[0, 1], x[0, 1].mean().expand(16, 12))
     flat = blurred(torch.full((1, 1, 16, 12), 0.3))
     torch.testing.assert_close(flat, torch.full((1, 1, 16, 12), 0.3))
     assert float(blurred(x).std()) < float(x.std()) / 4
     assert blurred(drawn(2, 1, 30)).shape == (2, 1, 30)
     with pytest.raises(
-        UsageError, match=r"`blure` is no picture without content. Did you mean `blur`"
+        UsageError, match=r"`blure` is no image without content. Did you mean `blur`"
     ):
         deletion(convnet(), x, grad_cam(convnet(), x), baseline="blure")
 
 
 @pytest.mark.parametrize("target", [None, lambda out: out[:, 1]])
-def test_many_pictures_are_deleted_some_at_a_time(target, monkeypatch) -> None:
+def test_many_images_are_deleted_some_at_a_time(target, monkeypatch) -> None:
     net, x = convnet().eval(), drawn(5, 3, 12, 12)
     cam = grad_cam(net, x, target=target)
     whole = deletion(net, x, cam, target=target, steps=4)

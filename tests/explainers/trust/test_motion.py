@@ -40,7 +40,7 @@ class Fixed(nn.Module):
         return self.head(self.look(y * self.where).mean((2, 3)))
 
 
-def test_E2_a_map_that_moves_with_the_picture() -> None:
+def test_E2_a_map_that_moves_with_the_image() -> None:
     torch.manual_seed(0)
     net, x = follower(), drawn(3, 1, 16, 16)
     found = map_motion(net, x, grad_cam(net, x))
@@ -88,7 +88,7 @@ def test_displacements_are_the_shorter_way() -> None:
     assert displacement(x, x.roll((8, 0), (1, 2))).tolist() == [[-4, 0], [-4, 0]]
 
 
-def test_series_and_pictures_that_are_not_square_have_no_turns() -> None:
+def test_series_and_images_that_are_not_square_have_no_turns() -> None:
     net, x = Series(), drawn(2, 2, 40)
     found = map_motion(net, x, grad_cam(net, x))
     assert found.turn_error is None

@@ -9,7 +9,7 @@ def test_ranks_share_the_mean_place_of_equal_values() -> None:
 
 
 def test_rank_correlation_by_hand() -> None:
-    """1 - 6 Σ d² / (n (n² - 1)) = 1 - 6 · 2 / (4 · 15) for one swap of neighbours among four."""
+    """1 - 6 Σ d² / (n (n² - 1)) = 1 - 6 · 2 / (4 · 15) for one swap of neighbors among four."""
     a = torch.tensor([[1.0, 2.0, 3.0, 4.0]])
     assert spearman(a, torch.tensor([[1.0, 2.0, 9.0, 5.0]])).item() == pytest.approx(0.8)
     assert spearman(a, -a).item() == pytest.approx(-1)

@@ -3,14 +3,14 @@ import json
 import torch
 from tests.explainers.nets import convnet, drawn
 from tests.explainers.trust.test_motion import Fixed, follower
-from tests.explainers.trust.test_randomise import Blind
+from tests.explainers.trust.test_randomize import Blind
 from torch import nn
 
 from neocog.exhibits import to_json
 from neocog.explainers.grad_cam import grad_cam
 from neocog.explainers.maps.sections import cam_sections, trust_sections
 from neocog.explainers.trust.trust import Trust, trust
-from neocog.report.page import page
+from neocog.render.page import page
 
 
 def asked(net: torch.nn.Module, x: torch.Tensor, **wish: object) -> Trust:
@@ -19,10 +19,10 @@ def asked(net: torch.nn.Module, x: torch.Tensor, **wish: object) -> Trust:
 
 def test_a_map_that_ignores_the_network_is_not_trusted() -> None:
     found = asked(Blind(), drawn(2, 1, 8, 8), layer="look", method="eigen_cam")
-    assert not found.checks["randomisation"]
+    assert not found.checks["randomization"]
     said = found.verdict()
     assert "cannot change it" in said  # no class, so the last layer is out of the question
-    assert "randomisation" in said.splitlines()[-1]
+    assert "randomization" in said.splitlines()[-1]
 
 
 def test_a_map_that_does_not_move_is_not_trusted() -> None:
@@ -39,7 +39,7 @@ def test_of_a_map_of_one_value_nothing_is_told() -> None:
     x = drawn(2, 1, 16, 16)
     cam = grad_cam(net, x, layer="1")
     found = trust(net, x, cam)
-    assert found.checks["randomisation"] is None
+    assert found.checks["randomization"] is None
     assert found.checks["motion"] is None
     assert "Cannot be told:" in found.verdict()
     assert "Nothing here speaks against" not in found.verdict()
@@ -50,13 +50,13 @@ def test_of_a_map_of_one_value_nothing_is_told() -> None:
 def test_numbers_and_names_of_the_contract() -> None:
     found = asked(convnet(), drawn(2, 3, 16, 16))
     plain = found.to_json()
-    assert {"deletion", "insertion", "randomisation", "motion", "checks", "verdict"} <= set(plain)
+    assert {"deletion", "insertion", "randomization", "motion", "checks", "verdict"} <= set(plain)
     assert plain["deletion"]["auc"] == float(found.deletion.areas("deletion").mean())
-    assert len(plain["randomisation"]["rank_correlation"]) == len(found.randomised.layers)
+    assert len(plain["randomization"]["rank_correlation"]) == len(found.randomized.layers)
     json.dumps(plain, allow_nan=False)
 
 
-def test_a_single_picture_is_spoken_of_as_one() -> None:
+def test_a_single_image_is_spoken_of_as_one() -> None:
     said = asked(follower(), drawn(1, 1, 16, 16)).verdict()
     assert "of 1 maps" not in said
     assert "it beats" in said
@@ -82,5 +82,5 @@ def test_everything_is_drawn() -> None:
         json.dumps(to_json(section), allow_nan=False)
     first, second = sections[0].exhibits[:2]
     assert [first.title, second.title] == ["a.png", "<b>.png"]
-    assert [len(e.pictures) for e in (first, second)] == [3, 3]
+    assert [len(e.images) for e in (first, second)] == [3, 3]
     assert first.captions[1].startswith("overlay\nfor ")

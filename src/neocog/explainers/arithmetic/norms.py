@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from neocog.explainers.arithmetic.worked import Place, Worked, double, spread
-from neocog.probe.moments import Link, Piece
+from neocog.graph.moments import Link, Piece
 
 __all__ = ["batch_norm", "group_norm", "layer_norm", "of_two", "softmax", "softmax_of"]
 
@@ -19,9 +19,9 @@ def _normed(
 ) -> Worked:
     weight, bias = affine
     steps = [("number that came", x), ("mean", mean), ("variance", variance)]
-    centred = x - mean
-    y = centred / math.sqrt(variance + eps)
-    steps += [("minus the mean", centred), ("divided by √(variance + ε)", y)]
+    centered = x - mean
+    y = centered / math.sqrt(variance + eps)
+    steps += [("minus the mean", centered), ("divided by √(variance + ε)", y)]
     if weight is not None:
         y *= float(weight)
         steps.append((f"times the weight {float(weight):.6g}", y))
@@ -32,7 +32,7 @@ def _normed(
 
 
 def batch_norm(piece: Piece, place: Place, pieces: Sequence[Piece]) -> Worked | None:
-    """Mean and variance of a channel, kept from the training or those of this picture."""
+    """Mean and variance of a channel, kept from the training or those of this image."""
     x, weight, bias, mean, variance = piece.op.args[:5]
     rest = piece.op.args[5:]
     learning = piece.op.name in (
@@ -43,7 +43,7 @@ def batch_norm(piece: Piece, place: Place, pieces: Sequence[Piece]) -> Worked | 
     eps, c = float(rest[-1]), place[1]
     if (learning and bool(rest[0])) or mean is None:
         some = double(x.transpose(0, 1)[c])
-        m, v, where = float(some.mean()), float(some.var()), "of this picture"
+        m, v, where = float(some.mean()), float(some.var()), "of this image"
     else:
         m, v, where = float(mean[c]), float(variance[c]), "kept from the training"
     return _normed(
@@ -93,7 +93,7 @@ def group_norm(piece: Piece, place: Place, pieces: Sequence[Piece]) -> Worked | 
         patch=double(x[place]).reshape(1, 1, 1),
         channels=np.array([c]),
         links=piece.links[:1],
-        formula=f"mean and variance of {each} channels of this picture; then weight and bias",
+        formula=f"mean and variance of {each} channels of this image; then weight and bias",
     )
 
 

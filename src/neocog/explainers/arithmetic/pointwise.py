@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from neocog.explainers.arithmetic.worked import Place, argument, spread
-from neocog.probe.moments import Link, Piece
+from neocog.graph.moments import Link, Piece
 
 __all__ = ["step"]
 

@@ -19,7 +19,7 @@ from neocog.explainers.arithmetic.worked import (
     pair,
     window_of,
 )
-from neocog.probe.moments import Piece
+from neocog.graph.moments import Piece
 
 __all__ = ["adaptive_pool", "average_pool", "max_pool", "reduction"]
 

@@ -18,7 +18,7 @@ from neocog.explainers.arithmetic.worked import (
     pair,
     window_of,
 )
-from neocog.probe.moments import Link, Piece
+from neocog.graph.moments import Link, Piece
 
 __all__ = ["convolution", "matrix"]
 

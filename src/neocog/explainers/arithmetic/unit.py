@@ -3,7 +3,7 @@
 An output of a convolution is the dot product of a kernel and a patch, summed over the input
 channels, plus a bias; a pool takes the largest number or the mean of a window; batch norm takes
 a mean off and divides. For one element of the output of any node of a network (see
-`probe.structure`) this gathers the patch, the kernel, the products, their sums, the bias and what
+`graph.structure`) this gathers the patch, the kernel, the products, their sums, the bias and what
 is done afterwards, and computes the element again, in double precision, from the numbers that it
 shows. That number and PyTorch's differ by rounding alone.
 
@@ -37,8 +37,8 @@ from neocog.explainers.arithmetic.pointwise import step
 from neocog.explainers.arithmetic.pools import adaptive_pool, average_pool, max_pool, reduction
 from neocog.explainers.arithmetic.products import convolution, matrix
 from neocog.explainers.arithmetic.worked import Place, Rule, Worked, spread
-from neocog.probe.kinds import ACTIVATIONS, MOVES, is_pointwise
-from neocog.probe.moments import Link, Moment, Piece
+from neocog.graph.kinds import ACTIVATIONS, MOVES, is_pointwise
+from neocog.graph.moments import Link, Moment, Piece
 
 __all__ = ["Arithmetic", "Term", "arithmetic", "share_of", "understood"]
 
@@ -135,7 +135,7 @@ def arithmetic(moment: Moment, index: Sequence[int]) -> Arithmetic:
 
     Args:
         moment: the node while it is computed, from a run that keeps its pieces
-            (`probe.structure.follow` with `pieces=True` and `on_node`).
+            (`graph.structure.follow` with `pieces=True` and `on_node`).
         index: of the element, without the batch axis: (channel, row, column), (channel, step) or
             (unit,).
 
@@ -144,7 +144,7 @@ def arithmetic(moment: Moment, index: Sequence[int]) -> Arithmetic:
 
     Example:
         >>> from torch import nn
-        >>> from neocog.probe.structure import follow
+        >>> from neocog.graph.structure import follow
         >>> net = nn.Conv2d(1, 1, 2, bias=False)
         >>> _ = net.weight.data.copy_(torch.tensor([[[[0., 1.], [2., 3.]]]]))
         >>> x, seen = torch.arange(9.).reshape(1, 1, 3, 3), []

@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from neocog.probe.kinds import PADS
-from neocog.probe.moments import Link, Piece
+from neocog.graph.kinds import PADS
+from neocog.graph.moments import Link, Piece
 
 __all__ = [
     "Place",

@@ -1,1 +1,1 @@
-"""What maps over a picture are made of: what is explained, where layers hold space, how to draw."""
+"""What maps over an image are made of: what is explained, where layers hold space, how to draw."""

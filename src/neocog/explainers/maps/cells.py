@@ -1,7 +1,7 @@
-"""Where in the picture the cells of a layer lie: each in the middle of what it sees.
+"""Where in the image the cells of a layer lie: each in the middle of what it sees.
 
-A map is usually enlarged by stretching its grid over the whole picture. That is right where the
-layer's fields cover the picture evenly. Without padding they do not: of a convolution of 9 pixels
+A map is usually enlarged by stretching its grid over the whole image. That is right where the
+layer's fields cover the image evenly. Without padding they do not: of a convolution of 9 pixels
 the first cell sees around pixel 4, and the stretched map shows it at pixel 0. Nor do they where a
 step of two starts at the border: the cells of a ResNet lie at pixels 0, 32, 64, ….
 """
@@ -58,7 +58,7 @@ class Cells:
         return cls(tuple(first), tuple(step)) if first else None
 
     def scaled(self, times: Sequence[float]) -> Cells:
-        """The same in a picture whose pixels are so many, along each axis.
+        """The same in an image whose pixels are so many, along each axis.
 
         Example:
             >>> Cells((0.0,), (1.0,)).scaled((4,))
@@ -78,14 +78,14 @@ class Cells:
 
 
 def spread(maps: Float[Tensor, B * S], size: Sequence[int], cells: Cells) -> Tensor:
-    """Maps at the size of the picture, each cell where it lies.
+    """Maps at the size of the image, each cell where it lies.
 
     Linear between the middles. Pixels beyond the outermost middles are seen by the outermost cells
     alone, or by none: they have the value of these.
 
     Args:
         maps: (B, *grid).
-        size: of the picture.
+        size: of the image.
         cells: where they lie in it.
 
     Example:

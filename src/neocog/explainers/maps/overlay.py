@@ -1,7 +1,7 @@
-"""Maps drawn over pictures and series: uint8 pictures with a key of their own.
+"""Maps drawn over images and series: uint8 images with a key of their own.
 
 Orange speaks for the answer, blue against it, as strongly as the value is large beside the largest
-of the map; where nothing speaks the picture shows, in grey so that its colours do not mix in.
+of the map; where nothing speaks the image shows, in gray so that its colors do not mix in.
 """
 
 from __future__ import annotations
@@ -11,21 +11,21 @@ from torch import Tensor
 
 from neocog.explainers.grad_cam import enlarge
 from neocog.explainers.maps.cells import Cells
-from neocog.explainers.shown import as_picture, numbers, signed
+from neocog.explainers.shown import as_image, numbers, signed
 
 __all__ = ["bare", "key", "laid_over", "over_series", "sides"]
 
 FOR, AGAINST = (255, 122, 0), (30, 110, 255)
-"""Colours of what speaks for the answer, and against it."""
+"""Colors of what speaks for the answer, and against it."""
 
 STRENGTH = 0.75
-"""Of the colour at the largest value of a map."""
+"""Of the color at the largest value of a map."""
 
 DARK, BRIGHT = 50, 240
-"""Greys of black and white below a map: on black itself no colour would be bright."""
+"""Grays of black and white below a map: on black itself no color would be bright."""
 
 SIDE = 384
-"""Pixels of the longer side that small pictures are enlarged to."""
+"""Pixels of the longer side that small images are enlarged to."""
 
 NOWHERE = (200, 203, 208)
 """What no cell lies on, beside a bare map."""
@@ -35,29 +35,29 @@ KEY = 44
 
 
 def sides(size: tuple[int, ...]) -> int:
-    """By how much pictures are enlarged, a whole number."""
+    """By how much images are enlarged, a whole number."""
     return max(1, round(SIDE / max(size)))
 
 
 def laid_over(
     x: Tensor, map_: Tensor, *, unit: str = "", cells: Cells | None = None, keyed: bool = True
 ) -> np.ndarray:
-    """A map over its picture, with a key below.
+    """A map over its image, with a key below.
 
     Args:
-        x: the picture, (C, H, W) in [0, 1].
+        x: the image, (C, H, W) in [0, 1].
         map_: signed, on any grid, (h, w).
         unit: of its values, for the key.
-        cells: where they lie in the picture; the grid is stretched over all of it if left out.
+        cells: where they lie in the image; the grid is stretched over all of it if left out.
         keyed: with the key; without it the caption has to say the largest amount.
     """
     times = sides(tuple(x.shape[1:]))
-    grey = _grey(x).repeat(times, 0).repeat(times, 1)
+    gray = _gray(x).repeat(times, 0).repeat(times, 1)
     large = None if cells is None else cells.scaled((times, times))
-    fine = numbers(enlarge(map_[None].float().cpu(), grey.shape, large)[0])
+    fine = numbers(enlarge(map_[None].float().cpu(), gray.shape, large)[0])
     most = float(map_.abs().max())
-    picture = _blend(np.dstack([grey] * 3), fine, most)
-    return _keyed(picture, most, unit) if keyed else picture
+    image = _blend(np.dstack([gray] * 3), fine, most)
+    return _keyed(image, most, unit) if keyed else image
 
 
 def bare(
@@ -67,21 +67,21 @@ def bare(
 
     Args:
         map_: signed, (h, w).
-        size: of the picture, (H, W).
+        size: of the image, (H, W).
         unit: of its values, for the key.
-        cells: where they lie in the picture, each as large as the step to the next; grey where
-            none lies. They fill the picture if left out.
+        cells: where they lie in the image, each as large as the step to the next; gray where
+            none lies. They fill the image if left out.
     """
     times = sides(size)
     if cells is None:
         steps = tuple(n / g for n, g in zip(size, map_.shape, strict=True))
         cells = Cells(tuple((s - 1) / 2 for s in steps), steps)
     large = cells.scaled((times, times))
-    colours = np.pad(signed(map_), ((0, 1), (0, 1), (0, 0)))
-    colours[-1], colours[:, -1] = NOWHERE, NOWHERE
+    colors = np.pad(signed(map_), ((0, 1), (0, 1), (0, 0)))
+    colors[-1], colors[:, -1] = NOWHERE, NOWHERE
     rows, columns = (_nearest(large, axis, n * times, map_) for axis, n in enumerate(size))
-    picture = np.ascontiguousarray(colours[rows][:, columns])
-    return _keyed(picture, float(map_.abs().max()), unit, plain=True)
+    image = np.ascontiguousarray(colors[rows][:, columns])
+    return _keyed(image, float(map_.abs().max()), unit, plain=True)
 
 
 def _nearest(cells: Cells, axis: int, pixels: int, map_: Tensor) -> np.ndarray:
@@ -94,7 +94,7 @@ def _nearest(cells: Cells, axis: int, pixels: int, map_: Tensor) -> np.ndarray:
 def over_series(
     x: Tensor, map_: Tensor, *, unit: str = "", cells: Cells | None = None
 ) -> np.ndarray:
-    """A series as lines on a ground that the map colours, with a key below.
+    """A series as lines on a ground that the map colors, with a key below.
 
     Args:
         x: (C, N).
@@ -110,8 +110,8 @@ def over_series(
     fine = numbers(enlarge(map_[None].float().cpu(), (width,), large)[0])
     most = float(map_.abs().max())
     ground = np.full((height, width, 3), 255, np.uint8)
-    picture = Image.fromarray(_blend(ground, np.broadcast_to(fine, (height, width)), most))
-    draw = ImageDraw.Draw(picture)
+    image = Image.fromarray(_blend(ground, np.broadcast_to(fine, (height, width)), most))
+    draw = ImageDraw.Draw(image)
     low, high = float(values.min()), float(values.max())
     across = (np.arange(values.shape[1]) + 0.5) / values.shape[1] * width
     shades = [(20, 22, 26), (110, 60, 130), (60, 110, 60), (120, 120, 120)]
@@ -121,7 +121,7 @@ def over_series(
             zip(across.tolist(), (height - 12 - up * (height - 24)).tolist(), strict=True)
         )
         draw.line(points, fill=shades[channel % len(shades)], width=2, joint="curve")
-    return _keyed(np.asarray(picture), most, unit)
+    return _keyed(np.asarray(image), most, unit)
 
 
 def key(width: int, most: float, unit: str = "", *, plain: bool = False) -> np.ndarray:
@@ -131,7 +131,7 @@ def key(width: int, most: float, unit: str = "", *, plain: bool = False) -> np.n
         width: in pixels.
         most: the largest amount of the map.
         unit: of the numbers.
-        plain: the colours of a bare map instead of those of one that is laid over a picture.
+        plain: the colors of a bare map instead of those of one that is laid over an image.
     """
     from PIL import Image, ImageDraw, ImageFont
 
@@ -142,8 +142,8 @@ def key(width: int, most: float, unit: str = "", *, plain: bool = False) -> np.n
         bar = _blend(np.full((14, width, 3), 128, np.uint8), share, 1.0)
     strip = np.full((KEY, width, 3), 255, np.uint8)
     strip[4:18] = bar
-    picture = Image.fromarray(strip)
-    draw = ImageDraw.Draw(picture)
+    image = Image.fromarray(strip)
+    draw = ImageDraw.Draw(image)
     font = ImageFont.load_default(18)
     ink = (40, 44, 50)
     number = f"{most:.3g}{' ' + unit if unit else ''}"
@@ -154,24 +154,24 @@ def key(width: int, most: float, unit: str = "", *, plain: bool = False) -> np.n
     draw.text((3, KEY - 4), left, fill=ink, font=font, anchor="ls")
     draw.text((width / 2, KEY - 4), "0", fill=ink, font=font, anchor="ms")
     draw.text((width - 3, KEY - 4), right, fill=ink, font=font, anchor="rs")
-    return np.asarray(picture)
+    return np.asarray(image)
 
 
-def _grey(x: Tensor) -> np.ndarray:
-    """A picture in grey; of one with other channels than three their mean."""
-    shown = as_picture(x).astype(np.float64)
+def _gray(x: Tensor) -> np.ndarray:
+    """An image in gray; of one with other channels than three their mean."""
+    shown = as_image(x).astype(np.float64)
     if shown.ndim == 3:
         shown = shown @ np.array([0.299, 0.587, 0.114])
-    grey: np.ndarray = np.rint(DARK + shown * (BRIGHT - DARK) / 255).astype(np.uint8)
-    return grey
+    gray: np.ndarray = np.rint(DARK + shown * (BRIGHT - DARK) / 255).astype(np.uint8)
+    return gray
 
 
 def _blend(ground: np.ndarray, values: np.ndarray, most: float) -> np.ndarray:
     share = np.clip(values / most, -1, 1) if most > 0 else np.zeros_like(values)
-    colour = np.where(share[..., None] > 0, np.array(FOR), np.array(AGAINST))
+    color = np.where(share[..., None] > 0, np.array(FOR), np.array(AGAINST))
     alpha = STRENGTH * np.abs(share)[..., None]
-    return np.rint(ground * (1 - alpha) + colour * alpha).astype(np.uint8)
+    return np.rint(ground * (1 - alpha) + color * alpha).astype(np.uint8)
 
 
-def _keyed(picture: np.ndarray, most: float, unit: str, *, plain: bool = False) -> np.ndarray:
-    return np.concatenate([picture, key(picture.shape[1], most, unit, plain=plain)])
+def _keyed(image: np.ndarray, most: float, unit: str, *, plain: bool = False) -> np.ndarray:
+    return np.concatenate([image, key(image.shape[1], most, unit, plain=plain)])

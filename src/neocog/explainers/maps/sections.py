@@ -13,8 +13,8 @@ from neocog.exhibits import Cell, Curve, Exhibit, Gallery, Map, Section, Table
 from neocog.explainers.grad_cam import METHODS, Cam
 from neocog.explainers.layout import said
 from neocog.explainers.maps.overlay import bare, laid_over, over_series, sides
-from neocog.explainers.shown import as_picture, enlarged
-from neocog.explainers.trust.randomise import mean_of, numbers
+from neocog.explainers.shown import as_image, enlarged
+from neocog.explainers.trust.randomize import mean_of, numbers
 from neocog.explainers.trust.trust import CHANCE, Trust
 
 __all__ = ["cam_sections", "class_of", "trust_sections"]
@@ -28,17 +28,17 @@ NUMBERED = 4
 def cam_sections(
     cam: Cam, x: Tensor, *, names: Sequence[str] = (), classes: Sequence[str] = (), layer: str = ""
 ) -> list[Section]:
-    """Each picture with its map.
+    """Each image with its map.
 
     Args:
         cam: the maps.
-        x: their pictures, (B, C, H, W) or (B, C, N), in [0, 1].
-        names: of the pictures.
+        x: their images, (B, C, H, W) or (B, C, N), in [0, 1].
+        names: of the images.
         classes: names of the classes.
         layer: the layer as the user knows it; its own name if left out.
     """
     rule = METHODS[cam.method]
-    colours = (
+    colors = (
         "Orange is where the channels are on together, blue where they are off."
         if rule.class_free
         else "Orange speaks for the class, blue against it; the paper's Grad-CAM shows the orange "
@@ -46,7 +46,7 @@ def cam_sections(
     )
     text = (
         f"{rule.question} ({rule.source}.)\n\n"
-        f"Layer {printable(layer or cam.layer)}: {cam.layer_reason}. {_where(cam)}\n\n{colours}"
+        f"Layer {printable(layer or cam.layer)}: {cam.layer_reason}. {_where(cam)}\n\n{colors}"
     )
     exhibits: list[Exhibit] = [_gallery(cam, x, i, names, classes) for i in range(len(x))]
     if len(cam.grid) == 2:
@@ -74,7 +74,7 @@ def trust_sections(trust: Trust, cam: Cam, x: Tensor) -> list[Section]:
     Args:
         trust: what was found.
         cam: the maps.
-        x: their pictures.
+        x: their images.
     """
     short = Section(
         title="Is the map to be trusted?", exhibits=(_table(trust),), text=trust.verdict()
@@ -92,12 +92,12 @@ def trust_sections(trust: Trust, cam: Cam, x: Tensor) -> list[Section]:
             title="When what was learned is taken away",
             exhibits=_random(trust, cam, x),
             text="Layers become random from the last one on. A map of what the network has learned "
-            "falls apart; a map that stays is one of the picture alone.",
+            "falls apart; a map that stays is one of the image alone.",
         ),
         Section(
-            title="When the picture moves",
+            title="When the image moves",
             exhibits=_motion(trust, cam, x),
-            text="The map of the moved picture beside the first map, moved. A map that says where "
+            text="The map of the moved image beside the first map, moved. A map that says where "
             "the object is goes where the object goes.",
         ),
     ]
@@ -105,7 +105,7 @@ def trust_sections(trust: Trust, cam: Cam, x: Tensor) -> list[Section]:
 
 def _where(cam: Cam) -> str:
     """Where the cells lie, in words."""
-    whole, one = ("picture", "pixel") if len(cam.grid) == 2 else ("series", "sample")
+    whole, one = ("image", "pixel") if len(cam.grid) == 2 else ("series", "sample")
     if cam.cells is None:
         return (
             f"Where its cells lie in the {whole} is not known: the map is stretched evenly over it."
@@ -128,7 +128,7 @@ def class_of(target: int | None, classes: Sequence[str]) -> str:
 
 
 def _title(cam: Cam, i: int, names: Sequence[str], classes: Sequence[str]) -> str:
-    name = printable(names[i]) if i < len(names) else f"picture {i}"
+    name = printable(names[i]) if i < len(names) else f"image {i}"
     said = class_of(cam.targets[i], classes)
     return f"{name}, {said}" if said else name
 
@@ -143,21 +143,21 @@ def _said(cam: Cam, i: int, classes: Sequence[str]) -> str:
 
 
 def _gallery(cam: Cam, x: Tensor, i: int, names: Sequence[str], classes: Sequence[str]) -> Gallery:
-    """One picture: as it is, under its map, and the map alone."""
+    """One image: as it is, under its map, and the map alone."""
     one, map_ = x[i], cam.maps[i]
     over = f"overlay\n{_said(cam, i, classes)}".rstrip()
     if one.ndim == 2:
-        pictures, captions = [over_series(one, map_, cells=cam.cells)], [over]
+        images, captions = [over_series(one, map_, cells=cam.cells)], [over]
     else:
-        pictures = [
-            enlarged(as_picture(one), sides(tuple(one.shape[1:]))),
+        images = [
+            enlarged(as_image(one), sides(tuple(one.shape[1:]))),
             laid_over(one, map_, cells=cam.cells),
             bare(map_, (one.shape[1], one.shape[2]), cells=cam.cells),
         ]
-        captions = ["picture", over, f"map\n{said(cam.grid)} places"]
+        captions = ["image", over, f"map\n{said(cam.grid)} places"]
     return Gallery(
-        title=printable(names[i]) if i < len(names) else f"picture {i}",
-        pictures=pictures,
+        title=printable(names[i]) if i < len(names) else f"image {i}",
+        images=images,
         captions=captions,
         pixelated=False,
     )
@@ -176,7 +176,7 @@ def _series(cam: Cam, x: Tensor, i: int, names: Sequence[str], classes: Sequence
 
 
 def _table(trust: Trust) -> Table:
-    d, r, m = trust.deletion, trust.randomised, trust.motion
+    d, r, m = trust.deletion, trust.randomized, trust.motion
     words = {True: "for it", False: "against it", None: "cannot be told"}
     good = {name: words[ok] for name, ok in trust.checks.items()}
     rows: list[list[Cell]] = [
@@ -199,7 +199,7 @@ def _table(trust: Trust) -> Table:
             _three(r.changed),
             0.0,
             "a map that has changed altogether",
-            good["randomisation"],
+            good["randomization"],
         ],
         [
             "share of the shifts that it followed",
@@ -232,8 +232,8 @@ def _three(values: np.ndarray | float) -> float | None:
 
 
 _GONE = {
-    "blur": "Deleted pixels become those of the blurred picture.",
-    "mean": "Deleted pixels become the picture's mean.",
+    "blur": "Deleted pixels become those of the blurred image.",
+    "mean": "Deleted pixels become the image's mean.",
 }
 
 
@@ -260,7 +260,7 @@ def _curves(trust: Trust) -> list[Exhibit]:
 
 
 def _random(trust: Trust, cam: Cam, x: Tensor) -> list[Exhibit]:
-    r = trust.randomised
+    r = trust.randomized
     curve = Curve(
         title="likeness to the map of the trained network",
         x=[0, *r.counts],
@@ -281,8 +281,8 @@ def _random(trust: Trust, cam: Cam, x: Tensor) -> list[Exhibit]:
         for n, layer, m in zip(r.counts, r.layers, maps[1:], strict=True)
     ]
     gallery = Gallery(
-        title="the first picture's map on the way",
-        pictures=[laid_over(x[0], m, cells=cam.cells, keyed=False) for m in maps],
+        title="the first image's map on the way",
+        images=[laid_over(x[0], m, cells=cam.cells, keyed=False) for m in maps],
         captions=captions,
         pixelated=False,
         note=EACH,
@@ -303,7 +303,7 @@ def _motion(trust: Trust, cam: Cam, x: Tensor) -> list[Exhibit]:
         lines={"map": m.error.tolist(), "grid alone": m.floor.tolist()},
         x_label="pixels, circular",
         y_label="‖M(T x) - T M(x)‖ / ‖M(x) - mean‖",
-        note="Mean over pictures and directions. Grid alone: the first map, moved on the "
+        note="Mean over images and directions. Grid alone: the first map, moved on the "
         "layer's own grid, linearly between its cells, then enlarged.",
     )
     if x.ndim != 4:
@@ -315,17 +315,17 @@ def _motion(trust: Trust, cam: Cam, x: Tensor) -> list[Exhibit]:
     rows = [
         ("as it stands", x[0], still),
         (f"first map, moved\n{way}", moved, still.roll(shift, (0, 1))),
-        (f"map of the moved picture\n{way}", moved, _plain(found)),
+        (f"map of the moved image\n{way}", moved, _plain(found)),
     ]
     if m.turned is not None:
         turn = x[0].rot90(1, (1, 2))
         rows += [
             ("first map, turned\n90°", turn, still.rot90(1, (0, 1))),
-            ("map of the turned picture\n90°", turn, _plain(m.turned)),
+            ("map of the turned image\n90°", turn, _plain(m.turned)),
         ]
     gallery = Gallery(
-        title="the first picture, moved",
-        pictures=[laid_over(picture, map_, keyed=False) for _, picture, map_ in rows],
+        title="the first image, moved",
+        images=[laid_over(image, map_, keyed=False) for _, image, map_ in rows],
         captions=[f"{caption}\n{_most(map_)}" for caption, _, map_ in rows],
         pixelated=False,
         note=EACH,

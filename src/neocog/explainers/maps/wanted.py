@@ -1,4 +1,4 @@
-"""What of an answer is explained: one number a picture.
+"""What of an answer is explained: one number an image.
 
 classifier (B, K)       the logit of a class, as the network puts it out
 segmenter (B, K, *S)    the mean logit of a class over the pixels that the network gives it
@@ -19,17 +19,17 @@ import torch
 from torch import Tensor
 
 from neocog.errors import ModelError, ShapeMismatch, UsageError
-from neocog.probe.activations import first_tensor
-from neocog.probe.scores import probabilities
+from neocog.graph.activations import first_tensor
+from neocog.graph.scores import probabilities
 
 __all__ = ["Target", "answer_of", "area", "first_of", "rows_of", "share", "value"]
 
 Target = int | Sequence[int] | Tensor | np.ndarray | Callable[[Tensor], Tensor] | None
-"""A class for all pictures, one a picture, a function of the answer, or None for what is said."""
+"""A class for all images, one an image, a function of the answer, or None for what is said."""
 
 
 def value(answer: Tensor, target: Target) -> tuple[Tensor, tuple[int | None, ...]]:
-    """The number that is explained, and the class it belongs to, of each picture.
+    """The number that is explained, and the class it belongs to, of each image.
 
     Args:
         answer: (B, K), (B, K, *S) or (B,).
@@ -37,11 +37,11 @@ def value(answer: Tensor, target: Target) -> tuple[Tensor, tuple[int | None, ...
             with the most pixels.
 
     Returns:
-        Numbers (B,), and class numbers, None where a function was given.
+        Numbers (B,), and class indices, None where a function was given.
 
     Raises:
-        UsageError: there is no such class, or not one a picture.
-        ShapeMismatch: a function of the answer does not give one number a picture.
+        UsageError: there is no such class, or not one an image.
+        ShapeMismatch: a function of the answer does not give one number an image.
 
     Example:
         >>> value(torch.tensor([[1.0, 3.0], [2.0, 0.0]]), None)
@@ -52,7 +52,7 @@ def value(answer: Tensor, target: Target) -> tuple[Tensor, tuple[int | None, ...
         if not isinstance(found, Tensor) or found.shape != answer.shape[:1]:
             came = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__
             raise ShapeMismatch(
-                f"A function of the answer returns one number a picture, ({len(answer)},); "
+                f"A function of the answer returns one number an image, ({len(answer)},); "
                 f"{came} came. Sum or pick until one is left.",
                 expected=(len(answer),),
                 actual=came if isinstance(came, tuple) else (),
@@ -86,9 +86,9 @@ def share(
 
     Args:
         answer: (B, K), (B, K, *S) or (B,).
-        targets: class numbers.
-        where: of a segmenter the pixels that count, (B, *S): those of the picture as it came.
-        kind: of what logits were made, see `neocog.probe.scores`.
+        targets: class indices.
+        where: of a segmenter the pixels that count, (B, *S): those of the image as it came.
+        kind: of what logits were made, see `neocog.graph.scores`.
     """
     answer = answer[:, None] if answer.ndim == 1 else answer
     index = torch.tensor([int(t or 0) for t in targets], device=answer.device)
@@ -103,31 +103,31 @@ def answer_of(out: Any) -> Tensor:
     """The tensor that a model answers with.
 
     Raises:
-        ModelError: there is none, or not one row a picture.
+        ModelError: there is none, or not one row an image.
     """
     found = first_tensor(out)
     if found is None or found.ndim < 1 or not found.is_floating_point():
         raise ModelError(
-            f"A model that is explained answers with a tensor of numbers, a row a picture; "
+            f"A model that is explained answers with a tensor of numbers, a row an image; "
             f"{type(out).__name__} came. Wrap it so that it returns one."
         )
     return found
 
 
 def first_of(target: Target) -> Target:
-    """What is wanted of the first picture alone."""
+    """What is wanted of the first image alone."""
     if target is None or callable(target):
         return target
     return _plain(target)[:1] if _is_many(target) else target
 
 
 def rows_of(target: Target, count: int, rows: slice) -> Target:
-    """What is wanted of some of the pictures.
+    """What is wanted of some of the images.
 
     Args:
         target: see `Target`.
-        count: pictures in all; classes of another number are given back as they are.
-        rows: of the pictures.
+        count: images in all; classes of another number are given back as they are.
+        rows: of the images.
 
     Example:
         >>> rows_of([5, 6, 7], 3, slice(1, 3)), rows_of(4, 3, slice(1, 3))
@@ -151,8 +151,8 @@ def _classes(answer: Tensor, target: Target) -> Tensor:
     wanted = _plain(target) if _is_many(target) else _plain(target) * n
     if len(wanted) != n:
         raise UsageError(
-            f"A class is given for all pictures, or one for each; {len(wanted)} came for {n}. "
-            "Give as many as pictures."
+            f"A class is given for all images, or one for each; {len(wanted)} came for {n}. "
+            "Give as many as images."
         )
     for c in wanted:
         if not 0 <= c < k:
@@ -174,6 +174,6 @@ def _plain(target: Any) -> list[int]:
         return [operator.index(c) for c in (rows if isinstance(rows, Sequence) else [rows])]
     except TypeError:
         raise UsageError(
-            f"A class is a whole number, or one a picture; `{target!r}` came. "
+            f"A class is a whole number, or one an image; `{target!r}` came. "
             "Count the outputs from 0."
         ) from None

@@ -1,17 +1,17 @@
 """Does the answer hang on the pixels that the map marks? Deletion and insertion.
 
 The pixels are taken in the order of the map, the strongest first. *Deletion* replaces them by those
-of a picture without content and watches the answer fall: the smaller the area below the curve, the
-better the map. *Insertion* brings them back into that picture: the larger the better. Beside each
+of an image without content and watches the answer fall: the smaller the area below the curve, the
+better the map. *Insertion* brings them back into that image: the larger the better. Beside each
 stands the same for maps of noise: each map's own amplitudes on the layer's grid, with random
 phases, so that the noise is as coarse and as smooth as the map (Theiler et al. 1992).
 
 Whether the map is better than noise is a test of ranks. A map that is noise itself is one of
 draws + 1 alike; how often one of these, drawn blindly, does as well as the map is its chance. With
-several pictures the ranks within each are summed first; all have the same random phases, so that
+several images the ranks within each are summed first; all have the same random phases, so that
 the chance also holds where their maps are alike.
 
-Source: V. Petsiuk, A. Das, K. Saenko, "RISE: Randomized Input Sampling for Explanation of Black-box
+Source: V. Petsiuk, A. Das, K. Saenko, "RISE: Randomized Input Downsampling for Explanation of Black-box
 Models", BMVC 2018. J. Theiler et al., "Testing for nonlinearity in time series: the method of
 surrogate data", Physica D 1992.
 """
@@ -33,16 +33,16 @@ from neocog.errors import UsageError, did_you_mean
 from neocog.explainers.grad_cam import Cam, as_input, enlarge
 from neocog.explainers.maps.wanted import Target, answer_of, area, share, value
 from neocog.explainers.trust.similarity import constant, ranks
-from neocog.probe.activations import differentiable
+from neocog.graph.activations import differentiable
 
-__all__ = ["BASELINES", "DRAWS", "Deletion", "blurred", "deletion", "mean_colour", "noise_like"]
+__all__ = ["BASELINES", "DRAWS", "Deletion", "blurred", "deletion", "mean_color", "noise_like"]
 
 DRAWS = 19
 """Maps of noise: as few as can leave a chance of 1 in 20."""
 
 
 def blurred(x: Tensor) -> Tensor:
-    """Pictures smoothed by a Gaussian of an eighth of their side, mirrored at the border."""
+    """Images smoothed by a Gaussian of an eighth of their side, mirrored at the border."""
     for axis in range(2, x.ndim):
         n = x.shape[axis]
         sigma = n / 8
@@ -56,18 +56,18 @@ def blurred(x: Tensor) -> Tensor:
     return x
 
 
-def mean_colour(x: Tensor) -> Tensor:
-    """Pictures of one colour, their mean."""
+def mean_color(x: Tensor) -> Tensor:
+    """Images of one color, their mean."""
     return x.mean(tuple(range(2, x.ndim)), keepdim=True).expand_as(x)
 
 
-BASELINES: dict[str, Callable[[Tensor], Tensor]] = {"blur": blurred, "mean": mean_colour}
-"""Name to what is left of a picture without its content."""
+BASELINES: dict[str, Callable[[Tensor], Tensor]] = {"blur": blurred, "mean": mean_color}
+"""Name to what is left of an image without its content."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Deletion:
-    """Curves of the answer, one a picture, over the share of pixels that are exchanged.
+    """Curves of the answer, one an image, over the share of pixels that are exchanged.
 
     Args:
         fractions: of the pixels, from 0 to 1.
@@ -97,13 +97,13 @@ class Deletion:
 
     @property
     def better_deletion(self) -> np.ndarray:
-        """Share of the maps of noise for which each picture's answer falls more slowly, (B,)."""
+        """Share of the maps of noise for which each image's answer falls more slowly, (B,)."""
         better = self.areas("deletion") < self.areas("random_deletion")
         return np.asarray(better.mean(0))
 
     @property
     def better_insertion(self) -> np.ndarray:
-        """Share of the maps of noise for which each picture's answer rises more slowly, (B,)."""
+        """Share of the maps of noise for which each image's answer rises more slowly, (B,)."""
         better = self.areas("insertion") > self.areas("random_insertion")
         return np.asarray(better.mean(0))
 
@@ -150,11 +150,11 @@ def deletion(
     draws: int = DRAWS,
     seed: int = 0,
 ) -> Deletion:
-    """Delete and insert the pixels of each picture in the order of its map.
+    """Delete and insert the pixels of each image in the order of its map.
 
     Args:
         model: as for `grad_cam`; left as it was found.
-        x: the pictures that the maps are of.
+        x: the images that the maps are of.
         cam: the maps.
         target: a function of the answer, where the maps are of one; else the maps' own classes.
         baseline: one of `BASELINES`.
@@ -167,7 +167,7 @@ def deletion(
     """
     if baseline not in BASELINES:
         raise UsageError(
-            f"`{baseline}` is no picture without content. {did_you_mean(baseline, BASELINES)}"
+            f"`{baseline}` is no image without content. {did_you_mean(baseline, BASELINES)}"
         )
     x = as_input(model, x)
     wish = _Wish(baseline, torch.linspace(0, 1, steps + 1, dtype=torch.float64), draws, seed)
@@ -185,7 +185,7 @@ def deletion(
 
 @dataclass(frozen=True)
 class _Wish:
-    """How pictures are deleted and inserted."""
+    """How images are deleted and inserted."""
 
     baseline: str
     fractions: Tensor
@@ -196,7 +196,7 @@ class _Wish:
 def _of_some(
     run: Callable[[Tensor], Any], x: Tensor, cam: Cam, target: Target, wish: _Wish
 ) -> Deletion:
-    """Of as many pictures as there is room for at once."""
+    """Of as many images as there is room for at once."""
     ask, between = _asker(run, cam, target), wish.fractions[1:-1]
     empty = BASELINES[wish.baseline](x)
     full, nothing = _all(ask, x), _all(ask, empty)
@@ -226,7 +226,7 @@ def _of_some(
 
 
 def _joined(parts: list[Deletion]) -> Deletion:
-    """Of all pictures."""
+    """Of all images."""
 
     def whole(name: str, axis: int) -> np.ndarray:
         return np.concatenate([getattr(p, name) for p in parts], axis)
@@ -285,19 +285,19 @@ Ask = Callable[[Tensor, Tensor], Tensor]
 
 
 def _asker(run: Callable[[Tensor], Any], cam: Cam, target: Target) -> Ask:
-    """From pictures, and the numbers of those that they were made of, to answers (b,)."""
+    """From images, and the numbers of those that they were made of, to answers (b,)."""
     if callable(target):
-        return lambda pictures, rows: value(answer_of(run(pictures)), target)[0]
+        return lambda images, rows: value(answer_of(run(images)), target)[0]
     known = all(t is not None for t in cam.targets)
     classes = cam.targets if known else value(cam.answers, None)[1]
     where = None
     if cam.answers.ndim > 2:
         where = area(cam.answers, torch.tensor(classes, device=cam.answers.device))
 
-    def ask(pictures: Tensor, rows: Tensor) -> Tensor:
+    def ask(images: Tensor, rows: Tensor) -> Tensor:
         wanted = [classes[i] for i in rows.tolist()]
         some = None if where is None else where[rows]
-        return share(answer_of(run(pictures)), wanted, some, kind=cam.kind)
+        return share(answer_of(run(images)), wanted, some, kind=cam.kind)
 
     return ask
 
@@ -311,7 +311,7 @@ def _order(maps: Tensor) -> Tensor:
 
 
 def _orders(maps: Tensor, cam: Cam) -> Tensor:
-    """The same of several maps of each picture, (R, B, *grid) to (R, B, P)."""
+    """The same of several maps of each image, (R, B, *grid) to (R, B, P)."""
     fine = enlarge(maps.flatten(0, 1), cam.size, cam.cells)
     return _order(fine).view(*maps.shape[:2], -1)
 
@@ -331,11 +331,11 @@ def _curve(ask: Ask, start: Tensor, end: Tensor, order: Tensor, steps: Tensor) -
 
 
 def _all(ask: Ask, x: Tensor) -> np.ndarray:
-    """Answers for whole pictures, (B, 1)."""
+    """Answers for whole images, (B, 1)."""
     rows = torch.arange(len(x)).split(_batch(x))  # type: ignore[no-untyped-call]
     return np.asarray(torch.cat([ask(x[r], r).double().cpu() for r in rows]).numpy())[:, None]
 
 
 def _batch(x: Tensor) -> int:
-    """Pictures at once."""
+    """Images at once."""
     return batch_for(x[0].numel())

@@ -1,9 +1,9 @@
-"""Does the map move with the picture? Shifts along the axes and exact quarter turns.
+"""Does the map move with the image? Shifts along the axes and exact quarter turns.
 
-A map that says where the object is must go where the object goes: M(T x) = T M(x). The picture is
+A map that says where the object is must go where the object goes: M(T x) = T M(x). The image is
 shifted circularly by whole pixels, or turned by quarter turns, the map is made again for the same
 class and layer, and compared with the first map moved in the same way: ‖M(T x) - T M(x)‖ over the
-whole picture, as a share of ‖M(x) - mean‖. A map that is nearly one colour moves anyhow; what
+whole image, as a share of ‖M(x) - mean‖. A map that is nearly one color moves anyhow; what
 counts is how it differs from place to place.
 
 No map is finer than its layer. One that lies on a grid with a step of 32 pixels cannot follow a
@@ -11,9 +11,9 @@ shift by one, so beside every error stands a floor: the first map, moved on the 
 linearly between its cells, and enlarged then instead of before.
 
 Where it is known which pixels each cell of the layer sees, the enlarged map goes as far as the
-picture does. A map that is stretched over the whole picture does not, where convolutions have no
+image does. A map that is stretched over the whole image does not, where convolutions have no
 padding: its cells lie further apart than those of the layer, and it has to move by more pixels than
-the picture to show the same: by as many cells as the picture moved, see `pace`.
+the image to show the same: by as many cells as the image moved, see `pace`.
 """
 
 from __future__ import annotations
@@ -36,24 +36,24 @@ __all__ = ["MapMotion", "displacement", "distances_for", "map_motion"]
 
 @dataclass(frozen=True, kw_only=True)
 class MapMotion:
-    """How maps move when their pictures move.
+    """How maps move when their images move.
 
     Args:
         distances: of the shifts, in pixels.
         error: difference from the moved map, as a share of how that differs from its mean; mean
-            over pictures and directions.
+            over images and directions.
         floor: what the layer's own grid costs, measured in the same way.
         followed: share of the shifts that the map followed, to within half a cell or a pixel,
             whichever is more, (distances,).
         answers_kept: share of the shifts at which the model's answer stayed.
         stride: pixels from one cell of the enlarged map to the next.
-        pace: pixels of the picture from one cell of the layer to the next; measured where nobody
+        pace: pixels of the image from one cell of the layer to the next; measured where nobody
             said where the cells lie.
         turn_error: the same difference under quarter turns; None where turns are not exact.
         turn_rank: rank correlation with the turned map; None in the same cases.
         turn_answers_kept: share of the turns at which the answer stayed.
-        example: of the first picture: its shift along each axis, and the map at that place.
-        turned: the map of the first picture turned by 90°, anticlockwise; None as above.
+        example: of the first image: its shift along each axis, and the map at that place.
+        turned: the map of the first image turned by 90°, anticlockwise; None as above.
     """
 
     distances: tuple[int, ...]
@@ -106,14 +106,14 @@ def map_motion(
     target: Target = None,
     distances: tuple[int, ...] | None = None,
 ) -> MapMotion:
-    """Make the maps of moved pictures, and compare them with the moved maps.
+    """Make the maps of moved images, and compare them with the moved maps.
 
     Args:
         model: as for `grad_cam`; left as it was found.
-        x: the pictures that the maps are of.
+        x: the images that the maps are of.
         cam: the maps.
         target: a function of the answer, where the maps are of one; else the maps' own classes.
-        distances: of the shifts, in pixels; from one pixel to a quarter of the picture if left out.
+        distances: of the shifts, in pixels; from one pixel to a quarter of the image if left out.
     """
     x = as_input(model, x)
     size = tuple(x.shape[2:])
@@ -157,7 +157,7 @@ def map_motion(
 
 
 class _Asked:
-    """Some pictures with their maps, and how these are made again."""
+    """Some images with their maps, and how these are made again."""
 
     def __init__(self, model: nn.Module, x: Tensor, cam: Cam, target: Target) -> None:
         self.model, self.x, self.cam = model, x, cam
@@ -168,7 +168,7 @@ class _Asked:
         self.pace = pace(model, x, cam) if cam.cells is None else cam.cells.step
 
     def again(self, x: Tensor) -> Cam:
-        """The maps of other pictures, for the same classes and layer."""
+        """The maps of other images, for the same classes and layer."""
         cam = self.cam
         found = explained(
             self.model,
@@ -202,7 +202,7 @@ class _Asked:
 
 
 def distances_for(size: tuple[int, ...], stride: tuple[float, ...]) -> tuple[int, ...]:
-    """Shifts from one pixel to a quarter of the picture: powers of two, and a cell of the layer.
+    """Shifts from one pixel to a quarter of the image: powers of two, and a cell of the layer.
 
     Example:
         >>> distances_for((32, 32), (4.0, 4.0))
@@ -254,14 +254,14 @@ def _moved(maps: Tensor, axis: int, cells: float) -> Tensor:
 
 
 def _difference(found: Tensor, want: Tensor) -> float:
-    """Difference as a share of what differs from the mean, over the pictures whose map does."""
+    """Difference as a share of what differs from the mean, over the images whose map does."""
     each = by_parts(_apart, found, want)
     real = ~each.isnan()
     return float(each[real].mean()) if bool(real.any()) else 0.0
 
 
 def _apart(found: Tensor, want: Tensor) -> Tensor:
-    """The same of each picture; not a number where the wanted map is one value."""
+    """The same of each image; not a number where the wanted map is one value."""
     flat = want.flatten(1).double()
     norm = (flat - flat.mean(1, keepdim=True)).norm(dim=1)
     error = (found - want).flatten(1).double().norm(dim=1)

@@ -1,7 +1,7 @@
 """By how many pixels a layer's cells lie apart, measured, where nobody said where they lie.
 
-A map is then enlarged by stretching its grid over the whole picture, as is usual. Where
-convolutions have no padding the grid covers less than the picture: a picture moved by as many
+A map is then enlarged by stretching its grid over the whole image, as is usual. Where
+convolutions have no padding the grid covers less than the image: an image moved by as many
 pixels as one cell lies from the next moves the map by one cell, and the stretched map by more than
 that.
 """
@@ -14,12 +14,12 @@ import torch
 from torch import Tensor, nn
 
 from neocog.explainers.grad_cam import Cam
-from neocog.probe.activations import differentiable, recording
+from neocog.graph.activations import differentiable, recording
 
 __all__ = ["pace"]
 
-PICTURES = 4
-"""Pictures of noise at which the gradients are taken: units off at one are on at others."""
+IMAGES = 4
+"""Images of noise at which the gradients are taken: units off at one are on at others."""
 
 
 def pace(model: nn.Module, x: Tensor, cam: Cam) -> tuple[float, ...]:
@@ -27,11 +27,11 @@ def pace(model: nn.Module, x: Tensor, cam: Cam) -> tuple[float, ...]:
 
     Gradients of three cells in the middle tell which pixels each sees; both ends of what they see
     must lie equally far apart. Where they do not, or reach the border, or there are fewer cells, it
-    is the picture's size over the number of cells.
+    is the image's size over the number of cells.
 
     Args:
         model: as for `grad_cam`; left as it was found.
-        x: pictures as the model takes them; their shape and device count.
+        x: images as the model takes them; their shape and device count.
         cam: maps of the layer.
 
     Example:
@@ -45,7 +45,7 @@ def pace(model: nn.Module, x: Tensor, cam: Cam) -> tuple[float, ...]:
     if all(n < 3 for n in cam.grid):
         return cam.stride
     noise = torch.rand(
-        (PICTURES, *x.shape[1:]), generator=torch.Generator().manual_seed(0), dtype=torch.float32
+        (IMAGES, *x.shape[1:]), generator=torch.Generator().manual_seed(0), dtype=torch.float32
     )
     leaf = noise.to(x.device, x.dtype).requires_grad_()
     with differentiable(model) as run, recording(model, [cam.layer]) as kept:

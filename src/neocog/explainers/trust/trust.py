@@ -1,8 +1,8 @@
 """Is this map to be trusted? Three questions to it, and the answer in words.
 
     deletion, insertion   does the answer hang on the pixels that the map marks?
-    randomisation         does the map need what the network has learned?
-    motion                does the map go where the picture goes?
+    randomization         does the map need what the network has learned?
+    motion                does the map go where the image goes?
 
 None of them proves a map right; each can show one to be wrong. The bounds are named here, so that a
 verdict can be argued with.
@@ -22,7 +22,7 @@ from neocog.explainers.grad_cam import METHODS, Cam
 from neocog.explainers.maps.wanted import Target
 from neocog.explainers.trust.deletion import Deletion, deletion
 from neocog.explainers.trust.motion import MapMotion, map_motion
-from neocog.explainers.trust.randomise import Randomised, mean_of, randomise
+from neocog.explainers.trust.randomize import Randomized, mean_of, randomize
 
 __all__ = ["CHANCE", "FOLLOWS", "FORGETS", "Trust", "trust"]
 
@@ -42,14 +42,14 @@ class Trust:
 
     Args:
         deletion: the answer while pixels are deleted and inserted.
-        randomised: the maps of networks with random weights.
-        motion: the maps of moved pictures.
-        n: pictures.
+        randomized: the maps of networks with random weights.
+        motion: the maps of moved images.
+        n: images.
         class_free: whether the maps are of no class.
     """
 
     deletion: Deletion
-    randomised: Randomised
+    randomized: Randomized
     motion: MapMotion
     n: int
     class_free: bool = False
@@ -57,11 +57,11 @@ class Trust:
     @property
     def checks(self) -> dict[str, bool | None]:
         """Name of each question to whether its answer speaks for the maps; None: cannot be told."""
-        changed, follows = self.randomised.changed, self.motion.follows
+        changed, follows = self.randomized.changed, self.motion.follows
         return {
             "deletion": self._beats_noise(self.deletion.chance_deletion),
             "insertion": self._beats_noise(self.deletion.chance_insertion),
-            "randomisation": None if isnan(changed) else changed < FORGETS,
+            "randomization": None if isnan(changed) else changed < FORGETS,
             "motion": None if isnan(follows) else follows >= FOLLOWS,
         }
 
@@ -81,10 +81,10 @@ class Trust:
         return "\n\n".join(parts)
 
     def to_json(self) -> dict[str, Any]:
-        """With the names of the contract: deletion, insertion, randomisation; and motion."""
+        """With the names of the spec: deletion, insertion, randomization; and motion."""
         return {
             **self.deletion.to_json(),
-            "randomisation": self.randomised.to_json(),
+            "randomization": self.randomized.to_json(),
             "motion": self.motion.to_json(),
             "checks": self.checks,
             "verdict": self.verdict(),
@@ -114,7 +114,7 @@ class Trust:
         )
 
     def _learned(self) -> str:
-        r = self.randomised
+        r = self.randomized
         first, last = float(mean_of(r.rank[:, 0], 0)), r.changed
         if isnan(last):
             return (
@@ -130,7 +130,7 @@ class Trust:
         if self.class_free and first > FORGETS:
             said += " It looks at no class, so the last layer cannot change it."
         elif last >= FORGETS:
-            said += " It stays what it was: this is a picture of the picture, not of the network."
+            said += " It stays what it was: this is an image of the image, not of the network."
         elif first > FORGETS:
             said += (
                 " It hardly needs the last layer, which tells the classes apart: it shows where "
@@ -142,12 +142,12 @@ class Trust:
         m = self.motion
         if isnan(m.follows):
             return (
-                "Does the map go where the picture goes? That cannot be told: the map is one value "
+                "Does the map go where the image goes? That cannot be told: the map is one value "
                 "everywhere."
             )
         cell = max(m.stride)
         said = (
-            "Does the map go where the picture goes? Of the circular shifts beyond half a cell of "
+            "Does the map go where the image goes? Of the circular shifts beyond half a cell of "
             f"its layer (a cell is {cell:.3g} pixels), up to {m.distances[-1]} pixels, it followed "
             f"{m.follows:.0%} to within half a cell. It differs from the moved map by "
             f"{_two(m.error.mean())} of how that map varies; the layer's grid alone costs "
@@ -184,7 +184,7 @@ def trust(
 
     Args:
         model: as for `grad_cam`.
-        x: the pictures that the maps are of.
+        x: the images that the maps are of.
         cam: the maps.
         target: the function of the answer that the maps are of, if they are of one.
         baseline: what deleted pixels are replaced by, one of `deletion.BASELINES`.
@@ -197,19 +197,19 @@ def trust(
         >>> net = nn.Sequential(nn.Conv2d(1, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
         >>> x = torch.rand(2, 1, 12, 12)
         >>> sorted(trust(net, x, grad_cam(net, x)).checks)
-        ['deletion', 'insertion', 'motion', 'randomisation']
+        ['deletion', 'insertion', 'motion', 'randomization']
     """
     tell = tell or (lambda text: None)
     wanted = target if callable(target) else None
     tell("deletion and insertion")
     gone = deletion(model, x, cam, target=wanted, baseline=baseline, seed=seed)
     tell("random weights")
-    random = randomise(model, x, cam, target=wanted, seed=seed)
-    tell("moved pictures")
+    random = randomize(model, x, cam, target=wanted, seed=seed)
+    tell("moved images")
     motion = map_motion(model, x, cam, target=wanted)
     return Trust(
         deletion=gone,
-        randomised=random,
+        randomized=random,
         motion=motion,
         n=len(cam.maps),
         class_free=METHODS[cam.method].class_free,

@@ -1,0 +1,336 @@
+"""What a unit responds to most: an image made to excite it.
+
+The image is searched by gradient ascent on the coefficients of its spectrum, scaled so that a
+step is as large in every frequency and color as natural images (or the data) are. In every step
+it is shifted, turned and enlarged a little at random: what holds on one pixel grid only does not
+survive that. Its contrast is held near that of the data.
+
+Source: C. Olah, A. Mordvintsev, L. Schubert, "Feature Visualization", Distill, 2017; the idea is
+from D. Erhan, Y. Bengio, A. Courville, P. Vincent, "Visualizing Higher-Layer Features of a Deep
+Network", Université de Montréal, 2009.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from neocog.data.samples import Samples, batch_for
+from neocog.errors import ShapeMismatch, UsageError
+from neocog.explainers.activation_maximization_result import ActivationMaximization
+from neocog.explainers.jiggle import draw, jiggle
+from neocog.explainers.largest import Largest, largest_on
+from neocog.explainers.statistics import Statistics, statistics_from, statistics_of
+from neocog.explainers.units import check_units, finite, layout_for, output_of, said
+from neocog.graph.activations import differentiable, handed
+
+__all__ = ["AscentConfig", "maximize_activation"]
+
+Read = Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True, kw_only=True)
+class AscentConfig:
+    """How the search goes.
+
+    Args:
+        steps: of gradient ascent.
+        rate: of a step, in deviations of the data; falls to zero.
+        seeds: images a unit, from different noise.
+        seed: of the noise and of the movements.
+        views: differently moved copies that a step looks at.
+        shift: largest movement, as a share of the side.
+        turn: largest turn, in degrees.
+        zoom: largest change of size, as a share.
+        contrast: how strong the image may get, in deviations of the data.
+        l2: price of the mean square of the coefficients.
+        tv: price of the mean difference between neighboring pixels (total variation).
+        diversity: price of likeness between the images of one unit.
+        where: of a map, its "mean", its "middle" or its "largest" element.
+    """
+
+    steps: int = 128
+    rate: float = 0.05
+    seeds: int = 1
+    seed: int = 0
+    views: int = 2
+    shift: float = 0.1
+    turn: float = 8.0
+    zoom: float = 0.1
+    contrast: float = 1.5
+    l2: float = 0.0
+    tv: float = 0.0
+    diversity: float = 0.0
+    where: str = "mean"
+
+
+def maximize_activation(
+    model: nn.Module,
+    layer: str,
+    unit: int | Sequence[int],
+    *,
+    size: Sequence[int],
+    channels: int,
+    climb: AscentConfig | None = None,
+    statistics: Statistics | None = None,
+    samples: Samples | None = None,
+) -> ActivationMaximization:
+    """Images that excite units of a layer as much as images of that kind can.
+
+    As many are searched at once as fit in memory, none depends on those beside it. A unit that says
+    nothing at all gets other noise until it does.
+
+    Args:
+        model: values in [0, 1] to answers; is left as it is.
+        layer: a sub-module's name; "" for the model's own outputs.
+        unit: a channel of a map or an element of a vector, or several.
+        size: (H, W) or (N,) of what the model takes.
+        channels: of what it takes.
+        climb: how the search goes.
+        statistics: of the images; those of the samples if left out, else those that the model's
+            spec says.
+        samples: on which the largest activation is looked for, to compare with.
+
+    Raises:
+        UsageError: there is no such unit, or an impossible search.
+        ModelError: the layer does not run, or says numbers that are not finite.
+
+    Example:
+        >>> net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU())
+        >>> found = maximize(net, "0", 1, size=(8, 8), channels=1, climb=AscentConfig(steps=8))
+        >>> found.images.shape, bool(0 <= found.images.min() < found.images.max() <= 1)
+        ((1, 1, 8, 8), True)
+    """
+    climb = climb or AscentConfig()
+    _check(climb)
+    units = [unit] if isinstance(unit, int) else [int(u) for u in unit]
+    kind = statistics or _statistics(model, tuple(size), channels, samples)
+    _fits(kind, tuple(size), channels)
+    with differentiable(model) as run:
+
+        def read(x: Tensor) -> Tensor:
+            return output_of(run, model, layer, handed(model, x), layout=layout)
+
+        noise = _noise(kind, 32, climb.seed)
+        layout = layout_for(run, model, layer, handed(model, kind.image(noise[:1])))
+        with torch.no_grad():
+            answers = finite(said(read(kind.image(noise)), climb.where), layer)
+        check_units(units, answers.shape[1], layer)
+        scale = _scale(answers[:, units].std(0).float().cpu())
+        made = _made(read, kind, climb, units, scale)
+    finite(made.reached, layer)
+    most = None
+    if samples is not None:
+        most = largest_on(model, samples, layer, units, where=climb.where)
+    return _told(layer, climb, units, made, most, kind.source)
+
+
+def _told(
+    layer: str,
+    climb: AscentConfig,
+    units: Sequence[int],
+    made: _Made,
+    most: Largest | None,
+    source: str,
+) -> ActivationMaximization:
+    """What was made, and what is largest on data, as an image a row."""
+    return ActivationMaximization(
+        layer=layer,
+        where=climb.where,
+        units=np.repeat(units, climb.seeds),
+        seeds=np.tile(np.arange(climb.seeds) + climb.seed, len(units)),
+        images=made.images.numpy(),
+        activations=made.reached.numpy(),
+        awake=made.awake.numpy(),
+        way=made.way.numpy(),
+        largest=None if most is None else most.values.repeat(climb.seeds),
+        largest_index=None if most is None else most.index.repeat(climb.seeds),
+        largest_images=None if most is None else most.images,
+        source=source,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Made:
+    """What a search ends with: an image a row, but for `way`, (steps, images)."""
+
+    images: Tensor
+    reached: Tensor
+    awake: Tensor
+    way: Tensor
+
+
+def _made(
+    read: Read, kind: Statistics, climb: AscentConfig, units: Sequence[int], scale: Tensor
+) -> _Made:
+    """All units, as many at once as fit; images do not depend on those beside them."""
+    room = batch_for(kind.mean.size)
+    step = max(1, room // (climb.seeds * climb.views))
+    parts = []
+    for start in range(0, len(units), step):
+        some = slice(start, start + step)
+        parts.append(_Ascent(read, kind, climb, units[some], scale[some]).run())
+    return _Made(
+        images=torch.cat([p.images for p in parts]),
+        reached=torch.cat([p.reached for p in parts]),
+        awake=torch.cat([p.awake for p in parts]),
+        way=torch.cat([p.way for p in parts], 1),
+    )
+
+
+class _Ascent:
+    """One search of some units at once."""
+
+    def __init__(
+        self, read: Read, kind: Statistics, climb: AscentConfig, units: Sequence[int], scale: Tensor
+    ) -> None:
+        self.read, self.kind, self.climb = read, kind, climb
+        self.unit = torch.tensor(units).repeat_interleave(climb.seeds)
+        self.scale = scale.repeat_interleave(climb.seeds)
+
+    def run(self) -> _Made:
+        """The search, step by step."""
+        climb, several = self.climb, len(self.unit) // self.climb.seeds
+        z = (0.3 * self._drawn(0)).contiguous().requires_grad_()
+        moves = [draw(climb.steps * climb.views, climb.seed + s) for s in range(climb.seeds)]
+        moved = torch.stack(moves).view(climb.seeds, climb.steps, climb.views, -1)
+        optimizer = torch.optim.Adam([z], lr=climb.rate)
+        awake = torch.zeros(len(z), dtype=torch.bool)
+        way = torch.zeros(climb.steps, len(z))
+        for step in range(climb.steps):
+            optimizer.param_groups[0]["lr"] = climb.rate * _fall(step, climb.steps)
+            optimizer.zero_grad()
+            x = self.kind.image(z)
+            value, pull = self._pull(x, moved[:, step].repeat(several, 1, 1))
+            asleep = pull.flatten(1).abs().amax(1) == 0
+            awake |= ~asleep
+            way[step] = value
+            price = climb.tv * _variation(x) + climb.l2 * z.square().flatten(1).mean(1)
+            (price.sum() - (x * pull).sum()).backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            with torch.no_grad():
+                if bool(asleep.any()):
+                    z[asleep] = self._drawn(step + 1)[asleep]
+                z.mul_(self._within(z))
+        with torch.no_grad():
+            images = self.kind.image(z)
+            answers = said(self.read(images), climb.where).float().cpu()
+        reached = answers[torch.arange(len(z)), self.unit]
+        return _Made(images=images, reached=reached, awake=awake, way=way)
+
+    def _drawn(self, time: int) -> Tensor:
+        """Noise for all images: of a seed and time the same, whatever units there are."""
+        seeds = self.climb.seeds
+        drawn = [_noise(self.kind, 1, self.climb.seed + s + 7919 * time) for s in range(seeds)]
+        return torch.cat(drawn).repeat(len(self.unit) // seeds, *[1] * (drawn[0].ndim - 1))
+
+    def _pull(self, x: Tensor, moves: Tensor) -> tuple[Tensor, Tensor]:
+        """What the units say of moved images, in their own scale, and which way to change x."""
+        climb = self.climb
+        still = x.detach().requires_grad_()
+        seen = jiggle(
+            still.repeat_interleave(climb.views, 0),
+            moves.flatten(0, 1),
+            shift=climb.shift,
+            turn=climb.turn,
+            zoom=climb.zoom,
+        )
+        out = self.read(seen).float().cpu()
+        rows = torch.arange(len(seen))
+        value = said(out, climb.where)[rows, self.unit.repeat_interleave(climb.views)]
+        value = value.view(-1, climb.views).mean(1) / self.scale
+        goal = value.sum()
+        if climb.diversity and climb.seeds > 1:
+            goal = goal - climb.diversity * self._likeness(out, still)
+        (pull,) = torch.autograd.grad(goal, still)
+        return value.detach(), pull
+
+    def _likeness(self, out: Tensor, x: Tensor) -> Tensor:
+        """Mean cosine between the images of a unit, summed over units.
+
+        Of a map the products of its channels are compared (Olah et al. 2017), of a vector the
+        images themselves.
+        """
+        seeds = self.climb.seeds
+        if out.ndim > 2:
+            flat = out.flatten(2)
+            style = (flat @ flat.transpose(1, 2)).flatten(1).view(len(x), self.climb.views, -1)
+            form = style.mean(1)
+        else:
+            form = (x - x.mean(tuple(range(2, x.ndim)), keepdim=True)).flatten(1)
+        form = nn.functional.normalize(form, dim=1).view(-1, seeds, form.shape[1])
+        alike = (form @ form.transpose(1, 2)).sum((1, 2)) - seeds
+        return alike.sum() / (seeds - 1)
+
+    def _within(self, z: Tensor) -> Tensor:
+        """Factors that bring coefficients back into the ball of the contrast."""
+        strength = (2 * z.square().flatten(1).mean(1)).sqrt()
+        factor = (self.climb.contrast / strength.clamp_min(1e-12)).clamp_max(1)
+        return factor.view(-1, *[1] * (z.ndim - 1))
+
+
+def _noise(kind: Statistics, count: int, seed: int) -> Tensor:
+    """Coefficients of images that vary as the data do."""
+    generator = torch.Generator().manual_seed(seed)
+    shape = (count, len(kind.mean), *kind.amplitude.shape, 2)
+    return torch.randn(shape, generator=generator) / math.sqrt(2)
+
+
+def _fall(step: int, steps: int) -> float:
+    """Full for the first half, then down to nothing on a quarter of a wave."""
+    share = step / steps
+    return 1.0 if share < 0.5 else math.cos(math.pi * (share - 0.5))
+
+
+def _variation(x: Tensor) -> Tensor:
+    """Mean absolute difference between neighbors along all axes, one number an image."""
+    parts = [x.diff(dim=a).abs().flatten(1).mean(1) for a in range(2, x.ndim) if x.shape[a] > 1]
+    return torch.stack(parts).sum(0) if parts else x.new_zeros(len(x))
+
+
+def _scale(spread: Tensor) -> Tensor:
+    """How much a unit says at noise; 1 where it says the same of all."""
+    return torch.where(spread > 1e-8, spread, torch.ones_like(spread))
+
+
+def _statistics(
+    model: nn.Module, size: tuple[int, ...], channels: int, samples: Samples | None
+) -> Statistics:
+    if samples is not None:
+        return statistics_of(samples)
+    signal: Any = getattr(getattr(model, "spec", None), "input", None)
+    if signal is None or len(signal.mean) != channels:
+        return statistics_from((0.5,) * channels, (0.25,) * channels, size)
+    # A spec may hold no more than a 0 and a 1: such a mean is no mean of images.
+    usable = [
+        0.02 < m < 0.98 and 0.02 < s < 0.6 for m, s in zip(signal.mean, signal.std, strict=True)
+    ]
+    mean = [m if ok else 0.5 for m, ok in zip(signal.mean, usable, strict=True)]
+    std = [s if ok else 0.25 for s, ok in zip(signal.std, usable, strict=True)]
+    return statistics_from(mean, std, size)
+
+
+def _fits(kind: Statistics, size: tuple[int, ...], channels: int) -> None:
+    if kind.size != size or len(kind.mean) != channels:
+        raise ShapeMismatch(
+            "Statistics are of images of the size that the model takes; those of "
+            f"{len(kind.mean)} channels, {kind.size}, came for {channels}, {size}. "
+            "Measure them on data of that size.",
+            expected=(channels, *size),
+            actual=(len(kind.mean), *kind.size),
+        )
+
+
+def _check(climb: AscentConfig) -> None:
+    if climb.steps < 1 or climb.seeds < 1 or climb.views < 1 or not climb.contrast > 0:
+        raise UsageError(
+            "A climb has at least one step, one seed, one view, and a contrast above 0; "
+            f"{climb.steps}, {climb.seeds}, {climb.views} and {climb.contrast} came. "
+            "Give such, or leave them out."
+        )

@@ -1,0 +1,137 @@
+"""What activation maximization found, and how it is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from neocog.errors import printable
+from neocog.exhibits import Cell, Curve, Exhibit, Gallery, Section, Table
+from neocog.explainers.shown import as_image
+from neocog.explainers.units import headed
+
+__all__ = ["ActivationMaximization"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ActivationMaximization:
+    """Images made to excite units; P of them, all seeds of a unit one after the other.
+
+    Args:
+        layer: whose units; "" is the model itself.
+        where: what of a unit's map was raised: its mean, its middle or its largest element.
+        units: (P,), the unit of each image.
+        seeds: (P,), the seed of each image.
+        images: (P, C, *size), in [0, 1].
+        activations: (P,), what the unit says of the image, unmoved.
+        awake: (P,), False where the unit said nothing whatever was tried.
+        way: (steps, P), what it said on the way of moved images, in deviations at noise.
+        largest: (P,), the largest activation on the samples; None where none were given.
+        largest_index: (P,), the sample that reaches it.
+        largest_images: (U, C, *size), those samples, one a unit.
+        source: where the statistics of the images are from.
+    """
+
+    layer: str
+    where: str
+    units: np.ndarray
+    seeds: np.ndarray
+    images: np.ndarray = field(repr=False)
+    activations: np.ndarray
+    awake: np.ndarray
+    way: np.ndarray = field(repr=False)
+    largest: np.ndarray | None = None
+    largest_index: np.ndarray | None = None
+    largest_images: np.ndarray | None = field(default=None, repr=False)
+    source: str = ""
+
+    def sections(self, names: Sequence[str] = ()) -> list[Section]:
+        """For a report.
+
+        Args:
+            names: of all units of the layer, such as the classes; their numbers if left out.
+        """
+        exhibits: list[Exhibit] = [self._gallery(names), *self._real(names), self._table(names)]
+        of = {"mean": "the mean", "middle": "the middle", "largest": "the largest element"}
+        text = (
+            f"Images made to raise what a unit says, of a map {of[self.where]}. They start as "
+            "noise with the mean, spread, spectrum and colors of "
+            f"{printable(self.source)}, and are moved a little at random in every step."
+        )
+        if not self.awake.all():
+            text += " Units that said nothing whatever was tried are marked as silent."
+        return [Section(title=f"What excites {headed(self.layer)}", exhibits=exhibits, text=text)]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain lists, numbers and strings, without the images."""
+        plain: dict[str, Any] = {"layer": self.layer, "where": self.where, "source": self.source}
+        for name in ("units", "seeds", "activations", "awake", "largest", "largest_index"):
+            found = getattr(self, name)
+            plain[name] = None if found is None else found.tolist()
+        return plain
+
+    def name(self, unit: int, names: Sequence[str]) -> str:
+        """A unit as the user knows it."""
+        return printable(names[unit]) if unit < len(names) else str(unit)
+
+    def _gallery(self, names: Sequence[str]) -> Exhibit:
+        captions = []
+        for i, unit in enumerate(self.units.tolist()):
+            said = f"{self.activations[i]:.3g}" if self.awake[i] else "silent"
+            captions.append(f"{self.name(unit, names)}\n{said}")
+        if self.images.ndim == 3:
+            return self._lines(captions)
+        return Gallery(
+            title="Made images",
+            images=[as_image(p) for p in self.images],
+            captions=captions,
+            pixelated=False,
+            note="With what the unit says of each.",
+        )
+
+    def _lines(self, captions: Sequence[str]) -> Curve:
+        """Series: the first channel of the first few."""
+        count = self.images.shape[2]
+        lines = {
+            " · ".join(dict.fromkeys(c.split("\n"))) + ("" if i == 0 else f" ({i})"): p[0].tolist()
+            for i, (c, p) in enumerate(zip(captions[:8], self.images, strict=False))
+        }
+        return Curve(
+            title="Made series",
+            x=list(range(count)),
+            lines=lines,
+            x_label="sample",
+            y_label="value",
+        )
+
+    def _real(self, names: Sequence[str]) -> list[Exhibit]:
+        if self.largest is None or self.largest_images is None or self.images.ndim == 3:
+            return []
+        seeds = len(self.units) // len(self.largest_images)
+        units, values = self.units[::seeds].tolist(), self.largest[::seeds].tolist()
+        return [
+            Gallery(
+                title="Real images",
+                images=[as_image(p) for p in self.largest_images],
+                captions=[
+                    f"{self.name(u, names)}\n{v:.3g}" for u, v in zip(units, values, strict=True)
+                ],
+                pixelated=False,
+                note="The sample of which each unit says most.",
+            )
+        ]
+
+    def _table(self, names: Sequence[str]) -> Table:
+        rows: list[list[Cell]] = []
+        for i, unit in enumerate(self.units.tolist()):
+            most = None if self.largest is None else float(self.largest[i])
+            reached = float(self.activations[i])
+            rows.append([self.name(unit, names), int(self.seeds[i]), reached, most])
+        return Table(
+            title="How far it was raised",
+            columns=("unit", "seed", "made image", "most on data"),
+            rows=rows,
+        )

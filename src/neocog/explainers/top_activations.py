@@ -1,0 +1,326 @@
+"""The real patches that excite each unit of a layer most.
+
+All samples pass once. Of each unit and sample the place with the largest activation counts, so that
+a unit shows patches of different samples; the best are kept in a list of fixed length, so memory
+does not grow with the number of samples. What is cut is what the unit sees: its receptive field.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from neocog.data.samples import Samples, batch_of
+from neocog.errors import ModelError, UsageError, printable
+from neocog.exhibits import Curve, Exhibit, Gallery, Section
+from neocog.explainers.layout import SpatialLayout
+from neocog.explainers.shown import as_image, framed
+from neocog.explainers.units import check_units, finite, headed, layout_for, output_of
+from neocog.graph.activations import place_of
+from neocog.graph.found import as_found
+
+__all__ = ["PatchGeometry", "TopPatches", "cut", "gallery", "top_patches"]
+
+_BEYOND = 0.5
+"""What is drawn where a unit sees beyond the border."""
+
+
+@dataclass(frozen=True)
+class PatchGeometry:
+    """Which part of a sample the unit at each place of a map sees, a number an axis of space.
+
+    Args:
+        size: samples from the first to the last that it sees.
+        jump: samples from one unit's field to the next one's.
+        start: the first sample that unit 0 sees; negative in the padding.
+    """
+
+    size: tuple[int, ...]
+    jump: tuple[int | float | Fraction | None, ...]
+    start: tuple[int | None, ...]
+
+    def window(self, place: Sequence[int], whole: Sequence[int]) -> tuple[tuple[int, int], ...]:
+        """First sample, and the one behind the last, along each axis.
+
+        Args:
+            place: of the unit on the map.
+            whole: samples of the image along each axis: seen where fields do not move evenly.
+
+        Example:
+            >>> Seen((3, 3), (2, 2), (-1, -1)).window((0, 4), (28, 28))
+            ((-1, 2), (7, 10))
+        """
+        out = []
+        for i, n, size, jump, start in zip(
+            place, whole, self.size, self.jump, self.start, strict=True
+        ):
+            if jump is None or start is None or size < 1:
+                out.append((0, n))
+            else:
+                first = start + math.floor(jump * i)
+                out.append((first, first + size))
+        return tuple(out)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TopPatches:
+    """The k strongest samples of each unit and where in them it is.
+
+    Args:
+        layer: whose units.
+        units: (U,).
+        scores: (U, k), activations, the largest first.
+        index: (U, k), of the sample.
+        position: (U, k, axes), of the activation on the map; no axes for a vector.
+        window: (U, k, axes of the sample, 2), what the unit sees: first sample and the one behind
+            the last. Beyond the border where it sees padding.
+        names: of the samples, (U, k).
+        count: samples that were looked at.
+    """
+
+    layer: str
+    units: np.ndarray
+    scores: np.ndarray
+    index: np.ndarray
+    position: np.ndarray
+    window: np.ndarray
+    names: tuple[tuple[str, ...], ...] = field(repr=False)
+    size: tuple[int, ...]
+    count: int
+
+    @property
+    def clipped(self) -> np.ndarray:
+        """`window`, within the sample."""
+        return np.asarray(np.clip(self.window, 0, np.array(self.size)[:, None]))
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain lists, numbers and strings."""
+        return {
+            "layer": self.layer,
+            "count": self.count,
+            "units": [
+                {
+                    "unit": int(u),
+                    "patches": [
+                        {
+                            "score": float(self.scores[i, j]),
+                            "index": int(self.index[i, j]),
+                            "name": printable(self.names[i][j]),
+                            "position": self.position[i, j].tolist(),
+                            "window": self.clipped[i, j].tolist(),
+                        }
+                        for j in range(self.scores.shape[1])
+                    ],
+                }
+                for i, u in enumerate(self.units.tolist())
+            ],
+        }
+
+
+def top_patches(
+    model: nn.Module,
+    samples: Samples,
+    layer: str,
+    *,
+    k: int = 9,
+    units: Sequence[int] | None = None,
+    batch: int | None = None,
+    seen: PatchGeometry | None = None,
+) -> TopPatches:
+    """The samples, and the places in them, at which each unit of a layer says most.
+
+    Args:
+        model: values in [0, 1] to answers; is left as it is.
+        samples: all are looked at, once.
+        layer: a sub-module's name; "" for the model's own outputs.
+        k: patches a unit; fewer where there are fewer samples.
+        units: channels of a map or elements of a vector; all if left out.
+        batch: samples at once; what is found does not depend on it, but for rounding.
+        seen: what the units see; the whole sample if left out. With
+            `f = audits.receptive_field.receptive_field(model, size).of(layer)` it is
+            `Seen(f.receptive_field, f.jump, f.start)`.
+
+    Raises:
+        UsageError: there is no such unit, or k is not positive.
+        ModelError: the layer does not run, or says numbers that are not finite.
+
+    Example:
+        >>> x = torch.zeros(3, 1, 4, 4)
+        >>> x[2, 0, 3, 1] = 1.0
+        >>> found = top_patches(
+        ...     nn.Conv2d(1, 1, 1), Samples.of(x), "", k=1, seen=Seen((1, 1), (1, 1), (0, 0))
+        ... )
+        >>> found.window.shape
+        (1, 1, 2, 2)
+    """
+    if k < 1:
+        raise UsageError(f"A unit shows one patch at least; k={k} came. Ask for more.")
+    device, dtype = place_of(model)
+    step = batch_of(samples, batch)
+    best: _Best | None = None
+    layout: SpatialLayout | None = None
+    with as_found(model), torch.no_grad():
+        for start in range(0, len(samples), step):
+            x = samples.take(slice(start, start + step)).to(device, dtype)
+            if best is None:
+                layout = layout_for(model, model, layer, x)
+            out = output_of(model, model, layer, x, layout=layout)
+            if best is None:
+                chosen = list(range(out.shape[1])) if units is None else [int(u) for u in units]
+                check_units(chosen, out.shape[1], layer)
+                best = _Best(chosen, min(k, len(samples)), tuple(out.shape[2:]))
+            best.look(finite(out, layer), start)
+            del x, out
+    assert best is not None  # there are no empty Samples
+    return _found(best, samples, layer, seen)
+
+
+def cut(found: TopPatches, samples: Samples, row: int) -> list[np.ndarray]:
+    """The patches of one unit, as values (C, *size), what lies beyond the border in middle gray.
+
+    Args:
+        found: the patches.
+        samples: the same that they were found in.
+        row: which of `found.units`, counted from 0.
+    """
+    out = []
+    for j, i in enumerate(found.index[row].tolist()):
+        x = samples.take(slice(i, i + 1))[0].numpy()
+        full, inside = _frame(found.window[row, j], found.size), found.clipped[row, j]
+        patch = np.full((x.shape[0], *(full[:, 1] - full[:, 0])), _BEYOND, np.float32)
+        into = tuple(slice(a, b) for a, b in (inside - full[:, :1]).tolist())
+        patch[(slice(None), *into)] = x[(slice(None), *(slice(a, b) for a, b in inside.tolist()))]
+        out.append(patch)
+    return out
+
+
+def gallery(
+    found: TopPatches, samples: Samples, *, most: int = 16, whole: bool = False
+) -> list[Section]:
+    """For a report: a row of patches a unit.
+
+    Args:
+        found: the patches.
+        samples: the same that they were found in.
+        most: units that are drawn.
+        whole: draw the whole images, what the unit sees framed.
+    """
+    exhibits: list[Exhibit] = []
+    for row, unit in enumerate(found.units[:most].tolist()):
+        captions = [f"{s:.3g}" for s in found.scores[row].tolist()]
+        if len(found.size) == 1:
+            exhibits.append(_lines(cut(found, samples, row), unit, captions))
+            continue
+        if whole:
+            images = [
+                framed(
+                    as_image(samples.take(slice(i, i + 1))[0]),
+                    found.clipped[row, j].flatten().tolist(),
+                )
+                for j, i in enumerate(found.index[row].tolist())
+            ]
+        else:
+            images = [as_image(patch) for patch in cut(found, samples, row)]
+        exhibits.append(Gallery(title=f"Unit {unit}", images=images, captions=captions))
+    left = len(found.units) - len(exhibits)
+    text = (
+        f"Of {found.count} samples the patches at which each unit says most, at most one a sample, "
+        "strongest first; cut at what the unit sees, gray where that is beyond the border."
+        + (f" {left} more units are not shown." if left > 0 else "")
+    )
+    return [
+        Section(title=f"Patches that excite {headed(found.layer)}", exhibits=exhibits, text=text)
+    ]
+
+
+class _Best:
+    """The k largest of each unit so far; nothing else is kept."""
+
+    def __init__(self, units: Sequence[int], k: int, space: tuple[int, ...]) -> None:
+        self.units, self.k, self.space = list(units), k, space
+        self.scores = torch.full((len(units), 0), -torch.inf)
+        self.index = torch.zeros((len(units), 0), dtype=torch.int64)
+        self.place = torch.zeros((len(units), 0), dtype=torch.int64)
+
+    def look(self, out: Tensor, start: int) -> None:
+        """A batch: (B, U) or (B, U, *space), whose first sample has the number `start`."""
+        if tuple(out.shape[2:]) != self.space:
+            raise ModelError(
+                "The map of a layer has one size for all samples; one of "
+                f"{tuple(out.shape[2:])} came after {self.space}. Name a layer that has."
+            )
+        some = out[:, self.units] if len(self.units) != out.shape[1] else out
+        if self.space:
+            value, place = some.flatten(2).max(2)
+        else:
+            value, place = some, torch.zeros_like(some, dtype=torch.int64)
+        number = torch.arange(start, start + len(out))
+        self.scores = torch.cat([self.scores, value.T.float().cpu()], 1)
+        self.place = torch.cat([self.place, place.T.cpu()], 1)
+        self.index = torch.cat([self.index, number.expand(len(self.units), -1)], 1)
+        # Stable, so that of equal ones the earlier samples stay, whatever the batches are.
+        order = self.scores.argsort(dim=1, descending=True, stable=True)[:, : self.k]
+        self.scores, self.place, self.index = (
+            t.gather(1, order) for t in (self.scores, self.place, self.index)
+        )
+
+
+def _found(best: _Best, samples: Samples, layer: str, seen: PatchGeometry | None) -> TopPatches:
+    size = tuple(int(n) for n in samples.size)
+    shape = best.scores.shape
+    if best.space:
+        position = np.stack(np.unravel_index(best.place.numpy(), best.space), -1)
+    else:
+        position = np.zeros((*shape, 0), np.int64)
+    window = np.zeros((*shape, len(size), 2), np.int64)
+    for i, j in np.ndindex(*shape):
+        if seen is None or position.shape[2] != len(size):
+            window[i, j] = [(0, n) for n in size]
+        else:
+            window[i, j] = seen.window(position[i, j].tolist(), size)
+    index = best.index.numpy()
+    return TopPatches(
+        layer=layer,
+        units=np.asarray(best.units),
+        scores=best.scores.numpy(),
+        index=index,
+        position=position,
+        window=window,
+        names=tuple(tuple(samples.name(i) for i in row) for row in index.tolist()),
+        size=size,
+        count=len(samples),
+    )
+
+
+def _lines(patches: list[np.ndarray], unit: int, captions: Sequence[str]) -> Curve:
+    """Series: the first channel of the best few."""
+    shown = patches[:5]
+    return Curve(
+        title=f"Unit {unit}",
+        x=list(range(max(p.shape[1] for p in shown))),
+        lines={
+            f"{j + 1}: {c}": _padded(p[0], max(q.shape[1] for q in shown))
+            for j, (p, c) in enumerate(zip(shown, captions, strict=False))
+        },
+        x_label="sample of the patch",
+        y_label="value",
+    )
+
+
+def _padded(values: np.ndarray, count: int) -> list[float | None]:
+    plain: list[float | None] = [float(v) for v in values]
+    return plain + [None] * (count - len(plain))
+
+
+def _frame(window: np.ndarray, size: Sequence[int]) -> np.ndarray:
+    """What is drawn along each axis: the window; the sample where the window is larger than it."""
+    whole = np.array([(0, n) for n in size])
+    larger = window[:, 1] - window[:, 0] > whole[:, 1]
+    return np.where(larger[:, None], whole, window)

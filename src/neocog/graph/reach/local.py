@@ -1,0 +1,274 @@
+"""What each operation does to the places of elements; see `reach.places`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from neocog.graph.operations import Operation
+from neocog.graph.reach.intervals import Reach, hull, nothing
+from neocog.graph.reach.scene import Scene
+from neocog.graph.reach.trace import perform
+
+__all__ = [
+    "JOINED",
+    "NUMBERS",
+    "ONE_AXIS",
+    "PICKED",
+    "RUNNING",
+    "WEIGHTS",
+    "Finding",
+    "OperationPlaces",
+    "Rule",
+    "Slots",
+    "each",
+    "invariant",
+    "left_of",
+    "mix",
+    "numbers_of",
+    "one_axis",
+    "placed",
+    "rate_of",
+    "unplaced",
+    "width",
+]
+
+WEIGHTS = "weights for every position"
+NUMBERS = "numbers for every position"
+RUNNING = "sums that run from one side"
+JOINED = "joined although they move differently"
+PICKED = "one position is picked"
+ONE_AXIS = "one axis alone"
+
+Slots = tuple[Reach, ...]
+"""Places along each axis; second places along each axis; frequencies along each axis."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What takes positions apart."""
+
+    op: Operation
+    kind: str
+
+
+@dataclass
+class OperationPlaces:
+    """One operation on tensors with places, and what its rule came upon.
+
+    Args:
+        op: it.
+        given: its arguments by name.
+        tensors: those that are tensors.
+        slots: what is known of each; None of what was not made from the image.
+        outs: what came back.
+        axes: of the image.
+        weights: storages of parameters.
+        size: of the image along each axis.
+        extent: pixels that a spectrum along each axis was made of.
+        grids: steps in pixels that shifts must be multiples of, an axis each.
+        findings: what takes positions apart.
+        reduces: it sums up.
+    """
+
+    op: Operation
+    given: dict[str, Any]
+    tensors: dict[str, Tensor]
+    slots: dict[str, Slots | None]
+    outs: list[Tensor]
+    axes: int
+    weights: set[int]
+    size: tuple[int, ...]
+    extent: list[Fraction]
+    grids: list[tuple[int, Fraction]] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    reduces: bool = False
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the first output."""
+        return tuple(self.outs[0].shape)
+
+    @property
+    def first(self) -> tuple[Tensor, Slots | None]:
+        """The first tensor."""
+        name = next(iter(self.tensors))
+        return self.tensors[name], self.slots[name]
+
+    def find(self, kind: str) -> None:
+        """Note something."""
+        self.findings.append(Finding(self.op, kind))
+
+    def spectral(self) -> bool:
+        """Whether frequencies are among what is given."""
+        return any(bool(r.seen.any()) for k in self.slots.values() if k for r in k[2 * self.axes :])
+
+    def varies(self, name: str, along: set[int]) -> bool:
+        """Whether a tensor differs along some of its axes, for all that may be known of it."""
+        t = self.tensors[name]
+        wide = [d for d in sorted(along) if t.shape[d] > 1]
+        if not wide:
+            return False
+        if t.is_meta or t.untyped_storage()._cdata in self.weights:
+            return self.slots[name] is None
+        return any(bool((t != t.narrow(d, 0, 1)).any()) for d in wide)
+
+
+Rule = Callable[[OperationPlaces], "list[Slots | None] | None"]
+"""What is known of each output; None where the operation is not understood."""
+
+
+def placed(r: Reach, axes: int) -> tuple[int, ...]:
+    """Axes of a tensor along which places differ."""
+    seen = r.seen
+    if not bool(seen.any()):
+        return ()
+    found = tuple(
+        d
+        for d, (n, held, step) in enumerate(zip(r.shape, r.lo.shape, r.steps, strict=True))
+        if held > 1 or (n == 1 and step is not None and step.advance)
+    )
+    if len(r.shape) == axes + 2 and any(d > 1 for d in found):
+        found = tuple(d for d in found if d != 1)  # what differs between channels is no movement
+    if bool(seen.all()):
+        return found
+    return tuple(d for d in found if r.lo.shape[d] == 1 or width(r, d))
+
+
+def rate_of(r: Reach, axes: int) -> Fraction | None:
+    """Pixels from one place to the next; None where there are none, or they are not even."""
+    steps = [r.steps[d] for d in placed(r, axes)]
+    rates = [Fraction(s.advance, s.period) for s in steps if s is not None and s.advance]
+    return min(rates, key=abs) if rates and len(rates) == len(steps) else None
+
+
+def unplaced(slots: Slots) -> bool:
+    """Whether nothing has a place."""
+    return not any(bool(r.seen.any()) for r in slots)
+
+
+# Parts of an axis
+
+
+def width(r: Reach, d: int) -> int:
+    """Pixels from the first to the last place along one axis of a tensor."""
+    lo = torch.where(r.seen, r.lo, torch.full_like(r.lo, 2**60)).amin(d)
+    hi = torch.where(r.seen, r.lo, torch.full_like(r.lo, -(2**60))).amax(d)
+    there = lo <= hi
+    return int((hi - lo)[there].max()) if bool(there.any()) else 0
+
+
+def _rate_along(r: Reach, some: Sequence[int]) -> Fraction | None:
+    """The smallest step along some axes; None where it is not even.
+
+    By the places themselves first: along rows that lie one behind the other in one axis they stay
+    for a row at a time.
+    """
+    index = tuple(slice(None) if d in some else 0 for d in range(r.lo.dim()))
+    gaps = torch.unique(torch.unique(r.lo[index][r.seen[index]]).diff())
+    if len(gaps) == 1:
+        return Fraction(int(gaps[0]))
+    steps = [r.steps[d] for d in some]
+    even = [abs(Fraction(s.advance, s.period)) for s in steps if s is not None and s.advance]
+    return min(even, default=None) if len(even) == len(steps) else None
+
+
+def _apart(r: Reach, hit: Sequence[int], rest: Sequence[int]) -> bool:
+    """Whether one step along `hit` leads over all places along `rest`."""
+    rate = _rate_along(r, hit)
+    return bool(rest) and rate is not None and rate > max(width(r, d) for d in rest)
+
+
+def mix(
+    w: OperationPlaces, slot: int, r: Reach, along: Sequence[int], kind: str | None = None
+) -> str:
+    """What taking all along some axes together leaves of places: none, whole, fine or coarse.
+
+    Args:
+        w: for what is found.
+        slot: of the places.
+        r: the places.
+        along: axes of the tensor.
+        kind: found where positions are treated differently; None where all are treated alike.
+
+    Returns:
+        "none": nothing was along them. "fine": it was within windows, which stay in their places.
+        "coarse": one place of every window, those within stay. "whole": no place is left.
+    """
+    carrying = placed(r, w.axes)
+    hit = [d for d in carrying if d in along]
+    rest = [d for d in carrying if d not in along and r.lo.shape[d] > 1]
+    if not hit:
+        return "none"
+    if rest and max(width(r, d) for d in rest) >= max(width(r, d) for d in hit):
+        rate = _rate_along(r, rest)
+        w.grids.append((slot % w.axes, Fraction(w.size[slot % w.axes]) if rate is None else rate))
+        return "fine"
+    if kind is not None:
+        w.find(kind)
+    return "coarse" if _apart(r, hit, rest) else "whole"
+
+
+def left_of(r: Reach, along: Sequence[int], how: str) -> Reach:
+    """Places after all along some axes were taken together; these axes stay, with one element."""
+    shape = tuple(1 if d in along else n for d, n in enumerate(r.shape))
+    return nothing(shape) if how == "whole" else hull(r, list(along))
+
+
+def one_axis(w: OperationPlaces, slots: Slots, along: Sequence[int]) -> None:
+    """Whether rows and columns are treated differently."""
+    hits = []
+    for k in range(w.axes):
+        both = [slots[k], slots[w.axes + k]]
+        if any(bool(r.seen.any()) for r in both):
+            hits.append(any(set(placed(r, w.axes)) & set(along) for r in both))
+    if len(set(hits)) > 1:
+        w.find(ONE_AXIS)
+
+
+def numbers_of(w: OperationPlaces, slots: Slots) -> None:
+    """Operands without places that differ from position to position."""
+    axes = len(w.shape)
+    for name, t in w.tensors.items():
+        known = w.slots[name]
+        if name == "noise" or (known is not None and not unplaced(known)):
+            continue
+        for s in range(2 * w.axes):
+            own = [d for d in placed(slots[s], w.axes) if d - axes + t.dim() >= 0]
+            varying = [d for d in own if w.varies(name, {d - axes + t.dim()})]
+            if varying:
+                mix(w, s, slots[s], varying, NUMBERS)
+
+
+def each(w: OperationPlaces) -> list[Slots | None] | None:
+    """By the rule of its field, for every kind of place by itself."""
+    found: list[list[Reach | None]] = [[] for _ in w.outs]
+    for s in range(3 * w.axes):
+        reach = {
+            name: known[s] if (known := w.slots[name]) else nothing(t.shape)
+            for name, t in w.tensors.items()
+        }
+        if not any(bool(r.seen.any()) for r in reach.values()):
+            for parts, t in zip(found, w.outs, strict=True):
+                parts.append(nothing(t.shape))
+            continue
+        scene = Scene(w.op.name, w.op.func, w.given, reach, w.shape)
+        after = perform(w.op, scene, w.outs)
+        if after is None:
+            return None
+        for parts, r in zip(found, after, strict=True):
+            parts.append(r)
+    return [
+        None if any(r is None for r in parts) else tuple(r for r in parts if r is not None)
+        for parts in found
+    ]
+
+
+def invariant(t: Tensor, axes: int) -> Slots:
+    """Without places."""
+    return (nothing(t.shape),) * (3 * axes)

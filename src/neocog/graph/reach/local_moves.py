@@ -1,0 +1,319 @@
+"""Places behind what joins tensors or moves elements about, and the rule of every operation."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from neocog.graph.operations import Operation
+from neocog.graph.reach import local_sums, moves, sums, windows
+from neocog.graph.reach.intervals import Reach, joined, nothing, spread
+from neocog.graph.reach.local import (
+    JOINED,
+    PICKED,
+    OperationPlaces,
+    Rule,
+    Slots,
+    each,
+    mix,
+    numbers_of,
+    placed,
+    rate_of,
+    unplaced,
+)
+from neocog.graph.reach.local_orders import extent_of, uneven, unwrapped, with_step
+from neocog.graph.reach.local_windows import folded, window
+from neocog.graph.reach.rules import rule_of
+
+__all__ = ["rule_for"]
+
+Found = list[Slots | None] | None
+
+
+# Joined
+
+
+def pointwise(w: OperationPlaces) -> Found:
+    """Element by element, with broadcasting."""
+    if w.spectral():
+        if w.op.name == "abs":
+            return [tuple(_abs(r, s, w) for s, r in enumerate(w.first[1] or ()))]
+        if not local_sums.joins_spectra(w):
+            return None
+    parts = [(n, t, k) for n, t in w.tensors.items() if (k := w.slots[n]) and not unplaced(k)]
+    axes = len(w.shape)
+    found = _together(w, [tuple(spread(r, w.shape) for r in k) for _, _, k in parts])
+    if found is None:
+        return None
+    numbers_of(w, found)
+    assert all(len(r.shape) == axes for r in found)
+    return [found] * len(w.outs)
+
+
+def _abs(r: Reach, s: int, w: OperationPlaces) -> Reach:
+    return nothing(w.shape) if s >= 2 * w.axes else r
+
+
+def _together(w: OperationPlaces, parts: list[Slots]) -> Slots | None:
+    """Places of what is made of several tensors of one shape."""
+    found = [nothing(parts[0][0].shape)] * (3 * w.axes)
+    owners = [{d for r in p[: 2 * w.axes] for d in placed(r, w.axes)} for p in parts]
+    for k in range(w.axes):
+        groups: list[tuple[Reach, int]] = []
+        for i, p in enumerate(parts):
+            for r in (p[k], p[w.axes + k]):
+                at = placed(r, w.axes)
+                if not at:
+                    continue
+                near = [j for j, (g, _) in enumerate(groups) if set(placed(g, w.axes)) & set(at)]
+                if not near:
+                    if any(o != i and owners[o] & owners[i] for _, o in groups):
+                        w.find(JOINED)
+                    else:
+                        groups.append((r, i))
+                    continue
+                held, owner = groups[near[0]]
+                if not _move_alike(r, held, w.axes):
+                    w.find(JOINED)
+                elif len(at) > len(placed(held, w.axes)):
+                    groups[near[0]] = (r, owner)
+        if len(groups) > 2:
+            return None
+        for s, (r, _) in zip((k, w.axes + k), groups, strict=False):
+            found[s] = r
+    for s in range(2 * w.axes, 3 * w.axes):
+        found[s] = next((p[s] for p in parts if bool(p[s].seen.any())), found[s])
+    return tuple(found)
+
+
+def _move_alike(a: Reach, b: Reach, axes: int) -> bool:
+    """Whether they move by as many elements along the axes that both have."""
+    for d in set(placed(a, axes)) & set(placed(b, axes)):
+        one, other = a.steps[d], b.steps[d]
+        if one is None or other is None:
+            if (one is None) != (other is None):
+                return False
+        elif one.advance * other.period != other.advance * one.period:
+            return False
+    return True
+
+
+def cat(w: OperationPlaces) -> Found:
+    """One behind the other: channels beside channels, or positions behind positions."""
+    d = w.given["dim"] % len(w.shape)
+    if w.op.name == "stack":
+        w.tensors = {n: t.unsqueeze(d) for n, t in w.tensors.items()}
+        w.slots = {n: k and tuple(_opened(r, d) for r in k) for n, k in w.slots.items()}
+    named = [n for n, t in w.tensors.items() if t.dim() == len(w.shape)]
+    parts = [k for n in named if (k := w.slots[n]) and not unplaced(k)]
+    if w.spectral() and len(parts) < len(named):  # zeros between frequencies
+        parts = [k for k in parts if k]
+    if not any(d in placed(r, w.axes) for k in parts for r in k):
+        found = _together(w, [tuple(_widened(r, d, w.shape) for r in k) for k in parts])
+        if found is not None:
+            numbers_of(w, found)
+        return [found]
+    out = []
+    for s in range(3 * w.axes):
+        rows = [k[s] if (k := w.slots[n]) else nothing(w.tensors[n].shape) for n in named]
+        r = joined(rows, d)
+        there = [x for x in rows if placed(x, w.axes)]
+        if d in {e for x in there for e in placed(x, w.axes)}:
+            if len(there) == 1:  # a token, or numbers as a border
+                r = with_step(r, d, there[0].steps[d])
+            elif s < 2 * w.axes:
+                r = unwrapped(r, d, extent_of(there, d))
+                if there[0].steps[d] is not None and r.steps[d] is None:
+                    w.find(JOINED)
+        out.append(r)
+    return [tuple(out)]
+
+
+def _opened(r: Reach, d: int) -> Reach:
+    return Reach(
+        r.lo.unsqueeze(d),
+        r.hi.unsqueeze(d),
+        (*r.shape[:d], 1, *r.shape[d:]),
+        (*r.steps[:d], None, *r.steps[d:]),
+    )
+
+
+def _widened(r: Reach, d: int, shape: tuple[int, ...]) -> Reach:
+    """The same for all channels of a wider tensor."""
+    lo, hi = r.lo, r.hi
+    if lo.shape[d] > 1:
+        lo, hi = lo.amin(d, True), hi.amax(d, True)
+    return Reach(lo, hi, shape, tuple(None if e == d else s for e, s in enumerate(r.steps)))
+
+
+# Moved
+
+
+def moved(w: OperationPlaces) -> Found:
+    """Elements in other places: an even order is kept, round the border too."""
+    _, slots = w.first
+    found = each(w)
+    if found is None or slots is None or (w.spectral() and w.op.name not in ("roll", *_CUTS)):
+        return found if found is None or not w.spectral() else None
+    out: list[Slots | None] = []
+    for known in found:
+        if known is None:
+            return None
+        rows = list(known)
+        for s in range(2 * w.axes):
+            before = placed(slots[s], w.axes)
+            for d in placed(rows[s], w.axes):
+                if len(before) == 1 and slots[s].steps[before[0]] is not None:
+                    rows[s] = unwrapped(rows[s], d, extent_of([slots[s]], before[0]))
+            if rate_of(slots[s], w.axes) and placed(rows[s], w.axes) and uneven(rows[s], w.axes):
+                w.find(PICKED)
+                w.grids.append((s % w.axes, Fraction(w.size[s % w.axes])))
+        out.append(tuple(rows))
+    return out
+
+
+_CUTS = ("slice", "index", "index_select")
+
+
+def picked(w: OperationPlaces) -> Found:
+    """One position, or each by itself."""
+    x, slots = w.first
+    found = each(w)
+    d = w.given["dim"] % max(x.dim(), 1)
+    if found is None or slots is None or w.spectral():
+        return found if not w.spectral() or _untouched(w, slots or (), d) else None
+    return _cut(w, slots, found, d)
+
+
+def _untouched(w: OperationPlaces, slots: Slots, d: int) -> bool:
+    return not any(d in placed(r, w.axes) for r in slots[2 * w.axes :])
+
+
+def _cut(w: OperationPlaces, slots: Slots, found: list[Slots | None], d: int) -> Found:
+    """After some places along one axis were taken out."""
+    outs = [list(k) if k is not None else None for k in found]
+    for s in range(2 * w.axes):
+        if d not in placed(slots[s], w.axes):
+            continue
+        there = [k for k in outs if k is not None and bool(k[s].seen.any())]
+        how = mix(w, s, slots[s], [d], PICKED) if there else "whole"
+        if how == "whole":
+            for k, t in zip(outs, w.outs, strict=True):
+                if k is not None:
+                    k[s] = nothing(t.shape)
+    return [None if k is None else tuple(k) for k in outs]
+
+
+def sliced(w: OperationPlaces) -> Found:
+    """Every s-th element of a part of an axis; a border that is cut off is looked at elsewhere."""
+    x, slots = w.first
+    found = each(w)
+    if found is None or slots is None or found[0] is None:
+        return None
+    d, step = w.given["dim"] % x.dim(), w.given["step"]
+    if x.shape[d] == w.shape[d] and step == 1:
+        return found
+    hit = [r for r in slots[: 2 * w.axes] if d in placed(r, w.axes)]
+    if not hit:
+        return found
+    lost = any(_places(r) > _places(f) for r, f in zip(slots, found[0], strict=True))
+    others = any(len(placed(r, w.axes)) > 1 for r in hit) or len(hit) > 1
+    if step > 1 and others:
+        return None
+    if lost and step == 1 and others:
+        return _cut(w, slots, found, d)
+    return found
+
+
+def _places(r: Reach) -> int:
+    """How many elements have a place."""
+    return int(r.seen.sum())
+
+
+def splitted(w: OperationPlaces) -> Found:
+    """Parts of an axis."""
+    x, slots = w.first
+    found = each(w)
+    d = w.given["dim"] % x.dim()
+    if found is None or slots is None or len(w.outs) == 1:
+        return found
+    if any(d in placed(r, w.axes) for r in slots):
+        if w.spectral():
+            return None
+        return _cut(w, slots, found, d)
+    return found
+
+
+def viewed(w: OperationPlaces) -> Found:
+    """The same elements, seen otherwise."""
+    return None if w.op.name == "_conj" and w.spectral() else each(w)
+
+
+def plain(w: OperationPlaces) -> Found:
+    """By the rule of its field."""
+    return None if w.spectral() else each(w)
+
+
+def copied(w: OperationPlaces) -> Found:
+    """As it was."""
+    return each(w)
+
+
+def put(w: OperationPlaces) -> Found:
+    """Some elements are those of another tensor."""
+    return each(w)
+
+
+_BY_NAME: dict[str, Rule] = {
+    **dict.fromkeys(("_softmax", "_log_softmax", "_safe_softmax"), local_sums.softmax),
+    **dict.fromkeys(("native_layer_norm", "_fused_rms_norm"), local_sums.layer_norm),
+    "native_group_norm": local_sums.group_norm,
+    **dict.fromkeys(("sort", "argsort", "topk"), local_sums.picks),
+    "mm": local_sums.product("self", "mat2"),
+    "bmm": local_sums.product("self", "mat2"),
+    "mv": local_sums.product("self", "vec"),
+    "dot": local_sums.product("self", "tensor"),
+    "addmm": local_sums.product("mat1", "mat2", "self"),
+    "addmv": local_sums.product("mat", "vec", "self"),
+    "baddbmm": local_sums.product("batch1", "batch2", "self"),
+    "linear": local_sums.linear,
+    **dict.fromkeys(("cat", "stack"), cat),
+    **dict.fromkeys(("select", "unbind"), picked),
+    **dict.fromkeys(
+        ("split", "split_with_sizes", "unsafe_split", "unsafe_split_with_sizes"), splitted
+    ),
+    "slice": sliced,
+}
+
+_BY_KIND: dict[object, Rule] = {
+    moves.of_pointwise: pointwise,
+    moves.of_same: copied,
+    moves.of_source: copied,
+    moves.of_none: copied,
+    moves.of_any_move: moved,
+    moves.of_flip: plain,
+    moves.of_fft: local_sums.fourier,
+    moves.of_put: put,
+    sums.of_reduction: local_sums.reduction,
+    sums.of_up_to: local_sums.running,
+    sums.of_batch_norm: local_sums.batch_norm,
+    sums.of_attention: local_sums.attention,
+    windows.of_convolution: window,
+    windows.of_pool: window,
+    windows.of_adaptive_pool: window,
+    windows.of_im2col: window,
+    windows.of_col2im: folded,
+    windows.of_recurrent: local_sums.recurrent,
+    windows.of_interpolation: window,
+    windows.of_pad: window,
+    moves.of_pixel_shuffle: window,
+}
+
+
+def rule_for(op: Operation) -> Rule:
+    """How an operation moves places."""
+    if op.name in _BY_NAME and rule_of(op) is not None:
+        return _BY_NAME[op.name]
+    found = _BY_KIND.get(rule_of(op))
+    if found is not None and not (op.is_view and found is moved):
+        return found
+    return viewed if op.is_view else plain

@@ -1,0 +1,313 @@
+"""Where the elements of each tensor stand, whatever else they see.
+
+A field says what an element depends on. Behind a group norm, a gate or attention that is the whole
+image, and still each element has its *place*: shift the image by a step and the map moves by a
+sample. So places are followed apart from fields. Every operation is asked for the samples of its
+own input that its windows see, and what it takes from all positions alike (means, norms, softmax,
+the keys of attention, spectra) moves nothing:
+
+    step        from the place of one element to that of the next, in pixels
+    place       of an element; a tensor may carry two along one axis, as scores of rows by columns
+    invariant   made from the image and without a place: stays when the image moves
+    spectrum    made by a Fourier transform along an axis: frequencies in place of positions
+
+The lcm of all steps is the total stride: circular shifts by its multiples meet every grid at the
+same phase. What takes positions apart is noted on the way: weights or numbers that belong to a
+position, running sums, maps that are joined although they move differently, what treats rows and
+columns differently. What no rule understands is named, and nothing is known of what follows it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from neocog.graph.operations import Call, Operation
+from neocog.graph.reach.intervals import Reach, nothing, of_input
+from neocog.graph.reach.local import (
+    ONE_AXIS,
+    Finding,
+    OperationPlaces,
+    Slots,
+    placed,
+    rate_of,
+    unplaced,
+)
+from neocog.graph.reach.local_moves import rule_for
+from neocog.graph.reach.local_orders import evened
+from neocog.graph.reach.moves import of_none
+from neocog.graph.reach.rules import rule_of
+from neocog.graph.reach.scene import bound
+from neocog.graph.reach.trace import declared, geometry_of, named_in, tensors_in
+from neocog.graph.reach.tracked import UNKNOWN, Known, Tracked, Unknown
+from neocog.types import FieldWindow
+
+__all__ = ["Places"]
+
+_SAME_MEMORY = ("transpose", "t", "squeeze", "unsqueeze", "swapaxes", "swapdims", "as_strided")
+
+_WRITES = ("copy", "slice_scatter", "select_scatter", "index_put", "clone")
+
+_NOT_MADE_FOR = (
+    RuntimeError,
+    TypeError,
+    ValueError,
+    IndexError,
+    KeyError,
+    AttributeError,
+    NotImplementedError,
+)
+"""How a rule fails on a way of calling that it was not made for."""
+
+
+@dataclass
+class _Half:
+    """A map that was summed up along one axis alone, so far."""
+
+    op: Operation
+    held: tuple[Tensor, Tensor]
+    before: Any
+    axis: int
+    even: bool = False
+
+
+class Places:
+    """Follows one run.
+
+    Args:
+        x: the sample, (1, C, *space).
+        module: that runs; what its parameters hold is never taken for a plain number.
+    """
+
+    def __init__(self, x: Tensor, module: nn.Module) -> None:
+        self.size = tuple(x.shape[2:])
+        self.axes = len(self.size)
+        self.tracked = Tracked(3 * self.axes)
+        none = nothing(x.shape)
+        itself = [of_input(x.shape, 2 + k) for k in range(self.axes)]
+        self.tracked.put(x, (*itself, *([none] * (2 * self.axes))))
+        self.weights = {p.untyped_storage()._cdata for p in module.parameters()}
+        self.steps: list[set[Fraction]] = [{Fraction(1)} for _ in self.size]
+        self.extent: list[Fraction] = [Fraction(n) for n in self.size]
+        self.findings: list[Finding] = []
+        self.unknown: set[str] = set()
+        self._lost: set[str] = set()
+        self.whole: list[Operation] = []
+        self.declared = 0
+        self._halves: list[_Half] = []
+        self._after_half: dict[Any, _Half] = {}
+
+    @property
+    def stride(self) -> tuple[int, ...] | None:
+        """The total stride along each axis, in pixels; None where something is unknown."""
+        if self.unknown:
+            return None
+        return tuple(_lcm(steps) for steps in self.steps)
+
+    def steps_of(self, t: Tensor) -> tuple[Fraction | None, ...]:
+        """Pixels from the place of one element to that of the next, along each axis."""
+        known, axes = self.known(t), self.axis_of(t)
+        if not isinstance(known, tuple) or axes is None:
+            return (None,) * self.axes
+        return tuple(
+            None if d is None else rate_of(known[k], self.axes) for k, d in enumerate(axes)
+        )
+
+    def lowest(self, tensors: Sequence[Tensor], k: int) -> int:
+        """The first place along one axis among some tensors."""
+        known = [self.known(t) for t in tensors]
+        return min(int(s[k].lo.min()) for s in known if isinstance(s, tuple))
+
+    def differ(self, a: Tensor, b: Tensor, k: int) -> bool:
+        """Whether elements stand in other places along one axis."""
+        one, other = self.known(a), self.known(b)
+        if not isinstance(one, tuple) or not isinstance(other, tuple):
+            return True
+        return not torch.equal(one[k].lo, other[k].lo)
+
+    def axis_of(self, t: Tensor) -> list[int | None] | None:
+        """The tensor's axis that holds each axis of the image; None where there is not one."""
+        known = self.known(t)
+        if not isinstance(known, tuple):
+            return None
+        found = [placed(known[k], self.axes) for k in range(self.axes)]
+        seconds = [bool(r.seen.any()) for r in known[self.axes :]]
+        flat = [d for dims in found for d in dims]
+        twice = [any(seconds[k :: self.axes]) for k in range(self.axes)]
+        return [
+            dims[0] if len(dims) == 1 and flat.count(dims[0]) == 1 and not twice[k] else None
+            for k, dims in enumerate(found)
+        ]
+
+    def known(self, t: Tensor) -> Known:
+        """Places, evened out where a border was put round them by hand."""
+        known = self.tracked.get(t)
+        if not isinstance(known, tuple):
+            return known
+        places = (evened(r, self.axes) for r in known[: 2 * self.axes])
+        return (*places, *known[2 * self.axes :])
+
+    def start(self, call: Call) -> None:
+        """A sub-module begins."""
+        self.declared += geometry_of(call.module) is not None
+
+    def end(self, call: Call) -> None:
+        """A sub-module ends; one that declares its windows is taken at its word."""
+        geometry = geometry_of(call.module)
+        if geometry is None:
+            return
+        self.declared -= 1
+        if self.declared:
+            return
+        ins, outs = list(tensors_in(call.args)), list(tensors_in(call.out))
+        pairs = (
+            zip(ins, outs, strict=False) if len(ins) == len(outs) else ((ins[0], o) for o in outs)
+        )
+        for x, out in pairs:
+            known = self.known(x)
+            if isinstance(known, tuple):
+                known = tuple(_declared(r, geometry, x, out) for r in known)
+                self._note(known)
+            self.tracked.write(out, known)
+
+    def finish(self, out: Any) -> None:
+        """The run is over: what nobody understood matters where it led to what came out.
+
+        So does what was summed up along one axis and never along the other.
+        """
+        if any(isinstance(self.known(t), Unknown) for t in tensors_in(out)):
+            self.unknown |= self._lost
+        self.findings += [Finding(h.op, ONE_AXIS) for h in self._halves if not h.even]
+
+    def left(self, name: str, t: Tensor) -> None:
+        """Values of a tensor are read by Python, where nobody can follow them."""
+        known = self.known(t)
+        if self.declared:
+            return
+        if isinstance(known, Unknown):
+            self.unknown |= {name, *self._lost}
+        elif known is not None and not unplaced(known):
+            self.unknown.add(name)
+
+    def operation(self, op: Operation) -> None:
+        """An operation was performed."""
+        if self.declared:
+            return
+        outs = list(tensors_in(op.out))
+        if op.name == "_local_scalar_dense":
+            self.left("Tensor.item", op.args[0])
+        if not outs or (op.name == "as_strided" and self.tracked.has(outs[0])):
+            return
+        if op.in_place and op.name in _SAME_MEMORY:
+            return
+        for t, known in zip(outs, self._after(op, outs), strict=True):
+            if op.in_place:
+                self.tracked.write(t, known)
+            else:
+                self.tracked.put(t, known)
+
+    def _after(self, op: Operation, outs: list[Tensor]) -> list[Known]:
+        """What is known of each output."""
+        given = bound(op)
+        tensors = dict(named_in(given))
+        if rule_of(op) is of_none:
+            return [None] * len(outs)
+        if op.name == "copy":
+            tensors.pop("self", None)
+        only_moves = op.is_view or op.name in _WRITES  # a border may not be whole yet
+        look = self.tracked.get if only_moves else self.known
+        known = {name: look(t) for name, t in tensors.items()}
+        if all(k is None for k in known.values()):
+            return [None] * len(outs)
+        if any(isinstance(k, Unknown) for k in known.values()):
+            return [UNKNOWN] * len(outs)
+        slots = {name: k if isinstance(k, tuple) else None for name, k in known.items()}
+        if all(k is None or unplaced(k) for k in slots.values()):
+            return [self._invariant(t) for t in outs]
+        work = OperationPlaces(
+            op, given, tensors, slots, outs, self.axes, self.weights, self.size, self.extent
+        )
+        try:
+            found = rule_for(op)(work)
+        except _NOT_MADE_FOR:
+            found = None
+        if found is None or not any(f is not None for f in found):
+            self._lost.add(str(getattr(op.func, "overloadpacket", op.name)))
+            return [UNKNOWN] * len(outs)
+        self._book(work, found)
+        for known_out, t in zip(found, outs, strict=True):
+            if known_out is not None and not op.is_view and t.is_floating_point():
+                self._note(known_out)
+        return [UNKNOWN if f is None else f for f in found]
+
+    def _invariant(self, t: Tensor) -> Slots:
+        return (nothing(t.shape),) * (3 * self.axes)
+
+    def _note(self, slots: Slots) -> None:
+        """The steps of a tensor's places."""
+        for s in range(2 * self.axes):
+            rate = rate_of(slots[s], self.axes)
+            if rate:
+                self.steps[s % self.axes].add(abs(rate))
+
+    def _book(self, work: OperationPlaces, found: Sequence[Slots | None]) -> None:
+        """What a rule came upon; a sum along one axis waits for that along the other."""
+        if work.reduces:
+            self.whole.append(work.op)
+        for axis, step in work.grids:
+            self.steps[axis].add(step)
+        uneven = [f for f in work.findings if f.kind == ONE_AXIS]
+        self.findings += [f for f in work.findings if f.kind != ONE_AXIS]
+        halves = [h for t in work.tensors.values() if (h := self._after_half.pop(_key(t), None))]
+        for h in halves:
+            if work.op.is_view:
+                self._after_half[_key(work.outs[0])] = h
+            elif work.reduces and all(k is None or unplaced(k) for k in found):
+                h.even |= work.op.name == h.op.name
+        if not uneven:
+            return
+        if not work.reduces or len(work.tensors) != 1:
+            self.findings += uneven
+            return
+        x, slots = work.first
+        gone = [k for k in range(self.axes) if slots and placed(slots[k], self.axes)]
+        left = [k for k in gone if found[0] and placed(found[0][k], self.axes)]
+        half = _Half(work.op, (x, work.outs[0]), _key(x), min(left, default=-1))
+        twin = [
+            h
+            for h in self._halves
+            if (h.before, h.op.name) == (half.before, half.op.name) and h.axis != half.axis
+        ]
+        if twin and not twin[0].even:  # rows by themselves, and columns by themselves
+            twin[0].even = half.even = True
+        self._halves.append(half)
+        self._after_half[_key(work.outs[0])] = half
+
+
+def _declared(r: Reach, geometry: Sequence[FieldWindow | None], x: Tensor, out: Tensor) -> Reach:
+    """By what a module says of itself; where it sees all, samples still lie evenly."""
+    if not bool(r.seen.any()) or x.dim() != out.dim():
+        return nothing(out.shape)
+    axes = x.dim() - 2
+    whole = tuple(geometry) * (axes if len(geometry) == 1 else 1)
+    windows: list[FieldWindow | None] = []
+    for w, n, m in zip(whole, x.shape[2:], out.shape[2:], strict=True):
+        ratio = Fraction(n, m)
+        even = FieldWindow(1, ratio.numerator, 0, ratio.denominator)
+        windows.append(even if w is None else w)
+    return declared(r, tuple(windows), tuple(out.shape))
+
+
+def _lcm(steps: set[Fraction]) -> int:
+    """The least whole number that is a whole number of each; 1 is among them."""
+    return math.lcm(*(s.numerator for s in steps))
+
+
+def _key(t: Tensor) -> tuple[Any, ...]:
+    return (t.untyped_storage()._cdata, tuple(t.shape), t.stride(), t.storage_offset())

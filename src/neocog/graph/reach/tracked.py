@@ -1,0 +1,148 @@
+"""What is known of each tensor of a running module, by the memory it stands for.
+
+A tensor is told by its storage and its place in there (shape, strides, offset), not by its Python
+object: views of the same elements are one, and a write through one view is seen through all.
+Storages are held weakly, so nothing lives longer than it would.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from torch import Tensor
+from torch.multiprocessing.reductions import StorageWeakRef
+
+from neocog.graph.reach.intervals import Reach, moved, nothing
+
+__all__ = ["UNKNOWN", "Known", "Tracked", "Unknown"]
+
+
+class Unknown:
+    """What an operation that is not understood leaves behind."""
+
+
+UNKNOWN = Unknown()
+
+Known = tuple[Reach, ...] | Unknown | None
+"""A reach an axis of the input; not understood; or None: the input has no influence."""
+
+
+class _Place(NamedTuple):
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+    offset: int
+
+    @classmethod
+    def of(cls, t: Tensor) -> _Place:
+        return cls(tuple(t.shape), tuple(t.stride()), int(t.storage_offset()))
+
+    @property
+    def end(self) -> int:
+        return (
+            1
+            + self.offset
+            + sum((n - 1) * s for n, s in zip(self.shape, self.strides, strict=True))
+        )
+
+
+@dataclass
+class _Memory:
+    """One storage: what was first known of it, and the views since the last write."""
+
+    alive: StorageWeakRef
+    root: _Place
+    known: dict[_Place, Known]
+
+
+class Tracked:
+    """A book of tensors.
+
+    Args:
+        axes: of the input, how many.
+    """
+
+    def __init__(self, axes: int) -> None:
+        self.axes = axes
+        self._memories: dict[int, _Memory] = {}
+
+    def get(self, t: Tensor) -> Known:
+        """What is known; None of what was not made from the input."""
+        memory, place = self._memory(t), _Place.of(t)
+        if memory is None:
+            return None
+        if place not in memory.known:
+            memory.known[place] = self._seen_through(memory, place)
+        return memory.known[place]
+
+    def has(self, t: Tensor) -> bool:
+        """Whether the memory is in the book."""
+        return self._memory(t) is not None
+
+    def put(self, t: Tensor, known: Known) -> None:
+        """A new tensor, or a new view of an old one."""
+        memory, place = self._memory(t), _Place.of(t)
+        if memory is None:
+            storage = t.untyped_storage()
+            self._memories[storage._cdata] = _Memory(
+                StorageWeakRef(storage),  # type: ignore[no-untyped-call]
+                place,
+                {place: known},
+            )
+        else:
+            memory.known.setdefault(place, known)
+
+    def write(self, t: Tensor, known: Known) -> None:
+        """New elements in old memory, which other views see too."""
+        memory, place = self._memory(t), _Place.of(t)
+        if memory is None or place == memory.root:
+            if memory is not None:
+                memory.known = {}
+            self.put(t, known)
+            return
+        before = memory.known[memory.root]
+        if before is None and known is None:
+            return
+        root = memory.root
+        if isinstance(before, Unknown) or isinstance(known, Unknown) or place.end > root.end:
+            memory.known = {root: UNKNOWN}
+            return
+        none = tuple(nothing(root.shape) for _ in range(self.axes)) if before is None else before
+        new = tuple(nothing(place.shape) for _ in range(self.axes)) if known is None else known
+        whole = tuple(_written(a, root, b, place) for a, b in zip(none, new, strict=True))
+        memory.known = {root: whole}
+
+    def _memory(self, t: Tensor) -> _Memory | None:
+        memory = self._memories.get(t.untyped_storage()._cdata)
+        if memory is None or memory.alive.expired():  # type: ignore[no-untyped-call]
+            return None
+        return memory
+
+    def _seen_through(self, memory: _Memory, place: _Place) -> Known:
+        known = memory.known[memory.root]
+        if known is None or isinstance(known, Unknown):
+            return known
+        if place.end > memory.root.end:
+            return UNKNOWN
+        return tuple(
+            moved(r, lambda v: _flat(v, memory.root).as_strided(*place).clone()) for r in known
+        )
+
+
+def _flat(values: Tensor, root: _Place) -> Tensor:
+    """The numbers of a tensor as they would lie in its memory."""
+    flat = values.new_zeros(root.end)
+    flat.as_strided(*root).copy_(values)
+    return flat
+
+
+def _written(reach: Reach, root: _Place, part: Reach, place: _Place) -> Reach:
+    """The reach of a root after a write through a view."""
+    halves = iter(part.full)
+
+    def write(values: Tensor) -> Tensor:
+        flat = _flat(values, root)
+        flat.as_strided(*place).copy_(next(halves))
+        return flat.as_strided(*root)
+
+    return moved(reach, write)

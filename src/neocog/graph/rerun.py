@@ -1,0 +1,265 @@
+"""What every node gives out, for one sample after another: the first is followed, the rest counted.
+
+To follow a run takes several times as long as the run. But a network whose way does not depend on
+the numbers performs the same operations for every sample. So what is learnt of the first one is a
+script: the operations in their order, the weights that each takes, which of them give the nodes'
+outputs, and which write over earlier ones. A run that keeps to the script needs no more than to
+count; one that does not is followed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from neocog.graph.moments import Moment, tensors_in
+from neocog.graph.outputs import outputs
+from neocog.graph.structure import Structure, follow
+from neocog.graph.tensor_table import memory
+
+__all__ = ["Rerun"]
+
+_ALIAS = torch.ops.aten.detach.default
+"""Not counted: PyTorch adds some where somebody holds what an operation gave."""
+
+_LOOKS = frozenset(["_local_scalar_dense", "is_nonzero", "equal", "nonzero"])
+"""Operations with which Python code may look at numbers, to go another way."""
+
+
+class _Astray(Exception):
+    """A run does not keep to the script."""
+
+
+@dataclass(eq=False)
+class _Step:
+    """One operation of the script.
+
+    Args:
+        func: what is called.
+        weights: places among its arguments, and identities, of the parameters that it takes.
+        out: its outputs; held while the script is written alone.
+        gives: nodes, and which of its outputs theirs is.
+        spoils: nodes whose outputs it writes over.
+    """
+
+    func: Any
+    weights: tuple[tuple[int, int], ...]
+    out: list[Tensor]
+    gives: list[tuple[int, int]] = field(default_factory=list)
+    spoils: list[int] = field(default_factory=list)
+
+
+class Rerun:
+    """A network that is asked for the outputs of its nodes again and again.
+
+    The module stays the same, in evaluation mode, and so does the shape of what it is given.
+
+    Args:
+        module: the network.
+        found: its graph.
+
+    Example:
+        >>> from neocog.graph.structure import structure
+        >>> net = nn.Sequential(nn.Conv1d(1, 2, 3), nn.ReLU(inplace=True)).eval()
+        >>> run = Rerun(net, structure(net, torch.zeros(1, 1, 8)))
+        >>> first, second = (run(torch.randn(1, 1, 8)) for _ in range(2))
+        >>> run.counts, bool((second[1] < 0).any()), bool((second[2] < 0).any())
+        (True, True, False)
+    """
+
+    def __init__(self, module: nn.Module, found: Structure) -> None:
+        self.module, self.found = module, found
+        self._script: list[_Step] | None = None
+        self._learnt = False
+
+    @property
+    def counts(self) -> bool:
+        """Whether there is a script to keep to."""
+        return self._script is not None
+
+    def __call__(self, x: Tensor) -> list[Tensor | None]:
+        """The outputs of every node for a sample, as `outputs` gives them.
+
+        Args:
+            x: a sample, (1, C, *space).
+
+        Raises:
+            ModelError: the module fails on it.
+        """
+        if not self._learnt:
+            self._learnt = True
+            values, self._script = _learn(self.module, x, self.found)
+            if self._script is not None and not self._proved(x, values):
+                self._script = None
+            return values
+        if self._script is not None:
+            try:
+                return _again(self.module, x, self._script, len(self.found.nodes))
+            except Exception:  # astray, or it fails, which is told by who follows it
+                return outputs(self.module, x, self.found)
+        return outputs(self.module, x, self.found)
+
+    def _proved(self, x: Tensor, values: list[Tensor | None]) -> bool:
+        """Whether the script gives the very numbers that were followed."""
+        assert self._script is not None
+        try:
+            again = _again(self.module, x, self._script, len(values))
+        except Exception:  # of any kind: a stranger's forward goes astray in its own way
+            return False
+        return all(map(_same, values, again))
+
+
+def _same(a: Tensor | None, b: Tensor | None) -> bool:
+    if a is None or b is None:
+        return a is b
+    return a.dtype == b.dtype and torch.equal(a.nan_to_num(), b.nan_to_num())
+
+
+def _learn(
+    module: nn.Module, x: Tensor, found: Structure
+) -> tuple[list[Tensor | None], list[_Step] | None]:
+    """The outputs for a first sample, and the script; None where there can be none."""
+    place = {node.key: node.id for node in found.nodes}
+    values: list[Tensor | None] = [None] * len(found.nodes)
+    sharing: dict[int, set[int]] = {}
+    own = {memory(t) for t in (*module.parameters(), *module.buffers())}
+    recorder = _Recorder()
+    whole = not any(m.training for m in module.modules())
+
+    def computed(moment: Moment) -> None:
+        nonlocal whole
+        at = place.get(moment.key)
+        if at is None:
+            return
+        values[at] = moment.out
+        sharing.setdefault(memory(moment.out), set()).add(at)
+        if at:  # the first is what comes in
+            whole &= recorder.gives(moment.out, at)
+
+    def copied(t: Tensor) -> None:
+        nonlocal whole
+        whole &= memory(t) not in own
+        for at in sharing.pop(memory(t), ()):
+            value = values[at]
+            with recorder.paused():
+                values[at] = None if value is None else value.clone()
+            recorder.spoils.append(at)
+
+    given = x.clone()
+    with recorder:
+        follow(module, given, opened=found.opened, on_node=computed, on_write=copied)
+    for step in recorder.steps:
+        step.out = []
+        whole &= str(step.func.overloadpacket.__name__) not in _LOOKS
+    return values, recorder.steps if whole else None
+
+
+def _again(module: nn.Module, x: Tensor, script: list[_Step], nodes: int) -> list[Tensor | None]:
+    """The outputs for a sample whose run keeps to the script.
+
+    Raises:
+        _Astray: it does not.
+    """
+    counter = _Counter(script, nodes)
+    counter.values[0] = given = x.clone()
+    with torch.no_grad(), counter:
+        module(given)
+    if counter.at != len(script):
+        raise _Astray
+    return counter.values
+
+
+class _Mode(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """No: such a run is never compiled, and asking imports the compiler for seconds."""
+        return False
+
+
+class _Recorder(_Mode):
+    """Writes down every operation."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.steps: list[_Step] = []
+        self.spoils: list[int] = []
+        self._off = False
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """What happens inside is not the network's."""
+        self._off = True
+        try:
+            yield
+        finally:
+            self._off = False
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        out = func(*args, **(kwargs or {}))
+        if not self._off and func is not _ALIAS:
+            step = _Step(func, _weights(args), list(tensors_in(out)), spoils=self.spoils)
+            self.spoils = []
+            self.steps.append(step)
+        return out
+
+    def gives(self, t: Tensor, node: int) -> bool:
+        """Note that a node's output is that of the last operation that gave it; false for none."""
+        for step in reversed(self.steps):
+            for k, out in enumerate(step.out):
+                if out is t or _alike(out, t):
+                    step.gives.append((node, k))
+                    return True
+        return False
+
+
+class _Counter(_Mode):
+    """Keeps to a script."""
+
+    def __init__(self, script: list[_Step], nodes: int) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.script = script
+        self.values: list[Tensor | None] = [None] * nodes
+        self.at = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is _ALIAS:
+            return func(*args, **(kwargs or {}))
+        at, self.at = self.at, self.at + 1
+        if at >= len(self.script):
+            raise _Astray
+        step = self.script[at]
+        if step.func is not func or any(id(args[p]) != i for p, i in step.weights):
+            self.at = -len(self.script)  # for good, also where the module takes it lightly
+            raise _Astray
+        for node in step.spoils:
+            value = self.values[node]
+            self.values[node] = None if value is None else value.clone()
+        out = func(*args, **(kwargs or {}))
+        if step.gives:
+            given = list(tensors_in(out))
+            for node, k in step.gives:
+                self.values[node] = given[k]
+        return out
+
+
+def _weights(args: tuple[Any, ...]) -> tuple[tuple[int, int], ...]:
+    return tuple((p, id(a)) for p, a in enumerate(args) if isinstance(a, nn.Parameter))
+
+
+def _alike(a: Tensor, b: Tensor) -> bool:
+    """Whether two tensors are the same numbers in the same memory."""
+    try:
+        return (
+            a.data_ptr() == b.data_ptr()
+            and a.shape == b.shape
+            and a.stride() == b.stride()
+            and a.dtype == b.dtype
+        )
+    except RuntimeError:  # a tensor without a store
+        return False

@@ -1,0 +1,174 @@
+"""Matrices drawn as colors, laid out for the template `map.html`.
+
+Up to 20 × 20 a map is a table that prints its numbers, so that color is never the only sign;
+larger ones are an image, once for light and once for dark pages.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from markupsafe import Markup
+
+from neocog.errors import printable
+from neocog.exhibits import Map
+from neocog.render.color import STEPS, palette, step
+from neocog.render.text import matrix, number
+
+__all__ = ["Cell", "MapView", "view_map"]
+
+PRINTED = 20
+"""Rows and columns up to which the numbers are printed."""
+WIDE = 12
+"""Columns up to which fractions are printed to three digits; with more, to two."""
+TICKS = 12
+"""Names along the side of an image."""
+UPRIGHT = 3
+"""Letters up to which the names of columns lie; longer ones stand."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One printed number: its color class, or `gap` where there is no number."""
+
+    look: str
+    text: Markup
+
+
+@dataclass(frozen=True)
+class MapView:
+    """What the template draws: cells for a small map, two images for a large one."""
+
+    cells: list[list[Cell]]
+    rows: list[str]
+    columns: list[str]
+    upright: bool
+    light: Markup
+    dark: Markup
+    row_ticks: list[tuple[str, str]]
+    column_ticks: list[tuple[str, str]]
+    longest: tuple[int, int]
+    aspect: str
+    key: list[str]
+    key_labels: tuple[Markup, Markup]
+    gaps: bool
+    summary: str
+
+
+def view_map(shown: Map) -> MapView:
+    """Lay a map out.
+
+    Raises:
+        ValueError: the values are no matrix, or the names do not fit them.
+    """
+    values = np.asarray(shown.values)
+    _check(shown, values)
+    lo, hi = _range(values, diverging=shown.diverging)
+    height, width = values.shape
+    small = 0 < height <= PRINTED and 0 < width <= PRINTED
+    drawn = values.size > 0 and not small
+    letter = "d" if shown.diverging else "q"
+    columns = [str(c) for c in shown.columns]
+    row_ticks, column_ticks = _ticks(shown.rows, height), _ticks(shown.columns, width)
+    return MapView(
+        cells=_cells(values, lo, hi, letter) if small else [],
+        rows=[str(r) for r in shown.rows],
+        columns=columns,
+        upright=max((len(c) for c in columns), default=0) > UPRIGHT,
+        light=_image(values, lo, hi, shown.diverging, "light") if drawn else Markup(""),
+        dark=_image(values, lo, hi, shown.diverging, "dark") if drawn else Markup(""),
+        row_ticks=row_ticks,
+        column_ticks=column_ticks,
+        longest=(_longest(row_ticks), _longest(column_ticks)),
+        aspect=f"{max(width, 1)}/{max(height, 1)}",
+        key=[f"{letter}{i}" for i in range(STEPS)],
+        key_labels=(number(lo, digits=3), number(hi, digits=3)),
+        gaps=bool((~np.isfinite(values.astype(np.float64))).any()),
+        summary=f"Color map, {height} rows by {width} columns.",
+    )
+
+
+def _check(shown: Map, values: np.ndarray) -> None:
+    if values.ndim != 2:
+        raise ValueError(
+            f"The values of a map are a matrix (rows, columns); `{printable(shown.title)}` has "
+            f"the shape {values.shape}. Draw one matrix a map."
+        )
+    for kind, names, count in zip(
+        ("row", "column"), (shown.rows, shown.columns), values.shape, strict=True
+    ):
+        if len(names) not in (0, count):
+            raise ValueError(
+                f"A map has a name for each {kind} or none; `{printable(shown.title)}` has "
+                f"{len(names)} names for {count} {kind}s. Give all of them, or an empty list."
+            )
+
+
+def _range(values: np.ndarray, *, diverging: bool) -> tuple[float, float]:
+    real = values.astype(np.float64)
+    known = real[np.isfinite(real)]
+    if known.size == 0:
+        return (-1.0, 1.0) if diverging else (0.0, 1.0)
+    if diverging:
+        most = float(np.abs(known).max()) or 1.0
+        return -most, most
+    return float(known.min()), float(known.max())
+
+
+def _share(value: float, lo: float, hi: float) -> float:
+    """The place of a value between the ends; halves keep differences within float64."""
+    span = hi / 2 - lo / 2
+    return (value / 2 - lo / 2) / span if span > 0 else 0.0
+
+
+def _cells(values: np.ndarray, lo: float, hi: float, letter: str) -> list[list[Cell]]:
+    plain = values.tolist()
+    texts = matrix(plain, digits=3 if values.shape[1] <= WIDE else 2)
+
+    def cell(value: float, text: Markup) -> Cell:
+        if not math.isfinite(value):
+            return Cell("gap", text)
+        look = f"{letter}{step(_share(float(value), lo, hi))}"
+        pale = value == 0 and look in ("q0", f"d{STEPS // 2}")
+        return Cell(f"{look} nil" if pale else look, text)
+
+    return [
+        [cell(*pair) for pair in zip(*both, strict=True)] for both in zip(plain, texts, strict=True)
+    ]
+
+
+def _image(values: np.ndarray, lo: float, hi: float, diverging: bool, scheme: str) -> Markup:
+    """A PNG with a palette of 255 colors and one, the last, that shows the page."""
+    from PIL import Image
+
+    real = values.astype(np.float64)
+    known = np.isfinite(real)
+    span = hi / 2 - lo / 2
+    share = (np.where(known, real, lo) / 2 - lo / 2) / (span if span > 0 else 1.0)
+    level = np.where(known, np.rint(np.clip(share, 0, 1) * 254), 255).astype(np.uint8)
+    image = Image.fromarray(level).convert("P")
+    colors = palette("both" if diverging else "amount", scheme, 255)
+    image.putpalette([*colors.reshape(-1).tolist(), 128, 128, 128])
+    out = io.BytesIO()
+    image.save(out, "PNG", optimize=True, transparency=255)
+    return Markup("data:image/png;base64," + base64.b64encode(out.getvalue()).decode("ascii"))
+
+
+def _ticks(names: Sequence[str], count: int) -> list[tuple[str, str]]:
+    """A handful of names and their places, in per cent, at the middle of their row or column."""
+    if count == 0:
+        return []
+    stride = next(s for k in range(20) for s in (10**k, 2 * 10**k, 5 * 10**k) if count / s <= TICKS)
+    return [
+        (f"{(i + 0.5) / count * 100:.2f}", str(names[i]) if names else str(i))
+        for i in range(0, count, stride)
+    ]
+
+
+def _longest(ticks: list[tuple[str, str]]) -> int:
+    return min(14, max((len(name) for _, name in ticks), default=0))

@@ -1,0 +1,124 @@
+"""A curve as a drawing of its own, SVG: for slides and papers, on white."""
+
+from __future__ import annotations
+
+from markupsafe import Markup, escape
+
+from neocog.exhibits import Curve
+from neocog.render.curve import CurveView, view_curve
+from neocog.render.text import clean
+
+__all__ = ["svg"]
+
+WIDTH, HEIGHT = 720, 440
+LEFT, RIGHT, TOP, BOTTOM = 78, 24, 64, 58
+"""Margins of the plot, in the drawing's pixels."""
+
+COLORS = (
+    "#1f5fae", "#b8480c", "#0c7568", "#9c1f63", "#6a5a00", "#5e3fb0", "#4f565e", "#8a2c2c",
+)  # fmt: skip
+ROOT = (
+    f'width="{WIDTH}" height="{HEIGHT}" role="img" '
+    'font-family="system-ui, Segoe UI, Roboto, Noto Sans, DejaVu Sans, sans-serif"'
+)
+DASHES = ("", "7 5", "1.5 4.5", "10 4 1.5 4")
+INK, SOFT, LINE = "#1d2126", "#565d66", "#dedbd3"
+
+
+def svg(curve: Curve) -> str:
+    r"""One self-contained SVG file; the same curve gives the same bytes.
+
+    Args:
+        curve: what is drawn.
+
+    Raises:
+        ValueError: a line has not as many values as there are positions.
+
+    Example:
+        >>> drawn = svg(Curve(title="loss", x=[1, 2], lines={"a": [2.0, 1.0]}, x_label="epoch",
+        ...                   y_label="loss"))
+        >>> drawn.startswith("<svg") and drawn.endswith("</svg>\n")
+        True
+    """
+    view = view_curve(curve)
+    inner = (WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM)
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" {ROOT}>',
+        f"<title>{_text(curve.title)}</title>",
+        f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#ffffff"/>',
+        _label(LEFT, 22, curve.title, size=16, weight=600, fill=INK),
+        _label(LEFT, TOP - 10, curve.y_label, size=12),
+        _label(LEFT + inner[0] / 2, HEIGHT - 12, curve.x_label, size=12, anchor="middle"),
+        *_grid(view, inner),
+        *_lines(view, inner),
+        *_names(view),
+        "</svg>",
+    ]
+    return "\n".join(parts) + "\n"
+
+
+def _grid(view: CurveView, inner: tuple[int, int]) -> list[str]:
+    width, height = inner
+    out = []
+    for at, text in view.y_ticks:
+        y = TOP + float(at) / 100 * height
+        out.append(f'<path d="M{LEFT} {y:.1f}h{width}" stroke="{LINE}"/>')
+        out.append(_label(LEFT - 8, y + 4, text, size=12, anchor="end"))
+    for at, text in view.x_ticks:
+        x = LEFT + float(at) / 100 * width
+        out.append(_label(x, TOP + height + 20, text, size=12, anchor="middle"))
+    return out
+
+
+def _lines(view: CurveView, inner: tuple[int, int]) -> list[str]:
+    """The paths of the page, whose unit is a thousandth of the plot."""
+    scale = f"translate({LEFT} {TOP}) scale({inner[0] / 1000} {inner[1] / 1000})"
+    out = [f'<g transform="{scale}" fill="none" stroke-linejoin="round" stroke-linecap="round">']
+    for line in view.lines:
+        stroke = f'stroke="{COLORS[line.color]}" vector-effect="non-scaling-stroke"'
+        dash = f' stroke-dasharray="{DASHES[line.dash]}"' if DASHES[line.dash] else ""
+        if line.path:
+            out.append(f'<path d="{line.path}" {stroke} stroke-width="2"{dash}/>')
+        if line.dots:
+            out.append(f'<path d="{line.dots}" {stroke} stroke-width="6"/>')
+    return [*out, "</g>"]
+
+
+def _names(view: CurveView) -> list[str]:
+    """The key, from the right end of the line above the plot."""
+    if len(view.lines) < 2:
+        return []
+    out, x = [], float(WIDTH - RIGHT)
+    for line in reversed(view.lines[:6]):
+        name = str(clean(line.name))
+        x -= 7.0 * len(name)
+        out.append(_label(x, TOP - 10, name, size=12, fill=INK))
+        x -= 32
+        dash = f' stroke-dasharray="{DASHES[line.dash]}"' if DASHES[line.dash] else ""
+        color = COLORS[line.color]
+        out.append(f'<path d="M{x:.0f} {TOP - 14}h26" stroke="{color}" stroke-width="2"{dash}/>')
+        x -= 14
+    return out
+
+
+def _label(
+    x: float,
+    y: float,
+    text: object,
+    *,
+    size: int,
+    anchor: str = "start",
+    weight: int = 400,
+    fill: str = SOFT,
+) -> str:
+    return (
+        f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size}" font-weight="{weight}" '
+        f'text-anchor="{anchor}" fill="{fill}">{_text(text)}</text>'
+    )
+
+
+def _text(value: object) -> Markup:
+    """What a user named, cleaned and escaped; the numbers of an axis without markup."""
+    if isinstance(value, Markup):
+        return escape(value.striptags())
+    return escape(str(clean(value)))

@@ -1,0 +1,158 @@
+"""What a user tells of a model from elsewhere: the size of a sample, its normalization, names."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from neocog.errors import ModelError, UsageError, did_you_mean, printable
+from neocog.files import read_text
+from neocog.types import RESIZE_MODES, InputSpec, not_of_pixels
+
+__all__ = ["count", "told_names", "told_signal"]
+
+LIST = 16 * 2**20
+"""Bytes of a list of classes, at most."""
+
+Classes = str | os.PathLike[str] | int | Sequence[str]
+
+
+def told_signal(
+    text: str,
+    given: Mapping[str, Any],
+    *,
+    own: InputSpec | None,
+    shape: tuple[int, ...] | None,
+) -> tuple[InputSpec, tuple[str, ...]]:
+    """What a model takes, and what has to be said of it.
+
+    Args:
+        text: the model, for messages.
+        given: of size, mean and std those that were told.
+        own: what the model says of itself, where it does.
+        shape: of a sample, where the model says that alone.
+
+    Raises:
+        UsageError: the size is not known, or numbers do not fit the channels or pixels in [0, 1].
+    """
+    told = given.get("size", (own.channels, *own.size) if own else shape)
+    if told is None:
+        raise UsageError(
+            f"A model from elsewhere is told what it takes, and `{printable(text)}` does not say "
+            "it itself. Give --size C,H,W, as --size 3,224,224, with --mean and --std."
+        )
+    shape = tuple(int(n) for n in told)
+    if len(shape) != 3 or min(shape) < 1:
+        raise UsageError(
+            f"The size of a sample is C,H,W, three whole numbers from 1; got {shape}. "
+            "Write 3,32,32 for 32 × 32 pixels in color."
+        )
+    assumed = [n for n in ("mean", "std") if n not in given and own is None]
+    channels, height, width = shape
+    signal = InputSpec(
+        channels=channels,
+        size=(height, width),
+        mean=_each(given.get("mean", own.mean if own else (0.0,)), channels, "mean"),
+        std=_each(given.get("std", own.std if own else (1.0,)), channels, "std"),
+        resize_mode=_mode(given.get("resize_mode", own.resize_mode if own else "crop")),
+    )
+    if (wrong := not_of_pixels(signal.mean, signal.std)) is not None:
+        mine = [n for n in ("mean", "std") if n in given]
+        if not mine:
+            raise ModelError(
+                f"Pixels are in [0, 1] when they are normalized, and `{printable(text)}` says of "
+                f"itself that its {wrong}. Give --mean and --std."
+            )
+        raise UsageError(
+            f"Pixels are in [0, 1] when they are normalized, and the {wrong}. "
+            f"Correct {' and '.join(f'--{n}' for n in mine)}."
+        )
+    if not assumed:
+        return signal, ()
+    words = {"mean": "a mean of 0", "std": "a deviation of 1"}
+    said = (
+        f"Pixels from 0 to 1 are normalized with {' and '.join(words[n] for n in assumed)}, as no "
+        f"{' and no '.join(f'--{n}' for n in assumed)} was given. If the model was trained with "
+        "others, it answers worse than it could, without an error."
+    )
+    return signal, (said,)
+
+
+def _mode(name: str) -> str:
+    if name not in RESIZE_MODES:
+        raise UsageError(
+            f"`resize_mode` says how images are brought to a size; got {name!r}. "
+            f"{did_you_mean(name, RESIZE_MODES)}"
+        )
+    return name
+
+
+def _each(values: Sequence[float], channels: int, name: str) -> tuple[float, ...]:
+    """One number a channel."""
+    numbers = tuple(float(v) for v in values)
+    if len(numbers) not in (1, channels):
+        raise UsageError(
+            f"`{name}` is one number a channel, or one for all; {len(numbers)} came for "
+            f"{channels} channels. Check --size and --{name}."
+        )
+    return numbers * channels if len(numbers) == 1 else numbers
+
+
+def count(classes: Classes | None) -> int | None:
+    """How many classes were told."""
+    if classes is None:
+        return None
+    return classes if isinstance(classes, int) else len(_listed(classes))
+
+
+def told_names(
+    text: str, classes: Classes | None, *, known: tuple[str, ...], outputs: int
+) -> tuple[tuple[str, ...], bool]:
+    """Names of a model's outputs, and whether they are names or only numbers.
+
+    Args:
+        text: the model, for messages.
+        classes: names, a file of them, or their number.
+        known: names that the model brings.
+        outputs: how many it has.
+
+    Raises:
+        UsageError: the names cannot be read, or one is there twice.
+        ModelError: there are more or fewer than outputs.
+
+    Example:
+        >>> told_names("x.pt2", None, known=(), outputs=3)
+        (('0', '1', '2'), False)
+    """
+    names = known if classes is None else ()
+    if isinstance(classes, int):
+        names = tuple(map(str, range(classes)))
+    elif classes is not None:
+        names = _listed(classes)
+    if names and len(names) != outputs:
+        raise ModelError(
+            f"A model has an output a class; `{printable(text)}` has {outputs} outputs and "
+            f"{len(names)} classes. Correct --classes."
+        )
+    numbers = tuple(map(str, range(outputs)))
+    return names or numbers, names not in ((), numbers)
+
+
+def _listed(classes: str | os.PathLike[str] | Sequence[str]) -> tuple[str, ...]:
+    """Names, from a file if they are in one."""
+    if isinstance(classes, (str, os.PathLike)):
+        what = "A list of classes, one a line,"
+        lines = read_text(classes, limit=LIST, what=what, error=UsageError).splitlines()
+        names = tuple(line.strip() for line in lines if line.strip())
+    else:
+        names = tuple(map(str, classes))
+    twice = [name for name, n in Counter(names).items() if n > 1]
+    if len(names) < 2 or twice:
+        what = f"`{printable(twice[0])}` is there twice" if twice else f"{len(names)} came"
+        raise UsageError(
+            f"Every class has a name of its own, and there are two at least; {what}. "
+            "Correct --classes."
+        )
+    return names

@@ -1,0 +1,127 @@
+"""What can be built, and what it costs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import Any
+
+import torch
+
+from neocog.audits.cost import cost
+from neocog.errors import UsageError
+from neocog.exhibits import Table
+from neocog.networks.catalog import NETWORKS, SMALLEST, Option, build, schema
+
+__all__ = ["Offer", "networks", "offers_table", "options_table"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Offer:
+    """One network that can be built, with its default options.
+
+    Args:
+        name: what `--model` takes.
+        family: the builder's name; networks of one family have the same options.
+        about: one line.
+        fixed: what the name says, as the depth.
+        params: numbers in its parameters.
+        macs: products that are summed, for one image.
+        flops: 2·macs and everything else.
+        activations: numbers in all tensors that one image makes.
+        options: what a recipe may set.
+    """
+
+    name: str
+    family: str
+    about: str
+    fixed: dict[str, Any]
+    params: int
+    macs: int
+    flops: int
+    activations: int
+    options: tuple[Option, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain lists, numbers and strings."""
+        return asdict(self)
+
+
+def networks(*, size: Sequence[int] = (1, 28, 28), classes: int = 10) -> tuple[Offer, ...]:
+    """Every network of the catalog, counted for images of one size; no weights are made.
+
+    Args:
+        size: (C, H, W) of one image.
+        classes: outputs.
+
+    Raises:
+        UsageError: the size is not three numbers, or too small.
+
+    Example:
+        >>> {o.name: o.params for o in networks()}["lenet5"]
+        60000
+    """
+    if len(size) != 3 or min(size) < 1 or min(size[1:]) < SMALLEST:
+        came = ",".join(str(n) for n in size)
+        raise UsageError(
+            f"The size of an image is channels, rows, columns, with {SMALLEST} rows and columns "
+            f"at least; {came} came. Give it like 3,32,32."
+        )
+    return tuple(_offer(name, tuple(size), classes) for name in NETWORKS)
+
+
+def offers_table(offers: Sequence[Offer]) -> Table:
+    """What each network costs."""
+    return Table(
+        title="Networks",
+        columns=("name", "parameters", "MACs", "FLOPs"),
+        rows=[(o.name, o.params, o.macs, o.flops) for o in offers],
+        note="MACs and FLOPs of one image; FLOPs = 2·MACs and everything else.",
+    )
+
+
+def options_table(offers: Sequence[Offer]) -> Table:
+    """The options of each family, with what stands where they are not given."""
+    families: dict[str, list[Offer]] = {}
+    for o in offers:
+        families.setdefault(o.family, []).append(o)
+    return Table(
+        title="Options",
+        columns=("networks", "about", "options"),
+        rows=[
+            (
+                ", ".join(o.name for o in members),
+                members[0].about,
+                " ".join(map(_said, members[0].options)),
+            )
+            for members in families.values()
+        ],
+    )
+
+
+def _offer(name: str, size: tuple[int, ...], classes: int) -> Offer:
+    with torch.device("meta"):
+        network = build(name, classes=classes, channels=size[0], size=(size[1], size[2]))
+    spent = cost(network, size)
+    builder = NETWORKS[name]
+    function = builder.func if isinstance(builder, partial) else builder
+    return Offer(
+        name=name,
+        family=function.__name__,
+        about=(function.__doc__ or "").partition("\n")[0],
+        fixed=dict(builder.keywords) if isinstance(builder, partial) else {},
+        params=spent.params,
+        macs=spent.macs,
+        flops=spent.flops,
+        activations=spent.activations,
+        options=tuple(schema(name)),
+    )
+
+
+def _said(option: Option) -> str:
+    """As `--set` takes it."""
+    default = option.default
+    if isinstance(default, tuple):
+        default = list(default)
+    return f"{option.name}={str(default).replace(' ', '')}"

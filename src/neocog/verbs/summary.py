@@ -1,0 +1,293 @@
+"""What a network costs, what each layer sees, and what its geometry rules out; no data needed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from neocog.audits.alignment import Alignment, alignment
+from neocog.audits.cost import Cost, cost
+from neocog.audits.receptive_field import (
+    Field,
+    ReceptiveField,
+    field_cells,
+    plain_jump,
+    receptive_field,
+    times,
+)
+from neocog.errors import ModelError, UsageError, did_you_mean, printable
+from neocog.exhibits import Cell, Scalar, Section, Table
+from neocog.networks.catalog import NETWORKS, build
+from neocog.runs.declared import summary as number_of
+from neocog.runs.meant import meant
+from neocog.runs.opened import open_model
+from neocog.store.foreign import LIBRARIES, is_factory, make
+from neocog.types import ModelSpec
+
+__all__ = ["Count", "CountedLayer", "summary"]
+
+Place = str | os.PathLike[str]
+
+CLASSES = 10
+"""Outputs of a network that is named and told no number."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CountedLayer:
+    """One sub-module: what it costs itself, and what its output sees of the image.
+
+    Args:
+        name: in the network; "" for the network itself.
+        kind: its class.
+        output: shape for one sample, without the batch axis; empty where it was never called.
+        params: numbers in its own parameters.
+        macs: products that are summed.
+        receptive_field: samples from the first to the last that one element sees, an axis; None
+            where that is not known.
+        jump: samples from one element, or its place, to the next; None where they do not move
+            evenly.
+        start: the first sample that element 0 sees, negative in the padding.
+    """
+
+    name: str
+    kind: str
+    output: tuple[int, ...]
+    params: int
+    macs: int
+    receptive_field: tuple[int, ...] | None
+    jump: tuple[float | None, ...] | None
+    start: tuple[int | None, ...] | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Count:
+    """What one sample costs and what its layers see.
+
+    Args:
+        size: of the sample, (C, H, W) or (C, N).
+        cost: parameters, MACs, FLOPs, activations.
+        fields: of all layers and tensors.
+        alignment: what the geometry rules out.
+        notes: what a reader of the figures should know.
+    """
+
+    size: tuple[int, ...]
+    cost: Cost
+    fields: ReceptiveField
+    alignment: Alignment
+    notes: tuple[str, ...] = ()
+
+    @property
+    def unknown(self) -> tuple[str, ...]:
+        """Operations whose cost, field or place is not understood."""
+        unknown = {*self.cost.unknown, *self.fields.unknown, *self.alignment.unknown}
+        return tuple(sorted(unknown))
+
+    @property
+    def layers(self) -> tuple[CountedLayer, ...]:
+        """In the order of their first call; what was never called comes last."""
+        fields = {f.name: f for f in self.fields.layers}
+        return tuple(
+            _layer(row.name, row.kind, row.output, row.params, row.macs, fields.get(row.name))
+            for row in self.cost.layers
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain lists, numbers and strings, with the names of the spec."""
+        return {
+            "size": list(self.size),
+            "params": self.cost.params,
+            "trainable": self.cost.trainable,
+            "macs": self.cost.macs,
+            "flops": self.cost.flops,
+            "activations": self.cost.activations,
+            "status": "partial" if self.unknown else "complete",
+            "unknown": list(self.unknown),
+            "layers": [asdict(layer) for layer in self.layers],
+            "alignment": self.alignment.to_json()["rules"],
+            "alignment_sizes": self.alignment.to_json()["sizes"],
+            "alignment_status": self.alignment.status,
+            "total_stride": self.alignment.total_stride,
+            "not_looked_behind": list(self.alignment.unknown),
+            "notes": list(self.notes),
+        }
+
+    def exhibits(self, title: str) -> Section:
+        """The sums, the rules in words, and a row a layer."""
+        lines = [*self.notes, *self.alignment.sentences()]
+        if self.unknown:
+            lines.append(f"Not understood, so the figures are partial: {', '.join(self.unknown)}.")
+        c = self.cost
+        sums = (
+            Scalar(title="parameters", value=c.params),
+            Scalar(title="MACs", value=c.macs, note="products that are summed, of one sample"),
+            Scalar(title="FLOPs", value=c.flops, note="2·MACs and everything else"),
+            Scalar(title="activations", value=c.activations, note="numbers that are made"),
+        )
+        return Section(title=title, exhibits=(*sums, self.table()), text="\n".join(lines))
+
+    def table(self) -> Table:
+        """A row a layer, but for those that cost nothing and see what the row before sees."""
+        fields = {f.name: f for f in self.fields.layers}
+        rows: list[tuple[Cell, ...]] = []
+        seen: tuple[Cell, ...] = ()
+        for layer in self.layers:
+            f = fields.get(layer.name)
+            sees = (times(layer.output) or None, *(field_cells(f) if f else (None,) * 3))
+            if layer.params or layer.macs or (layer.output and sees != seen):
+                name = layer.name or "(itself)"
+                rows.append((name, layer.kind, sees[0], layer.params, layer.macs, *sees[1:]))
+                seen = sees
+        return Table(
+            title=f"Layers at {times(self.size)}",
+            columns=("layer", "kind", "output", "params", "MACs", "sees", "jump", "start"),
+            rows=rows,
+            note="Sees: samples of the image from the first to the last that one element "
+            "depends on; jump: from one element to the next; start: the first that element 0 "
+            "sees, negative in the padding. Left out: layers that cost nothing and change nothing.",
+        )
+
+
+def summary(
+    model: Place | nn.Module,
+    *,
+    size: Sequence[int] | None = None,
+    classes: Place | int | Sequence[str] | None = None,
+    init: str | None = None,
+) -> Count:
+    """Parameters, MACs and FLOPs, receptive fields, and sizes that are symmetric.
+
+    Weights and data are not looked at.
+
+    Args:
+        model: a module; a name of `neocog networks`; a run folder; `package.module:factory`,
+            `torchvision:NAME`, `timm:NAME`; a .pt2 file.
+        size: of one sample, (C, H, W) or (C, N); what the model is for, where it says so.
+        classes: outputs of a network that is named, 10 if left out; names, a file or a number.
+        init: of a network of a library: `pretrained` or `none`; random weights if left out, as the
+            figures do not depend on them.
+
+    Raises:
+        UsageError: no size is known.
+        ModelError: the model cannot be opened or looked into, or fails at that size.
+
+    Example:
+        >>> found = count("lenet5", size=(1, 32, 32))
+        >>> found.cost.params, found.fields.of("s4").receptive_field
+        (60000, (16, 16))
+    """
+    network, spec, notes = _network(model, size, classes, init)
+    if size is None and spec is not None:
+        size = (spec.input.channels, *spec.input.size)
+    if size is None:
+        raise UsageError(
+            "A network is counted for samples of one size, and this one does not say its own. "
+            "Give --size C,H,W, as --size 3,224,224."
+        )
+    if min(size) < 1 or len(size) < 2:
+        raise UsageError(
+            f"The size of a sample is channels and at least one axis, whole numbers from 1; "
+            f"{times(size)} came. Give it like 3,32,32."
+        )
+    whole = tuple(int(n) for n in size)
+    return Count(
+        size=whole,
+        cost=cost(network, whole),
+        fields=receptive_field(network, whole),
+        alignment=alignment(network, whole),
+        notes=tuple(notes),
+    )
+
+
+def _network(
+    model: Place | nn.Module,
+    size: Sequence[int] | None,
+    classes: Place | int | Sequence[str] | None,
+    init: str | None,
+) -> tuple[nn.Module, ModelSpec | None, list[str]]:
+    """The network without its normalization, what it promises, and what should be known."""
+    if isinstance(model, nn.Module):
+        return _inner(model)
+    text = os.fspath(model)
+    folder = os.path.isdir(text)  # noqa: PTH112 (names too long are none)
+    if text in NETWORKS and not folder:
+        return _named(text, size, number_of(classes))
+    if is_factory(text) and not folder:
+        return _made(text, number_of(classes), init)
+    a_file = Path(text).suffix.lower() in (".pt2", ".onnx") and not folder
+    if not a_file and not folder and os.sep not in text:
+        near = did_you_mean(text, NETWORKS)
+        hint = f"{near} {meant(text)}" if near.startswith("Did") else meant(text)
+        raise UsageError(f"`{printable(text)}` is no network, run folder or file. {hint}")
+    if a_file:  # its normalization does not matter here
+        opened = open_model(text, size=size, mean=(0.0,), std=(1.0,), allow_random=True)
+    else:
+        opened = open_model(text, allow_random=True)
+    if opened.black_box:
+        raise ModelError(
+            f"A count looks into a network; `{printable(text)}` is a black box. "
+            "Count the model that it was made from."
+        )
+    return opened.module.network, opened.spec, []
+
+
+def _named(
+    name: str, size: Sequence[int] | None, classes: int | None
+) -> tuple[nn.Module, ModelSpec | None, list[str]]:
+    """A network of the catalog; no weights are made."""
+    if size is None or len(size) != 3:
+        came = "none" if size is None else times(size)
+        raise UsageError(
+            f"A network of the catalog is counted for images of one size; {came} came. "
+            "Give --size C,H,W, as --size 3,224,224."
+        )
+    outputs = CLASSES if classes is None else classes
+    with torch.device("meta"):
+        network = build(name, classes=outputs, channels=size[0], size=(size[1], size[2]))
+    return network, None, [f"{name} with {outputs} outputs and its default options."]
+
+
+def _made(
+    text: str, classes: int | None, init: str | None
+) -> tuple[nn.Module, ModelSpec | None, list[str]]:
+    """A network of somebody else's code; trained weights are fetched only if they are asked for."""
+    library = text.partition(":")[0] in LIBRARIES
+    made = make(text, classes=classes, init=init or ("none" if library else None), values=False)
+    network, spec, notes = _inner(made.network)
+    if library and init is None:
+        notes = ["The weights are random: no figure here depends on them."]
+    elif made.weights:
+        notes = [made.weights] if library else []
+    if spec is None and made.input is not None:
+        spec = ModelSpec(task="classify", classes=(), input=made.input)
+    return network, spec, notes
+
+
+def _inner(module: nn.Module) -> tuple[nn.Module, ModelSpec | None, list[str]]:
+    """A network of ours that carries its spec is looked at without its normalization."""
+    spec, network = getattr(module, "spec", None), getattr(module, "network", None)
+    if isinstance(spec, ModelSpec) and isinstance(network, nn.Module):
+        return network, spec, []
+    return module, None, []
+
+
+def _layer(
+    name: str, kind: str, output: tuple[int, ...], params: int, macs: int, f: Field | None
+) -> CountedLayer:
+    plain = f.to_json() if f is not None and f.known else {}
+    return CountedLayer(
+        name=name,
+        kind=kind,
+        output=output,
+        params=params,
+        macs=macs,
+        receptive_field=plain.get("receptive_field"),
+        jump=None if f is None or not f.known else tuple(map(plain_jump, f.stepped)),
+        start=plain.get("start"),
+    )
