@@ -137,7 +137,7 @@ def measure(way: str, given: argparse.Namespace, data: Path, folder: Path) -> di
         **WAYS[way],
         finetune=length(way, given),
         lr=given.lr,
-        steady=STEADY[way],
+        consistency_weight=STEADY[way],
         keep="fixed",
         shift=MODES,
         n=None,
@@ -159,8 +159,8 @@ def rows(parts: dict[str, Any]) -> list[Row]:
         exact = same == 1.0 and seen["changed"] == 0 and seen["largest_difference"] <= 1e-5
         out.append(
             Row(
-                what="a stranger's ResNet-20 on CIFAR-10 after `fix --downsampling polyphase --padding "
-                "circular`: circular consistency, logits at all 1,024 shifts",
+                what="an external ResNet-20 on CIFAR-10 after `fix --downsampling polyphase "
+                "--padding circular`: circular consistency, logits at all 1,024 shifts",
                 reach="100.00 %, equal to 1e-5",
                 measured=f"{same:.2%} of {b['n']:,} (before {_same(a, 'circular')}); logits differ "
                 f"by {seen['largest_difference']:.1e} at most",
@@ -181,8 +181,8 @@ def rows(parts: dict[str, Any]) -> list[Row]:
         minutes = part["finetune"]["seconds"] / 60
         out.append(
             Row(
-                what="a stranger's ResNet-20 on CIFAR-10 after `fix --downsampling blur`: answers that "
-                "flip between two crops; accuracy",
+                what="an external ResNet-20 on CIFAR-10 after `fix --downsampling blur`: "
+                "predictions that flip between two crops; accuracy",
                 reach="at least halved; not lower",
                 measured=f"{flips[1]:.2%} (before {flips[0]:.2%}); {b['accuracy']:.2%} (before "
                 f"{a['accuracy']:.2%}); {minutes:.0f} min, cores: {part['at']['cores']}",

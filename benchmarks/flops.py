@@ -106,7 +106,7 @@ def measure(name: str, *, trial: bool) -> dict[str, Any]:
 def _seconds(name: str, precision: str, *, trial: bool) -> list[float]:
     """Seconds of single steps, after two that are not counted."""
     classes, size, count = natural(name)
-    way = Machine(layout="channels_last", precision=precision)
+    way = Machine(memory_format="channels_last", precision=precision)
     torch.manual_seed(0)
     network = place(build(name, classes=classes, channels=size[0], size=size[1:]), way)
     x = torch.randn(count, *size).contiguous(memory_format=torch.channels_last)

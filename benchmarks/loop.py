@@ -35,8 +35,8 @@ NETWORKS = {"convnet": 40, "lenet5_modern": 120, "resnet20": 6}
 """Name to steps a round, so many that it takes about a second."""
 
 WAYS = {
-    "bfloat16": Machine(layout="channels_last", precision="bfloat16"),
-    "float32": Machine(layout="contiguous", precision="float32"),
+    "bfloat16": Machine(memory_format="channels_last", precision="bfloat16"),
+    "float32": Machine(memory_format="contiguous", precision="float32"),
 }
 LR, MOMENTUM, BATCH = 0.01, 0.9, 128
 

@@ -110,7 +110,7 @@ def table() -> str:
     for result in results:
         for row in result["rows"]:
             verdict = {True: "met", False: "**missed**", None: ""}[row["met"]]
-            cells = (row["what"], row["reach"], row["metrics"], verdict, f"`{result['name']}`")
+            cells = (row["what"], row["reach"], row["measured"], verdict, f"`{result['name']}`")
             lines.append("| " + " | ".join(c.replace("|", "\\|") for c in cells) + " |")
     return "\n".join([*lines, "", *_machines(results)])
 

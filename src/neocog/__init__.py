@@ -34,11 +34,10 @@ if TYPE_CHECKING:
     from neocog.web.explore import explore
 
 __all__ = [
-    "Asked",
+    "AuditConfig",
     "__version__",
     "audit",
     "build",
-    "count",
     "evaluate",
     "explain",
     "explore",
@@ -49,14 +48,14 @@ __all__ = [
     "open_model",
     "predict",
     "resume",
+    "summary",
     "train",
 ]
 
 _ROOMS = {
-    "Asked": "neocog.audits.suite",
+    "AuditConfig": "neocog.audits.suite",
     "audit": "neocog.verbs.audit",
     "build": "neocog.networks.catalog",
-    "count": "neocog.verbs.summary",
     "evaluate": "neocog.verbs.evaluate",
     "explore": "neocog.web.explore",
     "explain": "neocog.verbs.explain",
@@ -67,6 +66,7 @@ _ROOMS = {
     "open_model": "neocog.runs.opened",
     "predict": "neocog.verbs.predict",
     "resume": "neocog.verbs.train",
+    "summary": "neocog.verbs.summary",
     "train": "neocog.verbs.train",
 }
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from neocog.errors import ModelError
 from neocog.fields import Fields
+from neocog.legacy import spec_of_today
 
 if TYPE_CHECKING:  # options of the command line are read without PyTorch
     from torch import Tensor
@@ -28,25 +29,10 @@ __all__ = [
     "OutputSpec",
     "Stage",
     "not_of_pixels",
-    "renamed_resize_mode",
 ]
 
 RESIZE_MODES = ("crop", "stretch", "pad")
 """How an image is brought to a size: scaled to cover it and cut, without its aspect, or framed."""
-
-
-def renamed_resize_mode(table: Mapping[str, Any]) -> dict[str, Any]:
-    """A table of a recipe or spec with `resize_mode`, which was called `fit` once.
-
-    Example:
-        >>> renamed_resize_mode({"fit": "cover"}), renamed_resize_mode({"resize_mode": "pad"})
-        ({'resize_mode': 'crop'}, {'resize_mode': 'pad'})
-    """
-    plain = dict(table)
-    if "fit" in plain and "resize_mode" not in plain:
-        old = plain.pop("fit")
-        plain["resize_mode"] = "crop" if old == "cover" else old
-    return plain
 
 
 LARGEST = 65_536
@@ -140,8 +126,8 @@ class ModelSpec:
             ModelError: a field is missing, of another kind or out of its range.
         """
         fields = plain if isinstance(plain, Fields) else Fields(plain, source, error=ModelError)
+        fields.values = spec_of_today(fields.values)
         signal = fields.table("input")
-        signal.values = renamed_resize_mode(signal.values)
         channels = signal.integer("channels", low=1, high=LARGEST)
         height, width = signal.integers("size", count=2, low=1, high=LARGEST)
         output = fields.table("output") if "output" in fields else None  # older have none

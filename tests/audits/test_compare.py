@@ -27,7 +27,7 @@ def measured(same: list[int], right: list[int]) -> Shift:
         same=np.array(same, float),
         right=np.array(right, bool),
         consistency=share,
-        flip=1 - share,
+        flip_rate=1 - share,
     )
 
 

@@ -61,9 +61,9 @@ def test_circular_consistency_by_hand() -> None:
         right.append(answers[0] == answers[1] == data.y[i])
     assert found.consistency == np.mean(same)
     assert found.both_correct == np.mean(right)
-    assert found.flip == pytest.approx(1 - np.mean(same), abs=1e-12)
+    assert found.flip_rate == pytest.approx(1 - np.mean(same), abs=1e-12)
     assert found.both_wrong is not None
-    assert found.both_correct + found.both_wrong + found.flip == pytest.approx(1, abs=1e-12)
+    assert found.both_correct + found.both_wrong + found.flip_rate == pytest.approx(1, abs=1e-12)
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -146,7 +146,7 @@ def test_A6_E1_circular_network_with_a_global_mean_never_changes_its_mind() -> N
     assert found.map.largest_difference < 1e-4  # of outputs near 50: float32 sums in other orders
 
 
-def test_worst_case_is_right_at_every_shift_by_hand() -> None:
+def test_worst_case_is_right_at_all_shifts_by_hand() -> None:
     x = noise().take(slice(None))
     # Columns 7, 0, 1, 2 grow brighter: the answer to the first ten is 1 at all shifts by one.
     x[:10] = torch.tensor([2, 3, 4, 3.5, 3, 2.5, 1.5, 1]) / 4
@@ -232,14 +232,14 @@ def test_border_and_aliasing_are_told_apart() -> None:
     sampled = shift_consistency(Subject(Mean(stride=2)), data, max_shift=3, stride=2)
     assert sampled.border is not None
     assert sampled.border.border == 0
-    assert sampled.border.aliasing == sampled_share(sampled.flip) > 0
+    assert sampled.border.aliasing == sampled_share(sampled.flip_rate) > 0
     # Zero padding and no stride: at a stride of one, all flips are the border's.
     bordered = shift_consistency(Subject(Mean(padding="zeros")), data, max_shift=3, stride=1)
     assert bordered.border is not None
     assert bordered.border.aliasing == 0
-    assert bordered.border.border == bordered.flip
-    assert bordered.flip is not None
-    assert bordered.flip > 0
+    assert bordered.border.border == bordered.flip_rate
+    assert bordered.flip_rate is not None
+    assert bordered.flip_rate > 0
 
 
 def sampled_share(value: float | None) -> float:
@@ -326,7 +326,7 @@ def test_E1_a_map_of_classes_is_moved_back_by_hand() -> None:
     assert kind.agreement(back[None], other).tolist() == [0.5]  # of the four that both show
 
 
-def test_E1_a_segmenter_agrees_with_itself_unmoved_at_every_shift() -> None:
+def test_E1_a_segmenter_agrees_with_itself_unmoved_at_all_shifts() -> None:
     x = torch.rand(6, 1, 8, 8, generator=torch.Generator().manual_seed(0))
     subject = Subject(Segmenter(), task="segment")
     found = shift_consistency(subject, Samples.of(x), max_shift=2, grid=2, grid_samples=6)
@@ -347,7 +347,7 @@ def test_regressor_is_measured_in_units_of_its_target() -> None:
     kept = [(8 - o.abs()[:, 0]) * (8 - o.abs()[:, 1]) for o in (first, second)]
     assert found.consistency == float((kept[0] - kept[1]).abs().double().mean())
     assert found.unit == ""
-    assert found.flip is None
+    assert found.flip_rate is None
 
 
 def test_a_regressor_that_never_changes_is_not_given_an_interval_of_shares() -> None:

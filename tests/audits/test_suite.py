@@ -14,7 +14,7 @@ from neocog.errors import ModelError, UsageError
 from neocog.networks.catalog import build
 from neocog.render.page import page
 
-QUICK = AuditConfig(n=12, map_samples=4, map_radius=1, max_shift=2)
+QUICK = AuditConfig(n=12, map_samples=4, map_max_shift=1, max_shift=2)
 
 
 def noise(n: int = 12, channels: int = 1, size: int = 24) -> Samples:
@@ -37,7 +37,7 @@ def test_everything_the_contract_names_is_there_and_is_plain() -> None:
     }  # fmt: skip
     assert set(plain["shift"]) == {"circular", "crop", "zeros", "subpixel"}
     assert set(plain["shift"]["circular"]) >= {
-        "consistency", "consistency_ci", "both_correct", "both_wrong", "flip",
+        "consistency", "consistency_ci", "both_correct", "both_wrong", "flip_rate",
         "worst_case_accuracy", "map", "floor",
     }  # fmt: skip
     assert set(plain["rotation"]) >= {"angles", "agreement", "accuracy", "quarter_turn_error"}
@@ -121,7 +121,7 @@ def test_black_box_is_only_asked() -> None:
 
 
 def test_segmenter_and_regressor_and_series() -> None:
-    asked = AuditConfig(n=4, map_radius=1)
+    asked = AuditConfig(n=4, map_max_shift=1)
     images = Samples.of(torch.rand(4, 1, 16, 16))
     segmenter = audit_model(nn.Conv2d(1, 3, 3, padding=1), images, asked, task="segment")
     assert 0 < segmenter.shift["circular"].consistency < 1

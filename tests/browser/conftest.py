@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 SHORT = ["--seed", "3",
-         "--set", "machine.precision=float32", "--set", "machine.memory_format=channels_last"]  # fmt: skip
+         "--set", "machine.precision=float32",
+         "--set", "machine.memory_format=channels_last"]  # fmt: skip
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-FAST = ("--samples", "20", "--map-samples", "5", "--max_shift", "2", "--no-scale", "--no-elastic")
+FAST = ("--samples", "20", "--map-samples", "5", "--max-shift", "2", "--no-scale", "--no-elastic")
 
 
 def test_json_and_report(call, digits_run: Path, tmp_path: Path) -> None:
@@ -62,7 +62,7 @@ def test_against_another_model(call, digits_run: Path) -> None:
         (("--shift", "circle"), "`circle` is no way of shifting. Did you mean `circular`?"),
         (("--require", "accuracy"), "A bound is KEY OP NUMBER"),
         (("--require", "shift.circul.flip<1"), "Did you mean `circular`?"),
-        (("--max_shift", "40"), "from 1 to below the size of the samples"),
+        (("--max-shift", "40"), "from 1 to below the size of the samples"),
         (("--size", "1,28,28"), "A run folder knows its model's size"),
     ],
 )

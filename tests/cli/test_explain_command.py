@@ -63,7 +63,9 @@ def test_words_and_the_folder_of_the_run(call, conv_run, seven) -> None:
     assert f"open {conv_run / 'explain-grad_cam' / 'explain.html'}" in said.out
 
 
-@pytest.mark.parametrize("method", [m for m in METHODS if m not in ("grad_cam", "maximize")])
+@pytest.mark.parametrize(
+    "method", [m for m in METHODS if m not in ("grad_cam", "activation-maximization")]
+)
 def test_every_method_writes_its_page(call, conv_run, tmp_path: Path, method: str) -> None:
     words = (
         "--data",
@@ -75,7 +77,7 @@ def test_every_method_writes_its_page(call, conv_run, tmp_path: Path, method: st
         tmp_path / "x",
         "--json",
     )
-    extra = ("--layer", "c3", "--units", "0,5") if method == "patches" else ()
+    extra = ("--layer", "c3", "--units", "0,5") if method == "top-activations" else ()
     said = call("explain", conv_run, "--method", method, *words, *extra)
     assert said.status == 0, said.err
     found = json.loads(said.out)
@@ -101,7 +103,7 @@ def test_samples_of_data_and_skipped_files(call, conv_run, seven, tmp_path: Path
     ("words", "sentence"),
     [
         ((), "looks at images, and none was given"),
-        (("--method", "patches"), "looks through data, and none was given"),
+        (("--method", "top-activations"), "looks through data, and none was given"),
         (("nothing.png",), "Explaining needs an image that can be used"),
         (("digits:test[99999]",), "counted from 0; number 99999 came"),
         (("digits[3]",), "named with its split, and `digits[3]` names none"),
@@ -110,7 +112,10 @@ def test_samples_of_data_and_skipped_files(call, conv_run, seven, tmp_path: Path
         (("digits:test[0]", "--layer", "c33"), "Did you mean `c3`?"),
         (("digits:test[0]", "--layer", "f6"), "still has rows and columns"),
         (("digits:test[0]", "--units", "a"), "whole numbers are separated by commas"),
-        (("digits:test[0]", "--method", "template", "--window", "1,2"), "A window is four numbers"),
+        (
+            ("digits:test[0]", "--method", "template-matching", "--window", "1,2"),
+            "A window is four numbers",
+        ),
         (("digits:test[0]", "--method", "filters", "--layer", "f6"), "`f6` is none"),
     ],
 )
@@ -177,11 +182,18 @@ def test_A8_layers_behind_a_normalization_go_by_their_own_names(call, waves, tmp
     assert json.loads(said.out)["layer"] == "1"
 
 
-@pytest.mark.parametrize("method", ["filters", "features", "maximize", "patches", "filter"])
+@pytest.mark.parametrize(
+    "method",
+    ["filters", "features", "activation-maximization", "top-activations", "classic-filters"],
+)
 def test_A8_other_ways_of_seeing_into_a_model_of_series(call, waves, tmp_path, method) -> None:
-    words = ("--data", waves) if method == "patches" else (waves,)
-    more = ("--layer", "1", "--units", "0,1") if method in ("maximize", "patches") else ()
-    words = () if method == "maximize" else words  # its size is told
+    words = ("--data", waves) if method == "top-activations" else (waves,)
+    more = (
+        ("--layer", "1", "--units", "0,1")
+        if method in ("activation-maximization", "top-activations")
+        else ()
+    )
+    words = () if method == "activation-maximization" else words  # its size is told
     said = call("explain", *WAVE, *words, "--method", method, *more, "--out", tmp_path / "x")
     assert said.status == 0, said.err
     assert (tmp_path / "x" / "explain.html").is_file()
@@ -195,7 +207,7 @@ def test_A8_other_ways_of_seeing_into_a_model_of_series(call, waves, tmp_path, m
         (("FILE[6]",), "has 6 series, counted from 0; number 6 came"),
         (("--series", "1,64", "FILE"), "The model takes series of 1 × 64 numbers"),
         (("--series", "64", "FILE"), "the size of a series is C,N"),
-        (("FILE", "--method", "template"), "series have no templates"),
+        (("FILE", "--method", "template-matching"), "series have no templates"),
     ],
 )
 def test_wrong_use_of_series_is_one_sentence(call, waves, tmp_path, words, sentence) -> None:

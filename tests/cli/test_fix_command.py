@@ -7,7 +7,8 @@ import pytest
 from neocog.cli.main import main
 
 THIN = ["--set", "model.widths=[4,8]", "--set", "model.depths=[1,1]", "--epochs", "1",
-        "--set", "machine.precision=float32", "--set", "machine.memory_format=channels_last"]  # fmt: skip
+        "--set", "machine.precision=float32",
+         "--set", "machine.memory_format=channels_last"]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -33,14 +34,15 @@ def thin_run(halves: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_json_is_what_the_contract_says(call, thin_run: Path, halves: Path, tmp_path: Path) -> None:
     out = tmp_path / "fixed"
-    said = call("fix", thin_run, halves, "--padding", "circular", "--finetune", "0.5", "--samples", "8",
+    said = call("fix", thin_run, halves, "--padding", "circular", "--finetune", "0.5",
+                "--samples", "8",
                 "--out", out, "--rank-layers", "--json")  # fmt: skip
     assert said.status == 0, said.err
     done = json.loads(said.out)
     assert set(done) >= {
         "better",
         "replaced",
-        "left",
+        "skipped",
         "before",
         "after",
         "run",
@@ -77,7 +79,7 @@ def test_words_end_with_the_run(call, thin_run: Path, halves: Path, tmp_path: Pa
     ("options", "sentence"),
     [
         (["--downsampling", "blurr"], "`blurr` is no sampling. Did you mean `blur`?"),
-        (["--padding", "zeros"], "`zero` is no choice of padding."),
+        (["--padding", "zeros"], "`zeros` is no choice of padding."),
         (["--finetune", "-1"], "`finetune` is a number of epochs from 0, got -1."),
         (["--layer", "stem"], "`stem` is no group that can be converted."),
         (["--size", "3,32,32"], "A run folder knows its model's size"),

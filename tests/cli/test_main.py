@@ -39,13 +39,13 @@ def test_version_is_said(call) -> None:
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["trian"], "There is no verb `trian`. Did you mean `train`?"),
-        (["zzz"], "There is no verb `zzz`. Known: `audit`"),
+        (["trian"], "There is no command `trian`. Did you mean `train`?"),
+        (["zzz"], "There is no command `zzz`. Known: `audit`"),
         (["--verison"], "No such option '--verison'. Did you mean '--version'?"),
         (["train", "digits", "--lrr", "1"], "No such option '--lrr'. Did you mean '--lr'"),
         (["train", "digits", "--epochs", "many"], "'many' is not a valid float"),
         (["evaluate"], "Missing argument 'MODEL'"),
-        (["networks", "--size", "3"], "A size is channels, rows, columns, like 3,32,32; 3 came."),
+        (["models", "--size", "3"], "A size is channels, rows, columns, like 3,32,32; 3 came."),
     ],
 )
 def test_wrong_use_is_one_sentence(call, words: list[str], sentence: str) -> None:

@@ -39,7 +39,7 @@ def test_every_command_keeps_it(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[bool] = []
     monkeypatch.setattr(command_line, "keep_freed_memory", lambda: asked.append(True))
     with pytest.raises(SystemExit) as left:
-        command_line.main(["networks"])
+        command_line.main(["models"])
     assert left.value.code == 0
     assert asked == [True]
 

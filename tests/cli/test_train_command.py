@@ -149,7 +149,7 @@ def test_a_budget_is_understood(call, tmp_path: Path) -> None:
         (["--set", "model.dropout=7"], "The options of dense must make a network"),
         (["--device", "gpu"], "A device is `cpu`, `cuda`, `cuda:N` or `mps`; got `gpu`"),
         (["--model", "convnt"], "`convnt` is no network. Did you mean `convnet`"),
-        (["--padding", "zer"], "`zer` is no padding of dense. Did you mean `zero`"),
+        (["--padding", "zer"], "`zer` is no padding of dense. Did you mean `zeros`"),
         (["--optimizer", "sdg"], "Did you mean `sgd`"),
         (["--recipe", "/nope.toml"], "`/nope.toml` does not exist"),
         (["--init", "/nope"], "`/nope` does not exist"),

@@ -1,4 +1,4 @@
-"""What every kind of downsampling promises. A new line in `DOWNSAMPLINGS` is found by these tests."""
+"""What every kind of downsampling promises; a new line in `DOWNSAMPLINGS` is found by these."""
 
 from __future__ import annotations
 

@@ -178,9 +178,9 @@ def test_weights_with_random_faults_are_read_or_refused(tmp_path: Path, kind: st
 
 
 def test_a_damaged_contract_in_a_program_is_one_sentence(tmp_path: Path, capsys) -> None:
-    from neocog.runs.opened import CONTRACT
+    from neocog.runs.opened import SPEC_FILE
 
     for text in ("{", "[]", json.dumps({"task": "classify"})):
         file = tmp_path / "x.pt2"
-        save_exported(network(), file, torch.rand(2, 1, 28, 28), texts={CONTRACT: text})
+        save_exported(network(), file, torch.rand(2, 1, 28, 28), texts={SPEC_FILE: text})
         said(capsys, "evaluate", file, "digits")

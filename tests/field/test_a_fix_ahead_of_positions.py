@@ -56,8 +56,8 @@ def test_nothing_is_replaced_ahead_of_positions(positions: str, downsampling: st
     net = Tokens(positions, stem=True).eval()
     done = replace(net, torch.rand(2, 3, 32, 32), downsampling=downsampling, padding="circular")
     assert not done.replaced
-    assert [left.name for left in done.left] == ["stem", "patches"]
-    for left in done.left:
+    assert [left.name for left in done.skipped] == ["stem", "patches"]
+    for left in done.skipped:
         assert "`pos_embed" in left.reason
         assert "depends on place whatever the sampling" in left.reason
 

@@ -19,7 +19,9 @@ __all__ = ["boards"]
 
 PLACE = "tests.field.test_a_fix_makes_nothing_worse:parity"
 SPEC = {"size": (1, 16, 16), "mean": (0.25,), "std": (0.5,)}
-QUICK = neocog.Asked(n=40, layers=False, rotation=False, scale=False, elastic=False, map_samples=2)
+QUICK = neocog.AuditConfig(
+    n=40, layers=False, rotation=False, scale=False, elastic=False, map_samples=2
+)
 
 
 @pytest.fixture
@@ -131,7 +133,7 @@ def test_the_headline_has_flips_accuracy_and_time(
     boards: Path,
 ) -> None:
     first, second = open_pair(fixed, PLACE, {})
-    found = audit(first, boards, QUICK, against=second)
+    found = audit(first, boards, QUICK, baseline=second)
     plain = found.to_json()
     assert found.other is not None
     flips = [1 - a.shift["crop"].consistency for a in (found.other, found.audit)]

@@ -80,7 +80,7 @@ def test_the_limit_of_the_cache_is_a_number(limit, monkeypatch):
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux bounds the address space so")
 def test_too_little_address_space_is_a_sentence():
     done = subprocess.run(
-        [*CALL, "count", "dense", "--size", "1,28,28"],
+        [*CALL, "summary", "dense", "--size", "1,28,28"],
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (300 * 2**20,) * 2),
         capture_output=True,

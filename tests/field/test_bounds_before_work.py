@@ -60,11 +60,11 @@ def test_another_way_of_writing(bound, said):
 
 def test_bounds_on_what_a_comparison_finds():
     bounds = ["compared.0.difference==0", "shift.circular.consistency>=0", "layers.0.shift_error<9"]
-    done = neocog.audit(network(), X, SHORT, against=network(), require=bounds[1:])
+    done = neocog.audit(network(), X, SHORT, baseline=network(), require=bounds[1:])
     assert done.kept
     torch.manual_seed(0)
     one = network()
-    done = neocog.audit(one, X, SHORT, against=one, require=bounds)
+    done = neocog.audit(one, X, SHORT, baseline=one, require=bounds)
     assert done.kept
     assert len(done.to_json()["required"]) == 3
 

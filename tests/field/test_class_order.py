@@ -140,7 +140,7 @@ def test_case_and_spelling_of_names_do_not_matter(tmp_path: Path) -> None:
 
 
 def test_a_module_in_python_and_a_fix_are_told_too(twelve: Path, tmp_path: Path) -> None:
-    asked = neocog.Asked(shift=("circular",), rotation=False, scale=False, elastic=False)
+    asked = neocog.AuditConfig(shift=("circular",), rotation=False, scale=False, elastic=False)
     x, y = images(12, 10)
     x = torch.from_numpy(x)[:, None] / 255
     for data in (twelve, (x, y), (x, torch.from_numpy(y))):

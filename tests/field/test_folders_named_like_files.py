@@ -54,7 +54,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize("name", NAMES)
 def test_a_run_works_under_any_name(run: Path, here: Path, name: str, call) -> None:
     shutil.copytree(run, here / name)
-    said = call("count", name, "--json")
+    said = call("summary", name, "--json")
     assert said.status == 0, said.err
     assert json.loads(said.out)["size"] == [1, 28, 28]
     said = call("evaluate", name, "x.npz", "--json")
@@ -66,10 +66,10 @@ def test_a_run_works_under_any_name(run: Path, here: Path, name: str, call) -> N
 
 
 @pytest.mark.parametrize("name", NAMES[:4])
-@pytest.mark.parametrize("verb", ["count", "evaluate", "predict", "export", "audit"])
+@pytest.mark.parametrize("verb", ["summary", "evaluate", "predict", "export", "audit"])
 def test_a_folder_that_is_no_run_is_said_to_be_one(here: Path, name: str, verb: str, call) -> None:
     (here / name).mkdir()
-    said = call(verb, name, *(["x.npz"] if verb not in ("count", "export") else []))
+    said = call(verb, name, *(["x.npz"] if verb not in ("summary", "export") else []))
     assert (said.status, said.out) == (2, "")
     assert f"`{name}` is a folder, and neither a run, which has a recipe.toml, nor a" in said.err
     assert len(said.err.splitlines()) == 1

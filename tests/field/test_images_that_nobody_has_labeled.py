@@ -18,7 +18,7 @@ from neocog.runs.trained import TrainedModel
 from neocog.verbs.audit import audit
 
 ASKED = AuditConfig(
-    n=8, shift=("circular", "crop"), radius=2, map_radius=0, rotation=False, scale=False,
+    n=8, shift=("circular", "crop"), max_shift=2, map_max_shift=0, rotation=False, scale=False,
     elastic=False,
 )  # fmt: skip
 
@@ -54,7 +54,7 @@ def flat(tmp_path: Path) -> Path:
 
 def test_all_but_accuracy(flat: Path, tmp_path: Path) -> None:
     model = opened(tmp_path)
-    found = audit(model, flat, ASKED, against=model)
+    found = audit(model, flat, ASKED, baseline=model)
     plain = found.to_json()
     assert (plain["n"], plain["accuracy"]) == (8, None)
     assert 0 <= plain["shift"]["crop"]["consistency"] <= 1

@@ -12,7 +12,7 @@ from torch import nn
 
 from neocog.errors import ModelError, UsageError
 from neocog.networks.model import SpecifiedNetwork
-from neocog.runs.opened import CONTRACT, open_model
+from neocog.runs.opened import SPEC_FILE, open_model
 from neocog.store.exported import save_exported
 from neocog.types import InputSpec, ModelSpec, not_of_pixels
 
@@ -71,7 +71,7 @@ def test_a_file_that_says_it_of_itself_is_refused(tmp_path: Path) -> None:
     import torch
 
     signal = {"channels": 1, "size": [2, 2], "mean": [33.3], "std": [78.6], "fit": "crop"}
-    texts = {CONTRACT: json.dumps({"task": "classify", "classes": list("abcd"), "input": signal})}
+    texts = {SPEC_FILE: json.dumps({"task": "classify", "classes": list("abcd"), "input": signal})}
     save_exported(nn.Flatten(), tmp_path / "x.pt2", torch.rand(2, 1, 2, 2), texts=texts)
     with pytest.raises(ModelError, match=r"says of itself .* 33\.3/255 = 0\.131"):
         open_model(tmp_path / "x.pt2")

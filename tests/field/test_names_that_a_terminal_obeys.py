@@ -89,7 +89,7 @@ def test_a_hostile_run_and_hostile_files(verb, hostile, images, tmp_path, monkey
     model = shutil.copytree(hostile, tmp_path / f"run{BAD[:-1]}")  # tensors lie at UTF-8 names
     name = verb.split()[0]
     words: list[str | Path] = [name, model, images, *VERBS[verb]]
-    if name in ("count", "export"):
+    if name in ("summary", "export"):
         words = [name, model, *VERBS[verb]]
     if name == "data":
         words = [name, images]
@@ -167,11 +167,11 @@ def test_an_error_about_a_hostile_checkpoint(hostile, tmp_path, capsys):
 
 def test_words_of_the_command_line(capsys):
     for words in (
-        [BAD], ["train", f"--{BAD}"], ["train", BAD], ["count", BAD], ["audit", BAD, BAD],
+        [BAD], ["train", f"--{BAD}"], ["train", BAD], ["summary", BAD], ["audit", BAD, BAD],
         ["predict", BAD, BAD], ["train", "digits", "--set", BAD], ["data", BAD],
         ["train", "digits", "--set", f"train.{BAD}=1"], ["train", "digits", "--augment", BAD],
         ["train", "digits", "--budget", BAD], ["train", "digits", "--size", BAD],
-        ["count", "lenet5", "--size", BAD], ["export", BAD, "--format", BAD],
+        ["summary", "lenet5", "--size", BAD], ["export", BAD, "--format", BAD],
         ["evaluate", f"{BAD}:{BAD}", "digits", "--size", "1,8,8"],
         ["evaluate", "timm:" + BAD, "digits"], ["evaluate", BAD + ".pt2", "digits"],
     ):  # fmt: skip

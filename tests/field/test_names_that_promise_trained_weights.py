@@ -179,7 +179,7 @@ def test_the_command_line_says_it(library: str, call) -> None:
 
 def test_a_count_needs_no_weights(library: str, call) -> None:
     unreachable(library)
-    said = call("count", f"{library}:small", "--json")
+    said = call("summary", f"{library}:small", "--json")
     assert said.status == 0, said.err
     found = json.loads(said.out)
     assert found["params"] == 23530
@@ -236,7 +236,7 @@ def test_a_library_that_was_imported_from_the_current_folder_is_refused(
 
 @pytest.mark.parametrize("name", ["resnet18", "mobilenetv3_small", "vit_base_patch16_224",
                                   "ConvNeXt_Tiny", "efficientnet_b0.ra_in1k"])  # fmt: skip
-@pytest.mark.parametrize("verb", ["audit", "evaluate", "count", "explore"])
+@pytest.mark.parametrize("verb", ["audit", "evaluate", "summary", "explore"])
 def test_a_bare_name_of_a_network_is_told_how_to_name_it(call, name: str, verb: str) -> None:
     said = call(verb, name, *(["digits"] if verb != "count" else []))
     if verb == "count" and name == "resnet18":  # one of ours, of a size

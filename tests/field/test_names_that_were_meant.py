@@ -21,10 +21,11 @@ def options(verb: str) -> list[str]:
 @pytest.mark.parametrize(
     ("word", "one_of"),
     [
-        ("--pretrained", {"--init", "--init"}), ("--learning-rate", {"--lr"}),
-        ("--batch_size", {"--batch-size", "--batch-size"}), ("--bs", {"--batch-size", "--batch-size"}),
-        ("--model", {"--model", "--model"}), ("--optimizer", {"--optimizer", "--optimizer"}),
-        ("--optim", {"--optimizer", "--optimizer"}), ("--epoch", {"--epochs"}),
+        ("--pretrained", {"--init"}), ("--learning-rate", {"--lr"}),
+        ("--batch_size", {"--batch-size"}), ("--bs", {"--batch-size"}),
+        ("--network", {"--model"}), ("--batch", {"--batch-size"}), ("--optimiser", {"--optimizer"}),
+        ("--sampling", {"--downsampling"}), ("--from", {"--init"}),
+        ("--optim", {"--optimizer"}), ("--epoch", {"--epochs"}),
         ("--Epochs", {"--epochs"}), ("--imgsz", {"--size"}), ("--gpu", {"--device"}),
         ("--output", {"--out"}), ("--resize", {"--resize-mode"}),
         ("--overwite", {"--overwrite"}), ("--sede", {"--seed"}),

@@ -154,13 +154,13 @@ def test_the_command_line_names_it(call, nets, seven) -> None:  # noqa: F811
 @pytest.mark.parametrize("form", ["tuple", "mapping", "dataclass"])
 def test_verbs_take_modules_of_several_outputs(form: str, tmp_path: Path) -> None:
     net, x = Several(form), torch.rand(3, 1, 28, 28)
-    asked = neocog.Asked(n=3, rotation=False, scale=False, elastic=False)
+    asked = neocog.AuditConfig(n=3, rotation=False, scale=False, elastic=False)
     found = neocog.audit(net, (x, torch.zeros(3)), asked).audit
     assert any("is taken as its output" in n for n in found.notes)
     assert found.accuracy is not None
-    shown = neocog.explain(net, x, trust=False, n=1)
+    shown = neocog.explain(net, x, sanity_checks=False, n=1)
     assert any("is taken as its output" in n for n in shown.notes)
-    assert neocog.count(net, size=(1, 28, 28)).cost.macs > 0
+    assert neocog.summary(net, size=(1, 28, 28)).cost.macs > 0
 
 
 @pytest.mark.parametrize("form", ["tuple", "mapping"])

@@ -119,6 +119,6 @@ def test_commands_say_it(call, nets: str, tmp_path: Path) -> None:  # noqa: F811
 
 def test_values_that_are_given_to_an_opened_model_are_looked_at() -> None:
     model = neocog.open_model(nn.Flatten(), size=(3, 8, 8), mean=(0.05,), std=(0.01,))
-    asked = neocog.Asked(shift=(), layers=False, rotation=False, scale=False, elastic=False)
+    asked = neocog.AuditConfig(shift=(), layers=False, rotation=False, scale=False, elastic=False)
     found = neocog.audit(model, images(0.5, 0.2), asked).audit
     assert sum("Normalized with mean 0.05 and std 0.01" in n for n in found.notes) == 1

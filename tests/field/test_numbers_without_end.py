@@ -45,13 +45,14 @@ def test_every_option_takes_it_or_says_no(verb):
     "words",
     [
         ["networks", "--classes", "9" * 30], ["networks", "--size", "9" * 5000],
-        ["count", "dense", "--size", "1,28,28", "--classes", "9" * 30],
+        ["summary", "dense", "--size", "1,28,28", "--classes", "9" * 30],
         ["train", "digits", "--set", "train.epochs=" + "9" * 5000],
         ["train", "digits", "--set", "train.epochs=" + "[" * 5000],
         ["train", "digits", "--set", "data.seed=" + "9" * 30],
         ["train", "digits", "--set", "optimizer.lr=1e400"],
         ["train", "digits", "--budget", "9" * 400], ["train", "digits", "--seed", "9" * 30],
-        ["train", "digits", "--batch-size", "9" * 30], ["train", "digits", "--augment", "shift=1e300"],
+        ["train", "digits", "--batch-size", "9" * 30],
+        ["train", "digits", "--augment", "shift=1e300"],
     ],
 )  # fmt: skip
 def test_it_is_one_sentence(words, capsys):

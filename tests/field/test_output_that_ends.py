@@ -16,7 +16,7 @@ from neocog.cli.main import main
 from neocog.cli.terminal import Stream, flush, say, streams
 
 CALL = [sys.executable, "-c", "from neocog.cli.main import main; main()"]
-COUNT = ["count", "dense", "--size", "1,28,28"]
+COUNT = ["summary", "dense", "--size", "1,28,28"]
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
 
 
@@ -65,7 +65,8 @@ def test_a_training_whose_progress_nobody_reads_goes_on(tmp_path):
     os.close(reading)
     words = ["train", "digits", "--out", str(tmp_path / "run"), "--model", "dense",
              "--epochs", "1", "--set", "model.hidden=[8]", "--set",
-             "machine.precision=float32", "--set", "machine.memory_format=channels_last"]  # fmt: skip
+             "machine.precision=float32",
+         "--set", "machine.memory_format=channels_last"]  # fmt: skip
     done = subprocess.run([*CALL, *words], env=ENVIRONMENT, stdout=writing, stderr=writing)
     os.close(writing)
     assert done.returncode == 141  # what it scored could not be said

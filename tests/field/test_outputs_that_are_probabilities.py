@@ -213,12 +213,12 @@ def test_audit_explain_and_explore_take_them_too(kind: str, tmp_path: Path) -> N
     with torch.no_grad():
         out = net.eval()(x)
     p = (out.exp() if kind == "log_probabilities" else out).max(1)
-    asked = neocog.Asked(n=3, rotation=False, scale=False, elastic=False)
+    asked = neocog.AuditConfig(n=3, rotation=False, scale=False, elastic=False)
     found = neocog.audit(net, (x, p.indices), asked).audit
     assert found.accuracy == 1
     assert any("taken as they are" in n for n in found.notes)
     assert found.layers[0].name == "conv"
-    shown = neocog.explain(net, x, trust=False)
+    shown = neocog.explain(net, x, sanity_checks=False)
     assert [row["probability"] for row in shown.figures["images"]] == pytest.approx(
         p.values.tolist(), abs=1e-4
     )
@@ -228,7 +228,7 @@ def test_audit_explain_and_explore_take_them_too(kind: str, tmp_path: Path) -> N
     assert answers.p.tolist() == pytest.approx(p.values.tolist(), abs=1e-4)
     model = open_model(net, size=(1, 28, 28), mean=(0,), std=(1,))
     assert isinstance(model.module, SpecifiedNetwork)
-    assert neocog.explain(model, x, trust=False).figures["images"][0]["probability"] == (
+    assert neocog.explain(model, x, sanity_checks=False).figures["images"][0]["probability"] == (
         pytest.approx(float(p.values[0]), abs=1e-4)
     )
 
@@ -278,9 +278,9 @@ def test_series_in_python() -> None:
 
     net, x = Series().eval(), torch.rand(3, 1, 32)
     p = net(x)["probs"].detach().max(1)
-    shown = neocog.explain(net, x, trust=False).figures["images"]
+    shown = neocog.explain(net, x, sanity_checks=False).figures["images"]
     assert [row["probability"] for row in shown] == pytest.approx(p.values.tolist(), abs=1e-4)
-    asked = neocog.Asked(shift=("circular",), n=3)
+    asked = neocog.AuditConfig(shift=("circular",), n=3)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         assert neocog.audit(net, (x, p.indices), asked).audit.accuracy == 1

@@ -17,7 +17,7 @@ WHERE = {
     "classes": [*MODEL, "--classes", "{}"],
     "recipe": ["train", "digits", "--recipe", "{}"],
     "start": ["train", "digits", "--init", "{}", "--out", "{}-out"],
-    "program": ["count", "{}.pt2"],
+    "program": ["summary", "{}.pt2"],
     "onnx": ["evaluate", "{}.onnx", "digits"],
     "data": ["data", "{}"],
     "arrays": ["data", "{}.npz"],

@@ -238,7 +238,7 @@ def test_who_means_it_is_told_in_the_result(call, nets, seven) -> None:  # noqa:
         assert "note     Predictions are not a function of the image" in said.err
         notes = json.loads(said.out)["notes"]
         assert sum("Predictions are not a function of the image" in n for n in notes) == 1
-    assert call("count", f"{nets}:dropout", "--size", "1,28,28").status == 0
+    assert call("summary", f"{nets}:dropout", "--size", "1,28,28").status == 0
 
 
 def test_a_good_network_is_not_told_anything(call, nets) -> None:  # noqa: F811
@@ -257,19 +257,19 @@ def test_python_s_doors_refuse_alike(nets: str, tmp_path: Path) -> None:
         lambda: neocog.evaluate(model, "digits", **told),
         lambda: neocog.predict(model, ["x.png"], **told),
         lambda: neocog.audit(model, x),
-        lambda: neocog.explain(model, x, trust=False),
+        lambda: neocog.explain(model, x, sanity_checks=False),
         lambda: neocog.explore(model, x, browser=False),
         lambda: neocog.open_model(model, **told),
     ):
         with pytest.raises(ModelError, match=words):
             ask()
-    found = neocog.explain(model, x, trust=False, n=1, allow_random=True)
+    found = neocog.explain(model, x, sanity_checks=False, n=1, allow_random=True)
     assert any("not a function" in n for n in found.notes)
-    asked = neocog.Asked(n=3, layers=False, rotation=False, scale=False, elastic=False)
+    asked = neocog.AuditConfig(n=3, layers=False, rotation=False, scale=False, elastic=False)
     found = neocog.audit(model, x, asked, allow_random=True)
     assert any("not a function" in n for n in found.audit.notes)
     assert neocog.open_model(model, **told, allow_random=True).doubts
-    assert neocog.count(model, size=(1, 28, 28)).cost.params > 0
+    assert neocog.summary(model, size=(1, 28, 28)).cost.params > 0
 
 
 @pytest.mark.filterwarnings("ignore:Predictions")
@@ -284,7 +284,7 @@ def test_programs_and_run_folders_are_asked_too(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="is a function of its image"):
         open_model(file, **told)
     assert open_model(file, **told, allow_random=True).doubts
-    assert neocog.count(file).cost.params == 0
+    assert neocog.summary(file).cost.params == 0
     run = tmp_path / "run"
     run.mkdir()
     (run / "model.pt2").write_bytes(file.read_bytes())
@@ -360,7 +360,7 @@ def test_a_module_at_hand_is_left_as_it_was(dtype: torch.dtype) -> None:
 
 
 @pytest.mark.parametrize(
-    ("layer", "rank_layers"),
+    ("layer", "advice"),
     [
         (Stuck(0.2), r"follow eval\(\)"),
         (Does(lambda x: F.dropout(x, 0.2)), r"follow eval\(\)"),
@@ -393,7 +393,7 @@ def test_what_an_export_gives_has_no_modes(inside: bool) -> None:
     module = torch.export.export(net(nn.BatchNorm2d(4)).eval(), (SEEN,), dynamic_shapes=(batch,))
     module = module.module()
     network = nn.Sequential(nn.Dropout(0.5), module) if inside else module
-    few = neocog.Asked(n=4, layers=False, rotation=False, scale=False, elastic=False)
+    few = neocog.AuditConfig(n=4, layers=False, rotation=False, scale=False, elastic=False)
     found = neocog.audit(network, torch.rand(4, 1, 28, 28), few)
     assert 0 <= found.audit.shift["circular"].consistency <= 1
     assert network.training

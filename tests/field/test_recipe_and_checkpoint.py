@@ -76,17 +76,17 @@ def edit(run: Path, **keys: Any) -> None:
 
 
 EDITS: list[dict[str, Any]] = [
-    {"course__batch": 8}, {"course__average": 0.5}, {"course__seed": 1}, {"course__epochs": 5.0},
-    {"course__plan": [0, 40]}, {"course__plan": [0, 9, 1, 12], "course__epochs": 4.0},
-    {"course__plan": None},
+    {"train__batch_size": 8}, {"train__ema_decay": 0.5}, {"train__seed": 1}, {"train__epochs": 5.0},
+    {"train__plan": [0, 40]}, {"train__plan": [0, 9, 1, 12], "train__epochs": 4.0},
+    {"train__plan": None},
     {"optimizer__lr": 0.1}, {"optimizer__name": "adamw"}, {"optimizer__momentum": 0.5},
     {"optimizer__nesterov": False}, {"optimizer__weight_decay": 0.0}, {"optimizer__lr": None},
     {"schedule__name": "cosine"}, {"schedule__warmup": 0.0}, {"schedule__final": 0.1},
     {"objective__loss": "mean_squared_error"}, {"objective__label_smoothing": 0.0},
     {"objective__clip": 1.0},
     {"augment__shift": 2.0}, {"augment__flip": True}, {"augment__mixup": 0.2},
-    {"network__hidden": [5]}, {"network__name": "lenet5_modern", "network__hidden": None,
-     "network__dropout": None}, {"network__dropout": 0.5},
+    {"model__hidden": [5]}, {"model__name": "lenet5_modern", "model__hidden": None,
+     "model__dropout": None}, {"model__dropout": 0.5},
     {"data__seed": 1}, {"data__val": False}, {"data__cut_test": True}, {"data__size": [20, 20]},
     {"data__channels": 3},
     {"data__resize_mode": "pad"}, {"data__fingerprint": ""},
@@ -95,7 +95,7 @@ EDITS: list[dict[str, Any]] = [
 ]  # fmt: skip
 
 
-FOLLOWS = ("course__epochs", "network__hidden", "network__dropout")
+FOLLOWS = ("train__epochs", "model__hidden", "model__dropout")
 """What goes with another key is not named beside it."""
 
 
@@ -118,8 +118,8 @@ def test_every_key_that_moves_a_bit_is_refused_by_name(
 
 def test_the_message_says_what_it_was_and_what_it_is(part: Path, tmp_path: Path) -> None:
     shutil.copytree(part, tmp_path / "run")
-    edit(tmp_path / "run", course__batch=8, optimizer__nesterov=False)
-    words = r"`course\.batch` was 16, is 8; `optimizer\.nesterov` was true, is false\. Put"
+    edit(tmp_path / "run", train__batch_size=8, optimizer__nesterov=False)
+    words = r"`train\.batch_size` was 16, is 8; `optimizer\.nesterov` was true, is false\. Put"
     with pytest.raises(RunError, match=words):
         resume(tmp_path / "run")
 
@@ -130,7 +130,7 @@ def test_what_moves_no_bit_may_change(images: Path, part: Path, tmp_path: Path) 
     run = tmp_path / "run"
     shutil.copytree(part, run)
     shutil.copytree(images, tmp_path / "moved")
-    edit(run, data__place=str(tmp_path / "moved"), course__budget=60.0, network__dropout=None)
+    edit(run, data__path=str(tmp_path / "moved"), train__budget=60.0, model__dropout=None)
     resume(run)
     same(tmp_path / "whole", run)
 
@@ -146,7 +146,7 @@ def test_a_longer_plan_for_steps_to_come_is_made_again_by_its_recipe(
     run = tmp_path / "run"
     shutil.copytree(part, run)
     plan = tomllib.loads((run / "recipe.toml").read_text())["train"]["plan"]
-    edit(run, course__plan=[*plan, 2, 2 * plan[-1]], course__epochs=6.0)
+    edit(run, train__plan=[*plan, 2, 2 * plan[-1]], train__epochs=6.0)
     model = resume(run)
     assert model.card["metrics"]["epochs"] == 6
     train(None, recipe=run / "recipe.toml", out=tmp_path / "again")
@@ -163,11 +163,11 @@ def test_a_finished_run_is_held_to_its_recipe_too(images: Path, tmp_path: Path) 
 def test_epochs_that_are_not_those_of_the_plan_are_an_error(images: Path, tmp_path: Path) -> None:
     train(images, settings=SETTINGS, out=tmp_path / "run")
     shutil.copy(tmp_path / "run" / "recipe.toml", tmp_path / "recipe.toml")
-    for keys in ({"course__epochs": 9.0}, {"course__batch": 8}):
+    for keys in ({"train__epochs": 9.0}, {"train__batch_size": 8}):
         shutil.copy(tmp_path / "run" / "recipe.toml", tmp_path / "recipe.toml")
         edit(tmp_path, **keys)
         with pytest.raises(
-            UsageError, match=r"says in steps what `course\.epochs` says in passes, and does not"
+            UsageError, match=r"says in steps what `train\.epochs` says in passes, and does not"
         ):
             train(None, recipe=tmp_path / "recipe.toml", out=tmp_path / "other")
     assert not (tmp_path / "other").exists()
@@ -244,7 +244,7 @@ def test_samples_that_changed_under_it_are_refused(
     own, run = tmp_path / "own", tmp_path / "run"
     shutil.copytree(images, own)
     shutil.copytree(part, run)
-    edit(run, data__place=str(own))
+    edit(run, data__path=str(own))
     match change:
         case "added":
             Image.fromarray(np.full((16, 16), 7, np.uint8)).save(own / "dark" / "new.png")
@@ -265,5 +265,7 @@ def test_a_checkpoint_of_another_run_is_refused(images: Path, part: Path, tmp_pa
     stopped(images, tmp_path / "other", **{"train.seed": 7, "train.batch_size": 8})
     shutil.rmtree(tmp_path / "run" / "checkpoint")
     shutil.copytree(tmp_path / "other" / "checkpoint", tmp_path / "run" / "checkpoint")
-    with pytest.raises(RunError, match=r"`course\.batch` was 8, is 16.*`course\.seed` was 7, is 0"):
+    with pytest.raises(
+        RunError, match=r"`train\.batch_size` was 8, is 16.*`train\.seed` was 7, is 0"
+    ):
         resume(tmp_path / "run")

@@ -48,13 +48,13 @@ def shift(flip: float | None = 0.0, mode: str = "circular", **given: Any) -> Shi
     """A measurement that nobody made."""
     consistency = 1.0 if flip is None else 1 - flip
     values: dict[str, Any] = {
-        "n": 100, "radius": 4.0, "unit": "%", "consistency_ci": (consistency, consistency),
+        "n": 100, "max_shift": 4.0, "unit": "%", "consistency_ci": (consistency, consistency),
         **dict.fromkeys(
             ("both_correct", "both_wrong", "one_right", "accuracy", "accuracy_shifted", "floor",
              "largest_class", "majority", "worst_case_accuracy", "map", "border")
         ),
     }  # fmt: skip
-    return Shift(mode=mode, consistency=consistency, flip=flip, **(values | given))
+    return Shift(mode=mode, consistency=consistency, flip_rate=flip, **(values | given))
 
 
 def border(lost: float, more: float, ci: tuple[float, float], stride: int = 4) -> Border:
@@ -345,12 +345,12 @@ def test_nothing_was_asked_for() -> None:
     assert plain(found)["not_looked_behind"] == ["the whole model"]
 
 
-@pytest.mark.parametrize(("mode", "radius"), [("crop", 1.0), ("zeros", 4.0), ("subpixel", 2.0)])
+@pytest.mark.parametrize(("mode", "max_shift"), [("crop", 1.0), ("zeros", 4.0), ("subpixel", 2.0)])
 @pytest.mark.parametrize("flip", [0.0, 1e-6, 0.065, 1 - 1e-9, 1.0])
-def test_the_first_sentence(mode: str, radius: float, flip: float) -> None:
-    said = verdict(audit(shift={mode: shift(flip, mode, radius=radius)}))
+def test_the_first_sentence(mode: str, max_shift: float, flip: float) -> None:
+    said = verdict(audit(shift={mode: shift(flip, mode, max_shift=max_shift)}))
     assert said.endswith(f"{share(flip)} of the answers change.")
-    assert f"up to {radius:g} {'pixel' if radius == 1 else 'pixels'}, " in said
+    assert f"up to {max_shift:g} {'pixel' if max_shift == 1 else 'pixels'}, " in said
 
 
 @pytest.mark.parametrize(
@@ -487,7 +487,8 @@ def test_how_a_state_was_found(
 ) -> None:
     improved = Improved(
         best=Candidate(what="converted", step=done, score=_score(), weights={}),
-        looks=[{}] * looks, norms=norms, images=1280 if norms else 0, lr=0.01, steady=15.0,
+        looks=[{}] * looks, norms=norms, images=1280 if norms else 0, lr=0.01,
+        consistency_weight=15.0,
         planned=3.0, meant=30, stopped=stopped,
     )  # fmt: skip
     improved.tuned.done = done
@@ -508,7 +509,7 @@ def test_how_a_state_was_found(
 def _measured(flip: float, accuracy: float, ms: float) -> Measured:
     return Measured(
         accuracy=accuracy, accuracy_ci=(0.0, 1.0), loss=0.1, n=1, params=1, macs=0, ms=ms,
-        shift={"crop": shift(flip, "crop", n=1, radius=1.0)}, memory=0,
+        shift={"crop": shift(flip, "crop", n=1, max_shift=1.0)}, memory=0,
     )  # fmt: skip
 
 
@@ -537,7 +538,7 @@ def test_the_result_of_a_fix(better: bool, kept: str, labeled: bool, ms: float) 
     a, b = _measured(0.00041, 0.99999, ms), _measured(0.00039, 1.0, ms)
     done = Fixed(
         better=better, kept=kept, reason="" if better else "it is so", aim="crop", replaced=(),
-        left=(), before=a, converted=0.0, after=b, candidate=b, compared={},
+        skipped=(), before=a, converted=0.0, after=b, candidate=b, compared={},
         accuracy=(-0.0001, -0.1, 0.1), labeled=labeled, advice=(), notes=(),
         finetune={"seed": 0}, run="runs/x", model=None,
     )  # fmt: skip

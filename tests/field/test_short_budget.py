@@ -122,7 +122,7 @@ def test_measuring_the_machine_takes_no_more_than_it_may(
     def step(model: nn.Module, way: Machine, batch: Batch) -> None:
         now[0] += 1.0
 
-    ways = [Machine(layout="contiguous"), Machine(precision="bfloat16")]
+    ways = [Machine(memory_format="contiguous"), Machine(precision="bfloat16")]
     x = torch.zeros(2, 1, 2, 2)
     batch = Batch(x, torch.zeros(2), torch.zeros(2))
     found = choose(step, nn.Linear(1, 1), batch, ways, seconds=seconds)

@@ -26,7 +26,7 @@ QUICK = {
     "machine.precision": "float32",
 }
 ASKED = AuditConfig(
-    shift=("circular",), map_radius=0, rotation=False, scale=False, elastic=False, layers=False
+    shift=("circular",), map_max_shift=0, rotation=False, scale=False, elastic=False, layers=False
 )
 
 
@@ -66,7 +66,7 @@ def test_runs_of_two_seeds_meet_where_both_hold_out(tmp_path):
     train(root, settings={**QUICK, "data.seed": 1, "data.size": (32, 32)}, out=b)
     both = _ids(a, root) & _ids(b, root)
     assert 0 < len(both) < len(_ids(a, root))
-    found = audit(a, root, ASKED, against=b)
+    found = audit(a, root, ASKED, baseline=b)
     assert found.other is not None
     assert found.audit.shift["circular"].n == found.other.shift["circular"].n == len(both)
     leaked = len(_ids(a, root) & _ids(b, root, "train"))
@@ -79,7 +79,7 @@ def test_runs_of_one_seed_are_compared_on_all(tmp_path):
     root, a, b = _make(tmp_path / "set", 80), tmp_path / "a", tmp_path / "b"
     train(root, settings=QUICK, out=a)
     train(root, settings={**QUICK, "data.size": (32, 32)}, out=b)
-    found = audit(a, root, ASKED, against=b)
+    found = audit(a, root, ASKED, baseline=b)
     assert found.audit.shift["circular"].n == len(_ids(a, root)) == len(_ids(b, root))
     assert any("The models see images at 28 × 28 and 32 × 32" in n for n in found.audit.notes)
     assert "trained on by" not in " ".join(found.audit.notes)
@@ -98,7 +98,7 @@ def test_nothing_left_is_refused(tmp_path):
     shutil.copytree(_make(tmp_path / "more", 20, 900), tmp_path / "other" / "val")
     train(tmp_path / "other", settings=QUICK, out=b)  # on a's very test samples
     with pytest.raises(UsageError, match="samples that both hold out, and there are none"):
-        audit(a, root, ASKED, against=b)
+        audit(a, root, ASKED, baseline=b)
     scored = open_model(b).evaluate(root)
     assert "These samples were trained on." not in scored.notes or scored.n
     overlap = len(_ids(a, root))

@@ -113,7 +113,7 @@ def test_every_door_refuses_them_by_name(kind: str, factory) -> None:
     doors = {
         "open_model": lambda: neocog.open_model(factory(make), **GRAY),
         "audit": lambda: neocog.audit(make(), (x, None), AuditConfig(n=3, layers=False)),
-        "explain": lambda: neocog.explain(make(), x[:1], trust=False),
+        "explain": lambda: neocog.explain(make(), x[:1], sanity_checks=False),
         "explore": lambda: opened(make(), x),
     }
     for door, enter in doors.items():
@@ -267,7 +267,7 @@ def test_a_look_at_a_lazy_network_leaves_it_lazy_and_usable() -> None:
     assert (spent.params, spent.status) == (40 + 8 + 4 * 36 * 10 + 10, "complete")
     assert receptive_field(net, (1, 8, 8)).of("0").receptive_field == (3, 3)
     assert alignment(net, (1, 8, 8)).size == (1, 8, 8)
-    assert neocog.count(net, size=(1, 8, 8)).cost == spent
+    assert neocog.summary(net, size=(1, 8, 8)).cost == spent
     for look in (
         lambda: neocog.audit(net, (shown, None)),
         lambda: neocog.explain(net, shown[:1]),
@@ -303,7 +303,7 @@ def test_a_lazy_factory_is_opened_and_said_to_be_random(factory, tmp_path: Path)
 
 def test_a_count_needs_no_numbers(factory) -> None:
     for make in (lambda: small().to("meta"), FAULTS["NaN in a weight"][0], lazy):
-        found = neocog.count(factory(make), size=(1, 8, 8))
+        found = neocog.summary(factory(make), size=(1, 8, 8))
         assert found.cost.status == "complete"
         assert found.cost.params in (98, 1498)
 
@@ -337,7 +337,7 @@ def test_other_ways_of_being_a_network_are_looked_at_or_refused(
     )
     assert 0 <= found.audit.shift["circular"].consistency <= 1
     for enter in (
-        lambda: neocog.explain(made, x[:1], trust=False),
+        lambda: neocog.explain(made, x[:1], sanity_checks=False),
         lambda: replace(made, x, downsampling="blur"),
         lambda: neocog.export(
             factory(lambda: copy.deepcopy(made)), format="torch", out=tmp_path / "x.pt", **GRAY

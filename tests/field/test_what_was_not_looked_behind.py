@@ -22,8 +22,8 @@ from neocog.verbs.summary import summary
 ASKED = AuditConfig(
     n=40,
     shift=("circular",),
-    radius=4,
-    map_radius=0,
+    max_shift=4,
+    map_max_shift=0,
     rotation=False,
     scale=False,
     elastic=False,
@@ -172,5 +172,5 @@ def test_flips_of_a_network_that_wraps_around_are_never_the_border() -> None:
     other = audited(zeros)
     assert other.alignment is not None
     assert any(row.is_border for row in other.alignment.rows)
-    assert other.shift["circular"].flip == 0  # so nothing is put down to it either
+    assert other.shift["circular"].flip_rate == 0  # so nothing is put down to it either
     assert "that is the border" not in verdict(other)

@@ -53,8 +53,8 @@ def _audited(axes: int) -> Any:
     torch.manual_seed(0)
     shape = (24, 1, *((48,) if axes == 1 else (24, 24)))
     data = torch.rand(shape), torch.arange(24) % 3
-    asked = AuditConfig(map_samples=8, radius=2 if axes == 2 else None)
-    return audit(_net(axes), data, asked, against=_net(axes, 6))
+    asked = AuditConfig(map_samples=8, max_shift=2 if axes == 2 else None)
+    return audit(_net(axes), data, asked, baseline=_net(axes, 6))
 
 
 def test_an_audit_and_a_comparison_of_series():
@@ -77,7 +77,7 @@ def test_an_audit_of_images_still_speaks_of_them():
 def test_errors_of_series():
     model, x = Subject(_net(1)), Samples.of(torch.rand(6, 1, 32))
     with pytest.raises(UsageError, match="a number of steps from 1"):
-        shift_consistency(model, x, radius=40)
-    one, two = (shift_consistency(model, x, radius=r) for r in (2, 3))
+        shift_consistency(model, x, max_shift=40)
+    one, two = (shift_consistency(model, x, max_shift=r) for r in (2, 3))
     with pytest.raises(UsageError, match=r"up to 2 steps and .* up to 3 steps"):
         compare(one, two)

@@ -39,7 +39,7 @@ def share_nothing(parts: FixData) -> None:
 
 
 @pytest.mark.parametrize(
-    ("sizes", "name", "metrics"),
+    ("sizes", "name", "measured"),
     [
         ({"train": 200, "val": 40, "test": 60}, "", 60),
         ({"train": 200, "val": 40, "test": 60}, ":test", 60),

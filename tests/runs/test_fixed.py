@@ -86,7 +86,7 @@ def test_a_program_of_a_fixed_batch_is_refused(tmp_path: Path) -> None:
 
 def test_a_fine_tune_mixes_no_samples_as_its_target_is_of_one(tmp_path: Path) -> None:
     recipe = Recipe(
-        data=DataConfig(place="a"),
+        data=DataConfig(path="a"),
         model=ModelConfig(name="convnet"),
         augment=Augment(mixup=0.2, rotate=5.0),
     )
@@ -104,9 +104,9 @@ def test_a_sample_that_is_shown_twice_is_one_image(monkeypatch: pytest.MonkeyPat
     x = np.zeros((40, 32, 32, 1), dtype=np.uint8)
     split = Split(x, np.arange(40) % 2, [""] * 40)
     recipe = Recipe(
-        train=TrainConfig(epochs=1, batch=16),
+        train=TrainConfig(epochs=1, batch_size=16),
         augment=Augment(),
-        machine=MachineConfig(device="cpu", layout="contiguous", precision="float32"),
+        machine=MachineConfig(device="cpu", memory_format="contiguous", precision="float32"),
     )
     told = FinetuneState()
     steps = list(tune(model, split, recipe, told, guide=model))
@@ -117,24 +117,35 @@ def test_a_sample_that_is_shown_twice_is_one_image(monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.parametrize("consistency_weight", [0.0, 5.0])
-def test_views_that_are_drawn_to_each_other_differ_in_their_place_alone(steady: float) -> None:
+def test_views_that_are_drawn_to_each_other_differ_in_their_place_alone(
+    consistency_weight: float,
+) -> None:
     model, guide = trained("stride").module, trained("stride").module
     x = np.full((16, 32, 32, 1), 99, dtype=np.uint8)
     x[:, 16, 16] = 255
     split = Split(x, np.arange(16) % 2, [""] * 16)
     recipe = Recipe(
-        train=TrainConfig(epochs=1, batch=32),
+        train=TrainConfig(epochs=1, batch_size=32),
         augment=Augment(shift=4, border="reflect", brightness=0.2),
-        machine=MachineConfig(device="cpu", layout="contiguous", precision="float32"),
+        machine=MachineConfig(device="cpu", memory_format="contiguous", precision="float32"),
     )
     seen: list[torch.Tensor] = []
     model.register_forward_pre_hook(lambda module, given: seen.append(given[0].clone()))
-    list(tune(model, split, recipe, FinetuneState(), guide=guide, steady=steady))
+    list(
+        tune(
+            model,
+            split,
+            recipe,
+            FinetuneState(),
+            guide=guide,
+            consistency_weight=consistency_weight,
+        )
+    )
     one, two = seen[0].chunk(2)
-    assert torch.equal(one.amin((1, 2, 3)), two.amin((1, 2, 3))) == (steady > 0)
+    assert torch.equal(one.amin((1, 2, 3)), two.amin((1, 2, 3))) == (consistency_weight > 0)
     first, second = (view.flatten(1).argmax(1) for view in (one, two))
     opposite = first + second == 2 * (16 * 32 + 16)  # the rows of both, and the columns
-    assert bool(opposite.all()) == (steady > 0)
+    assert bool(opposite.all()) == (consistency_weight > 0)
 
 
 def test_data_in_the_current_folder_is_not_taken_for_what_was_trained_on(

@@ -14,7 +14,7 @@ from neocog.data.open import open_data
 from neocog.errors import DataError, ModelError, ShapeMismatch, UsageError
 from neocog.networks.model import SpecifiedNetwork
 from neocog.runs.folder import RunFolder
-from neocog.runs.opened import CONTRACT, open_model
+from neocog.runs.opened import SPEC_FILE, open_model
 from neocog.runs.trained import load
 from neocog.store.exported import save_exported
 from neocog.types import InputSpec, ModelSpec
@@ -208,7 +208,7 @@ def test_a_program_says_its_size_and_may_hold_its_contract(tmp_path: Path) -> No
     signal = InputSpec(channels=1, size=(28, 28), mean=(0.2,), std=(0.4,))
     spec = ModelSpec(task="classify", classes=("a", "b", "c"), input=signal)
     file = tmp_path / "x.pt2"
-    texts = {CONTRACT: json.dumps(spec.to_json())}
+    texts = {SPEC_FILE: json.dumps(spec.to_json())}
     save_exported(network(), file, torch.rand(2, 1, 28, 28), texts=texts)
     model = open_model(file)
     assert model.spec == spec
@@ -216,13 +216,13 @@ def test_a_program_says_its_size_and_may_hold_its_contract(tmp_path: Path) -> No
     x = torch.rand(3, 1, 28, 28)
     torch.testing.assert_close(model.module(x), network()((x - 0.2) / 0.4))
     assert open_model(file, classes=["x", "y", "z"]).spec.classes == ("x", "y", "z")
-    save_exported(network(), file, torch.rand(2, 1, 28, 28), texts={CONTRACT: "{"})
+    save_exported(network(), file, torch.rand(2, 1, 28, 28), texts={SPEC_FILE: "{"})
     with pytest.raises(ModelError, match="must be JSON, and is not"):
         open_model(file)
-    save_exported(network(), file, torch.rand(2, 1, 28, 28), texts={CONTRACT: "{}"})
+    save_exported(network(), file, torch.rand(2, 1, 28, 28), texts={SPEC_FILE: "{}"})
     with pytest.raises(
         ModelError,
-        match=r"`signal` in the spec inside .*x\.pt2` must be a table of keys, and is missing",
+        match=r"`input` in the spec inside .*x\.pt2` must be a table of keys, and is missing",
     ):
         open_model(file)
 

@@ -72,7 +72,7 @@ def test_a_written_plan_is_kept_whatever_the_clock_says(clock: _Clock) -> None:
 
 @pytest.mark.parametrize("plan", [(1,), (1, 2), (0, 5, 3), (0, 5, 0, 4), (0, 0), (0, 9, 5, 5)])
 def test_a_plan_that_is_none_is_an_error(plan: tuple[int, ...]) -> None:
-    with pytest.raises(UsageError, match=r"`course\.plan` is pairs of from step and to step"):
+    with pytest.raises(UsageError, match=r"`train\.plan` is pairs of from step and to step"):
         first_plan(_experiment(TrainConfig(plan=plan)), Budget(0.0, 0.0))
 
 

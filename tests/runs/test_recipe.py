@@ -19,19 +19,19 @@ def test_the_default_recipe_survives_a_file() -> None:
 @given(
     lr=st.floats(1e-9, 1e9),
     size=st.tuples(st.integers(1, 999), st.integers(1, 999)),
-    place=st.text(st.characters(exclude_categories=["Cs"])),
+    path=st.text(st.characters(exclude_categories=["Cs"])),
     width=st.integers(-(2**63) + 1, 2**63 - 1),
     flip=st.booleans(),
 )
 def test_any_recipe_survives_a_file(
-    lr: float, size: tuple[int, int], place: str, width: int, flip: bool
+    lr: float, size: tuple[int, int], path: str, width: int, flip: bool
 ) -> None:
     recipe = changed(
         Recipe(machine=MachineConfig(precision="bfloat16")),
         {
             "optimizer": {"lr": lr},
-            "data": {"size": list(size), "place": place},
-            "network": {"width": width, "widths": [1, 2]},
+            "data": {"size": list(size), "path": path},
+            "model": {"width": width, "widths": [1, 2]},
             "augment": {"flip": flip},
         },
     )
@@ -51,16 +51,16 @@ def test_every_key_is_in_the_file() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("[cuorse]\nepochs = 1", r"no table `cuorse`\. Did you mean `course`"),
-        ("[train]\nepoch = 1", r"no key `course\.epoch`\. Did you mean `epochs`"),
-        ("course = 1", r"`course` is a table of keys, got 1"),
-        ("[train]\nbatch = 1.5", r"`course\.batch` is a whole number, got 1\.5"),
-        ("[train]\nbatch = true", r"`course\.batch` is a whole number, got true"),
+        ("[trian]\nepochs = 1", r"no table `trian`\. Did you mean `train`"),
+        ("[train]\nepoch = 1", r"no key `train\.epoch`\. Did you mean `epochs`"),
+        ("train = 1", r"`train` is a table of keys, got 1"),
+        ("[train]\nbatch_size = 1.5", r"`train\.batch_size` is a whole number, got 1\.5"),
+        ("[train]\nbatch_size = true", r"`train\.batch_size` is a whole number, got true"),
         ("[optimizer]\nlr = '0.1'", r"`optimizer\.lr` is a number, got '0\.1'"),
         ("[augment]\nflip = 1", r"`augment\.flip` is true or false, got 1"),
         ("[data]\nsize = [1.5, 2]", r"`data\.size` is a list of whole numbers"),
-        ("[data]\nplace = 3", r"`data\.place` is a text, got 3"),
-        ("[course", r"must be a TOML file, and is not"),
+        ("[data]\npath = 3", r"`data\.path` is a text, got 3"),
+        ("[train", r"must be a TOML file, and is not"),
         ("[augment]\nshift = -1", r"`augment\.shift` must not be negative"),
     ],
 )
@@ -70,9 +70,9 @@ def test_wrong_recipes_are_errors(text: str, message: str) -> None:
 
 
 def test_another_network_takes_no_old_options() -> None:
-    one = changed(Recipe(), {"network": {"width": 8}})
-    assert changed(one, {"network": {"name": "dense"}}).network.options == {}
-    assert changed(one, {"network": {"depth": 3}}).network.options == {"width": 8, "depth": 3}
+    one = changed(Recipe(), {"model": {"width": 8}})
+    assert changed(one, {"model": {"name": "dense"}}).model.options == {}
+    assert changed(one, {"model": {"depth": 3}}).model.options == {"width": 8, "depth": 3}
 
 
 def test_whole_numbers_are_numbers() -> None:

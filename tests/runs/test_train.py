@@ -141,7 +141,7 @@ def test_starting_from_other_weights(images: Path, tmp_path: Path, quick: Quick)
         torch.testing.assert_close(_weights(tmp_path / "b")[name], value, atol=1e-6, rtol=0)
     with pytest.raises(ModelError, match=r"To start from other weights some must fit"):
         train(
-            images, network="dense", settings={"model.init": str(tmp_path / "a")},
+            images, model="dense", settings={"model.init": str(tmp_path / "a")},
             epochs=1, out=tmp_path / "c",
         )  # fmt: skip
 
@@ -184,13 +184,13 @@ def test_a_network_larger_than_memory_is_refused_before_it_is_made(
 ) -> None:
     settings = {"model.hidden": [3_000_000, 3_000_000]}
     with pytest.raises(TooLarge, match=r"needs about \d[\d.]+ GB; cpu has .* GB free"):
-        train(images, network="dense", settings=settings, epochs=1, out=tmp_path / "run")
+        train(images, model="dense", settings=settings, epochs=1, out=tmp_path / "run")
 
 
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"train.batch_size": 0}, r"`course\.batch` must be at least 1"),
+        ({"train.batch_size": 0}, r"`train\.batch_size` must be at least 1"),
         ({"train.epochs": -1.0}, r"must be positive"),
         ({"optimizer.lr": 0.1}, r"no table `optimizer`\. Did you mean `optimizer`"),
         ({"lr": 0.1}, r"A setting is named TABLE\.KEY, got `lr`"),
@@ -270,7 +270,11 @@ def test_a_choice_of_one_thing_leaves_the_rest_to_be_found(
     images: Path, tmp_path: Path, quick: Quick
 ) -> None:
     settings = {k: v for k, v in quick.items() if not k.startswith("machine.")}
-    for key, value in (("device", "cpu"), ("layout", "contiguous"), ("precision", "bfloat16")):
+    for key, value in (
+        ("device", "cpu"),
+        ("memory_format", "contiguous"),
+        ("precision", "bfloat16"),
+    ):
         train(images, settings=settings | {f"machine.{key}": value}, epochs=1, out=tmp_path / key)
         chosen = vars(RunFolder(tmp_path / key).recipe.machine)
         assert chosen[key] == value
@@ -294,7 +298,7 @@ def test_a_failed_start_leaves_the_name_free(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UsageError):
-        train(images, network="resnet81", epochs=1)
+        train(images, model="resnet81", epochs=1)
     model = train(images, settings=quick, epochs=1)
     assert model.place == Path("runs") / images.name
 

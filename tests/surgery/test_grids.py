@@ -51,7 +51,7 @@ def test_branches_are_followed_to_where_they_meet(way: str) -> None:
     net = settled(Branches(way))
     x = torch.randn(2, 3, 16, 16, generator=torch.Generator().manual_seed(1))
     done = replace(net, x, downsampling="polyphase", padding="circular")
-    assert not done.left
+    assert not done.skipped
     groups = {r.name: r.group for r in done.replaced}
     met = [g for n, g in groups.items() if n not in ("stem", "last")]
     assert len(met) > 1
@@ -65,14 +65,14 @@ def test_branches_are_followed_to_where_they_meet(way: str) -> None:
 def test_branches_that_are_lost_on_the_way_do_not_choose() -> None:
     done = replace(settled(Branches("anew")), torch.randn(2, 3, 16, 16), downsampling="polyphase")
     assert [r.name for r in done.replaced] == ["stem", "last"]
-    assert [w.name for w in done.left] == ["one", "two"]
-    assert "at `add` it meets a branch whose samples were laid out anew" in done.left[0].reason
+    assert [w.name for w in done.skipped] == ["one", "two"]
+    assert "at `add` it meets a branch whose samples were laid out anew" in done.skipped[0].reason
 
 
 def test_what_drops_samples_of_a_map_laid_out_anew_is_left_and_named() -> None:
     done = replace(settled(Branches("rows")), torch.randn(2, 3, 16, 16), downsampling="polyphase")
     assert [r.name for r in done.replaced] == ["stem", "one"]
-    assert [(w.name, w.reason) for w in done.left] == [
+    assert [(w.name, w.reason) for w in done.skipped] == [
         ("last", "its input is not laid out as (B, C, space)")
     ]
 
@@ -93,5 +93,5 @@ def test_a_module_that_also_drops_samples_of_no_map_stays() -> None:
     net, x = settled(Table()), torch.randn(2, 3, 16, 16)
     done = replace(net, x, downsampling="blur")
     assert not done.replaced
-    assert [w.name for w in done.left] == ["conv", "conv_conv_1"]
+    assert [w.name for w in done.skipped] == ["conv", "conv_conv_1"]
     torch.testing.assert_close(done.module(x), net(x))

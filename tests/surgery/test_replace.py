@@ -71,7 +71,7 @@ def test_with_the_first_phase_it_is_the_network_it_was(name: str) -> None:
     net, x = made(name)
     done = replace(net, x, downsampling=FIRST)
     assert done.replaced
-    assert not done.left
+    assert not done.skipped
     # Convolutions may sum in another order at stride 1.
     torch.testing.assert_close(done.module(x), net(x), rtol=1e-5, atol=1e-5)
 
@@ -90,7 +90,7 @@ def test_with_the_first_phase_and_borders_that_wrap_only_the_borders_change(name
 def test_polyphase_with_borders_that_wrap_answers_the_same_at_every_shift(name: str) -> None:
     net, x = made(name)
     done = replace(net, x, downsampling="polyphase", padding="circular")
-    assert not done.left
+    assert not done.skipped
     assert not done.remarks
     size = x.shape[2:]
     step = 3 if name == "vgg" else 1  # to keep the test short
@@ -327,7 +327,9 @@ def test_wrong_use() -> None:
         replace(net, x, downsampling="stride")
     with pytest.raises(UsageError, match=r"`blurr` is no sampling. Did you mean `blur`"):
         replace(net, x, downsampling="blurr")
-    with pytest.raises(UsageError, match=r"`zero` is no choice of padding. Known: `circular`, `ke"):
+    with pytest.raises(
+        UsageError, match=r"`zeros` is no choice of padding. Known: `circular`, `ke"
+    ):
         replace(net, x, downsampling="blur", padding="zeros")
     with pytest.raises(ModelError, match=r"must accept samples of shape \(5, 24\)"):
         replace(net, torch.zeros(2, 5, 24), downsampling="blur")

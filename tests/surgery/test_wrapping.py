@@ -66,8 +66,8 @@ class Elsewhere(nn.Module):
 def test_borders_that_are_not_of_space_stay_and_are_named() -> None:
     net, x = settled(Elsewhere()), torch.randn(2, 3, 16, 16)
     done = replace(net, x, downsampling="blur", padding="circular", only=())
-    assert [w.name for w in done.left] == ["gate", "pad"]
-    assert all("its border does not lie in space" in w.reason for w in done.left)
+    assert [w.name for w in done.skipped] == ["gate", "pad"]
+    assert all("its border does not lie in space" in w.reason for w in done.skipped)
     wrapped = copy.deepcopy(net)
     wrapped.conv.padding_mode = "circular"
     torch.testing.assert_close(done.module(x), wrapped(x))

@@ -164,7 +164,7 @@ def test_without_mixup_targets_are_numbers() -> None:
 @settings(max_examples=20, deadline=None)
 def test_erased_pixels_are_the_image_s_mean(seed: int) -> None:
     x, y = _batch(4)
-    out = augment(x, y, Augment(erase=1.0, erase_size=0.5), seed=seed).x
+    out = augment(x, y, Augment(random_erasing=1.0, erasing_size=0.5), seed=seed).x
     mean = x.mean((2, 3), keepdim=True).expand_as(x)
     assert torch.equal(out[out != x], mean[out != x])
     share = (out != x).float().mean((1, 2, 3))

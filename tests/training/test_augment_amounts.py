@@ -48,7 +48,7 @@ def test_scales_reach_their_share_and_no_further() -> None:
 
 
 def test_squeezes_keep_the_area() -> None:
-    rows, _ = _moved(Augment(squeeze=0.44))
+    rows, _ = _moved(Augment(aspect_jitter=0.44))
     # Of an aspect of 1.44 each side takes the square root, 1.2.
     assert 1.17 < (-rows / 10).max() <= 1.21
     assert 0.82 <= (-rows / 10).min() < 0.86
@@ -92,7 +92,7 @@ def test_light_stays_within_its_amounts() -> None:
 
 def test_shares_of_images_are_shares() -> None:
     x, y = torch.rand(N, 1, 12, 12), torch.zeros(N, dtype=torch.int64)
-    for options in (Augment(erase=0.3, erase_size=0.9), Augment(equalize=0.3)):
+    for options in (Augment(random_erasing=0.3, erasing_size=0.9), Augment(equalize=0.3)):
         changed = (augment(x, y, options, seed=1).x != x).flatten(1).any(1)
         # A rectangle may be too thin to hold the middle of a pixel.
         assert 0.2 < changed.float().mean() < 0.4

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from neocog.training import steady
+from neocog.training import consistency
 from neocog.training.consistency import Guide, Guided, drawn_to, twice
 from neocog.types import Batch
 
@@ -46,7 +46,7 @@ def test_both_views_are_drawn_to_each_other() -> None:
     model, guide = nn.Linear(3, 4), nn.Linear(3, 4)
     memory = Guide(guide, 3)
     shown(memory, 0, 1, 2)
-    guided = Guided(model, memory, 2.0, steady=5.0).train()
+    guided = Guided(model, memory, 2.0, consistency_weight=5.0).train()
     (found,) = torch.autograd.grad(0 * guided(x).sum(), model.weight)
     answers, told = model(x), guide(x).detach()
     target = (told[:3] + told[3:]) / 2
@@ -58,11 +58,12 @@ def test_both_views_are_drawn_to_each_other() -> None:
 
 
 @pytest.mark.parametrize(("consistency_weight", "expected"), [(0.0, 0.5), (0.5, 0.25), (2.0, 0.1)])
-def test_what_is_learned_of_a_view_alone(steady: float, expected: float) -> None:
+def test_what_is_learned_of_a_view_alone(consistency_weight: float, expected: float) -> None:
     """A sample is a number both views show and one of each view's own; the guide adds them up.
 
     Drawn to the mean of both views with weight 1, the model's best factor f of the view's own
-    number makes (f - 1/2)² / 2 + steady · f² smallest, so f = 1/2 / (1 + 2 · steady).
+    number makes (f - 1/2)² / 2 + consistency_weight · f² smallest, so
+    f = 1/2 / (1 + 2 · consistency_weight).
     """
     generator = torch.Generator().manual_seed(0)
     shared = torch.randn(4000, 1, generator=generator)
@@ -73,7 +74,7 @@ def test_what_is_learned_of_a_view_alone(steady: float, expected: float) -> None
     model.weight.data.fill_(1.0)
     told = Guide(guide, 4000)
     shown(told, *range(4000))
-    guided = Guided(model, told, 1.0, steady=steady).train()
+    guided = Guided(model, told, 1.0, consistency_weight=consistency_weight).train()
     for _ in range(200):
         (gradient,) = torch.autograd.grad(0 * guided(x).sum(), model.weight)
         model.weight.data -= 0.2 * gradient
@@ -116,25 +117,25 @@ def test_the_mean_of_all_views_so_far() -> None:
         for part in order.split(2):  # two samples, then one
             shown(guide, *part.tolist())
             found = guide(torch.cat([epoch[0, part], epoch[1, part]]))
-            known = min(n, steady.VIEWS // 2)
+            known = min(n, consistency.VIEWS // 2)
             torch.testing.assert_close(found, views[:known, :, part].mean((0, 1)))
-    assert model.asked == steady.VIEWS * 3  # and nothing in the last two passes
+    assert model.asked == consistency.VIEWS * 3  # and nothing in the last two passes
 
 
 def test_only_samples_that_were_left_out_are_asked_for() -> None:
     model = Counting()
     guide = Guide(model, 2)
-    for n in range(steady.VIEWS // 2):
+    for n in range(consistency.VIEWS // 2):
         shown(guide, 0)
         assert guide(torch.tensor([[1.0, 0.0], [3.0, 0.0]])).tolist() == [[2.0, 0.0]], n
     shown(guide, 0, 1)
     found = guide(torch.tensor([[9.0, 9.0], [5.0, 1.0], [9.0, 9.0], [7.0, 2.0]]))
     assert found.tolist() == [[2.0, 0.0], [6.0, 1.5]]
-    assert model.asked == steady.VIEWS + 2
+    assert model.asked == consistency.VIEWS + 2
 
 
 def test_what_is_too_much_to_remember_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(steady, "ROOM", 3)
+    monkeypatch.setattr(consistency, "ROOM", 3)
     guide = Guide(Counting(), 2)
     for value in (1.0, 5.0):
         shown(guide, 1)

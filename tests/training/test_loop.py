@@ -46,9 +46,9 @@ def _fit(
         optimizer,
         plan=plan,
         schedule=lr or ScheduleConfig(),
-        objective=Objective(label_smoothing=0.1, clip=1.0),
+        objective=Objective(label_smoothing=0.1, max_grad_norm=1.0),
         augmentation=Augment(shift=1, mixup=0.3),
-        machine=machine or Machine(layout="contiguous"),
+        machine=machine or Machine(memory_format="contiguous"),
         average=average,
     )
 
@@ -201,7 +201,8 @@ def test_average_follows_running_statistics() -> None:
 def test_bfloat16_keeps_weights_in_float32() -> None:
     machine = Machine(precision="bfloat16")
     net = place(_net(), machine)
-    list(_fit(net, build_optimizer(net, OptimizerConfig(lr=0.1)), StepPlan(steps=3, steps_per_epoch=5),
+    list(_fit(net, build_optimizer(net, OptimizerConfig(lr=0.1)),
+              StepPlan(steps=3, steps_per_epoch=5),
               machine=machine))  # fmt: skip
     assert {p.dtype for p in net.parameters()} == {torch.float32}
 

@@ -22,14 +22,14 @@ from neocog.training.optimize import (
 def test_a_rate_stays_between_its_ends(
     name: str, warmup: float, start: float, final: float, p: float
 ) -> None:
-    s = ScheduleConfig(name=name, warmup=warmup, start=start, final=final)
+    s = ScheduleConfig(name=name, warmup=warmup, start=start, final_lr_factor=final)
     # 1e-12: rounding of a convex combination.
     assert min(start, final) - 1e-12 <= rate_at(s, p) <= 1 + 1e-12
 
 
 @pytest.mark.parametrize("name", SCHEDULES)
 def test_a_rate_rises_to_one_and_ends_at_final(name: str) -> None:
-    s = ScheduleConfig(name=name, warmup=0.25, start=0.2, final=0.1)
+    s = ScheduleConfig(name=name, warmup=0.25, start=0.2, final_lr_factor=0.1)
     assert rate_at(s, 0) == 0.2
     assert rate_at(s, 0.125) == pytest.approx(0.6)
     assert rate_at(s, 0.25) == 1.0
@@ -43,7 +43,7 @@ def test_cosine_by_hand() -> None:
 
 def test_warm_up_over_everything() -> None:
     assert rate_at(ScheduleConfig(warmup=1.0, start=0.0), 0.5) == 0.5
-    assert rate_at(ScheduleConfig(warmup=1.0, start=0.0, final=0.5), 1.0) == 0.5
+    assert rate_at(ScheduleConfig(warmup=1.0, start=0.0, final_lr_factor=0.5), 1.0) == 0.5
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)

@@ -33,7 +33,7 @@ def test_any_module_and_its_images_as_values(tmp_path: Path) -> None:
 
 def test_nothing_is_written_without_a_folder(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
-    found = neocog.explain(convnet(), drawn(1, 3, 8, 8), trust=False)
+    found = neocog.explain(convnet(), drawn(1, 3, 8, 8), sanity_checks=False)
     assert found.files == ()
     assert not list(tmp_path.iterdir())
 
@@ -41,9 +41,11 @@ def test_nothing_is_written_without_a_folder(tmp_path: Path, monkeypatch) -> Non
 def test_the_json_holds_for_every_way_and_kind() -> None:
     net, x = convnet(), drawn(4, 3, 16, 16)
     for method, way in WAYS.items():
-        if method == "maximize":
+        if method == "activation-maximization":
             continue  # slow; held below with few units
-        found = neocog.explain(net, x, method=method, data=x if way.data else None, trust=False)
+        found = neocog.explain(
+            net, x, method=method, data=x if way.data else None, sanity_checks=False
+        )
         text = json.dumps(found.to_json(), allow_nan=False)
         assert json.loads(text)["method"] == method
         assert found.sections()
@@ -51,9 +53,11 @@ def test_the_json_holds_for_every_way_and_kind() -> None:
 
 def test_maximize_takes_units_or_the_class() -> None:
     net = nn.Sequential(nn.Conv2d(1, 3, 3), nn.ReLU(), nn.Flatten(), nn.Linear(108, 2))
-    found = neocog.explain(net, drawn(1, 1, 8, 8), method="maximize", target=1)
+    found = neocog.explain(net, drawn(1, 1, 8, 8), method="activation-maximization", target=1)
     assert found.figures["units"] == [1]
-    found = neocog.explain(net, drawn(1, 1, 8, 8), method="maximize", layer="0", units=[2])
+    found = neocog.explain(
+        net, drawn(1, 1, 8, 8), method="activation-maximization", layer="0", units=[2]
+    )
     assert found.figures["units"] == [2]
     assert found.figures["layer"] == "0"
 
@@ -63,7 +67,7 @@ def test_series_segmenters_regressors_and_patches() -> None:
     assert found.figures["layer"] == "body"
     found = neocog.explain(Unet(), drawn(1, 1, 16, 16), task="segment", target=1)
     assert found.figures["layer"] == "bottom"
-    found = neocog.explain(Vit(), drawn(1, 3, 16, 16), trust=False)
+    found = neocog.explain(Vit(), drawn(1, 3, 16, 16), sanity_checks=False)
     assert found.figures["grid"] == [4, 4]
     two = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, 2))
     x = drawn(1, 1, 8, 8)
@@ -83,11 +87,11 @@ def model() -> SpecifiedNetwork:
 
 def test_layers_and_classes_go_by_the_names_that_the_user_knows() -> None:
     net, x = model(), drawn(2, 3, 16, 16)
-    found = neocog.explain(net, x, target="dog", trust=False)
+    found = neocog.explain(net, x, target="dog", sanity_checks=False)
     assert found.figures["layer"] == "5"
     assert found.figures["target"] == "dog"
-    assert neocog.explain(net, x, layer="4", trust=False).figures["layer"] == "4"
-    assert neocog.explain(net, x, layer="network.4", trust=False).figures["layer"] == "4"
+    assert neocog.explain(net, x, layer="4", sanity_checks=False).figures["layer"] == "4"
+    assert neocog.explain(net, x, layer="network.4", sanity_checks=False).figures["layer"] == "4"
     with pytest.raises(UsageError, match=r"`dig` is none. Known: .*`dog`"):
         neocog.explain(net, x, target="dig")
     with pytest.raises(ModelError, match="`44` is none"):
@@ -117,46 +121,51 @@ def test_names_of_images_and_classes_are_left_as_they_are() -> None:
     classes = ("model.cat", "dog", "<b>", "owl")
     net = SpecifiedNetwork(convnet(), ModelSpec(task="classify", classes=classes, input=signal))
     data = Samples(drawn(1, 3, 16, 16), None, ["my-network.png"])
-    said = words(neocog.explain(net, data=data, target="model.cat", trust=False))
+    said = words(neocog.explain(net, data=data, target="model.cat", sanity_checks=False))
     assert "for network.cat" in said
     assert "my-network.png" in said
 
 
 @pytest.mark.parametrize(
-    "method", ["grad_cam", "filters", "features", "maximize", "patches", "backward"]
+    "method",
+    ["grad_cam", "filters", "features", "activation-maximization", "top-activations", "backward"],
 )
 def test_layers_go_by_the_same_name_in_words_and_numbers(method: str) -> None:
     nested = SpecifiedNetwork(Nested(), model().spec)
     x = drawn(2, 3, 16, 16)
     layer = "network.4"  # of the network; "network.network.4" of the model
-    more = {"data": x, "units": [0]} if method in ("maximize", "patches") else {}
-    found = neocog.explain(nested, x, method=method, layer=layer, trust=False, **more)
+    more = (
+        {"data": x, "units": [0]}
+        if method in ("activation-maximization", "top-activations")
+        else {}
+    )
+    found = neocog.explain(nested, x, method=method, layer=layer, sanity_checks=False, **more)
     assert layer in words(found)
     assert "model.network" not in words(found)
     assert "model.network" not in json.dumps(found.to_json())
-    plain = words(neocog.explain(model(), x, method=method, layer="4", trust=False, **more))
+    plain = words(neocog.explain(model(), x, method=method, layer="4", sanity_checks=False, **more))
     assert "network.4" not in plain
 
 
 def test_data_gives_the_images_where_none_is_named() -> None:
     net = neocog.build("convnet", classes=10, channels=1, size=(28, 28))
-    found = neocog.explain(net, data="digits:val", n=3, trust=False, seed=1)
-    again = neocog.explain(net, data="digits:val", n=3, trust=False, seed=1)
+    found = neocog.explain(net, data="digits:val", n=3, sanity_checks=False, seed=1)
+    again = neocog.explain(net, data="digits:val", n=3, sanity_checks=False, seed=1)
     assert [p["path"] for p in found.figures["images"]] == [
         p["path"] for p in again.figures["images"]
     ]
-    other = neocog.explain(net, data="digits:val", n=3, trust=False, seed=2)
+    other = neocog.explain(net, data="digits:val", n=3, sanity_checks=False, seed=2)
     assert other.figures["images"][0]["path"] != found.figures["images"][0]["path"]
     assert len(found.figures["images"]) == 3
 
 
 def test_more_images_than_asked_for_are_said() -> None:
-    found = neocog.explain(convnet(), drawn(5, 3, 8, 8), n=2, trust=False)
+    found = neocog.explain(convnet(), drawn(5, 3, 8, 8), n=2, sanity_checks=False)
     assert len(found.figures["images"]) == 2
     assert found.notes == ("The first 2 images; --samples takes more.",)
 
 
-@pytest.mark.parametrize("method", ["features", "template"])
+@pytest.mark.parametrize("method", ["features", "template-matching"])
 def test_where_one_image_of_several_is_shown_it_is_said(method: str) -> None:
     found = neocog.explain(convnet(), drawn(2, 3, 16, 16), method=method)
     assert found.notes[0].startswith("Of the 2 images the first is shown, image 0; name ")
@@ -194,9 +203,9 @@ def test_what_cannot_be_explained_says_so() -> None:
     with pytest.raises(UsageError, match="counted from 0; number -1 came"):
         neocog.explain(net, x, task="regress", target=-1)
     with pytest.raises(UsageError, match="must be known, and a module does not say it"):
-        neocog.explain(net, method="maximize")
+        neocog.explain(net, method="activation-maximization")
     with pytest.raises(UsageError, match="A window is four numbers"):
-        neocog.explain(net, x, method="template", window=[1])
+        neocog.explain(net, x, method="template-matching", window=[1])
     with pytest.raises(DataError, match="There is nothing at nowhere"):
         neocog.explain(net, data="nowhere")
 
@@ -211,9 +220,9 @@ def test_a_black_box_has_no_layers() -> None:
 
 def test_a_model_under_no_grad_and_inference_mode() -> None:
     net, x = convnet().eval(), drawn(1, 3, 8, 8)
-    want = neocog.explain(net, x, trust=False).figures["images"][0]["map"]
+    want = neocog.explain(net, x, sanity_checks=False).figures["images"][0]["map"]
     with torch.inference_mode():
-        found = neocog.explain(net, x, trust=False)
+        found = neocog.explain(net, x, sanity_checks=False)
     np.testing.assert_allclose(found.figures["images"][0]["map"], want, rtol=1e-5)
 
 
@@ -249,7 +258,7 @@ def test_grays_without_an_axis_of_channels_are_no_series() -> None:
             neocog.explain(model(), **given)
     with pytest.raises(UsageError, match=r"takes series, \(B, C, N\); \(1, 2, 8, 8\) came"):
         neocog.explain(Series(), drawn(1, 2, 8, 8))
-    assert neocog.explain(gray, grays[:, None], trust=False).figures["grid"] == [8, 8]
+    assert neocog.explain(gray, grays[:, None], sanity_checks=False).figures["grid"] == [8, 8]
 
 
 def test_a_network_that_makes_the_missing_axis_itself() -> None:
@@ -293,7 +302,7 @@ def test_filters_without_a_module_go_by_their_number() -> None:
 
 def test_the_classic_filters_are_written_once(tmp_path: Path) -> None:
     data = Samples(drawn(3, 3, 16, 16), None, ["a.png", "b.png", "c.png"])
-    found = neocog.explain(convnet(), data=data, method="filter", out=tmp_path)
+    found = neocog.explain(convnet(), data=data, method="classic-filters", out=tmp_path)
     names = sorted(Path(f).name for f in found.files)
     assert sum(name.startswith("kernels-") for name in names) == 9
     assert "b-png-outline.png" in names

@@ -20,20 +20,20 @@ def test_the_cells_of_lenet5() -> None:
     """Fields of 16 pixels, 4 apart; an image of 28 pixels begins 2 behind the padding."""
     torch.manual_seed(0)
     net = neocog.build("lenet5", classes=10, channels=1, size=(28, 28))
-    found = neocog.explain(net, drawn(1, 1, 28, 28), trust=False)
+    found = neocog.explain(net, drawn(1, 1, 28, 28), sanity_checks=False)
     assert found.figures["layer"] == "s4"
     assert found.figures["grid"] == [5, 5]
     # (0 + 15) / 2 - 2: the five cells lie evenly about the middle, 13.5.
     assert found.figures["cells"] == {"first": [5.5, 5.5], "step": [4.0, 4.0]}
     assert "the first at pixel 5.5, each next one 4 further" in found.sections()[0].text
-    large = neocog.explain(net, drawn(1, 1, 32, 32), trust=False, layer="s4")
+    large = neocog.explain(net, drawn(1, 1, 32, 32), sanity_checks=False, layer="s4")
     assert large.figures["cells"]["first"] == [7.5, 7.5]
 
 
 def test_the_cells_of_steps_that_begin_at_the_border() -> None:
     torch.manual_seed(0)
     net = neocog.build("resnet20", classes=3, channels=3, size=(32, 32))
-    found = neocog.explain(net, drawn(1, 3, 32, 32), trust=False)
+    found = neocog.explain(net, drawn(1, 3, 32, 32), sanity_checks=False)
     assert found.figures["grid"] == [8, 8]
     assert found.figures["cells"] == {"first": [0.0, 0.0], "step": [4.0, 4.0]}
 
@@ -74,7 +74,7 @@ def test_patches_and_what_sums_up_the_whole_image_are_stretched() -> None:
             return out
 
     for net in (Vit(), Squeezed()):
-        found = neocog.explain(net, drawn(1, 3, 16, 16), trust=False)
+        found = neocog.explain(net, drawn(1, 3, 16, 16), sanity_checks=False)
         assert found.figures["cells"] is None
         assert "is not known: the map is stretched" in found.sections()[0].text
     assert cells_of(Squeezed(), (3, 16, 16), "gate", MAP) is None

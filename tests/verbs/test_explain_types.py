@@ -34,7 +34,7 @@ def test_every_way_in_every_precision(method: str, dtype: str, kind: str, monkey
     monkeypatch.setattr("neocog.verbs.explain_ways.AscentConfig", few_steps)
     net, x = made(kind, TYPES[dtype]), drawn(2, 3, 12, 12)
     more = {"layer": "0"} if method == "filters" and kind == "ours" else {}  # no Gabor functions
-    if method in ("maximize", "patches"):
+    if method in ("activation-maximization", "top-activations"):
         more = {"layer": "4", "units": [0, 1], "data": x}
     found = neocog.explain(net, x, method=method, trust=method == "grad_cam", **more)
     text = json.dumps(found.to_json(), allow_nan=False)
@@ -54,7 +54,9 @@ def test_precision_changes_digits_alone() -> None:
     """Maps in half a precision are those of float32 to the seven bits of its fractions."""
     x = drawn(2, 3, 12, 12)
     maps = {
-        d: neocog.explain(made("ours", t), x, target=1, trust=False).result.cam.maps.double()
+        d: neocog.explain(
+            made("ours", t), x, target=1, sanity_checks=False
+        ).result.cam.maps.double()
         for d, t in TYPES.items()
     }
     torch.testing.assert_close(maps["float32"], maps["float64"], rtol=1e-4, atol=1e-6)

@@ -101,7 +101,7 @@ def test_a_run_of_ours_comes_out_as_a_run_of_ours(run: Path, bars: Path, tmp_pat
     assert again.evaluate(bars).accuracy == done.after.accuracy
     assert again.card["metrics"]["test"]["accuracy"] == done.after.accuracy
     assert [r.name for r in done.replaced] == ["stem.conv", "stage2.0"]
-    assert not done.left
+    assert not done.skipped
     assert done.after.shift["circular"].consistency == 1.0
     assert done.after.macs == done.before.macs  # the phase is chosen before the operators run
     assert done.after.params == done.before.params
@@ -114,7 +114,7 @@ def test_a_run_of_ours_comes_out_as_a_run_of_ours(run: Path, bars: Path, tmp_pat
     assert "Fixed" in (tmp_path / "fixed" / "report.html").read_text()
 
 
-def test_every_shift_with_wrap_around_is_answered_alike(
+def test_all_shifts_with_wrap_around_is_answered_alike(
     run: Path, bars: Path, tmp_path: Path
 ) -> None:
     done = fixed(run, bars, tmp_path / "fixed", padding="circular", finetune=0.5)
@@ -140,7 +140,9 @@ def test_a_steady_fine_tune_is_another_one(run: Path, bars: Path, tmp_path: Path
     """What it does to the answers is held by tests/training/test_steady.py."""
     losses = []
     for steady in (0.0, 15.0):
-        done = fixed(run, bars, tmp_path / str(steady), downsampling="blur", steady=steady)
+        done = fixed(
+            run, bars, tmp_path / str(steady), downsampling="blur", consistency_weight=steady
+        )
         assert done.to_json()["finetune"]["consistency_weight"] == steady
         losses.append(RunFolder(tmp_path / str(steady)).metrics()[-1]["train_loss"])
     assert losses[0] != losses[1]
@@ -162,7 +164,7 @@ def test_a_strangers_network_is_kept_as_a_program_and_as_weights(
     stranger: TrainedModel, bars: Path, tmp_path: Path
 ) -> None:
     before = {k: v.clone() for k, v in stranger.module.state_dict().items()}
-    done = fixed(stranger, bars, tmp_path / "fixed", padding="circular", advice=True)
+    done = fixed(stranger, bars, tmp_path / "fixed", padding="circular", rank_layers=True)
     assert all(torch.equal(v, before[k]) for k, v in stranger.module.state_dict().items())
     again = open_model(tmp_path / "fixed")
     assert again.spec.classes == ("0", "1", "2")
@@ -196,7 +198,9 @@ def test_a_program_is_fixed_and_what_is_fixed_is_not_fixed_again(
 
 
 def test_its_result_in_json_is_plain(stranger: TrainedModel, bars: Path, tmp_path: Path) -> None:
-    done = fixed(stranger, bars, tmp_path / "fixed", downsampling="blur", finetune=0.5, advice=True)
+    done = fixed(
+        stranger, bars, tmp_path / "fixed", downsampling="blur", finetune=0.5, rank_layers=True
+    )
     plain = json.loads(json.dumps(done.to_json()))
     assert set(plain["replaced"][0]) == {"name", "was", "now", "group"}
     assert set(plain["after"]) >= {"accuracy", "shift", "macs", "ms", "memory"}
@@ -279,9 +283,9 @@ def test_wrong_use(run: Path, bars: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"`lr` is a positive learning rate, got -1"):
         fixed(run, bars, out, lr=-1)
     with pytest.raises(UsageError, match=r"`steady` is a weight from 0, got nan"):
-        fixed(run, bars, out, steady=float("nan"))
+        fixed(run, bars, out, consistency_weight=float("nan"))
     with pytest.raises(UsageError, match=r"`steady` shapes the fine-tune, and `finetune` is 0"):
-        fixed(run, bars, out, steady=5.0, finetune=0)
+        fixed(run, bars, out, consistency_weight=5.0, finetune=0)
     with pytest.raises(UsageError, match=r"`zoom` is no way of shifting. Known: `circular`"):
         fixed(run, bars, out, shift=("zoom",))
     with pytest.raises(UsageError, match=r"`conv9` is no group that can be converted"):

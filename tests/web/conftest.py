@@ -46,7 +46,7 @@ def session() -> Session:
 
 @pytest.fixture(scope="session")
 def two() -> Session:
-    return opened(small_model(), "digits", against=small_model(seed=1))
+    return opened(small_model(), "digits", baseline=small_model(seed=1))
 
 
 @pytest.fixture(scope="session")

@@ -108,7 +108,7 @@ EXHIBITS = (
     Scalar(title="a", value=1.5, interval=(1.0, 2.0)),
     Curve(title="b", x=[0, 1], lines={"c": [None, 2.0]}, x_label="", y_label="%"),
     Map(title="d", values=torch.eye(2).numpy(), rows=("e", "f")),
-    Gallery(title="g", pictures=[PICTURE], captions=["h"]),
+    Gallery(title="g", images=[PICTURE], captions=["h"]),
     Table(title="i", columns=("j",), rows=[["k"], [None], [3]]),
 )
 

@@ -81,7 +81,7 @@ def test_where_a_motion_interpolates_that_stands_beside_the_errors(ask) -> None:
 def test_a_layer_of_grad_cam_is_one_of_the_model_that_is_looked_at() -> None:
     other = small_model(seed=1)
     other.network = torch.nn.Sequential(OrderedDict(inner=other.network))
-    for ask in asking(opened(small_model(), "digits", against=other)):
+    for ask in asking(opened(small_model(), "digits", baseline=other)):
         conv = node(graph(ask), "conv")
         body = {"picture": "test:0", "both": True, "cam": {"layer": conv["name"]}}
         assert ask("/api/export", body).text.count("Orange speaks for") == 2

@@ -44,7 +44,7 @@ def test_a_model_keeps_its_classes_and_truths_are_in_its_numbers() -> None:
 
 
 def test_two_models_of_other_orders_agree_on_what_is_right() -> None:
-    session = opened(small_model(), "digits:val", against=reversed_model())
+    session = opened(small_model(), "digits:val", baseline=reversed_model())
     for ask in asking(session):
         a, b = (ask(f"/api/pictures?split=val&sort=wrong&per=100&model={m}").json() for m in (0, 1))
         assert a["total"] == b["total"]

@@ -4,7 +4,7 @@ A layer f is equivariant to a motion T when f(T x) = T f(x). Two figures say how
 network is from that, as mean over samples of ‖f(T x) - T f(x)‖ / ‖f(x)‖:
 
     shift_error, rotation_error   at the layer's output, everything before it included
-    own_shift, own_rotation       of this layer alone: its input on the unmoved sample is moved,
+    local_shift, own_rotation       of this layer alone: its input on the unmoved sample is moved,
                                   so what broke earlier has no part in it
 
 Shifts are circular by whole pixels, different for each sample; turns are quarter turns. Nothing
@@ -55,8 +55,8 @@ class LayerError:
         output: shape of its output, without the batch axis.
         shift_error: at its output, under circular shifts of the image.
         shift_ci: its 95 % interval, by bootstrap over samples.
-        own_shift: of this layer alone; None for a block of layers.
-        own_border: share of `own_shift` squared that lies near the border or the cut.
+        local_shift: of this layer alone; None for a block of layers.
+        own_border: share of `local_shift` squared that lies near the border or the cut.
         rotation_error: at its output, under quarter turns; None where height and width differ.
         own_rotation: of this layer alone.
     """

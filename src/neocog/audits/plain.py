@@ -83,7 +83,7 @@ def _layers(audit: Audit) -> list[dict[str, Any]]:
                 "rotation_error": e.rotation_error,
                 "aliased_energy": energy.get(e.name),
                 "local_shift_error": e.local_shift,
-                "own_shift_error_border_share": e.own_border,
+                "local_shift_error_border_share": e.own_border,
                 "own_rotation_error": e.own_rotation,
                 "lie_shift": None if slow is None else slow.shift,
                 "lie_rotation": None if slow is None else slow.rotation,

@@ -130,7 +130,7 @@ def _share(title: str, value: float, interval: tuple[float, float] | None, note:
 
 def _shifts(audit: Audit) -> Section:
     exhibits: list[Exhibit] = []
-    shares = [s for s in audit.shift.values() if s.flip is not None]
+    shares = [s for s in audit.shift.values() if s.flip_rate is not None]
     if shares:
         exhibits.append(_table(shares))
         exhibits += [t for t in (_causes(shares, causes(audit), audit.nouns),) if t is not None]
@@ -159,8 +159,11 @@ def _table(shares: Sequence[Shift]) -> Table:
             _mode(s.mode, s.axes),
             share(s.consistency),
             f"{share(s.consistency_ci[0])} to {share(s.consistency_ci[1])}",
-            *(_maybe(v) for v in (s.both_correct, s.both_wrong, s.flip, s.worst_case_accuracy)),
-            _maybe(s.floor),
+            *(
+                _maybe(v)
+                for v in (s.both_correct, s.both_wrong, s.flip_rate, s.worst_case_accuracy)
+            ),
+            _maybe(s.chance_agreement),
         ]
         for s in shares
     ]
@@ -220,7 +223,7 @@ def _map(mode: str, s: Shift) -> Map:
     return Map(
         title=f"{mode} shifts: "
         + (
-            ("share" if s.flip is not None else "mean share of the map")
+            ("share" if s.flip_rate is not None else "mean share of the map")
             + " with the answer of the middle"
             if s.unit
             else "mean difference from the middle"

@@ -96,13 +96,14 @@ class Shift:
         consistency: share of samples with the same answer at both positions; for a segmenter the
             mean share of pixels; for a regressor the mean difference, in units of the target.
         consistency_ci: its 95 % interval, by bootstrap over samples.
-        both_right: share that is right at both; None where truths are unknown or no classes.
+        both_correct: share that is right at both; None where truths are unknown or no classes.
         both_wrong: share with the same wrong answer at both.
-        flip: share with two answers.
+        flip_rate: share with two answers.
         one_right: share that is right at one of the two.
         accuracy: share that is right unmoved.
-        accuracy_moved: share that is right at the first of the two positions.
-        floor: agreement of two answers drawn at random with the frequencies of this model's.
+        accuracy_shifted: share that is right at the first of the two positions.
+        chance_agreement: agreement of two predictions drawn at random with the frequencies of this
+            model's.
         largest_class: share of the most frequent answer.
         majority: share of the most frequent truth; a predictor of that one class scores 100 %
             consistency and this accuracy.
@@ -125,11 +126,11 @@ class Shift:
     consistency_ci: tuple[float, float]
     both_correct: float | None
     both_wrong: float | None
-    flip: float | None
+    flip_rate: float | None
     one_right: float | None
     accuracy: float | None
     accuracy_shifted: float | None
-    floor: float | None
+    chance_agreement: float | None
     largest_class: float | None
     majority: float | None
     worst_case_accuracy: float | None
@@ -263,13 +264,13 @@ def _result(
     kind, classes = movable.kind, movable.model.task == "classify"
     same = kind.agreement(pair.a, pair.b).double().numpy()
     shares: dict[str, float | None] = dict.fromkeys(
-        ("both_correct", "both_wrong", "flip", "one_right", "accuracy", "accuracy_shifted")
+        ("both_correct", "both_wrong", "flip_rate", "one_right", "accuracy", "accuracy_shifted")
     )
-    floor = largest = None
+    chance = largest = None
     if classes:
         answers = torch.cat([pair.a, pair.b])
         share = torch.bincount(answers).double() / len(answers)
-        floor, largest = float((share**2).sum()), float(share.max())
+        chance, largest = float((share**2).sum()), float(share.max())
         equal = pair.a == pair.b
         shares["flip_rate"] = float((~equal).double().mean())
         if pair.truth is not None:
@@ -289,7 +290,7 @@ def _result(
         unit=kind.unit,
         consistency=float(same.mean()),
         consistency_ci=interval(same, seed=seed, shares=kind.unit == "%"),
-        floor=floor,
+        chance_agreement=chance,
         majority=_majority(pair, classes),
         largest_class=largest,
         worst_case_accuracy=None if grid is None else grid.worst_case_accuracy,

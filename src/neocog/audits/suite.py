@@ -45,12 +45,12 @@ class AuditConfig:
     Args:
         shift: ways of shifting, of `MODES`.
         max_shift: largest shift along each axis, in pixels; an eighth of the size if left out.
-        map_radius: largest shift of the maps; 0 for none.
+        map_max_shift: largest shift of the maps; 0 for none.
         map_samples: samples that the maps are measured on; in proportion to all if left out.
-        every_shift: the map of circular shifts holds every shift that there is.
+        all_shifts: the map of circular shifts holds every shift that there is.
         rotation: turn and mirror.
         scale: make larger and smaller.
-        deformation: bend.
+        elastic: bend.
         layers: look into every layer.
         n: samples; all for None.
         seed: of everything that is drawn.
@@ -62,7 +62,7 @@ class AuditConfig:
 
     shift: tuple[str, ...] = MODES
     max_shift: int | None = None
-    map_radius: int = 4
+    map_max_shift: int = 4
     map_samples: int | None = None
     all_shifts: bool = False
     rotation: bool = True
@@ -93,7 +93,7 @@ class Audit:
         shift: way of shifting to what it does.
         rotation: turned and mirrored.
         scale: larger and smaller.
-        deformation: bent.
+        elastic: bent.
         layers: how far every layer is from equivariance.
         lie: its infinitesimal form.
         aliasing: every operation that downsamples.
@@ -376,7 +376,7 @@ def _shift(
         max_shift=asked.max_shift,
         seed=asked.seed,
         stride=stride,
-        grid=None if whole else asked.map_radius,
+        grid=None if whole else asked.map_max_shift,
         grid_samples=asked.map_samples or map_samples(len(shown)),
         batch=asked.batch,
     )

@@ -27,7 +27,7 @@ NOTHING = 1e-4
 
 def verdict(audit: Audit) -> str:
     """The main sentences, for the head of a report and the terminal."""
-    said = [_shift(mode, s) for mode, s in audit.shift.items() if s.flip is not None]
+    said = [_shift(mode, s) for mode, s in audit.shift.items() if s.flip_rate is not None]
     if said and all(s.largest_class == 1 for s in audit.shift.values()):
         said.append("All answers are of one class: that none changes says nothing of shifts.")
     circular = audit.shift.get("circular")
@@ -161,7 +161,7 @@ def _either(found: Sequence[str]) -> str:
 
 
 def _shift(mode: str, s: Shift) -> str:
-    assert s.flip is not None
+    assert s.flip_rate is not None
     kind = nouns(s.axes)
     unit = kind.unit if s.max_shift == 1 else kind.units
     words = {
@@ -170,7 +170,9 @@ def _shift(mode: str, s: Shift) -> str:
         "zeros": f"shifts that bring in {kind.nothing}",
         "subpixel": f"shifts by fractions of a {kind.unit}",
     }[mode]
-    return f"Under {words}, up to {s.max_shift:g} {unit}, {share(s.flip)} of the answers change."
+    return (
+        f"Under {words}, up to {s.max_shift:g} {unit}, {share(s.flip_rate)} of the answers change."
+    )
 
 
 def _bordered(audit: Audit) -> set[str]:

@@ -27,14 +27,14 @@ if TYPE_CHECKING:
 
 __all__ = ["command"]
 
-ALL = "circular,crop,zero,subpixel"
+ALL = "circular,crop,zeros,subpixel"
 
 
 @click.command("audit", context_settings=HELP)
 @click.argument("model")
 @click.argument("data")
 @click.option("--shift", default=ALL, show_default=True, help="Ways of shifting, with commas.")
-@click.option("--max_shift", type=click.IntRange(1), help="Largest shift in pixels; size / 8.")
+@click.option("--max-shift", type=click.IntRange(1), help="Largest shift in pixels; size / 8.")
 @click.option("--all-shifts", is_flag=True, help="Try every circular shift on the map's samples.")
 @click.option(
     "--map-samples", type=click.IntRange(1), help="Samples of the maps of shifts.  [6.4 % of N]"
@@ -43,7 +43,9 @@ ALL = "circular,crop,zero,subpixel"
 @click.option("--scale/--no-scale", default=True, help="Make larger and smaller.")
 @click.option("--elastic/--no-elastic", default=True, help="Bend.")
 @click.option("--layers/--no-layers", default=True, help="Look into every layer.")
-@click.option("--samples", type=click.IntRange(1), default=1000, show_default=True, help="Samples.")
+@click.option(
+    "--samples", "n", type=click.IntRange(1), default=1000, show_default=True, help="Samples."
+)
 @click.option("--all", "whole", is_flag=True, help="Every sample of the split.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, help="Of everything drawn.")
 @click.option(
@@ -55,8 +57,6 @@ ALL = "circular,crop,zero,subpixel"
 )
 @click.option(
     "--baseline",
-    "--baseline",
-    "baseline",
     metavar="MODEL",
     help="Another model, on the same samples and shifts.",
 )
@@ -125,7 +125,7 @@ def command(
         layers=layers,
         n=None if whole else n,
         batch=batch_size,
-        **rest,  # type: ignore[arg-type]  # max_shift, every_shift, map_samples, seed, as they stand
+        **rest,  # type: ignore[arg-type]  # max_shift, all_shifts, map_samples, seed, as they stand
     )
     with telling("audit") as tell:
         shown: Any
@@ -142,7 +142,7 @@ def command(
             shown,
             values,
             asked,
-            against=other,
+            baseline=other,
             task=task or "classify",
             require=require,
             report=report,

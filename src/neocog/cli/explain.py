@@ -32,11 +32,11 @@ METHODS = (
     "eigen_cam",
     "filters",
     "features",
-    "maximize",
-    "patches",
+    "activation-maximization",
+    "top-activations",
     "backward",
-    "template",
-    "filter",
+    "template-matching",
+    "classic-filters",
 )
 """The keys of `neocog.verbs.explain_ways.WAYS`, which a test compares with these."""
 
@@ -66,11 +66,16 @@ class _Whole(click.ParamType):
 )
 @click.option("--layer", metavar="NAME", help="A layer; chosen, with the reason, if left out.")
 @click.option("--class", "target", metavar="CLASS", help="Name or number; the model's own answer.")
-@click.option("--units", type=_Whole(), metavar="U,…", help="Channels, to maximize, patches.")
+@click.option(
+    "--units",
+    type=_Whole(),
+    metavar="U,…",
+    help="Channels, for activation-maximization, top-activations.",
+)
 @click.option("--window", type=_Whole(), metavar="R0,R1,C0,C1", help="Of a template, in pixels.")
 @click.option("--data", metavar="DATA", help="To look through; images where no IMAGE is named.")
 @click.option(
-    "--samples", type=click.IntRange(1), default=8, show_default=True, help="Images, at most."
+    "--samples", "n", type=click.IntRange(1), default=8, show_default=True, help="Images, at most."
 )
 @click.option("--sanity-checks/--no-sanity-checks", default=True, help="Put maps to the test.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, help="Of everything drawn.")
@@ -102,18 +107,18 @@ def command(
     hires_cam, layer_cam, eigen_cam   relatives that answer other questions
     filters    of every convolution; the first layer's fitted with Gabor functions
     features   what each layer makes of an image
-    maximize   images made to excite a unit or class
-    patches    the real patches that excite a unit most; needs --data
+    activation-maximization   images made to excite a unit or class
+    top-activations   the real patches that excite a unit most; needs --data
     backward   the backward pass of a convolution, as convolutions
-    template   a piece of the image, looked for in it
-    filter     the classic filters on the image
+    template-matching   a piece of the image, looked for in it
+    classic-filters   the classic filters on the image
 
     Written into --out: PNG and SVG files, one page, explain.html, and explain.json. What an earlier
     explanation left there goes.
 
     \b
     neocog explain runs/digits seven.png
-    neocog explain runs/digits --data digits --method patches --layer stage2
+    neocog explain runs/digits --data digits --method top-activations --layer stage2
     neocog explain runs/images photo.jpg --class tulip --out why
     neocog explain nets.wave:make waves.npz[3] --series 1,128
     """

@@ -33,7 +33,7 @@ __all__ = ["command"]
 def command(
     model: str,
     data: str | None,
-    against: str | None,
+    baseline: str | None,
     port: int | None,
     no_browser: bool,
     task: str | None,
@@ -54,27 +54,27 @@ def command(
     from neocog.web.explore import explore
 
     shown: Any
-    second: Any = against
+    second: Any = baseline
     given: Any = data
     if series is not None:
-        shown, given, second = opened_series(model, data, against, series, opening)
+        shown, given, second = opened_series(model, data, baseline, series, opening)
     else:
         from neocog.runs.opened import open_model
 
         shown = open_model(model, **opening, task=task)
-        if against is not None and not os.path.isdir(against):  # noqa: PTH112 (names too long are none)
+        if baseline is not None and not os.path.isdir(baseline):  # noqa: PTH112 (names too long are none)
             own = (
                 ("weights",)
-                if against.startswith(("timm:", "torchvision:"))
+                if baseline.startswith(("timm:", "torchvision:"))
                 else ("weights", "init")
             )
             told = {k: v for k, v in opening.items() if k not in own}
-            second = open_model(against, **told, task=task)
+            second = open_model(baseline, **told, task=task)
     try:
         explore(
             shown,
             given,
-            against=second,
+            baseline=second,
             port=port,
             browser=not no_browser,
             size=series,

@@ -37,14 +37,16 @@ __all__ = ["command"]
 @click.option("--keep", default="better", help="What is better, or fixed in any case.  [better]")
 @click.option("--shift", default="", help="Ways of shifting, with commas; the first is asked for.")
 @click.option(
-    "--layer", multiple=True, metavar="GROUP", help="Replace this group; may be repeated."
+    "--layer", "layers", multiple=True, metavar="GROUP", help="Replace this group; may be repeated."
 )
 @click.option("--rank-layers", is_flag=True, help="Try each group alone: which to fix first.")
-@click.option("--samples", type=click.IntRange(1), default=1000, help="Samples to shift.  [1000]")
+@click.option(
+    "--samples", "n", type=click.IntRange(1), default=1000, help="Samples to shift.  [1000]"
+)
 @click.option("--seed", type=int, default=0, help="Of everything that is drawn.  [0]")
 @click.option("--device", type=DEVICE, default="", help="cpu, cuda, mps; the best if left out.")
 @click.option(
-    "--out", type=OUT_FOLDER, metavar="FOLDER", help="The run folder.  [runs/NAME-SAMPLING]"
+    "--out", type=OUT_FOLDER, metavar="FOLDER", help="The run folder.  [runs/NAME-DOWNSAMPLING]"
 )
 @click.option("--overwrite", is_flag=True, help="Replace a run that is there.")
 @model_options
@@ -70,7 +72,7 @@ def command(model: str, data: str, opening: Mapping[str, Any], as_json: bool, **
     from neocog.runs.opened import open_model
     from neocog.verbs.fix import fix
 
-    given["only"] = given["only"] or None
+    given["layers"] = given["layers"] or None
     given["shift"] = tuple(part.strip() for part in given["shift"].split(",") if part.strip())
     with Watch() as watch:
         done = fix(open_model(model, **opening), data, listen=_Told(watch), **given)

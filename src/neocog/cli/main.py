@@ -1,4 +1,4 @@
-"""The command line: a table of verbs, each opened when it is called."""
+"""The command line: a table of commands, each opened when it is called."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ VERBS = {
     "explain": "Where an answer comes from, whether to trust that; what layers and units do.",
     "explore": "See inside a network in the browser; move the image and watch.",
     "export": "Write a model as one file for other programs: ONNX, pt2, a state dict.",
-    "count": "What a network costs, what each layer sees, which sizes are symmetric.",
+    "summary": "What a network costs, what each layer sees, which sizes are symmetric.",
     "data": "What a place of data holds: counts, faults, duplicates, balance.",
-    "networks": "What can be built, with parameters and MACs.",
+    "models": "What can be built, with parameters and MACs.",
 }
-"""Verb to its one-line help. `neocog.cli.VERB` holds its `command`."""
+"""Command to its one-line help. `neocog.cli.COMMAND` holds its `command`."""
 
 
-class _Verbs(click.Group):
+class _Commands(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(VERBS)
 
@@ -56,17 +56,19 @@ class _Verbs(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and args[0] not in VERBS and not args[0].startswith("-"):
-            raise click.UsageError(f"There is no verb `{args[0]}`. {did_you_mean(args[0], VERBS)}")
+            raise click.UsageError(
+                f"There is no command `{args[0]}`. {did_you_mean(args[0], VERBS)}"
+            )
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Verbs"):
+        with formatter.section("Commands"):
             formatter.write_dl(list(VERBS.items()))
 
 
 @click.command(
-    cls=_Verbs,
-    subcommand_metavar="VERB …",
+    cls=_Commands,
+    subcommand_metavar="COMMAND …",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 @click.version_option(__version__, message="neocog %(version)s")

@@ -1,4 +1,4 @@
-"""`neocog networks`."""
+"""`neocog models`."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Numbers(click.ParamType):
         return numbers
 
 
-@click.command("networks", context_settings=HELP)
+@click.command("models", context_settings=HELP)
 @click.option("--size", type=Numbers(), default="1,28,28", show_default=True, help="Of an image.")
 @click.option(
     "--classes",
@@ -39,11 +39,11 @@ class Numbers(click.ParamType):
 )
 @json_option
 def command(size: tuple[int, ...], classes: int, as_json: bool) -> None:
-    """What can be built: parameters, MACs (MACs) and FLOPs of one image, options.
+    """What can be built: parameters, MACs and FLOPs of one image, options.
 
     \b
-    neocog networks
-    neocog networks --size 3,224,224 --classes 1000 --json
+    neocog models
+    neocog models --size 3,224,224 --classes 1000 --json
     """
     from neocog.verbs.models import networks, offers_table, options_table
 

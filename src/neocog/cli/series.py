@@ -92,7 +92,7 @@ def explained_series(
 def opened_series(
     model: str,
     data: str | None,
-    against: str | None,
+    baseline: str | None,
     size: tuple[int, int],
     opening: Mapping[str, Any],
 ) -> tuple[nn.Module, tuple[Tensor, np.ndarray | None] | None, nn.Module | None]:
@@ -101,7 +101,7 @@ def opened_series(
     Args:
         model: `package.module:factory`.
         data: an .npz file, or None.
-        against: another `package.module:factory`, or None.
+        baseline: another `package.module:factory`, or None.
         size: (C, N) of a sample.
         opening: as `cli.options.model_options` collects it.
 
@@ -115,7 +115,7 @@ def opened_series(
     if data is not None and shown is not None:
         _check_size(data, tuple(shown[0].shape[1:]), size)
     plain = {k: v for k, v in told.items() if k != "weights"}
-    other = None if against is None else open_series(against, **plain)
+    other = None if baseline is None else open_series(baseline, **plain)
     return open_series(model, **told), shown, other
 
 

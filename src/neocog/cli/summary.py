@@ -1,4 +1,4 @@
-"""`neocog count`."""
+"""`neocog summary`."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class _Sample(click.ParamType):
         return numbers
 
 
-@click.command("count", context_settings=HELP)
+@click.command("summary", context_settings=HELP)
 @click.argument("model")
 @click.option("--size", type=_Sample(), metavar="C,H,W", help="Of a sample, as 3,224,224.")
 @click.option(
@@ -53,14 +53,14 @@ def command(
 ) -> None:
     """What MODEL costs and what each layer sees: no data is needed.
 
-    Parameters, MACs (MACs) and FLOPs; receptive field, jump and start of every layer;
+    Parameters, MACs and FLOPs; receptive field, jump and start of every layer;
     which sizes allow exact quarter turns and circular shifts. MODEL is a network's name, a run
     folder, package.module:factory, torchvision:NAME, timm:NAME, or a .pt2 program.
 
     \b
-    neocog count resnet50 --size 3,224,224 --classes 1000
-    neocog count runs/digits
-    neocog count nets.small:make --size 3,32,32 --json
+    neocog summary resnet50 --size 3,224,224 --classes 1000
+    neocog summary runs/digits
+    neocog summary nets.small:make --size 3,32,32 --json
     """
     from neocog.verbs.summary import summary
 

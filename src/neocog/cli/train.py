@@ -28,9 +28,9 @@ __all__ = ["command"]
 
 @click.command("train", context_settings=HELP)
 @click.argument("data", required=False)
-@click.option("--model", help="What to train; `neocog networks` lists them.  [convnet]")
+@click.option("--model", help="What to train; `neocog models` lists them.  [convnet]")
 @click.option("--downsampling", help="How the network downsamples.  [stride]")
-@click.option("--padding", help="What convolutions see beyond the border.  [zero]")
+@click.option("--padding", help="What convolutions see beyond the border.  [zeros]")
 @click.option("--epochs", type=float, help="Passes over the training samples.")
 @click.option("--budget", type=SECONDS, help="Time for the whole command, as 60s, 5m.")
 @click.option("--size", type=SIZE, help="Images are brought to S or H,W pixels.")
@@ -101,7 +101,7 @@ def _once(given: dict[str, Any], watch: Any, *, began: float | None = None) -> d
         raise UsageError("A training needs data, and none was named. Try `neocog train digits`.")
     trained = train(
         given["data"],
-        network=given["network"],
+        model=given["model"],
         epochs=given["epochs"],
         budget=given["budget"],
         seed=given["seed"],
@@ -161,7 +161,7 @@ def _settings(given: dict[str, Any]) -> dict[str, Any]:
         "model.downsampling": given["downsampling"],
         "model.padding": given["padding"],
         "model.init": given["start"],
-        "train.batch_size": given["batch"],
+        "train.batch_size": given["batch_size"],
         "optimizer.lr": given["lr"],
         "optimizer.name": given["optimizer"],
         "machine.device": given["device"],

@@ -1,7 +1,7 @@
 """Every place where a network downsamples, through one table.
 
-A network never writes a stride by itself. It asks here, naming one of `DOWNSAMPLINGS`, and a new kind
-of downsampling reaches all networks by a line in that table. Downsampling is written as
+A network never writes a stride by itself. It asks here, naming one of `DOWNSAMPLINGS`, and a new
+kind of downsampling reaches all networks by a line in that table. Downsampling is written as
 
     operator at stride 1  →  reduce: keep every s-th sample
 

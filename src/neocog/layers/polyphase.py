@@ -15,7 +15,7 @@ ceil(size / stride) samples come out; the equality under shifts is exact where t
 Sources: A. Chaman, I. Dokmanić, "Truly Shift-Invariant Convolutional Neural Networks", CVPR 2021
 (the phase of the largest norm), and "Truly Shift-Equivariant Convolutional Neural Networks with
 Adaptive Polyphase Upsampling", 2021 (samples put back where they were taken); R. A. Rojas-Gomez et
-al., "Learnable Polyphase Downsampling for Shift Invariant and Equivariant Convolutional Networks",
+al., "Learnable Polyphase Sampling for Shift Invariant and Equivariant Convolutional Networks",
 NeurIPS 2022 (a choice that is learned).
 """
 

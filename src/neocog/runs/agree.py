@@ -61,11 +61,11 @@ def differences(kept: Recipe, now: Recipe, *, step: int) -> list[tuple[str, str,
     Example:
         >>> from dataclasses import replace
         >>> from neocog.runs.recipe import TrainConfig
-        >>> differences(Recipe(), replace(Recipe(), train=TrainConfig(batch=64)), step=1)
+        >>> differences(Recipe(), replace(Recipe(), train=TrainConfig(batch_size=64)), step=1)
         [('train.batch_size', '128', '64')]
     """
     one, two = _flat(kept), _flat(now)
-    if kept.network.name != now.network.name:  # another network has other options
+    if kept.model.name != now.model.name:  # another network has other options
         one, two = (
             {k: v for k, v in d.items() if k not in _options(kept, now)} for d in (one, two)
         )
@@ -92,7 +92,7 @@ def _same_steps(kept: Recipe, now: Recipe, step: int) -> bool:
 
 
 def _options(*recipes: Recipe) -> set[str]:
-    return {f"network.{key}" for r in recipes for key in spelled_out(r.network).options}
+    return {f"model.{key}" for r in recipes for key in spelled_out(r.model).options}
 
 
 def _flat(recipe: Recipe) -> dict[str, Any]:

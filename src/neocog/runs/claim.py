@@ -260,7 +260,7 @@ def refuse_to_resume(folder: RunFolder, place: Path) -> None:
     again = "the command that made it, with --overwrite"
     with contextlib.suppress(NeocogError, AttributeError, TypeError):
         card = folder.card()
-        model, data = card.get("fixed", {}).get("from"), card.get("data", {}).get("place")
+        model, data = card.get("fixed", {}).get("from"), card.get("data", {}).get("path")
         if model and data:
             words = " ".join(shlex.quote(printable(str(w))) for w in (model, data))
             again = f"`neocog fix {words} --overwrite --out {shlex.quote(printable(place))}`"

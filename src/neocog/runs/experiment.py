@@ -141,7 +141,7 @@ def prepare(
         RunError: the data is not what the run was started with.
     """
     check_device(recipe.machine.device)
-    recipe = replace(recipe, network=spelled_out(recipe.model))
+    recipe = replace(recipe, model=spelled_out(recipe.model))
     started = Start.of(recipe.model, needed=not resume)
     source = open_data(
         recipe.data.path,
@@ -327,7 +327,7 @@ def _network(spec: ModelSpec, recipe: Recipe) -> nn.Module:
     except (RuntimeError, ValueError, ZeroDivisionError) as e:
         raise UsageError(
             f"The options of {recipe.model.name} must make a network, and do not "
-            f"({printable(str(e))}). `neocog networks` lists them."
+            f"({printable(str(e))}). `neocog models` lists them."
         ) from e
 
 

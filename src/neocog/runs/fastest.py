@@ -63,7 +63,8 @@ def fastest(
     ways = [
         replace(way, threads=number)
         for way in candidates(device)
-        if choice.layout in ("", way.layout) and choice.precision in ("", way.precision)
+        if choice.memory_format in ("", way.memory_format)
+        and choice.precision in ("", way.precision)
     ]
     if not ways:
         asked = {k: v for k, v in vars(choice).items() if v}
@@ -73,7 +74,7 @@ def fastest(
     file, key = default_folder() / "machines.json", _key(device, recipe)
     known = _known(file)
     for way in ways:
-        if known.get(key) == [way.layout, way.precision]:
+        if known.get(key) == [way.memory_format, way.precision]:
             return way
     batch = next(batches(train, size=recipe.train.batch_size, shuffle=True, seed=0, epoch=0))
     if not math.isinf(seconds):
@@ -84,7 +85,7 @@ def fastest(
     if not timings:
         return ways[0]
     best = timings[0].machine
-    known[key] = [best.layout, best.precision]
+    known[key] = [best.memory_format, best.precision]
     with contextlib.suppress(RunError):  # a cache that cannot be written is only slower
         write_bytes(file, json.dumps(known, indent=1).encode())
     return best

@@ -77,13 +77,14 @@ def tune(
     told: FinetuneState,
     *,
     guide: SpecifiedNetwork | Guide,
-    steady: float = 0.0,
+    consistency_weight: float = 0.0,
 ) -> Iterator[Step]:
     """Fine-tune a model in place, in the loop that trainings use; it ends on the CPU.
 
-    Each batch shows half as many samples, each twice, and their answers are drawn to what the
-    model as it was said to them so far (`training.consistency`). Where they are drawn to each other too,
-    the two views differ in their place alone; else each is changed by itself, which shows more.
+    Each batch shows half as many samples, each twice, and their predictions are drawn to
+    those of the model as it was so far (`training.consistency`). Where they are drawn to each other
+    too, the two views differ in their place alone; else each is changed by itself, which shows
+    more.
     A Ctrl-C ends it after the running step, and `told` says so.
 
     Args:
@@ -93,7 +94,7 @@ def tune(
         told: what came of it; `told.last` may be lowered between two steps.
         guide: the model as it was, which is left as it is; or what `guide_of` made of it, which
             remembers what it said from one fine-tune to the next.
-        steady: how strongly the two views of a sample are drawn to each other.
+        consistency_weight: how strongly the two views of a sample are drawn to each other.
     """
     course = recipe.train
     each, size = steps_of(split, recipe)
@@ -108,7 +109,7 @@ def tune(
             heading = told.last
             told.plan += [told.done, heading]
             events = fit(
-                Guided(model, teacher, GUIDANCE, steady=steady),
+                Guided(model, teacher, GUIDANCE, consistency_weight=consistency_weight),
                 _feed(split, size, course.seed, teacher),
                 optimizer,
                 plan=StepPlan(
@@ -116,7 +117,7 @@ def tune(
                     steps_per_epoch=each,
                     first=told.done,
                     seed=course.seed,
-                    twins=steady > 0,
+                    twins=consistency_weight > 0,
                 ),
                 schedule=recipe.schedule,
                 objective=recipe.objective,
@@ -137,7 +138,7 @@ def tune(
                     if told.interrupted or told.last != heading:
                         break
                     clock = time.monotonic()
-    place(model, Machine(layout="contiguous"))
+    place(model, Machine(memory_format="contiguous"))
     model.eval()
 
 

@@ -22,7 +22,7 @@ from neocog.networks.catalog import NETWORKS, build, schema
 from neocog.networks.model import SpecifiedNetwork
 from neocog.runs.fastest import best_device, fastest
 from neocog.runs.folder import RunFolder
-from neocog.runs.opened import CONTRACT
+from neocog.runs.opened import SPEC_FILE
 from neocog.runs.recipe import (
     DataConfig,
     MachineConfig,
@@ -69,7 +69,7 @@ class ConvertedModel:
     Args:
         model: pixels in [0, 1] to answers.
         replaced: downsamplers that were replaced.
-        left: what could not be.
+        skipped: what could not be.
         remarks: what the model still cannot do.
         network: name and options of a network of ours; None for one from elsewhere.
         options: what was asked for.
@@ -77,7 +77,7 @@ class ConvertedModel:
 
     model: SpecifiedNetwork
     replaced: tuple[Replaced, ...]
-    left: tuple[Skipped, ...]
+    skipped: tuple[Skipped, ...]
     remarks: tuple[str, ...]
     network: ModelConfig | None
     options: dict[str, Any]
@@ -118,14 +118,14 @@ def mend(
         )
         ours = _ours(trained, downsampling, padding) if only is None else None
         if ours is None:
-            changed, replaced, left = done.module, done.replaced, done.left
+            changed, replaced, skipped = done.module, done.replaced, done.skipped
         else:
             changed = _rebuilt(network, ours, spec)
             now = f"{downsampling} (the network's own option)"
             replaced = tuple(replace(r, now=now) for r in done.replaced) or _option(trained, now)
-            left = ()
+            skipped = ()
     if not replaced and (padding == "keep" or ours is not None):
-        why = "; ".join(f"`{w.name}`: {w.reason}" for w in left[:3])
+        why = "; ".join(f"`{w.name}`: {w.reason}" for w in skipped[:3])
         raise ModelError(
             f"A fix replaces what downsamples, and in `{printable(trained.place)}` nothing can "
             f"be replaced{f' ({why})' if why else ': it drops none'}. Audit it to see why."
@@ -137,7 +137,7 @@ def mend(
     return ConvertedModel(
         model=model,
         replaced=replaced,
-        left=left,
+        skipped=skipped,
         remarks=done.remarks,
         network=ours,
         options=options,
@@ -185,7 +185,7 @@ def _ours(trained: TrainedModel, downsampling: str, padding: str) -> ModelConfig
             f"{' and '.join(f'{k} {v}' for k, v in wanted.items())} already. Choose another."
         )
     options = {k: tuple(v) if isinstance(v, list) else v for k, v in options.items()}
-    return ModelConfig(name=name, start=str(trained.place), options=options | wanted)
+    return ModelConfig(name=name, init=str(trained.place), options=options | wanted)
 
 
 def _rebuilt(network: nn.Module, ours: ModelConfig, spec: ModelSpec) -> nn.Module:
@@ -201,7 +201,7 @@ def _rebuilt(network: nn.Module, ours: ModelConfig, spec: ModelSpec) -> nn.Modul
     mine, theirs = new.state_dict(), network.state_dict()
     held = {k: v for k, v in theirs.items() if k in mine or k not in _chooser(network)}
     fresh = {k: mine[k] for k in _chooser(new)}
-    load_state(new, fresh | held, f"`{printable(ours.start)}`")
+    load_state(new, fresh | held, f"`{printable(ours.init)}`")
     return new
 
 
@@ -226,7 +226,7 @@ class Tuning:
     Args:
         epochs: passes over the training samples, each shown twice; 0 for none.
         lr: highest learning rate; 0 for a third of what suits the network.
-        batch: samples a step.
+        batch_size: samples a step.
         seed: of the order, the augmentation and dropout.
         device: `cpu`, `cuda`, `mps`; the best if left out.
         val: the model has not learned from the validation samples, before or now.
@@ -234,7 +234,7 @@ class Tuning:
 
     epochs: float = 1.0
     lr: float = 0.0
-    batch: int = 128
+    batch_size: int = 128
     seed: int = 0
     device: str = ""
     val: bool = True
@@ -257,7 +257,7 @@ def recipe_of(
     """
     signal = mended.model.spec.input
     data = DataConfig(
-        place=path,
+        path=path,
         size=signal.size,
         channels=signal.channels,
         resize_mode=signal.resize_mode,
@@ -277,9 +277,12 @@ def recipe_of(
     return replace(
         base,
         data=data,
-        network=chosen,
+        model=chosen,
         train=TrainConfig(
-            epochs=course.epochs, batch=course.batch_size, average=0.0, seed=course.seed
+            epochs=course.epochs,
+            batch_size=course.batch_size,
+            ema_decay=0.0,
+            seed=course.seed,
         ),
         optimizer=replace(optimizer, lr=rate),
         schedule=ScheduleConfig(name="cosine", warmup=0.1),
@@ -302,7 +305,7 @@ STEPS = 8
 def settled(recipe: Recipe, model: SpecifiedNetwork, split: Split, *, timed: bool = True) -> Recipe:
     """With batches that few samples fill, and the fastest way to train here, if it may be timed."""
     batch = min(recipe.train.batch_size, 2 * max(4, len(split) // STEPS))  # each is shown twice
-    recipe = replace(recipe, train=replace(recipe.train, batch=batch))
+    recipe = replace(recipe, train=replace(recipe.train, batch_size=batch))
     if not timed:
         machine = Machine(device=recipe.machine.device or best_device())
     else:
@@ -337,7 +340,7 @@ def the_fixed(
     mended: ConvertedModel, recipe: Recipe, rows: Sequence[Mapping[str, Any]]
 ) -> SavedFix:
     """The fixed model."""
-    data = {k: getattr(recipe.data, k) for k in ("place", "seed", "val", "cut_test", "fingerprint")}
+    data = {k: getattr(recipe.data, k) for k in ("path", "seed", "val", "cut_test", "fingerprint")}
     return SavedFix(
         network=mended.model.network,
         spec=mended.model.spec,
@@ -356,7 +359,7 @@ def as_it_was(trained: TrainedModel, mended: ConvertedModel, recipe: Recipe) -> 
     return SavedFix(
         network=trained.module.network,
         spec=mended.model.spec,
-        choice=before.network if ours else None,
+        choice=before.model if ours else None,
         recipe=before,
         data=trained.card.get("data", {}),
         rows=(),
@@ -410,7 +413,7 @@ def keep(
     if kept.choice is not None:
         folder.write_recipe(kept.recipe)
     else:
-        text = {CONTRACT: json.dumps(kept.spec.to_json())}
+        text = {SPEC_FILE: json.dumps(kept.spec.to_json())}
         try:
             file = folder.path / "model.pt2"
             card["parity"] = save_exported(kept.network, file, example_of(kept.spec), texts=text)

@@ -30,6 +30,7 @@ from neocog.errors import ModelError, NeocogError, RunError, printable
 from neocog.exhibits import plain
 from neocog.fields import Fields, shown
 from neocog.files import parse_json, read_json, read_text
+from neocog.legacy import card_of_today, checkpoint_of_today
 from neocog.runs.lock import LOCK
 from neocog.runs.recipe import Recipe, from_toml, to_toml
 from neocog.runs.seen import SEEN
@@ -39,7 +40,7 @@ from neocog.types import ModelSpec
 
 __all__ = ["FILES", "FORMAT", "RECIPE", "RunFolder", "check_row"]
 
-FORMAT = 1
+FORMAT = 2
 """Of the folder; raised when an older neocog could not read it."""
 
 FILES = (
@@ -166,6 +167,8 @@ class RunFolder:
                 f"{_without_a_model(self)}"
             )
         card = read_json(file, limit=_CARD, what="A model.json", error=ModelError)
+        if isinstance(card, dict) and card.get("format") == 1:
+            card = card_of_today(card)
         if not isinstance(card, dict) or card.get("format") != FORMAT:
             found = card.get("format") if isinstance(card, dict) else card
             raise ModelError(
@@ -232,7 +235,7 @@ class RunFolder:
         tensors, text = read_tensors(file)
         try:
             state = parse_json(text["state"], source="its state", depth=8)
-            return tensors, dict(state)
+            return checkpoint_of_today(tensors, dict(state))
         except (KeyError, TypeError, ValueError, NeocogError) as e:
             raise ModelError(
                 f"`{printable(file)}` must hold the state of a training, and does not. "
@@ -313,7 +316,7 @@ def _check_card(card: Fields) -> None:
     network.text("name")
     network.table("options")
     data = card.table("data", {})
-    data.text("place", "")
+    data.text("path", "")
     data.integer("seed", 0, low=0)
     data.flag("val", True)
     data.flag("cut_test", False)

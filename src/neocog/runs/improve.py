@@ -85,13 +85,13 @@ class Aim:
         passes: over the training samples, at most; 0 for none.
         deadline: of `time.monotonic`, by which its steps are over; None for no limit.
         lr: highest learning rate; 0 to find it.
-        steady: weight of consistency; None to find it.
+        consistency_weight: weight of consistency; None to find it.
     """
 
     passes: float = PASSES
     deadline: float | None = None
     lr: float = 0.0
-    steady: float | None = None
+    consistency_weight: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,7 +124,7 @@ class Improved:
         looks: every state that was scored, as plain numbers.
         trials: rates and weights that were tried, with their scores.
         lr: the highest learning rate; 0 without a fine-tune.
-        steady: the weight of consistency.
+        consistency_weight: the weight of consistency.
         planned: passes that were meant.
         meant: the same in steps.
         norms: batch norms that were recalibrated.
@@ -137,7 +137,7 @@ class Improved:
     looks: list[dict[str, Any]] = field(default_factory=list)
     trials: list[dict[str, Any]] = field(default_factory=list)
     lr: float = 0.0
-    steady: float = 0.0
+    consistency_weight: float = 0.0
     planned: float = 0.0
     meant: int = 1
     norms: int = 0
@@ -259,28 +259,32 @@ def _fine_tune(
     if steps < 1:
         found.stopped = "the budget is over before its first step"
         return
-    lr, steady = recipe.optimizer.lr, STEADY * min(1.0, steps / each / PASSES)
-    steady = steady if aim.steady is None else aim.steady
+    lr, consistency_weight = recipe.optimizer.lr, STEADY * min(1.0, steps / each / PASSES)
+    consistency_weight = (
+        consistency_weight if aim.consistency_weight is None else aim.consistency_weight
+    )
     length = max(FEWEST, round(TRIAL * steps))
     if trials and length * trials < steps:
         yield f"trying rates and weights, {length:,} steps each"
-        for event in _trials(start, guide, train, recipe, judge, aim, found, length, steady):
+        for event in _trials(
+            start, guide, train, recipe, judge, aim, found, length, consistency_weight
+        ):
             if not isinstance(event, tuple):
                 yield event
                 continue
-            lr, steady = event
+            lr, consistency_weight = event
         if found.tuned.interrupted:
             found.stopped = "it was interrupted"
             return
     elif not aim.lr:
         lr *= RATES[-1]
-    found.lr, found.steady = lr, steady
+    found.lr, found.consistency_weight = lr, consistency_weight
     found.planned, found.meant = steps / each, steps
     recipe = _at(recipe, lr, steps / each)
     yield (
         f"fine-tuning on {len(train):,} samples, {steps / each:.3g} passes, learning rate {lr:.3g},"
-        f" consistency weight {steady:.3g}, {recipe.machine.device}, {recipe.machine.memory_format}, "
-        f"{recipe.machine.precision}"
+        f" consistency weight {consistency_weight:.3g}, {recipe.machine.device}, "
+        f"{recipe.machine.memory_format}, {recipe.machine.precision}"
     )
     yield from _watched(start, guide, train, recipe, judge, aim, found, look, looks)
 
@@ -300,7 +304,9 @@ def _watched(
     told = found.tuned = FinetuneState()
     model, idle, shown, began, most = copy.deepcopy(start), 0, 0, time.monotonic(), -1.0
     try:
-        for step in tune(model, train, recipe, told, guide=guide, steady=found.steady):
+        for step in tune(
+            model, train, recipe, told, guide=guide, consistency_weight=found.consistency_weight
+        ):
             yield step
             if step.ends_epoch:
                 yield told.rows[-1]
@@ -334,8 +340,8 @@ def _number(aim: Aim) -> int:
     """Of trials."""
     return (
         (len(RATES) if not aim.lr else 1)
-        + (len(WEIGHTS) - 1 if aim.steady is None else 0)
-        - (1 if aim.lr and aim.steady is not None else 0)
+        + (len(WEIGHTS) - 1 if aim.consistency_weight is None else 0)
+        - (1 if aim.lr and aim.consistency_weight is not None else 0)
     )
 
 
@@ -353,7 +359,7 @@ def _seconds(start: SpecifiedNetwork, guide: Guide, train: Split, recipe: Recipe
     times, told = [], FinetuneState()
     brief = _at(recipe, recipe.optimizer.lr * 1e-6, 6 / each)
     clock = time.monotonic()
-    for _ in tune(copy.deepcopy(start), train, brief, told, guide=guide, steady=1.0):
+    for _ in tune(copy.deepcopy(start), train, brief, told, guide=guide, consistency_weight=1.0):
         times.append(time.monotonic() - clock)
         clock = time.monotonic()
     return float(np.median(times[1:] or times))
@@ -368,20 +374,24 @@ def _trials(
     aim: Aim,
     found: Improved,
     length: int,
-    steady: float,
+    consistency_weight: float,
 ) -> Iterator[Step | tuple[float, float]]:
     """Short fine-tunes from the same start; yields steps, then the rate and the weight."""
     each, _ = steps_of(train, recipe)
     suggested = recipe.optimizer.lr
     rates = (aim.lr,) if aim.lr else tuple(f * suggested for f in RATES)
-    weights = (steady,) if aim.steady is not None else tuple(f * steady for f in WEIGHTS)
+    weights = (
+        (consistency_weight,)
+        if aim.consistency_weight is not None
+        else tuple(f * consistency_weight for f in WEIGHTS)
+    )
     scores: dict[tuple[float, float], Score] = {}
 
     def run(lr: float, weight: float) -> Iterator[Step]:
         told, model = FinetuneState(), copy.deepcopy(start)
         try:
             yield from tune(model, train, _at(recipe, lr, length / each), told,
-                            guide=guide, steady=weight)  # fmt: skip
+                            guide=guide, consistency_weight=weight)  # fmt: skip
         except Diverged:
             return
         finally:
@@ -393,7 +403,7 @@ def _trials(
         )
 
     for lr in rates:
-        yield from run(lr, steady)
+        yield from run(lr, consistency_weight)
         if found.tuned.interrupted:
             return
     near = sorted(_near({lr: s for (lr, _), s in scores.items()})) or [rates[-1]]

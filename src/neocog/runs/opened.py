@@ -27,6 +27,7 @@ from neocog.errors import ModelError, RunError, UsageError, did_you_mean, printa
 from neocog.files import parse_json
 from neocog.graph.repeatable import same_randomness_after
 from neocog.graph.several import output_at
+from neocog.legacy import OLD_SPEC_FILE
 from neocog.networks.model import SpecifiedNetwork
 from neocog.runs.believed import AXES, as_function, kind_of, picked
 from neocog.runs.declared import count, told_names, told_signal
@@ -41,9 +42,9 @@ from neocog.store.trial import first_answer
 from neocog.store.weights import load_weights
 from neocog.types import ModelSpec, OutputSpec
 
-__all__ = ["CONTRACT", "open_model"]
+__all__ = ["SPEC_FILE", "open_model"]
 
-CONTRACT = "neocog-spec.json"
+SPEC_FILE = "neocog-spec.json"
 """Name of the text inside a program or an ONNX file that holds its spec."""
 
 _LOOSE = (".pt", ".pth", ".th", ".bin", ".ckpt", ".safetensors", ".tar")
@@ -256,10 +257,11 @@ def _from_library(library: str, given: Mapping[str, Any]) -> list[str]:
 
 def _embedded(texts: Mapping[str, str], text: str) -> ModelSpec | None:
     """The spec that `neocog export` puts into a file."""
-    if CONTRACT not in texts:
+    held = next((texts[name] for name in (SPEC_FILE, OLD_SPEC_FILE) if name in texts), None)
+    if held is None:
         return None
     source = f"the spec inside `{printable(text)}`"
-    plain = parse_json(texts[CONTRACT], source=source, depth=8, error=ModelError)
+    plain = parse_json(held, source=source, depth=8, error=ModelError)
     return ModelSpec.from_json(plain, source)
 
 

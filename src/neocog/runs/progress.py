@@ -119,7 +119,7 @@ def card(experiment: Experiment, summary: dict[str, Any]) -> dict[str, Any]:
         "spec": experiment.model.spec.to_json(),
         "network": {"name": recipe.model.name, "options": dict(recipe.model.options)},
         "data": {
-            "place": recipe.data.path,
+            "path": recipe.data.path,
             "seed": recipe.data.seed,
             "val": recipe.data.val,
             "cut_test": recipe.data.cut_test,

@@ -17,11 +17,11 @@ import tomli_w
 from neocog.errors import UsageError, did_you_mean, printable
 from neocog.fields import INT64, shown
 from neocog.files import parse_toml
+from neocog.legacy import recipe_of_today
 from neocog.training.augment import Augment
 from neocog.training.loop import Objective
 from neocog.training.machine import Machine
 from neocog.training.optimize import OptimizerConfig, ScheduleConfig
-from neocog.types import renamed_resize_mode
 
 __all__ = [
     "DataConfig",
@@ -51,7 +51,7 @@ class DataConfig:
     """What is learned from.
 
     Args:
-        place: `digits`, a folder or a file, see `neocog data --help`.
+        path: `digits`, a folder or a file, see `neocog data --help`.
         size: (H, W) in pixels; empty for what suits the data.
         channels: 1 or 3; 0 for what suits the data.
         resize_mode: how images of other sizes are brought to `size`: `crop`,
@@ -63,7 +63,7 @@ class DataConfig:
         fingerprint: of the samples that the run has seen; empty before.
     """
 
-    place: str = ""
+    path: str = ""
     size: tuple[int, ...] = ()
     channels: int = 0
     resize_mode: str = "crop"
@@ -78,37 +78,37 @@ class ModelConfig:
     """What is trained.
 
     Args:
-        name: one of `neocog networks`.
-        start: weights to start from: a run folder or a safetensors file; empty for random.
+        name: one of `neocog models`.
+        init: weights to start from: a run folder or a safetensors file; empty for random ones.
         init_digest: of the file of those weights; empty before.
         options: of the network's builder.
     """
 
     name: str = "convnet"
-    start: str = ""
+    init: str = ""
     init_digest: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig:
-    """How long, in what portions, from which seed.
+    """How long, with which batch size, from which seed.
 
     Args:
         epochs: passes over the training samples; 0 until a budget has been turned into epochs.
         budget: seconds for the whole command; 0 for none.
         plan: how a budget was turned into steps, as pairs of numbers: from step, to step. A
             training that fell behind its budget has a pair for each time it was shortened.
-        batch: samples a step.
-        average: decay of the weight average a step; 0 for none.
+        batch_size: samples a step.
+        ema_decay: of the exponential moving average of the weights, per step; 0 for none.
         seed: of the weights, the order, the augmentation and dropout.
     """
 
     epochs: float = 0.0
     budget: float = 0.0
     plan: tuple[int, ...] = ()
-    batch: int = 128
-    average: float = 0.998
+    batch_size: int = 128
+    ema_decay: float = 0.998
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -122,11 +122,14 @@ class TrainConfig:
                 f"`train.epochs` and `train.budget` must be positive, got {self.epochs} and "
                 f"{self.budget}. Try `--epochs 10`."
             )
-        if self.batch < 1:
-            raise UsageError(f"`train.batch_size` must be at least 1, got {self.batch}. Try 128.")
-        if not 0 <= self.average < 1:
+        if self.batch_size < 1:
             raise UsageError(
-                f"`train.ema_decay` must be at least 0 and below 1, got {self.average}. Try 0.998."
+                f"`train.batch_size` must be at least 1, got {self.batch_size}. Try 128."
+            )
+        if not 0 <= self.ema_decay < 1:
+            raise UsageError(
+                f"`train.ema_decay` must be at least 0 and below 1, got {self.ema_decay}. "
+                "Try 0.998."
             )
         if self.seed < 0:
             raise UsageError(f"`train.seed` must not be negative, got {self.seed}. Try 0.")
@@ -138,13 +141,13 @@ class MachineConfig:
 
     Args:
         device: `cpu`, `cuda`, `cuda:1`, `mps`.
-        layout: `channels_last` or `contiguous`.
+        memory_format: `channels_last` or `contiguous`.
         precision: `float32` or `bfloat16`.
         threads: of the processor; 0 for as many as PyTorch takes. Others give other last bits.
     """
 
     device: str = ""
-    layout: str = ""
+    memory_format: str = ""
     precision: str = ""
     threads: int = 0
 
@@ -194,9 +197,9 @@ class Recipe:
 
     Args:
         data: what is learned from.
-        network: what is trained.
-        course: how long, in what portions, from which seed.
-        objective: what is made small.
+        model: what is trained.
+        train: how long, with which batch size, from which seed.
+        objective: the loss.
         optimizer: how weights are changed.
         schedule: how the learning rate moves.
         augment: what is done to each batch; None for what suits the data.
@@ -227,7 +230,7 @@ def to_toml(recipe: Recipe) -> str:
         if value is None:
             continue
         out[part.name] = {f.name: getattr(value, f.name) for f in fields(value)}
-    out["network"] |= out["network"].pop("options")
+    out["model"] |= out["model"].pop("options")
     text = tomli_w.dumps(_lists(out))
     if any("\ud800" <= c <= "\udfff" for c in text):
         raise UsageError(
@@ -251,7 +254,8 @@ def from_toml(text: str, source: str = "recipe") -> Recipe:
         >>> from_toml("[train]\nepochs = 3").train.epochs
         3.0
     """
-    return changed(Recipe(), parse_toml(text, source=printable(source), error=UsageError))
+    tables = parse_toml(text, source=printable(source), error=UsageError)
+    return changed(Recipe(), recipe_of_today(tables))
 
 
 def changed(recipe: Recipe, tables: Mapping[str, Any]) -> Recipe:
@@ -275,8 +279,6 @@ def changed(recipe: Recipe, tables: Mapping[str, Any]) -> Recipe:
             raise UsageError(
                 f"`{table}` is a table of keys, got {shown(values)}. Write `{table}.KEY = VALUE`."
             )
-        if table == "data":
-            values = renamed_resize_mode(values)
         parts[table] = _part(getattr(recipe, table), table, values)
     return replace(recipe, **parts)
 
@@ -290,13 +292,13 @@ def _part(old: Any, table: str, values: Mapping[str, Any]) -> Any:
     for key, value in values.items():
         if key in hints:
             new[key] = _typed(value, hints[key], f"{table}.{key}")
-        elif table == "network":
+        elif table == "model":
             options[_option(key)] = _plain(value, f"{table}.{key}")
         else:
             raise UsageError(
                 f"A recipe has no key `{table}.{_key(key)}`. {did_you_mean(key[:KEY], hints)}"
             )
-    if table == "network":
+    if table == "model":
         # Another network takes other options: those of the old one go with it.
         keep = {} if new.get("name", old.name) != old.name else dict(old.options)
         new["options"] = keep | options
@@ -345,7 +347,7 @@ def _plain(value: Any, key: str) -> Any:
     if len(members) > KEY or not all(map(_sane, members)):
         raise UsageError(
             f"`{_key(key)}` is a number, a text, true, false, or a short list of them, got "
-            f"{shown(value)}. `neocog networks` lists the options."
+            f"{shown(value)}. `neocog models` lists the options."
         )
     return members if isinstance(value, (list, tuple)) else value
 
@@ -354,7 +356,7 @@ def _option(key: str) -> str:
     """The name of an option of a network; its builder knows which there are."""
     if len(key) > KEY:
         raise UsageError(
-            f"`network.{_key(key)}` is no option of a network. `neocog networks` lists them."
+            f"`network.{_key(key)}` is no option of a network. `neocog models` lists them."
         )
     return key
 

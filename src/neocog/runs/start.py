@@ -50,9 +50,9 @@ class Start:
             ModelError: it cannot be read.
             RunError: it has changed since.
         """
-        if not choice.start:
+        if not choice.init:
             return None
-        place = Path(choice.start)
+        place = Path(choice.init)
         folder = os.path.isdir(place)  # noqa: PTH112 (names too long, or with a null byte, are none)
         file = place / "model.safetensors" if folder else place
         try:
@@ -100,7 +100,7 @@ class Start:
                 "does not make it again."
             )
             return recipe, [note] if choice.init_digest not in ("", self.digest) else []
-        recipe = replace(recipe, network=replace(choice, init_digest=self.digest))
+        recipe = replace(recipe, model=replace(choice, init_digest=self.digest))
         share, notes = _fill(network, self.file, self.place)
         if not recipe.optimizer.lr and share >= MOST:
             rate = suited_rate(network, recipe.optimizer.name, trained=True)
@@ -135,9 +135,9 @@ def _seen(place: Path, recipe: Recipe) -> list[str]:
     data: dict[str, Any] = {}
     with contextlib.suppress(NeocogError, TypeError, ValueError):
         data = dict(RunFolder(place).card().get("data", {})) if place.is_dir() else {}
-    if not data.get("place"):
+    if not data.get("path"):
         return []
-    if os.path.realpath(str(data["place"])) != os.path.realpath(recipe.data.path):
+    if os.path.realpath(str(data["path"])) != os.path.realpath(recipe.data.path):
         return []
     if data.get("seed", 0) != recipe.data.seed:
         note = (

@@ -283,7 +283,7 @@ class TrainedModel:
         notes += (*self.card.get("notes", ()), *self.doubts)
         notes += source.sheet.warnings
         trained = self.card.get("data", {})
-        place = str(trained.get("place", ""))  # empty is not the current folder
+        place = str(trained.get("path", ""))  # empty is not the current folder
         same = place != "" and real_path(source.place) == real_path(place)
         split, seen = source.splits[name], self.seen()
         if seen is not None and split.ids is not None:

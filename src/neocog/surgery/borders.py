@@ -28,8 +28,6 @@ ELSEWHERE = "its border does not lie in space: its input is not laid out as (B, 
 
 Sides = tuple[tuple[int, int], ...]
 
-_WORDS = {"zeros": "zero", "circular": "circular", "reflect": "reflect", "replicate": "replicate"}
-
 
 @dataclass(frozen=True, kw_only=True)
 class OperatorChange:
@@ -144,7 +142,7 @@ class OperatorChanges:
                 wide = self.traced.graph.call_function(F.pad, (x, flat), {"value": float("-inf")})
             else:
                 wide = self.traced.graph.call_function(
-                    extend, (x, change.sides), {"padding": _WORDS[change.mode]}
+                    extend, (x, change.sides), {"padding": change.mode}
                 )
         node.replace_input_with(x, wide)
 

@@ -78,7 +78,8 @@ def replace(
 
     Example:
         >>> net = nn.Sequential(nn.Conv2d(1, 4, 3, stride=2, padding=1), nn.AdaptiveAvgPool2d(1))
-        >>> done = replace(net, torch.zeros(2, 1, 8, 8), downsampling="polyphase", padding="circular")
+        >>> x = torch.zeros(2, 1, 8, 8)
+        >>> done = replace(net, x, downsampling="polyphase", padding="circular")
         >>> [(r.name, r.was) for r in done.replaced]
         [('0', 'convolution 3×3, stride 2')]
     """
@@ -138,7 +139,7 @@ class Surgeon:
         for sampler in self.grids.samplers:
             self.phases.setdefault(self.grids.find(sampler.group), _Phase(sampler.name))
         self.home = free_name(self.root, "samplers")
-        self.left = [
+        self.skipped = [
             Skipped(name=s.name, what=s.what, reason=self.reasons[s.node])
             for s in self.grids.samplers
             if s.node in self.reasons
@@ -164,7 +165,7 @@ class Surgeon:
         changes.make()
         if self.circular:
             kept = wraps_pads(self.traced, self.grids.space, pads)
-            self.left += [Skipped(name=n, what=w, reason=r) for n, w, r in kept]
+            self.skipped += [Skipped(name=n, what=w, reason=r) for n, w, r in kept]
         if not len(self._samplers):
             delattr(self.root, self.home)
         self.graph.lint()
@@ -176,7 +177,7 @@ class Surgeon:
         return Surgery(
             module=module.eval(),
             replaced=tuple(replaced),
-            left=tuple(self.left),
+            skipped=tuple(self.skipped),
             remarks=tuple(remarks),
         )
 
@@ -228,7 +229,7 @@ class Surgeon:
             wraps = self.circular and any(map(any, window.padding))
             if wraps and not inside and node not in self.reasons:
                 name = label(node, self.root)
-                self.left.append(Skipped(name=name, what=str(window), reason=ELSEWHERE))
+                self.skipped.append(Skipped(name=name, what=str(window), reason=ELSEWHERE))
             if node in chosen or wraps:
                 changes.plan(
                     node,
@@ -333,7 +334,7 @@ class Surgeon:
         assert sampler.window is not None
         kind, stride = self.kind, sampler.window.stride
         channels = (shape_of(full) or (0, 0))[1]
-        word = "circular" if self.circular else "zero"
+        word = "circular" if self.circular else "zeros"
         with self.graph.inserting_before(before):
             if kind.choose is None or kind.take is None:
                 return self._call(
@@ -367,7 +368,7 @@ class Surgeon:
                 choice = early(stride)
             else:
                 assert self.kind.choose is not None
-                word = "circular" if self.circular else "zero"
+                word = "circular" if self.circular else "zeros"
                 choice = self.kind.choose(shape[1], stride, word)
             phase.node = self._call(sampler, "phase", choice, x, device)
         return phase.node

@@ -48,11 +48,11 @@ class Surgery:
     Args:
         module: the new one, in evaluation mode; the old one is as it was.
         replaced: in the order of the graph.
-        left: what could not be replaced.
+        skipped: what could not be replaced.
         remarks: sentences on what the new one still cannot do.
     """
 
     module: nn.Module
     replaced: tuple[Replaced, ...]
-    left: tuple[Skipped, ...]
+    skipped: tuple[Skipped, ...]
     remarks: tuple[str, ...] = ()

@@ -56,7 +56,7 @@ def replace_loose(
         )
     root = copy.deepcopy(module).eval()
     sizes = _sizes(root, example)
-    replaced, left = [], []
+    replaced, skipped = [], []
     known: set[str] = set()
     remarks = [f"Modules were replaced one by one, since {why}; what is no module was not seen"]
     if padding == "circular":
@@ -70,12 +70,12 @@ def replace_loose(
             continue
         reason = _refusal(window, size, out, part)
         if reason:
-            left.append(Skipped(name=name, what=str(window), reason=reason))
+            skipped.append(Skipped(name=name, what=str(window), reason=reason))
             continue
         known.add(name)
         if only is not None and name not in only:
             continue
-        word = "circular" if padding == "circular" else "zero"
+        word = "circular" if padding == "circular" else "zeros"
         made = kind.reduce(_channels(part), window.stride, word).to(example.device)
         _dense(root, name, part, made, window)
         was, steps = str(window), window.stride[0]
@@ -85,7 +85,9 @@ def replace_loose(
         check_groups(only, known)
     with torch.no_grad():
         root(example.clone())
-    return Surgery(module=root, replaced=tuple(replaced), left=tuple(left), remarks=tuple(remarks))
+    return Surgery(
+        module=root, replaced=tuple(replaced), skipped=tuple(skipped), remarks=tuple(remarks)
+    )
 
 
 def _wrap(root: nn.Module, *, axes: int) -> list[str]:

@@ -40,7 +40,7 @@ class Augment:
             another change of geometry it moves by any fraction.
         rotate: largest turn, in degrees.
         scale: largest change of size, as a share: 0.1 draws from 1/1.1 to 1.1.
-        squeeze: largest change of aspect, as a share.
+        aspect_jitter: largest change of aspect, as a share.
         shear: largest slope of a vertical line.
         elastic: standard deviation, in pixels, of a smooth random displacement given at
             5 x 5 points (after Simard et al. 2003).
@@ -48,12 +48,12 @@ class Augment:
             0 for none.
         flip: mirror half of the images left to right.
         flip_vertical: mirror half of the images top to bottom.
-        border: what lies beyond the image: `zero`, `edge` or `reflect`. It is mirrored about its
+        border: what lies beyond the image: `zeros`, `edge` or `reflect`. It is mirrored about its
             outermost pixels, as for the windows of an audit; where it is interpolated, about its
             outer edge.
-        erase: share of the images in which a rectangle is overwritten with its mean
+        random_erasing: share of the images in which a rectangle is overwritten with its mean
             (DeVries & Taylor 2017; Zhong et al. 2020).
-        erase_size: largest side of the rectangle, as a share of the image's.
+        erasing_size: largest side of the rectangle, as a share of the image's.
         brightness: largest change added to all pixels, in units of the range 0 to 1.
         contrast: largest change of contrast around the image's mean, as a share.
         equalize: share of the images whose histogram is made flat.
@@ -64,15 +64,15 @@ class Augment:
     shift: float = 0.0
     rotate: float = 0.0
     scale: float = 0.0
-    squeeze: float = 0.0
+    aspect_jitter: float = 0.0
     shear: float = 0.0
     elastic: float = 0.0
     crop: float = 0.0
     flip: bool = False
     flip_vertical: bool = False
     border: str = "zeros"
-    erase: float = 0.0
-    erase_size: float = 0.4
+    random_erasing: float = 0.0
+    erasing_size: float = 0.4
     brightness: float = 0.0
     contrast: float = 0.0
     equalize: float = 0.0
@@ -91,7 +91,7 @@ class Augment:
                     f"`augment.{f.name}` must not be negative, nor above {MOST:,}; got {value}. "
                     "Use 0 to leave it out."
                 )
-        for name in ("crop", "erase", "erase_size", "equalize", "brightness"):
+        for name in ("crop", "random_erasing", "erasing_size", "equalize", "brightness"):
             if getattr(self, name) > 1:
                 raise UsageError(
                     f"`augment.{name}` is a share from 0 to 1, got {getattr(self, name)}. Try 0.5."
@@ -105,7 +105,9 @@ class Augment:
     @property
     def resamples(self) -> bool:
         """Whether images are interpolated."""
-        return any((self.rotate, self.scale, self.squeeze, self.shear, self.elastic, self.crop))
+        return any(
+            (self.rotate, self.scale, self.aspect_jitter, self.shear, self.elastic, self.crop)
+        )
 
 
 def suited(channels: int, size: tuple[int, int]) -> Augment:
@@ -178,7 +180,7 @@ def augment(x: Tensor, y: Tensor, options: Augment, *, seed: int, twins: bool = 
         x = torch.where(which, equalize(x), x)
     if options.brightness or options.contrast:
         x = _light(x, options, draw)
-    if options.erase:
+    if options.random_erasing:
         x = _erase(x, options, draw)
     if options.mixup:
         return _mixup(x, y, options.mixup, draw)
@@ -241,8 +243,8 @@ def _move(x: Tensor, options: Augment, draw: _Draw) -> Tensor:
         straight = torch.eye(2).expand(len(x), 2, 2)
         return warp(x, straight, whole.float(), border=options.border)
     zoom = draw.factor(options.scale)[:, None].expand(-1, 2)
-    if options.squeeze:
-        aspect = draw.factor(options.squeeze).sqrt()
+    if options.aspect_jitter:
+        aspect = draw.factor(options.aspect_jitter).sqrt()
         zoom = zoom * torch.stack([aspect, 1 / aspect], 1)
     offset = draw.uniform(-options.shift, options.shift, 2)
     if options.crop:
@@ -299,12 +301,12 @@ def _erase(x: Tensor, options: Augment, draw: _Draw) -> Tensor:
     h, w = x.shape[2:]
     inside = []
     for side in (h, w):
-        length = draw.uniform(0.1 * options.erase_size, options.erase_size) * side
+        length = draw.uniform(0.1 * options.erasing_size, options.erasing_size) * side
         middle = draw.uniform(0, side)
         away = (torch.arange(side) + 0.5 - middle[:, None]).abs()
         inside.append(away <= length[:, None] / 2)
     hit = inside[0][:, :, None] & inside[1][:, None, :]
-    hit = hit & draw.share(options.erase)[:, None, None]
+    hit = hit & draw.share(options.random_erasing)[:, None, None]
     return torch.where(hit.to(x.device)[:, None], x.mean((2, 3), keepdim=True), x)
 
 

@@ -147,15 +147,20 @@ class Guided(nn.Module):
         model: what is trained, on batches that were made by `twice` and went through `guide.feed`.
         guide: what both views are drawn to.
         weight: of the difference beside the loss, in units of the deviation of the guide's logits.
-        steady: weight of half the mean squared difference between the two views' logits, in the
-            same units.
+        consistency_weight: weight of half the mean squared difference between the two views'
+            logits, in the same units.
     """
 
     def __init__(
-        self, model: nn.Module, guide: Guide, weight: float, *, steady: float = 0.0
+        self, model: nn.Module, guide: Guide, weight: float, *, consistency_weight: float = 0.0
     ) -> None:
         super().__init__()
-        self.model, self.guide, self.weight, self.steady = model, guide, weight, steady
+        self.model, self.guide, self.weight, self.consistency_weight = (
+            model,
+            guide,
+            weight,
+            consistency_weight,
+        )
         self.training = model.training  # a loop takes a model in training mode as it is
 
     def forward(self, x: Tensor) -> Tensor:
@@ -167,9 +172,13 @@ class Guided(nn.Module):
             target = self.guide(x)
             unit = max(float(target.std()), 1e-6)
             weight = self.weight
-            if self.steady:  # half the square of a difference is four times that from the mean
-                weight += 4 * self.steady
-                target = (self.weight * target + 4 * self.steady * _mean(logits)) / weight
+            if (
+                self.consistency_weight
+            ):  # half the square of a difference is four times that from the mean
+                weight += 4 * self.consistency_weight
+                target = (
+                    self.weight * target + 4 * self.consistency_weight * _mean(logits)
+                ) / weight
         return drawn_to(logits, torch.cat([target, target]).to(logits.dtype), weight / unit)
 
 

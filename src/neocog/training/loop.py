@@ -55,12 +55,12 @@ class Objective:
     Args:
         loss: `cross_entropy` or `mean_squared_error`.
         label_smoothing: share of each target that is spread evenly over the classes.
-        clip: largest norm of the whole gradient, 0 for any.
+        max_grad_norm: largest norm of the whole gradient, 0 for any.
     """
 
     loss: str = "cross_entropy"
     label_smoothing: float = 0.05
-    clip: float = 0.0
+    max_grad_norm: float = 0.0
 
     def __post_init__(self) -> None:
         """Check the name and the numbers.
@@ -78,9 +78,10 @@ class Objective:
                 f"`objective.label_smoothing` is a share from 0 to below 1, got "
                 f"{self.label_smoothing}. Try 0.1."
             )
-        if not 0 <= self.clip < math.inf:
+        if not 0 <= self.max_grad_norm < math.inf:
             raise UsageError(
-                f"`objective.max_grad_norm` must not be negative, got {self.clip}. Use 0 for any gradient."
+                f"`objective.max_grad_norm` must not be negative, got {self.max_grad_norm}. "
+                "Use 0 for any gradient."
             )
 
 
@@ -162,7 +163,8 @@ def fit(
         >>> steps = fit(
         ...     net, lambda epoch: itertools.repeat(Batch(x, y, y), 1),
         ...     torch.optim.SGD(net.parameters(), lr=0.1),
-        ...     plan=Plan(steps=3, steps_per_epoch=1), schedule=ScheduleConfig(name="constant", warmup=0),
+        ...     plan=StepPlan(steps=3, steps_per_epoch=1),
+        ...     schedule=ScheduleConfig(name="constant", warmup=0),
         ...     objective=Objective(), augmentation=Augment(), machine=Machine())
         >>> [s.number for s in steps]
         [1, 2, 3]
@@ -238,8 +240,8 @@ def _step(
     )
     optimizer.zero_grad(set_to_none=True)
     value.backward()  # type: ignore[no-untyped-call]
-    if objective.clip:
-        nn.utils.clip_grad_norm_(model.parameters(), objective.clip)
+    if objective.max_grad_norm:
+        nn.utils.clip_grad_norm_(model.parameters(), objective.max_grad_norm)
     optimizer.step()
     return value.item()
 

@@ -42,7 +42,7 @@ class Machine:
 
     Args:
         device: `cpu`, `cuda`, `cuda:1`, `mps`.
-        layout: of weights and images in memory, `channels_last` or `contiguous`.
+        memory_format: of weights and images, `channels_last` or `contiguous`.
         precision: `float32`, or `bfloat16` for convolutions and products, with weights,
             statistics and the loss in float32.
         threads: that share the arithmetic of the processor; sums depend on their number in the
@@ -50,7 +50,7 @@ class Machine:
     """
 
     device: str = "cpu"
-    layout: str = "channels_last"
+    memory_format: str = "channels_last"
     precision: str = "float32"
     threads: int = 0
 
@@ -58,14 +58,14 @@ class Machine:
         """Check the names and the number.
 
         Raises:
-            UsageError: the layout or the precision is unknown, or there are too many threads.
+            UsageError: the memory format or precision is unknown, or there are too many threads.
         """
         if not 0 <= self.threads <= MOST_THREADS:
             raise UsageError(
                 f"`machine.threads` is a number from 1 to {MOST_THREADS}, or 0 for as many as "
                 f"PyTorch takes, got {self.threads}. Try 0."
             )
-        for field, known in (("layout", LAYOUTS), ("precision", PRECISIONS)):
+        for field, known in (("memory_format", LAYOUTS), ("precision", PRECISIONS)):
             value = getattr(self, field)
             if value not in known:
                 raise UsageError(
@@ -179,7 +179,7 @@ def candidates(device: str) -> list[Machine]:
     """What is worth trying on a device, the safest first."""
     ways = [Machine(device=device), Machine(device=device, precision="bfloat16")]
     if device == "cpu":
-        ways.insert(0, Machine(device=device, layout="contiguous"))
+        ways.insert(0, Machine(device=device, memory_format="contiguous"))
     return ways
 
 

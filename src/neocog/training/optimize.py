@@ -76,13 +76,13 @@ class ScheduleConfig:
         name: `cosine`, `linear` or `constant`, from its highest value after the warm-up.
         warmup: share of all steps in which the rate rises linearly from `start`.
         start: share of the highest rate at the first step.
-        final: share of the highest rate at the last step.
+        final_lr_factor: share of the highest rate at the last step.
     """
 
     name: str = "linear"
     warmup: float = 0.2
     start: float = 0.0
-    final: float = 0.0
+    final_lr_factor: float = 0.0
 
     def __post_init__(self) -> None:
         """Check the name and the shares.
@@ -95,7 +95,7 @@ class ScheduleConfig:
                 f"`schedule.name` names a course of the learning rate, got `{self.name}`. "
                 f"{did_you_mean(self.name, SCHEDULES)}"
             )
-        for name in ("warmup", "start", "final"):
+        for name in ("warmup", "start", "final_lr_factor"):
             share = getattr(self, name)
             if not 0 <= share <= 1:
                 raise UsageError(f"`schedule.{name}` is a share from 0 to 1, got {share}. Try 0.1.")
@@ -187,4 +187,6 @@ def rate_at(schedule: ScheduleConfig, progress: float) -> float:
     if progress < schedule.warmup:
         return schedule.start + (1 - schedule.start) * progress / schedule.warmup
     rest = (progress - schedule.warmup) / (1 - schedule.warmup) if schedule.warmup < 1 else 1.0
-    return schedule.final + (1 - schedule.final) * SCHEDULES[schedule.name](min(1.0, rest))
+    return schedule.final_lr_factor + (1 - schedule.final_lr_factor) * SCHEDULES[schedule.name](
+        min(1.0, rest)
+    )

@@ -43,7 +43,7 @@ def audit(
     data: Data,
     asked: AuditConfig | None = None,
     *,
-    against: Model | None = None,
+    baseline: Model | None = None,
     require: Sequence[str] = (),
     report: Place | None = None,
     task: str = "classify",
@@ -61,7 +61,7 @@ def audit(
             images without labels, a split, or tensors (x, y) with y None where nobody knows the
             truth.
         asked: what is measured, see `Asked`; everything if left out.
-        against: another model, compared on the same samples and shifts.
+        baseline: another model, compared on the same samples and shifts.
         require: bounds such as `shift.circular.consistency>=0.99`.
         report: an HTML file to write.
         task: what an `nn.Module` answers: classify, segment or regress.
@@ -79,7 +79,7 @@ def audit(
     Example:
         >>> import neocog
         >>> net = neocog.build("convnet", classes=10, channels=1, size=(28, 28))
-        >>> found = neocog.audit(net, "digits", neocog.Asked(n=20, layers=False))
+        >>> found = neocog.audit(net, "digits", neocog.AuditConfig(n=20, layers=False))
         >>> 0 <= found.audit.shift["circular"].consistency <= 1
         True
     """
@@ -89,20 +89,20 @@ def audit(
     bounds = [parse_bound(text) for text in require]  # before anything is measured
     how = _How(asked, task, precision, strict, allow_random, tell)
     model = _opened(model, allow_random)
-    against = None if against is None else _opened(against, allow_random)
+    baseline = None if baseline is None else _opened(baseline, allow_random)
     if bounds:
-        sample = _rehearsed(model, asked, task, against is not None)
+        sample = _rehearsed(model, asked, task, baseline is not None)
         for bound in bounds:
             bound.check(sample)
-    if against is not None:
-        how = _shared(model, against, data, how)
+    if baseline is not None:
+        how = _shared(model, baseline, data, how)
     found = _audited(model, data, how)
     other, ms = None, None
-    if against is not None:
+    if baseline is not None:
         if tell is not None:
             tell("the other model")
-        other = _audited(against, data, how)
-        ms = _milliseconds(against, model, other, found)
+        other = _audited(baseline, data, how)
+        ms = _milliseconds(baseline, model, other, found)
     if isinstance(model, nn.Module):
         what = type(model).__name__
     else:
@@ -127,7 +127,7 @@ def audit(
 
 
 def _rehearsed(
-    model: TrainedModel | nn.Module, asked: AuditConfig, task: str, against: bool
+    model: TrainedModel | nn.Module, asked: AuditConfig, task: str, baseline: bool
 ) -> Mapping[str, Any]:
     """What the result will look like, by an audit of a stand-in."""
     black_box = False
@@ -136,11 +136,11 @@ def _rehearsed(
     found = rehearsal(asked, task=task, black_box=black_box)
     return AuditResult(
         audit=found,
-        other=found if against else None,
-        compared=_compared(found, found, 0) if against else (),
+        other=found if baseline else None,
+        compared=_compared(found, found, 0) if baseline else (),
         bounds=(),
         title="",
-        ms=(1.0, 1.0) if against else None,
+        ms=(1.0, 1.0) if baseline else None,
     ).to_json()
 
 
@@ -190,14 +190,14 @@ class _How:
 
 
 def _shared(
-    model: TrainedModel | nn.Module, against: TrainedModel | nn.Module, data: Data, how: _How
+    model: TrainedModel | nn.Module, baseline: TrainedModel | nn.Module, data: Data, how: _How
 ) -> _How:
     """One split for both, and of it the samples that neither was trained on.
 
     Raises:
         UsageError: there are none.
     """
-    models = [m for m in (model, against) if isinstance(m, TrainedModel)]
+    models = [m for m in (model, baseline) if isinstance(m, TrainedModel)]
     drawn = next((m.drawn for m in models if "data" in m.card), None)
     how = replace(how, drawn=drawn)
     sizes = [m.spec.input.size for m in models]

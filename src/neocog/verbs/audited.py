@@ -62,7 +62,7 @@ class AuditResult:
         """The audit with the names of the spec, and what goes beyond it."""
         plain = self.audit.to_json()
         if self.other is not None:
-            plain["against"] = self.other.to_json()
+            plain["baseline"] = self.other.to_json()
             plain["compared"] = [c.to_json() for c in self.compared]
             plain["headline"] = self.headline
         if self.ms is not None:

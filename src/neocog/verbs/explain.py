@@ -102,7 +102,7 @@ def explain(
     window: Sequence[int] | None = None,
     data: Place | Split | Samples | Tensor | None = None,
     n: int = 8,
-    trust: bool = True,
+    sanity_checks: bool = True,
     seed: int = 0,
     task: str = "classify",
     strict: bool = False,
@@ -126,7 +126,7 @@ def explain(
         window: of a template: first row, row behind the last, first column, column behind the last.
         data: a place of data, a split, or values; `patches` need it.
         n: images that are looked at, at most.
-        trust: put maps to the test: deletion, insertion, random weights, moved images.
+        sanity_checks: put maps to the test: deletion, insertion, random weights, moved images.
         seed: of everything that is drawn.
         task: what an `nn.Module` answers: classify, segment or regress.
         strict: stop at the first image that cannot be used.
@@ -141,7 +141,7 @@ def explain(
     Example:
         >>> import neocog
         >>> net = neocog.build("convnet", classes=10, channels=1, size=(28, 28))
-        >>> found = neocog.explain(net, data="digits", n=1, trust=False)
+        >>> found = neocog.explain(net, data="digits", n=1, sanity_checks=False)
         >>> found.figures["layer"], len(found.figures["images"])
         ('...', 1)
     """
@@ -160,7 +160,7 @@ def explain(
         target=target,
         units=None if units is None else tuple(units),
         window=_window(window),
-        trust=trust,
+        sanity_checks=sanity_checks,
         seed=seed,
         tell=tell or (lambda text: None),
     )

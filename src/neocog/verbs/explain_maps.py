@@ -31,7 +31,7 @@ class CamOptions:
         target: class, by name or number; what the model says itself if left out.
         units: channels of a layer; those that come first if left out.
         window: of a template: first row, row behind the last, first column, column behind the last.
-        trust: whether maps are put to the test.
+        sanity_checks: whether maps are put to the test.
         seed: of everything that is drawn.
         tell: called with what is computed next.
     """
@@ -41,7 +41,7 @@ class CamOptions:
     target: int | str | None = None
     units: tuple[int, ...] | None = None
     window: tuple[int, int, int, int] | None = None
-    trust: bool = True
+    sanity_checks: bool = True
     seed: int = 0
     tell: Callable[[str], None] = lambda text: None
 
@@ -93,7 +93,7 @@ def maps(of: Explained, shown: Shown | None, data: Samples | None, asked: CamOpt
     cells = cells_of(of.module, tuple(shown.x.shape[1:]), cam.layer, cam.layout)
     cam = replace(cam, cells=cells)
     found = None
-    if asked.trust:
+    if asked.sanity_checks:
         found = trust(of.module, shown.x, cam, target=target, seed=asked.seed, tell=asked.tell)
         found = _named(found, of)
     names = [short(n) for n in shown.names]

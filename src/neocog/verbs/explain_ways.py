@@ -263,13 +263,13 @@ WAYS: dict[str, Way] = {
     "features": Way(
         title="Feature maps", run=_features, about="What each layer makes of an image."
     ),
-    "maximize": Way(
+    "activation-maximization": Way(
         title="What units look for",
         run=_maximize,
         about="Images made to excite a unit.",
         images=False,
     ),
-    "patches": Way(
+    "top-activations": Way(
         title="What units find",
         run=_patches,
         about="The real patches that excite a unit most.",
@@ -281,10 +281,12 @@ WAYS: dict[str, Way] = {
         run=_backward,
         about="The backward pass of a convolution, as convolutions.",
     ),
-    "template": Way(
+    "template-matching": Way(
         title="Template matching", run=_template, about="A piece of an image, looked for in it."
     ),
-    "filter": Way(title="Classic filters", run=_filter, about="The classic filters on an image."),
+    "classic-filters": Way(
+        title="Classic filters", run=_filter, about="The classic filters on an image."
+    ),
 }
 """Name to the way of explaining, as `--method` takes it."""
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from neocog.errors import ModelError, RunError, UsageError, did_you_mean, printable
 from neocog.networks.model import SpecifiedNetwork
-from neocog.runs.opened import CONTRACT, open_model
+from neocog.runs.opened import SPEC_FILE, open_model
 from neocog.runs.trained import TrainedModel
 from neocog.store.exported import save_exported
 from neocog.store.onnx_file import save_onnx
@@ -123,7 +123,7 @@ def export(
     target_file(path)
     example = _example(trained)
     largest = _largest(trained, trained.module if format == "torch" else _raw(trained), example)
-    texts = {CONTRACT: _inside(trained)}
+    texts = {SPEC_FILE: _inside(trained)}
     if format == "torch":
         difference = _save_state(trained, path, example)
     elif format == "pt2":

@@ -71,13 +71,13 @@ def fix(
     finetune: float | None = None,
     budget: float | None = None,
     lr: float = 0.0,
-    steady: float | None = None,
+    consistency_weight: float | None = None,
     keep: str = "better",
     seed: int = 0,
-    only: Collection[str] | None = None,
+    layers: Collection[str] | None = None,
     shift: Sequence[str] = (),
     n: int | None = 1000,
-    advice: bool = False,
+    rank_layers: bool = False,
     device: str = "",
     out: Place | None = None,
     overwrite: bool = False,
@@ -94,24 +94,24 @@ def fix(
         data: as for `train`, or a flat folder of images without labels; its training samples are
             learned from, a part of them or its validation samples choose, and its test samples
             measure, or those of DATA:val, which then choose nothing.
-        downsampling: one of `neocog.layers.downsample.DOWNSAMPLINGS`, but "stride"; "blur" if left out,
-            and "polyphase" where `padding` is circular.
+        downsampling: one of `neocog.layers.downsample.DOWNSAMPLINGS`, but "stride"; "blur"
+            if left out, and "polyphase" where `padding` is circular.
         padding: "circular" lets every border wrap around; "keep" leaves them.
         finetune: passes over the training samples, each shown twice; 0 for none, which needs no
             labels; if left out, 12 or as many as the budget allows.
         budget: seconds for everything; 900 if neither it nor `finetune` is given.
         lr: highest learning rate; if left out, one that short trials find.
-        steady: how strongly the predictions at two positions are drawn to each other, beside
-            drawing both to those of the model as it was, 0 to 20 or so; if left out, 15 for twelve
-            passes, less for fewer, and what short trials find.
+        consistency_weight: how strongly the predictions at two positions are drawn to each
+            other, beside drawing both to those of the model as it was, 0 to 20 or so; if left out,
+            15 for twelve passes, less for fewer, and what short trials find.
         keep: "better" hands on what is better, else the model as it was; "fixed" the fixed model
             whatever it is.
         seed: of everything random.
-        only: groups of downsamplers to be replaced, see `Replaced.group`; all if left out.
+        layers: groups of downsamplers to be replaced, see `Replaced.group`; all if left out.
         shift: ways of shifting that consistency is measured for; that of the first is asked for.
             If left out all, first "crop", or "circular" where `padding` is circular.
         n: samples on which it is measured; all for None.
-        advice: try each group alone, and say which is worth most.
+        rank_layers: try each group alone, and say which is worth most.
         device: to fine-tune on; the best if left out.
         out: the run folder; one below `runs` if left out.
         overwrite: replace a run that is there.
@@ -132,7 +132,7 @@ def fix(
     began = time.monotonic()
     tell = listen or (lambda event: None)
     modes = tuple(shift) or _modes(padding)
-    _check(finetune, budget, lr, steady, modes, keep)
+    _check(finetune, budget, lr, consistency_weight, modes, keep)
     check_device(device)
     if out is not None:
         with claimed(Path(out), overwrite=overwrite):
@@ -148,19 +148,19 @@ def fix(
         trained,
         downsampling=downsampling,
         padding=padding,
-        only=only,
+        only=layers,
         classes=None if trained.named else parts.classes,
         seed=seed,
     )
     place = Path(out) if out else free_folder(f"{_stem(trained)}-{downsampling}")
     with claimed(place, overwrite=overwrite) as claim:
         found: tuple[Advice, ...] = ()
-        if advice:
+        if rank_layers:
             tell("trying each group alone")
             found = advised(trained, mended, parts.test, downsampling, padding, seed)
         work = _Work(trained, mended, parts, claim, modes, budget, began, seed, tell)
         passes = PASSES if finetune is None else float(finetune)
-        reached = work.found(passes, lr, steady, n, device, always=keep == "fixed")
+        reached = work.found(passes, lr, consistency_weight, n, device, always=keep == "fixed")
         return work.done(reached, keep, found)
 
 
@@ -174,7 +174,7 @@ def _check(
     finetune: float | None,
     budget: float | None,
     lr: float,
-    steady: float | None,
+    consistency_weight: float | None,
     modes: Sequence[str],
     keep: str,
 ) -> None:
@@ -189,12 +189,15 @@ def _check(
         raise UsageError(f"`budget` is a number of seconds above 0, got {budget:g}. Try 300.")
     if not 0 <= lr < float("inf"):
         raise UsageError(f"`lr` is a positive learning rate, got {lr:g}. Try 0.01.")
-    if steady is not None and not 0 <= steady < float("inf"):
-        raise UsageError(f"`steady` is a weight from 0, got {steady:g}. Try 10.")
-    if steady and finetune == 0:
+    if consistency_weight is not None and not 0 <= consistency_weight < float("inf"):
         raise UsageError(
-            f"`steady` shapes the fine-tune, and `finetune` is 0; steady {steady:g} came. "
-            "Give a number of epochs, or leave `steady` out."
+            f"`consistency_weight` is a weight from 0, got {consistency_weight:g}. Try 10."
+        )
+    if consistency_weight and finetune == 0:
+        raise UsageError(
+            f"`consistency_weight` shapes the fine-tune, and `finetune` is 0; "
+            f"{consistency_weight:g} came. "
+            "Give a number of epochs, or leave `consistency_weight` out."
         )
 
 
@@ -236,7 +239,7 @@ class _Work:
         self,
         passes: float,
         lr: float,
-        steady: float | None,
+        consistency_weight: float | None,
         n: int | None,
         device: str,
         *,
@@ -274,7 +277,7 @@ class _Work:
             recipe = settled(recipe, model, parts.train, timed=timed)
         improved = Improved()
         deadline = None if self.budget is None else self.began + self.budget - 1.6 * spent - 3
-        aim = Aim(passes=passes, deadline=deadline, lr=lr, steady=steady)
+        aim = Aim(passes=passes, deadline=deadline, lr=lr, consistency_weight=consistency_weight)
         for event in improve(model, came, parts.train, recipe, judge, aim, improved):
             self.tell(event)
         self.tell("measuring the fixed model")
@@ -341,7 +344,7 @@ class _Work:
             reason=reached.verdict.reason,
             aim=modes[0],
             replaced=self.mended.replaced,
-            left=self.mended.left,
+            skipped=self.mended.skipped,
             before=a,
             converted=reached.converted,
             after=goes,
@@ -405,7 +408,7 @@ class _Work:
             "seconds": round(improved.tuned.seconds, 3),
             "total_seconds": round(time.monotonic() - self.began, 3),
             "lr": improved.lr,
-            "consistency_weight": improved.steady,
+            "consistency_weight": improved.consistency_weight,
             "seed": recipe.train.seed,
             "batch": recipe.train.batch_size,
             "device": recipe.machine.device,

@@ -53,7 +53,15 @@ class Measured:
 
     def to_json(self) -> dict[str, Any]:
         """Plain numbers and lists."""
-        brief = ("n", "consistency", "consistency_ci", "flip", "floor", "accuracy", "protocol")
+        brief = (
+            "n",
+            "consistency",
+            "consistency_ci",
+            "flip_rate",
+            "chance_agreement",
+            "accuracy",
+            "protocol",
+        )
         shift = {}
         for mode, found in self.shift.items():
             whole = found.to_json()
@@ -71,7 +79,7 @@ class Fixed:
         reason: why nothing got better; empty where something did.
         aim: the way of shifting whose consistency was asked for.
         replaced: downsamplers that were replaced.
-        left: what could not be, with the reason.
+        skipped: what could not be, with the reason.
         before: the model that came.
         converted: accuracy with other samplers, before anything else was done.
         after: the model that `run` holds.
@@ -92,7 +100,7 @@ class Fixed:
     reason: str
     aim: str
     replaced: tuple[Replaced, ...]
-    left: tuple[Skipped, ...]
+    skipped: tuple[Skipped, ...]
     before: Measured
     converted: float
     after: Measured
@@ -139,7 +147,7 @@ class Fixed:
             "aim": self.aim,
             "labeled": self.labeled,
             "replaced": [dict(vars(r)) for r in self.replaced],
-            "left": [dict(vars(w)) for w in self.left],
+            "skipped": [dict(vars(w)) for w in self.skipped],
             "before": a.to_json(),
             "converted": {"accuracy": self.converted},
             "after": self.after.to_json(),
@@ -164,8 +172,8 @@ class Fixed:
     def exhibits(self) -> Section:
         """What came of it, as tables."""
         tables = [_figures(self), _swaps(self.replaced)]
-        if self.left:
-            rows: list[list[Cell]] = [[w.name, w.what, w.reason] for w in self.left]
+        if self.skipped:
+            rows: list[list[Cell]] = [[w.name, w.what, w.reason] for w in self.skipped]
             tables.append(Table(title="left as it was", columns=("name", "what", "why"), rows=rows))
         if self.advice:
             tables.append(_advice(self.advice))
@@ -262,7 +270,7 @@ def found_by(improved: Improved, *, validated: int, seen: bool | None) -> list[s
         passes = f"{improved.passes:.3g} pass{'' if improved.passes == 1 else 'es'}"
         out.append(
             f"fine-tuned for {passes} at learning rate {improved.lr:.3g} and consistency weight "
-            f"{improved.steady:.3g}"
+            f"{improved.consistency_weight:.3g}"
         )
     if improved.stopped:
         early = (

@@ -38,7 +38,7 @@ def rehearsal(asked: AuditConfig, *, task: str = "classify", black_box: bool = F
         asked,
         n=_SAMPLES,
         max_shift=None if asked.max_shift is None else 1,
-        map_radius=min(asked.map_radius, 1),
+        map_max_shift=min(asked.map_max_shift, 1),
         map_samples=1,
         all_shifts=False,
         batch=None,

@@ -24,7 +24,7 @@ from neocog.audits.receptive_field import (
 from neocog.errors import ModelError, UsageError, did_you_mean, printable
 from neocog.exhibits import Cell, Scalar, Section, Table
 from neocog.networks.catalog import NETWORKS, build
-from neocog.runs.declared import summary as number_of
+from neocog.runs.declared import count as number_of
 from neocog.runs.meant import meant
 from neocog.runs.opened import open_model
 from neocog.store.foreign import LIBRARIES, is_factory, make
@@ -166,7 +166,7 @@ def summary(
     Weights and data are not looked at.
 
     Args:
-        model: a module; a name of `neocog networks`; a run folder; `package.module:factory`,
+        model: a module; a name of `neocog models`; a run folder; `package.module:factory`,
             `torchvision:NAME`, `timm:NAME`; a .pt2 file.
         size: of one sample, (C, H, W) or (C, N); what the model is for, where it says so.
         classes: outputs of a network that is named, 10 if left out; names, a file or a number.

@@ -47,7 +47,7 @@ NO_AUGMENT = {f"augment.{f.name}": f.default for f in fields(Augment)}
 def train(
     place: Place | None,
     *,
-    network: str | None = None,
+    model: str | None = None,
     epochs: float | None = None,
     budget: float | None = None,
     seed: int | None = None,
@@ -65,7 +65,7 @@ def train(
     Args:
         place: `digits`, a folder of class folders, a folder of idx files, an .npz file; None for
             the recipe's.
-        network: one of `neocog networks`.
+        model: one of `neocog models`.
         epochs: passes over the training samples.
         budget: seconds for the whole command, instead of epochs.
         seed: of everything that is drawn.
@@ -98,7 +98,7 @@ def train(
             "A training ends by `epochs` or by `budget`, and both were given. Give one."
         )
     direct = {
-        "model.name": network,
+        "model.name": model,
         "train.epochs": float(epochs) if epochs is not None else None,
         "train.budget": float(budget) if budget is not None else None,
         "train.seed": seed,
@@ -106,7 +106,7 @@ def train(
     keys = dict(settings or {}) | {k: v for k, v in direct.items() if v is not None}
     settled = settle(place, keys, read_recipe(recipe))
     check_device(settled.machine.device)
-    where = Path(out) if out else free_folder(settled.data.place)
+    where = Path(out) if out else free_folder(settled.data.path)
     with claimed(where, overwrite=overwrite) as claim:
         return _finish(settled, claim, strict=strict, listen=listen, decoding=decoding, began=began)
 
@@ -130,7 +130,7 @@ def resume(
         if not recipe.data.path:  # which would be the current folder
             raise RunError(
                 f"A recipe of a run names its data; that of `{printable(Path(run))}` names none. "
-                "Write `place` below [data], or take an undamaged copy."
+                "Write `path` below [data], or take an undamaged copy."
             )
         return _finish(recipe, claim, resume=True, listen=listen, decoding=decoding)
 
@@ -229,18 +229,18 @@ def settle(place: Place | None, keys: Mapping[str, Any], recipe: Recipe) -> Reci
                 f"A recipe is UTF-8 text and names the data, and `{printable(place)}` is no "
                 "UTF-8. Rename it, or name it by a symbolic link."
             )
-        settled = replace(settled, data=replace(settled.data, place=place))
+        settled = replace(settled, data=replace(settled.data, path=place))
     settled = _forgetting(settled, recipe)
-    if not settled.data.place:
+    if not settled.data.path:
         raise UsageError("A training needs data, and none was named. Try `neocog train digits`.")
     return settled
 
 
 def _forgetting(settled: Recipe, run: Recipe) -> Recipe:
     """Without what a run has found out of samples, steps or weights that are not the same now."""
-    one, two = settled.model, run.network
-    if one.start != two.start and one.init_digest == two.init_digest:
-        settled = replace(settled, network=replace(one, init_digest=""))
+    one, two = settled.model, run.model
+    if one.init != two.init and one.init_digest == two.init_digest:
+        settled = replace(settled, model=replace(one, init_digest=""))
     if not run.data.fingerprint or (settled.data, settled.train.batch_size) == (
         run.data,
         run.train.batch_size,

@@ -30,7 +30,7 @@ def explore(
     model: Shown,
     data: Data | None = None,
     *,
-    against: Shown | None = None,
+    baseline: Shown | None = None,
     port: int | None = None,
     browser: bool = True,
     size: Sequence[int] | None = None,
@@ -47,7 +47,7 @@ def explore(
             [0, 1].
         data: a place of data (`DATA:val` shows that split first), a split, or tensors (x, y);
             without it some pictures are made, and own ones can be brought.
-        against: a second model, shown the same pictures in the same motion.
+        baseline: a second model, shown the same pictures in the same motion.
         port: of the address; 8181 or a free one if left out.
         browser: open the page in a browser.
         size: (C, H, W) or (C, N) of a sample, of an `nn.Module` without data.
@@ -65,7 +65,7 @@ def explore(
     """
     with bound(port) as listening:
         session = opened(
-            model, data, against=against, size=size, task=task, allow_random=allow_random
+            model, data, baseline=baseline, size=size, task=task, allow_random=allow_random
         )
         with ExitStack() as stack:
             for network in session.networks:

@@ -110,7 +110,7 @@ def _picture(title: str, x: Tensor) -> Exhibit:
         return Curve(
             title=title, x=list(range(x.shape[2])), lines=lines, x_label="sample", y_label="value"
         )
-    return Gallery(title=title, pictures=[_bytes(x[0])], captions=[title])
+    return Gallery(title=title, images=[_bytes(x[0])], captions=[title])
 
 
 def _bytes(x: Tensor) -> np.ndarray:
@@ -155,7 +155,7 @@ def _cam_drawn(network: Network, cam: Cam, reason: str, x: Tensor) -> Exhibit:
     draw = laid_over if x.dim() == 4 else over_series
     return Gallery(
         title=f"Grad-CAM{of}",
-        pictures=[draw(x[0].float().cpu(), cam.maps[0].float().cpu(), cells=cam.cells)],
+        images=[draw(x[0].float().cpu(), cam.maps[0].float().cpu(), cells=cam.cells)],
         captions=[""],
         pixelated=False,
         note=note,
@@ -210,7 +210,7 @@ def _maps(
         pictures = [_gray(maps[0, c]) for c in some]
         if pictures:
             captions = [f"channel {c}" for c in some]
-            found.append(Gallery(title=name, pictures=pictures, captions=captions))
+            found.append(Gallery(title=name, images=pictures, captions=captions))
     return found
 
 

@@ -100,7 +100,7 @@ def _maximized(
         return None, str(e)
     if not bool(made.awake[0]):
         return None, "No picture was found to which the unit says anything."
-    picture = torch.from_numpy(made.pictures[:1])
+    picture = torch.from_numpy(made.images[:1])
     return (
         base64.b64encode(as_png(picture)).decode("ascii"),
         f"The picture was made by {_STEPS} steps of gradient ascent.",

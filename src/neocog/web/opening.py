@@ -39,7 +39,7 @@ def opened(
     model: Shown,
     data: Data | None,
     *,
-    against: Shown | None = None,
+    baseline: Shown | None = None,
     size: Sequence[int] | None = None,
     task: str | None = None,
     allow_random: bool = False,
@@ -51,7 +51,7 @@ def opened(
             [0, 1].
         data: a place of data (`DATA:val` shows that split first), a split, tensors, or None: then
             some pictures are made.
-        against: a second model, shown the same pictures.
+        baseline: a second model, shown the same pictures.
         size: (C, H, W) or (C, N) of a sample, of an `nn.Module` without data.
         task: what an `nn.Module` answers: classify, segment or regress; a classifier if left out.
 
@@ -60,7 +60,7 @@ def opened(
     Raises:
         NeocogError: a model or the data cannot be opened, or they do not fit.
     """
-    given = [model] if against is None else [model, against]
+    given = [model] if baseline is None else [model, baseline]
     trained = [
         open_model(m, allow_random=allow_random) if isinstance(m, (str, os.PathLike)) else m
         for m in given

@@ -11,7 +11,7 @@ draws + 1 alike; how often one of these, drawn blindly, does as well as the map 
 several images the ranks within each are summed first; all have the same random phases, so that
 the chance also holds where their maps are alike.
 
-Source: V. Petsiuk, A. Das, K. Saenko, "RISE: Randomized Input Downsampling for Explanation of Black-box
+Source: V. Petsiuk, A. Das, K. Saenko, "RISE: Randomized Input Sampling for Explanation of Black-box
 Models", BMVC 2018. J. Theiler et al., "Testing for nonlinearity in time series: the method of
 surrogate data", Physica D 1992.
 """

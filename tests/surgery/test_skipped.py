@@ -13,8 +13,8 @@ from neocog.surgery.replace import replace
 def test_branches_of_unequal_depth_are_left_and_named() -> None:
     done = replace(settled(Unequal()), torch.randn(2, 3, 16, 16), downsampling="polyphase")
     assert [r.name for r in done.replaced] == ["first"]
-    assert [w.name for w in done.left] == ["once", "twice.0", "twice.1"]
-    assert "at `add` it meets a branch that was sampled otherwise" in done.left[0].reason
+    assert [w.name for w in done.skipped] == ["once", "twice.0", "twice.1"]
+    assert "at `add` it meets a branch that was sampled otherwise" in done.skipped[0].reason
 
 
 def test_what_looks_at_values_is_mended_module_by_module() -> None:
@@ -103,20 +103,20 @@ class Tricks(nn.Module):
 def test_what_cannot_be_replaced_is_named(way: str, reason: str) -> None:
     done = replace(Tricks(way), torch.randn(2, 3, 16, 16), downsampling="polyphase")
     assert not done.replaced
-    assert reason in done.left[0].reason
+    assert reason in done.skipped[0].reason
 
 
 def test_a_map_keeps_its_places() -> None:
     x = torch.randn(2, 3, 16, 16)
     done = replace(Map(), x, downsampling="polyphase")
-    assert done.left[0].reason == "the answer is a map, and its samples must keep their places"
+    assert done.skipped[0].reason == "the answer is a map, and its samples must keep their places"
     assert replace(Map(), x, downsampling="blur").replaced
 
 
 def test_up_sampling_bars_only_what_it_meets() -> None:
     done = replace(Up(), torch.randn(2, 3, 16, 16), downsampling="polyphase")
     assert [r.name for r in done.replaced] == ["stem"]
-    assert [w.name for w in done.left] == ["down"]
+    assert [w.name for w in done.skipped] == ["down"]
 
 
 def test_a_head_that_sees_places_is_told() -> None:
@@ -144,7 +144,7 @@ def test_a_pool_over_the_whole_map_drops_nothing(pool: nn.Module | None, downsam
     net, x = settled(_Summed(pool)), torch.randn(2, 3, 16, 16)
     done = replace(net, x, downsampling=downsampling, padding="keep")
     assert [r.name for r in done.replaced] == ["conv"]
-    assert not done.left
+    assert not done.skipped
     larger = replace(net, torch.randn(2, 3, 32, 32), downsampling=downsampling, padding="keep")
     assert len(larger.replaced) == 2  # there it leaves three of four windows out
 

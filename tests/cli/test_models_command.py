@@ -11,7 +11,7 @@ def test_table_names_every_network_and_its_options() -> None:
     assert result.exit_code == 0, result.output
     assert all(name in result.output for name in NETWORKS)
     assert "60,000" in result.output
-    assert "sampling=stride padding=zero hidden=[256] dropout=0.0" in result.output
+    assert "downsampling=stride padding=zeros hidden=[256] dropout=0.0" in result.output
 
 
 def test_json_is_one_list() -> None:
