@@ -54,7 +54,7 @@ def hostile(images, tmp_path_factory) -> Path:
         train(images, settings=settings, out=run)
     card = json.loads((run / "model.json").read_text())
     card["notes"] = [f"note {BAD}"]
-    card["data"]["place"] = str(images)
+    card["data"]["path"] = str(images)
     card["data"]["fingerprint"] = BAD
     (run / "model.json").write_text(json.dumps(card))
     return run

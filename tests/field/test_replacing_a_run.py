@@ -292,7 +292,7 @@ def test_the_result_of_a_fix_is_no_training(tmp_path: Path) -> None:
         if kind == "program":
             (run / "model.pt2").write_bytes(b"a program")
         fixed = {"from": "runs/a b", "downsampling": "blur"}
-        folder.write_card(CARD | {"metrics": {"n": 1}, "fixed": fixed, "data": {"place": "d"}})
+        folder.write_card(CARD | {"metrics": {"n": 1}, "fixed": fixed, "data": {"path": "d"}})
         before = {p: p.read_bytes() for p in run.rglob("*") if p.is_file()}
         command = f"`neocog fix 'runs/a b' d --overwrite --out {run}`"
         words = "weights alone" if kind == "weights" else command
