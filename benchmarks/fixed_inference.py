@@ -15,7 +15,7 @@ import torch
 from common import Results, Row, in_turns, spread, usual_options
 from torch import Tensor, nn
 
-from neocog.audits.cost import cost
+from neocog.graph.cost import cost
 from neocog.networks.catalog import build
 from neocog.surgery.replace import replace
 

@@ -20,8 +20,8 @@ from typing import Any
 import torch
 from common import Results, Row, spread, usual_options
 
-from neocog.audits.cost import Cost, cost
 from neocog.cli.memory import keep_freed_memory
+from neocog.graph.cost import Cost, cost
 from neocog.networks.catalog import NETWORKS, build
 from neocog.training.augment import Augment
 from neocog.training.loop import Objective, StepPlan, fit

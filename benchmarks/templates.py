@@ -18,11 +18,11 @@ import torch
 from common import DATA, ROOT, Results, Row, mean
 from PIL import Image
 
-from neocog.audits.receptive_field import receptive_field
 from neocog.explainers.changes import CHANGES
 from neocog.explainers.features import Features, features_of
 from neocog.explainers.templates import search
 from neocog.explainers.top_activations import PatchGeometry
+from neocog.graph.receptive_field import receptive_field
 from neocog.runs.opened import open_model
 
 KINDS = ("daisy", "dandelion", "rose", "sunflower", "tulip")

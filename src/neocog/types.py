@@ -78,7 +78,7 @@ TASKS = ("classify", "segment", "regress")
 """What a model may do."""
 
 OUTPUTS = ("logits", "probabilities", "log_probabilities", "sigmoid")
-"""What outputs may be; see `neocog.graph.scores`."""
+"""What outputs may be; see `neocog.graph.output_kind`."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,11 +8,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from neocog.audits.receptive_field import receptive_field
 from neocog.data.samples import Samples
 from neocog.data.split import Split
 from neocog.errors import ModelError, UsageError
 from neocog.explainers.top_activations import PatchGeometry, cut, gallery, top_patches
+from neocog.graph.receptive_field import receptive_field
 from neocog.networks.catalog import build
 from neocog.render.page import page
 

@@ -21,8 +21,8 @@ from tests.field.everywhere import (
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from neocog.audits.alignment import CIRCULAR_SHIFT, QUARTER_TURN, Alignment, alignment
-from neocog.audits.receptive_field import receptive_field
+from neocog.graph.alignment import CIRCULAR_SHIFT, QUARTER_TURN, Alignment, alignment
+from neocog.graph.receptive_field import receptive_field
 
 N = 24
 

@@ -12,12 +12,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from neocog.audits.cost import cost
-from neocog.audits.gradient_field import _Passing, _positive
-from neocog.audits.receptive_field import receptive_field
+from neocog.graph.cost import cost
+from neocog.graph.gradient_field import _Passing, _positive
 from neocog.graph.operations import watching
 from neocog.graph.reach.intervals import Reach
 from neocog.graph.reach.trace import Tracer
+from neocog.graph.receptive_field import receptive_field
 
 Size = tuple[int, ...]
 SIZES: tuple[Size, ...] = ((1, 8, 6), (1, 5, 1), (1, 1, 1), (1, 2, 3))

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 import neocog
 from neocog.errors import ModelError
-from neocog.graph.repeatable import difference, probes
+from neocog.graph.determinism import difference, probes
 from neocog.runs.opened import open_model
 from neocog.store.exported import save_exported
 from neocog.types import ModelSpec

@@ -18,12 +18,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from neocog.audits.aliasing import Aliasing
-from neocog.audits.alignment import CIRCULAR_SHIFT, QUARTER_TURN, Alignment
 from neocog.audits.compare import Compared, flipped, gained, points
 from neocog.audits.grid import Grid
 from neocog.audits.inside import layers_section, sampling_section
 from neocog.audits.layers import LayerError
-from neocog.audits.misalignment import Misalignment
 from neocog.audits.motion import Rotation, Sweep
 from neocog.audits.plain import plain
 from neocog.audits.sections import comparison, sections, summary
@@ -33,6 +31,8 @@ from neocog.audits.words import blame, causes, verdict
 from neocog.data.framing import KeptFraction
 from neocog.data.quality import Copies, Sheet
 from neocog.exhibits import Gallery, Map, Scalar, Table, percent, share
+from neocog.graph.alignment import CIRCULAR_SHIFT, QUARTER_TURN, Alignment
+from neocog.graph.misalignment import Misalignment
 from neocog.runs import fix_data
 from neocog.runs.improve import Candidate, Improved
 from neocog.runs.judge import Figures, Score

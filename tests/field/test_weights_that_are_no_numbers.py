@@ -18,11 +18,11 @@ from tests.store.made import write_onnx
 from torch import Tensor, nn
 
 import neocog
-from neocog.audits.alignment import alignment
-from neocog.audits.cost import cost
-from neocog.audits.receptive_field import receptive_field
 from neocog.audits.suite import AuditConfig
 from neocog.errors import ModelError, NeocogError
+from neocog.graph.alignment import alignment
+from neocog.graph.cost import cost
+from neocog.graph.receptive_field import receptive_field
 from neocog.store.exported import save_exported
 from neocog.store.sound import check_network
 from neocog.store.weights import load_weights

@@ -10,13 +10,13 @@ import torch
 from tests.field.everywhere import C, circular, classifier
 from torch import Tensor, nn
 
-from neocog.audits.alignment import CIRCULAR_SHIFT, QUARTER_TURN, RULES, alignment
 from neocog.audits.inside import sampling_section
-from neocog.audits.receptive_field import receptive_field
 from neocog.audits.sections import sections
 from neocog.audits.suite import Audit, AuditConfig, audit_model
 from neocog.audits.words import verdict
 from neocog.data.samples import Samples
+from neocog.graph.alignment import CIRCULAR_SHIFT, QUARTER_TURN, RULES, alignment
+from neocog.graph.receptive_field import receptive_field
 from neocog.verbs.summary import summary
 
 ASKED = AuditConfig(

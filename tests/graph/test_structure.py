@@ -70,7 +70,7 @@ def test_the_resnet20_of_a_stranger_has_nine_sums_and_three_grids() -> None:
 
 
 def test_macs_of_nodes_are_those_of_the_cost() -> None:
-    from neocog.audits.cost import cost
+    from neocog.graph.cost import cost
 
     net = make().eval()
     found = structure(net, torch.zeros(1, 3, 32, 32))
@@ -78,7 +78,7 @@ def test_macs_of_nodes_are_those_of_the_cost() -> None:
 
 
 def test_macs_of_attention_are_those_of_the_cost() -> None:
-    from neocog.audits.cost import cost
+    from neocog.graph.cost import cost
 
     class Tokens(nn.Module):
         def __init__(self) -> None:

@@ -17,8 +17,8 @@ from tests.surgery.nets import (
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from neocog.audits.cost import cost
 from neocog.errors import ModelError, UsageError
+from neocog.graph.cost import cost
 from neocog.layers.downsample import DOWNSAMPLINGS
 from neocog.layers.pnorm import PNormPool
 from neocog.layers.subsampling import TrainableSubsampling

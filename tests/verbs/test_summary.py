@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from tests.audits.graphs import UNet
+from tests.graph.graphs import UNet
 from tests.store.made import write_onnx
 from torch import Tensor, nn
 

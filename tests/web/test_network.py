@@ -27,7 +27,7 @@ def test_B3_every_node_says_what_it_sees() -> None:
 def test_fields_agree_with_those_of_the_audit() -> None:
     from tests.strangers.resnet20 import make
 
-    from neocog.audits.receptive_field import receptive_field
+    from neocog.graph.receptive_field import receptive_field
 
     net = make().eval()
     shown = network(net, (32, 32), 3)

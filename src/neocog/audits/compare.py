@@ -12,9 +12,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from neocog.audits.interval import paired_interval
-from neocog.audits.nouns import nouns
 from neocog.audits.shift import Shift
 from neocog.errors import UsageError
+from neocog.graph.wording import nouns
 
 __all__ = ["Compared", "compare", "flipped", "gained", "points"]
 

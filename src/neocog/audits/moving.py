@@ -10,10 +10,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from neocog.audits.answer import Kind, kind_of
-from neocog.audits.nouns import nouns
 from neocog.audits.subject import Subject
 from neocog.data.samples import Samples, batch_of
 from neocog.errors import UsageError, did_you_mean
+from neocog.graph.wording import nouns
 from neocog.signal.fourier import shift_subpixel
 from neocog.signal.warp import crop_at, shift_circular, shift_zero_fill
 

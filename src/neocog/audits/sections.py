@@ -9,11 +9,11 @@ import numpy as np
 
 from neocog.audits.compare import Compared, points
 from neocog.audits.inside import layers_section, sampling_section
-from neocog.audits.nouns import Nouns
 from neocog.audits.shift import Flip, Shift
 from neocog.audits.words import causes, verdict
 from neocog.errors import printable
 from neocog.exhibits import Cell, Curve, Exhibit, Gallery, Map, Scalar, Section, Table, share
+from neocog.graph.wording import Nouns
 
 if TYPE_CHECKING:
     from neocog.audits.suite import Audit

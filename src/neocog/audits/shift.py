@@ -28,10 +28,10 @@ from neocog.audits.grid import Grid
 from neocog.audits.grid import grid as measure_grid
 from neocog.audits.interval import interval, paired_interval
 from neocog.audits.moving import MODES, Movable, nearest, pairs
-from neocog.audits.nouns import nouns
 from neocog.audits.subject import Subject
 from neocog.data.samples import Samples
 from neocog.errors import UsageError
+from neocog.graph.wording import nouns
 
 __all__ = ["MODES", "Border", "Flip", "Shift", "shift_consistency"]
 
@@ -204,7 +204,7 @@ def shift_consistency(
     max_shift = max(2, min(size) // 8) if max_shift is None else max_shift
     if not 1 <= max_shift < min(size):
         raise UsageError(
-            f"The max_shift of a shift is a number of {nouns(len(size)).units} from 1 to below the "
+            f"`max_shift` is a number of {nouns(len(size)).units} from 1 to below the "
             f"size of the samples; {max_shift} came, for {'×'.join(map(str, size))}. "
             "Give a smaller one."
         )

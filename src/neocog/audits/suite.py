@@ -13,21 +13,21 @@ import torch
 from torch import nn
 
 from neocog.audits.aliasing import Aliasing, aliasing
-from neocog.audits.alignment import Alignment, alignment
 from neocog.audits.class_order import other_order
-from neocog.audits.cost import Cost, cost
 from neocog.audits.elastic import Deformation, elastic
 from neocog.audits.interval import interval
 from neocog.audits.layers import LayerError, layer_errors
 from neocog.audits.lie import LieError, lie_errors
 from neocog.audits.motion import Rotation, Scale, rotation, scale
 from neocog.audits.moving import MODES
-from neocog.audits.nouns import Nouns, nouns
-from neocog.audits.receptive_field import ReceptiveField, receptive_field
 from neocog.audits.shift import Shift, shift_consistency
 from neocog.audits.subject import Subject
 from neocog.data.samples import Samples, batch_of
 from neocog.errors import ModelError, NeocogError, UsageError, did_you_mean
+from neocog.graph.alignment import Alignment, alignment
+from neocog.graph.cost import Cost, cost
+from neocog.graph.receptive_field import ReceptiveField, receptive_field
+from neocog.graph.wording import Nouns, nouns
 
 __all__ = ["Audit", "AuditConfig", "audit_model"]
 

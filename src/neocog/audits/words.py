@@ -6,10 +6,10 @@ import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from neocog.audits.misalignment import CIRCULAR_SHIFT, OF_ONE_PLACE, OF_POSITIONS
-from neocog.audits.nouns import nouns
 from neocog.errors import printable
 from neocog.exhibits import share
+from neocog.graph.misalignment import CIRCULAR_SHIFT, OF_ONE_PLACE, OF_POSITIONS
+from neocog.graph.wording import nouns
 
 if TYPE_CHECKING:
     from neocog.audits.layers import LayerError

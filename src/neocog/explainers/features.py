@@ -88,7 +88,7 @@ def features_of(model: nn.Module, layer: str, seen: PatchGeometry, *, name: str 
     Args:
         model: values in [0, 1] to answers; is left as it is.
         layer: a sub-module whose output is a map.
-        seen: what its elements see, from `audits.receptive_field`, with whole jumps.
+        seen: what its elements see, from `graph.receptive_field`, with whole jumps.
         name: for people; the layer's if left out.
 
     Raises:

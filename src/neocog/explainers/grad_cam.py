@@ -28,7 +28,7 @@ from neocog.explainers.maps.wanted import Target, answer_of, rows_of, value
 from neocog.explainers.maps.weighing import METHODS, Method, method_of
 from neocog.explainers.target import Chosen, choose_layer, describe_layer
 from neocog.graph.activations import differentiable, exchanging, place_of
-from neocog.graph.scores import kind_of, probabilities
+from neocog.graph.output_kind import kind_of, probabilities
 
 __all__ = ["METHODS", "Cam", "as_input", "enlarge", "grad_cam", "resize_map"]
 
@@ -48,7 +48,7 @@ class Cam:
         layout: where the layer's output holds space.
         method: one of `METHODS`.
         cells: where the layer's cells lie in the image; None where nobody said so.
-        kind: of what logits were made, see `neocog.graph.scores`.
+        kind: of what logits were made, see `neocog.graph.output_kind`.
     """
 
     maps: Float[Tensor, B * S]

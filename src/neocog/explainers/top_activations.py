@@ -144,7 +144,7 @@ def top_patches(
         units: channels of a map or elements of a vector; all if left out.
         batch: samples at once; what is found does not depend on it, but for rounding.
         seen: what the units see; the whole sample if left out. With
-            `f = audits.receptive_field.receptive_field(model, size).of(layer)` it is
+            `f = graph.receptive_field.receptive_field(model, size).of(layer)` it is
             `Seen(f.receptive_field, f.jump, f.start)`.
 
     Raises:

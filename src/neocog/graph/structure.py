@@ -22,10 +22,10 @@ import torch
 from torch import Tensor, nn
 
 from neocog.errors import ModelError, NeocogError
-from neocog.graph.follow import Follower
 from neocog.graph.found import as_found
 from neocog.graph.moments import Moment
 from neocog.graph.operations import watching
+from neocog.graph.walk import Follower
 
 __all__ = ["Node", "Structure", "follow", "structure"]
 

@@ -7,8 +7,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from neocog.errors import ModelError, ShapeMismatch
-from neocog.graph.scores import to_logits
-from neocog.graph.several import output_at
+from neocog.graph.multiple_outputs import output_at
+from neocog.graph.output_kind import to_logits
 from neocog.types import ModelSpec, not_of_pixels
 
 __all__ = ["SpecifiedNetwork", "normalize"]

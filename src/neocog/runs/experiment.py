@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from torch import nn
 
-from neocog.audits.cost import Cost, cost
 from neocog.data.batches import batches, statistics
 from neocog.data.open import Source, open_data
 from neocog.data.quality import Fault
@@ -26,6 +25,7 @@ from neocog.errors import (
     printable,
 )
 from neocog.fields import shown
+from neocog.graph.cost import Cost, cost
 from neocog.networks.catalog import build, schema
 from neocog.networks.model import SpecifiedNetwork
 from neocog.runs.fastest import best_device, fastest

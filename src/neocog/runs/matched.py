@@ -13,9 +13,9 @@ from torch import nn
 from neocog.data.batches import pixels
 from neocog.data.split import Split
 from neocog.errors import DataError, printable
+from neocog.graph.determinism import same_randomness_after
 from neocog.graph.found import as_found
-from neocog.graph.repeatable import same_randomness_after
-from neocog.graph.several import output_at
+from neocog.graph.multiple_outputs import output_at
 from neocog.networks.model import SpecifiedNetwork
 
 __all__ = ["Matched", "match", "match_split"]

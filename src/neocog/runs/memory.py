@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from neocog.audits.cost import Cost
+from neocog.graph.cost import Cost
 from neocog.runs.recipe import Recipe
 
 __all__ = ["available_bytes", "training_bytes"]

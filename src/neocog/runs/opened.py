@@ -25,8 +25,8 @@ from torch import Tensor, nn
 
 from neocog.errors import ModelError, RunError, UsageError, did_you_mean, printable
 from neocog.files import parse_json
-from neocog.graph.repeatable import same_randomness_after
-from neocog.graph.several import output_at
+from neocog.graph.determinism import same_randomness_after
+from neocog.graph.multiple_outputs import output_at
 from neocog.legacy import OLD_SPEC_FILE
 from neocog.networks.model import SpecifiedNetwork
 from neocog.runs.believed import AXES, as_function, kind_of, picked

@@ -20,7 +20,7 @@ from neocog.data.open import Source, open_data, parse_place
 from neocog.data.samples import check_batch, evaluation_batch
 from neocog.data.split import Split
 from neocog.errors import DataError, ModelError, NeocogError, RunError, UsageError, printable
-from neocog.graph.scores import probabilities
+from neocog.graph.output_kind import probabilities
 from neocog.networks.catalog import build
 from neocog.networks.model import SpecifiedNetwork
 from neocog.runs.believed import as_function

@@ -178,7 +178,7 @@ def evaluation(
         logits: (B, K), float32.
         truth: class indices, (B,).
         classes: K names.
-        kind: of what the logits were made, see `neocog.graph.scores`.
+        kind: of what the logits were made, see `neocog.graph.output_kind`.
     """
     wide = logits.double()
     log_p = F.logsigmoid(wide) if kind == "sigmoid" else torch.log_softmax(wide, dim=1)

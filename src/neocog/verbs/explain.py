@@ -20,9 +20,9 @@ from neocog.errors import NeocogError, UsageError, did_you_mean, printable
 from neocog.exhibits import Curve, Gallery, Map, Section, plain
 from neocog.fields import Fields
 from neocog.files import read_json
+from neocog.graph.determinism import same_randomness_after
 from neocog.graph.found import as_found
-from neocog.graph.repeatable import same_randomness_after
-from neocog.graph.several import output_at
+from neocog.graph.multiple_outputs import output_at
 from neocog.runs.believed import as_function, as_logits
 from neocog.runs.trained import TrainedModel
 from neocog.store.sound import finite_outputs

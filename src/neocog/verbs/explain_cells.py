@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 from torch import nn
 
-from neocog.audits.receptive_field import receptive_field
 from neocog.errors import NeocogError
 from neocog.explainers.layout import SpatialLayout
 from neocog.explainers.maps.cells import Cells
 from neocog.explainers.top_activations import PatchGeometry
+from neocog.graph.receptive_field import receptive_field
 
 __all__ = ["cells_of", "seen_by"]
 

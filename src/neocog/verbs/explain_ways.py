@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 from torch.nn.modules.conv import _ConvNd
 
-from neocog.audits.receptive_field import receptive_field
 from neocog.data.samples import Samples
 from neocog.errors import ModelError, NeocogError, UsageError, did_you_mean, printable
 from neocog.explainers.activation_maximization import AscentConfig, maximize_activation
@@ -27,6 +26,7 @@ from neocog.explainers.target import choose_layer
 from neocog.explainers.templates import busiest, search
 from neocog.explainers.top_activations import gallery, top_patches
 from neocog.graph.activations import differentiable
+from neocog.graph.receptive_field import receptive_field
 from neocog.verbs.explain_cells import seen_by
 from neocog.verbs.explain_input import Explained, Shown, short
 from neocog.verbs.explain_maps import CamOptions, CamResult, maps

@@ -11,13 +11,13 @@ import torch
 from torch import Tensor, nn
 
 from neocog.audits.class_order import other_order
-from neocog.audits.cost import cost
 from neocog.audits.shift import Shift, shift_consistency
 from neocog.audits.subject import Subject
 from neocog.audits.timing import milliseconds
 from neocog.data.batches import batches, pixels
 from neocog.data.samples import Samples, evaluation_batch
 from neocog.data.split import Split
+from neocog.graph.cost import cost
 from neocog.networks.model import SpecifiedNetwork
 from neocog.runs.fixed import ConvertedModel, example_of
 from neocog.runs.judge import Figures, Judge, Score

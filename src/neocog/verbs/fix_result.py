@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from neocog.audits.compare import Compared, gained
-from neocog.audits.nouns import nouns
 from neocog.audits.shift import Shift
 from neocog.exhibits import Cell, Section, Table, share
+from neocog.graph.wording import nouns
 from neocog.runs.improve import Improved
 from neocog.runs.trained import TrainedModel
 from neocog.surgery.rank import Advice

@@ -9,9 +9,9 @@ from typing import Any
 
 import torch
 
-from neocog.audits.cost import cost
 from neocog.errors import UsageError
 from neocog.exhibits import Table
+from neocog.graph.cost import cost
 from neocog.networks.catalog import NETWORKS, SMALLEST, Option, build, schema
 
 __all__ = ["Offer", "networks", "offers_table", "options_table"]

@@ -11,9 +11,11 @@ from typing import Any
 import torch
 from torch import nn
 
-from neocog.audits.alignment import Alignment, alignment
-from neocog.audits.cost import Cost, cost
-from neocog.audits.receptive_field import (
+from neocog.errors import ModelError, UsageError, did_you_mean, printable
+from neocog.exhibits import Cell, Scalar, Section, Table
+from neocog.graph.alignment import Alignment, alignment
+from neocog.graph.cost import Cost, cost
+from neocog.graph.receptive_field import (
     Field,
     ReceptiveField,
     field_cells,
@@ -21,8 +23,6 @@ from neocog.audits.receptive_field import (
     receptive_field,
     times,
 )
-from neocog.errors import ModelError, UsageError, did_you_mean, printable
-from neocog.exhibits import Cell, Scalar, Section, Table
 from neocog.networks.catalog import NETWORKS, build
 from neocog.runs.declared import count as number_of
 from neocog.runs.meant import meant

@@ -12,18 +12,18 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from neocog.audits.cost import Cost, cost
 from neocog.audits.subject import exact
 from neocog.errors import ModelError
 from neocog.explainers.arithmetic.unit import Arithmetic, arithmetic, understood
 from neocog.explainers.layout import SpatialLayout, layout_of
-from neocog.graph.follow import Follower
+from neocog.graph.cost import Cost, cost
 from neocog.graph.moments import Moment
 from neocog.graph.operations import Call, Operation, watching
 from neocog.graph.reach.intervals import Reach, of_input
 from neocog.graph.reach.trace import Field, Tracer, plain_jump
-from neocog.graph.rerun import Rerun
+from neocog.graph.replay import Rerun
 from neocog.graph.structure import Node, Structure, follow, structure
+from neocog.graph.walk import Follower
 from neocog.layers.windows import TakeWindows
 from neocog.networks.model import SpecifiedNetwork
 from neocog.runs.kept import fingerprint

@@ -15,8 +15,8 @@ from neocog.data.open import Source, open_data, parse_place
 from neocog.data.samples import Samples
 from neocog.data.split import ROLES, Split
 from neocog.errors import DataError, NeocogError, UsageError, printable
+from neocog.graph.determinism import same_randomness_after
 from neocog.graph.found import as_found
-from neocog.graph.repeatable import same_randomness_after
 from neocog.networks.model import SpecifiedNetwork
 from neocog.runs.believed import as_function, as_logits
 from neocog.runs.matched import match

@@ -17,7 +17,7 @@ from neocog.data.samples import Samples, batch_of
 from neocog.errors import ModelError
 from neocog.explainers.grad_cam import Cam, grad_cam
 from neocog.explainers.maps.cells import Cells
-from neocog.graph.scores import kind_of, probabilities
+from neocog.graph.output_kind import kind_of, probabilities
 from neocog.verbs.explain_cells import cells_of
 from neocog.web.album import Album
 from neocog.web.asked import whole

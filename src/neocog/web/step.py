@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from neocog.errors import NeocogError, UsageError
-from neocog.graph.scores import kind_of, probabilities
+from neocog.graph.output_kind import kind_of, probabilities
 from neocog.graph.structure import Node
 from neocog.web.asked import truth, whole, words
 from neocog.web.breaks import node_errors, node_floors

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from neocog.graph.scores import kind_of, probabilities
+from neocog.graph.output_kind import kind_of, probabilities
 from neocog.web.breaks import Grids
 from neocog.web.network import Network
 

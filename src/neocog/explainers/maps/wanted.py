@@ -20,7 +20,7 @@ from torch import Tensor
 
 from neocog.errors import ModelError, ShapeMismatch, UsageError
 from neocog.graph.activations import first_tensor
-from neocog.graph.scores import probabilities
+from neocog.graph.output_kind import probabilities
 
 __all__ = ["Target", "answer_of", "area", "first_of", "rows_of", "share", "value"]
 
@@ -88,7 +88,7 @@ def share(
         answer: (B, K), (B, K, *S) or (B,).
         targets: class indices.
         where: of a segmenter the pixels that count, (B, *S): those of the image as it came.
-        kind: of what logits were made, see `neocog.graph.scores`.
+        kind: of what logits were made, see `neocog.graph.output_kind`.
     """
     answer = answer[:, None] if answer.ndim == 1 else answer
     index = torch.tensor([int(t or 0) for t in targets], device=answer.device)

@@ -27,13 +27,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from neocog.audits.nouns import nouns
 from neocog.errors import ModelError, UsageError, did_you_mean
 from neocog.exhibits import Cell, Section, Table
 from neocog.graph.found import as_found
 from neocog.graph.operations import Call, Operation, scripted, watching
 from neocog.graph.reach.places import Places
 from neocog.graph.reach.trace import Field, Tracer, plain_jump, tensors_in
+from neocog.graph.wording import nouns
 
 __all__ = ["Field", "ReceptiveField", "field_cells", "plain_jump", "receptive_field", "times"]
 

@@ -1,11 +1,11 @@
 """Published integers: receptive field, jump, padding (A. Araujo et al., Distill, 2019)."""
 
 import torch
-from tests.audits.fields import fields_of, figures
+from tests.graph.fields import fields_of, figures
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from neocog.audits.receptive_field import receptive_field
+from neocog.graph.receptive_field import receptive_field
 
 
 class AlexNetV2(nn.Sequential):

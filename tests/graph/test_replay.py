@@ -8,9 +8,9 @@ from tests.strangers.resnet20 import make
 from torch import Tensor, nn
 
 from neocog.errors import ModelError
-from neocog.graph import rerun
+from neocog.graph import replay
 from neocog.graph.outputs import outputs
-from neocog.graph.rerun import Rerun
+from neocog.graph.replay import Rerun
 from neocog.graph.structure import structure
 from neocog.networks.catalog import build
 
@@ -59,7 +59,7 @@ def test_what_is_counted_is_what_is_followed(
     want = [outputs(net, x, found) for x in xs]
     assert equal(run(xs[0]), want[0])
     assert run.counts
-    monkeypatch.delattr(rerun, "outputs")  # nothing is followed from here on
+    monkeypatch.delattr(replay, "outputs")  # nothing is followed from here on
     for x, values in zip(xs[1:], want[1:], strict=True):
         kept = x.clone()
         assert equal(run(x), values)

@@ -2,7 +2,7 @@
 
 import torch
 
-from neocog.audits.receptive_field import Field, ReceptiveField, receptive_field
+from neocog.graph.receptive_field import Field, ReceptiveField, receptive_field
 from neocog.networks.catalog import build
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from neocog.audits.bordered import (
+from neocog.graph.bordered import (
     Bordered,
     MapOperation,
     by_hand,
@@ -21,8 +21,6 @@ from neocog.audits.bordered import (
     line_of,
     span,
 )
-from neocog.audits.receptive_field import times
-from neocog.audits.sliding import ALIKE, OWN_PADS, PADS, REASSEMBLED, SLIDES, WRITES
 from neocog.graph.operations import Call, Operation
 from neocog.graph.reach.intervals import Reach
 from neocog.graph.reach.local import (
@@ -42,6 +40,8 @@ from neocog.graph.reach.trace import (
     named_in,
     tensors_in,
 )
+from neocog.graph.receptive_field import times
+from neocog.graph.sliding import ALIKE, OWN_PADS, PADS, REASSEMBLED, SLIDES, WRITES
 from neocog.layers.windows import ChooseWindows, TakeWindows
 
 __all__ = [

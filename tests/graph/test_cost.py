@@ -1,11 +1,11 @@
 import pytest
 import torch
-from tests.audits.graphs import Vit
+from tests.graph.graphs import Vit
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from neocog.audits.cost import cost
 from neocog.errors import ModelError
+from neocog.graph.cost import cost
 from neocog.networks.catalog import build
 
 

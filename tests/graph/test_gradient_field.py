@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from neocog.audits.gradient_field import effective_field, gradient_support
 from neocog.errors import ModelError, UsageError
+from neocog.graph.gradient_field import effective_field, gradient_support
 
 
 def chain(depth: int) -> nn.Sequential:

@@ -4,12 +4,12 @@ import json
 
 import pytest
 import torch
-from tests.audits.fields import fields_of, figures
+from tests.graph.fields import fields_of, figures
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from neocog.audits.receptive_field import receptive_field
 from neocog.errors import ModelError, UsageError
+from neocog.graph.receptive_field import receptive_field
 from neocog.layers.downsample import DOWNSAMPLINGS
 from neocog.layers.polyphase import ChoosePhase, PolyphaseUp, TakePhase
 from neocog.networks.catalog import NETWORKS, build

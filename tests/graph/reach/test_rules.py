@@ -4,11 +4,11 @@ from fractions import Fraction
 
 import pytest
 import torch
-from tests.audits.graphs import Vit
+from tests.graph.graphs import Vit
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from neocog.audits.receptive_field import receptive_field
+from neocog.graph.receptive_field import receptive_field
 
 
 def only(module: nn.Module, size: tuple[int, ...]):

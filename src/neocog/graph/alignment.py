@@ -26,12 +26,12 @@ from typing import Any
 import torch
 from torch import nn
 
-from neocog.audits.misalignment import CIRCULAR_SHIFT, QUARTER_TURN, RULES, Look, Misalignment
-from neocog.audits.receptive_field import times
 from neocog.errors import ModelError
 from neocog.exhibits import Section, Table
 from neocog.graph.found import as_found
+from neocog.graph.misalignment import CIRCULAR_SHIFT, QUARTER_TURN, RULES, Look, Misalignment
 from neocog.graph.operations import scripted, watching
+from neocog.graph.receptive_field import times
 
 __all__ = ["CIRCULAR_SHIFT", "QUARTER_TURN", "RULES", "Alignment", "Misalignment", "alignment"]
 

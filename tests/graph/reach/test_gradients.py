@@ -6,12 +6,12 @@ import pytest
 import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from tests.audits.graphs import GRAPHS
+from tests.graph.graphs import GRAPHS
 from torch import Tensor, nn
 
-from neocog.audits.gradient_field import gradient_support
-from neocog.audits.receptive_field import receptive_field
 from neocog.errors import ModelError
+from neocog.graph.gradient_field import gradient_support
+from neocog.graph.receptive_field import receptive_field
 
 
 def box(support: Tensor) -> tuple:

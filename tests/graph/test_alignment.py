@@ -2,12 +2,12 @@ import json
 
 import pytest
 import torch
-from tests.audits.graphs import Vit
+from tests.graph.graphs import Vit
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from neocog.audits.alignment import CIRCULAR_SHIFT, QUARTER_TURN, RULES, alignment
 from neocog.errors import ModelError
+from neocog.graph.alignment import CIRCULAR_SHIFT, QUARTER_TURN, RULES, alignment
 from neocog.layers.downsample import DOWNSAMPLINGS
 from neocog.layers.polyphase import PolyphaseDown
 from neocog.layers.residual import Bottleneck
