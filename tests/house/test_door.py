@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 import pytest
+import torch
 
 import neocog
 from neocog.cli.main import VERBS
@@ -27,8 +28,9 @@ def _modules_after(code: str) -> set[str]:
     return set(json.loads(done.stdout.splitlines()[-1]))
 
 
-def test_import_loads_nothing_heavy() -> None:
-    assert not _modules_after("import neocog") & HEAVY
+@pytest.mark.parametrize("room", ["neocog", "neocog.layers", "neocog.audits"])
+def test_import_loads_nothing_heavy(room: str) -> None:
+    assert not _modules_after(f"import {room}") & HEAVY
 
 
 def test_help_loads_nothing_heavy() -> None:
@@ -69,11 +71,24 @@ def test_the_reference_of_commands_is_what_they_say() -> None:
     assert script.PAGE.read_text() == said, "run python scripts/make_commands.py"
 
 
-def test_public_names_open() -> None:
-    for name in neocog.__all__:
-        assert callable(getattr(neocog, name)) or name == "__version__"
+@pytest.mark.parametrize("room", ["neocog", "neocog.layers", "neocog.audits"])
+def test_public_names_open(room: str) -> None:
+    opened = importlib.import_module(room)
+    for name in opened.__all__:
+        assert callable(getattr(opened, name)) or name == "__version__"
+        # A module of that name would take its place as soon as it is imported.
+        assert not (ROOT / "src" / room.replace(".", "/") / f"{name}.py").exists()
     with pytest.raises(AttributeError, match="has no attribute `trian`"):
-        neocog.trian  # noqa: B018
+        opened.trian  # noqa: B018
+
+
+def test_layers_have_the_names_that_a_user_of_torch_looks_for() -> None:
+    from neocog.layers import BlurPool2d, MaxBlurPool2d, PolyphaseDown2d
+
+    x = torch.rand(2, 3, 8, 8)
+    assert BlurPool2d(2)(x).shape == (2, 3, 4, 4)
+    assert MaxBlurPool2d(2, 2)(x).shape == (2, 3, 4, 4)
+    assert PolyphaseDown2d(2)(x).shape == (2, 3, 4, 4)
 
 
 @pytest.mark.parametrize("file", SOURCES, ids=lambda f: str(f.relative_to(ROOT / "src" / "neocog")))
