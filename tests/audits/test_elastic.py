@@ -10,7 +10,7 @@ from neocog.audits.subject import Subject
 from neocog.data.open import open_data
 from neocog.data.samples import Samples
 from neocog.errors import UsageError
-from neocog.signal.warp import warp
+from neocog.symmetry.warp import warp
 
 
 def test_slope_of_a_displacement_is_what_it_says() -> None:

@@ -6,12 +6,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from neocog.audits.lie import lie_errors, shift_generator, turn_generator
+from neocog.audits.lie import lie_errors
 from neocog.audits.subject import Subject
 from neocog.data.samples import Samples
 from neocog.layers.blocks import conv
 from neocog.signal.fourier import shift_subpixel
-from neocog.signal.warp import turn
+from neocog.symmetry.generators import rotation_generator, shift_generator
 
 
 def smooth(n: int = 4, size: int = 16) -> Tensor:
@@ -21,25 +21,6 @@ def smooth(n: int = 4, size: int = 16) -> Tensor:
     at = torch.arange(size, dtype=torch.float64) / size * 2 * math.pi
     basis = torch.stack([torch.ones(size), at.sin(), at.cos(), (2 * at).sin(), (2 * at).cos()])
     return torch.einsum("bcij,ih,jw->bchw", coarse, basis, basis)
-
-
-@pytest.mark.parametrize("axis", [0, 1])
-def test_generator_of_a_shift_is_its_derivative(axis: int) -> None:
-    x, eps = smooth(), 1e-5
-    offset = torch.zeros(4, 2, dtype=torch.float64)
-    offset[:, axis] = eps
-    slope = (shift_subpixel(x, offset) - shift_subpixel(x, -offset)) / (2 * eps)
-    assert torch.allclose(slope, shift_generator(x, 2 + axis), atol=1e-8)
-
-
-def test_generator_of_a_turn_is_its_derivative() -> None:
-    g = torch.arange(33, dtype=torch.float64) - 16
-    x = torch.exp(-((g[:, None] - 3) ** 2 + (g[None, :] + 4) ** 2) / 40)[None, None]
-    eps = 0.5  # degrees
-    slope = (turn(x, eps) - turn(x, -eps)) / (2 * math.radians(eps))
-    inside = (slice(None), slice(None), slice(4, -4), slice(4, -4))
-    wrong = (slope - turn_generator(x))[inside].norm() / turn_generator(x)[inside].norm()
-    assert wrong < 0.06  # central and bilinear differences of a blob 6 pixels wide
 
 
 class Net(nn.Module):
@@ -106,8 +87,10 @@ def test_turns_by_hand() -> None:
     assert found["parts.0"] < 1e-12  # one sample at a time, and linear
     with torch.no_grad():
         value = net.parts(x)
-        change = net.parts(turn_generator(x)) - net.parts(torch.zeros_like(x))  # without the bias
-    wrong = (change - turn_generator(value)).flatten(1).norm(dim=1)
+        change = net.parts(rotation_generator(x)) - net.parts(
+            torch.zeros_like(x)
+        )  # without the bias
+    wrong = (change - rotation_generator(value)).flatten(1).norm(dim=1)
     by_hand = float((wrong / value.flatten(1).norm(dim=1)).mean())
     assert found["parts.1"] == pytest.approx(by_hand, rel=1e-9)  # float64
     assert by_hand > 0.1

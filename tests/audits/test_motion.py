@@ -9,7 +9,7 @@ from neocog.audits.motion import rotation, scale
 from neocog.audits.subject import Subject
 from neocog.data.samples import Samples
 from neocog.errors import UsageError
-from neocog.signal.warp import turn, zoom
+from neocog.symmetry.warp import turn, zoom
 
 
 class Mean(nn.Module):

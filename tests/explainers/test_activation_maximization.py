@@ -10,7 +10,6 @@ from torch import Tensor, nn
 from neocog.data.samples import Samples, batch_for
 from neocog.errors import ModelError, ShapeMismatch, UsageError
 from neocog.explainers.activation_maximization import AscentConfig, maximize_activation
-from neocog.explainers.jiggle import draw, jiggle
 from neocog.explainers.largest import largest_on
 from neocog.explainers.statistics import statistics_from
 from neocog.networks.catalog import build
@@ -164,20 +163,6 @@ def test_series() -> None:
     assert found.images.shape == (1, 2, 40)
     assert "Made series" in page("Made", found.sections())
     json.dumps(found.to_json(), allow_nan=False)
-
-
-def test_movements_are_small_and_gradients_flow_through_them() -> None:
-    x = torch.zeros(3, 1, 20, 20)
-    x[:, 0, 10, 10] = 1.0
-    moves = torch.tensor([[1.0, 0, 0, 0], [0, -1, 0, 0], [0, 0, 0, 0]])
-    moved = jiggle(x, moves, shift=0.1, turn=10, zoom=0.1)
-    assert [int(m.argmax()) for m in moved[:, 0]] == [12 * 20 + 10, 10 * 20 + 8, 10 * 20 + 10]
-    assert torch.equal(draw(5, 3), draw(5, 3))
-    assert draw(1000, 0).abs().max() <= 1
-    y = torch.rand(1, 1, 6, 6, dtype=torch.float64, requires_grad=True)
-    assert torch.autograd.gradcheck(
-        lambda v: jiggle(v, torch.tensor([[0.5, -0.3, 1.0, 0.7]]), shift=0.2, turn=9, zoom=0.1), y
-    )
 
 
 def test_largest_of_a_vector_and_of_the_middle() -> None:

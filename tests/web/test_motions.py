@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from neocog.errors import UsageError
-from neocog.signal.warp import turn
+from neocog.symmetry.warp import turn
 from neocog.web.motions import Motion
 
 

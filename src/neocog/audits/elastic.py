@@ -24,7 +24,7 @@ from neocog.audits.subject import Subject
 from neocog.data.samples import Samples, batch_of
 from neocog.errors import UsageError
 from neocog.signal.fourier import shift_subpixel
-from neocog.signal.warp import warp
+from neocog.symmetry.warp import warp
 
 __all__ = ["AMOUNTS", "Deformation", "Waves", "elastic", "slope_of"]
 

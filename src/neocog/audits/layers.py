@@ -32,7 +32,6 @@ import torch
 from torch import Tensor, nn
 
 from neocog.audits.interval import interval
-from neocog.audits.misfit import Jump, misfit, near_border, own_jump, reach
 from neocog.audits.subject import Subject, exact
 from neocog.data.samples import Samples
 from neocog.errors import UsageError
@@ -40,7 +39,8 @@ from neocog.layers.blur import MaxBlurPool
 from neocog.layers.polyphase import PolyphaseDown
 from neocog.layers.subsample import Windows
 from neocog.layers.windows import TakeWindows
-from neocog.signal.warp import shift_circular
+from neocog.symmetry.residual import Jump, misfit, near_border, own_jump, reach
+from neocog.symmetry.warp import shift_circular
 
 __all__ = ["LayerError", "is_map", "layer_errors"]
 

@@ -6,13 +6,11 @@ Derivative for Measuring Learned Equivariance", ICLR 2023). Forward-mode differe
 J_f (G x) through the whole network in one pass and every layer's output shows it on the way. Norms
 are taken of the derivative itself, never of sums of absolute values.
 
-The generator of a shift is the spatial derivative, taken in frequencies, circular; that of a turn
-is x ∂y - y ∂x by central differences, inside the image.
+The generators G are those of `neocog.symmetry.generators`.
 """
 
 from __future__ import annotations
 
-import math
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,8 +24,9 @@ from torch.autograd import forward_ad
 from neocog.audits.layers import is_map
 from neocog.audits.subject import Subject, exact
 from neocog.data.samples import Samples
+from neocog.symmetry.generators import rotation_generator, shift_generator
 
-__all__ = ["LieError", "lie_errors", "shift_generator", "turn_generator"]
+__all__ = ["LieError", "lie_errors"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,44 +42,6 @@ class LieError:
     name: str
     shift: float
     rotation: float | None
-
-
-def shift_generator(x: Tensor, axis: int) -> Tensor:
-    """The derivative of a circular shift by distance, -∂x along one axis, in samples.
-
-    The highest frequency of an even size has no phase and is left out.
-
-    Args:
-        x: (B, C, *S).
-        axis: of `x`.
-
-    Example:
-        >>> wave = torch.sin(torch.arange(8.0) * 2 * math.pi / 8).view(1, 1, 8)
-        >>> -shift_generator(wave, 2)[0, 0, 0] * 8 / (2 * math.pi)
-        tensor(1.0000)
-    """
-    n = x.shape[axis]
-    k = torch.fft.rfftfreq(n, device=x.device).to(x.dtype)
-    k = torch.where(k == 0.5, torch.zeros_like(k), k)
-    shape = [1] * x.ndim
-    shape[axis] = len(k)
-    spectrum = torch.fft.rfft(x, dim=axis) * (-2j * math.pi * k).view(shape)
-    moved: Tensor = torch.fft.irfft(spectrum, n=n, dim=axis)
-    return moved
-
-
-def turn_generator(x: Tensor) -> Tensor:
-    """The derivative of turning anticlockwise about the middle, by angle in radians.
-
-    Args:
-        x: (B, C, H, W).
-    """
-    h, w = x.shape[2:]
-    down = torch.arange(h, dtype=x.dtype, device=x.device) - (h - 1) / 2
-    right = torch.arange(w, dtype=x.dtype, device=x.device) - (w - 1) / 2
-    by_row, by_column = torch.gradient(x, dim=(2, 3))
-    # A point (r, c) comes from (r cos + c sin, c cos - r sin): at angle zero, (c, -r).
-    return right * by_row - down[:, None] * by_column
 
 
 def lie_errors(model: Subject, data: Samples, *, batch: int = 16) -> tuple[LieError, ...]:
@@ -112,7 +73,7 @@ def lie_errors(model: Subject, data: Samples, *, batch: int = 16) -> tuple[LieEr
                         continue
                     shift.setdefault(name, []).append(torch.stack(e2).mean(0).sqrt())
                 if square:
-                    for name, e in _through(model.module, x, turn_generator(x), _turns).items():
+                    for name, e in _through(model.module, x, rotation_generator(x), _turns).items():
                         turn.setdefault(name, []).append(e)
     except RuntimeError:  # of what ran before: an operation without such a derivative, or one that
         return ()  # has it for some memory layouts only
@@ -145,7 +106,7 @@ def _moves(axis: int, axes: int, x: Tensor) -> Generator:
 def _turns(y: Tensor) -> Tensor | None:
     if y.ndim != 4 or min(y.shape[2:]) < 2:
         return torch.zeros_like(y)
-    return turn_generator(y) if y.shape[2] == y.shape[3] else None
+    return rotation_generator(y) if y.shape[2] == y.shape[3] else None
 
 
 def _through(

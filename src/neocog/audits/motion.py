@@ -19,7 +19,7 @@ from neocog.audits.interval import interval
 from neocog.audits.subject import Subject
 from neocog.data.samples import Samples, batch_of
 from neocog.errors import UsageError
-from neocog.signal.warp import turn, zoom
+from neocog.symmetry.warp import turn, zoom
 
 __all__ = ["Rotation", "Scale", "Sweep", "change_of", "rotation", "scale", "sweep"]
 
@@ -170,7 +170,7 @@ def rotation(
         model: what answers.
         data: images.
         step: degrees from one angle to the next; a divisor of 90, so that quarter turns are met.
-        border: what fills the corners, a key of `signal.warp.BORDERS`.
+        border: what fills the corners, a key of `symmetry.warp.BORDERS`.
         seed: of the intervals.
         batch: samples at once.
 

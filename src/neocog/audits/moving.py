@@ -15,7 +15,7 @@ from neocog.data.samples import Samples, batch_of
 from neocog.errors import UsageError, did_you_mean
 from neocog.graph.wording import nouns
 from neocog.signal.fourier import shift_subpixel
-from neocog.signal.warp import crop_at, shift_circular, shift_zero_fill
+from neocog.symmetry.warp import crop_at, shift_circular, shift_zero_fill
 
 __all__ = ["MODES", "Movable", "Mover", "mover", "nearest", "pairs"]
 

@@ -24,11 +24,11 @@ from torch import Tensor, nn
 from neocog.data.samples import Samples, batch_for
 from neocog.errors import ShapeMismatch, UsageError
 from neocog.explainers.activation_maximization_result import ActivationMaximization
-from neocog.explainers.jiggle import draw, jiggle
 from neocog.explainers.largest import Largest, largest_on
 from neocog.explainers.statistics import Statistics, statistics_from, statistics_of
 from neocog.explainers.units import check_units, finite, layout_for, output_of, said
 from neocog.graph.activations import differentiable, handed
+from neocog.symmetry.jitter import jitter, jitter_moves
 
 __all__ = ["AscentConfig", "maximize_activation"]
 
@@ -198,7 +198,9 @@ class _Ascent:
         """The search, step by step."""
         climb, several = self.climb, len(self.unit) // self.climb.seeds
         z = (0.3 * self._drawn(0)).contiguous().requires_grad_()
-        moves = [draw(climb.steps * climb.views, climb.seed + s) for s in range(climb.seeds)]
+        moves = [
+            jitter_moves(climb.steps * climb.views, climb.seed + s) for s in range(climb.seeds)
+        ]
         moved = torch.stack(moves).view(climb.seeds, climb.steps, climb.views, -1)
         optimizer = torch.optim.Adam([z], lr=climb.rate)
         awake = torch.zeros(len(z), dtype=torch.bool)
@@ -234,7 +236,7 @@ class _Ascent:
         """What the units say of moved images, in their own scale, and which way to change x."""
         climb = self.climb
         still = x.detach().requires_grad_()
-        seen = jiggle(
+        seen = jitter(
             still.repeat_interleave(climb.views, 0),
             moves.flatten(0, 1),
             shift=climb.shift,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from neocog.signal.warp import turn, zoom
+from neocog.symmetry.warp import turn, zoom
 
 __all__ = ["CHANGES", "ImageChange"]
 

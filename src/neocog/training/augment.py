@@ -1,4 +1,4 @@
-"""Random change of whole batches: amounts are drawn here, images are moved in `signal.warp`.
+"""Random change of whole batches: amounts are drawn here, images are moved in `symmetry.warp`.
 
 Every draw comes from one seed, so a batch is changed in the same way whenever it comes again.
 """
@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from neocog.errors import UsageError, did_you_mean
-from neocog.signal.warp import (
+from neocog.symmetry.warp import (
     BORDERS,
     affine_matrix,
     crop_at,

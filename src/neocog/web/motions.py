@@ -21,7 +21,7 @@ from torch import Tensor
 
 from neocog.errors import UsageError, did_you_mean
 from neocog.signal.fourier import shift_subpixel
-from neocog.signal.warp import affine_matrix, shift_circular, shift_zero_fill, smooth_field, warp
+from neocog.symmetry.warp import affine_matrix, shift_circular, shift_zero_fill, smooth_field, warp
 from neocog.web.asked import number, whole
 
 __all__ = ["KINDS", "Motion"]

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from neocog.errors import UsageError
-from neocog.signal.warp import affine_matrix, flip, shift_zero_fill, smooth_field, warp
+from neocog.symmetry.warp import affine_matrix, flip, shift_zero_fill, smooth_field, warp
 
 # Bilinear weights of whole-pixel positions are 0 and 1 up to float32 rounding of the grid.
 ROUNDING = 1e-5

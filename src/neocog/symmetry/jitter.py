@@ -6,12 +6,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from neocog.signal.warp import affine_matrix, warp
+from neocog.symmetry.warp import affine_matrix, warp
 
-__all__ = ["draw", "jiggle"]
+__all__ = ["jitter", "jitter_moves"]
 
 
-def draw(count: int, seed: int) -> Float[Tensor, "M 4"]:
+def jitter_moves(count: int, seed: int) -> Float[Tensor, "M 4"]:
     """Movements in units of their largest: down, right, turn, change of size, each in [-1, 1].
 
     Args:
@@ -22,7 +22,7 @@ def draw(count: int, seed: int) -> Float[Tensor, "M 4"]:
     return 2 * torch.rand((count, 4), generator=generator) - 1
 
 
-def jiggle(
+def jitter(
     x: Float[Tensor, "B C *space"],
     moves: Float[Tensor, "B 4"],
     *,
@@ -36,18 +36,18 @@ def jiggle(
 
     Args:
         x: images (B, C, H, W) or series (B, C, N).
-        moves: of `draw`.
+        moves: of `jitter_moves`.
         shift: largest, as a share of the side.
         turn: largest, in degrees.
         zoom: largest change of size: contents get up to 1 + zoom times as large.
 
     Example:
         >>> x = torch.rand(2, 1, 6, 6)
-        >>> torch.allclose(jiggle(x, torch.zeros(2, 4), shift=0.1, turn=9, zoom=0.1), x, atol=1e-5)
+        >>> torch.allclose(jitter(x, torch.zeros(2, 4), shift=0.1, turn=9, zoom=0.1), x, atol=1e-5)
         True
     """
     if x.ndim == 3:
-        return jiggle(x[:, :, None], moves, shift=shift, turn=turn, zoom=zoom)[:, :, 0]
+        return jitter(x[:, :, None], moves, shift=shift, turn=turn, zoom=zoom)[:, :, 0]
     flat = x.shape[2] == 1
     sides = torch.tensor([0.0 if flat else float(x.shape[2]), float(x.shape[3])])
     size = 1 + zoom * moves[:, 3:4].expand(-1, 2)

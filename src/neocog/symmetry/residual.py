@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from neocog.signal.fourier import shift_subpixel
-from neocog.signal.warp import shift_circular
+from neocog.symmetry.warp import shift_circular
 
 __all__ = ["Jump", "misfit", "near_border", "own_jump", "reach"]
 

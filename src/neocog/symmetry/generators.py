@@ -1,0 +1,55 @@
+"""How a transformation begins: the generator G, with T x = x + ε · G x for small ε.
+
+The generator of a shift is the spatial derivative, taken in frequencies, circular; that of a
+rotation is x ∂y - y ∂x by central differences, inside the image. A layer f is equivariant to all
+T that begin in this way where its Lie derivative J_f (G x) - G (f x) is zero (N. Gruver et al.,
+"The Lie Derivative for Measuring Learned Equivariance", ICLR 2023).
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+__all__ = ["rotation_generator", "shift_generator"]
+
+
+def shift_generator(x: Float[Tensor, "B C *S"], axis: int) -> Tensor:
+    """The derivative of a circular shift by distance, -∂x along one axis, in samples.
+
+    The highest frequency of an even size has no phase and is left out.
+
+    Args:
+        x: (B, C, *S).
+        axis: of `x`.
+
+    Example:
+        >>> wave = torch.sin(torch.arange(8.0) * 2 * math.pi / 8).view(1, 1, 8)
+        >>> -shift_generator(wave, 2)[0, 0, 0] * 8 / (2 * math.pi)
+        tensor(1.0000)
+    """
+    n = x.shape[axis]
+    k = torch.fft.rfftfreq(n, device=x.device).to(x.dtype)
+    k = torch.where(k == 0.5, torch.zeros_like(k), k)
+    shape = [1] * x.ndim
+    shape[axis] = len(k)
+    spectrum = torch.fft.rfft(x, dim=axis) * (-2j * math.pi * k).view(shape)
+    moved: Tensor = torch.fft.irfft(spectrum, n=n, dim=axis)
+    return moved
+
+
+def rotation_generator(x: Float[Tensor, "B C H W"]) -> Tensor:
+    """The derivative of a rotation anticlockwise about the center, by the angle in radians.
+
+    Args:
+        x: (B, C, H, W).
+    """
+    h, w = x.shape[2:]
+    down = torch.arange(h, dtype=x.dtype, device=x.device) - (h - 1) / 2
+    right = torch.arange(w, dtype=x.dtype, device=x.device) - (w - 1) / 2
+    by_row, by_column = torch.gradient(x, dim=(2, 3))
+    # A point (r, c) comes from (r cos + c sin, c cos - r sin): at angle zero, (c, -r).
+    return right * by_row - down[:, None] * by_column
