@@ -1,0 +1,57 @@
+"""What the figures were called when they were recorded, and what they are called now.
+
+The files in `figures/` keep the words of the day they were recorded on; their numbers are compared
+path by path, so each word that changes since has a line here, and nowhere else. A path is the keys
+and positions from the top of a result, as `shift/circular/consistency_ci/0`; `*` stands for one of
+them, `**` for any number. A pattern without a slash stands for a key anywhere.
+"""
+
+from __future__ import annotations
+
+__all__ = ["CHANGED", "CLOCK", "KEYS", "WORDS"]
+
+KEYS: dict[str, str] = {
+    "radius": "max_shift",
+    "map_radius": "map_max_shift",
+    "every_shift": "all_shifts",
+    "deformation": "elastic",
+    "against": "baseline",
+    "flip": "flip_rate",
+    "both_right": "both_correct",
+    "accuracy_moved": "accuracy_shifted",
+    "**/shift/*/floor": "chance_agreement",
+    "**/shift/zero": "zeros",
+    "**/compared/zero": "zeros",
+    "own_shift_error": "local_shift_error",
+    "own_shift_error_border_share": "local_shift_error_border_share",
+    "result/left": "skipped",
+    "result/advice": "rank_layers",
+    "result/finetune/steady": "consistency_weight",
+    "pictures": "images",
+    "randomisation": "randomization",
+    "gabor/centre": "center",
+}
+"""Path of a key as recorded, to its name now. A name with slashes puts it deeper, an empty one
+leaves that level out."""
+
+WORDS: dict[str, str] = {
+    "zero": "zeros",
+    "sampling": "downsampling",
+    "maximise": "activation-maximization",
+    "patches": "top-activations",
+    "template": "template-matching",
+    "filter": "classic-filters",
+    "normalised": "normalized",
+    "picture": "image",
+}
+"""Single words among the values: names of kinds, methods, layers."""
+
+CHANGED: dict[str, str] = {}
+"""Path as recorded, to the reason why its figure is another one now, or is gone. Nothing is
+compared there; each line is a change that was meant, and stands in the change log."""
+
+CLOCK = (
+    "seconds", "images_per_second", "seconds_per_image", "total_seconds", "ms",
+    "threads", "torch", "fingerprint", "**/cost/ms",
+)  # fmt: skip
+"""Figures that a clock or a machine decides. Only that they are there is recorded."""
