@@ -45,7 +45,7 @@ def measure(model: TrainedModel, data: Path, folder: Path, budget: float) -> dic
         n=None,
         shift=("crop", "circular"),
         out=folder,
-        listen=lambda event: say(f"  {event}") if isinstance(event, (str, dict)) else None,
+        progress=lambda event: say(f"  {event}") if isinstance(event, (str, dict)) else None,
     )
     plain = done.to_json()
     plain.pop("run")

@@ -142,7 +142,7 @@ def measure(way: str, given: argparse.Namespace, data: Path, folder: Path) -> di
         shift=MODES,
         n=None,
         out=folder / way,
-        listen=lambda event: say(f"  {event}") if isinstance(event, (str, dict)) else None,
+        progress=lambda event: say(f"  {event}") if isinstance(event, (str, dict)) else None,
     )
     plain = done.to_json()
     plain.pop("run")

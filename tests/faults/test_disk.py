@@ -12,8 +12,8 @@ from tests.faults.processes import SETTINGS
 
 from neocog.cli.main import main
 from neocog.errors import RunError
+from neocog.runs.events import Epoch, Event
 from neocog.runs.folder import RunFolder
-from neocog.runs.train import Epoch, Event
 from neocog.runs.trained import load
 from neocog.verbs.train import resume, train
 
@@ -64,7 +64,7 @@ def test_a_disk_that_fills_up_keeps_the_last_checkpoint(
 
     run = small_disk / "run"
     with pytest.raises(RunError, match=r"must be writable, and is not: No space left on device"):
-        train(images, settings=DENSE, out=run, listen=fill_up)
+        train(images, settings=DENSE, out=run, progress=fill_up)
     kept = RunFolder.open(run).checkpoint()
     assert kept is not None
     assert kept[1]["rows"][-1]["epoch"] == 2

@@ -13,8 +13,8 @@ from tests.faults.processes import SETTINGS, start, wait
 from tests.faults.test_kill import left_over, readable, same
 
 from neocog.cli.main import main
+from neocog.runs.events import Epoch, Event
 from neocog.runs.experiment import prepare
-from neocog.runs.train import Epoch, Event
 from neocog.runs.trained import load
 from neocog.training.loop import Step
 from neocog.verbs.train import resume, train
@@ -110,7 +110,7 @@ def test_ctrl_c_after_any_event_changes_no_bit(
     asked: list[int] = []
     run = tmp_path / "run"
     with pytest.raises(KeyboardInterrupt, match=f"{step + step % 2 * (kind is Epoch)} of 6 steps"):
-        train(images, settings=SMALL, out=run, listen=interrupt)
+        train(images, settings=SMALL, out=run, progress=interrupt)
     assert asked
     resume(run)
     same(whole_small, run, epochs=3)
@@ -124,7 +124,7 @@ def test_a_second_ctrl_c_ends_at_once(images: Path, whole_small: Path, tmp_path:
 
     run = tmp_path / "run"
     with pytest.raises(KeyboardInterrupt):
-        train(images, settings=SMALL, out=run, listen=interrupt)
+        train(images, settings=SMALL, out=run, progress=interrupt)
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     resume(run)
     same(whole_small, run, epochs=3)
@@ -170,7 +170,7 @@ def test_a_stopped_replacement_leaves_the_old_run_and_is_taken_up(
     with pytest.raises(KeyboardInterrupt, match=f"`neocog train --resume {old}`"):
         train(
             images, settings=wide | {"model.init": str(old)}, out=old, overwrite=True,
-            listen=interrupt,
+            progress=interrupt,
         )  # fmt: skip
     same(whole_small, old, epochs=3)
     resume(old)

@@ -12,9 +12,9 @@ import torch
 from neocog.cli.main import main
 from neocog.errors import UsageError
 from neocog.runs import provenance
+from neocog.runs.events import Event
 from neocog.runs.folder import RunFolder
 from neocog.runs.recipe import MachineConfig, Provenance, Recipe
-from neocog.runs.train import Event
 from neocog.training.loop import Step
 from neocog.training.machine import check_device, threads
 from neocog.verbs.train import resume, train
@@ -40,7 +40,7 @@ def test_a_training_taken_up_with_other_threads_ends_with_the_same_bits(tmp_path
     with threads(2):
         train("digits", settings=SETTINGS, out=tmp_path / "two")
         with pytest.raises(KeyboardInterrupt):
-            train("digits", settings=SETTINGS, out=part, listen=_stop)
+            train("digits", settings=SETTINGS, out=part, progress=_stop)
     with threads(1):
         train("digits", settings=SETTINGS, out=tmp_path / "one")
         resume(part)

@@ -13,8 +13,8 @@ import torch
 from PIL import Image
 
 from neocog.errors import ModelError, NeocogError, RunError, UsageError
+from neocog.runs.events import Event, Started
 from neocog.runs.folder import RunFolder
-from neocog.runs.train import Event, Started
 from neocog.training.loop import Step
 from neocog.verbs.train import resume, train
 
@@ -50,7 +50,7 @@ def stopped(data: Path, run: Path, *, at: int = 2, **settings: Any) -> None:
             signal.raise_signal(signal.SIGINT)
 
     with pytest.raises(KeyboardInterrupt):
-        train(data, settings=SETTINGS | settings, out=run, listen=stop)
+        train(data, settings=SETTINGS | settings, out=run, progress=stop)
     assert RunFolder(run).checkpoint() is not None
 
 
@@ -203,7 +203,7 @@ def test_weights_that_it_was_started_from_changed_under_it(
     notes: list[str] = []
     change(started.parent / "first" / "model.safetensors")
     events = lambda e: notes.extend(e.notes) if isinstance(e, Started) else None  # noqa: E731
-    resume(started, listen=events)
+    resume(started, progress=events)
     assert [n for n in notes if word in n and "recipe alone does not make it again" in n]
     with pytest.raises(NeocogError, match=r"has changed since|does not exist"):
         train(None, recipe=started / "recipe.toml", out=started.parent / "again")
@@ -230,7 +230,7 @@ def test_a_split_that_the_first_weights_have_seen_is_said(images: Path, started:
     notes: list[str] = []
     settings = SETTINGS | {"model.init": str(started.parent / "first"), "data.seed": 5}
     events = lambda e: notes.extend(e.notes) if isinstance(e, Started) else None  # noqa: E731
-    train(images, settings=settings, epochs=1, out=started.parent / "leak", listen=events)
+    train(images, settings=settings, epochs=1, out=started.parent / "leak", progress=events)
     assert [n for n in notes if "trained on another split of the same data" in n]
 
 

@@ -20,10 +20,10 @@ from neocog.networks.model import SpecifiedNetwork
 from neocog.runs import budget as budgets
 from neocog.runs import plan as plans
 from neocog.runs.budget import Budget
+from neocog.runs.events import Event, Finished, Started
 from neocog.runs.folder import RunFolder
 from neocog.runs.plan import Pace, affordable, segment
 from neocog.runs.sampled import LEAST, sampled
-from neocog.runs.train import Event, Finished, Started
 from neocog.runs.trained import load
 from neocog.training.loop import Step
 from neocog.training.machine import Machine, choose
@@ -179,7 +179,7 @@ def test_however_short_the_time_some_samples_are_asked(seconds: float) -> None:
 
 def _train(run: Path, budget: float, **settings: Any) -> list[Event]:
     events: list[Event] = []
-    train("digits", settings=SETTINGS | settings, budget=budget, out=run, listen=events.append)
+    train("digits", settings=SETTINGS | settings, budget=budget, out=run, progress=events.append)
     return events
 
 
@@ -222,7 +222,7 @@ def _stopped(run: Path) -> None:
         if isinstance(event, Step) and event.number == 1:
             os.kill(os.getpid(), signal.SIGSTOP)
 
-    train("digits", settings=SETTINGS, budget=3.0, out=run, listen=stop)
+    train("digits", settings=SETTINGS, budget=3.0, out=run, progress=stop)
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")

@@ -106,5 +106,5 @@ def test_a_class_without_a_readable_file_is_named_where_a_class_is_missing(tmp_p
         Image.fromarray(x).save(root / "owl" / f"{i}.png")
     notes: list[str] = []
     train(root, settings=QUICK, out=tmp_path / "run2",
-          listen=lambda e: notes.extend(getattr(e, "notes", ())))  # fmt: skip
+          progress=lambda e: notes.extend(getattr(e, "notes", ())))  # fmt: skip
     assert any("Class `dog` is left out: none of its 12 files" in n for n in notes)

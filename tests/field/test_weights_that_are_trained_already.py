@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from neocog.runs.events import Epoch, Event, Started
 from neocog.runs.folder import RunFolder
-from neocog.runs.train import Epoch, Event, Started
 from neocog.verbs.train import train
 
 SETTINGS = {
@@ -26,7 +26,7 @@ def _trained(run: Path, **settings: Any) -> tuple[list[str], list[float], float]
         if isinstance(event, Epoch):
             losses.append(event.row["train_loss"])
 
-    model = train("digits", settings=SETTINGS | settings, out=run, listen=listen)
+    model = train("digits", settings=SETTINGS | settings, out=run, progress=listen)
     return notes, losses, model.card["metrics"]["test"]["accuracy"]
 
 

@@ -11,8 +11,8 @@ from PIL import Image
 
 from neocog.data.open import open_data
 from neocog.errors import DataError, Diverged, ModelError, RunError, TooLarge, UsageError
+from neocog.runs.events import Decoded, Epoch, Event, Finished, Started
 from neocog.runs.folder import RunFolder
-from neocog.runs.train import Epoch, Event, Finished, Started
 from neocog.runs.trained import load
 from neocog.training.loop import Step
 from neocog.verbs.train import resume, spread, train
@@ -32,8 +32,8 @@ def _same(a: Path, b: Path) -> bool:
 def test_a_run_holds_what_the_contract_names(images: Path, tmp_path: Path, quick: Quick) -> None:
     events: list[Event] = []
     run = tmp_path / "run"
-    model = train(images, settings=quick, out=run, listen=events.append)
-    kinds = [type(e) for e in events]
+    model = train(images, settings=quick, out=run, progress=events.append)
+    kinds = [type(e) for e in events if not isinstance(e, Decoded)]
     assert kinds[0] is Started
     assert kinds[-1] is Finished
     each = len(open_data(images).splits["train"]) // 16
@@ -96,7 +96,7 @@ def test_a_stopped_run_ends_with_the_same_bits(
             raise RuntimeError("the power went")
 
     with pytest.raises(RuntimeError, match="power"):
-        train(images, settings=settings, out=tmp_path / "part", listen=stop)
+        train(images, settings=settings, out=tmp_path / "part", progress=stop)
     assert load(tmp_path / "part").card["metrics"] == {}
     resume(tmp_path / "part")
     assert _same(tmp_path / "whole", tmp_path / "part")
@@ -134,7 +134,7 @@ def test_starting_from_other_weights(images: Path, tmp_path: Path, quick: Quick)
             notes.extend(event.notes)
 
     settings = quick | {"model.init": str(tmp_path / "a"), "optimizer.lr": 1e-12}
-    train(images, settings=settings, epochs=1, out=tmp_path / "b", listen=listen)
+    train(images, settings=settings, epochs=1, out=tmp_path / "b", progress=listen)
     assert any("tensors are from" in n for n in notes)
     for name, value in _weights(tmp_path / "a").items():
         # A rate of 1e-12 moves nothing that float32 can hold at this size.
@@ -174,7 +174,7 @@ def test_a_rate_far_too_low_is_noted(images: Path, tmp_path: Path, quick: Quick)
         if isinstance(event, Epoch):
             notes.extend(event.notes)
 
-    train(images, settings=quick | {"optimizer.lr": 1e-8}, out=tmp_path / "run", listen=listen)
+    train(images, settings=quick | {"optimizer.lr": 1e-8}, out=tmp_path / "run", progress=listen)
     assert len(notes) == 1
     assert "hardly moved in the first" in notes[0]
 
@@ -236,7 +236,7 @@ def test_validation_samples_can_be_trained_on(images: Path, tmp_path: Path, quic
 
     for val in (True, False):
         model = train(
-            images, settings=quick | {"data.val": val}, out=tmp_path / str(val), listen=listen
+            images, settings=quick | {"data.val": val}, out=tmp_path / str(val), progress=listen
         )
         assert ("val" in model.card["metrics"]) == val
     with_val, without = counts
@@ -309,7 +309,7 @@ def test_one_process_at_a_time(images: Path, tmp_path: Path, quick: Quick) -> No
             with pytest.raises(RunError, match="One process trains into a run at a time"):
                 resume(tmp_path / "run")
 
-    train(images, settings=quick, out=tmp_path / "run", listen=meddle)
+    train(images, settings=quick, out=tmp_path / "run", progress=meddle)
     assert not list((tmp_path / "run").glob(".*"))
 
 

@@ -81,7 +81,7 @@ def test_cost_and_gain_are_estimated_before_anything_is_trained(
     run: Path, bars: Path, tmp_path: Path, given: dict[str, str], times: float | None
 ) -> None:
     events: list[Any] = []
-    done = fixed(run, bars, tmp_path / "fixed", listen=events.append, **given)
+    done = fixed(run, bars, tmp_path / "fixed", progress=events.append, **given)
     at = next(i for i, e in enumerate(events) if str(e).startswith("before training: MACs"))
     assert all(isinstance(e, str) for e in events[:at])
     assert any(not isinstance(e, str) for e in events[at:])

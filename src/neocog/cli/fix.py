@@ -68,14 +68,12 @@ def command(model: str, data: str, opening: Mapping[str, Any], as_json: bool, **
     neocog fix runs/images unlabeled/ --finetune 0
     neocog fix nets.small:make images/ --weights w.pt --size 3,32,32 --rank-layers
     """
-    from neocog.cli.watch import Watch
     from neocog.runs.opened import open_model
     from neocog.verbs.fix import fix
 
     given["layers"] = given["layers"] or None
     given["shift"] = tuple(part.strip() for part in given["shift"].split(",") if part.strip())
-    with Watch() as watch:
-        done = fix(open_model(model, **opening), data, listen=_Told(watch), **given)
+    done = fix(open_model(model, **opening), data, **given)
     if as_json:
         print_json(done.to_json())
         return
@@ -83,21 +81,3 @@ def command(model: str, data: str, opening: Mapping[str, Any], as_json: bool, **
 
     draw(on_stdout(), done.exhibits())
     say(f"run {shlex.quote(printable(done.run))}, with report.html")
-
-
-class _Told:
-    """Shows what a fix says, on standard error."""
-
-    def __init__(self, watch: Any) -> None:
-        self.watch = watch
-
-    def __call__(self, event: Any) -> None:
-        """Words, a row an epoch, or a step, which the bar shows."""
-        from neocog.runs.train import Epoch
-
-        if isinstance(event, str):
-            self.watch.say(event)
-        elif isinstance(event, dict):
-            self.watch(Epoch(row=event))
-        else:
-            self.watch(event)

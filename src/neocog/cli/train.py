@@ -62,7 +62,7 @@ def command(as_json: bool, **given: Any) -> None:
     neocog train images/ --budget 5m --seeds 3
     neocog train --resume runs/images
     """
-    from neocog.cli.watch import Watch
+    from neocog.verbs.watch import Watch
 
     with Watch() as watch:
         if given["resume"]:
@@ -90,7 +90,7 @@ def _resume(given: dict[str, Any], watch: Any) -> dict[str, Any]:
             f"A resumed training keeps its recipe, and `{other[0]}` would change it. "
             "Give --resume RUN alone."
         )
-    trained = resume(given["resume"], listen=watch, decoding=watch.decoding)
+    trained = resume(given["resume"], progress=watch)
     return {"run": str(trained.place), **trained.card["metrics"]}
 
 
@@ -110,8 +110,7 @@ def _once(given: dict[str, Any], watch: Any, *, began: float | None = None) -> d
         out=given["out"],
         overwrite=given["overwrite"],
         strict=given["strict"],
-        listen=watch,
-        decoding=watch.decoding,
+        progress=watch,
         began=click.get_current_context().obj if began is None else began,
     )
     return {"run": str(trained.place), **trained.card["metrics"]}

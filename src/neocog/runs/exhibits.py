@@ -12,9 +12,9 @@ from torch import nn
 from neocog.errors import printable
 from neocog.exhibits import Cell, Curve, Exhibit, Gallery, Scalar, Section, Table, share
 from neocog.networks.catalog import schema
+from neocog.runs.events import Finished
 from neocog.runs.experiment import Experiment
 from neocog.runs.sampled import Sampled
-from neocog.runs.train import Finished
 from neocog.runs.words import part
 from neocog.tasks.classify import Evaluation
 

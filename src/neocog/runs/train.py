@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import time
 from collections.abc import Callable, Generator, Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from math import inf
 from typing import Any
 
@@ -13,6 +13,7 @@ from neocog.errors import Diverged, printable
 from neocog.runs import words
 from neocog.runs.budget import Budget
 from neocog.runs.claim import Claim
+from neocog.runs.events import Epoch, Event, Finished, Started
 from neocog.runs.experiment import Experiment, prepare
 from neocog.runs.folder import RunFolder
 from neocog.runs.interrupt import deferred
@@ -27,65 +28,13 @@ from neocog.tasks.classify import Evaluation, evaluation
 from neocog.training.loop import Step, StepPlan, fit
 from neocog.training.machine import threads
 
-__all__ = ["Epoch", "Event", "Finished", "Started", "train"]
+__all__ = ["train"]
 
 CHECKPOINT_SECONDS = 60.0
 """Within a long epoch, at most so much work is lost by a kill."""
 
 DURABLE_SECONDS = 10.0
 """At most so much work is lost by a power failure, beside the running epoch."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Started:
-    """Before the first step.
-
-    Args:
-        experiment: what was prepared.
-        steps: the last step's number.
-        done: steps that an earlier session made.
-        notes: sentences that a user should read.
-    """
-
-    experiment: Experiment
-    steps: int
-    done: int
-    notes: tuple[str, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Epoch:
-    """After a pass over the data.
-
-    Args:
-        row: what went into metrics.jsonl.
-        notes: sentences that a user should read.
-    """
-
-    row: dict[str, Any]
-    notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, kw_only=True)
-class Finished:
-    """After the last step.
-
-    Args:
-        summary: what `neocog train --json` prints, less the run's path.
-        experiment: with the trained model.
-        scores: what the model scores on the splits it was not trained on.
-        shown: its outputs there, or on those samples that there was time for.
-        notes: sentences that a user should read.
-    """
-
-    summary: dict[str, Any]
-    experiment: Experiment
-    scores: dict[str, Evaluation]
-    shown: dict[str, Sampled]
-    notes: tuple[str, ...] = ()
-
-
-Event = Started | Step | Epoch | Finished
 
 
 def train(

@@ -47,6 +47,7 @@ from neocog.training.machine import check_device
 from neocog.verbs.fix_measure import Measuring, Scores, advised, milliseconds_of, outlook
 from neocog.verbs.fix_result import Fixed, Measured, found_by
 from neocog.verbs.train import free_folder
+from neocog.verbs.watch import Progress, watching
 
 __all__ = ["BUDGET", "KEEP", "Fixed", "Measured", "fix"]
 
@@ -82,7 +83,7 @@ def fix(
     out: Place | None = None,
     overwrite: bool = False,
     allow_random: bool = False,
-    listen: Callable[[Step | dict[str, Any] | str], None] | None = None,
+    progress: Progress = True,
 ) -> Fixed:
     """Replace the downsamplers of a trained classifier, find its best state, and keep it.
 
@@ -116,7 +117,8 @@ def fix(
         out: the run folder; one below `runs` if left out.
         overwrite: replace a run that is there.
         allow_random: take a model whose predictions are not a function of the image alone.
-        listen: called with every step, with a row for every epoch, and with words.
+        progress: shown on standard error, as by the command; False for none, or a function that is
+            called with every step, with a row for every epoch, and with words.
 
     Raises:
         KeyboardInterrupt: Ctrl-C while fine-tuning; the better of what was reached and of the
@@ -130,7 +132,6 @@ def fix(
         (True, 0.98)
     """
     began = time.monotonic()
-    tell = listen or (lambda event: None)
     modes = tuple(shift) or _modes(padding)
     _check(finetune, budget, lr, consistency_weight, modes, keep)
     check_device(device)
@@ -153,7 +154,7 @@ def fix(
         seed=seed,
     )
     place = Path(out) if out else free_folder(f"{_stem(trained)}-{downsampling}")
-    with claimed(place, overwrite=overwrite) as claim:
+    with watching(progress) as tell, claimed(place, overwrite=overwrite) as claim:
         found: tuple[Advice, ...] = ()
         if rank_layers:
             tell("trying each group alone")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -16,14 +16,15 @@ from neocog.errors import RunError, UsageError, did_you_mean, printable
 from neocog.files import read_text
 from neocog.render.page import page, write
 from neocog.runs.claim import Claim, claimed, vacant
+from neocog.runs.events import Decoded, Finished
 from neocog.runs.exhibits import run_sections
 from neocog.runs.folder import RECIPE
 from neocog.runs.recipe import Recipe, changed, from_toml
-from neocog.runs.train import Event, Finished
 from neocog.runs.train import train as train_run
 from neocog.runs.trained import TrainedModel, load
 from neocog.training.augment import Augment
 from neocog.training.machine import check_device
+from neocog.verbs.watch import Progress, watching
 
 __all__ = [
     "NO_AUGMENT",
@@ -37,9 +38,6 @@ __all__ = [
 ]
 
 Place = str | os.PathLike[str]
-Listener = Callable[[Event], None]
-Decoding = Callable[[int, int], None]
-
 NO_AUGMENT = {f"augment.{f.name}": f.default for f in fields(Augment)}
 """Settings that leave every change out."""
 
@@ -56,8 +54,7 @@ def train(
     out: Place | None = None,
     overwrite: bool = False,
     strict: bool = False,
-    listen: Listener | None = None,
-    decoding: Decoding | None = None,
+    progress: Progress = True,
     began: float | None = None,
 ) -> TrainedModel:
     """Train a classifier and keep it, with its report, in a run folder.
@@ -74,8 +71,8 @@ def train(
         out: the run folder; one below `runs` that is named after the data if left out.
         overwrite: replace a run that is there.
         strict: stop at the first image that cannot be used.
-        listen: called with everything that happens, see `neocog.runs.train`.
-        decoding: called with (images done, images in all) while they are decoded.
+        progress: shown on standard error, as by the command; False for none, or a function that is
+            called with everything that happens, see `neocog.runs.events`.
         began: `time.monotonic()` when the budget began; now if left out.
 
     Returns:
@@ -108,18 +105,15 @@ def train(
     check_device(settled.machine.device)
     where = Path(out) if out else free_folder(settled.data.path)
     with claimed(where, overwrite=overwrite) as claim:
-        return _finish(settled, claim, strict=strict, listen=listen, decoding=decoding, began=began)
+        return _finish(settled, claim, strict=strict, progress=progress, began=began)
 
 
-def resume(
-    run: Place, *, listen: Listener | None = None, decoding: Decoding | None = None
-) -> TrainedModel:
+def resume(run: Place, *, progress: Progress = True) -> TrainedModel:
     """Take up a training that was stopped; it ends with the bits it would have had.
 
     Args:
         run: its folder.
-        listen: called with everything that happens.
-        decoding: called with (images done, images in all) while they are decoded.
+        progress: as for `train`.
 
     Raises:
         NeocogError: there is no run, something else than a training made it, or its data or
@@ -132,7 +126,7 @@ def resume(
                 f"A recipe of a run names its data; that of `{printable(Path(run))}` names none. "
                 "Write `path` below [data], or take an undamaged copy."
             )
-        return _finish(recipe, claim, resume=True, listen=listen, decoding=decoding)
+        return _finish(recipe, claim, resume=True, progress=progress)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -261,20 +255,26 @@ def _finish(
     *,
     resume: bool = False,
     strict: bool = False,
-    listen: Listener | None = None,
-    decoding: Decoding | None = None,
+    progress: Progress = True,
     began: float | None = None,
 ) -> TrainedModel:
-    events = train_run(recipe, claim, resume=resume, strict=strict, began=began, decoding=decoding)
-    with closing(events):
-        for event in events:
-            if isinstance(event, Finished):
-                sections = run_sections(event, claim.folder.metrics())
-                title = f"{recipe.model.name} on {Path(recipe.data.path).name}"
-                write(claim.folder.path / "report.html", page(title, sections))
-                claim.finish()
-            if listen is not None:
-                listen(event)
+    with watching(progress) as tell:
+        events = train_run(
+            recipe,
+            claim,
+            resume=resume,
+            strict=strict,
+            began=began,
+            decoding=lambda done, total: tell(Decoded(done, total)),
+        )
+        with closing(events):
+            for event in events:
+                if isinstance(event, Finished):
+                    sections = run_sections(event, claim.folder.metrics())
+                    title = f"{recipe.model.name} on {Path(recipe.data.path).name}"
+                    write(claim.folder.path / "report.html", page(title, sections))
+                    claim.finish()
+                tell(event)
     return load(claim.place)
 
 

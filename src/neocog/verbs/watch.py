@@ -1,28 +1,39 @@
-"""A training as it goes, on standard error: a bar on a terminal, a line an epoch elsewhere."""
+"""A training as it goes, on standard error: a bar on a terminal, a line an epoch elsewhere.
+
+Everything that trains takes one `progress`: True shows it so, False shows nothing, and a function
+is called with every event.
+"""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import fields
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
-    Progress,
     TaskID,
     TextColumn,
     TimeRemainingColumn,
 )
+from rich.progress import (
+    Progress as Bar,
+)
 
-from neocog.cli.terminal import screen
-from neocog.runs.train import Epoch, Event, Finished, Started
+from neocog.render.terminal import screen
+from neocog.runs.events import Decoded, Epoch, Event, Finished, Started
 from neocog.training.augment import Augment
 from neocog.training.loop import Step
 
-__all__ = ["Watch"]
+__all__ = ["Progress", "Watch", "watching"]
+
+Progress = bool | Callable[[Any], None]
+"""Shown as by the command, not at all, or handed on event by event."""
 
 REFRESH = 0.1
 """Seconds between two changes of the bar."""
@@ -33,7 +44,7 @@ class Watch:
 
     def __init__(self) -> None:
         self.console = screen(err=True)
-        self.bar = Progress(
+        self.bar = Bar(
             TextColumn("{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
@@ -58,18 +69,15 @@ class Watch:
     ) -> None:
         self.bar.stop()
 
-    def decoding(self, done: int, total: int) -> None:
-        """Images decoded so far."""
-        if self.images is None:
-            self.images = self.bar.add_task("decoding", total=total, speed="images")
-        self.bar.update(self.images, completed=done, total=total)
-        if done >= total:
-            self.bar.remove_task(self.images)
-            self.images = None
-
-    def __call__(self, event: Event) -> None:
-        """Show an event."""
+    def __call__(self, event: Event | dict[str, Any] | str) -> None:
+        """Show an event; a row of an epoch and words, as a fix has them, likewise."""
         match event:
+            case str():
+                self.say(event)
+            case dict():
+                self._epoch(Epoch(row=event))
+            case Decoded():
+                self._decoded(event)
             case Started():
                 self._started(event)
             case Step():
@@ -80,6 +88,14 @@ class Watch:
                 self._finished()
                 for note in event.notes:
                     self._note(note)
+
+    def _decoded(self, event: Decoded) -> None:
+        if self.images is None:
+            self.images = self.bar.add_task("decoding", total=event.total, speed="images")
+        self.bar.update(self.images, completed=event.done, total=event.total)
+        if event.done >= event.total:
+            self.bar.remove_task(self.images)
+            self.images = None
 
     def _started(self, event: Started) -> None:
         experiment, recipe = event.experiment, event.experiment.recipe
@@ -145,3 +161,17 @@ class Watch:
 
     def _note(self, text: str) -> None:
         self.console.print(f"[yellow]note[/yellow]     {escape(text)}")
+
+
+@contextmanager
+def watching(progress: Progress) -> Iterator[Callable[[Any], None]]:
+    """What is called with every event.
+
+    Args:
+        progress: as it was asked for.
+    """
+    if progress is True:
+        with Watch() as watch:
+            yield watch
+    else:
+        yield progress or (lambda event: None)
