@@ -202,10 +202,10 @@ def test_A8_other_ways_of_seeing_into_a_model_of_series(call, waves, tmp_path, m
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (("--size", "1,8,8"), "--size is of images, --series of series"),
+        (("--size", "1,8,8"), "--size is for images, --series for series"),
         (("nothing.npz",), "`nothing.npz` does not exist"),
-        (("FILE[6]",), "has 6 series, counted from 0; number 6 came"),
-        (("--series", "1,64", "FILE"), "The model takes series of 1 × 64 numbers"),
+        (("FILE[6]",), "has 6 series, counted from 0; got index 6"),
+        (("--series", "1,64", "FILE"), "The model takes series of 1 × 64 values"),
         (("--series", "64", "FILE"), "the size of a series is C,N"),
         (("FILE", "--method", "template-matching"), "series have no templates"),
     ],

@@ -45,7 +45,7 @@ def test_version_is_said(call) -> None:
         (["train", "digits", "--lrr", "1"], "No such option '--lrr'. Did you mean '--lr'"),
         (["train", "digits", "--epochs", "many"], "'many' is not a valid float"),
         (["evaluate"], "Missing argument 'MODEL'"),
-        (["models", "--size", "3"], "A size is channels, rows, columns, like 3,32,32; 3 came."),
+        (["models", "--size", "3"], "A size is channels, rows, columns, like 3,32,32; got 3."),
     ],
 )
 def test_wrong_use_is_one_sentence(call, words: list[str], sentence: str) -> None:
@@ -147,4 +147,4 @@ def test_a_terminal_that_lacks_characters_gets_their_numbers() -> None:
     )  # fmt: skip
     assert done.returncode == 0
     assert done.stderr == b""
-    assert rb"VERB \u2026" in done.stdout
+    assert rb"COMMAND \u2026" in done.stdout

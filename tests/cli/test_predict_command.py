@@ -86,14 +86,14 @@ def test_nothing_to_predict_is_an_error(
 ) -> None:
     said = call("predict", digits_run)
     assert (said.status, said.out) == (2, "")
-    assert "Name files or folders to predict" in said.err
+    assert "Predicting needs image files or folders" in said.err
     said = call("predict", digits_run, tmp_path)
     assert said.status == 2
     assert "holds no file" in said.err
     (tmp_path / "x.png").write_bytes(b"")
     said = call("predict", digits_run, tmp_path)
     assert said.status == 2
-    assert "of 1 files none can" in said.err.splitlines()[-1]
+    assert "of 1 files none is" in said.err.splitlines()[-1]
     monkeypatch.setattr("sys.stdin", _Input(b""))
     assert call("predict", digits_run, "-").status == 2
 

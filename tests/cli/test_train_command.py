@@ -15,7 +15,7 @@ def test_json_is_one_value_and_progress_is_elsewhere(call, tmp_path: Path) -> No
     assert {"epochs", "seconds", "images_per_second", "train", "val", "test", "params",
             "macs"} <= set(result)  # fmt: skip
     assert 0 <= result["test"]["accuracy"] <= 1
-    for word in ("data ", "network ", "machine ", "epoch "):
+    for word in ("data ", "model ", "machine ", "epoch "):
         assert word in said.err
 
 
@@ -24,7 +24,7 @@ def test_words_name_accuracy_and_report(call, tmp_path: Path) -> None:
     assert said.status == 0
     first, second = said.out.splitlines()
     assert first.startswith("test accuracy ")
-    assert "95 % interval" in first
+    assert "95 % CI" in first
     assert second == f"report {tmp_path / 'run' / 'report.html'}"
 
 
@@ -55,7 +55,7 @@ def test_seeds_in_words_say_that_it_is_a_mean(call, tmp_path: Path) -> None:
     lines = call(
         "train", "digits", "--out", tmp_path / "s", *QUICK, "--seeds", "2"
     ).out.splitlines()
-    assert re.match(r"test accuracy [\d.]+%, mean of 2 seeds \(95 % interval ", lines[0])
+    assert re.match(r"test accuracy [\d.]+%, mean of 2 seeds \(95 % CI ", lines[0])
     assert re.match(r"seeds [\d.]+%, [\d.]+%$", lines[1])
     assert lines[2] == f"runs in {tmp_path / 's'}"
 
@@ -72,7 +72,7 @@ def test_a_recipe_and_options_that_go_before_it(call, tmp_path: Path) -> None:
     assert said.status == 0, said.err
     assert json.loads(said.out)["steps"] == 50
     recipe = (tmp_path / "run" / "recipe.toml").read_text()
-    for line in ("batch = 70", "lr = 0.03", "shift = 1.0", "rotate = 5.0", 'name = "linear"'):
+    for line in ("batch_size = 70", "lr = 0.03", "shift = 1.0", "rotate = 5.0", 'name = "linear"'):
         assert line in recipe
 
 

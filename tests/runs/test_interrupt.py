@@ -20,7 +20,7 @@ def interrupt() -> Iterator[Remembering]:
 def test_it_raises_at_once(interrupt: Remembering) -> None:
     with pytest.raises(KeyboardInterrupt):
         signal.raise_signal(signal.SIGINT)
-    assert interrupt.asked
+    assert interrupt.requested
 
 
 @pytest.mark.parametrize("patience", [100, 0])
@@ -41,7 +41,7 @@ def test_it_waits_for_the_end_of_an_import_that_ends(
 
     with pytest.raises(KeyboardInterrupt):
         start()
-    assert interrupt.asked
+    assert interrupt.requested
     assert seen == [True] * bool(patience)
     assert (interrupt.waited > 1) == bool(patience)
 
@@ -51,7 +51,7 @@ def _in_an_import(handler: Remembering, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr("neocog.runs.interrupt._importing", lambda frame: True)
     signal.raise_signal(signal.SIGINT)
     monkeypatch.setattr("neocog.runs.interrupt._importing", lambda frame: False)
-    assert handler.asked
+    assert handler.requested
 
 
 @pytest.mark.parametrize("late", [False, True])
@@ -72,7 +72,7 @@ def test_the_signal_that_comes_again_is_no_second_one(
     interrupt: Remembering, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _in_an_import(interrupt, monkeypatch)
-    with deferred() as asked:
-        assert asked.asked
+    with deferred() as interrupted:
+        assert interrupted.requested
         time.sleep(0.15)
     assert signal.getsignal(signal.SIGINT) is interrupt

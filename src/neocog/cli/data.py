@@ -14,15 +14,17 @@ __all__ = ["command"]
 
 
 @click.command("data", context_settings=HELP)
-@click.argument("place", metavar="DATA")
-@click.option("--size", type=SIZE, help="Serve images as S or H,W pixels; chosen if left out.")
+@click.argument("source", metavar="DATA")
+@click.option("--size", type=SIZE, help="Input size, S or H,W pixels.  [chosen from the images]")
 @resize_mode_option
-@click.option("--seed", type=click.IntRange(min=0), default=0, help="Of the split.")
-@click.option("--strict", is_flag=True, help="Stop at the first file that cannot be used.")
-@click.option("--report", type=OUT_FILE, help="Write an HTML page with images.")
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=0, help="Random seed of the split.  [0]"
+)
+@click.option("--strict", is_flag=True, help="Stop at the first unreadable file.")
+@click.option("--report", type=OUT_FILE, help="Write an HTML report with images.")
 @json_option
 def command(
-    place: str,
+    source: str,
     size: tuple[int, int] | None,
     resize_mode: str | None,
     seed: int,
@@ -30,21 +32,21 @@ def command(
     report: str | None,
     as_json: bool,
 ) -> None:
-    """What DATA holds: counts, sizes, broken files, duplicates, balance.
+    """Inspect DATA: counts, sizes, unreadable files, duplicates, label conflicts, balance.
 
     DATA is `digits`, a folder of class folders (with train/, val/, test/ above them or not), a
-    folder of idx files, or an .npz. Ten images of each class are the least that is of use.
+    folder of idx files, or an .npz. Bring at least ten images of each class.
 
     \b
     neocog data digits
-    neocog data images/ --report sheet.html
+    neocog data images/ --report data.html
     neocog data images/ --json
     """
     from neocog.verbs.data import data
 
     with _bar() as progress:
-        sheet = data(
-            place,
+        quality = data(
+            source,
             size=size,
             seed=seed,
             strict=strict,
@@ -52,15 +54,15 @@ def command(
             report=report,
             progress=progress,
         )
-    for warning in sheet.warnings:
+    for warning in quality.warnings:
         say(f"warning  {warning}", err=True)
     if as_json:
-        print_json(sheet.to_json())
+        print_json(quality.to_json())
         return
     from neocog.cli.draw import draw, on_stdout
 
     console = on_stdout()
-    for section in sheet.exhibits():
+    for section in quality.exhibits():
         draw(console, section)
     if report is not None:
         say(f"Report: {report}", err=True)
@@ -68,7 +70,7 @@ def command(
 
 @contextmanager
 def _bar() -> Iterator[Callable[[int, int], None]]:
-    """Progress on standard error, where that is a terminal."""
+    """A progress bar on standard error, where that is a terminal."""
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("reading and decoding"), BarColumn(), TimeRemainingColumn())
@@ -78,7 +80,7 @@ def _bar() -> Iterator[Callable[[int, int], None]]:
     ) as bar:
         task = bar.add_task("", total=None, visible=False)
 
-        def tell(done: int, total: int) -> None:
+        def update(done: int, total: int) -> None:
             bar.update(task, completed=done, total=total, visible=True)
 
-        yield tell
+        yield update

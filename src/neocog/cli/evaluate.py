@@ -34,15 +34,15 @@ def command(
     opening: Mapping[str, Any],
     as_json: bool,
 ) -> None:
-    """Score MODEL on DATA: its test split, or another as DATA:val.
+    """Evaluate MODEL on DATA: accuracy with CI, loss, per class, confusion, calibration.
 
-    MODEL is a run folder; or, from elsewhere, package.module:factory (a function that returns the
-    network), a .pt2 program or an .onnx file. Those from elsewhere are told their --size, --mean,
-    --std and, if you like, the names of their --classes.
+    DATA is scored on its test split; DATA:val names another. MODEL is a run folder, timm:NAME,
+    torchvision:NAME, package.module:factory (a function that returns the network), a .pt2 program
+    or an .onnx file. Give --size, --mean, --std and --classes for a model that does not state them.
 
     \b
     neocog evaluate runs/digits digits
-    neocog evaluate runs/images images/:val --json
+    neocog evaluate timm:resnet18 images/:val --json
     neocog evaluate nets.small:make images/ --weights w.pt --size 3,32,32 --mean .5 --std .25
     """
     from neocog.verbs.evaluate import evaluate
@@ -53,4 +53,4 @@ def command(
         return
     from neocog.cli.draw import draw, on_stdout
 
-    draw(on_stdout(), score.exhibits(f"What {model} scores on {data}"))
+    draw(on_stdout(), score.exhibits(f"{model} on {data}"))

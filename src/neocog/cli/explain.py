@@ -49,8 +49,8 @@ class _Whole(click.ParamType):
             return value
         parts = str(value).split(",")
         if not all(re.fullmatch(r"[0-9]{1,9}", p.strip()) for p in parts):
-            shown = printable(str(value)[:60])
-            self.fail(f"whole numbers are separated by commas, got `{shown}`. Write 0,3,5.")
+            given = printable(str(value)[:60])
+            self.fail(f"whole numbers are separated by commas, got `{given}`. Write 0,3,5.")
         return tuple(int(p) for p in parts)
 
 
@@ -62,24 +62,44 @@ class _Whole(click.ParamType):
     type=click.Choice(METHODS),
     default="grad_cam",
     show_default=True,
-    help="What is shown; see below.",
+    help="Method; see above.",
 )
-@click.option("--layer", metavar="NAME", help="A layer; chosen, with the reason, if left out.")
-@click.option("--class", "target", metavar="CLASS", help="Name or number; the model's own answer.")
+@click.option("--layer", metavar="NAME", help="Layer name.  [chosen; the reason is given]")
+@click.option(
+    "--class", "target", metavar="CLASS", help="Class name or index.  [the predicted class]"
+)
 @click.option(
     "--units",
     type=_Whole(),
     metavar="U,…",
-    help="Channels, for activation-maximization, top-activations.",
+    help="Channels, for activation-maximization and top-activations.",
 )
-@click.option("--window", type=_Whole(), metavar="R0,R1,C0,C1", help="Of a template, in pixels.")
-@click.option("--data", metavar="DATA", help="To look through; images where no IMAGE is named.")
 @click.option(
-    "--samples", "n", type=click.IntRange(1), default=8, show_default=True, help="Images, at most."
+    "--window",
+    type=_Whole(),
+    metavar="R0,R1,C0,C1",
+    help="Template position: rows and columns in pixels.",
 )
-@click.option("--sanity-checks/--no-sanity-checks", default=True, help="Put maps to the test.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, help="Of everything drawn.")
-@click.option("--out", type=OUT_FOLDER, metavar="FOLDER", help="For the files.")
+@click.option(
+    "--data",
+    metavar="DATA",
+    help="Data set to search, or to take images from where no IMAGE is given.",
+)
+@click.option(
+    "--samples", "n", type=click.IntRange(1), default=8, show_default=True, help="Images at most."
+)
+@click.option(
+    "--sanity-checks/--no-sanity-checks",
+    default=True,
+    help="Run the sanity checks of attribution maps.",
+)
+@click.option("--seed", type=click.IntRange(min=0), default=0, help="Random seed.  [0]")
+@click.option(
+    "--out",
+    type=OUT_FOLDER,
+    metavar="FOLDER",
+    help="Output folder.  [explain-METHOD in the run folder]",
+)
 @strict_option
 @task_option
 @series_option
@@ -94,27 +114,28 @@ def command(
     series: tuple[int, int] | None,
     opening: Mapping[str, Any],
     as_json: bool,
-    **asked: Any,
+    **options: Any,
 ) -> None:
-    """Where an answer of MODEL comes from, and whether to trust that; what its layers and units do.
+    """Attribution maps with sanity checks; filters, feature maps and top activations of MODEL.
 
-    MODEL is a run folder; or, from elsewhere, package.module:factory or a .pt2 program, which are
-    told their --size, --mean and --std. IMAGE is a file, a folder, or a sample of data as
-    digits:test[17]. With --series, IMAGE and DATA are .npz files; one series is waves.npz[3].
+    MODEL is a run folder, timm:NAME, torchvision:NAME, package.module:factory or a .pt2 program.
+    IMAGE is a file, a folder, or one sample of a data set, such as digits:test[17]. With --series,
+    IMAGE and DATA are .npz files; one series is waves.npz[3].
 
     \b
-    grad_cam   where the answer comes from, signed, and whether to trust it
-    hires_cam, layer_cam, eigen_cam   relatives that answer other questions
-    filters    of every convolution; the first layer's fitted with Gabor functions
-    features   what each layer makes of an image
-    activation-maximization   images made to excite a unit or class
-    top-activations   the real patches that excite a unit most; needs --data
-    backward   the backward pass of a convolution, as convolutions
-    template-matching   a piece of the image, looked for in it
-    classic-filters   the classic filters on the image
+    grad_cam                  signed Grad-CAM, with sanity checks
+    hires_cam, layer_cam      contribution of each position; finer maps of shallow layers
+    eigen_cam                 first principal component of the feature map, of no class
+    filters                   kernels of every convolution; Gabor fits of the first layer
+    features                  feature maps of each layer
+    activation-maximization   images synthesized to maximize a unit or class
+    top-activations           patches with the highest activation of a unit; needs --data
+    backward                  backward pass of a convolution, written as convolutions
+    template-matching         correlation of a patch with the whole image
+    classic-filters           Gaussian, Sobel and other classic filters
 
-    Written into --out: PNG and SVG files, one page, explain.html, and explain.json. What an earlier
-    explanation left there goes.
+    Writes PNG and SVG files, explain.html and explain.json into --out, and replaces an earlier
+    explanation there.
 
     \b
     neocog explain runs/digits seven.png
@@ -124,30 +145,30 @@ def command(
     """
     from neocog.verbs.explain import explain
 
-    place = out or _folder(model, asked["method"])
+    folder = out or _folder(model, options["method"])
     with telling("explain") as tell:
         opened = _opened(model, images, data, opening, task=task, series=series)
-        found = explain(
+        result = explain(
             *opened[:2],
             data=opened[2],
-            out=place,
+            out=folder,
             tell=tell,
             allow_random="allow_random" in opening,
-            **asked,
+            **options,
         )
     if as_json:
-        print_json(found.to_json())
+        print_json(result.to_json())
         return
     from neocog.cli.draw import draw, on_stdout
 
-    for section in found.summary():
+    for section in result.summary():
         draw(on_stdout(), section)
-    said = getattr(opened[0], "card", {}).get("notes", ())  # at opening
-    for note in (n for n in found.notes if n not in said):
+    known = getattr(opened[0], "card", {}).get("notes", ())  # printed at opening
+    for note in (n for n in result.notes if n not in known):
         say(f"note     {note}", err=True)
-    where = printable(place)
+    where = printable(folder)
     say("")
-    say(f"{len(found.files)} files in {where}; open {where}/explain.html")
+    say(f"{len(result.files)} files in {where}; open {where}/explain.html")
 
 
 def _opened(
@@ -159,18 +180,18 @@ def _opened(
     task: str | None,
     series: tuple[int, int] | None,
 ) -> tuple[Any, Any, Any]:
-    """The model, what it is shown, the data: of images by their places, of series as values."""
+    """The model, its inputs and the data set: paths of images, values of series."""
     if series is None:
         from neocog.runs.opened import open_model
 
         return open_model(model, **opening, task=task), list(images), data
-    of = explained_series(model, series, opening, task)
-    shown = samples_of_series(images, series) if images else None
-    return of, shown, None if data is None else samples_of_series([data], series)
+    net = explained_series(model, series, opening, task)
+    inputs = samples_of_series(images, series) if images else None
+    return net, inputs, None if data is None else samples_of_series([data], series)
 
 
 def _folder(model: str, method: str) -> str:
-    """Beside the model where that is a run folder, else here."""
+    """In the run folder, or in the current folder for an external model."""
     run = Path(model)
     folder = run if (run / "model.json").is_file() else Path()
     return str(folder / f"explain-{method}")

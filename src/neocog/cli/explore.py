@@ -21,12 +21,12 @@ __all__ = ["command"]
 @click.option(
     "--baseline",
     metavar="MODEL",
-    help="A second model beside it; one from elsewhere is told the same, but for weights.",
+    help="Second model to compare; an external one gets the same options, but no weights.",
 )
 @click.option(
-    "--port", type=click.IntRange(1, 65535), help="Of the address.  [8181, or a free one]"
+    "--port", type=click.IntRange(1, 65535), help="Port on 127.0.0.1.  [8181, or a free one]"
 )
-@click.option("--no-browser", is_flag=True, help="Do not open the page, only print its address.")
+@click.option("--no-browser", is_flag=True, help="Print the address without opening a browser.")
 @task_option
 @series_option
 @model_options
@@ -40,52 +40,52 @@ def command(
     series: tuple[int, int] | None,
     opening: Mapping[str, Any],
 ) -> None:
-    """See inside MODEL, in the browser: its maps, its arithmetic, and what moves with the image.
+    """Explore MODEL in the browser: feature maps, arithmetic of each value, shifts layer by layer.
 
-    MODEL is a run folder; or, from elsewhere, package.module:factory, a .pt2 program or an .onnx
-    file, which are told their --size, --mean and --std. Without DATA some images are made, and
-    you can draw or bring your own. The page is for this machine alone; Ctrl-C ends it.
+    MODEL is a run folder, timm:NAME, torchvision:NAME, package.module:factory, a .pt2 program or
+    an .onnx file. Without DATA a few images are synthesized, and you can draw or open your own.
+    The page is served to this machine alone; Ctrl-C stops it.
 
     \b
     neocog explore runs/digits digits
-    neocog explore runs/digits digits --baseline runs/fixed
+    neocog explore timm:resnet18 images/ --baseline runs/fixed
     neocog explore nets.wave:make waves.npz --series 1,128
     """
     from neocog.web.explore import explore
 
-    shown: Any
+    first: Any
     second: Any = baseline
-    given: Any = data
+    source: Any = data
     if series is not None:
-        shown, given, second = opened_series(model, data, baseline, series, opening)
+        first, source, second = opened_series(model, data, baseline, series, opening)
     else:
         from neocog.runs.opened import open_model
 
-        shown = open_model(model, **opening, task=task)
+        first = open_model(model, **opening, task=task)
         if baseline is not None and not os.path.isdir(baseline):  # noqa: PTH112 (names too long are none)
             own = (
                 ("weights",)
                 if baseline.startswith(("timm:", "torchvision:"))
                 else ("weights", "init")
             )
-            told = {k: v for k, v in opening.items() if k not in own}
-            second = open_model(baseline, **told, task=task)
+            shared = {k: v for k, v in opening.items() if k not in own}
+            second = open_model(baseline, **shared, task=task)
     try:
         explore(
-            shown,
-            given,
+            first,
+            source,
             baseline=second,
             port=port,
             browser=not no_browser,
             size=series,
             task=task,
             allow_random="allow_random" in opening,
-            tell=_tell,
+            tell=_announce,
         )
     except KeyboardInterrupt:
         raise KeyboardInterrupt("The explorer has stopped.") from None
 
 
-def _tell(where: str) -> None:
+def _announce(where: str) -> None:
     say(f"Explorer: {where}")
-    say("It answers to this machine alone. Ctrl-C ends it.", err=True)
+    say("It is served to this machine alone. Ctrl-C stops it.", err=True)

@@ -16,21 +16,25 @@ __all__ = ["command"]
 @click.command("export", context_settings=HELP)
 @click.argument("model")
 @click.option(
-    "--format", "kind", metavar="FORMAT", default="onnx", help="onnx, pt2, torch.  [onnx]"
+    "--format",
+    "kind",
+    metavar="FORMAT",
+    default="onnx",
+    help="onnx, pt2 or torch (a state dict).  [onnx]",
 )
 @click.option(
-    "--out", type=OUT_FILE, metavar="FILE", help="What is written.  [NAME.onnx, .pt2 or .pt]"
+    "--out", type=OUT_FILE, metavar="FILE", help="File to write.  [NAME.onnx, .pt2 or .pt]"
 )
 @model_options
 @json_option
 def command(
     model: str, kind: str, out: str | None, opening: Mapping[str, Any], as_json: bool
 ) -> None:
-    """Write MODEL as one file for other programs, and compare its answers.
+    """Export MODEL to one file and check that its outputs are equal.
 
-    onnx and pt2 hold the whole model: pixels from 0 to 1 go in, any number of samples at once.
-    torch holds the state dict of the network, and the spec beside it. MODEL is a run folder,
-    package.module:factory or a .pt2; see `neocog evaluate`.
+    onnx and pt2 hold the whole model: the input is pixels in [0, 1], with any batch size. torch
+    holds the state dict of the network and the spec. MODEL is a run folder, timm:NAME,
+    torchvision:NAME, package.module:factory or a .pt2; see `neocog evaluate`.
 
     \b
     neocog export runs/digits
@@ -43,7 +47,4 @@ def command(
     if as_json:
         print_json(done.to_json())
         return
-    say(
-        f"{printable(done.path)}: {done.format}, answers differ by "
-        f"{done.max_abs_difference:.1e} at most"
-    )
+    say(f"{printable(done.path)}: {done.format}, max |Δ output| {done.max_abs_difference:.1e}")

@@ -26,39 +26,67 @@ __all__ = ["command"]
 @click.command("fix", context_settings=HELP)
 @click.argument("model")
 @click.argument("data")
-@click.option("--downsampling", default="", help="blur, polyphase, ….  [blur; circular: polyphase]")
-@click.option("--padding", default="keep", help="keep the borders, or circular.  [keep]")
-@click.option("--finetune", type=float, metavar="EPOCHS", help="0 for none.  [12 or the budget]")
-@click.option("--budget", type=SECONDS, help="For everything, as 60s or 5m.  [15m]")
-@click.option("--lr", type=float, default=0.0, help="Highest rate; found by short trials.")
 @click.option(
-    "--consistency-weight", type=float, help="Weight of consistency, 0 to 20; found likewise."
+    "--downsampling",
+    default="",
+    help="blur, polyphase, ….  [blur; polyphase with --padding circular]",
 )
-@click.option("--keep", default="better", help="What is better, or fixed in any case.  [better]")
-@click.option("--shift", default="", help="Ways of shifting, with commas; the first is asked for.")
+@click.option("--padding", default="keep", help="Padding mode: keep or circular.  [keep]")
 @click.option(
-    "--layer", "layers", multiple=True, metavar="GROUP", help="Replace this group; may be repeated."
+    "--finetune",
+    type=float,
+    metavar="EPOCHS",
+    help="Fine-tune this many epochs; 0 for none.  [12, or what --budget allows]",
 )
-@click.option("--rank-layers", is_flag=True, help="Try each group alone: which to fix first.")
+@click.option("--budget", type=SECONDS, help="Time limit for the whole command: 60s, 5m.  [15m]")
 @click.option(
-    "--samples", "n", type=click.IntRange(1), default=1000, help="Samples to shift.  [1000]"
+    "--lr", type=float, default=0.0, help="Learning rate at the peak.  [chosen by short trials]"
 )
-@click.option("--seed", type=int, default=0, help="Of everything that is drawn.  [0]")
-@click.option("--device", type=DEVICE, default="", help="cpu, cuda, mps; the best if left out.")
 @click.option(
-    "--out", type=OUT_FOLDER, metavar="FOLDER", help="The run folder.  [runs/NAME-DOWNSAMPLING]"
+    "--consistency-weight", type=float, help="Weight of the consistency loss, 0 to 20.  [likewise]"
 )
-@click.option("--overwrite", is_flag=True, help="Replace a run that is there.")
+@click.option(
+    "--keep",
+    default="better",
+    help="Keep the better model, or fixed: the fixed one in any case.  [better]",
+)
+@click.option(
+    "--shift", default="", help="Kinds of shift, comma-separated; the first decides.  [crop]"
+)
+@click.option(
+    "--layer",
+    "layers",
+    multiple=True,
+    metavar="GROUP",
+    help="Replace only this group of layers; repeatable.",
+)
+@click.option(
+    "--rank-layers", is_flag=True, help="Rank groups by flips saved per extra MAC; fix nothing."
+)
+@click.option(
+    "--samples", "n", type=click.IntRange(1), default=1000, help="Test samples to shift.  [1000]"
+)
+@click.option("--seed", type=int, default=0, help="Random seed.  [0]")
+@click.option(
+    "--device", type=DEVICE, default="", help="cpu, cuda, cuda:1 or mps.  [the fastest available]"
+)
+@click.option(
+    "--out",
+    type=OUT_FOLDER,
+    metavar="FOLDER",
+    help="Run folder to write.  [runs/NAME-DOWNSAMPLING]",
+)
+@click.option("--overwrite", is_flag=True, help="Replace an existing run folder.")
 @model_options
 @json_option
 def command(model: str, data: str, opening: Mapping[str, Any], as_json: bool, **given: Any) -> None:
-    """Change how MODEL downsamples, fine-tune it on DATA, and hand on what is better.
+    """Replace the aliasing downsamplers of MODEL, fine-tune on DATA, and keep the better model.
 
-    MODEL itself stays as it is. Batch norms are recalibrated without labels; rate, weight and the
-    state that is kept are chosen on validation samples. Better means: consistency under the first
-    of --shift is higher and accuracy is not lower, both by their 95 % intervals on the test
-    samples. Where nothing got better the result holds the model as it was, and says so. It is a
-    run folder that every verb takes. What cannot be replaced is named with the reason.
+    MODEL itself is not changed. Batch norms are recalibrated without labels; learning rate,
+    consistency weight and checkpoint are chosen on validation samples. Better means: higher
+    consistency under the first of --shift and no lower accuracy, by 95 % CIs on the test samples.
+    If nothing is better, the run folder holds the original model, and the headline says so. Every
+    command takes the run folder. Skipped layers are listed with the reason.
 
     DATA may be a flat folder of images without labels.
 

@@ -26,17 +26,17 @@ from neocog.version import __version__
 __all__ = ["VERBS", "cli", "main"]
 
 VERBS = {
-    "train": "Train a network on a place of data; keep and report it.",
-    "evaluate": "Score a trained model on data.",
-    "predict": "A trained model's answers for files and folders.",
-    "audit": "Whether its answers change when the image moves, and which layer does it.",
-    "fix": "Change how a trained network downsamples; keep its weights, fine-tune.",
-    "explain": "Where an answer comes from, whether to trust that; what layers and units do.",
-    "explore": "See inside a network in the browser; move the image and watch.",
-    "export": "Write a model as one file for other programs: ONNX, pt2, a state dict.",
-    "summary": "What a network costs, what each layer sees, which sizes are symmetric.",
-    "data": "What a place of data holds: counts, faults, duplicates, balance.",
-    "models": "What can be built, with parameters and MACs.",
+    "train": "Train a classifier on DATA; write a run folder with a report.",
+    "evaluate": "Evaluate MODEL on DATA: accuracy, per class, confusion, calibration.",
+    "predict": "Predict the classes of image files and folders.",
+    "audit": "Measure shift consistency and name the layers that break it.",
+    "fix": "Replace aliasing downsamplers of a trained model; fine-tune and compare.",
+    "explain": "Attribution maps with sanity checks; filters, features, top activations.",
+    "explore": "Explore a model in the browser: feature maps, arithmetic, shifts.",
+    "export": "Export MODEL to ONNX, pt2 or a state dict; check parity.",
+    "summary": "Parameters, MACs, FLOPs and receptive fields of MODEL, layer by layer.",
+    "data": "Inspect DATA: counts, sizes, unreadable files, duplicates, label conflicts.",
+    "models": "List the models that can be trained, with parameters and MACs.",
 }
 """Command to its one-line help. `neocog.cli.COMMAND` holds its `command`."""
 
@@ -74,9 +74,11 @@ class _Commands(click.Group):
 @click.version_option(__version__, message="neocog %(version)s")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 def cli(debug: bool) -> None:
-    """From a folder of images to a trained, saved and reported convolutional network.
+    """Audit, fix, train and explain convolutional networks.
 
-    Start with `neocog train digits`, then open the report it names.
+    Audit any model on your images:  neocog audit timm:resnet18 images/
+
+    Train one:  neocog train images/
     """
 
 
@@ -85,7 +87,7 @@ def main(args: list[str] | None = None) -> None:
     began = time.monotonic()  # a budget counts from here, before anything heavy is imported
     args = sys.argv[1:] if args is None else args
     debug = "--debug" in args
-    # `--debug` may stand anywhere, also behind the verb.
+    # `--debug` may stand anywhere, also after the command.
     args = ["--debug"] * debug + [a for a in args if a != "--debug"]
     with warnings.catch_warnings(), streams(), _remembered_interrupts() as interrupt:
         warnings.showwarning = _note
@@ -95,7 +97,7 @@ def main(args: list[str] | None = None) -> None:
 
 
 def _have_a_name() -> None:
-    """Libraries ask for a user's name; one that the system does not know has a number."""
+    """Give libraries a user name where the system knows only a user id."""
     try:
         getpass.getuser()
     except (KeyError, OSError, ImportError):
@@ -119,7 +121,7 @@ def _remembered_interrupts() -> Iterator[Remembering]:
 
 
 def _status(args: list[str], began: float, debug: bool, interrupt: Remembering) -> int:
-    """Run a command; say what went wrong in a sentence."""
+    """Run a command; report an error in one sentence."""
     try:
         _check(args)
         # Not `cli.main()`, which has an exit status of its own for a broken pipe.
@@ -148,7 +150,7 @@ def _status(args: list[str], began: float, debug: bool, interrupt: Remembering) 
 
 
 def _refused(e: Exception, sentence: str, debug: bool) -> int:
-    """Say what is wrong, in one line; with the traceback where that is asked for."""
+    """Report the error in one line; with --debug, raise it."""
     if debug:
         raise e
     one_line = re.sub(r"\s*\n\s*", " ", sentence.strip())
@@ -167,24 +169,24 @@ def _check(args: list[str]) -> None:
             "\ud800" <= c <= "\udfff" and not "\udc80" <= c <= "\udcff" for c in word
         ):
             raise click.UsageError(
-                f"A word on the command line is text; `{printable(word[:60])}` holds "
+                f"A word on the command line must be text; `{printable(word[:60])}` holds "
                 f"{'a null byte' if chr(0) in word else 'half a letter'}. Type it again."
             )
 
 
 def _invoke(context: click.Context, interrupt: Remembering) -> None:
-    """Run the verb; what goes wrong after a swallowed Ctrl-C is a half import's fault."""
+    """Run the command; an error after a swallowed Ctrl-C comes from a half-done import."""
     keep_freed_memory()
     try:
         cli.invoke(context)
     except Exception as e:
-        if interrupt.asked:
+        if interrupt.requested:
             raise KeyboardInterrupt from e
         raise
 
 
 def _out_of_memory(e: Exception) -> bool:
-    """Whether that is why; on the processor PyTorch has no class of its own for it."""
+    """Whether memory ran out; on the CPU PyTorch has no class of its own for it."""
     words = (
         "out of memory",
         "allocate memory",
@@ -216,7 +218,7 @@ def _sentence(e: Exception) -> str:
         case MemoryError() | RuntimeError() | ImportError() | SystemError():
             return (
                 "The machine, or what this process is allowed of it (`ulimit -a`), has no memory "
-                "left. Take a smaller batch, size or network, or allow more."
+                "left. Use a smaller --batch-size, --size or model, or allow more."
             )
     return str(e)
 
@@ -229,5 +231,5 @@ def _note(
     file: TextIO | None = None,
     line: str | None = None,
 ) -> None:
-    """A warning in a line, without the place in the code."""
+    """Print a warning in one line, without its position in the code."""
     say(f"note     {message}", err=True)

@@ -1,7 +1,7 @@
-"""Which option was meant by one that there is not: one spelled nearly so, or one called otherwise.
+"""Suggest an option for one that does not exist: a near spelling, or the name in another tool.
 
-Users come from other tools of the field. What is called otherwise there is listed; what is neither
-listed nor spelled nearly so gets no guess: a wrong one costs more than none.
+Names of other tools and of earlier versions are listed. A word that is neither listed nor nearly
+spelled gets no suggestion: a wrong one costs more than none.
 """
 
 from __future__ import annotations
@@ -67,15 +67,15 @@ _CALLED: dict[str, tuple[str, ...]] = {
     "transfer": ("init",),
     "trust": ("sanity-checks",),
 }
-"""What an option is called elsewhere, or was here once: to names, the first of them that is."""
+"""Names in other tools and earlier versions: to ours; the first that the command has counts."""
 
 
 def meant(option: str, known: Iterable[str]) -> str | None:
-    """The option that was meant; None where nobody knows.
+    """The option that was meant, or None.
 
     Args:
-        option: as it was written, with its dashes.
-        known: those of the command.
+        option: as typed, with its dashes.
+        known: the options of the command.
 
     Example:
         >>> meant("--pretrained", ["--recipe", "--init"]), meant("--lrr", ["--lr", "--layer"])
@@ -88,5 +88,5 @@ def meant(option: str, known: Iterable[str]) -> str | None:
     if word in names:
         return names[word]
     listed = next((name for name in _CALLED.get(word, ()) if name in names), None)
-    found = listed or nearest(word, [n for n in names if len(n) > 1])
-    return None if found is None else names[found]
+    match = listed or nearest(word, [n for n in names if len(n) > 1])
+    return None if match is None else names[match]

@@ -1,4 +1,4 @@
-"""What a command tells the C library about memory."""
+"""Memory settings of the C library for commands."""
 
 from __future__ import annotations
 

@@ -18,18 +18,18 @@ class Numbers(click.ParamType):
     def convert(
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
     ) -> tuple[int, ...]:
-        """The numbers, or a refusal that says what came."""
+        """The three numbers; anything else is refused."""
         try:
             numbers = tuple(int(part) for part in str(value)[:60].split(","))
         except ValueError:
             numbers = ()
         if len(numbers) != 3 or max(numbers) >= 10**9:
-            self.fail(f"A size is channels, rows, columns, like 3,32,32; {value} came.", param, ctx)
+            self.fail(f"A size is channels, rows, columns, like 3,32,32; got {value}.", param, ctx)
         return numbers
 
 
 @click.command("models", context_settings=HELP)
-@click.option("--size", type=Numbers(), default="1,28,28", show_default=True, help="Of an image.")
+@click.option("--size", type=Numbers(), default="1,28,28", show_default=True, help="Input size.")
 @click.option(
     "--classes",
     type=click.IntRange(1, 10**7),
@@ -39,7 +39,7 @@ class Numbers(click.ParamType):
 )
 @json_option
 def command(size: tuple[int, ...], classes: int, as_json: bool) -> None:
-    """What can be built: parameters, MACs and FLOPs of one image, options.
+    """List the models that can be trained: parameters, MACs and FLOPs per image, options.
 
     \b
     neocog models
@@ -61,6 +61,6 @@ def command(size: tuple[int, ...], classes: int, as_json: bool) -> None:
     for row in costs.rows:
         table.add_row(*(f"{cell:,}" if isinstance(cell, int) else str(cell) for cell in row))
     console.print(table)
-    console.print(f"{costs.note} Options, and what they are where they are not given:")
+    console.print(f"{costs.note} Options and their defaults:")
     for names, about, options in options_table(offers).rows:
         console.print(f"\n{names}: {about}\n  {options}", soft_wrap=True, markup=False)

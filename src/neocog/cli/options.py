@@ -1,4 +1,4 @@
-"""Option types and ways of printing that several verbs share."""
+"""Option types and printers that several commands share."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ __all__ = [
 
 
 _N = "([0-9]{1,9})"
-"""A whole number of no more digits than anything here has."""
+"""An integer of at most nine digits."""
 
 
-def _came(value: object) -> str:
-    """What was given, for a message."""
+def _shortened(value: object) -> str:
+    """A given value, printable and at most 60 characters long, for a message."""
     text = printable(str(value))
     return text if len(text) <= 60 else text[:60] + "…"
 
@@ -57,7 +57,9 @@ class _Seconds(click.ParamType):
             r"([0-9]{1,9}(?:\.[0-9]{1,9})?)\s*(s|sec|m|min|h)?", str(value).strip()
         )
         if not match or float(match[1]) <= 0:
-            self.fail(f"a time is a number with s, m or h, got `{_came(value)}`. Write 60s or 5m.")
+            self.fail(
+                f"a time is a number with s, m or h, got `{_shortened(value)}`. Write 60s or 5m."
+            )
         return float(match[1]) * {"m": 60, "h": 3600}.get((match[2] or "s")[0], 1)
 
 
@@ -69,7 +71,9 @@ class _Size(click.ParamType):
             return value
         match = re.fullmatch(r"([0-9]{1,9})(?:[,x]([0-9]{1,9}))?", str(value).strip())
         if not match or not int(match[1]):
-            self.fail(f"a size is S or H,W in pixels, got `{_came(value)}`. Write 64 or 48,64.")
+            self.fail(
+                f"a size is S or H,W in pixels, got `{_shortened(value)}`. Write 64 or 48,64."
+            )
         return int(match[1]), int(match[2] or match[1])
 
 
@@ -81,7 +85,7 @@ class _Shape(click.ParamType):
             return value
         match = re.fullmatch(rf"{_N}[,x]{_N}[,x]{_N}", re.sub(r"\s", "", str(value)))
         if not match or not all(int(n) for n in match.groups()):
-            self.fail(f"the size of a sample is C,H,W, got `{_came(value)}`. Write 3,32,32.")
+            self.fail(f"the size of a sample is C,H,W, got `{_shortened(value)}`. Write 3,32,32.")
         return tuple(int(n) for n in match.groups())
 
 
@@ -97,7 +101,7 @@ class _Numbers(click.ParamType):
             numbers = (math.nan,)
         if not all(map(math.isfinite, numbers)):
             self.fail(
-                f"numbers are separated by commas, got `{_came(value)}`. Write .485,.456,.406."
+                f"numbers are separated by commas, got `{_shortened(value)}`. Write .485,.456,.406."
             )
         return numbers
 
@@ -111,7 +115,7 @@ class _Classes(click.ParamType):
 
 
 class _Target(click.ParamType):
-    """A file or folder to be written, looked at before the command begins."""
+    """An output file or folder, checked before the command begins."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -135,7 +139,7 @@ class _Device(click.ParamType):
 
 
 HELP = {"help_option_names": ["-h", "--help"]}
-"""Settings of every verb."""
+"""Context settings of every command."""
 
 SECONDS = _Seconds()
 """60, 60s, 5m, 1h: to seconds."""
@@ -150,68 +154,84 @@ NUMBERS = _Numbers()
 """0.5 or .485,.456,.406: to numbers."""
 
 DEVICE = _Device()
-"""cpu, cuda, cuda:1, mps; where it is not here, that is said at once."""
+"""cpu, cuda, cuda:1, mps; a missing device is refused before the command begins."""
 
 OUT_FILE = _Target("file")
-"""A file to be written; where it cannot be, that is said at once."""
+"""An output file; a path that cannot be written is refused before the command begins."""
 
 OUT_FOLDER = _Target("folder")
-"""A folder to write into; where that is impossible, it is said at once."""
+"""An output folder; one that cannot be written is refused before the command begins."""
 
-json_option = click.option("--json", "as_json", is_flag=True, help="The result as JSON on stdout.")
+json_option = click.option(
+    "--json", "as_json", is_flag=True, help="Print the result as JSON on stdout."
+)
 
 strict_option = click.option(
-    "--strict", is_flag=True, help="Stop at the first image that cannot be used."
+    "--strict", is_flag=True, help="Stop at the first unreadable image instead of skipping it."
 )
 
 batch_size_option = click.option(
     "--batch-size",
     type=click.IntRange(min=1),
-    help="Samples that go through the model at once.  [by their size]",
+    help="Samples per forward pass.  [chosen by sample size]",
 )
 
 task_option = click.option(
     "--task",
     type=click.Choice(["classify", "segment", "regress"]),
-    help="What a model from elsewhere answers.",
+    help="What an external model predicts.  [classify]",
 )
 
 
 init_option = click.option(
     "--init",
     type=click.Choice(["pretrained", "none"]),
-    help="Weights of timm:NAME, torchvision:NAME; none: random.  [pretrained]",
+    help="Weights of a timm: or torchvision: model; none: random.  [pretrained]",
 )
 
 resize_mode_option = click.option(
     "--resize-mode",
     type=click.Choice(RESIZE_MODES),
-    help="How images get that size.  [crop]",
+    help="How images are resized to the input size.  [crop]",
 )
 
 _MODEL = (
-    click.option("--weights", metavar="FILE", help="Of module:factory; safetensors, state dict."),
-    click.option("--size", type=SHAPE, metavar="C,H,W", help="Of a sample, as 3,224,224."),
-    click.option("--mean", type=NUMBERS, metavar="M,…", help="Of pixels in 0..1.  [0]"),
-    click.option("--std", type=NUMBERS, metavar="S,…", help="Their deviation.  [1]"),
-    click.option("--classes", type=_Classes(), metavar="FILE", help="Names, one a line."),
+    click.option(
+        "--weights", metavar="FILE", help="Weights of module:factory: safetensors or a state dict."
+    ),
+    click.option(
+        "--size", type=SHAPE, metavar="C,H,W", help="Input size of an external model: 3,224,224."
+    ),
+    click.option(
+        "--mean", type=NUMBERS, metavar="M,…", help="Mean per channel of pixels in [0, 1].  [0]"
+    ),
+    click.option(
+        "--std", type=NUMBERS, metavar="S,…", help="Standard deviation per channel, likewise.  [1]"
+    ),
+    click.option(
+        "--classes", type=_Classes(), metavar="FILE", help="Class names, one per line; or how many."
+    ),
     init_option,
-    click.option("--output", metavar="NAME", help="Of a network that returns several tensors."),
+    click.option(
+        "--output",
+        metavar="NAME",
+        help="Which tensor is the prediction, where several are returned.",
+    ),
     click.option(
         "--allow-random",
         is_flag=True,
         default=None,
-        help="Take a model whose predictions depend on chance or on the batch.",
+        help="Accept a model whose predictions are random or depend on the batch.",
     ),
     resize_mode_option,
 )
 
 
 def model_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """What a MODEL from elsewhere is told, handed to a command as one mapping, `opening`.
+    """The options of an external MODEL, passed to a command as one mapping, `opening`.
 
-    Its keys are keyword arguments of `neocog.runs.opened.open_model`; what was not given is left
-    out.
+    Its keys are keyword arguments of `neocog.runs.opened.open_model`; options that were not given
+    are left out.
     """
 
     @functools.wraps(command)
@@ -227,8 +247,8 @@ def model_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "allow_random",
             "resize_mode",
         )
-        told = {name: given.pop(name) for name in names}
-        opening = {name: value for name, value in told.items() if value is not None}
+        options = {name: given.pop(name) for name in names}
+        opening = {name: value for name, value in options.items() if value is not None}
         return command(opening=opening, **given)
 
     for option in reversed(_MODEL):
@@ -237,7 +257,7 @@ def model_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def parse_value(text: str) -> Any:
-    """A value as TOML reads it; what is no TOML is a text.
+    """A value parsed as TOML; anything that is no TOML is a string.
 
     Example:
         >>> parse_value("0.1"), parse_value("true"), parse_value("[3, 4]"), parse_value("cosine")
@@ -250,7 +270,7 @@ def parse_value(text: str) -> Any:
 
 
 def parse_setting(text: str, *, table: str = "") -> tuple[str, Any]:
-    """KEY=VALUE to a pair.
+    """Parse KEY=VALUE into a pair.
 
     Raises:
         UsageError: there is no `=`.

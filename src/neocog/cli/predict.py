@@ -19,7 +19,9 @@ __all__ = ["command"]
 @click.command("predict", context_settings=HELP)
 @click.argument("model")
 @click.argument("paths", nargs=-1, metavar="PATH…")
-@click.option("-0", "--null", is_flag=True, help="Paths on standard input end with a zero byte.")
+@click.option(
+    "-0", "--null", is_flag=True, help="Paths on standard input are separated by null bytes."
+)
 @batch_size_option
 @model_options
 @json_option
@@ -31,11 +33,11 @@ def command(
     opening: Mapping[str, Any],
     as_json: bool,
 ) -> None:
-    """Answers of MODEL for files and for the images below folders.
+    """Predict the class of image files and of the images below folders, one line per image.
 
-    MODEL is a run folder, package.module:factory, a .pt2 or an .onnx file; see `neocog evaluate`.
-    A path `-` stands for a list of paths on standard input, one a line. A file that cannot be
-    used is named, the rest is answered. With --json each line is one JSON object.
+    MODEL is a run folder, timm:NAME, torchvision:NAME, package.module:factory, a .pt2 or an .onnx
+    file; see `neocog evaluate`. The path `-` reads a list of paths from standard input, one per
+    line. Unreadable files are named and skipped. With --json each line is one JSON object.
 
     \b
     neocog predict runs/digits seven.png more/
@@ -47,26 +49,29 @@ def command(
     from neocog.runs.opened import open_model
 
     if not paths:
-        raise UsageError("Name files or folders to predict, or `-` for a list on standard input.")
+        raise UsageError(
+            "Predicting needs image files or folders, and none was given. Name some, or `-` for a "
+            "list on standard input."
+        )
     trained = open_model(model, **opening)
     used = failed = 0
-    for answer in trained.stream(_expand(paths, null), batch_size=batch_size):
+    for prediction in trained.stream(_expand(paths, null), batch_size=batch_size):
         if as_json:
-            plain = answer.to_json()
+            plain = prediction.to_json()
             if trained.doubts:
                 plain["notes"] = list(trained.doubts)
             say(json.dumps(plain, ensure_ascii=True, allow_nan=False))
-        elif answer.error is not None:
-            say(f"{printable(answer.path)}\tnot used: {printable(answer.error)}", err=True)
+        elif prediction.error is not None:
+            say(f"{printable(prediction.path)}\tnot used: {printable(prediction.error)}", err=True)
         else:
-            label = printable(str(answer.label))
-            say(f"{label}\t{answer.probability:.4f}\t{printable(answer.path)}")
-        used += answer.error is None
-        failed += answer.error is not None
+            label = printable(str(prediction.label))
+            say(f"{label}\t{prediction.probability:.4f}\t{printable(prediction.path)}")
+        used += prediction.error is None
+        failed += prediction.error is not None
     if not used:
         raise DataError(
-            f"Predicting needs an image that can be used; of {failed} files none can. "
-            "Check the paths; `neocog data` names what is wrong with files of a folder."
+            f"Predicting needs a readable image; of {failed} files none is. "
+            "Check the paths; `neocog data FOLDER` says what is wrong with each file."
         )
 
 

@@ -1,4 +1,4 @@
-"""Models and data of one axis on the command line: the option, and how verbs open them."""
+"""Models and data with one spatial axis on the command line: the option, and how to open them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = [
     "opened_series",
     "samples_of_series",
     "series_option",
-    "told_of_series",
+    "series_options",
 ]
 
 
@@ -39,36 +39,39 @@ class _Series(click.ParamType):
 
 
 series_option = click.option(
-    "--series", type=_Series(), metavar="C,N", help="Of a model of series, its sample."
+    "--series", type=_Series(), metavar="C,N", help="Input size of a 1-D model: channels, length."
 )
 
 
-def told_of_series(opening: Mapping[str, Any], size: tuple[int, int]) -> dict[str, Any]:
-    """Of what a model from elsewhere is told that which one of series is told too.
+def series_options(opening: Mapping[str, Any], size: tuple[int, int]) -> dict[str, Any]:
+    """The options of an external model that apply to one of series.
 
     Args:
         opening: as `cli.options.model_options` collects it.
         size: (C, N) of a sample.
 
     Raises:
-        click.UsageError: something is among it that is of images alone.
+        click.UsageError: an option applies to images alone.
     """
     if "size" in opening:
-        raise click.UsageError("--size is of images, --series of series; give one of them.")
+        raise click.UsageError("--size is for images, --series for series; give one of them.")
     if "init" in opening:
-        raise click.UsageError("A function makes its weights itself; leave --init out.")
+        raise click.UsageError(
+            "--init is for timm: and torchvision: models; a factory initializes itself. Leave "
+            "it out."
+        )
     if "classes" in opening:
         raise click.UsageError(
-            "Classes of a model of series go by their numbers; leave --classes out."
+            "Classes of a 1-D model are named by their indices; leave --classes out."
         )
-    told = {k: v for k, v in opening.items() if k in ("weights", "mean", "std")}
-    return {**told, "channels": size[0]}
+    shared = {k: v for k, v in opening.items() if k in ("weights", "mean", "std")}
+    return {**shared, "channels": size[0]}
 
 
 def explained_series(
     model: str, size: tuple[int, int], opening: Mapping[str, Any], task: str | None
 ) -> Explained:
-    """A model of series, for `neocog.verbs.explain`.
+    """A 1-D model, for `neocog.verbs.explain`.
 
     Args:
         model: `package.module:factory`.
@@ -79,7 +82,7 @@ def explained_series(
     from neocog.runs.series import Normalized, open_series
     from neocog.verbs.explain_input import Explained
 
-    net = open_series(model, **told_of_series(opening, size))
+    net = open_series(model, **series_options(opening, size))
     return Explained(
         module=net,
         title=printable(model),
@@ -96,7 +99,7 @@ def opened_series(
     size: tuple[int, int],
     opening: Mapping[str, Any],
 ) -> tuple[nn.Module, tuple[Tensor, np.ndarray | None] | None, nn.Module | None]:
-    """One model of series or two, and what they are shown.
+    """One 1-D model or two, and their data.
 
     Args:
         model: `package.module:factory`.
@@ -110,31 +113,31 @@ def opened_series(
     """
     from neocog.runs.series import open_series, series_of
 
-    told = told_of_series(opening, size)
-    shown = None if data is None else series_of(data)
-    if data is not None and shown is not None:
-        _check_size(data, tuple(shown[0].shape[1:]), size)
-    plain = {k: v for k, v in told.items() if k != "weights"}
+    options = series_options(opening, size)
+    series = None if data is None else series_of(data)
+    if data is not None and series is not None:
+        _check_size(data, tuple(series[0].shape[1:]), size)
+    plain = {k: v for k, v in options.items() if k != "weights"}
     other = None if baseline is None else open_series(baseline, **plain)
-    return open_series(model, **told), shown, other
+    return open_series(model, **options), series, other
 
 
-def _check_size(file: str, came: tuple[int, ...], size: tuple[int, int]) -> None:
-    if came != size:
+def _check_size(file: str, actual: tuple[int, ...], size: tuple[int, int]) -> None:
+    if actual != size:
         raise DataError(
-            f"The model takes series of {size[0]} × {size[1]} numbers; `{printable(file)}` "
-            f"holds {came[0]} × {came[1]}. Correct --series, or take other data."
+            f"The model takes series of {size[0]} × {size[1]} values; `{printable(file)}` "
+            f"holds {actual[0]} × {actual[1]}. Correct --series, or use other data."
         )
 
 
 _ONE = re.compile(r"(?P<file>.+)\[(?P<row>\d{1,9})\]")
 
 
-def samples_of_series(places: Sequence[str], size: tuple[int, int]) -> Samples:
+def samples_of_series(paths: Sequence[str], size: tuple[int, int]) -> Samples:
     """The series of some files.
 
     Args:
-        places: .npz files; `FILE[17]` is one series of a file.
+        paths: .npz files; `FILE[17]` is one series of a file.
         size: (C, N) of a sample.
 
     Raises:
@@ -147,16 +150,16 @@ def samples_of_series(places: Sequence[str], size: tuple[int, int]) -> Samples:
     from neocog.runs.series import series_of
 
     parts, names = [], []
-    for place in places:
-        one = _ONE.fullmatch(place)
-        file = one["file"] if one else place
+    for path in paths:
+        one = _ONE.fullmatch(path)
+        file = one["file"] if one else path
         x, _ = series_of(file)
         rows = range(int(one["row"]), int(one["row"]) + 1) if one else range(len(x))
         _check_size(file, tuple(x.shape[1:]), size)
         if rows.stop > len(x):
             raise UsageError(
-                f"`{printable(file)}` has {len(x)} series, counted from 0; number {rows.start} "
-                "came. Name one of them."
+                f"`{printable(file)}` has {len(x)} series, counted from 0; got index {rows.start}. "
+                "Name one of them."
             )
         parts.append(x[rows.start : rows.stop])
         names += [f"{file}[{i}]" for i in rows]

@@ -11,11 +11,11 @@ from neocog.cli.options import HELP, init_option, json_option, print_json
 __all__ = ["command"]
 
 WIDE = 130
-"""Columns of a table that goes into a file or another program."""
+"""Width in columns of a table that is written to a file or pipe."""
 
 
 class _Sample(click.ParamType):
-    """Channels and one or two axes of space."""
+    """Channels and one or two spatial axes."""
 
     name = "sample"
 
@@ -27,20 +27,23 @@ class _Sample(click.ParamType):
         )
         numbers = tuple(int(n) for n in match.groups() if n) if match else (0,)
         if min(numbers) < 1:
-            self.fail(
-                f"The size of a sample is C,H,W (C,N for a series); {value} came.", param, ctx
-            )
+            self.fail(f"The size of a sample is C,H,W (C,N for a series); got {value}.", param, ctx)
         return numbers
 
 
 @click.command("summary", context_settings=HELP)
 @click.argument("model")
-@click.option("--size", type=_Sample(), metavar="C,H,W", help="Of a sample, as 3,224,224.")
+@click.option(
+    "--size",
+    type=_Sample(),
+    metavar="C,H,W",
+    help="Input size.  [of the model, where it states one]",
+)
 @click.option(
     "--classes",
     type=click.IntRange(1, 10**7),
     metavar="N",
-    help="Outputs of a named network.  [10]",
+    help="Outputs of a built-in model.  [10]",
 )
 @init_option
 @json_option
@@ -51,11 +54,11 @@ def command(
     init: str | None,
     as_json: bool,
 ) -> None:
-    """What MODEL costs and what each layer sees: no data is needed.
+    """Parameters, MACs, FLOPs and receptive fields of MODEL, layer by layer; needs no data.
 
-    Parameters, MACs and FLOPs; receptive field, jump and start of every layer;
-    which sizes allow exact quarter turns and circular shifts. MODEL is a network's name, a run
-    folder, package.module:factory, torchvision:NAME, timm:NAME, or a .pt2 program.
+    Lists jump and start of every layer and the sizes that allow exact equivariance to quarter
+    turns and circular shifts. MODEL is a built-in name, a run folder, timm:NAME, torchvision:NAME,
+    package.module:factory or a .pt2 program.
 
     \b
     neocog summary resnet50 --size 3,224,224 --classes 1000
@@ -64,13 +67,13 @@ def command(
     """
     from neocog.verbs.summary import summary
 
-    found = summary(model, size=size, classes=classes, init=init)
+    result = summary(model, size=size, classes=classes, init=init)
     if as_json:
-        print_json(found.to_json())
+        print_json(result.to_json())
         return
     from neocog.cli.draw import draw, on_stdout
 
     console = on_stdout()
     if not console.is_terminal:
         console.width = max(console.width, WIDE)
-    draw(console, found.exhibits(f"What {model} costs and sees"))
+    draw(console, result.exhibits(f"Summary of {model}"))

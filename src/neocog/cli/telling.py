@@ -1,4 +1,4 @@
-"""What is being done, on standard error, where that is a terminal."""
+"""A status line on standard error, where that is a terminal."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def telling(verb: str) -> Iterator[Callable[[str], None]]:
     """A line that is written anew with every call of what is yielded; nothing in a file or pipe.
 
     Args:
-        verb: what the line begins with.
+        verb: the command, which begins the line.
     """
     from rich.text import Text
 

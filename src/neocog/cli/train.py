@@ -28,30 +28,48 @@ __all__ = ["command"]
 
 @click.command("train", context_settings=HELP)
 @click.argument("data", required=False)
-@click.option("--model", help="What to train; `neocog models` lists them.  [convnet]")
-@click.option("--downsampling", help="How the network downsamples.  [stride]")
-@click.option("--padding", help="What convolutions see beyond the border.  [zeros]")
-@click.option("--epochs", type=float, help="Passes over the training samples.")
-@click.option("--budget", type=SECONDS, help="Time for the whole command, as 60s, 5m.")
-@click.option("--size", type=SIZE, help="Images are brought to S or H,W pixels.")
+@click.option("--model", help="Architecture; `neocog models` lists them.  [convnet]")
+@click.option("--downsampling", help="Downsampling operator: stride, blur, polyphase, ….  [stride]")
+@click.option("--padding", help="Padding mode of the convolutions.  [zeros]")
+@click.option("--epochs", type=float, help="Passes over the training set.  [20]")
+@click.option("--budget", type=SECONDS, help="Time limit for the whole command: 60s, 5m, 1h.")
+@click.option("--size", type=SIZE, help="Input size, S or H,W pixels.  [chosen from the images]")
 @resize_mode_option
-@click.option("--init", "start", metavar="MODEL", help="Start from a run's weights.")
-@click.option("--augment", metavar="KEY=VALUE,…", help="Random changes, as shift=2,flip=true.")
-@click.option("--batch-size", type=int, help="Samples a step.  [128]")
-@click.option("--lr", type=float, help="Highest learning rate.")
-@click.option("--optimizer", help="sgd or adamw.  [sgd]")
-@click.option("--seed", type=int, help="Of everything that is drawn.  [0]")
-@click.option("--seeds", type=click.IntRange(2), help="Train so many times; mean and interval.")
-@click.option("--device", type=DEVICE, help="cpu, cuda, mps; the best if left out.")
-@click.option("--out", type=OUT_FOLDER, metavar="FOLDER", help="The run folder.  [runs/NAME]")
-@click.option("--overwrite", is_flag=True, help="Replace a run that is there.")
-@click.option("--resume", metavar="RUN", help="Take up a training that was stopped.")
-@click.option("--recipe", metavar="FILE", help="A recipe.toml to start from.")
-@click.option("--set", "settings", multiple=True, metavar="TABLE.KEY=VALUE", help="Any other key.")
+@click.option(
+    "--init", "start", metavar="MODEL", help="Initialize with the weights of a run folder."
+)
+@click.option(
+    "--augment",
+    metavar="KEY=VALUE,…",
+    help="Augmentations, such as shift=2,flip=true; none for none.",
+)
+@click.option("--batch-size", type=int, help="Samples per step.  [128]")
+@click.option(
+    "--lr", type=float, help="Learning rate at the peak of the schedule.  [suits the model]"
+)
+@click.option("--optimizer", help="Optimizer: sgd or adamw.  [sgd]")
+@click.option(
+    "--seed", type=int, help="Random seed of weights, order, augmentation and split.  [0]"
+)
+@click.option(
+    "--seeds", type=click.IntRange(2), help="Train with this many seeds; report mean and 95 % CI."
+)
+@click.option("--device", type=DEVICE, help="cpu, cuda, cuda:1 or mps.  [the fastest available]")
+@click.option("--out", type=OUT_FOLDER, metavar="FOLDER", help="Run folder to write.  [runs/NAME]")
+@click.option("--overwrite", is_flag=True, help="Replace an existing run folder.")
+@click.option("--resume", metavar="RUN", help="Continue an interrupted training.")
+@click.option("--recipe", metavar="FILE", help="Start from the settings of a recipe.toml.")
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="TABLE.KEY=VALUE",
+    help="Set any key of the recipe; repeatable.",
+)
 @strict_option
 @json_option
 def command(as_json: bool, **given: Any) -> None:
-    """Train a network on DATA and keep it, with a report, in a run folder.
+    """Train a classifier on DATA and write a run folder with a report.
 
     DATA is `digits`, a folder of class folders (with or without train, val, test above them), a
     folder of idx files, or an .npz file.
@@ -98,7 +116,7 @@ def _once(given: dict[str, Any], watch: Any, *, began: float | None = None) -> d
     from neocog.verbs.train import train
 
     if not given["data"] and not given["recipe"]:
-        raise UsageError("A training needs data, and none was named. Try `neocog train digits`.")
+        raise UsageError("Training needs DATA, and none was given. Try `neocog train digits`.")
     trained = train(
         given["data"],
         model=given["model"],
@@ -125,16 +143,16 @@ def _seeds(given: dict[str, Any], watch: Any) -> dict[str, Any]:
     began, runs = click.get_current_context().obj, []
     if (out / "recipe.toml").exists():
         raise UsageError(
-            f"The runs of several seeds lie in a folder of their own; `{printable(out)}` is a run "
+            f"The runs of several seeds need a folder of their own; `{printable(out)}` is a run "
             "itself. Choose another with --out."
         )
-    for n in range(given["seeds"]):  # what is wrong with a folder is said before the first
+    for n in range(given["seeds"]):  # a folder that cannot be used is refused before training
         with claimed(out / f"seed-{first + n}", overwrite=given["overwrite"]):
             pass
     for n in range(given["seeds"]):
         seed = {"seed": first + n, "out": str(out / f"seed-{first + n}")}
         if given["budget"]:
-            # What is left of the time is shared out evenly among the seeds that are left.
+            # The remaining time is divided evenly among the remaining seeds.
             left = given["budget"] - (time.monotonic() - began)
             seed["budget"] = max(left, 1e-3) / (given["seeds"] - n)
         watch.say(f"seed {first + n}, {n + 1} of {given['seeds']}")
@@ -142,7 +160,10 @@ def _seeds(given: dict[str, Any], watch: Any) -> dict[str, Any]:
     part = "test" if all("test" in r for r in runs) else "val"
     scores = [r[part]["accuracy"] for r in runs if part in r]
     if len(scores) < len(runs):
-        raise UsageError("Several seeds are compared on held-out samples, and the data has none.")
+        raise UsageError(
+            "Several seeds are compared on held-out samples, and DATA has none. Add a val or "
+            "test split."
+        )
     over = spread(scores)
     return {
         "run": str(out),
@@ -183,7 +204,7 @@ def _words(result: dict[str, Any]) -> list[str]:
     said = []
     if test:
         ci = test["accuracy_ci"]
-        reach = f" (95 % interval {ci[0]:.2%} to {ci[1]:.2%})" if ci else ""
+        reach = f" (95 % CI {ci[0]:.2%} to {ci[1]:.2%})" if ci else ""
         mean = f", mean of {len(result['runs'])} seeds" if "runs" in result else ""
         said.append(f"{part} accuracy {test['accuracy']:.2%}{mean}{reach}")
     if "runs" in result:

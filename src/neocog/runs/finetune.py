@@ -130,11 +130,11 @@ def tune(
                     told.seconds += time.monotonic() - clock
                     told.done = step.number
                     losses.append(step.loss)
-                    if step.ends_epoch or interrupt.asked:
+                    if step.ends_epoch or interrupt.requested:
                         told.rows.append(_row(step, losses, told.seconds))
                         losses = []
                     yield step
-                    told.interrupted = interrupt.asked
+                    told.interrupted = interrupt.requested
                     if told.interrupted or told.last != heading:
                         break
                     clock = time.monotonic()

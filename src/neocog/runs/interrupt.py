@@ -1,4 +1,4 @@
-"""Ctrl-C that waits for the end of a step, so that what is saved is whole."""
+"""Ctrl-C that waits for the end of a step, so that a checkpoint is complete."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ __all__ = ["Interrupt", "Remembering", "deferred"]
 
 
 class Interrupt:
-    """Whether somebody asked to stop.
+    """Whether a stop was requested.
 
     Args:
-        asked: set by the first Ctrl-C.
+        requested: set by the first Ctrl-C.
     """
 
     def __init__(self) -> None:
-        self.asked = False
+        self.requested = False
 
 
 class Remembering:
@@ -31,8 +31,8 @@ class Remembering:
     does not end is broken off. `deferred` makes up for what is swallowed then.
 
     Args:
-        asked: set by a Ctrl-C.
-        waited: how often the signal was told to come again.
+        requested: set by a Ctrl-C.
+        waited: how often the signal was sent again.
     """
 
     PAUSE = 0.05
@@ -42,7 +42,7 @@ class Remembering:
     """Times that it does."""
 
     def __init__(self) -> None:
-        self.asked = False
+        self.requested = False
         self.waited = 0
         self._again: threading.Timer | None = None
         self._over = False
@@ -51,7 +51,7 @@ class Remembering:
         """Raise KeyboardInterrupt, now or when the import is over."""
         if self._over:
             return
-        self.asked = True
+        self.requested = True
         if _importing(frame) and self.waited < self.PATIENCE:
             self.waited += 1
             self._again = threading.Timer(self.PAUSE, os.kill, (os.getpid(), number))
@@ -61,7 +61,7 @@ class Remembering:
         raise KeyboardInterrupt
 
     def rest(self) -> None:
-        """Send no signal again and pass over one that is on its way: `asked` has been seen.
+        """Send no signal again and pass over one that is on its way: `requested` has been seen.
 
         For the main thread, while this is the handler.
         """
@@ -90,7 +90,7 @@ def deferred() -> Iterator[Interrupt]:
 
     Example:
         >>> with deferred() as interrupt:
-        ...     interrupt.asked
+        ...     interrupt.requested
         False
     """
     interrupt = Interrupt()
@@ -99,14 +99,14 @@ def deferred() -> Iterator[Interrupt]:
         return
 
     def note(number: int, frame: FrameType | None) -> None:
-        if interrupt.asked:
+        if interrupt.requested:
             raise KeyboardInterrupt
-        interrupt.asked = True
+        interrupt.requested = True
 
     before = signal.getsignal(signal.SIGINT)
     if isinstance(before, Remembering):
         before.rest()
-        interrupt.asked = before.asked
+        interrupt.requested = before.requested
     signal.signal(signal.SIGINT, note)
     try:
         yield interrupt

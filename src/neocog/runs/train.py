@@ -106,7 +106,7 @@ def _train(
         for event in session.steps(log):
             yield event
             epoch_follows = isinstance(event, Step) and event.ends_epoch
-            if interrupt.asked and not epoch_follows:
+            if interrupt.requested and not epoch_follows:
                 session.keep(durable=True)
                 raise KeyboardInterrupt(session.farewell())
     session.keep(durable=True)

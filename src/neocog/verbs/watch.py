@@ -107,17 +107,17 @@ class Watch:
             f"{len(experiment.source.classes)} classes"
         )
         self._line(
-            f"network  {recipe.model.name}: {experiment.cost.params:,} parameters, "
-            f"{experiment.cost.macs / 1e6:.1f} M MACs a sample"
+            f"model    {recipe.model.name}: {experiment.cost.params:,} parameters, "
+            f"{experiment.cost.macs / 1e6:.1f} M MACs per sample"
         )
         self._line(f"machine  {machine.device}, {machine.memory_format}, {machine.precision}")
-        changes = {f.name: getattr(experiment.augment, f.name) for f in fields(Augment)}
-        drawn = [
+        values = {f.name: getattr(experiment.augment, f.name) for f in fields(Augment)}
+        augmentations = [
             f"{k} {v:g}" if not isinstance(v, (bool, str)) else k
-            for k, v in changes.items()
-            if v and k not in ("border", "erase_size")
+            for k, v in values.items()
+            if v and k not in ("border", "erasing_size")
         ]
-        self._line(f"augment  {', '.join(drawn) or 'nothing'}")
+        self._line(f"augment  {', '.join(augmentations) or 'none'}")
         for note in event.notes:
             self._note(note)
         self.task = self.bar.add_task("training", total=event.steps, completed=event.done, speed="")
