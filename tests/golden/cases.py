@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from tests.golden.compare import FLOAT32, FLOAT64, TRAINED, Close
+from tests.golden.nets import net_of_task
 from tests.golden.workshop import SHARED, SMALL, Workshop
 
 import neocog
@@ -95,6 +96,9 @@ def _explained(method: str, words: str, *, name: str = "", **more: Any) -> Case:
     return Case(name=name, words=words, **{"needs": "run", **more})
 
 
+RELATIVES = (5, 7, 8, 9, 10, 11, 12, 13, 15, 16, 17, 19, 21, 22)
+"""Networks that have the options of another one."""
+
 GEOMETRY = ("receptive_field", "alignment")
 SHAPES = ("layers/*/kind", "layers/*/output", "layers/*/shift_error_ci")
 
@@ -108,7 +112,8 @@ DIGITS = (
          "--no-layers --seed 3", needs="run", without=GEOMETRY),
     Case(name="audit-baseline", words="audit other digits --samples 100 --shift crop "
          "--map-samples 1 --no-rotation --no-scale --no-elastic --no-layers --baseline run "
-         "--require 'shift.crop.consistency>=0.1'", needs="run other", without=GEOMETRY),
+         "--require 'shift.crop.consistency>=0.1'", needs="run other",
+         without=(*GEOMETRY, "against/shift/*/map", "against/shift/*/flips")),
     Case(name="audit-series",
          words="audit tests.golden.nets:series series.npz --series 1,64", needs="series",
          without=GEOMETRY),
@@ -129,9 +134,23 @@ DIGITS = (
     Case(name="export-torch", words="export run --format torch --out run.pt", needs="run"),
     Case(name="export-pt2", words="export run --format pt2 --out run.pt2", needs="run"),
     Case(name="export-onnx", words="export run --out run.onnx", needs="run", slow=True),
-    Case(name="models", words="models",  # those that are left out have the options of another
-         without=tuple(f"{i}/options" for i in (7, 8, 9, 11, 12, 13, 15, 16, 17, 19, 21, 22))),
+    Case(name="models", words="models", without=tuple(f"{i}/options" for i in RELATIVES)),
 )  # fmt: skip
+
+
+def _of_task(task: str) -> Case:
+    """An audit from Python of a small network whose outputs are no classes of an image."""
+
+    def made(workshop: Workshop, case: Case) -> Any:
+        with workshop.alike():
+            x = torch.rand(12, 1, 24, 24, generator=torch.Generator().manual_seed(1))
+            y = (x[:, 0] > 0.5).long() if task == "segment" else x.mean((1, 2, 3))
+            return neocog.audit(net_of_task(task), (x, y), task=task).to_json()
+
+    return Case(name=f"audit-{task}", made=made, without=(*GEOMETRY, "layers", "**/map/**"))
+
+
+TASKS = (_of_task("segment"), _of_task("regress"))
 
 NET = "tests.strangers.resnet20:make"
 OPENED = "--weights resnet20.th --size 3,32,32 --mean .485,.456,.406 --std .229,.224,.225"
@@ -225,8 +244,9 @@ def _ranges(numbers: list[tuple[int, ...]]) -> str:
     return "+".join(str(a) if a == b else f"{a}-{b}" for a, b in runs)
 
 
+STATES = Case(name="state-dicts", made=_state_dicts)
+
 CASES: dict[str, Case] = {
-    case.name: case
-    for case in (*TRAININGS, *DIGITS, *EXTERNAL, Case(name="state-dicts", made=_state_dicts))
+    case.name: case for case in (*TRAININGS, *DIGITS, *TASKS, *EXTERNAL, STATES)
 }
 """Name to case."""
