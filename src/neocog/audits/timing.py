@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 import time
 from collections.abc import Sequence
@@ -9,9 +10,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from neocog.data.samples import batch_for
 from neocog.graph.found import as_found
 
-__all__ = ["milliseconds"]
+__all__ = ["a_batch", "milliseconds"]
 
 SECONDS = 3.0
 """Measuring ends after the round in which so much time is over."""
@@ -21,6 +23,22 @@ FEWEST = 5
 
 MOST = 60
 """Rounds, at most."""
+
+
+def a_batch(shape: Sequence[int]) -> Tensor:
+    """Random pixels of as many samples as go through a model at once, channels_last in memory.
+
+    Small batches would time the overhead of single operations, which larger ones share.
+
+    Args:
+        shape: of one sample, (C, H, W) or (C, N).
+
+    Example:
+        >>> a_batch((1, 28, 28)).shape
+        torch.Size([256, 1, 28, 28])
+    """
+    x = torch.rand(batch_for(math.prod(shape)), *shape)
+    return x.contiguous(memory_format=torch.channels_last) if x.ndim == 4 else x
 
 
 def milliseconds(models: Sequence[nn.Module], batches: Sequence[Tensor]) -> list[float]:

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from neocog.audits.compare import Compared, compare
 from neocog.audits.require import parse_bound
 from neocog.audits.suite import Audit, AuditConfig, audit_model
-from neocog.audits.timing import milliseconds
+from neocog.audits.timing import a_batch, milliseconds
 from neocog.data.open import open_data, parse_place
-from neocog.data.samples import Samples, batch_for
+from neocog.data.samples import Samples
 from neocog.data.split import Split
 from neocog.errors import DataError, printable
 from neocog.runs.believed import as_function, as_logits
@@ -164,8 +162,7 @@ def _milliseconds(
     shown = []
     for signal in (one.spec.input, two.spec.input):
         shape = (signal.channels, *signal.size)
-        x = torch.rand(batch_for(math.prod(shape)), *shape)
-        shown.append(x.contiguous(memory_format=torch.channels_last))
+        shown.append(a_batch(shape))
     ms = milliseconds([one.module, two.module], shown)
     return ms[0], ms[1]
 

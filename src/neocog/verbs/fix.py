@@ -248,7 +248,7 @@ class _Work:
     ) -> _Reached:
         """Measure the model that came, find the best state of the changed one, measure that."""
         parts, model, came = self.parts, self.mended.model, self.trained.module
-        ms = milliseconds_of([came], parts.val)[0]
+        ms = milliseconds_of([came])[0]
         measure = Measuring.within(
             self.budget, ms, parts.test, n=n, modes=self.modes, seed=self.seed
         )
@@ -301,7 +301,7 @@ class _Work:
             improved=improved,
             before=before,
             after=after,
-            times=milliseconds_of([came, model], parts.test),
+            times=milliseconds_of([came, model]),
             verdict=found,
             converted=converted,
             seen=seen,

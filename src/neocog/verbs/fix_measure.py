@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from neocog.audits.class_order import other_order
 from neocog.audits.shift import Shift, shift_consistency
 from neocog.audits.subject import Subject
-from neocog.audits.timing import milliseconds
-from neocog.data.batches import batches, pixels
+from neocog.audits.timing import a_batch, milliseconds
+from neocog.data.batches import batches
 from neocog.data.samples import Samples, evaluation_batch
 from neocog.data.split import Split
 from neocog.graph.cost import cost
@@ -29,9 +29,6 @@ from neocog.types import Batch
 from neocog.verbs.fix_result import ADVISED, Measured
 
 __all__ = ["Measuring", "Scores", "advised", "milliseconds_of", "outlook"]
-
-TIMED = 64
-"""Samples of a batch whose forward pass is timed, at most."""
 
 A_PASS = 250.0
 """Milliseconds of a forward pass that is timed, about: slow models are shown fewer samples."""
@@ -216,14 +213,15 @@ def outlook(model: SpecifiedNetwork, judge: Judge, first: Score, macs: int) -> s
     )
 
 
-def milliseconds_of(models: Sequence[SpecifiedNetwork], split: Split) -> list[float]:
-    """Of the forward pass of one sample, models in turns."""
-    x = pixels(split, slice(0, TIMED)).contiguous(memory_format=torch.channels_last)
+def milliseconds_of(models: Sequence[SpecifiedNetwork]) -> list[float]:
+    """Of the forward pass of one sample, models in turns, with batches as an audit has them."""
+    signal = models[0].spec.input
+    x = a_batch((signal.channels, *signal.size))
     with torch.no_grad():
         began = time.perf_counter()
         models[0](x[:2])
     each = (time.perf_counter() - began) / len(x[:2]) * 1e3
-    x = x[: max(1, min(TIMED, int(A_PASS / each)))] if each > A_PASS / TIMED else x
+    x = x[: max(1, int(A_PASS / each))]
     return milliseconds(models, [x] * len(models))
 
 
