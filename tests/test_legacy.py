@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import neocog
+from neocog.errors import UsageError
 from neocog.legacy import card_of_today, checkpoint_of_today, recipe_of_today, spec_of_today
 from neocog.runs.recipe import Recipe, from_toml, to_toml
 from neocog.runs.trained import load
@@ -56,9 +57,11 @@ def test_an_old_recipe_is_the_recipe_it_was():
     assert from_toml(to_toml(recipe)) == recipe
 
 
-def test_a_name_of_today_goes_before_an_old_one():
-    both = {"train": {"batch_size": 8, "batch": 9}, "data": {"path": "a", "place": "b"}}
-    assert recipe_of_today(both) == {"train": {"batch_size": 8}, "data": {"path": "a"}}
+def test_an_old_name_beside_that_of_today_is_refused():
+    both = {"train": {"batch_size": 8, "batch": 9}}
+    assert recipe_of_today(both) == both
+    with pytest.raises(UsageError, match=r"no key `train\.batch`. Did you mean `batch_size`"):
+        from_toml("[train]\nbatch_size = 8\nbatch = 9")
 
 
 def test_what_is_of_today_stays_as_it_is():

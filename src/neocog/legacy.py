@@ -1,7 +1,6 @@
 """What run folders, recipes and exported models called things before: read under today's names.
 
-Recipes and specs carry no number of their format, so each old name is looked for; a name of today
-beside it goes before it.
+Recipes and specs carry no number of their format, so each old name is looked for.
 """
 
 from __future__ import annotations
@@ -112,8 +111,5 @@ def _table(name: str, table: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _renamed(table: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
-    return {
-        names.get(k, k): v
-        for k, v in table.items()
-        if k not in names or names[k] not in table  # the name of today goes before the old one
-    }
+    # An old name beside the one of today stays, and is refused like any other unknown key.
+    return {names[k] if k in names and names[k] not in table else k: v for k, v in table.items()}

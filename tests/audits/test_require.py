@@ -3,7 +3,11 @@ import pytest
 from neocog.audits.require import parse_bound
 from neocog.errors import UsageError
 
-RESULT = {"shift": {"circular": {"consistency": 0.98, "floor": None}}, "list": [1, 2.5], "on": True}
+RESULT = {
+    "shift": {"circular": {"consistency": 0.98, "chance_agreement": None}},
+    "list": [1, 2.5],
+    "on": True,
+}
 
 
 @pytest.mark.parametrize(
@@ -32,7 +36,7 @@ def test_written_in_another_way(text: str) -> None:
         ("shift.circle.consistency>1", "no figure `shift.circle`. Did you mean `circular`"),
         ("list.7>1", "a place in a list of 2"),
         ("list.x>1", "a place in a list of 2"),
-        ("shift.circular.floor>1", "is not measured"),
+        ("shift.circular.chance_agreement>1", "is not measured"),
         ("shift.circular>1", "is several"),
         ("on>0", "is several"),
         ("list.0.x>1", "ends before the last name"),

@@ -124,7 +124,7 @@ def test_constant_predictor_is_told_by_floor_and_largest_class() -> None:
 
     found = shift_consistency(Subject(Constant()), noise(), max_shift=2)
     assert found.consistency == 1
-    assert found.floor == 1
+    assert found.chance_agreement == 1
     assert found.largest_class == 1
     assert found.accuracy is not None
     assert found.accuracy < 1
@@ -133,7 +133,9 @@ def test_constant_predictor_is_told_by_floor_and_largest_class() -> None:
 def test_floor_is_the_chance_of_two_answers_to_agree() -> None:
     # Half of all pixels are brighter than their neighbor, so both classes are about as frequent.
     found = shift_consistency(Subject(Corner()), noise(400), max_shift=2)
-    assert found.floor == pytest.approx(0.5, abs=0.01)  # 0.5 + 2 d² for a share off by d < 0.07
+    assert found.chance_agreement == pytest.approx(
+        0.5, abs=0.01
+    )  # 0.5 + 2 d² for a share off by d < 0.07
 
 
 def test_A6_E1_circular_network_with_a_global_mean_never_changes_its_mind() -> None:

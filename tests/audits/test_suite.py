@@ -38,7 +38,7 @@ def test_everything_the_contract_names_is_there_and_is_plain() -> None:
     assert set(plain["shift"]) == {"circular", "crop", "zeros", "subpixel"}
     assert set(plain["shift"]["circular"]) >= {
         "consistency", "consistency_ci", "both_correct", "both_wrong", "flip_rate",
-        "worst_case_accuracy", "map", "floor",
+        "worst_case_accuracy", "map", "chance_agreement",
     }  # fmt: skip
     assert set(plain["rotation"]) >= {"angles", "agreement", "accuracy", "quarter_turn_error"}
     assert set(plain["elastic"]) >= {"amount", "distance", "slope"}

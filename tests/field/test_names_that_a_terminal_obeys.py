@@ -77,7 +77,7 @@ VERBS = {
     "predict --json": ("--json",),
     "audit": ("--shift", "circular", "--no-rotation", "--no-scale", "--no-elastic"),
     "explain": ("--method", "gradient"),
-    "count": (),
+    "summary": (),
     "export": ("--format", "torch", "--out", "x.pt"),
     "data": (),
 }

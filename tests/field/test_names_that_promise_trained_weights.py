@@ -238,8 +238,8 @@ def test_a_library_that_was_imported_from_the_current_folder_is_refused(
                                   "ConvNeXt_Tiny", "efficientnet_b0.ra_in1k"])  # fmt: skip
 @pytest.mark.parametrize("verb", ["audit", "evaluate", "summary", "explore"])
 def test_a_bare_name_of_a_network_is_told_how_to_name_it(call, name: str, verb: str) -> None:
-    said = call(verb, name, *(["digits"] if verb != "count" else []))
-    if verb == "count" and name == "resnet18":  # one of ours, of a size
+    said = call(verb, name, *(["digits"] if verb != "summary" else []))
+    if verb == "summary" and name == "resnet18":  # one of ours, of a size
         assert "Give --size C,H,W" in said.err
         return
     assert (said.status, said.out) == (2, "")

@@ -24,7 +24,7 @@ def test_a_contract_with_the_old_name_is_read(old, new):
     plain = CONTRACT.to_json()
     del plain["input"]["resize_mode"]
     plain["input"]["fit"] = old
-    assert ModelSpec.from_json(plain).signal.resize_mode == new
+    assert ModelSpec.from_json(plain).input.resize_mode == new
 
 
 def test_what_is_written_is_read_again_and_what_nobody_knows_is_refused():

@@ -144,7 +144,7 @@ def test_a_run_of_another_machine_is_not_taken_up_in_silence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     machine = MachineConfig(device="cuda:99")
-    data = replace(Recipe().data, place="digits")
+    data = replace(Recipe().data, path="digits")
     RunFolder(tmp_path / "run").write_recipe(Recipe(data=data, machine=machine))
     assert _status("train", "--resume", str(tmp_path / "run")) == 2
     assert "`cuda:99` was asked for" in capsys.readouterr().err

@@ -34,7 +34,7 @@ def left(words: str, redirected: str) -> tuple[int, str]:
 @pytest.mark.parametrize(
     ("words", "redirected", "status", "lines"),
     [
-        ("count dense --size 1,28,28", ">&-", 0, 0),
+        ("summary dense --size 1,28,28", ">&-", 0, 0),
         ("--help", "<&- >&- 2>&-", 0, 0),
         ("--help", "> /dev/full", 2, 1),
         ("nosuch", "2> /dev/full", 2, 0),

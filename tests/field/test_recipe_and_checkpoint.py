@@ -81,16 +81,16 @@ EDITS: list[dict[str, Any]] = [
     {"train__plan": None},
     {"optimizer__lr": 0.1}, {"optimizer__name": "adamw"}, {"optimizer__momentum": 0.5},
     {"optimizer__nesterov": False}, {"optimizer__weight_decay": 0.0}, {"optimizer__lr": None},
-    {"schedule__name": "cosine"}, {"schedule__warmup": 0.0}, {"schedule__final": 0.1},
+    {"schedule__name": "cosine"}, {"schedule__warmup": 0.0}, {"schedule__final_lr_factor": 0.1},
     {"objective__loss": "mean_squared_error"}, {"objective__label_smoothing": 0.0},
-    {"objective__clip": 1.0},
+    {"objective__max_grad_norm": 1.0},
     {"augment__shift": 2.0}, {"augment__flip": True}, {"augment__mixup": 0.2},
     {"model__hidden": [5]}, {"model__name": "lenet5_modern", "model__hidden": None,
      "model__dropout": None}, {"model__dropout": 0.5},
     {"data__seed": 1}, {"data__val": False}, {"data__cut_test": True}, {"data__size": [20, 20]},
     {"data__channels": 3},
     {"data__resize_mode": "pad"}, {"data__fingerprint": ""},
-    {"machine__precision": "bfloat16"}, {"machine__layout": "channels_last"},
+    {"machine__precision": "bfloat16"}, {"machine__memory_format": "channels_last"},
     {"machine__threads": 7},
 ]  # fmt: skip
 
@@ -119,7 +119,7 @@ def test_every_key_that_moves_a_bit_is_refused_by_name(
 def test_the_message_says_what_it_was_and_what_it_is(part: Path, tmp_path: Path) -> None:
     shutil.copytree(part, tmp_path / "run")
     edit(tmp_path / "run", train__batch_size=8, optimizer__nesterov=False)
-    words = r"`train\.batch_size` was 16, is 8; `optimizer\.nesterov` was true, is false\. Put"
+    words = r"`optimizer\.nesterov` was true, is false; `train\.batch_size` was 16, is 8\. Put"
     with pytest.raises(RunError, match=words):
         resume(tmp_path / "run")
 

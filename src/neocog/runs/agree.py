@@ -101,7 +101,7 @@ def _flat(recipe: Recipe) -> dict[str, Any]:
         value = getattr(recipe, part.name)
         if value is None or part.name == "provenance":
             continue
-        if part.name == "network":
+        if part.name == "model":
             value = spelled_out(value)
         for key in fields(value):
             inner = getattr(value, key.name)
