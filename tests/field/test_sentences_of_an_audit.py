@@ -50,7 +50,8 @@ def shift(flip: float | None = 0.0, mode: str = "circular", **given: Any) -> Shi
     values: dict[str, Any] = {
         "n": 100, "max_shift": 4.0, "unit": "%", "consistency_ci": (consistency, consistency),
         **dict.fromkeys(
-            ("both_correct", "both_wrong", "one_right", "accuracy", "accuracy_shifted", "chance_agreement",
+            ("both_correct", "both_wrong", "one_right", "accuracy", "accuracy_shifted",
+             "chance_agreement",
              "largest_class", "majority", "worst_case_accuracy", "map", "border")
         ),
     }  # fmt: skip
