@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+from collections import OrderedDict
+
 import pytest
 import torch
+from tests.symmetry.fields import Regular
 from torch import Tensor, nn
 
 from neocog.audits.layers import layer_errors
@@ -15,6 +18,13 @@ from neocog.surgery.replace import replace
 
 def noise(n: int = 8, size: int = 16) -> Samples:
     return Samples.of(torch.rand(n, 1, size, size, generator=torch.Generator().manual_seed(0)))
+
+
+class Ramp(nn.Module):
+    """Multiplies the samples of a line by their number."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * torch.arange(1.0, x.shape[2] + 1)
 
 
 class Net(nn.Module):
@@ -136,6 +146,29 @@ def test_quarter_turns() -> None:
     )  # stride 2 on 16 samples keeps no grid that a turn maps to itself
 
 
+class Lifting(nn.Module):
+    """Each kernel in four directions; what its channels mean is declared beside it."""
+
+    def __init__(self, *, declared: bool) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(2, 1, 3, 3))
+        if declared:
+            self.output_field = Regular()
+
+    def forward(self, x: Tensor) -> Tensor:
+        turned = torch.stack([self.weight.rot90(k, (2, 3)) for k in range(4)], 1)
+        padded = nn.functional.pad(x, [1] * 4, mode="circular")
+        return nn.functional.conv2d(padded, turned.flatten(0, 1))
+
+
+def test_E8_the_declared_field_is_asked_how_channels_turn() -> None:
+    lifting, plain = (errors(Lifting(declared=d), nn.ReLU())["0"] for d in (True, False))
+    assert lifting.rotation_error < 1e-6
+    assert lifting.own_rotation < 1e-6
+    assert plain.rotation_error > 0.3
+    assert plain.own_rotation > 0.3
+
+
 def test_vectors_have_no_places() -> None:
     class Dense(nn.Module):
         def __init__(self) -> None:
@@ -155,6 +188,23 @@ def test_window_without_border_is_compared_where_both_sides_know() -> None:
     e = errors(conv(1, 4, kernel=5, pad=0))["0"]
     assert e.output == (4, 12, 12)
     assert e.shift_error < 1e-6
+
+
+def test_both_norms_are_taken_where_both_sides_know() -> None:
+    # Of 3 samples behind a window of 2, a shift by one leaves two that are known on both sides.
+    x = torch.tensor([1.0, 2.0, 3.0, 4.0]).view(1, 1, 4)
+    net = nn.Sequential(OrderedDict(cut=nn.MaxPool1d(2, 1), ramp=Ramp(), flat=nn.Flatten()))
+    found = layer_errors(Subject(net), Samples.of(x), max_shift=1)
+    y, scale = torch.tensor([2.0, 3.0, 4.0]), torch.tensor([1.0, 2.0, 3.0])
+    errors = []
+    for sign in (1, -1):
+        known = torch.tensor([0.0, 1, 1]) if sign == 1 else torch.tensor([1.0, 1, 0])
+        moved = scale * nn.functional.max_pool1d(x.roll(sign, 2), 2, 1)[0, 0]
+        wrong = (moved - (scale * y).roll(sign)) * known
+        errors.append(float(wrong.norm() / (scale * y * known).norm()))
+    by_hand = [pytest.approx(e, rel=1e-6) for e in errors]  # float32
+    assert found[1].name == "ramp"
+    assert found[1].shift_error in by_hand
 
 
 def test_deep_layers_without_border_and_upsampling_are_not_blamed() -> None:

@@ -1,18 +1,16 @@
 """Which layer breaks the symmetry?
 
 A layer f is equivariant to a motion T when f(T x) = T f(x). Two figures say how far a layer of a
-network is from that, as mean over samples of ‖f(T x) - T f(x)‖ / ‖f(x)‖:
+network is from that, as mean over samples of ‖f(T x) - T f(x)‖ / ‖f(x)‖ over the region that both
+know, see `neocog.symmetry.residual`:
 
     shift_error, rotation_error   at the layer's output, everything before it included
     local_shift, own_rotation       of this layer alone: its input on the unmoved sample is moved,
                                   so what broke earlier has no part in it
 
 Shifts are circular by whole pixels, different for each sample; turns are quarter turns. Nothing
-is interpolated at the input. At an output that keeps every s-th sample a shift by d pixels is one
-by d / s samples, rarely a whole number: of the Fourier shift by that fraction and the whole shifts
-on either side the one that fits best counts, axis by axis, so a layer that moves its samples along
-with the image is not blamed for the grid. Of an output without places (a vector) T is the
-identity.
+is interpolated at the input. What T does to an output's channels is said by the field that a layer
+declares, see `neocog.symmetry.fields`: nothing where it declares none, and nothing to a vector.
 
 Of a layer's own shift error the part near the border is told apart: within reach of its window
 from the border or from where the image was cut, the padding is what breaks it; everywhere else
@@ -39,8 +37,9 @@ from neocog.layers.blur import MaxBlurPool
 from neocog.layers.polyphase import PolyphaseDown
 from neocog.layers.subsample import Windows
 from neocog.layers.windows import TakeWindows
-from neocog.symmetry.residual import Jump, misfit, near_border, own_jump, reach
-from neocog.symmetry.warp import shift_circular
+from neocog.symmetry.fields import Field, field_of
+from neocog.symmetry.motion import Jump, QuarterTurn, Shift
+from neocog.symmetry.residual import best_fit, near_border, norms
 
 __all__ = ["LayerError", "is_map", "layer_errors"]
 
@@ -135,11 +134,12 @@ def layer_errors(
         for start in range(0, n, batch):
             rows = slice(start, min(n, start + batch))
             x = data.take(rows).to(model.device, model.dtype)
-            shift = _ShiftedPair(sums, offset[rows], data.size, jumps or {})
-            _through(model.module, torch.cat([x, shift_circular(x, offset[rows])]), shift)
+            shift = Shift(offset[rows])
+            look = _ShiftedPair(sums, shift, data.size, jumps or {})
+            _through(model.module, torch.cat([x, shift(x)]), look)
             if square:
-                turn = _TurnedPair(sums, quarters[rows])
-                _through(model.module, torch.cat([x, _turned(x, quarters[rows])]), turn)
+                turn = QuarterTurn(quarters[rows])
+                _through(model.module, torch.cat([x, turn(x)]), _TurnedPair(sums, turn))
     return tuple(_row(name, s, seed) for name, s in sums.items())
 
 
@@ -242,32 +242,31 @@ class _ShiftedPair:
     def __init__(
         self,
         sums: dict[str, _Sums],
-        offset: Tensor,
+        shift: Shift,
         size: tuple[int, ...],
         jumps: Mapping[str, Jump],
     ) -> None:
-        self.sums, self.offset, self.size, self.jumps = sums, offset, size, jumps
+        self.sums, self.shift, self.size, self.jumps = sums, shift, size, jumps
 
     def __call__(self, name: str, m: nn.Module, inner: Tensor | None, out: Tensor) -> None:
         sums = self.sums.setdefault(name, _Sums(type(m).__name__, tuple(out.shape[1:])))
         still, moved = out.chunk(2)
         jump = self.jump(name, out)
-        sums.shift.append(_ratio(misfit(still, moved, self.offset, jump, self.size), still))
+        sums.shift.append(norms(*best_fit(self.shift, still, moved, jump=jump, size=self.size)))
         if inner is None:
             return
         before = inner[: len(still)]
-        ratio = own_jump(m, before, out) if self.has_places(out) else None
+        ratio = _own_jump(m, before, out) if self.has_places(out) else None
         if not self.has_places(before) or (self.has_places(out) and ratio is None):
             return  # a vector, or nobody knows where its samples are from
-        whole, size = self.steps(before), tuple(before.shape[2:])
-        again = m(shift_circular(before, whole).clone())
-        wrong = misfit(still, again, whole, ratio, size)
-        sums.local_shift.append(_ratio(wrong, still))
+        whole = self.steps(before)
+        wrong, base = _alone(m, before, still, whole, ratio)
+        sums.local_shift.append(norms(wrong, base))
         near = wrong.new_zeros(())
         if ratio is not None and bool(_breaks(wrong, still).any()):
-            near = near_border(wrong, whole, ratio, reach(m))
+            near = near_border(wrong, whole, ratio, _reach(m))
             near = near * self.has_border(m, before, still, ratio, whole)
-        sums.border.append(_ratio(wrong * near, still))
+        sums.border.append(norms(wrong * near, base))
 
     def has_border(
         self, m: nn.Module, before: Tensor, still: Tensor, ratio: Jump, whole: Tensor
@@ -284,17 +283,15 @@ class _ShiftedPair:
         offset = torch.round(whole / stride).long() * stride
         least = torch.where(whole < 0, -stride, stride)
         offset = torch.where((offset == 0).all(1)[:, None], least, offset)
-        again = m(shift_circular(before, offset).clone())
-        size = tuple(before.shape[2:])
-        found = _breaks(misfit(still, again, offset, ratio, size), still)
+        found = _breaks(_alone(m, before, still, offset, ratio)[0], still)
         return found.to(still).view(-1, *[1] * (still.ndim - 1))
 
     def steps(self, x: Tensor) -> Tensor:
         """The shifts of the images as whole shifts of a map: at least one step somewhere."""
         scale = [n / m for n, m in zip(x.shape[2:], self.size, strict=True)]
-        whole = torch.round(self.offset * torch.tensor(scale)).long()
+        whole = torch.round(self.shift.offset * torch.tensor(scale)).long()
         zero = (whole == 0).all(1)
-        return torch.where(zero[:, None], self.offset.sign(), whole)
+        return torch.where(zero[:, None], self.shift.offset.sign(), whole)
 
     def has_places(self, x: Tensor) -> bool:
         """Whether it is a map of more than one sample."""
@@ -313,31 +310,59 @@ class _ShiftedPair:
 class _TurnedPair:
     """Looks at layers under quarter turns."""
 
-    def __init__(self, sums: dict[str, _Sums], quarters: Tensor) -> None:
-        self.sums, self.quarters = sums, quarters
+    def __init__(self, sums: dict[str, _Sums], turn: QuarterTurn) -> None:
+        self.sums, self.turn = sums, turn
 
     def __call__(self, name: str, m: nn.Module, inner: Tensor | None, out: Tensor) -> None:
-        if name not in self.sums:
+        if name not in self.sums or not _turns(out):
             return
         sums = self.sums[name]
         still, moved = out.chunk(2)
-        if out.ndim == 4 and out.shape[2] != out.shape[3]:
-            return
-        sums.turn.append(_ratio(self.turned(still) - moved, still))
-        if inner is not None and (inner.ndim != 4 or inner.shape[2] == inner.shape[3]):
-            again = m(self.turned(inner[: len(still)]).clone())
-            sums.own_turn.append(_ratio(self.turned(still) - again, still))
+        expected = self.turned(still, field_of(m))
+        sums.turn.append(norms(expected - moved, still))
+        if inner is not None and _turns(inner):
+            again = m(self.turned(inner[: len(still)], field_of(m, "input")).clone())
+            sums.own_turn.append(norms(expected - again, still))
 
-    def turned(self, x: Tensor) -> Tensor:
-        return _turned(x, self.quarters) if x.ndim == 4 else x
+    def turned(self, x: Tensor, field: Field) -> Tensor:
+        return self.turn(x, field=field) if x.ndim == 4 else self.turn.mix(x, field)
 
 
-def _turned(x: Tensor, quarters: Tensor) -> Tensor:
-    """Each image by its own number of quarter turns."""
-    out = torch.empty_like(x)
-    for k in (1, 2, 3):
-        out[quarters == k] = torch.rot90(x[quarters == k], k, (2, 3))
-    return out
+def _turns(x: Tensor) -> bool:
+    """Whether quarter turns keep its shape."""
+    return x.ndim != 4 or x.shape[2] == x.shape[3]
+
+
+def _alone(
+    m: nn.Module, before: Tensor, still: Tensor, offset: Tensor, jump: Jump | None
+) -> tuple[Tensor, Tensor]:
+    """`best_fit` of one layer whose input is shifted by hand."""
+    shift = Shift(offset)
+    again = m(shift(before).clone())
+    return best_fit(shift, still, again, jump=jump, size=tuple(before.shape[2:]))
+
+
+def _own_jump(m: nn.Module, x: Tensor, out: Tensor) -> Jump | None:
+    """Of a layer alone, samples of its input from one output sample to the next."""
+    stride = getattr(m, "stride", None)
+    steps = stride if isinstance(stride, tuple | list) else (stride,)
+    if stride is not None and all(isinstance(s, int) for s in steps):
+        each = tuple(steps) * (x.ndim - 2 if len(steps) == 1 else 1)
+        transposed = getattr(m, "transposed", False)
+        return tuple(Fraction(1, s) if transposed else Fraction(s) for s in each)
+    jumps = tuple(Fraction(a, b) for a, b in zip(x.shape[2:], out.shape[2:], strict=True))
+    return jumps if all(1 in (j.numerator, j.denominator) for j in jumps) else None
+
+
+def _reach(m: nn.Module) -> tuple[int, ...]:
+    """Samples of a layer's input that its window reaches to one side, an axis or for all."""
+    kernel = getattr(m, "kernel_size", 1)
+    dilation = getattr(m, "dilation", 1)
+    kernel = kernel if isinstance(kernel, tuple) else (kernel,)
+    dilation = dilation if isinstance(dilation, tuple) else (dilation,)
+    return tuple(
+        int(d) * (int(k) - 1) for k, d in zip(kernel, dilation * len(kernel), strict=False)
+    )
 
 
 ROUNDING = 1e-4
@@ -354,15 +379,9 @@ def _breaks(wrong: Tensor, reference: Tensor) -> Tensor:
     return breaks
 
 
-def _ratio(wrong: Tensor, reference: Tensor) -> Tensor:
-    """‖wrong‖ and ‖reference‖ of each sample, float64, (2, B)."""
-    both = [t.flatten(1).double().norm(dim=1).expand(len(reference)) for t in (wrong, reference)]
-    return torch.stack(both).cpu()
-
-
 def _ratios(parts: list[Tensor]) -> Tensor:
     """Of all samples; one whose output is all but zero does not outweigh the rest."""
-    up, down = torch.cat(parts, 1)
+    up, down = torch.cat(parts, 1).cpu()
     least = max(float(down.mean()) * TINY, 1e-30)
     ratio: Tensor = up / down.clamp(min=least)
     return ratio

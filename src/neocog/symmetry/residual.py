@@ -1,116 +1,122 @@
-"""The motion of a map that fits best to that of its input, and what is left of it then."""
+"""How far a layer is from equivariance: its residual f(T x) - T f(x).
+
+The equivariance error is ‖f(T x) - T f(x)‖ / ‖f(x)‖, both norms taken over the region where both
+f(T x) and T f(x) are known, so that neither what wraps around behind a window without padding nor
+what comes in from beyond the frame counts. On a coarser grid T moves by parts of a sample: of the
+Fourier shift and the whole shifts on either side the one that fits best counts, so that a layer
+that moves its samples along with the image is not blamed for the grid.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from fractions import Fraction
-from itertools import product
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from neocog.signal.fourier import shift_subpixel
-from neocog.symmetry.warp import shift_circular
+from neocog.symmetry.fields import SCALAR, Field
+from neocog.symmetry.motion import Jump, Motion
 
-__all__ = ["Jump", "misfit", "near_border", "own_jump", "reach"]
-
-Jump = tuple[Fraction, ...]
-"""Samples of an input from one output sample to the next, along each axis."""
+__all__ = ["best_fit", "near_border", "norms", "relative_error", "residuals"]
 
 
-def own_jump(m: nn.Module, x: Tensor, out: Tensor) -> Jump | None:
-    """Of a layer alone, samples of its input from one output sample to the next."""
-    stride = getattr(m, "stride", None)
-    steps = stride if isinstance(stride, tuple | list) else (stride,)
-    if stride is not None and all(isinstance(s, int) for s in steps):
-        each = tuple(steps) * (x.ndim - 2 if len(steps) == 1 else 1)
-        transposed = getattr(m, "transposed", False)
-        return tuple(Fraction(1, s) if transposed else Fraction(s) for s in each)
-    jumps = tuple(Fraction(a, b) for a, b in zip(x.shape[2:], out.shape[2:], strict=True))
-    return jumps if all(1 in (j.numerator, j.denominator) for j in jumps) else None
-
-
-def misfit(
-    still: Tensor,
+def residuals(
+    motion: Motion,
+    reference: Tensor,
     moved: Tensor,
-    offset: Tensor,
-    jump: Jump | None,
-    size: tuple[int, ...],
-) -> Tensor:
-    """Moved - T still, for the T of each sample that fits best; see the head of this file.
+    *,
+    jump: Jump,
+    known: Tensor | None = None,
+    field: Field = SCALAR,
+    room: Tensor | None = None,
+) -> Iterator[Tensor]:
+    """T f(x) - f(T x) over what is known, for each T that a layer may move by on its grid.
 
     Args:
-        still: a layer's output for samples as they are.
-        moved: for the samples moved by `offset`.
-        offset: in samples of the layer's input (or in pixels), (B, D).
-        jump: of these, from one output sample to the next; None for a vector.
-        size: of that input.
+        motion: T.
+        reference: f(x), (B, C, *S).
+        moved: f(T x), alike.
+        jump: pixels from one sample of a map to the next, along each axis.
+        known: the region, of `Motion.known`; None for everywhere.
+        field: what the channels of f(x) mean.
+        room: like `reference`, to be written into; memory of their own if left out.
+
+    Yields:
+        Residuals, to be used before the next ones come.
+    """
+    for expected in motion.candidates(reference, jump, field, room):
+        wrong = torch.sub(expected, moved, out=room)
+        yield wrong if known is None else wrong.mul_(known)
+
+
+def best_fit(
+    motion: Motion,
+    reference: Tensor,
+    moved: Tensor,
+    *,
+    jump: Jump | None,
+    size: tuple[int, ...],
+    field: Field = SCALAR,
+) -> tuple[Tensor, Tensor]:
+    """The residual for the T of each sample that fits best, and f(x), over what both sides know.
+
+    Args:
+        motion: T.
+        reference: f(x).
+        moved: f(T x), alike.
+        jump: pixels from one sample of f(x) to the next, along each axis; None for what has no
+            places, where T mixes channels alone.
+        size: of the signal.
+        field: what the channels of f(x) mean.
+
+    Example:
+        >>> from neocog.symmetry.motion import Shift
+        >>> x = torch.tensor([[[1.0, 2.0, 3.0, 4.0]]])
+        >>> one = Shift(torch.tensor([[1]]))
+        >>> wrong, reference = best_fit(one, x, one(x) + 0.5, jump=(1,), size=(4,))
+        >>> wrong, reference is x
+        (tensor([[[-0.5000, -0.5000, -0.5000, -0.5000]]]), True)
     """
     if jump is None:
-        return moved - still
-    share = offset / torch.tensor([float(j) for j in jump])
-    known = _known(still, share, jump, size)
-    fits = None
-    least = torch.full((len(still),), torch.inf, dtype=torch.float64, device=still.device)
-    for candidate in _candidates(still, share):
-        wrong = (moved - candidate) * known
-        far = torch.linalg.vector_norm(wrong.flatten(1), dim=1, dtype=torch.float64)
-        better = far < least
-        least = torch.where(better, far, least)
-        shape = [-1] + [1] * (wrong.ndim - 1)
-        fits = wrong if fits is None else torch.where(better.view(shape), wrong, fits)
-    assert fits is not None
-    return fits
+        return motion.mix(reference, field) - moved, reference
+    known = motion.known(reference, jump, size)
+    best: Tensor | None = None
+    least = torch.full((len(moved),), torch.inf, dtype=torch.float64, device=moved.device)
+    for wrong in residuals(motion, reference, moved, jump=jump, known=known, field=field):
+        far = norms(wrong)[0]
+        better = (far < least).view(-1, *[1] * (wrong.ndim - 1))
+        least = torch.minimum(least, far)
+        best = wrong if best is None else torch.where(better, wrong, best)
+    assert best is not None
+    return best, reference if known is None else reference * known
 
 
-def _candidates(still: Tensor, share: Tensor) -> Iterator[Tensor]:
-    """The whole shifts on either side, and the shift by the fraction itself."""
-    for whole in _neighbors(share):
-        yield shift_circular(still, whole)
-    if bool((share != share.round()).any()):
-        yield shift_subpixel(still, share.to(still.dtype))
+def norms(*parts: Tensor) -> Tensor:
+    """The norm of each sample of each part, float64, (parts, B)."""
+    return torch.stack([t.flatten(1).double().norm(dim=1) for t in parts])
 
 
-def _neighbors(share: Tensor) -> list[Tensor]:
-    """The whole shifts on either side, each combination of axes once."""
-    below, above = share.floor().long(), share.ceil().long()
-    if torch.equal(below, above):
-        return [below]
-    out = []
-    for pick in product((0, 1), repeat=share.shape[1]):
-        out.append(torch.where(torch.tensor(pick, dtype=torch.bool), above, below))
-    return out
+def relative_error(wrong: Tensor, reference: Tensor) -> Tensor:
+    """‖wrong‖ / ‖reference‖ of each sample, float64, (B,).
 
-
-def _known(still: Tensor, share: Tensor, jump: Jump, size: tuple[int, ...]) -> Tensor:
-    """1 where both sides know the value, (B, 1, *S).
-
-    Everywhere on an axis whose samples tile the image: nothing leaves under a circular shift.
-    Else, behind a window without border, where the shift has not come in from the other side.
+    Example:
+        >>> relative_error(torch.tensor([[3.0, 4.0]]), torch.tensor([[0.0, 10.0]]))
+        tensor([0.5000], dtype=torch.float64)
     """
-    axes = still.ndim - 2
-    known = torch.ones(len(still), 1, *still.shape[2:], dtype=torch.bool)
-    for a, (n, j, whole) in enumerate(zip(still.shape[2:], jump, size, strict=True)):
-        if n * j != whole:
-            place = torch.arange(n) - share[:, a : a + 1]
-            shape = [len(still), 1] + [n if b == a else 1 for b in range(axes)]
-            known &= ((place >= 0) & (place <= n - 1)).view(shape)
-    return known.to(still)
-
-
-def reach(m: nn.Module) -> tuple[int, ...]:
-    """Samples of a layer's input that its window reaches to one side, an axis or for all."""
-    kernel = getattr(m, "kernel_size", 1)
-    dilation = getattr(m, "dilation", 1)
-    kernel = kernel if isinstance(kernel, tuple) else (kernel,)
-    dilation = dilation if isinstance(dilation, tuple) else (dilation,)
-    return tuple(
-        int(d) * (int(k) - 1) for k, d in zip(kernel, dilation * len(kernel), strict=False)
-    )
+    up, down = norms(wrong, reference)
+    ratio: Tensor = up / down.clamp(min=1e-30)
+    return ratio
 
 
 def near_border(wrong: Tensor, offset: Tensor, jump: Jump, reach: tuple[int, ...]) -> Tensor:
-    """1 within reach of the border or of where the image was cut, (B, 1, *S)."""
+    """1 within reach of the border or of where a circular shift cut the image, (B, 1, *S).
+
+    Args:
+        wrong: a residual, (B, C, *S).
+        offset: of the shift, in samples of the layer's input, (B, D).
+        jump: of these, from one output sample to the next.
+        reach: of these, how far the layer's window reaches to one side.
+    """
     near = torch.zeros(len(wrong), 1, *wrong.shape[2:], dtype=torch.bool)
     axes = wrong.ndim - 2
     for a in range(axes):

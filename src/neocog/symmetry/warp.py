@@ -7,6 +7,8 @@ degrees and positive anticlockwise, as one sees it on the screen.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from itertools import product
 from typing import Literal
 
 import torch
@@ -18,10 +20,14 @@ from neocog.errors import UsageError, did_you_mean
 
 __all__ = [
     "BORDERS",
+    "EVEN",
+    "affine",
     "affine_matrix",
     "crop_at",
     "flip",
     "shift_circular",
+    "shift_into",
+    "shift_linear",
     "shift_zero_fill",
     "smooth_field",
     "turn",
@@ -31,6 +37,9 @@ __all__ = [
 
 BORDERS = {"zeros": "zeros", "edge": "border", "reflect": "reflection"}
 """What lies beyond the border: black, the border pixel, the mirrored image."""
+
+EVEN = 1e-6
+"""Of a sample: what counts as a whole shift."""
 
 
 def shift_zero_fill(x: Float[Tensor, "B C *S"], offset: Int[Tensor, "B D"]) -> Tensor:
@@ -140,6 +149,68 @@ def _windows(x: Tensor, corner: Tensor, size: tuple[int, ...]) -> Tensor:
     return x[places].movedim(-1, 1)
 
 
+def shift_linear(
+    x: Float[Tensor, "B C *S"], offset: Float[Tensor, "B D"], *, circular: bool
+) -> Float[Tensor, "B C *S"]:
+    """Move each sample by any distance, linearly between the whole steps on either side.
+
+    Args:
+        x: images (B, C, H, W) or series (B, C, N).
+        offset: (rows down, columns right) or (steps later,), one row a sample.
+        circular: whether what leaves on one side comes in on the other; else zeros come in.
+
+    Example:
+        >>> shift_linear(torch.tensor([[[4.0, 8.0, 0.0]]]), torch.tensor([[0.25]]), circular=False)
+        tensor([[[3., 7., 2.]]])
+    """
+    whole = shift_circular if circular else shift_zero_fill
+    for axis in range(offset.shape[1]):
+        low, part = offset[:, axis].floor(), offset[:, axis].remainder(1)
+        steps = torch.zeros(offset.shape, dtype=torch.long)
+        steps[:, axis] = low.long()
+        near = whole(x, steps)
+        if bool((part > EVEN).any()):
+            steps[:, axis] += 1
+            less, more = (w.to(x).view(-1, *[1] * (x.ndim - 1)) for w in (1 - part, part))
+            near = less * near + more * whole(x, steps)
+        x = near
+    return x
+
+
+def shift_into(out: Tensor, x: Tensor, steps: Sequence[int], *, circular: bool) -> Tensor:
+    """Write x, moved by whole steps, into memory that is there: fresh pages cost more.
+
+    Args:
+        out: like x, and not x itself.
+        x: images (B, C, H, W) or series (B, C, N).
+        steps: (rows down, columns right) or (steps later,), for all samples.
+        circular: whether what leaves on one side comes in on the other; else zeros come in.
+    """
+    if not circular:
+        out.zero_()
+    for blocks in product(
+        *(_blocks(n, s, circular) for n, s in zip(x.shape[2:], steps, strict=True))
+    ):
+        to, source = zip(*blocks, strict=True)
+        out[(..., *to)].copy_(x[(..., *source)])
+    return out
+
+
+def _blocks(n: int, step: int, circular: bool) -> list[tuple[slice, slice]]:
+    """Along one axis of n samples: where each part of what is moved goes, and where it comes from.
+
+    Example:
+        >>> _blocks(5, 2, True)
+        [(slice(2, 5, None), slice(0, 3, None)), (slice(0, 2, None), slice(3, 5, None))]
+    """
+    if circular:
+        step %= n
+        parts = [(slice(step, n), slice(0, n - step)), (slice(0, step), slice(n - step, n))]
+        return parts[: 2 if step else 1]
+    step = max(-n, min(n, step))
+    return [(slice(max(0, step), n + min(0, step)), slice(max(0, -step), n - max(0, step)))]
+
+
 def turn(
     x: Float[Tensor, "B C H W"], angle: float, *, border: str = "reflect"
 ) -> Float[Tensor, "B C H W"]:
@@ -162,37 +233,68 @@ def turn(
     quarters, rest = divmod(angle, 90)
     if rest == 0:
         return torch.rot90(x, int(quarters) % 4, (2, 3))
-    one = x.new_ones(1, dtype=torch.float32).cpu()
-    matrix = affine_matrix(angle=one * angle, zoom=torch.ones(1, 2), shear=0 * one)
-    return _alike(x, matrix, border)
+    return affine(x, angle=angle, border=border)
 
 
 def zoom(
     x: Float[Tensor, "B C H W"], factor: float, *, border: str = "reflect"
 ) -> Float[Tensor, "B C H W"]:
-    """Make the content of all images larger or smaller about their middle.
+    """Make the content of all images larger or smaller about their middle, as `affine` does."""
+    return affine(x, scale=factor, border=border)
 
-    Where it gets smaller, it is first smoothed by the same factor, so that nothing aliases.
+
+def affine(
+    x: Float[Tensor, "B C H W"],
+    *,
+    angle: float = 0.0,
+    scale: float = 1.0,
+    offset: tuple[float, float] = (0.0, 0.0),
+    displacement: Float[Tensor, "b 2 h w"] | None = None,
+    jump: tuple[float, float] = (1.0, 1.0),
+    border: str = "zeros",
+    between: Literal["bilinear", "bicubic"] = "bilinear",
+) -> Float[Tensor, "B C H W"]:
+    """Turn and scale all images about their middle, bend and shift them, in one interpolation.
+
+    Where content gets smaller, it is first smoothed by the same factor, so that nothing aliases.
 
     Args:
-        x: images.
-        factor: of length; above 1 the content gets larger.
+        x: images, or maps on another grid.
+        angle: degrees anticlockwise on the screen.
+        scale: of length; above 1 the content gets larger.
+        offset: (rows down, columns right), in samples of x.
+        displacement: added to the place that each value comes from, (x, y) in pixels, on a grid
+            that spans the image; one for all or one a sample.
+        jump: pixels from one sample of x to the next, along rows and columns.
         border: a key of `BORDERS`.
+        between: how values between samples are found.
     """
-    if factor < 1:
-        h, w = x.shape[2:]
-        small = (max(1, round(h * factor)), max(1, round(w * factor)))
-        x = F.interpolate(x, size=small, mode="bilinear", antialias=True, align_corners=False)
-        x = F.interpolate(x, size=(h, w), mode="bilinear", align_corners=False)
-    one = torch.ones(1)
-    matrix = affine_matrix(angle=0 * one, zoom=torch.full((1, 2), factor), shear=0 * one)
-    return _alike(x, matrix, border)
+    shape, threads = x.shape, torch.get_num_threads()
+    if scale < 1:
+        x = _smoothed(x, scale)
+    if len(x) == 1 and x.shape[1] % threads == 0:
+        # PyTorch samples one image in one thread; so channels are dealt out to as many images.
+        x = x.reshape(threads, -1, *shape[2:])
+    b, one = len(x), torch.ones(1)
+    matrix = affine_matrix(angle=one * angle, zoom=torch.full((1, 2), scale), shear=0 * one)
+    sides = torch.tensor([jump[1], jump[0]], dtype=torch.float32)  # (x, y)
+    matrix = matrix * (sides[None, :] / sides[:, None])
+    field = None
+    if displacement is not None:
+        same = displacement.shape[2:] == shape[2:]
+        fine = displacement.permute(0, 2, 3, 1) if same else smooth_field(displacement, shape[2:])
+        field = (fine / sides).expand(b, -1, -1, -1)
+    moved = torch.tensor([offset], dtype=torch.float32).expand(b, 2)
+    out = warp(x, matrix.expand(b, 2, 2), moved, field=field, border=border, between=between)
+    return out.reshape(shape)
 
 
-def _alike(x: Tensor, matrix: Tensor, border: str) -> Tensor:
-    """`warp` with one map for all images."""
-    b = len(x)
-    return warp(x, matrix.expand(b, 2, 2), torch.zeros(b, 2), border=border)
+def _smoothed(x: Tensor, factor: float) -> Tensor:
+    """Without the frequencies that would alias when the content gets smaller."""
+    h, w = x.shape[2:]
+    small = (max(1, round(h * factor)), max(1, round(w * factor)))
+    x = F.interpolate(x, size=small, mode="bilinear", antialias=True, align_corners=False)
+    return F.interpolate(x, size=(h, w), mode="bilinear", align_corners=False)
 
 
 def affine_matrix(
@@ -217,16 +319,14 @@ def affine_matrix(
     return turn @ slant @ shrink
 
 
-def smooth_field(
-    coarse: Float[Tensor, "B 2 h w"], size: tuple[int, int]
-) -> Float[Tensor, "B H W 2"]:
+def smooth_field(coarse: Float[Tensor, "B 2 h w"], size: Sequence[int]) -> Float[Tensor, "B H W 2"]:
     """A smooth displacement of every pixel from a few, by bicubic interpolation.
 
     Args:
         coarse: displacements in pixels, (x, y), on a grid that spans the image.
         size: (H, W).
     """
-    fine = F.interpolate(coarse, size=size, mode="bicubic", align_corners=True)
+    fine = F.interpolate(coarse, size=tuple(size), mode="bicubic", align_corners=True)
     return fine.permute(0, 2, 3, 1)
 
 
