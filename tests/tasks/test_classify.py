@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from neocog.errors import UsageError
-from neocog.tasks.classify import calibration_error, evaluation, loss, wilson_interval
+from neocog.stats import wilson_interval
+from neocog.tasks.classify import calibration_error, evaluation, loss
 
 
 def test_C7_cross_entropy_by_hand() -> None:

@@ -12,7 +12,6 @@ ignores its images could get, the fraction of the commonest class.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -21,14 +20,15 @@ from typing import Any
 import numpy as np
 
 from neocog.errors import printable
+from neocog.stats import wilson_interval
 
 __all__ = ["OtherOrder", "other_order"]
 
 GAIN = 0.1
 """Accuracy that another order must gain, at least."""
 
-Z = 3.29
-"""Of the Wilson intervals that must lie apart: 99.9 %, as several orders are tried."""
+LEVEL = 0.999
+"""Of the Wilson intervals that must lie apart: high, as several orders are tried."""
 
 FITTED = "the one that fits best"
 
@@ -87,8 +87,10 @@ def other_order(confusion: np.ndarray, classes: Sequence[str]) -> OtherOrder | N
     floor = max(right / n + GAIN, commonest)
 
     def beats(score: int) -> bool:
-        low = _wilson(score, n)[0]
-        return score / n >= right / n + GAIN and low > max(_wilson(right, n)[1], commonest)
+        low = wilson_interval(score, n, level=LEVEL)[0]
+        return score / n >= right / n + GAIN and low > max(
+            wilson_interval(right, n, level=LEVEL)[1], commonest
+        )
 
     if _best(counts) / n < floor:
         return None
@@ -160,10 +162,3 @@ def _fitted(counts: np.ndarray) -> np.ndarray:
         t = o if not taken[o] else int(np.nonzero(~taken)[0][0])
         order[o], taken[t] = t, True
     return order
-
-
-def _wilson(right: int, n: int) -> tuple[float, float]:
-    p = right / n
-    middle = (p + Z * Z / (2 * n)) / (1 + Z * Z / n)
-    half = Z * math.sqrt(p * (1 - p) / n + Z * Z / (4 * n * n)) / (1 + Z * Z / n)
-    return middle - half, middle + half

@@ -11,10 +11,10 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from neocog.audits.interval import paired_interval
 from neocog.audits.shift import Shift
 from neocog.errors import UsageError
 from neocog.graph.wording import nouns
+from neocog.stats import paired_interval
 
 __all__ = ["Compared", "compare", "flipped", "gained", "points"]
 

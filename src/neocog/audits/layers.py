@@ -29,7 +29,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from neocog.audits.interval import interval
 from neocog.audits.subject import Subject, exact
 from neocog.data.samples import Samples
 from neocog.errors import UsageError
@@ -37,6 +36,7 @@ from neocog.layers.blur import MaxBlurPool
 from neocog.layers.polyphase import PolyphaseDown
 from neocog.layers.subsample import Windows
 from neocog.layers.windows import TakeWindows
+from neocog.stats import interval
 from neocog.symmetry.fields import Field, field_of
 from neocog.symmetry.motion import Jump, QuarterTurn, Shift
 from neocog.symmetry.residual import best_fit, near_border, norms

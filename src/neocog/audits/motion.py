@@ -15,10 +15,10 @@ import torch
 from torch import Tensor
 
 from neocog.audits.answer import kind_of
-from neocog.audits.interval import interval
 from neocog.audits.subject import Subject
 from neocog.data.samples import Samples, batch_of
 from neocog.errors import UsageError
+from neocog.stats import interval
 from neocog.symmetry.warp import turn, zoom
 
 __all__ = ["Rotation", "Scale", "Sweep", "change_of", "rotation", "scale", "sweep"]

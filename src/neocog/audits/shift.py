@@ -26,12 +26,12 @@ from torch import Tensor
 
 from neocog.audits.grid import Grid
 from neocog.audits.grid import grid as measure_grid
-from neocog.audits.interval import interval, paired_interval
 from neocog.audits.moving import MODES, Movable, nearest, pairs
 from neocog.audits.subject import Subject
 from neocog.data.samples import Samples
 from neocog.errors import UsageError
 from neocog.graph.wording import nouns
+from neocog.stats import interval, paired_interval
 
 __all__ = ["MODES", "Border", "Flip", "Shift", "shift_consistency"]
 

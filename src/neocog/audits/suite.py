@@ -15,7 +15,6 @@ from torch import nn
 from neocog.audits.aliasing import Aliasing, aliasing
 from neocog.audits.class_order import other_order
 from neocog.audits.elastic import Deformation, elastic
-from neocog.audits.interval import interval
 from neocog.audits.layers import LayerError, layer_errors
 from neocog.audits.lie import LieError, lie_errors
 from neocog.audits.motion import Rotation, Scale, rotation, scale
@@ -28,6 +27,7 @@ from neocog.graph.alignment import Alignment, alignment
 from neocog.graph.cost import Cost, cost
 from neocog.graph.receptive_field import ReceptiveField, receptive_field
 from neocog.graph.wording import Nouns, nouns
+from neocog.stats import interval
 
 __all__ = ["Audit", "AuditConfig", "audit_model"]
 

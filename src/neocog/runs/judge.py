@@ -17,13 +17,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from neocog.audits.compare import points
-from neocog.audits.interval import paired_interval
 from neocog.audits.shift import Shift, shift_consistency
 from neocog.audits.subject import Subject
 from neocog.data.samples import Samples
 from neocog.data.split import Split
 from neocog.exhibits import share
 from neocog.networks.model import SpecifiedNetwork
+from neocog.stats import paired_interval
 
 __all__ = ["Figures", "Judge", "Score", "Verdict", "can_gain", "seen_before", "verdict"]
 

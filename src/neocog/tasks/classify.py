@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -14,8 +13,9 @@ from torch import Tensor
 
 from neocog.errors import UsageError, did_you_mean
 from neocog.exhibits import Map, Scalar, Section, Table
+from neocog.stats import wilson_interval
 
-__all__ = ["LOSSES", "Evaluation", "calibration_error", "evaluation", "loss", "wilson_interval"]
+__all__ = ["LOSSES", "Evaluation", "calibration_error", "evaluation", "loss"]
 
 
 def _cross_entropy(logits: Tensor, target: Tensor, smoothing: float) -> Tensor:
@@ -57,22 +57,6 @@ def loss(name: str, logits: Tensor, target: Tensor, *, smoothing: float = 0.0) -
             f"`loss` names how errors are weighed, got `{name}`. {did_you_mean(name, LOSSES)}"
         )
     return LOSSES[name](logits.float(), target, smoothing)
-
-
-def wilson_interval(right: int, n: int, z: float = 1.959964) -> tuple[float, float]:
-    """The 95 % interval of a share, after Wilson (1927).
-
-    Example:
-        >>> low, high = wilson_interval(98, 100)
-        >>> round(low, 3), round(high, 3)
-        (0.93, 0.994)
-    """
-    if n == 0:
-        return (0.0, 1.0)
-    p = right / n
-    center = (p + z * z / (2 * n)) / (1 + z * z / n)
-    half = z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n)) / (1 + z * z / n)
-    return (max(0.0, center - half), min(1.0, center + half))
 
 
 def calibration_error(probabilities: np.ndarray, truth: np.ndarray, *, bins: int = 15) -> float:

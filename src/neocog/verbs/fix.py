@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 from neocog.audits.compare import compare, points
-from neocog.audits.interval import paired_interval
 from neocog.audits.shift import MODES
 from neocog.errors import UsageError, did_you_mean
 from neocog.exhibits import share
@@ -41,6 +40,7 @@ from neocog.runs.opened import open_model
 from neocog.runs.recipe import Recipe
 from neocog.runs.seen import SeenSamples
 from neocog.runs.trained import TrainedModel, load
+from neocog.stats import paired_interval
 from neocog.surgery.rank import Advice
 from neocog.training.loop import Step
 from neocog.training.machine import check_device

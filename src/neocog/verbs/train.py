@@ -22,6 +22,7 @@ from neocog.runs.folder import RECIPE
 from neocog.runs.recipe import Recipe, changed, from_toml
 from neocog.runs.train import train as train_run
 from neocog.runs.trained import TrainedModel, load
+from neocog.stats import student_t
 from neocog.training.augment import Augment
 from neocog.training.machine import check_device
 from neocog.verbs.watch import Progress, watching
@@ -157,20 +158,6 @@ def spread(values: list[float]) -> Spread:
         return Spread(values=tuple(values), mean=mean, interval=None)
     half = student_t(n - 1) * float(np.std(values, ddof=1)) / math.sqrt(n)
     return Spread(values=tuple(values), mean=mean, interval=(mean - half, mean + half))
-
-
-def student_t(freedom: int) -> float:
-    """The 97.5 % point of Student's t, by the table for few and by expansion for many.
-
-    Example:
-        >>> student_t(4), round(student_t(60), 3)
-        (2.776, 2.0)
-    """
-    table = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)
-    if freedom <= len(table):
-        return table[freedom - 1]
-    z = 1.959964
-    return z + (z**3 + z) / (4 * freedom) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * freedom**2)
 
 
 def read_recipe(file: Place | None) -> Recipe:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from neocog.audits.interval import interval, paired_interval
+from neocog.stats import interval, paired_interval, student_t, wilson_interval
 
 
 def test_share_is_the_binomial_bootstrap() -> None:
@@ -81,3 +81,21 @@ def test_same_seed_same_interval() -> None:
 
 def test_nothing_measured_is_no_knowledge() -> None:
     assert interval(np.zeros(0)) == (0.0, 1.0)
+
+
+@pytest.mark.parametrize(("df", "expected"), [(1, 12.706), (4, 2.776), (10, 2.228), (60, 2.000)])
+def test_student_by_its_printed_table(df: int, expected: float) -> None:
+    assert round(student_t(df), 3) == expected
+
+
+def test_a_higher_level_is_a_wider_interval() -> None:
+    (a, b), (c, d) = wilson_interval(8, 10), wilson_interval(8, 10, level=0.999)
+    assert c < a < 0.8 < b < d
+
+
+def test_wilson_of_95_percent_is_that_of_the_quantile() -> None:
+    """The constant has six digits: the interval is that of SciPy's quantile to seven."""
+    for one, two in zip(
+        wilson_interval(3, 7), wilson_interval(3, 7, level=0.95 + 1e-15), strict=True
+    ):
+        assert one == pytest.approx(two, abs=1e-7)
