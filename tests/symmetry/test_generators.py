@@ -4,10 +4,16 @@ import math
 
 import pytest
 import torch
+from tests.symmetry.fields import Vector, slopes
 from torch import Tensor
 
 from neocog.signal.fourier import shift_subpixel
-from neocog.symmetry.generators import rotation_generator, shift_generator
+from neocog.symmetry.generators import (
+    map_rotation_generator,
+    map_shift_generator,
+    rotation_generator,
+    shift_generator,
+)
 from neocog.symmetry.warp import turn
 
 
@@ -37,3 +43,25 @@ def test_generator_of_a_turn_is_its_derivative() -> None:
     inside = (slice(None), slice(None), slice(4, -4), slice(4, -4))
     wrong = (slope - rotation_generator(x))[inside].norm() / rotation_generator(x)[inside].norm()
     assert wrong < 0.06  # central and bilinear differences of a blob 6 pixels wide
+
+
+def test_on_a_coarser_grid_a_pixel_is_part_of_a_sample() -> None:
+    y = smooth(size=8)
+    for axis, size in ((0, (16, 8)), (1, (4, 32))):
+        found = map_shift_generator(y, axis, size)
+        torch.testing.assert_close(found, shift_generator(y, 2 + axis) * 8 / size[axis])
+    assert map_shift_generator(y, 0, (9, 8)) is None
+    assert map_shift_generator(y[:, :, 0, 0], 0, (16, 16)).abs().max() == 0
+
+
+def test_a_field_of_arrows_turns_with_the_plane() -> None:
+    g = torch.arange(65, dtype=torch.float64) - 32
+    x = torch.exp(-((g[:, None] - 9) ** 2 + (g[None, :] + 4) ** 2) / 100)[None, None]
+    begins, arrows = slopes(rotation_generator(x)), slopes(x)
+    found = map_rotation_generator(arrows, Vector())
+    assert float((found - begins).norm() / begins.norm()) < 0.06  # central differences of a blob 14 pixels wide
+    plain = map_rotation_generator(arrows)
+    assert float((plain - begins).norm() / begins.norm()) > 0.3
+    assert map_rotation_generator(arrows[..., :5]) is None
+    vectors = torch.tensor([[1.0, 0.0]])
+    assert map_rotation_generator(vectors, Vector()).tolist() == [[0, 1]]

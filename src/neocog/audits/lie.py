@@ -14,7 +14,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import Any
 
 import torch
@@ -24,7 +23,14 @@ from torch.autograd import forward_ad
 from neocog.audits.layers import is_map
 from neocog.audits.subject import Subject, exact
 from neocog.data.samples import Samples
-from neocog.symmetry.generators import rotation_generator, shift_generator
+from neocog.symmetry.fields import Field, field_of
+from neocog.symmetry.generators import (
+    map_rotation_generator,
+    map_shift_generator,
+    rotation_generator,
+    shift_generator,
+)
+from neocog.symmetry.residual import relative_error
 
 __all__ = ["LieError", "lie_errors"]
 
@@ -56,7 +62,7 @@ def lie_errors(model: Subject, data: Samples, *, batch: int = 16) -> tuple[LieEr
         A row a layer, but for maps that windows without border have cut; none at all where an
         operation of the model has no forward-mode derivative.
     """
-    axes, square = len(data.size), len(data.size) == 2 and data.size[0] == data.size[1]
+    size = data.size
     shift: dict[str, list[Tensor]] = {}
     turn: dict[str, list[Tensor]] = {}
     try:
@@ -64,16 +70,21 @@ def lie_errors(model: Subject, data: Samples, *, batch: int = 16) -> tuple[LieEr
             for start in range(0, len(data), batch):
                 x = data.take(slice(start, start + batch)).to(model.device, model.dtype)
                 parts: dict[str, list[Tensor]] = {}
-                for a in range(axes):
-                    found = _through(model.module, x, shift_generator(x, 2 + a), _moves(a, axes, x))
+                for a in range(len(size)):
+
+                    def along(y: Tensor, field: Field, a: int = a) -> Tensor | None:
+                        return map_shift_generator(y, a, size)
+
+                    found = _through(model.module, x, shift_generator(x, 2 + a), along)
                     for name, e in found.items():
                         parts.setdefault(name, []).append(e**2)
                 for name, e2 in parts.items():
-                    if len(e2) < axes:
+                    if len(e2) < len(size):
                         continue
                     shift.setdefault(name, []).append(torch.stack(e2).mean(0).sqrt())
-                if square:
-                    for name, e in _through(model.module, x, rotation_generator(x), _turns).items():
+                if len(size) == 2 and size[0] == size[1]:
+                    found = _through(model.module, x, rotation_generator(x), map_rotation_generator)
+                    for name, e in found.items():
                         turn.setdefault(name, []).append(e)
     except RuntimeError:  # of what ran before: an operation without such a derivative, or one that
         return ()  # has it for some memory layouts only
@@ -87,26 +98,8 @@ def lie_errors(model: Subject, data: Samples, *, batch: int = 16) -> tuple[LieEr
     )
 
 
-Generator = Callable[[Tensor], Tensor | None]
+Generator = Callable[[Tensor, Field], Tensor | None]
 """Of a layer's output: what the motion begins with there; None for what the motion is not of."""
-
-
-def _moves(axis: int, axes: int, x: Tensor) -> Generator:
-    def generator(y: Tensor) -> Tensor | None:
-        if y.ndim != axes + 2 or y.shape[2 + axis] < 2:
-            return torch.zeros_like(y)
-        scale = Fraction(x.shape[2 + axis], y.shape[2 + axis])
-        if 1 not in (scale.numerator, scale.denominator):
-            return None  # cut by a window without border: its samples do not tile the image
-        return shift_generator(y, 2 + axis) / float(scale)
-
-    return generator
-
-
-def _turns(y: Tensor) -> Tensor | None:
-    if y.ndim != 4 or min(y.shape[2:]) < 2:
-        return torch.zeros_like(y)
-    return rotation_generator(y) if y.shape[2] == y.shape[3] else None
 
 
 def _through(
@@ -125,11 +118,9 @@ def _through(
             label = name if calls[name] == 1 else f"{name}#{calls[name]}"
             value, change = forward_ad.unpack_dual(out)  # type: ignore[no-untyped-call]
             change = torch.zeros_like(value) if change is None else change
-            moved = generator(value)
+            moved = generator(value, field_of(m))
             if moved is not None:
-                wrong = (change - moved).flatten(1).double().norm(dim=1)
-                down = value.flatten(1).double().norm(dim=1).clamp(min=1e-30)
-                found[label] = (wrong / down).cpu()
+                found[label] = relative_error(change - moved, value).cpu()
 
         return hook
 

@@ -9,12 +9,21 @@ T that begin in this way where its Lie derivative J_f (G x) - G (f x) is zero (N
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from fractions import Fraction
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-__all__ = ["rotation_generator", "shift_generator"]
+from neocog.symmetry.fields import SCALAR, Field
+
+__all__ = [
+    "map_rotation_generator",
+    "map_shift_generator",
+    "rotation_generator",
+    "shift_generator",
+]
 
 
 def shift_generator(x: Float[Tensor, "B C *S"], axis: int) -> Tensor:
@@ -53,3 +62,40 @@ def rotation_generator(x: Float[Tensor, "B C H W"]) -> Tensor:
     by_row, by_column = torch.gradient(x, dim=(2, 3))
     # A point (r, c) comes from (r cos + c sin, c cos - r sin): at angle zero, (c, -r).
     return right * by_row - down[:, None] * by_column
+
+
+def map_shift_generator(y: Tensor, axis: int, size: Sequence[int]) -> Tensor | None:
+    """What a shift of the signal by a pixel begins with at an output of a layer.
+
+    Args:
+        y: a map (B, C, *S), or what has no places, such as a vector.
+        axis: of space, from 0.
+        size: of the signal.
+
+    Returns:
+        Like `y`, zero where there are no places; None for samples that do not tile the signal, as
+        behind a window without padding.
+    """
+    if y.ndim != len(size) + 2 or y.shape[2 + axis] < 2:
+        return torch.zeros_like(y)
+    jump = Fraction(size[axis], y.shape[2 + axis])
+    if 1 not in (jump.numerator, jump.denominator):
+        return None
+    return shift_generator(y, 2 + axis) / float(jump)
+
+
+def map_rotation_generator(y: Tensor, field: Field = SCALAR) -> Tensor | None:
+    """What a rotation of the image begins with at an output of a layer: of places and of channels.
+
+    Args:
+        y: a map (B, C, H, W), or what has no places, such as a vector.
+        field: what its channels mean.
+
+    Returns:
+        Like `y`; None for a map that is not square.
+    """
+    if y.ndim != 4 or min(y.shape[2:]) < 2:
+        return torch.zeros_like(y) + field.generator(y)
+    if y.shape[2] != y.shape[3]:
+        return None
+    return rotation_generator(y) + field.generator(y)
