@@ -59,7 +59,9 @@ def test_a_field_of_arrows_turns_with_the_plane() -> None:
     x = torch.exp(-((g[:, None] - 9) ** 2 + (g[None, :] + 4) ** 2) / 100)[None, None]
     begins, arrows = slopes(rotation_generator(x)), slopes(x)
     found = map_rotation_generator(arrows, Vector())
-    assert float((found - begins).norm() / begins.norm()) < 0.06  # central differences of a blob 14 pixels wide
+    assert (
+        float((found - begins).norm() / begins.norm()) < 0.06
+    )  # central differences of a blob 14 pixels wide
     plain = map_rotation_generator(arrows)
     assert float((plain - begins).norm() / begins.norm()) > 0.3
     assert map_rotation_generator(arrows[..., :5]) is None
