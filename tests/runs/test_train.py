@@ -198,7 +198,7 @@ def test_a_network_larger_than_memory_is_refused_before_it_is_made(
         ({"model.widht": 3}, r"`widht` is no option of"),
         ({"data.size": [1, 2, 3]}, r"`data\.size` is two whole numbers"),
         ({"schedule.name": "cosin"}, r"Did you mean `cosine`"),
-        ({"objective.loss": "hinge"}, r"`objective\.loss` names how errors are weighed"),
+        ({"objective.loss": "hinge"}, r"`objective\.loss` must name a loss"),
     ],
 )
 def test_wrong_settings_are_errors(

@@ -134,7 +134,7 @@ def test_twins_that_are_turned_too_move_in_opposite_directions() -> None:
 
 def test_an_odd_batch_holds_no_twins() -> None:
     x, y = _batch(3)
-    with pytest.raises(UsageError, match="holds every sample twice; 3 samples came"):
+    with pytest.raises(UsageError, match="must hold every sample twice; got 3 samples"):
         augment(x, y, Augment(shift=1), seed=0, twins=True)
 
 
@@ -151,8 +151,8 @@ def test_mixup_mixes_images_and_targets_alike() -> None:
     x = F.one_hot(y, 8).float().view(8, 1, 1, 8)
     mixed = augment(x, y, Augment(mixup=1.0), seed=3)
     torch.testing.assert_close(mixed.target(8), mixed.x.view(8, 8))
-    assert mixed.share is not None
-    assert mixed.share.min() >= 0.5
+    assert mixed.weight is not None
+    assert mixed.weight.min() >= 0.5
 
 
 def test_without_mixup_targets_are_numbers() -> None:
@@ -192,8 +192,8 @@ def test_equalize_keeps_order() -> None:
     [
         ({"shift": -1.0}, r"`augment\.shift` must not be negative, nor above .* got -1"),
         ({"shift": float("nan")}, r"`augment\.shift` must not be negative, nor above .* got nan"),
-        ({"erase": 1.5}, r"`augment\.erase` is a share from 0 to 1, got 1\.5"),
-        ({"border": "black"}, r"`augment\.border` says.*got `black`"),
+        ({"erase": 1.5}, r"`augment\.erase` is a fraction from 0 to 1, got 1\.5"),
+        ({"border": "black"}, r"`augment\.border` is the padding mode.*got `black`"),
     ],
 )
 def test_wrong_amounts_are_errors(options: dict[str, object], message: str) -> None:

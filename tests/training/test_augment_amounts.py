@@ -100,7 +100,7 @@ def test_shares_of_images_are_shares() -> None:
 
 def test_mixup_draws_from_its_beta() -> None:
     x, y = torch.rand(20 * N, 1, 1, 1), torch.zeros(20 * N, dtype=torch.int64)
-    share = augment(x, y, Augment(mixup=0.4), seed=1).share
-    assert share is not None
+    weight = augment(x, y, Augment(mixup=0.4), seed=1).weight
+    assert weight is not None
     # Of Beta(a, a), folded to at least a half, the variance about a half is 1 / (4 (2a + 1)).
-    assert ((share - 0.5) ** 2).mean().item() == pytest.approx(1 / (4 * 1.8), rel=0.03)
+    assert ((weight - 0.5) ** 2).mean().item() == pytest.approx(1 / (4 * 1.8), rel=0.03)

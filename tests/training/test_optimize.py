@@ -101,5 +101,5 @@ def test_nothing_to_train_is_an_error() -> None:
 def test_wrong_schedules_are_errors() -> None:
     with pytest.raises(UsageError, match=r"got `cosin`\. Did you mean `cosine`"):
         rate_at(ScheduleConfig(name="cosin"), 0)
-    with pytest.raises(UsageError, match=r"`schedule\.warmup` is a share from 0 to 1, got 2"):
+    with pytest.raises(UsageError, match=r"`schedule\.warmup` is a fraction from 0 to 1, got 2"):
         rate_at(ScheduleConfig(warmup=2), 0)

@@ -1,6 +1,6 @@
-"""Random change of whole batches: amounts are drawn here, images are moved in `symmetry.warp`.
+"""Augmentation of whole batches: amounts are sampled here, images are moved in `symmetry.warp`.
 
-Every draw comes from one seed, so a batch is changed in the same way whenever it comes again.
+All random numbers come from one seed, so a batch is augmented in the same way whenever it recurs.
 """
 
 from __future__ import annotations
@@ -28,36 +28,37 @@ __all__ = ["Augment", "Mixed", "augment", "equalize", "suited"]
 
 
 MOST = 100_000
-"""Pixels, degrees or shares of any change, at most."""
+"""Maximum of any amount: pixels, degrees or fractions."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Augment:
-    """What is done to each batch, one draw an image; 0 leaves a change out.
+    """Augmentations of each batch, sampled per image; 0 disables one.
 
     Args:
-        shift: largest move along each axis, in pixels. Alone, it moves by whole pixels; beside
-            another change of geometry it moves by any fraction.
-        rotate: largest turn, in degrees.
-        scale: largest change of size, as a share: 0.1 draws from 1/1.1 to 1.1.
-        aspect_jitter: largest change of aspect, as a share.
-        shear: largest slope of a vertical line.
+        shift: max translation along each axis, in pixels. Alone, it is by whole pixels; with
+            another geometric augmentation by any fraction.
+        rotate: max rotation, in degrees.
+        scale: max change of scale, as a fraction: 0.1 samples from 1/1.1 to 1.1.
+        aspect_jitter: max change of aspect ratio, as a fraction.
+        shear: max slope of a vertical line.
         elastic: standard deviation, in pixels, of a smooth random displacement given at
             5 x 5 points (after Simard et al. 2003).
-        crop: smallest share of the area that is cut out and enlarged to the full frame;
+        crop: smallest fraction of the area that is cropped and resized to the full frame;
             0 for none.
-        flip: mirror half of the images left to right.
-        flip_vertical: mirror half of the images top to bottom.
-        border: what lies beyond the image: `zeros`, `edge` or `reflect`. It is mirrored about its
+        flip: flip half of the images horizontally.
+        flip_vertical: flip half of the images vertically.
+        border: padding mode beyond the image: `zeros`, `edge` or `reflect`. It is mirrored about
+        its
             outermost pixels, as for the windows of an audit; where it is interpolated, about its
             outer edge.
-        random_erasing: share of the images in which a rectangle is overwritten with its mean
+        random_erasing: fraction of the images in which a rectangle is filled with the image mean
             (DeVries & Taylor 2017; Zhong et al. 2020).
-        erasing_size: largest side of the rectangle, as a share of the image's.
-        brightness: largest change added to all pixels, in units of the range 0 to 1.
-        contrast: largest change of contrast around the image's mean, as a share.
-        equalize: share of the images whose histogram is made flat.
-        mixup: images and targets are mixed in pairs with a share drawn from
+        erasing_size: max side of the rectangle, as a fraction of the image's.
+        brightness: max offset added to all pixels, in units of the range 0 to 1.
+        contrast: max change of contrast around the image mean, as a fraction.
+        equalize: fraction of the images whose histogram is equalized.
+        mixup: images and targets are mixed in pairs with a weight sampled from
             Beta(mixup, mixup) (Zhang et al. 2018).
     """
 
@@ -82,7 +83,7 @@ class Augment:
         """Check the amounts.
 
         Raises:
-            UsageError: an amount is negative, a share is above 1, the border is unknown.
+            UsageError: an amount is negative, a fraction is above 1, the border is unknown.
         """
         for f in fields(self):
             value = getattr(self, f.name)
@@ -94,11 +95,12 @@ class Augment:
         for name in ("crop", "random_erasing", "erasing_size", "equalize", "brightness"):
             if getattr(self, name) > 1:
                 raise UsageError(
-                    f"`augment.{name}` is a share from 0 to 1, got {getattr(self, name)}. Try 0.5."
+                    f"`augment.{name}` is a fraction from 0 to 1, got {getattr(self, name)}. "
+                    "Try 0.5."
                 )
         if self.border not in BORDERS:
             raise UsageError(
-                f"`augment.border` says what lies beyond an image, got `{self.border}`. "
+                f"`augment.border` is the padding mode beyond an image, got `{self.border}`. "
                 f"{did_you_mean(self.border, BORDERS)}"
             )
 
@@ -111,9 +113,9 @@ class Augment:
 
 
 def suited(channels: int, size: tuple[int, int]) -> Augment:
-    """What is done where nothing is asked for: moves of up to a fourteenth of the side.
+    """Default augmentation: shifts of up to a fourteenth of the side.
 
-    Color images are taken for photographs, of which half are mirrored left to right too.
+    Color images are assumed to be photographs; half of them are flipped horizontally too.
 
     Example:
         >>> suited(1, (28, 28)).shift, suited(3, (128, 128)).flip
@@ -123,39 +125,39 @@ def suited(channels: int, size: tuple[int, int]) -> Augment:
 
 
 class Mixed(NamedTuple):
-    """A changed batch."""
+    """An augmented batch."""
 
     x: Tensor
     """Images, (B, C, H, W)."""
     y: Tensor
-    """Class numbers, (B,)."""
+    """Class indices, (B,)."""
     partner: Tensor | None
-    """Class numbers of what was mixed in, (B,), or None."""
-    share: Tensor | None
-    """Share of the first class, (B,), or None."""
+    """Class indices of the partners in mixup, (B,), or None."""
+    weight: Tensor | None
+    """Weight of the first class, (B,), or None."""
 
     def target(self, classes: int) -> Tensor:
-        """What a loss compares with: class indices, or (B, K) shares where pairs were mixed."""
-        if self.partner is None or self.share is None:
+        """Target of the loss: class indices, or (B, K) probabilities after mixup."""
+        if self.partner is None or self.weight is None:
             return self.y
         first, second = F.one_hot(self.y, classes), F.one_hot(self.partner, classes)
-        share = self.share[:, None]
-        return first * share + second * (1 - share)
+        weight = self.weight[:, None]
+        return first * weight + second * (1 - weight)
 
 
 def augment(x: Tensor, y: Tensor, options: Augment, *, seed: int, twins: bool = False) -> Mixed:
-    """Change a batch.
+    """Augment a batch.
 
     Args:
         x: (B, C, H, W), values in [0, 1].
         y: class indices, (B,).
-        options: what is done.
-        seed: of all draws.
-        twins: the second half of the batch shows what the first shows; both are changed alike, but
-            moved as far in opposite directions.
+        options: the augmentations.
+        seed: of all random numbers.
+        twins: the second half of the batch repeats the first; both get the same augmentation, but
+            opposite shifts.
 
     Raises:
-        UsageError: twins in a batch of an odd number.
+        UsageError: twins in a batch of odd size.
 
     Example:
         >>> x, y = torch.rand(2, 1, 8, 8), torch.tensor([0, 1])
@@ -166,18 +168,18 @@ def augment(x: Tensor, y: Tensor, options: Augment, *, seed: int, twins: bool = 
         return Mixed(x, y, None, None)
     if twins and len(x) % 2:
         raise UsageError(
-            f"A batch of twins holds every sample twice; {len(x)} samples came. "
-            "Put the batch behind itself, or leave `twins` out."
+            f"A batch of twins must hold every sample twice; got {len(x)} samples. "
+            "Concatenate the batch with itself, or leave `twins` out."
         )
     draw = _Draw(seed, len(x), twins=twins)
     x = _move(x, options, draw)
     if options.flip:
-        x = flip(x, draw.share(0.5), axis=3)
+        x = flip(x, draw.fraction(0.5), axis=3)
     if options.flip_vertical:
-        x = flip(x, draw.share(0.5), axis=2)
+        x = flip(x, draw.fraction(0.5), axis=2)
     if options.equalize:
-        which = draw.share(options.equalize).to(x.device)[:, None, None, None]
-        x = torch.where(which, equalize(x), x)
+        mask = draw.fraction(options.equalize).to(x.device)[:, None, None, None]
+        x = torch.where(mask, equalize(x), x)
     if options.brightness or options.contrast:
         x = _light(x, options, draw)
     if options.random_erasing:
@@ -191,7 +193,7 @@ _NOTHING = Augment()
 
 
 class _Draw:
-    """Random numbers of one batch, always from the CPU, so that every device sees the same."""
+    """Random numbers of one batch, always from the CPU, so that they are equal on every device."""
 
     def __init__(self, seed: int, count: int, *, twins: bool = False) -> None:
         self.generator = torch.Generator().manual_seed(seed)
@@ -199,33 +201,33 @@ class _Draw:
 
     def uniform(self, low: float, high: float, *more: int) -> Tensor:
         shape = (self.count, *more)
-        drawn = torch.rand(shape, generator=self.generator)
-        return self._for_all(drawn * (high - low) + low)
+        random = torch.rand(shape, generator=self.generator)
+        return self._for_all(random * (high - low) + low)
 
     def normal(self, *more: int) -> Tensor:
         return self._for_all(torch.randn((self.count, *more), generator=self.generator))
 
     def whole(self, reach: int, *more: int) -> Tensor:
-        """Whole numbers from -reach to reach."""
+        """Integers from -reach to reach."""
         shape = (self.count, *more)
         return self._for_all(torch.randint(-reach, reach + 1, shape, generator=self.generator))
 
-    def share(self, probability: float) -> Tensor:
+    def fraction(self, probability: float) -> Tensor:
         return self._for_all(torch.rand(self.count, generator=self.generator) < probability)
 
     def opposite(self, moves: Tensor) -> Tensor:
-        """The second of two twins goes the other way."""
+        """Negate the amounts of the second of two twins."""
         if not self.twins:
             return moves
         first, second = moves.tensor_split([self.count])
         return torch.cat([first, -second])
 
-    def _for_all(self, drawn: Tensor) -> Tensor:
-        return torch.cat([drawn, drawn]) if self.twins else drawn
+    def _for_all(self, random: Tensor) -> Tensor:
+        return torch.cat([random, random]) if self.twins else random
 
-    def factor(self, largest: float, *more: int) -> Tensor:
-        """From 1 / (1 + largest) to 1 + largest, evenly on a logarithmic scale."""
-        reach = math.log1p(largest)
+    def factor(self, limit: float, *more: int) -> Tensor:
+        """From 1 / (1 + limit) to 1 + limit, uniform on a logarithmic scale."""
+        reach = math.log1p(limit)
         return torch.exp(self.uniform(-reach, reach, *more))
 
 
@@ -274,8 +276,8 @@ def _light(x: Tensor, options: Augment, draw: _Draw) -> Tensor:
 def equalize(x: Tensor) -> Tensor:
     """Flatten the histogram of each channel of each image, at 256 levels.
 
-    Each value becomes the share of pixels that are not brighter, rescaled so that the darkest
-    becomes 0 and the brightest 1; a channel of one value stays as it is.
+    Each value becomes the fraction of pixels that are not brighter, rescaled so that the darkest
+    becomes 0 and the brightest 1; a constant channel is unchanged.
 
     Args:
         x: (B, C, H, W), values in [0, 1].
@@ -305,19 +307,19 @@ def _erase(x: Tensor, options: Augment, draw: _Draw) -> Tensor:
         middle = draw.uniform(0, side)
         away = (torch.arange(side) + 0.5 - middle[:, None]).abs()
         inside.append(away <= length[:, None] / 2)
-    hit = inside[0][:, :, None] & inside[1][:, None, :]
-    hit = hit & draw.share(options.random_erasing)[:, None, None]
-    return torch.where(hit.to(x.device)[:, None], x.mean((2, 3), keepdim=True), x)
+    box = inside[0][:, :, None] & inside[1][:, None, :]
+    box = box & draw.fraction(options.random_erasing)[:, None, None]
+    return torch.where(box.to(x.device)[:, None], x.mean((2, 3), keepdim=True), x)
 
 
 def _mixup(x: Tensor, y: Tensor, alpha: float, draw: _Draw) -> Mixed:
     # A Beta draw from two Gamma draws; torch's own samplers take no generator for Beta.
     pair = torch._standard_gamma(torch.full((2, draw.count), alpha), generator=draw.generator)
-    share = pair.max(0).values / pair.sum(0).clamp(min=1e-12)
+    weight = pair.max(0).values / pair.sum(0).clamp(min=1e-12)
     other = torch.randperm(draw.count, generator=draw.generator).to(x.device)
     if draw.twins:
-        share, other = torch.cat([share, share]), torch.cat([other, other + draw.count])
-    share = share.to(x.device)
-    s = share[:, None, None, None]
+        weight, other = torch.cat([weight, weight]), torch.cat([other, other + draw.count])
+    weight = weight.to(x.device)
+    s = weight[:, None, None, None]
     mixed = x * s + x[other] * (1 - s)
-    return Mixed(mixed, y, y[other], share)
+    return Mixed(mixed, y, y[other], weight)

@@ -1,15 +1,16 @@
-"""Two views of each sample in a batch, both drawn to one answer: that of another model.
+"""Distillation from a teacher over two views of each sample, with a consistency loss.
 
-A network that is changed a little, and was trained before, should answer as it did. Its labels say
-little of that: on the samples that it was trained with it is right anyway. So beside the loss
-stands half the mean squared difference between its logits and those of the network as it was (the
-regression of logits of J. Ba, R. Caruana, "Do Deep Nets Really Need to be Deep?", NeurIPS 2014).
-A batch that shows every sample twice, each changed by itself, says moreover what should be the
-same: both views are drawn to one answer, the mean of what the other model said to this sample so
-far, in this pass and in those before (as S. Laine, T. Aila, "Temporal Ensembling for
-Semi-Supervised Learning", ICLR 2017, gather answers over passes). A mean over several views wavers
-less than an answer to one, and is right more often. On request the two views are drawn to each
-other too (the consistency of the same paper), and then differ in their place alone.
+A trained network that was modified a little should predict as before. Labels say little of that: on
+its training samples it is correct anyway. So the loss gets half the mean squared difference between
+its logits and those of the original network, the teacher (regression of logits, J. Ba, R. Caruana,
+"Do Deep Nets Really Need to be Deep?", NeurIPS 2014).
+A batch holds every sample twice, each view augmented separately: both views are pulled toward one
+target, the running mean of the teacher's logits for this sample, over all epochs so far (as S.
+Laine, T. Aila, "Temporal Ensembling for Semi-Supervised "
+"Learning", ICLR 2017, accumulate predictions over
+epochs). A mean over several views has less variance than one view, and is correct more often. With
+a consistency weight the two views are pulled toward each other too (the consistency of the same
+paper), and then differ in their shift alone.
 """
 
 from __future__ import annotations
@@ -25,14 +26,14 @@ from neocog.types import Batch
 __all__ = ["Guide", "Guided", "drawn_to", "twice"]
 
 VIEWS = 8
-"""So many views of a sample are answered by a guide, and then no more: their mean is known."""
+"""Views of a sample that a guide evaluates; after that their mean is kept."""
 
 ROOM = 1 << 28
-"""Numbers that a guide remembers at most, a gigabyte; beyond, it knows the running batch alone."""
+"""Values that a guide stores at most, a gigabyte; beyond, it keeps the current batch alone."""
 
 
 def twice(batches: Iterator[Batch]) -> Iterator[Batch]:
-    """Each batch with its samples a second time behind the first.
+    """Each batch concatenated with itself.
 
     Example:
         >>> x, y = torch.zeros(3, 1, 2, 2), torch.arange(3)
@@ -44,7 +45,7 @@ def twice(batches: Iterator[Batch]) -> Iterator[Batch]:
 
 
 class _DrawnTo(torch.autograd.Function):
-    """What came, with the gradient of its distance from a target added to its own."""
+    """Identity; adds the gradient of the distance to a target to the gradient."""
 
     @staticmethod
     def forward(ctx: Any, logits: Tensor, target: Tensor, weight: float) -> Tensor:
@@ -57,12 +58,12 @@ class _DrawnTo(torch.autograd.Function):
 
 
 def drawn_to(logits: Tensor, target: Tensor, weight: float) -> Tensor:
-    """Logits as they are; backwards, weight/2 · mean (logits - target)² is added to the loss.
+    """Logits unchanged; backward, weight/2 · mean (logits - target)² is added to the loss.
 
     Args:
         logits: (B, K).
         target: (B, K).
-        weight: of the difference beside the loss.
+        weight: of the squared difference.
 
     Example:
         >>> logits = torch.tensor([[1.0], [3.0]], requires_grad=True)
@@ -70,24 +71,24 @@ def drawn_to(logits: Tensor, target: Tensor, weight: float) -> Tensor:
         >>> logits.grad.flatten().tolist()
         [0.0, 2.0]
     """
-    held: Tensor = _DrawnTo.apply(logits, target, weight)  # type: ignore[no-untyped-call]
-    return held
+    out: Tensor = _DrawnTo.apply(logits, target, weight)  # type: ignore[no-untyped-call]
+    return out
 
 
 class Guide:
-    """What another model answers to a sample, as a mean over the views that it was shown so far.
+    """Running mean of a teacher's logits per sample, over the views so far.
 
     Args:
-        model: answers; in evaluation mode.
-        samples: of the split that batches are drawn from.
+        model: the teacher, in evaluation mode.
+        samples: size of the training split.
 
     Example:
         >>> guide = Guide(nn.Flatten(), samples=1)
-        >>> def shown(a, b):
+        >>> def mean(a, b):
         ...     x = torch.tensor([[[[a]]], [[[b]]]])
         ...     (_,) = guide.feed(iter([Batch(x, torch.zeros(2), torch.tensor([0, 0]))]))
         ...     return guide(x).item()
-        >>> shown(1.0, 3.0), shown(5.0, 7.0)
+        >>> mean(1.0, 3.0), mean(5.0, 7.0)
         (2.0, 4.0)
     """
 
@@ -98,27 +99,27 @@ class Guide:
         self._index = torch.zeros(0, dtype=torch.int64)
 
     def feed(self, batches: Iterator[Batch]) -> Iterator[Batch]:
-        """Batches of `twice`, noting which samples each one shows."""
+        """Batches of `twice`, recording the indices of their samples."""
         for b in batches:
             self._index = b.index[: len(b.index) // 2]
             yield b
 
     @torch.no_grad()
     def __call__(self, x: Tensor) -> Tensor:
-        """What to answer to the running batch.
+        """Target logits of the current batch.
 
         Args:
-            x: (2B, ...), both views of what `feed` handed over last.
+            x: (2B, ...), both views of the last batch of `feed`.
 
         Returns:
             (B, K), in float32.
         """
         if self._sum is None:
-            answers = self._mean(x)
-            if answers.shape[1] * len(self._views) > ROOM:
-                return answers
-            self._sum = answers.new_zeros(len(self._views), answers.shape[1])
-            self._add(self._index, answers)
+            logits = self._mean(x)
+            if logits.shape[1] * len(self._views) > ROOM:
+                return logits
+            self._sum = logits.new_zeros(len(self._views), logits.shape[1])
+            self._add(self._index, logits)
         else:
             new = self._views[self._index] < VIEWS
             if new.all():
@@ -131,22 +132,22 @@ class Guide:
     def _mean(self, x: Tensor) -> Tensor:
         return _mean(self.model(x)).float()
 
-    def _add(self, index: Tensor, answers: Tensor) -> None:
-        """A sample is in a batch once; each time it is shown in two views."""
+    def _add(self, index: Tensor, logits: Tensor) -> None:
+        """Add logits; a sample is in a batch once, as two views."""
         assert self._sum is not None
         self._views[index] += 2
-        self._sum[index.to(answers.device)] += answers
+        self._sum[index.to(logits.device)] += logits
 
 
 class Guided(nn.Module):
-    """A model whose answers, in training mode, are drawn to those of another.
+    """A model whose logits, in training mode, are pulled toward those of a teacher.
 
-    The other one is no part of it: it is neither trained nor moved nor saved with it.
+    The teacher is no submodule: it is neither trained nor moved nor saved with the model.
 
     Args:
-        model: what is trained, on batches that were made by `twice` and went through `guide.feed`.
-        guide: what both views are drawn to.
-        weight: of the difference beside the loss, in units of the deviation of the guide's logits.
+        model: the student, on batches of `twice` that passed `guide.feed`.
+        guide: target of both views.
+        weight: of the distillation loss, in units of the standard deviation of the guide's logits.
         consistency_weight: weight of half the mean squared difference between the two views'
             logits, in the same units.
     """
@@ -164,7 +165,7 @@ class Guided(nn.Module):
         self.training = model.training  # a loop takes a model in training mode as it is
 
     def forward(self, x: Tensor) -> Tensor:
-        """As the model answers."""
+        """The logits of the model."""
         logits: Tensor = self.model(x)
         if not self.training:
             return logits
@@ -183,5 +184,5 @@ class Guided(nn.Module):
 
 
 def _mean(logits: Tensor) -> Tensor:
-    """Of the two views of each sample."""
+    """Mean over the two views of each sample."""
     return torch.stack(logits.chunk(2)).mean(0)

@@ -1,4 +1,4 @@
-"""A model's answers on a whole split, without touching the model."""
+"""A model's logits on a whole split, without changing the model."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["evaluating", "logits_of"]
 
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
-    """Evaluation mode without gradients; every sub-module's mode as before afterwards."""
+    """Evaluation mode without gradients; every submodule's mode is restored."""
     modes = [(m, m.training) for m in model.modules()]
     model.eval()
     try:

@@ -31,14 +31,14 @@ Feed = Callable[[int], Iterator[Batch]]
 
 @dataclass(frozen=True, kw_only=True)
 class StepPlan:
-    """How far a training goes, and where it takes up.
+    """How far a training goes, and where it starts.
 
     Args:
-        steps: the number of the last step, counted from 1.
+        steps: index of the last step, counted from 1.
         steps_per_epoch: batches in one pass over the data.
         first: steps that are already done.
         seed: of dropout and augmentation.
-        twins: the second half of each batch shows what the first shows, for `augment`.
+        twins: the second half of each batch repeats the first, see `augment`.
     """
 
     steps: int
@@ -50,12 +50,12 @@ class StepPlan:
 
 @dataclass(frozen=True, kw_only=True)
 class Objective:
-    """What is made small.
+    """The loss and its options.
 
     Args:
         loss: `cross_entropy` or `mean_squared_error`.
-        label_smoothing: share of each target that is spread evenly over the classes.
-        max_grad_norm: largest norm of the whole gradient, 0 for any.
+        label_smoothing: fraction of each target that is spread evenly over the classes.
+        max_grad_norm: max L2 norm of the gradient, 0 for no clipping.
     """
 
     loss: str = "cross_entropy"
@@ -70,31 +70,31 @@ class Objective:
         """
         if self.loss not in LOSSES:
             raise UsageError(
-                f"`objective.loss` names how errors are weighed, got `{self.loss}`. "
+                f"`objective.loss` must name a loss, got `{self.loss}`. "
                 f"{did_you_mean(self.loss, LOSSES)}"
             )
         if not 0 <= self.label_smoothing < 1:
             raise UsageError(
-                f"`objective.label_smoothing` is a share from 0 to below 1, got "
+                f"`objective.label_smoothing` is a fraction from 0 to below 1, got "
                 f"{self.label_smoothing}. Try 0.1."
             )
         if not 0 <= self.max_grad_norm < math.inf:
             raise UsageError(
                 f"`objective.max_grad_norm` must not be negative, got {self.max_grad_norm}. "
-                "Use 0 for any gradient."
+                "Use 0 for no clipping."
             )
 
 
 @dataclass(frozen=True)
 class Step:
-    """One change of the weights.
+    """One optimizer step.
 
     Args:
         number: steps done, this one included.
         epoch: passes over the data begun, this one included.
         ends_epoch: this was the last batch of its pass, or of the training.
-        loss: of the batch, before the change.
-        lr: learning rate of the change.
+        loss: of the batch, before the step.
+        lr: learning rate of the step.
         samples: in the batch.
     """
 
@@ -137,24 +137,24 @@ def fit(
     machine: Machine,
     average: Average | None = None,
 ) -> Iterator[Step]:
-    """Train, and say after every step what it did.
+    """Train, and yield a record after every step.
 
     The model is in training mode during a step and may be used freely between steps; its mode
-    and the global random state are restored whenever the generator hands over and at its end.
+    and the global random state are restored whenever the generator yields and at its end.
 
     Args:
         model: pixels in [0, 1] to logits, on the machine's device.
         feed: batches of each epoch, at least `plan.steps_per_epoch` of them.
         optimizer: over the model's parameters; its learning rates are scaled by the schedule.
         plan: how far, and from where.
-        schedule: the course of the learning rate.
-        objective: what is made small.
-        augmentation: what is done to each batch.
+        schedule: of the learning rate.
+        objective: loss and gradient clipping.
+        augmentation: of each batch.
         machine: device, memory layout and precision.
-        average: weights that trail the trained ones, moved after each step.
+        average: exponential moving average of the weights, updated after each step.
 
     Raises:
-        Diverged: the loss is no number any more, or has grown far beyond its start.
+        Diverged: the loss is not finite, or has grown far beyond its start.
 
     Example:
         >>> import itertools
@@ -171,8 +171,8 @@ def fit(
     """
     if plan.steps < 1 or plan.steps_per_epoch < 1:
         raise UsageError(
-            f"A training needs at least one step, got {plan.steps} steps of "
-            f"{plan.steps_per_epoch} an epoch. Give more epochs or a smaller batch."
+            f"Training needs at least one step, got {plan.steps} steps of "
+            f"{plan.steps_per_epoch} per epoch. Give more epochs or a smaller batch."
         )
     top = [group["lr"] for group in optimizer.param_groups]
     watch = _Watch(top[0])
@@ -183,8 +183,8 @@ def fit(
                 group["lr"] = lr * factor
             with _training(model, step_seed(plan.seed, number), machine):
                 seed = step_seed(plan.seed, number, stream=1)
-                changed = _changed(batch, augmentation, machine, seed, twins=plan.twins)
-                value = _step(model, changed, optimizer, objective, machine)
+                augmented = _augmented(batch, augmentation, machine, seed, twins=plan.twins)
+                value = _step(model, augmented, optimizer, objective, machine)
                 if average is not None:
                     average.update(number)
             lr = top[0] * factor
@@ -198,7 +198,7 @@ def fit(
 
 
 def _batches(feed: Feed, plan: StepPlan) -> Iterator[tuple[int, Batch]]:
-    """Numbers of steps from 0, each with its batch, from the first step not yet done."""
+    """Indices of steps from 0, each with its batch, from the first step not yet done."""
     number = plan.first
     while number < plan.steps:
         epoch, skip = divmod(number, plan.steps_per_epoch)
@@ -212,12 +212,14 @@ def _batches(feed: Feed, plan: StepPlan) -> Iterator[tuple[int, Batch]]:
             number += 1
         if number == before:
             raise UsageError(
-                f"A feed must hold `steps_per_epoch` batches, {plan.steps_per_epoch}; epoch "
-                f"{epoch} ended before its batch {skip + 1}. Give the number that the feed holds."
+                f"A feed must yield `steps_per_epoch` batches, {plan.steps_per_epoch}; epoch "
+                f"{epoch} ended before its batch {skip + 1}. Give the number that the feed yields."
             )
 
 
-def _changed(batch: Batch, options: Augment, machine: Machine, seed: int, *, twins: bool) -> Mixed:
+def _augmented(
+    batch: Batch, options: Augment, machine: Machine, seed: int, *, twins: bool
+) -> Mixed:
     x = batch.x.to(machine.device, non_blocking=True)
     y = batch.y.to(machine.device, non_blocking=True)
     return augment(x, y, options, seed=seed, twins=twins)
@@ -248,8 +250,8 @@ def _step(
 
 @contextmanager
 def _training(model: nn.Module, seed: int, machine: Machine) -> Iterator[None]:
-    """Training mode and a seeded global generator for one step; both as before afterwards."""
-    # A model in training mode is taken as it is, with whatever parts its owner keeps still.
+    """Training mode and a seeded global generator for one step; both are restored."""
+    # A model already in training mode keeps the modes of its submodules, frozen ones included.
     modes = [] if model.training else [(m, m.training) for m in model.modules()]
     if modes:
         model.train()
@@ -273,20 +275,20 @@ def _training(model: nn.Module, seed: int, machine: Machine) -> Iterator[None]:
 
 
 class _Watch:
-    """Notices a loss that leaves the range of numbers or grows far beyond its start.
+    """Detects a loss that is not finite or grows far beyond its start.
 
     Args:
-        top: the highest learning rate.
+        top: peak learning rate.
     """
 
     def __init__(self, top: float) -> None:
         self.top = top
         self.start: float | None = None
         self.trail: float | None = None
-        self.seen = 0
+        self.count = 0
 
     def __call__(self, value: float, done: int, lr: float) -> None:
-        """Look at a loss.
+        """Check a loss.
 
         Args:
             value: of a step.
@@ -296,22 +298,23 @@ class _Watch:
         lower = f"Try `--lr {self.top / 10:.1g}`."
         if not math.isfinite(value) and not done:
             raise Diverged(
-                f"The loss must be a number, and is {value} before weights are changed: weights, "
-                "pixels or what normalizes them hold numbers that are none, or far too large. "
-                "Check the weights that it starts from, and the data."
+                f"The loss must be finite, and is {value} before the first step: weights, "
+                "pixels or "
+                "their normalization hold values that are not finite, or far too large. "
+                "Check the initial weights and the data."
             )
         if not math.isfinite(value):
             raise Diverged(
-                f"The loss must stay a number; after {done} steps it is {value} "
-                f"at learning rate {lr:.3g}, of {self.top:.3g} at the highest. {lower}"
+                f"The loss must stay finite; after {done} steps it is {value} "
+                f"at learning rate {lr:.3g}, peak {self.top:.3g}. {lower}"
             )
         self.start = value if self.start is None else self.start
         self.trail = value if self.trail is None else 0.9 * self.trail + 0.1 * value
-        self.seen += 1
-        # A good start may rise to what ignorance of ten classes costs before it is suspicious.
-        if self.seen > 20 and self.trail > 5 * max(self.start, math.log(10)):
+        self.count += 1
+        # A good start may rise to the loss of a uniform prediction over ten classes.
+        if self.count > 20 and self.trail > 5 * max(self.start, math.log(10)):
             raise Diverged(
                 f"The loss must fall; after {done} steps it has grown from {self.start:.3g} to "
-                f"{self.trail:.3g}, a trailing mean, at learning rate {lr:.3g}, of "
-                f"{self.top:.3g} at the highest. {lower}"
+                f"{self.trail:.3g}, a trailing mean, at learning rate {lr:.3g}, "
+                f"peak {self.top:.3g}. {lower}"
             )

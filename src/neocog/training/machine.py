@@ -33,7 +33,7 @@ LAYOUTS = {
 PRECISIONS = {"float32": None, "bfloat16": torch.bfloat16}
 
 MOST_THREADS = 1024
-"""So many may be asked for."""
+"""The most threads that can be requested."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,8 +45,8 @@ class Machine:
         memory_format: of weights and images, `channels_last` or `contiguous`.
         precision: `float32`, or `bfloat16` for convolutions and products, with weights,
             statistics and the loss in float32.
-        threads: that share the arithmetic of the processor; sums depend on their number in the
-            last bits. 0 for as many as PyTorch takes.
+        threads: of the CPU; the last bits of sums depend on their number. 0 for the default
+            of PyTorch.
     """
 
     device: str = "cpu"
@@ -62,24 +62,24 @@ class Machine:
         """
         if not 0 <= self.threads <= MOST_THREADS:
             raise UsageError(
-                f"`machine.threads` is a number from 1 to {MOST_THREADS}, or 0 for as many as "
-                f"PyTorch takes, got {self.threads}. Try 0."
+                f"`machine.threads` is a number from 1 to {MOST_THREADS}, or 0 for the "
+                f"default of PyTorch, got {self.threads}. Try 0."
             )
         for field, known in (("memory_format", LAYOUTS), ("precision", PRECISIONS)):
             value = getattr(self, field)
             if value not in known:
                 raise UsageError(
-                    f"`machine.{field}` says how numbers are held, got `{value}`. "
+                    f"`machine.{field}` must be a known format, got `{value}`. "
                     f"{did_you_mean(value, known)}"
                 )
 
 
 @dataclass(frozen=True)
 class Timing:
-    """How fast one way of training is.
+    """Speed of one configuration.
 
     Args:
-        machine: the way.
+        machine: the configuration.
         seconds: of the fastest step.
     """
 
@@ -88,10 +88,10 @@ class Timing:
 
 
 def check_device(name: str) -> None:
-    """Refuse a device that is none, or is not here, before work begins.
+    """Refuse an unknown or missing device before work begins.
 
     Args:
-        name: `cpu`, `cuda`, `cuda:1`, `mps`; empty for the best there is.
+        name: `cpu`, `cuda`, `cuda:1`, `mps`; empty for the best available.
 
     Raises:
         UsageError: PyTorch cannot compute there.
@@ -102,7 +102,7 @@ def check_device(name: str) -> None:
         Traceback (most recent call last):
         ...
         neocog.errors.UsageError: A device is `cpu`, `cuda`, `cuda:N` or `mps`; got `gpu`. Name one
-        of them, or leave the device out for the best there is.
+        of them, or leave the device out for the best available.
     """
     if not name:
         return
@@ -113,7 +113,7 @@ def check_device(name: str) -> None:
     if device.type not in ("cpu", "cuda", "mps"):
         raise UsageError(
             f"A device is `cpu`, `cuda`, `cuda:N` or `mps`; got `{printable(name)}`. Name one of "
-            "them, or leave the device out for the best there is."
+            "them, or leave the device out for the best available."
         )
     here = 1
     if device.type == "cuda":
@@ -123,25 +123,25 @@ def check_device(name: str) -> None:
     if (device.index or 0) >= here:
         has = f"has {here} of them, counted from 0" if here else "has none that PyTorch can use"
         raise UsageError(
-            f"A device must be in this machine; `{printable(name)}` was asked for, and this one "
-            f"{has}. Use `cpu`, or leave the device out for the best there is."
+            f"A device must be in this machine; got `{printable(name)}`, and this one "
+            f"{has}. Use `cpu`, or leave the device out for the best available."
         )
 
 
 @contextmanager
-def threads(number: int) -> Iterator[None]:
-    """Let so many threads share the arithmetic of the processor; as before afterwards.
+def threads(count: int) -> Iterator[None]:
+    """Set the number of CPU threads; restored afterwards.
 
     Args:
-        number: 0 leaves it as it is.
+        count: 0 changes nothing.
     """
     before = torch.get_num_threads()
-    if number:
-        torch.set_num_threads(number)
+    if count:
+        torch.set_num_threads(count)
     try:
         yield
     finally:
-        if number:
+        if count:
             torch.set_num_threads(before)
 
 
@@ -165,7 +165,7 @@ def place(module: nn.Module, machine: Machine) -> nn.Module:
     except torch.OutOfMemoryError as e:
         raise TooLarge(
             f"The network must fit into the memory of {machine.device}, and does not. "
-            "Take a smaller network, or `--device cpu`."
+            "Use a smaller model, or `--device cpu`."
         ) from e
     except (RuntimeError, AssertionError) as e:
         raise UsageError(
@@ -176,56 +176,56 @@ def place(module: nn.Module, machine: Machine) -> nn.Module:
 
 
 def candidates(device: str) -> list[Machine]:
-    """What is worth trying on a device, the safest first."""
-    ways = [Machine(device=device), Machine(device=device, precision="bfloat16")]
+    """Configurations worth trying on a device, the safest first."""
+    machines = [Machine(device=device), Machine(device=device, precision="bfloat16")]
     if device == "cpu":
-        ways.insert(0, Machine(device=device, memory_format="contiguous"))
-    return ways
+        machines.insert(0, Machine(device=device, memory_format="contiguous"))
+    return machines
 
 
 def choose(
     step: Callable[[nn.Module, Machine, Batch], object],
     model: nn.Module,
     batch: Batch,
-    ways: Sequence[Machine],
+    machines: Sequence[Machine],
     *,
     repeats: int = 5,
     seconds: float = math.inf,
 ) -> list[Timing]:
-    """Time one training step in each way, in turns, on copies of the model; the fastest first.
+    """Time one training step per configuration, in turns, on copies of the model; fastest first.
 
-    The best of several steps counts, and a way has to be an eighth faster than the ones before
-    it to be preferred to them, so that noise does not change the arithmetic of a training.
+    The best of several steps counts, and a configuration must be an eighth faster than the ones
+    before it to be preferred, so that noise does not change the arithmetic of a training.
 
     Args:
-        step: makes one step with the model, the way and the batch.
-        model: is left as it is.
+        step: makes one step with the model, the configuration and the batch.
+        model: is not changed.
         batch: a real one.
-        ways: what is tried.
-        repeats: timed steps a way, after one that is not timed.
-        seconds: no step begins that would probably end later.
+        machines: the configurations.
+        repeats: timed steps per configuration, after one warm-up step.
+        seconds: time limit; no step begins that would probably end later.
 
     Returns:
-        Nothing where there was no time to try each way at least once after its first step.
+        Empty if there was no time to try each configuration once after its warm-up.
     """
     end = time.perf_counter() + seconds
-    copies = [] if seconds <= 0 else [place(copy.deepcopy(model), way) for way in ways]
-    taken: list[list[float]] = [[] for _ in ways]
+    copies = [] if seconds <= 0 else [place(copy.deepcopy(model), machine) for machine in machines]
+    times: list[list[float]] = [[] for _ in machines]
     longest = 0.0
     for turn in range(repeats + 1):
-        for n, (way, module) in enumerate(zip(ways, copies, strict=False)):
+        for n, (machine, module) in enumerate(zip(machines, copies, strict=False)):
             start = time.perf_counter()
             if start + longest > end:
                 break
-            step(module, way, batch)
-            if way.device.startswith("cuda"):
+            step(module, machine, batch)
+            if machine.device.startswith("cuda"):
                 torch.cuda.synchronize()
             longest = time.perf_counter() - start
             if turn:
-                taken[n].append(longest)
-    if not all(taken):
+                times[n].append(longest)
+    if not all(times):
         return []
-    timings = [Timing(way, min(s)) for way, s in zip(ways, taken, strict=True)]
+    timings = [Timing(machine, min(s)) for machine, s in zip(machines, times, strict=True)]
     best = timings[0]
     for other in timings[1:]:
         if other.seconds < 7 / 8 * best.seconds:

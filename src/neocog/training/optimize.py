@@ -24,11 +24,11 @@ __all__ = [
 
 @dataclass(frozen=True, kw_only=True)
 class OptimizerConfig:
-    """How weights are changed.
+    """The optimizer.
 
     Args:
         name: `sgd` (with momentum) or `adamw`.
-        lr: the highest learning rate of the schedule; 0 for what suits the network.
+        lr: peak learning rate of the schedule; 0 for one that suits the model.
         momentum: of sgd; the first decay rate of adamw.
         nesterov: look ahead along the momentum (sgd).
         weight_decay: applied to weights of two or more axes, not to biases and norms.
@@ -49,7 +49,7 @@ class OptimizerConfig:
         """
         if self.name not in OPTIMIZERS:
             raise UsageError(
-                f"`optimizer.name` names how weights are changed, got `{self.name}`. "
+                f"`optimizer.name` must name an optimizer, got `{self.name}`. "
                 f"{did_you_mean(self.name, OPTIMIZERS)}"
             )
         if not 0 <= self.lr < math.inf:
@@ -70,13 +70,13 @@ class OptimizerConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class ScheduleConfig:
-    """How the learning rate moves over a training.
+    """The learning-rate schedule.
 
     Args:
-        name: `cosine`, `linear` or `constant`, from its highest value after the warm-up.
-        warmup: share of all steps in which the rate rises linearly from `start`.
-        start: share of the highest rate at the first step.
-        final_lr_factor: share of the highest rate at the last step.
+        name: `cosine`, `linear` or `constant`, from its peak after the warm-up.
+        warmup: fraction of all steps in which the rate rises linearly from `start`.
+        start: fraction of the peak rate at the first step.
+        final_lr_factor: fraction of the peak rate at the last step.
     """
 
     name: str = "linear"
@@ -85,20 +85,22 @@ class ScheduleConfig:
     final_lr_factor: float = 0.0
 
     def __post_init__(self) -> None:
-        """Check the name and the shares.
+        """Check the name and the fractions.
 
         Raises:
-            UsageError: the name is unknown or a share is outside 0 to 1.
+            UsageError: the name is unknown or a fraction is outside 0 to 1.
         """
         if self.name not in SCHEDULES:
             raise UsageError(
-                f"`schedule.name` names a course of the learning rate, got `{self.name}`. "
+                f"`schedule.name` must name a schedule, got `{self.name}`. "
                 f"{did_you_mean(self.name, SCHEDULES)}"
             )
         for name in ("warmup", "start", "final_lr_factor"):
-            share = getattr(self, name)
-            if not 0 <= share <= 1:
-                raise UsageError(f"`schedule.{name}` is a share from 0 to 1, got {share}. Try 0.1.")
+            value = getattr(self, name)
+            if not 0 <= value <= 1:
+                raise UsageError(
+                    f"`schedule.{name}` is a fraction from 0 to 1, got {value}. Try 0.1."
+                )
 
 
 def _sgd(groups: list[dict[str, object]], o: OptimizerConfig) -> torch.optim.Optimizer:
@@ -121,24 +123,23 @@ SCHEDULES: dict[str, Callable[[float], float]] = {
     "linear": lambda p: 1 - p,
     "constant": lambda p: 1.0,
 }
-"""Name to function from progress after the warm-up, 0 to 1, to a share, 1 to 0."""
+"""Name to function from progress after the warm-up, 0 to 1, to a factor, 1 to 0."""
 
 
 TRAINED = 0.1
-"""Share of the rate of random weights that suits trained ones."""
+"""Learning rate of pretrained weights, as a fraction of that of random ones."""
 
 
 def suited_rate(module: nn.Module, name: str, *, trained: bool = False) -> float:
-    """The highest learning rate where none is asked for.
+    """Default peak learning rate.
 
-    Batch norm lets a network learn with rates that would throw another one off course. Weights
-    that are trained lie low already: a rate that takes random ones across the hills throws them
-    out, and what they were started from is lost. A tenth of it keeps them.
+    Batch norm allows rates at which other networks diverge. Pretrained weights need a tenth: a rate
+    for random weights would destroy them.
 
     Args:
-        module: what is trained.
+        module: to be trained.
         name: of the optimizer.
-        trained: most of its weights are.
+        trained: most of its weights are pretrained.
 
     Example:
         >>> suited_rate(nn.BatchNorm2d(1), "sgd"), suited_rate(nn.Linear(1, 1), "adamw")
@@ -146,8 +147,8 @@ def suited_rate(module: nn.Module, name: str, *, trained: bool = False) -> float
         >>> round(suited_rate(nn.Linear(1, 1), "sgd", trained=True), 4)
         0.002
     """
-    steady = any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in module.modules())
-    return RATES[name][0 if steady else 1] * (TRAINED if trained else 1)
+    normed = any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in module.modules())
+    return RATES[name][0 if normed else 1] * (TRAINED if trained else 1)
 
 
 def build_optimizer(module: nn.Module, options: OptimizerConfig) -> torch.optim.Optimizer:
@@ -172,11 +173,11 @@ def build_optimizer(module: nn.Module, options: OptimizerConfig) -> torch.optim.
 
 
 def rate_at(schedule: ScheduleConfig, progress: float) -> float:
-    """The learning rate as a share of its highest value.
+    """The learning rate as a fraction of its peak.
 
     Args:
-        schedule: the course.
-        progress: share of all steps done, 0 at the first, 1 after the last.
+        schedule: of the learning rate.
+        progress: fraction of all steps done, 0 at the first, 1 after the last.
 
     Example:
         >>> rate_at(ScheduleConfig(name="linear", warmup=0.5, start=0.0), 0.25)

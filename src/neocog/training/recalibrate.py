@@ -1,9 +1,9 @@
-"""Running statistics of batch normalization, estimated anew: no label, no gradient, no step.
+"""Running statistics of batch norms, re-estimated without labels, gradients or steps.
 
-A network whose operators were changed sends other values through its batch norms than those that
-their running means and variances were gathered from. Some hundred images, sent through while each
-batch norm normalizes by the batch itself, tell the statistics that hold now; the mean over all
-batches counts, as PyTorch gathers it with `momentum=None`. (The same is done after averaging
+A network whose operators were replaced sends other values through its batch norms than those of
+their running means and variances. A few hundred images, with each batch norm normalizing by the
+batch itself, give the new statistics; the mean over all batches counts, as in PyTorch with
+`momentum=None`. (The same is done after averaging
 weights: P. Izmailov et al., "Averaging Weights Leads to Wider Optima", UAI 2018.)
 
 It is done where PyTorch's dispatcher performs a batch norm, so modules, functional calls and
@@ -29,23 +29,23 @@ _NORMS: Mapping[str, tuple[int, ...]] = {
     "_native_batch_norm_legit_no_training": (),
     "_batch_norm_no_update": (),
 }
-"""Operator to the place of its argument `training`; () where it never trains.
+"""Operator to the index of its argument `training`; () where it never trains.
 
 All take input, weight, bias, running mean and running variance first.
 """
 
 
 def recalibrate(model: nn.Module, batches: Iterable[Tensor]) -> int:
-    """Gather the running statistics of all batch norms anew, in place.
+    """Re-estimate the running statistics of all batch norms, in place.
 
     Args:
-        model: in whatever mode; it is shown the batches in evaluation mode, where dropout rests.
-        batches: (B, C, ...) each, as the model takes them and on its device; 64 samples or more
-            each say most.
+        model: in any mode; it runs in evaluation mode, without dropout.
+        batches: (B, C, ...) each, as the model takes them and on its device; best with 64 samples
+            or more each.
 
     Returns:
         How many batch norms were recalibrated: 0 where a network has none, or freezes them as
-        plain arithmetic. One that sees a single value a channel keeps its statistics.
+        plain arithmetic. One that gets a single value per channel keeps its statistics.
 
     Example:
         >>> norm = nn.BatchNorm1d(1)
@@ -62,30 +62,30 @@ def recalibrate(model: nn.Module, batches: Iterable[Tensor]) -> int:
             for x in batches:
                 with gathering:
                     model(x)
-            for mean, var, total_mean, total_var, count in gathering.found.values():
+            for mean, var, total_mean, total_var, count in gathering.statistics.values():
                 mean.copy_(total_mean / count)
                 var.copy_(total_var / count)
     finally:
         for module, mode in modes:
             module.training = mode
-    return len(gathering.found)
+    return len(gathering.statistics)
 
 
 class _Gathering(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Lets batch norms normalize by the batch, and adds up what they find."""
+    """Makes batch norms normalize by the batch, and sums up their statistics."""
 
     def __init__(self, held: set[int]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.held = held
-        self.found: dict[int, tuple[Tensor, Tensor, Tensor, Tensor, int]] = {}
+        self.statistics: dict[int, tuple[Tensor, Tensor, Tensor, Tensor, int]] = {}
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
         return False
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        place = _NORMS.get(func.overloadpacket.__name__)
-        if place is None or kwargs or any(args[i] for i in place):
+        training = _NORMS.get(func.overloadpacket.__name__)
+        if training is None or kwargs or any(args[i] for i in training):
             return func(*args, **(kwargs or {}))
         x, mean, var = args[0], args[3], args[4]
         values = x.numel() // max(1, x.shape[1])
@@ -95,15 +95,15 @@ class _Gathering(TorchDispatchMode):  # type: ignore[no-untyped-call]
         # In double precision: values of one channel may be many, and far from zero.
         spread, center = torch.var_mean(x.double(), axes, correction=0)
         self._add(mean, var, center, spread * (values / (values - 1)))
-        there = [*args]
-        there[3], there[4] = center.to(mean.dtype), spread.to(var.dtype)
-        return func(*there)
+        replaced = [*args]
+        replaced[3], replaced[4] = center.to(mean.dtype), spread.to(var.dtype)
+        return func(*replaced)
 
     def _add(self, mean: Tensor, var: Tensor, center: Tensor, spread: Tensor) -> None:
         key = mean.data_ptr()
-        if key in self.found:
-            _, _, centers, spreads, count = self.found[key]
+        if key in self.statistics:
+            _, _, centers, spreads, count = self.statistics[key]
             center, spread = centers + center, spreads + spread
-            self.found[key] = mean, var, center, spread, count + 1
+            self.statistics[key] = mean, var, center, spread, count + 1
         else:
-            self.found[key] = mean, var, center, spread, 1
+            self.statistics[key] = mean, var, center, spread, 1
