@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from neocog.version import __version__
 
 if TYPE_CHECKING:
-    from neocog.audits.suite import AuditConfig
+    from neocog.audits.config import AuditConfig
     from neocog.data.open import open_data
     from neocog.networks.catalog import build
     from neocog.runs.opened import open_model
@@ -53,7 +53,7 @@ __all__ = [
 ]
 
 _ROOMS = {
-    "AuditConfig": "neocog.audits.suite",
+    "AuditConfig": "neocog.audits.config",
     "audit": "neocog.verbs.audit",
     "build": "neocog.networks.catalog",
     "evaluate": "neocog.verbs.evaluate",

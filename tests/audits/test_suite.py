@@ -7,14 +7,15 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from neocog.audits.config import AuditConfig
 from neocog.audits.sections import comparison, sections
-from neocog.audits.suite import AuditConfig, audit_model
+from neocog.audits.suite import audit_model
 from neocog.data.samples import Samples
 from neocog.errors import ModelError, UsageError
 from neocog.networks.catalog import build
 from neocog.render.page import page
 
-QUICK = AuditConfig(n=12, map_samples=4, map_max_shift=1, max_shift=2)
+QUICK = AuditConfig(full=True, n=12, map_samples=4, map_max_shift=1, max_shift=2)
 
 
 def noise(n: int = 12, channels: int = 1, size: int = 24) -> Samples:
@@ -121,7 +122,7 @@ def test_black_box_is_only_asked() -> None:
 
 
 def test_segmenter_and_regressor_and_series() -> None:
-    asked = AuditConfig(n=4, map_max_shift=1)
+    asked = AuditConfig(full=True, n=4, map_max_shift=1)
     images = Samples.of(torch.rand(4, 1, 16, 16))
     segmenter = audit_model(nn.Conv2d(1, 3, 3, padding=1), images, asked, task="segment")
     assert 0 < segmenter.shift["circular"].consistency < 1

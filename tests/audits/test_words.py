@@ -6,7 +6,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from neocog.audits.suite import Audit, AuditConfig, audit_model
+from neocog.audits.config import AuditConfig
+from neocog.audits.result import Audit
+from neocog.audits.suite import audit_model
 from neocog.audits.words import verdict
 from neocog.data.samples import Samples
 

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 import shutil
 from pathlib import Path
 
@@ -27,14 +29,22 @@ def test_json_and_report(call, digits_run: Path, tmp_path: Path) -> None:
 def test_words(call, digits_run: Path) -> None:
     said = call("audit", digits_run, "digits:val", *FAST, "--shift", "zeros", "--no-layers")
     assert said.status == 0
-    assert "of the answers change" in said.out
-    assert "zero consistency" in said.out
-    assert "circular consistency" not in said.out
+    lines = said.out.splitlines()
+    assert re.match(r"(Not s|S)hift-robust: |Not decided", lines[0])
+    assert "of predictions flip under" in lines[0]
+    assert any(line.startswith("flips, zero fill") for line in lines)
+    assert "flips, circular" not in said.out
     assert "split val" in said.out
+    assert len(lines) <= 24
+    whole = call(
+        "audit", digits_run, "digits:val", *FAST, "--shift", "zeros", "--no-layers", "--verbose"
+    )
+    assert "zeros consistency" in whole.out
+    assert "How it was measured" in whole.out
 
 
 def test_a_missed_bound_is_status_one(call, digits_run: Path) -> None:
-    bounds = ("--require", "n>=20", "--require", "shift.zero.consistency > 1")
+    bounds = ("--require", "n>=20", "--require", "shift.zeros.consistency > 1")
     quick = (*FAST, "--shift", "zeros", "--no-layers", "--no-rotation")
     said = call("audit", digits_run, "digits", *quick, *bounds)
     assert said.status == 1
@@ -53,7 +63,46 @@ def test_against_another_model(call, digits_run: Path) -> None:
     assert row["difference"] == 0
     assert row["matched_n"] > 0
     words = call("audit", digits_run, "digits", *quick, "--baseline", digits_run)
-    assert "Two models" in words.out
+    assert re.search(r"baseline +model +Δ in pp", words.out)
+    assert re.search(r"flips, circular +[0-9.]+ % +[0-9.]+ % +\+0.0 ", words.out)
+
+
+def test_the_default_is_planned_said_and_can_be_repeated(call, digits_run: Path) -> None:
+    said = call("audit", digits_run, "digits", "--json", "--budget", "3s")
+    assert said.status == 0
+    found = json.loads(said.out)
+    assert set(found["shift"]) == {"circular", "crop"}
+    assert found["headline"].endswith(").")
+    left = {part["what"]: part["option"] for part in found["left_out"]}
+    assert left["rotation"] == "--rotation"
+    assert left["zeros and subpixel shifts"] == "--shift all"
+    options = shlex.split(found["protocol"]["repeat"])
+    assert options[:2] == ["--samples", str(found["n"])]
+    again = json.loads(call("audit", digits_run, "digits", "--json", *options).out)
+    for key in ("n", "accuracy", "shift", "layers", "aliasing", "rotation", "headline"):
+        assert again[key] == found[key]
+
+
+def test_a_bound_is_measured_though_the_plan_leaves_it_out(call, digits_run: Path) -> None:
+    few = ("--samples", "20", "--no-layers", "--json")
+    bounds = ("--require", "shift.zeros.flip_rate<=1", "--require", "elastic.slope>=0")
+    found = json.loads(call("audit", digits_run, "digits", *few, *bounds).out)
+    assert [row["kept"] for row in found["required"]] == [True, True]
+    assert set(found["shift"]) == {"circular", "crop", "zeros"}
+    assert found["rotation"] is None
+    said = call("audit", digits_run, "digits", *few, "--no-elastic", *bounds)
+    assert said.status == 2
+    assert "with these options `elastic` is not measured" in said.err
+
+
+def test_full_measures_everything(call, digits_run: Path) -> None:
+    few = ("--samples", "12", "--full", "--map-samples", "2", "--layer-samples", "4", "--json")
+    found = json.loads(call("audit", digits_run, "digits", *few).out)
+    assert set(found["shift"]) == {"circular", "crop", "zeros", "subpixel"}
+    assert all(s["map"]["n"] == 2 for s in found["shift"].values())
+    assert found["rotation"]["n"] == found["scale"]["n"] == found["elastic"]["n"] == 12
+    assert found["layers"][0]["lie_shift"] is not None
+    assert found["left_out"] == []
 
 
 @pytest.mark.parametrize(
@@ -122,7 +171,7 @@ WAVE = ("tests.web.strangers:wave", "--series", "1,32")
 
 
 def test_A8_a_model_of_series(call, waves: Path) -> None:
-    said = call("audit", *WAVE, waves, *FAST, "--json", "--baseline", WAVE[0])
+    said = call("audit", *WAVE, waves, *FAST, "--full", "--json", "--baseline", WAVE[0])
     assert said.status == 0
     found = json.loads(said.out)
     assert found["n"] == 20

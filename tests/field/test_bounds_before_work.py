@@ -9,8 +9,8 @@ import torch
 from torch import nn
 
 import neocog
+from neocog.audits.config import AuditConfig
 from neocog.audits.require import parse_bound
-from neocog.audits.suite import AuditConfig
 from neocog.errors import UsageError
 from neocog.verbs import audit as verb
 from neocog.verbs.rehearse import rehearsal

@@ -8,9 +8,9 @@ import torch
 from PIL import Image
 from torch import nn
 
+from neocog.audits.config import AuditConfig
 from neocog.audits.lie import lie_errors
 from neocog.audits.subject import Subject
-from neocog.audits.suite import AuditConfig
 from neocog.data.samples import Samples
 from neocog.errors import DataError
 from neocog.runs.opened import open_model
@@ -18,6 +18,7 @@ from neocog.runs.trained import TrainedModel
 from neocog.verbs.audit import audit
 
 ASKED = AuditConfig(
+    lie=True,
     n=8, shift=("circular", "crop"), max_shift=2, map_max_shift=0, rotation=False, scale=False,
     elastic=False,
 )  # fmt: skip

@@ -7,7 +7,9 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from neocog.audits.suite import AuditConfig, audit_model, map_samples
+from neocog.audits.config import AuditConfig
+from neocog.audits.plan import map_samples
+from neocog.audits.suite import audit_model
 from neocog.data.samples import Samples
 from neocog.errors import UsageError
 from neocog.networks.model import SpecifiedNetwork
@@ -60,7 +62,7 @@ def test_the_map_of_shifts_of_a_small_audit_does_not_outweigh_it() -> None:
     net, n = Counting(), 20
     data = Samples.of((torch.rand(n, 1, 16, 16), torch.zeros(n, dtype=torch.int64)))
     asked = AuditConfig(
-        shift=("circular",), rotation=False, scale=False, elastic=False, layers=False
+        n=n, shift=("circular",), rotation=False, scale=False, elastic=False, layers=False
     )
     found = audit_model(net, data, asked)
     assert found.shift["circular"].map.n == map_samples(n) == 8

@@ -24,9 +24,9 @@ from neocog.audits.inside import layers_section, sampling_section
 from neocog.audits.layers import LayerError
 from neocog.audits.motion import Rotation, Sweep
 from neocog.audits.plain import plain
+from neocog.audits.result import Audit
 from neocog.audits.sections import comparison, sections, summary
 from neocog.audits.shift import Border, Flip, Shift
-from neocog.audits.suite import Audit
 from neocog.audits.words import blame, causes, verdict
 from neocog.data.framing import KeptFraction
 from neocog.data.quality import Copies, Sheet
@@ -89,7 +89,7 @@ def layer(name: str = "conv", own: float | None = 0.3, at: float | None = 0.0) -
 def audit(**given: Any) -> Audit:
     values: dict[str, Any] = {
         "task": "classify", "n": 100, "accuracy": None, "accuracy_ci": None, "classes": (),
-        "shift": {}, "rotation": None, "scale": None, "elastic": None, "layers": (),
+        "shift": {}, "extras": {}, "layers": (),
         "lie": (), "aliasing": (), "alignment": None, "cost": None, "receptive_field": None,
         "seconds_per_image": 0.1, "seed": 0, "protocol": {},
     }  # fmt: skip
@@ -377,10 +377,14 @@ def test_turns(square: bool, stay: float) -> None:
         n=1, amounts=amounts, agreement=one, agreement_ci=((1.0, 1.0),) * len(amounts),
         accuracy=(), floor=one, change=one,
     )  # fmt: skip
-    found = audit(
-        rotation=Rotation(sweep=sweep, quarter_turn_error=0.0, quarter_turn_agreement=stay,
-                          mirror=(1.0, 1.0), border="reflect")
-    )  # fmt: skip
+    turned = Rotation(
+        sweep=sweep,
+        quarter_turn_error=0.0,
+        quarter_turn_agreement=stay,
+        mirror=(1.0, 1.0),
+        border="reflect",
+    )
+    found = audit(extras={"rotation": turned})
     assert f"exact {'quarter' if square else 'half'} turns {share(stay)}" in verdict(found)
     curve = next(s for s in sections(found) if s.title.startswith("When it is")).exhibits[0]
     assert curve.note.startswith(f"1 sample. {'Quarter' if square else 'Half'} turns are exact")

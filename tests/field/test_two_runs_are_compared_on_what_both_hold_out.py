@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from neocog.audits.suite import AuditConfig
+from neocog.audits.config import AuditConfig
 from neocog.errors import UsageError
 from neocog.runs.opened import open_model
 from neocog.runs.seen import read_seen

@@ -18,7 +18,7 @@ from tests.store.made import write_onnx
 from torch import Tensor, nn
 
 import neocog
-from neocog.audits.suite import AuditConfig
+from neocog.audits.config import AuditConfig
 from neocog.errors import ModelError, NeocogError
 from neocog.graph.alignment import alignment
 from neocog.graph.cost import cost

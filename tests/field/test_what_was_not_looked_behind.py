@@ -10,9 +10,11 @@ import torch
 from tests.field.everywhere import C, circular, classifier
 from torch import Tensor, nn
 
+from neocog.audits.config import AuditConfig
 from neocog.audits.inside import sampling_section
+from neocog.audits.result import Audit
 from neocog.audits.sections import sections
-from neocog.audits.suite import Audit, AuditConfig, audit_model
+from neocog.audits.suite import audit_model
 from neocog.audits.words import verdict
 from neocog.data.samples import Samples
 from neocog.graph.alignment import CIRCULAR_SHIFT, QUARTER_TURN, RULES, alignment

@@ -12,9 +12,9 @@ import torch
 from torch import nn
 
 from neocog.audits.compare import compare
+from neocog.audits.config import AuditConfig
 from neocog.audits.shift import shift_consistency
 from neocog.audits.subject import Subject
-from neocog.audits.suite import AuditConfig
 from neocog.data.samples import Samples
 from neocog.errors import UsageError
 from neocog.verbs.audit import audit
@@ -53,7 +53,7 @@ def _audited(axes: int) -> Any:
     torch.manual_seed(0)
     shape = (24, 1, *((48,) if axes == 1 else (24, 24)))
     data = torch.rand(shape), torch.arange(24) % 3
-    asked = AuditConfig(map_samples=8, max_shift=2 if axes == 2 else None)
+    asked = AuditConfig(full=True, map_samples=8, max_shift=2 if axes == 2 else None)
     return audit(_net(axes), data, asked, baseline=_net(axes, 6))
 
 

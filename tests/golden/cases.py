@@ -105,17 +105,17 @@ SHAPES = ("layers/*/kind", "layers/*/output", "layers/*/shift_error_ci")
 DIGITS = (
     Case(name="evaluate", words="evaluate run digits", needs="run"),
     Case(name="predict", words="predict run images", needs="run images"),
-    Case(name="audit", words="audit run digits --samples 200 --map-samples 4", needs="run",
+    Case(name="audit", words="audit run digits --full --samples 200 --map-samples 4", needs="run",
          without=GEOMETRY),
     Case(name="audit-all-shifts", words="audit run digits --samples 16 --shift circular "
          "--all-shifts --map-samples 2 --max-shift 5 --no-rotation --no-scale --no-elastic "
          "--no-layers --seed 3", needs="run", without=GEOMETRY),
-    Case(name="audit-baseline", words="audit other digits --samples 100 --shift crop "
+    Case(name="audit-baseline", words="audit other digits --full --samples 100 --shift crop "
          "--map-samples 1 --no-rotation --no-scale --no-elastic --no-layers --baseline run "
          "--require 'shift.crop.consistency>=0.1'", needs="run other",
          without=(*GEOMETRY, "against/shift/*/map", "against/shift/*/flips")),
     Case(name="audit-series",
-         words="audit tests.golden.nets:series series.npz --series 1,64", needs="series",
+         words="audit tests.golden.nets:series series.npz --full --series 1,64", needs="series",
          without=GEOMETRY),
     _fixed("fix", "run digits --finetune 0.15 --lr 0.02 --consistency-weight 5 --samples 48 "
            "--shift crop,circular --rank-layers", needs="run", close=TRAINED),
@@ -145,7 +145,8 @@ def _of_task(task: str) -> Case:
         with workshop.alike():
             x = torch.rand(12, 1, 24, 24, generator=torch.Generator().manual_seed(1))
             y = (x[:, 0] > 0.5).long() if task == "segment" else x.mean((1, 2, 3))
-            return neocog.audit(net_of_task(task), (x, y), task=task).to_json()
+            everything = neocog.AuditConfig(full=True)
+            return neocog.audit(net_of_task(task), (x, y), everything, task=task).to_json()
 
     return Case(name=f"audit-{task}", made=made, without=(*GEOMETRY, "layers", "**/map/**"))
 
@@ -165,8 +166,9 @@ REAL = {
 
 EXTERNAL = (
     Case(name="resnet20-evaluate", words=f"evaluate {NET} cifar.npz {OPENED}", **REAL),
-    Case(name="resnet20-audit", words=f"audit {NET} cifar.npz {OPENED} --samples 8 --map-samples 1 "
-         "--precision float64", close=FLOAT64, without=(*GEOMETRY, *SHAPES), **REAL),
+    Case(name="resnet20-audit", words=f"audit {NET} cifar.npz {OPENED} --full --samples 8 "
+         "--map-samples 1 --precision float64",
+         close=FLOAT64, without=(*GEOMETRY, *SHAPES), **REAL),
     _fixed("resnet20-fix",
            f"{NET} cifar.npz {OPENED} --finetune 0 --samples 32 --shift crop,circular", **REAL),
     _explained("grad_cam", f"{NET} --data cifar.npz --samples 2 {OPENED}",

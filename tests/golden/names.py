@@ -46,7 +46,15 @@ WORDS: dict[str, str] = {
 }
 """Single words among the values: names of kinds, methods, layers."""
 
-CHANGED: dict[str, str] = {}
+_MEASURED = "what was measured stands there, not what was asked for"
+
+CHANGED: dict[str, str] = {
+    f"**/protocol/{name}": _MEASURED
+    for name in (
+        "n", "map_samples", "rotation", "scale", "deformation", "samples_turned_scaled_bent",
+        "samples_for_layers", "shift/3",
+    )
+}  # fmt: skip
 """Path as recorded, to the reason why its figure is another one now, or is gone. Nothing is
 compared there; each line is a change that was meant, and stands in the change log."""
 

@@ -10,7 +10,7 @@ largest slope are known; each image is bent by a displacement of its own, at sev
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,8 +21,10 @@ from torch import Tensor
 from neocog.audits.answer import kind_of
 from neocog.audits.motion import change_of
 from neocog.audits.subject import Subject
+from neocog.audits.unshifted import Unshifted
 from neocog.data.samples import Samples, batch_of
 from neocog.errors import UsageError
+from neocog.exhibits import Curve, Exhibit
 from neocog.signal.fourier import shift_subpixel
 from neocog.symmetry.warp import warp
 
@@ -65,6 +67,29 @@ class Deformation:
     def to_json(self) -> dict[str, Any]:
         """Plain numbers and lists."""
         return {k: list(v) if isinstance(v, tuple) else v for k, v in vars(self).items()}
+
+    def exhibits(self) -> list[Exhibit]:
+        """The distance over the slope, and the line that fits."""
+        low, high = self.slope_ci
+        return [
+            Curve(
+                title="bent",
+                x=[0.0, *self.amount],
+                lines={
+                    "distance": [0.0, *self.distance],
+                    "line through zero": [0.0, *(self.slope * a for a in self.amount)],
+                },
+                x_label="largest slope of the displacement, pixels a pixel",
+                y_label="‖f(x) - f(bent x)‖ / ‖f(x)‖",
+                note=f"Slope {self.slope:.3g} ({low:.3g} to {high:.3g}); displacements reach "
+                f"{self.displacement[-1]:.1f} pixels. A shift as long as the largest of them, "
+                f"whose slope is zero, moves the answer by {self.constant:.3g}.",
+            )
+        ]
+
+    def sentences(self) -> list[str]:
+        """None: the curve says it."""
+        return []
 
 
 @dataclass(frozen=True)
@@ -141,6 +166,8 @@ def elastic(
     border: str = "reflect",
     seed: int = 0,
     batch: int | None = None,
+    unshifted: Unshifted | None = None,
+    progress: Callable[[float], None] = lambda fraction: None,
 ) -> Deformation:
     """Bend images and measure how far the answer moves.
 
@@ -152,6 +179,8 @@ def elastic(
         border: what lies beyond the image.
         seed: of the displacements and the interval.
         batch: samples at once.
+        unshifted: outputs of these samples where they stand, shared with other measures.
+        progress: called with the fraction that is done.
 
     Raises:
         UsageError: an amount is out of range, or the samples are no images.
@@ -169,13 +198,14 @@ def elastic(
     equal, longest = [0.0] * len(amounts), 0.0
     constant: list[Tensor] = []
     waves = Waves.drawn(n, size, cycles=cycles, seed=seed)
+    unshifted = unshifted or Unshifted(model, data)
     heading = _directions(n, seed)
     with model.ready():
         for start in range(0, n, step):
             rows = slice(start, min(n, start + step))
             x = data.take(rows)
             field, length = waves.field(rows, size)
-            reference = model(x)
+            reference = unshifted.outputs(rows, x)
             base = kind.answer(reference)
             eye, still = torch.eye(2).expand(len(x), 2, 2), torch.zeros(len(x), 2)
             for k, amount in enumerate(amounts):
@@ -186,6 +216,7 @@ def elastic(
             longest += float(length.sum())
             shift = (heading[rows] * length[:, None] * max(amounts)).float()
             constant.append(change_of(reference, model(shift_subpixel(x, shift))))
+            progress(rows.stop / n)
     every = torch.stack([torch.cat(d) for d in distance]).numpy()
     slope, low, high = slope_of(np.array(amounts), every, seed=seed)
     return Deformation(

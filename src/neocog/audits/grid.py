@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +12,7 @@ from torch import Tensor
 
 from neocog.audits.moving import Movable
 
-__all__ = ["Grid", "grid"]
+__all__ = ["Grid", "grid", "shifts_of"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,19 +38,27 @@ class Grid:
     largest_difference: float
 
 
-def grid(movable: Movable, reach: int | None, n: int) -> Grid:
+def grid(
+    movable: Movable,
+    reach: int | None,
+    n: int,
+    *,
+    progress: Callable[[float], None] = lambda fraction: None,
+) -> Grid:
     """Measure the answers at every shift of a grid.
 
     Args:
         movable: samples and model.
         reach: largest shift along each axis; None for every shift that there is (circular only).
         n: samples, the first ones.
+        progress: called with the fraction that is done.
     """
     steps, axes = _offsets(movable, reach), len(movable.size)
     every = torch.cartesian_prod(*[steps] * axes).view(-1, axes)
     agree = torch.zeros(len(every), dtype=torch.float64)
     right = torch.zeros(len(every), dtype=torch.float64)
     stable, safe, total, largest = 0.0, 0.0, 0, 0.0
+    n = min(n, len(movable.data))
     known = movable.data.y is not None and movable.model.task == "classify"
     for rows in movable.batches(n):
         x, truth = movable.load(rows), movable.truth(rows)
@@ -58,7 +68,10 @@ def grid(movable: Movable, reach: int | None, n: int) -> Grid:
         same = torch.ones(len(x), dtype=torch.bool)
         always = same.clone()
         for k, offset in enumerate(every):
-            out = movable.model(movable.move(x, offset.expand(len(x), axes)))
+            if movable.mode != "subpixel" and not offset.any():
+                out = reference  # the same samples once more
+            else:
+                out = movable.model(movable.move(x, offset.expand(len(x), axes)))
             answer = movable.answer(out, offset.expand(len(x), axes))
             equal = movable.kind.agreement(base, answer)
             agree[k] += float(equal.sum())
@@ -69,6 +82,7 @@ def grid(movable: Movable, reach: int | None, n: int) -> Grid:
                 assert truth is not None
                 right[k] += float((answer == truth).sum())
                 always &= answer == truth
+            progress((rows.start + len(x) * (k + 1) / len(every)) / n)
         total += len(x)
         stable, safe = stable + float(same.sum()), safe + float(always.sum())
     shape = (len(steps),) * axes
@@ -81,6 +95,25 @@ def grid(movable: Movable, reach: int | None, n: int) -> Grid:
         stable=stable / total,
         largest_difference=largest,
     )
+
+
+def shifts_of(mode: str, size: tuple[int, ...], max_shift: int, reach: int | None) -> int:
+    """How many shifts a map holds.
+
+    Args:
+        mode: of shifting.
+        size: of the samples.
+        max_shift: largest shift along each axis that samples are shown at.
+        reach: largest shift of the map; None for every circular one.
+
+    Example:
+        >>> shifts_of("crop", (32, 32), 4, 4), shifts_of("circular", (8, 8), 2, None)
+        (81, 64)
+    """
+    if reach is None and mode == "circular":
+        return math.prod([max(size)] * len(size))
+    reach = max_shift if reach is None else min(reach, max_shift)
+    return math.prod([9 if mode == "subpixel" else 2 * reach + 1] * len(size))
 
 
 def _offsets(movable: Movable, reach: int | None) -> Tensor:

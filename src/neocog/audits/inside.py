@@ -12,7 +12,7 @@ from neocog.errors import printable
 from neocog.exhibits import Cell, Curve, Exhibit, Map, Section, Table, share
 
 if TYPE_CHECKING:
-    from neocog.audits.suite import Audit
+    from neocog.audits.result import Audit
 
 __all__ = ["layers_section", "sampling_section"]
 
@@ -45,7 +45,7 @@ def layers_section(audit: Audit) -> Section:
             e.shift_error,
             None if e.local_shift is None else e.own_inside,
             None if e.local_shift is None else e.own_at_border,
-            lie[e.name].shift if e.name in lie else None,
+            *([lie[e.name].shift if e.name in lie else None] if lie else []),
         ]
         for number, e in numbered
     ]
@@ -59,26 +59,37 @@ def layers_section(audit: Audit) -> Section:
             "error",
             "own, inside",
             "own, border",
-            f"a {audit.nouns.unit}",
+            *([f"a {audit.nouns.unit}"] if lie else []),
         ),
         rows=shifts,
         note="Error: at the output, all before it included. Own: of this layer alone, its input "
-        "moved by hand; inside is away from the border, which is what sampling breaks. "
-        f"A {audit.nouns.unit}: the Lie derivative, how fast the error grows when the shift "
-        "begins.",
+        "moved by hand; inside is away from the border, which is what sampling breaks."
+        + (
+            f" A {audit.nouns.unit}: the Lie derivative, how fast the error grows when the shift "
+            "begins."
+            if lie
+            else ""
+        ),
     )
     exhibits: list[Exhibit] = [curve, table]
     if "quarter turn" in lines:
         turns: list[list[Cell]] = [
-            [number, e.name, e.rotation_error, e.own_rotation, _radian(lie.get(e.name))]
+            [
+                number,
+                e.name,
+                e.rotation_error,
+                e.own_rotation,
+                *([_radian(lie.get(e.name))] if lie else []),
+            ]
             for number, e in numbered
         ]
         exhibits.append(
             Table(
                 title="turns, layer by layer",
-                columns=("", "layer", "quarter turn", "own", "a radian"),
+                columns=("", "layer", "quarter turn", "own", *(["a radian"] if lie else [])),
                 rows=turns,
-                note="The same for exact quarter turns; a radian: the Lie derivative of turning.",
+                note="The same for exact quarter turns"
+                + ("; a radian: the Lie derivative of turning." if lie else "."),
             )
         )
     return Section(title="Which layer breaks it", exhibits=tuple(exhibits), text=blame(audit))

@@ -104,6 +104,8 @@ def layer_errors(
     seed: int = 0,
     batch: int = 16,
     jumps: Mapping[str, Jump] | None = None,
+    turns: bool = True,
+    progress: Callable[[float], None] = lambda fraction: None,
 ) -> tuple[LayerError, ...]:
     """Measure every layer of a model, in the order of their first calls.
 
@@ -115,6 +117,8 @@ def layer_errors(
         batch: samples at once.
         jumps: of each layer's output, pixels from one sample to the next, along each axis, as
             `receptive_field` finds them; taken from the sizes where it is missing.
+        turns: look at quarter turns too, where samples are square.
+        progress: called with the fraction that is done.
 
     Raises:
         UsageError: the samples are of another size than the model takes.
@@ -129,7 +133,7 @@ def layer_errors(
     axes, n = len(data.size), len(data)
     offset = _offsets(n, axes, max_shift, seed)
     quarters = torch.from_numpy(np.random.default_rng([seed, 0x4071]).integers(1, 4, n))
-    square = axes == 2 and data.size[0] == data.size[1]
+    square = turns and axes == 2 and data.size[0] == data.size[1]
     with model.ready(), torch.no_grad(), exact():
         for start in range(0, n, batch):
             rows = slice(start, min(n, start + batch))
@@ -140,6 +144,7 @@ def layer_errors(
             if square:
                 turn = QuarterTurn(quarters[rows])
                 _through(model.module, torch.cat([x, turn(x)]), _TurnedPair(sums, turn))
+            progress(rows.stop / n)
     return tuple(_row(name, s, seed) for name, s in sums.items())
 
 

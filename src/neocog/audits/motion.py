@@ -16,8 +16,10 @@ from torch import Tensor
 
 from neocog.audits.answer import kind_of
 from neocog.audits.subject import Subject
+from neocog.audits.unshifted import Unshifted
 from neocog.data.samples import Samples, batch_of
 from neocog.errors import UsageError
+from neocog.exhibits import Curve, Exhibit, Scalar, share
 from neocog.stats import interval
 from neocog.symmetry.warp import turn, zoom
 
@@ -81,6 +83,26 @@ class Rotation:
             "border": self.border,
         }
 
+    def exhibits(self) -> list[Exhibit]:
+        """The sweep over angles, and both mirror images."""
+        note = (
+            f"{_exact(self.sweep)} turns are exact, other angles interpolate; there and back is "
+            "what interpolation alone does. Corners are filled by reflection."
+        )
+        sides = ("left to right", "top to bottom")
+        return [
+            _curve(self.sweep, "turned", "degrees, anticlockwise", note),
+            *(
+                Scalar(title=f"mirrored {side}", value=value, unit="%", note="same answer")
+                for side, value in zip(sides, self.mirror, strict=True)
+            ),
+        ]
+
+    def sentences(self) -> list[str]:
+        """The exact turns."""
+        stay = share(self.quarter_turn_agreement)
+        return [f"Under exact {_exact(self.sweep).lower()} turns {stay} of the answers stay."]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Scale:
@@ -98,23 +120,57 @@ class Scale:
         """Plain numbers and lists."""
         return _plain(self.sweep, "factors") | {"border": self.border}
 
+    def exhibits(self) -> list[Exhibit]:
+        """The sweep over factors."""
+        note = "Smaller content is framed by its reflection."
+        return [_curve(self.sweep, "larger and smaller", "factor of length", note)]
+
+    def sentences(self) -> list[str]:
+        """None: the curve says it."""
+        return []
+
+
+def _exact(found: Sweep) -> str:
+    """The turns that map the image onto itself."""
+    return "Quarter" if 90.0 in found.amounts else "Half"
+
+
+def _curve(found: Sweep, title: str, x_label: str, note: str) -> Curve:
+    lines = {"same answer": found.agreement, "there and back": found.floor}
+    if found.accuracy:
+        lines["right"] = found.accuracy
+    many = f"{found.n:,} sample{'' if found.n == 1 else 's'}"
+    return Curve(
+        title=title,
+        x=found.amounts,
+        lines=lines,
+        x_label=x_label,
+        y_label="%",
+        note=f"{many}. {note}",
+    )
+
 
 def sweep(
     model: Subject,
     data: Samples,
-    motions: Sequence[tuple[float, Motion, Motion | None]],
+    motions: Sequence[tuple[float, Motion | None, Motion | None]],
     *,
     seed: int = 0,
     batch: int | None = None,
+    unshifted: Unshifted | None = None,
+    progress: Callable[[float], None] = lambda fraction: None,
 ) -> Sweep:
     """Measure the answers under some motions.
 
     Args:
         model: what answers.
         data: samples.
-        motions: (amount, there, back); None for the way back where nothing is interpolated.
+        motions: (amount, there, back); None for the way back where nothing is interpolated, and
+            for the way there where nothing moves.
         seed: of the intervals.
         batch: samples at once.
+        unshifted: outputs of these samples where they stand, shared with other measures.
+        progress: called with the fraction that is done.
     """
     kind, n = kind_of(model.task), len(data)
     if model.task == "segment":
@@ -125,16 +181,16 @@ def sweep(
     equal: list[list[Tensor]] = [[] for _ in motions]
     change: list[list[Tensor]] = [[] for _ in motions]
     floor, right = [0.0] * len(motions), [0.0] * len(motions)
-    step = batch_of(data, batch)
+    step, unshifted = batch_of(data, batch), unshifted or Unshifted(model, data)
     with model.ready():
         for start in range(0, n, step):
             rows = slice(start, min(n, start + step))
             x, truth = data.take(rows), data.truth(rows)
-            reference = model(x)
+            reference = unshifted.outputs(rows, x)
             base = kind.answer(reference)
             for k, (_, there, back) in enumerate(motions):
-                moved = there(x)
-                out = model(moved)
+                moved = x if there is None else there(x)
+                out = reference if there is None else model(moved)
                 answer = kind.answer(out)
                 equal[k].append(kind.agreement(base, answer))
                 change[k].append(change_of(reference, out))
@@ -142,6 +198,7 @@ def sweep(
                     right[k] += float((answer == torch.from_numpy(truth)).sum())
                 again = kind.answer(model(back(moved))) if back is not None else base
                 floor[k] += float(kind.agreement(base, again).sum())
+                progress((start + len(x) * (k + 1) / len(motions)) / n)
     joined = [torch.cat(e).numpy() for e in equal]
     classes = model.task == "classify"
     return Sweep(
@@ -163,6 +220,8 @@ def rotation(
     border: str = "reflect",
     seed: int = 0,
     batch: int | None = None,
+    unshifted: Unshifted | None = None,
+    progress: Callable[[float], None] = lambda fraction: None,
 ) -> Rotation:
     """Turn by angles from 0° to 360°, and mirror.
 
@@ -173,6 +232,8 @@ def rotation(
         border: what fills the corners, a key of `symmetry.warp.BORDERS`.
         seed: of the intervals.
         batch: samples at once.
+        unshifted: outputs of these samples where they stand, shared with other measures.
+        progress: called with the fraction that is done.
 
     Raises:
         UsageError: the step does not divide 90, or the samples are no images.
@@ -187,13 +248,15 @@ def rotation(
     square = data.size[0] == data.size[1]
     angles = [step * i for i in range(round(360 / step) + 1)]
     angles = [a for a in angles if square or a % 180 == 0 or a % 90]
-    motions: list[tuple[float, Motion, Motion | None]] = []
+    motions: list[tuple[float, Motion | None, Motion | None]] = []
     for a in angles:
         there, back = partial(turn, angle=a, border=border), partial(turn, angle=-a, border=border)
-        motions.append((a, there, None if a % 90 == 0 else back))
+        motions.append((a, None if a % 360 == 0 else there, None if a % 90 == 0 else back))
     motions.append((0.0, lambda x: x.flip(3), None))
     motions.append((0.0, lambda x: x.flip(2), None))
-    found = sweep(model, data, motions, seed=seed, batch=batch)
+    found = sweep(
+        model, data, motions, seed=seed, batch=batch, unshifted=unshifted, progress=progress
+    )
     turns = [k for k, a in enumerate(angles) if a % 90 == 0 and 0 < a < 360]
     return Rotation(
         sweep=_head(found, len(angles)),
@@ -216,6 +279,8 @@ def scale(
     border: str = "reflect",
     seed: int = 0,
     batch: int | None = None,
+    unshifted: Unshifted | None = None,
+    progress: Callable[[float], None] = lambda fraction: None,
 ) -> Scale:
     """Make the content larger and smaller about the middle.
 
@@ -226,6 +291,8 @@ def scale(
         border: what fills the frame around smaller content.
         seed: of the intervals.
         batch: samples at once.
+        unshifted: outputs of these samples where they stand, shared with other measures.
+        progress: called with the fraction that is done.
 
     Raises:
         UsageError: a factor is not positive, or the samples are no images.
@@ -234,12 +301,15 @@ def scale(
         raise UsageError("Only images can be scaled; series came. Leave the scale out.")
     if not factors or min(factors) <= 0:
         raise UsageError(f"Factors of a scale are positive; {list(factors)} came. Take 0.5 to 2.")
-    motions: list[tuple[float, Motion, Motion | None]] = []
+    motions: list[tuple[float, Motion | None, Motion | None]] = []
     for f in factors:
         there = partial(zoom, factor=f, border=border)
         back = partial(zoom, factor=1 / f, border=border)
-        motions.append((f, (lambda x: x) if f == 1 else there, None if f == 1 else back))
-    return Scale(sweep=sweep(model, data, motions, seed=seed, batch=batch), border=border)
+        motions.append((f, None, None) if f == 1 else (f, there, back))
+    found = sweep(
+        model, data, motions, seed=seed, batch=batch, unshifted=unshifted, progress=progress
+    )
+    return Scale(sweep=found, border=border)
 
 
 def change_of(reference: Tensor, out: Tensor) -> Tensor:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -11,13 +12,14 @@ from torch import Tensor
 
 from neocog.audits.answer import Kind, kind_of
 from neocog.audits.subject import Subject
+from neocog.audits.unshifted import Unshifted, whole_map
 from neocog.data.samples import Samples, batch_of
 from neocog.errors import UsageError, did_you_mean
 from neocog.graph.wording import nouns
 from neocog.signal.fourier import shift_subpixel
 from neocog.symmetry.warp import crop_at, shift_circular, shift_zero_fill
 
-__all__ = ["MODES", "Movable", "Mover", "mover", "nearest", "pairs"]
+__all__ = ["MODES", "Movable", "Mover", "Pair", "mover", "nearest", "pairs"]
 
 MODES = ("circular", "crop", "zeros", "subpixel")
 """Ways of shifting."""
@@ -93,6 +95,8 @@ class Movable:
         size: that the model takes.
         reach: largest shift along each axis, in pixels.
         batch: samples at once; None for a choice by their size.
+        unshifted: outputs of these samples where they stand, to be shared with other measures;
+            of no use where the samples are larger than the model takes.
 
     Raises:
         UsageError: the samples are smaller than the model takes them.
@@ -107,6 +111,7 @@ class Movable:
         size: tuple[int, ...],
         reach: int,
         batch: int | None,
+        unshifted: Unshifted | None = None,
     ) -> None:
         self.model, self.data, self.mode, self.size = model, data, mode, size
         self.kind: Kind = kind_of(model.task)
@@ -125,6 +130,8 @@ class Movable:
         self.reflected = mode == "crop" and int(spare.min()) < reach
         self.spare = spare
         self.batch = batch_of(data, batch)
+        same = tuple(data.size) == tuple(size)
+        self.unshifted = unshifted if same and unshifted is not None else None
         self.move = mover(mode, size=size, margin=spare + (reach if self.reflected else 0))
 
     def batches(self, n: int | None = None) -> Iterator[slice]:
@@ -140,12 +147,21 @@ class Movable:
             return _reflected(x, self.reach) if self.reflected else x
         return crop_at(x, self.spare.expand(len(x), -1), self.size)
 
-    def at(self, x: Tensor, offset: Tensor | None = None) -> Tensor:
-        """Answers at a shift; unmoved for None. Dense answers are moved back."""
-        if offset is None:
-            if self.mode == "crop":
-                x = self.move(x, torch.zeros(len(x), len(self.size), dtype=torch.int64))
-            return self.kind.answer(self.whole(self.model(x)))
+    def still(self, rows: slice, x: Tensor) -> Tensor:
+        """Predictions where samples stand; those that are known already are not made again.
+
+        Args:
+            rows: which samples.
+            x: they, as `load` gives them.
+        """
+        if self.mode == "crop":
+            x = self.move(x, torch.zeros(len(x), len(self.size), dtype=torch.int64))
+        if self.unshifted is not None:
+            return self.unshifted.predictions(rows, x)
+        return self.kind.answer(self.whole(self.model(x)))
+
+    def at(self, x: Tensor, offset: Tensor) -> Tensor:
+        """Predictions at a shift. Dense ones are moved back."""
         return self.answer(self.model(self.move(x, offset)), offset)
 
     def answer(self, out: Tensor, offset: Tensor) -> Tensor:
@@ -155,10 +171,7 @@ class Movable:
 
     def whole(self, out: Tensor) -> Tensor:
         """Maps at the size of the samples, as one enlarges logits before they are compared."""
-        if self.model.task != "segment" or tuple(out.shape[2:]) == tuple(self.size):
-            return out
-        mode = "linear" if out.ndim == 3 else "bilinear"
-        return F.interpolate(out, size=self.size, mode=mode, align_corners=False)
+        return whole_map(out, self.model.task, self.size)
 
     def truth(self, rows: slice) -> Tensor | None:
         """What the samples are."""
@@ -180,6 +193,29 @@ class Movable:
             f"{what}{border}, up to {self.reach} {kind.units}{each}, two different positions "
             f"drawn for each sample (seed {seed}), evaluation mode, {str(self.model.dtype)[6:]}"
         )
+
+
+@dataclass
+class Pair:
+    """Answers of some samples: unmoved, at both positions, at the control."""
+
+    base: Tensor
+    a: Tensor
+    b: Tensor
+    control: Tensor | None
+    truth: Tensor | None
+
+    @staticmethod
+    def join(parts: Sequence[Pair], n: int | None = None) -> Pair:
+        """Of all samples, or of the first n."""
+
+        def cat(values: Sequence[Tensor | None]) -> Tensor | None:
+            real = [v for v in values if v is not None]
+            return torch.cat(real)[:n] if real else None
+
+        base, a, b = (torch.cat([getattr(p, k) for p in parts])[:n] for k in ("base", "a", "b"))
+        control, truth = cat([p.control for p in parts]), cat([p.truth for p in parts])
+        return Pair(base, a, b, control, truth)
 
 
 def _reflected(x: Tensor, margin: int) -> Tensor:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from neocog.audits.table import MEASURES, Measured
+
 if TYPE_CHECKING:
-    from neocog.audits.suite import Audit
+    from neocog.audits.result import Audit
 
 __all__ = ["plain"]
 
@@ -24,9 +26,7 @@ def plain(audit: Audit) -> Any:
             "accuracy": audit.accuracy,
             "accuracy_ci": None if audit.accuracy_ci is None else list(audit.accuracy_ci),
             "shift": {mode: found.to_json() for mode, found in audit.shift.items()},
-            "rotation": None if audit.rotation is None else audit.rotation.to_json(),
-            "scale": None if audit.scale is None else audit.scale.to_json(),
-            "elastic": None if audit.elastic is None else audit.elastic.to_json(),
+            **{m.name: _json(audit.extras.get(m.name)) for m in MEASURES},
             "layers": _layers(audit),
             "aliasing": [
                 {
@@ -53,9 +53,14 @@ def plain(audit: Audit) -> Any:
             else audit.receptive_field.to_json()["layers"],
             "seed": audit.seed,
             "protocol": audit.protocol,
+            "left_out": [{"what": p.what, "option": p.option} for p in audit.left_out],
             "notes": list(audit.notes),
         }
     )
+
+
+def _json(found: Measured | None) -> dict[str, Any] | None:
+    return None if found is None else found.to_json()
 
 
 def _finite(value: Any) -> Any:

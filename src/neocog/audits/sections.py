@@ -12,11 +12,11 @@ from neocog.audits.inside import layers_section, sampling_section
 from neocog.audits.shift import Flip, Shift
 from neocog.audits.words import causes, verdict
 from neocog.errors import printable
-from neocog.exhibits import Cell, Curve, Exhibit, Gallery, Map, Scalar, Section, Table, share
+from neocog.exhibits import Cell, Exhibit, Gallery, Map, Scalar, Section, Table, share
 from neocog.graph.wording import Nouns
 
 if TYPE_CHECKING:
-    from neocog.audits.suite import Audit
+    from neocog.audits.result import Audit
 
 __all__ = ["comparison", "sections", "summary"]
 
@@ -54,8 +54,8 @@ def summary(audit: Audit) -> Section:
 def sections(audit: Audit) -> list[Section]:
     """Everything, in reading order."""
     found = [summary(audit), _shifts(audit)]
-    if audit.rotation or audit.scale or audit.elastic:
-        found.append(_motions(audit))
+    if audit.extras:
+        found.append(_extras(audit))
     if audit.layers:
         found += [layers_section(audit), sampling_section(audit)]
     if audit.alignment is not None:
@@ -262,61 +262,8 @@ def _flips(mode: str, flips: Sequence[Flip], classes: tuple[str, ...]) -> Galler
     )
 
 
-def _motions(audit: Audit) -> Section:
-    exhibits: list[Exhibit] = []
-    if audit.rotation is not None:
-        r = audit.rotation
-        lines = {"same answer": r.sweep.agreement, "there and back": r.sweep.floor}
-        if r.sweep.accuracy:
-            lines["right"] = r.sweep.accuracy
-        exact = "Quarter turns" if 90.0 in r.sweep.amounts else "Half turns"
-        exhibits.append(
-            Curve(
-                title="turned",
-                x=r.sweep.amounts,
-                lines=lines,
-                x_label="degrees, anticlockwise",
-                y_label="%",
-                note=f"{_samples(r.sweep.n)}. {exact} are exact, other angles interpolate; "
-                "there and back is what interpolation alone does. Corners are filled by "
-                "reflection.",
-            )
-        )
-        exhibits.append(_share("mirrored left to right", r.mirror[0], None, "same answer"))
-        exhibits.append(_share("mirrored top to bottom", r.mirror[1], None, "same answer"))
-    if audit.scale is not None:
-        s = audit.scale
-        lines = {"same answer": s.sweep.agreement, "there and back": s.sweep.floor}
-        if s.sweep.accuracy:
-            lines["right"] = s.sweep.accuracy
-        exhibits.append(
-            Curve(
-                title="larger and smaller",
-                x=s.sweep.amounts,
-                lines=lines,
-                x_label="factor of length",
-                y_label="%",
-                note=f"{_samples(s.sweep.n)}. Smaller content is framed by its reflection.",
-            )
-        )
-    if audit.elastic is not None:
-        d = audit.elastic
-        low, high = d.slope_ci
-        exhibits.append(
-            Curve(
-                title="bent",
-                x=[0.0, *d.amount],
-                lines={
-                    "distance": [0.0, *d.distance],
-                    "line through zero": [0.0, *(d.slope * a for a in d.amount)],
-                },
-                x_label="largest slope of the displacement, pixels a pixel",
-                y_label="‖f(x) - f(bent x)‖ / ‖f(x)‖",
-                note=f"Slope {d.slope:.3g} ({low:.3g} to {high:.3g}); displacements reach "
-                f"{d.displacement[-1]:.1f} pixels. A shift as long as the largest of them, whose "
-                f"slope is zero, moves the answer by {d.constant:.3g}.",
-            )
-        )
+def _extras(audit: Audit) -> Section:
+    exhibits = [e for found in audit.extras.values() for e in found.exhibits()]
     return Section(title="When it is turned, scaled or bent", exhibits=tuple(exhibits))
 
 

@@ -16,7 +16,6 @@ how many samples are looked at changes them. The two positions of a sample alway
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,14 +25,15 @@ from torch import Tensor
 
 from neocog.audits.grid import Grid
 from neocog.audits.grid import grid as measure_grid
-from neocog.audits.moving import MODES, Movable, nearest, pairs
+from neocog.audits.moving import MODES, Movable, Pair, nearest, pairs
 from neocog.audits.subject import Subject
+from neocog.audits.unshifted import Unshifted
 from neocog.data.samples import Samples
 from neocog.errors import UsageError
 from neocog.graph.wording import nouns
 from neocog.stats import interval, paired_interval
 
-__all__ = ["MODES", "Border", "Flip", "Shift", "shift_consistency"]
+__all__ = ["MODES", "Border", "Flip", "Shift", "Shifting", "shift_consistency"]
 
 FLIPS = 12
 """Samples whose answer changes that are kept to be looked at."""
@@ -200,61 +200,103 @@ def shift_consistency(
         >>> shift_consistency(Subject(mean), Samples.of(x), max_shift=3).consistency
         1.0
     """
-    size = model.size or data.size
-    max_shift = max(2, min(size) // 8) if max_shift is None else max_shift
-    if not 1 <= max_shift < min(size):
-        raise UsageError(
-            f"`max_shift` is a number of {nouns(len(size)).units} from 1 to below the "
-            f"size of the samples; {max_shift} came, for {'×'.join(map(str, size))}. "
-            "Give a smaller one."
-        )
-    if mode == "subpixel":
-        stride = None  # a fraction is no multiple of it
-    movable = Movable(model, data, mode=mode, size=size, reach=max_shift, batch=batch)
-    first, second = pairs(len(data), len(size), max_shift, mode, seed)
-    near = moved = None
-    if stride and stride <= 2 * max_shift and model.task == "classify":
-        near, moved = nearest(first, second, stride, max_shift)
-    kept: list[_Pair] = []
+    run = Shifting(
+        model, data, mode=mode, max_shift=max_shift, seed=seed, stride=stride, batch=batch
+    )
     with model.ready():
-        for rows in movable.batches():
+        run.advance(len(data))
+        found = None if grid == 0 else measure_grid(run.movable, grid, grid_samples)
+    return run.result(grid=found)
+
+
+class Shifting:
+    """One way of shifting while it is measured: some samples after the other.
+
+    What it comes to for the first n samples is the same whether or not more follow.
+
+    Args:
+        model: what predicts.
+        data: samples; larger ones than the model takes bring the border that `crop` needs.
+        mode: one of `MODES`.
+        max_shift: largest shift along each axis, in pixels; an eighth of the size if left out.
+        seed: of the draws.
+        stride: of the whole network, in pixels, to tell border and aliasing apart.
+        batch: samples at once; chosen by their size if left out.
+        unshifted: predictions of these samples where they stand, shared with other measures.
+
+    Raises:
+        UsageError: no such mode, or a max_shift that does not fit the samples.
+    """
+
+    def __init__(
+        self,
+        model: Subject,
+        data: Samples,
+        *,
+        mode: str = "circular",
+        max_shift: int | None = None,
+        seed: int = 0,
+        stride: int | None = None,
+        batch: int | None = None,
+        unshifted: Unshifted | None = None,
+    ) -> None:
+        size = model.size or data.size
+        max_shift = max(2, min(size) // 8) if max_shift is None else max_shift
+        if not 1 <= max_shift < min(size):
+            raise UsageError(
+                f"`max_shift` is a number of {nouns(len(size)).units} from 1 to below "
+                f"the size of the samples; {max_shift} came, for {'×'.join(map(str, size))}. "
+                "Give a smaller one."
+            )
+        if mode == "subpixel":
+            stride = None  # a fraction is no multiple of it
+        self.seed, self.stride, self.done = seed, stride, 0
+        self.movable = Movable(
+            model, data, mode=mode, size=size, reach=max_shift, batch=batch, unshifted=unshifted
+        )
+        self.first, self.second = pairs(len(data), len(size), max_shift, mode, seed)
+        self.near: Tensor | None = None
+        self.moved: Tensor | None = None
+        if stride and stride <= 2 * max_shift and model.task == "classify":
+            self.near, self.moved = nearest(self.first, self.second, stride, max_shift)
+        self._kept: list[Pair] = []
+
+    def advance(self, upto: int) -> None:
+        """Show samples to the model, a batch at a time, until so many were shown.
+
+        Args:
+            upto: how many in all; a batch that was begun is ended.
+        """
+        movable, n = self.movable, len(self.movable.data)
+        while self.done < min(upto, n):
+            rows = slice(self.done, min(n, self.done + movable.batch))
             x = movable.load(rows)
-            a, b = movable.at(x, first[rows]), movable.at(x, second[rows])
-            control = movable.at(x, near[rows]) if near is not None else None
-            kept.append(_Pair(rows, movable.at(x), a, b, control, movable.truth(rows)))
-        joined = _Pair.join(kept)
-        flips = _flips(movable, joined, first, second) if model.task == "classify" else ()
-        found = None if grid == 0 else measure_grid(movable, grid, grid_samples)
-    border = None if moved is None or not stride else _border(stride, joined, moved, seed)
-    return _result(movable, joined, seed=seed, grid=found, flips=flips, border=border)
+            a, b = movable.at(x, self.first[rows]), movable.at(x, self.second[rows])
+            control = movable.at(x, self.near[rows]) if self.near is not None else None
+            base = movable.still(rows, x)
+            self._kept.append(Pair(base, a, b, control, movable.truth(rows)))
+            self.done = rows.stop
 
+    def result(self, *, n: int | None = None, grid: Grid | None = None) -> Shift:
+        """What the samples came to that were shown.
 
-@dataclass
-class _Pair:
-    """Answers of some samples: unmoved, at both positions, at the control."""
-
-    rows: slice
-    base: Tensor
-    a: Tensor
-    b: Tensor
-    control: Tensor | None
-    truth: Tensor | None
-
-    @staticmethod
-    def join(parts: Sequence[_Pair]) -> _Pair:
-        def cat(values: Sequence[Tensor | None]) -> Tensor | None:
-            real = [v for v in values if v is not None]
-            return torch.cat(real) if real else None
-
-        base, a, b = (torch.cat([getattr(p, k) for p in parts]) for k in ("base", "a", "b"))
-        rows = slice(0, len(base))
-        control, truth = cat([p.control for p in parts]), cat([p.truth for p in parts])
-        return _Pair(rows, base, a, b, control, truth)
+        Args:
+            n: the first of them, how many; all that were shown if left out.
+            grid: a map of shifts that was measured beside it.
+        """
+        pair = Pair.join(self._kept, n)
+        movable, border = self.movable, None
+        flips: tuple[Flip, ...] = ()
+        if movable.model.task == "classify":
+            flips = _flips(movable, pair, self.first, self.second)
+        if self.moved is not None and self.stride:
+            border = _border(self.stride, pair, self.moved[: len(pair.base)], self.seed)
+        return _result(movable, pair, seed=self.seed, grid=grid, flips=flips, border=border)
 
 
 def _result(
     movable: Movable,
-    pair: _Pair,
+    pair: Pair,
     *,
     seed: int,
     grid: Grid | None,
@@ -306,13 +348,13 @@ def _result(
     )
 
 
-def _majority(pair: _Pair, classes: bool) -> float | None:
+def _majority(pair: Pair, classes: bool) -> float | None:
     if pair.truth is None or not classes:
         return None
     return float(torch.bincount(pair.truth.long()).max()) / len(pair.truth)
 
 
-def _right(predicted: Tensor, pair: _Pair, classes: bool) -> np.ndarray:
+def _right(predicted: Tensor, pair: Pair, classes: bool) -> np.ndarray:
     if pair.truth is None or not classes:
         return np.zeros(0, bool)
     return np.asarray((predicted == pair.truth).numpy())
@@ -322,7 +364,7 @@ ENOUGH = 30
 """Samples that a split of flips rests on, at least."""
 
 
-def _border(stride: int, pair: _Pair, moved: Tensor, seed: int) -> Border | None:
+def _border(stride: int, pair: Pair, moved: Tensor, seed: int) -> Border | None:
     assert pair.control is not None
     if int(moved.sum()) < ENOUGH:
         return None
@@ -337,7 +379,7 @@ def _border(stride: int, pair: _Pair, moved: Tensor, seed: int) -> Border | None
     )
 
 
-def _flips(movable: Movable, pair: _Pair, first: Tensor, second: Tensor) -> tuple[Flip, ...]:
+def _flips(movable: Movable, pair: Pair, first: Tensor, second: Tensor) -> tuple[Flip, ...]:
     """The first samples with two answers, with what the model saw."""
     rows = (pair.a != pair.b).nonzero()[:FLIPS, 0].tolist()
     out = []

@@ -57,6 +57,8 @@ class Subject:
         self.task = task
         self.size = size
         self.device = held[0].device if held else torch.device("cpu")
+        self.passes = 0
+        """Samples that went through the model so far; a sample that goes twice counts twice."""
 
     def label(self, name: str) -> str:
         """A sub-module's name as the user knows it: without the wrapper that normalizes."""
@@ -78,6 +80,7 @@ class Subject:
         Raises:
             ShapeMismatch: the answers do not have the form that the task has.
         """
+        self.passes += len(x)
         x = x.to(self.device, self.dtype)
         if x.ndim == 4:  # the layout in which convolutions on a processor are fastest
             x = x.to(memory_format=torch.channels_last)

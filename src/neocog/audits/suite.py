@@ -2,142 +2,43 @@
 
 from __future__ import annotations
 
+import statistics
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
-from fractions import Fraction
-from typing import Any, TypeVar
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import numpy as np
 import torch
 from torch import nn
 
-from neocog.audits.aliasing import Aliasing, aliasing
 from neocog.audits.class_order import other_order
-from neocog.audits.elastic import Deformation, elastic
-from neocog.audits.layers import LayerError, layer_errors
-from neocog.audits.lie import LieError, lie_errors
-from neocog.audits.motion import Rotation, Scale, rotation, scale
-from neocog.audits.moving import MODES
-from neocog.audits.shift import Shift, shift_consistency
+from neocog.audits.clock import Clock, Progress, TimeIsUp
+from neocog.audits.config import AuditConfig
+from neocog.audits.grid import Grid
+from neocog.audits.grid import grid as measure_grid
+from neocog.audits.look import Geometry, Inside, geometry_of, look_inside
+from neocog.audits.plan import MOVED, ROW, Facts, left_out, limit, maps_left, plan
+from neocog.audits.protocol import protocol
+from neocog.audits.result import Audit
+from neocog.audits.shift import Shift, Shifting
 from neocog.audits.subject import Subject
+from neocog.audits.table import MEASURES, Measured, possible
+from neocog.audits.unshifted import Unshifted
 from neocog.data.samples import Samples, batch_of
-from neocog.errors import ModelError, NeocogError, UsageError, did_you_mean
-from neocog.graph.alignment import Alignment, alignment
-from neocog.graph.cost import Cost, cost
-from neocog.graph.receptive_field import ReceptiveField, receptive_field
-from neocog.graph.wording import Nouns, nouns
+from neocog.errors import ModelError, NeocogError, UsageError
 from neocog.stats import interval
 
-__all__ = ["Audit", "AuditConfig", "audit_model"]
+__all__ = ["audit_model"]
 
-LOOKED_INTO = 32
-"""Samples with which layers are looked at."""
+A_BATCH = 1.0
+"""Seconds of a batch, at most, where the time decides how many samples are measured: between two
+batches the measurement can be ended."""
 
-MOVED = 500
-"""Samples that are turned, scaled and bent, at most: each is seen dozens of times."""
+TIMED = 0.5
+"""Seconds of a forward pass that is timed, about."""
 
-
-@dataclass(frozen=True, kw_only=True)
-class AuditConfig:
-    """What is measured, and how.
-
-    Args:
-        shift: ways of shifting, of `MODES`.
-        max_shift: largest shift along each axis, in pixels; an eighth of the size if left out.
-        map_max_shift: largest shift of the maps; 0 for none.
-        map_samples: samples that the maps are measured on; in proportion to all if left out.
-        all_shifts: the map of circular shifts holds every shift that there is.
-        rotation: turn and mirror.
-        scale: make larger and smaller.
-        elastic: bend.
-        layers: look into every layer.
-        n: samples; all for None.
-        seed: of everything that is drawn.
-        batch: samples at once; chosen by their size if left out.
-
-    Raises:
-        UsageError: a way of shifting is unknown.
-    """
-
-    shift: tuple[str, ...] = MODES
-    max_shift: int | None = None
-    map_max_shift: int = 4
-    map_samples: int | None = None
-    all_shifts: bool = False
-    rotation: bool = True
-    scale: bool = True
-    elastic: bool = True
-    layers: bool = True
-    n: int | None = 1000
-    seed: int = 0
-    batch: int | None = None
-
-    def __post_init__(self) -> None:
-        """Check the names."""
-        for mode in self.shift:
-            if mode not in MODES:
-                raise UsageError(f"`{mode}` is no way of shifting. {did_you_mean(mode, MODES)}")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Audit:
-    """What an audit found. Parts that were not asked for, or cannot be had, are None or empty.
-
-    Args:
-        task: what the model answers.
-        n: samples.
-        accuracy: share of right answers, unmoved; None where nobody knows the truth.
-        accuracy_ci: its 95 % interval, by bootstrap over samples.
-        classes: names, in the order of the outputs; may be empty.
-        shift: way of shifting to what it does.
-        rotation: turned and mirrored.
-        scale: larger and smaller.
-        elastic: bent.
-        layers: how far every layer is from equivariance.
-        lie: its infinitesimal form.
-        aliasing: every operation that downsamples.
-        alignment: what the geometry alone rules out.
-        cost: parameters and arithmetic.
-        receptive_field: of every layer.
-        seconds_per_image: of the forward pass, median over batches.
-        seed: of everything that was drawn.
-        protocol: how it was measured.
-        notes: what a reader of the figures should know.
-    """
-
-    task: str
-    n: int
-    accuracy: float | None
-    accuracy_ci: tuple[float, float] | None
-    classes: tuple[str, ...]
-    shift: dict[str, Shift]
-    rotation: Rotation | None
-    scale: Scale | None
-    elastic: Deformation | None
-    layers: tuple[LayerError, ...]
-    lie: tuple[LieError, ...]
-    aliasing: tuple[Aliasing, ...]
-    alignment: Alignment | None
-    cost: Cost | None
-    receptive_field: ReceptiveField | None
-    seconds_per_image: float
-    seed: int
-    protocol: dict[str, Any]
-    notes: tuple[str, ...] = ()
-    axes: int = 2
-
-    @property
-    def nouns(self) -> Nouns:
-        """What its samples and their parts are called."""
-        return nouns(self.axes)
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain numbers and lists, with the names of the spec."""
-        from neocog.audits.plain import plain
-
-        found: dict[str, Any] = plain(self)
-        return found
+OVERTIME = 1.3
+"""A map that takes the audit beyond so many times its limit is given up."""
 
 
 def audit_model(
@@ -151,7 +52,9 @@ def audit_model(
     larger: Samples | None = None,
     precision: str = "float32",
     black_box: bool = False,
-    tell: Callable[[str], None] | None = None,
+    tell: Callable[[Progress], None] = lambda progress: None,
+    began: float | None = None,
+    models: int = 1,
 ) -> Audit:
     """Measure a model on samples.
 
@@ -160,21 +63,22 @@ def audit_model(
     Args:
         model: values in [0, 1], (B, C, H, W) or (B, C, N), to answers.
         data: samples of the size that the model takes.
-        asked: what is measured; everything if left out.
+        asked: what is measured; as much as a minute allows if left out, see `plan`.
         task: what the answers are, see `subject.TASKS`.
         classes: names, for the words.
         size: that the model takes; that of the samples if left out.
         larger: the same samples with a border, for crops; made by reflection if left out.
         precision: "float32", or "float64" on a copy of the model.
         black_box: only answers can be had, nothing can be looked into.
-        tell: called with what is measured next.
+        tell: called with how far it has come.
+        began: when the time began to run, by `time.monotonic`; now if left out.
+        models: that share the time, each measured in the same way.
 
     Raises:
         UsageError: something asked for does not fit the samples.
         ModelError: the model fails on them.
     """
     asked = asked or AuditConfig()
-    tell = tell or (lambda text: None)
     if black_box and precision != "float32":
         raise UsageError(
             f"A black box computes as its file says; `precision={precision}` was asked for. "
@@ -182,100 +86,227 @@ def audit_model(
         )
     size = tuple(size or data.size)
     subject = Subject(model, task=task, size=size, precision=precision)
-    some = data.first(asked.n, seed=asked.seed)
-    _try(subject, some)
-    geometry = _Geometry() if black_box else _geometry(model, subject, some, size, tell)
-    few = some.first(LOOKED_INTO, seed=asked.seed)
-    moved = some.first(MOVED, seed=asked.seed)
-    still = len(size) == 2 and task == "classify"
-    shift, notes = {}, list[str]()
-    for mode in _possible(asked.shift, task, notes):
-        tell(f"{mode} shifts")
-        shift[mode] = _shift(subject, some, larger, mode, asked, geometry.stride)
-    turned = scaled = bent = None
-    if asked.rotation and still:
-        tell("rotation")
-        turned = rotation(subject, moved, seed=asked.seed, batch=asked.batch)
-    if asked.scale and still:
-        tell("scale")
-        scaled = scale(subject, moved, seed=asked.seed, batch=asked.batch)
-    if asked.elastic and still:
-        tell("elastic")
-        bent = elastic(subject, moved, seed=asked.seed, batch=asked.batch)
-    layers: tuple[LayerError, ...] = ()
-    lie: tuple[LieError, ...] = ()
-    aliased: tuple[Aliasing, ...] = ()
-    if asked.layers and not black_box:
-        tell("layers")
-        layers = _named(
-            subject,
-            layer_errors(
-                subject,
-                few,
+    clock = Clock(limit(size, asked.budget), began=began, tell=tell)
+    # Whatever opening model and data took: half of the time is for the audit itself.
+    clock = Clock(max(clock.left, clock.seconds / 2) / models, tell=tell)
+    clock.begin("time of a forward pass")
+    seconds = _timed(subject, data.first(None, seed=asked.seed), asked.batch)
+    clock.begin("geometry")
+    geometry = Geometry() if black_box else geometry_of(subject, (data.channels, *size))
+    work = _Work(subject, data, larger, asked, geometry, clock, seconds)
+    return work.audited(classes)
+
+
+class _Work:
+    """One audit: the plan, and what is measured one after the other."""
+
+    def __init__(
+        self,
+        subject: Subject,
+        data: Samples,
+        larger: Samples | None,
+        asked: AuditConfig,
+        geometry: Geometry,
+        clock: Clock,
+        seconds: float,
+    ) -> None:
+        self.subject, self.asked, self.clock, self.seconds = subject, asked, clock, seconds
+        self.geometry = geometry
+        size = tuple(subject.size or data.size)
+        max_shift = max(2, min(size) // 8) if asked.max_shift is None else asked.max_shift
+        tells = geometry.stride and geometry.stride <= 2 * max_shift and subject.task == "classify"
+        self.facts = Facts(
+            available=len(data),
+            size=size,
+            seconds=seconds,
+            left=clock.left,
+            task=subject.task,
+            max_shift=max_shift,
+            macs=geometry.macs,
+            controls=frozenset({"circular", "crop", "zeros"} if tells else ()),
+            wide=larger is not None and "crop" in asked.modes,
+            black_box=geometry.field is None,
+            extras=possible(size, subject.task),
+        )
+        self.plan = plan(asked, self.facts)
+        self.data, self.larger = data, larger
+        self.batch = asked.batch
+        few = max(1, int(A_BATCH / max(seconds, 1e-9)))
+        if self.batch is None and not self.plan.fixed and few < batch_of(data, None):
+            self.batch = few
+        self.notes: list[str] = []
+        if subject.task == "segment" and "subpixel" in asked.modes:
+            self.notes.append(
+                "Maps of classes cannot be moved back by fractions of a unit: left out."
+            )
+
+    def audited(self, classes: tuple[str, ...]) -> Audit:
+        """Measure everything."""
+        asked, clock, subject = self.asked, self.clock, self.subject
+        clock.expect(self.plan.seconds)
+        inside = self.inside()
+        self.facts = replace(self.facts, left=clock.left, layers_done=True)
+        again = plan(asked, self.facts)
+        clock.expect(again.seconds)
+        self.plan = replace(again, full_seconds=self.plan.full_seconds)
+        some = self.first(self.data)
+        unshifted = Unshifted(subject, some)
+        runs = self.shifted(some, unshifted)
+        some = self.first(self.data)  # of which there may be fewer by now
+        extras = self.extras(some, unshifted)
+        shift = self.with_maps(runs)
+        predicted = self.predicted(some, unshifted)
+        right = None
+        if predicted is not None:
+            truth = some.truth(slice(None))
+            assert truth is not None
+            right = predicted == truth
+            self.notes += _order(predicted, truth, classes)
+        return Audit(
+            task=subject.task,
+            n=len(some),
+            accuracy=None if right is None else float(right.mean()),
+            accuracy_ci=None if right is None else interval(right, seed=asked.seed),
+            classes=classes,
+            shift=shift,
+            extras=extras,
+            layers=inside.layers,
+            lie=inside.lie,
+            aliasing=inside.aliasing,
+            alignment=self.geometry.alignment,
+            cost=self.geometry.cost,
+            receptive_field=self.geometry.field,
+            seconds_per_image=self.seconds,
+            seed=asked.seed,
+            protocol=protocol(asked, self.plan, subject, self.batch),
+            notes=(*self.geometry.notes, *self.notes, *inside.notes),
+            axes=len(self.facts.size),
+            left_out=left_out(asked, self.facts, self.plan),
+            full_seconds=self.plan.full_seconds,
+        )
+
+    def first(self, data: Samples) -> Samples:
+        """As many as are planned; those of a shorter plan are the first of those of a longer."""
+        return data.first(self.plan.samples, seed=self.asked.seed)
+
+    def inside(self) -> Inside:
+        """Layers and what aliases."""
+        asked, made = self.asked, self.plan
+        if not made.layers:
+            return Inside()
+        self.clock.begin("layers")
+        return look_inside(
+            self.subject,
+            self.data.first(made.layers, seed=asked.seed),
+            asked,
+            self.geometry,
+            turns=made.turns,
+            lie=made.lie,
+            progress=self.clock.at,
+        )
+
+    def shifted(self, some: Samples, unshifted: Unshifted) -> dict[str, Shifting]:
+        """All ways of shifting, a batch of each in turns, until samples or time are over."""
+        asked, made = self.asked, self.plan
+        runs: dict[str, Shifting] = {}
+        for mode in made.shift:
+            wide = self.larger if mode == "crop" else None
+            runs[mode] = Shifting(
+                self.subject,
+                some if wide is None else self.first(wide),
+                mode=mode,
                 max_shift=asked.max_shift,
                 seed=asked.seed,
-                batch=min(16, batch_of(few, asked.batch)),
-                jumps=geometry.jumps(subject),
-            ),
-        )
-        lie = _named(subject, lie_errors(subject, few.first(8, seed=asked.seed)))
-        aliased = _named(subject, aliasing(subject, few))
-        if not lie:
-            notes.append("An operation has no forward-mode derivative: no Lie derivatives.")
-    tell("time of a forward pass")
-    predicted, right = _predicted(subject, some, asked.batch), None
-    if predicted is not None:
-        truth = some.truth(slice(None))
-        assert truth is not None
-        right = predicted == truth
-        notes += _order(predicted, truth, classes)
-    return Audit(
-        task=task,
-        n=len(some),
-        accuracy=None if right is None else float(right.mean()),
-        accuracy_ci=None if right is None else interval(right, seed=asked.seed),
-        classes=classes,
-        shift=shift,
-        rotation=turned,
-        scale=scaled,
-        elastic=bent,
-        layers=layers,
-        lie=lie,
-        aliasing=aliased,
-        alignment=geometry.alignment,
-        cost=geometry.cost,
-        receptive_field=geometry.field,
-        seconds_per_image=_seconds(subject, few),
-        seed=asked.seed,
-        protocol=_protocol(asked, subject, len(moved), len(few)),
-        notes=(*geometry.notes, *notes),
-        axes=len(size),
-    )
+                stride=self.geometry.stride,
+                batch=self.batch,
+                unshifted=unshifted if wide is None else None,
+            )
+        if not runs:
+            return runs
+        self.clock.begin("shifts", f"{' and '.join(runs)} shifts")
+        step, passes, n = max(r.movable.batch for r in runs.values()), self.subject.passes, 0
+        began = time.perf_counter()
+        with self.subject.ready():
+            while n < made.samples:
+                n = min(n + step, made.samples)
+                for run in runs.values():
+                    run.advance(n)
+                self.clock.at(n / made.samples)
+                if not made.fixed and n >= ROW[-1] and self.clock.left < 0:
+                    break
+        if n < made.samples:
+            self.notes.append(
+                f"The machine was slower than when the audit was planned: {n:,} of "
+                f"{made.samples:,} planned samples were shifted, so the intervals are wider."
+            )
+            self.plan = replace(made, samples=n, extras=dict.fromkeys(made.extras, min(n, MOVED)))
+        passes = max(1, self.subject.passes - passes)
+        self.facts = replace(self.facts, seconds=(time.perf_counter() - began) / passes)
+        return runs
 
+    def extras(self, some: Samples, unshifted: Unshifted) -> dict[str, Measured]:
+        """What is measured beside shifts and layers."""
+        found: dict[str, Measured] = {}
+        for measure in MEASURES:
+            if measure.name in self.plan.extras:
+                self.clock.begin(measure.name, measure.title)
+                moved = some.first(self.plan.extras[measure.name], seed=self.asked.seed)
+                found[measure.name] = measure.run(
+                    self.subject,
+                    moved,
+                    seed=self.asked.seed,
+                    batch=self.batch,
+                    unshifted=unshifted,
+                    progress=self.clock.at,
+                )
+        return found
 
-def map_samples(n: int) -> int:
-    """Samples that a map of shifts is measured on, for so many samples in all.
+    def with_maps(self, runs: Mapping[str, Shifting]) -> dict[str, Shift]:
+        """What the shifts came to, with the maps that still fit."""
+        facts = replace(self.facts, left=self.clock.left)
+        maps, few = maps_left(self.asked, facts, self.plan.samples)
+        grids: dict[str, Grid] = {}
+        for mode in maps:
+            self.clock.begin(f"map {mode}", f"map of {mode} shifts")
+            whole = mode == "circular" and self.asked.all_shifts
+            try:
+                with self.subject.ready():
+                    grids[mode] = measure_grid(
+                        runs[mode].movable,
+                        None if whole else self.asked.map_max_shift,
+                        few,
+                        progress=self.in_time,
+                    )
+            except TimeIsUp:
+                self.notes.append(
+                    f"The machine was slower than when the audit was planned: the map of {mode} "
+                    "shifts was given up."
+                )
+                break
+        self.plan = replace(self.plan, maps=tuple(grids), map_samples=few if grids else 0)
+        n = self.plan.samples
+        return {m: run.result(n=n, grid=grids.get(m)) for m, run in runs.items()}
 
-    A map of 9×9 shifts takes 81 passes a sample, everything else of one way of shifting 4 or 5; so
-    the two take about as long at any n: 64 of 1,000, and 8 at least.
+    def in_time(self, fraction: float) -> None:
+        """Go on with a map.
 
-    Example:
-        >>> map_samples(1000), map_samples(250), map_samples(20), map_samples(60_000)
-        (64, 16, 8, 64)
-    """
-    return min(64, max(8, n * 64 // 1000))
+        Raises:
+            TimeIsUp: it takes far too long, and nobody asked for it by name.
+        """
+        self.clock.at(fraction)
+        named = self.asked.maps or self.asked.map_samples or self.asked.all_shifts
+        over = self.clock.spent > OVERTIME * self.clock.seconds
+        if over and not self.plan.fixed and not named:
+            raise TimeIsUp
 
-
-def _predicted(subject: Subject, data: Samples, batch: int | None) -> np.ndarray | None:
-    """For each sample its class as predicted unmoved; None where nobody knows the truth."""
-    if data.y is None or subject.task != "classify":
-        return None
-    step, parts = batch_of(data, batch), []
-    with subject.ready():
-        for start in range(0, len(data), step):
-            rows = slice(start, min(len(data), start + step))
-            parts.append(subject(data.take(rows)).argmax(1).numpy())
-    return np.concatenate(parts)
+    def predicted(self, some: Samples, unshifted: Unshifted) -> np.ndarray | None:
+        """For each sample its class as predicted unshifted; None where nobody knows the truth."""
+        if some.y is None or self.subject.task != "classify":
+            return None
+        self.clock.begin("accuracy")
+        with self.subject.ready():
+            parts = unshifted.all(self.batch, n=len(some))
+        return np.asarray(torch.cat(parts)[: len(some)].numpy())
 
 
 def _order(predicted: np.ndarray, truth: np.ndarray, classes: tuple[str, ...]) -> list[str]:
@@ -291,116 +322,34 @@ def _order(predicted: np.ndarray, truth: np.ndarray, classes: tuple[str, ...]) -
     return [] if other is None else [other.sentence]
 
 
-def _possible(modes: Sequence[str], task: str, notes: list[str]) -> list[str]:
-    """Ways of shifting that the answers of a task can be compared under."""
-    if task != "segment" or "subpixel" not in modes:
-        return list(modes)
-    notes.append("Maps of classes cannot be moved back by fractions of a unit: left out.")
-    return [m for m in modes if m != "subpixel"]
+def _timed(subject: Subject, data: Samples, batch: int | None) -> float:
+    """Seconds of a forward pass of one sample, as it goes in a batch.
 
-
-@dataclass(frozen=True)
-class _Geometry:
-    stride: int | None = None
-    alignment: Alignment | None = None
-    cost: Cost | None = None
-    field: ReceptiveField | None = None
-    notes: tuple[str, ...] = ("Only its answers can be had: nothing was looked into.",)
-
-    def jumps(self, subject: Subject) -> dict[str, tuple[Fraction, ...]]:
-        """Of the layers whose outputs move evenly, by the names in the whole model."""
-        if self.field is None:
-            return {}
-        inner = subject.network is not subject.module
-        found = {}
-        for f in self.field.layers:
-            if f.jump and all(j is not None for j in f.stepped):
-                name = f"network.{f.name}".rstrip(".") if inner else f.name
-                found[name] = tuple(j for j in f.stepped if j is not None)
-        return found
-
-
-def _geometry(
-    model: nn.Module,
-    subject: Subject,
-    data: Samples,
-    size: tuple[int, ...],
-    tell: Callable[[str], None],
-) -> _Geometry:
-    """What needs no data."""
-    tell("geometry")
-    whole = (data.channels, *size)
-    network = subject.network
-    spent, seen = cost(network, whole), receptive_field(network, whole)
-    found = alignment(network, whole)
-    return _Geometry(found.total_stride, found, spent, seen, ())
-
-
-Named = TypeVar("Named", LayerError, LieError, Aliasing)
-
-
-def _named(subject: Subject, rows: tuple[Named, ...]) -> tuple[Named, ...]:
-    """With the names that the user knows."""
-    return tuple(replace(row, name=subject.label(row.name)) for row in rows)
-
-
-def _try(subject: Subject, data: Samples) -> None:
-    """One sample first, so that a model that fails does so before anything is measured."""
-    try:
-        with subject.ready():
-            subject(data.take(slice(0, 1)))
-    except NeocogError:
-        raise
-    except Exception as e:  # of any kind: a stranger's forward fails in its own way
-        shape = "×".join(str(v) for v in (1, data.channels, *data.size))
-        raise ModelError(
-            f"The model must answer for a batch of {shape}, and fails "
-            f"({type(e).__name__}: {e}). Give the size that it takes."
-        ) from e
-
-
-def _shift(
-    subject: Subject,
-    data: Samples,
-    larger: Samples | None,
-    mode: str,
-    asked: AuditConfig,
-    stride: int | None,
-) -> Shift:
-    whole = mode == "circular" and asked.all_shifts
-    shown = larger.first(asked.n, seed=asked.seed) if larger and mode == "crop" else data
-    return shift_consistency(
-        subject,
-        shown,
-        mode=mode,
-        max_shift=asked.max_shift,
-        seed=asked.seed,
-        stride=stride,
-        grid=None if whole else asked.map_max_shift,
-        grid_samples=asked.map_samples or map_samples(len(shown)),
-        batch=asked.batch,
-    )
-
-
-def _seconds(subject: Subject, data: Samples) -> float:
-    """A forward pass, for each sample."""
-    x = data.take(slice(0, batch_of(data, None)))
-    taken = []
+    One sample goes first, so that a model that fails does so before anything is measured; how long
+    the second takes says how many can be timed at once.
+    """
+    shape = "×".join(str(v) for v in (1, data.channels, *data.size))
     with subject.ready():
-        for _ in range(4):
-            began = time.perf_counter()
-            subject(x)
-            taken.append((time.perf_counter() - began) / len(x))
-    return sorted(taken[1:])[1]
+        try:
+            subject(data.take(slice(0, 1)))
+        except NeocogError:
+            raise
+        except Exception as e:  # of any kind: a stranger's forward fails in its own way
+            raise ModelError(
+                f"The model must answer for a batch of {shape}, and fails "
+                f"({type(e).__name__}: {e}). Give the size that it takes."
+            ) from e
+        one = _seconds(subject, data, 1)
+        many = min(batch_of(data, batch), max(1, int(TIMED / max(one, 1e-9))))
+        if many == 1:
+            return one
+        _seconds(subject, data, many)
+        return statistics.median(_seconds(subject, data, many) for _ in range(3))
 
 
-def _protocol(asked: AuditConfig, subject: Subject, moved: int, few: int) -> dict[str, Any]:
-    return {
-        **{k: list(v) if isinstance(v, tuple) else v for k, v in asdict(asked).items()},
-        "precision": str(subject.dtype).removeprefix("torch."),
-        "mode": "evaluation",
-        "samples_turned_scaled_bent": moved,
-        "samples_for_layers": few,
-        "torch": str(torch.__version__),
-        "threads": torch.get_num_threads(),
-    }
+def _seconds(subject: Subject, data: Samples, n: int) -> float:
+    """A forward pass of a batch, for each sample."""
+    x = data.take(slice(0, n))
+    began = time.perf_counter()
+    subject(x)
+    return (time.perf_counter() - began) / len(x)

@@ -12,11 +12,20 @@ from neocog.graph.misalignment import CIRCULAR_SHIFT, OF_ONE_PLACE, OF_POSITIONS
 from neocog.graph.wording import nouns
 
 if TYPE_CHECKING:
+    from neocog.audits.aliasing import Aliasing
     from neocog.audits.layers import LayerError
+    from neocog.audits.result import Audit
     from neocog.audits.shift import Border, Shift
-    from neocog.audits.suite import Audit
 
-__all__ = ["blame", "causes", "verdict"]
+__all__ = [
+    "NAMED",
+    "aliasing_layers",
+    "blame",
+    "border_layers",
+    "causes",
+    "named_errors",
+    "verdict",
+]
 
 NAMED = 3
 """Layers that are called by name."""
@@ -37,12 +46,7 @@ def verdict(audit: Audit) -> str:
         said.append(blame(audit))
     if audit.alignment is not None:
         said += audit.alignment.sentences()
-    if audit.rotation is not None:
-        square = 90.0 in audit.rotation.sweep.amounts
-        said.append(
-            f"Under exact {'quarter' if square else 'half'} turns "
-            f"{share(audit.rotation.quarter_turn_agreement)} of the answers stay."
-        )
+    said += [sentence for found in audit.extras.values() for sentence in found.sentences()]
     return "\n\n".join(said)
 
 
@@ -62,20 +66,14 @@ def blame(audit: Audit) -> str:
     if lost:
         named = ", ".join(printable(e.name) for e in lost[:NAMED]) + _more(lost)
         said += f" Of {named} the error is no finite number, which clears nothing."
-    measured = {e.name for e in alone}
-    functions = [a for a in audit.aliasing if not a.consistent and a.name not in measured]
+    functions = aliasing_layers(audit)[1]
     if functions:
         named = ", ".join(f"{printable(a.name)} ({a.kind})" for a in functions[:NAMED])
         said += (
             f" Functions that downsample break it{' too' if inside else ''}: "
             f"{named}{_more(functions)}."
         )
-    bordered = _bordered(audit)
-    border = [
-        e
-        for e in _worst(alone, lambda e: e.own_at_border)
-        if (e.own_border or 0.0) > 0.5 and e.name in bordered
-    ]
+    border = border_layers(audit)
     if border:
         count = f"{len(border)} layer{'s do' if len(border) > 1 else ' does'}"
         said += (
@@ -84,6 +82,44 @@ def blame(audit: Audit) -> str:
             "with circular padding none would."
         )
     return said
+
+
+def aliasing_layers(audit: Audit) -> tuple[list[LayerError], list[Aliasing]]:
+    """Layers that break it away from the border, the worst first, and functions that sample.
+
+    Args:
+        audit: what was found.
+    """
+    alone = [e for e in audit.layers if e.local_shift is not None]
+    measured = {e.name for e in alone}
+    functions = [a for a in audit.aliasing if not a.consistent and a.name not in measured]
+    return _worst(alone, lambda e: e.own_inside), functions
+
+
+def border_layers(audit: Audit) -> list[LayerError]:
+    """Layers that break it mostly at the border, the worst first; none where not all is known.
+
+    Args:
+        audit: what was found.
+    """
+    bordered = _bordered(audit)
+    alone = [e for e in audit.layers if e.local_shift is not None]
+    return [
+        e
+        for e in _worst(alone, lambda e: e.own_at_border)
+        if (e.own_border or 0.0) > 0.5 and e.name in bordered
+    ]
+
+
+def named_errors(layers: list[LayerError], *, inside: bool) -> str:
+    """The worst by name, each with its own error.
+
+    Args:
+        layers: the worst first.
+        inside: the error away from the border; else that at the border.
+    """
+    value = (lambda e: e.own_inside) if inside else (lambda e: e.own_at_border)
+    return f"{_named(layers, value)}{_more(layers)}"
 
 
 def _away(audit: Audit, inside: list[LayerError]) -> str:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from neocog.audits.table import MEASURES
 from neocog.cli.options import (
     HELP,
     OUT_FILE,
+    SECONDS,
     batch_size_option,
+    given_options,
     json_option,
     model_options,
     print_json,
@@ -19,7 +22,7 @@ from neocog.cli.options import (
 )
 from neocog.cli.series import opened_series, series_option
 from neocog.cli.telling import telling
-from neocog.cli.terminal import say
+from neocog.cli.terminal import lines, say
 
 if TYPE_CHECKING:
     from neocog.runs.trained import TrainedModel
@@ -27,58 +30,67 @@ if TYPE_CHECKING:
 
 __all__ = ["command"]
 
-ALL = "circular,crop,zeros,subpixel"
+_ALL = "circular,crop,zeros,subpixel"
+
+
+class _Modes(click.ParamType):
+    name = "modes"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[str, ...]:
+        if isinstance(value, tuple):
+            return value
+        named = {"all": _ALL, "none": ""}.get(str(value).strip(), str(value))
+        return tuple(part.strip() for part in named.split(",") if part.strip())
+
+
+def measure_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """An option for each line of the table of measures."""
+    for m in reversed(MEASURES):
+        flags = f"--{m.option}/--no-{m.option}"
+        command = click.option(flags, m.name, default=None, help=f"{m.help}  [no]")(command)
+    return command
 
 
 @click.command("audit", context_settings=HELP)
 @click.argument("model")
 @click.argument("data")
-@click.option("--shift", default=ALL, show_default=True, help="Ways of shifting, with commas.")
-@click.option("--max-shift", type=click.IntRange(1), help="Largest shift in pixels; size / 8.")
-@click.option("--all-shifts", is_flag=True, help="Try every circular shift on the map's samples.")
+@click.option("--full", is_flag=True, help="Every measure, however long it takes.")
+@click.option("--budget", type=SECONDS, help="Time limit, as 90s or 5m.  [60s; up to 64x64: 30s]")
+@click.option("--samples", "n", type=click.IntRange(1), help="Sample size.  [what fits, ≤ 1000]")
+@click.option("--all", "every_sample", is_flag=True, help="Every sample of the split.")
 @click.option(
-    "--map-samples", type=click.IntRange(1), help="Samples of the maps of shifts.  [6.4 % of N]"
+    "--shift", type=_Modes(), help="Kinds of shift, comma-separated; all.  [circular,crop]"
 )
-@click.option("--rotation/--no-rotation", default=True, help="Turn and mirror.")
-@click.option("--scale/--no-scale", default=True, help="Make larger and smaller.")
-@click.option("--elastic/--no-elastic", default=True, help="Bend.")
-@click.option("--layers/--no-layers", default=True, help="Look into every layer.")
-@click.option(
-    "--samples", "n", type=click.IntRange(1), default=1000, show_default=True, help="Samples."
-)
-@click.option("--all", "whole", is_flag=True, help="Every sample of the split.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, help="Of everything drawn.")
+@click.option("--max-shift", type=click.IntRange(1), help="Largest shift in pixels.  [size / 8]")
+@click.option("--all-shifts", is_flag=True, help="Map every circular shift there is.")
+@click.option("--maps", type=_Modes(), help="Shifts that are mapped; all, none.  [what fits]")
+@click.option("--map-samples", type=click.IntRange(1), help="Sample size of maps.  [what fits]")
+@measure_options
+@click.option("--layers/--no-layers", default=None, help="Equivariance error of layers.  [yes]")
+@click.option("--layer-samples", type=click.IntRange(1), help="Sample size for layers.  [≤ 32]")
+@click.option("--lie/--no-lie", default=None, help="Lie derivatives of layers.  [no]")
+@click.option("--seed", type=click.IntRange(min=0), default=0, help="Random seed.  [0]")
 @click.option(
     "--precision",
     type=click.Choice(["float32", "float64"]),
     default="float32",
     show_default=True,
-    help="Of the arithmetic.",
+    help="Floating-point precision.",
 )
-@click.option(
-    "--baseline",
-    metavar="MODEL",
-    help="Another model, on the same samples and shifts.",
-)
-@click.option("--baseline-weights", metavar="FILE", help="Of a baseline beside another model:make.")
+@click.option("--baseline", metavar="MODEL", help="Model to compare with, on the same samples.")
+@click.option("--baseline-weights", metavar="FILE", help="Weights of a baseline module:factory.")
 @click.option("--require", multiple=True, metavar='"KEY OP NUMBER"', help="A bound; see above.")
-@click.option("--report", type=OUT_FILE, help="Write an HTML page.")
+@click.option("--report", type=OUT_FILE, help="Write an HTML report.")
 @batch_size_option
 @strict_option
 @task_option
 @series_option
 @model_options
+@click.option("--verbose", "-v", is_flag=True, help="Print everything the report shows.")
 @json_option
 def command(
     model: str,
     data: str,
-    shift: str,
-    rotation: bool,
-    scale: bool,
-    elastic: bool,
-    layers: bool,
-    whole: bool,
-    n: int,
     baseline: str | None,
     baseline_weights: str | None,
     batch_size: int | None,
@@ -90,21 +102,30 @@ def command(
     series: tuple[int, int] | None,
     opening: Mapping[str, Any],
     as_json: bool,
-    **rest: int | bool | None,
+    verbose: bool,
+    **asked: Any,
 ) -> None:
-    """Whether the answers of MODEL change when the images of DATA move, and which layer does it.
+    """Measure how often predictions of MODEL flip when images of DATA are shifted, and which layers
+    break shift equivariance.
 
-    MODEL is a run folder; or, from elsewhere, package.module:factory, a .pt2 program or an .onnx
-    file, which are told their --size, --mean and --std. With --series, MODEL is such a factory and
-    DATA an .npz file of x, (B, C, N), and class indices y.
+    By default the answer comes in about a minute: flip rates under circular shifts and crops with
+    95 % CIs, layers by cause, and maps of shifts if they fit. A timed forward pass decides the
+    sample size. What is left out is listed with the option that measures it; --full measures
+    everything, and an option given explicitly always counts. With --samples nothing depends on the
+    clock.
 
-    With --baseline another model is measured on the same samples and shifts. --weights, --size,
-    --mean, --std and --classes are told to the one that is no run folder; of two such models both
-    are told them, but for the weights, and --baseline-weights are the second's. A fix knows from
-    which model it was made, and how that was opened.
+    MODEL is a run folder, timm:NAME, torchvision:NAME, package.module:factory, a .pt2 program or an
+    .onnx file. External models take --size, --mean, --std and --classes unless they state them.
+    With --series, MODEL is a factory of a 1-D model and DATA an .npz file of x, (B, C, N), and
+    class indices y.
 
-    A missed bound is exit status 1. Bounds are on any figure of the result, as --json prints it.
-    A run folder keeps its last audit, as audit.json, for `neocog explore`.
+    With --baseline both models are measured on the same samples and shifts. --weights, --size,
+    --mean, --std and --classes go to the external one; of two external models both get them except
+    the weights: --baseline-weights are those of the baseline. A fix knows which model it was made
+    from, and how that was opened.
+
+    Bounds are on any figure of the result, as --json prints it; a missed one is exit status 1. A
+    run folder keeps its last audit as audit.json, for `neocog explore`.
 
     \b
     neocog audit runs/digits digits --report audit.html
@@ -113,20 +134,11 @@ def command(
     neocog audit runs/fixed images/ --baseline nets.small:make --weights w.pt --size 3,32,32
     neocog audit nets.wave:make waves.npz --series 1,128
     """
-    from neocog.audits.suite import AuditConfig
+    from neocog.audits.config import AuditConfig
     from neocog.runs.pair import open_pair
     from neocog.verbs.audit import audit
 
-    asked = AuditConfig(
-        shift=tuple(part.strip() for part in shift.split(",") if part.strip()),
-        rotation=rotation,
-        scale=scale,
-        elastic=elastic,
-        layers=layers,
-        n=None if whole else n,
-        batch=batch_size,
-        **rest,  # type: ignore[arg-type]  # max_shift, all_shifts, map_samples, seed, as they stand
-    )
+    chosen = AuditConfig(batch=batch_size, **asked)
     with telling("audit") as tell:
         shown: Any
         values: Any
@@ -141,7 +153,7 @@ def command(
         found = audit(
             shown,
             values,
-            asked,
+            chosen,
             baseline=other,
             task=task or "classify",
             require=require,
@@ -150,17 +162,21 @@ def command(
             strict=strict,
             allow_random="allow_random" in opening,
             tell=tell,
+            began=click.get_current_context().obj,
+            command=(model, data, *given_options(opening)) if series is None else (),
         )
     plain = found.to_json()
     if series is None:
         _keep(shown, data, plain, found)
     if as_json:
         print_json(plain)
-    else:
+    elif verbose:
         from neocog.cli.draw import draw, on_stdout
 
-        for section in found.summary():
+        for section in found.sections():
             draw(on_stdout(), section)
+    else:
+        lines(found.first_screen())
     if report is not None:
         say(f"Report: {report}", err=True)
     if not found.kept:

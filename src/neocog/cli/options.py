@@ -7,7 +7,7 @@ import json
 import math
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import click
@@ -25,6 +25,7 @@ __all__ = [
     "SECONDS",
     "SHAPE",
     "SIZE",
+    "given_options",
     "init_option",
     "json_option",
     "model_options",
@@ -254,6 +255,25 @@ def model_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(_MODEL):
         collected = option(collected)
     return collected
+
+
+def given_options(opening: Mapping[str, Any]) -> list[str]:
+    """What a model from elsewhere was told, as it is written on a command line.
+
+    Args:
+        opening: as `model_options` collects it.
+
+    Example:
+        >>> given_options({"weights": "w.pt", "size": (3, 32, 32), "allow_random": True})
+        ['--weights', 'w.pt', '--size', '3,32,32', '--allow-random']
+    """
+    words = []
+    for name, value in opening.items():
+        words.append(f"--{name.replace('_', '-')}")
+        if value is not True:
+            numbers = isinstance(value, tuple | list)
+            words.append(",".join(f"{v:g}" for v in value) if numbers else str(value))
+    return words
 
 
 def parse_value(text: str) -> Any:

@@ -1,18 +1,23 @@
-"""A status line on standard error, where that is a terminal."""
+"""Progress on standard error: a status line on a terminal, a line now and then in a pipe."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from neocog.cli.terminal import screen
+from neocog.cli.terminal import say, screen
+from neocog.errors import printable
 
-__all__ = ["telling"]
+__all__ = ["FIRST", "OFTEN", "telling"]
+
+FIRST, OFTEN = 5.0, 10.0
+"""Seconds until the first line in a file or pipe, and from one to the next."""
 
 
 @contextmanager
-def telling(verb: str) -> Iterator[Callable[[str], None]]:
-    """A line that is written anew with every call of what is yielded; nothing in a file or pipe.
+def telling(verb: str) -> Iterator[Callable[[object], None]]:
+    """A line on a terminal that is written anew with every call; a line now and then elsewhere.
 
     Args:
         verb: the command, which begins the line.
@@ -20,8 +25,16 @@ def telling(verb: str) -> Iterator[Callable[[str], None]]:
     from rich.text import Text
 
     console = screen(err=True)
-    if not console.is_terminal:
-        yield lambda text: None
+    if console.is_terminal:
+        with console.status(verb) as status:
+            yield lambda what: status.update(Text(f"{verb}: {what}"))
         return
-    with console.status(verb) as status:
-        yield lambda text: status.update(Text(f"{verb}: {text}"))
+    due = time.monotonic() + FIRST
+
+    def tell(what: object) -> None:
+        nonlocal due
+        if time.monotonic() >= due:
+            due = time.monotonic() + OFTEN
+            say(f"{verb}: {printable(str(what))}", err=True)
+
+    yield tell

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from torch import Tensor, nn
 
+from neocog.audits.clock import Progress
 from neocog.audits.compare import Compared, compare
+from neocog.audits.config import AuditConfig
 from neocog.audits.require import parse_bound
-from neocog.audits.suite import Audit, AuditConfig, audit_model
+from neocog.audits.result import Audit
+from neocog.audits.suite import audit_model
+from neocog.audits.table import MEASURES
 from neocog.audits.timing import a_batch, milliseconds
 from neocog.data.open import open_data, parse_place
 from neocog.data.samples import Samples
@@ -48,9 +53,15 @@ def audit(
     precision: str = "float32",
     strict: bool = False,
     allow_random: bool = False,
-    tell: Callable[[str], None] | None = None,
+    tell: Callable[[Progress], None] = lambda progress: None,
+    began: float | None = None,
+    command: Sequence[str] = (),
 ) -> AuditResult:
-    """Measure a model: shifts, turns, scale, deformation, every layer, geometry and cost.
+    """Whether a model's predictions flip when images move, and which layers are the cause.
+
+    Without options the answer comes in about a minute: circular and cropped shifts with their
+    intervals, layers by cause, and maps of shifts where they fit; on as many samples as the
+    model's pace allows. What was left out is said, with the option that gives it.
 
     Args:
         model: a run folder or another place of a model, what `neocog.open_model` gives, or any
@@ -58,7 +69,7 @@ def audit(
         data: a place of data (`DATA:val` picks a split, the test split else), a flat folder of
             images without labels, a split, or tensors (x, y) with y None where nobody knows the
             truth.
-        asked: what is measured, see `Asked`; everything if left out.
+        asked: what is measured, see `AuditConfig`; `AuditConfig(full=True)` for everything.
         baseline: another model, compared on the same samples and shifts.
         require: bounds such as `shift.circular.consistency>=0.99`.
         report: an HTML file to write.
@@ -66,7 +77,10 @@ def audit(
         precision: "float32" or "float64".
         strict: stop at the first image that cannot be used.
         allow_random: take a model whose predictions are not a function of the image alone.
-        tell: called with what is measured next.
+        tell: called with how far it has come.
+        began: when the time began to run, by `time.monotonic`; now if left out.
+        command: model, data and options of the model as they are named on the command line, for
+            the commands that are recommended; made of `model` and `data` if left out.
 
     Returns:
         What was found; the model is as it was.
@@ -81,25 +95,26 @@ def audit(
         >>> 0 <= found.audit.shift["circular"].consistency <= 1
         True
     """
-    asked = asked or AuditConfig()
+    asked, began = asked or AuditConfig(), time.monotonic() if began is None else began
     if report is not None:
         target_file(report, option="report")
     bounds = [parse_bound(text) for text in require]  # before anything is measured
-    how = _How(asked, task, precision, strict, allow_random, tell)
     model = _opened(model, allow_random)
     baseline = None if baseline is None else _opened(baseline, allow_random)
     if bounds:
         sample = _rehearsed(model, asked, task, baseline is not None)
         for bound in bounds:
             bound.check(sample)
+        asked = asked.widened([bound.key for bound in bounds], [m.name for m in MEASURES])
+    models = 1 if baseline is None else 2
+    how = _How(asked, task, precision, strict, allow_random, tell, began=began, models=models)
     if baseline is not None:
         how = _shared(model, baseline, data, how)
     found = _audited(model, data, how)
     other, ms = None, None
     if baseline is not None:
-        if tell is not None:
-            tell("the other model")
-        other = _audited(baseline, data, how)
+        inside = any(bound.key[0] == "baseline" for bound in bounds)
+        other = _audited(baseline, data, replace(how, asked=_alike(how.asked, found, inside)))
         ms = _milliseconds(baseline, model, other, found)
     if isinstance(model, nn.Module):
         what = type(model).__name__
@@ -113,6 +128,7 @@ def audit(
         bounds=(),
         title=f"Audit: {what}{where}",
         ms=ms,
+        command=tuple(command) or _named(model, data),
     )
     if bounds:
         plain = done.to_json()
@@ -122,6 +138,26 @@ def audit(
 
         write(report, page(done.title, done.sections(), subtitle="Does the answer move?"))
     return done
+
+
+def _named(model: TrainedModel | nn.Module, data: Data) -> tuple[str, ...]:
+    """Model and data as the command line names them; nothing where it cannot."""
+    if isinstance(model, TrainedModel) and isinstance(data, (str, os.PathLike)):
+        return (str(model.place), os.fspath(data)) if model.place.is_dir() else ()
+    return ()
+
+
+def _alike(asked: AuditConfig, found: Audit, inside: bool) -> AuditConfig:
+    """What is measured of the other model: what can be compared, and what was named."""
+    fixed = replace(asked, n=found.n, every_sample=False, batch=found.protocol["batch"])
+    if asked.full:
+        return fixed
+    return replace(
+        fixed,
+        shift=tuple(found.shift),
+        maps=tuple(m for m in asked.maps or () if m in found.shift),
+        layers=bool(asked.layers or (inside and asked.layers is not False)),
+    )
 
 
 def _rehearsed(
@@ -179,11 +215,15 @@ class _How:
     precision: str
     strict: bool
     allow_random: bool
-    tell: Callable[[str], None] | None
+    tell: Callable[[Progress], None]
     drawn: Mapping[str, Any] | None = None
     """How the data of both is split; as each model's was where nothing is compared."""
     common: Common = _ALL
     """The samples that both models hold out."""
+    began: float | None = None
+    """When the time began to run."""
+    models: int = 1
+    """That share it."""
 
 
 def _shared(
@@ -243,6 +283,8 @@ def _audited(trained: TrainedModel | nn.Module, data: Data, how: _How) -> Audit:
         precision=how.precision,
         black_box=trained.black_box,
         tell=how.tell,
+        began=how.began,
+        models=how.models,
     )
     drawn = _drawn_of(found, len(samples))
     said = (*found.notes, *how.common.notes, *notes, *drawn, *trained.doubts)
@@ -274,6 +316,8 @@ def _of_module(module: nn.Module, data: Data, how: _How) -> Audit:
         classes=classes,
         precision=how.precision,
         tell=how.tell,
+        began=how.began,
+        models=how.models,
     )
     drawn = _drawn_of(found, len(samples))
     said = (*how.common.notes, *matched, *drawn, *said)
@@ -346,7 +390,7 @@ def _samples(
     shown = trained.samples(data, strict=strict)
     samples, size = Samples.of(shown.split), trained.spec.input.size
     narrow = samples, None, shown.classes, shown.notes
-    if "crop" not in asked.shift or shown.source.kind != "folder":
+    if "crop" not in asked.modes or shown.source.kind != "folder":
         return narrow
     max_shift = asked.max_shift or max(2, min(size) // 8)
     smallest = shown.source.sheet.size_range

@@ -6,15 +6,16 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from neocog.audits.compare import Compared, gained
+from neocog.audits.first_screen import first_screen, headline, next_command
 from neocog.audits.require import Bound
+from neocog.audits.result import Audit
 from neocog.audits.sections import comparison, sections, summary
-from neocog.audits.suite import Audit
 from neocog.exhibits import Section, Table
 
 __all__ = ["AuditResult"]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class AuditResult:
     """An audit, with what it was compared with and the bounds that were set.
 
@@ -27,6 +28,7 @@ class AuditResult:
         title: what was audited.
         ms: milliseconds of a sample, of the other model and of this one, measured in turns; None
             without another.
+        command: model, data and options of the model as the command line names them.
     """
 
     audit: Audit
@@ -35,12 +37,17 @@ class AuditResult:
     bounds: tuple[tuple[Bound, float, bool], ...]
     title: str
     ms: tuple[float, float] | None = None
+    command: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        """The first screen."""
+        return "\n".join(self.first_screen())
 
     @property
     def headline(self) -> str:
-        """Flips, accuracy and time beside the other model, in a sentence; empty without one."""
+        """The answer in a sentence; beside another model: flips, accuracy and time of both."""
         if self.other is None or self.ms is None or not self.compared:
-            return ""
+            return headline(self.audit)
         asked = next((c for c in self.compared if c.mode == "crop"), self.compared[0])
         mode = asked.mode
         return (
@@ -64,7 +71,8 @@ class AuditResult:
         if self.other is not None:
             plain["baseline"] = self.other.to_json()
             plain["compared"] = [c.to_json() for c in self.compared]
-            plain["headline"] = self.headline
+        plain["headline"] = self.headline
+        plain["next"] = next_command(self.audit, self.command)
         if self.ms is not None:
             plain["ms"] = {
                 "baseline": self.ms[0],
@@ -77,8 +85,17 @@ class AuditResult:
             ]
         return plain
 
+    def first_screen(self) -> list[str]:
+        """For the terminal: what one asks first, and what to do next."""
+        lines = first_screen(self.audit, self.command, above=self.headline, compared=self.compared)
+        bounds = [
+            f"{'kept  ' if kept else 'MISSED'}  {bound}: {value:.4g}"
+            for bound, value, kept in self.bounds
+        ]
+        return [*lines[:1], *bounds, *lines[1:]] if bounds else lines
+
     def summary(self) -> list[Section]:
-        """For the terminal."""
+        """What one asks first, in full."""
         found = [summary(self.audit)]
         if self.other is not None:
             found.append(self._comparison())

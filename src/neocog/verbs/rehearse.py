@@ -13,7 +13,9 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from neocog.audits.suite import Audit, AuditConfig, audit_model
+from neocog.audits.config import AuditConfig
+from neocog.audits.result import Audit
+from neocog.audits.suite import audit_model
 from neocog.data.samples import Samples
 
 __all__ = ["rehearsal"]
@@ -30,17 +32,20 @@ def rehearsal(asked: AuditConfig, *, task: str = "classify", black_box: bool = F
         black_box: the model can only be asked.
 
     Example:
-        >>> found = rehearsal(Asked(shift=("circular",), layers=False, scale=False))
+        >>> found = rehearsal(AuditConfig(shift=("circular",), layers=False, scale=False))
         >>> "consistency" in found.to_json()["shift"]["circular"], found.scale
         (True, None)
     """
     few = replace(
         asked,
+        full=True,  # whatever the time decides later
         n=_SAMPLES,
         max_shift=None if asked.max_shift is None else 1,
         map_max_shift=min(asked.map_max_shift, 1),
         map_samples=1,
+        layer_samples=None,
         all_shifts=False,
+        every_sample=False,
         batch=None,
     )
     generator = torch.Generator().manual_seed(0)

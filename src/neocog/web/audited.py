@@ -19,10 +19,10 @@ from neocog.web.session import Session
 
 __all__ = ["audit", "known", "run_audit", "well_formed"]
 
-AuditConfig = Mapping[str, Any]
+Asked = Mapping[str, Any]
 
 
-def audit(session: Session, asked: AuditConfig) -> dict[str, Any]:
+def audit(session: Session, asked: Asked) -> dict[str, Any]:
     """The audit of a model: that of its run folder, or else one that was made here.
 
     Raises:
@@ -55,13 +55,13 @@ def known(session: Session, model: int) -> str:
     return "none" if kept is None else "other"
 
 
-def run_audit(session: Session, asked: AuditConfig) -> dict[str, Any]:
+def run_audit(session: Session, asked: Asked) -> dict[str, Any]:
     """Audit a model on a few pictures; nothing is written.
 
     Raises:
         UsageError: there are no data.
     """
-    from neocog.audits.suite import AuditConfig as LoadOptions
+    from neocog.audits.config import AuditConfig
     from neocog.verbs.audit import audit as audited
 
     network = session.network(asked)
@@ -71,14 +71,14 @@ def run_audit(session: Session, asked: AuditConfig) -> dict[str, Any]:
         raise UsageError("An audit needs data. Start the explorer with DATA.")
     samples = session.few(session.album.start, model)
 
-    def tell(text: str) -> None:
+    def tell(progress: object) -> None:
         session.go_on()
 
     def make() -> dict[str, Any]:
         done = audited(
             session.copy(model, "audit"),
             samples,
-            LoadOptions(n=n, map_samples=16),
+            AuditConfig(n=n, map_samples=16, full=True),
             task=network.task,
             tell=tell,
         )

@@ -1,0 +1,269 @@
+"""The answer of an audit on one screen: at most 24 lines of 80 columns, opened by the headline."""
+
+from __future__ import annotations
+
+import shlex
+import textwrap
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from neocog.audits.clock import in_words
+from neocog.audits.compare import flipped, points
+from neocog.audits.words import NAMED, aliasing_layers, border_layers, named_errors
+from neocog.errors import printable
+from neocog.graph.wording import nouns
+
+if TYPE_CHECKING:
+    from neocog.audits.compare import Compared
+    from neocog.audits.result import Audit
+    from neocog.audits.shift import Shift
+
+__all__ = ["COLUMNS", "LINES", "ROBUST", "first_screen", "headline", "leading", "next_command"]
+
+LINES, COLUMNS = 24, 80
+"""Of a terminal."""
+
+ROBUST = 0.02
+"""A model is called shift-robust where the 95 % interval of its flips lies at or below this share,
+and not shift-robust where it lies above; in between nothing is decided."""
+
+_SHIFTS = {
+    "crop": ("crops", "windows"),
+    "circular": ("circular shifts", "circular shifts"),
+    "zeros": ("shifts with zero fill", "shifts with zero fill"),
+    "subpixel": ("sub-pixel shifts", "sub-step shifts"),
+}
+"""A way of shifting, of images and of series."""
+
+_SHORT = {
+    "crop": ("crops", "windows"),
+    "circular": ("circular", "circular"),
+    "zeros": ("zero fill", "zero fill"),
+    "subpixel": ("sub-pixel", "sub-step"),
+}
+"""The same in a table."""
+
+
+def leading(audit: Audit) -> Shift | None:
+    """The way of shifting that the headline speaks of: crops, as a camera sees them, else another.
+
+    Args:
+        audit: what was found.
+    """
+    for mode in ("crop", "circular"):
+        if mode in audit.shift:
+            return audit.shift[mode]
+    return next(iter(audit.shift.values()), None)
+
+
+def headline(audit: Audit) -> str:
+    """The answer in a sentence, computed: a verdict, the figure and its interval.
+
+    Args:
+        audit: what was found.
+    """
+    s = leading(audit)
+    if s is None:
+        if audit.accuracy is None or audit.accuracy_ci is None:
+            return "No shifts were measured, and nobody knows the classes of these samples."
+        low, high = audit.accuracy_ci
+        return f"Accuracy {flipped(audit.accuracy)} % (95 % CI {_range(low, high)})."
+    low, high = s.consistency_ci
+    under = f"under {_reach(s)}"
+    if not s.unit:
+        return (
+            f"Outputs differ by {s.consistency:.3g} on average {under} "
+            f"(95 % CI {low:.3g}–{high:.3g}, in their units)."
+        )
+    rate, low, high = 1 - s.consistency, 1 - high, 1 - low
+    what = "predictions flip" if s.flip_rate is not None else "pixels change class"
+    said = f"{flipped(rate)} % of {what} {under} (95 % CI {_range(low, high)})."
+    if s.largest_class == 1:
+        return f"Not decided: all predictions are of one class. {said}"
+    if low > ROBUST:
+        return f"Not shift-robust: {said}"
+    if high <= ROBUST:
+        return f"Shift-robust: {said}"
+    return f"Not decided at {s.n:,} sample{'' if s.n == 1 else 's'}: {said}"
+
+
+def next_command(audit: Audit, command: Sequence[str]) -> str:
+    """What to do about it, as a command; empty where there is nothing, or it has no name.
+
+    Args:
+        audit: what was found.
+        command: model, data and options of the model, as the command line names them.
+    """
+    s = leading(audit)
+    if s is None or not command or audit.task != "classify" or not audit.layers:
+        return ""
+    words = shlex.join(command)
+    low = 1 - s.consistency_ci[1]
+    if s.largest_class == 1:
+        return ""
+    if low > ROBUST:
+        circular = " --padding circular" if s.mode == "circular" else ""
+        return f"neocog fix {words}{circular}"
+    if 1 - s.consistency_ci[0] > ROBUST and s.n < 1000:
+        return f"neocog audit {words} --all"
+    return ""
+
+
+def first_screen(
+    audit: Audit,
+    command: Sequence[str] = (),
+    *,
+    above: str = "",
+    compared: Sequence[Compared] = (),
+) -> list[str]:
+    """The lines of a terminal.
+
+    Args:
+        audit: what was found.
+        command: as for `next_command`.
+        above: the headline, where it is another than that of the audit itself.
+        compared: with a baseline, a way of shifting each.
+    """
+    top = _wrapped(above or headline(audit))
+    body = [*_beside(compared, audit.axes), *_figures(audit), *_causes(audit), *_more(audit)]
+    end = _left_out(audit)
+    what = next_command(audit, command)
+    if what:  # a command is copied, so it is never broken
+        end += ["", f"Next: {printable(what)}"]
+    notes = [line for note in audit.notes for line in _wrapped(f"Note: {note}", hang=6)]
+    room = LINES - len(top) - len(body) - len(end) - 2
+    if len(notes) > room:
+        cut = max(0, room - 1)
+        notes = [*notes[:cut], "Note: more with --verbose."]
+    return [*top, "", *body, *([""] if notes or end else []), *notes, *end]
+
+
+def _beside(compared: Sequence[Compared], axes: int) -> list[str]:
+    """Flips and accuracy of the baseline and of this model, and the difference."""
+    rows = []
+    for c in compared:
+        name = f"flips, {_SHORT[c.mode][axes == 1]}"
+        low, high = (-v for v in reversed(c.difference_ci))
+        rows.append((name, 1 - c.first, 1 - c.second, -c.difference, low, high))
+    lines = [
+        f"{name:<20} {flipped(one):>6} % {flipped(two):>6} %  {points(gain, 1):>6} "
+        f"({points(low, 1)} to {points(high, 1)})"
+        for name, one, two, gain, low, high in rows
+    ]
+    for c in compared[:1]:
+        if c.accuracy_difference is not None and c.accuracy_ci is not None:
+            low, high = c.accuracy_ci
+            gain = points(c.accuracy_difference, 1)
+            reach = f"({points(low, 1)} to {points(high, 1)})"
+            lines.append(f"{'accuracy':<20} {'':>8} {'':>8}  {gain:>6} {reach}")
+    if lines:
+        head = f"{'':<20} {'baseline':>8} {'model':>8}  Δ in pp (95 % CI)"
+        lines = [head, *lines, ""]
+    return lines
+
+
+def _figures(audit: Audit) -> list[str]:
+    """At most five, each with its interval and what it is of."""
+    rows: list[tuple[str, str, str, str]] = []
+    if audit.accuracy is not None:
+        ci = "" if audit.accuracy_ci is None else _range(*audit.accuracy_ci)
+        what = f"unshifted, {_many(audit.n, audit)}"
+        rows.append(("accuracy", f"{flipped(audit.accuracy)} %", ci, what))
+    s = leading(audit)
+    if s is not None and s.map is not None and s.map.worst_case_accuracy is not None:
+        what = (
+            f"at all {s.map.agreement.size} {_SHIFTS[s.mode][s.axes == 1]}, {_many(s.map.n, audit)}"
+        )
+        worst = s.map.worst_case_accuracy
+        rows.append(("worst-case accuracy", f"{flipped(worst)} %", "", what))
+    elif s is not None and s.both_correct is not None:
+        rows.append(("correct at both", f"{flipped(s.both_correct)} %", "", "of two positions"))
+    for mode, found in audit.shift.items():
+        low, high = found.consistency_ci
+        title = _SHORT[mode][found.axes == 1]
+        if found.unit:
+            what = "flips" if found.flip_rate is not None else "differing"
+            value, ci = f"{flipped(1 - found.consistency)} %", _range(1 - high, 1 - low)
+            rows.append((f"{what}, {title}", value, ci, ""))
+        else:
+            value, ci = f"{found.consistency:.3g}", f"{low:.3g}–{high:.3g}"
+            rows.append((f"difference, {title}", value, ci, "in the units of the output"))
+    return [
+        f"{name:<20} {value:>8}  {ci:<13} {what}".rstrip()[:COLUMNS]
+        for name, value, ci, what in rows
+    ]
+
+
+def _causes(audit: Audit) -> list[str]:
+    """Layers by cause."""
+    lines = []
+    inside, functions = aliasing_layers(audit)
+    border = border_layers(audit)
+    circular = audit.shift.get("circular")
+    told = None if circular is None else circular.border
+    grid = ""
+    if told is not None and told.stride > 1:
+        low, high = told.aliasing_ci
+        grid = f"{points(told.aliasing, 1)} pp of flips ({points(low, 1)} to {points(high, 1)}); "
+    if inside or functions:
+        names = named_errors(inside, inside=True) if inside else ""
+        more = ", ".join(printable(a.name) for a in functions[:NAMED])
+        lines += _wrapped(f"aliasing  {grid}{', '.join(t for t in (names, more) if t)}", hang=10)
+    if border:
+        many = f"{len(border)} layer{'s' if len(border) > 1 else ''}, most "
+        at = f"{flipped(told.border)} % of flips; " if told is not None and told.stride > 1 else ""
+        names = named_errors(border[:1], inside=False)
+        lines += _wrapped(f"padding   {at}{many}{names}", hang=10)
+    if audit.alignment is not None and audit.alignment.unknown:
+        lines += _wrapped(
+            f"Not looked behind: {', '.join(map(printable, audit.alignment.unknown))}; no finding "
+            "is not an all-clear."
+        )
+    elif audit.layers and not lines:
+        lines = ["No layer that was looked at by itself breaks shift equivariance."]
+    if lines:
+        what = "Causes, with the equivariance error of each layer alone (relative L2)"
+        lines = ["", what if inside or border else "Causes", *lines]
+    return lines
+
+
+def _more(audit: Audit) -> list[str]:
+    """A sentence of whatever else was measured."""
+    said = [t for found in audit.extras.values() for t in found.sentences()]
+    lines = [line for t in said for line in _wrapped(t)]
+    return ["", *lines] if lines else []
+
+
+def _left_out(audit: Audit) -> list[str]:
+    if not audit.left_out:
+        return []
+    parts = ", ".join(map(str, audit.left_out))
+    takes = f", about {in_words(audit.full_seconds)}" if audit.full_seconds >= 1 else ""
+    return _wrapped(f"Left out: {parts}. All of it: --full{takes}.", hang=10)
+
+
+def _reach(s: Shift) -> str:
+    kind = nouns(s.axes)
+    unit = "px" if s.axes > 1 else (kind.unit if s.max_shift == 1 else kind.units)
+    return f"≤ {s.max_shift:g} {unit} {_SHIFTS[s.mode][s.axes == 1]}"
+
+
+def _many(n: int, audit: Audit) -> str:
+    kind = audit.nouns
+    return f"{n:,} {kind.one if n == 1 else kind.many}"
+
+
+def _range(low: float, high: float) -> str:
+    return f"{flipped(max(0.0, low))}–{flipped(min(1.0, high))} %"
+
+
+def _wrapped(text: str, *, hang: int = 0) -> list[str]:
+    whole = text.replace(" %", "\u00a0%").replace("≤ ", "≤\u00a0")
+    lines = textwrap.wrap(
+        whole,
+        COLUMNS,
+        subsequent_indent=" " * hang,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    return [line.replace("\u00a0", " ") for line in lines]

@@ -1,0 +1,127 @@
+"""The look into a network: its geometry, its layers, and where it aliases."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import TypeVar
+
+from neocog.audits.aliasing import Aliasing, aliasing
+from neocog.audits.config import AuditConfig
+from neocog.audits.layers import LayerError, layer_errors
+from neocog.audits.lie import LieError, lie_errors
+from neocog.audits.plan import LIE_SAMPLES
+from neocog.audits.subject import Subject
+from neocog.data.samples import Samples, batch_of
+from neocog.graph.alignment import Alignment, alignment
+from neocog.graph.cost import Cost, cost
+from neocog.graph.receptive_field import ReceptiveField, receptive_field
+
+__all__ = ["Geometry", "Inside", "geometry_of", "look_inside"]
+
+_FOR_LAYERS = 0.8
+"""Fraction of the time of a look that goes into the errors of layers, about."""
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """What needs no data; nothing of a black box."""
+
+    stride: int | None = None
+    alignment: Alignment | None = None
+    cost: Cost | None = None
+    field: ReceptiveField | None = None
+    notes: tuple[str, ...] = ("Only its answers can be had: nothing was looked into.",)
+
+    @property
+    def macs(self) -> int | None:
+        """Multiplications of a forward pass; None where not all operations are understood."""
+        whole = self.cost is not None and self.cost.status == "complete"
+        return self.cost.macs if self.cost is not None and whole else None
+
+    def jumps(self, subject: Subject) -> dict[str, tuple[Fraction, ...]]:
+        """Of the layers whose outputs move evenly, by the names in the whole model."""
+        if self.field is None:
+            return {}
+        inner = subject.network is not subject.module
+        found = {}
+        for f in self.field.layers:
+            if f.jump and all(j is not None for j in f.stepped):
+                name = f"network.{f.name}".rstrip(".") if inner else f.name
+                found[name] = tuple(j for j in f.stepped if j is not None)
+        return found
+
+
+def geometry_of(subject: Subject, shape: tuple[int, ...]) -> Geometry:
+    """Cost, receptive fields and alignment of a network.
+
+    Args:
+        subject: what is looked at.
+        shape: of a sample, (C, H, W) or (C, N).
+    """
+    network = subject.network
+    spent, seen = cost(network, shape), receptive_field(network, shape)
+    found = alignment(network, shape)
+    return Geometry(found.total_stride, found, spent, seen, ())
+
+
+@dataclass(frozen=True)
+class Inside:
+    """What was found inside a network."""
+
+    layers: tuple[LayerError, ...] = ()
+    lie: tuple[LieError, ...] = ()
+    aliasing: tuple[Aliasing, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def look_inside(
+    subject: Subject,
+    few: Samples,
+    asked: AuditConfig,
+    geometry: Geometry,
+    *,
+    turns: bool,
+    lie: bool,
+    progress: Callable[[float], None],
+) -> Inside:
+    """Layers by themselves and together, and what aliases.
+
+    Args:
+        subject: what is looked into.
+        few: samples to do so with.
+        asked: the largest shift, the seed and the size of a batch.
+        geometry: of the network.
+        turns: look at quarter turns of layers too.
+        lie: take Lie derivatives.
+        progress: called with the fraction that is done.
+    """
+    errors = layer_errors(
+        subject,
+        few,
+        max_shift=asked.max_shift,
+        seed=asked.seed,
+        batch=min(16, batch_of(few, asked.batch)),
+        jumps=geometry.jumps(subject),
+        turns=turns,
+        progress=lambda fraction: progress(_FOR_LAYERS * fraction),
+    )
+    found = lie_errors(subject, few.first(LIE_SAMPLES, seed=asked.seed)) if lie else ()
+    notes: tuple[str, ...] = ()
+    if lie and not found:
+        notes = ("An operation has no forward-mode derivative: no Lie derivatives.",)
+    return Inside(
+        _named(subject, errors),
+        _named(subject, found),
+        _named(subject, aliasing(subject, few)),
+        notes,
+    )
+
+
+Named = TypeVar("Named", LayerError, LieError, Aliasing)
+
+
+def _named(subject: Subject, rows: tuple[Named, ...]) -> tuple[Named, ...]:
+    """With the names that the user knows."""
+    return tuple(replace(row, name=subject.label(row.name)) for row in rows)

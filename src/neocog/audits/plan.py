@@ -1,0 +1,411 @@
+"""What an audit measures in the time that it has.
+
+A plan is a pure function of what is asked for and of a few facts, most of all how long the model
+takes for a sample. What is named explicitly is never planned away. Where the number of samples is
+given, nothing depends on the clock: the same command gives the same numbers on any machine. Where
+it is not, it is the largest of a fixed row that fits, so that small differences of pace do not
+change it; the protocol says which, and how to repeat exactly that.
+
+Everything is counted in forward passes of one sample, which is what an audit spends its time on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from neocog.audits.config import AuditConfig
+from neocog.audits.grid import shifts_of
+from neocog.audits.moving import MODES
+from neocog.audits.table import Measure
+
+__all__ = [
+    "Facts",
+    "LeftOut",
+    "Plan",
+    "left_out",
+    "limit",
+    "map_samples",
+    "maps_left",
+    "plan",
+]
+
+SECONDS, SMALL_SECONDS = 60.0, 30.0
+"""An audit takes about so long, of large samples and of small ones."""
+
+SMALL = 64 * 64
+"""Pixels up to which samples are small."""
+
+AIM = 0.75
+"""Fraction of the time that is planned with; the rest is for what was not foreseen."""
+
+MOST = 1000
+"""Samples, where nobody says how many."""
+
+ROW = (1000, 700, 500, 350, 250, 180, 120, 90, 64, 48, 32, 24, 16)
+"""Numbers of samples that are planned with; no fewer are shifted, however slow a model is."""
+
+LAYER_ROW = (32, 16, 8, 4, 2)
+"""The same of samples with which layers are looked at."""
+
+FOR_LAYERS = 0.3
+"""Fraction of the time that goes into layers, at most."""
+
+MAP_ROW = (64, 48, 32, 24, 16)
+"""Numbers of samples of a map of shifts that are planned with."""
+
+MOVED = 500
+"""Samples that are turned, scaled and bent, at most: each is seen dozens of times."""
+
+LAYER_PASSES = 20.0
+"""Forward passes that as much time goes into as into looking at all layers with one sample."""
+
+TURN_PASSES, LIE_PASSES = 6.0, 20.0
+"""The same, of quarter turns of layers and of their Lie derivatives."""
+
+LIE_SAMPLES = 8
+"""Samples that Lie derivatives are taken of."""
+
+WORK = 3e11
+"""Multiplications that a map of shifts or the look into layers may take by itself, where the
+number of samples is given: a bound that no clock has a part in."""
+
+FOR_MAPS = 0.3
+"""Fraction of the time for shifts that is kept for maps, where that leaves room for them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """What a plan rests on.
+
+    Args:
+        available: samples that there are.
+        size: of a sample, along the axes that move.
+        seconds: of the forward pass of one sample, as it goes in a batch.
+        left: seconds that the audit may still take.
+        task: what the model answers.
+        max_shift: largest shift, in pixels.
+        macs: multiplications of a forward pass; None where nobody knows.
+        controls: ways of shifting under which flips are told apart, one more pass a sample.
+        wide: crops are windows of larger images, whose unshifted predictions are their own.
+        black_box: nothing can be looked into.
+        layers_done: they were looked into already.
+        extras: what else can be measured, see `table.possible`.
+    """
+
+    available: int
+    size: tuple[int, ...]
+    seconds: float
+    left: float
+    task: str = "classify"
+    max_shift: int = 4
+    macs: int | None = None
+    controls: frozenset[str] = frozenset()
+    wide: bool = False
+    black_box: bool = False
+    layers_done: bool = False
+    extras: tuple[Measure, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeftOut:
+    """Something that is not measured, or on fewer samples than there are.
+
+    Args:
+        what: it is, in words.
+        option: that gives it.
+    """
+
+    what: str
+    option: str
+
+    def __str__(self) -> str:
+        return f"{self.what} ({self.option})"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What is measured.
+
+    Args:
+        samples: that are shifted.
+        fixed: their number was given; it is not shortened on the way.
+        shift: ways of shifting.
+        maps: ways of shifting of which there is a map.
+        map_samples: samples of each map.
+        extras: name to the samples of it, of what else is measured.
+        layers: samples with which layers are looked at; 0 where they are not.
+        turns: layers are looked at under quarter turns too.
+        lie: and their Lie derivatives are taken.
+        seconds: that all of it takes, part by part, as expected.
+        full_seconds: that everything would take.
+    """
+
+    samples: int
+    fixed: bool
+    shift: tuple[str, ...]
+    maps: tuple[str, ...] = ()
+    map_samples: int = 0
+    extras: Mapping[str, int] = field(default_factory=dict)
+    layers: int = 0
+    turns: bool = False
+    lie: bool = False
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    full_seconds: float = 0.0
+
+
+def limit(size: Sequence[int], budget: float | None = None) -> float:
+    """Seconds that an audit may take.
+
+    Args:
+        size: of a sample, along the axes that move.
+        budget: what was given.
+
+    Example:
+        >>> limit((32, 32)), limit((224, 224)), limit((224, 224), 300.0)
+        (30.0, 60.0, 300.0)
+    """
+    if budget is not None:
+        return budget
+    values = 1
+    for n in size:
+        values *= n
+    return SMALL_SECONDS if values <= SMALL else SECONDS
+
+
+def map_samples(n: int) -> int:
+    """Samples that a map of shifts is measured on, for so many samples in all.
+
+    A map of 9×9 shifts takes 81 passes a sample, everything else of one way of shifting 3 or 4; so
+    the two take about as long at any n: 64 of 1,000, and 8 at least.
+
+    Example:
+        >>> map_samples(1000), map_samples(250), map_samples(20), map_samples(60_000)
+        (64, 16, 8, 64)
+    """
+    return min(64, max(8, n * 64 // 1000))
+
+
+def plan(asked: AuditConfig, facts: Facts) -> Plan:
+    """What is measured of what is asked for.
+
+    Args:
+        asked: explicit choices, and None where the time decides.
+        facts: about the model, the samples and the time.
+
+    Example:
+        >>> fast = Facts(available=5000, size=(32, 32), seconds=1e-4, left=30.0)
+        >>> found = plan(AuditConfig(), fast)
+        >>> found.samples, found.shift, found.maps, found.map_samples
+        (1000, ('circular', 'crop'), ('circular', 'crop'), 64)
+        >>> slow = Facts(available=5000, size=(224, 224), seconds=0.09, left=60.0)
+        >>> plan(AuditConfig(), slow).samples, plan(AuditConfig(), slow).maps
+        (64, ())
+        >>> plan(AuditConfig(n=100), slow).samples
+        100
+    """
+    return _Planner(asked, facts).plan()
+
+
+def maps_left(asked: AuditConfig, facts: Facts, samples: int) -> tuple[tuple[str, ...], int]:
+    """The maps that still fit, once everything else is measured.
+
+    Args:
+        asked: explicit choices, and None where the time decides.
+        facts: with the time that is left by now, and the pace that was kept.
+        samples: that were shifted.
+
+    Returns:
+        Ways of shifting of which there is a map, and the samples of each.
+    """
+    planner = _Planner(asked, facts)
+    if not planner.timed:
+        return planner.maps_of(samples)
+    return planner.maps_in(facts.left / max(facts.seconds, 1e-9), samples)
+
+
+class _Planner:
+    """Makes one plan."""
+
+    def __init__(self, asked: AuditConfig, facts: Facts) -> None:
+        self.asked, self.facts = asked, facts
+        self.timed = not (asked.full or asked.samples_given)
+        self.modes = tuple(
+            m for m in asked.modes if not (facts.task == "segment" and m == "subpixel")
+        )
+
+    def a_map(self, mode: str) -> int:
+        """Forward passes of a sample for a map."""
+        asked, facts = self.asked, self.facts
+        every = asked.all_shifts and mode == "circular"
+        return shifts_of(mode, facts.size, facts.max_shift, None if every else asked.map_max_shift)
+
+    def plan(self) -> Plan:
+        """The plan."""
+        asked, facts = self.asked, self.facts
+        layers = self.layers()
+        turns = bool(layers) and (asked.full if asked.rotation is None else asked.rotation)
+        lie = bool(layers) and (asked.full if asked.lie is None else asked.lie)
+        inside = layers * (LAYER_PASSES + turns * TURN_PASSES)
+        inside += lie * min(layers, LIE_SAMPLES) * LIE_PASSES
+        inside = 0.0 if facts.layers_done else inside
+        samples, maps, few = self.shared(AIM * facts.left / max(facts.seconds, 1e-9) - inside)
+        extras = {e.name: min(samples, MOVED) for e in self.chosen()}
+        spent = {"layers": inside, "shifts": samples * self.a_sample(self.modes)}
+        spent |= {e.name: extras[e.name] * e.passes for e in self.chosen()}
+        spent |= {f"map {m}": few * float(self.a_map(m)) for m in maps}
+        return Plan(
+            samples=samples,
+            fixed=not self.timed,
+            shift=self.modes,
+            maps=maps,
+            map_samples=few,
+            extras=extras,
+            layers=layers,
+            turns=turns,
+            lie=lie,
+            seconds={name: n * facts.seconds for name, n in spent.items() if n},
+            full_seconds=self.everything() * facts.seconds,
+        )
+
+    def a_sample(self, modes: Sequence[str]) -> float:
+        """Forward passes of a sample for its shifts, and unmoved."""
+        own = self.facts.wide and "crop" in modes
+        return 1.0 + own + sum(2 + (m in self.facts.controls) for m in modes)
+
+    def chosen(self) -> tuple[Measure, ...]:
+        """What is measured beside shifts and layers."""
+        found = []
+        for extra in self.facts.extras:
+            given = getattr(self.asked, extra.name)
+            if self.asked.full if given is None else given:
+                found.append(extra)
+        return tuple(found)
+
+    def layers(self) -> int:
+        """Samples with which layers are looked at: a bounded amount of work, and of time.
+
+        Where the number of samples is given, never by time.
+        """
+        asked, facts = self.asked, self.facts
+        if facts.black_box or asked.layers is False:
+            return 0
+        if asked.layer_samples is not None:
+            return min(asked.layer_samples, facts.available)
+        most = min(facts.available, asked.n or facts.available)
+        if asked.full:
+            return min(LAYER_ROW[0], most)
+        macs = facts.macs or 0
+        row = [n for n in LAYER_ROW if n * LAYER_PASSES * macs <= WORK] or list(LAYER_ROW[-2:])
+        if self.timed:
+            passes = FOR_LAYERS * facts.left / max(facts.seconds, 1e-9)
+            row = [n for n in row if n * LAYER_PASSES <= passes] or list(LAYER_ROW[-1:])
+        return min(row[0], most)
+
+    def shared(self, passes: float) -> tuple[int, tuple[str, ...], int]:
+        """Samples, maps and the samples of each, for so many passes in all."""
+        asked, facts = self.asked, self.facts
+        if not self.timed:
+            n = facts.available if asked.every_sample else min(facts.available, asked.n or MOST)
+            return (n, *self.maps_of(n))
+        a_sample, beside = self.a_sample(self.modes), sum(e.passes for e in self.chosen())
+        most = min(MOST, facts.available)
+        row = [most, *(n for n in ROW if n < most)]
+
+        def cost(n: int) -> float:
+            return n * a_sample + min(n, MOVED) * beside
+
+        def largest(passes: float) -> int:
+            return next((n for n in row if cost(n) <= passes), row[-1])
+
+        n = largest((1 - FOR_MAPS) * passes)
+        maps, few = self.maps_in(passes - cost(n), n)
+        if not maps:
+            n = largest(passes)
+        return n, maps, few
+
+    def mapped(self) -> tuple[str, ...]:
+        """Ways of shifting whose map is wanted."""
+        asked = self.asked
+        if asked.map_max_shift == 0 and not asked.all_shifts:
+            return ()
+        return self.modes if asked.maps is None else tuple(m for m in self.modes if m in asked.maps)
+
+    def named(self) -> bool:
+        """Whether maps were asked for by name: then they are measured whatever they take."""
+        asked = self.asked
+        return bool(asked.full or asked.maps or asked.map_samples or asked.all_shifts)
+
+    def maps_of(self, n: int) -> tuple[tuple[str, ...], int]:
+        """Maps, where the number of samples is given: never by time."""
+        macs, few = self.facts.macs, min(n, self.asked.map_samples or map_samples(n))
+        found = tuple(
+            m
+            for m in self.mapped()
+            if self.named() or (macs is not None and few * self.a_map(m) * macs <= WORK)
+        )
+        return found, few if found else 0
+
+    def maps_in(self, passes: float, n: int) -> tuple[tuple[str, ...], int]:
+        """Maps of all ways, or of the one that answers first, on as many samples as fit."""
+        wanted, most = self.mapped(), min(n, MAP_ROW[0])
+        if not wanted:
+            return (), 0
+        if self.asked.map_samples is not None:
+            return wanted, min(n, self.asked.map_samples)
+        row = [most, *(k for k in MAP_ROW if k < most)]
+        first = ("crop",) if "crop" in wanted else wanted[:1]
+        for some in (wanted,) if self.named() else (wanted, first):
+            each = sum(self.a_map(m) for m in some)
+            few = next((k for k in row if k * each <= passes), None)
+            if few is not None:
+                return some, few
+        return (wanted, row[-1]) if self.named() else ((), 0)
+
+    def everything(self) -> float:
+        """Forward passes of a full audit."""
+        facts, n = self.facts, min(self.facts.available, self.asked.n or MOST)
+        modes = [m for m in MODES if not (facts.task == "segment" and m == "subpixel")]
+        passes = n * self.a_sample(modes) + sum(map_samples(n) * self.a_map(m) for m in modes)
+        passes += sum(min(n, MOVED) * e.passes for e in facts.extras)
+        if not facts.black_box:
+            few = min(LAYER_ROW[0], facts.available)
+            passes += few * (LAYER_PASSES + TURN_PASSES) + LIE_SAMPLES * LIE_PASSES
+        return passes
+
+
+def left_out(asked: AuditConfig, facts: Facts, made: Plan) -> tuple[LeftOut, ...]:
+    """What is not measured though nobody said so, each with the option that gives it.
+
+    Args:
+        asked: explicit choices.
+        facts: about the model and the samples.
+        made: what was measured in the end.
+
+    Example:
+        >>> facts = Facts(available=5000, size=(32, 32), seconds=1e-4, left=30.0)
+        >>> [str(part) for part in left_out(AuditConfig(), facts, plan(AuditConfig(), facts))]
+        ['zeros and subpixel shifts (--shift all)', 'Lie derivatives of layers (--lie)']
+    """
+    found, most = list[LeftOut](), min(facts.available, MOST)
+    if not made.fixed and made.samples < most:
+        found.append(
+            LeftOut(what=f"{most - made.samples:,} of {most:,} samples", option=f"--samples {most}")
+        )
+    others = [
+        m
+        for m in MODES
+        if m not in made.shift and not (facts.task == "segment" and m == "subpixel")
+    ]
+    if asked.shift is None and others:
+        found.append(LeftOut(what=f"{' and '.join(others)} shifts", option="--shift all"))
+    absent = [m for m in made.shift if m not in made.maps]
+    if absent and asked.maps is None and (asked.map_max_shift or asked.all_shifts):
+        what = f"map{'s' if len(absent) > 1 else ''} of {' and '.join(absent)} shifts"
+        found.append(LeftOut(what=what, option=f"--maps {','.join(made.shift)}"))
+    for extra in facts.extras:
+        if extra.name not in made.extras and getattr(asked, extra.name) is None:
+            found.append(LeftOut(what=extra.title, option=f"--{extra.option}"))
+    if made.layers and not made.lie and asked.lie is None:
+        found.append(LeftOut(what="Lie derivatives of layers", option="--lie"))
+    return tuple(found)

@@ -1,0 +1,98 @@
+"""What an audit found."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+from neocog.audits.aliasing import Aliasing
+from neocog.audits.elastic import Deformation
+from neocog.audits.layers import LayerError
+from neocog.audits.lie import LieError
+from neocog.audits.motion import Rotation, Scale
+from neocog.audits.plan import LeftOut
+from neocog.audits.shift import Shift
+from neocog.audits.table import Measured
+from neocog.graph.alignment import Alignment
+from neocog.graph.cost import Cost
+from neocog.graph.receptive_field import ReceptiveField
+from neocog.graph.wording import Nouns, nouns
+
+__all__ = ["Audit"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Audit:
+    """What an audit found. Parts that were not asked for, or cannot be had, are None or empty.
+
+    Args:
+        task: what the model answers.
+        n: samples.
+        accuracy: share of right answers, unmoved; None where nobody knows the truth.
+        accuracy_ci: its 95 % interval, by bootstrap over samples.
+        classes: names, in the order of the outputs; may be empty.
+        shift: way of shifting to what it does.
+        extras: what else was measured, by its name in `table.MEASURES`.
+        layers: how far every layer is from equivariance.
+        lie: its infinitesimal form.
+        aliasing: every operation that downsamples.
+        alignment: what the geometry alone rules out.
+        cost: parameters and arithmetic.
+        receptive_field: of every layer.
+        seconds_per_image: of the forward pass, median over batches.
+        seed: of everything that was drawn.
+        protocol: how it was measured.
+        notes: what a reader of the figures should know.
+        axes: of a sample that move.
+        left_out: what was not measured though nobody said so.
+        full_seconds: that a full audit would take, about.
+    """
+
+    task: str
+    n: int
+    accuracy: float | None
+    accuracy_ci: tuple[float, float] | None
+    classes: tuple[str, ...]
+    shift: dict[str, Shift]
+    extras: Mapping[str, Measured]
+    layers: tuple[LayerError, ...]
+    lie: tuple[LieError, ...]
+    aliasing: tuple[Aliasing, ...]
+    alignment: Alignment | None
+    cost: Cost | None
+    receptive_field: ReceptiveField | None
+    seconds_per_image: float
+    seed: int
+    protocol: dict[str, Any]
+    notes: tuple[str, ...] = ()
+    axes: int = 2
+    left_out: tuple[LeftOut, ...] = ()
+    full_seconds: float = 0.0
+
+    @property
+    def rotation(self) -> Rotation | None:
+        """Turned and mirrored."""
+        return cast("Rotation | None", self.extras.get("rotation"))
+
+    @property
+    def scale(self) -> Scale | None:
+        """Larger and smaller."""
+        return cast("Scale | None", self.extras.get("scale"))
+
+    @property
+    def elastic(self) -> Deformation | None:
+        """Bent."""
+        return cast("Deformation | None", self.extras.get("elastic"))
+
+    @property
+    def nouns(self) -> Nouns:
+        """What its samples and their parts are called."""
+        return nouns(self.axes)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain numbers and lists, with the names of the spec."""
+        from neocog.audits.plain import plain
+
+        found: dict[str, Any] = plain(self)
+        return found

@@ -1,0 +1,30 @@
+from __future__ import annotations
+
+import pytest
+
+from neocog.audits.clock import Progress
+from neocog.cli import telling as module
+from neocog.cli.telling import FIRST, OFTEN, telling
+
+
+def test_in_a_pipe_a_line_now_and_then(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 0.0
+    monkeypatch.setattr(module.time, "monotonic", lambda: now)
+    with telling("audit") as tell:
+        for second in range(31):
+            now = float(second)
+            tell(Progress("crop shifts", second / 30, 30.0 - second))
+    out, err = capsys.readouterr()
+    assert out == ""
+    lines = err.splitlines()
+    assert lines[0] == "audit: crop shifts, 17 % done, about 25 s left"
+    assert len(lines) == 1 + (30 - FIRST) // OFTEN
+
+
+def test_what_is_done_in_a_moment_is_not_said(capsys: pytest.CaptureFixture[str]) -> None:
+    with telling("audit") as tell:
+        for _ in range(100):
+            tell("layers \x1b[31m")
+    assert capsys.readouterr().err == ""
