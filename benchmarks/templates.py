@@ -1,8 +1,8 @@
 """What does a template survive: raw, mean-free, normalized correlation, a network's features?
 
 A square is cut from the middle of images of flowers and looked for in the changed image, by
-`neocog.explainers.templates.search`. The features are those of the published ResNet-20 that was
-trained on CIFAR-10, images of other things. A place is right that overlaps the piece by half.
+`neocog.lectures.template_matching.search`. The features are those of the published ResNet-20
+that was trained on CIFAR-10, images of other things. A place is right that overlaps the piece by half.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ import torch
 from common import DATA, ROOT, Results, Row, mean
 from PIL import Image
 
-from neocog.explainers.changes import CHANGES
 from neocog.explainers.features import Features, features_of
-from neocog.explainers.templates import search
 from neocog.explainers.top_activations import PatchGeometry
 from neocog.graph.receptive_field import receptive_field
+from neocog.lectures.image_changes import CHANGES
+from neocog.lectures.template_matching import search
 from neocog.runs.opened import open_model
 
 KINDS = ("daisy", "dandelion", "rose", "sunflower", "tulip")

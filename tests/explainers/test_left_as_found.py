@@ -13,13 +13,13 @@ from torch import Tensor, nn
 from neocog.data.samples import Samples
 from neocog.errors import DataError
 from neocog.explainers.activation_maximization import AscentConfig, maximize_activation
-from neocog.explainers.backward import backward
-from neocog.explainers.classic import classic
 from neocog.explainers.feature_maps import feature_maps
 from neocog.explainers.features import features_of
 from neocog.explainers.filters import filters
 from neocog.explainers.largest import largest_on
 from neocog.explainers.top_activations import PatchGeometry, top_patches
+from neocog.lectures.backward import backward
+from neocog.lectures.classic_filters import classic
 
 SIZE = (12, 12)
 

@@ -13,20 +13,20 @@ from torch.nn.modules.conv import _ConvNd
 from neocog.data.samples import Samples
 from neocog.errors import ModelError, NeocogError, UsageError, did_you_mean, printable
 from neocog.explainers.activation_maximization import AscentConfig, maximize_activation
-from neocog.explainers.backward import backward
-from neocog.explainers.classic import classic
-from neocog.explainers.classic import sections as classic_sections
 from neocog.explainers.feature_maps import feature_maps
 from neocog.explainers.feature_maps import sections as feature_sections
 from neocog.explainers.features import features_of
 from neocog.explainers.filters import Filters, filters
-from neocog.explainers.gabor import first_layer, gabor_fit
 from neocog.explainers.grad_cam import METHODS
 from neocog.explainers.target import choose_layer
-from neocog.explainers.templates import busiest, search
 from neocog.explainers.top_activations import gallery, top_patches
 from neocog.graph.activations import differentiable
 from neocog.graph.receptive_field import receptive_field
+from neocog.lectures.backward import backward
+from neocog.lectures.classic_filters import classic
+from neocog.lectures.classic_filters import sections as classic_sections
+from neocog.lectures.gabor import first_layer, gabor_fit
+from neocog.lectures.template_matching import busiest, search
 from neocog.verbs.explain_cells import seen_by
 from neocog.verbs.explain_input import Explained, Shown, short
 from neocog.verbs.explain_maps import CamOptions, CamResult, maps

@@ -10,8 +10,8 @@ from torch import nn
 
 from neocog.errors import ModelError, NeocogError
 from neocog.explainers.filters import Filters, filters
-from neocog.explainers.gabor import gabor_fit
 from neocog.graph.structure import Node
+from neocog.lectures.gabor import gabor_fit
 from neocog.web.asked import whole
 from neocog.web.network import Network
 from neocog.web.refused import Missing

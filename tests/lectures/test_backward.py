@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from neocog.errors import ModelError, UsageError
-from neocog.explainers.backward import backward
-from neocog.explainers.gradients import Geometry, input_gradient, kernel_gradient, spread
+from neocog.lectures.backward import backward
+from neocog.lectures.convolution_gradients import Geometry, input_gradient, kernel_gradient, spread
 from neocog.networks.catalog import build
 from neocog.render.page import page
 from neocog.signal.correlate import convolve, correlate

@@ -10,11 +10,11 @@ from PIL import Image
 from torch import Tensor, nn
 
 from neocog.errors import DataError, ModelError, ShapeMismatch, UsageError
-from neocog.explainers.changes import CHANGES
 from neocog.explainers.features import features_of
-from neocog.explainers.templates import busiest, search
 from neocog.explainers.top_activations import PatchGeometry
 from neocog.graph.receptive_field import receptive_field
+from neocog.lectures.image_changes import CHANGES
+from neocog.lectures.template_matching import busiest, search
 from neocog.networks.model import SpecifiedNetwork
 from neocog.render.page import page
 from neocog.types import InputSpec, ModelSpec

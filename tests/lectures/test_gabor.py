@@ -9,7 +9,7 @@ from torch import nn
 
 from neocog.errors import ModelError
 from neocog.explainers.filters import Filters, filters
-from neocog.explainers.gabor import first_layer, gabor_fit
+from neocog.lectures.gabor import first_layer, gabor_fit
 from neocog.render.page import page
 from neocog.signal.kernels import gabor, gaussian, product, sobel
 

@@ -1,7 +1,7 @@
 """The backward pass of a convolution is made of convolutions again.
 
-Both gradients are computed by correlation and convolution (`explainers.gradients`), for any
-convolution inside any network, and compared with what automatic differentiation gives.
+Both gradients are computed by correlation and convolution (`lectures.convolution_gradients`),
+for any convolution inside any network, and compared with what automatic differentiation gives.
 """
 
 from __future__ import annotations
@@ -18,13 +18,6 @@ from torch.nn.modules.conv import _ConvNd
 from neocog.data.samples import in_range
 from neocog.errors import ModelError, ShapeMismatch, UsageError, printable
 from neocog.exhibits import Exhibit, Gallery, Scalar, Section, Table
-from neocog.explainers.gradients import (
-    Geometry,
-    input_gradient,
-    kernel_gradient,
-    padded,
-    unpadded,
-)
 from neocog.explainers.shown import sheet, signed
 from neocog.graph.activations import (
     Run,
@@ -33,6 +26,13 @@ from neocog.graph.activations import (
     find_layer,
     first_tensor,
     handed,
+)
+from neocog.lectures.convolution_gradients import (
+    Geometry,
+    input_gradient,
+    kernel_gradient,
+    padded,
+    unpadded,
 )
 
 __all__ = ["Backward", "backward"]

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from neocog.errors import ShapeMismatch, UsageError
-from neocog.explainers.classic import CLASSIC, SERIES, classic, sections
+from neocog.lectures.classic_filters import CLASSIC, SERIES, classic, sections
 from neocog.render.page import page
 
 
