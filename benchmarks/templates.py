@@ -2,7 +2,8 @@
 
 A square is cut from the middle of images of flowers and looked for in the changed image, by
 `neocog.lectures.template_matching.search`. The features are those of the published ResNet-20
-that was trained on CIFAR-10, images of other things. A place is right that overlaps the piece by half.
+that was trained on CIFAR-10, images of other things. A place is
+right that overlaps the piece by half.
 """
 
 from __future__ import annotations

@@ -184,7 +184,7 @@ def test_A8_a_model_of_series(call, waves: Path) -> None:
     ("words", "sentence"),
     [
         (("--size", "1,8,8"), "--size is for images, --series for series"),
-        (("--series", "1,64"), "The model takes series of 1 × 64 numbers"),
+        (("--series", "1,64"), "The model takes series of 1 × 64 values"),
         (("--classes", "3"), "Classes of a 1-D model are named by their indices"),
         (("--std", "0"), "deviations positive ones"),
         (("--mean", ".1,.2"), "2 came for 1 channels"),

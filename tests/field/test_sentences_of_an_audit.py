@@ -526,7 +526,7 @@ def test_nothing_got_better_where_nothing_did(
 ) -> None:
     a, b = _measured(0.1, 0.5, 0.1), _measured(0.2, 0.5, 0.1)
     said = Fixed(
-        better=False, kept=kept, reason="it is so", aim="crop", replaced=(), left=(), before=a,
+        better=False, kept=kept, reason="it is so", aim="crop", replaced=(), skipped=(), before=a,
         converted=0.0, after=a, candidate=b, compared={"crop": _compared(difference_ci=gain)},
         accuracy=accuracy, labeled=True, advice=(), notes=(), finetune={"seed": 0}, run="runs/x",
         model=None,

@@ -41,7 +41,7 @@ class Thin50(nn.Module):
                         width,
                         stride=stride if i == 0 else 1,
                         downsampling="stride",
-                        padding="zero",
+                        padding="zeros",
                     )
                 )
                 inputs = 4 * width

@@ -18,8 +18,10 @@ def test_unknown_network_is_refused() -> None:
 
 
 def test_unknown_option_is_refused() -> None:
-    with pytest.raises(UsageError, match=r"`sample` is no option of vgg11\. Did you mean `sampl"):
-        build("vgg11", **FRAME, options={"sample": "stride"})
+    with pytest.raises(
+        UsageError, match=r"`downsample` is no option of vgg11\. Did you mean `down"
+    ):
+        build("vgg11", **FRAME, options={"downsample": "stride"})
     # what the name says is no option
     with pytest.raises(UsageError, match="`depth` is no option of resnet18"):
         build("resnet18", **FRAME, options={"depth": 34})
@@ -41,7 +43,7 @@ def test_unknown_option_is_refused() -> None:
             "vgg11",
             "downsampling",
             "strid",
-            r"`strid` is no sampling of vgg11\. Did you mean `stride",
+            r"`strid` is no downsampling of vgg11\. Did you mean `stride",
         ),
         ("vgg11", "pool", "median", r"`median` is no pool of vgg11\. Known: `average`, `conv`"),
     ],

@@ -192,7 +192,7 @@ def test_a_network_larger_than_memory_is_refused_before_it_is_made(
     [
         ({"train.batch_size": 0}, r"`train\.batch_size` must be at least 1"),
         ({"train.epochs": -1.0}, r"must be positive"),
-        ({"optimizer.lr": 0.1}, r"no table `optimizer`\. Did you mean `optimizer`"),
+        ({"optimiser.lr": 0.1}, r"no table `optimiser`\. Did you mean `optimizer`"),
         ({"lr": 0.1}, r"A setting is named TABLE\.KEY, got `lr`"),
         ({"model.name": "resnet81"}, r"resnet81.*Did you mean"),
         ({"model.widht": 3}, r"`widht` is no option of"),

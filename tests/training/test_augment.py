@@ -14,13 +14,13 @@ EACH = {
     "shift": 2.0,
     "rotate": 20.0,
     "scale": 0.2,
-    "squeeze": 0.2,
+    "aspect_jitter": 0.2,
     "shear": 0.2,
     "elastic": 1.0,
     "crop": 0.5,
     "flip": True,
     "flip_vertical": True,
-    "erase": 1.0,
+    "random_erasing": 1.0,
     "brightness": 0.2,
     "contrast": 0.5,
     "equalize": 0.5,
@@ -35,7 +35,7 @@ def _batch(n: int = 16, channels: int = 1) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def test_every_change_is_covered() -> None:
-    modifiers = {"border", "erase_size"}
+    modifiers = {"border", "erasing_size"}
     assert set(EACH) == {f.name for f in fields(Augment)} - modifiers
 
 
@@ -192,7 +192,7 @@ def test_equalize_keeps_order() -> None:
     [
         ({"shift": -1.0}, r"`augment\.shift` must not be negative, nor above .* got -1"),
         ({"shift": float("nan")}, r"`augment\.shift` must not be negative, nor above .* got nan"),
-        ({"erase": 1.5}, r"`augment\.erase` is a fraction from 0 to 1, got 1\.5"),
+        ({"random_erasing": 1.5}, r"`augment\.random_erasing` is a fraction from 0 to 1, got 1\.5"),
         ({"border": "black"}, r"`augment\.border` is the padding mode.*got `black`"),
     ],
 )

@@ -157,7 +157,7 @@ def test_no_steps_is_an_error() -> None:
     [
         ({"loss": "hinge"}, r"`objective\.loss` must name .* got `hinge`"),
         ({"label_smoothing": 5.0}, r"`objective\.label_smoothing` is a fraction .* got 5\.0"),
-        ({"clip": -1.0}, r"`objective\.clip` must not be negative, got -1\.0"),
+        ({"max_grad_norm": -1.0}, r"`objective\.max_grad_norm` must not be negative, got -1\.0"),
     ],
 )
 def test_wrong_objectives_are_errors(options: dict[str, object], message: str) -> None:
@@ -230,7 +230,7 @@ def test_choosing_a_machine_leaves_the_model_and_orders_by_time() -> None:
     ("options", "message"),
     [
         ({"precision": "float16"}, r"`machine\.precision`.*got `float16`"),
-        ({"layout": "channel_last"}, r"Did you mean `channels_last`"),
+        ({"memory_format": "channel_last"}, r"Did you mean `channels_last`"),
     ],
 )
 def test_unknown_machines_are_errors(options: dict[str, str], message: str) -> None:

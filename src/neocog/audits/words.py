@@ -179,7 +179,7 @@ def _apart(audit: Audit, found: Border) -> str:
     said += f". Other shifts of about that length change {share(abs(more))} "
     if more < 0:
         return f"{said}fewer: nothing points to the sampling grid."
-    return f"{said}more{': the downsampling grid.' if low > 0 else ', which may be chance.'}"
+    return f"{said}more{': the sampling grid.' if low > 0 else ', which may be chance.'}"
 
 
 def _still(audit: Audit) -> str:
