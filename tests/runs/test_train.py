@@ -221,9 +221,9 @@ def test_a_budget_is_planned_and_its_plan_reproduces_the_run(
 
 def test_spread_by_hand() -> None:
     s = spread([0.9, 0.92])
-    # Student's t for one degree of freedom is 12.706; the standard deviation is 0.02/√2.
+    # Student's t for one degree of freedom is 12.7062; the standard deviation is 0.02/√2.
     assert s.interval is not None
-    assert s.interval[1] - s.mean == pytest.approx(12.706 * 0.01)
+    assert s.interval[1] - s.mean == pytest.approx(12.7062 * 0.01)
     assert spread([0.9]).interval is None
 
 
