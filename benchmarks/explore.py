@@ -30,8 +30,8 @@ CASES: dict[str, tuple[str, tuple[int, int, int], int]] = {
 """Part to network, size of a sample, steps."""
 
 MOTIONS: dict[str, Any] = {
-    "shift": lambda k: {"kind": "circular", "dx": k % 11 - 5, "dy": k % 7 - 3},
-    "turn": lambda k: {"kind": "zeros", "angle": 3.0 * (k % 60), "scale": 1 + 0.01 * (k % 9)},
+    "shift": lambda k: {"padding": "circular", "dx": k % 11 - 5, "dy": k % 7 - 3},
+    "turn": lambda k: {"padding": "zeros", "angle": 3.0 * (k % 60), "scale": 1 + 0.01 * (k % 9)},
 }
 LIMIT_MS = 50.0
 
@@ -56,7 +56,7 @@ def measure(name: str, size: tuple[int, int, int], steps: int) -> dict[str, Any]
         for k in range(steps + 10):
             asked = {
                 "model": 0,
-                "image": "made:0",
+                "image": "synthetic:0",
                 "motion": way(k),
                 "maps": some,
                 "cam": {"target": None, "layer": None, "method": "grad_cam"},

@@ -29,8 +29,8 @@ def state(page: Page) -> dict[str, Any]:
     found: dict[str, Any] = page.evaluate(
         """async () => {
           const { state } = await import('/static/state.js');
-          const { picture, motion, node, channel, unit, model, both, tab, field, cam } = state;
-          return { picture, motion, node, channel, unit, model, both, tab, field, cam };
+          const { image, motion, node, channel, unit, model, both, tab, field, cam } = state;
+          return { image, motion, node, channel, unit, model, both, tab, field, cam };
         }"""
     )
     return found

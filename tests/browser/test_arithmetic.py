@@ -99,7 +99,7 @@ def test_A9_the_whole_number_is_followed_through_the_activation(visit, one, insi
     assert then == pytest.approx(max(0.0, y[2, 9, 9].item()), rel=1e-4, abs=1e-4)
 
 
-def test_the_field_of_the_unit_is_drawn_on_the_picture(visit, one) -> None:
+def test_the_field_of_the_unit_is_drawn_on_the_image(visit, one) -> None:
     page = visit(one)
     settle(page)
     before = page.locator("#stage").evaluate("(c) => c.toDataURL()")

@@ -17,7 +17,7 @@ def focused(page) -> dict:
     return found
 
 
-def test_the_way_from_picture_to_arithmetic_by_keys_alone(visit, one) -> None:
+def test_the_way_from_image_to_arithmetic_by_keys_alone(visit, one) -> None:
     page = visit(one)
     settle(page)
     page.keyboard.press("m")
@@ -80,7 +80,7 @@ def test_tab_goes_everywhere_and_the_focus_is_seen(visit, one) -> None:
         "move-scale",
         "cam",
         "circular",
-        "picture, the",
+        "image, the",
     ):
         assert wanted in names
     assert all(s["name"] for s in seen), [s for s in seen if not s["name"]]
@@ -97,17 +97,17 @@ def test_the_list_of_keys(visit, one) -> None:
     assert page.locator("dialog[open]").count() == 0
 
 
-def test_brackets_walk_through_the_pictures(visit, one) -> None:
+def test_brackets_walk_through_the_images(visit, one) -> None:
     page = visit(one)
     settle(page)
-    first, before = state(page)["picture"], bars(page)
+    first, before = state(page)["image"], bars(page)
     page.keyboard.press("]")
     settle(page)
-    assert state(page)["picture"] != first
+    assert state(page)["image"] != first
     assert bars(page) != before
     page.keyboard.press("[")
     settle(page)
-    assert (state(page)["picture"], bars(page)) == (first, before)
+    assert (state(page)["image"], bars(page)) == (first, before)
 
 
 def test_no_control_is_without_a_name(visit, two) -> None:

@@ -22,7 +22,12 @@ OVER = """() => {
 
 @pytest.mark.parametrize(
     ("tab", "content"),
-    [("maps", ".thumb"), ("unit", "#value"), ("likes", ".patches li"), ("filters", ".filter")],
+    [
+        ("maps", ".thumb"),
+        ("unit", "#value"),
+        ("top-activations", ".patches li"),
+        ("filters", ".filter"),
+    ],
 )
 def test_at_400_px_nothing_sticks_out(visit, one, tab: str, content: str) -> None:
     page = visit(one, viewport={"width": 400, "height": 800}, has_touch=True, is_mobile=True)

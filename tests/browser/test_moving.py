@@ -1,4 +1,4 @@
-"""The picture is moved, and all follows; two models see the same."""
+"""The image is moved, and all follows; two models see the same."""
 
 from tests.browser.helpers import bars, card, ink, settle, state
 
@@ -12,7 +12,7 @@ def drag(page, dx: int, dy: int, steps: int = 6) -> None:
     page.mouse.up()
 
 
-def test_E2_dragging_moves_picture_answer_and_maps_and_lights_the_errors(visit, one) -> None:
+def test_E2_dragging_moves_image_answer_and_maps_and_lights_the_errors(visit, one) -> None:
     page = visit(one)
     settle(page)
     before = (
@@ -54,7 +54,7 @@ def test_sliders_turn_scale_and_bend(visit, one) -> None:
     page = visit(one)
     settle(page)
     seen = {ink(page, "#stage")}
-    for name, value in (("angle", "40"), ("scale", "0.5"), ("warp", "0.8")):
+    for name, value in (("angle", "40"), ("scale", "0.5"), ("elastic", "0.8")):
         page.locator(f"#move-{name}").fill(value)
         settle(page)
         drawn = ink(page, "#stage")
@@ -95,7 +95,7 @@ def test_the_newest_wish_wins_and_one_request_is_in_flight(visit, one) -> None:
           const { step } = await import('/static/api.js');
           const { state } = await import('/static/state.js');
           const asked = { maps: [], cam: null, errors: false, top: 10 };
-          const frame = await step({ model: 0, picture: state.picture, motion, ...asked });
+          const frame = await step({ model: 0, image: state.image, motion, ...asked });
           return frame.answer.probabilities[0];
         }""",
         last,

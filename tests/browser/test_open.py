@@ -1,4 +1,4 @@
-"""The page opens: picture, network, answer; and what it says is what the model says."""
+"""The page opens: image, network, answer; and what it says is what the model says."""
 
 import pytest
 import torch
@@ -29,7 +29,7 @@ def said(run, index: int) -> dict[str, float]:
     return dict(zip(model.spec.classes, logits.softmax(1)[0].tolist(), strict=True))
 
 
-def test_G5_the_page_shows_picture_network_and_answer(visit, one) -> None:
+def test_G5_the_page_shows_image_network_and_answer(visit, one) -> None:
     page = visit(one)
     settle(page)
     assert "lenet" in page.title()
@@ -44,7 +44,7 @@ def test_G5_the_page_shows_picture_network_and_answer(visit, one) -> None:
     ]
     assert page.locator(".lines path").count() >= len(labels) - 1
     shown = bars(page)
-    expected = said(one.runs[0], int(state(page)["picture"].split(":")[1]))
+    expected = said(one.runs[0], int(state(page)["image"].split(":")[1]))
     assert set(shown) == set(expected)
     for name, p in expected.items():  # a per cent is shown to a tenth, or better
         assert abs(shown[name] - 100 * p) <= 0.051
@@ -128,7 +128,7 @@ def test_names_are_text_and_never_markup(visit, one) -> None:
     assert evil in page.locator("#who").inner_text()
 
 
-def test_grad_cam_lies_on_the_picture_and_says_where_from(visit, one) -> None:
+def test_grad_cam_lies_on_the_image_and_says_where_from(visit, one) -> None:
     page = visit(one)
     settle(page)
     plain = ink(page, "#stage")
@@ -145,7 +145,7 @@ def test_grad_cam_lies_on_the_picture_and_says_where_from(visit, one) -> None:
     assert ink(page, "#stage") == plain
 
 
-@pytest.mark.parametrize("tab", ["filters", "likes"])
+@pytest.mark.parametrize("tab", ["filters", "top-activations"])
 def test_G1_G3_filters_and_likes_of_a_layer(visit, one, tab: str) -> None:
     page = visit(one)
     card(page, "c1").locator(".title").click()
@@ -161,13 +161,13 @@ def test_G1_G3_filters_and_likes_of_a_layer(visit, one, tab: str) -> None:
         assert page.locator(".patches li").count() == 9
         page.locator(".patches button").first.click()
         settle(page)
-        assert state(page)["picture"] == page.locator("#picture-name").inner_text()
+        assert state(page)["image"] == page.locator("#image-name").inner_text()
 
 
 def test_the_audit_can_be_made_from_the_page(visit, one) -> None:
     page = visit(one)
     page.keyboard.press("a")
-    page.get_by_role("button", name="Audit 100 pictures now").click()
+    page.get_by_role("button", name="Audit 100 images now").click()
     page.wait_for_selector("dialog[open] .exhibits", timeout=60_000)
     assert page.locator("dialog[open] .tile").count() > 0
     page.keyboard.press("Escape")
@@ -187,7 +187,7 @@ def test_the_audit_of_the_run_folder_is_shown_with_where_it_is_from(visit, one) 
             "From the run folder, left there by neocog audit: 7 samples of digits."
         )
         assert page.locator("dialog[open] .exhibits h3").all_inner_texts() == ["Kept shifts"]
-        assert page.get_by_role("button", name="Audit 100 pictures now").count() == 0
+        assert page.get_by_role("button", name="Audit 100 images now").count() == 0
     finally:
         (folder / "audit.json").unlink()
 
@@ -195,7 +195,7 @@ def test_the_audit_of_the_run_folder_is_shown_with_where_it_is_from(visit, one) 
 def test_who_steps_on_gives_up_what_was_asked_before(visit, one) -> None:
     page = visit(one)
     held, ended = [], []
-    page.route("**/api/likes?*", lambda r: held.append(r))
+    page.route("**/api/top-activations?*", lambda r: held.append(r))
     page.on("requestfailed", lambda r: ended.append(r.url))
     card(page, "c3").locator(".title").click()
     page.locator("#tab-likes").click()
@@ -206,7 +206,7 @@ def test_who_steps_on_gives_up_what_was_asked_before(visit, one) -> None:
     assert [url.endswith("channel=0") for url in ended] == [True]
     page.locator("#tab-maps").click()
     wait_for(page, lambda: len(ended) == 2)
-    page.unroute("**/api/likes?*")
+    page.unroute("**/api/top-activations?*")
     assert page.locator("#toast").inner_text() == ""
 
 
@@ -219,11 +219,11 @@ def test_the_pages_of_filters_end(visit, one) -> None:
         asked.append(number)
         answer = route.fetch(url=route.request.url.replace(f"page={number}", "page=0"))
         found = answer.json()
-        rows = [{**f, "out": f["out"] + 6 * number} for f in found["filters"]]
+        rows = [{**f, "out": f["out"] + 6 * number} for f in found["kernels"]]
         shape = [12, *found["shape"][1:]]
         route.fulfill(response=answer, json={**found, "filters": rows, "shape": shape, "pages": 2})
 
-    page.route("**/api/filters?*", many)
+    page.route("**/api/kernels?*", many)
     card(page, "c1").locator(".title").click()
     page.locator("#tab-filters").click()
     page.wait_for_selector(".filter")

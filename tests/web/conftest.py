@@ -76,8 +76,8 @@ def asking(session: Session) -> Iterator[Callable[..., Any]]:
 
 @pytest.fixture(scope="module")
 def brief() -> Iterator[None]:
-    """Slow answers from a few pictures and steps."""
+    """Slow answers from a few images and steps."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("neocog.web.likes._STEPS", 2)
-        patch.setattr("neocog.web.session.ANSWERED", 60)
+        patch.setattr("neocog.web.top_activations._STEPS", 2)
+        patch.setattr("neocog.web.session.PREDICTED", 60)
         yield

@@ -20,7 +20,7 @@ def read(data: bytes) -> dict[str, Any]:
         values = part["lo"] + (part["hi"] - part["lo"]) * raw.astype(float) / 255
         return {**part, "values": values.reshape(part["shape"])}
 
-    header["picture"] = cut(header["picture"])
+    header["image"] = cut(header["image"])
     header["maps"] = [cut(m) for m in header["maps"]]
     header["cam"] = cut(header["cam"]) if header["cam"] else None
     return header

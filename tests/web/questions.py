@@ -10,8 +10,8 @@ from tests.web.frames import read
 
 
 def step(ask: Any, **more: Any) -> dict[str, Any]:
-    """A step of the first model, on the first picture if nothing else is said."""
-    body = {"model": 0, "picture": "test:0", **more}
+    """A step of the first model, on the first image if nothing else is said."""
+    body = {"model": 0, "image": "test:0", **more}
     answer = ask("/api/step", body)
     assert answer.status_code == 200, answer.text
     return read(answer.content)
@@ -29,7 +29,7 @@ def node(found: dict[str, Any], kind: str) -> dict[str, Any]:
 
 
 def png(size: tuple[int, int] = (40, 30), color: str = "white") -> bytes:
-    """A picture file of one color."""
+    """An image file of one color."""
     out = io.BytesIO()
     Image.new("RGB", size, color).save(out, "PNG")
     return out.getvalue()

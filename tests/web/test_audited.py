@@ -42,13 +42,13 @@ def test_an_audit_is_made_once_and_kept() -> None:
         assert made.json()["sections"][0]["kind"] == "section"
         assert "made here of 4 samples of the split test" in made.json()["source"]
         assert ask("/api/audit?model=0").json() == made.json()
-        assert ask("/api/about").json()["audits"] == ["made"]
+        assert ask("/api/about").json()["audits"] == ["computed"]
 
 
 def test_the_audit_of_a_run_folder_is_shown_and_says_so(run: Path) -> None:
     keep_audit(load(run), data="digits:val", result={"n": 1234}, sections=[SECTION])
     for ask in asking(opened(run, "digits")):
-        assert ask("/api/about").json()["audits"] == ["kept"]
+        assert ask("/api/about").json()["audits"] == ["saved"]
         found = ask("/api/audit?model=0").json()
         assert found["sections"] == [to_json(SECTION)]
         assert found["source"] == (
@@ -61,7 +61,7 @@ def test_an_audit_that_comes_later_is_seen(run: Path) -> None:
     for ask in asking(opened(run, "digits")):
         assert ask("/api/about").json()["audits"] == ["none"]
         keep_audit(load(run), data="digits", result={"n": 2}, sections=[SECTION])
-        assert ask("/api/about").json()["audits"] == ["kept"]
+        assert ask("/api/about").json()["audits"] == ["saved"]
         assert ask("/api/audit?model=0").status_code == 200
 
 
@@ -80,7 +80,7 @@ def test_an_audit_of_other_weights_is_not_shown(run: Path) -> None:
             assert refused.status_code == 404
             assert "is of other weights" in refused.json()["error"]
             assert ask("/api/audit", {"n": 4}).status_code == 200
-            assert ask("/api/about").json()["audits"] == ["made"]
+            assert ask("/api/about").json()["audits"] == ["computed"]
     finally:
         write_tensors(file, tensors, text)
 
@@ -103,12 +103,12 @@ def test_a_file_that_is_no_audit_is_none(run: Path, damage: bytes) -> None:
         assert ask("/api/audit?model=0").status_code == 404
 
 
-PICTURE = torch.zeros(2, 2, dtype=torch.uint8).numpy()
+IMAGE = torch.zeros(2, 2, dtype=torch.uint8).numpy()
 EXHIBITS = (
     Scalar(title="a", value=1.5, interval=(1.0, 2.0)),
     Curve(title="b", x=[0, 1], lines={"c": [None, 2.0]}, x_label="", y_label="%"),
     Map(title="d", values=torch.eye(2).numpy(), rows=("e", "f")),
-    Gallery(title="g", images=[PICTURE], captions=["h"]),
+    Gallery(title="g", images=[IMAGE], captions=["h"]),
     Table(title="i", columns=("j",), rows=[["k"], [None], [3]]),
 )
 
@@ -126,7 +126,7 @@ def test_only_whole_exhibits_go_to_the_page(exhibit: Any) -> None:
             assert not well_formed(broken), (name, wrong)
 
 
-def test_a_picture_of_an_audit_is_in_the_audit() -> None:
+def test_an_image_of_an_audit_is_in_the_audit() -> None:
     section = to_json(Section(title="s", exhibits=(EXHIBITS[3],)))
     section["exhibits"][0]["pictures"] = ["http://elsewhere.example/a.png"]
     assert not well_formed(section)

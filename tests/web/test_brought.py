@@ -11,28 +11,28 @@ from neocog.web.refused import Missing
 from neocog.web.session import Session
 
 
-def test_a_person_brings_a_picture(ask) -> None:
-    sent = ask("/api/picture", png(), headers={"content-type": "image/png"})
+def test_a_person_brings_an_image(ask) -> None:
+    sent = ask("/api/image", png(), headers={"content-type": "image/png"})
     assert sent.status_code == 200, sent.text
     got = sent.json()
     assert (got["width"], got["height"]) == (40, 30)
-    found = read(ask("/api/step", {"picture": got["id"]}).content)
-    assert found["picture"]["values"].min() == pytest.approx(1)
-    assert found["answer"]["truth"] is None
+    found = read(ask("/api/step", {"image": got["id"]}).content)
+    assert found["image"]["values"].min() == pytest.approx(1)
+    assert found["prediction"]["label"] is None
 
 
-def test_what_is_no_picture_is_refused(ask) -> None:
+def test_what_is_no_image_is_refused(ask) -> None:
     for body in (b"", b"<svg/>", png()[:60], b"\x89PNG\r\n\x1a\n" + b"0" * 50):
-        answer = ask("/api/picture", body, headers={"content-type": "image/png"}, post=True)
+        answer = ask("/api/image", body, headers={"content-type": "image/png"}, post=True)
         assert answer.status_code in (400, 415), body
-        assert "picture" in answer.json()["error"]
+        assert "image" in answer.json()["error"]
 
 
-def test_own_pictures_are_forgotten_in_their_order(session: Session) -> None:
+def test_own_images_are_forgotten_in_their_order(session: Session) -> None:
     first, _, _ = session.album.bring(png(color="#010101"), session.networks)
     for k in range(64):
         session.album.bring(png((8 + k, 8)), session.networks)
-    with pytest.raises(Missing, match="There is no such picture"):
+    with pytest.raises(Missing, match="There is no such image"):
         session.album.values(first, 0)
 
 
@@ -43,13 +43,13 @@ def strokes(session: Session, count: int, page: str) -> list[str]:
     ]
 
 
-def test_a_drawing_never_throws_out_a_picture_that_was_brought() -> None:
+def test_a_drawing_never_throws_out_an_image_that_was_brought() -> None:
     session = opened(small_model(), None)
     mine, _, _ = session.album.bring(png(color="#010203"), session.networks)
     drawn = strokes(session, 3 * KEPT, "one page")
     assert session.album.values(mine, 0).shape == (1, 1, 28, 28)
     assert session.album.values(drawn[-1], 0) is not None
-    with pytest.raises(Missing, match="There is no such picture"):
+    with pytest.raises(Missing, match="There is no such image"):
         session.album.values(drawn[0], 0)
 
 
@@ -69,6 +69,6 @@ def test_the_last_states_of_a_drawing_are_there_for_steps_on_their_way() -> None
 
 def test_a_page_says_that_it_draws(ask, session: Session) -> None:
     said = {"headers": {"content-type": "image/png", "x-page": "drawing"}}
-    ids = [ask("/api/picture", png((8 + k, 9)), **said).json()["id"] for k in range(KEPT)]
-    assert ask("/api/step", {"picture": ids[-1]}).status_code == 200
-    assert ask("/api/step", {"picture": ids[0]}).status_code == 404
+    ids = [ask("/api/image", png((8 + k, 9)), **said).json()["id"] for k in range(KEPT)]
+    assert ask("/api/step", {"image": ids[-1]}).status_code == 200
+    assert ask("/api/step", {"image": ids[0]}).status_code == 404

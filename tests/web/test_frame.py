@@ -9,7 +9,7 @@ from neocog.web.frame import Frame, plain
 
 def test_a_frame_says_where_its_maps_are() -> None:
     frame = Frame()
-    header = {"picture": frame.add(torch.rand(1, 2, 3)), "maps": [], "cam": None}
+    header = {"image": frame.add(torch.rand(1, 2, 3)), "maps": [], "cam": None}
     torch.manual_seed(0)
     signed = torch.randn(4, 5)
     header["maps"] = [{"node": 3, **frame.add(signed)}, {"node": 4, **frame.add(torch.ones(2))}]

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-PATHS = ("about", "graph", "pictures", "picture", "filters", "likes", "audit", "step", "unit")
+PATHS = ("about", "graph", "images", "image", "filters", "top-activations", "audit", "step", "unit")
 
 anything = st.recursive(
     st.none()
@@ -25,7 +25,7 @@ anything = st.recursive(
 words = st.sampled_from(
     [
         "model",
-        "picture",
+        "image",
         "motion",
         "maps",
         "node",
@@ -39,12 +39,12 @@ words = st.sampled_from(
         "channel",
         "row",
         "col",
-        "kind",
+        "padding",
         "dx",
         "dy",
         "angle",
         "scale",
-        "warp",
+        "elastic",
         "amount",
         "seed",
         "full",
@@ -60,13 +60,13 @@ words = st.sampled_from(
 )
 
 questions = st.dictionaries(words, anything, max_size=6) | st.fixed_dictionaries(
-    {"picture": st.just("test:0"), "node": st.integers(-2, 12)},
+    {"image": st.just("test:0"), "node": st.integers(-2, 12)},
     optional={
         "channel": st.integers(-1, 40),
         "row": st.integers(-1, 40),
         "col": st.integers(-1, 40),
         "motion": st.dictionaries(
-            st.sampled_from(["kind", "dx", "dy", "angle", "scale", "warp"]),
+            st.sampled_from(["padding", "dx", "dy", "angle", "scale", "elastic"]),
             anything | st.floats(-30, 30),
         ),
         "maps": st.lists(st.dictionaries(st.sampled_from(["node", "channels"]), anything)),
@@ -96,7 +96,7 @@ def test_any_question(ask, path: str, body) -> None:
 
 
 @quick
-@given(path=st.sampled_from(("step", "unit", "export", "picture")), body=st.binary())
+@given(path=st.sampled_from(("step", "unit", "export", "image")), body=st.binary())
 @pytest.mark.parametrize("kind", ["application/json", "image/png", "application/octet-stream"])
 def test_any_bytes(ask, path: str, body: bytes, kind: str) -> None:
     is_fine(ask(f"/api/{path}", body, headers={"content-type": kind}, post=True))
@@ -104,7 +104,7 @@ def test_any_bytes(ask, path: str, body: bytes, kind: str) -> None:
 
 @quick
 @given(
-    path=st.sampled_from([p for p in PATHS if p != "likes"]),
+    path=st.sampled_from([p for p in PATHS if p != "top-activations"]),
     query=st.dictionaries(words, st.text(max_size=12), max_size=4),
 )
 def test_any_query(ask, path: str, query) -> None:
@@ -121,7 +121,7 @@ def test_any_path(ask, path: str) -> None:
 @settings(parent=quick, max_examples=12)
 @given(node=st.integers(-2, 40), channel=st.integers(-2, 40) | st.text(max_size=3))
 def test_any_wish_for_what_a_unit_likes(ask, brief, node: int, channel) -> None:
-    is_fine(ask("/api/likes", params={"node": node, "channel": channel}))
+    is_fine(ask("/api/top-activations", params={"node": node, "channel": channel}))
 
 
 @quick

@@ -2,7 +2,6 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from neocog.errors import ModelError
 from neocog.graph.outputs import outputs
 from neocog.web.network import Network
 from neocog.web.refused import Missing
@@ -76,7 +75,7 @@ def test_tokens_on_a_grid_are_maps() -> None:
     assert float(maps[0, 5, 2, 3]) == float(value[0, 12, 5])
 
 
-def test_a_way_that_a_picture_does_not_take() -> None:
+def test_a_way_that_an_image_does_not_take() -> None:
     class Wayward(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -89,13 +88,12 @@ def test_a_way_that_a_picture_does_not_take() -> None:
     dark = next(n for n in shown.graph.nodes if n.name == "dark")
     light = torch.ones(1, 1, 4, 4)
     assert shown.run(light)[dark.id] is None
-    with pytest.raises(ModelError, match="takes its way by the numbers"):
-        shown.unit(light, dark, (0, 0, 0))
+    assert shown.units(light, {dark.id: [(0, 0, 0)]}) == {}
     with pytest.raises(Missing, match="nodes, counted from 0"):
         shown.node(99)
 
 
-def test_the_layout_of_a_picture_in_memory_changes_nothing() -> None:
+def test_the_layout_of_an_image_in_memory_changes_nothing() -> None:
     class Flat(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -128,7 +126,7 @@ def test_a_pool_with_an_exponent_a_channel_does_not_stop_the_explorer() -> None:
     pool = shown.graph.nodes[2]
     assert shown.shows(pool)
     x = torch.rand(1, 1, 8, 8)
-    found = shown.unit(x, pool, (1, 0, 0))
+    (found,) = shown.units(x, {pool.id: [(1, 0, 0)]})[pool.id]
     assert found.computed == pytest.approx(found.value, rel=1e-4)
 
 

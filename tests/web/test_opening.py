@@ -10,11 +10,11 @@ from neocog.runs.series import open_series, series_of
 from neocog.web.opening import opened
 
 
-def test_without_data_pictures_are_made() -> None:
+def test_without_data_images_are_synthetic() -> None:
     session = opened(small_model(), None)
-    assert session.album.first == "made:0"
-    assert session.album.counts() == {"made": 6}
-    values = session.album.values("made:5", 0)
+    assert session.album.first == "synthetic:0"
+    assert session.album.counts() == {"synthetic": 6}
+    values = session.album.values("synthetic:5", 0)
     assert values.shape == (1, 1, 28, 28)
     assert 0 <= float(values.min()) <= float(values.max()) <= 1
 
@@ -31,7 +31,7 @@ def test_a_bare_module_takes_its_size_and_its_names_from_data() -> None:
     assert (network.channels, *network.size) == (1, 28, 28)
     assert network.task == "classify"
     assert network.classes == tuple("0123456789")
-    assert session.album.truth("test:0", 0) is not None
+    assert session.album.label("test:0", 0) is not None
 
 
 def test_a_bare_module_without_data_needs_a_size() -> None:
@@ -60,7 +60,7 @@ def test_A8_series_from_a_file(tmp_path) -> None:
     net = open_series("tests.web.strangers:wave", mean=(0.5,), std=(0.25,))
     session = opened(net, series_of(file))
     assert session.networks[0].size == (40,)
-    assert session.album.truth("data:2", 0) == 2
+    assert session.album.label("data:2", 0) == 2
     with pytest.raises(DataError, match="does not exist"):
         series_of(tmp_path / "none.npz")
     np.savez(file, x=np.zeros((2, 3, 4, 5)))
@@ -70,13 +70,13 @@ def test_A8_series_from_a_file(tmp_path) -> None:
         open_series("runs/digits")
 
 
-def test_pictures_of_other_classes_are_shown_without_a_truth() -> None:
+def test_images_of_other_classes_are_shown_without_a_truth() -> None:
     told = {"size": (1, 28, 28), "mean": (0.5,), "std": (0.5,)}
     with pytest.warns(UserWarning, match="No weights were given"):
         model = open_model("tests.web.strangers:twelve", classes=list("abcdefghijkl"), **told)
     session = opened(model, "digits")
     assert session.networks[0].classes == tuple("abcdefghijkl")
-    assert session.album.truth("test:0", 0) is None
+    assert session.album.label("test:0", 0) is None
     (few,) = {len(v[0]) for k, v in session.album.splits.items() if k == "test"}
     assert few == 1000
 

@@ -63,7 +63,7 @@ def test_what_a_plain_form_can_send_is_refused(kind: str, status: int | None) ->
 @pytest.mark.parametrize("length", ["-1", "1e3", "x", str(BODY + 1), "9" * 40, "१"])
 def test_bodies_that_are_too_long_are_refused_by_their_header(length: str) -> None:
     headers = [OWN, (b"content-type", b"image/png"), (b"content-length", length.encode())]
-    assert refusal("POST", "/api/picture", headers)[0] == 413
+    assert refusal("POST", "/api/image", headers)[0] == 413
 
 
 def test_other_methods() -> None:

@@ -81,7 +81,7 @@ def test_paths_that_climb_lead_nowhere(port: int) -> None:
 
 def test_a_hundred_megabytes_are_refused_before_they_are_read(port: int) -> None:
     head = (
-        f"POST /api/picture HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n"
+        f"POST /api/image HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n"
         "Content-Type: image/png\r\nContent-Length: 104857600\r\n\r\n"
     )
     with socket.create_connection(("127.0.0.1", port), timeout=30) as s:
@@ -94,7 +94,7 @@ def test_a_hundred_megabytes_are_refused_before_they_are_read(port: int) -> None
 
 def test_without_a_length_no_more_than_the_limit_is_read(port: int) -> None:
     head = (
-        f"POST /api/picture HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n"
+        f"POST /api/image HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n"
         "Content-Type: image/png\r\nTransfer-Encoding: chunked\r\n\r\n"
     )
     chunk = b"100000\r\n" + b"x" * 2**20 + b"\r\n"
@@ -117,7 +117,7 @@ def test_without_a_length_no_more_than_the_limit_is_read(port: int) -> None:
 
 
 def test_two_hundred_at_once_are_answered(port: int) -> None:
-    body = b'{"picture": "made:0", "maps": [{"node": 1}]}'
+    body = b'{"image": "synthetic:0", "maps": [{"node": 1}]}'
     head = (
         f"POST /api/step HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n"
         f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"

@@ -13,9 +13,10 @@ from tests.web.questions import png
 
 from neocog.networks.model import SpecifiedNetwork
 from neocog.web import server
+from neocog.web.cam import Wanted
 from neocog.web.opening import opened
+from neocog.web.reference import Reference, References
 from neocog.web.session import Session
-from neocog.web.still import Still, Stills
 
 
 def reversed_model() -> SpecifiedNetwork:
@@ -39,36 +40,38 @@ def test_a_model_keeps_its_classes_and_truths_are_in_its_numbers() -> None:
     assert session.networks[0].classes == TEN[::-1]
     plain = opened(small_model(), "digits")
     for k in range(5):
-        truth = session.album.truth(f"test:{k}", 0)
-        assert truth == 9 - plain.album.truth(f"test:{k}", 0)
+        truth = session.album.label(f"test:{k}", 0)
+        assert truth == 9 - plain.album.label(f"test:{k}", 0)
 
 
 def test_two_models_of_other_orders_agree_on_what_is_right() -> None:
     session = opened(small_model(), "digits:val", baseline=reversed_model())
     for ask in asking(session):
-        a, b = (ask(f"/api/pictures?split=val&sort=wrong&per=100&model={m}").json() for m in (0, 1))
+        a, b = (
+            ask(f"/api/images?split=val&sort=incorrect&per=100&model={m}").json() for m in (0, 1)
+        )
         assert a["total"] == b["total"]
         assert [i["id"] for i in a["items"]] == [i["id"] for i in b["items"]]
-        names = [i["truth"]["name"] for i in a["items"]]
-        assert names == [i["truth"]["name"] for i in b["items"]]
+        names = [i["label"]["name"] for i in a["items"]]
+        assert names == [i["label"]["name"] for i in b["items"]]
 
 
 def test_an_audit_is_not_forgotten_for_what_comes_after_it() -> None:
     session = opened(small_model(), None)
     session.kept(("audit", 0), lambda: "audit")
     for k in range(200):
-        session.kept(("likes", 0, 0, k), lambda k=k: k)
+        session.kept(("top-activations", 0, 0, k), lambda k=k: k)
     assert session.has(("audit", 0))
-    assert not session.has(("likes", 0, 0, 0))
-    assert session.has(("likes", 0, 0, 199))
+    assert not session.has(("top-activations", 0, 0, 0))
+    assert session.has(("top-activations", 0, 0, 199))
 
 
-def test_each_model_keeps_its_newest_picture(two: Session) -> None:
-    kept, made = Stills(limit=1), []
+def test_each_model_keeps_its_newest_image(two: Session) -> None:
+    kept, made = References(limit=1), []
 
-    def make(model: int, id: str) -> Still:
+    def make(model: int, id: str) -> Reference:
         made.append((model, id))
-        return Still(two.networks[model], two.album.values(id, model))
+        return Reference(two.networks[model], two.album.values(id, model))
 
     for id in ("test:0", "test:1", "test:1"):
         for model in (0, 1):
@@ -76,7 +79,7 @@ def test_each_model_keeps_its_newest_picture(two: Session) -> None:
     assert made == [(0, "test:0"), (1, "test:0"), (0, "test:1"), (1, "test:1")]
 
 
-def test_a_picture_that_is_decoded_does_not_hold_up_a_step(
+def test_an_image_that_is_decoded_does_not_hold_up_a_step(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     session = opened(small_model(), "digits")
@@ -90,17 +93,17 @@ def test_a_picture_that_is_decoded_does_not_hold_up_a_step(
     monkeypatch.setattr(server.api, "bring", slow)
     for ask in asking(session):
         said = {"headers": {"content-type": "image/png"}}
-        upload = threading.Thread(target=ask, args=("/api/picture", png()), kwargs=said)
+        upload = threading.Thread(target=ask, args=("/api/image", png()), kwargs=said)
         upload.start()
         assert begun.wait(10)
-        assert ask("/api/step", {"picture": "test:0"}).status_code == 200
+        assert ask("/api/step", {"image": "test:0"}).status_code == 200
         gate.set()
         upload.join()
 
 
-def test_a_picture_of_too_many_pixels_is_refused(ask, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_image_of_too_many_pixels_is_refused(ask, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("neocog.web.album.PIXELS", 1000)
-    answer = ask("/api/picture", png((40, 30)), headers={"content-type": "image/png"})
+    answer = ask("/api/image", png((40, 30)), headers={"content-type": "image/png"})
     assert answer.status_code == 400
     assert "40 × 30 pixels, at most 1,000" in answer.json()["error"]
 
@@ -110,7 +113,7 @@ def test_a_body_that_does_not_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -
     explorer = server.Explorer(opened(small_model(), None))
     app = server.application(explorer)
     headers = [(b"host", b"localhost"), (b"content-type", b"image/png")]
-    scope = {"type": "http", "method": "POST", "path": "/api/picture", "headers": headers}
+    scope = {"type": "http", "method": "POST", "path": "/api/image", "headers": headers}
     scope |= {"query_string": b"", "http_version": "1.1", "scheme": "http", "root_path": ""}
     sent: list = []
 
@@ -126,30 +129,30 @@ def test_a_body_that_does_not_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -
     assert "within" in json.loads(sent[1]["body"])["error"]
 
 
-def test_made_pictures_are_said_to_be_made() -> None:
+def test_made_images_are_said_to_be_made() -> None:
     for ask in asking(opened(small_model(), None)):
-        assert ask("/api/about").json()["data"]["made"] is True
+        assert ask("/api/about").json()["data"]["synthetic"] is True
         refused = ask("/api/audit", {"n": 4})
         assert refused.status_code == 400
         assert "An audit needs data" in refused.json()["error"]
 
 
 class Centered(torch.nn.Module):
-    """Takes one number of the whole picture off."""
+    """Takes one number of the whole image off."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return (x - x.mean()).flatten(1)[:, :3]
 
 
 class Stretched(torch.nn.Module):
-    """Divides by the largest number of the picture."""
+    """Divides by the largest number of the image."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return (x / (x.max() + 1)).mean((2, 3)).repeat(1, 2)
 
 
 class Asking(torch.nn.Module):
-    """Looks at the picture before it goes on."""
+    """Looks at the image before it goes on."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -163,7 +166,7 @@ class Asking(torch.nn.Module):
 
 @pytest.mark.filterwarnings("ignore:Predictions are not a function of the image")  # of the batch
 @pytest.mark.parametrize("made", [Centered, Stretched, Asking])
-def test_numbers_of_a_whole_picture_are_nodes_like_others(made) -> None:
+def test_numbers_of_a_whole_image_are_nodes_like_others(made) -> None:
     from neocog.web.step import rehearse
 
     torch.manual_seed(0)
@@ -171,18 +174,18 @@ def test_numbers_of_a_whole_picture_are_nodes_like_others(made) -> None:
     rehearse(session)
     for ask in asking(session):
         nodes = ask("/api/graph").json()["nodes"]
-        moved = {"picture": "made:0", "motion": {"dx": 1}, "errors": True}
+        moved = {"image": "synthetic:0", "motion": {"dx": 1}, "errors": True}
         body = {**moved, "maps": [{"node": n["id"]} for n in nodes], "cam": {}}
         assert ask("/api/step", body).status_code == 200
         for n in nodes:
-            answer = ask("/api/unit", {"picture": "made:0", "node": n["id"]})
+            answer = ask("/api/unit", {"image": "synthetic:0", "node": n["id"]})
             assert answer.status_code in (200, 400), answer.text
-            if answer.status_code == 400:  # a way that this picture does not take
+            if answer.status_code == 400:  # a way that this image does not take
                 assert "does not come by" in answer.json()["error"]
 
 
 @pytest.mark.filterwarnings("ignore:Predictions are not a function of the image")
-def test_a_free_number_of_a_whole_picture_has_a_value() -> None:
+def test_a_free_number_of_a_whole_image_has_a_value() -> None:
     class Apart(torch.nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -196,8 +199,8 @@ def test_a_free_number_of_a_whole_picture_has_a_value() -> None:
         nodes = ask("/api/graph").json()["nodes"]
         mean = next(n for n in nodes if n["label"] == "mean")
         assert mean["shape"] == [1]
-        got = ask("/api/unit", {"picture": "made:0", "node": mean["id"]}).json()
-        assert got["value"] == pytest.approx(float(session.album.values("made:0", 0).mean()))
+        got = ask("/api/unit", {"image": "synthetic:0", "node": mean["id"]}).json()
+        assert got["value"] == pytest.approx(float(session.album.values("synthetic:0", 0).mean()))
 
 
 def test_a_network_that_fails_while_it_is_rehearsed_still_opens() -> None:
@@ -206,13 +209,13 @@ def test_a_network_that_fails_while_it_is_rehearsed_still_opens() -> None:
     class Odd(torch.nn.Module):
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             if float(x.sum()) != 0:
-                raise KeyError("only blank pictures")
+                raise KeyError("only blank images")
             return x.flatten(1)[:, :3]
 
     session = opened(Odd(), None, size=(1, 8, 8))
     rehearse(session)
     for ask in asking(session):
-        answer = ask("/api/step", {"picture": "made:0"})
+        answer = ask("/api/step", {"image": "synthetic:0"})
         assert answer.status_code == 400
         assert "KeyError" in answer.json()["error"]
 
@@ -222,18 +225,18 @@ def test_of_the_slow_questions_of_a_page_the_newest_counts(
 ) -> None:
     gate, begun, done = threading.Event(), threading.Event(), []
 
-    def likes(session: Session, asked) -> dict[str, str]:
+    def slow(session: Session, query) -> dict[str, str]:
         begun.set()
         gate.wait(30)
-        done.append(asked["channel"])
-        return {"channel": asked["channel"]}
+        done.append(query["channel"])
+        return {"channel": query["channel"]}
 
-    monkeypatch.setattr(server, "likes", likes)
+    monkeypatch.setattr(server, "top_activations", slow)
     for ask in asking(opened(small_model(), None)):
         found: dict[str, int] = {}
 
         def one(k: str, ask=ask, found=found) -> None:
-            said = ask(f"/api/likes?node=2&channel={k}", headers={"x-page": "p"})
+            said = ask(f"/api/top-activations?node=2&channel={k}", headers={"x-page": "p"})
             found[k] = said.status_code
 
         threads = [threading.Thread(target=one, args=("0",))]
@@ -265,7 +268,7 @@ def test_grad_cam_lies_where_the_layer_looks() -> None:
     x = torch.zeros(1, 1, 28, 28)
     x[0, 0, 6, 20] = 1.0
     for layer in (None, "0"):
-        cam, _ = session.cam(0, x, layer=layer, target=0, method="grad_cam")
+        cam, _ = session.cams[0].of(x, Wanted(layer, 0))
         large = cam.enlarged()[0]
         assert cam.cells is not None
         assert cam.cells.first == (4.0, 4.0)

@@ -38,7 +38,10 @@ def held(monkeypatch: pytest.MonkeyPatch, name: str) -> tuple[threading.Event, t
 
 @pytest.mark.parametrize(
     ("kind", "path", "body"),
-    [("run_audit", "/api/audit", {"n": 4}), ("likes", "/api/likes?node=2&channel=0", None)],
+    [
+        ("run_audit", "/api/audit", {"n": 4}),
+        ("top_activations", "/api/top-activations?node=2&channel=0", None),
+    ],
 )
 def test_what_takes_long_holds_up_nothing_of_another_kind(
     brief, monkeypatch: pytest.MonkeyPatch, kind: str, path: str, body: Any
@@ -50,14 +53,14 @@ def test_what_takes_long_holds_up_nothing_of_another_kind(
         nodes = ask("/api/graph").json()["nodes"]
         conv = next(n["id"] for n in nodes if n["kind"] == "conv")
         others = [
-            "/api/pictures?sort=wrong",
-            f"/api/filters?node={conv}",  # with a Gabor fit
-            f"/api/likes?node={conv}&channel=1",
+            "/api/images?sort=incorrect",
+            f"/api/kernels?node={conv}",  # with a Gabor fit
+            f"/api/top-activations?node={conv}&channel=1",
         ]
         for other in others:
-            if kind not in other:
+            if kind.replace("_", "-") not in other:
                 assert ask(other).status_code == 200
-        assert ask("/api/step", {"picture": "test:0"}).status_code == 200
+        assert ask("/api/step", {"image": "test:0"}).status_code == 200
         assert not answers
         gate.set()
         thread.join()
@@ -67,8 +70,8 @@ def test_what_takes_long_holds_up_nothing_of_another_kind(
 def test_copies_share_weights_and_nothing_else() -> None:
     session = opened(small_model(), None)
     mine = session.networks[0].module
-    first, second = (session.copy(0, kind) for kind in ("likes", "audit"))
-    assert first is session.copy(0, "likes")
+    first, second = (session.copy(0, kind) for kind in ("top-activations", "audit"))
+    assert first is session.copy(0, "top-activations")
     assert first is not second
     for a, b, c in zip(mine.parameters(), first.parameters(), second.parameters(), strict=True):
         assert a.data_ptr() == b.data_ptr() == c.data_ptr()
@@ -97,11 +100,13 @@ def scope(path: str) -> dict[str, Any]:
 
 
 def test_the_work_of_a_page_that_was_closed_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("neocog.web.likes._STEPS", 100_000)  # for hours, while somebody waits
-    begun = threading.Event()
-    found = server.likes
     monkeypatch.setattr(
-        server, "likes", lambda session, asked: (begun.set(), found(session, asked))[1]
+        "neocog.web.top_activations._STEPS", 100_000
+    )  # for hours, while somebody waits
+    begun = threading.Event()
+    found = server.top_activations
+    monkeypatch.setattr(
+        server, "top_activations", lambda session, asked: (begun.set(), found(session, asked))[1]
     )
     session = opened(small_model(), "digits")
     explorer = server.Explorer(session)
@@ -118,8 +123,8 @@ def test_the_work_of_a_page_that_was_closed_ends(monkeypatch: pytest.MonkeyPatch
         sent.append(message)
 
     async def go() -> int:
-        await app(scope(f"/api/likes?node={conv}&channel=0"), receive, send)
-        return await asyncio.wait_for(explorer.slow["likes"].run(lambda: 7), 20)
+        await app(scope(f"/api/top-activations?node={conv}&channel=0"), receive, send)
+        return await asyncio.wait_for(explorer.slow["top-activations"].run(lambda: 7), 20)
 
     assert asyncio.run(go()) == 7
     assert sent[0]["status"] == 400

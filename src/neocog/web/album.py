@@ -1,6 +1,6 @@
-"""The pictures of the page: those of the data, those that a person brings, or some that are made.
+"""The images of the page: those of the data, those that a person brings, or some that are made.
 
-A picture has a name of its own on the wire, `test:17` or `own:3f2a…`, and looks to each model as
+An image has a name of its own on the wire, `test:17` or `own:3f2a…`, and looks to each model as
 that model takes it: its size, its channels, values in [0, 1].
 """
 
@@ -23,13 +23,13 @@ from neocog.errors import DataError, ShapeMismatch, UsageError, printable
 from neocog.web.network import Network
 from neocog.web.refused import Missing
 
-__all__ = ["KEPT", "PIXELS", "Album", "as_png", "made"]
+__all__ = ["KEPT", "PIXELS", "Album", "as_png", "synthetic"]
 
 PIXELS = 40_000_000
-"""Of a picture that a person brings, at most."""
+"""Of an image that a person brings, at most."""
 
 KEPT = 64
-"""Pictures of a person that are kept; the oldest are forgotten."""
+"""Images of a person that are kept; the oldest are forgotten."""
 
 _STATES = 4
 """Of a drawing that is being made: a step may still be on its way with one before the last."""
@@ -56,7 +56,7 @@ class Album:
 
     @property
     def first(self) -> str | None:
-        """The picture that is shown first."""
+        """The image that is shown first."""
         return f"{self.start}:0" if self.start in self.splits else None
 
     def counts(self) -> dict[str, int]:
@@ -75,10 +75,10 @@ class Album:
         return self.splits[split][model]
 
     def values(self, id: str, model: int) -> Tensor:
-        """A picture as a model takes it, (1, C, *space) in [0, 1].
+        """An image as a model takes it, (1, C, *space) in [0, 1].
 
         Raises:
-            Missing: there is no such picture.
+            Missing: there is no such image.
         """
         split, index = self._parts(id)
         if split == "own":
@@ -86,8 +86,8 @@ class Album:
         row = int(index)
         return self.samples(split, model).take(slice(row, row + 1)).contiguous()
 
-    def truth(self, id: str, model: int) -> int | None:
-        """What a picture is, by a model's numbers, where that is known and is a class."""
+    def label(self, id: str, model: int) -> int | None:
+        """What an image is, by a model's numbers, where that is known and is a class."""
         split, index = self._parts(id)
         if split == "own":
             return None
@@ -97,7 +97,7 @@ class Album:
         return int(y[0])
 
     def called(self, id: str) -> str:
-        """Where a picture is from."""
+        """Where an image is from."""
         split, index = self._parts(id)
         if split == "own":
             return "your own"
@@ -111,38 +111,38 @@ class Album:
         if split in self.splits and plainly and int(index) < len(self.splits[split][0]):
             return split, str(int(index))
         raise Missing(
-            "There is no such picture. A picture of the data is named SPLIT:NUMBER; those that "
+            "There is no such image. An image of the data is named SPLIT:NUMBER; those that "
             f"you bring are forgotten after {KEPT} others."
         )
 
     def _brought(self, name: str) -> tuple[Tensor, ...]:
-        """A picture of a person, one a model; nothing where it is forgotten."""
+        """An image of a person, one a model; nothing where it is forgotten."""
         found = (kept.get(name) for kept in (self._own, *self._drawn.values()))
         return next(filter(None, found), ())
 
     def bring(
         self, data: bytes, networks: Sequence[Network], *, page: str | None = None
     ) -> tuple[str, int, int]:
-        """Keep a picture file of a person.
+        """Keep an image file of a person.
 
         Args:
             data: the file.
             networks: that will see it.
             page: the page where it is being drawn, whose last states it takes the place of; None
-                for a picture that is brought as it is.
+                for an image that is brought as it is.
 
         Returns:
             Its name, and the width and height that it came with.
 
         Raises:
-            DataError: it is no picture, or one that is refused.
-            UsageError: a model takes no pictures.
+            DataError: it is no image, or one that is refused.
+            UsageError: a model takes no images.
         """
         try:
             width, height = _size(data)
             values = tuple(_decoded(data, network) for network in networks)
         except DataError as e:
-            raise DataError(f"A picture file is asked for; what came is {e}.") from e
+            raise DataError(f"An image file is asked for; what came is {e}.") from e
         return self._keep(data, values, page), width, height
 
     def write(self, series: object, networks: Sequence[Network]) -> str:
@@ -193,7 +193,7 @@ def _size(data: bytes) -> tuple[int, int]:
     """Width and height as the file says them, before anything is decoded.
 
     Raises:
-        DataError: it is no picture, or a larger one than a page needs.
+        DataError: it is no image, or a larger one than a page needs.
     """
     found = head(data)
     width, height = found.width, found.height
@@ -207,7 +207,7 @@ def _size(data: bytes) -> tuple[int, int]:
 def _decoded(data: bytes, network: Network) -> Tensor:
     if len(network.size) != 2 or network.channels not in (1, 3):
         raise UsageError(
-            f"Pictures go into models of 1 or 3 channels of rows and columns; this one takes "
+            f"Images go into models of 1 or 3 channels of rows and columns; this one takes "
             f"{' × '.join(map(str, (network.channels, *network.size)))}."
         )
     resize_mode = "crop" if network.trained is None else network.trained.spec.input.resize_mode
@@ -219,7 +219,7 @@ def _decoded(data: bytes, network: Network) -> Tensor:
 
 
 def as_png(values: Tensor) -> bytes:
-    """A picture (1, C, H, W) in [0, 1] as a PNG file; gray, the first channel, if not of 3."""
+    """An image (1, C, H, W) in [0, 1] as a PNG file; gray, the first channel, if not of 3."""
     from PIL import Image
 
     plain = (values[0].clamp(0, 1) * 255).round().to(torch.uint8)
@@ -229,16 +229,16 @@ def as_png(values: Tensor) -> bytes:
     return out.getvalue()
 
 
-def made(network: Network, *, seed: int = 0) -> Samples:
-    """A few pictures or series without data: edges, waves, noise."""
+def synthetic(network: Network, *, seed: int = 0) -> Samples:
+    """A few images or series without data: edges, waves, noise."""
     noise = np.random.default_rng(seed).random((network.channels, *network.size))
-    shapes = _series(network.size[0]) if len(network.size) == 1 else _pictures(network.size)
+    shapes = _series(network.size[0]) if len(network.size) == 1 else _images(network.size)
     gray = [np.broadcast_to(s, (network.channels, *network.size)) for s in shapes.values()]
     x = np.stack([*gray, noise]).astype(np.float32)
     return Samples(torch.from_numpy(x), None, (*shapes, "noise"))
 
 
-def _pictures(size: Sequence[int]) -> dict[str, np.ndarray]:
+def _images(size: Sequence[int]) -> dict[str, np.ndarray]:
     rows, columns = np.meshgrid(*(np.linspace(-1, 1, n) for n in size), indexing="ij")
     far = np.hypot(rows, columns)
     return {

@@ -8,19 +8,19 @@ from typing import Any
 from neocog.graph.structure import Node
 from neocog.version import __version__
 from neocog.web.album import as_png
-from neocog.web.asked import words
 from neocog.web.audited import known
 from neocog.web.network import Network
+from neocog.web.query import words
 from neocog.web.refused import Missing
 from neocog.web.session import Session
 
-__all__ = ["about", "bring", "graph", "picture"]
+__all__ = ["about", "bring", "graph", "image"]
 
-Asked = Mapping[str, Any]
+Query = Mapping[str, Any]
 
 
 def about(session: Session) -> dict[str, Any]:
-    """Models and data, and the picture that is shown first."""
+    """Models and data, and the image that is shown first."""
     album = session.album
     return {
         "version": __version__,
@@ -32,25 +32,25 @@ def about(session: Session) -> dict[str, Any]:
                 "classes": list(n.classes),
                 "size": list(n.size),
                 "channels": n.channels,
-                "signal": "picture" if len(n.size) == 2 else "series",
+                "signal": "image" if len(n.size) == 2 else "series",
                 "params": n.cost.params,
                 "macs": n.cost.macs,
             }
             for k, n in enumerate(session.networks)
         ],
         "data": {
-            "name": album.name or f"made {_given(session.networks[0])}",
+            "name": album.name or f"synthetic {_given(session.networks[0])}",
             "splits": album.counts(),
-            "made": album.name is None,
+            "synthetic": album.name is None,
         },
         "audits": [known(session, k) for k in range(len(session.networks))],
         "first": album.first,
     }
 
 
-def graph(session: Session, asked: Asked) -> dict[str, Any]:
+def graph(session: Session, query: Query) -> dict[str, Any]:
     """The nodes of a model and what depends on what."""
-    network = session.network(asked)
+    network = session.network(query)
     found = network.graph
     return {"nodes": [_node(network, n) for n in found.nodes], "edges": list(found.edges)}
 
@@ -75,40 +75,40 @@ def _node(network: Network, node: Node) -> dict[str, Any]:
 
 def _given(network: Network) -> str:
     """What goes into a model, several of it."""
-    return "pictures" if len(network.size) == 2 else "series"
+    return "images" if len(network.size) == 2 else "series"
 
 
 def _label(network: Network, node: Node) -> str:
     if node.kind == "output":
         words = {"classify": "probabilities", "segment": "classes"}
-        return words.get(network.task, "answer")
+        return words.get(network.task, "output")
     if node.kind == "input":
-        return "picture" if len(network.size) == 2 else "series"
+        return "image" if len(network.size) == 2 else "series"
     return node.label
 
 
-def picture(session: Session, asked: Asked) -> bytes:
-    """A picture as a model sees it, a PNG file.
+def image(session: Session, query: Query) -> bytes:
+    """An image as a model sees it, a PNG file.
 
     Raises:
         Missing: there is none of that name.
     """
-    network = session.network(asked)
-    x = session.album.values(words(asked, "id", None), session.networks.index(network))
+    network = session.network(query)
+    x = session.album.values(words(query, "id", None), session.networks.index(network))
     if x.dim() != 4:
-        raise Missing("A series has no picture; its values come with every step.")
+        raise Missing("A series is drawn from its values, which come with every step.")
     return as_png(x)
 
 
 def bring(
     session: Session, data: bytes | Mapping[str, Any], page: str | None = None
 ) -> dict[str, Any]:
-    """Keep a picture file, or a series of numbers, that a person brings.
+    """Keep an image file, or a series of numbers, that a person brings.
 
     Args:
-        session: models and pictures.
+        session: models and images.
         data: the file, or the series as `values`.
-        page: the page where the picture is being drawn; None for what is brought as it is.
+        page: the page where the image is being drawn; None for what is brought as it is.
 
     Raises:
         NeocogError: it is neither, or fits no model.

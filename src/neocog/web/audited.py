@@ -1,7 +1,7 @@
 """Audits as the page shows them: the one that lies in the run folder, or one that is made here.
 
 A folder may come from anybody, so what its audit.json holds is looked at before it goes to the
-page: an exhibit has the parts of its kind, numbers where numbers stand, PNG files for pictures.
+page: an exhibit has the parts of its kind, numbers where numbers stand, PNG files for images.
 """
 
 from __future__ import annotations
@@ -12,23 +12,23 @@ from typing import Any
 from neocog.errors import UsageError, printable
 from neocog.exhibits import to_json
 from neocog.runs.kept import SavedAudit, kept_audit
-from neocog.web.asked import whole
 from neocog.web.network import Network
+from neocog.web.query import whole
 from neocog.web.refused import Missing
 from neocog.web.session import Session
 
 __all__ = ["audit", "known", "run_audit", "well_formed"]
 
-Asked = Mapping[str, Any]
+Query = Mapping[str, Any]
 
 
-def audit(session: Session, asked: Asked) -> dict[str, Any]:
+def audit(session: Session, query: Query) -> dict[str, Any]:
     """The audit of a model: that of its run folder, or else one that was made here.
 
     Raises:
         Missing: there is none, or it is of other weights.
     """
-    network = session.network(asked)
+    network = session.network(query)
     model = session.networks.index(network)
     kept = _kept(network)
     if kept is not None and _is_of(kept, network):
@@ -45,18 +45,18 @@ def audit(session: Session, asked: Asked) -> dict[str, Any]:
 
 
 def known(session: Session, model: int) -> str:
-    """Which audit of a model there is: "kept", "made" here, one of "other" weights, or "none"."""
+    """Which audit there is: "saved", "computed" here, one of "other" weights, or "none"."""
     network = session.networks[model]
     kept = _kept(network)
     if kept is not None and _is_of(kept, network):
-        return "kept"
+        return "saved"
     if session.has(("audit", model)):
-        return "made"
+        return "computed"
     return "none" if kept is None else "other"
 
 
-def run_audit(session: Session, asked: Asked) -> dict[str, Any]:
-    """Audit a model on a few pictures; nothing is written.
+def run_audit(session: Session, query: Query) -> dict[str, Any]:
+    """Audit a model on a few images; nothing is written.
 
     Raises:
         UsageError: there are no data.
@@ -64,9 +64,9 @@ def run_audit(session: Session, asked: Asked) -> dict[str, Any]:
     from neocog.audits.config import AuditConfig
     from neocog.verbs.audit import audit as audited
 
-    network = session.network(asked)
+    network = session.network(query)
     model = session.networks.index(network)
-    n = whole(asked, "n", 100, low=1, high=200)
+    n = whole(query, "n", 100, low=1, high=200)
     if session.album.name is None:
         raise UsageError("An audit needs data. Start the explorer with DATA.")
     samples = session.few(session.album.start, model)
@@ -144,7 +144,7 @@ def _cell(value: Any) -> bool:
     return _words(value) or _number(value)
 
 
-def _picture(value: Any) -> bool:
+def _image(value: Any) -> bool:
     return isinstance(value, str) and value.startswith("data:image/png;base64,")
 
 
@@ -170,7 +170,7 @@ _KINDS: dict[str, dict[str, Callable[[Any], bool]]] = {
         "row_label": _words,
         "column_label": _words,
     },
-    "gallery": {"pictures": _list_of(_picture), "captions": _list_of(_text)},
+    "gallery": {"pictures": _list_of(_image), "captions": _list_of(_text)},
     "table": {"columns": _list_of(_text), "rows": _list_of(_list_of(_cell))},
 }
 """The parts of each kind of exhibit that a page draws."""

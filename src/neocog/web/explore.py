@@ -38,7 +38,7 @@ def explore(
     allow_random: bool = False,
     tell: Callable[[str], None] | None = None,
 ) -> None:
-    """Show a network in the browser: its maps, its arithmetic, what moves when the picture moves.
+    """Show a network in the browser: its maps, its arithmetic, what moves when the image moves.
 
     Serves a page on this machine alone until it is interrupted. The models stay as they are.
 
@@ -46,8 +46,8 @@ def explore(
         model: a place of a model, what `open_model` gives, or any `nn.Module` from values in
             [0, 1].
         data: a place of data (`DATA:val` shows that split first), a split, or tensors (x, y);
-            without it some pictures are made, and own ones can be brought.
-        baseline: a second model, shown the same pictures in the same motion.
+            without it synthetic images are shown, and own ones can be brought.
+        baseline: a second model, shown the same images under the same transform.
         port: of the address; 8181 or a free one if left out.
         browser: open the page in a browser.
         size: (C, H, W) or (C, N) of a sample, of an `nn.Module` without data.

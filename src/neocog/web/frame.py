@@ -36,7 +36,7 @@ class Frame:
         self._length = 0
 
     def add(self, values: Tensor, *, most: float = 0.0, least: float = 0.0) -> dict[str, Any]:
-        """Put a map or a picture in.
+        """Put a map or an image in.
 
         Args:
             values: any shape.

@@ -1,4 +1,4 @@
-"""The filters of one layer, as the page shows them."""
+"""The kernels of one layer, as the page shows them."""
 
 from __future__ import annotations
 
@@ -12,62 +12,65 @@ from neocog.errors import ModelError, NeocogError
 from neocog.explainers.filters import Filters, filters
 from neocog.graph.structure import Node
 from neocog.lectures.gabor import gabor_fit
-from neocog.web.asked import whole
 from neocog.web.network import Network
+from neocog.web.query import whole
 from neocog.web.refused import Missing
 from neocog.web.session import Session
 
 __all__ = ["PAGE", "fits", "kernels"]
 
 PAGE = 32
-"""Filters of a page."""
+"""Kernels of a page."""
 
 PLANES = 16
-"""Input channels of a filter that are sent."""
+"""Input channels of a kernel that are sent."""
 
 _NOISE = 40
-"""Random filters whose fits are the floor; a page waits for them."""
+"""Random kernels that are fitted for comparison; a page waits for them."""
 
 _FITTED = 128
-"""Filters of a first layer that Gabor functions are fitted to."""
+"""Kernels of a first layer that Gabor functions are fitted to."""
 
 
-def kernels(session: Session, asked: Mapping[str, Any]) -> dict[str, Any]:
-    """Some filters of a convolution; of the first layer also how well Gabor functions fit them.
+def kernels(session: Session, query: Mapping[str, Any], *, gabor: bool = True) -> dict[str, Any]:
+    """Some kernels of a convolution; of the first layer also how well Gabor functions fit them.
 
     Args:
         session: models.
-        asked: model, node, page.
+        query: model, node, page.
+        gabor: whether Gabor functions are fitted, which takes seconds where it was not done yet.
 
     Raises:
-        NeocogError: the node has no filters.
+        NeocogError: the node has no kernels.
     """
-    network = session.network(asked)
-    node = network.node(whole(asked, "node", None, low=0, high=10**6))
+    network = session.network(query)
+    node = network.node(whole(query, "node", None, low=0, high=10**6))
     model = session.networks.index(network)
     found = _of(network.module, node)  # weights alone: nothing is run, so no copy is needed
     weights = found.weights
     pages = -(-len(weights) // PAGE)
-    page = whole(asked, "page", 0, low=0, high=max(0, pages - 1))
+    page = whole(query, "page", 0, low=0, high=max(0, pages - 1))
     rows = range(page * PAGE, min(len(weights), (page + 1) * PAGE))
     largest = float(abs(weights).max()) if weights.size else 0.0
     planes = weights if weights.ndim == 4 else weights[:, :, None, :]
+    key = ("gabor", model, node.id)
+    fitted = session.kept(key, lambda: _fit(network, node, found)) if gabor else None
     return {
         "shape": list(weights.shape),
         "lo": -largest,
         "hi": largest,
         "page": page,
         "pages": pages,
-        "filters": [{"out": k, "planes": planes[k, :PLANES].tolist()} for k in rows],
-        "gabor": session.kept(("gabor", model, node.id), lambda: _fit(network, node, found)),
+        "kernels": [{"out": k, "planes": planes[k, :PLANES].tolist()} for k in rows],
+        "gabor": fitted,
     }
 
 
-def fits(session: Session, asked: Mapping[str, Any]) -> bool:
+def fits(session: Session, query: Mapping[str, Any]) -> bool:
     """Whether Gabor functions are to be fitted for an answer, which takes seconds; once a model."""
     try:
-        network = session.network(asked)
-        node = network.node(whole(asked, "node", None, low=0, high=10**6))
+        network = session.network(query)
+        node = network.node(whole(query, "node", None, low=0, high=10**6))
     except NeocogError:
         return False  # the answer will be a sentence
     key = ("gabor", session.networks.index(network), node.id)
@@ -86,11 +89,11 @@ def _of(module: nn.Module, node: Node) -> Filters:
             found = ()
         if len(found) == 1 and found[0].weights.ndim in (3, 4):
             return found[0]
-    raise Missing("Filters are those of convolution layers; this node is none. Choose another.")
+    raise Missing("Kernels are shown for convolution layers; this node is none. Choose another.")
 
 
 def _fit(network: Network, node: Node, found: Filters) -> dict[str, Any] | None:
-    """How much like Gabor functions the filters of the first layer are."""
+    """How much of the kernels of the first layer Gabor functions explain."""
     if not _is_first(network, node) or found.weights.ndim != 4 or len(found.weights) > _FITTED:
         return None
     if min(found.weights.shape[2:]) < 3:
@@ -103,5 +106,5 @@ def _fit(network: Network, node: Node, found: Filters) -> dict[str, Any] | None:
         "explained": [None if math.isnan(v) else float(v) for v in fit.explained],
         "angle": [float(v) for v in fit.angle],
         "wavelength": [float(v) if math.isfinite(v) else None for v in fit.wavelength],
-        "floor": float(fit.floor.mean()) if len(fit.floor) else None,
+        "noise": float(fit.floor.mean()) if len(fit.floor) else None,
     }

@@ -1,4 +1,4 @@
-"""Pictures of the data, in an order that a person asked for, a page at a time."""
+"""Images of the data, sorted, a page at a time."""
 
 from __future__ import annotations
 
@@ -8,83 +8,85 @@ from typing import Any
 import numpy as np
 
 from neocog.errors import UsageError
-from neocog.web.asked import choice, whole, words
 from neocog.web.network import Network
-from neocog.web.session import ANSWERED, Answers, Session
+from neocog.web.query import choice, whole, words
+from neocog.web.session import PREDICTED, Predictions, Session
 
 __all__ = ["SORTS", "listing"]
 
-SORTS = ("index", "truth", "predicted", "unsure", "wrong")
-"""Orders: as they stand; by class; by the answer; the least sure first; what is wrong first."""
+SORTS = ("index", "label", "prediction", "uncertain", "incorrect")
+"""Orders: by index; by label; by prediction; most uncertain first; errors, most confident first."""
 
-_ANSWERED = ("predicted", "unsure", "wrong")
+_PREDICTED = ("prediction", "uncertain", "incorrect")
 
 
-def listing(session: Session, asked: Mapping[str, Any]) -> dict[str, Any]:
-    """One page of pictures.
+def listing(session: Session, query: Mapping[str, Any]) -> dict[str, Any]:
+    """One page of images.
 
-    Orders that need the model's answers are of the first `ANSWERED` pictures of a split.
+    Orders that need the model's predictions are of the first `PREDICTED` images of a split.
 
     Args:
-        session: models and pictures.
-        asked: split, sort, model, page, per.
+        session: models and images.
+        query: split, sort, model, page, per.
 
     Raises:
         UsageError: there is no such order, or the model is no classifier.
     """
-    network = session.network(asked)
+    network = session.network(query)
     model = session.networks.index(network)
-    split = words(asked, "split", session.album.start)
-    sort = choice(asked, "sort", "index", SORTS)
-    per = whole(asked, "per", 60, low=1, high=200)
-    page = whole(asked, "page", 0, low=0, high=10**7)
+    split = words(query, "split", session.album.start)
+    sort = choice(query, "sort", "index", SORTS)
+    per = whole(query, "per", 60, low=1, high=200)
+    page = whole(query, "page", 0, low=0, high=10**7)
     samples = session.album.samples(split, model)
-    answers = None
-    if sort in _ANSWERED:
+    predictions = None
+    if sort in _PREDICTED:
         if network.task != "classify":
-            raise UsageError("Only pictures of a classifier are sorted by its answers.")
-        answers = session.answers(split, model)
-    elif session.has(("answers", split, model)):
-        answers = session.answers(split, model)
-    truth = samples.truth(slice(0, len(samples)))
-    if truth is not None and (truth.ndim != 1 or truth.dtype.kind not in "iu"):
-        truth = None
-    order = _order(sort, len(samples), truth, answers)
+            raise UsageError("Only images of a classifier are sorted by its predictions.")
+        predictions = session.predictions(split, model)
+    elif session.has(("predictions", split, model)):
+        predictions = session.predictions(split, model)
+    labels = samples.truth(slice(0, len(samples)))
+    if labels is not None and (labels.ndim != 1 or labels.dtype.kind not in "iu"):
+        labels = None
+    order = _order(sort, len(samples), labels, predictions)
     rows = order[page * per : (page + 1) * per].tolist()
     return {
         "total": len(order),
-        "answered": min(ANSWERED, len(samples)) if sort in _ANSWERED else None,
-        "items": [_item(session, network, split, row, answers) for row in rows],
+        "predicted": min(PREDICTED, len(samples)) if sort in _PREDICTED else None,
+        "items": [_item(session, network, split, row, predictions) for row in rows],
     }
 
 
-def _order(sort: str, count: int, truth: np.ndarray | None, answers: Answers | None) -> np.ndarray:
-    if sort == "truth" and truth is not None:
-        return np.argsort(truth, kind="stable")
-    if sort not in _ANSWERED or answers is None:
+def _order(
+    sort: str, count: int, labels: np.ndarray | None, predictions: Predictions | None
+) -> np.ndarray:
+    if sort == "label" and labels is not None:
+        return np.argsort(labels, kind="stable")
+    if sort not in _PREDICTED or predictions is None:
         return np.arange(count)
-    if sort == "predicted":
-        return np.lexsort((-answers.p, answers.predicted))
-    if sort == "unsure":
-        return np.argsort(-answers.entropy, kind="stable")
-    if truth is None:
-        raise UsageError("What is wrong is not known without truths. Sort by another order.")
-    wrong = np.flatnonzero(answers.predicted != truth[: len(answers.predicted)])
-    return wrong[np.argsort(-answers.p[wrong], kind="stable")]
+    if sort == "prediction":
+        return np.lexsort((-predictions.p, predictions.predicted))
+    if sort == "uncertain":
+        return np.argsort(-predictions.entropy, kind="stable")
+    if labels is None:
+        raise UsageError("Errors are not known without labels. Sort by another order.")
+    wrong = np.flatnonzero(predictions.predicted != labels[: len(predictions.predicted)])
+    return wrong[np.argsort(-predictions.p[wrong], kind="stable")]
 
 
 def _item(
-    session: Session, network: Network, split: str, row: int, answers: Answers | None
+    session: Session, network: Network, split: str, row: int, predictions: Predictions | None
 ) -> dict[str, Any]:
     id = f"{split}:{row}"
     item: dict[str, Any] = {
         "id": id,
         "name": session.album.called(id),
-        "truth": session.truth(network, id),
+        "label": session.label(network, id),
     }
-    if answers is not None and row < len(answers.predicted):
-        k = int(answers.predicted[row])
+    if predictions is not None and row < len(predictions.predicted):
+        k = int(predictions.predicted[row])
         name = network.classes[k] if k < len(network.classes) else str(k)
-        item["predicted"] = {"index": k, "name": name}
-        item["p"] = float(answers.p[row])
+        item["prediction"] = {"index": k, "name": name}
+        item["p"] = float(predictions.p[row])
     return item

@@ -1,8 +1,8 @@
-"""How a person moves a picture: shifted, turned, scaled, bent; and what that does to a map.
+"""How a person moves an image: shifted, turned, scaled, elastic; and what that does to a map.
 
-A motion T acts on a picture and, on the coarser grid of a layer, on its maps: a layer is
-equivariant where f(T x) = T f(x). Shifts are in pixels of the picture, down and to the right;
-angles in degrees, anticlockwise; turns and scales keep the middle in its place. A shift alone is
+A motion T acts on an image and, on the coarser grid of a layer, on its maps: a layer is
+equivariant where f(T x) = T f(x). Shifts are in pixels of the image, down and to the right;
+angles in degrees, anticlockwise; rotation and scale keep the center in its place. A shift alone is
 exact: circular shifts wrap around, by fractions through the Fourier transform; others let zeros
 in. All else resamples once, with zeros beyond the frame.
 """
@@ -22,15 +22,15 @@ from torch import Tensor
 from neocog.errors import UsageError, did_you_mean
 from neocog.signal.fourier import shift_subpixel
 from neocog.symmetry.warp import affine_matrix, shift_circular, shift_zero_fill, smooth_field, warp
-from neocog.web.asked import number, whole
+from neocog.web.query import number, whole
 
-__all__ = ["KINDS", "Motion"]
+__all__ = ["PADDINGS", "Motion"]
 
-KINDS = ("circular", "zero")
-"""What comes in where a picture leaves its frame: the other side, or zeros."""
+PADDINGS = ("circular", "zeros")
+"""What comes in where an image leaves its frame: the other side, or zeros."""
 
 _KNOTS = 5
-"""Of the bending, along each side."""
+"""Of the elastic deformation, along each side."""
 
 _EVEN = 1e-6
 """Of a sample: what counts as a whole shift."""
@@ -41,21 +41,21 @@ class Motion:
     """One motion.
 
     Args:
-        kind: one of `KINDS`.
+        padding: one of `PADDINGS`.
         dx: pixels to the right.
         dy: pixels down.
         angle: degrees anticlockwise.
         scale: of length; above 1 the content gets larger.
-        bend: largest displacement of the bending's knots, in pixels.
-        seed: of the bending.
+        elastic: largest displacement of the knots of the elastic deformation, in pixels.
+        seed: of the elastic deformation.
     """
 
-    kind: str = "circular"
+    padding: str = "circular"
     dx: float = 0.0
     dy: float = 0.0
     angle: float = 0.0
     scale: float = 1.0
-    bend: float = 0.0
+    elastic: float = 0.0
     seed: int = 0
 
     @classmethod
@@ -66,36 +66,39 @@ class Motion:
             UsageError: something is no number, or out of range.
 
         Example:
-            >>> Motion.of({"kind": "zero", "dx": 3}).offset((1.0, 1.0))
+            >>> Motion.of({"padding": "zeros", "dx": 3}).offset((1.0, 1.0))
             (0.0, 3.0)
         """
         if plain is None:
             return cls()
         if not isinstance(plain, dict):
-            raise UsageError("A motion is an object with kind, dx, dy, angle, scale and warp.")
-        kind = plain.get("kind") or "circular"
-        if kind not in KINDS:
-            raise UsageError(f"`kind` of a motion is unknown. {did_you_mean(str(kind), KINDS)}")
-        bent: Any = plain.get("warp") or {}
-        if not isinstance(bent, dict):
-            raise UsageError("`warp` of a motion is an object with amount and seed.")
+            raise UsageError(
+                "A motion is an object with padding, dx, dy, angle, scale and elastic."
+            )
+        padding = plain.get("padding") or "circular"
+        if padding not in PADDINGS:
+            hint = did_you_mean(str(padding), PADDINGS)
+            raise UsageError(f"`padding` of a motion is unknown. {hint}")
+        elastic: Any = plain.get("elastic") or {}
+        if not isinstance(elastic, dict):
+            raise UsageError("`elastic` of a motion is an object with amount and seed.")
         return cls(
-            kind=kind,
+            padding=padding,
             dx=number(plain, "dx", 0.0, low=-1e4, high=1e4),
             dy=number(plain, "dy", 0.0, low=-1e4, high=1e4),
             angle=number(plain, "angle", 0.0, low=-1e4, high=1e4),
             scale=number(plain, "scale", 1.0, low=0.1, high=10.0),
-            bend=number(bent, "amount", 0.0, low=0.0, high=1e3),
-            seed=whole(bent, "seed", 0, low=0, high=2**31 - 1),
+            elastic=number(elastic, "amount", 0.0, low=0.0, high=1e3),
+            seed=whole(elastic, "seed", 0, low=0, high=2**31 - 1),
         )
 
     @property
     def shifts(self) -> bool:
         """Whether it does no more than shift."""
-        return self.angle % 360 == 0 and self.scale == 1 and self.bend == 0
+        return self.angle % 360 == 0 and self.scale == 1 and self.elastic == 0
 
     @property
-    def still(self) -> bool:
+    def identity(self) -> bool:
         """Whether it does nothing."""
         return self.shifts and self.dx == 0 and self.dy == 0
 
@@ -107,10 +110,10 @@ class Motion:
     def there_and_back(self) -> tuple[Motion, Motion]:
         """What interpolates of it, all but the shift, and the motion that undoes that."""
         there = replace(self, dx=0.0, dy=0.0)
-        return there, replace(there, angle=-self.angle, scale=1 / self.scale, bend=-self.bend)
+        return there, replace(there, angle=-self.angle, scale=1 / self.scale, elastic=-self.elastic)
 
     def move(self, x: Tensor, jump: Sequence[float]) -> Tensor:
-        """The picture, or maps on a coarser grid, moved.
+        """The image, or maps on a coarser grid, moved.
 
         Args:
             x: (B, C, H, W) or (B, C, N); of a series only the shift is done.
@@ -118,8 +121,8 @@ class Motion:
         """
         offset = self.offset(jump)
         if self.shifts or x.dim() == 3:
-            return _shifted(x, offset, self.kind == "circular")
-        if self.kind == "circular":
+            return _shifted(x, offset, self.padding == "circular")
+        if self.padding == "circular":
             x = _shifted(x, offset, True)
             offset = (0.0, 0.0)
         if self.scale < 1:
@@ -131,13 +134,13 @@ class Motion:
     ) -> Iterator[tuple[Tensor, Tensor | None]]:
         """T x, where it is known; for a shift by part of a sample also the whole ones beside it.
 
-        A layer that moves its samples along with the picture is not to blame for its grid: of
+        A layer that moves its samples along with the image is not to blame for its grid: of
         these the one that fits best counts.
 
         Args:
             x: maps, (B, C, *space).
             jump: pixels from one of their samples to the next, along each axis.
-            tiles: whether the samples tile the picture, so that a circular shift loses none.
+            tiles: whether the samples tile the image, so that a circular shift loses none.
             room: like x, for whole shifts to be written into; memory of their own if left out.
 
         Yields:
@@ -152,24 +155,24 @@ class Motion:
         ways = [sorted({math.floor(o + _EVEN), math.ceil(o - _EVEN)}) for o in offset]
         for way in product(*ways):
             moved = torch.empty_like(x) if room is None else room
-            _write_shifted(x, way, self.kind == "circular", moved)
+            _write_shifted(x, way, self.padding == "circular", moved)
             yield moved, self._known(x, way, tiles)
         if any(abs(o - round(o)) > _EVEN for o in offset):
-            moved = _shifted(x, offset, self.kind == "circular")
+            moved = _shifted(x, offset, self.padding == "circular")
             yield moved, self._known(x, offset, tiles)
 
     def _known(self, x: Tensor, offset: Sequence[float], tiles: bool) -> Tensor | None:
-        if self.kind == "circular" and tiles:
+        if self.padding == "circular" and tiles:
             return None
         return _inside(x, offset)
 
     def _frame_offset(self, jump: Sequence[float]) -> tuple[float, ...]:
-        return (0.0, 0.0) if self.kind == "circular" else self.offset(jump)
+        return (0.0, 0.0) if self.padding == "circular" else self.offset(jump)
 
     def _warped(self, x: Tensor, offset: Sequence[float], jump: Sequence[float]) -> Tensor:
-        """Turned, scaled and bent, in one go.
+        """Turned, scaled and elastic, in one go.
 
-        PyTorch samples one picture in one thread; so channels are dealt out to as many pictures.
+        PyTorch samples one image in one thread; so channels are dealt out to as many images.
         """
         shape, threads = x.shape, torch.get_num_threads()
         if len(x) == 1 and x.shape[1] % threads == 0:
@@ -182,7 +185,7 @@ class Motion:
         sides = torch.tensor([jump[1], jump[0]], dtype=torch.float32)  # (x, y)
         matrix = matrix * (sides[None, :] / sides[:, None])
         field = None
-        if self.bend:
+        if self.elastic:
             field = smooth_field(self._knots(), (x.shape[2], x.shape[3])) / sides
             field = field.expand(b, -1, -1, -1)
         moved = torch.tensor([list(offset)], dtype=torch.float32)
@@ -192,7 +195,7 @@ class Motion:
     def _knots(self) -> Tensor:
         generator = torch.Generator().manual_seed(self.seed)
         drawn = torch.rand(1, 2, _KNOTS, _KNOTS, generator=generator) * 2 - 1
-        return drawn * self.bend
+        return drawn * self.elastic
 
 
 def _shifted(x: Tensor, offset: Sequence[float], circular: bool) -> Tensor:

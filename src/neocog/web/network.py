@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
@@ -33,16 +33,20 @@ from neocog.web.refused import Missing
 __all__ = ["Network", "Seen"]
 
 
+_ROOMS = 24
+"""Sizes of memory that are kept: one a grid of the nodes that are compared."""
+
+
 @dataclass(frozen=True)
 class Seen:
-    """What the elements of a node's output see of the picture, a number an axis of space.
+    """What the elements of a node's output see of the image, a number an axis of space.
 
     Args:
         size: pixels from the first to the last, at most.
         jump: pixels from one element's field to the next one's; None where they do not move evenly.
         start: the first pixel that element 0 sees; negative in the padding.
         reaches: of every element, its first and last pixel along each axis.
-        wraps: a circular border lies before it: what is seen beyond the picture is its other side.
+        wraps: a circular border lies before it: what is seen beyond the image is its other side.
     """
 
     size: tuple[int, ...]
@@ -283,7 +287,7 @@ class Network:
 
     @property
     def seen(self) -> dict[int, Seen]:
-        """What each node sees of the picture, where that is known."""
+        """What each node sees of the image, where that is known."""
         return self._looked[0]
 
     def shows(self, node: Node) -> bool:
@@ -337,6 +341,8 @@ class Network:
     def room(self, shape: tuple[int, ...]) -> tuple[Tensor, Tensor]:
         """Memory for maps that are compared, kept from step to step: fresh pages cost much."""
         if shape not in self._rooms:
+            if len(self._rooms) >= _ROOMS:
+                self._rooms.clear()
             self._rooms[shape] = torch.empty(shape), torch.empty(shape)
         return self._rooms[shape]
 
@@ -349,17 +355,25 @@ class Network:
         with exact():
             return self._rerun(self.ready(x))
 
-    def unit(self, x: Tensor, node: Node, index: Sequence[int]) -> Arithmetic:
-        """What an element of a node's output is made of, for a sample.
+    def units(
+        self, x: Tensor, wanted: Mapping[int, Sequence[Sequence[int]]]
+    ) -> dict[int, list[Arithmetic]]:
+        """How some elements of some nodes' outputs are computed, for a sample, in one pass.
 
-        Raises:
-            ModelError: this sample takes another way through the network.
+        Args:
+            x: a sample.
+            wanted: of each node, places in its output without the batch axis.
+
+        Returns:
+            In the same order; nothing of a node that this sample does not come by.
         """
-        found: list[Arithmetic] = []
+        key = {self.graph.nodes[id].key: id for id in wanted}
+        found: dict[int, list[Arithmetic]] = {}
 
         def met(moment: Moment) -> None:
-            if moment.key == node.key:
-                found.append(arithmetic(moment, index))
+            id = key.get(moment.key)
+            if id is not None:
+                found[id] = [arithmetic(moment, index) for index in wanted[id]]
 
         with exact():
             run = follow(
@@ -369,17 +383,19 @@ class Network:
                 on_node=met,
                 pieces=True,
             )
-        if not found:
-            raise ModelError(
-                "This network takes its way by the numbers, and this picture does not come by "
-                "that node. Choose another picture or node."
-            )
         number = {m.id: self.graph.id_of(m.key) for m in run.moments}
-        terms = (replace(t, node=_or(number.get(t.node), -1)) for t in found[-1].terms)
-        return replace(found[-1], terms=tuple(terms))
+        return {
+            id: [
+                replace(
+                    a, terms=tuple(replace(t, node=_or(number.get(t.node), -1)) for t in a.terms)
+                )
+                for a in each
+            ]
+            for id, each in found.items()
+        }
 
     def logits(self, batch: Tensor, *, module: nn.Module | None = None) -> Tensor:
-        """Answers for several samples, on the processor.
+        """Predictions for several samples, on the processor.
 
         Raises:
             ModelError: the module fails, or gives no tensor.

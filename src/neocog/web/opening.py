@@ -1,4 +1,4 @@
-"""From what a person names to what is shown: one or two models, and pictures for them."""
+"""From what a person names to what is shown: one or two models, and images for them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from neocog.runs.opened import open_model
 from neocog.runs.trained import TrainedModel
 from neocog.store.sound import check_network
 from neocog.store.trial import first_answer
-from neocog.web.album import Album, made
+from neocog.web.album import Album, synthetic
 from neocog.web.network import Network
 from neocog.web.session import Session
 
@@ -50,8 +50,8 @@ def opened(
         model: a place of a model, what `open_model` gives, or any `nn.Module` from values in
             [0, 1].
         data: a place of data (`DATA:val` shows that split first), a split, tensors, or None: then
-            some pictures are made.
-        baseline: a second model, shown the same pictures.
+            synthetic images are shown.
+        baseline: a second model, shown the same images.
         size: (C, H, W) or (C, N) of a sample, of an `nn.Module` without data.
         task: what an `nn.Module` answers: classify, segment or regress; a classifier if left out.
 
@@ -97,7 +97,7 @@ def _size_of(samples: Samples) -> tuple[int, ...]:
 def _nonempty(source: Source) -> Split:
     found = next((s for s in source.splits.values() if len(s)), None)
     if found is None:
-        raise DataError("The data holds no picture that can be shown. Choose other data.")
+        raise DataError("The data holds no image that can be shown. Choose other data.")
     return found
 
 
@@ -156,13 +156,13 @@ def _name(trained: TrainedModel) -> str:
     return printable(place.name if place.is_dir() else str(place))
 
 
-# ---- pictures
+# ---- images
 
 
 def _given(data: Data | None, networks: list[Network]) -> Album:
-    """Made pictures, or a split or tensors of the caller."""
+    """Synthetic images, or a split or tensors of the caller."""
     if data is None:
-        return Album({"made": [made(n) for n in networks]}, name=None, first="made")
+        return Album({"synthetic": [synthetic(n) for n in networks]}, name=None, first="synthetic")
     samples = Samples.of(data)  # type: ignore[arg-type]
     for network in networks:
         if (network.channels, *network.size) != _size_of(samples):
@@ -187,7 +187,7 @@ def _of_place(place: str, networks: list[Network], source: Source | None) -> Alb
         first, *others = ((len(v[role]), list(v[role].names)) for v in views)
         if any(o != first for o in others):
             raise DataError(
-                f"The two models are shown the same pictures; they see other splits of "
+                f"The two models are shown the same images; they see other splits of "
                 f"`{printable(where)}`. Name models that were trained on the same split."
             )
     start = asked or ("test" if "test" in names else names[-1])
@@ -207,7 +207,7 @@ def _views(
         shown = (network.channels, *network.size)
         if any(_size_of(Samples.of(s)) != shown for s in held.values()):
             raise DataError(
-                f"`{printable(where)}` holds pictures of {_size_of(Samples.of(_nonempty(source)))} "
+                f"`{printable(where)}` holds images of {_size_of(Samples.of(_nonempty(source)))} "
                 f"and the network takes {shown}. Open the model with its size."
             )
         return {role: Samples.of(s) for role, s in held.items()}
@@ -263,7 +263,7 @@ def _any_split(trained: TrainedModel, where: str, asked: str | None) -> Any:
 
 
 def _seeded(trained: TrainedModel, first: TrainedModel | None) -> TrainedModel:
-    """With the split of the first model, so that both see the same pictures."""
+    """With the split of the first model, so that both see the same images."""
     if first is None or first is trained or "data" not in first.card:
         return trained
     data = {**trained.card.get("data", {}), **first.drawn}

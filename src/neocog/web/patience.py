@@ -41,18 +41,18 @@ class Patient(H11Protocol):
         """Go on with a request; parts of a head do not make it wait longer."""
         super().data_received(data)
         if self._busy():
-            self._answers()
+            self._predict()
 
     def on_response_complete(self) -> None:
         """Begin to wait for the next request."""
         super().on_response_complete()
         self._wait()
         if self._busy():
-            self._answers()  # the next was there already
+            self._predict()  # the next was there already
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Wait no longer."""
-        self._answers()
+        self._predict()
         self._read()
         super().connection_lost(exc)
 
@@ -73,7 +73,7 @@ class Patient(H11Protocol):
         return cycle is not None and not cycle.response_complete
 
     def _wait(self) -> None:
-        self._answers()
+        self._predict()
         self.waits_since = self.loop.time()
         self._late = self.loop.call_later(HEAD, self.transport.abort)
         idle = [c for c in self.connections if isinstance(c, Patient) and c.waits_since is not None]
@@ -81,7 +81,7 @@ class Patient(H11Protocol):
             one.waits_since = None
             one.transport.abort()
 
-    def _answers(self) -> None:
+    def _predict(self) -> None:
         self.waits_since = None
         if self._late is not None:
             self._late.cancel()

@@ -80,7 +80,7 @@ def refusal(method: str, path: str, headers: list[tuple[bytes, bytes]]) -> tuple
     if method == "POST":
         kind = held.get(b"content-type", [""])[0].partition(";")[0].strip().lower()
         if not _KINDS.fullmatch(kind):
-            return 415, "What is posted is JSON or a picture, and says so in its content type."
+            return 415, "What is posted is JSON or an image, and says so in its content type."
     return None
 
 

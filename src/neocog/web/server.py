@@ -23,15 +23,15 @@ from neocog.errors import DataError, NeocogError
 from neocog.files import parse_json
 from neocog.web import api
 from neocog.web.audited import audit, run_audit
-from neocog.web.export import export
 from neocog.web.frame import plain
 from neocog.web.kernels import fits, kernels
-from neocog.web.likes import likes
 from neocog.web.listing import listing
 from neocog.web.refused import Late, Refused, TooBig
 from neocog.web.security import BODY, App, Guard
 from neocog.web.session import Session
+from neocog.web.share import Saving
 from neocog.web.step import step
+from neocog.web.top_activations import top_activations
 from neocog.web.unit import unit
 from neocog.web.worker import Busy, Worker
 
@@ -46,7 +46,7 @@ _JSON = 2**20
 SMALL = 100_000_000
 """MACs of a model whose steps are done by one thread."""
 
-SLOW = ("pictures", "filters", "likes", "audit")
+SLOW = ("images", "kernels", "top-activations", "audit")
 """Kinds of questions that may take seconds; each has a thread, so that none waits for another."""
 
 _LOOK = 0.2
@@ -56,7 +56,7 @@ _PATIENCE = 20
 """Seconds that a body may take to come."""
 
 _UPLOADS = 4
-"""Pictures that are read at a time."""
+"""Images that are read at a time."""
 
 _log = logging.getLogger(__name__)
 
@@ -67,7 +67,7 @@ class Explorer:
     """One session on the wire.
 
     Args:
-        session: models and pictures.
+        session: models and images.
     """
 
     def __init__(self, session: Session) -> None:
@@ -96,14 +96,14 @@ class Explorer:
         """Every path that is answered."""
         return [
             Route("/", _index, methods=["GET"]),
-            self._get("/api/about", lambda s, asked: api.about(s)),
+            self._get("/api/about", lambda s, query: api.about(s)),
             self._get("/api/graph", api.graph),
-            self._get("/api/pictures", listing, slow=_answers_first),
-            Route("/api/picture", self._safe(self._picture), methods=["GET", "POST"]),
+            self._get("/api/images", listing, slow=_needs_predictions),
+            Route("/api/image", self._safe(self._image), methods=["GET", "POST"]),
             Route("/api/step", self._safe(self._step), methods=["POST"]),
             self._post("/api/unit", unit),
-            self._get("/api/filters", kernels, slow=partial(fits, self.session)),
-            self._get("/api/likes", likes, slow=lambda asked: True),
+            self._get("/api/kernels", kernels, slow=partial(fits, self.session)),
+            self._get("/api/top-activations", top_activations, slow=lambda query: True),
             Route("/api/audit", self._safe(self._audit), methods=["GET", "POST"]),
             Route("/api/export", self._safe(self._export), methods=["POST"]),
             Mount("/static", StaticFiles(directory=STATIC, check_dir=False), name="static"),
@@ -116,12 +116,12 @@ class Explorer:
         path: str,
         question: Callable[[Session, Mapping[str, Any]], dict[str, Any]],
         *,
-        slow: Callable[[Mapping[str, Any]], bool] = lambda asked: False,
+        slow: Callable[[Mapping[str, Any]], bool] = lambda query: False,
     ) -> Route:
         async def answer(request: Request) -> Response:
-            asked = dict(request.query_params)
-            work = partial(question, self.session, asked)
-            if slow(asked):
+            query = dict(request.query_params)
+            work = partial(question, self.session, query)
+            if slow(query):
                 return _json(await self._slowly(request, path.rpartition("/")[2], work))
             return _json(await self.live.run(work))
 
@@ -131,15 +131,15 @@ class Explorer:
         self, path: str, question: Callable[[Session, Mapping[str, Any]], dict[str, Any]]
     ) -> Route:
         async def answer(request: Request) -> Response:
-            asked = await _question(request)
-            return _json(await self.live.run(partial(question, self.session, asked)))
+            query = await _question(request)
+            return _json(await self.live.run(partial(question, self.session, query)))
 
         return Route(path, self._safe(answer), methods=["POST"])
 
     async def _slowly(self, request: Request, kind: str, work: Callable[[], T]) -> T:
         """What takes a while, as long as somebody waits for it; the newest of a page counts."""
         await self.live.run(self.session.prepare)
-        if kind != "filters":  # which reads weights and runs nothing
+        if kind != "kernels":  # which reads weights and runs nothing
             await self.live.run(partial(self.session.copies, kind))
         return await _while_there(request, self.slow[kind].run(work, page=_page(request)))
 
@@ -167,12 +167,12 @@ class Explorer:
 
     # ---- routes with forms of their own
 
-    async def _picture(self, request: Request) -> Response:
+    async def _image(self, request: Request) -> Response:
         if request.method == "GET":
-            work = partial(api.picture, self.session, dict(request.query_params))
+            work = partial(api.image, self.session, dict(request.query_params))
             return Response(await self.live.run(work), media_type="image/png")
         if self.uploads.locked():
-            raise Busy("Too many pictures come at once. Send this one again in a moment.")
+            raise Busy("Too many images come at once. Send this one again in a moment.")
         async with self.uploads:
             data: bytes | dict[str, Any]
             if _kind(request) == "application/json":
@@ -183,20 +183,24 @@ class Explorer:
             return _json(await self.decoder.run(taken))
 
     async def _step(self, request: Request) -> Response:
-        asked = await _question(request)
-        frame = await self.live.run(partial(step, self.session, asked), page=_page(request))
+        query = await _question(request)
+        frame = await self.live.run(partial(step, self.session, query), page=_page(request))
         return Response(frame, media_type="application/octet-stream")
 
     async def _audit(self, request: Request) -> Response:
         if request.method == "GET":
             work = partial(audit, self.session, dict(request.query_params))
             return _json(await self.live.run(work))
-        asked = await _question(request)
-        return _json(await self._slowly(request, "audit", partial(run_audit, self.session, asked)))
+        query = await _question(request)
+        return _json(await self._slowly(request, "audit", partial(run_audit, self.session, query)))
 
     async def _export(self, request: Request) -> Response:
-        asked = await _question(request)
-        html = await self.live.run(partial(export, self.session, asked))
+        query = await _question(request)
+        saving = await self.live.run(partial(Saving, self.session, query))
+        while await self.live.run(saving.advance):  # steps of pages come in between
+            if await request.is_disconnected():
+                raise ClientDisconnect
+        html = await self.live.run(saving.file)
         headers = {"Content-Disposition": 'attachment; filename="neocog-view.html"'}
         return Response(html, media_type="text/html", headers=headers)
 
@@ -223,9 +227,9 @@ def application(explorer: Explorer) -> App:
     return Guard(app)
 
 
-def _answers_first(asked: Mapping[str, Any]) -> bool:
-    """Whether an order of pictures needs the model's answers."""
-    return asked.get("sort") in ("predicted", "unsure", "wrong")
+def _needs_predictions(query: Mapping[str, Any]) -> bool:
+    """Whether an order of images needs the model's predictions."""
+    return query.get("sort") in ("prediction", "uncertain", "incorrect")
 
 
 async def _index(request: Request) -> Response:

@@ -1,4 +1,4 @@
-"""What one run of the explorer knows: one or two models, the pictures, and what was computed."""
+"""What one run of the explorer knows: one or two models, the images, and what was computed."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import copy
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import numpy as np
@@ -15,31 +15,29 @@ from torch import Tensor, nn
 
 from neocog.data.samples import Samples, batch_of
 from neocog.errors import ModelError
-from neocog.explainers.grad_cam import Cam, grad_cam
-from neocog.explainers.maps.cells import Cells
 from neocog.graph.output_kind import kind_of, probabilities
-from neocog.verbs.explain_cells import cells_of
 from neocog.web.album import Album
-from neocog.web.asked import whole
+from neocog.web.cam import Cams
 from neocog.web.network import Network
-from neocog.web.still import Still, Stills
+from neocog.web.query import whole
+from neocog.web.reference import Reference, References
 
-__all__ = ["ANSWERED", "Answers", "Session"]
+__all__ = ["PREDICTED", "Predictions", "Session"]
 
-ANSWERED = 2000
-"""Samples of a split whose answers are computed for sorting, at most."""
+PREDICTED = 2000
+"""Samples of a split that are predicted for sorting, at most."""
 
 _KEPT = 64
 """Slow results that are kept."""
 
-_STAY = ("audit", "answers")
+_STAY = ("audit", "predictions")
 """Those that are never forgotten: one a model, or a split of it."""
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Answers:
+class Predictions:
     """What a classifier says of the first samples of a split.
 
     Args:
@@ -58,7 +56,7 @@ class Session:
 
     Args:
         networks: the models, one or two.
-        album: the pictures.
+        album: the images.
         stop: whether what the calling thread does is unwanted; slow work ends then.
     """
 
@@ -67,52 +65,33 @@ class Session:
     ) -> None:
         self.networks, self.album = networks, album
         self.stop = stop or (lambda: False)
-        self._stills = Stills()
-        self._chosen: dict[tuple[int, str], tuple[str, str]] = {}
-        self._cells: dict[tuple[int, str], Cells | None] = {}
+        self._references = References()
+        self.cams = [Cams(network) for network in networks]
         self._slow: OrderedDict[tuple[Any, ...], Any] = OrderedDict()
         self._stays: dict[tuple[Any, ...], Any] = {}
         self._copies: dict[tuple[int, str], nn.Module] = {}
         self._lock = threading.Lock()
 
-    def network(self, asked: Mapping[str, Any]) -> Network:
+    def network(self, query: Mapping[str, Any]) -> Network:
         """The model that a question is about; the first if it does not say.
 
         Raises:
             UsageError: there is no such model.
         """
-        return self.networks[whole(asked, "model", 0, low=0, high=len(self.networks) - 1)]
+        return self.networks[whole(query, "model", 0, low=0, high=len(self.networks) - 1)]
 
-    def still(self, model: int, id: str) -> Still:
-        """A picture as it is, seen by a model."""
-        x = self.album.values(id, model)  # also for what is kept: a picture may be forgotten
-        return self._stills.get((model, id), lambda: Still(self.networks[model], x))
+    def reference(self, model: int, id: str) -> Reference:
+        """An image as it is, seen by a model."""
+        x = self.album.values(id, model)  # also for what is kept: an image may be forgotten
+        return self._references.get((model, id), lambda: Reference(self.networks[model], x))
 
-    def truth(self, network: Network, id: str) -> dict[str, Any] | None:
-        """What a picture is, with its name."""
-        k = self.album.truth(id, self.networks.index(network))
+    def label(self, network: Network, id: str) -> dict[str, Any] | None:
+        """What an image is, with its name."""
+        k = self.album.label(id, self.networks.index(network))
         if k is None or network.task != "classify":
             return None
         name = network.classes[k] if k < len(network.classes) else str(k)
         return {"index": k, "name": name}
-
-    def cam(
-        self, model: int, x: Tensor, *, layer: str | None, target: int | None, method: str
-    ) -> tuple[Cam, str]:
-        """A Grad-CAM map, its cells where they lie, and why of this layer. It is chosen once."""
-        network = self.networks[model]
-        key = (model, method)
-        named = (network.full(layer), "it was named") if layer is not None else None
-        name, reason = named or self._chosen.get(key, ("", ""))
-        if not name:
-            cam = grad_cam(network.module, x, target=target, method=method)
-            name, reason = self._chosen[key] = (cam.layer, cam.layer_reason)
-        else:
-            cam = grad_cam(network.module, x, layer=name, target=target, method=method)
-        if (model, name) not in self._cells:
-            size = (network.channels, *network.size)
-            self._cells[model, name] = cells_of(network.module, size, name, cam.layout)
-        return replace(cam, cells=self._cells[model, name]), reason
 
     def prepare(self) -> None:
         """Look into the models once."""
@@ -183,16 +162,16 @@ class Session:
     def few(self, split: str, model: int) -> Samples:
         """The first samples of a split, as many as are answered."""
         samples = self.album.samples(split, model)
-        n = min(len(samples), ANSWERED)
+        n = min(len(samples), PREDICTED)
         return Samples(samples.x, samples.y, samples.names, np.arange(n))
 
-    def answers(self, split: str, model: int) -> Answers:
+    def predictions(self, split: str, model: int) -> Predictions:
         """What a classifier says of the first samples of a split."""
-        return self.kept(("answers", split, model), lambda: self._answers(split, model))
+        return self.kept(("predictions", split, model), lambda: self._predict(split, model))
 
-    def _answers(self, split: str, model: int) -> Answers:
+    def _predict(self, split: str, model: int) -> Predictions:
         network, samples = self.networks[model], self.few(split, model)
-        module = self.copy(model, "pictures")
+        module = self.copy(model, "images")
         step = batch_of(samples, None)
         rows: list[Tensor] = []
         for start in range(0, len(samples), step):
@@ -202,7 +181,7 @@ class Session:
         p = torch.cat(rows)
         best = p.max(1)
         entropy = -(p * p.clamp(min=1e-300).log()).sum(1)
-        return Answers(best.indices.numpy(), best.values.numpy(), entropy.numpy())
+        return Predictions(best.indices.numpy(), best.values.numpy(), entropy.numpy())
 
 
 def _copied(module: nn.Module) -> nn.Module:

@@ -1,4 +1,4 @@
-"""One step of the page: a moved picture, its answer, some maps, Grad-CAM, what breaks."""
+"""One step of the page: a moved image, its prediction, feature maps, Grad-CAM and errors."""
 
 from __future__ import annotations
 
@@ -6,27 +6,38 @@ import math
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import Any
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from neocog.errors import NeocogError, UsageError
 from neocog.graph.output_kind import kind_of, probabilities
 from neocog.graph.structure import Node
-from neocog.web.asked import truth, whole, words
-from neocog.web.breaks import node_errors, node_floors
+from neocog.web.cam import Cams, Explained, Wanted
+from neocog.web.equivariance import node_baselines, node_errors
 from neocog.web.frame import Frame
 from neocog.web.motions import Motion
 from neocog.web.network import Network
+from neocog.web.query import flag, whole, words
+from neocog.web.reference import Reference, prediction_of
 from neocog.web.session import Session
-from neocog.web.still import Still, answer_of
 
-__all__ = ["MAPS", "channels_of", "rehearse", "step"]
+__all__ = [
+    "MAPS",
+    "Pass",
+    "channels_of",
+    "errors_of",
+    "pass_of",
+    "planes_of",
+    "predictions_of",
+    "rehearse",
+    "step",
+]
 
 MAPS = 256
-"""Maps of one step, at most."""
+"""Feature maps of one step, at most."""
 
 SIDE = 64
 """Samples of a map's side that are sent, if it is not asked for in full."""
@@ -38,7 +49,7 @@ LINE = 1024
 """Samples of a series that are sent."""
 
 VECTOR = 4096
-"""Numbers of a vector that are sent."""
+"""Values of a vector that are sent."""
 
 
 def rehearse(session: Session) -> None:
@@ -49,17 +60,79 @@ def rehearse(session: Session) -> None:
     with suppress(Exception):
         session.prepare()
     for model in range(len(session.networks)):
-        asked = {"model": model, "picture": session.album.first, "motion": {"dx": 1}}
+        query = {"model": model, "image": session.album.first, "motion": {"dx": 1}}
         with suppress(Exception):
-            step(session, {**asked, "cam": {}, "errors": True})
+            step(session, {**query, "cam": {}, "errors": True})
 
 
-def step(session: Session, asked: Mapping[str, Any]) -> bytes:
+@dataclass(frozen=True, kw_only=True)
+class Pass:
+    """A moved image on its way through a network.
+
+    Args:
+        network: the model.
+        reference: what it gives out for the unshifted image.
+        motion: what lies between.
+        x: the moved image, (1, C, *space).
+        values: what every node gives out for it; None where there is nothing.
+        cam: its Grad-CAM map, and why of its layer; None where none is wanted or possible.
+        reason: why there is no map though one is wanted.
+    """
+
+    network: Network
+    reference: Reference
+    motion: Motion
+    x: Tensor
+    values: list[Tensor | None]
+    cam: Explained | None = None
+    reason: str | None = None
+
+
+def pass_of(
+    session: Session, model: int, id: str, motion: Motion, wanted: Wanted | None = None
+) -> Pass:
+    """An image, moved, through a model; with Grad-CAM where it is wanted.
+
+    Raises:
+        NeocogError: there is no such image, or the model fails on it.
+    """
+    network, reference = session.networks[model], session.reference(model, id)
+    plain = Pass(
+        network=network,
+        reference=reference,
+        motion=motion,
+        x=reference.x,
+        values=reference.values,
+    )
+    if motion.identity:
+        return plain if wanted is None else _with_cam(session.cams[model], plain, wanted)
+    x = motion.move(reference.x, (1.0,) * len(network.size))
+    if wanted is None or network.opaque:
+        moved = replace(plain, x=x, values=network.run(x))
+        return moved if wanted is None else _with_cam(session.cams[model], moved, wanted)
+    try:
+        values, cam = session.cams[model].along(x, wanted)
+    except NeocogError:  # which of the two fails is found out by each alone
+        moved = replace(plain, x=x, values=network.run(x))
+        return _with_cam(session.cams[model], moved, wanted)
+    return replace(plain, x=x, values=values, cam=cam)
+
+
+def _with_cam(cams: Cams, plain: Pass, wanted: Wanted) -> Pass:
+    if plain.network.opaque:
+        return replace(plain, reason="A black box has no layers and no gradients.")
+    try:
+        return replace(plain, cam=cams.of(plain.x, wanted))
+    except NeocogError as e:
+        return replace(plain, reason=str(e))
+
+
+def step(session: Session, query: Mapping[str, Any]) -> bytes:
     """Answer one step.
 
     Args:
-        session: models and pictures.
-        asked: model, picture, motion, maps, cam, errors, top, full.
+        session: models and images.
+        query: model, image, motion, maps, cam, errors, top, full.
 
     Returns:
         A frame, see `neocog.web.frame`.
@@ -68,127 +141,134 @@ def step(session: Session, asked: Mapping[str, Any]) -> bytes:
         NeocogError: something that was asked for is not there, or fits no model.
     """
     began = time.perf_counter()
-    network = session.network(asked)
-    model = session.networks.index(network)
-    id = words(asked, "picture", None)
-    motion = Motion.of(asked.get("motion"))
-    top = whole(asked, "top", 10, low=1, high=1000)
-    still = session.still(model, id)
-    ones = (1.0,) * len(network.size)
-    x = still.x if motion.still else motion.move(still.x, ones)
-    values = still.values if motion.still else network.run(x)
+    model = session.networks.index(session.network(query))
+    id = words(query, "image", None)
+    motion = Motion.of(query.get("motion"))
+    top = whole(query, "top", 10, low=1, high=1000)
+    one = pass_of(session, model, id, motion, Wanted.of(query.get("cam")))
     frame = Frame()
-    outputs = [values[-1]] if motion.still else [values[-1], still.output]
-    answer, *base = _answers(session, network, outputs, id, top)
-    header: dict[str, Any] = {
-        "answer": answer,
-        "base": base[0] if base else None,
-        "picture": _picture(frame, x),
-        "maps": _maps(frame, network, still, values, asked),
-        "cam": None,
-        "errors": None,
-        "reason": None,
+    header = {
+        **predictions_of(session, one, id, top),
+        "image": _image(frame, one.x),
+        "maps": _maps(frame, one, query),
+        "cam": None if one.cam is None else _cam(frame, one.network, one.cam),
+        "errors": errors_of(one, query.get("errors")),
+        "reason": one.reason,
+        "ms": round((time.perf_counter() - began) * 1000, 2),
     }
-    if asked.get("cam") is not None:
-        header["cam"], header["reason"] = _cam(session, frame, model, x, asked["cam"])
-    if truth(asked, "errors", False):
-        pairs = zip(
-            node_errors(still.grids, values, motion), node_floors(still.grids, motion), strict=True
-        )
-        header["errors"] = [{"node": k, "error": e, "floor": f} for k, (e, f) in enumerate(pairs)]
-    header["ms"] = round((time.perf_counter() - began) * 1000, 2)
     return frame.bytes(header)
 
 
-def _answers(
-    session: Session, network: Network, outputs: Sequence[Tensor | None], id: str, top: int
-) -> list[dict[str, Any]]:
-    """What is said now, and of the unmoved picture; a class that one tells is told by both."""
-    told = [answer_of(network, out, top=top) for out in outputs]
-    if len(told) == 2:
-        classes = [[row["class"] for row in one["probabilities"]] for one in told]
-        told = [
-            answer_of(network, out, top=top, also=others)
+def predictions_of(session: Session, one: Pass, id: str, top: int) -> dict[str, Any]:
+    """The prediction now, and that for the unshifted image; a class that one names both name."""
+    network = one.network
+    outputs = [one.values[-1]]
+    if not one.motion.identity:
+        outputs.append(one.reference.output)
+    rows = [prediction_of(network, out, top=top) for out in outputs]
+    if len(rows) == 2:
+        classes = [[row["class"] for row in r["probabilities"]] for r in rows]
+        rows = [
+            prediction_of(network, out, top=top, also=others)
             for out, others in zip(outputs, reversed(classes), strict=True)
         ]
-    right = session.truth(network, id)
-    return [{**one, "truth": right} for one in told]
+    label = session.label(network, id)
+    first, *unshifted = [{**row, "label": label} for row in rows]
+    return {"prediction": first, "reference": unshifted[0] if unshifted else None}
 
 
-def _picture(frame: Frame, x: Tensor) -> dict[str, Any]:
-    """What went in, as bytes; of pictures from black to white."""
+def errors_of(one: Pass, wanted: object) -> list[dict[str, Any]] | None:
+    """Equivariance errors of some nodes, or of all, and their interpolation baselines.
+
+    Raises:
+        UsageError: `errors` is neither true, false nor a list of nodes.
+    """
+    nodes: tuple[int, ...] | None = None
+    if isinstance(wanted, list):
+        if len(wanted) > 10**4:
+            raise UsageError("`errors` is true, false or a list of at most 10,000 nodes.")
+        each = (whole({"errors": k}, "errors", None, low=0, high=10**6) for k in wanted)
+        nodes = tuple(sorted({one.network.node(k).id for k in each}))
+    elif not flag({"errors": wanted}, "errors", False):
+        return None
+    grids = one.reference.grids(nodes)
+    errors = node_errors(grids, one.values, one.motion)
+    baselines = node_baselines(grids, one.motion)
+    ids = range(len(errors)) if nodes is None else nodes
+    return [{"node": k, "error": errors[k], "baseline": baselines[k]} for k in ids]
+
+
+def _image(frame: Frame, x: Tensor) -> dict[str, Any]:
+    """What went in, as bytes; of images from black to white."""
     if x.dim() == 4:
         return frame.add(x[0].clamp(0, 1), most=1.0)
     return frame.add(x[0])
 
 
-def _maps(
-    frame: Frame,
-    network: Network,
-    still: Still,
-    values: list[Tensor | None],
-    asked: Mapping[str, Any],
-) -> list[dict[str, Any]]:
-    wanted = asked.get("maps") or []
+def _maps(frame: Frame, one: Pass, query: Mapping[str, Any]) -> list[dict[str, Any]]:
+    wanted = query.get("maps") or []
     if not isinstance(wanted, list) or len(wanted) > MAPS:
         raise UsageError(f"`maps` is a list of at most {MAPS} requests; something else came.")
-    full = truth(asked, "full", False) and len(wanted) == 1
+    full = flag(query, "full", False) and len(wanted) == 1
     out: list[dict[str, Any]] = []
-    for one in wanted:
-        if not isinstance(one, dict):
+    for request in wanted:
+        if not isinstance(request, dict):
             raise UsageError("Each of `maps` is an object with node and channels.")
-        node = network.node(whole(one, "node", None, low=0, high=10**6))
-        value = values[node.id]
-        if value is None:
+        node = one.network.node(whole(request, "node", None, low=0, high=10**6))
+        if one.values[node.id] is None:
             continue
-        value = _shown(network, node, value)
-        channels = channels_of(one.get("channels"), network, node, still)
+        channels = channels_of(request.get("channels"), one.network, node, one.reference)
         if len(out) + len(channels) > MAPS:
             raise UsageError(f"A step gives at most {MAPS} maps; more were asked for.")
-        out += _planes(frame, network, node, value, still, channels, full)
+        out += planes_of(frame, one, node, channels, FULL if full else SIDE)
     return out
 
 
-def _shown(network: Network, node: Node, value: Tensor) -> Tensor:
+def _output(network: Network, node: Node, value: Tensor) -> Tensor:
     """Of a classifier's output, probabilities."""
     if node.kind == "output" and network.task == "classify" and value.dim() == 2:
         return probabilities(value.float(), kind_of(network.module))
     return value
 
 
-def channels_of(asked: object, network: Network, node: Node, still: Still) -> list[int]:
-    """Which channels of a node: numbers, "first:8" or "strongest:8".
+def channels_of(wanted: object, network: Network, node: Node, reference: Reference) -> list[int]:
+    """Which channels of a node: indices, "first:8" or "strongest:8".
 
     Raises:
         UsageError: it is none of these, or there is no such channel.
     """
     shape = network.shape(node)
     count = shape[0] if len(shape) > 1 else 1
-    if asked is None:
-        asked = "first:8"
-    if isinstance(asked, list):
-        return [whole({"channel": c}, "channel", None, low=0, high=shape[0] - 1) for c in asked][
+    if wanted is None:
+        wanted = "first:8"
+    if isinstance(wanted, list):
+        return [whole({"channel": c}, "channel", None, low=0, high=shape[0] - 1) for c in wanted][
             : None if len(shape) > 1 else 1
         ]
-    kind, _, n = asked.partition(":") if isinstance(asked, str) else ("", "", "")
+    kind, _, n = wanted.partition(":") if isinstance(wanted, str) else ("", "", "")
     if kind not in ("first", "strongest") or not (n.isascii() and n.isdigit() and 0 < len(n) < 5):
-        raise UsageError('`channels` is a list of numbers, "first:8" or "strongest:8".')
+        raise UsageError('`channels` is a list of indices, "first:8" or "strongest:8".')
     if kind == "strongest":
-        return still.strongest(node.id, int(n))
+        return reference.strongest(node.id, int(n))
     return list(range(min(count, int(n))))
 
 
-def _planes(
-    frame: Frame,
-    network: Network,
-    node: Node,
-    value: Tensor,
-    still: Still,
-    channels: list[int],
-    full: bool,
+def planes_of(
+    frame: Frame, one: Pass, node: Node, channels: Sequence[int], most: int
 ) -> list[dict[str, Any]]:
-    """Some channels of a node as maps of bytes, each on a scale of its own."""
-    maps = network.maps(node, value)
+    """Some channels of a node as maps of bytes, each on a scale of its own.
+
+    Args:
+        frame: where they are put.
+        one: the pass whose maps they are.
+        node: that has an output.
+        channels: which.
+        most: samples of a side.
+    """
+    value = one.values[node.id]
+    assert value is not None
+    value = _output(one.network, node, value)
+    maps = one.network.maps(node, value)
     if maps is None:
         line = _reduced(value.detach().float().cpu().reshape(1, 1, -1), (VECTOR,))
         return [{"node": node.id, "channel": 0, **frame.add(line[0])}]
@@ -196,13 +276,12 @@ def _planes(
     if some.dim() == 3:
         some = _reduced(some, (LINE,)).unsqueeze(2)
     else:
-        most = FULL if full else SIDE
         some = _reduced(some, (most, most))
-    high, low = still.reach(node.id)
+    high, low = one.reference.reach(node.id)
     out = []
     for k, c in enumerate(channels):
-        said = frame.add(some[0, k], most=float(high[c]), least=float(low[c]))
-        out.append({"node": node.id, "channel": c, **said})
+        plane = frame.add(some[0, k], most=float(high[c]), least=float(low[c]))
+        out.append({"node": node.id, "channel": c, **plane})
     return out
 
 
@@ -216,34 +295,17 @@ def _reduced(x: Tensor, most: tuple[int, ...]) -> Tensor:
     return F.adaptive_avg_pool2d(x, (size[0], size[1]))
 
 
-def _cam(
-    session: Session, frame: Frame, model: int, x: Tensor, asked: object
-) -> tuple[dict[str, Any] | None, str | None]:
-    """Where the answer comes from; or why that cannot be said."""
-    if not isinstance(asked, dict):
-        raise UsageError("`cam` is an object with target, layer and method, or null.")
-    network = session.networks[model]
-    target = asked.get("target")
-    if target is not None:
-        target = whole(asked, "target", None, low=0, high=10**6)
-    layer = words(asked, "layer", "") or None
-    method = words(asked, "method", "") or "grad_cam"
-    if network.opaque:
-        return None, "A black box has no layers and no gradients."
-    try:
-        with torch.enable_grad():
-            cam, reason = session.cam(model, x, layer=layer, target=target, method=method)
-    except NeocogError as e:
-        return None, str(e)
+def _cam(frame: Frame, network: Network, explained: Explained) -> dict[str, Any]:
+    """A Grad-CAM map as bytes, and of what it is."""
+    cam, reason = explained
     whole_map = cam.enlarged()[0].float()
     if whole_map.dim() == 1:
         whole_map = whole_map[None]
-    number_of = cam.targets[0]
-    value = float(cam.values[0])
+    score = float(cam.values[0])
     return {
         **frame.add(whole_map),
         "layer": network.named(cam.layer),
         "layer_reason": reason,
-        "target": number_of,
-        "value": value if math.isfinite(value) else None,
-    }, None
+        "target": cam.targets[0],
+        "value": score if math.isfinite(score) else None,
+    }

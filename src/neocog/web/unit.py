@@ -6,85 +6,116 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-import torch
+from torch import Tensor
 
-from neocog.errors import UsageError
+from neocog.errors import ModelError, UsageError
 from neocog.explainers.arithmetic.unit import Arithmetic, share_of
 from neocog.graph.structure import Node
-from neocog.web.asked import whole, words
 from neocog.web.motions import Motion
 from neocog.web.network import Network
+from neocog.web.query import whole, words
 from neocog.web.session import Session
 
-__all__ = ["unit"]
+__all__ = ["unit", "units"]
 
 
-def unit(session: Session, asked: Mapping[str, Any]) -> dict[str, Any]:
-    """What one output number of a node is made of.
+def unit(session: Session, query: Mapping[str, Any]) -> dict[str, Any]:
+    """How one output value of a node is computed.
 
     Args:
-        session: models and pictures.
-        asked: model, picture, motion, node, channel, row, col.
+        session: models and images.
+        query: model, image, motion, node, channel, row, col.
 
     Raises:
         NeocogError: something that was asked for is not there.
     """
-    network = session.network(asked)
-    node = network.node(whole(asked, "node", None, low=0, high=10**6))
-    motion = Motion.of(asked.get("motion"))
-    still = session.still(session.networks.index(network), words(asked, "picture", None))
-    x = still.x if motion.still else motion.move(still.x, (1.0,) * len(network.size))
+    network = session.network(query)
+    node = network.node(whole(query, "node", None, low=0, high=10**6))
+    motion = Motion.of(query.get("motion"))
+    reference = session.reference(session.networks.index(network), words(query, "image", None))
+    x = reference.x if motion.identity else motion.move(reference.x, (1.0,) * len(network.size))
     shape = network.shape(node)
-    channel = whole(asked, "channel", 0, low=0, high=shape[0] - 1)
-    place = _place(asked, shape[1:])
-    index = network.index(node, channel, place)
-    if node.kind == "output" and network.task == "classify" and len(node.shape) == 1:
-        found = _share(network, node, x, channel)
-    elif node.kind in ("input", "output"):
-        found = _as_it_is(network, node, x, index)
-    else:
-        found = network.unit(x, node, index)
-    return {
-        **_plainly(found, node),
-        "node": node.id,
-        "channel": channel,
-        "row": place[-2] if len(place) == 2 else 0,
-        "col": place[-1] if place else 0,
-        "op": node.op,
-        "field": _field(network, node, index),
+    channel = whole(query, "channel", 0, low=0, high=shape[0] - 1)
+    place = _place(query, shape[1:])
+    found = units(network, x, {node.id: [(channel, *place)]})
+    if not found:
+        raise ModelError(
+            "This network takes its way by the numbers, and this image does not come by "
+            "that node. Choose another image or node."
+        )
+    return found[0]
+
+
+def units(
+    network: Network,
+    x: Tensor,
+    wanted: Mapping[int, Sequence[tuple[int, ...]]],
+    *,
+    values: Sequence[Tensor | None] | None = None,
+) -> list[dict[str, Any]]:
+    """How some output values are computed, in one pass.
+
+    Args:
+        network: the model.
+        x: a sample.
+        wanted: of each node, units as (channel, row, column), (channel, step) or (channel,).
+        values: what the nodes give out for the sample, where that is at hand.
+
+    Returns:
+        One a unit; those of nodes that the sample does not come by are left out.
+    """
+    ends = {id for id in wanted if network.graph.nodes[id].kind in ("input", "output")}
+    inner = {
+        id: [network.index(network.graph.nodes[id], c, place) for c, *place in each]
+        for id, each in wanted.items()
+        if id not in ends
     }
+    found = network.units(x, inner) if inner else {}
+    if ends:
+        outputs = network.run(x) if values is None else values
+        for id in ends:
+            node = network.graph.nodes[id]
+            found[id] = [_end(network, node, outputs, unit) for unit in wanted[id]]
+    return [
+        _plainly(network, network.graph.nodes[id], unit, one)
+        for id, each in wanted.items()
+        for unit, one in zip(each, found.get(id, ()), strict=False)
+    ]
 
 
-def _place(asked: Mapping[str, Any], space: Sequence[int]) -> tuple[int, ...]:
+def _place(query: Mapping[str, Any], space: Sequence[int]) -> tuple[int, ...]:
     """(row, column), (step,) or none."""
     if not space:
         return ()
-    column = whole(asked, "col", 0, low=0, high=space[-1] - 1)
+    column = whole(query, "col", 0, low=0, high=space[-1] - 1)
     if len(space) == 1:
         return (column,)
     if len(space) != 2:
         raise UsageError("Units of maps with more than two axes of space are not shown.")
-    return (whole(asked, "row", 0, low=0, high=space[0] - 1), column)
+    return (whole(query, "row", 0, low=0, high=space[0] - 1), column)
 
 
-def _share(network: Network, node: Node, x: torch.Tensor, k: int) -> Arithmetic:
-    """A probability, from all logits."""
-    logits = network.run(x)[-1]
-    if logits is None:
-        raise UsageError("This picture does not come by the output.")
-    found = share_of(logits[0], k)
-    source = node.sources[0] if node.sources else -1
-    return replace(found, terms=tuple(replace(t, node=source) for t in found.terms))
+def _end(
+    network: Network, node: Node, values: Sequence[Tensor | None], unit: tuple[int, ...]
+) -> Arithmetic:
+    """A value of the input or output; of a classifier's output a probability, from all logits."""
+    value = values[node.id]
+    if value is None:
+        raise UsageError("This image does not come by the output.")
+    channel, *place = unit
+    if node.kind == "output" and network.task == "classify" and len(node.shape) == 1:
+        found = share_of(value[0], channel)
+        source = node.sources[0] if node.sources else -1
+        return replace(found, terms=tuple(replace(t, node=source) for t in found.terms))
+    formula = "a value of the input" if node.kind == "input" else "a value of the output"
+    number = float(value[(0, *network.index(node, channel, place))])
+    return Arithmetic(kind="other", value=number, formula=formula)
 
 
-def _as_it_is(network: Network, node: Node, x: torch.Tensor, index: Sequence[int]) -> Arithmetic:
-    value = network.run(x)[node.id]
-    number = float("nan") if value is None else float(value[(0, *index)])
-    said = "a pixel, as it comes in" if node.kind == "input" else "the number that comes out"
-    return Arithmetic(kind="other", value=number, formula=said)
-
-
-def _plainly(found: Arithmetic, node: Node) -> dict[str, Any]:
+def _plainly(
+    network: Network, node: Node, unit: tuple[int, ...], found: Arithmetic
+) -> dict[str, Any]:
+    channel, *place = unit
     inputs: list[dict[str, Any]] = [
         {
             "channel": t.channel,
@@ -119,11 +150,17 @@ def _plainly(found: Arithmetic, node: Node) -> dict[str, Any]:
         "formula": found.formula,
         "steps": [{"label": label, "value": value} for label, value in found.steps],
         "input_nodes": sources,
+        "node": node.id,
+        "channel": channel,
+        "row": place[0] if len(place) == 2 else 0,
+        "col": place[-1] if place else 0,
+        "op": node.op,
+        "field": _field(network, node, network.index(node, channel, place)),
     }
 
 
 def _field(network: Network, node: Node, index: Sequence[int]) -> dict[str, int | bool] | None:
-    """The part of the picture that the unit sees, unclipped."""
+    """The part of the image that the unit sees, unclipped."""
     seen = network.seen.get(node.id)
     if seen is None:
         return None

@@ -1,6 +1,6 @@
 """One thread that does the work of a model, one question after the other.
 
-Steps that wait while newer ones of the same page come are dropped: a person who drags a picture
+Steps that wait while newer ones of the same page come are dropped: a person who drags an image
 wants the newest, not all. Work that takes long asks on its way whether it is still wanted.
 """
 

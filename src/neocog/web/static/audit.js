@@ -1,22 +1,23 @@
-// What an audit found of the model: that of its run folder where there is one, or a short one made now.
+// The audit of the model: that of its run folder where there is one, or a short one made now.
 
 import { Refused, about, audit, auditNow } from "./api.js";
-import { byId, dialogue, el, toast } from "./dom.js";
+import { byId, modal, el, toast } from "./dom.js";
 import { section } from "./exhibits.js";
 import { shown, state } from "./state.js";
 
 const FEW = 100;
-const NONE = { none: "No audit of this model is known here.", other: "The audit in its run folder is of other weights than these." };
+const NONE = { none: "This model has not been audited yet.", other: "The audit in its run folder is of other weights than these." };
+const WHAT = "How predictions change when images are shifted, rotated or rescaled, and which layers cause it.";
 let made = null;
 
-/** The button of the dialogue. */
+/** The button of the dialog. */
 export function start() {
   byId("audit-open").addEventListener("click", open);
 }
 
-/** The dialogue with the results of the model that is looked at. */
+/** The dialog with the results of the model that is looked at. */
 export function open() {
-  made ??= dialogue("Audit", { look: "wide" });
+  made ??= modal("Audit", { look: "wide" });
   made.dialog.showModal();
   fill();
 }
@@ -40,7 +41,7 @@ async function fill() {
       parts.push(none(model, error.message));
     }
   }
-  body.replaceChildren(...parts);
+  body.replaceChildren(el("p", { class: "explain", text: WHAT }), ...parts);
 }
 
 /** Which audits there are now: one may have been made in a terminal meanwhile. */
@@ -57,8 +58,8 @@ async function now() {
 const shownAudit = ({ source, sections }) => [el("p", { class: "note source", text: source }), ...sections.map(section)];
 
 function none(model, why) {
-  const possible = Boolean(state.about.data) && !state.about.data.made;
-  const button = el("button", { type: "button", class: "main", text: `Audit ${FEW} pictures now`, onclick: async () => {
+  const possible = Boolean(state.about.data) && !state.about.data.synthetic && !state.about.saved;
+  const button = el("button", { type: "button", class: "main", text: `Audit ${FEW} images now`, onclick: async () => {
     button.disabled = true;
     button.textContent = "Auditing …";
     try {
@@ -68,9 +69,9 @@ function none(model, why) {
       if (!(failed instanceof Refused)) throw failed;
       toast(failed.message, "fault");
       button.disabled = false;
-      button.textContent = `Audit ${FEW} pictures now`;
+      button.textContent = `Audit ${FEW} images now`;
     }
   } });
-  const place = el("div", { class: "none" }, el("p", { text: why }), possible ? null : el("p", { class: "soft", text: "An audit needs data: start the explorer with DATA." }), possible ? button : null);
+  const place = el("div", { class: "none" }, el("p", { text: why }), possible || state.about.saved ? null : el("p", { class: "soft", text: "An audit needs a dataset: start the explorer with DATA." }), possible ? button : null);
   return place;
 }

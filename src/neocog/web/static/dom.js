@@ -37,7 +37,7 @@ let told = 0;
 /** A message that fades: what went wrong, or what was done. */
 export function toast(message, kind = "note") {
   const box = byId("toast");
-  // Shown anew each time, so that it lies over a dialogue that was opened meanwhile.
+  // Shown anew each time, so that it lies over a dialog that was opened meanwhile.
   if (box.matches(":popover-open")) box.hidePopover();
   box.showPopover();
   // The text comes when the box is there, or nobody reads it out.
@@ -114,8 +114,8 @@ export function perRow(items) {
   return next < 0 ? list.length : next;
 }
 
-/** A dialogue that closes on Escape and on its button; returns { dialog, body }. */
-export function dialogue(title, { look = "" } = {}) {
+/** A dialog that closes on Escape and on its button; returns { dialog, body }. */
+export function modal(title, { look = "" } = {}) {
   const body = el("div", { class: "body" });
   const id = `d${Math.random().toString(36).slice(2, 8)}`;
   const close = el("button", { type: "button", class: "icon", "aria-label": "Close", text: "×" });

@@ -1,8 +1,9 @@
 // The five kinds of exhibit, drawn as in the reports: scalar, curve, map, gallery, table.
 
-import { bothWays, paint } from "./colours.js";
+import { paint, signed } from "./colors.js";
 import { el, svg } from "./dom.js";
 import { cell, largest, number } from "./numbers.js";
+import { scrolling } from "./overview.js";
 
 const [WIDE, TALL] = [520, 220];
 const PRINTED = 20;
@@ -49,13 +50,13 @@ function table({ columns, rows, title }) {
   const numeric = columns.map((_, k) => rows.some((r) => typeof r[k] === "number") && rows.every((r) => r[k] === null || typeof r[k] === "number"));
   const most = columns.map((_, k) => Math.max(0, ...rows.map((r) => (typeof r[k] === "number" ? Math.abs(r[k]) : 0))));
   const text = (value, k) => (value === null ? "–" : typeof value === "number" ? (Number.isInteger(value) ? number(value) : cell(value, most[k])) : typeof value === "boolean" ? (value ? "yes" : "no") : String(value));
-  return el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": title },
+  return scrolling(title,
     el("table", {}, el("thead", {}, el("tr", {}, columns.map((c, k) => el("th", { scope: "col", class: numeric[k] ? "n" : "", text: c })))),
       el("tbody", {}, rows.slice(0, 300).map((row) => el("tr", {}, row.map((value, k) => el("td", { class: numeric[k] ? "n" : "", text: text(value, k) })))))));
 }
 
-function gallery({ pictures, captions, pixelated }) {
-  return el("ul", { class: `gallery ${pixelated ? "pixels" : ""}` }, pictures.slice(0, 200).map((src, i) => {
+function gallery({ images, captions, pixelated }) {
+  return el("ul", { class: `gallery ${pixelated ? "pixels" : ""}` }, images.slice(0, 200).map((src, i) => {
     const lines = (captions[i] ?? "").split("\n");
     return el("li", {}, el("img", { src, alt: captions[i] ?? "" }), lines.map((line) => el("span", { class: "caption", text: line })));
   }));
@@ -66,17 +67,17 @@ function map({ values, rows, columns, diverging, row_label: rowLabel, column_lab
   const flat = values.flat().filter((v) => v !== null);
   const [lo, hi] = [Math.min(...flat), Math.max(...flat)];
   const print = values.length <= PRINTED && (values[0]?.length ?? 0) <= PRINTED;
-  const colour = (v) => (diverging ? paint("both", bothWays(v, most)) : paint("amount", hi > lo ? (v - lo) / (hi - lo) : 0));
+  const color = (v) => (diverging ? signed(v, most) : paint("sequential", hi > lo ? (v - lo) / (hi - lo) : 0));
   const one = (v) => {
     const made = el("td", { class: v === null ? "gap" : "", text: print ? cell(v, most, 2) : "" });
     if (v === null) return made;
-    const { background, ink } = colour(v);
+    const { background, ink } = color(v);
     made.style.background = background;
     made.style.color = ink;
     return made;
   };
   const head = columns.length && print ? el("thead", {}, el("tr", {}, el("th", { text: columnLabel ?? "" }), columns.map((c) => el("th", { scope: "col", text: c })))) : null;
-  return el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": title },
+  return scrolling(title,
     el("table", { class: `cells ${print ? "" : "fine"}` }, rowLabel ? el("caption", { class: "soft", text: `rows: ${rowLabel}` }) : null, head,
       el("tbody", {}, values.slice(0, 128).map((row, i) => el("tr", {}, print ? el("th", { scope: "row", text: rows[i] ?? "" }) : null, row.slice(0, 128).map(one))))));
 }

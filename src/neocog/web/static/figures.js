@@ -1,8 +1,9 @@
-// The two maps of the arithmetic: the one a unit looks at, with its window, and the one it is in.
+// The two feature maps of the arithmetic: the input with the window of a unit, and the output with the unit.
 
-import { inks } from "./colours.js";
+import { inks } from "./colors.js";
 import { el, say, sized } from "./dom.js";
-import { draw, drawNumbers, drawPicture, extent, formOf, mapOf, sides, squareAt, squares, valueAt } from "./maps.js";
+import { fillLegend, makeLegend } from "./legend.js";
+import { draw, drawNumbers, drawInput, extent, formOf, mapOf, sides, squareAt, squares, valueAt } from "./maps.js";
 import { number } from "./numbers.js";
 import { isSeries, nodeOf, set, state } from "./state.js";
 
@@ -24,17 +25,9 @@ function figure(className, title) {
   const canvas = el("canvas", { "aria-hidden": "true" });
   const marker = el("div", { class: "marker", "aria-hidden": "true" });
   const field = el("div", { class: "field" }, canvas, marker);
-  const legend = el("div", { class: "legend", "aria-hidden": "true" }, el("span"), el("i"), el("span"));
+  const legend = makeLegend();
   const element = el("figure", { class: `map ${className}` }, caption, field, legend);
   return { element, caption, canvas, marker, field, legend };
-}
-
-function putLegend(legend, map) {
-  legend.hidden = !map;
-  if (!map) return;
-  legend.children[0].textContent = number(map.lo, 2);
-  legend.children[2].textContent = number(map.hi, 2);
-  legend.className = `legend ${map.lo < 0 ? "both" : "amount"}`;
 }
 
 function mark(marker, x, y, width, height) {
@@ -58,7 +51,7 @@ export function outputMap(here, { pick, channel }) {
   const { field, canvas } = made;
   field.tabIndex = 0;
   field.setAttribute("role", "application");
-  field.setAttribute("aria-roledescription", "map of units");
+  field.setAttribute("aria-roledescription", "feature map");
   field.id = "out-map";
   size(field, width, height);
   const unitAt = (event) => {
@@ -92,7 +85,7 @@ export function outputMap(here, { pick, channel }) {
     const ctx = sized(canvas, width, height);
     ctx.clearRect(0, 0, width, height);
     if (map) draw(ctx, node, map, 0, 0, width, form === "numbers" ? 150 : height);
-    putLegend(made.legend, form === "lines" ? null : map);
+    fillLegend(made.legend, form === "lines" ? null : map);
     if (!state.unit) return;
     const { row, col } = state.unit;
     if (form === "numbers") {
@@ -102,8 +95,8 @@ export function outputMap(here, { pick, channel }) {
       mark(made.marker, (col / columns) * width, (row / rows) * height, width / columns, height / rows);
       if (here.playing && form === "maps") veil(ctx, row, col);
     }
-    made.caption.firstChild.textContent = form === "numbers" ? node.label : `${node.label}, ${form === "lines" ? "line" : "map"} ${state.channel}`;
-    field.setAttribute("aria-label", `${node.label}, map ${state.channel}; row ${row}, column ${col}${map && form === "maps" ? `: ${number(near(map, row, col), 3)}` : ""}. Arrow keys choose another unit.`);
+    made.caption.firstChild.textContent = form === "numbers" ? node.label : `${node.label}, channel ${state.channel}`;
+    field.setAttribute("aria-label", `${node.label}, channel ${state.channel}; row ${row}, column ${col}${map && form === "maps" ? `: ${number(near(map, row, col), 3)}` : ""}. Arrow keys choose another unit.`);
   }
 
   function near(map, row, col) {
@@ -173,9 +166,9 @@ export function inputMap(here, which) {
     const map = mapOf(model, source.id, shown);
     if (form === "numbers") map && drawNumbers(ctx, map, 0, 0, 150, 150);
     else if (map) draw(ctx, source, map, 0, 0, w, h);
-    else if (source.kind === "input" && state.frames[model]) drawPicture(ctx, state.frames[model].picture, 0, 0, w, h);
-    putLegend(made.legend, form === "lines" ? null : map);
-    title.textContent = form === "numbers" ? source.label : `${source.label}, ${form === "lines" ? "line" : "map"} ${shown}`;
+    else if (source.kind === "input" && state.frames[model]) drawInput(ctx, state.frames[model].image, 0, 0, w, h);
+    fillLegend(made.legend, form === "lines" ? null : map);
+    title.textContent = form === "numbers" ? source.label : `${source.label}, channel ${shown}`;
     title.title = `Open ${source.label}`;
     const window = answer.window ?? ownPlace(here.node, source, answer);
     if (form === "numbers" || !window) made.marker.hidden = true;

@@ -1,33 +1,37 @@
-// The overview: a network from left to right, its maps, its residual arcs, its folded groups.
+// The network from left to right, fitted to the window: its feature maps, residual arcs and folded groups.
 
 import { byId, el, say, sized, svg, tabStop } from "./dom.js";
 import { SIZES, firstOpen, groupsOf, place, visible } from "./layout.js";
 import { blamed, errorRow, errorWords, paintGauge, reachOf, worstRise } from "./errors.js";
-import { refresh, wish } from "./live.js";
-import { draw, drawPicture, formOf, mapOf, squareAt, strongest } from "./maps.js";
+import { measure, refresh, wish } from "./live.js";
+import { draw, drawInput, formOf, mapOf, squareAt, strongest } from "./maps.js";
 import { number, shape, short } from "./numbers.js";
+import { cue, overview } from "./overview.js";
 import { nodeOf, on, set, shown, state } from "./state.js";
+import { operation } from "./words.js";
+
+/** The smallest scale at which a network is fitted to the window; a larger one is scrolled. */
+const SMALLEST = 0.62;
 
 const views = [null, null];
-const WORDS = {
-  conv: "convolution", linear: "dense layer", norm: "normalisation", activation: "activation",
-  pool: "pooling", add: "sum", cat: "stacked channels", softmax: "softmax", input: "the picture",
-  output: "answer", reshape: "reshaped", other: "operation",
-};
-
+let fitted = true;
 /** Show the graphs of the models that are shown. */
 export function start() {
   on("graphs both", rebuild);
   on("node model channel", mark);
   on("frames", repaint);
   wish(thumbnails);
+  measure((model) => views[model]?.found.items.map((item) => item.node) ?? []);
   byId("unfold").addEventListener("click", () => foldAll(false));
   byId("fold").addEventListener("click", () => foldAll(true));
+  byId("fit").addEventListener("click", () => {
+    fitted = !fitted;
+    byId("fit").setAttribute("aria-pressed", String(fitted));
+    for (const view of views.filter(Boolean)) fit(view);
+  });
+  new ResizeObserver(() => views.filter(Boolean).forEach(fit)).observe(byId("graphs"));
   addEventListener("neocog-theme", repaint);
 }
-
-/** What a node is, in a word. */
-export const wordOf = (node) => WORDS[node.kind] ?? node.kind;
 
 /** Move the keyboard to the card of the node that is inspected. */
 export function focusCard() {
@@ -38,19 +42,27 @@ export function focusCard() {
 function rebuild() {
   const box = byId("graphs");
   box.replaceChildren();
+  box.className = state.both ? "two" : "";
+  document.body.classList.toggle("both", state.both);
+  for (const view of views.filter(Boolean)) {
+    view.watcher.disconnect();
+    view.graph.folds[view.way] = view.graph.open;
+  }
   views.fill(null);
-  for (const model of shown()) {
-    if (!state.graphs[model]) continue;
-    views[model] = build(model);
-    box.append(views[model].outer);
-    lay(views[model]);
+  for (const model of shown().filter((m) => state.graphs[m])) {
+    const view = (views[model] = build(model));
+    box.append(view.outer);
+    // What is folded is remembered for one network alone and for two beside each other.
+    view.graph.folds ??= {};
+    view.graph.open = view.graph.folds[view.way] ?? firstOpen(view.graph, (found) => placedOf(view, found).width * SMALLEST <= roomOf(view));
+    lay(view);
   }
   const groups = views.some((view) => view && groupsOf(view.graph).size > 0);
   for (const id of ["unfold", "fold"]) byId(id).hidden = !groups;
   hint([]);
 }
 
-/** What there is to do; or, while the picture is moved, where the error rises most. */
+/** What there is to do; or, while the image is moved, where the error rises most. */
 function hint(worst) {
   const box = byId("network-hint");
   const key = worst.map((one) => one.item?.key ?? "").join();
@@ -58,10 +70,10 @@ function hint(worst) {
   box.dataset.key = worst.length ? key : "";
   if (!worst.length) {
     const count = state.graphs[state.model]?.nodes.length;
-    box.textContent = count ? `${count} operations. Open a card, or a map in it.` : "";
+    box.textContent = count ? "Each card is an operation with its first feature maps: orange is positive, blue negative. Select one to look inside." : "";
     return;
   }
-  box.replaceChildren("The error rises most at ", ...worst.flatMap(({ view, item }, i) => [
+  box.replaceChildren("Bars: equivariance error ‖f(Tx) − T f(x)‖ / ‖T f(x)‖. It rises most at ", ...worst.flatMap(({ view, item }, i) => [
     i ? ", " : "", state.both ? `${"AB"[view.model]}: ` : "",
     item ? el("button", { type: "button", class: "quiet", text: nameOf(view, item), onclick: () => reveal(view, item) }) : "no layer",
   ]), ".");
@@ -78,13 +90,15 @@ function reveal(view, item) {
 function build(model) {
   const about = state.about.models[model];
   const box = el("div", { class: "graph" });
-  const scroll = el("div", { class: "across", role: "group", "aria-label": `Network ${about.name}, left to right` }, box);
+  const sheet = el("div", { class: "sheet" }, box);
+  const scroll = el("div", { class: "across", id: `across-${model}`, role: "group", "aria-label": `Network ${about.name}, left to right` }, sheet);
+  const small = overview(scroll, about.name);
   const title = state.both
     ? el("h3", { class: "which" }, el("span", { class: `letter m${model}`, text: "AB"[model] }), about.name)
     : null;
-  const graph = state.graphs[model];
-  graph.open ??= firstOpen(graph);
-  const view = { model, graph, box, scroll, outer: el("div", { class: "one" }, title, scroll), cards: new Map(), seen: new Set(), found: null };
+  const outer = el("div", { class: "one", "data-model": model }, title, state.both ? el("div", { class: "slot" }) : null, scroll, small.element);
+  const view = { model, graph: state.graphs[model], box, sheet, scroll, small, outer, cards: new Map(), seen: new Set(), found: null, scale: 1, way: state.both ? "two" : "one" };
+  view.cue = cue(scroll);
   view.watcher = new IntersectionObserver((entries) => look(view, entries), { root: scroll, rootMargin: "0px 60px" });
   scroll.addEventListener("keydown", (event) => keys(view, event));
   return view;
@@ -118,13 +132,14 @@ function lay(view, focus = null) {
   const found = visible(graph, graph.open);
   graph.open = found.opened;
   view.found = found;
-  const placed = place(graph, found, widthOf(graph), state.both ? 2 : 5);
+  const placed = placedOf(view, found);
+  view.placed = placed;
   view.watcher.disconnect();
   view.seen.clear();
   view.cards.clear();
   box.replaceChildren();
-  box.style.width = `${placed.width}px`;
-  box.style.height = `${placed.height}px`;
+  put(box, { x: 0, y: 0, w: placed.width, h: placed.height });
+  fit(view);
   for (const one of placed.boxes) box.append(groupBox(view, one));
   box.append(lines(placed));
   for (const item of placed.items) {
@@ -135,6 +150,32 @@ function lay(view, focus = null) {
   }
   mark();
   if (focus !== null) view.cards.get(focus)?.button.focus();
+}
+
+const placedOf = (view, found) => place(view.graph, found, widthOf(view.graph), state.both ? 2 : 5);
+
+/** CSS pixels that a network can take from left to right. */
+const roomOf = (view) => view.scroll.clientWidth || byId("graphs").clientWidth || 600;
+
+/** Scale a network so that it fits into the window, as far as it can still be read. */
+function fit(view) {
+  const { placed, box, sheet } = view;
+  if (!placed) return;
+  const wanted = fitted ? Math.max(SMALLEST, Math.min(1, roomOf(view) / placed.width)) : 1;
+  view.scale = wanted;
+  box.style.transform = wanted < 1 ? `scale(${wanted})` : "";
+  // Letters shrink less than what they stand on.
+  box.style.setProperty("--letters", Math.min(1.3, 1 / wanted).toFixed(3));
+  sheet.style.width = `${Math.ceil(placed.width * wanted)}px`;
+  sheet.style.height = `${Math.ceil(placed.height * wanted)}px`;
+  view.cue();
+  view.small.follow();
+  drawSmall(view);
+}
+
+function drawSmall(view) {
+  const here = state.node !== null && view.model === state.model;
+  view.small.draw(view.placed, { chosen: here ? view.found.cardOf.get(state.node) : null, worst: worstRise(view) });
 }
 
 function lines(placed) {
@@ -194,12 +235,12 @@ function describe(view, card) {
   const { item, node } = card;
   const what = item.group
     ? `Group ${item.group}, ${item.nodes.length} operations, press plus to unfold`
-    : `${node.label}, ${wordOf(node)}`;
+    : `${node.label}, ${operation(node)}`;
   card.button.setAttribute("aria-label", `${what}; ${shape(node.shape)}${errorWords(errorRow(view.model, item.node))}`);
 }
 
 function open(view, card) {
-  const first = card.node.kind === "output" ? (state.frames[view.model]?.answer?.probabilities?.[0]?.class ?? 0) : 0;
+  const first = card.node.kind === "output" ? (state.frames[view.model]?.prediction?.probabilities?.[0]?.class ?? 0) : 0;
   const channel = first < card.node.shape[0] ? first : 0;
   set({ model: view.model, node: card.item.node, channel, unit: null, tab: card.node.shape.length === 1 && card.node.units ? "unit" : "maps" });
   byId("inspect").scrollIntoView({ block: "nearest", behavior: calm() });
@@ -212,10 +253,10 @@ function openMap(view, card, event) {
   const frame = state.frames[view.model];
   if (node.kind === "input" || !frame) return open(view, card);
   const box = card.canvas.getBoundingClientRect();
-  const [px, py] = [event.clientX - box.left, event.clientY - box.top];
+  const [px, py] = [(event.clientX - box.left) / view.scale, (event.clientY - box.top) / view.scale];
   let channel = Math.floor(py / (SIZES.map + SIZES.space));
   if (formOf(node) === "numbers") {
-    channel = squareAt(node.shape[0], box.width, box.height, px, py) ?? 0;
+    channel = squareAt(node.shape[0], box.width / view.scale, box.height / view.scale, px, py) ?? 0;
     set({ model: view.model, node: node.id, channel, unit: { row: 0, col: 0 }, tab: "unit" });
   } else {
     channel = Math.min(channel, node.shape[0] - 1);
@@ -270,6 +311,7 @@ function repaint() {
       if (card.told !== card.error.textContent) describe(view, card);
       card.told = card.error.textContent;
     }
+    drawSmall(view);
   }
   hint(worsts);
 }
@@ -286,8 +328,8 @@ function paintCard(view, card) {
   ctx.clearRect(0, 0, width, height);
   card.frame = frame;
   if (node.kind === "input") {
-    const [h, w] = frame.picture.shape.length === 3 ? frame.picture.shape.slice(1) : [1, 1];
-    drawPicture(ctx, frame.picture, 0, 0, width, Math.min(height, (width * h) / w));
+    const [h, w] = frame.image.shape.length === 3 ? frame.image.shape.slice(1) : [1, 1];
+    drawInput(ctx, frame.image, 0, 0, width, Math.min(height, (width * h) / w));
     return;
   }
   if (numbers) {
@@ -322,6 +364,7 @@ function mark() {
     const buttons = [...view.cards.values()].map((card) => card.button);
     const focused = buttons.find((b) => b === document.activeElement);
     tabStop(buttons, focused ?? view.cards.get(chosen?.key)?.button);
+    drawSmall(view);
   }
 }
 
@@ -358,6 +401,6 @@ function keys(view, event) {
 export function countsOf(node) {
   const parts = [];
   if (node.params) parts.push(`${number(node.params)} parameters`);
-  if (node.macs) parts.push(`${short(node.macs)} multiply–adds`);
+  if (node.macs) parts.push(`${short(node.macs)} MACs`);
   return parts.join(" · ");
 }

@@ -1,24 +1,25 @@
-// The lower half: one layer. Its facts, and under tabs its maps, the arithmetic, likes, filters.
+// The lower half: one layer. Its facts, and under tabs its feature maps, arithmetic, top activations, kernels.
 
 import { byId, el, perRow, roving, sized, tabStop } from "./dom.js";
 import { refresh, wish } from "./live.js";
-import { countsOf, wordOf } from "./graph.js";
+import { countsOf } from "./graph.js";
 import { draw, formOf, mapOf, sides, squareAt, strongest } from "./maps.js";
 import { number, shape } from "./numbers.js";
 import { isSeries, nodeOf, on, set, state } from "./state.js";
-import * as filters from "./filters.js";
-import * as likes from "./likes.js";
+import * as kernels from "./kernels.js";
+import * as top from "./top_activations.js";
 import * as unit from "./unit.js";
+import { explain, operation } from "./words.js";
 
 const PAGE = 32;
 const THUMB = 68;
 /** An operation that a larger module performs itself is no layer of its own. */
 const isFree = (node) => !node.name || node.name === node.group;
 const VIEWS = {
-  maps: { label: "All maps", has: (node) => node.kind !== "input" },
+  maps: { label: "Feature maps", has: (node) => node.kind !== "input" },
   unit: { label: "Arithmetic", has: (node) => node.kind !== "input" },
-  likes: { label: "What it likes", has: (node) => !isFree(node) && ["conv", "linear", "norm", "activation", "pool", "add"].includes(node.kind) },
-  filters: { label: "Filters", has: (node) => node.kind === "conv" && !isFree(node) },
+  top: { label: "Top activations", has: (node) => !isFree(node) && ["conv", "linear", "norm", "activation", "pool", "add"].includes(node.kind) },
+  kernels: { label: "Kernels", has: (node) => node.kind === "conv" && !isFree(node) },
 };
 let panel = null;
 let view = null; // what fills the panel: { key, update, close, needs }
@@ -40,7 +41,7 @@ function rebuild() {
   const node = nodeOf(state.model, state.node);
   if (!node) {
     close();
-    box.replaceChildren(el("p", { class: "empty", text: "Open a card to see all maps of a layer. Open a map to see how one of its numbers is made." }));
+    box.replaceChildren(el("p", { class: "empty", text: "Select a card to see all feature maps of a layer. Select a feature map to see how one of its values is computed." }));
     return;
   }
   const tabs = Object.keys(VIEWS).filter((tab) => VIEWS[tab].has(node));
@@ -50,20 +51,17 @@ function rebuild() {
   const focused = box.contains(document.activeElement) ? document.activeElement.id || `tab-${tab}` : null;
   close();
   panel = el("div", { class: "panel-body", role: "tabpanel", id: "tabpanel", "aria-labelledby": tab ? `tab-${tab}` : null });
-  box.replaceChildren(heading(node), tabList(node, tabs, tab), panel);
+  const words = explain(tab === "maps" ? formOf(node) : (tab ?? "input")) ?? "";
+  box.replaceChildren(heading(node), tabList(node, tabs, tab), el("p", { class: "explain", id: "explain", text: words }), panel);
   page = 0;
   if (tab === "maps") view = allMaps(node, panel);
   else if (tab === "unit") view = unit.open(node, panel);
-  else if (tab === "likes") view = likes.open(node, panel);
-  else if (tab === "filters") view = filters.open(node, panel);
-  else panel.append(el("p", { class: "soft", text: "This is what the network is given. Open another card to see what it makes of it." }));
+  else if (tab === "top") view = top.open(node, panel);
+  else if (tab === "kernels") view = kernels.open(node, panel);
   if (view) view.key = key;
   if (focused) (byId(focused) ?? byId(`tab-${tab}`))?.focus({ preventScroll: true });
   refresh();
 }
-
-/** The maps that are drawn of the open layer, as they may be asked for. */
-export const drawn = () => view?.shown?.() ?? [];
 
 function close() {
   view?.close?.();
@@ -74,8 +72,8 @@ function close() {
 function heading(node) {
   const letter = state.both ? el("span", { class: `letter m${state.model}`, text: "AB"[state.model] }) : null;
   const path = node.name && node.name !== node.label ? el("code", { text: node.name }) : null;
-  const rf = node.rf ? `each unit sees ${node.rf.size.join(" × ")} of the ${isSeries() ? "series" : "picture"}` : null;
-  const facts = [wordOf(node), shape(node.shape), rf, countsOf(node)].filter(Boolean).join(" · ");
+  const rf = node.rf ? `receptive field ${node.rf.size.join(" × ")}${isSeries() ? " samples" : ""}` : null;
+  const facts = [operation(node), shape(node.shape), rf, countsOf(node)].filter(Boolean).join(" · ");
   return el("div", { class: "head" }, el("h2", {}, letter, node.label), path, el("p", { class: "hint", text: facts }));
 }
 
@@ -83,7 +81,7 @@ function tabList(node, tabs, current) {
   const list = el("div", { class: "tabs", role: "tablist", "aria-label": "Views of this layer" },
     tabs.map((tab) => el("button", {
       type: "button", role: "tab", id: `tab-${tab}`, "aria-controls": "tabpanel", "aria-selected": String(tab === current),
-      tabindex: tab === current ? "0" : "-1", onclick: () => choose(tab), text: tab === "maps" ? `All ${formOf(node)}` : VIEWS[tab].label,
+      tabindex: tab === current ? "0" : "-1", onclick: () => choose(tab), text: tab === "maps" && formOf(node) === "numbers" ? "Values" : VIEWS[tab].label,
     })));
   roving(list, '[role="tab"]');
   return list;
@@ -100,11 +98,11 @@ const middle = (node) => {
   return { row: Math.floor(rows / 2), col: Math.floor(columns / 2) };
 };
 
-/** Every map of the layer, a page at a time; a vector is one field of numbers. */
+/** Every feature map of the layer, a page at a time; a vector is one field of values. */
 function allMaps(node, box) {
   if (formOf(node) === "numbers") return allNumbers(node, box);
   const model = state.model;
-  const grid = el("div", { class: "thumbs", role: "group", "aria-label": `Maps of ${node.label}` });
+  const grid = el("div", { class: "thumbs", role: "group", "aria-label": `Feature maps of ${node.label}` });
   const pages = Math.ceil(node.shape[0] / PAGE);
   const where = el("span", { class: "soft" });
   const turn = (by) => {
@@ -112,12 +110,12 @@ function allMaps(node, box) {
     rebuildPage();
     refresh();
   };
-  const sort = el("select", { "aria-label": "Order of the maps", onchange: () => { order = sort.value; page = 0; rebuildPage(); refresh(); } },
-    el("option", { value: "index", text: "in their order" }), el("option", { value: "strongest", text: "strongest first" }));
+  const sort = el("select", { "aria-label": "Order of the feature maps", onchange: () => { order = sort.value; page = 0; rebuildPage(); refresh(); } },
+    el("option", { value: "index", text: "by channel" }), el("option", { value: "strongest", text: "highest mean activation first" }));
   sort.value = order;
   const pager = el("div", { class: "row" }, sort,
-    pages > 1 ? [el("button", { type: "button", class: "icon", "aria-label": "Earlier maps", text: "‹", onclick: () => turn(-1) }), where,
-      el("button", { type: "button", class: "icon", "aria-label": "Later maps", text: "›", onclick: () => turn(1) })] : null);
+    pages > 1 ? [el("button", { type: "button", class: "icon", "aria-label": "Previous feature maps", text: "‹", onclick: () => turn(-1) }), where,
+      el("button", { type: "button", class: "icon", "aria-label": "Next feature maps", text: "›", onclick: () => turn(1) })] : null);
   box.append(pager, grid);
   roving(grid, "button", () => perRow(grid.children));
   let cells = new Map();
@@ -154,8 +152,8 @@ function allMaps(node, box) {
       const wide = node.shape.length === 2 ? 2.2 * THUMB : h > w ? (THUMB * w) / h : THUMB;
       const ctx = sized(canvas, wide, node.shape.length === 2 ? THUMB : tall);
       draw(ctx, node, map, 0, 0, wide, node.shape.length === 2 ? THUMB : tall);
-      range.textContent = map.lo < 0 ? `±${number(map.hi, 2)}` : number(map.hi, 2);
-      button.setAttribute("aria-label", `Map ${channel}, from ${number(map.lo, 2)} to ${number(map.hi, 2)}`);
+      range.textContent = map.lo < 0 ? `±${number(map.hi, 2)}` : `0…${number(map.hi, 2)}`;
+      button.setAttribute("aria-label", `Channel ${channel}, from ${number(map.lo, 2)} to ${number(map.hi, 2)}`);
     }
   }
 
@@ -175,13 +173,13 @@ function allMaps(node, box) {
     const from = page * PAGE;
     return [{ node: node.id, channels: Array.from({ length: Math.min(PAGE, left, node.shape[0] - from) }, (_, i) => from + i) }];
   };
-  return { update, needs, shown: () => [...cells.keys()] };
+  return { update, needs };
 }
 
 /** A vector as squares; a square opens its arithmetic. */
 function allNumbers(node, box) {
   const model = state.model;
-  const canvas = el("canvas", { class: "numbers", tabindex: "0", role: "application", "aria-roledescription": "field of numbers" });
+  const canvas = el("canvas", { class: "numbers", tabindex: "0", role: "application", "aria-roledescription": "vector of values" });
   const told = el("p", { class: "soft", "aria-live": "polite" });
   const [width, height] = [Math.min(720, box.clientWidth || 600), 180];
   const openAt = (index) => set({ channel: index, unit: { row: 0, col: 0 }, tab: "unit" });
@@ -207,14 +205,14 @@ function allNumbers(node, box) {
     const map = mapOf(model, node.id, 0);
     if (index === null || !map) return;
     const name = node.shape[0] === state.about.models[model].classes?.length ? ` (${state.about.models[model].classes[index]})` : "";
-    told.textContent = `Number ${index}${name}: ${number(map.lo + ((map.hi - map.lo) * map.bytes[index]) / 255, 3)}`;
+    told.textContent = `Unit ${index}${name}: ${number(map.lo + ((map.hi - map.lo) * map.bytes[index]) / 255, 3)}`;
   }
   function update() {
     const map = mapOf(model, node.id, 0);
     const ctx = sized(canvas, width, height);
     ctx.clearRect(0, 0, width, height);
     if (map) draw(ctx, node, map, 0, 0, width, height);
-    canvas.setAttribute("aria-label", `${number(node.shape[0])} numbers of ${node.label}`);
+    canvas.setAttribute("aria-label", `${number(node.shape[0])} values of ${node.label}`);
     tell(state.channel);
   }
   update();

@@ -1,31 +1,33 @@
 // Keys that work everywhere, the list of them, and the switch between light and dark.
 
-import { toggleCam } from "./answer.js";
+import { toggleCam } from "./prediction.js";
 import { open as openAudit } from "./audit.js";
-import { isDark } from "./colours.js";
-import { byId, dialogue, el, say } from "./dom.js";
+import { isDark } from "./colors.js";
+import { byId, modal, el, say } from "./dom.js";
 import { focusCard } from "./graph.js";
 import { open as openPad } from "./pad.js";
-import { neighbour, open as openPictures } from "./pictures.js";
+import { neighbor, open as openImages } from "./images.js";
+import { copy as copyLink } from "./link.js";
 import { share } from "./share.js";
 import { rest } from "./stage.js";
 import { playOrPause } from "./unit.js";
 
 const KEYS = [
-  ["p", "choose a picture", openPictures],
+  ["p", "choose an image", openImages],
   ["d", "draw one, or use the camera", openPad],
-  ["[", "the picture before", () => neighbour(-1)],
-  ["]", "the next picture", () => neighbour(1)],
-  ["m", "to the picture; arrow keys move it, with Shift by four", () => byId("stage").focus()],
-  ["0", "put the picture back", rest],
+  ["[", "the previous image", () => neighbor(-1)],
+  ["]", "the next image", () => neighbor(1)],
+  ["m", "to the image; arrow keys shift it, with Shift by four pixels", () => byId("stage").focus()],
+  ["0", "reset the transformation", rest],
   ["n", "to the network; arrow keys walk, Enter opens, + unfolds, − folds", focusCard],
-  ["i", "to the layer below; arrow keys choose maps and units", () => byId("inspect").querySelector('[role="tab"][aria-selected="true"]')?.focus()],
+  ["i", "to the layer below; arrow keys choose channels and units", () => byId("inspect").querySelector('[role="tab"][aria-selected="true"]')?.focus()],
   [" ", "slide the window, or pause it", playOrPause],
-  [",", "the unit before", () => byId("unit-before")?.click()],
+  [",", "the previous unit", () => byId("unit-before")?.click()],
   [".", "the next unit", () => byId("unit-after")?.click()],
-  ["g", "Grad-CAM on the picture", toggleCam],
+  ["g", "Grad-CAM on the image", toggleCam],
   ["a", "audit", openAudit],
-  ["e", "export the view as one file", share],
+  ["e", "share: save the view as one interactive file", share],
+  ["l", "copy a link that reopens this view", copyLink],
   ["t", "light or dark", toggleTheme],
   ["?", "this list", openKeys],
 ];
@@ -54,7 +56,7 @@ function pressed(event) {
 
 function openKeys() {
   if (!list) {
-    list = dialogue("Keys");
+    list = modal("Keys");
     list.body.append(el("dl", { class: "keys" }, KEYS.flatMap(([key, what]) => [el("dt", {}, el("kbd", { text: key === " " ? "Space" : key })), el("dd", { text: what })])));
   }
   list.dialog.showModal();
@@ -69,7 +71,7 @@ export function toggleTheme() {
   } catch {
     // A browser that keeps nothing forgets it.
   }
-  say(`${next} colours`);
+  say(`${next} theme`);
   tellTheme();
 }
 

@@ -27,23 +27,22 @@ function pathsOf(path) {
 }
 
 /**
- * Which groups are open at first: level by level while the cards stay few, then single groups
- * from the left, so that at least one block shows what is inside.
+ * Which groups are open at first: level by level while the cards fit, then a single group from the
+ * left, so that at least one block shows what is inside.
  */
-export function firstOpen(graph, most = 26) {
+export function firstOpen(graph, fits) {
   const groups = groupsOf(graph);
   const open = new Set();
-  const count = (set) => visible(graph, set).items.length;
   const deepest = Math.max(0, ...[...groups.values()].map((g) => g.depth));
   for (let depth = 1; depth <= deepest; depth++) {
     const level = [...groups.values()].filter((g) => g.depth === depth);
     const wider = new Set([...open, ...level.map((g) => g.path)]);
-    if (count(wider) <= most) {
+    if (fits(visible(graph, wider))) {
       for (const g of level) open.add(g.path);
       continue;
     }
     const first = level.find((g) => g.parent === "" || open.has(g.parent));
-    if (first && count(new Set([...open, first.path])) <= most) open.add(first.path);
+    if (first && fits(visible(graph, new Set([...open, first.path])))) open.add(first.path);
     break;
   }
   return open;
@@ -188,7 +187,7 @@ function nest(arcs) {
 
 /** The sizes of the overview, in CSS pixels. */
 export const SIZES = {
-  card: 76, narrow: 52, gap: 26, head: 40, foot: 20, map: 56, space: 4, top: 10, title: 20, arc: 15,
+  card: 76, narrow: 52, gap: 22, head: 40, foot: 20, map: 56, space: 4, top: 10, title: 20, arc: 15,
   lane: 26, side: 14,
 };
 

@@ -1,4 +1,4 @@
-// The loop behind everything that follows the picture: one step in flight, the newest wish wins.
+// The loop behind everything that follows the image: one step in flight, the newest wish wins.
 
 import { Refused, step } from "./api.js";
 import { toast } from "./dom.js";
@@ -10,10 +10,11 @@ const MOST = 64;
 
 const wishes = [];
 const waiting = [];
+let measured = () => [];
 let wanted = false;
 let busy = false;
 let planned = false;
-let pictureOfMaps = null;
+let imageOfMaps = null;
 const times = [];
 
 /** Tell which maps are needed: `wish(model, left)` gives [{ node, channels, full? }]. */
@@ -21,11 +22,19 @@ export function wish(give) {
   wishes.push(give);
 }
 
+/** Tell of which nodes equivariance errors are shown: `give(model)` gives their ids. */
+export function measure(give) {
+  measured = give;
+}
+
 /** Ask for a new frame; many calls make one. */
 export function refresh() {
   wanted = true;
   plan();
 }
+
+/** What the page asks for now, of each model that is shown: its maps and errors. */
+export const requests = () => shown().map((model) => ({ maps: request(model).maps, errors: measured(model) }));
 
 /** Resolves when all that was wanted has been drawn. */
 export function settled() {
@@ -39,7 +48,7 @@ export function pace() {
 }
 
 function plan() {
-  if (planned || busy || !wanted || !state.picture) return;
+  if (planned || busy || !wanted || !state.image) return;
   planned = true;
   // A hidden page draws no frames, but what it asked for shall be there when it is seen again.
   if (document.hidden) setTimeout(run, 50);
@@ -50,7 +59,7 @@ async function run() {
   planned = false;
   wanted = false;
   busy = true;
-  const { picture } = state;
+  const { image } = state;
   const of = stamp();
   const models = shown();
   const ends = await Promise.allSettled(models.map((model) => step(request(model))));
@@ -59,20 +68,20 @@ async function run() {
   for (const fault of faults) {
     if (!(fault instanceof Refused)) throw fault;
     // A state of a drawing may be gone when its step comes; the page looks at a later one.
-    if (fault.status === 409 || picture !== state.picture) wanted = true;
+    if (fault.status === 409 || image !== state.image) wanted = true;
     else toast(fault.message, "fault");
   }
   // The next step is on its way while this one is drawn.
   if (wanted && !faults.length && !document.hidden) run();
   else plan();
-  show(picture, of, models, ends.map((end) => end.value ?? null), faults.every((f) => f.status === 409) || picture !== state.picture);
+  show(image, of, models, ends.map((end) => end.value ?? null), faults.every((f) => f.status === 409) || image !== state.image);
   if (!wanted && !busy) for (const done of waiting.splice(0)) done();
 }
 
 /** What a frame is of: it may be drawn under this name alone. */
-const stamp = () => `${state.picture}|${JSON.stringify(state.motion)}`;
+const stamp = () => `${state.image}|${JSON.stringify(state.motion)}`;
 
-/** Frames of another picture or motion are forgotten: when another model comes, or a step failed. */
+/** Frames of another image or motion are forgotten: when another model comes, or a step failed. */
 export function dropStale() {
   const now = stamp();
   if (state.frames.some((frame) => frame && frame.of !== now)) {
@@ -80,14 +89,14 @@ export function dropStale() {
   }
 }
 
-function show(picture, of, models, answers, well) {
-  if (pictureOfMaps !== picture) forget();
-  pictureOfMaps = picture;
+function show(image, of, models, answers, well) {
+  if (imageOfMaps !== image || state.about.saved) forget();
+  imageOfMaps = image;
   const frames = [...state.frames];
   models.forEach((model, i) => {
     if (answers[i]) {
       keep(model, answers[i]);
-      frames[model] = { ...answers[i], of };
+      frames[model] = { ...answers[i], of, errorOf: new Map((answers[i].errors ?? []).map((row) => [row.node, row])) };
     } else if (!well && frames[model]?.of !== of) frames[model] = undefined;
   });
   times.push(performance.now());
@@ -108,11 +117,11 @@ function request(model) {
   }
   return {
     model,
-    picture: state.picture,
+    image: state.image,
     motion: state.motion,
     maps,
     cam: state.cam && camOf(model),
-    errors: !atRest(),
+    errors: atRest() ? false : measured(model),
     top: 10,
   };
 }

@@ -1,10 +1,10 @@
-// Feature maps, pictures, series and vectors on a canvas, from the bytes of a frame.
+// Feature maps, images, series and vectors on a canvas, from the bytes of a frame.
 
-import { inks, pixels } from "./colours.js";
+import { inks, kindOf, pixels, scale } from "./colors.js";
 
 const kept = [new Map(), new Map()];
 const scratch = document.createElement("canvas");
-const images = new Map();
+const buffers = new Map();
 
 /** Remember the maps of a frame until newer ones come. */
 export function keep(model, frame) {
@@ -16,7 +16,7 @@ export function mapOf(model, node, channel) {
   return kept[model].get(`${node}:${channel}`);
 }
 
-/** All known maps belong to another picture now. */
+/** All known maps belong to another image now. */
 export function forget() {
   for (const maps of kept) maps.clear();
 }
@@ -68,59 +68,60 @@ export function draw(ctx, node, map, x, y, width, height) {
   else drawNumbers(ctx, map, x, y, width, height);
 }
 
-/** A map as colours: one hue from its lowest value, or two from zero when it goes below. */
+/** A map as colors: orange above zero, blue below, zero neutral. */
 export function drawMap(ctx, map, x, y, width, height) {
   const [h, w] = extent(map);
-  const image = scratchImage(w, h);
-  const colours = pixels(map.lo < 0 ? "both" : "amount");
-  const out = new Uint32Array(image.data.buffer);
-  for (let i = 0; i < out.length; i++) out[i] = colours[map.bytes[i]];
-  place(ctx, image, x, y, width, height);
+  const buffer = scratchBuffer(w, h);
+  const colors = pixels(kindOf(map));
+  const out = new Uint32Array(buffer.data.buffer);
+  for (let i = 0; i < out.length; i++) out[i] = colors[map.bytes[i]];
+  place(ctx, buffer, x, y, width, height);
 }
 
-/** A picture of one or three planes; a series as one line a channel. */
-export function drawPicture(ctx, picture, x, y, width, height) {
-  if (picture.shape.length === 2) {
-    const [channels, count] = picture.shape;
+/** An image of one or three planes; a series as one line a channel. */
+export function drawInput(ctx, image, x, y, width, height) {
+  if (image.shape.length === 2) {
+    const [channels, count] = image.shape;
     const { card, link, warm, good } = inks();
     ctx.fillStyle = card;
     ctx.fillRect(x, y, width, height);
     for (let c = 0; c < channels; c++) {
-      const bytes = picture.bytes.subarray(c * count, (c + 1) * count);
+      const bytes = image.bytes.subarray(c * count, (c + 1) * count);
       trace(ctx, bytes, [link, warm, good][c % 3], x, y, width, height);
     }
     return;
   }
-  const [channels, h, w] = picture.shape;
-  const image = scratchImage(w, h);
-  const { data } = image;
+  const [channels, h, w] = image.shape;
+  const buffer = scratchBuffer(w, h);
+  const { data } = buffer;
   const plane = h * w;
   const [second, third] = channels >= 3 ? [plane, 2 * plane] : [0, 0];
   for (let i = 0; i < plane; i++) {
-    data[4 * i] = picture.bytes[i];
-    data[4 * i + 1] = picture.bytes[i + second];
-    data[4 * i + 2] = picture.bytes[i + third];
+    data[4 * i] = image.bytes[i];
+    data[4 * i + 1] = image.bytes[i + second];
+    data[4 * i + 2] = image.bytes[i + third];
     data[4 * i + 3] = 255;
   }
-  place(ctx, image, x, y, width, height);
+  place(ctx, buffer, x, y, width, height);
 }
 
-/** A map laid over a picture: what speaks for is warm, what speaks against is cold. */
+/** A map laid over an image, in the colors of all maps; what is near zero lets the image through. */
 export function drawOverlay(ctx, map, x, y, width, height, strength = 0.85) {
   const [h, w] = extent(map);
-  const image = scratchImage(w, h);
-  const { data } = image;
+  const buffer = scratchBuffer(w, h);
+  const { data } = buffer;
+  const colors = scale("diverging");
   const most = Math.max(Math.abs(map.lo), Math.abs(map.hi)) || 1;
   for (let i = 0; i < map.bytes.length; i++) {
     const share = (map.lo + ((map.hi - map.lo) * map.bytes[i]) / 255) / most;
-    const [r, g, b] = share < 0 ? [64, 138, 255] : [255, 112, 20];
+    const [r, g, b] = colors[share < 0 ? 0 : 255];
     data[4 * i] = r;
     data[4 * i + 1] = g;
     data[4 * i + 2] = b;
     data[4 * i + 3] = 255 * strength * Math.abs(share) ** 0.8;
   }
   ctx.imageSmoothingEnabled = true;
-  place(ctx, image, x, y, width, height);
+  place(ctx, buffer, x, y, width, height);
   ctx.imageSmoothingEnabled = false;
 }
 
@@ -144,9 +145,9 @@ export function drawLine(ctx, map, x, y, width, height) {
 /** A vector as squares, row after row. */
 export function drawNumbers(ctx, map, x, y, width, height) {
   const { columns, size } = squares(map.bytes.length, width, height);
-  const colours = pixels(map.lo < 0 ? "both" : "amount");
+  const colors = pixels(kindOf(map));
   for (let i = 0; i < map.bytes.length; i++) {
-    const value = colours[map.bytes[i]];
+    const value = colors[map.bytes[i]];
     ctx.fillStyle = `rgb(${value & 255} ${(value >> 8) & 255} ${(value >> 16) & 255})`;
     const gap = size > 4 ? 1 : 0;
     ctx.fillRect(
@@ -174,8 +175,8 @@ export function squareAt(count, width, height, px, py) {
   return col < columns && index >= 0 && index < count ? index : null;
 }
 
-function trace(ctx, bytes, colour, x, y, width, height) {
-  ctx.strokeStyle = colour;
+function trace(ctx, bytes, color, x, y, width, height) {
+  ctx.strokeStyle = color;
   ctx.lineWidth = 1.25;
   ctx.lineJoin = "round";
   ctx.beginPath();
@@ -189,20 +190,20 @@ function trace(ctx, bytes, colour, x, y, width, height) {
 }
 
 /** Room for the pixels of one map, made once a size: a hundred maps are drawn a step. */
-function scratchImage(width, height) {
+function scratchBuffer(width, height) {
   const key = `${width}x${height}`;
-  if (!images.has(key)) {
-    if (images.size > 32) images.clear();
-    images.set(key, scratch.getContext("2d", { willReadFrequently: true }).createImageData(width, height));
+  if (!buffers.has(key)) {
+    if (buffers.size > 32) buffers.clear();
+    buffers.set(key, scratch.getContext("2d", { willReadFrequently: true }).createImageData(width, height));
   }
-  return images.get(key);
+  return buffers.get(key);
 }
 
-function place(ctx, image, x, y, width, height) {
-  if (scratch.width < image.width || scratch.height < image.height) {
-    scratch.width = Math.max(scratch.width, image.width);
-    scratch.height = Math.max(scratch.height, image.height);
+function place(ctx, buffer, x, y, width, height) {
+  if (scratch.width < buffer.width || scratch.height < buffer.height) {
+    scratch.width = Math.max(scratch.width, buffer.width);
+    scratch.height = Math.max(scratch.height, buffer.height);
   }
-  scratch.getContext("2d").putImageData(image, 0, 0);
-  ctx.drawImage(scratch, 0, 0, image.width, image.height, x, y, width, height);
+  scratch.getContext("2d").putImageData(buffer, 0, 0);
+  ctx.drawImage(scratch, 0, 0, buffer.width, buffer.height, x, y, width, height);
 }

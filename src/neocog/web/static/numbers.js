@@ -55,12 +55,12 @@ export function short(count) {
   return count.toLocaleString("en-US");
 }
 
-/** The shape of an output in words: "16 maps of 32 × 32". */
+/** The shape of an output in words: "16 feature maps of 32 × 32". */
 export function shape(sizes) {
   if (!sizes?.length) return "";
   const many = (word) => `${number(sizes[0])} ${word}${sizes[0] === 1 ? "" : "s"}`;
-  if (sizes.length === 1) return many("number");
-  return `${many(sizes.length === 2 ? "line" : "map")} of ${sizes.slice(1).join(" × ")}`;
+  if (sizes.length === 1) return many("value");
+  return `${many(sizes.length === 2 ? "channel" : "feature map")} of ${sizes.slice(1).join(" × ")}`;
 }
 
 /** The largest size of the numbers in nested lists. */

@@ -1,7 +1,7 @@
-// Drawing a picture by hand, and taking one from a camera. The network follows the pen.
+// Drawing an image by hand, and taking one from a camera. The network follows the pen.
 
-import { byId, dialogue, el, toast } from "./dom.js";
-import { take } from "./pictures.js";
+import { byId, modal, el, toast } from "./dom.js";
+import { take } from "./images.js";
 import { isSeries, state } from "./state.js";
 
 const SIDE = 280;
@@ -9,12 +9,12 @@ const COLOURS = ["#ffffff", "#000000", "#e23b2e", "#f2a51c", "#3c9a4b", "#2f6fd0
 let made = null;
 let stream = null;
 
-/** The button of the dialogue. */
+/** The button of the dialog. */
 export function start() {
   byId("draw").addEventListener("click", open);
 }
 
-/** The dialogue with the canvas and the camera. */
+/** The dialog with the canvas and the camera. */
 export function open() {
   if (isSeries()) return;
   made ??= build();
@@ -23,19 +23,19 @@ export function open() {
 }
 
 function build() {
-  const { dialog, body } = dialogue("Draw a picture", { look: "aside" });
-  const colour = (state.about.models[state.model].channels ?? 1) >= 3;
+  const { dialog, body } = modal("Draw an image", { look: "aside" });
+  const color = (state.about.models[state.model].channels ?? 1) >= 3;
   const canvas = el("canvas", { width: SIDE, height: SIDE, class: "pad", tabindex: "0", role: "application", "aria-roledescription": "drawing", "aria-label": "Drawing. Arrow keys move the pen, space puts it down or lifts it." });
   const ctx = canvas.getContext("2d", { willReadFrequently: true });
   const width = el("input", { type: "range", min: 2, max: 60, value: 22, id: "pen-width" });
-  const pen = { down: false, x: SIDE / 2, y: SIDE / 2, colour: "#ffffff", ground: "#000000" };
+  const pen = { down: false, x: SIDE / 2, y: SIDE / 2, color: "#ffffff", ground: "#000000" };
   const clear = () => {
     ctx.fillStyle = pen.ground;
     ctx.fillRect(0, 0, SIDE, SIDE);
   };
   clear();
   const line = (x, y) => {
-    ctx.strokeStyle = pen.colour;
+    ctx.strokeStyle = pen.color;
     ctx.lineWidth = Number(width.value);
     ctx.lineCap = "round";
     ctx.lineJoin = "round";
@@ -60,7 +60,7 @@ function build() {
   canvas.addEventListener("pointermove", (event) => pen.down && line(...at(event)));
   for (const kind of ["pointerup", "pointercancel"]) canvas.addEventListener(kind, () => (pen.down = false));
   canvas.addEventListener("keydown", (event) => keyboard(event, pen, line, canvas));
-  const swatches = colour ? COLOURS.map((value) => swatch(value, pen)) : [];
+  const swatches = color ? COLOURS.map((value) => swatch(value, pen)) : [];
   const video = el("video", { playsinline: true, muted: true, hidden: true, class: "pad" });
   const camera = cameraRow(video, dialog);
   dialog.addEventListener("close", stop);
@@ -88,7 +88,7 @@ function keyboard(event, pen, line, canvas) {
 }
 
 function swatch(value, pen) {
-  const button = el("button", { type: "button", class: "swatch", "aria-label": `Pen ${value}`, onclick: () => (pen.colour = value) });
+  const button = el("button", { type: "button", class: "swatch", "aria-label": `Pen ${value}`, onclick: () => (pen.color = value) });
   button.style.background = value;
   return button;
 }
@@ -139,17 +139,17 @@ function cameraRow(video, dialog) {
       shoot.hidden = false;
       video.play().catch(() => {}); // ends when the camera is stopped before its first frame
     } catch {
-      toast("The camera gave no picture: there is none, or the browser was told not to use it.", "fault");
+      toast("The camera gave no image: there is none, or the browser was told not to use it.", "fault");
     } finally {
       begin.disabled = false;
     }
   } });
-  return el("div", { class: "row" }, begin, shoot, el("span", { class: "soft", text: "Asked for only when you press; nothing leaves this machine." }));
+  return el("div", { class: "row" }, begin, shoot, el("span", { class: "soft", text: "The camera is used only after you press; nothing leaves this machine." }));
 }
 
 const end = (given) => given?.getTracks().forEach((track) => track.stop());
 
-/** The camera is off whenever its picture is not to be seen. */
+/** The camera is off whenever its image is not to be seen. */
 function stop() {
   end(stream);
   stream = null;

@@ -1,9 +1,9 @@
-// The current view as one HTML file that needs nothing else.
+// The current view as one file that needs no program: image, motion and arithmetic stay interactive in it.
 
 import { Refused, exported } from "./api.js";
-import { byId, el, toast } from "./dom.js";
-import { drawn } from "./inspect.js";
-import { formOf } from "./maps.js";
+import { byId, el, toast, write } from "./dom.js";
+import { encode } from "./link.js";
+import { requests } from "./live.js";
 import { nodeOf, state } from "./state.js";
 
 /** The button. */
@@ -14,8 +14,9 @@ export function start() {
 /** Ask for the file and hand it to the browser's downloads. */
 export async function share() {
   const button = byId("share");
-  if (!state.picture || button.disabled) return;
+  if (!state.image || button.disabled || state.about.saved) return;
   button.disabled = true;
+  write(button, "Saving …");
   try {
     const blob = await exported(view());
     const address = URL.createObjectURL(blob);
@@ -24,31 +25,22 @@ export async function share() {
     link.click();
     link.remove();
     setTimeout(() => URL.revokeObjectURL(address), 10000);
-    toast("The view is in your downloads, as one file.");
+    toast(`The page is in your downloads, as one file (${(blob.size / 2 ** 20).toFixed(1)} MB) that works without the program.`);
   } catch (error) {
     if (!(error instanceof Refused)) throw error;
     toast(error.message, "fault");
   } finally {
     button.disabled = false;
+    write(button, "Share");
   }
 }
 
 function view() {
   const node = nodeOf(state.model, state.node);
-  const channels = node ? (formOf(node) === "numbers" ? [0] : chosen(node)) : [];
   return {
-    model: state.model, both: state.both, picture: state.picture, motion: state.motion, cam: state.cam,
-    node: node?.id ?? null, channel: state.channel, unit: node?.units ? state.unit : null,
-    maps: node && node.kind !== "input" ? [{ node: node.id, channels }] : [],
+    model: state.model, both: state.both, image: state.image, motion: state.motion, cam: state.cam,
+    node: node?.id ?? null, channel: state.channel, unit: state.unit, view: encode(), steps: requests(),
   };
 }
 
-/** The maps that stand on the page; beside the arithmetic the first, with the chosen one. */
-function chosen(node) {
-  const shown = drawn();
-  if (shown.length) return shown;
-  const first = Array.from({ length: Math.min(16, node.shape[0]) }, (_, i) => i);
-  return first.includes(state.channel) ? first : [...first.slice(0, 15), state.channel];
-}
-
-const fileName = () => `${state.about.models[state.model].name}-${state.picture}`.replace(/[^A-Za-z0-9._-]+/g, "-").slice(0, 80);
+const fileName = () => `${state.about.models[state.model].name}-${state.image}`.replace(/[^A-Za-z0-9._-]+/g, "-").slice(0, 80);

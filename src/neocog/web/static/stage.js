@@ -1,15 +1,15 @@
-// The picture, large: dragged to move it, with Grad-CAM and the receptive field drawn over it.
+// The image, large: dragged to move it, with Grad-CAM and the receptive field drawn over it.
 
-import { inks } from "./colours.js";
+import { inks } from "./colors.js";
 import { byId, say, sized } from "./dom.js";
 import { refresh } from "./live.js";
-import { drawOverlay, drawPicture } from "./maps.js";
+import { drawOverlay, drawInput } from "./maps.js";
 import { REST, atRest, isSeries, nodeOf, on, set, state } from "./state.js";
 
-let scale = 1; // CSS pixels a pixel of the picture
+let scale = 1; // CSS pixels a pixel of the image
 let drag = null;
 
-/** Draw the picture whenever it changes, and let it be moved. */
+/** Draw the image whenever it changes, and let it be moved. */
 export function start() {
   const canvas = byId("stage");
   on("frames field cam model", paint);
@@ -23,10 +23,10 @@ export function start() {
   byId("rest").addEventListener("click", rest);
 }
 
-/** The picture back as it was. */
+/** The image back as it was. */
 export function rest() {
-  set({ motion: { ...REST, kind: state.motion.kind } });
-  say("The picture is back in its place.");
+  set({ motion: { ...REST, padding: state.motion.padding } });
+  say("The transformation is reset.");
 }
 
 /** Move by so many pixels right and down. */
@@ -56,7 +56,7 @@ function nudge(event) {
   const size = event.shiftKey ? 4 : 1;
   move(steps[0] * size, steps[1] * size);
   const { dx, dy } = state.motion;
-  say(`Moved ${dx} right, ${dy} down.`);
+  say(`Shifted by ${dx} right, ${dy} down.`);
 }
 
 function paint() {
@@ -66,8 +66,8 @@ function paint() {
     canvas.getContext("2d").clearRect(0, 0, canvas.width, canvas.height);
     return;
   }
-  const series = frame.picture.shape.length === 2;
-  const [h, w] = series ? [1, frame.picture.shape[1]] : frame.picture.shape.slice(1);
+  const series = frame.image.shape.length === 2;
+  const [h, w] = series ? [1, frame.image.shape[1]] : frame.image.shape.slice(1);
   const room = byId("stage-box").clientWidth || 240;
   const tallest = Math.min(room, Math.max(180, innerHeight * 0.42));
   const width = series ? room : Math.min(room, (tallest * w) / h);
@@ -75,22 +75,22 @@ function paint() {
   scale = width / w;
   const ctx = sized(canvas, width, height);
   ctx.imageSmoothingEnabled = scale < 1;
-  drawPicture(ctx, frame.picture, 0, 0, width, height);
+  drawInput(ctx, frame.image, 0, 0, width, height);
   if (state.cam && frame.cam) drawOverlay(ctx, frame.cam, 0, 0, width, height);
   if (state.field) drawField(ctx, state.field, [series ? height : scale, scale], [width, height]);
   canvas.setAttribute("aria-label", label(w, h, series));
-  if (!performance.getEntriesByName("first-picture").length) performance.mark("first-picture");
+  if (!performance.getEntriesByName("first-image").length) performance.mark("first-image");
 }
 
 function label(w, h, series) {
-  const { motion, pictureName } = state;
-  const moved = atRest() ? "" : `, moved ${motion.dx} right and ${motion.dy} down, turned ${motion.angle} degrees, scaled ${motion.scale.toFixed(2)}`;
-  return `${series ? "Series" : "Picture"} ${pictureName}, ${series ? w : `${h} by ${w} pixels`}${moved}`;
+  const { motion, imageName } = state;
+  const moved = atRest() ? "" : `, shifted by ${motion.dx} right and ${motion.dy} down, rotated by ${motion.angle} degrees, scaled by ${motion.scale.toFixed(2)}`;
+  return `${series ? "Series" : "Image"} ${imageName}, ${series ? w : `${h} by ${w} pixels`}${moved}`;
 }
 
-/** What lies outside the field is veiled; its frame is drawn where it is inside the picture. */
+/** What lies outside the field is veiled; its frame is drawn where it is inside the image. */
 function drawField(ctx, field, [rowScale, scaleX], [width, height]) {
-  const { page, warm } = inks();
+  const { page, mark } = inks();
   const rows = spans(field.r0, field.r1, Math.round(height / rowScale), field.wraps);
   const columns = spans(field.c0, field.c1, Math.round(width / scaleX), field.wraps);
   const parts = rows.flatMap(([r0, r1]) => columns.map(([c0, c1]) => [c0 * scaleX, r0 * rowScale, (c1 - c0) * scaleX, (r1 - r0) * rowScale]));
@@ -102,7 +102,7 @@ function drawField(ctx, field, [rowScale, scaleX], [width, height]) {
   for (const [x, y, w, h] of parts) ctx.rect(x, y, w, h);
   ctx.fill("evenodd");
   ctx.globalAlpha = 1;
-  ctx.strokeStyle = warm;
+  ctx.strokeStyle = mark;
   ctx.lineWidth = 2;
   for (const [x, y, w, h] of parts) ctx.strokeRect(x + 1, y + 1, Math.max(1, w - 2), Math.max(1, h - 2));
   ctx.restore();
@@ -131,6 +131,6 @@ export function fieldWords(field, model = state.model) {
   const [rows, columns] = [field.r1 - field.r0, field.c1 - field.c0];
   const beyond = Math.max(0, -field.r0, -field.c0, field.r1 - h, field.c1 - w);
   const size = h === 1 ? `${columns} samples` : `${rows} × ${columns} pixels`;
-  const there = field.wraps ? "some of them on the other side of the border" : `up to ${beyond} beyond the border`;
-  return `sees ${size}${beyond > 0 ? `, ${there}` : ""}`;
+  const there = field.wraps ? "wrapping around the border" : `up to ${beyond} of them in the padding`;
+  return `covers ${size}${beyond > 0 ? `, ${there}` : ""}`;
 }

@@ -1,9 +1,10 @@
-// The arithmetic of everything that is no window: dense layers, sums, norms, activations, softmax.
+// The arithmetic of everything that is no window: linear layers, sums, normalization, activations, softmax.
 
-import { bothWays, inks, paint } from "./colours.js";
+import { inks, signed } from "./colors.js";
 import { el, sized } from "./dom.js";
 import { extent, formOf, mapOf } from "./maps.js";
 import { number, percent } from "./numbers.js";
+import { scrolling } from "./overview.js";
 import { nodeOf, state } from "./state.js";
 import { convolution, pooling } from "./window.js";
 
@@ -25,8 +26,8 @@ function dense(here) {
   const body = el("tbody");
   const rest = el("p", { class: "soft" });
   const element = el("div", { class: "dense" },
-    el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Products, largest first" },
-      el("table", { class: "terms" }, el("thead", {}, el("tr", {}, ["from", "value", "× weight", "= product", ""].map((t) => el("th", { scope: "col", text: t })))), body)),
+    scrolling("Products, largest first",
+      el("table", { class: "terms" }, el("thead", {}, el("tr", {}, ["input", "value", "× weight", "= product", ""].map((t) => el("th", { scope: "col", text: t })))), body)),
     rest);
   let last = null;
   function show(next) {
@@ -41,7 +42,7 @@ function dense(here) {
     const more = next.inputs.find((i) => i.rest)?.rest ?? next.rest ?? null;
     const count = others.length + (more?.count ?? 0);
     const sum = others.reduce((a, t) => a + t.p, 0) + (more?.sum ?? 0);
-    rest.textContent = count ? `and ${number(count)} smaller products, in sum ${number(sum, 4)}` : "";
+    rest.textContent = count ? `${number(count)} smaller products sum to ${number(sum, 4)}` : "";
   }
   return { element, show, theme: () => last && show(last) };
 }
@@ -64,7 +65,7 @@ function flat(inputs) {
 
 function bar(value, most) {
   const made = el("i", { class: "len" });
-  const { background } = paint("both", bothWays(value, most) < 0.5 ? 0.12 : 0.88);
+  const { background } = signed(Math.sign(value), 1);
   made.style.width = `${(Math.abs(value) / most) * 5}rem`;
   made.style.background = background;
   return made;
@@ -78,7 +79,7 @@ function summands(here) {
     (next.inputs ?? []).filter((i) => i.patch).forEach((one, i) => {
       const source = nodeOf(here.model, next.input_nodes?.[i] ?? null);
       if (i) parts.push(el("span", { class: "op", text: next.kind === "product" ? "×" : "+" }));
-      parts.push(card(source ? nameOf(source) : `part ${i + 1}`, one.patch[0][0]));
+      parts.push(card(source ? nameOf(source) : `input ${i + 1}`, one.patch[0][0]));
     });
     parts.push(el("span", { class: "op", text: "=" }), card(here.node.label, next.value, "result"));
     element.replaceChildren(...parts);
@@ -94,7 +95,7 @@ const card = (label, value, look = "") => el("div", { class: `step ${look}` }, e
 function pipeline(here) {
   const element = el("div", { class: "terms-row" });
   function show(next) {
-    const steps = next.steps?.length ? next.steps : (next.inputs ?? []).filter((i) => i.patch?.length === 1 && i.patch[0].length === 1).map((i) => ({ label: "in", value: i.patch[0][0] }));
+    const steps = next.steps?.length ? next.steps : (next.inputs ?? []).filter((i) => i.patch?.length === 1 && i.patch[0].length === 1).map((i) => ({ label: "input", value: i.patch[0][0] }));
     const parts = steps.flatMap((one, i) => [i ? el("span", { class: "op", text: "›", "aria-hidden": "true" }) : null, card(one.label, one.value, i === steps.length - 1 ? "result" : "")]).filter(Boolean);
     if (!parts.length) parts.push(card(here.node.label, next.value, "result"));
     element.replaceChildren(...parts);
@@ -116,7 +117,7 @@ const CURVES = {
   mish: (x) => x * Math.tanh(Math.log1p(Math.exp(x))), identity: (x) => x,
 };
 
-/** An activation: its curve, or the pairs of this very picture, and the point of this unit. */
+/** An activation: its curve, or the pairs of this very image, and the point of this unit. */
 function curve(here) {
   const canvas = el("canvas", { role: "img" });
   const row = el("div", { class: "terms-row" });
@@ -126,7 +127,7 @@ function curve(here) {
     last = next;
     const x = next.inputs?.[0]?.patch?.[0]?.[0] ?? next.steps?.[0]?.value ?? null;
     const y = next.value;
-    row.replaceChildren(card("in", x), el("span", { class: "op", text: "→" }), card(`${here.node.op}`, y, "result"));
+    row.replaceChildren(card("input", x), el("span", { class: "op", text: "→" }), card(`${here.node.op}`, y, "result"));
     const f = CURVES[here.node.op.toLowerCase().replace(/_|\d+d$/g, "")];
     plot(f ?? null, f ? [] : pairs(here, next), x, y);
     canvas.setAttribute("aria-label", `Curve of ${here.node.op} with the point ${number(x, 3)}, ${number(y, 3)}`);
@@ -135,7 +136,7 @@ function curve(here) {
   function plot(f, points, x, y) {
     const [width, height] = [240, 170];
     const ctx = sized(canvas, width, height);
-    const { ink, line, soft, link, warm } = inks();
+    const { ink, line, soft, link, mark } = inks();
     const reach = Math.max(1.5, Math.abs(x ?? 0) * 1.25, ...points.map((p) => Math.abs(p[0])));
     const xs = Array.from({ length: 121 }, (_, i) => -reach + (2 * reach * i) / 120);
     const curve = f ? xs.map((v) => [v, f(v)]) : points;
@@ -150,14 +151,14 @@ function curve(here) {
     else for (const [a, b] of points) disc(ctx, link, px(a), py(b), 1.5);
     if (x === null) return;
     stroke(ctx, soft, 1, [[px(x), py(0)], [px(x), py(y)], [px(0), py(y)]], [3, 3]);
-    disc(ctx, warm, px(x), py(y), 5);
+    disc(ctx, mark, px(x), py(y), 5);
     ctx.fillStyle = ink;
   }
   return { element, show, theme: () => last && show(last) };
 }
 
-function stroke(ctx, colour, width, points, dash = []) {
-  ctx.strokeStyle = colour;
+function stroke(ctx, color, width, points, dash = []) {
+  ctx.strokeStyle = color;
   ctx.lineWidth = width;
   ctx.setLineDash(dash);
   ctx.beginPath();
@@ -166,8 +167,8 @@ function stroke(ctx, colour, width, points, dash = []) {
   ctx.setLineDash([]);
 }
 
-function disc(ctx, colour, x, y, radius) {
-  ctx.fillStyle = colour;
+function disc(ctx, color, x, y, radius) {
+  ctx.fillStyle = color;
   ctx.beginPath();
   ctx.arc(x, y, radius, 0, 2 * Math.PI);
   ctx.fill();
@@ -192,7 +193,7 @@ function shares(here) {
   const body = el("tbody");
   const steps = el("div", { class: "terms-row" });
   const element = el("div", { class: "dense" },
-    el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "From logits to probabilities" },
+    scrolling("From logits to probabilities",
       el("table", { class: "terms" }, el("thead", {}, el("tr", {}, ["class", "logit z", "exp(z − max)", "probability", ""].map((t) => el("th", { scope: "col", text: t })))), body)), steps);
   function show(next) {
     const known = next.inputs.filter((i) => i.patch);

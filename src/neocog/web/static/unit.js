@@ -1,7 +1,7 @@
-// Zoom to the arithmetic: one unit, where it looks, how its number is made, and the sliding of it.
+// The arithmetic of one unit: its receptive field, how its value is computed, and the sliding window.
 
-import { Refused, unit as askUnit } from "./api.js";
-import { byId, el, icon, say, toast } from "./dom.js";
+import { Refused, nearest, unit as askUnit } from "./api.js";
+import { byId, el, icon, say, toast, write } from "./dom.js";
 import { inputMap, outputMap } from "./figures.js";
 import { refresh, settled } from "./live.js";
 import { formOf, mapOf, sides, strongest } from "./maps.js";
@@ -9,6 +9,7 @@ import { number } from "./numbers.js";
 import { fieldWords } from "./stage.js";
 import { isSeries, nodeOf, set, state } from "./state.js";
 import { viewOf } from "./terms.js";
+import { explainArithmetic } from "./words.js";
 
 const SPEEDS = { slow: 1100, steady: 420, fast: 120, race: 16 };
 const still = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
@@ -84,7 +85,7 @@ function refreshOnce(here) {
   if (!mapOf(here.model, here.node.id, channel)) refresh();
 }
 
-/** While the picture moves, its steps come first; the numbers follow a moment later. */
+/** While the image moves, its steps come first; the numbers follow a moment later. */
 function later(here) {
   if (here.timer || (here.answer && here.of === stamp())) return;
   here.timer = setTimeout(() => {
@@ -93,10 +94,10 @@ function later(here) {
   }, 70);
 }
 
-const stamp = () => `${state.picture}|${JSON.stringify(state.motion)}`;
+const stamp = () => `${state.image}|${JSON.stringify(state.motion)}`;
 
 async function ask(here) {
-  if (here.closed || !state.unit || !state.picture) return;
+  if (here.closed || !state.unit || !state.image) return;
   if (here.asking) {
     here.again = true;
     return;
@@ -104,7 +105,9 @@ async function ask(here) {
   here.asking = true;
   const { node, model } = here;
   const of = stamp();
-  const wanted = { model, picture: state.picture, motion: state.motion, node: node.id, channel: state.channel, row: state.unit.row, col: state.unit.col };
+  const asked = { model, image: state.image, motion: state.motion, node: node.id, channel: state.channel, row: state.unit.row, col: state.unit.col };
+  const wanted = nearest(asked);
+  if (wanted !== asked) set({ channel: wanted.channel, unit: { row: wanted.row, col: wanted.col } });
   try {
     const answer = await askUnit(wanted);
     if (!here.closed && state.node === node.id) {
@@ -114,8 +117,9 @@ async function ask(here) {
   } catch (error) {
     if (!(error instanceof Refused)) throw error;
     here.playing = false;
-    // What was wrong with a picture that nobody looks at any more is of no interest.
-    if (error.status !== 409 && wanted.picture === state.picture) toast(error.message, "fault");
+    if (state.about.saved) return empty(here, error.message);
+    // What was wrong with an image that nobody looks at any more is of no interest.
+    if (error.status !== 409 && wanted.image === state.image) toast(error.message, "fault");
   } finally {
     here.asking = false;
     if (here.again) {
@@ -123,6 +127,15 @@ async function ask(here) {
       await ask(here);
     }
   }
+}
+
+/** A saved page without the arithmetic of this layer says so. */
+function empty(here, message) {
+  here.view = null;
+  here.answer = null;
+  here.body.replaceChildren(el("p", { class: "soft", text: message }));
+  for (const part of [here.total, here.chain]) part.replaceChildren();
+  for (const part of [here.words, here.sees]) part.textContent = "";
 }
 
 function show(here, answer) {
@@ -141,9 +154,10 @@ function show(here, answer) {
   for (const one of here.ins) one.show(answer, here.input);
   here.out.paint();
   here.words.textContent = answer.formula ?? "";
+  write(byId("explain"), explainArithmetic(answer.kind));
   total(here, answer);
   if (state.field !== answer.field) set({ field: answer.field ?? null });
-  here.sees.textContent = fieldWords(answer.field, here.model) ? `On the ${isSeries(here.model) ? "series" : "picture"}, this unit ${fieldWords(answer.field, here.model)}.` : "";
+  here.sees.textContent = fieldWords(answer.field, here.model) ? `Its receptive field, framed on the ${isSeries(here.model) ? "series" : "image"}, ${fieldWords(answer.field, here.model)}.` : "";
   if (first) refresh();
   if (!here.playing) follow(here, answer);
 }
@@ -165,13 +179,13 @@ function total(here, answer) {
   const term = (label, value) => parts.push(el("span", { class: "term" }, el("span", { class: "soft", text: label }), el("b", { text: number(value, 5) })));
   const summed = answer.kind === "conv" || answer.kind === "linear";
   if (summed) {
-    term(answer.kind === "conv" ? "sum over the maps" : "sum of the products", answer.sum ?? 0);
+    term(answer.kind === "conv" ? "sum over channels" : "sum of products", answer.sum ?? 0);
     if (answer.bias !== null && answer.bias !== undefined) parts.push(el("span", { class: "op", text: "+" })), term("bias", answer.bias);
     else parts.push(el("span", { class: "soft", text: "(no bias)" }));
     const later = (answer.steps ?? []).slice(answer.bias === null || answer.bias === undefined ? 1 : 2);
     if (later.length) {
       parts.push(el("span", { class: "op", text: "=" }));
-      term("before what follows", (answer.sum ?? 0) + (answer.bias ?? 0));
+      term("sum + bias", (answer.sum ?? 0) + (answer.bias ?? 0));
       for (const one of later.slice(0, -1)) {
         parts.push(el("span", { class: "op", text: "›" }));
         term(one.label, one.value);
@@ -183,7 +197,7 @@ function total(here, answer) {
   const agrees = answer.computed === null || answer.computed === undefined || Math.abs(answer.computed - answer.value) <= 2e-5 * sizeOf(answer);
   parts.push(el("span", { class: "term result" }, el("span", { class: "soft", text: `${here.node.label} ${place(here, answer)}` }),
     el("b", { id: "value", "data-value": answer.value, text: number(answer.computed ?? answer.value, 5) })));
-  parts.push(el("span", { class: agrees ? "right" : "wrong", text: agrees ? "✓ PyTorch's own number" : `✗ PyTorch has ${number(answer.value, 5)}` }));
+  parts.push(el("span", { class: agrees ? "right" : "wrong", text: agrees ? "✓ equals PyTorch" : `✗ PyTorch: ${number(answer.value, 5)}` }));
   here.total.replaceChildren(...parts);
 }
 
@@ -215,7 +229,7 @@ async function follow(here, answer) {
   const made = [];
   for (const node of steps) {
     try {
-      const then = await askUnit({ model: here.model, picture: state.picture, motion: state.motion, node: node.id, channel, row, col });
+      const then = await askUnit({ model: here.model, image: state.image, motion: state.motion, node: node.id, channel, row, col });
       made.push([node, then.value]);
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
@@ -224,7 +238,7 @@ async function follow(here, answer) {
     if (here.closed || here.answer !== answer) return;
   }
   const go = (node) => el("button", { type: "button", class: "quiet", text: node.label, onclick: () => set({ node: node.id, unit: { row, col } }) });
-  here.chain.replaceChildren(...made.length ? [el("span", { class: "soft", text: "and then" }),
+  here.chain.replaceChildren(...made.length ? [el("span", { class: "soft", text: "then" }),
     ...made.flatMap(([node, value]) => [el("span", { class: "op", text: "→" }), go(node), el("b", { text: number(value, 5) })])] : []);
 }
 
@@ -241,23 +255,23 @@ function player(here) {
   const [rows, columns] = sides(node);
   if (rows * columns < 2) return vectorStepper(here);
   const button = (label, sign, act, key, id) => el("button", { type: "button", id, class: "icon", "aria-label": label, title: label, "aria-keyshortcuts": key, onclick: act }, icon(sign));
-  const play = button("Slide", "play", () => toggle(here), "Space");
+  const play = button("Slide the window", "play", () => toggle(here), "Space");
   const speed = el("select", { "aria-label": "Speed", onchange: () => (here.speed = speed.value) }, Object.keys(SPEEDS).map((name) => el("option", { value: name, text: name })));
   speed.value = here.speed;
   play.id = "play";
   here.playButton = play;
-  const bar = el("div", { class: "row player", role: "group", "aria-label": "Slide over the map" },
-    button("From the first unit", "first", () => go(here, { row: 0, col: 0 })),
-    button("One unit back", "before", () => step(here, -1), ",", "unit-before"), play,
-    button("One unit on", "after", () => step(here, 1), ".", "unit-after"), speed);
+  const bar = el("div", { class: "row player", role: "group", "aria-label": "Slide the window over the feature map" },
+    button("First unit", "first", () => go(here, { row: 0, col: 0 })),
+    button("Previous unit", "before", () => step(here, -1), ",", "unit-before"), play,
+    button("Next unit", "after", () => step(here, 1), ".", "unit-after"), speed);
   bar.append(el("span", { class: "soft", text: channelWords(node) }), channelInput(here));
   return bar;
 }
 
-const channelWords = (node) => `${formOf(node) === "lines" ? "line" : "map"} of ${number(node.shape[0])}:`;
+const channelWords = (node) => `${formOf(node) === "numbers" ? "unit" : "channel"} (of ${number(node.shape[0])}):`;
 
 function channelInput(here) {
-  const input = el("input", { type: "number", min: 0, max: here.node.shape[0] - 1, value: state.channel, "aria-label": "Map", onchange: () => {
+  const input = el("input", { type: "number", min: 0, max: here.node.shape[0] - 1, value: state.channel, "aria-label": formOf(here.node) === "numbers" ? "Unit" : "Channel", onchange: () => {
     const channel = Math.max(0, Math.min(here.node.shape[0] - 1, Math.round(Number(input.value)) || 0));
     input.value = channel;
     here.input = null;
@@ -269,7 +283,7 @@ function channelInput(here) {
 
 function vectorStepper(here) {
   if (here.node.shape[0] < 2) return null;
-  return el("div", { class: "row player" }, el("span", { class: "soft", text: `number of ${number(here.node.shape[0])}:` }), channelInput(here));
+  return el("div", { class: "row player" }, el("span", { class: "soft", text: channelWords(here.node) }), channelInput(here));
 }
 
 /** One unit on or back, row after row. */
@@ -306,7 +320,7 @@ async function idle(here) {
 function paintPlay(here) {
   if (!here.playButton) return;
   here.playButton.replaceChildren(icon(here.playing ? "pause" : "play"));
-  here.playButton.setAttribute("aria-label", here.playing ? "Pause" : "Slide");
+  here.playButton.setAttribute("aria-label", here.playing ? "Pause" : "Slide the window");
   here.playButton.setAttribute("aria-pressed", String(here.playing));
   say(here.playing ? "The window slides." : "Paused.");
 }

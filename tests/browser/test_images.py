@@ -1,4 +1,4 @@
-"""Where pictures come from: the data, a file, a drop, a paste, the pen, the camera."""
+"""Where images come from: the data, a file, a drop, a paste, the pen, the camera."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ DROP = """async ([data, kind]) => {
 
 
 @pytest.fixture
-def picture(tmp_path: Path) -> Path:
+def image(tmp_path: Path) -> Path:
     """A bright bar on black."""
     x = np.zeros((28, 28), np.uint8)
     x[4:24, 12:16] = 255
@@ -31,20 +31,20 @@ def picture(tmp_path: Path) -> Path:
     return file
 
 
-def test_a_picture_is_picked_from_the_data_in_an_order(visit, one) -> None:
+def test_an_image_is_picked_from_the_data_in_an_order(visit, one) -> None:
     page = visit(one)
     page.keyboard.press("p")
-    page.wait_for_selector(".pictures .tile")
+    page.wait_for_selector(".images .tile")
     page.get_by_label("Order", exact=True).select_option("truth")
     until(
         page,
-        "() => { const names = document.querySelectorAll('.pictures .tile .name');"
+        "() => { const names = document.querySelectorAll('.images .tile .name');"
         " const t = [...names].map((e) => e.textContent);"
         " return t.length > 20 && t.every((v) => v === t[0]); }",
     )
     page.get_by_label("Order", exact=True).select_option("wrong")
-    page.wait_for_selector(".pictures .tile.wrong")
-    tile = page.locator(".pictures .tile.wrong").first
+    page.wait_for_selector(".images .tile.wrong")
+    tile = page.locator(".images .tile.wrong").first
     truth = tile.locator(".name").inner_text()
     answer = tile.locator(".said").inner_text().removeprefix("✗ ")
     tile.click()
@@ -55,38 +55,38 @@ def test_a_picture_is_picked_from_the_data_in_an_order(visit, one) -> None:
     assert page.locator(".bars .truth .name").inner_text() == truth
 
 
-def test_a_file_is_looked_at(visit, one, picture: Path) -> None:
+def test_a_file_is_looked_at(visit, one, image: Path) -> None:
     page = visit(one)
     settle(page)
     before = (ink(page, "#stage"), bars(page))
     page.keyboard.press("p")
-    page.locator("#file").set_input_files(picture)
-    until(page, "() => document.querySelector('#picture-name').textContent === 'bar.png'")
+    page.locator("#file").set_input_files(image)
+    until(page, "() => document.querySelector('#image-name').textContent === 'bar.png'")
     settle(page)
-    assert state(page)["picture"].startswith("own:")
+    assert state(page)["image"].startswith("own:")
     assert (ink(page, "#stage"), bars(page)) != before
     assert page.locator("#before").is_disabled()
 
 
 @pytest.mark.parametrize("kind", ["drop", "paste"])
-def test_a_picture_is_dropped_or_pasted(visit, one, picture: Path, kind: str) -> None:
+def test_an_image_is_dropped_or_pasted(visit, one, image: Path, kind: str) -> None:
     page = visit(one)
-    page.evaluate(DROP, [base64.b64encode(picture.read_bytes()).decode(), kind])
-    until(page, "() => document.querySelector('#picture-name').textContent === 'given.png'")
+    page.evaluate(DROP, [base64.b64encode(image.read_bytes()).decode(), kind])
+    until(page, "() => document.querySelector('#image-name').textContent === 'given.png'")
     settle(page)
-    assert state(page)["picture"].startswith("own:")
+    assert state(page)["image"].startswith("own:")
 
 
-def test_what_is_no_picture_is_refused_with_a_sentence(visit, one, watched, tmp_path: Path) -> None:
+def test_what_is_no_image_is_refused_with_a_sentence(visit, one, watched, tmp_path: Path) -> None:
     page = visit(one)
     file = tmp_path / "no.png"
-    file.write_bytes(b"this is no picture")
-    before = state(page)["picture"]
+    file.write_bytes(b"this is no image")
+    before = state(page)["image"]
     page.keyboard.press("p")
     page.locator("#file").set_input_files(file)
     page.wait_for_selector(".toast.shown.fault")
     assert len(page.locator("#toast").inner_text()) > 20
-    assert state(page)["picture"] == before
+    assert state(page)["image"] == before
     # The browser itself notes the refused request in the console.
     assert all("400" in text for text in watched.errors)
     watched.errors.clear()
@@ -100,7 +100,7 @@ def test_the_network_follows_the_pen(visit, one) -> None:
     page.mouse.down()
     page.mouse.move(box["x"] + 140, box["y"] + 240, steps=8)
     page.mouse.up()
-    until(page, "() => document.querySelector('#picture-name').textContent === 'your drawing'")
+    until(page, "() => document.querySelector('#image-name').textContent === 'your drawing'")
     settle(page)
     first = bars(page)
     page.locator("canvas.pad").focus()
@@ -131,9 +131,9 @@ def test_a_frame_of_the_camera_is_asked_for_only_on_click(browser, visit, one) -
     assert page.evaluate("() => window.asked") == 0
     page.get_by_role("button", name="Use the camera").click()
     page.get_by_role("button", name="Take this frame").click()
-    until(page, "() => document.querySelector('#picture-name').textContent === 'from the camera'")
+    until(page, "() => document.querySelector('#image-name').textContent === 'from the camera'")
     assert page.evaluate("() => window.asked") == 1
-    assert state(page)["picture"].startswith("own:")
+    assert state(page)["image"].startswith("own:")
 
 
 CAMERA = """(late) => {
@@ -169,10 +169,10 @@ def test_the_camera_ends_with_the_dialogue(visit, one, late: int) -> None:
     assert not page.locator("#shoot").is_visible()
 
 
-def test_a_step_that_fails_leaves_no_old_picture_under_a_new_name(visit, one, watched) -> None:
+def test_a_step_that_fails_leaves_no_old_image_under_a_new_name(visit, one, watched) -> None:
     page = visit(one)
     settle(page)
-    first = page.locator("#picture-name").inner_text()
+    first = page.locator("#image-name").inner_text()
     page.route("**/api/step", lambda r: r.fulfill(status=500, json={"error": "It broke."}))
     page.keyboard.press("]")
     page.wait_for_selector(".toast.shown.fault")
@@ -183,43 +183,43 @@ def test_a_step_that_fails_leaves_no_old_picture_under_a_new_name(visit, one, wa
     page.unroute("**/api/step")
     page.keyboard.press("[")
     settle(page)
-    assert page.locator("#picture-name").inner_text() == first
+    assert page.locator("#image-name").inner_text() == first
     assert page.locator(".bars li").count() == 10
     watched.errors.clear()  # the browser notes the refused request
 
 
-def test_a_slow_upload_does_not_take_over_from_a_later_choice(visit, one, picture: Path) -> None:
+def test_a_slow_upload_does_not_take_over_from_a_later_choice(visit, one, image: Path) -> None:
     page = visit(one)
     settle(page)
     held = []
     page.route(
-        "**/api/picture", lambda r: held.append(r) if r.request.method == "POST" else r.continue_()
+        "**/api/image", lambda r: held.append(r) if r.request.method == "POST" else r.continue_()
     )
     page.keyboard.press("p")
-    page.locator("#file").set_input_files(picture)
+    page.locator("#file").set_input_files(image)
     wait_for(page, lambda: len(held) == 1)
     page.keyboard.press("Escape")
     page.keyboard.press("]")
     settle(page)
-    chosen = state(page)["picture"]
-    with page.expect_response("**/api/picture"):
+    chosen = state(page)["image"]
+    with page.expect_response("**/api/image"):
         held[0].continue_()
     settle(page)
-    assert state(page)["picture"] == chosen
+    assert state(page)["image"] == chosen
 
 
-def test_the_states_of_a_drawing_take_one_place(visit, one, picture: Path) -> None:
+def test_the_states_of_a_drawing_take_one_place(visit, one, image: Path) -> None:
     page = visit(one)
     sent = []
-    page.on("request", lambda r: r.method == "POST" and "/picture" in r.url and sent.append(r))
+    page.on("request", lambda r: r.method == "POST" and "/image" in r.url and sent.append(r))
     page.keyboard.press("p")
-    page.locator("#file").set_input_files(picture)
-    until(page, "() => document.querySelector('#picture-name').textContent === 'bar.png'")
+    page.locator("#file").set_input_files(image)
+    until(page, "() => document.querySelector('#image-name').textContent === 'bar.png'")
     page.keyboard.press("d")
     page.locator("canvas.pad").focus()
     page.keyboard.press(" ")
     page.keyboard.press("ArrowRight")
-    until(page, "() => document.querySelector('#picture-name').textContent === 'your drawing'")
+    until(page, "() => document.querySelector('#image-name').textContent === 'your drawing'")
     brought, *drawn = [r.headers.get("x-page") for r in sent]
     assert brought is None
     assert drawn

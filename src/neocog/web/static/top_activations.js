@@ -1,33 +1,33 @@
-// What a unit likes: the real patches that excite it most, and a picture made to excite it.
+// What a channel responds to: the patches with the highest activation, and an input made for it.
 
-import { Refused, leave, likes, pictureAddress } from "./api.js";
-import { inks } from "./colours.js";
+import { Refused, imageAddress, leave, topActivations } from "./api.js";
+import { inks } from "./colors.js";
 import { el, sized } from "./dom.js";
 import { number } from "./numbers.js";
-import { look } from "./pictures.js";
+import { look } from "./images.js";
 import { set, state } from "./state.js";
 
 const SIDE = 116;
 
-/** Patches and the made picture for one channel of a node. */
+/** Top patches and the made input for one channel of a node. */
 export function open(node, box) {
   const model = state.model;
   let serial = 0;
   let last = null;
   const channel = el("input", { type: "number", min: 0, max: node.shape[0] - 1, value: state.channel, "aria-label": "Channel",
     onchange: () => set({ channel: Math.max(0, Math.min(node.shape[0] - 1, Math.round(Number(channel.value)) || 0)) }) });
-  const place = el("div", { class: "likes", "aria-live": "polite" });
-  box.append(el("div", { class: "row" }, el("span", { class: "soft", text: `channel of ${number(node.shape[0])}:` }), channel), place);
+  const place = el("div", { class: "top", "aria-live": "polite" });
+  box.append(el("div", { class: "row" }, el("span", { class: "soft", text: `channel (of ${number(node.shape[0])}):` }), channel), place);
 
   async function load() {
     const mine = ++serial;
     channel.value = state.channel;
-    place.replaceChildren(el("p", { class: "busy", text: "Looking through the pictures for what this channel answers to most …" }));
+    place.replaceChildren(el("p", { class: "busy", text: "Searching the images for the highest activations of this channel …" }));
     // Who steps through the channels asks for the one that they stop at.
     await new Promise((done) => setTimeout(done, 200));
     if (mine !== serial) return;
     try {
-      const found = await likes(model, node.id, state.channel);
+      const found = await topActivations(model, node.id, state.channel);
       if (mine === serial) show(found);
       last = mine === serial ? found : last;
     } catch (error) {
@@ -38,13 +38,13 @@ export function open(node, box) {
 
   function show(found) {
     const parts = [];
-    if (found.maximised) {
-      const address = found.maximised.startsWith("data:") ? found.maximised : `data:image/png;base64,${found.maximised}`;
-      parts.push(el("figure", { class: "made" }, el("img", { src: address, alt: `A picture made so that channel ${state.channel} of ${node.label} answers most` }),
-        el("figcaption", { text: "made to excite it" })));
+    if (found.maximized) {
+      const address = found.maximized.startsWith("data:") ? found.maximized : `data:image/png;base64,${found.maximized}`;
+      parts.push(el("figure", { class: "made" }, el("img", { src: address, alt: `An input that maximizes channel ${state.channel} of ${node.label}` }),
+        el("figcaption", { text: "activation maximization" })));
     }
-    if (found.patches?.length) parts.push(el("ol", { class: "patches", "aria-label": "Real patches, the strongest first" }, found.patches.map((one) => patch(one))));
-    if (!parts.length) parts.push(el("p", { class: "soft", text: "There are no pictures to look through." }));
+    if (found.patches?.length) parts.push(el("ol", { class: "patches", "aria-label": "Patches of the data, highest activation first" }, found.patches.map((one) => patch(one))));
+    if (!parts.length) parts.push(el("p", { class: "soft", text: "There are no images to search. Start the explorer with DATA." }));
     if (found.note) parts.push(el("p", { class: "note", text: found.note }));
     place.replaceChildren(...parts);
   }
@@ -53,9 +53,9 @@ export function open(node, box) {
     const canvas = el("canvas", { "aria-hidden": "true" });
     const image = new Image();
     image.addEventListener("load", () => drawPatch(canvas, image, one.window));
-    image.src = pictureAddress(one.picture, model);
-    return el("li", {}, el("button", { type: "button", title: "Look at this picture", "aria-label": `${one.picture}, score ${number(one.score, 3)}; look at this picture`,
-      onclick: () => look(one.picture) }, canvas, el("span", { class: "soft", text: number(one.score, 3) })));
+    image.src = imageAddress(one.image, model);
+    return el("li", {}, el("button", { type: "button", title: "Show this image", "aria-label": `${one.image}, activation ${number(one.activation, 3)}; show this image`,
+      onclick: () => look(one.image) }, canvas, el("span", { class: "soft", text: number(one.activation, 3) })));
   }
 
   load();
@@ -65,15 +65,15 @@ export function open(node, box) {
   };
   const close = () => {
     serial++;
-    leave("likes");
+    leave("top");
   };
   return { update, close };
 }
 
-/** The part that the unit sees, with a little of what is around it, veiled. */
+/** The receptive field of the unit, with a little of what is around it, veiled. */
 function drawPatch(canvas, image, window) {
   const ctx = sized(canvas, SIDE, SIDE);
-  const { faint, page, warm } = inks();
+  const { faint, page, mark } = inks();
   ctx.fillStyle = faint;
   ctx.fillRect(0, 0, SIDE, SIDE);
   const w = window ?? { r0: 0, c0: 0, r1: image.naturalHeight, c1: image.naturalWidth };
@@ -92,8 +92,7 @@ function drawPatch(canvas, image, window) {
   ctx.rect(px, py, pw, ph);
   ctx.fill("evenodd");
   ctx.globalAlpha = 1;
-  ctx.strokeStyle = warm;
+  ctx.strokeStyle = mark;
   ctx.lineWidth = 2;
   ctx.strokeRect(px + 1, py + 1, Math.max(2, pw - 2), Math.max(2, ph - 2));
 }
-

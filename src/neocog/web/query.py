@@ -8,7 +8,7 @@ from typing import Any
 
 from neocog.errors import UsageError, did_you_mean
 
-__all__ = ["choice", "number", "truth", "whole", "words"]
+__all__ = ["choice", "flag", "number", "whole", "words"]
 
 
 def number(
@@ -80,7 +80,7 @@ def choice(plain: Mapping[str, Any], name: str, default: str, known: Sequence[st
     return value
 
 
-def truth(plain: Mapping[str, Any], name: str, default: bool) -> bool:
+def flag(plain: Mapping[str, Any], name: str, default: bool) -> bool:
     """True or false.
 
     Raises:

@@ -1,39 +1,40 @@
-"""A picture as it is, seen by one model: kept, so that a motion costs one pass alone."""
+"""An image as it is, seen by one model: kept, so that a motion costs one pass alone."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from neocog.graph.output_kind import kind_of, probabilities
-from neocog.web.breaks import Grids
+from neocog.web.equivariance import Grids
 from neocog.web.network import Network
 
-__all__ = ["Still", "Stills", "answer_of"]
+__all__ = ["Reference", "References", "prediction_of"]
 
 
-class Still:
-    """What every node gives out for an unmoved picture.
+class Reference:
+    """What every node gives out for an unmoved image.
 
     Args:
         network: the model.
-        x: the picture, (1, C, *space).
+        x: the image, (1, C, *space).
     """
 
     def __init__(self, network: Network, x: Tensor) -> None:
         self.network, self.x = network, x
         self.values = network.run(x)
+        self._grids: dict[tuple[int, ...] | None, Grids] = {}
         self._reach: dict[int, tuple[Tensor, Tensor]] = {}
 
-    @cached_property
-    def grids(self) -> Grids:
-        """The maps by grid, to compare those of the moved picture with."""
-        return Grids(self.network, self.values)
+    def grids(self, nodes: tuple[int, ...] | None = None) -> Grids:
+        """The maps of some nodes, or of all, by grid, to compare those of the moved image with."""
+        if nodes not in self._grids:
+            self._grids = {nodes: Grids(self.network, self.values, nodes)}  # the last one is kept
+        return self._grids[nodes]
 
     @property
     def output(self) -> Tensor | None:
@@ -60,7 +61,7 @@ class Still:
         return self._reach[node]
 
     def strongest(self, node: int, count: int) -> list[int]:
-        """The channels of a node that say most of this picture, in their own order."""
+        """The channels of a node that say most of this image, in their own order."""
         value = self.values[node]
         maps = None if value is None else self.network.maps(self.network.node(node), value)
         if maps is None:
@@ -70,7 +71,7 @@ class Still:
         return sorted(int(c) for c in best)
 
 
-class Stills:
+class References:
     """The last few, within a bound of memory.
 
     Args:
@@ -79,9 +80,9 @@ class Stills:
 
     def __init__(self, limit: int = 2**28) -> None:
         self.limit = limit
-        self._kept: OrderedDict[tuple[int, str], Still] = OrderedDict()
+        self._kept: OrderedDict[tuple[int, str], Reference] = OrderedDict()
 
-    def get(self, key: tuple[int, str], make: Callable[[], Still]) -> Still:
+    def get(self, key: tuple[int, str], make: Callable[[], Reference]) -> Reference:
         """One that is kept, or a new one."""
         if key not in self._kept:
             self._kept[key] = make()
@@ -95,7 +96,7 @@ class Stills:
         return self._kept[key]
 
 
-def answer_of(
+def prediction_of(
     network: Network, output: Tensor | None, *, top: int, also: Sequence[int] = ()
 ) -> dict[str, Any]:
     """What a model says, as JSON has it.

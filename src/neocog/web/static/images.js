@@ -1,12 +1,12 @@
-// Where the picture comes from: the data, the file system, the clipboard; which is next.
+// Where the image comes from: the dataset, the file system, the clipboard; which is next.
 
-import { Refused, leave, pictureAddress, pictures, sendPicture } from "./api.js";
-import { byId, dialogue, el, perRow, roving, tabStop, toast, write } from "./dom.js";
+import { Refused, leave, imageAddress, images, sendImage } from "./api.js";
+import { byId, modal, el, perRow, roving, tabStop, toast, write } from "./dom.js";
 import { percent } from "./numbers.js";
 import { REST, on, set, state } from "./state.js";
 
 const PER = 60;
-const SORTS = { index: "as they stand", truth: "by class", predicted: "by answer", unsure: "least sure first", wrong: "wrong first" };
+const SORTS = { index: "by index", label: "by label", prediction: "by prediction", uncertain: "most uncertain first", incorrect: "errors, most confident first" };
 let made = null;
 let query = { split: null, sort: "index", page: 0 };
 let serial = 0;
@@ -15,32 +15,32 @@ let taken = 0;
 /** Buttons, drop and paste. */
 export function start() {
   byId("pick").addEventListener("click", open);
-  byId("before").addEventListener("click", () => neighbour(-1));
-  byId("after").addEventListener("click", () => neighbour(1));
+  byId("before").addEventListener("click", () => neighbor(-1));
+  byId("after").addEventListener("click", () => neighbor(1));
   on("frames", name);
   addEventListener("paste", (event) => {
     const file = [...(event.clipboardData?.files ?? [])].find((f) => f.type.startsWith("image/"));
-    if (file) take(file, file.name || "pasted picture");
+    if (file) take(file, file.name || "pasted image");
   });
   drops();
 }
 
-/** Look at a picture by its id. */
+/** Look at an image by its id. */
 export function look(id, label = id) {
   taken++;
-  set({ picture: id, pictureName: label });
+  set({ image: id, imageName: label });
 }
 
 /**
- * Hand a picture over to the program and look at it; not when another was chosen meanwhile, or
+ * Hand an image over to the program and look at it; not when another was chosen meanwhile, or
  * handed over later. Each state of a drawing takes the place of the one before.
  */
 export async function take(blob, label, { drawn = false } = {}) {
   const mine = ++taken;
   try {
-    const sent = await sendPicture(blob, { drawn });
+    const sent = await sendImage(blob, { drawn });
     if (mine !== taken) return false;
-    set({ picture: sent.id, pictureName: label, motion: { ...REST, kind: state.motion.kind } });
+    set({ image: sent.id, imageName: label, motion: { ...REST, padding: state.motion.padding } });
     return true;
   } catch (error) {
     if (!(error instanceof Refused)) throw error;
@@ -49,17 +49,17 @@ export async function take(blob, label, { drawn = false } = {}) {
   }
 }
 
-/** The next picture of the split, or the one before. */
-export function neighbour(by) {
-  const [split, index] = (state.picture ?? "").split(":");
+/** The next image of the split, or the one before. */
+export function neighbor(by) {
+  const [split, index] = (state.image ?? "").split(":");
   const count = state.about?.data?.splits?.[split];
   if (!count) return;
   look(`${split}:${(Number(index) + by + count) % count}`);
 }
 
 function name() {
-  write(byId("picture-name"), state.pictureName);
-  const own = !state.about?.data || state.picture?.startsWith("own:");
+  write(byId("image-name"), state.imageName);
+  const own = !state.about?.data || state.image?.startsWith("own:");
   byId("before").disabled = own;
   byId("after").disabled = own;
 }
@@ -86,7 +86,7 @@ function drops() {
   });
 }
 
-/** The dialogue with the pictures of the data. */
+/** The dialog with the images of the data. */
 export function open() {
   made ??= build();
   made.dialog.showModal();
@@ -94,23 +94,23 @@ export function open() {
 }
 
 function build() {
-  const { dialog, body } = dialogue("Choose a picture", { look: "wide" });
+  const { dialog, body } = modal("Choose an image", { look: "wide" });
   const file = el("input", { type: "file", id: "file", accept: "image/*", onchange: async () => {
     if (file.files[0] && (await take(file.files[0], file.files[0].name))) dialog.close();
     file.value = "";
   } });
-  const upload = el("label", { class: "upload" }, "Your own file: ", file);
-  const hint = el("p", { class: "hint", text: "You can also drop a picture anywhere on the page, or paste one." });
-  const grid = el("div", { class: "pictures", role: "group", "aria-label": "Pictures" });
+  const upload = el("label", { class: "upload" }, "Your own image: ", file);
+  const hint = el("p", { class: "hint", text: "You can also drop an image anywhere on the page, or paste one." });
+  const grid = el("div", { class: "images", role: "group", "aria-label": "Images" });
   const where = el("span", { class: "soft" });
   roving(grid, "button", () => perRow(grid.children));
-  dialog.addEventListener("close", () => leave("pictures"));
+  dialog.addEventListener("close", () => leave("images"));
   const parts = [el("div", { class: "row spread" }, upload, hint)];
   const data = state.about.data;
   if (data) {
     const splits = Object.keys(data.splits);
     const split = el("select", { "aria-label": "Split" }, splits.map((s) => el("option", { value: s, text: `${s} (${data.splits[s].toLocaleString("en-US")})` })));
-    split.value = state.picture?.split(":")[0] in data.splits ? state.picture.split(":")[0] : splits.at(-1);
+    split.value = state.image?.split(":")[0] in data.splits ? state.image.split(":")[0] : splits.at(-1);
     const sort = el("select", { "aria-label": "Order" }, Object.entries(SORTS).map(([value, text]) => el("option", { value, text })));
     query = { split: split.value, sort: sort.value, page: 0 };
     const change = (more) => {
@@ -119,8 +119,8 @@ function build() {
     };
     split.addEventListener("change", () => change({ split: split.value }));
     sort.addEventListener("change", () => change({ sort: sort.value }));
-    const earlier = el("button", { type: "button", class: "icon", "aria-label": "Earlier pictures", text: "‹", onclick: () => change({ page: Math.max(0, query.page - 1) }) });
-    const later = el("button", { type: "button", class: "icon", "aria-label": "Later pictures", text: "›", onclick: () => change({ page: query.page + 1 }) });
+    const earlier = el("button", { type: "button", class: "icon", "aria-label": "Previous images", text: "‹", onclick: () => change({ page: Math.max(0, query.page - 1) }) });
+    const later = el("button", { type: "button", class: "icon", "aria-label": "Next images", text: "›", onclick: () => change({ page: query.page + 1 }) });
     parts.push(el("div", { class: "row" }, split, sort, earlier, where, later), grid);
   }
   body.append(...parts);
@@ -132,7 +132,7 @@ async function load() {
   const mine = ++serial;
   grid.classList.add("waiting");
   try {
-    const found = await pictures({ ...query, model: state.model, per: PER });
+    const found = await images({ ...query, model: state.model, per: PER });
     if (mine !== serial) return;
     const from = query.page * PER;
     if (!found.items.length && query.page > 0) {
@@ -140,7 +140,7 @@ async function load() {
       load();
       return;
     }
-    where.textContent = found.total ? `${from + 1}–${from + found.items.length} of ${found.total.toLocaleString("en-US")}${answered(found)}` : "none";
+    where.textContent = found.total ? `${from + 1}–${from + found.items.length} of ${found.total.toLocaleString("en-US")}${among(found)}` : "none";
     grid.replaceChildren(...found.items.map((item) => tile(item, dialog)));
     tabStop(grid.children, grid.querySelector('[aria-current="true"]'));
     if (dialog.contains(document.activeElement) && document.activeElement.matches(".head button")) {
@@ -154,23 +154,23 @@ async function load() {
   }
 }
 
-/** Orders that need the answers look at the first samples alone. */
-function answered({ answered: count }) {
+/** Orders that need predictions look at the first samples alone. */
+function among({ predicted: count }) {
   const all = state.about.data.splits[query.split] ?? 0;
   return count && all > count ? `, among the first ${count.toLocaleString("en-US")} of ${all.toLocaleString("en-US")}` : "";
 }
 
 function tile(item, dialog) {
-  const truth = item.truth?.name ?? "";
-  const said = item.predicted?.name ?? null;
-  const wrong = said !== null && truth !== "" && said !== truth;
+  const label = item.label?.name ?? "";
+  const predicted = item.prediction?.name ?? null;
+  const wrong = predicted !== null && label !== "" && predicted !== label;
   const series = state.about.models[state.model].size.length === 1;
-  const shown = series ? el("span", { class: "series", text: item.name }) : el("img", { src: pictureAddress(item.id, state.model), alt: "", loading: "lazy", decoding: "async" });
+  const shown = series ? el("span", { class: "series", text: item.name }) : el("img", { src: imageAddress(item.id, state.model), alt: "", loading: "lazy", decoding: "async" });
   return el("button", { type: "button", class: `tile ${wrong ? "wrong" : ""}`, title: item.name, tabindex: "-1",
-    "aria-current": item.id === state.picture ? "true" : null,
-    "aria-label": [item.name, truth, said !== null ? `answer ${said}${item.p !== undefined ? ` ${percent(item.p)}` : ""}` : ""].filter(Boolean).join(", "),
+    "aria-current": item.id === state.image ? "true" : null,
+    "aria-label": [item.name, label, predicted !== null ? `predicted ${predicted}${item.p !== undefined ? ` ${percent(item.p)}` : ""}` : ""].filter(Boolean).join(", "),
     onclick: () => {
       look(item.id, item.name);
       dialog.close();
-    } }, shown, el("span", { class: "name", text: truth }), wrong ? el("span", { class: "said", text: `✗ ${said}` }) : null);
+    } }, shown, el("span", { class: "name", text: label }), wrong ? el("span", { class: "predicted", text: `✗ ${predicted}` }) : null);
 }

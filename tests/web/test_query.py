@@ -3,7 +3,7 @@ import math
 import pytest
 
 from neocog.errors import UsageError
-from neocog.web.asked import choice, number, truth, whole, words
+from neocog.web.query import choice, flag, number, whole, words
 
 
 @pytest.mark.parametrize("value", [None, "1", True, math.nan, math.inf, 11, [], {}])
@@ -23,7 +23,7 @@ def test_defaults_and_queries() -> None:
     assert whole({"x": "7"}, "x", None, low=0, high=10) == 7
     assert whole({"x": 7.0}, "x", None, low=0, high=10) == 7
     assert words({}, "x", "a") == "a"
-    assert truth({}, "x", True)
+    assert flag({}, "x", True)
 
 
 def test_texts_and_choices() -> None:
@@ -34,4 +34,4 @@ def test_texts_and_choices() -> None:
     with pytest.raises(UsageError, match="Did you mean `wrong`"):
         choice({"x": "wrang"}, "x", "index", ("index", "wrong"))
     with pytest.raises(UsageError, match="`x` is true or false"):
-        truth({"x": 1}, "x", False)
+        flag({"x": 1}, "x", False)

@@ -1,10 +1,12 @@
-// Colour scales, the same as in the reports: one hue for amounts, two for both ways from zero,
-// even in Oklab (Ottosson 2020), one of each for light and for dark pages.
+// Color scales, the same as in the reports, even in Oklab (Ottosson 2020), for light and dark pages.
+//
+// Everything that has a sign - activations, kernels, products, gradients - is drawn on one scale:
+// orange is positive, blue is negative, zero is the neutral color of the page. What is never
+// negative takes the upper half of the same scale, so that a positive value has one color everywhere.
 
 const ANCHORS = {
-  amount: { light: ["#f4f7fb", "#8fb8de", "#0a3d7c"], dark: ["#19222d", "#2f6ca8", "#b5dcff"] },
-  both: { light: ["#1c519e", "#f3f2ef", "#a2480b"], dark: ["#8fc3ff", "#22262b", "#ffb27a"] },
-  error: { light: ["#edebe5", "#e2a56f", "#a2340b"], dark: ["#282d33", "#b4642a", "#ffb27a"] },
+  sequential: { light: ["#f4f7fb", "#8fb8de", "#0a3d7c"], dark: ["#19222d", "#2f6ca8", "#b5dcff"] },
+  diverging: { light: ["#1c519e", "#f3f2ef", "#a2480b"], dark: ["#8fc3ff", "#22262b", "#ffb27a"] },
 };
 const kept = new Map();
 
@@ -15,10 +17,14 @@ export function isDark() {
   return matchMedia("(prefers-color-scheme: dark)").matches;
 }
 
-/** 256 colours of a scale, each as [r, g, b]. */
+/** 256 colors of a scale, each as [r, g, b]: "diverging", its upper half "positive", "sequential". */
 export function scale(kind, dark = isDark()) {
   const key = `${kind}-${dark}`;
-  if (!kept.has(key)) kept.set(key, evenly(ANCHORS[kind][dark ? "dark" : "light"], 256));
+  if (!kept.has(key)) {
+    const scheme = dark ? "dark" : "light";
+    const anchors = kind === "positive" ? ANCHORS.diverging[scheme].slice(1) : ANCHORS[kind][scheme];
+    kept.set(key, evenly(anchors, 256));
+  }
   return kept.get(key);
 }
 
@@ -35,21 +41,19 @@ export function pixels(kind, dark = isDark()) {
 
 /** Background and readable ink for a place on a scale, 0 to 1. */
 export function paint(kind, share, dark = isDark()) {
-  const colour = scale(kind, dark)[Math.round(Math.min(1, Math.max(0, share)) * 255)];
-  const light = luminance(colour);
+  const color = scale(kind, dark)[Math.round(Math.min(1, Math.max(0, share)) * 255)];
+  const light = luminance(color);
   const ink = (light + 0.05) / 0.05 >= 1.05 / (light + 0.05) ? "#000" : "#fff";
-  return { background: `rgb(${colour.join(" ")})`, ink };
+  return { background: `rgb(${color.join(" ")})`, ink };
 }
 
-/** The place of a number on the scale of both ways whose ends are ± most. */
-export const bothWays = (value, most) => (most > 0 ? 0.5 + (0.5 * value) / most : 0.5);
+/** Background and ink of a signed value on the diverging scale whose ends are ± most. */
+export const signed = (value, most) => paint("diverging", most > 0 ? 0.5 + (0.5 * value) / most : 0.5);
 
-/** The value of a CSS variable of the page. */
-export function variable(name) {
-  return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-}
+/** The scale of a map of bytes that stand for lo … hi. */
+export const kindOf = (map) => (map.lo < 0 ? "diverging" : "positive");
 
-/** Colours that a canvas needs, looked up once a theme. */
+/** Colors that a canvas needs, looked up once a theme. */
 export function inks() {
   const key = `inks-${isDark()}`;
   if (!kept.has(key)) {
@@ -61,7 +65,7 @@ export function inks() {
       return getComputedStyle(probe).color;
     };
     const found = Object.fromEntries(
-      ["page", "card", "ink", "soft", "line", "faint", "link", "warm", "good"].map((n) => [n, of(n)]),
+      ["page", "card", "ink", "soft", "line", "faint", "link", "warm", "good", "mark"].map((n) => [n, of(n)]),
     );
     probe.remove();
     kept.set(key, found);
@@ -70,7 +74,7 @@ export function inks() {
 }
 
 function evenly(anchors, count) {
-  const labs = anchors.map((colour) => toLab(parse(colour)));
+  const labs = anchors.map((color) => toLab(parse(color)));
   return Array.from({ length: count }, (_, i) => {
     const at = (i / (count - 1)) * (labs.length - 1);
     const k = Math.min(labs.length - 2, Math.floor(at));
@@ -78,12 +82,12 @@ function evenly(anchors, count) {
   });
 }
 
-const parse = (colour) => [1, 3, 5].map((i) => parseInt(colour.slice(i, i + 2), 16) / 255);
+const parse = (color) => [1, 3, 5].map((i) => parseInt(color.slice(i, i + 2), 16) / 255);
 const linear = (v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
 const coded = (v) => (v <= 0.0031308 ? 12.92 * v : 1.055 * v ** (1 / 2.4) - 0.055);
 
-function luminance(colour) {
-  const [r, g, b] = colour.map((v) => linear(v / 255));
+function luminance(color) {
+  const [r, g, b] = color.map((v) => linear(v / 255));
   return 0.2126 * r + 0.7152 * g + 0.0722 * b;
 }
 

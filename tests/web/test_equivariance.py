@@ -3,7 +3,7 @@ import torch
 from torch import Tensor, nn
 
 from neocog.layers.polyphase import ChoosePhase, TakePhase
-from neocog.web.breaks import Grids, node_errors, node_floors
+from neocog.web.equivariance import Grids, node_baselines, node_errors
 from neocog.web.motions import Motion
 from neocog.web.network import Network
 
@@ -17,9 +17,9 @@ def errors(net: nn.Module, x: Tensor, motion: Motion) -> dict[str, float | None]
         size=tuple(x.shape[2:]),
         channels=x.shape[1],
     )
-    still = Grids(network, network.run(x))
+    reference = Grids(network, network.run(x))
     moved = network.run(motion.move(x, (1.0,) * (x.dim() - 2)))
-    found = node_errors(still, moved, motion)
+    found = node_errors(reference, moved, motion)
     return {n.label: e for n, e in zip(network.graph.nodes, found, strict=True)}
 
 
@@ -59,7 +59,7 @@ def test_maps_without_a_border_are_compared_where_both_know_them() -> None:
     net.add_module("first", nn.Conv2d(1, 4, 3))
     x = torch.rand(1, 1, 16, 16)
     assert errors(net, x, Motion(dx=3))["first"] < 1e-6
-    assert errors(net, x, Motion(kind="zero", dx=3))["first"] < 1e-6
+    assert errors(net, x, Motion(padding="zeros", dx=3))["first"] < 1e-6
 
 
 def test_the_error_is_the_norm_of_what_differs_by_hand() -> None:
@@ -87,7 +87,7 @@ def test_turns_of_a_network_that_sees_single_pixels_cost_nothing() -> None:
     net = nn.Sequential(nn.Conv2d(1, 2, 1, bias=False))
     rows, columns = torch.meshgrid(torch.arange(16.0), torch.arange(16.0), indexing="ij")
     x = torch.exp(-((rows - 6) ** 2 + (columns - 9) ** 2) / 20)[None, None]
-    found = errors(net, x, Motion(kind="zero", angle=30, scale=1.2))
+    found = errors(net, x, Motion(padding="zeros", angle=30, scale=1.2))
     assert found["Conv2d 0"] < 1e-5
 
 
@@ -99,9 +99,9 @@ def test_D7_polyphase_sampling_with_circular_borders_breaks_nowhere() -> None:
     net = build("resnet20", classes=10, channels=3, size=(32, 32), options=options)
     x = torch.rand(1, 3, 32, 32)
     network = Network(net.eval(), name="", task="", classes=(), size=(32, 32), channels=3)
-    still = Grids(network, network.run(x))
+    reference = Grids(network, network.run(x))
     for motion in (Motion(dx=1), Motion(dx=3, dy=2)):
-        found = node_errors(still, network.run(motion.move(x, (1.0, 1.0))), motion)
+        found = node_errors(reference, network.run(motion.move(x, (1.0, 1.0))), motion)
         known = [e for e in found if e is not None]
         assert len(known) > 60
         assert max(known) < 1e-4  # float32 through 20 layers
@@ -137,7 +137,7 @@ def test_of_several_shifts_the_one_of_the_least_ratio_counts_and_nothing_is_not_
     net = nn.Sequential(nn.MaxPool2d(4))
     x = torch.zeros(1, 1, 16, 16)
     x[0, 0, 4:8, 12:16] = 1.0  # after the shift all of it has left the frame
-    found = errors(net, x, Motion(kind="zero", dx=6))
+    found = errors(net, x, Motion(padding="zeros", dx=6))
     assert found["MaxPool2d 0"] is None
 
 
@@ -149,10 +149,10 @@ def test_beside_a_turn_stands_what_interpolating_costs() -> None:
     torch.manual_seed(0)
     x = torch.rand(1, 1, 16, 16)
     network = Network(Thin().eval(), name="", task="", classes=(), size=(16, 16), channels=1)
-    still = Grids(network, network.run(x))
-    turned = Motion(kind="zero", angle=30)
-    floors = node_floors(still, turned)
+    reference = Grids(network, network.run(x))
+    turned = Motion(padding="zeros", angle=30)
+    floors = node_baselines(reference, turned)
     assert floors[1] > 0.2
-    wrong = node_errors(still, network.run(turned.move(x, (1.0, 1.0))), turned)
+    wrong = node_errors(reference, network.run(turned.move(x, (1.0, 1.0))), turned)
     assert wrong[1] > 0.2  # relu commutes with every turn: all of this is interpolation
-    assert set(node_floors(still, Motion(dx=1))) == {None}
+    assert set(node_baselines(reference, Motion(dx=1))) == {None}

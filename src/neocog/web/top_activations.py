@@ -1,4 +1,4 @@
-"""What a unit responds to: the patches that excite it most, and a picture made for it."""
+"""What a channel responds to: the patches with the highest activation, and an input made for it."""
 
 from __future__ import annotations
 
@@ -12,43 +12,43 @@ from neocog.errors import NeocogError
 from neocog.explainers.top_activations import PatchGeometry, top_patches
 from neocog.graph.structure import Node
 from neocog.web.album import as_png
-from neocog.web.asked import whole
 from neocog.web.network import Network
+from neocog.web.query import whole
 from neocog.web.refused import Missing
 from neocog.web.session import Session
 
-__all__ = ["likes"]
+__all__ = ["top_activations"]
 
 _STEPS = 128
-"""Of the search for a picture; a page waits for it."""
+"""Of activation maximization; a page waits for it."""
 
 
-def likes(session: Session, asked: Mapping[str, Any]) -> dict[str, Any]:
-    """What excites a unit most.
+def top_activations(session: Session, query: Mapping[str, Any]) -> dict[str, Any]:
+    """The highest activations of a channel, and activation maximization.
 
     Args:
-        session: models and pictures.
-        asked: model, node, channel.
+        session: models and images.
+        query: model, node, channel.
 
     Raises:
         NeocogError: there is no such unit, or it belongs to no layer.
     """
-    network = session.network(asked)
+    network = session.network(query)
     model = session.networks.index(network)
-    node = network.node(whole(asked, "node", None, low=0, high=10**6))
-    channel = whole(asked, "channel", 0, low=0, high=network.shape(node)[0] - 1)
+    node = network.node(whole(query, "node", None, low=0, high=10**6))
+    channel = whole(query, "channel", 0, low=0, high=network.shape(node)[0] - 1)
     if network.opaque or node.free or node.id in network.layouts:
         raise Missing(
-            "What a unit likes is shown for the layers of a network; this node is an operation "
+            "Top activations are shown for the layers of a network; this node is an operation "
             "without a layer of its own. Choose the layer before it."
         )
-    key = ("likes", model, node.id, channel)
+    key = ("top-activations", model, node.id, channel)
     return session.kept(key, lambda: _found(session, network, node, channel))
 
 
 def _found(session: Session, network: Network, node: Node, channel: int) -> dict[str, Any]:
     model = session.networks.index(network)
-    module = session.copy(model, "likes")
+    module = session.copy(model, "top-activations")
     notes = []
     patches: list[dict[str, Any]] = []
     if session.album.name is not None:
@@ -65,14 +65,14 @@ def _found(session: Session, network: Network, node: Node, channel: int) -> dict
             spans = [(0, 1), *window.tolist()][-2:]
             patches.append(
                 {
-                    "picture": f"{split}:{int(index)}",
-                    "score": float(score),
+                    "image": f"{split}:{int(index)}",
+                    "activation": float(score),
                     "window": dict(
                         zip(("r0", "r1", "c0", "c1"), (*spans[0], *spans[1]), strict=True)
                     ),
                 }
             )
-        notes.append(f"The strongest of {found.count:,} pictures of the split {split}.")
+        notes.append(f"Searched: {found.count:,} images of the split {split}.")
     png = None
     session.go_on()
     if len(network.size) == 2:
@@ -99,9 +99,9 @@ def _maximized(
     except NeocogError as e:
         return None, str(e)
     if not bool(made.awake[0]):
-        return None, "No picture was found to which the unit says anything."
-    picture = torch.from_numpy(made.images[:1])
+        return None, "Gradient ascent found no input that activates this channel."
+    image = torch.from_numpy(made.images[:1])
     return (
-        base64.b64encode(as_png(picture)).decode("ascii"),
-        f"The picture was made by {_STEPS} steps of gradient ascent.",
+        base64.b64encode(as_png(image)).decode("ascii"),
+        f"The input was made by {_STEPS} steps of gradient ascent.",
     )

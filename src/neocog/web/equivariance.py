@@ -1,4 +1,4 @@
-"""Which node breaks the symmetry, for one picture and one motion, all nodes in one go.
+"""Which node breaks the symmetry, for one image and one motion, all nodes in one go.
 
 The equivariance error of a node f under a motion T is ‖f(T x) - T f(x)‖ / ‖T f(x)‖ over the region
 that both sides know; nothing is said where less than a hundredth of the map is known. On a coarser
@@ -6,7 +6,7 @@ grid T moves by parts of a sample: of the Fourier shift and the whole shifts bes
 fits best counts, as in `neocog.audits.layers`. A vector has no places: there T is the identity.
 
 A motion that interpolates changes a map also by interpolating. So beside such an error stands its
-*floor*: how far T f(x) is from itself when it was moved back and there again.
+*interpolation baseline*: how far T f(x) is from itself when it was moved back and there again.
 
 All maps of one grid are laid side by side, so that a motion of all of them is one operation.
 """
@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -24,7 +24,7 @@ from torch import Tensor
 from neocog.web.motions import Motion
 from neocog.web.network import Network
 
-__all__ = ["Grids", "node_errors", "node_floors"]
+__all__ = ["Grids", "node_baselines", "node_errors"]
 
 MOST = 2**22
 """Numbers that are compared at most; of larger networks every n-th channel is."""
@@ -45,10 +45,10 @@ class _Grid:
         nodes: their ids.
         owner: which of them each channel is from.
         few: some channels of each, by which what interpolating costs is judged.
-        maps: of the unmoved picture, (1, channels, *space).
+        maps: of the unmoved image, (1, channels, *space).
         whole: the norm of each node's.
         jump: pixels from one sample to the next, along each axis.
-        tiles: whether the samples tile the picture.
+        tiles: whether the samples tile the image.
     """
 
     nodes: tuple[int, ...]
@@ -61,21 +61,30 @@ class _Grid:
 
 
 class Grids:
-    """What the nodes give out for an unmoved picture, by grid.
+    """What the nodes give out for an unmoved image, by grid.
 
     Args:
         network: whose nodes.
         values: an output a node, None where there is none.
+        nodes: that are compared; all if left out.
     """
 
-    def __init__(self, network: Network, values: Sequence[Tensor | None]) -> None:
+    def __init__(
+        self,
+        network: Network,
+        values: Sequence[Tensor | None],
+        nodes: Collection[int] | None = None,
+    ) -> None:
         self.network = network
         self.values = values
-        total = sum(v.numel() for v in values if v is not None)
+        wanted = range(len(values)) if nodes is None else nodes
+        total = sum(v.numel() for k in wanted if (v := values[k]) is not None)
         self.step = -(-total // MOST) or 1
         by_grid: dict[tuple[object, ...], list[int]] = defaultdict(list)
         self.vectors: list[int] = []
         for node, value in zip(network.graph.nodes, values, strict=True):
+            if node.id not in wanted:
+                continue
             maps = None if value is None else network.maps(node, value)
             jump = network.jump(node)
             if maps is not None and jump is not None:
@@ -109,46 +118,48 @@ class Grids:
         return _Grid(tuple(ids), owner, few.nonzero()[:, 0], maps, whole, jump, tiles)
 
 
-def node_errors(still: Grids, moved: Sequence[Tensor | None], motion: Motion) -> list[float | None]:
+def node_errors(
+    reference: Grids, moved: Sequence[Tensor | None], motion: Motion
+) -> list[float | None]:
     """The error of each node; None where it does not apply.
 
     Args:
-        still: of the unmoved picture.
-        moved: an output a node, of the moved picture.
+        reference: of the unmoved image.
+        moved: an output a node, of the moved image.
         motion: what lies between.
     """
     errors: list[float | None] = [None] * len(moved)
-    for grid in still.grids:
+    for grid in reference.grids:
         if any(moved[id] is None for id in grid.nodes):
             continue
-        parts = still.side_by_side(grid.nodes, moved)
+        parts = reference.side_by_side(grid.nodes, moved)
         space, channels = grid.maps.shape[2:], sum(p.shape[1] for p in parts)
         if channels != grid.maps.shape[1] or any(p.shape[2:] != space for p in parts):
             continue
-        maps, room = still.network.room(tuple(grid.maps.shape))
+        maps, room = reference.network.room(tuple(grid.maps.shape))
         torch.cat(parts, 1, out=maps)
         for id, error in zip(grid.nodes, _ratios(grid, maps, motion, room), strict=True):
             errors[id] = error
-    for id in still.vectors:
-        a, b = still.values[id], moved[id]
+    for id in reference.vectors:
+        a, b = reference.values[id], moved[id]
         if a is not None and b is not None and a.shape == b.shape:
             wrong, size = float((b - a).float().norm()), float(a.float().norm())
             errors[id] = _ratio(wrong, size)
     return errors
 
 
-def node_floors(still: Grids, motion: Motion) -> list[float | None]:
+def node_baselines(reference: Grids, motion: Motion) -> list[float | None]:
     """What interpolating alone does to the maps of each node, there and back and there again.
 
     Of a few channels a node: it is a yardstick, and takes twice the work of what it stands beside.
 
     None for each where nothing is interpolated, and for what has no places.
     """
-    floors: list[float | None] = [None] * len(still.values)
-    if motion.shifts or len(still.network.size) != 2:
-        return floors
+    baselines: list[float | None] = [None] * len(reference.values)
+    if motion.shifts or len(reference.network.size) != 2:
+        return baselines
     there, back = motion.there_and_back()
-    for grid in still.grids:
+    for grid in reference.grids:
         some = replace(grid, maps=grid.maps[:, grid.few], owner=grid.owner[grid.few])
         for expected, known in motion.candidates(some.maps, some.jump, tiles=some.tiles):
             again = there.move(back.move(expected, some.jump), some.jump)
@@ -158,8 +169,8 @@ def node_floors(still: Grids, motion: Motion) -> list[float | None]:
             wrong = _norms(again - expected, some.owner, count)
             norm = _norms(expected, some.owner, count)
             for id, w, n in zip(some.nodes, wrong.tolist(), norm.tolist(), strict=True):
-                floors[id] = _ratio(w, n)
-    return floors
+                baselines[id] = _ratio(w, n)
+    return baselines
 
 
 def _ratios(grid: _Grid, maps: Tensor, motion: Motion, room: Tensor) -> list[float | None]:
