@@ -128,5 +128,5 @@ def test_only_whole_exhibits_go_to_the_page(exhibit: Any) -> None:
 
 def test_an_image_of_an_audit_is_in_the_audit() -> None:
     section = to_json(Section(title="s", exhibits=(EXHIBITS[3],)))
-    section["exhibits"][0]["pictures"] = ["http://elsewhere.example/a.png"]
+    section["exhibits"][0]["images"] = ["http://elsewhere.example/a.png"]
     assert not well_formed(section)

@@ -170,7 +170,7 @@ _KINDS: dict[str, dict[str, Callable[[Any], bool]]] = {
         "row_label": _words,
         "column_label": _words,
     },
-    "gallery": {"pictures": _list_of(_image), "captions": _list_of(_text)},
+    "gallery": {"images": _list_of(_image), "captions": _list_of(_text)},
     "table": {"columns": _list_of(_text), "rows": _list_of(_list_of(_cell))},
 }
 """The parts of each kind of exhibit that a page draws."""

@@ -7,7 +7,7 @@ import { draw, drawNumbers, drawInput, extent, formOf, mapOf, sides, squareAt, s
 import { number } from "./numbers.js";
 import { isSeries, nodeOf, set, state } from "./state.js";
 
-const SIDE = 172;
+const SIDE = 144;
 
 /** CSS pixels of a drawn map with so many rows and columns. */
 function boxOf(form, rows, columns, count, room = SIDE) {

@@ -5,7 +5,7 @@ import { SIZES, firstOpen, groupsOf, place, visible } from "./layout.js";
 import { blamed, errorRow, errorWords, paintGauge, reachOf, worstRise } from "./errors.js";
 import { measure, refresh, wish } from "./live.js";
 import { draw, drawInput, formOf, mapOf, squareAt, strongest } from "./maps.js";
-import { number, shape, short } from "./numbers.js";
+import { shape } from "./numbers.js";
 import { cue, overview } from "./overview.js";
 import { nodeOf, on, set, shown, state } from "./state.js";
 import { operation } from "./words.js";
@@ -27,9 +27,9 @@ export function start() {
   byId("fit").addEventListener("click", () => {
     fitted = !fitted;
     byId("fit").setAttribute("aria-pressed", String(fitted));
-    for (const view of views.filter(Boolean)) fit(view);
+    for (const view of views.filter(Boolean)) fitView(view);
   });
-  new ResizeObserver(() => views.filter(Boolean).forEach(fit)).observe(byId("graphs"));
+  new ResizeObserver(() => views.filter(Boolean).forEach(fitView)).observe(byId("graphs"));
   addEventListener("neocog-theme", repaint);
 }
 
@@ -88,6 +88,7 @@ function reveal(view, item) {
 }
 
 function build(model) {
+  nodeOf(model, 0); // which makes the index of its nodes
   const about = state.about.models[model];
   const box = el("div", { class: "graph" });
   const sheet = el("div", { class: "sheet" }, box);
@@ -128,7 +129,6 @@ const widthOf = (graph) => (item) => {
 /** Lay the cards of a view out anew: after a group was folded or unfolded. */
 function lay(view, focus = null) {
   const { graph, box } = view;
-  nodeOf(view.model, 0);
   const found = visible(graph, graph.open);
   graph.open = found.opened;
   view.found = found;
@@ -139,7 +139,7 @@ function lay(view, focus = null) {
   view.cards.clear();
   box.replaceChildren();
   put(box, { x: 0, y: 0, w: placed.width, h: placed.height });
-  fit(view);
+  fitView(view);
   for (const one of placed.boxes) box.append(groupBox(view, one));
   box.append(lines(placed));
   for (const item of placed.items) {
@@ -158,7 +158,7 @@ const placedOf = (view, found) => place(view.graph, found, widthOf(view.graph), 
 const roomOf = (view) => view.scroll.clientWidth || byId("graphs").clientWidth || 600;
 
 /** Scale a network so that it fits into the window, as far as it can still be read. */
-function fit(view) {
+function fitView(view) {
   const { placed, box, sheet } = view;
   if (!placed) return;
   const wanted = fitted ? Math.max(SMALLEST, Math.min(1, roomOf(view) / placed.width)) : 1;
@@ -301,7 +301,7 @@ function thumbnails(model, left) {
 function repaint() {
   const reach = reachOf();
   const worsts = [];
-  for (const view of views.filter(Boolean)) {
+  for (const view of views.filter((one) => one?.found)) {
     const worst = worstRise(view);
     const item = view.found.items.find((one) => one.key === worst) ?? null;
     if (blamed(view.model) && state.frames[view.model]?.errors) worsts.push({ view, item });
@@ -351,7 +351,7 @@ function fit(ctx, node, map, y, side) {
 }
 
 function mark() {
-  for (const view of views.filter(Boolean)) {
+  for (const view of views.filter((one) => one?.found)) {
     const here = state.node !== null && view.model === state.model;
     const chosen = here ? view.found.cardOf.get(state.node) : null;
     for (const card of view.cards.values()) {
@@ -395,12 +395,4 @@ function keys(view, event) {
   tabStop([...view.cards.values()].map((c) => c.button), to.button);
   to.button.focus({ preventScroll: true });
   to.outer.scrollIntoView({ block: "nearest", inline: "nearest" });
-}
-
-/** The counts of a node or group in one line. */
-export function countsOf(node) {
-  const parts = [];
-  if (node.params) parts.push(`${number(node.params)} parameters`);
-  if (node.macs) parts.push(`${short(node.macs)} MACs`);
-  return parts.join(" · ");
 }

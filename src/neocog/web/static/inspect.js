@@ -2,17 +2,17 @@
 
 import { byId, el, perRow, roving, sized, tabStop } from "./dom.js";
 import { refresh, wish } from "./live.js";
-import { countsOf } from "./graph.js";
 import { draw, formOf, mapOf, sides, squareAt, strongest } from "./maps.js";
 import { number, shape } from "./numbers.js";
 import { isSeries, nodeOf, on, set, state } from "./state.js";
 import * as kernels from "./kernels.js";
 import * as top from "./top_activations.js";
 import * as unit from "./unit.js";
-import { explain, operation } from "./words.js";
+import { countsOf, explain, operation } from "./words.js";
 
 const PAGE = 32;
-const THUMB = 68;
+/** CSS pixels of a tile: the fewer there are, the larger. */
+const thumbOf = (node) => (node.shape[0] <= 8 ? 128 : node.shape[0] <= 16 ? 100 : 72);
 /** An operation that a larger module performs itself is no layer of its own. */
 const isFree = (node) => !node.name || node.name === node.group;
 const VIEWS = {
@@ -102,6 +102,7 @@ const middle = (node) => {
 function allMaps(node, box) {
   if (formOf(node) === "numbers") return allNumbers(node, box);
   const model = state.model;
+  const thumb = thumbOf(node);
   const grid = el("div", { class: "thumbs", role: "group", "aria-label": `Feature maps of ${node.label}` });
   const pages = Math.ceil(node.shape[0] / PAGE);
   const where = el("span", { class: "soft" });
@@ -147,11 +148,11 @@ function allMaps(node, box) {
     for (const [channel, { canvas, range, button }] of cells) {
       const map = mapOf(model, node.id, channel);
       if (!map) continue;
-      const [h, w] = node.shape.length === 3 ? node.shape.slice(1) : [THUMB, 2.2 * THUMB];
-      const tall = h > w ? THUMB : (THUMB * h) / w;
-      const wide = node.shape.length === 2 ? 2.2 * THUMB : h > w ? (THUMB * w) / h : THUMB;
-      const ctx = sized(canvas, wide, node.shape.length === 2 ? THUMB : tall);
-      draw(ctx, node, map, 0, 0, wide, node.shape.length === 2 ? THUMB : tall);
+      const [h, w] = node.shape.length === 3 ? node.shape.slice(1) : [thumb, 2.2 * thumb];
+      const tall = h > w ? thumb : (thumb * h) / w;
+      const wide = node.shape.length === 2 ? 2.2 * thumb : h > w ? (thumb * w) / h : thumb;
+      const ctx = sized(canvas, wide, node.shape.length === 2 ? thumb : tall);
+      draw(ctx, node, map, 0, 0, wide, node.shape.length === 2 ? thumb : tall);
       range.textContent = map.lo < 0 ? `±${number(map.hi, 2)}` : `0…${number(map.hi, 2)}`;
       button.setAttribute("aria-label", `Channel ${channel}, from ${number(map.lo, 2)} to ${number(map.hi, 2)}`);
     }

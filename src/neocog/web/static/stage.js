@@ -69,7 +69,7 @@ function paint() {
   const series = frame.image.shape.length === 2;
   const [h, w] = series ? [1, frame.image.shape[1]] : frame.image.shape.slice(1);
   const room = byId("stage-box").clientWidth || 240;
-  const tallest = Math.min(room, Math.max(180, innerHeight * 0.42));
+  const tallest = Math.min(room, Math.max(168, innerHeight * 0.24));
   const width = series ? room : Math.min(room, (tallest * w) / h);
   const height = series ? 150 : (width * h) / w;
   scale = width / w;

@@ -1,5 +1,7 @@
 // A sentence of explanation for every view, and the field's names of what is shown.
 
+import { number, short } from "./numbers.js";
+
 const OPERATIONS = {
   conv: "convolution", linear: "linear layer", norm: "normalization", activation: "activation function",
   pool: "pooling", add: "sum", cat: "concatenation", softmax: "softmax", input: "input", output: "output",
@@ -40,5 +42,10 @@ export const explain = (view) => VIEWS[view];
 /** The sentence that explains the arithmetic of a kind. */
 export const explainArithmetic = (kind) => ARITHMETIC[kind] ?? "PyTorch computed this value; how is not taken apart for this operation.";
 
-/** What one channel of a node is called: a feature map, a line of a series, a value of a vector. */
-export const channelName = { maps: "feature map", lines: "channel", numbers: "unit" };
+/** Parameters and MACs of a node in one line. */
+export function countsOf(node) {
+  const parts = [];
+  if (node.params) parts.push(`${number(node.params)} parameters`);
+  if (node.macs) parts.push(`${short(node.macs)} MACs`);
+  return parts.join(" · ");
+}
