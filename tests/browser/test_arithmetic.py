@@ -161,11 +161,11 @@ def test_the_window_slides_can_be_stepped_and_paused(visit, one) -> None:
     at_unit(page, "c1", channel=0, row=3, col=26)
     marker = page.locator(".in .marker").first
     before = marker.get_attribute("style")
-    page.get_by_role("button", name="One unit on").click()
+    page.get_by_role("button", name="Next unit").click()
     settle(page)
     assert state(page)["unit"] == {"row": 3, "col": 27}
     page.keyboard.press(".")
-    page.get_by_role("button", name="One unit on").click()
+    page.get_by_role("button", name="Next unit").click()
     until(page, "(s) => document.querySelector('.in .marker').getAttribute('style') !== s", before)
     page.locator(".player select").select_option("fast")
     page.locator("#play").click()

@@ -35,24 +35,24 @@ def test_an_image_is_picked_from_the_data_in_an_order(visit, one) -> None:
     page = visit(one)
     page.keyboard.press("p")
     page.wait_for_selector(".images .tile")
-    page.get_by_label("Order", exact=True).select_option("truth")
+    page.get_by_label("Order", exact=True).select_option("label")
     until(
         page,
         "() => { const names = document.querySelectorAll('.images .tile .name');"
         " const t = [...names].map((e) => e.textContent);"
         " return t.length > 20 && t.every((v) => v === t[0]); }",
     )
-    page.get_by_label("Order", exact=True).select_option("wrong")
+    page.get_by_label("Order", exact=True).select_option("incorrect")
     page.wait_for_selector(".images .tile.wrong")
     tile = page.locator(".images .tile.wrong").first
     truth = tile.locator(".name").inner_text()
-    answer = tile.locator(".said").inner_text().removeprefix("✗ ")
+    answer = tile.locator(".predicted").inner_text().removeprefix("✗ ")
     tile.click()
     settle(page)
     assert page.locator("dialog[open]").count() == 0
     assert page.locator(".verdict strong").inner_text() == answer
     assert truth in page.locator(".verdict .wrong").inner_text()
-    assert page.locator(".bars .truth .name").inner_text() == truth
+    assert page.locator(".bars .label .name").inner_text() == truth
 
 
 def test_a_file_is_looked_at(visit, one, image: Path) -> None:

@@ -42,7 +42,7 @@ def test_the_way_from_image_to_arithmetic_by_keys_alone(visit, one) -> None:
     page.keyboard.press("Tab")  # the maps, one tab stop
     page.keyboard.press("ArrowRight")
     page.keyboard.press("ArrowRight")
-    assert focused(page)["name"].startswith("Map 2")
+    assert focused(page)["name"].startswith("Channel 2")
     page.keyboard.press("Enter")
     page.wait_for_selector("#value")
     settle(page)
@@ -80,7 +80,7 @@ def test_tab_goes_everywhere_and_the_focus_is_seen(visit, one) -> None:
         "move-scale",
         "cam",
         "circular",
-        "image, the",
+        "input",
     ):
         assert wanted in names
     assert all(s["name"] for s in seen), [s for s in seen if not s["name"]]
@@ -141,7 +141,7 @@ def test_the_products_are_walked_and_read_by_keys(visit, one) -> None:
     assert "=" in told
 
 
-def test_a_changed_answer_is_said(visit, one) -> None:
+def test_a_changed_prediction_is_said(visit, one) -> None:
     page = visit(one)
     settle(page)
     before = page.locator(".verdict strong").inner_text()
@@ -152,7 +152,7 @@ def test_a_changed_answer_is_said(visit, one) -> None:
         if now != before:
             break
     assert now != before
-    assert page.locator("#say").inner_text() == f"the answer is {now}"
+    assert page.locator("#say").inner_text() == f"predicted {now}"
 
 
 def test_a_click_on_the_margin_of_a_dialogue_leaves_it_open(visit, one) -> None:

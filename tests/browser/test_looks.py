@@ -1,12 +1,11 @@
-"""Phone width, light and dark, less motion; and the file that is handed on."""
+"""Wide, narrow and phone, light and dark, less motion; one color scale for all signed values."""
 
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
-from tests.browser.helpers import card, change, settle, state
+from tests.browser.helpers import card, change, settle, until
 
 OVER = """() => {
   const wide = document.documentElement.clientWidth;
@@ -25,8 +24,8 @@ OVER = """() => {
     [
         ("maps", ".thumb"),
         ("unit", "#value"),
-        ("top-activations", ".patches li"),
-        ("filters", ".filter"),
+        ("top", ".patches li"),
+        ("kernels", ".kernel"),
     ],
 )
 def test_at_400_px_nothing_sticks_out(visit, one, tab: str, content: str) -> None:
@@ -37,6 +36,134 @@ def test_at_400_px_nothing_sticks_out(visit, one, tab: str, content: str) -> Non
     page.wait_for_selector(content, timeout=30_000)
     settle(page)
     assert page.evaluate(OVER) == {"page": 0, "out": []}
+
+
+@pytest.mark.parametrize("width", [1300, 1024, 700, 400])
+def test_two_models_fit_every_width(visit, two, width: int) -> None:
+    page = visit(two, viewport={"width": width, "height": 800})
+    settle(page)
+    assert page.evaluate(OVER) == {"page": 0, "out": []}
+    page.locator(".graph").nth(1).locator(".card .title").nth(3).click()
+    change(page, tab="unit")
+    page.wait_for_selector("#value")
+    settle(page)
+    assert page.evaluate(OVER) == {"page": 0, "out": []}
+
+
+def test_two_models_stand_side_by_side_above_the_fold_at_1024_px(visit, two) -> None:
+    page = visit(two, viewport={"width": 1024, "height": 768})
+    settle(page)
+    left, right = (page.locator(".one").nth(k).bounding_box() for k in (0, 1))
+    assert left["y"] == right["y"]
+    assert left["x"] + left["width"] <= right["x"] + 1
+    for k in (0, 1):
+        for part in (".bars", ".across"):
+            box = page.locator(".one").nth(k).locator(part).bounding_box()
+            assert box["y"] + box["height"] < 768
+
+
+def test_a_network_is_fitted_to_the_window_or_has_an_overview(visit, one, two) -> None:
+    page = visit(one, viewport={"width": 1300, "height": 800})
+    settle(page)
+    wide = """() => {
+      const { scrollWidth, clientWidth } = document.querySelector('.across');
+      return scrollWidth - clientWidth;
+    }"""
+    assert page.evaluate(wide) <= 1
+    assert not page.locator(".overview").is_visible()
+    page = visit(two, viewport={"width": 400, "height": 800})
+    settle(page)
+    assert page.evaluate(wide) > 50
+    assert page.locator(".across").first.get_attribute("data-more") == "right"
+    small = page.locator(".overview").first
+    small.focus()
+    page.keyboard.press("End")
+    until(page, "() => document.querySelector('.across').dataset.more === 'left'")
+    assert small.get_attribute("aria-valuenow") == "100"
+
+
+def test_the_lower_half_shows_a_layer_from_the_start(visit, one) -> None:
+    page = visit(one)
+    settle(page)
+    assert page.locator("#inspect h2").inner_text() == "c1"
+    assert page.locator(".thumb").count() == 6
+
+
+@pytest.mark.parametrize("tab", ["maps", "unit", "top", "kernels"])
+def test_every_view_of_a_layer_is_explained_in_a_sentence(visit, one, tab: str) -> None:
+    page = visit(one)
+    change(page, tab=tab)
+    until(page, "() => (document.querySelector('#explain')?.textContent ?? '').endsWith('.')")
+    assert page.locator("#network-hint").inner_text().endswith(".")
+
+
+ENDS = """async () => {
+  const { scale } = await import('/static/colors.js');
+  const ends = [scale('diverging')[0], scale('diverging')[255], scale('positive')[255]];
+  return ends.map((c) => c.join(' '));
+}"""
+EXTREMES = """() => {
+  const found = {};
+  for (const figure of document.querySelectorAll('.matrix')) {
+    const cells = [...figure.querySelectorAll('td')].map((td) => [
+      Number(td.title.replace('−', '-')), td.style.background,
+    ]);
+    cells.sort((a, b) => a[0] - b[0]);
+    const name = figure.querySelector('figcaption').textContent;
+    found[name] = { most: cells.at(-1), least: cells[0] };
+  }
+  return found;
+}"""
+INKS = """(canvas) => {
+  const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+  const out = new Set();
+  for (let i = 0; i < data.length; i += 4) {
+    if (data[i + 3]) out.add([data[i], data[i + 1], data[i + 2]].join(' '));
+  }
+  return [...out];
+}"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_positive_value_has_one_color_in_every_view(visit, one, scheme: str) -> None:
+    page = visit(one, color_scheme=scheme)
+    blue, orange, top = page.evaluate(ENDS)
+    assert orange == top
+    card(page, "c3").locator(".title").click()
+    change(page, channel=5, unit={"row": 4, "col": 6}, tab="unit")
+    page.wait_for_selector("#value")
+    settle(page)
+
+    def is_orange(rgb: list[int]) -> bool:
+        return rgb[0] > rgb[2]
+
+    for name, found in page.evaluate(EXTREMES).items():
+        for value, color in found.values():
+            rgb = [int(v) for v in re.findall(r"\d+", color)]
+            if value:  # zero is neutral
+                assert is_orange(rgb) == (value > 0), (name, value, color)
+    ends = page.evaluate(EXTREMES)
+    for name in ("kernel", "products"):
+        value, color = max(ends[name].values(), key=lambda one: abs(one[0]))
+        got = " ".join(re.findall(r"\d+", color)[:3])
+        assert got == (orange if value > 0 else blue), name
+    change(page, tab="kernels")
+    page.wait_for_selector(".kernel")
+    kernels = {c for k in range(6) for c in page.locator(".planes canvas").nth(k).evaluate(INKS)}
+    maps = set(card(page, "c1").locator("canvas").evaluate(INKS))
+    rectified = set(card(page, "act").locator("canvas").evaluate(INKS))
+    scale = page.evaluate(
+        "async () => (await import('/static/colors.js')).scale('diverging').map((c) => c.join(' '))"
+    )
+    upper = page.evaluate(
+        "async () => (await import('/static/colors.js')).scale('positive').map((c) => c.join(' '))"
+    )
+    assert kernels <= set(scale)
+    assert len(maps & set(scale)) > 5
+    assert rectified <= set(upper)
+    page.keyboard.press("g")
+    settle(page)
+    assert page.locator("#cam-box .legend .above").is_visible()
 
 
 def luminance(color: str) -> float:
@@ -66,36 +193,6 @@ def test_those_who_want_less_motion_get_no_transitions(visit, one) -> None:
     page.wait_for_selector("#value")
     took = "() => getComputedStyle(document.querySelector('.out .marker')).transitionDuration"
     assert page.evaluate(took) in ("0s", "")
-
-
-def test_the_view_is_handed_on_as_one_file_that_needs_nothing(
-    visit, one, watched, tmp_path: Path
-) -> None:
-    page = visit(one)
-    card(page, "c1").locator(".title").click()
-    change(page, channel=2, unit={"row": 9, "col": 9}, tab="unit")
-    page.wait_for_selector("#value")
-    settle(page)
-    value = page.locator("#value").inner_text()
-    with page.expect_download() as coming:
-        page.keyboard.press("e")
-    file = tmp_path / coming.value.suggested_filename
-    coming.value.save_as(file)
-    assert file.suffix == ".html"
-    html = file.read_text(encoding="utf-8")
-    assert not re.search(r"""(?:src|href)\s*=\s*["']?(?:https?:)?//""", html)
-    other = page.context.new_page()
-    asked: list[str] = []
-    other.on("request", lambda r: asked.append(r.url))
-    other.on("console", lambda m: m.type in ("error", "warning") and watched.errors.append(m.text))
-    other.goto(file.as_uri())
-    assert [u for u in asked if not u.startswith(("file:", "data:"))] == []
-    text = other.locator("body").inner_text()
-    assert "c1" in text
-    assert value[:5] in text
-    assert other.locator("img").count() >= 2
-    assert all(other.evaluate("() => [...document.images].map((i) => i.naturalWidth > 0)"))
-    assert state(page)["channel"] == 2
 
 
 def test_a_failing_program_is_said_in_a_sentence(visit, one, watched) -> None:

@@ -61,8 +61,8 @@ def test_sliders_turn_scale_and_bend(visit, one) -> None:
         assert drawn not in seen
         seen.add(drawn)
     assert state(page)["motion"]["angle"] == 40
-    page.get_by_label("zero", exact=True).check()
-    assert state(page)["motion"]["kind"] == "zero"
+    page.get_by_label("zeros", exact=True).check()
+    assert state(page)["motion"]["padding"] == "zeros"
 
 
 def test_the_newest_wish_wins_and_one_request_is_in_flight(visit, one) -> None:
@@ -88,7 +88,7 @@ def test_the_newest_wish_wins_and_one_request_is_in_flight(visit, one) -> None:
     assert 2 <= flying["all"] <= 70
     last = state(page)["motion"]
     shown = page.evaluate(
-        "async () => (await import('/static/state.js')).state.frames[0].answer.probabilities[0]"
+        "async () => (await import('/static/state.js')).state.frames[0].prediction.probabilities[0]"
     )
     fresh = page.evaluate(
         """async (motion) => {
@@ -96,7 +96,7 @@ def test_the_newest_wish_wins_and_one_request_is_in_flight(visit, one) -> None:
           const { state } = await import('/static/state.js');
           const asked = { maps: [], cam: null, errors: false, top: 10 };
           const frame = await step({ model: 0, image: state.image, motion, ...asked });
-          return frame.answer.probabilities[0];
+          return frame.prediction.probabilities[0];
         }""",
         last,
     )

@@ -136,7 +136,7 @@ def test_grad_cam_lies_on_the_image_and_says_where_from(visit, one) -> None:
     settle(page)
     assert ink(page, "#stage") != plain
     assert page.locator("#cam").is_checked()
-    assert page.locator("#cam-note").inner_text().startswith("For ")
+    assert page.locator("#cam-note").inner_text().startswith("Class ")
     page.locator(".bars li button").nth(3).click()
     settle(page)
     assert state(page)["cam"]["target"] is not None
@@ -145,15 +145,15 @@ def test_grad_cam_lies_on_the_image_and_says_where_from(visit, one) -> None:
     assert ink(page, "#stage") == plain
 
 
-@pytest.mark.parametrize("tab", ["filters", "top-activations"])
-def test_G1_G3_filters_and_likes_of_a_layer(visit, one, tab: str) -> None:
+@pytest.mark.parametrize("tab", ["kernels", "top"])
+def test_G1_G3_kernels_and_top_activations_of_a_layer(visit, one, tab: str) -> None:
     page = visit(one)
     card(page, "c1").locator(".title").click()
     page.locator(f"#tab-{tab}").click()
-    if tab == "filters":
-        page.wait_for_selector(".filter")
-        assert page.locator(".filter").count() == 6
-        page.locator(".filter").nth(4).click()
+    if tab == "kernels":
+        page.wait_for_selector(".kernel")
+        assert page.locator(".kernel").count() == 6
+        page.locator(".kernel").nth(4).click()
         page.wait_for_selector("#value")
         assert state(page)["channel"] == 4
     else:
@@ -198,8 +198,8 @@ def test_who_steps_on_gives_up_what_was_asked_before(visit, one) -> None:
     page.route("**/api/top-activations?*", lambda r: held.append(r))
     page.on("requestfailed", lambda r: ended.append(r.url))
     card(page, "c3").locator(".title").click()
-    page.locator("#tab-likes").click()
-    until(page, "() => document.querySelector('.likes .busy') !== null")
+    page.locator("#tab-top").click()
+    until(page, "() => document.querySelector('.top .busy') !== null")
     wait_for(page, lambda: len(held) == 1)
     change(page, channel=3)
     wait_for(page, lambda: len(held) == 2)
@@ -210,7 +210,7 @@ def test_who_steps_on_gives_up_what_was_asked_before(visit, one) -> None:
     assert page.locator("#toast").inner_text() == ""
 
 
-def test_the_pages_of_filters_end(visit, one) -> None:
+def test_the_pages_of_kernels_end(visit, one) -> None:
     page = visit(one)
     asked = []
 
@@ -221,20 +221,20 @@ def test_the_pages_of_filters_end(visit, one) -> None:
         found = answer.json()
         rows = [{**f, "out": f["out"] + 6 * number} for f in found["kernels"]]
         shape = [12, *found["shape"][1:]]
-        route.fulfill(response=answer, json={**found, "filters": rows, "shape": shape, "pages": 2})
+        route.fulfill(response=answer, json={**found, "kernels": rows, "shape": shape, "pages": 2})
 
     page.route("**/api/kernels?*", many)
     card(page, "c1").locator(".title").click()
-    page.locator("#tab-filters").click()
-    page.wait_for_selector(".filter")
+    page.locator("#tab-kernels").click()
+    page.wait_for_selector(".kernel")
     where = "(text) => document.querySelector('#tabpanel .row .soft').textContent === text"
     for _ in range(3):
-        page.get_by_role("button", name="Later filters").click()
+        page.get_by_role("button", name="Next kernels").click()
         until(page, where, "6–11 of 12")
-    page.get_by_role("button", name="Earlier filters").click()
+    page.get_by_role("button", name="Previous kernels").click()
     until(page, where, "0–5 of 12")
     assert asked == [0, 1, 0]
-    assert page.locator(".filter").count() == 6
+    assert page.locator(".kernel").count() == 6
 
 
 def test_a_field_that_goes_round_the_border_is_drawn_on_both_sides(visit, one) -> None:

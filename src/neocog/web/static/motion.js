@@ -55,8 +55,7 @@ function paddingRow() {
     }), el("span", { text: label }));
   return el("div", { class: "slider border", id: "padding" },
     el("span", { id: "h-padding", text: "padding" }),
-    el("div", { class: "switch", role: "radiogroup", "aria-labelledby": "h-padding" }, PADDINGS.map(choose)),
-    el("output", { id: "shifted" }));
+    el("div", { class: "switch", role: "radiogroup", "aria-labelledby": "h-padding" }, PADDINGS.map(choose)));
 }
 
 function follow() {
@@ -70,7 +69,7 @@ function follow() {
   const arrows = [];
   if (motion.dx) arrows.push(`${motion.dx > 0 ? "→" : "←"} ${Math.abs(motion.dx)}`);
   if (motion.dy) arrows.push(`${motion.dy > 0 ? "↓" : "↑"} ${Math.abs(motion.dy)}`);
-  write(byId("shifted"), arrows.length ? `${arrows.join("  ")} px` : "no shift");
+  write(byId("shifted"), arrows.length ? `shift ${arrows.join("  ")} px` : "");
   byId("rest").disabled = atRest();
 }
 
