@@ -80,7 +80,7 @@ def test_tab_goes_everywhere_and_the_focus_is_seen(visit, one) -> None:
         "move-scale",
         "cam",
         "circular",
-        "input",
+        "c1, convolution",
     ):
         assert wanted in names
     assert all(s["name"] for s in seen), [s for s in seen if not s["name"]]

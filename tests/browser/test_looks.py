@@ -124,6 +124,20 @@ INKS = """(canvas) => {
 }"""
 
 
+CELLS = """(canvas) => {  // the middles of the 5 × 5 cells of a kernel
+  const { width, height } = canvas;
+  const { data } = canvas.getContext('2d').getImageData(0, 0, width, height);
+  const out = [];
+  for (let i = 0; i < 5; i++) {
+    for (let j = 0; j < 5; j++) {
+      const [x, y] = [Math.floor(((j + 0.5) * width) / 5), Math.floor(((i + 0.5) * height) / 5)];
+      out.push([...data.slice(4 * (y * width + x), 4 * (y * width + x) + 3)].join(' '));
+    }
+  }
+  return out;
+}"""
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_a_positive_value_has_one_color_in_every_view(visit, one, scheme: str) -> None:
     page = visit(one, color_scheme=scheme)
@@ -149,7 +163,7 @@ def test_a_positive_value_has_one_color_in_every_view(visit, one, scheme: str) -
         assert got == (orange if value > 0 else blue), name
     change(page, tab="kernels")
     page.wait_for_selector(".kernel")
-    kernels = {c for k in range(6) for c in page.locator(".planes canvas").nth(k).evaluate(INKS)}
+    kernels = {c for k in range(6) for c in page.locator(".planes canvas").nth(k).evaluate(CELLS)}
     maps = set(card(page, "c1").locator("canvas").evaluate(INKS))
     rectified = set(card(page, "act").locator("canvas").evaluate(INKS))
     scale = page.evaluate(

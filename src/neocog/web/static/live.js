@@ -6,7 +6,7 @@ import { forget, keep } from "./maps.js";
 import { atRest, nodeOf, set, shown, state } from "./state.js";
 
 /** Maps that one step may ask for. */
-const MOST = 64;
+const MOST = 96;
 
 const wishes = [];
 const waiting = [];
