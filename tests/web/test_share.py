@@ -54,7 +54,9 @@ def saved(ask, **view: Any) -> Held:
 def conv_file(ask) -> Held:
     conv = node(graph(ask), "conv")["id"]
     steps = [{"maps": [{"node": conv, "channels": "first:3"}], "errors": [0, conv]}]
-    return saved(ask, node=conv, channel=1, unit={"row": 2, "col": 3}, steps=steps)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(share, "SECONDS", 600)
+        return saved(ask, node=conv, channel=1, unit={"row": 2, "col": 3}, steps=steps)
 
 
 def test_steps_of_the_file_are_those_of_the_program(ask, conv_file: Held) -> None:

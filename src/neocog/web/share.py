@@ -38,7 +38,7 @@ BYTES = 8 * 2**20
 """Of what a file holds, packed, at most; about a third more as text."""
 
 SECONDS = 20.0
-"""That are spent on motions and units."""
+"""Of computing that are spent on motions and units; what other programs take does not count."""
 
 _REACH = 4
 """Pixels that a saved image can be shifted along each axis."""
@@ -112,7 +112,7 @@ class Saving:
     # ---- what is computed, in the order of its worth
 
     def _pieces(self) -> Iterator[bool]:
-        began = time.monotonic()
+        began = time.thread_time()
         for motion in dict.fromkeys((Motion(padding=self.motion.padding), self.motion)):
             for k in range(len(self.models)):
                 self._keep_whole(motion, k)
@@ -130,7 +130,7 @@ class Saving:
             yield True
 
     def _full(self, began: float) -> bool:
-        full = self._size > 0.9 * BYTES or time.monotonic() - began > SECONDS
+        full = self._size > 0.9 * BYTES or time.thread_time() - began > SECONDS
         self._left |= full
         return full
 
