@@ -1,4 +1,4 @@
-"""Weights go by other names where a network was wrapped, parametrized or tied when it was saved.
+"""Weights have other names where a network was wrapped, parametrized or tied when it was saved.
 
 They compute the same when they are loaded, what was renamed or left out is said, and what does not
 fit is listed with its shapes.
@@ -78,9 +78,7 @@ def test_tensors_beside_the_network_are_left_out_and_said(tmp_path: Path) -> Non
     source, net = small(1), small(2)
     held = {**renamed(source, "model."), "criterion.weight": torch.ones(3), "step": torch.ones(1)}
     (note,) = loaded(net, {"state_dict": held}, tmp_path)
-    assert note == (
-        "Taken is what the file has below `model.`; `criterion.weight`, `step` are left out."
-    )
+    assert note == ("Loaded from below `model.`; `criterion.weight`, `step` are skipped.")
     assert same(source, net)
 
 
@@ -88,7 +86,7 @@ def test_of_two_networks_in_a_file_it_is_said_which(tmp_path: Path) -> None:
     source, net = small(1), small(2)
     held = {**renamed(source, "student."), **renamed(small(3), "teacher.")}
     (note,) = loaded(net, held, tmp_path)
-    assert re.match(r"Taken is what the file has below `student\.`; `teacher\.0\.weight`.* and 6 m",
+    assert re.match(r"Loaded from below `student\.`; `teacher\.0\.weight`.* and 6 m",
                     note)  # fmt: skip
     assert same(source, net)
 
@@ -96,7 +94,7 @@ def test_of_two_networks_in_a_file_it_is_said_which(tmp_path: Path) -> None:
 def test_the_only_state_dict_of_a_checkpoint_is_taken_whatever_its_key(tmp_path: Path) -> None:
     source, net = small(1), small(2)
     notes = loaded(net, {"generator": source.state_dict(), "step": 3}, tmp_path)
-    assert notes == ("The weights are taken from `generator`.",)
+    assert notes == ("The weights are loaded from `generator`.",)
     assert same(source, net)
     both = {"generator": source.state_dict(), "critic": small(3).state_dict()}
     with pytest.raises(ModelError, match=r"holds the keys `generator`, `critic`"):
@@ -144,7 +142,7 @@ def test_norms_of_weights_by_their_older_and_newer_names(
         assert notes == ()
     else:
         assert len(notes) == 1
-        assert f"tensors of {words} go by other names" in notes[0]
+        assert f"tensors of {words} have other names" in notes[0]
 
 
 def test_a_norm_that_the_network_has_not_is_listed(tmp_path: Path) -> None:
@@ -179,7 +177,7 @@ def test_tensors_that_are_one_may_be_saved_once(kept: str, tmp_path: Path) -> No
     source, net = Tied(1), Tied(2)
     other = {"into.weight": "head.weight", "head.weight": "into.weight"}[kept]
     (note,) = loaded(net, {kept: source.state_dict()[kept]}, tmp_path)
-    assert note == f"Of tensors that are one the file holds one: `{other}` is `{kept}`."
+    assert note == f"Of tied tensors the file has one: `{other}` is `{kept}`."
     assert same(source, net, (2, 6))
     save_model(source, str(tmp_path / "w.safetensors"))  # leaves one of them out
     net = Tied(3)
@@ -197,9 +195,9 @@ def test_two_values_for_one_tensor_are_refused(tmp_path: Path) -> None:
 def test_buffers_that_a_network_makes_itself_are_left_out(tmp_path: Path) -> None:
     source, net = Tied(1), Tied(2)
     (note,) = loaded(net, {**source.state_dict(), "grid": torch.zeros(3)}, tmp_path)
-    assert note == "The network makes buffers itself; `grid` is left out."
+    assert note == "The network computes these buffers itself; `grid` is skipped."
     assert torch.equal(net.grid, torch.arange(3.0))
-    with pytest.raises(ModelError, match=r"1 not in the network \(`grid`\).* `grid` \(5,\)"):
+    with pytest.raises(ModelError, match=r"1 unexpected \(`grid`\).* `grid` \(5,\)"):
         loaded(net, {**source.state_dict(), "grid": torch.zeros(5)}, tmp_path)
 
 
@@ -220,7 +218,7 @@ class Reads(nn.Module):
 def test_names_that_a_network_reads_by_its_own_rules(tmp_path: Path) -> None:
     net, state = Reads(), {"linear_weight": torch.ones(2, 2), "linear_bias": torch.ones(2)}
     (note,) = loaded(net, state, tmp_path)
-    assert "reads other names than its own" in note
+    assert "loads other names than its own" in note
     assert torch.equal(net.fc.weight, torch.ones(2, 2))
 
 
@@ -231,7 +229,7 @@ def test_what_does_not_fit_is_listed_with_its_shapes(tmp_path: Path) -> None:
     before = {k: v.clone() for k, v in net.state_dict().items()}
     with pytest.raises(ModelError) as e:
         loaded(net, state, tmp_path)
-    assert "1 missing (`3.weight`). 1 not in the network (`head.weight`)" in str(e.value)
+    assert "1 missing (`3.weight`). 1 unexpected (`head.weight`)" in str(e.value)
     assert "Shapes: `3.weight` (3, 144), `head.weight` (3, 144)." in str(e.value)
     assert "\n" not in str(e.value)
     assert all(torch.equal(v, before[k]) for k, v in net.state_dict().items())

@@ -105,7 +105,7 @@ def test_a_name_is_opened_with_trained_weights_and_what_its_library_says(library
     signal = model.spec.input
     assert (signal.channels, signal.size) == (3, (28, 28))
     assert (signal.mean, signal.std) == ((0.4,) * 3, (0.2,) * 3)
-    assert re.match(rf"The weights of `{library}:small` are those that {library} gives",
+    assert re.match(rf"The weights of `{library}:small` are the pretrained ones of {library}",
                     model.card["notes"][0])  # fmt: skip
     if library == "timm":
         assert "(`b_in10`)" in model.card["notes"][0]
@@ -137,7 +137,7 @@ def test_weights_of_a_file_are_neither_random_nor_fetched(library: str, tmp_path
 def test_weights_that_cannot_be_fetched_are_refused_with_what_to_do(library: str) -> None:
     unreachable(library)
     with pytest.raises(
-        ModelError, match=r"cannot be had here: OSError: .*--weights FILE, .*--init none"
+        ModelError, match=r"not available here: OSError: .*--weights FILE, .*--init none"
     ) as e:
         neocog.open_model(f"{library}:small")
     assert "\n" not in str(e.value)
@@ -161,7 +161,7 @@ def test_a_network_that_its_library_cannot_build_is_not_called_a_matter_of_weigh
     if library == "timm":
         with pytest.raises(ModelError, match=r"must be built .* ValueError: no such block\. Try"):
             neocog.open_model("timm:broken")
-    with pytest.raises(UsageError, match=r"no network of .*\. Did you mean `small`"):
+    with pytest.raises(UsageError, match=r"no model of .*\. Did you mean `small`"):
         neocog.open_model(f"{library}:smal")
 
 
@@ -188,7 +188,7 @@ def test_a_count_needs_no_weights(library: str, call) -> None:
 
 
 def test_init_is_of_a_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(UsageError, match=r"makes its weights itself\. Leave --init out"):
+    with pytest.raises(UsageError, match=r"initializes its own weights\. Leave --init out"):
         neocog.open_model("torch.nn:Flatten", init="none", size=(1, 2, 2))
     with pytest.raises(UsageError, match=r"Leave --init out"):
         neocog.open_model("x.pt2", init="none")
@@ -255,6 +255,6 @@ def test_a_factory_may_stand_in_the_current_folder(
     (tmp_path / "nets_of_mine.py").write_text(
         "from torch import nn\ndef make(): return nn.Sequential(nn.Flatten(), nn.Linear(4, 2))"
     )
-    with pytest.warns(UserWarning, match="it has those that its factory made"):
+    with pytest.warns(UserWarning, match="it has those of its factory"):
         model = neocog.open_model("nets_of_mine:make", size=(1, 2, 2), mean=[0], std=[1])
     assert isinstance(model.module.network, nn.Sequential)

@@ -75,7 +75,7 @@ def with_one(value: float) -> Callable[[Tensor], Tensor]:
 
 FAULTS: dict[str, tuple[Callable[[], nn.Module], str]] = {
     "NaN in a weight": (lambda: changed("0.weight", with_one(NAN)),
-                        r"`0\.weight` .* NaN or infinity in 1 of 36 places"),
+                        r"`0\.weight` .* NaN or infinity in 1 of 36 elements"),
     "infinity in a bias": (lambda: changed("5.bias", with_one(-INF)), r"`5\.bias` .* 1 of 10"),
     "NaN in a mean": (lambda: changed("1.running_mean", with_one(NAN)), r"`1\.running_mean`"),
     "infinite variance": (lambda: changed("1.running_var", with_one(INF)), r"`1\.running_var`"),
@@ -132,14 +132,14 @@ def test_infinities_of_a_mask_are_none_of_these_faults() -> None:
 
 
 STATES = {
-    "NaN": (lambda s: s["0.weight"].view(-1)[3:5].fill_(NAN), r"`0\.weight` in .* 2 of 36 places"),
+    "NaN": (lambda s: s["0.weight"].view(-1)[3:5].fill_(NAN), r"0\.weight` in .* 2 of 36 elements"),
     "infinity": (lambda s: s["1.running_var"].fill_(INF), r"`1\.running_var` in"),
     "half": (lambda s: s.update({"5.weight": (s["5.weight"] * 1e7).half()}), r"`5\.weight` in"),
     "sparse": (lambda s: s.update({"5.weight": s["5.weight"].to_sparse()}), "is sparse"),
     "complex": (lambda s: s.update({"5.bias": s["5.bias"] * 1j}), "is complex"),
     "meta": (lambda s: s.update({"5.bias": s["5.bias"].to("meta")}), "no values"),
     "int8": (lambda s: s.update({"5.weight": s["5.weight"].to(torch.int8)}),
-             r"`5\.weight` in .* of int8 where the network has float32\. Quantized"),
+             r"`5\.weight` in .* of int8 where the network has float32\. Dequantize"),
     "float8": (lambda s: s.update({"5.bias": s["5.bias"].to(torch.float8_e5m2)}), "float8_e5m2"),
     "qint8": (lambda s: s.update({"5.weight": torch.quantize_per_tensor(
         s["5.weight"], 0.1, 0, torch.qint8)}), r"quantized \(qint8\)"),
@@ -234,11 +234,9 @@ def test_outputs_that_are_no_numbers_are_refused(factory, tmp_path: Path, call) 
     model = neocog.open_model(place, classes=10, **{**GRAY, "mean": (0.0,), "std": (1.0,)})
     dark, bright = tmp_path / "data" / "dark" / "0.png", tmp_path / "data" / "bright" / "0.png"
     assert model.predict(dark)[0].label is not None
-    with pytest.raises(
-        ModelError, match=r"Outputs are finite numbers; for 1 of 2 samples .*bright"
-    ):
+    with pytest.raises(ModelError, match=r"Outputs must be finite; for 1 of 2 samples .*bright"):
         model.predict([dark, bright])
-    with pytest.raises(ModelError, match=r"Outputs are finite numbers; for 1 of 2 samples"):
+    with pytest.raises(ModelError, match=r"Outputs must be finite; for 1 of 2 samples"):
         neocog.explain(model, [dark, bright], method="features")
     bad = np.full((6, 8, 8), 255, np.uint8)
     np.savez(tmp_path / "x.npz", x_test=bad, y_test=np.arange(6))
@@ -246,7 +244,7 @@ def test_outputs_that_are_no_numbers_are_refused(factory, tmp_path: Path, call) 
     for verb, data in (("evaluate", tmp_path / "x.npz"), ("predict", bright)):
         said = call(verb, place, data, *told, "--json")
         assert (said.status, said.out) == (2, ""), verb
-        assert "Outputs are finite numbers" in said.err
+        assert "Outputs must be finite" in said.err
 
 
 @pytest.mark.filterwarnings("ignore")

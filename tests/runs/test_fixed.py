@@ -68,7 +68,7 @@ def test_a_chooser_keeps_what_it_learned_where_its_sampling_stays() -> None:
 def test_a_weight_without_a_place_is_said() -> None:
     model = trained("stride")
     model.module.network.register_buffer("odd", torch.zeros(1))
-    with pytest.raises(ModelError, match=r"runs/small.*1 not in the network \(`odd`\)"):
+    with pytest.raises(ModelError, match=r"runs/small.*1 unexpected \(`odd`\)"):
         mend(model, downsampling="blur", padding="keep")
 
 

@@ -95,7 +95,7 @@ def test_an_assumed_normalization_is_said(stranger, weights, told, words: str) -
 
 
 def test_missing_weights_are_said(stranger: str) -> None:
-    with pytest.warns(UserWarning, match=r"No weights were given .* those that its factory made"):
+    with pytest.warns(UserWarning, match=r"No weights were given .* those of its factory"):
         open_model(f"{stranger}:gray", **GRAY)
 
 

@@ -100,7 +100,7 @@ def test_misfits_are_explained_and_change_nothing() -> None:
     good = {k: torch.zeros_like(v) for k, v in before.items()}
     with pytest.raises(ModelError, match=r"x must hold exactly.*1 missing \(`bias`\)"):
         load_state(module, {"weight": good["weight"]}, "x")
-    with pytest.raises(ModelError, match=r"1 not in the network \(`more`\)"):
+    with pytest.raises(ModelError, match=r"1 unexpected \(`more`\)"):
         load_state(module, good | {"more": torch.ones(1)}, "x")
     with pytest.raises(ModelError, match="Did you mean `weights`"):
         load_state(module, {"bias": good["bias"], "weights": good["weight"]}, "x")

@@ -38,7 +38,7 @@ from neocog.store.black_box import BlackBox, load_onnx
 from neocog.store.exported import Exported, load_exported
 from neocog.store.foreign import LIBRARIES, as_written, is_factory, make
 from neocog.store.sound import check_network, lazy_names
-from neocog.store.trial import first_answer
+from neocog.store.trial import first_output
 from neocog.store.weights import load_weights
 from neocog.types import ModelSpec, OutputSpec
 
@@ -285,7 +285,7 @@ def _trained(
     shape = (signal.channels, *signal.size)
     outputs = _Outputs(does, count(given.get("classes")), output)
     with same_randomness_after():
-        answer = first_answer(found.network, shape, read=outputs.read)
+        answer = first_output(found.network, shape, read=outputs.read)
     if answer.ndim != AXES[does] or answer.shape[1] < (1 if does == "regress" else 2):
         form = {"classify": "(B, K), K ≥ 2", "segment": "(B, K, H, W)", "regress": "(B, M)"}[does]
         raise ModelError(

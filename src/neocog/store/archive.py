@@ -1,7 +1,7 @@
 """What an exported program may hold: a .pt2 archive is checked before PyTorch reads it.
 
-`torch.export.load` is not made for strangers' files. With PyTorch 2.13, archives that were made to
-do so ran code of their own by
+`torch.export.load` is not made for untrusted files. With PyTorch 2.13, malicious archives ran code
+by
 
     pickles       weights, constants and sample inputs may be pickles, which are opened without
                   restriction where the restricted reader fails
@@ -13,8 +13,7 @@ do so ran code of their own by
 Each is closed by a rule that names what is allowed: the known records; pickles that the restricted
 reader takes; arithmetic of symbols and numbers, and little of it (`sizes.py`); tuples, lists and
 dicts; guards are never made (`exported.py`). Two more rules rely less on PyTorch's own checks:
-nodes call operators of a list (`operators.py`), and what stands for a name in generated source is
-one.
+nodes call listed operators only (`operators.py`), and names in generated source must be names.
 
 Records are listed and read by PyTorch's own reader, so that what is checked is what is loaded.
 """
@@ -45,13 +44,13 @@ _RECORDS = re.compile(
 _PAYLOAD = re.compile(r"(weight|tensor)_\d+")
 
 _WORD = re.compile(r"\w*")
-"""Names of nodes and arguments, which stand in Python source as they are."""
+"""Names of nodes and arguments, which are pasted into Python source."""
 
 _NAME = re.compile(r"[\w.$@+ -]*")
-"""Of modules and parameters, which stand there in quotes."""
+"""Names of modules and parameters, which are quoted there."""
 
-_HEARSAY = re.compile(r"[^\"'\\{}\x00-\x1f]*")
-"""Of the module that a node came from, and its class: these become names of modules."""
+_ORIGIN = re.compile(r"[^\"'\\{}\x00-\x1f]*")
+"""The module that a node comes from, and its class: these become names of modules."""
 
 _CONTAINERS = (None, "builtins.tuple", "builtins.list", "builtins.dict")
 
@@ -79,8 +78,8 @@ def check_archive(path: Path) -> dict[str, str]:
         raise _damaged(path, e) from e
     if sum(sizes) > path.stat().st_size or len(set(names)) < len(names):
         raise _unsafe(path, "has records that overlap or are compressed")
-    if strange := [n for n in names if not _RECORDS.fullmatch(n)]:
-        raise _strange(path, strange[0], "models/model.json" in names)
+    if unknown := [n for n in names if not _RECORDS.fullmatch(n)]:
+        raise _strange(path, unknown[0], "models/model.json" in names)
     try:
         for kind in ("weights", "constants"):
             config = json.loads(reader.get_record(f"data/{kind}/model_{kind}_config.json"))
@@ -94,8 +93,10 @@ def check_archive(path: Path) -> dict[str, str]:
                 raise _unsafe(path, why)
             if key in ("expr_str", "size"):
                 formulas.append(text)
-        if (long := too_much(formulas)) is not None:
-            raise _unsafe(path, f"has sizes that take too long to work out, as {_start(long)}")
+        if (formula := too_much(formulas)) is not None:
+            raise _unsafe(
+                path, f"has sizes that take too long to evaluate, such as {_start(formula)}"
+            )
         if program["graph_module"].get("treespec_namedtuple_fields"):
             raise _unsafe(path, "takes or returns tuples of classes of its own")
         extra = [n for n in names if n.startswith("extra/")]
@@ -117,7 +118,7 @@ def _check_payload(path: Path, reader: Any, folder: str, name: str, payload: Any
 
 
 def _restricted(path: Path, what: str, pickled: bytes) -> None:
-    """A pickle that the restricted reader takes does the same to the other one."""
+    """Refuse a pickle that the restricted reader refuses."""
     try:
         torch.load(io.BytesIO(pickled), map_location="cpu", weights_only=True)
     except MemoryError:
@@ -127,7 +128,7 @@ def _restricted(path: Path, what: str, pickled: bytes) -> None:
 
 
 def _texts(value: Any, key: str) -> Iterator[tuple[str, str]]:
-    """All texts of a program, each under the key that says what it is."""
+    """All strings of a program, each with its key."""
     if isinstance(value, str):
         yield key, value
     elif isinstance(value, list):
@@ -141,7 +142,7 @@ def _texts(value: Any, key: str) -> Iterator[tuple[str, str]]:
 
 
 def _refused(key: str, text: str) -> str:
-    """Why a text may not stand where it stands; empty if it may."""
+    """Why a string is refused under this key; empty if it is not."""
     match key:
         case "as_string" | "as_strings" | "guards_code" | "stack_trace":
             return ""  # a value, or never read
@@ -158,7 +159,7 @@ def _refused(key: str, text: str) -> str:
         case "in_spec" | "out_spec":
             return "" if _is_plain(json.loads(text)) else "takes or returns classes of its own"
         case "metadata.nn_module_stack":
-            return "" if _HEARSAY.fullmatch(text) else "names a module in Python source"
+            return "" if _ORIGIN.fullmatch(text) else "names a module in Python source"
     if key.startswith("metadata.") or _NAME.fullmatch(text):
         return ""
     return f"has a name {_start(text)}"
@@ -169,7 +170,7 @@ def _start(text: str) -> str:
 
 
 def _is_plain(spec: Any) -> bool:
-    """Whether a description of inputs or outputs knows plain containers only."""
+    """Whether a description of inputs or outputs has plain containers only."""
     if isinstance(spec, list):
         return all(map(_is_plain, spec))
     if not isinstance(spec, dict):
@@ -186,7 +187,7 @@ def _strange(path: Path, record: str, new: bool) -> ModelError:
         return _unsafe(path, f"holds `{printable(record)}`, which is no part of a plain program")
     return ModelError(
         f"An exported program is a .pt2 archive as torch.export.save of PyTorch 2.9 or later "
-        f"writes it; `{printable(path)}` holds `{printable(record)}`. Save it anew; a state dict "
+        f"writes it; `{printable(path)}` holds `{printable(record)}`. Save it again; a state dict "
         "goes with a network, as `module:factory --weights FILE`."
     )
 
@@ -194,15 +195,15 @@ def _strange(path: Path, record: str, new: bool) -> ModelError:
 def _unsafe(path: Path, why: str) -> UnsafeWeights:
     return UnsafeWeights(
         f"An exported program is read only where it can do no more than compute; "
-        f"`{printable(path)}` {why}. Export it anew where you trust it, with plain tensors and "
+        f"`{printable(path)}` {why}. If you trust it, export it again with plain tensors and "
         "without compiled parts."
     )
 
 
 def _damaged(path: Path, e: Exception) -> ModelError:
     lines = str(e).strip().splitlines()
-    said = printable(lines[0][:160]) if lines else type(e).__name__
+    reason = printable(lines[0][:160]) if lines else type(e).__name__
     return ModelError(
         f"An exported program is a .pt2 archive as torch.export.save writes it; "
-        f"`{printable(path)}` is none, or is damaged ({said}). Copy it again or export it anew."
+        f"`{printable(path)}` is none, or is damaged ({reason}). Copy it again or export it again."
     )

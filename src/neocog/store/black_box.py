@@ -1,6 +1,6 @@
-"""ONNX files as black boxes: answers, but no layers and no gradients.
+"""ONNX files as black boxes: outputs, but no layers and no gradients.
 
-They are run by ONNX Runtime, an optional package, on the processor in the precision of the file.
+They are run by ONNX Runtime, an optional package, on the CPU in the precision of the file.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ _TYPES = {
     "tensor(double)": torch.float64,
     "tensor(float16)": torch.float16,
 }
-"""What an input may hold."""
+"""Types of an input."""
 
 _QUIET = 4
-"""Of ONNX Runtime's levels of talk: only what ends the process."""
+"""Log level of ONNX Runtime: fatal errors only."""
 
 
 class BlackBox(nn.Module):
@@ -37,10 +37,10 @@ class BlackBox(nn.Module):
 
     Args:
         session: the runtime's.
-        batch: samples at once; None for any number.
-        shape: (C, H, W) of a sample, where the file says it.
+        batch: the fixed batch size; None for any.
+        shape: (C, H, W) of a sample, where the file states it.
         dtype: of the input.
-        coarse: it computes with numbers of fewer than 32 bits, as far as the file could be read.
+        coarse: it computes with fewer than 32 bits, as far as the file could be read.
         last: name of an output to the operation that computes it, where the file could be read.
     """
 
@@ -65,7 +65,7 @@ class BlackBox(nn.Module):
         self.last, self.coarse = dict(last or {}), coarse
 
     def forward(self, x: Tensor) -> Tensor | dict[str, Tensor]:
-        """The output, or all of several by their names, on the processor, without gradients.
+        """The output, or a dict of several by name, on the CPU, without gradients.
 
         Raises:
             ModelError: the runtime refuses the input.
@@ -73,24 +73,24 @@ class BlackBox(nn.Module):
         x = x.detach().to("cpu", self.dtype)
         if self.batch is None:
             return self._run(x)
-        found: Tensor | dict[str, Tensor] = in_batches_of(self.batch, self._run, x)
-        return found
+        tensors: Tensor | dict[str, Tensor] = in_batches_of(self.batch, self._run, x)
+        return tensors
 
     def _run(self, x: Tensor) -> Tensor | dict[str, Tensor]:
         try:
-            answers = self.session.run(self.outputs, {self.input: x.contiguous().numpy()})
+            outputs = self.session.run(self.outputs, {self.input: x.contiguous().numpy()})
         except Exception as e:  # of the runtime's own classes
             raise ModelError(
                 f"An ONNX file computes what it was exported for; on input of shape "
                 f"{tuple(x.shape)} it fails: {_short(e)}. Check --size."
             ) from e
-        found = {
-            n: torch.from_numpy(np.asarray(a)) for n, a in zip(self.outputs, answers, strict=True)
+        tensors = {
+            n: torch.from_numpy(np.asarray(a)) for n, a in zip(self.outputs, outputs, strict=True)
         }
-        return found if len(found) > 1 else found[self.outputs[0]]
+        return tensors if len(tensors) > 1 else tensors[self.outputs[0]]
 
     def __deepcopy__(self, memo: dict[int, Any]) -> BlackBox:
-        """The same session: it holds nothing that changes."""
+        """Share the session: it has no mutable state."""
         return BlackBox(
             self.session,
             batch=self.batch,
@@ -102,14 +102,14 @@ class BlackBox(nn.Module):
 
 
 def load_onnx(path: Path) -> tuple[BlackBox, dict[str, str]]:
-    """An ONNX file, and the texts in it.
+    """An ONNX file, and its metadata strings.
 
     Args:
-        path: the file; one that keeps its weights in files beside it finds them.
+        path: the file; external data beside it is read too.
 
     Raises:
-        ModelError: ONNX Runtime is missing, the file cannot be read, or it takes something else
-            than one tensor of floats, or has weights that are no numbers.
+        ModelError: ONNX Runtime is missing, the file cannot be read, or its input is
+            not one tensor of floats, or its weights are not finite.
     """
     if not os.path.isfile(path):  # noqa: PTH113 (names too long are none)
         raise ModelError(
@@ -126,15 +126,15 @@ def load_onnx(path: Path) -> tuple[BlackBox, dict[str, str]]:
     except Exception as e:  # of the runtime's own classes
         raise ModelError(
             f"An .onnx file must be one that ONNX Runtime reads; `{printable(path)}` is not: "
-            f"{_short(e)}. Copy it again or export it anew."
+            f"{_short(e)}. Copy it again or export it again."
         ) from e
     check_weights(path)
     inputs = session.get_inputs()
     if len(inputs) != 1 or inputs[0].type not in _TYPES or len(inputs[0].shape) < 2:
-        found = ", ".join(f"`{printable(i.name)}` {i.type} {i.shape}" for i in inputs)
+        tensors = ", ".join(f"`{printable(i.name)}` {i.type} {i.shape}" for i in inputs)
         raise ModelError(
-            f"A model takes one tensor of floats, samples first; `{printable(path)}` takes "
-            f"{found or 'nothing'}. Export it so that it takes pixels alone."
+            f"A model takes one tensor of floats, batch axis first; `{printable(path)}` takes "
+            f"{tensors or 'nothing'}. Export it with pixels as its only input."
         )
     batch, *shape = (s if isinstance(s, int) and s > 0 else None for s in inputs[0].shape)
     whole = tuple(s for s in shape if s is not None)
@@ -162,27 +162,27 @@ _COPIES = frozenset(
         "QuantizeLinear",
     ]
 )
-"""Operations that hand on what came."""
+"""Operations that pass their input on."""
 
 
 def _graph(path: Path) -> tuple[dict[str, str], bool]:
-    """Each output of a file to the operation that computes it, and whether integers are used.
+    """The operation that computes each output, and whether integers are used.
 
-    Nothing is known without the package onnx.
+    Empty without the package onnx.
     """
     try:
         graph = importlib.import_module("onnx").load(os.fspath(path), load_external_data=False)
         makers = {name: node for node in graph.graph.node for name in node.output}
-        found = {}
+        tensors = {}
         for output in graph.graph.output:
             node, steps = makers.get(output.name), 0
             while node is not None and node.op_type in _COPIES and node.input and steps < 16:
                 node, steps = makers.get(node.input[0]), steps + 1
-            found[output.name] = "" if node is None else str(node.op_type)
+            tensors[output.name] = "" if node is None else str(node.op_type)
         kinds = {str(node.op_type) for node in graph.graph.node}
-    except Exception:  # of any kind: what it would have said is seen from values, too
+    except Exception:  # of any kind: values show it too
         return {}, False
-    return found, any("Quantize" in kind or "Integer" in kind for kind in kinds)
+    return tensors, any("Quantize" in kind or "Integer" in kind for kind in kinds)
 
 
 def _runtime(path: Path) -> Any:

@@ -1,6 +1,6 @@
 """Exported programs (.pt2): any network as a graph of ATen operators, with its weights.
 
-What PyTorch's own reader would run of a stranger's file is refused first, see `archive.py`.
+Files that could run code when PyTorch reads them are refused first, see `archive.py`.
 """
 
 from __future__ import annotations
@@ -27,22 +27,22 @@ from neocog.store.tensors import write_bytes
 
 __all__ = ["Exported", "load_exported", "save_exported"]
 
-_TALKATIVE = ("torch.export", "torch._export", "torch.fx.experimental.symbolic_shapes")
-"""Loggers of PyTorch that say what is then raised."""
+_LOGGERS = ("torch.export", "torch._export", "torch.fx.experimental.symbolic_shapes")
+"""Loggers of PyTorch that repeat what is then raised."""
 
 
 class Exported(nn.Module):
-    """An exported program as a module, its parts under the names they had.
+    """An exported program as a module; submodules keep their names.
 
-    A program computes the same in training and in evaluation mode: what it does was settled when
-    it was exported. One that was exported for a fixed number of samples takes any number.
+    A program computes the same in training and in evaluation mode: it was fixed when it was
+    exported. One with a fixed batch size takes any.
 
     Args:
-        program: what computes.
-        batch: samples at once; None for any number.
+        program: the graph module.
+        batch: the fixed batch size; None for any.
         shape: (C, H, W) of a sample, where the program has one input of fixed size.
-        dtype: of the input that it was exported with; where that is not float32, what is given is
-            cast to the type of the weights, and what comes back is cast back.
+        dtype: of the exported input; if it is not float32, inputs are cast to the type of the
+            weights, and outputs are cast back.
     """
 
     program: nn.Module
@@ -67,8 +67,8 @@ class Exported(nn.Module):
         self.dtype = dtype
 
     def forward(self, x: Tensor) -> Any:
-        """As the program answers."""
-        x = x.contiguous()  # a program knows the strides it was exported with
+        """The outputs of the program."""
+        x = x.contiguous()  # a program expects the strides it was exported with
         if self.dtype == torch.float32:
             return self._run(x)
         own = (p.dtype for p in self.parameters() if p.is_floating_point())
@@ -84,20 +84,20 @@ class Exported(nn.Module):
         """A copy; PyTorch warns of its own descriptions of inputs when these are copied."""
         with _quietly():
             program = copy.deepcopy(self.program, memo)
-        made = Exported(program, batch=self.batch, shape=self.shape, dtype=self.dtype)
-        made.training = self.training
-        return made
+        result = Exported(program, batch=self.batch, shape=self.shape, dtype=self.dtype)
+        result.training = self.training
+        return result
 
 
 def load_exported(path: Path) -> tuple[Exported, dict[str, str]]:
-    """A program off the disk, and the texts that were saved with it.
+    """A program from disk, and the strings that were saved with it.
 
     Args:
         path: a .pt2 file of `torch.export.save`, PyTorch 2.9 or later.
 
     Raises:
         UnsafeWeights: the file could execute code.
-        ModelError: it cannot be read, or takes something else than one tensor.
+        ModelError: it cannot be read, or its input is not one tensor.
     """
     if not os.path.isfile(path):  # noqa: PTH113 (names too long are none)
         raise ModelError(
@@ -127,18 +127,18 @@ def load_exported(path: Path) -> tuple[Exported, dict[str, str]]:
 def save_exported(
     module: nn.Module, path: Path, example: Tensor, *, texts: Mapping[str, str] | None = None
 ) -> float:
-    """Write a module as an exported program that takes any number of samples, and compare.
+    """Write a module as an exported program with any batch size, and compare outputs.
 
-    Traces of where the code stood on this machine are left out of the file.
+    Source paths of this machine are left out of the file.
 
     Args:
-        module: (B, C, H, W) to answers; exported as it is in evaluation mode.
+        module: (B, C, H, W) to outputs; exported in evaluation mode.
         path: the file, .pt2; whole or not at all.
-        example: (B, C, H, W), two samples or more, like those that the program will be given.
-        texts: kept beside the program, name to text.
+        example: (B, C, H, W), two samples or more, like later inputs.
+        texts: strings stored with the program, by name.
 
     Returns:
-        The largest difference between the answers of the module and of the file.
+        The max absolute difference between the outputs of module and file.
 
     Raises:
         ModelError: the module cannot be exported; the message has PyTorch's reason.
@@ -160,10 +160,10 @@ def save_exported(
 
 
 def _apart(one: Any, other: Any) -> float:
-    """The largest difference of what two modules return: a tensor, or several in one order."""
+    """The max absolute difference of two outputs: a tensor, or several in the same order."""
     pairs = zip(pytree.tree_leaves(one), pytree.tree_leaves(other), strict=True)
-    apart = [(a - b).abs().max() for a, b in pairs if isinstance(a, Tensor) and a.numel()]
-    return max((float(d) for d in apart), default=0.0)
+    differences = [(a - b).abs().max() for a, b in pairs if isinstance(a, Tensor) and a.numel()]
+    return max((float(d) for d in differences), default=0.0)
 
 
 def _exported(module: nn.Module, example: Tensor, texts: Mapping[str, str]) -> bytes:
@@ -175,38 +175,38 @@ def _exported(module: nn.Module, example: Tensor, texts: Mapping[str, str]) -> b
     except Exception as e:
         lines = str(e).strip().splitlines() or [""]
         raise ModelError(
-            "A network is exported where its steps do not depend on values or on the number of "
-            f"samples; this one is not ({type(e).__name__}: {printable(lines[0][:300])}). "
-            "Mend its forward, or keep it as a factory with weights."
+            "A network can be exported if its control flow depends neither on values nor on the "
+            f"batch size; this one fails ({type(e).__name__}: {printable(lines[0][:300])}). "
+            "Change its forward, or use it as a factory with weights."
         ) from e
     for part in program.graph_module.modules():
         for node in part.graph.nodes if isinstance(part, torch.fx.GraphModule) else ():
             node.meta.pop("stack_trace", None)
     program.example_inputs = ((torch.zeros_like(example),), {})
-    room = io.BytesIO()
-    torch.export.save(program, room, extra_files=dict(texts))
-    return room.getvalue()
+    buffer = io.BytesIO()
+    torch.export.save(program, buffer, extra_files=dict(texts))
+    return buffer.getvalue()
 
 
 def _input_of(program: Any, path: Path) -> tuple[int | None, tuple[int, ...] | None, torch.dtype]:
     """Batch, shape and type of the one input, None where they may vary."""
     inputs = set(program.graph_signature.user_inputs)
-    found = [
+    values = [
         n.meta["val"] for n in program.graph.nodes if n.op == "placeholder" and n.name in inputs
     ]
-    if len(found) != 1 or not isinstance(found[0], Tensor) or found[0].ndim < 2:
+    if len(values) != 1 or not isinstance(values[0], Tensor) or values[0].ndim < 2:
         raise ModelError(
-            f"A model takes one tensor, samples first; the program in `{printable(path)}` takes "
-            f"{len(found)} inputs. Export a module that takes pixels alone."
+            f"A model takes one tensor, batch axis first; the program in `{printable(path)}` takes "
+            f"{len(values)} inputs. Export a module with pixels as its only input."
         )
-    shape: list[Any] = list(found[0].shape)  # symbols where sizes may vary
+    shape: list[Any] = list(values[0].shape)  # symbols where sizes may vary
     batch, *sample = (s if isinstance(s, int) else None for s in shape)
     whole = tuple(s for s in sample if s is not None)
-    return batch, whole if len(whole) == len(sample) else None, found[0].dtype
+    return batch, whole if len(whole) == len(sample) else None, values[0].dtype
 
 
 def _with_parts(program: Any) -> nn.Module:
-    """The program with its modules as they were nested, able to be copied and moved."""
+    """The program with its submodules nested as before; it can be copied and moved."""
     module: nn.Module = torch.export.unflatten(program)
     for part in module.modules():
         graph = getattr(part, "graph", None)
@@ -219,8 +219,8 @@ def _with_parts(program: Any) -> nn.Module:
 
 @contextmanager
 def _quietly() -> Iterator[None]:
-    """PyTorch's exporter warns of its own workings, and logs what it then raises."""
-    loggers = [logging.getLogger(name) for name in _TALKATIVE]
+    """Silence PyTorch's exporter, which warns of its internals and logs what it then raises."""
+    loggers = [logging.getLogger(name) for name in _LOGGERS]
     levels = [logger.level for logger in loggers]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -1,8 +1,8 @@
-"""A stranger's network: whatever a function of an importable module returns.
+"""An external network: the module that an importable function returns.
 
     package.module:factory     any callable that takes no arguments and returns an nn.Module
-    torchvision:NAME           a network of torchvision, where that is installed
-    timm:NAME                  a network of timm, where that is installed
+    torchvision:NAME           a model of torchvision, where that is installed
+    timm:NAME                  a model of timm, where that is installed
 
 The function is the user's own choice and is called as Python would: it may do anything. It is
 called with the current folder on the module path, as `python -m` has it, and what it prints goes
@@ -30,42 +30,41 @@ from neocog.store.sound import check_network
 __all__ = ["INITS", "LIBRARIES", "Made", "as_written", "is_factory", "make"]
 
 
-def is_factory(place: str) -> bool:
-    """Whether a place is written as `package.module:factory` or `library:NAME`.
+def is_factory(source: str) -> bool:
+    """Whether a source is written as `package.module:factory` or `library:NAME`.
 
     Example:
         >>> is_factory("nets.small:make"), is_factory("timm:resnet18.a1_in1k"), is_factory("x.pt2")
         (True, True, False)
     """
-    library, _, name = place.partition(":")
+    library, _, name = source.partition(":")
     if library in LIBRARIES and name:
         return True
-    return bool(re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*", place))
+    return bool(re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*", source))
 
 
 def make(
-    place: str, *, classes: int | None = None, init: str | None = None, values: bool = True
+    source: str, *, classes: int | None = None, init: str | None = None, values: bool = True
 ) -> Made:
-    """The network of a place, on the CPU in float32.
+    """The network of a source, on the CPU in float32.
 
     Args:
-        place: as `is_factory` takes it.
-        classes: outputs that a network of a library is to have; its own number if left out. A
-            factory says itself how many it has.
-        init: of a network of a library: `pretrained`, its library's weights, if left out; `none`
-            for random ones. A factory makes its own.
-        values: the network has to have weights; without, one on the device meta will do, and
-            what cannot be computed with.
+        source: as `is_factory` takes it.
+        classes: number of outputs of a library model; its own number if left out. A factory
+            states its own.
+        init: of a library model: `pretrained`, the default, or `none` for random weights. A
+            factory initializes itself.
+        values: check that the weights have values; without, the device meta is enough.
 
     Raises:
-        ModelError: the module, the function or the library is missing or fails, or trained
-            weights cannot be had.
-        UsageError: the library has no network of that name, or `init` is none of the two.
+        ModelError: the module, the function or the library is missing or fails, or pretrained
+            weights are not available.
+        UsageError: the library has no model of that name, or `init` is unknown.
     """
-    library, _, name = place.partition(":")
+    library, _, name = source.partition(":")
     if init not in (None, *INITS):
         raise UsageError(
-            f"`init` says which weights, got `{init}`. {did_you_mean(str(init), INITS)}"
+            f"`init` is `pretrained` or `none`, got `{init}`. {did_you_mean(str(init), INITS)}"
         )
     with contextlib.redirect_stdout(sys.stderr):
         if library in LIBRARIES:
@@ -73,18 +72,18 @@ def make(
         else:
             if init is not None:
                 raise UsageError(
-                    f"`init` is of a network of a library, as timm:NAME; the function "
-                    f"`{printable(place)}` makes its weights itself. Leave --init out."
+                    f"`init` is for library models, such as timm:NAME; the function "
+                    f"`{printable(source)}` initializes its own weights. Leave --init out."
                 )
-            made = _of_factory(place, library, name)
+            made = _of_factory(source, library, name)
     if not values:
         return replace(made, network=as_written(made.network))
-    check_network(made.network, place, lazy=True)
+    check_network(made.network, source, lazy=True)
     return replace(made, network=as_written(made.network).to("cpu").float())
 
 
 def as_written(module: nn.Module) -> nn.Module:
-    """A module without what `torch.compile` put around it; the parameters are the same.
+    """A module without the wrapper of `torch.compile`; the parameters are the same.
 
     Args:
         module: any module.
@@ -96,39 +95,39 @@ def as_written(module: nn.Module) -> nn.Module:
     return module
 
 
-def _of_factory(place: str, module: str, name: str) -> Made:
+def _of_factory(source: str, module: str, name: str) -> Made:
     with _current_folder():
-        network = _called(place, module, name)
+        network = _called(source, module, name)
     if not isinstance(network, nn.Module):
         raise ModelError(
-            f"A factory returns an nn.Module; `{printable(place)}` returned "
+            f"A factory returns an nn.Module; `{printable(source)}` returned "
             f"a `{type(network).__name__}`. Return the network itself."
         )
     if not network.state_dict():
         return Made(network)
     return Made(
         network,
-        f"No weights were given for `{printable(place)}`: it has those that its factory made.",
+        f"No weights were given for `{printable(source)}`: it has those of its factory.",
     )
 
 
 @contextlib.contextmanager
 def _current_folder() -> Iterator[None]:
-    """Modules of the current folder can be imported inside."""
-    here = str(Path.cwd())
-    if here in sys.path or "" in sys.path:
+    """Make modules of the current folder importable inside."""
+    folder = str(Path.cwd())
+    if folder in sys.path or "" in sys.path:
         yield
         return
-    sys.path.insert(0, here)
+    sys.path.insert(0, folder)
     importlib.invalidate_caches()
     try:
         yield
     finally:
         with contextlib.suppress(ValueError):
-            sys.path.remove(here)
+            sys.path.remove(folder)
 
 
-def _called(place: str, module_name: str, path: str) -> Any:
+def _called(source: str, module_name: str, path: str) -> Any:
     factory: Any = _imported(module_name)
     for part in path.split("."):
         if not hasattr(factory, part):
@@ -142,14 +141,14 @@ def _called(place: str, module_name: str, path: str) -> Any:
         factory = getattr(factory, part)
     if not callable(factory):
         raise ModelError(
-            f"A factory is a function that returns an nn.Module; `{place}` is a "
+            f"A factory is a function that returns an nn.Module; `{source}` is a "
             f"`{type(factory).__name__}`. Name a function, or write `def make(): return …`."
         )
     try:
         return factory()
     except (Exception, SystemExit) as e:
         raise ModelError(
-            f"A factory is called without arguments; `{place}` failed with {short(e)}. "
+            f"A factory is called without arguments; `{source}` failed with {short(e)}. "
             "If it needs arguments, name a function that calls it with them."
         ) from e
 
@@ -161,8 +160,8 @@ def _imported(name: str) -> ModuleType:
         if e.name is None or not f"{name}.".startswith(f"{e.name}."):
             raise _broken(name, e) from e
         raise ModelError(
-            f"MODEL names a module as Python imports it, from the current folder or what is "
-            f"installed; there is no `{e.name}`. Check the name, or go to the folder that holds it."
+            f"MODEL names a module as Python imports it, from the current folder or the installed "
+            f"packages; there is no `{e.name}`. Check the name, or go to the folder that holds it."
         ) from e
     except (Exception, SystemExit) as e:
         raise _broken(name, e) from e

@@ -1,10 +1,10 @@
-"""Networks of libraries by name, `torchvision:NAME` and `timm:NAME`, with their trained weights.
+"""Library models by name, `torchvision:NAME` and `timm:NAME`, with their pretrained weights.
 
-A name promises a trained network. It is opened with the weights that its library gives for it, or,
-where these cannot be had, not at all: random weights are asked for, by `init="none"`.
+A name stands for a pretrained model. It is opened with the default weights of its library or, if
+these are not available, refused; random weights need `init="none"`.
 
-The library is the installed one. A file of its name in the current folder is not imported, nor
-what else lies there under a name that the library imports.
+The library is the installed one. Files of its name in the current folder are not imported, nor
+files there with the name of a module that the library imports.
 """
 
 from __future__ import annotations
@@ -27,21 +27,21 @@ from neocog.types import InputSpec
 __all__ = ["INITS", "LIBRARIES", "Made", "of_library", "short"]
 
 LIBRARIES = ("torchvision", "timm")
-"""Libraries whose networks have names."""
+"""Libraries whose models are opened by name."""
 
 INITS = ("pretrained", "none")
-"""Weights that a network of a library begins with: its library's, or random ones."""
+"""Initial weights of a library model: pretrained or random."""
 
 
 @dataclass(frozen=True)
 class Made:
-    """A network that was made by somebody else's code.
+    """A network built by external code.
 
     Args:
         network: on the CPU.
-        weights: where its weights are from, as a sentence; empty where it has none.
-        input: what it takes, where its library says it.
-        classes: names of its outputs, likewise.
+        weights: origin of its weights, as a sentence; empty where it has none.
+        input: its input spec, where the library states it.
+        classes: class names, likewise.
     """
 
     network: nn.Module
@@ -51,83 +51,91 @@ class Made:
 
 
 def of_library(library: str, name: str, *, classes: int | None, init: str) -> Made:
-    """A network of a library.
+    """A model of a library.
 
     Args:
         library: one of `LIBRARIES`.
         name: as the library has it, for timm with or without a tag.
-        classes: outputs of a network with random weights; trained ones have their own number.
+        classes: number of outputs with random weights; pretrained ones have their own.
         init: one of `INITS`.
 
     Raises:
-        ModelError: the library is missing or fails, or has no weights that can be had.
-        UsageError: it has no network of that name, or no trained one with so many outputs.
+        ModelError: the library is missing or fails, or its weights are not available.
+        UsageError: it has no model of that name, or no pretrained one with so many outputs.
     """
     with _installed_alone(library):
-        rooms = _imported(library)
-        known = rooms.list_models()
+        models = _imported(library)
+        known = models.list_models()
         if name.partition(".")[0] not in known and name not in known:
             near = did_you_mean(name, known)
-            hint = near if near.startswith("Did") else f"It knows {len(known)} names."
-            raise UsageError(f"`{printable(name)}` is no network of {library}. {hint}")
+            hint = near if near.startswith("Did") else f"It has {len(known)} models."
+            raise UsageError(f"`{printable(name)}` is no model of {library}. {hint}")
         if init == "none":
-            network = _built(rooms, library, name, classes, trained=False)
-            told = f"The weights of `{library}:{printable(name)}` are random: the network was"
-            made = Made(network, f"{told} trained on nothing, and its predictions mean nothing.")
+            network = _built(models, library, name, classes, trained=False)
+            made = Made(
+                network,
+                f"The weights of `{library}:{printable(name)}` are random: the model was "
+                "trained on "
+                "nothing, and its predictions mean nothing.",
+            )
         else:
-            made = _trained(rooms, library, name, classes)
-        made = _with_signal(made, rooms, library, name)
-        return made if init != "none" else replace(made, classes=())  # outputs that mean nothing
+            made = _trained(models, library, name, classes)
+        made = _with_signal(made, models, library, name)
+        return made if init != "none" else replace(made, classes=())  # of meaningless outputs
 
 
-def _trained(rooms: Any, library: str, name: str, classes: int | None) -> Made:
-    place = f"{library}:{printable(name)}"
-    if _has_none(rooms, library, name):
+def _trained(models: Any, library: str, name: str, classes: int | None) -> Made:
+    source = f"{library}:{printable(name)}"
+    if _has_none(models, library, name):
         raise ModelError(
-            f"A name of a library is opened with its trained weights; {library} has none for "
+            f"A library model is opened with its pretrained weights; {library} has none for "
             f"`{printable(name)}`. {_INSTEAD}"
         )
     try:
-        network = _built(rooms, library, name, None, trained=True)
+        network = _built(models, library, name, None, trained=True)
     except ModelError as e:
-        _built(rooms, library, name, None, trained=False)  # fails where the fault is the network's
+        _built(models, library, name, None, trained=False)  # fails where the fault is the network's
         raise ModelError(
-            f"`{place}` is opened with the trained weights that {library} fetches, which cannot be "
-            f"had here: {short(e.__cause__ or e).rstrip('.')}. {_INSTEAD}"
+            f"`{source}` is opened with the pretrained weights that {library} downloads, which "
+            "are not "
+            f"available here: {short(e.__cause__ or e).rstrip('.')}. {_INSTEAD}"
         ) from e
-    said: Any = getattr(network, "pretrained_cfg", None)
-    tag = said.get("tag") if isinstance(said, Mapping) else None
+    config: Any = getattr(network, "pretrained_cfg", None)
+    tag = config.get("tag") if isinstance(config, Mapping) else None
     which = f" (`{printable(str(tag))}`)" if tag and str(tag) not in name else ""
-    made = Made(network, f"The weights of `{place}` are those that {library} gives{which}.")
+    made = Made(network, f"The weights of `{source}` are the pretrained ones of {library}{which}.")
     outputs = _outputs(network)
     if classes is not None and outputs is not None and outputs != classes:
         raise UsageError(
-            f"Trained weights come with their classes: those of `{place}` have {outputs} outputs, "
+            f"Pretrained weights come with their classes: those of `{source}` have {outputs} "
+            "outputs, "
             f"and {classes} classes were given. Leave --classes out, or name a factory with "
             "--weights FILE."
         )
     return made
 
 
-_INSTEAD = "Give your own with --weights FILE, or take random ones with --init none."
+_INSTEAD = "Give your own with --weights FILE, or use random ones with --init none."
 
 
 def _outputs(network: nn.Module) -> int | None:
-    """Where it says so itself: timm's `num_classes`, or its last linear layer."""
-    said = getattr(network, "num_classes", None)
+    """The number of outputs: timm's `num_classes`, or of the last linear layer."""
+    config = getattr(network, "num_classes", None)
     last = [m for m in network.modules() if isinstance(m, nn.Linear)]
-    return said if isinstance(said, int) else last[-1].out_features if last else None
+    return config if isinstance(config, int) else last[-1].out_features if last else None
 
 
-def _built(rooms: Any, library: str, name: str, classes: int | None, *, trained: bool) -> nn.Module:
-    wanted: dict[str, Any] = {} if classes is None else {"num_classes": classes}
+def _built(
+    models: Any, library: str, name: str, classes: int | None, *, trained: bool
+) -> nn.Module:
+    arguments: dict[str, Any] = {} if classes is None else {"num_classes": classes}
     try:
         if library == "torchvision":
-            if not trained and _has_a_backbone(rooms, name):
-                wanted["weights_backbone"] = None
-            network = rooms.get_model(name, weights="DEFAULT" if trained else None, **wanted)
+            if not trained and _has_a_backbone(models, name):
+                arguments["weights_backbone"] = None
+            network = models.get_model(name, weights="DEFAULT" if trained else None, **arguments)
         else:
-            network = rooms.create_model(name, pretrained=trained, **wanted)
+            network = models.create_model(name, pretrained=trained, **arguments)
     except (Exception, SystemExit) as e:
         raise ModelError(
             f"`{library}:{printable(name)}` must be built by its library, which failed with "
@@ -135,42 +143,42 @@ def _built(rooms: Any, library: str, name: str, classes: int | None, *, trained:
         ) from e
     if not isinstance(network, nn.Module):
         raise ModelError(
-            f"A network is an nn.Module; {library} gave a `{type(network).__name__}` for "
+            f"A network is an nn.Module; {library} returned a `{type(network).__name__}` for "
             f"`{printable(name)}`. Write a factory of your own."
         )
     return network
 
 
-def _has_a_backbone(rooms: Any, name: str) -> bool:
-    """Whether a network of torchvision is given trained weights for a part of it otherwise."""
-    find = getattr(rooms, "get_model_builder", None)
+def _has_a_backbone(models: Any, name: str) -> bool:
+    """Whether torchvision would load pretrained weights for a backbone."""
+    find = getattr(models, "get_model_builder", None)
     return find is not None and "weights_backbone" in inspect.signature(find(name)).parameters
 
 
-def _has_none(rooms: Any, library: str, name: str) -> bool:
-    """Whether a library says that it has no trained weights for a name."""
+def _has_none(models: Any, library: str, name: str) -> bool:
+    """Whether a library has no pretrained weights for a name."""
     if library == "torchvision":
-        return hasattr(rooms, "get_model_weights") and _weights_of(rooms, name) is None
-    asked = getattr(rooms, "is_model_pretrained", None)
-    return callable(asked) and not asked(name)
+        return hasattr(models, "get_model_weights") and _weights_of(models, name) is None
+    is_pretrained = getattr(models, "is_model_pretrained", None)
+    return callable(is_pretrained) and not is_pretrained(name)
 
 
-def _weights_of(rooms: Any, name: str) -> Any:
-    """What torchvision says of the weights that it gives by default."""
+def _weights_of(models: Any, name: str) -> Any:
+    """The default weights of torchvision."""
     with contextlib.suppress(Exception):  # of a network that never had any
-        return rooms.get_model_weights(name).DEFAULT
+        return models.get_model_weights(name).DEFAULT
     return None
 
 
-def _with_signal(made: Made, rooms: Any, library: str, name: str) -> Made:
-    """With what the library says of the samples and classes of a network, where it does."""
+def _with_signal(made: Made, models: Any, library: str, name: str) -> Made:
+    """Add the input spec and class names that the library states."""
     try:
         if library == "timm":
-            said: Any = made.network.pretrained_cfg
-            size, mean, std = said["input_size"], said["mean"], said["std"]
+            config: Any = made.network.pretrained_cfg
+            size, mean, std = config["input_size"], config["mean"], config["std"]
             classes: tuple[str, ...] = ()
         else:
-            weights = _weights_of(rooms, name)
+            weights = _weights_of(models, name)
             preset = weights.transforms()
             mean, std, side = preset.mean, preset.std, preset.crop_size
             size = (len(mean), side[0], side[-1])
@@ -182,7 +190,7 @@ def _with_signal(made: Made, rooms: Any, library: str, name: str) -> Made:
             mean=tuple(map(float, mean)),
             std=tuple(map(float, std)),
         )
-    except (AttributeError, KeyError, TypeError, ValueError):  # it says nothing, or something else
+    except (AttributeError, KeyError, TypeError, ValueError):  # not stated, or in another form
         return made
     if not len(signal.mean) == len(signal.std) == channels:
         return made
@@ -191,50 +199,50 @@ def _with_signal(made: Made, rooms: Any, library: str, name: str) -> Made:
 
 
 def _distinct(names: Any) -> tuple[str, ...]:
-    """Names of classes, the second of two that are equal with a number behind it."""
-    seen: dict[str, int] = {}
+    """Class names; repeated ones get a number appended."""
+    counts: dict[str, int] = {}
     out = []
     for name in map(str, names):
-        seen[name] = seen.get(name, 0) + 1
-        out.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
+        counts[name] = counts.get(name, 0) + 1
+        out.append(name if counts[name] == 1 else f"{name} ({counts[name]})")
     return tuple(out)
 
 
 def _imported(library: str) -> Any:
     module = "torchvision.models" if library == "torchvision" else library
     try:
-        rooms = importlib.import_module(module)
+        models = importlib.import_module(module)
     except (Exception, SystemExit) as e:
-        here = _of_current_folder(library)
-        also = f"`{here}` is not it, and was not imported. " if here else ""
+        folder = _of_current_folder(library)
+        also = f"`{folder}` is not it, and was not imported. " if folder else ""
         raise ModelError(
             f"`{library}:NAME` needs the package {library}, which cannot be imported here: "
             f"{short(e)}. {also}Install one that goes with this PyTorch, or write a factory of "
             "your own and name it as module:function."
         ) from e
-    own, here = getattr(sys.modules.get(library), "__file__", None), _of_current_folder(library)
-    if own and here and Path(own).resolve() in (Path(here), Path(here, "__init__.py")):
-        raise ModelError(  # imported before by somebody else
+    own, folder = getattr(sys.modules.get(library), "__file__", None), _of_current_folder(library)
+    if own and folder and Path(own).resolve() in (Path(folder), Path(folder, "__init__.py")):
+        raise ModelError(  # imported before, by other code
             f"`{library}:NAME` needs the installed package {library}, and `{printable(own)}` was "
             "imported by that name. Rename the file, or name its function as module:function."
         )
-    return rooms
+    return models
 
 
 def _of_current_folder(library: str) -> Path | None:
-    """A file or folder that Python would take for the library there."""
+    """A file or folder there that Python would import as the library."""
     for name in (library, f"{library}.py"):
-        place = Path.cwd().resolve() / name
-        if place.is_file() if name.endswith(".py") else place.is_dir():
-            return place
+        source = Path.cwd().resolve() / name
+        if source.is_file() if name.endswith(".py") else source.is_dir():
+            return source
     return None
 
 
 @contextlib.contextmanager
 def _installed_alone(library: str) -> Iterator[None]:
-    """The module path without the current folder, under whatever name it stands there."""
-    here, before = os.path.realpath(Path.cwd()), list(sys.path)
-    sys.path[:] = [p for p in before if os.path.realpath(p or ".") != here]
+    """The module path without the current folder, however it is spelled there."""
+    folder, before = os.path.realpath(Path.cwd()), list(sys.path)
+    sys.path[:] = [p for p in before if os.path.realpath(p or ".") != folder]
     importlib.invalidate_caches()
     try:
         yield
@@ -244,6 +252,6 @@ def _installed_alone(library: str) -> Iterator[None]:
 
 
 def short(e: BaseException) -> str:
-    """An error in a line, its kind first."""
+    """An error in one line, its type first."""
     lines = str(e).strip().splitlines()
     return f"{type(e).__name__}: {printable(lines[0][:300])}" if lines else type(e).__name__

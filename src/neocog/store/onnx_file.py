@@ -1,4 +1,4 @@
-"""Write a module as an ONNX file, and compare the two."""
+"""Write a module as an ONNX file, and compare outputs."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ def save_onnx(
     texts: Mapping[str, str] | None = None,
     output: str = "logits",
 ) -> float:
-    """Write a module as an ONNX file that takes any number of samples, and compare.
+    """Write a module as an ONNX file with any batch size, and compare outputs.
 
     Its input is called `pixels`.
 
     Args:
         module: (B, C, H, W) to (B, K), in evaluation mode.
         path: the file, .onnx; whole or not at all.
-        example: (B, C, H, W), two samples or more, like those that the file will be given.
-        texts: kept in the file, name to text.
-        output: what the output is called.
+        example: (B, C, H, W), two samples or more, like later inputs.
+        texts: strings stored in the file, by name.
+        output: name of the output.
 
     Returns:
-        The largest difference between the answers of the module and of the file.
+        The max absolute difference between the outputs of module and file.
 
     Raises:
         ModelError: the optional packages are missing, or the module cannot be exported.
@@ -65,10 +65,10 @@ def save_onnx(
 def _converted(module: nn.Module, example: Tensor, texts: Mapping[str, str], output: str) -> bytes:
     logger = logging.getLogger("torch.onnx")
     level = logger.level
-    logger.setLevel(logging.CRITICAL)  # it lists what of torchvision it does without
+    logger.setLevel(logging.CRITICAL)  # it lists missing parts of torchvision
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of PyTorch's own workings
+            warnings.simplefilter("ignore")  # of PyTorch's internals
             program: Any = torch.onnx.export(
                 module,
                 (example,),
@@ -80,15 +80,16 @@ def _converted(module: nn.Module, example: Tensor, texts: Mapping[str, str], out
             )
         program.model.metadata_props.update(texts)
         for node in program.model.graph:
-            node.metadata_props.clear()  # traces of where the code stood on this machine
+            node.metadata_props.clear()  # source paths of this machine
         content: bytes = program.model_proto.SerializeToString()
     except MemoryError:
         raise
     except Exception as e:  # the exporter raises nearly everything
         lines = re.sub(r"\x1b\[[\d;]*m", "", str(e)).strip().splitlines() or [""]
         raise ModelError(
-            "A network becomes an ONNX file where its steps do not depend on values and ONNX has "
-            f"them all; this one does not ({type(e).__name__}: {printable(lines[0][:240])}). "
+            "A network can be written as ONNX if its control flow does not depend on values and "
+            f"ONNX has all its operators; this one fails ({type(e).__name__}: "
+            f"{printable(lines[0][:240])}). "
             "Try --format pt2."
         ) from e
     finally:

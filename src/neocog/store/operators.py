@@ -1,10 +1,10 @@
 """Operators that an exported program may call: those that compute, by name.
 
-A program names its operators in text, and PyTorch finds what goes by the name, whether an export
-would ever write it or not: among them are operators that map or write files, print, change
-settings of the process, hand out the memory of tensors, or were made for TorchScript alone. What is
-not in the list is refused; the list holds what networks do to tensors, and what an export, also
-one that was decomposed into core operators, makes of it.
+A program names its operators, and PyTorch resolves any name, whether an export would ever write
+it or not: among them are operators that map or write files, print, change settings of the
+process, expose the memory of tensors, or exist for TorchScript alone. Operators outside the list
+are refused; it holds those of networks and those that an export, also one decomposed into core
+operators, replaces them with.
 """
 
 from __future__ import annotations
@@ -136,7 +136,7 @@ _NAMES = frozenset(
 )
 
 _NO_PRIMS = frozenset(("device_put", "copy_to", "copy_strided", "resize"))
-"""Of the few hundred in which PyTorch writes others: what moves tensors, or has no values yet."""
+"""Primitive operators of PyTorch that move tensors, or have no values yet."""
 
 _ATEN = re.compile(r"torch\.ops\.(aten|prims)\.(\w+?)(_?)\.(\w+)")
 
@@ -147,11 +147,11 @@ _OTHERS = re.compile(
     r"|and_|or_|not_)"
     r"|math\.(ceil|floor|trunc|sqrt)"
 )
-"""The wrappers of an export, and what it does to sizes."""
+"""Wrappers of an export, and its operations on sizes."""
 
 
 def is_operator(target: str) -> bool:
-    """Whether a program may call what goes by a name.
+    """Whether a program may call an operator of this name.
 
     Args:
         target: as an exported program has it, `torch.ops.aten.conv2d.default`.
@@ -164,10 +164,10 @@ def is_operator(target: str) -> bool:
         >>> is_operator("torch.ops.aten.add.str")  # of texts, for TorchScript alone
         False
     """
-    found = _ATEN.fullmatch(target)
-    if found is None:
+    operator = _ATEN.fullmatch(target)
+    if operator is None:
         return bool(_OTHERS.fullmatch(target))
-    space, name, in_place, overload = found.groups()
+    space, name, in_place, overload = operator.groups()
     if space == "aten":
         listed = name in _NAMES or f"{name}{in_place}" in _NAMES
     else:
@@ -178,5 +178,5 @@ def is_operator(target: str) -> bool:
 
 @functools.cache
 def _dispatched() -> frozenset[str]:
-    """Operators of tensors that PyTorch can dispatch; those of TorchScript alone are none."""
+    """Operators of tensors that PyTorch can dispatch; not those of TorchScript alone."""
     return frozenset(torch._C._dispatch_get_all_op_names())

@@ -1,7 +1,7 @@
-"""Operators of an exported program as the functions that a network's author wrote.
+"""Operators of an exported program as the functions of its source code.
 
-An export leaves `aten.conv2d.default`; what looks into networks knows `F.conv2d`. Both run the same
-kernel on the same numbers.
+An export has `aten.conv2d.default`; what analyzes networks knows `F.conv2d`. Both run the same
+kernel on the same values.
 """
 
 from __future__ import annotations
@@ -56,20 +56,20 @@ _TWO = {
     _aten.div.Tensor: operator.truediv,
     _aten.add_.Tensor: operator.iadd,
 }
-"""Operator of two tensors to that of Python, where nothing else is asked of it."""
+"""Operator of two tensors to that of Python, without further arguments."""
 
 _WHOLE = 2**63 - 1
-"""The end of a slice that has none."""
+"""The end of an open slice."""
 
 
 def make_readable(graph: fx.Graph) -> None:
-    """Exchange operators for functions, in place; what has no counterpart stays.
+    """Replace operators by functions, in place; those without a counterpart stay.
 
     Args:
         graph: of an exported program.
     """
     for node in list(graph.nodes):
-        if node.op != "call_function" or _writes_for_others(node):
+        if node.op != "call_function" or _has_aliases(node):
             continue
         if node.target in _SAME:
             node.target = _SAME[node.target]
@@ -120,12 +120,12 @@ def _join(graph: fx.Graph, node: fx.Node) -> None:
     graph.erase_node(before)
 
 
-def _writes_for_others(node: fx.Node) -> bool:
-    """Whether what an operator changes in place is read under another name than its own."""
+def _has_aliases(node: fx.Node) -> bool:
+    """Whether the result of an in-place operator is read under another name."""
     schema = getattr(node.target, "_schema", None)
     if schema is None or not schema.is_mutable:
         return False
-    return not node.users or any(len(came.users) > 1 for came in node.all_input_nodes)
+    return not node.users or any(len(source.users) > 1 for source in node.all_input_nodes)
 
 
 def _is_index(node: Any) -> bool:

@@ -1,4 +1,4 @@
-"""Sizes in an exported program: formulas of symbols and numbers, and few enough to be worked out.
+"""Sizes in an exported program: formulas of symbols and numbers, small enough to be evaluated.
 
 A program that takes any height and width says of each tensor how its sizes follow from those of
 the input, such as `4*(((s0 - 1)//2) + 1)`. PyTorch hands these texts to `sympy.sympify`, which
@@ -41,10 +41,10 @@ _ARITHMETIC = (
     ast.cmpop, ast.boolop, ast.keyword, ast.Tuple,
 )  # fmt: skip
 _HELD = {"Symbol": ast.Constant, "Piecewise": ast.Tuple}
-"""Functions to what they alone are given: a text or tuple by itself grows when it is multiplied."""
+"""Functions to the arguments only they take: a bare string or tuple grows when multiplied."""
 
 _POWER = 8
-"""Largest power, so that none is a number that fills the memory."""
+"""Max exponent, so that no power fills the memory."""
 
 _LETTERS = 10_000
 """Of a formula, at most."""
@@ -53,20 +53,20 @@ _OPERATIONS = 300
 """Of a formula, at most."""
 
 _DEPTH = 32
-"""Operations inside each other, at most."""
+"""Max depth of nested operations."""
 
 _TERMS = 256
-"""Of the products of a formula when they are multiplied out, at most."""
+"""Max terms of a formula with its products expanded."""
 
 _ARGUMENTS = 16
-"""Of one function, at most: a maximum is worked out by comparing its arguments in pairs."""
+"""Max arguments of one function: a maximum is evaluated by comparing its arguments in pairs."""
 
 _ALL = 200_000
-"""Weight of all formulas of a program, at most; three stages of attention in windows: 120,000."""
+"""Max weight of all formulas of a program; three stages of attention in windows: 120,000."""
 
 
 def is_arithmetic(text: str) -> bool:
-    """Whether a formula is one of symbols and numbers, with known functions.
+    """Whether a formula has symbols, numbers and known functions only.
 
     Args:
         text: of a size.
@@ -92,7 +92,7 @@ def is_arithmetic(text: str) -> bool:
 
 
 def too_much(texts: Iterable[str]) -> str | None:
-    """The first formula of a program that would take too long to work out; None if none does.
+    """The first formula of a program that would take too long to evaluate, or None.
 
     Args:
         texts: all formulas of a program, each as often as it occurs; `is_arithmetic` holds.
@@ -139,7 +139,7 @@ class _Weight(NamedTuple):
     operations: int = 0
     depth: int = 0
     terms: int = 1
-    """When its products are multiplied out."""
+    """With its products expanded."""
     most: int = 1
     """Terms of any part of it."""
     arguments: int = 0
@@ -155,7 +155,7 @@ class _Weight(NamedTuple):
 
 
 def _weighed(node: ast.expr) -> _Weight:
-    """The weight of a formula; of a part that is too much already, that of the part."""
+    """The weight of a formula, or of a part that is too heavy already."""
     name, parts = _taken_apart(node)
     if name in _LEAVES or not parts:
         return _Weight()
@@ -180,7 +180,7 @@ def _weighed(node: ast.expr) -> _Weight:
 
 
 def _taken_apart(node: ast.expr) -> tuple[str, list[ast.expr]]:
-    """What is done, and to what."""
+    """Operator and operands."""
     match node:
         case ast.Call(func=ast.Name(id=name)):
             return name, node.args
@@ -203,7 +203,7 @@ def _chain(node: ast.expr, kind: Any) -> list[ast.expr]:
 
 
 def _grows(node: ast.AST) -> bool:
-    """Whether a large number times it fills the memory."""
+    """Whether a large multiple of it fills the memory."""
     text = isinstance(node, ast.Constant) and isinstance(node.value, str)
     return text or isinstance(node, ast.Tuple)
 

@@ -1,8 +1,7 @@
-"""Whether the tensors of a network are some that can be computed with.
+"""Check that the tensors of a network are finite, real, dense and present.
 
-A NaN in one weight makes every output NaN, and the largest of many NaNs is the first class: figures
-come out, and mean nothing. What is looked at is a network with numbers that are finite, real,
-dense, and there.
+A NaN in one weight makes every output NaN, and the argmax of NaNs is the first class: figures
+without meaning.
 """
 
 from __future__ import annotations
@@ -19,20 +18,21 @@ from neocog.errors import ModelError, printable
 __all__ = ["check_network", "check_tensors", "finite_outputs", "lazy_names"]
 
 _EIGHTS = frozenset(d for n in dir(torch) if n.startswith("float8") for d in [getattr(torch, n)])
-"""Numbers of eight bits, which are read with a scale that is kept elsewhere."""
+"""8-bit floating point, which needs a separate scale."""
 
 
 def check_network(network: nn.Module, name: str, *, lazy: bool = False) -> None:
-    """Refuse a network whose tensors cannot be computed with, by the first that is at fault.
+    """Refuse a network with unusable tensors; the message names the first.
 
     Args:
-        network: any module; only looked at.
-        name: of it, for the message.
-        lazy: let tensors through that have no shape before the first sample.
+        network: any module; not changed.
+        name: of the network, for the message.
+        lazy: accept tensors that have no shape before the first sample.
 
     Raises:
         ModelError: a parameter, or a buffer, is not finite, sparse, complex, without values or of
-            eight bits. Infinities in a buffer that is no running statistic are a mask, and good.
+            eight bits. Infinities in a buffer other than a running statistic are a mask, and
+            accepted.
 
     Example:
         >>> net = nn.Linear(2, 1)
@@ -43,9 +43,8 @@ def check_network(network: nn.Module, name: str, *, lazy: bool = False) -> None:
         >>> check_network(net, "net")
         Traceback (most recent call last):
         ...
-        neocog.errors.ModelError: A network computes with finite numbers; `bias` of `net` holds NaN
-        or infinity in 1 of 1 places. Take weights from before the training diverged, or of a
-        precision that holds them.
+        neocog.errors.ModelError: Weights must be finite; `bias` of `net` holds NaN or infinity in
+        1 of 1 elements. Use weights from before the training diverged, or of a wider precision.
     """
     for tensor, value, mask in _tensors(network):
         if (fault := _fault(value, mask=mask)) is None or (lazy and is_lazy(value)):
@@ -54,39 +53,39 @@ def check_network(network: nn.Module, name: str, *, lazy: bool = False) -> None:
 
 
 def check_tensors(tensors: Mapping[str, Any], network: nn.Module, source: str) -> None:
-    """Refuse tensors of a file that cannot be, or become, those of a network.
+    """Refuse tensors of a file that a network cannot load.
 
     Args:
         tensors: name to values, of the file.
-        network: whose names they have; only looked at.
+        network: with the same names; not changed.
         source: the file, for the message.
 
     Raises:
         ModelError: one is not finite, sparse, quantized, complex where the network is real, or has
             no values.
     """
-    wanted = network.state_dict()
-    learned = {name for name, _ in network.named_parameters(remove_duplicate=False)}
+    expected = network.state_dict()
+    parameters = {name for name, _ in network.named_parameters(remove_duplicate=False)}
     for name, value in tensors.items():
-        there = wanted.get(name)
-        if not isinstance(value, Tensor) or not isinstance(there, Tensor):
+        target = expected.get(name)
+        if not isinstance(value, Tensor) or not isinstance(target, Tensor):
             continue
-        fault = _fault(value, mask=name not in learned and not _is_statistic(name))
-        if fault == _COMPLEX and there.is_complex():
+        fault = _fault(value, mask=name not in parameters and not _is_statistic(name))
+        if fault == _COMPLEX and target.is_complex():
             fault = None
         whole = value.dtype in (torch.int8, torch.uint8) and value.ndim > 0
-        if fault is None and whole and there.is_floating_point():
-            fault = f"is of {_dtype(value)} where the network has {_dtype(there)}", _EXPAND
+        if fault is None and whole and target.is_floating_point():
+            fault = f"is of {_dtype(value)} where the network has {_dtype(target)}", _EXPAND
         if fault is not None:
             raise ModelError(_sentence(f"`{printable(name)}` in {printable(source)}", fault))
 
 
 def finite_outputs(out: Tensor, names: Sequence[str] = ()) -> None:
-    """Refuse outputs that are no numbers.
+    """Refuse outputs that are not finite.
 
     Args:
         out: (B, …).
-        names: one a sample, for the message; it may have none.
+        names: one per sample, for the message; may be empty.
 
     Raises:
         ModelError: some are NaN or infinite.
@@ -94,14 +93,14 @@ def finite_outputs(out: Tensor, names: Sequence[str] = ()) -> None:
     Example:
         >>> finite_outputs(torch.tensor([[1.0, 2.0]]))
     """
-    good = torch.isfinite(out)
-    if bool(good.all()):
+    finite = torch.isfinite(out)
+    if bool(finite.all()):
         return
-    rows = (~good).flatten(1).any(1) if out.ndim > 1 else ~good
+    rows = (~finite).flatten(1).any(1) if out.ndim > 1 else ~finite
     first = int(rows.nonzero()[0])
     whose = f", the first for `{printable(str(names[first]))}`" if len(names) else ""
     raise ModelError(
-        f"Outputs are finite numbers; for {int(rows.sum())} of {len(rows)} samples some are NaN or "
+        f"Outputs must be finite; for {int(rows.sum())} of {len(rows)} samples some are NaN or "
         f"infinite{whose}. The network overflows: check its weights, its precision, --mean and "
         "--std."
     )
@@ -118,20 +117,20 @@ def lazy_names(network: nn.Module) -> tuple[str, ...]:
 
 
 Fault = tuple[str, str]
-"""What a tensor is, and what to do."""
+"""What is wrong with a tensor, and what to do."""
 
-_COMPLEX = ("is complex", "Keep real and imaginary parts as real numbers.")
-_EXPAND = "Quantized weights are expanded first: save them in floating point."
+_COMPLEX = ("is complex", "Store real and imaginary parts as real tensors.")
+_EXPAND = "Dequantize the weights first: save them in floating point."
 
 
 def _sentence(where: str, fault: Fault) -> str:
     what, hint = fault
-    rule = "finite numbers" if what.startswith("holds") else "real numbers, all of them there"
-    return f"A network computes with {rule}; {where} {what}. {hint}"
+    rule = "finite" if what.startswith("holds") else "real, dense and present"
+    return f"Weights must be {rule}; {where} {what}. {hint}"
 
 
 def _tensors(network: nn.Module) -> Iterator[tuple[str, Tensor, bool]]:
-    """Name, values, and whether infinities may be meant; each tensor once."""
+    """Name, tensor, and whether infinities are accepted; each tensor once."""
     for name, p in network.named_parameters():
         yield name, p, False
     for name, b in network.named_buffers():
@@ -145,16 +144,16 @@ def _is_statistic(name: str) -> bool:
 
 
 def _fault(value: Tensor, *, mask: bool) -> Fault | None:
-    """Why a tensor cannot be computed with."""
+    """What makes a tensor unusable, or None."""
     if is_lazy(value):
         return (
             "has no shape before the first sample (it is lazy)",
-            "Send one sample through it, or load its weights.",
+            "Run one sample through it, or load its weights.",
         )
     if value.is_meta:
         return (
             "has no values (it is on the device meta)",
-            "Make it on the cpu.",
+            "Create it on the CPU.",
         )
     if value.layout != torch.strided:
         kind = str(value.layout).removeprefix("torch.")
@@ -171,8 +170,8 @@ def _fault(value: Tensor, *, mask: bool) -> Fault | None:
     if not bool(bad.any()):
         return None
     return (
-        f"holds NaN or infinity in {int(bad.sum()):,} of {value.numel():,} places",
-        "Take weights from before the training diverged, or of a precision that holds them.",
+        f"holds NaN or infinity in {int(bad.sum()):,} of {value.numel():,} elements",
+        "Use weights from before the training diverged, or of a wider precision.",
     )
 
 

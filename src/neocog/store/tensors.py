@@ -78,7 +78,7 @@ def write_tensors(
 ) -> None:
     """Write tensors (made contiguous, on the CPU) and strings, whole or not at all.
 
-    Values that go by two names are written under both.
+    Tied tensors are written under each name.
 
     Args:
         path: the file.
@@ -90,13 +90,13 @@ def write_tensors(
         RunError: the disk is full, or the folder cannot be written.
     """
     plain: dict[str, Tensor] = {}
-    rooms: set[int] = set()
+    storages: set[int] = set()
     for name, t in tensors.items():
         plain[name] = t.detach().cpu().contiguous()
-        room = plain[name].untyped_storage().data_ptr()
-        if room in rooms:  # the format refuses names that share memory
+        storage = plain[name].untyped_storage().data_ptr()
+        if storage in storages:  # the format refuses names that share memory
             plain[name] = plain[name].clone()
-        rooms.add(room)
+        storages.add(storage)
     write_bytes(path, safetensors.torch.save(plain, dict(metadata or {})), durable=durable)
 
 
@@ -119,7 +119,7 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 
 
 def refuse_pickle(path: Path) -> None:
-    """Let no file through that `torch.load` would unpickle.
+    """Refuse a file that `torch.load` would unpickle.
 
     Raises:
         UnsafeWeights: the first bytes are those of a pickle or of a zip archive of one.
@@ -131,44 +131,43 @@ def refuse_pickle(path: Path) -> None:
         raise UnsafeWeights(
             f"Weights are read from safetensors files, which hold numbers only; "
             f"`{printable(path)}` is a pickle, which can execute code when it is opened. "
-            "Convert it where you trust it, with safetensors.torch.save_file(state_dict, FILE)."
+            "If you trust it, convert it with safetensors.torch.save_file(state_dict, FILE)."
         )
 
 
 def load_state(module: nn.Module, tensors: Mapping[str, Tensor], source: str) -> None:
-    """Copy tensors into a module whose names and shapes must be exactly these.
+    """Copy tensors into a module; names and shapes must match exactly.
 
     Args:
-        module: what is filled, in place.
+        module: changed in place.
         tensors: name to values.
-        source: where they are from, for the message.
+        source: of the tensors, for the message.
 
     Raises:
         ShapeMismatch: a tensor has another shape.
-        ModelError: tensors are missing or left over, or cannot be computed with. Nothing is
-            changed in either case.
+        ModelError: tensors are missing, unexpected or not usable. Nothing is changed then.
     """
-    wanted = module.state_dict()
-    missing = [n for n in wanted if n not in tensors]
-    extra = [n for n in tensors if n not in wanted]
+    expected_state = module.state_dict()
+    missing = [n for n in expected_state if n not in tensors]
+    extra = [n for n in tensors if n not in expected_state]
     if missing or extra:
         hint = did_you_mean(missing[0], extra) if missing and extra else ""
         hint = f"{hint} " if hint.startswith("Did") else ""  # not hundreds of names
-        shapes = ", ".join((*_shapes(missing, wanted), *_shapes(extra, tensors)))
+        shapes = ", ".join((*_shapes(missing, expected_state), *_shapes(extra, tensors)))
         raise ModelError(
             f"{printable(source)} must hold exactly the tensors of the network: "
-            f"{_some('missing', missing)}{_some('not in the network', extra)}{hint}"
+            f"{_some('missing', missing)}{_some('unexpected', extra)}{hint}"
             "Check that the weights and the network's options belong together. "
             f"Shapes: {shapes}."
         )
     other = [
         name
-        for name, value in wanted.items()
+        for name, value in expected_state.items()
         if not is_lazy(value) and _shape(tensors[name]) != _shape(value)
     ]
     if other:
         name = other[0]
-        expected, actual = _shape(wanted[name]), _shape(tensors[name])
+        expected, actual = _shape(expected_state[name]), _shape(tensors[name])
         more = f", and {len(other) - 1} more differ" if len(other) > 1 else ""
         raise ShapeMismatch(
             f"Tensor `{printable(name)}` of the network has shape {expected}; "
@@ -180,29 +179,34 @@ def load_state(module: nn.Module, tensors: Mapping[str, Tensor], source: str) ->
     check_tensors(tensors, module, source)
     try:
         module.load_state_dict(dict(tensors))
-    except (RuntimeError, TypeError, AttributeError, ValueError) as e:  # a module's own reading
+    except (
+        RuntimeError,
+        TypeError,
+        AttributeError,
+        ValueError,
+    ) as e:  # of a module that loads in its own way
         lines = str(e).strip().splitlines() or [type(e).__name__]
         raise ModelError(
-            f"{printable(source)} must hold the tensors of the network, which does not take them: "
-            f"{printable(lines[-1].strip()[:240])}. Take weights of this very network."
+            f"{printable(source)} must hold the tensors of the network, which refuses them: "
+            f"{printable(lines[-1].strip()[:240])}. Use weights of this network."
         ) from e
 
 
 def _shape(value: object) -> tuple[int, ...]:
-    """Of a tensor; that of a scalar for what else a module keeps."""
+    """The shape of a tensor; () for other entries of a state dict."""
     return tuple(value.shape) if isinstance(value, Tensor) else ()
 
 
 def _some(what: str, names: Sequence[str]) -> str:
     if not names:
         return ""
-    shown = ", ".join(f"`{printable(n)}`" for n in names[:3])
+    listed = ", ".join(f"`{printable(n)}`" for n in names[:3])
     more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-    return f"{len(names)} {what} ({shown}{more}). "
+    return f"{len(names)} {what} ({listed}{more}). "
 
 
 def _shapes(names: Sequence[str], held: Mapping[str, Any]) -> list[str]:
-    """Of the first of some names."""
+    """The shapes of the first few names."""
     return [
         f"`{printable(n)}` {'lazy' if is_lazy(held[n]) else _shape(held[n])}" for n in names[:3]
     ]

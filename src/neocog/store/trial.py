@@ -1,4 +1,4 @@
-"""One pass through a network that nobody here knows, to see what it answers."""
+"""One forward pass through an external network, to get the shape of its output."""
 
 from __future__ import annotations
 
@@ -10,33 +10,33 @@ from torch import Tensor, nn
 
 from neocog.errors import NeocogError, ShapeMismatch, printable
 
-__all__ = ["first_answer"]
+__all__ = ["first_output"]
 
 
-def first_answer(
+def first_output(
     network: nn.Module,
     shape: tuple[int, ...],
     *,
     read: Callable[[object], Tensor] | None = None,
 ) -> Tensor:
-    """What a network in evaluation mode answers to two samples of zeros.
+    """The output of a network in evaluation mode for two samples of zeros.
 
     Args:
-        network: (2, C, H, W) to something.
+        network: (2, C, H, W) to any output.
         shape: (C, H, W) of a sample.
-        read: picks a tensor of several that come back.
+        read: selects one tensor of several outputs.
 
     Raises:
-        ShapeMismatch: the network fails, and the message names the layer; or it does not answer
-            with a tensor of one row a sample.
+        ShapeMismatch: the network fails, and the message names the layer; or its output is not
+            a tensor of one row per sample.
     """
     running: list[tuple[str, nn.Module, tuple[int, ...]]] = []
     handles = []
 
     def entering(name: str) -> Any:
         def note(module: nn.Module, args: tuple[Any, ...]) -> None:
-            came = next((tuple(a.shape) for a in args if isinstance(a, Tensor)), ())
-            running.append((name, module, came))
+            shape_in = next((tuple(a.shape) for a in args if isinstance(a, Tensor)), ())
+            running.append((name, module, shape_in))
 
         return note
 
@@ -55,7 +55,7 @@ def first_answer(
             out = network(x)
     except (NeocogError, MemoryError):
         raise
-    except Exception as e:  # whatever a stranger's forward raises
+    except Exception as e:  # whatever an external forward raises
         if _is_memory(e):
             raise
         raise _refused(e, running, shape) from e
@@ -65,10 +65,11 @@ def first_answer(
     if read is not None:
         out = read(out)
     if not isinstance(out, Tensor) or out.ndim < 1 or len(out) != 2:
-        came = tuple(out.shape) if isinstance(out, Tensor) else type(out).__name__
+        actual = tuple(out.shape) if isinstance(out, Tensor) else type(out).__name__
         raise ShapeMismatch(
-            f"A network answers (B, C, H, W) with one tensor, a row a sample; for "
-            f"{tuple(x.shape)} this one gave {came}. Name a factory whose network returns its "
+            f"A network maps (B, C, H, W) to one tensor, one row per sample; for "
+            f"{tuple(x.shape)} this one returned {actual}. Name a factory whose network "
+            "returns its "
             "logits alone."
         )
     return out
@@ -78,13 +79,13 @@ def _refused(
     e: Exception, running: list[tuple[str, nn.Module, tuple[int, ...]]], shape: tuple[int, ...]
 ) -> ShapeMismatch:
     lines = str(e).strip().splitlines() or [type(e).__name__]
-    name, module, came = running[-1] if running else ("", None, ())
+    name, module, shape_in = running[-1] if running else ("", None, ())
     where = f"layer `{printable(name)}` ({type(module).__name__})" if name else "the network itself"
     return ShapeMismatch(
-        f"A network takes samples of the size that it is opened with; for {shape} "
-        f"{where} fails on {came or 'its input'}: {printable(lines[0][:240])}. "
+        f"A network must accept samples of its input size; for {shape} "
+        f"{where} fails on {shape_in or 'its input'}: {printable(lines[0][:240])}. "
         "Check --size C,H,W.",
-        actual=came,
+        actual=shape_in,
     )
 
 

@@ -1,4 +1,4 @@
-"""Weights that were saved elsewhere: read without running anything, and fitted by name.
+"""External weights: read without running code, and matched by name.
 
 A file is in the safetensors format, or what `torch.save` writes of a state dict. The second is a
 pickle; it is read by PyTorch's reader of weights, which builds tensors and plain containers and
@@ -35,14 +35,14 @@ _AVERAGED = ("state_dict_ema", "model_ema", "ema_state_dict", "ema", "ema_model"
 """Keys under which a checkpoint may keep a running average of them."""
 
 _DEPTH = 3
-"""Wrappings inside each other that are taken off."""
+"""Nested wrappers to unpack, at most."""
 
 _LONGEST = 100_000_000
-"""Bytes of the header of a safetensors file, at most: its own limit."""
+"""Max bytes of the header of a safetensors file, the limit of the format."""
 
 
 def load_weights(module: nn.Module, path: Path) -> tuple[str, ...]:
-    """Fill a module, in place, with the weights of a file; all must fit, by name and shape.
+    """Load the weights of a file into a module; all must match by name and shape.
 
     Args:
         module: any module.
@@ -50,33 +50,33 @@ def load_weights(module: nn.Module, path: Path) -> tuple[str, ...]:
             `{"state_dict": …}`, `{"model": …}` and the like.
 
     Returns:
-        What a user should know of how it was read, in sentences.
+        Notes on how it was read, in sentences.
 
     Raises:
         UnsafeWeights: the file would execute code when it is opened.
         ModelError: the file cannot be read, or its tensors are not those of the module.
     """
     tensors, notes = read_weights(path)
-    held, said = matched(module, tensors)
+    state, match_notes = matched(module, tensors)
     source = f"`{printable(path)}`"
     try:
-        load_state(module, held, source)
+        load_state(module, state, source)
     except ShapeMismatch:
         raise
     except ModelError:
-        if held.keys() == module.state_dict().keys() or not _takes(module, tensors):
+        if state.keys() == module.state_dict().keys() or not _takes(module, tensors):
             raise
         check_tensors(tensors, module, source)
         module.load_state_dict(tensors)
-        return (*notes, f"The network reads other names than its own from {source}.")
-    return (*notes, *said)
+        return (*notes, f"The network loads other names than its own from {source}.")
+    return (*notes, *match_notes)
 
 
 def read_weights(path: Path) -> tuple[dict[str, Tensor], tuple[str, ...]]:
     """The tensors of a file, on the CPU, under the names that they have in it.
 
     Returns:
-        The tensors, and what a user should know of how they were found.
+        The tensors, and notes on how they were found.
 
     Raises:
         UnsafeWeights: the file would execute code when it is opened.
@@ -88,7 +88,7 @@ def read_weights(path: Path) -> tuple[dict[str, Tensor], tuple[str, ...]]:
 
 
 def _is_safetensors(path: Path) -> bool:
-    """By content: the length of a header, then the header, which is JSON."""
+    """By content: the length of the header, then the header, which is JSON."""
     with opened(path, what="A file of weights", error=ModelError) as f:
         start = f.read(9)
     if path.suffix == ".safetensors":
@@ -99,7 +99,7 @@ def _is_safetensors(path: Path) -> bool:
 def _unpickled(path: Path) -> Any:
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of formats that are older than this PyTorch
+            warnings.simplefilter("ignore")  # of old formats
             return torch.load(path, map_location="cpu", weights_only=True)
     except MemoryError:
         raise
@@ -108,24 +108,24 @@ def _unpickled(path: Path) -> Any:
 
 
 def _explained(e: Exception, path: Path) -> ModelError:
-    said = str(e)
-    named = re.search(r"(?:GLOBAL|class|global:?)\s+`?([\w.]+\.[\w.]+)", said)
-    if "TorchScript" in said or "torch.jit" in said:
+    details = str(e)
+    named = re.search(r"(?:GLOBAL|class|global:?)\s+`?([\w.]+\.[\w.]+)", details)
+    if "TorchScript" in details or "torch.jit" in details:
         what = "is a TorchScript archive, which holds a program"
     elif named:
         what = f"holds a `{printable(named[1])}` beside its tensors"
-    elif _is_pickle(path) and ("nsupported oper" in said or "persistent id" in said):
+    elif _is_pickle(path) and ("nsupported oper" in details or "persistent id" in details):
         what = "holds more than tensors"
     else:
-        first = said.strip().splitlines()[0][:160] if said.strip() else type(e).__name__
+        first = details.strip().splitlines()[0][:160] if details.strip() else type(e).__name__
         return ModelError(
             f"Weights are a safetensors file or a state dict saved by torch.save; "
             f"`{printable(path)}` is neither, or is damaged ({printable(first)}). "
-            "Copy it again, or save it anew with torch.save(model.state_dict(), FILE)."
+            "Copy it again, or save it again with torch.save(model.state_dict(), FILE)."
         )
     return UnsafeWeights(
         f"Weights are read without running code; `{printable(path)}` {what}, and opening it would "
-        "execute code. Where you trust it, open it and save its tensors alone: "
+        "execute code. If you trust it, open it and save its tensors alone: "
         "torch.save(model.state_dict(), FILE)."
     )
 
@@ -135,16 +135,16 @@ def _is_pickle(path: Path) -> bool:
         return f.read(4).startswith((b"\x80", b"PK\x03\x04"))
 
 
-def _state(held: Any, path: Path) -> tuple[dict[str, Tensor], tuple[str, ...]]:
-    """Tensors by name, out of whatever they are wrapped in."""
+def _state(content: Any, path: Path) -> tuple[dict[str, Tensor], tuple[str, ...]]:
+    """Tensors by name, unpacked from their wrappers."""
     notes: list[str] = []
     for _ in range(_DEPTH):
-        if not isinstance(held, Mapping):
+        if not isinstance(content, Mapping):
             break
-        inner = [k for k in (*_PLAIN, *_AVERAGED) if isinstance(held.get(k), Mapping)]
+        inner = [k for k in (*_PLAIN, *_AVERAGED) if isinstance(content.get(k), Mapping)]
         if not inner:
-            inner = _only(held)
-            notes += [f"The weights are taken from `{printable(n)}`." for n in inner]
+            inner = _only(content)
+            notes += [f"The weights are loaded from `{printable(n)}`." for n in inner]
         if not inner:
             break
         averaged = [k for k in inner if k in _AVERAGED]
@@ -153,33 +153,35 @@ def _state(held: Any, path: Path) -> tuple[dict[str, Tensor], tuple[str, ...]]:
                 f"`{printable(path)}` holds weights (`{inner[0]}`) and their running average "
                 f"(`{averaged[0]}`); the weights are used. Save the average alone to use it."
             )
-        held = held[inner[0]]
-    if isinstance(held, Mapping):
-        tensors = {str(k): v for k, v in held.items() if isinstance(v, Tensor)}
+        content = content[inner[0]]
+    if isinstance(content, Mapping):
+        tensors = {str(k): v for k, v in content.items() if isinstance(v, Tensor)}
         if tensors:
             return tensors, tuple(notes)
-    found = ", ".join(f"`{printable(str(k))}`" for k in held) if isinstance(held, Mapping) else ""
+    keys = (
+        ", ".join(f"`{printable(str(k))}`" for k in content) if isinstance(content, Mapping) else ""
+    )
     raise ModelError(
         f"A file of weights holds tensors by name, on their own or below `state_dict` or `model`; "
-        f"`{printable(path)}` holds {f'the keys {found[:200]}' if found else type(held).__name__}. "
+        f"`{printable(path)}` holds {f'keys {keys[:200]}' if keys else type(content).__name__}. "
         "Save model.state_dict() itself."
     )
 
 
-def _only(held: Mapping[Any, Any]) -> list[str]:
-    """The key of the one state dict in a checkpoint, whatever it is called."""
-    if any(isinstance(v, Tensor) for v in held.values()):
+def _only(content: Mapping[Any, Any]) -> list[str]:
+    """The key of the only state dict in a checkpoint."""
+    if any(isinstance(v, Tensor) for v in content.values()):
         return []
-    found = [
+    keys = [
         k
-        for k, v in held.items()
+        for k, v in content.items()
         if isinstance(v, Mapping) and any(isinstance(t, Tensor) for t in v.values())
     ]
-    return found if len(found) == 1 and isinstance(found[0], str) else []
+    return keys if len(keys) == 1 and isinstance(keys[0], str) else []
 
 
 def fitted(module: nn.Module, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Tensors under the names that a module has for them, see `names.matched`.
+    """Tensors under the names of a module, see `names.matched`.
 
     Args:
         module: any module.
@@ -194,9 +196,9 @@ def fitted(module: nn.Module, tensors: Mapping[str, Tensor]) -> dict[str, Tensor
 
 
 def _takes(module: nn.Module, tensors: Mapping[str, Tensor]) -> bool:
-    """Whether a module reads these names by rules of its own, as some read older ones."""
+    """Whether a module loads these names by its own rules, as some load older ones."""
     try:
         copy.deepcopy(module).load_state_dict(dict(tensors))
-    except Exception:  # of any kind: a stranger's module reads in its own way
+    except Exception:  # of any kind: an external module loads in its own way
         return False
     return True

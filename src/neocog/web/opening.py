@@ -23,7 +23,7 @@ from neocog.runs.matched import match
 from neocog.runs.opened import open_model
 from neocog.runs.trained import TrainedModel
 from neocog.store.sound import check_network
-from neocog.store.trial import first_answer
+from neocog.store.trial import first_output
 from neocog.web.album import Album, synthetic
 from neocog.web.network import Network
 from neocog.web.session import Session
@@ -125,7 +125,7 @@ def _network(
     if isinstance(module, SpecifiedNetwork):
         return _of_contract(module, type(model).__name__, None)
     with as_found(model), same_randomness_after():
-        answer = first_answer(model, sample)
+        answer = first_output(model, sample)
     outputs = int(answer.shape[1]) if answer.ndim > 1 else 1
     return Network(
         model,
