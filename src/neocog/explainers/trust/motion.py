@@ -30,6 +30,9 @@ from neocog.explainers.grad_cam import Cam, as_input, explained
 from neocog.explainers.maps.wanted import Target, value
 from neocog.explainers.trust.pace import pace
 from neocog.explainers.trust.similarity import by_parts, constant, spearman
+from neocog.symmetry.motion import QuarterTurn, Shift
+from neocog.symmetry.residual import relative_error
+from neocog.symmetry.warp import shift_linear
 
 __all__ = ["MapMotion", "displacement", "distances_for", "map_motion"]
 
@@ -124,13 +127,15 @@ def map_motion(
     shown = min(moves, key=lambda m: (m[2] < 0, abs(m[0] - min(size) / 6)))
     example = asked.still[0].cpu().numpy()
     for d, axis, shift in moves:
-        again = asked.again(x.roll(shift, axis + 2))
+        offset = torch.zeros(1, len(size), dtype=torch.float64)
+        offset[0, axis] = shift
+        again = asked.again(Shift(offset)(x))
         cells = shift / asked.pace[axis]
         pixels = shift * cam.stride[axis] / asked.pace[axis]
         want = _moved(asked.still, axis, pixels)
         coarse = cam.enlarged(_moved(cam.maps, axis, cells))
         found = again.enlarged()
-        figures = (_difference(found, want), _difference(coarse, want))
+        figures = (asked.error(found - want), asked.error(coarse - want))
         near = asked.near(found, axis, pixels)
         rows.append((d, *figures, near, asked.same(again)))
         if (d, axis, shift) == shown:
@@ -193,6 +198,12 @@ class _Asked:
         real = ~constant(self.cam.maps)
         return float((away <= reach).all(1)[real].double().mean())
 
+    def error(self, wrong: Tensor) -> float:
+        """‖wrong‖ / ‖M(x) - mean‖, mean over the images whose map is not one value."""
+        each = by_parts(_relative, wrong, self.still)
+        real = ~each.isnan()
+        return float(each[real].mean()) if bool(real.any()) else 0.0
+
     def same(self, again: Cam) -> float:
         """Share of the answers that stayed."""
         other = _said(again)
@@ -245,27 +256,16 @@ def _wrapped(shift: Tensor, n: int) -> Tensor:
 
 def _moved(maps: Tensor, axis: int, cells: float) -> Tensor:
     """Maps moved by so many cells, circularly, linearly between two of them."""
-    whole = math.floor(cells)
-    rest = cells - whole
-    if not rest:
-        return maps.roll(whole, axis + 1)
-    near, far = (maps.roll(k, axis + 1) for k in (whole, whole + 1))
-    return (1 - rest) * near + rest * far
+    offset = torch.zeros(len(maps), maps.ndim - 1, dtype=torch.float64)
+    offset[:, axis] = cells
+    return shift_linear(maps[:, None], offset, circular=True)[:, 0]
 
 
-def _difference(found: Tensor, want: Tensor) -> float:
-    """Difference as a share of what differs from the mean, over the images whose map does."""
-    each = by_parts(_apart, found, want)
-    real = ~each.isnan()
-    return float(each[real].mean()) if bool(real.any()) else 0.0
-
-
-def _apart(found: Tensor, want: Tensor) -> Tensor:
-    """The same of each image; not a number where the wanted map is one value."""
-    flat = want.flatten(1).double()
-    norm = (flat - flat.mean(1, keepdim=True)).norm(dim=1)
-    error = (found - want).flatten(1).double().norm(dim=1)
-    return torch.where(norm > 0, error / norm, torch.nan)
+def _relative(wrong: Tensor, maps: Tensor) -> Tensor:
+    """The relative error of each map, its mean taken off; not a number for maps of one value."""
+    flat = maps.flatten(1).double()
+    error = relative_error(wrong, flat - flat.mean(1, keepdim=True))
+    return torch.where(constant(maps), torch.nan, error)
 
 
 def _said(cam: Cam) -> Tensor | None:
@@ -281,10 +281,10 @@ def _turns(asked: _Asked) -> tuple[float, float, float, np.ndarray] | None:
         return None
     rows, maps = [], []
     for quarters in (1, 2, 3):
-        again = asked.again(x.rot90(quarters, (2, 3)))
-        want = asked.still.rot90(quarters, (1, 2))
+        turn = QuarterTurn(torch.tensor([quarters]))
+        again, want = asked.again(turn(x)), turn(asked.still[:, None])[:, 0]
         maps.append(again.enlarged())
         rank = by_parts(spearman, maps[-1], want).mean()
-        rows.append((_difference(maps[-1], want), float(rank), asked.same(again)))
+        rows.append((asked.error(maps[-1] - want), float(rank), asked.same(again)))
     error, rank_, kept = (float(np.mean(column)) for column in zip(*rows, strict=True))
     return error, rank_, kept, maps[0][0].cpu().numpy()
