@@ -76,8 +76,8 @@ def shift_circular(x: Float[Tensor, "B C *S"], offset: Int[Tensor, "B D"]) -> Te
                   [4., 3.]]]])
     """
     if len(offset) and bool((offset == offset[0]).all()):  # one block copy
-        shifts = [int(v) for v in offset[0].tolist()]
-        return x.roll(shifts, tuple(range(2, x.ndim)))
+        shifts = {a: int(v) for a, v in enumerate(offset[0].tolist(), start=2) if v} or {2: 0}
+        return x.roll(tuple(shifts.values()), tuple(shifts))
     size = tuple(x.shape[2:])
     n = torch.tensor(size)
     offset = (offset.cpu() + n // 2).remainder(n) - n // 2  # the shorter way round
