@@ -1,8 +1,8 @@
-"""What any result may show: a scalar, a curve, a map, a gallery or a table.
+"""What any result may show: a scalar, a curve, bars, a map, a gallery, a table or checks.
 
 A measurement returns exhibits; terminal, report, JSON and web draw these and nothing else. All
 values are plain numbers, strings and NumPy arrays. Text in an exhibit is data: whoever draws it
-escapes it.
+escapes it. What a reader is shown before anything else is a `neocog.first_screen.FirstScreen`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,10 @@ from typing import Any
 import numpy as np
 
 __all__ = [
+    "Bars",
     "Cell",
+    "Check",
+    "Checks",
     "Curve",
     "Exhibit",
     "Gallery",
@@ -64,6 +67,7 @@ class Curve:
         x_label: name and unit of the axis.
         y_label: name and unit of the values; "%" for shares, drawn times 100.
         log_y: draw the values on a logarithmic scale.
+        x_names: a name for each position, written in place of its number; or empty.
         note: how it was measured.
     """
 
@@ -73,6 +77,32 @@ class Curve:
     x_label: str
     y_label: str
     log_y: bool = False
+    x_names: Sequence[str] = ()
+    note: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bars:
+    """Horizontal bars from zero, one for each name in each series, with their intervals.
+
+    Args:
+        title: what it shows.
+        names: of the rows, from the top.
+        series: name to a value a row; None where there is none.
+        intervals: name of a series to an interval a row; None where there is none.
+        x_label: what the values are.
+        unit: "%" for fractions, drawn times 100; else the unit's symbol, or "".
+        high: the axis reaches at least so far; the largest value alone if left out.
+        note: how it was measured.
+    """
+
+    title: str
+    names: Sequence[str]
+    series: Mapping[str, Sequence[float | None]]
+    intervals: Mapping[str, Sequence[tuple[float, float] | None]] = field(default_factory=dict)
+    x_label: str = ""
+    unit: str = ""
+    high: float | None = None
     note: str = ""
 
 
@@ -88,6 +118,12 @@ class Map:
         row_label: what the rows are.
         column_label: what the columns are.
         diverging: colors go two ways from zero; else from the smallest to the largest value.
+        ends: values of the first and last color, for maps that are compared; the smallest and the
+            largest value of this map if left out.
+        unit: "%" where the values are fractions, and the ends of the scale are written so.
+        extent: numbers along the rows and along the columns, each from the edge of the first to
+            the edge of the last, in place of names.
+        box: a frame around the middle: its fractions of the height and of the width.
         note: how it was measured.
     """
 
@@ -98,6 +134,10 @@ class Map:
     row_label: str = ""
     column_label: str = ""
     diverging: bool = False
+    ends: tuple[float, float] | None = None
+    unit: str = ""
+    extent: tuple[tuple[float, float], tuple[float, float]] | None = None
+    box: tuple[float, float] | None = None
     note: str = ""
 
 
@@ -110,6 +150,8 @@ class Gallery:
         images: each (H, W) gray or (H, W, 3) color, uint8.
         captions: one an image; a line break starts a second line.
         pixelated: draw enlarged pixels as squares.
+        together: so many in a row belong together, and are never parted by the end of a line.
+        large: drawn as large as there is room, as the image of a first screen.
         note: how they were chosen.
     """
 
@@ -117,6 +159,8 @@ class Gallery:
     images: Sequence[np.ndarray]
     captions: Sequence[str]
     pixelated: bool = True
+    together: int = 1
+    large: bool = False
     note: str = ""
 
 
@@ -137,7 +181,41 @@ class Table:
     note: str = ""
 
 
-Exhibit = Scalar | Curve | Map | Gallery | Table
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """One test that was passed, failed, or could not decide.
+
+    Args:
+        name: of the test.
+        passed: None where it could not be decided.
+        value: what was measured.
+        baseline: what it is compared with.
+        text: both in words, half a sentence.
+    """
+
+    name: str
+    passed: bool | None
+    value: float | None = None
+    baseline: float | None = None
+    text: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checks:
+    """Tests with their outcome.
+
+    Args:
+        title: what was tested.
+        checks: in reading order.
+        note: how.
+    """
+
+    title: str
+    checks: Sequence[Check]
+    note: str = ""
+
+
+Exhibit = Scalar | Curve | Bars | Map | Gallery | Table | Checks
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,6 +252,8 @@ def to_json(exhibit: Exhibit | Section) -> dict[str, Any]:
     values = {name: plain(getattr(exhibit, name)) for name in names}
     if isinstance(exhibit, Gallery):
         values["images"] = [png_address(p) for p in exhibit.images]
+    if isinstance(exhibit, Checks):
+        values["checks"] = [plain(vars(c)) for c in exhibit.checks]
     return {"kind": type(exhibit).__name__.lower(), **values}
 
 

@@ -1,4 +1,4 @@
-"""Where results are to go: looked at before the work begins that makes them.
+"""Where results go: looked at before the work begins that makes them, then written whole.
 
 A report that cannot be written after minutes of work is minutes lost. So each option that names a
 file or folder to be written is checked first, here: what is there, and whether something may be
@@ -12,9 +12,9 @@ import stat
 import tempfile
 from pathlib import Path
 
-from neocog.errors import UsageError, printable
+from neocog.errors import RunError, UsageError, printable
 
-__all__ = ["target_file", "target_folder"]
+__all__ = ["target_file", "target_folder", "write_bytes"]
 
 PathLike = str | os.PathLike[str]
 
@@ -94,3 +94,43 @@ def _must_be_writable(folder: Path, path: PathLike, what: str) -> None:
 def _unwritable(path: PathLike, what: str, e: Exception) -> UsageError:
     why = getattr(e, "strerror", None) or e
     return UsageError(f"{what}, and `{printable(path)}` cannot be written: {why}. Name another.")
+
+
+def write_bytes(path: Path, content: bytes, *, durable: bool = True) -> None:
+    """Write a file whole or not at all: a kill or a full disk leaves the old one.
+
+    Args:
+        path: the file; its folder is made where it is missing.
+        content: all of it.
+        durable: wait until the disk has it, so that it outlasts a power failure too.
+
+    Raises:
+        RunError: the disk is full, or the folder cannot be written.
+    """
+    temporary: Path | None = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+        temporary = Path(name)
+        with os.fdopen(handle, "wb") as f:
+            f.write(content)
+            if durable:
+                f.flush()
+                os.fsync(f.fileno())
+        temporary.chmod(0o666 & ~_umask())
+        temporary.replace(path)
+        temporary = None
+    except OSError as e:
+        raise RunError(
+            f"`{printable(path)}` must be writable, and is not: {e.strerror or e}. "
+            "Free some space or choose another folder with --out; what was there is unharmed."
+        ) from e
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+
+
+def _umask() -> int:
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return mask

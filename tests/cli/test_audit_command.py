@@ -150,7 +150,7 @@ def test_an_audit_that_cannot_be_kept_is_told_all_the_same(
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("neocog.store.tensors.tempfile.mkstemp", full)
+    monkeypatch.setattr("neocog.targets.tempfile.mkstemp", full)
     quick = (*FAST, "--shift", "zeros", "--no-layers", "--no-rotation", "--json")
     said = call("audit", digits_run, "digits", *quick)
     assert said.status == 0

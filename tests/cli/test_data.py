@@ -40,8 +40,9 @@ def test_json_is_the_sheet(place):
 
 
 def test_text_names_everything_as_it_is(place):
-    done = _run(place)
+    done = _run(place, "--verbose")
     assert done.exit_code == 0
+    assert done.stdout.startswith("Needs a look: 24 images, 2 classes: 0 label conflicts")
     for word in ("[red]<b>dog", r"cat/caf\xe9.png", "empty: the file holds no bytes", "Balance"):
         assert word in done.stdout
 

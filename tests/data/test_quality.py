@@ -66,7 +66,8 @@ def test_gallery_shows_classes_and_copies(folder):
     some, copies = section.exhibits
     assert some.captions == ["cat"] * 6 + ["dog"] * 6
     side = next(s for s, p in source.splits.items() if "dog/copy.png" in p.names[:])
-    assert copies.captions == [f"exact: cat\n{side}", f"exact: dog\n{side}"]
+    assert copies.captions == [f"✗ cat\nexact, {side}", f"✗ dog\nexact, {side}"]
+    assert copies.together == 2
     assert (copies.images[0] == copies.images[1]).all()
 
 

@@ -23,7 +23,7 @@ def test_the_last_layer_with_space_before_the_pooling() -> None:
     assert found.name == "5"  # the activation behind the last convolution, not the dropout
     assert found.reason == (
         "the last layer whose output still has space (8 × 8) and on which the answer depends "
-        "(told by the first image)"
+        "(as found on the first image)"
     )
 
 

@@ -415,7 +415,7 @@ def test_the_line_of_two_models(before: float, after: float, accuracy: float | N
 
 def test_the_line_of_two_models_of_series_and_without_a_time() -> None:
     text = gained(shift(0.1, axes=1), shift(0.05, axes=1), accuracy=None, times=NAN)
-    assert text == "Prediction flips 10.0 → 5.0 % under circular shifts of up to 4 steps"
+    assert text == "Prediction flips 10.0 → 5.0 % under ≤ 4 steps circular shifts"
 
 
 def _compared(**given: Any) -> Compared:

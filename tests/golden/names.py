@@ -54,6 +54,9 @@ CHANGED: dict[str, str] = {
         "n", "map_samples", "rotation", "scale", "deformation", "samples_turned_scaled_bent",
         "samples_for_layers", "shift/3",
     )
+} | {
+    "checks/*": "a list of four checks with their figures; deletion and insertion are decided by "
+    "effect and interval, not by rank",
 }  # fmt: skip
 """Path as recorded, to the reason why its figure is another one now, or is gone. Nothing is
 compared there; each line is a change that was meant, and stands in the change log."""

@@ -2,9 +2,10 @@
 
 import re
 
+import numpy as np
 import pytest
 
-from neocog.render.color import ANCHORS, STEPS, contrast, palette, scale_css, step
+from neocog.render.color import ANCHORS, HEAT, STEPS, contrast, paint, palette, scale_css, step
 from neocog.render.draw import style
 
 
@@ -55,3 +56,29 @@ def test_text_has_contrast_AA_and_lines_have_three_to_one(scheme):
 
 def test_steps_run_from_end_to_end():
     assert [step(s) for s in (-1.0, 0.0, 0.5, 1.0, 2.0)] == [0, 0, STEPS // 2, STEPS - 1, STEPS - 1]
+
+
+def test_heat_is_perceptual_its_lightness_rises_in_even_steps():
+    """Oklab's lightness of sRGB, by the published matrices."""
+    coded = palette("heat", "light", 101) / 255
+    linear = np.where(coded <= 0.04045, coded / 12.92, ((coded + 0.055) / 1.055) ** 2.4)
+    r, g, b = linear.T
+    cones = [
+        0.4122214708 * r + 0.5363325363 * g + 0.0514459929 * b,
+        0.2119034982 * r + 0.6806995451 * g + 0.1073969566 * b,
+        0.0883024619 * r + 0.2817188376 * g + 0.6299787005 * b,
+    ]
+    lms = np.cbrt(np.array(cones))
+    lightness = 0.2104542553 * lms[0] + 0.7936177850 * lms[1] - 0.0040720468 * lms[2]
+    steps = np.diff(lightness)
+    assert steps.min() > 0
+    # Anchors are rounded to bytes, and so is every color.
+    assert steps.max() < 2 * steps.mean()
+    assert abs(lightness[50] - (lightness[0] + lightness[-1]) / 2) < 0.01
+
+
+def test_paint_runs_from_end_to_end_and_stays_there():
+    ends = [_rgb(HEAT[0]), _rgb(HEAT[-1])]
+    found = paint(np.array([-1.0, 0.0, 1.0, 2.0, np.nan]), "heat").tolist()
+    assert [tuple(c) for c in found] == [ends[0], ends[0], ends[1], ends[1], ends[0]]
+    assert paint(np.zeros((3, 4)), "both").shape == (3, 4, 3)

@@ -117,3 +117,24 @@ def test_any_numbers_are_drawn_within_the_plot(rows, log_y, y_label):
     for line in view.lines:
         assert "n" not in line.path  # neither nan nor inf
         assert all(0 <= v <= 1000 for v in _numbers(line.path))
+
+
+def test_positions_that_have_names_are_called_by_them():
+    names = [f"layer{i}.conv" for i in range(60)]
+    curve = Curve(
+        title="t", x=list(range(60)), lines={"a": [1.0] * 60}, x_label="x", y_label="y",
+        x_names=names,
+    )  # fmt: skip
+    view = view_curve(curve)
+    shown = [text for _, text in view.x_ticks]
+    assert shown[0] == "layer0.conv"
+    assert 12 <= len(shown) <= 24
+    assert view.numbers.rows[59][0] == "layer59.conv"
+    assert "layer59.conv" in draw(curve)  # told where one points
+
+
+def test_names_of_positions_are_as_many_as_these():
+    with pytest.raises(ValueError, match="a name for each position or none; `t` has 1 for 2"):
+        view_curve(
+            Curve(title="t", x=[1, 2], lines={}, x_label="x", y_label="y", x_names=["only one"])
+        )

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from neocog.exhibits import Curve, Gallery, Map, Scalar, Section, Table
+from neocog.exhibits import Bars, Check, Checks, Curve, Gallery, Map, Scalar, Section, Table
 from neocog.render.draw import draw, draw_all
 from neocog.render.page import page
 from neocog.render.text import clean
@@ -28,6 +28,24 @@ EVERYWHERE = {
         title=t, values=LARGE, rows=[t] * 25, columns=[t] * 25, row_label=t, column_label=t, note=t
     ),
     "gallery": lambda t: Gallery(title=t, images=[SQUARE], captions=[t], note=t),
+    "bars": lambda t: Bars(
+        title=t,
+        names=[t, t],
+        series={t: [0.5, None], t + "2": [0.25, 1.0]},
+        intervals={t: [(0.4, 0.6), None]},
+        x_label=t,
+        unit="%",
+        note=t,
+    ),
+    "checks": lambda t: Checks(
+        title=t, checks=[Check(name=t, passed=p, text=t) for p in (True, False, None)], note=t
+    ),
+    "named curve": lambda t: Curve(
+        title=t, x=[1, 2], lines={t: [1, 2]}, x_label=t, y_label=t, x_names=[t, t]
+    ),
+    "pairs": lambda t: Gallery(
+        title=t, images=[SQUARE] * 2, captions=[t] * 2, together=2, large=True
+    ),
     "table": lambda t: Table(title=t, columns=[t, t], rows=[[t, 1.0], [None, 2.0]], note=t),
 }
 HOSTILE = [

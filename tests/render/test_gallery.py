@@ -92,3 +92,28 @@ def test_missing_captions_are_an_error():
 def test_what_is_no_image_is_an_error(image):
     with pytest.raises(ValueError, match="Scale to 0–255 and convert"):
         draw(_gallery([image]))
+
+
+def test_what_belongs_together_stays_in_one_group():
+    square = [np.zeros((8, 8), np.uint8)] * 6
+    gallery = Gallery(title="t", images=square, captions=["a caption"] * 6, together=2)
+    assert [len(g) for g in view_gallery(gallery).groups] == [2, 2, 2]
+    html = draw(gallery)
+    assert html.count('class="group"') == 3
+    assert html.count("<img") == 6
+    assert 'class="group"' not in draw(_gallery(square, ["a caption"] * 6))
+
+
+def test_a_cut_never_parts_a_group():
+    many = Gallery(
+        title="t",
+        images=[np.zeros((2, 2), np.uint8)] * (MOST + 5),
+        captions=["a caption"] * (MOST + 5),
+        together=3,
+    )
+    assert {len(g) for g in view_gallery(many).groups} == {3}
+
+
+def test_a_large_gallery_enlarges_its_images():
+    one = Gallery(title="t", images=[np.zeros((32, 32), np.uint8)], captions=["a"], large=True)
+    assert view_gallery(one).images[0].width == 320

@@ -107,3 +107,21 @@ def test_any_numbers_are_drawn_without_a_warning(values, diverging):
 @pytest.mark.parametrize("dtype", [bool, np.uint8, np.int64, np.float32])
 def test_matrices_of_every_kind_of_number_are_drawn(dtype):
     assert ">1<" in draw(_map(np.eye(3, dtype=dtype)))
+
+
+def test_given_ends_are_those_of_the_scale_whatever_the_values_are():
+    view = view_map(_map([[1.0, 1.0]], ends=(0.8, 1.0), unit="%"))
+    assert [cell.look for cell in view.cells[0]] == [f"q{STEPS - 1}"] * 2
+    assert [str(t) for t in view.key_labels] == ["80\u202f%", "100\u202f%"]
+
+
+def test_a_spectrum_has_frequencies_on_its_axes_and_the_nyquist_box():
+    values = np.zeros((16, 32))
+    html = draw(_map(values, extent=((-0.5, 0.5), (-0.5, 0.5)), box=(0.5, 0.25)))
+    ticks = re.findall(r'style="(top|left):([\d.]+)%">([^<]+)<', html)
+    assert ("left", "50.00", "0.0") in ticks
+    assert ("top", "90.00", "0.4") in ticks
+    assert 'class="box" style="top:25.00%;height:50.00%;left:37.50%;width:25.00%"' in html
+    assert 'class="box"' not in draw(_map(values))
+    assert "<picture>" in html
+    assert "</picture>" in html

@@ -105,6 +105,6 @@ def test_a_folder_that_cannot_be_written_is_said(run: Path, monkeypatch) -> None
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("neocog.store.tensors.tempfile.mkstemp", full)
+    monkeypatch.setattr("neocog.targets.tempfile.mkstemp", full)
     with pytest.raises(RunError, match=r"`.*audit\.json` must be writable"):
         keep_audit(trained(run), data="digits", result={}, sections=SECTIONS)

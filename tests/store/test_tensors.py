@@ -9,7 +9,8 @@ import torch
 from torch import nn
 
 from neocog.errors import ModelError, RunError, ShapeMismatch, UnsafeWeights
-from neocog.store.tensors import load_state, read_tensors, write_bytes, write_tensors
+from neocog.store.tensors import load_state, read_tensors, write_tensors
+from neocog.targets import write_bytes
 
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from neocog.errors import UsageError
 from neocog.graph.wording import nouns
 from neocog.stats import paired_interval
 
-__all__ = ["Compared", "compare", "flipped", "gained", "points"]
+__all__ = ["Compared", "compare", "flipped", "gained", "moved_by", "points"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,20 +124,34 @@ def gained(
         word: for accuracy.
     """
     one, two = (1 - found.consistency for found in (before, after))
-    unit = "px" if before.axes > 1 else nouns(1).units
     if one == two:
         flips = f"{flipped(one)} % in both models"
     else:
         digits = next((d for d in range(1, 9) if flipped(one, d) != flipped(two, d)), 9)
         flips = f"{flipped(one, digits)} → {flipped(two, digits)} %"
-    parts = [
-        f"Prediction flips {flips} under {before.mode} shifts of up to {before.max_shift:g} {unit}"
-    ]
+    parts = [f"Prediction flips {flips} under {moved_by(before)}"]
     if accuracy is not None:
         parts.append(f"{word} {points(accuracy, 1)} pp")
     if math.isfinite(times):
         parts.append(f"{times:.1f}× the time" if times >= 0.1 else f"{times:.1g}× the time")
     return ", ".join(parts)
+
+
+def moved_by(s: Shift) -> str:
+    """A way of shifting with its reach: "≤ 4 px crops".
+
+    Args:
+        s: what was measured.
+    """
+    kind = nouns(s.axes)
+    words = {
+        "circular": "circular shifts",
+        "crop": "crops" if s.axes > 1 else "windows",
+        "zeros": "shifts with zero fill",
+        "subpixel": "sub-pixel shifts" if s.axes > 1 else "sub-step shifts",
+    }[s.mode]
+    unit = "px" if s.axes > 1 else kind.unit if s.max_shift == 1 else kind.units
+    return f"≤ {s.max_shift:g} {unit} {words}"
 
 
 def flipped(value: float, digits: int = 1) -> str:

@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
-import shlex
 import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from neocog.audits.clock import in_words
-from neocog.audits.compare import flipped, points
+from neocog.audits.compare import flipped, moved_by, points
 from neocog.audits.words import NAMED, aliasing_layers, border_layers, named_errors
 from neocog.errors import printable
-from neocog.graph.wording import nouns
+from neocog.first_screen import shell_line
 
 if TYPE_CHECKING:
     from neocog.audits.compare import Compared
     from neocog.audits.result import Audit
     from neocog.audits.shift import Shift
 
-__all__ = ["COLUMNS", "LINES", "ROBUST", "first_screen", "headline", "leading", "next_command"]
+__all__ = [
+    "COLUMNS",
+    "LINES",
+    "ROBUST",
+    "first_screen",
+    "headline",
+    "leading",
+    "next_command",
+    "next_step",
+    "no_better_than_chance",
+]
 
 LINES, COLUMNS = 24, 80
 """Of a terminal."""
@@ -69,7 +78,7 @@ def headline(audit: Audit) -> str:
         low, high = audit.accuracy_ci
         return f"Accuracy {flipped(audit.accuracy)} % (95 % CI {_range(low, high)})."
     low, high = s.consistency_ci
-    under = f"under {_reach(s)}"
+    under = f"under {moved_by(s)}"
     if not s.unit:
         return (
             f"Outputs differ by {s.consistency:.3g} on average {under} "
@@ -80,6 +89,8 @@ def headline(audit: Audit) -> str:
     said = f"{flipped(rate)} % of {what} {under} (95 % CI {_range(low, high)})."
     if s.largest_class == 1:
         return f"Not decided: all predictions are of one class. {said}"
+    if no_better_than_chance(audit):
+        return f"Not decided: accuracy is not told from naming one class. {said}"
     if low > ROBUST:
         return f"Not shift-robust: {said}"
     if high <= ROBUST:
@@ -87,26 +98,50 @@ def headline(audit: Audit) -> str:
     return f"Not decided at {s.n:,} sample{'' if s.n == 1 else 's'}: {said}"
 
 
+def no_better_than_chance(audit: Audit) -> bool:
+    """Whether the accuracy may be that of always naming the most frequent class.
+
+    Flips of such a model say little: one that names one class for everything never flips.
+
+    Args:
+        audit: what was found.
+    """
+    s = leading(audit)
+    if s is None or s.majority is None or audit.accuracy_ci is None:
+        return False
+    return audit.accuracy_ci[0] <= s.majority < 1
+
+
+def next_step(audit: Audit) -> tuple[str, tuple[str, ...]] | None:
+    """What to do about it: a verb with its own options; None where there is nothing.
+
+    Args:
+        audit: what was found.
+    """
+    s = leading(audit)
+    if s is None or audit.task != "classify" or not audit.layers:
+        return None
+    if s.largest_class == 1 or no_better_than_chance(audit):
+        return None
+    if 1 - s.consistency_ci[1] > ROBUST:
+        return "fix", ("--padding", "circular") if s.mode == "circular" else ()
+    if 1 - s.consistency_ci[0] > ROBUST and s.n < 1000:
+        return "audit", ("--all",)
+    return None
+
+
 def next_command(audit: Audit, command: Sequence[str]) -> str:
-    """What to do about it, as a command; empty where there is nothing, or it has no name.
+    """The same as a command; empty where there is nothing, or it has no name.
 
     Args:
         audit: what was found.
         command: model, data and options of the model, as the command line names them.
     """
-    s = leading(audit)
-    if s is None or not command or audit.task != "classify" or not audit.layers:
+    step = next_step(audit)
+    if step is None or not command:
         return ""
-    words = shlex.join(command)
-    low = 1 - s.consistency_ci[1]
-    if s.largest_class == 1:
-        return ""
-    if low > ROBUST:
-        circular = " --padding circular" if s.mode == "circular" else ""
-        return f"neocog fix {words}{circular}"
-    if 1 - s.consistency_ci[0] > ROBUST and s.n < 1000:
-        return f"neocog audit {words} --all"
-    return ""
+    verb, more = step
+    return shell_line(["neocog", verb, *command, *more])
 
 
 def first_screen(
@@ -129,7 +164,7 @@ def first_screen(
     end = _left_out(audit)
     what = next_command(audit, command)
     if what:  # a command is copied, so it is never broken
-        end += ["", f"Next: {printable(what)}"]
+        end += ["", f"Next: {what}"]
     notes = [line for note in audit.notes for line in _wrapped(f"Note: {note}", hang=6)]
     room = LINES - len(top) - len(body) - len(end) - 2
     if len(notes) > room:
@@ -240,12 +275,6 @@ def _left_out(audit: Audit) -> list[str]:
     parts = ", ".join(map(str, audit.left_out))
     takes = f", about {in_words(audit.full_seconds)}" if audit.full_seconds >= 1 else ""
     return _wrapped(f"Left out: {parts}. All of it: --full{takes}.", hang=10)
-
-
-def _reach(s: Shift) -> str:
-    kind = nouns(s.axes)
-    unit = "px" if s.axes > 1 else (kind.unit if s.max_shift == 1 else kind.units)
-    return f"≤ {s.max_shift:g} {unit} {_SHIFTS[s.mode][s.axes == 1]}"
 
 
 def _many(n: int, audit: Audit) -> str:

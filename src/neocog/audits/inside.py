@@ -20,6 +20,10 @@ SPECTRA = 6
 """Downsamplers whose spectra are drawn."""
 
 
+DARKEST = -6.0
+"""Powers of ten that a spectrum shows."""
+
+
 def layers_section(audit: Audit) -> Section:
     """How far every layer is from equivariance, by itself and with all before it."""
     lie = {e.name: e for e in audit.lie}
@@ -33,6 +37,7 @@ def layers_section(audit: Audit) -> Section:
         lines=lines,
         x_label="layer, in the order of the first call",
         y_label="‖f(T x) - T f(x)‖ / ‖f(x)‖",
+        x_names=[e.name for e in audit.layers],
         note="0 is exactly equivariant; two unrelated maps of one size differ by about 1.4.",
     )
     numbered = [(k, e) for k, e in enumerate(audit.layers, start=1) if e.kind != "Identity"]
@@ -95,6 +100,12 @@ def layers_section(audit: Audit) -> Section:
     return Section(title="Which layer breaks it", exhibits=tuple(exhibits), text=blame(audit))
 
 
+def _frequencies(n: int) -> tuple[float, float]:
+    """Cycles a sample at both edges of a spectrum of n values, zero in the middle."""
+    first = -(n // 2) / n
+    return first - 0.5 / n, first + 1 - 0.5 / n
+
+
 def _radian(e: LieError | None) -> float | None:
     return None if e is None else e.rotation
 
@@ -142,16 +153,20 @@ def sampling_section(audit: Audit) -> Section:
         power[tuple(n // 2 for n in power.shape)] = 0.0
         if not power.max() > 0:  # nothing but a mean, or no numbers
             continue
-        level = np.log10(np.maximum(power / power.max(), 1e-6))
+        level = np.log10(np.maximum(power / power.max(), 10.0**DARKEST))
         exhibits.append(
             Map(
                 title=f"spectrum before {printable(a.name)} samples",
                 values=level,
-                row_label="cycles down",
-                column_label="cycles right",
-                note="Power, in powers of ten of the largest; zero frequency, left out, is in the "
-                f"middle. Kept by stride {'×'.join(map(str, a.stride))}: the middle "
-                f"1/{a.stride[0]} of the height and 1/{a.stride[-1]} of the width.",
+                row_label="cycles a sample, vertical",
+                column_label="cycles a sample, horizontal",
+                ends=(DARKEST, 0.0),
+                extent=(_frequencies(level.shape[0]), _frequencies(level.shape[1])),
+                box=(1 / a.stride[0], 1 / a.stride[-1]),
+                note="Power in powers of ten of the largest; zero frequency, left out, is in the "
+                f"middle. The frame: below the Nyquist frequency of stride "
+                f"{'×'.join(map(str, a.stride))}; what lies outside it aliases, "
+                f"{share(a.aliased_energy)} of the energy.",
             )
         )
     text = "" if rows else _none_drops(audit)

@@ -22,7 +22,7 @@ from neocog.graph.wording import Nouns, nouns
 __all__ = ["Audit"]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Audit:
     """What an audit found. Parts that were not asked for, or cannot be had, are None or empty.
 
@@ -69,6 +69,11 @@ class Audit:
     axes: int = 2
     left_out: tuple[LeftOut, ...] = ()
     full_seconds: float = 0.0
+
+    def __repr__(self) -> str:
+        from neocog.audits.headline import first_screen
+
+        return first_screen(self).text()
 
     @property
     def rotation(self) -> Rotation | None:

@@ -5,23 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from neocog.audits.compare import Compared, points
+from neocog.audits.charts import agreement_map, flip_pairs, shared_low
+from neocog.audits.compare import Compared, flipped, moved_by, points
 from neocog.audits.inside import layers_section, sampling_section
-from neocog.audits.shift import Flip, Shift
+from neocog.audits.shift import Shift
 from neocog.audits.words import causes, verdict
 from neocog.errors import printable
-from neocog.exhibits import Cell, Exhibit, Gallery, Map, Scalar, Section, Table, share
+from neocog.exhibits import Cell, Exhibit, Scalar, Section, Table, share
 from neocog.graph.wording import Nouns
+from neocog.stats import wilson_interval
 
 if TYPE_CHECKING:
     from neocog.audits.result import Audit
 
 __all__ = ["comparison", "sections", "summary"]
-
-SMALL = 48
-"""Pixels a side up to which images are enlarged."""
 
 
 def summary(audit: Audit) -> Section:
@@ -134,11 +131,12 @@ def _shifts(audit: Audit) -> Section:
     if shares:
         exhibits.append(_table(shares))
         exhibits += [t for t in (_causes(shares, causes(audit), audit.nouns),) if t is not None]
-    for mode, s in audit.shift.items():
+    low = shared_low(audit)
+    for s in audit.shift.values():
         if s.map is not None and s.map.agreement.ndim == 2:
-            exhibits.append(_map(mode, s))
-    for mode, s in audit.shift.items():
-        shown = _flips(mode, s.flips, audit.classes)
+            exhibits.append(agreement_map(s, low))
+    for s in audit.shift.values():
+        shown = flip_pairs(s.flips, audit.classes, f"images that flip under {moved_by(s)}")
         if shown.images:
             exhibits.append(shown)
     counts = {
@@ -187,14 +185,24 @@ def _table(shares: Sequence[Shift]) -> Table:
 
 
 def _causes(shares: Sequence[Shift], still: Sequence[str], words: Nouns) -> Table | None:
-    """Flips told apart; `still` is what may make them at multiples of the total stride."""
+    """Flips told apart; `still` is what may make them at multiples of the total stride.
+
+    Two parts are given only where they can be told apart: the interval of what sampling adds is
+    above zero. Else all flips are one figure, and sampling has an upper bound.
+    """
     rows: list[list[Cell]] = []
     for s in shares:
         if s.border is not None:
             b, (low, high) = s.border, s.border.aliasing_ci
-            both = [share(b.border), points(b.aliasing)]
-            reach = f"{points(low)} to {points(high)}"
-            rows.append([_mode(s.mode, s.axes), b.n, _maybe(b.border + b.aliasing), *both, reach])
+            whole = b.border + b.aliasing
+            if low > 0:
+                left = _between(b.border, wilson_interval(round(b.border * b.n), b.n))
+                added = f"{points(b.aliasing, 1)} ({points(low, 1)} to {points(high, 1)})"
+            else:
+                left = "not told apart"
+                added = f"at most {points(max(0.0, high), 1)}"
+            total = _between(max(0.0, whole), wilson_interval(round(max(0.0, whole) * b.n), b.n))
+            rows.append([_mode(s.mode, s.axes), b.n, total, left, added])
     stride = next((s.border.stride for s in shares if s.border is not None), 1)
     if stride == 1:  # every whole shift is a multiple: nothing to tell apart
         return None
@@ -203,63 +211,22 @@ def _causes(shares: Sequence[Shift], still: Sequence[str], words: Nouns) -> Tabl
     frame = f"; under {' and '.join(told)} also what enters and leaves the frame" if told else ""
     return Table(
         title="flips by their cause",
-        columns=("shift", "samples", "flip", other, "by sampling, points", "95 % interval"),
+        columns=("shift", "samples", "flips", other, "added by sampling, pp"),
         rows=rows,
-        note=f"{other.capitalize()}: flips under shifts by multiples of the total stride, {stride} "
-        f"{words.units}, which every downsampler meets at one phase; of the samples that have "
-        "such a multiple within reach. What can make them here: "
-        f"{', '.join(still) or 'nothing in the geometry'}{frame}. By sampling: what all shifts "
-        "add.",
+        note=f"95 % CI in brackets. {other.capitalize()}: flips under shifts by multiples of the "
+        f"total stride, {stride} {words.units}, which every downsampler meets at one phase; of "
+        "the samples that have such a multiple within reach. What can make them here: "
+        f"{', '.join(still) or 'nothing in the geometry'}{frame}. Added by sampling: what all "
+        "shifts flip beyond these; where its interval reaches zero, the two are not told apart.",
     )
+
+
+def _between(value: float, interval: tuple[float, float]) -> str:
+    return f"{flipped(value)} % ({flipped(interval[0])} to {flipped(interval[1])})"
 
 
 def _maybe(value: float | None) -> str | None:
     return None if value is None else share(max(0.0, value))
-
-
-def _map(mode: str, s: Shift) -> Map:
-    assert s.map is not None
-    steps = [f"{v:+g}" for v in s.map.offsets]
-    return Map(
-        title=f"{mode} shifts: "
-        + (
-            ("share" if s.flip_rate is not None else "mean share of the map")
-            + " with the answer of the middle"
-            if s.unit
-            else "mean difference from the middle"
-        ),
-        values=s.map.agreement,
-        rows=steps,
-        columns=steps,
-        row_label="pixels down",
-        column_label="pixels right",
-        note=f"{_samples(s.map.n)}. Of {share(s.map.stable)} every answer is the same at all of "
-        "these shifts.",
-    )
-
-
-def _flips(mode: str, flips: Sequence[Flip], classes: tuple[str, ...]) -> Gallery:
-    def name(number: int) -> str:
-        return printable(classes[number]) if number < len(classes) else str(number)
-
-    images, captions = [], []
-    for f in flips:
-        for image, offset, answer in zip(f.images, f.offsets, f.answers, strict=True):
-            if image.ndim != 3 or len(image) not in (1, 3):
-                continue
-            x = np.clip(np.round(image * 255), 0, 255).astype(np.uint8).transpose(1, 2, 0)
-            if max(x.shape[:2]) <= SMALL:  # every pixel twice as large, to be seen
-                x = x.repeat(2, 0).repeat(2, 1)
-            images.append(x[:, :, 0] if x.shape[2] == 1 else x)
-            truth = "" if f.truth is None else ("✓ " if f.truth == answer else "✗ ")
-            captions.append(f"{truth}{name(answer)}\n{offset[0]:+.3g}, {offset[1]:+.3g}")
-    return Gallery(
-        title=f"images whose answer flips, {mode} shifts",
-        images=images,
-        captions=captions,
-        note="Two and two: the same image at both positions, the answer there (✓ right, ✗ "
-        "wrong), and the shift in pixels, down and right. The first that flip, not the worst.",
-    )
 
 
 def _extras(audit: Audit) -> Section:

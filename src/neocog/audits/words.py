@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "NAMED",
+    "NOTHING",
     "aliasing_layers",
     "blame",
     "border_layers",

@@ -19,6 +19,7 @@ from neocog.cli.options import (
     print_json,
     strict_option,
     task_option,
+    verbose_option,
 )
 from neocog.cli.series import opened_series, series_option
 from neocog.cli.telling import telling
@@ -86,7 +87,7 @@ def measure_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @task_option
 @series_option
 @model_options
-@click.option("--verbose", "-v", is_flag=True, help="Print everything the report shows.")
+@verbose_option
 @json_option
 def command(
     model: str,
@@ -101,8 +102,8 @@ def command(
     task: str | None,
     series: tuple[int, int] | None,
     opening: Mapping[str, Any],
-    as_json: bool,
     verbose: bool,
+    as_json: bool,
     **asked: Any,
 ) -> None:
     """Measure how often predictions of MODEL flip when images of DATA are shifted, and which layers
@@ -176,7 +177,7 @@ def command(
         for section in found.sections():
             draw(on_stdout(), section)
     else:
-        lines(found.first_screen())
+        lines(found.lines())
     if report is not None:
         say(f"Report: {report}", err=True)
     if not found.kept:

@@ -7,8 +7,16 @@ from contextlib import contextmanager
 
 import click
 
-from neocog.cli.options import HELP, OUT_FILE, SIZE, json_option, print_json, resize_mode_option
-from neocog.cli.terminal import say, screen
+from neocog.cli.options import (
+    HELP,
+    OUT_FILE,
+    SIZE,
+    json_option,
+    print_json,
+    resize_mode_option,
+    verbose_option,
+)
+from neocog.cli.terminal import lines, say, screen
 
 __all__ = ["command"]
 
@@ -22,6 +30,7 @@ __all__ = ["command"]
 )
 @click.option("--strict", is_flag=True, help="Stop at the first unreadable file.")
 @click.option("--report", type=OUT_FILE, help="Write an HTML report with images.")
+@verbose_option
 @json_option
 def command(
     source: str,
@@ -30,6 +39,7 @@ def command(
     seed: int,
     strict: bool,
     report: str | None,
+    verbose: bool,
     as_json: bool,
 ) -> None:
     """Inspect DATA: counts, sizes, unreadable files, duplicates, label conflicts, balance.
@@ -59,11 +69,15 @@ def command(
     if as_json:
         print_json(quality.to_json())
         return
-    from neocog.cli.draw import draw, on_stdout
+    from neocog.data.findings import first_screen
+    from neocog.data.open import parse_place
 
-    console = on_stdout()
-    for section in quality.exhibits():
-        draw(console, section)
+    lines(first_screen(quality, parse_place(source)[0]).text().split("\n"))
+    if verbose:
+        from neocog.cli.draw import draw, on_stdout
+
+        for section in quality.sections():
+            draw(on_stdout(), section)
     if report is not None:
         say(f"Report: {report}", err=True)
 

@@ -1,21 +1,42 @@
-"""Exhibits on a terminal: numbers and tables in full, the rest in a line."""
+"""Exhibits on a terminal: numbers, bars and tables in full, the rest in a line.
+
+A table is never wider than the terminal, and no word of its head is broken: what does not fit goes
+into a second table below, which begins with the same first column.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table as Grid
 
 from neocog.cli.terminal import screen
 from neocog.errors import printable
-from neocog.exhibits import Cell, Curve, Exhibit, Gallery, Map, Scalar, Section, Table, percent
+from neocog.exhibits import (
+    Bars,
+    Cell,
+    Checks,
+    Curve,
+    Exhibit,
+    Gallery,
+    Map,
+    Scalar,
+    Section,
+    Table,
+    percent,
+)
 
 __all__ = ["draw", "on_stdout"]
 
 WIDEST_MAP = 12
 """Columns up to which a map's numbers are printed."""
+
+LONGEST_WORD = 24
+"""Letters up to which a cell stays on one line; longer ones, as paths, are folded."""
 
 
 def on_stdout() -> Console:
@@ -46,8 +67,24 @@ def _draw(console: Console, exhibit: Exhibit) -> None:
             ]
             corner = f"{exhibit.row_label} \\ {exhibit.column_label}"
             _grid(console, exhibit.title, [corner, *exhibit.columns], rows, exhibit.note)
+        case Bars():
+            columns = ["", *exhibit.series]
+            values = [list(v) for v in zip(*exhibit.series.values(), strict=True)]
+            cells: list[list[Cell]] = [
+                [name, *(_bar(v, exhibit.unit) for v in row)]
+                for name, row in zip(exhibit.names, values, strict=True)
+            ]
+            _grid(console, exhibit.title, columns, cells, exhibit.note)
+        case Checks():
+            outcome = {True: "passed", False: "FAILED", None: "undecided"}
+            told: list[list[Cell]] = [[c.name, outcome[c.passed], c.text] for c in exhibit.checks]
+            _grid(console, exhibit.title, ["check", "", ""], told, exhibit.note)
         case Map() | Curve() | Gallery():
             console.print(f"{exhibit.title}: drawn in the report", markup=False)
+
+
+def _bar(value: float | None, unit: str) -> Cell:
+    return value if value is None or unit != "%" else f"{percent(value)} %"
 
 
 def _scalar(exhibit: Scalar) -> str:
@@ -74,16 +111,57 @@ def _grid(
     rows: Sequence[Sequence[Cell]],
     note: str,
 ) -> None:
-    grid = Grid(title=escape(printable(title)), title_justify="left", title_style="")
-    for i, name in enumerate(columns):
-        numbers = all(isinstance(row[i], int | float | None) for row in rows)
-        justify = "right" if numbers else "left"
-        grid.add_column(escape(printable(name)), justify=justify, overflow="fold")  # type: ignore[arg-type]
-    for row in rows:
-        grid.add_row(*(_cell(c) for c in row))
-    console.print(grid)
+    names = [escape(printable(name)) for name in columns]
+    cells = [[_cell(c) for c in row] for row in rows]
+    least = [_least(name, [row[i] for row in cells]) for i, name in enumerate(names)]
+    most = [max(map(cell_len, [name, *(row[i] for row in cells)])) for i, name in enumerate(names)]
+    for k, part in enumerate(_parts(least, console.width)):
+        wide = _widths([least[i] for i in part], [most[i] for i in part], console.width)
+        head = escape(printable(title)) + (", continued" if k else "")
+        grid = Grid(title=head, title_justify="left", title_style="")
+        for i, width in zip(part, wide, strict=True):
+            numbers = all(isinstance(row[i], int | float | None) for row in rows)
+            justify: Literal["right", "left"] = "right" if numbers else "left"
+            grid.add_column(names[i], justify=justify, overflow="fold", width=width)
+        for row in cells:
+            grid.add_row(*(row[i] for i in part))
+        console.print(grid, soft_wrap=False)
     if note:
         console.print(note, markup=False)
+
+
+def _least(name: str, cells: Sequence[str]) -> int:
+    """The width of a column in which no word of its head is broken, and no number."""
+    words = max((cell_len(word) for word in name.split()), default=1)
+    return max(words, min(LONGEST_WORD, max(map(cell_len, cells), default=1)))
+
+
+def _widths(least: Sequence[int], most: Sequence[int], width: int) -> list[int]:
+    """Of the columns of one table: what is left goes to those that would have more, in turn."""
+    found = list(least)
+    left = width - sum(found) - 3 * len(found) - 1
+    if left < 0:  # one column, or the first and one more: they are folded
+        room = max(1, (width - 1) // max(1, len(found)) - 3)
+        return [min(n, room) for n in found]
+    for i, n in enumerate(most):
+        more = max(0, min(left, n - found[i]))
+        found[i] += more
+        left -= more
+    return found
+
+
+def _parts(least: Sequence[int], width: int) -> list[list[int]]:
+    """Columns, by number, of each table: as many as fit; the first one begins each."""
+
+    def wide(part: Sequence[int]) -> int:
+        return sum(least[i] + 3 for i in part) + 1  # a border and two spaces each
+
+    parts: list[list[int]] = [[]]
+    for i in range(len(least)):
+        if len(parts[-1]) > min(1, len(parts) - 1) and wide([*parts[-1], i]) > width:
+            parts.append([0])
+        parts[-1].append(i)
+    return parts
 
 
 def _cell(value: Cell) -> str:

@@ -17,10 +17,11 @@ from neocog.cli.options import (
     print_json,
     strict_option,
     task_option,
+    verbose_option,
 )
 from neocog.cli.series import explained_series, samples_of_series, series_option
 from neocog.cli.telling import telling
-from neocog.cli.terminal import say
+from neocog.cli.terminal import lines, say
 from neocog.errors import printable
 
 __all__ = ["METHODS", "command"]
@@ -104,6 +105,7 @@ class _Whole(click.ParamType):
 @task_option
 @series_option
 @model_options
+@verbose_option
 @json_option
 def command(
     model: str,
@@ -113,6 +115,7 @@ def command(
     task: str | None,
     series: tuple[int, int] | None,
     opening: Mapping[str, Any],
+    verbose: bool,
     as_json: bool,
     **options: Any,
 ) -> None:
@@ -159,10 +162,12 @@ def command(
     if as_json:
         print_json(result.to_json())
         return
-    from neocog.cli.draw import draw, on_stdout
+    lines(result.summary().split("\n"))
+    if verbose:
+        from neocog.cli.draw import draw, on_stdout
 
-    for section in result.summary():
-        draw(on_stdout(), section)
+        for section in result.brief():
+            draw(on_stdout(), section)
     known = getattr(opened[0], "card", {}).get("notes", ())  # printed at opening
     for note in (n for n in result.notes if n not in known):
         say(f"note     {note}", err=True)

@@ -16,8 +16,9 @@ from neocog.cli.options import (
     json_option,
     model_options,
     print_json,
+    verbose_option,
 )
-from neocog.cli.terminal import say
+from neocog.cli.terminal import lines, say
 from neocog.errors import printable
 
 __all__ = ["command"]
@@ -78,8 +79,16 @@ __all__ = ["command"]
 )
 @click.option("--overwrite", is_flag=True, help="Replace an existing run folder.")
 @model_options
+@verbose_option
 @json_option
-def command(model: str, data: str, opening: Mapping[str, Any], as_json: bool, **given: Any) -> None:
+def command(
+    model: str,
+    data: str,
+    opening: Mapping[str, Any],
+    verbose: bool,
+    as_json: bool,
+    **given: Any,
+) -> None:
     """Replace the aliasing downsamplers of MODEL, fine-tune on DATA, and keep the better model.
 
     MODEL itself is not changed. Batch norms are recalibrated without labels; learning rate,
@@ -105,7 +114,9 @@ def command(model: str, data: str, opening: Mapping[str, Any], as_json: bool, **
     if as_json:
         print_json(done.to_json())
         return
-    from neocog.cli.draw import draw, on_stdout
+    lines(done.summary().split("\n"))
+    if verbose:
+        from neocog.cli.draw import draw, on_stdout
 
-    draw(on_stdout(), done.exhibits())
+        draw(on_stdout(), done.exhibits())
     say(f"run {shlex.quote(printable(done.run))}, with report.html")

@@ -35,6 +35,7 @@ __all__ = [
     "resize_mode_option",
     "strict_option",
     "task_option",
+    "verbose_option",
 ]
 
 
@@ -165,6 +166,10 @@ OUT_FOLDER = _Target("folder")
 
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print the result as JSON on stdout."
+)
+
+verbose_option = click.option(
+    "--verbose", "-v", is_flag=True, help="Print all of it, as the report shows it."
 )
 
 strict_option = click.option(

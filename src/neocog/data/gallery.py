@@ -11,7 +11,7 @@ from neocog.data.split import Split
 from neocog.errors import printable
 from neocog.exhibits import Gallery, Section
 
-__all__ = ["gallery"]
+__all__ = ["copies", "gallery", "samples"]
 
 _EACH = 6
 _CLASSES = 12
@@ -20,26 +20,43 @@ _COPIES = 24
 
 def gallery(splits: Mapping[str, Split], sheet: Sheet) -> Section:
     """Samples of each class and copies, conflicting ones first, as the network gets to see them."""
-    exhibits = [_samples(splits, sheet)]
+    exhibits = [samples(splits, sheet)]
     if sheet.duplicates:
-        exhibits.append(_copies(splits, sheet))
+        exhibits.append(copies(splits, sheet))
     text = "As they are served: scaled and cut to one size."
     return Section(title="Images", exhibits=exhibits, text=text)
 
 
-def _samples(splits: Mapping[str, Split], sheet: Sheet) -> Gallery:
+def samples(splits: Mapping[str, Split], sheet: Sheet, *, each: int = _EACH) -> Gallery:
+    """Some images of each class.
+
+    Args:
+        splits: of the data.
+        sheet: what was found.
+        each: images of a class.
+    """
     split = max(splits.values(), key=len)
     images, captions = [], []
     for number, name in enumerate(sheet.classes[:_CLASSES]):
-        for row in np.flatnonzero(split.y == number)[:_EACH].tolist():
+        for row in np.flatnonzero(split.y == number)[:each].tolist():
             images.append(_shown(split.x[row]))
             captions.append(printable(name))
-    return Gallery(title="Some of each class", images=images, captions=captions)
+    return Gallery(title="some of each class", images=images, captions=captions)
 
 
-def _copies(splits: Mapping[str, Split], sheet: Sheet) -> Gallery:
+def copies(
+    splits: Mapping[str, Split], sheet: Sheet, *, pairs: int = _COPIES // 2, large: bool = False
+) -> Gallery:
+    """Pairs of images that are the same, conflicting labels first.
+
+    Args:
+        splits: of the data.
+        sheet: what was found.
+        pairs: at most.
+        large: drawn for a first screen.
+    """
     ranked = sorted(sheet.duplicates, key=lambda c: (not c.conflict, not c.across, c.kind))
-    wanted = [(c, i) for c in ranked for i in range(min(2, len(c.names)))][:_COPIES]
+    wanted = [(c, i) for c in ranked for i in range(min(2, len(c.names)))][: 2 * pairs]
     names = {c.names[i] for c, i in wanted}
     place = {}
     for split in splits.values():
@@ -47,11 +64,21 @@ def _copies(splits: Mapping[str, Split], sheet: Sheet) -> Gallery:
             if name in names:
                 place[name] = _shown(split.x[row])
     images, captions = [], []
-    for copies, i in wanted:
-        if copies.names[i] in place:
-            images.append(place[copies.names[i]])
-            captions.append(f"{copies.kind}: {printable(copies.labels[i])}\n{copies.splits[i]}")
-    return Gallery(title="Copies, in pairs", images=images, captions=captions)
+    for c in dict.fromkeys(c for c, _ in wanted):
+        if not all(name in place for name in c.names[:2]) or len(c.names) < 2:
+            continue
+        for i in range(2):
+            mark = "✗ " if c.conflict else ""
+            images.append(place[c.names[i]])
+            captions.append(f"{mark}{printable(c.labels[i])}\n{c.kind}, {c.splits[i]}")
+    return Gallery(
+        title="the same image twice",
+        images=images,
+        captions=captions,
+        together=2,
+        large=large,
+        note="✗: the two carry different labels." if any(c.conflict for c in ranked) else "",
+    )
 
 
 def _shown(x: np.ndarray) -> np.ndarray:

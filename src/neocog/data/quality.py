@@ -10,6 +10,8 @@ from neocog.data.framing import KeptFraction
 from neocog.errors import DataError, printable
 from neocog.exhibits import Cell, Exhibit, Scalar, Section, Table
 from neocog.fields import Fields
+from neocog.first_screen import FirstScreen
+from neocog.render.notebook import Result
 from neocog.types import RESIZE_MODES
 
 __all__ = ["BARREN", "EMPTY", "Copies", "Fault", "Note", "Sheet"]
@@ -71,8 +73,8 @@ class Copies:
         return len(set(self.splits)) > 1
 
 
-@dataclass(frozen=True, kw_only=True)
-class Sheet:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Sheet(Result):
     """What a place holds.
 
     Args:
@@ -184,6 +186,20 @@ class Sheet:
             kept=None if fields.values.get("kept") is None else _kept(fields.table("kept")),
             resize_mode=fields.text("resize_mode", among=RESIZE_MODES),
         )
+
+    def heading(self) -> str:
+        """What it is of."""
+        return f"Data: {self.kind}"
+
+    def first_screen(self) -> FirstScreen:
+        """The answer, without images."""
+        from neocog.data.findings import first_screen
+
+        return first_screen(self)
+
+    def sections(self) -> list[Section]:
+        """Everything, in reading order."""
+        return self.exhibits()
 
     def exhibits(self) -> list[Section]:
         """What a report or terminal shows."""

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 from torch import Tensor
 
+from neocog.render.color import paint
+
 __all__ = [
     "amounts",
     "as_image",
@@ -19,12 +21,6 @@ __all__ = [
     "sheet",
     "signed",
 ]
-
-AMOUNT = ("#060412", "#3d1a6b", "#a72d5f", "#ef7b2c", "#fdf4bd")
-"""From nothing to the largest amount, ever brighter."""
-
-SIGNED = ("#1c519e", "#f3f2ef", "#a2480b")
-"""Blue below zero, nearly white at zero, brown above."""
 
 Window = Sequence[int]
 """(first row, row behind the last, first column, column behind the last)."""
@@ -58,11 +54,11 @@ def amounts(
     low = float(plain.min()) if least is None else least
     high = float(plain.max()) if most is None else most
     share = np.clip((plain - low) / (high - low), 0, 1) if high > low else np.zeros_like(plain)
-    return _colored(share, AMOUNT)
+    return paint(share, "heat")
 
 
 def signed(values: Tensor | np.ndarray, *, most: float | None = None) -> np.ndarray:
-    """A map (h, w) as colors: blue below zero, nearly white at zero, brown above.
+    """A map (h, w) as colors: blue below zero, nearly white at zero, orange above.
 
     Args:
         values: the map.
@@ -71,7 +67,7 @@ def signed(values: Tensor | np.ndarray, *, most: float | None = None) -> np.ndar
     plain = np.nan_to_num(numbers(values))
     top = float(np.abs(plain).max(initial=0)) if most is None else most
     share = np.clip(plain / top, -1, 1) if top > 0 else np.zeros_like(plain)
-    return _colored((share + 1) / 2, SIGNED)
+    return paint((share + 1) / 2, "both")
 
 
 def gray_or_color(values: Tensor | np.ndarray) -> np.ndarray:
@@ -152,11 +148,3 @@ def numbers(x: Tensor | np.ndarray) -> np.ndarray:
     """As double precision in the processor's memory."""
     plain = x.detach().to("cpu").double().numpy() if isinstance(x, Tensor) else x
     return np.asarray(plain, np.float64)
-
-
-def _colored(share: np.ndarray, anchors: Sequence[str]) -> np.ndarray:
-    """Places 0 … 1 on a scale of colors, (h, w) to (h, w, 3)."""
-    rgb = np.array([[int(c[i : i + 2], 16) for i in (1, 3, 5)] for c in anchors], np.float64)
-    at = np.linspace(0, 1, len(anchors))
-    planes = [np.interp(share, at, rgb[:, i]) for i in range(3)]
-    return np.asarray(np.rint(np.stack(planes, -1)), np.uint8)

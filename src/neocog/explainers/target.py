@@ -118,7 +118,7 @@ def choose_layer(
     else:
         chosen = _last(_eligible(used, placed, None) or used, deaf)
     if len(x) > 1:
-        return replace(chosen, reason=f"{chosen.reason} (told by the first image)")
+        return replace(chosen, reason=f"{chosen.reason} (as found on the first image)")
     return chosen
 
 

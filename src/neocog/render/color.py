@@ -1,17 +1,20 @@
-"""Color scales: one hue for amounts, two for what goes both ways from zero.
+"""Color scales, the only ones there are: report, explanations and the explorer's files draw these.
 
-Each scale exists twice, for light and for dark pages, and runs evenly in Oklab (Ottosson 2020,
-"A perceptual color space for image processing"), so that equal steps of the number look equal.
-The color of the text on a step is black or white, whichever is easier to read.
+One hue for amounts and two for what goes both ways from zero exist twice, for light and for dark
+pages; `heat`, from dark violet to pale yellow, is for what is drawn over images, whose own colors
+do not depend on the page. All run evenly in Oklab (Ottosson 2020, "A perceptual color space for
+image processing"), so that equal steps of the number look equal. Below zero is blue and above it
+orange, everywhere. The color of the text on a step is black or white, whichever is easier to read.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 
 import numpy as np
 
-__all__ = ["ANCHORS", "STEPS", "contrast", "palette", "scale_css", "step"]
+__all__ = ["ANCHORS", "HEAT", "STEPS", "contrast", "paint", "palette", "scale_css", "step"]
 
 STEPS = 17
 """Odd, so that a diverging scale has a middle."""
@@ -23,6 +26,12 @@ ANCHORS = {
     ("both", "dark"): ("#8fc3ff", "#22262b", "#ffb27a"),
 }
 """The colors that each scale passes: first, middle, last."""
+
+HEAT = ("#120035", "#410868", "#881378", "#d22c50", "#f8722a", "#fbbd60", "#fef7c8")
+"""Even steps of lightness, 0.17 to 0.97 in Oklab."""
+
+LEVELS = 1024
+"""Colors that a scale is painted with."""
 
 # Linear sRGB to the cone-like responses of Oklab, and their cube roots to L, a, b.
 _TO_LMS = np.array(
@@ -45,17 +54,38 @@ def palette(kind: str, scheme: str, count: int) -> np.ndarray:
     """Colors evenly along a scale: uint8, (count, 3).
 
     Args:
-        kind: `amount` or `both` (ways from zero).
-        scheme: `light` or `dark`.
+        kind: `amount`, `both` (ways from zero) or `heat`.
+        scheme: `light` or `dark`; all the same for `heat`.
         count: how many, at least two.
     """
-    lab = np.array([_lab(_rgb(c)) for c in ANCHORS[kind, scheme]])
+    anchors = HEAT if kind == "heat" else ANCHORS[kind, scheme]
+    lab = np.array([_lab(_rgb(c)) for c in anchors])
     at = np.linspace(0, len(lab) - 1, count)
     mixed = np.stack([np.interp(at, np.arange(len(lab)), lab[:, i]) for i in range(3)], axis=1)
     linear = ((mixed @ np.linalg.inv(_TO_LAB).T) ** 3) @ np.linalg.inv(_TO_LMS).T
     linear = np.clip(linear, 0, 1)
     coded = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
     return np.asarray(np.rint(coded * 255), dtype=np.uint8)
+
+
+@functools.cache
+def _levels(kind: str) -> np.ndarray:
+    return palette(kind, "light", LEVELS)
+
+
+def paint(share: np.ndarray, kind: str) -> np.ndarray:
+    """Places on a scale, 0 at its start and 1 at its end, as pixels: uint8, (…, 3).
+
+    Args:
+        share: any shape; beyond the ends, the colors of the ends; what is no number, the start.
+        kind: `amount`, `both` or `heat`.
+
+    Example:
+        >>> paint(np.array([0.0, 1.0]), "heat").tolist()
+        [[18, 0, 53], [254, 247, 200]]
+    """
+    at = np.clip(np.nan_to_num(np.asarray(share, np.float64)), 0, 1)
+    return np.ascontiguousarray(_levels(kind)[np.rint(at * (LEVELS - 1)).astype(int)])
 
 
 def step(share: float) -> int:

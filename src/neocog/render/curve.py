@@ -34,6 +34,8 @@ STRIPS = 200
 """Positions that tell their numbers when pointed at; fewer where there are many lines."""
 TOLD = 1600
 """Numbers told so, at most."""
+NAMES = 24
+"""Names along the axis."""
 LISTED = 200
 """Rows of the list of numbers."""
 
@@ -59,7 +61,7 @@ class Strip:
     left: str
     width: str
     middle: str
-    at: Markup
+    at: Markup | str
     values: list[tuple[str, Markup]]
 
 
@@ -67,7 +69,8 @@ class Strip:
 class CurveView:
     """What the template draws; places in per cent from the left and from the top."""
 
-    x_ticks: list[tuple[str, Markup]]
+    x_ticks: list[tuple[str, Markup | str]]
+    named: int
     y_ticks: list[tuple[str, Markup]]
     gutter: int
     margin: int
@@ -98,7 +101,8 @@ def view_curve(curve: Curve) -> CurveView:
     points = {name: _points(curve.x, values, x, y) for name, values in lines.items()}
     drawn = _lines(points)
     return CurveView(
-        x_ticks=[(_p(x.place(v)), t) for v, t in _labeled(x)],
+        x_ticks=_x_ticks(curve, x),
+        named=min(18, max(map(len, curve.x_names), default=0)),
         y_ticks=y_ticks,
         gutter=max((len(t) for _, t in y_ticks), default=1),
         margin=min(16, max((len(n.name) + 2 for n in drawn if n.end), default=0)),
@@ -111,7 +115,24 @@ def view_curve(curve: Curve) -> CurveView:
     )
 
 
+def _x_ticks(curve: Curve, x: Axis) -> list[tuple[str, Markup | str]]:
+    """Round numbers; or the names of positions, of many every second, third, …"""
+    if not curve.x_names:
+        return [(_p(x.place(v)), t) for v, t in _labeled(x)]
+    stride = max(1, math.ceil(len(curve.x) / NAMES))
+    return [
+        (_p(x.place(float(curve.x[i]))), str(curve.x_names[i]))
+        for i in range(0, len(curve.x), stride)
+        if x.holds(float(curve.x[i]))
+    ]
+
+
 def _check(curve: Curve) -> None:
+    if len(curve.x_names) not in (0, len(curve.x)):
+        raise ValueError(
+            f"A curve has a name for each position or none; `{printable(curve.title)}` has "
+            f"{len(curve.x_names)} for {len(curve.x)}. Give all of them, or an empty list."
+        )
     for name, values in curve.lines.items():
         if len(values) != len(curve.x):
             raise ValueError(
@@ -217,7 +238,7 @@ def _strips(curve: Curve, x: Axis) -> list[Strip]:
             left=_n(edges[k]),
             width=_n(edges[k + 1] - edges[k]),
             middle=_n(middles[k]),
-            at=number(a),
+            at=str(curve.x_names[rows[a]]) if curve.x_names else number(a),
             values=[
                 (name, quantity(values[rows[a]], unit)) for name, values in curve.lines.items()
             ],
@@ -235,7 +256,10 @@ def _numbers(curve: Curve, *, percent: bool) -> Table:
         title=curve.title,
         columns=[curve.x_label, *(f"{n} (%)" if percent else n for n in curve.lines)],
         rows=[
-            [curve.x[i], *(_scaled(v[i], 100 if percent else 1) for v in curve.lines.values())]
+            [
+                curve.x_names[i] if curve.x_names else curve.x[i],
+                *(_scaled(v[i], 100 if percent else 1) for v in curve.lines.values()),
+            ]
             for i in kept
         ],
         note=note,

@@ -1,7 +1,7 @@
 """An exhibit to a fragment of HTML: what the page is made of, and what a web page may show alone.
 
-Each kind has a module that lays it out (`curve`, `map`, `gallery`, `table`) and a template that
-writes it. All text is cleaned and escaped in one place, the template environment.
+Each kind has a module that lays it out (`curve`, `bars`, `map`, `gallery`, `table`) and a template
+that writes it. All text is cleaned and escaped in one place, the template environment.
 """
 
 from __future__ import annotations
@@ -13,15 +13,17 @@ from importlib.resources import files
 import jinja2
 from markupsafe import Markup
 
-from neocog.exhibits import Curve, Exhibit, Gallery, Map, Scalar, Table
+from neocog.exhibits import Bars, Checks, Curve, Exhibit, Gallery, Map, Scalar, Table
+from neocog.first_screen import FirstScreen
+from neocog.render.bars import view_bars
 from neocog.render.color import scale_css
 from neocog.render.curve import view_curve
 from neocog.render.gallery import view_gallery
 from neocog.render.map import view_map
 from neocog.render.table import view_table
-from neocog.render.text import clean, paragraphs, quantity, spelling
+from neocog.render.text import clean, glued, paragraphs, quantity, spelling
 
-__all__ = ["draw", "draw_all", "environment", "style"]
+__all__ = ["draw", "draw_all", "draw_first", "environment", "style"]
 
 LONG = 10
 """Letters above which the number on a tile is written smaller."""
@@ -61,6 +63,39 @@ def draw_all(exhibits: Iterable[Exhibit]) -> Markup:
     return Markup("\n").join(parts)
 
 
+def draw_first(screen: FirstScreen, *, title: str = "", subtitle: str = "") -> Markup:
+    """A first screen as HTML that needs `style` and nothing else.
+
+    Args:
+        screen: what it says and shows.
+        title: of what it is the answer, a line above it.
+        subtitle: more of that.
+
+    Raises:
+        ValueError: the parts of an exhibit do not fit each other.
+    """
+    figures = [
+        {
+            "title": f.title,
+            "value": quantity(f.value, f.unit),
+            "interval": [quantity(v, f.unit) for v in f.interval] if f.interval else [],
+            "note": f.note,
+        }
+        for f in screen.figures
+    ]
+    return Markup(
+        environment()
+        .get_template("first.html")
+        .render(
+            screen=screen,
+            figures=figures,
+            images=[draw(e) for e in screen.image],
+            title=title,
+            subtitle=subtitle,
+        )
+    )
+
+
 def style() -> str:
     """The style sheet of all exhibits and of the page."""
     sheet = files("neocog.render").joinpath("templates", "page.css").read_text(encoding="utf-8")
@@ -79,6 +114,7 @@ def environment() -> jinja2.Environment:
         lstrip_blocks=True,
         keep_trailing_newline=False,
     )
+    env.filters["glued"] = glued
     env.filters["paragraphs"] = paragraphs
     env.filters["spelling"] = spelling
     return env
@@ -98,11 +134,15 @@ def _tiles(scalars: list[Scalar]) -> Markup:
     return Markup(environment().get_template("scalars.html").render(tiles=tiles))
 
 
-def _figure(exhibit: Curve | Map | Gallery | Table) -> Markup:
+def _figure(exhibit: Curve | Bars | Map | Gallery | Table | Checks) -> Markup:
     match exhibit:
         case Curve():
             view = view_curve(exhibit)
             return _render("curve.html", exhibit, view, numbers=view_table(view.numbers))
+        case Bars():
+            return _render("bars.html", exhibit, view_bars(exhibit))
+        case Checks():
+            return _render("checks.html", exhibit, None)
         case Map():
             return _render("map.html", exhibit, view_map(exhibit))
         case Gallery():

@@ -16,7 +16,7 @@ import numpy as np
 from neocog.exhibits import Curve, Gallery, Map, Section
 from neocog.render.color import palette
 from neocog.render.svg import svg
-from neocog.store.tensors import write_bytes
+from neocog.targets import write_bytes
 
 __all__ = ["drawn_files", "slug", "write_files"]
 

@@ -23,6 +23,8 @@ BRIEF = 6
 """Letters of a brief caption."""
 LARGE = 164
 """The longer side of an image that is larger than `CAPTIONED`."""
+BIG = 320
+"""The same on a first screen; two or three that belong together share twice as much."""
 FEW, LARGER = 3, 284
 """The same where there are no more images than these: three fit side by side on a small screen,
 one alone may be twice as large."""
@@ -43,10 +45,16 @@ class Image:
 class GalleryView:
     """What the template draws, and how many images were left out."""
 
-    images: list[Image]
+    groups: list[list[Image]]
     bare: bool
     cell: int
+    shown: int
     left_out: int
+
+    @property
+    def images(self) -> list[Image]:
+        """All of them, in order."""
+        return [image for group in self.groups for image in group]
 
 
 def view_gallery(gallery: Gallery) -> GalleryView:
@@ -56,12 +64,16 @@ def view_gallery(gallery: Gallery) -> GalleryView:
         ValueError: an image is not (H, W) or (H, W, 3) uint8, or captions are missing.
     """
     _check(gallery)
-    shown = list(gallery.images[:MOST])
+    each = max(1, gallery.together)
+    shown = list(gallery.images[: MOST - MOST % each])
     texts = [line for c in gallery.captions[:MOST] for line in c.split("\n")]
-    bare = max(map(len, texts), default=0) <= BRIEF
+    bare = max(map(len, texts), default=0) <= BRIEF and not gallery.large
     longest = max((max(p.shape[:2]) for p in shown), default=1)
-    largest = LARGE if len(shown) > FEW else LARGER if len(shown) > 1 else 2 * LARGER
-    scale = _scale(longest, largest, bare=bare, whole=gallery.pixelated)
+    if gallery.large:
+        scale = _fitted(longest, BIG if each < 3 else BIG * 2 // each, whole=gallery.pixelated)
+    else:
+        largest = LARGE if len(shown) > FEW else LARGER if len(shown) > 1 else 2 * LARGER
+        scale = _scale(longest, largest, bare=bare, whole=gallery.pixelated)
     images = []
     for i, (image, caption) in enumerate(zip(shown, gallery.captions, strict=False)):
         lines = [line for line in caption.split("\n") if line]
@@ -74,8 +86,14 @@ def view_gallery(gallery: Gallery) -> GalleryView:
                 alt=", ".join(str(clean(line)) for line in lines) or f"{i + 1} of {len(shown)}",
             )
         )
+    groups = [images[i : i + each] for i in range(0, len(images), each)]
     cell = max((p.width for p in images), default=1)
-    return GalleryView(images, bare, cell, len(gallery.images) - len(shown))
+    return GalleryView(groups, bare, cell, len(shown), len(gallery.images) - len(shown))
+
+
+def _fitted(longest: int, side: int, *, whole: bool) -> float:
+    """CSS pixels an image's pixel, so that the longer side is about so long."""
+    return max(1, side // longest) if whole and longest <= side else side / longest
 
 
 def _scale(longest: int, largest: int, *, bare: bool, whole: bool) -> float:

@@ -17,8 +17,9 @@ from markupsafe import Markup
 
 from neocog.errors import printable
 from neocog.exhibits import Map
+from neocog.render.axis import labels, ticks
 from neocog.render.color import STEPS, palette, step
-from neocog.render.text import matrix, number
+from neocog.render.text import PERCENT, matrix, number
 
 __all__ = ["Cell", "MapView", "view_map"]
 
@@ -57,6 +58,7 @@ class MapView:
     key: list[str]
     key_labels: tuple[Markup, Markup]
     gaps: bool
+    box: str
     summary: str
 
 
@@ -68,15 +70,17 @@ def view_map(shown: Map) -> MapView:
     """
     values = np.asarray(shown.values)
     _check(shown, values)
-    lo, hi = _range(values, diverging=shown.diverging)
+    lo, hi = shown.ends or _range(values, diverging=shown.diverging)
     height, width = values.shape
-    small = 0 < height <= PRINTED and 0 < width <= PRINTED
+    small = 0 < height <= PRINTED and 0 < width <= PRINTED and shown.extent is None
     drawn = values.size > 0 and not small
     letter = "d" if shown.diverging else "q"
     columns = [str(c) for c in shown.columns]
     row_ticks, column_ticks = _ticks(shown.rows, height), _ticks(shown.columns, width)
+    if shown.extent is not None:
+        row_ticks, column_ticks = (_along(*ends) for ends in shown.extent)
     return MapView(
-        cells=_cells(values, lo, hi, letter) if small else [],
+        cells=_cells(shown, lo, hi, letter) if small else [],
         rows=[str(r) for r in shown.rows],
         columns=columns,
         upright=max((len(c) for c in columns), default=0) > UPRIGHT,
@@ -87,8 +91,9 @@ def view_map(shown: Map) -> MapView:
         longest=(_longest(row_ticks), _longest(column_ticks)),
         aspect=f"{max(width, 1)}/{max(height, 1)}",
         key=[f"{letter}{i}" for i in range(STEPS)],
-        key_labels=(number(lo, digits=3), number(hi, digits=3)),
+        key_labels=(_end(lo, shown.unit), _end(hi, shown.unit)),
         gaps=bool((~np.isfinite(values.astype(np.float64))).any()),
+        box=_box(shown.box),
         summary=f"Color map, {height} rows by {width} columns.",
     )
 
@@ -126,9 +131,40 @@ def _share(value: float, lo: float, hi: float) -> float:
     return (value / 2 - lo / 2) / span if span > 0 else 0.0
 
 
-def _cells(values: np.ndarray, lo: float, hi: float, letter: str) -> list[list[Cell]]:
+def _end(value: float, unit: str) -> Markup:
+    """An end of the scale."""
+    if unit == "%":
+        return number(100 * value, digits=3) + PERCENT
+    return number(value, digits=3)
+
+
+def _box(box: tuple[float, float] | None) -> str:
+    """Style of a frame around the middle of the image; nothing where there is none."""
+    if box is None:
+        return ""
+    high, wide = (min(1.0, max(0.0, part)) * 100 for part in box)
+    return (
+        f"top:{50 - high / 2:.2f}%;height:{high:.2f}%;left:{50 - wide / 2:.2f}%;width:{wide:.2f}%"
+    )
+
+
+def _percents(rows: list[list[float]]) -> list[list[Markup]]:
+    """Fractions in per cent with one decimal; all and none only where it is all or none."""
+
+    def text(value: float) -> Markup:
+        if not math.isfinite(value) or value in (0.0, 1.0):
+            return number(100 * value)
+        shown = 100 * value
+        return Markup(f"{min(max(shown, 0.1), 99.9) if 0 < value < 1 else shown:.1f}")
+
+    return [[text(float(v)) for v in row] for row in rows]
+
+
+def _cells(shown: Map, lo: float, hi: float, letter: str) -> list[list[Cell]]:
+    values = np.asarray(shown.values)
     plain = values.tolist()
-    texts = matrix(plain, digits=3 if values.shape[1] <= WIDE else 2)
+    digits = 3 if values.shape[1] <= WIDE else 2
+    texts = _percents(plain) if shown.unit == "%" else matrix(plain, digits=digits)
 
     def cell(value: float, text: Markup) -> Cell:
         if not math.isfinite(value):
@@ -167,6 +203,15 @@ def _ticks(names: Sequence[str], count: int) -> list[tuple[str, str]]:
     return [
         (f"{(i + 0.5) / count * 100:.2f}", str(names[i]) if names else str(i))
         for i in range(0, count, stride)
+    ]
+
+
+def _along(lo: float, hi: float) -> list[tuple[str, str]]:
+    """Round numbers and their places along a side, in per cent."""
+    found = ticks(min(lo, hi), max(lo, hi))
+    return [
+        (f"{(v - lo) / (hi - lo) * 100:.2f}", str(t))
+        for v, t in zip(found, labels(found), strict=True)
     ]
 
 

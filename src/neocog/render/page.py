@@ -9,13 +9,20 @@ from pathlib import Path
 from markupsafe import Markup
 
 from neocog.exhibits import Section
-from neocog.render.draw import draw_all, environment, style
-from neocog.store.tensors import write_bytes
+from neocog.first_screen import FirstScreen
+from neocog.render.draw import draw_all, draw_first, environment, style
+from neocog.targets import write_bytes
 
 __all__ = ["page", "write"]
 
 
-def page(title: str, sections: Sequence[Section], *, subtitle: str = "") -> str:
+def page(
+    title: str,
+    sections: Sequence[Section],
+    *,
+    subtitle: str = "",
+    first: FirstScreen | None = None,
+) -> str:
     """One self-contained HTML page; the same sections give the same bytes.
 
     The page asks for nothing outside itself and says so in its content security policy. It
@@ -25,6 +32,8 @@ def page(title: str, sections: Sequence[Section], *, subtitle: str = "") -> str:
         title: the heading of the page.
         sections: in reading order.
         subtitle: a line below the heading.
+        first: what the page opens with; the sections are folded below it. Without one they are
+            open.
 
     Raises:
         ValueError: the parts of an exhibit do not fit each other.
@@ -38,7 +47,13 @@ def page(title: str, sections: Sequence[Section], *, subtitle: str = "") -> str:
     html = (
         environment()
         .get_template("page.html")
-        .render(title=title, subtitle=subtitle, sections=drawn, style=Markup(style()))
+        .render(
+            title=title,
+            subtitle=subtitle,
+            first=None if first is None else draw_first(first, title=title, subtitle=subtitle),
+            sections=drawn,
+            style=Markup(style()),
+        )
     )
     return html.rstrip("\n") + "\n"
 

@@ -13,6 +13,8 @@ __all__ = ["svg"]
 WIDTH, HEIGHT = 720, 440
 LEFT, RIGHT, TOP, BOTTOM = 78, 24, 64, 58
 """Margins of the plot, in the drawing's pixels."""
+NAMED = 70
+"""More room below, where positions have names."""
 
 COLORS = (
     "#1f5fae", "#b8480c", "#0c7568", "#9c1f63", "#6a5a00", "#5e3fb0", "#4f565e", "#8a2c2c",
@@ -41,7 +43,7 @@ def svg(curve: Curve) -> str:
         True
     """
     view = view_curve(curve)
-    inner = (WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM)
+    inner = (WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM - (NAMED if view.named else 0))
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" {ROOT}>',
         f"<title>{_text(curve.title)}</title>",
@@ -64,9 +66,14 @@ def _grid(view: CurveView, inner: tuple[int, int]) -> list[str]:
         y = TOP + float(at) / 100 * height
         out.append(f'<path d="M{LEFT} {y:.1f}h{width}" stroke="{LINE}"/>')
         out.append(_label(LEFT - 8, y + 4, text, size=12, anchor="end"))
-    for at, text in view.x_ticks:
+    for at, name in view.x_ticks:
         x = LEFT + float(at) / 100 * width
-        out.append(_label(x, TOP + height + 20, text, size=12, anchor="middle"))
+        if view.named:
+            y = TOP + height + 14
+            label = _label(x, y, str(name)[:18], size=11, anchor="end")
+            out.append(f'<g transform="rotate(-45 {x:.1f} {y:.1f})">{label}</g>')
+        else:
+            out.append(_label(x, TOP + height + 20, name, size=12, anchor="middle"))
     return out
 
 

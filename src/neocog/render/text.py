@@ -11,12 +11,12 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from neocog.errors import printable
 from neocog.exhibits import Cell
 
-__all__ = ["clean", "column", "matrix", "number", "paragraphs", "quantity", "spelling"]
+__all__ = ["clean", "column", "glued", "matrix", "number", "paragraphs", "quantity", "spelling"]
 
 DASH = "–"
 THIN = "\u202f"
@@ -64,6 +64,22 @@ def paragraphs(text: str) -> list[str]:
     blocks = text.replace("\r\n", "\n").split("\n\n")
     lines = (" ".join(block.split("\n")).strip() for block in blocks)
     return [line.replace(" %", "\u00a0%") for line in lines if line]
+
+
+def glued(text: str) -> Markup:
+    r"""A line, escaped, without a break before a per cent sign or a unit, or within an interval.
+
+    Example:
+        >>> print(glued("3 % (95 % CI 1.0–2.0 %)").replace("\u00a0", "_"))
+        3_% (95_%_CI <span class="unbroken">1.0–2.0_%</span>)
+    """
+    line = str(escape(str(clean(text))))
+    line = re.sub(r" (?=%|px\b|pp\b)", "\u00a0", line)
+    line = re.sub(r"(?<=≤) ", "\u00a0", line).replace("% CI", "%\u00a0CI")
+    return Markup(_INTERVAL.sub(r'<span class="unbroken">\g<0></span>', line))
+
+
+_INTERVAL = re.compile(r"[\d.,]+–[\d.,]+(\u00a0%)?")
 
 
 def number(value: float | None, *, digits: int = 4) -> Markup:

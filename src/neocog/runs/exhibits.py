@@ -1,16 +1,20 @@
-"""What a run's report shows."""
+"""What a run's report shows: its first screen, then everything."""
 
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
+from neocog.audits.compare import flipped
+from neocog.data.open import parse_place
 from neocog.errors import printable
-from neocog.exhibits import Cell, Curve, Exhibit, Gallery, Scalar, Section, Table, share
+from neocog.exhibits import Cell, Curve, Exhibit, Gallery, Map, Scalar, Section, Table, share
+from neocog.first_screen import Command, FirstScreen, Named, path_word
 from neocog.networks.catalog import schema
 from neocog.runs.events import Finished
 from neocog.runs.experiment import Experiment
@@ -18,13 +22,22 @@ from neocog.runs.sampled import Sampled
 from neocog.runs.words import part
 from neocog.tasks.classify import Evaluation
 
-__all__ = ["run_sections"]
+__all__ = ["run_first_screen", "run_sections"]
 
 IMAGES = 24
 """Mistakes shown."""
 
 FILTERS = 64
 """First-layer filters shown."""
+
+WORST = 6
+"""Mistakes on the first screen."""
+
+LONGEST = 20
+"""Letters of a class name on a first screen."""
+
+WHOLE = 1.0
+"""Passes over the data below which a training is called undertrained."""
 
 
 def run_sections(end: Finished, rows: list[dict[str, Any]]) -> list[Section]:
@@ -40,13 +53,118 @@ def run_sections(end: Finished, rows: list[dict[str, Any]]) -> list[Section]:
         sections.append(_curves(rows, experiment.recipe.objective.loss))
     for name, score in scores.items():
         if name == "test" or "test" not in scores:
-            section = score.exhibits(f"What it gets right: {name} samples")
+            section = score.exhibits(f"Evaluation on the {name} split")
             text = _measured(name, end.shown[name])
             sections.append(Section(title=section.title, exhibits=section.exhibits, text=text))
             sections.append(_mistakes(experiment, end.shown[name]))
     sections.append(_inside(experiment))
     sections.extend(experiment.source.sheet.exhibits())
     return sections
+
+
+def run_first_screen(end: Finished, run: str) -> FirstScreen:
+    """The answer of a finished training: what it scores, and what to do next.
+
+    Args:
+        end: the training's last event.
+        run: its folder, as the user named it.
+    """
+    experiment = end.experiment
+    recipe = experiment.recipe
+    place = parse_place(recipe.data.path)[0]
+    name = "test" if "test" in end.scores else next(iter(end.scores), None)
+    named = Named(model=run, data=recipe.data.path)
+    if name is None:
+        return FirstScreen(
+            headline=f"{printable(Path(place).name or place)}: trained, and no sample was held out "
+            "to measure it on.",
+            figures=_costs(end),
+            next=_longer(end, run),
+        )
+    score = end.scores[name]
+    badge, why = _undertrained(end, score)
+    low, high = (flipped(v) for v in score.accuracy_ci)
+    images = f"{score.n:,} {name} image{'' if score.n == 1 else 's'}"
+    audit = named.command("audit", "See whether its predictions hold when the image moves")
+    return FirstScreen(
+        headline=f"{printable(Path(place).name or place)}: {flipped(score.accuracy)} % top-1 "
+        f"accuracy (95 % CI {low}–{high} %) on {images}.",
+        detail=why,
+        badge=badge,
+        level="bad" if badge else "plain",
+        image=_confusion_and_worst(experiment, score, end.shown[name]),
+        figures=(
+            Scalar(title="accuracy", value=score.accuracy, unit="%", interval=score.accuracy_ci),
+            *_weakest(score),
+            Scalar(title="calibration error (ECE)", value=score.ece, unit="%"),
+            *_costs(end),
+        ),
+        next=(*_longer(end, run), audit) if badge else (audit, *_explained(named)),
+    )
+
+
+def _explained(named: Named) -> tuple[Command, ...]:
+    more = ("--data", named.data)
+    return (named.command("explain", "See where a prediction comes from", *more, data=False),)
+
+
+def _undertrained(end: Finished, score: Evaluation) -> tuple[str, str]:
+    """A badge and a sentence where a training had too little time to say anything of the data."""
+    epochs = end.summary["epochs"]
+    if epochs < WHOLE:
+        return "Undertrained", f"After {epochs:.2g} epochs not every image was seen once."
+    counts = [row["n"] for row in score.per_class]
+    majority = max(counts) / score.n
+    if len(score.classes) > 1 and score.accuracy_ci[0] <= majority < 1:
+        often = f"always naming the most frequent class scores {flipped(majority)} %"
+        return "No better than chance", f"{often[0].upper()}{often[1:]}."
+    return "", ""
+
+
+def _longer(end: Finished, run: str) -> tuple[Command, ...]:
+    """The same training, ten times as long."""
+    train = end.experiment.recipe.train
+    words = ["neocog", "train", "--recipe", path_word(f"{run}/recipe.toml")]
+    if train.budget:
+        more = ("--budget", f"{max(600, 10 * train.budget):g}s")
+    else:
+        more = ("--epochs", f"{max(10, math.ceil(10 * end.summary['epochs']))}")
+    return (Command(text="Train longer", words=(*words, *more)),)
+
+
+def _weakest(score: Evaluation) -> tuple[Scalar, ...]:
+    """The class of which least is found."""
+    known = [row for row in score.per_class if row["recall"] is not None]
+    if len(known) < 2:
+        return ()
+    worst = min(known, key=lambda row: row["recall"])
+    name = printable(str(worst["class"]))
+    name = name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…"
+    note = f"weakest of {len(known)}, {worst['n']:,} image{'' if worst['n'] == 1 else 's'}"
+    return (Scalar(title=f"recall of {name}", value=worst["recall"], unit="%", note=note),)
+
+
+def _costs(end: Finished) -> tuple[Scalar, ...]:
+    return (
+        Scalar(title="training", value=end.summary["seconds"], unit="s"),
+        Scalar(title="parameters", value=end.summary["params"]),
+    )
+
+
+def _confusion_and_worst(
+    experiment: Experiment, score: Evaluation, shown: Sampled
+) -> tuple[Exhibit, ...]:
+    confusion = Map(
+        title="confusion",
+        values=np.array(score.confusion),
+        rows=[printable(c) for c in score.classes],
+        columns=[printable(c) for c in score.classes],
+        row_label="true class",
+        column_label="predicted class",
+        note="Counts of images.",
+    )
+    worst = _worst(experiment, shown, WORST, "most confident mistakes")
+    return (confusion, worst) if worst.images else (confusion,)
 
 
 def _measured(name: str, shown: Sampled) -> str:
@@ -90,7 +208,7 @@ def _overview(
         f"epoch{'' if summary['epochs'] == 1 else 's'}, seed "
         f"{recipe.train.seed}; {machine.device}, {machine.memory_format}, {machine.precision}."
     )
-    return Section(title="At a glance", exhibits=tuple(tiles), text=text)
+    return Section(title="The run", exhibits=tuple(tiles), text=text)
 
 
 def _curves(rows: list[dict[str, Any]], objective: str) -> Section:
@@ -127,28 +245,35 @@ def _curves(rows: list[dict[str, Any]], objective: str) -> Section:
     exhibits.append(
         Curve(title="learning rate", x=x, lines=rates, x_label="epoch", y_label="learning rate")
     )
-    return Section(title="How it learned", exhibits=tuple(exhibits))
+    return Section(title="Training curves", exhibits=tuple(exhibits))
 
 
 def _mistakes(experiment: Experiment, shown: Sampled) -> Section:
     split = shown.split
+    wrong = int((shown.logits.argmax(1).numpy() != split.y).sum())
+    gallery = _worst(experiment, shown, IMAGES, "most confident mistakes")
+    verb = "is" if len(split) == 1 else "are"
+    text = f"{wrong:,} of {len(split):,} {verb} predicted incorrectly."
+    return Section(title="Errors", exhibits=(gallery,) if gallery.images else (), text=text)
+
+
+def _worst(experiment: Experiment, shown: Sampled, most: int, title: str) -> Gallery:
+    """Mistakes, the most confident first."""
+    split = shown.split
     p, answer = shown.logits.softmax(1).max(1)
     wrong = (answer.numpy() != split.y).nonzero()[0]
-    worst = wrong[np.argsort(-p.numpy()[wrong], kind="stable")][:IMAGES]
+    worst = wrong[np.argsort(-p.numpy()[wrong], kind="stable")][:most]
     classes = [printable(c) for c in experiment.source.classes]
-    gallery = Gallery(
-        title="most confident mistakes",
+    return Gallery(
+        title=title,
         images=[_image(split.x[i]) for i in worst],
         captions=[
-            f"{classes[answer[i]]} {share(float(p[i]))}, is {classes[split.y[i]]}\n"
-            f"{printable(split.names[i])}"
+            f"✗ {classes[answer[i]]} {share(float(p[i]))}\nis {classes[split.y[i]]}"
+            + (f"\n{printable(split.names[i])}" if most > WORST else "")
             for i in worst
         ],
-        note="The answer with its probability, the truth, where the image is from.",
+        note="The prediction with its probability, and the true class.",
     )
-    verb = "is" if len(split) == 1 else "are"
-    text = f"{len(wrong):,} of {len(split):,} {verb} predicted incorrectly."
-    return Section(title="What it gets wrong", exhibits=(gallery,) if len(worst) else (), text=text)
 
 
 def _image(x: np.ndarray) -> np.ndarray:
@@ -171,7 +296,7 @@ def _inside(experiment: Experiment) -> Section:
             title="layers",
             columns=("layer", "kind", "output", "parameters", "MACs"),
             rows=rows,
-            note="For one sample. MACs: MACs.",
+            note="For one sample.",
         )
     )
     return Section(title="The network", exhibits=tuple(exhibits))

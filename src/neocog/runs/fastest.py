@@ -21,7 +21,7 @@ from neocog.errors import NeocogError, RunError
 from neocog.fields import Fields
 from neocog.files import read_json
 from neocog.runs.recipe import MachineConfig, Recipe
-from neocog.store.tensors import write_bytes
+from neocog.targets import write_bytes
 from neocog.training.augment import Augment
 from neocog.training.loop import StepPlan, fit
 from neocog.training.machine import Machine, candidates, choose, place

@@ -35,7 +35,8 @@ from neocog.runs.lock import LOCK
 from neocog.runs.recipe import Recipe, from_toml, to_toml
 from neocog.runs.seen import SEEN
 from neocog.runs.swap import PART, beside, settle
-from neocog.store.tensors import read_tensors, write_bytes, write_tensors
+from neocog.store.tensors import read_tensors, write_tensors
+from neocog.targets import write_bytes
 from neocog.types import ModelSpec
 
 __all__ = ["FILES", "FORMAT", "RECIPE", "RunFolder", "check_row"]

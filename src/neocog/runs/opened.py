@@ -25,6 +25,7 @@ from torch import Tensor, nn
 
 from neocog.errors import ModelError, RunError, UsageError, did_you_mean, printable
 from neocog.files import parse_json
+from neocog.first_screen import option_words
 from neocog.graph.determinism import same_randomness_after
 from neocog.graph.multiple_outputs import output_at
 from neocog.legacy import OLD_SPEC_FILE
@@ -126,14 +127,15 @@ def open_model(
     given = {name: value for name, value in given.items() if value is not None}
     how: _How = {"task": task, "output": output, "allow_random": allow_random}
     if isinstance(place, nn.Module):
-        return _trained(type(place).__name__, _module(place, given), given, **how)
+        made = _trained(type(place).__name__, _module(place, given), given, **how)
+        return replace(made, options=None)
     text = os.fspath(place)
     suffix = Path(text).suffix.lower()
     if not os.path.isdir(text):  # noqa: PTH112 (names too long are none)
         if not is_factory(text) and suffix not in (".pt2", ".onnx", *_LOOSE):
             raise _nothing(text)
         found = _find(text, suffix, given)
-        return _trained(text, found, given, **how)
+        return replace(_trained(text, found, given, **how), options=_words(given, how))
     if suffix in (".pt2", ".onnx", *_LOOSE):
         _must_be_a_run(text, suffix)
     trained = load(place, allow_random=allow_random)
@@ -149,6 +151,14 @@ def open_model(
             "module:factory, a .pt2, an .onnx."
         )
     return trained
+
+
+def _words(given: Mapping[str, Any], how: _How) -> tuple[str, ...] | None:
+    """How it was opened, as words of a command; None where no command can say it."""
+    if isinstance(given.get("classes"), (list, tuple)):
+        return None
+    said = {k: v for k, v in how.items() if v != "classify"}  # which is what every verb takes
+    return option_words({**given, **said})
 
 
 def _must_be_a_run(text: str, suffix: str) -> None:

@@ -20,10 +20,14 @@ from neocog.data.open import Source, open_data, parse_place
 from neocog.data.samples import check_batch, evaluation_batch
 from neocog.data.split import Split
 from neocog.errors import DataError, ModelError, NeocogError, RunError, UsageError, printable
+from neocog.exhibits import Section
+from neocog.first_screen import FirstScreen, Named
 from neocog.graph.output_kind import probabilities
 from neocog.networks.catalog import build
 from neocog.networks.model import SpecifiedNetwork
+from neocog.render.notebook import Result
 from neocog.runs.believed import as_function
+from neocog.runs.card import first_screen_of, spec_section
 from neocog.runs.folder import RunFolder
 from neocog.runs.image_files import named_files, real_path
 from neocog.runs.matched import match
@@ -86,8 +90,8 @@ class ImageSamples:
     notes: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class TrainedModel:
+@dataclass(frozen=True, repr=False)
+class TrainedModel(Result):
     """A model that was trained, here or elsewhere.
 
     Args:
@@ -97,6 +101,7 @@ class TrainedModel:
         named: the classes have names; else they are the numbers of the outputs, and data says
             what they are called.
         black_box: it answers, and has neither layers nor gradients.
+        options: how it was opened, as words of a command; None where no command can name it.
     """
 
     module: SpecifiedNetwork
@@ -104,6 +109,33 @@ class TrainedModel:
     place: Path
     named: bool = True
     black_box: bool = False
+    options: tuple[str, ...] | None = ()
+
+    def named_as(self, data: str = "") -> Named | None:
+        """How a command names this model and data; None where none can.
+
+        Args:
+            data: as the user named it; may be empty.
+        """
+        if self.options is None:
+            return None
+        return Named(model=str(self.place), data=data, options=self.options)
+
+    def heading(self) -> str:
+        """What was opened."""
+        return printable(self.place)
+
+    def first_screen(self) -> FirstScreen:
+        """What it scored in its training, what it takes and tells apart."""
+        return first_screen_of(self)
+
+    def sections(self) -> list[Section]:
+        """What it promises, as a table."""
+        return [spec_section(self)]
+
+    def to_json(self) -> dict[str, Any]:
+        """What model.json holds."""
+        return dict(self.card)
 
     @property
     def spec(self) -> ModelSpec:

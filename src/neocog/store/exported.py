@@ -23,7 +23,7 @@ from neocog.errors import ModelError, printable
 from neocog.store.archive import check_archive
 from neocog.store.fixed_batch import in_batches_of
 from neocog.store.readable import make_readable
-from neocog.store.tensors import write_bytes
+from neocog.targets import write_bytes
 
 __all__ = ["Exported", "load_exported", "save_exported"]
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from neocog.errors import ModelError, printable
 from neocog.store.black_box import load_onnx
-from neocog.store.tensors import write_bytes
+from neocog.targets import write_bytes
 
 __all__ = ["save_onnx"]
 

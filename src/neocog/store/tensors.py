@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +13,6 @@ from torch.nn.parameter import is_lazy
 
 from neocog.errors import (
     ModelError,
-    RunError,
     ShapeMismatch,
     UnsafeWeights,
     did_you_mean,
@@ -23,50 +20,11 @@ from neocog.errors import (
 )
 from neocog.files import opened
 from neocog.store.sound import check_tensors
+from neocog.targets import write_bytes
 
-__all__ = ["load_state", "read_tensors", "refuse_pickle", "write_bytes", "write_tensors"]
+__all__ = ["load_state", "read_tensors", "refuse_pickle", "write_tensors"]
 
 _PICKLE_STARTS = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05", b"PK\x03\x04")
-
-
-def write_bytes(path: Path, content: bytes, *, durable: bool = True) -> None:
-    """Write a file whole or not at all: a kill or a full disk leaves the old one.
-
-    Args:
-        path: the file; its folder is made where it is missing.
-        content: all of it.
-        durable: wait until the disk has it, so that it outlasts a power failure too.
-
-    Raises:
-        RunError: the disk is full, or the folder cannot be written.
-    """
-    temporary: Path | None = None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-        temporary = Path(name)
-        with os.fdopen(handle, "wb") as f:
-            f.write(content)
-            if durable:
-                f.flush()
-                os.fsync(f.fileno())
-        temporary.chmod(0o666 & ~_umask())
-        temporary.replace(path)
-        temporary = None
-    except OSError as e:
-        raise RunError(
-            f"`{printable(path)}` must be writable, and is not: {e.strerror or e}. "
-            "Free some space or choose another folder with --out; what was there is unharmed."
-        ) from e
-    finally:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
-
-
-def _umask() -> int:
-    mask = os.umask(0o022)
-    os.umask(mask)
-    return mask
 
 
 def write_tensors(

@@ -11,8 +11,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from neocog.errors import UsageError, did_you_mean
+from neocog.audits.compare import flipped
+from neocog.errors import UsageError, did_you_mean, printable
 from neocog.exhibits import Map, Scalar, Section, Table
+from neocog.first_screen import FirstScreen
+from neocog.render.notebook import Result
 from neocog.stats import wilson_interval
 
 __all__ = ["LOSSES", "Evaluation", "calibration_error", "evaluation", "loss"]
@@ -31,6 +34,9 @@ def _mean_squared_error(logits: Tensor, target: Tensor, smoothing: float) -> Ten
         target = target * (1 - smoothing) + smoothing / classes
     return F.mse_loss(logits.softmax(1), target)
 
+
+LONGEST = 20
+"""Letters of a class name on a first screen."""
 
 LOSSES = {"cross_entropy": _cross_entropy, "mean_squared_error": _mean_squared_error}
 """Name to function of (logits, target, smoothing)."""
@@ -81,8 +87,8 @@ def calibration_error(probabilities: np.ndarray, truth: np.ndarray, *, bins: int
     return round(float(np.abs(gap).sum() / max(1, len(truth))), 12)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Evaluation:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Evaluation(Result):
     """What a classifier scores on one split.
 
     Args:
@@ -110,6 +116,36 @@ class Evaluation:
     def to_json(self) -> dict[str, Any]:
         """Plain lists, numbers and strings."""
         return asdict(self)
+
+    def heading(self) -> str:
+        """What it is."""
+        return f"Evaluation on {self.n:,} samples, {len(self.classes):,} classes"
+
+    def first_screen(self) -> FirstScreen:
+        """Accuracy with its interval, the weakest class, loss, calibration, the confusion."""
+        low, high = self.accuracy_ci
+        known = [r for r in self.per_class if r["recall"] is not None]
+        figures = [
+            Scalar(title="accuracy", value=self.accuracy, unit="%", interval=self.accuracy_ci),
+            Scalar(title="loss", value=self.loss),
+            Scalar(title="calibration error (ECE)", value=self.ece, unit="%"),
+        ]
+        if len(known) > 1:
+            worst = min(known, key=lambda r: r["recall"])
+            name = printable(str(worst["class"]))[:LONGEST]
+            figures.append(Scalar(title=f"recall of {name}", value=worst["recall"], unit="%"))
+        shown = self.exhibits("").exhibits
+        return FirstScreen(
+            headline=f"{flipped(self.accuracy)} % top-1 accuracy (95 % CI {flipped(low)}–"
+            f"{flipped(high)} %) on {self.n:,} sample{'' if self.n == 1 else 's'}.",
+            figures=tuple(figures),
+            image=tuple(e for e in shown if isinstance(e, Map)),
+            note=" ".join(self.notes),
+        )
+
+    def sections(self) -> list[Section]:
+        """Everything."""
+        return [self.exhibits("Evaluation")]
 
     def exhibits(self, title: str) -> Section:
         """The figures, the confusion map and a row a class."""

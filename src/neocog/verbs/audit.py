@@ -22,6 +22,7 @@ from neocog.data.open import open_data, parse_place
 from neocog.data.samples import Samples
 from neocog.data.split import Split
 from neocog.errors import DataError, printable
+from neocog.first_screen import Named
 from neocog.runs.believed import as_function, as_logits
 from neocog.runs.fix_data import is_flat, unlabeled
 from neocog.runs.held_out import Common, held_out_by_both
@@ -128,23 +129,14 @@ def audit(
         bounds=(),
         title=f"Audit: {what}{where}",
         ms=ms,
-        command=tuple(command) or _named(model, data),
+        named=_named_by(command) or _named(model, data),
     )
     if bounds:
         plain = done.to_json()
         done = replace(done, bounds=tuple((b, *b.kept(plain)) for b in bounds))
     if report is not None:
-        from neocog.render.page import page, write
-
-        write(report, page(done.title, done.sections(), subtitle="Does the answer move?"))
+        done.save_html(report)
     return done
-
-
-def _named(model: TrainedModel | nn.Module, data: Data) -> tuple[str, ...]:
-    """Model and data as the command line names them; nothing where it cannot."""
-    if isinstance(model, TrainedModel) and isinstance(data, (str, os.PathLike)):
-        return (str(model.place), os.fspath(data)) if model.place.is_dir() else ()
-    return ()
 
 
 def _alike(asked: AuditConfig, found: Audit, inside: bool) -> AuditConfig:
@@ -158,6 +150,20 @@ def _alike(asked: AuditConfig, found: Audit, inside: bool) -> AuditConfig:
         maps=tuple(m for m in asked.maps or () if m in found.shift),
         layers=bool(asked.layers or (inside and asked.layers is not False)),
     )
+
+
+def _named_by(command: Sequence[str]) -> Named | None:
+    """Model, data and options as the command line named them."""
+    if len(command) < 2:
+        return None
+    return Named(model=command[0], data=command[1], options=tuple(command[2:]))
+
+
+def _named(model: TrainedModel | nn.Module, data: Data) -> Named | None:
+    """How a command names them; None where one is an object in Python."""
+    if isinstance(model, nn.Module) or not isinstance(data, (str, os.PathLike)):
+        return None
+    return model.named_as(os.fspath(data))
 
 
 def _rehearsed(

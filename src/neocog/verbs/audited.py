@@ -5,18 +5,23 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from neocog.audits.compare import Compared, gained
-from neocog.audits.first_screen import first_screen, headline, next_command
+from neocog.audits.charts import flip_pairs, flip_rate, flip_rate_ci, layers_by_cause
+from neocog.audits.compare import Compared, gained, moved_by, points
+from neocog.audits.first_screen import first_screen as terminal_lines
+from neocog.audits.first_screen import headline, leading, next_command
+from neocog.audits.headline import first_screen
 from neocog.audits.require import Bound
 from neocog.audits.result import Audit
 from neocog.audits.sections import comparison, sections, summary
-from neocog.exhibits import Section, Table
+from neocog.exhibits import Bars, Exhibit, Scalar, Section, Table
+from neocog.first_screen import FirstScreen, Level, Named
+from neocog.render.notebook import Result
 
 __all__ = ["AuditResult"]
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class AuditResult:
+class AuditResult(Result):
     """An audit, with what it was compared with and the bounds that were set.
 
     Args:
@@ -28,7 +33,7 @@ class AuditResult:
         title: what was audited.
         ms: milliseconds of a sample, of the other model and of this one, measured in turns; None
             without another.
-        command: model, data and options of the model as the command line names them.
+        named: model and data as the user named them; None where they are objects in Python.
     """
 
     audit: Audit
@@ -37,18 +42,19 @@ class AuditResult:
     bounds: tuple[tuple[Bound, float, bool], ...]
     title: str
     ms: tuple[float, float] | None = None
-    command: tuple[str, ...] = ()
+    named: Named | None = None
 
-    def __repr__(self) -> str:
-        """The first screen."""
-        return "\n".join(self.first_screen())
+    @property
+    def command(self) -> tuple[str, ...]:
+        """Model, data and options of the model as the command line names them."""
+        return () if self.named is None else self.named.words()
 
     @property
     def headline(self) -> str:
         """The answer in a sentence; beside another model: flips, accuracy and time of both."""
         if self.other is None or self.ms is None or not self.compared:
             return headline(self.audit)
-        asked = next((c for c in self.compared if c.mode == "crop"), self.compared[0])
+        asked = self._answered()
         mode = asked.mode
         return (
             gained(
@@ -85,16 +91,100 @@ class AuditResult:
             ]
         return plain
 
-    def first_screen(self) -> list[str]:
-        """For the terminal: what one asks first, and what to do next."""
-        lines = first_screen(self.audit, self.command, above=self.headline, compared=self.compared)
+    def heading(self) -> str:
+        """What was audited."""
+        return self.title
+
+    def first_screen(self) -> FirstScreen:
+        """The answer; beside another model, what is gained or lost."""
+        screen = first_screen(self.audit, self.named)
+        if self.other is not None and self.compared:
+            screen = self._beside(screen, self.other)
+        missed = [f"{b} (it is {value:.4g})" for b, value, kept in self.bounds if not kept]
+        if missed:
+            said = f"Required and missed: {', '.join(missed)}."
+            detail = f"{screen.headline} {screen.detail}".strip()
+            screen = replace(screen, headline=said, detail=detail, badge="Missed", level="bad")
+        return screen
+
+    def _answered(self) -> Compared:
+        """The way of shifting that the headline is of."""
+        s = leading(self.audit)
+        mode = "" if s is None else s.mode
+        return next((c for c in self.compared if c.mode == mode), self.compared[0])
+
+    def _beside(self, screen: FirstScreen, other: Audit) -> FirstScreen:
+        c = self._answered()
+        badge, level = _verdict(c)
+        low, high = (points(v, 1) for v in (-c.difference_ci[1], -c.difference_ci[0]))
+        detail = f"Flips {points(-c.difference, 1)} pp (95 % CI {low} to {high})"
+        if c.accuracy_difference is not None and c.accuracy_ci is not None:
+            least, most = (points(v, 1) for v in c.accuracy_ci)
+            detail += f", accuracy {points(c.accuracy_difference, 1)} pp ({least} to {most})"
+        detail += ", on the same samples and shifts."
+        figures = [
+            Scalar(
+                title=f"flips, {which}",
+                value=flip_rate(a.shift[c.mode]),
+                unit="%",
+                interval=flip_rate_ci(a.shift[c.mode]),
+            )
+            for which, a in (("baseline", other), ("this model", self.audit))
+        ]
+        for which, a in (("baseline", other), ("this model", self.audit)):
+            if a.accuracy is not None:
+                figures.append(
+                    Scalar(
+                        title=f"accuracy, {which}",
+                        value=a.accuracy,
+                        unit="%",
+                        interval=a.accuracy_ci,
+                    )
+                )
+        if self.ms is not None and self.ms[0] > 0:
+            figures.append(Scalar(title="time", value=self.ms[1] / self.ms[0], unit="×"))
+        return replace(
+            screen,
+            headline=self.headline,
+            detail=detail,
+            badge=badge,
+            level=level,
+            image=self._drawn_beside(other),
+            figures=tuple(figures),
+        )
+
+    def _drawn_beside(self, other: Audit) -> tuple[Exhibit, ...]:
+        """Flips of both models under every way of shifting; what still flips, or who breaks it."""
+        modes = [c.mode for c in self.compared]
+        both = {"baseline": other, "this model": self.audit}
+        bars = Bars(
+            title="flip rate, before and after",
+            names=[moved_by(self.audit.shift[m]) for m in modes],
+            series={name: [flip_rate(a.shift[m]) for m in modes] for name, a in both.items()},
+            intervals={name: [flip_rate_ci(a.shift[m]) for m in modes] for name, a in both.items()},
+            unit="%",
+            x_label="predictions that flip, with 95 % CI",
+        )
+        s = leading(self.audit)
+        flips = () if s is None else s.flips
+        pair = flip_pairs(
+            flips, self.audit.classes, "one of the images that still flip", large=True
+        )
+        layers = layers_by_cause(self.audit)
+        return (bars, *([pair] if pair.images else [layers] if layers is not None else []))
+
+    def lines(self) -> list[str]:
+        """For the terminal: what one asks first, with a table of figures, and what to do next."""
+        lines = terminal_lines(
+            self.audit, self.command, above=self.headline, compared=self.compared
+        )
         bounds = [
             f"{'kept  ' if kept else 'MISSED'}  {bound}: {value:.4g}"
             for bound, value, kept in self.bounds
         ]
         return [*lines[:1], *bounds, *lines[1:]] if bounds else lines
 
-    def summary(self) -> list[Section]:
+    def brief(self) -> list[Section]:
         """What one asks first, in full."""
         found = [summary(self.audit)]
         if self.other is not None:
@@ -122,3 +212,13 @@ class AuditResult:
             rows=[[str(b), value, "kept" if kept else "MISSED"] for b, value, kept in self.bounds],
         )
         return [Section(title="What was required", exhibits=(table,))]
+
+
+def _verdict(c: Compared) -> tuple[str, Level]:
+    """Badge and level: consistency and accuracy, each by its interval."""
+    worse = c.accuracy_ci is not None and c.accuracy_ci[1] < 0
+    if c.difference_ci[0] > 0:
+        return ("Mixed", "open") if worse else ("Better", "good")
+    if c.difference_ci[1] < 0:
+        return "Worse", "bad"
+    return ("Worse", "bad") if worse else ("No difference found", "open")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
-from neocog.data.gallery import gallery
+from neocog.data.findings import first_screen
+from neocog.data.gallery import copies, gallery, samples
 from neocog.data.open import open_data, parse_place
 from neocog.data.quality import Sheet
 from neocog.errors import printable
@@ -61,6 +62,11 @@ def data(
     if report is not None:
         from neocog.render.page import page, write
 
-        sections = [*source.sheet.exhibits(), gallery(source.splits, source.sheet)]
-        write(report, page(f"Data: {printable(where)}", sections, subtitle=source.sheet.kind))
+        sheet = source.sheet
+        pairs = copies(source.splits, sheet, pairs=2)
+        shown = pairs if pairs.images else samples(source.splits, sheet, each=1)
+        first = first_screen(sheet, where, (shown,))
+        sections = [*sheet.exhibits(), gallery(source.splits, sheet)]
+        title = f"Data: {printable(where)}"
+        write(report, page(title, sections, subtitle=sheet.kind, first=first))
     return source.sheet

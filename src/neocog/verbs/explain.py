@@ -17,18 +17,20 @@ from torch import Tensor, nn
 from neocog.data.samples import Samples
 from neocog.data.split import Split
 from neocog.errors import NeocogError, UsageError, did_you_mean, printable
-from neocog.exhibits import Curve, Gallery, Map, Section, plain
+from neocog.exhibits import Bars, Curve, Gallery, Map, Section, plain
 from neocog.fields import Fields
 from neocog.files import read_json
+from neocog.first_screen import FirstScreen, Named
 from neocog.graph.determinism import same_randomness_after
 from neocog.graph.found import as_found
 from neocog.graph.multiple_outputs import output_at
+from neocog.render.notebook import Result
 from neocog.runs.believed import as_function, as_logits
 from neocog.runs.trained import TrainedModel
 from neocog.store.sound import finite_outputs
-from neocog.store.tensors import write_bytes
-from neocog.targets import target_folder
+from neocog.targets import target_folder, write_bytes
 from neocog.types import TASKS
+from neocog.verbs.explain_first import first_of
 from neocog.verbs.explain_input import (
     Explained,
     Place,
@@ -45,8 +47,8 @@ __all__ = ["Explanation", "explain"]
 PAGE, NUMBERS = "explain.html", "explain.json"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Explanation:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Explanation(Result):
     """What was found, and the files that show it.
 
     Args:
@@ -57,6 +59,7 @@ class Explanation:
         shown: everything, to be drawn.
         notes: sentences on what was left out.
         files: that were written; none without a folder.
+        first: the first screen.
     """
 
     method: str
@@ -66,6 +69,15 @@ class Explanation:
     shown: tuple[Section, ...]
     notes: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
+    first: FirstScreen
+
+    def heading(self) -> str:
+        """What was explained."""
+        return self.title
+
+    def first_screen(self) -> FirstScreen:
+        """The answer."""
+        return self.first
 
     def to_json(self) -> dict[str, Any]:
         """Files, method and figures, the names of the spec among them."""
@@ -76,9 +88,9 @@ class Explanation:
             "notes": list(self.notes),
         }
 
-    def summary(self) -> list[Section]:
-        """For the terminal: words and numbers; images, maps and curves are in the files."""
-        drawn = (Gallery, Map, Curve)
+    def brief(self) -> list[Section]:
+        """For the terminal, where more than the first screen is asked for: words and numbers."""
+        drawn = (Gallery, Map, Curve, Bars)
         short = [
             replace(s, exhibits=tuple(e for e in s.exhibits if not isinstance(e, drawn)))
             for s in self.shown
@@ -180,7 +192,9 @@ def explain(
     of, doubts = _believed(of, shown, allow_random)
     if shown is not None:
         _must_be_numbers(of, shown)
+    asked = replace(asked, named=_named(of, images, data))
     found = way.run(of, shown, samples, asked)
+    first = found.first or first_of(method, found.figures, found.sections, named=asked.named)
     done = Explanation(
         method=method,
         title=f"{way.title}: {of.title}",
@@ -188,8 +202,24 @@ def explain(
         figures=found.figures,
         shown=tuple(found.sections),
         notes=(*_said(of), *found.notes, *_left_out(shown), *doubts),
+        first=first,
     )
     return done if out is None else _written(done, Path(out))
+
+
+def _named(of: Explained, images: object, data: object) -> Named | None:
+    """How a command names the model and what it was shown; None where none can."""
+    if of.trained is None:
+        return None
+    given: object = [images] if isinstance(images, (str, os.PathLike)) else images
+    if isinstance(given, (list, tuple)) and given:
+        paths = all(isinstance(p, (str, os.PathLike)) for p in given)
+        return of.trained.named_as() if paths else None
+    if given is not None and not isinstance(given, (list, tuple)):
+        return None
+    if data is None:
+        return of.trained.named_as()
+    return of.trained.named_as(os.fspath(data)) if isinstance(data, (str, os.PathLike)) else None
 
 
 def _said(of: Explained) -> tuple[str, ...]:
@@ -244,7 +274,8 @@ def _written(done: Explanation, folder: Path) -> Explanation:
     earlier = _earlier(folder)
     names = [p.name for p in write_files(folder, done.shown)] + [PAGE, NUMBERS]
     done = replace(done, files=tuple(os.fspath(folder / name) for name in names))
-    write(folder / PAGE, page(done.title, done.sections(), subtitle=WAYS[done.method].about))
+    about = WAYS[done.method].about
+    write(folder / PAGE, page(done.title, done.sections(), subtitle=about, first=done.first))
     for name in earlier - set(names):
         with suppress(OSError):
             (folder / name).unlink()

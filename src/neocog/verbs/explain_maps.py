@@ -15,7 +15,9 @@ from neocog.explainers.grad_cam import Cam, grad_cam
 from neocog.explainers.maps.sections import cam_sections, class_of, trust_sections
 from neocog.explainers.maps.wanted import Target
 from neocog.explainers.trust.trust import Trust, trust
+from neocog.first_screen import FirstScreen, Named
 from neocog.verbs.explain_cells import cells_of
+from neocog.verbs.explain_first import first_of_maps
 from neocog.verbs.explain_input import Explained, Shown, short
 
 __all__ = ["CamOptions", "CamResult", "Maps", "maps"]
@@ -34,6 +36,7 @@ class CamOptions:
         sanity_checks: whether maps are put to the test.
         seed: of everything that is drawn.
         tell: called with what is computed next.
+        named: model and data as the user named them; None where they are objects in Python.
     """
 
     method: str
@@ -44,6 +47,7 @@ class CamOptions:
     sanity_checks: bool = True
     seed: int = 0
     tell: Callable[[str], None] = lambda text: None
+    named: Named | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,12 +59,14 @@ class CamResult:
         figures: plain numbers, lists and names, for JSON.
         result: the very result of the explainer.
         notes: sentences on what was left out.
+        first: the first screen, where the method has one of its own.
     """
 
     sections: list[Section]
     figures: dict[str, Any]
     result: Any
     notes: tuple[str, ...] = ()
+    first: FirstScreen | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,7 +108,7 @@ def maps(of: Explained, shown: Shown | None, data: Samples | None, asked: CamOpt
     )
     if found is not None:
         tests = trust_sections(found, cam, shown.x)
-        sections = [*sections, *tests]
+        sections = [sections[0], *tests, *sections[1:]]
     targets = [said or class_of(t, of.classes) or None for t in cam.targets]
     figures: dict[str, Any] = {
         "layer": of.label(cam.layer),
@@ -113,7 +119,10 @@ def maps(of: Explained, shown: Shown | None, data: Samples | None, asked: CamOpt
         **({} if found is None else found.to_json()),
         "images": _images(cam, shown, targets, found),
     }
-    return CamResult(sections=sections, figures=figures, result=Maps(cam=cam, trust=found))
+    first = first_of_maps(of, shown, cam, found, named=asked.named, method=asked.method)
+    return CamResult(
+        sections=sections, figures=figures, result=Maps(cam=cam, trust=found), first=first
+    )
 
 
 def _target(of: Explained, asked: CamOptions) -> tuple[Target, str | None]:

@@ -19,9 +19,8 @@ from neocog.runs.opened import SPEC_FILE, open_model
 from neocog.runs.trained import TrainedModel
 from neocog.store.exported import save_exported
 from neocog.store.onnx_file import save_onnx
-from neocog.store.tensors import write_bytes
 from neocog.store.weights import load_weights
-from neocog.targets import target_file
+from neocog.targets import target_file, write_bytes
 
 __all__ = ["FORMATS", "Export", "export"]
 

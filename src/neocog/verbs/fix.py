@@ -45,7 +45,7 @@ from neocog.surgery.rank import Advice
 from neocog.training.loop import Step
 from neocog.training.machine import check_device
 from neocog.verbs.fix_measure import Measuring, Scores, advised, milliseconds_of, outlook
-from neocog.verbs.fix_result import Fixed, Measured, found_by
+from neocog.verbs.fix_result import Fixed, Measured, again, found_by
 from neocog.verbs.train import free_folder
 from neocog.verbs.watch import Progress, watching
 
@@ -368,9 +368,17 @@ class _Work:
             finetune=finetune,
             run=place,
             model=None,
+            title=f"{_stem(self.trained)}, fixed",
+            data=self.parts.path,
+            classes=self.mended.model.spec.classes,
+            again=again(
+                self.trained.named_as(self.parts.path),
+                self.mended.options,
+                max(2 * BUDGET, 2 * (self.budget or 0.0)),
+            ),
         )
-        title = f"{_stem(self.trained)}, fixed"
-        write(self.claim.folder.path / "report.html", page(title, [done.exhibits()]))
+        html = page(done.title, done.sections(), first=done.first_screen())
+        write(self.claim.folder.path / "report.html", html)
         self.claim.finish()
         if not notes:
             # The one that came was asked.

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
-from neocog.audits.compare import Compared, gained
+from neocog.audits.charts import flip_pairs, flip_rate, flip_rate_ci
+from neocog.audits.compare import Compared, flipped, gained, moved_by, points
 from neocog.audits.shift import Shift
-from neocog.exhibits import Cell, Section, Table, share
+from neocog.errors import printable
+from neocog.exhibits import Bars, Cell, Exhibit, Scalar, Section, Table, share
+from neocog.first_screen import Command, FirstScreen, Level, Named
 from neocog.graph.wording import nouns
+from neocog.render.notebook import Result
 from neocog.runs.improve import Improved
 from neocog.runs.trained import TrainedModel
 from neocog.surgery.rank import Advice
 from neocog.surgery.result import Replaced, Skipped
 
-__all__ = ["ADVISED", "Fixed", "Measured", "found_by"]
+__all__ = ["ADVISED", "Fixed", "Measured", "again", "found_by"]
 
 ADVISED = 256
 """Samples on which each group of samplers is tried alone."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Measured:
     """A model, before or after.
 
@@ -46,6 +51,10 @@ class Measured:
     ms: float
     memory: int
 
+    def __repr__(self) -> str:
+        flips = ", ".join(f"{m} {flipped(flip_rate(s))} %" for m, s in self.shift.items())
+        return f"Measured(n={self.n}, accuracy={self.accuracy:.4f}, flips: {flips})"
+
     def tested(self) -> dict[str, Any]:
         """What model.json says of the test."""
         brief = ("n", "accuracy", "loss")
@@ -69,8 +78,8 @@ class Measured:
         return {**vars(self), "accuracy_ci": list(self.accuracy_ci), "shift": shift}
 
 
-@dataclass(frozen=True, kw_only=True)
-class Fixed:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Fixed(Result):
     """What a fix did.
 
     Args:
@@ -93,6 +102,10 @@ class Fixed:
         finetune: how it was found, and how far it went.
         run: the folder.
         model: opened from it; None where it could only be kept as weights.
+        title: what was fixed.
+        data: that it was measured on, as the user named it.
+        classes: names, in the order of the outputs.
+        again: the same fix with more time; None where no command can name the model.
     """
 
     better: bool
@@ -113,17 +126,61 @@ class Fixed:
     finetune: dict[str, Any]
     run: str
     model: TrainedModel | None
+    title: str
+    data: str
+    classes: tuple[str, ...]
+    again: Command | None = None
 
-    @property
-    def headline(self) -> str:
-        """The result in a sentence or two, computed from the figures."""
-        figures = gained(
+    def heading(self) -> str:
+        """What was fixed."""
+        return self.title
+
+    def first_screen(self) -> FirstScreen:
+        """The answer: before and after, and what to do with the run."""
+        badge: str
+        level: Level
+        if self.better:
+            badge, level = "Better", "good"
+        else:
+            badge, level = "Nothing got better", "bad"
+        return FirstScreen(
+            headline=f"{self._figures()}.",
+            detail=" ".join(filter(None, (self._kept(), _intervals(self)))),
+            badge=badge,
+            level=level,
+            image=_before_and_after(self),
+            figures=_five(self),
+            next=_next(self),
+            note=_skipped(self.skipped),
+        )
+
+    def _figures(self) -> str:
+        """Flips, accuracy and time, before and after."""
+        return gained(
             self.before.shift[self.aim],
             self.candidate.shift[self.aim],
             accuracy=self.accuracy[0],
             times=self.candidate.ms / self.before.ms if self.before.ms else float("nan"),
             word="accuracy" if self.labeled else "agreement with the model as it was",
         )
+
+    def _kept(self) -> str:
+        """What the run holds where nothing got better, and why."""
+        if self.better:
+            return ""
+        why = f"{self.reason[:1].upper()}{self.reason[1:]}."
+        if self.kept == "fixed":
+            return f"It is kept as asked. {why}"
+        return f"The model as it was is kept; these are figures of the best that was tried. {why}"
+
+    def sections(self) -> list[Section]:
+        """Everything, as tables."""
+        return [self.exhibits()]
+
+    @property
+    def headline(self) -> str:
+        """The result in a sentence or two, computed from the figures."""
+        figures = self._figures()
         if self.better:
             return f"{figures}."
         found = self.compared.get(self.aim)
@@ -174,11 +231,104 @@ class Fixed:
         tables = [_figures(self), _swaps(self.replaced)]
         if self.skipped:
             rows: list[list[Cell]] = [[w.name, w.what, w.reason] for w in self.skipped]
-            tables.append(Table(title="left as it was", columns=("name", "what", "why"), rows=rows))
+            tables.append(Table(title="skipped", columns=("name", "what", "why"), rows=rows))
         if self.advice:
             tables.append(_advice(self.advice))
-        text = "\n".join([self.headline, *([" ".join(self.notes)] if self.notes else [])])
-        return Section(title="Fixed", exhibits=tuple(tables), text=text)
+        return Section(title="Fixed", exhibits=tuple(tables), text=" ".join(self.notes))
+
+
+def _intervals(done: Fixed) -> str:
+    """How sure the differences are."""
+    found, parts = done.compared.get(done.aim), []
+    if found is not None:
+        low, high = (points(v, 1) for v in (-found.difference_ci[1], -found.difference_ci[0]))
+        parts.append(f"flips {points(-found.difference, 1)} pp (95 % CI {low} to {high})")
+    value, low, high = (points(v, 1) for v in done.accuracy)
+    word = "accuracy" if done.labeled else "agreement"
+    parts.append(f"{word} {value} pp ({low} to {high})")
+    text = ", ".join(parts)
+    return f"{text[0].upper()}{text[1:]}, on the same images."
+
+
+def _before_and_after(done: Fixed) -> tuple[Exhibit, ...]:
+    """Flips of both models under every way of shifting; a pair that flips no longer, or still."""
+    a, b = done.before, done.candidate
+    after = "fixed" if done.kept == "fixed" else "tried, not kept"
+    both = {"before": a, after: b}
+    modes = list(a.shift)
+    bars = Bars(
+        title="flip rate, before and after",
+        names=[moved_by(a.shift[m]) for m in modes],
+        series={name: [flip_rate(m.shift[k]) for k in modes] for name, m in both.items()},
+        intervals={name: [flip_rate_ci(m.shift[k]) for k in modes] for name, m in both.items()},
+        unit="%",
+        x_label="predictions that flip, with 95 % CI",
+    )
+    first, then = a.shift[done.aim], b.shift[done.aim]
+    cured = [f for f in first.flips if f.index < len(then.same) and then.same[f.index] == 1]
+    flips, title = (
+        (cured, "one of the images that no longer flip")
+        if cured
+        else (then.flips, "one of the images that still flip")
+    )
+    pair = flip_pairs(flips, done.classes, title, large=True)
+    if cured:
+        pair = replace(pair, note="The same image at two positions, and what was predicted before.")
+    return (bars, pair) if pair.images else (bars,)
+
+
+def _five(done: Fixed) -> tuple[Scalar, ...]:
+    a, b = done.before, done.candidate
+    word = "accuracy" if done.labeled else "agreement with the model as it was"
+    mode = done.aim
+    found = [
+        Scalar(title=word, value=b.accuracy, unit="%", interval=b.accuracy_ci),
+        Scalar(
+            title=f"flips, {mode}",
+            value=flip_rate(b.shift[mode]),
+            unit="%",
+            interval=flip_rate_ci(b.shift[mode]),
+        ),
+    ]
+    if a.macs:
+        found.append(Scalar(title="MACs", value=b.macs / a.macs, unit="×"))
+    if a.ms:
+        found.append(Scalar(title="time", value=b.ms / a.ms, unit="×", note=f"{b.ms:.3g} ms"))
+    found.append(Scalar(title="downsamplers replaced", value=len(done.replaced)))
+    return tuple(found)
+
+
+def _next(done: Fixed) -> tuple[Command, ...]:
+    named = Named(model=done.run, data=done.data)
+    if done.kept == "fixed":
+        audit = named.command("audit", "See every layer of the fixed model")
+        return (audit, named.command("export", "Hand it on", "--format", "onnx", data=False))
+    if done.again is not None:
+        return (done.again,)
+    return (named.command("explore", "See where it breaks"),)
+
+
+def again(named: Named | None, how: Mapping[str, Any], seconds: float) -> Command | None:
+    """The same fix with more time; None where no command can name the model.
+
+    Args:
+        named: the model and data.
+        how: `sampling`, `padding`, and `only` where groups were named.
+        seconds: of the budget.
+    """
+    if named is None:
+        return None
+    words = ["--downsampling", str(how["downsampling"]), "--padding", str(how["padding"])]
+    words += [w for group in how.get("only", ()) for w in ("--layer", group)]
+    return named.command("fix", "Give the fine-tune more time", *words, "--budget", f"{seconds:g}s")
+
+
+def _skipped(left: tuple[Skipped, ...]) -> str:
+    if not left:
+        return ""
+    names = ", ".join(printable(w.name) for w in left[:3])
+    more = f", and {len(left) - 3} more" if len(left) > 3 else ""
+    return f"Skipped: {names}{more}; the reasons are below."
 
 
 def _figures(done: Fixed) -> Table:

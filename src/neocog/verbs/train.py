@@ -17,7 +17,7 @@ from neocog.files import read_text
 from neocog.render.page import page, write
 from neocog.runs.claim import Claim, claimed, vacant
 from neocog.runs.events import Decoded, Finished
-from neocog.runs.exhibits import run_sections
+from neocog.runs.exhibits import run_first_screen, run_sections
 from neocog.runs.folder import RECIPE
 from neocog.runs.recipe import Recipe, changed, from_toml
 from neocog.runs.train import train as train_run
@@ -259,7 +259,9 @@ def _finish(
                 if isinstance(event, Finished):
                     sections = run_sections(event, claim.folder.metrics())
                     title = f"{recipe.model.name} on {Path(recipe.data.path).name}"
-                    write(claim.folder.path / "report.html", page(title, sections))
+                    first = run_first_screen(event, str(claim.place))
+                    html = page(title, sections, first=first)
+                    write(claim.folder.path / "report.html", html)
                     claim.finish()
                 tell(event)
     return load(claim.place)

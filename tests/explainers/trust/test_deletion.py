@@ -8,7 +8,15 @@ from torch import Tensor, nn
 
 from neocog.errors import UsageError
 from neocog.explainers.grad_cam import grad_cam
-from neocog.explainers.trust.deletion import BASELINES, blurred, deletion, mean_color, noise_like
+from neocog.explainers.trust.deletion import (
+    BASELINES,
+    FEWEST,
+    Deletion,
+    blurred,
+    deletion,
+    mean_color,
+    noise_like,
+)
 
 
 class Corner(nn.Module):
@@ -73,6 +81,57 @@ def test_the_chance_of_noise() -> None:
     nothing = deletion(net, x, replace(cam, maps=torch.ones(1, 8, 8)), baseline="mean", steps=2)
     assert np.isnan(nothing.chance_deletion)
     assert nothing.to_json()["deletion"]["chance"] is None
+
+
+def _areas(map_: list[float], noise: list[list[float]], told: list[bool] | None = None) -> Deletion:
+    """A deletion whose areas are these: curves of two points."""
+    flat = np.repeat(np.array(map_)[:, None], 2, 1)
+    draws = np.repeat(np.array(noise)[:, :, None], 2, 2)
+    return Deletion(
+        fractions=np.array([0.0, 1.0]),
+        deletion=flat,
+        insertion=flat,
+        random_deletion=draws,
+        random_insertion=draws,
+        baseline="mean",
+        probability=True,
+        told=np.array(told or [True] * len(map_)),
+    )
+
+
+def test_the_effect_is_the_distance_from_the_mean_of_noise() -> None:
+    found = _areas([0.2], [[0.5], [0.6], [0.4], [0.5], [0.5]])
+    effect, low, high = found.effect_deletion
+    assert effect == pytest.approx(0.3)
+    # Student's t of 4 degrees, 2.776, times the spread of the draws, times √(1 + 1/5).
+    assert (high - low) / 2 == pytest.approx(2.776 * 0.5**0.5 * 0.1 * 1.2**0.5, rel=0.01)
+    assert found.effect_insertion[0] == pytest.approx(-0.3)
+
+
+def test_a_map_that_clearly_beats_noise_is_not_failed_by_one_lucky_draw() -> None:
+    """One of 19 draws does as well, so the rank says 2 of 20; the effect is far above zero."""
+    rng = np.random.default_rng(0)
+    noise = 0.6 + 0.03 * rng.normal(size=(19, 1))
+    noise[0] = 0.49
+    found = _areas([0.5], noise.tolist())
+    assert found.chance_deletion == 2 / 20
+    assert found.effect_deletion[1] > 0
+
+
+def test_noise_itself_passes_in_about_one_case_of_forty() -> None:
+    rng = np.random.default_rng(1)
+    passed = [
+        _areas([a[0]], a[1:, None].tolist()).effect_deletion[1] > 0
+        for a in rng.normal(0.5, 0.1, (2000, 20))
+    ]
+    assert 0.015 < np.mean(passed) < 0.035
+
+
+def test_too_few_draws_have_an_effect_and_no_interval() -> None:
+    effect, low, _ = _areas([0.2], [[0.5]] * (FEWEST - 1)).effect_deletion
+    assert effect == pytest.approx(0.3)
+    assert np.isnan(low)
+    assert np.isnan(_areas([0.2], [[0.5]] * 9, [False]).effect_deletion[0])
 
 
 def test_noise_is_as_smooth_as_the_map() -> None:

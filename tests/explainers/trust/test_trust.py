@@ -19,18 +19,18 @@ def asked(net: torch.nn.Module, x: torch.Tensor, **wish: object) -> Trust:
 
 def test_a_map_that_ignores_the_network_is_not_trusted() -> None:
     found = asked(Blind(), drawn(2, 1, 8, 8), layer="look", method="eigen_cam")
-    assert not found.checks["randomization"]
+    assert found.passed["model parameter randomization"] is False
     said = found.verdict()
     assert "cannot change it" in said  # no class, so the last layer is out of the question
-    assert "randomization" in said.splitlines()[-1]
+    assert "model parameter randomization" in said.splitlines()[0]
 
 
 def test_a_map_that_does_not_move_is_not_trusted() -> None:
     torch.manual_seed(0)
     found = asked(Fixed(), drawn(2, 1, 16, 16), layer="look")
-    assert not found.checks["motion"]
+    assert found.passed["shift equivariance"] is False
     assert "it followed 0 %" in found.verdict()
-    assert "motion" in found.verdict().splitlines()[-1]
+    assert "shift equivariance" in found.verdict().splitlines()[0]
 
 
 def test_of_a_map_of_one_value_nothing_is_told() -> None:
@@ -39,10 +39,9 @@ def test_of_a_map_of_one_value_nothing_is_told() -> None:
     x = drawn(2, 1, 16, 16)
     cam = grad_cam(net, x, layer="1")
     found = trust(net, x, cam)
-    assert found.checks["randomization"] is None
-    assert found.checks["motion"] is None
-    assert "Cannot be told:" in found.verdict()
-    assert "Nothing here speaks against" not in found.verdict()
+    assert set(found.passed.values()) == {None}
+    assert found.outcome.startswith("passed 0 of 4 (undecided: deletion, insertion")
+    assert found.verdict().startswith("Sanity checks: passed 0 of 4")
     page("maps", trust_sections(found, cam, x))
     json.dumps(found.to_json(), allow_nan=False)
 
@@ -52,6 +51,9 @@ def test_numbers_and_names_of_the_contract() -> None:
     plain = found.to_json()
     assert {"deletion", "insertion", "randomization", "motion", "checks", "verdict"} <= set(plain)
     assert plain["deletion"]["auc"] == float(found.deletion.areas("deletion").mean())
+    assert [set(c) for c in plain["checks"]] == [
+        {"name", "passed", "value", "baseline", "text"}
+    ] * 4
     assert len(plain["randomization"]["rank_correlation"]) == len(found.randomized.layers)
     json.dumps(plain, allow_nan=False)
 

@@ -1,7 +1,8 @@
-"""Maps drawn over images and series: uint8 images with a key of their own.
+"""Maps drawn over images and series: uint8 images with a legend of their own.
 
-Orange speaks for the answer, blue against it, as strongly as the value is large beside the largest
-of the map; where nothing speaks the image shows, in gray so that its colors do not mix in.
+The image stays in color below the map. The scale is sequential and perceptual, and stretched over
+the map's own range, from its minimum to its maximum, so that differences within a map are seen
+whatever its values are; the legend tells both ends, and where zero lies between them.
 """
 
 from __future__ import annotations
@@ -11,27 +12,22 @@ from torch import Tensor
 
 from neocog.explainers.grad_cam import enlarge
 from neocog.explainers.maps.cells import Cells
-from neocog.explainers.shown import as_image, numbers, signed
+from neocog.explainers.shown import as_image, numbers
+from neocog.render.color import paint
 
-__all__ = ["bare", "key", "laid_over", "over_series", "sides"]
+__all__ = ["bare", "laid_over", "legend", "over_series", "sides"]
 
-FOR, AGAINST = (255, 122, 0), (30, 110, 255)
-"""Colors of what speaks for the answer, and against it."""
-
-STRENGTH = 0.75
-"""Of the color at the largest value of a map."""
-
-DARK, BRIGHT = 50, 240
-"""Grays of black and white below a map: on black itself no color would be bright."""
+LEAST, STRENGTH = 0.25, 0.75
+"""How much of the color covers the image at the map's minimum and at its maximum."""
 
 SIDE = 384
 """Pixels of the longer side that small images are enlarged to."""
 
-NOWHERE = (200, 203, 208)
-"""What no cell lies on, beside a bare map."""
+LEGEND = 48
+"""Rows of a legend."""
 
-KEY = 44
-"""Rows of a key."""
+BAR = 16
+"""Of which the colors take so many."""
 
 
 def sides(size: tuple[int, ...]) -> int:
@@ -42,64 +38,55 @@ def sides(size: tuple[int, ...]) -> int:
 def laid_over(
     x: Tensor, map_: Tensor, *, unit: str = "", cells: Cells | None = None, keyed: bool = True
 ) -> np.ndarray:
-    """A map over its image, with a key below.
+    """A map over its image, with a legend below.
 
     Args:
         x: the image, (C, H, W) in [0, 1].
         map_: signed, on any grid, (h, w).
-        unit: of its values, for the key.
+        unit: of its values, for the legend.
         cells: where they lie in the image; the grid is stretched over all of it if left out.
-        keyed: with the key; without it the caption has to say the largest amount.
+        keyed: with the legend; without it the caption has to say the range.
     """
     times = sides(tuple(x.shape[1:]))
-    gray = _gray(x).repeat(times, 0).repeat(times, 1)
-    large = None if cells is None else cells.scaled((times, times))
-    fine = numbers(enlarge(map_[None].float().cpu(), gray.shape, large)[0])
-    most = float(map_.abs().max())
-    image = _blend(np.dstack([gray] * 3), fine, most)
-    return _keyed(image, most, unit) if keyed else image
+    ground = _in_color(x).repeat(times, 0).repeat(times, 1)
+    fine = numbers(enlarge(map_[None].float().cpu(), ground.shape[:2], _scaled(cells, times, 2))[0])
+    ends = _ends(map_)
+    image = _blend(ground, fine, ends)
+    return _keyed(image, ends, unit) if keyed else image
 
 
 def bare(
     map_: Tensor, size: tuple[int, int], *, unit: str = "", cells: Cells | None = None
 ) -> np.ndarray:
-    """A map alone, its cells as they are, with a key below.
+    """A map alone, its cells as they are, on the scale of the overlay, with a legend below.
 
     Args:
         map_: signed, (h, w).
         size: of the image, (H, W).
-        unit: of its values, for the key.
-        cells: where they lie in the image, each as large as the step to the next; gray where
-            none lies. They fill the image if left out.
+        unit: of its values, for the legend.
+        cells: where they lie in the image, each as large as the step to the next; the outermost
+            reach to its border, as in the overlay. They fill the image if left out.
     """
     times = sides(size)
     if cells is None:
         steps = tuple(n / g for n, g in zip(size, map_.shape, strict=True))
         cells = Cells(tuple((s - 1) / 2 for s in steps), steps)
     large = cells.scaled((times, times))
-    colors = np.pad(signed(map_), ((0, 1), (0, 1), (0, 0)))
-    colors[-1], colors[:, -1] = NOWHERE, NOWHERE
+    ends = _ends(map_)
     rows, columns = (_nearest(large, axis, n * times, map_) for axis, n in enumerate(size))
-    image = np.ascontiguousarray(colors[rows][:, columns])
-    return _keyed(image, float(map_.abs().max()), unit, plain=True)
-
-
-def _nearest(cells: Cells, axis: int, pixels: int, map_: Tensor) -> np.ndarray:
-    """The cell that each pixel of an axis lies on; the one behind the last for none."""
-    near = np.floor(cells.at(axis, pixels).numpy() + 0.5).astype(int)
-    count = map_.shape[axis]
-    return np.where((near < 0) | (near >= count), count, near)
+    image = paint(_stretched(numbers(map_), ends), "heat")[rows][:, columns]
+    return _keyed(np.ascontiguousarray(image), ends, unit)
 
 
 def over_series(
     x: Tensor, map_: Tensor, *, unit: str = "", cells: Cells | None = None
 ) -> np.ndarray:
-    """A series as lines on a ground that the map colors, with a key below.
+    """A series as lines on a ground that the map colors, with a legend below.
 
     Args:
         x: (C, N).
         map_: signed, (n,).
-        unit: of its values, for the key.
+        unit: of its values, for the legend.
         cells: where they lie in the series; they are stretched over all of it if left out.
     """
     from PIL import Image, ImageDraw
@@ -108,70 +95,96 @@ def over_series(
     width, height = max(640, values.shape[1]), 220
     large = None if cells is None else cells.scaled((width / values.shape[1],))
     fine = numbers(enlarge(map_[None].float().cpu(), (width,), large)[0])
-    most = float(map_.abs().max())
     ground = np.full((height, width, 3), 255, np.uint8)
-    image = Image.fromarray(_blend(ground, np.broadcast_to(fine, (height, width)), most))
+    ends = _ends(map_)
+    image = Image.fromarray(_blend(ground, np.broadcast_to(fine, (height, width)), ends))
     draw = ImageDraw.Draw(image)
     low, high = float(values.min()), float(values.max())
     across = (np.arange(values.shape[1]) + 0.5) / values.shape[1] * width
-    shades = [(20, 22, 26), (110, 60, 130), (60, 110, 60), (120, 120, 120)]
+    shades = [(20, 22, 26), (20, 60, 130), (10, 90, 60), (90, 90, 90)]
     for channel, row in enumerate(values):
         up = (row - low) / (high - low) if high > low else np.full_like(row, 0.5)
         points = list(
             zip(across.tolist(), (height - 12 - up * (height - 24)).tolist(), strict=True)
         )
+        draw.line(points, fill=(255, 255, 255), width=5, joint="curve")  # to be seen on any ground
         draw.line(points, fill=shades[channel % len(shades)], width=2, joint="curve")
-    return _keyed(np.asarray(image), most, unit)
+    return _keyed(np.asarray(image), ends, unit)
 
 
-def key(width: int, most: float, unit: str = "", *, plain: bool = False) -> np.ndarray:
-    """A bar from what speaks against the answer to what speaks for it, (KEY, width, 3).
+def legend(width: int, low: float, high: float, unit: str = "") -> np.ndarray:
+    """The scale from the minimum of a map to its maximum, (LEGEND, width, 3).
 
     Args:
         width: in pixels.
-        most: the largest amount of the map.
+        low: the minimum.
+        high: the maximum; where it is the minimum too, the map is one value everywhere.
         unit: of the numbers.
-        plain: the colors of a bare map instead of those of one that is laid over an image.
     """
     from PIL import Image, ImageDraw, ImageFont
 
-    share = np.linspace(-1, 1, width)[None].repeat(14, 0)
-    if plain:
-        bar = signed(share, most=1.0)
-    else:
-        bar = _blend(np.full((14, width, 3), 128, np.uint8), share, 1.0)
-    strip = np.full((KEY, width, 3), 255, np.uint8)
-    strip[4:18] = bar
+    strip = np.full((LEGEND, width, 3), 255, np.uint8)
+    strip[4 : 4 + BAR] = paint(np.linspace(0, 1, width), "heat")
     image = Image.fromarray(strip)
     draw = ImageDraw.Draw(image)
-    font = ImageFont.load_default(18)
+    font = ImageFont.load_default(24 if width >= 300 else 18 if width >= 200 else 13)
     ink = (40, 44, 50)
-    number = f"{most:.3g}{' ' + unit if unit else ''}"
-    room = draw.textlength(f"against -{number}  0  for +{number}", font=font) + 24 <= width
-    left, right = (
-        (f"against -{number}", f"for +{number}") if room else (f"-{most:.2g}", f"+{most:.2g}")
-    )
-    draw.text((3, KEY - 4), left, fill=ink, font=font, anchor="ls")
-    draw.text((width / 2, KEY - 4), "0", fill=ink, font=font, anchor="ms")
-    draw.text((width - 3, KEY - 4), right, fill=ink, font=font, anchor="rs")
+    if not high > low:
+        draw.rectangle((0, 4, width, 4 + BAR - 1), fill=(225, 226, 228))
+        draw.text((3, LEGEND - 4), f"{low:.2g} everywhere", fill=ink, font=font, anchor="ls")
+        return np.asarray(image)
+    first, last = f"{low:.2g}", f"{high:.2g}{' ' + unit if unit else ''}"
+    draw.text((3, LEGEND - 4), first, fill=ink, font=font, anchor="ls")
+    draw.text((width - 3, LEGEND - 4), last, fill=ink, font=font, anchor="rs")
+    zero = -low / (high - low) * (width - 1)
+    clear = draw.textlength("0", font=font) + 8
+    begin = 3 + draw.textlength(first, font=font) + clear
+    end = width - 3 - draw.textlength(last, font=font) - clear
+    if low < 0 < high:
+        draw.line((zero, 2, zero, 4 + BAR + 2), fill=(255, 255, 255), width=3)
+        draw.line((zero, 2, zero, 4 + BAR + 2), fill=ink, width=1)
+        if begin <= zero <= end:
+            draw.text((zero, LEGEND - 4), "0", fill=ink, font=font, anchor="ms")
     return np.asarray(image)
 
 
-def _gray(x: Tensor) -> np.ndarray:
-    """An image in gray; of one with other channels than three their mean."""
-    shown = as_image(x).astype(np.float64)
-    if shown.ndim == 3:
-        shown = shown @ np.array([0.299, 0.587, 0.114])
-    gray: np.ndarray = np.rint(DARK + shown * (BRIGHT - DARK) / 255).astype(np.uint8)
-    return gray
+def _in_color(x: Tensor) -> np.ndarray:
+    """An image with three channels; of one with other channels than one or three their mean."""
+    shown = as_image(x)
+    return np.dstack([shown] * 3) if shown.ndim == 2 else shown
 
 
-def _blend(ground: np.ndarray, values: np.ndarray, most: float) -> np.ndarray:
-    share = np.clip(values / most, -1, 1) if most > 0 else np.zeros_like(values)
-    color = np.where(share[..., None] > 0, np.array(FOR), np.array(AGAINST))
-    alpha = STRENGTH * np.abs(share)[..., None]
-    return np.rint(ground * (1 - alpha) + color * alpha).astype(np.uint8)
+def _scaled(cells: Cells | None, times: int, axes: int) -> Cells | None:
+    return None if cells is None else cells.scaled((times,) * axes)
 
 
-def _keyed(image: np.ndarray, most: float, unit: str, *, plain: bool = False) -> np.ndarray:
-    return np.concatenate([image, key(image.shape[1], most, unit, plain=plain)])
+def _nearest(cells: Cells, axis: int, pixels: int, map_: Tensor) -> np.ndarray:
+    """The cell that each pixel of an axis lies on, or that is nearest."""
+    near: np.ndarray = np.floor(cells.at(axis, pixels).numpy() + 0.5).astype(int)
+    return np.asarray(np.clip(near, 0, map_.shape[axis] - 1))
+
+
+def _ends(map_: Tensor) -> tuple[float, float]:
+    """The range of a map, on its own grid: enlarging it adds rounding."""
+    values = numbers(map_)
+    return float(values.min()), float(values.max())
+
+
+def _stretched(values: np.ndarray, ends: tuple[float, float]) -> np.ndarray:
+    """Places between the ends, 0 to 1; 0 where these are the same."""
+    low, high = ends
+    return (values - low) / (high - low) if high > low else np.zeros_like(values)
+
+
+def _blend(ground: np.ndarray, values: np.ndarray, ends: tuple[float, float]) -> np.ndarray:
+    """The colors of a map over a ground; a map of one value leaves the ground as it is."""
+    if not ends[1] > ends[0]:
+        return ground
+    share = np.clip(_stretched(values, ends), 0, 1)
+    alpha = (LEAST + (STRENGTH - LEAST) * share)[..., None]
+    mixed = ground * (1 - alpha) + paint(share, "heat") * alpha
+    return np.asarray(np.rint(mixed), np.uint8)
+
+
+def _keyed(image: np.ndarray, ends: tuple[float, float], unit: str) -> np.ndarray:
+    return np.concatenate([image, legend(image.shape[1], *ends, unit)])

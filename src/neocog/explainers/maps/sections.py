@@ -1,4 +1,4 @@
-"""Maps, and what speaks for and against them, as exhibits."""
+"""Maps and their sanity checks, as exhibits and as a first screen."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ import torch
 from torch import Tensor
 
 from neocog.errors import printable
-from neocog.exhibits import Cell, Curve, Exhibit, Gallery, Map, Section, Table
+from neocog.exhibits import Cell, Checks, Curve, Exhibit, Gallery, Map, Section, Table
 from neocog.explainers.grad_cam import METHODS, Cam
 from neocog.explainers.layout import said
 from neocog.explainers.maps.overlay import bare, laid_over, over_series, sides
 from neocog.explainers.shown import as_image, enlarged
 from neocog.explainers.trust.randomize import mean_of, numbers
-from neocog.explainers.trust.trust import CHANCE, Trust
+from neocog.explainers.trust.trust import Trust
 
-__all__ = ["cam_sections", "class_of", "trust_sections"]
+__all__ = ["cam_gallery", "cam_sections", "class_of", "trust_sections"]
 
-EACH = "Each map by its own largest amount."
+EACH = "Each map over its own range, which its caption tells."
 
 NUMBERED = 4
 """Maps whose numbers are shown."""
@@ -39,37 +39,41 @@ def cam_sections(
     """
     rule = METHODS[cam.method]
     colors = (
-        "Orange is where the channels are on together, blue where they are off."
+        "Bright is where the channels are on together, dark where they are off."
         if rule.class_free
-        else "Orange speaks for the class, blue against it; the paper's Grad-CAM shows the orange "
-        "part alone. Below each map stands its largest amount, in the unit of the answer."
+        else "Bright is most evidence for the class; where the legend reaches below zero, "
+        "that part is evidence against it, which the paper's Grad-CAM leaves out. The scale runs "
+        "over each map's own range, in the unit of the output."
     )
     text = (
         f"{rule.question} ({rule.source}.)\n\n"
         f"Layer {printable(layer or cam.layer)}: {cam.layer_reason}. {_where(cam)}\n\n{colors}"
     )
-    exhibits: list[Exhibit] = [_gallery(cam, x, i, names, classes) for i in range(len(x))]
+    exhibits = [cam_gallery(cam, x, i, names=names, classes=classes) for i in range(len(x))]
+    shown = range(min(NUMBERED, len(cam.maps)))
+    values: list[Exhibit]
     if len(cam.grid) == 2:
-        exhibits += [
+        values = [
             Map(
-                title=f"{_title(cam, i, names, classes)}: the map in numbers",
+                title=_title(cam, i, names, classes),
                 values=cam.maps[i].cpu().numpy(),
                 row_label="rows of the layer",
                 column_label="columns of the layer",
                 diverging=True,
-                note="In the unit of the answer, signed.",
+                note="In the unit of the output, signed.",
             )
-            for i in range(min(NUMBERED, len(cam.maps)))
+            for i in shown
         ]
     else:
-        exhibits += [
-            _series(cam, x, i, names, classes) for i in range(min(NUMBERED, len(cam.maps)))
-        ]
-    return [Section(title="Where the answer comes from", exhibits=exhibits, text=text)]
+        values = [_series(cam, x, i, names, classes) for i in shown]
+    return [
+        Section(title="Where the prediction comes from", exhibits=exhibits, text=text),
+        Section(title="The maps in numbers", exhibits=values),
+    ]
 
 
 def trust_sections(trust: Trust, cam: Cam, x: Tensor) -> list[Section]:
-    """The verdict first, then what it rests on.
+    """The outcome first, then what it rests on.
 
     Args:
         trust: what was found.
@@ -77,25 +81,27 @@ def trust_sections(trust: Trust, cam: Cam, x: Tensor) -> list[Section]:
         x: their images.
     """
     short = Section(
-        title="Is the map to be trusted?", exhibits=(_table(trust),), text=trust.verdict()
+        title="Sanity checks",
+        exhibits=(Checks(title="outcome", checks=trust.checks), _table(trust)),
+        text=trust.verdict(),
     )
     return [
         short,
         Section(
-            title="When the marked pixels are deleted",
+            title="Deletion and insertion",
             exhibits=_curves(trust),
             text="Pixels are exchanged in the order of the map, the strongest first; beside "
             "the map stands noise on the layer's own grid, with the map's amplitudes and random "
-            f"phases. What is better than noise has a chance of {CHANCE:g} at most to be noise.",
+            "phases. A test is passed where the gain over noise lies above zero with its interval.",
         ),
         Section(
-            title="When what was learned is taken away",
+            title="Model parameter randomization",
             exhibits=_random(trust, cam, x),
             text="Layers become random from the last one on. A map of what the network has learned "
             "falls apart; a map that stays is one of the image alone.",
         ),
         Section(
-            title="When the image moves",
+            title="Shift equivariance of the map",
             exhibits=_motion(trust, cam, x),
             text="The map of the moved image beside the first map, moved. A map that says where "
             "the object is goes where the object goes.",
@@ -115,7 +121,7 @@ def _where(cam: Cam) -> str:
         for numbers in (cam.cells.first, cam.cells.step)
     )
     return (
-        f"Each cell is drawn in the middle of what it sees: the first at {one} {first}, each next "
+        f"Each cell is drawn at the center of what it sees: the first at {one} {first}, each next "
         f"one {step} further. Beyond the outermost middles the overlay keeps their values."
     )
 
@@ -142,8 +148,25 @@ def _said(cam: Cam, i: int, classes: Sequence[str]) -> str:
     return f"for {class_of(target, classes)}" + ("" if p is None else f", p = {p:.3f}")
 
 
-def _gallery(cam: Cam, x: Tensor, i: int, names: Sequence[str], classes: Sequence[str]) -> Gallery:
-    """One image: as it is, under its map, and the map alone."""
+def cam_gallery(
+    cam: Cam,
+    x: Tensor,
+    i: int,
+    *,
+    names: Sequence[str] = (),
+    classes: Sequence[str] = (),
+    large: bool = False,
+) -> Gallery:
+    """One image: as it is, under its map, and the map alone.
+
+    Args:
+        cam: the maps.
+        x: all images, (B, C, H, W) or (B, C, N), in [0, 1].
+        i: which one.
+        names: of the images.
+        classes: names of the classes.
+        large: image and overlay alone, as large as there is room.
+    """
     one, map_ = x[i], cam.maps[i]
     over = f"overlay\n{_said(cam, i, classes)}".rstrip()
     if one.ndim == 2:
@@ -152,14 +175,18 @@ def _gallery(cam: Cam, x: Tensor, i: int, names: Sequence[str], classes: Sequenc
         images = [
             enlarged(as_image(one), sides(tuple(one.shape[1:]))),
             laid_over(one, map_, cells=cam.cells),
-            bare(map_, (one.shape[1], one.shape[2]), cells=cam.cells),
         ]
-        captions = ["image", over, f"map\n{said(cam.grid)} places"]
+        captions = ["image", over]
+        if not large:
+            images.append(bare(map_, (one.shape[1], one.shape[2]), cells=cam.cells))
+            captions.append(f"map\n{said(cam.grid)} cells")
     return Gallery(
         title=printable(names[i]) if i < len(names) else f"image {i}",
         images=images,
         captions=captions,
         pixelated=False,
+        together=len(images),
+        large=large,
     )
 
 
@@ -171,58 +198,44 @@ def _series(cam: Cam, x: Tensor, i: int, names: Sequence[str], classes: Sequence
         x=list(range(len(fine))),
         lines=lines,
         x_label="sample of the series",
-        y_label="map, in the unit of the answer",
+        y_label="map, in the unit of the output",
     )
 
 
 def _table(trust: Trust) -> Table:
     d, r, m = trust.deletion, trust.randomized, trust.motion
-    words = {True: "for it", False: "against it", None: "cannot be told"}
-    good = {name: words[ok] for name, ok in trust.checks.items()}
     rows: list[list[Cell]] = [
         [
-            "area below the answer, pixels deleted",
+            "area below the curve, pixels deleted",
             _three(d.areas("deletion")),
             _three(d.areas("random_deletion")),
             "noise; less is better",
-            good["deletion"],
         ],
         [
-            "area below the answer, pixels inserted",
+            "area below the curve, pixels inserted",
             _three(d.areas("insertion")),
             _three(d.areas("random_insertion")),
             "noise; more is better",
-            good["insertion"],
         ],
         [
             "rank correlation with all layers random, its amount",
             _three(r.changed),
             0.0,
             "a map that has changed altogether",
-            good["randomization"],
         ],
-        [
-            "share of the shifts that it followed",
-            _three(m.follows),
-            1.0,
-            "all of them",
-            good["motion"],
-        ],
+        ["fraction of the shifts that it followed", _three(m.follows), 1.0, "all of them"],
         [
             "difference from the moved map",
             _three(m.error),
             _three(m.floor),
             "the layer's grid alone",
-            "",
         ],
     ]
     if m.turn_error is not None:
         rows.append(
-            ["difference from the turned map", _three(m.turn_error), 0.0, "exact quarter turns", ""]
+            ["difference from the rotated map", _three(m.turn_error), 0.0, "exact quarter turns"]
         )
-    return Table(
-        title="what speaks", columns=("", "map", "beside", "which is", "speaks"), rows=rows
-    )
+    return Table(title="figures", columns=("", "map", "beside", "which is"), rows=rows)
 
 
 def _three(values: np.ndarray | float) -> float | None:
@@ -251,7 +264,7 @@ def _curves(trust: Trust) -> list[Exhibit]:
                 x=(100 * d.fractions).tolist(),
                 lines=lines,
                 x_label=f"% of the pixels {way}",
-                y_label="probability" if d.probability else "answer",
+                y_label="probability" if d.probability else "output",
                 note=f"Mean of {len(d.deletion)}; {len(d.random_deletion)} maps of noise. "
                 + _GONE[d.baseline],
             )
@@ -291,8 +304,8 @@ def _random(trust: Trust, cam: Cam, x: Tensor) -> list[Exhibit]:
 
 
 def _most(map_: Tensor) -> str:
-    """The largest amount of a map, for its caption."""
-    return f"largest {float(map_.abs().max()):.3g}"
+    """The range of a map, for its caption."""
+    return f"{float(map_.min()):.2g} to {float(map_.max()):.2g}"
 
 
 def _motion(trust: Trust, cam: Cam, x: Tensor) -> list[Exhibit]:

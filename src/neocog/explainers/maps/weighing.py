@@ -100,7 +100,7 @@ METHODS: dict[str, Method] = {
     "grad_cam": Method(
         title="Grad-CAM",
         weigh=by_mean_gradient,
-        question="Where are the features that this class is told by?",
+        question="Where is the evidence for this class?",
         source="Selvaraju et al. 2017, Grad-CAM",
     ),
     "hires_cam": Method(

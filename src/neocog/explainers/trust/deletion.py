@@ -6,10 +6,12 @@ better the map. *Insertion* brings them back into that image: the larger the bet
 stands the same for maps of noise: each map's own amplitudes on the layer's grid, with random
 phases, so that the noise is as coarse and as smooth as the map (Theiler et al. 1992).
 
-Whether the map is better than noise is a test of ranks. A map that is noise itself is one of
-draws + 1 alike; how often one of these, drawn blindly, does as well as the map is its chance. With
-several images the ranks within each are summed first; all have the same random phases, so that
-the chance also holds where their maps are alike.
+Whether the map is better than noise is told by an effect and its interval: how much smaller (or
+larger) its area is than the mean area of the noise, and how far a map that is noise itself would
+come from that mean: Student's interval of prediction from the spread of the draws. With several
+images the mean over them is taken within each draw first; all have the same random phases, so
+that the interval also holds where their maps are alike. Beside it stands a rank: how often one of
+draws + 1 maps, the noise and the map, does as well as the map.
 
 Source: V. Petsiuk, A. Das, K. Saenko, "RISE: Randomized Input Sampling for Explanation of Black-box
 Models", BMVC 2018. J. Theiler et al., "Testing for nonlinearity in time series: the method of
@@ -34,11 +36,24 @@ from neocog.explainers.grad_cam import Cam, as_input, enlarge
 from neocog.explainers.maps.wanted import Target, answer_of, area, share, value
 from neocog.explainers.trust.similarity import constant, ranks
 from neocog.graph.activations import differentiable
+from neocog.stats import student_t
 
-__all__ = ["BASELINES", "DRAWS", "Deletion", "blurred", "deletion", "mean_color", "noise_like"]
+__all__ = [
+    "BASELINES",
+    "DRAWS",
+    "FEWEST",
+    "Deletion",
+    "blurred",
+    "deletion",
+    "mean_color",
+    "noise_like",
+]
 
 DRAWS = 19
-"""Maps of noise: as few as can leave a chance of 1 in 20."""
+"""Maps of noise."""
+
+FEWEST = 5
+"""Maps of noise that have a spread, at least."""
 
 
 def blurred(x: Tensor) -> Tensor:
@@ -108,6 +123,16 @@ class Deletion:
         return np.asarray(better.mean(0))
 
     @property
+    def effect_deletion(self) -> tuple[float, float, float]:
+        """How much less area the maps leave than noise does, and the 95 % interval."""
+        return _effect(self.areas("deletion"), self.areas("random_deletion"), self.told, sign=-1)
+
+    @property
+    def effect_insertion(self) -> tuple[float, float, float]:
+        """How much more area the maps give than noise does, and the 95 % interval."""
+        return _effect(self.areas("insertion"), self.areas("random_insertion"), self.told, sign=1)
+
+    @property
     def chance_deletion(self) -> float:
         """How often noise does as well as the maps, from 1 / (R + 1) to 1; see the head."""
         return _chance(self.areas("deletion"), self.areas("random_deletion"), self.told)
@@ -125,6 +150,8 @@ class Deletion:
                 "random_auc": float(self.areas(f"random_{name}").mean()),
                 "better_than_random": float(better.mean()),
                 "chance": None if math.isnan(chance) else chance,
+                "effect": None if math.isnan(effect[0]) else effect[0],
+                "effect_ci": None if math.isnan(effect[1]) else list(effect[1:]),
                 "each": self.areas(name).tolist(),
                 "curve": getattr(self, name).mean(0).tolist(),
                 "random_curve": getattr(self, f"random_{name}").mean((0, 1)).tolist(),
@@ -132,9 +159,19 @@ class Deletion:
                 "baseline": self.baseline,
                 "unit": "probability" if self.probability else "answer",
             }
-            for name, better, chance in (
-                ("deletion", self.better_deletion, self.chance_deletion),
-                ("insertion", self.better_insertion, self.chance_insertion),
+            for name, better, chance, effect in (
+                (
+                    "deletion",
+                    self.better_deletion,
+                    self.chance_deletion,
+                    self.effect_deletion,
+                ),
+                (
+                    "insertion",
+                    self.better_insertion,
+                    self.chance_insertion,
+                    self.effect_insertion,
+                ),
             )
         }
 
@@ -159,7 +196,7 @@ def deletion(
         target: a function of the answer, where the maps are of one; else the maps' own classes.
         baseline: one of `BASELINES`.
         steps: of the curves.
-        draws: maps of noise; with fewer than `DRAWS` no map can be told from noise.
+        draws: maps of noise; with fewer than `FEWEST` no map can be told from noise.
         seed: of these.
 
     Raises:
@@ -274,6 +311,23 @@ def _chance(map_: np.ndarray, noise: np.ndarray, told: np.ndarray) -> float:
     areas = np.concatenate([map_[None], noise])[:, told]
     sums = ranks(torch.from_numpy(np.ascontiguousarray(areas.T))).sum(0).numpy()
     return float((sums <= sums[0]).mean())
+
+
+def _effect(
+    map_: np.ndarray, noise: np.ndarray, told: np.ndarray, *, sign: int
+) -> tuple[float, float, float]:
+    """How far the mean area of the maps lies from that of noise, and the interval of prediction.
+
+    No number where no map has an order, or where there is too little noise to have a spread.
+    """
+    if not told.any():
+        return math.nan, math.nan, math.nan
+    draws = noise[:, told].mean(1)
+    effect = float(sign * (map_[told].mean() - draws.mean()))
+    if len(draws) < FEWEST:
+        return effect, math.nan, math.nan
+    half = student_t(len(draws) - 1) * float(draws.std(ddof=1)) * math.sqrt(1 + 1 / len(draws))
+    return effect, effect - half, effect + half
 
 
 def _several(answers: Tensor) -> bool:

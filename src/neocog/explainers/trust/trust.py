@@ -1,11 +1,11 @@
-"""Is this map to be trusted? Three questions to it, and the answer in words.
+"""Sanity checks of a map: four tests, each passed, failed or undecided, and all of it in words.
 
-    deletion, insertion   does the answer hang on the pixels that the map marks?
-    randomization         does the map need what the network has learned?
-    motion                does the map go where the image goes?
+    deletion, insertion             does the prediction depend on the pixels that the map marks?
+    model parameter randomization   does the map need what the network has learned?
+    shift equivariance              does the map move with the image?
 
-None of them proves a map right; each can show one to be wrong. The bounds are named here, so that a
-verdict can be argued with.
+None of them proves a map right; each can show one to be wrong. The first two are decided by an
+effect and its interval; the bounds of the others are named here, so that they can be argued with.
 """
 
 from __future__ import annotations
@@ -18,16 +18,14 @@ from typing import Any
 import numpy as np
 from torch import Tensor, nn
 
+from neocog.exhibits import Check
 from neocog.explainers.grad_cam import METHODS, Cam
 from neocog.explainers.maps.wanted import Target
 from neocog.explainers.trust.deletion import Deletion, deletion
 from neocog.explainers.trust.motion import MapMotion, map_motion
 from neocog.explainers.trust.randomize import Randomized, mean_of, randomize
 
-__all__ = ["CHANCE", "FOLLOWS", "FORGETS", "Trust", "trust"]
-
-CHANCE = 0.05
-"""Noise must do as well as the maps no more often than this; so often noise itself passes."""
+__all__ = ["FOLLOWS", "FORGETS", "Trust", "trust"]
 
 FORGETS = 0.5
 """With all layers random, the amount of the rank correlation with the trained map must be less."""
@@ -38,7 +36,7 @@ FOLLOWS = 0.75
 
 @dataclass(frozen=True, kw_only=True)
 class Trust:
-    """What speaks for some maps, and what against.
+    """Sanity checks of some maps.
 
     Args:
         deletion: the answer while pixels are deleted and inserted.
@@ -55,60 +53,104 @@ class Trust:
     class_free: bool = False
 
     @property
-    def checks(self) -> dict[str, bool | None]:
-        """Name of each question to whether its answer speaks for the maps; None: cannot be told."""
-        changed, follows = self.randomized.changed, self.motion.follows
-        return {
-            "deletion": self._beats_noise(self.deletion.chance_deletion),
-            "insertion": self._beats_noise(self.deletion.chance_insertion),
-            "randomization": None if isnan(changed) else changed < FORGETS,
-            "motion": None if isnan(follows) else follows >= FOLLOWS,
-        }
+    def checks(self) -> tuple[Check, ...]:
+        """The four tests."""
+        return (
+            self._against_noise("deletion", self.deletion.effect_deletion, "less"),
+            self._against_noise("insertion", self.deletion.effect_insertion, "more"),
+            self._randomization(),
+            self._equivariance(),
+        )
+
+    @property
+    def passed(self) -> dict[str, bool | None]:
+        """Name of each test to its outcome; None where it could not be decided."""
+        return {c.name: c.passed for c in self.checks}
+
+    @property
+    def outcome(self) -> str:
+        """How many of them were passed, half a sentence.
+
+        Example: "passed 3 of 4 (failed: insertion)".
+        """
+        checks = self.checks
+        failed = [c.name for c in checks if c.passed is False]
+        undecided = [c.name for c in checks if c.passed is None]
+        rest = [
+            f"{what}: {', '.join(names)}"
+            for what, names in (("failed", failed), ("undecided", undecided))
+            if names
+        ]
+        good = len(checks) - len(failed) - len(undecided)
+        return f"passed {good} of {len(checks)}" + (f" ({'; '.join(rest)})" if rest else "")
 
     def verdict(self) -> str:
-        """A paragraph a question; the last says which spoke against the maps."""
-        parts = [self._hangs(), self._learned(), self._moves()]
+        """How many tests were passed, then a paragraph a question."""
+        parts = [f"Sanity checks: {self.outcome}.", self._hangs(), self._learned(), self._moves()]
         if self.motion.turn_error is not None:
             parts.append(self._turns())
-        against = [name for name, good in self.checks.items() if good is False]
-        open_ = [name for name, good in self.checks.items() if good is None]
-        last = [f"Cannot be told: {', '.join(open_)}."] if open_ else []
-        if against:
-            last.append(f"Against trusting it: {', '.join(against)}.")
-        elif len(open_) < len(self.checks):
-            last.append("Nothing here speaks against trusting it.")
-        parts.append(" ".join(last))
         return "\n\n".join(parts)
 
     def to_json(self) -> dict[str, Any]:
-        """With the names of the spec: deletion, insertion, randomization; and motion."""
+        """With the names of the spec: the four tests, and what each rests on."""
         return {
             **self.deletion.to_json(),
             "randomization": self.randomized.to_json(),
             "motion": self.motion.to_json(),
-            "checks": self.checks,
+            "checks": [dict(vars(c)) for c in self.checks],
             "verdict": self.verdict(),
         }
 
-    def _beats_noise(self, chance: float) -> bool | None:
-        """Whether the maps are better than noise; None where there is too little of it."""
-        least = 1 / (len(self.deletion.random_deletion) + 1)
-        return None if isnan(chance) or least > CHANCE else chance <= CHANCE
+    def _against_noise(self, name: str, effect: tuple[float, float, float], wanted: str) -> Check:
+        """Passed where the interval of the effect lies above zero, failed where there is none."""
+        gain, low, high = effect
+        if isnan(gain):
+            return Check(name=name, passed=None, text="the map is one value everywhere")
+        value = float(self.deletion.areas(name).mean())
+        noise = float(self.deletion.areas(f"random_{name}").mean())
+        passed = True if low > 0 else False if gain <= 0 else None
+        text = f"area {_two(value)}, of noise {_two(noise)} ({wanted} is better)"
+        if not isnan(low):
+            text += f"; gain {_signed(gain)}, 95 % CI {_signed(low)} to {_signed(high)}"
+        elif passed is None:
+            text += "; too little noise to decide"
+        return Check(name=name, passed=passed, value=value, baseline=noise, text=text)
+
+    def _randomization(self) -> Check:
+        name, changed = "model parameter randomization", self.randomized.changed
+        if isnan(changed):
+            return Check(name=name, passed=None, text="a map is one value everywhere")
+        text = f"rank correlation {_two(changed)} with all layers random (passed below {FORGETS})"
+        passed = changed < FORGETS
+        return Check(name=name, passed=passed, value=changed, baseline=FORGETS, text=text)
+
+    def _equivariance(self) -> Check:
+        name, follows = "shift equivariance", self.motion.follows
+        if isnan(follows):
+            return Check(name=name, passed=None, text="the map is one value everywhere")
+        text = f"follows {follows:.0%} of the shifts (passed from {FOLLOWS:.0%})"
+        return Check(
+            name=name,
+            passed=follows >= FOLLOWS,
+            value=follows,
+            baseline=FOLLOWS,
+            text=text.replace("%", " %"),
+        )
 
     def _hangs(self) -> str:
         d = self.deletion
         if not d.told.any():
             return (
-                "Does the answer hang on the marked pixels? That cannot be told: the map is one "
-                "value everywhere, and marks none."
+                "Deletion and insertion: undecided, the map is one value everywhere and marks "
+                "no pixels."
             )
         fall, rise = d.areas("deletion").mean(), d.areas("insertion").mean()
         low, high = d.areas("random_deletion").mean(), d.areas("random_insertion").mean()
         fell = _beats(d.better_deletion, d.chance_deletion)
         rose = _beats(d.better_insertion, d.chance_insertion)
         return (
-            "Does the answer hang on the marked pixels? Deleting them, the strongest first, leaves "
-            f"an area of {_two(fall)} below the answer, maps of noise {_two(low)} (less is "
+            "Does the prediction depend on the marked pixels? Deleting them, the strongest first, "
+            f"leaves an area of {_two(fall)} below the curve, maps of noise {_two(low)} (less is "
             f"better); {fell}. Inserting them gives {_two(rise)} against "
             f"{_two(high)} (more is better); {rose}."
         )
@@ -118,8 +160,8 @@ class Trust:
         first, last = float(mean_of(r.rank[:, 0], 0)), r.changed
         if isnan(last):
             return (
-                "Does the map need what was learned? That cannot be told: the map, or what it "
-                "becomes with random weights, is one value everywhere."
+                "Model parameter randomization: undecided, the map, or what it becomes with random "
+                "weights, is one value everywhere."
             )
         said = (
             f"Does the map need what was learned? With the last layer random ({r.layers[0]}) its "
@@ -141,20 +183,17 @@ class Trust:
     def _moves(self) -> str:
         m = self.motion
         if isnan(m.follows):
-            return (
-                "Does the map go where the image goes? That cannot be told: the map is one value "
-                "everywhere."
-            )
+            return "Shift equivariance: undecided, the map is one value everywhere."
         cell = max(m.stride)
         said = (
-            "Does the map go where the image goes? Of the circular shifts beyond half a cell of "
+            "Does the map move with the image? Of the circular shifts beyond half a cell of "
             f"its layer (a cell is {cell:.3g} pixels), up to {m.distances[-1]} pixels, it followed "
             f"{m.follows:.0%} to within half a cell. It differs from the moved map by "
             f"{_two(m.error.mean())} of how that map varies; the layer's grid alone costs "
             f"{_two(m.floor.mean())}."
         )
         if m.answers_kept < 1:
-            said += f" The answer itself stayed in {m.answers_kept:.0%} of the shifts."
+            said += f" The prediction itself stayed in {m.answers_kept:.0%} of the shifts."
         return said.replace("%", " %")
 
     def _turns(self) -> str:
@@ -164,8 +203,8 @@ class Trust:
         assert m.turn_answers_kept is not None
         return (
             f"Under quarter turns, for which few networks are made, the map differs by "
-            f"{_two(m.turn_error)} (rank correlation {_two(m.turn_rank)}); the answer stayed in "
-            f"{m.turn_answers_kept:.0%}".replace("%", " %")
+            f"{_two(m.turn_error)} (rank correlation {_two(m.turn_rank)}); the prediction stayed "
+            f"in {m.turn_answers_kept:.0%}".replace("%", " %")
             + " of them."
         )
 
@@ -180,7 +219,7 @@ def trust(
     seed: int = 0,
     tell: Callable[[str], None] | None = None,
 ) -> Trust:
-    """Ask all questions to some maps. The model is left as it was found.
+    """Put some maps to all tests. The model is left as it was found.
 
     Args:
         model: as for `grad_cam`.
@@ -196,8 +235,8 @@ def trust(
         >>> from neocog.explainers.grad_cam import grad_cam
         >>> net = nn.Sequential(nn.Conv2d(1, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
         >>> x = torch.rand(2, 1, 12, 12)
-        >>> sorted(trust(net, x, grad_cam(net, x)).checks)
-        ['deletion', 'insertion', 'motion', 'randomization']
+        >>> [c.name for c in trust(net, x, grad_cam(net, x)).checks][:2]
+        ['deletion', 'insertion']
     """
     tell = tell or (lambda text: None)
     wanted = target if callable(target) else None
@@ -228,3 +267,8 @@ def _two(value: float) -> str:
     if isnan(value):
         return "unknown"
     return f"{round(float(value), 2) + 0.0:.2f}"
+
+
+def _signed(value: float) -> str:
+    """Two decimals, or the first one that is not zero."""
+    return f"{value:+.2f}" if value == 0 or abs(value) >= 0.005 else f"{value:+.0e}"

@@ -1,0 +1,116 @@
+"""What a data report answers first: what is there, and what is wrong with it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from neocog.errors import printable
+from neocog.exhibits import Bars, Exhibit, Scalar
+from neocog.first_screen import Command, FirstScreen, Level, path_word
+
+if TYPE_CHECKING:
+    from neocog.data.quality import Sheet
+
+__all__ = ["class_counts", "first_screen"]
+
+CLASSES = 12
+"""Classes whose counts a first screen draws."""
+
+
+def first_screen(sheet: Sheet, place: str = "", image: tuple[Exhibit, ...] = ()) -> FirstScreen:
+    """The answer of a data report.
+
+    Args:
+        sheet: what was found.
+        place: of the data, as the user named it; empty where nobody says it.
+        image: images to be shown beside the counts of the classes.
+    """
+    n = sum(map(sum, sheet.counts.values()))
+    exact = sum(c.kind == "exact" for c in sheet.duplicates)
+    near, conflicts = len(sheet.duplicates) - exact, len(sheet.conflicts)
+    unreadable = sum(not f.is_folder for f in sheet.faults)
+    across = sum(c.across for c in sheet.duplicates)
+    badge, level = _badge(sheet, conflicts, across, unreadable)
+    k = len(sheet.classes)
+    return FirstScreen(
+        headline=f"{_n(n, 'image')}, {_n(k, 'class', 'es')}: {_n(conflicts, 'label conflict')}, "
+        f"{_n(exact, 'exact duplicate')}, {_n(near, 'near-duplicate')}, "
+        f"{_n(unreadable, 'unreadable file')}.",
+        detail=_detail(sheet, across),
+        badge=badge,
+        level=level,
+        image=(*image, *class_counts(sheet)),
+        figures=_figures(sheet, n, across, unreadable),
+        next=_next(sheet, place, level),
+    )
+
+
+def class_counts(sheet: Sheet) -> tuple[Bars, ...]:
+    """Images of each class, the most frequent first; nothing where there is one class.
+
+    Args:
+        sheet: what was found.
+    """
+    totals = [sum(column) for column in zip(*sheet.counts.values(), strict=True)]
+    if len(totals) < 2:
+        return ()
+    order = sorted(range(len(totals)), key=lambda i: -totals[i])
+    shown = order if len(order) <= CLASSES else [*order[: CLASSES // 2], *order[-CLASSES // 2 :]]
+    cut = len(order) - len(shown)
+    return (
+        Bars(
+            title="images by class",
+            names=[printable(sheet.classes[i]) for i in shown],
+            series={"images": [float(totals[i]) for i in shown]},
+            note=f"The most and the least frequent; {cut:,} classes between them." if cut else "",
+        ),
+    )
+
+
+def _badge(sheet: Sheet, conflicts: int, across: int, unreadable: int) -> tuple[str, Level]:
+    if conflicts:
+        return "Label conflicts", "bad"
+    if across:
+        return "Leaks between splits", "bad"
+    if unreadable or sheet.faults or sheet.warnings:
+        return "Needs a look", "open"
+    return ("Duplicates", "open") if sheet.duplicates else ("Clean", "good")
+
+
+def _detail(sheet: Sheet, across: int) -> str:
+    parts = []
+    if across:
+        verb = "lies" if across == 1 else "lie"
+        parts.append(f"{_n(across, 'duplicate')} {verb} in several splits, which flatters scores.")
+    parts += sheet.warnings[:1]
+    return " ".join(parts)
+
+
+def _figures(sheet: Sheet, n: int, across: int, unreadable: int) -> tuple[Scalar, ...]:
+    splits = ", ".join(f"{name} {sum(c):,}" for name, c in sheet.counts.items() if sum(c))
+    found = [Scalar(title="images", value=n, note=splits)]
+    if len(sheet.classes) > 1:
+        note = "smallest class over largest"
+        found.append(Scalar(title="balance", value=sheet.balance, unit="%", note=note))
+    note = f"{sheet.size[0]} × {sheet.size[1]} as served"
+    found.insert(1, Scalar(title="classes", value=len(sheet.classes), note=note))
+    found.append(Scalar(title="duplicates across splits", value=across))
+    found.append(Scalar(title="unreadable files", value=unreadable))
+    return tuple(found)
+
+
+def _next(sheet: Sheet, place: str, level: Level) -> tuple[Command, ...]:
+    if not place:
+        return ()
+    found = []
+    if level != "good":
+        text = "List every file, to correct its label, replace or delete it"
+        found.append(Command(text=text, words=("neocog", "data", path_word(place), "--json")))
+    if len(sheet.classes) > 1:
+        text = "Train on it" if level == "good" else "Then train on it"
+        found.append(Command(text=text, words=("neocog", "train", path_word(place))))
+    return tuple(found)
+
+
+def _n(count: int, what: str, plural: str = "s") -> str:
+    return f"{count:,} {what}{'' if count == 1 else plural}"

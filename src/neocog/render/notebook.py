@@ -1,0 +1,87 @@
+"""What every result can do: show its first screen in a notebook and a terminal, write its page.
+
+In a notebook the first screen is a page of its own within a frame: its style touches nothing
+around it, it runs no script, and it asks for nothing outside itself.
+"""
+
+from __future__ import annotations
+
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from markupsafe import Markup
+
+from neocog.exhibits import Section
+from neocog.first_screen import FirstScreen
+
+__all__ = ["Result", "framed"]
+
+HEIGHT = 720
+"""Of the frame in a notebook, in CSS pixels."""
+
+
+class Result(ABC):
+    """A result that shows itself. Data classes of it take `repr=False`."""
+
+    @abstractmethod
+    def heading(self) -> str:
+        """What it is, a line."""
+
+    @abstractmethod
+    def first_screen(self) -> FirstScreen:
+        """The answer, five figures, an image, what to do next."""
+
+    @abstractmethod
+    def sections(self) -> Sequence[Section]:
+        """Everything, in reading order."""
+
+    @abstractmethod
+    def to_json(self) -> dict[str, Any]:
+        """Plain numbers, lists and names."""
+
+    def summary(self) -> str:
+        """The first screen in words, 80 columns wide."""
+        return self.first_screen().text()
+
+    def save_html(self, path: str | os.PathLike[str]) -> Path:
+        """Write the whole report as one self-contained HTML file.
+
+        Args:
+            path: the file.
+
+        Raises:
+            UsageError: it is no place for a file.
+            RunError: the file cannot be written.
+        """
+        from neocog.render.page import page, write
+        from neocog.targets import target_file
+
+        place = target_file(path, option="path")
+        write(place, page(self.heading(), self.sections(), first=self.first_screen()))
+        return place
+
+    def __repr__(self) -> str:
+        return f"{self.heading()}\n{self.summary()}"
+
+    def _repr_html_(self) -> str:
+        return framed(self.first_screen(), title=self.heading())
+
+
+def framed(screen: FirstScreen, *, title: str) -> str:
+    """A first screen as a frame for a notebook.
+
+    Args:
+        screen: what it says and shows.
+        title: of what it is the answer.
+    """
+    from neocog.render.page import page
+
+    html = page(title, (), first=screen)
+    frame = Markup(
+        '<iframe srcdoc="{}" sandbox="" title="{}" '
+        'style="width:100%;height:{}px;border:1px solid #8884;border-radius:6px"></iframe>'
+    )
+    return str(frame.format(html, title, HEIGHT))
