@@ -138,12 +138,12 @@ def test_the_headline_has_flips_accuracy_and_time(
     assert found.other is not None
     flips = [1 - a.shift["crop"].consistency for a in (found.other, found.audit)]
     assert plain["headline"].startswith(
-        f"Prediction flips {100 * flips[0]:.1f} → {100 * flips[1]:.1f} % under crop shifts"
+        f"Prediction flips {100 * flips[0]:.1f} → {100 * flips[1]:.1f} % under ≤ 2 px crops"
     )
     assert "pp" in plain["headline"]
     assert plain["headline"].endswith("× the time.")
     assert plain["ms"]["ratio"] == pytest.approx(plain["ms"]["model"] / plain["ms"]["baseline"])
-    assert any(plain["headline"] in section.text for section in found.summary())
+    assert any(plain["headline"] in section.text for section in found.brief())
 
 
 def test_on_the_command_line(

@@ -66,7 +66,7 @@ def test_all_but_accuracy(flat: Path, tmp_path: Path) -> None:
     assert "Of these 12 samples 8 were audited" in said
     assert found.audit.lie  # of group norm, however the pixels lie in memory
     assert "accuracy" not in found.headline
-    table = found.summary()[1].exhibits[0]
+    table = found.brief()[1].exhibits[0]
     assert [row[5] for row in table.rows] == [None, None]  # nobody knows what both get right
 
 

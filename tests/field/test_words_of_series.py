@@ -59,7 +59,7 @@ def _audited(axes: int) -> Any:
 
 def test_an_audit_and_a_comparison_of_series():
     found = _audited(1)
-    texts = [t for part in (found.summary(), found.sections()) for t in _texts(part)]
+    texts = [t for part in (found.brief(), found.sections()) for t in _texts(part)]
     assert len(texts) > 100
     assert [t for t in texts if OF_IMAGES.search(t)] == []
     said = " ".join(texts)
