@@ -78,9 +78,9 @@ def test_words_end_with_the_run(call, thin_run: Path, halves: Path, tmp_path: Pa
     ("options", "sentence"),
     [
         (["--downsampling", "blurr"], "`blurr` is no sampling. Did you mean `blur`?"),
-        (["--padding", "zeros"], "`zeros` is no choice of padding."),
+        (["--padding", "zeros"], "`zeros` is no padding choice."),
         (["--finetune", "-1"], "`finetune` is a number of epochs from 0, got -1."),
-        (["--layer", "stem"], "`stem` is no group that can be converted."),
+        (["--layer", "stem"], "`stem` is no convertible group."),
         (["--size", "3,32,32"], "A run folder knows its model's size"),
     ],
 )

@@ -59,7 +59,7 @@ def test_nothing_is_replaced_ahead_of_positions(positions: str, downsampling: st
     assert [left.name for left in done.skipped] == ["stem", "patches"]
     for left in done.skipped:
         assert "`pos_embed" in left.reason
-        assert "depends on place whatever the sampling" in left.reason
+        assert "depend on position whatever the downsampling" in left.reason
 
 
 @torch.no_grad()

@@ -50,8 +50,8 @@ def test_no_stride_is_the_size_of_the_window() -> None:
 def test_a_reason_goes_with_what_cannot_be_replaced() -> None:
     net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.AdaptiveAvgPool2d(3), nn.Flatten())
     (found,) = find_downsamplers(net, torch.randn(2, 3, 16, 16))
-    assert found.what == "adaptive pool to 3×3"
-    assert "only a pool to 1 is the same for all shifts" in found.reason
+    assert found.what == "adaptive pooling to 3×3"
+    assert "only pooling to 1 is the same for all shifts" in found.reason
 
 
 def test_an_unknown_sampling_is_refused() -> None:
@@ -60,6 +60,8 @@ def test_an_unknown_sampling_is_refused() -> None:
 
 
 def test_a_network_that_is_no_graph_is_refused() -> None:
-    with pytest.raises(ModelError, match=r"becomes none: what it does depends on the values"):
+    with pytest.raises(
+        ModelError, match=r"cannot be traced: its control flow depends on the values"
+    ):
         find_downsamplers(Wayward(), torch.randn(2, 3, 16, 16))
     assert issubclass(Untraceable, NeocogError)

@@ -66,14 +66,14 @@ def test_branches_that_are_lost_on_the_way_do_not_choose() -> None:
     done = replace(settled(Branches("anew")), torch.randn(2, 3, 16, 16), downsampling="polyphase")
     assert [r.name for r in done.replaced] == ["stem", "last"]
     assert [w.name for w in done.skipped] == ["one", "two"]
-    assert "at `add` it meets a branch whose samples were laid out anew" in done.skipped[0].reason
+    assert "at `add` it joins a branch whose elements were rearranged" in done.skipped[0].reason
 
 
 def test_what_drops_samples_of_a_map_laid_out_anew_is_left_and_named() -> None:
     done = replace(settled(Branches("rows")), torch.randn(2, 3, 16, 16), downsampling="polyphase")
     assert [r.name for r in done.replaced] == ["stem", "one"]
     assert [(w.name, w.reason) for w in done.skipped] == [
-        ("last", "its input is not laid out as (B, C, space)")
+        ("last", "its input is not laid out as (B, C, spatial axes)")
     ]
 
 

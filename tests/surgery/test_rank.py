@@ -6,18 +6,18 @@ import torch
 from tests.surgery.nets import StrangerResNet, Wayward, settled
 from torch import Tensor, nn
 
-from neocog.surgery.rank import Advice, advise
+from neocog.surgery.rank import GroupRank, rank_groups
 
 
-def advice(gain: float, macs: int) -> Advice:
-    return Advice(group="g", members=("g",), flips={"circular": gain, "crop": gain}, macs=macs)
+def advice(gain: float, macs: int) -> GroupRank:
+    return GroupRank(group="g", members=("g",), flips={"circular": gain, "crop": gain}, macs=macs)
 
 
 def test_worth_is_gain_for_cost() -> None:
-    assert advice(0.02, 2_000_000).worth == 0.01
-    assert advice(0.02, 0).worth == math.inf
-    assert advice(-0.02, 0).worth == -math.inf
-    assert advice(0.0, 0).worth == 0.0
+    assert advice(0.02, 2_000_000).efficiency == 0.01
+    assert advice(0.02, 0).efficiency == math.inf
+    assert advice(-0.02, 0).efficiency == -math.inf
+    assert advice(0.0, 0).efficiency == 0.0
 
 
 def test_groups_are_tried_alone_and_sorted() -> None:
@@ -35,7 +35,7 @@ def test_groups_are_tried_alone_and_sorted() -> None:
     def macs(module: nn.Module) -> int:
         return 10 + 7 * sum("_take" in str(n.target) for n in module.graph.nodes)
 
-    found = advise(net, x, downsampling="polyphase", padding="keep", flips=flips, macs=macs)
+    found = rank_groups(net, x, downsampling="polyphase", padding="keep", flips=flips, macs=macs)
     assert seen == [0, 2, 2]
     assert [a.group for a in found] == ["layer3.0.conv1", "layer2.0.conv1"]
     assert found[0].members == ("layer3.0.conv1", "layer3.0.slicing")
@@ -46,7 +46,7 @@ def test_groups_are_tried_alone_and_sorted() -> None:
 def test_nothing_to_advise() -> None:
     net = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
     x = torch.randn(2, 3, 8, 8)
-    found = advise(
+    found = rank_groups(
         net, x, downsampling="blur", padding="keep", flips=lambda m: {}, macs=lambda m: 0
     )
     assert found == ()
@@ -65,7 +65,7 @@ class Twice(nn.Module):
 
 def test_groups_that_share_a_module_are_tried_together() -> None:
     x = torch.randn(2, 3, 8, 8)
-    found = advise(
+    found = rank_groups(
         Twice(),
         x,
         downsampling="blur",
@@ -83,7 +83,7 @@ def test_modules_of_what_is_no_graph_are_tried_alone() -> None:
         seen.append([n for n, p in module.named_children() if hasattr(p, "reduce")])
         return {"circular": 0.0}
 
-    found = advise(net, x, downsampling="blur", padding="keep", flips=flips, macs=lambda m: 0)
+    found = rank_groups(net, x, downsampling="blur", padding="keep", flips=flips, macs=lambda m: 0)
     assert seen == [[], ["conv"], ["pool"]]
     assert [a.group for a in found] == ["conv", "pool"]
 
@@ -99,7 +99,7 @@ def test_weights_of_samplers_are_drawn_from_the_seed() -> None:
             seen.extend(new)
             return {"circular": 0.0}
 
-        advise(
+        rank_groups(
             net,
             x,
             downsampling="learned_polyphase",

@@ -14,7 +14,7 @@ def test_branches_of_unequal_depth_are_left_and_named() -> None:
     done = replace(settled(Unequal()), torch.randn(2, 3, 16, 16), downsampling="polyphase")
     assert [r.name for r in done.replaced] == ["first"]
     assert [w.name for w in done.skipped] == ["once", "twice.0", "twice.1"]
-    assert "at `add` it meets a branch that was sampled otherwise" in done.skipped[0].reason
+    assert "at `add` it joins a branch with other downsampling" in done.skipped[0].reason
 
 
 def test_what_looks_at_values_is_mended_module_by_module() -> None:
@@ -24,7 +24,7 @@ def test_what_looks_at_values_is_mended_module_by_module() -> None:
     assert "depends on the values" in done.remarks[0]
     assert list(done.module.state_dict()) == list(net.state_dict())
     assert done.module(x).shape == net(x).shape
-    with pytest.raises(ModelError, match=r"must see the network as a graph, .* depends on the val"):
+    with pytest.raises(ModelError, match=r"the network must be traceable, .* depends on the val"):
         replace(net, x, downsampling="polyphase")
 
 
@@ -34,7 +34,7 @@ def test_only_some_modules_of_what_is_no_graph() -> None:
     assert [r.name for r in done.replaced] == ["pool"]
     assert done.module.conv.stride == (2, 2)
     assert torch.equal(replace(net, x, downsampling="blur", only=()).module(x), net(x))
-    with pytest.raises(UsageError, match=r"`pol` is no group .* Did you mean `pool`"):
+    with pytest.raises(UsageError, match=r"`pol` is no convertible group.* Did you mean `pool`"):
         replace(net, x, downsampling="blur", only=["pol"])
 
 
@@ -92,12 +92,12 @@ class Tricks(nn.Module):
 @pytest.mark.parametrize(
     ("way", "reason"),
     [
-        ("adaptive", "only a pool to 1 is the same for all shifts"),
+        ("adaptive", "only pooling to 1 is the same for all shifts"),
         ("shuffle", "pixels moved into channels"),
-        ("blocks", "blocks cut out by reshaping"),
-        ("interpolate", "between samples"),
-        ("rows last", "(B, C, space)"),
-        ("indices", "no operator that is known here"),
+        ("blocks", "patches cut by reshaping"),
+        ("interpolate", "between grid points"),
+        ("rows last", "(B, C, spatial axes)"),
+        ("indices", "an unknown operator"),
     ],
 )
 def test_what_cannot_be_replaced_is_named(way: str, reason: str) -> None:
@@ -109,7 +109,9 @@ def test_what_cannot_be_replaced_is_named(way: str, reason: str) -> None:
 def test_a_map_keeps_its_places() -> None:
     x = torch.randn(2, 3, 16, 16)
     done = replace(Map(), x, downsampling="polyphase")
-    assert done.skipped[0].reason == "the answer is a map, and its samples must keep their places"
+    assert (
+        done.skipped[0].reason == "the output is a map, and its elements must keep their positions"
+    )
     assert replace(Map(), x, downsampling="blur").replaced
 
 
@@ -122,7 +124,7 @@ def test_up_sampling_bars_only_what_it_meets() -> None:
 def test_a_head_that_sees_places_is_told() -> None:
     net = nn.Sequential(nn.Conv2d(1, 2, 3, 2, 1), nn.Flatten(), nn.Linear(32, 2))
     done = replace(net, torch.zeros(2, 1, 8, 8), downsampling="polyphase", padding="circular")
-    assert "lays a map of 4×4 samples out as a vector" in done.remarks[0]
+    assert "flattens a 4×4 feature map" in done.remarks[0]
 
 
 class _Summed(nn.Module):

@@ -13,7 +13,7 @@ from neocog.surgery.replace import replace
 def test_a_border_narrower_than_its_window_is_told() -> None:
     net = nn.Sequential(nn.Conv2d(1, 2, 5), nn.AdaptiveAvgPool2d(1))
     done = replace(net, torch.zeros(2, 1, 8, 8), downsampling="polyphase", padding="circular")
-    assert "`0` has a border narrower than its window" in done.remarks[0]
+    assert "`0` has less padding than its window needs" in done.remarks[0]
 
 
 class Padded(nn.Module):
@@ -67,7 +67,7 @@ def test_borders_that_are_not_of_space_stay_and_are_named() -> None:
     net, x = settled(Elsewhere()), torch.randn(2, 3, 16, 16)
     done = replace(net, x, downsampling="blur", padding="circular", only=())
     assert [w.name for w in done.skipped] == ["gate", "pad"]
-    assert all("its border does not lie in space" in w.reason for w in done.skipped)
+    assert all("it does not pad spatial axes" in w.reason for w in done.skipped)
     wrapped = copy.deepcopy(net)
     wrapped.conv.padding_mode = "circular"
     torch.testing.assert_close(done.module(x), wrapped(x))
@@ -95,8 +95,8 @@ class Gated(nn.Module):
 def test_borders_of_what_is_no_graph_wrap_or_are_named() -> None:
     net, x = settled(Gated()), torch.randn(2, 3, 16, 16)
     done = replace(net, x, downsampling="blur", padding="circular", only=())
-    assert "only convolutions over space wrap around" in done.remarks[1]
-    assert done.remarks[1].endswith("the border stays as it is of `gate`, `pool`, `pad`")
+    assert "only spatial convolutions get circular padding" in done.remarks[1]
+    assert done.remarks[1].endswith("unchanged are `gate`, `pool`, `pad`")
     wrapped = copy.deepcopy(net)
     wrapped.conv.padding_mode = "circular"
     torch.testing.assert_close(done.module(x), wrapped(x))

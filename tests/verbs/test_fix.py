@@ -272,7 +272,7 @@ def test_a_stop_keeps_what_was_reached(
 
 def test_wrong_use(run: Path, bars: Path, tmp_path: Path) -> None:
     out = tmp_path / "fixed"
-    with pytest.raises(UsageError, match=r"`stride` is how they are dropped already"):
+    with pytest.raises(UsageError, match=r"other downsampling than `stride`"):
         fixed(run, bars, out, downsampling="stride")
     with pytest.raises(UsageError, match=r"`finetune` is a number of epochs from 0, got -1"):
         fixed(run, bars, out, finetune=-1)
@@ -288,7 +288,7 @@ def test_wrong_use(run: Path, bars: Path, tmp_path: Path) -> None:
         fixed(run, bars, out, consistency_weight=5.0, finetune=0)
     with pytest.raises(UsageError, match=r"`zoom` is no way of shifting. Known: `circular`"):
         fixed(run, bars, out, shift=("zoom",))
-    with pytest.raises(UsageError, match=r"`conv9` is no group that can be converted"):
+    with pytest.raises(UsageError, match=r"`conv9` is no convertible group"):
         fixed(run, bars, out, only=["conv9"])
     assert not out.exists()
     out.mkdir()

@@ -1,4 +1,4 @@
-"""Where the axes of a tensor go when its shape changes."""
+"""Track axes of a tensor through changes of its shape."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import fx
 
-__all__ = ["blocks", "joined", "moved", "paired", "stacked", "summed"]
+__all__ = ["blocks", "joined", "paired", "permuted", "stacked", "summed"]
 
 _SUMMARIES = frozenset(
     ("sum", "mean", "amax", "amin", "max", "min", "prod", "std", "var", "norm", "logsumexp")
@@ -15,12 +15,12 @@ _SUMMARIES = frozenset(
 
 
 def _name(node: fx.Node) -> str:
-    """Of a method or a function."""
+    """The name of a method or function."""
     return str(node.target if node.op == "call_method" else getattr(node.target, "__name__", ""))
 
 
-def moved(node: fx.Node, axes: tuple[int, ...], count: int) -> tuple[int, ...] | None:
-    """The places of some axes after `permute` or `transpose` of a tensor with `count` axes."""
+def permuted(node: fx.Node, axes: tuple[int, ...], count: int) -> tuple[int, ...] | None:
+    """Indices of some axes after `permute` or `transpose` of a tensor with `count` axes."""
     args: list[Any] = list(node.args[1:])
     if len(args) == 1 and isinstance(args[0], (tuple, list)):
         args = list(args[0])
@@ -35,7 +35,7 @@ def moved(node: fx.Node, axes: tuple[int, ...], count: int) -> tuple[int, ...] |
 
 
 def summed(node: fx.Node, count: int) -> set[int]:
-    """The axes that a sum, a mean or a largest value is taken over."""
+    """Axes of a reduction such as a sum, a mean or a max."""
     if _name(node) not in _SUMMARIES:
         return set()
     given = node.kwargs.get("dim", node.kwargs.get("axis"))
@@ -45,19 +45,19 @@ def summed(node: fx.Node, count: int) -> set[int]:
 
 
 def stacked(node: fx.Node, count: int) -> int | None:
-    """The axis that `torch.stack` puts in."""
+    """The axis that `torch.stack` inserts."""
     at = node.args[1] if len(node.args) > 1 else node.kwargs.get("dim", 0)
     return at % count if isinstance(at, int) else None
 
 
 def paired(ours: tuple[int, ...], shape: tuple[int, ...], axes: tuple[int, ...]) -> bool:
-    """Whether a tensor has more than one sample along axes of what it is broadcast to."""
+    """Whether a tensor has more than one element along some axes of its broadcast shape."""
     ours = (1,) * (len(shape) - len(ours)) + ours
     return any(ours[a] > 1 for a in axes)
 
 
 def blocks(shape: tuple[int, ...], space: Iterable[int]) -> bool:
-    """Whether each axis of space stands in a shape as two factors, neither of them 1."""
+    """Whether each spatial axis is split into two factors of a shape, neither of them 1."""
     rest = list(shape)
     for n in space:
         pairs = [(i, rest[i], rest[i + 1]) for i in range(1, len(rest) - 1)]
@@ -69,7 +69,7 @@ def blocks(shape: tuple[int, ...], space: Iterable[int]) -> bool:
 
 
 def joined(shape: tuple[int, ...], ours: tuple[int, ...]) -> bool:
-    """Whether all but the batch has become one axis."""
+    """Whether all axes but the batch were flattened into one."""
     count = 1
     for n in ours[1:]:
         count *= n

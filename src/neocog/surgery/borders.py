@@ -1,4 +1,4 @@
-"""Operators at another stride or with another border, in place, in a graph."""
+"""Change stride and padding of operators of a graph, in place."""
 
 from __future__ import annotations
 
@@ -14,65 +14,66 @@ from neocog.surgery.graph import Traced, shape_of
 from neocog.surgery.window import FUNCTIONS, OperatorWindow, arguments, label
 
 __all__ = [
-    "ELSEWHERE",
+    "NOT_SPATIAL",
     "PAD_MODULES",
     "OperatorChange",
     "OperatorChanges",
-    "far_samples",
+    "extra_samples",
     "is_pad",
     "wraps_pads",
 ]
 
-ELSEWHERE = "its border does not lie in space: its input is not laid out as (B, C, space)"
-"""Why a border cannot wrap around."""
+NOT_SPATIAL = "it does not pad spatial axes: its input is not laid out as (B, C, spatial axes)"
+"""Why padding cannot become circular."""
 
 Sides = tuple[tuple[int, int], ...]
 
 
 @dataclass(frozen=True, kw_only=True)
 class OperatorChange:
-    """What is to become of one node.
+    """The planned change of one node.
 
     Args:
-        node: that has a window.
-        window: as it is now.
-        circular: its border is to wrap around.
-        dense: it is to give every sample.
-        taken: its windows are taken from a phase before it, padding included; it keeps its stride.
-        far: samples that its border gets beside its own, behind each axis.
+        node: with a window.
+        window: its current window.
+        circular: its padding becomes circular.
+        dense: its stride becomes 1.
+        presampled: its windows are gathered from a phase before it, padding included; it keeps
+            its stride.
+        extra: samples of padding to add at the end of each axis.
     """
 
     node: fx.Node
     window: OperatorWindow
     circular: bool
     dense: bool
-    taken: bool
-    far: tuple[int, ...]
+    presampled: bool
+    extra: tuple[int, ...]
 
     @property
     def sides(self) -> Sides:
-        """The whole border."""
-        return tuple((a, b + f) for (a, b), f in zip(self.window.padding, self.far, strict=True))
+        """Padding on both sides of each axis."""
+        return tuple((a, b + f) for (a, b), f in zip(self.window.padding, self.extra, strict=True))
 
     @property
     def mode(self) -> str:
-        """What stands there."""
+        """Padding mode."""
         return "circular" if self.circular else self.window.mode
 
     @property
-    def apart(self) -> bool:
-        """Whether the border must be a node of its own, before the operator."""
+    def separate(self) -> bool:
+        """Whether padding needs a node of its own before the operator."""
         if not any(map(any, self.sides)):
             return False
-        # PyTorch's own wrapping, a convolution's `padding_mode`, costs as much as the convolution.
+        # The circular `padding_mode` of a PyTorch convolution costs as much as the convolution.
         wraps = self.mode == "circular" and self.window.mode != "circular"
-        return self.taken or any(self.far) or wraps
+        return self.presampled or any(self.extra) or wraps
 
 
-def far_samples(
+def extra_samples(
     window: OperatorWindow, size: tuple[int, ...], out: tuple[int, ...]
 ) -> tuple[int, ...]:
-    """Samples to be added behind each axis, so that every sample there gives `stride` phases.
+    """Samples to add at the end of each axis, so that every output has `stride` phases.
 
     An operator of stride s with an even window gives n / s samples, each the first of s windows;
     the last of these windows ends beyond the border. Where the stride divides the size, as many
@@ -81,25 +82,25 @@ def far_samples(
 
     Args:
         window: of the operator.
-        size: of what comes in, without batch and channels.
-        out: of what goes out at its stride.
+        size: spatial size of the input.
+        out: spatial size of the output at its stride.
     """
-    far = []
+    extra = []
     for n, o, s, r, pads in zip(
         size, out, window.stride, window.reach, window.padding, strict=True
     ):
         dense = n + sum(pads) - r + 1
         whole = o * s - dense if o * s == n else 0
-        far.append(max(0, whole, (o - 1) * s + 1 - dense))
-    return tuple(far)
+        extra.append(max(0, whole, (o - 1) * s + 1 - dense))
+    return tuple(extra)
 
 
 @dataclass
 class OperatorChanges:
-    """Changes of one graph: collected, then made, since nodes may share a module.
+    """Changes of one graph: planned first, then applied, since nodes may share a module.
 
     Args:
-        traced: what is changed.
+        traced: the graph; changed in place.
         planned: node to change.
     """
 
@@ -107,75 +108,90 @@ class OperatorChanges:
     planned: dict[fx.Node, OperatorChange] = field(default_factory=dict)
 
     def plan(
-        self, node: fx.Node, window: OperatorWindow, *, circular: bool, dense: bool, taken: bool
+        self,
+        node: fx.Node,
+        window: OperatorWindow,
+        *,
+        circular: bool,
+        dense: bool,
+        presampled: bool,
     ) -> OperatorChange:
-        """Note what is to become of a node."""
+        """Plan the change of a node."""
         size = (shape_of(node.all_input_nodes[0]) or ())[2:]
         out = (shape_of(node) or ())[2:]
-        full = dense or taken
-        far = far_samples(window, size, out) if full else (0,) * len(window.stride)
+        full = dense or presampled
+        extra = extra_samples(window, size, out) if full else (0,) * len(window.stride)
         change = OperatorChange(
-            node=node, window=window, circular=circular, dense=dense, taken=taken, far=far
+            node=node,
+            window=window,
+            circular=circular,
+            dense=dense,
+            presampled=presampled,
+            extra=extra,
         )
         self.planned[node] = change
         return change
 
     def make(self) -> None:
-        """Make them all."""
-        apart = {str(c.node.target) for c in self.planned.values() if c.apart and _is_module(c)}
+        """Apply all changes."""
+        separate = {
+            str(c.node.target) for c in self.planned.values() if c.separate and _is_module(c)
+        }
         for change in self.planned.values():
-            own = str(change.node.target) in apart if _is_module(change) else change.apart
-            if own and not change.taken:
+            split = str(change.node.target) in separate if _is_module(change) else change.separate
+            if split and not change.presampled:
                 self._border(change)
             if _is_module(change):
-                _set_module(self.traced.root.get_submodule(str(change.node.target)), change, own)
+                _set_module(self.traced.root.get_submodule(str(change.node.target)), change, split)
             else:
-                _set_arguments(change, own)
+                _set_arguments(change, split)
 
     def _border(self, change: OperatorChange) -> None:
         node = change.node
         x = node.all_input_nodes[0]
-        outside = change.window.kind == "max pool" and change.mode == "zeros"
+        negative_infinity = change.window.kind == "max pool" and change.mode == "zeros"
         with self.traced.graph.inserting_before(node):
-            if outside:  # a largest value is never outside
-                flat = [n for side in reversed(change.sides) for n in side]
-                wide = self.traced.graph.call_function(F.pad, (x, flat), {"value": float("-inf")})
+            if negative_infinity:  # a max is never taken from padding
+                sizes = [n for side in reversed(change.sides) for n in side]
+                padded = self.traced.graph.call_function(
+                    F.pad, (x, sizes), {"value": float("-inf")}
+                )
             else:
-                wide = self.traced.graph.call_function(
+                padded = self.traced.graph.call_function(
                     extend, (x, change.sides), {"padding": change.mode}
                 )
-        node.replace_input_with(x, wide)
+        node.replace_input_with(x, padded)
 
 
 def _is_module(change: OperatorChange) -> bool:
     return change.node.op == "call_module"
 
 
-def _set_module(module: nn.Module, change: OperatorChange, apart: bool) -> None:
+def _set_module(module: nn.Module, change: OperatorChange, separate: bool) -> None:
     axes = len(change.window.stride)
     settings: Any = module
     single = isinstance(getattr(settings, "kernel_size", 1), int)  # also for a pool by p-norm
     if change.dense:
         settings.stride = 1 if single else (1,) * axes
-    if (change.dense or change.taken) and hasattr(settings, "ceil_mode"):
+    if (change.dense or change.presampled) and hasattr(settings, "ceil_mode"):
         settings.ceil_mode = False
-    if apart and hasattr(settings, "padding"):
+    if separate and hasattr(settings, "padding"):
         settings.padding = 0 if single else (0,) * axes
         if hasattr(settings, "padding_mode"):
             settings.padding_mode = "zeros"
             settings._reversed_padding_repeated_twice = [0] * (2 * axes)
 
 
-def _set_arguments(change: OperatorChange, apart: bool) -> None:
+def _set_arguments(change: OperatorChange, separate: bool) -> None:
     node = change.node
     assert callable(node.target)
     _, axes, names = FUNCTIONS[node.target]
     given = arguments(node, names)
     if change.dense:
         given["stride"] = (1,) * axes
-    if (change.dense or change.taken) and "ceil_mode" in given:
+    if (change.dense or change.presampled) and "ceil_mode" in given:
         given["ceil_mode"] = False
-    if apart and "padding" in names:
+    if separate and "padding" in names:
         given["padding"] = (0,) * axes
     node.args = (given.pop("input"),)
     node.kwargs = given
@@ -191,33 +207,33 @@ PAD_MODULES = (
     nn.ConstantPad1d,
     nn.ConstantPad2d,
 )
-"""What does nothing but pad, and not by wrapping around."""
+"""Modules that only pad, but not circularly."""
 
 
 def wraps_pads(
     traced: Traced, axes: int, pads: Mapping[fx.Node, bool]
 ) -> list[tuple[str, str, str]]:
-    """Let nodes that only pad space wrap around.
+    """Make nodes that only pad spatial axes circular.
 
     Args:
-        traced: is changed.
-        axes: of space.
-        pads: each node that pads, and whether its input is laid out as (B, C, space).
+        traced: the graph; changed in place.
+        axes: number of spatial axes.
+        pads: each node that pads, and whether its input is laid out as (B, C, spatial axes).
 
     Returns:
-        (name, what, reason) of those that cannot.
+        (name, what, reason) of those that were skipped.
     """
-    left = []
-    for node, inside in pads.items():
+    skipped = []
+    for node, spatial in pads.items():
         sides = _pad_of(node, traced.root)
         if sides is None or not any(sides[: 2 * axes]):
             continue
         name = label(node, traced.root)
-        if not inside:
-            left.append((name, "padding", ELSEWHERE))
+        if not spatial:
+            skipped.append((name, "padding", NOT_SPATIAL))
             continue
         if any(sides[2 * axes :]) or min(sides) < 0 or len(sides) > 2 * axes + 4:
-            left.append((name, "padding", "it pads channels too, or cuts"))
+            skipped.append((name, "padding", "it pads channels too, or crops"))
             continue
         pairs = tuple(
             (sides[2 * i], sides[2 * i + 1]) if 2 * i < len(sides) else (0, 0)
@@ -229,16 +245,16 @@ def wraps_pads(
         new.meta = dict(node.meta)
         node.replace_all_uses_with(new)
         traced.graph.erase_node(node)
-    return left
+    return skipped
 
 
 def is_pad(node: fx.Node, root: nn.Module) -> bool:
-    """Whether a node does nothing but pad."""
+    """Whether a node only pads."""
     return node.target is extend or _pad_of(node, root) is not None
 
 
 def _pad_of(node: fx.Node, root: nn.Module) -> list[int] | None:
-    """What a node pads, from the last axis on, where it does nothing else."""
+    """Padding of a node that only pads, from the last axis on; else None."""
     if node.op == "call_module":
         module = root.get_submodule(str(node.target))
         return list(module.padding) if isinstance(module, PAD_MODULES) else None
@@ -247,7 +263,7 @@ def _pad_of(node: fx.Node, root: nn.Module) -> list[int] | None:
     given = arguments(node, ("input", "pad", "mode", "value"))
     if given.get("mode", "constant") == "circular":
         return None
-    flat = given.get("pad")
-    if not isinstance(flat, (list, tuple)) or not all(type(n) is int for n in flat):
+    sizes = given.get("pad")
+    if not isinstance(sizes, (list, tuple)) or not all(type(n) is int for n in sizes):
         return None
-    return [int(n) for n in flat]
+    return [int(n) for n in sizes]

@@ -1,4 +1,4 @@
-"""Where a network downsamples."""
+"""Find the downsamplers of a network."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ class Downsampler:
     """A downsampler of a network.
 
     Args:
-        name: the module's, or the place and name of a function.
+        name: of the module, or position and name of a function.
         what: operator, window, stride.
-        group: the name of the first of those that must keep the same samples.
+        group: name of the first downsampler that must keep the same phase.
         reason: why it cannot be replaced, or "".
     """
 
@@ -34,16 +34,16 @@ class Downsampler:
 def find_downsamplers(
     module: nn.Module, example: Tensor, *, downsampling: str | Downsampling = "polyphase"
 ) -> tuple[Downsampler, ...]:
-    """Every place of a network where samples are dropped, in the order of its graph.
+    """All downsamplers of a network, in the order of its graph.
 
     Args:
-        module: takes one tensor (B, C, space); is left as it is.
-        example: two samples or more of the size that is meant.
-        downsampling: the kind that would replace them.
+        module: takes one tensor (B, C, spatial axes); not changed.
+        example: two samples or more of the intended size.
+        downsampling: of the replacement.
 
     Raises:
-        UsageError: an unknown sampling.
-        ModelError: the network cannot be written as a graph, or fails on the example.
+        UsageError: unknown downsampling.
+        ModelError: the network cannot be traced, or fails on the example.
 
     Example:
         >>> import torch
@@ -56,9 +56,8 @@ def find_downsamplers(
         traced = trace(module, example)
     except Untraceable as e:
         raise ModelError(
-            f"Downsamplers are found in the graph of a network, and this one becomes none: {e}. "
-            "Replace them by `blur` or `ideal`, which need no graph, or write the network "
-            "without it."
+            f"Finding downsamplers needs a traced graph, and this network cannot be traced: {e}. "
+            "Use `blur` or `ideal`, which need no graph, or rewrite the network."
         ) from e
     surgeon = Surgeon(traced, kind, "", circular=False)
     return tuple(

@@ -1,10 +1,10 @@
 """Any module as a graph of its operations, with the shape of every tensor.
 
-PyTorch's own symbolic tracing runs `forward` with stand-ins for tensors. It ends where Python
-asks a stand-in for a number: `if x.shape[1] == 3`, `range(x.ndim)`. Such questions about *shapes*
-have one answer for all inputs of a size, so they are answered here from an example; questions
-about *values* (`if x.max() > 0`) have none, and end the tracing. The graph is compared with the
-module on two batches of different size before it is believed.
+PyTorch's symbolic tracing runs `forward` with proxies for tensors. It fails where Python needs a
+number from a proxy: `if x.shape[1] == 3`, `range(x.ndim)`. Control flow that depends on *shapes* is
+the same for all inputs of a size, so shapes are taken from an example here; control flow that
+depends on *values* (`if x.max() > 0`) ends the tracing. The graph is compared with the module on
+two batches of different size before it is used.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ __all__ = ["Rewired", "Traced", "Untraceable", "note_shapes", "shape_of", "trace
 _OPAQUE = tuple(
     f"neocog.layers.{room}" for room in ("blur", "lowpass", "pnorm", "polyphase", "windows")
 )
-"""Modules of ours that are taken whole."""
+"""Our modules that are leaves of a trace."""
 
 _ABOUT_SHAPES = frozenset(
     ("shape", "ndim", "dtype", "device", "is_cuda", "requires_grad", "layout", "itemsize")
@@ -41,7 +41,7 @@ _SHAPE_METHODS = frozenset(("size", "dim", "ndimension", "numel", "nelement", "e
 
 
 class Untraceable(ModelError):
-    """The module cannot be written as a graph; the message says why, as half a sentence."""
+    """The module cannot be traced; the message is the reason, a clause."""
 
 
 @dataclass(frozen=True)
@@ -49,8 +49,8 @@ class Traced:
     """A module as a graph.
 
     Args:
-        root: a copy of the module, in evaluation mode, whose parts the graph names.
-        graph: what it does; `shape_of` each node is known.
+        root: a copy of the module, in evaluation mode, whose submodules the graph names.
+        graph: its operations; `shape_of` each node is known.
     """
 
     root: nn.Module
@@ -58,13 +58,13 @@ class Traced:
 
 
 class Rewired(fx.GraphModule):
-    """A module's parts, under the names they always had, called in the order of a graph.
+    """A graph module that keeps all submodules of a module and their names.
 
-    Parts that the graph does not call stay, so the state dict is the one of the module before.
+    Submodules that the graph does not call stay, so the state dict is unchanged.
 
     Args:
-        root: whose parts they are.
-        graph: the order.
+        root: the module.
+        graph: calls its submodules.
     """
 
     def __init__(self, root: nn.Module, graph: fx.Graph) -> None:
@@ -78,7 +78,7 @@ class Rewired(fx.GraphModule):
         self._non_persistent_buffers_set = set(root._non_persistent_buffers_set)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Rewired:
-        """A copy with all its parts; `fx` would leave out those that the graph does not call."""
+        """A copy with all submodules; `fx` would drop those that the graph does not call."""
         parts = nn.Module()
         parts._modules = copy.deepcopy(self._modules, memo)
         parts._parameters = copy.deepcopy(self._parameters, memo)
@@ -94,21 +94,21 @@ def trace(module: nn.Module, example: Tensor) -> Traced:
     """The graph of a module in evaluation mode.
 
     Args:
-        module: takes one tensor; is left as it is.
+        module: takes one tensor; not changed.
         example: two samples or more, on the module's device.
 
     Raises:
-        Untraceable: what it does depends on values, or it has Python that no graph can hold.
+        Untraceable: its control flow depends on values, or its Python cannot be traced.
         ModelError: it fails on the example.
     """
     root = copy.deepcopy(module).eval()
     with torch.no_grad():
         try:
-            answers = _on_two(root, example)
+            outputs = _on_two(root, example)
         except Exception as e:
             raise ModelError(
                 f"A network must accept samples of shape {tuple(example.shape[1:])}, and this one "
-                f"fails on them ({type(e).__name__}: {e}). Give the size it was made for."
+                f"fails on them ({type(e).__name__}: {e}). Give its input size."
             ) from e
         try:
             _take_one(root)
@@ -121,40 +121,40 @@ def trace(module: nn.Module, example: Tensor) -> Traced:
             raise
         except Exception as e:
             reason = str(e).strip().splitlines()[0] if str(e).strip() else type(e).__name__
-            raise Untraceable(f"its Python does not become a graph ({reason})") from e
-    if not all(_same(a, b) for a, b in zip(answers, again, strict=True)):
-        raise Untraceable("its answers as a graph are not the ones it gives")
+            raise Untraceable(f"its Python cannot be traced ({reason})") from e
+    if not all(_same(a, b) for a, b in zip(outputs, again, strict=True)):
+        raise Untraceable("its traced graph gives other outputs")
     traced = Traced(root, graph)
     note_shapes(traced, example)
     return traced
 
 
 def _on_two(module: nn.Module, example: Tensor) -> list[Any]:
-    """Answers on two batches, each a copy, since a `forward` may write into what it gets."""
+    """Outputs on two batches, each a copy, since a `forward` may write into its input."""
     return [module(example.clone()), module(torch.cat([example, example[:1]]))]
 
 
 def _take_one(root: nn.Module) -> None:
-    """Let `forward` take the tensor alone: a stand-in for a default would be no default."""
-    kind = type(root)
-    if len(inspect.signature(kind.forward).parameters) <= 2:
+    """Make `forward` take the tensor alone: a proxy for a default argument would be no default."""
+    cls = type(root)
+    if len(inspect.signature(cls.forward).parameters) <= 2:
         return
-    whole = kind.forward
+    whole = cls.forward
 
     def forward(self: nn.Module, x: Tensor) -> Any:
         return whole(self, x)
 
-    root.__class__ = type(kind.__name__, (kind,), {"forward": forward})
+    root.__class__ = type(cls.__name__, (cls,), {"forward": forward})
 
 
 def note_shapes(traced: Traced, example: Tensor) -> None:
-    """Run the graph on an example and keep the shape of each result at its node."""
+    """Run the graph on an example and store the shape of each result at its node."""
     with torch.no_grad():
         _Shapes(traced.root, graph=traced.graph).run(example.clone())
 
 
 def shape_of(node: fx.Node) -> tuple[int, ...] | None:
-    """The shape of a node's tensor, or of the first tensor of a list; None for no tensor."""
+    """The shape of a node's tensor, or of the first tensor of a list; None without a tensor."""
     shape: tuple[int, ...] | None = node.meta.get("shape")
     return shape
 
@@ -178,7 +178,7 @@ def _same(a: Any, b: Any) -> bool:
 
 
 class _Numbers:
-    """What Python may ask a stand-in for a number of a shape."""
+    """Conversions of a proxy of a shape to a number."""
 
     tracer: _Tracer
 
@@ -210,7 +210,7 @@ class _Attribute(_Numbers, fx.proxy.Attribute):  # type: ignore[misc]
 
 
 class _Tracer(fx.Tracer):
-    """Symbolic tracing that answers questions about shapes from an example."""
+    """Symbolic tracing that takes shapes from an example."""
 
     def __init__(self, root: nn.Module, example: Tensor) -> None:
         super().__init__()
@@ -219,7 +219,7 @@ class _Tracer(fx.Tracer):
         self.values: dict[fx.Node, Any] = {}
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        """Taken whole: PyTorch's, ours, norms, those with hooks, small ones that ask for a mode."""
+        """Leaves: modules of PyTorch and ours, norms, with hooks, small ones that read the mode."""
         if super().is_leaf_module(m, module_qualified_name) or type(m).__module__ in _OPAQUE:
             return True
         if isinstance(m, CircularConv2d):
@@ -229,15 +229,15 @@ class _Tracer(fx.Tracer):
         if isinstance(m, _BatchNorm) and not any(map(window_of_module, m.modules())):
             return True
         code = getattr(type(m).forward, "__code__", None)
-        looks = code is not None and "training" in code.co_names
-        return looks and not any(m.children())
+        reads_mode = code is not None and "training" in code.co_names
+        return reads_mode and not any(m.children())
 
     def proxy(self, node: fx.Node) -> fx.Proxy:
-        """A stand-in that knows numbers of shapes."""
+        """A proxy that knows numbers of shapes."""
         return _Proxy(node, self)
 
     def to_bool(self, obj: Any) -> bool:
-        """The answer of `if`."""
+        """The condition of an `if`."""
         return bool(self.known(obj))
 
     def iter(self, obj: Any) -> Iterator[Any]:
@@ -245,18 +245,18 @@ class _Tracer(fx.Tracer):
         return iter([obj[i] for i in range(len(self.known(obj)))])
 
     def known(self, proxy: Any) -> Any:
-        """The value of a stand-in that depends on shapes alone.
+        """The value of a proxy that depends on shapes alone.
 
         Raises:
             Untraceable: it depends on values.
         """
         node: fx.Node = proxy.node
         if not _of_shapes(node):
-            raise Untraceable("what it does depends on the values of its input")
+            raise Untraceable("its control flow depends on the values of its input")
         return self.value(node)
 
     def value(self, node: fx.Node) -> Any:
-        """What a node has come to for the example."""
+        """The value of a node for the example."""
         with _outside(), torch.no_grad():
             for n in self.graph.nodes:
                 if n not in self.values:
@@ -285,7 +285,7 @@ _CALL, _GETATTR = nn.Module.__call__, nn.Module.__getattr__
 
 @contextmanager
 def _outside() -> Iterator[None]:
-    """Modules are what they are again; while a tracing runs, calling one makes a node."""
+    """Restore the normal behavior of modules; during tracing, calling one makes a node."""
     call, get = nn.Module.__call__, nn.Module.__getattr__
     nn.Module.__call__, nn.Module.__getattr__ = _CALL, _GETATTR  # type: ignore[method-assign]
     try:
@@ -312,10 +312,10 @@ def _of_shapes(node: fx.Node) -> bool:
 
 
 def _keep_constants(root: nn.Module, graph: fx.Graph) -> None:
-    """Tensors that tracing found in the Python become buffers that no state dict shows."""
+    """Register tensors that tracing took from Python as non-persistent buffers."""
     for node in graph.find_nodes(op="get_attr"):
-        place, _, name = str(node.target).rpartition(".")
-        owner = root.get_submodule(place)
+        owner_name, _, name = str(node.target).rpartition(".")
+        owner = root.get_submodule(owner_name)
         value = owner.__dict__.get(name)
         if isinstance(value, Tensor):
             delattr(owner, name)

@@ -1,4 +1,4 @@
-"""What is otherwise in training than in evaluation, in a graph that was traced in evaluation."""
+"""Functions that depend on the mode, in a graph that was traced in evaluation mode."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _NORM = ("input", "running_mean", "running_var", "weight", "bias", "training", "
 
 
 class NormByMode(nn.Module):
-    """Batch normalization with averages and weights that come as arguments.
+    """Batch normalization with running statistics and weights as arguments.
 
     Args:
-        momentum: share of the batch in the running averages.
+        momentum: weight of the batch in the running statistics.
         eps: added to the variance.
     """
 
@@ -39,18 +39,18 @@ class NormByMode(nn.Module):
         weight: Tensor | None = None,
         bias: Tensor | None = None,
     ) -> Tensor:
-        """Normalize by the batch in training, which the averages then follow; else by these."""
+        """Normalize by the batch in training, and update the statistics; else by the statistics."""
         return F.batch_norm(x, mean, var, weight, bias, self.training, self.momentum, self.eps)
 
 
 def follow_modes(root: nn.Module, graph: fx.Graph) -> None:
-    """Let functions that were traced with `training=False` follow the mode of the network.
+    """Make functions that were traced with `training=False` follow the mode of the network.
 
-    A norm that asks for no mode in its own `forward` is frozen on purpose, and stays so.
+    A norm that does not read the mode in its own `forward` is frozen on purpose, and stays so.
 
     Args:
         root: gets a module for each such function.
-        graph: is changed.
+        graph: changed in place.
     """
     for node in list(graph.nodes):
         if node.op != "call_function":
@@ -59,7 +59,7 @@ def follow_modes(root: nn.Module, graph: fx.Graph) -> None:
             given = arguments(node, ("input", "p", "training"))
             module = _DROPOUTS[node.target](given.get("p", 0.5))
             inputs: tuple[Any, ...] = (given["input"],)
-        elif node.target is F.batch_norm and _asks(root.get_submodule(enclosing(node))):
+        elif node.target is F.batch_norm and _reads_mode(root.get_submodule(enclosing(node))):
             given = arguments(node, _NORM)
             module = NormByMode(given.get("momentum", 0.1), given.get("eps", 1e-5))
             inputs = tuple(given.get(key) for key in _NORM[:5])
@@ -77,13 +77,13 @@ def follow_modes(root: nn.Module, graph: fx.Graph) -> None:
         graph.erase_node(node)
 
 
-def _asks(module: nn.Module) -> bool:
+def _reads_mode(module: nn.Module) -> bool:
     code = getattr(type(module).forward, "__code__", None)
     return code is not None and "training" in code.co_names
 
 
 def free_name(root: nn.Module, name: str) -> str:
-    """The name, or the next one that no part of the module has."""
+    """The name, with underscores appended until no attribute of the module has it."""
     while hasattr(root, name):
         name += "_"
     return name

@@ -1,4 +1,4 @@
-"""What works on each sample by itself, and where a row of such things ends."""
+"""Pointwise operations, and the last one of a sequence of them."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ _POINTWISE_METHODS = frozenset(("relu", "relu_", "sigmoid", "tanh", "clamp", "co
 
 
 def behind(node: fx.Node, root: nn.Module) -> fx.Node:
-    """The last of the norms and activations that follow a node and nothing else uses."""
+    """The last of the norms and activations that only follow a node."""
     window = window_of(node, root)
     if window is None or window.kind != "convolution":
         return node

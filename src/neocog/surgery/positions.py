@@ -1,9 +1,9 @@
-"""Where a network is told the position of a sample, after which no sampling makes it invariant.
+"""Find position embeddings, after which no downsampling makes a network shift-invariant.
 
-A table that differs from place to place and is added to a map or to tokens (a position embedding,
-an attention bias, a per-pixel scale) ties what a sample means to where it stands. Downsampling in
-another way before it then costs time and gains nothing: tokens that move along with the image still
-meet other entries of the table.
+A table that varies with position and is added to a feature map or to tokens (a position embedding,
+an attention bias, a per-pixel scale) makes features depend on position. Other downsampling before
+it costs time and gains nothing: tokens that move with the image still meet other entries of the
+table.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from neocog.surgery.graph import Traced, shape_of
 from neocog.surgery.window import label
 
-__all__ = ["Positions", "ahead_of", "positions_of"]
+__all__ = ["Positions", "positions_of", "upstream_of"]
 
 _SUMS: frozenset[Any] = frozenset(
     (
@@ -28,16 +28,16 @@ _SUMS: frozenset[Any] = frozenset(
         *("add", "add_", "sub", "sub_", "mul", "mul_"),
     )
 )
-"""Functions and methods that meet two tensors element by element."""
+"""Elementwise functions and methods of two tensors."""
 
 
 @dataclass(frozen=True)
 class Positions:
-    """A table of positions.
+    """A position embedding.
 
     Args:
-        node: that brings it in.
-        name: of the parameter or buffer, or of the module that holds it.
+        node: that adds it.
+        name: of the parameter or buffer, or of its module.
         shape: of the table.
     """
 
@@ -51,13 +51,13 @@ class Positions:
 
 
 def positions_of(traced: Traced) -> list[Positions]:
-    """Every table of positions in a graph, in its order.
+    """All position embeddings of a graph, in order.
 
     Args:
-        traced: with the shapes noted.
+        traced: with shapes noted.
     """
     fixed: dict[fx.Node, str] = {}
-    found = []
+    tables = []
     for node in traced.graph.nodes:
         inputs = node.all_input_nodes
         if node.op == "get_attr":
@@ -68,32 +68,32 @@ def positions_of(traced: Traced) -> list[Positions]:
         elif node.target in _SUMS and len(inputs) == 2:
             table = next((n for n in inputs if n in fixed), None)
             if table is not None and _varies(shape_of(table)):
-                found.append(Positions(node, fixed[table], shape_of(table) or ()))
-        elif (norm := _norm_of_places(node, traced.root)) is not None:
-            found.append(Positions(node, label(node, traced.root), norm))
-    return found
+                tables.append(Positions(node, fixed[table], shape_of(table) or ()))
+        elif (norm := _positional_norm(node, traced.root)) is not None:
+            tables.append(Positions(node, label(node, traced.root), norm))
+    return tables
 
 
-def ahead_of(positions: list[Positions]) -> dict[fx.Node, Positions]:
-    """Each node whose result meets a table of positions further on, to the first such table."""
-    ahead: dict[fx.Node, Positions] = {}
+def upstream_of(positions: list[Positions]) -> dict[fx.Node, Positions]:
+    """Nodes upstream of a position embedding, each to the first such table."""
+    upstream: dict[fx.Node, Positions] = {}
     for table in positions:
         todo = [table.node]
         while todo:
             for node in todo.pop().all_input_nodes:
-                if node not in ahead:
-                    ahead[node] = table
+                if node not in upstream:
+                    upstream[node] = table
                     todo.append(node)
-    return ahead
+    return upstream
 
 
 def _varies(shape: tuple[int, ...] | None) -> bool:
-    """Whether a table has more than one entry along more than its channels."""
+    """Whether a table varies along more axes than its channels."""
     return shape is not None and sum(n > 1 for n in shape) > 1
 
 
-def _norm_of_places(node: fx.Node, root: nn.Module) -> tuple[int, ...] | None:
-    """The shape of the weights of a layer norm over places and channels, which are one a place."""
+def _positional_norm(node: fx.Node, root: nn.Module) -> tuple[int, ...] | None:
+    """Shape of the weights of a layer norm over positions and channels, one weight per position."""
     if node.op == "call_module":
         module = root.get_submodule(str(node.target))
         if isinstance(module, nn.LayerNorm) and module.elementwise_affine:

@@ -1,4 +1,4 @@
-"""Which downsampler to replace first: gain against cost, each tried alone."""
+"""Rank downsamplers: flips saved per extra MAC, each replaced alone."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from neocog.layers.downsample import Downsampling
 from neocog.surgery.replace import replace
 from neocog.surgery.result import Surgery
 
-__all__ = ["Advice", "advise"]
+__all__ = ["GroupRank", "rank_groups"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Advice:
-    """What comes of replacing one group of downsamplers, weights as they are.
+class GroupRank:
+    """Effect of replacing one group of downsamplers, without training.
 
     Args:
-        group: name of its first.
-        members: names of all that share its samples, or a module with one that does.
-        flips: way of shifting to how much smaller the share of answers that change becomes.
-        macs: products that are summed for one sample, more than before.
+        group: name of its first downsampler.
+        members: names of all that share its phase, or a module with one that does.
+        flips: kind of shift to the decrease of the flip rate.
+        macs: extra MACs per sample.
     """
 
     group: str
@@ -34,18 +34,18 @@ class Advice:
 
     @property
     def gain(self) -> float:
-        """The mean over the ways of shifting."""
+        """The mean over the kinds of shift."""
         return sum(self.flips.values()) / len(self.flips)
 
     @property
-    def worth(self) -> float:
-        """Gain for each million products added; what costs nothing is worth most."""
+    def efficiency(self) -> float:
+        """Gain per million extra MACs; infinite without extra MACs."""
         if self.macs > 0:
             return self.gain / self.macs * 1e6
         return math.copysign(math.inf, self.gain) if self.gain else 0.0
 
 
-def advise(
+def rank_groups(
     module: nn.Module,
     example: Tensor,
     *,
@@ -54,20 +54,21 @@ def advise(
     flips: Callable[[nn.Module], Mapping[str, float]],
     macs: Callable[[nn.Module], int],
     seed: int = 0,
-) -> tuple[Advice, ...]:
+) -> tuple[GroupRank, ...]:
     """Replace each group alone, and measure.
 
     Args:
-        module: takes one tensor; is left as it is.
+        module: takes one tensor; not changed.
         example: two samples or more.
-        downsampling: of the samplers that come in.
-        padding: as for `replace`; each group is compared with the same borders and no sampler.
-        flips: a network to the share of answers that change, for each way of shifting.
-        macs: a network to the products that one sample costs.
-        seed: of the weights that a sampler may have.
+        downsampling: of the replacements.
+        padding: as for `replace`; each group is compared with the same padding and nothing
+        replaced.
+        flips: network to flip rate, for each kind of shift.
+        macs: network to MACs per sample.
+        seed: of the weights of new layers.
 
     Returns:
-        The groups, what is worth most first.
+        The groups, the most efficient first.
 
     Example:
         >>> import torch
@@ -78,31 +79,31 @@ def advise(
         ['0']
     """
 
-    def mended(only: Collection[str] | None) -> Surgery:
+    def converted(only: Collection[str] | None) -> Surgery:
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(seed)
             return replace(module, example, downsampling=downsampling, padding=padding, only=only)
 
-    whole = mended(None)
+    whole = converted(None)
     groups = dict.fromkeys(r.group for r in whole.replaced)
     if not groups:
         return ()
-    start = mended(()).module
-    before, spent = flips(start), macs(start)
+    start = converted(()).module
+    before, baseline_macs = flips(start), macs(start)
     out = []
-    seen: set[str] = set()
+    done: set[str] = set()
     for group in groups:
-        if group in seen:  # with one before, whose module it shares
+        if group in done:  # with an earlier group that shares its module
             continue
-        tried = mended([group])
-        seen |= {r.group for r in tried.replaced}
-        after = flips(tried.module)
+        attempt = converted([group])
+        done |= {r.group for r in attempt.replaced}
+        after = flips(attempt.module)
         out.append(
-            Advice(
+            GroupRank(
                 group=group,
-                members=tuple(r.name for r in tried.replaced),
+                members=tuple(r.name for r in attempt.replaced),
                 flips={mode: before[mode] - after[mode] for mode in before},
-                macs=macs(tried.module) - spent,
+                macs=macs(attempt.module) - baseline_macs,
             )
         )
-    return tuple(sorted(out, key=lambda a: (-a.worth, -a.gain, a.group)))
+    return tuple(sorted(out, key=lambda a: (-a.efficiency, -a.gain, a.group)))

@@ -1,12 +1,11 @@
-"""Swap the downsamplers of a trained network for others, keeping its weights.
+"""Replace the downsamplers of a trained network, keeping its weights.
 
-    operator at stride s   →   operator at stride 1, then a sampler of the kind that is asked for
+    operator at stride s   →   operator at stride 1, then the new downsampling
 
-Names of parts and keys of the state dict stay. Where the operator looks at one sample at a time
-(a 1×1 convolution, a slice) the sampler comes first, which is equal and cheaper. Where padding
-becomes circular, polyphase downsampling comes first at every operator whose stride divides its map:
-the phase is chosen from what goes in, and the operator keeps its stride and its MACs
-(`layers.windows`).
+Names of submodules and keys of the state dict stay. For a pointwise operator (a 1×1 convolution, a
+slice) the downsampling comes first, which is equal and cheaper. With circular padding, polyphase
+downsampling comes first at every operator whose stride divides its feature map: the phase is
+selected from the input, and the operator keeps its stride and its MACs (`layers.windows`).
 """
 
 from __future__ import annotations
@@ -24,10 +23,10 @@ from neocog.errors import ModelError, UsageError, did_you_mean
 from neocog.layers.downsample import Downsampling, downsampling_of
 from neocog.layers.windows import TakeWindows
 from neocog.surgery.borders import (
-    ELSEWHERE,
+    NOT_SPATIAL,
     OperatorChange,
     OperatorChanges,
-    far_samples,
+    extra_samples,
     is_pad,
     wraps_pads,
 )
@@ -42,16 +41,16 @@ from neocog.surgery.graph import (
 from neocog.surgery.grids import Sampler, grids_of
 from neocog.surgery.modes import free_name
 from neocog.surgery.pointwise import behind
-from neocog.surgery.positions import ahead_of, positions_of
-from neocog.surgery.reasons import divides, reasons_to_stay, takes
+from neocog.surgery.positions import positions_of, upstream_of
+from neocog.surgery.reasons import can_presample, divides, reasons_to_stay
 from neocog.surgery.result import Replaced, Skipped, Surgery
-from neocog.surgery.untraced import check_groups, replace_loose
+from neocog.surgery.untraced import check_groups, replace_untraced
 from neocog.surgery.window import label, window_of
 
 __all__ = ["PADDING_CHOICES", "Surgeon", "replace"]
 
 PADDING_CHOICES = ("keep", "circular")
-"""What may become of the borders: stay as they are, or wrap around."""
+"""Keep the padding mode, or make it circular."""
 
 
 def replace(
@@ -62,18 +61,18 @@ def replace(
     padding: str = "keep",
     only: Collection[str] | None = None,
 ) -> Surgery:
-    """A copy of a network that downsamples in another way.
+    """A copy of a network with other downsampling.
 
     Args:
-        module: takes one tensor (B, C, space); is left as it is.
-        example: two samples or more of the size that is meant.
-        downsampling: one of `layers.downsample.DOWNSAMPLINGS`, or a kind of one's own.
-        padding: "circular" lets every border wrap around; "keep" leaves them.
+        module: takes one tensor (B, C, spatial axes); not changed.
+        example: two samples or more of the intended size.
+        downsampling: a key of `layers.downsample.DOWNSAMPLINGS`, or your own `Downsampling`.
+        padding: "circular" makes all padding circular; "keep" keeps it.
         only: names of groups (see `Replaced.group`) to be replaced, each with those that share a
             module with it; all if left out.
 
     Raises:
-        UsageError: an unknown sampling, padding or group, or the kind that changes nothing.
+        UsageError: unknown downsampling, padding or group, or `stride`, which changes nothing.
         ModelError: the network fails on the example.
 
     Example:
@@ -87,25 +86,32 @@ def replace(
     name = downsampling if isinstance(downsampling, str) else "sampler"
     if kind.folded:
         raise UsageError(
-            "A fix changes how samples are dropped, and `stride` is how they are dropped already. "
-            "Take `blur` or `polyphase`."
+            "A fix needs other downsampling than `stride`, which is that of the network already. "
+            "Use `blur` or `polyphase`."
         )
     if padding not in PADDING_CHOICES:
         raise UsageError(
-            f"`{padding}` is no choice of padding. {did_you_mean(padding, PADDING_CHOICES)}"
+            f"`{padding}` is no padding choice. {did_you_mean(padding, PADDING_CHOICES)}"
         )
     scripted = any(isinstance(m, torch.jit.ScriptModule) for m in module.modules())
     if scripted or not all(isinstance(v, Tensor) for v in module.state_dict().values()):
-        what = "TorchScript has compiled" if scripted else "was quantized"
+        what = "compiled by TorchScript" if scripted else "quantized"
         raise ModelError(
-            f"A fix exchanges modules of a network, and what {what} cannot be changed. Take the "
-            "network that it was made of."
+            f"A fix replaces modules of a network; this one is {what} and cannot be changed. "
+            "Use the "
+            "original network."
         )
     try:
         traced = trace(module, example)
     except Untraceable as e:
-        return replace_loose(
-            module, example, downsampling=name, kind=kind, padding=padding, only=only, why=str(e)
+        return replace_untraced(
+            module,
+            example,
+            downsampling=name,
+            kind=kind,
+            padding=padding,
+            only=only,
+            reason_untraced=str(e),
         )
     surgeon = Surgeon(traced, kind, name, circular=padding == "circular")
     return surgeon.operate(example, only)
@@ -113,32 +119,32 @@ def replace(
 
 @dataclass
 class _Phase:
-    """A group's choice: its leader's name, and the node that holds it once it is made."""
+    """The phase of a group: its leader's name, and the node that selects it, once it exists."""
 
     leader: str
     node: fx.Node | None = None
 
 
 class Surgeon:
-    """One operation on one traced network.
+    """Converts one traced network.
 
     Args:
-        traced: is changed.
-        kind: of the samplers that come in.
-        name: of that kind.
-        circular: let borders wrap around.
+        traced: the graph; changed in place.
+        kind: the new downsampling.
+        name: of the new downsampling.
+        circular: make padding circular.
     """
 
     def __init__(self, traced: Traced, kind: Downsampling, name: str, *, circular: bool) -> None:
         self.traced, self.kind, self.name, self.circular = traced, kind, name, circular
         self.graph, self.root = traced.graph, traced.root
         self.grids = grids_of(traced)
-        ahead = ahead_of(positions_of(traced))
-        self.reasons = reasons_to_stay(self.grids, kind, circular, ahead)
+        upstream = upstream_of(positions_of(traced))
+        self.reasons = reasons_to_stay(self.grids, kind, circular, upstream)
         self.phases: dict[int, _Phase] = {}
         for sampler in self.grids.samplers:
             self.phases.setdefault(self.grids.find(sampler.group), _Phase(sampler.name))
-        self.home = free_name(self.root, "samplers")
+        self.container = free_name(self.root, "samplers")
         self.skipped = [
             Skipped(name=s.name, what=s.what, reason=self.reasons[s.node])
             for s in self.grids.samplers
@@ -146,33 +152,33 @@ class Surgeon:
         ]
 
     def group(self, sampler: Sampler) -> str:
-        """The name of the first of those that share a phase."""
+        """The name of the first downsampler of the group."""
         return self.phases[self.grids.find(sampler.group)].leader
 
     def operate(self, example: Tensor, only: Collection[str] | None) -> Surgery:
-        """Do it all."""
+        """Convert the graph."""
         chosen = self._chosen(only)
-        before = _answer_shape(self.graph)
+        before = _output_shape(self.graph)
         remarks = list(self.grids.remarks)
         pads = {n: self._in_space(n) for n in self.graph.nodes if is_pad(n, self.root)}
         if self.circular:
             remarks += self._shrinking()
-        taken = self._taken({s.node: s for s in chosen})
-        changes = self._changes({s.node for s in chosen}, taken)
-        self.root.add_module(self.home, nn.ModuleDict())
+        presampled = self._presampled({s.node: s for s in chosen})
+        changes = self._changes({s.node for s in chosen}, presampled)
+        self.root.add_module(self.container, nn.ModuleDict())
         device = example.device
         replaced = [self._convert(s, changes, device) for s in chosen]
         changes.make()
         if self.circular:
-            kept = wraps_pads(self.traced, self.grids.space, pads)
-            self.skipped += [Skipped(name=n, what=w, reason=r) for n, w, r in kept]
+            rest = wraps_pads(self.traced, self.grids.space, pads)
+            self.skipped += [Skipped(name=n, what=w, reason=r) for n, w, r in rest]
         if not len(self._samplers):
-            delattr(self.root, self.home)
+            delattr(self.root, self.container)
         self.graph.lint()
         note_shapes(self.traced, example)
-        assert _answer_shape(self.graph) == before, "a sampler gives another size"
+        assert _output_shape(self.graph) == before, "the new downsampling gives another size"
         for node in self.graph.nodes:
-            node.meta.clear()  # which modules were running no longer holds, and exporters read it
+            node.meta.clear()  # its stack of modules is out of date, and exporters read it
         module = Rewired(self.root, self.graph)
         return Surgery(
             module=module.eval(),
@@ -182,44 +188,45 @@ class Surgeon:
         )
 
     def _chosen(self, only: Collection[str] | None) -> list[Sampler]:
-        """Those to be converted, with all that share a module with one of them."""
-        able = [s for s in self.grids.samplers if s.node not in self.reasons]
+        """Downsamplers to convert, with all that share a module with one of them."""
+        convertible = [s for s in self.grids.samplers if s.node not in self.reasons]
         if only is None:
-            return able
-        check_groups(only, {self.group(s) for s in able})
-        wanted, count = set(only), -1
-        while count != len(wanted):  # a module that is called twice has one stride
-            count = len(wanted)
+            return convertible
+        check_groups(only, {self.group(s) for s in convertible})
+        selected, count = set(only), -1
+        while count != len(selected):  # a module that is called twice has one stride
+            count = len(selected)
             modules = {
                 s.node.target
-                for s in able
-                if s.node.op == "call_module" and self.group(s) in wanted
+                for s in convertible
+                if s.node.op == "call_module" and self.group(s) in selected
             }
-            wanted |= {self.group(s) for s in able if s.node.target in modules}
-        return [s for s in able if self.group(s) in wanted]
+            selected |= {self.group(s) for s in convertible if s.node.target in modules}
+        return [s for s in convertible if self.group(s) in selected]
 
     @property
     def _samplers(self) -> nn.ModuleDict:
-        home = self.root.get_submodule(self.home)
-        assert isinstance(home, nn.ModuleDict)
-        return home
+        container = self.root.get_submodule(self.container)
+        assert isinstance(container, nn.ModuleDict)
+        return container
 
-    def _taken(self, chosen: Mapping[fx.Node, Sampler]) -> set[fx.Node]:
-        """Of those to be converted, the operators whose windows can be taken before they run.
+    def _presampled(self, chosen: Mapping[fx.Node, Sampler]) -> set[fx.Node]:
+        """Downsamplers whose windows can be gathered before they run.
 
-        Only on a circle are all phases alike; beside a border, what comes out tells more.
+        Phases are equivalent under circular padding only; otherwise the output is the better
+        choice.
         """
         if self.kind.choose_windows is None or self.kind.prepare or not self.circular:
             return set()
-        able = {
+        convertible = {
             n
             for n, s in chosen.items()
-            if s.window is not None and self._in_space(n) and takes(n, s.window)
+            if s.window is not None and self._in_space(n) and can_presample(n, s.window)
         }
-        modules = {n.target for n in chosen if n.op == "call_module" and n not in able}
-        return {n for n in able if n.op != "call_module" or n.target not in modules}
+        modules = {n.target for n in chosen if n.op == "call_module" and n not in convertible}
+        return {n for n in convertible if n.op != "call_module" or n.target not in modules}
 
-    def _changes(self, chosen: set[fx.Node], taken: set[fx.Node]) -> OperatorChanges:
+    def _changes(self, chosen: set[fx.Node], presampled: set[fx.Node]) -> OperatorChanges:
         changes = OperatorChanges(self.traced)
         for node in self.graph.nodes:
             window = window_of(node, self.root)
@@ -229,24 +236,24 @@ class Surgeon:
             wraps = self.circular and any(map(any, window.padding))
             if wraps and not inside and node not in self.reasons:
                 name = label(node, self.root)
-                self.skipped.append(Skipped(name=name, what=str(window), reason=ELSEWHERE))
+                self.skipped.append(Skipped(name=name, what=str(window), reason=NOT_SPATIAL))
             if node in chosen or wraps:
                 changes.plan(
                     node,
                     window,
                     circular=self.circular and inside,
-                    dense=node in chosen - taken,
-                    taken=node in taken,
+                    dense=node in chosen - presampled,
+                    presampled=node in presampled,
                 )
         return changes
 
     def _in_space(self, node: fx.Node) -> bool:
-        """Whether what a node gets is laid out as (B, C, space)."""
+        """Whether the input of a node is laid out as (B, C, spatial axes)."""
         x = node.all_input_nodes[0]
-        shape, place = shape_of(x) or (), self.grids.places.get(x)
-        if place is None or not place.axes:  # one sample is all of space, wherever it is
+        shape, layout = shape_of(x) or (), self.grids.layouts.get(x)
+        if layout is None or not layout.axes:  # a single element fills space
             return len(shape) == 2 + self.grids.space and all(n == 1 for n in shape[2:])
-        return place.axes == tuple(range(2, 2 + self.grids.space))
+        return layout.axes == tuple(range(2, 2 + self.grids.space))
 
     def _shrinking(self) -> list[str]:
         out = []
@@ -258,22 +265,22 @@ class Surgeon:
             size, after = (shape_of(x) or ())[2:], (shape_of(node) or ())[2:]
             if len(size) != len(window.stride) or window.sums_up(size):
                 continue
-            far = far_samples(window, size, after) if window.drops else (0,) * len(size)
+            extra = extra_samples(window, size, after) if window.downsamples else (0,) * len(size)
             dense = tuple(
                 n + sum(p) - r + 1 + f
-                for n, p, r, f in zip(size, window.padding, window.reach, far, strict=True)
+                for n, p, r, f in zip(size, window.padding, window.reach, extra, strict=True)
             )
             uneven = [n for n, s in zip(size, window.stride, strict=True) if n % s]
             if uneven:
                 out.append(
                     f"`{label(node, self.root)}` has a stride that does not divide its "
-                    f"{uneven[0]} samples: around the border phases are unequal, and the answer is "
-                    "the same only nearly"
+                    f"size {uneven[0]}: phases differ at the border, and predictions are only "
+                    "approximately invariant"
                 )
             elif dense != size and not is_pad(x, self.root):
                 out.append(
-                    f"`{label(node, self.root)}` has a border narrower than its window: the map "
-                    "shrinks, and what leaves it on one side does not come in on the other"
+                    f"`{label(node, self.root)}` has less padding than its window needs: the "
+                    "feature map shrinks, so it does not wrap around"
                 )
         return out
 
@@ -284,9 +291,9 @@ class Surgeon:
         assert window is not None
         x, mean = node.all_input_nodes[0], self._is_mean(sampler)
         change = changes.planned.get(node)
-        if change is not None and change.taken:
+        if change is not None and change.presampled:
             node.replace_input_with(x, self._windows(sampler, x, change, device))
-            return self._told(sampler, mean, first=True)
+            return self._replaced(sampler, mean, first=True)
         if window.pointwise:
             end = self._sample(sampler, self._rolled(node, x, window.offset), device, node)
             if window.kind == "slicing":
@@ -306,7 +313,7 @@ class Surgeon:
             for user in users:
                 user.replace_input_with(tail, end)
         end.meta["shape"] = shape_of(node)
-        return self._told(sampler, mean, first=False)
+        return self._replaced(sampler, mean, first=False)
 
     def _is_mean(self, sampler: Sampler) -> bool:
         """A mean before a blur would blur twice (Zhang 2019)."""
@@ -330,19 +337,21 @@ class Surgeon:
     def _sample(
         self, sampler: Sampler, full: fx.Node, device: torch.device, before: fx.Node
     ) -> fx.Node:
-        """The nodes that downsample of a tensor at its full rate, put in before a node."""
+        """Insert nodes that downsample a tensor before a node."""
         assert sampler.window is not None
         kind, stride = self.kind, sampler.window.stride
         channels = (shape_of(full) or (0, 0))[1]
-        word = "circular" if self.circular else "zeros"
+        padding_mode = "circular" if self.circular else "zeros"
         with self.graph.inserting_before(before):
             if kind.choose is None or kind.take is None:
                 return self._call(
-                    sampler, "down", kind.reduce(channels, stride, word), full, device
+                    sampler, "down", kind.reduce(channels, stride, padding_mode), full, device
                 )
             phase = self._phase(sampler, full, device, before=sampler.window.pointwise)
             if kind.prepare is not None:
-                full = self._call(sampler, "prepare", kind.prepare(stride, word), full, device)
+                full = self._call(
+                    sampler, "prepare", kind.prepare(stride, padding_mode), full, device
+                )
             out = self._call(sampler, "take", kind.take(stride), full, device)
             out.args = (full, phase)
             return out
@@ -350,33 +359,33 @@ class Surgeon:
     def _phase(
         self, sampler: Sampler, x: fx.Node, device: torch.device, *, before: bool
     ) -> fx.Node:
-        """What all of a group go by, chosen where the first of them stands.
+        """The node that selects the phase of a group, created at its first downsampler.
 
         Args:
             sampler: of the group.
-            x: node of the map to choose from.
+            x: node of the feature map to select from.
             device: of the network.
-            before: this map goes into the operator; else it comes out of it.
+            before: the feature map is the input of the operator, else its output.
         """
         assert sampler.window is not None
         phase = self.phases[self.grids.find(sampler.group)]
         if phase.node is None:
             shape, stride = shape_of(x) or (0, 0), sampler.window.stride
             before = before and self.circular and divides(stride, shape[2:])
-            early = self.kind.choose_windows if before else None
-            if early is not None:
-                choice = early(stride)
+            selector = self.kind.choose_windows if before else None
+            if selector is not None:
+                choice = selector(stride)
             else:
                 assert self.kind.choose is not None
-                word = "circular" if self.circular else "zeros"
-                choice = self.kind.choose(shape[1], stride, word)
+                padding_mode = "circular" if self.circular else "zeros"
+                choice = self.kind.choose(shape[1], stride, padding_mode)
             phase.node = self._call(sampler, "phase", choice, x, device)
         return phase.node
 
     def _windows(
         self, sampler: Sampler, x: fx.Node, change: OperatorChange, device: torch.device
     ) -> fx.Node:
-        """The node that takes the windows of an operator from their phase."""
+        """The node that gathers the windows of an operator from their phase."""
         with self.graph.inserting_before(sampler.node):
             take = TakeWindows(
                 change.window.stride,
@@ -396,12 +405,12 @@ class Surgeon:
         x: fx.Node,
         device: torch.device,
     ) -> fx.Node:
-        words = re.sub(r"[^0-9A-Za-z]", "_", sampler.name)
-        name = free_name(self._samplers, f"{words}_{what}")
+        slug = re.sub(r"[^0-9A-Za-z]", "_", sampler.name)
+        name = free_name(self._samplers, f"{slug}_{what}")
         self._samplers.add_module(name, module.to(device))
-        return self.graph.call_module(f"{self.home}.{name}", (x,))
+        return self.graph.call_module(f"{self.container}.{name}", (x,))
 
-    def _told(self, sampler: Sampler, mean: bool, *, first: bool) -> Replaced:
+    def _replaced(self, sampler: Sampler, mean: bool, *, first: bool) -> Replaced:
         window = sampler.window
         assert window is not None
         steps = "×".join(map(str, sorted(set(window.stride))))
@@ -409,12 +418,12 @@ class Surgeon:
         if mean:
             now = ""
         group = self.group(sampler)
-        way = f"{self.name} by {steps}"
+        description = f"{self.name} by {steps}"
         if self.kind.choose is not None and group != sampler.name:
-            way += f" with the phase of `{group}`"
-        parts = [way, now] if window.pointwise else [now, way]
+            description += f" with the phase of `{group}`"
+        parts = [description, now] if window.pointwise else [now, description]
         if first:
-            parts = [way, str(window)]
+            parts = [description, str(window)]
         return Replaced(
             name=sampler.name,
             was=sampler.what,
@@ -423,5 +432,5 @@ class Surgeon:
         )
 
 
-def _answer_shape(graph: fx.Graph) -> Any:
+def _output_shape(graph: fx.Graph) -> Any:
     return [shape_of(n) for n in graph.output_node().all_input_nodes]

@@ -1,4 +1,4 @@
-"""What came of an operation on a network."""
+"""The result of replacing downsamplers."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ class Replaced:
     """A downsampler that was replaced.
 
     Args:
-        name: the module's, or the place and name of a function.
+        name: of the module, or position and name of a function.
         was: operator, window, stride.
-        now: the same, and what follows or precedes it.
-        group: the name of the first of those that keep the same samples.
+        now: the same, with the downsampling before or after it.
+        group: name of the first downsampler with the same phase.
     """
 
     name: str
@@ -28,12 +28,12 @@ class Replaced:
 
 @dataclass(frozen=True, kw_only=True)
 class Skipped:
-    """A downsampler, or a border, that stays as it was.
+    """A downsampler or padding that was not replaced.
 
     Args:
-        name: the module's, or the place and name of a function.
-        what: it is.
-        reason: why it stays.
+        name: of the module, or position and name of a function.
+        what: operator, window, stride.
+        reason: why it was skipped.
     """
 
     name: str
@@ -43,13 +43,13 @@ class Skipped:
 
 @dataclass(frozen=True, kw_only=True)
 class Surgery:
-    """A network that was changed.
+    """A converted network.
 
     Args:
-        module: the new one, in evaluation mode; the old one is as it was.
+        module: the converted network, in evaluation mode; the original is unchanged.
         replaced: in the order of the graph.
-        skipped: what could not be replaced.
-        remarks: sentences on what the new one still cannot do.
+        skipped: downsamplers and padding that were not replaced.
+        remarks: remaining limitations, in sentences.
     """
 
     module: nn.Module

@@ -1,7 +1,7 @@
-"""Part by part, for networks that cannot be written as a graph.
+"""Module by module, for networks that cannot be traced.
 
-What happens between the parts is unknown here, and with it which branches are added up. So only
-kinds of sampling without a choice of phase can be used, and only modules are seen.
+Operations between modules are unknown, and so is which branches are added. So only downsampling
+without phase selection can be used, and only modules are replaced.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from torch import Tensor, nn
 
 from neocog.errors import ModelError, UsageError, did_you_mean
 from neocog.layers.downsample import Downsampling
-from neocog.surgery.borders import PAD_MODULES, far_samples
+from neocog.surgery.borders import PAD_MODULES, extra_samples
 from neocog.surgery.result import Replaced, Skipped, Surgery
 from neocog.surgery.window import OperatorWindow, window_of_module
 
-__all__ = ["check_groups", "replace_loose"]
+__all__ = ["check_groups", "replace_untraced"]
 
 
-def replace_loose(
+def replace_untraced(
     module: nn.Module,
     example: Tensor,
     *,
@@ -31,34 +31,37 @@ def replace_loose(
     kind: Downsampling,
     padding: str,
     only: Collection[str] | None = None,
-    why: str,
+    reason_untraced: str,
 ) -> Surgery:
     """A copy of a network whose strided modules are replaced one by one.
 
     Args:
-        module: takes one tensor; is left as it is.
+        module: takes one tensor; not changed.
         example: two samples or more.
-        downsampling: name of the kind.
-        kind: of the samplers that come in.
-        padding: "circular" lets the borders of convolutions wrap around, and names the others.
+        downsampling: name of the new downsampling.
+        kind: the new downsampling.
+        padding: "circular" makes the padding of convolutions circular, and names other padding.
         only: names of modules to be replaced; all if left out.
-        why: the network is no graph, as half a sentence.
+        reason_untraced: why the network cannot be traced, as a clause.
 
     Raises:
         UsageError: no module of that name can be replaced.
-        ModelError: the kind chooses a phase, which branches must share.
+        ModelError: the downsampling selects a phase, which branches must share.
     """
     if kind.choose is not None:
         raise ModelError(
-            f"`{downsampling}` chooses samples that all branches must share, so it must see the "
-            f"network as a graph, and this one is none: {why}. Take `blur` or `ideal`, or write "
-            "the network without it."
+            f"`{downsampling}` selects a phase that all branches must share, so the network "
+            "must be "
+            f"traceable, and is not: {reason_untraced}. Use `blur` or `ideal`, or rewrite the "
+            "network."
         )
     root = copy.deepcopy(module).eval()
     sizes = _sizes(root, example)
     replaced, skipped = [], []
-    known: set[str] = set()
-    remarks = [f"Modules were replaced one by one, since {why}; what is no module was not seen"]
+    convertible: set[str] = set()
+    remarks = [
+        f"Only modules were replaced, one by one, since {reason_untraced}; functions were not"
+    ]
     if padding == "circular":
         remarks += _wrap(root, axes=example.dim() - 2)
     for name, part in list(root.named_modules()):
@@ -66,23 +69,23 @@ def replace_loose(
         if window is None or name not in sizes:
             continue
         size, out = sizes[name]
-        if len(size) != len(window.stride) or not window.drops or window.sums_up(size):
+        if len(size) != len(window.stride) or not window.downsamples or window.sums_up(size):
             continue
         reason = _refusal(window, size, out, part)
         if reason:
             skipped.append(Skipped(name=name, what=str(window), reason=reason))
             continue
-        known.add(name)
+        convertible.add(name)
         if only is not None and name not in only:
             continue
-        word = "circular" if padding == "circular" else "zeros"
-        made = kind.reduce(_channels(part), window.stride, word).to(example.device)
-        _dense(root, name, part, made, window)
+        padding_mode = "circular" if padding == "circular" else "zeros"
+        sampler = kind.reduce(_channels(part), window.stride, padding_mode).to(example.device)
+        _dense(root, name, part, sampler, window)
         was, steps = str(window), window.stride[0]
         now = f"{was.rpartition(',')[0]}, stride 1, then {downsampling} by {steps}"
         replaced.append(Replaced(name=name, was=was, now=now, group=name))
     if only is not None:
-        check_groups(only, known)
+        check_groups(only, convertible)
     with torch.no_grad():
         root(example.clone())
     return Surgery(
@@ -91,36 +94,34 @@ def replace_loose(
 
 
 def _wrap(root: nn.Module, *, axes: int) -> list[str]:
-    """Let the borders of convolutions over space wrap around; the others, in words."""
-    kept = []
+    """Make the padding of spatial convolutions circular; name the other padding."""
+    rest = []
     for name, part in root.named_modules():
         window = window_of_module(part)
         if isinstance(part, PAD_MODULES):
-            kept.append(name)
+            rest.append(name)
         if window is None or not any(map(any, window.padding)):
             continue
         if isinstance(part, (nn.Conv1d, nn.Conv2d)) and len(window.stride) == axes:
             part.padding_mode = "circular"
         else:
-            kept.append(name)
-    if not kept:
+            rest.append(name)
+    if not rest:
         return []
-    named = ", ".join(f"`{name}`" for name in kept)
-    said = "Without a graph only convolutions over space wrap around; the border stays as it is of"
-    return [f"{said} {named}"]
+    named = ", ".join(f"`{name}`" for name in rest)
+    sentence = "Without a graph only spatial convolutions get circular padding; unchanged are"
+    return [f"{sentence} {named}"]
 
 
-def check_groups(only: Collection[str], known: Collection[str]) -> None:
-    """Refuse names that are no groups."""
+def check_groups(only: Collection[str], convertible: Collection[str]) -> None:
+    """Refuse unknown groups."""
     for name in only:
-        if name not in known:
-            raise UsageError(
-                f"`{name}` is no group that can be converted. {did_you_mean(name, known)}"
-            )
+        if name not in convertible:
+            raise UsageError(f"`{name}` is no convertible group. {did_you_mean(name, convertible)}")
 
 
 def _sizes(root: nn.Module, example: Tensor) -> dict[str, tuple[tuple[int, ...], tuple[int, ...]]]:
-    """Name to the space that comes in and goes out, of modules called once."""
+    """Name to spatial size of input and output, of modules called once."""
     sizes: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {}
     calls: dict[str, int] = {}
     handles = []
@@ -148,8 +149,8 @@ def _sizes(root: nn.Module, example: Tensor) -> dict[str, tuple[tuple[int, ...],
 def _refusal(
     window: OperatorWindow, size: tuple[int, ...], out: tuple[int, ...], part: nn.Module
 ) -> str:
-    if any(far_samples(window, size, out)):
-        return "an even window needs a border of its own, for which the network must be a graph"
+    if any(extra_samples(window, size, out)):
+        return "an even window needs extra padding, for which the network must be traceable"
     rounded = tuple(
         math.ceil((n + sum(p) - r + 1) / s)
         for n, p, r, s in zip(size, window.padding, window.reach, window.stride, strict=True)
@@ -164,17 +165,17 @@ def _channels(part: nn.Module) -> int:
 
 
 def _reduced(module: nn.Module, args: Any, out: Tensor) -> Tensor:
-    """A hook: what the module gives, through the sampler that it holds."""
+    """A hook: the output of the module, downsampled by its submodule."""
     reduced: Tensor = module.get_submodule("reduce")(out)
     return reduced
 
 
 def _dense(
-    root: nn.Module, name: str, part: nn.Module, made: nn.Module, window: OperatorWindow
+    root: nn.Module, name: str, part: nn.Module, sampler: nn.Module, window: OperatorWindow
 ) -> None:
     settings: Any = part
     single = isinstance(settings.kernel_size, int)
     settings.stride = 1 if single else (1,) * len(window.stride)
-    # The sampler has no entry in the state dict, and the module keeps its name.
-    part.add_module("reduce", made)
+    # The downsampling has no entry in the state dict, and the module keeps its name.
+    part.add_module("reduce", sampler)
     part.register_forward_hook(_reduced)

@@ -1,4 +1,4 @@
-"""What a node of a graph does along space: its window, its steps, its border."""
+"""Window, stride and padding of a node along spatial axes."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ __all__ = ["OperatorWindow", "arguments", "enclosing", "label", "window_of", "wi
 
 @dataclass(frozen=True, kw_only=True)
 class OperatorWindow:
-    """An operator that looks at a window around each sample it gives.
+    """The window of an operator.
 
     Args:
         kind: "convolution", "max pool", "average pool", "p-norm pool", "slicing".
-        kernel: samples of the window along each axis; 1 for slicing.
-        stride: samples from one window to the next.
-        padding: samples added before and behind, an axis each.
-        dilation: samples from one tap to the next.
-        mode: what is added: "zeros", "circular", "reflect", "replicate".
+        kernel: kernel size along each axis; 1 for slicing.
+        stride: along each axis.
+        padding: before and after, along each axis.
+        dilation: along each axis.
+        mode: padding mode: "zeros", "circular", "reflect", "replicate".
         ceil: windows that begin inside and end outside count.
-        whole: windows that reach outside are divided by all their samples (average pool).
-        offset: the first sample that is kept (slicing).
+        whole: averages divide by the whole window, padding included (`count_include_pad`).
+        offset: the first element that is kept (slicing).
     """
 
     kind: str
@@ -44,21 +44,21 @@ class OperatorWindow:
 
     @property
     def reach(self) -> tuple[int, ...]:
-        """Samples from the first tap to the last, both counted."""
+        """Extent of the dilated window."""
         return tuple(d * (k - 1) + 1 for k, d in zip(self.kernel, self.dilation, strict=True))
 
     @property
     def pointwise(self) -> bool:
-        """Whether each output is of one sample alone."""
+        """Whether each output depends on one element."""
         return all(r == 1 for r in self.reach) and not any(map(any, self.padding))
 
     @property
-    def drops(self) -> bool:
-        """Whether samples are left out."""
+    def downsamples(self) -> bool:
+        """Whether the stride is above 1."""
         return any(s > 1 for s in self.stride)
 
     def sums_up(self, size: Sequence[int]) -> bool:
-        """Whether this is a pool over a whole map of that size: one window, nothing left out.
+        """Whether this is global pooling over a feature map of that size.
 
         Example:
             >>> pool = window_of_module(nn.AvgPool2d(8))
@@ -95,7 +95,7 @@ FUNCTIONS: dict[Callable[..., Any], tuple[str, int, tuple[str, ...]]] = {
     F.lp_pool1d: ("p-norm pool", 1, _LP),
     F.lp_pool2d: ("p-norm pool", 2, _LP),
 }
-"""Function to its kind, its axes of space, and the names of its arguments."""
+"""Function to kind, number of spatial axes, and names of its arguments."""
 
 _CONVS = {nn.Conv1d: 1, nn.Conv2d: 2}
 _POOLS: dict[type[nn.Module], tuple[str, int]] = {
@@ -109,11 +109,11 @@ _POOLS: dict[type[nn.Module], tuple[str, int]] = {
 
 
 def window_of(node: fx.Node, root: nn.Module) -> OperatorWindow | None:
-    """The window of a node, or None where it has none that is known here.
+    """The window of a node, or None if it is unknown.
 
     Args:
-        node: of a graph whose shapes are noted.
-        root: whose parts the graph names.
+        node: of a graph with shapes noted.
+        root: module of the graph.
     """
     if node.op == "call_module":
         module = root.get_submodule(str(node.target))
@@ -131,12 +131,12 @@ def window_of(node: fx.Node, root: nn.Module) -> OperatorWindow | None:
 
 
 def arguments(node: fx.Node, names: Sequence[str]) -> dict[str, Any]:
-    """What a function was called with, by name."""
+    """Arguments of a call, by name."""
     return dict(zip(names, node.args, strict=False)) | dict(node.kwargs)
 
 
 def window_of_module(module: nn.Module) -> OperatorWindow | None:
-    """The window of a module, or None where it has none that is known here."""
+    """The window of a module, or None if it is unknown."""
     for conv, axes in _CONVS.items():
         if isinstance(module, conv):
             return _of_arguments("convolution", axes, {**vars(module), "weight": None})

@@ -41,7 +41,7 @@ from neocog.runs.recipe import Recipe
 from neocog.runs.seen import SeenSamples
 from neocog.runs.trained import TrainedModel, load
 from neocog.stats import paired_interval
-from neocog.surgery.rank import Advice
+from neocog.surgery.rank import GroupRank
 from neocog.training.loop import Step
 from neocog.training.machine import check_device
 from neocog.verbs.fix_measure import Measuring, Scores, advised, milliseconds_of, outlook
@@ -155,7 +155,7 @@ def fix(
     )
     place = Path(out) if out else free_folder(f"{_stem(trained)}-{downsampling}")
     with watching(progress) as tell, claimed(place, overwrite=overwrite) as claim:
-        found: tuple[Advice, ...] = ()
+        found: tuple[GroupRank, ...] = ()
         if rank_layers:
             tell("trying each group alone")
             found = advised(trained, mended, parts.test, downsampling, padding, seed)
@@ -309,7 +309,7 @@ class _Work:
             notes=(*notes, *(before.ordered() if parts.labeled else ())),
         )
 
-    def done(self, reached: _Reached, keeping: str, found: tuple[Advice, ...]) -> Fixed:
+    def done(self, reached: _Reached, keeping: str, found: tuple[GroupRank, ...]) -> Fixed:
         """Keep what is to be kept, and say what it is."""
         better, improved = reached.verdict.better, reached.improved
         fixed = better or keeping == "fixed"

@@ -22,7 +22,7 @@ from neocog.networks.model import SpecifiedNetwork
 from neocog.runs.fixed import ConvertedModel, example_of
 from neocog.runs.judge import Figures, Judge, Score
 from neocog.runs.trained import TrainedModel
-from neocog.surgery.rank import Advice, advise
+from neocog.surgery.rank import GroupRank, rank_groups
 from neocog.tasks.classify import Evaluation, evaluation
 from neocog.training.inference import logits_of
 from neocog.types import Batch
@@ -232,7 +232,7 @@ def advised(
     downsampling: str,
     padding: str,
     seed: int,
-) -> tuple[Advice, ...]:
+) -> tuple[GroupRank, ...]:
     """Each group of downsamplers replaced alone, weights as they are: what gains most first."""
     spec = mended.model.spec
     signal = spec.input
@@ -245,7 +245,7 @@ def advised(
             for mode in ("circular", "crop")
         }
 
-    return advise(
+    return rank_groups(
         trained.module.network,
         example_of(spec),
         downsampling=downsampling,

@@ -16,7 +16,7 @@ from neocog.graph.wording import nouns
 from neocog.render.notebook import Result
 from neocog.runs.improve import Improved
 from neocog.runs.trained import TrainedModel
-from neocog.surgery.rank import Advice
+from neocog.surgery.rank import GroupRank
 from neocog.surgery.result import Replaced, Skipped
 
 __all__ = ["ADVISED", "Fixed", "Measured", "again", "found_by"]
@@ -121,7 +121,7 @@ class Fixed(Result):
     compared: dict[str, Compared]
     accuracy: tuple[float, float, float]
     labeled: bool
-    advice: tuple[Advice, ...]
+    advice: tuple[GroupRank, ...]
     notes: tuple[str, ...]
     finetune: dict[str, Any]
     run: str
@@ -370,7 +370,7 @@ def _swaps(replaced: tuple[Replaced, ...]) -> Table:
     return Table(title="replaced", columns=("name", "was", "now"), rows=rows)
 
 
-def _advice(found: tuple[Advice, ...]) -> Table:
+def _advice(found: tuple[GroupRank, ...]) -> Table:
     modes = list(found[0].flips)
     rows: list[list[Cell]] = [
         [a.group, *[f"{100 * a.flips[m]:+.2f}" for m in modes], f"{a.macs / 1e6:+.2f}"]
@@ -385,7 +385,7 @@ def _advice(found: tuple[Advice, ...]) -> Table:
     )
 
 
-def _advice_json(a: Advice) -> dict[str, Any]:
+def _advice_json(a: GroupRank) -> dict[str, Any]:
     return {
         "group": a.group,
         "members": list(a.members),
