@@ -11,8 +11,8 @@ import base64
 import io
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, fields, is_dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -25,9 +25,11 @@ __all__ = [
     "Exhibit",
     "Gallery",
     "Map",
+    "PlainResult",
     "Scalar",
     "Section",
     "Table",
+    "keys",
     "percent",
     "plain",
     "share",
@@ -290,8 +292,48 @@ def share(value: float) -> str:
     return f"{value:.0%}".replace("%", " %") if value in (0.0, 1.0) else f"{percent(value)} %"
 
 
+class PlainResult:
+    """A dataclass whose values are plain as they stand: what `to_json` gives is said in one place.
+
+    `JSON` names the keys, each with the field or property that it holds; all fields by their own
+    names where there is none. What needs more than names writes its own `to_json`.
+
+    Example:
+        >>> @dataclass(frozen=True)
+        ... class Found(PlainResult):
+        ...     JSON = keys("n", errors="each")
+        ...     n: int
+        ...     each: np.ndarray
+        ...     images: np.ndarray
+        >>> Found(2, np.array([0.5, np.nan]), np.zeros((9, 9))).to_json()
+        {'n': 2, 'errors': [0.5, None]}
+    """
+
+    JSON: ClassVar[Mapping[str, str]] = {}
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain lists, numbers and strings."""
+        return {key: plain(getattr(self, name)) for key, name in _keys(self).items()}
+
+
+def keys(*names: str, **others: str) -> Mapping[str, str]:
+    """Keys of JSON: those that are called like their field, then others with theirs.
+
+    Example:
+        >>> keys("n", rules="rows")
+        {'n': 'n', 'rules': 'rows'}
+    """
+    return dict(zip(names, names, strict=True)) | others
+
+
+def _keys(result: Any) -> Mapping[str, str]:
+    return getattr(result, "JSON", None) or {f.name: f.name for f in fields(result)}
+
+
 def plain(value: Any) -> Any:
     """Lists, numbers and strings of nested values; None for a number that JSON has no sign for.
+
+    Dataclasses as their `to_json` says, or by their fields.
 
     Example:
         >>> plain({"loss": float("nan"), "rows": (1, np.float64(2))})
@@ -299,6 +341,9 @@ def plain(value: Any) -> Any:
     """
     if isinstance(value, np.ndarray):
         return plain(value.tolist())
+    if is_dataclass(value) and not isinstance(value, type):
+        own = getattr(value, "to_json", None)
+        return plain(own() if own else {k: getattr(value, n) for k, n in _keys(value).items()})
     if isinstance(value, np.generic):
         return plain(value.item())
     if isinstance(value, float):

@@ -8,11 +8,11 @@ the samples that both models answer right where they stand.
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 from neocog.audits.shift import Shift
 from neocog.errors import UsageError
+from neocog.exhibits import PlainResult
 from neocog.graph.wording import nouns
 from neocog.stats import paired_interval
 
@@ -20,7 +20,7 @@ __all__ = ["Compared", "compare", "flipped", "gained", "moved_by", "points"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Compared:
+class Compared(PlainResult):
     """The second model less the first; every interval is a bootstrap over paired samples, 95 %.
 
     Args:
@@ -54,10 +54,6 @@ class Compared:
     matched_second: float | None
     matched_difference: float | None
     matched_ci: tuple[float, float] | None
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain numbers and lists."""
-        return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
 
 
 def compare(first: Shift, second: Shift, *, seed: int = 0) -> Compared:

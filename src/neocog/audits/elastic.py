@@ -12,7 +12,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -24,7 +23,7 @@ from neocog.audits.subject import Subject
 from neocog.audits.unshifted import Unshifted
 from neocog.data.samples import Samples, batch_of
 from neocog.errors import UsageError
-from neocog.exhibits import Curve, Exhibit
+from neocog.exhibits import Curve, Exhibit, PlainResult
 from neocog.signal.fourier import shift_subpixel
 from neocog.symmetry.warp import warp
 
@@ -38,7 +37,7 @@ WAVES = 4
 
 
 @dataclass(frozen=True, kw_only=True)
-class Deformation:
+class Deformation(PlainResult):
     """What bending does.
 
     Args:
@@ -63,10 +62,6 @@ class Deformation:
     slope_ci: tuple[float, float]
     constant: float
     cycles: int
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain numbers and lists."""
-        return {k: list(v) if isinstance(v, tuple) else v for k, v in vars(self).items()}
 
     def exhibits(self) -> list[Exhibit]:
         """The distance over the slope, and the line that fits."""

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
 from neocog.errors import printable
-from neocog.exhibits import Cell, Curve, Exhibit, Gallery, Section, Table
+from neocog.exhibits import Cell, Curve, Exhibit, Gallery, PlainResult, Section, Table, keys
 from neocog.explainers.shown import as_image
 from neocog.explainers.units import headed
 
@@ -17,7 +16,7 @@ __all__ = ["ActivationMaximization"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class ActivationMaximization:
+class ActivationMaximization(PlainResult):
     """Images made to excite units; P of them, all seeds of a unit one after the other.
 
     Args:
@@ -34,6 +33,11 @@ class ActivationMaximization:
         largest_images: (U, C, *size), those samples, one a unit.
         source: where the statistics of the images are from.
     """
+
+    JSON = keys(
+        "layer", "where", "source", "units", "seeds", "activations", "awake", "largest",
+        "largest_index",
+    )  # fmt: skip
 
     layer: str
     where: str
@@ -64,14 +68,6 @@ class ActivationMaximization:
         if not self.awake.all():
             text += " Units that said nothing whatever was tried are marked as silent."
         return [Section(title=f"What excites {headed(self.layer)}", exhibits=exhibits, text=text)]
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain lists, numbers and strings, without the images."""
-        plain: dict[str, Any] = {"layer": self.layer, "where": self.where, "source": self.source}
-        for name in ("units", "seeds", "activations", "awake", "largest", "largest_index"):
-            found = getattr(self, name)
-            plain[name] = None if found is None else found.tolist()
-        return plain
 
     def name(self, unit: int, names: Sequence[str]) -> str:
         """A unit as the user knows it."""

@@ -21,13 +21,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import nn
 
 from neocog.errors import ModelError
-from neocog.exhibits import Section, Table
+from neocog.exhibits import PlainResult, Section, Table, keys
 from neocog.graph.found import as_found
 from neocog.graph.misalignment import CIRCULAR_SHIFT, QUARTER_TURN, RULES, Look, Misalignment
 from neocog.graph.operations import scripted, watching
@@ -45,7 +44,7 @@ TRIES = 128
 
 
 @dataclass(frozen=True, kw_only=True)
-class Alignment:
+class Alignment(PlainResult):
     """What a network's geometry rules out at one size.
 
     Args:
@@ -60,6 +59,8 @@ class Alignment:
         status: "complete", or "partial" where something is unknown: then no finding is not an
             all-clear.
     """
+
+    JSON = keys("size", "total_stride", "unknown", "status", rules="rows", sizes="nearest")
 
     size: Size
     rows: tuple[Misalignment, ...]
@@ -109,20 +110,6 @@ class Alignment:
         return (
             f"At {at} this network cannot be {_CAN[rule]}: {operations} in the way, {first}. {then}"
         )
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain lists, numbers and strings."""
-        return {
-            "size": list(self.size),
-            "rules": [vars(row) for row in self.rows],
-            "sizes": {
-                rule: [None if s is None else list(s) for s in pair]
-                for rule, pair in self.nearest.items()
-            },
-            "total_stride": self.total_stride,
-            "unknown": list(self.unknown),
-            "status": self.status,
-        }
 
     def table(self) -> Table:
         """A row an operation and rule."""

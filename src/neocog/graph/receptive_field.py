@@ -22,13 +22,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from neocog.errors import ModelError, UsageError, did_you_mean
-from neocog.exhibits import Cell, Section, Table
+from neocog.exhibits import Cell, PlainResult, Section, Table, keys
 from neocog.graph.found import as_found
 from neocog.graph.operations import Call, Operation, scripted, watching
 from neocog.graph.reach.places import Places
@@ -39,7 +38,7 @@ __all__ = ["Field", "ReceptiveField", "field_cells", "plain_jump", "receptive_fi
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReceptiveField:
+class ReceptiveField(PlainResult):
     """What every tensor of a network sees.
 
     Args:
@@ -50,6 +49,8 @@ class ReceptiveField:
         unknown: names of operations that no rule understands.
         status: "complete", or "partial" where something is unknown.
     """
+
+    JSON = keys("size", "layers", "unknown", "status")
 
     size: tuple[int, ...]
     layers: tuple[Field, ...]
@@ -67,15 +68,6 @@ class ReceptiveField:
         if layer not in found:
             raise UsageError(f"`{layer}` is no layer that ran. {did_you_mean(layer, found)}")
         return found[layer]
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain lists, numbers and strings; the layers, not the single tensors."""
-        return {
-            "size": list(self.size),
-            "layers": [f.to_json() for f in self.layers],
-            "unknown": list(self.unknown),
-            "status": self.status,
-        }
 
     def section(self) -> Section:
         """For a report."""

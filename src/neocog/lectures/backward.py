@@ -17,7 +17,7 @@ from torch.nn.modules.conv import _ConvNd
 
 from neocog.data.samples import in_range
 from neocog.errors import ModelError, ShapeMismatch, UsageError, printable
-from neocog.exhibits import Exhibit, Gallery, Scalar, Section, Table
+from neocog.exhibits import Exhibit, Gallery, PlainResult, Scalar, Section, Table, keys
 from neocog.explainers.shown import sheet, signed
 from neocog.graph.activations import (
     Run,
@@ -41,7 +41,7 @@ _SHOWN = 16
 
 
 @dataclass(frozen=True, kw_only=True)
-class Backward:
+class Backward(PlainResult):
     """Both gradients of one convolution, in two ways.
 
     Args:
@@ -57,6 +57,10 @@ class Backward:
         input_gradient: (B, I, *in), the full convolution of upstream gradient and kernel.
         input_autograd: the same by automatic differentiation.
     """
+
+    JSON = keys(
+        "layer", "target", "geometry", "padding_mode", "calls", "kernel_error", "input_error"
+    )
 
     layer: str
     target: int | None
@@ -112,20 +116,6 @@ class Backward:
                 title=f"Backwards through {printable(self.layer)}", exhibits=exhibits, text=text
             )
         ]
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain lists, numbers and strings, without the gradients."""
-        return {
-            "layer": self.layer,
-            "target": self.target,
-            "geometry": {
-                k: list(v) if isinstance(v, tuple) else v for k, v in vars(self.geometry).items()
-            },
-            "padding_mode": self.padding_mode,
-            "calls": self.calls,
-            "kernel_error": self.kernel_error,
-            "input_error": self.input_error,
-        }
 
     def _table(self) -> Table:
         shapes = {

@@ -21,7 +21,7 @@ from neocog.audits.shift import Shift, shift_consistency
 from neocog.audits.subject import Subject
 from neocog.data.samples import Samples
 from neocog.data.split import Split
-from neocog.exhibits import share
+from neocog.exhibits import PlainResult, keys, share
 from neocog.networks.model import SpecifiedNetwork
 from neocog.stats import paired_interval
 
@@ -32,7 +32,7 @@ LOOKED_AT = 2000
 
 
 @dataclass(frozen=True, kw_only=True)
-class Score:
+class Score(PlainResult):
     """A state of a model on the validation samples.
 
     Args:
@@ -42,6 +42,8 @@ class Score:
         correct: for each sample, unshifted.
         faithful: for each sample, whether it is predicted correctly at both shifts.
     """
+
+    JSON = keys("fidelity", "accuracy", "consistency")
 
     fidelity: float
     accuracy: float
@@ -53,10 +55,6 @@ class Score:
         """Whether fidelity is lower than another's by more than one standard error of pairs."""
         difference = best.faithful.astype(float) - self.faithful
         return bool(difference.mean() > difference.std() / np.sqrt(max(1, len(difference))))
-
-    def to_json(self) -> dict[str, float]:
-        """The three figures."""
-        return {k: getattr(self, k) for k in ("fidelity", "accuracy", "consistency")}
 
 
 class Judge:

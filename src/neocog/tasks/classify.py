@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from torch import Tensor
 
 from neocog.audits.compare import flipped
 from neocog.errors import UsageError, did_you_mean, printable
-from neocog.exhibits import Map, Scalar, Section, Table
+from neocog.exhibits import Map, PlainResult, Scalar, Section, Table
 from neocog.first_screen import FirstScreen
 from neocog.render.notebook import Result
 from neocog.stats import wilson_interval
@@ -88,7 +88,7 @@ def calibration_error(probabilities: np.ndarray, truth: np.ndarray, *, bins: int
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class Evaluation(Result):
+class Evaluation(PlainResult, Result):
     """What a classifier scores on one split.
 
     Args:
@@ -112,10 +112,6 @@ class Evaluation(Result):
     confusion: tuple[tuple[int, ...], ...]
     classes: tuple[str, ...]
     notes: tuple[str, ...] = ()
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain lists, numbers and strings."""
-        return asdict(self)
 
     def heading(self) -> str:
         """What it is."""

@@ -6,14 +6,14 @@ import copy
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from neocog.errors import ModelError, RunError, UsageError, did_you_mean, printable
+from neocog.exhibits import PlainResult
 from neocog.networks.model import SpecifiedNetwork
 from neocog.runs.opened import SPEC_FILE, open_model
 from neocog.runs.trained import TrainedModel
@@ -34,7 +34,7 @@ AGREEMENT = 1e-3
 
 
 @dataclass(frozen=True, kw_only=True)
-class Export:
+class Export(PlainResult):
     """What was written.
 
     Args:
@@ -47,10 +47,6 @@ class Export:
     path: str
     format: str
     max_abs_difference: float
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain texts and a number."""
-        return asdict(self)
 
 
 def export(

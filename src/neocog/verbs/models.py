@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import torch
 
 from neocog.errors import UsageError
-from neocog.exhibits import Table
+from neocog.exhibits import PlainResult, Table
 from neocog.graph.cost import cost
 from neocog.networks.catalog import NETWORKS, SMALLEST, Option, build, schema
 
@@ -18,7 +18,7 @@ __all__ = ["Offer", "networks", "offers_table", "options_table"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Offer:
+class Offer(PlainResult):
     """One network that can be built, with its default options.
 
     Args:
@@ -42,10 +42,6 @@ class Offer:
     flops: int
     activations: int
     options: tuple[Option, ...]
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain lists, numbers and strings."""
-        return asdict(self)
 
 
 def networks(*, size: Sequence[int] = (1, 28, 28), classes: int = 10) -> tuple[Offer, ...]:

@@ -18,14 +18,14 @@ the image to show the same: by as many cells as the image moved, see `pace`.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from neocog.exhibits import PlainResult, keys
 from neocog.explainers.grad_cam import Cam, as_input, explained
 from neocog.explainers.maps.wanted import Target, value
 from neocog.explainers.trust.pace import pace
@@ -38,7 +38,7 @@ __all__ = ["MapMotion", "displacement", "distances_for", "map_motion"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class MapMotion:
+class MapMotion(PlainResult):
     """How maps move when their images move.
 
     Args:
@@ -59,6 +59,13 @@ class MapMotion:
         turned: the map of the first image turned by 90°, anticlockwise; None as above.
     """
 
+    JSON = keys(
+        "shift", "follows", "distances", "error", "floor", "followed", "answers_kept", "stride",
+        "pace", quarter_turn_error="turn_error", quarter_turn_rank_correlation="turn_rank",
+        quarter_turn_answers_kept="turn_answers_kept",
+    )  # fmt: skip
+
+    shift: ClassVar[str] = "circular"
     distances: tuple[int, ...]
     error: np.ndarray
     floor: np.ndarray
@@ -82,23 +89,6 @@ class MapMotion:
         reach = max(1.0, max(self.stride) / 2)
         told = [f for d, f in zip(self.distances, self.followed, strict=True) if d > reach]
         return float(np.mean(told or self.followed))
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain numbers."""
-        return {
-            "shift": "circular",
-            "follows": None if math.isnan(self.follows) else self.follows,
-            "distances": list(self.distances),
-            "error": self.error.tolist(),
-            "floor": self.floor.tolist(),
-            "followed": [None if math.isnan(f) else float(f) for f in self.followed],
-            "answers_kept": self.answers_kept,
-            "stride": list(self.stride),
-            "pace": list(self.pace),
-            "quarter_turn_error": self.turn_error,
-            "quarter_turn_rank_correlation": self.turn_rank,
-            "quarter_turn_answers_kept": self.turn_answers_kept,
-        }
 
 
 def map_motion(
