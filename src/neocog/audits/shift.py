@@ -134,12 +134,12 @@ class Shift:
     largest_class: float | None
     majority: float | None
     worst_case_accuracy: float | None
-    map: Grid | None
+    map: Grid | None = field(repr=False)
     border: Border | None
-    flips: tuple[Flip, ...] = ()
-    same: np.ndarray = field(default_factory=lambda: np.zeros(0))
-    right: np.ndarray = field(default_factory=lambda: np.zeros(0, bool))
-    both: np.ndarray = field(default_factory=lambda: np.zeros(0, bool))
+    flips: tuple[Flip, ...] = field(default=(), repr=False)
+    same: np.ndarray = field(repr=False, default_factory=lambda: np.zeros(0))
+    right: np.ndarray = field(repr=False, default_factory=lambda: np.zeros(0, bool))
+    both: np.ndarray = field(repr=False, default_factory=lambda: np.zeros(0, bool))
     protocol: str = ""
     axes: int = 2
 
@@ -286,7 +286,7 @@ class Shifting:
         """
         pair = Pair.join(self._kept, n)
         movable, border = self.movable, None
-        flips: tuple[Flip, ...] = ()
+        flips: tuple[Flip, ...] = field(default=(), repr=False)
         if movable.model.task == "classify":
             flips = _flips(movable, pair, self.first, self.second)
         if self.moved is not None and self.stride:

@@ -62,10 +62,10 @@ function gallery({ images, captions, pixelated }) {
   }));
 }
 
-function map({ values, rows, columns, diverging, row_label: rowLabel, column_label: columnLabel, title }) {
+function map({ values, rows, columns, diverging, ends, row_label: rowLabel, column_label: columnLabel, title }) {
   const most = largest(values.map((row) => row.map((v) => v ?? 0)));
   const flat = values.flat().filter((v) => v !== null);
-  const [lo, hi] = [Math.min(...flat), Math.max(...flat)];
+  const [lo, hi] = Array.isArray(ends) ? ends : [Math.min(...flat), Math.max(...flat)];
   const print = values.length <= PRINTED && (values[0]?.length ?? 0) <= PRINTED;
   const color = (v) => (diverging ? signed(v, most) : paint("sequential", hi > lo ? (v - lo) / (hi - lo) : 0));
   const one = (v) => {
