@@ -7,10 +7,10 @@ import math
 import torch
 from torch import Tensor
 
-from neocog.symmetry.fields import Field
+from neocog.symmetry.fields import FeatureField
 
 
-class Regular(Field):
+class Regular(FeatureField):
     """Channels in groups of four: what was seen in four directions, 90° apart."""
 
     def act(self, maps: Tensor, angle: Tensor, *, mirrored: bool = False) -> Tensor:
@@ -24,7 +24,7 @@ class Regular(Field):
         raise AssertionError
 
 
-class Vector(Field):
+class Vector(FeatureField):
     """Channels in pairs: the parts of an arrow to the right and upwards."""
 
     def act(self, maps: Tensor, angle: Tensor, *, mirrored: bool = False) -> Tensor:

@@ -6,7 +6,7 @@ from tests.symmetry.fields import Regular, Vector, slopes
 from torch import nn
 
 from neocog.symmetry.fields import SCALAR, field_of
-from neocog.symmetry.motion import Composition, Motion, QuarterTurn, Shift, mirror
+from neocog.symmetry.motion import Composition, QuarterTurn, Transformation, Translation, mirror
 
 X = torch.rand(2, 3, 8, 8, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
 
@@ -14,20 +14,20 @@ GROUP = [QuarterTurn(torch.tensor([k]), mirrored=m) for k in range(4) for m in (
 
 
 @pytest.mark.parametrize("motion", [*GROUP, QuarterTurn(torch.tensor([1, 2]))])
-def test_a_gradient_is_a_field_of_arrows(motion: Motion) -> None:
+def test_a_gradient_is_a_field_of_arrows(motion: Transformation) -> None:
     field = Vector()
     torch.testing.assert_close(slopes(motion(X)), motion(slopes(X), field=field))
 
 
 def test_a_shift_mixes_no_channels() -> None:
-    shift = Shift(torch.tensor([[1, 2]]))
+    shift = Translation(torch.tensor([[1, 2]]))
     torch.testing.assert_close(slopes(shift(X)), shift(slopes(X), field=Vector()))
 
 
 @pytest.mark.parametrize("first", GROUP)
 @pytest.mark.parametrize("second", GROUP)
 def test_a_product_acts_on_channels_as_its_parts_do_one_after_the_other(
-    first: Motion, second: Motion
+    first: Transformation, second: Transformation
 ) -> None:
     both, field = Composition((first, second)), Vector()
     arrows = slopes(X)

@@ -7,7 +7,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from neocog.symmetry.motion import Composition, Motion, QuarterTurn, Shift, Warp, rotation
+from neocog.symmetry.motion import (
+    Composition,
+    QuarterTurn,
+    Transformation,
+    Translation,
+    Warp,
+    rotation,
+)
 
 # Bilinear weights of whole-pixel positions are 0 and 1 up to float32 rounding of the grid.
 ROUNDING = 1e-5
@@ -28,8 +35,8 @@ def smooth(size: int = 33) -> Tensor:
 
 
 NOTHING = [
-    Shift(torch.zeros(1, 2)),
-    Shift(torch.zeros(2, 2, dtype=torch.long), "zeros"),
+    Translation(torch.zeros(1, 2)),
+    Translation(torch.zeros(2, 2, dtype=torch.long), "zeros"),
     QuarterTurn(torch.tensor([0])),
     QuarterTurn(torch.tensor([4, -8])),
     Warp(border="reflect"),
@@ -38,7 +45,7 @@ NOTHING = [
 
 
 @pytest.mark.parametrize("motion", NOTHING)
-def test_no_motion_is_the_identity(motion: Motion) -> None:
+def test_no_motion_is_the_identity(motion: Transformation) -> None:
     x = images()
     torch.testing.assert_close(motion(x), x, atol=ROUNDING, rtol=0)
     known = motion.known(x, (1, 1))
@@ -49,8 +56,8 @@ def test_no_motion_is_the_identity(motion: Motion) -> None:
 @settings(max_examples=30, deadline=None)
 def test_whole_shifts_add_up(first: Tensor, second: Tensor, fill: str) -> None:
     x = images()
-    both = Composition((Shift(first, fill), Shift(second, fill)))
-    sum_, known = Shift(first + second, fill), both.known(x, (1, 1))
+    both = Composition((Translation(first, fill), Translation(second, fill)))
+    sum_, known = Translation(first + second, fill), both.known(x, (1, 1))
     if fill == "circular":
         assert known is None
         assert torch.equal(both(x), sum_(x))
@@ -61,7 +68,7 @@ def test_whole_shifts_add_up(first: Tensor, second: Tensor, fill: str) -> None:
 @given(steps, fills)
 @settings(max_examples=30, deadline=None)
 def test_a_shift_is_undone_where_it_kept_what_was_there(offset: Tensor, fill: str) -> None:
-    x, shift = images(), Shift(offset, fill)
+    x, shift = images(), Translation(offset, fill)
     again, kept = shift.inverse(shift(x)), shift.inverse.known(x, (1, 1))
     assert torch.equal(again, x) if kept is None else torch.equal(again, x * kept)
 
@@ -82,15 +89,17 @@ WARPS = [
     Warp(angle=30),
     Warp(angle=-75, scale=1.4, offset=(1.5, -2)),
     Warp(displacement=torch.full((1, 2, 3, 3), 1.5)),
-    Shift(torch.tensor([[3, -2]]), "zeros"),
-    Shift(torch.tensor([[1.25, -2.5]]), "zeros"),
-    Composition((Warp(angle=20), Shift(torch.tensor([[2, 1]]), "zeros"))),
-    Composition((Shift(torch.tensor([[2, 1]]), "zeros"), Warp(angle=20))),
+    Translation(torch.tensor([[3, -2]]), "zeros"),
+    Translation(torch.tensor([[1.25, -2.5]]), "zeros"),
+    Composition((Warp(angle=20), Translation(torch.tensor([[2, 1]]), "zeros"))),
+    Composition((Translation(torch.tensor([[2, 1]]), "zeros"), Warp(angle=20))),
 ]
 
 
 @pytest.mark.parametrize("motion", WARPS)
-def test_what_is_known_does_not_depend_on_what_lies_beyond_the_frame(motion: Motion) -> None:
+def test_what_is_known_depends_on_nothing_beyond_the_frame(
+    motion: Transformation,
+) -> None:
     x = images(12, 12)
     known = motion.known(x, (1, 1))
     assert known is not None
@@ -104,7 +113,7 @@ def test_what_is_known_does_not_depend_on_what_lies_beyond_the_frame(motion: Mot
 
 
 def test_what_wraps_around_is_not_known_where_samples_do_not_tile() -> None:
-    x, shift = torch.rand(1, 2, 6, 6), Shift(torch.tensor([[0, 4]]))
+    x, shift = torch.rand(1, 2, 6, 6), Translation(torch.tensor([[0, 4]]))
     assert shift.known(x, (2, 2), (12, 12)) is None
     known = shift.known(x, (2, 2), (12, 13))
     assert known[0, 0].tolist() == [[False] * 2 + [True] * 4] * 6
@@ -113,7 +122,7 @@ def test_what_wraps_around_is_not_known_where_samples_do_not_tile() -> None:
 
 def test_a_map_on_a_coarser_grid_moves_by_less() -> None:
     x = torch.rand(2, 3, 8, 8)
-    shift = Shift(torch.tensor([[4, 0], [-8, 12]]))
+    shift = Translation(torch.tensor([[4, 0], [-8, 12]]))
     moved = torch.stack([x[0].roll((1, 0), (1, 2)), x[1].roll((-2, 3), (1, 2))])
     assert torch.equal(shift(x, (4, 4)), moved)
     (only,) = shift.candidates(x, (4, 4))
@@ -122,7 +131,7 @@ def test_a_map_on_a_coarser_grid_moves_by_less() -> None:
 
 def test_of_a_shift_by_parts_of_a_sample_the_whole_ones_beside_it_are_tried() -> None:
     x = torch.rand(1, 2, 8, 8)
-    found = list(Shift(torch.tensor([[2, 1]])).candidates(x, (2, 2)))
+    found = list(Translation(torch.tensor([[2, 1]])).candidates(x, (2, 2)))
     assert len(found) == 3  # right by 0 and by 1, and by half
     assert torch.equal(found[0], x.roll(1, 2))
     assert torch.equal(found[1], x.roll((1, 1), (2, 3)))
@@ -132,7 +141,7 @@ def test_of_a_shift_by_parts_of_a_sample_the_whole_ones_beside_it_are_tried() ->
 @pytest.mark.parametrize("offset", [(0, 0), (1, -2), (-7, 3), (9, 0), (-20, 20)])
 def test_whole_shifts_are_written_where_there_is_room(fill: str, offset: tuple[int, int]) -> None:
     x, room = torch.rand(1, 3, 7, 8), torch.full((1, 3, 7, 8), torch.nan)
-    shift = Shift(torch.tensor([offset]), fill)
+    shift = Translation(torch.tensor([offset]), fill)
     (moved,) = shift.candidates(x, (1, 1), room=room)
     assert moved is room
     assert torch.equal(moved, shift(x))
@@ -144,10 +153,10 @@ def test_a_warp_is_undone_but_for_interpolation() -> None:
         known = Composition((motion, motion.inverse)).known(x, (1, 1))
         wrong = (motion.round_trip(x) - x) * known
         assert 0 < float(wrong.norm() / x.norm()) < 0.05  # bilinear twice, a blob 6 pixels wide
-    for motion in (rotation(90), rotation(-180), Shift(torch.tensor([[1.5, 2]]))):
+    for motion in (rotation(90), rotation(-180), Translation(torch.tensor([[1.5, 2]]))):
         assert motion.exact
         assert motion.round_trip(x) is x
-    assert not Shift(torch.tensor([[1.5, 2]]), "zeros").exact
+    assert not Translation(torch.tensor([[1.5, 2]]), "zeros").exact
 
 
 @pytest.mark.parametrize("quarters", [0, 1, 2, 3])

@@ -8,7 +8,7 @@ from tests.symmetry.fields import Vector, slopes
 from torch import Tensor, nn
 
 from neocog.symmetry.fields import SCALAR
-from neocog.symmetry.motion import QuarterTurn, Shift
+from neocog.symmetry.motion import QuarterTurn, Translation
 from neocog.symmetry.residual import best_fit, near_border, norms, relative_error, residuals
 
 
@@ -17,7 +17,7 @@ def images(n: int = 3, size: int = 12) -> Tensor:
 
 
 def error(f: nn.Module, x: Tensor, offset: Tensor, jump: int = 1) -> Tensor:
-    shift = Shift(offset)
+    shift = Translation(offset)
     with torch.no_grad():
         wrong, base = best_fit(shift, f(x), f(shift(x)), jump=(jump, jump), size=x.shape[2:])
     return relative_error(wrong, base)
@@ -40,7 +40,7 @@ def test_an_equivariant_map_has_none(offset: Tensor) -> None:
 
 def test_pooling_has_some_and_the_best_of_the_shifts_beside_it_counts() -> None:
     x, one = images(), torch.tensor([[0, 1]] * 3)
-    pool, shift = nn.MaxPool2d(2), Shift(one)
+    pool, shift = nn.MaxPool2d(2), Translation(one)
     found = error(pool, x, one, 2)
     assert found.min() > 0.05
     every = list(residuals(shift, pool(x), pool(shift(x)), jump=(2, 2)))
@@ -55,7 +55,7 @@ def test_both_norms_are_taken_over_what_both_sides_know() -> None:
         torch.tensor([[[1.0, 2.0, 3.0, 4.0]]]),
         torch.tensor([[[9.0, 1.0, 2.0, 5.0]]]),
     )
-    shift = Shift(torch.tensor([[1]]))
+    shift = Translation(torch.tensor([[1]]))
     wrong, base = best_fit(shift, reference, moved, jump=(1,), size=(6,))
     assert wrong.flatten().tolist() == [0, 0, 0, -2]
     assert base.flatten().tolist() == [0, 2, 3, 4]
@@ -65,7 +65,7 @@ def test_both_norms_are_taken_over_what_both_sides_know() -> None:
 def test_each_sample_has_a_best_fit_of_its_own() -> None:
     x = torch.rand(2, 1, 8, generator=torch.Generator().manual_seed(0))
     moved = torch.stack([x[0], x[1].roll(1, 1)])  # by half a sample: one of them stays
-    wrong, _ = best_fit(Shift(torch.tensor([[1]])), x, moved, jump=(2,), size=(16,))
+    wrong, _ = best_fit(Translation(torch.tensor([[1]])), x, moved, jump=(2,), size=(16,))
     assert wrong.abs().max() == 0
 
 

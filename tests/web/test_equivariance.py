@@ -1,8 +1,11 @@
 import pytest
 import torch
+from tests.symmetry.fields import Regular
 from torch import Tensor, nn
 
 from neocog.layers.polyphase import ChoosePhase, TakePhase
+from neocog.symmetry.motion import Translation
+from neocog.symmetry.residual import best_fit, relative_error
 from neocog.web.equivariance import Grids, node_baselines, node_errors
 from neocog.web.motions import Motion
 from neocog.web.network import Network
@@ -18,7 +21,7 @@ def errors(net: nn.Module, x: Tensor, motion: Motion) -> dict[str, float | None]
         channels=x.shape[1],
     )
     reference = Grids(network, network.run(x))
-    moved = network.run(motion.move(x, (1.0,) * (x.dim() - 2)))
+    moved = network.run(motion.move(x))
     found = node_errors(reference, moved, motion)
     return {n.label: e for n, e in zip(network.graph.nodes, found, strict=True)}
 
@@ -73,6 +76,47 @@ def test_the_error_is_the_norm_of_what_differs_by_hand() -> None:
     assert found["First 0"] == pytest.approx(1.0)
 
 
+class Lifting(nn.Module):
+    """Each kernel in four directions; what its channels mean is declared beside it."""
+
+    def __init__(self, *, declared: bool) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(2, 1, 3, 3))
+        if declared:
+            self.output_field = Regular()
+
+    def forward(self, x: Tensor) -> Tensor:
+        turned = torch.stack([self.weight.rot90(k, (2, 3)) for k in range(4)], 1)
+        padded = nn.functional.pad(x, [1] * 4, mode="circular")
+        return nn.functional.conv2d(padded, turned.flatten(0, 1))
+
+
+def test_E8_the_declared_field_is_asked_how_channels_turn() -> None:
+    x = torch.rand(1, 1, 12, 12)
+    (right, *_), (plain, *_) = (
+        [e for n, e in errors(nn.Sequential(Lifting(declared=d)), x, Motion(angle=90)).items()
+         if n.startswith("Lifting")]
+        for d in (True, False)
+    )  # fmt: skip
+    assert right < 1e-4  # bilinear weights of whole-pixel positions, in float32
+    assert plain > 0.3
+
+
+@pytest.mark.parametrize("offset", [(0, 1), (2, 3), (-5, 4)])
+def test_the_page_and_the_audit_measure_the_same(offset: tuple[int, int]) -> None:
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Conv2d(1, 4, 5), nn.MaxPool2d(2), nn.Conv2d(4, 3, 3)).eval()
+    x = torch.rand(1, 1, 20, 20)
+    found = errors(net, x, Motion(dy=offset[0], dx=offset[1]))
+    shift = Translation(torch.tensor([offset]))
+    with torch.no_grad():
+        for k, (name, jump) in enumerate((("Conv2d 0", 1), ("MaxPool2d 1", 2), ("Conv2d 2", 2))):
+            part = net[: k + 1]
+            fit = best_fit(shift, part(x), part(shift(x)), jump=(jump, jump), size=(20, 20))
+            # sums in float32 there, in float64 here
+            assert found[name] == pytest.approx(float(relative_error(*fit)), rel=1e-4, abs=1e-6)
+
+
 def test_vectors_have_no_places() -> None:
     net = nn.Sequential(nn.Flatten(), nn.Linear(16, 2, bias=False))
     net[1].weight.data.zero_()
@@ -101,7 +145,7 @@ def test_D7_polyphase_sampling_with_circular_borders_breaks_nowhere() -> None:
     network = Network(net.eval(), name="", task="", classes=(), size=(32, 32), channels=3)
     reference = Grids(network, network.run(x))
     for motion in (Motion(dx=1), Motion(dx=3, dy=2)):
-        found = node_errors(reference, network.run(motion.move(x, (1.0, 1.0))), motion)
+        found = node_errors(reference, network.run(motion.move(x)), motion)
         known = [e for e in found if e is not None]
         assert len(known) > 60
         assert max(known) < 1e-4  # float32 through 20 layers
@@ -153,6 +197,6 @@ def test_beside_a_turn_stands_what_interpolating_costs() -> None:
     turned = Motion(padding="zeros", angle=30)
     floors = node_baselines(reference, turned)
     assert floors[1] > 0.2
-    wrong = node_errors(reference, network.run(turned.move(x, (1.0, 1.0))), turned)
+    wrong = node_errors(reference, network.run(turned.move(x)), turned)
     assert wrong[1] > 0.2  # relu commutes with every turn: all of this is interpolation
     assert set(node_baselines(reference, Motion(dx=1))) == {None}

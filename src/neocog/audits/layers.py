@@ -37,8 +37,8 @@ from neocog.layers.polyphase import PolyphaseDown
 from neocog.layers.subsample import Windows
 from neocog.layers.windows import TakeWindows
 from neocog.stats import interval
-from neocog.symmetry.fields import Field, field_of
-from neocog.symmetry.motion import Jump, QuarterTurn, Shift
+from neocog.symmetry.fields import FeatureField, field_of
+from neocog.symmetry.motion import Jump, QuarterTurn, Translation
 from neocog.symmetry.residual import best_fit, near_border, norms
 
 __all__ = ["LayerError", "is_map", "layer_errors"]
@@ -138,7 +138,7 @@ def layer_errors(
         for start in range(0, n, batch):
             rows = slice(start, min(n, start + batch))
             x = data.take(rows).to(model.device, model.dtype)
-            shift = Shift(offset[rows])
+            shift = Translation(offset[rows])
             look = _ShiftedPair(sums, shift, data.size, jumps or {})
             _through(model.module, torch.cat([x, shift(x)]), look)
             if square:
@@ -247,7 +247,7 @@ class _ShiftedPair:
     def __init__(
         self,
         sums: dict[str, _Sums],
-        shift: Shift,
+        shift: Translation,
         size: tuple[int, ...],
         jumps: Mapping[str, Jump],
     ) -> None:
@@ -329,7 +329,7 @@ class _TurnedPair:
             again = m(self.turned(inner[: len(still)], field_of(m, "input")).clone())
             sums.own_turn.append(norms(expected - again, still))
 
-    def turned(self, x: Tensor, field: Field) -> Tensor:
+    def turned(self, x: Tensor, field: FeatureField) -> Tensor:
         return self.turn(x, field=field) if x.ndim == 4 else self.turn.mix(x, field)
 
 
@@ -342,7 +342,7 @@ def _alone(
     m: nn.Module, before: Tensor, still: Tensor, offset: Tensor, jump: Jump | None
 ) -> tuple[Tensor, Tensor]:
     """`best_fit` of one layer whose input is shifted by hand."""
-    shift = Shift(offset)
+    shift = Translation(offset)
     again = m(shift(before).clone())
     return best_fit(shift, still, again, jump=jump, size=tuple(before.shape[2:]))
 

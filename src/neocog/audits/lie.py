@@ -23,7 +23,7 @@ from torch.autograd import forward_ad
 from neocog.audits.layers import is_map
 from neocog.audits.subject import Subject, exact
 from neocog.data.samples import Samples
-from neocog.symmetry.fields import Field, field_of
+from neocog.symmetry.fields import FeatureField, field_of
 from neocog.symmetry.generators import (
     map_rotation_generator,
     map_shift_generator,
@@ -72,7 +72,7 @@ def lie_errors(model: Subject, data: Samples, *, batch: int = 16) -> tuple[LieEr
                 parts: dict[str, list[Tensor]] = {}
                 for a in range(len(size)):
 
-                    def along(y: Tensor, field: Field, a: int = a) -> Tensor | None:
+                    def along(y: Tensor, field: FeatureField, a: int = a) -> Tensor | None:
                         return map_shift_generator(y, a, size)
 
                     found = _through(model.module, x, shift_generator(x, 2 + a), along)
@@ -98,7 +98,7 @@ def lie_errors(model: Subject, data: Samples, *, batch: int = 16) -> tuple[LieEr
     )
 
 
-Generator = Callable[[Tensor, Field], Tensor | None]
+Generator = Callable[[Tensor, FeatureField], Tensor | None]
 """Of a layer's output: what the motion begins with there; None for what the motion is not of."""
 
 

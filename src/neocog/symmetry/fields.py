@@ -14,10 +14,10 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-__all__ = ["SCALAR", "Field", "ScalarField", "field_of"]
+__all__ = ["SCALAR", "FeatureField", "ScalarField", "field_of"]
 
 
-class Field(ABC):
+class FeatureField(ABC):
     """How rotations and mirror images of the plane act on channels, ρ."""
 
     @abstractmethod
@@ -42,7 +42,7 @@ class Field(ABC):
         """
 
 
-class ScalarField(Field):
+class ScalarField(FeatureField):
     """Each channel is a number at each place, which looks the same from every side.
 
     Example:
@@ -65,7 +65,7 @@ SCALAR = ScalarField()
 """Of images, and of every layer that declares nothing else."""
 
 
-def field_of(module: nn.Module, side: Literal["input", "output"] = "output") -> Field:
+def field_of(module: nn.Module, side: Literal["input", "output"] = "output") -> FeatureField:
     """What a layer says of the channels that it takes or gives.
 
     Example:
@@ -73,4 +73,4 @@ def field_of(module: nn.Module, side: Literal["input", "output"] = "output") -> 
         True
     """
     declared = getattr(module, f"{side}_field", SCALAR)
-    return declared if isinstance(declared, Field) else SCALAR
+    return declared if isinstance(declared, FeatureField) else SCALAR

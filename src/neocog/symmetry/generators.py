@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from neocog.symmetry.fields import SCALAR, Field
+from neocog.symmetry.fields import SCALAR, FeatureField
 
 __all__ = [
     "map_rotation_generator",
@@ -84,7 +84,7 @@ def map_shift_generator(y: Tensor, axis: int, size: Sequence[int]) -> Tensor | N
     return shift_generator(y, 2 + axis) / float(jump)
 
 
-def map_rotation_generator(y: Tensor, field: Field = SCALAR) -> Tensor | None:
+def map_rotation_generator(y: Tensor, field: FeatureField = SCALAR) -> Tensor | None:
     """What a rotation of the image begins with at an output of a layer: of places and of channels.
 
     Args:

@@ -4,7 +4,7 @@ An image or series is moved in its own pixels. A map of a layer lies on a coarse
 from one of its samples to the next it is `jump` pixels, and there T moves by so much less. What
 its channels mean is said by a field, see `neocog.symmetry.fields`.
 
-    Shift         exact by whole samples; by parts of one through the Fourier transform where
+    Translation         exact by whole samples; by parts of one through the Fourier transform where
                   space wraps around, linearly where zeros come in
     QuarterTurn   rotations by multiples of 90° and mirror images, exact
     Warp          rotated and scaled about the center, bent and shifted: resampled once
@@ -28,7 +28,7 @@ import torch
 from torch import Tensor
 
 from neocog.signal.fourier import shift_subpixel
-from neocog.symmetry.fields import SCALAR, Field
+from neocog.symmetry.fields import SCALAR, FeatureField
 from neocog.symmetry.warp import (
     EVEN,
     affine,
@@ -38,7 +38,16 @@ from neocog.symmetry.warp import (
     shift_zero_fill,
 )
 
-__all__ = ["Composition", "Jump", "Motion", "QuarterTurn", "Shift", "Warp", "mirror", "rotation"]
+__all__ = [
+    "Composition",
+    "Jump",
+    "QuarterTurn",
+    "Transformation",
+    "Translation",
+    "Warp",
+    "mirror",
+    "rotation",
+]
 
 Jump = Sequence[Fraction | float]
 """Pixels from one sample of a map to the next, along each axis."""
@@ -47,11 +56,11 @@ ALL = 0.999
 """Of a one that was interpolated: from this on it comes from inside the frame alone."""
 
 
-class Motion(ABC):
+class Transformation(ABC):
     """A transformation T, one for all samples or one a sample."""
 
     @abstractmethod
-    def __call__(self, x: Tensor, jump: Jump | None = None, field: Field = SCALAR) -> Tensor:
+    def __call__(self, x: Tensor, jump: Jump | None = None, field: FeatureField = SCALAR) -> Tensor:
         """T x.
 
         Args:
@@ -62,7 +71,7 @@ class Motion(ABC):
 
     @property
     @abstractmethod
-    def inverse(self) -> Motion:
+    def inverse(self) -> Transformation:
         """What undoes it; nearly, where it interpolates or something left the frame."""
 
     @property
@@ -91,7 +100,7 @@ class Motion(ABC):
 
     @abstractmethod
     def candidates(
-        self, x: Tensor, jump: Jump, field: Field = SCALAR, room: Tensor | None = None
+        self, x: Tensor, jump: Jump, field: FeatureField = SCALAR, room: Tensor | None = None
     ) -> Iterator[Tensor]:
         """T x, as a layer may do it on its grid; of several the one that fits best counts.
 
@@ -105,7 +114,7 @@ class Motion(ABC):
             Moved maps, to be used before the next ones come.
         """
 
-    def mix(self, x: Tensor, field: Field = SCALAR) -> Tensor:
+    def mix(self, x: Tensor, field: FeatureField = SCALAR) -> Tensor:
         """What T does to the channels of each place; all it does to values without one, (B, C)."""
         angle, mirrored = self.linear
         return field.act(x, angle, mirrored=mirrored)
@@ -116,7 +125,7 @@ class Motion(ABC):
 
 
 @dataclass(frozen=True, eq=False)
-class Shift(Motion):
+class Translation(Transformation):
     """What leaves on one side comes in on the other, or zeros come in.
 
     Args:
@@ -125,16 +134,16 @@ class Shift(Motion):
 
     Example:
         >>> x = torch.tensor([[[1.0, 2.0, 3.0]]])
-        >>> Shift(torch.tensor([[1]]))(x)
+        >>> Translation(torch.tensor([[1]]))(x)
         tensor([[[3., 1., 2.]]])
-        >>> Shift(torch.tensor([[1]]), "zeros").known(x, (1,))
+        >>> Translation(torch.tensor([[1]]), "zeros").known(x, (1,))
         tensor([[[False,  True,  True]]])
     """
 
     offset: Tensor
     fill: Literal["circular", "zeros"] = "circular"
 
-    def __call__(self, x: Tensor, jump: Jump | None = None, field: Field = SCALAR) -> Tensor:
+    def __call__(self, x: Tensor, jump: Jump | None = None, field: FeatureField = SCALAR) -> Tensor:
         """T x, by whole samples of x exactly."""
         steps = self.steps(jump).expand(len(x), -1)
         whole = steps.round()
@@ -150,7 +159,7 @@ class Shift(Motion):
         return self.fill == "circular" or bool((self.offset == self.offset.round()).all())
 
     @property
-    def inverse(self) -> Motion:
+    def inverse(self) -> Transformation:
         """The shift back."""
         return replace(self, offset=-self.offset)
 
@@ -181,7 +190,7 @@ class Shift(Motion):
         return None if whole else known.to(x.device)
 
     def candidates(
-        self, x: Tensor, jump: Jump, field: Field = SCALAR, room: Tensor | None = None
+        self, x: Tensor, jump: Jump, field: FeatureField = SCALAR, room: Tensor | None = None
     ) -> Iterator[Tensor]:
         """The whole shifts on either side, each combination of axes once, and the shift itself.
 
@@ -204,7 +213,7 @@ class Shift(Motion):
 
 
 @dataclass(frozen=True, eq=False)
-class QuarterTurn(Motion):
+class QuarterTurn(Transformation):
     """Mirror images, and rotations by multiples of 90°, anticlockwise; sides that differ change.
 
     Args:
@@ -221,7 +230,7 @@ class QuarterTurn(Motion):
     quarters: Tensor
     mirrored: bool = False
 
-    def __call__(self, x: Tensor, jump: Jump | None = None, field: Field = SCALAR) -> Tensor:
+    def __call__(self, x: Tensor, jump: Jump | None = None, field: FeatureField = SCALAR) -> Tensor:
         """T x: values change places, none is computed."""
         x = x.flip(3) if self.mirrored else x
         if len(self.quarters) == 1:
@@ -233,7 +242,7 @@ class QuarterTurn(Motion):
         return self.mix(out, field)
 
     @property
-    def inverse(self) -> Motion:
+    def inverse(self) -> Transformation:
         """The rotation back; a mirror image undoes itself, about whatever line."""
         return self if self.mirrored else QuarterTurn(-self.quarters)
 
@@ -252,14 +261,14 @@ class QuarterTurn(Motion):
         return None
 
     def candidates(
-        self, x: Tensor, jump: Jump, field: Field = SCALAR, room: Tensor | None = None
+        self, x: Tensor, jump: Jump, field: FeatureField = SCALAR, room: Tensor | None = None
     ) -> Iterator[Tensor]:
         """T x alone."""
         yield self(x, jump, field)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Warp(Motion):
+class Warp(Transformation):
     """Rotated and scaled about the center, then bent and shifted; resampled once.
 
     Args:
@@ -284,7 +293,7 @@ class Warp(Motion):
         """Never, not even by 90°."""
         return False
 
-    def __call__(self, x: Tensor, jump: Jump | None = None, field: Field = SCALAR) -> Tensor:
+    def __call__(self, x: Tensor, jump: Jump | None = None, field: FeatureField = SCALAR) -> Tensor:
         """T x, in one interpolation."""
         down, right = (1.0, 1.0) if jump is None else (float(j) for j in jump)
         moved = affine(
@@ -300,7 +309,7 @@ class Warp(Motion):
         return self.mix(moved, field)
 
     @property
-    def inverse(self) -> Motion:
+    def inverse(self) -> Transformation:
         """That of each part: with an offset or a displacement besides, nearly."""
         a = math.radians(self.angle)
         down, right = self.offset
@@ -326,24 +335,24 @@ class Warp(Motion):
         return inside(torch.ones_like(x[:1, :1]), jump) > ALL
 
     def candidates(
-        self, x: Tensor, jump: Jump, field: Field = SCALAR, room: Tensor | None = None
+        self, x: Tensor, jump: Jump, field: FeatureField = SCALAR, room: Tensor | None = None
     ) -> Iterator[Tensor]:
         """T x alone."""
         yield self(x, jump, field)
 
 
 @dataclass(frozen=True, eq=False)
-class Composition(Motion):
+class Composition(Transformation):
     """One motion after the other, the first one first."""
 
-    parts: tuple[Motion, ...]
+    parts: tuple[Transformation, ...]
 
-    def __call__(self, x: Tensor, jump: Jump | None = None, field: Field = SCALAR) -> Tensor:
+    def __call__(self, x: Tensor, jump: Jump | None = None, field: FeatureField = SCALAR) -> Tensor:
         """T x."""
         return reduce(lambda moved, part: part(moved, jump, field), self.parts, x)
 
     @property
-    def inverse(self) -> Motion:
+    def inverse(self) -> Transformation:
         """What undoes the last one first."""
         return Composition(tuple(p.inverse for p in reversed(self.parts)))
 
@@ -371,13 +380,13 @@ class Composition(Motion):
         return known
 
     def candidates(
-        self, x: Tensor, jump: Jump, field: Field = SCALAR, room: Tensor | None = None
+        self, x: Tensor, jump: Jump, field: FeatureField = SCALAR, room: Tensor | None = None
     ) -> Iterator[Tensor]:
         """T x alone."""
         yield self(x, jump, field)
 
 
-def rotation(angle: float, *, border: str = "reflect") -> Motion:
+def rotation(angle: float, *, border: str = "reflect") -> Transformation:
     """A rotation about the center, exact by multiples of 90°.
 
     Args:
@@ -389,6 +398,6 @@ def rotation(angle: float, *, border: str = "reflect") -> Motion:
     return Warp(angle=angle, border=border)
 
 
-def mirror(axis: Literal["left_right", "top_bottom"]) -> Motion:
+def mirror(axis: Literal["left_right", "top_bottom"]) -> Transformation:
     """A mirror image: these sides change over."""
     return QuarterTurn(torch.tensor([2 * (axis == "top_bottom")]), mirrored=True)

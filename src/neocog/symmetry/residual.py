@@ -14,20 +14,20 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from neocog.symmetry.fields import SCALAR, Field
-from neocog.symmetry.motion import Jump, Motion
+from neocog.symmetry.fields import SCALAR, FeatureField
+from neocog.symmetry.motion import Jump, Transformation
 
 __all__ = ["best_fit", "near_border", "norms", "relative_error", "residuals"]
 
 
 def residuals(
-    motion: Motion,
+    motion: Transformation,
     reference: Tensor,
     moved: Tensor,
     *,
     jump: Jump,
     known: Tensor | None = None,
-    field: Field = SCALAR,
+    field: FeatureField = SCALAR,
     room: Tensor | None = None,
 ) -> Iterator[Tensor]:
     """T f(x) - f(T x) over what is known, for each T that a layer may move by on its grid.
@@ -37,7 +37,7 @@ def residuals(
         reference: f(x), (B, C, *S).
         moved: f(T x), alike.
         jump: pixels from one sample of a map to the next, along each axis.
-        known: the region, of `Motion.known`; None for everywhere.
+        known: the region, of `Transformation.known`; None for everywhere.
         field: what the channels of f(x) mean.
         room: like `reference`, to be written into; memory of their own if left out.
 
@@ -50,13 +50,13 @@ def residuals(
 
 
 def best_fit(
-    motion: Motion,
+    motion: Transformation,
     reference: Tensor,
     moved: Tensor,
     *,
     jump: Jump | None,
     size: tuple[int, ...],
-    field: Field = SCALAR,
+    field: FeatureField = SCALAR,
 ) -> tuple[Tensor, Tensor]:
     """The residual for the T of each sample that fits best, and f(x), over what both sides know.
 
@@ -70,9 +70,9 @@ def best_fit(
         field: what the channels of f(x) mean.
 
     Example:
-        >>> from neocog.symmetry.motion import Shift
+        >>> from neocog.symmetry.motion import Translation
         >>> x = torch.tensor([[[1.0, 2.0, 3.0, 4.0]]])
-        >>> one = Shift(torch.tensor([[1]]))
+        >>> one = Translation(torch.tensor([[1]]))
         >>> wrong, reference = best_fit(one, x, one(x) + 0.5, jump=(1,), size=(4,))
         >>> wrong, reference is x
         (tensor([[[-0.5000, -0.5000, -0.5000, -0.5000]]]), True)

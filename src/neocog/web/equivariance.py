@@ -1,12 +1,12 @@
 """Which node breaks the symmetry, for one image and one motion, all nodes in one go.
 
-The equivariance error of a node f under a motion T is ‖f(T x) - T f(x)‖ / ‖T f(x)‖ over the region
-that both sides know; nothing is said where less than a hundredth of the map is known. On a coarser
-grid T moves by parts of a sample: of the Fourier shift and the whole shifts beside it the one that
-fits best counts, as in `neocog.audits.layers`. A vector has no places: there T is the identity.
+The equivariance error of a node f under a motion T is ‖f(T x) - T f(x)‖ / ‖f(x)‖ over the region
+that both sides know, see `neocog.symmetry.residual`; nothing is said where less than a hundredth of
+the map is known.
 
 A motion that interpolates changes a map also by interpolating. So beside such an error stands its
-*interpolation baseline*: how far T f(x) is from itself when it was moved back and there again.
+*interpolation baseline*: how far T f(x) is from itself when it was moved back and there again, as a
+fraction of the same norm.
 
 All maps of one grid are laid side by side, so that a motion of all of them is one operation.
 """
@@ -16,11 +16,14 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from neocog.symmetry.fields import SCALAR, FeatureField, field_of
+from neocog.symmetry.motion import Transformation
+from neocog.symmetry.residual import residuals
 from neocog.web.motions import Motion
 from neocog.web.network import Network
 
@@ -48,7 +51,7 @@ class _Grid:
         maps: of the unmoved image, (1, channels, *space).
         whole: the norm of each node's.
         jump: pixels from one sample to the next, along each axis.
-        tiles: whether the samples tile the image.
+        field: what their channels mean.
     """
 
     nodes: tuple[int, ...]
@@ -57,7 +60,7 @@ class _Grid:
     maps: Tensor
     whole: Tensor
     jump: tuple[float, ...]
-    tiles: bool
+    field: FeatureField
 
 
 class Grids:
@@ -88,34 +91,40 @@ class Grids:
             maps = None if value is None else network.maps(node, value)
             jump = network.jump(node)
             if maps is not None and jump is not None:
-                by_grid[tuple(maps.shape[2:]), jump].append(node.id)
+                by_grid[tuple(maps.shape[2:]), jump, self.field(node.id)].append(node.id)
             elif value is not None and _is_vector(value):
                 self.vectors.append(node.id)
         self.grids = [self._grid(ids) for ids in by_grid.values()]
 
     def side_by_side(self, ids: Sequence[int], values: Sequence[Tensor | None]) -> list[Tensor]:
-        """The maps of some nodes, thinned out where there are too many."""
+        """The maps of some nodes, thinned out where there are too many scalar ones."""
         found = []
         for id in ids:
             value = values[id]
             maps = None if value is None else self.network.maps(self.network.graph.nodes[id], value)
             assert maps is not None
-            found.append(maps[:, :: self.step].float().cpu())
+            step = self.step if self.field(id) is SCALAR else 1
+            found.append(maps[:, ::step].float().cpu())
         return found
+
+    def field(self, id: int) -> FeatureField:
+        """What the channels of a node mean, where it is a layer that declares it."""
+        node = self.network.graph.nodes[id]
+        if node.free or not node.name:
+            return SCALAR
+        return field_of(self.network.module.get_submodule(node.name))
 
     def _grid(self, ids: list[int]) -> _Grid:
         parts = self.side_by_side(ids, self.values)
         counts = [p.shape[1] for p in parts]
         owner = torch.cat([torch.full((n,), k) for k, n in enumerate(counts)])
+        field = self.field(ids[0])
         few = torch.cat([torch.arange(n) % -(-n // _FEW) == 0 for n in counts])
+        few = few if field is SCALAR else torch.ones_like(few)
         jump = self.network.jump(self.network.graph.nodes[ids[0]]) or ()
-        space = parts[0].shape[2:]
-        tiles = all(
-            abs(n * j - s) < 1e-6 for n, j, s in zip(space, jump, self.network.size, strict=True)
-        )
         maps = torch.cat(parts, 1).contiguous()
         whole = _norms(maps, owner, len(ids))
-        return _Grid(tuple(ids), owner, few.nonzero()[:, 0], maps, whole, jump, tiles)
+        return _Grid(tuple(ids), owner, few.nonzero()[:, 0], maps, whole, jump, field)
 
 
 def node_errors(
@@ -129,6 +138,8 @@ def node_errors(
         motion: what lies between.
     """
     errors: list[float | None] = [None] * len(moved)
+    size = reference.network.size
+    transformation = motion.transformation(len(size))
     for grid in reference.grids:
         if any(moved[id] is None for id in grid.nodes):
             continue
@@ -138,13 +149,14 @@ def node_errors(
             continue
         maps, room = reference.network.room(tuple(grid.maps.shape))
         torch.cat(parts, 1, out=maps)
-        for id, error in zip(grid.nodes, _ratios(grid, maps, motion, room), strict=True):
+        ratios = _ratios(grid, maps, transformation, size, room)
+        for id, error in zip(grid.nodes, ratios, strict=True):
             errors[id] = error
     for id in reference.vectors:
         a, b = reference.values[id], moved[id]
         if a is not None and b is not None and a.shape == b.shape:
-            wrong, size = float((b - a).float().norm()), float(a.float().norm())
-            errors[id] = _ratio(wrong, size)
+            wrong = transformation.mix(a, reference.field(id)) - b
+            errors[id] = _ratio(float(wrong.float().norm()), float(a.float().norm()))
     return errors
 
 
@@ -156,40 +168,46 @@ def node_baselines(reference: Grids, motion: Motion) -> list[float | None]:
     None for each where nothing is interpolated, and for what has no places.
     """
     baselines: list[float | None] = [None] * len(reference.values)
-    if motion.shifts or len(reference.network.size) != 2:
+    size = reference.network.size
+    transformation = motion.transformation(len(size))
+    if transformation.exact:
         return baselines
-    there, back = motion.there_and_back()
     for grid in reference.grids:
-        some = replace(grid, maps=grid.maps[:, grid.few], owner=grid.owner[grid.few])
-        for expected, known in motion.candidates(some.maps, some.jump, tiles=some.tiles):
-            again = there.move(back.move(expected, some.jump), some.jump)
-            if known is not None:
-                again, expected = again * known, expected * known
-            count = len(some.nodes)
-            wrong = _norms(again - expected, some.owner, count)
-            norm = _norms(expected, some.owner, count)
-            for id, w, n in zip(some.nodes, wrong.tolist(), norm.tolist(), strict=True):
-                baselines[id] = _ratio(w, n)
+        maps, owner = grid.maps[:, grid.few], grid.owner[grid.few]
+        expected = transformation(maps, grid.jump, grid.field)
+        wrong = transformation.inverse.round_trip(expected, grid.jump) - expected
+        known = transformation.known(maps, grid.jump, size)
+        if known is not None:
+            wrong, maps = wrong * known, maps * known
+        both = (_norms(t, owner, len(grid.nodes)).tolist() for t in (wrong, maps))
+        for id, w, n in zip(grid.nodes, *both, strict=True):
+            baselines[id] = _ratio(w, n)
     return baselines
 
 
-def _ratios(grid: _Grid, maps: Tensor, motion: Motion, room: Tensor) -> list[float | None]:
-    count, whole = len(grid.nodes), grid.whole
-    least = torch.full((count,), torch.inf)
-    for expected, known in motion.candidates(grid.maps, grid.jump, tiles=grid.tiles, room=room):
-        # In its own memory: what is expected is not needed any more.
-        if known is not None:
-            expected.mul_(known)
-        norm = _norms(expected, grid.owner, count)
-        expected.sub_(maps)
-        if known is not None:
-            expected.mul_(known)
-        wrong = _norms(expected, grid.owner, count)
-        told = norm > _LITTLE * whole  # else nearly all content is where nobody knows it
-        ratio = torch.where(told, wrong / norm.clamp(min=_TINY), torch.inf)
-        nothing = (whole <= _TINY) & (wrong <= _TINY)
-        least = torch.minimum(least, torch.where(nothing, 0.0, ratio))
-    return [r if math.isfinite(r) else None for r in least.tolist()]
+def _ratios(
+    grid: _Grid, maps: Tensor, motion: Transformation, size: tuple[int, ...], room: Tensor
+) -> list[float | None]:
+    def norms(t: Tensor) -> Tensor:
+        return _norms(t, grid.owner, len(grid.nodes))
+
+    known = motion.known(grid.maps, grid.jump, size)
+    base = seen = grid.whole
+    if known is not None:
+        base = norms(torch.mul(grid.maps, known, out=room))
+        inside = motion.inverse.known(grid.maps, grid.jump, size)
+        seen = base if inside is None else norms(torch.mul(grid.maps, inside, out=room))
+    least = torch.full_like(base, torch.inf)
+    moved = residuals(
+        motion, grid.maps, maps, jump=grid.jump, known=known, field=grid.field, room=room
+    )
+    for wrong in moved:
+        least = torch.minimum(least, norms(wrong))
+    # Else nearly all content is where one side does not know it.
+    told = torch.minimum(base, seen) > _LITTLE * grid.whole
+    ratio = torch.where(told, least / base.clamp(min=_TINY), torch.inf)
+    ratio[(grid.whole <= _TINY) & (least <= _TINY)] = 0.0
+    return [r if math.isfinite(r) else None for r in ratio.tolist()]
 
 
 def _norms(maps: Tensor, owner: Tensor, count: int) -> Tensor:

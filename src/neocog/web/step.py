@@ -106,7 +106,7 @@ def pass_of(
     )
     if motion.identity:
         return plain if wanted is None else _with_cam(session.cams[model], plain, wanted)
-    x = motion.move(reference.x, (1.0,) * len(network.size))
+    x = motion.move(reference.x)
     if wanted is None or network.opaque:
         moved = replace(plain, x=x, values=network.run(x))
         return moved if wanted is None else _with_cam(session.cams[model], moved, wanted)

@@ -30,7 +30,7 @@ from neocog.explainers.grad_cam import Cam, as_input, explained
 from neocog.explainers.maps.wanted import Target, value
 from neocog.explainers.trust.pace import pace
 from neocog.explainers.trust.similarity import by_parts, constant, spearman
-from neocog.symmetry.motion import QuarterTurn, Shift
+from neocog.symmetry.motion import QuarterTurn, Translation
 from neocog.symmetry.residual import relative_error
 from neocog.symmetry.warp import shift_linear
 
@@ -119,7 +119,7 @@ def map_motion(
     for d, axis, shift in moves:
         offset = torch.zeros(1, len(size), dtype=torch.float64)
         offset[0, axis] = shift
-        again = asked.again(Shift(offset)(x))
+        again = asked.again(Translation(offset)(x))
         cells = shift / asked.pace[axis]
         pixels = shift * cam.stride[axis] / asked.pace[axis]
         want = _moved(asked.still, axis, pixels)

@@ -73,7 +73,7 @@ function hint(worst) {
     box.textContent = count ? "Each card is an operation with its first feature maps: orange is positive, blue negative. Select one to look inside." : "";
     return;
   }
-  box.replaceChildren("Bars: equivariance error ‖f(Tx) − T f(x)‖ / ‖T f(x)‖. It rises most at ", ...worst.flatMap(({ view, item }, i) => [
+  box.replaceChildren("Bars: equivariance error ‖f(Tx) − T f(x)‖ / ‖f(x)‖. It rises most at ", ...worst.flatMap(({ view, item }, i) => [
     i ? ", " : "", state.both ? `${"AB"[view.model]}: ` : "",
     item ? el("button", { type: "button", class: "quiet", text: nameOf(view, item), onclick: () => reveal(view, item) }) : "no layer",
   ]), ".");
