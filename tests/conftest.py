@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from tests.shapes import check_shapes
+
+check_shapes()  # before anything of neocog is imported
 
 
 @pytest.fixture(scope="session")

@@ -63,7 +63,7 @@ def low_pass_kernel(name: str, stride: int, taps: int | None = None) -> Float[Te
 
 def blur(
     x: Float[Tensor, "B C *space"],
-    kernels: Sequence[Float[Tensor, " K"]],
+    kernels: Sequence[Float[Tensor, " _"]],
     *,
     stride: int | Sequence[int] = 1,
     padding: str = "reflect",
@@ -176,7 +176,7 @@ def _along(kernel: Tensor, axis: int, axes: int) -> Tensor:
 def max_blur(
     x: Float[Tensor, "B C *space"],
     window: int,
-    kernels: Sequence[Float[Tensor, " K"]],
+    kernels: Sequence[Float[Tensor, " _"]],
     *,
     stride: int | Sequence[int],
     padding: str = "reflect",

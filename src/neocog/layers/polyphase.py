@@ -47,7 +47,7 @@ __all__ = [
     "take_phase",
 ]
 
-Phase = Int[Tensor, " B"] | Float[Tensor, "B P"]
+Phase = Int[Tensor, " _"] | Float[Tensor, "_ P"]
 """One phase a sample of the batch, or a weight for each of its phases."""
 
 
@@ -180,7 +180,7 @@ def _in_batch(places: Tensor, pixels: int) -> Tensor:
 
 def put_phase(
     x: Float[Tensor, "B C *smaller"],
-    phase: Int[Tensor, " B"],
+    phase: Int[Tensor, " _"],
     stride: int | Sequence[int],
     *,
     size: Sequence[int],

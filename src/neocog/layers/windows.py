@@ -83,7 +83,7 @@ def choose_windows(
 
 def take_windows(
     x: Float[Tensor, "B C *space"],
-    phase: Int[Tensor, " B"],
+    phase: Int[Tensor, " _"],
     *,
     stride: int | Sequence[int],
     reach: int | Sequence[int],

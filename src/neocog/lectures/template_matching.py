@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Num
 from torch import Tensor
 
 from neocog.data.samples import in_range
@@ -192,7 +192,7 @@ class Search:
 
 
 def search(
-    image: Float[Tensor, "C H W"],
+    image: Num[Tensor, ...],
     window: tuple[int, int, int, int],
     *,
     features: Features | None = None,
@@ -249,7 +249,7 @@ def search(
     )
 
 
-def busiest(image: Float[Tensor, "C H W"]) -> tuple[int, int, int, int]:
+def busiest(image: Num[Tensor, ...]) -> tuple[int, int, int, int]:
     """A window of a third of an image, where values differ most from their mean.
 
     Args:

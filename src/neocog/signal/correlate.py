@@ -17,7 +17,7 @@ import math
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Float, Num
 from torch import Tensor
 
 from neocog.errors import ShapeMismatch, UsageError, did_you_mean
@@ -57,8 +57,8 @@ MATCHES = {
 
 
 def correlate(
-    x: Float[Tensor, "*batch"],
-    kernel: Float[Tensor, "*kernel"],
+    x: Num[Tensor, "*batch"],
+    kernel: Num[Tensor, "*kernel"],
     *,
     mode: str = "valid",
     method: str = "direct",
@@ -91,8 +91,8 @@ def correlate(
 
 
 def convolve(
-    x: Float[Tensor, "*batch"],
-    kernel: Float[Tensor, "*kernel"],
+    x: Num[Tensor, "*batch"],
+    kernel: Num[Tensor, "*kernel"],
     *,
     mode: str = "valid",
     method: str = "direct",

@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Num
 from torch import Tensor
 
 __all__ = [
@@ -23,7 +23,7 @@ __all__ = [
 
 
 def shift_subpixel(
-    x: Float[Tensor, "B C *space"], offset: Float[Tensor, "B axes"]
+    x: Float[Tensor, "B C *space"], offset: Num[Tensor, "B axes"]
 ) -> Float[Tensor, "B C *space"]:
     """Move each map by any distance, with wrap-around, without loss.
 

@@ -13,7 +13,7 @@ from typing import Literal
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Num
 from torch import Tensor
 
 from neocog.errors import UsageError, did_you_mean
@@ -300,7 +300,7 @@ def _smoothed(x: Tensor, factor: float) -> Tensor:
 def affine_matrix(
     *,
     angle: Float[Tensor, " B"],
-    zoom: Float[Tensor, "B 2"],
+    zoom: Num[Tensor, "B 2"],
     shear: Float[Tensor, " B"],
 ) -> Float[Tensor, "B 2 2"]:
     """The matrix from output to input positions, (x, y): undo zoom, then shear, then turn.
