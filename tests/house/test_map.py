@@ -25,7 +25,7 @@ def test_every_file_of_the_ground_floor_is_named(file: str) -> None:
 
 
 def test_every_file_that_is_named_exists() -> None:
-    named = {room: text for room, text in re.findall(r"(?ms)^\*\*`(\w+)`\*\*(.*?)(?=^\n|\Z)", MAP)}
+    named: dict[str, str] = dict(re.findall(r"(?ms)^\*\*`(\w+)`\*\*(.*?)(?=^\n|\Z)", MAP))
     missing = [
         f"{room}/{name}"
         for room, text in named.items()
