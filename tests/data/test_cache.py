@@ -115,7 +115,7 @@ def test_a_damaged_set_is_made_anew(harm, folder, cache, monkeypatch):
     monkeypatch.setattr("neocog.data.build._SETTLED", 0)
     before = _pixels(open_data(root))
     (place,) = (cache / "sets").iterdir()
-    victim = place / "train-x.npy"
+    victim = place / "x.npy"
     if harm == "short":
         with victim.open("r+b") as file:
             file.truncate(1000)

@@ -61,9 +61,18 @@ def test_what_is_taken_may_be_written_to() -> None:
         assert torch.equal(x, kept)
 
 
-@pytest.mark.parametrize("dtype", [np.uint8, np.int64])
+@pytest.mark.parametrize("dtype", [np.int16, np.int64])
 def test_integers_that_nobody_scaled_are_refused(dtype: type) -> None:
     x = np.full((3, 1, 4, 4), 200, dtype)
     with pytest.raises(DataError, match=r"in \[0, 1\]; u?int\d+ from 200 to 200 came"):
         Samples.of(x)
     assert len(Samples.of((x // 200, np.zeros(3)))) == 3
+
+
+def test_bytes_have_255_for_white() -> None:
+    x = torch.tensor([0, 51, 255], dtype=torch.uint8).view(3, 1, 1, 1)
+    samples = Samples.of(x)
+    assert samples.take(slice(0, 3)).flatten().tolist() == pytest.approx([0, 0.2, 1])
+    assert samples.first(2, seed=0).take(slice(0, 2)).max() <= 1
+    ones = torch.tensor([0, 1], dtype=torch.uint8).view(2, 1, 1, 1)
+    assert Samples.of(ones).take(slice(0, 2)).flatten().tolist() == [0, 1]  # no bytes of an image

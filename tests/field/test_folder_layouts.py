@@ -171,10 +171,11 @@ def test_a_split_without_samples_is_not_named_as_one_to_choose(make):
         source.split("val")
 
 
-def test_splits_without_class_folders_are_refused(make):
-    root = make("train", "test")
-    with pytest.raises(DataError, match=r"A split holds one folder a class; test/, train/"):
-        open_data(root)
+def test_splits_without_class_folders_are_not_labeled(make):
+    source = open_data(make("train", "test"))
+    assert source.classes == ()
+    assert _n(source)["test"] == 4
+    assert set(source.whole.y.tolist()) == {-1}
 
 
 @pytest.mark.parametrize(
@@ -186,12 +187,12 @@ def test_sets_for_segmentation_are_refused(make, folders):
         open_data(make(*folders))
 
 
-def test_boxes_beside_images_are_refused_and_a_mask_may_be_a_class(make, tmp_path):
+def test_images_beside_boxes_are_not_labeled_and_a_mask_may_be_a_class(make, tmp_path):
     root = make("yolo/images/train", "yolo/images/val") / "yolo"
     (root / "labels" / "train").mkdir(parents=True)
     (root / "labels" / "train" / "1.txt").write_text("0 0 0 0 0")
-    with pytest.raises(DataError, match="hold images directly"):
-        open_data(root)
+    source = open_data(root)
+    assert (source.classes, _n(source)) == ((), {"train": 4, "val": 4, "test": 0})
     assert open_data(make("faces/mask", "faces/no_mask") / "faces").classes == ("mask", "no_mask")
 
 

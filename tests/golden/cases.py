@@ -120,13 +120,13 @@ DIGITS = (
     _fixed("fix", "run digits --finetune 0.15 --lr 0.02 --consistency-weight 5 --samples 48 "
            "--shift crop,circular --rank-layers", needs="run", close=TRAINED),
     _fixed("fix-circular", "run digits --padding circular --finetune 0 --samples 48", needs="run"),
-    _explained("grad_cam", "run --data digits --samples 3"),
-    *(_explained(m, "run --data digits --samples 2 --no-sanity-checks")
+    _explained("grad_cam", "run digits --samples 3"),
+    *(_explained(m, "run digits --samples 2 --no-sanity-checks")
       for m in ("hires_cam", "layer_cam", "eigen_cam")),
-    *(_explained(m, "run --data digits --samples 2")
+    *(_explained(m, "run digits --samples 2")
       for m in ("filters", "features", "backward", "template-matching", "classic-filters")),
     _explained("activation-maximization", "run --units 0,3"),
-    _explained("top-activations", "run --data digits --layer stage2 --units 0,5"),
+    _explained("top-activations", "run digits --layer stage2 --units 0,5"),
     Case(name="summary", words="summary run", needs="run"),
     Case(name="summary-lenet5", words="summary lenet5 --size 1,28,28 --classes 7"),
     Case(name="data", words="data digits"),
@@ -171,7 +171,7 @@ EXTERNAL = (
          close=FLOAT64, without=(*GEOMETRY, *SHAPES), **REAL),
     _fixed("resnet20-fix",
            f"{NET} cifar.npz {OPENED} --finetune 0 --samples 32 --shift crop,circular", **REAL),
-    _explained("grad_cam", f"{NET} --data cifar.npz --samples 2 {OPENED}",
+    _explained("grad_cam", f"{NET} cifar.npz --samples 2 {OPENED}",
                name="resnet20-explain", **REAL),
     Case(name="resnet20-summary", words=f"summary {NET} --size 3,32,32"),
 )  # fmt: skip

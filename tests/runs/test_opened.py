@@ -187,7 +187,7 @@ def test_classes_go_by_name_where_there_are_names(stranger, tmp_path, images: Pa
     assert named.spec.classes[:3] == ("noise", "down", "across")
     score = named.evaluate(images)
     counts = {r["class"]: r["n"] for r in score.per_class}
-    found = {c: int((open_data(str(images)).splits["test"].y == i).sum())
+    found = {c: int((open_data(str(images)).whole.y == i).sum())
              for i, c in enumerate(("across", "down", "noise"))}  # fmt: skip
     assert {c: counts[c] for c in found} == found
     with pytest.raises(DataError, match=r"must be one of the model's, and `0` is not"):

@@ -35,7 +35,7 @@ def test_every_way_in_every_precision(method: str, dtype: str, kind: str, monkey
     net, x = made(kind, TYPES[dtype]), drawn(2, 3, 12, 12)
     more = {"layer": "0"} if method == "filters" and kind == "ours" else {}  # no Gabor functions
     if method in ("activation-maximization", "top-activations"):
-        more = {"layer": "4", "units": [0, 1], "data": x}
+        more = {"layer": "4", "units": [0, 1]}
     found = neocog.explain(net, x, method=method, trust=method == "grad_cam", **more)
     text = json.dumps(found.to_json(), allow_nan=False)
     assert json.loads(text)["method"] == method

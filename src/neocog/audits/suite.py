@@ -23,6 +23,7 @@ from neocog.audits.result import Audit
 from neocog.audits.shift import Shift, Shifting
 from neocog.audits.subject import Subject
 from neocog.audits.table import MEASURES, Measured, possible
+from neocog.audits.truths import of_known, unlabeled
 from neocog.audits.unshifted import Unshifted
 from neocog.data.samples import Samples, batch_of
 from neocog.errors import ModelError, NeocogError, UsageError
@@ -85,6 +86,8 @@ def audit_model(
             "Leave it out, or audit the network that the file was made of."
         )
     size = tuple(size or data.size)
+    truths = data.y
+    data, larger = unlabeled(data), None if larger is None else unlabeled(larger)
     subject = Subject(model, task=task, size=size, precision=precision)
     clock = Clock(limit(size, asked.budget), began=began, tell=tell)
     # Whatever opening model and data took: half of the time is for the audit itself.
@@ -94,7 +97,7 @@ def audit_model(
     clock.begin("geometry")
     geometry = Geometry() if black_box else geometry_of(subject, (data.channels, *size))
     work = _Work(subject, data, larger, asked, geometry, clock, seconds)
-    return work.audited(classes)
+    return work.audited(classes, truths)
 
 
 class _Work:
@@ -140,8 +143,8 @@ class _Work:
                 "Maps of classes cannot be moved back by fractions of a unit: left out."
             )
 
-    def audited(self, classes: tuple[str, ...]) -> Audit:
-        """Measure everything."""
+    def audited(self, classes: tuple[str, ...], truths: np.ndarray | None) -> Audit:
+        """Measure everything; truths may be -1, of samples of classes that the model lacks."""
         asked, clock, subject = self.asked, self.clock, self.subject
         clock.expect(self.plan.seconds)
         inside = self.inside()
@@ -155,13 +158,13 @@ class _Work:
         some = self.first(self.data)  # of which there may be fewer by now
         extras = self.extras(some, unshifted)
         shift = self.with_maps(runs)
-        predicted = self.predicted(some, unshifted)
-        right = None
+        labeled = replace(some, y=truths)
+        predicted, right = self.predicted(labeled, unshifted), None
         if predicted is not None:
-            truth = some.truth(slice(None))
+            truth = labeled.truth(slice(None))
             assert truth is not None
-            right = predicted == truth
-            self.notes += _order(predicted, truth, classes)
+            right, said = of_known(predicted, truth)
+            self.notes += [*said, *_order(predicted, truth, classes)]
         return Audit(
             task=subject.task,
             n=len(some),

@@ -120,6 +120,10 @@ def command(
     With --series, MODEL is a factory of a 1-D model and DATA an .npz file of x, (B, C, N), and
     class indices y.
 
+    DATA needs no labels: a flat folder will do, and so do classes that MODEL does not know.
+    DATA:val picks a split, DATA:all everything. By default its own test split, else everything; for
+    a run that was trained on it, the samples held out.
+
     With --baseline both models are measured on the same samples and shifts. --weights, --size,
     --mean, --std and --classes go to the external one; of two external models both get them except
     the weights: --baseline-weights are those of the baseline. A fix knows which model it was made

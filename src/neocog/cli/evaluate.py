@@ -36,7 +36,9 @@ def command(
 ) -> None:
     """Evaluate MODEL on DATA: accuracy with CI, loss, per class, confusion, calibration.
 
-    DATA is scored on its test split; DATA:val names another. MODEL is a run folder, timm:NAME,
+    DATA must be labeled. It is scored on its own test split, else whole; a run that was trained on
+    it is scored on the samples held out. DATA:val names a split, DATA:all everything. Classes that
+    MODEL does not know are left out. MODEL is a run folder, timm:NAME,
     torchvision:NAME, package.module:factory (a function that returns the network), a .pt2 program
     or an .onnx file. Give --size, --mean, --std and --classes for a model that does not state them.
 

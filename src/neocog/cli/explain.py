@@ -57,7 +57,7 @@ class _Whole(click.ParamType):
 
 @click.command("explain", context_settings=HELP)
 @click.argument("model")
-@click.argument("images", nargs=-1, metavar="IMAGE…")
+@click.argument("data", nargs=-1, metavar="DATA|IMAGE…")
 @click.option(
     "--method",
     type=click.Choice(METHODS),
@@ -82,11 +82,6 @@ class _Whole(click.ParamType):
     help="Template position: rows and columns in pixels.",
 )
 @click.option(
-    "--data",
-    metavar="DATA",
-    help="Data set to search, or to take images from where no IMAGE is given.",
-)
-@click.option(
     "--samples", "n", type=click.IntRange(1), default=8, show_default=True, help="Images at most."
 )
 @click.option(
@@ -109,8 +104,7 @@ class _Whole(click.ParamType):
 @json_option
 def command(
     model: str,
-    images: tuple[str, ...],
-    data: str | None,
+    data: tuple[str, ...],
     out: str | None,
     task: str | None,
     series: tuple[int, int] | None,
@@ -122,8 +116,9 @@ def command(
     """Attribution maps with sanity checks; filters, feature maps and top activations of MODEL.
 
     MODEL is a run folder, timm:NAME, torchvision:NAME, package.module:factory or a .pt2 program.
-    IMAGE is a file, a folder, or one sample of a data set, such as digits:test[17]. With --series,
-    IMAGE and DATA are .npz files; one series is waves.npz[3].
+    DATA is a data set or a folder of images, labeled or not, of which --samples are drawn; DATA:val
+    picks a split, DATA:all everything. IMAGE is a file, or one sample such as digits:test[17]. With
+    --series, DATA is an .npz file; one series is waves.npz[3].
 
     \b
     grad_cam                  signed Grad-CAM, with sanity checks
@@ -132,7 +127,7 @@ def command(
     filters                   kernels of every convolution; Gabor fits of the first layer
     features                  feature maps of each layer
     activation-maximization   images synthesized to maximize a unit or class
-    top-activations           patches with the highest activation of a unit; needs --data
+    top-activations           patches with the highest activation of a unit, in all of DATA
     backward                  backward pass of a convolution, written as convolutions
     template-matching         correlation of a patch with the whole image
     classic-filters           Gaussian, Sobel and other classic filters
@@ -142,7 +137,7 @@ def command(
 
     \b
     neocog explain runs/digits seven.png
-    neocog explain runs/digits --data digits --method top-activations --layer stage2
+    neocog explain runs/digits digits --method top-activations --layer stage2
     neocog explain runs/images photo.jpg --class tulip --out why
     neocog explain nets.wave:make waves.npz[3] --series 1,128
     """
@@ -150,10 +145,10 @@ def command(
 
     folder = out or _folder(model, options["method"])
     with telling("explain") as tell:
-        opened = _opened(model, images, data, opening, task=task, series=series)
+        opened = _opened(model, data, opening, task=task, series=series)
         result = explain(
             *opened[:2],
-            data=opened[2],
+            images=opened[2],
             out=folder,
             tell=tell,
             allow_random="allow_random" in opening,
@@ -178,21 +173,22 @@ def command(
 
 def _opened(
     model: str,
-    images: tuple[str, ...],
-    data: str | None,
+    data: tuple[str, ...],
     opening: Mapping[str, Any],
     *,
     task: str | None,
     series: tuple[int, int] | None,
 ) -> tuple[Any, Any, Any]:
-    """The model, its inputs and the data set: paths of images, values of series."""
+    """The model, its data, and what of it is named to be looked at: paths, or values of series."""
     if series is None:
         from neocog.runs.opened import open_model
 
-        return open_model(model, **opening, task=task), list(images), data
+        return open_model(model, **opening, task=task), list(data) or None, None
     net = explained_series(model, series, opening, task)
-    inputs = samples_of_series(images, series) if images else None
-    return net, inputs, None if data is None else samples_of_series([data], series)
+    single = [path for path in data if path.endswith("]")]
+    rest = [path for path in data if path not in single]
+    inputs = samples_of_series(single, series) if single else None
+    return net, samples_of_series(rest, series) if rest else inputs, inputs
 
 
 def _folder(model: str, method: str) -> str:

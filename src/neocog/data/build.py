@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import blake2b, sha256
 from pathlib import Path
@@ -19,7 +19,7 @@ import numpy as np
 import PIL
 
 from neocog.data.array_writer import ArrayWriter
-from neocog.data.arrays import Arrays, read_arrays
+from neocog.data.arrays import Arrays, Part, read_arrays
 from neocog.data.cache import Cache, Loaded
 from neocog.data.digits import read_digits
 from neocog.data.duplicates import LEAST_SIDE, Traits, digest, traits
@@ -31,7 +31,7 @@ from neocog.data.quality import BARREN, Fault, Note, Sheet
 from neocog.data.ranges import nothing_to_see, pale_notes
 from neocog.data.reading import RECORD, decode_into, inspect, notes, same_pixels, traits_of
 from neocog.data.sort import RawSamples, sort_pile
-from neocog.data.split import ROLES, PathNames, RowNames, Split, ids_of
+from neocog.data.split import ROLES, JoinedNames, PathNames, RowNames, Split, ids_of
 from neocog.data.ticks import Ticks
 from neocog.errors import DataError, UsageError, printable
 from neocog.files import opened
@@ -47,14 +47,17 @@ _SETTLED = 2_000_000_000
 """Nanoseconds after which the times of a file tell whether it changed."""
 
 Progress = Callable[[int, int], None] | None
+_Part = tuple[np.ndarray, Sequence[str], np.ndarray]
+"""Class numbers, names and ids of the samples of a split."""
 
 
 @dataclass(frozen=True)
 class Built:
-    """A finished set: its name, its splits and its sheet."""
+    """A finished set: its name, its splits, all of them as one, and its sheet."""
 
     key: str
     splits: dict[str, Split]
+    whole: Split
     sheet: Sheet
 
 
@@ -67,38 +70,57 @@ def build_digits(wish: LoadOptions) -> Built:
         )
     x, y, parts = read_digits()
     ids = ids_of(x)
+    if wish.part:
+        parts = {s: rows if s == wish.part else rows[:0] for s, rows in parts.items()}
     x = fit_all(
         x, size=wish.size or x.shape[1:3], channels=wish.channels or 1, resize_mode=wish.resize_mode
     )
-    splits = {s: Split(x[r], y[r], RowNames("digits", r), ids[r]) for s, r in parts.items()}
+    splits, whole = _views(
+        x[np.concatenate([parts[s] for s in ROLES])],
+        {s: (y[parts[s]], RowNames("digits", parts[s]), ids[parts[s]]) for s in ROLES},
+    )
     classes = tuple(str(d) for d in range(10))
     sheet = Sheet(
         kind="digits",
         classes=classes,
-        counts={s: tuple(np.bincount(p.y, minlength=10).tolist()) for s, p in splits.items()},
+        counts={
+            s: tuple(np.bincount(p.y, minlength=10).tolist())
+            for s, p in splits.items()
+            if wish.part in ("", s)
+        },
         size=x.shape[1:3],
         channels=x.shape[3],
         bits=8,
-        **_sizes(np.full(5000, 28), np.full(5000, 28), replace(wish, size=x.shape[1:3])),
+        **_sizes(
+            np.full(len(whole), 28), np.full(len(whole), 28), replace(wish, size=x.shape[1:3])
+        ),
         remarks=(
             "5,000 digits of MNIST, 500 of each, in a fixed split; no two of them are equal.",
         ),
+        found_splits=ROLES,
     )
     return Built(
-        _hash("digits", VERSION, x.shape, wish.resize_mode if x.shape[1:3] != (28, 28) else ""),
+        _hash(
+            "digits",
+            VERSION,
+            x.shape,
+            wish.resize_mode if x.shape[1:3] != (28, 28) else "",
+            *filter(None, (wish.part,)),
+        ),
         splits,
+        whole,
         sheet,
     )
 
 
 def build_folder(path: Path, *, wish: LoadOptions, progress: Progress = None) -> Built:
-    """A folder of class folders.
+    """A folder of class folders, or of images without labels.
 
     Raises:
         DataError: it holds nothing that can be used, or, when strict, something that cannot.
     """
     cache, now = Cache(), time.time_ns()
-    listing = scan(path)
+    listing = _listed(path, wish)
     start = _hash(listing.signature(), wish.tag(), VERSION, _decoder())
     if (name := cache.start(start)) and (done := _open(cache.load(name), name)):
         return _strictly(done, wish)
@@ -160,6 +182,8 @@ def build_arrays(
     done = _open(cache.load(key), key) if key else None
     if done is None:
         found = read_arrays(kind, list(files))
+        if wish.part:
+            found = _part_of(found, path, list(files), kind, wish)
         tick(1)
         full = _settle_arrays(wish, found)
         key = _hash(kind, digests, full.tag(), VERSION, _decoder())
@@ -173,6 +197,28 @@ def build_arrays(
 
 
 # ---- folders
+
+
+def _listed(path: Path, wish: LoadOptions) -> Listing:
+    """The files of a folder, or those of one split: the user's own, else the one that is drawn."""
+    listing = scan(path)
+    if not wish.part:
+        return listing
+    rows = [i for i, role in enumerate(listing.role) if role == wish.part]
+    if not rows:
+        drawn = build_folder(path, wish=replace(wish, part="")).splits[wish.part]
+        known = set(drawn.names)
+        rows = [i for i, name in enumerate(listing.names) if name in known]
+    if not rows:
+        raise _no_part(path, wish)
+    return listing.part(rows, wish.part)
+
+
+def _no_part(path: Path, wish: LoadOptions) -> DataError:
+    return DataError(
+        f"`{printable(path)}` must have samples in the split `{wish.part}`, and has none. "
+        "Name another, or leave it out."
+    )
 
 
 def _look(
@@ -210,7 +256,7 @@ def _decode(
             raise _nothing(listing.root, faults)
         good = [rows[j] for j in keep.tolist()]
         present, y = np.unique([listing.label[i] for i in good], return_inverse=True)
-        classes = tuple(listing.classes[k] for k in present.tolist())
+        classes = tuple(listing.classes[k] for k in present.tolist() if k >= 0)
         absent = _barren(listing, classes, {**reasons, **failed})
         pile = RawSamples(
             x=x,
@@ -225,6 +271,7 @@ def _decode(
             equal=lambda a, b: same_pixels(listing, table, good[a], good[b]),
             mix=True,
             cut_test=wish.cut_test,
+            part=wish.part,
         )
         sheet = sort_pile(shelf, pile, kind="folder", seed=wish.seed).sheet
         blank, said = nothing_to_see(x, keep, table["alpha"][good] > 0)
@@ -268,7 +315,7 @@ def _barren(listing: Listing, classes: Sequence[str], reasons: dict[int, str]) -
     """Classes without an image left: how many files each had, and why the first is none."""
     files: dict[str, list[int]] = {c: [] for c in listing.classes if c not in classes}
     for i, k in enumerate(listing.label):
-        if listing.classes[k] in files:
+        if k >= 0 and listing.classes[k] in files:
             files[listing.classes[k]].append(i)
     return [
         Fault(c, f"{BARREN} {len(own)} files can be used (the first: {reasons[own[0]]})")
@@ -300,12 +347,28 @@ def _nothing(path: str, faults: Sequence[Fault]) -> DataError:
         else ""
     )
     return DataError(
-        f"A data folder holds images in class folders; none in {printable(path)} can be used."
-        f"{why} Put images that open into its class folders."
+        f"A data folder holds images that open; none in {printable(path)} can be used."
+        f"{why} Give a folder of images, or save these anew."
     )
 
 
 # ---- arrays
+
+
+def _part_of(found: Arrays, path: Path, files: list[Path], kind: str, wish: LoadOptions) -> Arrays:
+    """The samples of one split: the user's own, else the one that is drawn."""
+    own = tuple(p for p in found.parts if p.role == wish.part)
+    if not own:
+        drawn = build_arrays(path, files, kind=kind, wish=replace(wish, part="")).splits[wish.part]
+        assert isinstance(drawn.names, RowNames)
+        own = tuple(
+            Part(p.x[drawn.names.rows], p.y[drawn.names.rows], wish.part)
+            for p in found.parts
+            if (p.role or "images") == drawn.names.prefix
+        )
+    if not sum(len(p.y) for p in own):
+        raise _no_part(path, wish)
+    return replace(found, parts=own)
 
 
 def _settle_arrays(wish: LoadOptions, found: Arrays) -> LoadOptions:
@@ -344,6 +407,7 @@ def _write_arrays(cache: Cache, key: str, found: Arrays, kind: str, wish: LoadOp
         equal=lambda a, b: bool(np.array_equal(own[a], own[b])),
         mix=False,
         cut_test=wish.cut_test,
+        part=wish.part,
     )
 
     def fill(shelf: ArrayWriter) -> None:
@@ -382,15 +446,26 @@ def _open(loaded: Loaded | None, key: str) -> Built | None:
 
 def _opened(loaded: Loaded, key: str) -> Built:
     meta, arrays = loaded
-    splits = {}
+    parts: dict[str, _Part] = {}
     for s in ROLES:
         names: PathNames | RowNames
         if meta["names"][s] == "paths":
             names = PathNames(arrays[f"{s}-names"], arrays[f"{s}-ends"])
         else:
             names = RowNames(meta["names"][s], arrays[f"{s}-rows"])
-        splits[s] = Split(arrays[f"{s}-x"], arrays[f"{s}-y"], names, arrays[f"{s}-ids"])
-    return Built(key, splits, Sheet.from_json(meta["sheet"]))
+        parts[s] = (arrays[f"{s}-y"], names, arrays[f"{s}-ids"])
+    return Built(key, *_views(arrays["x"], parts), Sheet.from_json(meta["sheet"]))
+
+
+def _views(x: np.ndarray, parts: Mapping[str, _Part]) -> tuple[dict[str, Split], Split]:
+    """The splits, whose pixels lie one behind the other, and all of them: nothing is copied."""
+    splits, at = {}, 0
+    for s, (y, names, ids) in parts.items():
+        splits[s] = Split(x[at : at + len(y)], y, names, ids)
+        at += len(y)
+    labels, called, known = zip(*parts.values(), strict=True)
+    whole = Split(x, np.concatenate(labels), JoinedNames(called), np.concatenate(known))
+    return splits, whole
 
 
 def _hash(*parts: object) -> str:

@@ -25,15 +25,15 @@ def first_screen(sheet: Sheet, place: str = "", image: tuple[Exhibit, ...] = ())
         place: of the data, as the user named it; empty where nobody says it.
         image: images to be shown beside the counts of the classes.
     """
-    n = sum(map(sum, sheet.counts.values()))
+    n = sum(sheet.n.values())
     exact = sum(c.kind == "exact" for c in sheet.duplicates)
     near, conflicts = len(sheet.duplicates) - exact, len(sheet.conflicts)
     unreadable = sum(not f.is_folder for f in sheet.faults)
     across = sum(c.across for c in sheet.duplicates)
     badge, level = _badge(sheet, conflicts, across, unreadable)
-    k = len(sheet.classes)
+    labels = f"{_n(len(sheet.classes), 'class', 'es')}: {_n(conflicts, 'label conflict')}, "
     return FirstScreen(
-        headline=f"{_n(n, 'image')}, {_n(k, 'class', 'es')}: {_n(conflicts, 'label conflict')}, "
+        headline=f"{_n(n, 'image')}, {labels if sheet.classes else 'no labels: '}"
         f"{_n(exact, 'exact duplicate')}, {_n(near, 'near-duplicate')}, "
         f"{_n(unreadable, 'unreadable file')}.",
         detail=_detail(sheet, across),
@@ -87,7 +87,7 @@ def _detail(sheet: Sheet, across: int) -> str:
 
 
 def _figures(sheet: Sheet, n: int, across: int, unreadable: int) -> tuple[Scalar, ...]:
-    splits = ", ".join(f"{name} {sum(c):,}" for name, c in sheet.counts.items() if sum(c))
+    splits = ", ".join(f"{name} {count:,}" for name, count in sheet.n.items() if count)
     found = [Scalar(title="images", value=n, note=splits)]
     if len(sheet.classes) > 1:
         note = "smallest class over largest"
@@ -106,6 +106,9 @@ def _next(sheet: Sheet, place: str, level: Level) -> tuple[Command, ...]:
     if level != "good":
         text = "List every file, to correct its label, replace or delete it"
         found.append(Command(text=text, words=("neocog", "data", path_word(place), "--json")))
+    if not sheet.classes:
+        words = ("neocog", "audit", "timm:resnet18", path_word(place))
+        found.append(Command(text="Audit a model on it, which needs no labels", words=words))
     if len(sheet.classes) > 1:
         text = "Train on it" if level == "good" else "Then train on it"
         found.append(Command(text=text, words=("neocog", "train", path_word(place))))

@@ -11,7 +11,7 @@ import os
 import re
 import stat
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from pathlib import Path
 
@@ -34,9 +34,9 @@ class Listing:
 
     Args:
         root: the folder.
-        classes: names, sorted.
+        classes: names, sorted; none of images that are in no class folder.
         names: path of each file below the root, sorted within its class.
-        label: class index of each file.
+        label: class index of each file; -1 where there are no classes.
         role: of each file; empty strings where the folder has no splits.
         stats: of each file, (size, mtime_ns, ctime_ns, inode), int64 (N, 4).
         faults: what is not taken in.
@@ -66,6 +66,19 @@ class Listing:
         seen.update(",".join(self.role).encode())
         return seen.digest()
 
+    def part(self, rows: Sequence[int], role: str) -> Listing:
+        """Some of the files, as a split of that role; what is left out of the others is not."""
+        inside = {self.names[i].rpartition("/")[0] for i in rows}
+        return replace(
+            self,
+            names=[self.names[i] for i in rows],
+            label=[self.label[i] for i in rows],
+            role=[role] * len(rows),
+            stats=self.stats[list(rows)],
+            faults=[f for f in self.faults if f.path.rpartition("/")[0] in inside],
+            kept={},
+        )
+
     def changed(self, now: int) -> np.ndarray:
         """When each file was last changed, in nanoseconds, int64 (N,).
 
@@ -80,15 +93,15 @@ def scan(root: str | os.PathLike[str]) -> Listing:
     """Lists a data folder; symbolic links are followed, but no folder is entered twice.
 
     Raises:
-        DataError: the folder cannot be read, or holds no class folders.
+        DataError: the folder cannot be read, or holds no images.
     """
     top = os.path.realpath(root)
     listing = Listing(top)
     layout = find_layout(top)
     listing.faults, listing.remarks = layout.faults, layout.remarks
     listing.cautions = layout.cautions
-    listing.classes = tuple(sorted({c.name for c in layout.classes}))
-    number = {name: k for k, name in enumerate(listing.classes)}
+    listing.classes = tuple(sorted({c.name for c in layout.classes} - {""}))
+    number = {name: k for k, name in enumerate(listing.classes)} | {"": -1}
     places = sorted(layout.classes, key=lambda c: (c.role, c.path))
     tops = _tops(listing, [c.path for c in places])
     above = {c.path[:end] for c in places for end in _slashes(c.path)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 
@@ -41,7 +42,12 @@ def samples(splits: Mapping[str, Split], sheet: Sheet, *, each: int = _EACH) -> 
         for row in np.flatnonzero(split.y == number)[:each].tolist():
             images.append(_shown(split.x[row]))
             captions.append(printable(name))
-    return Gallery(title="some of each class", images=images, captions=captions)
+    if not sheet.classes:
+        some = range(min(len(split), each * 4))
+        images = [_shown(split.x[row]) for row in some]
+        captions = [printable(split.names[row]) for row in some]
+    title = "some of each class" if sheet.classes else "some of the images"
+    return Gallery(title=title, images=images, captions=captions)
 
 
 def copies(
@@ -70,7 +76,8 @@ def copies(
         for i in range(2):
             mark = "✗ " if c.conflict else ""
             images.append(place[c.names[i]])
-            captions.append(f"{mark}{printable(c.labels[i])}\n{c.kind}, {c.splits[i]}")
+            label = printable(c.labels[i]) if c.labels else Path(printable(c.names[i])).name
+            captions.append(f"{mark}{label}\n{c.kind}, {c.splits[i]}")
     return Gallery(
         title="the same image twice",
         images=images,

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from neocog.data.quality import Sheet
+from neocog.data.split import ROLES
 from neocog.errors import DataError
 from neocog.fields import Fields
 from neocog.files import read_json
@@ -44,8 +45,12 @@ def read_set(folder: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     arrays = {name: _map(folder, forms, name) for name in forms.values}
     sheet = Sheet.from_json(meta.table("sheet").values)
     names = meta.table("names")
-    for split in ("train", "val", "test"):
+    for split in ROLES:
         _check(split, names.text(split), arrays, len(sheet.classes))
+    x = arrays.get("x")
+    total = sum(len(arrays[f"{split}-y"]) for split in ROLES)
+    if x is None or x.ndim != 4 or len(x) != total or x.dtype not in (np.uint8, np.uint16):
+        raise DataError("The pixels of a kept set must be those of its splits, and are not.")
     return dict(meta.values), arrays
 
 
@@ -73,16 +78,15 @@ def _map(folder: Path, forms: Fields, name: str) -> np.ndarray:
 
 
 def _check(split: str, names: str, arrays: dict[str, np.ndarray], classes: int) -> None:
-    """Whether images, class indices and names of a split belong together.
+    """Whether class indices, ids and names of a split belong together.
 
     Raises:
         DataError: they do not.
     """
-    x, y = arrays.get(f"{split}-x"), arrays.get(f"{split}-y")
-    good = x is not None and y is not None and x.ndim == 4 and y.shape == x.shape[:1]
-    if good and x is not None and y is not None:
-        good = x.dtype in (np.uint8, np.uint16) and y.dtype == np.int64
-        good = good and (not len(y) or (int(y.min()) >= 0 and int(y.max()) < classes))
+    y, good = arrays.get(f"{split}-y"), False
+    if y is not None and y.ndim == 1 and y.dtype == np.int64:
+        least = 0 if classes else -1  # of images without labels
+        good = not len(y) or (int(y.min()) >= least and int(y.max()) < classes)
         ids = arrays.get(f"{split}-ids")
         good = good and ids is not None and ids.shape == y.shape and ids.dtype == np.uint64
         good = good and _named(split, names, arrays, len(y))

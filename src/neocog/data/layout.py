@@ -8,6 +8,8 @@ Understood, from the published sets that people have on their disks:
     ROOT/one/or/more/folders/…                   any of these, some folders too deep
     ROOT/seg_train/seg_train/CLASS/…             a folder in itself, as archives unpack
     ROOT/train/images/CLASS/…                    the same, by another name
+    ROOT/image                                   a flat folder: no class, nothing is labeled
+    ROOT/{train, val, test}/image                flat folders of splits
 
 What is decided here is said: each folder that is passed over, and why.
 """
@@ -52,7 +54,7 @@ class ClassFolder:
     Args:
         role: train, val, test, or "" where there are no splits.
         path: below the root.
-        name: of the class.
+        name: of the class; "" of a flat folder, whose images have none.
     """
 
     role: str
@@ -86,7 +88,7 @@ def find_layout(top: str) -> FolderLayout:
         top: the data folder, a real path.
 
     Raises:
-        DataError: the folder cannot be read, holds no folders, or is a set for another task.
+        DataError: the folder cannot be read, holds nothing, or is a set for another task.
     """
     layout = FolderLayout()
     tree = _Tree(top, layout.faults)
@@ -101,7 +103,8 @@ def find_layout(top: str) -> FolderLayout:
         if inner is None:
             break
         level = inner
-    _refuse_bare_splits(tree, level)
+    if flat := _flat(tree, level, layout):
+        return flat
     layout.classes = [ClassFolder("", _join(level, f), f) for f in tree.folders(level)]
     return _checked(layout, tree, level)
 
@@ -277,15 +280,24 @@ def _inner(tree: _Tree, level: str, layout: FolderLayout) -> str | None:
     return inner
 
 
-def _refuse_bare_splits(tree: _Tree, level: str) -> None:
-    """Splits without class folders are no classes."""
+def _flat(tree: _Tree, level: str, layout: FolderLayout) -> FolderLayout | None:
+    """Images without class folders, with splits above them or not; None where classes are."""
     full = tree.fulls(level)
-    if full and len(roles_of(full)) == len(full):
-        raise DataError(
-            f"A split holds one folder a class; {', '.join(f'{printable(f)}/' for f in full)} of "
-            f"{printable(f'{tree.top}/{level}'.rstrip('/'))} hold images directly. "
-            "Sort the images into class folders."
-        )
+    roles = roles_of(full)
+    loose = tree.look(level)[2] if full else tree.images(level)
+    if full and len(roles) == len(full):
+        layout.classes = [ClassFolder(roles[f], _join(level, f), "") for f in full]
+        layout.splits = [c.path for c in layout.classes]
+    elif loose and len(full) < 2:
+        layout.classes = [ClassFolder("", level, "")]
+    elif not loose and len(full) == 1 and full[0].lower() in IMAGES:
+        level = _join(level, full[0])
+        layout.classes = [ClassFolder("", level, "")]
+    else:
+        return None
+    if level:
+        layout.remarks.append(f"Taken from `{printable(level)}`, the only folder with images.")
+    return layout
 
 
 def _say_loose(tree: _Tree, path: str, layout: FolderLayout) -> None:
@@ -331,8 +343,8 @@ def _checked(layout: FolderLayout, tree: _Tree, level: str) -> FolderLayout:
     top = tree.place(level)
     if not layout.classes:
         raise DataError(
-            "A data folder holds one folder a class, or train/ and test/ with one folder a class; "
-            f"{printable(top)} holds no folders. Sort the images into class folders."
+            "A data folder holds images, in one folder a class where they are labeled; "
+            f"{printable(top)} holds neither. Give the folder that does."
         )
     names = sorted({c.name for c in layout.classes})
     small = {n.lower() for n in names}

@@ -8,6 +8,7 @@ from typing import Self
 
 import numpy as np
 
+from neocog.data.split import ROLES
 from neocog.errors import UsageError, did_you_mean
 from neocog.types import RESIZE_MODES
 
@@ -30,6 +31,7 @@ class LoadOptions:
     strict: bool = False
     resize_mode: str = "crop"
     cut_test: bool = False
+    part: str = ""
 
     @classmethod
     def checked(
@@ -41,6 +43,7 @@ class LoadOptions:
         strict: bool,
         resize_mode: str,
         cut_test: bool = False,
+        part: str = "",
     ) -> Self:
         """A wish that can be met.
 
@@ -67,6 +70,8 @@ class LoadOptions:
                 f"`resize_mode` says how sizes are met; got {resize_mode!r}. "
                 f"{did_you_mean(resize_mode, RESIZE_MODES)}"
             )
+        if part not in ("", *ROLES):
+            raise UsageError(f"`part` is a split; got {part!r}. {did_you_mean(part, ROLES)}")
         if seed < 0:
             raise UsageError(
                 f"`seed` is a whole number from zero; got {seed}. Write 0, for example."
@@ -78,11 +83,13 @@ class LoadOptions:
             strict=strict,
             resize_mode=resize_mode,
             cut_test=cut_test,
+            part=part,
         )
 
     def tag(self) -> str:
         """All of it but `strict`, which changes no pixel."""
-        return json.dumps([self.size, self.channels, self.seed, self.resize_mode, self.cut_test])
+        plain = [self.size, self.channels, self.seed, self.resize_mode, self.cut_test]
+        return json.dumps([*plain, *filter(None, (self.part,))])
 
 
 def usual_size(heights: np.ndarray, widths: np.ndarray) -> tuple[int, int]:

@@ -17,7 +17,10 @@ from neocog.data.split import ROLES, Split
 from neocog.errors import DataError, UsageError, did_you_mean, printable
 from neocog.files import regular
 
-__all__ = ["Source", "open_data", "parse_place"]
+__all__ = ["ALL", "Source", "is_data", "open_data", "parse_place"]
+
+ALL = "all"
+"""Name of what is no split: every sample."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,8 +30,9 @@ class Source:
     Args:
         place: as it was asked for.
         kind: digits, folder, idx, npz or cifar.
-        classes: names, in the order of the numbers in `Split.y`.
+        classes: names, in the order of the numbers in `Split.y`; none of images without labels.
         splits: train, val and test; any may be empty where the place has no such images.
+        whole: all samples.
         sheet: what was found.
         fingerprint: of content, split and decoding: equal fingerprints, equal arrays.
         resize_mode: how images were brought to their size.
@@ -38,16 +42,27 @@ class Source:
     kind: str
     classes: tuple[str, ...]
     splits: dict[str, Split]
+    whole: Split
     sheet: Sheet
     fingerprint: str
     resize_mode: str
 
-    def scored(self, name: str | None = None) -> str:
-        """The split that figures are of: the one asked for, else test, else (where none is) val."""
+    def scored(self, name: str | None = None, *, trained_on: bool = False) -> str:
+        """The split that figures are of; what nobody has split, and nobody learned from, is whole.
+
+        Args:
+            name: the one asked for.
+            trained_on: the model learned from this data: what was held out of it is measured.
+
+        Example:
+            >>> open_data("digits").scored(), open_data("digits").scored("all")
+            ('test', 'all')
+        """
         if name:
             return name
-        held = [n for n in ("test", "val") if n in self.splits and len(self.splits[n])]
-        return held[0] if held else "test"
+        held = [n for n in ("test", "val") if len(self.splits.get(n, ()))]
+        own = [n for n in held if trained_on or n in self.sheet.found_splits]
+        return own[0] if own else ALL
 
     def split(self, name: str) -> Split:
         """The split of that name.
@@ -55,7 +70,7 @@ class Source:
         Raises:
             DataError: there is none, or nothing in it.
         """
-        found = self.splits.get(name)
+        found = self.whole if name == ALL else self.splits.get(name)
         if found is None or not len(found):
             raise DataError(
                 f"`{printable(self.place)}` must have a split `{name}` with samples, and has "
@@ -66,7 +81,7 @@ class Source:
 
 
 def parse_place(place: str | os.PathLike[str]) -> tuple[str, str | None]:
-    """Takes a split off a place: `DATA:test`.
+    """Takes a split off a place: `DATA:test`; `DATA:all` is everything.
 
     Example:
         >>> parse_place("digits:test")
@@ -76,9 +91,31 @@ def parse_place(place: str | os.PathLike[str]) -> tuple[str, str | None]:
     """
     text = os.fspath(place)
     head, colon, tail = text.rpartition(":")
-    if colon and tail in ROLES and not Path(text).exists():
+    if colon and tail in (*ROLES, ALL) and not _exists(text):
         return head, tail
     return text, None
+
+
+def is_data(place: str | os.PathLike[str]) -> bool:
+    """Whether it names a set of data, and not an image file or a folder to look for some in.
+
+    Example:
+        >>> is_data("digits"), is_data("digits:all"), is_data("photo.jpg")
+        (True, True, False)
+    """
+    where, part = parse_place(place)
+    if part is not None:
+        return where == "digits" or _exists(where)
+    if not _exists(where):
+        return where == "digits"
+    return Path(where).is_file() and bool(files_of(Path(where)))
+
+
+def _exists(text: str) -> bool:
+    try:
+        return Path(text).exists()
+    except (OSError, ValueError):  # names too long, or with zero bytes
+        return False
 
 
 def open_data(
@@ -90,13 +127,15 @@ def open_data(
     strict: bool = False,
     resize_mode: str = "crop",
     cut_test: bool = False,
+    part: str | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Source:
     """Opens a data set; decodes it the first time, and maps it from a cache from then on.
 
     Args:
-        place: `digits`, a folder of class folders, a folder of idx or CIFAR binary files, an
-            images file of an idx pair, or an .npz. Write `./digits` for a folder of that name.
+        place: `digits`, a folder of class folders or of images without labels, a folder of idx or
+            CIFAR binary files, an images file of an idx pair, or an .npz. Write `./digits` for a
+            folder of that name.
         size: (H, W) to serve; None takes the common size of the images up to 160 pixels, else
             128 × 128 or the size of the median image, whichever is smaller, never below 24.
         channels: 1 or 3; None takes 1 where every image is gray.
@@ -104,6 +143,7 @@ def open_data(
         strict: stop at the first file that cannot be taken in, instead of leaving it out.
         resize_mode: `crop`, `stretch` or `pad`, see `neocog.types.RESIZE_MODES`.
         cut_test: cut a test split out of train where the place brings train and val only.
+        part: of all samples only those of this split; the sheet speaks of these alone.
         progress: called with (steps done, steps in all) as files are read and decoded.
 
     Raises:
@@ -123,6 +163,7 @@ def open_data(
         strict=strict,
         resize_mode=resize_mode,
         cut_test=cut_test,
+        part="" if part in (None, ALL) else part,
     )
     built = build_digits(wish) if text == "digits" else _build(text, wish, progress)
     sheet = built.sheet
@@ -132,6 +173,7 @@ def open_data(
         kind=sheet.kind,
         classes=sheet.classes,
         splits=built.splits,
+        whole=built.whole,
         sheet=sheet,
         fingerprint=blake2b(name, digest_size=16).hexdigest(),
         resize_mode=resize_mode,

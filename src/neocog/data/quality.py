@@ -79,7 +79,7 @@ class Sheet(Result):
 
     Args:
         kind: digits, folder, idx, npz or cifar.
-        classes: names, in the order of the numbers.
+        classes: names, in the order of the numbers; none of images without labels.
         counts: of each split, the samples of each class.
         size: (H, W) of the samples as they are served.
         channels: 1 gray, 3 color.
@@ -93,6 +93,8 @@ class Sheet(Result):
         cautions: sentences on pixels that are not what they seem: far too dark, all of one color.
         kept: what is left of the images at that size, or None where nothing was measured.
         resize_mode: how they are brought to it.
+        found_splits: splits that are the user's own; the others were drawn.
+        unlabeled: of each split, the samples that are in no class; empty where all have one.
     """
 
     kind: str
@@ -110,6 +112,13 @@ class Sheet(Result):
     cautions: tuple[str, ...] = ()
     kept: KeptFraction | None = None
     resize_mode: str = "crop"
+    found_splits: tuple[str, ...] = ()
+    unlabeled: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def n(self) -> dict[str, int]:
+        """Samples of each split."""
+        return {s: sum(column) + self.unlabeled.get(s, 0) for s, column in self.counts.items()}
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -146,7 +155,8 @@ class Sheet(Result):
             split: dict(zip(self.classes, column, strict=True))
             for split, column in self.counts.items()
         }
-        plain["n"] = {split: sum(column) for split, column in self.counts.items()}
+        plain["n"] = self.n
+        plain["labeled"] = not self.unlabeled
         plain["balance"] = self.balance
         plain["warnings"] = list(self.warnings)
         plain["conflicts"] = [asdict(c) for c in self.conflicts]
@@ -164,6 +174,7 @@ class Sheet(Result):
         classes = fields.texts("classes")
         counts = fields.table("counts")
         columns = {split: counts.table(split) for split in counts.values}
+        bare = fields.table("unlabeled")
         return cls(
             kind=fields.text("kind"),
             classes=classes,
@@ -185,6 +196,8 @@ class Sheet(Result):
             cautions=fields.texts("cautions"),
             kept=None if fields.values.get("kept") is None else _kept(fields.table("kept")),
             resize_mode=fields.text("resize_mode", among=RESIZE_MODES),
+            found_splits=fields.texts("found_splits"),
+            unlabeled={s: bare.integer(s, low=0) for s in bare.values},
         )
 
     def heading(self) -> str:
@@ -220,17 +233,14 @@ class Sheet(Result):
             ]
             for k, name in enumerate(self.classes)
         ]
-        sums = [sum(self.counts[s]) for s in splits]
+        sums = [self.n[s] for s in splits]
         rows.append(["all", *sums, sum(sums)])
         exhibits: list[Exhibit] = [
             Table(title="Samples", columns=["class", *splits, "all"], rows=rows),
-            Scalar(
-                title="Balance",
-                value=self.balance,
-                unit="%",
-                note="Samples of the smallest class over those of the largest.",
-            ),
         ]
+        if self.classes:
+            note = "Samples of the smallest class over those of the largest."
+            exhibits.append(Scalar(title="Balance", value=self.balance, unit="%", note=note))
         if len(self.found_sizes) > 1:
             sizes: list[list[Cell]] = [[f"{h} × {w}", n] for h, w, n in self.found_sizes]
             exhibits.append(

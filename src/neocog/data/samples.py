@@ -15,7 +15,15 @@ from neocog.data.batches import pixels
 from neocog.data.split import Split
 from neocog.errors import DataError, UsageError
 
-__all__ = ["Samples", "batch_for", "batch_of", "check_batch", "evaluation_batch", "in_range"]
+__all__ = [
+    "Samples",
+    "batch_for",
+    "batch_of",
+    "check_batch",
+    "evaluation_batch",
+    "in_range",
+    "truths",
+]
 
 _VALUES = 2**22
 """Values of one batch, at most: 16 MiB in float32."""
@@ -27,7 +35,8 @@ class Samples:
 
     Args:
         x: a split, or all values in [0, 1] as (B, C, H, W) or (B, C, N).
-        y: class indices (B,), maps of them (B, H, W), numbers, or None where nobody knows.
+        y: class indices (B,), maps of them (B, H, W), numbers, or None where nobody knows; -1 of
+            a sample whose class nobody knows.
         names: where each sample is from.
         order: which of them, in which order; all as they stand for None.
     """
@@ -39,7 +48,7 @@ class Samples:
 
     @classmethod
     def of(cls, data: Self | Split | tuple[Tensor, object] | Tensor) -> Samples:
-        """From a split, a tensor, or a pair of tensor and truths.
+        """From a split, a tensor, or a pair of tensor and truths; see `data.inputs` for more.
 
         Raises:
             DataError: there is none in it, or truths of another number, or values are integers
@@ -52,19 +61,26 @@ class Samples:
         if isinstance(data, Samples):
             return data
         if isinstance(data, Split):
-            found = cls(data, data.y, data.names)
-        elif isinstance(data, (Tensor, np.ndarray)):
-            found = cls(_values(data), None)
-        else:
-            found = cls(_values(data[0]), _truths(data[1]))
-        if not len(found):
+            unknown = len(data) > 0 and bool((data.y < 0).all())
+            return cls(data, None if unknown else data.y, data.names).checked()
+        if isinstance(data, (Tensor, np.ndarray)):
+            return cls(_values(data), None).checked()
+        return cls(_values(data[0]), truths(data[1])).checked()
+
+    def checked(self) -> Self:
+        """The same.
+
+        Raises:
+            DataError: there are none, or truths of another number.
+        """
+        if not len(self):
             raise DataError("A measurement needs samples; none came. Take another split.")
-        if found.y is not None and len(found.y) != len(found):
+        if self.y is not None and len(self.y) != len(self.x):
             raise DataError(
-                f"Every sample has one truth; {len(found)} samples and {len(found.y)} truths came. "
+                f"Every sample has one truth; {len(self.x)} samples and {len(self.y)} truths came. "
                 "Give as many, or None."
             )
-        return found
+        return self
 
     def __len__(self) -> int:
         return len(self.x) if self.order is None else len(self.order)
@@ -85,7 +101,8 @@ class Samples:
         if isinstance(self.x, Split):
             return pixels(self.x, some)
         index = some if isinstance(some, slice) else torch.from_numpy(some)
-        return self.x[index].to(torch.float32, copy=isinstance(index, slice))
+        x = self.x[index].to(torch.float32, copy=isinstance(index, slice))
+        return x.div_(255) if self.x.dtype == torch.uint8 else x
 
     def truth(self, rows: slice) -> np.ndarray | None:
         """What some samples are."""
@@ -116,15 +133,18 @@ class Samples:
 
 
 def _values(x: object) -> Tensor:
-    """Images or series as a tensor on the processor."""
-    return in_range(torch.as_tensor(x).detach().cpu())
+    """Images or series as a tensor on the processor: floats, or bytes whose white is 255."""
+    values = torch.as_tensor(x).detach().cpu()
+    if values.dtype != torch.uint8:
+        return in_range(values)
+    return values if values.numel() and int(values.max()) > 1 else values.float()
 
 
 def in_range(x: Tensor) -> Tensor:
     """The same values.
 
     Raises:
-        DataError: they are integers above 1 or below 0, which nobody has scaled to [0, 1] yet.
+        DataError: they are integers above 1 or below 0, of which nobody knows what is white.
 
     Example:
         >>> in_range(torch.tensor([0, 1])), in_range(torch.tensor([0.5]))
@@ -137,12 +157,12 @@ def in_range(x: Tensor) -> Tensor:
         name = str(x.dtype).removeprefix("torch.")
         raise DataError(
             f"Values of images and series are in [0, 1]; {name} from {least} to {most} came. "
-            "Divide by the largest that there can be, such as x / 255."
+            "Divide by the largest that there can be, such as x / 255, or give uint8."
         )
     return x
 
 
-def _truths(y: object) -> np.ndarray | None:
+def truths(y: object) -> np.ndarray | None:
     """Truths as an array; a column of numbers is a row of them."""
     if y is None:
         return None

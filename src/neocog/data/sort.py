@@ -19,6 +19,8 @@ FEW = 10
 """Samples of a class below which a split of it says little."""
 _BLOCK = 64
 _SHARES = {"val": 0.1, "test": 0.2}
+_EVEN = {"val": 0.25, "test": 0.25}
+"""Of images without labels: nobody trains on them, a fix chooses and measures on them."""
 _ONE_SIDE = "Copies of one image are kept on one side."
 
 
@@ -29,16 +31,17 @@ class RawSamples:
     Args:
         x: (N, H, W, C) pixels; rows that are not in `rows` failed to decode.
         rows: which rows of `x` the samples are, (B,).
-        y: class indices, (B,).
+        y: class indices, (B,); all 0 where there are no classes.
         names: of the samples.
         roles: the split each was found in, or "".
-        classes: names.
+        classes: names; none of images without labels.
         ids: of the content of each file or row, uint64 (B,).
         traits: what samples are compared by, of the files or rows as they were found.
         rich: which of them are large enough for near copies, bool (B,).
         equal: whether two samples have the same pixels, by position.
         mix: give each split a seeded random order; else samples keep theirs.
         cut_test: cut a test split out of train also where the place brings a val of its own.
+        part: all samples are of this split; "" where they are of a whole set.
     """
 
     x: np.ndarray
@@ -53,6 +56,7 @@ class RawSamples:
     equal: Callable[[int, int], bool]
     mix: bool
     cut_test: bool = False
+    part: str = ""
 
 
 @dataclass(frozen=True)
@@ -67,7 +71,8 @@ def sort_pile(shelf: ArrayWriter, pile: RawSamples, *, kind: str, seed: int) -> 
     """Compares, splits and writes.
 
     Args:
-        shelf: where the splits go: `train-x`, `train-y`, …
+        shelf: where they go: the pixels of all splits, one behind the other, to `x`, the rest of
+            each to `train-y`, …
         pile: the samples.
         kind: for the sheet.
         seed: of the split.
@@ -81,6 +86,7 @@ def sort_pile(shelf: ArrayWriter, pile: RawSamples, *, kind: str, seed: int) -> 
         close = near_pairs(pile.traits, among=among)
     alike = components(n, np.concatenate([exact, close]))
     parts, said = _split(pile, alike, seed)
+    _write_pixels(shelf, pile, np.concatenate([parts[s] for s in ROLES]))
     for name, rows in parts.items():
         _write(shelf, pile, name, rows)
     where = np.zeros(n, np.int64)
@@ -88,10 +94,7 @@ def sort_pile(shelf: ArrayWriter, pile: RawSamples, *, kind: str, seed: int) -> 
         where[rows] = number
     origin = {s: _origin(pile, rows, s) for s, rows in parts.items()}
     copies = _copies(pile, same, alike, close, where)
-    counts = {
-        s: tuple(np.bincount(pile.y[r], minlength=len(pile.classes)).tolist())
-        for s, r in parts.items()
-    }
+    counts = {s: _counts(pile, r) for s, r in parts.items() if pile.part in ("", s)}
     sheet = Sheet(
         kind=kind,
         classes=pile.classes,
@@ -101,6 +104,8 @@ def sort_pile(shelf: ArrayWriter, pile: RawSamples, *, kind: str, seed: int) -> 
         bits=8 * pile.x.dtype.itemsize,
         duplicates=copies,
         remarks=(*said, *_remarks(counts, pile, copies)),
+        found_splits=tuple(s for s in ROLES if s in pile.roles),
+        unlabeled={} if pile.classes else {s: len(parts[s]) for s in counts},
     )
     return Sorted(sheet, origin)
 
@@ -110,11 +115,15 @@ def _split(
 ) -> tuple[dict[str, np.ndarray], list[str]]:
     roles = np.asarray(pile.roles)
     given = {s: np.flatnonzero(roles == s) for s in ROLES if (roles == s).any()}
-    if not given:
-        parts = partition(pile.y, pile.ids, alike, parts=_SHARES, seed=seed)
-        said = [
-            f"Split by content: about 70 % train, 10 % val, 20 % test, seed {seed}. {_ONE_SIDE}",
-        ]
+    if pile.part:
+        none = np.zeros(0, np.int64)
+        parts, said = {s: given.get(s, none) for s in ROLES}, []
+    elif not given:
+        shares = _SHARES if pile.classes else _EVEN
+        parts = partition(pile.y, pile.ids, alike, parts=shares, seed=seed)
+        rest = {"train": 1 - sum(shares.values()), **shares}
+        about = ", ".join(f"{share:.0%} {s}".replace("%", " %") for s, share in rest.items())
+        said = [f"Split by content: about {about}, seed {seed}. {_ONE_SIDE}"]
     else:
         parts, said = _carve(pile, alike, given, seed)
     order = draw(pile.ids, seed, 2)
@@ -149,7 +158,13 @@ def _carve(
     return parts, said
 
 
-def _write(shelf: ArrayWriter, pile: RawSamples, name: str, rows: np.ndarray) -> None:
+def _counts(pile: RawSamples, rows: np.ndarray) -> tuple[int, ...]:
+    if not pile.classes:
+        return ()
+    return tuple(np.bincount(pile.y[rows], minlength=len(pile.classes)).tolist())
+
+
+def _write_pixels(shelf: ArrayWriter, pile: RawSamples, rows: np.ndarray) -> None:
     source = pile.rows[rows]
     room = np.empty((_BLOCK, *pile.x.shape[1:]), pile.x.dtype)
 
@@ -159,8 +174,11 @@ def _write(shelf: ArrayWriter, pile: RawSamples, name: str, rows: np.ndarray) ->
 
     blocks = (gather(i) for i in range(0, len(rows), _BLOCK))
     shape = (len(rows), *pile.x.shape[1:])
-    shelf.write(f"{name}-x", blocks, shape=shape, dtype=pile.x.dtype)
-    shelf.put(f"{name}-y", pile.y[rows])
+    shelf.write("x", blocks, shape=shape, dtype=pile.x.dtype)
+
+
+def _write(shelf: ArrayWriter, pile: RawSamples, name: str, rows: np.ndarray) -> None:
+    shelf.put(f"{name}-y", pile.y[rows] if pile.classes else np.full(len(rows), -1))
     shelf.put(f"{name}-ids", pile.ids[rows])
     if isinstance(pile.names, PathNames):
         names = pile.names.take(rows)
@@ -186,7 +204,7 @@ def _copies(
             kind,
             tuple(names),
             tuple(ROLES[w] for w in where[rows].tolist()),
-            tuple(pile.classes[k] for k in pile.y[rows].tolist()),
+            tuple(pile.classes[k] for k in pile.y[rows].tolist()) if pile.classes else (),
         )
 
     near = np.isin(alike, alike[close[:, 0]]) if len(close) else np.zeros(len(alike), bool)
@@ -217,14 +235,18 @@ def _remarks(
     if across:
         some = _counted(across, "image lies", "images lie")
         said.append(f"{some} in several splits: held-out figures flatter a little.")
+    if not pile.classes:
+        return [*said, "No class folders: nobody knows what these images show."]
     present = [k for k, column in enumerate(zip(*counts.values(), strict=True)) if sum(column)]
-    if len(present) < 2:
+    if len(present) < 2 and not pile.part:
         said.append("All samples are of one class: there is nothing to learn from them.")
     total = np.sum(list(counts.values()), axis=0)
     few = int(((total > 0) & (total < FEW)).sum())
     if few:
         some = _counted(few, "class has", "classes have")
         said.append(f"{some} fewer than {FEW} samples: figures on them say little.")
+    if pile.part:
+        return said
     held = next((s for s in ("test", "val") if any(counts.get(s, ()))), None)
     if held and (unseen := [c for c, n in zip(pile.classes, counts[held], strict=True) if not n]):
         names = ", ".join(f"`{printable(c)}`" for c in unseen[:4]) + (" …" if unseen[4:] else "")

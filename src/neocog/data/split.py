@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
+from itertools import accumulate
 from typing import overload
 
 import numpy as np
 
-__all__ = ["ROLES", "PathNames", "RowNames", "Split", "draw", "ids_of", "partition"]
+__all__ = ["ROLES", "JoinedNames", "PathNames", "RowNames", "Split", "draw", "ids_of", "partition"]
 
 ROLES = ("train", "val", "test")
 """The three parts of every source, in this order."""
@@ -88,13 +90,39 @@ class RowNames(Sequence[str]):
         return RowNames(self.prefix, self.rows[rows])
 
 
+class JoinedNames(Sequence[str]):
+    """Names of several splits, one behind the other.
+
+    Args:
+        parts: the names of each.
+    """
+
+    def __init__(self, parts: Sequence[Sequence[str]]) -> None:
+        self.parts = parts
+        self.ends = list(accumulate(map(len, parts)))
+
+    def __len__(self) -> int:
+        return self.ends[-1] if self.ends else 0
+
+    @overload
+    def __getitem__(self, i: int) -> str: ...
+    @overload
+    def __getitem__(self, i: slice) -> list[str]: ...
+    def __getitem__(self, i: int | slice) -> str | list[str]:
+        if isinstance(i, slice):
+            return [self[j] for j in range(*i.indices(len(self)))]
+        i = range(len(self))[i]
+        k = bisect_right(self.ends, i)
+        return self.parts[k][i - (self.ends[k - 1] if k else 0)]
+
+
 @dataclass(frozen=True)
 class Split:
     """Some samples in memory or mapped from disk.
 
     Args:
         x: (B, H, W, C), uint8 or uint16; full white is 255 or 65535.
-        y: class indices, int64 (B,).
+        y: class indices, int64 (B,); -1 where nobody knows.
         names: where each sample is from: a relative path, or `train[17]`.
         ids: of the content of each file or row, whatever the size it is served at, uint64 (B,);
             None where nobody knows it.

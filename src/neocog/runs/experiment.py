@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from neocog.data.batches import batches, statistics
+from neocog.data.labels_in_names import unlabeled
 from neocog.data.open import Source, open_data
 from neocog.data.quality import Fault
 from neocog.data.split import Split
@@ -234,6 +235,8 @@ def _with_val(splits: dict[str, Split]) -> dict[str, Split]:
 
 
 def _check(source: Source, recipe: Recipe) -> list[str]:
+    if not source.classes:
+        raise DataError(unlabeled(recipe.data.path, source.whole.names))
     train = source.splits["train"]
     counts = torch.bincount(torch.from_numpy(train.y), minlength=len(source.classes))
     present = int((counts > 0).sum())

@@ -5,29 +5,29 @@
             it, a tenth of the training samples
     test    the report's figures, before and after; it chooses nothing, and can only refuse
 
-A flat folder of images has no labels. What the model as it was predicts then takes their place:
-nothing else is learned, and "accuracy" is the agreement with that model.
+Images without labels, or of classes that the model does not know, are labeled by what the model as
+it was predicts: nothing else is learned, and "accuracy" is the agreement with that model.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
 from neocog.data.batches import batches
-from neocog.data.open import Source, parse_place
+from neocog.data.inputs import as_samples, is_path, resolved
+from neocog.data.open import ALL, Source, parse_place
 from neocog.data.samples import evaluation_batch
 from neocog.data.split import Split, ids_of, partition
 from neocog.errors import DataError, UsageError, printable
+from neocog.runs.scoring import as_split, truths_of
 from neocog.runs.trained import TrainedModel
 from neocog.training.inference import logits_of
 
-__all__ = ["FixData", "fix_data", "is_flat", "predicted", "unlabeled"]
+__all__ = ["FixData", "fix_data", "predicted"]
 
 HELD_OUT = 0.1
 """Fraction of the training samples that choices are made on, where the data has no others."""
@@ -35,8 +35,8 @@ HELD_OUT = 0.1
 OTHERWISE = 0xF1A7
 """Added to the seed: a hash that has split samples once says nothing new of their parts."""
 
-UNLABELED = 1 << 31
-"""Bytes of pixels that are read from a flat folder, at most."""
+LEAST = 4
+"""Images that are needed, at least."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +50,7 @@ class FixData:
         classes: names, in the order of the model's outputs.
         labeled: somebody knows what the samples show; else `y` is what the model predicts.
         seen: the model was trained on `val`: True, False, or None where nobody knows.
-        source: what the splits are of; None for a flat folder.
+        source: what the splits are of; None for what is no place of data.
         path: of the data, as it was given, without a split.
         notes: sentences on what was taken.
     """
@@ -66,12 +66,14 @@ class FixData:
     notes: tuple[str, ...]
 
 
-def fix_data(trained: TrainedModel, data: str, *, learns: bool, seed: int = 0) -> FixData:
+def fix_data(trained: TrainedModel, data: Any, *, learns: bool, seed: int = 0) -> FixData:
     """Open the data of a fix.
 
     Args:
         trained: the model; samples come in its size, classes in its order.
         data: as for `train`; DATA:val is measured on instead of DATA:test, and not learned from.
+            Labels that are missing, or none of the model's, are its predictions. Or what
+            `neocog.data.inputs` takes, which is cut into three.
         learns: there will be a fine-tune, which must not learn from what is measured on.
         seed: of what is held out.
 
@@ -79,17 +81,28 @@ def fix_data(trained: TrainedModel, data: str, *, learns: bool, seed: int = 0) -
         UsageError: the samples to be measured on would be learned from.
         DataError: the data cannot be used.
     """
+    data = resolved(data)
+    if not is_path(data):
+        return _of_inputs(trained, data, seed)
     where, name = parse_place(data)
     if learns and name == "train":
         raise UsageError(
             f"A fix learns from the training samples and measures on others; `{printable(data)}` "
             "names those that it learns from. Name DATA:val or DATA:test, or take --finetune 0."
         )
-    if name is None and is_flat(where):
-        return _of_images(trained, where, seed)
-    shown = trained.samples(data)
-    source = shown.source
-    name = source.scored(name)
+    if name == ALL:
+        raise UsageError(
+            f"A fix learns from some samples and measures on others; `{printable(data)}` names all."
+            " Leave the split out, or name the one to measure on, DATA:val or DATA:test."
+        )
+    source = trained.samples(f"{where}:{ALL}").source
+    name = source.scored(name, trained_on=True)
+    if name == ALL:
+        raise _too_few(where, len(source.whole))
+    shown = trained.samples(f"{where}:{name}")
+    if len(source.whole) < LEAST:
+        raise _too_few(where, len(source.whole))
+    labeled = bool(source.classes) and min(shown.outputs) >= 0
     train = _split(trained, where, "train", source) if name != "train" else None
     val = _split(trained, where, "val", source) if name != "val" else None
     seen = _seen(trained, source, own=val is not None)
@@ -105,7 +118,7 @@ def fix_data(trained: TrainedModel, data: str, *, learns: bool, seed: int = 0) -
         notes = (*notes, said)
     if val is None:
         train, val = _cut(train, min(HELD_OUT, 5000 / max(1, len(train))), seed, stream=2)
-    return FixData(
+    found = FixData(
         train=train,
         val=val,
         test=test,
@@ -115,6 +128,65 @@ def fix_data(trained: TrainedModel, data: str, *, learns: bool, seed: int = 0) -
         source=source,
         path=where,
         notes=notes,
+    )
+    return found if labeled else _unlabeled(trained, found, where)
+
+
+def _unlabeled(trained: TrainedModel, found: FixData, where: str) -> FixData:
+    """The same samples; what the model as it was predicts stands for their labels."""
+    why = (
+        "are in no class that the model knows"
+        if found.source and found.source.classes
+        else ("have no labels")
+    )
+    said = (
+        f"The images of `{printable(where)}` {why}: accuracy stands for the fraction of "
+        "predictions that are those of the model as it was. Images to measure on: "
+        f"{len(found.test):,}; to choose on: {len(found.val):,}; to recalibrate and learn from: "
+        f"{len(found.train):,}."
+    )
+    kept = (n for n in found.notes if "accuracy" not in n)
+    return replace(
+        found,
+        train=predicted(trained, found.train),
+        val=predicted(trained, found.val),
+        test=predicted(trained, found.test),
+        classes=trained.spec.classes,
+        labeled=False,
+        seen=False,
+        notes=(said, *kept),
+    )
+
+
+def _of_inputs(trained: TrainedModel, data: Any, seed: int) -> FixData:
+    """Samples of a program: half to learn from, a quarter each to choose and to measure on."""
+    given = as_samples(data, trained.spec.input)
+    y, classes, said = truths_of(trained.spec.classes, given, named=trained.named)
+    samples = replace(given.samples, y=y)
+    if len(samples) < LEAST:
+        raise _too_few("the data", len(samples))
+    whole = as_split(samples)
+    assert whole.ids is not None
+    labels, shares = np.maximum(whole.y, 0), {"val": 0.25, "test": 0.25}
+    parts = partition(labels, whole.ids, whole.ids, parts=shares, seed=seed)
+    found = FixData(
+        train=whole.subset(parts["train"]),
+        val=whole.subset(parts["val"]),
+        test=whole.subset(parts["test"]),
+        classes=classes,
+        labeled=True,
+        seen=None,
+        source=None,
+        path="",
+        notes=(*given.notes, *said),
+    )
+    return found if (whole.y >= 0).all() else _unlabeled(trained, found, "the data")
+
+
+def _too_few(where: str, n: int) -> DataError:
+    return DataError(
+        f"What is measured here needs {LEAST} images or more; `{printable(where)}` holds {n} that "
+        "can be used. Give more: a fix chooses and measures on different ones."
     )
 
 
@@ -148,91 +220,7 @@ def _seen(trained: TrainedModel, source: Source, *, own: bool) -> bool | None:
 def _cut(split: Split, fraction: float, seed: int, *, stream: int) -> tuple[Split, Split]:
     """Two parts, by the content of each sample; the second is about so large."""
     ids = ids_of(split.x) if split.ids is None else split.ids
-    parts = partition(split.y, ids, ids, parts={"val": fraction}, seed=seed + stream * OTHERWISE)
+    parts = partition(
+        np.maximum(split.y, 0), ids, ids, parts={"val": fraction}, seed=seed + stream * OTHERWISE
+    )
     return split.subset(parts["train"]), split.subset(parts["val"])
-
-
-def is_flat(where: str) -> bool:
-    """Whether a place is a folder of images without any folder in it."""
-    path = Path(where)
-    if not path.is_dir():
-        return False
-    found = [e for e in os.scandir(path) if not e.name.startswith(".")]
-    return bool(found) and all(e.is_file() for e in found)
-
-
-def unlabeled(trained: TrainedModel, where: str, *, least: int = 1) -> tuple[Split, list[str]]:
-    """The images of a flat folder as a model takes them, their labels all 0; and what to say.
-
-    Args:
-        trained: the model.
-        where: the folder.
-        least: images that are needed.
-
-    Raises:
-        DataError: there are fewer that can be used.
-    """
-    signal = trained.spec.input
-    most = max(1, UNLABELED // (signal.channels * int(np.prod(signal.size))))
-    kept: list[np.ndarray] = []
-    names: list[str] = []
-    skipped = beyond = 0
-    for path, image in trained.images(where):
-        if isinstance(image, str):
-            skipped += 1
-        elif len(kept) < most:
-            kept.append(image)
-            names.append(Path(path).name)
-        else:
-            beyond += 1
-    if len(kept) < least:
-        needed = "one image" if least == 1 else f"{least} images"
-        raise DataError(
-            f"What is measured here needs {needed} or more; `{printable(where)}` holds {len(kept)} "
-            "that can be used. Give a folder of more."
-        )
-    notes = []
-    if beyond:
-        notes.append(
-            f"Only the first {len(kept):,} images are used, as many as {UNLABELED >> 30} GiB hold; "
-            f"{beyond:,} were left out."
-        )
-    if skipped:
-        files = "1 file" if skipped == 1 else f"{skipped:,} files"
-        notes.append(
-            f"{files} cannot be used as {'an image' if skipped == 1 else 'images'} and "
-            f"{'was' if skipped == 1 else 'were'} left out."
-        )
-    return Split(_stacked(kept), np.zeros(len(kept), np.int64), names), notes
-
-
-def _of_images(trained: TrainedModel, where: str, seed: int) -> FixData:
-    images, notes = unlabeled(trained, where, least=4)
-    whole = predicted(trained, images)
-    order = np.random.default_rng([seed, 0xF1A7]).permutation(len(whole))
-    a, b = max(1, len(order) // 4), max(2, len(order) // 2)
-    test, val, train = order[:a], order[a:b], order[b:]
-    note = (
-        f"`{printable(where)}` holds no class folders, so nobody knows what its images show: "
-        "accuracy stands for the fraction of predictions that are those of the model as it was. "
-        f"Images to measure on: {len(test):,}; to choose on: {len(val):,}; to recalibrate and "
-        f"learn from: {len(train):,}."
-    )
-    return FixData(
-        train=whole.subset(np.sort(train)),
-        val=whole.subset(np.sort(val)),
-        test=whole.subset(np.sort(test)),
-        classes=trained.spec.classes,
-        labeled=False,
-        seen=False,
-        source=None,
-        path=where,
-        notes=(note, *notes),
-    )
-
-
-def _stacked(images: Sequence[np.ndarray]) -> np.ndarray:
-    """Images of 8 and of 16 bits as one array."""
-    if len({i.dtype for i in images}) > 1:
-        images = [i if i.dtype == np.uint16 else i.astype(np.uint16) * 257 for i in images]
-    return np.stack(images)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from neocog.data.open import ALL
 from neocog.data.split import Split
 from neocog.errors import UsageError, printable
 from neocog.runs.trained import TrainedModel
@@ -40,13 +41,13 @@ def held_out_by_both(split: Split, name: str, models: Sequence[TrainedModel]) ->
     Args:
         split: what they would be compared on.
         name: of the split: of `test` also those are left out that a training was watched with;
-            of `train` nothing is.
+            of `train` and `all` nothing is.
         models: what is compared.
 
     Raises:
         UsageError: every sample was seen by one of them.
     """
-    if name == "train" or split.ids is None:
+    if name in ("train", ALL) or split.ids is None:
         return Common(None, tuple(_sizes(models)))
     left, notes = np.ones(len(split), bool), _sizes(models)
     for model in models:

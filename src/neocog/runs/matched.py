@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from neocog.data.batches import pixels
 from neocog.data.split import Split
@@ -18,7 +18,7 @@ from neocog.graph.found import as_found
 from neocog.graph.multiple_outputs import output_at
 from neocog.networks.model import SpecifiedNetwork
 
-__all__ = ["Matched", "match", "match_split"]
+__all__ = ["Matched", "classes_of", "match", "match_any", "match_split"]
 
 SHOWN = 5
 """Names that a sentence lists."""
@@ -30,13 +30,90 @@ class Matched:
 
     Args:
         classes: names, in the order of the outputs.
-        outputs: for each class of the data its output.
+        outputs: for each class of the data its output; -1 of one that the model does not know.
         notes: sentences on how, where it was not by the very names.
     """
 
     classes: tuple[str, ...]
     outputs: tuple[int, ...]
     notes: tuple[str, ...] = ()
+
+    def truth(self, y: np.ndarray) -> np.ndarray:
+        """Outputs of samples, from the numbers of their classes; -1 where nobody knows."""
+        number = np.array([*self.outputs, -1], dtype=np.int64)
+        return np.asarray(number[np.where(y < 0, len(self.outputs), y)])
+
+
+def match_any(
+    own: Sequence[str], found: Sequence[str], where: str, *, named: bool, numbers: bool = False
+) -> Matched:
+    """The same, of classes that need not be the model's: those that both have, by name.
+
+    Args:
+        own: names of the outputs, or their numbers.
+        found: classes of the data; none where it is not labeled.
+        where: the data, for messages.
+        named: whether the outputs have names.
+        numbers: the classes of the data have none, and are the numbers that stand in its file.
+
+    Example:
+        >>> match_any(("cat", "dog"), ("cow", "cat"), "x", named=True).outputs
+        (-1, 0)
+    """
+    if not found:
+        said = (
+            f"`{printable(where)}` has no labels, so nobody knows what its images show: no "
+            "accuracy."
+        )
+        return Matched(classes=tuple(own), outputs=(), notes=(said,))
+    try:
+        return match(own, found, where, named=named)
+    except DataError:
+        outputs = _among(own, found) if named else [-1] * len(found)
+    if numbers and max(outputs) < 0 and all(_is_number(c) and int(c) < len(own) for c in found):
+        one = found[0]
+        said = (
+            f"The labels of `{printable(where)}` are numbers, taken as those of the model's "
+            f"outputs: {int(one)} is `{printable(own[int(one)])}`."
+        )
+        return Matched(classes=tuple(own), outputs=tuple(map(int, found)), notes=(said,))
+    matched = Matched(classes=tuple(own), outputs=tuple(outputs))
+    return replace(matched, notes=(_strange(matched, found, where, named=named),))
+
+
+def _among(own: Sequence[str], found: Sequence[str]) -> list[int]:
+    """For each class the output of its name, letter by letter or nearly; -1 where there is none."""
+    exact = {c: i for i, c in enumerate(own)}
+    loose: dict[str, list[int]] = {}
+    for i, c in enumerate(own):
+        loose.setdefault(_folded(c), []).append(i)
+    near = ([exact[c]] if c in exact else loose.get(_folded(c), []) for c in found)
+    return [n[0] if len(n) == 1 else -1 for n in near]
+
+
+def _strange(matched: Matched, found: Sequence[str], where: str, *, named: bool) -> str:
+    """What to say of classes that a model does not know."""
+    place = printable(where)
+    if not named:
+        return (
+            f"The model's {len(matched.classes)} outputs have no names, and `{place}` has "
+            f"{len(found)} classes: no accuracy. Name the outputs with --classes FILE; where a "
+            "network returns several tensors, --output takes another."
+        )
+    lost = [c for c, k in zip(found, matched.outputs, strict=True) if k < 0]
+    names = ", ".join(f"`{printable(c)}`" for c in lost[:SHOWN]) + (" …" if lost[SHOWN:] else "")
+    if len(lost) == len(found):
+        return (
+            f"None of the {len(found)} classes of `{place}` ({names}) is one of the model's: no "
+            "accuracy. If they are, name its outputs with --classes FILE."
+        )
+    both = [c for c, k in zip(found, matched.outputs, strict=True) if k >= 0]
+    listed = ", ".join(f"`{printable(c)}`" for c in both[:SHOWN])
+    listed += " …" if both[SHOWN:] else ""
+    return (
+        f"{len(lost)} of the {len(found)} classes of `{place}` are none of the model's ({names}): "
+        f"accuracy is of the others alone ({listed}), everything else of all images."
+    )
 
 
 def match(own: Sequence[str], found: Sequence[str], where: str, *, named: bool) -> Matched:
@@ -76,8 +153,8 @@ def match(own: Sequence[str], found: Sequence[str], where: str, *, named: bool) 
     if len(found) != k:
         raise DataError(
             f"A model without names of classes takes those of the data, one an output; it has "
-            f"{k} outputs and `{printable(where)}` {len(found)} classes. "
-            "Name the outputs with --classes FILE."
+            f"{k} outputs and `{printable(where)}` {len(found)} classes. Name the outputs with "
+            "--classes FILE; where a network returns several tensors, --output takes another."
         )
     shown = ", ".join(map(printable, found_in_order[:SHOWN])) + (" …" if k > SHOWN else "")
     return Matched(
@@ -99,25 +176,34 @@ def match_split(
         where: the data, for messages.
 
     Returns:
-        The split as it came where it cannot be matched.
+        The split as it came where the module does not take it.
+    """
+    own, named = classes_of(module, pixels(split, slice(0, 1)))
+    if not own:
+        return split, classes, ()
+    found = match_any(own, classes, where, named=named)
+    return replace(split, y=found.truth(split.y)), found.classes, found.notes
+
+
+def classes_of(module: nn.Module, x: Tensor) -> tuple[tuple[str, ...], bool]:
+    """Names of a module's outputs, or their numbers, and whether they are names.
+
+    Args:
+        module: left as it was found.
+        x: a sample that it takes.
+
+    Returns:
+        None of a module that does not take the sample, or is no classifier.
     """
     if isinstance(module, SpecifiedNetwork):
         own = module.spec.classes
-    else:
-        probe = pixels(split, slice(0, 1))
-        with as_found(module), torch.no_grad(), same_randomness_after():
-            try:
-                out = output_at(module(probe), "")
-            except Exception:  # of any kind: raised again by the audit
-                return split, classes, ()
-        own = tuple(map(str, range(out.shape[1]))) if out.ndim == 2 else ()
-    numbers = tuple(map(str, range(len(own))))
-    try:
-        found = match(own, classes, where, named=own != numbers)
-    except DataError:
-        return split, classes, ()
-    number = np.array(found.outputs, dtype=np.int64)
-    return replace(split, y=number[split.y]), found.classes, found.notes
+        return own, own != tuple(map(str, range(len(own))))
+    with as_found(module), torch.no_grad(), same_randomness_after():
+        try:
+            out = output_at(module(x), "")
+        except Exception:  # of any kind: raised again where a figure is asked for
+            return (), False
+    return (tuple(map(str, range(out.shape[1]))) if out.ndim == 2 else ()), False
 
 
 def _of_numbers(found: Sequence[str]) -> tuple[str, ...]:

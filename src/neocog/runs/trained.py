@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from neocog.audits.class_order import other_order
 from neocog.data.batches import batches
 from neocog.data.image_decode import decode_file
-from neocog.data.open import Source, open_data, parse_place
+from neocog.data.inputs import named_paths, portions
+from neocog.data.open import Source, is_data, parse_place
 from neocog.data.samples import check_batch, evaluation_batch
 from neocog.data.split import Split
 from neocog.errors import DataError, ModelError, NeocogError, RunError, UsageError, printable
@@ -28,15 +28,17 @@ from neocog.networks.model import SpecifiedNetwork
 from neocog.render.notebook import Result
 from neocog.runs.believed import as_function
 from neocog.runs.card import first_screen_of, spec_section
+from neocog.runs.data_of import ImageSamples, data_of
 from neocog.runs.folder import RunFolder
-from neocog.runs.image_files import named_files, real_path
+from neocog.runs.image_files import named_files
 from neocog.runs.matched import match
-from neocog.runs.normalized import misfit_of_split
+from neocog.runs.normalized import LOOKED_AT, misfit, misfit_of_split
+from neocog.runs.scoring import outputs_of, scored
 from neocog.runs.seen import SeenSamples, read_seen
 from neocog.store.exported import load_exported
 from neocog.store.sound import check_network, finite_outputs
 from neocog.store.tensors import load_state
-from neocog.tasks.classify import Evaluation, evaluation
+from neocog.tasks.classify import Evaluation
 from neocog.training.inference import logits_of
 from neocog.types import ModelSpec
 
@@ -69,25 +71,6 @@ class Prediction:
     def to_json(self) -> dict[str, Any]:
         """Plain lists, numbers and strings."""
         return {**vars(self), "top": [list(t) for t in self.top]}
-
-
-@dataclass(frozen=True, kw_only=True)
-class ImageSamples:
-    """Data as a model takes it.
-
-    Args:
-        split: pixels, and the model's numbers of their classes.
-        source: what it is a split of.
-        classes: names, in the order of those numbers.
-        outputs: for each class of the source the model's number of it.
-        notes: sentences on what was taken, and whether some of it may have been trained on.
-    """
-
-    split: Split
-    source: Source
-    classes: tuple[str, ...]
-    outputs: tuple[int, ...]
-    notes: tuple[str, ...]
 
 
 @dataclass(frozen=True, repr=False)
@@ -157,11 +140,12 @@ class TrainedModel(Result):
         """Which samples it was trained on; None where nobody knows."""
         return read_seen(self.place) if self.place.is_dir() else None
 
-    def predict(self, paths: Iterable[Path_] | Path_) -> list[Prediction]:
-        """Answer for files, and for all images below folders.
+    def predict(self, paths: Any) -> list[Prediction]:
+        """Answer for files, for all images below folders, and for data of any kind.
 
         Args:
-            paths: files and folders.
+            paths: files, folders and places of data (`DATA:test`, `digits`), or anything that
+                `neocog.data.inputs` takes.
 
         Returns:
             An answer a file, in order; one that cannot be used has an error, and so has a path
@@ -169,13 +153,11 @@ class TrainedModel(Result):
         """
         return list(self.stream(paths))
 
-    def stream(
-        self, paths: Iterable[Path_] | Path_, *, batch_size: int | None = None
-    ) -> Iterator[Prediction]:
+    def stream(self, paths: Any, *, batch_size: int | None = None) -> Iterator[Prediction]:
         """`predict`, a batch at a time.
 
         Args:
-            paths: files and folders.
+            paths: as for `predict`.
             batch_size: images that are held and predicted at once; chosen by their size if left
                 out.
 
@@ -184,12 +166,15 @@ class TrainedModel(Result):
         """
         self._must_classify()
         batch = min(64, self._batch(None)) if batch_size is None else self._batch(batch_size)
-        if isinstance(paths, (str, os.PathLike)):
-            paths = [paths]
+        paths = paths.place if isinstance(paths, Source) else paths
+        named, paths = named_paths(paths)
+        if named is None:
+            yield from self._of_inputs(paths, batch)
+            return
         waiting: list[tuple[str, np.ndarray | str]] = []
         looked = False
-        for path, reason in named_files(paths):
-            waiting.append((path, reason or self._decode(path)))
+        for waits in self._named(named):
+            waiting.append(waits)
             if len(waiting) == batch:
                 looked = looked or self._look(waiting)
                 yield from self._answers(waiting)
@@ -197,6 +182,30 @@ class TrainedModel(Result):
         if not looked:
             self._look(waiting)
         yield from self._answers(waiting)
+
+    def _named(self, paths: Iterable[Path_]) -> Iterator[tuple[str, np.ndarray | str]]:
+        """Names and pixels of files, and of the samples of data."""
+        for given in paths:
+            if not is_data(given):
+                yield from self.images(given)
+                continue
+            split = self.samples(given).split
+            where = Path(parse_place(given)[0])
+            for i, name in enumerate(split.names):
+                yield str(where / name) if where.is_dir() else name, split.x[i]
+
+    def _of_inputs(self, data: Any, batch: int) -> Iterator[Prediction]:
+        """Answers for tensors, arrays, images and datasets."""
+        signal, at = self.spec.input, 0
+        for part in portions(data, signal):
+            odd = misfit(part.samples.take(slice(0, LOOKED_AT)), signal) if not at else None
+            for said in (*part.notes, *filter(None, (odd,))):
+                warnings.warn(said, stacklevel=4)
+            logits = outputs_of(self, part, batch)
+            p = probabilities(logits.double(), self.spec.output.kind)
+            for i, row in enumerate(p):
+                yield self._answer(part.samples.name(i) or f"sample {at + i}", row)
+            at += len(p)
 
     def _look(self, waiting: Iterable[tuple[str, np.ndarray | str]]) -> bool:
         """Warn where the normalization does not fit these images; whether there were any."""
@@ -219,70 +228,39 @@ class TrainedModel(Result):
             yield path, reason or self._decode(path)
 
     def evaluate(
-        self, place: Path_, *, strict: bool = False, batch_size: int | None = None
+        self, place: Any, *, strict: bool = False, batch_size: int | None = None
     ) -> Evaluation:
         """Score the model on data.
 
         Args:
-            place: as for `neocog.data`; `DATA:val` picks a split, the test split else.
+            place: as for `neocog.data`, or anything that `neocog.data.inputs` takes; `DATA:val`
+                picks a split and `DATA:all` everything. If left out, the test split where there is
+                one, or was when the model was trained on this data; else everything.
             strict: stop at the first image that cannot be used.
             batch_size: samples that go through the model at once; chosen by their size if left
                 out. Memory grows with it, and not with the number of samples.
 
         Raises:
-            DataError: the data cannot be opened, or has other classes than the model.
+            DataError: the data cannot be opened, or has no label that the model knows.
             ModelError: an output is no number.
             UsageError: a batch of none.
         """
-        batch = self._batch(batch_size)
-        shown = self.samples(place, strict=strict)
-        feed = batches(shown.split, size=batch, shuffle=False, seed=0, epoch=0)
-        kind = self.spec.output.kind
-        logits = logits_of(self.module, feed)
-        finite_outputs(probabilities(logits.double(), kind), shown.split.names)
-        scored = evaluation(logits, shown.split.y, shown.classes, kind=kind)
-        other = other_order(np.array(scored.confusion), shown.classes)
-        said = (other.sentence,) if other is not None else ()
-        return replace(scored, notes=(*shown.notes, *said))
+        self._must_classify()
+        return scored(self, place, batch=self._batch(batch_size), strict=strict)
 
     def samples(self, place: Path_, *, border: int = 0, strict: bool = False) -> ImageSamples:
         """Data as this model takes it: its size, its channels, its numbers of the classes.
 
         Args:
-            place: as for `neocog.data`; `DATA:val` picks a split, the test split else.
+            place: as for `evaluate`.
             border: pixels to serve beyond the model's size, on each side.
             strict: stop at the first image that cannot be used.
 
         Raises:
-            DataError: the data cannot be opened, or has other classes than the model.
+            DataError: the data cannot be opened.
         """
         self._must_classify()
-        where, name = parse_place(str(place))
-        signal = self.spec.input
-        height, width = (n + 2 * border for n in signal.size)
-        source = open_data(
-            where,
-            size=(height, width),
-            channels=signal.channels,
-            resize_mode=signal.resize_mode,
-            **self.drawn,
-            strict=strict,
-        )
-        name = source.scored(name)
-        split = source.split(name)
-        matched = match(self.spec.classes, source.classes, where, named=self.named)
-        truth: np.ndarray = np.array(matched.outputs, dtype=np.int64)[split.y]
-        return ImageSamples(
-            split=Split(split.x, truth, split.names, split.ids),
-            source=source,
-            classes=matched.classes,
-            outputs=matched.outputs,
-            notes=(
-                *self._notes(source, name, len(split)),
-                *matched.notes,
-                *misfit_of_split(split, signal),
-            ),
-        )
+        return data_of(self, place, border=border, strict=strict)
 
     def _batch(self, given: int | None) -> int:
         """Samples that go through the model at once."""
@@ -308,37 +286,6 @@ class TrainedModel(Result):
                 f"`{self.spec.task}`. Audit it instead."
             )
 
-    def _notes(self, source: Source, name: str, n: int) -> tuple[str, ...]:
-        """What was scored, and whether some of it may have been trained on."""
-        total = sum(map(len, source.splits.values()))
-        notes = [f"Measured on the split {name}: {n:,} of {total:,} samples."]
-        notes += (*self.card.get("notes", ()), *self.doubts)
-        notes += source.sheet.warnings
-        trained = self.card.get("data", {})
-        place = str(trained.get("path", ""))  # empty is not the current folder
-        same = place != "" and real_path(source.place) == real_path(place)
-        split, seen = source.splits[name], self.seen()
-        if seen is not None and split.ids is not None:
-            known = int(seen.trained_on(split).sum())
-            if known == len(split):
-                notes.append("These samples were trained on.")
-            elif known:
-                notes.append(
-                    f"{known:,} of these {len(split):,} samples were trained on: figures on them "
-                    "flatter."
-                )
-        elif same and source.fingerprint != trained.get("fingerprint"):
-            notes.append(
-                "The data has changed since the training, and its splits may have been drawn "
-                "anew: some of these samples may have been trained on."
-            )
-        if same and name == "val" and not trained.get("val", True):
-            if seen is None:
-                notes.append("These samples were trained on.")
-        elif same and name == "val":
-            notes.append("The training was watched with these samples, and may be chosen by them.")
-        return tuple(notes)
-
     def _decode(self, path: str) -> np.ndarray | str:
         signal = self.spec.input
         try:
@@ -357,14 +304,18 @@ class TrainedModel(Result):
             if isinstance(image, str):
                 out.append(Prediction(path=path, error=image))
                 continue
-            best = p[row].topk(min(5, p.shape[1]))
+            out.append(self._answer(path, p[row]))
             row += 1
-            top = tuple(
-                (self.spec.classes[i], float(v))
-                for v, i in zip(best.values.tolist(), best.indices.tolist(), strict=True)
-            )
-            out.append(Prediction(path=path, label=top[0][0], probability=top[0][1], top=top))
         return out
+
+    def _answer(self, path: str, p: Tensor) -> Prediction:
+        """Of one sample, from its probabilities (K,)."""
+        best = p.topk(min(5, len(p)))
+        top = tuple(
+            (self.spec.classes[i], float(v))
+            for v, i in zip(best.values.tolist(), best.indices.tolist(), strict=True)
+        )
+        return Prediction(path=path, label=top[0][0], probability=top[0][1], top=top)
 
     def _probabilities(self, images: list[np.ndarray]) -> Tensor:
         """Through the very batches that training and evaluation use."""

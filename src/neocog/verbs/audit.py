@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from torch import Tensor, nn
+from torch import nn
 
 from neocog.audits.clock import Progress
 from neocog.audits.compare import Compared, compare
@@ -18,20 +18,20 @@ from neocog.audits.result import Audit
 from neocog.audits.suite import audit_model
 from neocog.audits.table import MEASURES
 from neocog.audits.timing import a_batch, milliseconds
-from neocog.data.open import open_data, parse_place
+from neocog.data.inputs import as_samples, is_path, resolved
+from neocog.data.open import ALL, parse_place
 from neocog.data.samples import Samples
 from neocog.data.split import Split
-from neocog.errors import DataError, printable
+from neocog.errors import printable
 from neocog.first_screen import Named
 from neocog.runs.believed import as_function, as_logits
-from neocog.runs.fix_data import is_flat, unlabeled
+from neocog.runs.data_of import split_name
 from neocog.runs.held_out import Common, held_out_by_both
-from neocog.runs.matched import match_split
-from neocog.runs.normalized import LOOKED_AT, misfit
 from neocog.runs.opened import open_model
 from neocog.runs.trained import TrainedModel
 from neocog.store.sound import check_network
 from neocog.targets import target_file
+from neocog.verbs.audit_data import AuditData, needed, of_model, of_module
 from neocog.verbs.audited import AuditResult
 from neocog.verbs.rehearse import rehearsal
 
@@ -39,7 +39,7 @@ __all__ = ["AuditResult", "audit"]
 
 Place = str | os.PathLike[str]
 Model = Place | TrainedModel | nn.Module
-Data = Place | Split | Samples | Tensor | tuple[Tensor, object]
+Data = Any
 
 
 def audit(
@@ -67,9 +67,11 @@ def audit(
     Args:
         model: a run folder or another place of a model, what `neocog.open_model` gives, or any
             `nn.Module` from values in [0, 1].
-        data: a place of data (`DATA:val` picks a split, the test split else), a flat folder of
-            images without labels, a split, or tensors (x, y) with y None where nobody knows the
-            truth.
+        data: a place of data: `DATA:val` picks a split, `DATA:all` everything; if left out, the
+            test split where there is one, or was when the model was trained on this data, else
+            everything. Labels are not needed, nor need their classes be the model's. Or what a
+            program has, see `neocog.data.inputs`: tensors, arrays, images, paths, a `Dataset`, a
+            `DataLoader`, each with labels or without.
         asked: what is measured, see `AuditConfig`; `AuditConfig(full=True)` for everything.
         baseline: another model, compared on the same samples and shifts.
         require: bounds such as `shift.circular.consistency>=0.99`.
@@ -100,6 +102,7 @@ def audit(
     if report is not None:
         target_file(report, option="report")
     bounds = [parse_bound(text) for text in require]  # before anything is measured
+    data = resolved(data)
     model = _opened(model, allow_random)
     baseline = None if baseline is None else _opened(baseline, allow_random)
     if bounds:
@@ -110,6 +113,9 @@ def audit(
     models = 1 if baseline is None else 2
     how = _How(asked, task, precision, strict, allow_random, tell, began=began, models=models)
     if baseline is not None:
+        if isinstance(data, Iterator):  # which can be gone through once, and two models look
+            signal = model.spec.input if isinstance(model, TrainedModel) else None
+            data = as_samples(data, signal, n=needed(asked), seed=asked.seed).samples
         how = _shared(model, baseline, data, how)
     found = _audited(model, data, how)
     other, ms = None, None
@@ -226,10 +232,17 @@ class _How:
     """How the data of both is split; as each model's was where nothing is compared."""
     common: Common = _ALL
     """The samples that both models hold out."""
+    part: str | None = None
+    """The split that both are measured on."""
     began: float | None = None
     """When the time began to run."""
     models: int = 1
     """That share it."""
+
+    def named(self, data: Data) -> Data:
+        """Data with the split that both are measured on."""
+        one = self.part is None or not is_path(data)
+        return data if one else f"{parse_place(data)[0]}:{self.part}"
 
 
 def _shared(
@@ -250,11 +263,14 @@ def _shared(
     if isinstance(data, Split):
         return replace(how, common=held_out_by_both(data, "", models))
     seeded = [m for m in models if m.spec.task == "classify"]
-    if not isinstance(data, (str, os.PathLike)) or not seeded or _is_flat(data):
+    if not is_path(data) or not seeded:
         return how
     shown = _drawn(seeded[0], how).samples(data, strict=how.strict)
-    name = parse_place(data)[1] or shown.source.scored()
-    return replace(how, common=held_out_by_both(shown.split, name, models))
+    given = parse_place(data)[1]
+    name = split_name(shown.source, given, models)
+    called = given or ("test" if name == ALL else name)
+    common = held_out_by_both(shown.source.split(name), called, models)
+    return replace(how, common=common, part=name)
 
 
 def _drawn(trained: TrainedModel, how: _How) -> TrainedModel:
@@ -276,14 +292,14 @@ def _only(samples: Samples | None, how: _How) -> Samples | None:
 def _audited(trained: TrainedModel | nn.Module, data: Data, how: _How) -> Audit:
     if isinstance(trained, nn.Module):
         return _of_module(trained, data, how)
-    samples, larger, classes, notes = _samples(_drawn(trained, how), data, how.asked, how.strict)
-    samples, larger = _only(samples, how) or samples, _only(larger, how)
+    given = of_model(_drawn(trained, how), how.named(data), how.asked, strict=how.strict)
+    samples, larger = _only(given.samples, how) or given.samples, _only(given.larger, how)
     found = audit_model(
         trained.module,
         samples,
         how.asked,
         task=trained.spec.task,
-        classes=classes,
+        classes=given.classes,
         size=trained.spec.input.size,
         larger=larger,
         precision=how.precision,
@@ -292,25 +308,16 @@ def _audited(trained: TrainedModel | nn.Module, data: Data, how: _How) -> Audit:
         began=how.began,
         models=how.models,
     )
-    drawn = _drawn_of(found, len(samples))
-    said = (*found.notes, *how.common.notes, *notes, *drawn, *trained.doubts)
+    drawn = _drawn_of(found, given, samples)
+    said = (*found.notes, *how.common.notes, *given.notes, *drawn, *trained.doubts)
     return replace(found, notes=tuple(dict.fromkeys(said)))
 
 
 def _of_module(module: nn.Module, data: Data, how: _How) -> Audit:
     name = type(module).__name__
     check_network(module, name)
-    classes: tuple[str, ...] = ()
-    matched: tuple[str, ...] = ()
-    if isinstance(data, (str, os.PathLike)):
-        where, part = parse_place(data)
-        source = open_data(where, **(how.drawn or {}))
-        split, classes = source.split(source.scored(part)), source.classes
-        if how.task == "classify":
-            split, classes, matched = match_split(module, split, classes, where)
-        data = split
-    samples = Samples.of(data)
-    samples = _only(samples, how) or samples
+    given = of_module(module, how.named(data), how.asked, task=how.task, drawn=how.drawn)
+    samples = _only(given.samples, how) or given.samples
     shape = (samples.channels, *samples.size)
     module, said = as_logits(module, shape, how.task)
     chance = as_function(module, name, shape, allow_random=how.allow_random)
@@ -319,90 +326,22 @@ def _of_module(module: nn.Module, data: Data, how: _How) -> Audit:
         samples,
         how.asked,
         task=how.task,
-        classes=classes,
+        classes=given.classes,
         precision=how.precision,
         tell=how.tell,
         began=how.began,
         models=how.models,
     )
-    drawn = _drawn_of(found, len(samples))
-    said = (*how.common.notes, *matched, *drawn, *said)
+    drawn = _drawn_of(found, given, samples)
+    said = (*how.common.notes, *given.notes, *drawn, *said)
     return replace(found, notes=(*found.notes, *said, *chance))
 
 
-def _drawn_of(found: Audit, n: int) -> list[str]:
+def _drawn_of(found: Audit, given: AuditData, samples: Samples) -> list[str]:
     """What to say where not all samples were audited."""
+    n = given.total if len(samples) == len(given.samples) else len(samples)
     if found.n >= n:
         return []
     were = "was" if found.n == 1 else "were"
     of = f"Of these {n:,} samples {found.n:,} {were} audited"
     return [f"{of}, drawn at random (seed {found.seed})."]
-
-
-def _without_truth(trained: TrainedModel, place: Place, strict: bool) -> Samples:
-    """Images for a model whose answers are no classes: what they show stays unknown."""
-    where, name = parse_place(place)
-    signal = trained.spec.input
-    source = open_data(
-        where,
-        **trained.drawn,
-        size=signal.size,
-        channels=signal.channels,
-        resize_mode=signal.resize_mode,
-        strict=strict,
-    )
-    split = source.split(source.scored(name))
-    return Samples(split, None, split.names)
-
-
-def _is_flat(data: Data) -> bool:
-    """Whether it is a folder of images that are in no class."""
-    if not isinstance(data, (str, os.PathLike)):
-        return False
-    where, part = parse_place(data)
-    return part is None and is_flat(where)
-
-
-def _of_images(
-    trained: TrainedModel, where: str, strict: bool
-) -> tuple[Samples, Samples | None, tuple[str, ...], tuple[str, ...]]:
-    """Images of which nobody knows what they show: all but accuracy can be measured."""
-    split, left = unlabeled(trained, where)
-    if strict and left:
-        raise DataError(f"{left[-1]} With `strict` all of `{printable(where)}` must be images.")
-    said = (
-        f"`{printable(where)}` holds no class folders, so nobody knows what its images show: no "
-        "accuracy."
-    )
-    samples = Samples(split, None, split.names)
-    odd = misfit(samples.take(slice(0, LOOKED_AT)), trained.spec.input)
-    return samples, None, trained.spec.classes, (said, *left, *filter(None, (odd,)))
-
-
-def _samples(
-    trained: TrainedModel, data: Data, asked: AuditConfig, strict: bool
-) -> tuple[Samples, Samples | None, tuple[str, ...], tuple[str, ...]]:
-    """At the model's size; for crops with a border, where the images have one; classes, notes."""
-    classes, notes = trained.spec.classes, tuple(trained.card.get("notes", ()))
-    if not isinstance(data, (str, os.PathLike)) or trained.spec.task != "classify":
-        if isinstance(data, (str, os.PathLike)):
-            samples = _without_truth(trained, data, strict)
-        else:
-            samples = Samples.of(data)
-        said = misfit(samples.take(slice(0, LOOKED_AT)), trained.spec.input)
-        return samples, None, classes, (*notes, *filter(None, (said,)))
-    if _is_flat(data):
-        return _of_images(trained, str(data), strict)
-    shown = trained.samples(data, strict=strict)
-    samples, size = Samples.of(shown.split), trained.spec.input.size
-    narrow = samples, None, shown.classes, shown.notes
-    if "crop" not in asked.modes or shown.source.kind != "folder":
-        return narrow
-    max_shift = asked.max_shift or max(2, min(size) // 8)
-    smallest = shown.source.sheet.size_range
-    if smallest is None or min(smallest[0]) < min(size) + 2 * max_shift:
-        return narrow
-    wide = trained.samples(data, border=max_shift, strict=strict)
-    if wide.split.names[:] != shown.split.names[:]:
-        raise DataError(f"`{printable(data)}` changed while it was read. Start the audit again.")
-    return samples, Samples.of(wide.split), shown.classes, shown.notes

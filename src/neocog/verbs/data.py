@@ -29,7 +29,7 @@ def data(
     """Counts, sizes, broken files, duplicates within and across splits, labels that conflict.
 
     Args:
-        place: `digits`, a folder or a file; the split of `DATA:test` is passed over.
+        place: `digits`, a folder or a file; of `DATA:test` the sheet speaks of that split alone.
         size: (H, W) to serve; None chooses.
         channels: 1 or 3; None chooses.
         seed: of the split, where the place brings none.
@@ -49,7 +49,7 @@ def data(
     """
     if report is not None:
         target_file(report, option="report")
-    where, _ = parse_place(place)
+    where, part = parse_place(place)
     source = open_data(
         where,
         size=size,
@@ -57,6 +57,7 @@ def data(
         seed=seed,
         strict=strict,
         resize_mode=resize_mode,
+        part=part,
         progress=progress,
     )
     if report is not None:

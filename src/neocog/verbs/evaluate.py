@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from typing import Any
 
 from torch import nn
 
 from neocog.runs.opened import open_model
+from neocog.runs.trained import TrainedModel
 from neocog.tasks.classify import Evaluation
 
 __all__ = ["evaluate"]
@@ -16,8 +18,8 @@ Place = str | os.PathLike[str]
 
 
 def evaluate(
-    model: Place | nn.Module,
-    data: Place,
+    model: Place | TrainedModel | nn.Module,
+    data: Any,
     *,
     strict: bool = False,
     batch_size: int | None = None,
@@ -34,10 +36,13 @@ def evaluate(
     """Accuracy with its interval, loss, calibration error, per class and confusion.
 
     Args:
-        model: a run folder, `package.module:factory`, a .pt2 or an .onnx file, or an
-            `nn.Module`; what follows `batch_size` is of a model from elsewhere, see
-            `neocog.open_model`.
-        data: a place of data; `DATA:val` picks a split, the test split else.
+        model: a run folder, `package.module:factory`, a .pt2 or an .onnx file, an `nn.Module`, or
+            what `neocog.open_model` gives; what follows `batch_size` is of a model from elsewhere,
+            see there.
+        data: a place of data: `DATA:val` picks a split, `DATA:all` everything; if left out, the
+            test split where there is one, or was when the model was trained on this data, else
+            everything. Or what a program has, with labels, see `neocog.data.inputs`: tensors
+            (x, y), a `Dataset`, a `DataLoader`. Classes that the model does not know are left out.
         strict: stop at the first image that cannot be used.
         batch_size: samples that go through the model at once; chosen by their size if left out.
         weights: a file for the network that a factory makes.
@@ -53,6 +58,8 @@ def evaluate(
     Raises:
         NeocogError: the model or the data cannot be used.
     """
+    if isinstance(model, TrainedModel):
+        return model.evaluate(data, strict=strict, batch_size=batch_size)
     opened = open_model(
         model,
         weights=weights,

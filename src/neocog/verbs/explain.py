@@ -12,10 +12,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from neocog.data.samples import Samples
-from neocog.data.split import Split
 from neocog.errors import NeocogError, UsageError, did_you_mean, printable
 from neocog.exhibits import Bars, Curve, Gallery, Map, Section, plain
 from neocog.fields import Fields
@@ -35,9 +33,8 @@ from neocog.verbs.explain_input import (
     Explained,
     Place,
     Shown,
+    given_data,
     open_explained,
-    samples_of,
-    shown_images,
 )
 from neocog.verbs.explain_maps import CamOptions
 from neocog.verbs.explain_ways import WAYS
@@ -105,14 +102,14 @@ class Explanation(Result):
 
 def explain(
     model: Place | TrainedModel | nn.Module | Explained,
-    images: Place | Sequence[Place] | Samples | Tensor | np.ndarray | None = None,
+    data: Any = None,
     *,
+    images: Any = None,
     method: str = "grad_cam",
     layer: str | None = None,
     target: int | str | None = None,
     units: Sequence[int] | None = None,
     window: Sequence[int] | None = None,
-    data: Place | Split | Samples | Tensor | None = None,
     n: int = 8,
     sanity_checks: bool = True,
     seed: int = 0,
@@ -127,8 +124,11 @@ def explain(
     Args:
         model: a run folder or another place of a model, what `neocog.open_model` gives, or any
             `nn.Module` from values in [0, 1].
-        images: files and folders, single samples as `digits:test[17]`, samples, or values
-            (B, C, H, W); some of the data if left out.
+        data: what is looked at, or looked through: a place of data (`DATA:val`, `DATA:all`) or a
+            folder of images, of which some are drawn; image files, single samples as
+            `digits:test[17]`; or what a program has, see `neocog.data.inputs`. Labels are not
+            needed.
+        images: what to look at, where it is not in the data: as for `data`.
         method: one of `neocog.verbs.explain_ways.WAYS`: `grad_cam` and its relatives say where an
             answer comes from; `filters`, `features`, `maximize`, `patches` what layers and units
             do; `backward`, `template`, `filter` show how they work.
@@ -136,7 +136,6 @@ def explain(
         target: class, by name or number; what the model says itself if left out.
         units: channels of a layer, for `maximize` and `patches`.
         window: of a template: first row, row behind the last, first column, column behind the last.
-        data: a place of data, a split, or values; `patches` need it.
         n: images that are looked at, at most.
         sanity_checks: put maps to the test: deletion, insertion, random weights, moved images.
         seed: of everything that is drawn.
@@ -153,7 +152,7 @@ def explain(
     Example:
         >>> import neocog
         >>> net = neocog.build("convnet", classes=10, channels=1, size=(28, 28))
-        >>> found = neocog.explain(net, data="digits", n=1, sanity_checks=False)
+        >>> found = neocog.explain(net, "digits", n=1, sanity_checks=False)
         >>> found.figures["layer"], len(found.figures["images"])
         ('...', 1)
     """
@@ -177,17 +176,17 @@ def explain(
         tell=tell or (lambda text: None),
     )
     of = open_explained(model, task, allow_random=allow_random)
-    if way.data and data is None:
+    if data is None and way.data:
         raise UsageError(
-            f"The method `{method}` looks through data, and none was given. "
-            "Name a place with --data (data= in Python)."
+            f"The method `{method}` looks through data, and none was given. Name some behind the "
+            "model: a folder of images, or `digits`."
         )
-    samples = None if data is None else samples_of(of, data, strict=strict)
-    shown = shown_images(of, images, samples, n=n, seed=seed, strict=strict)
+    given = given_data(of, data, images, whole=way.data, n=n, seed=seed, strict=strict)
+    samples, shown = given.samples, given.shown
     if way.images and shown is None:
         raise UsageError(
-            f"The method `{method}` looks at images, and none was given. Name files, or a place "
-            "of data with --data (data= in Python)."
+            f"The method `{method}` looks at images, and none was given. Name files, or data, "
+            "behind the model."
         )
     of, doubts = _believed(of, shown, allow_random)
     if shown is not None:
@@ -201,7 +200,7 @@ def explain(
         result=found.result,
         figures=found.figures,
         shown=tuple(found.sections),
-        notes=(*_said(of), *found.notes, *_left_out(shown), *doubts),
+        notes=(*_said(of), *found.notes, *given.notes, *_left_out(shown), *doubts),
         first=first,
     )
     return done if out is None else _written(done, Path(out))

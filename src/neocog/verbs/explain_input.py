@@ -4,31 +4,39 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.conv import _ConvNd
 
 from neocog.data.batches import pixels
-from neocog.data.open import open_data, parse_place
+from neocog.data.inputs import as_samples, named_paths
+from neocog.data.open import Source, is_data, open_data, parse_place
 from neocog.data.samples import Samples
 from neocog.data.split import Split
 from neocog.errors import DataError, ModelError, UsageError, did_you_mean, printable
 from neocog.graph.activations import find_layer, first_tensor, handed
 from neocog.graph.found import as_found
 from neocog.networks.model import SpecifiedNetwork
+from neocog.runs.data_of import split_name
 from neocog.runs.opened import open_model
+from neocog.runs.scoring import space_axes
 from neocog.runs.trained import TrainedModel
 from neocog.store.sound import check_network
 
-__all__ = ["Explained", "Place", "Shown", "open_explained", "samples_of", "shown_images"]
+__all__ = ["Explained", "Given", "Place", "Shown", "given_data", "open_explained", "samples_of"]
 
 Place = str | os.PathLike[str]
-Images = Place | Sequence[Place] | Samples | Tensor | np.ndarray | None
+
+FEW = 64
+"""Samples that are looked at in the order of their names, where no draw is needed."""
+
+LISTED = 4
+"""Files that cannot be used of which each is named."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,21 +166,135 @@ def open_explained(
     )
 
 
-def samples_of(of: Explained, data: Place | Split | Samples | Tensor, *, strict: bool) -> Samples:
-    """Data as the model takes it.
+@dataclass(frozen=True, kw_only=True)
+class Given:
+    """What is explained: data to look through, and the images of it, or others, to look at.
+
+    Args:
+        samples: of the data; None without any.
+        shown: the images to look at; None without any.
+        notes: on what of the data was left out.
+    """
+
+    samples: Samples | None
+    shown: Shown | None
+    notes: tuple[str, ...] = ()
+
+
+def given_data(
+    of: Explained,
+    data: Any,
+    images: Any = None,
+    *,
+    whole: bool = False,
+    n: int,
+    seed: int,
+    strict: bool,
+) -> Given:
+    """Data and images as the model takes them.
 
     Args:
         of: the model.
-        data: a place (`DATA:val` picks a split, the test split else), a split, samples or values.
+        data: a place of data (`DATA:val` picks a split, `DATA:all` everything), image files, single
+            samples as `DATA:test[17]`, any of them in a list; or what `neocog.data.inputs` takes.
+        images: what to look at, where it is not in the data: as for `data`.
+        whole: all of the data is looked through, not only the images that are looked at.
+        n: images that are looked at, at most.
+        seed: of which of the data.
+        strict: stop at the first image that cannot be used.
+
+    Raises:
+        DataError: the data cannot be opened, or none of the images can be used.
+    """
+    samples, shown, notes = None, None, tuple[str, ...]()
+    data = data.place if isinstance(data, Source) else data
+    paths, data = (iter(()), None) if data is None else named_paths(data)
+    if paths is None:
+        samples, notes = _held(of, data, n=None if whole else n, seed=seed)
+        listed = isinstance(data, (Tensor, np.ndarray, list, tuple))
+        shown = _taken(samples if listed else _some(samples, n, seed), n)
+        shown = shown if listed else replace(shown, left=0)
+        if listed and not whole:
+            samples = None  # these are looked at, and nothing is looked through
+    else:
+        files, places = _apart(paths)
+        if len(places) > 1:
+            raise UsageError(
+                "One place of data is looked through; "
+                f"{' and '.join(f'`{printable(p)}`' for p in places[:4])} came. Name one of them."
+            )
+        if places:
+            samples, notes = samples_of(of, places[0], strict=strict)
+        if files:
+            shown = _read(of, files, n=n, strict=strict)
+        elif samples is not None:
+            shown = replace(_taken(_some(_by_name(samples), n, seed), n), left=0)
+    if images is not None:
+        shown = given_data(of, images, n=n, seed=seed, strict=strict).shown
+    if whole and samples is None and shown is not None:
+        samples = Samples(shown.x, None, shown.names)
+    return Given(samples=samples, shown=shown, notes=notes)
+
+
+def _apart(paths: Iterable[Place]) -> tuple[list[Place], list[str]]:
+    """Files of images and single samples; places of data, folders among them."""
+    files, places = list[Place](), list[str]()
+    for path in paths:
+        text = os.fspath(path)
+        if is_data(text) or os.path.isdir(text):  # noqa: PTH112 (names too long are none)
+            places.append(text)
+        else:
+            files.append(path)
+    return files, places
+
+
+def _by_name(samples: Samples) -> Samples:
+    """Samples of a place, which mixes them, in the order of their names where they are few."""
+    if len(samples) > FEW:
+        return samples
+    return replace(samples, order=np.argsort(np.array([*samples.names]), kind="stable"))
+
+
+def _some(samples: Samples, n: int, seed: int) -> Samples:
+    """So many of some samples, by the seed; where there are no more, all in their order."""
+    return samples.first(n, seed=seed) if len(samples) > n else samples
+
+
+def _held(of: Explained, data: Any, *, n: int | None, seed: int) -> tuple[Samples, tuple[str, ...]]:
+    """Tensors, images and datasets of a program."""
+    takes = of.module.spec.input if isinstance(of.module, SpecifiedNetwork) else None
+    axes = _axes(of)
+    if isinstance(data, (Tensor, np.ndarray)) and axes in (1, 2) and data.ndim != axes + 2:
+        x = torch.as_tensor(data)
+        single = x.ndim == 3 and (x.shape[0] in (1, 3) or isinstance(data, np.ndarray))
+        if x.ndim > 2 and of.shape is None and _runs(of.module, x[:1]):
+            return Samples.of(x), ()
+        if axes == 1 or not (single or isinstance(data, np.ndarray)):
+            takes_ = "images, (B, C, H, W)" if axes == 2 else "series, (B, C, N)"
+            hint = (
+                "Gray ones get their axis of channels by x[:, None]"
+                if x.ndim == 3
+                else ("Add the missing axes")
+            )
+            raise UsageError(
+                f"{printable(of.title)} takes {takes_}; {tuple(x.shape)} came. "
+                f"{hint if axes == 2 else 'Give as many axes'}."
+            )
+    found = as_samples(data, takes, axes=axes if takes is None else None, n=n, seed=seed)
+    return found.samples, found.notes
+
+
+def samples_of(of: Explained, data: Place, *, strict: bool) -> tuple[Samples, tuple[str, ...]]:
+    """A place of data as the model takes it, and what was left out.
+
+    Args:
+        of: the model.
+        data: `DATA:val` picks a split, `DATA:all` everything.
         strict: stop at the first image that cannot be used.
 
     Raises:
         DataError: the data cannot be opened or has no such split.
     """
-    if not isinstance(data, (str, os.PathLike)):
-        found = Samples.of(data)
-        _check_axes(of, found.take(slice(0, 1)))
-        return found
     if of.shape is not None and len(of.shape) == 2:
         raise UsageError(
             f"{printable(of.title)} takes series, and `{printable(os.fspath(data))}` is opened as "
@@ -189,77 +311,20 @@ def samples_of(of: Explained, data: Place | Split | Samples | Tensor, *, strict:
         **(trained.drawn if trained is not None else {}),
         strict=strict,
     )
-    split = source.split(source.scored(name))
-    return Samples(split, None, split.names)  # whatever its classes are: nothing is scored
-
-
-def shown_images(
-    of: Explained, images: Images, samples: Samples | None, *, n: int, seed: int, strict: bool
-) -> Shown | None:
-    """The images to look at: those that were named, else some of the data; None without both.
-
-    Args:
-        of: the model.
-        images: files and folders, single samples as `DATA:test[17]`, samples, or values
-            (B, C, H, W).
-        samples: of the data.
-        n: images at most.
-        seed: of the draw from the data.
-        strict: stop at the first image that cannot be used.
-
-    Raises:
-        DataError: none of the files can be used, or with `strict` one of them.
-    """
-    if isinstance(images, (Tensor, np.ndarray)):
-        x = _values(of, images)
-        names = tuple(f"image {i}" for i in range(len(x)))
-        return Shown(x=x[:n], names=names[:n], left=max(0, len(x) - n))
-    if isinstance(images, Samples):
-        return _taken(images, n)
-    named = [images] if isinstance(images, (str, os.PathLike)) else list(images or ())
-    if named:
-        return _read(of, named, n=n, strict=strict)
-    if samples is None:
-        return None
-    return replace(_taken(samples.first(n, seed=seed), n), left=0)
+    split = source.split(split_name(source, name, [] if trained is None else [trained]))
+    bad = [f for f in source.sheet.faults if not f.is_folder]
+    notes = [f"{printable(f.path)} was not used: {f.reason}." for f in bad[:LISTED]]
+    if len(bad) > LISTED:
+        notes.append(f"{len(bad) - LISTED:,} more files were not used; `neocog data` names them.")
+    return Samples(split, None, split.names), tuple(notes)  # whatever its classes are
 
 
 def _taken(samples: Samples, n: int) -> Shown:
     """The first of some samples."""
     count = min(n, len(samples))
-    names = tuple(printable(samples.name(i) or f"sample {i}") for i in range(count))
+    names = tuple(printable(samples.name(i) or f"image {i}") for i in range(count))
     x = samples.take(slice(0, count))
     return Shown(x=x, names=names, left=len(samples) - count)
-
-
-def _values(of: Explained, images: Tensor | np.ndarray) -> Tensor:
-    """Images or series that were given as numbers."""
-    x = torch.as_tensor(images).detach().cpu()
-    if x.ndim not in (3, 4):
-        raise UsageError(
-            "Images are (B, C, H, W) and series (B, C, N) with values in [0, 1]; "
-            f"{tuple(x.shape)} came. Add the missing axes."
-        )
-    _check_axes(of, x)
-    if not x.is_floating_point():
-        raise UsageError(
-            "Values are fractions in [0, 1], as the model takes them; whole numbers "
-            f"({x.dtype}) came. Divide them by the largest that there can be, bytes by 255."
-        )
-    return x.float()
-
-
-def _check_axes(of: Explained, x: Tensor) -> None:
-    """Whether images are images and series series: (B, H, W) would be taken for these.
-
-    Raises:
-        UsageError: they are not what the model takes.
-    """
-    axes = _axes(of)
-    if axes in (1, 2) and x.ndim != axes + 2 and (of.shape or not _runs(of.module, x[:1])):
-        takes = "images, (B, C, H, W)" if axes == 2 else "series, (B, C, N)"
-        hint = "Gray ones get their axis of channels by x[:, None]" if axes == 2 else "Give as many"
-        raise UsageError(f"{printable(of.title)} takes {takes}; {tuple(x.shape)} came. {hint}.")
 
 
 def _runs(module: nn.Module, x: Tensor) -> bool:
@@ -274,13 +339,10 @@ def _runs(module: nn.Module, x: Tensor) -> bool:
 
 def _axes(of: Explained) -> int | None:
     """Axes of space of what a model takes: its spec says it, else its first convolution."""
-    if of.shape is not None:
-        return len(of.shape) - 1
-    first = next((m for m in of.module.modules() if isinstance(m, _ConvNd)), None)
-    return None if first is None else len(first.kernel_size)
+    return space_axes(of.module) if of.shape is None else len(of.shape) - 1
 
 
-_SAMPLE = re.compile(r"(?P<place>.+?)(?P<split>:(?:train|val|test))?\[(?P<row>\d{1,9})\]")
+_SAMPLE = re.compile(r"(?P<place>.+?)(?P<split>:(?:train|val|test|all))?\[(?P<row>\d{1,9})\]")
 
 
 def _read(of: Explained, named: Iterable[Place], *, n: int, strict: bool) -> Shown:
@@ -296,12 +358,12 @@ def _read(of: Explained, named: Iterable[Place], *, n: int, strict: bool) -> Sho
                 row = f"{sample['place']}:test[{sample['row']}]"
                 raise UsageError(
                     f"A sample of data is named with its split, and `{printable(text)}` names none "
-                    f"(nor is it a file). Write `{printable(row)}`, or :train or :val."
+                    f"(nor is it a file). Write `{printable(row)}`, or :train, :val or :all."
                 )
             place = sample["place"] + sample["split"]
             found = [(text, _sample(of, place, int(sample["row"]), strict))]
         else:
-            found, bad = _files(of, text, max(0, n - len(rows)))
+            found, bad = _file(of, text)
             skipped += bad
             if strict and bad:
                 raise DataError(f"{printable(bad[0][0])}: {bad[0][1]}.")
@@ -328,7 +390,7 @@ def _read(of: Explained, named: Iterable[Place], *, n: int, strict: bool) -> Sho
 
 
 def _sample(of: Explained, place: str, row: int, strict: bool) -> Tensor:
-    samples = samples_of(of, place, strict=strict)
+    samples, _ = samples_of(of, place, strict=strict)
     if row >= len(samples):
         raise UsageError(
             f"`{printable(place)}` has {len(samples)} samples, counted from 0; number {row} came. "
@@ -337,26 +399,18 @@ def _sample(of: Explained, place: str, row: int, strict: bool) -> Tensor:
     return samples.take(slice(row, row + 1))[0]
 
 
-def _files(
-    of: Explained, path: str, room: int
-) -> tuple[list[tuple[str, Tensor]], list[tuple[str, str]]]:
-    """Images of a file or folder; of a folder one more than there is room for, not all."""
+def _file(of: Explained, path: str) -> tuple[list[tuple[str, Tensor]], list[tuple[str, str]]]:
+    """The image of a file, or why it cannot be used."""
     if of.trained is None:
         raise UsageError(
             "A module says not what size and how many channels its images have; give them as "
             "values (B, C, H, W) in [0, 1], or open the model with `neocog.open_model`."
         )
-    good: list[tuple[str, Tensor]] = []
-    bad: list[tuple[str, str]] = []
-    for name, found in of.trained.images(path):
-        if isinstance(found, str):
-            bad.append((name, found))
-            continue
-        split = Split(found[None], np.zeros(1, np.int64), [name])
-        good.append((name, pixels(split, slice(None))[0]))
-        if len(good) > room:
-            break
-    return good, bad
+    ((name, found),) = of.trained.images(path)
+    if isinstance(found, str):
+        return [], [(name, found)]
+    split = Split(found[None], np.zeros(1, np.int64), [name])
+    return [(name, pixels(split, slice(None))[0])], []
 
 
 def short(name: str) -> str:

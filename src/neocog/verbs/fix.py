@@ -65,7 +65,7 @@ FOR_LOOKS = 0.1
 
 def fix(
     model: Place | TrainedModel,
-    data: Place,
+    data: Any,
     *,
     downsampling: str = "",
     padding: str = "keep",
@@ -92,9 +92,9 @@ def fix(
 
     Args:
         model: a run folder, or what `open_model` opened.
-        data: as for `train`, or a flat folder of images without labels; its training samples are
-            learned from, a part of them or its validation samples choose, and its test samples
-            measure, or those of DATA:val, which then choose nothing.
+        data: as for `train`, with labels or without, or what `neocog.data.inputs` takes; its
+            training samples are learned from, a part of them or its validation samples choose, and
+            its test samples measure, or those of DATA:val, which then choose nothing.
         downsampling: one of `neocog.layers.downsample.DOWNSAMPLINGS`, but "stride"; "blur"
             if left out, and "polyphase" where `padding` is circular.
         padding: "circular" lets every border wrap around; "keep" leaves them.
@@ -144,7 +144,7 @@ def fix(
     trained = (
         model if isinstance(model, TrainedModel) else open_model(model, allow_random=allow_random)
     )
-    parts = fix_data(trained, str(data), learns=finetune != 0, seed=seed)
+    parts = fix_data(trained, data, learns=finetune != 0, seed=seed)
     mended = mend(
         trained,
         downsampling=downsampling,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 from torch import nn
 
 from neocog.runs.opened import open_model
-from neocog.runs.trained import Prediction
+from neocog.runs.trained import Prediction, TrainedModel
 
 __all__ = ["predict"]
 
@@ -16,8 +17,8 @@ Place = str | os.PathLike[str]
 
 
 def predict(
-    model: Place | nn.Module,
-    paths: Iterable[Place] | Place,
+    model: Place | TrainedModel | nn.Module,
+    paths: Any,
     *,
     weights: Place | None = None,
     size: Sequence[int] | None = None,
@@ -32,10 +33,11 @@ def predict(
     """An answer an image.
 
     Args:
-        model: a run folder, `package.module:factory`, a .pt2 or an .onnx file, or an
-            `nn.Module`; what follows
+        model: a run folder, `package.module:factory`, a .pt2 or an .onnx file, an `nn.Module`, or
+            what `neocog.open_model` gives; what follows
             `paths` is of a model from elsewhere, see `neocog.open_model`.
-        paths: files and folders.
+        paths: files, folders and places of data (`DATA:test`); or what a program has, see
+            `neocog.data.inputs`: tensors, arrays, images, a `Dataset`, a `DataLoader`.
         weights: a file for the network that a factory makes.
         size: (C, H, W) of a sample.
         mean: of pixels in [0, 1], one number a channel or one for all.
@@ -49,6 +51,8 @@ def predict(
     Raises:
         NeocogError: the model cannot be used, or a folder holds no image.
     """
+    if isinstance(model, TrainedModel):
+        return model.predict(paths)
     opened = open_model(
         model,
         weights=weights,

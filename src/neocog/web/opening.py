@@ -8,19 +8,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-from torch import Tensor, nn
+from torch import nn
 
-from neocog.data.open import Source, open_data, parse_place
+from neocog.data.inputs import Inputs, as_samples, resolved
+from neocog.data.open import ALL, Source, open_data, parse_place
 from neocog.data.samples import Samples
 from neocog.data.split import ROLES, Split
-from neocog.errors import DataError, NeocogError, UsageError, printable
+from neocog.errors import DataError, UsageError, printable
 from neocog.graph.determinism import same_randomness_after
 from neocog.graph.found import as_found
 from neocog.networks.model import SpecifiedNetwork
 from neocog.runs.believed import as_function, as_logits
-from neocog.runs.matched import match
+from neocog.runs.data_of import learned_from
+from neocog.runs.matched import match_any
 from neocog.runs.opened import open_model
+from neocog.runs.scoring import space_axes, truths_of
 from neocog.runs.trained import TrainedModel
 from neocog.store.sound import check_network
 from neocog.store.trial import first_output
@@ -32,7 +34,10 @@ __all__ = ["Data", "Shown", "opened"]
 
 Place = str | os.PathLike[str]
 Shown = Place | TrainedModel | nn.Module
-Data = Place | Split | Samples | Tensor | tuple[Tensor, object]
+Data = Any
+
+HELD = 1000
+"""Samples of a program's dataset that are shown, at most."""
 
 
 def opened(
@@ -49,8 +54,8 @@ def opened(
     Args:
         model: a place of a model, what `open_model` gives, or any `nn.Module` from values in
             [0, 1].
-        data: a place of data (`DATA:val` shows that split first), a split, tensors, or None: then
-            synthetic images are shown.
+        data: a place of data, with labels or without (`DATA:val` shows that split first), what
+            `neocog.data.inputs` takes, or None: then synthetic images are shown.
         baseline: a second model, shown the same images.
         size: (C, H, W) or (C, N) of a sample, of an `nn.Module` without data.
         task: what an `nn.Module` answers: classify, segment or regress; a classifier if left out.
@@ -65,13 +70,14 @@ def opened(
         open_model(m, allow_random=allow_random) if isinstance(m, (str, os.PathLike)) else m
         for m in given
     ]
-    place, source = _place(data), None
+    data = resolved(data)
+    place, source, held = _place(data), None, None
     if place is not None and not all(isinstance(t, TrainedModel) for t in trained):
         source = open_data(parse_place(place)[0])
         size = size or _size_of(Samples.of(_nonempty(source)))
     elif data is not None and place is None:
-        samples = Samples.of(data)  # type: ignore[arg-type]
-        size = size or _size_of(samples)
+        held = _held(data, trained[0])
+        size = size or _size_of(held.samples)
     networks = [_network(t, size, task) for t in trained]
     for network, came in zip(networks, trained, strict=True):
         if not isinstance(came, TrainedModel):  # else it was asked when it was opened
@@ -80,7 +86,7 @@ def opened(
             for text in said:
                 warnings.warn(text, stacklevel=2)
     if place is None:
-        album = _given(data, networks)
+        album = _given(held, networks)
     else:
         album = _of_place(place, networks, source)
     return Session(networks, album)
@@ -95,10 +101,9 @@ def _size_of(samples: Samples) -> tuple[int, ...]:
 
 
 def _nonempty(source: Source) -> Split:
-    found = next((s for s in source.splits.values() if len(s)), None)
-    if found is None:
+    if not len(source.whole):
         raise DataError("The data holds no image that can be shown. Choose other data.")
-    return found
+    return source.whole
 
 
 def _network(
@@ -159,11 +164,23 @@ def _name(trained: TrainedModel) -> str:
 # ---- images
 
 
-def _given(data: Data | None, networks: list[Network]) -> Album:
-    """Synthetic images, or a split or tensors of the caller."""
-    if data is None:
+def _held(data: Data, model: TrainedModel | nn.Module) -> Inputs:
+    """What the caller has, as the first model takes it; of much, some."""
+    module = model.module if isinstance(model, TrainedModel) else model
+    if isinstance(module, SpecifiedNetwork):
+        return as_samples(data, module.spec.input, n=HELD)
+    return as_samples(data, axes=space_axes(module), n=HELD)
+
+
+def _given(held: Inputs | None, networks: list[Network]) -> Album:
+    """Synthetic images, or those of the caller."""
+    if held is None:
         return Album({"synthetic": [synthetic(n) for n in networks]}, name=None, first="synthetic")
-    samples = Samples.of(data)  # type: ignore[arg-type]
+    samples = held.samples
+    if samples.y is not None and networks[0].task == "classify":
+        own = networks[0].classes
+        y, names, _ = truths_of(own, held, named=own != tuple(map(str, range(len(own)))))
+        samples, networks[0].classes = replace(samples, y=y), names
     for network in networks:
         if (network.channels, *network.size) != _size_of(samples):
             raise DataError(
@@ -177,7 +194,7 @@ def _of_place(place: str, networks: list[Network], source: Source | None) -> Alb
     """A place of data, as each model takes it."""
     where, asked = parse_place(place)
     views = [_views(where, asked, n, networks[0], source) for n in networks]
-    names = [role for role in ROLES if all(role in v for v in views)]
+    names = [role for role in (*ROLES, ALL) if all(role in v for v in views)]
     if not names or (asked is not None and asked not in names):
         raise DataError(
             f"`{printable(where)}` must have a split `{asked or 'test'}` with samples, and has "
@@ -201,16 +218,14 @@ def _views(
     trained = network.trained
     if trained is None:
         assert source is not None
-        held = {role: s for role, s in source.splits.items() if len(s)}
-        if network.task == "classify":
-            held = _numbered(network, source, held)
         shown = (network.channels, *network.size)
-        if any(_size_of(Samples.of(s)) != shown for s in held.values()):
+        if _size_of(Samples.of(_nonempty(source))) != shown:
             raise DataError(
                 f"`{printable(where)}` holds images of {_size_of(Samples.of(_nonempty(source)))} "
                 f"and the network takes {shown}. Open the model with its size."
             )
-        return {role: Samples.of(s) for role, s in held.items()}
+        return _numbered(network, source, _shown_splits(source, asked, ()))
+    models = [n.trained for n in (network, first) if n.trained is not None]
     seeded, signal = _seeded(trained, first.trained), trained.spec.input
     found = open_data(
         where,
@@ -219,47 +234,31 @@ def _views(
         resize_mode=signal.resize_mode,
         **seeded.drawn,
     )
-    if trained.spec.task != "classify":
-        return {r: Samples(s, None, s.names) for r, s in found.splits.items() if len(s)}
-    if not trained.scores(found.classes):  # it can be looked into all the same
-        return {r: Samples.of(_nameless(s)) for r, s in found.splits.items() if len(s)}
-    seen = _any_split(seeded, where, asked)
-    network.classes = seen.classes
-    number = np.array(seen.outputs, dtype=np.int64)
-    return {
-        role: Samples.of(Split(s.x, number[s.y], s.names, s.ids))
-        for role, s in seen.source.splits.items()
-        if len(s)
-    }
+    return _numbered(network, found, _shown_splits(found, asked, models))
 
 
-def _numbered(network: Network, source: Source, held: Mapping[str, Split]) -> dict[str, Split]:
+def _shown_splits(
+    source: Source, asked: str | None, models: Sequence[TrainedModel]
+) -> dict[str, Split]:
+    """The splits that somebody made, or a training did; else everything as one."""
+    split = bool(source.sheet.found_splits) or any(learned_from(m, source) for m in models)
+    if asked == ALL or (asked is None and not split):
+        return {ALL: source.whole} if len(source.whole) else {}
+    return {role: s for role, s in source.splits.items() if len(s)}
+
+
+def _numbered(network: Network, source: Source, held: Mapping[str, Split]) -> dict[str, Samples]:
     """Truths by the network's numbers; a bare network takes the names of the data as its own."""
+    if network.task != "classify":
+        return {role: Samples(s, None, s.names) for role, s in held.items()}
     named = network.classes != tuple(map(str, range(len(network.classes))))
-    try:
-        found = match(network.classes, source.classes, source.place, named=named)
-    except DataError:
-        return {role: _nameless(s) for role, s in held.items()}
+    if network.trained is not None:
+        named = network.trained.named
+    found = match_any(network.classes, source.classes, source.place, named=named)
     network.classes = found.classes
-    number = np.array(found.outputs, dtype=np.int64)
-    return {role: Split(s.x, number[s.y], s.names, s.ids) for role, s in held.items()}
-
-
-def _nameless(split: Split) -> Split:
-    """Samples whose classes are none of the network's."""
-    return Split(split.x, np.full(len(split), -1), split.names, split.ids)
-
-
-def _any_split(trained: TrainedModel, where: str, asked: str | None) -> Any:
-    """The data as a classifier takes it, through a split that has samples."""
-    fault: NeocogError | None = None
-    for role in (asked,) if asked else ("test", "val", "train"):
-        try:
-            return trained.samples(f"{where}:{role}")
-        except DataError as e:
-            fault = fault or e
-    assert fault is not None
-    raise fault
+    return {
+        role: Samples.of(Split(s.x, found.truth(s.y), s.names, s.ids)) for role, s in held.items()
+    }
 
 
 def _seeded(trained: TrainedModel, first: TrainedModel | None) -> TrainedModel:

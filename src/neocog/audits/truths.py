@@ -1,0 +1,57 @@
+"""Figures that need the truth, where it is known of some samples alone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from neocog.data.samples import Samples
+
+__all__ = ["of_known", "unlabeled"]
+
+
+def unlabeled(data: Samples) -> Samples:
+    """The same samples, without truths where some of these are unknown.
+
+    Figures of shifts are of all samples; one that is of some is told apart from them.
+
+    Args:
+        data: whose class indices may be -1.
+
+    Example:
+        >>> import torch
+        >>> unlabeled(Samples.of((torch.zeros(2, 1, 4, 4), [0, -1]))).y is None
+        True
+    """
+    y = data.y
+    if y is None or y.ndim != 1 or y.dtype.kind != "i" or not (np.asarray(y) < 0).any():
+        return data
+    return replace(data, y=None)
+
+
+def of_known(predicted: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray | None, list[str]]:
+    """Of each sample whose class is known, whether it is predicted; and what to say of the others.
+
+    Args:
+        predicted: classes, (B,).
+        truth: the same, -1 where nobody knows.
+
+    Returns:
+        None where no class is known.
+
+    Example:
+        >>> right, said = of_known(np.array([0, 1, 1]), np.array([0, -1, 2]))
+        >>> right.tolist(), said
+        ([True, False], ['Accuracy is of 2 of these 3 samples, whose class the model knows.'])
+    """
+    known = truth >= 0 if truth.dtype.kind == "i" else np.ones(len(truth), bool)
+    if not known.any():
+        return None, []
+    said = []
+    if not known.all():
+        said.append(
+            f"Accuracy is of {known.sum():,} of these {len(known):,} samples, whose class the "
+            "model knows."
+        )
+    return np.asarray((predicted == truth)[known]), said

@@ -1,0 +1,387 @@
+"""Data as Python programs have it, as the samples that every measurement takes.
+
+    tensor, array          (B, C, H, W), arrays also (B, H, W) and (B, H, W, C); series (B, C, N);
+                           alone, or with labels: (x, y); or one image
+    PIL images, paths      one, or a list of them
+    Dataset, DataLoader    of images, of (image, label) or of mappings; anything iterable
+    Split, Samples         of `neocog.open_data` and of other verbs
+
+Floats are in [0, 1] and taken as they are; whole numbers (uint8, 255 for white), PIL images and
+files are brought to the size that the model takes, as every image file is. What comes one by one is
+kept on disk: memory does not grow with the number of samples.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain, islice
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from neocog.data.one_image import array_of, check_range, is_image_object, plain_array
+from neocog.data.open import Source, is_data
+from neocog.data.rows import Item, Rows, rows_of
+from neocog.data.samples import Samples, truths
+from neocog.data.spelling import ENDINGS
+from neocog.data.split import Split, ids_of
+from neocog.data.spool import Spool
+from neocog.errors import DataError, printable
+from neocog.types import InputSpec
+
+__all__ = ["Inputs", "as_samples", "is_path", "named_paths", "portions", "resolved"]
+
+_PORTION = 1 << 26
+"""Bytes of the samples of a portion, about."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inputs:
+    """Samples, and what is known of their labels.
+
+    Args:
+        samples: as every measurement takes them; `y` is None where nobody knows, and counts
+            `classes` where there are some, else outputs of the model; -1 is unknown.
+        classes: names of the labels; empty where they are numbers of outputs.
+        total: how many there are in all; None where only the end would tell.
+        notes: what was left out, and what a reader should know.
+    """
+
+    samples: Samples
+    classes: tuple[str, ...] = ()
+    total: int | None = None
+    notes: tuple[str, ...] = ()
+
+
+def as_samples(
+    data: Any,
+    takes: InputSpec | None = None,
+    *,
+    axes: int | None = None,
+    n: int | None = None,
+    seed: int = 0,
+    larger: bool = False,
+) -> Inputs:
+    """Anything that holds images or series, as samples.
+
+    Args:
+        data: see above.
+        takes: what the model takes; None where that is unknown: every sample keeps its size.
+        axes: of space: 2 of images, 1 of series; where nobody says, a batch of three axes is of
+            series.
+        n: samples that are needed; of more, so many are drawn by the seed; all for None.
+        seed: of that draw.
+        larger: floats may be larger than the model takes, for crops of them.
+
+    Raises:
+        DataError: it holds no samples, or not as the rules above say.
+
+    Example:
+        >>> from PIL import Image
+        >>> found = as_samples([Image.new("RGB", (9, 7)), Image.new("RGB", (9, 7), "red")])
+        >>> len(found.samples), found.samples.size, found.samples.y is None
+        (2, (7, 9), True)
+    """
+    axes = axes or _axes(data, takes)
+    if (whole := _whole(data, takes, axes)) is not None:
+        found = whole
+    else:
+        rows = _rows(data, axes)
+        items, total = _drawn(rows, n, seed)
+        found = _spooled(items, rows, takes, axes, total)
+    _check_size(found.samples, takes, larger)
+    return found
+
+
+def portions(data: Any, takes: InputSpec) -> Iterator[Inputs]:
+    """The same, all samples in their order, some at a time: nothing is kept.
+
+    Args:
+        data: see above.
+        takes: what the model takes.
+
+    Raises:
+        DataError: it holds no samples, or not as the rules above say.
+    """
+    axes = len(takes.size)
+    if (whole := _whole(data, takes, axes)) is not None:
+        _check_size(whole.samples, takes, False)
+        yield whole
+        return
+    rows = _rows(data, axes)
+    items = rows.stream()
+    values = takes.channels * int(np.prod(takes.size))
+    many = max(16, _PORTION // (4 * values))
+    first = True
+    while some := list(islice(items, many)):
+        found = _spooled(some, rows, takes, axes, rows.n)
+        _check_size(found.samples, takes, False)
+        yield found
+        first = False
+    if first:
+        raise _nothing()
+
+
+def named_paths(data: Any) -> tuple[Iterator[str | os.PathLike[str]] | None, Any]:
+    """The paths that are given, alone, in a list or one after the other; None of other data.
+
+    Args:
+        data: anything.
+
+    Returns:
+        The paths, and the data as it came; of what can be gone through once, the same anew.
+
+    Example:
+        >>> [*named_paths("a.png")[0]], named_paths(np.zeros((1, 1, 2, 2)))[0] is None
+        (['a.png'], True)
+    """
+    if is_path(data):
+        return iter((data,)), data
+    if isinstance(data, (list, tuple)):
+        return (iter(data) if all(map(is_path, data)) else None), data
+    if not isinstance(data, Iterator):
+        return None, data
+    first = next(data, None)
+    if first is None:
+        return iter(()), ()
+    data = chain((first,), data)
+    return (data if is_path(first) else None), data
+
+
+def is_path(data: object) -> bool:
+    """Whether it is a place on disk, and no samples yet."""
+    return isinstance(data, (str, os.PathLike))
+
+
+def resolved(data: Any) -> Any:
+    """Data as a verb takes it: of what was opened its place, of an image file a list of it.
+
+    Example:
+        >>> resolved("digits:val"), resolved(open_data("digits"))
+        ('digits:val', 'digits')
+    """
+    if isinstance(data, Source):
+        return data.place
+    single = is_path(data) and os.path.isfile(data) and not is_data(data)  # noqa: PTH113
+    return [data] if single and _may_be_image(os.fspath(data)) else data
+
+
+def _may_be_image(path: str) -> bool:
+    """Whether its name speaks for an image: other files are told what data is."""
+    return os.path.splitext(path)[1].lower() in ENDINGS  # noqa: PTH122 (a name may be no text)
+
+
+def _axes(data: Any, takes: InputSpec | None) -> int:
+    """Axes of space, where they were not said."""
+    if takes is not None:
+        return len(takes.size)
+    x = data[0] if isinstance(data, tuple) and len(data) == 2 else data
+    return 1 if isinstance(x, (Tensor, np.ndarray)) and x.ndim == 3 else 2
+
+
+# ---- what is whole already
+
+
+def _whole(data: Any, takes: InputSpec | None, axes: int) -> Inputs | None:
+    """Tensors, arrays and samples, which are not copied; None of what comes one by one."""
+    if isinstance(data, (Samples, Split)):
+        return Inputs(samples=Samples.of(data).checked(), total=len(data))
+    x, y = _pair(data, axes)
+    if not isinstance(x, (Tensor, np.ndarray)) or x.ndim != axes + 2:
+        return None
+    if axes == 1:
+        return Inputs(samples=Samples.of((torch.as_tensor(x), y)), total=len(x))
+    plain = _channels_first(plain_array(x), isinstance(x, Tensor), takes)
+    checked = _white(check_range(plain, takes))
+    if takes is not None and (
+        plain.shape[1] != takes.channels
+        or (checked.dtype != np.float32 and plain.shape[2:] != tuple(takes.size))
+    ):
+        return None  # each is brought to the size that the model takes
+    if checked.dtype == np.float32:
+        found = Samples.of((torch.from_numpy(checked), y))
+    else:
+        split = Split(np.moveaxis(checked, 1, 3), np.zeros(len(checked), np.int64), ())
+        found = Samples(split, truths(y)).checked()
+    said = (
+        ()
+        if takes is not None or checked.dtype != np.float32 or not checked.size
+        else _normalized(checked)
+    )
+    return Inputs(samples=found, total=len(found), notes=said)
+
+
+def _pair(data: Any, axes: int) -> tuple[Any, Any]:
+    """Samples and labels of (x, y); a tuple of images is no such pair."""
+    if not isinstance(data, tuple) or len(data) != 2:
+        return data, None
+    x, y = data
+    batch = isinstance(x, (Tensor, np.ndarray)) and x.ndim == axes + 2
+    listed = isinstance(x, (list, tuple)) and isinstance(y, (list, tuple, np.ndarray, Tensor))
+    first = y[0] if listed and len(y) else 0
+    if y is None or batch or (listed and not _is_image(first)):
+        return x, y
+    return data, None
+
+
+def _is_image(one: object) -> bool:
+    held = isinstance(one, (Tensor, np.ndarray)) and one.ndim > 1
+    return held or is_image_object(one) or isinstance(one, os.PathLike)
+
+
+def _channels_first(x: np.ndarray, tensor: bool, takes: InputSpec | None) -> np.ndarray:
+    """(B, C, H, W) of an array that may have its channels behind."""
+    known = {1, 3} | ({takes.channels} if takes is not None else set())
+    if x.shape[1] in known:
+        return x
+    if x.shape[3] in known and not tensor:
+        return np.moveaxis(x, 3, 1)
+    if x.shape[3] in known:
+        raise DataError(
+            f"Tensors of images are (B, C, H, W); one of {tuple(x.shape)} came. Move the channels "
+            "to the front, x.permute(0, 3, 1, 2)."
+        )
+    return x  # of as many channels as a network takes that nothing is known of
+
+
+def _white(x: np.ndarray) -> np.ndarray:
+    """Whole numbers of which none is above 1: taken as 0 and 1, as they cannot be bytes."""
+    if x.dtype in (np.uint8, np.uint16) and x.size and x.max() == 1:
+        return x.astype(np.float32)
+    return x
+
+
+def _normalized(x: np.ndarray) -> tuple[str, ...]:
+    low, high = float(x.min()), float(x.max())
+    if low >= 0 and high <= 1:
+        return ()
+    said = f"Values from {low:.3g} to {high:.3g} are normalized already, and taken as they are: "
+    return (f"{said}what shifts bring in as black is 0, the mean.",)
+
+
+# ---- what comes one by one
+
+
+def _rows(data: Any, axes: int) -> Rows:
+    x, y = _pair(data, axes)
+    if _is_image(x) or isinstance(x, str):
+        single = isinstance(x, (Tensor, np.ndarray)) and x.ndim == axes + 1
+        grays = isinstance(x, np.ndarray) and axes == 2 and single and _many_gray(x)
+        if isinstance(x, (Tensor, np.ndarray)) and (x.ndim > axes + 1 or grays):
+            x = list(x)
+        elif isinstance(x, Tensor) and single and x.shape[0] not in (1, 3):
+            raise DataError(
+                f"Images are (B, C, H, W), and one alone is (C, H, W); a tensor of {tuple(x.shape)}"
+                " came. Gray ones get their axis of channels by x[:, None]."
+            )
+        else:
+            x, y = [x], None if y is None else [y]
+    if y is not None:
+        if len(x) != len(y):
+            raise DataError(
+                f"Every sample has one truth; {len(x)} samples and {len(y)} truths came. Give as "
+                "many, or None."
+            )
+        x = list(zip(x, y, strict=True))
+    return rows_of(x, axes=axes)
+
+
+def _many_gray(x: np.ndarray) -> bool:
+    """Whether (N, H, W) are gray images, and not one in color."""
+    return x.shape[0] not in (1, 3) and x.shape[2] not in (1, 2, 3, 4)
+
+
+def _drawn(rows: Rows, n: int | None, seed: int) -> tuple[Iterator[Item], int | None]:
+    """The samples that are needed: drawn where each can be fetched, else the first."""
+    if rows.n == 0:
+        raise _nothing()
+    if rows.fetch is None or rows.n is None or n is None or n >= rows.n:
+        return islice(rows.stream(), n), rows.n
+    order = np.random.default_rng([seed, 0xA0D17]).permutation(rows.n)[:n]
+    return map(rows.fetch, order.tolist()), rows.n
+
+
+def _spooled(
+    items: Iterable[Item], rows: Rows, takes: InputSpec | None, axes: int, total: int | None
+) -> Inputs:
+    """Some samples, on disk where they are many."""
+    spool, labels, names, left = Spool(), list[Any](), list[str](), list[str]()
+    shape: tuple[int, ...] | None = None
+    for image, label, name in items:
+        try:
+            x = array_of(image, takes, axes=axes)
+        except DataError as e:
+            if not isinstance(image, (str, os.PathLike)):
+                raise DataError(f"{printable(name)}: {e}") from e
+            left.append(f"{printable(name)} was not used: {e}.")
+            continue
+        shape = shape or x.shape
+        if x.shape != shape:
+            raise _of_sizes(name, shape, x.shape, known=takes is not None)
+        spool.add(x)
+        labels.append(label)
+        names.append(name)
+    if shape is None:
+        raise _nothing(left[0] if left else "")
+    x = _white(spool.finish(shape))
+    y = None if all(label is None for label in labels) else _labels(labels)
+    if axes == 1 or x.dtype == np.float32:
+        values = torch.from_numpy(x)
+        values = values if axes == 1 else values.permute(0, 3, 1, 2)
+        samples = Samples(values, y, names)
+    else:
+        samples = Samples(Split(x, np.full(len(x), -1), names, ids_of(x)), y, names)
+    said = _normalized(x) if axes == 2 and takes is None and x.dtype == np.float32 else ()
+    return Inputs(samples=samples, classes=rows.classes, total=total, notes=(*said, *left))
+
+
+def _labels(labels: Sequence[Any]) -> np.ndarray:
+    """Labels as an array: numbers, or words that a model's classes are looked up by."""
+    plain = [v.detach().cpu().numpy() if isinstance(v, Tensor) else v for v in labels]
+    if any(isinstance(label, str) for label in plain):
+        return np.array(["" if label is None else str(label) for label in plain])
+    try:
+        return np.array([-1 if label is None else label for label in plain])
+    except ValueError as e:
+        raise DataError(
+            "Labels are one number or word a sample, of one form for all; those that came differ. "
+            "Give class indices, or leave them out."
+        ) from e
+
+
+def _check_size(samples: Samples, takes: InputSpec | None, larger: bool) -> None:
+    """Whether floats, which are taken as they are, are as the model takes them.
+
+    Raises:
+        DataError: they are not.
+    """
+    if takes is None or len(takes.size) != len(samples.size):
+        return
+    came, wanted = (samples.channels, *samples.size), (takes.channels, *takes.size)
+    fits = all(a >= b for a, b in zip(came[1:], wanted[1:], strict=True)) and larger
+    if came != wanted and not (fits and came[0] == wanted[0]):
+        raise DataError(
+            f"The model takes samples of {wanted}, (C, H, W), and floats are taken as they are; "
+            f"{came} came. Resize them, or give uint8 tensors, PIL images or paths, which are "
+            "resized as the model says."
+        )
+
+
+def _of_sizes(name: str, one: tuple[int, ...], other: tuple[int, ...], *, known: bool) -> DataError:
+    wanted = (
+        "Floats are taken as they are: resize them, or give PIL images or uint8, which are resized"
+        if known
+        else "Resize them, or open the network with its size, neocog.open_model(network, size=…)"
+    )
+    return DataError(
+        f"Samples that are measured together have one size; {printable(name)} has {other}, those "
+        f"before it {one}. {wanted}."
+    )
+
+
+def _nothing(why: str = "") -> DataError:
+    return DataError(f"A measurement needs samples; none came. {why or 'Give some.'}")

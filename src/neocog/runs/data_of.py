@@ -1,0 +1,154 @@
+"""Data as a model takes it: its size, its numbers of the classes, the samples it has not learned.
+
+What somebody has split is measured on its test split, or the one that is named; what nobody has
+split is measured whole. A run that learned from that very data is measured on what was held out of
+it: by the content of the samples, wherever they lie now.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from neocog.data.open import ALL, Source, open_data, parse_place
+from neocog.data.split import Split
+from neocog.runs.image_files import real_path
+from neocog.runs.matched import match_any
+from neocog.runs.normalized import misfit_of_split
+
+if TYPE_CHECKING:
+    from neocog.runs.trained import TrainedModel
+
+__all__ = ["ImageSamples", "data_of", "learned_from", "split_name"]
+
+THAT_VERY_DATA = 0.5
+"""Fraction of a model's samples that data must hold, or of the data that it must have seen."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageSamples:
+    """Data as a model takes it.
+
+    Args:
+        split: pixels, and the model's numbers of their classes; -1 of those that it does not know.
+        name: of that split; `all` for every sample.
+        source: what it is a split of.
+        classes: names, in the order of those numbers.
+        outputs: for each class of the source the model's number of it, or -1.
+        notes: sentences on what was taken, and whether some of it may have been trained on.
+    """
+
+    split: Split
+    name: str
+    source: Source
+    classes: tuple[str, ...]
+    outputs: tuple[int, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def known(self) -> np.ndarray:
+        """Positions of the samples whose class the model knows, rising."""
+        return np.flatnonzero(self.split.y >= 0)
+
+
+def data_of(
+    trained: TrainedModel, place: str | os.PathLike[str], *, border: int = 0, strict: bool = False
+) -> ImageSamples:
+    """Data as a classifier takes it.
+
+    Args:
+        trained: the model.
+        place: as for `neocog.open_data`, with a split or without: `DATA:val`, `DATA:all`.
+        border: pixels to serve beyond the model's size, on each side.
+        strict: stop at the first image that cannot be used.
+
+    Raises:
+        DataError: the data cannot be opened.
+    """
+    where, name = parse_place(os.fspath(place))
+    signal = trained.spec.input
+    height, width = (n + 2 * border for n in signal.size)
+    source = open_data(
+        where,
+        size=(height, width),
+        channels=signal.channels,
+        resize_mode=signal.resize_mode,
+        **trained.drawn,
+        strict=strict,
+    )
+    name = split_name(source, name, [trained])
+    split = source.split(name)
+    numbers = source.kind in ("npz", "idx", "cifar")
+    matched = match_any(
+        trained.spec.classes, source.classes, where, named=trained.named, numbers=numbers
+    )
+    return ImageSamples(
+        split=Split(split.x, matched.truth(split.y), split.names, split.ids),
+        name=name,
+        source=source,
+        classes=matched.classes,
+        outputs=matched.outputs,
+        notes=(
+            *_notes(trained, source, name, len(split)),
+            *matched.notes,
+            *misfit_of_split(split, signal),
+        ),
+    )
+
+
+def split_name(source: Source, name: str | None, models: list[TrainedModel]) -> str:
+    """The split that some models are measured on: the one named, or as it says above."""
+    return name or source.scored(trained_on=any(learned_from(m, source) for m in models))
+
+
+def learned_from(trained: TrainedModel, source: Source) -> bool:
+    """Whether a model was trained on that very data: by content, else by what its run says."""
+    whole, seen = source.whole, trained.seen()
+    if seen is None or whole.ids is None:
+        data = trained.card.get("data", {})
+        if data and source.fingerprint == data.get("fingerprint"):
+            return True
+        place = str(data.get("path", ""))  # empty is not the current folder
+        return place != "" and real_path(source.place) == real_path(place)
+    here = int((seen.trained_on(whole) | seen.chosen_by(whole)).sum())
+    samples = len(np.union1d(seen.train, seen.val))
+    return here > 0 and here >= THAT_VERY_DATA * min(samples, len(whole))
+
+
+def _notes(trained: TrainedModel, source: Source, name: str, n: int) -> tuple[str, ...]:
+    """What was scored, and whether some of it may have been trained on."""
+    total = len(source.whole)
+    every = f"Measured on all {n:,} samples."
+    notes = [every if name == ALL else f"Measured on the split {name}: {n:,} of {total:,} samples."]
+    notes += (*trained.card.get("notes", ()), *trained.doubts)
+    notes += source.sheet.warnings
+    if bad := sum(not f.is_folder for f in source.sheet.faults):
+        were = "file cannot be used and was" if bad == 1 else "files cannot be used and were"
+        notes.append(f"{bad:,} {were} left out; `neocog data` names them.")
+    data = trained.card.get("data", {})
+    place = str(data.get("path", ""))
+    same = place != "" and real_path(source.place) == real_path(place)
+    split, seen = source.split(name), trained.seen()
+    if seen is not None and split.ids is not None:
+        known = int(seen.trained_on(split).sum())
+        if known == len(split):
+            notes.append("These samples were trained on.")
+        elif known:
+            notes.append(
+                f"{known:,} of these {len(split):,} samples were trained on: figures on them "
+                "flatter."
+            )
+    elif same and source.fingerprint != data.get("fingerprint"):
+        notes.append(
+            "The data has changed since the training, and its splits may have been drawn "
+            "anew: some of these samples may have been trained on."
+        )
+    if same and name == "val" and not data.get("val", True):
+        if seen is None:
+            notes.append("These samples were trained on.")
+    elif same and name == "val":
+        notes.append("The training was watched with these samples, and may be chosen by them.")
+    return tuple(notes)
