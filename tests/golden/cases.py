@@ -113,7 +113,7 @@ DIGITS = (
     Case(name="audit-baseline", words="audit other digits --full --samples 100 --shift crop "
          "--map-samples 1 --no-rotation --no-scale --no-elastic --no-layers --baseline run "
          "--require 'shift.crop.consistency>=0.1'", needs="run other",
-         without=(*GEOMETRY, "against/shift/*/map", "against/shift/*/flips")),
+         without=(*GEOMETRY, "baseline/shift/*/map", "baseline/shift/*/flips")),
     Case(name="audit-series",
          words="audit tests.golden.nets:series series.npz --full --series 1,64", needs="series",
          without=GEOMETRY),
