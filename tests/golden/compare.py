@@ -108,9 +108,8 @@ class Comparison:
             lines.append(f"    … and {few - most:,} more")
         if not self.kept:
             lines.append(
-                "A name that changed is a line in tests/golden/names.py; so is a figure that was "
-                "meant to change. Or record it anew, with the reason in the commit: "
-                f"scripts/golden.py --write {self.name}"
+                "A name that changed or went is a line in tests/golden/names.py. Figures that were "
+                f"meant to change: scripts/golden.py --accept {self.name}, and the commit says why."
             )
         return "\n".join(lines)
 

@@ -7,11 +7,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from tests.golden.compare import Comparison
 from tests.golden.names import CLOCK
 from tests.golden.paths import condensed, kept
 from tests.golden.workshop import machine
 
-__all__ = ["read", "write"]
+__all__ = ["accept", "read", "write"]
 
 FOLDER = Path(__file__).with_name("figures")
 
@@ -24,10 +25,32 @@ def read(name: str) -> tuple[dict[str, str], Any]:
 
 def write(name: str, figures: Any, *, without: Iterable[str] = ()) -> Path:
     """Record figures; what a clock decides is left out, and so are sentences."""
+    return _kept(name, machine(), kept(condensed(figures), CLOCK, without))
+
+
+def accept(name: str, found: Comparison) -> Path:
+    """Take over what differs, and leave names and all other figures as they were recorded.
+
+    Args:
+        name: of a case.
+        found: what `compare` found.
+    """
+    where, figures = read(name)
+    for difference in found.differences:
+        if difference.gone:
+            continue
+        at = figures
+        for part in difference.path[:-1]:
+            at = at[int(part) if isinstance(at, list) else part]
+        last = difference.path[-1]
+        at[int(last) if isinstance(at, list) else last] = difference.now
+    return _kept(name, where, figures)
+
+
+def _kept(name: str, where: dict[str, str], figures: Any) -> Path:
     FOLDER.mkdir(exist_ok=True)
     file = FOLDER / f"{name}.json"
-    held = {"machine": machine(), "figures": kept(condensed(figures), CLOCK, without)}
-    file.write_text(_lines(held) + "\n", encoding="utf-8")
+    file.write_text(_lines({"machine": where, "figures": figures}) + "\n", encoding="utf-8")
     return file
 
 
