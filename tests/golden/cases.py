@@ -79,7 +79,7 @@ TRAININGS = (
               "--set machine.precision=float32 "
               "--augment shift=1,mixup=0.2,aspect_jitter=0.1,shear=0.1,contrast=0.2"),
     _training("train-resnet20", "--model resnet20 --set model.width=4 --downsampling blur "
-              "--set machine.precision=bfloat16 --set objective.label_smoothing=0.1 "
+              "--set machine.precision=bfloat16 --set objective.label_smoothing=0.1 --lr 0.003 "
               "--set train.ema_decay=0.9 "
               "--augment crop=0.7,flip=true,random_erasing=0.3,equalize=0.2,border=reflect"),
 )  # fmt: skip
@@ -117,7 +117,7 @@ DIGITS = (
     Case(name="audit-series",
          words="audit tests.golden.nets:series series.npz --full --series 1,64", needs="series",
          without=GEOMETRY),
-    _fixed("fix", "run digits --finetune 0.15 --lr 0.02 --consistency-weight 5 --samples 48 "
+    _fixed("fix", "run digits --finetune 0.5 --lr 0.005 --consistency-weight 5 --samples 200 "
            "--shift crop,circular --rank-layers", needs="run", close=TRAINED),
     _fixed("fix-circular", "run digits --padding circular --finetune 0 --samples 48", needs="run"),
     _explained("grad_cam", "run digits --samples 3"),
