@@ -29,8 +29,8 @@ from neocog.web.network import Network
 
 __all__ = ["Grids", "node_baselines", "node_errors"]
 
-MOST = 2**22
-"""Numbers that are compared at most; of larger networks every n-th channel is."""
+MOST = 2**20
+"""Values that are compared at most; of larger networks every n-th channel is."""
 
 _FEW = 2
 
