@@ -100,6 +100,9 @@ def test_units_of_the_file_are_those_of_the_program(ask, conv_file: Held) -> Non
         assert unit["value"] == pytest.approx(live["value"], rel=1e-6)
         assert unit["window"] == live["window"]
         assert np.allclose(unit["inputs"][0]["patch"], live["inputs"][0]["patch"], rtol=1e-6)
+        kernels = conv_file.index["kernels_of_units"]
+        kernel = kernels[unit["inputs"][0]["kernel"]]
+        assert np.allclose(kernel, live["inputs"][0]["kernel"], rtol=1e-6)
         assert unit["inputs"][0]["products"] is None
         assert live["inputs"][0]["products"] is not None
 

@@ -55,7 +55,10 @@ _OTHERS = 4
 _UNITS = 400
 """Units of the map that is looked at; of each other motion a part of them."""
 
-_NEAR = 49
+_PACKS = 3
+"""Characters of JSON that take one byte, packed, at least."""
+
+_NEAR = 25
 """Units of other motions, around the one that is looked at."""
 
 
@@ -91,7 +94,8 @@ class Saving:
         self._packed: list[bytes] = []
         self._length = self._size = 0
         self._frames: dict[str, tuple[int, int]] = {}
-        self._units: list[dict[str, Any]] = []
+        self._units: list[str] = []
+        self._kernels: dict[Any, int] = {}
         self._left = False
         self._work = self._pieces()
 
@@ -101,8 +105,8 @@ class Saving:
 
     def file(self) -> str:
         """The file, with what was done up to now."""
-        index = plain(self._index())
-        text = json.dumps(index, allow_nan=False, separators=(",", ":")).encode()
+        index = _text(plain(self._index()))
+        text = f'{index[:-1]},"units":[{",".join(self._units)}]}}'.encode()
         self._put(text + len(text).to_bytes(4, "little"))
         self._packed.append(self._packer.flush())
         network = self.session.networks[self.models[0]]
@@ -243,11 +247,13 @@ class Saving:
             return
         for each in found:
             for term in each["inputs"]:
-                if term.get("kernel") and term.get("products"):
-                    term["products"] = None  # the file multiplies again
-        short = [{"model": k, "motion": at, **_short(each)} for each in found]
-        self._units += short
-        self._size += len(zlib.compress(json.dumps(plain(short)).encode(), 1))
+                if (kernel := term.get("kernel")) and term["products"]:
+                    # Units of a channel have one kernel, and the file multiplies again.
+                    term["kernel"] = self._kernels.setdefault(kernel, len(self._kernels))
+                    term["products"] = None
+            text = _text({"model": k, "motion": at, **_short(each)})
+            self._units.append(text)
+            self._size += len(text) // _PACKS
 
     # ---- how it is kept
 
@@ -281,7 +287,7 @@ class Saving:
             "graphs": [api.graph(session, {"model": m}) for m in models],
             "motions": [_plain_motion(m) for m in self.motions],
             "frames": self._frames,
-            "units": self._units,
+            "kernels_of_units": [_short(kernel) for kernel in self._kernels],
             **found,
         }
 
@@ -294,7 +300,7 @@ class Saving:
             found = kernels(self.session, query, gabor=not fits(self.session, query))
             found = _short({**found, "pages": 1, "kernels": found["kernels"][:PAGE]})
             kept[f"{k}:{node.id}:0"] = found
-            self._size += len(zlib.compress(json.dumps(plain(found)).encode(), 1))
+            self._size += len(_text(found)) // _PACKS
 
     def _add_top(self, found: dict[str, dict[str, Any]]) -> None:
         """Top activations of the channel that is looked at, where they are known already."""
@@ -432,6 +438,10 @@ def _plain_motion(motion: Motion) -> dict[str, Any]:
     found = asdict(motion)
     elastic = {"amount": found.pop("elastic"), "seed": found.pop("seed")}
     return {**found, "elastic": elastic}
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value, allow_nan=False, separators=(",", ":"))
 
 
 def _short(value: Any) -> Any:

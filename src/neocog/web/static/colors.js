@@ -17,13 +17,20 @@ export function isDark() {
   return matchMedia("(prefers-color-scheme: dark)").matches;
 }
 
-/** 256 colors of a scale, each as [r, g, b]: "diverging", its upper half "positive", "sequential". */
+/**
+ * 256 colors of a scale, each as [r, g, b]: "diverging", its upper half "positive", "sequential"; and
+ * "overlay", the diverging one between light and dark, for what is laid over an image.
+ */
 export function scale(kind, dark = isDark()) {
   const key = `${kind}-${dark}`;
   if (!kept.has(key)) {
     const scheme = dark ? "dark" : "light";
-    const anchors = kind === "positive" ? ANCHORS.diverging[scheme].slice(1) : ANCHORS[kind][scheme];
-    kept.set(key, evenly(anchors, 256));
+    const { diverging } = ANCHORS;
+    const special = {
+      positive: () => diverging[scheme].slice(1).map(parse),
+      overlay: () => diverging.light.map((color, i) => evenly([parse(color), parse(diverging.dark[i])], 3)[1].map((v) => v / 255)),
+    }[kind];
+    kept.set(key, evenly(special?.() ?? ANCHORS[kind][scheme].map(parse), 256));
   }
   return kept.get(key);
 }
@@ -74,7 +81,7 @@ export function inks() {
 }
 
 function evenly(anchors, count) {
-  const labs = anchors.map((color) => toLab(parse(color)));
+  const labs = anchors.map(toLab);
   return Array.from({ length: count }, (_, i) => {
     const at = (i / (count - 1)) * (labs.length - 1);
     const k = Math.min(labs.length - 2, Math.floor(at));

@@ -11,7 +11,7 @@ import { nodeOf, on, set, shown, state } from "./state.js";
 import { operation } from "./words.js";
 
 /** The smallest scale at which a network is fitted to the window; a larger one is scrolled. */
-const SMALLEST = 0.62;
+const SMALLEST = 0.53;
 
 const views = [null, null];
 let fitted = true;
@@ -70,7 +70,7 @@ function hint(worst) {
   box.dataset.key = worst.length ? key : "";
   if (!worst.length) {
     const count = state.graphs[state.model]?.nodes.length;
-    box.textContent = count ? "Each card is an operation with its first feature maps: orange is positive, blue negative. Select one to look inside." : "";
+    box.textContent = count ? "Cards are operations with their first feature maps: orange is positive, blue negative. Select one to look inside." : "";
     return;
   }
   box.replaceChildren("Bars: equivariance error ‖f(Tx) − T f(x)‖ / ‖f(x)‖. It rises most at ", ...worst.flatMap(({ view, item }, i) => [
@@ -165,7 +165,7 @@ function fitView(view) {
   view.scale = wanted;
   box.style.transform = wanted < 1 ? `scale(${wanted})` : "";
   // Letters shrink less than what they stand on.
-  box.style.setProperty("--letters", Math.min(1.3, 1 / wanted).toFixed(3));
+  box.style.setProperty("--letters", Math.min(1.4, 1 / wanted).toFixed(3));
   sheet.style.width = `${Math.ceil(placed.width * wanted)}px`;
   sheet.style.height = `${Math.ceil(placed.height * wanted)}px`;
   view.cue();

@@ -7,7 +7,8 @@ import { fillLegend, makeLegend } from "./legend.js";
 import { number, percent } from "./numbers.js";
 import { set, state } from "./state.js";
 
-const COMPOSITE = 58;
+/** CSS pixels of a plane: large where there are few. */
+const [LARGE, SMALL] = [64, 34];
 const PLANES = 8;
 const WAYS = { planes: "one input channel each", rgb: "RGB composite, gray is zero" };
 
@@ -73,7 +74,7 @@ export function open(node, box) {
       onclick: () => set({ channel: one.out, unit: null, tab: "unit" }) },
       el("span", { class: "planes" }, planes.map((group) => {
         const canvas = el("canvas", { "aria-hidden": "true" });
-        drawKernel(canvas, group, most);
+        drawKernel(canvas, group, most, found.shape[0] * planes.length <= 64 ? LARGE : SMALL);
         return canvas;
       })), el("span", { class: "soft", text: String(one.out) }));
   }
@@ -87,9 +88,9 @@ export function open(node, box) {
 }
 
 /** One plane on the scale of all signed values; three as a color image about gray. */
-function drawKernel(canvas, planes, most) {
+function drawKernel(canvas, planes, most, plain) {
   const [height, width] = [planes[0].length, planes[0][0].length];
-  const side = planes.length === 3 ? COMPOSITE : 34;
+  const side = planes.length === 3 ? LARGE : plain;
   const tall = Math.max(6, (side * height) / width);
   const ctx = sized(canvas, side, tall);
   const [dx, dy] = [side / width, tall / height];

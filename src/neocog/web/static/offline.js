@@ -72,10 +72,10 @@ export async function unit(body) {
   const held = await file;
   const found = unitsOf(held).get(motionOf(held, body.motion))?.get(place(body));
   if (!found) throw new Refused("This saved page does not hold the arithmetic of this layer for this transform. Reset the transform, or run neocog explore.", 404);
-  const inputs = found.inputs.map((one) =>
-    one.kernel && !one.products ? { ...one, products: one.patch.map((row, i) => row.map((v, j) => (v === null ? null : v * one.kernel[i][j]))) } : one);
-  return { ...found, inputs };
+  return { ...found, inputs: found.inputs.map((one) => (Number.isInteger(one.kernel) ? multiplied(one, held.kernels_of_units[one.kernel]) : one)) };
 }
+
+const multiplied = (one, kernel) => ({ ...one, kernel, products: one.patch.map((row, i) => row.map((v, j) => (v === null ? null : v * kernel[i][j]))) });
 
 /** The unit that is held and nearest to the wanted one, in the same layer and motion. */
 export function nearest(body) {
