@@ -23,8 +23,9 @@ from common import Results, Row, spread, usual_options
 from neocog.cli.memory import keep_freed_memory
 from neocog.graph.cost import Cost, cost
 from neocog.networks.catalog import NETWORKS, build
+from neocog.tasks.classify import Classification
 from neocog.training.augment import Augment
-from neocog.training.loop import Objective, StepPlan, fit
+from neocog.training.loop import StepPlan, fit
 from neocog.training.machine import Machine, place
 from neocog.training.optimize import OptimizerConfig, ScheduleConfig, build_optimizer
 from neocog.types import Batch
@@ -118,7 +119,7 @@ def _seconds(name: str, precision: str, *, trial: bool) -> list[float]:
         optimizer,
         plan=StepPlan(steps=10**6, steps_per_epoch=1),
         schedule=ScheduleConfig(name="constant", warmup=0.0),
-        objective=Objective(label_smoothing=0.0),
+        task=Classification(),
         augmentation=Augment(),
         machine=way,
     )

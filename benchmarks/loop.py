@@ -25,8 +25,9 @@ from neocog.data.open import open_data
 from neocog.data.split import Split
 from neocog.networks.catalog import build
 from neocog.networks.model import SpecifiedNetwork
+from neocog.tasks.classify import Classification
 from neocog.training.augment import Augment
-from neocog.training.loop import Objective, StepPlan, fit
+from neocog.training.loop import StepPlan, fit
 from neocog.training.machine import Machine, place
 from neocog.training.optimize import OptimizerConfig, ScheduleConfig, build_optimizer
 from neocog.types import Batch, InputSpec, ModelSpec
@@ -71,7 +72,7 @@ def ours(model: nn.Module, feed: Feed, steps: int, way: Machine, per_epoch: int)
         build_optimizer(model, options),
         plan=StepPlan(steps=steps, steps_per_epoch=per_epoch),
         schedule=ScheduleConfig(name="constant", warmup=0.0, start=1.0),
-        objective=Objective(label_smoothing=0.0),
+        task=Classification(),
         augmentation=Augment(),
         machine=way,
     ):

@@ -8,10 +8,10 @@ from torch import nn
 
 import neocog
 from neocog.data.batches import batches
-from neocog.tasks.classify import evaluation
+from neocog.tasks.classify import Classification, evaluation
 from neocog.training.augment import Augment
 from neocog.training.inference import logits_of
-from neocog.training.loop import Objective, StepPlan, fit
+from neocog.training.loop import StepPlan, fit
 from neocog.training.machine import Machine, place
 from neocog.training.optimize import OptimizerConfig, ScheduleConfig, build_optimizer
 
@@ -49,7 +49,7 @@ def main() -> None:
         build_optimizer(ours, OptimizerConfig(lr=0.1)),
         plan=StepPlan(steps=EPOCHS * per_epoch, steps_per_epoch=per_epoch),
         schedule=ScheduleConfig(),
-        objective=Objective(),
+        task=Classification(),
         augmentation=Augment(shift=1),
         machine=machine,
     ):

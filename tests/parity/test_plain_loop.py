@@ -10,8 +10,9 @@ import torch.nn.functional as F
 from neocog.data.batches import batches
 from neocog.data.open import open_data
 from neocog.networks.catalog import build
+from neocog.tasks.classify import Classification
 from neocog.training.augment import Augment
-from neocog.training.loop import Objective, StepPlan, fit
+from neocog.training.loop import StepPlan, fit
 from neocog.training.machine import Machine, place
 from neocog.training.optimize import OptimizerConfig, ScheduleConfig, build_optimizer
 from neocog.types import Batch
@@ -46,7 +47,7 @@ def test_equal_weights(network: str, precision: str) -> None:
         build_optimizer(ours, OptimizerConfig(lr=0.02, weight_decay=0)),
         plan=StepPlan(steps=10, steps_per_epoch=5),
         schedule=ScheduleConfig(name="constant", warmup=0),
-        objective=Objective(label_smoothing=0),
+        task=Classification(),
         augmentation=Augment(),
         machine=machine,
     )

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from neocog.errors import Diverged, UsageError
+from neocog.tasks.classify import Classification
 from neocog.training.augment import Augment
 from neocog.training.average import Average
 from neocog.training.loop import Objective, Step, StepPlan, fit, step_seed
@@ -46,7 +47,8 @@ def _fit(
         optimizer,
         plan=plan,
         schedule=lr or ScheduleConfig(),
-        objective=Objective(label_smoothing=0.1, max_grad_norm=1.0),
+        task=Classification(smoothing=0.1),
+        max_grad_norm=1.0,
         augmentation=Augment(shift=1, mixup=0.3),
         machine=machine or Machine(memory_format="contiguous"),
         average=average,

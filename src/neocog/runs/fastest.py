@@ -115,7 +115,8 @@ def one_step(model: nn.Module, machine: Machine, batch: Batch, recipe: Recipe) -
         build_optimizer(model, recipe.optimizer),
         plan=StepPlan(steps=1, steps_per_epoch=1, seed=recipe.train.seed),
         schedule=recipe.schedule,
-        objective=recipe.objective,
+        task=recipe.objective.task(),
+        max_grad_norm=recipe.objective.max_grad_norm,
         augmentation=recipe.augment or Augment(),
         machine=machine,
     ):

@@ -18,8 +18,8 @@ from neocog.data.split import Split
 from neocog.networks.model import SpecifiedNetwork
 from neocog.runs.interrupt import deferred
 from neocog.runs.recipe import Recipe
+from neocog.tasks.distill import Distillation, Guide, twice
 from neocog.training.augment import Augment
-from neocog.training.consistency import Guide, Guided, twice
 from neocog.training.loop import Step, StepPlan, fit
 from neocog.training.machine import Machine, place
 from neocog.training.optimize import build_optimizer
@@ -82,7 +82,7 @@ def tune(
     """Fine-tune a model in place, in the loop that trainings use; it ends on the CPU.
 
     Each batch shows half as many samples, each twice, and their predictions are drawn to
-    those of the model as it was so far (`training.consistency`). Where they are drawn to each other
+    those of the model as it was so far (`tasks.distill`). Where they are drawn to each other
     too, the two views differ in their place alone; else each is changed by itself, which shows
     more.
     A Ctrl-C ends it after the running step, and `told` says so.
@@ -103,13 +103,19 @@ def tune(
     place(model, machine)
     teacher = guide if isinstance(guide, Guide) else guide_of(guide, recipe, len(split))
     optimizer = build_optimizer(model, recipe.optimizer)
+    task = Distillation(
+        task=recipe.objective.task(),
+        guide=teacher,
+        weight=GUIDANCE,
+        consistency_weight=consistency_weight,
+    )
     losses: list[float] = []
     with deferred() as interrupt:
         while told.done < told.last and not told.interrupted:
             heading = told.last
             told.plan += [told.done, heading]
             events = fit(
-                Guided(model, teacher, GUIDANCE, consistency_weight=consistency_weight),
+                model,
                 _feed(split, size, course.seed, teacher),
                 optimizer,
                 plan=StepPlan(
@@ -117,10 +123,10 @@ def tune(
                     steps_per_epoch=each,
                     first=told.done,
                     seed=course.seed,
-                    twins=consistency_weight > 0,
                 ),
                 schedule=recipe.schedule,
-                objective=recipe.objective,
+                task=task,
+                max_grad_norm=recipe.objective.max_grad_norm,
                 augmentation=recipe.augment or Augment(),
                 machine=machine,
             )

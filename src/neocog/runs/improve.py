@@ -28,7 +28,7 @@ from neocog.networks.model import SpecifiedNetwork
 from neocog.runs.finetune import FinetuneState, guide_of, steps_of, tune
 from neocog.runs.judge import Judge, Score
 from neocog.runs.recipe import Recipe
-from neocog.training.consistency import Guide
+from neocog.tasks.distill import Guide
 from neocog.training.loop import Step
 from neocog.training.recalibrate import recalibrate
 

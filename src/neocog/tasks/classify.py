@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from neocog.audits.compare import flipped
 from neocog.errors import UsageError, did_you_mean, printable
@@ -17,8 +17,9 @@ from neocog.exhibits import Map, PlainResult, Scalar, Section, Table
 from neocog.first_screen import FirstScreen
 from neocog.render.notebook import Result
 from neocog.stats import wilson_interval
+from neocog.tasks.task import Target
 
-__all__ = ["LOSSES", "Evaluation", "calibration_error", "evaluation", "loss"]
+__all__ = ["LOSSES", "Classification", "Evaluation", "calibration_error", "evaluation", "loss"]
 
 
 def _cross_entropy(logits: Tensor, target: Tensor, smoothing: float) -> Tensor:
@@ -63,6 +64,31 @@ def loss(name: str, logits: Tensor, target: Tensor, *, smoothing: float = 0.0) -
             f"`loss` names how errors are weighed, got `{name}`. {did_you_mean(name, LOSSES)}"
         )
     return LOSSES[name](logits.float(), target, smoothing)
+
+
+@dataclass(frozen=True)
+class Classification:
+    """One of K classes for each sample.
+
+    Args:
+        loss_name: a key of `LOSSES`.
+        smoothing: share of the target that is spread evenly over the classes.
+    """
+
+    loss_name: str = "cross_entropy"
+    smoothing: float = 0.0
+    paired: bool = field(default=False, init=False)
+
+    def forward(self, model: nn.Module, x: Tensor) -> Tensor:
+        """Logits, (B, K)."""
+        logits: Tensor = model(x)
+        return logits
+
+    def loss(self, output: Tensor, target: Target) -> Tensor:
+        """The mean loss of the batch."""
+        return loss(
+            self.loss_name, output, target.target(output.shape[1]), smoothing=self.smoothing
+        )
 
 
 def calibration_error(probabilities: np.ndarray, truth: np.ndarray, *, bins: int = 15) -> float:

@@ -12,11 +12,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from neocog.errors import Diverged, UsageError, did_you_mean
-from neocog.tasks.classify import LOSSES
-from neocog.tasks.classify import loss as task_loss
+from neocog.tasks.classify import LOSSES, Classification
+from neocog.tasks.task import Task
 from neocog.training.augment import Augment, Mixed, augment
 from neocog.training.average import Average
 from neocog.training.machine import Machine, autocast
@@ -38,14 +38,12 @@ class StepPlan:
         steps_per_epoch: batches in one pass over the data.
         first: steps that are already done.
         seed: of dropout and augmentation.
-        twins: the second half of each batch repeats the first, see `augment`.
     """
 
     steps: int
     steps_per_epoch: int
     first: int = 0
     seed: int = 0
-    twins: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,6 +81,10 @@ class Objective:
                 f"`objective.max_grad_norm` must not be negative, got {self.max_grad_norm}. "
                 "Use 0 for no clipping."
             )
+
+    def task(self) -> Classification:
+        """The task with this loss."""
+        return Classification(self.loss, self.label_smoothing)
 
 
 @dataclass(frozen=True)
@@ -132,10 +134,11 @@ def fit(
     *,
     plan: StepPlan,
     schedule: ScheduleConfig,
-    objective: Objective,
+    task: Task,
     augmentation: Augment,
     machine: Machine,
     average: Average | None = None,
+    max_grad_norm: float = 0.0,
 ) -> Iterator[Step]:
     """Train, and yield a record after every step.
 
@@ -148,10 +151,11 @@ def fit(
         optimizer: over the model's parameters; its learning rates are scaled by the schedule.
         plan: how far, and from where.
         schedule: of the learning rate.
-        objective: loss and gradient clipping.
+        task: what is learned from a batch: its outputs and their loss.
         augmentation: of each batch.
         machine: device, memory layout and precision.
         average: exponential moving average of the weights, updated after each step.
+        max_grad_norm: of the whole gradient, which is clipped to it; 0 for no clipping.
 
     Raises:
         Diverged: the loss is not finite, or has grown far beyond its start.
@@ -165,7 +169,7 @@ def fit(
         ...     torch.optim.SGD(net.parameters(), lr=0.1),
         ...     plan=StepPlan(steps=3, steps_per_epoch=1),
         ...     schedule=ScheduleConfig(name="constant", warmup=0),
-        ...     objective=Objective(), augmentation=Augment(), machine=Machine())
+        ...     task=Classification(), augmentation=Augment(), machine=Machine())
         >>> [s.number for s in steps]
         [1, 2, 3]
     """
@@ -183,8 +187,8 @@ def fit(
                 group["lr"] = lr * factor
             with _training(model, step_seed(plan.seed, number), machine):
                 seed = step_seed(plan.seed, number, stream=1)
-                augmented = _augmented(batch, augmentation, machine, seed, twins=plan.twins)
-                value = _step(model, augmented, optimizer, objective, machine)
+                augmented = _augmented(batch, augmentation, machine, seed, twins=task.paired)
+                value = _step(model, augmented, optimizer, task, machine, max_grad_norm)
                 if average is not None:
                     average.update(number)
             lr = top[0] * factor
@@ -229,21 +233,17 @@ def _step(
     model: nn.Module,
     batch: Mixed,
     optimizer: torch.optim.Optimizer,
-    objective: Objective,
+    task: Task,
     machine: Machine,
+    max_grad_norm: float,
 ) -> float:
     with autocast(machine):
-        logits = model(batch.x)
-    value: Tensor = task_loss(
-        objective.loss,
-        logits,
-        batch.target(logits.shape[1]),
-        smoothing=objective.label_smoothing,
-    )
+        output = task.forward(model, batch.x)
+    value = task.loss(output, batch)
     optimizer.zero_grad(set_to_none=True)
     value.backward()  # type: ignore[no-untyped-call]
-    if objective.max_grad_norm:
-        nn.utils.clip_grad_norm_(model.parameters(), objective.max_grad_norm)
+    if max_grad_norm:
+        nn.utils.clip_grad_norm_(model.parameters(), max_grad_norm)
     optimizer.step()
     return value.item()
 

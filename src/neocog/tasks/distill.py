@@ -6,24 +6,24 @@ its logits and those of the original network, the teacher (regression of logits,
 "Do Deep Nets Really Need to be Deep?", NeurIPS 2014).
 A batch holds every sample twice, each view augmented separately: both views are pulled toward one
 target, the running mean of the teacher's logits for this sample, over all epochs so far (as S.
-Laine, T. Aila, "Temporal Ensembling for Semi-Supervised "
-"Learning", ICLR 2017, accumulate predictions over
-epochs). A mean over several views has less variance than one view, and is correct more often. With
-a consistency weight the two views are pulled toward each other too (the consistency of the same
+Laine, T. Aila, "Temporal Ensembling for Semi-Supervised Learning", ICLR 2017, accumulate
+predictions over epochs). A mean over several views has less variance than one view, and is correct
+more often. With a consistency weight the two views are pulled toward each other too (the consistency of the same
 paper), and then differ in their shift alone.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
+from neocog.tasks.task import Target, Task
 from neocog.types import Batch
 
-__all__ = ["Guide", "Guided", "drawn_to", "twice"]
+__all__ = ["Distillation", "Guide", "twice"]
 
 VIEWS = 8
 """Views of a sample that a guide evaluates; after that their mean is kept."""
@@ -42,37 +42,6 @@ def twice(batches: Iterator[Batch]) -> Iterator[Batch]:
     """
     for b in batches:
         yield Batch(torch.cat([b.x, b.x]), torch.cat([b.y, b.y]), torch.cat([b.index, b.index]))
-
-
-class _DrawnTo(torch.autograd.Function):
-    """Identity; adds the gradient of the distance to a target to the gradient."""
-
-    @staticmethod
-    def forward(ctx: Any, logits: Tensor, target: Tensor, weight: float) -> Tensor:
-        ctx.save_for_backward((logits.detach() - target) * (weight / max(1, logits.numel())))
-        return logits.view_as(logits)
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
-        return gradient + ctx.saved_tensors[0].to(gradient.dtype), None, None
-
-
-def drawn_to(logits: Tensor, target: Tensor, weight: float) -> Tensor:
-    """Logits unchanged; backward, weight/2 · mean (logits - target)² is added to the loss.
-
-    Args:
-        logits: (B, K).
-        target: (B, K).
-        weight: of the squared difference.
-
-    Example:
-        >>> logits = torch.tensor([[1.0], [3.0]], requires_grad=True)
-        >>> drawn_to(logits, torch.tensor([[2.0], [2.0]]), 2.0).sum().backward()
-        >>> logits.grad.flatten().tolist()
-        [0.0, 2.0]
-    """
-    out: Tensor = _DrawnTo.apply(logits, target, weight)  # type: ignore[no-untyped-call]
-    return out
 
 
 class Guide:
@@ -139,48 +108,58 @@ class Guide:
         self._sum[index.to(logits.device)] += logits
 
 
-class Guided(nn.Module):
-    """A model whose logits, in training mode, are pulled toward those of a teacher.
+@dataclass(frozen=True, kw_only=True)
+class Distillation:
+    """Another task, and logits that are pulled toward those of a teacher.
 
-    The teacher is no submodule: it is neither trained nor moved nor saved with the model.
+    The loss that it reports is that of the other task; its gradient has both parts.
 
     Args:
-        model: the student, on batches of `twice` that passed `guide.feed`.
-        guide: target of both views.
-        weight: of the distillation loss, in units of the standard deviation of the guide's logits.
+        task: the other one; its outputs are logits, (2B, K).
+        guide: target of both views, of batches of `twice` that passed `guide.feed`.
+        weight: of half the mean squared difference from the target, in units of the standard
+            deviation of the guide's logits.
         consistency_weight: weight of half the mean squared difference between the two views'
-            logits, in the same units.
+            logits, in the same units; 0 for none.
+
+    Example:
+        >>> from neocog.tasks.classify import Classification
+        >>> guide = Guide(nn.Flatten(), samples=1)
+        >>> task = Distillation(task=Classification(), guide=guide, weight=1.0)
+        >>> task.paired
+        False
     """
 
-    def __init__(
-        self, model: nn.Module, guide: Guide, weight: float, *, consistency_weight: float = 0.0
-    ) -> None:
-        super().__init__()
-        self.model, self.guide, self.weight, self.consistency_weight = (
-            model,
-            guide,
-            weight,
-            consistency_weight,
-        )
-        self.training = model.training  # a loop takes a model in training mode as it is
+    task: Task
+    guide: Guide
+    weight: float
+    consistency_weight: float = 0.0
 
-    def forward(self, x: Tensor) -> Tensor:
-        """The logits of the model."""
-        logits: Tensor = self.model(x)
-        if not self.training:
-            return logits
+    @property
+    def paired(self) -> bool:
+        """The two views differ in their shift alone where they are pulled toward each other."""
+        return self.consistency_weight > 0
+
+    def forward(self, model: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits, (2B, K), and the gradient that pulls them toward their target."""
+        logits: Tensor = self.task.forward(model, x)
         with torch.no_grad():
             target = self.guide(x)
             unit = max(float(target.std()), 1e-6)
             weight = self.weight
-            if (
-                self.consistency_weight
-            ):  # half the square of a difference is four times that from the mean
-                weight += 4 * self.consistency_weight
-                target = (
-                    self.weight * target + 4 * self.consistency_weight * _mean(logits)
-                ) / weight
-        return drawn_to(logits, torch.cat([target, target]).to(logits.dtype), weight / unit)
+            if self.consistency_weight:
+                # Half the square of a difference is four times that from the mean.
+                pair = 4 * self.consistency_weight
+                weight += pair
+                target = (self.weight * target + pair * _mean(logits)) / weight
+            apart = logits - torch.cat([target, target]).to(logits.dtype)
+            return logits, apart * (weight / unit / max(1, logits.numel()))
+
+    def loss(self, output: tuple[Tensor, Tensor], target: Target) -> Tensor:
+        """The loss of the other task; backward, the pull is added to its gradient."""
+        logits, pull = output
+        pulled = (logits * pull).sum()
+        return self.task.loss(logits, target) + (pulled - pulled.detach())
 
 
 def _mean(logits: Tensor) -> Tensor:
