@@ -8,8 +8,8 @@ A batch holds every sample twice, each view augmented separately: both views are
 target, the running mean of the teacher's logits for this sample, over all epochs so far (as S.
 Laine, T. Aila, "Temporal Ensembling for Semi-Supervised Learning", ICLR 2017, accumulate
 predictions over epochs). A mean over several views has less variance than one view, and is correct
-more often. With a consistency weight the two views are pulled toward each other too (the consistency of the same
-paper), and then differ in their shift alone.
+more often. With a consistency weight the two views are pulled toward each other too (the
+consistency of the same paper), and then differ in their shift alone.
 """
 
 from __future__ import annotations
