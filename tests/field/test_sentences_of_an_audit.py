@@ -179,10 +179,15 @@ def test_flips_told_apart(
     assert bool(tables) == (stride > 1)
     for table in tables:
         (cells,) = table.rows
-        assert cells[1:] == [
-            80, share(max(0.0, lost + more)), share(lost), points(more),
-            f"{points(ci[0])} to {points(ci[1])}",
-        ]  # fmt: skip
+        assert cells[1] == 80
+        whole = min(1.0, max(0.0, lost + more))
+        assert str(cells[2]).startswith(f"{flipped(whole)} % (")
+        if ci[0] > 0:  # told apart: both, each with its interval
+            assert str(cells[3]).startswith(f"{flipped(lost)} % (")
+            assert cells[4] == f"{points(more, 1)} ({points(ci[0], 1)} to {points(ci[1], 1)})"
+        else:  # one figure, and how much of it sampling may be
+            assert cells[3] == "not told apart"
+            assert cells[4] == f"at most {points(max(0.0, ci[1]), 1)}"
         assert ("by the border" in table.columns) == (name == "the border")
         assert ("nothing in the geometry" in table.note) == (name == "nothing")
         assert "the frame" not in table.note
@@ -333,8 +338,8 @@ def test_what_is_counted(n: int, task: str, axes: int) -> None:
     maps = of(Map, shifts.exhibits)
     assert bool(maps) == (axes == 2)
     for drawn in maps:
-        assert drawn.note.startswith(f"{n} sample{'s' if n > 1 else ''}." if n < 1000 else "1,234")
-        assert f"Of {share(found.map.stable)}" in drawn.note
+        assert drawn.note.startswith(f"{n:,} image{'s' if n > 1 else ''}, ")
+        assert f"{flipped(found.map.stable)} % of them with one prediction" in drawn.note
         assert ("mean difference" in drawn.title) == (task == "regress")
 
 

@@ -194,14 +194,14 @@ def _causes(shares: Sequence[Shift], still: Sequence[str], words: Nouns) -> Tabl
     for s in shares:
         if s.border is not None:
             b, (low, high) = s.border, s.border.aliasing_ci
-            whole = b.border + b.aliasing
+            whole = min(1.0, max(0.0, b.border + b.aliasing))
             if low > 0:
                 left = _between(b.border, wilson_interval(round(b.border * b.n), b.n))
                 added = f"{points(b.aliasing, 1)} ({points(low, 1)} to {points(high, 1)})"
             else:
                 left = "not told apart"
                 added = f"at most {points(max(0.0, high), 1)}"
-            total = _between(max(0.0, whole), wilson_interval(round(max(0.0, whole) * b.n), b.n))
+            total = _between(whole, wilson_interval(round(whole * b.n), b.n))
             rows.append([_mode(s.mode, s.axes), b.n, total, left, added])
     stride = next((s.border.stride for s in shares if s.border is not None), 1)
     if stride == 1:  # every whole shift is a multiple: nothing to tell apart

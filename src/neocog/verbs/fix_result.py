@@ -126,9 +126,9 @@ class Fixed(Result):
     finetune: dict[str, Any]
     run: str
     model: TrainedModel | None
-    title: str
-    data: str
-    classes: tuple[str, ...]
+    title: str = "A fix"
+    data: str = ""
+    classes: tuple[str, ...] = ()
     again: Command | None = None
 
     def heading(self) -> str:
@@ -145,7 +145,7 @@ class Fixed(Result):
             badge, level = "Nothing got better", "bad"
         return FirstScreen(
             headline=f"{self._figures()}.",
-            detail=" ".join(filter(None, (self._kept(), _intervals(self)))),
+            detail=_intervals(self) if self.better else self._kept(),
             badge=badge,
             level=level,
             image=_before_and_after(self),

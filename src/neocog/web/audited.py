@@ -156,21 +156,50 @@ def _interval(value: Any) -> bool:
     return value is None or (_list_of(_number)(value) and len(value) == 2)
 
 
+def _both(value: Any) -> bool:
+    """An interval along each axis, or none."""
+    pairs = _list_of(lambda v: v is not None and _interval(v))
+    return value is None or (pairs(value) and len(value) == 2)
+
+
+def _flag(value: Any) -> bool:
+    return value is None or isinstance(value, bool)
+
+
+def _names(value: Any) -> bool:
+    return value is None or _list_of(_text)(value)  # audits of before have none
+
+
 def _lines(value: Any) -> bool:
     return isinstance(value, dict) and all(map(_list_of(_number), value.values()))
 
 
 _KINDS: dict[str, dict[str, Callable[[Any], bool]]] = {
     "scalar": {"value": _number, "unit": _text, "interval": _interval},
-    "curve": {"x": _list_of(_number), "lines": _lines, "x_label": _text, "y_label": _text},
+    "curve": {
+        "x": _list_of(_number),
+        "lines": _lines,
+        "x_label": _text,
+        "y_label": _text,
+        "x_names": _names,
+    },
     "map": {
         "values": _list_of(_list_of(_number)),
         "rows": _list_of(_text),
         "columns": _list_of(_text),
         "row_label": _words,
         "column_label": _words,
+        "ends": _interval,
+        "unit": _words,
+        "extent": _both,
+        "box": _interval,
     },
-    "gallery": {"images": _list_of(_image), "captions": _list_of(_text)},
+    "gallery": {
+        "images": _list_of(_image),
+        "captions": _list_of(_text),
+        "together": _number,
+        "large": _flag,
+    },
     "table": {"columns": _list_of(_text), "rows": _list_of(_list_of(_cell))},
 }
 """The parts of each kind of exhibit that a page draws."""

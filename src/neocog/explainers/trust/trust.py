@@ -271,4 +271,4 @@ def _two(value: float) -> str:
 
 def _signed(value: float) -> str:
     """Two decimals, or the first one that is not zero."""
-    return f"{value:+.2f}" if value == 0 or abs(value) >= 0.005 else f"{value:+.0e}"
+    return f"{value:+.2f}" if value == 0 or abs(value) >= 0.005 else f"{value:+.1g}"
