@@ -47,7 +47,7 @@ class _Modes(click.ParamType):
 def measure_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """An option for each line of the table of measures."""
     for m in reversed(MEASURES):
-        flags = f"--{m.option}/--no-{m.option}"
+        flags = "/".join(f"--{name}" for name in (m.option, f"no-{m.option}"))
         command = click.option(flags, m.name, default=None, help=f"{m.help}  [no]")(command)
     return command
 
