@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import numpy as np
 import pytest
@@ -154,6 +155,49 @@ def test_a_model_that_fails_does_so_first() -> None:
 def test_unknown_way_of_shifting() -> None:
     with pytest.raises(UsageError, match="`sideways` is no way of shifting"):
         AuditConfig(shift=("sideways",))
+
+
+class Busy(nn.Module):
+    """A model on a machine that somebody else begins to use."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.net = nn.Sequential(nn.Flatten(), nn.Linear(576, 3))
+        self.seconds, self.seen = seconds, 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.seen += len(x)
+        if self.seen > 200:  # once the plan is made
+            time.sleep(self.seconds * len(x))
+        y: Tensor = self.net(x)
+        return y
+
+
+def test_a_machine_that_becomes_busy_shortens_what_is_left() -> None:
+    data = noise(600)
+    found = audit_model(
+        Busy(0.003), data, AuditConfig(budget=1.5, batch=16, layers=False, max_shift=2)
+    )
+    assert 16 <= found.n < 600
+    assert "The machine was slower than when the audit was planned" in " ".join(found.notes)
+    assert found.shift["crop"].n == found.shift["circular"].n == found.n
+    assert found.shift["crop"].map is None
+    assert any(part.option == "--samples 600" for part in found.left_out)
+    # It is the beginning of the longer audit: the same as if so many had been asked for.
+    asked = AuditConfig(n=found.n, maps=(), layers=False, max_shift=2, batch=16)
+    again = audit_model(Busy(0.0), data, asked)
+    for mode, shift in found.shift.items():
+        assert again.shift[mode].to_json() == shift.to_json()
+    assert again.accuracy == found.accuracy
+
+
+def test_where_samples_are_given_a_busy_machine_changes_nothing() -> None:
+    asked = AuditConfig(n=40, budget=0.01, layers=False, max_shift=2, map_samples=2, batch=16)
+    one, two = (audit_model(Busy(s), noise(60), asked).to_json() for s in (0.0, 0.002))
+    for plain in (one, two):
+        del plain["cost"]["seconds_per_image"]
+    assert one == two
 
 
 def test_two_models_side_by_side() -> None:

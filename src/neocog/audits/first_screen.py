@@ -24,6 +24,7 @@ __all__ = [
     "first_screen",
     "headline",
     "leading",
+    "left_out_sentence",
     "next_command",
     "next_step",
     "no_better_than_chance",
@@ -161,7 +162,7 @@ def first_screen(
     """
     top = _wrapped(above or headline(audit))
     body = [*_beside(compared, audit.axes), *_figures(audit), *_causes(audit), *_more(audit)]
-    end = _left_out(audit)
+    end = _wrapped(left_out_sentence(audit), hang=10)
     what = next_command(audit, command)
     if what:  # a command is copied, so it is never broken
         end += ["", f"Next: {what}"]
@@ -269,12 +270,17 @@ def _more(audit: Audit) -> list[str]:
     return ["", *lines] if lines else []
 
 
-def _left_out(audit: Audit) -> list[str]:
+def left_out_sentence(audit: Audit) -> str:
+    """What was not measured, with the options that give it; empty where everything was.
+
+    Args:
+        audit: what was found.
+    """
     if not audit.left_out:
-        return []
+        return ""
     parts = ", ".join(map(str, audit.left_out))
     takes = f", about {in_words(audit.full_seconds)}" if audit.full_seconds >= 1 else ""
-    return _wrapped(f"Left out: {parts}. All of it: --full{takes}.", hang=10)
+    return f"Left out: {parts}. All of it: --full{takes}."
 
 
 def _many(n: int, audit: Audit) -> str:

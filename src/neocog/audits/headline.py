@@ -21,6 +21,7 @@ from neocog.audits.first_screen import (
     ROBUST,
     headline,
     leading,
+    left_out_sentence,
     next_step,
     no_better_than_chance,
 )
@@ -152,9 +153,8 @@ def _flips(s: Shift) -> str:
 
 def _basis(audit: Audit) -> str:
     """On how many samples."""
-    one = audit.nouns.one.replace("image", "image")
-    many = audit.nouns.many.replace("images", "images")
-    return f"On {audit.n:,} {one if audit.n == 1 else many} (seed {audit.seed})."
+    kind = audit.nouns.one if audit.n == 1 else audit.nouns.many
+    return f"On {audit.n:,} {kind} (seed {audit.seed}). {left_out_sentence(audit)}".strip()
 
 
 def _next(audit: Audit, level: Level, named: Named | None) -> tuple[Command, ...]:
