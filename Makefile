@@ -7,10 +7,10 @@ PYTEST := OMP_NUM_THREADS=1 .venv/bin/python -m pytest -n $${NEOCOG_TEST_PROCESS
 $(OK): pyproject.toml constraints.txt scripts/setup.sh
 	scripts/setup.sh
 
-demo: $(OK)  ## Train on the built-in digits, audit, fix, audit again, explain; a report of each step.
-	.venv/bin/neocog train digits --size 32 --out runs/demo --overwrite
+demo: $(OK)  ## Train on the built-in digits, audit, fix, audit again, explain, in two minutes; a report of each step.
+	.venv/bin/neocog train digits --size 32 --epochs 12 --out runs/demo --overwrite
 	.venv/bin/neocog audit runs/demo digits --report runs/demo/audit.html
-	.venv/bin/neocog fix runs/demo digits --padding circular --shift circular,crop --budget 60s \
+	.venv/bin/neocog fix runs/demo digits --padding circular --shift circular,crop --budget 45s \
 		--out runs/demo-fixed --overwrite
 	.venv/bin/neocog audit runs/demo-fixed digits --baseline runs/demo \
 		--report runs/demo-fixed/audit.html
