@@ -286,7 +286,7 @@ class Shifting:
         """
         pair = Pair.join(self._kept, n)
         movable, border = self.movable, None
-        flips: tuple[Flip, ...] = field(default=(), repr=False)
+        flips: tuple[Flip, ...] = ()
         if movable.model.task == "classify":
             flips = _flips(movable, pair, self.first, self.second)
         if self.moved is not None and self.stride:
