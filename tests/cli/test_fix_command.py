@@ -96,4 +96,4 @@ def test_wrong_use_is_one_sentence(
 def test_a_network_that_drops_nothing(call, digits_run: Path, tmp_path: Path) -> None:
     said = call("fix", digits_run, "digits", "--out", tmp_path / "fixed")
     assert said.status == 2
-    assert "nothing can be replaced: it drops none" in said.err
+    assert "nothing can be replaced: it has none" in said.err

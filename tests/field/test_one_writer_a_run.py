@@ -36,7 +36,7 @@ def _contend(run: Path, log: Path, way: str) -> None:
                 holds.append(f"{begun} {time.monotonic()}\n")
         except RunError as e:
             refused.add(str(e).partition(",")[0])
-    assert refused <= {"One process trains into a run at a time"}
+    assert refused <= {"One process at a time writes a run"}
     log.write_text("".join(holds))
 
 

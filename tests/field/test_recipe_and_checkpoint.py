@@ -108,18 +108,18 @@ def test_every_key_that_moves_a_bit_is_refused_by_name(
     edit(run, **keys)
     before = {p: p.read_bytes() for p in run.rglob("*") if p.is_file()}
     names = [k.replace("__", ".") for k in keys if len(keys) == 1 or k not in FOLLOWS]
-    with pytest.raises(RunError, match=r"has changed: .*Put that back, or train anew") as refused:
+    with pytest.raises(RunError, match=r"has changed: .*Restore it, or train again") as refused:
         resume(run)
     for name in names:
         assert f"`{name}` was " in str(refused.value)
-    assert str(refused.value).count(" was ") == len(names) + 1  # "it was started with"
+    assert str(refused.value).count(" was ") == len(names)
     assert {p: p.read_bytes() for p in run.rglob("*") if p.is_file()} == before
 
 
 def test_the_message_says_what_it_was_and_what_it_is(part: Path, tmp_path: Path) -> None:
     shutil.copytree(part, tmp_path / "run")
     edit(tmp_path / "run", train__batch_size=8, optimizer__nesterov=False)
-    words = r"`optimizer\.nesterov` was true, is false; `train\.batch_size` was 16, is 8\. Put"
+    words = r"`optimizer\.nesterov` was true, is false; `train\.batch_size` was 16, is 8\. Restore"
     with pytest.raises(RunError, match=words):
         resume(tmp_path / "run")
 
@@ -166,9 +166,7 @@ def test_epochs_that_are_not_those_of_the_plan_are_an_error(images: Path, tmp_pa
     for keys in ({"train__epochs": 9.0}, {"train__batch_size": 8}):
         shutil.copy(tmp_path / "run" / "recipe.toml", tmp_path / "recipe.toml")
         edit(tmp_path, **keys)
-        with pytest.raises(
-            UsageError, match=r"says in steps what `train\.epochs` says in passes, and does not"
-        ):
+        with pytest.raises(UsageError, match=r"must agree with `train\.epochs`, and does not"):
             train(None, recipe=tmp_path / "recipe.toml", out=tmp_path / "other")
     assert not (tmp_path / "other").exists()
 
@@ -212,7 +210,7 @@ def test_weights_that_it_was_started_from_changed_under_it(
 def test_without_a_checkpoint_they_are_needed(started: Path) -> None:
     shutil.rmtree(started / "checkpoint")
     _other(started.parent / "first" / "model.safetensors")
-    with pytest.raises(RunError, match=r"from the weights that it was started from, and .* has"):
+    with pytest.raises(RunError, match=r"needs its initial weights, and .* has"):
         resume(started)
 
 
@@ -256,7 +254,7 @@ def test_samples_that_changed_under_it_are_refused(
             (own / "dark").rename(own / "black")
         case "painted":
             Image.fromarray(np.full((16, 16), 7, np.uint8)).save(own / "dark" / "03.png")
-    with pytest.raises(RunError, match=r"with the samples it was started with; .* has changed"):
+    with pytest.raises(RunError, match=r"with its original samples; .* has changed"):
         resume(run)
 
 

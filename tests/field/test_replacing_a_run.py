@@ -179,7 +179,7 @@ def test_a_stopped_replacement_is_taken_up_and_not_lost(tmp_path: Path) -> None:
     with claimed(run, overwrite=True) as claim:
         write(claim.begin(Recipe()), 2)
     assert seed_of(run) == 1
-    for words in ("is to replace the run", "--resume", "--overwrite"):
+    for words in ("replaces the run", "--resume", "--overwrite"):
         with pytest.raises(RunError, match=words), claimed(run):
             pass
     with claimed(run, resume=True) as claim:
@@ -197,7 +197,7 @@ def test_a_stopped_replacement_outlives_what_it_replaces(tmp_path: Path) -> None
     shutil.rmtree(run)
     with pytest.raises(RunError, match=r"was stopped\. Take that up with `neocog train --resume"):
         RunFolder.open(run)
-    with pytest.raises(RunError, match="is to replace"), claimed(run):
+    with pytest.raises(RunError, match="that replaces the run"), claimed(run):
         pass
     with claimed(run, resume=True) as claim:
         claim.finish()
@@ -333,7 +333,7 @@ def test_a_finished_training_without_its_checkpoint_is_not_begun_again(tmp_path:
     run = tmp_path / "run"
     write(RunFolder(run), 1)
     shutil.rmtree(run / "checkpoint")
-    with pytest.raises(RunError, match=r"is finished, and its checkpoint was removed\. Make it"):
+    with pytest.raises(RunError, match=r"is finished, and its checkpoint was removed\. Repeat it"):
         resume(run)
     RunFolder(run).write_card(CARD)  # not finished: it begins again, from its recipe
     with claimed(run, resume=True) as claim:

@@ -472,9 +472,7 @@ def test_reasons_of_a_verdict(gain: int, lost: int, labeled: bool) -> None:
     assert ("no higher" in said) == (gain <= 0)
     assert ("not higher beyond chance" in said) == (gain > 0 >= found.consistency[1])
     assert ("accuracy is lower" in said) == (labeled and found.accuracy[2] < 0)
-    assert ("agrees with the model as it was" in said) == (
-        not labeled and found.accuracy[2] < -0.25
-    )
+    assert ("agrees with the original model" in said) == (not labeled and found.accuracy[2] < -0.25)
     if "agrees with" in said:
         assert f"on {share(1 - lost / 200)} of the images" in said
         assert said.endswith("75.00 %")

@@ -202,7 +202,7 @@ def test_a_budget_that_is_over_before_it_begins_still_ends_with_a_report(
         n, of = measured["test"]["n"], measured["test"]["of"]
         assert n < of == 1000
         assert high - low > 0.02
-        assert f"Measured on {n:,} of {of:,} test samples, drawn at random" in html
+        assert f"Measured on {n:,} of {of:,} test samples, a random subset" in html
         assert [note for note in end.notes if f"{n:,} of {of:,} test samples" in note]
     if budget < 0.1:
         begun = next(e for e in events if isinstance(e, Started))

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from neocog.runs.judge import Figures, can_gain, seen_before, verdict
+from neocog.runs.judge import Figures, can_gain, trained_on, verdict
 
 N = 1000
 
@@ -59,6 +59,6 @@ def test_what_hardly_flips_has_nothing_to_gain() -> None:
 
 def test_samples_that_were_trained_on_show_by_their_accuracy() -> None:
     right = np.ones(500, bool)
-    assert seen_before(right, figures(0.9, 1.0).correct)
-    assert not seen_before(figures(0.9, 1.0).correct, figures(0.91, 1.0).correct)
-    assert not seen_before(np.ones(20, bool), np.arange(20) > 0)
+    assert trained_on(right, figures(0.9, 1.0).correct)
+    assert not trained_on(figures(0.9, 1.0).correct, figures(0.91, 1.0).correct)
+    assert not trained_on(np.ones(20, bool), np.arange(20) > 0)

@@ -121,7 +121,7 @@ def test_resume_refuses_other_data(tmp_path: Path, quick: Quick, images: Path) -
     shutil.copytree(images, own)
     train(own, settings=quick, out=tmp_path / "run")
     Image.fromarray(np.full((28, 28), 99, np.uint8)).save(own / "down" / "new.png")
-    with pytest.raises(RunError, match=r"with the samples it was started with.*has changed"):
+    with pytest.raises(RunError, match=r"with its original samples.*has changed"):
         resume(tmp_path / "run")
 
 
@@ -306,7 +306,7 @@ def test_a_failed_start_leaves_the_name_free(
 def test_one_process_at_a_time(images: Path, tmp_path: Path, quick: Quick) -> None:
     def meddle(event: Event) -> None:
         if isinstance(event, Epoch) and event.row["epoch"] == 1:
-            with pytest.raises(RunError, match="One process trains into a run at a time"):
+            with pytest.raises(RunError, match="One process at a time writes a run"):
                 resume(tmp_path / "run")
 
     train(images, settings=quick, out=tmp_path / "run", progress=meddle)

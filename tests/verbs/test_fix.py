@@ -248,7 +248,7 @@ def test_a_network_that_looks_at_values_is_kept_as_weights(bars: Path, tmp_path:
         )
     done = fixed(opened, bars, tmp_path / "fixed", downsampling="blur", finetune=0)
     assert done.model is None
-    assert any("cannot be kept as a program" in note for note in done.notes)
+    assert any("cannot be saved as a program" in note for note in done.notes)
     assert (tmp_path / "fixed" / "model.safetensors").is_file()
 
 
@@ -348,5 +348,5 @@ def extra(done: Fixed) -> int:
 def test_what_drops_no_samples(bars: Path, tmp_path: Path) -> None:
     with pytest.warns(UserWarning, match="No weights were given"):
         opened = open_model("tests.verbs.strangers:make", size=(3, 32, 32), mean=(0.5,), std=(0.5,))
-    with pytest.raises(ModelError, match=r"nothing can be replaced: it drops none"):
+    with pytest.raises(ModelError, match=r"nothing can be replaced: it has none"):
         fixed(opened, bars, tmp_path / "fixed")

@@ -1,9 +1,9 @@
-"""Whether a recipe is still the one that a checkpoint was made with.
+"""Check that a recipe is still the one of its checkpoint.
 
-A recipe reproduces a run, or it lies: a training that is taken up with another batch ends with
-weights that no recipe has. What may differ is what no bit depends on: where the same samples and
-the same first weights lie, how a budget once became a plan, what the machine is called. A plan may
-be another one for the steps that are still to come.
+A recipe must reproduce its run: a training that is resumed with another batch size ends with
+weights that no recipe gives. Keys that no bit depends on may differ: paths of the same samples and
+initial weights, how a budget became a plan, the name of the machine. A plan may differ in the
+steps that are still to come.
 """
 
 from __future__ import annotations
@@ -22,40 +22,40 @@ from neocog.runs.recipe import Recipe
 __all__ = ["differences", "must_agree"]
 
 FREE = ("data.path", "model.init", "train.budget", "train.epochs", "train.plan")
-"""Keys that are held in another way: by fingerprints of what is there, by the steps done."""
+"""Keys that are checked otherwise: by fingerprints of contents, or by the steps done."""
 
 LEFT_OUT = "left out"
 
 
-def must_agree(kept: Recipe, now: Recipe, *, step: int, file: Path) -> None:
-    """Refuse to take up a training with another recipe.
+def must_agree(checkpoint: Recipe, now: Recipe, *, step: int, file: Path) -> None:
+    """Refuse to resume a training with another recipe.
 
     Args:
-        kept: what the checkpoint was made with.
-        now: what the folder's recipe says.
+        checkpoint: the recipe of the checkpoint.
+        now: the recipe in the folder.
         step: steps that are done.
         file: of the recipe, for the message.
 
     Raises:
-        RunError: names each key that differs, what it was and what it is.
+        RunError: names each key that differs, with both values.
     """
-    found = differences(kept, now, step=step)
-    if not found:
+    changed = differences(checkpoint, now, step=step)
+    if not changed:
         return
-    what = "; ".join(f"`{printable(key)}` was {was}, is {is_}" for key, was, is_ in found)
+    what = "; ".join(f"`{printable(key)}` was {was}, is {now_}" for key, was, now_ in changed)
     raise RunError(
-        f"A training is taken up with the recipe that it was started with, and "
-        f"`{printable(file)}` has changed: {what}. Put that back, or train anew with "
+        f"A training is resumed with the recipe of its start, and `{printable(file)}` has "
+        f"changed: {what}. Restore it, or train again with "
         f"`neocog train --recipe {shlex.quote(printable(file))} --out FOLDER`."
     )
 
 
-def differences(kept: Recipe, now: Recipe, *, step: int) -> list[tuple[str, str, str]]:
-    """Keys on which bits depend and that differ: name, what it was, what it is.
+def differences(checkpoint: Recipe, now: Recipe, *, step: int) -> list[tuple[str, str, str]]:
+    """Keys that differ and on which bits depend: name, old value, new value.
 
     Args:
-        kept: what the checkpoint was made with.
-        now: what the folder's recipe says.
+        checkpoint: the recipe of the checkpoint.
+        now: the recipe in the folder.
         step: steps that are done.
 
     Example:
@@ -64,29 +64,31 @@ def differences(kept: Recipe, now: Recipe, *, step: int) -> list[tuple[str, str,
         >>> differences(Recipe(), replace(Recipe(), train=TrainConfig(batch_size=64)), step=1)
         [('train.batch_size', '128', '64')]
     """
-    one, two = _flat(kept), _flat(now)
-    if kept.model.name != now.model.name:  # another network has other options
+    one, two = _flat(checkpoint), _flat(now)
+    if checkpoint.model.name != now.model.name:  # another network has other options
         one, two = (
-            {k: v for k, v in d.items() if k not in _options(kept, now)} for d in (one, two)
+            {k: v for k, v in d.items() if k not in _options(checkpoint, now)} for d in (one, two)
         )
-    found = [
-        (key, _shown(one, key), _shown(two, key))
+    changed = [
+        (key, _display(one, key), _display(two, key))
         for key in sorted(one.keys() | two.keys())
         if key not in FREE and one.get(key) != two.get(key)
     ]
     if one["train.plan"] != two["train.plan"]:
-        if not _same_steps(kept, now, step):
-            found.append(("train.plan", _shown(one, "train.plan"), _shown(two, "train.plan")))
+        if not _same_steps(checkpoint, now, step):
+            changed.append(("train.plan", _display(one, "train.plan"), _display(two, "train.plan")))
     elif one["train.epochs"] != two["train.epochs"]:
-        found.append(("train.epochs", _shown(one, "train.epochs"), _shown(two, "train.epochs")))
-    return found
+        changed.append(
+            ("train.epochs", _display(one, "train.epochs"), _display(two, "train.epochs"))
+        )
+    return changed
 
 
-def _same_steps(kept: Recipe, now: Recipe, step: int) -> bool:
-    """Whether all steps that are done headed where the plan of now would have headed."""
-    if not kept.train.plan or not now.train.plan:
+def _same_steps(checkpoint: Recipe, now: Recipe, step: int) -> bool:
+    """Whether the new plan agrees on all steps that are done."""
+    if not checkpoint.train.plan or not now.train.plan:
         return False
-    one, two = pairs(kept.train), pairs(now.train)
+    one, two = pairs(checkpoint.train), pairs(now.train)
     turns = {0, *(first for first, _ in (*one, *two))}
     return all(segment(one, n)[0] == segment(two, n)[0] for n in turns if n < step)
 
@@ -112,7 +114,7 @@ def _flat(recipe: Recipe) -> dict[str, Any]:
     return out
 
 
-def _shown(values: dict[str, Any], key: str) -> str:
+def _display(values: dict[str, Any], key: str) -> str:
     if key not in values:
         return LEFT_OUT
     value = values[key]

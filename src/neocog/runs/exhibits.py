@@ -76,8 +76,8 @@ def run_first_screen(end: Finished, run: str) -> FirstScreen:
     named = Named(model=run, data=recipe.data.path)
     if name is None:
         return FirstScreen(
-            headline=f"{printable(Path(place).name or place)}: trained, and no sample was held out "
-            "to measure it on.",
+            headline=f"{printable(Path(place).name or place)}: trained, without held-out "
+            "samples to measure it on.",
             figures=_costs(end),
             next=_longer(end, run),
         )
@@ -85,7 +85,7 @@ def run_first_screen(end: Finished, run: str) -> FirstScreen:
     badge, why = _undertrained(end, score)
     low, high = (flipped(v) for v in score.accuracy_ci)
     images = f"{score.n:,} {name} image{'' if score.n == 1 else 's'}"
-    audit = named.command("audit", "See whether its predictions hold when the image moves")
+    audit = named.command("audit", "Measure whether its predictions hold under shifts")
     return FirstScreen(
         headline=f"{printable(Path(place).name or place)}: {flipped(score.accuracy)} % top-1 "
         f"accuracy (95 % CI {low}–{high} %) on {images}.",
@@ -105,7 +105,7 @@ def run_first_screen(end: Finished, run: str) -> FirstScreen:
 
 def _explained(named: Named) -> tuple[Command, ...]:
     more = ("--data", named.data)
-    return (named.command("explain", "See where a prediction comes from", *more, data=False),)
+    return (named.command("explain", "See the evidence for a prediction", *more, data=False),)
 
 
 def _undertrained(end: Finished, score: Evaluation) -> tuple[str, str]:
@@ -133,7 +133,7 @@ def _longer(end: Finished, run: str) -> tuple[Command, ...]:
 
 
 def _weakest(score: Evaluation) -> tuple[Scalar, ...]:
-    """The class of which least is found."""
+    """The class with the lowest recall."""
     known = [row for row in score.per_class if row["recall"] is not None]
     if len(known) < 2:
         return ()
@@ -168,7 +168,7 @@ def _confusion_and_worst(
 
 
 def _measured(name: str, shown: Sampled) -> str:
-    """What a score is of."""
+    """The split of a score."""
     if shown.whole:
         held_out = "the test samples, which this training has not seen"
         watched = "the validation samples, which this training was watched with"
@@ -188,12 +188,12 @@ def _overview(
                 value=score.accuracy,
                 unit="%",
                 interval=score.accuracy_ci,
-                note=f"{score.n:,} sample{'' if score.n == 1 else 's'}; 95 % interval after Wilson",
+                note=f"{score.n:,} sample{'' if score.n == 1 else 's'}; Wilson 95 % CI",
             )
         )
     tiles += [
         Scalar(title="parameters", value=summary["params"]),
-        Scalar(title="MACs", value=summary["macs"], note="multiply-accumulates of one sample"),
+        Scalar(title="MACs", value=summary["macs"], note="per sample"),
         Scalar(title="training", value=summary["seconds"], unit="s", note="without evaluation"),
     ]
     if summary["images_per_second"]:  # None, or nothing, where no time was taken
@@ -303,7 +303,7 @@ def _inside(experiment: Experiment) -> Section:
 
 
 def first_filters(module: nn.Module) -> Gallery | None:
-    """The kernels of the first convolution, each scaled to its own largest value."""
+    """The kernels of the first convolution, each scaled to its own max."""
     convolutions = [m for m in module.modules() if isinstance(m, nn.Conv2d)]
     if not convolutions or convolutions[0].weight.shape[1] not in (1, 3):
         return None

@@ -47,16 +47,16 @@ __all__ = ["Experiment", "prepare"]
 
 @dataclass(kw_only=True)
 class Experiment:
-    """A recipe made real.
+    """Everything that a training needs.
 
     Args:
-        recipe: with everything filled in that was left to be found out.
+        recipe: with all defaults filled in.
         source: the opened data.
         model: on the machine, with its spec.
         optimizer: over the model.
         average: the weight average, or None.
         cost: of one sample.
-        notes: sentences that a user should read.
+        notes: notes for the user.
     """
 
     recipe: Recipe
@@ -69,18 +69,18 @@ class Experiment:
 
     @property
     def machine(self) -> Machine:
-        """Where the arithmetic runs."""
+        """Device, memory format, precision and threads."""
         return Machine(**vars(self.recipe.machine))
 
     @property
     def augment(self) -> Augment:
-        """What is done to each batch."""
+        """Augmentation of each batch."""
         assert self.recipe.augment is not None
         return self.recipe.augment
 
     @property
     def best(self) -> SpecifiedNetwork:
-        """What is saved and measured: the weight average where there is one."""
+        """The model to save and measure: the weight average where there is one."""
         if self.average is None:
             return self.model
         assert isinstance(self.average.module, SpecifiedNetwork)
@@ -107,7 +107,7 @@ class Experiment:
         )
 
     def seen(self) -> SeenSamples:
-        """Which samples the model will have seen, those of the weights that it starts from too."""
+        """Samples that the model is trained on, those of its initial weights included."""
         start, splits = self.recipe.model.init, self.source.splits
         before = read_seen(Path(start)) if start else None
         return SeenSamples.of(splits["train"], splits.get("val"), before=before)
@@ -126,13 +126,13 @@ def prepare(
     measuring: float = math.inf,
     progress: Callable[[int, int], None] | None = None,
 ) -> Experiment:
-    """Open the data and build what is trained.
+    """Open the data and build model and optimizer.
 
     Args:
-        recipe: what was asked for.
-        resume: weights will be replaced by a checkpoint's.
-        strict: stop at the first image that cannot be used.
-        measuring: seconds in which to find out which way of training is the fastest.
+        recipe: of the training.
+        resume: weights will be replaced by those of a checkpoint.
+        strict: stop at the first unreadable image.
+        measuring: seconds to find the fastest configuration of the machine.
         progress: called with (images done, images in all) while they are decoded.
 
     Raises:
@@ -206,9 +206,9 @@ def _same_data(recipe: Recipe, source: Source) -> Recipe:
     known = recipe.data.fingerprint
     if known and known != source.fingerprint:
         raise RunError(
-            f"A run is taken up, or made again, with the samples it was started with; "
+            f"A run is resumed or repeated with its original samples; "
             f"`{printable(recipe.data.path)}` has changed since. Restore it, or start a new run; "
-            "with --recipe, `--set data.fingerprint=` takes the samples as they are."
+            "with --recipe, `--set data.fingerprint=` accepts the new samples."
         )
     height, width, channels = source.splits["train"].x.shape[1:]
     data = replace(
@@ -240,23 +240,23 @@ def _check(source: Source, recipe: Recipe) -> list[str]:
     train = source.splits["train"]
     counts = torch.bincount(torch.from_numpy(train.y), minlength=len(source.classes))
     present = int((counts > 0).sum())
-    lost = [f"`{printable(f.path)}` is left out: {_why(f)}" for f in source.sheet.barren]
+    lost = [f"`{printable(f.path)}` is skipped: {_why(f)}" for f in source.sheet.barren]
     if present < 2:
         raise DataError(
             f"A classifier needs samples of at least two classes; the training split of "
             f"`{printable(recipe.data.path)}` has {present}. "
             + "".join(f"Class {said}. " for said in lost[:5])
-            + "Give a folder with a sub-folder of images that open for each class."
+            + "Give a folder with one sub-folder of readable images per class."
         )
     notes = [*source.sheet.warnings, *(f"Class {said}." for said in lost)]
     if not len(source.splits["test"]) and len(source.splits["val"]):
         notes.append(
-            "There is no test split: figures are of val, which the training is watched with. "
+            "There is no test split: figures are of val, which also monitors the training. "
             "`--set data.cut_test=true` cuts a test out of train."
         )
     if not any(len(source.splits[s]) for s in ("test", "val")):
         notes.append(
-            "No sample is held out: no figure can be measured on unseen images. Add images, or "
+            "No sample is held out, so nothing can be measured on new images. Add images, or "
             "folders val/ and test/ beside train/."
         )
     if present < len(source.classes):
@@ -269,7 +269,7 @@ def _check(source: Source, recipe: Recipe) -> list[str]:
 
 
 def _left_out(source: Source) -> list[str]:
-    """How many files and folders are not trained on; a class without images is named elsewhere."""
+    """Count of skipped files and folders; a class without images is reported elsewhere."""
     faults = [f for f in source.sheet.faults if f not in source.sheet.barren]
     folders = sum(f.is_folder for f in faults)
     files = len(faults) - folders
@@ -302,7 +302,7 @@ def _spec(source: Source, recipe: Recipe) -> ModelSpec:
 
 
 def spelled_out(network: ModelConfig) -> ModelConfig:
-    """With the options that were left to their defaults, which may change some day.
+    """With all defaults of the options, which may change some day.
 
     Raises:
         UsageError: there is no such network or option.
@@ -345,6 +345,6 @@ def _preflight(spec: ModelSpec, recipe: Recipe, device: str) -> Cost:
         raise TooLarge(
             f"Training {printable(recipe.model.name)} ({spent.params:,} parameters) in batches "
             f"of {recipe.train.batch_size} needs about {need / 1e9:.1f} GB; {device} has "
-            f"{room / 1e9:.1f} GB free. Take a smaller batch, size or network."
+            f"{room / 1e9:.1f} GB free. Use a smaller batch, size or model."
         )
     return spent

@@ -1,7 +1,7 @@
-"""The fine-tune of a model that was changed, towards what it answered before.
+"""Fine-tune a converted model towards the predictions of the original.
 
-Its last step may be moved while it runs, nearer because time runs short or nothing is gained any
-more: the learning rate then falls over the steps that are left.
+Its last step may be moved forward while it runs, when time runs short or nothing is gained: the
+learning rate then decays over the remaining steps.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ from neocog.types import Batch
 __all__ = ["GUIDANCE", "FinetuneState", "guide_of", "steps_of", "tune"]
 
 GUIDANCE = 3.0
-"""Weight of the difference from the model as it was, beside the loss."""
+"""Weight of the distillation loss from the original model."""
 
 
 @dataclass
 class FinetuneState:
-    """How far a fine-tune came.
+    """Progress of a fine-tune.
 
     Args:
-        rows: an epoch each, as in metrics.jsonl.
+        rows: one per epoch, as in metrics.jsonl.
         interrupted: a Ctrl-C ended it.
         seconds: of its steps.
         done: steps made.
-        last: number of the last step; may be set to a lower one between two steps.
+        last: index of the last step; may be lowered between two steps.
         plan: pairs of from step and to step, as in `runs.plan`.
     """
 
@@ -53,52 +53,52 @@ class FinetuneState:
 
 
 def steps_of(split: Split, recipe: Recipe) -> tuple[int, int]:
-    """Steps of one pass over a split, and samples of each, every one shown twice."""
+    """Steps per epoch, and samples per step, each in two views."""
     size = max(1, recipe.train.batch_size // 2)
     return max(1, len(split) // size), size
 
 
 def guide_of(model: SpecifiedNetwork, recipe: Recipe, samples: int) -> Guide:
-    """What a fine-tune is drawn to: a copy of the model as it was, where the training runs.
+    """The teacher of a fine-tune: a copy of the original model, on the device of the training.
 
     Args:
-        model: is left as it is.
+        model: not changed.
         recipe: with the machine settled.
-        samples: of the split that is learned from.
+        samples: size of the training split.
     """
-    still = copy.deepcopy(model).eval().requires_grad_(False)
-    return Guide(place(still, Machine(**vars(recipe.machine))), samples=samples)
+    teacher_model = copy.deepcopy(model).eval().requires_grad_(False)
+    return Guide(place(teacher_model, Machine(**vars(recipe.machine))), samples=samples)
 
 
 def tune(
     model: SpecifiedNetwork,
     split: Split,
     recipe: Recipe,
-    told: FinetuneState,
+    state: FinetuneState,
     *,
     guide: SpecifiedNetwork | Guide,
     consistency_weight: float = 0.0,
 ) -> Iterator[Step]:
     """Fine-tune a model in place, in the loop that trainings use; it ends on the CPU.
 
-    Each batch shows half as many samples, each twice, and their predictions are drawn to
-    those of the model as it was so far (`tasks.distill`). Where they are drawn to each other
-    too, the two views differ in their place alone; else each is changed by itself, which shows
-    more.
-    A Ctrl-C ends it after the running step, and `told` says so.
+    Each batch holds half as many samples, each in two views, and their logits are pulled toward
+    the running mean of the original model's (`tasks.distill`). With a consistency weight the
+    two views differ in their shift alone; else each is augmented separately, which gives more
+    variety.
+    Ctrl-C ends it after the current step, see `state.interrupted`.
 
     Args:
-        model: is changed.
-        split: to learn from.
+        model: changed in place.
+        split: training samples.
         recipe: with the machine settled.
-        told: what came of it; `told.last` may be lowered between two steps.
-        guide: the model as it was, which is left as it is; or what `guide_of` made of it, which
-            remembers what it said from one fine-tune to the next.
-        consistency_weight: how strongly the two views of a sample are drawn to each other.
+        state: updated while it runs; `state.last` may be lowered between two steps.
+        guide: the original model, not changed; or the result of `guide_of`, which keeps its
+            logits from one fine-tune to the next.
+        consistency_weight: weight of the consistency loss between the two views.
     """
-    course = recipe.train
+    config = recipe.train
     each, size = steps_of(split, recipe)
-    told.done, told.last = 0, max(1, round(course.epochs * each))
+    state.done, state.last = 0, max(1, round(config.epochs * each))
     machine = Machine(**vars(recipe.machine))
     place(model, machine)
     teacher = guide if isinstance(guide, Guide) else guide_of(guide, recipe, len(split))
@@ -111,18 +111,18 @@ def tune(
     )
     losses: list[float] = []
     with deferred() as interrupt:
-        while told.done < told.last and not told.interrupted:
-            heading = told.last
-            told.plan += [told.done, heading]
+        while state.done < state.last and not state.interrupted:
+            target = state.last
+            state.plan += [state.done, target]
             events = fit(
                 model,
-                _feed(split, size, course.seed, teacher),
+                _feed(split, size, config.seed, teacher),
                 optimizer,
                 plan=StepPlan(
-                    steps=heading,
+                    steps=target,
                     steps_per_epoch=each,
-                    first=told.done,
-                    seed=course.seed,
+                    first=state.done,
+                    seed=config.seed,
                 ),
                 schedule=recipe.schedule,
                 task=task,
@@ -133,15 +133,15 @@ def tune(
             with closing(events):  # type: ignore[type-var]
                 clock = time.monotonic()
                 for step in events:
-                    told.seconds += time.monotonic() - clock
-                    told.done = step.number
+                    state.seconds += time.monotonic() - clock
+                    state.done = step.number
                     losses.append(step.loss)
                     if step.ends_epoch or interrupt.requested:
-                        told.rows.append(_row(step, losses, told.seconds))
+                        state.rows.append(_row(step, losses, state.seconds))
                         losses = []
                     yield step
-                    told.interrupted = interrupt.requested
-                    if told.interrupted or told.last != heading:
+                    state.interrupted = interrupt.requested
+                    if state.interrupted or state.last != target:
                         break
                     clock = time.monotonic()
     place(model, Machine(memory_format="contiguous"))
@@ -149,7 +149,7 @@ def tune(
 
 
 def _feed(split: Split, size: int, seed: int, teacher: Guide) -> Callable[[int], Iterator[Batch]]:
-    """Batches of an epoch, each sample twice."""
+    """Batches of an epoch, each sample in two views."""
     full = len(split) >= size
 
     def feed(epoch: int) -> Iterator[Batch]:
@@ -166,6 +166,6 @@ def _row(step: Step, losses: list[float], seconds: float) -> dict[str, Any]:
         "train_loss": sum(losses) / len(losses),
         "lr": step.lr,
         "seconds": round(seconds, 3),
-        # Each is shown twice.
+        # Each sample has two views.
         "images_per_second": round(step.number * step.samples / 2 / max(seconds, 1e-9), 1),
     }

@@ -1,8 +1,8 @@
-"""A trained model that downsamples in another way: made, fine-tuned, kept.
+"""Convert a trained model to other downsampling, fine-tune it, and save it.
 
-A run of ours is built again with other options and takes its weights along, so what comes out is
-an ordinary run. A network from elsewhere is changed as a graph and kept as a program (`model.pt2`)
-beside its weights, under the names that they had.
+A model of a run is rebuilt with other options and the same weights, so the result is an ordinary
+run. An external model is converted as a graph and saved as a program (`model.pt2`) beside its
+weights, under their original names.
 """
 
 from __future__ import annotations
@@ -64,15 +64,15 @@ RATE = 1 / 3
 
 @dataclass(frozen=True, kw_only=True)
 class ConvertedModel:
-    """A model with other samplers, not yet tuned.
+    """A model with other downsampling, not yet fine-tuned.
 
     Args:
-        model: pixels in [0, 1] to answers.
+        model: pixels in [0, 1] to logits.
         replaced: downsamplers that were replaced.
-        skipped: what could not be.
-        remarks: what the model still cannot do.
-        network: name and options of a network of ours; None for one from elsewhere.
-        options: what was asked for.
+        skipped: those that were not, with reasons.
+        remarks: remaining limitations.
+        network: name and options of a built-in network; None for an external one.
+        options: that were requested.
     """
 
     model: SpecifiedNetwork
@@ -92,18 +92,18 @@ def mend(
     classes: tuple[str, ...] | None = None,
     seed: int = 0,
 ) -> ConvertedModel:
-    """Replace the downsamplers of a model; it stays as it is.
+    """Replace the downsamplers of a copy of a model.
 
     Args:
         trained: the model.
         downsampling: one of `layers.downsample.DOWNSAMPLINGS`.
         padding: "keep" or "circular".
-        only: groups to be replaced; all if left out.
-        classes: names of the outputs, where the model has none.
-        seed: of the weights that a sampler may have.
+        only: groups to replace; all if left out.
+        classes: class names, where the model has none.
+        seed: of the weights of new layers.
 
     Raises:
-        UsageError: the model cannot be changed, or is so already.
+        UsageError: the model cannot be converted, or is so already.
         ModelError: it cannot be changed in that way.
     """
     _must_be_open(trained)
@@ -121,14 +121,14 @@ def mend(
             changed, replaced, skipped = done.module, done.replaced, done.skipped
         else:
             changed = _rebuilt(network, ours, spec)
-            now = f"{downsampling} (the network's own option)"
+            now = f"{downsampling} (an option of the network)"
             replaced = tuple(replace(r, now=now) for r in done.replaced) or _option(trained, now)
             skipped = ()
     if not replaced and (padding == "keep" or ours is not None):
         why = "; ".join(f"`{w.name}`: {w.reason}" for w in skipped[:3])
         raise ModelError(
-            f"A fix replaces what downsamples, and in `{printable(trained.place)}` nothing can "
-            f"be replaced{f' ({why})' if why else ': it drops none'}. Audit it to see why."
+            f"A fix replaces downsamplers, and in `{printable(trained.place)}` nothing can "
+            f"be replaced{f' ({why})' if why else ': it has none'}. Audit it to see why."
         )
     options: dict[str, Any] = {"downsampling": downsampling, "padding": padding}
     if only is not None:
@@ -145,30 +145,30 @@ def mend(
 
 
 def _must_be_open(trained: TrainedModel) -> None:
-    """Refuse what holds no network that can be traced with any number of samples."""
+    """Refuse a model that cannot be traced with any batch size."""
     if trained.black_box:
         raise UsageError(
-            f"A fix changes what is inside a network, and `{printable(trained.place)}` is a black "
+            f"A fix replaces layers of a network, and `{printable(trained.place)}` is a black "
             "box. Fix the network that it was exported from."
         )
     network = trained.module.network
     if isinstance(network, Exported) and network.batch is not None:
         raise ModelError(
-            f"A fix traces a network with any number of samples, and `{printable(trained.place)}` "
+            f"A fix traces a network with any batch size, and `{printable(trained.place)}` "
             f"was exported for {network.batch} at once. Export it with a dynamic batch, as "
             "`dynamic_shapes=({0: torch.export.Dim('batch')},)`."
         )
 
 
 def example_of(spec: ModelSpec) -> Tensor:
-    """Two samples of the size that a model takes, normalized."""
+    """Two normalized samples of the input size."""
     signal = spec.input
     generator = torch.Generator().manual_seed(0)
     return torch.randn(2, signal.channels, *signal.size, generator=generator)
 
 
 def _ours(trained: TrainedModel, downsampling: str, padding: str) -> ModelConfig | None:
-    """The same network with other options, where it is one of ours."""
+    """The same network with other options, if it is built in."""
     card: dict[str, Any] = trained.card.get("network", {})
     name, options = card.get("name", ""), dict(card.get("options", {}))
     if name not in NETWORKS or (trained.place / "model.pt2").exists():
@@ -206,13 +206,13 @@ def _rebuilt(network: nn.Module, ours: ModelConfig, spec: ModelSpec) -> nn.Modul
 
 
 def _chooser(network: nn.Module) -> set[str]:
-    """Names of the weights by which a network learned to choose its samples."""
+    """Names of the weights of learned phase selection."""
     parts = [(n, m) for n, m in network.named_modules() if isinstance(m, LearnedChoice)]
     return {f"{name}.{key}" for name, part in parts for key in part.state_dict()}
 
 
 def _option(trained: TrainedModel, now: str) -> tuple[Replaced, ...]:
-    """The network as a whole, where its samplers are ours already."""
+    """The whole network as one replacement, where its downsampling is an option."""
     was = trained.card["network"]["options"].get("downsampling", "stride")
     if was == "stride":
         return ()
@@ -221,15 +221,15 @@ def _option(trained: TrainedModel, now: str) -> tuple[Replaced, ...]:
 
 @dataclass(frozen=True, kw_only=True)
 class Tuning:
-    """How a fine-tune goes.
+    """Settings of a fine-tune.
 
     Args:
-        epochs: passes over the training samples, each shown twice; 0 for none.
-        lr: highest learning rate; 0 for a third of what suits the network.
-        batch_size: samples a step.
+        epochs: passes over the training samples, each in two views; 0 for none.
+        lr: peak learning rate; 0 for a third of the default of the network.
+        batch_size: samples per step.
         seed: of the order, the augmentation and dropout.
-        device: `cpu`, `cuda`, `mps`; the best if left out.
-        val: the model has not learned from the validation samples, before or now.
+        device: `cpu`, `cuda`, `mps`; the fastest available if left out.
+        val: the validation samples are not trained on, before or now.
     """
 
     epochs: float = 1.0
@@ -294,7 +294,7 @@ def recipe_of(
 
 
 def _moved(channels: int, size: tuple[int, int]) -> Augment:
-    """As far as an audit moves images, and with such a border."""
+    """Shift augmentation as large as the shifts of an audit, with the same border."""
     return replace(suited(channels, size), shift=float(max(1, min(size) // 8)), border="reflect")
 
 
@@ -339,7 +339,7 @@ class SavedFix:
 def the_fixed(
     mended: ConvertedModel, recipe: Recipe, rows: Sequence[Mapping[str, Any]]
 ) -> SavedFix:
-    """The fixed model."""
+    """The fixed model, to save."""
     data = {k: getattr(recipe.data, k) for k in ("path", "seed", "val", "cut_test", "fingerprint")}
     return SavedFix(
         network=mended.model.network,
@@ -352,7 +352,7 @@ def the_fixed(
 
 
 def as_it_was(trained: TrainedModel, mended: ConvertedModel, recipe: Recipe) -> SavedFix:
-    """The model that came, with the names of its classes where the data has them."""
+    """The original model, to save, with the class names of the data."""
     ours = mended.network is not None
     before = RunFolder.open(trained.place).recipe if ours else recipe
     before = replace(before, provenance=recipe.provenance)  # no training to be taken up
@@ -367,7 +367,7 @@ def as_it_was(trained: TrainedModel, mended: ConvertedModel, recipe: Recipe) -> 
 
 
 def origin(trained: TrainedModel) -> dict[str, Any]:
-    """Where a model came from, and how it was opened, for model.json."""
+    """Source of a model and its options, for model.json."""
     signal = trained.spec.input
     told: dict[str, Any] = {
         "size": [signal.channels, *signal.size],
@@ -390,11 +390,11 @@ def keep(
     Args:
         folder: an empty one.
         kept: the model.
-        fixed: how it came about, for model.json.
+        fixed: history of the fix, for model.json.
         measured: of the model that is kept.
 
     Returns:
-        Sentences on what could not be kept.
+        Notes on what could not be saved.
     """
     notes: list[str] = []
     name = kept.choice or kept.recipe.model
@@ -419,7 +419,7 @@ def keep(
             card["parity"] = save_exported(kept.network, file, example_of(kept.spec), texts=text)
         except ModelError as e:
             notes.append(
-                f"It cannot be kept as a program, only its weights (model.safetensors): {e}"
+                f"It cannot be saved as a program, only its weights (model.safetensors): {e}"
             )
     folder.write_card(card)
     return notes

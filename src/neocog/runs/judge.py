@@ -1,13 +1,13 @@
-"""How states of a fix are told apart, and when a fixed model is better than the one that came.
+"""Score checkpoints of a fix, and decide whether a fixed model is better than the original.
 
-On the validation samples a state scores by its *fidelity*: the fraction of samples that it
+The score of a checkpoint on validation samples is its *fidelity*: the fraction of samples that it
 predicts correctly at both of two random shifts, in which accuracy and consistency are one number.
 
-The verdict compares pairs of predictions on the same samples. Better means: consistency under the
-shifts that were asked for is higher, its 95 % interval above zero, and accuracy is not lower, its
-interval reaches zero. Without labels accuracy is unknown; then the predictions must agree with
-those of the model as it was at least as often as that model agrees with itself when the image
-moves.
+The verdict compares paired predictions on the same samples. Better means: consistency under the
+requested shifts is higher, with the 95 % CI of the difference above zero, and accuracy is not
+lower, with the CI reaching zero. Without labels accuracy is unknown; then the predictions must
+agree with those of the original model at least as often as the original agrees with itself under
+shifts.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ from neocog.exhibits import PlainResult, keys, share
 from neocog.networks.model import SpecifiedNetwork
 from neocog.stats import paired_interval
 
-__all__ = ["Figures", "Judge", "Score", "Verdict", "can_gain", "seen_before", "verdict"]
+__all__ = ["Figures", "Judge", "Score", "Verdict", "can_gain", "trained_on", "verdict"]
 
-LOOKED_AT = 2000
-"""Validation samples that a state is scored on, at most."""
+SCORED = 2000
+"""Max validation samples for a score."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Score(PlainResult):
-    """A state of a model on the validation samples.
+    """Scores of a checkpoint on the validation samples.
 
     Args:
         fidelity: fraction predicted correctly at both shifts.
@@ -58,40 +58,40 @@ class Score(PlainResult):
 
 
 class Judge:
-    """Scores states of a model on the same samples and shifts.
+    """Scores checkpoints on the same samples and shifts.
 
     Args:
         val: the samples.
-        mode: of shifting, one of `audits.shift.MODES`.
-        seed: of which samples, and of the shifts.
-        most: samples, at most.
+        mode: kind of shift, one of `audits.shift.MODES`.
+        seed: of the random samples and shifts.
+        limit: max samples.
     """
 
-    def __init__(self, val: Split, *, mode: str, seed: int, most: int = LOOKED_AT) -> None:
-        self.samples = Samples.of(val).first(most, seed=seed)
+    def __init__(self, val: Split, *, mode: str, seed: int, limit: int = SCORED) -> None:
+        self.samples = Samples.of(val).first(limit, seed=seed)
         self.mode, self.seed = mode, seed
 
     def __call__(self, model: SpecifiedNetwork) -> Score:
-        """Score a state; the model is as it was afterwards."""
+        """Score a checkpoint; the model is not changed."""
         subject = Subject(model, size=model.spec.input.size)
-        found = shift_consistency(subject, self.samples, mode=self.mode, seed=self.seed)
-        assert found.accuracy is not None
+        result = shift_consistency(subject, self.samples, mode=self.mode, seed=self.seed)
+        assert result.accuracy is not None
         return Score(
-            fidelity=float(found.both.mean()),
-            accuracy=found.accuracy,
-            consistency=found.consistency,
-            correct=found.right,
-            faithful=found.both,
+            fidelity=float(result.both.mean()),
+            accuracy=result.accuracy,
+            consistency=result.consistency,
+            correct=result.right,
+            faithful=result.both,
         )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Figures:
-    """A model on the samples of the report.
+    """Figures of a model on the test samples.
 
     Args:
         correct: for each sample, whether it is predicted correctly.
-        shift: under the shifts that were asked for.
+        shift: under the requested shifts.
     """
 
     correct: np.ndarray
@@ -104,8 +104,8 @@ class Verdict:
 
     Args:
         better: consistency is higher and accuracy is not lower.
-        reason: what speaks against it, half a sentence; empty where nothing does.
-        accuracy: difference of the fractions, and its 95 % interval.
+        reason: why it is not better, a clause, or "".
+        accuracy: difference of the fractions, and its 95 % CI.
         consistency: the same.
     """
 
@@ -115,7 +115,7 @@ class Verdict:
     consistency: tuple[float, float, float]
 
     def also(self, reason: str) -> Verdict:
-        """Not better, for one reason more."""
+        """Not better, for another reason."""
         reasons = f"{self.reason} and {reason}" if self.reason else reason
         return replace(self, better=False, reason=reasons)
 
@@ -124,9 +124,9 @@ def verdict(before: Figures, after: Figures, *, labeled: bool, seed: int = 0) ->
     """Compare two models on the same samples and shifts.
 
     Args:
-        before: the model that came.
-        after: the model that may go.
-        labeled: accuracy is known; else `correct` is agreement with the model that came.
+        before: the original model.
+        after: the fixed model.
+        labeled: accuracy is known; else `correct` is agreement with the original model.
         seed: of the bootstrap.
     """
     accuracy = paired_interval(after.correct, before.correct, seed=seed)
@@ -140,8 +140,8 @@ def verdict(before: Figures, after: Figures, *, labeled: bool, seed: int = 0) ->
         reasons.append(f"accuracy is lower ({_points(accuracy)})")
     if not labeled and accuracy[2] < before.shift.consistency - 1:
         reasons.append(
-            f"it agrees with the model as it was on {share(1 + accuracy[0])} of the images, which "
-            "is less than that model agrees with itself when they move, "
+            f"it agrees with the original model on {share(1 + accuracy[0])} of the images, less "
+            "than that model agrees with itself under shifts, "
             f"{share(before.shift.consistency)}"
         )
     return Verdict(
@@ -153,16 +153,16 @@ def verdict(before: Figures, after: Figures, *, labeled: bool, seed: int = 0) ->
 
 
 def can_gain(before: Shift, *, seed: int = 0) -> bool:
-    """Whether a model without any flip could be told from this one on its samples."""
+    """Whether a model without flips would differ significantly from this one."""
     return paired_interval(np.ones_like(before.same), before.same, seed=seed)[1] > 0
 
 
-def seen_before(val: np.ndarray, test: np.ndarray) -> bool:
-    """Whether a model does so much better on the first samples that it was trained on them.
+def trained_on(val: np.ndarray, test: np.ndarray) -> bool:
+    """Whether a model was trained on the first samples, as it does so much better on them.
 
     Args:
         val: for each sample, whether it is predicted correctly.
-        test: the same of samples that are new to it.
+        test: the same for new samples.
 
     Example:
         >>> good, fair = np.ones(1000, bool), np.arange(1000) % 10 > 0

@@ -33,10 +33,10 @@ __all__ = [
 Plan_ = list[tuple[int, int]]
 
 DEFAULT_EPOCHS = 20.0
-"""Where neither epochs nor a budget are asked for."""
+"""Default epochs without a budget."""
 
 RESERVE = 0.9
-"""Share of the time left that a plan uses: machines are never quite as fast as measured."""
+"""Fraction of the remaining time that a plan uses: machines are never quite as fast as measured."""
 
 WATCHING = 0.2
 """Share of the time of a pass in which validation samples are looked at, at most."""
@@ -69,7 +69,7 @@ def first_plan(experiment: Experiment, budget: Budget) -> Plan_:
         plan, each = pairs(course), experiment.steps_per_epoch
         if course.epochs and max(1, round(course.epochs * each)) != plan[-1][1]:
             raise UsageError(
-                "`train.plan` says in steps what `train.epochs` says in passes, and does not: "
+                "`train.plan` must agree with `train.epochs`, and does not: "
                 f"the plan ends at step {plan[-1][1]}, after {plan[-1][1] / each:g} epochs of "
                 f"{each} steps, and `epochs` is {course.epochs:g}. Leave `plan` out, and `epochs` "
                 "decides."
@@ -83,7 +83,7 @@ def first_plan(experiment: Experiment, budget: Budget) -> Plan_:
 
 
 def affordable(experiment: Experiment, budget: Budget) -> int:
-    """Steps that fit into what is left of a budget, beside what has to be measured; at least one.
+    """Steps that fit the remaining budget, measurements included; at least one.
 
     Args:
         experiment: what is trained.
@@ -103,7 +103,7 @@ def affordable(experiment: Experiment, budget: Budget) -> int:
 
 
 def evaluating(experiment: Experiment, budget: Budget) -> float:
-    """Seconds from the last step to the report, where all samples are measured on."""
+    """Seconds from the last step to the report, with all samples measured."""
     return 2 * budget.answer * sum(map(len, experiment.held_out().values()))
 
 
@@ -139,7 +139,7 @@ def is_plan(plan: Sequence[tuple[int, int]]) -> bool:
 
 
 def segment(plan: Plan_, step: int) -> tuple[int, int]:
-    """Where a training that has made `step` steps is heading, and how far that heading holds.
+    """The last step of a training at `step`, and the end of this segment of the plan.
 
     Example:
         >>> segment([(0, 100)], 10), segment([(0, 100), (50, 80)], 10)
@@ -154,7 +154,7 @@ def segment(plan: Plan_, step: int) -> tuple[int, int]:
 
 
 class Pace:
-    """Watches a budget and changes a plan that misses it.
+    """Monitors a budget and adjusts a plan that misses it.
 
     Args:
         budget: of the command.

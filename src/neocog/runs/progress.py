@@ -1,4 +1,4 @@
-"""What is written down of a training beside tensors: where it stands, and what it made."""
+"""The state of a training besides tensors: progress and results."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ ROW = {"epoch", "step", "train_loss", "lr", "seconds", "images_per_second"}
 
 @dataclass
 class Progress:
-    """Where a training stands.
+    """Progress of a training.
 
     Args:
         plan: pairs of from step and to step.
-        step: made so far.
+        step: done so far.
         seconds: of these steps.
         rows: the lines of metrics.jsonl.
         losses: of the steps of this epoch.
@@ -43,7 +43,7 @@ class Progress:
 
 
 def must_agree_with(recipe: Recipe, folder: RunFolder, state: dict[str, Any]) -> None:
-    """Refuse a recipe that is not the one that the checkpoint was made with.
+    """Refuse a recipe other than that of the checkpoint.
 
     Args:
         recipe: of the folder.
@@ -69,7 +69,7 @@ def _not_ours(e: Exception) -> RunError:
 
 
 def taken_up(experiment: Experiment, tensors: dict[str, Any], state: dict[str, Any]) -> Progress:
-    """Where a training stood, by its checkpoint, which may have come from anybody.
+    """Restore a training from its checkpoint, which may be untrusted.
 
     Args:
         experiment: is given the weights and the optimizer's state.
@@ -107,11 +107,11 @@ def taken_up(experiment: Experiment, tensors: dict[str, Any], state: dict[str, A
 
 
 def card(experiment: Experiment, summary: dict[str, Any]) -> dict[str, Any]:
-    """What model.json says of a training.
+    """The content of model.json after a training.
 
     Args:
         experiment: what was trained.
-        summary: what was measured.
+        summary: the metrics.
     """
     recipe = experiment.recipe
     return {

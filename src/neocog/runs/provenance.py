@@ -1,4 +1,4 @@
-"""With what a run is computed, and what is said where bits may come out otherwise."""
+"""Versions and hardware of a run, and notes where bits may differ."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ __all__ = ["where"]
 
 
 def where(recipe: Recipe, *, resume: bool) -> tuple[Recipe, list[str]]:
-    """Note with what a run is computed.
+    """Record versions and hardware of a run.
 
     Args:
         recipe: with its machine settled.
-        resume: what computed so far stays in the recipe.
+        resume: keep the record so far in the recipe.
 
     Returns:
-        The recipe, and sentences on what is not as it was.
+        The recipe, and notes on changes.
     """
     was, notes = recipe.provenance, []
     now = replace(was, torch=str(torch.__version__), processor=processor(recipe.machine.device))
@@ -57,16 +57,16 @@ def where(recipe: Recipe, *, resume: bool) -> tuple[Recipe, list[str]]:
     return replace(recipe, provenance=now), notes
 
 
-def _most_threads(wanted: int) -> int:
-    """Threads that share the arithmetic, of so many that are wanted."""
-    with threads_of(wanted):
+def _most_threads(requested: int) -> int:
+    """Threads available, of so many requested."""
+    with threads_of(requested):
         most = torch.get_num_threads()
     limit = os.environ.get("OMP_THREAD_LIMIT", "")
     return min(most, int(limit)) if limit.isdecimal() and int(limit) else most
 
 
 def _processors() -> int:
-    """That this process may use."""
+    """Number of CPUs that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -77,7 +77,7 @@ def _last(text: str) -> str:
 
 
 def _then(before: str, after: str) -> str:
-    """What computed first, and what went on."""
+    """The first version or machine, then the later one."""
     if not before or _last(before) == after:
         return before or after
     return f"{before}, then {after}"

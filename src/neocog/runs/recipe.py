@@ -43,24 +43,24 @@ TEXT = 4096
 """Letters of a text in a recipe, at most; the longest path of a file."""
 
 KEY = 60
-"""Letters of a name that are looked at and shown, and members of an option, at most."""
+"""Max characters of a name, and max items of an option."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class DataConfig:
-    """What is learned from.
+    """The data.
 
     Args:
         path: `digits`, a folder or a file, see `neocog data --help`.
-        size: (H, W) in pixels; empty for what suits the data.
-        channels: 1 or 3; 0 for what suits the data.
-        resize_mode: how images of other sizes are brought to `size`: `crop`,
+        size: (H, W) in pixels; empty to choose it from the data.
+        channels: 1 or 3; 0 to choose it from the data.
+        resize_mode: how images of other sizes are resized to `size`: `crop`,
             `stretch` or `pad` (`fit` in old recipes).
-        val: keep the validation samples out, to watch the training with; false trains on them
-            too, as is done once nothing is left to be chosen.
+        val: hold out the validation samples to monitor the training; false trains on them too,
+            once nothing is left to select.
         seed: of the splits.
-        cut_test: cut a test split out of train also where the data brings train and val of its own.
-        fingerprint: of the samples that the run has seen; empty before.
+        cut_test: split a test set off train even where the data has its own train and val.
+        fingerprint: of the samples of the run; empty before.
     """
 
     path: str = ""
@@ -75,11 +75,11 @@ class DataConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class ModelConfig:
-    """What is trained.
+    """The model.
 
     Args:
         name: one of `neocog models`.
-        init: weights to start from: a run folder or a safetensors file; empty for random ones.
+        init: initial weights: a run folder or a safetensors file; empty for random ones.
         init_digest: of the file of those weights; empty before.
         options: of the network's builder.
     """
@@ -99,7 +99,7 @@ class TrainConfig:
         budget: seconds for the whole command; 0 for none.
         plan: how a budget was turned into steps, as pairs of numbers: from step, to step. A
             training that fell behind its budget has a pair for each time it was shortened.
-        batch_size: samples a step.
+        batch_size: samples per step.
         ema_decay: of the exponential moving average of the weights, per step; 0 for none.
         seed: of the weights, the order, the augmentation and dropout.
     """
@@ -137,13 +137,13 @@ class TrainConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class MachineConfig:
-    """Where and how the arithmetic runs; what is empty is found out by measuring.
+    """Device and numerics; empty values are chosen by measuring.
 
     Args:
         device: `cpu`, `cuda`, `cuda:1`, `mps`.
         memory_format: `channels_last` or `contiguous`.
         precision: `float32` or `bfloat16`.
-        threads: of the processor; 0 for as many as PyTorch takes. Others give other last bits.
+        threads: of the CPU; 0 for the default of PyTorch. Other numbers give other last bits.
     """
 
     device: str = ""
@@ -155,7 +155,7 @@ class MachineConfig:
         """Check the names, as `Machine` does.
 
         Raises:
-            UsageError: the layout or the precision is unknown, or the number is out of range.
+            UsageError: the memory format or precision is unknown, or the number is out of range.
         """
         Machine(**{k: v for k, v in vars(self).items() if v})
 
@@ -166,7 +166,7 @@ COMMANDS = ("train", "fix")
 
 @dataclass(frozen=True, kw_only=True)
 class Provenance:
-    """What made the run, and with what: the same recipe may end with other bits elsewhere.
+    """Command, versions and hardware of the run: elsewhere bits may differ.
 
     Args:
         command: `train` or `fix`.
@@ -196,15 +196,15 @@ class Recipe:
     """Everything that reproduces a run.
 
     Args:
-        data: what is learned from.
-        model: what is trained.
-        train: how long, with which batch size, from which seed.
+        data: the data.
+        model: the model.
+        train: length, batch size and seed.
         objective: the loss.
-        optimizer: how weights are changed.
-        schedule: how the learning rate moves.
-        augment: what is done to each batch; None for what suits the data.
-        machine: where the arithmetic runs.
-        provenance: what made the run.
+        optimizer: the optimizer.
+        schedule: of the learning rate.
+        augment: augmentations; None to choose them from the data.
+        machine: device and numerics.
+        provenance: command, versions and hardware.
     """
 
     data: DataConfig = field(default_factory=DataConfig)
@@ -219,7 +219,7 @@ class Recipe:
 
 
 def to_toml(recipe: Recipe) -> str:
-    """The recipe as a file; options of the network stand beside its name.
+    """The recipe as TOML; options of the network are in the table of its name.
 
     Raises:
         UsageError: a name in it is no UTF-8.
@@ -241,7 +241,7 @@ def to_toml(recipe: Recipe) -> str:
 
 
 def from_toml(text: str, source: str = "recipe") -> Recipe:
-    r"""Read a recipe; what it leaves out keeps its default.
+    r"""Parse a recipe; missing keys get their defaults.
 
     Args:
         text: the file's content.
@@ -259,10 +259,10 @@ def from_toml(text: str, source: str = "recipe") -> Recipe:
 
 
 def changed(recipe: Recipe, tables: Mapping[str, Any]) -> Recipe:
-    """A recipe with some keys of some tables set anew.
+    """A recipe with some keys changed.
 
     Args:
-        recipe: where all other keys are from.
+        recipe: with all other keys.
         tables: table to key to value.
 
     Raises:
@@ -328,7 +328,7 @@ def _typed(value: Any, hint: Any, key: str) -> Any:
 
 
 def _sane(value: object) -> bool:
-    """Whether a single value is within what any key may have."""
+    """Whether a value is within the bounds of any key."""
     match value:
         case bool():
             return True
@@ -346,7 +346,7 @@ def _plain(value: Any, key: str) -> Any:
     members = tuple(value) if isinstance(value, (list, tuple)) else (value,)
     if len(members) > KEY or not all(map(_sane, members)):
         raise UsageError(
-            f"`{_key(key)}` is a number, a text, true, false, or a short list of them, got "
+            f"`{_key(key)}` is a number, a string, true, false, or a short list of them, got "
             f"{shown(value)}. `neocog models` lists the options."
         )
     return members if isinstance(value, (list, tuple)) else value

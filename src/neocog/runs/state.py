@@ -18,7 +18,7 @@ __all__ = ["pack", "unpack"]
 def pack(
     network: nn.Module, optimizer: torch.optim.Optimizer, average: Average | None
 ) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Tensors by name, and what of the optimizer's state is no tensor."""
+    """Tensors by name, and the rest of the optimizer state."""
     tensors = {f"network.{k}": v for k, v in network.state_dict().items()}
     if average is not None:
         tensors |= {f"average.{k}": v for k, v in average.module.state_dict().items()}
@@ -39,7 +39,7 @@ def unpack(
     optimizer: torch.optim.Optimizer,
     average: Average | None,
 ) -> None:
-    """Put back what `pack` took, in place.
+    """Restore the state of `pack`, in place.
 
     Raises:
         ModelError: the network's tensors do not fit.
@@ -78,12 +78,12 @@ _KEPT = {"SGD": {"momentum_buffer"}, "AdamW": {"step", "exp_avg", "exp_avg_sq"}}
 
 
 def _fits(value: Tensor, parameter: Tensor) -> bool:
-    """Whether a tensor may be a state of a parameter: of its shape, or one number."""
+    """Whether a tensor may be a state of a parameter: of its shape, or a scalar."""
     return value.is_floating_point() and value.shape in (parameter.shape, torch.Size([]))
 
 
 def _lay_out(optimizer: torch.optim.Optimizer) -> None:
-    """Give what belongs to a parameter the parameter's layout in memory, which files forget.
+    """Give the state of a parameter the memory layout of the parameter, which files do not keep.
 
     Fused updates walk through memory and would pair up the wrong numbers.
     """

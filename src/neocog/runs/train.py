@@ -330,7 +330,7 @@ class _Session:
     def farewell(self) -> str:
         """What to do after a Ctrl-C."""
         done, steps = self.progress.step, self.progress.plan[-1][1]
-        place = shlex.quote(printable(self.claim.place))
+        place = shlex.quote(printable(self.claim.path))
         return (
             f"{done:,} of {steps:,} steps are saved. "
             f"Take the training up with `neocog train --resume {place}`."

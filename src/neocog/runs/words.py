@@ -1,4 +1,4 @@
-"""What is said of a training's numbers: each sentence is computed from those it speaks of."""
+"""Sentences on the numbers of a training."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ FEW = 2
 
 
 def chance(objective: str, classes: int) -> float:
-    """The loss of one who holds all classes for equally probable.
+    """The loss of a uniform prediction.
 
     Args:
         objective: `cross_entropy` or `mean_squared_error` (of probabilities).
-        classes: how many.
+        classes: number of classes.
 
     Example:
         >>> round(chance("cross_entropy", 10), 4), chance("mean_squared_error", 2)
@@ -28,17 +28,17 @@ def chance(objective: str, classes: int) -> float:
 
 
 def moved(first: float, last: float, *, guessing: float, rate: float, steps: int) -> str:
-    """What the loss did in the first steps, where that is a reason to look at the learning rate.
+    """A note on the loss of the first steps, where the learning rate may be wrong.
 
     Args:
         first: loss of the first step.
         last: mean loss of the last steps.
-        guessing: what `chance` says.
-        rate: highest learning rate.
+        guessing: loss of a uniform prediction, see `chance`.
+        rate: peak learning rate.
         steps: how many.
 
     Returns:
-        A sentence; nothing where the loss fell, is so low that it need not, or had no time to.
+        A sentence; empty if the loss fell, need not fall, or had no time to.
 
     Example:
         >>> moved(0.703, 5.24, guessing=2.3, rate=0.15, steps=27)
@@ -68,34 +68,34 @@ def moved(first: float, last: float, *, guessing: float, rate: float, steps: int
 
 
 def ended(loss: float, *, guessing: float, classes: int) -> str:
-    """Whether a training ended where a guess would have; nothing where it did not.
+    """A note if a training ended at the loss of a uniform prediction, or nothing.
 
     Args:
         loss: mean training loss of the last pass.
-        guessing: what `chance` says.
-        classes: how many.
+        guessing: loss of a uniform prediction, see `chance`.
+        classes: number of classes.
 
     Example:
         >>> ended(2.4, guessing=2.3026, classes=10)
-        'The training loss ended at 2.4; holding all 10 classes for equally probable gives 2.3. The
-        model has learned nothing that its loss shows.'
+        'The training loss ended at 2.4; a uniform prediction over 10 classes gives 2.3. The model
+        has learned nothing measurable.'
     """
     if loss < guessing:
         return ""
     return (
-        f"The training loss ended at {loss:.3g}; holding all {classes} classes for equally "
-        f"probable gives {guessing:.3g}. The model has learned nothing that its loss shows."
+        f"The training loss ended at {loss:.3g}; a uniform prediction over {classes} "
+        f"classes gives {guessing:.3g}. The model has learned nothing measurable."
     )
 
 
 def short(budget: float, spent: float, steps: int, each: int) -> str:
-    """A budget that does not last for one pass.
+    """A note on a budget of less than one epoch.
 
     Args:
         budget: seconds.
         spent: seconds that are over.
-        steps: that are planned.
-        each: steps of a pass.
+        steps: planned steps.
+        each: steps per epoch.
 
     Example:
         >>> short(60, 40.2, 30, 400)
@@ -119,21 +119,21 @@ def short(budget: float, spent: float, steps: int, each: int) -> str:
 
 
 def part(name: str, n: int, of: int) -> str:
-    """A measurement on some of the samples.
+    """A note on a measurement on some of the samples.
 
     Example:
         >>> part("test", 250, 10_000)
-        'Measured on 250 of 10,000 test samples, drawn at random, as the budget left no time for
-        more; intervals are as wide as that makes them.'
+        'Measured on 250 of 10,000 test samples, a random subset, as the budget left no time for
+        more; CIs are wider accordingly.'
     """
     return (
-        f"Measured on {n:,} of {of:,} {name} samples, drawn at random, as the budget left no time "
-        "for more; intervals are as wide as that makes them."
+        f"Measured on {n:,} of {of:,} {name} samples, a random subset, as the budget left no time "
+        "for more; CIs are wider accordingly."
     )
 
 
 def overrun(budget: float, spent: float, prepared: float) -> str:
-    """A budget that was not kept.
+    """A note on an exceeded budget.
 
     Args:
         budget: seconds.

@@ -35,7 +35,7 @@ from neocog.runs.fixed import (
     the_fixed,
 )
 from neocog.runs.improve import PASSES, Aim, Improved, improve
-from neocog.runs.judge import LOOKED_AT, Judge, Verdict, can_gain, seen_before, verdict
+from neocog.runs.judge import SCORED, Judge, Verdict, can_gain, trained_on, verdict
 from neocog.runs.opened import open_model
 from neocog.runs.recipe import Recipe
 from neocog.runs.seen import SeenSamples
@@ -257,10 +257,10 @@ class _Work:
         before = measure(came)
         spent = time.monotonic() - clock
         converted = measure.accuracy(model)
-        judge = Judge(parts.val, mode=self.modes[0], seed=self.seed, most=self._looked_at(ms))
+        judge = Judge(parts.val, mode=self.modes[0], seed=self.seed, limit=self._looked_at(ms))
         first = judge(came)
         self.tell(outlook(model, judge, first, before.macs))
-        seen = seen_before(first.correct, before.correct) if parts.seen is None else parts.seen
+        seen = trained_on(first.correct, before.correct) if parts.seen is None else parts.seen
         recipe = self._recipe(passes, lr, device, seen)
         notes = [*parts.notes, *measure.notes]
         gains = can_gain(before.shift[self.modes[0]], seed=self.seed)
@@ -338,7 +338,7 @@ class _Work:
             },
             {"test": goes.tested(), "params": goes.params, "macs": goes.macs},
         )
-        place, modes = str(self.claim.place), tuple(a.shift)
+        place, modes = str(self.claim.path), tuple(a.shift)
         done = Fixed(
             better=better,
             kept="fixed" if fixed else "as it was",
@@ -390,9 +390,9 @@ class _Work:
     def _looked_at(self, ms: float) -> int:
         """Validation samples of a look: all looks take a fraction of the budget."""
         if self.budget is None:
-            return LOOKED_AT
+            return SCORED
         a_look = FOR_LOOKS * self.budget / 20
-        return int(min(LOOKED_AT, max(16, a_look / (3 * 1.5 * ms / 1e3))))
+        return int(min(SCORED, max(16, a_look / (3 * 1.5 * ms / 1e3))))
 
     def _recipe(self, passes: float, lr: float, device: str, seen: bool) -> Recipe:
         source = self.parts.source
@@ -426,7 +426,7 @@ class _Work:
             "chosen": improved.best.to_json(),
             "validation": {"n": reached.validated, "seen": reached.seen},
             "trials": improved.trials,
-            "looks": improved.looks,
+            "looks": improved.validations,
         }
 
 

@@ -429,7 +429,8 @@ def found_by(improved: Improved, *, validated: int, seen: bool | None) -> list[s
         out.append(f"{early}: {improved.stopped}")
     at = f" at step {improved.best.step:,}" if improved.best.step else ""
     out.append(
-        f"of {_count(len(improved.looks), 'state')} the {improved.best.what} one{at} was chosen on "
+        f"of {_count(len(improved.validations), 'state')} the {improved.best.what} one{at} was "
+        "chosen on "
         f"{_count(validated, 'validation sample')}"
     )
     if seen:

@@ -259,12 +259,12 @@ def _finish(
                 if isinstance(event, Finished):
                     sections = run_sections(event, claim.folder.metrics())
                     title = f"{recipe.model.name} on {Path(recipe.data.path).name}"
-                    first = run_first_screen(event, str(claim.place))
+                    first = run_first_screen(event, str(claim.path))
                     html = page(title, sections, first=first)
                     write(claim.folder.path / "report.html", html)
                     claim.finish()
                 tell(event)
-    return load(claim.place)
+    return load(claim.path)
 
 
 def free_folder(place: Place) -> Path:
