@@ -166,7 +166,7 @@ def trained_on(val: np.ndarray, test: np.ndarray) -> bool:
 
     Example:
         >>> good, fair = np.ones(1000, bool), np.arange(1000) % 10 > 0
-        >>> seen_before(good, fair), seen_before(fair, fair)
+        >>> trained_on(good, fair), trained_on(fair, fair)
         (True, False)
     """
     p, q = val.mean(), test.mean()

@@ -42,7 +42,7 @@ class SeenSamples:
 
         Example:
             >>> x, y = np.zeros((2, 1, 1, 1), np.uint8), np.zeros(2, np.int64)
-            >>> Seen.of(Split(x, y, ["a", "b"], np.array([7, 3], np.uint64))).train.tolist()
+            >>> SeenSamples.of(Split(x, y, ["a", "b"], np.array([7, 3], np.uint64))).train.tolist()
             [3, 7]
         """
         parts = {"train": [train], "val": [val] if val is not None else []}
