@@ -9,7 +9,7 @@ from neocog.audits.motion import rotation, scale
 from neocog.audits.subject import Subject
 from neocog.data.samples import Samples
 from neocog.errors import UsageError
-from neocog.symmetry.warp import turn, zoom
+from neocog.symmetry.motion import rotation_by
 
 
 class Mean(nn.Module):
@@ -66,7 +66,7 @@ def test_floor_is_what_interpolation_alone_does() -> None:
     data = images()
     found = rotation(Subject(Top()), data, step=45)
     x = data.take(slice(None))
-    again = turn(turn(x, 45), -45)
+    again = rotation_by(45).round_trip(x)
     same = (Top()(again).argmax(1) == Top()(x).argmax(1)).double().mean()
     assert found.sweep.floor[1] == float(same) < 1
 
@@ -93,33 +93,6 @@ def test_images_that_are_not_square_are_turned_half_way_round_exactly() -> None:
     x = torch.rand(4, 1, 6, 8, generator=torch.Generator().manual_seed(0))
     found = rotation(Subject(Mean()), Samples.of(x), step=90)
     assert found.sweep.amounts == (0.0, 180.0, 360.0)
-
-
-@pytest.mark.parametrize("angle", [0, 90, 180, 270, 360, -90])
-def test_E8_quarter_turns_form_a_group(angle: float) -> None:
-    x = torch.rand(2, 1, 5, 5)
-    assert torch.equal(turn(turn(x, angle), -angle), x)
-    assert torch.equal(turn(turn(x, angle), 90), turn(x, angle + 90))
-
-
-def test_positive_angles_turn_anticlockwise_also_between_quarters() -> None:
-    x = torch.zeros(1, 1, 9, 9)
-    x[0, 0, 4, 7] = 1  # right of the middle
-    turned = turn(x, 45, border="zeros")[0, 0]
-    row, column = divmod(int(turned.argmax()), 9)
-    assert (row, column) == (2, 6)  # up and to the right: 3 / sqrt(2) = 2.1 both ways
-    near = turn(x, 89.999, border="zeros")
-    # A thousandth of a degree over 3 pixels is 5e-5 of a pixel, and so of a value.
-    assert torch.allclose(near, turn(x, 90), atol=1e-4)
-
-
-def test_zoom_makes_content_larger() -> None:
-    x = torch.zeros(1, 1, 9, 9)
-    x[0, 0, 4, 6] = 1
-    larger = zoom(x, 2.0, border="zeros")[0, 0]
-    assert divmod(int(larger.argmax()), 9) == (4, 8)
-    smaller = zoom(x, 0.5, border="zeros")[0, 0]
-    assert divmod(int(smaller.argmax()), 9) == (4, 5)
 
 
 def test_wrong_use() -> None:

@@ -14,7 +14,7 @@ from neocog.symmetry.generators import (
     rotation_generator,
     shift_generator,
 )
-from neocog.symmetry.warp import turn
+from neocog.symmetry.motion import rotation_by
 
 
 def smooth(n: int = 4, size: int = 16) -> Tensor:
@@ -39,7 +39,7 @@ def test_generator_of_a_turn_is_its_derivative() -> None:
     g = torch.arange(33, dtype=torch.float64) - 16
     x = torch.exp(-((g[:, None] - 3) ** 2 + (g[None, :] + 4) ** 2) / 40)[None, None]
     eps = 0.5  # degrees
-    slope = (turn(x, eps) - turn(x, -eps)) / (2 * math.radians(eps))
+    slope = (rotation_by(eps)(x) - rotation_by(-eps)(x)) / (2 * math.radians(eps))
     inside = (slice(None), slice(None), slice(4, -4), slice(4, -4))
     wrong = (slope - rotation_generator(x))[inside].norm() / rotation_generator(x)[inside].norm()
     assert wrong < 0.06  # central and bilinear differences of a blob 6 pixels wide

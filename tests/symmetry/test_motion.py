@@ -13,7 +13,7 @@ from neocog.symmetry.motion import (
     Transformation,
     Translation,
     Warp,
-    rotation,
+    rotation_by,
 )
 
 # Bilinear weights of whole-pixel positions are 0 and 1 up to float32 rounding of the grid.
@@ -88,7 +88,7 @@ def test_quarter_turns_and_mirror_images_form_a_group(a: int, b: int, m: bool, n
 WARPS = [
     Warp(angle=30),
     Warp(angle=-75, scale=1.4, offset=(1.5, -2)),
-    Warp(displacement=torch.full((1, 2, 3, 3), 1.5)),
+    Warp(displacement=torch.full((1, 3, 3, 2), 1.5)),
     Translation(torch.tensor([[3, -2]]), "zeros"),
     Translation(torch.tensor([[1.25, -2.5]]), "zeros"),
     Composition((Warp(angle=20), Translation(torch.tensor([[2, 1]]), "zeros"))),
@@ -149,11 +149,11 @@ def test_whole_shifts_are_written_where_there_is_room(fill: str, offset: tuple[i
 
 def test_a_warp_is_undone_but_for_interpolation() -> None:
     x = smooth()
-    for motion in (rotation(30), Warp(angle=25, scale=1.2, offset=(2.0, -1.5))):
+    for motion in (rotation_by(30), Warp(angle=25, scale=1.2, offset=(2.0, -1.5))):
         known = Composition((motion, motion.inverse)).known(x, (1, 1))
         wrong = (motion.round_trip(x) - x) * known
         assert 0 < float(wrong.norm() / x.norm()) < 0.05  # bilinear twice, a blob 6 pixels wide
-    for motion in (rotation(90), rotation(-180), Translation(torch.tensor([[1.5, 2]]))):
+    for motion in (rotation_by(90), rotation_by(-180), Translation(torch.tensor([[1.5, 2]]))):
         assert motion.exact
         assert motion.round_trip(x) is x
     assert not Translation(torch.tensor([[1.5, 2]]), "zeros").exact
@@ -162,8 +162,8 @@ def test_a_warp_is_undone_but_for_interpolation() -> None:
 @pytest.mark.parametrize("quarters", [0, 1, 2, 3])
 def test_angles_are_anticlockwise_in_whatever_way_they_are_made(quarters: int) -> None:
     x, angle = images(9, 9), 90 * quarters
-    assert torch.equal(rotation(angle)(x), x.rot90(quarters, (2, 3)))
-    torch.testing.assert_close(Warp(angle=angle)(x), rotation(angle)(x), atol=ROUNDING, rtol=0)
+    assert torch.equal(rotation_by(angle)(x), x.rot90(quarters, (2, 3)))
+    torch.testing.assert_close(Warp(angle=angle)(x), rotation_by(angle)(x), atol=ROUNDING, rtol=0)
 
 
 def test_a_warp_of_a_map_is_that_of_the_image() -> None:
@@ -172,3 +172,27 @@ def test_a_warp_of_a_map_is_that_of_the_image() -> None:
     here = motion(F.avg_pool2d(x, (1, 2)), (1, 2))
     # Bilinear weights on the coarse grid miss a few hundredths of the blob.
     assert float((there - here).abs().max()) < 0.06
+
+
+@pytest.mark.parametrize("angle", [0, 90, 180, 270, 360, -90])
+def test_E8_quarter_turns_form_a_group(angle: float) -> None:
+    x = images(5, 5)
+    assert torch.equal(rotation_by(-angle)(rotation_by(angle)(x)), x)
+    assert torch.equal(rotation_by(90)(rotation_by(angle)(x)), rotation_by(angle + 90)(x))
+
+
+def test_positive_angles_turn_anticlockwise_also_between_quarters() -> None:
+    x = torch.zeros(1, 1, 9, 9)
+    x[0, 0, 4, 7] = 1  # right of the middle
+    row, column = divmod(int(rotation_by(45, border="zeros")(x).argmax()), 9)
+    assert (row, column) == (2, 6)  # up and to the right: 3 / sqrt(2) = 2.1 both ways
+    near = rotation_by(89.999, border="zeros")(x)
+    # A thousandth of a degree over 3 pixels is 5e-5 of a pixel, and so of a value.
+    torch.testing.assert_close(near, rotation_by(90)(x), atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize(("scale", "column"), [(2.0, 8), (0.5, 5)])
+def test_a_scale_above_one_makes_content_larger(scale: float, column: int) -> None:
+    x = torch.zeros(1, 1, 9, 9)
+    x[0, 0, 4, 6] = 1
+    assert divmod(int(Warp(scale=scale)(x).argmax()), 9) == (4, column)

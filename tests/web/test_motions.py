@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from neocog.errors import UsageError
-from neocog.symmetry.warp import turn
+from neocog.symmetry.motion import rotation_by
 from neocog.web.motions import Motion
 
 
@@ -25,7 +25,7 @@ def test_circular_shifts_are_torch_roll() -> None:
 def test_angles_are_anticlockwise_and_agree_with_the_audits() -> None:
     x = torch.rand(1, 1, 9, 9)
     moved = Motion(padding="zeros", angle=90).move(x)
-    assert torch.allclose(moved, turn(x, 90), atol=1e-5)  # bilinear at whole places
+    assert torch.allclose(moved, rotation_by(90)(x), atol=1e-5)  # bilinear at whole places
 
 
 def test_the_scale_and_the_bend_keep_the_middle_about_where_it_is() -> None:

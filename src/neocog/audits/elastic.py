@@ -24,8 +24,7 @@ from neocog.audits.unshifted import Unshifted
 from neocog.data.samples import Samples, batch_of
 from neocog.errors import UsageError
 from neocog.exhibits import Curve, Exhibit, PlainResult
-from neocog.signal.fourier import shift_subpixel
-from neocog.symmetry.warp import warp
+from neocog.symmetry.motion import Translation, Warp
 
 __all__ = ["AMOUNTS", "Deformation", "Waves", "elastic", "slope_of"]
 
@@ -202,15 +201,14 @@ def elastic(
             field, length = waves.field(rows, size)
             reference = unshifted.outputs(rows, x)
             base = kind.answer(reference)
-            eye, still = torch.eye(2).expand(len(x), 2, 2), torch.zeros(len(x), 2)
             for k, amount in enumerate(amounts):
-                bent = warp(x, eye, still, field=amount * field, border=border, between="bicubic")
-                out = model(bent)
+                bend = Warp(displacement=amount * field, border=border, between="bicubic")
+                out = model(bend(x))
                 distance[k].append(change_of(reference, out))
                 equal[k] += float(kind.agreement(base, kind.answer(out)).sum())
             longest += float(length.sum())
             shift = (heading[rows] * length[:, None] * max(amounts)).float()
-            constant.append(change_of(reference, model(shift_subpixel(x, shift))))
+            constant.append(change_of(reference, model(Translation(shift)(x))))
             progress(rows.stop / n)
     every = torch.stack([torch.cat(d) for d in distance]).numpy()
     slope, low, high = slope_of(np.array(amounts), every, seed=seed)

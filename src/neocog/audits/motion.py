@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import torch
@@ -21,11 +20,10 @@ from neocog.data.samples import Samples, batch_of
 from neocog.errors import UsageError
 from neocog.exhibits import Curve, Exhibit, Scalar, share
 from neocog.stats import interval
-from neocog.symmetry.warp import turn, zoom
+from neocog.symmetry.motion import Transformation, Warp, mirror, rotation_by
+from neocog.symmetry.residual import relative_error
 
 __all__ = ["Rotation", "Scale", "Sweep", "change_of", "rotation", "scale", "sweep"]
-
-Motion = Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,7 +151,7 @@ def _curve(found: Sweep, title: str, x_label: str, note: str) -> Curve:
 def sweep(
     model: Subject,
     data: Samples,
-    motions: Sequence[tuple[float, Motion | None, Motion | None]],
+    motions: Sequence[tuple[float, Transformation | None]],
     *,
     seed: int = 0,
     batch: int | None = None,
@@ -165,8 +163,7 @@ def sweep(
     Args:
         model: what answers.
         data: samples.
-        motions: (amount, there, back); None for the way back where nothing is interpolated, and
-            for the way there where nothing moves.
+        motions: amounts, and what is done; None where nothing moves.
         seed: of the intervals.
         batch: samples at once.
         unshifted: outputs of these samples where they stand, shared with other measures.
@@ -188,22 +185,24 @@ def sweep(
             x, truth = data.take(rows), data.truth(rows)
             reference = unshifted.outputs(rows, x)
             base = kind.answer(reference)
-            for k, (_, there, back) in enumerate(motions):
-                moved = x if there is None else there(x)
-                out = reference if there is None else model(moved)
+            for k, (_, motion) in enumerate(motions):
+                moved = x if motion is None else motion(x)
+                out = reference if motion is None else model(moved)
                 answer = kind.answer(out)
                 equal[k].append(kind.agreement(base, answer))
                 change[k].append(change_of(reference, out))
                 if truth is not None and model.task == "classify":
                     right[k] += float((answer == torch.from_numpy(truth)).sum())
-                again = kind.answer(model(back(moved))) if back is not None else base
+                again = base
+                if motion is not None and not motion.exact:
+                    again = kind.answer(model(motion.inverse(moved)))
                 floor[k] += float(kind.agreement(base, again).sum())
                 progress((start + len(x) * (k + 1) / len(motions)) / n)
     joined = [torch.cat(e).numpy() for e in equal]
     classes = model.task == "classify"
     return Sweep(
         n=n,
-        amounts=tuple(a for a, _, _ in motions),
+        amounts=tuple(a for a, _ in motions),
         agreement=tuple(float(e.mean()) for e in joined),
         agreement_ci=tuple(interval(e, seed=seed, shares=kind.unit == "%") for e in joined),
         accuracy=tuple(r / n for r in right) if data.y is not None and classes else (),
@@ -248,12 +247,8 @@ def rotation(
     square = data.size[0] == data.size[1]
     angles = [step * i for i in range(round(360 / step) + 1)]
     angles = [a for a in angles if square or a % 180 == 0 or a % 90]
-    motions: list[tuple[float, Motion | None, Motion | None]] = []
-    for a in angles:
-        there, back = partial(turn, angle=a, border=border), partial(turn, angle=-a, border=border)
-        motions.append((a, None if a % 360 == 0 else there, None if a % 90 == 0 else back))
-    motions.append((0.0, lambda x: x.flip(3), None))
-    motions.append((0.0, lambda x: x.flip(2), None))
+    motions = [(a, None if a % 360 == 0 else rotation_by(a, border=border)) for a in angles]
+    motions += [(0.0, mirror("left_right")), (0.0, mirror("top_bottom"))]
     found = sweep(
         model, data, motions, seed=seed, batch=batch, unshifted=unshifted, progress=progress
     )
@@ -301,11 +296,7 @@ def scale(
         raise UsageError("Only images can be scaled; series came. Leave the scale out.")
     if not factors or min(factors) <= 0:
         raise UsageError(f"Factors of a scale are positive; {list(factors)} came. Take 0.5 to 2.")
-    motions: list[tuple[float, Motion | None, Motion | None]] = []
-    for f in factors:
-        there = partial(zoom, factor=f, border=border)
-        back = partial(zoom, factor=1 / f, border=border)
-        motions.append((f, None, None) if f == 1 else (f, there, back))
+    motions = [(f, None if f == 1 else Warp(scale=f, border=border)) for f in factors]
     found = sweep(
         model, data, motions, seed=seed, batch=batch, unshifted=unshifted, progress=progress
     )
@@ -318,8 +309,7 @@ def change_of(reference: Tensor, out: Tensor) -> Tensor:
     a, b = reference.reshape(n, -1).double(), out.reshape(n, -1).double()
     if a.shape[1] > 1:
         a, b = a - a.mean(1, keepdim=True), b - b.mean(1, keepdim=True)
-    ratio: Tensor = (b - a).norm(dim=1) / a.norm(dim=1).clamp(min=1e-30)
-    return ratio
+    return relative_error(b - a, a)
 
 
 def _head(found: Sweep, n: int) -> Sweep:

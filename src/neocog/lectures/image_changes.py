@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from neocog.symmetry.warp import turn, zoom
+from neocog.symmetry.motion import Warp, rotation_by
 
 __all__ = ["CHANGES", "ImageChange"]
 
@@ -59,8 +59,8 @@ CHANGES: Mapping[str, ImageChange] = {
     "uneven light": ImageChange(_uneven),
     "colors exchanged": ImageChange(lambda x, _: x.flip(1)),
     "noise": ImageChange(_noisy),
-    "turned 12°": ImageChange(lambda x, _: turn(x, 12), angle=12),
-    "turned 30°": ImageChange(lambda x, _: turn(x, 30), angle=30),
-    "enlarged 1.6": ImageChange(lambda x, _: zoom(x, 1.6), factor=1.6),
+    "turned 12°": ImageChange(lambda x, _: rotation_by(12)(x), angle=12),
+    "turned 30°": ImageChange(lambda x, _: rotation_by(30)(x), angle=30),
+    "enlarged 1.6": ImageChange(lambda x, _: Warp(scale=1.6, border="reflect")(x), factor=1.6),
 }
 """What a template has to survive."""

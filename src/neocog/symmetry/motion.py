@@ -46,7 +46,7 @@ __all__ = [
     "Translation",
     "Warp",
     "mirror",
-    "rotation",
+    "rotation_by",
 ]
 
 Jump = Sequence[Fraction | float]
@@ -276,7 +276,7 @@ class Warp(Transformation):
         scale: of length; above 1 the content gets larger. Smaller content is smoothed first.
         offset: pixels (down, right).
         displacement: added to the place that each value comes from, in pixels (x, y), on a grid
-            that spans the image, (1, 2, h, w) or (B, 2, h, w).
+            that spans the image, (1, h, w, 2) or (B, h, w, 2).
         border: what lies beyond the frame, a key of `warp.BORDERS`.
         between: how values between pixels are found.
     """
@@ -386,7 +386,7 @@ class Composition(Transformation):
         yield self(x, jump, field)
 
 
-def rotation(angle: float, *, border: str = "reflect") -> Transformation:
+def rotation_by(angle: float, *, border: str = "reflect") -> Transformation:
     """A rotation about the center, exact by multiples of 90°.
 
     Args:

@@ -30,9 +30,7 @@ __all__ = [
     "shift_linear",
     "shift_zero_fill",
     "smooth_field",
-    "turn",
     "warp",
-    "zoom",
 ]
 
 BORDERS = {"zeros": "zeros", "edge": "border", "reflect": "reflection"}
@@ -211,45 +209,13 @@ def _blocks(n: int, step: int, circular: bool) -> list[tuple[slice, slice]]:
     return [(slice(max(0, step), n + min(0, step)), slice(max(0, -step), n - max(0, step)))]
 
 
-def turn(
-    x: Float[Tensor, "B C H W"], angle: float, *, border: str = "reflect"
-) -> Float[Tensor, "B C H W"]:
-    """Turn all images about their middle, anticlockwise on the screen.
-
-    Multiples of 90° are exact; a quarter turn of images that are not square has their sides
-    changed over. Every other angle interpolates bilinearly.
-
-    Args:
-        x: images.
-        angle: degrees.
-        border: a key of `BORDERS`.
-
-    Example:
-        >>> x = torch.tensor([[[[1., 2.], [3., 4.]]]])
-        >>> turn(x, 90)
-        tensor([[[[2., 4.],
-                  [1., 3.]]]])
-    """
-    quarters, rest = divmod(angle, 90)
-    if rest == 0:
-        return torch.rot90(x, int(quarters) % 4, (2, 3))
-    return affine(x, angle=angle, border=border)
-
-
-def zoom(
-    x: Float[Tensor, "B C H W"], factor: float, *, border: str = "reflect"
-) -> Float[Tensor, "B C H W"]:
-    """Make the content of all images larger or smaller about their middle, as `affine` does."""
-    return affine(x, scale=factor, border=border)
-
-
 def affine(
     x: Float[Tensor, "B C H W"],
     *,
     angle: float = 0.0,
     scale: float = 1.0,
     offset: tuple[float, float] = (0.0, 0.0),
-    displacement: Float[Tensor, "b 2 h w"] | None = None,
+    displacement: Float[Tensor, "b h w 2"] | None = None,
     jump: tuple[float, float] = (1.0, 1.0),
     border: str = "zeros",
     between: Literal["bilinear", "bicubic"] = "bilinear",
@@ -268,6 +234,12 @@ def affine(
         jump: pixels from one sample of x to the next, along rows and columns.
         border: a key of `BORDERS`.
         between: how values between samples are found.
+
+    Example:
+        >>> x = torch.tensor([[[[1.0, 2.0], [3.0, 4.0]]]])
+        >>> affine(x, angle=90).round(decimals=4)
+        tensor([[[[2., 4.],
+                  [1., 3.]]]])
     """
     shape, threads = x.shape, torch.get_num_threads()
     if scale < 1:
@@ -281,9 +253,9 @@ def affine(
     matrix = matrix * (sides[None, :] / sides[:, None])
     field = None
     if displacement is not None:
-        same = displacement.shape[2:] == shape[2:]
-        fine = displacement.permute(0, 2, 3, 1) if same else smooth_field(displacement, shape[2:])
-        field = (fine / sides).expand(b, -1, -1, -1)
+        if displacement.shape[1:3] != shape[2:]:
+            displacement = smooth_field(displacement.permute(0, 3, 1, 2), shape[2:])
+        field = (displacement / sides).expand(b, -1, -1, -1)
     moved = torch.tensor([offset], dtype=torch.float32).expand(b, 2)
     out = warp(x, matrix.expand(b, 2, 2), moved, field=field, border=border, between=between)
     return out.reshape(shape)

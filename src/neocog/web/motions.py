@@ -123,4 +123,4 @@ class Motion:
     def _knots(self) -> Tensor:
         generator = torch.Generator().manual_seed(self.seed)
         drawn = torch.rand(1, 2, _KNOTS, _KNOTS, generator=generator) * 2 - 1
-        return drawn * self.elastic
+        return drawn.permute(0, 2, 3, 1) * self.elastic
