@@ -11,6 +11,7 @@ from tests.audits.made_up import audit, border, flipping, layer
 
 from neocog.audits.first_screen import ROBUST, next_command
 from neocog.audits.headline import first_screen, opening
+from neocog.audits.plan import LeftOut
 from neocog.cli.main import cli
 from neocog.exhibits import Bars, Gallery, Map
 from neocog.first_screen import MOST_FIGURES, Named
@@ -166,3 +167,10 @@ def test_a_series_has_steps() -> None:
     found = flipping(50, 10, mode="circular", axes=1)
     assert "≤ 4 steps circular shifts" in opening(audit(found, axes=1))[2]
     assert np.isfinite(found.consistency)
+
+
+def test_what_was_left_out_is_said_with_its_option() -> None:
+    parts = (LeftOut(what="rotation", option="--rotation"),)
+    note = first_screen(audit(flipping(200, 13), left_out=parts, full_seconds=250.0)).note
+    assert note.startswith("On 200 images (seed 0). Left out: rotation (--rotation).")
+    assert note.endswith("--full, about 4 min.")

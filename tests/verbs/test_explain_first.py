@@ -66,7 +66,7 @@ def test_the_next_command_explains_the_runner_up(tmp_path: Path) -> None:
     assert command is not None
     with command.make_context("explain", words[2:]) as context:
         assert context.params["target"] == str(order[1])
-        assert str(file) in map(str, context.params["images"])
+        assert str(file) in map(str, context.params["data"])
 
 
 @pytest.mark.parametrize("method", ["filters", "features", "backward", "classic-filters"])

@@ -160,7 +160,7 @@ def _basis(audit: Audit) -> str:
 def _next(audit: Audit, level: Level, named: Named | None) -> tuple[Command, ...]:
     if named is None:
         python = "neocog.explain(model, data=data)"
-        return (Command(text="See where a prediction comes from", python=python),)
+        return (Command(text="See the evidence for a prediction", python=python),)
     found: list[Command] = []
     step = next_step(audit)
     if step is not None:
@@ -175,8 +175,7 @@ def _next(audit: Audit, level: Level, named: Named | None) -> tuple[Command, ...
 
 
 def _explained(named: Named) -> Command:
-    more = ("--data", named.data) if named.data else ()
-    return named.command("explain", "See where a prediction comes from", *more, data=False)
+    return named.command("explain", "See the evidence for a prediction")
 
 
 def _gain(s: Shift | None) -> str:

@@ -104,8 +104,7 @@ def run_first_screen(end: Finished, run: str) -> FirstScreen:
 
 
 def _explained(named: Named) -> tuple[Command, ...]:
-    more = ("--data", named.data)
-    return (named.command("explain", "See the evidence for a prediction", *more, data=False),)
+    return (named.command("explain", "See the evidence for a prediction"),)
 
 
 def _undertrained(end: Finished, score: Evaluation) -> tuple[str, str]:

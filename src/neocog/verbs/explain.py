@@ -208,17 +208,16 @@ def explain(
 
 def _named(of: Explained, images: object, data: object) -> Named | None:
     """How a command names the model and what it was shown; None where none can."""
+    given = data if images is None else images
+    places = list(given) if isinstance(given, (list, tuple)) else [given]
     if of.trained is None:
         return None
-    given: object = [images] if isinstance(images, (str, os.PathLike)) else images
-    if isinstance(given, (list, tuple)) and given:
-        paths = all(isinstance(p, (str, os.PathLike)) for p in given)
-        return of.trained.named_as() if paths else None
-    if given is not None and not isinstance(given, (list, tuple)):
-        return None
-    if data is None:
+    if given is None or not places:
         return of.trained.named_as()
-    return of.trained.named_as(os.fspath(data)) if isinstance(data, (str, os.PathLike)) else None
+    first = places[0]  # of several images the first, which is the one that is drawn large
+    if not isinstance(first, (str, os.PathLike)):
+        return None
+    return of.trained.named_as(os.fspath(first))
 
 
 def _said(of: Explained) -> tuple[str, ...]:

@@ -59,7 +59,7 @@ def first_of_maps(
         badge=badge,
         level=level,
         image=tuple(image),
-        next=_next(of, shown, cam, named, method),
+        next=_next(of, cam, named, method),
         note=f"Layer {printable(of.label(cam.layer))}: {cam.layer_reason}.",
     )
 
@@ -90,29 +90,23 @@ def _percent(value: float) -> str:
     return f"{flipped(value, 0 if value >= 0.1 else 1)} %"
 
 
-def _next(
-    of: Explained, shown: Shown, cam: Cam, named: Named | None, method: str
-) -> tuple[Command, ...]:
+def _next(of: Explained, cam: Cam, named: Named | None, method: str) -> tuple[Command, ...]:
     """Another class, and the explorer."""
     if named is None:
         return ()
     found = []
-    image = shown.names[0]
     other = _runner_up(cam)
-    if other is not None and (named.data or image):
-        words = _shown_words(named, image)
+    if other is not None and named.data:
         how = () if method == "grad_cam" else ("--method", method)
         text = f"Explain the runner-up, {class_of(other, of.classes)}"
-        found.append(
-            named.command("explain", text, *words, *how, "--class", str(other), data=False)
-        )
-    found.append(named.command("explore", "Follow this model layer by layer"))
+        found.append(named.command("explain", text, *how, "--class", str(other)))
+    found.append(named.command("explore", "Follow this model layer by layer", data=_is_data(named)))
     return tuple(found)
 
 
-def _shown_words(named: Named, image: str) -> tuple[str, ...]:
-    """What a command is shown: the data where images are from there, else the image."""
-    return ("--data", named.data) if named.data else (image,)
+def _is_data(named: Named) -> bool:
+    """Whether the explorer takes what was named: it opens data, no single sample of it."""
+    return bool(named.data) and not named.data.endswith("]")
 
 
 def _runner_up(cam: Cam) -> int | None:
@@ -150,7 +144,7 @@ def first_of(
         )[:MOST_FIGURES],
         next=()
         if named is None
-        else (named.command("explore", "Follow this model layer by layer"),),
+        else (named.command("explore", "Follow this model layer by layer", data=_is_data(named)),),
     )
 
 
