@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
-from neocog.errors import ModelError
+from neocog.errors import ModelError, UsageError
 from neocog.fields import Fields
 from neocog.legacy import spec_of_today
 
@@ -58,9 +58,9 @@ class InputSpec:
     """What a model takes: the size of one sample and how its values are normalized.
 
     Args:
-        channels: 1 for gray, 3 for red, green, blue.
-        size: (H, W) in pixels.
-        mean: subtracted from values in [0, 1], one number a channel.
+        channels: 1 for gray, 3 for red, green, blue; of a series as many as it has.
+        size: of the axes of space: (H, W) of an image, (N,) of a series.
+        mean: subtracted from the values, one number a channel; those of images are in [0, 1].
         std: what the difference is divided by, one number a channel.
         resize_mode: how an image of another size is brought to `size`: `crop` scales it until it
             covers the frame and cuts the middle out; `stretch` ignores its aspect; `pad` scales
@@ -68,10 +68,43 @@ class InputSpec:
     """
 
     channels: int
-    size: tuple[int, int]
+    size: tuple[int, ...]
     mean: tuple[float, ...]
     std: tuple[float, ...]
     resize_mode: str = "crop"
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of one sample: (C, H, W) or (C, N)."""
+        return (self.channels, *self.size)
+
+    @property
+    def axes(self) -> int:
+        """Of space: 2 for images, 1 for series."""
+        return len(self.size)
+
+    @property
+    def image_size(self) -> tuple[int, int]:
+        """(H, W) of an image.
+
+        Raises:
+            UsageError: it is none.
+        """
+        if len(self.size) != 2:
+            raise UsageError(
+                f"This is done with images, (C, H, W); the model takes series, {self.shape}. "
+                "Take `neocog audit`, `explain` or `explore`, which know series."
+            )
+        return (self.size[0], self.size[1])
+
+    def misfit(self) -> str | None:
+        """Why mean and std cannot normalize such values; None if they can."""
+        if self.axes == 2:
+            return not_of_pixels(self.mean, self.std)
+        if not all(map(math.isfinite, (*self.mean, *self.std))):
+            return "mean and std are no finite numbers"
+        least = min(self.std, default=1)
+        return None if least > 0 else f"std {least:g} is not positive"
 
 
 TASKS = ("classify", "segment", "regress")
@@ -129,14 +162,16 @@ class ModelSpec:
         fields.values = spec_of_today(fields.values)
         signal = fields.table("input")
         channels = signal.integer("channels", low=1, high=LARGEST)
-        height, width = signal.integers("size", count=2, low=1, high=LARGEST)
+        size = signal.integers("size", low=1, high=LARGEST)
+        if len(size) not in (1, 2):
+            signal.bad("size", "(H, W) of an image or (N,) of a series", size)
         output = fields.table("output") if "output" in fields else None  # older have none
         return cls(
             task=fields.text("task", among=TASKS),
             classes=fields.texts("classes"),
             input=InputSpec(
                 channels=channels,
-                size=(height, width),
+                size=size,
                 mean=signal.numbers("mean", count=channels, low=-NUMBER, high=NUMBER),
                 std=signal.numbers("std", count=channels, low=-NUMBER, high=NUMBER),
                 resize_mode=signal.text("resize_mode", among=RESIZE_MODES),

@@ -116,8 +116,8 @@ def test_arrays_are_numbers_too(stranger: str) -> None:
 @pytest.mark.parametrize(("told", "error", "message"), [
     ({"mean": ()}, UsageError, r"`mean` is one number a channel, .* 0 came for 1"),
     ({"size": None}, UsageError, r"told what it takes, .* Give --size C,H,W"),
-    ({"size": (28, 28)}, UsageError, r"is C,H,W, three whole numbers from 1; got \(28, 28\)"),
-    ({"size": (1, 0, 28)}, UsageError, r"three whole numbers from 1"),
+    ({"size": (28,)}, UsageError, r"C,H,W, or C,N of a series, whole numbers from 1; got \(28,\)"),
+    ({"size": (1, 0, 28)}, UsageError, r"whole numbers from 1"),
     ({"mean": (0.1, 0.2)}, UsageError, r"`mean` is one number a channel, .* 2 came for 1"),
     ({"mean": (123.7,)}, UsageError, r"of pixels in 0…255 it is 123\.7/255 = 0\.485"),
     ({"std": (0.0,)}, UsageError, r"std 0 is not positive"),
@@ -325,3 +325,25 @@ def test_what_timm_says_of_a_network_is_taken(monkeypatch: pytest.MonkeyPatch) -
     assert not model.named
     notes = [str(w.message) for w in said]
     assert [n.split()[0] for n in notes] == ["The", "Size"]  # weights; and mean, as timm gives them
+
+
+def test_a_model_of_series_is_opened_by_the_same_door() -> None:
+    net = nn.Sequential(nn.Conv1d(2, 4, 3), nn.AdaptiveAvgPool1d(1), nn.Flatten())
+    model = open_model(net, size=(2, 32), mean=(3.0, -1.0), std=(2.0,))
+    assert (model.spec.input.shape, model.spec.input.axes) == ((2, 32), 1)
+    assert ModelSpec.from_json(model.spec.to_json()) == model.spec
+    x = torch.rand(3, 2, 32)
+    with torch.no_grad():
+        own = net((x - torch.tensor([[3.0], [-1.0]])) / 2)
+        assert torch.equal(model.module(x), own)
+    with pytest.raises(ShapeMismatch, match=r"takes series of shape \(B, 2, 32\)"):
+        model.module(torch.rand(3, 2, 30))
+    with pytest.raises(UsageError, match="the model takes series"):
+        _ = model.spec.input.image_size
+
+
+def test_maps_of_series_are_predictions_too() -> None:
+    net = nn.Conv1d(1, 3, 3, padding=1)
+    assert open_model(net, size=(1, 16), task="segment").spec.task == "segment"
+    with pytest.raises(ModelError, match=r"answers with \(B, K\), K ≥ 2"):
+        open_model(net, size=(1, 16), task="classify")

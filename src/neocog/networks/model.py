@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from neocog.errors import ModelError, ShapeMismatch
 from neocog.graph.multiple_outputs import output_at
 from neocog.graph.output_kind import to_logits
-from neocog.types import ModelSpec, not_of_pixels
+from neocog.types import ModelSpec
 
 __all__ = ["SpecifiedNetwork", "normalize"]
 
@@ -22,7 +22,7 @@ def normalize(
 
 
 class SpecifiedNetwork(nn.Module):
-    """Pixels in [0, 1] → normalized by the spec → network → logits.
+    """Values of images in [0, 1], or of series → normalized by the spec → network → logits.
 
     Of several tensors that a network returns the spec's is taken, and of probabilities logits
     are made: what gives the same probabilities again.
@@ -31,7 +31,7 @@ class SpecifiedNetwork(nn.Module):
     devices and stay out of its state dict, whose keys are the network's behind `network.`.
 
     Args:
-        network: normalized (B, C, H, W) to (B, K).
+        network: normalized (B, C, H, W) or (B, C, N) to (B, K).
         spec: what goes in and comes out.
 
     Raises:
@@ -44,7 +44,7 @@ class SpecifiedNetwork(nn.Module):
         >>> signal = InputSpec(channels=1, size=(28, 28), mean=(0.13,), std=(0.31,))
         >>> spec = ModelSpec(task="classify", classes=("no", "yes"), input=signal)
         >>> network = build("dense", classes=2, channels=1, size=(28, 28))
-        >>> Model(network, spec)(torch.zeros(3, 1, 28, 28)).shape
+        >>> SpecifiedNetwork(network, spec)(torch.zeros(3, 1, 28, 28)).shape
         torch.Size([3, 2])
     """
 
@@ -60,14 +60,13 @@ class SpecifiedNetwork(nn.Module):
                 f"channels, {len(signal.mean)} means and {len(signal.std)} deviations came. "
                 "Correct the spec."
             )
-        if (wrong := not_of_pixels(signal.mean, signal.std)) is not None:
-            raise ModelError(
-                f"A spec normalizes values in [0, 1], and its {wrong}. Correct the spec."
-            )
+        if (wrong := signal.misfit()) is not None:
+            values = "values in [0, 1]" if signal.axes == 2 else "values"
+            raise ModelError(f"A spec normalizes {values}, and its {wrong}. Correct the spec.")
         self.spec = spec
         self.network = network
-        for name, values in (("mean", signal.mean), ("std", signal.std)):
-            tensor = torch.tensor(values, dtype=torch.float32).view(-1, *[1] * len(signal.size))
+        for name, numbers in (("mean", signal.mean), ("std", signal.std)):
+            tensor = torch.tensor(numbers, dtype=torch.float32).view(-1, *[1] * len(signal.size))
             self.register_buffer(name, tensor, persistent=False)
 
     def forward(self, x: Float[Tensor, "B C *S"]) -> Float[Tensor, "B K *T"]:
@@ -76,13 +75,14 @@ class SpecifiedNetwork(nn.Module):
         Raises:
             ShapeMismatch: other channels or another size than the spec's.
         """
-        signal = self.spec.input
-        if x.shape[1:] != (signal.channels, *signal.size):
-            expected = (signal.channels, *signal.size)
+        expected = self.spec.input.shape
+        if x.shape[1:] != expected:
+            images = self.spec.input.axes == 2
             raise ShapeMismatch(
-                f"This model takes images of shape (B, {', '.join(map(str, expected))}), "
-                f"channels before rows and columns; {tuple(x.shape)} came. "
-                "Decode the images to its channels and size.",
+                f"This model takes {'images' if images else 'series'} of shape "
+                f"(B, {', '.join(map(str, expected))}), channels before "
+                f"{'rows and columns' if images else 'time'}; {tuple(x.shape)} came. "
+                + ("Decode the images to its channels and size." if images else "Cut them so."),
                 expected=expected,
                 actual=tuple(x.shape),
             )

@@ -21,10 +21,10 @@ from neocog.networks.model import SpecifiedNetwork
 from neocog.store.black_box import BlackBox
 from neocog.types import InputSpec, ModelSpec, OutputSpec
 
-__all__ = ["AXES", "as_function", "as_logits", "kind_of", "picked"]
+__all__ = ["AXES", "as_function", "as_logits", "axes_of", "kind_of", "picked"]
 
-AXES = {"classify": 2, "segment": 4, "regress": 2}
-"""What a model may do, to the axes of its output: (B, K), (B, K, H, W), (B, M)."""
+AXES = {"classify": 2, "segment": 2, "regress": 2}
+"""What a model may do, to the axes of its output: (B, K), (B, K, *space), (B, M); see `axes_of`."""
 
 UNLIKE = 16
 """Samples that show whether outputs are probabilities."""
@@ -36,9 +36,19 @@ KINDS = {
 }
 
 
-def picked(out: object, task: str, *, classes: int | None, wanted: str | None) -> tuple[str, str]:
-    """Which of the tensors returned for two samples is the prediction; see `several.choose`."""
-    return choose(out, samples=2, axes=AXES[task], classes=classes, wanted=wanted)
+def axes_of(task: str, space: int) -> int:
+    """Axes of a prediction, of a model of so many axes of space: maps have these too."""
+    return AXES[task] + (space if task == "segment" else 0)
+
+
+def picked(
+    out: object, task: str, *, space: int, classes: int | None, wanted: str | None
+) -> tuple[str, str]:
+    """Which of the tensors returned for two samples is the prediction.
+
+    See `neocog.graph.multiple_outputs.choose`.
+    """
+    return choose(out, samples=2, axes=axes_of(task, space), classes=classes, wanted=wanted)
 
 
 def kind_of(model: SpecifiedNetwork, first: Tensor) -> tuple[str, tuple[str, ...]]:
@@ -135,12 +145,9 @@ def as_logits(
         >>> model.spec.output.kind, len(said)
         ('probabilities', 1)
     """
-    if (
-        isinstance(module, SpecifiedNetwork)
-        or task not in AXES
-        or (len(shape) != 3 and task == "segment")
-    ):
+    if isinstance(module, SpecifiedNetwork) or task not in AXES:
         return module, ()
+    space = len(shape) - 1
     with as_found(module), torch.no_grad(), same_randomness_after():
         given = (t for t in (*module.parameters(), *module.buffers()) if t.is_floating_point())
         held = next(given, torch.zeros(()))
@@ -148,13 +155,13 @@ def as_logits(
             out = module(torch.zeros(2, *shape, device=held.device, dtype=held.dtype))
         except Exception:  # of any kind: raised again where a figure is asked for
             return module, ()
-    if isinstance(out, Tensor) and (out.ndim != AXES[task] or not may_be_scores(out)):
+    if isinstance(out, Tensor) and (out.ndim != axes_of(task, space) or not may_be_scores(out)):
         return module, ()
-    name, said = picked(out, task, classes=None, wanted=None)
+    name, said = picked(out, task, space=space, classes=None, wanted=None)
     first = output_at(out, name)
     signal = InputSpec(
         channels=shape[0],
-        size=shape[1:],  # type: ignore[arg-type]  # a series has one axis
+        size=shape[1:],
         mean=(0.0,) * shape[0],
         std=(1.0,) * shape[0],
     )

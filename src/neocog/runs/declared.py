@@ -9,7 +9,7 @@ from typing import Any
 
 from neocog.errors import ModelError, UsageError, did_you_mean, printable
 from neocog.files import read_text
-from neocog.types import RESIZE_MODES, InputSpec, not_of_pixels
+from neocog.types import RESIZE_MODES, InputSpec
 
 __all__ = ["count", "told_names", "told_signal"]
 
@@ -44,30 +44,33 @@ def told_signal(
             "it itself. Give --size C,H,W, as --size 3,224,224, with --mean and --std."
         )
     shape = tuple(int(n) for n in told)
-    if len(shape) != 3 or min(shape) < 1:
+    if len(shape) not in (2, 3) or min(shape) < 1:
         raise UsageError(
-            f"The size of a sample is C,H,W, three whole numbers from 1; got {shape}. "
-            "Write 3,32,32 for 32 × 32 pixels in color."
+            "The size of a sample is C,H,W, or C,N of a series, whole numbers from 1; "
+            f"got {shape}. Write 3,32,32 for 32 × 32 pixels in color."
         )
-    assumed = [n for n in ("mean", "std") if n not in given and own is None]
-    channels, height, width = shape
+    images = len(shape) == 3  # values of a series are taken as they are
+    assumed = [n for n in ("mean", "std") if n not in given and own is None and images]
+    channels = shape[0]
     signal = InputSpec(
         channels=channels,
-        size=(height, width),
+        size=shape[1:],
         mean=_each(given.get("mean", own.mean if own else (0.0,)), channels, "mean"),
         std=_each(given.get("std", own.std if own else (1.0,)), channels, "std"),
         resize_mode=_mode(given.get("resize_mode", own.resize_mode if own else "crop")),
     )
-    if (wrong := not_of_pixels(signal.mean, signal.std)) is not None:
+    if (wrong := signal.misfit()) is not None:
+        rule = (
+            "Pixels are in [0, 1] when they are normalized" if images else "Values are normalized"
+        )
         mine = [n for n in ("mean", "std") if n in given]
         if not mine:
             raise ModelError(
-                f"Pixels are in [0, 1] when they are normalized, and `{printable(text)}` says of "
+                f"{rule}, and `{printable(text)}` says of "
                 f"itself that its {wrong}. Give --mean and --std."
             )
         raise UsageError(
-            f"Pixels are in [0, 1] when they are normalized, and the {wrong}. "
-            f"Correct {' and '.join(f'--{n}' for n in mine)}."
+            f"{rule}, and the {wrong}. Correct {' and '.join(f'--{n}' for n in mine)}."
         )
     if not assumed:
         return signal, ()

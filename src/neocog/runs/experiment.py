@@ -161,7 +161,7 @@ def prepare(
     spec = _spec(source, recipe)
     if recipe.augment is None:
         signal = spec.input
-        recipe = replace(recipe, augment=suited(signal.channels, signal.size))
+        recipe = replace(recipe, augment=suited(signal.channels, signal.image_size))
     spent = _preflight(spec, recipe, recipe.machine.device or best_device())
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(step_seed(recipe.train.seed, -1))
@@ -322,7 +322,7 @@ def _network(spec: ModelSpec, recipe: Recipe) -> nn.Module:
             recipe.model.name,
             classes=len(spec.classes),
             channels=spec.input.channels,
-            size=spec.input.size,
+            size=spec.input.image_size,
             options=recipe.model.options,
         )
     except NeocogError:

@@ -194,7 +194,7 @@ def _rebuilt(network: nn.Module, ours: ModelConfig, spec: ModelSpec) -> nn.Modul
         ours.name,
         classes=len(spec.classes),
         channels=signal.channels,
-        size=signal.size,
+        size=signal.image_size,
         options=ours.options,
     )
     # A chooser comes and goes with its sampling; every other weight has its place in both.
@@ -267,7 +267,7 @@ def recipe_of(
     )
     base = Recipe(
         objective=Objective(label_smoothing=0.0),
-        augment=_moved(signal.channels, signal.size),
+        augment=_moved(signal.channels, signal.image_size),
     )
     if mended.network is not None:
         base = RunFolder.open(trained.place).recipe
@@ -287,7 +287,7 @@ def recipe_of(
         optimizer=replace(optimizer, lr=rate),
         schedule=ScheduleConfig(name="cosine", warmup=0.1),
         # A mixture of two samples has no twin whose answer it should share.
-        augment=replace(base.augment or _moved(signal.channels, signal.size), mixup=0.0),
+        augment=replace(base.augment or _moved(signal.channels, signal.image_size), mixup=0.0),
         machine=MachineConfig(device=course.device),
         provenance=Provenance(command="fix"),
     )

@@ -30,7 +30,7 @@ from neocog.graph.determinism import same_randomness_after
 from neocog.graph.multiple_outputs import output_at
 from neocog.legacy import OLD_SPEC_FILE
 from neocog.networks.model import SpecifiedNetwork
-from neocog.runs.believed import AXES, as_function, kind_of, picked
+from neocog.runs.believed import AXES, as_function, axes_of, kind_of, picked
 from neocog.runs.declared import count, told_names, told_signal
 from neocog.runs.folder import RunFolder
 from neocog.runs.meant import meant
@@ -93,9 +93,9 @@ def open_model(
             an .onnx file, or an `nn.Module`. A run folder knows all that follows.
         weights: of a factory's network: safetensors, or a state dict of `torch.save`; those that
             the factory made, or that a library gives for its name, if left out.
-        size: (C, H, W) of a sample; where a file says it, it may be left out.
+        size: (C, H, W) of a sample, (C, N) of a series; where a file says it, it may be left out.
         mean: subtracted from pixels in [0, 1], one number a channel or one for all; 0 if left out,
-            which is said in a warning.
+            which is said in a warning for images.
         std: what the difference is divided by, in the same way; 1 if left out.
         classes: names, in the order of the outputs, or a text file with one a line, or their
             number. If left out, the outputs are counted, and data says their names.
@@ -292,12 +292,14 @@ def _trained(
     lazy = lazy_names(found.network)
     found.network.eval()
     signal, said = told_signal(text, given, own=own.input if own else None, shape=found.shape)
-    shape = (signal.channels, *signal.size)
-    outputs = _Outputs(does, count(given.get("classes")), output)
+    shape = signal.shape
+    outputs = _Outputs(does, signal.axes, count(given.get("classes")), output)
     with same_randomness_after():
         answer = first_output(found.network, shape, read=outputs.read)
-    if answer.ndim != AXES[does] or answer.shape[1] < (1 if does == "regress" else 2):
-        form = {"classify": "(B, K), K ≥ 2", "segment": "(B, K, H, W)", "regress": "(B, M)"}[does]
+    axes = axes_of(does, signal.axes)
+    if answer.ndim != axes or answer.shape[1] < (1 if does == "regress" else 2):
+        places = "(B, K, H, W)" if signal.axes == 2 else "(B, K, N)"
+        form = {"classify": "(B, K), K ≥ 2", "segment": places, "regress": "(B, M)"}[does]
         raise ModelError(
             f"A model that does `{does}` answers with {form}; `{printable(text)}` answers two "
             f"samples with {tuple(answer.shape)}. Name a factory whose network does."
@@ -338,12 +340,14 @@ def _trained(
 class _Outputs:
     """Picks the prediction from what a network returns, and remembers which."""
 
-    def __init__(self, task: str, classes: int | None, wanted: str | None) -> None:
-        self.task, self.classes, self.wanted = task, classes, wanted
+    def __init__(self, task: str, space: int, classes: int | None, wanted: str | None) -> None:
+        self.task, self.space, self.classes, self.wanted = task, space, classes, wanted
         self.name = ""
         self.said: tuple[str, ...] = ()
 
     def read(self, out: object) -> Tensor:
-        self.name, said = picked(out, self.task, classes=self.classes, wanted=self.wanted)
+        self.name, said = picked(
+            out, self.task, space=self.space, classes=self.classes, wanted=self.wanted
+        )
         self.said = (said,) if said else ()
         return output_at(out, self.name)

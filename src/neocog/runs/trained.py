@@ -290,7 +290,10 @@ class TrainedModel(Result):
         signal = self.spec.input
         try:
             return decode_file(
-                path, size=signal.size, channels=signal.channels, resize_mode=signal.resize_mode
+                path,
+                size=signal.image_size,
+                channels=signal.channels,
+                resize_mode=signal.resize_mode,
             )
         except NeocogError as e:
             return str(e)
@@ -389,7 +392,7 @@ def _built(name: str, spec: ModelSpec, options: dict[str, Any], folder: RunFolde
             name,
             classes=len(spec.classes),
             channels=spec.input.channels,
-            size=spec.input.size,
+            size=spec.input.image_size,
             options={k: tuple(v) if isinstance(v, list) else v for k, v in options.items()},
         )
     except (UsageError, RuntimeError, ValueError, TypeError, ZeroDivisionError) as e:

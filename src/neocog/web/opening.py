@@ -229,7 +229,7 @@ def _views(
     seeded, signal = _seeded(trained, first.trained), trained.spec.input
     found = open_data(
         where,
-        size=signal.size,
+        size=signal.image_size,
         channels=signal.channels,
         resize_mode=signal.resize_mode,
         **seeded.drawn,
