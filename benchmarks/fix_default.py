@@ -17,8 +17,8 @@ from common import DATA, HERE, Results, Row, say, usual_options
 from fix_resnet20 import packed, stranger
 
 from neocog.cli.memory import keep_freed_memory
-from neocog.runs.opened import open_model
-from neocog.runs.trained import TrainedModel
+from neocog.models.model import Model
+from neocog.runs.load import load
 from neocog.verbs.fix import fix
 
 PARTS = {
@@ -27,16 +27,16 @@ PARTS = {
 }
 
 
-def mobilenet(weights: Path) -> TrainedModel:
+def mobilenet(weights: Path) -> Model:
     """The network of the plain script, as that normalizes."""
     sys.path.insert(0, str(HERE / "peers"))
     from plain_mobilenet import MEAN, STD
 
     place = "plain_mobilenet:SmallMobileNet"
-    return open_model(place, weights=weights, size=(3, 32, 32), mean=MEAN, std=STD, classes=10)
+    return load(place, weights=weights, size=(3, 32, 32), mean=MEAN, std=STD, classes=10)
 
 
-def measure(model: TrainedModel, data: Path, folder: Path, budget: float) -> dict[str, Any]:
+def measure(model: Model, data: Path, folder: Path, budget: float) -> dict[str, Any]:
     """One fix, and what came of it."""
     done = fix(
         model,

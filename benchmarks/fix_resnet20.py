@@ -21,8 +21,8 @@ from torch.nn import functional as F
 
 from neocog.cli.memory import keep_freed_memory
 from neocog.data.batches import pixels
-from neocog.runs.opened import open_model
-from neocog.runs.trained import TrainedModel
+from neocog.models.model import Model
+from neocog.runs.load import load
 from neocog.verbs.fix import Fixed, fix
 
 WAYS: dict[str, dict[str, Any]] = {
@@ -102,11 +102,11 @@ def _images(sheet: Path) -> np.ndarray:
     return tiles.reshape(1000, 32, 32, 3)
 
 
-def stranger(weights: Path) -> TrainedModel:
+def stranger(weights: Path) -> Model:
     """The network as it was published."""
     mean, std = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
     place = f"{Path(__file__).stem}:ResNet20"
-    return open_model(place, weights=weights, size=(3, 32, 32), mean=mean, std=std, classes=10)
+    return load(place, weights=weights, size=(3, 32, 32), mean=mean, std=std, classes=10)
 
 
 @torch.no_grad()

@@ -24,7 +24,7 @@ from neocog.explainers.top_activations import PatchGeometry
 from neocog.graph.receptive_field import receptive_field
 from neocog.lectures.image_changes import CHANGES
 from neocog.lectures.template_matching import search
-from neocog.runs.opened import open_model
+from neocog.runs.load import load
 
 KINDS = ("daisy", "dandelion", "rose", "sunflower", "tulip")
 LAYER = "network.layer2.0"
@@ -39,7 +39,7 @@ def features() -> Features:
     weights = DATA.parent / "models" / "resnet20-cifar10" / "resnet20-12fca82f.th"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        model = open_model(
+        model = load(
             "tests.strangers.resnet20:make",
             weights=weights,
             size=(3, 32, 32),

@@ -9,8 +9,8 @@ from torch import nn
 import neocog
 from neocog.data.batches import batches
 from neocog.tasks.classify import Classification, evaluation
+from neocog.tasks.inference import logits_of
 from neocog.training.augment import Augment
-from neocog.training.inference import logits_of
 from neocog.training.loop import StepPlan, fit
 from neocog.training.machine import Machine, place
 from neocog.training.optimize import OptimizerConfig, ScheduleConfig, build_optimizer

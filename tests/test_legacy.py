@@ -8,8 +8,8 @@ import pytest
 import neocog
 from neocog.errors import UsageError
 from neocog.legacy import card_of_today, checkpoint_of_today, recipe_of_today, spec_of_today
+from neocog.runs.load import load
 from neocog.runs.recipe import Recipe, from_toml, to_toml
-from neocog.runs.trained import load
 
 OLD = """
 [data]

@@ -3,8 +3,10 @@
     import neocog
 
     model = neocog.train("digits", epochs=5)
+    model = neocog.load("runs/digits")  # or "timm:resnet18", "net.onnx", any torch.nn.Module
     model.predict(["seven.png"])
-    neocog.evaluate("runs/digits", "digits")
+    model.audit("digits", shift=("circular", "crop"), n=500)
+    neocog.audit("runs/digits", "digits")  # the same, as every verb
 
 The verbs are those of the command line. Importing this module imports nothing heavy: each verb
 is opened when it is first used.
@@ -21,8 +23,7 @@ if TYPE_CHECKING:
     from neocog.audits.config import AuditConfig
     from neocog.data.open import open_data
     from neocog.networks.catalog import build
-    from neocog.runs.opened import open_model
-    from neocog.runs.trained import load
+    from neocog.runs.load import load
     from neocog.verbs.audit import audit
     from neocog.verbs.evaluate import evaluate
     from neocog.verbs.explain import explain
@@ -45,7 +46,6 @@ __all__ = [
     "fix",
     "load",
     "open_data",
-    "open_model",
     "predict",
     "resume",
     "summary",
@@ -61,17 +61,20 @@ _ROOMS = {
     "explain": "neocog.verbs.explain",
     "export": "neocog.verbs.export",
     "fix": "neocog.verbs.fix",
-    "load": "neocog.runs.trained",
+    "load": "neocog.runs.load",
     "open_data": "neocog.data.open",
-    "open_model": "neocog.runs.opened",
     "predict": "neocog.verbs.predict",
     "resume": "neocog.verbs.train",
     "summary": "neocog.verbs.summary",
     "train": "neocog.verbs.train",
 }
 
+_FORMER = {"open_model": "load"}
+"""Names of before, which are opened all the same."""
+
 
 def __getattr__(name: str) -> Any:
+    name = _FORMER.get(name, name)
     if name not in _ROOMS:
         raise AttributeError(f"module `neocog` has no attribute `{name}`")
     return getattr(importlib.import_module(_ROOMS[name]), name)

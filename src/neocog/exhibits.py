@@ -29,6 +29,7 @@ __all__ = [
     "Scalar",
     "Section",
     "Table",
+    "flipped",
     "keys",
     "percent",
     "plain",
@@ -278,6 +279,21 @@ def percent(value: float) -> str:
     """
     shown = value * 100
     return f"{min(max(shown, 0.01), 99.99) if 0 < value < 1 else shown:.2f}"
+
+
+def flipped(value: float, digits: int = 1) -> str:
+    """A fraction in per cent; none or all of it only where it is none or all of it.
+
+    Example:
+        >>> flipped(0.065), flipped(0.0003), flipped(0.0003, 2), flipped(0.99999)
+        ('6.5', '<0.1', '0.03', '>99.9')
+    """
+    least = 10.0**-digits
+    if 0 < 100 * value < least:
+        return f"<{least:.{digits}f}"
+    if 100 - least < 100 * value < 100:
+        return f">{100 - least:.{digits}f}"
+    return f"{100 * value + 0.0:.{digits}f}"
 
 
 def share(value: float) -> str:

@@ -59,7 +59,7 @@ class InputSpec:
 
     Args:
         channels: 1 for gray, 3 for red, green, blue; of a series as many as it has.
-        size: of the axes of space: (H, W) of an image, (N,) of a series.
+        size: of the axes of space: (H, W) of an image, (N,) of a series; () where nobody knows.
         mean: subtracted from the values, one number a channel; those of images are in [0, 1].
         std: what the difference is divided by, one number a channel.
         resize_mode: how an image of another size is brought to `size`: `crop` scales it until it
@@ -75,8 +75,8 @@ class InputSpec:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of one sample: (C, H, W) or (C, N)."""
-        return (self.channels, *self.size)
+        """Of one sample: (C, H, W) or (C, N); () where nobody knows."""
+        return (self.channels, *self.size) if self.size else ()
 
     @property
     def axes(self) -> int:

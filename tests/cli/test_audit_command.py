@@ -170,6 +170,7 @@ def waves(tmp_path: Path) -> Path:
 WAVE = ("tests.web.strangers:wave", "--series", "1,32")
 
 
+@pytest.mark.filterwarnings("ignore:No weights were given")
 def test_A8_a_model_of_series(call, waves: Path) -> None:
     said = call("audit", *WAVE, waves, *FAST, "--full", "--json", "--baseline", WAVE[0])
     assert said.status == 0
@@ -183,13 +184,14 @@ def test_A8_a_model_of_series(call, waves: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (("--size", "1,8,8"), "--size is for images, --series for series"),
+        (("--size", "1,8,8"), "--size C,N and --series C,N say the same; give one of them"),
         (("--series", "1,64"), "The model takes series of 1 × 64 values"),
-        (("--classes", "3"), "Classes of a 1-D model are named by their indices"),
-        (("--std", "0"), "deviations positive ones"),
+        (("--classes", "4"), "has 3 outputs and 4 classes"),
+        (("--std", "0"), "the std 0 is not positive. Correct --std"),
         (("--mean", ".1,.2"), "2 came for 1 channels"),
     ],
 )
+@pytest.mark.filterwarnings("ignore:No weights were given")
 def test_wrong_use_of_series_is_one_sentence(call, waves: Path, words, sentence: str) -> None:
     said = call("audit", *WAVE, waves, *words)
     assert said.status == 2

@@ -152,6 +152,7 @@ def waves(tmp_path_factory: pytest.TempPathFactory) -> Path:
 WAVE = ("tests.web.strangers:wave", "--series", "1,32")
 
 
+@pytest.mark.filterwarnings("ignore:No weights were given")
 def test_A8_a_model_of_series(call, waves, tmp_path: Path) -> None:
     out = ("--out", tmp_path / "x", "--json")
     said = call("explain", *WAVE, f"{waves}[3]", *out)
@@ -173,6 +174,7 @@ def test_A8_a_model_of_series(call, waves, tmp_path: Path) -> None:
     assert [p["path"] for p in every["images"]] == [f"{waves}[{i}]" for i in range(6)]
 
 
+@pytest.mark.filterwarnings("ignore:No weights were given")
 def test_A8_layers_behind_a_normalization_go_by_their_own_names(call, waves, tmp_path) -> None:
     words = ("--mean", ".5", "--std", ".25", "--layer", "1", "--no-sanity-checks", "--json")
     said = call("explain", *WAVE, waves, *words, "--out", tmp_path / "x")
@@ -184,6 +186,7 @@ def test_A8_layers_behind_a_normalization_go_by_their_own_names(call, waves, tmp
     "method",
     ["filters", "features", "activation-maximization", "top-activations", "classic-filters"],
 )
+@pytest.mark.filterwarnings("ignore:No weights were given")
 def test_A8_other_ways_of_seeing_into_a_model_of_series(call, waves, tmp_path, method) -> None:
     words = (waves,)
     more = (
@@ -200,7 +203,7 @@ def test_A8_other_ways_of_seeing_into_a_model_of_series(call, waves, tmp_path, m
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (("--size", "1,8,8"), "--size is for images, --series for series"),
+        (("--size", "1,8,8"), "--size C,N and --series C,N say the same; give one of them"),
         (("nothing.npz",), "`nothing.npz` does not exist"),
         (("FILE[6]",), "has 6 series, counted from 0; got index 6"),
         (("--series", "1,64", "FILE"), "The model takes series of 1 × 64 values"),
@@ -208,6 +211,7 @@ def test_A8_other_ways_of_seeing_into_a_model_of_series(call, waves, tmp_path, m
         (("FILE", "--method", "template-matching"), "series have no templates"),
     ],
 )
+@pytest.mark.filterwarnings("ignore:No weights were given")
 def test_wrong_use_of_series_is_one_sentence(call, waves, tmp_path, words, sentence) -> None:
     words = tuple(w.replace("FILE", str(waves)) for w in words)
     said = call("explain", *WAVE, *words, "--out", tmp_path / "x")

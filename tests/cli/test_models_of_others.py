@@ -78,7 +78,7 @@ def test_predict_names_the_classes_of_a_file(
 
 
 @pytest.mark.parametrize("option", [
-    ["--size", "32,32"], ["--size", "3,0,32"], ["--mean", "a,b"], ["--std", "nan"],
+    ["--size", "32"], ["--size", "3,0,32"], ["--mean", "a,b"], ["--std", "nan"],
     ["--classes", "1"], ["--classes", "none.txt"], ["--weights", "none.pt"],
 ])  # fmt: skip
 def test_wrong_words_are_one_sentence(call, option, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ from tests.faults.processes import SETTINGS
 
 from neocog.cli.main import main
 from neocog.errors import ModelError, ShapeMismatch, UnsafeWeights
-from neocog.runs.trained import load
+from neocog.runs.load import load
 from neocog.verbs.train import train
 
 SMALL = {**SETTINGS, "model.name": "dense", "model.hidden": [8], "train.epochs": 1.0}

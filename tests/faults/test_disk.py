@@ -14,7 +14,7 @@ from neocog.cli.main import main
 from neocog.errors import RunError
 from neocog.runs.events import Epoch, Event
 from neocog.runs.folder import RunFolder
-from neocog.runs.trained import load
+from neocog.runs.load import load
 from neocog.verbs.train import resume, train
 
 DENSE = {**SETTINGS, "model.name": "dense", "model.hidden": [64], "train.epochs": 3.0}

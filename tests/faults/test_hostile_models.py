@@ -178,7 +178,7 @@ def test_weights_with_random_faults_are_read_or_refused(tmp_path: Path, kind: st
 
 
 def test_a_damaged_contract_in_a_program_is_one_sentence(tmp_path: Path, capsys) -> None:
-    from neocog.runs.opened import SPEC_FILE
+    from neocog.models.external import SPEC_FILE
 
     for text in ("{", "[]", json.dumps({"task": "classify"})):
         file = tmp_path / "x.pt2"

@@ -15,7 +15,7 @@ from tests.faults.test_kill import left_over, readable, same
 from neocog.cli.main import main
 from neocog.runs.events import Epoch, Event
 from neocog.runs.experiment import prepare
-from neocog.runs.trained import load
+from neocog.runs.load import load
 from neocog.training.loop import Step
 from neocog.verbs.train import resume, train
 

@@ -7,7 +7,7 @@ import torch
 from tests.faults.processes import SETTINGS, start, wait
 
 from neocog.runs.folder import RunFolder
-from neocog.runs.trained import load
+from neocog.runs.load import load
 
 KILLS = 10
 

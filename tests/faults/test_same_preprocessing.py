@@ -14,8 +14,8 @@ from neocog.data.batches import batches
 from neocog.data.image_decode import decode
 from neocog.data.open import open_data
 from neocog.data.split import Split
-from neocog.runs.trained import TrainedModel
-from neocog.training.inference import logits_of
+from neocog.models.model import Model
+from neocog.tasks.inference import logits_of
 from neocog.verbs.train import train
 
 KINDS = ("gray.png", "gray.jpg", "color.png", "color.jpg", "deep.png", "palette.png",
@@ -79,7 +79,7 @@ def _folder(root: Path, kinds: tuple[str, ...]) -> Path:
 )
 def trained(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[TrainedModel, Path]:
+) -> tuple[Model, Path]:
     """A model, and the folder that it was trained on."""
     base = tmp_path_factory.mktemp("same")
     place = _folder(base / "data", request.param)
@@ -91,7 +91,7 @@ def trained(
     return model, place
 
 
-def _splits(model: TrainedModel, place: Path) -> list[Split]:
+def _splits(model: Model, place: Path) -> list[Split]:
     """What a training gets, read anew."""
     signal = model.spec.input
     source = open_data(
@@ -100,7 +100,7 @@ def _splits(model: TrainedModel, place: Path) -> list[Split]:
     return [s for s in source.splits.values() if len(s)]
 
 
-def test_the_pixels_of_every_file_are_those_of_training(trained: tuple[TrainedModel, Path]) -> None:
+def test_the_pixels_of_every_file_are_those_of_training(trained: tuple[Model, Path]) -> None:
     model, place = trained
     signal = model.spec.input
     seen = 0
@@ -116,7 +116,7 @@ def test_the_pixels_of_every_file_are_those_of_training(trained: tuple[TrainedMo
     assert seen == len([p for p in place.rglob("*") if p.is_file()])
 
 
-def test_the_values_of_every_file_are_those_of_training(trained: tuple[TrainedModel, Path]) -> None:
+def test_the_values_of_every_file_are_those_of_training(trained: tuple[Model, Path]) -> None:
     """Also where 8 and 16 bits are mixed: x·257/65535 and x/255 are one number, rounded once."""
     model, place = trained
     signal = model.spec.input
@@ -130,7 +130,7 @@ def test_the_values_of_every_file_are_those_of_training(trained: tuple[TrainedMo
             assert torch.equal(alone.x[0], batch.x[row]), name
 
 
-def test_predict_answers_as_evaluate_does(trained: tuple[TrainedModel, Path]) -> None:
+def test_predict_answers_as_evaluate_does(trained: tuple[Model, Path]) -> None:
     model, place = trained
     for split in _splits(model, place):
         logits = logits_of(model.module, batches(split, size=7, shuffle=False, seed=0, epoch=0))

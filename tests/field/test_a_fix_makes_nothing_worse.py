@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 import neocog
 from neocog.data.open import open_data
-from neocog.runs.opened import open_model
-from neocog.runs.trained import TrainedModel, load
+from neocog.models.model import Model
+from neocog.runs.load import load
 from neocog.verbs.fix import Fixed, fix
 
 SETTINGS = {
@@ -67,10 +67,10 @@ def digits_net(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
-def opened() -> TrainedModel:
+def opened() -> Model:
     place = f"{__name__}:parity"
     with pytest.warns(UserWarning, match="No weights were given"):
-        return open_model(place, size=(1, 16, 16), mean=(0,), std=(1,))
+        return load(place, size=(1, 16, 16), mean=(0,), std=(1,))
 
 
 def test_a_network_that_collapses_is_consistent_and_is_not_handed_on(
@@ -87,7 +87,7 @@ def test_a_network_that_collapses_is_consistent_and_is_not_handed_on(
     plain = json.loads(json.dumps(done.to_json()))
     assert plain["better"] is False
     assert plain["after"] == plain["before"]
-    kept = open_model(tmp_path / "fixed")
+    kept = load(tmp_path / "fixed")
     before = model.module.network.state_dict()
     assert all(torch.equal(v, before[k]) for k, v in kept.module.network.state_dict().items())
     assert kept.evaluate(boards).accuracy == done.before.accuracy == 1.0
@@ -101,7 +101,7 @@ def test_who_wants_it_all_the_same_gets_it_and_is_told(boards: Path, tmp_path: P
     )
     assert (done.better, done.kept) == (False, "fixed")
     assert done.headline.startswith("Nothing got better on the whole, and it is kept as asked")
-    kept = open_model(tmp_path / "fixed")
+    kept = load(tmp_path / "fixed")
     assert kept.evaluate(boards).accuracy == done.after.accuracy == done.candidate.accuracy < 0.6
 
 

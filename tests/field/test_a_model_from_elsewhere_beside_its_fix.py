@@ -10,7 +10,7 @@ from tests.field.test_a_fix_makes_nothing_worse import Parity, boards
 import neocog
 from neocog.cli.main import main
 from neocog.errors import NeocogError, UsageError
-from neocog.runs.opened import open_model
+from neocog.runs.load import load
 from neocog.runs.pair import open_pair
 from neocog.verbs.audit import audit
 from neocog.verbs.fix import fix
@@ -38,7 +38,7 @@ def weights(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def fixed(weights: Path, boards: Path, tmp_path: Path) -> str:
-    model = open_model(PLACE, weights=weights, **SPEC)  # type: ignore[arg-type]
+    model = load(PLACE, weights=weights, **SPEC)  # type: ignore[arg-type]
     out = tmp_path / "fixed"
     fix(model, boards, downsampling="blur", finetune=0, n=40, keep="fixed", out=out)
     return str(out)
@@ -74,7 +74,7 @@ def test_a_fix_knows_which_output_and_how_images_were_brought_to_size(
     weights: Path, boards: Path, tmp_path: Path
 ) -> None:
     place = f"{__name__}:both"
-    model = open_model(place, weights=weights, output="1", resize_mode="pad", **SPEC)  # type: ignore[arg-type]
+    model = load(place, weights=weights, output="1", resize_mode="pad", **SPEC)  # type: ignore[arg-type]
     out = str(tmp_path / "fixed")
     fix(model, boards, downsampling="blur", finetune=0, n=40, keep="fixed", out=out)
     came = open_pair(out, place, {})[1]

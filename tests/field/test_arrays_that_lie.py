@@ -20,8 +20,8 @@ from neocog.data import packed
 from neocog.data.arrays import files_of, read_arrays
 from neocog.data.open import open_data
 from neocog.data.ranges import as_pixels
+from neocog.data.series import series_of
 from neocog.errors import DataError
-from neocog.runs.series import series_of
 
 RNG = np.random.default_rng(3)
 

@@ -13,9 +13,9 @@ from tests.cli.conftest import call  # noqa: F401  # a fixture
 from torch import Tensor, nn
 
 import neocog
-from neocog.audits.class_order import other_order
 from neocog.errors import DataError
-from neocog.runs.matched import match
+from neocog.models.matched import match
+from neocog.tasks.class_order import other_order
 
 TEXTS = sorted(range(12), key=str)  # 0, 1, 10, 11, 2, …
 CIRCLES = [(k + 5) % 12 for k in range(12)]
@@ -161,7 +161,7 @@ def test_a_fix_says_it(twelve: Path, tmp_path: Path) -> None:
         def forward(self, x: Tensor) -> Tensor:
             return self.head(x) + 0 * self.conv(x).sum((1, 2, 3))[:, None]
 
-    model = neocog.open_model(Strided(), **TOLD)
+    model = neocog.load(Strided(), **TOLD)
     done = neocog.fix(model, twelve, downsampling="blur", finetune=0, shift=("circular",), n=16,
                       out=tmp_path / "fixed")  # fmt: skip
     assert any("an accuracy of 100.0 %, not 1" in n for n in done.notes)

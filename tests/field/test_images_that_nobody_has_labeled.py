@@ -13,8 +13,8 @@ from neocog.audits.lie import lie_errors
 from neocog.audits.subject import Subject
 from neocog.data.samples import Samples
 from neocog.errors import DataError
-from neocog.runs.opened import open_model
-from neocog.runs.trained import TrainedModel
+from neocog.models.model import Model
+from neocog.runs.load import load
 from neocog.verbs.audit import audit
 
 ASKED = AuditConfig(
@@ -33,10 +33,10 @@ def small() -> nn.Module:
     )  # fmt: skip
 
 
-def opened(tmp_path: Path) -> TrainedModel:
+def opened(tmp_path: Path) -> Model:
     weights = tmp_path / "w.pt"
     torch.save(small().state_dict(), weights)
-    return open_model(
+    return load(
         f"{__name__}:small", weights=weights, size=(3, 16, 16), mean=(0,), std=(1,),
         classes=("a", "b", "c"),
     )  # fmt: skip

@@ -12,7 +12,7 @@ from PIL import Image
 from neocog.cli.main import cli
 from neocog.data.framing import kept_of
 from neocog.data.open import open_data
-from neocog.runs.opened import open_model
+from neocog.runs.load import load
 from neocog.types import RESIZE_MODES
 from neocog.verbs.train import train
 
@@ -145,7 +145,7 @@ def test_training_evaluating_and_predicting_see_the_same(tmp_path, mode):
              "machine.memory_format": "channels_last", "machine.precision": "float32"}  # fmt: skip
     run = tmp_path / "run"
     done = train(root, settings=quick, out=run)
-    model = open_model(run)
+    model = load(run)
     assert model.spec.input.resize_mode == mode
     scored = model.evaluate(root)
     assert scored.accuracy == done.card["metrics"]["test"]["accuracy"]

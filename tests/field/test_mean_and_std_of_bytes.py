@@ -11,8 +11,9 @@ from tests.cli.conftest import call  # noqa: F401  # a fixture
 from torch import nn
 
 from neocog.errors import ModelError, UsageError
+from neocog.models.external import SPEC_FILE
 from neocog.networks.model import SpecifiedNetwork
-from neocog.runs.opened import SPEC_FILE, open_model
+from neocog.runs.load import load
 from neocog.store.exported import save_exported
 from neocog.types import InputSpec, ModelSpec, not_of_pixels
 
@@ -74,8 +75,8 @@ def test_a_file_that_says_it_of_itself_is_refused(tmp_path: Path) -> None:
     texts = {SPEC_FILE: json.dumps({"task": "classify", "classes": list("abcd"), "input": signal})}
     save_exported(nn.Flatten(), tmp_path / "x.pt2", torch.rand(2, 1, 2, 2), texts=texts)
     with pytest.raises(ModelError, match=r"says of itself .* 33\.3/255 = 0\.131"):
-        open_model(tmp_path / "x.pt2")
-    assert open_model(tmp_path / "x.pt2", mean=(0.13,), std=(0.31,)).spec.input.std == (0.31,)
+        load(tmp_path / "x.pt2")
+    assert load(tmp_path / "x.pt2", mean=(0.13,), std=(0.31,)).spec.input.std == (0.31,)
 
 
 @pytest.mark.parametrize(("given", "sentence"), [
@@ -93,7 +94,7 @@ def test_what_timm_gave_is_said_and_no_more(monkeypatch, given, sentence: str) -
     monkeypatch.setitem(sys.modules, "timm", room)
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
-        open_model("timm:small", **given)
+        load("timm:small", **given)
     assert [str(w.message) for w in said if "gives for this network" in str(w.message)] == [
         sentence
     ] * bool(sentence)
@@ -108,8 +109,8 @@ def test_what_timm_gives_is_checked_too(monkeypatch) -> None:
     room.create_model = lambda name, *, pretrained, **more: net
     monkeypatch.setitem(sys.modules, "timm", room)
     with pytest.raises(ModelError, match=r"`timm:small` says of itself"):
-        open_model("timm:small")
+        load("timm:small")
     with pytest.raises(UsageError, match=r"58\.4/255 = 0\.229"):
-        open_model("timm:small", mean=(0.4,))
+        load("timm:small", mean=(0.4,))
     with pytest.warns(UserWarning, match="Size is what timm gives"):
-        assert open_model("timm:small", mean=(0.4,), std=(0.2,)).spec.input.size == (6, 6)
+        assert load("timm:small", mean=(0.4,), std=(0.2,)).spec.input.size == (6, 6)

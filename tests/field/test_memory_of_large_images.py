@@ -12,8 +12,8 @@ from neocog.audits.plan import map_samples
 from neocog.audits.suite import audit_model
 from neocog.data.samples import Samples
 from neocog.errors import UsageError
+from neocog.models.model import Model
 from neocog.networks.model import SpecifiedNetwork
-from neocog.runs.trained import TrainedModel
 from neocog.types import InputSpec, ModelSpec
 
 
@@ -29,11 +29,11 @@ class Counting(nn.Module):
         return x.mean((1, 2, 3))[:, None] * torch.arange(10.0)
 
 
-def counting(tmp_path: Path, side: int) -> tuple[TrainedModel, Counting]:
+def counting(tmp_path: Path, side: int) -> tuple[Model, Counting]:
     net = Counting()
     signal = InputSpec(channels=3, size=(side, side), mean=(0.0,) * 3, std=(1.0,) * 3)
     spec = ModelSpec(task="classify", classes=tuple("0123456789"), input=signal)
-    return TrainedModel(SpecifiedNetwork(net, spec), {"spec": spec.to_json()}, tmp_path), net
+    return Model(SpecifiedNetwork(net, spec), {"spec": spec.to_json()}, tmp_path), net
 
 
 def test_a_batch_follows_the_size_of_its_samples(tmp_path: Path) -> None:

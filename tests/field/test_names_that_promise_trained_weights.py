@@ -89,7 +89,7 @@ def library(request, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 def opened(place: str, **told):
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
-        model = neocog.open_model(place, **told)
+        model = neocog.load(place, **told)
     assert [str(w.message) for w in said] == model.card["notes"]
     return model
 
@@ -131,7 +131,7 @@ def test_weights_of_a_file_are_neither_random_nor_fetched(library: str, tmp_path
     assert torch.equal(model.module.network[1].weight, state["1.weight"])
     assert not any("weights" in note for note in model.card["notes"])
     with pytest.raises(UsageError, match=r"--init none and --weights .* Leave one out"):
-        neocog.open_model(f"{library}:small", weights=tmp_path / "w.pt", init="none")
+        neocog.load(f"{library}:small", weights=tmp_path / "w.pt", init="none")
 
 
 def test_weights_that_cannot_be_fetched_are_refused_with_what_to_do(library: str) -> None:
@@ -139,20 +139,20 @@ def test_weights_that_cannot_be_fetched_are_refused_with_what_to_do(library: str
     with pytest.raises(
         ModelError, match=r"not available here: OSError: .*--weights FILE, .*--init none"
     ) as e:
-        neocog.open_model(f"{library}:small")
+        neocog.load(f"{library}:small")
     assert "\n" not in str(e.value)
     assert opened(f"{library}:small", init="none").spec.input.size == (28, 28)
 
 
 def test_a_name_without_trained_weights_is_refused(library: str) -> None:
     with pytest.raises(ModelError, match=rf"{library} has none for `bare`\. Give your own"):
-        neocog.open_model(f"{library}:bare")
+        neocog.load(f"{library}:bare")
     opened(f"{library}:bare", init="none", size=(3, 28, 28))
 
 
 def test_trained_weights_keep_their_classes(library: str) -> None:
     with pytest.raises(UsageError, match=r"have 10 outputs, and 7 classes were given"):
-        neocog.open_model(f"{library}:small", classes=7)
+        neocog.load(f"{library}:small", classes=7)
 
 
 def test_a_network_that_its_library_cannot_build_is_not_called_a_matter_of_weights(
@@ -160,9 +160,9 @@ def test_a_network_that_its_library_cannot_build_is_not_called_a_matter_of_weigh
 ) -> None:
     if library == "timm":
         with pytest.raises(ModelError, match=r"must be built .* ValueError: no such block\. Try"):
-            neocog.open_model("timm:broken")
+            neocog.load("timm:broken")
     with pytest.raises(UsageError, match=r"no model of .*\. Did you mean `small`"):
-        neocog.open_model(f"{library}:smal")
+        neocog.load(f"{library}:smal")
 
 
 @pytest.mark.filterwarnings("always")
@@ -189,11 +189,11 @@ def test_a_count_needs_no_weights(library: str, call) -> None:
 
 def test_init_is_of_a_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UsageError, match=r"initializes its own weights\. Leave --init out"):
-        neocog.open_model("torch.nn:Flatten", init="none", size=(1, 2, 2))
+        neocog.load("torch.nn:Flatten", init="none", size=(1, 2, 2))
     with pytest.raises(UsageError, match=r"Leave --init out"):
-        neocog.open_model("x.pt2", init="none")
+        neocog.load("x.pt2", init="none")
     with pytest.raises(UsageError, match=r"Did you mean `pretrained`"):
-        neocog.open_model("timm:x", init="pretraned")
+        neocog.load("timm:x", init="pretraned")
 
 
 @pytest.mark.parametrize("path", ["", "absolute", "relative", "added"])
@@ -219,7 +219,7 @@ def test_what_lies_in_the_current_folder_is_not_the_library(
         sys.modules.pop(name, None)
     monkeypatch.setattr(sys, "path", [p for p in before if not p.endswith("site")])
     with pytest.raises(ModelError, match=rf"needs the package {library}, .*was not imported"):
-        neocog.open_model(f"{library}:small")
+        neocog.load(f"{library}:small")
     assert not (work / "executed").exists()
 
 
@@ -231,7 +231,7 @@ def test_a_library_that_was_imported_from_the_current_folder_is_refused(
     module = __import__(library)
     monkeypatch.setitem(sys.modules, "torchvision.models", module)
     with pytest.raises(ModelError, match=rf"and `.*{library}\.py` was imported by that name"):
-        neocog.open_model(f"{library}:small")
+        neocog.load(f"{library}:small")
 
 
 @pytest.mark.parametrize("name", ["resnet18", "mobilenetv3_small", "vit_base_patch16_224",
@@ -256,5 +256,5 @@ def test_a_factory_may_stand_in_the_current_folder(
         "from torch import nn\ndef make(): return nn.Sequential(nn.Flatten(), nn.Linear(4, 2))"
     )
     with pytest.warns(UserWarning, match="it has those of its factory"):
-        model = neocog.open_model("nets_of_mine:make", size=(1, 2, 2), mean=[0], std=[1])
+        model = neocog.load("nets_of_mine:make", size=(1, 2, 2), mean=[0], std=[1])
     assert isinstance(model.module.network, nn.Sequential)

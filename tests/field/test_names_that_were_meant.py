@@ -10,7 +10,7 @@ import pytest
 from neocog.cli.main import VERBS, main
 from neocog.cli.meant import _CALLED, meant
 from neocog.errors import did_you_mean, nearest
-from neocog.runs.meant import meant as meant_model
+from neocog.models.meant import meant as meant_model
 
 
 def options(verb: str) -> list[str]:

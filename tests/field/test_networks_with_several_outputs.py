@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 import neocog
 from neocog.errors import ModelError, UsageError
-from neocog.runs.opened import open_model
+from neocog.runs.load import load
 
 TOLD = {"size": (1, 28, 28), "mean": (0.13,), "std": (0.31,)}
 SIZE = ["--size", "1,28,28", "--mean", "0.13", "--std", "0.31"]
@@ -88,9 +88,9 @@ def nets(monkeypatch: pytest.MonkeyPatch) -> str:
 def test_the_prediction_is_found_and_named(form: str) -> None:
     name = FORMS[form][1]
     x = torch.rand(3, 1, 28, 28)
-    model = open_model(Several(form), **TOLD)
+    model = load(Several(form), **TOLD)
     assert model.spec.output.name == name
-    assert torch.equal(model.module(x), open_model(Several("alone"), **TOLD).module(x))
+    assert torch.equal(model.module(x), load(Several("alone"), **TOLD).module(x))
     said = [n for n in model.card["notes"] if "is taken as its output" in n]
     assert len(said) == (form != "one")
     assert all(f"`{name}` (2, 10) is taken" in n and "--output" in n for n in said)
@@ -99,13 +99,13 @@ def test_the_prediction_is_found_and_named(form: str) -> None:
 def test_another_is_taken_where_it_is_asked_for() -> None:
     x = torch.rand(3, 1, 28, 28)
     net = Several("tuple").eval()
-    model = open_model(net, output="1", **TOLD)
+    model = load(net, output="1", **TOLD)
     assert torch.equal(model.module(x), net((x - 0.13) / 0.31)[1])
     assert not [n for n in model.card["notes"] if "is taken" in n]
     with pytest.raises(UsageError, match=r"`2` is none\. Known: `0`, `1`"):
-        open_model(net, output="2", **TOLD)
+        load(net, output="2", **TOLD)
     with pytest.raises(UsageError, match=r"`logits` is none\. It returns one tensor alone"):
-        open_model(Several("alone"), output="logits", **TOLD)
+        load(Several("alone"), output="logits", **TOLD)
 
 
 def test_the_number_of_classes_chooses() -> None:
@@ -113,8 +113,8 @@ def test_the_number_of_classes_chooses() -> None:
         def forward(self, x: Tensor) -> object:
             return x.flatten(1)[:, :20], x.flatten(1)[:, :5]
 
-    assert open_model(Two(), classes=5, **TOLD).spec.output.name == "1"
-    assert open_model(Two(), classes=20, **TOLD).spec.output.name == "0"
+    assert load(Two(), classes=5, **TOLD).spec.output.name == "1"
+    assert load(Two(), classes=20, **TOLD).spec.output.name == "0"
 
 
 def test_no_tensor_that_fits_is_a_sentence() -> None:
@@ -123,7 +123,7 @@ def test_no_tensor_that_fits_is_a_sentence() -> None:
             return {"loss": x.sum(), "map": x}
 
     with pytest.raises(ModelError, match=r"gave `loss` \(\), `map` \(2, 1, 28, 28\)\. Name a fac"):
-        open_model(No(), **TOLD)
+        load(No(), **TOLD)
 
 
 def test_probabilities_among_several_are_noticed() -> None:
@@ -132,7 +132,7 @@ def test_probabilities_among_several_are_noticed() -> None:
             z = x.flatten(1)[:, :6]
             return {"features": z, "probs": (3 * z).softmax(1)}
 
-    output = open_model(Both(), **TOLD).spec.output
+    output = load(Both(), **TOLD).spec.output
     assert (output.name, output.kind) == ("probs", "probabilities")
 
 
@@ -169,9 +169,9 @@ def test_programs_of_several_outputs(form: str, tmp_path: Path) -> None:
     for name, shapes in (("any", ({0: torch.export.Dim("b", min=1)},)), ("two", None)):
         program = torch.export.export(net, (x[:2],), dynamic_shapes=shapes)
         torch.export.save(program, tmp_path / f"{name}.pt2")
-        model = open_model(tmp_path / f"{name}.pt2", **TOLD)
+        model = load(tmp_path / f"{name}.pt2", **TOLD)
         assert model.spec.output.name == FORMS[form][1]
-        expected = open_model(Several("alone"), **TOLD).module(x)
+        expected = load(Several("alone"), **TOLD).module(x)
         torch.testing.assert_close(model.module(x), expected, atol=1e-5, rtol=0)
 
 
@@ -186,23 +186,23 @@ def test_onnx_files_of_several_outputs(tmp_path: Path) -> None:
             net, (x,), file, dynamo=True, verbose=False, output_names=["aux", "logits"],
             dynamic_shapes=({0: torch.export.Dim("batch")},),
         )  # fmt: skip
-    model = open_model(file, **TOLD)
+    model = load(file, **TOLD)
     assert model.spec.output.name == "logits"
-    other = open_model(net, output="1", **TOLD).module(x)
+    other = load(net, output="1", **TOLD).module(x)
     torch.testing.assert_close(model.module(x), other, atol=1e-5, rtol=0)
 
 
 def test_an_export_holds_the_one_that_was_taken(tmp_path: Path) -> None:
     net, x = Several("tuple"), torch.rand(3, 1, 28, 28)
     neocog.export(net, format="pt2", out=tmp_path / "x.pt2", output="1", **TOLD)
-    again = open_model(tmp_path / "x.pt2")
+    again = load(tmp_path / "x.pt2")
     assert again.spec.output.name == ""
-    torch.testing.assert_close(again.module(x), open_model(net, output="1", **TOLD).module(x))
+    torch.testing.assert_close(again.module(x), load(net, output="1", **TOLD).module(x))
 
 
 @pytest.mark.parametrize("net", [Several("tuple"), Trains("alone")])
 def test_a_fix_of_several_outputs(net: nn.Module, tmp_path: Path) -> None:
-    model = open_model(net, **TOLD)
+    model = load(net, **TOLD)
     done = neocog.fix(
         model, "digits", downsampling="blur", finetune=0.05, shift=("circular",), n=16,
         out=tmp_path / "fixed",

@@ -14,7 +14,7 @@ from tests.cli.conftest import call  # noqa: F401  # a fixture
 from torch import nn
 
 import neocog
-from neocog.runs.normalized import misfit
+from neocog.models.normalized import misfit
 from neocog.types import InputSpec
 
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
@@ -118,7 +118,7 @@ def test_commands_say_it(call, nets: str, tmp_path: Path) -> None:  # noqa: F811
 
 
 def test_values_that_are_given_to_an_opened_model_are_looked_at() -> None:
-    model = neocog.open_model(nn.Flatten(), size=(3, 8, 8), mean=(0.05,), std=(0.01,))
+    model = neocog.load(nn.Flatten(), size=(3, 8, 8), mean=(0.05,), std=(0.01,))
     asked = neocog.AuditConfig(shift=(), layers=False, rotation=False, scale=False, elastic=False)
     found = neocog.audit(model, images(0.5, 0.2), asked).audit
     assert sum("Normalized with mean 0.05 and std 0.01" in n for n in found.notes) == 1

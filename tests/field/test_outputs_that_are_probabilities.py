@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 import neocog
 from neocog.networks.model import SpecifiedNetwork
-from neocog.runs.opened import open_model
+from neocog.runs.load import load
 from neocog.store.exported import save_exported
 
 TOLD = {"size": (1, 28, 28), "mean": (0.13,), "std": (0.31,)}
@@ -74,7 +74,7 @@ def test_the_figures_are_those_of_the_logits(kind: str) -> None:
 def test_a_sigmoid_is_one_class_against_the_rest() -> None:
     net = ends("sigmoid")
     found = neocog.evaluate(net, "digits", **TOLD)
-    model = open_model(net, **TOLD)
+    model = load(net, **TOLD)
     split = model.samples("digits").split
     x = (torch.from_numpy(np.array(split.x)).permute(0, 3, 1, 2) / 255 - 0.13) / 0.31
     with torch.no_grad():
@@ -90,7 +90,7 @@ def test_predict_shows_what_the_network_says(call, nets, seven, kind: str) -> No
         warnings.simplefilter("ignore")
         said = call("predict", f"{nets}:{kind}", seven, *SIZE, "--json")
     shown = json.loads(said.out)
-    model = open_model(ends(kind), **TOLD)
+    model = load(ends(kind), **TOLD)
     ((_, pixels),) = model.images(seven)
     x = torch.from_numpy(np.array(pixels)).permute(2, 0, 1)[None] / 255
     with torch.no_grad():
@@ -121,11 +121,11 @@ def test_files_are_understood_and_exports_go_round(tmp_path: Path, kind: str, fo
     x = torch.rand(4, 1, 28, 28)
     if form == "pt2":
         save_exported(net, tmp_path / "bare.pt2", x)  # without a word on what it is
-        assert open_model(tmp_path / "bare.pt2", **TOLD).spec.output.kind == kind
-    first = open_model(net, **TOLD)
+        assert load(tmp_path / "bare.pt2", **TOLD).spec.output.kind == kind
+    first = load(net, **TOLD)
     file = tmp_path / f"x.{form}"
     neocog.export(net, format=form, out=file, **TOLD)
-    again = open_model(file)
+    again = load(file)
     assert again.spec.output.kind == kind
     if form == "onnx":
         name = "probabilities" if kind == "sigmoid" else kind
@@ -144,7 +144,7 @@ def test_an_onnx_file_of_others_is_seen_through(tmp_path: Path, kind: str) -> No
 
     net = ends(kind).eval()
     save_onnx(net, tmp_path / "x.onnx", torch.rand(2, 1, 28, 28))
-    assert open_model(tmp_path / "x.onnx", **TOLD).spec.output.kind == kind
+    assert load(tmp_path / "x.onnx", **TOLD).spec.output.kind == kind
     found = neocog.evaluate(tmp_path / "x.onnx", "digits", **TOLD)
     plain = neocog.evaluate(net, "digits", **TOLD)
     assert found.loss == pytest.approx(plain.loss, rel=1e-4)
@@ -171,7 +171,7 @@ class Constant(nn.Module):
     Ends(lambda z: nn.functional.normalize(z.relu(), dim=1)),
 ])  # fmt: skip
 def test_logits_are_not_taken_for_probabilities(net: nn.Module) -> None:
-    assert open_model(net, **TOLD).spec.output.kind == "logits"
+    assert load(net, **TOLD).spec.output.kind == "logits"
 
 
 @pytest.mark.parametrize("net", [
@@ -181,14 +181,14 @@ def test_logits_are_not_taken_for_probabilities(net: nn.Module) -> None:
     Ends(lambda z: 0.9 * z.softmax(1) + 0.01), nn.Sequential(Ends(), nn.Flatten(), nn.Softmax(1)),
 ])  # fmt: skip
 def test_other_ways_to_write_a_softmax(net: nn.Module) -> None:
-    assert open_model(net, **TOLD).spec.output.kind == "probabilities"
+    assert load(net, **TOLD).spec.output.kind == "probabilities"
 
 
 @pytest.mark.parametrize("kind", LAST)
 def test_logits_come_back_from_probabilities(kind: str) -> None:
     """What a fine-tune is drawn to, and what explainers look at."""
     net = ends(kind).eval()
-    model = open_model(net, **TOLD).module
+    model = load(net, **TOLD).module
     x = torch.rand(8, 1, 28, 28)
     z = net.logits((x - 0.13) / 0.31)
     z = z if kind == "sigmoid" else z.log_softmax(1)
@@ -198,7 +198,7 @@ def test_logits_come_back_from_probabilities(kind: str) -> None:
 
 
 def test_probabilities_that_are_nothing_have_logits_and_gradients() -> None:
-    model = open_model(Ends(nn.Softmax(1), 1e4), **TOLD).module
+    model = load(Ends(nn.Softmax(1), 1e4), **TOLD).module
     out = model(torch.rand(4, 1, 28, 28, requires_grad=True))
     assert torch.isfinite(out).all()
     out.sum().backward()
@@ -226,7 +226,7 @@ def test_audit_explain_and_explore_take_them_too(kind: str, tmp_path: Path) -> N
     session = opened(net, x)
     answers = session.answers("data", 0)
     assert answers.p.tolist() == pytest.approx(p.values.tolist(), abs=1e-4)
-    model = open_model(net, size=(1, 28, 28), mean=(0,), std=(1,))
+    model = load(net, size=(1, 28, 28), mean=(0,), std=(1,))
     assert isinstance(model.module, SpecifiedNetwork)
     assert neocog.explain(model, x, sanity_checks=False).figures["images"][0]["probability"] == (
         pytest.approx(float(p.values[0]), abs=1e-4)
@@ -235,7 +235,7 @@ def test_audit_explain_and_explore_take_them_too(kind: str, tmp_path: Path) -> N
 
 @pytest.mark.parametrize("kind", ["probabilities", "sigmoid"])
 def test_a_fix_is_drawn_to_logits_and_kept_so(kind: str, tmp_path: Path) -> None:
-    model = open_model(ends(kind), **TOLD)
+    model = load(ends(kind), **TOLD)
     before = neocog.evaluate(ends(kind), "digits", **TOLD)
     done = neocog.fix(
         model, "digits", downsampling="blur", finetune=0.05, shift=("circular",), n=16,
@@ -251,14 +251,14 @@ def test_a_fix_is_drawn_to_logits_and_kept_so(kind: str, tmp_path: Path) -> None
 
 def test_a_segmenter_s_maps_are_noticed_too() -> None:
     net = nn.Sequential(nn.Conv2d(1, 5, 3, padding=1), nn.Softmax(1))
-    model = open_model(net, **TOLD, task="segment")
+    model = load(net, **TOLD, task="segment")
     assert model.spec.output.kind == "probabilities"
     x = torch.rand(2, 1, 28, 28)
     torch.testing.assert_close(model.module(x).exp(), net((x - 0.13) / 0.31))
 
 
 def test_half_precision_keeps_small_probabilities() -> None:
-    model = open_model(Ends(lambda z: (9 * z).softmax(1).bfloat16()), **TOLD)
+    model = load(Ends(lambda z: (9 * z).softmax(1).bfloat16()), **TOLD)
     assert model.spec.output.kind == "probabilities"
     with torch.no_grad():
         out = model.module(torch.rand(4, 1, 28, 28))

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 import neocog
 from neocog.errors import ModelError
 from neocog.graph.determinism import difference, probes
-from neocog.runs.opened import open_model
+from neocog.runs.load import load
 from neocog.store.exported import save_exported
 from neocog.types import ModelSpec
 
@@ -259,7 +259,7 @@ def test_python_s_doors_refuse_alike(nets: str, tmp_path: Path) -> None:
         lambda: neocog.audit(model, x),
         lambda: neocog.explain(model, x, sanity_checks=False),
         lambda: neocog.explore(model, x, browser=False),
-        lambda: neocog.open_model(model, **told),
+        lambda: neocog.load(model, **told),
     ):
         with pytest.raises(ModelError, match=words):
             ask()
@@ -268,7 +268,7 @@ def test_python_s_doors_refuse_alike(nets: str, tmp_path: Path) -> None:
     asked = neocog.AuditConfig(n=3, layers=False, rotation=False, scale=False, elastic=False)
     found = neocog.audit(model, x, asked, allow_random=True)
     assert any("not a function" in n for n in found.audit.notes)
-    assert neocog.open_model(model, **told, allow_random=True).doubts
+    assert neocog.load(model, **told, allow_random=True).doubts
     assert neocog.summary(model, size=(1, 28, 28)).cost.params > 0
 
 
@@ -282,8 +282,8 @@ def test_programs_and_run_folders_are_asked_too(tmp_path: Path) -> None:
     save_exported(Noisy().eval(), file, torch.rand(2, 1, 28, 28))
     told = {"size": (1, 28, 28), "mean": (0.1,), "std": (0.3,)}
     with pytest.raises(ModelError, match="is a function of its image"):
-        open_model(file, **told)
-    assert open_model(file, **told, allow_random=True).doubts
+        load(file, **told)
+    assert load(file, **told, allow_random=True).doubts
     assert neocog.summary(file).cost.params == 0
     run = tmp_path / "run"
     run.mkdir()
@@ -383,7 +383,7 @@ def test_a_script_is_opened_without_a_word(how: Callable[[nn.Module], nn.Module]
     module = how(net(nn.Identity()).eval())
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        opened = open_model(module, size=(1, 28, 28), mean=(0.1,), std=(0.3,), classes=10)
+        opened = load(module, size=(1, 28, 28), mean=(0.1,), std=(0.3,), classes=10)
     assert all(p.is_leaf and p.requires_grad for p in opened.module.parameters())
 
 

@@ -17,9 +17,9 @@ from neocog.errors import ModelError, RunError
 from neocog.networks.catalog import build
 from neocog.runs.claim import claimed
 from neocog.runs.folder import RunFolder
+from neocog.runs.load import load
 from neocog.runs.recipe import Provenance, Recipe, TrainConfig
 from neocog.runs.swap import beside
-from neocog.runs.trained import load
 from neocog.types import InputSpec, ModelSpec
 from neocog.verbs.train import resume, train
 

@@ -22,9 +22,9 @@ from neocog.runs import plan as plans
 from neocog.runs.budget import Budget
 from neocog.runs.events import Event, Finished, Started
 from neocog.runs.folder import RunFolder
+from neocog.runs.load import load
 from neocog.runs.plan import Pace, affordable, segment
 from neocog.runs.sampled import LEAST, sampled
-from neocog.runs.trained import load
 from neocog.training.loop import Step
 from neocog.training.machine import Machine, choose
 from neocog.types import Batch, InputSpec, ModelSpec

@@ -10,7 +10,7 @@ from PIL import Image
 
 from neocog.data.open import open_data
 from neocog.errors import DataError
-from neocog.runs.opened import open_model
+from neocog.runs.load import load
 from neocog.verbs.train import train
 
 QUICK = {
@@ -53,7 +53,7 @@ def test_train_and_val_stay_whole_and_figures_are_of_val(tmp_path):
     done = train(root, settings=QUICK, out=run)
     assert "test" not in done.card["metrics"]
     assert done.card["metrics"]["val"]["n"] == 12
-    scored = open_model(run).evaluate(root)
+    scored = load(run).evaluate(root)
     assert scored.n == 12
     assert any("watched with these samples" in note for note in scored.notes)
 
@@ -65,7 +65,7 @@ def test_a_test_is_cut_when_it_is_asked_for_and_evaluated_alike(tmp_path):
     assert 4 <= _n(asked)["test"] <= 30
     assert _n(asked)["train"] + _n(asked)["test"] == 80
     done = train(root, settings={**QUICK, "data.cut_test": True}, out=tmp_path / "run")
-    again = open_model(tmp_path / "run").evaluate(root)
+    again = load(tmp_path / "run").evaluate(root)
     assert again.n == done.card["metrics"]["test"]["n"] == _n(asked)["test"]
     assert again.accuracy == done.card["metrics"]["test"]["accuracy"]
 

@@ -12,8 +12,8 @@ from PIL import Image
 
 from neocog.audits.config import AuditConfig
 from neocog.errors import UsageError
-from neocog.runs.opened import open_model
-from neocog.runs.seen import read_seen
+from neocog.models.seen import read_seen
+from neocog.runs.load import load
 from neocog.verbs.audit import audit
 from neocog.verbs.train import train
 
@@ -45,7 +45,7 @@ def _make(root: Path, n: int, first: int = 0) -> Path:
 
 
 def _ids(run: Path, root: Path, split: str = "test") -> set[int]:
-    found = open_model(run).samples(f"{root}:{split}").split.ids
+    found = load(run).samples(f"{root}:{split}").split.ids
     assert found is not None
     return set(found.tolist())
 
@@ -89,7 +89,7 @@ def test_nothing_left_is_refused(tmp_path):
     root, a, b = _make(tmp_path / "set", 60), tmp_path / "a", tmp_path / "b"
     train(root, settings=QUICK, out=a)
     held = tmp_path / "held"
-    model = open_model(a)
+    model = load(a)
     for name in model.samples(root).split.names:
         (held / Path(name).parent).mkdir(parents=True, exist_ok=True)
         shutil.copy(root / name, held / name)
@@ -99,10 +99,10 @@ def test_nothing_left_is_refused(tmp_path):
     train(tmp_path / "other", settings=QUICK, out=b)  # on a's very test samples
     with pytest.raises(UsageError, match="samples that both hold out, and there are none"):
         audit(a, root, ASKED, baseline=b)
-    scored = open_model(b).evaluate(root)
+    scored = load(b).evaluate(root)
     assert "These samples were trained on." not in scored.notes or scored.n
     overlap = len(_ids(a, root))
-    again = open_model(b).samples(f"{tmp_path / 'other'}:train")
+    again = load(b).samples(f"{tmp_path / 'other'}:train")
     assert "These samples were trained on." in again.notes
     assert len(again.split) == overlap
 
@@ -111,13 +111,13 @@ def test_a_set_that_grew_says_how_many_were_trained_on(tmp_path):
     root, run = _make(tmp_path / "set", 60), tmp_path / "run"
     train(root, settings=QUICK, out=run)
     _make(root, 40, 500)
-    notes = " ".join(open_model(run).evaluate(root).notes)
+    notes = " ".join(load(run).evaluate(root).notes)
     assert "trained on" not in notes  # adding moves nothing, and this can be known
     card = json.loads((run / "model.json").read_text())
     card["data"]["seed"] = 3
     (run / "model.json").write_text(json.dumps(card))
     assert "samples were trained on: figures on them flatter" in " ".join(
-        open_model(run).evaluate(root).notes
+        load(run).evaluate(root).notes
     )
 
 

@@ -111,7 +111,7 @@ def test_every_door_refuses_them_by_name(kind: str, factory) -> None:
     make, words = FAULTS[kind]
     x = torch.rand(3, 1, 8, 8)
     doors = {
-        "open_model": lambda: neocog.open_model(factory(make), **GRAY),
+        "open_model": lambda: neocog.load(factory(make), **GRAY),
         "audit": lambda: neocog.audit(make(), (x, None), AuditConfig(n=3, layers=False)),
         "explain": lambda: neocog.explain(make(), x[:1], sanity_checks=False),
         "explore": lambda: opened(make(), x),
@@ -182,7 +182,7 @@ def test_a_program_and_an_onnx_file_with_them(tmp_path: Path) -> None:
     made = torch.export.export(bad, (torch.rand(2, 1, 8, 8),))
     torch.export.save(made, tmp_path / "x.pt2")
     with pytest.raises(ModelError, match=r"`5\.weight` of `.*x\.pt2` holds NaN"):
-        neocog.open_model(tmp_path / "x.pt2", mean=[0.5], std=[0.5])
+        neocog.load(tmp_path / "x.pt2", mean=[0.5], std=[0.5])
     pytest.importorskip("onnxruntime", reason="needs the extra `onnx`")
     onnx = pytest.importorskip("onnx")
     file = write_onnx(tmp_path / "x.onnx", shape=(1, 8, 8))
@@ -192,7 +192,7 @@ def test_a_program_and_an_onnx_file_with_them(tmp_path: Path) -> None:
     model.graph.initializer[0].CopyFrom(onnx.numpy_helper.from_array(values, "matrix"))
     onnx.save(model, file)
     with pytest.raises(ModelError, match=r"`matrix` of `.*x\.onnx` holds NaN or infinity in 1 of"):
-        neocog.open_model(file, mean=[0.5], std=[0.5])
+        neocog.load(file, mean=[0.5], std=[0.5])
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
@@ -200,7 +200,7 @@ def test_a_program_of_another_precision_takes_pixels(dtype, tmp_path: Path) -> N
     net, x = small().to(dtype), torch.rand(4, 1, 8, 8)
     made = torch.export.export(net, (x.to(dtype),))
     torch.export.save(made, tmp_path / "x.pt2")
-    model = neocog.open_model(tmp_path / "x.pt2", mean=[0], std=[1])
+    model = neocog.load(tmp_path / "x.pt2", mean=[0], std=[1])
     out = model.module(x)
     assert out.dtype == torch.float32
     torch.testing.assert_close(out, net(x.to(dtype)).float())
@@ -231,7 +231,7 @@ def test_outputs_that_are_no_numbers_are_refused(factory, tmp_path: Path, call) 
             Image.fromarray(np.full((8, 8), value, np.uint8)).save(
                 tmp_path / "data" / name / f"{i}.png"
             )
-    model = neocog.open_model(place, classes=10, **{**GRAY, "mean": (0.0,), "std": (1.0,)})
+    model = neocog.load(place, classes=10, **{**GRAY, "mean": (0.0,), "std": (1.0,)})
     dark, bright = tmp_path / "data" / "dark" / "0.png", tmp_path / "data" / "bright" / "0.png"
     assert model.predict(dark)[0].label is not None
     with pytest.raises(ModelError, match=r"Outputs must be finite; for 1 of 2 samples .*bright"):
@@ -288,13 +288,13 @@ def test_a_look_at_a_lazy_network_leaves_it_lazy_and_usable() -> None:
 def test_a_lazy_factory_is_opened_and_said_to_be_random(factory, tmp_path: Path) -> None:
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
-        model = neocog.open_model(factory(lazy), **GRAY)
+        model = neocog.load(factory(lazy), **GRAY)
     assert any("`0.weight` and what else is lazy" in str(w.message) for w in said)
     state = model.module.network.state_dict()
     torch.save(state, tmp_path / "w.pt")
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
-        model = neocog.open_model(factory(lazy), weights=tmp_path / "w.pt", **GRAY)
+        model = neocog.load(factory(lazy), weights=tmp_path / "w.pt", **GRAY)
     assert not said
     assert all(torch.equal(v, state[k]) for k, v in model.module.network.state_dict().items())
 
@@ -347,6 +347,6 @@ def test_other_ways_of_being_a_network_are_looked_at_or_refused(
             assert "\n" not in str(e)  # noqa: PT017
     opened(made, x)
     if kind != "half":
-        model = neocog.open_model(factory(lambda: made), **{**GRAY, "mean": [0], "std": [1]})
+        model = neocog.load(factory(lambda: made), **{**GRAY, "mean": [0], "std": [1]})
         torch.testing.assert_close(model.module(x), before)
     assert torch.equal(made(given), before)

@@ -7,15 +7,15 @@ import pytest
 from PIL import Image
 
 from neocog.errors import DataError, UsageError
+from neocog.models.model import Model
 from neocog.runs.fix_data import FixData, fix_data
-from neocog.runs.opened import open_model
-from neocog.runs.trained import TrainedModel
+from neocog.runs.load import load
 
 
 @pytest.fixture(scope="module")
-def model() -> TrainedModel:
+def model() -> Model:
     with pytest.warns(UserWarning, match="No weights were given"):
-        return open_model("tests.verbs.strangers:hub", size=(3, 32, 32), mean=(0.5,), std=(0.5,))
+        return load("tests.verbs.strangers:hub", size=(3, 32, 32), mean=(0.5,), std=(0.5,))
 
 
 def kept(folder: Path, **sizes: int) -> Path:
@@ -50,7 +50,7 @@ def share_nothing(parts: FixData) -> None:
     ],
 )
 def test_no_sample_is_in_two_parts(
-    model: TrainedModel, tmp_path: Path, sizes: dict[str, int], name: str, measured: int
+    model: Model, tmp_path: Path, sizes: dict[str, int], name: str, measured: int
 ) -> None:
     place = f"{kept(tmp_path, **sizes)}{name}"
     parts = fix_data(model, place, learns=name != ":train")
@@ -62,7 +62,7 @@ def test_no_sample_is_in_two_parts(
             fix_data(model, place, learns=True)
 
 
-def test_a_test_alone_is_halved_and_that_is_said(model: TrainedModel, tmp_path: Path) -> None:
+def test_a_test_alone_is_halved_and_that_is_said(model: Model, tmp_path: Path) -> None:
     parts = fix_data(model, str(kept(tmp_path, test=200)), learns=False)
     share_nothing(parts)
     assert 60 < len(parts.test) < 140
@@ -70,9 +70,7 @@ def test_a_test_alone_is_halved_and_that_is_said(model: TrainedModel, tmp_path: 
     assert any("The data has no other samples" in note for note in parts.notes)
 
 
-def test_images_without_labels_get_those_that_the_model_gives(
-    model: TrainedModel, tmp_path: Path
-) -> None:
+def test_images_without_labels_get_those_that_the_model_gives(model: Model, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     for i in range(12):
         Image.fromarray(rng.integers(0, 255, (40, 32, 3)).astype(np.uint8)).save(

@@ -11,14 +11,14 @@ from torch import nn
 
 from neocog.data.split import Split
 from neocog.errors import ModelError
+from neocog.models.model import Model
 from neocog.networks.catalog import build
 from neocog.networks.model import SpecifiedNetwork
 from neocog.runs.finetune import FinetuneState, tune
 from neocog.runs.fixed import Tuning, mend, recipe_of
 from neocog.runs.folder import RunFolder
-from neocog.runs.opened import open_model
+from neocog.runs.load import load
 from neocog.runs.recipe import DataConfig, MachineConfig, ModelConfig, Recipe, TrainConfig
-from neocog.runs.trained import TrainedModel
 from neocog.training.augment import Augment
 from neocog.types import InputSpec, ModelSpec
 
@@ -27,12 +27,12 @@ CONTRACT = ModelSpec(task="classify", classes=("a", "b"), input=SIGNAL)
 OPTIONS = {"widths": (4, 8), "depths": (1, 1)}
 
 
-def trained(downsampling: str) -> TrainedModel:
+def trained(downsampling: str) -> Model:
     """A small network of ours, as if it had been trained."""
     options = {**OPTIONS, "downsampling": downsampling}
     network = build("convnet", classes=2, channels=1, size=(32, 32), options=options)
     card = {"network": {"name": "convnet", "options": options}}
-    return TrainedModel(SpecifiedNetwork(network, CONTRACT).eval(), card, Path("runs/small"))
+    return Model(SpecifiedNetwork(network, CONTRACT).eval(), card, Path("runs/small"))
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_a_program_of_a_fixed_batch_is_refused(tmp_path: Path) -> None:
     ).eval()
     file = tmp_path / "two.pt2"
     torch.export.save(torch.export.export(network, (torch.rand(2, 1, 32, 32),)), file)
-    model = open_model(file, mean=(0.5,), std=(0.5,))
+    model = load(file, mean=(0.5,), std=(0.5,))
     with pytest.raises(ModelError, match=r"two.pt2` was exported for 2 at once.*dynamic batch"):
         mend(model, downsampling="blur", padding="keep")
     assert mend(trained("stride"), downsampling="blur", padding="keep").replaced

@@ -9,13 +9,13 @@ import torch
 
 from neocog.errors import RunError
 from neocog.exhibits import Scalar, Section
+from neocog.models.model import Model
 from neocog.networks.catalog import build
 from neocog.networks.model import SpecifiedNetwork
 from neocog.runs.claim import claimed
 from neocog.runs.folder import RunFolder
 from neocog.runs.kept import fingerprint, keep_audit, kept_audit
 from neocog.runs.recipe import Recipe
-from neocog.runs.trained import TrainedModel
 from neocog.types import InputSpec, ModelSpec
 
 SIGNAL = InputSpec(channels=1, size=(28, 28), mean=(0.5,), std=(0.25,))
@@ -23,12 +23,12 @@ CONTRACT = ModelSpec(task="classify", classes=("a", "b"), input=SIGNAL)
 SECTIONS = [Section(title="Shifts", exhibits=(Scalar(title="samples", value=3),))]
 
 
-def trained(folder: Path, spec: ModelSpec = CONTRACT) -> TrainedModel:
+def trained(folder: Path, spec: ModelSpec = CONTRACT) -> Model:
     """A model as if it had been trained into a folder."""
     torch.manual_seed(0)
     network = build("convnet", classes=2, channels=1, size=(28, 28))
     card = {"network": {"name": "convnet", "options": {}}}
-    return TrainedModel(SpecifiedNetwork(network, spec).eval(), card, folder)
+    return Model(SpecifiedNetwork(network, spec).eval(), card, folder)
 
 
 @pytest.fixture

@@ -12,10 +12,10 @@ from torch import Tensor, nn
 
 from neocog.data.open import open_data
 from neocog.errors import DataError, ModelError, ShapeMismatch, UsageError
+from neocog.models.external import SPEC_FILE
 from neocog.networks.model import SpecifiedNetwork
 from neocog.runs.folder import RunFolder
-from neocog.runs.opened import SPEC_FILE, open_model
-from neocog.runs.trained import load
+from neocog.runs.load import load
 from neocog.store.exported import save_exported
 from neocog.types import InputSpec, ModelSpec
 
@@ -65,7 +65,7 @@ def weights(tmp_path: Path) -> Path:
 
 
 def test_a_factory_with_weights_is_a_model_with_its_contract(stranger: str, weights: Path) -> None:
-    model = open_model(f"{stranger}:gray", weights=weights, **GRAY)
+    model = load(f"{stranger}:gray", weights=weights, **GRAY)
     signal = InputSpec(channels=1, size=(28, 28), mean=(0.13,), std=(0.31,))
     numbers = tuple(map(str, range(10)))
     assert model.spec == ModelSpec(task="classify", classes=numbers, input=signal)
@@ -90,18 +90,18 @@ def test_a_factory_with_weights_is_a_model_with_its_contract(stranger: str, weig
 ])  # fmt: skip
 def test_an_assumed_normalization_is_said(stranger, weights, told, words: str) -> None:
     with pytest.warns(UserWarning, match=words):
-        model = open_model(f"{stranger}:gray", weights=weights, size=(1, 28, 28), **told)
+        model = load(f"{stranger}:gray", weights=weights, size=(1, 28, 28), **told)
     assert any(words in note for note in model.evaluate("digits").notes)
 
 
 def test_missing_weights_are_said(stranger: str) -> None:
     with pytest.warns(UserWarning, match=r"No weights were given .* those of its factory"):
-        open_model(f"{stranger}:gray", **GRAY)
+        load(f"{stranger}:gray", **GRAY)
 
 
 def test_one_number_stands_for_all_channels(stranger: str) -> None:
     with pytest.warns(UserWarning, match="No weights"):
-        model = open_model(f"{stranger}:logits", size=(3, 4, 4), mean=(0.4,), std=(0.2,))
+        model = load(f"{stranger}:logits", size=(3, 4, 4), mean=(0.4,), std=(0.2,))
     assert model.spec.input.mean == (0.4, 0.4, 0.4)
     assert model.spec.input.std == (0.2, 0.2, 0.2)
 
@@ -109,7 +109,7 @@ def test_one_number_stands_for_all_channels(stranger: str) -> None:
 def test_arrays_are_numbers_too(stranger: str) -> None:
     told = {"size": np.array([3, 4, 4]), "mean": np.array([0.4, 0.5, 0.5]), "std": np.full(3, 0.2)}
     with pytest.warns(UserWarning, match="No weights"):
-        signal = open_model(f"{stranger}:logits", **told).spec.input
+        signal = load(f"{stranger}:logits", **told).spec.input
     assert signal == InputSpec(channels=3, size=(4, 4), mean=(0.4, 0.5, 0.5), std=(0.2,) * 3)
 
 
@@ -134,7 +134,7 @@ def test_arrays_are_numbers_too(stranger: str) -> None:
 def test_what_does_not_fit_is_a_sentence(stranger, weights, told, error, message: str) -> None:
     options = {"weights": weights, **GRAY, **told}
     with pytest.raises(error, match=message) as e:
-        open_model(f"{stranger}:gray", **options)
+        load(f"{stranger}:gray", **options)
     assert "\n" not in str(e.value)
 
 
@@ -147,23 +147,23 @@ def test_what_does_not_fit_is_a_sentence(stranger, weights, told, error, message
 @pytest.mark.filterwarnings("ignore:No weights")
 def test_answers_of_another_form_are_refused(stranger: str, form: str, message: str) -> None:
     with pytest.raises(ModelError, match=message):
-        open_model(f"{stranger}:{form}", **GRAY)
+        load(f"{stranger}:{form}", **GRAY)
 
 
 @pytest.mark.filterwarnings("ignore:No weights")
 def test_other_tasks_are_opened_and_not_scored(stranger: str) -> None:
-    model = open_model(f"{stranger}:map", task="segment", **GRAY)
+    model = load(f"{stranger}:map", task="segment", **GRAY)
     assert (model.spec.task, len(model.spec.classes)) == ("segment", 4)
     with pytest.raises(UsageError, match=r"are of classifiers; .* does `segment`"):
         model.evaluate("digits")
     with pytest.raises(UsageError, match="Audit it instead"):
         model.predict(["x.png"])
-    assert open_model(f"{stranger}:one", task="regress", **GRAY).spec.classes == ("0",)
+    assert load(f"{stranger}:one", task="regress", **GRAY).spec.classes == ("0",)
 
 
 @pytest.mark.filterwarnings("ignore:No weights")
 def test_the_pass_that_looks_leaves_no_hooks(stranger: str) -> None:
-    model = open_model(f"{stranger}:gray", **GRAY)
+    model = load(f"{stranger}:gray", **GRAY)
     assert not any(m._forward_hooks or m._forward_pre_hooks for m in model.module.modules())
 
 
@@ -176,14 +176,14 @@ def numbered(folder: Path, labels: list[int]) -> Path:
 @pytest.mark.filterwarnings("ignore:No weights")
 def test_classes_go_by_name_where_there_are_names(stranger, tmp_path, images: Path) -> None:
     place = f"{stranger}:gray"
-    plain = open_model(place, **GRAY)
+    plain = load(place, **GRAY)
     few = plain.evaluate(numbered(tmp_path, [7, 3, 3, 7] * 5))
     assert [r["n"] for r in few.per_class] == [0, 0, 0, 10, 0, 0, 0, 10, 0, 0]
     with pytest.raises(DataError, match=r"has 10 outputs and .* 3 classes\. Name the outputs"):
         plain.evaluate(images)
     names = tmp_path / "names.txt"
     names.write_text("noise\ndown\n\n across \nd\ne\nf\ng\nh\ni\nj\n")
-    named = open_model(place, classes=names, **GRAY)
+    named = load(place, classes=names, **GRAY)
     assert named.spec.classes[:3] == ("noise", "down", "across")
     score = named.evaluate(images)
     counts = {r["class"]: r["n"] for r in score.per_class}
@@ -197,7 +197,7 @@ def test_classes_go_by_name_where_there_are_names(stranger, tmp_path, images: Pa
 def test_outputs_without_names_take_those_of_the_data(images: Path, tmp_path: Path) -> None:
     file = tmp_path / "x.pt2"
     save_exported(network(), file, torch.rand(2, 1, 28, 28))
-    model = open_model(file, mean=(0.5,), std=(0.25,))
+    model = load(file, mean=(0.5,), std=(0.25,))
     score = model.evaluate(images)
     assert score.classes == ("across", "down", "noise")
     assert any("in the order of the data's classes: across, down, noise." in n for n in score.notes)
@@ -210,27 +210,27 @@ def test_a_program_says_its_size_and_may_hold_its_contract(tmp_path: Path) -> No
     file = tmp_path / "x.pt2"
     texts = {SPEC_FILE: json.dumps(spec.to_json())}
     save_exported(network(), file, torch.rand(2, 1, 28, 28), texts=texts)
-    model = open_model(file)
+    model = load(file)
     assert model.spec == spec
     assert model.named
     x = torch.rand(3, 1, 28, 28)
     torch.testing.assert_close(model.module(x), network()((x - 0.2) / 0.4))
-    assert open_model(file, classes=["x", "y", "z"]).spec.classes == ("x", "y", "z")
+    assert load(file, classes=["x", "y", "z"]).spec.classes == ("x", "y", "z")
     save_exported(network(), file, torch.rand(2, 1, 28, 28), texts={SPEC_FILE: "{"})
     with pytest.raises(ModelError, match="must be JSON, and is not"):
-        open_model(file)
+        load(file)
     save_exported(network(), file, torch.rand(2, 1, 28, 28), texts={SPEC_FILE: "{}"})
     with pytest.raises(
         ModelError,
         match=r"`input` in the spec inside .*x\.pt2` must be a table of keys, and is missing",
     ):
-        open_model(file)
+        load(file)
 
 
 def test_an_onnx_file_is_a_black_box(tmp_path: Path) -> None:
     pytest.importorskip("onnxruntime", reason="needs the extra `onnx`")
     file = write_onnx(tmp_path / "x.onnx", batch=1, shape=(1, 28, 28))
-    model = open_model(file, mean=(0.0,), std=(1.0,))
+    model = load(file, mean=(0.0,), std=(1.0,))
     assert model.black_box
     assert model.spec.input.size == (28, 28)
     score = model.evaluate(numbered(tmp_path, [0, 1, 2] * 9))
@@ -245,7 +245,7 @@ def test_a_factory_may_return_a_model_with_a_contract(tmp_path, monkeypatch) -> 
     room.make = lambda: SpecifiedNetwork(network(), spec)
     monkeypatch.setitem(sys.modules, "stranger_model", room)
     with pytest.warns(UserWarning, match="No weights"):
-        assert open_model("stranger_model:make").spec == spec
+        assert load("stranger_model:make").spec == spec
 
 
 def test_a_run_folder_may_hold_a_program(tmp_path: Path) -> None:
@@ -256,7 +256,7 @@ def test_a_run_folder_may_hold_a_program(tmp_path: Path) -> None:
     network_said = {"name": "stranger_nets:gray", "options": {}}
     folder.write_card({"spec": spec.to_json(), "network": network_said})
     x = torch.rand(3, 1, 28, 28)
-    for opened in (load(folder.path), open_model(folder.path)):
+    for opened in (load(folder.path), load(folder.path)):
         assert opened.spec == spec
         torch.testing.assert_close(opened.module(x), network()((x - 0.2) / 0.4))
 
@@ -267,21 +267,21 @@ def test_a_run_folder_is_told_nothing(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path / "run")
     save_exported(network(), folder.path / "model.pt2", torch.rand(2, 1, 28, 28))
     folder.write_card({"spec": spec.to_json(), "network": {"name": "", "options": {}}})
-    assert open_model(folder.path, task="classify").spec == spec
+    assert load(folder.path, task="classify").spec == spec
     for told in ({"size": (1, 28, 28)}, {"weights": "w.pt"}, {"task": "segment"}):
         name = next(iter(told))
         with pytest.raises(UsageError, match=rf"knows its model's {name}; .* with --{name}"):
-            open_model(folder.path, **told)
+            load(folder.path, **told)
 
 
 @pytest.mark.parametrize("name", ["w.pt", "w.pth", "w.safetensors"])
 def test_weights_alone_are_no_model(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(b"")
     with pytest.raises(UsageError, match=r"no network by itself.*module:factory --weights"):
-        open_model(tmp_path / name)
+        load(tmp_path / name)
     for file in ("x.pt2", "x.onnx"):
         with pytest.raises(UsageError, match=r"go with a network that is made by a function"):
-            open_model(tmp_path / file, weights=tmp_path / name)
+            load(tmp_path / file, weights=tmp_path / name)
 
 
 @pytest.mark.parametrize(
@@ -303,10 +303,10 @@ def test_a_place_that_is_no_model_is_a_sentence(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "run").mkdir()
     with pytest.raises(UsageError, match=r"MODEL is a run folder, .* is none\. .*" + hint):
-        open_model(place)
+        load(place)
     for suffix in (".pt2", ".onnx"):
         with pytest.raises(ModelError, match="there is none at"):
-            open_model("x" * 5000 + suffix)
+            load("x" * 5000 + suffix)
 
 
 def test_what_timm_says_of_a_network_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -319,7 +319,7 @@ def test_what_timm_says_of_a_network_is_taken(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setitem(sys.modules, "timm", room)
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
-        model = open_model("timm:small", std=(0.3,))
+        model = load("timm:small", std=(0.3,))
     signal = InputSpec(channels=3, size=(24, 32), mean=(0.4, 0.5, 0.6), std=(0.3, 0.3, 0.3))
     assert model.spec.input == signal
     assert not model.named
@@ -329,7 +329,7 @@ def test_what_timm_says_of_a_network_is_taken(monkeypatch: pytest.MonkeyPatch) -
 
 def test_a_model_of_series_is_opened_by_the_same_door() -> None:
     net = nn.Sequential(nn.Conv1d(2, 4, 3), nn.AdaptiveAvgPool1d(1), nn.Flatten())
-    model = open_model(net, size=(2, 32), mean=(3.0, -1.0), std=(2.0,))
+    model = load(net, size=(2, 32), mean=(3.0, -1.0), std=(2.0,))
     assert (model.spec.input.shape, model.spec.input.axes) == ((2, 32), 1)
     assert ModelSpec.from_json(model.spec.to_json()) == model.spec
     x = torch.rand(3, 2, 32)
@@ -344,6 +344,6 @@ def test_a_model_of_series_is_opened_by_the_same_door() -> None:
 
 def test_maps_of_series_are_predictions_too() -> None:
     net = nn.Conv1d(1, 3, 3, padding=1)
-    assert open_model(net, size=(1, 16), task="segment").spec.task == "segment"
+    assert load(net, size=(1, 16), task="segment").spec.task == "segment"
     with pytest.raises(ModelError, match=r"answers with \(B, K\), K ≥ 2"):
-        open_model(net, size=(1, 16), task="classify")
+        load(net, size=(1, 16), task="classify")

@@ -13,7 +13,7 @@ from neocog.data.open import open_data
 from neocog.errors import DataError, Diverged, ModelError, RunError, TooLarge, UsageError
 from neocog.runs.events import Decoded, Epoch, Event, Finished, Started
 from neocog.runs.folder import RunFolder
-from neocog.runs.trained import load
+from neocog.runs.load import load
 from neocog.training.loop import Step
 from neocog.verbs.train import resume, spread, train
 

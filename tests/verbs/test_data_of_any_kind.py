@@ -16,8 +16,8 @@ from torch.utils.data import DataLoader, Dataset, TensorDataset
 import neocog
 from neocog.data.samples import Samples
 from neocog.errors import DataError, UsageError
-from neocog.runs.opened import open_model
-from neocog.runs.trained import TrainedModel
+from neocog.models.model import Model
+from neocog.runs.load import load
 from neocog.web.opening import opened
 
 N = 24
@@ -56,8 +56,8 @@ class Pairs(Dataset):
 
 
 @pytest.fixture(scope="module")
-def model() -> TrainedModel:
-    return open_model(Small(), size=(3, 16, 16), mean=(0.5,), std=(0.25,), classes=NAMES)
+def model() -> Model:
+    return load(Small(), size=(3, 16, 16), mean=(0.5,), std=(0.25,), classes=NAMES)
 
 
 @pytest.fixture(scope="module")

@@ -205,9 +205,9 @@ def test_what_cannot_be_explained_says_so() -> None:
 
 
 def test_a_black_box_has_no_layers() -> None:
-    from neocog.runs.trained import TrainedModel
+    from neocog.models.model import Model
 
-    box = TrainedModel(model(), {}, Path("box.onnx"), black_box=True)
+    box = Model(model(), {}, Path("box.onnx"), black_box=True)
     with pytest.raises(ModelError, match=r"`box.onnx` is a black box"):
         neocog.explain(box, drawn(1, 3, 16, 16))
 

@@ -55,9 +55,7 @@ def test_the_next_command_explains_the_runner_up(tmp_path: Path) -> None:
     Image.new("RGB", (16, 16), (200, 10, 10)).save(file)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that its weights are those of its factory
-        model = neocog.open_model(
-            "tests.explainers.nets:convnet", size=(3, 16, 16), mean=(0,), std=(1,)
-        )
+        model = neocog.load("tests.explainers.nets:convnet", size=(3, 16, 16), mean=(0,), std=(1,))
     found = neocog.explain(model, file, sanity_checks=False)
     order = torch.as_tensor(found.result.cam.answers[0]).argsort(descending=True).tolist()
     words = shlex.split(found.first_screen().next[0].line)

@@ -10,7 +10,7 @@ from torch import nn
 
 from neocog.errors import ModelError, RunError, UsageError
 from neocog.runs.folder import RunFolder
-from neocog.runs.opened import open_model
+from neocog.runs.load import load
 from neocog.store.exported import save_exported
 from neocog.types import InputSpec, ModelSpec
 from neocog.verbs.export import FORMATS, export
@@ -48,10 +48,10 @@ def test_a_file_with_its_normalization_inside_answers_as_the_model(
     assert done.max_abs_difference <= tolerance
     content = file.read_bytes()
     assert b".py" not in content, "traces of this machine"
-    again = open_model(file)
+    again = load(file)
     assert again.spec.classes == ("a", "b", "c")
     assert again.spec.input == InputSpec(channels=1, size=(28, 28), mean=(0.0,), std=(1.0,))
-    expected = open_model(run).module(X)
+    expected = load(run).module(X)
     assert not torch.allclose(network()(X), expected, atol=1e-2), "the normalization is inside"
     for n in (1, 5):
         torch.testing.assert_close(again.module(X[:n]), expected[:n], atol=1e-5, rtol=0)
@@ -72,8 +72,8 @@ def test_a_state_dict_has_the_contract_beside_it_and_can_be_weights(
     held = torch.load(tmp_path / "x.pt", weights_only=True)
     assert held["spec"]["input"]["mean"] == [0.2]
     assert held["network"]["name"] == "stranger_of_export:make"
-    one = open_model("stranger_of_export:make", weights=tmp_path / "x.pt", **told)
-    other = open_model("stranger_of_export:make", **first)
+    one = load("stranger_of_export:make", weights=tmp_path / "x.pt", **told)
+    other = load("stranger_of_export:make", **first)
     assert torch.equal(one.module(X), other.module(X))
 
 

@@ -13,10 +13,10 @@ import neocog
 from neocog.data.open import open_data
 from neocog.data.split import Split
 from neocog.errors import ModelError, RunError, UsageError
+from neocog.models.model import Model
 from neocog.runs.finetune import FinetuneState, tune
 from neocog.runs.folder import RunFolder
-from neocog.runs.opened import open_model
-from neocog.runs.trained import TrainedModel, load
+from neocog.runs.load import load
 from neocog.store.exported import save_exported
 from neocog.store.tensors import read_tensors
 from neocog.verbs.fix import Fixed, fix
@@ -57,11 +57,11 @@ def run(bars: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def stranger() -> TrainedModel:
+def stranger() -> Model:
     """A network from elsewhere, with drawn weights."""
     size, gray = (3, 32, 32), (0.5,)
     with pytest.warns(UserWarning, match="No weights were given"):
-        return open_model("tests.verbs.strangers:hub", size=size, mean=gray, std=gray)
+        return load("tests.verbs.strangers:hub", size=size, mean=gray, std=gray)
 
 
 def fixed(model: Any, bars: Path, out: Path, **options: Any) -> Fixed:
@@ -161,12 +161,12 @@ def test_without_a_fine_tune_the_weights_stay(run: Path, bars: Path, tmp_path: P
 
 
 def test_a_strangers_network_is_kept_as_a_program_and_as_weights(
-    stranger: TrainedModel, bars: Path, tmp_path: Path
+    stranger: Model, bars: Path, tmp_path: Path
 ) -> None:
     before = {k: v.clone() for k, v in stranger.module.state_dict().items()}
     done = fixed(stranger, bars, tmp_path / "fixed", padding="circular", rank_layers=True)
     assert all(torch.equal(v, before[k]) for k, v in stranger.module.state_dict().items())
-    again = open_model(tmp_path / "fixed")
+    again = load(tmp_path / "fixed")
     assert again.spec.classes == ("0", "1", "2")
     assert again.evaluate(bars).accuracy == done.after.accuracy
     assert done.after.shift["circular"].consistency == 1.0
@@ -175,7 +175,7 @@ def test_a_strangers_network_is_kept_as_a_program_and_as_weights(
     assert again.card["fixed"]["downsampling"] == "polyphase"
     assert again.card["parity"] <= 1e-5
     weights = tmp_path / "fixed" / "model.safetensors"
-    with_weights = open_model(
+    with_weights = load(
         "tests.verbs.strangers:hub", weights=weights, size=(3, 32, 32), mean=(0.5,), std=(0.5,)
     )
     tuned = read_tensors(weights)[0]
@@ -185,11 +185,11 @@ def test_a_strangers_network_is_kept_as_a_program_and_as_weights(
 
 
 def test_a_program_is_fixed_and_what_is_fixed_is_not_fixed_again(
-    stranger: TrainedModel, bars: Path, tmp_path: Path
+    stranger: Model, bars: Path, tmp_path: Path
 ) -> None:
     network, file = stranger.module.network, tmp_path / "hub.pt2"
     save_exported(network, file, torch.randn(2, 3, 32, 32))
-    program = open_model(file, size=(3, 32, 32), mean=(0.5,), std=(0.5,))
+    program = load(file, size=(3, 32, 32), mean=(0.5,), std=(0.5,))
     done = fixed(program, bars, tmp_path / "once", padding="circular", finetune=0)
     assert len(done.replaced) == 4
     assert done.after.shift["circular"].consistency == 1.0
@@ -197,7 +197,7 @@ def test_a_program_is_fixed_and_what_is_fixed_is_not_fixed_again(
         fixed(tmp_path / "once", bars, tmp_path / "twice")
 
 
-def test_its_result_in_json_is_plain(stranger: TrainedModel, bars: Path, tmp_path: Path) -> None:
+def test_its_result_in_json_is_plain(stranger: Model, bars: Path, tmp_path: Path) -> None:
     done = fixed(
         stranger, bars, tmp_path / "fixed", downsampling="blur", finetune=0.5, rank_layers=True
     )
@@ -213,13 +213,13 @@ def test_its_result_in_json_is_plain(stranger: TrainedModel, bars: Path, tmp_pat
     assert gains == sorted(gains, reverse=True)
 
 
-def test_only_one_group(stranger: TrainedModel, bars: Path, tmp_path: Path) -> None:
+def test_only_one_group(stranger: Model, bars: Path, tmp_path: Path) -> None:
     done = fixed(stranger, bars, tmp_path / "fixed", only=["maxpool"], finetune=0)
     assert [r.name for r in done.replaced] == ["maxpool"]
 
 
 def test_what_is_measured_or_chosen_on_is_not_learned_from(
-    stranger: TrainedModel, bars: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    stranger: Model, bars: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     learned: dict[str, int] = {}
 
@@ -243,9 +243,7 @@ def test_what_is_measured_or_chosen_on_is_not_learned_from(
 
 def test_a_network_that_looks_at_values_is_kept_as_weights(bars: Path, tmp_path: Path) -> None:
     with pytest.warns(UserWarning, match="No weights were given"):
-        opened = open_model(
-            "tests.verbs.strangers:wayward", size=(3, 32, 32), mean=(0.5,), std=(0.5,)
-        )
+        opened = load("tests.verbs.strangers:wayward", size=(3, 32, 32), mean=(0.5,), std=(0.5,))
     done = fixed(opened, bars, tmp_path / "fixed", downsampling="blur", finetune=0)
     assert done.model is None
     assert any("cannot be saved as a program" in note for note in done.notes)
@@ -299,7 +297,7 @@ def test_wrong_use(run: Path, bars: Path, tmp_path: Path) -> None:
         fixed(run, bars, out, overwrite=True)
 
 
-def test_a_black_box_is_refused(stranger: TrainedModel, bars: Path, tmp_path: Path) -> None:
+def test_a_black_box_is_refused(stranger: Model, bars: Path, tmp_path: Path) -> None:
     box = dataclasses.replace(stranger, black_box=True)
     with pytest.raises(UsageError, match=r"is a black box. Fix the network that it was exported"):
         fixed(box, bars, tmp_path / "fixed")
@@ -318,9 +316,7 @@ def test_what_is_fixed_already(run: Path, bars: Path, tmp_path: Path) -> None:
     assert load(tmp_path / "over").card["network"]["options"]["downsampling"] == "blur"
 
 
-def test_a_fix_replaces_any_other(
-    run: Path, stranger: TrainedModel, bars: Path, tmp_path: Path
-) -> None:
+def test_a_fix_replaces_any_other(run: Path, stranger: Model, bars: Path, tmp_path: Path) -> None:
     out = tmp_path / "over"
     fixed(run, bars, out, downsampling="blur", finetune=0)
     assert (out / "recipe.toml").exists()
@@ -347,6 +343,6 @@ def extra(done: Fixed) -> int:
 
 def test_what_drops_no_samples(bars: Path, tmp_path: Path) -> None:
     with pytest.warns(UserWarning, match="No weights were given"):
-        opened = open_model("tests.verbs.strangers:make", size=(3, 32, 32), mean=(0.5,), std=(0.5,))
+        opened = load("tests.verbs.strangers:make", size=(3, 32, 32), mean=(0.5,), std=(0.5,))
     with pytest.raises(ModelError, match=r"nothing can be replaced: it has none"):
         fixed(opened, bars, tmp_path / "fixed")

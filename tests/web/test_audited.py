@@ -12,7 +12,7 @@ from tests.web.conftest import asking, small_model
 from neocog.cli.main import main
 from neocog.exhibits import Curve, Gallery, Map, Scalar, Section, Table, to_json
 from neocog.runs.kept import fingerprint, keep_audit
-from neocog.runs.trained import load
+from neocog.runs.load import load
 from neocog.store.tensors import read_tensors, write_tensors
 from neocog.web.audited import well_formed
 from neocog.web.opening import opened

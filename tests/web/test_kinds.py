@@ -9,7 +9,7 @@ from tests.web.conftest import Segmenter, asking, small_model
 from tests.web.frames import read
 from tests.web.questions import graph, node, step
 
-from neocog.runs.trained import TrainedModel
+from neocog.models.model import Model
 from neocog.web.opening import opened
 from neocog.web.session import Session
 
@@ -93,7 +93,7 @@ def test_a_black_box_answers_and_shows_nothing_inside(tmp_path) -> None:
 
     model = small_model(("a", "b"))
     model.network = Box()
-    trained = TrainedModel(model, {"network": {}}, tmp_path / "x.onnx", black_box=True)
+    trained = Model(model, {"network": {}}, tmp_path / "x.onnx", black_box=True)
     session = opened(changed(trained), torch.rand(2, 1, 28, 28))
     for ask in asking(session):
         assert len(graph(ask)["nodes"]) <= 4

@@ -4,9 +4,9 @@ import torch
 from tests.web.conftest import small_model
 from torch import nn
 
+from neocog.data.series import series_of
 from neocog.errors import DataError, UsageError
-from neocog.runs.opened import open_model
-from neocog.runs.series import open_series, series_of
+from neocog.runs.load import load
 from neocog.web.opening import opened
 
 
@@ -57,8 +57,9 @@ def test_the_module_of_a_caller_keeps_its_mode() -> None:
 def test_A8_series_from_a_file(tmp_path) -> None:
     file = tmp_path / "waves.npz"
     np.savez(file, x=np.random.default_rng(0).random((5, 40)), y=np.array([0, 1, 2, 0, 1]))
-    net = open_series("tests.web.strangers:wave", mean=(0.5,), std=(0.25,))
-    session = opened(net, series_of(file))
+    with pytest.warns(UserWarning, match="No weights were given"):
+        net = load("tests.web.strangers:wave", size=(1, 40), mean=(0.5,), std=(0.25,))
+    session = opened(net, str(file))
     assert session.networks[0].size == (40,)
     assert session.album.label("data:2", 0) == 2
     with pytest.raises(DataError, match="does not exist"):
@@ -66,14 +67,16 @@ def test_A8_series_from_a_file(tmp_path) -> None:
     np.savez(file, x=np.zeros((2, 3, 4, 5)))
     with pytest.raises(DataError, match="an array `x` of shape"):
         series_of(file)
-    with pytest.raises(UsageError, match="A model of series is named as"):
-        open_series("runs/digits")
+    other = np.zeros((2, 1, 30))
+    np.savez(file, x=other)
+    with pytest.raises(DataError, match=r"series of 1 × 40 values; .* holds 1 × 30"):
+        opened(net, str(file))
 
 
 def test_images_of_other_classes_are_shown_without_a_truth() -> None:
     told = {"size": (1, 28, 28), "mean": (0.5,), "std": (0.5,)}
     with pytest.warns(UserWarning, match="No weights were given"):
-        model = open_model("tests.web.strangers:twelve", classes=list("abcdefghijkl"), **told)
+        model = load("tests.web.strangers:twelve", classes=list("abcdefghijkl"), **told)
     session = opened(model, "digits")
     assert session.networks[0].classes == tuple("abcdefghijkl")
     assert session.album.label("test:0", 0) is None

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from neocog.audits.shift import Shift
 from neocog.errors import UsageError
-from neocog.exhibits import PlainResult
+from neocog.exhibits import PlainResult, flipped
 from neocog.graph.wording import nouns
 from neocog.stats import paired_interval
 
@@ -148,21 +148,6 @@ def moved_by(s: Shift) -> str:
     }[s.mode]
     unit = "px" if s.axes > 1 else kind.unit if s.max_shift == 1 else kind.units
     return f"≤ {s.max_shift:g} {unit} {words}"
-
-
-def flipped(value: float, digits: int = 1) -> str:
-    """A fraction in per cent; none or all of it only where it is none or all of it.
-
-    Example:
-        >>> flipped(0.065), flipped(0.0003), flipped(0.0003, 2), flipped(0.99999)
-        ('6.5', '<0.1', '0.03', '>99.9')
-    """
-    least = 10.0**-digits
-    if 0 < 100 * value < least:
-        return f"<{least:.{digits}f}"
-    if 100 - least < 100 * value < 100:
-        return f">{100 - least:.{digits}f}"
-    return f"{100 * value + 0.0:.{digits}f}"
 
 
 def points(value: float, digits: int = 2) -> str:

@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from torch import nn
 
-from neocog.audits.class_order import other_order
 from neocog.audits.clock import Clock, Progress, TimeIsUp
 from neocog.audits.config import AuditConfig
 from neocog.audits.grid import Grid
@@ -28,6 +27,7 @@ from neocog.audits.unshifted import Unshifted
 from neocog.data.samples import Samples, batch_of
 from neocog.errors import ModelError, NeocogError, UsageError
 from neocog.stats import interval
+from neocog.tasks.class_order import other_order
 
 __all__ = ["audit_model"]
 

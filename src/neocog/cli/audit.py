@@ -21,12 +21,12 @@ from neocog.cli.options import (
     task_option,
     verbose_option,
 )
-from neocog.cli.series import opened_series, series_option
+from neocog.cli.series import series_option, sized
 from neocog.cli.telling import telling
 from neocog.cli.terminal import lines, say
 
 if TYPE_CHECKING:
-    from neocog.runs.trained import TrainedModel
+    from neocog.models.model import Model
     from neocog.verbs.audited import AuditResult
 
 __all__ = ["command"]
@@ -117,8 +117,7 @@ def command(
 
     MODEL is a run folder, timm:NAME, torchvision:NAME, package.module:factory, a .pt2 program or an
     .onnx file. External models take --size, --mean, --std and --classes unless they state them.
-    With --series, MODEL is a factory of a 1-D model and DATA an .npz file of x, (B, C, N), and
-    class indices y.
+    Of a model of series, --size is C,N and DATA an .npz file of x, (B, C, N), and class indices y.
 
     DATA needs no labels: a flat folder will do, and so do classes that MODEL does not know.
     DATA:val picks a split, DATA:all everything. By default its own test split, else everything; for
@@ -137,7 +136,7 @@ def command(
     neocog audit runs/images images/:val --require "shift.circular.consistency>=0.99"
     neocog audit runs/fixed digits --baseline runs/digits
     neocog audit runs/fixed images/ --baseline nets.small:make --weights w.pt --size 3,32,32
-    neocog audit nets.wave:make waves.npz --series 1,128
+    neocog audit nets.wave:make waves.npz --size 1,128
     """
     from neocog.audits.config import AuditConfig
     from neocog.runs.pair import open_pair
@@ -145,22 +144,15 @@ def command(
 
     chosen = AuditConfig(batch=batch_size, **asked)
     with telling("audit") as tell:
-        shown: Any
-        values: Any
-        other: Any
-        if series is not None:
-            shown, values, other = opened_series(model, data, baseline, series, opening)
-        else:
-            shown, other = open_pair(
-                model, baseline, opening, baseline_weights=baseline_weights, task=task
-            )
-            values = data
+        opening = sized(opening, series)
+        shown, other = open_pair(
+            model, baseline, opening, baseline_weights=baseline_weights, task=task
+        )
         found = audit(
             shown,
-            values,
+            data,
             chosen,
             baseline=other,
-            task=task or "classify",
             require=require,
             report=report,
             precision=precision,
@@ -168,11 +160,10 @@ def command(
             allow_random="allow_random" in opening,
             tell=tell,
             began=click.get_current_context().obj,
-            command=(model, data, *given_options(opening)) if series is None else (),
+            command=(model, data, *given_options(opening)),
         )
     plain = found.to_json()
-    if series is None:
-        _keep(shown, data, plain, found)
+    _keep(shown, data, plain, found)
     if as_json:
         print_json(plain)
     elif verbose:
@@ -188,7 +179,7 @@ def command(
         raise click.exceptions.Exit(1)
 
 
-def _keep(shown: TrainedModel, data: str, plain: Mapping[str, Any], found: AuditResult) -> None:
+def _keep(shown: Model, data: str, plain: Mapping[str, Any], found: AuditResult) -> None:
     """Leave the audit in the folder of a run; what was measured is told all the same."""
     from neocog.errors import RunError, printable
     from neocog.runs.kept import keep_audit

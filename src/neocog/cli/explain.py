@@ -19,7 +19,7 @@ from neocog.cli.options import (
     task_option,
     verbose_option,
 )
-from neocog.cli.series import explained_series, samples_of_series, series_option
+from neocog.cli.series import series_option, sized
 from neocog.cli.telling import telling
 from neocog.cli.terminal import lines, say
 from neocog.errors import printable
@@ -117,8 +117,8 @@ def command(
 
     MODEL is a run folder, timm:NAME, torchvision:NAME, package.module:factory or a .pt2 program.
     DATA is a data set or a folder of images, labeled or not, of which --samples are drawn; DATA:val
-    picks a split, DATA:all everything. IMAGE is a file, or one sample such as digits:test[17]. With
-    --series, DATA is an .npz file; one series is waves.npz[3].
+    picks a split, DATA:all everything. IMAGE is a file, or one sample such as digits:test[17]. Of a
+    model of series, DATA is an .npz file; one series is waves.npz[3].
 
     \b
     grad_cam                  signed Grad-CAM, with sanity checks
@@ -139,7 +139,7 @@ def command(
     neocog explain runs/digits seven.png
     neocog explain runs/digits digits --method top-activations --layer stage2
     neocog explain runs/images photo.jpg --class tulip --out why
-    neocog explain nets.wave:make waves.npz[3] --series 1,128
+    neocog explain nets.wave:make waves.npz[3] --size 1,128
     """
     from neocog.verbs.explain import explain
 
@@ -179,16 +179,14 @@ def _opened(
     task: str | None,
     series: tuple[int, int] | None,
 ) -> tuple[Any, Any, Any]:
-    """The model, its data, and what of it is named to be looked at: paths, or values of series."""
-    if series is None:
-        from neocog.runs.opened import open_model
+    """The model, the data, and what of it is to be looked at: single series, where some are."""
+    from neocog.runs.load import load
 
-        return open_model(model, **opening, task=task), list(data) or None, None
-    net = explained_series(model, series, opening, task)
-    single = [path for path in data if path.endswith("]")]
-    rest = [path for path in data if path not in single]
-    inputs = samples_of_series(single, series) if single else None
-    return net, samples_of_series(rest, series) if rest else inputs, inputs
+    opened = load(model, **sized(opening, series), task=task)
+    single = [place for place in data if place.endswith("]")]
+    if opened.spec.input.axes != 1 or not single:
+        return opened, list(data) or None, None
+    return opened, [place for place in data if place not in single] or single, single
 
 
 def _folder(model: str, method: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from neocog.cli.options import HELP, model_options, task_option
-from neocog.cli.series import opened_series, series_option
+from neocog.cli.series import series_option, sized
 from neocog.cli.terminal import say
 
 __all__ = ["command"]
@@ -49,35 +49,26 @@ def command(
     \b
     neocog explore runs/digits digits
     neocog explore timm:resnet18 images/ --baseline runs/fixed
-    neocog explore nets.wave:make waves.npz --series 1,128
+    neocog explore nets.wave:make waves.npz --size 1,128
     """
+    from neocog.runs.load import load
     from neocog.web.explore import explore
 
-    first: Any
+    opening = sized(opening, series)
     second: Any = baseline
-    source: Any = data
-    if series is not None:
-        first, source, second = opened_series(model, data, baseline, series, opening)
-    else:
-        from neocog.runs.opened import open_model
-
-        first = open_model(model, **opening, task=task)
-        if baseline is not None and not os.path.isdir(baseline):  # noqa: PTH112 (names too long are none)
-            own = (
-                ("weights",)
-                if baseline.startswith(("timm:", "torchvision:"))
-                else ("weights", "init")
-            )
-            shared = {k: v for k, v in opening.items() if k not in own}
-            second = open_model(baseline, **shared, task=task)
+    first = load(model, **opening, task=task)
+    if baseline is not None and not os.path.isdir(baseline):  # noqa: PTH112 (names too long are none)
+        library = baseline.startswith(("timm:", "torchvision:"))
+        own = ("weights",) if library else ("weights", "init")
+        told = {k: v for k, v in opening.items() if k not in own}
+        second = load(baseline, **told, task=task)
     try:
         explore(
             first,
-            source,
+            data,
             baseline=second,
             port=port,
             browser=not no_browser,
-            size=series,
             task=task,
             allow_random="allow_random" in opening,
             tell=_announce,

@@ -105,12 +105,12 @@ def command(
     neocog fix runs/images unlabeled/ --finetune 0
     neocog fix nets.small:make images/ --weights w.pt --size 3,32,32 --rank-layers
     """
-    from neocog.runs.opened import open_model
+    from neocog.runs.load import load
     from neocog.verbs.fix import fix
 
     given["layers"] = given["layers"] or None
     given["shift"] = tuple(part.strip() for part in given["shift"].split(",") if part.strip())
-    done = fix(open_model(model, **opening), data, **given)
+    done = fix(load(model, **opening), data, **given)
     if as_json:
         print_json(done.to_json())
         return

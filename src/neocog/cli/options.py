@@ -85,10 +85,14 @@ class _Shape(click.ParamType):
     def convert(self, value: Any, param: Any, ctx: Any) -> tuple[int, ...]:
         if isinstance(value, tuple):
             return value
-        match = re.fullmatch(rf"{_N}[,x]{_N}[,x]{_N}", re.sub(r"\s", "", str(value)))
-        if not match or not all(int(n) for n in match.groups()):
-            self.fail(f"the size of a sample is C,H,W, got `{_shortened(value)}`. Write 3,32,32.")
-        return tuple(int(n) for n in match.groups())
+        match = re.fullmatch(rf"{_N}[,x]{_N}(?:[,x]{_N})?", re.sub(r"\s", "", str(value)))
+        numbers = tuple(int(n) for n in match.groups() if n) if match else (0,)
+        if not all(numbers):
+            self.fail(
+                f"the size of a sample is C,H,W, or C,N of a series, got `{_shortened(value)}`. "
+                "Write 3,32,32."
+            )
+        return numbers
 
 
 class _Numbers(click.ParamType):
@@ -150,7 +154,7 @@ SIZE = _Size()
 """64 or 48,64: to (H, W)."""
 
 SHAPE = _Shape()
-"""3,32,32: to (C, H, W)."""
+"""3,32,32 or 1,128: to (C, H, W) or (C, N)."""
 
 NUMBERS = _Numbers()
 """0.5 or .485,.456,.406: to numbers."""
@@ -236,7 +240,7 @@ _MODEL = (
 def model_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options of an external MODEL, passed to a command as one mapping, `opening`.
 
-    Its keys are keyword arguments of `neocog.runs.opened.open_model`; options that were not given
+    Its keys are keyword arguments of `neocog.load`; options that were not given
     are left out.
     """
 

@@ -47,14 +47,14 @@ def command(
     import json
 
     from neocog.errors import printable
-    from neocog.runs.opened import open_model
+    from neocog.runs.load import load
 
     if not paths:
         raise UsageError(
             "Predicting needs image files or folders, and none was given. Name some, or `-` for a "
             "list on standard input."
         )
-    trained = open_model(model, **opening)
+    trained = load(model, **opening)
     used = failed = 0
     for prediction in trained.stream(_expand(paths, null), batch_size=batch_size):
         if as_json:

@@ -4,7 +4,7 @@
                            alone, or with labels: (x, y); or one image
     PIL images, paths      one, or a list of them
     Dataset, DataLoader    of images, of (image, label) or of mappings; anything iterable
-    Split, Samples         of `neocog.open_data` and of other verbs
+    Split, Samples         of `neocog.open_data` and of other verbs; `Inputs`, of this function
 
 Floats are in [0, 1] and taken as they are; whole numbers (uint8, 255 for white), PIL images and
 files are brought to the size that the model takes, as every image file is. What comes one by one is
@@ -86,6 +86,9 @@ def as_samples(
         >>> len(found.samples), found.samples.size, found.samples.y is None
         (2, (7, 9), True)
     """
+    if isinstance(data, Inputs):
+        _check_size(data.samples, takes, larger)
+        return data
     axes = axes or _axes(data, takes)
     if (whole := _whole(data, takes, axes)) is not None:
         found = whole
@@ -108,7 +111,8 @@ def portions(data: Any, takes: InputSpec) -> Iterator[Inputs]:
         DataError: it holds no samples, or not as the rules above say.
     """
     axes = len(takes.size)
-    if (whole := _whole(data, takes, axes)) is not None:
+    whole = data if isinstance(data, Inputs) else _whole(data, takes, axes)
+    if whole is not None:
         _check_size(whole.samples, takes, False)
         yield whole
         return
@@ -375,7 +379,7 @@ def _of_sizes(name: str, one: tuple[int, ...], other: tuple[int, ...], *, known:
     wanted = (
         "Floats are taken as they are: resize them, or give PIL images or uint8, which are resized"
         if known
-        else "Resize them, or open the network with its size, neocog.open_model(network, size=…)"
+        else "Resize them, or open the network with its size, neocog.load(network, size=…)"
     )
     return DataError(
         f"Samples that are measured together have one size; {printable(name)} has {other}, those "

@@ -51,7 +51,7 @@ def array_of(item: object, takes: InputSpec | None, *, axes: int = 2) -> np.ndar
         if takes is None:
             return decode(read_file(item))
         return decode_file(
-            item, size=takes.size, channels=takes.channels, resize_mode=takes.resize_mode
+            item, size=takes.image_size, channels=takes.channels, resize_mode=takes.resize_mode
         )
     if is_image_object(item):
         x = _of_pil(item)
@@ -117,7 +117,7 @@ def check_range(x: np.ndarray, takes: InputSpec | None) -> np.ndarray:
     raise DataError(
         f"Values of images are in [0, 1], and the model normalizes them itself; {came}, normalized "
         "already, it seems. Give images from before Normalize, and open the network as "
-        "neocog.open_model(network, size=…, mean=…, std=…)."
+        "neocog.load(network, size=…, mean=…, std=…)."
     )
 
 

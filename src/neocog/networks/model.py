@@ -75,7 +75,8 @@ class SpecifiedNetwork(nn.Module):
         Raises:
             ShapeMismatch: other channels or another size than the spec's.
         """
-        expected = self.spec.input.shape
+        if not (expected := self.spec.input.shape):  # of a module that nothing is known of
+            return self._read(self.network(x))
         if x.shape[1:] != expected:
             images = self.spec.input.axes == 2
             raise ShapeMismatch(
@@ -86,5 +87,8 @@ class SpecifiedNetwork(nn.Module):
                 expected=expected,
                 actual=tuple(x.shape),
             )
-        out = output_at(self.network(normalize(x, self.mean, self.std)), self.spec.output.name)
-        return to_logits(out, self.spec.output.kind)
+        return self._read(self.network(normalize(x, self.mean, self.std)))
+
+    def _read(self, out: object) -> Tensor:
+        """The prediction among what the network returned, as logits."""
+        return to_logits(output_at(out, self.spec.output.name), self.spec.output.kind)

@@ -27,13 +27,13 @@ from neocog.errors import (
 )
 from neocog.fields import shown
 from neocog.graph.cost import Cost, cost
+from neocog.models.seen import SeenSamples, read_seen
 from neocog.networks.catalog import build, schema
 from neocog.networks.model import SpecifiedNetwork
 from neocog.runs.fastest import best_device, fastest
 from neocog.runs.memory import available_bytes, training_bytes
 from neocog.runs.provenance import where
 from neocog.runs.recipe import MachineConfig, ModelConfig, Recipe
-from neocog.runs.seen import SeenSamples, read_seen
 from neocog.runs.start import Start
 from neocog.training.augment import Augment, suited
 from neocog.training.average import Average

@@ -23,9 +23,9 @@ from neocog.data.open import ALL, Source, parse_place
 from neocog.data.samples import evaluation_batch
 from neocog.data.split import Split, ids_of, partition
 from neocog.errors import DataError, UsageError, printable
-from neocog.runs.scoring import as_split, truths_of
-from neocog.runs.trained import TrainedModel
-from neocog.training.inference import logits_of
+from neocog.models.model import Model
+from neocog.models.scoring import as_split, truths_of
+from neocog.tasks.inference import logits_of
 
 __all__ = ["FixData", "fix_data", "predicted"]
 
@@ -66,7 +66,7 @@ class FixData:
     notes: tuple[str, ...]
 
 
-def fix_data(trained: TrainedModel, data: Any, *, learns: bool, seed: int = 0) -> FixData:
+def fix_data(trained: Model, data: Any, *, learns: bool, seed: int = 0) -> FixData:
     """Open the data of a fix.
 
     Args:
@@ -132,7 +132,7 @@ def fix_data(trained: TrainedModel, data: Any, *, learns: bool, seed: int = 0) -
     return found if labeled else _unlabeled(trained, found, where)
 
 
-def _unlabeled(trained: TrainedModel, found: FixData, where: str) -> FixData:
+def _unlabeled(trained: Model, found: FixData, where: str) -> FixData:
     """The same samples; what the model as it was predicts stands for their labels."""
     why = (
         "are in no class that the model knows"
@@ -158,7 +158,7 @@ def _unlabeled(trained: TrainedModel, found: FixData, where: str) -> FixData:
     )
 
 
-def _of_inputs(trained: TrainedModel, data: Any, seed: int) -> FixData:
+def _of_inputs(trained: Model, data: Any, seed: int) -> FixData:
     """Samples of a program: half to learn from, a quarter each to choose and to measure on."""
     given = as_samples(data, trained.spec.input)
     y, classes, said = truths_of(trained.spec.classes, given, named=trained.named)
@@ -190,20 +190,20 @@ def _too_few(where: str, n: int) -> DataError:
     )
 
 
-def predicted(trained: TrainedModel, split: Split) -> Split:
+def predicted(trained: Model, split: Split) -> Split:
     """Samples with the classes that a model predicts in place of their labels."""
     *size, channels = split.x.shape[1:]
     feed = batches(split, size=evaluation_batch(channels, size), shuffle=False, seed=0, epoch=0)
     return replace(split, y=logits_of(trained.module, feed).argmax(1).to(torch.int64).numpy())
 
 
-def _split(trained: TrainedModel, where: str, name: str, source: Source) -> Split | None:
+def _split(trained: Model, where: str, name: str, source: Source) -> Split | None:
     if not len(source.splits.get(name, ())):
         return None
     return trained.samples(f"{where}:{name}").split
 
 
-def _seen(trained: TrainedModel, source: Source, *, own: bool) -> bool | None:
+def _seen(trained: Model, source: Source, *, own: bool) -> bool | None:
     """Whether the model was trained on what choices are made on.
 
     Args:

@@ -18,11 +18,13 @@ from torch import Tensor, nn
 from neocog.data.split import Split
 from neocog.errors import ModelError, UsageError, printable
 from neocog.layers.polyphase import LearnedChoice
+from neocog.models.external import SPEC_FILE
+from neocog.models.model import Model
+from neocog.models.seen import SeenSamples, write_seen
 from neocog.networks.catalog import NETWORKS, build, schema
 from neocog.networks.model import SpecifiedNetwork
 from neocog.runs.fastest import best_device, fastest
 from neocog.runs.folder import RunFolder
-from neocog.runs.opened import SPEC_FILE
 from neocog.runs.recipe import (
     DataConfig,
     MachineConfig,
@@ -31,8 +33,6 @@ from neocog.runs.recipe import (
     Recipe,
     TrainConfig,
 )
-from neocog.runs.seen import SeenSamples, write_seen
-from neocog.runs.trained import TrainedModel
 from neocog.store.exported import Exported, save_exported
 from neocog.store.tensors import load_state
 from neocog.surgery.replace import replace as replace_samplers
@@ -84,7 +84,7 @@ class ConvertedModel:
 
 
 def mend(
-    trained: TrainedModel,
+    trained: Model,
     *,
     downsampling: str,
     padding: str,
@@ -144,7 +144,7 @@ def mend(
     )
 
 
-def _must_be_open(trained: TrainedModel) -> None:
+def _must_be_open(trained: Model) -> None:
     """Refuse a model that cannot be traced with any batch size."""
     if trained.black_box:
         raise UsageError(
@@ -167,7 +167,7 @@ def example_of(spec: ModelSpec) -> Tensor:
     return torch.randn(2, signal.channels, *signal.size, generator=generator)
 
 
-def _ours(trained: TrainedModel, downsampling: str, padding: str) -> ModelConfig | None:
+def _ours(trained: Model, downsampling: str, padding: str) -> ModelConfig | None:
     """The same network with other options, if it is built in."""
     card: dict[str, Any] = trained.card.get("network", {})
     name, options = card.get("name", ""), dict(card.get("options", {}))
@@ -211,7 +211,7 @@ def _chooser(network: nn.Module) -> set[str]:
     return {f"{name}.{key}" for name, part in parts for key in part.state_dict()}
 
 
-def _option(trained: TrainedModel, now: str) -> tuple[Replaced, ...]:
+def _option(trained: Model, now: str) -> tuple[Replaced, ...]:
     """The whole network as one replacement, where its downsampling is an option."""
     was = trained.card["network"]["options"].get("downsampling", "stride")
     if was == "stride":
@@ -241,7 +241,7 @@ class Tuning:
 
 
 def recipe_of(
-    trained: TrainedModel, mended: ConvertedModel, course: Tuning, *, path: str, fingerprint: str
+    trained: Model, mended: ConvertedModel, course: Tuning, *, path: str, fingerprint: str
 ) -> Recipe:
     """What a fine-tune does.
 
@@ -351,7 +351,7 @@ def the_fixed(
     )
 
 
-def as_it_was(trained: TrainedModel, mended: ConvertedModel, recipe: Recipe) -> SavedFix:
+def as_it_was(trained: Model, mended: ConvertedModel, recipe: Recipe) -> SavedFix:
     """The original model, to save, with the class names of the data."""
     ours = mended.network is not None
     before = RunFolder.open(trained.place).recipe if ours else recipe
@@ -366,7 +366,7 @@ def as_it_was(trained: TrainedModel, mended: ConvertedModel, recipe: Recipe) -> 
     )
 
 
-def origin(trained: TrainedModel) -> dict[str, Any]:
+def origin(trained: Model) -> dict[str, Any]:
     """Source of a model and its options, for model.json."""
     signal = trained.spec.input
     told: dict[str, Any] = {

@@ -31,9 +31,9 @@ from neocog.exhibits import plain
 from neocog.fields import Fields, shown
 from neocog.files import parse_json, read_json, read_text
 from neocog.legacy import card_of_today, checkpoint_of_today
+from neocog.models.seen import SEEN
 from neocog.runs.lock import LOCK
 from neocog.runs.recipe import Recipe, from_toml, to_toml
-from neocog.runs.seen import SEEN
 from neocog.runs.swap import PART, beside, settle
 from neocog.store.tensors import read_tensors, write_tensors
 from neocog.targets import write_bytes

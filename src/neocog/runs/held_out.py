@@ -10,7 +10,7 @@ import numpy as np
 from neocog.data.open import ALL
 from neocog.data.split import Split
 from neocog.errors import UsageError, printable
-from neocog.runs.trained import TrainedModel
+from neocog.models.model import Model
 
 __all__ = ["Common", "held_out_by_both"]
 
@@ -35,7 +35,7 @@ class Common:
         return np.flatnonzero(np.isin(split.ids, self.ids))
 
 
-def held_out_by_both(split: Split, name: str, models: Sequence[TrainedModel]) -> Common:
+def held_out_by_both(split: Split, name: str, models: Sequence[Model]) -> Common:
     """The samples of a split that none of some models has seen.
 
     Args:
@@ -76,9 +76,9 @@ def held_out_by_both(split: Split, name: str, models: Sequence[TrainedModel]) ->
     return Common(None if left.all() else split.ids[left], tuple(notes))
 
 
-def _sizes(models: Sequence[TrainedModel]) -> list[str]:
+def _sizes(models: Sequence[Model]) -> list[str]:
     sizes = {m.spec.input.size: None for m in models}
     if len(sizes) < 2:
         return []
-    shown = " and ".join(f"{h} × {w}" for h, w in sizes)
+    shown = " and ".join(" × ".join(map(str, size)) for size in sizes)
     return [f"The models see images at {shown}: a pixel of the one is no pixel of the other."]

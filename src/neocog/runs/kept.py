@@ -17,8 +17,8 @@ from torch import Tensor
 
 from neocog.errors import NeocogError
 from neocog.exhibits import Section, to_json
+from neocog.models.model import Model
 from neocog.runs.folder import RunFolder
-from neocog.runs.trained import TrainedModel
 from neocog.version import __version__
 
 __all__ = ["SavedAudit", "fingerprint", "keep_audit", "kept_audit"]
@@ -41,7 +41,7 @@ class SavedAudit:
     model: str
 
 
-def fingerprint(trained: TrainedModel) -> str:
+def fingerprint(trained: Model) -> str:
     """Of a model's weights, its spec and its network: equal texts, equal models.
 
     Args:
@@ -59,7 +59,7 @@ def fingerprint(trained: TrainedModel) -> str:
 
 
 def keep_audit(
-    trained: TrainedModel, *, data: str, result: Mapping[str, Any], sections: Sequence[Section]
+    trained: Model, *, data: str, result: Mapping[str, Any], sections: Sequence[Section]
 ) -> bool:
     """Leave an audit in the folder of the run that it is of, in place of the last one.
 
@@ -90,7 +90,7 @@ def keep_audit(
     return True
 
 
-def kept_audit(trained: TrainedModel) -> SavedAudit | None:
+def kept_audit(trained: Model) -> SavedAudit | None:
     """The audit in the folder of a run; None where there is none that can be read.
 
     Args:
@@ -108,7 +108,7 @@ def kept_audit(trained: TrainedModel) -> SavedAudit | None:
     return None
 
 
-def _folder(trained: TrainedModel) -> RunFolder | None:
+def _folder(trained: Model) -> RunFolder | None:
     """The folder of a run of ours."""
     if trained.black_box:
         return None

@@ -14,8 +14,8 @@ from typing import Any
 
 from neocog.errors import UsageError, printable
 from neocog.fields import Fields
-from neocog.runs.opened import open_model
-from neocog.runs.trained import TrainedModel
+from neocog.models.model import Model
+from neocog.runs.load import load
 from neocog.types import LARGEST, NUMBER, RESIZE_MODES
 
 __all__ = ["open_pair"]
@@ -28,13 +28,13 @@ def open_pair(
     *,
     baseline_weights: str | None = None,
     task: str | None = None,
-) -> tuple[TrainedModel, TrainedModel | None]:
+) -> tuple[Model, Model | None]:
     """Open a model, and the one that it is compared with.
 
     Args:
-        model: as `open_model` takes it.
+        model: as `neocog.load` takes it.
         baseline: likewise; None for none.
-        opening: of an external model, keyword arguments of `open_model`. Of two external models
+        opening: of an external model, keyword arguments of `neocog.load`. Of two external models
             both get them, but for weights.
         baseline_weights: of the baseline, where both models are external.
         task: of external models.
@@ -49,14 +49,14 @@ def open_pair(
                 "Weights of a baseline go with one, and none is named; --baseline-weights "
                 f"{printable(baseline_weights)} came. Name it with --baseline."
             )
-        return open_model(model, **opening, task=task), None
+        return load(model, **opening, task=task), None
     ours, theirs = _is_run(model), _is_run(baseline)
     if ours and theirs:
         if baseline_weights is not None:
             raise _knows(baseline)
-        return open_model(model, **opening, task=task), open_model(baseline)
+        return load(model, **opening, task=task), load(baseline)
     if ours:
-        first = open_model(model)
+        first = load(model)
         if baseline_weights is not None:
             if "weights" in opening:
                 raise UsageError(
@@ -64,16 +64,16 @@ def open_pair(
                     "--baseline-weights are both of the baseline; give one of them."
                 )
             opening = {**opening, "weights": baseline_weights}
-        return first, open_model(baseline, **_told(first, baseline, opening), task=task)
+        return first, load(baseline, **_told(first, baseline, opening), task=task)
     if theirs:
         if baseline_weights is not None:
             raise _knows(baseline)
-        second = open_model(baseline)
-        return open_model(model, **_told(second, model, opening), task=task), second
+        second = load(baseline)
+        return load(model, **_told(second, model, opening), task=task), second
     shared = {k: v for k, v in opening.items() if k not in ("weights", "init")}
     if baseline_weights is not None:
         shared["weights"] = baseline_weights
-    return open_model(model, **opening, task=task), open_model(baseline, **shared, task=task)
+    return load(model, **opening, task=task), load(baseline, **shared, task=task)
 
 
 def _is_run(place: str) -> bool:
@@ -87,7 +87,7 @@ def _knows(place: str) -> UsageError:
     )
 
 
-def _told(fixed: TrainedModel, place: str, opening: Mapping[str, Any]) -> dict[str, Any]:
+def _told(fixed: Model, place: str, opening: Mapping[str, Any]) -> dict[str, Any]:
     """Options of an external model: those given, else those it was opened with for its fix."""
     card = fixed.card.get("fixed")
     if not isinstance(card, Mapping) or card.get("from") != str(Path(place)):

@@ -15,7 +15,7 @@ from neocog.data.batches import batches, order, pixels
 from neocog.data.samples import evaluation_batch
 from neocog.data.split import Split
 from neocog.networks.model import SpecifiedNetwork
-from neocog.training.inference import logits_of
+from neocog.tasks.inference import logits_of
 from neocog.types import Batch
 
 __all__ = ["LEAST", "Sampled", "sampled"]

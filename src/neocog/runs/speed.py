@@ -8,7 +8,7 @@ import time
 
 from neocog.runs.experiment import Experiment
 from neocog.runs.fastest import one_step
-from neocog.training.inference import logits_of
+from neocog.tasks.inference import logits_of
 from neocog.types import Batch
 
 __all__ = ["speed"]

@@ -10,6 +10,7 @@ from math import inf
 from typing import Any
 
 from neocog.errors import Diverged, printable
+from neocog.models.seen import SEEN, write_seen
 from neocog.runs import words
 from neocog.runs.budget import Budget
 from neocog.runs.claim import Claim
@@ -21,7 +22,6 @@ from neocog.runs.plan import WATCHING, Pace, evaluating, first_plan, segment
 from neocog.runs.progress import Progress, card, must_agree_with, taken_up
 from neocog.runs.recipe import Recipe, to_toml
 from neocog.runs.sampled import Sampled, sampled
-from neocog.runs.seen import SEEN, write_seen
 from neocog.runs.state import pack
 from neocog.runs.tensorboard import Log, open_log
 from neocog.tasks.classify import Evaluation, evaluation

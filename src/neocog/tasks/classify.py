@@ -11,9 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from neocog.audits.compare import flipped
 from neocog.errors import UsageError, did_you_mean, printable
-from neocog.exhibits import Map, PlainResult, Scalar, Section, Table
+from neocog.exhibits import Map, PlainResult, Scalar, Section, Table, flipped
 from neocog.first_screen import FirstScreen
 from neocog.render.notebook import Result
 from neocog.stats import wilson_interval

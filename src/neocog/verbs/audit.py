@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from torch import nn
+import torch
 
 from neocog.audits.clock import Progress
 from neocog.audits.compare import Compared, compare
@@ -22,32 +22,48 @@ from neocog.data.inputs import as_samples, is_path, resolved
 from neocog.data.open import ALL, parse_place
 from neocog.data.samples import Samples
 from neocog.data.split import Split
-from neocog.errors import printable
+from neocog.errors import UsageError, printable
 from neocog.first_screen import Named
-from neocog.runs.believed import as_function, as_logits
-from neocog.runs.data_of import split_name
+from neocog.models.data_of import split_name
+from neocog.models.model import AnyModel, Model
+from neocog.networks.model import SpecifiedNetwork
 from neocog.runs.held_out import Common, held_out_by_both
-from neocog.runs.opened import open_model
-from neocog.runs.trained import TrainedModel
-from neocog.store.sound import check_network
 from neocog.targets import target_file
-from neocog.verbs.audit_data import AuditData, needed, of_model, of_module
+from neocog.verbs.audit_data import AuditData, needed, of_model
 from neocog.verbs.audited import AuditResult
+from neocog.verbs.opened import opened
 from neocog.verbs.rehearse import rehearsal
 
 __all__ = ["AuditResult", "audit"]
 
 Place = str | os.PathLike[str]
-Model = Place | TrainedModel | nn.Module
 Data = Any
 
 
 def audit(
-    model: Model,
+    model: AnyModel,
     data: Data,
-    asked: AuditConfig | None = None,
+    config: AuditConfig | None = None,
     *,
-    baseline: Model | None = None,
+    shift: str | Sequence[str] | None = None,
+    max_shift: int | None = None,
+    all_shifts: bool = False,
+    maps: str | Sequence[str] | None = None,
+    map_max_shift: int = 4,
+    map_samples: int | None = None,
+    rotation: bool | None = None,
+    scale: bool | None = None,
+    elastic: bool | None = None,
+    layers: bool | None = None,
+    layer_samples: int | None = None,
+    lie: bool | None = None,
+    n: int | None = None,
+    every_sample: bool = False,
+    full: bool = False,
+    budget: float | None = None,
+    seed: int = 0,
+    batch_size: int | None = None,
+    baseline: AnyModel | None = None,
     require: Sequence[str] = (),
     report: Place | None = None,
     task: str = "classify",
@@ -65,14 +81,32 @@ def audit(
     model's pace allows. What was left out is said, with the option that gives it.
 
     Args:
-        model: a run folder or another place of a model, what `neocog.open_model` gives, or any
-            `nn.Module` from values in [0, 1].
+        model: what `neocog.load` takes or gives; of an `nn.Module` from values in [0, 1], the size
+            of a sample is that of the data.
         data: a place of data: `DATA:val` picks a split, `DATA:all` everything; if left out, the
             test split where there is one, or was when the model was trained on this data, else
             everything. Labels are not needed, nor need their classes be the model's. Or what a
             program has, see `neocog.data.inputs`: tensors, arrays, images, paths, a `Dataset`, a
             `DataLoader`, each with labels or without.
-        asked: what is measured, see `AuditConfig`; `AuditConfig(full=True)` for everything.
+        config: what is measured as one object, instead of the next eighteen.
+        shift: kinds of shift, as "crop" or ("circular", "crop"); these two if left out.
+        max_shift: largest shift along each axis, in pixels; an eighth of the size if left out.
+        all_shifts: the map of circular shifts holds every shift that there is.
+        maps: kinds of shift that are mapped, () for none; what fits the time if left out.
+        map_max_shift: largest shift of the maps; 0 for none.
+        map_samples: samples that the maps are measured on.
+        rotation: measure rotation and mirroring.
+        scale: measure rescaling.
+        elastic: measure elastic deformation.
+        layers: look into every layer, which is done if left out.
+        layer_samples: samples with which layers are looked at.
+        lie: the Lie derivative of every layer, beside its errors.
+        n: samples; as many as fit the time, 1,000 at most, if left out.
+        every_sample: all of them.
+        full: everything that is left out, however long it takes.
+        budget: seconds for everything; 60 if left out, 30 for images up to 64×64.
+        seed: of everything random.
+        batch_size: samples at once; chosen by their size if left out.
         baseline: another model, compared on the same samples and shifts.
         require: bounds such as `shift.circular.consistency>=0.99`.
         report: an HTML file to write.
@@ -94,48 +128,50 @@ def audit(
     Example:
         >>> import neocog
         >>> net = neocog.build("convnet", classes=10, channels=1, size=(28, 28))
-        >>> found = neocog.audit(net, "digits", neocog.AuditConfig(n=20, layers=False))
+        >>> found = neocog.audit(net, "digits", n=20, layers=False)
         >>> 0 <= found.audit.shift["circular"].consistency <= 1
         True
     """
-    asked, began = asked or AuditConfig(), time.monotonic() if began is None else began
+    given = {
+        "shift": shift, "max_shift": max_shift, "all_shifts": all_shifts, "maps": maps,
+        "map_max_shift": map_max_shift, "map_samples": map_samples, "rotation": rotation,
+        "scale": scale, "elastic": elastic, "layers": layers, "layer_samples": layer_samples,
+        "lie": lie, "n": n, "every_sample": every_sample, "full": full, "budget": budget,
+        "seed": seed, "batch": batch_size,
+    }  # fmt: skip
+    asked, began = _asked(config, given), time.monotonic() if began is None else began
     if report is not None:
         target_file(report, option="report")
     bounds = [parse_bound(text) for text in require]  # before anything is measured
     data = resolved(data)
-    model = _opened(model, allow_random)
-    baseline = None if baseline is None else _opened(baseline, allow_random)
+    if baseline is not None and isinstance(data, Iterator):
+        data = _once(model, data, asked)  # two models look at what can be gone through once
+    how = _How(asked, precision, strict, tell, began=began, models=2 if baseline else 1)
+    first = _opened(model, data, asked, task, allow_random)
+    second = None if baseline is None else _opened(baseline, data, asked, task, allow_random)
     if bounds:
-        sample = _rehearsed(model, asked, task, baseline is not None)
+        sample = _rehearsed(first[0], asked, second is not None)
         for bound in bounds:
             bound.check(sample)
         asked = asked.widened([bound.key for bound in bounds], [m.name for m in MEASURES])
-    models = 1 if baseline is None else 2
-    how = _How(asked, task, precision, strict, allow_random, tell, began=began, models=models)
-    if baseline is not None:
-        if isinstance(data, Iterator):  # which can be gone through once, and two models look
-            signal = model.spec.input if isinstance(model, TrainedModel) else None
-            data = as_samples(data, signal, n=needed(asked), seed=asked.seed).samples
-        how = _shared(model, baseline, data, how)
-    found = _audited(model, data, how)
+        how = replace(how, asked=asked)
+    if second is not None:
+        how = _shared([first[0], second[0]], first[1], how)
+    found = _audited(*first, how)
     other, ms = None, None
-    if baseline is not None:
+    if second is not None:
         inside = any(bound.key[0] == "baseline" for bound in bounds)
-        other = _audited(baseline, data, replace(how, asked=_alike(how.asked, found, inside)))
-        ms = _milliseconds(baseline, model, other, found)
-    if isinstance(model, nn.Module):
-        what = type(model).__name__
-    else:
-        what = printable(model.place)
+        other = _audited(*second, replace(how, asked=_alike(how.asked, found, inside)))
+        ms = _milliseconds(second[0], first[0])
     where = f" on {printable(data)}" if isinstance(data, (str, os.PathLike)) else ""
     done = AuditResult(
         audit=found,
         other=other,
         compared=() if other is None else _compared(found, other, asked.seed),
         bounds=(),
-        title=f"Audit: {what}{where}",
+        title=f"Audit: {first[0].title}{where}",
         ms=ms,
-        named=_named_by(command) or _named(model, data),
+        named=_named_by(command) or _named(first[0], data),
     )
     if bounds:
         plain = done.to_json()
@@ -143,6 +179,42 @@ def audit(
     if report is not None:
         done.save_html(report)
     return done
+
+
+def _asked(config: AuditConfig | None, given: dict[str, Any]) -> AuditConfig:
+    """What is measured, from an object or from arguments, not from both.
+
+    Raises:
+        UsageError: both came.
+    """
+    for name in ("shift", "maps"):
+        if isinstance(given[name], str):
+            given[name] = tuple(part.strip() for part in given[name].split(",") if part.strip())
+        elif given[name] is not None:
+            given[name] = tuple(given[name])
+    asked = AuditConfig(**given)
+    if config is None:
+        return asked
+    other = [f.name for f in fields(asked) if getattr(asked, f.name) != f.default]
+    if other:
+        raise UsageError(
+            f"What is measured is said by arguments or by a config; `{other[0]}` came beside a "
+            "config. Put it into the config, or leave that out."
+        )
+    return config
+
+
+def _opened(
+    model: AnyModel, data: Data, asked: AuditConfig, task: str, allow_random: bool
+) -> tuple[Model, Data]:
+    n, seed = needed(asked), asked.seed
+    return opened(model, data, task=task, allow_random=allow_random, n=n, seed=seed)
+
+
+def _once(model: AnyModel, data: Data, asked: AuditConfig) -> Samples:
+    """What can be gone through once, as samples."""
+    takes = model.spec.input if isinstance(model, (Model, SpecifiedNetwork)) else None
+    return as_samples(data, takes, n=needed(asked), seed=asked.seed).samples
 
 
 def _alike(asked: AuditConfig, found: Audit, inside: bool) -> AuditConfig:
@@ -165,21 +237,14 @@ def _named_by(command: Sequence[str]) -> Named | None:
     return Named(model=command[0], data=command[1], options=tuple(command[2:]))
 
 
-def _named(model: TrainedModel | nn.Module, data: Data) -> Named | None:
+def _named(model: Model, data: Data) -> Named | None:
     """How a command names them; None where one is an object in Python."""
-    if isinstance(model, nn.Module) or not isinstance(data, (str, os.PathLike)):
-        return None
-    return model.named_as(os.fspath(data))
+    return model.named_as(os.fspath(data)) if isinstance(data, (str, os.PathLike)) else None
 
 
-def _rehearsed(
-    model: TrainedModel | nn.Module, asked: AuditConfig, task: str, baseline: bool
-) -> Mapping[str, Any]:
+def _rehearsed(model: Model, asked: AuditConfig, baseline: bool) -> Mapping[str, Any]:
     """What the result will look like, by an audit of a stand-in."""
-    black_box = False
-    if isinstance(model, TrainedModel):
-        task, black_box = model.spec.task, model.black_box
-    found = rehearsal(asked, task=task, black_box=black_box)
+    found = rehearsal(asked, task=model.task, black_box=model.black_box)
     return AuditResult(
         audit=found,
         other=found if baseline else None,
@@ -195,22 +260,12 @@ def _compared(first: Audit, second: Audit, seed: int) -> tuple[Compared, ...]:
     return tuple(compare(second.shift[m], first.shift[m], seed=seed) for m in both)
 
 
-def _opened(model: Model, allow_random: bool) -> TrainedModel | nn.Module:
-    if isinstance(model, (str, os.PathLike)):
-        return open_model(model, allow_random=allow_random)
-    return model
-
-
-def _milliseconds(
-    one: TrainedModel | nn.Module, two: TrainedModel | nn.Module, first: Audit, second: Audit
-) -> tuple[float, float]:
-    """Of a sample, both in turns; as each audit found it where the size of a sample is unknown."""
-    if not (isinstance(one, TrainedModel) and isinstance(two, TrainedModel)):
-        return first.seconds_per_image * 1e3, second.seconds_per_image * 1e3
+def _milliseconds(one: Model, two: Model) -> tuple[float, float]:
+    """Of a sample, both in turns."""
     shown = []
-    for signal in (one.spec.input, two.spec.input):
-        shape = (signal.channels, *signal.size)
-        shown.append(a_batch(shape))
+    for model in (one, two):
+        like = next((p for p in model.module.parameters() if p.is_floating_point()), torch.empty(0))
+        shown.append(a_batch(model.shape).to(like.device, like.dtype))
     ms = milliseconds([one.module, two.module], shown)
     return ms[0], ms[1]
 
@@ -223,10 +278,8 @@ class _How:
     """What was asked for, of one model and the other alike."""
 
     asked: AuditConfig
-    task: str
     precision: str
     strict: bool
-    allow_random: bool
     tell: Callable[[Progress], None]
     drawn: Mapping[str, Any] | None = None
     """How the data of both is split; as each model's was where nothing is compared."""
@@ -245,15 +298,12 @@ class _How:
         return data if one else f"{parse_place(data)[0]}:{self.part}"
 
 
-def _shared(
-    model: TrainedModel | nn.Module, baseline: TrainedModel | nn.Module, data: Data, how: _How
-) -> _How:
+def _shared(models: Sequence[Model], data: Data, how: _How) -> _How:
     """One split for both, and of it the samples that neither was trained on.
 
     Raises:
         UsageError: there are none.
     """
-    models = [m for m in (model, baseline) if isinstance(m, TrainedModel)]
     drawn = next((m.drawn for m in models if "data" in m.card), None)
     how = replace(how, drawn=drawn)
     sizes = [m.spec.input.size for m in models]
@@ -273,7 +323,7 @@ def _shared(
     return replace(how, common=common, part=name)
 
 
-def _drawn(trained: TrainedModel, how: _How) -> TrainedModel:
+def _drawn(trained: Model, how: _How) -> Model:
     """The model, its data split as it was asked for."""
     if how.drawn is None:
         return trained
@@ -289,9 +339,7 @@ def _only(samples: Samples | None, how: _How) -> Samples | None:
     return samples if rows is None else replace(samples, order=rows)
 
 
-def _audited(trained: TrainedModel | nn.Module, data: Data, how: _How) -> Audit:
-    if isinstance(trained, nn.Module):
-        return _of_module(trained, data, how)
+def _audited(trained: Model, data: Data, how: _How) -> Audit:
     given = of_model(_drawn(trained, how), how.named(data), how.asked, strict=how.strict)
     samples, larger = _only(given.samples, how) or given.samples, _only(given.larger, how)
     found = audit_model(
@@ -311,30 +359,6 @@ def _audited(trained: TrainedModel | nn.Module, data: Data, how: _How) -> Audit:
     drawn = _drawn_of(found, given, samples)
     said = (*found.notes, *how.common.notes, *given.notes, *drawn, *trained.doubts)
     return replace(found, notes=tuple(dict.fromkeys(said)))
-
-
-def _of_module(module: nn.Module, data: Data, how: _How) -> Audit:
-    name = type(module).__name__
-    check_network(module, name)
-    given = of_module(module, how.named(data), how.asked, task=how.task, drawn=how.drawn)
-    samples = _only(given.samples, how) or given.samples
-    shape = (samples.channels, *samples.size)
-    module, said = as_logits(module, shape, how.task)
-    chance = as_function(module, name, shape, allow_random=how.allow_random)
-    found = audit_model(
-        module,
-        samples,
-        how.asked,
-        task=how.task,
-        classes=given.classes,
-        precision=how.precision,
-        tell=how.tell,
-        began=how.began,
-        models=how.models,
-    )
-    drawn = _drawn_of(found, given, samples)
-    said = (*how.common.notes, *given.notes, *drawn, *said)
-    return replace(found, notes=(*found.notes, *said, *chance))
 
 
 def _drawn_of(found: Audit, given: AuditData, samples: Samples) -> list[str]:

@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from torch import nn
-
 from neocog.audits.config import AuditConfig
 from neocog.audits.plan import MOST
-from neocog.data.inputs import Inputs, as_samples, is_path
+from neocog.data.inputs import as_samples, is_path
 from neocog.data.open import open_data, parse_place
 from neocog.data.samples import Samples
 from neocog.errors import DataError, printable
-from neocog.runs.data_of import split_name
-from neocog.runs.matched import classes_of, match_split
-from neocog.runs.normalized import LOOKED_AT, misfit
-from neocog.runs.scoring import space_axes, truths_of
-from neocog.runs.trained import TrainedModel
+from neocog.models.data_of import split_name
+from neocog.models.model import Model
+from neocog.models.normalized import LOOKED_AT, misfit
+from neocog.models.scoring import truths_of
 
-__all__ = ["AuditData", "needed", "of_model", "of_module"]
+__all__ = ["AuditData", "needed", "of_model"]
 
 Path_ = str | os.PathLike[str]
 
@@ -50,7 +46,7 @@ def needed(asked: AuditConfig) -> int | None:
     return None if asked.every_sample else asked.n or MOST
 
 
-def of_model(trained: TrainedModel, data: Any, asked: AuditConfig, *, strict: bool) -> AuditData:
+def of_model(trained: Model, data: Any, asked: AuditConfig, *, strict: bool) -> AuditData:
     """At the size of an opened model.
 
     Args:
@@ -82,62 +78,14 @@ def of_model(trained: TrainedModel, data: Any, asked: AuditConfig, *, strict: bo
     )
 
 
-def of_module(
-    module: nn.Module,
-    data: Any,
-    asked: AuditConfig,
-    *,
-    task: str,
-    drawn: Mapping[str, Any] | None = None,
-) -> AuditData:
-    """For a module of which nothing is known.
-
-    Args:
-        module: from values in [0, 1] to outputs.
-        data: as for `of_model`.
-        asked: how many samples are needed.
-        task: what the module does.
-        drawn: how the data is split, options of `neocog.open_data`.
-
-    Raises:
-        DataError: the data cannot be used.
-    """
-    if is_path(data):
-        where, part = parse_place(data)
-        source = open_data(where, **(drawn or {}))
-        split, classes = source.split(source.scored(part)), source.classes
-        notes: tuple[str, ...] = ()
-        if task == "classify":
-            split, classes, notes = match_split(module, split, classes, where)
-        samples = Samples.of(split)
-        return AuditData(samples=samples, classes=classes, notes=notes, total=len(samples))
-    n, axes = needed(asked), space_axes(module)
-    given = as_samples(data, axes=axes, n=n, seed=asked.seed)
-    samples, classes, notes = given.samples, (), given.notes
-    if task == "classify" and samples.y is not None:
-        samples, classes, notes = _numbered(module, given)
-    total = given.total or len(samples)
-    return AuditData(samples=samples, classes=classes, notes=notes, total=total)
-
-
-def _numbered(module: nn.Module, given: Inputs) -> tuple[Samples, tuple[str, ...], tuple[str, ...]]:
-    """Samples with the numbers of a module's outputs; their names; what to say."""
-    probe = given.samples.first(1, seed=0).take(slice(0, 1))
-    own, named = classes_of(module, probe)
-    if not own:
-        return given.samples, (), given.notes
-    y, classes, said = truths_of(own, given, named=named)
-    return replace(given.samples, y=y), classes, (*given.notes, *said)
-
-
-def _without_truth(trained: TrainedModel, path: Path_, strict: bool) -> Samples:
+def _without_truth(trained: Model, path: Path_, strict: bool) -> Samples:
     """Images for a model whose predictions are no classes: what they show stays unknown."""
     where, name = parse_place(path)
     signal = trained.spec.input
     source = open_data(
         where,
         **trained.drawn,
-        size=signal.size,
+        size=signal.image_size,
         channels=signal.channels,
         resize_mode=signal.resize_mode,
         strict=strict,
@@ -146,7 +94,7 @@ def _without_truth(trained: TrainedModel, path: Path_, strict: bool) -> Samples:
     return Samples(split, None, split.names)
 
 
-def _of_path(trained: TrainedModel, path: Path_, asked: AuditConfig, strict: bool) -> AuditData:
+def _of_path(trained: Model, path: Path_, asked: AuditConfig, strict: bool) -> AuditData:
     """The samples of a classifier, and the same with a border for crops, where they have one."""
     shown = trained.samples(path, strict=strict)
     samples, size = Samples.of(shown.split), trained.spec.input.size

@@ -6,11 +6,9 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from torch import nn
-
-from neocog.runs.opened import open_model
-from neocog.runs.trained import TrainedModel
+from neocog.models.model import AnyModel
 from neocog.tasks.classify import Evaluation
+from neocog.verbs.opened import opened
 
 __all__ = ["evaluate"]
 
@@ -18,7 +16,7 @@ Place = str | os.PathLike[str]
 
 
 def evaluate(
-    model: Place | TrainedModel | nn.Module,
+    model: AnyModel,
     data: Any,
     *,
     strict: bool = False,
@@ -37,7 +35,7 @@ def evaluate(
 
     Args:
         model: a run folder, `package.module:factory`, a .pt2 or an .onnx file, an `nn.Module`, or
-            what `neocog.open_model` gives; what follows `batch_size` is of a model from elsewhere,
+            what `neocog.load` gives; what follows `batch_size` is of a model from elsewhere,
             see there.
         data: a place of data: `DATA:val` picks a split, `DATA:all` everything; if left out, the
             test split where there is one, or was when the model was trained on this data, else
@@ -50,7 +48,7 @@ def evaluate(
         mean: of pixels in [0, 1], one number a channel or one for all.
         std: their deviation, in the same way.
         classes: names, a text file of them, or their number.
-        init: `none` for random weights of a network of a library, see `neocog.open_model`.
+        init: `none` for random weights of a network of a library, see `neocog.load`.
         output: of a network that returns several tensors, the one that is the prediction.
         allow_random: take a model whose predictions are not a function of the image alone.
         resize_mode: `crop`, `stretch` or `pad`, how images are brought to that size.
@@ -58,18 +56,7 @@ def evaluate(
     Raises:
         NeocogError: the model or the data cannot be used.
     """
-    if isinstance(model, TrainedModel):
-        return model.evaluate(data, strict=strict, batch_size=batch_size)
-    opened = open_model(
-        model,
-        weights=weights,
-        size=size,
-        mean=mean,
-        std=std,
-        classes=classes,
-        init=init,
-        output=output,
-        allow_random=allow_random,
-        resize_mode=resize_mode,
-    )
-    return opened.evaluate(data, strict=strict, batch_size=batch_size)
+    given = {"weights": weights, "size": size, "mean": mean, "std": std, "classes": classes}
+    given |= {"init": init, "output": output, "resize_mode": resize_mode}
+    found, data = opened(model, data, given=given, allow_random=allow_random)
+    return found.evaluate(data, strict=strict, batch_size=batch_size)

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 
 from neocog.errors import NeocogError, UsageError, did_you_mean, printable
 from neocog.exhibits import Bars, Curve, Gallery, Map, Section, plain
@@ -22,15 +21,14 @@ from neocog.first_screen import FirstScreen, Named
 from neocog.graph.determinism import same_randomness_after
 from neocog.graph.found import as_found
 from neocog.graph.multiple_outputs import output_at
+from neocog.models.external import as_it_is
+from neocog.models.model import AnyModel, Model
 from neocog.render.notebook import Result
-from neocog.runs.believed import as_function, as_logits
-from neocog.runs.trained import TrainedModel
 from neocog.store.sound import finite_outputs
 from neocog.targets import target_folder, write_bytes
 from neocog.types import TASKS
 from neocog.verbs.explain_first import first_of
 from neocog.verbs.explain_input import (
-    Explained,
     Place,
     Shown,
     given_data,
@@ -101,7 +99,7 @@ class Explanation(Result):
 
 
 def explain(
-    model: Place | TrainedModel | nn.Module | Explained,
+    model: AnyModel,
     data: Any = None,
     *,
     images: Any = None,
@@ -122,7 +120,7 @@ def explain(
     """Explain a model: what its answer rests on, what its layers do. The model is left as it was.
 
     Args:
-        model: a run folder or another place of a model, what `neocog.open_model` gives, or any
+        model: a run folder or another place of a model, what `neocog.load` gives, or any
             `nn.Module` from values in [0, 1].
         data: what is looked at, or looked through: a place of data (`DATA:val`, `DATA:all`) or a
             folder of images, of which some are drawn; image files, single samples as
@@ -188,7 +186,7 @@ def explain(
             f"The method `{method}` looks at images, and none was given. Name files, or data, "
             "behind the model."
         )
-    of, doubts = _believed(of, shown, allow_random)
+    of = _believed(of, shown, allow_random)
     if shown is not None:
         _must_be_numbers(of, shown)
     asked = replace(asked, named=_named(of, images, data))
@@ -200,48 +198,39 @@ def explain(
         result=found.result,
         figures=found.figures,
         shown=tuple(found.sections),
-        notes=(*_said(of), *found.notes, *given.notes, *_left_out(shown), *doubts),
+        notes=(
+            *of.card.get("notes", ()),
+            *found.notes,
+            *given.notes,
+            *_left_out(shown),
+            *of.doubts,
+        ),
         first=first,
     )
     return done if out is None else _written(done, Path(out))
 
 
-def _named(of: Explained, images: object, data: object) -> Named | None:
+def _named(of: Model, images: object, data: object) -> Named | None:
     """How a command names the model and what it was shown; None where none can."""
     given = data if images is None else images
     places = list(given) if isinstance(given, (list, tuple)) else [given]
-    if of.trained is None:
-        return None
     if given is None or not places:
-        return of.trained.named_as()
+        return of.named_as()
     first = places[0]  # of several images the first, which is the one that is drawn large
     if not isinstance(first, (str, os.PathLike)):
         return None
-    return of.trained.named_as(os.fspath(first))
+    return of.named_as(os.fspath(first))
 
 
-def _said(of: Explained) -> tuple[str, ...]:
-    """What has to be known of a model from elsewhere."""
-    return () if of.trained is None else tuple(of.trained.card.get("notes", ()))
-
-
-def _believed(
-    of: Explained, shown: Shown | None, allow_random: bool
-) -> tuple[Explained, tuple[str, ...]]:
-    """A module that is asked for predictions here, as logits; what to say of its predictions."""
-    if of.trained is not None:
-        return of, of.trained.doubts
-    if shown is None:
-        return of, ()
+def _believed(of: Model, shown: Shown | None, allow_random: bool) -> Model:
+    """A module of which nobody knew what it takes, by the images that it is shown."""
+    if of.shape or shown is None:
+        return of
     shape = tuple(shown.x.shape[1:])
-    module, said = as_logits(of.module, shape, of.task)
-    chance = as_function(module, of.title, shape, allow_random=allow_random)
-    if module is not of.module:
-        of = replace(of, module=module, wrapped=True)
-    return of, (*said, *chance)
+    return as_it_is(of.network, shape, task=of.task, allow_random=allow_random)
 
 
-def _must_be_numbers(of: Explained, shown: Shown) -> None:
+def _must_be_numbers(of: Model, shown: Shown) -> None:
     """A network that overflows on an image has no gradients there, and no explanation."""
     held = (p for p in of.module.parameters() if p.is_floating_point())
     like = next(held, torch.zeros(()))

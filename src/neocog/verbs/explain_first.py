@@ -15,7 +15,8 @@ from neocog.explainers.maps.sections import cam_gallery, class_of
 from neocog.explainers.trust.trust import Trust
 from neocog.first_screen import MOST_FIGURES, Command, FirstScreen, Level, Named
 from neocog.graph.output_kind import probabilities
-from neocog.verbs.explain_input import Explained, Shown, short
+from neocog.models.model import Model
+from neocog.verbs.explain_input import Shown, short
 
 __all__ = ["first_of", "first_of_maps"]
 
@@ -24,7 +25,7 @@ SHOWN = 8
 
 
 def first_of_maps(
-    of: Explained, shown: Shown, cam: Cam, trust: Trust | None, *, named: Named | None, method: str
+    of: Model, shown: Shown, cam: Cam, trust: Trust | None, *, named: Named | None, method: str
 ) -> FirstScreen:
     """Of maps over images: the prediction, and how many sanity checks the maps pass.
 
@@ -68,7 +69,7 @@ def _names(shown: Shown) -> list[str]:
     return [short(n) for n in shown.names]
 
 
-def _predicted(of: Explained, shown: Shown, cam: Cam) -> str:
+def _predicted(of: Model, shown: Shown, cam: Cam) -> str:
     """What the model predicts for the first image, and what is explained where it differs."""
     name = printable(short(shown.names[0]))
     more = f", the first of {len(shown.x)} images" if len(shown.x) > 1 else ""
@@ -90,7 +91,7 @@ def _percent(value: float) -> str:
     return f"{flipped(value, 0 if value >= 0.1 else 1)} %"
 
 
-def _next(of: Explained, cam: Cam, named: Named | None, method: str) -> tuple[Command, ...]:
+def _next(of: Model, cam: Cam, named: Named | None, method: str) -> tuple[Command, ...]:
     """Another class, and the explorer."""
     if named is None:
         return ()

@@ -18,17 +18,15 @@ from neocog.data.inputs import as_samples, named_paths
 from neocog.data.open import Source, is_data, open_data, parse_place
 from neocog.data.samples import Samples
 from neocog.data.split import Split
-from neocog.errors import DataError, ModelError, UsageError, did_you_mean, printable
-from neocog.graph.activations import find_layer, first_tensor, handed
+from neocog.errors import DataError, ModelError, UsageError, printable
+from neocog.graph.activations import first_tensor, handed
 from neocog.graph.found import as_found
-from neocog.networks.model import SpecifiedNetwork
-from neocog.runs.data_of import split_name
-from neocog.runs.opened import open_model
-from neocog.runs.scoring import space_axes
-from neocog.runs.trained import TrainedModel
-from neocog.store.sound import check_network
+from neocog.models.data_of import split_name
+from neocog.models.model import AnyModel, Model
+from neocog.models.scoring import space_axes
+from neocog.verbs.opened import opened
 
-__all__ = ["Explained", "Given", "Place", "Shown", "given_data", "open_explained", "samples_of"]
+__all__ = ["Given", "Place", "Shown", "given_data", "open_explained", "samples_of"]
 
 Place = str | os.PathLike[str]
 
@@ -37,66 +35,6 @@ FEW = 64
 
 LISTED = 4
 """Files that cannot be used of which each is named."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Explained:
-    """A model that can be looked into.
-
-    Args:
-        module: values in [0, 1] to answers.
-        title: as it was named.
-        task: classify, segment or regress.
-        classes: names of the outputs; empty where nobody knows.
-        shape: (C, H, W) or (C, N) of what it takes; None where it takes any.
-        trained: the model as it was opened; None for a module.
-        wrapped: whether the module is a wrapper that normalizes, the user's own being `network`.
-    """
-
-    module: nn.Module
-    title: str
-    task: str
-    classes: tuple[str, ...] = ()
-    shape: tuple[int, ...] | None = None
-    trained: TrainedModel | None = None
-    wrapped: bool = False
-
-    def inner(self, layer: str) -> str:
-        """The name of a layer in the module, from the one that the user knows.
-
-        Raises:
-            ModelError: there is no such layer.
-        """
-        if not self.wrapped:
-            find_layer(self.module, layer)
-            return layer
-        network = self.module.get_submodule("network")
-        known = dict(network.named_modules(remove_duplicate=False))
-        own = layer if layer in known else layer.removeprefix("network.")
-        find_layer(network, own)
-        return f"network.{own}"
-
-    def label(self, layer: str) -> str:
-        """A layer as the user knows it, without the wrapper that normalizes."""
-        return layer.removeprefix("network.") if self.wrapped else layer
-
-    def target(self, wanted: int | str | None) -> int | None:
-        """The number of an output, from its name or number.
-
-        Raises:
-            UsageError: there is no such class.
-        """
-        if wanted is None or isinstance(wanted, int):
-            return wanted
-        if wanted in self.classes:
-            return self.classes.index(wanted)
-        if re.fullmatch(r"[0-9]{1,9}", wanted):
-            return int(wanted)
-        wanted = wanted[:80]
-        raise UsageError(
-            f"A class is the name or the number of an output; `{printable(wanted)}` is none. "
-            + (did_you_mean(wanted, self.classes) if self.classes else "Give its number.")
-        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,54 +54,24 @@ class Shown:
     left: int = 0
 
 
-def open_explained(
-    model: Place | TrainedModel | nn.Module | Explained, task: str, *, allow_random: bool = False
-) -> Explained:
-    """A model, whatever it is.
+def open_explained(model: AnyModel, task: str, *, allow_random: bool = False) -> Model:
+    """A model that can be looked into, whatever it is.
 
     Args:
-        model: a place, what `open_model` opened, any module, or what this function returned.
+        model: what `neocog.load` takes or gives, or any module.
         task: of a module.
         allow_random: take a model whose predictions are not a function of the image alone.
 
     Raises:
         ModelError: it cannot be opened, or is a black box.
     """
-    if isinstance(model, Explained):
-        return model
-    if isinstance(model, nn.Module):
-        check_network(model, type(model).__name__)
-    if isinstance(model, SpecifiedNetwork):
-        c = model.spec
-        return Explained(
-            module=model,
-            title=type(model.network).__name__,
-            task=c.task,
-            classes=c.classes,
-            shape=(c.input.channels, *c.input.size),
-            wrapped=True,
-        )
-    if isinstance(model, nn.Module):
-        return Explained(module=model, title=type(model).__name__, task=task)
-    if isinstance(model, TrainedModel):
-        trained = model
-    else:
-        trained = open_model(model, allow_random=allow_random)
-    if trained.black_box:
+    found, _ = opened(model, task=task, allow_random=allow_random)
+    if found.black_box:
         raise ModelError(
-            f"Explaining looks at layers and gradients; `{printable(trained.place)}` is a black "
+            f"Explaining looks at layers and gradients; `{found.title}` is a black "
             "box that only answers. Take the network that it was exported from."
         )
-    c = trained.spec
-    return Explained(
-        module=trained.module,
-        title=printable(trained.place),
-        task=c.task,
-        classes=c.classes,
-        shape=(c.input.channels, *c.input.size),
-        trained=trained,
-        wrapped=isinstance(trained.module, SpecifiedNetwork),
-    )
+    return found
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,7 +90,7 @@ class Given:
 
 
 def given_data(
-    of: Explained,
+    of: Model,
     data: Any,
     images: Any = None,
     *,
@@ -207,7 +115,7 @@ def given_data(
         DataError: the data cannot be opened, or none of the images can be used.
     """
     samples, shown, notes = None, None, tuple[str, ...]()
-    data = data.place if isinstance(data, Source) else data
+    data = of.taken(data.place if isinstance(data, Source) else data)
     paths, data = (iter(()), None) if data is None else named_paths(data)
     if paths is None:
         samples, notes = _held(of, data, n=None if whole else n, seed=seed)
@@ -260,14 +168,14 @@ def _some(samples: Samples, n: int, seed: int) -> Samples:
     return samples.first(n, seed=seed) if len(samples) > n else samples
 
 
-def _held(of: Explained, data: Any, *, n: int | None, seed: int) -> tuple[Samples, tuple[str, ...]]:
+def _held(of: Model, data: Any, *, n: int | None, seed: int) -> tuple[Samples, tuple[str, ...]]:
     """Tensors, images and datasets of a program."""
-    takes = of.module.spec.input if isinstance(of.module, SpecifiedNetwork) else None
+    takes = of.spec.input if of.shape else None
     axes = _axes(of)
     if isinstance(data, (Tensor, np.ndarray)) and axes in (1, 2) and data.ndim != axes + 2:
         x = torch.as_tensor(data)
         single = x.ndim == 3 and (x.shape[0] in (1, 3) or isinstance(data, np.ndarray))
-        if x.ndim > 2 and of.shape is None and _runs(of.module, x[:1]):
+        if x.ndim > 2 and not of.shape and _runs(of.module, x[:1]):
             return Samples.of(x), ()
         if axes == 1 or not (single or isinstance(data, np.ndarray)):
             takes_ = "images, (B, C, H, W)" if axes == 2 else "series, (B, C, N)"
@@ -284,7 +192,7 @@ def _held(of: Explained, data: Any, *, n: int | None, seed: int) -> tuple[Sample
     return found.samples, found.notes
 
 
-def samples_of(of: Explained, data: Place, *, strict: bool) -> tuple[Samples, tuple[str, ...]]:
+def samples_of(of: Model, data: Place, *, strict: bool) -> tuple[Samples, tuple[str, ...]]:
     """A place of data as the model takes it, and what was left out.
 
     Args:
@@ -295,23 +203,17 @@ def samples_of(of: Explained, data: Place, *, strict: bool) -> tuple[Samples, tu
     Raises:
         DataError: the data cannot be opened or has no such split.
     """
-    if of.shape is not None and len(of.shape) == 2:
-        raise UsageError(
-            f"{printable(of.title)} takes series, and `{printable(os.fspath(data))}` is opened as "
-            "images. Give values, (B, C, N), or an .npz file with --series."
-        )
     where, name = parse_place(data)
-    size = None if of.shape is None else (of.shape[1], of.shape[2])
-    trained = of.trained
+    takes = of.spec.input
     source = open_data(
         where,
-        size=size,
-        channels=None if of.shape is None else of.shape[0],
-        resize_mode=trained.spec.input.resize_mode if trained is not None else "crop",
-        **(trained.drawn if trained is not None else {}),
+        size=takes.image_size if of.shape else None,
+        channels=takes.channels or None,
+        resize_mode=takes.resize_mode,
+        **of.drawn,
         strict=strict,
     )
-    split = source.split(split_name(source, name, [] if trained is None else [trained]))
+    split = source.split(split_name(source, name, [of]))
     bad = [f for f in source.sheet.faults if not f.is_folder]
     notes = [f"{printable(f.path)} was not used: {f.reason}." for f in bad[:LISTED]]
     if len(bad) > LISTED:
@@ -337,15 +239,15 @@ def _runs(module: nn.Module, x: Tensor) -> bool:
     return answer is not None and answer.ndim > 0 and len(answer) == 2
 
 
-def _axes(of: Explained) -> int | None:
+def _axes(of: Model) -> int | None:
     """Axes of space of what a model takes: its spec says it, else its first convolution."""
-    return space_axes(of.module) if of.shape is None else len(of.shape) - 1
+    return len(of.shape) - 1 if of.shape else space_axes(of.network)
 
 
 _SAMPLE = re.compile(r"(?P<place>.+?)(?P<split>:(?:train|val|test|all))?\[(?P<row>\d{1,9})\]")
 
 
-def _read(of: Explained, named: Iterable[Place], *, n: int, strict: bool) -> Shown:
+def _read(of: Model, named: Iterable[Place], *, n: int, strict: bool) -> Shown:
     """Files, folders, and samples of data, in their order."""
     rows: list[tuple[str, Tensor]] = []
     skipped: list[tuple[str, str]] = []
@@ -389,7 +291,7 @@ def _read(of: Explained, named: Iterable[Place], *, n: int, strict: bool) -> Sho
     )
 
 
-def _sample(of: Explained, place: str, row: int, strict: bool) -> Tensor:
+def _sample(of: Model, place: str, row: int, strict: bool) -> Tensor:
     samples, _ = samples_of(of, place, strict=strict)
     if row >= len(samples):
         raise UsageError(
@@ -399,14 +301,14 @@ def _sample(of: Explained, place: str, row: int, strict: bool) -> Tensor:
     return samples.take(slice(row, row + 1))[0]
 
 
-def _file(of: Explained, path: str) -> tuple[list[tuple[str, Tensor]], list[tuple[str, str]]]:
+def _file(of: Model, path: str) -> tuple[list[tuple[str, Tensor]], list[tuple[str, str]]]:
     """The image of a file, or why it cannot be used."""
-    if of.trained is None:
+    if not of.shape:
         raise UsageError(
             "A module says not what size and how many channels its images have; give them as "
-            "values (B, C, H, W) in [0, 1], or open the model with `neocog.open_model`."
+            "values (B, C, H, W) in [0, 1], or open the model with `neocog.load`."
         )
-    ((name, found),) = of.trained.images(path)
+    ((name, found),) = of.images(path)
     if isinstance(found, str):
         return [], [(name, found)]
     split = Split(found[None], np.zeros(1, np.int64), [name])

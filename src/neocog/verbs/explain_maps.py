@@ -16,9 +16,10 @@ from neocog.explainers.maps.sections import cam_sections, class_of, trust_sectio
 from neocog.explainers.maps.wanted import Target
 from neocog.explainers.trust.trust import Trust, trust
 from neocog.first_screen import FirstScreen, Named
+from neocog.models.model import Model
 from neocog.verbs.explain_cells import cells_of
 from neocog.verbs.explain_first import first_of_maps
-from neocog.verbs.explain_input import Explained, Shown, short
+from neocog.verbs.explain_input import Shown, short
 
 __all__ = ["CamOptions", "CamResult", "Maps", "maps"]
 
@@ -82,7 +83,7 @@ class Maps:
     trust: Trust | None
 
 
-def maps(of: Explained, shown: Shown | None, data: Samples | None, asked: CamOptions) -> CamResult:
+def maps(of: Model, shown: Shown | None, data: Samples | None, asked: CamOptions) -> CamResult:
     """Maps of all images.
 
     Args:
@@ -125,7 +126,7 @@ def maps(of: Explained, shown: Shown | None, data: Samples | None, asked: CamOpt
     )
 
 
-def _target(of: Explained, asked: CamOptions) -> tuple[Target, str | None]:
+def _target(of: Model, asked: CamOptions) -> tuple[Target, str | None]:
     """What is explained, and its name where it is no class."""
     number = of.target(asked.target)
     if of.task != "regress":
@@ -146,7 +147,7 @@ def _target(of: Explained, asked: CamOptions) -> tuple[Target, str | None]:
     return output, f"output {n}"
 
 
-def _named(found: Trust, of: Explained) -> Trust:
+def _named(found: Trust, of: Model) -> Trust:
     """With the names of layers as the user knows them."""
     layers = tuple(of.label(name) for name in found.randomized.layers)
     return replace(found, randomized=replace(found.randomized, layers=layers))

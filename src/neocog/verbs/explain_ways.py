@@ -27,8 +27,9 @@ from neocog.lectures.classic_filters import classic
 from neocog.lectures.classic_filters import sections as classic_sections
 from neocog.lectures.gabor import first_layer, gabor_fit
 from neocog.lectures.template_matching import busiest, search
+from neocog.models.model import Model
 from neocog.verbs.explain_cells import seen_by
-from neocog.verbs.explain_input import Explained, Shown, short
+from neocog.verbs.explain_input import Shown, short
 from neocog.verbs.explain_maps import CamOptions, CamResult, maps
 
 __all__ = ["WAYS", "Way"]
@@ -59,15 +60,13 @@ class Way:
     """
 
     title: str
-    run: Callable[[Explained, Shown | None, Samples | None, CamOptions], CamResult]
+    run: Callable[[Model, Shown | None, Samples | None, CamOptions], CamResult]
     about: str
     images: bool = True
     data: bool = False
 
 
-def _filters(
-    of: Explained, shown: Shown | None, data: Samples | None, asked: CamOptions
-) -> CamResult:
+def _filters(of: Model, shown: Shown | None, data: Samples | None, asked: CamOptions) -> CamResult:
     example = shown.x[:1] if shown is not None else _zeros(of)
     found = filters(of.module, example=example)
     first, notes = None, []
@@ -93,7 +92,7 @@ def _filters(
     )
 
 
-def _named(of: Explained, found: tuple[Filters, ...], layer: str) -> tuple[Filters, ...]:
+def _named(of: Model, found: tuple[Filters, ...], layer: str) -> tuple[Filters, ...]:
     """The filters of one layer; those without a module have a name too, as `#1`."""
     names = [of.label(f.name) for f in found]
     chosen = tuple(
@@ -111,7 +110,7 @@ def _named(of: Explained, found: tuple[Filters, ...], layer: str) -> tuple[Filte
     raise UsageError(f"Filters are those of convolutions; `{printable(layer)}` is none. {hint}")
 
 
-def _filters_json(found: Filters, of: Explained, *, whole: bool) -> dict[str, Any]:
+def _filters_json(found: Filters, of: Model, *, whole: bool) -> dict[str, Any]:
     """A layer's filters; the weights only where they are not too many to be read."""
     shape = list(found.weights.shape)
     if not whole:
@@ -120,9 +119,7 @@ def _filters_json(found: Filters, of: Explained, *, whole: bool) -> dict[str, An
     return {k: v for k, v in plain.items() if whole or k != "weights"}
 
 
-def _features(
-    of: Explained, shown: Shown | None, data: Samples | None, asked: CamOptions
-) -> CamResult:
+def _features(of: Model, shown: Shown | None, data: Samples | None, asked: CamOptions) -> CamResult:
     assert shown is not None
     layers = None if asked.layer is None else [of.inner(asked.layer)]
     # All layers of one image, or one layer of all images.
@@ -148,9 +145,7 @@ def _features(
     )
 
 
-def _maximize(
-    of: Explained, shown: Shown | None, data: Samples | None, asked: CamOptions
-) -> CamResult:
+def _maximize(of: Model, shown: Shown | None, data: Samples | None, asked: CamOptions) -> CamResult:
     shape = _shape(of, shown, data)
     layer = "" if asked.layer is None else of.inner(asked.layer)
     units = asked.units
@@ -175,9 +170,7 @@ def _maximize(
     )
 
 
-def _patches(
-    of: Explained, shown: Shown | None, data: Samples | None, asked: CamOptions
-) -> CamResult:
+def _patches(of: Model, shown: Shown | None, data: Samples | None, asked: CamOptions) -> CamResult:
     assert data is not None
     shape = _shape(of, shown, data)
     some = data.take(slice(0, 1))
@@ -194,9 +187,7 @@ def _patches(
     return CamResult(sections=drawn, figures=figures, result=found)
 
 
-def _backward(
-    of: Explained, shown: Shown | None, data: Samples | None, asked: CamOptions
-) -> CamResult:
+def _backward(of: Model, shown: Shown | None, data: Samples | None, asked: CamOptions) -> CamResult:
     assert shown is not None
     if asked.layer is None:
         layer, reason = _first_convolution(of), "the first convolution"
@@ -208,7 +199,7 @@ def _backward(
     return CamResult(sections=drawn, figures=figures, result=found)
 
 
-def _first_convolution(of: Explained) -> str:
+def _first_convolution(of: Model) -> str:
     """That has a module of its own, whose input and output can be caught."""
     for name, m in of.module.named_modules():
         if isinstance(m, _ConvNd) and not m.transposed:
@@ -219,9 +210,7 @@ def _first_convolution(of: Explained) -> str:
     )
 
 
-def _template(
-    of: Explained, shown: Shown | None, data: Samples | None, asked: CamOptions
-) -> CamResult:
+def _template(of: Model, shown: Shown | None, data: Samples | None, asked: CamOptions) -> CamResult:
     assert shown is not None
     x = shown.x[0]
     window = asked.window or busiest(x)
@@ -239,9 +228,7 @@ def _template(
     return CamResult(sections=found.sections(), figures=figures, result=found, notes=tuple(notes))
 
 
-def _filter(
-    of: Explained, shown: Shown | None, data: Samples | None, asked: CamOptions
-) -> CamResult:
+def _filter(of: Model, shown: Shown | None, data: Samples | None, asked: CamOptions) -> CamResult:
     assert shown is not None
     found = [classic(x) for x in shown.x]
     names = [short(name) for name in shown.names]
@@ -291,9 +278,9 @@ WAYS: dict[str, Way] = {
 """Name to the way of explaining, as `--method` takes it."""
 
 
-def _shape(of: Explained, shown: Shown | None, data: Samples | None) -> tuple[int, ...]:
+def _shape(of: Model, shown: Shown | None, data: Samples | None) -> tuple[int, ...]:
     """Channels and size of what the model takes."""
-    if of.shape is not None:
+    if of.shape:
         return of.shape
     if shown is not None:
         return tuple(shown.x.shape[1:])
@@ -313,11 +300,11 @@ def _first_alone(shown: Shown, otherwise: str) -> tuple[str, ...]:
     return (f"Of the {len(shown.x)} images the first is shown, {first}; {otherwise}.",)
 
 
-def _zeros(of: Explained) -> Tensor | None:
-    return None if of.shape is None else torch.zeros(1, *of.shape)
+def _zeros(of: Model) -> Tensor | None:
+    return None if not of.shape else torch.zeros(1, *of.shape)
 
 
-def _units(of: Explained, shape: tuple[int, ...], layer: str) -> int:
+def _units(of: Model, shape: tuple[int, ...], layer: str) -> int:
     """Units of a layer."""
     from neocog.explainers.units import output_of
 
@@ -325,7 +312,7 @@ def _units(of: Explained, shape: tuple[int, ...], layer: str) -> int:
         return int(output_of(run, of.module, layer, torch.zeros(1, *shape)).shape[1])
 
 
-def _fine_layer(of: Explained, x: Tensor, window: Sequence[int]) -> str | None:
+def _fine_layer(of: Model, x: Tensor, window: Sequence[int]) -> str | None:
     """The deepest layer whose map is fine enough for a piece of that size."""
     try:
         found = receptive_field(of.module, tuple(x.shape)).layers

@@ -10,13 +10,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from neocog.errors import ModelError, RunError, UsageError, did_you_mean, printable
 from neocog.exhibits import PlainResult
+from neocog.models.external import SPEC_FILE
+from neocog.models.model import AnyModel, Model
 from neocog.networks.model import SpecifiedNetwork
-from neocog.runs.opened import SPEC_FILE, open_model
-from neocog.runs.trained import TrainedModel
+from neocog.runs.load import load
 from neocog.store.exported import save_exported
 from neocog.store.onnx_file import save_onnx
 from neocog.store.weights import load_weights
@@ -50,10 +51,10 @@ class Export(PlainResult):
 
 
 def export(
-    model: Place | nn.Module,
-    *,
-    format: str,
+    model: AnyModel,
     out: Place | None = None,
+    *,
+    format: str | None = None,
     weights: Place | None = None,
     size: Sequence[int] | None = None,
     mean: Sequence[float] | None = None,
@@ -72,15 +73,15 @@ def export(
 
     Args:
         model: a run folder, `package.module:factory` or a .pt2; what follows `out` is of a model
-            from elsewhere, see `neocog.open_model`.
-        format: a key of `FORMATS`.
+            from elsewhere, see `neocog.load`.
         out: the file; one in the current folder, named after the model, if left out.
+        format: a key of `FORMATS`; by the ending of the file, else "onnx", if left out.
         weights: a file for the network that a factory makes.
         size: (C, H, W) of a sample.
         mean: of pixels in [0, 1], one number a channel or one for all.
         std: their deviation, in the same way.
         classes: names, a text file of them, or their number.
-        init: `none` for random weights of a network of a library, see `neocog.open_model`.
+        init: `none` for random weights of a network of a library, see `neocog.load`.
         output: of a network that returns several tensors, the one that is the prediction.
         allow_random: take a model whose predictions are not a function of the image alone.
         resize_mode: `crop`, `stretch` or `pad`, how images are brought to that size.
@@ -91,13 +92,16 @@ def export(
             otherwise and is removed.
         RunError: the file is there already, or cannot be written.
     """
+    if format is None:
+        endings = {ending: name for name, ending in FORMATS.items()}
+        format = endings.get(Path(out).suffix.lower() if out else "", "onnx")
     if format not in FORMATS:
         raise UsageError(
             f"`format` is what is written, got `{format}`. {did_you_mean(format, FORMATS)}"
         )
     if out is not None:
         target_file(out)
-    trained = open_model(
+    trained = load(
         model,
         weights=weights,
         size=size,
@@ -137,14 +141,14 @@ def export(
     return Export(path=str(path), format=format, max_abs_difference=difference)
 
 
-def _raw(trained: TrainedModel) -> SpecifiedNetwork:
+def _raw(trained: Model) -> SpecifiedNetwork:
     """The model as its network says it, probabilities as probabilities."""
     spec = trained.spec
     output = replace(spec.output, kind="logits")
     return SpecifiedNetwork(trained.module.network, replace(spec, output=output)).eval()
 
 
-def _place(trained: TrainedModel, out: Place | None, ending: str) -> Path:
+def _place(trained: Model, out: Place | None, ending: str) -> Path:
     if out is None:
         # The name of the run, the file or the factory.
         name = trained.place.name.rpartition(":")[2]
@@ -165,14 +169,14 @@ def _place(trained: TrainedModel, out: Place | None, ending: str) -> Path:
     return path
 
 
-def _example(trained: TrainedModel) -> Tensor:
+def _example(trained: Model) -> Tensor:
     """Eight samples of noise, the same each time."""
     signal = trained.spec.input
     generator = torch.Generator().manual_seed(0)
     return torch.rand(8, signal.channels, *signal.size, generator=generator)
 
 
-def _largest(trained: TrainedModel, module: SpecifiedNetwork, example: Tensor) -> float:
+def _largest(trained: Model, module: SpecifiedNetwork, example: Tensor) -> float:
     """The largest answer, of either sign."""
     with torch.no_grad():
         largest = module(example).abs().max()
@@ -184,7 +188,7 @@ def _largest(trained: TrainedModel, module: SpecifiedNetwork, example: Tensor) -
     return float(largest)
 
 
-def _inside(trained: TrainedModel) -> str:
+def _inside(trained: Model) -> str:
     """The spec of the model with its normalization inside: pixels go in as they are."""
     spec = trained.spec
     signal = spec.input
@@ -195,7 +199,7 @@ def _inside(trained: TrainedModel) -> str:
     return json.dumps({**plain, "normalized_inside": inside})
 
 
-def _save_state(trained: TrainedModel, path: Path, example: Tensor) -> float:
+def _save_state(trained: Model, path: Path, example: Tensor) -> float:
     """A state dict with the spec; the difference to a copy of the network that reads it."""
     import io
 

@@ -20,6 +20,8 @@ from neocog.audits.compare import compare, points
 from neocog.audits.shift import MODES
 from neocog.errors import UsageError, did_you_mean
 from neocog.exhibits import share
+from neocog.models.model import AnyModel, Model
+from neocog.models.seen import SeenSamples
 from neocog.render.page import page, write
 from neocog.runs.claim import Claim, claimed
 from neocog.runs.fix_data import FixData, fix_data
@@ -36,16 +38,15 @@ from neocog.runs.fixed import (
 )
 from neocog.runs.improve import PASSES, Aim, Improved, improve
 from neocog.runs.judge import SCORED, Judge, Verdict, can_gain, trained_on, verdict
-from neocog.runs.opened import open_model
+from neocog.runs.load import load_run
 from neocog.runs.recipe import Recipe
-from neocog.runs.seen import SeenSamples
-from neocog.runs.trained import TrainedModel, load
 from neocog.stats import paired_interval
 from neocog.surgery.rank import GroupRank
 from neocog.training.loop import Step
 from neocog.training.machine import check_device
 from neocog.verbs.fix_measure import Measuring, Scores, advised, milliseconds_of, outlook
 from neocog.verbs.fix_result import Fixed, Measured, again, found_by
+from neocog.verbs.opened import opened
 from neocog.verbs.train import free_folder
 from neocog.verbs.watch import Progress, watching
 
@@ -64,7 +65,7 @@ FOR_LOOKS = 0.1
 
 
 def fix(
-    model: Place | TrainedModel,
+    model: AnyModel,
     data: Any,
     *,
     downsampling: str = "",
@@ -91,7 +92,7 @@ def fix(
     fixed model where it is better, else the model as it was.
 
     Args:
-        model: a run folder, or what `open_model` opened.
+        model: what `neocog.load` takes or gives; of a module the size is that of the data.
         data: as for `train`, with labels or without, or what `neocog.data.inputs` takes; its
             training samples are learned from, a part of them or its validation samples choose, and
             its test samples measure, or those of DATA:val, which then choose nothing.
@@ -141,9 +142,7 @@ def fix(
     if finetune is None and budget is None:
         budget = BUDGET
     downsampling = downsampling or ("polyphase" if padding == "circular" else "blur")
-    trained = (
-        model if isinstance(model, TrainedModel) else open_model(model, allow_random=allow_random)
-    )
+    trained, data = opened(model, data, allow_random=allow_random)
     parts = fix_data(trained, data, learns=finetune != 0, seed=seed)
     mended = mend(
         trained,
@@ -202,7 +201,7 @@ def _check(
         )
 
 
-def _stem(trained: TrainedModel) -> str:
+def _stem(trained: Model) -> str:
     return str(trained.place).replace(":", "-").rstrip("/").rpartition("/")[2]
 
 
@@ -226,7 +225,7 @@ class _Reached:
 class _Work:
     """One fix: what it has, and the two halves of what it does."""
 
-    trained: TrainedModel
+    trained: Model
     mended: ConvertedModel
     parts: FixData
     claim: Claim
@@ -382,7 +381,7 @@ class _Work:
         self.claim.finish()
         if not notes:
             # The one that came was asked.
-            done = replace(done, model=load(place, allow_random=True))
+            done = replace(done, model=load_run(place, allow_random=True))
         if improved.tuned.interrupted:
             raise KeyboardInterrupt(f"{done.headline} It is kept in {place}.")
         return done

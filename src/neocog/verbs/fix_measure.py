@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from neocog.audits.class_order import other_order
 from neocog.audits.shift import Shift, shift_consistency
 from neocog.audits.subject import Subject
 from neocog.audits.timing import a_batch, milliseconds
@@ -18,13 +17,14 @@ from neocog.data.batches import batches
 from neocog.data.samples import Samples, evaluation_batch
 from neocog.data.split import Split
 from neocog.graph.cost import cost
+from neocog.models.model import Model
 from neocog.networks.model import SpecifiedNetwork
 from neocog.runs.fixed import ConvertedModel, example_of
 from neocog.runs.judge import Figures, Judge, Score
-from neocog.runs.trained import TrainedModel
 from neocog.surgery.rank import GroupRank, rank_groups
+from neocog.tasks.class_order import other_order
 from neocog.tasks.classify import Evaluation, evaluation
-from neocog.training.inference import logits_of
+from neocog.tasks.inference import logits_of
 from neocog.types import Batch
 from neocog.verbs.fix_result import ADVISED, Measured
 
@@ -226,7 +226,7 @@ def milliseconds_of(models: Sequence[SpecifiedNetwork]) -> list[float]:
 
 
 def advised(
-    trained: TrainedModel,
+    trained: Model,
     mended: ConvertedModel,
     split: Split,
     downsampling: str,

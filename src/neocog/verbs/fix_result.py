@@ -13,9 +13,9 @@ from neocog.errors import printable
 from neocog.exhibits import Bars, Cell, Exhibit, Scalar, Section, Table, share
 from neocog.first_screen import Command, FirstScreen, Level, Named
 from neocog.graph.wording import nouns
+from neocog.models.model import Model
 from neocog.render.notebook import Result
 from neocog.runs.improve import Improved
-from neocog.runs.trained import TrainedModel
 from neocog.surgery.rank import GroupRank
 from neocog.surgery.result import Replaced, Skipped
 
@@ -125,7 +125,7 @@ class Fixed(Result):
     notes: tuple[str, ...]
     finetune: dict[str, Any]
     run: str
-    model: TrainedModel | None
+    model: Model | None
     title: str = "A fix"
     data: str = ""
     classes: tuple[str, ...] = ()

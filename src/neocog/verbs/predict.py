@@ -6,10 +6,8 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from torch import nn
-
-from neocog.runs.opened import open_model
-from neocog.runs.trained import Prediction, TrainedModel
+from neocog.models.model import AnyModel, Prediction
+from neocog.verbs.opened import opened
 
 __all__ = ["predict"]
 
@@ -17,7 +15,7 @@ Place = str | os.PathLike[str]
 
 
 def predict(
-    model: Place | TrainedModel | nn.Module,
+    model: AnyModel,
     paths: Any,
     *,
     weights: Place | None = None,
@@ -34,8 +32,8 @@ def predict(
 
     Args:
         model: a run folder, `package.module:factory`, a .pt2 or an .onnx file, an `nn.Module`, or
-            what `neocog.open_model` gives; what follows
-            `paths` is of a model from elsewhere, see `neocog.open_model`.
+            what `neocog.load` gives; what follows
+            `paths` is of a model from elsewhere, see `neocog.load`.
         paths: files, folders and places of data (`DATA:test`); or what a program has, see
             `neocog.data.inputs`: tensors, arrays, images, a `Dataset`, a `DataLoader`.
         weights: a file for the network that a factory makes.
@@ -43,7 +41,7 @@ def predict(
         mean: of pixels in [0, 1], one number a channel or one for all.
         std: their deviation, in the same way.
         classes: names, a text file of them, or their number.
-        init: `none` for random weights of a network of a library, see `neocog.open_model`.
+        init: `none` for random weights of a network of a library, see `neocog.load`.
         output: of a network that returns several tensors, the one that is the prediction.
         allow_random: take a model whose predictions are not a function of the image alone.
         resize_mode: `crop`, `stretch` or `pad`, how images are brought to that size.
@@ -51,18 +49,7 @@ def predict(
     Raises:
         NeocogError: the model cannot be used, or a folder holds no image.
     """
-    if isinstance(model, TrainedModel):
-        return model.predict(paths)
-    opened = open_model(
-        model,
-        weights=weights,
-        size=size,
-        mean=mean,
-        std=std,
-        classes=classes,
-        init=init,
-        output=output,
-        allow_random=allow_random,
-        resize_mode=resize_mode,
-    )
-    return opened.predict(paths)
+    given = {"weights": weights, "size": size, "mean": mean, "std": std, "classes": classes}
+    given |= {"init": init, "output": output, "resize_mode": resize_mode}
+    found, paths = opened(model, paths, given=given, allow_random=allow_random)
+    return found.predict(paths)

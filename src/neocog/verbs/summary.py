@@ -23,10 +23,11 @@ from neocog.graph.receptive_field import (
     receptive_field,
     times,
 )
+from neocog.models.declared import count as number_of
+from neocog.models.meant import meant
+from neocog.models.model import AnyModel, Model
 from neocog.networks.catalog import NETWORKS, build
-from neocog.runs.declared import count as number_of
-from neocog.runs.meant import meant
-from neocog.runs.opened import open_model
+from neocog.runs.load import load
 from neocog.store.foreign import LIBRARIES, is_factory, make
 from neocog.types import ModelSpec
 
@@ -155,7 +156,7 @@ class Count:
 
 
 def summary(
-    model: Place | nn.Module,
+    model: AnyModel,
     *,
     size: Sequence[int] | None = None,
     classes: Place | int | Sequence[str] | None = None,
@@ -184,7 +185,7 @@ def summary(
     """
     network, spec, notes = _network(model, size, classes, init)
     if size is None and spec is not None:
-        size = (spec.input.channels, *spec.input.size)
+        size = spec.input.shape
     if size is None:
         raise UsageError(
             "A network is counted for samples of one size, and this one does not say its own. "
@@ -206,12 +207,14 @@ def summary(
 
 
 def _network(
-    model: Place | nn.Module,
+    model: AnyModel,
     size: Sequence[int] | None,
     classes: Place | int | Sequence[str] | None,
     init: str | None,
 ) -> tuple[nn.Module, ModelSpec | None, list[str]]:
     """The network without its normalization, what it promises, and what should be known."""
+    if isinstance(model, Model):
+        return _looked_into(model)
     if isinstance(model, nn.Module):
         return _inner(model)
     text = os.fspath(model)
@@ -226,15 +229,20 @@ def _network(
         hint = f"{near} {meant(text)}" if near.startswith("Did") else meant(text)
         raise UsageError(f"`{printable(text)}` is no network, run folder or file. {hint}")
     if a_file:  # its normalization does not matter here
-        opened = open_model(text, size=size, mean=(0.0,), std=(1.0,), allow_random=True)
+        opened = load(text, size=size, mean=(0.0,), std=(1.0,), allow_random=True)
     else:
-        opened = open_model(text, allow_random=True)
-    if opened.black_box:
+        opened = load(text, allow_random=True)
+    return _looked_into(opened)
+
+
+def _looked_into(model: Model) -> tuple[nn.Module, ModelSpec | None, list[str]]:
+    """The network of an opened model."""
+    if model.black_box:
         raise ModelError(
-            f"A count looks into a network; `{printable(text)}` is a black box. "
+            f"A count looks into a network; `{model.title}` is a black box. "
             "Count the model that it was made from."
         )
-    return opened.module.network, opened.spec, []
+    return model.network, model.spec if model.shape else None, []
 
 
 def _named(

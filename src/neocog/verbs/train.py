@@ -14,14 +14,15 @@ import numpy as np
 
 from neocog.errors import RunError, UsageError, did_you_mean, printable
 from neocog.files import read_text
+from neocog.models.model import Model
 from neocog.render.page import page, write
 from neocog.runs.claim import Claim, claimed, vacant
 from neocog.runs.events import Decoded, Finished
 from neocog.runs.exhibits import run_first_screen, run_sections
 from neocog.runs.folder import RECIPE
+from neocog.runs.load import load
 from neocog.runs.recipe import Recipe, changed, from_toml
 from neocog.runs.train import train as train_run
-from neocog.runs.trained import TrainedModel, load
 from neocog.stats import student_t
 from neocog.training.augment import Augment
 from neocog.training.machine import check_device
@@ -57,7 +58,7 @@ def train(
     strict: bool = False,
     progress: Progress = True,
     began: float | None = None,
-) -> TrainedModel:
+) -> Model:
     """Train a classifier and keep it, with its report, in a run folder.
 
     Args:
@@ -109,7 +110,7 @@ def train(
         return _finish(settled, claim, strict=strict, progress=progress, began=began)
 
 
-def resume(run: Place, *, progress: Progress = True) -> TrainedModel:
+def resume(run: Place, *, progress: Progress = True) -> Model:
     """Take up a training that was stopped; it ends with the bits it would have had.
 
     Args:
@@ -244,7 +245,7 @@ def _finish(
     strict: bool = False,
     progress: Progress = True,
     began: float | None = None,
-) -> TrainedModel:
+) -> Model:
     with watching(progress) as tell:
         events = train_run(
             recipe,

@@ -43,7 +43,7 @@ def explore(
     Serves a page on this machine alone until it is interrupted. The models stay as they are.
 
     Args:
-        model: a place of a model, what `open_model` gives, or any `nn.Module` from values in
+        model: a place of a model, what `neocog.load` gives, or any `nn.Module` from values in
             [0, 1].
         data: a place of data (`DATA:val` shows that split first), a split, or tensors (x, y);
             without it synthetic images are shown, and own ones can be brought.

@@ -25,9 +25,9 @@ from neocog.graph.replay import Rerun
 from neocog.graph.structure import Node, Structure, follow, structure
 from neocog.graph.walk import Follower
 from neocog.layers.windows import TakeWindows
+from neocog.models.model import Model
 from neocog.networks.model import SpecifiedNetwork
 from neocog.runs.kept import fingerprint
-from neocog.runs.trained import TrainedModel
 from neocog.web.refused import Missing
 
 __all__ = ["Network", "Seen"]
@@ -135,7 +135,7 @@ class Network:
         classes: tuple[str, ...],
         size: tuple[int, ...],
         channels: int,
-        trained: TrainedModel | None = None,
+        trained: Model | None = None,
     ) -> None:
         self.module, self.name, self.task, self.classes = module, name, task, classes
         self.size, self.channels, self.trained = size, channels, trained

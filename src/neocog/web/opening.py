@@ -17,13 +17,13 @@ from neocog.data.split import ROLES, Split
 from neocog.errors import DataError, UsageError, printable
 from neocog.graph.determinism import same_randomness_after
 from neocog.graph.found import as_found
+from neocog.models.believed import as_function, as_logits
+from neocog.models.data_of import learned_from
+from neocog.models.matched import match_any
+from neocog.models.model import Model
+from neocog.models.scoring import space_axes, truths_of
 from neocog.networks.model import SpecifiedNetwork
-from neocog.runs.believed import as_function, as_logits
-from neocog.runs.data_of import learned_from
-from neocog.runs.matched import match_any
-from neocog.runs.opened import open_model
-from neocog.runs.scoring import space_axes, truths_of
-from neocog.runs.trained import TrainedModel
+from neocog.runs.load import load
 from neocog.store.sound import check_network
 from neocog.store.trial import first_output
 from neocog.web.album import Album, synthetic
@@ -33,7 +33,7 @@ from neocog.web.session import Session
 __all__ = ["Data", "Shown", "opened"]
 
 Place = str | os.PathLike[str]
-Shown = Place | TrainedModel | nn.Module
+Shown = Place | Model | nn.Module
 Data = Any
 
 HELD = 1000
@@ -52,7 +52,7 @@ def opened(
     """What the explorer shows.
 
     Args:
-        model: a place of a model, what `open_model` gives, or any `nn.Module` from values in
+        model: a place of a model, what `neocog.load` gives, or any `nn.Module` from values in
             [0, 1].
         data: a place of data, with labels or without (`DATA:val` shows that split first), what
             `neocog.data.inputs` takes, or None: then synthetic images are shown.
@@ -67,12 +67,14 @@ def opened(
     """
     given = [model] if baseline is None else [model, baseline]
     trained = [
-        open_model(m, allow_random=allow_random) if isinstance(m, (str, os.PathLike)) else m
+        load(m, allow_random=allow_random) if isinstance(m, (str, os.PathLike)) else m
         for m in given
     ]
     data = resolved(data)
+    if isinstance(trained[0], Model):
+        data = trained[0].taken(data)
     place, source, held = _place(data), None, None
-    if place is not None and not all(isinstance(t, TrainedModel) for t in trained):
+    if place is not None and not all(isinstance(t, Model) for t in trained):
         source = open_data(parse_place(place)[0])
         size = size or _size_of(Samples.of(_nonempty(source)))
     elif data is not None and place is None:
@@ -80,7 +82,7 @@ def opened(
         size = size or _size_of(held.samples)
     networks = [_network(t, size, task) for t in trained]
     for network, came in zip(networks, trained, strict=True):
-        if not isinstance(came, TrainedModel):  # else it was asked when it was opened
+        if not isinstance(came, Model):  # else it was asked when it was opened
             shape = (network.channels, *network.size)
             said = as_function(network.module, network.name, shape, allow_random=allow_random)
             for text in said:
@@ -106,10 +108,8 @@ def _nonempty(source: Source) -> Split:
     return source.whole
 
 
-def _network(
-    model: TrainedModel | nn.Module, size: Sequence[int] | None, task: str | None
-) -> Network:
-    if isinstance(model, TrainedModel):
+def _network(model: Model | nn.Module, size: Sequence[int] | None, task: str | None) -> Network:
+    if isinstance(model, Model):
         return _of_contract(model.module, _name(model), model)
     check_network(model, type(model).__name__)
     if isinstance(model, SpecifiedNetwork):
@@ -142,7 +142,7 @@ def _network(
     )
 
 
-def _of_contract(module: SpecifiedNetwork, name: str, trained: TrainedModel | None) -> Network:
+def _of_contract(module: SpecifiedNetwork, name: str, trained: Model | None) -> Network:
     spec = module.spec
     return Network(
         module,
@@ -155,7 +155,7 @@ def _of_contract(module: SpecifiedNetwork, name: str, trained: TrainedModel | No
     )
 
 
-def _name(trained: TrainedModel) -> str:
+def _name(trained: Model) -> str:
     """A run by its folder, a model from elsewhere as it was named."""
     place = trained.place
     return printable(place.name if place.is_dir() else str(place))
@@ -164,9 +164,9 @@ def _name(trained: TrainedModel) -> str:
 # ---- images
 
 
-def _held(data: Data, model: TrainedModel | nn.Module) -> Inputs:
+def _held(data: Data, model: Model | nn.Module) -> Inputs:
     """What the caller has, as the first model takes it; of much, some."""
-    module = model.module if isinstance(model, TrainedModel) else model
+    module = model.module if isinstance(model, Model) else model
     if isinstance(module, SpecifiedNetwork):
         return as_samples(data, module.spec.input, n=HELD)
     return as_samples(data, axes=space_axes(module), n=HELD)
@@ -237,9 +237,7 @@ def _views(
     return _numbered(network, found, _shown_splits(found, asked, models))
 
 
-def _shown_splits(
-    source: Source, asked: str | None, models: Sequence[TrainedModel]
-) -> dict[str, Split]:
+def _shown_splits(source: Source, asked: str | None, models: Sequence[Model]) -> dict[str, Split]:
     """The splits that somebody made, or a training did; else everything as one."""
     split = bool(source.sheet.found_splits) or any(learned_from(m, source) for m in models)
     if asked == ALL or (asked is None and not split):
@@ -261,7 +259,7 @@ def _numbered(network: Network, source: Source, held: Mapping[str, Split]) -> di
     }
 
 
-def _seeded(trained: TrainedModel, first: TrainedModel | None) -> TrainedModel:
+def _seeded(trained: Model, first: Model | None) -> Model:
     """With the split of the first model, so that both see the same images."""
     if first is None or first is trained or "data" not in first.card:
         return trained

@@ -11,7 +11,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
 
-from neocog.audits.class_order import other_order
 from neocog.data.batches import batches
 from neocog.data.inputs import Inputs, is_path, portions, resolved
 from neocog.data.open import parse_place
@@ -19,14 +18,15 @@ from neocog.data.samples import Samples
 from neocog.data.split import Split, ids_of
 from neocog.errors import DataError, printable
 from neocog.graph.output_kind import probabilities
-from neocog.runs.matched import match, match_any
+from neocog.models.matched import match, match_any
 from neocog.store.sound import finite_outputs
+from neocog.tasks.class_order import other_order
 from neocog.tasks.classify import Evaluation, evaluation
-from neocog.training.inference import logits_of
+from neocog.tasks.inference import logits_of
 from neocog.types import Batch
 
 if TYPE_CHECKING:
-    from neocog.runs.trained import TrainedModel
+    from neocog.models.model import Model
 
 __all__ = ["as_split", "outputs_of", "scored", "space_axes", "truths_of"]
 
@@ -34,7 +34,7 @@ _DATA = "the data"
 """What has no name."""
 
 
-def scored(trained: TrainedModel, data: Any, *, batch: int, strict: bool) -> Evaluation:
+def scored(trained: Model, data: Any, *, batch: int, strict: bool) -> Evaluation:
     """Score a classifier on the samples whose classes it knows.
 
     Args:
@@ -59,7 +59,7 @@ def scored(trained: TrainedModel, data: Any, *, batch: int, strict: bool) -> Eva
 
 
 def _of_place(
-    trained: TrainedModel, data: Any, batch: int, strict: bool
+    trained: Model, data: Any, batch: int, strict: bool
 ) -> tuple[Tensor, np.ndarray, tuple[str, ...], tuple[str, ...]]:
     shown = trained.samples(data, strict=strict)
     split, known = shown.split, shown.known
@@ -76,7 +76,7 @@ def _of_place(
 
 
 def _of_inputs(
-    trained: TrainedModel, data: Any, batch: int
+    trained: Model, data: Any, batch: int
 ) -> tuple[Tensor, np.ndarray, tuple[str, ...], tuple[str, ...]]:
     rows, truths, notes = list[Tensor](), list[np.ndarray](), list[str]()
     classes, found, labeled = trained.spec.classes, tuple[str, ...](), False
@@ -96,7 +96,7 @@ def _of_inputs(
     return torch.cat(rows), truth, classes, (*trained.card.get("notes", ()), *notes)
 
 
-def outputs_of(trained: TrainedModel, part: Inputs, batch: int) -> Tensor:
+def outputs_of(trained: Model, part: Inputs, batch: int) -> Tensor:
     """Outputs of a model for some samples, (B, K)."""
 
     def feed() -> Iterator[Batch]:
@@ -191,9 +191,7 @@ def _named(y: np.ndarray) -> tuple[tuple[str, ...], np.ndarray]:
     return names, np.array([number[str(word)] for word in y])
 
 
-def _unscored(
-    trained: TrainedModel, where: str, found: tuple[str, ...], *, labeled: bool
-) -> DataError:
+def _unscored(trained: Model, where: str, found: tuple[str, ...], *, labeled: bool) -> DataError:
     rest = "`neocog predict` and `neocog audit` need no labels."
     if not labeled:
         how = "Give them with the images, as (x, y)"

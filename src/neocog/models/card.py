@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from neocog.audits.compare import flipped
 from neocog.errors import printable
-from neocog.exhibits import Cell, Scalar, Section, Table
+from neocog.exhibits import Cell, Scalar, Section, Table, flipped
 from neocog.first_screen import FirstScreen
 
 if TYPE_CHECKING:
-    from neocog.runs.trained import TrainedModel
+    from neocog.models.model import Model
 
 __all__ = ["first_screen_of", "spec_section"]
 
@@ -19,7 +18,7 @@ NAMED = 12
 """Classes that are named."""
 
 
-def first_screen_of(trained: TrainedModel) -> FirstScreen:
+def first_screen_of(trained: Model) -> FirstScreen:
     """Of an opened model.
 
     Args:
@@ -30,9 +29,10 @@ def first_screen_of(trained: TrainedModel) -> FirstScreen:
     measured = measured if isinstance(measured, Mapping) else {}
     split = next((s for s in ("test", "val") if isinstance(measured.get(s), Mapping)), None)
     score: Mapping[str, Any] = measured[split] if split else {}
-    size = "×".join(map(str, (spec.input.channels, *spec.input.size)))
+    size = "×".join(map(str, spec.input.shape))
+    kind = "series" if spec.input.axes == 1 else "images"
     does = {"classify": "Classifies", "segment": "Segments", "regress": "Regresses from"}
-    what = f"{does.get(spec.task, spec.task)} {size} images"
+    what = f"{does.get(spec.task, spec.task)} {size} {kind}"
     many = len(spec.classes)
     said = f"{what} into {many:,} classes." if spec.task != "regress" else f"{what}."
     figures = []
@@ -57,7 +57,7 @@ def first_screen_of(trained: TrainedModel) -> FirstScreen:
     )
 
 
-def spec_section(trained: TrainedModel) -> Section:
+def spec_section(trained: Model) -> Section:
     """What an opened model promises.
 
     Args:

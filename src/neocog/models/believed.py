@@ -21,7 +21,7 @@ from neocog.networks.model import SpecifiedNetwork
 from neocog.store.black_box import BlackBox
 from neocog.types import InputSpec, ModelSpec, OutputSpec
 
-__all__ = ["AXES", "as_function", "as_logits", "axes_of", "kind_of", "picked"]
+__all__ = ["AXES", "as_function", "as_logits", "axes_of", "kind_of", "picked", "specified"]
 
 AXES = {"classify": 2, "segment": 2, "regress": 2}
 """What a model may do, to the axes of its output: (B, K), (B, K, *space), (B, M); see `axes_of`."""
@@ -133,8 +133,8 @@ def as_logits(
         task: what it does.
 
     Returns:
-        The module itself, or a `Model` around it where something has to be done to its outputs;
-        what to say of that.
+        The module itself, or a `SpecifiedNetwork` around it where something has to be done to its
+        outputs; what to say of that.
 
     Raises:
         ShapeMismatch: it returns nothing that can be a prediction.
@@ -145,37 +145,74 @@ def as_logits(
         >>> model.spec.output.kind, len(said)
         ('probabilities', 1)
     """
-    if isinstance(module, SpecifiedNetwork) or task not in AXES:
+    model, said = specified(module, shape, task)
+    changed = model is module or model.spec.output != OutputSpec()
+    return (model if changed else module), said
+
+
+def specified(
+    module: nn.Module, shape: tuple[int, ...] | None, task: str
+) -> tuple[SpecifiedNetwork, tuple[str, ...]]:
+    """A module with what is found out of it; its values are not normalized.
+
+    Args:
+        module: of somebody; one that brings its spec stays what it is. Left as it was found.
+        shape: (C, H, W) or (C, N) of a sample; None where nobody knows.
+        task: what it does.
+
+    Returns:
+        The module in a `SpecifiedNetwork`, where it is and in its precision; what to say.
+
+    Raises:
+        ShapeMismatch: it returns nothing that can be a prediction.
+    """
+    if isinstance(module, SpecifiedNetwork):
         return module, ()
-    space = len(shape) - 1
-    with as_found(module), torch.no_grad(), same_randomness_after():
-        given = (t for t in (*module.parameters(), *module.buffers()) if t.is_floating_point())
-        held = next(given, torch.zeros(()))
-        try:
-            out = module(torch.zeros(2, *shape, device=held.device, dtype=held.dtype))
-        except Exception:  # of any kind: raised again where a figure is asked for
-            return module, ()
-    if isinstance(out, Tensor) and (out.ndim != axes_of(task, space) or not may_be_scores(out)):
-        return module, ()
-    name, said = picked(out, task, space=space, classes=None, wanted=None)
-    first = output_at(out, name)
-    signal = InputSpec(
-        channels=shape[0],
-        size=shape[1:],
-        mean=(0.0,) * shape[0],
-        std=(1.0,) * shape[0],
-    )
+    given = (t for t in (*module.parameters(), *module.buffers()) if t.is_floating_point())
+    held = next(given, torch.zeros(()))
+    channels, *size = shape or (0,)
     spec = ModelSpec(
         task=task,
-        classes=tuple(map(str, range(first.shape[1]))),
-        input=signal,
-        output=OutputSpec(name=name),
+        classes=(),
+        input=InputSpec(
+            channels=channels, size=tuple(size), mean=(0.0,) * channels, std=(1.0,) * channels
+        ),
     )
-    model = SpecifiedNetwork(module, spec).to(held.device)
-    kind, more = kind_of(model, first)
-    if kind == "logits" and not name:
-        return module, ()
+    out = None if shape is None else _asked(module, shape, held)
+    if out is None:
+        return _around(module, spec, held), ()
+    axes = axes_of(task, len(size))
+    if isinstance(out, Tensor) and (out.ndim != axes or not may_be_scores(out)):
+        return _around(module, _counted(spec, out), held), ()
+    name, said = picked(out, task, space=len(size), classes=None, wanted=None)
+    first = output_at(out, name)
+    spec = replace(_counted(spec, first), output=OutputSpec(name=name))
+    kind, more = kind_of(_around(module, spec, held), first)
     spec = replace(spec, output=OutputSpec(kind=kind, name=name))
-    model = SpecifiedNetwork(module, spec).to(held.device)
+    if kind == "logits" and not name:
+        return _around(module, spec, held), ()
+    return _around(module, spec, held), (*filter(None, (said,)), *more)
+
+
+def _asked(module: nn.Module, shape: tuple[int, ...], held: Tensor) -> object | None:
+    """What a module returns for two samples of zeros; None where it fails."""
+    with as_found(module), torch.no_grad(), same_randomness_after():
+        try:
+            found: object = module(torch.zeros(2, *shape, device=held.device, dtype=held.dtype))
+        except Exception:  # of any kind: raised again where a figure is asked for
+            return None
+        return found
+
+
+def _counted(spec: ModelSpec, out: Tensor) -> ModelSpec:
+    """With numbers for names of the outputs."""
+    outputs = out.shape[1] if out.ndim > 1 else 1
+    return replace(spec, classes=tuple(map(str, range(outputs))))
+
+
+def _around(module: nn.Module, spec: ModelSpec, held: Tensor) -> SpecifiedNetwork:
+    model = SpecifiedNetwork(module, spec)
+    for name in ("mean", "std"):  # only these are moved: a module may lie on several devices
+        setattr(model, name, getattr(model, name).to(held.device, held.dtype))
     model.training = module.training
-    return model, (*filter(None, (said,)), *more)
+    return model

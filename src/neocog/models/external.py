@@ -1,6 +1,5 @@
-"""Any model, whatever it is: one door for run folders, strangers' networks, programs, black boxes.
+"""Models from elsewhere: strangers' networks, programs, black boxes, modules at hand.
 
-    FOLDER                      a run of ours
     package.module:factory      a function that returns an nn.Module, with weights from a file
     torchvision:NAME timm:NAME  a network of a library
     FILE.pt2                    an exported program
@@ -15,26 +14,25 @@ from __future__ import annotations
 import copy
 import os
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from neocog.errors import ModelError, RunError, UsageError, did_you_mean, printable
+from neocog.errors import ModelError, UsageError, did_you_mean, printable
 from neocog.files import parse_json
 from neocog.first_screen import option_words
 from neocog.graph.determinism import same_randomness_after
 from neocog.graph.multiple_outputs import output_at
 from neocog.legacy import OLD_SPEC_FILE
+from neocog.models.believed import AXES, as_function, axes_of, kind_of, picked, specified
+from neocog.models.declared import count, told_names, told_signal
+from neocog.models.meant import meant
+from neocog.models.model import Model
 from neocog.networks.model import SpecifiedNetwork
-from neocog.runs.believed import AXES, as_function, axes_of, kind_of, picked
-from neocog.runs.declared import count, told_names, told_signal
-from neocog.runs.folder import RunFolder
-from neocog.runs.meant import meant
-from neocog.runs.trained import TrainedModel, load
 from neocog.store.black_box import BlackBox, load_onnx
 from neocog.store.exported import Exported, load_exported
 from neocog.store.foreign import LIBRARIES, as_written, is_factory, make
@@ -43,22 +41,15 @@ from neocog.store.trial import first_output
 from neocog.store.weights import load_weights
 from neocog.types import ModelSpec, OutputSpec
 
-__all__ = ["SPEC_FILE", "open_model"]
+__all__ = ["LOOSE", "SPEC_FILE", "as_it_is", "is_external", "open_external"]
 
 SPEC_FILE = "neocog-spec.json"
 """Name of the text inside a program or an ONNX file that holds its spec."""
 
-_LOOSE = (".pt", ".pth", ".th", ".bin", ".ckpt", ".safetensors", ".tar")
+LOOSE = (".pt", ".pth", ".th", ".bin", ".ckpt", ".safetensors", ".tar")
+"""Files of weights, which are no models."""
 
 Path_ = str | os.PathLike[str]
-
-
-class _How(TypedDict):
-    """What is not said of the network itself."""
-
-    task: str | None
-    output: str | None
-    allow_random: bool
 
 
 @dataclass(frozen=True)
@@ -72,104 +63,93 @@ class _Found:
     library: str = ""  # that said what it takes
 
 
-def open_model(
-    place: Path_ | nn.Module,
-    *,
-    weights: Path_ | None = None,
-    size: Sequence[int] | None = None,
-    mean: Sequence[float] | None = None,
-    std: Sequence[float] | None = None,
-    classes: Path_ | int | Sequence[str] | None = None,
-    task: str | None = None,
-    init: str | None = None,
-    output: str | None = None,
-    allow_random: bool = False,
-    resize_mode: str | None = None,
-) -> TrainedModel:
-    """A model, ready to be asked.
-
-    Args:
-        place: a run folder, `package.module:factory`, `torchvision:NAME`, `timm:NAME`, a .pt2 or
-            an .onnx file, or an `nn.Module`. A run folder knows all that follows.
-        weights: of a factory's network: safetensors, or a state dict of `torch.save`; those that
-            the factory made, or that a library gives for its name, if left out.
-        size: (C, H, W) of a sample, (C, N) of a series; where a file says it, it may be left out.
-        mean: subtracted from pixels in [0, 1], one number a channel or one for all; 0 if left out,
-            which is said in a warning for images.
-        std: what the difference is divided by, in the same way; 1 if left out.
-        classes: names, in the order of the outputs, or a text file with one a line, or their
-            number. If left out, the outputs are counted, and data says their names.
-        task: `classify`, `segment` or `regress`; a classifier if left out.
-        init: of a network of a library: `pretrained`, its library's weights, if left out; `none`
-            for random ones, which is said.
-        output: which of several tensors that the network returns is its prediction, by name or
-            number; the one called logits, or of the right shape, if left out, and it is said which.
-        allow_random: take a model whose predictions are not a function of the image alone, as with
-            dropout that is left on or statistics of the batch; it is said in a warning and in
-            results.
-        resize_mode: how images are brought to `size`: `crop`, `stretch` or `pad`; `crop`, or what
-            the file says, if left out.
+def is_external(place: Path_) -> bool:
+    """Whether a text names a model from elsewhere, and no folder.
 
     Raises:
-        UnsafeWeights: a file would execute code when it is opened.
-        ModelError: the model cannot be opened, does not take samples of that size, or says
-            something else when it is asked again, or alone instead of in a batch.
-        UsageError: something is missing, or given where it does not belong.
+        UsageError: it names neither.
+    """
+    text = os.fspath(place)
+    if os.path.isdir(text):  # noqa: PTH112 (names too long are none)
+        return False
+    if not is_factory(text) and Path(text).suffix.lower() not in (".pt2", ".onnx", *LOOSE):
+        raise _nothing(text)
+    return True
+
+
+def open_external(
+    model: Path_ | nn.Module, given: Mapping[str, Any], *, allow_random: bool = False
+) -> Model:
+    """A model that somebody else made, with what was given of it.
+
+    Args:
+        model: what `is_external` is true of, or a module.
+        given: options of `neocog.load` that were given.
+        allow_random: take a model whose predictions are not a function of the image alone.
+
+    Raises:
+        NeocogError: as for `neocog.load`.
+    """
+    if isinstance(model, nn.Module):
+        made = _opened(
+            type(model).__name__, _module(model, given), given, allow_random=allow_random
+        )
+        return replace(made, options=None)
+    text = os.fspath(model)
+    found = _find(text, Path(text).suffix.lower(), given)
+    made = _opened(text, found, given, allow_random=allow_random)
+    return replace(made, options=_words(given, allow_random))
+
+
+def as_it_is(
+    module: nn.Module,
+    shape: tuple[int, ...] | None,
+    *,
+    task: str = "classify",
+    allow_random: bool = False,
+) -> Model:
+    """A module at hand as a model: not copied, on its device, its values not normalized.
+
+    Args:
+        module: from values in [0, 1] to outputs; left as it was found.
+        shape: of a sample, (C, H, W) or (C, N); None where nobody knows.
+        task: what it does, where it does not say it.
+        allow_random: take a model whose predictions are not a function of the image alone.
+
+    Raises:
+        ModelError: it is no network to be measured, or no function of the image.
 
     Example:
-        >>> from neocog.runs.opened import open_model
-        >>> model = open_model("torch.nn:Flatten", size=(1, 2, 2), mean=(0,), std=(1,))
-        >>> model.spec.classes
+        >>> as_it_is(nn.Flatten(), (1, 2, 2)).spec.classes
         ('0', '1', '2', '3')
     """
-    given = {"weights": weights, "size": size, "mean": mean, "std": std, "classes": classes}
-    given |= {"init": init, "resize_mode": resize_mode}
-    given = {name: value for name, value in given.items() if value is not None}
-    how: _How = {"task": task, "output": output, "allow_random": allow_random}
-    if isinstance(place, nn.Module):
-        made = _trained(type(place).__name__, _module(place, given), given, **how)
-        return replace(made, options=None)
-    text = os.fspath(place)
-    suffix = Path(text).suffix.lower()
-    if not os.path.isdir(text):  # noqa: PTH112 (names too long are none)
-        if not is_factory(text) and suffix not in (".pt2", ".onnx", *_LOOSE):
-            raise _nothing(text)
-        found = _find(text, suffix, given)
-        return replace(_trained(text, found, given, **how), options=_words(given, how))
-    if suffix in (".pt2", ".onnx", *_LOOSE):
-        _must_be_a_run(text, suffix)
-    trained = load(place, allow_random=allow_random)
-    if task not in (None, trained.spec.task):
-        given["task"] = task
-    if output not in (None, trained.spec.output.name):
-        given["output"] = output
-    if given:
-        name = next(iter(given))
-        raise UsageError(
-            f"A run folder knows its model's {name}; `{printable(text)}` was given with "
-            f"--{name.replace('_', '-')}. Leave it out, or name a model from elsewhere: "
-            "module:factory, a .pt2, an .onnx."
-        )
-    return trained
+    name = type(module).__name__
+    check_network(module, name)
+    if task not in AXES:
+        raise UsageError(f"`task` is what a model does, got `{task}`. {did_you_mean(task, AXES)}")
+    found, said = specified(module, shape, task)
+    spec = found.spec
+    chance: tuple[str, ...] = ()
+    if shape := shape or spec.input.shape:
+        chance = as_function(found, name, shape, allow_random=allow_random)
+    inner = type(found.network).__name__
+    card = {
+        "spec": spec.to_json(),
+        "network": {"name": inner, "options": {}},
+        "notes": list(said),
+        "doubts": list(chance),
+    }
+    numbers = tuple(map(str, range(len(spec.classes))))
+    named = spec.classes not in ((), numbers)
+    return Model(found, card, Path(inner), named=named, options=None)
 
 
-def _words(given: Mapping[str, Any], how: _How) -> tuple[str, ...] | None:
+def _words(given: Mapping[str, Any], allow_random: bool) -> tuple[str, ...] | None:
     """How it was opened, as words of a command; None where no command can say it."""
     if isinstance(given.get("classes"), (list, tuple)):
         return None
-    said = {k: v for k, v in how.items() if v != "classify"}  # which is what every verb takes
-    return option_words({**given, **said})
-
-
-def _must_be_a_run(text: str, suffix: str) -> None:
-    """A run may be called what it likes; another folder is no file of that kind."""
-    try:
-        RunFolder.open(Path(text))
-    except RunError as e:
-        raise ModelError(
-            f"`{printable(text)}` is a folder, and neither a run, which has a recipe.toml, nor a "
-            f"{suffix} file. Check the path."
-        ) from e
+    said = {k: v for k, v in given.items() if v != "classify"}  # which is what every verb takes
+    return option_words({**said, "allow_random": allow_random})
 
 
 def _nothing(text: str) -> UsageError:
@@ -187,7 +167,7 @@ def _find(text: str, suffix: str, given: Mapping[str, Any]) -> _Found:
             f"Weights go with a network that is made by a function, as module:factory; "
             f"`{printable(text)}` is a file. Leave --{out_of_place} out or name the function."
         )
-    if suffix in _LOOSE:
+    if suffix in LOOSE:
         raise UsageError(
             f"A file of weights is no network by itself, and `{printable(text)}` was named as "
             f"MODEL. Name the function that makes the network, and the file with it: "
@@ -275,17 +255,9 @@ def _embedded(texts: Mapping[str, str], text: str) -> ModelSpec | None:
     return ModelSpec.from_json(plain, source)
 
 
-def _trained(
-    text: str,
-    found: _Found,
-    given: Mapping[str, Any],
-    *,
-    task: str | None,
-    output: str | None,
-    allow_random: bool,
-) -> TrainedModel:
+def _opened(text: str, found: _Found, given: Mapping[str, Any], *, allow_random: bool) -> Model:
     own = found.spec
-    does = task or (own.task if own else "classify")
+    does = given.get("task") or (own.task if own else "classify")
     if does not in AXES:
         raise UsageError(f"`task` is what a model does, got `{does}`. {did_you_mean(does, AXES)}")
     check_network(found.network, text, lazy=True)
@@ -293,7 +265,7 @@ def _trained(
     found.network.eval()
     signal, said = told_signal(text, given, own=own.input if own else None, shape=found.shape)
     shape = signal.shape
-    outputs = _Outputs(does, signal.axes, count(given.get("classes")), output)
+    outputs = _Outputs(does, signal.axes, count(given.get("classes")), given.get("output"))
     with same_randomness_after():
         answer = first_output(found.network, shape, read=outputs.read)
     axes = axes_of(does, signal.axes)
@@ -332,7 +304,7 @@ def _trained(
         "notes": notes,
         "doubts": list(chance),
     }
-    return TrainedModel(
+    return Model(
         module, card, Path(text), named=named, black_box=isinstance(found.network, BlackBox)
     )
 

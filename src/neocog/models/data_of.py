@@ -8,19 +8,20 @@ it: by the content of the samples, wherever they lie now.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from neocog.data.image_files import real_path
 from neocog.data.open import ALL, Source, open_data, parse_place
 from neocog.data.split import Split
-from neocog.runs.image_files import real_path
-from neocog.runs.matched import match_any
-from neocog.runs.normalized import misfit_of_split
+from neocog.models.matched import match_any
+from neocog.models.normalized import misfit_of_split
 
 if TYPE_CHECKING:
-    from neocog.runs.trained import TrainedModel
+    from neocog.models.model import Model
 
 __all__ = ["ImageSamples", "data_of", "learned_from", "split_name"]
 
@@ -55,7 +56,7 @@ class ImageSamples:
 
 
 def data_of(
-    trained: TrainedModel, place: str | os.PathLike[str], *, border: int = 0, strict: bool = False
+    trained: Model, place: str | os.PathLike[str], *, border: int = 0, strict: bool = False
 ) -> ImageSamples:
     """Data as a classifier takes it.
 
@@ -99,12 +100,12 @@ def data_of(
     )
 
 
-def split_name(source: Source, name: str | None, models: list[TrainedModel]) -> str:
+def split_name(source: Source, name: str | None, models: Sequence[Model]) -> str:
     """The split that some models are measured on: the one named, or as it says above."""
     return name or source.scored(trained_on=any(learned_from(m, source) for m in models))
 
 
-def learned_from(trained: TrainedModel, source: Source) -> bool:
+def learned_from(trained: Model, source: Source) -> bool:
     """Whether a model was trained on that very data: by content, else by what its run says."""
     whole, seen = source.whole, trained.seen()
     if seen is None or whole.ids is None:
@@ -118,7 +119,7 @@ def learned_from(trained: TrainedModel, source: Source) -> bool:
     return here > 0 and here >= THAT_VERY_DATA * min(samples, len(whole))
 
 
-def _notes(trained: TrainedModel, source: Source, name: str, n: int) -> tuple[str, ...]:
+def _notes(trained: Model, source: Source, name: str, n: int) -> tuple[str, ...]:
     """What was scored, and whether some of it may have been trained on."""
     total = len(source.whole)
     every = f"Measured on all {n:,} samples."

@@ -55,7 +55,8 @@ def misfit(x: Tensor, signal: InputSpec) -> str | None:
     """
     as_they_are = all(s == 1 for s in signal.std)
     to_bytes = all(abs(255 * s - 1) < 0.02 for s in signal.std)
-    if as_they_are or to_bytes or not x.numel() or x.shape[1] != signal.channels:
+    images = signal.axes == 2 and x.numel() > 0 and x.shape[1] == signal.channels
+    if as_they_are or to_bytes or not images:
         return None
     flat = x.double().transpose(0, 1).flatten(1)
     mean, std = flat.mean(1).numpy(), flat.std(1, correction=0).numpy()

@@ -1,13 +1,23 @@
-"""A trained model off the disk: the same preprocessing as in training, then its answers."""
+"""An opened model, from anywhere: its spec, its layers, data as it takes it, and every verb.
+
+    model = neocog.load("runs/flowers" | "timm:resnet18" | "net.onnx" | module)
+    model.predict(images)     model.evaluate(data)     model.audit(data, shift=("crop",), n=500)
+
+The class knows nothing of files of weights or of run folders; `neocog.load` opens these. The verbs
+are the functions of the package, with the model as their first argument.
+"""
 
 from __future__ import annotations
 
+import importlib
 import os
+import re
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from types import MethodType
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -15,43 +25,40 @@ from torch import Tensor, nn
 
 from neocog.data.batches import batches
 from neocog.data.image_decode import decode_file
+from neocog.data.image_files import named_files
 from neocog.data.inputs import named_paths, portions
 from neocog.data.open import Source, is_data, parse_place
 from neocog.data.samples import check_batch, evaluation_batch
+from neocog.data.series import series_at
 from neocog.data.split import Split
-from neocog.errors import DataError, ModelError, NeocogError, RunError, UsageError, printable
-from neocog.exhibits import Section
+from neocog.errors import DataError, NeocogError, UsageError, did_you_mean, printable
+from neocog.exhibits import PlainResult, Section
 from neocog.first_screen import FirstScreen, Named
+from neocog.graph.activations import find_layer
 from neocog.graph.output_kind import probabilities
-from neocog.networks.catalog import build
+from neocog.models.card import first_screen_of, spec_section
+from neocog.models.data_of import ImageSamples, data_of
+from neocog.models.matched import match
+from neocog.models.normalized import LOOKED_AT, misfit, misfit_of_split
+from neocog.models.scoring import outputs_of, scored, space_axes
+from neocog.models.seen import SeenSamples
 from neocog.networks.model import SpecifiedNetwork
 from neocog.render.notebook import Result
-from neocog.runs.believed import as_function
-from neocog.runs.card import first_screen_of, spec_section
-from neocog.runs.data_of import ImageSamples, data_of
-from neocog.runs.folder import RunFolder
-from neocog.runs.image_files import named_files
-from neocog.runs.matched import match
-from neocog.runs.normalized import LOOKED_AT, misfit, misfit_of_split
-from neocog.runs.scoring import outputs_of, scored
-from neocog.runs.seen import SeenSamples, read_seen
-from neocog.store.exported import load_exported
-from neocog.store.sound import check_network, finite_outputs
-from neocog.store.tensors import load_state
+from neocog.store.sound import finite_outputs
 from neocog.tasks.classify import Evaluation
-from neocog.training.inference import logits_of
+from neocog.tasks.inference import logits_of
 from neocog.types import ModelSpec
 
-__all__ = ["ImageSamples", "Prediction", "TrainedModel", "load"]
+if TYPE_CHECKING:
+    import neocog
+
+__all__ = ["AnyModel", "Model", "Prediction"]
 
 Path_ = str | os.PathLike[str]
 
-TRIES = 3
-"""So often a run is read that is replaced in the very moment."""
-
 
 @dataclass(frozen=True, kw_only=True)
-class Prediction:
+class Prediction(PlainResult):
     """What a model says of one file.
 
     Args:
@@ -68,23 +75,36 @@ class Prediction:
     top: tuple[tuple[str, float], ...] = ()
     error: str | None = None
 
-    def to_json(self) -> dict[str, Any]:
-        """Plain lists, numbers and strings."""
-        return {**vars(self), "top": [list(t) for t in self.top]}
+
+class _Verb:
+    """A function of the package whose first argument is a model, as a method of the model.
+
+    It is the same function, with its signature and its documentation; verbs stand on floors above
+    and are opened when they are called.
+    """
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    def __get__(self, model: object | None, owner: type | None = None) -> Any:
+        function = getattr(importlib.import_module("neocog"), self.name)
+        return function if model is None else MethodType(function, model)
 
 
 @dataclass(frozen=True, repr=False)
-class TrainedModel(Result):
-    """A model that was trained, here or elsewhere.
+class Model(Result):
+    """An opened model, from anywhere: what every verb is given.
 
     Args:
-        module: pixels in [0, 1] to logits, in evaluation mode.
+        module: values to logits, the user's own network being `network` in it; pixels are in
+            [0, 1].
         card: what model.json holds; of a model from elsewhere its spec and where it is from.
         place: the run folder, or what was opened.
         named: the classes have names; else they are the numbers of the outputs, and data says
             what they are called.
         black_box: it answers, and has neither layers nor gradients.
         options: how it was opened, as words of a command; None where no command can name it.
+        recall: which samples it was trained on, where its folder knows.
     """
 
     module: SpecifiedNetwork
@@ -93,6 +113,22 @@ class TrainedModel(Result):
     named: bool = True
     black_box: bool = False
     options: tuple[str, ...] | None = ()
+    recall: Callable[[], SeenSamples | None] | None = None
+
+    if TYPE_CHECKING:
+        audit = neocog.audit
+        explain = neocog.explain
+        explore = neocog.explore
+        export = neocog.export
+        fix = neocog.fix
+        summary = neocog.summary  # type: ignore[assignment]  # what it costs, as the verb says
+    else:
+        audit = _Verb()
+        explain = _Verb()
+        explore = _Verb()
+        export = _Verb()
+        fix = _Verb()
+        summary = _Verb()
 
     def named_as(self, data: str = "") -> Named | None:
         """How a command names this model and data; None where none can.
@@ -106,7 +142,10 @@ class TrainedModel(Result):
 
     def heading(self) -> str:
         """What was opened."""
-        return printable(self.place)
+        return self.title
+
+    def __repr__(self) -> str:
+        return f"{self.heading()}\n{self.first_screen().text()}"
 
     def first_screen(self) -> FirstScreen:
         """What it scored in its training, what it takes and tells apart."""
@@ -126,6 +165,72 @@ class TrainedModel(Result):
         return self.module.spec
 
     @property
+    def network(self) -> nn.Module:
+        """The network itself, without what normalizes its input and reads its output."""
+        return self.module.network
+
+    @property
+    def task(self) -> str:
+        """What it does: classify, segment or regress."""
+        return self.spec.task
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the outputs, or their numbers; empty where nobody knows."""
+        return self.spec.classes
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of one sample, (C, H, W) or (C, N); () where nobody knows."""
+        return self.spec.input.shape
+
+    @property
+    def title(self) -> str:
+        """As it was named."""
+        return printable(self.place)
+
+    def inner(self, layer: str) -> str:
+        """The name of a layer in `module`, from the one in the network.
+
+        Raises:
+            ModelError: there is no such layer.
+        """
+        known = dict(self.network.named_modules(remove_duplicate=False))
+        own = layer if layer in known else layer.removeprefix("network.")
+        find_layer(self.network, own)
+        return f"network.{own}" if own else "network"
+
+    def label(self, layer: str) -> str:
+        """A layer of `module` as the user knows it: by its name in the network."""
+        return layer.removeprefix("network.").removeprefix("network ")  # of `network #2`
+
+    def target(self, wanted: int | str | None) -> int | None:
+        """The number of an output, from its name or number.
+
+        Raises:
+            UsageError: there is no such class.
+        """
+        if wanted is None or isinstance(wanted, int):
+            return wanted
+        if wanted in self.classes:
+            return self.classes.index(wanted)
+        if re.fullmatch(r"[0-9]{1,9}", wanted):
+            return int(wanted)
+        wanted = wanted[:80]
+        raise UsageError(
+            f"A class is the name or the number of an output; `{printable(wanted)}` is none. "
+            + (did_you_mean(wanted, self.classes) if self.classes else "Give its number.")
+        )
+
+    def taken(self, data: Any) -> Any:
+        """Data with what is read of a model's kind alone: files of series become their values."""
+        axes = self.spec.input.axes or space_axes(self.network)
+        if axes != 1 or data is None:
+            return data
+        paths, data = named_paths(data)
+        return data if paths is None else series_at(paths, self.shape)
+
+    @property
     def drawn(self) -> dict[str, Any]:
         """How its data was split: options of `neocog.data.open.open_data`."""
         data = self.card.get("data", {})
@@ -138,7 +243,7 @@ class TrainedModel(Result):
 
     def seen(self) -> SeenSamples | None:
         """Which samples it was trained on; None where nobody knows."""
-        return read_seen(self.place) if self.place.is_dir() else None
+        return None if self.recall is None else self.recall()
 
     def predict(self, paths: Any) -> list[Prediction]:
         """Answer for files, for all images below folders, and for data of any kind.
@@ -167,7 +272,7 @@ class TrainedModel(Result):
         self._must_classify()
         batch = min(64, self._batch(None)) if batch_size is None else self._batch(batch_size)
         paths = paths.place if isinstance(paths, Source) else paths
-        named, paths = named_paths(paths)
+        named, paths = named_paths(self.taken(paths))
         if named is None:
             yield from self._of_inputs(paths, batch)
             return
@@ -246,7 +351,7 @@ class TrainedModel(Result):
             UsageError: a batch of none.
         """
         self._must_classify()
-        return scored(self, place, batch=self._batch(batch_size), strict=strict)
+        return scored(self, self.taken(place), batch=self._batch(batch_size), strict=strict)
 
     def samples(self, place: Path_, *, border: int = 0, strict: bool = False) -> ImageSamples:
         """Data as this model takes it: its size, its channels, its numbers of the classes.
@@ -337,66 +442,5 @@ class TrainedModel(Result):
         return back
 
 
-def load(place: Path_, *, allow_random: bool = False) -> TrainedModel:
-    """A trained model from its run folder.
-
-    Args:
-        place: the folder.
-        allow_random: take a model whose predictions are not a function of the image alone.
-
-    Raises:
-        RunError: it is no run folder, or is being replaced again and again.
-        ModelError: the model is missing, damaged, does not fit its network, or says something else
-            when it is asked again.
-    """
-    for _ in range(TRIES):
-        folder = RunFolder.open(Path(place))
-        before = folder.identity()
-        try:
-            found = _loaded(folder, place, allow_random=allow_random)
-        except NeocogError:
-            if folder.identity() == before:
-                raise
-        else:
-            if folder.identity() == before:
-                return found
-        # Another run took its place meanwhile: what was read may be of both.
-    raise RunError(
-        f"A run is read while nobody replaces it, and `{printable(place)}` was replaced "
-        f"{TRIES} times in that time. Try again later."
-    )
-
-
-def _loaded(folder: RunFolder, place: Path_, *, allow_random: bool) -> TrainedModel:
-    card = folder.card()
-    spec = ModelSpec.from_json(card["spec"])
-    name, options = card["network"]["name"], dict(card["network"]["options"])
-    if (program := folder.program) is not None:
-        network: nn.Module = load_exported(program)[0]
-        check_network(network, printable(program))
-    else:
-        network = _built(name, spec, options, folder)
-    module = SpecifiedNetwork(network, spec)
-    module.eval()
-    shape = (spec.input.channels, *spec.input.size)
-    chance = as_function(module, os.fspath(place), shape, allow_random=allow_random)
-    for note in chance:
-        warnings.warn(note, stacklevel=3)
-    return TrainedModel(module, {**card, "doubts": list(chance)}, Path(place))
-
-
-def _built(name: str, spec: ModelSpec, options: dict[str, Any], folder: RunFolder) -> nn.Module:
-    """A network of ours, with the weights of its run."""
-    try:
-        network = build(
-            name,
-            classes=len(spec.classes),
-            channels=spec.input.channels,
-            size=spec.input.image_size,
-            options={k: tuple(v) if isinstance(v, list) else v for k, v in options.items()},
-        )
-    except (UsageError, RuntimeError, ValueError, TypeError, ZeroDivisionError) as e:
-        why = str(e).partition("\n")[0]
-        raise ModelError(f"The network of `{printable(folder.path)}` cannot be built. {why}") from e
-    load_state(network, folder.weights(), f"`{printable(folder.path / 'model.safetensors')}`")
-    return network
+AnyModel = str | os.PathLike[str] | nn.Module | Model
+"""What every verb takes, and `neocog.load` opens."""

@@ -1,0 +1,70 @@
+"""What a verb is given, as the one class of opened models, and data beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import nn
+
+from neocog.data.inputs import Inputs, as_samples, is_path
+from neocog.data.open import open_data, parse_place
+from neocog.data.samples import Samples
+from neocog.data.series import series_at
+from neocog.models.external import as_it_is
+from neocog.models.model import AnyModel, Model
+from neocog.models.scoring import space_axes
+from neocog.networks.model import SpecifiedNetwork
+from neocog.runs.load import load
+
+__all__ = ["opened"]
+
+
+def opened(
+    model: AnyModel,
+    data: Any = None,
+    *,
+    task: str | None = None,
+    allow_random: bool = False,
+    given: Mapping[str, Any] | None = None,
+    n: int | None = None,
+    seed: int = 0,
+) -> tuple[Model, Any]:
+    """A model as every verb takes it; a module that says no size takes that of the data.
+
+    Args:
+        model: what `neocog.load` takes, or gives.
+        data: a place, or what `neocog.data.inputs` takes; None for no data.
+        task: of a module, where it does not say it.
+        allow_random: take a model whose predictions are not a function of the image alone.
+        given: options of `neocog.load`, None where they were left out.
+        n: samples that are needed, where they come one by one.
+        seed: of that draw.
+
+    Returns:
+        The model, and the data: read already where its size had to be known.
+
+    Raises:
+        NeocogError: the model or the data cannot be opened.
+    """
+    told = {name: value for name, value in (given or {}).items() if value is not None}
+    if told or not isinstance(model, nn.Module):
+        found = load(model, **told, allow_random=allow_random)
+        return found, found.taken(data)
+    shape = None
+    if data is not None and not isinstance(model, SpecifiedNetwork):
+        data, shape = _sized(model, data, n, seed)
+    found = as_it_is(model, shape, task=task or "classify", allow_random=allow_random)
+    return found, found.taken(data)
+
+
+def _sized(module: nn.Module, data: Any, n: int | None, seed: int) -> tuple[Any, tuple[int, ...]]:
+    """Data and the shape of its samples."""
+    if is_path(data) and space_axes(module) != 1:
+        samples = Samples.of(open_data(parse_place(data)[0]).whole)
+    elif is_path(data):
+        samples = data = series_at([data], ())
+    else:
+        held: Inputs = as_samples(data, axes=space_axes(module), n=n, seed=seed)
+        samples, data = held.samples, held
+    return data, (samples.channels, *samples.size)
