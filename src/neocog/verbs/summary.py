@@ -13,6 +13,7 @@ from torch import nn
 
 from neocog.errors import ModelError, UsageError, did_you_mean, printable
 from neocog.exhibits import Cell, Scalar, Section, Table
+from neocog.first_screen import Command, FirstScreen
 from neocog.graph.alignment import Alignment, alignment
 from neocog.graph.cost import Cost, cost
 from neocog.graph.receptive_field import (
@@ -27,11 +28,12 @@ from neocog.models.declared import count as number_of
 from neocog.models.meant import meant
 from neocog.models.model import AnyModel, Model
 from neocog.networks.catalog import NETWORKS, build
+from neocog.render.notebook import Result
 from neocog.runs.load import load
 from neocog.store.foreign import LIBRARIES, is_factory, make
 from neocog.types import ModelSpec
 
-__all__ = ["Count", "CountedLayer", "summary"]
+__all__ = ["LayerSummary", "ModelSummary", "summary"]
 
 Place = str | os.PathLike[str]
 
@@ -40,7 +42,7 @@ CLASSES = 10
 
 
 @dataclass(frozen=True, kw_only=True)
-class CountedLayer:
+class LayerSummary:
     """One sub-module: what it costs itself, and what its output sees of the image.
 
     Args:
@@ -66,8 +68,8 @@ class CountedLayer:
     start: tuple[int | None, ...] | None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Count:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class ModelSummary(Result):
     """What one sample costs and what its layers see.
 
     Args:
@@ -91,13 +93,34 @@ class Count:
         return tuple(sorted(unknown))
 
     @property
-    def layers(self) -> tuple[CountedLayer, ...]:
+    def layers(self) -> tuple[LayerSummary, ...]:
         """In the order of their first call; what was never called comes last."""
         fields = {f.name: f for f in self.fields.layers}
         return tuple(
             _layer(row.name, row.kind, row.output, row.params, row.macs, fields.get(row.name))
             for row in self.cost.layers
         )
+
+    def heading(self) -> str:
+        """The size that it is of."""
+        return f"Cost of one {times(self.size)} sample"
+
+    def first_screen(self) -> FirstScreen:
+        """Parameters and MACs, what is not understood, and the audit that comes next."""
+        c, partial = self.cost, bool(self.unknown)
+        detail = f"Partial: not understood are {', '.join(self.unknown)}." if partial else ""
+        return FirstScreen(
+            headline=f"{c.params:,} parameters, {c.macs:,} MACs for one {times(self.size)} sample"
+            f"{', at least' if partial else ''}.",
+            detail=detail,
+            figures=self._sums(),
+            next=(Command(text="see whether its predictions hold when images move",
+                          python="neocog.audit(model, data)"),),
+        )  # fmt: skip
+
+    def sections(self) -> tuple[Section, ...]:
+        """The sums, the rules, and a row a layer."""
+        return (self.exhibits(self.heading()),)
 
     def to_json(self) -> dict[str, Any]:
         """Plain lists, numbers and strings, with the names of the spec."""
@@ -124,14 +147,16 @@ class Count:
         lines = [*self.notes, *self.alignment.sentences()]
         if self.unknown:
             lines.append(f"Not understood, so the figures are partial: {', '.join(self.unknown)}.")
+        return Section(title=title, exhibits=(*self._sums(), self.table()), text="\n".join(lines))
+
+    def _sums(self) -> tuple[Scalar, ...]:
         c = self.cost
-        sums = (
+        return (
             Scalar(title="parameters", value=c.params),
             Scalar(title="MACs", value=c.macs, note="products that are summed, of one sample"),
             Scalar(title="FLOPs", value=c.flops, note="2·MACs and everything else"),
-            Scalar(title="activations", value=c.activations, note="numbers that are made"),
+            Scalar(title="activations", value=c.activations, note="values of all outputs"),
         )
-        return Section(title=title, exhibits=(*sums, self.table()), text="\n".join(lines))
 
     def table(self) -> Table:
         """A row a layer, but for those that cost nothing and see what the row before sees."""
@@ -161,7 +186,7 @@ def summary(
     size: Sequence[int] | None = None,
     classes: Place | int | Sequence[str] | None = None,
     init: str | None = None,
-) -> Count:
+) -> ModelSummary:
     """Parameters, MACs and FLOPs, receptive fields, and sizes that are symmetric.
 
     Weights and data are not looked at.
@@ -197,7 +222,7 @@ def summary(
             f"{times(size)} came. Give it like 3,32,32."
         )
     whole = tuple(int(n) for n in size)
-    return Count(
+    return ModelSummary(
         size=whole,
         cost=cost(network, whole),
         fields=receptive_field(network, whole),
@@ -240,7 +265,7 @@ def _looked_into(model: Model) -> tuple[nn.Module, ModelSpec | None, list[str]]:
     if model.black_box:
         raise ModelError(
             f"A count looks into a network; `{model.title}` is a black box. "
-            "Count the model that it was made from."
+            "ModelSummary the model that it was made from."
         )
     return model.network, model.spec if model.shape else None, []
 
@@ -287,9 +312,9 @@ def _inner(module: nn.Module) -> tuple[nn.Module, ModelSpec | None, list[str]]:
 
 def _layer(
     name: str, kind: str, output: tuple[int, ...], params: int, macs: int, f: Field | None
-) -> CountedLayer:
+) -> LayerSummary:
     plain = f.to_json() if f is not None and f.known else {}
-    return CountedLayer(
+    return LayerSummary(
         name=name,
         kind=kind,
         output=output,
