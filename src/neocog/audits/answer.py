@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 
 from neocog.errors import UsageError
+from neocog.symmetry.motion import Translation
+from neocog.symmetry.warp import EVEN
 
 __all__ = ["Kind", "kind_of"]
 
@@ -53,25 +55,18 @@ def _stays(answer: Tensor, offset: Tensor, size: tuple[int, ...], wraps: bool) -
 
 def _moved_back(answer: Tensor, offset: Tensor, size: tuple[int, ...], wraps: bool) -> Tensor:
     """Each map of classes shifted by minus its offset; what comes in is unknown, or wraps."""
-    scale = [n / m for n, m in zip(answer.shape[1:], size, strict=True)]
-    steps = offset.double() * torch.tensor(scale, dtype=torch.float64)
-    if not torch.equal(steps, steps.round()):
+    jump = [m / n for n, m in zip(answer.shape[1:], size, strict=True)]
+    back = Translation(-offset, "circular" if wraps else "zeros")
+    steps = back.steps(jump)
+    if bool(((steps - steps.round()).abs() > EVEN).any()):
         raise UsageError(
             f"A map of {'×'.join(map(str, answer.shape[1:]))} for samples of "
             f"{'×'.join(map(str, size))} can be moved back by whole steps only. "
             "Give the model's output the size of its input, or audit whole shifts."
         )
-    rows = torch.arange(len(answer)).view(-1, *[1] * len(size))
-    known = torch.ones_like(answer, dtype=torch.bool)
-    index: list[Tensor] = [rows]
-    for axis, n in enumerate(answer.shape[1:]):
-        place = torch.arange(n) + steps[:, axis : axis + 1].long()
-        shape = [len(answer), *[1] * len(size)]
-        shape[axis + 1] = n
-        if not wraps:
-            known &= ((place >= 0) & (place < n)).view(shape)
-        index.append((place.remainder(n) if wraps else place.clamp(0, n - 1)).view(shape))
-    return torch.where(known, answer[tuple(index)], UNKNOWN)
+    maps = answer[:, None]
+    moved, known = back(maps, jump), back.known(maps, jump)
+    return (moved if known is None else torch.where(known, moved, UNKNOWN))[:, 0]
 
 
 def _pixels_equal(a: Tensor, b: Tensor) -> Tensor:

@@ -98,22 +98,6 @@ class Transformation(ABC):
             (B, 1, *S) or (1, 1, *S) bool; None where that is everywhere.
         """
 
-    @abstractmethod
-    def candidates(
-        self, x: Tensor, jump: Jump, field: FeatureField = SCALAR, room: Tensor | None = None
-    ) -> Iterator[Tensor]:
-        """T x, as a layer may do it on its grid; of several the one that fits best counts.
-
-        Args:
-            x: maps, (B, C, *S).
-            jump: pixels from one of their samples to the next.
-            field: what their channels mean.
-            room: like x, to be written into; memory of their own if left out.
-
-        Yields:
-            Moved maps, to be used before the next ones come.
-        """
-
     def mix(self, x: Tensor, field: FeatureField = SCALAR) -> Tensor:
         """What T does to the channels of each place; all it does to values without one, (B, C)."""
         angle, mirrored = self.linear
@@ -189,12 +173,16 @@ class Translation(Transformation):
             whole = False
         return None if whole else known.to(x.device)
 
-    def candidates(
-        self, x: Tensor, jump: Jump, field: FeatureField = SCALAR, room: Tensor | None = None
-    ) -> Iterator[Tensor]:
-        """The whole shifts on either side, each combination of axes once, and the shift itself.
+    def candidates(self, x: Tensor, jump: Jump, room: Tensor | None = None) -> Iterator[Tensor]:
+        """T x, as a layer may do it on its grid: by whole samples on either side, and by parts.
 
-        A layer that moves its samples along with the signal is not to blame for its grid.
+        Args:
+            x: maps, (B, C, *S).
+            jump: pixels from one of their samples to the next.
+            room: like x, to be written into; memory of their own if left out.
+
+        Yields:
+            Moved maps, each combination of axes once, to be used before the next ones come.
         """
         steps = self.steps(jump)
         ends = torch.stack([(steps + EVEN).floor(), (steps - EVEN).ceil()]).long()
@@ -259,12 +247,6 @@ class QuarterTurn(Transformation):
     def known(self, x: Tensor, jump: Jump, size: tuple[int, ...] | None = None) -> Tensor | None:
         """Everywhere: None."""
         return None
-
-    def candidates(
-        self, x: Tensor, jump: Jump, field: FeatureField = SCALAR, room: Tensor | None = None
-    ) -> Iterator[Tensor]:
-        """T x alone."""
-        yield self(x, jump, field)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -334,12 +316,6 @@ class Warp(Transformation):
         inside = replace(self, border="zeros", between="bilinear")
         return inside(torch.ones_like(x[:1, :1]), jump) > ALL
 
-    def candidates(
-        self, x: Tensor, jump: Jump, field: FeatureField = SCALAR, room: Tensor | None = None
-    ) -> Iterator[Tensor]:
-        """T x alone."""
-        yield self(x, jump, field)
-
 
 @dataclass(frozen=True, eq=False)
 class Composition(Transformation):
@@ -378,12 +354,6 @@ class Composition(Transformation):
                 known = part(known.to(x.dtype), jump) > ALL
             known = here if known is None else known if here is None else known & here
         return known
-
-    def candidates(
-        self, x: Tensor, jump: Jump, field: FeatureField = SCALAR, room: Tensor | None = None
-    ) -> Iterator[Tensor]:
-        """T x alone."""
-        yield self(x, jump, field)
 
 
 def rotation_by(angle: float, *, border: str = "reflect") -> Transformation:

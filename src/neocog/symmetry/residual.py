@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from neocog.symmetry.fields import SCALAR, FeatureField
-from neocog.symmetry.motion import Jump, Transformation
+from neocog.symmetry.motion import Jump, Transformation, Translation
 
 __all__ = ["best_fit", "near_border", "norms", "relative_error", "residuals"]
 
@@ -44,7 +44,11 @@ def residuals(
     Yields:
         Residuals, to be used before the next ones come.
     """
-    for expected in motion.candidates(reference, jump, field, room):
+    if isinstance(motion, Translation):
+        candidates = motion.candidates(reference, jump, room)
+    else:
+        candidates = iter((motion(reference, jump, field),))
+    for expected in candidates:
         wrong = torch.sub(expected, moved, out=room)
         yield wrong if known is None else wrong.mul_(known)
 
