@@ -40,7 +40,7 @@ EVEN = 1e-6
 """Of a sample: what counts as a whole shift."""
 
 
-def shift_zero_fill(x: Shaped[Tensor, "B C *S"], offset: Int[Tensor, "B D"]) -> Tensor:
+def shift_zero_fill(x: Num[Tensor, "B C *S"], offset: Int[Tensor, "B D"]) -> Tensor:
     """Move each sample by whole steps; what comes in is zero.
 
     Args:
@@ -60,7 +60,7 @@ def shift_zero_fill(x: Shaped[Tensor, "B C *S"], offset: Int[Tensor, "B D"]) -> 
     return _windows(_framed(_channels_last(x), reach), reach - offset, size)
 
 
-def shift_circular(x: Shaped[Tensor, "B C *S"], offset: Int[Tensor, "B D"]) -> Tensor:
+def shift_circular(x: Num[Tensor, "B C *S"], offset: Int[Tensor, "B D"]) -> Tensor:
     """Move each sample by whole steps; what leaves on one side comes in on the other.
 
     Args:
@@ -84,7 +84,7 @@ def shift_circular(x: Shaped[Tensor, "B C *S"], offset: Int[Tensor, "B D"]) -> T
 
 
 def crop_at(
-    x: Shaped[Tensor, "B C *S"], corner: Int[Tensor, "B D"], size: tuple[int, ...]
+    x: Num[Tensor, "B C *S"], corner: Int[Tensor, "B D"], size: tuple[int, ...]
 ) -> Tensor:
     """A window of each sample, of one size, each from a corner of its own.
 
