@@ -83,9 +83,7 @@ def shift_circular(x: Num[Tensor, "B C *S"], offset: Int[Tensor, "B D"]) -> Tens
     return _windows(_wrapped(_channels_last(x), reach), reach - offset, size)
 
 
-def crop_at(
-    x: Num[Tensor, "B C *S"], corner: Int[Tensor, "B D"], size: tuple[int, ...]
-) -> Tensor:
+def crop_at(x: Num[Tensor, "B C *S"], corner: Int[Tensor, "B D"], size: tuple[int, ...]) -> Tensor:
     """A window of each sample, of one size, each from a corner of its own.
 
     Args:
