@@ -62,6 +62,14 @@ def test_no_sample_is_in_two_parts(
             fix_data(model, place, learns=True)
 
 
+def test_all_of_the_data_is_cut_anew(model: Model, tmp_path: Path) -> None:
+    place = f"{kept(tmp_path, train=30, test=30)}:all"
+    parts = fix_data(model, place, learns=True)
+    share_nothing(parts)
+    assert len(parts.train) + len(parts.val) + len(parts.test) == 60
+    assert 5 <= len(parts.test) <= 26  # a quarter by coins, within three deviations
+
+
 def test_a_test_alone_is_halved_and_that_is_said(model: Model, tmp_path: Path) -> None:
     parts = fix_data(model, str(kept(tmp_path, test=200)), learns=False)
     share_nothing(parts)

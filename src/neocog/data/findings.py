@@ -88,12 +88,15 @@ def _detail(sheet: Sheet, across: int) -> str:
 
 def _figures(sheet: Sheet, n: int, across: int, unreadable: int) -> tuple[Scalar, ...]:
     splits = ", ".join(f"{name} {count:,}" for name, count in sheet.n.items() if count)
+    if not sheet.classes and not sheet.found_splits:
+        splits = "only a fix splits what has no labels"
     found = [Scalar(title="images", value=n, note=splits)]
     if len(sheet.classes) > 1:
         note = "smallest class over largest"
         found.append(Scalar(title="balance", value=sheet.balance, unit="%", note=note))
     note = f"{sheet.size[0]} × {sheet.size[1]} as served"
-    found.insert(1, Scalar(title="classes", value=len(sheet.classes), note=note))
+    if sheet.classes:
+        found.insert(1, Scalar(title="classes", value=len(sheet.classes), note=note))
     found.append(Scalar(title="duplicates across splits", value=across))
     found.append(Scalar(title="unreadable files", value=unreadable))
     return tuple(found)

@@ -71,9 +71,9 @@ def fix_data(trained: Model, data: Any, *, learns: bool, seed: int = 0) -> FixDa
 
     Args:
         trained: the model; samples come in its size, classes in its order.
-        data: as for `train`; DATA:val is measured on instead of DATA:test, and not learned from.
-            Labels that are missing, or none of the model's, are its predictions. Or what
-            `neocog.data.inputs` takes, which is cut into three.
+        data: as for `train`; DATA:val is measured on instead of DATA:test, and not learned from;
+            DATA:all is cut anew. Labels that are missing, or none of the model's, are its
+            predictions. Or what `neocog.data.inputs` takes, which is cut into three.
         learns: there will be a fine-tune, which must not learn from what is measured on.
         seed: of what is held out.
 
@@ -91,10 +91,7 @@ def fix_data(trained: Model, data: Any, *, learns: bool, seed: int = 0) -> FixDa
             "names those that it learns from. Name DATA:val or DATA:test, or take --finetune 0."
         )
     if name == ALL:
-        raise UsageError(
-            f"A fix learns from some samples and measures on others; `{printable(data)}` names all."
-            " Leave the split out, or name the one to measure on, DATA:val or DATA:test."
-        )
+        return _of_all(trained, data, where, seed)
     source = trained.samples(f"{where}:{ALL}").source
     name = source.scored(name, trained_on=True)
     if name == ALL:
@@ -162,25 +159,41 @@ def _of_inputs(trained: Model, data: Any, seed: int) -> FixData:
     """Samples of a program: half to learn from, a quarter each to choose and to measure on."""
     given = as_samples(data, trained.spec.input)
     y, classes, said = truths_of(trained.spec.classes, given, named=trained.named)
-    samples = replace(given.samples, y=y)
-    if len(samples) < LEAST:
-        raise _too_few("the data", len(samples))
-    whole = as_split(samples)
-    assert whole.ids is not None
-    labels, shares = np.maximum(whole.y, 0), {"val": 0.25, "test": 0.25}
-    parts = partition(labels, whole.ids, whole.ids, parts=shares, seed=seed)
     found = FixData(
-        train=whole.subset(parts["train"]),
-        val=whole.subset(parts["val"]),
-        test=whole.subset(parts["test"]),
+        **_three(as_split(replace(given.samples, y=y)), "the data", seed),
         classes=classes,
-        labeled=True,
+        labeled=bool((y >= 0).all()),
         seen=None,
         source=None,
         path="",
         notes=(*given.notes, *said),
     )
-    return found if (whole.y >= 0).all() else _unlabeled(trained, found, "the data")
+    return found if found.labeled else _unlabeled(trained, found, "the data")
+
+
+def _of_all(trained: TrainedModel, data: Any, where: str, seed: int) -> FixData:
+    """Every sample of a place, whatever split it has."""
+    shown = trained.samples(data)
+    found = FixData(
+        **_three(shown.split, where, seed),
+        classes=shown.classes,
+        labeled=len(shown.known) == len(shown.split),
+        seen=_seen(trained, shown.source, own=False),
+        source=shown.source,
+        path=where,
+        notes=shown.notes,
+    )
+    return found if found.labeled else _unlabeled(trained, found, where)
+
+
+def _three(whole: Split, where: str, seed: int) -> dict[str, Split]:
+    """Half to learn from, a quarter each to choose and to measure on, by content."""
+    if len(whole) < LEAST:
+        raise _too_few(where, len(whole))
+    ids = ids_of(whole.x) if whole.ids is None else whole.ids
+    labels, shares = np.maximum(whole.y, 0), {"val": 0.25, "test": 0.25}
+    parts = partition(labels, ids, ids, parts=shares, seed=seed + 3 * OTHERWISE)
+    return {name: whole.subset(rows) for name, rows in parts.items()}
 
 
 def _too_few(where: str, n: int) -> DataError:
