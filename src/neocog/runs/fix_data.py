@@ -171,7 +171,7 @@ def _of_inputs(trained: Model, data: Any, seed: int) -> FixData:
     return found if found.labeled else _unlabeled(trained, found, "the data")
 
 
-def _of_all(trained: TrainedModel, data: Any, where: str, seed: int) -> FixData:
+def _of_all(trained: Model, data: Any, where: str, seed: int) -> FixData:
     """Every sample of a place, whatever split it has."""
     shown = trained.samples(data)
     found = FixData(
