@@ -39,7 +39,7 @@ class Progress:
 
 
 class TimeIsUp(Exception):
-    """A part that nobody asked for by name takes much longer than was planned."""
+    """A planned part takes much longer than expected."""
 
 
 class Clock:

@@ -1,4 +1,4 @@
-"""What an audit is asked to measure: every choice, or None where the time decides."""
+"""The options of an audit: each a choice, or None where the time decides."""
 
 from __future__ import annotations
 
@@ -12,32 +12,32 @@ from neocog.errors import UsageError, did_you_mean
 __all__ = ["DEFAULT_SHIFTS", "AuditConfig"]
 
 DEFAULT_SHIFTS = ("circular", "crop")
-"""Ways of shifting that are measured where none is named."""
+"""Kinds of shift that are measured by default."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class AuditConfig:
-    """What is measured, and how. What is None is planned so that the audit takes about a minute.
+    """What an audit measures, and how. None is planned, so that the audit takes about a minute.
 
     Args:
-        shift: ways of shifting, of `MODES`.
+        shift: kinds of shift, of `MODES`.
         max_shift: largest shift along each axis, in pixels; an eighth of the size if left out.
         map_max_shift: largest shift of the maps; 0 for none.
         map_samples: samples that the maps are measured on.
-        maps: ways of shifting of which there is a map; an empty tuple for none.
+        maps: kinds of shift that are mapped; an empty tuple for none.
         every_shift: the map of circular shifts holds every shift that there is.
-        rotation: turn and mirror.
-        scale: make larger and smaller.
-        deformation: bend.
-        layers: look into every layer.
+        rotation: rotations and mirror images.
+        scale: changes of scale.
+        elastic: elastic deformations.
+        layers: equivariance error of every layer.
         lie: the Lie derivative of every layer, beside its errors.
-        layer_samples: samples with which layers are looked at.
+        layer_samples: samples that layers are measured on.
         n: samples.
         every_sample: all of them.
         full: everything that is None, whatever time it takes.
         budget: seconds for everything; 60 if left out, 30 for images up to 64×64.
-        seed: of everything that is drawn.
-        batch: samples at once; chosen by their size if left out.
+        seed: of everything random.
+        batch: batch size; chosen by the size of a sample if left out.
 
     Raises:
         UsageError: a way of shifting is unknown, or a number is out of range.
@@ -84,7 +84,7 @@ class AuditConfig:
 
     @property
     def modes(self) -> tuple[str, ...]:
-        """Ways of shifting that are measured."""
+        """Kinds of shift that are measured."""
         if self.shift is not None:
             return self.shift
         if self.full:
@@ -97,7 +97,7 @@ class AuditConfig:
         return self.n is not None or self.every_sample
 
     def widened(self, keys: Iterable[tuple[str, ...]], extras: Iterable[str]) -> AuditConfig:
-        """With everything that figures need; what was switched off stays off.
+        """The same, with all that these figures need; what was switched off stays off.
 
         Args:
             keys: of figures in the result, as a bound names them.
@@ -110,26 +110,28 @@ class AuditConfig:
             >>> AuditConfig().widened([("shift", "crop", "worst_case_accuracy")], []).maps
             ('crop',)
         """
-        asked, known = self, set(extras)
+        config, known = self, set(extras)
         for key in keys:
             first, *rest = key[1:] if key[0] in ("against", "baseline") and key[1:] else key
-            if first in known and getattr(asked, first, False) is None:
-                asked = replace(asked, **cast("dict[str, Any]", {first: True}))
+            if first in known and getattr(config, first, False) is None:
+                config = replace(config, **cast("dict[str, Any]", {first: True}))
             elif first == "shift" and rest:
-                asked = asked._with_shift(rest[0], rest[1:])
+                config = config._with_shift(rest[0], rest[1:])
             elif first == "layers" and rest and "rotation" in rest[-1]:
-                asked = replace(asked, rotation=True if asked.rotation is None else asked.rotation)
+                config = replace(
+                    config, rotation=True if config.rotation is None else config.rotation
+                )
             elif first == "layers" and rest and rest[-1].startswith("lie"):
-                asked = replace(asked, lie=True if asked.lie is None else asked.lie)
-            elif first == "compared" and rest and asked.shift is None:
-                asked = replace(asked, shift=MODES if rest[0] > "1" else asked.modes)
-        return asked
+                config = replace(config, lie=True if config.lie is None else config.lie)
+            elif first == "compared" and rest and config.shift is None:
+                config = replace(config, shift=MODES if rest[0] > "1" else config.modes)
+        return config
 
     def _with_shift(self, mode: str, rest: list[str]) -> AuditConfig:
-        asked = self
-        if asked.shift is None and mode in MODES:
-            asked = replace(asked, shift=tuple(m for m in MODES if m in {*asked.modes, mode}))
+        config = self
+        if config.shift is None and mode in MODES:
+            config = replace(config, shift=tuple(m for m in MODES if m in {*config.modes, mode}))
         mapped = bool(rest) and rest[0] in ("map", "worst_case_accuracy")
-        if mapped and mode in asked.modes and mode not in (asked.maps or ()):
-            asked = replace(asked, maps=(*(asked.maps or ()), mode))
-        return asked
+        if mapped and mode in config.modes and mode not in (config.maps or ()):
+            config = replace(config, maps=(*(config.maps or ()), mode))
+        return config

@@ -79,7 +79,7 @@ class Inside:
 def look_inside(
     subject: Subject,
     few: Samples,
-    asked: AuditConfig,
+    config: AuditConfig,
     geometry: Geometry,
     *,
     turns: bool,
@@ -91,7 +91,7 @@ def look_inside(
     Args:
         subject: what is looked into.
         few: samples to do so with.
-        asked: the largest shift, the seed and the size of a batch.
+        config: the largest shift, the seed and the size of a batch.
         geometry: of the network.
         turns: look at quarter turns of layers too.
         lie: take Lie derivatives.
@@ -100,14 +100,14 @@ def look_inside(
     errors = layer_errors(
         subject,
         few,
-        max_shift=asked.max_shift,
-        seed=asked.seed,
-        batch=min(16, batch_of(few, asked.batch)),
+        max_shift=config.max_shift,
+        seed=config.seed,
+        batch=min(16, batch_of(few, config.batch)),
         jumps=geometry.jumps(subject),
         turns=turns,
         progress=lambda fraction: progress(_FOR_LAYERS * fraction),
     )
-    found = lie_errors(subject, few.first(LIE_SAMPLES, seed=asked.seed)) if lie else ()
+    found = lie_errors(subject, few.first(LIE_SAMPLES, seed=config.seed)) if lie else ()
     notes: tuple[str, ...] = ()
     if lie and not found:
         notes = ("An operation has no forward-mode derivative: no Lie derivatives.",)

@@ -1,7 +1,7 @@
 """What an audit measures in the time that it has.
 
-A plan is a pure function of what is asked for and of a few facts, most of all how long the model
-takes for a sample. What is named explicitly is never planned away. Where the number of samples is
+A plan is a pure function of the options and of a few facts, most of all the seconds of a forward
+pass. What is named explicitly is never planned away. Where the number of samples is
 given, nothing depends on the clock: the same command gives the same numbers on any machine. Where
 it is not, it is the largest of a fixed row that fits, so that small differences of pace do not
 change it; the protocol says which, and how to repeat exactly that.
@@ -31,10 +31,10 @@ __all__ = [
 ]
 
 SECONDS, SMALL_SECONDS = 60.0, 30.0
-"""An audit takes about so long, of large samples and of small ones."""
+"""Time limit of an audit: of large samples, and of small ones."""
 
 SMALL = 64 * 64
-"""Pixels up to which samples are small."""
+"""Pixels (or steps) up to which samples are small."""
 
 AIM = 0.75
 """Fraction of the time that is planned with; the rest is for what was not foreseen."""
@@ -46,7 +46,7 @@ ROW = (1000, 700, 500, 350, 250, 180, 120, 90, 64, 48, 32, 24, 16)
 """Numbers of samples that are planned with; no fewer are shifted, however slow a model is."""
 
 LAYER_ROW = (32, 16, 8, 4, 2)
-"""The same of samples with which layers are looked at."""
+"""The same of samples that layers are measured on."""
 
 FOR_LAYERS = 0.3
 """Fraction of the time that goes into layers, at most."""
@@ -55,20 +55,20 @@ MAP_ROW = (64, 48, 32, 24, 16)
 """Numbers of samples of a map of shifts that are planned with."""
 
 MOVED = 500
-"""Samples that are turned, scaled and bent, at most: each is seen dozens of times."""
+"""Samples that are rotated, rescaled and deformed, at most: each needs dozens of passes."""
 
 LAYER_PASSES = 20.0
-"""Forward passes that as much time goes into as into looking at all layers with one sample."""
+"""What measuring all layers on one sample costs, in forward passes."""
 
 TURN_PASSES, LIE_PASSES = 6.0, 20.0
-"""The same, of quarter turns of layers and of their Lie derivatives."""
+"""The same of their quarter turns, and of their Lie derivatives."""
 
 LIE_SAMPLES = 8
 """Samples that Lie derivatives are taken of."""
 
 WORK = 3e11
-"""Multiplications that a map of shifts or the look into layers may take by itself, where the
-number of samples is given: a bound that no clock has a part in."""
+"""MACs of a map of shifts, or of measuring layers, at most, where the number of samples is given: a
+bound that does not depend on the clock."""
 
 FOR_MAPS = 0.3
 """Fraction of the time for shifts that is kept for maps, where that leaves room for them."""
@@ -83,13 +83,13 @@ class Facts:
         size: of a sample, along the axes that move.
         seconds: of the forward pass of one sample, as it goes in a batch.
         left: seconds that the audit may still take.
-        task: what the model answers.
+        task: what the model predicts.
         max_shift: largest shift, in pixels.
-        macs: multiplications of a forward pass; None where nobody knows.
-        controls: ways of shifting under which flips are told apart, one more pass a sample.
-        wide: crops are windows of larger images, whose unshifted predictions are their own.
-        black_box: nothing can be looked into.
-        layers_done: they were looked into already.
+        macs: of a forward pass; None where unknown.
+        controls: kinds of shift whose flips are split by cause, one more pass a sample.
+        wide: crops are windows of larger images, so their unshifted predictions differ.
+        black_box: only predictions can be had.
+        layers_done: they were measured already.
         extras: what else can be measured, see `table.possible`.
     """
 
@@ -129,14 +129,14 @@ class Plan:
 
     Args:
         samples: that are shifted.
-        fixed: their number was given; it is not shortened on the way.
-        shift: ways of shifting.
-        maps: ways of shifting of which there is a map.
+        fixed: their number was given, so it is not shortened on the way.
+        shift: kinds of shift.
+        maps: kinds of shift that are mapped.
         map_samples: samples of each map.
         extras: name to the samples of it, of what else is measured.
-        layers: samples with which layers are looked at; 0 where they are not.
-        turns: layers are looked at under quarter turns too.
-        lie: and their Lie derivatives are taken.
+        layers: samples that layers are measured on; 0 for none.
+        turns: layers are measured under quarter turns too.
+        lie: and by their Lie derivatives.
         seconds: that all of it takes, part by part, as expected.
         full_seconds: that everything would take.
     """
@@ -186,17 +186,17 @@ def map_samples(n: int) -> int:
     return min(64, max(8, n * 64 // 1000))
 
 
-def plan(asked: AuditConfig, facts: Facts) -> Plan:
-    """What is measured of what is asked for.
+def plan(config: AuditConfig, facts: Facts) -> Plan:
+    """What is measured.
 
     Args:
-        asked: explicit choices, and None where the time decides.
+        config: explicit choices, and None where the time decides.
         facts: about the model, the samples and the time.
 
     Example:
         >>> fast = Facts(available=5000, size=(32, 32), seconds=1e-4, left=30.0)
-        >>> found = plan(AuditConfig(), fast)
-        >>> found.samples, found.shift, found.maps, found.map_samples
+        >>> one = plan(AuditConfig(), fast)
+        >>> one.samples, one.shift, one.maps, one.map_samples
         (1000, ('circular', 'crop'), ('circular', 'crop'), 64)
         >>> slow = Facts(available=5000, size=(224, 224), seconds=0.09, left=60.0)
         >>> plan(AuditConfig(), slow).samples, plan(AuditConfig(), slow).maps
@@ -204,21 +204,21 @@ def plan(asked: AuditConfig, facts: Facts) -> Plan:
         >>> plan(AuditConfig(n=100), slow).samples
         100
     """
-    return _Planner(asked, facts).plan()
+    return _Planner(config, facts).plan()
 
 
-def maps_left(asked: AuditConfig, facts: Facts, samples: int) -> tuple[tuple[str, ...], int]:
+def maps_left(config: AuditConfig, facts: Facts, samples: int) -> tuple[tuple[str, ...], int]:
     """The maps that still fit, once everything else is measured.
 
     Args:
-        asked: explicit choices, and None where the time decides.
+        config: explicit choices, and None where the time decides.
         facts: with the time that is left by now, and the pace that was kept.
         samples: that were shifted.
 
     Returns:
-        Ways of shifting of which there is a map, and the samples of each.
+        Kinds of shift that are mapped, and the samples of each map.
     """
-    planner = _Planner(asked, facts)
+    planner = _Planner(config, facts)
     if not planner.timed:
         return planner.maps_of(samples)
     return planner.maps_in(facts.left / max(facts.seconds, 1e-9), samples)
@@ -227,25 +227,25 @@ def maps_left(asked: AuditConfig, facts: Facts, samples: int) -> tuple[tuple[str
 class _Planner:
     """Makes one plan."""
 
-    def __init__(self, asked: AuditConfig, facts: Facts) -> None:
-        self.asked, self.facts = asked, facts
-        self.timed = not (asked.full or asked.samples_given)
+    def __init__(self, config: AuditConfig, facts: Facts) -> None:
+        self.config, self.facts = config, facts
+        self.timed = not (config.full or config.samples_given)
         self.modes = tuple(
-            m for m in asked.modes if not (facts.task == "segment" and m == "subpixel")
+            m for m in config.modes if not (facts.task == "segment" and m == "subpixel")
         )
 
     def a_map(self, mode: str) -> int:
         """Forward passes of a sample for a map."""
-        asked, facts = self.asked, self.facts
-        every = asked.all_shifts and mode == "circular"
-        return shifts_of(mode, facts.size, facts.max_shift, None if every else asked.map_max_shift)
+        config, facts = self.config, self.facts
+        every = config.all_shifts and mode == "circular"
+        return shifts_of(mode, facts.size, facts.max_shift, None if every else config.map_max_shift)
 
     def plan(self) -> Plan:
         """The plan."""
-        asked, facts = self.asked, self.facts
+        config, facts = self.config, self.facts
         layers = self.layers()
-        turns = bool(layers) and (asked.full if asked.rotation is None else asked.rotation)
-        lie = bool(layers) and (asked.full if asked.lie is None else asked.lie)
+        turns = bool(layers) and (config.full if config.rotation is None else config.rotation)
+        lie = bool(layers) and (config.full if config.lie is None else config.lie)
         inside = layers * (LAYER_PASSES + turns * TURN_PASSES)
         inside += lie * min(layers, LIE_SAMPLES) * LIE_PASSES
         inside = 0.0 if facts.layers_done else inside
@@ -275,25 +275,25 @@ class _Planner:
 
     def chosen(self) -> tuple[Measure, ...]:
         """What is measured beside shifts and layers."""
-        found = []
+        measures = []
         for extra in self.facts.extras:
-            given = getattr(self.asked, extra.name)
-            if self.asked.full if given is None else given:
-                found.append(extra)
-        return tuple(found)
+            given = getattr(self.config, extra.name)
+            if self.config.full if given is None else given:
+                measures.append(extra)
+        return tuple(measures)
 
     def layers(self) -> int:
-        """Samples with which layers are looked at: a bounded amount of work, and of time.
+        """Samples that layers are measured on: a bounded amount of work, and of time.
 
         Where the number of samples is given, never by time.
         """
-        asked, facts = self.asked, self.facts
-        if facts.black_box or asked.layers is False:
+        config, facts = self.config, self.facts
+        if facts.black_box or config.layers is False:
             return 0
-        if asked.layer_samples is not None:
-            return min(asked.layer_samples, facts.available)
-        most = min(facts.available, asked.n or facts.available)
-        if asked.full:
+        if config.layer_samples is not None:
+            return min(config.layer_samples, facts.available)
+        most = min(facts.available, config.n or facts.available)
+        if config.full:
             return min(LAYER_ROW[0], most)
         macs = facts.macs or 0
         row = [n for n in LAYER_ROW if n * LAYER_PASSES * macs <= WORK] or list(LAYER_ROW[-2:])
@@ -304,9 +304,9 @@ class _Planner:
 
     def shared(self, passes: float) -> tuple[int, tuple[str, ...], int]:
         """Samples, maps and the samples of each, for so many passes in all."""
-        asked, facts = self.asked, self.facts
+        config, facts = self.config, self.facts
         if not self.timed:
-            n = facts.available if asked.every_sample else min(facts.available, asked.n or MOST)
+            n = facts.available if config.every_sample else min(facts.available, config.n or MOST)
             return (n, *self.maps_of(n))
         a_sample, beside = self.a_sample(self.modes), sum(e.passes for e in self.chosen())
         most = min(MOST, facts.available)
@@ -325,34 +325,36 @@ class _Planner:
         return n, maps, few
 
     def mapped(self) -> tuple[str, ...]:
-        """Ways of shifting whose map is wanted."""
-        asked = self.asked
-        if asked.map_max_shift == 0 and not asked.all_shifts:
+        """Kinds of shift to map."""
+        config = self.config
+        if config.map_max_shift == 0 and not config.all_shifts:
             return ()
-        return self.modes if asked.maps is None else tuple(m for m in self.modes if m in asked.maps)
+        return (
+            self.modes if config.maps is None else tuple(m for m in self.modes if m in config.maps)
+        )
 
     def named(self) -> bool:
-        """Whether maps were asked for by name: then they are measured whatever they take."""
-        asked = self.asked
-        return bool(asked.full or asked.maps or asked.map_samples or asked.all_shifts)
+        """Whether maps were named: then they are measured however long they take."""
+        config = self.config
+        return bool(config.full or config.maps or config.map_samples or config.all_shifts)
 
     def maps_of(self, n: int) -> tuple[tuple[str, ...], int]:
         """Maps, where the number of samples is given: never by time."""
-        macs, few = self.facts.macs, min(n, self.asked.map_samples or map_samples(n))
-        found = tuple(
+        macs, few = self.facts.macs, min(n, self.config.map_samples or map_samples(n))
+        maps = tuple(
             m
             for m in self.mapped()
             if self.named() or (macs is not None and few * self.a_map(m) * macs <= WORK)
         )
-        return found, few if found else 0
+        return maps, few if maps else 0
 
     def maps_in(self, passes: float, n: int) -> tuple[tuple[str, ...], int]:
-        """Maps of all ways, or of the one that answers first, on as many samples as fit."""
+        """Maps of all kinds of shift, or of crops alone, on as many samples as fit."""
         wanted, most = self.mapped(), min(n, MAP_ROW[0])
         if not wanted:
             return (), 0
-        if self.asked.map_samples is not None:
-            return wanted, min(n, self.asked.map_samples)
+        if self.config.map_samples is not None:
+            return wanted, min(n, self.config.map_samples)
         row = [most, *(k for k in MAP_ROW if k < most)]
         first = ("crop",) if "crop" in wanted else wanted[:1]
         for some in (wanted,) if self.named() else (wanted, first):
@@ -364,7 +366,7 @@ class _Planner:
 
     def everything(self) -> float:
         """Forward passes of a full audit."""
-        facts, n = self.facts, min(self.facts.available, self.asked.n or MOST)
+        facts, n = self.facts, min(self.facts.available, self.config.n or MOST)
         modes = [m for m in MODES if not (facts.task == "segment" and m == "subpixel")]
         passes = n * self.a_sample(modes) + sum(map_samples(n) * self.a_map(m) for m in modes)
         passes += sum(min(n, MOVED) * e.passes for e in facts.extras)
@@ -374,11 +376,11 @@ class _Planner:
         return passes
 
 
-def left_out(asked: AuditConfig, facts: Facts, made: Plan) -> tuple[LeftOut, ...]:
-    """What is not measured though nobody said so, each with the option that gives it.
+def left_out(config: AuditConfig, facts: Facts, made: Plan) -> tuple[LeftOut, ...]:
+    """What the plan leaves out, each with the option that measures it.
 
     Args:
-        asked: explicit choices.
+        config: explicit choices.
         facts: about the model and the samples.
         made: what was measured in the end.
 
@@ -387,9 +389,9 @@ def left_out(asked: AuditConfig, facts: Facts, made: Plan) -> tuple[LeftOut, ...
         >>> [str(part) for part in left_out(AuditConfig(), facts, plan(AuditConfig(), facts))]
         ['zeros and subpixel shifts (--shift all)', 'Lie derivatives of layers (--lie)']
     """
-    found, most = list[LeftOut](), min(facts.available, MOST)
+    parts, most = list[LeftOut](), min(facts.available, MOST)
     if not made.fixed and made.samples < most:
-        found.append(
+        parts.append(
             LeftOut(what=f"{most - made.samples:,} of {most:,} samples", option=f"--samples {most}")
         )
     others = [
@@ -397,15 +399,15 @@ def left_out(asked: AuditConfig, facts: Facts, made: Plan) -> tuple[LeftOut, ...
         for m in MODES
         if m not in made.shift and not (facts.task == "segment" and m == "subpixel")
     ]
-    if asked.shift is None and others:
-        found.append(LeftOut(what=f"{' and '.join(others)} shifts", option="--shift all"))
+    if config.shift is None and others:
+        parts.append(LeftOut(what=f"{' and '.join(others)} shifts", option="--shift all"))
     absent = [m for m in made.shift if m not in made.maps]
-    if absent and asked.maps is None and (asked.map_max_shift or asked.all_shifts):
+    if absent and config.maps is None and (config.map_max_shift or config.all_shifts):
         what = f"map{'s' if len(absent) > 1 else ''} of {' and '.join(absent)} shifts"
-        found.append(LeftOut(what=what, option=f"--maps {','.join(made.shift)}"))
+        parts.append(LeftOut(what=what, option=f"--maps {','.join(made.shift)}"))
     for extra in facts.extras:
-        if extra.name not in made.extras and getattr(asked, extra.name) is None:
-            found.append(LeftOut(what=extra.title, option=f"--{extra.option}"))
-    if made.layers and not made.lie and asked.lie is None:
-        found.append(LeftOut(what="Lie derivatives of layers", option="--lie"))
-    return tuple(found)
+        if extra.name not in made.extras and getattr(config, extra.name) is None:
+            parts.append(LeftOut(what=extra.title, option=f"--{extra.option}"))
+    if made.layers and not made.lie and config.lie is None:
+        parts.append(LeftOut(what="Lie derivatives of layers", option="--lie"))
+    return tuple(parts)

@@ -17,16 +17,18 @@ from neocog.audits.table import MEASURES
 __all__ = ["protocol"]
 
 
-def protocol(asked: AuditConfig, made: Plan, subject: Subject, batch: int | None) -> dict[str, Any]:
+def protocol(
+    config: AuditConfig, made: Plan, subject: Subject, batch: int | None
+) -> dict[str, Any]:
     """How it was measured, and the options that give the same figures again.
 
     Args:
-        asked: what was asked for.
+        config: the options.
         made: what was measured in the end.
         subject: the model.
-        batch: samples at once; None where they were chosen by their size.
+        batch: batch size; None where it follows the size of a sample.
     """
-    given = asdict(asked)
+    given = asdict(config)
     for name in ("every_sample", "full", "budget"):
         del given[name]
     chosen = {

@@ -45,7 +45,7 @@ OVERTIME = 1.3
 def audit_model(
     model: nn.Module,
     data: Samples,
-    asked: AuditConfig | None = None,
+    config: AuditConfig | None = None,
     *,
     task: str = "classify",
     classes: tuple[str, ...] = (),
@@ -64,39 +64,39 @@ def audit_model(
     Args:
         model: values in [0, 1], (B, C, H, W) or (B, C, N), to answers.
         data: samples of the size that the model takes.
-        asked: what is measured; as much as a minute allows if left out, see `plan`.
-        task: what the answers are, see `subject.TASKS`.
+        config: what is measured; as much as a minute allows if left out, see `plan`.
+        task: what the outputs are, see `subject.TASKS`.
         classes: names, for the words.
         size: that the model takes; that of the samples if left out.
         larger: the same samples with a border, for crops; made by reflection if left out.
         precision: "float32", or "float64" on a copy of the model.
-        black_box: only answers can be had, nothing can be looked into.
+        black_box: only predictions can be had.
         tell: called with how far it has come.
         began: when the time began to run, by `time.monotonic`; now if left out.
         models: that share the time, each measured in the same way.
 
     Raises:
-        UsageError: something asked for does not fit the samples.
+        UsageError: an option does not fit the samples.
         ModelError: the model fails on them.
     """
-    asked = asked or AuditConfig()
+    config = config or AuditConfig()
     if black_box and precision != "float32":
         raise UsageError(
-            f"A black box computes as its file says; `precision={precision}` was asked for. "
+            f"A black box computes as its file says; `precision={precision}` came. "
             "Leave it out, or audit the network that the file was made of."
         )
     size = tuple(size or data.size)
     truths = data.y
     data, larger = unlabeled(data), None if larger is None else unlabeled(larger)
     subject = Subject(model, task=task, size=size, precision=precision)
-    clock = Clock(limit(size, asked.budget), began=began, tell=tell)
+    clock = Clock(limit(size, config.budget), began=began, tell=tell)
     # Whatever opening model and data took: half of the time is for the audit itself.
     clock = Clock(max(clock.left, clock.seconds / 2) / models, tell=tell)
     clock.begin("time of a forward pass")
-    seconds = _timed(subject, data.first(None, seed=asked.seed), asked.batch)
+    seconds = _timed(subject, data.first(None, seed=config.seed), config.batch)
     clock.begin("geometry")
     geometry = Geometry() if black_box else geometry_of(subject, (data.channels, *size))
-    work = _Work(subject, data, larger, asked, geometry, clock, seconds)
+    work = _Work(subject, data, larger, config, geometry, clock, seconds)
     return work.audited(classes, truths)
 
 
@@ -108,15 +108,15 @@ class _Work:
         subject: Subject,
         data: Samples,
         larger: Samples | None,
-        asked: AuditConfig,
+        config: AuditConfig,
         geometry: Geometry,
         clock: Clock,
         seconds: float,
     ) -> None:
-        self.subject, self.asked, self.clock, self.seconds = subject, asked, clock, seconds
+        self.subject, self.config, self.clock, self.seconds = subject, config, clock, seconds
         self.geometry = geometry
         size = tuple(subject.size or data.size)
-        max_shift = max(2, min(size) // 8) if asked.max_shift is None else asked.max_shift
+        max_shift = max(2, min(size) // 8) if config.max_shift is None else config.max_shift
         tells = geometry.stride and geometry.stride <= 2 * max_shift and subject.task == "classify"
         self.facts = Facts(
             available=len(data),
@@ -127,29 +127,29 @@ class _Work:
             max_shift=max_shift,
             macs=geometry.macs,
             controls=frozenset({"circular", "crop", "zeros"} if tells else ()),
-            wide=larger is not None and "crop" in asked.modes,
+            wide=larger is not None and "crop" in config.modes,
             black_box=geometry.field is None,
             extras=possible(size, subject.task),
         )
-        self.plan = plan(asked, self.facts)
+        self.plan = plan(config, self.facts)
         self.data, self.larger = data, larger
-        self.batch = asked.batch
+        self.batch = config.batch
         few = max(1, int(A_BATCH / max(seconds, 1e-9)))
         if self.batch is None and not self.plan.fixed and few < batch_of(data, None):
             self.batch = few
         self.notes: list[str] = []
-        if subject.task == "segment" and "subpixel" in asked.modes:
+        if subject.task == "segment" and "subpixel" in config.modes:
             self.notes.append(
                 "Maps of classes cannot be moved back by fractions of a unit: left out."
             )
 
     def audited(self, classes: tuple[str, ...], truths: np.ndarray | None) -> Audit:
         """Measure everything; truths may be -1, of samples of classes that the model lacks."""
-        asked, clock, subject = self.asked, self.clock, self.subject
+        config, clock, subject = self.config, self.clock, self.subject
         clock.expect(self.plan.seconds)
         inside = self.inside()
         self.facts = replace(self.facts, left=clock.left, layers_done=True)
-        again = plan(asked, self.facts)
+        again = plan(config, self.facts)
         clock.expect(again.seconds)
         self.plan = replace(again, full_seconds=self.plan.full_seconds)
         some = self.first(self.data)
@@ -169,7 +169,7 @@ class _Work:
             task=subject.task,
             n=len(some),
             accuracy=None if right is None else float(right.mean()),
-            accuracy_ci=None if right is None else interval(right, seed=asked.seed),
+            accuracy_ci=None if right is None else interval(right, seed=config.seed),
             classes=classes,
             shift=shift,
             extras=extras,
@@ -180,28 +180,28 @@ class _Work:
             cost=self.geometry.cost,
             receptive_field=self.geometry.field,
             seconds_per_image=self.seconds,
-            seed=asked.seed,
-            protocol=protocol(asked, self.plan, subject, self.batch),
+            seed=config.seed,
+            protocol=protocol(config, self.plan, subject, self.batch),
             notes=(*self.geometry.notes, *self.notes, *inside.notes),
             axes=len(self.facts.size),
-            left_out=left_out(asked, self.facts, self.plan),
+            left_out=left_out(config, self.facts, self.plan),
             full_seconds=self.plan.full_seconds,
         )
 
     def first(self, data: Samples) -> Samples:
         """As many as are planned; those of a shorter plan are the first of those of a longer."""
-        return data.first(self.plan.samples, seed=self.asked.seed)
+        return data.first(self.plan.samples, seed=self.config.seed)
 
     def inside(self) -> Inside:
         """Layers and what aliases."""
-        asked, made = self.asked, self.plan
+        config, made = self.config, self.plan
         if not made.layers:
             return Inside()
         self.clock.begin("layers")
         return look_inside(
             self.subject,
-            self.data.first(made.layers, seed=asked.seed),
-            asked,
+            self.data.first(made.layers, seed=config.seed),
+            config,
             self.geometry,
             turns=made.turns,
             lie=made.lie,
@@ -209,8 +209,8 @@ class _Work:
         )
 
     def shifted(self, some: Samples, unshifted: Unshifted) -> dict[str, Shifting]:
-        """All ways of shifting, a batch of each in turns, until samples or time are over."""
-        asked, made = self.asked, self.plan
+        """All kinds of shift, a batch of each in turns, until samples or time are over."""
+        config, made = self.config, self.plan
         runs: dict[str, Shifting] = {}
         for mode in made.shift:
             wide = self.larger if mode == "crop" else None
@@ -218,8 +218,8 @@ class _Work:
                 self.subject,
                 some if wide is None else self.first(wide),
                 mode=mode,
-                max_shift=asked.max_shift,
-                seed=asked.seed,
+                max_shift=config.max_shift,
+                seed=config.seed,
                 stride=self.geometry.stride,
                 batch=self.batch,
                 unshifted=unshifted if wide is None else None,
@@ -253,11 +253,11 @@ class _Work:
         for measure in MEASURES:
             if measure.name in self.plan.extras:
                 self.clock.begin(measure.name, measure.title)
-                moved = some.first(self.plan.extras[measure.name], seed=self.asked.seed)
+                moved = some.first(self.plan.extras[measure.name], seed=self.config.seed)
                 found[measure.name] = measure.run(
                     self.subject,
                     moved,
-                    seed=self.asked.seed,
+                    seed=self.config.seed,
                     batch=self.batch,
                     unshifted=unshifted,
                     progress=self.clock.at,
@@ -267,16 +267,16 @@ class _Work:
     def with_maps(self, runs: Mapping[str, Shifting]) -> dict[str, Shift]:
         """What the shifts came to, with the maps that still fit."""
         facts = replace(self.facts, left=self.clock.left)
-        maps, few = maps_left(self.asked, facts, self.plan.samples)
+        maps, few = maps_left(self.config, facts, self.plan.samples)
         grids: dict[str, Grid] = {}
         for mode in maps:
             self.clock.begin(f"map {mode}", f"map of {mode} shifts")
-            whole = mode == "circular" and self.asked.all_shifts
+            whole = mode == "circular" and self.config.all_shifts
             try:
                 with self.subject.ready():
                     grids[mode] = measure_grid(
                         runs[mode].movable,
-                        None if whole else self.asked.map_max_shift,
+                        None if whole else self.config.map_max_shift,
                         few,
                         progress=self.in_time,
                     )
@@ -294,10 +294,10 @@ class _Work:
         """Go on with a map.
 
         Raises:
-            TimeIsUp: it takes far too long, and nobody asked for it by name.
+            TimeIsUp: it takes far too long, and was not named.
         """
         self.clock.at(fraction)
-        named = self.asked.maps or self.asked.map_samples or self.asked.all_shifts
+        named = self.config.maps or self.config.map_samples or self.config.all_shifts
         over = self.clock.spent > OVERTIME * self.clock.seconds
         if over and not self.plan.fixed and not named:
             raise TimeIsUp
