@@ -236,7 +236,7 @@ def test_a_chain_of_pointwise_operations_is_shown_step_by_step() -> None:
     found = agree(Scaled(), torch.randn(1, 2, 4, 4), (1, 0, 3))
     assert found.kind == "activation"
     assert [label for label, _ in found.steps] == [
-        "number that came",
+        "input",
         "times 0.666667",
         "tanh(z)",
         "times 1.7159",
@@ -307,7 +307,7 @@ def test_numbers_beyond_the_range_are_no_fault() -> None:
 def test_what_a_border_put_there_is_said_to_be_so() -> None:
     found = agree(nn.ConstantPad2d(1, 2.5), torch.randn(1, 1, 3, 3), (0, 0, 4))
     assert (found.kind, found.value, found.terms) == ("move", 2.5, ())
-    assert "border" in found.formula
+    assert "padding" in found.formula
 
 
 def test_a_sum_over_places() -> None:

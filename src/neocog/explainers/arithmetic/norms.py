@@ -18,7 +18,7 @@ def _normed(
     x: float, mean: float, variance: float, eps: float, affine: tuple[Any, Any], **said: Any
 ) -> Worked:
     weight, bias = affine
-    steps = [("number that came", x), ("mean", mean), ("variance", variance)]
+    steps = [("input", x), ("mean", mean), ("variance", variance)]
     centered = x - mean
     y = centered / math.sqrt(variance + eps)
     steps += [("minus the mean", centered), ("divided by √(variance + ε)", y)]
@@ -45,7 +45,7 @@ def batch_norm(piece: Piece, place: Place, pieces: Sequence[Piece]) -> Worked | 
         some = double(x.transpose(0, 1)[c])
         m, v, where = float(some.mean()), float(some.var()), "of this image"
     else:
-        m, v, where = float(mean[c]), float(variance[c]), "kept from the training"
+        m, v, where = float(mean[c]), float(variance[c]), "running statistics of the training"
     return _normed(
         float(x[place]),
         m,
@@ -74,7 +74,7 @@ def layer_norm(piece: Piece, place: Place, pieces: Sequence[Piece]) -> Worked | 
         patch=double(x[place]).reshape(1, 1, 1),
         channels=np.array([place[-1]]),
         links=piece.links[:1],
-        formula=f"mean and variance of {some.size} numbers at this place; then weight and bias",
+        formula=f"mean and variance of {some.size} values at this position; then weight and bias",
     )
 
 
@@ -123,7 +123,7 @@ def of_two(piece: Piece, place: Place, pieces: Sequence[Piece]) -> Worked | None
         channels=np.array([place[1] if len(place) > 1 else 0] * 2),
         links=piece.links,
         total=found if piece.op.name == "add" else None,
-        formula=f"the {said} of two numbers at the same place{factor}",
+        formula=f"the {said} of two values at the same position{factor}",
         steps=[("first", a), ("second", b), (said, found)],
     )
 
@@ -142,9 +142,9 @@ def softmax_of(z: np.ndarray, k: int, links: tuple[Link, ...], *, log: bool = Fa
     total = float(powers.sum())
     share = float(powers[k]) / total
     steps = [
-        ("its number", float(z[k])),
-        ("largest of all", largest),
-        ("exp(number − largest)", float(powers[k])),
+        ("its logit", float(z[k])),
+        ("max logit", largest),
+        ("exp(logit − max)", float(powers[k])),
         ("sum of these over all", total),
         ("its share of the sum", share),
     ]
@@ -157,6 +157,6 @@ def softmax_of(z: np.ndarray, k: int, links: tuple[Link, ...], *, log: bool = Fa
         products=(powers / total).reshape(-1, 1, 1),
         channels=np.arange(len(z)),
         links=links,
-        formula="exp(number − largest), divided by the sum of these over all",
+        formula="exp(logit − max), divided by the sum of these over all",
         steps=steps,
     )

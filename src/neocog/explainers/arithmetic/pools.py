@@ -66,14 +66,14 @@ def _largest_of(
     largest: float,
     said: dict[str, Any],
     *,
-    of: str = "the numbers of the window",
+    of: str = "the values of the window",
 ) -> Worked:
     return Worked(
         kind="max_pool",
         computed=largest,
         patch=patch,
-        formula=f"the largest of {of}",
-        steps=[("largest", largest)],
+        formula=f"the max of {of}",
+        steps=[("max", largest)],
         **said,
     )
 
@@ -167,8 +167,8 @@ def reduction(piece: Piece, place: Place, pieces: Sequence[Piece]) -> Worked | N
             computed=total,
             patch=patch,
             total=total,
-            formula="the sum of the numbers",
+            formula="the sum of the values",
             steps=[("sum", total)],
             **said,
         )
-    return _largest_of(patch, float(patch.max()), said, of="the numbers")
+    return _largest_of(patch, float(patch.max()), said, of="the values")

@@ -41,13 +41,13 @@ def convolution(piece: Piece, place: Place, pieces: Sequence[Piece]) -> Worked |
         kernel = weight[group * each : (group + 1) * each, k % weight.shape[1]]
         taps = [(place[2 + a] + p[a] - d[a] * np.arange(kernel.shape[1 + a])) for a in range(axes)]
         rows = [np.where(t % s[a] == 0, t // s[a], -1) for a, t in enumerate(taps)]
-        sentence = "each input number is spread by the kernel; what falls on this place is summed"
+        sentence = "each input value is spread by the kernel; the contributions to this position are summed"
     else:
         kernel = weight[k]
         rows = [
             place[2 + a] * s[a] - p[a] + d[a] * np.arange(kernel.shape[1 + a]) for a in range(axes)
         ]
-        sentence = "the kernel lies on its patch: products, summed over all input channels"
+        sentence = "patch × kernel, summed over all input channels"
     patch = gathered(x[0, channels[0] : channels[-1] + 1], rows, sizes, 0.0)
     kernel = double(kernel).reshape(patch.shape)
     products = patch * kernel
@@ -86,7 +86,7 @@ def _products(
     steps = [("sum of the products", total)]
     if bias is not None:
         steps.append(("plus the bias", total + bias))
-    what = "a row of one input times a column of the other" if both else "every input number times"
+    what = "a row of one input times a column of the other" if both else "every input value times"
     return Worked(
         kind="product" if both else "linear",
         computed=total + (bias or 0.0),

@@ -126,7 +126,7 @@ class Arithmetic:
     stride: tuple[int, int] | None = None
     padding: tuple[int, int] | None = None
     dilation: tuple[int, int] | None = None
-    formula: str = "nothing is known of how this number is made"
+    formula: str = "how this value is computed is not known"
     steps: tuple[tuple[str, float], ...] = field(default=())
 
 
@@ -252,8 +252,8 @@ def _came(piece: Piece, link: Link, place: Place, after: Sequence[Any]) -> Worke
         patch=np.array(number).reshape(1, 1, 1),
         channels=np.array([at[0] if at else 0]),
         links=(link,),
-        formula=f"the number at {where}, as it is" if kind == "move" else "",
-        steps=[("number that came", number)],
+        formula=f"the value at {where}, unchanged" if kind == "move" else "",
+        steps=[("input", number)],
     )
 
 
@@ -275,8 +275,8 @@ def _border(piece: Piece, value: float) -> Worked:
         computed=value,
         patch=np.zeros((0, 1, 1)),
         links=piece.links[:1],
-        formula="a number that the border put there",
-        steps=[("the border", value)],
+        formula="a value of the padding",
+        steps=[("padding", value)],
     )
 
 
