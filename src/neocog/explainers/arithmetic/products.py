@@ -41,7 +41,7 @@ def convolution(piece: Piece, place: Place, pieces: Sequence[Piece]) -> Worked |
         kernel = weight[group * each : (group + 1) * each, k % weight.shape[1]]
         taps = [(place[2 + a] + p[a] - d[a] * np.arange(kernel.shape[1 + a])) for a in range(axes)]
         rows = [np.where(t % s[a] == 0, t // s[a], -1) for a, t in enumerate(taps)]
-        sentence = "each input value is spread by the kernel; the contributions to this position are summed"
+        sentence = "each input value is spread by the kernel; what falls on this position is summed"
     else:
         kernel = weight[k]
         rows = [
