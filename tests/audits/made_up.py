@@ -47,7 +47,7 @@ def shift(same: np.ndarray, *, mode: str = "crop", grid: float | None = None, **
         "both_correct": None,
         "both_wrong": None,
         "flip_rate": float((~same).mean()),
-        "one_right": None,
+        "one_correct": None,
         "accuracy": None,
         "accuracy_shifted": None,
         "chance_agreement": 0.1,
@@ -80,7 +80,7 @@ def layer(name: str, own: float, at_border: float) -> LayerError:
         local_shift=own,
         own_border=at_border,
         rotation_error=None,
-        own_rotation=None,
+        local_rotation=None,
     )
 
 

@@ -138,11 +138,11 @@ def test_quarter_turns() -> None:
         symmetric.weight.copy_(torch.tensor([[1.0, 2, 1], [2, 3, 2], [1, 2, 1]]).view(1, 1, 3, 3))
     found = errors(symmetric, conv(1, 2, kernel=3, padding="circular"))
     assert found["0"].rotation_error < 1e-6
-    assert found["0"].own_rotation < 1e-6
-    assert found["1"].own_rotation > 0.1
+    assert found["0"].local_rotation < 1e-6
+    assert found["1"].local_rotation > 0.1
     even = errors(nn.AvgPool2d(1, 2))["0"]
     assert (
-        even.own_rotation > 0.1
+        even.local_rotation > 0.1
     )  # stride 2 on 16 samples keeps no grid that a turn maps to itself
 
 
@@ -164,9 +164,9 @@ class Lifting(nn.Module):
 def test_E8_the_declared_field_is_asked_how_channels_turn() -> None:
     lifting, plain = (errors(Lifting(declared=d), nn.ReLU())["0"] for d in (True, False))
     assert lifting.rotation_error < 1e-6
-    assert lifting.own_rotation < 1e-6
+    assert lifting.local_rotation < 1e-6
     assert plain.rotation_error > 0.3
-    assert plain.own_rotation > 0.3
+    assert plain.local_rotation > 0.3
 
 
 def test_vectors_have_no_places() -> None:
@@ -222,7 +222,7 @@ def test_activations_that_write_over_their_input_are_not_blamed() -> None:
     for act in (nn.SiLU(inplace=True), nn.LeakyReLU(0.1, inplace=True)):
         e = errors(circular, act)["1"]
         assert e.local_shift < 1e-6
-        assert e.own_rotation < 1e-6
+        assert e.local_rotation < 1e-6
 
 
 def test_a_sample_that_a_layer_does_not_see_does_not_outweigh_the_rest() -> None:

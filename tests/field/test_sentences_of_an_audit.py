@@ -50,7 +50,7 @@ def shift(flip: float | None = 0.0, mode: str = "circular", **given: Any) -> Shi
     values: dict[str, Any] = {
         "n": 100, "max_shift": 4.0, "unit": "%", "consistency_ci": (consistency, consistency),
         **dict.fromkeys(
-            ("both_correct", "both_wrong", "one_right", "accuracy", "accuracy_shifted",
+            ("both_correct", "both_wrong", "one_correct", "accuracy", "accuracy_shifted",
              "chance_agreement",
              "largest_class", "majority", "worst_case_accuracy", "map", "border")
         ),
@@ -82,7 +82,7 @@ def aligned(*rows: Misalignment, unknown: tuple[str, ...] = (), **given: Any) ->
 def layer(name: str = "conv", own: float | None = 0.3, at: float | None = 0.0) -> LayerError:
     return LayerError(
         name=name, kind="Conv2d", output=(4, 8, 8), shift_error=0.1, shift_ci=(0.1, 0.1),
-        local_shift=own, own_border=at, rotation_error=None, own_rotation=None,
+        local_shift=own, own_border=at, rotation_error=None, local_rotation=None,
     )  # fmt: skip
 
 

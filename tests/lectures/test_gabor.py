@@ -73,8 +73,8 @@ def test_G1_the_floor_says_that_3x3_kernels_are_nearly_always_fitted() -> None:
     assert np.median(large.floor) < 0.5
     assert "the fit says little" in small.verdict() or np.median(small.floor) < 0.9
     # Noise among noise: 5 % of 24 expected; seven would be 0.0003 by the binomial law.
-    assert small.share_above < 7 / 24
-    assert large.share_above == 1
+    assert small.fraction_above < 7 / 24
+    assert large.fraction_above == 1
 
 
 def test_edges_and_blobs_are_gabor_functions_too() -> None:

@@ -83,7 +83,7 @@ def layers_section(audit: Audit) -> Section:
                 number,
                 e.name,
                 e.rotation_error,
-                e.own_rotation,
+                e.local_rotation,
                 *([_radian(lie.get(e.name))] if lie else []),
             ]
             for number, e in numbered

@@ -5,7 +5,7 @@ network is from that, as mean over samples of ‖f(T x) - T f(x)‖ / ‖f(x)‖
 know, see `neocog.symmetry.residual`:
 
     shift_error, rotation_error   at the layer's output, everything before it included
-    local_shift, own_rotation       of this layer alone: its input on the unmoved sample is moved,
+    local_shift, local_rotation     of this layer alone: its input on the unmoved sample is moved,
                                   so what broke earlier has no part in it
 
 Shifts are circular by whole pixels, different for each sample; turns are quarter turns. Nothing
@@ -57,7 +57,7 @@ class LayerError:
         local_shift: of this layer alone; None for a block of layers.
         own_border: share of `local_shift` squared that lies near the border or the cut.
         rotation_error: at its output, under quarter turns; None where height and width differ.
-        own_rotation: of this layer alone.
+        local_rotation: of this layer alone.
     """
 
     name: str
@@ -68,7 +68,7 @@ class LayerError:
     local_shift: float | None
     own_border: float | None
     rotation_error: float | None
-    own_rotation: float | None
+    local_rotation: float | None
 
     @property
     def own_inside(self) -> float:
@@ -93,7 +93,7 @@ class _Sums:
     local_shift: list[Tensor] = field(default_factory=list)
     border: list[Tensor] = field(default_factory=list)
     turn: list[Tensor] = field(default_factory=list)
-    own_turn: list[Tensor] = field(default_factory=list)
+    local_turn: list[Tensor] = field(default_factory=list)
 
 
 def layer_errors(
@@ -177,7 +177,7 @@ def _row(name: str, s: _Sums, seed: int) -> LayerError:
         local_shift=None if own is None else float(own.mean()),
         own_border=border,
         rotation_error=mean(s.turn),
-        own_rotation=mean(s.own_turn),
+        local_rotation=mean(s.local_turn),
     )
 
 
@@ -327,7 +327,7 @@ class _TurnedPair:
         sums.turn.append(norms(expected - moved, still))
         if inner is not None and _turns(inner):
             again = m(self.turned(inner[: len(still)], field_of(m, "input")).clone())
-            sums.own_turn.append(norms(expected - again, still))
+            sums.local_turn.append(norms(expected - again, still))
 
     def turned(self, x: Tensor, field: FeatureField) -> Tensor:
         return self.turn(x, field=field) if x.ndim == 4 else self.turn.mix(x, field)

@@ -89,7 +89,7 @@ def _layers(audit: Audit) -> list[dict[str, Any]]:
                 "aliased_energy": energy.get(e.name),
                 "local_shift_error": e.local_shift,
                 "local_shift_error_border_share": e.own_border,
-                "own_rotation_error": e.own_rotation,
+                "local_rotation_error": e.local_rotation,
                 "lie_shift": None if slow is None else slow.shift,
                 "lie_rotation": None if slow is None else slow.rotation,
             }

@@ -47,7 +47,7 @@ def protocol(
         **chosen,
         "precision": str(subject.dtype).removeprefix("torch."),
         "mode": "evaluation",
-        "samples_turned_scaled_bent": max(made.extras.values(), default=0),
+        "samples_rotated_scaled_deformed": max(made.extras.values(), default=0),
         "samples_for_layers": made.layers,
         "torch": str(torch.__version__),
         "threads": torch.get_num_threads(),

@@ -256,7 +256,7 @@ def _geometry(audit: Audit) -> Section:
 def _named(name: str, axes: int) -> str:
     """A row of the protocol; a series is not turned, and has no pixels."""
     if axes == 1:
-        name = name.replace("samples_turned_scaled_bent", "samples_moved_otherwise")
+        name = name.replace("samples_rotated_scaled_deformed", "samples_moved_otherwise")
     return name.replace("_", " ")
 
 

@@ -99,7 +99,7 @@ class Shift:
         both_correct: share that is right at both; None where truths are unknown or no classes.
         both_wrong: share with the same wrong answer at both.
         flip_rate: share with two answers.
-        one_right: share that is right at one of the two.
+        one_correct: share that is right at one of the two.
         accuracy: share that is right unmoved.
         accuracy_shifted: share that is right at the first of the two positions.
         chance_agreement: agreement of two predictions drawn at random with the frequencies of this
@@ -127,7 +127,7 @@ class Shift:
     both_correct: float | None
     both_wrong: float | None
     flip_rate: float | None
-    one_right: float | None
+    one_correct: float | None
     accuracy: float | None
     accuracy_shifted: float | None
     chance_agreement: float | None
@@ -306,7 +306,7 @@ def _result(
     kind, classes = movable.kind, movable.model.task == "classify"
     same = kind.agreement(pair.a, pair.b).double().numpy()
     shares: dict[str, float | None] = dict.fromkeys(
-        ("both_correct", "both_wrong", "flip_rate", "one_right", "accuracy", "accuracy_shifted")
+        ("both_correct", "both_wrong", "flip_rate", "one_correct", "accuracy", "accuracy_shifted")
     )
     chance = largest = None
     if classes:
@@ -320,7 +320,7 @@ def _result(
             means = {
                 "both_correct": a & b,
                 "both_wrong": equal & ~a,
-                "one_right": a ^ b,
+                "one_correct": a ^ b,
                 "accuracy": pair.base == pair.truth,
                 "accuracy_shifted": a,
             }

@@ -75,7 +75,7 @@ class GaborFit:
         return float(max(np.quantile(f, _LEVEL) for f in (self.floor, self.shuffled) if len(f)))
 
     @property
-    def share_above(self) -> float:
+    def fraction_above(self) -> float:
         """The share of filters that pass the bar; chance alone would be 5 %."""
         known = self.explained[np.isfinite(self.explained)]
         return float((known > self.bar).mean()) if len(known) else 0.0
@@ -88,8 +88,8 @@ class GaborFit:
         said = (
             f"A Gabor function explains {own:.0%} of the median filter's energy. It explains "
             f"{chance:.0%} of that of a random {size} filter, and {mixed:.0%} of that of these "
-            f"filters with their taps shuffled. {self.share_above:.0%} of the filters pass the bar "
-            f"that 5% pass by chance ({self.bar:.0%})."
+            f"filters with their taps shuffled. {self.fraction_above:.0%} of the filters pass the "
+            f"bar that 5% pass by chance ({self.bar:.0%})."
         ).replace("%", " %")
         if max(chance, mixed) > 0.75:
             said += (
@@ -136,7 +136,8 @@ class GaborFit:
             "bar": self.bar,
             "n": len(self.floor),
         }
-        return {"layer": self.layer, **plain, "floor": chance, "share_above": self.share_above}
+        plain = {"layer": self.layer, **plain, "floor": chance}
+        return {**plain, "fraction_above": self.fraction_above}
 
     def _scalars(self) -> tuple[Scalar, ...]:
         return (
@@ -160,7 +161,7 @@ class GaborFit:
             ),
             Scalar(
                 title="above chance",
-                value=self.share_above,
+                value=self.fraction_above,
                 unit="%",
                 note="Filters better than 95 % of the random and of the shuffled ones; by chance "
                 "it would be 5 %.",
