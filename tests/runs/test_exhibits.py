@@ -92,4 +92,4 @@ def test_nothing_was_held_out() -> None:
     end = finished([0], [0])
     end.scores.clear()
     screen = run_first_screen(end, "r")
-    assert "no sample was held out" in screen.headline
+    assert "without held-out samples" in screen.headline

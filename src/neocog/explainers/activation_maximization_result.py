@@ -9,8 +9,8 @@ import numpy as np
 
 from neocog.errors import printable
 from neocog.exhibits import Cell, Curve, Exhibit, Gallery, PlainResult, Section, Table, keys
-from neocog.explainers.shown import as_image
 from neocog.explainers.units import headed
+from neocog.render.pixels import as_image
 
 __all__ = ["ActivationMaximization"]
 

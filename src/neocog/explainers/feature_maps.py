@@ -14,10 +14,10 @@ from torch import Tensor, nn
 from neocog.data.samples import in_range
 from neocog.errors import ModelError, ShapeMismatch, printable
 from neocog.exhibits import Exhibit, Gallery, Map, Section
-from neocog.explainers.shown import amounts, as_image, signed
 from neocog.explainers.units import finite, headed, layouts_for, named
 from neocog.graph.activations import find_layer, handed, recording
 from neocog.graph.found import as_found
+from neocog.render.pixels import amounts, as_image, signed
 
 __all__ = ["FeatureMaps", "feature_maps", "sections"]
 

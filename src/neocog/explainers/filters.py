@@ -14,10 +14,10 @@ from torch.nn.modules.conv import _ConvNd
 
 from neocog.errors import ModelError, printable
 from neocog.exhibits import Curve, Exhibit, Gallery, Map, Section
-from neocog.explainers.shown import amounts, gray_or_color, sheet, signed
 from neocog.graph.activations import handed
 from neocog.graph.found import as_found
 from neocog.graph.operations import Operation, watching
+from neocog.render.pixels import amounts, gray_or_color, sheet, signed
 from neocog.signal.kernels import frequency_response
 
 __all__ = ["Filters", "filters", "sections"]

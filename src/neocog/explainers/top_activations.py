@@ -21,10 +21,10 @@ from neocog.data.samples import Samples, batch_of
 from neocog.errors import ModelError, UsageError, printable
 from neocog.exhibits import Curve, Exhibit, Gallery, Section
 from neocog.explainers.layout import SpatialLayout
-from neocog.explainers.shown import as_image, framed
 from neocog.explainers.units import check_units, finite, headed, layout_for, output_of
 from neocog.graph.activations import place_of
 from neocog.graph.found import as_found
+from neocog.render.pixels import as_image, framed
 
 __all__ = ["PatchGeometry", "TopPatches", "cut", "gallery", "top_patches"]
 

@@ -18,7 +18,6 @@ from torch.nn.modules.conv import _ConvNd
 from neocog.data.samples import in_range
 from neocog.errors import ModelError, ShapeMismatch, UsageError, printable
 from neocog.exhibits import Exhibit, Gallery, PlainResult, Scalar, Section, Table, keys
-from neocog.explainers.shown import sheet, signed
 from neocog.graph.activations import (
     Run,
     differentiable,
@@ -34,6 +33,7 @@ from neocog.lectures.convolution_gradients import (
     padded,
     unpadded,
 )
+from neocog.render.pixels import sheet, signed
 
 __all__ = ["Backward", "backward"]
 

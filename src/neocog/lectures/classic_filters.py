@@ -15,7 +15,7 @@ from torch import Tensor
 from neocog.data.samples import in_range
 from neocog.errors import ShapeMismatch, UsageError, did_you_mean, printable
 from neocog.exhibits import Curve, Exhibit, Gallery, Map, Section
-from neocog.explainers.shown import amounts, as_image, enlarged, signed
+from neocog.render.pixels import amounts, as_image, enlarged, signed
 from neocog.signal.correlate import correlate
 from neocog.signal.kernels import (
     difference,

@@ -24,8 +24,8 @@ from torch import Tensor
 from neocog.errors import ModelError, printable
 from neocog.exhibits import Cell, Curve, Exhibit, Gallery, Scalar, Section, Table
 from neocog.explainers.filters import Filters
-from neocog.explainers.shown import as_image, beside, enlarged, signed
 from neocog.lectures.gabor_search import fitted
+from neocog.render.pixels import as_image, beside, enlarged, signed
 
 __all__ = ["GaborFit", "first_layer", "gabor_fit"]
 

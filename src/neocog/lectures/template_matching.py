@@ -23,8 +23,8 @@ from neocog.data.samples import in_range
 from neocog.errors import DataError, ShapeMismatch, UsageError, did_you_mean
 from neocog.exhibits import Cell, Exhibit, Gallery, Section, Table
 from neocog.explainers.features import Features
-from neocog.explainers.shown import amounts, as_image, framed
 from neocog.lectures.image_changes import CHANGES, ImageChange
+from neocog.render.pixels import amounts, as_image, framed
 from neocog.signal.correlate import MATCHES, match, peaks, window_sums
 
 __all__ = ["Row", "Search", "busiest", "search"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import math
 import os
 import re
@@ -13,8 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from neocog.exhibits import Curve, Gallery, Map, Section
+from neocog.exhibits import Curve, Gallery, Map, Section, png
 from neocog.render.color import palette
+from neocog.render.pixels import enlarged, sheet
 from neocog.render.svg import svg
 from neocog.targets import write_bytes
 
@@ -74,9 +74,9 @@ def drawn_files(sections: Sequence[Section]) -> dict[str, bytes]:
             match exhibit:
                 case Gallery():
                     for name, image in _images(exhibit, stem):
-                        _add(found, name, ".png", _png(image))
+                        _add(found, name, ".png", png(image))
                 case Map():
-                    _add(found, stem, ".png", _png(_colors(exhibit)))
+                    _add(found, stem, ".png", png(_colors(exhibit)))
                 case Curve():
                     _add(found, stem, ".svg", svg(exhibit).encode("utf-8"))
                 case _:
@@ -115,19 +115,11 @@ def _name(caption: str, place: int) -> str:
 
 
 def _sheet(images: Sequence[np.ndarray]) -> np.ndarray:
-    """Images of one size in rows, enlarged to squares of whole pixels, on gray."""
-    height, width = images[0].shape[:2]
-    times = max(1, SMALL // max(height, width))
-    across = math.ceil(math.sqrt(len(images)))
-    down = math.ceil(len(images) / across)
-    high, wide = height * times + GAP, width * times + GAP
-    ground = np.full((down * high + GAP, across * wide + GAP, 3), 128, np.uint8)
-    for i, p in enumerate(images):
-        top, left = GAP + i // across * high, GAP + i % across * wide
-        color = p if p.ndim == 3 else np.dstack([p] * 3)
-        large = color.repeat(times, 0).repeat(times, 1)
-        ground[top : top + height * times, left : left + width * times] = large
-    return ground
+    """Images of one size in rows, enlarged to squares of whole pixels, in color, framed in gray."""
+    times = max(1, SMALL // max(images[0].shape[:2]))
+    large = [enlarged(p if p.ndim == 3 else np.dstack([p] * 3), times) for p in images]
+    inner = sheet(large, columns=math.ceil(math.sqrt(len(images))), gap=GAP)
+    return np.pad(inner, ((GAP, GAP), (GAP, GAP), (0, 0)), constant_values=128)
 
 
 def slug(text: str, *, or_else: str = "exhibit") -> str:
@@ -152,14 +144,6 @@ def _add(found: dict[str, bytes], stem: str, ending: str, content: bytes) -> Non
         n += 1
         name = f"{stem}-{n}{ending}"
     found[name] = content
-
-
-def _png(image: np.ndarray) -> bytes:
-    from PIL import Image
-
-    out = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(image)).save(out, "PNG")
-    return out.getvalue()
 
 
 def _colors(shown: Map) -> np.ndarray:

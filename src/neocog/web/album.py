@@ -7,7 +7,6 @@ that model takes it: its size, its channels, values in [0, 1].
 from __future__ import annotations
 
 import hashlib
-import io
 import math
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
@@ -20,6 +19,7 @@ from torch import Tensor
 from neocog.data.image_decode import decode, head
 from neocog.data.samples import Samples
 from neocog.errors import DataError, ShapeMismatch, UsageError, printable
+from neocog.exhibits import png
 from neocog.web.network import Network
 from neocog.web.refused import Missing
 
@@ -220,13 +220,9 @@ def _decoded(data: bytes, network: Network) -> Tensor:
 
 def as_png(values: Tensor) -> bytes:
     """An image (1, C, H, W) in [0, 1] as a PNG file; gray, the first channel, if not of 3."""
-    from PIL import Image
-
     plain = (values[0].clamp(0, 1) * 255).round().to(torch.uint8)
     array = plain.permute(1, 2, 0).numpy() if len(plain) == 3 else plain[0].numpy()
-    out = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(array)).save(out, "PNG")
-    return out.getvalue()
+    return png(array)
 
 
 def synthetic(network: Network, *, seed: int = 0) -> Samples:

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from neocog.explainers.grad_cam import enlarge
 from neocog.explainers.maps.cells import Cells
-from neocog.explainers.shown import as_image, numbers
 from neocog.render.color import paint
+from neocog.render.pixels import as_image, numbers
 
 __all__ = ["bare", "laid_over", "legend", "over_series", "sides"]
 

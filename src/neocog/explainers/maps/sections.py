@@ -13,9 +13,9 @@ from neocog.exhibits import Cell, Checks, Curve, Exhibit, Gallery, Map, Section,
 from neocog.explainers.grad_cam import METHODS, Cam
 from neocog.explainers.layout import said
 from neocog.explainers.maps.overlay import bare, laid_over, over_series, sides
-from neocog.explainers.shown import as_image, enlarged
 from neocog.explainers.trust.randomize import mean_of, numbers
 from neocog.explainers.trust.trust import Trust
+from neocog.render.pixels import as_image, enlarged
 
 __all__ = ["cam_gallery", "cam_sections", "class_of", "trust_sections"]
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from neocog.explainers.shown import (
+from neocog.render.pixels import (
     amounts,
     as_image,
     beside,

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-from torch import Tensor
 
 from neocog.render.color import paint
+
+if TYPE_CHECKING:  # drawing needs no PyTorch
+    from torch import Tensor
 
 __all__ = [
     "amounts",
@@ -146,5 +149,6 @@ def framed(
 
 def numbers(x: Tensor | np.ndarray) -> np.ndarray:
     """As double precision in the processor's memory."""
-    plain = x.detach().to("cpu").double().numpy() if isinstance(x, Tensor) else x
-    return np.asarray(plain, np.float64)
+    if isinstance(x, np.ndarray):
+        return np.asarray(x, np.float64)
+    return np.asarray(x.detach().to("cpu").double().numpy(), np.float64)
