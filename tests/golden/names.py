@@ -67,6 +67,6 @@ compared there; each line is a change that was meant, and stands in the change l
 
 CLOCK = (
     "seconds", "images_per_second", "seconds_per_image", "total_seconds", "ms",
-    "threads", "torch", "fingerprint", "**/cost/ms",
+    "threads", "torch", "fingerprint", "**/cost/ms", "notes",
 )  # fmt: skip
-"""Figures that a clock or a machine decides. Only that they are there is recorded."""
+"""What a clock, a machine or a writer decides. Only that it is there is recorded."""
