@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from neocog.audits.clock import Clock, Progress, in_words
+from neocog.audits.clock import Clock, Progress, counted, in_words
 
 
 class Time:
@@ -81,6 +81,21 @@ def test_a_fraction_is_one(parts: list[tuple[float, float]]) -> None:
         assert 0 <= p.fraction <= 1
         assert p.seconds >= -1e-9
     assert said[-1].seconds == 0
+
+
+def test_steps_are_counted() -> None:
+    time, said = Time(), list[Progress]()
+    count = counted(said.append, "reading images", time)
+    count(0, 200)
+    time.now += 30
+    count(50, 200)
+    time.now += 90
+    count(200, 200)
+    assert said == [
+        Progress("reading images", 0.0, None),
+        Progress("reading images", 0.25, 90.0),
+        Progress("reading images", 1.0, 0.0),
+    ]
 
 
 def test_times_in_words() -> None:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-__all__ = ["Clock", "Progress", "TimeIsUp", "in_words"]
+__all__ = ["Clock", "Progress", "TimeIsUp", "counted", "in_words"]
 
 
 @dataclass(frozen=True)
@@ -114,6 +114,27 @@ class Clock:
         whole = self.spent + come * pace
         fraction = self.spent / whole if whole > 0 else 1.0
         self._tell(Progress(self._text, fraction, come * pace))
+
+
+def counted(
+    tell: Callable[[Progress], None], text: str, now: Callable[[], float] = time.monotonic
+) -> Callable[[int, int], None]:
+    """Steps done of steps in all, as progress with the time left.
+
+    Args:
+        tell: called with it.
+        text: what is done.
+        now: the time, in seconds from anywhere.
+    """
+    began = now()
+
+    def count(done: int, total: int) -> None:
+        fraction = done / max(1, total)
+        spent = now() - began
+        left = spent * (1 - fraction) / fraction if fraction > 0.02 and spent > 1 else None
+        tell(Progress(text, fraction, left))
+
+    return count
 
 
 def in_words(seconds: float) -> str:

@@ -8,7 +8,7 @@ it: by the content of the samples, wherever they lie now.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -56,7 +56,12 @@ class ImageSamples:
 
 
 def data_of(
-    trained: Model, place: str | os.PathLike[str], *, border: int = 0, strict: bool = False
+    trained: Model,
+    place: str | os.PathLike[str],
+    *,
+    border: int = 0,
+    strict: bool = False,
+    progress: Callable[[int, int], None] | None = None,
 ) -> ImageSamples:
     """Data as a classifier takes it.
 
@@ -65,6 +70,7 @@ def data_of(
         place: as for `neocog.open_data`, with a split or without: `DATA:val`, `DATA:all`.
         border: pixels to serve beyond the model's size, on each side.
         strict: stop at the first image that cannot be used.
+        progress: called with (steps done, steps in all) as files are read and decoded.
 
     Raises:
         DataError: the data cannot be opened.
@@ -79,6 +85,7 @@ def data_of(
         resize_mode=signal.resize_mode,
         **trained.drawn,
         strict=strict,
+        progress=progress,
     )
     name = split_name(source, name, [trained])
     split = source.split(name)

@@ -353,19 +353,27 @@ class Model(Result):
         self._must_classify()
         return scored(self, self.taken(place), batch=self._batch(batch_size), strict=strict)
 
-    def samples(self, place: Path_, *, border: int = 0, strict: bool = False) -> ImageSamples:
+    def samples(
+        self,
+        place: Path_,
+        *,
+        border: int = 0,
+        strict: bool = False,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> ImageSamples:
         """Data as this model takes it: its size, its channels, its numbers of the classes.
 
         Args:
             place: as for `evaluate`.
             border: pixels to serve beyond the model's size, on each side.
             strict: stop at the first image that cannot be used.
+            progress: called with (steps done, steps in all) as files are read and decoded.
 
         Raises:
             DataError: the data cannot be opened.
         """
         self._must_classify()
-        return data_of(self, place, border=border, strict=strict)
+        return data_of(self, place, border=border, strict=strict, progress=progress)
 
     def _batch(self, given: int | None) -> int:
         """Samples that go through the model at once."""

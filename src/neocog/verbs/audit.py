@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from neocog.audits.clock import Progress
+from neocog.audits.clock import Progress, counted
 from neocog.audits.compare import Compared, compare
 from neocog.audits.config import AuditConfig
 from neocog.audits.require import parse_bound
@@ -340,7 +340,13 @@ def _only(samples: Samples | None, how: _How) -> Samples | None:
 
 
 def _audited(trained: Model, data: Data, how: _How) -> Audit:
-    given = of_model(_drawn(trained, how), how.named(data), how.asked, strict=how.strict)
+    given = of_model(
+        _drawn(trained, how),
+        how.named(data),
+        how.asked,
+        strict=how.strict,
+        progress=counted(how.tell, "reading images"),
+    )
     samples, larger = _only(given.samples, how) or given.samples, _only(given.larger, how)
     found = audit_model(
         trained.module,

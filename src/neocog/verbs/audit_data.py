@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,6 +21,7 @@ from neocog.models.scoring import truths_of
 __all__ = ["AuditData", "needed", "of_model"]
 
 Path_ = str | os.PathLike[str]
+Reading = Callable[[int, int], None] | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +48,9 @@ def needed(asked: AuditConfig) -> int | None:
     return None if asked.every_sample else asked.n or MOST
 
 
-def of_model(trained: Model, data: Any, asked: AuditConfig, *, strict: bool) -> AuditData:
+def of_model(
+    trained: Model, data: Any, asked: AuditConfig, *, strict: bool, progress: Reading = None
+) -> AuditData:
     """At the size of an opened model.
 
     Args:
@@ -54,16 +58,17 @@ def of_model(trained: Model, data: Any, asked: AuditConfig, *, strict: bool) -> 
         data: a path, with a split or without, or what `neocog.data.inputs` takes.
         asked: how many samples are needed, and how far they are shifted.
         strict: stop at the first image that cannot be used.
+        progress: called with (steps done, steps in all) as files are read and decoded.
 
     Raises:
         DataError: the data cannot be used.
     """
     spec = trained.spec
     if is_path(data) and spec.task == "classify":
-        return _of_path(trained, data, asked, strict)
+        return _of_path(trained, data, asked, strict, progress)
     notes, total = tuple(trained.card.get("notes", ())), None
     if is_path(data):
-        samples = _without_truth(trained, data, strict)
+        samples = _without_truth(trained, data, strict, progress)
     else:
         given = as_samples(data, spec.input, n=needed(asked), seed=asked.seed, larger=True)
         samples, total = given.samples, given.total
@@ -78,7 +83,7 @@ def of_model(trained: Model, data: Any, asked: AuditConfig, *, strict: bool) -> 
     )
 
 
-def _without_truth(trained: Model, path: Path_, strict: bool) -> Samples:
+def _without_truth(trained: Model, path: Path_, strict: bool, progress: Reading) -> Samples:
     """Images for a model whose predictions are no classes: what they show stays unknown."""
     where, name = parse_place(path)
     signal = trained.spec.input
@@ -89,14 +94,17 @@ def _without_truth(trained: Model, path: Path_, strict: bool) -> Samples:
         channels=signal.channels,
         resize_mode=signal.resize_mode,
         strict=strict,
+        progress=progress,
     )
     split = source.split(split_name(source, name, [trained]))
     return Samples(split, None, split.names)
 
 
-def _of_path(trained: Model, path: Path_, asked: AuditConfig, strict: bool) -> AuditData:
+def _of_path(
+    trained: Model, path: Path_, asked: AuditConfig, strict: bool, progress: Reading
+) -> AuditData:
     """The samples of a classifier, and the same with a border for crops, where they have one."""
-    shown = trained.samples(path, strict=strict)
+    shown = trained.samples(path, strict=strict, progress=progress)
     samples, size = Samples.of(shown.split), trained.spec.input.size
     found = AuditData(samples=samples, classes=shown.classes, notes=shown.notes, total=len(samples))
     if "crop" not in asked.modes or shown.source.kind != "folder":
@@ -106,7 +114,7 @@ def _of_path(trained: Model, path: Path_, asked: AuditConfig, strict: bool) -> A
     if smallest is None or min(smallest[0]) < min(size) + 2 * max_shift:
         return found
     where = f"{parse_place(path)[0]}:{shown.name}"
-    wide = trained.samples(where, border=max_shift, strict=strict)
+    wide = trained.samples(where, border=max_shift, strict=strict, progress=progress)
     if wide.split.names[:] != shown.split.names[:]:
         raise DataError(f"`{printable(path)}` changed while it was read. Start the audit again.")
     return replace(found, larger=Samples.of(wide.split))
