@@ -7,6 +7,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+import neocog
+from neocog.audits.layers import layer_errors
+from neocog.audits.shift import shift_consistency
 from neocog.audits.subject import Subject, exact
 from neocog.data.samples import Samples
 from neocog.errors import ModelError, ShapeMismatch, UsageError
@@ -127,3 +130,27 @@ def test_wrong_use() -> None:
         Subject(nn.Identity())(torch.tensor([[0.0, 1.0], [float("nan"), 1.0]]))
     with pytest.raises(ShapeMismatch, match="tuple came"):
         Subject(Pair())(torch.zeros(2, 3))
+
+
+def test_every_measure_takes_any_module_and_plain_values() -> None:
+    torch.manual_seed(0)
+    net = nn.Sequential(
+        nn.Conv2d(1, 4, 3, stride=2), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(),
+        nn.Linear(4, 3),
+    )  # fmt: skip
+    x = torch.rand(8, 1, 16, 16)
+    one = shift_consistency(net, x, mode="circular", max_shift=2)
+    two = shift_consistency(Subject(net), Samples.of(x), mode="circular", max_shift=2)
+    assert one.to_json() == two.to_json()
+    assert layer_errors(net, x) == layer_errors(Subject(net), Samples.of(x))
+    opened = neocog.load(net, size=(1, 16, 16), mean=(0.0,), std=(1.0,))
+    assert shift_consistency(opened, x, max_shift=2).consistency == one.consistency
+
+
+def test_a_model_that_says_what_it_does_is_measured_so() -> None:
+    net = nn.Sequential(nn.Flatten(), nn.Linear(256, 2))
+    opened = neocog.load(net, size=(1, 16, 16), task="regress", mean=(0.0,), std=(1.0,))
+    subject = Subject.of(opened)
+    assert (subject.task, subject.size) == ("regress", (16, 16))
+    assert Subject.of(subject) is subject
+    assert Subject.of(net).size is None

@@ -61,6 +61,7 @@ CHANGED: dict[str, str] = {
 } | {
     "checks/*": "a list of four checks with their figures; deletion and insertion are decided by "
     "effect and interval, not by rank",
+    "notes": "a model of series, opened as one of images is, says that no weights were given",
 }  # fmt: skip
 """Path as recorded, to the reason why its figure is another one now, or is gone. Nothing is
 compared there; each line is a change that was meant, and stands in the change log."""

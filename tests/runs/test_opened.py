@@ -140,7 +140,7 @@ def test_what_does_not_fit_is_a_sentence(stranger, weights, told, error, message
 
 @pytest.mark.parametrize(("form", "message"), [
     ("pair", r"a tensor of a row a sample, alone or among others; .* gave `0` \(784,\), `1` \(\)"),
-    ("sum", r"this one gave \(\)\. Name a factory"),
+    ("sum", r"this one returned \(\)\. Name a factory"),
     ("one", r"answers with \(B, K\), K ≥ 2; .* with \(2, 1\)"),
     ("map", r"answers with \(B, K\), K ≥ 2; .* with \(2, 4, 2, 2\)"),
 ])  # fmt: skip

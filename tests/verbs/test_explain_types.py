@@ -36,7 +36,7 @@ def test_every_way_in_every_precision(method: str, dtype: str, kind: str, monkey
     more = {"layer": "0"} if method == "filters" and kind == "ours" else {}  # no Gabor functions
     if method in ("activation-maximization", "top-activations"):
         more = {"layer": "4", "units": [0, 1]}
-    found = neocog.explain(net, x, method=method, trust=method == "grad_cam", **more)
+    found = neocog.explain(net, x, method=method, sanity_checks=method == "grad_cam", **more)
     text = json.dumps(found.to_json(), allow_nan=False)
     assert json.loads(text)["method"] == method
     assert found.sections()

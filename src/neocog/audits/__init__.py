@@ -1,8 +1,8 @@
 """Measurements of any `nn.Module`.
 
-    from neocog.audits import Samples, Subject, shift_consistency
+    from neocog.audits import shift_consistency
 
-    shift_consistency(Subject(net.eval()), Samples.of(x), mode="circular").consistency
+    shift_consistency(net, x, mode="circular").consistency  # any module, values in [0, 1]
 
 Each name is opened when it is first used. What needs no data is in `neocog.graph`: `cost.cost`,
 `receptive_field.receptive_field`, `alignment.alignment`; measures that are called like their module

@@ -17,8 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from neocog.audits.subject import Subject, exact
-from neocog.data.samples import Samples
+from neocog.audits.subject import AnySamples, Measurable, exact, measured
 from neocog.graph.operations import Call, Operation, watching
 from neocog.layers.polyphase import ChoosePhase, LearnedChoice, TakePhase
 from neocog.layers.windows import ChooseWindows, TakeWindows
@@ -61,7 +60,7 @@ class _Sum:
     n: int
 
 
-def aliasing(model: Subject, data: Samples, *, batch: int = 16) -> tuple[Aliasing, ...]:
+def aliasing(model: Measurable, data: AnySamples, *, batch: int = 16) -> tuple[Aliasing, ...]:
     """Every operation of a model that downsamples, in the order in which they run.
 
     Args:
@@ -76,6 +75,7 @@ def aliasing(model: Subject, data: Samples, *, batch: int = 16) -> tuple[Aliasin
         >>> [(f.name, f.kind, f.stride) for f in found]
         [('1', 'max pool', (2, 2))]
     """
+    model, data = measured(model, data)
     sums: dict[str, _Sum] = {}
     with model.ready(), torch.no_grad(), exact():
         for start in range(0, len(data), batch):

@@ -19,9 +19,9 @@ from torch import Tensor
 
 from neocog.audits.answer import kind_of
 from neocog.audits.motion import change_of
-from neocog.audits.subject import Subject
+from neocog.audits.subject import AnySamples, Measurable, measured
 from neocog.audits.unshifted import Unshifted
-from neocog.data.samples import Samples, batch_of
+from neocog.data.samples import batch_of
 from neocog.errors import UsageError
 from neocog.exhibits import Curve, Exhibit, PlainResult
 from neocog.symmetry.motion import Translation, Warp
@@ -152,8 +152,8 @@ def _spectral_norm(m: Tensor) -> Tensor:
 
 
 def elastic(
-    model: Subject,
-    data: Samples,
+    model: Measurable,
+    data: AnySamples,
     *,
     amounts: Sequence[float] = AMOUNTS,
     cycles: int = 1,
@@ -179,6 +179,7 @@ def elastic(
     Raises:
         UsageError: an amount is out of range, or the samples are no images.
     """
+    model, data = measured(model, data)
     if len(data.size) != 2 or model.task == "segment":
         raise UsageError("Only images with one answer each are bent. Leave the deformation out.")
     if not amounts or min(amounts) <= 0 or max(amounts) >= 1:

@@ -29,8 +29,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from neocog.audits.subject import Subject, exact
-from neocog.data.samples import Samples
+from neocog.audits.subject import AnySamples, Measurable, exact, measured
 from neocog.errors import UsageError
 from neocog.layers.blur import MaxBlurPool
 from neocog.layers.polyphase import PolyphaseDown
@@ -97,8 +96,8 @@ class _Sums:
 
 
 def layer_errors(
-    model: Subject,
-    data: Samples,
+    model: Measurable,
+    data: AnySamples,
     *,
     max_shift: int | None = None,
     seed: int = 0,
@@ -123,6 +122,7 @@ def layer_errors(
     Raises:
         UsageError: the samples are of another size than the model takes.
     """
+    model, data = measured(model, data)
     if model.size is not None and tuple(model.size) != tuple(data.size):
         raise UsageError(
             f"Layers are looked at with samples of the size that the model takes, {model.size}; "

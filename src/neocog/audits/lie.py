@@ -21,8 +21,7 @@ from torch import Tensor, nn
 from torch.autograd import forward_ad
 
 from neocog.audits.layers import is_map
-from neocog.audits.subject import Subject, exact
-from neocog.data.samples import Samples
+from neocog.audits.subject import AnySamples, Measurable, exact, measured
 from neocog.symmetry.fields import FeatureField, field_of
 from neocog.symmetry.generators import (
     map_rotation_generator,
@@ -50,7 +49,7 @@ class LieError:
     rotation: float | None
 
 
-def lie_errors(model: Subject, data: Samples, *, batch: int = 16) -> tuple[LieError, ...]:
+def lie_errors(model: Measurable, data: AnySamples, *, batch: int = 16) -> tuple[LieError, ...]:
     """The Lie derivative of every layer, in the order of their first calls.
 
     Args:
@@ -62,6 +61,7 @@ def lie_errors(model: Subject, data: Samples, *, batch: int = 16) -> tuple[LieEr
         A row a layer, but for maps that windows without border have cut; none at all where an
         operation of the model has no forward-mode derivative.
     """
+    model, data = measured(model, data)
     size = data.size
     shift: dict[str, list[Tensor]] = {}
     turn: dict[str, list[Tensor]] = {}

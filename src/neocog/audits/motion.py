@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from neocog.audits.answer import kind_of
-from neocog.audits.subject import Subject
+from neocog.audits.subject import AnySamples, Measurable, Subject, measured
 from neocog.audits.unshifted import Unshifted
 from neocog.data.samples import Samples, batch_of
 from neocog.errors import UsageError
@@ -212,8 +212,8 @@ def sweep(
 
 
 def rotation(
-    model: Subject,
-    data: Samples,
+    model: Measurable,
+    data: AnySamples,
     *,
     step: float = 15.0,
     border: str = "reflect",
@@ -237,6 +237,7 @@ def rotation(
     Raises:
         UsageError: the step does not divide 90, or the samples are no images.
     """
+    model, data = measured(model, data)
     if not step > 0 or 90 % step:
         raise UsageError(
             f"The step of an angle divides 90 degrees, so that quarter turns are exact; {step:g} "
@@ -267,8 +268,8 @@ FACTORS = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.25, 1.4, 1.7, 2.0)
 
 
 def scale(
-    model: Subject,
-    data: Samples,
+    model: Measurable,
+    data: AnySamples,
     *,
     factors: Sequence[float] = FACTORS,
     border: str = "reflect",
@@ -292,6 +293,7 @@ def scale(
     Raises:
         UsageError: a factor is not positive, or the samples are no images.
     """
+    model, data = measured(model, data)
     if len(data.size) != 2:
         raise UsageError("Only images can be scaled; series came. Leave the scale out.")
     if not factors or min(factors) <= 0:

@@ -26,7 +26,7 @@ from torch import Tensor
 from neocog.audits.grid import Grid
 from neocog.audits.grid import grid as measure_grid
 from neocog.audits.moving import MODES, Movable, Pair, nearest, pairs
-from neocog.audits.subject import Subject
+from neocog.audits.subject import AnySamples, Measurable, Subject, measured
 from neocog.audits.unshifted import Unshifted
 from neocog.data.samples import Samples
 from neocog.errors import UsageError
@@ -165,8 +165,8 @@ class Shift:
 
 
 def shift_consistency(
-    model: Subject,
-    data: Samples,
+    model: Measurable,
+    data: AnySamples,
     *,
     mode: str = "circular",
     max_shift: int | None = None,
@@ -200,6 +200,7 @@ def shift_consistency(
         >>> shift_consistency(Subject(mean), Samples.of(x), max_shift=3).consistency
         1.0
     """
+    model, data = measured(model, data)
     run = Shifting(
         model, data, mode=mode, max_shift=max_shift, seed=seed, stride=stride, batch=batch
     )

@@ -8,12 +8,16 @@ from contextlib import AbstractContextManager
 import torch
 from torch import Tensor, nn
 
+from neocog.data.samples import Samples
+from neocog.data.split import Split
 from neocog.errors import ModelError, ShapeMismatch, UsageError, did_you_mean
 from neocog.graph.exact import exact
 from neocog.graph.found import as_found
+from neocog.models.model import Model
+from neocog.networks.model import SpecifiedNetwork
 from neocog.store.sound import check_network
 
-__all__ = ["PRECISIONS", "TASKS", "Subject", "exact"]
+__all__ = ["PRECISIONS", "TASKS", "AnySamples", "Measurable", "Subject", "exact", "measured"]
 
 TASKS = ("classify", "segment", "regress")
 """What a model may answer: logits (B, K), maps of logits (B, K, h, w), or numbers."""
@@ -59,6 +63,20 @@ class Subject:
         self.device = held[0].device if held else torch.device("cpu")
         self.passes = 0
         """Samples that went through the model so far; a sample that goes twice counts twice."""
+
+    @classmethod
+    def of(cls, model: Measurable) -> Subject:
+        """A model as measures take it; one that has a spec does what it says, at its size.
+
+        Args:
+            model: an opened model, any module, or what this function gave.
+        """
+        if isinstance(model, Subject):
+            return model
+        module = model.module if isinstance(model, Model) else model
+        if not isinstance(module, SpecifiedNetwork):
+            return cls(module)
+        return cls(module, task=module.spec.task, size=module.spec.input.size or None)
 
     def label(self, name: str) -> str:
         """A sub-module's name as the user knows it: without the wrapper that normalizes."""
@@ -123,3 +141,25 @@ class Subject:
     def ready(self) -> AbstractContextManager[None]:
         """Evaluation mode inside; the model as it was afterwards."""
         return as_found(self.module)
+
+
+Measurable = Subject | Model | nn.Module
+"""What a measure takes as a model."""
+
+AnySamples = Samples | Split | Tensor | tuple[Tensor, object]
+"""What a measure takes as data."""
+
+
+def measured(model: Measurable, data: AnySamples) -> tuple[Subject, Samples]:
+    """A model and data as every measure takes them.
+
+    Args:
+        model: an opened model, any module from values in [0, 1], or a `Subject` of one.
+        data: samples, or values in [0, 1], (B, C, H, W) or (B, C, N), with truths or without.
+
+    Example:
+        >>> subject, samples = measured(nn.Flatten(), torch.zeros(3, 1, 2, 2))
+        >>> subject(samples.take(slice(None))).shape
+        torch.Size([3, 4])
+    """
+    return Subject.of(model), Samples.of(data)

@@ -148,7 +148,8 @@ def _words(given: Mapping[str, Any], allow_random: bool) -> tuple[str, ...] | No
     """How it was opened, as words of a command; None where no command can say it."""
     if isinstance(given.get("classes"), (list, tuple)):
         return None
-    said = {k: v for k, v in given.items() if v != "classify"}  # which is what every verb takes
+    # A classifier is what every verb takes.
+    said = {k: v for k, v in given.items() if k != "task" or v != "classify"}
     return option_words({**said, "allow_random": allow_random})
 
 

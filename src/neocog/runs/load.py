@@ -82,9 +82,17 @@ def load(
         >>> model.spec.classes
         ('0', '1', '2', '3')
     """
-    given = {"weights": weights, "size": size, "mean": mean, "std": std, "classes": classes}
+    given: dict[str, Any] = {
+        "weights": weights,
+        "size": size,
+        "mean": mean,
+        "std": std,
+        "classes": classes,
+    }
     given |= {"init": init, "resize_mode": resize_mode, "task": task, "output": output}
     given = {name: value for name, value in given.items() if value is not None}
+    for name in {"size", "mean", "std"} & given.keys():  # arrays and tensors too
+        given[name] = tuple(v.item() if hasattr(v, "item") else v for v in given[name])
     if isinstance(model, Model):
         return _as_opened(model, printable(model.place), given)
     if isinstance(model, nn.Module) or is_external(model):

@@ -304,6 +304,8 @@ def _sample(of: Model, place: str, row: int, strict: bool) -> Tensor:
 def _file(of: Model, path: str) -> tuple[list[tuple[str, Tensor]], list[tuple[str, str]]]:
     """The image of a file, or why it cannot be used."""
     if not of.shape:
+        if not Path(path).suffix and not os.path.exists(path):  # noqa: PTH110 (too long a name)
+            open_data(path)  # which says so, and what may have been meant
         raise UsageError(
             "A module says not what size and how many channels its images have; give them as "
             "values (B, C, H, W) in [0, 1], or open the model with `neocog.load`."
