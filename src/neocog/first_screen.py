@@ -237,7 +237,11 @@ def _bytes(sign: str) -> str:
 def _wrapped(text: str, width: int) -> list[str]:
     """Lines; a number stays with its per cent sign."""
     glued = text.replace(" %", "\u00a0%")
-    parts = [line for block in glued.split("\n") for line in textwrap.wrap(block, width) or [""]]
+    parts = [
+        line
+        for block in glued.split("\n")
+        for line in textwrap.wrap(block, width, break_on_hyphens=False) or [""]
+    ]
     return [line.replace("\u00a0%", " %") for line in parts]
 
 

@@ -99,7 +99,7 @@ def test_report_draws_all_of_it() -> None:
     html = page("Audit", sections(found))
     assert "<b>" not in html
     assert "&lt;b&gt;" in html
-    for word in ("circular", "Which layer breaks it", "What aliases", "protocol"):
+    for word in ("circular", "Equivariance, layer by layer", "Aliasing", "protocol"):
         assert word in html
 
 

@@ -40,7 +40,7 @@ def test_words(call, digits_run: Path) -> None:
         "audit", digits_run, "digits:val", *FAST, "--shift", "zeros", "--no-layers", "--verbose"
     )
     assert "zeros consistency" in whole.out
-    assert "How it was measured" in whole.out
+    assert "Protocol" in whole.out
 
 
 def test_a_missed_bound_is_status_one(call, digits_run: Path) -> None:

@@ -328,12 +328,12 @@ def test_what_is_counted(n: int, task: str, axes: int) -> None:
     )  # fmt: skip
     tiles = summary(result).exhibits
     notes = " ".join(t.note for t in tiles)
-    assert (f"{n:,} sample{'s' if n > 1 else ''} answered right" in notes) == classes
-    assert ("share of samples with one answer" in notes) == classes
-    assert ("mean share of the map" in notes) == (task == "segment")
+    assert (f"{n:,} sample{'s' if n > 1 else ''}, unshifted" in notes) == classes
+    assert ("fraction of samples with the same prediction" in notes) == classes
+    assert ("mean fraction of pixels" in notes) == (task == "segment")
     assert ("mean difference" in notes) == (task == "regress")
-    shifts = next(s for s in sections(result) if "is shifted" in s.title)
-    assert ("the answer is the same at both" in shifts.text) == classes
+    shifts = next(s for s in sections(result) if s.title == "Shifts")
+    assert ("the prediction is the same at both" in shifts.text) == classes
     assert ("how far apart" in shifts.text) == (task == "regress")
     maps = of(Map, shifts.exhibits)
     assert bool(maps) == (axes == 2)
@@ -346,8 +346,8 @@ def test_what_is_counted(n: int, task: str, axes: int) -> None:
 def test_nothing_was_asked_for() -> None:
     found = audit()
     assert verdict(found) == ""
-    shifts = next(s for s in sections(found) if "is shifted" in s.title)
-    assert (shifts.text, shifts.exhibits) == ("No way of shifting was asked for.", ())
+    shifts = next(s for s in sections(found) if s.title == "Shifts")
+    assert (shifts.text, shifts.exhibits) == ("No shifts were measured.", ())
     assert plain(found)["not_looked_behind"] == ["the whole model"]
 
 
@@ -391,7 +391,7 @@ def test_turns(square: bool, stay: float) -> None:
     )
     found = audit(extras={"rotation": turned})
     assert f"exact {'quarter' if square else 'half'} turns {share(stay)}" in verdict(found)
-    curve = next(s for s in sections(found) if s.title.startswith("When it is")).exhibits[0]
+    curve = next(s for s in sections(found) if s.title.startswith("Rotation")).exhibits[0]
     assert curve.note.startswith(f"1 sample. {'Quarter' if square else 'Half'} turns are exact")
 
 
@@ -446,7 +446,7 @@ def test_a_comparison() -> None:
     )
     assert section.text == "Accuracy, B less A: -0.001 (-10.00 to +0.00) points."
     assert section.exhibits[0].rows[0][5] == 0  # the truth is known: none is right in both
-    assert "no share of equal answers" in comparison([], "A", "B").text
+    assert "no consistency that could be compared" in comparison([], "A", "B").text
     assert comparison([], "A", "B").exhibits == ()
 
 
@@ -582,7 +582,7 @@ def test_an_evaluation(n: int) -> None:
     tile = found.exhibits("x").exhibits[0]
     assert isinstance(tile, Scalar)
     assert tile.value == 1
-    assert tile.note.startswith(f"share of {n:,} sample{'s' if n > 1 else ''} answered right")
+    assert tile.note.startswith(f"top-1, {n:,} sample{'s' if n > 1 else ''}; ")
 
 
 @pytest.mark.parametrize(

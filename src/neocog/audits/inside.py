@@ -62,16 +62,16 @@ def layers_section(audit: Audit) -> Section:
             "kind",
             "output",
             "error",
-            "own, inside",
-            "own, border",
-            *([f"a {audit.nouns.unit}"] if lie else []),
+            "local, interior",
+            "local, at the border",
+            *(["Lie derivative"] if lie else []),
         ),
         rows=shifts,
-        note="Error: at the output, all before it included. Own: of this layer alone, its input "
-        "moved by hand; inside is away from the border, which is what sampling breaks."
+        note="Error: at the output, with all layers before it. Local: of this layer alone, its "
+        "input shifted exactly; in the interior, away from the border, downsampling breaks it."
         + (
-            f" A {audit.nouns.unit}: the Lie derivative, how fast the error grows when the shift "
-            "begins."
+            f" Lie derivative: how fast the error grows as the shift begins, for each "
+            f"{audit.nouns.unit}."
             if lie
             else ""
         ),
@@ -90,14 +90,16 @@ def layers_section(audit: Audit) -> Section:
         ]
         exhibits.append(
             Table(
-                title="turns, layer by layer",
-                columns=("", "layer", "quarter turn", "own", *(["a radian"] if lie else [])),
+                title="quarter turns, layer by layer",
+                columns=("", "layer", "error", "local", *(["Lie derivative"] if lie else [])),
                 rows=turns,
                 note="The same for exact quarter turns"
-                + ("; a radian: the Lie derivative of turning." if lie else "."),
+                + ("; the Lie derivative is for each radian." if lie else "."),
             )
         )
-    return Section(title="Which layer breaks it", exhibits=tuple(exhibits), text=blame(audit))
+    return Section(
+        title="Equivariance, layer by layer", exhibits=tuple(exhibits), text=blame(audit)
+    )
 
 
 def _frequencies(n: int) -> tuple[float, float]:
@@ -138,11 +140,11 @@ def sampling_section(audit: Audit) -> Section:
     ]
     exhibits: list[Exhibit] = [
         Table(
-            title="where samples are dropped",
-            columns=("layer", "operation", "stride", "energy that aliases", "grid"),
+            title="downsampling layers",
+            columns=("layer", "operation", "stride", "aliased energy", "grid"),
             rows=rows,
-            note="Share of the energy before sampling, the mean taken off, at frequencies that the "
-            "samples kept cannot hold.",
+            note="Fraction of the energy before downsampling, without the mean, at frequencies "
+            "above the Nyquist frequency of the samples that are kept.",
         )
     ]
     worst = sorted(audit.aliasing, key=lambda a: -a.aliased_energy)[:SPECTRA]
@@ -154,9 +156,10 @@ def sampling_section(audit: Audit) -> Section:
         if not power.max() > 0:  # nothing but a mean, or no numbers
             continue
         level = np.log10(np.maximum(power / power.max(), 10.0**DARKEST))
+        level[tuple(n // 2 for n in power.shape)] = np.nan
         exhibits.append(
             Map(
-                title=f"spectrum before {printable(a.name)} samples",
+                title=f"spectrum before {printable(a.name)} downsamples",
                 values=level,
                 row_label="cycles a sample, vertical",
                 column_label="cycles a sample, horizontal",
@@ -170,4 +173,4 @@ def sampling_section(audit: Audit) -> Section:
             )
         )
     text = "" if rows else _none_drops(audit)
-    return Section(title="What aliases", exhibits=tuple(exhibits) if rows else (), text=text)
+    return Section(title="Aliasing", exhibits=tuple(exhibits) if rows else (), text=text)

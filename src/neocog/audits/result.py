@@ -75,6 +75,12 @@ class Audit:
 
         return first_screen(self).text()
 
+    def _repr_html_(self) -> str:
+        from neocog.audits.headline import first_screen
+        from neocog.render.notebook import framed
+
+        return framed(first_screen(self), title="Audit")
+
     @property
     def rotation(self) -> Rotation | None:
         """Turned and mirrored."""

@@ -25,13 +25,13 @@ def summary(audit: Audit) -> Section:
     """The figures one asks for first."""
     exhibits: list[Exhibit] = []
     if audit.accuracy is not None:
-        note = f"share of {_samples(audit.n)} answered right, unmoved"
+        note = f"top-1, {_samples(audit.n)}, unshifted"
         exhibits.append(_share("accuracy", audit.accuracy, audit.accuracy_ci, note))
     for mode, s in audit.shift.items():
         title = f"{_mode(mode, s.axes)} consistency"
         if s.unit:
-            what = "mean share of the map" if audit.task == "segment" else "share of samples"
-            note = f"{what} with one answer at two positions"
+            what = "mean fraction of pixels" if audit.task == "segment" else "fraction of samples"
+            note = f"{what} with the same prediction at two positions"
             exhibits.append(_share(title, s.consistency, s.consistency_ci, note))
         else:
             exhibits.append(
@@ -39,12 +39,12 @@ def summary(audit: Audit) -> Section:
                     title=f"{_mode(mode, s.axes)} difference",
                     value=s.consistency,
                     interval=s.consistency_ci,
-                    note="mean difference of the answers at two positions, in their units",
+                    note="mean difference of the outputs at two positions, in their units",
                 )
             )
     notes = " ".join(audit.notes)
     return Section(
-        title="In short", exhibits=tuple(exhibits), text=f"{verdict(audit)}\n\n{notes}".strip()
+        title="In words", exhibits=tuple(exhibits), text=f"{verdict(audit)}\n\n{notes}".strip()
     )
 
 
@@ -93,24 +93,24 @@ def comparison(compared: Sequence[Compared], first: str, second: str, *, axes: i
             gain = _points(one.accuracy_difference, one.accuracy_ci)
             text = f"Accuracy, {printable(second)} less {printable(first)}: {gain} points."
     if not rows:
-        text = "Outputs that are numbers have no share of equal answers that could be compared."
-        return Section(title="Two models", text=text)
+        text = "Regressed outputs have no consistency that could be compared."
+        return Section(title="Comparison with the baseline", text=text)
     table = Table(
-        title="consistency of two models on the same samples and shifts",
+        title="consistency on the same samples and shifts",
         columns=(
             "shift",
             printable(first),
             printable(second),
-            f"{printable(second)} less {printable(first)}, points",
-            f"flips, {printable(second)} / {printable(first)}",
-            "both right",
-            "difference there, points",
+            "Δ, pp",
+            "flips, ratio",
+            "correct in both models",
+            "Δ there, pp",
         ),
         rows=rows,
-        note="In brackets 95 % intervals, by bootstrap over paired samples. Consistency grows with "
-        "accuracy alone; the last column is on the samples that both answer right unmoved.",
+        note="In brackets 95 % CIs, by bootstrap over paired samples. Consistency grows with "
+        "accuracy alone; the last column is on the samples that both predict correctly unshifted.",
     )
-    return Section(title="Two models", exhibits=(table,), text=text)
+    return Section(title="Comparison with the baseline", exhibits=(table,), text=text)
 
 
 def _samples(n: int) -> str:
@@ -140,14 +140,14 @@ def _shifts(audit: Audit) -> Section:
         if shown.images:
             exhibits.append(shown)
     counts = {
-        "classify": "whether the answer is the same at both, right or wrong",
-        "segment": "what share of the map has the same answer at both, right or wrong",
-    }.get(audit.task, "how far apart the two answers are")
+        "classify": "whether the prediction is the same at both, correct or not",
+        "segment": "what fraction of the pixels has the same class at both, correct or not",
+    }.get(audit.task, "how far apart the two outputs are")
     text = f"Each {audit.nouns.one} was shown at two positions. What counts is {counts}."
     return Section(
-        title=f"When the {audit.nouns.one} is shifted",
+        title="Shifts",
         exhibits=tuple(exhibits),
-        text=text if audit.shift else "No way of shifting was asked for.",
+        text=text if audit.shift else "No shifts were measured.",
     )
 
 
@@ -168,17 +168,21 @@ def _table(shares: Sequence[Shift]) -> Table:
     columns = (
         "shift",
         "consistency",
-        "95 % interval",
-        "both right",
-        "same wrong answer",
-        "flip",
-        "right at every shift",
-        "floor",
+        "95 % CI",
+        "both correct",
+        "same incorrect class",
+        "flip rate",
+        "worst-case accuracy",
+        "chance agreement",
     )
-    note = "Right at every shift: of the map's. " if any(s.map for s in shares) else ""
+    note = (
+        "Worst-case accuracy: correct at every shift of the map. "
+        if any(s.map for s in shares)
+        else ""
+    )
     note += (
-        "Floor: what answers at random with this model's "
-        "frequencies would score; a predictor of one class scores 100 %. "
+        "Chance agreement: of random predictions with this model's class "
+        "frequencies; a predictor of one class scores 100 %. "
         + " · ".join(f"{_mode(s.mode, s.axes)}: {s.protocol}" for s in shares)
     )
     return Table(title="consistency", columns=columns, rows=rows, note=note)
@@ -231,7 +235,7 @@ def _maybe(value: float | None) -> str | None:
 
 def _extras(audit: Audit) -> Section:
     exhibits = [e for found in audit.extras.values() for e in found.exhibits()]
-    return Section(title="When it is turned, scaled or bent", exhibits=tuple(exhibits))
+    return Section(title="Rotation, scale and elastic deformation", exhibits=tuple(exhibits))
 
 
 def _geometry(audit: Audit) -> Section:
@@ -272,4 +276,4 @@ def _protocol(audit: Audit) -> Section:
         shown = ", ".join(_mode(str(w), audit.axes) for w in values)
         rows.append([_named(name, audit.axes), shown])
     table = Table(title="protocol", columns=("", "value"), rows=rows)
-    return Section(title="How it was measured", exhibits=(table,))
+    return Section(title="Protocol", exhibits=(table,))

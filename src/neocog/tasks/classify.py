@@ -180,7 +180,7 @@ class Evaluation(PlainResult, Result):
                     value=self.accuracy,
                     unit="%",
                     interval=self.accuracy_ci,
-                    note=f"share of {self.n:,} sample{'' if self.n == 1 else 's'} answered right; "
+                    note=f"top-1, {self.n:,} sample{'' if self.n == 1 else 's'}; "
                     "95 % interval after Wilson",
                 ),
                 Scalar(title="loss", value=self.loss, note="mean cross-entropy, in nats"),
