@@ -4,7 +4,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from neocog.errors import UsageError
-from neocog.symmetry.warp import affine_matrix, flip, shift_zero_fill, smooth_field, warp
+from neocog.symmetry.warp import (
+    affine,
+    affine_matrix,
+    flip,
+    shift_linear,
+    shift_zero_fill,
+    smooth_field,
+    warp,
+)
 
 # Bilinear weights of whole-pixel positions are 0 and 1 up to float32 rounding of the grid.
 ROUNDING = 1e-5
@@ -82,3 +90,39 @@ def test_a_constant_field_is_a_shift() -> None:
 def test_an_unknown_border_is_an_error() -> None:
     with pytest.raises(UsageError, match=r"got `reflection`\. Did you mean `reflect`"):
         warp(torch.rand(1, 1, 2, 2), torch.eye(2)[None], torch.zeros(1, 2), border="reflection")
+
+
+def test_a_linear_shift_lies_between_two_whole_ones_by_hand() -> None:
+    x, quarter = torch.tensor([[[4.0, 8.0, 0.0]]]), torch.tensor([[0.25]])
+    assert shift_linear(x, quarter, circular=False).flatten().tolist() == [3, 7, 2]
+    assert shift_linear(x, quarter, circular=True).flatten().tolist() == [3, 7, 2]
+    assert shift_linear(x, quarter - 1, circular=True).flatten().tolist() == [7, 2, 3]
+    assert shift_linear(x, quarter - 1, circular=False).flatten().tolist() == [7, 2, 0]
+
+
+def test_each_sample_has_a_linear_shift_of_its_own() -> None:
+    x = torch.rand(2, 1, 6, 5, generator=torch.Generator().manual_seed(0))
+    moved = shift_linear(x, torch.tensor([[1.0, -2.0], [0.5, 0.0]]), circular=True)
+    assert torch.equal(moved[0], x[0].roll((1, -2), (1, 2)))
+    torch.testing.assert_close(moved[1], (x[1] + x[1].roll(1, 1)) / 2)
+
+
+@pytest.mark.parametrize("jump", [(1.0, 1.0), (2.0, 4.0)])
+def test_a_displacement_is_in_pixels_on_whatever_grid(jump: tuple[float, float]) -> None:
+    x = torch.rand(1, 2, 8, 8, generator=torch.Generator().manual_seed(0))
+    everywhere = torch.tensor([4.0, 2.0]).expand(1, 3, 3, 2)  # (x, y) that values come from
+    down, right = int(2 / jump[0]), int(4 / jump[1])
+    moved = shift_zero_fill(x, torch.tensor([[-down, -right]]))
+    out = affine(x, displacement=everywhere, jump=jump)
+    torch.testing.assert_close(out, moved, atol=ROUNDING, rtol=0)
+
+
+def test_channels_are_dealt_out_to_threads_without_a_difference() -> None:
+    x = torch.rand(1, 4, 9, 9, generator=torch.Generator().manual_seed(0))
+    one, threads = affine(x, angle=20), torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        two = affine(x, angle=20)
+    finally:
+        torch.set_num_threads(threads)
+    assert torch.equal(one, two)
