@@ -40,6 +40,10 @@ Place = str | os.PathLike[str]
 Data = Any
 
 
+A_PASS = 0.5
+"""Seconds of a forward pass that is timed beside that of the baseline, about."""
+
+
 def audit(
     model: AnyModel,
     data: Data,
@@ -162,7 +166,8 @@ def audit(
     if second is not None:
         inside = any(bound.key[0] == "baseline" for bound in bounds)
         other = _audited(*second, replace(how, asked=_alike(how.asked, found, inside)))
-        ms = _milliseconds(second[0], first[0])
+        slower = max(found.seconds_per_image, other.seconds_per_image)
+        ms = _milliseconds(second[0], first[0], slower)
     where = f" on {printable(data)}" if isinstance(data, (str, os.PathLike)) else ""
     done = AuditResult(
         audit=found,
@@ -260,12 +265,12 @@ def _compared(first: Audit, second: Audit, seed: int) -> tuple[Compared, ...]:
     return tuple(compare(second.shift[m], first.shift[m], seed=seed) for m in both)
 
 
-def _milliseconds(one: Model, two: Model) -> tuple[float, float]:
-    """Of a sample, both in turns."""
-    shown = []
+def _milliseconds(one: Model, two: Model, slower: float) -> tuple[float, float]:
+    """Of a sample, both in turns; of slow models in smaller batches, in which rounds stay short."""
+    most, shown = max(1, int(A_PASS / max(slower, 1e-9))), []
     for model in (one, two):
         like = next((p for p in model.module.parameters() if p.is_floating_point()), torch.empty(0))
-        shown.append(a_batch(model.shape).to(like.device, like.dtype))
+        shown.append(a_batch(model.shape)[:most].to(like.device, like.dtype))
     ms = milliseconds([one.module, two.module], shown)
     return ms[0], ms[1]
 
