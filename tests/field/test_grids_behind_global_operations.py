@@ -28,7 +28,7 @@ N = 24
 
 
 def ways(found: Alignment, rule: str) -> set[str]:
-    return {r.came for r in found.rows if r.rule == rule}
+    return {r.reason for r in found.rows if r.rule == rule}
 
 
 @pytest.mark.parametrize("name", EVERYWHERE)
@@ -79,17 +79,20 @@ def tokens(x: Tensor) -> Tensor:
 
 
 OF_PLACES = {
-    "coordinates": (lambda: Of(coordinates, nn.Conv2d(C + 1, C, 1)), "numbers of its own"),
-    "a mask": (lambda: Of(lambda x: x * (torch.arange(12) < 5)), "numbers of its own"),
-    "weights of a norm": (lambda: Weighed(), "numbers of its own"),
+    "coordinates": (
+        lambda: Of(coordinates, nn.Conv2d(C + 1, C, 1)),
+        "for every position",
+    ),
+    "a mask": (lambda: Of(lambda x: x * (torch.arange(12) < 5)), "for every position"),
+    "weights of a norm": (lambda: Weighed(), "for every position"),
     "token mixing": (
         lambda: Of(lambda x, m: x + m(x.flatten(2)).view_as(x), nn.Linear(144, 144)),
         "weights for every position",
     ),
-    "a running sum": (lambda: Of(lambda x: x.cumsum(3)), "run from one side"),
-    "mirrored": (lambda: Of(lambda x: x + x.flip(3)), "move differently"),
-    "on its side": (lambda: Of(lambda x: x + x.transpose(2, 3)), "move differently"),
-    "a row": (lambda: Of(lambda x: x + x[:, :, :, 3, None]), "picked out"),
+    "a running sum": (lambda: Of(lambda x: x.cumsum(3)), "sum from one side"),
+    "mirrored": (lambda: Of(lambda x: x + x.flip(3)), "shift differently"),
+    "on its side": (lambda: Of(lambda x: x + x.transpose(2, 3)), "shift differently"),
+    "a row": (lambda: Of(lambda x: x + x[:, :, :, 3, None]), "are selected"),
     "zeros by hand": (
         lambda: Of(
             lambda x, m: m(torch.cat([x.new_zeros(1, C, 12, 1), x, x.new_zeros(1, C, 12, 1)], 3)),
@@ -98,7 +101,7 @@ OF_PLACES = {
         "beyond the border is constant",
     ),
     "zeros": (lambda: nn.Conv2d(C, C, 3, padding=1), "beyond the border is zero"),
-    "a mask of scores": (lambda: Of(masked), "numbers of its own"),
+    "a mask of scores": (lambda: Of(masked), "for every position"),
 }
 
 
@@ -153,7 +156,7 @@ def test_a_border_written_by_slices_is_told_by_what_stands_there() -> None:
 
     net = classifier(circular(2), nn.GroupNorm(1, C), Of(zeros, nn.Conv2d(C, C, 3)), nn.Softsign())
     found = alignment(net, (2, N, N))
-    assert ways(found, CIRCULAR_SHIFT) == {"what is beyond the border is constant"}
+    assert ways(found, CIRCULAR_SHIFT) == {"padding is constant"}
     assert exact_shifts(net, N, 0) == []
     wraps = classifier(circular(2), nn.GroupNorm(1, C), circular(2)).float()
     program = torch.export.export(wraps, (torch.zeros(1, 2, N, N),)).run_decompositions()

@@ -64,12 +64,12 @@ def border(lost: float, more: float, ci: tuple[float, float], stride: int = 4) -
 
 def row(came: str, layer: str = "conv", *, by_size: bool = False) -> Misalignment:
     return Misalignment(
-        layer=layer, operation="convolution", rule=CIRCULAR_SHIFT, came=came, remedy="",
+        layer=layer, operation="convolution", rule=CIRCULAR_SHIFT, reason=came, remedy="",
         by_size=by_size,
     )  # fmt: skip
 
 
-BEYOND, DENSE = "what is beyond the border is zero", "numbers of its own for every position"
+BEYOND, DENSE = "padding is zero", "a parameter for every position"
 
 
 def aligned(*rows: Misalignment, unknown: tuple[str, ...] = (), **given: Any) -> Alignment:
@@ -220,8 +220,8 @@ def test_no_cause_is_claimed_of_what_was_not_looked_behind() -> None:
             alignment=alignment,
         )
         said = verdict(found)
-        assert "the border" not in said.replace("claimed of border", "").partition("At 32")[0]
-        assert "nothing in the geometry is in the way" not in said
+        assert "the border" not in said.replace("claimed of padding", "").partition("At 32")[0]
+        assert "nothing in the geometry is an obstacle" not in said
     assert causes(audit()) == ()
 
 
@@ -290,20 +290,20 @@ def test_no_layer_was_looked_at_by_itself() -> None:
 @pytest.mark.parametrize("rows", [(), (row(BEYOND),), (row(BEYOND), row(DENSE, ""))])
 def test_the_geometry(rows: tuple[Misalignment, ...], unknown: tuple[str, ...]) -> None:
     said = " ".join(aligned(*rows, unknown=unknown).sentences())
-    all_clear = "nothing in the geometry is in the way of circular shifts"
+    all_clear = "nothing in the geometry is an obstacle to circular shifts"
     assert (all_clear in said) == (not rows and not unknown)
     assert ("no finding is not an all-clear" in said) == bool(unknown)
     if rows:
-        assert f"{len(rows)} operation{'s are' if len(rows) > 1 else ' is'} in the way" in said
+        assert f"{len(rows)} obstacle{'s' if len(rows) > 1 else ''}" in said
     sized = row("stride 4 does not divide size 33", by_size=True)
     for pair, words in (
-        (((3, 3), (4, 4)), "3×3 or 4×4"), ((None, (4, 4)), "The nearest that can: 4×4."),
+        (((3, 3), (4, 4)), "3×3 or 4×4"), ((None, (4, 4)), "Nearest sizes without: 4×4."),
         ((None, None), "No near size"),
     ):  # fmt: skip
         text = " ".join(aligned(sized, nearest={CIRCULAR_SHIFT: pair}).sentences())
         assert words in text
-        assert ("nearest" in text) == (pair != (None, None))
-    assert "No size can." in " ".join(aligned(row(BEYOND)).sentences())
+        assert ("Nearest" in text) == (pair != (None, None))
+    assert "No size is without." in " ".join(aligned(row(BEYOND)).sentences())
     assert QUARTER_TURN not in " ".join(aligned(size=(1, 64)).sentences())
 
 

@@ -22,7 +22,7 @@ def rows_of(module: nn.Module, size: tuple[int, ...], rule: str) -> list:
 
 
 def said(module: nn.Module, size: tuple[int, ...], rule: str) -> set[str]:
-    return {r.came for r in rows_of(module, size, rule)}
+    return {r.reason for r in rows_of(module, size, rule)}
 
 
 class Thin50(nn.Module):
@@ -85,7 +85,7 @@ def test_resnet50_itself_says_so_in_words() -> None:
     found = alignment(net, (3, 224, 224))
     first = next(r for r in found.rows if r.rule == QUARTER_TURN)
     assert (first.layer, first.operation) == ("conv1", "convolution")
-    assert first.came == "stride 2 at size 224 cannot be 4-fold symmetric"
+    assert first.reason == "stride 2 at size 224 cannot be 4-fold symmetric"
     assert first.remedy == "225 can, or 223"
     assert "At 224×224 this network cannot be 4-fold symmetric" in found.sentences()[0]
     assert "193×193 or 225×225" in found.sentences()[0]
@@ -147,7 +147,7 @@ def test_slices_and_uneven_borders() -> None:
         "stride 2 at size 32 cannot be 4-fold symmetric"
     }
     assert said(Uneven(3), (1, 8, 8), QUARTER_TURN) == {
-        "at size 8 the windows are not symmetric about the middle"
+        "at size 8 the windows are not symmetric about the center"
     }
     assert not alignment(Uneven(3), (1, 8, 8)).nearest[QUARTER_TURN][0]
 
@@ -157,7 +157,7 @@ def test_rectangles() -> None:
         "the windows differ between rows and columns"
     }
     found = alignment(nn.Conv2d(1, 1, 3), (1, 8, 12))
-    assert found.rows[0].came == "an image of 8×12 is not square"
+    assert found.rows[0].reason == "an image of 8×12 is not square"
     assert found.nearest[QUARTER_TURN] == ((8, 8), (12, 12))
 
 
@@ -165,7 +165,7 @@ def test_circular_shifts_of_a_network_of_ours() -> None:
     net = build("resnet20", classes=3, channels=1, size=(32, 32), options={"padding": "circular"})
     assert alignment(net, (1, 32, 32)).aligned(CIRCULAR_SHIFT)
     found = alignment(net, (1, 34, 34))
-    assert {r.came for r in found.rows if r.rule == CIRCULAR_SHIFT} == {
+    assert {r.reason for r in found.rows if r.rule == CIRCULAR_SHIFT} == {
         "stride 2 does not divide size 17"
     }
     assert found.nearest[CIRCULAR_SHIFT] == ((32, 32), (36, 36))
@@ -174,19 +174,17 @@ def test_circular_shifts_of_a_network_of_ours() -> None:
 def test_what_stands_beyond_the_border_matters() -> None:
     for mode, word in (("zeros", "zero"), ("reflect", "reflected"), ("replicate", "replicated")):
         layer = nn.Conv2d(1, 1, 3, padding=1, padding_mode=mode)
-        assert said(layer, (1, 8, 8), CIRCULAR_SHIFT) == {f"what is beyond the border is {word}"}
-    assert said(nn.MaxPool2d(3, 2, 1), (1, 8, 8), CIRCULAR_SHIFT) == {
-        "what is beyond the border is left out"
-    }
+        assert said(layer, (1, 8, 8), CIRCULAR_SHIFT) == {f"padding is {word}"}
+    assert said(nn.MaxPool2d(3, 2, 1), (1, 8, 8), CIRCULAR_SHIFT) == {"padding is left out"}
     up = nn.Upsample(scale_factor=2, mode="bilinear")
-    assert said(up, (1, 8, 8), CIRCULAR_SHIFT) == {"what is beyond the border is repeated"}
+    assert said(up, (1, 8, 8), CIRCULAR_SHIFT) == {"padding is repeated"}
     assert rows_of(nn.Conv2d(1, 1, 1), (1, 8, 8), CIRCULAR_SHIFT) == []
     assert rows_of(nn.Upsample(scale_factor=2), (1, 8, 8), CIRCULAR_SHIFT) == []
 
 
 def test_cropping_positions_and_dense_heads() -> None:
     assert said(nn.Conv2d(1, 1, 5), (1, 32, 32), CIRCULAR_SHIFT) == {
-        "32 samples become 28 at stride 1: some are cropped"
+        "32 elements become 28 at stride 1: some are cropped"
     }
     head = nn.Sequential(nn.Flatten(), nn.Linear(64, 2))
     assert said(head, (1, 8, 8), CIRCULAR_SHIFT) == {
@@ -194,7 +192,7 @@ def test_cropping_positions_and_dense_heads() -> None:
     }
     mean = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(1, 2))
     assert rows_of(mean, (1, 8, 8), CIRCULAR_SHIFT) == []
-    assert said(Vit(), (3, 16, 16), CIRCULAR_SHIFT) == {"numbers of its own for every position"}
+    assert said(Vit(), (3, 16, 16), CIRCULAR_SHIFT) == {"a parameter for every position"}
 
 
 def test_a_crop_beside_a_short_cut_is_looked_at_where_they_join() -> None:
@@ -250,7 +248,7 @@ def test_json_table_and_section() -> None:
     assert plain["sizes"][QUARTER_TURN] == [[7, 7], [9, 9]]
     assert len(found.section().exhibits[0].rows) == len(found.rows)
     aligned = alignment(nn.Conv2d(1, 1, 1), (1, 8, 8))
-    assert "nothing in the geometry is in the way of quarter turns" in aligned.section().text
+    assert "nothing in the geometry is an obstacle to quarter turns" in aligned.section().text
     assert aligned.section().exhibits == ()
 
 
@@ -261,7 +259,7 @@ def test_what_is_not_understood_is_said() -> None:
 
     found = alignment(Odd(), (1, 8, 8))
     assert (found.status, found.unknown) == ("partial", ("aten._linalg_svd",))
-    assert "Not understood" in found.sentences()[-1]
+    assert "Not analyzed" in found.sentences()[-1]
 
 
 def test_a_size_that_does_not_fit_is_refused() -> None:
@@ -274,8 +272,8 @@ def test_windows_from_a_phase_are_aligned_under_shifts_where_the_stride_divides(
     net = build("convnet", classes=3, channels=1, size=(32, 32), options=options).eval()
     found = alignment(net, (1, 32, 32))
     assert found.aligned(CIRCULAR_SHIFT)
-    assert {row.came for row in found.rows} == {
-        "the phase is chosen by the samples above and to the left"
+    assert {row.reason for row in found.rows} == {
+        "the phase is selected by elements above and to the left"
     }
     x = torch.rand(1, 1, 32, 32, dtype=torch.float64)
     net = net.double()
@@ -283,4 +281,4 @@ def test_windows_from_a_phase_are_aligned_under_shifts_where_the_stride_divides(
         assert (net(x.roll((3, 5), (2, 3))) - net(x)).abs().max() < 1e-12
         assert (net(x.rot90(1, (2, 3))) - net(x)).abs().max() > 1e-6
     odd = alignment(net, (1, 30, 30))
-    assert "stride 2 does not divide size 15" in {row.came for row in odd.rows}
+    assert "stride 2 does not divide size 15" in {row.reason for row in odd.rows}

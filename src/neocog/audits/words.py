@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from neocog.errors import printable
 from neocog.exhibits import share
-from neocog.graph.misalignment import CIRCULAR_SHIFT, OF_ONE_PLACE, OF_POSITIONS
+from neocog.graph.misalignment import CIRCULAR_SHIFT, POSITION_DEPENDENT, POSITIONAL_WEIGHTS
 from neocog.graph.wording import nouns
 
 if TYPE_CHECKING:
@@ -150,10 +150,10 @@ def causes(audit: Audit) -> tuple[str, ...]:
     if any(r.by_size for r in rows):
         found.append("sizes that the strides do not divide")
     for words, some in (
-        ("weights that belong to one place", OF_ONE_PLACE),
-        ("what is not the same for all positions", tuple(OF_POSITIONS)),
+        ("weights that belong to one place", POSITIONAL_WEIGHTS),
+        ("what is not the same for all positions", tuple(POSITION_DEPENDENT)),
     ):
-        placed = list(dict.fromkeys(r.layer for r in rows if r.came in some))
+        placed = list(dict.fromkeys(r.layer for r in rows if r.reason in some))
         if placed:
             named = ", ".join(printable(name) or "the network itself" for name in placed[:NAMED])
             found.append(f"{words} ({named})")

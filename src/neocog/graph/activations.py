@@ -60,11 +60,11 @@ def find_layer(module: nn.Module, name: str) -> nn.Module:
         )
     if isinstance(named[name], torch.jit.ScriptModule):
         raise ModelError(
-            f"Only layers in Python can be looked into; `{printable(name)}` is compiled. "
+            f"Only layers in Python can be inspected; `{printable(name)}` is compiled. "
             "Name the layer that holds it, or take the network as it was before."
         )
-    found: nn.Module = named[name]
-    return found
+    tensor: nn.Module = named[name]
+    return tensor
 
 
 @contextmanager
@@ -85,22 +85,22 @@ def recording(module: nn.Module, layers: Iterable[str]) -> Iterator[dict[str, Te
 
     Example:
         >>> net = nn.Sequential(nn.Identity(), nn.ReLU(inplace=True))
-        >>> with recording(net, ["0"]) as kept, torch.no_grad():
+        >>> with recording(net, ["0"]) as outputs, torch.no_grad():
         ...     _ = net(torch.tensor([-1.0, 2.0]))
-        >>> kept["0"]
+        >>> outputs["0"]
         tensor([-1.,  2.])
     """
-    kept: dict[str, Tensor] = {}
+    outputs: dict[str, Tensor] = {}
 
     def hook(name: str) -> Callable[..., Any]:
         def after(m: nn.Module, args: Any, out: Any) -> Any:
-            found = first_tensor(out)
-            if found is None:
+            tensor = first_tensor(out)
+            if tensor is None:
                 return None
-            if found.requires_grad:
-                kept[name] = found
-                return with_first(out, found.clone())
-            kept[name] = found.clone()
+            if tensor.requires_grad:
+                outputs[name] = tensor
+                return with_first(out, tensor.clone())
+            outputs[name] = tensor.clone()
             return None
 
         return after
@@ -108,7 +108,7 @@ def recording(module: nn.Module, layers: Iterable[str]) -> Iterator[dict[str, Te
     with ExitStack() as stack:
         for name in layers:
             stack.callback(find_layer(module, name).register_forward_hook(hook(name)).remove)
-        yield kept
+        yield outputs
 
 
 @contextmanager
@@ -131,13 +131,13 @@ def exchanging(
     """
 
     def after(m: nn.Module, args: Any, out: Any) -> Any:
-        found = first_tensor(out)
-        if found is None:
+        tensor = first_tensor(out)
+        if tensor is None:
             raise ModelError(
                 f"A layer that is explained returns a tensor; `{printable(layer)}` returns "
                 f"{type(out).__name__}. Name another."
             )
-        return with_first(out, exchange(found))
+        return with_first(out, exchange(tensor))
 
     handle = find_layer(module, layer).register_forward_hook(after)
     try:

@@ -1,4 +1,4 @@
-"""What the geometry of a network rules out, whatever its weights and whatever the data.
+"""Obstacles to equivariance that follow from the geometry of a network, whatever its weights.
 
 *Quarter turns.* Turning the image by 90° must map every grid of windows onto itself: as many
 samples before the first window as behind the last one, on both axes alike. Along an axis of n
@@ -9,8 +9,8 @@ samples, with kernel K, stride S, padding P a side and dilation D, that is
 which depends on the size: a stride of 2 and K = 7, P = 3 can at 225 and cannot at 224.
 
 *Circular shifts.* Keeping the same samples wherever an image that wraps around stands (polyphase
-sampling) asks that every stride divides the size before it, that what is beyond the border is the
-other side of the image, that nothing is cropped, and that no weight belongs to one position.
+sampling) requires that every stride divides its input size, circular padding, no cropping, and no
+position-dependent weights.
 
 Each operation is looked at by itself: the samples its windows see of its own input. So a network
 is aligned where every operation is. Short cuts that are cut and padded by hand are looked at
@@ -28,7 +28,13 @@ from torch import nn
 from neocog.errors import ModelError
 from neocog.exhibits import PlainResult, Section, Table, keys
 from neocog.graph.found import as_found
-from neocog.graph.misalignment import CIRCULAR_SHIFT, QUARTER_TURN, RULES, Look, Misalignment
+from neocog.graph.misalignment import (
+    CIRCULAR_SHIFT,
+    QUARTER_TURN,
+    RULES,
+    Misalignment,
+    MisalignmentWatch,
+)
 from neocog.graph.operations import scripted, watching
 from neocog.graph.receptive_field import times
 
@@ -36,26 +42,26 @@ __all__ = ["CIRCULAR_SHIFT", "QUARTER_TURN", "RULES", "Alignment", "Misalignment
 
 Size = tuple[int, ...]
 
-_CAN = {QUARTER_TURN: "4-fold symmetric", CIRCULAR_SHIFT: "aligned under shifts"}
+_CAN = {QUARTER_TURN: "4-fold symmetric", CIRCULAR_SHIFT: "exactly shift-equivariant"}
 _MOTIONS = {QUARTER_TURN: "quarter turns", CIRCULAR_SHIFT: "circular shifts"}
 
 TRIES = 128
-"""Sizes that are tried to one side, at most."""
+"""Max sizes to try in each direction."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Alignment(PlainResult):
-    """What a network's geometry rules out at one size.
+    """Obstacles to exact equivariance at one size.
 
     Args:
         size: of the sample, (C, H, W) or (C, N).
-        rows: what is in the way, in the order of the run.
-        nearest: rule to the nearest (smaller, larger) size of space at which nothing is in its
-            way, the network runs and keeps its maps; None where there is none near, or no size
-            would do. Only rules that are broken, and nothing where something is unknown.
+        rows: the obstacles, in order.
+        nearest: rule to the nearest (smaller, larger) spatial size without an obstacle, at which
+            the network runs and keeps its feature maps; None if there is none near, or no size
+            is enough. Only broken rules, and empty where something is unknown.
         total_stride: circular shifts by its multiples meet every sampling grid at the same phase;
             None where something is unknown.
-        unknown: what was not understood and not looked behind, on the way to what comes out.
+        unknown: operations that were not analyzed, on the way to the output.
         status: "complete", or "partial" where something is unknown: then no finding is not an
             all-clear.
     """
@@ -70,20 +76,21 @@ class Alignment(PlainResult):
     status: str
 
     def aligned(self, rule: str) -> bool:
-        """Whether everything was looked at and nothing is in the way."""
+        """Whether everything was analyzed and there is no obstacle."""
         return self.status == "complete" and all(row.rule != rule for row in self.rows)
 
     def sentences(self) -> tuple[str, ...]:
-        """The rules, each in words."""
+        """One sentence per symmetry."""
         rules = RULES if len(self.size) > 2 else (CIRCULAR_SHIFT,)
-        said = [s for rule in rules if (s := self._sentence(rule))]
+        sentences_ = [s for rule in rules if (s := self._sentence(rule))]
         if self.unknown:
             what = " and ".join(_MOTIONS[rule] for rule in rules)
-            said.append(
-                f"Not understood, and not looked behind: {', '.join(self.unknown)}. So nothing is "
-                f"claimed of border, sampling grid, {what}: no finding is not an all-clear."
+            sentences_.append(
+                f"Not analyzed: {', '.join(self.unknown)}. So nothing is claimed of padding, "
+                "sampling "
+                f"grid, {what}: no finding is not an all-clear."
             )
-        return tuple(said)
+        return tuple(sentences_)
 
     def _sentence(self, rule: str) -> str:
         """One rule."""
@@ -91,32 +98,29 @@ class Alignment(PlainResult):
         if not rows:
             if self.unknown:
                 return ""
-            return f"At {at} nothing in the geometry is in the way of {_MOTIONS[rule]}."
+            return f"At {at} nothing in the geometry is an obstacle to {_MOTIONS[rule]}."
         count = len({(row.layer, row.operation) for row in rows})
-        operations = f"{count} operation{'s are' if count > 1 else ' is'}"
-        first = f"first {rows[0].layer or 'the network itself'} ({rows[0].came})"
+        obstacles = f"{count} obstacle{'s' if count > 1 else ''}"
+        first = f"first {rows[0].layer or 'the network itself'} ({rows[0].reason})"
         if self.unknown:
             return (
-                f"At {at}, among what was looked at, {operations} in the way of "
-                f"{_MOTIONS[rule]}, {first}."
+                f"At {at}, among the analyzed operations, {obstacles} to {_MOTIONS[rule]}: {first}."
             )
         sizes = " or ".join(times(s) for s in self.nearest.get(rule, ()) if s is not None)
         if sizes:
-            then = f"The nearest that can: {sizes}."
+            then = f"Nearest sizes without: {sizes}."
         elif all(row.by_size for row in rows):
-            then = "No near size at which it runs and keeps its maps can."
+            then = "No near size is without, runs and keeps its feature maps."
         else:
-            then = "No size can."
-        return (
-            f"At {at} this network cannot be {_CAN[rule]}: {operations} in the way, {first}. {then}"
-        )
+            then = "No size is without."
+        return f"At {at} this network cannot be {_CAN[rule]}: {obstacles}, {first}. {then}"
 
     def table(self) -> Table:
-        """A row an operation and rule."""
+        """One row per operation and symmetry."""
         return Table(
-            title="What the geometry rules out",
-            columns=("layer", "operation", "rule", "in the way", "what would do"),
-            rows=[(r.layer, r.operation, r.rule, r.came, r.remedy) for r in self.rows],
+            title="Obstacles to exact equivariance",
+            columns=("layer", "operation", "symmetry", "obstacle", "remedy"),
+            rows=[(r.layer, r.operation, r.rule, r.reason, r.remedy) for r in self.rows],
         )
 
     def section(self) -> Section:
@@ -138,16 +142,16 @@ def alignment(module: nn.Module, size: Sequence[int]) -> Alignment:
         ModelError: the module fails on a sample of that size.
 
     Example:
-        >>> found = alignment(nn.Conv2d(3, 8, 7, stride=2, padding=3), (3, 224, 224))
-        >>> [row.came for row in found.rows if row.rule == "quarter turn"]
+        >>> result = alignment(nn.Conv2d(3, 8, 7, stride=2, padding=3), (3, 224, 224))
+        >>> [row.came for row in result.rows if row.rule == "quarter turn"]
         ['stride 2 at size 224 cannot be 4-fold symmetric']
-        >>> found.nearest["quarter turn"]
+        >>> result.nearest["quarter turn"]
         ((223, 223), (225, 225))
     """
     size = tuple(size)
     try:
         looked = _look(module, size)
-    except Exception as e:  # of any kind: a stranger's forward fails in its own way
+    except Exception as e:  # of any kind: an external forward may raise anything
         raise ModelError(
             "Alignment needs one forward pass of one sample; the module fails on one of "
             f"{times(size)} ({type(e).__name__}: {e}). Give the size that it takes."
@@ -178,25 +182,25 @@ def _keeps_maps(maps: Sequence[Size], others: Sequence[Size]) -> bool:
     return all(n > 1 or m <= 1 for m, n in pairs)
 
 
-def _look(module: nn.Module, size: Size, stop: str | None = None) -> Look:
+def _look(module: nn.Module, size: Size, stop: str | None = None) -> MisalignmentWatch:
     """One run; with `stop`, only until something breaks that rule."""
     like = next((p for p in module.parameters() if p.is_floating_point()), torch.zeros(()))
     x = torch.zeros((1, *size), device=like.device, dtype=like.dtype)
     with as_found(module, x), torch.no_grad():  # inside, a lazy module has its parameters
-        look = Look(x, module, stop)
+        look = MisalignmentWatch(x, module, stop)
         with watching(
             module, look.operation, on_start=look.start, on_end=look.end, on_leave=look.left
         ):
             look.finish(module(x))
     compiled = scripted(module)
     if compiled:  # what was seen of them are pieces: padding in slices, windows without a name
-        look.places.unknown |= compiled
+        look.positions.unknown |= compiled
         look.rows.clear()
     return look
 
 
 def _nearest(
-    module: nn.Module, size: Size, rule: str, looked: Look
+    module: nn.Module, size: Size, rule: str, looked: MisalignmentWatch
 ) -> tuple[Size | None, Size | None]:
     """The nearest aligned sizes below and above; what is aligned repeats with the total stride."""
     stride = min(looked.stride or 1, TRIES)

@@ -109,7 +109,7 @@ def cost(module: nn.Module, size: Sequence[int]) -> Cost:
     try:
         with as_found(module, x):  # inside, a lazy module has its parameters
             return _sums(module, _run(module, x))
-    except Exception as e:  # of any kind: a stranger's forward fails in its own way
+    except Exception as e:  # of any kind: an external forward may raise anything
         shape = "×".join(str(n) for n in size)
         raise ModelError(
             "Counting needs one forward pass of one sample; the module fails on one of "

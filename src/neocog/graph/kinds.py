@@ -20,7 +20,7 @@ __all__ = [
     "is_pointwise",
     "kind_of",
     "label_of",
-    "multiply_adds",
+    "macs_of",
 ]
 
 PADS = [
@@ -237,8 +237,8 @@ def label_of(name: str, kind: str, op: str, *, free: bool) -> str:
     return f"{op} {name}" if first is None else ".".join(parts[first:])
 
 
-def multiply_adds(op: Operation) -> int:
-    """Products that are summed, of one operation; 0 for those that sum none."""
+def macs_of(op: Operation) -> int:
+    """MACs of one operation; 0 for those without."""
     out = op.out[0] if isinstance(op.out, (tuple, list)) else op.out
     if not isinstance(out, Tensor):
         return 0

@@ -1,4 +1,4 @@
-"""Operations whose windows do not fit their map, found while a module runs; see `alignment`."""
+"""Operations that are obstacles to equivariance, found while a module runs; see `alignment`."""
 
 from __future__ import annotations
 
@@ -46,73 +46,77 @@ from neocog.layers.windows import ChooseWindows, TakeWindows
 
 __all__ = [
     "CIRCULAR_SHIFT",
-    "OF_ONE_PLACE",
-    "OF_POSITIONS",
+    "POSITIONAL_WEIGHTS",
+    "POSITION_DEPENDENT",
     "QUARTER_TURN",
     "RULES",
     "EquivarianceObstacle",
-    "Look",
     "Misalignment",
+    "MisalignmentWatch",
 ]
 
 QUARTER_TURN = "quarter turn"
 CIRCULAR_SHIFT = "circular shift"
 RULES = (QUARTER_TURN, CIRCULAR_SHIFT)
-"""What may be ruled out."""
+"""Symmetries that are checked."""
 
-OF_ONE_PLACE = (
+POSITIONAL_WEIGHTS = (
     "a dense layer on a flattened map: weights for every position",
-    "numbers of its own for every position",
+    "a parameter for every position",
 )
-"""What is in the way where weights belong to one place, whatever the border."""
+"""Obstacles of position-dependent weights, whatever the padding."""
 
 _FINDINGS = {
-    WEIGHTS: (OF_ONE_PLACE[0], "a mean over the map before it", (CIRCULAR_SHIFT,)),
-    NUMBERS: (OF_ONE_PLACE[1], "none that depend on the position", (CIRCULAR_SHIFT,)),
-    RUNNING: ("sums that run from one side", "sums over all of it", RULES),
-    JOINED: ("maps are joined that move differently", "maps that move alike", RULES),
-    PICKED: ("some positions are picked out", "all of them alike", RULES),
+    WEIGHTS: (POSITIONAL_WEIGHTS[0], "global average pooling before it", (CIRCULAR_SHIFT,)),
+    NUMBERS: (POSITIONAL_WEIGHTS[1], "no position-dependent parameters", (CIRCULAR_SHIFT,)),
+    RUNNING: ("a cumulative sum from one side", "a sum over the whole map", RULES),
+    JOINED: (
+        "feature maps that shift differently are joined",
+        "feature maps that shift alike",
+        RULES,
+    ),
+    PICKED: ("some positions are selected", "all positions alike", RULES),
     ONE_AXIS: ("rows and columns are treated differently", "both alike", (QUARTER_TURN,)),
 }
-"""What was found, what would do, and what it rules out."""
+"""Obstacle, remedy, and the symmetries that it breaks."""
 
-OF_POSITIONS = frozenset(_FINDINGS[kind][0] for kind in (RUNNING, JOINED, PICKED))
-"""What is in the way where positions are told apart, without weights."""
+POSITION_DEPENDENT = frozenset(_FINDINGS[kind][0] for kind in (RUNNING, JOINED, PICKED))
+"""Obstacles of operations that distinguish positions without weights."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Misalignment:
-    """One operation that rules something out.
+    """One obstacle to equivariance.
 
     Args:
         layer: the sub-module in which it is performed.
         operation: its name.
         rule: one of `RULES`.
-        came: what is in the way.
-        remedy: what would do.
-        by_size: whether another size alone would do.
+        reason: the obstacle.
+        remedy: what would remove it.
+        by_size: whether another size alone would remove it.
     """
 
     layer: str
     operation: str
     rule: str
-    came: str
+    reason: str
     remedy: str
     by_size: bool
 
     @property
     def is_border(self) -> bool:
-        """Whether it is what is seen beyond the border, or what is cut off there."""
-        return self.came.startswith("what is beyond the border") or self.came.endswith(
+        """Whether it is padding or cropping."""
+        return self.reason.startswith("padding is") or self.reason.endswith(
             ("some are cropped", "some are added")
         )
 
 
 class EquivarianceObstacle(Exception):
-    """Something breaks the rule that is asked for: no need to run the rest."""
+    """An obstacle to the requested symmetry: no need to run the rest."""
 
 
-class Look:
+class MisalignmentWatch:
     """Follows one run, and looks at each operation by itself.
 
     Args:
@@ -122,41 +126,41 @@ class Look:
     """
 
     def __init__(self, x: Tensor, module: nn.Module, stop: str | None = None) -> None:
-        self.places = Places(x, module)
-        self.axes = self.places.axes
+        self.positions = Places(x, module)
+        self.axes = self.positions.axes
         self.stop = stop
         self.rows: list[Misalignment] = []
         self.maps: list[tuple[int, ...]] = []
         self.bordered: dict[Any, Bordered] = {}
-        self._told = 0
+        self._reported = 0
         self.choosing = 0
         self.windows: Tensor | None = None
         if self.axes == 2 and x.shape[2] != x.shape[3]:
-            came = f"an image of {times(x.shape[2:])} is not square"
-            self._add("", "input", QUARTER_TURN, came, "a square", by_size=True)
+            reason = f"an image of {times(x.shape[2:])} is not square"
+            self._add("", "input", QUARTER_TURN, reason, "a square", by_size=True)
 
     @property
     def stride(self) -> int | None:
         """Of the whole network, in samples of the image; None where something is unknown."""
-        found = self.places.stride
-        return None if found is None else math.lcm(*found)
+        results = self.positions.stride
+        return None if results is None else math.lcm(*results)
 
     @property
     def unknown(self) -> set[str]:
         """Operations that were not understood."""
-        return self.places.unknown
+        return self.positions.unknown
 
     def start(self, call: Call) -> None:
         """A sub-module begins."""
         self.choosing += isinstance(call.module, ChooseWindows)
-        self.places.start(call)
+        self.positions.start(call)
 
     def end(self, call: Call) -> None:
         """A sub-module ends; one that declares its windows is looked at whole."""
-        windows = geometry_of(call.module) if self.places.declared == 1 else None
+        windows = geometry_of(call.module) if self.positions.declared == 1 else None
         x, out = (next(tensors_in(v), None) for v in (call.args, call.out))
-        axes = None if x is None else self.places.axis_of(x)
-        self.places.end(call)
+        axes = None if x is None else self.positions.axis_of(x)
+        self.positions.end(call)
         self.choosing -= isinstance(call.module, ChooseWindows)
         if isinstance(call.module, TakeWindows) and x is not None and axes is not None:
             self.windows = out
@@ -176,44 +180,44 @@ class Look:
         sizes = [x.shape[d] for d in axes if d is not None]
         for n, stride in zip(sizes, take.stride, strict=True):
             if n % stride:
-                came = f"stride {stride} does not divide size {n}"
+                reason = f"stride {stride} does not divide size {n}"
                 remedy = f"{n // stride * stride + stride} or {n // stride * stride}"
-                self._add(layer, "TakeWindows", CIRCULAR_SHIFT, came, remedy, by_size=True)
+                self._add(layer, "TakeWindows", CIRCULAR_SHIFT, reason, remedy, by_size=True)
         if self.axes == 2:
-            came = "the phase is chosen by the samples above and to the left"
-            remedy = "a choice that turns along, as `choose_phase`"
-            self._add(layer, "TakeWindows", QUARTER_TURN, came, remedy, by_size=False)
+            reason = "the phase is selected by elements above and to the left"
+            remedy = "a selection that rotates too, as `choose_phase`"
+            self._add(layer, "TakeWindows", QUARTER_TURN, reason, remedy, by_size=False)
 
     def finish(self, out: Any) -> None:
         """The run is over."""
-        self.places.finish(out)
+        self.positions.finish(out)
         self._findings()
 
     def left(self, name: str, t: Tensor) -> None:
         """Values are read by Python."""
-        self.places.left(name, t)
+        self.positions.left(name, t)
 
     def operation(self, op: Operation) -> None:
         """An operation was performed."""
-        if self.places.declared:
+        if self.positions.declared:
             return
         given = bound(op)
         tensors, out = dict(named_in(given)), next(tensors_in(op.out), None)
         x = next(iter(tensors.values()), None)
         if op.name == "cat":
-            x = next((t for t in tensors.values() if any(self.places.axis_of(t) or ())), x)
+            x = next((t for t in tensors.values() if any(self.positions.axis_of(t) or ())), x)
         work = None
         if x is not None and out is not None and out.numel():
-            axes = self.places.axis_of(x)
+            axes = self.positions.axis_of(x)
             if axes is not None and any(d is not None for d in axes):
-                border = self.bordered.get(key_of(x)) or by_hand(self.places, op, x, axes)
+                border = self.bordered.get(key_of(x)) or by_hand(self.positions, op, x, axes)
                 work = MapOperation(op, given, tensors, x, out, axes, border)
-        summed = len(self.places.whole)
-        self.places.operation(op)
-        seen = self.choosing or (self.windows is not None and x is self.windows)
-        if seen:  # no map, or one layer with what has been looked at
+        summed = len(self.positions.whole)
+        self.positions.operation(op)
+        sources = self.choosing or (self.windows is not None and x is self.windows)
+        if sources:  # no map, or one layer with what has been looked at
             pass
-        elif work is not None and len(self.places.whole) == summed:
+        elif work is not None and len(self.positions.whole) == summed:
             self._map(work)
         elif work is not None and work.border is not None and work.border.cropped:
             self._joined(work.x)
@@ -223,18 +227,21 @@ class Look:
 
     def _sized(self, out: Tensor) -> None:
         """How many samples the maps have."""
-        axes = self.places.axis_of(out)
+        axes = self.positions.axis_of(out)
         if axes is not None and out.dim() == self.axes + 2 and all(d is not None for d in axes):
             self.maps.append(tuple(out.shape[d] for d in axes if d is not None))
 
     def _findings(self) -> None:
         """What takes positions apart, as rows."""
-        found, self._told = self.places.findings[self._told :], len(self.places.findings)
-        for f in found:
-            came, remedy, rules = _FINDINGS[f.kind]
+        results, self._reported = (
+            self.positions.findings[self._reported :],
+            len(self.positions.findings),
+        )
+        for f in results:
+            reason, remedy, rules = _FINDINGS[f.kind]
             for rule in rules:
                 if rule != QUARTER_TURN or self.axes == 2:
-                    self._add(f.op.module, f.op.name, rule, came, remedy, by_size=False)
+                    self._add(f.op.module, f.op.name, rule, reason, remedy, by_size=False)
 
     def _map(self, w: MapOperation) -> None:
         """An operation on a map."""
@@ -256,8 +263,8 @@ class Look:
 
     def _borders(self, w: MapOperation) -> None:
         """Padded or cropped."""
-        found = [w.local(k) for k in range(self.axes)]
-        reach = tuple(r for r in found if r is not None)
+        results = [w.local(k) for k in range(self.axes)]
+        reach = tuple(r for r in results if r is not None)
         sizes = [(w.x.shape[d], w.out.shape[d]) for d in w.axes if d is not None]
         if len(reach) < self.axes or all(a == b for a, b in sizes):
             return  # only channels
@@ -270,11 +277,11 @@ class Look:
 
     def _reassembled(self, w: MapOperation) -> None:
         """Put together along an axis again: the other side of the map, or numbers, as a border."""
-        after = self.places.axis_of(w.out)
+        after = self.positions.axis_of(w.out)
         where = w.given.get("dim", 0)
         along = [k for k, d in enumerate(after or ()) if d is not None and d == w.axes[k]]
         if w.op.name == "index":
-            along = [k for k in along if self.places.differ(w.x, w.out, k)]
+            along = [k for k in along if self.positions.differ(w.x, w.out, k)]
         else:
             along = [k for k in along if after and after[k] == where % w.out.dim()]
         if after is None or not along:
@@ -290,8 +297,8 @@ class Look:
                 before[k], r = borders[0].before[k], borders[0].reach[k]
                 r = Reach(r.lo, r.hi, tuple(w.out.shape), r.steps)
             if k in along:
-                lowest = self.places.lowest(list(w.tensors.values()), k)
-                line = line_of(self.places, w.out, k, lowest)
+                lowest = self.positions.lowest(list(w.tensors.values()), k)
+                line = line_of(self.positions, w.out, k, lowest)
                 if line is None:
                     return
                 start, kind = line
@@ -301,14 +308,14 @@ class Look:
             reach.append(r)
         for t in w.tensors.values():
             self.bordered.pop(key_of(t), None)
-        found = Bordered(w.out, w.op, tuple(before), tuple(reach), kinds)
-        self.bordered[key_of(w.out)] = found
+        results = Bordered(w.out, w.op, tuple(before), tuple(reach), kinds)
+        self.bordered[key_of(w.out)] = results
 
     def _uncut(self, w: MapOperation, k: int) -> int:
         """Samples that the map had along one axis before it was taken apart."""
         sizes = []
         for t in w.tensors.values():
-            axes, border = self.places.axis_of(t), self.bordered.get(key_of(t))
+            axes, border = self.positions.axis_of(t), self.bordered.get(key_of(t))
             d = None if axes is None else axes[k]
             if border is not None or d is not None:
                 sizes.append(border.before[k] if border else t.shape[d or 0])
@@ -334,30 +341,30 @@ class Look:
         if len(spans) == 2 and w.op.name != "slice" and spans[0] != spans[1]:
             (rows, *_), (columns, *_) = spans
             if rows != columns:
-                came, remedy = f"a map of {rows}×{columns} is not square", "a square"
+                reason, remedy = f"a map of {rows}×{columns} is not square", "a square"
             else:
-                came = "the windows differ between rows and columns"
-                remedy = "the same kernel, stride and padding on both"
-            self._add(w.op.module, w.op.name, QUARTER_TURN, came, remedy, by_size=rows != columns)
+                reason = "the windows differ between rows and columns"
+                remedy = "equal kernel, stride and padding on both"
+            self._add(w.op.module, w.op.name, QUARTER_TURN, reason, remedy, by_size=rows != columns)
 
     def _symmetric(self, layer: str, name: str, n: int, r: Reach, d: int) -> None:
         """As many samples before the first window as behind the last."""
         lo, hi = span(r, d)
-        seen, other = lo <= hi, n - 1 - hi.flip(0)
-        alike = torch.equal(seen, seen.flip(0)) and torch.equal(lo[seen], other[seen])
-        if self.axes < 2 or alike or not bool(seen.any()):
+        sources, other = lo <= hi, n - 1 - hi.flip(0)
+        alike = torch.equal(sources, sources.flip(0)) and torch.equal(lo[sources], other[sources])
+        if self.axes < 2 or alike or not bool(sources.any()):
             return
-        lo, hi = lo[seen], hi[seen]
+        lo, hi = lo[sources], hi[sources]
         step, rest = r.steps[d], int((n - 1 - hi[-1]) - lo[0])
         stride = Fraction(step.advance, step.period) if step else Fraction(0)
         if stride > 1 and 0 < rest < stride:
-            came = f"stride {stride} at size {n} cannot be 4-fold symmetric"
+            reason = f"stride {stride} at size {n} cannot be 4-fold symmetric"
             remedy = f"{n - rest + stride} can, or {n - rest}"
-            self._add(layer, name, QUARTER_TURN, came, remedy, by_size=True)
+            self._add(layer, name, QUARTER_TURN, reason, remedy, by_size=True)
         else:
-            came = f"at size {n} the windows are not symmetric about the middle"
-            remedy = "an odd kernel, padded alike on both sides"
-            self._add(layer, name, QUARTER_TURN, came, remedy, by_size=False)
+            reason = f"at size {n} the windows are not symmetric about the center"
+            remedy = "an odd kernel with equal padding on both sides"
+            self._add(layer, name, QUARTER_TURN, reason, remedy, by_size=False)
 
     def _circular(self, layer: str, name: str, n: int, r: Reach, kinds: frozenset[str]) -> None:
         """Whether windows that wrap around would fit."""
@@ -366,30 +373,32 @@ class Look:
         if len(moving) != 1:
             return
         if step is None:
-            came, remedy = f"windows of uneven size on {n} samples", "a size that they divide"
-            self._add(layer, name, CIRCULAR_SHIFT, came, remedy, by_size=True)
+            reason, remedy = f"windows of unequal size on {n} elements", "a size that they divide"
+            self._add(layer, name, CIRCULAR_SHIFT, reason, remedy, by_size=True)
             return
         if step.advance < 1:
             return
         stride = Fraction(step.advance, step.period)
         for kind in sorted(kinds):
-            came = f"what is beyond the border is {kind}"
-            self._add(layer, name, CIRCULAR_SHIFT, came, "circular padding", by_size=False)
+            reason = f"padding is {kind}"
+            self._add(layer, name, CIRCULAR_SHIFT, reason, "circular padding", by_size=False)
         if (n / stride).denominator > 1:
             lower = n // stride * stride
-            came = f"stride {stride} does not divide size {n}"
+            reason = f"stride {stride} does not divide size {n}"
             remedy = f"{lower + stride} or {lower}"
-            self._add(layer, name, CIRCULAR_SHIFT, came, remedy, by_size=True)
+            self._add(layer, name, CIRCULAR_SHIFT, reason, remedy, by_size=True)
         elif r.shape[moving[0]] * stride != n:
-            come = "cropped" if r.shape[moving[0]] * stride < n else "added"
-            came = f"{n} samples become {r.shape[moving[0]]} at stride {stride}: some are {come}"
+            change = "cropped" if r.shape[moving[0]] * stride < n else "added"
+            reason = (
+                f"{n} elements become {r.shape[moving[0]]} at stride {stride}: some are {change}"
+            )
             remedy = "circular padding that keeps the size"
-            self._add(layer, name, CIRCULAR_SHIFT, came, remedy, by_size=False)
+            self._add(layer, name, CIRCULAR_SHIFT, reason, remedy, by_size=False)
 
     def _joined(self, t: Tensor) -> None:
         """A padded or cropped map that no window follows."""
         border = self.bordered.pop(key_of(t), None)
-        axes = self.places.axis_of(t) if border is not None else None
+        axes = self.positions.axis_of(t) if border is not None else None
         if border is None or axes is None:
             return
         for k, d in enumerate(axes):
@@ -399,10 +408,15 @@ class Look:
                 self._circular(border.op.module, border.op.name, n, r, border.kinds)
 
     def _add(
-        self, layer: str, operation: str, rule: str, came: str, remedy: str, *, by_size: bool
+        self, layer: str, operation: str, rule: str, reason: str, remedy: str, *, by_size: bool
     ) -> None:
         row = Misalignment(
-            layer=layer, operation=operation, rule=rule, came=came, remedy=remedy, by_size=by_size
+            layer=layer,
+            operation=operation,
+            rule=rule,
+            reason=reason,
+            remedy=remedy,
+            by_size=by_size,
         )
         self.rows.append(row)
         if rule == self.stop:

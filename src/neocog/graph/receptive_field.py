@@ -120,7 +120,7 @@ def receptive_field(module: nn.Module, size: Sequence[int]) -> ReceptiveField:
                 module, run.operation, on_start=run.start, on_end=run.end, on_leave=run.left
             ):
                 module(x)
-    except Exception as e:  # of any kind: a stranger's forward fails in its own way
+    except Exception as e:  # of any kind: an external forward may raise anything
         raise ModelError(
             "Receptive fields need one forward pass of one sample; the module fails on one of "
             f"{times(size)} ({type(e).__name__}: {e}). Give the size that it takes."

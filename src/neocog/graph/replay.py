@@ -1,7 +1,7 @@
 """What every node gives out, for one sample after another: the first is followed, the rest counted.
 
 To follow a run takes several times as long as the run. But a network whose way does not depend on
-the numbers performs the same operations for every sample. So what is learnt of the first one is a
+the numbers performs the same operations for every sample. So the first one is recorded as a
 script: the operations in their order, the weights that each takes, which of them give the nodes'
 outputs, and which write over earlier ones. A run that keeps to the script needs no more than to
 count; one that does not is followed.
@@ -110,7 +110,7 @@ class Rerun:
         assert self._script is not None
         try:
             again = _again(self.module, x, self._script, len(values))
-        except Exception:  # of any kind: a stranger's forward goes astray in its own way
+        except Exception:  # of any kind: an external forward may raise anything
             return False
         return all(map(_same, values, again))
 

@@ -167,7 +167,7 @@ def follow(
             out = module(x)
     except NeocogError:
         raise
-    except Exception as e:  # of any kind: a stranger's forward fails in its own way
+    except Exception as e:  # of any kind: an external forward may raise anything
         shape = " × ".join(str(n) for n in x.shape[1:])
         raise ModelError(
             "A network is looked into with one sample; the module fails on one of "

@@ -16,7 +16,7 @@ from neocog.graph.kinds import (
     is_pointwise,
     kind_of,
     label_of,
-    multiply_adds,
+    macs_of,
 )
 from neocog.graph.moments import Link, Moment, Piece, arguments, tensors_in, writes_over
 from neocog.graph.operations import Call, Operation
@@ -281,7 +281,7 @@ class Follower:
             spatial=self._is_map(out, spatial and kind != "linear", pieces, placed),
             placed=placed,
             params=self._count(self._used(pieces)) if free and self.counts else 0,
-            macs=sum(multiply_adds(p.op) for p in pieces) if self.counts else 0,
+            macs=sum(macs_of(p.op) for p in pieces) if self.counts else 0,
             sources=sources,
         )
 
