@@ -103,8 +103,8 @@ def test_the_effect_is_the_distance_from_the_mean_of_noise() -> None:
     found = _areas([0.2], [[0.5], [0.6], [0.4], [0.5], [0.5]])
     effect, low, high = found.effect_deletion
     assert effect == pytest.approx(0.3)
-    # Student's t of 4 degrees, 2.776, times the spread of the draws, times √(1 + 1/5).
-    assert (high - low) / 2 == pytest.approx(2.776 * 0.5**0.5 * 0.1 * 1.2**0.5, rel=0.01)
+    # Student's t of 4 degrees, 2.132 for one side, times the spread of the draws, times √(1 + 1/5).
+    assert (high - low) / 2 == pytest.approx(2.132 * 0.5**0.5 * 0.1 * 1.2**0.5, rel=0.01)
     assert found.effect_insertion[0] == pytest.approx(-0.3)
 
 
@@ -118,13 +118,13 @@ def test_a_map_that_clearly_beats_noise_is_not_failed_by_one_lucky_draw() -> Non
     assert found.effect_deletion[1] > 0
 
 
-def test_noise_itself_passes_in_about_one_case_of_forty() -> None:
+def test_noise_itself_passes_in_about_one_case_of_twenty() -> None:
     rng = np.random.default_rng(1)
     passed = [
         _areas([a[0]], a[1:, None].tolist()).effect_deletion[1] > 0
         for a in rng.normal(0.5, 0.1, (2000, 20))
     ]
-    assert 0.015 < np.mean(passed) < 0.035
+    assert 0.035 < np.mean(passed) < 0.065
 
 
 def test_too_few_draws_have_an_effect_and_no_interval() -> None:

@@ -8,10 +8,10 @@ phases, so that the noise is as coarse and as smooth as the map (Theiler et al. 
 
 Whether the map is better than noise is told by an effect and its interval: how much smaller (or
 larger) its area is than the mean area of the noise, and how far a map that is noise itself would
-come from that mean: Student's interval of prediction from the spread of the draws. With several
-images the mean over them is taken within each draw first; all have the same random phases, so
-that the interval also holds where their maps are alike. Beside it stands a rank: how often one of
-draws + 1 maps, the noise and the map, does as well as the map.
+come from that mean: Student's prediction interval from the spread of the draws, 90 %, so that noise
+passes in 5 % of cases. With several images the mean over them is taken within each draw first; all
+have the same random phases, so that the interval also holds where their maps are alike. Beside it
+stands a rank: how often one of draws + 1 maps, the noise and the map, does as well as the map.
 
 Source: V. Petsiuk, A. Das, K. Saenko, "RISE: Randomized Input Sampling for Explanation of Black-box
 Models", BMVC 2018. J. Theiler et al., "Testing for nonlinearity in time series: the method of
@@ -51,6 +51,10 @@ __all__ = [
 
 DRAWS = 19
 """Maps of noise."""
+
+TWO_SIDED = 0.90
+"""Level of the interval of an effect: whether a map is better than noise is one question with one
+side, and each end of this interval is a bound that holds in 95 % of cases."""
 
 FEWEST = 5
 """Maps of noise that have a spread, at least."""
@@ -124,12 +128,12 @@ class Deletion:
 
     @property
     def effect_deletion(self) -> tuple[float, float, float]:
-        """How much less area the maps leave than noise does, and the 95 % interval."""
+        """How much less area the maps leave than noise does, and its 90 % interval."""
         return _effect(self.areas("deletion"), self.areas("random_deletion"), self.told, sign=-1)
 
     @property
     def effect_insertion(self) -> tuple[float, float, float]:
-        """How much more area the maps give than noise does, and the 95 % interval."""
+        """How much more area the maps give than noise does, and its 90 % interval."""
         return _effect(self.areas("insertion"), self.areas("random_insertion"), self.told, sign=1)
 
     @property
@@ -151,7 +155,7 @@ class Deletion:
                 "better_than_random": float(better.mean()),
                 "chance": None if math.isnan(chance) else chance,
                 "effect": None if math.isnan(effect[0]) else effect[0],
-                "effect_ci": None if math.isnan(effect[1]) else list(effect[1:]),
+                "effect_ci90": None if math.isnan(effect[1]) else list(effect[1:]),
                 "each": self.areas(name).tolist(),
                 "curve": getattr(self, name).mean(0).tolist(),
                 "random_curve": getattr(self, f"random_{name}").mean((0, 1)).tolist(),
@@ -326,7 +330,11 @@ def _effect(
     effect = float(sign * (map_[told].mean() - draws.mean()))
     if len(draws) < FEWEST:
         return effect, math.nan, math.nan
-    half = student_t(len(draws) - 1) * float(draws.std(ddof=1)) * math.sqrt(1 + 1 / len(draws))
+    half = (
+        student_t(len(draws) - 1, level=TWO_SIDED)
+        * float(draws.std(ddof=1))
+        * math.sqrt(1 + 1 / len(draws))
+    )
     return effect, effect - half, effect + half
 
 

@@ -103,7 +103,7 @@ class Trust:
 
     def _against_noise(self, name: str, effect: tuple[float, float, float], wanted: str) -> Check:
         """Passed where the interval of the effect lies above zero, failed where there is none."""
-        gain, low, high = effect
+        gain, low, _ = effect
         if isnan(gain):
             return Check(name=name, passed=None, text="the map is one value everywhere")
         value = float(self.deletion.areas(name).mean())
@@ -111,7 +111,7 @@ class Trust:
         passed = True if low > 0 else False if gain <= 0 else None
         text = f"area {_two(value)}, of noise {_two(noise)} ({wanted} is better)"
         if not isnan(low):
-            text += f"; gain {_signed(gain)}, 95 % CI {_signed(low)} to {_signed(high)}"
+            text += f"; gain {_signed(gain)} (at least {_signed(low)} with 95 % confidence)"
         elif passed is None:
             text += "; too little noise to decide"
         return Check(name=name, passed=passed, value=value, baseline=noise, text=text)
