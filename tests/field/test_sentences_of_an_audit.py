@@ -39,7 +39,7 @@ from neocog.runs.judge import Figures, Score
 from neocog.runs.judge import verdict as judged
 from neocog.tasks.classify import evaluation
 from neocog.verbs.audit import _drawn_of
-from neocog.verbs.fix_result import Fixed, Measured, found_by
+from neocog.verbs.fix_result import Fixed, FixFigures, found_by
 
 NAN = math.nan
 
@@ -514,8 +514,8 @@ def test_how_a_state_was_found(
     assert ("had been trained on these" in said) == (seen is True)
 
 
-def _measured(flip: float, accuracy: float, ms: float) -> Measured:
-    return Measured(
+def _measured(flip: float, accuracy: float, ms: float) -> FixFigures:
+    return FixFigures(
         accuracy=accuracy, accuracy_ci=(0.0, 1.0), loss=0.1, n=1, params=1, macs=0, ms=ms,
         shift={"crop": shift(flip, "crop", n=1, max_shift=1.0)}, memory=0,
     )  # fmt: skip

@@ -160,7 +160,7 @@ def test_a_warp_is_undone_but_for_interpolation() -> None:
 
 
 @pytest.mark.parametrize("quarters", [0, 1, 2, 3])
-def test_angles_are_anticlockwise_in_whatever_way_they_are_made(quarters: int) -> None:
+def test_angles_are_counterclockwise_in_whatever_way_they_are_made(quarters: int) -> None:
     x, angle = images(9, 9), 90 * quarters
     assert torch.equal(rotation_by(angle)(x), x.rot90(quarters, (2, 3)))
     torch.testing.assert_close(Warp(angle=angle)(x), rotation_by(angle)(x), atol=ROUNDING, rtol=0)
@@ -181,7 +181,7 @@ def test_E8_quarter_turns_form_a_group(angle: float) -> None:
     assert torch.equal(rotation_by(90)(rotation_by(angle)(x)), rotation_by(angle + 90)(x))
 
 
-def test_positive_angles_turn_anticlockwise_also_between_quarters() -> None:
+def test_positive_angles_turn_counterclockwise_also_between_quarters() -> None:
     x = torch.zeros(1, 1, 9, 9)
     x[0, 0, 4, 7] = 1  # right of the middle
     row, column = divmod(int(rotation_by(45, border="zeros")(x).argmax()), 9)

@@ -47,7 +47,7 @@ def test_whole_pixel_warp_is_the_zero_filled_shift() -> None:
     torch.testing.assert_close(out, shift_zero_fill(x, offset), atol=ROUNDING, rtol=0)
 
 
-def test_a_quarter_turn_is_rot90_anticlockwise() -> None:
+def test_a_quarter_turn_is_rot90_counterclockwise() -> None:
     x = torch.rand(1, 1, 8, 8)
     out = warp(x, _matrix(angle=90), torch.zeros(1, 2))
     torch.testing.assert_close(out, x.rot90(1, (2, 3)), atol=ROUNDING, rtol=0)

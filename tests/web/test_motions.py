@@ -22,7 +22,7 @@ def test_circular_shifts_are_torch_roll() -> None:
     assert torch.equal(moved, x.roll((-3, 5), (2, 3)))
 
 
-def test_angles_are_anticlockwise_and_agree_with_the_audits() -> None:
+def test_angles_are_counterclockwise_and_agree_with_the_audits() -> None:
     x = torch.rand(1, 1, 9, 9)
     moved = Motion(padding="zeros", angle=90).move(x)
     assert torch.allclose(moved, rotation_by(90)(x), atol=1e-5)  # bilinear at whole places

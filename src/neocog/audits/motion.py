@@ -56,7 +56,7 @@ class Rotation:
     """What turning and mirroring do.
 
     Args:
-        sweep: over angles in degrees, anticlockwise.
+        sweep: over angles in degrees, counterclockwise.
         quarter_turn_error: mean over quarter turns and samples of ‖f(turned) - f(x)‖ / ‖f(x)‖;
             these turns are exact, nothing is interpolated.
         quarter_turn_agreement: share of samples with the answer they have unturned, mean over the
@@ -89,7 +89,7 @@ class Rotation:
         )
         sides = ("left to right", "top to bottom")
         return [
-            _curve(self.sweep, "turned", "degrees, anticlockwise", note),
+            _curve(self.sweep, "turned", "degrees, counterclockwise", note),
             *(
                 Scalar(title=f"mirrored {side}", value=value, unit="%", note="same answer")
                 for side, value in zip(sides, self.mirror, strict=True)

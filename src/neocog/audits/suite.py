@@ -337,7 +337,7 @@ def _timed(subject: Subject, data: Samples, batch: int | None) -> float:
             subject(data.take(slice(0, 1)))
         except NeocogError:
             raise
-        except Exception as e:  # of any kind: a stranger's forward fails in its own way
+        except Exception as e:  # of any kind: an external forward may raise anything
             raise ModelError(
                 f"The model must answer for a batch of {shape}, and fails "
                 f"({type(e).__name__}: {e}). Give the size that it takes."

@@ -135,7 +135,7 @@ def _until(model: nn.Module, layer: nn.Module, x: Tensor, name: str) -> Tensor:
     except _Reached as reached:
         if reached.out is not None:
             return reached.out
-    except Exception as e:  # of any kind: a stranger's forward fails in its own way
+    except Exception as e:  # of any kind: an external forward may raise anything
         raise ModelError(
             "Features are those of layers that take images of any size; before "
             f"`{printable(name)}` the network fails on one of {tuple(x.shape[1:])} "

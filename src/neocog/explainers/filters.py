@@ -263,7 +263,7 @@ def _that_run(module: nn.Module, example: Tensor) -> list[Filters]:
     try:
         with as_found(module), torch.no_grad(), watching(module, look):
             module(handed(module, example))
-    except Exception as e:  # of any kind: a stranger's forward fails in its own way
+    except Exception as e:  # of any kind: an external forward may raise anything
         raise ModelError(
             "Filters that run are found in one pass over an example; the module fails on one of "
             f"{tuple(example.shape)} ({type(e).__name__}: {e}). Give one that it takes."

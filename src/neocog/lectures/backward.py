@@ -27,7 +27,7 @@ from neocog.graph.activations import (
     handed,
 )
 from neocog.lectures.convolution_gradients import (
-    Geometry,
+    ConvGeometry,
     input_gradient,
     kernel_gradient,
     padded,
@@ -64,7 +64,7 @@ class Backward(PlainResult):
 
     layer: str
     target: int | None
-    geometry: Geometry
+    geometry: ConvGeometry
     padding_mode: str
     calls: int = 1
     upstream: np.ndarray = field(repr=False)
@@ -319,14 +319,14 @@ def _explained(answer: Tensor, target: int | None, count: int) -> Tensor:
     return chosen.sum()
 
 
-def _geometry(m: _ConvNd) -> Geometry:
+def _geometry(m: _ConvNd) -> ConvGeometry:
     axes = len(m.kernel_size)
     if isinstance(m.padding, tuple):
         padding = tuple((int(n), int(n)) for n in m.padding)
     else:  # "same" or "valid", worked out as (last axis before, last axis behind, …)
         pads = m._reversed_padding_repeated_twice
         padding = tuple((pads[2 * i], pads[2 * i + 1]) for i in reversed(range(axes)))
-    return Geometry(
+    return ConvGeometry(
         kernel=tuple(m.kernel_size),
         stride=tuple(m.stride),
         padding=padding,

@@ -17,13 +17,20 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-__all__ = ["Geometry", "input_gradient", "kernel_gradient", "padded", "spread", "unpadded"]
+__all__ = [
+    "ConvGeometry",
+    "input_gradient",
+    "kernel_gradient",
+    "padded",
+    "spread",
+    "unpadded",
+]
 
 _SLIDE = (F.conv1d, F.conv2d, F.conv3d)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Geometry:
+class ConvGeometry:
     """How a convolution slides, a number an axis of space.
 
     Args:
@@ -42,7 +49,9 @@ class Geometry:
 
 
 def kernel_gradient(
-    x: Float[Tensor, "B I *space"], upstream: Float[Tensor, "B O *out"], geometry: Geometry
+    x: Float[Tensor, "B I *space"],
+    upstream: Float[Tensor, "B O *out"],
+    geometry: ConvGeometry,
 ) -> Float[Tensor, "O J *kernel"]:
     """The correlation of the padded input with the spread gradient; every D-th sample of it.
 
@@ -76,7 +85,7 @@ def kernel_gradient(
 def input_gradient(
     weight: Float[Tensor, "O J *kernel"],
     upstream: Float[Tensor, "B O *out"],
-    geometry: Geometry,
+    geometry: ConvGeometry,
     size: Sequence[int],
 ) -> Float[Tensor, "B I *space"]:
     """The full convolution of the spread gradient with the kernels, for the padded input.
@@ -117,13 +126,13 @@ def spread(x: Float[Tensor, "B C *space"], stride: Sequence[int]) -> Float[Tenso
     return wide
 
 
-def padded(x: Tensor, geometry: Geometry, mode: str) -> Tensor:
+def padded(x: Tensor, geometry: ConvGeometry, mode: str) -> Tensor:
     """An input with what lies beyond its border, as `padding_mode` names it."""
     pads = [n for pair in reversed(geometry.padding) for n in pair]
     return F.pad(x, pads, mode="constant" if mode == "zeros" else mode) if any(pads) else x
 
 
-def unpadded(gradient: Tensor, x: Tensor, geometry: Geometry, mode: str) -> Tensor:
+def unpadded(gradient: Tensor, x: Tensor, geometry: ConvGeometry, mode: str) -> Tensor:
     """The gradient of the input from that of the padded one.
 
     Zeros take theirs with them; a padding that repeats samples hands it back to them.

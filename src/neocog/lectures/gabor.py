@@ -48,7 +48,7 @@ class GaborFit:
         shuffled: (n,), the same of the layer's own filters with their taps in random order: as
             strong and in the same colors, without their shape.
         wavelength: (O,), in samples; inf where the fit has no second crest.
-        angle: (O,), of the direction across the stripes, degrees anticlockwise in [0, 180).
+        angle: (O,), of the direction across the stripes, degrees counterclockwise in [0, 180).
         phase: (O,), degrees in [-180, 180], of the channel in which the filter is strongest: 0
             is even and highest in the middle of the bell, 180 lowest there, ±90 is odd.
         center: (O, 2), row and column of the bell, from the middle of the kernel.
@@ -204,7 +204,7 @@ class GaborFit:
             columns=columns,
             rows=[row(i) for i in order.tolist()],
             note="Lengths in samples; – where there is no second crest. The angle is that of the "
-            "direction across the stripes, anticlockwise.",
+            "direction across the stripes, counterclockwise.",
         )
 
 

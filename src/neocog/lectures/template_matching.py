@@ -27,7 +27,7 @@ from neocog.lectures.image_changes import CHANGES, ImageChange
 from neocog.render.pixels import amounts, as_image, framed
 from neocog.signal.correlate import MATCHES, match, peaks, window_sums
 
-__all__ = ["Row", "Search", "busiest", "search"]
+__all__ = ["MatchRow", "Search", "busiest", "search"]
 
 WAYS = {
     "raw": "raw",
@@ -45,7 +45,7 @@ _OVERLAP = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
-class Row:
+class MatchRow:
     """One way of looking at one changed image.
 
     Args:
@@ -89,10 +89,10 @@ class Search:
     image: np.ndarray = field(repr=False)
     window: tuple[int, int, int, int]
     changed: Mapping[str, np.ndarray] = field(repr=False)
-    rows: tuple[Row, ...]
+    rows: tuple[MatchRow, ...]
     network: str = ""
 
-    def of(self, method: str) -> tuple[Row, ...]:
+    def of(self, method: str) -> tuple[MatchRow, ...]:
         """The rows of one way of looking."""
         return tuple(row for row in self.rows if row.method == method)
 
@@ -299,7 +299,7 @@ def _row(
     *,
     step: tuple[int, int],
     first: tuple[int, int] = (0, 0),
-) -> Row:
+) -> MatchRow:
     """The maximum of a heat map, in pixels: place (i, j) is the window at first + step · (i, j)."""
     height, width = int(window[0]), int(window[1])
     apart = (max(1, height // (2 * step[0])), max(1, width // (2 * step[1])))
@@ -308,7 +308,7 @@ def _row(
     corner = (first[0] + step[0] * at[0], first[1] + step[1] * at[1])
     second = float(heat[best[1]]) if len(best) > 1 else float(heat.min())
     spread = float(heat.double().std()) if heat.numel() > 1 else 0.0
-    return Row(
+    return MatchRow(
         method=method,
         change=change,
         corner=corner,

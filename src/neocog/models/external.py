@@ -1,4 +1,4 @@
-"""Models from elsewhere: strangers' networks, programs, black boxes, modules at hand.
+"""Models from elsewhere: external networks, programs, black boxes, modules at hand.
 
     package.module:factory      a function that returns an nn.Module, with weights from a file
     torchvision:NAME timm:NAME  a network of a library

@@ -114,7 +114,7 @@ def lenet5(
     The output units give -scale · ‖F6 - code‖² as logits, so that cross-entropy trains them. The
     scale does not change which class is nearest. A half is the normal density of variance 1; with
     84 numbers its differences are so large that training starts out certain of wrong answers, and
-    0.1 learnt faster (five epochs of MNIST: 1.7 % error against 3.0 %).
+    0.1 learned faster (five epochs of MNIST: 1.7 % error against 3.0 %).
 
     Args:
         classes: outputs.

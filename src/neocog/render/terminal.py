@@ -1,6 +1,6 @@
 """Texts that go to a terminal, and the stream that carries them.
 
-Names of classes, files and layers come from strangers; a terminal obeys what it is sent. So what is
+Names of classes, files and layers are untrusted; a terminal obeys what it is sent. So what is
 written to standard output and error passes `Stream`, which turns control characters, changes of
 direction and halves of letters into escapes. Only the colors and bars of `screen` go past it, and
 their texts are escaped on their own.

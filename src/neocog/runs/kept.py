@@ -51,7 +51,7 @@ def fingerprint(trained: Model) -> str:
     said = json.dumps([trained.spec.to_json(), network], sort_keys=True, default=str)
     seen = blake2b(said.encode(), digest_size=16)
     for name, value in sorted(trained.module.state_dict().items()):
-        if isinstance(value, Tensor):  # the rest is a state of a stranger's own making
+        if isinstance(value, Tensor):  # the rest is a state of an external module
             numbers = value.detach().cpu().contiguous()
             seen.update(f"{name} {numbers.dtype} {tuple(numbers.shape)}".encode())
             seen.update(numbers.flatten().view(torch.uint8).numpy().data)

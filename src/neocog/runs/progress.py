@@ -15,14 +15,14 @@ from neocog.runs.recipe import Recipe, from_toml
 from neocog.runs.state import unpack
 from neocog.version import __version__
 
-__all__ = ["Progress", "card", "must_agree_with", "taken_up"]
+__all__ = ["TrainingProgress", "card", "must_agree_with", "taken_up"]
 
 ROW = {"epoch", "step", "train_loss", "lr", "seconds", "images_per_second"}
 """What every line of metrics.jsonl says."""
 
 
 @dataclass
-class Progress:
+class TrainingProgress:
     """Progress of a training.
 
     Args:
@@ -68,7 +68,9 @@ def _not_ours(e: Exception) -> RunError:
     )
 
 
-def taken_up(experiment: Experiment, tensors: dict[str, Any], state: dict[str, Any]) -> Progress:
+def taken_up(
+    experiment: Experiment, tensors: dict[str, Any], state: dict[str, Any]
+) -> TrainingProgress:
     """Restore a training from its checkpoint, which may be untrusted.
 
     Args:
@@ -90,7 +92,7 @@ def taken_up(experiment: Experiment, tensors: dict[str, Any], state: dict[str, A
         for name in ROW | rows[0].values.keys():
             row.number(name)
     plan = [(first, to) for first, to in fields.integer_rows("plan", count=2, low=0)]
-    progress = Progress(
+    progress = TrainingProgress(
         plan=plan,
         step=fields.integer("step", low=0),
         seconds=fields.number("seconds", low=0),

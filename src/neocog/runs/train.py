@@ -19,7 +19,7 @@ from neocog.runs.experiment import Experiment, prepare
 from neocog.runs.folder import RunFolder
 from neocog.runs.interrupt import deferred
 from neocog.runs.plan import WATCHING, Pace, evaluating, first_plan, segment
-from neocog.runs.progress import Progress, card, must_agree_with, taken_up
+from neocog.runs.progress import TrainingProgress, card, must_agree_with, taken_up
 from neocog.runs.recipe import Recipe, to_toml
 from neocog.runs.sampled import Sampled, sampled
 from neocog.runs.state import pack
@@ -89,7 +89,7 @@ def _train(
     )
     prepared = budget.spent()
     if kept is None:
-        progress = Progress(plan=first_plan(experiment, budget))
+        progress = TrainingProgress(plan=first_plan(experiment, budget))
     else:
         progress = taken_up(experiment, *kept)
         progress.plan = first_plan(experiment, budget)  # as the recipe, which agrees so far
@@ -122,7 +122,7 @@ class _Session:
     """One process's part of a training."""
 
     def __init__(
-        self, experiment: Experiment, progress: Progress, claim: Claim, budget: Budget
+        self, experiment: Experiment, progress: TrainingProgress, claim: Claim, budget: Budget
     ) -> None:
         self.experiment, self.progress = experiment, progress
         self.claim, self.budget = claim, budget

@@ -212,7 +212,7 @@ def gabor(
     Args:
         size: rows and columns of the kernel.
         wavelength: from crest to crest, in samples.
-        angle: of the direction of u, in degrees, anticlockwise on the screen; 0 is to the right,
+        angle: of the direction of u, in degrees, counterclockwise on the screen; 0 is to the right,
             so that the stripes stand upright.
         sigma: width of the bell along u, in samples.
         aspect: width along u over width along v.

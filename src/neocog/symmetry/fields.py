@@ -26,7 +26,7 @@ class FeatureField(ABC):
 
         Args:
             maps: (B, C, *S), or vectors (B, C).
-            angle: of the rotation, in degrees anticlockwise, (B,), or (1,) for all.
+            angle: of the rotation, in degrees counterclockwise, (B,), or (1,) for all.
             mirrored: left and right change sides before the rotation.
 
         Raises:

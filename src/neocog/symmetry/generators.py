@@ -51,7 +51,7 @@ def shift_generator(x: Float[Tensor, "B C *S"], axis: int) -> Tensor:
 
 
 def rotation_generator(x: Float[Tensor, "B C H W"]) -> Tensor:
-    """The derivative of a rotation anticlockwise about the center, by the angle in radians.
+    """The derivative of a rotation counterclockwise about the center, by the angle in radians.
 
     Args:
         x: (B, C, H, W).

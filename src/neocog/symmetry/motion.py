@@ -10,7 +10,7 @@ its channels mean is said by a field, see `neocog.symmetry.fields`.
     Warp          rotated and scaled about the center, bent and shifted: resampled once
     Composition   one after the other
 
-Offsets are (rows down, columns right) or (steps later,); angles are in degrees, anticlockwise.
+Offsets are (rows down, columns right) or (steps later,); angles are in degrees, counterclockwise.
 """
 
 from __future__ import annotations
@@ -202,7 +202,7 @@ class Translation(Transformation):
 
 @dataclass(frozen=True, eq=False)
 class QuarterTurn(Transformation):
-    """Mirror images, and rotations by multiples of 90°, anticlockwise; sides that differ change.
+    """Mirror images, and rotations by multiples of 90°, counterclockwise; sides that differ change.
 
     Args:
         quarters: how many, (B,), or (1,) for all.
@@ -254,7 +254,7 @@ class Warp(Transformation):
     """Rotated and scaled about the center, then bent and shifted; resampled once.
 
     Args:
-        angle: degrees anticlockwise.
+        angle: degrees counterclockwise.
         scale: of length; above 1 the content gets larger. Smaller content is smoothed first.
         offset: pixels (down, right).
         displacement: added to the place that each value comes from, in pixels (x, y), on a grid
@@ -360,7 +360,7 @@ def rotation_by(angle: float, *, border: str = "reflect") -> Transformation:
     """A rotation about the center, exact by multiples of 90°.
 
     Args:
-        angle: degrees anticlockwise.
+        angle: degrees counterclockwise.
         border: what fills the corners, a key of `warp.BORDERS`.
     """
     if angle % 90 == 0:

@@ -1,7 +1,7 @@
 """Moving images: shifts, affine maps and smooth deformations of whole batches.
 
 Coordinates are (row, column) in pixels, the origin in the middle of the image. Angles are in
-degrees and positive anticlockwise, as one sees it on the screen.
+degrees and positive counterclockwise, as one sees it on the screen.
 """
 
 from __future__ import annotations
@@ -224,7 +224,7 @@ def affine(
 
     Args:
         x: images, or maps on another grid.
-        angle: degrees anticlockwise on the screen.
+        angle: degrees counterclockwise on the screen.
         scale: of length; above 1 the content gets larger.
         offset: (rows down, columns right), in samples of x.
         displacement: added to the place that each value comes from, (x, y) in pixels, on a grid
@@ -276,7 +276,7 @@ def affine_matrix(
     """The matrix from output to input positions, (x, y): undo zoom, then shear, then turn.
 
     Args:
-        angle: degrees, anticlockwise on the screen.
+        angle: degrees, counterclockwise on the screen.
         zoom: how much larger the content gets, (rows, columns); negative columns mirror.
         shear: slope of a vertical line afterwards.
     """

@@ -234,7 +234,7 @@ def _runs(module: nn.Module, x: Tensor) -> bool:
     try:
         with as_found(module), torch.no_grad():
             answer = first_tensor(module(handed(module, x.repeat(2, *[1] * (x.ndim - 1)))))
-    except Exception:  # of any kind: a stranger's forward fails in its own way
+    except Exception:  # of any kind: an external forward may raise anything
         return False
     return answer is not None and answer.ndim > 0 and len(answer) == 2
 

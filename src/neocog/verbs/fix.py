@@ -45,12 +45,12 @@ from neocog.surgery.rank import GroupRank
 from neocog.training.loop import Step
 from neocog.training.machine import check_device
 from neocog.verbs.fix_measure import Measuring, Scores, advised, milliseconds_of, outlook
-from neocog.verbs.fix_result import Fixed, Measured, again, found_by
+from neocog.verbs.fix_result import Fixed, FixFigures, again, found_by
 from neocog.verbs.opened import opened
 from neocog.verbs.train import free_folder
 from neocog.verbs.watch import Progress, watching
 
-__all__ = ["BUDGET", "KEEP", "Fixed", "Measured", "fix"]
+__all__ = ["BUDGET", "KEEP", "FixFigures", "Fixed", "fix"]
 
 Place = str | os.PathLike[str]
 

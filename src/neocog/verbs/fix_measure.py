@@ -26,7 +26,7 @@ from neocog.tasks.class_order import other_order
 from neocog.tasks.classify import Evaluation, evaluation
 from neocog.tasks.inference import logits_of
 from neocog.types import Batch
-from neocog.verbs.fix_result import ADVISED, Measured
+from neocog.verbs.fix_result import ADVISED, FixFigures
 
 __all__ = ["Measuring", "Scores", "advised", "milliseconds_of", "outlook"]
 
@@ -72,10 +72,10 @@ class Scores:
         other = other_order(np.array(self.evaluation.confusion), self.evaluation.classes)
         return () if other is None else (other.sentence,)
 
-    def measured(self, ms: float) -> Measured:
+    def measured(self, ms: float) -> FixFigures:
         """For the result."""
         scored = self.evaluation
-        return Measured(
+        return FixFigures(
             accuracy=scored.accuracy,
             accuracy_ci=scored.accuracy_ci,
             loss=scored.loss,

@@ -19,14 +19,14 @@ from neocog.runs.improve import Improved
 from neocog.surgery.rank import GroupRank
 from neocog.surgery.result import Replaced, Skipped
 
-__all__ = ["ADVISED", "Fixed", "Measured", "again", "found_by"]
+__all__ = ["ADVISED", "FixFigures", "Fixed", "again", "found_by"]
 
 ADVISED = 256
 """Samples on which each group of samplers is tried alone."""
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class Measured:
+class FixFigures:
     """A model, before or after.
 
     Args:
@@ -114,10 +114,10 @@ class Fixed(Result):
     aim: str
     replaced: tuple[Replaced, ...]
     skipped: tuple[Skipped, ...]
-    before: Measured
+    before: FixFigures
     converted: float
-    after: Measured
-    candidate: Measured
+    after: FixFigures
+    candidate: FixFigures
     compared: dict[str, Compared]
     accuracy: tuple[float, float, float]
     labeled: bool

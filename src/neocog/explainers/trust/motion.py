@@ -56,7 +56,7 @@ class MapMotion(PlainResult):
         turn_rank: rank correlation with the turned map; None in the same cases.
         turn_answers_kept: share of the turns at which the answer stayed.
         example: of the first image: its shift along each axis, and the map at that place.
-        turned: the map of the first image turned by 90°, anticlockwise; None as above.
+        turned: the map of the first image turned by 90°, counterclockwise; None as above.
     """
 
     JSON = keys(
