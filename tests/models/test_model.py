@@ -145,6 +145,13 @@ def test_series_of_another_size_are_refused(waves: str) -> None:
         model.evaluate("digits:test")
 
 
+def test_a_fix_is_of_images(waves: str) -> None:
+    with pytest.raises(
+        UsageError, match=r"A fix is of models of images; .* takes series, \(1, 32\)"
+    ):
+        neocog.fix(wave(), waves, finetune=0, progress=False)
+
+
 def test_a_network_of_several_outputs_is_one_that_predicts() -> None:
     class Two(nn.Module):
         def __init__(self) -> None:
@@ -169,3 +176,18 @@ def test_a_model_shows_itself() -> None:
 def test_what_was_once_called_open_model_still_opens() -> None:
     assert neocog.load is neocog.load
     assert "open_model" not in neocog.__all__
+
+
+def test_a_module_that_is_fixed_stays_as_it_is(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    net = nn.Sequential(
+        nn.Conv2d(1, 4, 3, stride=2, padding=1), nn.BatchNorm2d(4), nn.ReLU(), nn.MaxPool2d(2),
+        nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3),
+    )  # fmt: skip
+    before = {name: value.clone() for name, value in net.state_dict().items()}
+    data = (torch.rand(40, 1, 16, 16).mul(255).byte(), torch.arange(40) % 3)
+    done = neocog.fix(net, data, finetune=0, n=8, out=tmp_path / "fixed", progress=False)
+    assert len(done.replaced) == 2
+    assert net.training
+    assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
+    assert neocog.load(tmp_path / "fixed").shape == (1, 16, 16)

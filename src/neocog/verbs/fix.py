@@ -9,12 +9,15 @@ it is the model as it was, and the headline says so.
 
 from __future__ import annotations
 
+import copy
 import os
 import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+from torch import nn
 
 from neocog.audits.compare import compare, points
 from neocog.audits.shift import MODES
@@ -142,7 +145,14 @@ def fix(
     if finetune is None and budget is None:
         budget = BUDGET
     downsampling = downsampling or ("polyphase" if padding == "circular" else "blur")
+    if isinstance(model, nn.Module):  # which stays as it is, in its mode and its statistics
+        model = copy.deepcopy(model).eval()
     trained, data = opened(model, data, allow_random=allow_random)
+    if trained.spec.input.axes != 2:
+        raise UsageError(
+            f"A fix is of models of images; `{trained.title}` takes series, {trained.shape}. "
+            "`neocog audit` names the layers that break shifts of series."
+        )
     parts = fix_data(trained, data, learns=finetune != 0, seed=seed)
     mended = mend(
         trained,
