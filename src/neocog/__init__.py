@@ -22,6 +22,7 @@ from neocog.version import __version__
 if TYPE_CHECKING:
     from neocog.audits.config import AuditConfig
     from neocog.data.open import open_data
+    from neocog.models.model import Model
     from neocog.networks.catalog import build
     from neocog.runs.load import load
     from neocog.verbs.audit import audit
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AuditConfig",
+    "Model",
     "__version__",
     "audit",
     "build",
@@ -54,6 +56,7 @@ __all__ = [
 
 _ROOMS = {
     "AuditConfig": "neocog.audits.config",
+    "Model": "neocog.models.model",
     "audit": "neocog.verbs.audit",
     "build": "neocog.networks.catalog",
     "evaluate": "neocog.verbs.evaluate",

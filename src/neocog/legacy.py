@@ -20,7 +20,7 @@ __all__ = [
 ]
 
 OLD_SPEC_FILE = "neocog-contract.json"
-"""Inside an exported model; what is written today is `runs.opened.SPEC_FILE`."""
+"""Inside an exported model; what is written today is `models.external.SPEC_FILE`."""
 
 _TABLES = {"course": "train", "network": "model", "optimiser": "optimizer"}
 """Tables of a recipe."""

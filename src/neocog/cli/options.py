@@ -210,7 +210,10 @@ _MODEL = (
         "--weights", metavar="FILE", help="Weights of module:factory: safetensors or a state dict."
     ),
     click.option(
-        "--size", type=SHAPE, metavar="C,H,W", help="Input size of an external model: 3,224,224."
+        "--size",
+        type=SHAPE,
+        metavar="C,H,W",
+        help="Input size of an external model: 3,224,224; C,N of series.",
     ),
     click.option(
         "--mean", type=NUMBERS, metavar="M,…", help="Mean per channel of pixels in [0, 1].  [0]"
