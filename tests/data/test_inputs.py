@@ -280,6 +280,36 @@ def test_series() -> None:
     assert torch.equal(values(as_samples(TensorDataset(x), axes=1).samples), x)
 
 
+def test_arrays_that_lie_backwards_or_in_a_file(tmp_path: Path) -> None:
+    assert torch.equal(values(as_samples(BYTES[::-1], COLOR).samples), FLOATS.flip(0))
+    bgr = FLOATS.numpy()[:, ::-1]
+    assert torch.equal(values(as_samples(bgr, COLOR).samples), FLOATS.flip(1))
+    assert torch.equal(values(as_samples(list(BYTES[..., ::-1]), COLOR).samples), FLOATS.flip(1))
+    for x in (BYTES, FLOATS.numpy(), BYTES.astype(">u2") * 257):
+        np.save(tmp_path / "x.npy", x)
+        held = np.load(tmp_path / "x.npy", mmap_mode="r")
+        samples = as_samples(held, COLOR).samples
+        torch.testing.assert_close(values(samples), FLOATS, atol=1e-6, rtol=0)
+        samples.take(slice(0, 3)).zero_()
+        samples.first(4, seed=0).take(slice(0, 4)).zero_()
+        np.testing.assert_array_equal(np.load(tmp_path / "x.npy"), x)
+
+
+def test_tensors_of_half_precision_and_with_gradients() -> None:
+    for x in (FLOATS.half(), FLOATS.bfloat16(), FLOATS.clone().requires_grad_()):
+        torch.testing.assert_close(
+            values(as_samples(x, COLOR).samples),
+            FLOATS,
+            atol=4e-3,
+            rtol=0,  # of 8 bits
+        )
+
+
+def test_columns_of_labels() -> None:
+    pairs = [(FLOATS[i], np.array([i % 3])) for i in range(6)]
+    assert as_samples(pairs, COLOR).samples.y.tolist() == [0, 1, 2, 0, 1, 2]
+
+
 def test_whole_numbers_of_16_bits() -> None:
     x = np.array([0, 65535], np.uint16).reshape(2, 1, 1, 1).repeat(8, 2).repeat(8, 3)
     assert values(as_samples(x, GRAY).samples)[:, 0, 0, 0].tolist() == [0, 1]

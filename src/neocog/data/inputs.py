@@ -14,6 +14,7 @@ kept on disk: memory does not grow with the number of samples.
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
@@ -198,7 +199,7 @@ def _whole(data: Any, takes: InputSpec | None, axes: int) -> Inputs | None:
     if not isinstance(x, (Tensor, np.ndarray)) or x.ndim != axes + 2:
         return None
     if axes == 1:
-        return Inputs(samples=Samples.of((torch.as_tensor(x), y)), total=len(x))
+        return Inputs(samples=Samples.of((_tensor(plain_array(x)), y)), total=len(x))
     plain = _channels_first(plain_array(x), isinstance(x, Tensor), takes)
     checked = _white(check_range(plain, takes))
     if takes is not None and (
@@ -207,7 +208,7 @@ def _whole(data: Any, takes: InputSpec | None, axes: int) -> Inputs | None:
     ):
         return None  # each is brought to the size that the model takes
     if checked.dtype == np.float32:
-        found = Samples.of((torch.from_numpy(checked), y))
+        found = Samples.of((_tensor(checked), y))
     else:
         split = Split(np.moveaxis(checked, 1, 3), np.zeros(len(checked), np.int64), ())
         found = Samples(split, truths(y)).checked()
@@ -217,6 +218,13 @@ def _whole(data: Any, takes: InputSpec | None, axes: int) -> Inputs | None:
         else _normalized(checked)
     )
     return Inputs(samples=found, total=len(found), notes=said)
+
+
+def _tensor(x: np.ndarray) -> Tensor:
+    """An array as a tensor, which is only read: that of a file may be read-only."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The given NumPy array is not writable")
+        return torch.from_numpy(x)
 
 
 def _pair(data: Any, axes: int) -> tuple[Any, Any]:
@@ -343,13 +351,13 @@ def _spooled(
     return Inputs(samples=samples, classes=rows.classes, total=total, notes=(*said, *left))
 
 
-def _labels(labels: Sequence[Any]) -> np.ndarray:
+def _labels(labels: Sequence[Any]) -> np.ndarray | None:
     """Labels as an array: numbers, or words that a model's classes are looked up by."""
     plain = [v.detach().cpu().numpy() if isinstance(v, Tensor) else v for v in labels]
     if any(isinstance(label, str) for label in plain):
         return np.array(["" if label is None else str(label) for label in plain])
     try:
-        return np.array([-1 if label is None else label for label in plain])
+        return truths([-1 if label is None else label for label in plain])
     except ValueError as e:
         raise DataError(
             "Labels are one number or word a sample, of one form for all; those that came differ. "

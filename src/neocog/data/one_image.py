@@ -71,11 +71,12 @@ def is_image_object(item: object) -> bool:
 
 
 def plain_array(x: Tensor | np.ndarray) -> np.ndarray:
-    """The same values, on the processor, in the byte order of this machine."""
+    """The same values, on the processor, in the byte order of this machine, rows forwards."""
     if isinstance(x, Tensor):
         x = x.detach().cpu()
         return np.asarray(x if x.dtype.itemsize != 2 or not x.is_floating_point() else x.float())
-    return x.astype(x.dtype.newbyteorder("="), copy=False)
+    backwards = any(step < 0 for step in x.strides)  # as of `x[..., ::-1]`, which torch has not
+    return x.astype(x.dtype.newbyteorder("="), copy=backwards)
 
 
 def check_range(x: np.ndarray, takes: InputSpec | None) -> np.ndarray:
