@@ -212,14 +212,14 @@ def test_a_full_disk_is_said_clearly(folder, cache):
 
 
 def test_room_on_the_way_is_reserved_before_it_is_filled(tmp_path, monkeypatch):
-    from neocog.data import shelf
+    from neocog.data import array_writer
 
-    monkeypatch.setattr(shelf, "_IN_MEMORY", 0)
+    monkeypatch.setattr(array_writer, "_IN_MEMORY", 0)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     previous = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     try:
 
-        def fill(one: shelf.ArrayWriter) -> None:
+        def fill(one: array_writer.ArrayWriter) -> None:
             with one.scratch((4, 5), np.dtype(np.uint8)) as x:
                 x[:] = 7
                 one.put("kept", np.array(x))
@@ -227,12 +227,12 @@ def test_room_on_the_way_is_reserved_before_it_is_filled(tmp_path, monkeypatch):
 
         place = tmp_path / "key"
         place.mkdir()
-        fill(shelf.ArrayWriter(place))
+        fill(array_writer.ArrayWriter(place))
         assert np.load(place / "kept.npy").tolist() == [[7] * 5] * 4
         resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
         with (
             pytest.raises(DataError, match=r"need space in .*; the disk is full"),
-            shelf.ArrayWriter(place).scratch((1000, 5), np.dtype(np.uint8)),
+            array_writer.ArrayWriter(place).scratch((1000, 5), np.dtype(np.uint8)),
         ):
             pass
     finally:

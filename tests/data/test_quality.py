@@ -116,8 +116,8 @@ def test_places(tmp_path, monkeypatch):
 
 def test_places_that_are_not_there(tmp_path):
     (tmp_path / "images").mkdir()
-    with pytest.raises(DataError, match=r"There is nothing at .*pictrues. Did you mean `images`"):
-        open_data(tmp_path / "pictrues")
+    with pytest.raises(DataError, match=r"There is nothing at .*imagse. Did you mean `images`"):
+        open_data(tmp_path / "imagse")
     with pytest.raises(DataError, match=r"There is nothing at digit\. .*Or do you mean `digits`"):
         open_data("digit")
     with pytest.raises(UsageError, match="Data is read from this machine"):
