@@ -1,5 +1,7 @@
 import pytest
 
+pytestmark = pytest.mark.filterwarnings("ignore:No weights were given")
+
 
 def test_what_is_no_model_is_a_sentence(call) -> None:
     said = call("explore", "nosuch")
@@ -12,7 +14,7 @@ def test_the_size_of_a_series(call) -> None:
     assert said.status == 2
     assert "the size of a series is C,N" in said.err
     both = call("explore", "tests.web.strangers:wave", "--series", "1,32", "--size", "1,3,3")
-    assert "--size is for images" in both.err
+    assert "--size C,N and --series C,N say the same" in both.err
 
 
 @pytest.fixture

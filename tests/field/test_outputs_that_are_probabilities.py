@@ -224,8 +224,8 @@ def test_audit_explain_and_explore_take_them_too(kind: str, tmp_path: Path) -> N
     )
     assert shown.figures["layer"] == "conv"
     session = opened(net, x)
-    answers = session.answers("data", 0)
-    assert answers.p.tolist() == pytest.approx(p.values.tolist(), abs=1e-4)
+    predictions = session.predictions("data", 0)
+    assert predictions.p.tolist() == pytest.approx(p.values.tolist(), abs=1e-4)
     model = load(net, size=(1, 28, 28), mean=(0,), std=(1,))
     assert isinstance(model.module, SpecifiedNetwork)
     assert neocog.explain(model, x, sanity_checks=False).figures["images"][0]["probability"] == (
