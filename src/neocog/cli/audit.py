@@ -22,8 +22,8 @@ from neocog.cli.options import (
     verbose_option,
 )
 from neocog.cli.series import series_option, sized
-from neocog.cli.telling import telling
 from neocog.cli.terminal import lines, say
+from neocog.verbs.telling import telling
 
 if TYPE_CHECKING:
     from neocog.models.model import Model
@@ -158,7 +158,7 @@ def command(
             precision=precision,
             strict=strict,
             allow_random="allow_random" in opening,
-            tell=tell,
+            progress=tell,
             began=click.get_current_context().obj,
             command=(model, data, *given_options(opening)),
         )

@@ -20,9 +20,9 @@ from neocog.cli.options import (
     verbose_option,
 )
 from neocog.cli.series import series_option, sized
-from neocog.cli.telling import telling
 from neocog.cli.terminal import lines, say
 from neocog.errors import printable
+from neocog.verbs.telling import telling
 
 __all__ = ["METHODS", "command"]
 
@@ -150,7 +150,7 @@ def command(
             *opened[:2],
             images=opened[2],
             out=folder,
-            tell=tell,
+            progress=tell,
             allow_random="allow_random" in opening,
             **options,
         )

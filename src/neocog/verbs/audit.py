@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from neocog.audits.clock import Progress, counted
+from neocog.audits.clock import counted
 from neocog.audits.compare import Compared, compare
 from neocog.audits.config import AuditConfig
 from neocog.audits.require import parse_bound
@@ -33,6 +33,7 @@ from neocog.verbs.audit_data import AuditData, needed, of_model
 from neocog.verbs.audited import AuditResult
 from neocog.verbs.opened import opened
 from neocog.verbs.rehearse import rehearsal
+from neocog.verbs.telling import Progress, telling
 
 __all__ = ["AuditResult", "audit"]
 
@@ -74,7 +75,7 @@ def audit(
     precision: str = "float32",
     strict: bool = False,
     allow_random: bool = False,
-    tell: Callable[[Progress], None] = lambda progress: None,
+    progress: Progress = True,
     began: float | None = None,
     command: Sequence[str] = (),
 ) -> AuditResult:
@@ -118,7 +119,8 @@ def audit(
         precision: "float32" or "float64".
         strict: stop at the first image that cannot be used.
         allow_random: take a model whose predictions are not a function of the image alone.
-        tell: called with how far it has come.
+        progress: shown on standard error, as by the command; False for none, or a function that is
+            called with how far it has come.
         began: when the time began to run, by `time.monotonic`; now if left out.
         command: model, data and options of the model as they are named on the command line, for
             the commands that are recommended; made of `model` and `data` if left out.
@@ -150,7 +152,7 @@ def audit(
     data = resolved(data)
     if baseline is not None and isinstance(data, Iterator):
         data = _once(model, data, asked)  # two models look at what can be gone through once
-    how = _How(asked, precision, strict, tell, began=began, models=2 if baseline else 1)
+    how = _How(asked, precision, strict, began=began, models=2 if baseline else 1)
     first = _opened(model, data, asked, task, allow_random)
     second = None if baseline is None else _opened(baseline, data, asked, task, allow_random)
     if bounds:
@@ -161,13 +163,15 @@ def audit(
         how = replace(how, asked=asked)
     if second is not None:
         how = _shared([first[0], second[0]], first[1], how)
-    found = _audited(*first, how)
-    other, ms = None, None
-    if second is not None:
-        inside = any(bound.key[0] == "baseline" for bound in bounds)
-        other = _audited(*second, replace(how, asked=_alike(how.asked, found, inside)))
-        slower = max(found.seconds_per_image, other.seconds_per_image)
-        ms = _milliseconds(second[0], first[0], slower)
+    with telling("audit", progress) as tell:
+        how = replace(how, tell=tell)
+        found = _audited(*first, how)
+        other, ms = None, None
+        if second is not None:
+            inside = any(bound.key[0] == "baseline" for bound in bounds)
+            other = _audited(*second, replace(how, asked=_alike(how.asked, found, inside)))
+            slower = max(found.seconds_per_image, other.seconds_per_image)
+            ms = _milliseconds(second[0], first[0], slower)
     where = f" on {printable(data)}" if isinstance(data, (str, os.PathLike)) else ""
     done = AuditResult(
         audit=found,
@@ -285,7 +289,7 @@ class _How:
     asked: AuditConfig
     precision: str
     strict: bool
-    tell: Callable[[Progress], None]
+    tell: Callable[[Any], None] = lambda progress: None
     drawn: Mapping[str, Any] | None = None
     """How the data of both is split; as each model's was where nothing is compared."""
     common: Common = _ALL

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -36,6 +36,7 @@ from neocog.verbs.explain_input import (
 )
 from neocog.verbs.explain_maps import CamOptions
 from neocog.verbs.explain_ways import WAYS
+from neocog.verbs.telling import Progress, telling
 
 __all__ = ["Explanation", "explain"]
 
@@ -115,7 +116,7 @@ def explain(
     strict: bool = False,
     allow_random: bool = False,
     out: Place | None = None,
-    tell: Callable[[str], None] | None = None,
+    progress: Progress = True,
 ) -> Explanation:
     """Explain a model: what its answer rests on, what its layers do. The model is left as it was.
 
@@ -142,7 +143,8 @@ def explain(
         allow_random: take a model whose predictions are not a function of the image alone.
         out: a folder for PNG and SVG files, a page and the numbers as JSON; what an earlier
             explanation left there goes. Nothing is written if left out.
-        tell: called with what is computed next.
+        progress: shown on standard error, as by the command; False for none, or a function that is
+            called with what is computed next.
 
     Raises:
         NeocogError: the model, the images or what is asked for cannot be used.
@@ -171,7 +173,7 @@ def explain(
         window=_window(window),
         sanity_checks=sanity_checks,
         seed=seed,
-        tell=tell or (lambda text: None),
+        tell=lambda text: None,
     )
     of = open_explained(model, task, allow_random=allow_random)
     if data is None and way.data:
@@ -190,7 +192,8 @@ def explain(
     if shown is not None:
         _must_be_numbers(of, shown)
     asked = replace(asked, named=_named(of, images, data))
-    found = way.run(of, shown, samples, asked)
+    with telling("explain", progress) as tell:
+        found = way.run(of, shown, samples, replace(asked, tell=tell))
     first = found.first or first_of(method, found.figures, found.sections, named=asked.named)
     done = Explanation(
         method=method,

@@ -29,11 +29,9 @@ from neocog.render.terminal import screen
 from neocog.runs.events import Decoded, Epoch, Event, Finished, Started
 from neocog.training.augment import Augment
 from neocog.training.loop import Step
+from neocog.verbs.telling import Progress
 
 __all__ = ["Progress", "Watch", "watching"]
-
-Progress = bool | Callable[[Any], None]
-"""Shown as by the command, not at all, or handed on event by event."""
 
 REFRESH = 0.1
 """Seconds between two changes of the bar."""

@@ -80,7 +80,7 @@ def run_audit(session: Session, query: Query) -> dict[str, Any]:
             samples,
             AuditConfig(n=n, map_samples=16, full=True),
             task=network.task,
-            tell=tell,
+            progress=tell,
         )
         source = (
             f"A short audit, made here of {done.audit.n:,} samples of the split "

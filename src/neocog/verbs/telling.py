@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
-from neocog.cli.terminal import say, screen
 from neocog.errors import printable
+from neocog.render.terminal import screen, visible
 
-__all__ = ["FIRST", "OFTEN", "telling"]
+__all__ = ["FIRST", "OFTEN", "Progress", "telling"]
+
+Progress = bool | Callable[[Any], None]
+"""Shown on standard error, as by the command; not at all; or handed on."""
 
 FIRST, OFTEN = 5.0, 10.0
 """Seconds until the first line in a file or pipe, and from one to the next."""
 
 
 @contextmanager
-def telling(verb: str) -> Iterator[Callable[[object], None]]:
+def telling(verb: str, progress: Progress = True) -> Iterator[Callable[[Any], None]]:
     """A line on a terminal that is written anew with every call; a line now and then elsewhere.
 
     Args:
         verb: the command, which begins the line.
+        progress: shown, not shown, or a function that is called instead.
     """
+    if progress is not True:
+        yield progress or (lambda what: None)
+        return
     from rich.text import Text
 
     console = screen(err=True)
@@ -35,6 +44,7 @@ def telling(verb: str) -> Iterator[Callable[[object], None]]:
         nonlocal due
         if time.monotonic() >= due:
             due = time.monotonic() + OFTEN
-            say(f"{verb}: {printable(str(what))}", err=True)
+            sys.stderr.write(visible(f"{verb}: {printable(str(what))}") + "\n")
+            sys.stderr.flush()
 
     yield tell

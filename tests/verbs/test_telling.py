@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from neocog.audits.clock import Progress
-from neocog.cli import telling as module
-from neocog.cli.telling import FIRST, OFTEN, telling
+from neocog.verbs import telling as module
+from neocog.verbs.telling import FIRST, OFTEN, telling
 
 
 def test_in_a_pipe_a_line_now_and_then(
@@ -28,3 +28,18 @@ def test_what_is_done_in_a_moment_is_not_said(capsys: pytest.CaptureFixture[str]
         for _ in range(100):
             tell("layers \x1b[31m")
     assert capsys.readouterr().err == ""
+
+
+def test_a_function_is_called_instead_and_nothing_is_shown(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "FIRST", 0.0)
+    said: list[object] = []
+    with telling("audit", said.append) as tell:
+        tell("layers")
+    with telling("audit", False) as tell:
+        tell("layers")
+    assert (said, capsys.readouterr().err) == (["layers"], "")
+    with telling("audit") as tell:
+        tell("layers")
+    assert capsys.readouterr().err == "audit: layers\n"
