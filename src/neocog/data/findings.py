@@ -30,6 +30,7 @@ def first_screen(sheet: Sheet, place: str = "", image: tuple[Exhibit, ...] = ())
     near, conflicts = len(sheet.duplicates) - exact, len(sheet.conflicts)
     unreadable = sum(not f.is_folder for f in sheet.faults)
     across = sum(c.across for c in sheet.duplicates)
+    across = across if sheet.classes or sheet.found_splits else 0  # nothing is split but by a fix
     badge, level = _badge(sheet, conflicts, across, unreadable)
     labels = f"{_n(len(sheet.classes), 'class', 'es')}: {_n(conflicts, 'label conflict')}, "
     return FirstScreen(
@@ -97,7 +98,8 @@ def _figures(sheet: Sheet, n: int, across: int, unreadable: int) -> tuple[Scalar
     note = f"{sheet.size[0]} × {sheet.size[1]} as served"
     if sheet.classes:
         found.insert(1, Scalar(title="classes", value=len(sheet.classes), note=note))
-    found.append(Scalar(title="duplicates across splits", value=across))
+    if sheet.classes or sheet.found_splits:
+        found.append(Scalar(title="duplicates across splits", value=across))
     found.append(Scalar(title="unreadable files", value=unreadable))
     return tuple(found)
 
