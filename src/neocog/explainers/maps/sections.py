@@ -122,7 +122,7 @@ def _where(cam: Cam) -> str:
     )
     return (
         f"Each cell is drawn at the center of what it sees: the first at {one} {first}, each next "
-        f"one {step} further. Beyond the outermost middles the overlay keeps their values."
+        f"one {step} further. Beyond the outermost centers the overlay keeps their values."
     )
 
 
