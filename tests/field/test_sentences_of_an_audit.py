@@ -39,6 +39,7 @@ from neocog.runs.judge import Figures, Score
 from neocog.runs.judge import verdict as judged
 from neocog.tasks.classify import evaluation
 from neocog.verbs.audit import _drawn_of
+from neocog.verbs.audit_data import AuditData
 from neocog.verbs.fix_result import Fixed, FixFigures, found_by
 
 NAN = math.nan
@@ -495,9 +496,9 @@ def test_how_a_state_was_found(
 ) -> None:
     improved = Improved(
         best=Candidate(what="converted", step=done, score=_score(), weights={}),
-        looks=[{}] * looks, norms=norms, images=1280 if norms else 0, lr=0.01,
+        validations=[{}] * looks, norms=norms, images=1280 if norms else 0, lr=0.01,
         consistency_weight=15.0,
-        planned=3.0, meant=30, stopped=stopped,
+        planned=3.0, planned_steps=30, stopped=stopped,
     )  # fmt: skip
     improved.tuned.done = done
     said = "; ".join(found_by(improved, validated=looks, seen=seen))
@@ -628,31 +629,34 @@ def test_what_is_kept_of_images(area: float, enlarged: int) -> None:
     assert bool(kept.warnings((8, 8))) == (area < 0.8)
 
 
-@pytest.mark.parametrize("broken", [0, 1, 2])
-@pytest.mark.parametrize("beyond", [0, 1, 3])
-def test_images_without_labels(broken: int, beyond: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    found: list[tuple[str, Any]] = [("a.png", np.zeros((8, 8, 1), np.uint8))] * (6 + beyond)
-    found += [("b.png", "no image")] * broken
-    signal = SimpleNamespace(channels=1, size=(8, 8))
-    model: Any = SimpleNamespace(
-        spec=SimpleNamespace(input=signal, classes=("x",)), images=lambda where: found
-    )
+@pytest.mark.parametrize("classes", [(), ("cat", "dog")])
+@pytest.mark.parametrize("parts", [(1, 2, 3), (1000, 500, 2000)])
+def test_images_without_labels(
+    classes: tuple[str, ...], parts: tuple[int, int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def split(n: int) -> Any:
+        return range(n)
+
+    train, val, test = parts
     monkeypatch.setattr(fix_data, "predicted", lambda trained, split: split)
-    monkeypatch.setattr(fix_data, "UNLABELED", 6 * 64)
-    data = fix_data._of_images(model, "here", 0)
-    said = " ".join(data.notes)
-    assert f"measure on: {len(data.test)}; to choose on: {len(data.val)};" in said
-    assert f"learn from: {len(data.train)}." in said
-    assert len(data.test) + len(data.val) + len(data.train) == 6
-    assert ("Only the first 6 images are used" in said) == (beyond > 0)
-    assert (f"{beyond} were left out" in said) == (beyond > 0)
-    assert ("1 file cannot be used as an image and was left out" in said) == (broken == 1)
-    assert ("2 files cannot be used as images and were left out" in said) == (broken == 2)
+    source: Any = SimpleNamespace(classes=classes)
+    known = fix_data.FixData(
+        train=split(train), val=split(val), test=split(test), classes=("x",), labeled=True,
+        seen=None, source=source, path="here", notes=(),
+    )  # fmt: skip
+    model: Any = SimpleNamespace(spec=SimpleNamespace(classes=("x",)))
+    said = " ".join(fix_data._unlabeled(model, known, "here").notes)
+    assert f"measure on: {test:,}; to choose on: {val:,};" in said
+    assert f"learn from: {train:,}." in said
+    assert ("have no labels" in said) == (not classes)
+    assert ("in no class that the model knows" in said) == bool(classes)
 
 
 @pytest.mark.parametrize(("n", "of"), [(1, 1), (1, 2), (60, 1000), (1000, 1000)])
 def test_how_many_of_the_samples_were_audited(n: int, of: int) -> None:
-    said = " ".join(_drawn_of(audit(n=n, seed=3), of))
+    samples: Any = range(of)
+    given = AuditData(samples=samples, total=of)
+    said = " ".join(_drawn_of(audit(n=n, seed=3), given, samples))
     assert bool(said) == (n < of)
     if said:
         assert f"Of these {of:,} samples {n:,} {'were' if n > 1 else 'was'} audited" in said
