@@ -197,10 +197,9 @@ def test_the_images_are_left_as_they_were(read: str) -> None:
     [
         lambda x: feature_maps(Net(), x[:1]),
         lambda x: backward(Net(), "conv", x),
-        lambda x: top_patches(Net(), Samples.of(x), "act"),
         lambda x: classic(x[0]),
     ],
-    ids=["feature maps", "backward", "patches", "classic"],
+    ids=["feature maps", "backward", "classic"],
 )
 def test_images_that_nobody_scaled_are_refused(look: Callable[[Tensor], Any]) -> None:
     with pytest.raises(DataError, match=r"in \[0, 1\]; uint8 from 0 to 255 came"):

@@ -70,8 +70,9 @@ def aliasing(model: Measurable, data: AnySamples, *, batch: int = 16) -> tuple[A
 
     Example:
         >>> from torch import nn
+        >>> from neocog.data.samples import Samples
         >>> net = nn.Sequential(nn.Conv2d(1, 2, 3, padding=1), nn.MaxPool2d(2), nn.Flatten())
-        >>> found = aliasing(Subject(net), Samples.of(torch.rand(2, 1, 8, 8)))
+        >>> found = aliasing(net, Samples.of(torch.rand(2, 1, 8, 8)))
         >>> [(f.name, f.kind, f.stride) for f in found]
         [('1', 'max pool', (2, 2))]
     """

@@ -166,6 +166,7 @@ def resolved(data: Any) -> Any:
     """Data as a verb takes it: of what was opened its place, of an image file a list of it.
 
     Example:
+        >>> from neocog.data.open import open_data
         >>> resolved("digits:val"), resolved(open_data("digits"))
         ('digits:val', 'digits')
     """

@@ -27,7 +27,7 @@ def unlabeled(place: str, names: Sequence[str]) -> str:
         names: of its files.
 
     Example:
-        >>> unlabeled("pets", ["cat_1.jpg", "dog_1.jpg", "cat_2.jpg", "dog_2.jpg"])[-70:]
+        >>> unlabeled("pets", ["cat_1.jpg", "dog_1.jpg", "cat_2.jpg", "dog_2.jpg"])[-76:]
         'that name, `mkdir cat && mv cat_*.jpg cat/`; labels are not read from names.'
     """
     said = (

@@ -150,9 +150,9 @@ def rule_for(form: PixelFormat) -> Rule:
         DataError: there is none; the message names what the file says of its numbers.
 
     Example:
-        >>> rule_for(Form("PNG", "gray", 16)).numbers
+        >>> rule_for(PixelFormat("PNG", "gray", 16)).numbers
         'value / 65535, as 16 bits; over white'
-        >>> rule_for(Form("TIFF", "gray", 16, "signed"))
+        >>> rule_for(PixelFormat("TIFF", "gray", 16, "signed"))
         Traceback (most recent call last):
         ...
         neocog.errors.DataError: signed 16-bit pixels have no fixed black and white; save it

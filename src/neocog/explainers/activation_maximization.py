@@ -103,7 +103,8 @@ def maximize_activation(
 
     Example:
         >>> net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU())
-        >>> found = maximize(net, "0", 1, size=(8, 8), channels=1, climb=AscentConfig(steps=8))
+        >>> climb = AscentConfig(steps=8)
+        >>> found = maximize_activation(net, "0", 1, size=(8, 8), channels=1, climb=climb)
         >>> found.images.shape, bool(0 <= found.images.min() < found.images.max() <= 1)
         ((1, 1, 8, 8), True)
     """

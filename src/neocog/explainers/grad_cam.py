@@ -103,7 +103,7 @@ class Cam:
 
 def grad_cam(
     model: nn.Module,
-    x: Float[Tensor, "B C *S"],
+    x: Tensor,
     *,
     layer: str | None = None,
     target: Target = None,
@@ -116,7 +116,7 @@ def grad_cam(
 
     Args:
         model: any module from (B, C, H, W) or (B, C, N) to an answer, see `wanted`.
-        x: what it takes.
+        x: what it takes, (B, C, *S).
         layer: a sub-module, by its name; chosen and explained if left out, see `target`.
         target: a class for all images, one an image, a function of the answer that returns (B,),
             or None for what the model says itself.

@@ -67,7 +67,7 @@ class SpatialLayout:
 
         Example:
             >>> import torch
-            >>> Layout("tokens", (2, 2), skip=1).maps(torch.zeros(3, 5, 8)).shape
+            >>> SpatialLayout("tokens", (2, 2), skip=1).maps(torch.zeros(3, 5, 8)).shape
             torch.Size([3, 8, 2, 2])
         """
         out = out.movedim(self.batch, 0)
@@ -132,11 +132,11 @@ def layout_of(
 
     Example:
         >>> layout_of((2, 64, 8, 8), (32, 32), batch=2)
-        Layout(kind='channels first', grid=(8, 8), skip=0, batch=0)
+        SpatialLayout(kind='channels first', grid=(8, 8), skip=0, batch=0)
         >>> layout_of((2, 56, 56, 96), (224, 224), batch=2)
-        Layout(kind='channels last', grid=(56, 56), skip=0, batch=0)
+        SpatialLayout(kind='channels last', grid=(56, 56), skip=0, batch=0)
         >>> layout_of((2, 65, 192), (32, 32), batch=2)
-        Layout(kind='tokens', grid=(8, 8), skip=1, batch=0)
+        SpatialLayout(kind='tokens', grid=(8, 8), skip=1, batch=0)
         >>> layout_of((2, 64, 1, 1), (32, 32), batch=2)
     """
     shape, size, known = tuple(shape), tuple(size), list(patches)

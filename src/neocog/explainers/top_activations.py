@@ -54,7 +54,7 @@ class PatchGeometry:
             whole: samples of the image along each axis: seen where fields do not move evenly.
 
         Example:
-            >>> Seen((3, 3), (2, 2), (-1, -1)).window((0, 4), (28, 28))
+            >>> PatchGeometry((3, 3), (2, 2), (-1, -1)).window((0, 4), (28, 28))
             ((-1, 2), (7, 10))
         """
         out = []
@@ -145,7 +145,7 @@ def top_patches(
         batch: samples at once; what is found does not depend on it, but for rounding.
         seen: what the units see; the whole sample if left out. With
             `f = graph.receptive_field.receptive_field(model, size).of(layer)` it is
-            `Seen(f.receptive_field, f.jump, f.start)`.
+            `PatchGeometry(f.receptive_field, f.jump, f.start)`.
 
     Raises:
         UsageError: there is no such unit, or k is not positive.
@@ -155,7 +155,11 @@ def top_patches(
         >>> x = torch.zeros(3, 1, 4, 4)
         >>> x[2, 0, 3, 1] = 1.0
         >>> found = top_patches(
-        ...     nn.Conv2d(1, 1, 1), Samples.of(x), "", k=1, seen=Seen((1, 1), (1, 1), (0, 0))
+        ...     nn.Conv2d(1, 1, 1),
+        ...     Samples.of(x),
+        ...     "",
+        ...     k=1,
+        ...     seen=PatchGeometry((1, 1), (1, 1), (0, 0)),
         ... )
         >>> found.window.shape
         (1, 1, 2, 2)

@@ -143,7 +143,7 @@ def alignment(module: nn.Module, size: Sequence[int]) -> Alignment:
 
     Example:
         >>> result = alignment(nn.Conv2d(3, 8, 7, stride=2, padding=3), (3, 224, 224))
-        >>> [row.came for row in result.rows if row.rule == "quarter turn"]
+        >>> [row.reason for row in result.rows if row.rule == "quarter turn"]
         ['stride 2 at size 224 cannot be 4-fold symmetric']
         >>> result.nearest["quarter turn"]
         ((223, 223), (225, 225))

@@ -24,9 +24,9 @@ class TensorTable(Generic[T]):
 
     Example:
         >>> import torch
-        >>> book, x = Book[str](), torch.zeros(4)
-        >>> book.put(x, "x")
-        >>> book.get(x), book.get(x[:2]), book.get(torch.zeros(4))
+        >>> table, x = TensorTable[str](), torch.zeros(4)
+        >>> table.put(x, "x")
+        >>> table.get(x), table.get(x[:2]), table.get(torch.zeros(4))
         ('x', 'x', None)
     """
 

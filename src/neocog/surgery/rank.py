@@ -73,7 +73,8 @@ def rank_groups(
     Example:
         >>> import torch
         >>> net = nn.Sequential(nn.Conv2d(1, 4, 3, 2, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten())
-        >>> found = advise(net, torch.zeros(2, 1, 8, 8), downsampling="blur", padding="keep",
+        >>> found = rank_groups(
+        ...     net, torch.zeros(2, 1, 8, 8), downsampling="blur", padding="keep",
         ...     flips=lambda m: {"circular": 0.0}, macs=lambda m: len(list(m.modules())))
         >>> [a.group for a in found]
         ['0']

@@ -204,7 +204,7 @@ def summary(
         ModelError: the model cannot be opened or looked into, or fails at that size.
 
     Example:
-        >>> found = count("lenet5", size=(1, 32, 32))
+        >>> found = summary("lenet5", size=(1, 32, 32))
         >>> found.cost.params, found.fields.of("s4").receptive_field
         (60000, (16, 16))
     """
