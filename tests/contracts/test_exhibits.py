@@ -7,7 +7,19 @@ import typing
 import numpy as np
 import pytest
 
-from neocog.exhibits import Curve, Exhibit, Gallery, Map, Scalar, Section, Table, to_json
+from neocog.exhibits import (
+    Bars,
+    Check,
+    Checks,
+    Curve,
+    Exhibit,
+    Gallery,
+    Map,
+    Scalar,
+    Section,
+    Table,
+    to_json,
+)
 from neocog.render.draw import draw
 from neocog.render.page import page
 
@@ -36,7 +48,14 @@ MEMBERS = {
     ),
     "table of odd numbers": Table(title="a", columns=["a"], rows=[[v] for v in ODD]),
     "table of nothing": Table(title="a", columns=[], rows=[]),
-}
+    "bars": Bars(title="a", names=["b", "c"], series={"d": [1.0, 2.0]},
+                 intervals={"d": [(0.5, 1.5), None]}, x_label="x", unit="%"),
+    "bars of nothing": Bars(title="a", names=[], series={}),
+    "checks": Checks(title="a", checks=[Check(name="b", passed=True, value=1.0, baseline=0.5),
+                                        Check(name="c", passed=None),
+                                        Check(name="d", passed=False)]),
+    "checks of nothing": Checks(title="a", checks=[]),
+}  # fmt: skip
 
 
 def test_every_kind_is_a_member():

@@ -142,7 +142,9 @@ def test_every_file_that_cannot_be_used_is_named(
 def test_the_data_sheet_is_printed_and_drawn(
     place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    out, _ = asked(capsys, "data", str(place), "--report", str(tmp_path / "sheet.html"))
+    out, _ = asked(
+        capsys, "data", str(place), "--verbose", "--report", str(tmp_path / "sheet.html")
+    )
     assert "bomb.png" in out
     assert r"caf\xe9" in out
     html = (tmp_path / "sheet.html").read_text("utf-8")

@@ -177,17 +177,17 @@ def _card(change: Callable[[dict[str, Any]], object]) -> Callable[[str], str]:
     [
         (lambda text: text[: len(text) // 2], r"must be JSON, and is not"),
         (lambda text: "", r"must be JSON, and is not"),
-        (lambda text: "[]", r"reads run folders of format 1"),
-        (_card(lambda c: c.update(format=2)), r"format 1; .* is of format 2"),
+        (lambda text: "[]", r"reads run folders of format 2"),
+        (_card(lambda c: c.update(format=3)), r"format 2; .* is of format 3"),
         (_card(lambda c: c.pop("spec")), r"`spec` in .* is missing"),
         (_card(lambda c: c.pop("network")), r"`network` in .* is missing"),
         (_card(lambda c: c.update(network=3)), r"`network` in .* a table of keys; got 3"),
         (_card(lambda c: c["network"].update(options=[1])), r"a table of keys; got \[1\]"),
         (_card(lambda c: c["spec"].pop("classes")), r"a list of texts, and is missing"),
-        (_card(lambda c: c["spec"]["input"].pop("mean")), r"signal\.mean` in .* is missing"),
+        (_card(lambda c: c["spec"]["input"].pop("mean")), r"input\.mean` in .* is missing"),
         (
             _card(lambda c: c["spec"]["input"].update(size=[28])),
-            r"2 whole numbers .* got \[28\]",
+            r"cannot be built.*takes series, \(1, 28\)",
         ),
         (_card(lambda c: c["spec"]["input"].update(std=[0])), r"std 0 is not positive"),
         (

@@ -128,7 +128,7 @@ def test_images_without_labels_are_enough_to_recalibrate(digits_net: Path, tmp_p
     (flat / "notes.txt").write_text("no image")
     done = fix(digits_net, flat, finetune=0, keep="fixed", shift=("crop",), out=tmp_path / "fixed")
     assert not done.labeled
-    assert any("holds no class folders" in note for note in done.notes)
+    assert any("have no labels" in note for note in done.notes)
     assert done.finetune["recalibrated"]["batch_norms"] == 2
     assert done.finetune["chosen"]["what"] == "recalibrated"
     looks = {look["what"]: look for look in done.finetune["looks"]}

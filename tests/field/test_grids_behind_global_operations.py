@@ -98,9 +98,9 @@ OF_PLACES = {
             lambda x, m: m(torch.cat([x.new_zeros(1, C, 12, 1), x, x.new_zeros(1, C, 12, 1)], 3)),
             nn.Conv2d(C, C, (1, 3)),
         ),
-        "beyond the border is constant",
+        "padding is constant",
     ),
-    "zeros": (lambda: nn.Conv2d(C, C, 3, padding=1), "beyond the border is zero"),
+    "zeros": (lambda: nn.Conv2d(C, C, 3, padding=1), "padding is zero"),
     "a mask of scores": (lambda: Of(masked), "for every position"),
 }
 

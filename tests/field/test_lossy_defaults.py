@@ -163,7 +163,9 @@ def test_the_command_warns_on_standard_error(tmp_path):
     done = CliRunner().invoke(cli, ["data", str(root)])
     assert done.exit_code == 0
     assert "warning  8 of 8 images lose more than a fifth" in done.stderr
-    kept = CliRunner().invoke(cli, ["data", str(root), "--resize-mode", "pad", "--size", "200"])
+    kept = CliRunner().invoke(
+        cli, ["data", str(root), "--resize-mode", "pad", "--size", "200", "-v"]
+    )
     assert kept.stderr == ""
     assert "resized and padded" in " ".join(kept.stdout.split())
 

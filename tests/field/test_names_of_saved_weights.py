@@ -97,7 +97,7 @@ def test_the_only_state_dict_of_a_checkpoint_is_taken_whatever_its_key(tmp_path:
     assert notes == ("The weights are loaded from `generator`.",)
     assert same(source, net)
     both = {"generator": source.state_dict(), "critic": small(3).state_dict()}
-    with pytest.raises(ModelError, match=r"holds the keys `generator`, `critic`"):
+    with pytest.raises(ModelError, match=r"holds keys `generator`, `critic`"):
         loaded(net, both, tmp_path)
 
 

@@ -97,7 +97,7 @@ def test_a_class_without_a_readable_file_is_named_where_a_class_is_missing(tmp_p
     root = _make(tmp_path / "set", a=12) / "a"
     for path in (root / "dog").iterdir():
         path.write_bytes(b"\xff\xd8 no jpeg")
-    with pytest.raises(DataError, match="Class `dog` is left out: none of its 12 files can be"):
+    with pytest.raises(DataError, match="Class `dog` is skipped: none of its 12 files can be"):
         train(root, settings=QUICK, out=tmp_path / "run")
     (root / "owl").mkdir()
     rng = np.random.default_rng(1)
@@ -107,4 +107,4 @@ def test_a_class_without_a_readable_file_is_named_where_a_class_is_missing(tmp_p
     notes: list[str] = []
     train(root, settings=QUICK, out=tmp_path / "run2",
           progress=lambda e: notes.extend(getattr(e, "notes", ())))  # fmt: skip
-    assert any("Class `dog` is left out: none of its 12 files" in n for n in notes)
+    assert any("Class `dog` is skipped: none of its 12 files" in n for n in notes)

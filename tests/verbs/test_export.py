@@ -113,7 +113,7 @@ def test_the_command_says_where_and_how_far(run: Path, tmp_path: Path, capsys) -
     command.main(
         [str(run), "--format", "torch", "--out", str(tmp_path / "x.pt")], standalone_mode=False
     )
-    assert capsys.readouterr().out == f"{tmp_path}/x.pt: torch, answers differ by 0.0e+00 at most\n"
+    assert capsys.readouterr().out == f"{tmp_path}/x.pt: torch, max |Δ output| 0.0e+00\n"
 
 
 @pytest.mark.parametrize("difference", [float("nan"), 0.5])

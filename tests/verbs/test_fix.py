@@ -107,9 +107,9 @@ def test_a_run_of_ours_comes_out_as_a_run_of_ours(run: Path, bars: Path, tmp_pat
     assert done.after.params == done.before.params
     assert done.before.ms > 0
     recipe = (tmp_path / "fixed" / "recipe.toml").read_text()
-    assert f'start = "{run}"' in recipe
+    assert f'init = "{run}"' in recipe
     assert "epochs = 1.0" in recipe
-    assert "batch = 20" in recipe  # ten of eighty samples, each shown twice
+    assert "batch_size = 20" in recipe  # ten of eighty samples, each shown twice
     assert done.finetune["epochs"] == 1
     assert "Fixed" in (tmp_path / "fixed" / "report.html").read_text()
 
@@ -214,7 +214,7 @@ def test_its_result_in_json_is_plain(stranger: Model, bars: Path, tmp_path: Path
 
 
 def test_only_one_group(stranger: Model, bars: Path, tmp_path: Path) -> None:
-    done = fixed(stranger, bars, tmp_path / "fixed", only=["maxpool"], finetune=0)
+    done = fixed(stranger, bars, tmp_path / "fixed", layers=["maxpool"], finetune=0)
     assert [r.name for r in done.replaced] == ["maxpool"]
 
 
@@ -280,14 +280,16 @@ def test_wrong_use(run: Path, bars: Path, tmp_path: Path) -> None:
         fixed(run, bars, out, keep="best")
     with pytest.raises(UsageError, match=r"`lr` is a positive learning rate, got -1"):
         fixed(run, bars, out, lr=-1)
-    with pytest.raises(UsageError, match=r"`steady` is a weight from 0, got nan"):
+    with pytest.raises(UsageError, match=r"`consistency_weight` is a weight from 0, got nan"):
         fixed(run, bars, out, consistency_weight=float("nan"))
-    with pytest.raises(UsageError, match=r"`steady` shapes the fine-tune, and `finetune` is 0"):
+    with pytest.raises(
+        UsageError, match=r"`consistency_weight` shapes the fine-tune, and `finetune` is 0"
+    ):
         fixed(run, bars, out, consistency_weight=5.0, finetune=0)
     with pytest.raises(UsageError, match=r"`zoom` is no way of shifting. Known: `circular`"):
         fixed(run, bars, out, shift=("zoom",))
     with pytest.raises(UsageError, match=r"`conv9` is no convertible group"):
-        fixed(run, bars, out, only=["conv9"])
+        fixed(run, bars, out, layers=["conv9"])
     assert not out.exists()
     out.mkdir()
     (out / "mine").touch()
@@ -305,7 +307,7 @@ def test_a_black_box_is_refused(stranger: Model, bars: Path, tmp_path: Path) -> 
 
 def test_what_is_fixed_already(run: Path, bars: Path, tmp_path: Path) -> None:
     once = fixed(run, bars, tmp_path / "once", downsampling="blur", finetune=0)
-    with pytest.raises(UsageError, match=r"has sampling blur already"):
+    with pytest.raises(UsageError, match=r"has downsampling blur already"):
         fixed(tmp_path / "once", bars, tmp_path / "twice", downsampling="blur")
     other = fixed(tmp_path / "once", bars, tmp_path / "other", finetune=0)
     assert once.replaced

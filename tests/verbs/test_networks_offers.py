@@ -16,9 +16,9 @@ def test_every_network_is_offered_with_its_numbers() -> None:
     table = offers_table(list(offers.values()))
     assert ("lenet5", offers["lenet5"].params) in [row[:2] for row in table.rows]
     options = {row[0]: row[2] for row in options_table(list(offers.values())).rows}
-    assert options["dense"] == "sampling=stride padding=zero hidden=[256] dropout=0.0"
+    assert options["dense"] == "downsampling=stride padding=zeros hidden=[256] dropout=0.0"
     assert "resnet20, resnet32, resnet44, resnet56" in options
-    assert resnet.to_json()["options"][0]["choices"] == tuple(DOWNSAMPLINGS)
+    assert resnet.to_json()["options"][0]["choices"] == list(DOWNSAMPLINGS)
 
 
 @pytest.mark.parametrize("size", [(3, 32), (3, 12, 32), (0, 32, 32), (3, 32, 32, 1)])
