@@ -191,6 +191,7 @@ def test_a_training_needs_data(call) -> None:
     assert "Try `neocog train digits`" in said.err
 
 
+@pytest.mark.slow
 def test_seeds_share_a_budget(call, tmp_path: Path) -> None:
     settings = [o for a, o in zip([None, *QUICK], QUICK, strict=False) if "--epochs" not in (a, o)]
     said = call(
