@@ -14,7 +14,7 @@ demo: $(OK)  ## Train on the built-in digits, audit, fix, audit again, explain, 
 		--out runs/demo-fixed --overwrite
 	.venv/bin/neocog audit runs/demo-fixed digits --baseline runs/demo \
 		--report runs/demo-fixed/audit.html
-	.venv/bin/neocog explain runs/demo-fixed --data digits --samples 4 --out runs/demo-fixed/explain
+	.venv/bin/neocog explain runs/demo-fixed digits --samples 4 --out runs/demo-fixed/explain
 	@echo
 	@echo 'See inside both networks:'
 	@echo '    .venv/bin/neocog explore runs/demo digits --baseline runs/demo-fixed'

@@ -3,6 +3,7 @@
 import ast
 import importlib
 import re
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -63,3 +64,19 @@ def test_every_recommended_option_exists() -> None:
                 if option not in options:
                     missing.add((file.name, option))
     assert not missing
+
+
+def test_every_command_of_the_makefile_and_the_readme_is_understood() -> None:
+    """Each is parsed by the command line itself, but for what runs it."""
+    root = SOURCE.parents[1]
+    lines = []
+    makefile = (root / "Makefile").read_text(encoding="utf-8").replace("\\\n", " ")
+    lines += re.findall(r"(?m)^\t\.venv/bin/neocog ([a-z]+ [^#\n]*)", makefile)
+    readme = (root / "README.md").read_text(encoding="utf-8")
+    for block in re.findall(r"(?s)```sh\n(.*?)```", readme):
+        lines += re.findall(r"(?m)^neocog ([a-z]+ [^#\n]*)", block)
+    assert len(lines) > 10
+    for line in lines:
+        verb, *words = shlex.split(line)
+        command = importlib.import_module(f"neocog.cli.{verb}").command
+        command.make_context(verb, words)  # refuses what it does not know
