@@ -1,8 +1,8 @@
 """Does the map need what the network has learned? The parameter randomization test.
 
 The weights are exchanged for random ones, from the answer towards the image, stage by stage, and
-each time the map is made again for the same class and layer. A map that stays as it was is a
-image of the image, not of the network. Random weights are drawn as large as the ones that they
+each time the map is made again for the same class and layer. A map that stays as it was shows the
+image, not the network. Random weights are drawn as large as the ones that they
 replace; weights with one axis, those of norms and biases, are shuffled. What is no parameter stays,
 the running means and variances of a batch norm among it.
 

@@ -172,7 +172,7 @@ class Trust:
         if self.class_free and first > FORGETS:
             said += " It looks at no class, so the last layer cannot change it."
         elif last >= FORGETS:
-            said += " It stays what it was: this is an image of the image, not of the network."
+            said += " It stays what it was: the map shows the image, not the network."
         elif first > FORGETS:
             said += (
                 " It hardly needs the last layer, which tells the classes apart: it shows where "
