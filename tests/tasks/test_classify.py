@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from neocog.errors import UsageError
 from neocog.stats import wilson_interval
-from neocog.tasks.classify import calibration_error, evaluation, loss
+from neocog.tasks.classify import calibration_error, evaluation, loss, ranking
 
 
 def test_C7_cross_entropy_by_hand() -> None:
@@ -85,3 +85,16 @@ def test_confusion_rows_are_the_truth() -> None:
     assert (rows["c"]["n"], rows["c"]["recall"], rows["c"]["precision"]) == (0, None, None)
     section = e.exhibits("scores")
     assert [x.title for x in section.exhibits][:1] == ["accuracy"]
+
+
+def test_ranking_counts_pairs_in_the_right_order() -> None:
+    p = np.array([[0.8, 0.2], [0.4, 0.6], [0.4, 0.6], [0.1, 0.9]])
+    truth = np.array([1, 0, 1, 1])
+    # Class 1 by falling p: 1 at .9; then a tie of 0 and 1 at .6; 1 at .2.
+    auc, precision = ranking(p, truth)
+    ones = (1 + 0.5 + 0) / 3
+    first = (1 / 1 + 2 / 3 + 3 / 4) / 3
+    assert auc == pytest.approx(ones)  # of two classes both areas are the same
+    second = 1 / 3  # class 0 by falling p: 1 at .8; a tie of 0 and 1; …
+    assert precision == pytest.approx((first + second) / 2)
+    assert ranking(p[:, :1] * 0 + 1, truth * 0) == (None, None)

@@ -22,6 +22,11 @@ __all__ = ["command"]
 @click.command("evaluate", context_settings=HELP)
 @click.argument("model")
 @click.argument("data")
+@click.option(
+    "--probe",
+    is_flag=True,
+    help="Nearest neighbors and a linear classifier on its frozen features instead.",
+)
 @strict_option
 @batch_size_option
 @model_options
@@ -29,6 +34,7 @@ __all__ = ["command"]
 def command(
     model: str,
     data: str,
+    probe: bool,
     strict: bool,
     batch_size: int | None,
     opening: Mapping[str, Any],
@@ -45,11 +51,12 @@ def command(
     \b
     neocog evaluate runs/digits digits
     neocog evaluate timm:resnet18 images/:val --json
+    neocog evaluate timm:resnet18 images/ --probe
     neocog evaluate nets.small:make images/ --weights w.pt --size 3,32,32 --mean .5 --std .25
     """
     from neocog.verbs.evaluate import evaluate
 
-    score = evaluate(model, data, strict=strict, batch_size=batch_size, **opening)
+    score = evaluate(model, data, probe=probe, strict=strict, batch_size=batch_size, **opening)
     if as_json:
         print_json(score.to_json())
         return

@@ -53,6 +53,7 @@ def batches(
     seed: int,
     epoch: int,
     drop_last: bool = False,
+    even: bool = False,
 ) -> Iterator[Batch]:
     """All samples of a split once, `size` at a time.
 
@@ -63,6 +64,8 @@ def batches(
         seed: of the order.
         epoch: of the order.
         drop_last: leave out a last batch that is not full.
+        even: batches of nearly equal size instead, none above `size`: no sample is left out, and
+            the last batch is no smaller than the others.
 
     Example:
         >>> from neocog.data.open import open_data
@@ -75,6 +78,11 @@ def batches(
         raise UsageError(f"A batch holds at least one sample; got size={size}. Ask for 1 or more.")
     n = len(split)
     rows = order(n, seed=seed, epoch=epoch) if shuffle else np.arange(n)
+    if even and n:
+        for some in np.array_split(rows, -(-n // size)):
+            x = pixels(split, np.ascontiguousarray(some))
+            yield Batch(x, torch.from_numpy(split.y[some]), torch.from_numpy(some))
+        return
     for start in range(0, n - size + 1 if drop_last else n, size):
         some = rows[start : start + size]
         x = pixels(split, some if shuffle else slice(start, start + len(some)))

@@ -3,7 +3,8 @@
 The folder is $NEOCOG_CACHE, else $XDG_CACHE_HOME/neocog, else ~/.cache/neocog:
     starts/KEY     which set answers a place as it stands (paths, sizes and times of its files)
     index/KEY.npy  what is known of each file of a place: its sha256 and its header
-    sets/KEY/      arrays as .npy and meta.json; written elsewhere, then renamed into place
+    sets/KEY/      arrays as .npy and meta.json; written elsewhere, then renamed into place;
+                   decoded images, or features of them (neocog.runs.features)
     work/          sets being written; what a killed process left is removed by the next
 
 Nothing in it is ever changed after it has its name, two processes that write the same set write
@@ -102,10 +103,14 @@ class Cache:
 
     Args:
         folder: where; None is `default_folder()`.
+        read: what reads a finished set and refuses a damaged one, as `neocog.data.kept.read_set`.
     """
 
-    def __init__(self, folder: Path | None = None) -> None:
+    def __init__(
+        self, folder: Path | None = None, *, read: Callable[[Path], Loaded] = read_set
+    ) -> None:
         self.folder = default_folder() if folder is None else folder
+        self.read = read
 
     # ---- reading
 
@@ -124,7 +129,7 @@ class Cache:
         """
         folder = self.folder / "sets" / key
         try:
-            found = read_set(folder)
+            found = self.read(folder)
         except (OSError, ValueError, DataError):
             return None
         with contextlib.suppress(OSError):
@@ -199,10 +204,16 @@ class Cache:
             with full_disk_explained(folder, 0):
                 shelf.meta["arrays"] = shelf.layout
                 (folder / "meta.json").write_text(json.dumps(shelf.meta), "ascii")
-                found = _read_back(folder)
+                found = self._read_back(folder)
                 self._publish(folder, key)
         self._trim(keep=key)
         return found
+
+    def _read_back(self, folder: Path) -> Loaded:
+        try:
+            return self.read(folder)
+        except (ValueError, DataError) as e:
+            raise _Gone from e
 
     def _publish(self, folder: Path, key: str) -> None:
         """Gives a set its name; where that fails, the set is made again next time."""
@@ -261,13 +272,6 @@ class Cache:
             if folder.name != keep:
                 shutil.rmtree(folder, ignore_errors=True)
                 total -= size
-
-
-def _read_back(folder: Path) -> Loaded:
-    try:
-        return read_set(folder)
-    except (ValueError, DataError) as e:
-        raise _Gone from e
 
 
 def _limit() -> float:

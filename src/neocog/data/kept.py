@@ -20,7 +20,7 @@ from neocog.errors import DataError
 from neocog.fields import Fields
 from neocog.files import read_json
 
-__all__ = ["read_set"]
+__all__ = ["read_arrays", "read_set"]
 
 _META = 2**30
 """Bytes of a meta.json, at most: it names what is wrong with each of a million files."""
@@ -40,9 +40,7 @@ def read_set(folder: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         OSError: a file is missing.
         ValueError: a file is too short.
     """
-    meta = Fields(read_json(folder / "meta.json", limit=_META), "meta.json", error=DataError)
-    forms = meta.table("arrays")
-    arrays = {name: _map(folder, forms, name) for name in forms.values}
+    meta, arrays = read_arrays(folder)
     sheet = Sheet.from_json(meta.table("sheet").values)
     names = meta.table("names")
     for split in ROLES:
@@ -52,6 +50,22 @@ def read_set(folder: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     if x is None or x.ndim != 4 or len(x) != total or x.dtype not in (np.uint8, np.uint16):
         raise DataError("The pixels of a kept set must be those of its splits, and are not.")
     return dict(meta.values), arrays
+
+
+def read_arrays(folder: Path) -> tuple[Fields, dict[str, np.ndarray]]:
+    """What the meta.json of a set says, and the arrays that it names, mapped copy-on-write.
+
+    Args:
+        folder: of the set.
+
+    Raises:
+        DataError: a value is of another kind.
+        OSError: a file is missing.
+        ValueError: a file is too short.
+    """
+    meta = Fields(read_json(folder / "meta.json", limit=_META), "meta.json", error=DataError)
+    forms = meta.table("arrays")
+    return meta, {name: _map(folder, forms, name) for name in forms.values}
 
 
 def _map(folder: Path, forms: Fields, name: str) -> np.ndarray:

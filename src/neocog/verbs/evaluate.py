@@ -9,6 +9,8 @@ from typing import Any
 from neocog.models.model import AnyModel
 from neocog.tasks.classify import Evaluation
 from neocog.verbs.opened import opened
+from neocog.verbs.probe import Probe
+from neocog.verbs.probe import probe as measured
 
 __all__ = ["evaluate"]
 
@@ -19,6 +21,7 @@ def evaluate(
     model: AnyModel,
     data: Any,
     *,
+    probe: bool = False,
     strict: bool = False,
     batch_size: int | None = None,
     weights: Place | None = None,
@@ -30,7 +33,7 @@ def evaluate(
     output: str | None = None,
     allow_random: bool = False,
     resize_mode: str | None = None,
-) -> Evaluation:
+) -> Evaluation | Probe:
     """Accuracy with its interval, loss, calibration error, per class and confusion.
 
     Args:
@@ -41,6 +44,8 @@ def evaluate(
             test split where there is one, or was when the model was trained on this data, else
             everything. Or what a program has, with labels, see `neocog.data.inputs`: tensors
             (x, y), a `Dataset`, a `DataLoader`. Classes that the model does not know are left out.
+        probe: measure its features instead, by nearest neighbors and a linear classifier on the
+            training samples of the data, see `neocog.verbs.probe`; classes need not agree.
         strict: stop at the first image that cannot be used.
         batch_size: samples that go through the model at once; chosen by their size if left out.
         weights: a file for the network that a factory makes.
@@ -59,4 +64,6 @@ def evaluate(
     given = {"weights": weights, "size": size, "mean": mean, "std": std, "classes": classes}
     given |= {"init": init, "output": output, "resize_mode": resize_mode}
     found, data = opened(model, data, given=given, allow_random=allow_random)
+    if probe:
+        return measured(found, data, strict=strict)
     return found.evaluate(data, strict=strict, batch_size=batch_size)

@@ -1,0 +1,97 @@
+"""Fine-tuning: what is frozen, and a learning rate for each layer.
+
+Lower layers of a pretrained network are general and need small steps, the head is new and needs
+large ones (J. Howard, S. Ruder, "Universal Language Model Fine-tuning for Text Classification",
+ACL 2018: discriminative learning rates). Batch norms keep the running statistics of the pretrained
+weights: those of small batches of a small set would be worse.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from neocog.errors import UsageError
+from neocog.training.optimize import OPTIMIZERS, OptimizerConfig
+
+__all__ = ["freeze_below", "layer_rates", "layered_optimizer"]
+
+
+def freeze_below(network: nn.Module, stages: Sequence[str], count: int) -> int:
+    """Freeze what comes before the end of a stage, in the order in which it was built.
+
+    Args:
+        network: changed in place: parameters take no gradients, batch norms stay in evaluation
+            mode, all of them.
+        stages: names of its stages, shallow to deep.
+        count: stages that are frozen, and what is below them; 0 for none.
+
+    Returns:
+        How many parameters (values) are frozen.
+
+    Raises:
+        UsageError: there are fewer stages.
+    """
+    if count > len(stages):
+        raise UsageError(
+            f"`--freeze N` keeps the first N stages as they are, and this network has "
+            f"{len(stages)}; got {count}. Give fewer, or `all` for everything but the head."
+        )
+    network.train()
+    for part in network.modules():
+        if isinstance(part, _BatchNorm):
+            part.eval()
+    if not count:
+        return 0
+    names = [name for name, _ in network.named_parameters()]
+    last = max(i for i, name in enumerate(names) if name.startswith(f"{stages[count - 1]}."))
+    frozen = 0
+    for name in names[: last + 1]:
+        parameter = network.get_parameter(name).requires_grad_(False)
+        frozen += parameter.numel()
+    return frozen
+
+
+def layer_rates(network: nn.Module, lowest: float) -> dict[str, float]:
+    """Factor of the learning rate of each trainable parameter: 1 at the head, `lowest` below all.
+
+    It grows by the same factor from each layer to the next, in the order in which they were built.
+
+    Example:
+        >>> net = nn.Sequential(nn.Linear(1, 1), nn.Linear(1, 1), nn.Linear(1, 1))
+        >>> [round(f, 2) for n, f in layer_rates(net, 0.04).items() if n.endswith("weight")]
+        [0.04, 0.2, 1.0]
+    """
+    layers = list(dict.fromkeys(n.rpartition(".")[0] for n, _ in network.named_parameters()))
+    top = max(1, len(layers) - 1)
+    at = {layer: lowest ** (1 - i / top) for i, layer in enumerate(layers)}
+    return {n: at[n.rpartition(".")[0]] for n, p in network.named_parameters() if p.requires_grad}
+
+
+def layered_optimizer(
+    network: nn.Module, options: OptimizerConfig, *, lowest: float
+) -> torch.optim.Optimizer:
+    """An optimizer with a learning rate for each layer; its first group is that of the head.
+
+    Args:
+        network: its trainable parameters are taken.
+        options: of the optimizer; its rate is that of the head.
+        lowest: the rate of the lowest layer, as a fraction of it.
+    """
+    rates = layer_rates(network, lowest)
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for name, factor in sorted(rates.items(), key=lambda item: -item[1]):
+        parameter = network.get_parameter(name)
+        decay = options.weight_decay if parameter.ndim > 1 else 0.0
+        groups.setdefault((factor, decay), []).append(parameter)
+    return OPTIMIZERS[options.name](
+        [
+            {"params": held, "lr": options.lr * factor, "weight_decay": decay}
+            for (factor, decay), held in groups.items()
+        ],
+        replace(options),
+    )

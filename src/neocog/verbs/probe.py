@@ -1,0 +1,218 @@
+"""How good the features of a model are: nearest neighbors and a linear classifier on them."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from neocog.data.inputs import is_path
+from neocog.data.open import open_data, parse_place
+from neocog.data.split import Split
+from neocog.errors import DataError, UsageError, printable
+from neocog.exhibits import PlainResult, Scalar, Section, flipped
+from neocog.first_screen import FirstScreen
+from neocog.models.model import Model
+from neocog.render.notebook import Result
+from neocog.runs.features import backbone_of, kept_features
+from neocog.stats import wilson_interval
+from neocog.tasks.classify import Evaluation, evaluation
+from neocog.training.linear import fit_linear
+
+__all__ = ["Probe", "nearest", "probe"]
+
+NEIGHBORS = 20
+"""Neighbors that vote, fewer where a class has fewer samples."""
+
+TEMPERATURE = 0.07
+"""Of the votes: exp(cosine similarity / temperature)."""
+
+_BLOCK = 2**24
+"""Similarities that are held at once."""
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Probe(PlainResult, Result):
+    """How good frozen features are for some data.
+
+    Args:
+        split: that was measured.
+        n: samples of it.
+        train: samples that the classifiers were given.
+        features: values of a feature vector.
+        knn: nearest neighbors: accuracy, accuracy_ci, k.
+        linear: a linear classifier: accuracy, accuracy_ci, loss, auc, average_precision, l2.
+        notes: sentences that a reader of the figures should know.
+    """
+
+    split: str
+    n: int
+    train: int
+    features: int
+    knn: dict[str, Any]
+    linear: dict[str, Any]
+    notes: tuple[str, ...] = ()
+
+    def heading(self) -> str:
+        """What it is."""
+        return f"Probe of {self.features:,} features on {self.n:,} {self.split} samples"
+
+    def _scalars(self) -> tuple[Scalar, ...]:
+        return (
+            Scalar(
+                title="linear classifier",
+                value=self.linear["accuracy"],
+                unit="%",
+                interval=self.linear["accuracy_ci"],
+                note=f"on {self.features:,} frozen features, L2 strength {self.linear['l2']:.2g}; "
+                "Wilson 95 % CI",
+            ),
+            Scalar(
+                title="nearest neighbors",
+                value=self.knn["accuracy"],
+                unit="%",
+                interval=self.knn["accuracy_ci"],
+                note=f"{self.knn['k']} by cosine similarity; Wilson 95 % CI",
+            ),
+        )
+
+    def first_screen(self) -> FirstScreen:
+        """The accuracy of both."""
+        low, high = (flipped(v) for v in self.linear["accuracy_ci"])
+        return FirstScreen(
+            headline=f"A linear classifier on its features: {flipped(self.linear['accuracy'])} % "
+            f"(95 % CI {low}–{high} %), nearest neighbors {flipped(self.knn['accuracy'])} %, on "
+            f"{self.n:,} {self.split} samples.",
+            figures=self._scalars(),
+            note=" ".join(self.notes),
+        )
+
+    def sections(self) -> list[Section]:
+        """Everything."""
+        return [self.exhibits("Probe")]
+
+    def exhibits(self, title: str) -> Section:
+        """The figures."""
+        return Section(title=title, text=" ".join(self.notes), exhibits=self._scalars())
+
+
+def probe(model: Model, data: Any, *, seed: int = 0, strict: bool = False) -> Probe:
+    """Nearest neighbors and a linear classifier on a model's frozen features.
+
+    Both are given the training samples of the data, its validation samples too, and are measured
+    once on its test samples. The strength of the linear classifier is chosen by cross-validation
+    on the training samples alone.
+
+    Args:
+        model: a classifier of images that ends in a linear layer; its classes play no part.
+        data: a place with labels; splits of its own, or those that `neocog train` would draw.
+        seed: of the folds.
+        strict: stop at the first image that cannot be used.
+
+    Raises:
+        DataError: the data has no labels, or nothing to train or to measure on.
+        ModelError: the model does not end in a linear layer.
+    """
+    if not is_path(data):
+        raise UsageError("A probe needs splits, and takes a place of data. Give a folder or file.")
+    where, name = parse_place(os.fspath(data))
+    signal = model.spec.input
+    source = open_data(
+        where,
+        size=signal.image_size,
+        channels=signal.channels,
+        resize_mode=signal.resize_mode,
+        **model.drawn,
+        strict=strict,
+    )
+    if not source.classes:
+        raise DataError(
+            f"A probe needs labels, and `{printable(where)}` has none. Put the images of each "
+            "class into a folder of its name."
+        )
+    name = name or ("test" if len(source.splits["test"]) else "val")
+    held = source.splits.get(name)
+    parts = [s for n, s in source.splits.items() if n != name and len(s)]
+    if name == "train" or held is None or not len(held) or not parts:
+        raise DataError(
+            "A probe learns from some samples and is measured on others: name the split test or "
+            f"val of `{printable(where)}`, and have samples in train."
+        )
+    backbone = backbone_of(model.module, model.title)
+    x = [
+        kept_features(backbone, s, data=f"{source.fingerprint} {n}")
+        for n, s in source.splits.items()
+        if n != name and len(s)
+    ]
+    train, y = torch.cat(x), np.concatenate([s.y for s in parts])
+    test = kept_features(backbone, held, data=f"{source.fingerprint} {name}")
+    k = max(1, min(NEIGHBORS, int(np.bincount(y)[np.unique(y)].min())))
+    fit = fit_linear(train, y, len(source.classes), seed=seed)
+    score = evaluation(fit.logits(test), held.y, source.classes)
+    near = int((nearest(train, y, test, classes=len(source.classes), k=k) == held.y).sum())
+    return Probe(
+        split=name,
+        n=len(held),
+        train=len(y),
+        features=backbone.width,
+        knn={
+            "accuracy": near / len(held),
+            "accuracy_ci": wilson_interval(near, len(held)),
+            "k": k,
+        },
+        linear=_figures(score, fit.l2),
+        notes=_notes(model, held),
+    )
+
+
+def _figures(score: Evaluation, l2: float) -> dict[str, Any]:
+    figures = score.figures()
+    return {k: figures[k] for k in figures if k not in ("n", "ece")} | {"l2": l2}
+
+
+def _notes(model: Model, held: Split) -> tuple[str, ...]:
+    seen = model.seen()
+    if seen is None or held.ids is None:
+        return ()
+    known = int(seen.trained_on(held).sum())
+    if not known:
+        return ()
+    said = f"{known:,} of these {len(held):,} samples were trained on by the model: figures on them"
+    return (f"{said} flatter.",)
+
+
+def nearest(train: Tensor, y: np.ndarray, x: Tensor, *, classes: int, k: int) -> np.ndarray:
+    """The class that the nearest samples vote for, int64, (B,).
+
+    Neighbors are those of the largest cosine similarity s, and vote with weight exp(s / 0.07)
+    (Z. Wu et al., "Unsupervised feature learning via non-parametric instance discrimination",
+    CVPR 2018).
+
+    Args:
+        train: features, (N, D).
+        y: their classes, (N,).
+        x: features, (B, D).
+        classes: K.
+        k: neighbors.
+
+    Example:
+        >>> train = torch.tensor([[1.0, 0.0], [0.9, 0.1], [0.0, 1.0]])
+        >>> nearest(train, np.array([0, 0, 1]), torch.tensor([[0.1, 1.0]]), classes=2, k=1).tolist()
+        [1]
+    """
+    center = train.mean(0)
+    known = F.normalize(train - center, dim=1) if len(train) > 2 else F.normalize(train, dim=1)
+    asked = F.normalize(x - center, dim=1) if len(train) > 2 else F.normalize(x, dim=1)
+    label, rows = torch.from_numpy(np.ascontiguousarray(y)), max(1, _BLOCK // len(train))
+    out = []
+    for part in torch.split(asked, rows):
+        similarity, index = (part @ known.T).topk(min(k, len(train)), dim=1)
+        votes = torch.zeros(len(part), classes)
+        votes.scatter_add_(1, label[index], (similarity / TEMPERATURE).exp())
+        out.append(votes.argmax(1))
+    return torch.cat(out).numpy()

@@ -1,0 +1,112 @@
+"""Nearest neighbors and a linear classifier on frozen features."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+
+import neocog
+from neocog.data.open import open_data
+from neocog.errors import DataError, ModelError
+from neocog.runs import features
+from neocog.runs.features import backbone_of, features_of, kept_features
+from neocog.verbs.probe import nearest, probe
+
+
+@pytest.fixture
+def bars(tmp_path: Path) -> Path:
+    """Bars across and bars down, in folders."""
+    rng = np.random.default_rng(0)
+    for number, name in enumerate(("across", "down")):
+        (tmp_path / name).mkdir()
+        for i in range(30):
+            x, at = rng.integers(0, 90, (28, 28)).astype(np.uint8), int(rng.integers(4, 20))
+            x[(slice(at, at + 4), slice(None))[:: 1 - 2 * number]] = 220
+            Image.fromarray(x).save(tmp_path / name / f"{i}.png")
+    return tmp_path
+
+
+def _model() -> neocog.models.model.Model:
+    torch.manual_seed(0)
+    net = nn.Sequential(
+        nn.Conv2d(1, 16, 5, stride=2), nn.ReLU(), nn.AdaptiveMaxPool2d(4), nn.Flatten(),
+        nn.Linear(256, 32), nn.ReLU(), nn.Linear(32, 7),
+    )  # fmt: skip
+    return neocog.load(net, size=(1, 28, 28), mean=(0.3,), std=(0.3,))
+
+
+def test_the_features_are_what_the_last_linear_layer_is_given(bars: Path) -> None:
+    model = _model()
+    backbone = backbone_of(model.module, "net")
+    assert (backbone.head, backbone.width) == ("6", 32)
+    split = open_data(bars).splits["train"]
+    found = torch.cat(list(features_of(backbone, split)))
+    from neocog.data.batches import pixels
+
+    with torch.no_grad():
+        logits = model.module(pixels(split, slice(None)))
+    assert torch.allclose(backbone.linear(found), logits, atol=1e-5)  # batches of another size
+
+
+def test_features_are_kept_by_data_weights_and_spec(
+    bars: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backbone = backbone_of(_model().module, "net")
+    split = open_data(bars).splits["train"]
+    first = kept_features(backbone, split, data="a")
+    calls: list[str] = []
+    before = features.features_of
+
+    def counted(*a: object, **k: object) -> object:
+        calls.append("computed")
+        return before(*a, **k)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(features, "features_of", counted)
+    assert torch.equal(kept_features(backbone, split, data="a"), first)
+    with torch.no_grad():
+        backbone.linear.weight.add_(1.0)  # the head plays no part
+    assert torch.equal(kept_features(backbone, split, data="a"), first)
+    assert calls == []
+    kept_features(backbone, split, data="b")
+    kept_features(backbone, split, np.arange(3), data="a")
+    with torch.no_grad():
+        next(backbone.module.network.parameters()).add_(0.1)
+    assert not torch.equal(kept_features(backbone, split, data="a"), first)
+    assert len(calls) == 3
+
+
+def test_a_probe_is_measured_on_samples_that_it_did_not_learn_from(bars: Path) -> None:
+    found = neocog.evaluate(_model(), bars, probe=True)
+    sizes = {n: len(s) for n, s in open_data(bars).splits.items()}
+    assert (found.split, found.n) == ("test", sizes["test"])
+    assert found.train == sizes["train"] + sizes["val"]
+    assert found.linear["accuracy"] >= 0.8
+    low, high = found.knn["accuracy_ci"]
+    assert low <= found.knn["accuracy"] <= high
+    assert set(found.to_json()) >= {"n", "train", "knn", "linear"}
+    assert "linear classifier" in repr(found)
+
+
+def test_votes_are_weighed_by_similarity() -> None:
+    train = torch.tensor([[1.0, 0.0], [0.6, 0.8], [0.55, 0.8], [-1.0, 0.1]])
+    y = np.array([0, 1, 1, 1])
+    near = nearest(train, y, torch.tensor([[1.0, 0.01]]), classes=2, k=4)
+    assert near.tolist() == [0]  # one that is very near beats three that are not
+
+
+def test_what_cannot_be_probed_is_said(
+    bars: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    flat = tmp_path_factory.mktemp("flat")
+    for i, file in enumerate(sorted(bars.glob("*/*.png"))[:6]):
+        (flat / f"{i}.png").write_bytes(file.read_bytes())
+    with pytest.raises(DataError, match="needs labels"):
+        probe(_model(), flat)
+    with pytest.raises(DataError, match="name the split test or val"):
+        probe(_model(), f"{bars}:train")
+    convolution = nn.Sequential(nn.Conv2d(1, 3, 28), nn.Flatten())
+    with pytest.raises(ModelError, match="does not end in one"):
+        probe(neocog.load(convolution, size=(1, 28, 28), mean=(0.3,), std=(0.3,)), bars)
