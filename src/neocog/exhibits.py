@@ -11,10 +11,11 @@ import base64
 import io
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, is_dataclass
-from typing import Any, ClassVar
+from dataclasses import dataclass, field
 
 import numpy as np
+
+from neocog.jsonable import Jsonable, keys
 
 __all__ = [
     "Bars",
@@ -25,24 +26,31 @@ __all__ = [
     "Exhibit",
     "Gallery",
     "Map",
-    "PlainResult",
     "Scalar",
     "Section",
     "Table",
     "flipped",
-    "keys",
     "percent",
-    "plain",
     "png",
     "share",
-    "to_json",
 ]
 
 Cell = str | int | float | None
 
 
+class _Drawn(Jsonable):
+    """In JSON an exhibit says first of which kind it is."""
+
+    JSON = keys("kind", "...")
+
+    @property
+    def kind(self) -> str:
+        """The class, in small letters."""
+        return type(self).__name__.lower()
+
+
 @dataclass(frozen=True, kw_only=True)
-class Scalar:
+class Scalar(_Drawn):
     """One number.
 
     Args:
@@ -61,7 +69,7 @@ class Scalar:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Curve:
+class Curve(_Drawn):
     """One or several lines over one axis.
 
     Args:
@@ -86,7 +94,7 @@ class Curve:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Bars:
+class Bars(_Drawn):
     """Horizontal bars from zero, one for each name in each series, with their intervals.
 
     Args:
@@ -111,7 +119,7 @@ class Bars:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Map:
+class Map(_Drawn):
     """A matrix of numbers drawn as colors.
 
     Args:
@@ -146,7 +154,7 @@ class Map:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Gallery:
+class Gallery(_Drawn):
     """Small images with captions.
 
     Args:
@@ -159,6 +167,8 @@ class Gallery:
         note: how they were chosen.
     """
 
+    JSON = keys("kind", "...", "images=addresses")
+
     title: str
     images: Sequence[np.ndarray]
     captions: Sequence[str]
@@ -167,9 +177,14 @@ class Gallery:
     large: bool = False
     note: str = ""
 
+    @property
+    def addresses(self) -> list[str]:
+        """The images as `data:` addresses of PNG files."""
+        return [png_address(image) for image in self.images]
+
 
 @dataclass(frozen=True, kw_only=True)
-class Table:
+class Table(_Drawn):
     """Rows of cells under named columns.
 
     Args:
@@ -205,7 +220,7 @@ class Check:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Checks:
+class Checks(_Drawn):
     """Tests with their outcome.
 
     Args:
@@ -223,7 +238,7 @@ Exhibit = Scalar | Curve | Bars | Map | Gallery | Table | Checks
 
 
 @dataclass(frozen=True, kw_only=True)
-class Section:
+class Section(_Drawn):
     """Exhibits that belong together, under a heading.
 
     Args:
@@ -235,30 +250,6 @@ class Section:
     title: str
     exhibits: Sequence[Exhibit] = field(default_factory=tuple)
     text: str = ""
-
-
-def to_json(exhibit: Exhibit | Section) -> dict[str, Any]:
-    """Plain lists, numbers and strings; images as PNG data addresses, no number NaN.
-
-    Example:
-        >>> to_json(Scalar(title="accuracy", value=0.98, unit="%"))["kind"]
-        'scalar'
-    """
-    if isinstance(exhibit, Section):
-        return {
-            "kind": "section",
-            "title": exhibit.title,
-            "text": exhibit.text,
-            "exhibits": [to_json(e) for e in exhibit.exhibits],
-        }
-    drawn = isinstance(exhibit, Gallery)
-    names = [n for n in exhibit.__dataclass_fields__ if not (drawn and n == "images")]
-    values = {name: plain(getattr(exhibit, name)) for name in names}
-    if isinstance(exhibit, Gallery):
-        values["images"] = [png_address(p) for p in exhibit.images]
-    if isinstance(exhibit, Checks):
-        values["checks"] = [plain(vars(c)) for c in exhibit.checks]
-    return {"kind": type(exhibit).__name__.lower(), **values}
 
 
 def png_address(image: np.ndarray) -> str:
@@ -316,66 +307,3 @@ def share(value: float) -> str:
     if not math.isfinite(value):
         return "unknown"
     return f"{value:.0%}".replace("%", " %") if value in (0.0, 1.0) else f"{percent(value)} %"
-
-
-class PlainResult:
-    """A dataclass whose values are plain as they stand: what `to_json` gives is said in one place.
-
-    `JSON` names the keys, each with the field or property that it holds; all fields by their own
-    names where there is none. What needs more than names writes its own `to_json`.
-
-    Example:
-        >>> @dataclass(frozen=True)
-        ... class Found(PlainResult):
-        ...     JSON = keys("n", errors="each")
-        ...     n: int
-        ...     each: np.ndarray
-        ...     images: np.ndarray
-        >>> Found(2, np.array([0.5, np.nan]), np.zeros((9, 9))).to_json()
-        {'n': 2, 'errors': [0.5, None]}
-    """
-
-    JSON: ClassVar[Mapping[str, str]] = {}
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain lists, numbers and strings."""
-        return {key: plain(getattr(self, name)) for key, name in _keys(self).items()}
-
-
-def keys(*names: str, **others: str) -> Mapping[str, str]:
-    """Keys of JSON: those that are called like their field, then others with theirs.
-
-    Example:
-        >>> keys("n", rules="rows")
-        {'n': 'n', 'rules': 'rows'}
-    """
-    return dict(zip(names, names, strict=True)) | others
-
-
-def _keys(result: Any) -> Mapping[str, str]:
-    return getattr(result, "JSON", None) or {f.name: f.name for f in fields(result)}
-
-
-def plain(value: Any) -> Any:
-    """Lists, numbers and strings of nested values; None for a number that JSON has no sign for.
-
-    Dataclasses as their `to_json` says, or by their fields.
-
-    Example:
-        >>> plain({"loss": float("nan"), "rows": (1, np.float64(2))})
-        {'loss': None, 'rows': [1, 2.0]}
-    """
-    if isinstance(value, np.ndarray):
-        return plain(value.tolist())
-    if is_dataclass(value) and not isinstance(value, type):
-        own = getattr(value, "to_json", None)
-        return plain(own() if own else {k: getattr(value, n) for k, n in _keys(value).items()})
-    if isinstance(value, np.generic):
-        return plain(value.item())
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {str(k): plain(v) for k, v in value.items()}
-    if isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
-        return [plain(v) for v in value]
-    return value

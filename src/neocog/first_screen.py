@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from neocog.errors import printable
-from neocog.exhibits import Exhibit, Scalar, percent, plain
+from neocog.exhibits import Exhibit, Scalar, percent
+from neocog.jsonable import Jsonable, keys
 
 __all__ = [
     "MOST_FIGURES",
@@ -93,7 +94,7 @@ class Named:
 
 
 @dataclass(frozen=True, kw_only=True)
-class FirstScreen:
+class FirstScreen(Jsonable):
     """The answer to what a user came for.
 
     Args:
@@ -109,6 +110,10 @@ class FirstScreen:
     Raises:
         ValueError: there are more figures than a first screen holds.
     """
+
+    JSON = keys(
+        "headline", "detail", "badge", "level", "figures=_figures_json", "next=lines", "note"
+    )
 
     headline: str
     detail: str = ""
@@ -154,21 +159,17 @@ class FirstScreen:
             lines += ["", *_wrapped(f"Next: {printable(title)}", width), f"  {one.line}"]
         return "\n".join(lines)
 
-    def to_json(self) -> dict[str, Any]:
-        """The words and figures, without the image."""
-        return {
-            "headline": self.headline,
-            "detail": self.detail,
-            "badge": self.badge,
-            "level": self.level,
-            "figures": [
-                {"title": f.title, "value": plain(f.value), "unit": f.unit}
-                | ({} if f.interval is None else {"interval": plain(f.interval)})
-                for f in self.figures
-            ],
-            "next": [c.line for c in self.next],
-            "note": self.note,
-        }
+    @property
+    def lines(self) -> list[str]:
+        """The next commands, to be pasted."""
+        return [c.line for c in self.next]
+
+    @property
+    def _figures_json(self) -> list[dict[str, Any]]:
+        """Title, value and unit of each figure, and its interval where it has one."""
+        names = ("title", "value", "unit", "interval")
+        figures = (f.to_json() for f in self.figures)
+        return [{k: f[k] for k in names if f[k] is not None or k == "value"} for f in figures]
 
 
 def shell_line(words: Sequence[str]) -> str:

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from neocog.errors import ModelError, UsageError
 from neocog.fields import Fields
+from neocog.jsonable import Jsonable
 from neocog.legacy import spec_of_today
 
 if TYPE_CHECKING:  # options of the command line are read without PyTorch
@@ -128,7 +129,7 @@ class OutputSpec:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ModelSpec:
+class ModelSpec(Jsonable):
     """What a saved model promises: everything one must know to use it on a file.
 
     Args:
@@ -142,10 +143,6 @@ class ModelSpec:
     classes: tuple[str, ...]
     input: InputSpec
     output: OutputSpec = OutputSpec()
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain lists, numbers and strings."""
-        return asdict(self)
 
     @classmethod
     def from_json(cls, plain: Mapping[str, Any] | Fields, source: str = "a spec") -> Self:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,8 +16,10 @@ from neocog.audits.aliasing import Aliasing
 from neocog.audits.compare import Compared
 from neocog.audits.first_screen import COLUMNS, LINES, ROBUST, first_screen, headline, next_command
 from neocog.audits.grid import Grid
+from neocog.audits.headline import first_screen as screen
 from neocog.audits.plan import LeftOut
 from neocog.audits.result import Audit
+from neocog.first_screen import Named
 
 COMMAND = ("runs/my run", "photos", "--size", "3,32,32")
 
@@ -72,7 +75,25 @@ def test_other_tasks_and_nothing() -> None:
 def test_a_model_of_one_class_is_no_robust_one() -> None:
     found = flips(0.0, 0.0, 0.001, largest_class=1.0)
     assert headline(found).startswith("Not decided: all predictions are of one class.")
-    assert next_command(found, COMMAND) == ""
+    assert next_command(found, COMMAND) == "neocog predict 'runs/my run' photos --size 3,32,32"
+    known = replace(found, accuracy=0.1, accuracy_ci=(0.05, 0.15))
+    assert next_command(known, COMMAND).startswith("neocog evaluate")
+
+
+def test_what_is_not_decided_is_decided_by_more_samples_or_by_a_fix() -> None:
+    found = flips(0.02, 0.01, 0.03)
+    n = found.shift["crop"].n
+    assert next_command(replace(found, available=n + 1), COMMAND).endswith(" --all")
+    all_of_them = replace(found, available=n)
+    assert next_command(all_of_them, COMMAND).startswith("neocog fix ")
+    for model in (found, all_of_them):
+        screens = (screen(model), screen(model, Named(model="runs/a", data="photos")))
+        assert not any("explain" in c.line for s in screens for c in s.next)
+        assert all(len(s.next) == 1 for s in screens)
+    guess = replace(found, accuracy=0.1, accuracy_ci=(0.05, 0.15))
+    guess = replace(guess, shift={"crop": replace(found.shift["crop"], majority=0.1)})
+    assert next_command(replace(guess, available=n), COMMAND).startswith("neocog evaluate")
+    assert next_command(replace(guess, available=n + 1), COMMAND).endswith(" --all")
 
 
 def test_the_next_command() -> None:

@@ -18,7 +18,6 @@ from neocog.exhibits import (
     Scalar,
     Section,
     Table,
-    to_json,
 )
 from neocog.render.draw import draw
 from neocog.render.page import page
@@ -71,7 +70,7 @@ def test_it_is_drawn_without_nan_or_inf(name):
 
 @pytest.mark.parametrize("name", MEMBERS)
 def test_its_json_is_plain_and_complete(name):
-    plain = to_json(MEMBERS[name])
+    plain = MEMBERS[name].to_json()
     assert json.loads(json.dumps(plain, allow_nan=False)) == plain
     assert plain["kind"] == type(MEMBERS[name]).__name__.lower()
     assert set(plain) == {"kind", *MEMBERS[name].__dataclass_fields__}
@@ -80,4 +79,4 @@ def test_its_json_is_plain_and_complete(name):
 def test_a_section_of_all_of_them_is_drawn_and_is_plain():
     section = Section(title="all", exhibits=list(MEMBERS.values()))
     assert "all" in page("t", [section])
-    json.dumps(to_json(section), allow_nan=False)
+    json.dumps(section.to_json(), allow_nan=False)

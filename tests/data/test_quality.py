@@ -10,7 +10,7 @@ from neocog.data.gallery import gallery
 from neocog.data.open import open_data, parse_place
 from neocog.data.quality import Copies, Fault, Note, Sheet
 from neocog.errors import DataError, UsageError
-from neocog.exhibits import Table, to_json
+from neocog.exhibits import Table
 
 
 def _sheet() -> Sheet:
@@ -54,7 +54,7 @@ def test_exhibits_show_all_of_it():
     assert "of 60" in tables[3].note
     assert tables[3].rows[0][0] == r"cat/0\xe9.png"
     assert "A remark." in sections[0].text
-    assert [to_json(s)["title"] for s in sections]
+    assert [s.to_json()["title"] for s in sections]
 
 
 def test_gallery_shows_classes_and_copies(folder):

@@ -23,7 +23,6 @@ from neocog.audits.grid import Grid
 from neocog.audits.inside import layers_section, sampling_section
 from neocog.audits.layers import LayerError
 from neocog.audits.motion import Rotation, Sweep
-from neocog.audits.plain import plain
 from neocog.audits.result import Audit
 from neocog.audits.sections import comparison, sections, summary
 from neocog.audits.shift import Border, Flip, Shift
@@ -349,7 +348,7 @@ def test_nothing_was_asked_for() -> None:
     assert verdict(found) == ""
     shifts = next(s for s in sections(found) if s.title == "Shifts")
     assert (shifts.text, shifts.exhibits) == ("No shifts were measured.", ())
-    assert plain(found)["not_looked_behind"] == ["the whole model"]
+    assert found.to_json()["not_looked_behind"] == ["the whole model"]
 
 
 @pytest.mark.parametrize(("mode", "max_shift"), [("crop", 1.0), ("zeros", 4.0), ("subpixel", 2.0)])
@@ -500,7 +499,7 @@ def test_how_a_state_was_found(
         consistency_weight=15.0,
         planned=3.0, planned_steps=30, stopped=stopped,
     )  # fmt: skip
-    improved.tuned.done = done
+    improved.tuned.step = done
     said = "; ".join(found_by(improved, validated=looks, seen=seen))
     assert ("none was recalibrated" in said) == (norms == 0)
     assert ("1 batch norm was" in said) == (norms == 1)

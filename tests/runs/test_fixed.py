@@ -14,11 +14,12 @@ from neocog.errors import ModelError
 from neocog.models.model import Model
 from neocog.networks.catalog import build
 from neocog.networks.model import SpecifiedNetwork
-from neocog.runs.finetune import FinetuneState, tune
+from neocog.runs.finetune import tune
 from neocog.runs.fixed import Tuning, mend, recipe_of
 from neocog.runs.folder import RunFolder
 from neocog.runs.load import load
 from neocog.runs.recipe import DataConfig, MachineConfig, ModelConfig, Recipe, TrainConfig
+from neocog.runs.session import TrainingProgress
 from neocog.training.augment import Augment
 from neocog.types import InputSpec, ModelSpec
 
@@ -99,7 +100,7 @@ def test_a_fine_tune_mixes_no_samples_as_its_target_is_of_one(tmp_path: Path) ->
 
 def test_a_sample_that_is_shown_twice_is_one_image(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter(range(1000))
-    monkeypatch.setattr("neocog.runs.finetune.time.monotonic", lambda: next(clock))
+    monkeypatch.setattr("neocog.runs.session.time.monotonic", lambda: next(clock))
     model = trained("stride").module
     x = np.zeros((40, 32, 32, 1), dtype=np.uint8)
     split = Split(x, np.arange(40) % 2, [""] * 40)
@@ -108,7 +109,7 @@ def test_a_sample_that_is_shown_twice_is_one_image(monkeypatch: pytest.MonkeyPat
         augment=Augment(),
         machine=MachineConfig(device="cpu", memory_format="contiguous", precision="float32"),
     )
-    told = FinetuneState()
+    told = TrainingProgress()
     steps = list(tune(model, split, recipe, told, guide=model))
     assert len(steps) == 5
     # A step takes a second of this clock, and 8 of the 40 samples.
@@ -136,7 +137,7 @@ def test_views_that_are_drawn_to_each_other_differ_in_their_place_alone(
             model,
             split,
             recipe,
-            FinetuneState(),
+            TrainingProgress(),
             guide=guide,
             consistency_weight=consistency_weight,
         )

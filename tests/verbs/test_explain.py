@@ -12,7 +12,6 @@ from torch import nn
 import neocog
 from neocog.data.samples import Samples
 from neocog.errors import DataError, ModelError, UsageError
-from neocog.exhibits import to_json
 from neocog.networks.model import SpecifiedNetwork
 from neocog.types import InputSpec, ModelSpec
 from neocog.verbs.explain import Explanation
@@ -111,7 +110,7 @@ class Nested(nn.Module):
 
 
 def words(found: Explanation) -> str:
-    return json.dumps([to_json(s) for s in found.sections()])
+    return json.dumps([s.to_json() for s in found.sections()])
 
 
 def test_names_of_images_and_classes_are_left_as_they_are() -> None:

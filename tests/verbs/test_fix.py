@@ -14,9 +14,10 @@ from neocog.data.open import open_data
 from neocog.data.split import Split
 from neocog.errors import ModelError, RunError, UsageError
 from neocog.models.model import Model
-from neocog.runs.finetune import FinetuneState, tune
+from neocog.runs.finetune import tune
 from neocog.runs.folder import RunFolder
 from neocog.runs.load import load
+from neocog.runs.session import TrainingProgress
 from neocog.store.exported import save_exported
 from neocog.store.tensors import read_tensors
 from neocog.verbs.fix import Fixed, fix
@@ -253,7 +254,7 @@ def test_a_network_that_looks_at_values_is_kept_as_weights(bars: Path, tmp_path:
 def test_a_stop_keeps_what_was_reached(
     run: Path, bars: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def stopped(model: Any, split: Any, recipe: Any, told: FinetuneState, **how: Any) -> Any:
+    def stopped(model: Any, split: Any, recipe: Any, told: TrainingProgress, **how: Any) -> Any:
         for step in tune(model, split, recipe, told, **how):
             yield step
             told.interrupted = True

@@ -10,7 +10,7 @@ from tests.cli.short import QUICK
 from tests.web.conftest import asking, small_model
 
 from neocog.cli.main import main
-from neocog.exhibits import Curve, Gallery, Map, Scalar, Section, Table, to_json
+from neocog.exhibits import Bars, Check, Checks, Curve, Gallery, Map, Scalar, Section, Table
 from neocog.runs.kept import fingerprint, keep_audit
 from neocog.runs.load import load
 from neocog.store.tensors import read_tensors, write_tensors
@@ -50,7 +50,7 @@ def test_the_audit_of_a_run_folder_is_shown_and_says_so(run: Path) -> None:
     for ask in asking(opened(run, "digits")):
         assert ask("/api/about").json()["audits"] == ["saved"]
         found = ask("/api/audit?model=0").json()
-        assert found["sections"] == [to_json(SECTION)]
+        assert found["sections"] == [SECTION.to_json()]
         assert found["source"] == (
             "From the run folder, left there by neocog audit: 1,234 samples of digits:val."
         )
@@ -110,12 +110,14 @@ EXHIBITS = (
     Map(title="d", values=torch.eye(2).numpy(), rows=("e", "f")),
     Gallery(title="g", images=[IMAGE], captions=["h"]),
     Table(title="i", columns=("j",), rows=[["k"], [None], [3]]),
+    Bars(title="l", names=["m"], series={"n": [0.5]}, intervals={"n": [(0.4, 0.6)]}, high=1.0),
+    Checks(title="o", checks=[Check(name="p", passed=None, text="q")]),
 )
 
 
 @pytest.mark.parametrize("exhibit", EXHIBITS, ids=lambda e: type(e).__name__)
 def test_only_whole_exhibits_go_to_the_page(exhibit: Any) -> None:
-    section = to_json(Section(title="s", exhibits=(exhibit,)))
+    section = Section(title="s", exhibits=(exhibit,)).to_json()
     assert well_formed(json.loads(json.dumps(section)))
     (plain,) = section["exhibits"]
     for name in plain:
@@ -127,6 +129,6 @@ def test_only_whole_exhibits_go_to_the_page(exhibit: Any) -> None:
 
 
 def test_an_image_of_an_audit_is_in_the_audit() -> None:
-    section = to_json(Section(title="s", exhibits=(EXHIBITS[3],)))
+    section = Section(title="s", exhibits=(EXHIBITS[3],)).to_json()
     section["exhibits"][0]["images"] = ["http://elsewhere.example/a.png"]
     assert not well_formed(section)

@@ -6,15 +6,14 @@ from torch import Tensor, nn
 
 from neocog.errors import NeocogError
 from neocog.explainers.grad_cam import grad_cam
+from neocog.models.external import as_it_is
 from neocog.networks.catalog import build
 from neocog.web.cam import Cams, Wanted
 from neocog.web.network import Network
 
 
 def shown(net: nn.Module, size: tuple[int, ...]) -> Network:
-    return Network(
-        net.eval(), name="", task="classify", classes=(), size=size[1:], channels=size[0]
-    )
+    return Network(as_it_is(net.eval(), size))
 
 
 @pytest.mark.parametrize("method", ["grad_cam", "hires_cam", "layer_cam"])

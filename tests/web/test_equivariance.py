@@ -4,6 +4,7 @@ from tests.symmetry.fields import Regular
 from torch import Tensor, nn
 
 from neocog.layers.polyphase import ChoosePhase, TakePhase
+from neocog.models.external import as_it_is
 from neocog.symmetry.motion import Translation
 from neocog.symmetry.residual import best_fit, relative_error
 from neocog.web.equivariance import Grids, node_baselines, node_errors
@@ -12,14 +13,7 @@ from neocog.web.network import Network
 
 
 def errors(net: nn.Module, x: Tensor, motion: Motion) -> dict[str, float | None]:
-    network = Network(
-        net.eval(),
-        name="",
-        task="classify",
-        classes=(),
-        size=tuple(x.shape[2:]),
-        channels=x.shape[1],
-    )
+    network = Network(as_it_is(net.eval(), tuple(x.shape[1:])))
     reference = Grids(network, network.run(x))
     moved = network.run(motion.move(x))
     found = node_errors(reference, moved, motion)
@@ -142,7 +136,7 @@ def test_D7_polyphase_sampling_with_circular_borders_breaks_nowhere() -> None:
     options = {"downsampling": "polyphase", "padding": "circular"}
     net = build("resnet20", classes=10, channels=3, size=(32, 32), options=options)
     x = torch.rand(1, 3, 32, 32)
-    network = Network(net.eval(), name="", task="", classes=(), size=(32, 32), channels=3)
+    network = Network(as_it_is(net.eval(), (3, 32, 32)))
     reference = Grids(network, network.run(x))
     for motion in (Motion(dx=1), Motion(dx=3, dy=2)):
         found = node_errors(reference, network.run(motion.move(x)), motion)
@@ -192,7 +186,7 @@ def test_beside_a_turn_stands_what_interpolating_costs() -> None:
 
     torch.manual_seed(0)
     x = torch.rand(1, 1, 16, 16)
-    network = Network(Thin().eval(), name="", task="", classes=(), size=(16, 16), channels=1)
+    network = Network(as_it_is(Thin().eval(), (1, 16, 16)))
     reference = Grids(network, network.run(x))
     turned = Motion(padding="zeros", angle=30)
     floors = node_baselines(reference, turned)

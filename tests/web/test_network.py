@@ -3,12 +3,13 @@ import torch
 from torch import Tensor, nn
 
 from neocog.graph.outputs import outputs
+from neocog.models.external import as_it_is
 from neocog.web.network import Network
 from neocog.web.refused import Missing
 
 
 def network(net: nn.Module, size: tuple[int, ...], channels: int = 1) -> Network:
-    return Network(net.eval(), name="", task="classify", classes=(), size=size, channels=channels)
+    return Network(as_it_is(net.eval(), (channels, *size)))
 
 
 def test_B3_every_node_says_what_it_sees() -> None:

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from neocog.audits.subject import AnySamples, Measurable, exact, measured
 from neocog.graph.operations import Call, Operation, watching
+from neocog.jsonable import Jsonable, keys
 from neocog.layers.polyphase import ChoosePhase, LearnedChoice, TakePhase
 from neocog.layers.windows import ChooseWindows, TakeWindows
 from neocog.signal.fourier import aliased_energy, power_spectrum
@@ -27,7 +28,7 @@ __all__ = ["Aliasing", "aliasing"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Aliasing:
+class Aliasing(Jsonable):
     """One operation that downsamples.
 
     Args:
@@ -41,6 +42,8 @@ class Aliasing:
         consistent: the samples that are kept move with the image (polyphase), so that what
             aliases does so in the same way wherever the image is.
     """
+
+    JSON = keys("name", "kind", "stride", "aliased_energy", "consistent")
 
     name: str
     kind: str

@@ -12,15 +12,16 @@ from dataclasses import dataclass
 
 from neocog.audits.shift import Shift
 from neocog.errors import UsageError
-from neocog.exhibits import PlainResult, flipped
+from neocog.exhibits import flipped
 from neocog.graph.wording import nouns
+from neocog.jsonable import Jsonable
 from neocog.stats import paired_interval
 
 __all__ = ["Compared", "compare", "flipped", "gained", "moved_by", "points"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Compared(PlainResult):
+class Compared(Jsonable):
     """The second model less the first; every interval is a bootstrap over paired samples, 95 %.
 
     Args:

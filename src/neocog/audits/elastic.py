@@ -23,7 +23,8 @@ from neocog.audits.subject import AnySamples, Measurable, measured
 from neocog.audits.unshifted import Unshifted
 from neocog.data.samples import batch_of
 from neocog.errors import UsageError
-from neocog.exhibits import Curve, Exhibit, PlainResult
+from neocog.exhibits import Curve, Exhibit
+from neocog.jsonable import Jsonable
 from neocog.symmetry.motion import Translation, Warp
 
 __all__ = ["AMOUNTS", "Deformation", "Waves", "elastic", "slope_of"]
@@ -36,7 +37,7 @@ WAVES = 4
 
 
 @dataclass(frozen=True, kw_only=True)
-class Deformation(PlainResult):
+class Deformation(Jsonable):
     """What bending does.
 
     Args:

@@ -122,12 +122,16 @@ def next_step(audit: Audit) -> tuple[str, tuple[str, ...]] | None:
     s = leading(audit)
     if s is None or audit.task != "classify" or not audit.layers:
         return None
-    if s.largest_class == 1 or no_better_than_chance(audit):
-        return None
-    if 1 - s.consistency_ci[1] > ROBUST:
-        return "fix", ("--padding", "circular") if s.mode == "circular" else ()
-    if 1 - s.consistency_ci[0] > ROBUST and s.n < 1000:
+    fix = ("fix", ("--padding", "circular") if s.mode == "circular" else ())
+    more = audit.available > s.n if audit.available else s.n < 1000
+    if s.largest_class == 1 or (no_better_than_chance(audit) and not more):
+        return ("predict" if audit.accuracy is None else "evaluate"), ()
+    if no_better_than_chance(audit):
         return "audit", ("--all",)
+    if 1 - s.consistency_ci[1] > ROBUST:
+        return fix
+    if 1 - s.consistency_ci[0] > ROBUST:  # nothing is decided: more samples do, else a fix
+        return ("audit", ("--all",)) if more else fix
     return None
 
 

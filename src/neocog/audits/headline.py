@@ -158,24 +158,41 @@ def _basis(audit: Audit) -> str:
 
 
 def _next(audit: Audit, level: Level, named: Named | None) -> tuple[Command, ...]:
-    if named is None:
-        python = "neocog.explain(model, data=data)"
-        return (Command(text="See the evidence for a prediction", python=python),)
     found: list[Command] = []
     step = next_step(audit)
     if step is not None:
         verb, more = step
-        text = "Decide on more images"
-        if verb == "fix":
-            text = f"Swap in anti-aliased downsampling{_gain(leading(audit))}"
-        found.append(named.command(verb, text, *more))
-    if level != "bad" and audit.axes == 2 and audit.layers:
+        text = {
+            "audit": f"Decide on more {audit.nouns.many}",
+            "evaluate": "See which classes it names",
+            "predict": "See which classes it names",
+            "fix": f"Swap in anti-aliased downsampling{_gain(leading(audit))}",
+        }[verb]
+        found.append(
+            Command(text=text, python=_PYTHON[(verb, *more)])
+            if named is None
+            else named.command(verb, text, *more)
+        )
+    if level not in ("bad", "open") and audit.axes == 2 and (audit.layers or named is None):
         found.append(_explained(named))
     return tuple(found)
 
 
-def _explained(named: Named) -> Command:
-    return named.command("explain", "See the evidence for a prediction")
+_PYTHON = {
+    ("audit", "--all"): "neocog.audit(model, data, every_sample=True)",
+    ("evaluate",): "model.evaluate(data)",
+    ("predict",): "model.predict(data)",
+    ("fix",): "neocog.fix(model, data)",
+    ("fix", "--padding", "circular"): 'neocog.fix(model, data, padding="circular")',
+}
+"""The commands in Python."""
+
+
+def _explained(named: Named | None) -> Command:
+    text = "See the evidence for a prediction"
+    if named is None:
+        return Command(text=text, python="neocog.explain(model, data)")
+    return named.command("explain", text)
 
 
 def _gain(s: Shift | None) -> str:

@@ -31,6 +31,7 @@ from torch import Tensor, nn
 
 from neocog.audits.subject import AnySamples, Measurable, exact, measured
 from neocog.errors import UsageError
+from neocog.jsonable import Jsonable, keys
 from neocog.layers.blur import MaxBlurPool
 from neocog.layers.polyphase import PolyphaseDown
 from neocog.layers.subsample import Windows
@@ -44,7 +45,7 @@ __all__ = ["LayerError", "is_map", "layer_errors"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class LayerError:
+class LayerError(Jsonable):
     """How far one layer is from equivariance.
 
     Args:
@@ -58,6 +59,12 @@ class LayerError:
         rotation_error: at its output, under quarter turns; None where height and width differ.
         local_rotation: of this layer alone.
     """
+
+    JSON = keys(
+        "name", "kind", "output", "shift_error", "shift_error_ci=shift_ci", "rotation_error",
+        "local_shift_error=local_shift", "local_shift_error_border_share=own_border",
+        "local_rotation_error=local_rotation",
+    )  # fmt: skip
 
     name: str
     kind: str

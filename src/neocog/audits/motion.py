@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -19,6 +18,7 @@ from neocog.audits.unshifted import Unshifted
 from neocog.data.samples import Samples, batch_of
 from neocog.errors import UsageError
 from neocog.exhibits import Curve, Exhibit, Scalar, share
+from neocog.jsonable import Jsonable, keys
 from neocog.stats import interval
 from neocog.symmetry.motion import Transformation, Warp, mirror, rotation_by
 from neocog.symmetry.residual import relative_error
@@ -50,9 +50,24 @@ class Sweep:
     floor: tuple[float, ...]
     change: tuple[float, ...]
 
+    @property
+    def known_accuracy(self) -> tuple[float, ...] | None:
+        """`accuracy`; None where the truth is unknown."""
+        return self.accuracy or None
+
+
+_SWEEP = (
+    "agreement=sweep.agreement",
+    "agreement_ci=sweep.agreement_ci",
+    "accuracy=sweep.known_accuracy",
+    "floor=sweep.floor",
+    "change=sweep.change",
+)
+"""Keys of JSON that both results share."""
+
 
 @dataclass(frozen=True, kw_only=True)
-class Rotation:
+class Rotation(Jsonable):
     """What turning and mirroring do.
 
     Args:
@@ -65,21 +80,21 @@ class Rotation:
         border: what fills the corners.
     """
 
+    JSON = keys(
+        "n=sweep.n", "angles=sweep.amounts", *_SWEEP, "quarter_turn_error",
+        "quarter_turn_agreement", "mirror=mirrored", "border",
+    )  # fmt: skip
+
     sweep: Sweep
     quarter_turn_error: float
     quarter_turn_agreement: float
     mirror: tuple[float, float]
     border: str
 
-    def to_json(self) -> dict[str, Any]:
-        """Plain numbers and lists, with the spec's names."""
-        plain = _plain(self.sweep, "angles")
-        return plain | {
-            "quarter_turn_error": self.quarter_turn_error,
-            "quarter_turn_agreement": self.quarter_turn_agreement,
-            "mirror": {"left_right": self.mirror[0], "top_bottom": self.mirror[1]},
-            "border": self.border,
-        }
+    @property
+    def mirrored(self) -> dict[str, float]:
+        """Agreement of both mirror images, by the sides that change places."""
+        return dict(zip(("left_right", "top_bottom"), self.mirror, strict=True))
 
     def exhibits(self) -> list[Exhibit]:
         """The sweep over angles, and both mirror images."""
@@ -103,7 +118,7 @@ class Rotation:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Scale:
+class Scale(Jsonable):
     """What larger and smaller content does.
 
     Args:
@@ -111,12 +126,10 @@ class Scale:
         border: what fills the frame around smaller content.
     """
 
+    JSON = keys("n=sweep.n", "factors=sweep.amounts", *_SWEEP, "border")
+
     sweep: Sweep
     border: str
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain numbers and lists."""
-        return _plain(self.sweep, "factors") | {"border": self.border}
 
     def exhibits(self) -> list[Exhibit]:
         """The sweep over factors."""
@@ -316,15 +329,3 @@ def change_of(reference: Tensor, out: Tensor) -> Tensor:
 
 def _head(found: Sweep, n: int) -> Sweep:
     return Sweep(n=found.n, **{k: v[:n] for k, v in vars(found).items() if k != "n"})
-
-
-def _plain(found: Sweep, amounts: str) -> dict[str, Any]:
-    return {
-        "n": found.n,
-        amounts: list(found.amounts),
-        "agreement": list(found.agreement),
-        "agreement_ci": [list(c) for c in found.agreement_ci],
-        "accuracy": list(found.accuracy) or None,
-        "floor": list(found.floor),
-        "change": list(found.change),
-    }

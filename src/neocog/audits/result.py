@@ -13,17 +13,18 @@ from neocog.audits.lie import LieError
 from neocog.audits.motion import Rotation, Scale
 from neocog.audits.plan import LeftOut
 from neocog.audits.shift import Shift
-from neocog.audits.table import Measured
+from neocog.audits.table import MEASURES, Measured
 from neocog.graph.alignment import Alignment
 from neocog.graph.cost import Cost
-from neocog.graph.receptive_field import ReceptiveField
+from neocog.graph.receptive_field import Field, ReceptiveField
 from neocog.graph.wording import Nouns, nouns
+from neocog.jsonable import Jsonable, keys
 
 __all__ = ["Audit"]
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class Audit:
+class Audit(Jsonable):
     """What an audit found. Parts that were not asked for, or cannot be had, are None or empty.
 
     Args:
@@ -47,7 +48,14 @@ class Audit:
         axes: of a sample that move.
         left_out: what was not measured though nobody said so.
         full_seconds: that a full audit would take, about.
+        available: samples that there were to choose from; 0 where nobody said.
     """
+
+    JSON = keys(
+        "task", "n", "accuracy", "accuracy_ci", "shift", "*measures", "layers=layer_rows",
+        "aliasing", "*geometry", "cost=costs", "receptive_field=fields", "seed", "protocol",
+        "left_out", "notes",
+    )  # fmt: skip
 
     task: str
     n: int
@@ -69,6 +77,7 @@ class Audit:
     axes: int = 2
     left_out: tuple[LeftOut, ...] = ()
     full_seconds: float = 0.0
+    available: int = 0
 
     def __repr__(self) -> str:
         from neocog.audits.headline import first_screen
@@ -101,9 +110,43 @@ class Audit:
         """What its samples and their parts are called."""
         return nouns(self.axes)
 
-    def to_json(self) -> dict[str, Any]:
-        """Plain numbers and lists, with the names of the spec."""
-        from neocog.audits.plain import plain
+    @property
+    def measures(self) -> dict[str, Measured | None]:
+        """Every measure of the table; None for one that was not taken."""
+        return {m.name: self.extras.get(m.name) for m in MEASURES}
 
-        found: dict[str, Any] = plain(self)
-        return found
+    @property
+    def layer_rows(self) -> list[dict[str, Any]]:
+        """A row a layer: its errors, their infinitesimal form, and how far it aliases."""
+        lie = {e.name: e for e in self.lie}
+        energy = {a.name: a.aliased_energy for a in self.aliasing}
+        return [
+            {
+                **layer.to_json(),
+                "aliased_energy": energy.get(layer.name),
+                "lie_shift": lie[layer.name].shift if layer.name in lie else None,
+                "lie_rotation": lie[layer.name].rotation if layer.name in lie else None,
+            }
+            for layer in self.layers
+        ]
+
+    @property
+    def geometry(self) -> dict[str, Any]:
+        """What the geometry alone rules out; nothing is claimed where nobody looked."""
+        unknown = Alignment(
+            size=(), rows=(), nearest={}, total_stride=None, unknown=("the whole model",),
+            status="unknown",
+        )  # fmt: skip
+        return (self.alignment or unknown).beside_others()
+
+    @property
+    def costs(self) -> dict[str, Any]:
+        """Time of a sample; parameters and arithmetic where they were counted."""
+        names = ("params", "macs", "flops", "activations", "status")
+        counted = {} if self.cost is None else {k: getattr(self.cost, k) for k in names}
+        return {**counted, "seconds_per_image": self.seconds_per_image}
+
+    @property
+    def fields(self) -> tuple[Field, ...]:
+        """What each layer sees; empty where it was not asked."""
+        return () if self.receptive_field is None else self.receptive_field.layers

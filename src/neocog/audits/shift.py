@@ -17,7 +17,6 @@ how many samples are looked at changes them. The two positions of a sample alway
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import torch
@@ -31,6 +30,7 @@ from neocog.audits.unshifted import Unshifted
 from neocog.data.samples import Samples
 from neocog.errors import UsageError
 from neocog.graph.wording import nouns
+from neocog.jsonable import Jsonable, keys
 from neocog.stats import interval, paired_interval
 
 __all__ = ["MODES", "Border", "Flip", "Shift", "Shifting", "shift_consistency"]
@@ -64,7 +64,7 @@ class Border:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Flip:
+class Flip(Jsonable):
     """A sample with two answers.
 
     Args:
@@ -76,6 +76,8 @@ class Flip:
         truth: number of its class, or None.
     """
 
+    JSON = keys("name", "offsets", "answers")
+
     index: int
     name: str
     images: tuple[np.ndarray, np.ndarray]
@@ -85,7 +87,7 @@ class Flip:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Shift:
+class Shift(Jsonable):
     """What shifts of one kind do to a model's answers.
 
     Args:
@@ -118,6 +120,13 @@ class Shift:
         axes: of a sample that move: 2 of an image, 1 of a series.
     """
 
+    JSON = keys(
+        "mode", "n", "max_shift", "unit", "consistency", "consistency_ci", "both_correct",
+        "both_wrong", "flip_rate", "one_correct", "accuracy", "accuracy_shifted",
+        "chance_agreement", "largest_class", "majority", "worst_case_accuracy", "protocol",
+        "border", "map", "flips",
+    )  # fmt: skip
+
     mode: str
     n: int
     max_shift: float
@@ -142,26 +151,6 @@ class Shift:
     both: np.ndarray = field(repr=False, default_factory=lambda: np.zeros(0, bool))
     protocol: str = ""
     axes: int = 2
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain numbers and lists, without images."""
-        other = ("flips", "same", "right", "both", "map", "border", "axes")
-        plain = {k: v for k, v in vars(self).items() if k not in other}
-        plain["consistency_ci"] = list(self.consistency_ci)
-        plain["border"] = None if self.border is None else dict(vars(self.border))
-        plain["map"] = None
-        if self.map is not None:
-            grid = dict(vars(self.map))
-            grid["offsets"] = list(self.map.offsets)
-            grid["agreement"] = self.map.agreement.tolist()
-            accuracy = self.map.accuracy
-            grid["accuracy"] = None if accuracy is None else accuracy.tolist()
-            plain["map"] = grid
-        plain["flips"] = [
-            {"name": f.name, "offsets": [list(o) for o in f.offsets], "answers": list(f.answers)}
-            for f in self.flips
-        ]
-        return plain
 
 
 def shift_consistency(

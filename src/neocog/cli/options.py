@@ -320,7 +320,7 @@ def parse_setting(text: str, *, table: str = "") -> tuple[str, Any]:
 
 def print_json(value: Any) -> None:
     """One JSON value on standard output; odd bytes in names become escapes, NaN becomes null."""
-    from neocog.exhibits import plain
+    from neocog.jsonable import jsonable
 
-    json.dump(plain(value), sys.stdout, indent=2, ensure_ascii=True, allow_nan=False)
+    json.dump(jsonable(value), sys.stdout, indent=2, ensure_ascii=True, allow_nan=False)
     sys.stdout.write("\n")

@@ -92,7 +92,7 @@ def command(as_json: bool, **given: Any) -> None:
     if as_json:
         print_json(result)
     else:
-        lines(_words(result))
+        lines([*_words(result), *_next(result, watch)])
 
 
 def _resume(given: dict[str, Any], watch: Any) -> dict[str, Any]:
@@ -196,6 +196,17 @@ def _settings(given: dict[str, Any]) -> dict[str, Any]:
         if given["augment"] != "none":
             keys |= dict(parse_setting(t, table="augment") for t in given["augment"].split(","))
     return keys | dict(parse_setting(t) for t in given["settings"])
+
+
+def _next(result: dict[str, Any], watch: Any) -> list[str]:
+    """The command that comes next, as in the report; of several seeds for the last one."""
+    from neocog.runs.exhibits import run_first_screen
+
+    if watch.finished is None:
+        return []
+    run = result["runs"][-1]["run"] if "runs" in result else result["run"]
+    command = run_first_screen(watch.finished, run).next[0]
+    return ["", f"Next: {command.text[:1].lower()}{command.text[1:]}", f"  {command.line}"]
 
 
 def _words(result: dict[str, Any]) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 from neocog.data.framing import KeptFraction
@@ -11,6 +11,7 @@ from neocog.errors import DataError, printable
 from neocog.exhibits import Cell, Exhibit, Scalar, Section, Table
 from neocog.fields import Fields
 from neocog.first_screen import FirstScreen
+from neocog.jsonable import keys
 from neocog.render.notebook import Result
 from neocog.types import RESIZE_MODES
 
@@ -97,6 +98,11 @@ class Sheet(Result):
         unlabeled: of each split, the samples that are in no class; empty where all have one.
     """
 
+    JSON = keys(
+        "...", "counts=class_counts", "n", "labeled", "balance", "warnings", "conflicts",
+        "duplicates_across_splits",
+    )  # fmt: skip
+
     kind: str
     classes: tuple[str, ...]
     counts: Mapping[str, tuple[int, ...]]
@@ -148,20 +154,20 @@ class Sheet(Result):
         total = [sum(column) for column in zip(*self.counts.values(), strict=True)]
         return min(total) / max(total) if total and max(total) else 0.0
 
-    def to_json(self) -> dict[str, Any]:
-        """Plain lists, numbers and strings, and the sums that scripts ask for."""
-        plain = asdict(self)
-        plain["counts"] = {
-            split: dict(zip(self.classes, column, strict=True))
-            for split, column in self.counts.items()
-        }
-        plain["n"] = self.n
-        plain["labeled"] = not self.unlabeled
-        plain["balance"] = self.balance
-        plain["warnings"] = list(self.warnings)
-        plain["conflicts"] = [asdict(c) for c in self.conflicts]
-        plain["duplicates_across_splits"] = sum(c.across for c in self.duplicates)
-        return plain
+    @property
+    def class_counts(self) -> dict[str, dict[str, int]]:
+        """Of each split, the samples of each class by its name."""
+        return {s: dict(zip(self.classes, n, strict=True)) for s, n in self.counts.items()}
+
+    @property
+    def labeled(self) -> bool:
+        """Whether every sample is in a class."""
+        return not self.unlabeled
+
+    @property
+    def duplicates_across_splits(self) -> int:
+        """Images that occur in several splits."""
+        return sum(c.across for c in self.duplicates)
 
     @classmethod
     def from_json(cls, plain: Mapping[str, Any]) -> Self:

@@ -8,15 +8,16 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from neocog.errors import printable
-from neocog.exhibits import Cell, Curve, Exhibit, Gallery, PlainResult, Section, Table, keys
+from neocog.exhibits import Cell, Curve, Exhibit, Gallery, Section, Table
 from neocog.explainers.units import headed
+from neocog.jsonable import Jsonable, keys
 from neocog.render.pixels import as_image
 
 __all__ = ["ActivationMaximization"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class ActivationMaximization(PlainResult):
+class ActivationMaximization(Jsonable):
     """Images made to excite units; P of them, all seeds of a unit one after the other.
 
     Args:
@@ -35,9 +36,16 @@ class ActivationMaximization(PlainResult):
     """
 
     JSON = keys(
-        "layer", "where", "source", "units", "seeds", "activations", "awake", "largest",
+        "layer",
+        "where",
+        "source",
+        "units",
+        "seeds",
+        "activations",
+        "awake",
+        "largest",
         "largest_index",
-    )  # fmt: skip
+    )
 
     layer: str
     where: str

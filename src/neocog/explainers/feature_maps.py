@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 import torch
@@ -17,6 +16,7 @@ from neocog.exhibits import Exhibit, Gallery, Map, Section
 from neocog.explainers.units import finite, headed, layouts_for, named
 from neocog.graph.activations import find_layer, handed, recording
 from neocog.graph.found import as_found
+from neocog.jsonable import Jsonable, keys
 from neocog.render.pixels import amounts, as_image, signed
 
 __all__ = ["FeatureMaps", "feature_maps", "sections"]
@@ -26,7 +26,7 @@ _ROWS = 64
 
 
 @dataclass(frozen=True, kw_only=True)
-class FeatureMaps:
+class FeatureMaps(Jsonable):
     """The output of one layer for one sample.
 
     Args:
@@ -35,6 +35,8 @@ class FeatureMaps:
         maps: (C, *space).
         image: the sample, (C, *size), in [0, 1].
     """
+
+    JSON = keys("layer", "kind", "shape=maps.shape", "mean", "largest")
 
     layer: str
     kind: str
@@ -94,16 +96,15 @@ class FeatureMaps:
         title = f"{headed(self.layer)}: {self.kind}"
         return [Section(title=title, exhibits=(exhibit,), text=text)]
 
-    def to_json(self) -> dict[str, Any]:
-        """Plain lists, numbers and strings; of the maps their size, mean and largest."""
-        flat = self.maps.reshape(len(self.maps), -1)
-        return {
-            "layer": self.layer,
-            "kind": self.kind,
-            "shape": list(self.maps.shape),
-            "mean": flat.mean(1).tolist(),
-            "largest": flat.max(1).tolist(),
-        }
+    @property
+    def mean(self) -> np.ndarray:
+        """Of each map, (C,)."""
+        return np.asarray(self.maps.reshape(len(self.maps), -1).mean(1))
+
+    @property
+    def largest(self) -> np.ndarray:
+        """Value of each map, (C,)."""
+        return np.asarray(self.maps.reshape(len(self.maps), -1).max(1))
 
 
 def feature_maps(

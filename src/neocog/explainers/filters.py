@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import torch
@@ -17,6 +16,7 @@ from neocog.exhibits import Curve, Exhibit, Gallery, Map, Section
 from neocog.graph.activations import handed
 from neocog.graph.found import as_found
 from neocog.graph.operations import Operation, watching
+from neocog.jsonable import Jsonable, keys
 from neocog.render.pixels import amounts, gray_or_color, sheet, signed
 from neocog.signal.kernels import frequency_response
 
@@ -27,7 +27,7 @@ _MOST_KERNELS = 256
 
 
 @dataclass(frozen=True, kw_only=True)
-class Filters:
+class Filters(Jsonable):
     """The filters of one convolution.
 
     Args:
@@ -38,6 +38,8 @@ class Filters:
         dilation: along each axis.
         groups: into which the channels are divided.
     """
+
+    JSON = keys("name", "kind", "shape=weights.shape", "stride", "dilation", "groups", "weights")
 
     name: str
     kind: str
@@ -111,18 +113,6 @@ class Filters:
         exhibits.append(self._gallery(most))
         exhibits += self._responses(most)
         return [Section(title=self._title(), exhibits=exhibits)]
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain lists, numbers and strings."""
-        return {
-            "name": self.name,
-            "kind": self.kind,
-            "shape": list(self.weights.shape),
-            "stride": list(self.stride),
-            "dilation": list(self.dilation),
-            "groups": self.groups,
-            "weights": self.weights.tolist(),
-        }
 
     def _title(self) -> str:
         shape = "×".join(map(str, self.kernel))

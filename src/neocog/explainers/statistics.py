@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -17,6 +16,7 @@ from torch import Tensor
 
 from neocog.data.samples import Samples, batch_of
 from neocog.errors import UsageError
+from neocog.jsonable import Jsonable, keys
 
 __all__ = ["Statistics", "statistics_from", "statistics_of"]
 
@@ -30,7 +30,7 @@ _LEAST = 1e-7
 
 
 @dataclass(frozen=True, kw_only=True)
-class Statistics:
+class Statistics(Jsonable):
     """What images have in common.
 
     Args:
@@ -42,6 +42,8 @@ class Statistics:
         size: (H, W) or (N,).
         source: where they are from.
     """
+
+    JSON = keys("mean=channel_means", "color", "size", "source")
 
     mean: np.ndarray
     spread: np.ndarray
@@ -72,14 +74,10 @@ class Statistics:
         slope = 1 / (mean * (1 - mean)).clamp_min(0.05)
         return torch.sigmoid(torch.logit(mean) + slope * self.field(coefficients))
 
-    def to_json(self) -> dict[str, Any]:
-        """Plain lists, numbers and strings, of maps and spectrum no more than the mean."""
-        return {
-            "mean": self.mean.reshape(len(self.mean), -1).mean(1).tolist(),
-            "color": self.color.tolist(),
-            "size": list(self.size),
-            "source": self.source,
-        }
+    @property
+    def channel_means(self) -> np.ndarray:
+        """The mean of each channel over all places, (C,)."""
+        return np.asarray(self.mean.reshape(len(self.mean), -1).mean(1))
 
 
 def statistics_of(samples: Samples, *, n: int = 1000, seed: int = 0) -> Statistics:

@@ -24,6 +24,7 @@ from neocog.explainers.layout import SpatialLayout
 from neocog.explainers.units import check_units, finite, headed, layout_for, output_of
 from neocog.graph.activations import place_of
 from neocog.graph.found import as_found
+from neocog.jsonable import Jsonable, keys
 from neocog.render.pixels import as_image, framed
 
 __all__ = ["PatchGeometry", "TopPatches", "cut", "gallery", "top_patches"]
@@ -70,7 +71,7 @@ class PatchGeometry:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TopPatches:
+class TopPatches(Jsonable):
     """The k strongest samples of each unit and where in them it is.
 
     Args:
@@ -84,6 +85,8 @@ class TopPatches:
         names: of the samples, (U, k).
         count: samples that were looked at.
     """
+
+    JSON = keys("layer", "count", "units=ranked")
 
     layer: str
     units: np.ndarray
@@ -100,28 +103,25 @@ class TopPatches:
         """`window`, within the sample."""
         return np.asarray(np.clip(self.window, 0, np.array(self.size)[:, None]))
 
-    def to_json(self) -> dict[str, Any]:
-        """Plain lists, numbers and strings."""
-        return {
-            "layer": self.layer,
-            "count": self.count,
-            "units": [
-                {
-                    "unit": int(u),
-                    "patches": [
-                        {
-                            "score": float(self.scores[i, j]),
-                            "index": int(self.index[i, j]),
-                            "name": printable(self.names[i][j]),
-                            "position": self.position[i, j].tolist(),
-                            "window": self.clipped[i, j].tolist(),
-                        }
-                        for j in range(self.scores.shape[1])
-                    ],
-                }
-                for i, u in enumerate(self.units.tolist())
-            ],
-        }
+    @property
+    def ranked(self) -> list[dict[str, Any]]:
+        """A row a unit: its number and its patches, the strongest first."""
+        return [
+            {
+                "unit": u,
+                "patches": [
+                    {
+                        "score": self.scores[i, j],
+                        "index": self.index[i, j],
+                        "name": printable(self.names[i][j]),
+                        "position": self.position[i, j],
+                        "window": self.clipped[i, j],
+                    }
+                    for j in range(self.scores.shape[1])
+                ],
+            }
+            for i, u in enumerate(self.units.tolist())
+        ]
 
 
 def top_patches(

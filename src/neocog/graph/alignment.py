@@ -21,12 +21,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import nn
 
 from neocog.errors import ModelError
-from neocog.exhibits import PlainResult, Section, Table, keys
+from neocog.exhibits import Section, Table
 from neocog.graph.found import as_found
 from neocog.graph.misalignment import (
     CIRCULAR_SHIFT,
@@ -37,6 +38,7 @@ from neocog.graph.misalignment import (
 )
 from neocog.graph.operations import scripted, watching
 from neocog.graph.receptive_field import times
+from neocog.jsonable import Jsonable, keys
 
 __all__ = ["CIRCULAR_SHIFT", "QUARTER_TURN", "RULES", "Alignment", "Misalignment", "alignment"]
 
@@ -50,7 +52,7 @@ TRIES = 128
 
 
 @dataclass(frozen=True, kw_only=True)
-class Alignment(PlainResult):
+class Alignment(Jsonable):
     """Obstacles to exact equivariance at one size.
 
     Args:
@@ -66,7 +68,7 @@ class Alignment(PlainResult):
             all-clear.
     """
 
-    JSON = keys("size", "total_stride", "unknown", "status", rules="rows", sizes="nearest")
+    JSON = keys("size", "total_stride", "unknown", "status", "rules=rows", "sizes=nearest")
 
     size: Size
     rows: tuple[Misalignment, ...]
@@ -74,6 +76,17 @@ class Alignment(PlainResult):
     total_stride: int | None
     unknown: tuple[str, ...]
     status: str
+
+    def beside_others(self) -> dict[str, Any]:
+        """For JSON, beside other figures of a model: the same with names that say of what."""
+        plain = self.to_json()
+        return {
+            "alignment": plain["rules"],
+            "alignment_sizes": plain["sizes"],
+            "alignment_status": self.status,
+            "total_stride": self.total_stride,
+            "not_looked_behind": plain["unknown"],
+        }
 
     def aligned(self, rule: str) -> bool:
         """Whether everything was analyzed and there is no obstacle."""

@@ -27,18 +27,19 @@ import torch
 from torch import Tensor, nn
 
 from neocog.errors import ModelError, UsageError, did_you_mean
-from neocog.exhibits import Cell, PlainResult, Section, Table, keys
+from neocog.exhibits import Cell, Section, Table
 from neocog.graph.found import as_found
 from neocog.graph.operations import Call, Operation, scripted, watching
 from neocog.graph.reach.places import Places
-from neocog.graph.reach.trace import Field, Tracer, plain_jump, tensors_in
+from neocog.graph.reach.trace import Field, Tracer, tensors_in
 from neocog.graph.wording import nouns
+from neocog.jsonable import Jsonable, jsonable, keys
 
-__all__ = ["Field", "ReceptiveField", "field_cells", "plain_jump", "receptive_field", "times"]
+__all__ = ["Field", "ReceptiveField", "field_cells", "receptive_field", "times"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReceptiveField(PlainResult):
+class ReceptiveField(Jsonable):
     """What every tensor of a network sees.
 
     Args:
@@ -181,7 +182,7 @@ def field_cells(f: Field) -> tuple[Cell, Cell, Cell]:
     if not f.known:
         return "unknown", None, None
     seen = "all" if f.whole and all(f.whole) else _cell(f.receptive_field)
-    return seen, _cell([None if j is None else plain_jump(j) for j in f.stepped]), _cell(f.start)
+    return seen, _cell(jsonable(f.stepped)), _cell(f.start)
 
 
 def _cell(numbers: Sequence[float | int | None]) -> Cell:

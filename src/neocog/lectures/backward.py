@@ -17,7 +17,7 @@ from torch.nn.modules.conv import _ConvNd
 
 from neocog.data.samples import in_range
 from neocog.errors import ModelError, ShapeMismatch, UsageError, printable
-from neocog.exhibits import Exhibit, Gallery, PlainResult, Scalar, Section, Table, keys
+from neocog.exhibits import Exhibit, Gallery, Scalar, Section, Table
 from neocog.graph.activations import (
     Run,
     differentiable,
@@ -26,6 +26,7 @@ from neocog.graph.activations import (
     first_tensor,
     handed,
 )
+from neocog.jsonable import Jsonable, keys
 from neocog.lectures.convolution_gradients import (
     ConvGeometry,
     input_gradient,
@@ -41,7 +42,7 @@ _SHOWN = 16
 
 
 @dataclass(frozen=True, kw_only=True)
-class Backward(PlainResult):
+class Backward(Jsonable):
     """Both gradients of one convolution, in two ways.
 
     Args:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import torch
@@ -15,6 +14,7 @@ from torch import Tensor
 from neocog.data.samples import in_range
 from neocog.errors import ShapeMismatch, UsageError, did_you_mean, printable
 from neocog.exhibits import Curve, Exhibit, Gallery, Map, Section
+from neocog.jsonable import Jsonable, keys
 from neocog.render.pixels import amounts, as_image, enlarged, signed
 from neocog.signal.correlate import correlate
 from neocog.signal.kernels import (
@@ -56,7 +56,7 @@ SERIES: Mapping[str, tuple[Make, str]] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Filtered:
+class Filtered(Jsonable):
     """What one filter makes of an image or series.
 
     Args:
@@ -67,6 +67,8 @@ class Filtered:
         values: (C, *size) for images, (1, *size) of the mean over channels for signed results.
     """
 
+    JSON = keys("name", "kind", "kernel")
+
     name: str
     kernel: np.ndarray
     kind: str
@@ -74,7 +76,7 @@ class Filtered:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Classic:
+class Classic(Jsonable):
     """An image or series, and what the classic filters make of it.
 
     Args:
@@ -82,20 +84,14 @@ class Classic:
         filtered: one a filter.
     """
 
+    JSON = keys("filters=filtered")
+
     image: np.ndarray = field(repr=False)
     filtered: tuple[Filtered, ...]
 
     def sections(self) -> list[Section]:
         """For a report."""
         return sections([self])
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain lists, numbers and strings: the kernels."""
-        return {
-            "filters": [
-                {"name": f.name, "kind": f.kind, "kernel": f.kernel.tolist()} for f in self.filtered
-            ]
-        }
 
     def _drawn(self, title: str) -> Exhibit:
         """The image or series, and what the filters make of it."""

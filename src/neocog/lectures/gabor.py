@@ -15,7 +15,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import torch
@@ -24,6 +23,7 @@ from torch import Tensor
 from neocog.errors import ModelError, printable
 from neocog.exhibits import Cell, Curve, Exhibit, Gallery, Scalar, Section, Table
 from neocog.explainers.filters import Filters
+from neocog.jsonable import Jsonable, keys
 from neocog.lectures.gabor_search import fitted
 from neocog.render.pixels import as_image, beside, enlarged, signed
 
@@ -37,7 +37,7 @@ _LEVEL = 0.95
 
 
 @dataclass(frozen=True, kw_only=True)
-class GaborFit:
+class GaborFit(Jsonable):
     """The nearest Gabor function of each filter of a layer, and what chance reaches.
 
     Args:
@@ -56,6 +56,11 @@ class GaborFit:
         filters: (O, I, h, w), what was fitted.
         fitted: (O, I, h, w), the fits: one function times a number a channel.
     """
+
+    JSON = keys(
+        "layer", "explained", "wavelength", "angle", "phase", "center", "sigma", "floor=chance",
+        "fraction_above",
+    )  # fmt: skip
 
     layer: str
     explained: np.ndarray
@@ -125,19 +130,16 @@ class GaborFit:
         title = f"Gabor functions in {printable(self.layer) or 'the network itself'}"
         return [Section(title=title, exhibits=exhibits, text=text)]
 
-    def to_json(self) -> dict[str, Any]:
-        """Plain lists, numbers and strings, without the weights."""
-        names = ("explained", "wavelength", "angle", "phase", "center", "sigma")
-        plain = {name: _finite(getattr(self, name).tolist()) for name in names}
-        chance = {
+    @property
+    def chance(self) -> dict[str, float | int | None]:
+        """What random filters and shuffled taps reach."""
+        return {
             "median": float(np.median(self.floor)),
             "quantile_95": float(np.quantile(self.floor, _LEVEL)),
             "shuffled_median": float(np.median(self.shuffled)) if len(self.shuffled) else None,
             "bar": self.bar,
             "n": len(self.floor),
         }
-        plain = {"layer": self.layer, **plain, "floor": chance}
-        return {**plain, "fraction_above": self.fraction_above}
 
     def _scalars(self) -> tuple[Scalar, ...]:
         return (
@@ -286,9 +288,3 @@ def _drawn(weights: np.ndarray, top: float) -> np.ndarray:
     if weights.shape[0] in (1, 3):
         return as_image(weights / top / 2 + 0.5)
     return signed(weights.mean(0))
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, list):
-        return [_finite(v) for v in value]
-    return value if math.isfinite(value) else None

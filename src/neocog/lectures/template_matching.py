@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import torch
@@ -23,6 +22,7 @@ from neocog.data.samples import in_range
 from neocog.errors import DataError, ShapeMismatch, UsageError, did_you_mean
 from neocog.exhibits import Cell, Exhibit, Gallery, Section, Table
 from neocog.explainers.features import Features
+from neocog.jsonable import Jsonable, keys
 from neocog.lectures.image_changes import CHANGES, ImageChange
 from neocog.render.pixels import amounts, as_image, framed
 from neocog.signal.correlate import MATCHES, match, peaks, window_sums
@@ -45,7 +45,7 @@ _OVERLAP = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
-class MatchRow:
+class MatchRow(Jsonable):
     """One way of looking at one changed image.
 
     Args:
@@ -58,6 +58,8 @@ class MatchRow:
         lead: by how much it is above the best maximum elsewhere, in deviations of the heat map.
         heat: the map of scores, a value a window.
     """
+
+    JSON = keys("method", "change", "corner", "expected", "overlap", "score", "lead", "right")
 
     method: str
     change: str
@@ -75,7 +77,7 @@ class MatchRow:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Search:
+class Search(Jsonable):
     """Where each way of looking finds the piece.
 
     Args:
@@ -85,6 +87,8 @@ class Search:
         rows: one a way and change.
         network: what computed the features; "" without.
     """
+
+    JSON = keys("window", "network", "rows")
 
     image: np.ndarray = field(repr=False)
     window: tuple[int, int, int, int]
@@ -126,26 +130,6 @@ class Search:
                 f" Features are those of {self.network}, of the template alone and of the image."
             )
         return [Section(title="Template matching", exhibits=exhibits, text=text)]
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain lists, numbers and strings, without the maps."""
-        return {
-            "window": list(self.window),
-            "network": self.network,
-            "rows": [
-                {
-                    "method": r.method,
-                    "change": r.change,
-                    "corner": list(r.corner),
-                    "expected": list(r.expected),
-                    "overlap": r.overlap,
-                    "score": r.score,
-                    "lead": r.lead,
-                    "right": r.right,
-                }
-                for r in self.rows
-            ],
-        }
 
     def _table(self) -> Table:
         methods = [m for m in WAYS if self.of(m)]

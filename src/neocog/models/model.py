@@ -32,10 +32,11 @@ from neocog.data.samples import check_batch, evaluation_batch
 from neocog.data.series import series_at
 from neocog.data.split import Split
 from neocog.errors import DataError, NeocogError, UsageError, did_you_mean, printable
-from neocog.exhibits import PlainResult, Section
+from neocog.exhibits import Section
 from neocog.first_screen import FirstScreen, Named
 from neocog.graph.activations import find_layer
 from neocog.graph.output_kind import probabilities
+from neocog.jsonable import Jsonable, keys
 from neocog.models.card import first_screen_of, spec_section
 from neocog.models.data_of import ImageSamples, data_of
 from neocog.models.matched import match
@@ -47,7 +48,7 @@ from neocog.render.notebook import Result
 from neocog.store.sound import finite_outputs
 from neocog.tasks.classify import Evaluation
 from neocog.tasks.inference import logits_of
-from neocog.types import ModelSpec
+from neocog.types import ModelSpec, OutputSpec
 
 if TYPE_CHECKING:
     import neocog
@@ -58,7 +59,7 @@ Path_ = str | os.PathLike[str]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Prediction(PlainResult):
+class Prediction(Jsonable):
     """What a model says of one file.
 
     Args:
@@ -106,6 +107,8 @@ class Model(Result):
         options: how it was opened, as words of a command; None where no command can name it.
         recall: which samples it was trained on, where its folder knows.
     """
+
+    JSON = keys("*card")
 
     module: SpecifiedNetwork
     card: dict[str, Any]
@@ -155,10 +158,6 @@ class Model(Result):
         """What it promises, as a table."""
         return [spec_section(self)]
 
-    def to_json(self) -> dict[str, Any]:
-        """What model.json holds."""
-        return dict(self.card)
-
     @property
     def spec(self) -> ModelSpec:
         """What the model promises."""
@@ -168,6 +167,13 @@ class Model(Result):
     def network(self) -> nn.Module:
         """The network itself, without what normalizes its input and reads its output."""
         return self.module.network
+
+    @property
+    def bare(self) -> bool:
+        """A module at hand that nothing is done to: not normalized, its output taken as it is."""
+        signal = self.spec.input
+        plain = not any(signal.mean) and all(s == 1 for s in signal.std)
+        return self.options is None and plain and self.spec.output == OutputSpec()
 
     @property
     def task(self) -> str:

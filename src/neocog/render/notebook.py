@@ -10,20 +10,20 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from markupsafe import Markup
 
 from neocog.exhibits import Section
 from neocog.first_screen import FirstScreen
+from neocog.jsonable import Jsonable
 
-__all__ = ["Result", "framed"]
+__all__ = ["Drawing", "Result", "framed"]
 
 HEIGHT = 720
 """Of the frame in a notebook, in CSS pixels."""
 
 
-class Result(ABC):
+class Result(Jsonable, ABC):
     """A result that shows itself. Data classes of it take `repr=False`."""
 
     @abstractmethod
@@ -37,10 +37,6 @@ class Result(ABC):
     @abstractmethod
     def sections(self) -> Sequence[Section]:
         """Everything, in reading order."""
-
-    @abstractmethod
-    def to_json(self) -> dict[str, Any]:
-        """Plain numbers, lists and names."""
 
     def summary(self) -> str:
         """The first screen in words, 80 columns wide."""
@@ -63,11 +59,41 @@ class Result(ABC):
         write(place, page(self.heading(), self.sections(), first=self.first_screen()))
         return place
 
+    def plot(self, path: str | os.PathLike[str] | None = None) -> Drawing:
+        """The image of the first screen as one SVG drawing; its figures where it has no image.
+
+        Args:
+            path: where to write it too.
+
+        Returns:
+            Its text, which a notebook shows as the drawing.
+
+        Raises:
+            UsageError: it is no place for a file.
+            RunError: the file cannot be written.
+        """
+        from neocog.render.page import write
+        from neocog.render.picture import picture
+        from neocog.targets import target_file
+
+        screen = self.first_screen()
+        drawing = Drawing(picture(screen.image or screen.figures, title=self.heading()))
+        if path is not None:
+            write(target_file(path, option="path"), drawing)
+        return drawing
+
     def __repr__(self) -> str:
         return f"{self.heading()}\n{self.summary()}"
 
     def _repr_html_(self) -> str:
         return framed(self.first_screen(), title=self.heading())
+
+
+class Drawing(str):
+    """An SVG drawing, as text; in a notebook, the drawing itself."""
+
+    def _repr_svg_(self) -> str:
+        return str(self)
 
 
 def framed(screen: FirstScreen, *, title: str) -> str:

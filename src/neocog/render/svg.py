@@ -8,7 +8,18 @@ from neocog.exhibits import Curve
 from neocog.render.curve import CurveView, view_curve
 from neocog.render.text import clean
 
-__all__ = ["svg"]
+__all__ = [
+    "COLORS",
+    "HEIGHT",
+    "INK",
+    "LINE",
+    "WIDTH",
+    "document",
+    "escaped",
+    "label",
+    "parts",
+    "svg",
+]
 
 WIDTH, HEIGHT = 720, 440
 LEFT, RIGHT, TOP, BOTTOM = 78, 24, 64, 58
@@ -19,10 +30,7 @@ NAMED = 70
 COLORS = (
     "#1f5fae", "#b8480c", "#0c7568", "#9c1f63", "#6a5a00", "#5e3fb0", "#4f565e", "#8a2c2c",
 )  # fmt: skip
-ROOT = (
-    f'width="{WIDTH}" height="{HEIGHT}" role="img" '
-    'font-family="system-ui, Segoe UI, Roboto, Noto Sans, DejaVu Sans, sans-serif"'
-)
+ROOT = 'role="img" font-family="system-ui, Segoe UI, Roboto, Noto Sans, DejaVu Sans, sans-serif"'
 DASHES = ("", "7 5", "1.5 4.5", "10 4 1.5 4")
 INK, SOFT, LINE = "#1d2126", "#565d66", "#dedbd3"
 
@@ -42,21 +50,44 @@ def svg(curve: Curve) -> str:
         >>> drawn.startswith("<svg") and drawn.endswith("</svg>\n")
         True
     """
+    return document(HEIGHT, curve.title, parts(curve))
+
+
+def document(height: float, title: str, drawn: list[str]) -> str:
+    """A whole file: a root, a title for readers of screens, a white ground and what is drawn.
+
+    Args:
+        height: in the drawing's pixels; the width is `WIDTH`.
+        title: what it shows.
+        drawn: elements.
+    """
+    size = f'viewBox="0 0 {WIDTH} {height:.0f}" width="{WIDTH}" height="{height:.0f}"'
+    lines = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" {size} {ROOT}>',
+        f"<title>{escaped(title)}</title>",
+        f'<rect width="{WIDTH}" height="{height:.0f}" fill="#ffffff"/>',
+        *drawn,
+        "</svg>",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def parts(curve: Curve) -> list[str]:
+    """The elements of a curve, in `HEIGHT` pixels.
+
+    Args:
+        curve: what is drawn.
+    """
     view = view_curve(curve)
     inner = (WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM - (NAMED if view.named else 0))
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" {ROOT}>',
-        f"<title>{_text(curve.title)}</title>",
-        f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#ffffff"/>',
-        _label(LEFT, 22, curve.title, size=16, weight=600, fill=INK),
-        _label(LEFT, TOP - 10, curve.y_label, size=12),
-        _label(LEFT + inner[0] / 2, HEIGHT - 12, curve.x_label, size=12, anchor="middle"),
+    return [
+        label(LEFT, 22, curve.title, size=16, weight=600, fill=INK),
+        label(LEFT, TOP - 10, curve.y_label, size=12),
+        label(LEFT + inner[0] / 2, HEIGHT - 12, curve.x_label, size=12, anchor="middle"),
         *_grid(view, inner),
         *_lines(view, inner),
         *_names(view),
-        "</svg>",
     ]
-    return "\n".join(parts) + "\n"
 
 
 def _grid(view: CurveView, inner: tuple[int, int]) -> list[str]:
@@ -65,15 +96,15 @@ def _grid(view: CurveView, inner: tuple[int, int]) -> list[str]:
     for at, text in view.y_ticks:
         y = TOP + float(at) / 100 * height
         out.append(f'<path d="M{LEFT} {y:.1f}h{width}" stroke="{LINE}"/>')
-        out.append(_label(LEFT - 8, y + 4, text, size=12, anchor="end"))
+        out.append(label(LEFT - 8, y + 4, text, size=12, anchor="end"))
     for at, name in view.x_ticks:
         x = LEFT + float(at) / 100 * width
         if view.named:
             y = TOP + height + 14
-            label = _label(x, y, str(name)[:18], size=11, anchor="end")
-            out.append(f'<g transform="rotate(-45 {x:.1f} {y:.1f})">{label}</g>')
+            named = label(x, y, str(name)[:18], size=11, anchor="end")
+            out.append(f'<g transform="rotate(-45 {x:.1f} {y:.1f})">{named}</g>')
         else:
-            out.append(_label(x, TOP + height + 20, name, size=12, anchor="middle"))
+            out.append(label(x, TOP + height + 20, name, size=12, anchor="middle"))
     return out
 
 
@@ -99,7 +130,7 @@ def _names(view: CurveView) -> list[str]:
     for line in reversed(view.lines[:6]):
         name = str(clean(line.name))
         x -= 7.0 * len(name)
-        out.append(_label(x, TOP - 10, name, size=12, fill=INK))
+        out.append(label(x, TOP - 10, name, size=12, fill=INK))
         x -= 32
         dash = f' stroke-dasharray="{DASHES[line.dash]}"' if DASHES[line.dash] else ""
         color = COLORS[line.color]
@@ -108,7 +139,7 @@ def _names(view: CurveView) -> list[str]:
     return out
 
 
-def _label(
+def label(
     x: float,
     y: float,
     text: object,
@@ -118,13 +149,24 @@ def _label(
     weight: int = 400,
     fill: str = SOFT,
 ) -> str:
+    """A line of text.
+
+    Args:
+        x: of its anchor.
+        y: of its base line.
+        text: cleaned and escaped.
+        size: of the font, in pixels.
+        anchor: `start`, `middle` or `end`.
+        weight: of the font.
+        fill: its color.
+    """
     return (
         f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size}" font-weight="{weight}" '
-        f'text-anchor="{anchor}" fill="{fill}">{_text(text)}</text>'
+        f'text-anchor="{anchor}" fill="{fill}">{escaped(text)}</text>'
     )
 
 
-def _text(value: object) -> Markup:
+def escaped(value: object) -> Markup:
     """What a user named, cleaned and escaped; the numbers of an axis without markup."""
     if isinstance(value, Markup):
         return escape(value.striptags())

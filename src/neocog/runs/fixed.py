@@ -56,7 +56,14 @@ __all__ = [
     "recipe_of",
     "settled",
     "the_fixed",
+    "usual_downsampling",
 ]
+
+
+def usual_downsampling(padding: str) -> str:
+    """What a fix swaps in unless it is told: blurs, and polyphase where borders wrap around."""
+    return "polyphase" if padding == "circular" else "blur"
+
 
 RATE = 1 / 3
 """The learning rate of a fine-tune, as a share of that of a training from scratch."""

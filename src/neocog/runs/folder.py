@@ -27,9 +27,9 @@ from typing import Any
 from torch import Tensor
 
 from neocog.errors import ModelError, NeocogError, RunError, printable
-from neocog.exhibits import plain
 from neocog.fields import Fields, shown
 from neocog.files import parse_json, read_json, read_text
+from neocog.jsonable import jsonable
 from neocog.legacy import card_of_today, checkpoint_of_today
 from neocog.models.seen import SEEN
 from neocog.runs.lock import LOCK
@@ -185,7 +185,7 @@ class RunFolder:
         Raises:
             RunError: the folder cannot be written.
         """
-        text = json.dumps(plain({"format": FORMAT, **found}), allow_nan=False)
+        text = json.dumps(jsonable({"format": FORMAT, **found}), allow_nan=False)
         write_bytes(self.path / "audit.json", text.encode() + b"\n")
 
     def audit(self) -> dict[str, Any] | None:

@@ -23,10 +23,12 @@ from torch import Tensor
 from neocog.data.batches import order, pixels
 from neocog.data.split import Split
 from neocog.errors import Diverged
+from neocog.jsonable import Jsonable, keys
 from neocog.networks.model import SpecifiedNetwork
-from neocog.runs.finetune import FinetuneState, guide_of, steps_of, tune
+from neocog.runs.finetune import guide_of, steps_of, tune
 from neocog.runs.judge import Judge, Score
 from neocog.runs.recipe import Recipe
+from neocog.runs.session import TrainingProgress
 from neocog.tasks.distill import Guide
 from neocog.training.loop import Step
 from neocog.training.recalibrate import recalibrate
@@ -102,7 +104,7 @@ class Aim:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Candidate:
+class Candidate(Jsonable):
     """A checkpoint to select from.
 
     Args:
@@ -112,14 +114,12 @@ class Candidate:
         weights: of the network.
     """
 
+    JSON = keys("what", "step", "*score")
+
     what: str
     step: int
     score: Score
     weights: dict[str, Tensor]
-
-    def to_json(self) -> dict[str, Any]:
-        """Without the weights."""
-        return {"what": self.what, "step": self.step, **self.score.to_json()}
 
 
 @dataclass
@@ -150,17 +150,18 @@ class Improved:
     norms: int = 0
     images: int = 0
     stopped: str = ""
-    tuned: FinetuneState = field(default_factory=FinetuneState)
+    tuned: TrainingProgress = field(default_factory=TrainingProgress)
 
     @property
     def passes(self) -> float:
         """Epochs done."""
-        return self.planned * self.tuned.done / self.planned_steps if self.planned else 0.0
+        return self.planned * self.tuned.step / self.planned_steps if self.planned else 0.0
 
     @property
     def plan(self) -> tuple[int, ...]:
         """Pairs of from step and to step, as in `runs.plan`; empty if it went as planned."""
-        return tuple(self.tuned.plan) if len(self.tuned.plan) > 2 else ()
+        plan = self.tuned.plan
+        return tuple(step for pair in plan for step in pair) if len(plan) > 1 else ()
 
     def offer(self, what: str, step: int, score: Score, model: SpecifiedNetwork) -> None:
         """Record a checkpoint, and keep it if none was better."""
@@ -316,7 +317,7 @@ def _watched(
     validations: int,
 ) -> Iterator[Step | dict[str, Any] | str]:
     """The fine-tune: validated, and shortened if time runs short or nothing is gained."""
-    state = result.tuned = FinetuneState()
+    state = result.tuned = TrainingProgress()
     model, without_gain, last_check, began, best_fidelity = (
         copy.deepcopy(start),
         0,
@@ -345,17 +346,17 @@ def _watched(
                 remaining = aim.deadline - now - seconds_per_validation
                 reachable = step.number + max(0, int(remaining / ((now - began) / step.number)))
                 if reachable < SLACK * state.last:
-                    state.last = reachable
+                    state.shorten(reachable)
             second_half = state.last / 2 <= step.number < (1 - TAIL) * state.last
             if without_gain >= PATIENCE and second_half and not result.stopped:
                 result.stopped = f"nothing was gained in {PATIENCE} validations"
-                state.last = int(step.number / (1 - TAIL)) + 1
+                state.shorten(int(step.number / (1 - TAIL)) + 1)
     except Diverged as e:
         result.stopped = f"it diverged: {e}"
         return
     if state.interrupted:
         result.stopped = "it was interrupted"
-        result.offer("fine-tuned", state.done, judge(model), model)
+        result.offer("fine-tuned", state.step, judge(model), model)
 
 
 def _trial_count(aim: Aim) -> int:
@@ -378,7 +379,7 @@ def _at(recipe: Recipe, lr: float, passes: float) -> Recipe:
 def _seconds(start: SpecifiedNetwork, guide: Guide, train: Split, recipe: Recipe) -> float:
     """Median seconds per step after a warm-up; on a copy."""
     each, _ = steps_of(train, recipe)
-    times, state = [], FinetuneState()
+    times, state = [], TrainingProgress()
     brief = _at(recipe, recipe.optimizer.lr * 1e-6, 6 / each)
     clock = time.monotonic()
     for _ in tune(copy.deepcopy(start), train, brief, state, guide=guide, consistency_weight=1.0):
@@ -410,7 +411,7 @@ def _trials(
     scores: dict[tuple[float, float], Score] = {}
 
     def run(lr: float, weight: float) -> Iterator[Step]:
-        state, model = FinetuneState(), copy.deepcopy(start)
+        state, model = TrainingProgress(), copy.deepcopy(start)
         try:
             yield from tune(model, train, _at(recipe, lr, length / each), state,
                             guide=guide, consistency_weight=weight)  # fmt: skip
@@ -419,7 +420,7 @@ def _trials(
         finally:
             result.tuned.interrupted |= state.interrupted
         scores[lr, weight] = judge(model)
-        result.offer("fine-tuned", state.done, scores[lr, weight], model)
+        result.offer("fine-tuned", state.step, scores[lr, weight], model)
         result.trials.append(
             {"lr": lr, "consistency_weight": weight, **scores[lr, weight].to_json()}
         )

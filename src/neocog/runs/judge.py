@@ -21,7 +21,8 @@ from neocog.audits.shift import Shift, shift_consistency
 from neocog.audits.subject import Subject
 from neocog.data.samples import Samples
 from neocog.data.split import Split
-from neocog.exhibits import PlainResult, keys, share
+from neocog.exhibits import share
+from neocog.jsonable import Jsonable, keys
 from neocog.networks.model import SpecifiedNetwork
 from neocog.stats import paired_interval
 
@@ -32,7 +33,7 @@ SCORED = 2000
 
 
 @dataclass(frozen=True, kw_only=True)
-class Score(PlainResult):
+class Score(Jsonable):
     """Scores of a checkpoint on the validation samples.
 
     Args:

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from neocog.errors import NeocogError
-from neocog.exhibits import Section, to_json
+from neocog.exhibits import Section
 from neocog.models.model import Model
 from neocog.runs.folder import RunFolder
 from neocog.version import __version__
@@ -31,7 +31,7 @@ class SavedAudit:
     Args:
         data: that the model was audited on, as it was named.
         result: figures, with the names of the spec.
-        sections: exhibits, in the form of `exhibits.to_json`.
+        sections: exhibits, in the form of `Section.to_json`.
         model: fingerprint of the model that was audited.
     """
 
@@ -84,7 +84,7 @@ def keep_audit(
             "model": fingerprint(trained),
             "data": data,
             "result": result,
-            "sections": [to_json(s) for s in sections],
+            "sections": [s.to_json() for s in sections],
         }
     )
     return True

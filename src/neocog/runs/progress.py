@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any
 
 from neocog.errors import RunError, UsageError
@@ -10,36 +9,16 @@ from neocog.fields import Fields
 from neocog.runs.agree import must_agree
 from neocog.runs.experiment import Experiment
 from neocog.runs.folder import RunFolder, check_row
-from neocog.runs.plan import Plan_, is_plan
+from neocog.runs.plan import is_plan
 from neocog.runs.recipe import Recipe, from_toml
+from neocog.runs.session import TrainingProgress
 from neocog.runs.state import unpack
 from neocog.version import __version__
 
-__all__ = ["TrainingProgress", "card", "must_agree_with", "taken_up"]
+__all__ = ["card", "must_agree_with", "taken_up"]
 
 ROW = {"epoch", "step", "train_loss", "lr", "seconds", "images_per_second"}
 """What every line of metrics.jsonl says."""
-
-
-@dataclass
-class TrainingProgress:
-    """Progress of a training.
-
-    Args:
-        plan: pairs of from step and to step.
-        step: done so far.
-        seconds: of these steps.
-        rows: the lines of metrics.jsonl.
-        losses: of the steps of this epoch.
-        first_loss: that of the first step.
-    """
-
-    plan: Plan_
-    step: int = 0
-    seconds: float = 0.0
-    rows: list[dict[str, Any]] = field(default_factory=list)
-    losses: list[float] = field(default_factory=list)
-    first_loss: float = 0.0
 
 
 def must_agree_with(recipe: Recipe, folder: RunFolder, state: dict[str, Any]) -> None:

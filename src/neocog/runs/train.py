@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import time
 from collections.abc import Callable, Generator, Iterator
-from dataclasses import asdict, replace
+from dataclasses import replace
 from math import inf
 from typing import Any
 
@@ -18,14 +18,15 @@ from neocog.runs.events import Epoch, Event, Finished, Started
 from neocog.runs.experiment import Experiment, prepare
 from neocog.runs.folder import RunFolder
 from neocog.runs.interrupt import deferred
-from neocog.runs.plan import WATCHING, Pace, evaluating, first_plan, segment
-from neocog.runs.progress import TrainingProgress, card, must_agree_with, taken_up
+from neocog.runs.plan import WATCHING, Pace, evaluating, first_plan
+from neocog.runs.progress import card, must_agree_with, taken_up
 from neocog.runs.recipe import Recipe, to_toml
 from neocog.runs.sampled import Sampled, sampled
+from neocog.runs.session import TrainingProgress, TrainingSession
 from neocog.runs.state import pack
 from neocog.runs.tensorboard import Log, open_log
 from neocog.tasks.classify import Evaluation, evaluation
-from neocog.training.loop import Step, StepPlan, fit
+from neocog.training.loop import Step
 from neocog.training.machine import threads
 
 __all__ = ["train"]
@@ -93,12 +94,12 @@ def _train(
     else:
         progress = taken_up(experiment, *kept)
         progress.plan = first_plan(experiment, budget)  # as the recipe, which agrees so far
-    session = _Session(experiment, progress, claim, budget)
+    session = _Training(experiment, progress, claim, budget)
     session.begin(resume=resume)
     folder = session.folder
     yield Started(
         experiment=experiment,
-        steps=progress.plan[-1][1],
+        steps=progress.last,
         done=progress.step,
         notes=(*experiment.notes, *session.outlook(), *claim.remarks()),
     )
@@ -118,7 +119,7 @@ def _train(
     yield Finished(summary=summary, experiment=experiment, scores=scores, shown=shown, notes=notes)
 
 
-class _Session:
+class _Training:
     """One process's part of a training."""
 
     def __init__(
@@ -126,6 +127,16 @@ class _Session:
     ) -> None:
         self.experiment, self.progress = experiment, progress
         self.claim, self.budget = claim, budget
+        self.session = TrainingSession(
+            recipe=experiment.recipe,
+            model=experiment.model,
+            feed=experiment.feed,
+            optimizer=experiment.optimizer,
+            task=experiment.recipe.objective.task(),
+            steps_per_epoch=experiment.steps_per_epoch,
+            progress=progress,
+            average=experiment.average,
+        )
         self.pace = Pace(budget, progress.step, rest=evaluating(experiment, budget))
         self.saved = self.durable = time.monotonic()
         self.answered: dict[str, tuple[int, Sampled]] = {}
@@ -146,73 +157,27 @@ class _Session:
     def steps(self, log: Log) -> Iterator[Step | Epoch]:
         """All steps that are left, along a plan that a budget may shorten on the way."""
         progress = self.progress
-        while progress.step < progress.plan[-1][1]:
-            heading, until = segment(progress.plan, progress.step)
-            for step in self._timed(self._fit(heading)):
-                yield step
-                if step.ends_epoch:
-                    yield self._epoch(step, log)
-                elif time.monotonic() - self.saved > CHECKPOINT_SECONDS:
-                    self.keep()
-                plan = self.pace.kept(progress.plan, step.number)
-                if plan is not progress.plan:
-                    progress.plan = plan
-                    self.write_down()
-                    break
-                if step.number == until:
-                    break
-
-    def _fit(self, heading: int) -> Iterator[Step]:
-        experiment, recipe = self.experiment, self.experiment.recipe
-        return fit(
-            experiment.model,
-            experiment.feed,
-            experiment.optimizer,
-            plan=StepPlan(
-                steps=heading,
-                steps_per_epoch=experiment.steps_per_epoch,
-                first=self.progress.step,
-                seed=recipe.train.seed,
-            ),
-            schedule=recipe.schedule,
-            task=recipe.objective.task(),
-            max_grad_norm=recipe.objective.max_grad_norm,
-            augmentation=experiment.augment,
-            machine=experiment.machine,
-            average=experiment.average,
-        )
-
-    def _timed(self, steps: Iterator[Step]) -> Iterator[Step]:
-        """The same steps, with the seconds of each and its loss added up."""
-        progress = self.progress
-        clock = time.monotonic()
-        for step in steps:
-            progress.seconds += time.monotonic() - clock
-            progress.step = step.number
-            progress.losses.append(step.loss)
-            progress.first_loss = progress.first_loss or step.loss
+        for step in self.session.steps():
             yield step
-            clock = time.monotonic()
+            if step.ends_epoch:
+                yield self._epoch(step, log)
+            elif time.monotonic() - self.saved > CHECKPOINT_SECONDS:
+                self.keep()
+            plan = self.pace.kept(progress.plan, step.number)
+            if plan is not progress.plan:
+                progress.plan = plan
+                self.write_down()
 
     def _epoch(self, step: Step, log: Log) -> Epoch:
-        progress = self.progress
         row, notes = self._row(step)
-        progress.rows.append(row)
-        progress.losses = []
+        self.session.end_epoch(row)
         log(row)
         self.keep()
         return Epoch(row=row, notes=notes)
 
     def _row(self, step: Step) -> tuple[dict[str, Any], tuple[str, ...]]:
         progress = self.progress
-        row: dict[str, Any] = {
-            "epoch": step.epoch,
-            "step": step.number,
-            "train_loss": sum(progress.losses) / len(progress.losses),
-            "lr": step.lr,
-            "seconds": round(progress.seconds, 3),
-            "images_per_second": round(step.number * step.samples / max(progress.seconds, 1e-9), 1),
-        }
+        row = self.session.row(step)
         if "val" in self.experiment.held_out():
             score = self.score("val")
             row |= {"val_loss": score.loss, "val_accuracy": score.accuracy}
@@ -262,7 +227,7 @@ class _Session:
 
     def _ahead(self) -> bool:
         """Whether steps are left to be made."""
-        return self.progress.step < self.progress.plan[-1][1]
+        return self.progress.unfinished
 
     def _seconds_for(self, name: str) -> float:
         """In which to ask the model about a split: a part of a pass, at the end what is left."""
@@ -279,7 +244,7 @@ class _Session:
 
     def outlook(self) -> list[str]:
         """What is said before the first step of a budget that is short."""
-        steps, each = self.progress.plan[-1][1], self.experiment.steps_per_epoch
+        steps, each = self.progress.last, self.experiment.steps_per_epoch
         if not self.budget.seconds or steps >= each:
             return []
         return [words.short(self.budget.seconds, self.budget.spent(), steps, each)]
@@ -319,7 +284,7 @@ class _Session:
         folder.write_metrics(self.progress.rows, durable=durable)
         tensors, plain = pack(experiment.model.network, experiment.optimizer, experiment.average)
         state = {
-            **asdict(self.progress),
+            **self.progress.state(),
             "optimizer": plain,
             "recipe": to_toml(self.recipe()),
         }
@@ -329,7 +294,7 @@ class _Session:
 
     def farewell(self) -> str:
         """What to do after a Ctrl-C."""
-        done, steps = self.progress.step, self.progress.plan[-1][1]
+        done, steps = self.progress.step, self.progress.last
         place = shlex.quote(printable(self.claim.path))
         return (
             f"{done:,} of {steps:,} steps are saved. "

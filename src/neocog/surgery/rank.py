@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from neocog.jsonable import Jsonable, keys
 from neocog.layers.downsample import Downsampling
 from neocog.surgery.replace import replace
 from neocog.surgery.result import Surgery
@@ -17,7 +18,7 @@ __all__ = ["GroupRank", "rank_groups"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class GroupRank:
+class GroupRank(Jsonable):
     """Effect of replacing one group of downsamplers, without training.
 
     Args:
@@ -26,6 +27,8 @@ class GroupRank:
         flips: kind of shift to the decrease of the flip rate.
         macs: extra MACs per sample.
     """
+
+    JSON = keys("...", "gain")
 
     group: str
     members: tuple[str, ...]

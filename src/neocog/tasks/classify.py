@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from neocog.errors import UsageError, did_you_mean, printable
-from neocog.exhibits import Map, PlainResult, Scalar, Section, Table, flipped
+from neocog.exhibits import Map, Scalar, Section, Table, flipped
 from neocog.first_screen import FirstScreen
 from neocog.render.notebook import Result
 from neocog.stats import wilson_interval
@@ -115,7 +115,7 @@ def calibration_error(probabilities: np.ndarray, truth: np.ndarray, *, bins: int
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class Evaluation(PlainResult, Result):
+class Evaluation(Result):
     """What a classifier scores on one split.
 
     Args:

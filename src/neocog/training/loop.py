@@ -7,7 +7,7 @@ after any step and taken up again ends with the same bits as one that ran throug
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -139,7 +139,7 @@ def fit(
     machine: Machine,
     average: Average | None = None,
     max_grad_norm: float = 0.0,
-) -> Iterator[Step]:
+) -> Generator[Step, None, None]:
     """Train, and yield a record after every step.
 
     The model is in training mode during a step and may be used freely between steps; its mode

@@ -13,6 +13,7 @@ import torch
 from neocog.audits.clock import counted
 from neocog.audits.compare import Compared, compare
 from neocog.audits.config import AuditConfig
+from neocog.audits.first_screen import next_step
 from neocog.audits.require import parse_bound
 from neocog.audits.result import Audit
 from neocog.audits.suite import audit_model
@@ -22,14 +23,16 @@ from neocog.data.inputs import as_samples, is_path, resolved
 from neocog.data.open import ALL, parse_place
 from neocog.data.samples import Samples
 from neocog.data.split import Split
-from neocog.errors import UsageError, printable
+from neocog.errors import NeocogError, UsageError, printable
 from neocog.first_screen import Named
+from neocog.graph.cost import cost
 from neocog.models.data_of import split_name
 from neocog.models.model import AnyModel, Model
 from neocog.networks.model import SpecifiedNetwork
+from neocog.runs.fixed import mend, usual_downsampling
 from neocog.runs.held_out import Common, held_out_by_both
 from neocog.targets import target_file
-from neocog.verbs.audit_data import AuditData, needed, of_model
+from neocog.verbs.audit_data import needed, of_model
 from neocog.verbs.audited import AuditResult
 from neocog.verbs.opened import opened
 from neocog.verbs.rehearse import rehearsal
@@ -180,6 +183,7 @@ def audit(
         bounds=(),
         title=f"Audit: {first[0].title}{where}",
         ms=ms,
+        fix_macs=_fix_macs(first[0], found),
         named=_named_by(command) or _named(first[0], data),
     )
     if bounds:
@@ -267,6 +271,19 @@ def _rehearsed(model: Model, asked: AuditConfig, baseline: bool) -> Mapping[str,
 def _compared(first: Audit, second: Audit, seed: int) -> tuple[Compared, ...]:
     both = [m for m in first.shift if m in second.shift and first.shift[m].unit]
     return tuple(compare(second.shift[m], first.shift[m], seed=seed) for m in both)
+
+
+def _fix_macs(trained: Model, found: Audit) -> tuple[int, int] | None:
+    """MACs of a sample before and after the fix that is proposed; None where none can be made."""
+    step = next_step(found)
+    if step is None or step[0] != "fix":
+        return None
+    padding = "circular" if "circular" in step[1] else "keep"
+    try:
+        model = mend(trained, downsampling=usual_downsampling(padding), padding=padding).model
+        return cost(trained.module, trained.shape).macs, cost(model, trained.shape).macs
+    except NeocogError:
+        return None
 
 
 def _milliseconds(one: Model, two: Model, slower: float) -> tuple[float, float]:
@@ -371,14 +388,14 @@ def _audited(trained: Model, data: Data, how: _How) -> Audit:
         began=how.began,
         models=how.models,
     )
-    drawn = _drawn_of(found, given, samples)
-    said = (*found.notes, *how.common.notes, *given.notes, *drawn, *trained.doubts)
-    return replace(found, notes=tuple(dict.fromkeys(said)))
-
-
-def _drawn_of(found: Audit, given: AuditData, samples: Samples) -> list[str]:
-    """What to say where not all samples were audited."""
     n = given.total if len(samples) == len(given.samples) else len(samples)
+    drawn = _drawn_of(found, n)
+    said = (*found.notes, *how.common.notes, *given.notes, *drawn, *trained.doubts)
+    return replace(found, notes=tuple(dict.fromkeys(said)), available=n)
+
+
+def _drawn_of(found: Audit, n: int) -> list[str]:
+    """What to say where not all of `n` samples were audited."""
     if found.n >= n:
         return []
     were = "was" if found.n == 1 else "were"

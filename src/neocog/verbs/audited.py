@@ -14,7 +14,8 @@ from neocog.audits.require import Bound
 from neocog.audits.result import Audit
 from neocog.audits.sections import comparison, sections, summary
 from neocog.exhibits import Bars, Exhibit, Scalar, Section, Table
-from neocog.first_screen import FirstScreen, Level, Named
+from neocog.first_screen import Command, FirstScreen, Level, Named
+from neocog.jsonable import keys
 from neocog.render.notebook import Result
 
 __all__ = ["AuditResult"]
@@ -33,8 +34,14 @@ class AuditResult(Result):
         title: what was audited.
         ms: milliseconds of a sample, of the other model and of this one, measured in turns; None
             without another.
+        fix_macs: MACs of the model and of the fix that is proposed; None where none is.
         named: model and data as the user named them; None where they are objects in Python.
     """
+
+    JSON = keys(
+        "*audit", "baseline?=other", "compared?=comparison", "headline", "next", "ms?=times",
+        "required?",
+    )  # fmt: skip
 
     audit: Audit
     other: Audit | None
@@ -42,6 +49,7 @@ class AuditResult(Result):
     bounds: tuple[tuple[Bound, float, bool], ...]
     title: str
     ms: tuple[float, float] | None = None
+    fix_macs: tuple[int, int] | None = None
     named: Named | None = None
 
     @property
@@ -71,25 +79,28 @@ class AuditResult(Result):
         """Whether every bound is kept."""
         return all(kept for _, _, kept in self.bounds)
 
-    def to_json(self) -> dict[str, Any]:
-        """The audit with the names of the spec, and what goes beyond it."""
-        plain = self.audit.to_json()
-        if self.other is not None:
-            plain["baseline"] = self.other.to_json()
-            plain["compared"] = [c.to_json() for c in self.compared]
-        plain["headline"] = self.headline
-        plain["next"] = next_command(self.audit, self.command)
-        if self.ms is not None:
-            plain["ms"] = {
-                "baseline": self.ms[0],
-                "model": self.ms[1],
-                "ratio": self.ms[1] / self.ms[0],
-            }
-        if self.bounds:
-            plain["required"] = [
-                {"bound": str(b), "value": value, "kept": kept} for b, value, kept in self.bounds
-            ]
-        return plain
+    @property
+    def next(self) -> str:
+        """The command that comes next."""
+        return next_command(self.audit, self.command)
+
+    @property
+    def times(self) -> dict[str, float] | None:
+        """Of a sample, of both models and their ratio, for JSON."""
+        if self.ms is None:
+            return None
+        return {"baseline": self.ms[0], "model": self.ms[1], "ratio": self.ms[1] / self.ms[0]}
+
+    @property
+    def comparison(self) -> tuple[Compared, ...] | None:
+        """With the other model; None without one."""
+        return None if self.other is None else self.compared
+
+    @property
+    def required(self) -> list[dict[str, Any]] | None:
+        """The bounds, for JSON; None where none was set."""
+        rows = [{"bound": str(b), "value": v, "kept": kept} for b, v, kept in self.bounds]
+        return rows or None
 
     def heading(self) -> str:
         """What was audited."""
@@ -100,12 +111,22 @@ class AuditResult(Result):
         screen = first_screen(self.audit, self.named)
         if self.other is not None and self.compared:
             screen = self._beside(screen, self.other)
+        if self.fix_macs is not None:
+            screen = replace(screen, next=tuple(map(self._with_macs, screen.next)))
         missed = [f"{b} (it is {value:.4g})" for b, value, kept in self.bounds if not kept]
         if missed:
             said = f"Required and missed: {', '.join(missed)}."
             detail = f"{screen.headline} {screen.detail}".strip()
             screen = replace(screen, headline=said, detail=detail, badge="Missed", level="bad")
         return screen
+
+    def _with_macs(self, command: Command) -> Command:
+        """A fix with what it will cost."""
+        if self.fix_macs is None or "fix" not in (*command.words[1:2], command.python[7:10]):
+            return command
+        before, after = (f"{n / 1e6:,.3g}" for n in self.fix_macs)
+        times = self.fix_macs[1] / max(1, self.fix_macs[0])
+        return replace(command, text=f"{command.text}; MACs {before} → {after} M ({times:.2f}×)")
 
     def _answered(self) -> Compared:
         """The way of shifting that the headline is of."""

@@ -10,17 +10,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from neocog.errors import NeocogError, UsageError, did_you_mean, printable
-from neocog.exhibits import Bars, Curve, Gallery, Map, Section, plain
+from neocog.exhibits import Bars, Curve, Gallery, Map, Section
 from neocog.fields import Fields
 from neocog.files import read_json
 from neocog.first_screen import FirstScreen, Named
 from neocog.graph.determinism import same_randomness_after
 from neocog.graph.found import as_found
 from neocog.graph.multiple_outputs import output_at
+from neocog.jsonable import keys
 from neocog.models.external import as_it_is
 from neocog.models.model import AnyModel, Model
 from neocog.render.notebook import Result
@@ -58,6 +58,8 @@ class Explanation(Result):
         first: the first screen.
     """
 
+    JSON = keys("method", "files", "*figures", "notes")
+
     method: str
     title: str
     result: Any
@@ -74,15 +76,6 @@ class Explanation(Result):
     def first_screen(self) -> FirstScreen:
         """The answer."""
         return self.first
-
-    def to_json(self) -> dict[str, Any]:
-        """Files, method and figures, the names of the spec among them."""
-        return {
-            "method": self.method,
-            "files": list(self.files),
-            **_finite(self.figures),
-            "notes": list(self.notes),
-        }
 
     def brief(self) -> list[Section]:
         """For the terminal, where more than the first screen is asked for: words and numbers."""
@@ -269,7 +262,7 @@ def _written(done: Explanation, folder: Path) -> Explanation:
     for name in earlier - set(names):
         with suppress(OSError):
             (folder / name).unlink()
-    text = json.dumps(plain(done.to_json()), ensure_ascii=True, allow_nan=False, indent=1)
+    text = json.dumps(done.to_json(), ensure_ascii=True, allow_nan=False, indent=1)
     write_bytes(folder / NUMBERS, text.encode("utf-8") + b"\n")
     return done
 
@@ -294,12 +287,3 @@ def _window(window: Sequence[int] | None) -> tuple[int, int, int, int] | None:
             f"and the column behind the last; {len(numbers)} came."
         )
     return (numbers[0], numbers[1], numbers[2], numbers[3])
-
-
-def _finite(value: Any) -> Any:
-    """What is no finite number is null: JSON has no other word for it."""
-    if isinstance(value, float):
-        return value if np.isfinite(value) else None
-    if isinstance(value, dict):
-        return {str(k): _finite(v) for k, v in value.items()}
-    return [_finite(v) for v in value] if isinstance(value, list | tuple) else value

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from neocog.errors import ModelError, RunError, UsageError, did_you_mean, printable
-from neocog.exhibits import PlainResult
+from neocog.jsonable import Jsonable
 from neocog.models.external import SPEC_FILE
 from neocog.models.model import AnyModel, Model
 from neocog.networks.model import SpecifiedNetwork
@@ -35,7 +35,7 @@ AGREEMENT = 1e-3
 
 
 @dataclass(frozen=True, kw_only=True)
-class Export(PlainResult):
+class Export(Jsonable):
     """What was written.
 
     Args:

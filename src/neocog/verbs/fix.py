@@ -38,6 +38,7 @@ from neocog.runs.fixed import (
     recipe_of,
     settled,
     the_fixed,
+    usual_downsampling,
 )
 from neocog.runs.improve import PASSES, Aim, Improved, improve
 from neocog.runs.judge import SCORED, Judge, Verdict, can_gain, trained_on, verdict
@@ -144,7 +145,7 @@ def fix(
             pass  # what is wrong with it is said before the work
     if finetune is None and budget is None:
         budget = BUDGET
-    downsampling = downsampling or ("polyphase" if padding == "circular" else "blur")
+    downsampling = downsampling or usual_downsampling(padding)
     if isinstance(model, nn.Module):  # which stays as it is, in its mode and its statistics
         model = copy.deepcopy(model).eval()
     trained, data = opened(model, data, allow_random=allow_random)

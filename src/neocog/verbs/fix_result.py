@@ -13,6 +13,7 @@ from neocog.errors import printable
 from neocog.exhibits import Bars, Cell, Exhibit, Scalar, Section, Table, share
 from neocog.first_screen import Command, FirstScreen, Level, Named
 from neocog.graph.wording import nouns
+from neocog.jsonable import Jsonable, keys
 from neocog.models.model import Model
 from neocog.render.notebook import Result
 from neocog.runs.improve import Improved
@@ -26,7 +27,7 @@ ADVISED = 256
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class FixFigures:
+class FixFigures(Jsonable):
     """A model, before or after.
 
     Args:
@@ -40,6 +41,8 @@ class FixFigures:
         ms: of the forward pass of one sample, in a batch, on the processor.
         memory: bytes of parameters and of all tensors made for one sample, in float32.
     """
+
+    JSON = keys("...", "shift=shift_figures")
 
     accuracy: float
     accuracy_ci: tuple[float, float]
@@ -60,9 +63,10 @@ class FixFigures:
         brief = ("n", "accuracy", "loss")
         return {**{k: getattr(self, k) for k in brief}, "accuracy_ci": list(self.accuracy_ci)}
 
-    def to_json(self) -> dict[str, Any]:
-        """Plain numbers and lists."""
-        brief = (
+    @property
+    def shift_figures(self) -> dict[str, dict[str, Any]]:
+        """Of each way of shifting the figures that a fix is about."""
+        names = (
             "n",
             "consistency",
             "consistency_ci",
@@ -71,11 +75,7 @@ class FixFigures:
             "accuracy",
             "protocol",
         )
-        shift = {}
-        for mode, found in self.shift.items():
-            whole = found.to_json()
-            shift[mode] = {k: whole[k] for k in brief}
-        return {**vars(self), "accuracy_ci": list(self.accuracy_ci), "shift": shift}
+        return {m: {k: getattr(s, k) for k in names} for m, s in self.shift.items()}
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -107,6 +107,12 @@ class Fixed(Result):
         classes: names, in the order of the outputs.
         again: the same fix with more time; None where no command can name the model.
     """
+
+    JSON = keys(
+        "better", "kept", "headline", "reason", "aim", "labeled", "replaced", "skipped", "before",
+        "converted=accuracy_of_converted", "after", "candidate", "compared", "*difference",
+        "cost=costs", "rank_layers=advice", "notes", "finetune", "run",
+    )  # fmt: skip
 
     better: bool
     kept: str
@@ -193,37 +199,27 @@ class Fixed(Result):
             f"{self.reason}."
         )
 
-    def to_json(self) -> dict[str, Any]:
-        """Plain lists, numbers and strings."""
-        a, b = self.before, self.candidate
+    @property
+    def accuracy_of_converted(self) -> dict[str, float]:
+        """Before anything else was done, for JSON."""
+        return {"accuracy": self.converted}
+
+    @property
+    def difference(self) -> dict[str, Any]:
+        """Of accuracy, with its interval, for JSON."""
+        value, *interval = self.accuracy
+        return {"accuracy_difference": value, "accuracy_difference_ci": interval}
+
+    @property
+    def costs(self) -> dict[str, dict[str, float | None]]:
+        """Time and MACs before and after, and their ratio."""
+        pairs = {
+            name: (getattr(self.before, name), getattr(self.candidate, name))
+            for name in ("ms", "macs")
+        }
         return {
-            "better": self.better,
-            "kept": self.kept,
-            "headline": self.headline,
-            "reason": self.reason,
-            "aim": self.aim,
-            "labeled": self.labeled,
-            "replaced": [dict(vars(r)) for r in self.replaced],
-            "skipped": [dict(vars(w)) for w in self.skipped],
-            "before": a.to_json(),
-            "converted": {"accuracy": self.converted},
-            "after": self.after.to_json(),
-            "candidate": b.to_json(),
-            "compared": {mode: c.to_json() for mode, c in self.compared.items()},
-            "accuracy_difference": self.accuracy[0],
-            "accuracy_difference_ci": list(self.accuracy[1:]),
-            "cost": {
-                "ms": {"before": a.ms, "candidate": b.ms, "ratio": b.ms / a.ms if a.ms else None},
-                "macs": {
-                    "before": a.macs,
-                    "candidate": b.macs,
-                    "ratio": b.macs / a.macs if a.macs else None,
-                },
-            },
-            "rank_layers": [_advice_json(a) for a in self.advice],
-            "notes": list(self.notes),
-            "finetune": self.finetune,
-            "run": self.run,
+            name: {"before": a, "candidate": b, "ratio": b / a if a else None}
+            for name, (a, b) in pairs.items()
         }
 
     def exhibits(self) -> Section:
@@ -385,16 +381,6 @@ def _advice(found: tuple[GroupRank, ...]) -> Table:
     )
 
 
-def _advice_json(a: GroupRank) -> dict[str, Any]:
-    return {
-        "group": a.group,
-        "members": list(a.members),
-        "flips": dict(a.flips),
-        "macs": a.macs,
-        "gain": a.gain,
-    }
-
-
 def _count(n: int, what: str) -> str:
     return f"{n:,} {what}{'' if n == 1 else 's'}"
 
@@ -416,7 +402,7 @@ def found_by(improved: Improved, *, validated: int, seen: bool | None) -> list[s
         )
     else:
         out.append("no batch norm keeps running statistics, so none was recalibrated")
-    if improved.tuned.done:
+    if improved.tuned.step:
         passes = f"{improved.passes:.3g} pass{'' if improved.passes == 1 else 'es'}"
         out.append(
             f"fine-tuned for {passes} at learning rate {improved.lr:.3g} and consistency weight "
@@ -424,7 +410,7 @@ def found_by(improved: Improved, *, validated: int, seen: bool | None) -> list[s
         )
     if improved.stopped:
         early = (
-            "the fine-tune ended early" if improved.tuned.done else "the fine-tune did not begin"
+            "the fine-tune ended early" if improved.tuned.step else "the fine-tune did not begin"
         )
         out.append(f"{early}: {improved.stopped}")
     at = f" at step {improved.best.step:,}" if improved.best.step else ""

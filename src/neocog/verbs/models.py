@@ -10,15 +10,16 @@ from typing import Any
 import torch
 
 from neocog.errors import UsageError
-from neocog.exhibits import PlainResult, Table
+from neocog.exhibits import Table
 from neocog.graph.cost import cost
+from neocog.jsonable import Jsonable
 from neocog.networks.catalog import NETWORKS, SMALLEST, Option, build, schema
 
 __all__ = ["Offer", "networks", "offers_table", "options_table"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Offer(PlainResult):
+class Offer(Jsonable):
     """One network that can be built, with its default options.
 
     Args:

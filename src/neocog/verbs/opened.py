@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from torch import nn
@@ -27,6 +27,7 @@ def opened(
     task: str | None = None,
     allow_random: bool = False,
     given: Mapping[str, Any] | None = None,
+    shape: Sequence[int] | None = None,
     n: int | None = None,
     seed: int = 0,
 ) -> tuple[Model, Any]:
@@ -38,6 +39,7 @@ def opened(
         task: of a module, where it does not say it.
         allow_random: take a model whose predictions are not a function of the image alone.
         given: options of `neocog.load`, None where they were left out.
+        shape: of a sample of a module, where the data does not say it.
         n: samples that are needed, where they come one by one.
         seed: of that draw.
 
@@ -51,10 +53,10 @@ def opened(
     if told or not isinstance(model, nn.Module):
         found = load(model, **told, allow_random=allow_random)
         return found, found.taken(data)
-    shape = None
-    if data is not None and not isinstance(model, SpecifiedNetwork):
+    if shape is None and data is not None and not isinstance(model, SpecifiedNetwork):
         data, shape = _sized(model, data, n, seed)
-    found = as_it_is(model, shape, task=task or "classify", allow_random=allow_random)
+    size = None if shape is None else tuple(int(n) for n in shape)
+    found = as_it_is(model, size, task=task or "classify", allow_random=allow_random)
     return found, found.taken(data)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +20,10 @@ from neocog.graph.receptive_field import (
     Field,
     ReceptiveField,
     field_cells,
-    plain_jump,
     receptive_field,
     times,
 )
+from neocog.jsonable import jsonable, keys
 from neocog.models.declared import count as number_of
 from neocog.models.meant import meant
 from neocog.models.model import AnyModel, Model
@@ -80,6 +80,12 @@ class ModelSummary(Result):
         notes: what a reader of the figures should know.
     """
 
+    JSON = keys(
+        "size", "params=cost.params", "trainable=cost.trainable", "macs=cost.macs",
+        "flops=cost.flops", "activations=cost.activations", "status", "unknown", "layers",
+        "*geometry", "notes",
+    )  # fmt: skip
+
     size: tuple[int, ...]
     cost: Cost
     fields: ReceptiveField
@@ -122,25 +128,15 @@ class ModelSummary(Result):
         """The sums, the rules, and a row a layer."""
         return (self.exhibits(self.heading()),)
 
-    def to_json(self) -> dict[str, Any]:
-        """Plain lists, numbers and strings, with the names of the spec."""
-        return {
-            "size": list(self.size),
-            "params": self.cost.params,
-            "trainable": self.cost.trainable,
-            "macs": self.cost.macs,
-            "flops": self.cost.flops,
-            "activations": self.cost.activations,
-            "status": "partial" if self.unknown else "complete",
-            "unknown": list(self.unknown),
-            "layers": [asdict(layer) for layer in self.layers],
-            "alignment": self.alignment.to_json()["rules"],
-            "alignment_sizes": self.alignment.to_json()["sizes"],
-            "alignment_status": self.alignment.status,
-            "total_stride": self.alignment.total_stride,
-            "not_looked_behind": list(self.alignment.unknown),
-            "notes": list(self.notes),
-        }
+    @property
+    def status(self) -> str:
+        """Whether everything is understood: "complete" or "partial"."""
+        return "partial" if self.unknown else "complete"
+
+    @property
+    def geometry(self) -> dict[str, Any]:
+        """What the geometry rules out, as in an audit."""
+        return self.alignment.beside_others()
 
     def exhibits(self, title: str) -> Section:
         """The sums, the rules in words, and a row a layer."""
@@ -313,14 +309,13 @@ def _inner(module: nn.Module) -> tuple[nn.Module, ModelSpec | None, list[str]]:
 def _layer(
     name: str, kind: str, output: tuple[int, ...], params: int, macs: int, f: Field | None
 ) -> LayerSummary:
-    plain = f.to_json() if f is not None and f.known else {}
     return LayerSummary(
         name=name,
         kind=kind,
         output=output,
         params=params,
         macs=macs,
-        receptive_field=plain.get("receptive_field"),
-        jump=None if f is None or not f.known else tuple(map(plain_jump, f.stepped)),
-        start=plain.get("start"),
+        receptive_field=f.receptive_field if f is not None and f.known else None,
+        jump=tuple(jsonable(f.stepped)) if f is not None and f.known else None,
+        start=f.start if f is not None and f.known else None,
     )

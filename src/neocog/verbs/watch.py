@@ -53,6 +53,7 @@ class Watch:
             disable=not self.console.is_terminal,
         )
         self.task: TaskID | None = None
+        self.finished: Finished | None = None
         self.images: TaskID | None = None
         self._shown = 0.0
         self._seen = 0
@@ -83,6 +84,7 @@ class Watch:
             case Epoch():
                 self._epoch(event)
             case Finished():
+                self.finished = event
                 self._finished()
                 for note in event.notes:
                     self._note(note)

@@ -210,7 +210,7 @@ def _decoded(data: bytes, network: Network) -> Tensor:
             f"Images go into models of 1 or 3 channels of rows and columns; this one takes "
             f"{' × '.join(map(str, (network.channels, *network.size)))}."
         )
-    resize_mode = "crop" if network.trained is None else network.trained.spec.input.resize_mode
+    resize_mode = network.model.spec.input.resize_mode
     size = (network.size[0], network.size[1])
     pixels = decode(data, size=size, channels=network.channels, resize_mode=resize_mode)
     white = 255.0 if pixels.dtype == np.uint8 else 65535.0

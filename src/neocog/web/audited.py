@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from neocog.errors import UsageError, printable
-from neocog.exhibits import to_json
 from neocog.runs.kept import SavedAudit, kept_audit
 from neocog.web.network import Network
 from neocog.web.query import whole
@@ -86,14 +85,14 @@ def run_audit(session: Session, query: Query) -> dict[str, Any]:
             f"A short audit, made here of {done.audit.n:,} samples of the split "
             f"{session.album.start}. It is kept as long as the explorer runs."
         )
-        return {"sections": [to_json(s) for s in done.sections()], "source": source}
+        return {"sections": [s.to_json() for s in done.sections()], "source": source}
 
     return session.kept(("audit", model), make)
 
 
 def _kept(network: Network) -> SavedAudit | None:
     """What the run folder has, where it can be shown."""
-    found = None if network.trained is None else kept_audit(network.trained)
+    found = kept_audit(network.model)
     return found if found is not None and all(map(well_formed, found.sections)) else None
 
 
@@ -112,7 +111,7 @@ def _told(kept: SavedAudit) -> str:
 
 
 def well_formed(section: Any) -> bool:
-    """Whether a value is a section of exhibits in the form of `exhibits.to_json`.
+    """Whether a value is a section of exhibits in the form of `Section.to_json`.
 
     Example:
         >>> scalar = {"kind": "scalar", "title": "n", "value": 3, "unit": "", "interval": None}
@@ -174,6 +173,14 @@ def _lines(value: Any) -> bool:
     return isinstance(value, dict) and all(map(_list_of(_number), value.values()))
 
 
+def _intervals(value: Any) -> bool:
+    return isinstance(value, dict) and all(map(_list_of(_interval), value.values()))
+
+
+def _check(value: Any) -> bool:
+    return _has(value, {"name": _text, "text": _text, "passed": _flag})
+
+
 _KINDS: dict[str, dict[str, Callable[[Any], bool]]] = {
     "scalar": {"value": _number, "unit": _text, "interval": _interval},
     "curve": {
@@ -201,6 +208,15 @@ _KINDS: dict[str, dict[str, Callable[[Any], bool]]] = {
         "large": _flag,
     },
     "table": {"columns": _list_of(_text), "rows": _list_of(_list_of(_cell))},
+    "bars": {
+        "names": _list_of(_text),
+        "series": _lines,
+        "intervals": _intervals,
+        "x_label": _text,
+        "unit": _text,
+        "high": _number,
+    },
+    "checks": {"checks": _list_of(_check)},
 }
 """The parts of each kind of exhibit that a page draws."""
 

@@ -13,17 +13,18 @@ import torch
 from torch import Tensor, nn
 
 from neocog.audits.subject import exact
-from neocog.errors import ModelError
+from neocog.errors import ModelError, printable
 from neocog.explainers.arithmetic.unit import Arithmetic, arithmetic, understood
 from neocog.explainers.layout import SpatialLayout, layout_of
 from neocog.graph.cost import Cost, cost
 from neocog.graph.moments import Moment
 from neocog.graph.operations import Call, Operation, watching
 from neocog.graph.reach.intervals import Reach, of_input
-from neocog.graph.reach.trace import Field, Tracer, plain_jump
+from neocog.graph.reach.trace import Field, Tracer
 from neocog.graph.replay import Rerun
 from neocog.graph.structure import Node, Structure, follow, structure
 from neocog.graph.walk import Follower
+from neocog.jsonable import jsonable
 from neocog.layers.windows import TakeWindows
 from neocog.models.model import Model
 from neocog.networks.model import SpecifiedNetwork
@@ -117,30 +118,17 @@ class Network:
     """One model on show.
 
     Args:
-        module: values in [0, 1], (1, C, *space), to an answer; in evaluation mode.
-        name: as the person called it.
-        task: classify, segment or regress.
-        classes: names of the outputs.
-        size: (H, W) or (N,) of a sample.
-        channels: of a sample.
-        trained: where the module is from, if it was opened.
+        model: as it was opened; of a module that nothing is done to, the module itself is shown.
     """
 
-    def __init__(
-        self,
-        module: nn.Module,
-        *,
-        name: str,
-        task: str,
-        classes: tuple[str, ...],
-        size: tuple[int, ...],
-        channels: int,
-        trained: Model | None = None,
-    ) -> None:
-        self.module, self.name, self.task, self.classes = module, name, task, classes
-        self.size, self.channels, self.trained = size, channels, trained
-        self.opaque = trained is not None and trained.black_box
-        like = next((p for p in module.parameters() if p.is_floating_point()), torch.zeros(()))
+    def __init__(self, model: Model) -> None:
+        self.model = model
+        self.module = model.network if model.bare else model.module
+        self.name = printable(model.place.name if model.place.is_dir() else str(model.place))
+        self.task, self.classes = model.task, model.classes
+        self.size, self.channels = model.spec.input.size, model.spec.input.channels
+        self.opaque = model.black_box
+        like = next((p for p in self.module.parameters() if p.is_floating_point()), torch.zeros(()))
         self.device, self.dtype = like.device, like.dtype
         self._rooms: dict[tuple[int, ...], tuple[Tensor, Tensor]] = {}
 
@@ -168,9 +156,9 @@ class Network:
         return cost(self.module, (self.channels, *self.size))
 
     @cached_property
-    def fingerprint(self) -> str | None:
-        """Of the model as it was opened; None where there is nothing to compare it with."""
-        return None if self.trained is None else fingerprint(self.trained)
+    def fingerprint(self) -> str:
+        """Of the model as it was opened."""
+        return fingerprint(self.model)
 
     def node(self, id: int) -> Node:
         """A node by its number.
@@ -332,7 +320,7 @@ class Network:
             return None
         return {
             "size": list(seen.size),
-            "jump": [plain_jump(j) for j in seen.jump],
+            "jump": jsonable(seen.jump),
             "start": list(seen.start),
         }
 

@@ -17,15 +17,13 @@ from neocog.data.split import ROLES, Split
 from neocog.errors import DataError, UsageError, printable
 from neocog.graph.determinism import same_randomness_after
 from neocog.graph.found import as_found
-from neocog.models.believed import as_function, as_logits
 from neocog.models.data_of import learned_from
 from neocog.models.matched import match_any
 from neocog.models.model import Model
-from neocog.models.scoring import space_axes, truths_of
+from neocog.models.scoring import truths_of
 from neocog.networks.model import SpecifiedNetwork
-from neocog.runs.load import load
-from neocog.store.sound import check_network
 from neocog.store.trial import first_output
+from neocog.verbs.opened import opened as opened_model
 from neocog.web.album import Album, synthetic
 from neocog.web.network import Network
 from neocog.web.session import Session
@@ -65,111 +63,55 @@ def opened(
     Raises:
         NeocogError: a model or the data cannot be opened, or they do not fit.
     """
-    given = [model] if baseline is None else [model, baseline]
-    trained = [
-        load(m, allow_random=allow_random) if isinstance(m, (str, os.PathLike)) else m
-        for m in given
-    ]
     data = resolved(data)
-    if isinstance(trained[0], Model):
-        data = trained[0].taken(data)
-    place, source, held = _place(data), None, None
-    if place is not None and not all(isinstance(t, Model) for t in trained):
-        source = open_data(parse_place(place)[0])
-        size = size or _size_of(Samples.of(_nonempty(source)))
-    elif data is not None and place is None:
-        held = _held(data, trained[0])
-        size = size or _size_of(held.samples)
-    networks = [_network(t, size, task) for t in trained]
-    for network, came in zip(networks, trained, strict=True):
-        if not isinstance(came, Model):  # else it was asked when it was opened
-            shape = (network.channels, *network.size)
-            said = as_function(network.module, network.name, shape, allow_random=allow_random)
-            for text in said:
-                warnings.warn(text, stacklevel=2)
-    if place is None:
-        album = _given(held, networks)
-    else:
-        album = _of_place(place, networks, source)
-    return Session(networks, album)
+    models = []
+    for one in [model] if baseline is None else [model, baseline]:
+        found, data = _model(one, data, size, task, allow_random=allow_random)
+        size = size or found.shape
+        models.append(found)
+    networks = [Network(m) for m in models]
+    if isinstance(data, (str, os.PathLike)):
+        return Session(networks, _of_place(os.fspath(data), networks))
+    held = None if data is None else as_samples(data, models[0].spec.input, n=HELD)
+    return Session(networks, _given(held, networks))
 
 
-def _place(data: Data | None) -> str | None:
-    return os.fspath(data) if isinstance(data, (str, os.PathLike)) else None
+def _model(
+    model: Shown,
+    data: Data | None,
+    size: Sequence[int] | None,
+    task: str | None,
+    *,
+    allow_random: bool,
+) -> tuple[Model, Data]:
+    """A model with a size, and the data."""
+    if size is not None and (len(size) not in (2, 3) or min(size) < 1):
+        raise UsageError(
+            f"The size of a sample is (C, H, W), or (C, N) of a series; {tuple(size)} came."
+        )
 
+    def as_a(task: str) -> tuple[Model, Data]:
+        return opened_model(model, data, task=task, shape=size, allow_random=allow_random, n=HELD)
 
-def _size_of(samples: Samples) -> tuple[int, ...]:
-    return (samples.channels, *samples.size)
-
-
-def _nonempty(source: Source) -> Split:
-    if not len(source.whole):
-        raise DataError("The data holds no image that can be shown. Choose other data.")
-    return source.whole
-
-
-def _network(model: Model | nn.Module, size: Sequence[int] | None, task: str | None) -> Network:
-    if isinstance(model, Model):
-        return _of_contract(model.module, _name(model), model)
-    check_network(model, type(model).__name__)
-    if isinstance(model, SpecifiedNetwork):
-        return _of_contract(model, type(model.network).__name__, None)
-    if size is None:
+    found, read = as_a(task or "classify")
+    if not isinstance(model, nn.Module):
+        return found, read
+    if not found.shape:
         raise UsageError(
             "A network is explored with samples of a size; nobody said which. "
             "Give data, or size=(C, H, W)."
         )
-    sample = tuple(int(n) for n in size)
-    if len(sample) not in (2, 3) or min(sample) < 1:
-        raise UsageError(
-            f"The size of a sample is (C, H, W), or (C, N) of a series; {sample} came."
-        )
-    module, said = as_logits(model, sample, task or "classify")
-    for text in said:
-        warnings.warn(text, stacklevel=4)
-    if isinstance(module, SpecifiedNetwork):
-        return _of_contract(module, type(model).__name__, None)
-    with as_found(model), same_randomness_after():
-        answer = first_output(model, sample)
-    outputs = int(answer.shape[1]) if answer.ndim > 1 else 1
-    return Network(
-        model,
-        name=type(model).__name__,
-        task=task or ("classify" if answer.ndim == 2 and outputs > 1 else "regress"),
-        classes=tuple(map(str, range(outputs))),
-        size=sample[1:],
-        channels=sample[0],
-    )
-
-
-def _of_contract(module: SpecifiedNetwork, name: str, trained: Model | None) -> Network:
-    spec = module.spec
-    return Network(
-        module,
-        name=name,
-        task=spec.task,
-        classes=spec.classes,
-        size=tuple(spec.input.size),
-        channels=spec.input.channels,
-        trained=trained,
-    )
-
-
-def _name(trained: Model) -> str:
-    """A run by its folder, a model from elsewhere as it was named."""
-    place = trained.place
-    return printable(place.name if place.is_dir() else str(place))
+    if task is None and not isinstance(model, SpecifiedNetwork):
+        with as_found(model), same_randomness_after():
+            answer = first_output(found.module, found.shape)
+        if answer.ndim != 2 or answer.shape[1] < 2:
+            found, read = as_a("regress")
+    for text in (*found.card["notes"], *found.card["doubts"]):
+        warnings.warn(text, stacklevel=3)
+    return found, read
 
 
 # ---- images
-
-
-def _held(data: Data, model: Model | nn.Module) -> Inputs:
-    """What the caller has, as the first model takes it; of much, some."""
-    module = model.module if isinstance(model, Model) else model
-    if isinstance(module, SpecifiedNetwork):
-        return as_samples(data, module.spec.input, n=HELD)
-    return as_samples(data, axes=space_axes(module), n=HELD)
 
 
 def _given(held: Inputs | None, networks: list[Network]) -> Album:
@@ -178,22 +120,22 @@ def _given(held: Inputs | None, networks: list[Network]) -> Album:
         return Album({"synthetic": [synthetic(n) for n in networks]}, name=None, first="synthetic")
     samples = held.samples
     if samples.y is not None and networks[0].task == "classify":
-        own = networks[0].classes
-        y, names, _ = truths_of(own, held, named=own != tuple(map(str, range(len(own)))))
+        y, names, _ = truths_of(networks[0].classes, held, named=networks[0].model.named)
         samples, networks[0].classes = replace(samples, y=y), names
     for network in networks:
-        if (network.channels, *network.size) != _size_of(samples):
+        if network.model.shape != (shape := (samples.channels, *samples.size)):
             raise DataError(
-                f"The samples are of {_size_of(samples)}, the model takes "
-                f"{(network.channels, *network.size)}. Give samples of that size."
+                f"The samples are of {shape}, the model takes {network.model.shape}. "
+                "Give samples of that size."
             )
     return Album({"data": [samples] * len(networks)}, name="data", first="data")
 
 
-def _of_place(place: str, networks: list[Network], source: Source | None) -> Album:
+def _of_place(place: str, networks: list[Network]) -> Album:
     """A place of data, as each model takes it."""
     where, asked = parse_place(place)
-    views = [_views(where, asked, n, networks[0], source) for n in networks]
+    models = [n.model for n in networks]
+    views = [_views(where, asked, n, models) for n in networks]
     names = [role for role in (*ROLES, ALL) if all(role in v for v in views)]
     if not names or (asked is not None and asked not in names):
         raise DataError(
@@ -212,29 +154,18 @@ def _of_place(place: str, networks: list[Network], source: Source | None) -> Alb
 
 
 def _views(
-    where: str, asked: str | None, network: Network, first: Network, source: Source | None
+    where: str, asked: str | None, network: Network, models: Sequence[Model]
 ) -> Mapping[str, Samples]:
     """The splits of a place as one model takes them; truths only where they are its classes."""
-    trained = network.trained
-    if trained is None:
-        assert source is not None
-        shown = (network.channels, *network.size)
-        if _size_of(Samples.of(_nonempty(source))) != shown:
-            raise DataError(
-                f"`{printable(where)}` holds images of {_size_of(Samples.of(_nonempty(source)))} "
-                f"and the network takes {shown}. Open the model with its size."
-            )
-        return _numbered(network, source, _shown_splits(source, asked, ()))
-    models = [n.trained for n in (network, first) if n.trained is not None]
-    seeded, signal = _seeded(trained, first.trained), trained.spec.input
-    found = open_data(
+    signal = network.model.spec.input
+    source = open_data(
         where,
         size=signal.image_size,
         channels=signal.channels,
         resize_mode=signal.resize_mode,
-        **seeded.drawn,
+        **_seeded(network.model, models[0]).drawn,
     )
-    return _numbered(network, found, _shown_splits(found, asked, models))
+    return _numbered(network, source, _shown_splits(source, asked, models))
 
 
 def _shown_splits(source: Source, asked: str | None, models: Sequence[Model]) -> dict[str, Split]:
@@ -249,10 +180,7 @@ def _numbered(network: Network, source: Source, held: Mapping[str, Split]) -> di
     """Truths by the network's numbers; a bare network takes the names of the data as its own."""
     if network.task != "classify":
         return {role: Samples(s, None, s.names) for role, s in held.items()}
-    named = network.classes != tuple(map(str, range(len(network.classes))))
-    if network.trained is not None:
-        named = network.trained.named
-    found = match_any(network.classes, source.classes, source.place, named=named)
+    found = match_any(network.classes, source.classes, source.place, named=network.model.named)
     network.classes = found.classes
     return {
         role: Samples.of(Split(s.x, found.truth(s.y), s.names, s.ids)) for role, s in held.items()

@@ -6,7 +6,6 @@ from tests.explainers.trust.test_motion import Fixed, follower
 from tests.explainers.trust.test_randomize import Blind
 from torch import nn
 
-from neocog.exhibits import to_json
 from neocog.explainers.grad_cam import grad_cam
 from neocog.explainers.maps.sections import cam_sections, trust_sections
 from neocog.explainers.trust.trust import Trust, trust
@@ -81,7 +80,7 @@ def test_everything_is_drawn() -> None:
     assert "<b>.png" not in html
     assert "&lt;b&gt;.png" in html
     for section in sections:
-        json.dumps(to_json(section), allow_nan=False)
+        json.dumps(section.to_json(), allow_nan=False)
     first, second = sections[0].exhibits[:2]
     assert [first.title, second.title] == ["a.png", "<b>.png"]
     assert [len(e.images) for e in (first, second)] == [3, 3]

@@ -36,6 +36,7 @@ from neocog.explainers.grad_cam import Cam, as_input, enlarge
 from neocog.explainers.maps.wanted import Target, answer_of, area, share, value
 from neocog.explainers.trust.similarity import constant, ranks
 from neocog.graph.activations import differentiable
+from neocog.jsonable import Jsonable, keys
 from neocog.stats import student_t
 
 __all__ = [
@@ -85,7 +86,7 @@ BASELINES: dict[str, Callable[[Tensor], Tensor]] = {"blur": blurred, "mean": mea
 
 
 @dataclass(frozen=True, kw_only=True)
-class Deletion:
+class Deletion(Jsonable):
     """Curves of the answer, one an image, over the share of pixels that are exchanged.
 
     Args:
@@ -98,6 +99,8 @@ class Deletion:
         probability: whether the answer is a probability, else a number in its own unit.
         told: which maps have an order at all; those of one value have none, (B,).
     """
+
+    JSON = keys("*tests")
 
     fractions: np.ndarray
     deletion: np.ndarray
@@ -146,37 +149,26 @@ class Deletion:
         """The same for insertion; not a number where no map has an order."""
         return _chance(-self.areas("insertion"), -self.areas("random_insertion"), self.told)
 
-    def to_json(self) -> dict[str, Any]:
-        """Areas and curves as plain numbers."""
+    @property
+    def tests(self) -> dict[str, dict[str, Any]]:
+        """Areas, curves and effects of both."""
+        return {name: self._test(name) for name in ("deletion", "insertion")}
+
+    def _test(self, name: str) -> dict[str, Any]:
+        effect, *interval = getattr(self, f"effect_{name}")
         return {
-            name: {
-                "auc": float(self.areas(name).mean()),
-                "random_auc": float(self.areas(f"random_{name}").mean()),
-                "better_than_random": float(better.mean()),
-                "chance": None if math.isnan(chance) else chance,
-                "effect": None if math.isnan(effect[0]) else effect[0],
-                "effect_ci90": None if math.isnan(effect[1]) else list(effect[1:]),
-                "each": self.areas(name).tolist(),
-                "curve": getattr(self, name).mean(0).tolist(),
-                "random_curve": getattr(self, f"random_{name}").mean((0, 1)).tolist(),
-                "fractions": self.fractions.tolist(),
-                "baseline": self.baseline,
-                "unit": "probability" if self.probability else "answer",
-            }
-            for name, better, chance, effect in (
-                (
-                    "deletion",
-                    self.better_deletion,
-                    self.chance_deletion,
-                    self.effect_deletion,
-                ),
-                (
-                    "insertion",
-                    self.better_insertion,
-                    self.chance_insertion,
-                    self.effect_insertion,
-                ),
-            )
+            "auc": float(self.areas(name).mean()),
+            "random_auc": float(self.areas(f"random_{name}").mean()),
+            "better_than_random": float(getattr(self, f"better_{name}").mean()),
+            "chance": getattr(self, f"chance_{name}"),
+            "effect": effect,
+            "effect_ci90": None if math.isnan(effect) else interval,
+            "each": self.areas(name),
+            "curve": getattr(self, name).mean(0),
+            "random_curve": getattr(self, f"random_{name}").mean((0, 1)),
+            "fractions": self.fractions,
+            "baseline": self.baseline,
+            "unit": "probability" if self.probability else "answer",
         }
 
 

@@ -25,11 +25,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from neocog.exhibits import PlainResult, keys
 from neocog.explainers.grad_cam import Cam, as_input, explained
 from neocog.explainers.maps.wanted import Target, value
 from neocog.explainers.trust.pace import pace
 from neocog.explainers.trust.similarity import by_parts, constant, spearman
+from neocog.jsonable import Jsonable, keys
 from neocog.symmetry.motion import QuarterTurn, Translation
 from neocog.symmetry.residual import relative_error
 from neocog.symmetry.warp import shift_linear
@@ -38,7 +38,7 @@ __all__ = ["MapMotion", "displacement", "distances_for", "map_motion"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class MapMotion(PlainResult):
+class MapMotion(Jsonable):
     """How maps move when their images move.
 
     Args:
@@ -60,10 +60,19 @@ class MapMotion(PlainResult):
     """
 
     JSON = keys(
-        "shift", "follows", "distances", "error", "floor", "followed", "answers_kept", "stride",
-        "pace", quarter_turn_error="turn_error", quarter_turn_rank_correlation="turn_rank",
-        quarter_turn_answers_kept="turn_answers_kept",
-    )  # fmt: skip
+        "shift",
+        "follows",
+        "distances",
+        "error",
+        "floor",
+        "followed",
+        "answers_kept",
+        "stride",
+        "pace",
+        "quarter_turn_error=turn_error",
+        "quarter_turn_rank_correlation=turn_rank",
+        "quarter_turn_answers_kept=turn_answers_kept",
+    )
 
     shift: ClassVar[str] = "circular"
     distances: tuple[int, ...]

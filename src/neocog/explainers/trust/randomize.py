@@ -29,6 +29,7 @@ from neocog.explainers.grad_cam import Cam, as_input, explained
 from neocog.explainers.maps.wanted import Target
 from neocog.explainers.trust.similarity import by_parts, constant, spearman, ssim
 from neocog.graph.activations import differentiable
+from neocog.jsonable import Jsonable, keys
 
 __all__ = ["Randomized", "mean_of", "numbers", "random_weights", "randomize"]
 
@@ -37,7 +38,7 @@ STAGES = 8
 
 
 @dataclass(frozen=True, kw_only=True)
-class Randomized:
+class Randomized(Jsonable):
     """How alike the map stays when layers become random, from the top.
 
     Args:
@@ -51,6 +52,8 @@ class Randomized:
         maps: of the first image in each stage of the first draw, (stages, *grid).
     """
 
+    JSON = keys("layers", "random_layers=counts", "*means")
+
     layers: tuple[str, ...]
     counts: tuple[int, ...]
     rank: np.ndarray
@@ -63,15 +66,14 @@ class Randomized:
         """With all layers random, the mean of `rank`; not a number where nothing can be told."""
         return float(mean_of(self.rank[:, -1], 0))
 
-    def to_json(self) -> dict[str, Any]:
-        """Plain numbers: means over images, a stage each; null where nothing can be told."""
+    @property
+    def means(self) -> dict[str, np.ndarray]:
+        """Means over images, a stage each, and each image with all layers random."""
         return {
-            "layers": list(self.layers),
-            "random_layers": list(self.counts),
-            "rank_correlation": numbers(mean_of(self.rank, 0)),
-            "signed_rank_correlation": numbers(mean_of(self.signed, 0)),
-            "ssim": numbers(mean_of(self.ssim, 0)),
-            "each": numbers(self.rank[:, -1]),
+            "rank_correlation": mean_of(self.rank, 0),
+            "signed_rank_correlation": mean_of(self.signed, 0),
+            "ssim": mean_of(self.ssim, 0),
+            "each": self.rank[:, -1],
         }
 
 

@@ -13,7 +13,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import isnan
-from typing import Any
 
 import numpy as np
 from torch import Tensor, nn
@@ -24,6 +23,7 @@ from neocog.explainers.maps.wanted import Target
 from neocog.explainers.trust.deletion import Deletion, deletion
 from neocog.explainers.trust.motion import MapMotion, map_motion
 from neocog.explainers.trust.randomize import Randomized, mean_of, randomize
+from neocog.jsonable import Jsonable, keys
 
 __all__ = ["FOLLOWS", "FORGETS", "Trust", "trust"]
 
@@ -35,7 +35,7 @@ FOLLOWS = 0.75
 
 
 @dataclass(frozen=True, kw_only=True)
-class Trust:
+class Trust(Jsonable):
     """Sanity checks of some maps.
 
     Args:
@@ -45,6 +45,8 @@ class Trust:
         n: images.
         class_free: whether the maps are of no class.
     """
+
+    JSON = keys("*deletion", "randomization=randomized", "motion", "checks", "verdict")
 
     deletion: Deletion
     randomized: Randomized
@@ -90,16 +92,6 @@ class Trust:
         if self.motion.turn_error is not None:
             parts.append(self._turns())
         return "\n\n".join(parts)
-
-    def to_json(self) -> dict[str, Any]:
-        """With the names of the spec: the four tests, and what each rests on."""
-        return {
-            **self.deletion.to_json(),
-            "randomization": self.randomized.to_json(),
-            "motion": self.motion.to_json(),
-            "checks": [dict(vars(c)) for c in self.checks],
-            "verdict": self.verdict(),
-        }
 
     def _against_noise(self, name: str, effect: tuple[float, float, float], wanted: str) -> Check:
         """Passed where the interval of the effect lies above zero, failed where there is none."""

@@ -14,6 +14,7 @@ from neocog.graph.reach.intervals import Reach, hull, nothing, of_input, upto, w
 from neocog.graph.reach.rules import rule_of, sees_first_only
 from neocog.graph.reach.scene import Scene, bound
 from neocog.graph.reach.tracked import UNKNOWN, Known, Tracked, Unknown
+from neocog.jsonable import Jsonable
 from neocog.types import FieldWindow
 
 __all__ = [
@@ -24,13 +25,12 @@ __all__ = [
     "geometry_of",
     "named_in",
     "perform",
-    "plain_jump",
     "tensors_in",
 ]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Field:
+class Field(Jsonable):
     """What the elements of one tensor see, a number an axis of space.
 
     Args:
@@ -65,11 +65,6 @@ class Field:
         """The jumps; the steps of places where fields have none."""
         steps = self.step or (None,) * len(self.jump)
         return tuple(a or b for a, b in zip(self.jump, steps, strict=True))
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain lists, numbers and strings."""
-        steps = {name: [plain_jump(j) for j in getattr(self, name)] for name in ("jump", "step")}
-        return {**vars(self), **steps}
 
 
 _SEEN_ANEW = ("transpose", "t", "squeeze", "unsqueeze", "swapaxes", "swapdims", "as_strided")
@@ -305,10 +300,3 @@ def named_in(given: Mapping[str, Any]) -> Iterator[tuple[str, Tensor]]:
             yield name, value
         elif isinstance(value, (tuple, list)):
             yield from ((f"{name}.{i}", v) for i, v in enumerate(value) if isinstance(v, Tensor))
-
-
-def plain_jump(jump: Fraction | None) -> int | float | None:
-    """A whole number where it is one."""
-    if jump is None:
-        return None
-    return jump.numerator if jump.denominator == 1 else float(jump)

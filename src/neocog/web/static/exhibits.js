@@ -1,4 +1,4 @@
-// The five kinds of exhibit, drawn as in the reports: scalar, curve, map, gallery, table.
+// The kinds of exhibit, drawn as in the reports: scalar, curve, bars, map, gallery, table, checks.
 
 import { paint, signed } from "./colors.js";
 import { el, svg } from "./dom.js";
@@ -28,8 +28,8 @@ export function section(one) {
 
 /** One exhibit that is no scalar. */
 export function figure(exhibit) {
-  const draw = { curve, map, gallery, table }[exhibit.kind];
-  return el("figure", { class: `exhibit ${exhibit.kind}` }, el("figcaption", {}, el("h4", { text: exhibit.title })),
+  const draw = { curve, bars, map, gallery, table, checks }[exhibit.kind];
+  return el("figure", { class: `exhibit ${exhibit.kind === "bars" ? "barchart" : exhibit.kind}` }, el("figcaption", {}, el("h4", { text: exhibit.title })),
     draw ? draw(exhibit) : el("p", { class: "soft", text: "This kind of exhibit is not known here." }),
     exhibit.note ? el("p", { class: "note", text: exhibit.note }) : null);
 }
@@ -117,4 +117,43 @@ function curve({ x, lines, x_label: xLabel, y_label: yLabel, log_y: log, title }
     return el("li", { class: `l${k % 8}` }, el("i"), el("span", { text: name }));
   });
   return el("div", {}, el("p", { class: "soft axis", text: yLabel }), key.length > 1 ? el("ul", { class: "key" }, key) : null, made);
+}
+
+/** Horizontal bars from zero with their intervals. */
+function bars({ names, series, intervals, x_label: xLabel, unit, high, title }) {
+  const ends = [0, high ?? 0, ...Object.values(series).flat(), ...Object.values(intervals).flat(2)].filter(Number.isFinite);
+  const [lo, hi] = [Math.min(...ends), Math.max(...ends)];
+  const place = (v) => (hi > lo ? ((v - lo) / (hi - lo)) * 100 : 0);
+  const bar = (name, k, row) => {
+    const value = series[name][row];
+    if (!Number.isFinite(value)) return null;
+    const pair = intervals[name]?.[row];
+    const [start, end] = [place(Math.min(0, value)), place(Math.max(0, value))];
+    const rod = el("i");
+    rod.style.left = `${start}%`;
+    rod.style.width = `${end - start}%`;
+    const whisker = pair ? el("b") : null;
+    if (whisker) {
+      whisker.style.left = `${place(pair[0])}%`;
+      whisker.style.width = `${place(pair[1]) - place(pair[0])}%`;
+    }
+    const text = el("span", { class: "value", text: quantity(value, unit) });
+    text.style.left = `${Math.max(end, pair ? place(pair[1]) : 0)}%`;
+    return el("span", { class: `bar l${k % 8}` }, rod, whisker, text);
+  };
+  const keys = Object.keys(series);
+  if (!names.length) return el("p", { class: "soft", text: "There are no values." });
+  return el("div", { role: "group", "aria-label": title }, keys.length > 1 ? el("ul", { class: "key" }, keys.map((name, k) => el("li", { class: `l${k % 8}` }, el("i"), el("span", { text: name })))) : null,
+    names.map((name, row) => el("div", { class: "barrow" }, el("span", { class: "name", title: name, text: name }), el("span", { class: "lane" }, keys.map((s, k) => bar(s, k, row))))),
+    xLabel ? el("p", { class: "soft axis", text: xLabel }) : null);
+}
+
+/** Tests with their outcome: never by color alone. */
+function checks({ checks: all }) {
+  const look = (passed) => (passed === null ? ["?", "undecided", "open"] : passed ? ["✓", "passed", "good"] : ["✗", "failed", "bad"]);
+  return el("ul", { class: "checks" }, all.map(({ name, passed, text }) => {
+    const [mark, outcome, kind] = look(passed);
+    return el("li", { class: kind }, el("span", { class: "mark", "aria-hidden": "true", text: mark }),
+      el("span", {}, el("strong", { text: name }), ` ${outcome}`, text ? el("span", { class: "soft", text }) : null));
+  }));
 }
