@@ -15,7 +15,7 @@ from neocog.data.inputs import is_path
 from neocog.data.open import open_data, parse_place
 from neocog.data.split import Split
 from neocog.errors import DataError, UsageError, printable
-from neocog.exhibits import PlainResult, Scalar, Section, flipped
+from neocog.exhibits import Scalar, Section, flipped
 from neocog.first_screen import FirstScreen
 from neocog.models.model import Model
 from neocog.render.notebook import Result
@@ -37,7 +37,7 @@ _BLOCK = 2**24
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class Probe(PlainResult, Result):
+class Probe(Result):
     """How good frozen features are for some data.
 
     Args:
