@@ -17,6 +17,7 @@ from torch.nn import functional as F
 
 from neocog.errors import UsageError, did_you_mean
 from neocog.layers.border import continued
+from neocog.layers.spectral import circular_conv2d, is_cheaper, is_plain
 
 __all__ = [
     "PADDINGS",
@@ -148,19 +149,36 @@ def padding_mode(padding: str) -> Literal["zeros", "circular", "reflect", "repli
 
 
 class CircularConv2d(nn.Conv2d):
-    """`nn.Conv2d` whose circular padding keeps the memory format of the map.
+    """`nn.Conv2d` with a fast circular padding.
 
     PyTorch's own turns a channels_last map into a contiguous one and costs about as much as the
-    convolution. Numbers, parameters and arguments are the same.
+    convolution. Here the memory format is kept, and at inference small maps are convolved in the
+    frequency domain where that is faster (`layers/spectral.py`). Values (to rounding), parameters
+    and arguments are the same.
     """
 
     def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B D h w"]:
         """The convolution of the circularly padded map."""
         if self.padding_mode != "circular" or isinstance(self.padding, str):
             return super().forward(x)
+        if self._is_spectral(x):
+            before: tuple[int, int] = self.padding  # type: ignore[assignment]
+            return circular_conv2d(x, self.weight, self.bias, before=before)
         rows, columns = self.padding
         wide = extend(x, [(rows, rows), (columns, columns)], padding="circular")
         return F.conv2d(wide, self.weight, self.bias, self.stride, 0, self.dilation, self.groups)
+
+    def _is_spectral(self, x: Tensor) -> bool:
+        sizes = zip(self.kernel_size, self.padding, strict=True)  # type: ignore[arg-type]
+        return (
+            self.stride == self.dilation == (1, 1)
+            and self.groups == 1
+            and all(k == 2 * p + 1 for k, p in sizes)
+            and x.dim() == 4
+            and x.dtype == self.weight.dtype
+            and is_plain(x, self.weight, self.bias)
+            and is_cheaper(x, self.weight)
+        )
 
 
 def conv(

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from neocog.errors import ModelError, UsageError, did_you_mean
 from neocog.layers.downsample import Downsampling
-from neocog.surgery.borders import PAD_MODULES, extra_samples
+from neocog.surgery.borders import PAD_MODULES, extra_samples, wraps
 from neocog.surgery.result import Replaced, Skipped, Surgery
 from neocog.surgery.window import OperatorWindow, window_of_module
 
@@ -103,7 +103,8 @@ def _wrap(root: nn.Module, *, axes: int) -> list[str]:
         if window is None or not any(map(any, window.padding)):
             continue
         if isinstance(part, (nn.Conv1d, nn.Conv2d)) and len(window.stride) == axes:
-            part.padding_mode = "circular"
+            if not wraps(part):
+                part.padding_mode = "circular"
         else:
             rest.append(name)
     if not rest:
