@@ -100,7 +100,7 @@ def main() -> None:
         if given.mobilenet is not None:
             models["mobilenet"] = lambda: mobilenet(given.mobilenet)
         for name, opened in models.items():
-            if given.only not in (None, name):
+            if given.layer not in (None, name):
                 continue
             kept.part(
                 name,

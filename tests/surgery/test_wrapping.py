@@ -7,6 +7,7 @@ from tests.surgery.nets import settled
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from neocog.layers.blocks import CircularConv2d
 from neocog.surgery.replace import replace
 
 
@@ -100,3 +101,35 @@ def test_borders_of_what_is_no_graph_wrap_or_are_named() -> None:
     wrapped = copy.deepcopy(net)
     wrapped.conv.padding_mode = "circular"
     torch.testing.assert_close(done.module(x), wrapped(x))
+
+
+class Branches(nn.Module):
+    """Convolutions that can wrap their input themselves, and ones that cannot."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(1, 32, 3, padding=1)
+        self.twice = nn.Conv2d(32, 32, 3, padding=1)
+        self.named = nn.Conv2d(32, 32, 3, padding="same")
+        self.scaled = nn.utils.parametrizations.weight_norm(nn.Conv2d(32, 8, 3, padding=1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.relu(self.stem(F.avg_pool2d(x, 2)))
+        return self.scaled(self.named(self.twice(F.relu(self.twice(x))))).mean((2, 3))
+
+
+@torch.no_grad()
+def test_convolutions_that_can_wrap_their_input_do_it_fast() -> None:
+    net = settled(Branches())
+    x = torch.randn(64, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    done = replace(net, x, downsampling="blur", padding="circular", only=()).module
+    fast = {name for name, m in done.named_modules() if isinstance(m, CircularConv2d)}
+    assert fast == {"stem", "twice"}
+    assert type(net.stem) is nn.Conv2d  # as it was
+    assert done.state_dict().keys() == net.state_dict().keys()
+    expected = done(x)
+    with torch.enable_grad():  # where each is a padded convolution
+        direct = done(x)
+    torch.testing.assert_close(expected, direct, rtol=0, atol=1e-5)
+    moved = done(x.roll((2, 4), (2, 3)))
+    torch.testing.assert_close(moved, expected, rtol=0, atol=1e-5)

@@ -169,11 +169,11 @@ class CircularConv2d(nn.Conv2d):
         return F.conv2d(wide, self.weight, self.bias, self.stride, 0, self.dilation, self.groups)
 
     def _is_spectral(self, x: Tensor) -> bool:
-        sizes = zip(self.kernel_size, self.padding, strict=True)  # type: ignore[arg-type]
+        pads = self.padding if isinstance(self.padding, tuple) else ()
         return (
             self.stride == self.dilation == (1, 1)
             and self.groups == 1
-            and all(k == 2 * p + 1 for k, p in sizes)
+            and self.kernel_size == tuple(2 * p + 1 for p in pads)
             and x.dim() == 4
             and x.dtype == self.weight.dtype
             and is_plain(x, self.weight, self.bias)
