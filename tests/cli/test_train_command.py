@@ -22,10 +22,13 @@ def test_json_is_one_value_and_progress_is_elsewhere(call, tmp_path: Path) -> No
 def test_words_name_accuracy_and_report(call, tmp_path: Path) -> None:
     said = call("train", "digits", "--out", tmp_path / "run", *QUICK)
     assert said.status == 0
-    first, second = said.out.splitlines()
+    first, second, _, why, todo = said.out.splitlines()
     assert first.startswith("test accuracy ")
     assert "95 % CI" in first
     assert second == f"report {tmp_path / 'run' / 'report.html'}"
+    assert why.startswith("Next: ")
+    assert todo.startswith(("  neocog audit ", "  neocog train --recipe "))
+    assert "run" in todo
 
 
 def test_the_run_is_named_after_the_data(
@@ -58,6 +61,7 @@ def test_seeds_in_words_say_that_it_is_a_mean(call, tmp_path: Path) -> None:
     assert re.match(r"test accuracy [\d.]+%, mean of 2 seeds \(95 % CI ", lines[0])
     assert re.match(r"seeds [\d.]+%, [\d.]+%$", lines[1])
     assert lines[2] == f"runs in {tmp_path / 's'}"
+    assert str(tmp_path / "s" / "seed-1") in lines[-1]
 
 
 def test_a_recipe_and_options_that_go_before_it(call, tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ SVG = "{http://www.w3.org/2000/svg}"
 def test_every_exhibit_is_drawn_within_the_page(name):
     root = ET.fromstring(picture([MEMBERS[name]]))
     texts = [t.text or "" for t in root.iter(f"{SVG}text")]
-    assert any(MEMBERS[name].title in t for t in texts)
+    assert any(MEMBERS[name].title in t.lower() for t in texts)
     height = float(root.attrib["height"])
     ends = [float(e.get("y", 0)) + float(e.get("height", 0)) for e in root.iter(f"{SVG}rect")]
     assert height >= max(ends)

@@ -1,5 +1,6 @@
 import json
 import math
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,7 @@ def test_a_run_holds_what_the_contract_names(images: Path, tmp_path: Path, quick
     html = (run / "report.html").read_text()
     assert "first-layer filters" in html
     assert "confusion" in html
+    assert {"Loss", "Accuracy"} <= set(re.findall(r">(\w+)</text>", model.plot()))
 
 
 def test_bars_are_told_apart(many_images: Path, tmp_path: Path, quick: Quick) -> None:

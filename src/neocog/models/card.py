@@ -50,6 +50,7 @@ def first_screen_of(trained: Model) -> FirstScreen:
     audit = named is not None and bool(named.data)
     return FirstScreen(
         headline=said,
+        image=() if trained.history is None else trained.history(),
         figures=tuple(figures),
         next=(named.command("audit", "See whether its predictions hold when the image moves"),)
         if named is not None and audit

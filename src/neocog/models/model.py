@@ -32,7 +32,7 @@ from neocog.data.samples import check_batch, evaluation_batch
 from neocog.data.series import series_at
 from neocog.data.split import Split
 from neocog.errors import DataError, NeocogError, UsageError, did_you_mean, printable
-from neocog.exhibits import Section
+from neocog.exhibits import Exhibit, Section
 from neocog.first_screen import FirstScreen, Named
 from neocog.graph.activations import find_layer
 from neocog.graph.output_kind import probabilities
@@ -106,6 +106,7 @@ class Model(Result):
         black_box: it answers, and has neither layers nor gradients.
         options: how it was opened, as words of a command; None where no command can name it.
         recall: which samples it was trained on, where its folder knows.
+        history: how its training went, to be drawn, where its folder knows.
     """
 
     JSON = keys("*card")
@@ -117,6 +118,7 @@ class Model(Result):
     black_box: bool = False
     options: tuple[str, ...] | None = ()
     recall: Callable[[], SeenSamples | None] | None = None
+    history: Callable[[], tuple[Exhibit, ...]] | None = None
 
     if TYPE_CHECKING:
         audit = neocog.audit

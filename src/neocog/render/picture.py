@@ -12,7 +12,7 @@ from neocog.render.bars import Bar, view_bars
 from neocog.render.color import STEPS, palette
 from neocog.render.gallery import Image, view_gallery
 from neocog.render.map import MapView, view_map
-from neocog.render.svg import COLORS, HEIGHT, INK, LINE, WIDTH, document, label, parts
+from neocog.render.svg import COLORS, HEIGHT, INK, LINE, WIDTH, document, label, parts, titled
 from neocog.render.table import view_table
 from neocog.render.text import quantity
 
@@ -74,7 +74,7 @@ def _block(exhibit: Exhibit) -> Block:
         case Scalar():
             value = quantity(exhibit.value, exhibit.unit)
             return ROW, [label(MARGIN, 20, f"{exhibit.title}: {value.striptags()}", size=14)]
-    return height, [label(MARGIN, 22, exhibit.title, size=16, weight=600, fill=INK), *drawn]
+    return height, [label(MARGIN, 22, titled(exhibit.title), size=16, weight=600, fill=INK), *drawn]
 
 
 def _bars(bars: Bars) -> Block:

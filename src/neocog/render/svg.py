@@ -6,7 +6,7 @@ from markupsafe import Markup, escape
 
 from neocog.exhibits import Curve
 from neocog.render.curve import CurveView, view_curve
-from neocog.render.text import clean
+from neocog.render.text import clean, spelling
 
 __all__ = [
     "COLORS",
@@ -19,6 +19,7 @@ __all__ = [
     "label",
     "parts",
     "svg",
+    "titled",
 ]
 
 WIDTH, HEIGHT = 720, 440
@@ -81,7 +82,7 @@ def parts(curve: Curve) -> list[str]:
     view = view_curve(curve)
     inner = (WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM - (NAMED if view.named else 0))
     return [
-        label(LEFT, 22, curve.title, size=16, weight=600, fill=INK),
+        label(LEFT, 22, titled(curve.title), size=16, weight=600, fill=INK),
         label(LEFT, TOP - 10, curve.y_label, size=12),
         label(LEFT + inner[0] / 2, HEIGHT - 12, curve.x_label, size=12, anchor="middle"),
         *_grid(view, inner),
@@ -164,6 +165,11 @@ def label(
         f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size}" font-weight="{weight}" '
         f'text-anchor="{anchor}" fill="{fill}">{escaped(text)}</text>'
     )
+
+
+def titled(title: str) -> str:
+    """A heading: one that begins with a word gets a capital letter, as on a page."""
+    return f"{title[:1].upper()}{title[1:]}" if spelling(title) == "word" else title
 
 
 def escaped(value: object) -> Markup:

@@ -22,7 +22,7 @@ from neocog.runs.sampled import Sampled
 from neocog.runs.words import part
 from neocog.tasks.classify import Evaluation
 
-__all__ = ["run_first_screen", "run_sections"]
+__all__ = ["run_first_screen", "run_sections", "training_curves"]
 
 IMAGES = 24
 """Mistakes shown."""
@@ -50,7 +50,7 @@ def run_sections(end: Finished, rows: list[dict[str, Any]]) -> list[Section]:
     experiment, scores = end.experiment, end.scores
     sections = [_overview(experiment, end.summary, scores)]
     if rows:
-        sections.append(_curves(rows, experiment.recipe.objective.loss))
+        sections.append(training_curves(rows, experiment.recipe.objective.loss))
     for name, score in scores.items():
         if name == "test" or "test" not in scores:
             section = score.exhibits(f"Evaluation on the {name} split")
@@ -210,7 +210,13 @@ def _overview(
     return Section(title="The run", exhibits=tuple(tiles), text=text)
 
 
-def _curves(rows: list[dict[str, Any]], objective: str) -> Section:
+def training_curves(rows: list[dict[str, Any]], objective: str) -> Section:
+    """Losses, accuracy and learning rate over the epochs.
+
+    Args:
+        rows: the lines of metrics.jsonl.
+        objective: the loss that was minimized.
+    """
     x = [r["epoch"] for r in rows]
     losses = {"training": [r["train_loss"] for r in rows]}
     exhibits: list[Exhibit] = []

@@ -12,6 +12,7 @@ from typing import Any
 from torch import nn
 
 from neocog.errors import ModelError, NeocogError, RunError, UsageError, printable
+from neocog.exhibits import Exhibit
 from neocog.models.believed import as_function
 from neocog.models.external import LOOSE, is_external, open_external
 from neocog.models.model import Model
@@ -177,7 +178,19 @@ def _loaded(folder: RunFolder, place: Path_, *, allow_random: bool) -> Model:
         {**card, "doubts": list(chance)},
         Path(place),
         recall=partial(read_seen, Path(place)),
+        history=partial(_history, folder),
     )
+
+
+def _history(folder: RunFolder) -> tuple[Exhibit, ...]:
+    """The curves of a training of several epochs; nothing where its lines cannot be read."""
+    from neocog.runs.exhibits import training_curves
+
+    try:
+        rows, objective = folder.metrics(), folder.recipe.objective
+    except NeocogError:
+        return ()
+    return tuple(training_curves(rows, objective.loss).exhibits[:2]) if len(rows) > 1 else ()
 
 
 def _built(name: str, spec: ModelSpec, options: dict[str, Any], folder: RunFolder) -> nn.Module:

@@ -214,8 +214,8 @@ class Evaluation(Result):
                     values=np.array(self.confusion),
                     rows=self.classes,
                     columns=self.classes,
-                    row_label="truth",
-                    column_label="answer",
+                    row_label="true class",
+                    column_label="predicted class",
                     note="counts of samples",
                 ),
                 Table(
