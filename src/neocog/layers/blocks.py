@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -343,13 +344,21 @@ def conv_norm_activation(
     return block
 
 
-def he_normal(module: nn.Module) -> None:
+def he_normal(module: nn.Module, *, grouped: bool = False) -> None:
     """Draw every convolution's weights anew: normal, variance 2 / (outputs · taps); biases zero.
+
+    Args:
+        module: changed in place.
+        grouped: count the outputs of one group, as many as an input really feeds; without, a
+            depthwise convolution starts with weights too small by the root of its channels.
 
     Source: K. He et al., "Delving Deep into Rectifiers", ICCV 2015, eq. 14.
     """
     for m in module.modules():
         if isinstance(m, nn.Conv2d) and not m.weight.is_meta:  # which holds no values
             nn.init.kaiming_normal_(m.weight, mode="fan_out", nonlinearity="relu")
+            if grouped and m.groups > 1:
+                with torch.no_grad():
+                    m.weight.mul_(m.groups**0.5)
             if m.bias is not None:
                 nn.init.zeros_(m.bias)

@@ -59,6 +59,7 @@ __all__ = [
     "activation_then_reduce",
     "average_pool",
     "downsampling_of",
+    "far_border_of",
     "max_pool",
     "operator_stride",
     "pool",
@@ -270,7 +271,7 @@ def max_pool(
     if windows is not None:
         return nn.Sequential(Windows(*windows), nn.MaxPool2d(pair(kernel), pair(stride)))
     step, frame = operator_stride(downsampling, stride), pair(pad)
-    far = _far(kernel, stride, pad, "-inf" if padding == "zeros" else padding, step)
+    far = far_border_of(kernel, stride, pad, "-inf" if padding == "zeros" else padding, step)
     if padding == "zeros" or frame == (0, 0):
         operator: nn.Module = nn.MaxPool2d(pair(kernel), step, frame)
     else:
@@ -290,7 +291,7 @@ def average_pool(
     if windows is not None:
         return nn.Sequential(Windows(*windows), nn.AvgPool2d(pair(kernel), pair(stride)))
     step = operator_stride(downsampling, stride)
-    far = _far(kernel, stride, pad, "replicate" if padding == "zeros" else padding, step)
+    far = far_border_of(kernel, stride, pad, "replicate" if padding == "zeros" else padding, step)
     operator = nn.AvgPool2d(pair(kernel), step)
     after = reduce(downsampling, channels, stride=stride, padding=padding)
     return _chain(far, border(pad, padding=padding), operator, after)
@@ -340,7 +341,7 @@ def pool(
             learned.add_module("1", nn.ReLU())
             return learned
         step = operator_stride(downsampling, stride)
-        far = _far(kernel, stride, pad, padding, step)
+        far = far_border_of(kernel, stride, pad, padding, step)
         if not isinstance(far, nn.Identity):
             learned.add_module("far", far)  # a name: the parameters keep their number
         learned.add_module(
@@ -354,8 +355,18 @@ def pool(
     raise UsageError(f"`{kind}` is no pool. {did_you_mean(kind, POOLS)}")
 
 
-def _far(kernel: Pair, stride: Pair, pad: Pair, padding: str, step: tuple[int, int]) -> nn.Module:
-    """The `FarBorder` before an operator that does not have the stride itself."""
+def far_border_of(
+    kernel: Pair, stride: Pair, pad: Pair, padding: str, step: tuple[int, int]
+) -> nn.Module:
+    """The `FarBorder` before an operator that does not have the stride itself.
+
+    Args:
+        kernel: taps of the operator's window.
+        stride: that it stands for.
+        pad: samples that it adds a side.
+        padding: what is added, one of `layers.blocks.PADDINGS`; or `-inf`.
+        step: its own stride.
+    """
     taps, steps, frame = pair(kernel), pair(stride), pair(pad)
     reaches = any(k - 1 > 2 * p for k, p in zip(taps, frame, strict=True))
     if step == steps or not reaches:

@@ -1,7 +1,8 @@
-"""Normalization over neighboring channels.
+"""Normalization over channels, at each sample of a map: of neighboring ones, and of all.
 
-Source: A. Krizhevsky, I. Sutskever, G. Hinton, "ImageNet Classification with Deep Convolutional
-Neural Networks", NeurIPS 2012, section 3.3.
+Sources: A. Krizhevsky, I. Sutskever, G. Hinton, "ImageNet Classification with Deep Convolutional
+Neural Networks", NeurIPS 2012, section 3.3; J. Ba, J. Kiros, G. Hinton, "Layer Normalization",
+2016.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-__all__ = ["LocalResponseNorm", "local_response_norm"]
+__all__ = ["LayerNorm2d", "LocalResponseNorm", "local_response_norm"]
 
 
 def local_response_norm(
@@ -42,3 +43,25 @@ class LocalResponseNorm(nn.Module):
     def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W"]:
         """Normalized over neighboring channels."""
         return local_response_norm(x)
+
+
+class LayerNorm2d(nn.LayerNorm):
+    """Layer normalization of a map: over the channels of each pixel, apart from all others.
+
+    Args:
+        channels: of the map.
+        eps: added to the variance.
+
+    Example:
+        >>> import torch
+        >>> x = torch.tensor([1.0, 3.0]).view(1, 2, 1, 1)
+        >>> [round(v, 3) for v in LayerNorm2d(2)(x).flatten().tolist()]
+        [-1.0, 1.0]
+    """
+
+    def __init__(self, channels: int, *, eps: float = 1e-6) -> None:
+        super().__init__(channels, eps=eps)
+
+    def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W"]:
+        """Mean 0 and variance 1 at each pixel, then scaled and moved a channel."""
+        return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)

@@ -7,7 +7,13 @@ from dataclasses import dataclass
 from torch import nn
 
 from neocog.layers.blocks import Pair, pair, same_padding
-from neocog.layers.downsample import operator_stride, reduce, reduce_pair, windows_before
+from neocog.layers.downsample import (
+    far_border_of,
+    operator_stride,
+    reduce,
+    reduce_pair,
+    windows_before,
+)
 from neocog.layers.subsample import AsTheyAre, Windows, WindowsPair
 
 __all__ = ["Strided", "strided", "strided_pair"]
@@ -54,7 +60,8 @@ def strided(
     if found is None:
         after = reduce(downsampling, channels, stride=stride, padding=padding)
         step = operator_stride(downsampling, stride)
-        return Strided(before=nn.Identity(), stride=step, pad=frame, after=after)
+        far = far_border_of(kernel, stride, frame, padding, step)
+        return Strided(before=far, stride=step, pad=frame, after=after)
     return Strided(before=Windows(*found), stride=pair(stride), pad=(0, 0), after=nn.Identity())
 
 

@@ -176,6 +176,13 @@ class TakeWindows(nn.Module):
     """`take_windows` as a module of (map, phase); the arguments are its.
 
     The operator that follows has the stride and no padding of its own.
+
+    Args:
+        stride: of all axes or of each.
+        reach: samples from the first tap of the operator to its last, both counted.
+        sides: (before, after) of the padding that the operator had on each axis.
+        whole: with as much more after an axis as the stride leaves over, so that of every size
+            ceil(size / stride) windows are taken.
     """
 
     def __init__(
@@ -184,17 +191,22 @@ class TakeWindows(nn.Module):
         *,
         reach: Sequence[int],
         sides: Sequence[tuple[int, int]],
+        whole: bool = False,
     ) -> None:
         super().__init__()
         self.stride, self.reach = per_axis(stride, len(reach)), tuple(reach)
-        self.sides = tuple(sides)
+        self.sides, self.whole = tuple(sides), whole
         self.geometry = tuple(
             FieldWindow(s, 1, -before) for s, (before, _) in zip(self.stride, sides, strict=True)
         )
 
     def forward(self, x: Float[Tensor, "B C *space"], phase: Int[Tensor, " B"]) -> Tensor:
         """The padded map from its phase on."""
-        return take_windows(x, phase, stride=self.stride, reach=self.reach, sides=self.sides)
+        sides = self.sides
+        if self.whole:
+            rest = [-n % s for n, s in zip(x.shape[2:], self.stride, strict=True)]
+            sides = tuple((a, b + r) for (a, b), r in zip(sides, rest, strict=True))
+        return take_windows(x, phase, stride=self.stride, reach=self.reach, sides=sides)
 
     def extra_repr(self) -> str:
         """What the arguments were."""

@@ -2,6 +2,7 @@
 
     package.module:factory      a function that returns an nn.Module, with weights from a file
     torchvision:NAME timm:NAME  a network of a library
+    efficientnet_lite1 …        a network of ours with pretrained weights
     FILE.pt2                    an exported program
     FILE.onnx                   a black box
 
@@ -33,6 +34,7 @@ from neocog.models.declared import count, told_names, told_signal
 from neocog.models.meant import meant
 from neocog.models.model import Model
 from neocog.networks.model import SpecifiedNetwork
+from neocog.networks.pretrained import PRETRAINED, load_pretrained
 from neocog.store.black_box import BlackBox, load_onnx
 from neocog.store.exported import Exported, load_exported
 from neocog.store.foreign import LIBRARIES, as_written, is_factory, make
@@ -72,7 +74,8 @@ def is_external(place: Path_) -> bool:
     text = os.fspath(place)
     if os.path.isdir(text):  # noqa: PTH112 (names too long are none)
         return False
-    if not is_factory(text) and Path(text).suffix.lower() not in (".pt2", ".onnx", *LOOSE):
+    known = is_factory(text) or text in PRETRAINED
+    if not known and Path(text).suffix.lower() not in (".pt2", ".onnx", *LOOSE):
         raise _nothing(text)
     return True
 
@@ -155,14 +158,17 @@ def _words(given: Mapping[str, Any], allow_random: bool) -> tuple[str, ...] | No
 
 def _nothing(text: str) -> UsageError:
     return UsageError(
-        f"MODEL is a run folder, package.module:function, timm:NAME, torchvision:NAME, a .pt2 or "
-        f"an .onnx file; `{printable(text)}` is none. {meant(text)}"
+        f"MODEL is a run folder, package.module:function, timm:NAME, torchvision:NAME, a "
+        f"pretrained network ({', '.join(PRETRAINED)}), a .pt2 or an .onnx file; "
+        f"`{printable(text)}` is none. {meant(text)}"
     )
 
 
 def _find(text: str, suffix: str, given: Mapping[str, Any]) -> _Found:
     if is_factory(text):
         return _factory(text, given)
+    if text in PRETRAINED:
+        return _pretrained(text, given)
     if out_of_place := next((n for n in ("weights", "init") if n in given), None):
         raise UsageError(
             f"Weights go with a network that is made by a function, as module:factory; "
@@ -202,6 +208,19 @@ def _factory(text: str, given: Mapping[str, Any]) -> _Found:
     known = made.classes if weights is None and "classes" not in given else ()
     spec = ModelSpec(task="classify", classes=known, input=made.input)
     return _Found(made.network, spec, None, notes, library=library)
+
+
+def _pretrained(name: str, given: Mapping[str, Any]) -> _Found:
+    """A network of ours with the weights of its package; their classes have numbers, no names."""
+    if out_of_place := next((n for n in ("weights", "init") if n in given), None):
+        raise UsageError(
+            f"`{name}` as MODEL is the network with its pretrained weights; --{out_of_place} was "
+            f"given. Leave it out, or train one of your own: `neocog train DATA --model {name}`."
+        )
+    size = given.get("size", ())
+    loaded = load_pretrained(name, size=(int(size[1]), int(size[2])) if len(size) == 3 else None)
+    note = f"The weights of `{name}` are those of {PRETRAINED[name].trained_on}."
+    return _Found(loaded.network, replace(loaded.spec, classes=()), None, [note])
 
 
 def _module(network: nn.Module, given: Mapping[str, Any]) -> _Found:

@@ -16,14 +16,18 @@ from neocog.layers.blocks import PADDINGS
 from neocog.layers.downsample import DOWNSAMPLINGS
 from neocog.networks.alexnet import alexnet
 from neocog.networks.convnet import convnet
+from neocog.networks.convnext import convnext
 from neocog.networks.dense import dense
+from neocog.networks.efficientnet_lite import efficientnet_lite
 from neocog.networks.lenet5 import lenet5
 from neocog.networks.lenet5_modern import lenet5_modern
+from neocog.networks.mobilenet import mobilenet
 from neocog.networks.resnet import resnet
 from neocog.networks.resnet_cifar import resnet_cifar
 from neocog.networks.vgg import vgg
+from neocog.store.foreign import LIBRARIES, make
 
-__all__ = ["NETWORKS", "SMALLEST", "Option", "build", "schema"]
+__all__ = ["NETWORKS", "SMALLEST", "Option", "build", "is_of_library", "schema"]
 
 NETWORKS: dict[str, Callable[..., nn.Module]] = {
     "convnet": convnet,
@@ -49,6 +53,19 @@ NETWORKS: dict[str, Callable[..., nn.Module]] = {
     "resnet50": partial(resnet, depth=50),
     "resnet101": partial(resnet, depth=101),
     "resnet152": partial(resnet, depth=152),
+    "mobilenet_v1": partial(mobilenet, version=1),
+    "mobilenet_v2": partial(mobilenet, version=2),
+    "convnext_atto": partial(convnext, member="atto"),
+    "convnext_femto": partial(convnext, member="femto"),
+    "convnext_pico": partial(convnext, member="pico"),
+    "convnext_nano": partial(convnext, member="nano"),
+    "convnext_tiny": partial(convnext, member="tiny"),
+    "convnext_small": partial(convnext, member="small"),
+    "efficientnet_lite0": partial(efficientnet_lite, member=0),
+    "efficientnet_lite1": partial(efficientnet_lite, member=1),
+    "efficientnet_lite2": partial(efficientnet_lite, member=2),
+    "efficientnet_lite3": partial(efficientnet_lite, member=3),
+    "efficientnet_lite4": partial(efficientnet_lite, member=4),
 }
 """Name to builder. What a `partial` has bound is fixed by the name and no option."""
 
@@ -74,7 +91,7 @@ class Option:
 
 
 def schema(name: str) -> list[Option]:
-    """The options of a network, read off its builder's signature.
+    """The options of a network, read off its builder's signature; none for one of a library.
 
     Raises:
         UsageError: no such network.
@@ -83,6 +100,8 @@ def schema(name: str) -> list[Option]:
         >>> [(o.name, o.kind, o.default) for o in schema("dense")][-2:]
         [('hidden', 'ints', (256,)), ('dropout', 'float', 0.0)]
     """
+    if is_of_library(name):
+        return []
     builder = _builder(name)
     function, bound = (
         (builder.func, builder.keywords) if isinstance(builder, partial) else (builder, {})
@@ -106,7 +125,7 @@ def build(
     """A network with fresh weights, drawn from PyTorch's global generator.
 
     Args:
-        name: one of `NETWORKS`.
+        name: one of `NETWORKS`; or `timm:NAME`, `torchvision:NAME` where the library is installed.
         classes: outputs.
         channels: 1 for gray, 3 for color.
         size: (H, W) of the images, each at least `SMALLEST`.
@@ -117,6 +136,7 @@ def build(
 
     Raises:
         UsageError: no such network or option, or a value of another kind.
+        ModelError: a library is missing, or cannot build its network.
 
     Example:
         >>> net = build("resnet20", classes=10, channels=3, size=(32, 32))
@@ -137,7 +157,30 @@ def build(
             near = did_you_mean(key[:60], known)
             raise UsageError(f"`{printable(key[:60])}` is no option of {name}. {near}")
         values[key] = _checked(name, known[key], value)
+    if is_of_library(name):
+        return _of_library(name, classes=classes, channels=channels)
     return NETWORKS[name](classes=classes, channels=channels, size=size, **values)
+
+
+def is_of_library(name: str) -> bool:
+    """Whether a name is LIBRARY:NAME of a library whose networks are taken by name.
+
+    Example:
+        >>> is_of_library("timm:resnet18"), is_of_library("resnet18"), is_of_library("os:system")
+        (True, False, False)
+    """
+    library, _, own = name.partition(":")
+    return library in LIBRARIES and bool(own)
+
+
+def _of_library(name: str, *, classes: int, channels: int) -> nn.Module:
+    """With random weights, which are loaded behind it."""
+    if channels != 3:
+        raise UsageError(
+            f"A network of a library takes color images, 3 channels; {channels} came for "
+            f"`{printable(name[:60])}`. Take them as color: `--set data.channels=3`."
+        )
+    return make(name, classes=classes, init="none", values=False).network
 
 
 def _builder(name: str) -> Callable[..., nn.Module]:

@@ -277,7 +277,7 @@ def recipe_of(
         augment=_moved(signal.channels, signal.image_size),
     )
     if mended.network is not None:
-        base = RunFolder.open(trained.place).recipe
+        base = _recipe_before(trained)
     optimizer = base.optimizer
     rate = course.lr or RATE * (optimizer.lr or suited_rate(mended.model, optimizer.name))
     chosen = mended.network or ModelConfig(name=str(trained.place), options=mended.options)
@@ -298,6 +298,14 @@ def recipe_of(
         machine=MachineConfig(device=course.device),
         provenance=Provenance(command="fix"),
     )
+
+
+def _recipe_before(trained: Model) -> Recipe:
+    """Of a network of ours: that of its training, or of none where its weights come with it."""
+    if trained.place.is_dir():
+        return RunFolder.open(trained.place).recipe
+    network = trained.card["network"]
+    return Recipe(model=ModelConfig(name=network["name"], options=dict(network["options"])))
 
 
 def _moved(channels: int, size: tuple[int, int]) -> Augment:
@@ -361,7 +369,7 @@ def the_fixed(
 def as_it_was(trained: Model, mended: ConvertedModel, recipe: Recipe) -> SavedFix:
     """The original model, to save, with the class names of the data."""
     ours = mended.network is not None
-    before = RunFolder.open(trained.place).recipe if ours else recipe
+    before = _recipe_before(trained) if ours else recipe
     before = replace(before, provenance=recipe.provenance)  # no training to be taken up
     return SavedFix(
         network=trained.module.network,

@@ -5,20 +5,21 @@ from __future__ import annotations
 import contextlib
 import os
 from dataclasses import dataclass, replace
-from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 
 from neocog.errors import ModelError, NeocogError, RunError, printable
-from neocog.files import opened
+from neocog.networks.naming import renamed
 from neocog.runs.folder import RunFolder
+from neocog.runs.initial import IMAGENET, InitialWeights, initial_weights, network_of
 from neocog.runs.recipe import ModelConfig, Recipe
-from neocog.store.tensors import read_tensors
+from neocog.store.partial import PartialWeights, load_partial
 from neocog.training.optimize import suited_rate
+from neocog.types import InputSpec
 
-__all__ = ["Start"]
+__all__ = ["Start", "network_of"]
 
 MOST = 0.5
 """Share of a network's weights from which on it counts as trained."""
@@ -26,17 +27,15 @@ MOST = 0.5
 
 @dataclass(frozen=True)
 class Start:
-    """A file of weights.
+    """Initial weights, as a recipe names them.
 
     Args:
-        path: as given: a run folder or a file.
-        file: of the weights.
-        digest: of its content; empty if it is missing.
+        init: as given.
+        weights: what was found; None where they are missing, and a checkpoint follows.
     """
 
-    path: Path
-    file: Path
-    digest: str
+    init: str
+    weights: InitialWeights | None
 
     @classmethod
     def of(cls, choice: ModelConfig, *, needed: bool) -> Start | None:
@@ -44,37 +43,50 @@ class Start:
 
         Args:
             choice: the network.
-            needed: the file must exist, with the digest of the recipe.
+            needed: they must exist, with the digest of the recipe.
 
         Raises:
-            ModelError: it cannot be read.
-            RunError: it has changed since.
+            ModelError: they cannot be read.
+            UsageError: the network has no pretrained ones.
+            RunError: they have changed since.
         """
         if not choice.init:
             return None
-        path = Path(choice.init)
-        folder = os.path.isdir(path)  # noqa: PTH112 (names too long, or with a null byte, are none)
-        file = path / "model.safetensors" if folder else path
+        weights = None
         try:
-            with opened(file, what="What a training starts from", error=ModelError) as f:
-                seen = blake2b(digest_size=16)
-                while part := f.read(1 << 20):
-                    seen.update(part)
-            digest = seen.hexdigest()
-        except (ModelError, OSError) as e:
+            weights = initial_weights(choice.init, choice.name)
+        except (NeocogError, OSError) as e:
+            if needed and (choice.init == IMAGENET or not isinstance(e, (ModelError, OSError))):
+                raise
             if needed:
                 reason = e.strerror if isinstance(e, OSError) else str(e)
                 raise ModelError(
-                    f"--init takes a run folder or a safetensors file. {reason} Correct it."
+                    f"--init takes a run folder, a file of weights, imagenet, timm:NAME, "
+                    f"torchvision:NAME or hf://ORG/NAME. {reason} Correct it."
                 ) from e
-            digest = ""
-        if needed and choice.init_digest not in ("", digest):
+        start = cls(choice.init, weights)
+        if needed and choice.init_digest not in ("", start.digest):
             raise RunError(
                 f"Repeating a run needs its initial weights, and "
-                f"`{printable(file)}` has changed since. Restore it, start a new run, or take it "
-                "as it is with `--set model.init_digest=`."
+                f"`{printable(choice.init)}` has changed since. Restore it, start a new run, or "
+                "take it as it is with `--set model.init_digest=`."
             )
-        return cls(path, file, digest)
+        return start
+
+    @property
+    def digest(self) -> str:
+        """Of the values; empty where they are missing."""
+        return self.weights.digest if self.weights is not None else ""
+
+    @property
+    def input(self) -> InputSpec | None:
+        """What the network of these weights takes, where it is known."""
+        return self.weights.input if self.weights is not None else None
+
+    @property
+    def external(self) -> bool:
+        """Whether somebody else trained them, with a normalization of theirs."""
+        return self.weights is not None and self.weights.external
 
     def fill(self, network: nn.Module, recipe: Recipe, *, resume: bool) -> tuple[Recipe, list[str]]:
         """Load matching weights into a network; the rest stays random.
@@ -94,39 +106,32 @@ class Start:
         if resume:
             state = "are gone" if not self.digest else "have changed"
             note = (
-                f"The weights in {printable(self.path)}, which this training was started from, "
+                f"The weights in {printable(self.init)}, which this training was started from, "
                 f"{state} since. It goes on from its checkpoint without them, but its recipe alone "
                 "does not make it again."
             )
             return recipe, [note] if choice.init_digest not in ("", self.digest) else []
+        assert self.weights is not None
         recipe = replace(recipe, model=replace(choice, init_digest=self.digest))
-        fraction, notes = _fill(network, self.file, self.path)
-        if not recipe.optimizer.lr and fraction >= MOST:
+        tensors, notes = self.weights.read()
+        tensors = renamed(choice.name, network, tensors)
+        taken = load_partial(network, tensors, self.weights.title)
+        notes = (*notes, *self._words(taken), *taken.notes)
+        if not recipe.optimizer.lr and taken.fraction >= MOST:
             rate = suited_rate(network, recipe.optimizer.name, trained=True)
             recipe = replace(recipe, optimizer=replace(recipe.optimizer, lr=rate))
-            notes.append(
+            note = (
                 f"The highest learning rate is {rate:.2g}, a tenth of that for random weights, as "
-                f"{fraction:.0%} of the weights are trained; --lr sets another."
+                f"{taken.fraction:.0%} of the weights are trained; --lr sets another."
             )
-        return recipe, [*notes, *_seen_notes(self.path, recipe)]
+            notes = (*notes, note)
+        return recipe, [*notes, *_seen_notes(Path(self.init), recipe)]
 
-
-def _fill(network: nn.Module, file: Path, path: Path) -> tuple[float, list[str]]:
-    """The share of weights that came, and what is said of it."""
-    tensors = read_tensors(file)[0]
-    own = network.state_dict()
-    fits = {k: v for k, v in tensors.items() if k in own and own[k].shape == v.shape}
-    if not any(v.ndim > 1 for v in fits.values()):
-        raise ModelError(
-            f"To start from other weights some must fit; of `{printable(file)}` none has the name "
-            f"and shape of one of the network's. Choose the network they were trained with."
-        )
-    network.load_state_dict(fits, strict=False)
-    fresh = [k for k in own if k not in fits]
-    names = ", ".join(fresh[:3]) + (", …" if len(fresh) > 3 else "")
-    what = f"; {len(fresh)} start at random ({names})" if fresh else ""
-    fraction = sum(v.numel() for v in fits.values()) / max(1, sum(v.numel() for v in own.values()))
-    return fraction, [f"{len(fits)} of {len(own)} tensors are from {printable(path)}{what}."]
+    def _words(self, taken: PartialWeights) -> tuple[str, ...]:
+        """How much of the network came."""
+        assert self.weights is not None
+        whole = len(taken.taken) + len(taken.fresh)
+        return (f"{len(taken.taken)} of {whole} tensors are from {self.weights.title}.",)
 
 
 def _seen_notes(path: Path, recipe: Recipe) -> list[str]:
