@@ -17,7 +17,7 @@ from tests.browser.helpers import (
 import neocog
 from neocog.data.open import open_data
 from neocog.exhibits import Scalar, Section
-from neocog.runs.kept import keep_audit
+from neocog.runs.saved_audit import keep_audit
 
 
 def said(run, index: int) -> dict[str, float]:

@@ -11,7 +11,7 @@ import neocog
 from neocog.cli.main import main
 from neocog.errors import NeocogError, UsageError
 from neocog.runs.load import load
-from neocog.runs.pair import open_pair
+from neocog.runs.model_pair import open_pair
 from neocog.verbs.audit import audit
 from neocog.verbs.fix import fix
 

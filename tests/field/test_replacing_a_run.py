@@ -19,7 +19,7 @@ from neocog.runs.claim import claimed
 from neocog.runs.folder import RunFolder
 from neocog.runs.load import load
 from neocog.runs.recipe import Provenance, Recipe, TrainConfig
-from neocog.runs.swap import beside
+from neocog.runs.replacement import beside
 from neocog.types import InputSpec, ModelSpec
 from neocog.verbs.train import resume, train
 

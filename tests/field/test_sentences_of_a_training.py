@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from neocog.data.split import Split
 from neocog.exhibits import Curve, Scalar, Section
 from neocog.networks.catalog import build
-from neocog.runs import exhibits, words
+from neocog.runs import exhibits, training_notes
 from neocog.runs.recipe import Recipe
-from neocog.runs.sampled import Sampled
+from neocog.runs.split_outputs import SplitOutputs
 from neocog.tasks.classify import evaluation
 from neocog.training.machine import Machine
 
@@ -31,7 +31,7 @@ def _claim(text: str) -> str:
 
 
 def check_moved(first: float, last: float, guessing: float, rate: float) -> None:
-    text = words.moved(first, last, guessing=guessing, rate=rate, steps=27)
+    text = training_notes.moved(first, last, guessing=guessing, rate=rate, steps=27)
     match _claim(text):
         case "exploded":
             assert last > 2 * first
@@ -76,9 +76,9 @@ def test_any_course(first: float, last: float, guessing: float, rate: float) -> 
     ],
 )  # fmt: skip
 def test_courses_by_name(first: float, last: float, claim: str) -> None:
-    assert _claim(words.moved(first, last, guessing=2.3026, rate=0.1, steps=3)) == claim
+    assert _claim(training_notes.moved(first, last, guessing=2.3026, rate=0.1, steps=3)) == claim
     if claim in ("rose", "hardly moved"):  # one step says nothing
-        assert not words.moved(first, last, guessing=2.3026, rate=0.1, steps=1)
+        assert not training_notes.moved(first, last, guessing=2.3026, rate=0.1, steps=1)
 
 
 OBJECTIVES = ("cross_entropy", "mean_squared_error")
@@ -88,12 +88,12 @@ OBJECTIVES = ("cross_entropy", "mean_squared_error")
 def test_a_training_that_learned_nothing_is_one_whose_loss_is_that_of_a_guess(
     loss: float, classes: int, objective: str
 ) -> None:
-    guessing = words.chance(objective, classes)
+    guessing = training_notes.chance(objective, classes)
     uniform = torch.zeros(1, classes)
     from neocog.tasks.classify import loss as task_loss
 
     assert task_loss(objective, uniform, torch.tensor([0])).item() == pytest.approx(guessing, 1e-4)
-    text = words.ended(loss, guessing=guessing, classes=classes)
+    text = training_notes.ended(loss, guessing=guessing, classes=classes)
     assert bool(text) == (loss >= guessing)
     if text:
         assert f"ended at {loss:.3g}" in text
@@ -102,7 +102,7 @@ def test_a_training_that_learned_nothing_is_one_whose_loss_is_that_of_a_guess(
 
 @given(st.floats(0.01, 1e5), st.floats(0, 1e5), st.integers(1, 10_000), st.integers(1, 10_000))
 def test_a_short_budget(budget: float, spent: float, steps: int, each: int) -> None:
-    text = words.short(budget, spent, steps, each)
+    text = training_notes.short(budget, spent, steps, each)
     assert ("is over" in text) == (spent >= budget)
     assert ("planned for the rest" in text) == (spent < budget)
     assert re.search(rf"\b{steps:,} step{'s' if steps > 1 else ''}\b", text)
@@ -124,13 +124,13 @@ def _experiment(classes: int, n: int) -> Any:
     )  # fmt: skip
 
 
-def _shown(n: int, classes: int, correct: int, of: int) -> Sampled:
+def _shown(n: int, classes: int, correct: int, of: int) -> SplitOutputs:
     truth = np.arange(n) % classes
     logits = torch.full((n, classes), -3.0)
     for i, t in enumerate(truth):
         logits[i, t if i < correct else (t + 1) % classes] = 5.0
     x = np.zeros((n, 8, 8, 1), np.uint8)
-    return Sampled(logits, Split(x, truth, [f"{i}.png" for i in range(n)]), of)
+    return SplitOutputs(logits, Split(x, truth, [f"{i}.png" for i in range(n)]), of)
 
 
 @pytest.mark.parametrize(("n", "correct"), [(1, 0), (1, 1), (7, 7), (7, 0), (60, 31)])
@@ -171,7 +171,7 @@ def test_curves_of_any_losses_are_drawn(epochs: int, value: float) -> None:
          "val_accuracy": 0.5, "lr": 0.0}
         for e in range(epochs)
     ]  # fmt: skip
-    section = exhibits._curves(rows, "mean_squared_error")
+    section = exhibits.training_curves(rows, "mean_squared_error")
     assert isinstance(section, Section)
     loss = section.exhibits[0]
     assert isinstance(loss, Curve)

@@ -33,7 +33,7 @@ from neocog.exhibits import Gallery, Map, Scalar, Table, percent, share
 from neocog.graph.alignment import CIRCULAR_SHIFT, QUARTER_TURN, Alignment
 from neocog.graph.misalignment import Misalignment
 from neocog.runs import fix_data
-from neocog.runs.improve import Candidate, Improved
+from neocog.runs.finetune_search import Candidate, FinetuneSearch
 from neocog.runs.judge import Figures, Score
 from neocog.runs.judge import verdict as judged
 from neocog.tasks.classify import evaluation
@@ -493,7 +493,7 @@ def _score(fidelity: float = 0.5) -> Score:
 def test_how_a_state_was_found(
     looks: int, norms: int, done: int, stopped: str, seen: bool | None
 ) -> None:
-    improved = Improved(
+    improved = FinetuneSearch(
         best=Candidate(what="converted", step=done, score=_score(), weights={}),
         validations=[{}] * looks, norms=norms, images=1280 if norms else 0, lr=0.01,
         consistency_weight=15.0,

@@ -24,7 +24,7 @@ from neocog.runs.events import Event, Finished, Started
 from neocog.runs.folder import RunFolder
 from neocog.runs.load import load
 from neocog.runs.plan import Pace, affordable, segment
-from neocog.runs.sampled import LEAST, sampled
+from neocog.runs.split_outputs import LEAST, split_outputs
 from neocog.training.loop import Step
 from neocog.training.machine import Machine, choose
 from neocog.types import Batch, InputSpec, ModelSpec
@@ -146,11 +146,11 @@ def _split(n: int) -> Split:
 
 def test_parts_are_nested_in_order_and_belong_to_their_samples() -> None:
     split, model = _split(1000), _model()
-    whole = sampled(model, split, device="cpu")
+    whole = split_outputs(model, split, device="cpu")
     assert whole.whole
     names: set[str] = set()
     for most in (LEAST, 100, 1000):
-        found = sampled(model, split, device="cpu", most=most)
+        found = split_outputs(model, split, device="cpu", most=most)
         assert len(found.split) == len(found.logits) == most
         assert found.whole == (most == 1000)
         rows = [int(n) for n in found.split.names]
@@ -169,7 +169,7 @@ def test_however_short_the_time_some_samples_are_asked(seconds: float) -> None:
             return x.flatten(1)
 
     model = SpecifiedNetwork(Slow(), _model().spec).eval()
-    found = sampled(model, _split(100_000), device="cpu", seconds=seconds, answer=4e-5)
+    found = split_outputs(model, _split(100_000), device="cpu", seconds=seconds, answer=4e-5)
     assert LEAST <= len(found.split) < 5000
     assert found.of == 100_000
 

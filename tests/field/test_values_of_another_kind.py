@@ -25,10 +25,10 @@ from neocog.errors import ModelError, NeocogError
 from neocog.files import parse_json
 from neocog.runs.experiment import Experiment, prepare
 from neocog.runs.folder import RunFolder
-from neocog.runs.kept import kept_audit
 from neocog.runs.load import load
 from neocog.runs.progress import taken_up
 from neocog.runs.recipe import from_toml
+from neocog.runs.saved_audit import kept_audit
 from neocog.types import ModelSpec
 from neocog.verbs.train import train
 

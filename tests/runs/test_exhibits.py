@@ -16,7 +16,7 @@ from neocog.exhibits import Gallery, Map
 from neocog.runs.events import Finished
 from neocog.runs.exhibits import run_first_screen
 from neocog.runs.recipe import DataConfig, Recipe, TrainConfig
-from neocog.runs.sampled import Sampled
+from neocog.runs.split_outputs import SplitOutputs
 from neocog.tasks.classify import evaluation
 
 CLASSES = ("cat", "<b>dog")
@@ -35,7 +35,7 @@ def finished(
         summary={"epochs": epochs, "seconds": 1.5, "params": 10, "macs": 20},
         experiment=experiment,
         scores={"test": evaluation(logits, y, CLASSES)},
-        shown={"test": Sampled(logits, split, len(y))},
+        outputs={"test": SplitOutputs(logits, split, len(y))},
     )
 
 

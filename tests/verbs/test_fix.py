@@ -228,7 +228,7 @@ def test_what_is_measured_or_chosen_on_is_not_learned_from(
         learned["now"] = len(split)
         yield from tune(model, split, *rest, **how)
 
-    monkeypatch.setattr("neocog.runs.improve.tune", counted)
+    monkeypatch.setattr("neocog.runs.finetune_search.tune", counted)
     splits = {k: len(v) for k, v in open_data(bars).splits.items()}
     assert splits["val"]
     held_out = {"test": 0, "val": round(0.1 * splits["train"])}
@@ -261,7 +261,7 @@ def test_a_stop_keeps_what_was_reached(
             told.rows = [{"epoch": 1}]
             break
 
-    monkeypatch.setattr("neocog.runs.improve.tune", stopped)
+    monkeypatch.setattr("neocog.runs.finetune_search.tune", stopped)
     with pytest.raises(KeyboardInterrupt, match="is kept in"):
         fixed(run, bars, tmp_path / "fixed")
     kept = load(tmp_path / "fixed").card

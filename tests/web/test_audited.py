@@ -11,8 +11,8 @@ from tests.web.conftest import asking, small_model
 
 from neocog.cli.main import main
 from neocog.exhibits import Bars, Check, Checks, Curve, Gallery, Map, Scalar, Section, Table
-from neocog.runs.kept import fingerprint, keep_audit
 from neocog.runs.load import load
+from neocog.runs.saved_audit import fingerprint, keep_audit
 from neocog.store.tensors import read_tensors, write_tensors
 from neocog.web.audited import well_formed
 from neocog.web.opening import opened

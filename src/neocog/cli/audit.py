@@ -134,12 +134,12 @@ def command(
     \b
     neocog audit runs/digits digits --report audit.html
     neocog audit runs/images images/:val --require "shift.circular.consistency>=0.99"
-    neocog audit runs/fixed digits --baseline runs/digits
-    neocog audit runs/fixed images/ --baseline nets.small:make --weights w.pt --size 3,32,32
+    neocog audit runs/fix_run digits --baseline runs/digits
+    neocog audit runs/fix_run images/ --baseline nets.small:make --weights w.pt --size 3,32,32
     neocog audit nets.wave:make waves.npz --size 1,128
     """
     from neocog.audits.config import AuditConfig
-    from neocog.runs.pair import open_pair
+    from neocog.runs.model_pair import open_pair
     from neocog.verbs.audit import audit
 
     chosen = AuditConfig(batch=batch_size, **asked)
@@ -182,7 +182,7 @@ def command(
 def _keep(shown: Model, data: str, plain: Mapping[str, Any], found: AuditResult) -> None:
     """Leave the audit in the folder of a run; what was measured is told all the same."""
     from neocog.errors import RunError, printable
-    from neocog.runs.kept import keep_audit
+    from neocog.runs.saved_audit import keep_audit
 
     try:
         keep_audit(shown, data=data, result=plain, sections=found.sections())

@@ -21,7 +21,7 @@ from neocog.errors import NeocogError, RunError, printable
 from neocog.runs.folder import FILES, RunFolder
 from neocog.runs.lock import LOCK, FolderLock, briefly
 from neocog.runs.recipe import Recipe
-from neocog.runs.swap import PART, beside, discard, draft, drafts, put, settle
+from neocog.runs.replacement import PART, beside, discard, draft, drafts, put, settle
 
 __all__ = ["Claim", "claimed", "refuse_to_resume", "vacant"]
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from neocog.runs.experiment import Experiment
-from neocog.runs.sampled import Sampled
+from neocog.runs.split_outputs import SplitOutputs
 from neocog.tasks.classify import Evaluation
 from neocog.training.loop import Step
 
@@ -64,14 +64,14 @@ class Finished:
         summary: what `neocog train --json` prints, less the run's path.
         experiment: with the trained model.
         scores: what the model scores on the splits it was not trained on.
-        shown: its outputs there, or on those samples that there was time for.
+        outputs: its outputs there, or on those samples that there was time for.
         notes: sentences that a user should read.
     """
 
     summary: dict[str, Any]
     experiment: Experiment
     scores: dict[str, Evaluation]
-    shown: dict[str, Sampled]
+    outputs: dict[str, SplitOutputs]
     notes: tuple[str, ...] = ()
 
 

@@ -18,8 +18,8 @@ from neocog.first_screen import Command, FirstScreen, Named, path_word
 from neocog.networks.catalog import schema
 from neocog.runs.events import Finished
 from neocog.runs.experiment import Experiment
-from neocog.runs.sampled import Sampled
-from neocog.runs.words import part
+from neocog.runs.split_outputs import SplitOutputs
+from neocog.runs.training_notes import part
 from neocog.tasks.classify import Evaluation
 
 __all__ = ["run_first_screen", "run_sections", "training_curves"]
@@ -54,9 +54,9 @@ def run_sections(end: Finished, rows: list[dict[str, Any]]) -> list[Section]:
     for name, score in scores.items():
         if name == "test" or "test" not in scores:
             section = score.exhibits(f"Evaluation on the {name} split")
-            text = _measured(name, end.shown[name])
+            text = _measured(name, end.outputs[name])
             sections.append(Section(title=section.title, exhibits=section.exhibits, text=text))
-            sections.append(_mistakes(experiment, end.shown[name]))
+            sections.append(_mistakes(experiment, end.outputs[name]))
     sections.append(_inside(experiment))
     sections.extend(experiment.source.sheet.exhibits())
     return sections
@@ -92,7 +92,7 @@ def run_first_screen(end: Finished, run: str) -> FirstScreen:
         detail=why,
         badge=badge,
         level="bad" if badge else "plain",
-        image=_confusion_and_worst(experiment, score, end.shown[name]),
+        image=_confusion_and_worst(experiment, score, end.outputs[name]),
         figures=(
             Scalar(title="accuracy", value=score.accuracy, unit="%", interval=score.accuracy_ci),
             *_weakest(score),
@@ -151,7 +151,7 @@ def _costs(end: Finished) -> tuple[Scalar, ...]:
 
 
 def _confusion_and_worst(
-    experiment: Experiment, score: Evaluation, shown: Sampled
+    experiment: Experiment, score: Evaluation, outputs: SplitOutputs
 ) -> tuple[Exhibit, ...]:
     confusion = Map(
         title="confusion",
@@ -162,17 +162,17 @@ def _confusion_and_worst(
         column_label="predicted class",
         note="Counts of images.",
     )
-    worst = _worst(experiment, shown, WORST, "most confident mistakes")
+    worst = _worst(experiment, outputs, WORST, "most confident mistakes")
     return (confusion, worst) if worst.images else (confusion,)
 
 
-def _measured(name: str, shown: Sampled) -> str:
+def _measured(name: str, outputs: SplitOutputs) -> str:
     """The split of a score."""
-    if shown.whole:
+    if outputs.whole:
         held_out = "the test samples, which this training has not seen"
         watched = "the validation samples, which this training was watched with"
         return f"Measured on {held_out if name == 'test' else watched}."
-    return part(name, len(shown.split), shown.of)
+    return part(name, len(outputs.split), outputs.of)
 
 
 def _overview(
@@ -253,19 +253,19 @@ def training_curves(rows: list[dict[str, Any]], objective: str) -> Section:
     return Section(title="Training curves", exhibits=tuple(exhibits))
 
 
-def _mistakes(experiment: Experiment, shown: Sampled) -> Section:
-    split = shown.split
-    wrong = int((shown.logits.argmax(1).numpy() != split.y).sum())
-    gallery = _worst(experiment, shown, IMAGES, "most confident mistakes")
+def _mistakes(experiment: Experiment, outputs: SplitOutputs) -> Section:
+    split = outputs.split
+    wrong = int((outputs.logits.argmax(1).numpy() != split.y).sum())
+    gallery = _worst(experiment, outputs, IMAGES, "most confident mistakes")
     verb = "is" if len(split) == 1 else "are"
     text = f"{wrong:,} of {len(split):,} {verb} predicted incorrectly."
     return Section(title="Errors", exhibits=(gallery,) if gallery.images else (), text=text)
 
 
-def _worst(experiment: Experiment, shown: Sampled, most: int, title: str) -> Gallery:
+def _worst(experiment: Experiment, outputs: SplitOutputs, most: int, title: str) -> Gallery:
     """Mistakes, the most confident first."""
-    split = shown.split
-    p, answer = shown.logits.softmax(1).max(1)
+    split = outputs.split
+    p, answer = outputs.logits.softmax(1).max(1)
     wrong = (answer.numpy() != split.y).nonzero()[0]
     worst = wrong[np.argsort(-p.numpy()[wrong], kind="stable")][:most]
     classes = [printable(c) for c in experiment.source.classes]

@@ -30,7 +30,7 @@ from neocog.graph.cost import Cost, cost
 from neocog.models.seen import SeenSamples, read_seen
 from neocog.networks.catalog import build, schema
 from neocog.networks.model import SpecifiedNetwork
-from neocog.runs.fastest import best_device, fastest
+from neocog.runs.machine_search import best_device, fastest
 from neocog.runs.memory import available_bytes, training_bytes
 from neocog.runs.provenance import where
 from neocog.runs.recipe import MachineConfig, ModelConfig, Recipe
@@ -168,16 +168,16 @@ def prepare(
         network = _network(spec, recipe)
     model = SpecifiedNetwork(network, spec)
     if started is not None:
-        recipe, said = started.fill(network, recipe, resume=resume)
-        notes += said
+        recipe, remarks = started.fill(network, recipe, resume=resume)
+        notes += remarks
     if not recipe.optimizer.lr:
         rate = suited_rate(network, recipe.optimizer.name)
         recipe = replace(recipe, optimizer=replace(recipe.optimizer, lr=rate))
     train = source.splits["train"]
     machine = fastest(recipe.machine, model, train, recipe, seconds=measuring)
     recipe = replace(recipe, machine=MachineConfig(**vars(machine)))
-    recipe, said = where(recipe, resume=resume)
-    notes += said
+    recipe, remarks = where(recipe, resume=resume)
+    notes += remarks
     place(model, machine)
     decay = recipe.train.ema_decay
     return Experiment(
@@ -245,10 +245,10 @@ def _check(source: Source, recipe: Recipe) -> list[str]:
         raise DataError(
             f"A classifier needs samples of at least two classes; the training split of "
             f"`{printable(recipe.data.path)}` has {present}. "
-            + "".join(f"Class {said}. " for said in lost[:5])
+            + "".join(f"Class {reason}. " for reason in lost[:5])
             + "Give a folder with one sub-folder of readable images per class."
         )
-    notes = [*source.sheet.warnings, *(f"Class {said}." for said in lost)]
+    notes = [*source.sheet.warnings, *(f"Class {reason}." for reason in lost)]
     if not len(source.splits["test"]) and len(source.splits["val"]):
         notes.append(
             "There is no test split: figures are of val, which also monitors the training. "
@@ -273,12 +273,12 @@ def _left_out(source: Source) -> list[str]:
     faults = [f for f in source.sheet.faults if f not in source.sheet.barren]
     folders = sum(f.is_folder for f in faults)
     files = len(faults) - folders
-    said = [f"{files:,} file{'s' * (files > 1)} could not be used"] if files else []
+    remarks = [f"{files:,} file{'s' * (files > 1)} could not be used"] if files else []
     if folders:
-        said.append(f"{folders:,} folder{'s are' if folders > 1 else ' is'} left out")
-    if not said:
+        remarks.append(f"{folders:,} folder{'s are' if folders > 1 else ' is'} left out")
+    if not remarks:
         return []
-    return [f"{' and '.join(said)}; `neocog data` names each (the rest is trained on)."]
+    return [f"{' and '.join(remarks)}; `neocog data` names each (the rest is trained on)."]
 
 
 def _why(fault: Fault) -> str:

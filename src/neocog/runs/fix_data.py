@@ -96,94 +96,94 @@ def fix_data(trained: Model, data: Any, *, learns: bool, seed: int = 0) -> FixDa
     name = source.scored(name, trained_on=True)
     if name == ALL:
         raise _too_few(where, len(source.whole))
-    shown = trained.samples(f"{where}:{name}")
+    samples = trained.samples(f"{where}:{name}")
     if len(source.whole) < LEAST:
         raise _too_few(where, len(source.whole))
-    labeled = bool(source.classes) and min(shown.outputs) >= 0
+    labeled = bool(source.classes) and min(samples.outputs) >= 0
     train = _split(trained, where, "train", source) if name != "train" else None
     val = _split(trained, where, "val", source) if name != "val" else None
     seen = _seen(trained, source, own=val is not None)
-    test, notes = shown.split, shown.notes
+    test, notes = samples.split, samples.notes
     if train is None and val is not None and name == "train":
         train, val = val, None  # only for recalibration
     if train is None:
         train, test = _cut(test, 0.5, seed, stream=1)
-        said = (
+        remark = (
             f"The data has no other samples, so {len(train):,} of these recalibrate and choose, "
             f"and the other {len(test):,} are measured on"
         )
-        notes = (*notes, said)
+        notes = (*notes, remark)
     if val is None:
         train, val = _cut(train, min(HELD_OUT, 5000 / max(1, len(train))), seed, stream=2)
-    found = FixData(
+    parts = FixData(
         train=train,
         val=val,
         test=test,
-        classes=shown.classes,
+        classes=samples.classes,
         labeled=True,
         seen=seen,
         source=source,
         path=where,
         notes=notes,
     )
-    return found if labeled else _unlabeled(trained, found, where)
+    return parts if labeled else _unlabeled(trained, parts, where)
 
 
-def _unlabeled(trained: Model, found: FixData, where: str) -> FixData:
+def _unlabeled(trained: Model, parts: FixData, where: str) -> FixData:
     """The same samples; what the model as it was predicts stands for their labels."""
     why = (
         "are in no class that the model knows"
-        if found.source and found.source.classes
+        if parts.source and parts.source.classes
         else ("have no labels")
     )
-    said = (
+    remark = (
         f"The images of `{printable(where)}` {why}: accuracy stands for the fraction of "
         "predictions that are those of the model as it was. Images to measure on: "
-        f"{len(found.test):,}; to choose on: {len(found.val):,}; to recalibrate and learn from: "
-        f"{len(found.train):,}."
+        f"{len(parts.test):,}; to choose on: {len(parts.val):,}; to recalibrate and learn from: "
+        f"{len(parts.train):,}."
     )
-    kept = (n for n in found.notes if "accuracy" not in n)
+    kept = (n for n in parts.notes if "accuracy" not in n)
     return replace(
-        found,
-        train=predicted(trained, found.train),
-        val=predicted(trained, found.val),
-        test=predicted(trained, found.test),
+        parts,
+        train=predicted(trained, parts.train),
+        val=predicted(trained, parts.val),
+        test=predicted(trained, parts.test),
         classes=trained.spec.classes,
         labeled=False,
         seen=False,
-        notes=(said, *kept),
+        notes=(remark, *kept),
     )
 
 
 def _of_inputs(trained: Model, data: Any, seed: int) -> FixData:
     """Samples of a program: half to learn from, a quarter each to choose and to measure on."""
     given = as_samples(data, trained.spec.input)
-    y, classes, said = truths_of(trained.spec.classes, given, named=trained.named)
-    found = FixData(
+    y, classes, remark = truths_of(trained.spec.classes, given, named=trained.named)
+    parts = FixData(
         **_three(as_split(replace(given.samples, y=y)), "the data", seed),
         classes=classes,
         labeled=bool((y >= 0).all()),
         seen=None,
         source=None,
         path="",
-        notes=(*given.notes, *said),
+        notes=(*given.notes, *remark),
     )
-    return found if found.labeled else _unlabeled(trained, found, "the data")
+    return parts if parts.labeled else _unlabeled(trained, parts, "the data")
 
 
 def _of_all(trained: Model, data: Any, where: str, seed: int) -> FixData:
     """Every sample of a place, whatever split it has."""
-    shown = trained.samples(data)
-    found = FixData(
-        **_three(shown.split, where, seed),
-        classes=shown.classes,
-        labeled=len(shown.known) == len(shown.split),
-        seen=_seen(trained, shown.source, own=False),
-        source=shown.source,
+    samples = trained.samples(data)
+    parts = FixData(
+        **_three(samples.split, where, seed),
+        classes=samples.classes,
+        labeled=len(samples.known) == len(samples.split),
+        seen=_seen(trained, samples.source, own=False),
+        source=samples.source,
         path=where,
-        notes=shown.notes,
+        notes=samples.notes,
     )
-    return found if found.labeled else _unlabeled(trained, found, where)
+    return parts if parts.labeled else _unlabeled(trained, parts, where)
 
 
 def _three(whole: Split, where: str, seed: int) -> dict[str, Split]:

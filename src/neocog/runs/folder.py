@@ -34,7 +34,7 @@ from neocog.legacy import card_of_today, checkpoint_of_today
 from neocog.models.seen import SEEN
 from neocog.runs.lock import LOCK
 from neocog.runs.recipe import Recipe, from_toml, to_toml
-from neocog.runs.swap import PART, beside, settle
+from neocog.runs.replacement import PART, beside, settle
 from neocog.store.tensors import read_tensors, write_tensors
 from neocog.targets import write_bytes
 from neocog.types import ModelSpec
@@ -127,10 +127,10 @@ class RunFolder:
     def identity(self) -> tuple[int, int] | None:
         """Tells this folder from another that takes its place; None where there is none."""
         try:
-            found = self.path.stat()
+            stat = self.path.stat()
         except OSError:
             return None
-        return found.st_dev, found.st_ino
+        return stat.st_dev, stat.st_ino
 
     def sweep(self) -> None:
         """Remove what a killed process was writing."""
@@ -171,32 +171,32 @@ class RunFolder:
         if isinstance(card, dict) and card.get("format") == 1:
             card = card_of_today(card)
         if not isinstance(card, dict) or card.get("format") != FORMAT:
-            found = card.get("format") if isinstance(card, dict) else card
+            form = card.get("format") if isinstance(card, dict) else card
             raise ModelError(
                 f"This neocog reads run folders of format {FORMAT}; `{printable(file)}` is of "
-                f"format {shown(found)}. Use the neocog that wrote it."
+                f"format {shown(form)}. Use the neocog that wrote it."
             )
         _check_card(Fields(card, f"`{printable(file)}`"))
         return card
 
-    def write_audit(self, found: Mapping[str, Any]) -> None:
+    def write_audit(self, content: Mapping[str, Any]) -> None:
         """Keep audit.json: what an audit of the model found.
 
         Raises:
             RunError: the folder cannot be written.
         """
-        text = json.dumps(jsonable({"format": FORMAT, **found}), allow_nan=False)
+        text = json.dumps(jsonable({"format": FORMAT, **content}), allow_nan=False)
         write_bytes(self.path / "audit.json", text.encode() + b"\n")
 
     def audit(self) -> dict[str, Any] | None:
         """What `write_audit` kept last; None where that is missing, or no audit that is known."""
         file = self.path / "audit.json"
         try:
-            found = read_json(file, limit=_AUDIT)
+            content = read_json(file, limit=_AUDIT)
         except NeocogError:
             return None  # the model can be used without
-        known = isinstance(found, dict) and found.get("format") == FORMAT
-        return found if known else None
+        known = isinstance(content, dict) and content.get("format") == FORMAT
+        return content if known else None
 
     def write_weights(self, tensors: Mapping[str, Tensor], *, durable: bool = True) -> None:
         """Keep the network's weights."""

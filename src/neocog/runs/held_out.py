@@ -80,5 +80,5 @@ def _sizes(models: Sequence[Model]) -> list[str]:
     sizes = {m.spec.input.size: None for m in models}
     if len(sizes) < 2:
         return []
-    shown = " and ".join(" × ".join(map(str, size)) for size in sizes)
-    return [f"The models see images at {shown}: a pixel of the one is no pixel of the other."]
+    listed = " and ".join(" × ".join(map(str, size)) for size in sizes)
+    return [f"The models see images at {listed}: a pixel of the one is no pixel of the other."]

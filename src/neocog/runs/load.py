@@ -145,13 +145,13 @@ def load_run(place: Path_, *, allow_random: bool = False) -> Model:
         folder = RunFolder.open(Path(place))
         before = folder.identity()
         try:
-            found = _loaded(folder, place, allow_random=allow_random)
+            opened = _loaded(folder, place, allow_random=allow_random)
         except NeocogError:
             if folder.identity() == before:
                 raise
         else:
             if folder.identity() == before:
-                return found
+                return opened
         # Another run took its place meanwhile: what was read may be of both.
     raise RunError(
         f"A run is read while nobody replaces it, and `{printable(place)}` was replaced "

@@ -6,13 +6,13 @@ from typing import Any
 
 from neocog.errors import RunError, UsageError
 from neocog.fields import Fields
-from neocog.runs.agree import must_agree
+from neocog.runs.checkpoint import unpack
 from neocog.runs.experiment import Experiment
 from neocog.runs.folder import RunFolder, check_row
 from neocog.runs.plan import is_plan
 from neocog.runs.recipe import Recipe, from_toml
+from neocog.runs.recipe_diff import must_agree
 from neocog.runs.session import TrainingProgress
-from neocog.runs.state import unpack
 from neocog.version import __version__
 
 __all__ = ["card", "must_agree_with", "taken_up"]

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import torch
 
-from neocog.runs.fastest import processor
+from neocog.runs.machine_search import processor
 from neocog.runs.recipe import Recipe
 from neocog.training.machine import threads as threads_of
 

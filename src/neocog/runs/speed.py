@@ -7,7 +7,7 @@ import math
 import time
 
 from neocog.runs.experiment import Experiment
-from neocog.runs.fastest import one_step
+from neocog.runs.machine_search import one_step
 from neocog.tasks.inference import logits_of
 from neocog.types import Batch
 

@@ -11,8 +11,9 @@ from typing import Any
 
 from neocog.errors import Diverged, printable
 from neocog.models.seen import SEEN, write_seen
-from neocog.runs import words
+from neocog.runs import training_notes
 from neocog.runs.budget import Budget
+from neocog.runs.checkpoint import pack
 from neocog.runs.claim import Claim
 from neocog.runs.events import Epoch, Event, Finished, Started
 from neocog.runs.experiment import Experiment, prepare
@@ -21,9 +22,8 @@ from neocog.runs.interrupt import deferred
 from neocog.runs.plan import WATCHING, Pace, evaluating, first_plan
 from neocog.runs.progress import card, must_agree_with, taken_up
 from neocog.runs.recipe import Recipe, to_toml
-from neocog.runs.sampled import Sampled, sampled
 from neocog.runs.session import TrainingProgress, TrainingSession
-from neocog.runs.state import pack
+from neocog.runs.split_outputs import SplitOutputs, split_outputs
 from neocog.runs.tensorboard import Log, open_log
 from neocog.tasks.classify import Evaluation, evaluation
 from neocog.training.loop import Step
@@ -112,11 +112,13 @@ def _train(
                 raise KeyboardInterrupt(session.farewell())
     session.keep(durable=True)
     scores = {name: session.score(name) for name in experiment.held_out()}
-    shown = {name: session.sampled(name) for name in scores}
-    notes = session.verdict(shown, prepared)
+    outputs = {name: session.outputs(name) for name in scores}
+    notes = session.verdict(outputs, prepared)
     summary = session.summary(scores)
     folder.write_card(card(experiment, summary))
-    yield Finished(summary=summary, experiment=experiment, scores=scores, shown=shown, notes=notes)
+    yield Finished(
+        summary=summary, experiment=experiment, scores=scores, outputs=outputs, notes=notes
+    )
 
 
 class _Training:
@@ -139,7 +141,7 @@ class _Training:
         )
         self.pace = Pace(budget, progress.step, rest=evaluating(experiment, budget))
         self.saved = self.durable = time.monotonic()
-        self.answered: dict[str, tuple[int, Sampled]] = {}
+        self.measured: dict[str, tuple[int, SplitOutputs]] = {}
 
     @property
     def folder(self) -> RunFolder:
@@ -184,7 +186,7 @@ class _Training:
         if step.epoch > 1:
             return row, ()
         late = progress.losses[-max(1, len(progress.losses) // 5) :]
-        note = words.moved(
+        note = training_notes.moved(
             progress.first_loss,
             sum(late) / len(late),
             guessing=self._guessing(),
@@ -195,19 +197,19 @@ class _Training:
 
     def _guessing(self) -> float:
         classes = len(self.experiment.source.classes)
-        return words.chance(self.experiment.recipe.objective.loss, classes)
+        return training_notes.chance(self.experiment.recipe.objective.loss, classes)
 
     def score(self, name: str) -> Evaluation:
         """What the model scores on a split as it is now."""
-        found = self.sampled(name)
-        return evaluation(found.logits, found.split.y, self.experiment.source.classes)
+        outputs = self.outputs(name)
+        return evaluation(outputs.logits, outputs.split.y, self.experiment.source.classes)
 
-    def sampled(self, name: str) -> Sampled:
-        """The model's answers on a split as it is now; found once a step."""
+    def outputs(self, name: str) -> SplitOutputs:
+        """The model's outputs on a split as it is now; computed once a step."""
         step = self.progress.step
-        if name not in self.answered or self.answered[name][0] != step:
-            before = self.answered.get(name)
-            found = sampled(
+        if name not in self.measured or self.measured[name][0] != step:
+            before = self.measured.get(name)
+            outputs = split_outputs(
                 self.experiment.best,
                 self.experiment.held_out()[name],
                 device=self.experiment.machine.device,
@@ -216,14 +218,14 @@ class _Training:
                 most=len(before[1].split) if before and self._ahead() else None,
                 answer=self.budget.answer,
             )
-            if not found.logits.isfinite().all():
+            if not outputs.logits.isfinite().all():
                 lr = self.experiment.recipe.optimizer.lr
                 raise Diverged(
-                    f"The answers must stay numbers; after {step} steps some are not, at "
+                    f"The outputs must stay numbers; after {step} steps some are not, at "
                     f"learning rate {lr:.3g}. Try `--lr {lr / 10:.1g}`."
                 )
-            self.answered[name] = (step, found)
-        return self.answered[name][1]
+            self.measured[name] = (step, outputs)
+        return self.measured[name][1]
 
     def _ahead(self) -> bool:
         """Whether steps are left to be made."""
@@ -240,22 +242,26 @@ class _Training:
         return left * n[name] / sum(n.values()) if left < inf else inf
 
     def _asked(self) -> set[str]:
-        return {k for k, (step, _) in self.answered.items() if step == self.progress.step}
+        return {k for k, (step, _) in self.measured.items() if step == self.progress.step}
 
     def outlook(self) -> list[str]:
         """What is said before the first step of a budget that is short."""
         steps, each = self.progress.last, self.experiment.steps_per_epoch
         if not self.budget.seconds or steps >= each:
             return []
-        return [words.short(self.budget.seconds, self.budget.spent(), steps, each)]
+        return [training_notes.short(self.budget.seconds, self.budget.spent(), steps, each)]
 
-    def verdict(self, shown: dict[str, Sampled], prepared: float) -> tuple[str, ...]:
+    def verdict(self, outputs: dict[str, SplitOutputs], prepared: float) -> tuple[str, ...]:
         """What is said after the last step: on what was measured, and whether there was time."""
-        notes = [words.part(name, len(s.split), s.of) for name, s in shown.items() if not s.whole]
+        notes = [
+            training_notes.part(name, len(s.split), s.of)
+            for name, s in outputs.items()
+            if not s.whole
+        ]
         loss, classes = self.progress.rows[-1]["train_loss"], len(self.experiment.source.classes)
-        notes.append(words.ended(loss, guessing=self._guessing(), classes=classes))
+        notes.append(training_notes.ended(loss, guessing=self._guessing(), classes=classes))
         if self.budget.seconds and self.budget.left() < -0.1 * self.budget.seconds:
-            notes.append(words.overrun(self.budget.seconds, self.budget.spent(), prepared))
+            notes.append(training_notes.overrun(self.budget.seconds, self.budget.spent(), prepared))
         return tuple(filter(None, notes))
 
     def write_down(self) -> None:
@@ -323,7 +329,7 @@ class _Training:
                 "loss": score.loss,
                 "ece": score.ece,
             }
-            if (of := self.answered[name][1].of) != score.n:
+            if (of := self.measured[name][1].of) != score.n:
                 out[name]["of"] = of
         return out | {
             "params": experiment.cost.params,

@@ -29,7 +29,7 @@ from neocog.graph.cost import cost
 from neocog.models.data_of import split_name
 from neocog.models.model import AnyModel, Model
 from neocog.networks.model import SpecifiedNetwork
-from neocog.runs.fixed import mend, usual_downsampling
+from neocog.runs.fix_run import convert, usual_downsampling
 from neocog.runs.held_out import Common, held_out_by_both
 from neocog.targets import target_file
 from neocog.verbs.audit_data import needed, of_model
@@ -280,7 +280,7 @@ def _fix_macs(trained: Model, found: Audit) -> tuple[int, int] | None:
         return None
     padding = "circular" if "circular" in step[1] else "keep"
     try:
-        model = mend(trained, downsampling=usual_downsampling(padding), padding=padding).model
+        model = convert(trained, downsampling=usual_downsampling(padding), padding=padding).model
         return cost(trained.module, trained.shape).macs, cost(model, trained.shape).macs
     except NeocogError:
         return None

@@ -27,20 +27,20 @@ from neocog.models.model import AnyModel, Model
 from neocog.models.seen import SeenSamples
 from neocog.render.page import page, write
 from neocog.runs.claim import Claim, claimed
+from neocog.runs.finetune_search import PASSES, Aim, FinetuneSearch, search_finetune
 from neocog.runs.fix_data import FixData, fix_data
-from neocog.runs.fixed import (
+from neocog.runs.fix_run import (
     ConvertedModel,
-    Tuning,
-    as_it_was,
+    FinetuneOptions,
+    convert,
+    fixed_model,
     keep,
-    mend,
     origin,
+    original_model,
     recipe_of,
-    settled,
-    the_fixed,
     usual_downsampling,
+    with_machine,
 )
-from neocog.runs.improve import PASSES, Aim, Improved, improve
 from neocog.runs.judge import SCORED, Judge, Verdict, can_gain, trained_on, verdict
 from neocog.runs.load import load_run
 from neocog.runs.recipe import Recipe
@@ -155,7 +155,7 @@ def fix(
             "`neocog audit` names the layers that break shifts of series."
         )
     parts = fix_data(trained, data, learns=finetune != 0, seed=seed)
-    mended = mend(
+    mended = convert(
         trained,
         downsampling=downsampling,
         padding=padding,
@@ -221,7 +221,7 @@ class _Reached:
     """What a fix came to, before anything is kept."""
 
     recipe: Recipe
-    improved: Improved
+    improved: FinetuneSearch
     before: Scores
     after: Scores
     times: list[float]
@@ -285,11 +285,11 @@ class _Work:
             # Three ways are timed, six steps each, of a batch forwards and backwards.
             search = 18 * 4 * recipe.train.batch_size * 1.5 * ms / 1e3
             timed = self.budget is None or search < FOR_LOOKS * self.budget
-            recipe = settled(recipe, model, parts.train, timed=timed)
-        improved = Improved()
+            recipe = with_machine(recipe, model, parts.train, timed=timed)
+        improved = FinetuneSearch()
         deadline = None if self.budget is None else self.began + self.budget - 1.6 * spent - 3
         aim = Aim(passes=passes, deadline=deadline, lr=lr, consistency_weight=consistency_weight)
-        for event in improve(model, came, parts.train, recipe, judge, aim, improved):
+        for event in search_finetune(model, came, parts.train, recipe, judge, aim, improved):
             self.tell(event)
         self.tell("measuring the fixed model")
         after = measure(model)
@@ -325,9 +325,9 @@ class _Work:
         fixed = better or keeping == "fixed"
         a, b = reached.before.measured(reached.times[0]), reached.after.measured(reached.times[1])
         kept = (
-            the_fixed(self.mended, reached.recipe, improved.tuned.rows)
+            fixed_model(self.mended, reached.recipe, improved.tuned.rows)
             if fixed
-            else as_it_was(self.trained, self.mended, reached.recipe)
+            else original_model(self.trained, self.mended, reached.recipe)
         )
         before = self.trained.seen()
         learned = (
@@ -406,7 +406,7 @@ class _Work:
 
     def _recipe(self, passes: float, lr: float, device: str, seen: bool) -> Recipe:
         source = self.parts.source
-        course = Tuning(epochs=passes, lr=lr, seed=self.seed, device=device, val=not seen)
+        course = FinetuneOptions(epochs=passes, lr=lr, seed=self.seed, device=device, val=not seen)
         return recipe_of(
             self.trained,
             self.mended,

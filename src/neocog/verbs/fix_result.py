@@ -16,7 +16,7 @@ from neocog.graph.wording import nouns
 from neocog.jsonable import Jsonable, keys
 from neocog.models.model import Model
 from neocog.render.notebook import Result
-from neocog.runs.improve import Improved
+from neocog.runs.finetune_search import FinetuneSearch
 from neocog.surgery.rank import GroupRank
 from neocog.surgery.result import Replaced, Skipped
 
@@ -385,7 +385,7 @@ def _count(n: int, what: str) -> str:
     return f"{n:,} {what}{'' if n == 1 else 's'}"
 
 
-def found_by(improved: Improved, *, validated: int, seen: bool | None) -> list[str]:
+def found_by(improved: FinetuneSearch, *, validated: int, seen: bool | None) -> list[str]:
     """How the state of a fix was found, in words.
 
     Args:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from neocog.errors import UsageError, printable
-from neocog.runs.kept import SavedAudit, kept_audit
+from neocog.runs.saved_audit import SavedAudit, kept_audit
 from neocog.web.network import Network
 from neocog.web.query import whole
 from neocog.web.refused import Missing

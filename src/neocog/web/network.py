@@ -28,7 +28,7 @@ from neocog.jsonable import jsonable
 from neocog.layers.windows import TakeWindows
 from neocog.models.model import Model
 from neocog.networks.model import SpecifiedNetwork
-from neocog.runs.kept import fingerprint
+from neocog.runs.saved_audit import fingerprint
 from neocog.web.refused import Missing
 
 __all__ = ["Network", "Seen"]

@@ -64,12 +64,12 @@ def open_pair(
                     "--baseline-weights are both of the baseline; give one of them."
                 )
             opening = {**opening, "weights": baseline_weights}
-        return first, load(baseline, **_told(first, baseline, opening), task=task)
+        return first, load(baseline, **_options_of(first, baseline, opening), task=task)
     if theirs:
         if baseline_weights is not None:
             raise _knows(baseline)
         second = load(baseline)
-        return load(model, **_told(second, model, opening), task=task), second
+        return load(model, **_options_of(second, model, opening), task=task), second
     shared = {k: v for k, v in opening.items() if k not in ("weights", "init")}
     if baseline_weights is not None:
         shared["weights"] = baseline_weights
@@ -87,33 +87,33 @@ def _knows(place: str) -> UsageError:
     )
 
 
-def _told(fixed: Model, place: str, opening: Mapping[str, Any]) -> dict[str, Any]:
+def _options_of(fixed: Model, place: str, opening: Mapping[str, Any]) -> dict[str, Any]:
     """Options of an external model: those given, else those it was opened with for its fix."""
     card = fixed.card.get("fixed")
     if not isinstance(card, Mapping) or card.get("from") != str(Path(place)):
         return dict(opening)
     if "opened" not in card:
         return dict(opening)
-    told = _opened(Fields(card, f"`{printable(fixed.place)}`").table("opened"))
-    weights = told.get("weights")
+    options = _opened(Fields(card, f"`{printable(fixed.place)}`").table("opened"))
+    weights = options.get("weights")
     if "weights" not in opening and weights is not None and not os.path.isfile(weights):  # noqa: PTH113 (names too long are none)
         raise UsageError(
             f"`{printable(fixed.place)}` was made from `{printable(place)}` with the weights "
             f"`{printable(weights)}`, and there is no such file here. Give --weights."
         )
     if fixed.named:
-        told["classes"] = list(fixed.spec.classes)
-    return {**told, **opening}
+        options["classes"] = list(fixed.spec.classes)
+    return {**options, **opening}
 
 
 def _opened(known: Fields) -> dict[str, Any]:
     """How the model that a fix was made from was opened, as its model.json says."""
     channels = known.integers("size", count=3, low=1, high=LARGEST)[0]
-    found: dict[str, Any] = {
+    options: dict[str, Any] = {
         "size": known.integers("size", count=3, low=1, high=LARGEST),
         "mean": known.numbers("mean", count=channels, low=-NUMBER, high=NUMBER),
         "std": known.numbers("std", count=channels, low=-NUMBER, high=NUMBER),
     }
     if "resize_mode" in known:  # older have none
-        found["resize_mode"] = known.text("resize_mode", among=RESIZE_MODES)
-    return found | {name: known.text(name) for name in ("output", "weights") if name in known}
+        options["resize_mode"] = known.text("resize_mode", among=RESIZE_MODES)
+    return options | {name: known.text(name) for name in ("output", "weights") if name in known}

@@ -14,8 +14,8 @@ from neocog.networks.catalog import build
 from neocog.networks.model import SpecifiedNetwork
 from neocog.runs.claim import claimed
 from neocog.runs.folder import RunFolder
-from neocog.runs.kept import fingerprint, keep_audit, kept_audit
 from neocog.runs.recipe import Recipe
+from neocog.runs.saved_audit import fingerprint, keep_audit, kept_audit
 from neocog.types import InputSpec, ModelSpec
 
 SIGNAL = InputSpec(channels=1, size=(28, 28), mean=(0.5,), std=(0.25,))

@@ -67,8 +67,8 @@ def fastest(
         and choice.precision in ("", way.precision)
     ]
     if not ways:
-        asked = {k: v for k, v in vars(choice).items() if v}
-        return Machine(**{**asked, "device": device, "threads": number})
+        given = {k: v for k, v in vars(choice).items() if v}
+        return Machine(**{**given, "device": device, "threads": number})
     if len(ways) == 1:
         return ways[0]
     file, key = default_folder() / "machines.json", _key(device, recipe)

@@ -23,8 +23,8 @@ from neocog.models.model import Model
 from neocog.models.seen import SeenSamples, write_seen
 from neocog.networks.catalog import NETWORKS, build, schema
 from neocog.networks.model import SpecifiedNetwork
-from neocog.runs.fastest import best_device, fastest
 from neocog.runs.folder import RunFolder
+from neocog.runs.machine_search import best_device, fastest
 from neocog.runs.recipe import (
     DataConfig,
     MachineConfig,
@@ -46,17 +46,17 @@ from neocog.version import __version__
 
 __all__ = [
     "ConvertedModel",
+    "FinetuneOptions",
     "SavedFix",
-    "Tuning",
-    "as_it_was",
+    "convert",
     "example_of",
+    "fixed_model",
     "keep",
-    "mend",
     "origin",
+    "original_model",
     "recipe_of",
-    "settled",
-    "the_fixed",
     "usual_downsampling",
+    "with_machine",
 ]
 
 
@@ -90,7 +90,7 @@ class ConvertedModel:
     options: dict[str, Any]
 
 
-def mend(
+def convert(
     trained: Model,
     *,
     downsampling: str,
@@ -227,7 +227,7 @@ def _option(trained: Model, now: str) -> tuple[Replaced, ...]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Tuning:
+class FinetuneOptions:
     """Settings of a fine-tune.
 
     Args:
@@ -248,7 +248,7 @@ class Tuning:
 
 
 def recipe_of(
-    trained: Model, mended: ConvertedModel, course: Tuning, *, path: str, fingerprint: str
+    trained: Model, mended: ConvertedModel, course: FinetuneOptions, *, path: str, fingerprint: str
 ) -> Recipe:
     """What a fine-tune does.
 
@@ -317,7 +317,9 @@ STEPS = 8
 """Least number of steps of a pass, while a batch still shows four samples."""
 
 
-def settled(recipe: Recipe, model: SpecifiedNetwork, split: Split, *, timed: bool = True) -> Recipe:
+def with_machine(
+    recipe: Recipe, model: SpecifiedNetwork, split: Split, *, timed: bool = True
+) -> Recipe:
     """With batches that few samples fill, and the fastest way to train here, if it may be timed."""
     batch = min(recipe.train.batch_size, 2 * max(4, len(split) // STEPS))  # each is shown twice
     recipe = replace(recipe, train=replace(recipe.train, batch_size=batch))
@@ -351,7 +353,7 @@ class SavedFix:
     seen: SeenSamples | None = None
 
 
-def the_fixed(
+def fixed_model(
     mended: ConvertedModel, recipe: Recipe, rows: Sequence[Mapping[str, Any]]
 ) -> SavedFix:
     """The fixed model, to save."""
@@ -366,7 +368,7 @@ def the_fixed(
     )
 
 
-def as_it_was(trained: Model, mended: ConvertedModel, recipe: Recipe) -> SavedFix:
+def original_model(trained: Model, mended: ConvertedModel, recipe: Recipe) -> SavedFix:
     """The original model, to save, with the class names of the data."""
     ours = mended.network is not None
     before = _recipe_before(trained) if ours else recipe
@@ -384,17 +386,17 @@ def as_it_was(trained: Model, mended: ConvertedModel, recipe: Recipe) -> SavedFi
 def origin(trained: Model) -> dict[str, Any]:
     """Source of a model and its options, for model.json."""
     signal = trained.spec.input
-    told: dict[str, Any] = {
+    opening: dict[str, Any] = {
         "size": [signal.channels, *signal.size],
         "mean": list(signal.mean),
         "std": list(signal.std),
         "resize_mode": signal.resize_mode,
     }
     if trained.spec.output.name:
-        told["output"] = trained.spec.output.name
+        opening["output"] = trained.spec.output.name
     if trained.card.get("weights"):
-        told["weights"] = trained.card["weights"]
-    return {"from": str(trained.place), "opened": told}
+        opening["weights"] = trained.card["weights"]
+    return {"from": str(trained.place), "opened": opening}
 
 
 def keep(

@@ -48,8 +48,8 @@ def fingerprint(trained: Model) -> str:
         trained: the model.
     """
     network = trained.card.get("network")
-    said = json.dumps([trained.spec.to_json(), network], sort_keys=True, default=str)
-    seen = blake2b(said.encode(), digest_size=16)
+    text = json.dumps([trained.spec.to_json(), network], sort_keys=True, default=str)
+    seen = blake2b(text.encode(), digest_size=16)
     for name, value in sorted(trained.module.state_dict().items()):
         if isinstance(value, Tensor):  # the rest is a state of an external module
             numbers = value.detach().cpu().contiguous()

@@ -38,9 +38,9 @@ __all__ = [
     "PASSES",
     "Aim",
     "Candidate",
-    "Improved",
-    "improve",
+    "FinetuneSearch",
     "recalibrated",
+    "search_finetune",
 ]
 
 PASSES = 12.0
@@ -123,7 +123,7 @@ class Candidate(Jsonable):
 
 
 @dataclass
-class Improved:
+class FinetuneSearch:
     """History of a fix; updated while it runs.
 
     Args:
@@ -195,14 +195,14 @@ def recalibrated(
     return changed, norms, size * len(parts)
 
 
-def improve(
+def search_finetune(
     model: SpecifiedNetwork,
     guide: SpecifiedNetwork,
     train: Split,
     recipe: Recipe,
     judge: Judge,
     aim: Aim,
-    result: Improved,
+    result: FinetuneSearch,
 ) -> Iterator[Step | dict[str, Any] | str]:
     """Find the best checkpoint of a converted network; it ends in `model`, on the CPU.
 
@@ -245,7 +245,7 @@ def _fine_tune(
     recipe: Recipe,
     judge: Judge,
     aim: Aim,
-    result: Improved,
+    result: FinetuneSearch,
 ) -> Iterator[Step | dict[str, Any] | str]:
     each, _ = steps_of(train, recipe)
     began = time.monotonic()
@@ -312,7 +312,7 @@ def _watched(
     recipe: Recipe,
     judge: Judge,
     aim: Aim,
-    result: Improved,
+    result: FinetuneSearch,
     seconds_per_validation: float,
     validations: int,
 ) -> Iterator[Step | dict[str, Any] | str]:
@@ -395,7 +395,7 @@ def _trials(
     recipe: Recipe,
     judge: Judge,
     aim: Aim,
-    result: Improved,
+    result: FinetuneSearch,
     length: int,
     consistency_weight: float,
 ) -> Iterator[Step | tuple[float, float]]:

@@ -15,7 +15,7 @@ from neocog.models.model import Model
 from neocog.networks.catalog import build
 from neocog.networks.model import SpecifiedNetwork
 from neocog.runs.finetune import tune
-from neocog.runs.fixed import Tuning, mend, recipe_of
+from neocog.runs.fix_run import FinetuneOptions, convert, recipe_of
 from neocog.runs.folder import RunFolder
 from neocog.runs.load import load
 from neocog.runs.recipe import DataConfig, MachineConfig, ModelConfig, Recipe, TrainConfig
@@ -47,7 +47,7 @@ def trained(downsampling: str) -> Model:
 def test_a_chooser_comes_and_goes_and_every_other_weight_stays(was: str, now: str) -> None:
     model = trained(was)
     before = model.module.network.state_dict()
-    mended = mend(model, downsampling=now, padding="keep")
+    mended = convert(model, downsampling=now, padding="keep")
     after = mended.model.network.state_dict()
     shared = [k for k in before if ".choose." not in k]
     assert len(shared) > 5
@@ -58,7 +58,7 @@ def test_a_chooser_comes_and_goes_and_every_other_weight_stays(was: str, now: st
 def test_a_chooser_keeps_what_it_learned_where_its_sampling_stays() -> None:
     model = trained("learned_polyphase")
     before = model.module.network.state_dict()
-    after = mend(
+    after = convert(
         model, downsampling="learned_polyphase", padding="circular"
     ).model.network.state_dict()
     assert any(".choose." in k for k in before)
@@ -70,7 +70,7 @@ def test_a_weight_without_a_place_is_said() -> None:
     model = trained("stride")
     model.module.network.register_buffer("odd", torch.zeros(1))
     with pytest.raises(ModelError, match=r"runs/small.*1 unexpected \(`odd`\)"):
-        mend(model, downsampling="blur", padding="keep")
+        convert(model, downsampling="blur", padding="keep")
 
 
 def test_a_program_of_a_fixed_batch_is_refused(tmp_path: Path) -> None:
@@ -81,8 +81,8 @@ def test_a_program_of_a_fixed_batch_is_refused(tmp_path: Path) -> None:
     torch.export.save(torch.export.export(network, (torch.rand(2, 1, 32, 32),)), file)
     model = load(file, mean=(0.5,), std=(0.5,))
     with pytest.raises(ModelError, match=r"two.pt2` was exported for 2 at once.*dynamic batch"):
-        mend(model, downsampling="blur", padding="keep")
-    assert mend(trained("stride"), downsampling="blur", padding="keep").replaced
+        convert(model, downsampling="blur", padding="keep")
+    assert convert(trained("stride"), downsampling="blur", padding="keep").replaced
 
 
 def test_a_fine_tune_mixes_no_samples_as_its_target_is_of_one(tmp_path: Path) -> None:
@@ -93,8 +93,8 @@ def test_a_fine_tune_mixes_no_samples_as_its_target_is_of_one(tmp_path: Path) ->
     )
     RunFolder(tmp_path / "run").write_recipe(recipe)
     model = replace(trained("stride"), place=tmp_path / "run")
-    mended = mend(model, downsampling="blur", padding="keep")
-    done = recipe_of(model, mended, Tuning(lr=0.1), path="a", fingerprint="0")
+    mended = convert(model, downsampling="blur", padding="keep")
+    done = recipe_of(model, mended, FinetuneOptions(lr=0.1), path="a", fingerprint="0")
     assert done.augment == Augment(rotate=5.0)
 
 

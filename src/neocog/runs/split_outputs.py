@@ -18,14 +18,14 @@ from neocog.networks.model import SpecifiedNetwork
 from neocog.tasks.inference import logits_of
 from neocog.types import Batch
 
-__all__ = ["LEAST", "Sampled", "sampled"]
+__all__ = ["LEAST", "SplitOutputs", "split_outputs"]
 
 LEAST = 50
 """So many samples are asked, however short the time."""
 
 
 @dataclass(frozen=True)
-class Sampled:
+class SplitOutputs:
     """Outputs on a split.
 
     Args:
@@ -44,7 +44,7 @@ class Sampled:
         return len(self.split) == self.of
 
 
-def sampled(
+def split_outputs(
     model: SpecifiedNetwork,
     split: Split,
     *,
@@ -52,7 +52,7 @@ def sampled(
     seconds: float = math.inf,
     most: int | None = None,
     answer: float = 0.0,
-) -> Sampled:
+) -> SplitOutputs:
     """Ask a model about a split; about a random part of it where there is no time for all.
 
     Parts are nested and always the same: a larger one holds the smaller.
@@ -69,13 +69,13 @@ def sampled(
     most = n if most is None else min(n, most)
     if math.isinf(seconds) and most == n:
         feed = batches(split, size=_at_once(split), shuffle=False, seed=0, epoch=0)
-        return Sampled(logits_of(model, feed, device=device), split, n)
+        return SplitOutputs(logits_of(model, feed, device=device), split, n)
     rows = order(n, seed=0, epoch=0)[:most]
     logits = list(_within(model, split, rows, device, seconds, answer))
     done = sum(map(len, logits))
     back = np.argsort(rows[:done], kind="stable")
-    found = torch.cat(logits)[torch.from_numpy(back)]
-    return Sampled(found, split if done == n else split.subset(rows[:done][back]), n)
+    outputs = torch.cat(logits)[torch.from_numpy(back)]
+    return SplitOutputs(outputs, split if done == n else split.subset(rows[:done][back]), n)
 
 
 def _within(
