@@ -134,8 +134,8 @@ def command(
     \b
     neocog audit runs/digits digits --report audit.html
     neocog audit runs/images images/:val --require "shift.circular.consistency>=0.99"
-    neocog audit runs/fix_run digits --baseline runs/digits
-    neocog audit runs/fix_run images/ --baseline nets.small:make --weights w.pt --size 3,32,32
+    neocog audit runs/fixed digits --baseline runs/digits
+    neocog audit runs/fixed images/ --baseline nets.small:make --weights w.pt --size 3,32,32
     neocog audit nets.wave:make waves.npz --size 1,128
     """
     from neocog.audits.config import AuditConfig

@@ -48,7 +48,7 @@ def command(
 
     \b
     neocog explore runs/digits digits
-    neocog explore timm:resnet18 images/ --baseline runs/fix_run
+    neocog explore timm:resnet18 images/ --baseline runs/fixed
     neocog explore nets.wave:make waves.npz --size 1,128
     """
     from neocog.runs.load import load
