@@ -13,13 +13,12 @@ from collections.abc import Callable, Sequence
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch._C._functorch import is_functorch_wrapped_tensor
-from torch.autograd.forward_ad import unpack_dual
 from torch.nn import functional as F
 
 from neocog.errors import UsageError, did_you_mean
+from neocog.layers._cpu.blur import fast_blur
+from neocog.layers._cpu.separable import TAPS
 from neocog.layers.blocks import extend, padding_mode, per_axis
-from neocog.layers.separable import TAPS, along, filtered, pays
 from neocog.signal.kernels import binomial, triangle, windowed_sinc
 
 __all__ = ["KERNELS", "BlurPool", "MaxBlurPool", "blur", "low_pass_kernel", "max_blur"]
@@ -30,12 +29,6 @@ KERNELS: dict[str, Callable[[int, int], Tensor]] = {
     "sinc": windowed_sinc,
 }
 """Name to (taps, stride) to a kernel of one axis."""
-
-LARGE = 1 << 20
-"""A border is added to a map of so many numbers, or more, without a copy of the map."""
-
-LONG = 512
-"""Samples of an axis, at most, that are put into a matrix."""
 
 
 def low_pass_kernel(name: str, stride: int, taps: int | None = None) -> Float[Tensor, " K"]:
@@ -88,14 +81,10 @@ def blur(
         tensor([[[0., 2., 0.]]])
     """
     steps = per_axis(stride, x.dim() - 2)
-    if x.dtype == torch.bfloat16 and x.device.type == "cpu" and max(steps) > 1:
-        return _by_matrices(x, kernels, steps, padding)
     padding_mode(padding)
-    if padding != "zeros" and _spacious(x) and all(map(_fixed, kernels)):
-        sizes = zip(x.shape[2:], kernels, steps, strict=True)
-        axes = [along(n, k, step, padding) for n, k, step in sizes]
-        if pays(axes):
-            return filtered(x, axes)
+    fast = fast_blur(x, kernels, steps, padding, plain=blur)
+    if fast is not None:
+        return fast
     rim = [(len(k) - 1) // 2 for k in kernels]
     if padding != "zeros" or any(len(k) % 2 == 0 for k in kernels):
         x = extend(x, _sides(x.shape[2:], kernels, steps), padding=padding)
@@ -112,49 +101,6 @@ def blur(
     x = F.conv2d(x, weight, None, (steps[0], 1), (rim[0], 0), groups=x.shape[1])
     weight = columns.expand(x.shape[1], 1, -1, -1)
     return F.conv2d(x, weight, None, (1, steps[1]), (0, rim[1]), groups=x.shape[1])
-
-
-def _spacious(x: Tensor) -> bool:
-    """Whether the numbers are there now, on a processor, as they stay, and many of them."""
-    return (
-        type(x) is Tensor
-        and not is_functorch_wrapped_tensor(x)
-        and x.device.type == "cpu"
-        and x.dtype in (torch.float32, torch.float64)
-        and not torch.is_autocast_enabled("cpu")
-        and not torch.compiler.is_compiling()
-        and not torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
-        and x.numel() >= LARGE
-        and max(x.shape[2:]) <= LONG
-    )
-
-
-def _fixed(kernel: Tensor) -> bool:
-    """Whether nothing is differentiated or mapped over the taps, so that they are mere numbers."""
-    tangent = unpack_dual(kernel).tangent  # type: ignore[no-untyped-call]
-    return not (kernel.requires_grad or tangent is not None or is_functorch_wrapped_tensor(kernel))
-
-
-def _by_matrices(
-    x: Tensor, kernels: Sequence[Tensor], steps: Sequence[int], padding: str
-) -> Tensor:
-    """`blur` as a product with a matrix for each axis, which holds the border too.
-
-    PyTorch's convolution of each channel alone in bfloat16 is slow on a processor; its matrix
-    product is four to fourteen times as fast, though it multiplies by many zeros.
-    """
-    each = [
-        blur(torch.eye(n).view(n, 1, n), [k.float()], stride=s, padding=padding).view(n, -1).to(x)
-        for n, k, s in zip(x.shape[2:], kernels, steps, strict=True)
-    ]
-    if len(each) == 1 or not x.is_contiguous(memory_format=torch.channels_last):
-        x = x @ each[-1]
-        return x if len(each) == 1 else each[0].T @ x
-    rows, columns = (m.T for m in each)
-    batch, channels, _, width = x.shape
-    x = rows @ x.permute(0, 2, 3, 1).flatten(2)
-    x = columns @ x.reshape(-1, width, channels)
-    return x.view(batch, len(rows), len(columns), channels).permute(0, 3, 1, 2)
 
 
 def _sides(

@@ -30,6 +30,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from neocog.errors import UsageError
+from neocog.layers._cpu.samples import flat_index, put_samples, take_samples
 from neocog.layers.blocks import extend, per_axis
 from neocog.layers.border import beside
 from neocog.types import FieldWindow
@@ -118,15 +119,9 @@ def take_phase(
     steps = per_axis(stride, x.dim() - 2)
     if phase.is_floating_point():
         return _weighed(x, phase, steps)
-    batch, channels, *size = x.shape
+    batch, _, *size = x.shape
     _one_each(phase, batch)
-    places, counts = _places(phase, size, steps), _counts(size, steps)
-    if beside(x):  # whole pixels
-        pixels = x.permute(0, 2, 3, 1).reshape(-1, channels)
-        taken = pixels.index_select(0, _in_batch(places, math.prod(size)))
-        return taken.view(batch, *counts, channels).permute(0, 3, 1, 2)
-    index = places[:, None].expand(-1, channels, -1)
-    return x.flatten(2).gather(2, index).view(batch, channels, *counts)
+    return take_samples(x, _index(phase, size, steps), _counts(size, steps))
 
 
 def _weighed(x: Tensor, weights: Tensor, steps: tuple[int, ...]) -> Tensor:
@@ -147,7 +142,7 @@ def _weighed(x: Tensor, weights: Tensor, steps: tuple[int, ...]) -> Tensor:
     return taken.permute(0, 3, 1, 2) if pixelwise else taken
 
 
-def _places(phase: Tensor, size: Sequence[int], steps: Sequence[int]) -> Tensor:
+def _index(phase: Tensor, size: Sequence[int], steps: Sequence[int]) -> Tensor:
     """Where the samples of a phase lie in a map laid out as a row, (B, samples).
 
     The last one may lie beyond the end of an axis, which goes on with its beginning.
@@ -157,10 +152,7 @@ def _places(phase: Tensor, size: Sequence[int], steps: Sequence[int]) -> Tensor:
         (start[:, None] + torch.arange(count, device=phase.device) * step) % n
         for start, count, step, n in zip(starts, _counts(size, steps), steps, size, strict=True)
     ]
-    if len(lines) == 1:
-        return lines[0]
-    rows, columns = lines
-    return (rows[:, :, None] * size[1] + columns[:, None]).flatten(1)
+    return flat_index(lines, size)
 
 
 def _one_each(phase: Tensor, batch: int) -> None:
@@ -170,12 +162,6 @@ def _one_each(phase: Tensor, batch: int) -> None:
             f"Each map of a batch has a phase; {count} phases came for {batch} maps. "
             "Give one a map."
         )
-
-
-def _in_batch(places: Tensor, pixels: int) -> Tensor:
-    """Of each map as places in all of them, one after the other."""
-    first = torch.arange(places.shape[0], device=places.device) * pixels
-    return (places + first[:, None]).flatten()
 
 
 def put_phase(
@@ -200,7 +186,7 @@ def put_phase(
         >>> put_phase(torch.tensor([[[5.0, 1.0]]]), torch.tensor([1]), 2, size=(4,))
         tensor([[[0., 5., 0., 1.]]])
     """
-    batch, channels, *smaller = x.shape
+    batch, _, *smaller = x.shape
     steps = per_axis(stride, x.dim() - 2)
     _one_each(phase, batch)
     if smaller != _counts(size, steps):
@@ -209,18 +195,7 @@ def put_phase(
             f"{tuple(_counts(size, steps))}; {tuple(smaller)} came. Give the size of the map they "
             "were taken from."
         )
-    places = _places(phase, size, steps)
-    if beside(x):
-        pixels = math.prod(size)
-        zeros = x.new_zeros(batch * pixels, channels)
-        samples = x.permute(0, 2, 3, 1).reshape(-1, channels)
-        whole = zeros.index_copy(0, _in_batch(places, pixels), samples)
-        return whole.view(batch, *size, channels).permute(0, 3, 1, 2)
-    index = places[:, None].expand(-1, channels, -1)
-    zeros = x.new_zeros(batch, channels, math.prod(size))
-    return zeros.scatter(2, index, x.reshape(batch, channels, places.shape[1])).view(
-        batch, channels, *size
-    )
+    return put_samples(x, _index(phase, size, steps), size)
 
 
 def _counts(size: Sequence[int], steps: Sequence[int]) -> list[int]:

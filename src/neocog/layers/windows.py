@@ -20,7 +20,6 @@ weigh unequally, so that a mirrored neighborhood is another one.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import torch
@@ -29,8 +28,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from neocog.errors import UsageError
+from neocog.layers._cpu.samples import flat_index, take_samples
 from neocog.layers.blocks import extend, per_axis
-from neocog.layers.border import beside
 from neocog.types import FieldWindow
 
 __all__ = ["ChooseWindows", "TakeWindows", "choose_windows", "take_windows"]
@@ -133,23 +132,7 @@ def take_windows(
             phases, size, steps, taps, counts, sides, strict=True
         )
     ]
-    return _gather(x, lines)
-
-
-def _gather(x: Tensor, lines: Sequence[Tensor]) -> Tensor:
-    """The samples of each map at the places given for each axis, (B, places) an axis."""
-    batch, channels, *size = x.shape
-    places = lines[0]
-    if len(lines) == 2:
-        places = (lines[0][:, :, None] * size[1] + lines[1][:, None]).flatten(1)
-    shape = [line.shape[1] for line in lines]
-    if beside(x):  # whole pixels
-        first = torch.arange(batch, device=x.device) * math.prod(size)
-        pixels = x.permute(0, 2, 3, 1).reshape(-1, channels)
-        taken = pixels.index_select(0, (places + first[:, None]).flatten())
-        return taken.view(batch, *shape, channels).permute(0, 3, 1, 2)
-    index = places[:, None].expand(-1, channels, -1)
-    return x.flatten(2).gather(2, index).view(batch, channels, *shape)
+    return take_samples(x, flat_index(lines, size), [line.shape[1] for line in lines])
 
 
 class ChooseWindows(nn.Module):

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from neocog.layers._cpu.separable import SeparableAxis, along, filtered
 from neocog.layers.blocks import PADDINGS, extend
 from neocog.layers.blur import BlurPool, blur
-from neocog.layers.separable import SeparableAxis, along, filtered
 from neocog.signal.kernels import binomial
 
 # PyTorch's forward mode loads code that warns of itself.
@@ -27,8 +27,8 @@ def taken(monkeypatch: pytest.MonkeyPatch) -> list[Tensor]:
         seen.append(x)
         return filtered(x, axes)
 
-    monkeypatch.setattr("neocog.layers.blur.LARGE", 0)
-    monkeypatch.setattr("neocog.layers.blur.filtered", noted)
+    monkeypatch.setattr("neocog.layers._cpu.blur.LARGE", 0)
+    monkeypatch.setattr("neocog.layers._cpu.blur.filtered", noted)
     return seen
 
 
@@ -127,7 +127,7 @@ def test_which_maps_are_taken_this_way(taken: list[Tensor], monkeypatch: Any) ->
     BlurPool(2, padding="zeros")(x)  # nothing to add
     BlurPool(2)(x.half())
     BlurPool(8, keep=True)(x)  # more work at the rim than inside
-    monkeypatch.setattr("neocog.layers.blur.LARGE", x.numel() + 1)
+    monkeypatch.setattr("neocog.layers._cpu.blur.LARGE", x.numel() + 1)
     BlurPool(2)(x)
     assert not taken
 
