@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from neocog.graph.operations import Call, Operation, watching
+from neocog.graph.operations import Call, Observer, Operation, watching
 
 
 def seen(module: nn.Module, x: Tensor) -> list[Operation]:
@@ -99,16 +99,19 @@ def test_other_paddings_are_what_they_are() -> None:
 def test_what_the_observer_computes_is_not_reported() -> None:
     names: list[str] = []
 
-    def also(op: Operation) -> None:
-        names.append(op.name)
-        _ = F.pad(op.out * 2, (1, 1), mode="circular")
+    class Computes(Observer):
+        def operation(self, op: Operation) -> None:
+            names.append(op.name)
+            _ = F.pad(op.out * 2, (1, 1), mode="circular")
 
-    def at(call: Call) -> None:
-        _ = F.pad(call.args[0] * 2, (1, 1), mode="circular")
+        def start(self, call: Call) -> None:
+            _ = F.pad(call.args[0] * 2, (1, 1), mode="circular")
+
+        end = start
 
     net = nn.Sequential(nn.CircularPad1d(1), nn.ReLU())
     x = torch.ones(1, 1, 4)
-    with watching(net, also, on_start=at, on_end=at):
+    with watching(net, Computes()):
         net(x)
     assert names == ["_pad_circular", "relu"]
 
@@ -117,7 +120,14 @@ def test_calls_come_with_their_outputs() -> None:
     calls: list[Call] = []
     net = nn.Sequential(nn.ReLU(), nn.Tanh())
     x = torch.ones(2)
-    with watching(net, lambda op: None, on_start=calls.append, on_end=calls.append):
+
+    class Books(Observer):
+        def start(self, call: Call) -> None:
+            calls.append(call)
+
+        end = start
+
+    with watching(net, Books()):
         y = net(x)
     assert [c.name for c in calls] == ["", "0", "0", "1", "1", ""]
     assert calls[0].args[0] is x

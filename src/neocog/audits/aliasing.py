@@ -9,7 +9,6 @@ of functions and slices that are no module.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +17,9 @@ import torch
 from torch import Tensor
 
 from neocog.audits.subject import AnySamples, Measurable, exact, measured
-from neocog.graph.operations import Call, Operation, watching
+from neocog.graph.hooks import CallNames
+from neocog.graph.operations import Call, Observer, Operation, watching
+from neocog.graph.ops import numbers, rule_of, window_of
 from neocog.jsonable import Jsonable, keys
 from neocog.layers.polyphase import ChoosePhase, LearnedChoice, TakePhase
 from neocog.layers.windows import ChooseWindows, TakeWindows
@@ -85,7 +86,7 @@ def aliasing(model: Measurable, data: AnySamples, *, batch: int = 16) -> tuple[A
         for start in range(0, len(data), batch):
             x = data.take(slice(start, start + batch)).to(model.device, model.dtype)
             look = _Look(sums, axes=len(data.size))
-            with watching(model.module, look.operation, on_start=look.start, on_end=look.end):
+            with watching(model.module, look):
                 out = model.module(x)
             model.check(out)
     return tuple(
@@ -105,12 +106,12 @@ _CHOICES = (ChoosePhase, ChooseWindows, LearnedChoice)
 """Modules that find a phase: what they do inside is no sampling of the map."""
 
 
-class _Look:
+class _Look(Observer):
     """Of one pass: every operation that downsamples, performed at full rate."""
 
     def __init__(self, sums: dict[str, _Sum], *, axes: int) -> None:
         self.sums, self.axes = sums, axes
-        self.calls: dict[str, int] = {}
+        self.names = CallNames()
         self.inside: list[str] = []
         self.slice: tuple[Tensor, Tensor, tuple[int, ...], str] | None = None
         self.windows: Tensor | None = None  # taken from a phase that moves with the map
@@ -119,7 +120,11 @@ class _Look:
         if isinstance(call.module, TakePhase) and not self.inside:
             stride: Any = call.module.stride
             self.add(
-                call.name, "polyphase", call.args[0], _steps(stride, self.axes), consistent=True
+                call.name,
+                "polyphase",
+                call.args[0],
+                tuple(numbers(stride, self.axes)),
+                consistent=True,
             )
         if isinstance(call.module, (TakePhase, TakeWindows, *_CHOICES)):
             self.inside.append(call.name)
@@ -133,13 +138,13 @@ class _Look:
     def operation(self, op: Operation) -> None:
         if self.inside:
             return
-        full = _FULL_RATE.get(op.name)
+        full = _FULL_RATE.get(rule_of(op))
         if full is None:
             return
-        found = full(op, self.axes)
-        if found is None:
+        sampled = full(op, self.axes)
+        if sampled is None:
             return
-        kind, x, stride = found
+        kind, x, stride = sampled
         if kind == "slice" and self.slice is not None and self.slice[0] is x:
             self.other_axis(op.out, stride)
             return
@@ -159,8 +164,7 @@ class _Look:
     def add(
         self, name: str, kind: str, x: Tensor, stride: tuple[int, ...], *, consistent: bool
     ) -> str:
-        count = self.calls[name] = self.calls.get(name, 0) + 1
-        label = name if count == 1 else f"{name}#{count}"
+        label = self.names(name)
         energy = aliased_energy(x, stride).double().cpu()
         spectrum = power_spectrum(x).double().cpu() * len(x)
         s = self.sums.get(label)
@@ -175,33 +179,18 @@ class _Look:
 FullRate = tuple[str, Tensor, tuple[int, ...]]
 
 
-def _steps(stride: Sequence[int] | int, axes: int) -> tuple[int, ...]:
-    steps = [stride] if isinstance(stride, int) else list(stride)
-    return tuple(steps * axes) if len(steps) == 1 else tuple(steps)
-
-
-def _convolution(op: Operation, axes: int) -> FullRate | None:
-    args: list[Any] = list(op.args)
-    stride, transposed = _steps(args[3], axes), args[6]
-    if transposed or args[0].ndim != axes + 2 or max(stride) == 1:
+def _at_full_rate(op: Operation, axes: int) -> FullRate | None:
+    """A convolution or pooling at stride 1."""
+    g, x = op.given, next(iter(op.tensors.values()))
+    stride = tuple(window_of(op).stride)
+    if g.get("transposed") or x.ndim != axes + 2 or max(stride) == 1:
         return None
-    args[3] = [1] * axes
-    return _kept(op, "convolution", op.func(*args, **op.kwargs), stride)
+    out = op.func(**{**g, "stride": [1] * axes})
+    kind = "convolution" if rule_of(op) == "convolution" else _POOLS["avg" in op.name]
+    return _kept(op, kind, out[0] if isinstance(out, tuple) else out, stride)
 
 
-def _pool(kind: str) -> Any:
-    def full(op: Operation, axes: int) -> FullRate | None:
-        args: list[Any] = list(op.args)
-        kernel = args[1]
-        given = args[2] if len(args) > 2 else op.kwargs.get("stride")
-        stride = _steps(given if given not in (None, []) else kernel, axes)
-        if args[0].ndim != axes + 2 or max(stride) == 1:
-            return None
-        rest = {k: v for k, v in op.kwargs.items() if k != "stride"}
-        out = op.func(args[0], kernel, [1] * axes, *args[3:], **rest)
-        return _kept(op, kind, out[0] if isinstance(out, tuple) else out, stride)
-
-    return full
+_POOLS = ("max pool", "average pool")
 
 
 def _kept(op: Operation, kind: str, x: Tensor, stride: tuple[int, ...]) -> FullRate | None:
@@ -211,24 +200,14 @@ def _kept(op: Operation, kind: str, x: Tensor, stride: tuple[int, ...]) -> FullR
 
 
 def _slice(op: Operation, axes: int) -> FullRate | None:
-    x, *rest = op.args
-    dim = rest[0] if rest else op.kwargs.get("dim", 0)
-    step = rest[3] if len(rest) > 3 else op.kwargs.get("step", 1)
+    x, dim, step = (op.given[name] for name in ("self", "dim", "step"))
     if step == 1 or x.ndim != axes + 2 or not x.is_floating_point():
         return None
-    axis = (dim + x.ndim if dim < 0 else dim) - 2
+    axis = dim % x.ndim - 2
     if axis < 0:
         return None
     return "slice", x, tuple(step if a == axis else 1 for a in range(axes))
 
 
-_FULL_RATE: dict[str, Any] = {
-    "convolution": _convolution,
-    "max_pool2d_with_indices": _pool("max pool"),
-    "max_pool1d_with_indices": _pool("max pool"),
-    "max_pool1d": _pool("max pool"),
-    "avg_pool2d": _pool("average pool"),
-    "avg_pool1d": _pool("average pool"),
-    "slice": _slice,
-}
-"""Name of an operation to the function that performs it at full rate."""
+_FULL_RATE = {"convolution": _at_full_rate, "pool": _at_full_rate, "slice": _slice}
+"""Rule of an operation, to the function that performs it at full rate."""

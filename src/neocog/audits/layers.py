@@ -31,6 +31,7 @@ from torch import Tensor, nn
 
 from neocog.audits.subject import AnySamples, Measurable, exact, measured
 from neocog.errors import UsageError
+from neocog.graph.hooks import CallNames, hooked, layers_of
 from neocog.jsonable import Jsonable, keys
 from neocog.layers.blur import MaxBlurPool
 from neocog.layers.polyphase import PolyphaseDown
@@ -203,49 +204,36 @@ def is_map(out: object) -> TypeGuard[Tensor]:
 
 def _through(module: nn.Module, pair: Tensor, look: Look) -> None:
     """Send unmoved and moved samples through together, and look at every layer as it ends."""
-    calls: dict[str, int] = {}
+    names = CallNames()
     within: list[str] = []
-    handles = []
-
     kept: dict[int, Tensor] = {}
     windows: list[Tensor] = []  # an operator's padding and phase, which are one layer with it
 
-    def before(m: nn.Module, args: tuple[Any, ...]) -> None:
+    def before(name: str, m: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         if not within and len(args) == 1 and isinstance(args[0], Tensor):
             kept[id(m)] = args[0].clone()  # it is about to be written over
 
-    def after(name: str) -> Callable[..., None]:
-        def hook(m: nn.Module, args: tuple[Any, ...], out: Any) -> None:
-            if within or not is_map(out) or len(out) != len(pair):
-                return
-            if isinstance(m, TakeWindows | Windows):
-                windows[:] = [out]
-                return
-            calls[name] = calls.get(name, 0) + 1
-            label = name if calls[name] == 1 else f"{name}#{calls[name]}"
-            lone = len(args) == 1 and isinstance(args[0], Tensor) and len(args[0]) == len(pair)
-            inner = kept.pop(id(m), args[0] if args else None)
-            lone = lone and not any(args[0] is w for w in windows)
-            leaf = isinstance(m, _WHOLE) or not any(True for _ in m.children())
-            within.append(name)  # what is computed below is not part of the pass
-            try:
-                look(label, m, inner if lone and leaf else None, out)
-            finally:
-                within.pop()
+    def after(name: str, m: nn.Module, args: tuple[Any, ...], out: Any) -> None:
+        if within or not is_map(out) or len(out) != len(pair):
+            return
+        if isinstance(m, TakeWindows | Windows):
+            windows[:] = [out]
+            return
+        label = names(name)
+        lone = len(args) == 1 and isinstance(args[0], Tensor) and len(args[0]) == len(pair)
+        inner = kept.pop(id(m), args[0] if args else None)
+        lone = lone and not any(args[0] is w for w in windows)
+        leaf = isinstance(m, _WHOLE) or not any(True for _ in m.children())
+        within.append(name)  # what is computed below is not part of the pass
+        try:
+            look(label, m, inner if lone and leaf else None, out)
+        finally:
+            within.pop()
 
-        return hook
-
-    try:
-        for name, m in module.named_modules():
-            plain = isinstance(m, nn.Sequential | nn.ModuleList | torch.jit.ScriptModule)
-            if name and not plain:
-                handles.append(m.register_forward_hook(after(name)))
-                if getattr(m, "inplace", False):
-                    handles.append(m.register_forward_pre_hook(before))
+    layers = list(layers_of(module))
+    in_place = [(name, m) for name, m in layers if getattr(m, "inplace", False)]
+    with hooked(layers, after=after), hooked(in_place, before=before):
         module(pair)
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 class _ShiftedPair:
@@ -295,8 +283,8 @@ class _ShiftedPair:
         offset = torch.round(whole / stride).long() * stride
         least = torch.where(whole < 0, -stride, stride)
         offset = torch.where((offset == 0).all(1)[:, None], least, offset)
-        found = _breaks(_alone(m, before, still, offset, ratio)[0], still)
-        return found.to(still).view(-1, *[1] * (still.ndim - 1))
+        breaks = _breaks(_alone(m, before, still, offset, ratio)[0], still)
+        return breaks.to(still).view(-1, *[1] * (still.ndim - 1))
 
     def steps(self, x: Tensor) -> Tensor:
         """The shifts of the images as whole shifts of a map: at least one step somewhere."""

@@ -22,6 +22,7 @@ from torch.autograd import forward_ad
 
 from neocog.audits.layers import is_map
 from neocog.audits.subject import AnySamples, Measurable, exact, measured
+from neocog.graph.hooks import CallNames, hooked, layers_of
 from neocog.symmetry.fields import FeatureField, field_of
 from neocog.symmetry.generators import (
     map_rotation_generator,
@@ -75,16 +76,18 @@ def lie_errors(model: Measurable, data: AnySamples, *, batch: int = 16) -> tuple
                     def along(y: Tensor, field: FeatureField, a: int = a) -> Tensor | None:
                         return map_shift_generator(y, a, size)
 
-                    found = _through(model.module, x, shift_generator(x, 2 + a), along)
-                    for name, e in found.items():
+                    errors = _through(model.module, x, shift_generator(x, 2 + a), along)
+                    for name, e in errors.items():
                         parts.setdefault(name, []).append(e**2)
                 for name, e2 in parts.items():
                     if len(e2) < len(size):
                         continue
                     shift.setdefault(name, []).append(torch.stack(e2).mean(0).sqrt())
                 if len(size) == 2 and size[0] == size[1]:
-                    found = _through(model.module, x, rotation_generator(x), map_rotation_generator)
-                    for name, e in found.items():
+                    errors = _through(
+                        model.module, x, rotation_generator(x), map_rotation_generator
+                    )
+                    for name, e in errors.items():
                         turn.setdefault(name, []).append(e)
     except RuntimeError:  # of what ran before: an operation without such a derivative, or one that
         return ()  # has it for some memory layouts only
@@ -106,35 +109,23 @@ def _through(
     module: nn.Module, x: Tensor, tangent: Tensor, generator: Generator
 ) -> dict[str, Tensor]:
     """‖J (G x) - G (f x)‖ / ‖f x‖ of each sample, by layer."""
-    calls: dict[str, int] = {}
-    found: dict[str, Tensor] = {}
-    handles = []
+    names = CallNames()
+    errors: dict[str, Tensor] = {}
 
-    def after(name: str) -> Callable[..., None]:
-        def hook(m: nn.Module, args: tuple[Any, ...], out: Any) -> None:
-            if not is_map(out) or len(out) != len(x):
-                return
-            calls[name] = calls.get(name, 0) + 1
-            label = name if calls[name] == 1 else f"{name}#{calls[name]}"
-            value, change = forward_ad.unpack_dual(out)  # type: ignore[no-untyped-call]
-            change = torch.zeros_like(value) if change is None else change
-            moved = generator(value, field_of(m))
-            if moved is not None:
-                found[label] = relative_error(change - moved, value).cpu()
+    def after(name: str, m: nn.Module, args: tuple[Any, ...], out: Any) -> None:
+        if not is_map(out) or len(out) != len(x):
+            return
+        label = names(name)
+        value, change = forward_ad.unpack_dual(out)  # type: ignore[no-untyped-call]
+        change = torch.zeros_like(value) if change is None else change
+        moved = generator(value, field_of(m))
+        if moved is not None:
+            errors[label] = relative_error(change - moved, value).cpu()
 
-        return hook
-
-    try:
-        for name, m in module.named_modules():
-            if name and not isinstance(m, nn.Sequential | nn.ModuleList | torch.jit.ScriptModule):
-                handles.append(m.register_forward_hook(after(name)))
-        with forward_ad.dual_level(), warnings.catch_warnings():
-            # PyTorch's own derivatives warn of PyTorch's own scripts when they are first used.
-            warnings.simplefilter("ignore", DeprecationWarning)
-            # Group norm, for one, has no such derivative of channels that lie beside each other.
-            lines = (v.contiguous() for v in (x, tangent))
-            module(forward_ad.make_dual(*lines))  # type: ignore[no-untyped-call]
-    finally:
-        for handle in handles:
-            handle.remove()
-    return found
+    with hooked(layers_of(module), after=after), forward_ad.dual_level(), warnings.catch_warnings():
+        # PyTorch's own derivatives warn of PyTorch's own scripts when they are first used.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        # Group norm, for one, has no such derivative of channels that lie beside each other.
+        lines = (v.contiguous() for v in (x, tangent))
+        module(forward_ad.make_dual(*lines))  # type: ignore[no-untyped-call]
+    return errors

@@ -12,7 +12,7 @@ from neocog.data.samples import Samples
 from neocog.data.split import Split
 from neocog.errors import ModelError, ShapeMismatch, UsageError, did_you_mean
 from neocog.graph.exact import exact
-from neocog.graph.found import as_found
+from neocog.graph.preserve import preserved
 from neocog.models.model import Model
 from neocog.networks.model import SpecifiedNetwork
 from neocog.store.sound import check_network
@@ -140,7 +140,7 @@ class Subject:
 
     def ready(self) -> AbstractContextManager[None]:
         """Evaluation mode inside; the model as it was afterwards."""
-        return as_found(self.module)
+        return preserved(self.module)
 
 
 Measurable = Subject | Model | nn.Module

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from neocog.data.samples import batch_for
-from neocog.graph.found import as_found
+from neocog.graph.preserve import preserved
 
 __all__ = ["a_batch", "milliseconds"]
 
@@ -69,7 +69,7 @@ def milliseconds(models: Sequence[nn.Module], batches: Sequence[Tensor]) -> list
 
 
 def _timed(model: nn.Module, x: Tensor) -> float:
-    with as_found(model), torch.no_grad():
+    with preserved(model), torch.no_grad():
         model.eval()
         _wait(x)
         began = time.perf_counter()

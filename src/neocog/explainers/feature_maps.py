@@ -15,7 +15,7 @@ from neocog.errors import ModelError, ShapeMismatch, printable
 from neocog.exhibits import Exhibit, Gallery, Map, Section
 from neocog.explainers.units import finite, headed, layouts_for, named
 from neocog.graph.activations import find_layer, handed, recording
-from neocog.graph.found import as_found
+from neocog.graph.preserve import preserved
 from neocog.jsonable import Jsonable, keys
 from neocog.render.pixels import amounts, as_image, signed
 
@@ -134,7 +134,7 @@ def feature_maps(
     batch = _one(x)
     names = list(layers) if layers is not None else _leaves(model)
     given = handed(model, in_range(batch))
-    with as_found(model), torch.no_grad():
+    with preserved(model), torch.no_grad():
         layouts = layouts_for(model, model, given)
         with recording(model, names) as outs:
             model(given)

@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from neocog.errors import ModelError, ShapeMismatch, UsageError, printable
 from neocog.explainers.top_activations import PatchGeometry
 from neocog.graph.activations import find_layer, first_tensor, handed
-from neocog.graph.found import as_found
+from neocog.graph.hooks import hooked
+from neocog.graph.preserve import preserved
 from neocog.signal.correlate import match
 from neocog.types import ModelSpec
 
@@ -103,7 +104,7 @@ def features_of(model: nn.Module, layer: str, seen: PatchGeometry, *, name: str 
         )
 
     def run(x: Tensor) -> Tensor:
-        with as_found(model), torch.no_grad():
+        with preserved(model), torch.no_grad():
             out = _until(model, found, handed(model, x), layer)
         if out.ndim != 4:
             raise ShapeMismatch(
@@ -126,12 +127,12 @@ class _Reached(Exception):
 
 
 def _until(model: nn.Module, layer: nn.Module, x: Tensor, name: str) -> Tensor:
-    def stop(m: nn.Module, args: Any, out: Any) -> None:
+    def stop(name: str, m: nn.Module, args: Any, out: Any) -> None:
         raise _Reached(first_tensor(out))
 
-    handle = layer.register_forward_hook(stop)
     try:
-        _entered(model, x)
+        with hooked([(name, layer)], after=stop):
+            _entered(model, x)
     except _Reached as reached:
         if reached.out is not None:
             return reached.out
@@ -141,8 +142,6 @@ def _until(model: nn.Module, layer: nn.Module, x: Tensor, name: str) -> Tensor:
             f"`{printable(name)}` the network fails on one of {tuple(x.shape[1:])} "
             f"({type(e).__name__}: {e}). Name an earlier layer."
         ) from e
-    finally:
-        handle.remove()
     raise ModelError(
         f"A layer is looked at while it runs and returns a tensor; `{printable(name)}` does not. "
         "Name another."

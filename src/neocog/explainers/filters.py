@@ -14,8 +14,9 @@ from torch.nn.modules.conv import _ConvNd
 from neocog.errors import ModelError, printable
 from neocog.exhibits import Curve, Exhibit, Gallery, Map, Section
 from neocog.graph.activations import handed
-from neocog.graph.found import as_found
 from neocog.graph.operations import Operation, watching
+from neocog.graph.ops import rule_of, window_of
+from neocog.graph.preserve import preserved
 from neocog.jsonable import Jsonable, keys
 from neocog.render.pixels import amounts, gray_or_color, sheet, signed
 from neocog.signal.kernels import frequency_response
@@ -227,31 +228,31 @@ def _that_run(module: nn.Module, example: Tensor) -> list[Filters]:
     kinds = {name: type(m).__name__ for name, m in module.named_modules()}
 
     def look(op: Operation) -> None:
-        if op.name != "convolution":
+        if rule_of(op) != "convolution":
             return
-        _, weight, _, stride, _, dilation, transposed, _, groups = op.args
+        weight, groups = op.given["weight"], op.given["groups"]
+        _, stride, _, dilation = window_of(op)
         parameter = weight.data_ptr()
         if parameter in seen:  # the same weights once more
             return
         seen.add(parameter)
-        if transposed:
+        if op.given["transposed"]:
             weight = _turned(weight, groups)
-        axes = weight.ndim - 2
         found.append(
             Filters(
                 name=op.module,
                 kind=kinds.get(op.module, "convolution"),
                 weights=_plain(weight),
-                stride=_each(stride, axes),
-                dilation=_each(dilation, axes),
+                stride=tuple(stride),
+                dilation=tuple(dilation),
                 groups=groups,
             )
         )
-        kept.append(op.args[1])  # so that no later tensor takes its place in memory
+        kept.append(op.given["weight"])  # so that no later tensor takes its place in memory
 
     kept: list[Tensor] = []
     try:
-        with as_found(module), torch.no_grad(), watching(module, look):
+        with preserved(module), torch.no_grad(), watching(module, look):
             module(handed(module, example))
     except Exception as e:  # of any kind: an external forward may raise anything
         raise ModelError(
@@ -282,10 +283,6 @@ def _turned(weight: Tensor, groups: int) -> Tensor:
 
 def _plain(weight: Tensor) -> np.ndarray:
     return np.asarray(weight.detach().to("cpu", torch.float32, copy=True).numpy())
-
-
-def _each(numbers: Sequence[int], axes: int) -> tuple[int, ...]:
-    return tuple(numbers) * axes if len(numbers) == 1 else tuple(numbers)
 
 
 def _kernels(weights: np.ndarray) -> np.ndarray:

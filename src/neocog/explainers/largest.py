@@ -13,7 +13,7 @@ from neocog.data.samples import Samples, batch_of
 from neocog.explainers.layout import SpatialLayout
 from neocog.explainers.units import check_units, finite, layout_for, output_of, said
 from neocog.graph.activations import place_of
-from neocog.graph.found import as_found
+from neocog.graph.preserve import preserved
 
 __all__ = ["Largest", "largest_on"]
 
@@ -63,7 +63,7 @@ def largest_on(
     index = torch.zeros(len(units), dtype=torch.int64)
     step = batch_of(samples, batch)
     layout: SpatialLayout | None = None
-    with as_found(model), torch.no_grad():
+    with preserved(model), torch.no_grad():
         for start in range(0, len(samples), step):
             x = samples.take(slice(start, start + step)).to(device, dtype)
             if start == 0:

@@ -15,8 +15,7 @@ of the answer there.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -27,6 +26,7 @@ from neocog.errors import ModelError
 from neocog.explainers.layout import SpatialLayout, channels_of, layout_of, patches_of, said
 from neocog.explainers.maps.wanted import Target, answer_of, first_of, value
 from neocog.graph.activations import first_tensor, handed
+from neocog.graph.hooks import hooked
 
 __all__ = ["PASSED_OVER", "Chosen", "choose_layer", "describe_layer", "describe_layers"]
 
@@ -168,7 +168,7 @@ def _survey(
     kinds: dict[tuple[int, ...], str] = {}
     latest: dict[str, _Call] = {}
 
-    def note(name: str, m: nn.Module, out: Any) -> None:
+    def note(name: str, m: nn.Module, args: Any, out: Any) -> None:
         if name in latest:
             latest[name].last = False
         t = first_tensor(out)
@@ -193,29 +193,10 @@ def _survey(
         calls.append(latest[name])
 
     still = handed(module, x[:1].detach()).requires_grad_()
-    with _noting(module, note):
+    layers = [(name, m) for name, m in module.named_modules() if name]
+    with hooked(layers, after=note):
         answer = answer_of(run(still.clone()))  # a first layer may work in place
     return calls, answer
-
-
-@contextmanager
-def _noting(module: nn.Module, note: Callable[[str, nn.Module, Any], None]) -> Iterator[None]:
-    handles = []
-
-    def hook(name: str) -> Callable[..., None]:
-        def after(m: nn.Module, args: Any, out: Any) -> None:
-            note(name, m, out)
-
-        return after
-
-    try:
-        for name, m in module.named_modules():
-            if name and not isinstance(m, torch.jit.ScriptModule):
-                handles.append(m.register_forward_hook(hook(name)))
-        yield
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 def _eligible(used: list[_Call], placed: list[_Call], answer: Tensor | None) -> list[_Call]:

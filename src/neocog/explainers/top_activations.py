@@ -23,7 +23,7 @@ from neocog.exhibits import Curve, Exhibit, Gallery, Section
 from neocog.explainers.layout import SpatialLayout
 from neocog.explainers.units import check_units, finite, headed, layout_for, output_of
 from neocog.graph.activations import place_of
-from neocog.graph.found import as_found
+from neocog.graph.preserve import preserved
 from neocog.jsonable import Jsonable, keys
 from neocog.render.pixels import as_image, framed
 
@@ -170,7 +170,7 @@ def top_patches(
     step = batch_of(samples, batch)
     best: _Best | None = None
     layout: SpatialLayout | None = None
-    with as_found(model), torch.no_grad():
+    with preserved(model), torch.no_grad():
         for start in range(0, len(samples), step):
             x = samples.take(slice(start, start + step)).to(device, dtype)
             if best is None:

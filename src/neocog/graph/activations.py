@@ -7,7 +7,7 @@ tuple, a list or a dictionary the first tensor counts. Hooks are removed whateve
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from neocog.errors import ModelError, did_you_mean, printable
-from neocog.graph.found import as_found
+from neocog.graph.hooks import hooked
+from neocog.graph.preserve import preserved
 
 __all__ = [
     "Run",
@@ -92,22 +93,14 @@ def recording(module: nn.Module, layers: Iterable[str]) -> Iterator[dict[str, Te
     """
     outputs: dict[str, Tensor] = {}
 
-    def hook(name: str) -> Callable[..., Any]:
-        def after(m: nn.Module, args: Any, out: Any) -> Any:
-            tensor = first_tensor(out)
-            if tensor is None:
-                return None
-            if tensor.requires_grad:
-                outputs[name] = tensor
-                return with_first(out, tensor.clone())
-            outputs[name] = tensor.clone()
+    def keep(name: str, m: nn.Module, args: Any, out: Any) -> Any:
+        tensor = first_tensor(out)
+        if tensor is None:
             return None
+        outputs[name] = tensor if tensor.requires_grad else tensor.clone()
+        return with_first(out, tensor.clone()) if tensor.requires_grad else None
 
-        return after
-
-    with ExitStack() as stack:
-        for name in layers:
-            stack.callback(find_layer(module, name).register_forward_hook(hook(name)).remove)
+    with hooked([(name, find_layer(module, name)) for name in layers], after=keep):
         yield outputs
 
 
@@ -130,7 +123,7 @@ def exchanging(
         ...     pass
     """
 
-    def after(m: nn.Module, args: Any, out: Any) -> Any:
+    def put(name: str, m: nn.Module, args: Any, out: Any) -> Any:
         tensor = first_tensor(out)
         if tensor is None:
             raise ModelError(
@@ -139,11 +132,8 @@ def exchanging(
             )
         return with_first(out, exchange(tensor))
 
-    handle = find_layer(module, layer).register_forward_hook(after)
-    try:
+    with hooked([(layer, find_layer(module, layer))], after=put):
         yield
-    finally:
-        handle.remove()
 
 
 @contextmanager
@@ -171,7 +161,7 @@ def differentiable(
     """
     device, _ = place_of(module)
     with (
-        as_found(module),
+        preserved(module),
         torch.inference_mode(False),
         torch.enable_grad(),
         torch.autocast(device.type, enabled=False),

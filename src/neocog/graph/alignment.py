@@ -23,12 +23,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import nn
 
-from neocog.errors import ModelError
 from neocog.exhibits import Section, Table
-from neocog.graph.found import as_found
 from neocog.graph.misalignment import (
     CIRCULAR_SHIFT,
     QUARTER_TURN,
@@ -37,7 +34,8 @@ from neocog.graph.misalignment import (
     MisalignmentWatch,
 )
 from neocog.graph.operations import scripted, watching
-from neocog.graph.receptive_field import times
+from neocog.graph.preserve import blank_sample
+from neocog.graph.wording import times
 from neocog.jsonable import Jsonable, keys
 
 __all__ = ["CIRCULAR_SHIFT", "QUARTER_TURN", "RULES", "Alignment", "Misalignment", "alignment"]
@@ -162,13 +160,7 @@ def alignment(module: nn.Module, size: Sequence[int]) -> Alignment:
         ((223, 223), (225, 225))
     """
     size = tuple(size)
-    try:
-        looked = _look(module, size)
-    except Exception as e:  # of any kind: an external forward may raise anything
-        raise ModelError(
-            "Alignment needs one forward pass of one sample; the module fails on one of "
-            f"{times(size)} ({type(e).__name__}: {e}). Give the size that it takes."
-        ) from e
+    looked = _look(module, size)
     unknown = tuple(sorted(looked.unknown))
     nearest = {}
     for rule in RULES:
@@ -197,13 +189,9 @@ def _keeps_maps(maps: Sequence[Size], others: Sequence[Size]) -> bool:
 
 def _look(module: nn.Module, size: Size, stop: str | None = None) -> MisalignmentWatch:
     """One run; with `stop`, only until something breaks that rule."""
-    like = next((p for p in module.parameters() if p.is_floating_point()), torch.zeros(()))
-    x = torch.zeros((1, *size), device=like.device, dtype=like.dtype)
-    with as_found(module, x), torch.no_grad():  # inside, a lazy module has its parameters
+    with blank_sample(module, size, "Alignment needs") as x:
         look = MisalignmentWatch(x, module, stop)
-        with watching(
-            module, look.operation, on_start=look.start, on_end=look.end, on_leave=look.left
-        ):
+        with watching(module, look):
             look.finish(module(x))
     compiled = scripted(module)
     if compiled:  # what was seen of them are pieces: padding in slices, windows without a name

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from torch import Tensor
 
@@ -13,10 +12,10 @@ from neocog.graph.reach.intervals import AxisStep, Reach, nothing, upto
 from neocog.graph.reach.local import rate_of
 from neocog.graph.reach.local_orders import unwrapped
 from neocog.graph.reach.places import Places
-from neocog.graph.reach.scene import Scene
-from neocog.graph.reach.trace import carriers, perform, tensors_in
+from neocog.graph.reach.rules import perform
+from neocog.graph.reach.trace import carriers
 
-__all__ = ["Bordered", "MapOperation", "by_hand", "clipped", "itself", "key_of", "line_of", "span"]
+__all__ = ["Bordered", "MapOperation", "by_hand", "clipped", "itself", "line_of", "span"]
 
 
 @dataclass(frozen=True)
@@ -53,21 +52,20 @@ class MapOperation:
 
     Args:
         op: it.
-        given: its arguments by name.
-        tensors: those that are tensors.
-        x: the first of them.
-        out: its first output.
+        x: the first of its tensors.
         axes: of `x`, for each axis of the input; None where there is not just one.
         border: what was put around `x`.
     """
 
     op: Operation
-    given: dict[str, Any]
-    tensors: dict[str, Tensor]
     x: Tensor
-    out: Tensor
     axes: list[int | None]
     border: Bordered | None
+
+    @property
+    def out(self) -> Tensor:
+        """Its first output."""
+        return self.op.outs[0]
 
     def before(self, k: int) -> int:
         """Size of the map along axis k of the input, without its border."""
@@ -82,14 +80,10 @@ class MapOperation:
 
     def local(self, k: int) -> Reach | None:
         """What the output sees of the map without its border."""
-        first = next(iter(self.tensors))
-        seen = {
-            name: self.around(k) if name == first else nothing(t.shape)
-            for name, t in self.tensors.items()
-        }
-        scene = Scene(self.op.name, self.op.func, self.given, seen, tuple(self.out.shape))
-        found = perform(self.op, scene, list(tensors_in(self.op.out)))
-        r, d = None if found is None else found[0], self.axes[k]
+        seen = {name: nothing(t.shape) for name, t in self.op.tensors.items()}
+        seen[next(iter(seen))] = self.around(k)
+        after = perform(self.op, seen)
+        r, d = None if after is None else after[0], self.axes[k]
         if r is None or d is None or self.op.name != "roll":
             return r
         return unwrapped(r, d, self.before(k))
@@ -102,7 +96,7 @@ def by_hand(
     raw, known = places.tracked.get(x), places.known(x)
     if not isinstance(raw, tuple) or not isinstance(known, tuple):
         return None
-    before, reach, kinds, found = [], [], set[str](), False
+    before, reach, kinds, written = [], [], set[str](), False
     for k, d in enumerate(axes):
         r, n = itself(x.shape, d, axes), 0 if d is None else x.shape[d]
         if d is not None and raw[k].steps[d] is None and known[k].steps[d] is not None:
@@ -110,7 +104,7 @@ def by_hand(
             there = (line < 2**39).nonzero().flatten()
             if not rate or rate < 0:
                 return None
-            start, found = int(there[0]), True
+            start, written = int(there[0]), True
             if len(there) == len(line):
                 start = int(int(line.min() - span(known[k], d)[0][0]) / rate)
                 n = int(int(line.max() - line.min()) / rate) + 1
@@ -120,7 +114,7 @@ def by_hand(
             r = Reach(r.lo - start, r.hi - start, r.shape, r.steps)
         before.append(n)
         reach.append(r)
-    return Bordered(x, op, tuple(before), tuple(reach), frozenset(kinds)) if found else None
+    return Bordered(x, op, tuple(before), tuple(reach), frozenset(kinds)) if written else None
 
 
 def itself(shape: Sequence[int], d: int | None, axes: Sequence[int | None]) -> Reach:
@@ -167,8 +161,3 @@ def span(r: Reach, d: int) -> tuple[Tensor, Tensor]:
     """First and last sample of each window along one axis."""
     lo, hi = (v.movedim(d, 0).reshape(v.shape[d], -1) for v in (r.lo, r.hi))
     return lo.amin(1), hi.amax(1)
-
-
-def key_of(t: Tensor) -> tuple[Any, ...]:
-    """What a tensor is found by: its memory, and its place in there."""
-    return (t.untyped_storage()._cdata, tuple(t.shape), t.stride(), t.storage_offset())

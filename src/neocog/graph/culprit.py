@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from neocog.errors import printable
+from neocog.graph.operations import Call, Observer, Operation, watching
+from neocog.graph.ops import moves
 
 __all__ = ["BEGINS", "SAME", "apart", "culprit", "dtypes"]
 
@@ -23,31 +23,6 @@ BEGINS = "it begins in "
 """What a cause starts with of which only the layer is known."""
 
 _CHANCE = "draws random numbers"
-
-_MOVES = frozenset(
-    [
-        "cat",
-        "stack",
-        "unsqueeze",
-        "squeeze",
-        "select",
-        "slice",
-        "split",
-        "index",
-        "permute",
-        "transpose",
-        "t",
-        "flip",
-        "movedim",
-        "expand",
-        "view",
-        "reshape",
-        "gather",
-        "index_select",
-        "unbind",
-    ]
-)
-"""Operations with an axis that compute nothing."""
 
 Rows = tuple[int, int] | None
 
@@ -71,7 +46,7 @@ def apart(a: Tensor, b: Tensor) -> float:
 
 @dataclass
 class _Call:
-    """One call of a sub-module: what went in and came out, and its own operations."""
+    """One call of a sub-module: its inputs and outputs, and its own operations."""
 
     name: str
     module: nn.Module
@@ -80,79 +55,56 @@ class _Call:
     own: list[str] = field(default_factory=list)
 
 
-class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class _Watch(Observer):
     """Notes of every operation what may make a sample depend on chance or on the others."""
 
     def __init__(self, samples: int) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
         self.samples = samples
         self.open: list[_Call] = []
         self.done: list[_Call] = []
         self.loose: list[str] = []
         self.dtypes: set[torch.dtype] = set()
 
-    def __torch_dispatch__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
-    ) -> Any:
-        out = func(*args, **(kwargs or {}))
-        self.dtypes |= {t.dtype for t in pytree.tree_leaves(out) if isinstance(t, Tensor)}
-        if func.namespace in ("quantized", "onednn"):
+    def start(self, call: Call) -> None:
+        self.open.append(_Call(call.name, call.module, _kept((call.args, call.kwargs))))
+
+    def end(self, call: Call) -> None:
+        ended = self.open.pop()
+        ended.outs = _kept(call.out)
+        self.done.append(ended)
+
+    def operation(self, op: Operation) -> None:
+        self.dtypes |= {t.dtype for t in op.outs}
+        if op.func.namespace in ("quantized", "onednn"):
             self.dtypes.add(torch.quint8)
-        said = _of_operation(func, args, kwargs or {}, self.samples)
-        if said:
-            (self.open[-1].own if self.open else self.loose).append(said)
-        return out
+        effect = _effect(op, self.samples)
+        if effect:
+            (self.open[-1].own if self.open else self.loose).append(effect)
 
 
-def _of_operation(func: Any, args: Any, kwargs: Any, samples: int) -> str:
+def _effect(op: Operation, samples: int) -> str:
     """What an operation does that a prediction should not depend on; empty for nothing."""
-    name = str(func._schema.name).partition("::")[2]
-    if torch.Tag.nondeterministic_seeded in func.tags:
+    schema, given = op.func._schema, op.given
+    name = str(schema.name).partition("::")[2]
+    if torch.Tag.nondeterministic_seeded in op.func.tags:
         return f"{_CHANCE} (`{name}`) in evaluation mode"
-    given = {a.name: v for a, v in zip(func._schema.arguments, args, strict=False)} | kwargs
-    first = next((v for v in given.values() if isinstance(v, Tensor)), None)
+    first = next(iter(op.tensors.values()), None)
     if first is None or first.ndim < 1 or len(first) != samples:
         return ""
     if "batch_norm" in name:
         training = given.get("training", given.get("train"))
-        none = training is None and "no_stats" in func._schema.overload_name
+        none = training is None and "no_stats" in schema.overload_name
         return "normalizes by the statistics of the batch" if training or none else ""
-    named = {a.name for a in func._schema.arguments} & {"dim", "dims"}
+    named = given.keys() & {"dim", "dims"}
     axes = given.get("dim", given.get("dims"))
     if named and axes is None:
         return ""
     axes = [axes] if isinstance(axes, int) else list(axes or [])
     if any(isinstance(a, int) and a % first.ndim == 0 for a in axes):
-        moves = name in _MOVES
-        return "" if moves else f"computes `{name.strip('_')}` over the samples of a batch"
+        harmless = moves(name) and name != "roll"  # rolled samples are combined with others
+        return "" if harmless else f"computes `{name.strip('_')}` over the samples of a batch"
     whole = name in ("mean", "sum", "max", "min", "std", "var", "norm", "median") and not named
     return f"computes `{name}` over the samples of a batch" if whole and first.ndim > 1 else ""
-
-
-@contextmanager
-def _watched(module: nn.Module, watch: _Watch) -> Iterator[None]:
-    handles = []
-
-    def entering(name: str) -> Any:
-        def note(m: nn.Module, args: Any, kwargs: Any) -> None:
-            watch.open.append(_Call(name, m, _kept((args, kwargs))))
-
-        return note
-
-    def leaving(m: nn.Module, args: Any, out: Any) -> None:
-        call = watch.open.pop()
-        call.outs = _kept(out)
-        watch.done.append(call)
-
-    try:
-        for name, m in module.named_modules():
-            handles.append(m.register_forward_pre_hook(entering(name), with_kwargs=True))
-            handles.append(m.register_forward_hook(leaving))
-        with watch:
-            yield
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 def _kept(values: Any) -> list[Tensor]:
@@ -160,12 +112,12 @@ def _kept(values: Any) -> list[Tensor]:
     return [t.detach().clone() for t in leaves if t.is_floating_point()]
 
 
-def dtypes(ask: Callable[[], object]) -> set[torch.dtype]:
+def dtypes(run: Callable[[], object]) -> set[torch.dtype]:
     """The types of all numbers that are computed in a run; none where it cannot be watched."""
     watch = _Watch(0)
     try:
-        with watch:
-            ask()
+        with watching(nn.Module(), watch):
+            run()
     except Exception:  # of any kind: compiled modules may refuse to be watched
         return set()
     return watch.dtypes
@@ -190,10 +142,10 @@ def culprit(
     """
     watches = []
     try:
-        for ask in (one, other):
+        for run in (one, other):
             watch = _Watch(samples)
-            with _watched(module, watch):
-                ask()
+            with watching(module, watch):
+                run()
             watches.append(watch)
     except Exception:  # of any kind: compiled modules may refuse to be watched
         return ""

@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from neocog.errors import NeocogError, printable
 from neocog.graph.culprit import BEGINS, SAME, apart, culprit, dtypes
 from neocog.graph.exact import exact
-from neocog.graph.found import as_found
+from neocog.graph.preserve import preserved
 
 __all__ = ["Difference", "difference", "probes", "same_randomness_after"]
 
@@ -39,7 +39,7 @@ AGAIN = 16
 """Times that a network which draws random numbers is asked, before its outputs count as steady."""
 
 ALONE = "alone and in a batch"
-AGAIN_ASKED = "for the same batch, asked twice,"
+REPEATED = "for the same batch, asked twice,"
 
 Read = Callable[[object], Tensor]
 
@@ -67,7 +67,7 @@ class Difference:
             return "Make it follow eval() (F.dropout takes training=self.training)"
         if "of the batch" in self.cause:
             return "Let its norm use running statistics in evaluation mode"
-        if self.when == AGAIN_ASKED:
+        if self.when == REPEATED:
             return "Keep nothing from call to call in evaluation mode"
         return "Compute each sample without the others"
 
@@ -143,11 +143,11 @@ def difference(
         >>> print(difference(net, x).cause)
         layer `1` (BatchNorm1d) normalizes by the statistics of the batch
     """
-    with as_found(module), torch.no_grad(), exact(), same_randomness_after():
-        return _Asked(module, x, read, coarse).differs()
+    with preserved(module), torch.no_grad(), exact(), same_randomness_after():
+        return _Runs(module, x, read, coarse).differs()
 
 
-class _Asked:
+class _Runs:
     """A module and some samples, asked in several ways."""
 
     def __init__(self, module: nn.Module, x: Tensor, read: Read | None, coarse: bool) -> None:
@@ -156,7 +156,7 @@ class _Asked:
         self.module, self.read, self.coarse = module, read, coarse
         self.x = x.to(first.device, first.dtype)
 
-    def ask(self, x: Tensor) -> Tensor:
+    def run(self, x: Tensor) -> Tensor:
         out = self.module(x.clone())
         if self.read is not None:
             out = self.read(out)
@@ -166,37 +166,37 @@ class _Asked:
     def differs(self) -> Difference | None:
         x, n = self.x, len(self.x)
         before = _states()
-        first = self.ask(x)
-        turned = self.ask(x.flip(0)).flip(0)
+        first = self.run(x)
+        turned = self.run(x.flip(0)).flip(0)
         drawn = [name for name, state in _states().items() if state != before[name]]
         for _ in range(AGAIN if drawn else int(apart(first, turned) > SAME)):
-            second = self.ask(x)
+            second = self.run(x)
             if apart(first, second) > SAME:
                 why = _of_state(drawn, self._cause(x, x, None))
-                return _found(AGAIN_ASKED, first, second, why)
+                return _difference(REPEATED, first, second, why)
         if self._beyond(first, turned):
             why = self._cause(x, x.flip(0), (0, n - 1))
-            return _found("at another place of the batch", first, turned, why)
+            return _difference("at another place of the batch", first, turned, why)
         for i in (0, n - 1):  # what takes the largest or least of a batch changes for one of them
-            if (found := self._alone(first, i)) is not None:
-                return found
+            if (change := self._alone(first, i)) is not None:
+                return change
         return None
 
     def _alone(self, first: Tensor, i: int) -> Difference | None:
         """How a sample without the others differs from what it was in the batch."""
         x, row = self.x[i : i + 1], first[i : i + 1]
         try:
-            alone = self.ask(x)
+            alone = self.run(x)
         except NeocogError:
             raise
         except Exception as e:  # of any kind: the module is not ours
             lines = str(e).strip().splitlines() or [type(e).__name__]
             return Difference(when=ALONE, largest=math.inf, top=False, cause=printable(lines[0]))
         if alone.shape != row.shape:
-            came = f"they are of shape {tuple(alone.shape)} for {tuple(row.shape)}"
-            return Difference(when=ALONE, largest=math.inf, top=False, cause=came)
+            shapes = f"they are of shape {tuple(alone.shape)} for {tuple(row.shape)}"
+            return Difference(when=ALONE, largest=math.inf, top=False, cause=shapes)
         if self._beyond(row, alone):
-            return _found(ALONE, row, alone, self._cause(self.x, x, (i, 0)))
+            return _difference(ALONE, row, alone, self._cause(self.x, x, (i, 0)))
         return None
 
     def _beyond(self, a: Tensor, b: Tensor) -> bool:
@@ -204,25 +204,25 @@ class _Asked:
         amount = apart(a, b)
         if amount <= SAME:
             return False
-        seen = dtypes(lambda: self.ask(self.x)) - {torch.bool}
+        seen = dtypes(lambda: self.run(self.x)) - {torch.bool}
         if (self.coarse or any(t.itemsize < 4 for t in seen)) and amount <= COARSE:
             return False
         eps = torch.finfo(torch.float32).eps
         sign = torch.where(self.x > self.x.mean(), 1.0, -1.0)
-        grown = apart(self.ask(self.x), self.ask(self.x * (1 + eps * sign)))
+        grown = apart(self.run(self.x), self.run(self.x * (1 + eps * sign)))
         return amount > GROWTH * grown
 
     def _cause(self, x: Tensor, other: Tensor, rows: tuple[int, int] | None) -> str:
         return culprit(
             self.module,
-            lambda: self.ask(x),
-            lambda: self.ask(other),
+            lambda: self.run(x),
+            lambda: self.run(other),
             samples=len(x),
             rows=rows,
         )
 
 
-def _found(when: str, a: Tensor, b: Tensor, cause: str) -> Difference:
+def _difference(when: str, a: Tensor, b: Tensor, cause: str) -> Difference:
     top = a.ndim > 1 and a.shape[1] > 1 and bool((a.argmax(1) != b.argmax(1)).any())
     return Difference(when=when, largest=apart(a, b), top=top, cause=cause)
 

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +22,9 @@ from torch.overrides import TorchFunctionMode
 
 from neocog.errors import ModelError, UsageError, did_you_mean
 from neocog.exhibits import Map
-from neocog.graph.found import as_found
+from neocog.graph.hooks import hooked
+from neocog.graph.ops import ACTIVATIONS
+from neocog.graph.preserve import preserved
 
 __all__ = ["EffectiveField", "effective_field", "gradient_support"]
 
@@ -89,14 +90,14 @@ def effective_field(
     Neural Networks", NeurIPS 2016: the threshold, and the side as the root of the area.
     """
     gradient = _gradient(module, x, layer, lambda y: _middle(y, x.dim()))
-    found = gradient.abs().sum(1).mean(0).double()
-    peak = found.max()
+    mean = gradient.abs().sum(1).mean(0).double()
+    peak = mean.max()
     if not float(peak):
         raise ModelError(
             f"No gradient of `{layer or 'the output'}` comes back to the image: its middle is "
             "saturated or does not depend on it. Take an earlier layer, or other images."
         )
-    share = (found / peak).cpu()
+    share = (mean / peak).cpu()
     area, axes = int((share > _SHARE).sum()), share.dim()
     return EffectiveField(
         layer=layer,
@@ -140,11 +141,17 @@ def _gradient(module: nn.Module, x: Tensor, layer: str, of: Any) -> Tensor:
     if layer not in known:
         raise UsageError(f"`{layer}` is no layer. {did_you_mean(layer, known)}")
     x = x.detach().clone().requires_grad_()
-    with as_found(module, x.detach()), torch.inference_mode(False), torch.enable_grad():
-        with _kept(known[layer]) as outputs:
+    with preserved(module, x.detach()), torch.inference_mode(False), torch.enable_grad():
+        tensors: list[Tensor] = []
+
+        def keep(name: str, m: nn.Module, args: Any, out: Any) -> None:
+            first = out[0] if isinstance(out, (tuple, list)) and out else out
+            if isinstance(first, Tensor) and first.is_floating_point():
+                tensors.append(first.clone())  # which later work in place spares
+
+        with hooked([(layer, known[layer])], after=keep):
             module(x)
-        tensors = [t for t in outputs if isinstance(t, Tensor) and t.is_floating_point()]
-        if len(tensors) == 0:
+        if not tensors:
             raise ModelError(
                 f"A layer's field is that of a tensor it gives; `{layer}` was not reached, or "
                 "gives none. Name a layer whose output is one tensor."
@@ -154,22 +161,6 @@ def _gradient(module: nn.Module, x: Tensor, layer: str, of: Any) -> Tensor:
             return torch.zeros_like(x)
         (gradient,) = torch.autograd.grad(y, x, materialize_grads=True)
     return gradient
-
-
-@contextmanager
-def _kept(layer: nn.Module) -> Iterator[list[Any]]:
-    """The outputs of one sub-module; a copy of each, which later in-place work spares."""
-    outputs: list[Any] = []
-
-    def keep(m: nn.Module, args: object, out: Any) -> None:
-        first = out[0] if isinstance(out, (tuple, list)) and out else out
-        outputs.append(first.clone() if isinstance(first, Tensor) else first)
-
-    handle = layer.register_forward_hook(keep)
-    try:
-        yield outputs
-    finally:
-        handle.remove()
 
 
 def _middle(y: Tensor, axes: int) -> Tensor:
@@ -210,35 +201,8 @@ def _positive(module: nn.Module, seed: int) -> nn.Module:
     return twin
 
 
-_ACTIVATIONS = frozenset(
-    [
-        "relu",
-        "relu6",
-        "hardtanh",
-        "leaky_relu",
-        "elu",
-        "selu",
-        "celu",
-        "gelu",
-        "silu",
-        "mish",
-        "sigmoid",
-        "tanh",
-        "hardsigmoid",
-        "hardswish",
-        "softplus",
-        "softsign",
-        "threshold",
-        "prelu",
-        "rrelu",
-        "logsigmoid",
-        "clamp",
-        "softshrink",
-        "hardshrink",
-        "tanhshrink",
-    ]
-)
-
+_PASSING = ACTIVATIONS | {"softsign", "logsigmoid", "clamp", "tanhshrink"}
+"""Functions of `torch.nn.functional` that are left out."""
 
 _ADAPTIVE: dict[str, Callable[..., Tensor]] = {
     "adaptive_max_pool1d": F.adaptive_avg_pool1d,
@@ -253,7 +217,7 @@ class _Passing(TorchFunctionMode):
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = dict(kwargs or {})
         name = getattr(func, "__name__", "").rstrip("_")
-        if name in _ACTIVATIONS:
+        if name in _PASSING:
             return args[0] if args else kwargs["input"]
         if name in ("max_pool1d", "max_pool2d", "max_pool3d"):
             kwargs.pop("return_indices", None)

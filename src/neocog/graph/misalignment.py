@@ -17,11 +17,12 @@ from neocog.graph.bordered import (
     by_hand,
     clipped,
     itself,
-    key_of,
     line_of,
     span,
 )
-from neocog.graph.operations import Call, Operation
+from neocog.graph.operations import Call, Observer, Operation, tensors_in
+from neocog.graph.ops import operator_of, rule_of
+from neocog.graph.reach.follow import declared, geometry_of
 from neocog.graph.reach.intervals import Reach
 from neocog.graph.reach.local import (
     JOINED,
@@ -33,15 +34,8 @@ from neocog.graph.reach.local import (
     placed,
 )
 from neocog.graph.reach.places import Places
-from neocog.graph.reach.scene import bound
-from neocog.graph.reach.trace import (
-    declared,
-    geometry_of,
-    named_in,
-    tensors_in,
-)
-from neocog.graph.receptive_field import times
-from neocog.graph.sliding import ALIKE, OWN_PADS, PADS, REASSEMBLED, SLIDES, WRITES
+from neocog.graph.reach.tracked import key_of
+from neocog.graph.wording import times
 from neocog.layers.windows import ChooseWindows, TakeWindows
 
 __all__ = [
@@ -116,7 +110,7 @@ class EquivarianceObstacle(Exception):
     """An obstacle to the requested symmetry: no need to run the rest."""
 
 
-class MisalignmentWatch:
+class MisalignmentWatch(Observer):
     """Follows one run, and looks at each operation by itself.
 
     Args:
@@ -201,17 +195,15 @@ class MisalignmentWatch:
         """An operation was performed."""
         if self.positions.declared:
             return
-        given = bound(op)
-        tensors, out = dict(named_in(given)), next(tensors_in(op.out), None)
-        x = next(iter(tensors.values()), None)
+        x, out = next(iter(op.tensors.values()), None), next(iter(op.outs), None)
         if op.name == "cat":
-            x = next((t for t in tensors.values() if any(self.positions.axis_of(t) or ())), x)
+            x = next((t for t in op.tensors.values() if any(self.positions.axis_of(t) or ())), x)
         work = None
         if x is not None and out is not None and out.numel():
             axes = self.positions.axis_of(x)
             if axes is not None and any(d is not None for d in axes):
                 border = self.bordered.get(key_of(x)) or by_hand(self.positions, op, x, axes)
-                work = MapOperation(op, given, tensors, x, out, axes, border)
+                work = MapOperation(op, x, axes, border)
         summed = len(self.positions.whole)
         self.positions.operation(op)
         sources = self.choosing or (self.windows is not None and x is self.windows)
@@ -245,20 +237,20 @@ class MisalignmentWatch:
 
     def _map(self, w: MapOperation) -> None:
         """An operation on a map."""
-        name, resized = w.op.name, w.out.shape != w.x.shape
-        if name in PADS or (name == "slice" and w.given["step"] == 1):
+        how, resized = operator_of(w.op).on_map, w.out.shape != w.x.shape
+        if how == "pads" or (w.op.name == "slice" and w.op.given["step"] == 1):
             if resized:
                 self._borders(w)
-        elif name in REASSEMBLED:
+        elif how == "reassembles":
             self._reassembled(w)
-        elif name in SLIDES:
-            if resized or name != "slice":
+        elif how == "slides":
+            if resized or w.op.name != "slice":
                 self._slides(w)
-        elif name in ALIKE and w.border is not None:
+        elif how == "keeps" and w.border is not None:
             b = w.border
             self.bordered[key_of(w.out)] = Bordered(w.out, b.op, b.before, b.reach, b.kinds)
-        elif not w.op.is_view and name not in WRITES:
-            for t in w.tensors.values():
+        elif not w.op.is_view and how != "writes":
+            for t in w.op.tensors.values():
                 self._joined(t)
 
     def _borders(self, w: MapOperation) -> None:
@@ -268,9 +260,9 @@ class MisalignmentWatch:
         sizes = [(w.x.shape[d], w.out.shape[d]) for d in w.axes if d is not None]
         if len(reach) < self.axes or all(a == b for a, b in sizes):
             return  # only channels
-        kind = PADS.get(w.op.name)
+        kind = operator_of(w.op).border
         kinds = w.border.kinds if w.border else frozenset()
-        if kind is not None and any(a < b for a, b in sizes):
+        if kind and any(a < b for a, b in sizes):
             kinds |= {kind}
         before = tuple(w.before(k) for k in range(self.axes))
         self.bordered[key_of(w.out)] = Bordered(w.out, w.op, before, reach, kinds)
@@ -278,17 +270,17 @@ class MisalignmentWatch:
     def _reassembled(self, w: MapOperation) -> None:
         """Put together along an axis again: the other side of the map, or numbers, as a border."""
         after = self.positions.axis_of(w.out)
-        where = w.given.get("dim", 0)
+        where = w.op.given.get("dim", 0)
         along = [k for k, d in enumerate(after or ()) if d is not None and d == w.axes[k]]
         if w.op.name == "index":
             along = [k for k in along if self.positions.differ(w.x, w.out, k)]
         else:
             along = [k for k in along if after and after[k] == where % w.out.dim()]
         if after is None or not along:
-            for t in w.tensors.values():
+            for t in w.op.tensors.values():
                 self._joined(t)
             return
-        borders = [b for t in w.tensors.values() if (b := self.bordered.get(key_of(t)))]
+        borders = [b for t in w.op.tensors.values() if (b := self.bordered.get(key_of(t)))]
         before, reach = [0 if d is None else w.out.shape[d] for d in after], []
         kinds = frozenset(kind for b in borders for kind in b.kinds)
         for k, d in enumerate(after):
@@ -297,7 +289,7 @@ class MisalignmentWatch:
                 before[k], r = borders[0].before[k], borders[0].reach[k]
                 r = Reach(r.lo, r.hi, tuple(w.out.shape), r.steps)
             if k in along:
-                lowest = self.positions.lowest(list(w.tensors.values()), k)
+                lowest = self.positions.lowest(list(w.op.tensors.values()), k)
                 line = line_of(self.positions, w.out, k, lowest)
                 if line is None:
                     return
@@ -306,7 +298,7 @@ class MisalignmentWatch:
                 kinds |= kind
                 r = Reach(r.lo - start, r.hi - start, r.shape, r.steps)
             reach.append(r)
-        for t in w.tensors.values():
+        for t in w.op.tensors.values():
             self.bordered.pop(key_of(t), None)
         results = Bordered(w.out, w.op, tuple(before), tuple(reach), kinds)
         self.bordered[key_of(w.out)] = results
@@ -314,7 +306,7 @@ class MisalignmentWatch:
     def _uncut(self, w: MapOperation, k: int) -> int:
         """Samples that the map had along one axis before it was taken apart."""
         sizes = []
-        for t in w.tensors.values():
+        for t in w.op.tensors.values():
             axes, border = self.positions.axis_of(t), self.bordered.get(key_of(t))
             d = None if axes is None else axes[k]
             if border is not None or d is not None:
@@ -324,7 +316,7 @@ class MisalignmentWatch:
     def _slides(self, w: MapOperation) -> None:
         """Windows over a map, with the border that was put around it."""
         kinds = w.border.kinds if w.border else frozenset()
-        repeats = "linear" in w.op.name or "cubic" in w.op.name
+        repeats = rule_of(w.op) == "interpolation" and "nearest" not in w.op.name
         spans = []
         for k, d in enumerate(w.axes):
             r = None if d is None else w.local(k)
@@ -332,7 +324,8 @@ class MisalignmentWatch:
                 continue
             around, n = w.around(k), w.before(k)
             beyond = bool(r.lo.min() < around.lo.min()) or bool(r.hi.max() > around.hi.max())
-            own = {OWN_PADS.get(w.op.name, "left out")} if beyond and w.op.name != "roll" else set()
+            pads = beyond and w.op.name != "roll"
+            own = {operator_of(w.op).border or "left out"} if pads else set()
             spans.append((n, *(v.tolist() for v in span(r, d))))
             self._symmetric(w.op.module, w.op.name, n, r, d)
             if repeats and clipped(r, d):

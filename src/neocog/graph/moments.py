@@ -10,7 +10,7 @@ from torch import Tensor
 
 from neocog.graph.operations import Operation
 
-__all__ = ["Link", "Moment", "Piece", "arguments", "tensors_in", "writes_over"]
+__all__ = ["Link", "Moment", "Piece", "arguments", "writes_over"]
 
 
 class Link(NamedTuple):
@@ -88,18 +88,6 @@ def writes_over(op: Operation) -> bool:
     return bool(op.in_place and op.args and op.out is op.args[0])
 
 
-def tensors_in(value: Any) -> Iterator[Tensor]:
-    """All tensors of a value, in order."""
-    if isinstance(value, Tensor):
-        yield value
-    elif isinstance(value, (tuple, list)):
-        for v in value:
-            yield from tensors_in(v)
-    elif isinstance(value, dict):
-        for v in value.values():
-            yield from tensors_in(v)
-
-
 def arguments(op: Operation) -> Iterator[tuple[tuple[int | str, ...], Tensor]]:
     """All tensors among the arguments, each with where it stands."""
     given: list[tuple[int | str, Any]] = [*enumerate(op.args), *op.kwargs.items()]
@@ -112,6 +100,6 @@ def arguments(op: Operation) -> Iterator[tuple[tuple[int | str, ...], Tensor]]:
 
 def _at(op: Operation, path: tuple[int | str, ...]) -> Tensor:
     value: Any = op.args[path[0]] if isinstance(path[0], int) else op.kwargs[path[0]]
-    found = value[path[1]] if len(path) > 1 else value
-    assert isinstance(found, Tensor)
-    return found
+    tensor = value[path[1]] if len(path) > 1 else value
+    assert isinstance(tensor, Tensor)
+    return tensor

@@ -62,36 +62,36 @@ def choose(
         >>> choose(pair, samples=2, axes=2)[0]
         'logits'
     """
-    found = dict(_tensors(out, ""))
+    tensors = dict(_tensors(out, ""))
     if wanted is not None:
-        if wanted not in found:
-            named = [n for n in found if n]
+        if wanted not in tensors:
+            named = [n for n in tensors if n]
             hint = did_you_mean(wanted, named) if named else "It returns one tensor alone."
             raise UsageError(
                 f"--output names one of the tensors that a network returns, by name or number; "
                 f"`{printable(wanted)}` is none. {hint}"
             )
         return wanted, ""
-    if "" in found:
+    if "" in tensors:
         return "", ""
-    fit = [n for n, t in found.items() if t.ndim == axes and len(t) == samples]
-    fit = [n for n in fit if found[n].is_floating_point() and found[n].shape[1] > 1] or fit
-    fit = [n for n in fit if classes is not None and found[n].shape[1] == classes] or fit
+    fit = [n for n, t in tensors.items() if t.ndim == axes and len(t) == samples]
+    fit = [n for n in fit if tensors[n].is_floating_point() and tensors[n].shape[1] > 1] or fit
+    fit = [n for n in fit if classes is not None and tensors[n].shape[1] == classes] or fit
     if not fit:
-        shapes = ", ".join(f"`{printable(n)}` {tuple(t.shape)}" for n, t in found.items())
+        shapes = ", ".join(f"`{printable(n)}` {tuple(t.shape)}" for n, t in tensors.items())
         raise ShapeMismatch(
             f"A network returns a tensor of a row a sample, alone or among others; for {samples} "
             f"samples this one gave {shapes or type(out).__name__}. Name a factory whose network "
             "returns its logits."
         )
     taken = min(fit, key=lambda name: (_rank(name), fit.index(name)))
-    if len(found) == 1:
+    if len(tensors) == 1:
         return taken, ""
-    others = [f"`{printable(n)}` {tuple(found[n].shape)}" for n in found if n != taken]
+    others = [f"`{printable(n)}` {tuple(tensors[n].shape)}" for n in tensors if n != taken]
     listed = ", ".join(others[:4]) + (" …" if len(others) > 4 else "")
     return taken, (
-        f"The network returns {len(found)} tensors; `{printable(taken)}` "
-        f"{tuple(found[taken].shape)} is taken as its output, and not {listed}. "
+        f"The network returns {len(tensors)} tensors; `{printable(taken)}` "
+        f"{tuple(tensors[taken].shape)} is taken as its output, and not {listed}. "
         "--output takes another."
     )
 
@@ -114,16 +114,16 @@ def output_at(out: object, path: str) -> Tensor:
     """
     if isinstance(out, Tensor):
         return out
-    found = dict(_tensors(out, ""))
-    if path in found:
-        return found[path]
-    if not found or path:
+    tensors = dict(_tensors(out, ""))
+    if path in tensors:
+        return tensors[path]
+    if not tensors or path:
         raise ModelError(
             f"A network returns the same tensors whenever it is asked; `{printable(path)}` is "
-            f"missing among {', '.join(map(printable, found)) or 'none'}. Name another with "
+            f"missing among {', '.join(map(printable, tensors)) or 'none'}. Name another with "
             "--output."
         )
-    return found[min(found, key=_rank)]
+    return tensors[min(tensors, key=_rank)]
 
 
 def _rank(path: str) -> int:

@@ -17,8 +17,9 @@ declares it for each.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -26,7 +27,9 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
-__all__ = ["Call", "Operation", "scripted", "watching"]
+from neocog.graph.hooks import hooked
+
+__all__ = ["Call", "DispatchMode", "Observer", "Operation", "scripted", "tensors_in", "watching"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,15 +43,40 @@ class Operation:
         func: what was called; `func(*args, **kwargs)` performs it again.
         args: positional arguments, the very tensors. An in-place operation has changed its first.
         kwargs: named arguments.
-        out: what came back.
+        out: its output.
     """
 
     module: str
     name: str
-    func: Callable[..., Any]
+    func: Any
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
     out: Any
+
+    @cached_property
+    def given(self) -> dict[str, Any]:
+        """The arguments by their names in the operator's schema, in its order, with defaults."""
+        schema = self.func._schema
+        given = {a.name: a.default_value for a in schema.arguments}
+        names = [a.name for a in schema.arguments if not a.kwarg_only]
+        given.update(zip(names, self.args, strict=False))
+        return given | self.kwargs
+
+    @cached_property
+    def tensors(self) -> dict[str, Tensor]:
+        """Tensors among the arguments; those of a list as name.0, name.1, …"""
+        named: dict[str, Tensor] = {}
+        for name, value in self.given.items():
+            if isinstance(value, Tensor):
+                named[name] = value
+            elif isinstance(value, (tuple, list)):
+                named |= {f"{name}.{i}": v for i, v in enumerate(value) if isinstance(v, Tensor)}
+        return named
+
+    @cached_property
+    def outs(self) -> list[Tensor]:
+        """Tensors of the output, in order."""
+        return list(tensors_in(self.out))
 
     @property
     def is_view(self) -> bool:
@@ -56,10 +84,27 @@ class Operation:
         return bool(getattr(self.func, "is_view", False))
 
     @property
+    def full_name(self) -> str:
+        """The name with its namespace, as `aten.convolution`."""
+        return str(getattr(self.func, "overloadpacket", self.name))
+
+    @property
     def in_place(self) -> bool:
         """Whether it writes into one of its inputs."""
         schema = getattr(self.func, "_schema", None)
         return bool(schema is not None and schema.is_mutable)
+
+
+def tensors_in(value: Any) -> Iterator[Tensor]:
+    """All tensors of an argument or output, in order."""
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, (tuple, list)):
+        for v in value:
+            yield from tensors_in(v)
+    elif isinstance(value, dict):
+        for v in value.values():
+            yield from tensors_in(v)
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,24 +115,50 @@ class Call:
         name: of the sub-module; "" for the module itself.
         module: it.
         args: positional arguments.
-        out: what came back; None at the start of the call, and where it failed.
+        kwargs: named arguments; {} at the end of the call.
+        out: its output; None at the start of the call, and where it failed.
     """
 
     name: str
     module: nn.Module
     args: tuple[Any, ...]
+    kwargs: dict[str, Any]
     out: Any = None
+
+
+class Observer:
+    """What `watching` calls back; each method does nothing until it is overridden."""
+
+    def operation(self, op: Operation) -> object:
+        """An operation was performed."""
+
+    def start(self, call: Call) -> None:
+        """A sub-module begins."""
+
+    def end(self, call: Call) -> None:
+        """A sub-module ends, or fails."""
+
+    def write(self, t: Tensor) -> None:
+        """An operation in place is about to write over a tensor."""
+
+    def left(self, name: str, t: Tensor) -> None:
+        """Values of a tensor are handed to Python, NumPy or another library, by a method `name`.
+
+        Nobody can follow them there.
+        """
+
+
+class _OperationsAlone(Observer):
+    def __init__(self, on_operation: Callable[[Operation], object]) -> None:
+        self.on_operation = on_operation
+
+    def operation(self, op: Operation) -> object:
+        return self.on_operation(op)
 
 
 @contextmanager
 def watching(
-    module: nn.Module,
-    on_operation: Callable[[Operation], None],
-    *,
-    on_start: Callable[[Call], None] | None = None,
-    on_end: Callable[[Call], None] | None = None,
-    on_write: Callable[[Tensor], None] | None = None,
-    on_leave: Callable[[str, Tensor], None] | None = None,
+    module: nn.Module, observer: Observer | Callable[[Operation], object]
 ) -> Iterator[None]:
     """Call back for every operation while the block runs.
 
@@ -96,70 +167,60 @@ def watching(
 
     Args:
         module: whose sub-modules name the operations; the caller runs it.
-        on_operation: called after each operation.
-        on_start: called before each sub-module.
-        on_end: called after each sub-module.
-        on_write: called with a tensor that an operation in place is about to write over.
-        on_leave: called with a tensor whose values are handed to Python, NumPy or another library,
-            where nobody can follow them, and by which way.
+        observer: called back, or what is called after each operation.
 
     Example:
-        >>> seen, x = [], torch.zeros(1, 2)
+        >>> names, x = [], torch.zeros(1, 2)
         >>> net = nn.Sequential(nn.Linear(2, 3), nn.ReLU())
-        >>> with watching(net, lambda op: seen.append((op.module, op.name))), torch.no_grad():
+        >>> with watching(net, lambda op: names.append((op.module, op.name))), torch.no_grad():
         ...     _ = net(x)
-        >>> seen
+        >>> names
         [('0', 't'), ('0', 'addmm'), ('1', 'relu')]
     """
+    seer = observer if isinstance(observer, Observer) else _OperationsAlone(observer)
     running: list[str] = []
 
     def report(func: Any, name: str, args: Any, kwargs: Any, out: Any) -> None:
         where = running[-1] if running else ""
-        with torch._C.DisableTorchFunction():  # what the observer asks tensors is not seen
-            on_operation(Operation(where, name, func, tuple(args), dict(kwargs), out))
+        with torch._C.DisableTorchFunction():  # what the observer reads of tensors is not seen
+            seer.operation(Operation(where, name, func, tuple(args), dict(kwargs), out))
 
-    operations = _Operations(report, on_write)
-    with ExitStack() as stack:
-        for name, m in module.named_modules():
-            if isinstance(m, torch.jit.ScriptModule):  # takes no hooks: one with what it is in
-                continue
-            before, after = _hooks(name, running, operations, on_start, on_end)
-            stack.callback(m.register_forward_pre_hook(before).remove)
-            stack.callback(m.register_forward_hook(after, always_call=True).remove)
-        stack.enter_context(operations)
-        stack.enter_context(_CircularPads(report, operations, on_leave))
+    operations = _Operations(report, seer)
+
+    def before(name: str, m: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        running.append(name)
+        with _Quiet(operations):
+            seer.start(Call(name, m, args, kwargs))
+
+    def after(name: str, m: nn.Module, args: tuple[Any, ...], out: Any) -> None:
+        running.pop()
+        with _Quiet(operations):
+            seer.end(Call(name, m, args, {}, out))
+
+    hooks = hooked(module.named_modules(), before=before, after=after, always=True)
+    with hooks, operations, _CircularPads(report, operations):
         yield
 
 
 def scripted(module: nn.Module) -> set[str]:
     """Sub-modules that TorchScript runs: what is done inside cannot be told for certain."""
-    found = [n for n, m in module.named_modules() if isinstance(m, torch.jit.ScriptModule)]
-    outer = [n for n in found if not any(n != o and (n + ".").startswith(o + ".") for o in found)]
-    if "" in found:
+    names = [n for n, m in module.named_modules() if isinstance(m, torch.jit.ScriptModule)]
+    outer = [n for n in names if not any(n != o and (n + ".").startswith(o + ".") for o in names)]
+    if "" in names:
         outer = [""]
     return {f"the TorchScript module {n}".strip() for n in outer}
 
 
-def _hooks(
-    name: str,
-    running: list[str],
-    operations: _Operations,
-    on_start: Callable[[Call], None] | None,
-    on_end: Callable[[Call], None] | None,
-) -> tuple[Callable[..., None], Callable[..., None]]:
-    def before(m: nn.Module, args: tuple[Any, ...]) -> None:
-        running.append(name)
-        if on_start is not None:
-            with _Quiet(operations):
-                on_start(Call(name, m, args))
+class DispatchMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Sees every operation that reaches PyTorch's dispatcher."""
 
-    def after(m: nn.Module, args: tuple[Any, ...], out: Any) -> None:
-        running.pop()
-        if on_end is not None:
-            with _Quiet(operations):
-                on_end(Call(name, m, args, out))
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
 
-    return before, after
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """No: a watched run is never compiled, and asking imports the compiler for seconds."""
+        return False
 
 
 class _Quiet:
@@ -188,24 +249,18 @@ def _unseen() -> Iterator[None]:
 Report = Callable[[Any, str, Any, Any, Any], None]
 
 
-class _Operations(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class _Operations(DispatchMode):  # type: ignore[no-untyped-call]
     """Reports what reaches the dispatcher."""
 
-    def __init__(self, report: Report, on_write: Callable[[Tensor], None] | None = None) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.report, self.on_write = report, on_write
+    def __init__(self, report: Report, observer: Observer) -> None:
+        super().__init__()
+        self.report, self.observer = report, observer
         self.silent = False
-
-    @classmethod
-    def _should_skip_dynamo(cls) -> bool:
-        """No: a watched run is never compiled, and asking imports the compiler for seconds."""
-        return False
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         name = func.overloadpacket.__name__
-        before = None if self.silent or not name.endswith("_") else self.on_write
-        if before is not None and args and isinstance(args[0], Tensor):
-            before(args[0])
+        if not self.silent and name.endswith("_") and args and isinstance(args[0], Tensor):
+            self.observer.write(args[0])
         out = func(*args, **(kwargs or {}))
         if not self.silent:
             self.report(func, name.rstrip("_"), args, kwargs or {}, out)
@@ -218,22 +273,15 @@ class _CircularPads(TorchFunctionMode):
     And values that leave.
     """
 
-    def __init__(
-        self,
-        report: Report,
-        operations: _Operations,
-        on_leave: Callable[[str, Tensor], None] | None,
-    ) -> None:
+    def __init__(self, report: Report, operations: _Operations) -> None:
         super().__init__()
-        self.report = report
-        self.operations = operations
-        self.on_leave = on_leave
+        self.report, self.operations = report, operations
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        if self.on_leave is not None and not self.operations.silent and func in _LEAVES:
+        if func in _LEAVES and not self.operations.silent:
             with _Quiet(self.operations):
-                self.on_leave(f"Tensor.{func.__name__}", args[0])
+                self.operations.observer.left(f"Tensor.{func.__name__}", args[0])
         if self.operations.silent or not _pads_circularly(func, args, kwargs):
             return func(*args, **kwargs)
         self.operations.silent = True

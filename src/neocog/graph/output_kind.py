@@ -13,14 +13,13 @@ it is the last operation, too.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils import _pytree as pytree
-from torch.utils._python_dispatch import TorchDispatchMode
 
-from neocog.graph.tensor_table import memory
+from neocog.graph.operations import Operation, watching
+from neocog.graph.ops import moves
+from neocog.graph.tensor_table import TensorTable, memory
 
 __all__ = [
     "KINDS",
@@ -132,50 +131,32 @@ def _logarithms(out: Tensor) -> bool:
     return bool((out <= 1e-6).all()) and bool(((out.exp().sum(1) - 1).abs() <= FEW_BITS).all())
 
 
-_COPIES = frozenset(
-    ("clone", "copy_", "_to_copy", "contiguous", "cat", "detach", "lift_fresh", "dequantize")
-)
-"""Operations that hand on what came."""
-
-
-class _Makers(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Who wrote to which memory last."""
-
-    def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.maker: dict[int, str] = {}
-        self.alive: list[Tensor] = []
-
-    def __torch_dispatch__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
-    ) -> Any:
-        out = func(*args, **(kwargs or {}))
-        name = str(func._schema.name).partition("::")[2]
-        came = [t for t in pytree.tree_leaves((args, kwargs)) if isinstance(t, Tensor)]
-        if name in _COPIES and came:
-            name = self.maker.get(memory(came[-1 if name == "copy_" else 0]), "")
-        before = {memory(t) for t in came}
-        for t in pytree.tree_leaves(out):
-            if isinstance(t, Tensor) and (memory(t) not in before or func._schema.is_mutable):
-                self.maker[memory(t)] = name
-                self.alive.append(t)
-        return out
-
-
-def last_operation(ask: Callable[[], Tensor]) -> str:
+def last_operation(run: Callable[[], Tensor]) -> str:
     """Name of the operation that computes the outputs; empty where it cannot be seen.
 
     Args:
-        ask: runs the network.
+        run: runs the network.
 
     Example:
         >>> last_operation(lambda: torch.zeros(2, 3).softmax(1).view(3, 2))
         '_softmax'
     """
-    makers = _Makers()
+    makers = TensorTable[str]()
+
+    def note(op: Operation) -> None:
+        given, name = list(op.tensors.values()), op.name
+        if moves(name) or name == "copy":  # hands on what somebody else made
+            name = makers.get(given[-1 if name == "copy" else 0]) or ""
+        before = {memory(t) for t in given}
+        for t in op.outs:
+            if op.in_place:
+                makers.write(t, name)
+            elif memory(t) not in before:
+                makers.put(t, name)
+
     try:
-        with torch.no_grad(), makers:
-            out = ask()
+        with torch.no_grad(), watching(nn.Module(), note):
+            out = run()
     except Exception:  # of any kind: compiled modules may refuse to be watched
         return ""
-    return makers.maker.get(memory(out), "")
+    return makers.get(out) or ""

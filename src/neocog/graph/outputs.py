@@ -8,10 +8,10 @@ from neocog.graph.moments import Moment
 from neocog.graph.structure import Structure, follow
 from neocog.graph.tensor_table import memory
 
-__all__ = ["outputs"]
+__all__ = ["CollectedOutputs", "outputs"]
 
 
-def outputs(module: nn.Module, x: Tensor, found: Structure) -> list[Tensor | None]:
+def outputs(module: nn.Module, x: Tensor, graph: Structure) -> list[Tensor | None]:
     """The output of every node, as it was when it was computed.
 
     Operations that work in place write over what came before them; such outputs are copied first.
@@ -20,10 +20,10 @@ def outputs(module: nn.Module, x: Tensor, found: Structure) -> list[Tensor | Non
     Args:
         module: the network, in the mode in which it shall run.
         x: a sample, (1, C, *space).
-        found: its graph.
+        graph: its nodes.
 
     Returns:
-        One a node of `found`; None where this run, of a network that takes its way by the numbers,
+        One a node of `graph`; None where this run, of a network that takes its way by the numbers,
         did not come by.
 
     Example:
@@ -35,20 +35,41 @@ def outputs(module: nn.Module, x: Tensor, found: Structure) -> list[Tensor | Non
         >>> bool((tanh < 0).any()), bool((relu < 0).any())
         (True, False)
     """
-    place = {node.key: node.id for node in found.nodes}
-    values: list[Tensor | None] = [None] * len(found.nodes)
-    sharing: dict[int, set[int]] = {}
+    collected = CollectedOutputs(graph)
+    follow(
+        module,
+        x.clone(),
+        opened=graph.opened,
+        on_node=collected.computed,
+        on_write=collected.copy,
+    )
+    return collected.values
 
-    def computed(moment: Moment) -> None:
-        at = place.get(moment.key)
+
+class CollectedOutputs:
+    """Outputs of nodes, each copied when an operation in place is about to write over it.
+
+    Args:
+        graph: the nodes.
+    """
+
+    def __init__(self, graph: Structure) -> None:
+        self.values: list[Tensor | None] = [None] * len(graph.nodes)
+        self._ids = {node.key: node.id for node in graph.nodes}
+        self._sharing: dict[int, set[int]] = {}
+
+    def computed(self, moment: Moment) -> int | None:
+        """Keep the output of a node; its id in the graph, None where that has no such node."""
+        at = self._ids.get(moment.key)
         if at is not None:
-            values[at] = moment.out
-            sharing.setdefault(memory(moment.out), set()).add(at)
+            self.values[at] = moment.out
+            self._sharing.setdefault(memory(moment.out), set()).add(at)
+        return at
 
-    def copied(t: Tensor) -> None:
-        for at in sharing.pop(memory(t), ()):
-            value = values[at]
-            values[at] = None if value is None else value.clone()
-
-    follow(module, x.clone(), opened=found.opened, on_node=computed, on_write=copied)
-    return values
+    def copy(self, t: Tensor) -> list[int]:
+        """Copy the outputs that lie in the memory of a tensor; their nodes."""
+        nodes = sorted(self._sharing.pop(memory(t), ()))
+        for at in nodes:
+            value = self.values[at]
+            self.values[at] = None if value is None else value.clone()
+        return nodes

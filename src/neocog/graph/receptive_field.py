@@ -20,22 +20,21 @@ Convolutional Neural Networks", Distill, 2019; here on intervals, so that any gr
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-import torch
 from torch import Tensor, nn
 
-from neocog.errors import ModelError, UsageError, did_you_mean
+from neocog.errors import UsageError, did_you_mean
 from neocog.exhibits import Cell, Section, Table
-from neocog.graph.found import as_found
-from neocog.graph.operations import Call, Operation, scripted, watching
+from neocog.graph.operations import Call, Observer, Operation, scripted, tensors_in, watching
+from neocog.graph.preserve import blank_sample
 from neocog.graph.reach.places import Places
-from neocog.graph.reach.trace import Field, Tracer, tensors_in
-from neocog.graph.wording import nouns
+from neocog.graph.reach.trace import Field, Tracer
+from neocog.graph.wording import nouns, times
 from neocog.jsonable import Jsonable, jsonable, keys
 
-__all__ = ["Field", "ReceptiveField", "field_cells", "receptive_field", "times"]
+__all__ = ["Field", "ReceptiveField", "field_cells", "receptive_field"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,10 +64,10 @@ class ReceptiveField(Jsonable):
         Raises:
             UsageError: no such layer ran.
         """
-        found: Mapping[str, Field] = {f.name: f for f in self.layers}
-        if layer not in found:
-            raise UsageError(f"`{layer}` is no layer that ran. {did_you_mean(layer, found)}")
-        return found[layer]
+        named = {f.name: f for f in self.layers}
+        if layer not in named:
+            raise UsageError(f"`{layer}` is no layer that ran. {did_you_mean(layer, named)}")
+        return named[layer]
 
     def section(self) -> Section:
         """For a report."""
@@ -112,20 +111,10 @@ def receptive_field(module: nn.Module, size: Sequence[int]) -> ReceptiveField:
         >>> [str(j) for j in f.jump]
         ['4', '4']
     """
-    like = next((p for p in module.parameters() if p.is_floating_point()), torch.zeros(()))
-    x = torch.zeros((1, *size), device=like.device, dtype=like.dtype)
-    try:
-        with as_found(module, x), torch.no_grad():  # inside, a lazy module has its parameters
-            run = _Run(x, module)
-            with watching(
-                module, run.operation, on_start=run.start, on_end=run.end, on_leave=run.left
-            ):
-                module(x)
-    except Exception as e:  # of any kind: an external forward may raise anything
-        raise ModelError(
-            "Receptive fields need one forward pass of one sample; the module fails on one of "
-            f"{times(size)} ({type(e).__name__}: {e}). Give the size that it takes."
-        ) from e
+    with blank_sample(module, size, "Receptive fields need") as x:
+        run = _Run(x, module)
+        with watching(module, run):
+            module(x)
     unknown = sorted(run.tracer.unknown | scripted(module))
     return ReceptiveField(
         size=tuple(size),
@@ -136,7 +125,7 @@ def receptive_field(module: nn.Module, size: Sequence[int]) -> ReceptiveField:
     )
 
 
-class _Run:
+class _Run(Observer):
     """What is seen, and beside it where elements stand: behind a mean each sees all, in steps."""
 
     def __init__(self, x: Tensor, module: nn.Module) -> None:
@@ -165,16 +154,6 @@ class _Run:
         f = self.tracer.layers.get(call.name)
         if out is not None and f is not None and f.known and f.jump:
             self.tracer.layers[call.name] = replace(f, step=self.places.steps_of(out))
-
-
-def times(size: Sequence[int]) -> str:
-    """A size as it is said.
-
-    Example:
-        >>> times((3, 224, 224))
-        '3×224×224'
-    """
-    return "×".join(str(n) for n in size)
 
 
 def field_cells(f: Field) -> tuple[Cell, Cell, Cell]:

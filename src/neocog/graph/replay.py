@@ -16,10 +16,10 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
 
-from neocog.graph.moments import Moment, tensors_in
-from neocog.graph.outputs import outputs
+from neocog.graph.moments import Moment
+from neocog.graph.operations import DispatchMode, tensors_in
+from neocog.graph.outputs import CollectedOutputs, outputs
 from neocog.graph.structure import Structure, follow
 from neocog.graph.tensor_table import memory
 
@@ -56,13 +56,13 @@ class _Step:
 
 
 class Rerun:
-    """A network that is asked for the outputs of its nodes again and again.
+    """A network whose nodes' outputs are wanted for one sample after another.
 
-    The module stays the same, in evaluation mode, and so does the shape of what it is given.
+    The module stays the same, in evaluation mode, and so does the shape of the samples.
 
     Args:
         module: the network.
-        found: its graph.
+        graph: its nodes.
 
     Example:
         >>> from neocog.graph.structure import structure
@@ -73,8 +73,8 @@ class Rerun:
         (True, True, False)
     """
 
-    def __init__(self, module: nn.Module, found: Structure) -> None:
-        self.module, self.found = module, found
+    def __init__(self, module: nn.Module, graph: Structure) -> None:
+        self.module, self.graph = module, graph
         self._script: list[_Step] | None = None
         self._learnt = False
 
@@ -94,16 +94,16 @@ class Rerun:
         """
         if not self._learnt:
             self._learnt = True
-            values, self._script = _learn(self.module, x, self.found)
+            values, self._script = _learn(self.module, x, self.graph)
             if self._script is not None and not self._proved(x, values):
                 self._script = None
             return values
         if self._script is not None:
             try:
-                return _again(self.module, x, self._script, len(self.found.nodes))
-            except Exception:  # astray, or it fails, which is told by who follows it
-                return outputs(self.module, x, self.found)
-        return outputs(self.module, x, self.found)
+                return _again(self.module, x, self._script, len(self.graph.nodes))
+            except Exception:  # astray, or it fails, which is reported by who follows it
+                return outputs(self.module, x, self.graph)
+        return outputs(self.module, x, self.graph)
 
     def _proved(self, x: Tensor, values: list[Tensor | None]) -> bool:
         """Whether the script gives the very numbers that were followed."""
@@ -122,42 +122,32 @@ def _same(a: Tensor | None, b: Tensor | None) -> bool:
 
 
 def _learn(
-    module: nn.Module, x: Tensor, found: Structure
+    module: nn.Module, x: Tensor, graph: Structure
 ) -> tuple[list[Tensor | None], list[_Step] | None]:
     """The outputs for a first sample, and the script; None where there can be none."""
-    place = {node.key: node.id for node in found.nodes}
-    values: list[Tensor | None] = [None] * len(found.nodes)
-    sharing: dict[int, set[int]] = {}
+    collected, recorder = CollectedOutputs(graph), _Recorder()
     own = {memory(t) for t in (*module.parameters(), *module.buffers())}
-    recorder = _Recorder()
     whole = not any(m.training for m in module.modules())
 
     def computed(moment: Moment) -> None:
         nonlocal whole
-        at = place.get(moment.key)
-        if at is None:
-            return
-        values[at] = moment.out
-        sharing.setdefault(memory(moment.out), set()).add(at)
-        if at:  # the first is what comes in
+        at = collected.computed(moment)
+        if at:  # the first is the sample itself
             whole &= recorder.gives(moment.out, at)
 
-    def copied(t: Tensor) -> None:
+    def written(t: Tensor) -> None:
         nonlocal whole
         whole &= memory(t) not in own
-        for at in sharing.pop(memory(t), ()):
-            value = values[at]
-            with recorder.paused():
-                values[at] = None if value is None else value.clone()
-            recorder.spoils.append(at)
+        with recorder.paused():
+            recorder.spoils += collected.copy(t)
 
     given = x.clone()
     with recorder:
-        follow(module, given, opened=found.opened, on_node=computed, on_write=copied)
+        follow(module, given, opened=graph.opened, on_node=computed, on_write=written)
     for step in recorder.steps:
         step.out = []
         whole &= str(step.func.overloadpacket.__name__) not in _LOOKS
-    return values, recorder.steps if whole else None
+    return collected.values, recorder.steps if whole else None
 
 
 def _again(module: nn.Module, x: Tensor, script: list[_Step], nodes: int) -> list[Tensor | None]:
@@ -175,18 +165,11 @@ def _again(module: nn.Module, x: Tensor, script: list[_Step], nodes: int) -> lis
     return counter.values
 
 
-class _Mode(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    @classmethod
-    def _should_skip_dynamo(cls) -> bool:
-        """No: such a run is never compiled, and asking imports the compiler for seconds."""
-        return False
-
-
-class _Recorder(_Mode):
+class _Recorder(DispatchMode):  # type: ignore[no-untyped-call]
     """Writes down every operation."""
 
     def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()
         self.steps: list[_Step] = []
         self.spoils: list[int] = []
         self._off = False
@@ -218,11 +201,11 @@ class _Recorder(_Mode):
         return False
 
 
-class _Counter(_Mode):
+class _Counter(DispatchMode):  # type: ignore[no-untyped-call]
     """Keeps to a script."""
 
     def __init__(self, script: list[_Step], nodes: int) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()
         self.script = script
         self.values: list[Tensor | None] = [None] * nodes
         self.at = 0

@@ -22,9 +22,9 @@ import torch
 from torch import Tensor, nn
 
 from neocog.errors import ModelError, NeocogError
-from neocog.graph.found import as_found
 from neocog.graph.moments import Moment
 from neocog.graph.operations import watching
+from neocog.graph.preserve import preserved
 from neocog.graph.walk import Follower
 
 __all__ = ["Node", "Structure", "follow", "structure"]
@@ -36,7 +36,7 @@ class Node:
 
     Args:
         id: its place in the order of computing; 0 is the input.
-        key: what it is found by in another run: module, operation, how often it was met before.
+        key: identifies it in another run: module, operation, how often it was met before.
         name: of the sub-module; of the one that performs it for a free operation.
         free: whether it is an operation that a larger module performs itself.
         kind: conv, linear, norm, activation, pool, add, cat, softmax, reshape, input, output or
@@ -107,14 +107,14 @@ def structure(module: nn.Module, x: Tensor) -> Structure:
 
     Example:
         >>> net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.Flatten(), nn.Linear(8, 3))
-        >>> found = structure(net, torch.zeros(1, 1, 4, 4))
-        >>> [n.kind for n in found.nodes]
+        >>> graph = structure(net, torch.zeros(1, 1, 4, 4))
+        >>> [n.kind for n in graph.nodes]
         ['input', 'conv', 'activation', 'reshape', 'linear', 'output']
-        >>> found.edges
+        >>> graph.edges
         ((0, 1), (1, 2), (2, 3), (3, 4), (4, 5))
     """
     opened: frozenset[str] = frozenset()
-    with as_found(module):
+    with preserved(module):
         while True:
             run = follow(module, x.clone(), opened=opened, counts=True)
             more = run.networks - opened
@@ -129,8 +129,8 @@ def follow(
     x: Tensor,
     *,
     opened: frozenset[str] = frozenset(),
-    on_node: Callable[[Moment], None] | None = None,
-    on_write: Callable[[Tensor], None] | None = None,
+    on_node: Callable[[Moment], object] | None = None,
+    on_write: Callable[[Tensor], object] | None = None,
     pieces: bool = False,
     counts: bool = False,
 ) -> Follower:
@@ -159,11 +159,8 @@ def follow(
         pieces=pieces,
         counts=counts,
     )
-    watched = watching(
-        module, run.operation, on_start=run.start, on_end=run.end, on_write=run.before
-    )
     try:
-        with torch.no_grad(), watched:
+        with torch.no_grad(), watching(module, run):
             out = module(x)
     except NeocogError:
         raise

@@ -8,24 +8,23 @@ from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
-from neocog.graph.kinds import (
-    FOLDED,
-    HEAVY,
-    MOVES,
+from neocog.graph.moments import Link, Moment, Piece, arguments, writes_over
+from neocog.graph.operations import Call, Observer, Operation, tensors_in
+from neocog.graph.ops import (
+    ARITHMETIC,
+    RELABELS,
+    cost_of,
+    is_heavy,
     is_library,
     is_pointwise,
     kind_of,
     label_of,
-    macs_of,
+    moves,
+    reshapes,
 )
-from neocog.graph.moments import Link, Moment, Piece, arguments, tensors_in, writes_over
-from neocog.graph.operations import Call, Operation
 from neocog.graph.tensor_table import TensorTable, memory
 
 __all__ = ["Follower"]
-
-_SCALING = ("sub", "rsub", "div", "mul", "add")
-"""Operations that normalize pixels."""
 
 _TURNED = frozenset(
     [
@@ -48,9 +47,6 @@ _TURNED = frozenset(
 )
 """Views after which an axis may mean another thing."""
 
-_IN_OTHER_FORM = ("transpose", "t", "squeeze", "unsqueeze", "swapaxes", "swapdims", "as_strided")
-"""In place these write nothing."""
-
 
 class _Known(NamedTuple):
     """What is booked of a tensor."""
@@ -70,7 +66,7 @@ class _Layer:
         self.spatial = False
 
 
-class Follower:
+class Follower(Observer):
     """What `graph.operations.watching` calls back.
 
     Args:
@@ -89,8 +85,8 @@ class Follower:
         x: Tensor,
         *,
         opened: frozenset[str],
-        on_node: Callable[[Moment], None] | None = None,
-        on_write: Callable[[Tensor], None] | None = None,
+        on_node: Callable[[Moment], object] | None = None,
+        on_write: Callable[[Tensor], object] | None = None,
         pieces: bool = False,
         counts: bool = False,
     ) -> None:
@@ -114,7 +110,7 @@ class Follower:
 
     # ---- what is called back
 
-    def before(self, t: Tensor) -> None:
+    def write(self, t: Tensor) -> None:
         """An operation is about to write a tensor over."""
         if self.keeps:
             self._was = t.detach().clone()
@@ -143,11 +139,11 @@ class Follower:
     def operation(self, op: Operation) -> None:
         """An operation was performed."""
         was, self._was = self._was, None
-        outs = list(tensors_in(op.out))
+        outs = op.outs
         if not outs:
             return
         writes = writes_over(op)
-        if writes and op.name in _IN_OTHER_FORM:
+        if writes and op.name in RELABELS:
             return
         layer = self._layer
         piece, spatial = self._piece(op, layer)
@@ -160,12 +156,12 @@ class Follower:
             return
         layer.pieces.append(piece)
         layer.spatial |= spatial
-        at, came = len(layer.pieces) - 1, {memory(t) for _, t in arguments(op)}
+        at, operands = len(layer.pieces) - 1, {memory(t) for _, t in arguments(op)}
         for t in outs:
             if writes:
                 layer.inner.write(t, at)
             else:
-                layer.inner.put(t, at, fresh=memory(t) not in came)
+                layer.inner.put(t, at, fresh=memory(t) not in operands)
 
     def finish(self, out: Any) -> None:
         """The whole run is over: its output is the last node."""
@@ -217,7 +213,7 @@ class Follower:
                 self.book.put(t, _Known(source.id, False))
             return
         name = op.name
-        if not writes and (op.is_view or op.name in FOLDED) and not self._drops(op, operand):
+        if not writes and (op.is_view or reshapes(op.name)) and not self._drops(op, operand):
             flat = outs[0].dim() == 2 and spatial and operand.dim() > 2
             if not (flat and any(n > 1 for n in operand.shape[2:])):
                 for t in outs:
@@ -239,21 +235,21 @@ class Follower:
     def _leave(self, layer: _Layer, call: Call) -> None:
         """A layer is over: a node, if it did anything."""
         outs = list(tensors_in(call.out))
-        came = [t for t in tensors_in(call.args) if self.book.get(t) is not None]
-        if not outs or not (layer.pieces or came):
+        ins = [t for t in tensors_in(call.args) if self.book.get(t) is not None]
+        if not outs or not (layer.pieces or ins):
             return
-        if all(any(o is t for t in came) for o in outs) and not layer.pieces:
-            return  # what came, as it came
-        if sum(p.op.name in HEAVY for p in layer.pieces) > 1 and not (
+        if all(any(o is t for t in ins) for o in outs) and not layer.pieces:
+            return  # its input, as it was
+        if sum(is_heavy(p.op.name) for p in layer.pieces) > 1 and not (
             is_library(call.module) or _declared(call.module)
         ):
             self.networks.add(call.name)
-        spatial = layer.spatial or any(k.spatial for t in came if (k := self.book.get(t)))
+        spatial = layer.spatial or any(k.spatial for t in ins if (k := self.book.get(t)))
         name = type(call.module).__name__
         moment = self._moment(call.name, False, name, layer.pieces, outs[0], spatial)
         moment.made = -1 if (at := layer.inner.get(outs[0])) is None else at
         if not layer.pieces:
-            moment.sources = {k.node for t in came if (k := self.book.get(t))}
+            moment.sources = {k.node for t in ins if (k := self.book.get(t))}
         if self.counts:
             moment.params = self._count(call.module.parameters())
         self._book(moment, outs, any(writes_over(p.op) for p in layer.pieces))
@@ -281,7 +277,7 @@ class Follower:
             spatial=self._is_map(out, spatial and kind != "linear", pieces, placed),
             placed=placed,
             params=self._count(self._used(pieces)) if free and self.counts else 0,
-            macs=sum(macs_of(p.op) for p in pieces) if self.counts else 0,
+            macs=sum((cost_of(p.op) or (0, 0))[0] for p in pieces) if self.counts else 0,
             sources=sources,
         )
 
@@ -333,7 +329,7 @@ class Follower:
 
     def _scales(self, piece: Piece, op: Operation) -> bool:
         """Whether pixels are normalized: they come, and are added to or multiplied by constants."""
-        return op.name in _SCALING and len(piece.links) == 1 and piece.sources == (0,)
+        return op.name in ARITHMETIC and len(piece.links) == 1 and piece.sources == (0,)
 
     def _joins(self, piece: Piece, op: Operation, source: Moment, operand: Tensor) -> bool:
         """Whether an operation goes on with what the one before it did."""
@@ -342,19 +338,19 @@ class Follower:
         if not source.free or source.name != op.module:
             return False
         if source.id == self._scaling:
-            return op.name in _SCALING and is_pointwise(op) and not writes_over(op)
+            return op.name in ARITHMETIC and is_pointwise(op) and not writes_over(op)
         return source.op == "slice" and op.name == "slice"
 
     def _places(self, pieces: list[Piece], sources: set[int]) -> bool:
         """Whether an output may still stand for places: not where two inputs were multiplied."""
-        mixed = any(p.op.name in HEAVY and len(p.links) > 1 for p in pieces)
+        mixed = any(is_heavy(p.op.name) and len(p.links) > 1 for p in pieces)
         return not mixed and any(self.moments[s].placed for s in sources)
 
     def _is_map(self, t: Tensor, spatial: bool, pieces: list[Piece], placed: bool) -> bool:
         """Whether an output is a map: made of a map, or laid out as one."""
         if t.dim() != len(self.space) + 2 or all(n == 1 for n in t.shape[2:]):
             return False
-        laid = bool(pieces) and placed and all(p.op.name in MOVES for p in pieces)
+        laid = bool(pieces) and placed and all(moves(p.op.name) for p in pieces)
         return spatial or (laid and self._tiles(t))
 
     def _tiles(self, t: Tensor) -> bool:

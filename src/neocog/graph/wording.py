@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
-__all__ = ["Nouns", "nouns"]
+__all__ = ["Nouns", "nouns", "times"]
 
 
 class Nouns(NamedTuple):
@@ -36,3 +37,13 @@ def nouns(axes: int) -> Nouns:
         ('pixels', 'steps')
     """
     return _SERIES if axes == 1 else _IMAGES
+
+
+def times(size: Sequence[int]) -> str:
+    """A size in words.
+
+    Example:
+        >>> times((3, 224, 224))
+        '3×224×224'
+    """
+    return "×".join(str(n) for n in size)

@@ -26,6 +26,7 @@ from neocog.graph.activations import (
     first_tensor,
     handed,
 )
+from neocog.graph.hooks import hooked
 from neocog.jsonable import Jsonable, keys
 from neocog.lectures.convolution_gradients import (
     ConvGeometry,
@@ -270,7 +271,7 @@ def _calls(
     inputs: list[Tensor] = []
     added: list[Tensor] = []
 
-    def before(m: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    def before(name: str, m: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         inputs.append((args[0] if args else kwargs["input"]).detach().clone())
 
     def exchange(out: Tensor) -> Tensor:
@@ -278,12 +279,9 @@ def _calls(
         added.append(torch.zeros_like(out, requires_grad=True))
         return out + added[-1]
 
-    handle = find_layer(model, layer).register_forward_pre_hook(before, with_kwargs=True)
-    try:
-        with exchanging(model, layer, exchange):
-            answer = first_tensor(run(x))
-    finally:
-        handle.remove()
+    inside = [(layer, find_layer(model, layer))]
+    with hooked(inside, before=before), exchanging(model, layer, exchange):
+        answer = first_tensor(run(x))
     if not added or answer is None:
         raise ModelError(
             f"A layer is shown while it runs; `{printable(layer)}` does not. Name another."

@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from neocog.errors import ModelError, NeocogError, printable
 from neocog.graph.determinism import difference, probes, same_randomness_after
 from neocog.graph.exact import exact
-from neocog.graph.found import as_found
 from neocog.graph.multiple_outputs import choose, output_at
 from neocog.graph.output_kind import last_operation, may_be_scores, noticed
+from neocog.graph.preserve import preserved
 from neocog.networks.model import SpecifiedNetwork
 from neocog.store.black_box import BlackBox
 from neocog.types import InputSpec, ModelSpec, OutputSpec
@@ -68,7 +68,7 @@ def kind_of(model: SpecifiedNetwork, first: Tensor) -> tuple[str, tuple[str, ...
     plain = SpecifiedNetwork(model.network, raw)
     x = probes((spec.input.channels, *spec.input.size), UNLIKE)
     try:
-        with as_found(plain), torch.no_grad(), exact(), same_randomness_after():
+        with preserved(plain), torch.no_grad(), exact(), same_randomness_after():
             network = model.network
             stated = network.last if isinstance(network, BlackBox) else {}  # by the file's graph
             name = spec.output.name or next(iter(stated), "")
@@ -196,7 +196,7 @@ def specified(
 
 def _asked(module: nn.Module, shape: tuple[int, ...], held: Tensor) -> object | None:
     """What a module returns for two samples of zeros; None where it fails."""
-    with as_found(module), torch.no_grad(), same_randomness_after():
+    with preserved(module), torch.no_grad(), same_randomness_after():
         try:
             found: object = module(torch.zeros(2, *shape, device=held.device, dtype=held.dtype))
         except Exception:  # of any kind: raised again where a figure is asked for

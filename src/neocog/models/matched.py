@@ -14,8 +14,8 @@ from neocog.data.batches import pixels
 from neocog.data.split import Split
 from neocog.errors import DataError, printable
 from neocog.graph.determinism import same_randomness_after
-from neocog.graph.found import as_found
 from neocog.graph.multiple_outputs import output_at
+from neocog.graph.preserve import preserved
 from neocog.networks.model import SpecifiedNetwork
 
 __all__ = ["Matched", "classes_of", "match", "match_any", "match_split"]
@@ -198,7 +198,7 @@ def classes_of(module: nn.Module, x: Tensor) -> tuple[tuple[str, ...], bool]:
     if isinstance(module, SpecifiedNetwork):
         own = module.spec.classes
         return own, own != tuple(map(str, range(len(own))))
-    with as_found(module), torch.no_grad(), same_randomness_after():
+    with preserved(module), torch.no_grad(), same_randomness_after():
         try:
             out = output_at(module(x), "")
         except Exception:  # of any kind: raised again where a figure is asked for

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from neocog.errors import ModelError, UsageError, did_you_mean
+from neocog.graph.hooks import hooked
 from neocog.layers.downsample import Downsampling
 from neocog.surgery.borders import PAD_MODULES, extra_samples, wraps
 from neocog.surgery.result import Replaced, Skipped, Surgery
@@ -125,25 +126,15 @@ def _sizes(root: nn.Module, example: Tensor) -> dict[str, tuple[tuple[int, ...],
     """Name to spatial size of input and output, of modules called once."""
     sizes: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {}
     calls: dict[str, int] = {}
-    handles = []
 
-    def watch(name: str) -> Any:
-        def hook(module: nn.Module, args: Any, out: Any) -> None:
-            calls[name] = calls.get(name, 0) + 1
-            if isinstance(out, Tensor) and args and isinstance(args[0], Tensor):
-                sizes[name] = (tuple(args[0].shape[2:]), tuple(out.shape[2:]))
+    def note(name: str, module: nn.Module, args: Any, out: Any) -> None:
+        calls[name] = calls.get(name, 0) + 1
+        if isinstance(out, Tensor) and args and isinstance(args[0], Tensor):
+            sizes[name] = (tuple(args[0].shape[2:]), tuple(out.shape[2:]))
 
-        return hook
-
-    for name, part in root.named_modules():
-        if not any(part.children()):
-            handles.append(part.register_forward_hook(watch(name)))
-    try:
-        with torch.no_grad():
-            root(example.clone())
-    finally:
-        for handle in handles:
-            handle.remove()
+    leaves = [(name, part) for name, part in root.named_modules() if not any(part.children())]
+    with torch.no_grad(), hooked(leaves, after=note):
+        root(example.clone())
     return {n: s for n, s in sizes.items() if calls[n] == 1}
 
 

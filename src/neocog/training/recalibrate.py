@@ -18,7 +18,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
+
+from neocog.graph.operations import DispatchMode
 
 __all__ = ["recalibrate"]
 
@@ -71,17 +72,13 @@ def recalibrate(model: nn.Module, batches: Iterable[Tensor]) -> int:
     return len(gathering.statistics)
 
 
-class _Gathering(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class _Gathering(DispatchMode):  # type: ignore[no-untyped-call]
     """Makes batch norms normalize by the batch, and sums up their statistics."""
 
     def __init__(self, held: set[int]) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()
         self.held = held
         self.statistics: dict[int, tuple[Tensor, Tensor, Tensor, Tensor, int]] = {}
-
-    @classmethod
-    def _should_skip_dynamo(cls) -> bool:
-        return False
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         training = _NORMS.get(func.overloadpacket.__name__)

@@ -18,8 +18,8 @@ from neocog.fields import Fields
 from neocog.files import read_json
 from neocog.first_screen import FirstScreen, Named
 from neocog.graph.determinism import same_randomness_after
-from neocog.graph.found import as_found
 from neocog.graph.multiple_outputs import output_at
+from neocog.graph.preserve import preserved
 from neocog.jsonable import keys
 from neocog.models.external import as_it_is
 from neocog.models.model import AnyModel, Model
@@ -231,7 +231,7 @@ def _must_be_numbers(of: Model, shown: Shown) -> None:
     held = (p for p in of.module.parameters() if p.is_floating_point())
     like = next(held, torch.zeros(()))
     try:
-        with as_found(of.module), torch.no_grad(), same_randomness_after():
+        with preserved(of.module), torch.no_grad(), same_randomness_after():
             found = of.module(shown.x.to(like.device, like.dtype))
         out = output_at(found, "").float()
     except Exception:  # of any kind: the method says what it does not take

@@ -20,7 +20,7 @@ from neocog.data.samples import Samples
 from neocog.data.split import Split
 from neocog.errors import DataError, ModelError, UsageError, printable
 from neocog.graph.activations import first_tensor, handed
-from neocog.graph.found import as_found
+from neocog.graph.preserve import preserved
 from neocog.models.data_of import split_name
 from neocog.models.model import AnyModel, Model
 from neocog.models.scoring import space_axes
@@ -232,7 +232,7 @@ def _taken(samples: Samples, n: int) -> Shown:
 def _runs(module: nn.Module, x: Tensor) -> bool:
     """Whether a module takes a sample of that kind: some make the missing axis themselves."""
     try:
-        with as_found(module), torch.no_grad():
+        with preserved(module), torch.no_grad():
             answer = first_tensor(module(handed(module, x.repeat(2, *[1] * (x.ndim - 1)))))
     except Exception:  # of any kind: an external forward may raise anything
         return False

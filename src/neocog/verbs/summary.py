@@ -21,8 +21,8 @@ from neocog.graph.receptive_field import (
     ReceptiveField,
     field_cells,
     receptive_field,
-    times,
 )
+from neocog.graph.wording import times
 from neocog.jsonable import jsonable, keys
 from neocog.models.declared import count as number_of
 from neocog.models.meant import meant

@@ -21,6 +21,7 @@ from neocog.explainers.maps.cells import Cells
 from neocog.explainers.maps.wanted import value
 from neocog.explainers.maps.weighing import method_of
 from neocog.graph.activations import exchanging, first_tensor
+from neocog.graph.hooks import hooked
 from neocog.verbs.explain_cells import cells_of
 from neocog.web.network import Network
 from neocog.web.query import whole, words
@@ -145,16 +146,13 @@ class Cams:
             with _disable_current_modes():
                 return leaves[-1].clone()  # what comes next may work on it in place
 
-        def last(module: Any, given: Any, out: Any) -> None:
+        def last(name: str, module: Any, given: Any, out: Any) -> None:
             outputs.append(first_tensor(out))
 
         module = self.network.module
-        handle = module.register_forward_hook(last)
-        try:
-            with torch.no_grad(), exchanging(module, layer, exchange):
-                values = self.network.run(x)
-        finally:
-            handle.remove()
+        keeping = hooked([("", module)], after=last)
+        with torch.no_grad(), keeping, exchanging(module, layer, exchange):
+            values = self.network.run(x)
         plain = [None if v is None else v.detach() for v in values]
         return plain, leaves, outputs[-1] if outputs else None
 

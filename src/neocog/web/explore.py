@@ -13,7 +13,7 @@ from contextlib import ExitStack
 import torch
 
 from neocog.errors import UsageError
-from neocog.graph.found import as_found
+from neocog.graph.preserve import preserved
 from neocog.web.opening import Data, Shown, opened
 from neocog.web.session import Session
 from neocog.web.step import rehearse
@@ -69,7 +69,7 @@ def explore(
         )
         with ExitStack() as stack:
             for network in session.networks:
-                stack.enter_context(as_found(network.module))
+                stack.enter_context(preserved(network.module))
             rehearse(session)
             where = address(listening)
             if tell is not None:

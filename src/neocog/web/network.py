@@ -71,32 +71,34 @@ class Seen:
         return tuple(found)
 
 
-class _Fields:
-    """Receptive fields while a network runs; without them from the first operation that fails."""
+class _Fields(Follower):
+    """A network is followed, and its receptive fields with it.
 
-    def __init__(self, x: Tensor) -> None:
+    They end at the first operation that fails: a page without fields is better than none.
+    """
+
+    def __init__(self, module: nn.Module, x: Tensor, **given: Any) -> None:
         self.tracer: Tracer | None = Tracer(x)
         self.last: Field | None = None
+        super().__init__(module, x, **given)
 
     def operation(self, op: Operation) -> None:
         """An operation was performed."""
-        tracer, self.last = self.tracer, None
-        if tracer is None:
-            return
-        count = len(tracer.tensors)
-        self._try(lambda: tracer.operation(op))
-        if len(tracer.tensors) > count:
-            self.last = tracer.tensors[-1]
+        count = 0 if self.tracer is None else len(self.tracer.tensors)
+        self._try(lambda tracer: tracer.operation(op))
+        fields = [] if self.tracer is None else self.tracer.tensors
+        self.last = fields[-1] if len(fields) > count else None
+        super().operation(op)
 
     def start(self, call: Call) -> None:
         """A module begins."""
-        if (tracer := self.tracer) is not None:
-            self._try(lambda: tracer.start(call))
+        self._try(lambda tracer: tracer.start(call))
+        super().start(call)
 
     def end(self, call: Call) -> None:
         """A module ends."""
-        if (tracer := self.tracer) is not None:
-            self._try(lambda: tracer.end(call))
+        self._try(lambda tracer: tracer.end(call))
+        super().end(call)
 
     def of(self, layer: str) -> Field | None:
         """Of a module that has ended."""
@@ -107,11 +109,12 @@ class _Fields:
         known = None if self.tracer is None else self.tracer.tracked.get(t)
         return known if isinstance(known, tuple) else ()
 
-    def _try(self, work: Callable[[], None]) -> None:
+    def _try(self, work: Callable[[Tracer], object]) -> None:
         try:
-            work()
+            if self.tracer is not None:
+                work(self.tracer)
         except (RuntimeError, TypeError, ValueError, IndexError, KeyError, AttributeError):
-            self.tracer = None  # a page without fields is better than none
+            self.tracer = None
 
 
 class Network:
@@ -230,29 +233,16 @@ class Network:
         """What each node sees, and of which nodes the numbers can be shown."""
         place = {node.key: node.id for node in self.graph.nodes}
         x = self.blank()
-        fields = _Fields(x)
         seen: dict[int, Seen] = {}
         known: set[int] = set()
         wraps: set[int] = set()
 
-        def operation(op: Operation) -> None:
-            fields.operation(op)
-            run.operation(op)
-
-        def start(call: Call) -> None:
-            fields.start(call)
-            run.start(call)
-
-        def end(call: Call) -> None:
-            fields.end(call)
-            run.end(call)
-
         def met(moment: Moment) -> None:
             at = place.get(moment.key)
-            if at is None:
+            if not at:  # not of the graph; or the input, which is met before there is a run
                 return
-            field = fields.last if moment.free else fields.of(moment.name)
-            reaches = fields.reaches(moment.out)
+            field = run.last if moment.free else run.of(moment.name)
+            reaches = run.reaches(moment.out)
             if any(p.op.name == "_pad_circular" for p in moment.pieces) or moment.sources & wraps:
                 wraps.add(moment.id)
             if field is not None and field.known and field.receptive_field and reaches:
@@ -261,9 +251,8 @@ class Network:
             if moment.pieces and understood(moment):
                 known.add(at)
 
-        run = Follower(self.module, x, opened=self.graph.opened, on_node=met, pieces=True)
-        watched = watching(self.module, operation, on_start=start, on_end=end, on_write=run.before)
-        with torch.no_grad(), exact(), watched:
+        run = _Fields(self.module, x, opened=self.graph.opened, on_node=met, pieces=True)
+        with torch.no_grad(), exact(), watching(self.module, run):
             run.finish(self.module(x))
         axes = len(self.size)
         itself = tuple(of_input(x.shape, 2 + k) for k in range(axes))

@@ -16,7 +16,7 @@ from neocog.data.samples import Samples
 from neocog.data.split import ROLES, Split
 from neocog.errors import DataError, UsageError, printable
 from neocog.graph.determinism import same_randomness_after
-from neocog.graph.found import as_found
+from neocog.graph.preserve import preserved
 from neocog.models.data_of import learned_from
 from neocog.models.matched import match_any
 from neocog.models.model import Model
@@ -102,7 +102,7 @@ def _model(
             "Give data, or size=(C, H, W)."
         )
     if task is None and not isinstance(model, SpecifiedNetwork):
-        with as_found(model), same_randomness_after():
+        with preserved(model), same_randomness_after():
             answer = first_output(found.module, found.shape)
         if answer.ndim != 2 or answer.shape[1] < 2:
             found, read = as_a("regress")

@@ -15,7 +15,7 @@ __all__ = ["batch_norm", "group_norm", "layer_norm", "of_two", "softmax", "softm
 
 
 def _normed(
-    x: float, mean: float, variance: float, eps: float, affine: tuple[Any, Any], **said: Any
+    x: float, mean: float, variance: float, eps: float, affine: tuple[Any, Any], **facts: Any
 ) -> Worked:
     weight, bias = affine
     steps = [("input", x), ("mean", mean), ("variance", variance)]
@@ -28,20 +28,16 @@ def _normed(
     if bias is not None:
         y += float(bias)
         steps.append((f"plus the bias {float(bias):.6g}", y))
-    return Worked(kind="norm", computed=y, steps=steps, **said)
+    return Worked(kind="norm", computed=y, steps=steps, **facts)
 
 
 def batch_norm(piece: Piece, place: Place, pieces: Sequence[Piece]) -> Worked | None:
     """Mean and variance of a channel, kept from the training or those of this image."""
-    x, weight, bias, mean, variance = piece.op.args[:5]
-    rest = piece.op.args[5:]
-    learning = piece.op.name in (
-        "native_batch_norm",
-        "cudnn_batch_norm",
-        "_native_batch_norm_legit",
-    )
-    eps, c = float(rest[-1]), place[1]
-    if (learning and bool(rest[0])) or mean is None:
+    g = piece.op.given
+    x, weight, bias = g["input"], g["weight"], g["bias"]
+    mean, variance = (g.get(f"running_{name}") for name in ("mean", "var"))
+    eps, c = float(g["eps"] if "eps" in g else g["epsilon"]), place[1]
+    if g.get("training", g.get("train")) or mean is None or variance is None:
         some = double(x.transpose(0, 1)[c])
         m, v, where = float(some.mean()), float(some.var()), "of this image"
     else:
@@ -105,7 +101,7 @@ def of_two(piece: Piece, place: Place, pieces: Sequence[Piece]) -> Worked | None
         return None
     a, b = (float(t[spread(place, t)]) for t in piece.op.args[:2])
     alpha = float(piece.op.kwargs.get("alpha", 1))
-    found = {
+    value = {
         "add": a + alpha * b,
         "sub": a - alpha * b,
         "mul": a * b,
@@ -114,17 +110,17 @@ def of_two(piece: Piece, place: Place, pieces: Sequence[Piece]) -> Worked | None
         "minimum": min(a, b),
     }[piece.op.name]
     word = {"add": "sum", "sub": "difference", "mul": "product", "div": "quotient"}
-    said = word.get(piece.op.name, f"{piece.op.name} of the two")
+    name = word.get(piece.op.name, f"{piece.op.name} of the two")
     factor = "" if alpha == 1 else f", the second times {alpha:g}"
     return Worked(
         kind="add" if piece.op.name == "add" else "product",
-        computed=found,
+        computed=value,
         patch=np.array([a, b]).reshape(2, 1, 1),
         channels=np.array([place[1] if len(place) > 1 else 0] * 2),
         links=piece.links,
-        total=found if piece.op.name == "add" else None,
-        formula=f"the {said} of two values at the same position{factor}",
-        steps=[("first", a), ("second", b), (said, found)],
+        total=value if piece.op.name == "add" else None,
+        formula=f"the {name} of two values at the same position{factor}",
+        steps=[("first", a), ("second", b), (name, value)],
     )
 
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from neocog.explainers.arithmetic.worked import Place, argument, spread
 from neocog.graph.moments import Link, Piece
+from neocog.graph.ops import ARITHMETIC
 
 __all__ = ["step"]
 
@@ -29,7 +30,8 @@ def step(piece: Piece, place: Place, link: Link, number: float) -> tuple[str, fl
     """
     name = piece.op.name
     try:
-        if name in _SIGNS and link.path in ((0,), (1,)) and "rounding_mode" not in piece.op.kwargs:
+        rounded = "rounding_mode" in piece.op.kwargs
+        if name in ARITHMETIC and link.path in ((0,), (1,)) and not rounded:
             return _with_constant(piece, place, link, number)
         rule = _FUNCTIONS.get(name)
         if rule is not None and link.path == (0,):
@@ -42,9 +44,6 @@ def step(piece: Piece, place: Place, link: Link, number: float) -> tuple[str, fl
 def _number(value: Any, place: Place) -> float:
     """A constant at a place of the output."""
     return float(value[spread(place, value)]) if isinstance(value, Tensor) else float(value)
-
-
-_SIGNS = ("add", "sub", "rsub", "mul", "div")
 
 
 def _with_constant(piece: Piece, place: Place, link: Link, x: float) -> tuple[str, float]:

@@ -11,36 +11,31 @@ import numpy as np
 from neocog.explainers.arithmetic.worked import (
     Place,
     Worked,
-    argument,
     border_before,
     double,
-    each_axis,
     gathered,
     pair,
     window_of,
 )
 from neocog.graph.moments import Piece
+from neocog.graph.ops import numbers
+from neocog.graph.ops import window_of as operator_window
 
-__all__ = ["adaptive_pool", "average_pool", "max_pool", "reduction"]
+__all__ = ["adaptive_pool", "pool", "reduction"]
 
 
-def _pool_window(
-    piece: Piece, place: Place, pieces: Sequence[Piece], *, dilated: bool
-) -> tuple[list[np.ndarray], dict[str, Any]] | None:
-    """Rows and columns that are seen, and what all pools say of their windows."""
-    x = piece.op.args[0]
+def pool(piece: Piece, place: Place, pieces: Sequence[Piece]) -> Worked | None:
+    """The largest value of a window, or its mean."""
+    g = piece.op.given
+    x = g["self"]
     axes = x.dim() - 2
     before = border_before(piece, pieces, axes) if axes in (1, 2) else None
     if before is None:
         return None
-    k = each_axis(piece.op.args[1], axes)
-    given = argument(piece, 2, ())
-    s = each_axis(given, axes) if given not in ((), [], None) else k
-    p = each_axis(argument(piece, 3, 0), axes)
-    d = each_axis(argument(piece, 4, 1), axes) if dilated else [1] * axes
+    k, s, p, d = operator_window(piece.op)
     rows = [place[2 + a] * s[a] - p[a] + d[a] * np.arange(k[a]) for a in range(axes)]
     seen = [(int(r[0]) - b, int(r[-1]) + 1 - b) for r, b in zip(rows, before, strict=True)]
-    return rows, {
+    facts = {
         "window": window_of(seen),
         "stride": pair(s, 1),
         "padding": pair([a + b for a, b in zip(p, before, strict=True)], 0),
@@ -48,23 +43,24 @@ def _pool_window(
         "channels": np.array([place[1]]),
         "links": piece.links[:1],
     }
-
-
-def max_pool(piece: Piece, place: Place, pieces: Sequence[Piece]) -> Worked | None:
-    """The largest number of a window."""
-    found = _pool_window(piece, place, pieces, dilated=True)
-    if found is None:
-        return None
-    rows, said = found
-    x = piece.op.args[0]
-    patch = gathered(x[0, place[1] : place[1] + 1], rows, x.shape[2:], math.nan)
-    return _largest_of(patch, float(np.nanmax(patch)), said)
+    averages = "avg" in piece.op.name
+    channel = x[0, place[1] : place[1] + 1]
+    patch = gathered(channel, rows, x.shape[2:], 0.0 if averages else math.nan)
+    if not averages:
+        return _largest_of(patch, float(np.nanmax(patch)), facts)
+    # The border is part of what the sum is divided by, or not, and never what lies beyond it.
+    size = inside = 1
+    for r, n, pad in zip(rows, x.shape[2:], p, strict=True):
+        size *= int(((r >= -pad) & (r < n + pad)).sum())
+        inside *= int(((r >= 0) & (r < n)).sum())
+    by = g.get("divisor_override") or (size if g["count_include_pad"] else inside)
+    return _mean_of(patch, float(np.nansum(patch)), int(by), facts)
 
 
 def _largest_of(
     patch: np.ndarray,
     largest: float,
-    said: dict[str, Any],
+    facts: dict[str, Any],
     *,
     of: str = "the values of the window",
 ) -> Worked:
@@ -74,31 +70,11 @@ def _largest_of(
         patch=patch,
         formula=f"the max of {of}",
         steps=[("max", largest)],
-        **said,
+        **facts,
     )
 
 
-def average_pool(piece: Piece, place: Place, pieces: Sequence[Piece]) -> Worked | None:
-    """The mean of a window, by whatever number its border leaves to divide by."""
-    found = _pool_window(piece, place, pieces, dilated=False)
-    if found is None:
-        return None
-    rows, said = found
-    x, axes = piece.op.args[0], len(rows)
-    p = each_axis(argument(piece, 3, 0), axes)
-    counts = argument(piece, 5, True)
-    divisor = argument(piece, 6)
-    size = inside = 1
-    for r, n, pad in zip(rows, x.shape[2:], p, strict=True):
-        size *= int(((r >= -pad) & (r < n + pad)).sum())
-        inside *= int(((r >= 0) & (r < n)).sum())
-    by = int(divisor) if divisor else (size if counts else inside)
-    patch = gathered(x[0, place[1] : place[1] + 1], rows, x.shape[2:], 0.0)
-    total = float(np.nansum(patch))
-    return _mean_of(patch, total, by, said)
-
-
-def _mean_of(patch: np.ndarray, total: float, by: int, said: dict[str, Any]) -> Worked:
+def _mean_of(patch: np.ndarray, total: float, by: int, facts: dict[str, Any]) -> Worked:
     return Worked(
         kind="avg_pool",
         computed=total / by,
@@ -106,7 +82,7 @@ def _mean_of(patch: np.ndarray, total: float, by: int, said: dict[str, Any]) -> 
         total=total,
         formula=f"the sum of the window, divided by {by}",
         steps=[("sum", total), (f"divided by {by}", total / by)],
-        **said,
+        **facts,
     )
 
 
@@ -122,23 +98,25 @@ def adaptive_pool(piece: Piece, place: Place, pieces: Sequence[Piece]) -> Worked
         n, m, i = x.shape[2 + a], out.shape[2 + a], place[2 + a]
         rows.append(np.arange(i * n // m, -(-(i + 1) * n // m)))
     patch = gathered(x[0, place[1] : place[1] + 1], rows, x.shape[2:], math.nan)
-    said: dict[str, Any] = {
+    facts: dict[str, Any] = {
         "window": window_of([(int(r[0]), int(r[-1]) + 1) for r in rows]),
         "channels": np.array([place[1]]),
         "links": piece.links[:1],
     }
     if "max" in piece.op.name:
-        return _largest_of(patch, float(patch.max()), said)
-    return _mean_of(patch, float(patch.sum()), patch.size, said)
+        return _largest_of(patch, float(patch.max()), facts)
+    return _mean_of(patch, float(patch.sum()), patch.size, facts)
 
 
 def reduction(piece: Piece, place: Place, pieces: Sequence[Piece]) -> Worked | None:
     """mean, sum, amax over some axes."""
     x, name = piece.op.args[0], piece.op.name
-    given = argument(piece, 1)
-    dims = list(range(x.dim())) if given in (None, [], ()) else each_axis(given, 1)
+    if name not in ("mean", "sum", "amax"):
+        return None
+    axes = piece.op.given.get("dim")
+    dims = list(range(x.dim())) if axes in (None, [], ()) else numbers(axes, 1)
     dims = sorted(d % x.dim() for d in dims)
-    keeps = bool(argument(piece, 2, False))
+    keeps = bool(piece.op.given.get("keepdim", False))
     if 0 in dims:
         return None
     left = iter(place)
@@ -153,14 +131,14 @@ def reduction(piece: Piece, place: Place, pieces: Sequence[Piece]) -> Worked | N
     some = double(x[tuple(at)])
     patch = some[None] if some.ndim == 2 else some.reshape(1, 1, -1)
     spatial = dims == list(range(2, x.dim())) and x.dim() in (3, 4)
-    said: dict[str, Any] = {
+    facts: dict[str, Any] = {
         "window": window_of([(0, n) for n in x.shape[2:]]) if spatial else None,
         "channels": np.array([at[1] if x.dim() > 1 and isinstance(at[1], int) else 0]),
         "links": piece.links[:1],
     }
     total = float(patch.sum())
     if name == "mean":
-        return _mean_of(patch, total, patch.size, said)
+        return _mean_of(patch, total, patch.size, facts)
     if name == "sum":
         return Worked(
             kind="sum",
@@ -169,6 +147,6 @@ def reduction(piece: Piece, place: Place, pieces: Sequence[Piece]) -> Worked | N
             total=total,
             formula="the sum of the values",
             steps=[("sum", total)],
-            **said,
+            **facts,
         )
-    return _largest_of(patch, float(patch.max()), said, of="the values")
+    return _largest_of(patch, float(patch.max()), facts, of="the values")

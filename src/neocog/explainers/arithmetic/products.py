@@ -10,26 +10,29 @@ from torch import Tensor
 from neocog.explainers.arithmetic.worked import (
     Place,
     Worked,
-    argument,
     border_before,
     double,
-    each_axis,
     gathered,
     pair,
     window_of,
 )
 from neocog.graph.moments import Link, Piece
+from neocog.graph.ops import operator_of
+from neocog.graph.ops import window_of as operator_window
 
 __all__ = ["convolution", "matrix"]
 
 
 def convolution(piece: Piece, place: Place, pieces: Sequence[Piece]) -> Worked | None:
     """A kernel on its patch, also strided, dilated, in groups or transposed; one axis or two."""
-    x, weight, bias, stride, padding, dilation, transposed, _, groups = piece.op.args[:9]
+    g = piece.op.given
+    x, weight, bias, transposed, groups = (
+        g[name] for name in ("input", "weight", "bias", "transposed", "groups")
+    )
     axes = weight.dim() - 2
     if axes not in (1, 2) or x.dim() != weight.dim() or piece.links[0].path != (0,):
         return None
-    s, p, d = each_axis(stride, axes), each_axis(padding, axes), each_axis(dilation, axes)
+    _, s, p, d = operator_window(piece.op)
     k, sizes = place[1], tuple(x.shape[2:])
     before = border_before(piece, pieces, axes)
     if before is None:
@@ -105,28 +108,23 @@ def _products(
 
 
 def matrix(piece: Piece, place: Place, pieces: Sequence[Piece]) -> Worked | None:
-    """mm, bmm, addmm, baddbmm, linear, mv."""
-    name, args = piece.op.name, piece.op.args
-    if any(float(v) != 1 for k, v in piece.op.kwargs.items() if k in ("alpha", "beta")):
+    """Products of matrices and vectors, and what is added to them."""
+    op, g = piece.op, piece.op.given
+    if any(float(g.get(name, 1)) != 1 for name in ("alpha", "beta")):
         return None
-    bias: float | None = None
-    if name == "linear":
-        x, y = args[0][place[:-1]], args[1][place[-1]]
-        first, given = 0, argument(piece, 2)
-        bias = None if given is None else float(given[place[-1]])
-    elif name == "mv":
-        x, y, first = args[0][place[0]], args[1], 0
+    left, right, *added = operator_of(op).operands
+    a, b = g[left], g[right]
+    x = a[place[: a.dim() - 1]]
+    if op.name == "linear":
+        y = b[place[-1]]
     else:
-        first = 1 if name in ("addmm", "baddbmm") else 0
-        a, b = args[first], args[first + 1]
-        x = a[place[0]] if a.dim() == 2 else a[place[0], place[1]]
-        y = b[:, place[-1]] if b.dim() == 2 else b[place[0], :, place[-1]]
-        if first:
-            given = args[0].expand(piece.op.out.shape)
-            bias = float(given[place])
-    inner = [link for link in piece.links if link.path in ((first,), (first + 1,))]
+        y = b if b.dim() == 1 else b[(*place[: b.dim() - 2], slice(None), place[-1])]
+    terms = [g[name] for name in added if g[name] is not None]
+    bias = float(terms[0].expand(op.out.shape)[place]) if terms else None
+    at = [(list(g).index(name),) for name in (left, right)]
+    inner = [link for link in piece.links if link.path in at]
     if not inner:
         return None
-    if len(inner) == 1 and inner[0].path == (first + 1,):
+    if len(inner) == 1 and inner[0].path == at[1]:
         x, y = y, x
     return _products(x, y, bias, tuple(inner), len(inner) > 1)

@@ -34,11 +34,11 @@ from neocog.explainers.arithmetic.norms import (
     softmax_of,
 )
 from neocog.explainers.arithmetic.pointwise import step
-from neocog.explainers.arithmetic.pools import adaptive_pool, average_pool, max_pool, reduction
+from neocog.explainers.arithmetic.pools import adaptive_pool, pool, reduction
 from neocog.explainers.arithmetic.products import convolution, matrix
 from neocog.explainers.arithmetic.worked import Place, Rule, Worked, spread
-from neocog.graph.kinds import ACTIVATIONS, MOVES, is_pointwise
 from neocog.graph.moments import Link, Moment, Piece
+from neocog.graph.ops import ACTIVATIONS, is_pointwise, moves, rule_of
 
 __all__ = ["Arithmetic", "Term", "arithmetic", "share_of", "understood"]
 
@@ -47,28 +47,17 @@ MOST = 64
 
 _RULES: dict[str, Rule] = {
     "convolution": convolution,
-    **dict.fromkeys(("mm", "mv", "bmm", "addmm", "baddbmm", "linear"), matrix),
-    **dict.fromkeys(("max_pool2d_with_indices", "max_pool1d", "max_pool2d"), max_pool),
-    **dict.fromkeys(("avg_pool1d", "avg_pool2d"), average_pool),
-    **dict.fromkeys(
-        ("_adaptive_avg_pool2d", "adaptive_avg_pool1d", "adaptive_max_pool2d"), adaptive_pool
-    ),
-    **dict.fromkeys(("mean", "sum", "amax"), reduction),
-    **dict.fromkeys(
-        (
-            "native_batch_norm",
-            "cudnn_batch_norm",
-            "_native_batch_norm_legit",
-            "_native_batch_norm_legit_no_training",
-            "_batch_norm_no_update",
-        ),
-        batch_norm,
-    ),
-    "native_layer_norm": layer_norm,
-    "native_group_norm": group_norm,
-    **dict.fromkeys(("_softmax", "_log_softmax", "_safe_softmax"), softmax),
+    "product": matrix,
+    "linear": matrix,
+    "pool": pool,
+    "adaptive pool": adaptive_pool,
+    "reduction": reduction,
+    "batch norm": batch_norm,
+    "layer norm": layer_norm,
+    "group norm": group_norm,
+    "softmax": softmax,
 }
-"""Name of an operation to the rule that says what one of its outputs is made of."""
+"""Rule of an operator in `graph.ops`, to the function that says what one output is made of."""
 
 _TWO = ("add", "sub", "mul", "div", "maximum", "minimum")
 
@@ -209,7 +198,7 @@ def _walk(moment: Moment, place: Place) -> Worked | None:
     while True:
         piece = pieces[k]
         name, links = piece.op.name, piece.links
-        rule = of_two if name in _TWO and len(links) > 1 else _RULES.get(name)
+        rule = of_two if name in _TWO and len(links) > 1 else _RULES.get(rule_of(piece.op))
         if rule is not None:
             worked = _ruled(rule, piece, place, pieces)
             return None if worked is None else _onwards(worked, after)
@@ -217,13 +206,13 @@ def _walk(moment: Moment, place: Place) -> Worked | None:
             link = links[0]
             after.append((piece, place, link))
             place = spread(place, piece.operand(link))
-        elif name in MOVES or piece.op.is_view:
-            found = _moved(piece, place)
-            if isinstance(found, float):
-                return _onwards(_border(piece, found), after)
-            if found is None:
+        elif moves(name) or piece.op.is_view:
+            source = _moved(piece, place)
+            if isinstance(source, float):
+                return _onwards(_border(piece, source), after)
+            if source is None:
                 return None
-            link, place = found
+            link, place = source
         else:
             return None
         k = link.piece

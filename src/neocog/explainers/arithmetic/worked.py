@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from neocog.graph.kinds import PADS
 from neocog.graph.moments import Link, Piece
+from neocog.graph.ops import rule_of
 
 __all__ = [
     "Place",
@@ -25,7 +25,6 @@ __all__ = [
     "argument",
     "border_before",
     "double",
-    "each_axis",
     "gathered",
     "pair",
     "spread",
@@ -82,19 +81,13 @@ Rule = Callable[[Piece, Place, Sequence[Piece]], Worked | None]
 
 def double(t: Tensor) -> np.ndarray:
     """The same numbers in double precision."""
-    found: np.ndarray = t.detach().to("cpu", torch.float64).numpy()
-    return found
+    values: np.ndarray = t.detach().to("cpu", torch.float64).numpy()
+    return values
 
 
 def argument(piece: Piece, k: int, default: Any = None) -> Any:
     """A positional argument, or its default."""
     return piece.op.args[k] if len(piece.op.args) > k else default
-
-
-def each_axis(value: Any, axes: int) -> list[int]:
-    """A number an axis, of one for all or of as many."""
-    numbers = [int(value)] if isinstance(value, int) else [int(v) for v in value]
-    return numbers * axes if len(numbers) == 1 else numbers
 
 
 def pair(numbers: Sequence[int], first: int) -> tuple[int, int]:
@@ -109,7 +102,7 @@ def border_before(piece: Piece, pieces: Sequence[Piece], axes: int) -> list[int]
     """
     before = [0] * axes
     link = piece.links[0]
-    while link.piece >= 0 and pieces[link.piece].op.name in PADS:
+    while link.piece >= 0 and rule_of(pieces[link.piece].op) == "pad":
         pad = pieces[link.piece]
         pads = [int(n) for n in pad.op.args[1]]
         if len(pads) > 2 * axes and any(pads[2 * axes :]):

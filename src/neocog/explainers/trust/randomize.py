@@ -16,7 +16,6 @@ Source: J. Adebayo et al., "Sanity Checks for Saliency Maps", NeurIPS 2018 (casc
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,6 +28,7 @@ from neocog.explainers.grad_cam import Cam, as_input, explained
 from neocog.explainers.maps.wanted import Target
 from neocog.explainers.trust.similarity import by_parts, constant, spearman, ssim
 from neocog.graph.activations import differentiable
+from neocog.graph.hooks import hooked
 from neocog.jsonable import Jsonable, keys
 
 __all__ = ["Randomized", "mean_of", "numbers", "random_weights", "randomize"]
@@ -225,16 +225,10 @@ def _from_the_top(model: nn.Module, x: Tensor) -> list[tuple[str, list[str]]]:
     """Layers with weights of their own and the names of these, the last that starts first."""
     started: dict[str, None] = {}
 
-    def hook(name: str) -> Callable[..., None]:
-        def before(m: nn.Module, args: Any) -> None:
-            started.setdefault(name)
+    def note(name: str, m: nn.Module, args: Any, kwargs: Any) -> None:
+        started.setdefault(name)
 
-        return before
-
-    with differentiable(model) as run, torch.no_grad():
-        for name, m in model.named_modules():
-            if not isinstance(m, torch.jit.ScriptModule):
-                m.register_forward_pre_hook(hook(name))  # as_found takes it off
+    with differentiable(model) as run, torch.no_grad(), hooked(model.named_modules(), before=note):
         run(x[:1])
     place = {name: i for i, name in enumerate(started)}
     own: dict[str, list[str]] = {}

@@ -85,6 +85,16 @@ class Reach:
         return self.lo <= self.hi
 
     @property
+    def moving(self) -> tuple[int, ...]:
+        """Axes of the tensor along which intervals differ, within it or beyond its border."""
+        axes = zip(self.shape, self.lo.shape, self.steps, strict=True)
+        return tuple(
+            d
+            for d, (n, held, step) in enumerate(axes)
+            if held > 1 or (n == 1 and step is not None and step.advance)
+        )
+
+    @property
     def full(self) -> tuple[Tensor, Tensor]:
         """Both arrays at the tensor's shape, without memory for what repeats."""
         return self.lo.expand(self.shape), self.hi.expand(self.shape)
@@ -254,8 +264,8 @@ def reshaped(reach: Reach, shape: Sequence[int]) -> Reach:
             steps[to[0]] = None if step is None else step.at(Fraction(1, repeats))
     lo, hi = (v.expand(lo_from).reshape(lo_to) for v in (reach.lo, reach.hi))
     lo, hi = _tight(lo, hi, tuple(shape))
-    found = (steps[d] if d in steps else _affine(lo, hi, d) for d in range(len(shape)))
-    return Reach(lo, hi, tuple(shape), tuple(found))
+    along = (steps[d] if d in steps else _affine(lo, hi, d) for d in range(len(shape)))
+    return Reach(lo, hi, tuple(shape), tuple(along))
 
 
 def moved(reach: Reach, move: Callable[[Tensor], Tensor], kept: Sequence[int] = ()) -> Reach:

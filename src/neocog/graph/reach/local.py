@@ -12,8 +12,7 @@ from torch import Tensor
 
 from neocog.graph.operations import Operation
 from neocog.graph.reach.intervals import Reach, hull, nothing
-from neocog.graph.reach.scene import Scene
-from neocog.graph.reach.trace import perform
+from neocog.graph.reach.rules import perform
 
 __all__ = [
     "JOINED",
@@ -26,6 +25,7 @@ __all__ = [
     "OperationPlaces",
     "Rule",
     "Slots",
+    "SlotsAfter",
     "each",
     "invariant",
     "left_of",
@@ -63,10 +63,8 @@ class OperationPlaces:
 
     Args:
         op: it.
-        given: its arguments by name.
         tensors: those that are tensors.
         slots: what is known of each; None of what was not made from the image.
-        outs: what came back.
         axes: of the image.
         weights: storages of parameters.
         size: of the image along each axis.
@@ -77,10 +75,8 @@ class OperationPlaces:
     """
 
     op: Operation
-    given: dict[str, Any]
     tensors: dict[str, Tensor]
     slots: dict[str, Slots | None]
-    outs: list[Tensor]
     axes: int
     weights: set[int]
     size: tuple[int, ...]
@@ -88,6 +84,16 @@ class OperationPlaces:
     grids: list[tuple[int, Fraction]] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     reduces: bool = False
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """Its arguments by name."""
+        return self.op.given
+
+    @property
+    def outs(self) -> list[Tensor]:
+        """Its outputs."""
+        return self.op.outs
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -119,8 +125,10 @@ class OperationPlaces:
         return any(bool((t != t.narrow(d, 0, 1)).any()) for d in wide)
 
 
-Rule = Callable[[OperationPlaces], "list[Slots | None] | None"]
+SlotsAfter = list[Slots | None] | None
 """What is known of each output; None where the operation is not understood."""
+
+Rule = Callable[[OperationPlaces], SlotsAfter]
 
 
 def placed(r: Reach, axes: int) -> tuple[int, ...]:
@@ -128,16 +136,12 @@ def placed(r: Reach, axes: int) -> tuple[int, ...]:
     seen = r.seen
     if not bool(seen.any()):
         return ()
-    found = tuple(
-        d
-        for d, (n, held, step) in enumerate(zip(r.shape, r.lo.shape, r.steps, strict=True))
-        if held > 1 or (n == 1 and step is not None and step.advance)
-    )
-    if len(r.shape) == axes + 2 and any(d > 1 for d in found):
-        found = tuple(d for d in found if d != 1)  # what differs between channels is no movement
+    moving = r.moving
+    if len(r.shape) == axes + 2 and any(d > 1 for d in moving):
+        moving = tuple(d for d in moving if d != 1)  # what differs between channels is no movement
     if bool(seen.all()):
-        return found
-    return tuple(d for d in found if r.lo.shape[d] == 1 or width(r, d))
+        return moving
+    return tuple(d for d in moving if r.lo.shape[d] == 1 or width(r, d))
 
 
 def rate_of(r: Reach, axes: int) -> Fraction | None:
@@ -245,27 +249,26 @@ def numbers_of(w: OperationPlaces, slots: Slots) -> None:
                 mix(w, s, slots[s], varying, NUMBERS)
 
 
-def each(w: OperationPlaces) -> list[Slots | None] | None:
+def each(w: OperationPlaces) -> SlotsAfter:
     """By the rule of its field, for every kind of place by itself."""
-    found: list[list[Reach | None]] = [[] for _ in w.outs]
+    slots: list[list[Reach | None]] = [[] for _ in w.outs]
     for s in range(3 * w.axes):
         reach = {
             name: known[s] if (known := w.slots[name]) else nothing(t.shape)
             for name, t in w.tensors.items()
         }
         if not any(bool(r.seen.any()) for r in reach.values()):
-            for parts, t in zip(found, w.outs, strict=True):
+            for parts, t in zip(slots, w.outs, strict=True):
                 parts.append(nothing(t.shape))
             continue
-        scene = Scene(w.op.name, w.op.func, w.given, reach, w.shape)
-        after = perform(w.op, scene, w.outs)
+        after = perform(w.op, reach)
         if after is None:
             return None
-        for parts, r in zip(found, after, strict=True):
+        for parts, r in zip(slots, after, strict=True):
             parts.append(r)
     return [
         None if any(r is None for r in parts) else tuple(r for r in parts if r is not None)
-        for parts in found
+        for parts in slots
     ]
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from fractions import Fraction
 
 from neocog.graph.operations import Operation
-from neocog.graph.reach import local_sums, moves, sums, windows
+from neocog.graph.ops import rule_of
+from neocog.graph.reach import local_sums
 from neocog.graph.reach.intervals import Reach, joined, nothing, spread
 from neocog.graph.reach.local import (
     JOINED,
@@ -13,6 +14,7 @@ from neocog.graph.reach.local import (
     OperationPlaces,
     Rule,
     Slots,
+    SlotsAfter,
     each,
     mix,
     numbers_of,
@@ -22,17 +24,13 @@ from neocog.graph.reach.local import (
 )
 from neocog.graph.reach.local_orders import extent_of, uneven, unwrapped, with_step
 from neocog.graph.reach.local_windows import folded, window
-from neocog.graph.reach.rules import rule_of
 
 __all__ = ["rule_for"]
-
-Found = list[Slots | None] | None
-
 
 # Joined
 
 
-def pointwise(w: OperationPlaces) -> Found:
+def pointwise(w: OperationPlaces) -> SlotsAfter:
     """Element by element, with broadcasting."""
     if w.spectral():
         if w.op.name == "abs":
@@ -41,12 +39,12 @@ def pointwise(w: OperationPlaces) -> Found:
             return None
     parts = [(n, t, k) for n, t in w.tensors.items() if (k := w.slots[n]) and not unplaced(k)]
     axes = len(w.shape)
-    found = _together(w, [tuple(spread(r, w.shape) for r in k) for _, _, k in parts])
-    if found is None:
+    after = _together(w, [tuple(spread(r, w.shape) for r in k) for _, _, k in parts])
+    if after is None:
         return None
-    numbers_of(w, found)
-    assert all(len(r.shape) == axes for r in found)
-    return [found] * len(w.outs)
+    numbers_of(w, after)
+    assert all(len(r.shape) == axes for r in after)
+    return [after] * len(w.outs)
 
 
 def _abs(r: Reach, s: int, w: OperationPlaces) -> Reach:
@@ -55,7 +53,7 @@ def _abs(r: Reach, s: int, w: OperationPlaces) -> Reach:
 
 def _together(w: OperationPlaces, parts: list[Slots]) -> Slots | None:
     """Places of what is made of several tensors of one shape."""
-    found = [nothing(parts[0][0].shape)] * (3 * w.axes)
+    after = [nothing(parts[0][0].shape)] * (3 * w.axes)
     owners = [{d for r in p[: 2 * w.axes] for d in placed(r, w.axes)} for p in parts]
     for k in range(w.axes):
         groups: list[tuple[Reach, int]] = []
@@ -79,10 +77,10 @@ def _together(w: OperationPlaces, parts: list[Slots]) -> Slots | None:
         if len(groups) > 2:
             return None
         for s, (r, _) in zip((k, w.axes + k), groups, strict=False):
-            found[s] = r
+            after[s] = r
     for s in range(2 * w.axes, 3 * w.axes):
-        found[s] = next((p[s] for p in parts if bool(p[s].seen.any())), found[s])
-    return tuple(found)
+        after[s] = next((p[s] for p in parts if bool(p[s].seen.any())), after[s])
+    return tuple(after)
 
 
 def _move_alike(a: Reach, b: Reach, axes: int) -> bool:
@@ -97,7 +95,7 @@ def _move_alike(a: Reach, b: Reach, axes: int) -> bool:
     return True
 
 
-def cat(w: OperationPlaces) -> Found:
+def cat(w: OperationPlaces) -> SlotsAfter:
     """One behind the other: channels beside channels, or positions behind positions."""
     d = w.given["dim"] % len(w.shape)
     if w.op.name == "stack":
@@ -108,10 +106,10 @@ def cat(w: OperationPlaces) -> Found:
     if w.spectral() and len(parts) < len(named):  # zeros between frequencies
         parts = [k for k in parts if k]
     if not any(d in placed(r, w.axes) for k in parts for r in k):
-        found = _together(w, [tuple(_widened(r, d, w.shape) for r in k) for k in parts])
-        if found is not None:
-            numbers_of(w, found)
-        return [found]
+        after = _together(w, [tuple(_widened(r, d, w.shape) for r in k) for k in parts])
+        if after is not None:
+            numbers_of(w, after)
+        return [after]
     out = []
     for s in range(3 * w.axes):
         rows = [k[s] if (k := w.slots[n]) else nothing(w.tensors[n].shape) for n in named]
@@ -148,14 +146,14 @@ def _widened(r: Reach, d: int, shape: tuple[int, ...]) -> Reach:
 # Moved
 
 
-def moved(w: OperationPlaces) -> Found:
+def moved(w: OperationPlaces) -> SlotsAfter:
     """Elements in other places: an even order is kept, round the border too."""
     _, slots = w.first
-    found = each(w)
-    if found is None or slots is None or (w.spectral() and w.op.name not in ("roll", *_CUTS)):
-        return found if found is None or not w.spectral() else None
+    after = each(w)
+    if after is None or slots is None or (w.spectral() and w.op.name not in ("roll", *_CUTS)):
+        return after if after is None or not w.spectral() else None
     out: list[Slots | None] = []
-    for known in found:
+    for known in after:
         if known is None:
             return None
         rows = list(known)
@@ -174,23 +172,23 @@ def moved(w: OperationPlaces) -> Found:
 _CUTS = ("slice", "index", "index_select")
 
 
-def picked(w: OperationPlaces) -> Found:
+def picked(w: OperationPlaces) -> SlotsAfter:
     """One position, or each by itself."""
     x, slots = w.first
-    found = each(w)
+    after = each(w)
     d = w.given["dim"] % max(x.dim(), 1)
-    if found is None or slots is None or w.spectral():
-        return found if not w.spectral() or _untouched(w, slots or (), d) else None
-    return _cut(w, slots, found, d)
+    if after is None or slots is None or w.spectral():
+        return after if not w.spectral() or _untouched(w, slots or (), d) else None
+    return _cut(w, slots, after, d)
 
 
 def _untouched(w: OperationPlaces, slots: Slots, d: int) -> bool:
     return not any(d in placed(r, w.axes) for r in slots[2 * w.axes :])
 
 
-def _cut(w: OperationPlaces, slots: Slots, found: list[Slots | None], d: int) -> Found:
+def _cut(w: OperationPlaces, slots: Slots, after: list[Slots | None], d: int) -> SlotsAfter:
     """After some places along one axis were taken out."""
-    outs = [list(k) if k is not None else None for k in found]
+    outs = [list(k) if k is not None else None for k in after]
     for s in range(2 * w.axes):
         if d not in placed(slots[s], w.axes):
             continue
@@ -203,25 +201,25 @@ def _cut(w: OperationPlaces, slots: Slots, found: list[Slots | None], d: int) ->
     return [None if k is None else tuple(k) for k in outs]
 
 
-def sliced(w: OperationPlaces) -> Found:
+def sliced(w: OperationPlaces) -> SlotsAfter:
     """Every s-th element of a part of an axis; a border that is cut off is looked at elsewhere."""
     x, slots = w.first
-    found = each(w)
-    if found is None or slots is None or found[0] is None:
+    after = each(w)
+    if after is None or slots is None or after[0] is None:
         return None
     d, step = w.given["dim"] % x.dim(), w.given["step"]
     if x.shape[d] == w.shape[d] and step == 1:
-        return found
+        return after
     hit = [r for r in slots[: 2 * w.axes] if d in placed(r, w.axes)]
     if not hit:
-        return found
-    lost = any(_places(r) > _places(f) for r, f in zip(slots, found[0], strict=True))
+        return after
+    lost = any(_places(r) > _places(f) for r, f in zip(slots, after[0], strict=True))
     others = any(len(placed(r, w.axes)) > 1 for r in hit) or len(hit) > 1
     if step > 1 and others:
         return None
     if lost and step == 1 and others:
-        return _cut(w, slots, found, d)
-    return found
+        return _cut(w, slots, after, d)
+    return after
 
 
 def _places(r: Reach) -> int:
@@ -229,91 +227,71 @@ def _places(r: Reach) -> int:
     return int(r.seen.sum())
 
 
-def splitted(w: OperationPlaces) -> Found:
+def splitted(w: OperationPlaces) -> SlotsAfter:
     """Parts of an axis."""
     x, slots = w.first
-    found = each(w)
+    after = each(w)
     d = w.given["dim"] % x.dim()
-    if found is None or slots is None or len(w.outs) == 1:
-        return found
+    if after is None or slots is None or len(w.outs) == 1:
+        return after
     if any(d in placed(r, w.axes) for r in slots):
         if w.spectral():
             return None
-        return _cut(w, slots, found, d)
-    return found
+        return _cut(w, slots, after, d)
+    return after
 
 
-def viewed(w: OperationPlaces) -> Found:
+def viewed(w: OperationPlaces) -> SlotsAfter:
     """The same elements, seen otherwise."""
     return None if w.op.name == "_conj" and w.spectral() else each(w)
 
 
-def plain(w: OperationPlaces) -> Found:
+def plain(w: OperationPlaces) -> SlotsAfter:
     """By the rule of its field."""
     return None if w.spectral() else each(w)
 
 
-def copied(w: OperationPlaces) -> Found:
-    """As it was."""
-    return each(w)
-
-
-def put(w: OperationPlaces) -> Found:
-    """Some elements are those of another tensor."""
-    return each(w)
-
-
-_BY_NAME: dict[str, Rule] = {
-    **dict.fromkeys(("_softmax", "_log_softmax", "_safe_softmax"), local_sums.softmax),
-    **dict.fromkeys(("native_layer_norm", "_fused_rms_norm"), local_sums.layer_norm),
-    "native_group_norm": local_sums.group_norm,
-    **dict.fromkeys(("sort", "argsort", "topk"), local_sums.picks),
-    "mm": local_sums.product("self", "mat2"),
-    "bmm": local_sums.product("self", "mat2"),
-    "mv": local_sums.product("self", "vec"),
-    "dot": local_sums.product("self", "tensor"),
-    "addmm": local_sums.product("mat1", "mat2", "self"),
-    "addmv": local_sums.product("mat", "vec", "self"),
-    "baddbmm": local_sums.product("batch1", "batch2", "self"),
-    "linear": local_sums.linear,
-    **dict.fromkeys(("cat", "stack"), cat),
-    **dict.fromkeys(("select", "unbind"), picked),
-    **dict.fromkeys(
-        ("split", "split_with_sizes", "unsafe_split", "unsafe_split_with_sizes"), splitted
-    ),
+_RULES: dict[str, Rule] = {
+    "pointwise": pointwise,
+    "same": each,
+    "copy": each,
+    "none": each,
+    "put": each,
+    "move": moved,
+    "cat": cat,
+    "stack": cat,
+    "select": picked,
+    "unbind": picked,
+    "split": splitted,
     "slice": sliced,
+    "flip": plain,
+    "softmax": local_sums.softmax,
+    "sort": local_sums.picks,
+    "reduction": local_sums.reduction,
+    "cumulative": local_sums.running,
+    "batch norm": local_sums.batch_norm,
+    "layer norm": local_sums.layer_norm,
+    "group norm": local_sums.group_norm,
+    "product": local_sums.product,
+    "linear": local_sums.linear,
+    "attention": local_sums.attention,
+    "recurrent": local_sums.recurrent,
+    "fft": local_sums.fourier,
+    "convolution": window,
+    "pool": window,
+    "adaptive pool": window,
+    "im2col": window,
+    "col2im": folded,
+    "interpolation": window,
+    "pad": window,
+    "pixel shuffle": window,
 }
-
-_BY_KIND: dict[object, Rule] = {
-    moves.of_pointwise: pointwise,
-    moves.of_same: copied,
-    moves.of_source: copied,
-    moves.of_none: copied,
-    moves.of_any_move: moved,
-    moves.of_flip: plain,
-    moves.of_fft: local_sums.fourier,
-    moves.of_put: put,
-    sums.of_reduction: local_sums.reduction,
-    sums.of_up_to: local_sums.running,
-    sums.of_batch_norm: local_sums.batch_norm,
-    sums.of_attention: local_sums.attention,
-    windows.of_convolution: window,
-    windows.of_pool: window,
-    windows.of_adaptive_pool: window,
-    windows.of_im2col: window,
-    windows.of_col2im: folded,
-    windows.of_recurrent: local_sums.recurrent,
-    windows.of_interpolation: window,
-    windows.of_pad: window,
-    moves.of_pixel_shuffle: window,
-}
+"""Rules of positions; any other moves elements as `reach.rules` says."""
 
 
 def rule_for(op: Operation) -> Rule:
-    """How an operation moves places."""
-    if op.name in _BY_NAME and rule_of(op) is not None:
-        return _BY_NAME[op.name]
-    found = _BY_KIND.get(rule_of(op))
-    if found is not None and not (op.is_view and found is moved):
-        return found
-    return viewed if op.is_view else plain
+    """How an operation moves positions."""
+    rule = _RULES.get(rule_of(op))
+    if rule is None or (op.is_view and rule is moved):
+        return viewed if op.is_view else plain
+    return rule

@@ -8,6 +8,7 @@ from fractions import Fraction
 import torch
 from torch import Tensor
 
+from neocog.graph.ops import operator_of
 from neocog.graph.reach.intervals import AxisStep, Reach, hull, nothing, permuted, spread, upto
 from neocog.graph.reach.local import (
     NUMBERS,
@@ -15,8 +16,8 @@ from neocog.graph.reach.local import (
     RUNNING,
     WEIGHTS,
     OperationPlaces,
-    Rule,
     Slots,
+    SlotsAfter,
     each,
     invariant,
     left_of,
@@ -47,10 +48,8 @@ __all__ = [
     "softmax",
 ]
 
-Found = list[Slots | None] | None
 
-
-def _kept(w: OperationPlaces, along: Sequence[int], kind: str | None = None) -> Found:
+def _kept(w: OperationPlaces, along: Sequence[int], kind: str | None = None) -> SlotsAfter:
     """Each element stays where it is."""
     _, slots = w.first
     if slots is None or w.spectral():
@@ -63,17 +62,17 @@ def _kept(w: OperationPlaces, along: Sequence[int], kind: str | None = None) -> 
     return [same, *rest]
 
 
-def softmax(w: OperationPlaces) -> Found:
+def softmax(w: OperationPlaces) -> SlotsAfter:
     """All along one axis are weighed against each other."""
     return _kept(w, dims(w.given.get("dim"), len(w.shape)))
 
 
-def running(w: OperationPlaces) -> Found:
+def running(w: OperationPlaces) -> SlotsAfter:
     """Sums that begin at one side."""
     return _kept(w, dims(w.given["dim"], len(w.shape)), RUNNING)
 
 
-def recurrent(w: OperationPlaces) -> Found:
+def recurrent(w: OperationPlaces) -> SlotsAfter:
     """A state that runs from one side; what is left of it at the end has no place."""
     _, slots = w.first
     if slots is None or w.spectral():
@@ -90,27 +89,27 @@ def recurrent(w: OperationPlaces) -> Found:
     return [tuple(same), *(invariant(t, w.axes) for t in w.outs[1:])]
 
 
-def batch_norm(w: OperationPlaces) -> Found:
+def batch_norm(w: OperationPlaces) -> SlotsAfter:
     """In evaluation mode each element by itself; else its channel together."""
     training = w.given.get("training", w.given.get("use_input_stats", False))
     return _kept(w, [d for d in range(len(w.shape)) if d != 1] if training else [])
 
 
-def group_norm(w: OperationPlaces) -> Found:
+def group_norm(w: OperationPlaces) -> SlotsAfter:
     """A group of channels together."""
     return _kept(w, range(1, len(w.shape)))
 
 
-def layer_norm(w: OperationPlaces) -> Found:
+def layer_norm(w: OperationPlaces) -> SlotsAfter:
     """The last axes together, with weights that may be those of positions."""
     axes = len(w.shape)
-    found = _kept(w, range(axes - len(w.given["normalized_shape"]), axes))
-    if found and found[0]:
-        numbers_of(w, found[0])
-    return found
+    after = _kept(w, range(axes - len(w.given["normalized_shape"]), axes))
+    if after and after[0]:
+        numbers_of(w, after[0])
+    return after
 
 
-def reduction(w: OperationPlaces) -> Found:
+def reduction(w: OperationPlaces) -> SlotsAfter:
     """A sum, a mean, a norm, the largest."""
     x, slots = w.first
     if slots is None or w.spectral():
@@ -119,7 +118,7 @@ def reduction(w: OperationPlaces) -> Found:
     along = dims(w.given.get("dim"), x.dim())
     one_axis(w, slots, along)
     kept = [d for d in range(x.dim()) if d not in along]
-    found = []
+    after = []
     for s, r in enumerate(slots):
         how = mix(w, s, r, along) if s < 2 * w.axes and bool(r.seen.any()) else "whole"
         r = left_of(r, along, how)
@@ -127,11 +126,11 @@ def reduction(w: OperationPlaces) -> Found:
             lo, hi = (v.squeeze(tuple(along)) if along else v for v in (r.lo, r.hi))
             shape, steps = tuple(r.shape[d] for d in kept), tuple(r.steps[d] for d in kept)
             r = Reach(lo, hi, shape, steps)
-        found.append(spread(r, w.shape))
+        after.append(spread(r, w.shape))
     # which position it was is no value
     place = w.op.name in _INDICES or (len(w.outs) > 1 and w.op.name in _WITH_INDICES)
     hit = any(set(placed(r, w.axes)) & set(along) for r in slots[: 2 * w.axes])
-    outs: list[Slots | None] = [tuple(found)] * len(w.outs)
+    outs: list[Slots | None] = [tuple(after)] * len(w.outs)
     if place and hit:
         outs[-1] = None
     return outs
@@ -141,7 +140,7 @@ _INDICES = ("argmax", "argmin")
 _WITH_INDICES = ("max", "min", "median", "nanmedian", "mode")
 
 
-def picks(w: OperationPlaces) -> Found:
+def picks(w: OperationPlaces) -> SlotsAfter:
     """Sorted, or the largest few: without places where it is along them."""
     x, slots = w.first
     along = dims(w.given.get("dim", -1), x.dim())
@@ -160,33 +159,30 @@ def picks(w: OperationPlaces) -> Found:
 # Products
 
 
-def product(left: str, right: str, *added: str) -> Rule:
+def product(w: OperationPlaces) -> SlotsAfter:
     """(…, n, k) · (…, k, m); a vector is (k,)."""
-
-    def rule(w: OperationPlaces) -> Found:
-        a, b = w.tensors[left], w.tensors[right]
-        found = _product(w, (a, w.slots[left]), (b, w.slots[right]), w.shape, (left, right))
-        if found is None:
-            return None
-        for name in added:
-            other = w.slots.get(name)
-            if other is not None and not unplaced(other):
-                return None if not unplaced(found) else [other]
-        w.tensors = {k: v for k, v in w.tensors.items() if k in added}
-        numbers_of(w, found)
-        return [found]
-
-    return rule
+    left, right, *added = operator_of(w.op).operands
+    a, b = w.tensors[left], w.tensors[right]
+    after = _product(w, (a, w.slots[left]), (b, w.slots[right]), w.shape, (left, right))
+    if after is None:
+        return None
+    for name in added:
+        other = w.slots.get(name)
+        if other is not None and not unplaced(other):
+            return None if not unplaced(after) else [other]
+    w.tensors = {k: v for k, v in w.tensors.items() if k in added}
+    numbers_of(w, after)
+    return [after]
 
 
-def linear(w: OperationPlaces) -> Found:
+def linear(w: OperationPlaces) -> SlotsAfter:
     """All along the last axis, with weights."""
     (a, slots), weight = w.first, w.tensors["weight"]
     if w.slots["weight"] is not None:
         return None
     w.tensors = {**w.tensors, "weight": weight.t()}
-    found = _product(w, (a, slots), (weight.t(), None), w.shape, ("input", "weight"))
-    return None if found is None else [found]
+    after = _product(w, (a, slots), (weight.t(), None), w.shape, ("input", "weight"))
+    return None if after is None else [after]
 
 
 Operand = tuple[Tensor, Slots | None]
@@ -203,14 +199,14 @@ def _product(
     da = a[0].dim() - 1
     db = b[0].dim() - 2 if b[0].dim() > 1 else 0
     one = invariant(torch.empty(out, device="meta"), w.axes)
-    found = list(one)
+    after = list(one)
     for k in range(2 * w.axes, 3 * w.axes):  # frequencies are mixed by weights, channel by channel
         parts = [s[k] for _, s in (a, b) if s is not None and bool(s[k].seen.any())]
         if len(parts) > 1 or (parts and not _spectral_product(w, k, a, b, da, db)):
             return None
         if parts:
             first = a[1] is not None and parts[0] is a[1][k]
-            found[k] = _spread_out(parts[0], (da if first else db), out, a, b, first)
+            after[k] = _spread_out(parts[0], (da if first else db), out, a, b, first)
     for k in range(w.axes):
         rows, hit_a = _sides(w, a, k, da)
         columns, hit_b = _sides(w, b, k, db)
@@ -235,13 +231,13 @@ def _product(
         if len(kept) > 2:
             return None
         for s, r in zip((k, w.axes + k), kept, strict=False):
-            found[s] = r
+            after[s] = r
     if w.axes == 2:
         sums = [bool(_sides(w, a, k, da)[1]) or bool(_sides(w, b, k, db)[1]) for k in (0, 1)]
         there = [any(bool(s[k].seen.any()) for _, s in (a, b) if s is not None) for k in (0, 1)]
         if all(there) and sums[0] != sums[1]:
             w.find(ONE_AXIS)
-    return tuple(found)
+    return tuple(after)
 
 
 def _spectral_product(w: OperationPlaces, k: int, a: Operand, b: Operand, da: int, db: int) -> bool:
@@ -287,7 +283,7 @@ def _distinct(copies: list[Reach], axes: int) -> list[Reach]:
     return [r for r in copies if any(r is o for o in kept)]
 
 
-def attention(w: OperationPlaces) -> Found:
+def attention(w: OperationPlaces) -> SlotsAfter:
     """Scores of queries by keys, and the values that they weigh."""
     names = ("query", "key", "value")
     q, k, v = (w.tensors[n] for n in names)
@@ -323,37 +319,37 @@ def attention(w: OperationPlaces) -> Found:
 # Spectra
 
 
-def fourier(w: OperationPlaces) -> Found:
+def fourier(w: OperationPlaces) -> SlotsAfter:
     """Positions become frequencies, and frequencies positions."""
     x, slots = w.first
     along = dims(w.given["dim"], x.dim())
     if slots is None:
         return None
-    found = [
+    after = [
         Reach(r.lo, r.hi, w.shape, r.steps) if not set(placed(r, w.axes)) & set(along) else None
         for r in slots
     ]
-    if any(found[s] is None for s in range(w.axes, 2 * w.axes)):
+    if any(after[s] is None for s in range(w.axes, 2 * w.axes)):
         return None
     taken = [d for r in slots for d in placed(r, w.axes)]
     if any(taken.count(d) > 1 for d in along):
         return None  # rows and columns in one axis
     for k in range(w.axes):
         place, spectrum = slots[k], slots[2 * w.axes + k]
-        if found[k] is None:
+        if after[k] is None:
             rate, at = rate_of(place, w.axes), placed(place, w.axes)
             if rate is None or len(at) != 1:
                 return None
             w.extent[k] = abs(rate) * x.shape[at[0]]
-            found[2 * w.axes + k] = _line(w.shape, at[0], Fraction(1))
-            found[k] = nothing(w.shape)
-        elif found[2 * w.axes + k] is None:
+            after[2 * w.axes + k] = _line(w.shape, at[0], Fraction(1))
+            after[k] = nothing(w.shape)
+        elif after[2 * w.axes + k] is None:
             at = tuple(d for d in placed(spectrum, w.axes) if width(spectrum, d))
             if len(at) != 1 or not _in_order(spectrum, at[0], w.shape[at[0]]):
                 return None
-            found[k] = _line(w.shape, at[0], w.extent[k] / w.shape[at[0]])
-            found[2 * w.axes + k] = nothing(w.shape)
-    return [tuple(r for r in found if r is not None)]
+            after[k] = _line(w.shape, at[0], w.extent[k] / w.shape[at[0]])
+            after[2 * w.axes + k] = nothing(w.shape)
+    return [tuple(r for r in after if r is not None)]
 
 
 def _line(shape: tuple[int, ...], d: int, rate: Fraction) -> Reach:

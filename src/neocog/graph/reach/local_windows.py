@@ -6,12 +6,13 @@ from fractions import Fraction
 
 from torch import Tensor
 
+from neocog.graph.ops import rule_of, window_of
 from neocog.graph.reach.intervals import nothing
 from neocog.graph.reach.local import (
     PICKED,
     WEIGHTS,
     OperationPlaces,
-    Slots,
+    SlotsAfter,
     each,
     mix,
     one_axis,
@@ -20,17 +21,14 @@ from neocog.graph.reach.local import (
     unplaced,
 )
 from neocog.graph.reach.local_orders import uneven
-from neocog.graph.reach.scene import numbers
 
 __all__ = ["folded", "window"]
 
-Found = list[Slots | None] | None
 
-
-def window(w: OperationPlaces) -> Found:
+def window(w: OperationPlaces) -> SlotsAfter:
     """Windows along the last axes."""
     x, slots = w.first
-    if w.op.name == "convolution" and (known := w.slots["weight"]) and not unplaced(known):
+    if rule_of(w.op) == "convolution" and (known := w.slots["weight"]) and not unplaced(known):
         return None
     if slots is None:
         return each(w)
@@ -41,14 +39,14 @@ def window(w: OperationPlaces) -> Found:
     if any(carrying.count(d) > 1 for d in sliding):
         return None  # rows and columns in one axis, or two places
     inner = [d for d in range(x.dim()) if d not in sliding]
-    if w.op.name == "convolution":
+    if rule_of(w.op) == "convolution":
         for s in range(2 * w.axes):
             if any(d in inner[1:] for d in placed(slots[s], w.axes)):
                 mix(w, s, slots[s], inner[1:], WEIGHTS)
-    found = each(w)
-    if found is None or found[0] is None:
+    after = each(w)
+    if after is None or after[0] is None:
         return None
-    rows = list(found[0])
+    rows = list(after[0])
     whole = [d for d in sliding if _all_along(w, x, d)]
     for s in range(2 * w.axes):
         if set(placed(slots[s], w.axes)) & set(whole):
@@ -64,20 +62,19 @@ def window(w: OperationPlaces) -> Found:
     return [tuple(rows) if t.shape == w.outs[0].shape else None for t in w.outs]
 
 
-def folded(w: OperationPlaces) -> Found:
+def folded(w: OperationPlaces) -> SlotsAfter:
     """Windows summed up where they came from."""
     return None if w.spectral() else each(w)
 
 
 def _sliding(w: OperationPlaces, x: Tensor) -> int:
     """Axes that windows slide along."""
-    name = w.op.name
-    if "output_size" in w.given and "adaptive" in name:
+    if rule_of(w.op) == "adaptive pool":
         return len(w.given["output_size"])
-    digits = [c for c in name.removesuffix("_with_indices") if c.isdigit()]
+    digits = [c for c in w.op.name.removesuffix("_with_indices") if c.isdigit()]
     if digits:
         return min(int(digits[-1]), x.dim() - 1)
-    return 2 if name.startswith("pixel") or name in ("im2col", "col2im") else x.dim() - 2
+    return 2 if rule_of(w.op) in ("im2col", "pixel shuffle") else x.dim() - 2
 
 
 def _all_along(w: OperationPlaces, x: Tensor, d: int) -> bool:
@@ -85,13 +82,7 @@ def _all_along(w: OperationPlaces, x: Tensor, d: int) -> bool:
     at = d - x.dim()
     if w.shape[at] != 1 or x.shape[d] == 1:
         return False
-    if "adaptive" in w.op.name:
-        return True
-    if "pool" not in w.op.name or "lp" in w.op.name:
-        return False
-    axes = _sliding(w, x)
-    k = axes + at
-    kernel = numbers(w.given["kernel_size"], axes)[k]
-    padding = numbers(w.given.get("padding", 0), axes)[k]
-    dilation = numbers(w.given.get("dilation", 1), axes)[k]
+    if (rule := rule_of(w.op)) != "pool":
+        return rule == "adaptive pool"
+    kernel, _, padding, dilation = (axis[at] for axis in window_of(w.op))
     return kernel == x.shape[d] and padding == 0 and dilation == 1

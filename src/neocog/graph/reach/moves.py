@@ -201,9 +201,9 @@ def of_put(s: Scene) -> Reach | None:
     if s.given.get("accumulate") or any(bool(r.seen.any()) for r in index):
         return None
     ends = zip(into.full, values.full, strict=True)
-    func = torch.ops.aten.index_put.default if s.name == "index_put" else s.func
+    func = torch.ops.aten.index_put.default if s.op.name == "index_put" else s.op.func
     given = dict(s.given)
-    first, second = ("self", "values") if s.name == "index_put" else ("self", "src")
+    first, second = ("self", "values") if s.op.name == "index_put" else ("self", "src")
 
     def put(numbers: Tensor) -> Any:
         a, b = next(ends)

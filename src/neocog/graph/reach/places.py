@@ -28,42 +28,27 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from neocog.graph.operations import Call, Operation
+from neocog.graph.operations import Operation, tensors_in
+from neocog.graph.ops import operator_of, rule_of
+from neocog.graph.reach.follow import Geometry, TensorFollower, declared
 from neocog.graph.reach.intervals import Reach, nothing, of_input
 from neocog.graph.reach.local import (
     ONE_AXIS,
     Finding,
     OperationPlaces,
     Slots,
+    invariant,
     placed,
     rate_of,
     unplaced,
 )
 from neocog.graph.reach.local_moves import rule_for
 from neocog.graph.reach.local_orders import evened
-from neocog.graph.reach.moves import of_none
-from neocog.graph.reach.rules import rule_of
-from neocog.graph.reach.scene import bound
-from neocog.graph.reach.trace import declared, geometry_of, named_in, tensors_in
-from neocog.graph.reach.tracked import UNKNOWN, Known, Tracked, Unknown
+from neocog.graph.reach.rules import NOT_MADE_FOR
+from neocog.graph.reach.tracked import UNKNOWN, Known, Unknown, key_of
 from neocog.types import FieldWindow
 
 __all__ = ["Places"]
-
-_SAME_MEMORY = ("transpose", "t", "squeeze", "unsqueeze", "swapaxes", "swapdims", "as_strided")
-
-_WRITES = ("copy", "slice_scatter", "select_scatter", "index_put", "clone")
-
-_NOT_MADE_FOR = (
-    RuntimeError,
-    TypeError,
-    ValueError,
-    IndexError,
-    KeyError,
-    AttributeError,
-    NotImplementedError,
-)
-"""How a rule fails on a way of calling that it was not made for."""
 
 
 @dataclass
@@ -77,7 +62,7 @@ class _Half:
     even: bool = False
 
 
-class Places:
+class Places(TensorFollower):
     """Follows one run.
 
     Args:
@@ -88,7 +73,7 @@ class Places:
     def __init__(self, x: Tensor, module: nn.Module) -> None:
         self.size = tuple(x.shape[2:])
         self.axes = len(self.size)
-        self.tracked = Tracked(3 * self.axes)
+        super().__init__(3 * self.axes)
         none = nothing(x.shape)
         itself = [of_input(x.shape, 2 + k) for k in range(self.axes)]
         self.tracked.put(x, (*itself, *([none] * (2 * self.axes))))
@@ -96,10 +81,8 @@ class Places:
         self.steps: list[set[Fraction]] = [{Fraction(1)} for _ in self.size]
         self.extent: list[Fraction] = [Fraction(n) for n in self.size]
         self.findings: list[Finding] = []
-        self.unknown: set[str] = set()
         self._lost: set[str] = set()
         self.whole: list[Operation] = []
-        self.declared = 0
         self._halves: list[_Half] = []
         self._after_half: dict[Any, _Half] = {}
 
@@ -136,13 +119,13 @@ class Places:
         known = self.known(t)
         if not isinstance(known, tuple):
             return None
-        found = [placed(known[k], self.axes) for k in range(self.axes)]
+        along = [placed(known[k], self.axes) for k in range(self.axes)]
         seconds = [bool(r.seen.any()) for r in known[self.axes :]]
-        flat = [d for dims in found for d in dims]
+        flat = [d for dims in along for d in dims]
         twice = [any(seconds[k :: self.axes]) for k in range(self.axes)]
         return [
             dims[0] if len(dims) == 1 and flat.count(dims[0]) == 1 and not twice[k] else None
-            for k, dims in enumerate(found)
+            for k, dims in enumerate(along)
         ]
 
     def known(self, t: Tensor) -> Known:
@@ -153,28 +136,13 @@ class Places:
         places = (evened(r, self.axes) for r in known[: 2 * self.axes])
         return (*places, *known[2 * self.axes :])
 
-    def start(self, call: Call) -> None:
-        """A sub-module begins."""
-        self.declared += geometry_of(call.module) is not None
-
-    def end(self, call: Call) -> None:
-        """A sub-module ends; one that declares its windows is taken at its word."""
-        geometry = geometry_of(call.module)
-        if geometry is None:
-            return
-        self.declared -= 1
-        if self.declared:
-            return
-        ins, outs = list(tensors_in(call.args)), list(tensors_in(call.out))
-        pairs = (
-            zip(ins, outs, strict=False) if len(ins) == len(outs) else ((ins[0], o) for o in outs)
-        )
-        for x, out in pairs:
-            known = self.known(x)
-            if isinstance(known, tuple):
-                known = tuple(_declared(r, geometry, x, out) for r in known)
-                self._note(known)
-            self.tracked.write(out, known)
+    def by_declaration(self, known: Known, geometry: Geometry, x: Tensor, out: Tensor) -> Known:
+        """Positions behind windows that a module declares."""
+        known = self.known(x)
+        if isinstance(known, tuple):
+            known = tuple(_declared(r, geometry, x, out) for r in known)
+            self._note(known)
+        return known
 
     def finish(self, out: Any) -> None:
         """The run is over: what nobody understood matters where it led to what came out.
@@ -195,32 +163,15 @@ class Places:
         elif known is not None and not unplaced(known):
             self.unknown.add(name)
 
-    def operation(self, op: Operation) -> None:
-        """An operation was performed."""
-        if self.declared:
-            return
-        outs = list(tensors_in(op.out))
-        if op.name == "_local_scalar_dense":
-            self.left("Tensor.item", op.args[0])
-        if not outs or (op.name == "as_strided" and self.tracked.has(outs[0])):
-            return
-        if op.in_place and op.name in _SAME_MEMORY:
-            return
-        for t, known in zip(outs, self._after(op, outs), strict=True):
-            if op.in_place:
-                self.tracked.write(t, known)
-            else:
-                self.tracked.put(t, known)
-
-    def _after(self, op: Operation, outs: list[Tensor]) -> list[Known]:
+    def after(self, op: Operation) -> Sequence[Known]:
         """What is known of each output."""
-        given = bound(op)
-        tensors = dict(named_in(given))
-        if rule_of(op) is of_none:
+        tensors, outs = dict(op.tensors), op.outs
+        if rule_of(op) == "none":
             return [None] * len(outs)
         if op.name == "copy":
             tensors.pop("self", None)
-        only_moves = op.is_view or op.name in _WRITES  # a border may not be whole yet
+        # A border that is written by hand may not be whole yet.
+        only_moves = op.is_view or operator_of(op).on_map == "writes" or op.name == "clone"
         look = self.tracked.get if only_moves else self.known
         known = {name: look(t) for name, t in tensors.items()}
         if all(k is None for k in known.values()):
@@ -229,25 +180,20 @@ class Places:
             return [UNKNOWN] * len(outs)
         slots = {name: k if isinstance(k, tuple) else None for name, k in known.items()}
         if all(k is None or unplaced(k) for k in slots.values()):
-            return [self._invariant(t) for t in outs]
-        work = OperationPlaces(
-            op, given, tensors, slots, outs, self.axes, self.weights, self.size, self.extent
-        )
+            return [invariant(t, self.axes) for t in outs]
+        work = OperationPlaces(op, tensors, slots, self.axes, self.weights, self.size, self.extent)
         try:
-            found = rule_for(op)(work)
-        except _NOT_MADE_FOR:
-            found = None
-        if found is None or not any(f is not None for f in found):
-            self._lost.add(str(getattr(op.func, "overloadpacket", op.name)))
+            after = rule_for(op)(work)
+        except NOT_MADE_FOR:
+            after = None
+        if after is None or all(slots_out is None for slots_out in after):
+            self._lost.add(op.full_name)
             return [UNKNOWN] * len(outs)
-        self._book(work, found)
-        for known_out, t in zip(found, outs, strict=True):
-            if known_out is not None and not op.is_view and t.is_floating_point():
-                self._note(known_out)
-        return [UNKNOWN if f is None else f for f in found]
-
-    def _invariant(self, t: Tensor) -> Slots:
-        return (nothing(t.shape),) * (3 * self.axes)
+        self._book(work, after)
+        for slots_out, t in zip(after, outs, strict=True):
+            if slots_out is not None and not op.is_view and t.is_floating_point():
+                self._note(slots_out)
+        return [UNKNOWN if slots_out is None else slots_out for slots_out in after]
 
     def _note(self, slots: Slots) -> None:
         """The steps of a tensor's places."""
@@ -256,7 +202,7 @@ class Places:
             if rate:
                 self.steps[s % self.axes].add(abs(rate))
 
-    def _book(self, work: OperationPlaces, found: Sequence[Slots | None]) -> None:
+    def _book(self, work: OperationPlaces, after: Sequence[Slots | None]) -> None:
         """What a rule came upon; a sum along one axis waits for that along the other."""
         if work.reduces:
             self.whole.append(work.op)
@@ -264,11 +210,11 @@ class Places:
             self.steps[axis].add(step)
         uneven = [f for f in work.findings if f.kind == ONE_AXIS]
         self.findings += [f for f in work.findings if f.kind != ONE_AXIS]
-        halves = [h for t in work.tensors.values() if (h := self._after_half.pop(_key(t), None))]
+        halves = [h for t in work.tensors.values() if (h := self._after_half.pop(key_of(t), None))]
         for h in halves:
             if work.op.is_view:
-                self._after_half[_key(work.outs[0])] = h
-            elif work.reduces and all(k is None or unplaced(k) for k in found):
+                self._after_half[key_of(work.op.outs[0])] = h
+            elif work.reduces and all(k is None or unplaced(k) for k in after):
                 h.even |= work.op.name == h.op.name
         if not uneven:
             return
@@ -277,8 +223,8 @@ class Places:
             return
         x, slots = work.first
         gone = [k for k in range(self.axes) if slots and placed(slots[k], self.axes)]
-        left = [k for k in gone if found[0] and placed(found[0][k], self.axes)]
-        half = _Half(work.op, (x, work.outs[0]), _key(x), min(left, default=-1))
+        left = [k for k in gone if after[0] and placed(after[0][k], self.axes)]
+        half = _Half(work.op, (x, work.op.outs[0]), key_of(x), min(left, default=-1))
         twin = [
             h
             for h in self._halves
@@ -287,10 +233,10 @@ class Places:
         if twin and not twin[0].even:  # rows by themselves, and columns by themselves
             twin[0].even = half.even = True
         self._halves.append(half)
-        self._after_half[_key(work.outs[0])] = half
+        self._after_half[key_of(work.op.outs[0])] = half
 
 
-def _declared(r: Reach, geometry: Sequence[FieldWindow | None], x: Tensor, out: Tensor) -> Reach:
+def _declared(r: Reach, geometry: Geometry, x: Tensor, out: Tensor) -> Reach:
     """By what a module says of itself; where it sees all, samples still lie evenly."""
     if not bool(r.seen.any()) or x.dim() != out.dim():
         return nothing(out.shape)
@@ -307,7 +253,3 @@ def _declared(r: Reach, geometry: Sequence[FieldWindow | None], x: Tensor, out: 
 def _lcm(steps: set[Fraction]) -> int:
     """The least whole number that is a whole number of each; 1 is among them."""
     return math.lcm(*(s.numerator for s in steps))
-
-
-def _key(t: Tensor) -> tuple[Any, ...]:
-    return (t.untyped_storage()._cdata, tuple(t.shape), t.stride(), t.storage_offset())

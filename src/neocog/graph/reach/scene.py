@@ -11,7 +11,7 @@ from torch import Tensor
 from neocog.graph.operations import Operation
 from neocog.graph.reach.intervals import Reach
 
-__all__ = ["Rule", "Scene", "bound", "channels", "dims", "numbers"]
+__all__ = ["Rule", "Scene", "channels", "dims"]
 
 
 @dataclass(frozen=True)
@@ -19,50 +19,39 @@ class Scene:
     """One operation, seen from one axis of the input.
 
     Args:
-        name: of the operation.
-        func: what was called.
-        given: arguments by name, with defaults.
+        op: the operation.
         reach: arguments that are tensors, by name, with what they see; nothing for what the
             input has no influence on.
-        out: the shape of the first output.
     """
 
-    name: str
-    func: Callable[..., Any]
-    given: dict[str, Any]
+    op: Operation
     reach: dict[str, Reach]
-    out: tuple[int, ...]
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """Arguments by name, with defaults."""
+        return self.op.given
+
+    @property
+    def out(self) -> tuple[int, ...]:
+        """The shape of the first output."""
+        return tuple(self.op.outs[0].shape)
 
     @property
     def first(self) -> Reach:
         """Of the first tensor."""
         return next(iter(self.reach.values()))
 
-    def call(self, *numbers: Tensor) -> Any:
-        """The operation, performed on numbers in place of its first tensors."""
+    def call(self, *values: Tensor) -> Any:
+        """The operation, performed on values in place of its first tensors."""
         given = dict(self.given)
         tensors = [name for name in given if name in self.reach]
-        given.update(zip(tensors, numbers, strict=False))
-        return self.func(**given)
+        given.update(zip(tensors, values, strict=False))
+        return self.op.func(**given)
 
 
 Rule = Callable[[Scene], "Reach | list[Reach] | None"]
 """What the first output, or each of several, sees; None where that is not understood."""
-
-
-def bound(op: Operation) -> dict[str, Any]:
-    """The arguments of an operation by their names, with defaults."""
-    schema = op.func._schema  # type: ignore[attr-defined]
-    given = {a.name: a.default_value for a in schema.arguments if a.has_default_value()}
-    names = [a.name for a in schema.arguments if not a.kwarg_only]
-    given.update(zip(names, op.args, strict=False))
-    return given | op.kwargs
-
-
-def numbers(value: int | Sequence[int], axes: int) -> list[int]:
-    """One number an axis, from one number or a list."""
-    found = [value] if isinstance(value, int) else [int(v) for v in value]
-    return found * axes if len(found) == 1 else found
 
 
 def dims(value: int | Sequence[int] | None, axes: int) -> list[int]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from neocog.graph.ops import OPERATORS
 from neocog.graph.reach.intervals import Reach, hull, reshaped, spread, union, upto, windows
-from neocog.graph.reach.scene import Rule, Scene, channels, dims
+from neocog.graph.reach.scene import Scene, channels, dims
 
 __all__ = [
     "contracted",
@@ -75,20 +76,17 @@ def of_group_norm(s: Scene) -> Reach:
 # Products
 
 
-def of_matrix_product(left: str, right: str, *added: str) -> Rule:
+def of_matrix_product(s: Scene) -> Reach:
     """(…, n, k) · (…, k, m); a vector is (k,)."""
-
-    def rule(s: Scene) -> Reach:
-        a, b = s.reach[left], s.reach[right]
-        parts = [s.reach[name] for name in added if name in s.reach]
-        if bool(a.seen.any()):
-            parts.append(contracted(a, -1, s.out, dropped=len(b.shape) == 1))
-        if bool(b.seen.any()):
-            inner = -2 if len(b.shape) > 1 else -1
-            parts.append(contracted(b, inner, s.out, dropped=len(a.shape) == 1))
-        return channels(union(parts, s.out), s.out[-1], -1) if s.out else union(parts, s.out)
-
-    return rule
+    left, right, *added = OPERATORS[s.op.name].operands
+    a, b = s.reach[left], s.reach[right]
+    parts = [s.reach[name] for name in added if name in s.reach]
+    if bool(a.seen.any()):
+        parts.append(contracted(a, -1, s.out, dropped=len(b.shape) == 1))
+    if bool(b.seen.any()):
+        inner = -2 if len(b.shape) > 1 else -1
+        parts.append(contracted(b, inner, s.out, dropped=len(a.shape) == 1))
+    return channels(union(parts, s.out), s.out[-1], -1) if s.out else union(parts, s.out)
 
 
 def contracted(x: Reach, dim: int, out: tuple[int, ...], *, dropped: bool) -> Reach:

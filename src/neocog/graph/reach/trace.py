@@ -2,31 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
 
-from torch import Tensor, nn
+from torch import Tensor
 
-from neocog.graph.operations import Call, Operation
-from neocog.graph.reach.intervals import Reach, hull, nothing, of_input, upto, windows
-from neocog.graph.reach.rules import rule_of, sees_first_only
-from neocog.graph.reach.scene import Scene, bound
-from neocog.graph.reach.tracked import UNKNOWN, Known, Tracked, Unknown
+from neocog.graph.operations import Call, Operation, tensors_in
+from neocog.graph.reach.follow import Geometry, TensorFollower, declared
+from neocog.graph.reach.intervals import Reach, nothing, of_input
+from neocog.graph.reach.rules import perform
+from neocog.graph.reach.tracked import UNKNOWN, Known, Unknown, whole_or_unknown
 from neocog.jsonable import Jsonable
-from neocog.types import FieldWindow
 
-__all__ = [
-    "Field",
-    "Tracer",
-    "carriers",
-    "declared",
-    "geometry_of",
-    "named_in",
-    "perform",
-    "tensors_in",
-]
+__all__ = ["Field", "Tracer", "carriers"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,34 +56,24 @@ class Field(Jsonable):
         return tuple(a or b for a, b in zip(self.jump, steps, strict=True))
 
 
-_SEEN_ANEW = ("transpose", "t", "squeeze", "unsqueeze", "swapaxes", "swapdims", "as_strided")
-"""In place these write nothing: the same memory in another form."""
+class Tracer(TensorFollower):
+    """Follows what elements see.
 
-
-class Tracer:
-    """Follows one run."""
+    Args:
+        x: the sample, (1, C, *space).
+    """
 
     def __init__(self, x: Tensor) -> None:
         self.size = tuple(x.shape[2:])
-        self.tracked = Tracked(len(self.size))
+        super().__init__(len(self.size))
         self.tracked.put(x, tuple(of_input(x.shape, 2 + k) for k in range(len(self.size))))
-        self.declared = 0
         self.layers: dict[str, Field] = {}
         self.tensors: list[Field] = []
-        self.unknown: set[str] = set()
         self.lost = False
-
-    def start(self, call: Call) -> None:
-        """A sub-module begins."""
-        self.declared += geometry_of(call.module) is not None
 
     def end(self, call: Call) -> None:
         """A sub-module ends: its output is a layer."""
-        geometry = geometry_of(call.module)
-        if geometry is not None:
-            self.declared -= 1
-            if not self.declared:
-                self._declare(call, geometry)
+        super().end(call)
         out = next(tensors_in(call.out), None)
         if out is not None:
             self.layers.pop(call.name, None)
@@ -107,61 +86,39 @@ class Tracer:
             self.unknown.add(name)
             self.lost = True
 
-    def operation(self, op: Operation) -> None:
+    def operation(self, op: Operation) -> bool:
         """An operation was performed."""
-        if self.declared:
-            return
-        if op.name == "_local_scalar_dense":
-            self.left("Tensor.item", op.args[0])
-        outs = list(tensors_in(op.out))
-        if not outs or (op.name == "as_strided" and self.tracked.has(outs[0])):
-            return  # a place in memory that is known
-        if op.in_place and op.name in _SEEN_ANEW:
-            return
-        for t, known in zip(outs, self._after(op, outs), strict=True):
-            if op.in_place:
-                self.tracked.write(t, known)
-            else:
-                self.tracked.put(t, known)
-        if self.tracked.get(outs[0]) is not None:
-            self.tensors.append(self._field(op.module, op.name, outs[0]))
+        made = super().operation(op)
+        if made and self.tracked.get(op.outs[0]) is not None:
+            self.tensors.append(self._field(op.module, op.name, op.outs[0]))
+        return made
 
-    def _after(self, op: Operation, outs: list[Tensor]) -> list[Known]:
+    def after(self, op: Operation) -> list[Known]:
         """What each output sees."""
-        given = bound(op)
-        tensors = dict(named_in(given))
-        known = {name: self.tracked.get(t) for name, t in tensors.items()}
+        outs = op.outs
+        known = {name: self.tracked.get(t) for name, t in op.tensors.items()}
         if all(k is None for k in known.values()):
             return [None] * len(outs)
         if any(isinstance(k, Unknown) for k in known.values()):
             return [UNKNOWN] * len(outs)
-        found = []
+        axes = []
         for axis in range(len(self.size)):
             reach = {
-                name: k[axis] if isinstance(k, tuple) else nothing(tensors[name].shape)
+                name: k[axis] if isinstance(k, tuple) else nothing(op.tensors[name].shape)
                 for name, k in known.items()
             }
-            scene = Scene(op.name, op.func, given, reach, tuple(outs[0].shape))
-            found.append(perform(op, scene, outs))
-        if any(f is None for f in found):
-            self.unknown.add(str(getattr(op.func, "overloadpacket", op.name)))
-            return [UNKNOWN] * len(outs)
-        by_out = zip(*(f for f in found if f is not None), strict=True)
-        return [
-            UNKNOWN if any(r is None for r in rs) else tuple(r for r in rs if r is not None)
-            for rs in by_out
-        ]
+            seen = perform(op, reach)
+            if seen is None:
+                self.unknown.add(op.full_name)
+                return [UNKNOWN] * len(outs)
+            axes.append(seen)
+        return [whole_or_unknown(rs) for rs in zip(*axes, strict=True)]
 
-    def _declare(self, call: Call, geometry: Sequence[FieldWindow | None]) -> None:
-        ins, outs = list(tensors_in(call.args)), list(tensors_in(call.out))
-        pairs = (
-            zip(ins, outs, strict=False) if len(ins) == len(outs) else ((ins[0], o) for o in outs)
-        )
-        for x, out in pairs:
-            known = self.tracked.get(x)
-            if isinstance(known, tuple):
-                known = tuple(declared(r, geometry, tuple(out.shape)) for r in known)
-            self.tracked.write(out, known)
+    def by_declaration(self, known: Known, geometry: Geometry, x: Tensor, out: Tensor) -> Known:
+        """What a module says of itself."""
+        if not isinstance(known, tuple):
+            return known
+        return tuple(declared(r, geometry, tuple(out.shape)) for r in known)
 
     def _field(self, name: str, kind: str, t: Tensor) -> Field:
         known, output = self.tracked.get(t), tuple(t.shape[1:])
@@ -186,77 +143,14 @@ class Tracer:
         )
 
 
-def perform(op: Operation, scene: Scene, outs: list[Tensor]) -> list[Reach | None] | None:
-    """What each output sees along one axis; None where no rule understands the operation."""
-    rule = rule_of(op)
-    operands = list(scene.reach.values())[1:]
-    if rule is None or any(t.numel() == 0 for t in outs[:1]):
-        return None
-    if sees_first_only(rule) and any(bool(r.seen.any()) for r in operands):
-        return None
-    try:
-        found = rule(scene)
-    except (RuntimeError, TypeError, ValueError, IndexError, KeyError, NotImplementedError):
-        return None  # an operation, or a way of calling it, that the rule was not made for
-    if found is None:
-        return None
-    several = found if isinstance(found, list) else [found] * len(outs)
-    fitting = [r if r.shape == tuple(t.shape) else None for r, t in zip(several, outs, strict=True)]
-    return fitting if fitting[0] is not None else None
-
-
-def declared(reach: Reach, geometry: Sequence[FieldWindow | None], shape: tuple[int, ...]) -> Reach:
-    """By what a module says of itself."""
-    if len(geometry) == 1:
-        geometry = tuple(geometry) * max(1, len(reach.shape) - 2)
-    first = len(reach.shape) - len(geometry)
-    if len(shape) != len(reach.shape):  # summed up to another shape
-        whole = hull(reach, range(len(reach.shape)))
-        return Reach(
-            whole.lo.reshape([1] * len(shape)),
-            whole.hi.reshape([1] * len(shape)),
-            shape,
-            (None,) * len(shape),
-        )
-    for k, window in enumerate(geometry):
-        d = first + k
-        if window is None:
-            reach = windows(
-                hull(reach, [d]),
-                d,
-                0 * upto(shape[d]).unsqueeze(1),
-                ratio=Fraction(1),
-            )
-            continue
-        at = upto(shape[d]).unsqueeze(1) // window.up * window.stride + window.start
-        places = at + upto(window.kernel)
-        reach = windows(reach, d, places, ratio=Fraction(window.stride, window.up))
-    if reach.shape != shape:  # other channels: each may come from any
-        reach = hull(reach, [d for d in range(first) if reach.shape[d] != shape[d]])
-        reach = Reach(reach.lo, reach.hi, shape, reach.steps)
-    return reach
-
-
-def geometry_of(module: nn.Module) -> Sequence[FieldWindow | None] | None:
-    """What a module declares; see `graph.operations`."""
-    found = getattr(module, "geometry", None)
-    if isinstance(found, tuple) and all(w is None or isinstance(w, FieldWindow) for w in found):
-        return found
-    return None
-
-
 def carriers(r: Reach, axes: int) -> tuple[int, ...]:
     """Axes of a tensor along which its fields move, for an input of so many axes of space.
 
     In a map, (B, C, …), what differs between channels is no movement.
     """
-    found = tuple(
-        d
-        for d, (n, held, step) in enumerate(zip(r.shape, r.lo.shape, r.steps, strict=True))
-        if held > 1 or (n == 1 and step is not None and step.advance)
-    )
-    in_space = tuple(d for d in found if d > 1) if len(r.shape) == axes + 2 else ()
-    return in_space or found
+    moving = r.moving
+    in_space = tuple(d for d in moving if d > 1) if len(r.shape) == axes + 2 else ()
+    return in_space or moving
 
 
 def _numbers(
@@ -280,23 +174,3 @@ def _numbers(
         not moving and size == n,
         (a, b) if a <= b else None,
     )
-
-
-def tensors_in(value: Any) -> Iterator[Tensor]:
-    """All tensors of an argument or output, in order."""
-    if isinstance(value, Tensor):
-        yield value
-    elif isinstance(value, (tuple, list)):
-        for v in value:
-            yield from tensors_in(v)
-    elif isinstance(value, dict):
-        yield from tensors_in(list(value.values()))
-
-
-def named_in(given: Mapping[str, Any]) -> Iterator[tuple[str, Tensor]]:
-    """Tensors among arguments; those of a list as name.0, name.1, …"""
-    for name, value in given.items():
-        if isinstance(value, Tensor):
-            yield name, value
-        elif isinstance(value, (tuple, list)):
-            yield from ((f"{name}.{i}", v) for i, v in enumerate(value) if isinstance(v, Tensor))

@@ -7,6 +7,7 @@ Storages are held weakly, so nothing lives longer than it would.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -15,7 +16,7 @@ from torch.multiprocessing.reductions import StorageWeakRef
 
 from neocog.graph.reach.intervals import Reach, moved, nothing
 
-__all__ = ["UNKNOWN", "Known", "Tracked", "Unknown"]
+__all__ = ["UNKNOWN", "Known", "Tracked", "Unknown", "key_of", "whole_or_unknown"]
 
 
 class Unknown:
@@ -28,22 +29,34 @@ Known = tuple[Reach, ...] | Unknown | None
 """A reach an axis of the input; not understood; or None: the input has no influence."""
 
 
-class _Place(NamedTuple):
+def whole_or_unknown(reaches: Sequence[Reach | None]) -> Known:
+    """What is known along each axis, where that is known along all."""
+    known = tuple(r for r in reaches if r is not None)
+    return known if len(known) == len(reaches) else UNKNOWN
+
+
+def key_of(t: Tensor) -> tuple[int, MemoryPart]:
+    """What a tensor is identified by: its memory, and its part of that."""
+    return t.untyped_storage()._cdata, MemoryPart.of(t)
+
+
+class MemoryPart(NamedTuple):
+    """Elements of a storage."""
+
     shape: tuple[int, ...]
     strides: tuple[int, ...]
     offset: int
 
     @classmethod
-    def of(cls, t: Tensor) -> _Place:
+    def of(cls, t: Tensor) -> MemoryPart:
+        """Those of a tensor."""
         return cls(tuple(t.shape), tuple(t.stride()), int(t.storage_offset()))
 
     @property
     def end(self) -> int:
-        return (
-            1
-            + self.offset
-            + sum((n - 1) * s for n, s in zip(self.shape, self.strides, strict=True))
-        )
+        """Elements of the storage up to the last of these."""
+        last = sum((n - 1) * s for n, s in zip(self.shape, self.strides, strict=True))
+        return self.offset + last + 1
 
 
 @dataclass
@@ -51,8 +64,8 @@ class _Memory:
     """One storage: what was first known of it, and the views since the last write."""
 
     alive: StorageWeakRef
-    root: _Place
-    known: dict[_Place, Known]
+    root: MemoryPart
+    known: dict[MemoryPart, Known]
 
 
 class Tracked:
@@ -68,7 +81,7 @@ class Tracked:
 
     def get(self, t: Tensor) -> Known:
         """What is known; None of what was not made from the input."""
-        memory, place = self._memory(t), _Place.of(t)
+        memory, place = self._memory(t), MemoryPart.of(t)
         if memory is None:
             return None
         if place not in memory.known:
@@ -81,7 +94,7 @@ class Tracked:
 
     def put(self, t: Tensor, known: Known) -> None:
         """A new tensor, or a new view of an old one."""
-        memory, place = self._memory(t), _Place.of(t)
+        memory, place = self._memory(t), MemoryPart.of(t)
         if memory is None:
             storage = t.untyped_storage()
             self._memories[storage._cdata] = _Memory(
@@ -94,7 +107,7 @@ class Tracked:
 
     def write(self, t: Tensor, known: Known) -> None:
         """New elements in old memory, which other views see too."""
-        memory, place = self._memory(t), _Place.of(t)
+        memory, place = self._memory(t), MemoryPart.of(t)
         if memory is None or place == memory.root:
             if memory is not None:
                 memory.known = {}
@@ -118,7 +131,7 @@ class Tracked:
             return None
         return memory
 
-    def _seen_through(self, memory: _Memory, place: _Place) -> Known:
+    def _seen_through(self, memory: _Memory, place: MemoryPart) -> Known:
         known = memory.known[memory.root]
         if known is None or isinstance(known, Unknown):
             return known
@@ -129,14 +142,14 @@ class Tracked:
         )
 
 
-def _flat(values: Tensor, root: _Place) -> Tensor:
+def _flat(values: Tensor, root: MemoryPart) -> Tensor:
     """The numbers of a tensor as they would lie in its memory."""
     flat = values.new_zeros(root.end)
     flat.as_strided(*root).copy_(values)
     return flat
 
 
-def _written(reach: Reach, root: _Place, part: Reach, place: _Place) -> Reach:
+def _written(reach: Reach, root: MemoryPart, part: Reach, place: MemoryPart) -> Reach:
     """The reach of a root after a write through a view."""
     halves = iter(part.full)
 

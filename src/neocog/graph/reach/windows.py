@@ -6,6 +6,7 @@ from fractions import Fraction
 
 import torch
 
+from neocog.graph.ops import numbers, window_of
 from neocog.graph.reach.intervals import (
     Reach,
     hull,
@@ -16,7 +17,7 @@ from neocog.graph.reach.intervals import (
     upto,
     windows,
 )
-from neocog.graph.reach.scene import Scene, channels, numbers
+from neocog.graph.reach.scene import Scene, channels
 
 __all__ = [
     "of_adaptive_pool",
@@ -41,7 +42,6 @@ def of_convolution(s: Scene) -> Reach:
     """The window, in all channels of the group; forwards and transposed."""
     g, x = s.given, s.reach["input"]
     axes = len(s.out) - 2
-    kernel = g["weight"].shape[2:]
     groups = g["groups"]
     held = x.lo.shape[1] > 1
     x = hull(x, [1], groups)
@@ -51,10 +51,9 @@ def of_convolution(s: Scene) -> Reach:
             lambda v: v[:, :: x.shape[1] // groups].repeat_interleave(s.out[1] // groups, 1),
             kept=[0, *range(2, axes + 2)],
         )
-    parts = [numbers(g[n], axes) for n in ("stride", "padding", "dilation")]
-    for k, (taps, stride, pad, gap) in enumerate(zip(kernel, *parts, strict=True)):
+    for k, (taps, stride, pad, gap) in enumerate(zip(*window_of(s.op), strict=True)):
         out = upto(s.out[2 + k]).unsqueeze(1)
-        tap = gap * upto(int(taps))
+        tap = gap * upto(taps)
         if g["transposed"]:
             at = out + pad - tap
             places, taken = at // stride, at % stride == 0
@@ -71,17 +70,9 @@ def of_convolution(s: Scene) -> Reach:
 
 def of_pool(s: Scene) -> Reach:
     """The window."""
-    g, x = s.given, s.first
-    kernel = g["kernel_size"]
-    axes = int(s.name.partition("pool")[2][0])  # max_pool2d_with_indices
-    first = len(s.out) - axes
-    parts = [
-        numbers(kernel, axes),
-        numbers(g.get("stride") or kernel, axes),
-        numbers(g.get("padding", 0), axes),
-        numbers(g.get("dilation", 1), axes),
-    ]
-    for k, (taps, stride, pad, gap) in enumerate(zip(*parts, strict=True)):
+    x, window = s.first, window_of(s.op)
+    first = len(s.out) - len(window.kernel)
+    for k, (taps, stride, pad, gap) in enumerate(zip(*window, strict=True)):
         places = upto(s.out[first + k]).unsqueeze(1) * stride - pad
         x = windows(x, first + k, places + gap * upto(taps), ratio=Fraction(stride))
     return x
@@ -106,36 +97,31 @@ def of_adaptive_pool(s: Scene) -> Reach:
 
 def of_im2col(s: Scene) -> Reach:
     """Windows, laid out as columns."""
-    g, x = s.given, s.first
-    parts = [numbers(g[n], 2) for n in ("kernel_size", "stride", "padding", "dilation")]
-    sizes = []
-    for k, (taps, stride, pad, gap) in enumerate(zip(*parts, strict=True)):
+    x = s.first
+    for k, (taps, stride, pad, gap) in enumerate(zip(*window_of(s.op), strict=True)):
         d = 2 + 2 * k
         count = (x.shape[d] + 2 * pad - gap * (taps - 1) - 1) // stride + 1
         places = gap * upto(taps).unsqueeze(1) + upto(count) * stride - pad
         x = windows(x, d, places.reshape(-1, 1), ratio=None)
         x = reshaped(x, (*x.shape[:d], taps, count, *x.shape[d + 1 :]))
-        sizes.append(count)
     return reshaped(permuted(x, (0, 1, 2, 4, 3, 5)), s.out)
 
 
 def of_col2im(s: Scene) -> Reach:
     """Columns, summed up where they came from."""
-    g, x = s.given, s.first
-    parts = [numbers(g[n], 2) for n in ("kernel_size", "stride", "padding", "dilation")]
-    sizes = numbers(g["output_size"], 2)
+    x, slid, sizes = s.first, window_of(s.op), numbers(s.given["output_size"], 2)
     counts = [
         (n + 2 * pad - gap * (taps - 1) - 1) // stride + 1
-        for n, taps, stride, pad, gap in zip(sizes, *parts, strict=True)
+        for n, taps, stride, pad, gap in zip(sizes, *slid, strict=True)
     ]
-    taps = [int(k) for k in parts[0]]
+    taps = slid.kernel
     x = reshaped(x, (x.shape[0], s.out[1], *taps, *counts))
     x = reshaped(
         permuted(x, (0, 1, 2, 4, 3, 5)),
         (x.shape[0], s.out[1], taps[0] * counts[0], taps[1] * counts[1]),
     )
-    for k, (n, taps_, stride, pad, gap) in enumerate(zip(sizes, *parts, strict=True)):
-        tap = torch.arange(int(taps_), device="cpu").unsqueeze(0)
+    for k, (n, count, stride, pad, gap) in enumerate(zip(sizes, *slid, strict=True)):
+        tap = upto(count).unsqueeze(0)
         at = upto(n).unsqueeze(1) + pad - gap * tap
         window = at // stride
         taken = (at % stride == 0) & (window >= 0) & (window < counts[k])
@@ -193,7 +179,7 @@ def of_interpolation(s: Scene) -> Reach:
         size = [m if e == k else _WIDE for e in range(axes)]
         scales = [s.given.get(scale) if e == k else None for e in range(axes)]
         flags = [s.given["align_corners"]] if "align_corners" in s.given else []
-        weights = s.func(one, size, *flags, *scales)
+        weights = s.op.func(one, size, *flags, *scales)
         for e in range(axes):
             weights = weights if e == k else weights.narrow(2 + e, _WIDE // 2, 1)
         weights = weights.reshape(n, m).t()

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from neocog.graph.found import as_found
+from neocog.graph.preserve import preserved
 
 
 class Writes(nn.Module):
@@ -54,7 +54,7 @@ def test_everything_comes_back_also_after_an_exception(fails: bool) -> None:
     net = module()
     before = state_of(net)
     expected = pytest.raises(RuntimeError, match="on purpose") if fails else nullcontext()
-    with expected, as_found(net):
+    with expected, preserved(net):
         assert not any(m.training for m in net.modules())
         for m in net.modules():
             m.register_forward_pre_hook(lambda m, args: None)
@@ -69,14 +69,14 @@ def test_everything_comes_back_also_after_an_exception(fails: bool) -> None:
 
 def test_a_gradient_inside_starts_from_nothing() -> None:
     net = module()
-    with as_found(net):
+    with preserved(net):
         assert all(p.grad is None for p in net.parameters())
 
 
 def test_a_buffer_that_nobody_wrote_to_is_not_written_to() -> None:
     net = nn.BatchNorm1d(2)
     version = net.running_mean._version
-    with as_found(net):
+    with preserved(net):
         net(torch.zeros(4, 2))
     assert net.running_mean._version == version
 
@@ -84,7 +84,7 @@ def test_a_buffer_that_nobody_wrote_to_is_not_written_to() -> None:
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_a_compiled_module() -> None:
     net = torch.jit.script(nn.Sequential(nn.BatchNorm1d(2), nn.Dropout()))
-    with as_found(net):
+    with preserved(net):
         assert not net.training
         next(net.children()).running_mean.add_(1)
     assert net.training
@@ -94,11 +94,11 @@ def test_a_compiled_module() -> None:
 def test_a_module_on_no_device_and_one_made_for_inference() -> None:
     with torch.device("meta"):
         net = nn.BatchNorm1d(2)
-    with as_found(net):
+    with preserved(net):
         net(torch.zeros(4, 2, device="meta"))
     assert net.training
     with torch.inference_mode():
         net = Writes()
-        with as_found(net):
+        with preserved(net):
             net(torch.zeros(4, 2))
     assert net.calls.tolist() == [0, 0, 0]

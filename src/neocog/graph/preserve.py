@@ -1,9 +1,9 @@
-"""A module is looked at without being changed."""
+"""A module runs in evaluation mode and is left as it was."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
@@ -11,7 +11,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-__all__ = ["as_found"]
+from neocog.errors import ModelError
+from neocog.graph.wording import times
+
+__all__ = ["blank_sample", "preserved"]
 
 _HOOKS = (
     "_forward_pre_hooks",
@@ -25,7 +28,7 @@ _HOOKS = (
 
 
 @contextmanager
-def as_found(module: nn.Module, sample: Tensor | None = None) -> Iterator[None]:
+def preserved(module: nn.Module, sample: Tensor | None = None) -> Iterator[None]:
     """Evaluation mode inside; afterwards all as before, also after an exception.
 
     What comes back: every sub-module's own mode and hooks, every buffer and its values, every
@@ -42,7 +45,7 @@ def as_found(module: nn.Module, sample: Tensor | None = None) -> Iterator[None]:
 
     Example:
         >>> net = nn.Sequential(nn.BatchNorm1d(2), nn.Dropout()).train()
-        >>> with as_found(net):
+        >>> with preserved(net):
         ...     net.training
         False
         >>> net.training
@@ -76,6 +79,37 @@ def as_found(module: nn.Module, sample: Tensor | None = None) -> Iterator[None]:
             for name, entries in kept_hooks.items():
                 _refill(getattr(m, name), entries)
             _refill(m._buffers, {name: k.restored() for name, k in kept.items()})
+
+
+@contextmanager
+def blank_sample(module: nn.Module, size: Sequence[int], purpose: str) -> Iterator[Tensor]:
+    """A sample of zeros, on a module's device and in its type, to be sent through it inside.
+
+    The module is `preserved`; inside, no gradient is recorded.
+
+    Args:
+        module: any module that takes one tensor.
+        size: of one sample, without the batch axis: (C, H, W).
+        purpose: subject and verb of the message: "Counting needs".
+
+    Raises:
+        ModelError: the module fails on it.
+
+    Example:
+        >>> with blank_sample(nn.Flatten(), (3, 4, 4), "A test needs") as x:
+        ...     x.shape
+        torch.Size([1, 3, 4, 4])
+    """
+    like = next((p for p in module.parameters() if p.is_floating_point()), torch.zeros(()))
+    x = torch.zeros((1, *size), device=like.device, dtype=like.dtype)
+    try:
+        with preserved(module, x), torch.no_grad():  # inside, a lazy module has its parameters
+            yield x
+    except Exception as e:  # of any kind: an external forward may raise anything
+        raise ModelError(
+            f"{purpose} one forward pass of one sample; the module fails on one of "
+            f"{times(size)} ({type(e).__name__}: {e}). Give the size that it takes."
+        ) from e
 
 
 class _Kept:
