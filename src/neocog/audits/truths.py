@@ -24,8 +24,7 @@ def unlabeled(data: Samples) -> Samples:
         >>> unlabeled(Samples.of((torch.zeros(2, 1, 4, 4), [0, -1]))).y is None
         True
     """
-    y = data.y
-    if y is None or y.ndim != 1 or y.dtype.kind != "i" or not (np.asarray(y) < 0).any():
+    if data.target.kind != "class" or not (np.asarray(data.y) < 0).any():
         return data
     return replace(data, y=None)
 

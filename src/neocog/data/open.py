@@ -14,6 +14,7 @@ from neocog.data.build import Built, build_arrays, build_digits, build_folder
 from neocog.data.load_options import LoadOptions
 from neocog.data.quality import Sheet
 from neocog.data.split import ROLES, Split
+from neocog.data.target_spec import TargetSpec
 from neocog.errors import DataError, UsageError, did_you_mean, printable
 from neocog.files import regular
 
@@ -46,6 +47,11 @@ class Source:
     sheet: Sheet
     fingerprint: str
     resize_mode: str
+
+    @property
+    def target(self) -> TargetSpec:
+        """What there is to predict of each sample."""
+        return TargetSpec(kind="class" if self.classes else "none", classes=self.classes)
 
     def scored(self, name: str | None = None, *, trained_on: bool = False) -> str:
         """The split that figures are of; what nobody has split, and nobody learned from, is whole.

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from neocog.data.batches import pixels
 from neocog.data.split import Split
+from neocog.data.target_spec import TargetSpec
 from neocog.errors import DataError, UsageError
 
 __all__ = [
@@ -94,6 +95,11 @@ class Samples:
     def channels(self) -> int:
         """Of one sample."""
         return int(self.x.x.shape[3] if isinstance(self.x, Split) else self.x.shape[1])
+
+    @property
+    def target(self) -> TargetSpec:
+        """What there is to predict of each sample."""
+        return TargetSpec.of(self.y)
 
     def take(self, rows: slice) -> Tensor:
         """Some samples, float32, (B, C, H, W) or (B, C, N): a copy, to be written to at will."""

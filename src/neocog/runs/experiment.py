@@ -235,7 +235,7 @@ def _with_val(splits: dict[str, Split]) -> dict[str, Split]:
 
 
 def _check(source: Source, recipe: Recipe) -> list[str]:
-    if not source.classes:
+    if source.target.kind not in recipe.objective.task().targets:
         raise DataError(unlabeled(recipe.data.path, source.whole.names))
     train = source.splits["train"]
     counts = torch.bincount(torch.from_numpy(train.y), minlength=len(source.classes))

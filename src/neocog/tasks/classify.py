@@ -79,6 +79,7 @@ class Classification:
     loss_name: str = "cross_entropy"
     smoothing: float = 0.0
     paired: bool = field(default=False, init=False)
+    targets: tuple[str, ...] = field(default=("class",), init=False)
 
     def forward(self, model: nn.Module, x: Tensor) -> Tensor:
         """Logits, (B, K)."""

@@ -136,6 +136,11 @@ class Distillation:
     consistency_weight: float = 0.0
 
     @property
+    def targets(self) -> tuple[str, ...]:
+        """Those of the task."""
+        return self.task.targets
+
+    @property
     def paired(self) -> bool:
         """The two views differ in their shift alone where they are pulled toward each other."""
         return self.consistency_weight > 0

@@ -20,9 +20,14 @@ class Task(Protocol):
     """What is learned from a batch.
 
     Args:
+        targets: kinds of target that it learns from, of `data.target_spec.KINDS`.
         paired: the second half of a batch holds other views of the samples in the first half,
             and both halves are augmented as pairs.
     """
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """Kinds of target that it learns from."""
 
     @property
     def paired(self) -> bool:
