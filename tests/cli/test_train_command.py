@@ -83,7 +83,7 @@ def test_a_recipe_and_options_that_go_before_it(call, tmp_path: Path) -> None:
 def test_from_starts_where_another_run_ended(call, digits_run: Path, tmp_path: Path) -> None:
     said = call("train", "digits", "--init", digits_run, "--out", tmp_path / "run", *QUICK)
     assert said.status == 0
-    assert f"4 of 4 tensors are from {digits_run}" in said.err
+    assert f"4 of 4 tensors are from `{digits_run}`" in said.err
 
 
 def test_overwrite_replaces_a_run_only_when_its_training_begins(call, tmp_path: Path) -> None:

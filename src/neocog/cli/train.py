@@ -36,14 +36,22 @@ __all__ = ["command"]
 @click.option("--size", type=SIZE, help="Input size, S or H,W pixels.  [chosen from the images]")
 @resize_mode_option
 @click.option(
-    "--init", "start", metavar="MODEL", help="Initialize with the weights of a run folder."
+    "--init",
+    "start",
+    metavar="none|imagenet|MODEL",
+    help="Initial weights: random, ImageNet's, or a run folder's.  [chosen by the images]",
+)
+@click.option(
+    "--freeze",
+    metavar="all|N|none",
+    help="Frozen layers: all but the head, the first N stages, or none.",
 )
 @click.option(
     "--augment",
     metavar="KEY=VALUE,…",
     help="Augmentations, such as shift=2,flip=true; none for none.",
 )
-@click.option("--batch-size", type=int, help="Samples per step.  [128]")
+@click.option("--batch-size", type=int, help="Samples per step.  [128; fewer of small sets]")
 @click.option(
     "--lr", type=float, help="Learning rate at the peak of the schedule.  [suits the model]"
 )
@@ -76,6 +84,7 @@ def command(as_json: bool, **given: Any) -> None:
 
     \b
     neocog train digits
+    neocog train images/ --init imagenet --freeze all
     neocog train images/ --model resnet18 --epochs 30 --augment shift=4,flip=true
     neocog train images/ --budget 5m --seeds 3
     neocog train --resume runs/images
@@ -181,6 +190,7 @@ def _settings(given: dict[str, Any]) -> dict[str, Any]:
         "model.downsampling": given["downsampling"],
         "model.padding": given["padding"],
         "model.init": given["start"],
+        "transfer.freeze": given["freeze"],
         "train.batch_size": given["batch_size"],
         "optimizer.lr": given["lr"],
         "optimizer.name": given["optimizer"],

@@ -19,7 +19,7 @@ import numpy as np
 import PIL
 
 from neocog.data.array_writer import ArrayWriter
-from neocog.data.arrays import Arrays, Part, read_arrays
+from neocog.data.arrays import Arrays, Part, files_of, read_arrays
 from neocog.data.cache import Cache, Loaded
 from neocog.data.digits import read_digits
 from neocog.data.duplicates import LEAST_SIDE, Traits, digest, traits
@@ -36,7 +36,7 @@ from neocog.data.ticks import Ticks
 from neocog.errors import DataError, UsageError, printable
 from neocog.files import opened
 
-__all__ = ["Built", "build_arrays", "build_digits", "build_folder"]
+__all__ = ["Built", "build_arrays", "build_digits", "build_folder", "look_at_folder"]
 
 VERSION = 10
 """Of everything between a file and its pixels and split; raised when any of it changes."""
@@ -197,6 +197,20 @@ def build_arrays(
 
 
 # ---- folders
+
+
+def look_at_folder(path: Path) -> np.ndarray | None:
+    """What is known of the images of a folder without decoding them at a size, a `RECORD` each.
+
+    Returns:
+        None where it holds arrays, or no image that can be used.
+    """
+    if files_of(path) is not None:
+        return None
+    cache, now, listing = Cache(), time.time_ns(), scan(path)
+    table, reasons = _look(cache, listing, now, Ticks(len(listing.names), None))
+    good = [i for i in range(len(listing.names)) if i not in reasons]
+    return table[good] if good else None
 
 
 def _listed(path: Path, wish: LoadOptions) -> Listing:

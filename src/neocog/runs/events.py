@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from neocog.exhibits import Section
 from neocog.runs.experiment import Experiment
 from neocog.runs.split_outputs import SplitOutputs
 from neocog.tasks.classify import Evaluation
@@ -66,6 +67,7 @@ class Finished:
         scores: what the model scores on the splits it was not trained on.
         outputs: its outputs there, or on those samples that there was time for.
         notes: sentences that a user should read.
+        sections: more of the report.
     """
 
     summary: dict[str, Any]
@@ -73,6 +75,7 @@ class Finished:
     scores: dict[str, Evaluation]
     outputs: dict[str, SplitOutputs]
     notes: tuple[str, ...] = ()
+    sections: tuple[Section, ...] = ()
 
 
 Event = Decoded | Started | Step | Epoch | Finished

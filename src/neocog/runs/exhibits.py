@@ -57,6 +57,7 @@ def run_sections(end: Finished, rows: list[dict[str, Any]]) -> list[Section]:
             text = _measured(name, end.outputs[name])
             sections.append(Section(title=section.title, exhibits=section.exhibits, text=text))
             sections.append(_mistakes(experiment, end.outputs[name]))
+    sections.extend(end.sections)
     sections.append(_inside(experiment))
     sections.extend(experiment.source.sheet.exhibits())
     return sections

@@ -32,8 +32,10 @@ from neocog.networks.catalog import build, schema
 from neocog.networks.model import SpecifiedNetwork
 from neocog.runs.machine_search import best_device, fastest
 from neocog.runs.memory import available_bytes, training_bytes
+from neocog.runs.native import backbone_size, shapes_of
 from neocog.runs.provenance import where
 from neocog.runs.recipe import MachineConfig, ModelConfig, Recipe
+from neocog.runs.small import rate_of_batch, suited_batch
 from neocog.runs.start import Start
 from neocog.training.augment import Augment, suited
 from neocog.training.average import Average
@@ -88,22 +90,22 @@ class Experiment:
 
     @property
     def steps_per_epoch(self) -> int:
-        """Full batches in the training split; a rest smaller than a batch waits a turn."""
+        """Batches in a pass over the training split; without a rest that waits a turn."""
         n, size = len(self.source.splits["train"]), self.recipe.train.batch_size
-        return max(1, n // size)
+        return max(1, n // size if self.recipe.train.drop_last else -(-n // size))
 
     def feed(self, epoch: int) -> Iterator[Batch]:
         """The batches of an epoch, a pure function of the seed and the epoch."""
         course = self.recipe.train
         train = self.source.splits["train"]
-        full = len(train) >= course.batch_size
         return batches(
             train,
             size=course.batch_size,
             shuffle=True,
             seed=course.seed,
             epoch=epoch,
-            drop_last=full,
+            drop_last=len(train) >= course.batch_size,
+            even=not course.drop_last,
         )
 
     def seen(self) -> SeenSamples:
@@ -123,6 +125,7 @@ def prepare(
     *,
     resume: bool = False,
     strict: bool = False,
+    by_size: bool = False,
     measuring: float = math.inf,
     progress: Callable[[int, int], None] | None = None,
 ) -> Experiment:
@@ -132,6 +135,7 @@ def prepare(
         recipe: of the training.
         resume: weights will be replaced by those of a checkpoint.
         strict: stop at the first unreadable image.
+        by_size: choose batch size and learning rate by the number of training samples.
         measuring: seconds to find the fastest configuration of the machine.
         progress: called with (images done, images in all) while they are decoded.
 
@@ -144,6 +148,7 @@ def prepare(
     check_device(recipe.machine.device)
     recipe = replace(recipe, model=spelled_out(recipe.model))
     started = Start.of(recipe.model, needed=not resume)
+    recipe, taken = _taken_over(recipe, started)
     source = open_data(
         recipe.data.path,
         size=_size(recipe.data.size),
@@ -157,8 +162,10 @@ def prepare(
     recipe = _same_data(recipe, source)
     if not recipe.data.val:
         source = replace(source, splits=_with_val(source.splits))
+    if by_size:
+        recipe = replace(recipe, train=suited_batch(recipe, len(source.splits["train"])))
     notes = _check(source, recipe)
-    spec = _spec(source, recipe)
+    spec = _spec(source, recipe, taken)
     if recipe.augment is None:
         signal = spec.input
         recipe = replace(recipe, augment=suited(signal.channels, signal.image_size))
@@ -172,9 +179,13 @@ def prepare(
         notes += remarks
     if not recipe.optimizer.lr:
         rate = suited_rate(network, recipe.optimizer.name)
+        rate *= rate_of_batch(recipe) if by_size else 1.0
         recipe = replace(recipe, optimizer=replace(recipe.optimizer, lr=rate))
     train = source.splits["train"]
-    machine = fastest(recipe.machine, model, train, recipe, seconds=measuring)
+    if recipe.transfer is not None:
+        machine = _plain(recipe.machine)
+    else:
+        machine = fastest(recipe.machine, model, train, recipe, seconds=measuring)
     recipe = replace(recipe, machine=MachineConfig(**vars(machine)))
     recipe, remarks = where(recipe, resume=resume)
     notes += remarks
@@ -189,6 +200,13 @@ def prepare(
         cost=spent,
         notes=notes,
     )
+
+
+def _plain(choice: MachineConfig) -> Machine:
+    """What was chosen, and float32 for features and short trainings, without measuring."""
+    number = choice.threads or torch.get_num_threads()
+    chosen = {k: v for k, v in vars(choice).items() if v}
+    return Machine(**{**chosen, "device": choice.device or best_device(), "threads": number})
 
 
 def _size(size: tuple[int, ...]) -> tuple[int, int] | None:
@@ -285,8 +303,25 @@ def _why(fault: Fault) -> str:
     return fault.reason.partition(": ")[2]
 
 
-def _spec(source: Source, recipe: Recipe) -> ModelSpec:
+def _taken_over(recipe: Recipe, started: Start | None) -> tuple[Recipe, InputSpec | None]:
+    """The recipe at the size of its initial weights, and what these take; None for their own way.
+
+    Weights of somebody else mean nothing under another normalization, and neither do frozen ones.
+    """
+    if started is None or (signal := started.input) is None:
+        return recipe, None
+    if not started.external and recipe.transfer is None:
+        return recipe, None
+    data = recipe.data
+    size = data.size or backbone_size(signal, shapes_of(data.path))
+    data = replace(data, size=size, channels=data.channels or signal.channels)
+    return replace(recipe, data=data), signal
+
+
+def _spec(source: Source, recipe: Recipe, taken: InputSpec | None) -> ModelSpec:
     mean, std = statistics(source.splits["train"])
+    if taken is not None and taken.channels == recipe.data.channels:
+        mean, std = taken.mean, taken.std
     height, width = recipe.data.size
     return ModelSpec(
         task="classify",
@@ -294,8 +329,8 @@ def _spec(source: Source, recipe: Recipe) -> ModelSpec:
         input=InputSpec(
             channels=recipe.data.channels,
             size=(height, width),
-            mean=tuple(round(v, 4) for v in mean),
-            std=tuple(round(max(v, 1e-3), 4) for v in std),
+            mean=mean if taken else tuple(round(v, 4) for v in mean),
+            std=std if taken else tuple(round(max(v, 1e-3), 4) for v in std),
             resize_mode=recipe.data.resize_mode,
         ),
     )

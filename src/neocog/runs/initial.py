@@ -32,7 +32,7 @@ from neocog.store.foreign import make
 from neocog.store.weights import read_weights
 from neocog.types import InputSpec, ModelSpec
 
-__all__ = ["IMAGENET", "InitialWeights", "initial_weights", "network_of"]
+__all__ = ["BACKBONE", "IMAGENET", "InitialWeights", "initial_weights", "network_of"]
 
 IMAGENET = "imagenet"
 """The pretrained weights of whatever network is trained."""

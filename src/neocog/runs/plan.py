@@ -16,10 +16,10 @@ from neocog.fields import shown
 from neocog.runs.budget import Budget
 from neocog.runs.experiment import Experiment
 from neocog.runs.recipe import TrainConfig
+from neocog.runs.small import default_steps
 from neocog.runs.speed import speed
 
 __all__ = [
-    "DEFAULT_EPOCHS",
     "Pace",
     "Plan_",
     "affordable",
@@ -31,9 +31,6 @@ __all__ = [
 ]
 
 Plan_ = list[tuple[int, int]]
-
-DEFAULT_EPOCHS = 20.0
-"""Default epochs without a budget."""
 
 RESERVE = 0.9
 """Fraction of the remaining time that a plan uses: machines are never quite as fast as measured."""
@@ -75,10 +72,12 @@ def first_plan(experiment: Experiment, budget: Budget) -> Plan_:
                 "decides."
             )
         return plan
-    if course.epochs or not course.budget:
-        steps = round((course.epochs or DEFAULT_EPOCHS) * experiment.steps_per_epoch)
-        return [(0, max(1, steps))]
-    budget.step, budget.answer = speed(experiment, seconds=budget.measuring / 2)
+    if course.epochs:
+        return [(0, max(1, round(course.epochs * experiment.steps_per_epoch)))]
+    if not course.budget:
+        return [(0, default_steps(experiment.steps_per_epoch))]
+    if not budget.step:
+        budget.step, budget.answer = speed(experiment, seconds=budget.measuring / 2)
     return [(0, affordable(experiment, budget))]
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import types
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, get_type_hints
 
@@ -30,6 +30,7 @@ __all__ = [
     "Provenance",
     "Recipe",
     "TrainConfig",
+    "TransferConfig",
     "changed",
     "from_toml",
     "to_toml",
@@ -100,6 +101,8 @@ class TrainConfig:
         plan: how a budget was turned into steps, as pairs of numbers: from step, to step. A
             training that fell behind its budget has a pair for each time it was shortened.
         batch_size: samples per step.
+        drop_last: a rest that is smaller than a batch waits for the next pass; else every pass has
+            all samples, in batches of nearly equal size.
         ema_decay: of the exponential moving average of the weights, per step; 0 for none.
         seed: of the weights, the order, the augmentation and dropout.
     """
@@ -108,6 +111,7 @@ class TrainConfig:
     budget: float = 0.0
     plan: tuple[int, ...] = ()
     batch_size: int = 128
+    drop_last: bool = True
     ema_decay: float = 0.998
     seed: int = 0
 
@@ -133,6 +137,45 @@ class TrainConfig:
             )
         if self.seed < 0:
             raise UsageError(f"`train.seed` must not be negative, got {self.seed}. Try 0.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TransferConfig:
+    """How a training starts from the weights of another network; see `neocog.runs.transfer`.
+
+    Args:
+        freeze: what stays as it is: `all` but the head, which a linear classifier takes the place
+            of; `none`; or the number of stages, counted from the input; empty to decide by the
+            number of images and the time there is.
+        l2: strength of the linear classifier; 0 to choose it by cross-validation.
+        balanced: the linear classifier weighs all classes alike, however many images each has.
+        images: training images that it is fitted to; 0 for as many as there is time for.
+        lowest_lr_factor: learning rate of the lowest layer, as a fraction of that of the head.
+    """
+
+    freeze: str = ""
+    l2: float = 0.0
+    balanced: bool = False
+    images: int = 0
+    lowest_lr_factor: float = 0.05
+
+    def __post_init__(self) -> None:
+        """Check what is frozen, and the numbers.
+
+        Raises:
+            UsageError: one is out of its range.
+        """
+        if self.freeze not in ("", "all", "none") and not self.freeze.isdecimal():
+            raise UsageError(
+                "`transfer.freeze` is all, none or a number of stages, counted from the input; got "
+                f"`{printable(self.freeze[:KEY])}`. Try `--freeze all`."
+            )
+        if not (0 <= self.l2 < math.inf and self.images >= 0 and 0 < self.lowest_lr_factor <= 1):
+            raise UsageError(
+                "`transfer.l2` and `transfer.images` must not be negative, and "
+                f"`transfer.lowest_lr_factor` is a fraction; got {self.l2:g}, {self.images} and "
+                f"{self.lowest_lr_factor:g}. Leave them out for the defaults."
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -205,6 +248,7 @@ class Recipe:
         augment: augmentations; None to choose them from the data.
         machine: device and numerics.
         provenance: command, versions and hardware.
+        transfer: how it starts from the weights of another network; None for a plain training.
     """
 
     data: DataConfig = field(default_factory=DataConfig)
@@ -216,6 +260,11 @@ class Recipe:
     augment: Augment | None = None
     machine: MachineConfig = field(default_factory=MachineConfig)
     provenance: Provenance = field(default_factory=Provenance)
+    transfer: TransferConfig | None = None
+
+
+OPTIONAL: Mapping[str, Callable[[], Any]] = {"augment": Augment, "transfer": TransferConfig}
+"""Tables that may be missing, and what their keys are changes of."""
 
 
 def to_toml(recipe: Recipe) -> str:
@@ -279,13 +328,12 @@ def changed(recipe: Recipe, tables: Mapping[str, Any]) -> Recipe:
             raise UsageError(
                 f"`{table}` is a table of keys, got {shown(values)}. Write `{table}.KEY = VALUE`."
             )
-        parts[table] = _part(getattr(recipe, table), table, values)
+        old = getattr(recipe, table)
+        parts[table] = _part(OPTIONAL[table]() if old is None else old, table, values)
     return replace(recipe, **parts)
 
 
 def _part(old: Any, table: str, values: Mapping[str, Any]) -> Any:
-    if old is None:
-        old = Augment()
     hints = get_type_hints(type(old))
     hints.pop("options", None)
     new, options = {}, {}

