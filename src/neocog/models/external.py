@@ -3,6 +3,7 @@
     package.module:factory      a function that returns an nn.Module, with weights from a file
     torchvision:NAME timm:NAME  a network of a library
     efficientnet_lite1 …        a network of ours with pretrained weights
+    hf://ORG/NAME               a network of the Hugging Face Hub, in timm's form
     FILE.pt2                    an exported program
     FILE.onnx                   a black box
 
@@ -31,6 +32,7 @@ from neocog.graph.multiple_outputs import output_at
 from neocog.legacy import OLD_SPEC_FILE
 from neocog.models.believed import AXES, as_function, axes_of, kind_of, picked, specified
 from neocog.models.declared import count, told_names, told_signal
+from neocog.models.hub import hub_model, hub_network, is_hub
 from neocog.models.meant import meant
 from neocog.models.model import Model
 from neocog.networks.model import SpecifiedNetwork
@@ -72,8 +74,8 @@ def is_external(place: Path_) -> bool:
         UsageError: it names neither.
     """
     text = os.fspath(place)
-    if os.path.isdir(text):  # noqa: PTH112 (names too long are none)
-        return False
+    if os.path.isdir(text) or is_hub(text):  # noqa: PTH112 (names too long are none)
+        return is_hub(text)
     known = is_factory(text) or text in PRETRAINED
     if not known and Path(text).suffix.lower() not in (".pt2", ".onnx", *LOOSE):
         raise _nothing(text)
@@ -158,8 +160,8 @@ def _words(given: Mapping[str, Any], allow_random: bool) -> tuple[str, ...] | No
 
 def _nothing(text: str) -> UsageError:
     return UsageError(
-        f"MODEL is a run folder, package.module:function, timm:NAME, torchvision:NAME, a "
-        f"pretrained network ({', '.join(PRETRAINED)}), a .pt2 or an .onnx file; "
+        f"MODEL is a run folder, package.module:function, timm:NAME, torchvision:NAME, "
+        f"hf://ORG/NAME, a pretrained network ({', '.join(PRETRAINED)}), a .pt2 or an .onnx file; "
         f"`{printable(text)}` is none. {meant(text)}"
     )
 
@@ -169,6 +171,8 @@ def _find(text: str, suffix: str, given: Mapping[str, Any]) -> _Found:
         return _factory(text, given)
     if text in PRETRAINED:
         return _pretrained(text, given)
+    if is_hub(text):
+        return _of_hub(text, given)
     if out_of_place := next((n for n in ("weights", "init") if n in given), None):
         raise UsageError(
             f"Weights go with a network that is made by a function, as module:factory; "
@@ -208,6 +212,21 @@ def _factory(text: str, given: Mapping[str, Any]) -> _Found:
     known = made.classes if weights is None and "classes" not in given else ()
     spec = ModelSpec(task="classify", classes=known, input=made.input)
     return _Found(made.network, spec, None, notes, library=library)
+
+
+def _of_hub(text: str, given: Mapping[str, Any]) -> _Found:
+    """A network of the Hub, with what its description says of it."""
+    if out_of_place := next((n for n in ("weights", "init") if n in given), None):
+        raise UsageError(
+            f"`{printable(text)}` comes with its weights; --{out_of_place} was given. Leave it out."
+        )
+    known = hub_model(text)
+    network = hub_network(known)
+    note = f"The weights of `{printable(text)}` are those of the Hub ({known.source})."
+    if known.input is None:
+        return _Found(network, None, None, [note])
+    spec = ModelSpec(task="classify", classes=known.classes, input=known.input)
+    return _Found(network, spec, None, [note])
 
 
 def _pretrained(name: str, given: Mapping[str, Any]) -> _Found:

@@ -24,13 +24,19 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
+from torch import nn
+
 from neocog.data.cache import default_folder
 from neocog.errors import ModelError, UsageError, printable
 from neocog.fields import shown
 from neocog.files import read_json
+from neocog.networks.catalog import build
+from neocog.networks.naming import equivalent, renamed
+from neocog.store.partial import load_partial
+from neocog.store.tensors import read_tensors
 from neocog.types import InputSpec
 
-__all__ = ["HUB", "HubModel", "hub_model", "is_hub"]
+__all__ = ["HUB", "HubModel", "hub_model", "hub_network", "is_hub"]
 
 HUB = "hf://"
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
@@ -117,6 +123,31 @@ def hub_model(text: str) -> HubModel:
         classes=tuple(map(str, names)) if known and names else (),
         input=_input(stated),
     )
+
+
+def hub_network(known: HubModel) -> nn.Module:
+    """The network of the Hub with its weights: one of ours where that is the same, else timm's.
+
+    Raises:
+        ModelError: timm is needed and missing, or the weights are not those of the architecture.
+    """
+    signal, ours = known.input, equivalent(known.source)
+    channels = signal.channels if signal is not None else 3
+    if ours is not None:
+        name, options = ours
+        size = signal.image_size if signal is not None else (224, 224)
+        network = build(name, classes=known.outputs, channels=channels, size=size, options=options)
+    else:
+        name = known.source
+        network = build(name, classes=known.outputs, channels=channels, size=(224, 224))
+    tensors, _ = read_tensors(known.weights)
+    found = load_partial(network, renamed(name, network, tensors), f"`{printable(known.title)}`")
+    if found.fresh:
+        raise ModelError(
+            f"A network of the Hub has all its weights; of `{printable(known.title)}` "
+            f"{len(found.fresh)} tensors are missing. {found.notes[-1]} Take another revision."
+        )
+    return network.eval()
 
 
 def _input(stated: Mapping[str, Any]) -> InputSpec | None:

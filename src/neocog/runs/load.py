@@ -50,9 +50,10 @@ def load(
     """Any model, ready for every verb.
 
     Args:
-        model: a run folder, `package.module:factory`, `torchvision:NAME`, `timm:NAME`, a .pt2 or
-            an .onnx file, an `nn.Module`, or what this function gave. A run folder knows all that
-            follows.
+        model: a run folder, `package.module:factory`, `torchvision:NAME`, `timm:NAME`,
+            `hf://ORG/NAME`, a network with pretrained weights such as `efficientnet_lite1`, a .pt2
+            or an .onnx file, an `nn.Module`, or what this function gave. A run folder knows all
+            that follows.
         weights: of a factory's network: safetensors, or a state dict of `torch.save`; those that
             the factory made, or that a library gives for its name, if left out.
         size: (C, H, W) of a sample, (C, N) of a series; where a file says it, it may be left out.
