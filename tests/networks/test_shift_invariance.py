@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from neocog.layers.polyphase import ChoosePhase, LearnedChoice, phase_norms
 from neocog.networks.catalog import build
+from neocog.networks.convnext import ConvNeXtBlock
 
 KINDS = ("polyphase", "polyphase_blur", "learned_polyphase")
 CASES: dict[str, tuple[str, dict[str, object], int]] = {
@@ -38,6 +39,10 @@ CASES: dict[str, tuple[str, dict[str, object], int]] = {
     "resnet18": ("resnet18", {}, 24),
     "resnet18-published": ("resnet18", {"stem": "published"}, 64),
     "resnet50": ("resnet50", {}, 24),
+    "mobilenet_v1": ("mobilenet_v1", {"width": 0.25}, 24),
+    "mobilenet_v2": ("mobilenet_v2", {"width": 0.25}, 24),
+    "convnext_atto": ("convnext_atto", {}, 32),
+    "efficientnet_lite0": ("efficientnet_lite0", {}, 64),
 }
 THIN = ("convnet", "convnet-average", "convnet-conv", "lenet5_modern", "resnet20", "resnet20-B")
 LIMITS = {torch.float32: 1e-5, torch.float64: 1e-12}
@@ -57,6 +62,8 @@ def network(case: str, kind: str, *, size: int = 0, seed: int = 0) -> nn.Module:
             nn.init.uniform_(m.running_var, 0.5, 2)
             nn.init.uniform_(m.weight, 0.5, 1.5)
             nn.init.normal_(m.bias)
+        elif isinstance(m, ConvNeXtBlock):
+            nn.init.normal_(m.gamma)
     return net.eval()
 
 

@@ -112,8 +112,10 @@ class ConvNeXt(nn.Module):
             outputs, stage = width * 2**i, nn.Sequential()
             if i:
                 cut = _patches(inputs, outputs, 2, downsampling, padding)
-                halved = nn.Sequential(OrderedDict(norm=LayerNorm2d(inputs), **cut))
-                stage.add_module("downsample", halved)
+                # A phase is chosen before the normalization, behind which all samples are as large.
+                before = {k: cut.pop(k) for k in ("windows",) if k in cut}
+                halved = OrderedDict(**before, norm=LayerNorm2d(inputs), **cut)
+                stage.add_module("downsample", nn.Sequential(halved))
                 reach *= 2
             blocks = (ConvNeXtBlock(outputs, padding=padding) for _ in range(depth))
             stage.add_module("blocks", nn.Sequential(*blocks))
