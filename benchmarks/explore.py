@@ -1,6 +1,6 @@
 """How many steps a second does the explorer answer while an image is dragged?
 
-A step is what the page asks for while it is dragged: the moved image, the answer, 16 maps,
+A step is what the page asks for while it is dragged: the moved image, the prediction, 16 maps,
 Grad-CAM, and the equivariance error of every node, as the bytes that are sent. No browser and no
 socket take part. Each round is one step of a drag over the image; the median is reported. The
 start is what happens before the first step: the graph, what every node sees, the costs.
@@ -86,7 +86,7 @@ def main() -> None:
         small = part == "resnet20"
         rows.append(
             Row(
-                what=f"a step of the explorer, {part}, {'×'.join(map(str, size))}: answer, "
+                what=f"a step of the explorer, {part}, {'×'.join(map(str, size))}: prediction, "
                 "16 maps, Grad-CAM, errors of all nodes",
                 reach=f"≤ {LIMIT_MS:.0f} ms, ≥ 20 a second" if small else "",
                 measured=", ".join(

@@ -1,10 +1,10 @@
 """How soon does the explorer show an image, and how fast does it follow a hand?
 
-A stranger's ResNet-20 on CIFAR-10, in Chromium without a window, on the processor alone: the
+An external ResNet-20 on CIFAR-10, in Chromium without a window, on the processor alone: the
 browser and the model share its cores. The first image is counted from the start of the
 navigation, with a browser that was never there before (nothing is cached); the maps are counted
 to the frame that has them. Then the image is moved as often as the page can show it, for some
-seconds, with eight cards of maps in view: an update is a whole step that was drawn, answer, maps
+seconds, with eight cards of maps in view: an update is a whole drawn step, prediction, maps
 and the error of every layer included.
 """
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from common import DATA, HERE, Results, Row, say, usual_options
-from fix_resnet20 import packed, stranger
+from fix_resnet20 import external_resnet20, packed
 
 from neocog.cli.memory import keep_freed_memory
 from neocog.models.model import Model
@@ -82,7 +82,7 @@ def main() -> None:
     weights = DATA.parent / "models" / "resnet20-cifar10" / "resnet20-12fca82f.th"
     options.add_argument("--resnet20", type=Path, default=weights, help="its weights")
     options.add_argument("--mobilenet", type=Path, help="weights from peers/plain_mobilenet.py")
-    options.add_argument("--layer", choices=tuple(PARTS), help="one network alone")
+    options.add_argument("--network", choices=tuple(PARTS), help="one network alone")
     options.add_argument("--budget", type=float, default=900.0, help="seconds a fix")
     given = options.parse_args()
     keep_freed_memory()
@@ -96,11 +96,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         data = packed(folder, given.data)
-        models = {"resnet20": lambda: stranger(given.resnet20)}
+        models = {"resnet20": lambda: external_resnet20(given.resnet20)}
         if given.mobilenet is not None:
             models["mobilenet"] = lambda: mobilenet(given.mobilenet)
         for name, opened in models.items():
-            if given.layer not in (None, name):
+            if given.network not in (None, name):
                 continue
             kept.part(
                 name,

@@ -1,4 +1,4 @@
-"""A stranger's ResNet-20, fixed: shifts, accuracy, and the time of the fine-tune.
+"""An external ResNet-20, fixed: shifts, accuracy, and the time of the fine-tune.
 
 The weights were published by somebody else and are read into a network that knows nothing of this
 package. It is fixed twice, with polyphase sampling and borders that wrap around, and with blurs;
@@ -102,7 +102,7 @@ def _images(sheet: Path) -> np.ndarray:
     return tiles.reshape(1000, 32, 32, 3)
 
 
-def stranger(weights: Path) -> Model:
+def external_resnet20(weights: Path) -> Model:
     """The network as it was published."""
     mean, std = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
     place = f"{Path(__file__).stem}:ResNet20"
@@ -111,7 +111,7 @@ def stranger(weights: Path) -> Model:
 
 @torch.no_grad()
 def all_shifts(done: Fixed, data: Path) -> dict[str, Any]:
-    """Largest difference of logits, and answers that change, over all shifts with wrap-around."""
+    """Largest difference of logits, and predictions that flip, over all circular shifts."""
     assert done.model is not None
     x = pixels(done.model.samples(data).split, slice(0, LOOKED_AT))
     model = done.model.module.eval()
@@ -132,7 +132,7 @@ def length(way: str, given: argparse.Namespace) -> float:
 def measure(way: str, given: argparse.Namespace, data: Path, folder: Path) -> dict[str, Any]:
     """One fix, and what came of it."""
     done = fix(
-        stranger(given.weights),
+        external_resnet20(given.weights),
         data,
         **WAYS[way],
         finetune=length(way, given),
@@ -203,13 +203,13 @@ def main() -> None:
     options.add_argument("--weights", type=Path, default=weights)
     options.add_argument("--epochs", type=float, help="of the fine-tune, not the usual")
     options.add_argument("--lr", type=float, default=0.05, help="0 for what trials find")
-    options.add_argument("--layer", choices=tuple(WAYS), help="one part alone")
+    options.add_argument("--part", choices=tuple(WAYS), help="one part alone")
     given = options.parse_args()
     keep_freed_memory()
     protocol = {"epochs": given.epochs, "lr": given.lr, "ways": WAYS, "modes": MODES}
     kept = Results(
         "fix_resnet20",
-        "What do polyphase sampling and blurs make of a stranger's trained ResNet-20?",
+        "What do polyphase sampling and blurs make of an external trained ResNet-20?",
         protocol,
         fresh=given.fresh,
         save=not given.trial,
@@ -217,7 +217,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         data = packed(folder, given.data)
-        for way in (given.only,) if given.only else WAYS:
+        for way in (given.part,) if given.part else WAYS:
             tuned = kept.parts.get(way, {}).get("finetune", {})
             if [tuned.get("epochs"), tuned.get("consistency_weight", 0.0)] != [
                 length(way, given),

@@ -26,7 +26,7 @@ from neocog.networks.catalog import NETWORKS, build
 from neocog.tasks.classify import Classification
 from neocog.training.augment import Augment
 from neocog.training.loop import StepPlan, fit
-from neocog.training.machine import Machine, place
+from neocog.training.machine import Machine, to_machine
 from neocog.training.optimize import OptimizerConfig, ScheduleConfig, build_optimizer
 from neocog.types import Batch
 
@@ -109,7 +109,7 @@ def _seconds(name: str, precision: str, *, trial: bool) -> list[float]:
     classes, size, count = natural(name)
     way = Machine(memory_format="channels_last", precision=precision)
     torch.manual_seed(0)
-    network = place(build(name, classes=classes, channels=size[0], size=size[1:]), way)
+    network = to_machine(build(name, classes=classes, channels=size[0], size=size[1:]), way)
     x = torch.randn(count, *size).contiguous(memory_format=torch.channels_last)
     y = torch.arange(count) % classes
     optimizer = build_optimizer(network, OptimizerConfig(name="sgd", lr=1e-4))

@@ -15,14 +15,14 @@ GOALS = {"lenet5": ("no distortions", 0.95), "lenet5-distorted": ("with distorti
 
 def main() -> None:
     parser = options(__doc__, data="mnist", seeds=5)
-    parser.add_argument("--layer", nargs="*", default=list(GOALS), choices=list(GOALS))
+    parser.add_argument("--goal", nargs="*", default=list(GOALS), choices=list(GOALS))
     given = parser.parse_args()
     kept = results(
         "lenet5", "What is the error of LeNet-5, as published, on MNIST?", list(GOALS), given
     )
     rows = []
     for recipe, (form, most) in GOALS.items():
-        if recipe not in given.only and f"{recipe} {given.seeds[0]}" not in kept.parts:
+        if recipe not in given.goal and f"{recipe} {given.seeds[0]}" not in kept.parts:
             continue
         done = runs(kept, recipe, given)
         rows.append(

@@ -28,7 +28,7 @@ from neocog.networks.model import SpecifiedNetwork
 from neocog.tasks.classify import Classification
 from neocog.training.augment import Augment
 from neocog.training.loop import StepPlan, fit
-from neocog.training.machine import Machine, place
+from neocog.training.machine import Machine, to_machine
 from neocog.training.optimize import OptimizerConfig, ScheduleConfig, build_optimizer
 from neocog.types import Batch, InputSpec, ModelSpec
 
@@ -126,7 +126,7 @@ def _model(name: str, split: Split, way: Machine) -> SpecifiedNetwork:
     torch.manual_seed(0)
     network = build(name, classes=10, channels=channels, size=(height, width))
     spec = ModelSpec(task="classify", classes=tuple("0123456789"), input=signal)
-    model = place(SpecifiedNetwork(network, spec), way)
+    model = to_machine(SpecifiedNetwork(network, spec), way)
     assert isinstance(model, SpecifiedNetwork)
     return model
 

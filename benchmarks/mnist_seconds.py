@@ -138,7 +138,7 @@ def main() -> None:
     options.add_argument("--seeds", type=int, default=5, help="of ours")
     options.add_argument("--peer-seeds", type=int, default=3)
     options.add_argument("--limit", type=float, default=300, help="seconds for a peer")
-    options.add_argument("--layer", nargs="*", default=[OURS, *PEERS], help="contestants")
+    options.add_argument("--contestant", nargs="*", default=[OURS, *PEERS])
     given = options.parse_args()
     if not PYTHON.exists():
         raise SystemExit("The peers have no environment yet: run benchmarks/peers.sh first.")
@@ -162,7 +162,7 @@ def main() -> None:
     for turn in range(max(given.seeds, given.peer_seeds)):
         names = [OURS, *PEERS] if turn % 2 == 0 else [*reversed(PEERS), OURS]
         for name in names:
-            if name not in given.only or turn >= (
+            if name not in given.contestant or turn >= (
                 given.seeds if name == OURS else given.peer_seeds
             ):
                 continue

@@ -34,7 +34,7 @@ LIGHT = ("as it is", "brighter", "less contrast", "darker", "uneven light")
 
 
 def features() -> Features:
-    """The stranger's network up to its fourth block."""
+    """The external network up to its fourth block."""
     sys.path.insert(0, str(ROOT))
     weights = DATA.parent / "models" / "resnet20-cifar10" / "resnet20-12fca82f.th"
     with warnings.catch_warnings():

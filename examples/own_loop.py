@@ -12,7 +12,7 @@ from neocog.tasks.classify import Classification, evaluation
 from neocog.tasks.inference import logits_of
 from neocog.training.augment import Augment
 from neocog.training.loop import StepPlan, fit
-from neocog.training.machine import Machine, place
+from neocog.training.machine import Machine, to_machine
 from neocog.training.optimize import OptimizerConfig, ScheduleConfig, build_optimizer
 
 EPOCHS = 4
@@ -41,7 +41,7 @@ def main() -> None:
             optimizer.step()
 
     machine = Machine()
-    ours = place(network(), machine)
+    ours = to_machine(network(), machine)
     per_epoch = len(train) // 64
     for step in fit(
         ours,

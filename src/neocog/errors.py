@@ -125,9 +125,9 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
         True
     """
     names = list(known)
-    found = difflib.get_close_matches(name, names, n=1, cutoff=_NEAR)
-    if found:
-        return found[0]
+    matches = difflib.get_close_matches(name, names, n=1, cutoff=_NEAR)
+    if matches:
+        return matches[0]
     swapped = {
         name[:i] + name[i + 1] + name[i] + name[i + 2 :] for i in range(min(len(name), 60) - 1)
     }

@@ -56,7 +56,7 @@ class Scalar(_Drawn):
     Args:
         title: what it is.
         value: the number; a fraction when `unit` is "%" (0.98 is drawn as 98.00 %).
-        unit: "" for a bare number, "%" for a share, else the unit's symbol.
+        unit: "" for a bare number, "%" for a fraction, else the unit's symbol.
         interval: its interval (95 % unless `note` says otherwise), in the same measure.
         note: how it was measured, a sentence.
     """
@@ -77,7 +77,7 @@ class Curve(_Drawn):
         x: positions.
         lines: name to values, each as long as `x`; None where there is no value.
         x_label: name and unit of the axis.
-        y_label: name and unit of the values; "%" for shares, drawn times 100.
+        y_label: name and unit of the values; "%" for fractions, drawn times 100.
         log_y: draw the values on a logarithmic scale.
         x_names: a name for each position, written in place of its number; or empty.
         note: how it was measured.
@@ -278,8 +278,8 @@ def percent(value: float) -> str:
         >>> percent(0.98), percent(0.99999), percent(1e-6), percent(1.0)
         ('98.00', '99.99', '0.01', '100.00')
     """
-    shown = value * 100
-    return f"{min(max(shown, 0.01), 99.99) if 0 < value < 1 else shown:.2f}"
+    scaled = value * 100
+    return f"{min(max(scaled, 0.01), 99.99) if 0 < value < 1 else scaled:.2f}"
 
 
 def flipped(value: float, digits: int = 1) -> str:

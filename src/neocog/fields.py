@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 
 from neocog.errors import ModelError, NeocogError, did_you_mean, printable
 
-__all__ = ["Fields", "shown"]
+__all__ = ["Fields", "short_repr"]
 
 TEXT = 4096
 """Letters of a text, at most."""
@@ -27,12 +27,14 @@ MANY = 1_000_000
 INT64 = 2**63 - 1
 
 
-def shown(value: object, width: int = 60) -> str:
+def short_repr(value: object, width: int = 60) -> str:
     r"""Any value for a message: escaped, no longer than `width` letters, never an error.
 
     Example:
-        >>> shown("two\nlines"), shown(None), shown([1] * 100, width=12), shown(10**400)
-        ("'two\\nlines'", 'nothing', '[1, 1, 1, 1…', 'a number of about 401 digits')
+        >>> short_repr("two\nlines"), short_repr(None)
+        ("'two\\nlines'", 'nothing')
+        >>> short_repr([1] * 100, width=12), short_repr(10**400)
+        ('[1, 1, 1, 1…', 'a number of about 401 digits')
     """
     if value is None:
         return "nothing"
@@ -60,7 +62,7 @@ def _short(value: object) -> str:
     if isinstance(value, Mapping):
         return "{…}"
     if value is None or (isinstance(value, int) and value.bit_length() > 128):
-        return shown(value)
+        return short_repr(value)
     if isinstance(value, (str, int, float)):
         return repr(value)[:60]
     return f"a {type(value).__name__}"
@@ -105,7 +107,7 @@ class Fields:
         self.under = under
         if not isinstance(values, Mapping) or not all(isinstance(k, str) for k in values):
             where = f"`{printable(under.rstrip('.'))}` in {source}" if under else source
-            raise error(f"{where} must be a table of keys; got {shown(values)}. {advice}")
+            raise error(f"{where} must be a table of keys; got {short_repr(values)}. {advice}")
         self.values: Mapping[str, Any] = values
 
     def __contains__(self, name: str) -> bool:
@@ -132,7 +134,7 @@ class Fields:
         """
         where = printable(self.under + name)
         raise self.error(
-            f"`{where}` in {self.source} must be {kind}; got {shown(value)}. {self.advice}"
+            f"`{where}` in {self.source} must be {kind}; got {short_repr(value)}. {self.advice}"
         )
 
     def text(
@@ -230,10 +232,10 @@ class Fields:
         """A list of finite numbers from `low` to `high`."""
         kind = f"a list of {_count(count)}finite numbers{_range(low, high, math.inf)}"
         value = self._list(name, default, count, kind)
-        found = [n for n in map(_float, value) if n is not None and low <= n <= high]
-        if len(found) < len(value):
+        numbers = [n for n in map(_float, value) if n is not None and low <= n <= high]
+        if len(numbers) < len(value):
             self.bad(name, kind, value)
-        return tuple(found)
+        return tuple(numbers)
 
     def texts(
         self,

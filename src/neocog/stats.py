@@ -27,13 +27,13 @@ def interval(
     """The percentile interval of a mean, from samples drawn with repeats (Efron 1979).
 
     Where all values are the same the bootstrap has nothing to draw from and would claim to be
-    certain. Of shares, which lie between 0 and 1, the exact binomial bound takes its place
+    certain. Of fractions, which lie between 0 and 1, the exact binomial bound takes its place
     (Clopper & Pearson 1934): it says how many others there may be of which none was drawn.
 
     Args:
         values: one a sample; truth values count as 0 and 1.
         seed: of the draws.
-        level: share of draws inside.
+        level: probability inside.
         shares: the values lie between 0 and 1; distances and errors have no such bound.
 
     Example:
@@ -61,13 +61,13 @@ def paired_interval(
 ) -> tuple[float, float, float]:
     """The mean of a - b over the same samples, and its interval.
 
-    Where all differences are the same, those of shares get the bound that `interval` has.
+    Where all differences are the same, those of fractions get the bound that `interval` has.
 
     Args:
         a: one a sample.
         b: the same samples under another condition.
         seed: of the draws.
-        level: share of draws inside.
+        level: probability inside.
         shares: the values lie between 0 and 1.
 
     Returns:

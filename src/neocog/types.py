@@ -40,7 +40,7 @@ LARGEST = 65_536
 """Channels, rows or columns of a sample, at most."""
 
 NUMBER = 1e9
-"""Size of a mean or a deviation, at most."""
+"""Size of a mean or a standard deviation, at most."""
 
 
 class Batch(NamedTuple):
@@ -184,7 +184,7 @@ class Stage:
     """What a network says about one of its outputs on the way, shallow to deep.
 
     Args:
-        name: of the sub-module whose output it is.
+        name: of the submodule whose output it is.
         channels: of that output.
         stride: input pixels from one of its samples to the next.
     """
@@ -249,14 +249,14 @@ def not_of_pixels(mean: Sequence[float], std: Sequence[float]) -> str | None:
     above = max((*mean, *std))
     whole = next((n for n in _LARGEST if above <= n), None)
     given = {"mean": mean, "std": std}
-    said = " and ".join(f"{n} {_listed(given[n])}" for n in wrong)
+    listed = " and ".join(f"{n} {_listed(given[n])}" for n in wrong)
     if whole is None:
-        return f"{said} cannot be of values in [0, 1]; divide by the largest that a pixel can be"
+        return f"{listed} cannot be of values in [0, 1]; divide by the largest that a pixel can be"
     if wrong == ["mean"] and min(std) == max(std) == 1:
         wrong.append("std")  # of a network that takes its pixels undivided
     values = [v for n in wrong for v in given[n] if v > slack or max(given[n]) <= slack]
     divided = ", ".join(dict.fromkeys(f"{v:.4g}/{whole} = {v / whole:.3g}" for v in values))
-    return f"{said} cannot be of values in [0, 1]; of pixels in 0…{whole} it is {divided}"
+    return f"{listed} cannot be of values in [0, 1]; of pixels in 0…{whole} it is {divided}"
 
 
 def _listed(values: Sequence[float]) -> str:

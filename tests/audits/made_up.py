@@ -23,7 +23,7 @@ def shift(same: np.ndarray, *, mode: str = "crop", grid: float | None = None, **
             name=f"image {i}",
             images=(np.full((3, 8, 8), 0.2), np.full((3, 8, 8), 0.8)),
             offsets=((1.0, 0.0), (-2.0, 3.0)),
-            answers=(0, 1),
+            predictions=(0, 1),
             truth=0,
         )
         for i in np.flatnonzero(~same)[:12]

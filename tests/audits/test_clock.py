@@ -18,7 +18,7 @@ class Time:
 
 def clock(seconds: float = 60.0) -> tuple[Clock, Time, list[Progress]]:
     time, said = Time(), list[Progress]()
-    return Clock(seconds, now=time, tell=said.append), time, said
+    return Clock(seconds, now=time, on_progress=said.append), time, said
 
 
 def test_time_is_spent_and_left() -> None:

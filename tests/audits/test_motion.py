@@ -30,8 +30,8 @@ def images(n: int = 16, size: int = 8) -> Samples:
     return Samples.of((torch.rand(n, 1, size, size, generator=g), np.arange(n) % 2))
 
 
-def centered(answer: Tensor) -> Tensor:
-    return answer.double() - answer.double().mean(1, keepdim=True)
+def centered(predicted: Tensor) -> Tensor:
+    return predicted.double() - predicted.double().mean(1, keepdim=True)
 
 
 def test_quarter_turns_are_exact() -> None:
@@ -100,7 +100,7 @@ def test_wrong_use() -> None:
     with pytest.raises(UsageError, match=r"divides 90 degrees.*; 40 came"):
         rotation(subject, images(), step=40)
     series = Samples.of(torch.rand(3, 1, 8))
-    with pytest.raises(UsageError, match="Only images can be turned"):
+    with pytest.raises(UsageError, match="Only images can be rotated"):
         rotation(subject, series)
     with pytest.raises(UsageError, match="Only images can be scaled"):
         scale(subject, series)

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from neocog.audits.answer import kind_of
+from neocog.audits.agreement import kind_of
 from neocog.audits.compare import compare
 from neocog.audits.moving import MODES, Movable, nearest, pairs
 from neocog.audits.shift import shift_consistency
@@ -53,12 +53,12 @@ def test_circular_consistency_by_hand() -> None:
     x = data.take(slice(None))
     same, right = [], []
     for i in range(24):  # one image at a time, with nothing but roll
-        answers = [
+        predictions = [
             int(x[i].roll(tuple(o[i].tolist()), (1, 2))[0, 0, :2].argmax()) for o in (first, second)
         ]
-        same.append(answers[0] == answers[1])
+        same.append(predictions[0] == predictions[1])
         assert data.y is not None
-        right.append(answers[0] == answers[1] == data.y[i])
+        right.append(predictions[0] == predictions[1] == data.y[i])
     assert found.consistency == np.mean(same)
     assert found.both_correct == np.mean(right)
     assert found.flip_rate == pytest.approx(1 - np.mean(same), abs=1e-12)
@@ -157,8 +157,8 @@ def test_worst_case_is_right_at_all_shifts_by_hand() -> None:
     found = shift_consistency(Subject(Corner()), data, max_shift=1, grid=1, grid_samples=24)
     right = np.zeros((24, 3, 3), bool)
     for i, down, right_by in itertools.product(range(24), (-1, 0, 1), (-1, 0, 1)):
-        answer = int(x[i].roll((down, right_by), (1, 2))[0, 0, :2].argmax())
-        right[i, down + 1, right_by + 1] = answer == truth[i]
+        predicted = int(x[i].roll((down, right_by), (1, 2))[0, 0, :2].argmax())
+        right[i, down + 1, right_by + 1] = predicted == truth[i]
     assert found.worst_case_accuracy == right.all((1, 2)).mean() >= 6 / 24
     assert found.map is not None
     assert found.map.accuracy is not None
@@ -200,11 +200,11 @@ def test_crops_take_the_border_that_is_there_and_say_where_they_made_one() -> No
     x = large.take(slice(None))
     same = []
     for i in range(24):
-        answers = []
+        predictions = []
         for o in (first, second):
             top, left = 2 - int(o[i, 0]), 2 - int(o[i, 1])
-            answers.append(int(x[i, 0, top, left : left + 2].argmax()))
-        same.append(answers[0] == answers[1])
+            predictions.append(int(x[i, 0, top, left : left + 2].argmax()))
+        same.append(predictions[0] == predictions[1])
     assert inside.consistency == np.mean(same)
     made = shift_consistency(Subject(Corner()), noise(), mode="crop", max_shift=2)
     assert "reflection" in made.protocol
@@ -268,8 +268,8 @@ def test_flips_are_kept_to_be_looked_at() -> None:
     found = shift_consistency(Subject(Corner()), noise(60), max_shift=2)
     assert 0 < len(found.flips) <= 12
     for flip in found.flips:
-        assert flip.answers[0] != flip.answers[1]
-        assert [int(p[0, 0, :2].argmax()) for p in flip.images] == list(flip.answers)
+        assert flip.predictions[0] != flip.predictions[1]
+        assert [int(p[0, 0, :2].argmax()) for p in flip.images] == list(flip.predictions)
         assert flip.name == f"{flip.index}.png"
 
 
@@ -318,11 +318,15 @@ def test_E1_segmenter_is_compared_after_moving_back() -> None:
 
 def test_E1_a_map_of_classes_is_moved_back_by_hand() -> None:
     kind, offset = kind_of("segment"), torch.tensor([[1, -1]])
-    answer = torch.arange(9).view(1, 3, 3)  # 0 1 2 / 3 4 5 / 6 7 8, seen one down and one left
-    back = kind.align(answer, offset, (3, 3), False)[0]
+    predicted = torch.arange(9).view(1, 3, 3)  # 0 1 2 / 3 4 5 / 6 7 8, seen one down and one left
+    back = kind.align(predicted, offset, (3, 3), False)[0]
     assert back.tolist() == [[-1, 3, 4], [-1, 6, 7], [-1, -1, -1]]
-    assert kind.align(answer, offset, (3, 3), True)[0].tolist() == [[5, 3, 4], [8, 6, 7], [2, 0, 1]]
-    coarse = kind.align(answer, 2 * offset, (6, 6), False)[0]
+    assert kind.align(predicted, offset, (3, 3), True)[0].tolist() == [
+        [5, 3, 4],
+        [8, 6, 7],
+        [2, 0, 1],
+    ]
+    coarse = kind.align(predicted, 2 * offset, (6, 6), False)[0]
     assert torch.equal(coarse, back)
     other = torch.tensor([[[0, 3, 0], [-1, 0, 7], [0, 0, 0]]])
     assert kind.agreement(back[None], other).tolist() == [0.5]  # of the four that both show
@@ -371,7 +375,7 @@ def test_radius_must_fit(max_shift: int) -> None:
 
 
 def test_unknown_way_of_shifting() -> None:
-    with pytest.raises(UsageError, match=r"`circle` is no way of shifting\. Did you mean"):
+    with pytest.raises(UsageError, match=r"`circle` is no kind of shift\. Did you mean"):
         shift_consistency(Subject(Corner()), noise(), mode="circle")
 
 

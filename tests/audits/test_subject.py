@@ -124,7 +124,7 @@ def test_wrong_use() -> None:
         Subject(nn.Identity(), precision="bfloat16")
     with pytest.raises(ShapeMismatch, match=r"tensor of 2 axes; \(2, 1, 4, 4\) came"):
         Subject(nn.Identity())(torch.zeros(2, 1, 4, 4))
-    with pytest.raises(ShapeMismatch, match="there must be two at least; 1 came"):
+    with pytest.raises(ShapeMismatch, match="there must be two outputs at least; 1 came"):
         Subject(nn.Linear(3, 1))(torch.zeros(2, 3))
     with pytest.raises(ModelError, match="1 of 2 samples got others"):
         Subject(nn.Identity())(torch.tensor([[0.0, 1.0], [float("nan"), 1.0]]))

@@ -118,7 +118,7 @@ def test_black_box_is_only_asked() -> None:
     found = audit_model(small(), noise(), QUICK, black_box=True)
     assert found.layers == ()
     assert found.cost is None
-    assert "nothing was looked into" in found.notes[0]
+    assert "no layer was measured" in found.notes[0]
     page("Audit", sections(found))
 
 
@@ -148,12 +148,12 @@ def test_segmenter_and_regressor_and_series() -> None:
 
 
 def test_a_model_that_fails_does_so_first() -> None:
-    with pytest.raises(ModelError, match=r"must answer for a batch of 1×3×24×24, and fails"):
+    with pytest.raises(ModelError, match=r"must take a batch of 1×3×24×24, and fails"):
         audit_model(small(), noise(channels=3), QUICK)
 
 
 def test_unknown_way_of_shifting() -> None:
-    with pytest.raises(UsageError, match="`sideways` is no way of shifting"):
+    with pytest.raises(UsageError, match="`sideways` is no kind of shift"):
         AuditConfig(shift=("sideways",))
 
 

@@ -108,7 +108,7 @@ def test_full_measures_everything(call, digits_run: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (("--shift", "circle"), "`circle` is no way of shifting. Did you mean `circular`?"),
+        (("--shift", "circle"), "`circle` is no kind of shift. Did you mean `circular`?"),
         (("--require", "accuracy"), "A bound is KEY OP NUMBER"),
         (("--require", "shift.circul.flip<1"), "Did you mean `circular`?"),
         (("--max-shift", "40"), "from 1 to below the size of the samples"),

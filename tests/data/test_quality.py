@@ -7,7 +7,7 @@ import json
 import pytest
 
 from neocog.data.gallery import gallery
-from neocog.data.open import open_data, parse_place
+from neocog.data.open import open_data, parse_source
 from neocog.data.quality import Copies, Fault, Note, Sheet
 from neocog.errors import DataError, UsageError
 from neocog.exhibits import Table
@@ -106,12 +106,12 @@ def test_digits_split_is_fixed_balanced_and_without_copies():
 
 
 def test_places(tmp_path, monkeypatch):
-    assert parse_place("digits:val") == ("digits", "val")
-    assert parse_place("a/b") == ("a/b", None)
-    assert parse_place("a:other") == ("a:other", None)
+    assert parse_source("digits:val") == ("digits", "val")
+    assert parse_source("a/b") == ("a/b", None)
+    assert parse_source("a:other") == ("a:other", None)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "odd:test").mkdir()
-    assert parse_place("odd:test") == ("odd:test", None)
+    assert parse_source("odd:test") == ("odd:test", None)
 
 
 def test_places_that_are_not_there(tmp_path):

@@ -271,6 +271,6 @@ def test_many_images_go_through_in_several_batches(target, monkeypatch) -> None:
     # Batches of other sizes take other kernels: float32 rounding.
     torch.testing.assert_close(parts.maps, whole.maps, rtol=1e-4, atol=1e-6)
     torch.testing.assert_close(parts.values, whole.values, rtol=1e-4, atol=1e-6)
-    assert parts.answers.shape == whole.answers.shape
+    assert parts.outputs.shape == whole.outputs.shape
     with pytest.raises(UsageError, match="6 came"):
         grad_cam(net, x, target=[0] * 6)

@@ -22,7 +22,7 @@ def test_the_last_layer_with_space_before_the_pooling() -> None:
     found = chosen(convnet(), 3, 16, 16)
     assert found.name == "5"  # the activation behind the last convolution, not the dropout
     assert found.reason == (
-        "the last layer whose output still has space (8 × 8) and on which the answer depends "
+        "the last layer whose output still has space (8 × 8) and on which the prediction depends "
         "(as found on the first image)"
     )
 
@@ -80,7 +80,7 @@ def test_tokens_that_reach_no_answer_are_passed_over() -> None:
     with_token = chosen(Vit(token=True), 3, 16, 16)
     assert with_token.name == "blocks.1.norm1"
     assert with_token.layout == SpatialLayout("tokens", (4, 4), 1)
-    assert "answers from the class token alone" in with_token.reason
+    assert "uses the class token alone" in with_token.reason
     without = chosen(Vit(token=False), 3, 16, 16)
     assert without.name == "norm"
     assert without.layout == SpatialLayout("tokens", (4, 4), 0)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 import neocog
 from neocog.errors import DataError
-from neocog.models.matched import match
+from neocog.models.class_matching import match
 from neocog.tasks.class_order import other_order
 
 TEXTS = sorted(range(12), key=str)  # 0, 1, 10, 11, 2, …

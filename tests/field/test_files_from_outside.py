@@ -10,7 +10,7 @@ import pytest
 
 from neocog import files
 from neocog.errors import DataError, ModelError, NeocogError, UsageError
-from neocog.fields import Fields, shown
+from neocog.fields import Fields, short_repr
 
 WRONG = [
     None,
@@ -207,5 +207,5 @@ def test_shown_never_fails():
     for _ in range(10_000):
         deep = [deep]
     for value in [*WRONG, deep, [deep], {"a": deep}, "\x1b[31m", ["\x1b[31m\n"], "\u202e"]:
-        assert shown(value).isprintable()
-        assert len(shown(value)) <= 60
+        assert short_repr(value).isprintable()
+        assert len(short_repr(value)) <= 60

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from neocog.data.open import Source, open_data
-from neocog.data.spelling import role_of
+from neocog.data.split_names import role_of
 from neocog.errors import DataError
 
 

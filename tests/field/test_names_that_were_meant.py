@@ -8,9 +8,9 @@ import re
 import pytest
 
 from neocog.cli.main import VERBS, main
-from neocog.cli.meant import _CALLED, meant
+from neocog.cli.suggest import _CALLED, suggestion
 from neocog.errors import did_you_mean, nearest
-from neocog.models.meant import meant as meant_model
+from neocog.models.suggest import suggestion as meant_model
 
 
 def options(verb: str) -> list[str]:
@@ -48,7 +48,7 @@ def test_an_option_of_a_training(word, one_of, capsys):
                                            ("train", "--out")])  # fmt: skip
 def test_where_a_result_goes_is_no_name_of_a_tensor(verb, found):
     """`--output`, which names a tensor, is spelled nearly like `--out`."""
-    assert meant("--out", options(verb)) == found
+    assert suggestion("--out", options(verb)) == found
 
 
 def test_what_is_called_otherwise_is_an_option_of_some_command():
@@ -62,11 +62,11 @@ def test_every_option_is_found_by_a_slip(verb):
     """The last letter twice, or two letters changed about."""
     known = options(verb)
     for option in (o for o in known if len(o) > 6):
-        found = meant(option + option[-1], known)
+        found = suggestion(option + option[-1], known)
         assert found is not None
         assert found.startswith(option)  # "--classs" may be of "--class" or "--classes"
         swapped = option[:4] + option[5] + option[4] + option[6:]
-        assert meant(swapped, known) == option or swapped in known
+        assert suggestion(swapped, known) == option or swapped in known
 
 
 def test_nothing_rather_than_nonsense():

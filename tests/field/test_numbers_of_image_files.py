@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from tests.field.images_by_hand import bmp, encoded, exif, gif, packed, png, smooth, tiff
 
-from neocog.data import meaning
+from neocog.data import pixel_format
 from neocog.data.image_decode import decode, head
 from neocog.data.jpeg import parse
 from neocog.data.raster import plan
@@ -129,8 +129,8 @@ def test_gamma_and_profiles_are_left_alone_and_said():
     srgb = png(x, color=2, before=[(b"iCCP", b"sRGB IEC61966-2.1\0\0" + b"x")])
     hdr = png(x, color=2, before=[(b"cICP", bytes([9, 16, 0, 1]))])
     for data, said in (
-        (linear, (meaning.GAMMA,)), (usual, ()), (wide, (meaning.PROFILE,)), (srgb, ()),
-        (hdr, (meaning.HDR,)),
+        (linear, (pixel_format.GAMMA,)), (usual, ()), (wide, (pixel_format.PROFILE,)), (srgb, ()),
+        (hdr, (pixel_format.HDR,)),
     ):  # fmt: skip
         same(data, plain)
         assert head(data).marks == said
@@ -151,7 +151,7 @@ def test_an_animated_png_gives_its_still_image():
     frame = struct.pack(">IIIIIHHBB", 0, SIZE[1], SIZE[0], 0, 0, 1, 1, 0, 0)
     data = png(x, color=0, before=[control, (b"fcTL", frame)])
     same(data, x.astype(np.uint8))
-    assert meaning.SEVERAL in head(data).marks
+    assert pixel_format.SEVERAL in head(data).marks
 
 
 # ---- TIFF
@@ -166,7 +166,7 @@ def test_gray_tiff_of_every_depth_and_order(order, big, bits, white_is_zero):
     data = tiff(x, bits=bits, order=order, big=big, photometric=0 if white_is_zero else 1)
     y = white - x if white_is_zero else x
     same(data, y.astype(np.uint16) if bits == 16 else eight(y, white))
-    assert (meaning.INVERTED in head(data).marks) == white_is_zero
+    assert (pixel_format.INVERTED in head(data).marks) == white_is_zero
 
 
 @pytest.mark.parametrize("order", ["<", ">"])
@@ -175,7 +175,7 @@ def test_twelve_bits_reach_white(order):
     expected = np.floor(x * 65535 / 4095 + 0.5).astype(np.uint16)
     if order == "<":
         same(tiff(x, bits=12, order=order), expected)
-        assert head(tiff(x, bits=12)).marks == (meaning.TWELVE,)
+        assert head(tiff(x, bits=12)).marks == (pixel_format.TWELVE,)
     else:
         taken_or_named(tiff(x, bits=12, order=order), expected)
 
@@ -199,7 +199,7 @@ def test_floats_are_taken_where_all_are_in_the_unit_range(order, photometric):
     y = 1 - x if photometric == 0 else x
     data = tiff(x, bits=32, order=order, photometric=photometric, tags=tags)
     same(data, np.rint(y * np.float32(65535)).astype(np.uint16))
-    assert meaning.FLOAT in head(data).marks
+    assert pixel_format.FLOAT in head(data).marks
     for bad in (1.001, -0.01, 255, np.nan, np.inf):
         x[2, 2] = bad
         with pytest.raises(DataError, match=r"floating-point pixels from .* no fixed white"):
@@ -255,7 +255,7 @@ def test_opacity_of_a_tiff_is_straight_associated_or_no_opacity(bits, bands, ord
             decode(straight)
         return
     same(straight, over_white(x, white).astype(dtype), off=1)
-    assert meaning.ALPHA in head(straight).marks
+    assert pixel_format.ALPHA in head(straight).marks
     dimmed = x.copy()
     dimmed[:, :, :-1] = dimmed[:, :, :-1] * dimmed[:, :, -1:] // white
     associated = tiff(dimmed, bits=bits, photometric=photometric, order=order, tags={338: (3, [1])})
@@ -264,7 +264,7 @@ def test_opacity_of_a_tiff_is_straight_associated_or_no_opacity(bits, bands, ord
     same(associated, over.astype(dtype), off=1)
     other = tiff(x, bits=bits, photometric=photometric, order=order, tags={338: (3, [0])})
     same(other, x[:, :, :-1].astype(dtype))
-    assert head(other).marks == (meaning.BANDS,)
+    assert head(other).marks == (pixel_format.BANDS,)
 
 
 def test_bands_that_a_tiff_does_not_explain_are_refused():
@@ -301,7 +301,7 @@ def test_cmyk_tiff_is_ink(order):
     rgb = np.rint((1 - ink[:, :, :3]) * (1 - ink[:, :, 3:]) * 255).astype(np.uint8)
     data = tiff(x, photometric=5, order=order)
     same(data, rgb, off=1)
-    assert meaning.CMYK in head(data).marks
+    assert pixel_format.CMYK in head(data).marks
     same(tiff(x * 257, bits=16, photometric=5, order=order), rgb, off=1)
 
 
@@ -327,7 +327,7 @@ def test_of_several_pages_the_first_is_taken_and_previews_are_refused():
     x = numbers(8)
     data = tiff(x, pages=3)
     same(data, x.astype(np.uint8))
-    assert head(data).marks == (meaning.SEVERAL,)
+    assert head(data).marks == (pixel_format.SEVERAL,)
     with pytest.raises(DataError, match="begins with a preview"):
         decode(tiff(x, tags={254: (4, [1])}))
     with pytest.raises(DataError, match="camera raw"):
@@ -567,10 +567,10 @@ def test_gif_of_colors_and_transparency():
     expected = np.where((x == 3)[:, :, None], 255, colors[x]).astype(np.uint8)
     data = gif(x, palette, clear=3)
     same(data, expected)
-    assert head(data).marks == (meaning.ALPHA,)
+    assert head(data).marks == (pixel_format.ALPHA,)
     moving = gif(x, palette, more=2)
     same(moving, colors[x])
-    assert head(moving).marks == (meaning.SEVERAL,)
+    assert head(moving).marks == (pixel_format.SEVERAL,)
 
 
 def test_gray_gif_stays_gray():
@@ -607,7 +607,7 @@ def test_webp_without_loss(mode):
     moving = encoded(frames[0], "WEBP", lossless=True, exact=True, save_all=True,
                      append_images=frames[1:])  # fmt: skip
     same(moving, over_white(x, 255).astype(np.uint8) if mode == "RGBA" else x, off=1)
-    assert meaning.SEVERAL in head(moving).marks
+    assert pixel_format.SEVERAL in head(moving).marks
 
 
 # ---- JPEG
@@ -648,7 +648,7 @@ def test_jpeg_of_ink_is_inverted_where_adobe_says_so():
     assert np.abs(decode(marked)[0, 0] - expected).max() < 4
     with pytest.raises(DataError, match="does not say whether 0 is no ink or all"):
         decode(unmarked)
-    assert meaning.CMYK in head(marked).marks
+    assert pixel_format.CMYK in head(marked).marks
 
 
 def test_jpeg_of_12_bits_is_named():
@@ -665,7 +665,7 @@ def test_profile_of_a_phone_is_said():
     known = bytes(16) + b"RGB XYZ " + bytes(20) + b"sRGB IEC61966-2.1" + bytes(60)
     for kind in ("JPEG", "WEBP", "TIFF"):
         data = encoded(smooth(0, 16, 16), kind, icc_profile=profile)
-        assert head(data).marks == (meaning.PROFILE,), kind
+        assert head(data).marks == (pixel_format.PROFILE,), kind
         assert head(encoded(smooth(0, 16, 16), kind, icc_profile=known)).marks == ()
 
 
@@ -700,8 +700,8 @@ def test_an_orientation_that_does_not_exist_turns_nothing():
 
 def test_the_page_shows_the_table():
     page = Path(__file__).parents[2] / "docs/reference/images.md"
-    assert meaning.table() in page.read_text("utf-8")
-    for mark in meaning.MARKS:
+    assert pixel_format.table() in page.read_text("utf-8")
+    for mark in pixel_format.MARKS:
         assert mark in page.read_text("utf-8")
 
 

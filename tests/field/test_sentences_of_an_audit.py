@@ -26,7 +26,7 @@ from neocog.audits.motion import Rotation, Sweep
 from neocog.audits.result import Audit
 from neocog.audits.sections import comparison, sections, summary
 from neocog.audits.shift import Border, Flip, Shift
-from neocog.audits.words import blame, causes, verdict
+from neocog.audits.verdict import blame, causes, verdict
 from neocog.data.framing import KeptFraction
 from neocog.data.quality import Copies, Sheet
 from neocog.exhibits import Gallery, Map, Scalar, Table, percent, share
@@ -38,8 +38,7 @@ from neocog.runs.judge import Figures, Score
 from neocog.runs.judge import verdict as judged
 from neocog.tasks.classify import evaluation
 from neocog.verbs.audit import _drawn_of
-from neocog.verbs.audit_data import AuditData
-from neocog.verbs.fix_result import Fixed, FixFigures, found_by
+from neocog.verbs.fix_result import Fixed, FixFigures, how_chosen
 
 NAN = math.nan
 
@@ -158,7 +157,7 @@ def test_flips_told_apart(
         alignment=aligned(*ROWS[name], total_stride=stride),
     )
     said = next(p for p in verdict(found).split("\n\n") if "whole multiples" in p)
-    assert f"change {share(lost)} of the answers" in said
+    assert f"flip {share(lost)} of the predictions" in said
     assert ("that is the border." in said) == (lost > 0 and name == "the border")
     assert ("that is" in said) == (lost > 0 and name != "nothing")
     assert ("shows no cause" in said) == (lost > 0 and name == "nothing")
@@ -169,7 +168,7 @@ def test_flips_told_apart(
     assert ("as many" in said) == (more == 0 and stride > 1)
     assert ("no fixed sampling grid" in said) == (stride == 1)
     if stride > 1 and more:
-        assert f"change {share(abs(more))} " in said
+        assert f"flip {share(abs(more))} " in said
     tables = [
         t
         for s in sections(found)
@@ -210,7 +209,7 @@ def test_what_enters_the_frame_is_not_the_border(name: str, modes: tuple[str, ..
 @pytest.mark.parametrize("largest", [0.5, 0.99999, 1.0, None])
 def test_one_answer_for_all(largest: float | None) -> None:
     said = verdict(audit(shift={"crop": shift(0.0, "crop", largest_class=largest)}))
-    assert ("All answers are of one class" in said) == (largest == 1)
+    assert ("All predictions are of one class" in said) == (largest == 1)
 
 
 def test_no_cause_is_claimed_of_what_was_not_looked_behind() -> None:
@@ -355,8 +354,8 @@ def test_nothing_was_asked_for() -> None:
 @pytest.mark.parametrize("flip", [0.0, 1e-6, 0.065, 1 - 1e-9, 1.0])
 def test_the_first_sentence(mode: str, max_shift: float, flip: float) -> None:
     said = verdict(audit(shift={mode: shift(flip, mode, max_shift=max_shift)}))
-    assert said.endswith(f"{share(flip)} of the answers change.")
-    assert f"up to {max_shift:g} {'pixel' if max_shift == 1 else 'pixels'}, " in said
+    assert said.startswith(f"Prediction flips: {share(flip)} under ")
+    assert said.endswith(f"up to {max_shift:g} {'pixel' if max_shift == 1 else 'pixels'}.")
 
 
 @pytest.mark.parametrize(
@@ -365,7 +364,9 @@ def test_the_first_sentence(mode: str, max_shift: float, flip: float) -> None:
 def test_images_are_drawn_or_not_spoken_of(shape: tuple[int, ...], drawn: int) -> None:
     x = np.zeros(shape, np.float32)
     place = (0,) * (len(shape) - 1)
-    flip = Flip(index=0, name="a", images=(x, x), offsets=(place, place), answers=(0, 7), truth=0)
+    flip = Flip(
+        index=0, name="a", images=(x, x), offsets=(place, place), predictions=(0, 7), truth=0
+    )
     found = audit(shift={"crop": shift(1.0, "crop", flips=(flip,))}, classes=("cat",))
     galleries = [g for s in sections(found) for g in of(Gallery, s.exhibits)]
     assert [len(g.images) for g in galleries] == [drawn] * bool(drawn)
@@ -500,7 +501,7 @@ def test_how_a_state_was_found(
         planned=3.0, planned_steps=30, stopped=stopped,
     )  # fmt: skip
     improved.tuned.step = done
-    said = "; ".join(found_by(improved, validated=looks, seen=seen))
+    said = "; ".join(how_chosen(improved, validated=looks, seen=seen))
     assert ("none was recalibrated" in said) == (norms == 0)
     assert ("1 batch norm was" in said) == (norms == 1)
     assert ("2 batch norms were recalibrated on 1,280 images" in said) == (norms == 2)
@@ -653,9 +654,7 @@ def test_images_without_labels(
 
 @pytest.mark.parametrize(("n", "of"), [(1, 1), (1, 2), (60, 1000), (1000, 1000)])
 def test_how_many_of_the_samples_were_audited(n: int, of: int) -> None:
-    samples: Any = range(of)
-    given = AuditData(samples=samples, total=of)
-    said = " ".join(_drawn_of(audit(n=n, seed=3), given, samples))
+    said = " ".join(_drawn_of(audit(n=n, seed=3), of))
     assert bool(said) == (n < of)
     if said:
         assert f"Of these {of:,} samples {n:,} {'were' if n > 1 else 'was'} audited" in said

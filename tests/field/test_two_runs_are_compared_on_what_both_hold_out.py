@@ -12,7 +12,7 @@ from PIL import Image
 
 from neocog.audits.config import AuditConfig
 from neocog.errors import UsageError
-from neocog.models.seen import read_seen
+from neocog.models.seen_samples import read_seen
 from neocog.runs.load import load
 from neocog.verbs.audit import audit
 from neocog.verbs.train import train

@@ -15,7 +15,7 @@ from neocog.audits.inside import sampling_section
 from neocog.audits.result import Audit
 from neocog.audits.sections import sections
 from neocog.audits.suite import audit_model
-from neocog.audits.words import verdict
+from neocog.audits.verdict import verdict
 from neocog.data.samples import Samples
 from neocog.graph.alignment import CIRCULAR_SHIFT, QUARTER_TURN, RULES, alignment
 from neocog.graph.receptive_field import receptive_field

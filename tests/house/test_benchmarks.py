@@ -1,5 +1,6 @@
 """The benchmarks' files agree with each other and with the recipes' reader."""
 
+import ast
 import json
 import subprocess
 import sys
@@ -52,3 +53,30 @@ def test_results_say_how_they_were_measured(file: Path) -> None:
     assert result["rows"], "a benchmark was stopped before its end; run it again"
     assert {"cpu", "cores", "python", "versions"} <= result["machine"].keys()
     assert all({"utc", "commit", "load"} <= part["at"].keys() for part in result["parts"].values())
+
+
+def _options(tree: ast.AST) -> set[str]:
+    calls = [n for n in ast.walk(tree) if isinstance(n, ast.Call)]
+    named = [c for c in calls if getattr(c.func, "attr", "") == "add_argument"]
+    set_ = [c for c in calls if getattr(c.func, "attr", "") == "set_defaults"]
+    first = [c.args[0].value for c in named if isinstance(c.args[0], ast.Constant)]
+    return {str(n).lstrip("-").replace("-", "_") for n in first} | {
+        str(k.arg) for c in set_ for k in c.keywords
+    }
+
+
+def _read(tree: ast.AST) -> set[str]:
+    """Attributes of `given`, which is what every script calls its parsed options."""
+    attributes = [n for n in ast.walk(tree) if isinstance(n, ast.Attribute)]
+    return {a.attr for a in attributes if isinstance(a.value, ast.Name) and a.value.id == "given"}
+
+
+def test_every_option_that_a_script_reads_is_one_that_it_has() -> None:
+    trees = {f.name: ast.parse(f.read_text()) for f in BENCHMARKS.glob("*.py")}
+    shared = _options(trees["common.py"]) | _options(trees["recipe.py"])
+    missing = {
+        name: lost
+        for name, tree in trees.items()
+        if (lost := _read(tree) - _options(tree) - shared)
+    }
+    assert missing == {}

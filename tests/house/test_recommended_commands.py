@@ -57,7 +57,7 @@ def test_every_recommended_option_exists() -> None:
     } | {"--help", "--debug", "--version"}
     missing = set()
     for file in SOURCE.rglob("*.py"):
-        if file.name == "meant.py":  # lists what others call our options
+        if file.name == "suggest.py":  # lists what others call our options
             continue
         for text in _texts(ast.parse(file.read_text(encoding="utf-8"))):
             for option in re.findall(r"(?<![\w-])--[a-z][a-z-]*[a-z]", text):

@@ -7,6 +7,8 @@ import re
 from collections import defaultdict
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[2]
 SOURCE = ROOT / "src" / "neocog"
 
@@ -17,7 +19,7 @@ PRIVATE = re.compile(
 )
 """Words with one meaning, each with a term of the field in its place."""
 
-OLD_NAMES = {"meant.py", "legacy.py", "CHANGELOG.md", "benchmarks.md"}
+OLD_NAMES = {"suggest.py", "legacy.py", "CHANGELOG.md", "benchmarks.md"}
 """Files that read, list or record the names of before."""
 
 
@@ -52,3 +54,68 @@ def test_no_public_class_is_defined_twice() -> None:
             if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                 homes[node.name].append(file.relative_to(SOURCE).as_posix())
     assert {name: files for name, files in homes.items() if len(files) > 1} == {}
+
+
+UNNAMED = {
+    *("found", "asked", "told", "said", "shown", "came", "wish", "shelf"),
+    *("answer", "answers", "picture", "pictures"),
+}
+"""Parts of a name that say how a value came about, or in our words what it is, where the field
+has a noun for it: layers, config, options, notes, images, reason, predictions."""
+
+UNTIDY = {"graph", "runs"}
+"""Rooms whose identifiers are not held yet."""
+
+KEPT = {
+    "found_sizes": "key of a data report, which caches hold",
+    "found_splits": "key of a data report, which caches hold",
+    "answered": "a request of the explorer is answered",
+}
+"""Names with such a part, each with its reason."""
+
+
+def _identifiers(tree: ast.AST) -> set[tuple[str, int]]:
+    """Names that a module makes or uses, with their lines."""
+    names = set()
+    for node in ast.walk(tree):
+        match node:
+            case ast.Name(id=name) | ast.Attribute(attr=name):
+                names.add((name, node.lineno))
+            case ast.arg(arg=name) | ast.keyword(arg=str(name)):
+                names.add((name, node.lineno))
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
+                names.add((name, node.lineno))
+            case ast.ClassDef(name=name):
+                names.add((name, node.lineno))
+    return names
+
+
+def _is_unnamed(name: str) -> bool:
+    return name not in KEPT and bool(UNNAMED & set(name.lower().split("_")))
+
+
+@pytest.mark.parametrize(
+    "room",
+    sorted({p.name for p in SOURCE.iterdir() if p.is_dir() or p.suffix == ".py"} - UNTIDY),
+)
+def test_values_are_called_by_nouns_of_the_field(room: str) -> None:
+    home = SOURCE / room
+    files = home.rglob("*.py") if home.is_dir() else [home]
+    found = [
+        f"{file.relative_to(SOURCE)}:{line}: {name}"
+        for file in sorted(files)
+        for name, line in sorted(_identifiers(ast.parse(file.read_text(encoding="utf-8"))))
+        if _is_unnamed(name)
+    ]
+    assert found == []
+
+
+def test_the_parts_of_a_name_are_looked_at() -> None:
+    tree = ast.parse("def f(asked_for): x.said = found_sizes; g(told=1); Answer()")
+    names = {name for name, _ in _identifiers(tree) if _is_unnamed(name)}
+    assert names == {"asked_for", "said", "told", "Answer"}
+
+
+def test_every_name_that_is_kept_is_there() -> None:
+    text = "".join(p.read_text(encoding="utf-8") for p in SOURCE.rglob("*.py"))
+    assert [name for name in KEPT if name not in text] == []

@@ -13,7 +13,7 @@ from neocog.networks.catalog import build
 from neocog.tasks.classify import Classification
 from neocog.training.augment import Augment
 from neocog.training.loop import StepPlan, fit
-from neocog.training.machine import Machine, place
+from neocog.training.machine import Machine, to_machine
 from neocog.training.optimize import OptimizerConfig, ScheduleConfig, build_optimizer
 from neocog.types import Batch
 
@@ -28,7 +28,7 @@ def _feed(epoch: int) -> Iterator[Batch]:
 def test_equal_weights(network: str, precision: str) -> None:
     torch.manual_seed(0)
     machine = Machine(precision=precision)
-    ours = place(build(network, classes=10, channels=1, size=(28, 28)), machine)
+    ours = to_machine(build(network, classes=10, channels=1, size=(28, 28)), machine)
     plain = copy.deepcopy(ours)
 
     optimizer = torch.optim.SGD(plain.parameters(), lr=0.02, momentum=0.9, nesterov=True)

@@ -61,7 +61,7 @@ def test_an_axis_has_a_place_within_it_for_each_value_it_holds(values, log, fitt
     assert found.lo < found.hi
     for v in values:
         if found.holds(v):
-            assert -1e-9 <= found.place(v) <= 1 + 1e-9  # rounding of one division
+            assert -1e-9 <= found.position(v) <= 1 + 1e-9  # rounding of one division
 
 
 @settings(deadline=None)

@@ -302,7 +302,7 @@ def test_a_failed_start_leaves_the_name_free(
     with pytest.raises(UsageError):
         train(images, model="resnet81", epochs=1)
     model = train(images, settings=quick, epochs=1)
-    assert model.place == Path("runs") / images.name
+    assert model.path == Path("runs") / images.name
 
 
 def test_one_process_at_a_time(images: Path, tmp_path: Path, quick: Quick) -> None:

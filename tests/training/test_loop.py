@@ -11,7 +11,7 @@ from neocog.tasks.classify import Classification
 from neocog.training.augment import Augment
 from neocog.training.average import Average
 from neocog.training.loop import Objective, Step, StepPlan, fit, step_seed
-from neocog.training.machine import Machine, choose, place
+from neocog.training.machine import Machine, choose, to_machine
 from neocog.training.optimize import OptimizerConfig, ScheduleConfig, build_optimizer
 from neocog.types import Batch
 
@@ -202,7 +202,7 @@ def test_average_follows_running_statistics() -> None:
 
 def test_bfloat16_keeps_weights_in_float32() -> None:
     machine = Machine(precision="bfloat16")
-    net = place(_net(), machine)
+    net = to_machine(_net(), machine)
     list(_fit(net, build_optimizer(net, OptimizerConfig(lr=0.1)),
               StepPlan(steps=3, steps_per_epoch=5),
               machine=machine))  # fmt: skip
@@ -242,4 +242,4 @@ def test_unknown_machines_are_errors(options: dict[str, str], message: str) -> N
 
 def test_an_unknown_device_is_an_error() -> None:
     with pytest.raises(UsageError, match=r"must name a device of this machine, got `gpu`"):
-        place(nn.Linear(1, 1), Machine(device="gpu"))
+        to_machine(nn.Linear(1, 1), Machine(device="gpu"))

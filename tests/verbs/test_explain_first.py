@@ -57,7 +57,7 @@ def test_the_next_command_explains_the_runner_up(tmp_path: Path) -> None:
         warnings.simplefilter("ignore")  # that its weights are those of its factory
         model = neocog.load("tests.explainers.nets:convnet", size=(3, 16, 16), mean=(0,), std=(1,))
     found = neocog.explain(model, file, sanity_checks=False)
-    order = torch.as_tensor(found.result.cam.answers[0]).argsort(descending=True).tolist()
+    order = torch.as_tensor(found.result.cam.outputs[0]).argsort(descending=True).tolist()
     words = shlex.split(found.first_screen().next[0].line)
     assert words[:2] == ["neocog", "explain"]
     command = cli.get_command(None, "explain")  # type: ignore[arg-type]

@@ -287,7 +287,7 @@ def test_wrong_use(run: Path, bars: Path, tmp_path: Path) -> None:
         UsageError, match=r"`consistency_weight` shapes the fine-tune, and `finetune` is 0"
     ):
         fixed(run, bars, out, consistency_weight=5.0, finetune=0)
-    with pytest.raises(UsageError, match=r"`zoom` is no way of shifting. Known: `circular`"):
+    with pytest.raises(UsageError, match=r"`zoom` is no kind of shift. Known: `circular`"):
         fixed(run, bars, out, shift=("zoom",))
     with pytest.raises(UsageError, match=r"`conv9` is no convertible group"):
         fixed(run, bars, out, layers=["conv9"])

@@ -1,10 +1,10 @@
-"""How much of what is sampled aliases?
+"""How much of the signal aliases at each downsampling layer?
 
-A downsampler is an operator at full rate, of which every s-th sample is kept. What the operator
-gives at frequencies above 1 / (2s) cycles a sample cannot be told from lower ones afterwards: it
-aliases. Each such operation of a running network is performed once more without downsampling,
-and the energy of its output is split at that frequency. That tells the share that aliases, also
-of functions and slices that are no module.
+A downsampling layer is an operator at full rate of which every s-th sample is kept. Frequencies of
+its output above 1 / (2s) cycles a sample cannot be told from lower ones afterwards: they alias.
+Each such operation of a running network is performed once more at full rate, and the energy of its
+output is split at that frequency. The result is the fraction that aliases, also for functions and
+slices that belong to no module.
 """
 
 from __future__ import annotations
@@ -33,15 +33,15 @@ class Aliasing(Jsonable):
     """One operation that downsamples.
 
     Args:
-        name: of the sub-module that performs it; `#2` marks its second operation of that kind.
+        name: of the submodule that performs it; `#2` marks its second operation of that kind.
         kind: of operation: convolution, max pool, average pool, slice, polyphase.
-        stride: samples from one that is kept to the next, along each axis.
-        aliased_energy: share of the energy of the full-rate output, its mean taken off, at
-            frequencies that the kept samples cannot hold; mean over samples.
+        stride: along each axis.
+        aliased_energy: fraction of the energy of the full-rate output, its mean removed, above the
+            Nyquist frequency of the output; mean over samples.
         spectrum: mean power of the full-rate output over samples and channels, zero frequency in
-            the middle.
-        consistent: the samples that are kept move with the image (polyphase), so that what
-            aliases does so in the same way wherever the image is.
+            the center.
+        consistent: the sampling grid moves with the image (polyphase), so the same components alias
+            wherever the image is.
     """
 
     JSON = keys("name", "kind", "stride", "aliased_energy", "consistent")
@@ -65,12 +65,12 @@ class _Sum:
 
 
 def aliasing(model: Measurable, data: AnySamples, *, batch: int = 16) -> tuple[Aliasing, ...]:
-    """Every operation of a model that downsamples, in the order in which they run.
+    """Every operation of a model that downsamples, in the order of execution.
 
     Args:
-        model: what is looked into.
+        model: the model that is measured.
         data: samples of the size that the model takes; a few dozen are enough.
-        batch: samples at once.
+        batch: batch size.
 
     Example:
         >>> from torch import nn
@@ -103,7 +103,7 @@ def aliasing(model: Measurable, data: AnySamples, *, batch: int = 16) -> tuple[A
 
 
 _CHOICES = (ChoosePhase, ChooseWindows, LearnedChoice)
-"""Modules that find a phase: what they do inside is no sampling of the map."""
+"""Modules that choose a phase: what they compute inside is no sampling of the feature map."""
 
 
 class _Look(Observer):
@@ -153,7 +153,7 @@ class _Look(Observer):
         self.slice = (op.out, x, stride, label) if kind == "slice" else None
 
     def other_axis(self, out: Tensor, stride: tuple[int, ...]) -> None:
-        """A slice of a slice: one subsampling of two axes."""
+        """A slice of a slice: one downsampling of two axes."""
         assert self.slice is not None
         _, x, before, label = self.slice
         both = tuple(a * b for a, b in zip(before, stride, strict=True))
@@ -194,7 +194,7 @@ _POOLS = ("max pool", "average pool")
 
 
 def _kept(op: Operation, kind: str, x: Tensor, stride: tuple[int, ...]) -> FullRate | None:
-    """Nothing where one sample is kept of all: what has no places does not alias."""
+    """Nothing for global pooling: an output without space does not alias."""
     out = op.out[0] if isinstance(op.out, tuple) else op.out
     return None if max(out.shape[2:]) == 1 else (kind, x, stride)
 

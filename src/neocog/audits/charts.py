@@ -1,4 +1,4 @@
-"""What an audit draws: pairs that flip, layers by cause, maps of shifts on one scale."""
+"""The charts of an audit: pairs that flip, layers by cause, maps of shifts on one scale."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from neocog.audits.compare import flipped, moved_by
 from neocog.audits.shift import Flip, Shift
-from neocog.audits.words import NOTHING
+from neocog.audits.verdict import NOTHING
 from neocog.errors import printable
 from neocog.exhibits import Bars, Gallery, Map
 
@@ -47,7 +47,7 @@ def flip_rate_ci(s: Shift) -> tuple[float, float]:
 
 
 def breaking_layers(audit: Audit) -> list[tuple[LayerError, float, float]]:
-    """Layers with their own error by aliasing and at the border, the worst first.
+    """Layers with their local error, split into aliasing and border, the worst first.
 
     Args:
         audit: what was measured.
@@ -63,7 +63,7 @@ def breaking_layers(audit: Audit) -> list[tuple[LayerError, float, float]]:
 
 
 def layers_by_cause(audit: Audit, most: int = DRAWN) -> Bars | None:
-    """The layers that break equivariance most, by cause; None where none was seen to.
+    """The layers that break equivariance most, by cause; None where no layer does.
 
     Args:
         audit: what was measured.
@@ -114,7 +114,7 @@ def flip_pairs(
         drawn = [_drawn(p) for p in f.images]
         if any(d is None for d in drawn):
             continue
-        for image, offset, number in zip(drawn, f.offsets, f.answers, strict=True):
+        for image, offset, number in zip(drawn, f.offsets, f.predictions, strict=True):
             assert image is not None
             images.append(image)
             mark = "" if f.truth is None else "✓ " if f.truth == number else "✗ "
@@ -167,7 +167,7 @@ def shared_low(audit: Audit) -> float:
     """The palest color of all maps of shifts: the highest round number that none goes below.
 
     One image of 64 is then a step and not the whole range, and a perfect cell never looks like the
-    worst one of another map. Of outputs in their own units it is the largest difference.
+    worst cell of another map. For outputs in their own units it is the maximum difference.
 
     Args:
         audit: with its maps.

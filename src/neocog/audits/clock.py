@@ -1,4 +1,4 @@
-"""The time of an audit: what is spent, what is left, and how far it has come."""
+"""The time of an audit: seconds spent, seconds left, and progress."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ __all__ = ["Clock", "Progress", "TimeIsUp", "counted", "in_words"]
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a piece of work has come.
+    """Progress of one piece of work.
 
     Args:
-        text: what is done now.
-        fraction: of all that is done; None where nobody knows yet.
-        seconds: that are left, about; None where nobody knows yet.
+        text: what is being done.
+        fraction: that is done; None where unknown.
+        seconds: left, about; None where unknown.
     """
 
     text: str
@@ -46,10 +46,10 @@ class Clock:
     """Keeps the time of one audit.
 
     Args:
-        seconds: that it may take.
+        seconds: budget.
         began: when it began; now if left out.
-        now: the time, in seconds from anywhere.
-        tell: called with how far it has come.
+        now: clock, in seconds from any origin.
+        on_progress: called with how far it has come.
     """
 
     def __init__(
@@ -58,9 +58,9 @@ class Clock:
         *,
         began: float | None = None,
         now: Callable[[], float] = time.monotonic,
-        tell: Callable[[Progress], None] = lambda progress: None,
+        on_progress: Callable[[Progress], None] = lambda progress: None,
     ) -> None:
-        self.seconds, self._now, self._tell = seconds, now, tell
+        self.seconds, self._now, self._on_progress = seconds, now, on_progress
         self._began = now() if began is None else began
         self._parts: dict[str, float] = {}
         self._part, self._since = "", self._now()
@@ -77,29 +77,29 @@ class Clock:
         return self.seconds - self.spent
 
     def expect(self, parts: Mapping[str, float]) -> None:
-        """Take note of what is still to come.
+        """Set what is still to come.
 
         Args:
-            parts: name to seconds, as expected.
+            parts: expected seconds, by name.
         """
         self._parts = dict(parts)
 
     def begin(self, part: str, text: str = "") -> None:
-        """A part begins, and the one before it is over.
+        """A part begins, and the one before it ends.
 
         Args:
-            part: its name in what was expected, or another.
-            text: what is said of it.
+            part: its name among the expected parts, or another.
+            text: its description.
         """
         now = self._now()
-        if self._part in self._parts:  # how long it took beside what was expected
+        if self._part in self._parts:  # measured against expected time
             self._done += self._parts.pop(self._part)
             self._spent += now - self._since
         self._part, self._since, self._text = part, now, text or part
         self.at(0.0)
 
     def at(self, fraction: float) -> None:
-        """How much of the part is done.
+        """Fraction of the current part that is done.
 
         Args:
             fraction: from 0 to 1.
@@ -108,23 +108,23 @@ class Clock:
         come = sum(self._parts.values()) - here * fraction
         done, spent = self._done + here * fraction, self._spent + self._now() - self._since
         if not self._parts:
-            self._tell(Progress(self._text))
+            self._on_progress(Progress(self._text))
             return
         pace = spent / done if done > 0.5 and spent > 0.5 else 1.0
         whole = self.spent + come * pace
         fraction = self.spent / whole if whole > 0 else 1.0
-        self._tell(Progress(self._text, fraction, come * pace))
+        self._on_progress(Progress(self._text, fraction, come * pace))
 
 
 def counted(
-    tell: Callable[[Progress], None], text: str, now: Callable[[], float] = time.monotonic
+    on_progress: Callable[[Progress], None], text: str, now: Callable[[], float] = time.monotonic
 ) -> Callable[[int, int], None]:
-    """Steps done of steps in all, as progress with the time left.
+    """Steps done of all steps, as progress with the time left.
 
     Args:
-        tell: called with it.
+        on_progress: called with it.
         text: what is done.
-        now: the time, in seconds from anywhere.
+        now: clock, in seconds from any origin.
     """
     began = now()
 
@@ -132,13 +132,13 @@ def counted(
         fraction = done / max(1, total)
         spent = now() - began
         left = spent * (1 - fraction) / fraction if fraction > 0.02 and spent > 1 else None
-        tell(Progress(text, fraction, left))
+        on_progress(Progress(text, fraction, left))
 
     return count
 
 
 def in_words(seconds: float) -> str:
-    """A time as one says it.
+    """A duration in words.
 
     Example:
         >>> in_words(0.4), in_words(41.7), in_words(250), in_words(9000)

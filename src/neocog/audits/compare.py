@@ -1,8 +1,8 @@
 """Two models on the same samples and the same shifts.
 
-A model that is right more often is also consistent more often, whatever its sampling does
-(R. Zhang, 2019, appendix). So beside the plain difference stands the one at matched accuracy: on
-the samples that both models answer right where they stand.
+A more accurate model is also more often consistent, whatever its downsampling does (R. Zhang, 2019,
+appendix). So the plain difference comes with one at matched accuracy: on the samples that both
+models classify correctly unshifted.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ class Compared(Jsonable):
         n: samples.
         first: consistency of the first model.
         second: of the second.
-        difference: second less first.
-        difference_ci: its interval.
-        flips: share of the first model's flips that the second has; None where it has none.
-        accuracy_difference: second less first, unmoved; None where the truth is unknown.
-        accuracy_ci: its interval.
-        matched_n: samples that both answer right unmoved.
+        difference: second minus first.
+        difference_ci: its CI.
+        flips: flips of the second model as a multiple of the first model's; None where it has none.
+        accuracy_difference: second minus first, unshifted; None without labels.
+        accuracy_ci: its CI.
+        matched_n: samples that both classify correctly unshifted.
         matched_first: consistency of the first model on these.
         matched_second: of the second.
-        matched_difference: second less first.
-        matched_ci: its interval.
+        matched_difference: second minus first.
+        matched_ci: its CI.
     """
 
     mode: str
@@ -111,16 +111,16 @@ def gained(
     times: float,
     word: str = "accuracy",
 ) -> str:
-    """Flips, accuracy and time of two models, in a line.
+    """Flips, accuracy and time of two models, in one line.
 
     Args:
         before: shifts of one kind under the first model.
         after: under the second.
-        accuracy: difference; None where the truth is unknown.
-        times: how long the second takes, as a multiple of the first.
+        accuracy: difference; None without labels.
+        times: time of the second model as a multiple of the first.
         word: for accuracy.
     """
-    one, two = (1 - found.consistency for found in (before, after))
+    one, two = (1 - result.consistency for result in (before, after))
     if one == two:
         flips = f"{flipped(one)} % in both models"
     else:
@@ -135,7 +135,7 @@ def gained(
 
 
 def moved_by(s: Shift) -> str:
-    """A way of shifting with its reach: "≤ 4 px crops".
+    """A kind of shift with its range: "≤ 4 px crops".
 
     Args:
         s: what was measured.
@@ -158,9 +158,9 @@ def points(value: float, digits: int = 2) -> str:
         >>> points(-0.012), points(0.0), points(0.0000123), points(0.0004, 1)
         ('-1.20', '+0.00', '+0.001', '+0.04')
     """
-    shown = 100 * value + 0.0  # no negative zero
-    if math.isnan(shown):
+    percent = 100 * value + 0.0  # no negative zero
+    if math.isnan(percent):
         return "unknown"
-    if shown and abs(shown) < 0.5 * 10.0**-digits:
-        return f"{shown:+.1g}"
-    return f"{shown:+.{digits}f}"
+    if percent and abs(percent) < 0.5 * 10.0**-digits:
+        return f"{percent:+.1g}"
+    return f"{percent:+.{digits}f}"

@@ -1,4 +1,4 @@
-"""The options of an audit: each a choice, or None where the time decides."""
+"""The options of an audit: each a choice, or None where the time budget decides."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ DEFAULT_SHIFTS = ("circular", "crop")
 
 @dataclass(frozen=True, kw_only=True)
 class AuditConfig:
-    """What an audit measures, and how. None is planned, so that the audit takes about a minute.
+    """What an audit measures, and how. None is planned so that the audit takes about a minute.
 
     Args:
         shift: kinds of shift, of `MODES`.
-        max_shift: largest shift along each axis, in pixels; an eighth of the size if left out.
-        map_max_shift: largest shift of the maps; 0 for none.
+        max_shift: maximum shift along each axis, in pixels; an eighth of the size if left out.
+        map_max_shift: maximum shift of the maps; 0 for none.
         map_samples: samples that the maps are measured on.
         maps: kinds of shift that are mapped; an empty tuple for none.
-        every_shift: the map of circular shifts holds every shift that there is.
+        every_shift: the map of circular shifts covers all possible shifts.
         rotation: rotations and mirror images.
         scale: changes of scale.
         elastic: elastic deformations.
@@ -34,9 +34,9 @@ class AuditConfig:
         layer_samples: samples that layers are measured on.
         n: samples.
         every_sample: all of them.
-        full: everything that is None, whatever time it takes.
+        full: measure everything that is None, whatever time it takes.
         budget: seconds for everything; 60 if left out, 30 for images up to 64×64.
-        seed: of everything random.
+        seed: of all random numbers.
         batch: batch size; chosen by the size of a sample if left out.
 
     Raises:
@@ -66,7 +66,7 @@ class AuditConfig:
         """Check names and numbers."""
         for mode in (*(self.shift or ()), *(self.maps or ())):
             if mode not in MODES:
-                raise UsageError(f"`{mode}` is no way of shifting. {did_you_mean(mode, MODES)}")
+                raise UsageError(f"`{mode}` is no kind of shift. {did_you_mean(mode, MODES)}")
         absent = [m for m in self.maps or () if m not in (self.shift or MODES)]
         if absent:
             raise UsageError(
@@ -93,7 +93,7 @@ class AuditConfig:
 
     @property
     def samples_given(self) -> bool:
-        """Whether the number of samples is fixed, whatever time it takes."""
+        """Whether the number of samples is fixed, however long it takes."""
         return self.n is not None or self.every_sample
 
     def widened(self, keys: Iterable[tuple[str, ...]], extras: Iterable[str]) -> AuditConfig:

@@ -1,10 +1,10 @@
-"""How far does the answer move when the image is bent a little?
+"""How much does the output change when the image is deformed a little?
 
-A network is stable to deformations where ‖f(x) - f(D_τ x)‖ grows no faster than in proportion to
-‖∇τ‖, the largest slope of the displacement τ, and not with τ itself (S. Mallat, "Group Invariant
-Scattering", 2012; J. Bruna, S. Mallat, "Invariant Scattering Convolution Networks", 2013). A
-displacement is a sum of few sine waves with random directions, so both its largest value and its
-largest slope are known; each image is bent by a displacement of its own, at several amounts.
+A network is stable to deformations where ‖f(x) - f(D_τ x)‖ grows at most in proportion to ‖∇τ‖, the
+maximum slope of the displacement τ, and not with τ itself (S. Mallat, "Group Invariant Scattering",
+2012; J. Bruna, S. Mallat, "Invariant Scattering Convolution Networks", 2013). A displacement is a
+sum of a few sine waves with random directions, so both its maximum and its maximum slope are known;
+each image gets a displacement of its own, at several amplitudes.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from neocog.audits.answer import kind_of
+from neocog.audits.agreement import kind_of
 from neocog.audits.motion import change_of
 from neocog.audits.subject import AnySamples, Measurable, measured
 from neocog.audits.unshifted import Unshifted
@@ -30,7 +30,7 @@ from neocog.symmetry.motion import Translation, Warp
 __all__ = ["AMOUNTS", "Deformation", "Waves", "elastic", "slope_of"]
 
 AMOUNTS = (0.02, 0.05, 0.1, 0.15, 0.2)
-"""Largest slopes of displacements, pixels a pixel."""
+"""Maximum slopes of displacements, pixels per pixel."""
 
 WAVES = 4
 """Sine waves in a displacement."""
@@ -42,14 +42,14 @@ class Deformation(Jsonable):
 
     Args:
         n: samples.
-        amount: ‖∇τ‖, the largest slope of the displacement, in pixels a pixel.
-        displacement: its mean largest length at each amount, in pixels.
+        amount: ‖∇τ‖, the maximum slope of the displacement, in pixels per pixel.
+        displacement: mean maximum length at each amount, in pixels.
         distance: mean of ‖f(x) - f(D_τ x)‖ / ‖f(x)‖ over samples, f centered over the classes.
-        agreement: share of samples with the same answer.
-        slope: of distance over amount, a line through zero.
-        slope_ci: its 95 % interval, by bootstrap over samples.
-        constant: `distance` for a displacement as long as those of the largest amount, but
-            constant: a shift (Fourier, circular), whose slope is zero.
+        agreement: fraction of samples with the same prediction.
+        slope: of distance over amount, of a line through zero.
+        slope_ci: its 95 % CI, by bootstrap over samples.
+        constant: `distance` under a shift (Fourier, circular) as long as the longest displacement,
+            whose slope is zero.
         cycles: waves across the image, at most.
     """
 
@@ -64,7 +64,7 @@ class Deformation(Jsonable):
     cycles: int
 
     def exhibits(self) -> list[Exhibit]:
-        """The distance over the slope, and the line that fits."""
+        """The distance over the slope, and the fitted line."""
         low, high = self.slope_ci
         return [
             Curve(
@@ -74,25 +74,25 @@ class Deformation(Jsonable):
                     "distance": [0.0, *self.distance],
                     "line through zero": [0.0, *(self.slope * a for a in self.amount)],
                 },
-                x_label="largest slope of the displacement, pixels a pixel",
-                y_label="‖f(x) - f(bent x)‖ / ‖f(x)‖",
+                x_label="maximum slope of the displacement, pixels per pixel",
+                y_label="‖f(x) - f(deformed x)‖ / ‖f(x)‖",
                 note=f"Slope {self.slope:.3g} ({low:.3g} to {high:.3g}); displacements reach "
-                f"{self.displacement[-1]:.1f} pixels. A shift as long as the largest of them, "
-                f"whose slope is zero, moves the answer by {self.constant:.3g}.",
+                f"{self.displacement[-1]:.1f} pixels. A shift as long as the longest of them, "
+                f"whose slope is zero, changes the output by {self.constant:.3g}.",
             )
         ]
 
     def sentences(self) -> list[str]:
-        """None: the curve says it."""
+        """None: the curve shows it."""
         return []
 
 
 @dataclass(frozen=True)
 class Waves:
-    """What displacements are made of, drawn once for all samples.
+    """Parameters of the displacements, drawn once for all samples.
 
     Args:
-        waves: radians a pixel, (B, K, 2), rows before columns.
+        waves: radians per pixel, (B, K, 2), rows before columns.
         phase: radians, (B, K).
         direction: (B, K, 2), x before y.
     """
@@ -164,17 +164,17 @@ def elastic(
     unshifted: Unshifted | None = None,
     progress: Callable[[float], None] = lambda fraction: None,
 ) -> Deformation:
-    """Bend images and measure how far the answer moves.
+    """Deform images and measure how much the output changes.
 
     Args:
-        model: what answers.
+        model: the model that is measured.
         data: images.
-        amounts: largest slopes, rising, in pixels a pixel; below 1, so that nothing folds.
+        amounts: maximum slopes, rising, in pixels per pixel; below 1, so that nothing folds.
         cycles: waves across the image, at most.
         border: what lies beyond the image.
-        seed: of the displacements and the interval.
-        batch: samples at once.
-        unshifted: outputs of these samples where they stand, shared with other measures.
+        seed: of the displacements and the bootstrap.
+        batch: batch size.
+        unshifted: outputs of the unshifted samples, shared with other measures.
         progress: called with the fraction that is done.
 
     Raises:
@@ -182,7 +182,9 @@ def elastic(
     """
     model, data = measured(model, data)
     if len(data.size) != 2 or model.task == "segment":
-        raise UsageError("Only images with one answer each are bent. Leave the deformation out.")
+        raise UsageError(
+            "Only images with one prediction each are deformed. Leave out the elastic measure."
+        )
     if not amounts or min(amounts) <= 0 or max(amounts) >= 1:
         raise UsageError(
             f"The slope of a displacement is above 0 and below 1, where an image would fold; "
@@ -202,12 +204,12 @@ def elastic(
             x = data.take(rows)
             field, length = waves.field(rows, size)
             reference = unshifted.outputs(rows, x)
-            base = kind.answer(reference)
+            base = kind.predicted(reference)
             for k, amount in enumerate(amounts):
                 bend = Warp(displacement=amount * field, border=border, between="bicubic")
                 out = model(bend(x))
                 distance[k].append(change_of(reference, out))
-                equal[k] += float(kind.agreement(base, kind.answer(out)).sum())
+                equal[k] += float(kind.agreement(base, kind.predicted(out)).sum())
             longest += float(length.sum())
             shift = (heading[rows] * length[:, None] * max(amounts)).float()
             constant.append(change_of(reference, model(Translation(shift)(x))))
@@ -228,7 +230,7 @@ def elastic(
 
 
 def slope_of(amounts: np.ndarray, distance: np.ndarray, *, seed: int) -> tuple[float, float, float]:
-    """The line through zero that fits distances best, and its 95 % interval.
+    """The line through zero that fits distances best, and its 95 % CI.
 
     Args:
         amounts: (A,).

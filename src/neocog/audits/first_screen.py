@@ -1,4 +1,4 @@
-"""The answer of an audit on one screen: at most 24 lines of 80 columns, opened by the headline."""
+"""An audit on one screen: at most 24 lines of 80 columns, the headline first."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from neocog.audits.clock import in_words
 from neocog.audits.compare import flipped, moved_by, points
-from neocog.audits.words import NAMED, aliasing_layers, border_layers, named_errors
+from neocog.audits.verdict import NAMED, aliasing_layers, border_layers, named_errors
 from neocog.errors import printable
 from neocog.first_screen import shell_line
 
@@ -34,7 +34,7 @@ LINES, COLUMNS = 24, 80
 """Of a terminal."""
 
 ROBUST = 0.02
-"""A model is called shift-robust where the 95 % interval of its flips lies at or below this share,
+"""A model is called shift-robust where the 95 % CI of its flip rate lies at or below this fraction,
 and not shift-robust where it lies above; in between nothing is decided."""
 
 _SHIFTS = {
@@ -43,7 +43,7 @@ _SHIFTS = {
     "zeros": ("shifts with zero fill", "shifts with zero fill"),
     "subpixel": ("sub-pixel shifts", "sub-step shifts"),
 }
-"""A way of shifting, of images and of series."""
+"""Kinds of shift, of images and of series."""
 
 _SHORT = {
     "crop": ("crops", "windows"),
@@ -55,10 +55,10 @@ _SHORT = {
 
 
 def leading(audit: Audit) -> Shift | None:
-    """The way of shifting that the headline speaks of: crops, as a camera sees them, else another.
+    """The kind of shift that the headline is about: crops, as a camera makes them, else another.
 
     Args:
-        audit: what was found.
+        audit: the result.
     """
     for mode in ("crop", "circular"):
         if mode in audit.shift:
@@ -67,10 +67,10 @@ def leading(audit: Audit) -> Shift | None:
 
 
 def headline(audit: Audit) -> str:
-    """The answer in a sentence, computed: a verdict, the figure and its interval.
+    """The result in a sentence: a verdict, the figure and its CI.
 
     Args:
-        audit: what was found.
+        audit: the result.
     """
     s = leading(audit)
     if s is None:
@@ -87,25 +87,25 @@ def headline(audit: Audit) -> str:
         )
     rate, low, high = 1 - s.consistency, 1 - high, 1 - low
     what = "predictions flip" if s.flip_rate is not None else "pixels change class"
-    said = f"{flipped(rate)} % of {what} {under} (95 % CI {_range(low, high)})."
+    sentence = f"{flipped(rate)} % of {what} {under} (95 % CI {_range(low, high)})."
     if s.largest_class == 1:
-        return f"Not decided: all predictions are of one class. {said}"
+        return f"Not decided: all predictions are of one class. {sentence}"
     if no_better_than_chance(audit):
-        return f"Not decided: accuracy is not told from naming one class. {said}"
+        return f"Not decided: accuracy is not told from naming one class. {sentence}"
     if low > ROBUST:
-        return f"Not shift-robust: {said}"
+        return f"Not shift-robust: {sentence}"
     if high <= ROBUST:
-        return f"Shift-robust: {said}"
-    return f"Not decided at {s.n:,} sample{'' if s.n == 1 else 's'}: {said}"
+        return f"Shift-robust: {sentence}"
+    return f"Not decided at {s.n:,} sample{'' if s.n == 1 else 's'}: {sentence}"
 
 
 def no_better_than_chance(audit: Audit) -> bool:
-    """Whether the accuracy may be that of always naming the most frequent class.
+    """Whether the accuracy may be that of always predicting the most frequent class.
 
-    Flips of such a model say little: one that names one class for everything never flips.
+    Flips of such a model say little: a model that predicts one class for everything never flips.
 
     Args:
-        audit: what was found.
+        audit: the result.
     """
     s = leading(audit)
     if s is None or s.majority is None or audit.accuracy_ci is None:
@@ -114,10 +114,10 @@ def no_better_than_chance(audit: Audit) -> bool:
 
 
 def next_step(audit: Audit) -> tuple[str, tuple[str, ...]] | None:
-    """What to do about it: a verb with its own options; None where there is nothing.
+    """What to do about it: a command with its options; None where nothing is to be done.
 
     Args:
-        audit: what was found.
+        audit: the result.
     """
     s = leading(audit)
     if s is None or audit.task != "classify" or not audit.layers:
@@ -136,10 +136,10 @@ def next_step(audit: Audit) -> tuple[str, tuple[str, ...]] | None:
 
 
 def next_command(audit: Audit, command: Sequence[str]) -> str:
-    """The same as a command; empty where there is nothing, or it has no name.
+    """The same as a command; empty where nothing is to be done, or the model has no name.
 
     Args:
-        audit: what was found.
+        audit: the result.
         command: model, data and options of the model, as the command line names them.
     """
     step = next_step(audit)
@@ -156,13 +156,13 @@ def first_screen(
     above: str = "",
     compared: Sequence[Compared] = (),
 ) -> list[str]:
-    """The lines of a terminal.
+    """The lines for a terminal.
 
     Args:
-        audit: what was found.
+        audit: the result.
         command: as for `next_command`.
-        above: the headline, where it is another than that of the audit itself.
-        compared: with a baseline, a way of shifting each.
+        above: the headline, where it is not the audit's own.
+        compared: with a baseline, one for each kind of shift.
     """
     top = _wrapped(above or headline(audit))
     body = [*_beside(compared, audit.axes), *_figures(audit), *_causes(audit), *_more(audit)]
@@ -203,7 +203,7 @@ def _beside(compared: Sequence[Compared], axes: int) -> list[str]:
 
 
 def _figures(audit: Audit) -> list[str]:
-    """At most five, each with its interval and what it is of."""
+    """At most five figures, each with its CI and what it was measured on."""
     rows: list[tuple[str, str, str, str]] = []
     if audit.accuracy is not None:
         ci = "" if audit.accuracy_ci is None else _range(*audit.accuracy_ci)
@@ -218,15 +218,15 @@ def _figures(audit: Audit) -> list[str]:
         rows.append(("worst-case accuracy", f"{flipped(worst)} %", "", what))
     elif s is not None and s.both_correct is not None:
         rows.append(("correct at both", f"{flipped(s.both_correct)} %", "", "of two positions"))
-    for mode, found in audit.shift.items():
-        low, high = found.consistency_ci
-        title = _SHORT[mode][found.axes == 1]
-        if found.unit:
-            what = "flips" if found.flip_rate is not None else "differing"
-            value, ci = f"{flipped(1 - found.consistency)} %", _range(1 - high, 1 - low)
+    for mode, shift in audit.shift.items():
+        low, high = shift.consistency_ci
+        title = _SHORT[mode][shift.axes == 1]
+        if shift.unit:
+            what = "flips" if shift.flip_rate is not None else "differing"
+            value, ci = f"{flipped(1 - shift.consistency)} %", _range(1 - high, 1 - low)
             rows.append((f"{what}, {title}", value, ci, ""))
         else:
-            value, ci = f"{found.consistency:.3g}", f"{low:.3g}–{high:.3g}"
+            value, ci = f"{shift.consistency:.3g}", f"{low:.3g}–{high:.3g}"
             rows.append((f"difference, {title}", value, ci, "in the units of the output"))
     return [
         f"{name:<20} {value:>8}  {ci:<13} {what}".rstrip()[:COLUMNS]
@@ -240,18 +240,23 @@ def _causes(audit: Audit) -> list[str]:
     inside, functions = aliasing_layers(audit)
     border = border_layers(audit)
     circular = audit.shift.get("circular")
-    told = None if circular is None else circular.border
+    circular_border = None if circular is None else circular.border
     grid = ""
-    if told is not None and told.stride > 1:
-        low, high = told.aliasing_ci
-        grid = f"{points(told.aliasing, 1)} pp of flips ({points(low, 1)} to {points(high, 1)}); "
+    if circular_border is not None and circular_border.stride > 1:
+        low, high = circular_border.aliasing_ci
+        added = points(circular_border.aliasing, 1)
+        grid = f"{added} pp of flips ({points(low, 1)} to {points(high, 1)}); "
     if inside or functions:
         names = named_errors(inside, inside=True) if inside else ""
         more = ", ".join(printable(a.name) for a in functions[:NAMED])
         lines += _wrapped(f"aliasing  {grid}{', '.join(t for t in (names, more) if t)}", hang=10)
     if border:
         many = f"{len(border)} layer{'s' if len(border) > 1 else ''}, most "
-        at = f"{flipped(told.border)} % of flips; " if told is not None and told.stride > 1 else ""
+        at = (
+            f"{flipped(circular_border.border)} % of flips; "
+            if circular_border is not None and circular_border.stride > 1
+            else ""
+        )
         names = named_errors(border[:1], inside=False)
         lines += _wrapped(f"padding   {at}{many}{names}", hang=10)
     if audit.alignment is not None and audit.alignment.unknown:
@@ -268,17 +273,17 @@ def _causes(audit: Audit) -> list[str]:
 
 
 def _more(audit: Audit) -> list[str]:
-    """A sentence of whatever else was measured."""
-    said = [t for found in audit.extras.values() for t in found.sentences()]
-    lines = [line for t in said for line in _wrapped(t)]
+    """One sentence for each further measure."""
+    sentences = [t for measured in audit.extras.values() for t in measured.sentences()]
+    lines = [line for t in sentences for line in _wrapped(t)]
     return ["", *lines] if lines else []
 
 
 def left_out_sentence(audit: Audit) -> str:
-    """What was not measured, with the options that give it; empty where everything was.
+    """What was not measured, with the options that measure it; empty where everything was.
 
     Args:
-        audit: what was found.
+        audit: the result.
     """
     if not audit.left_out:
         return ""

@@ -1,4 +1,4 @@
-"""Every shift of a grid: where around a sample the answer changes."""
+"""All shifts of a grid: where around a sample the prediction changes."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ __all__ = ["Grid", "grid", "shifts_of"]
 
 @dataclass(frozen=True, kw_only=True)
 class Grid:
-    """What happens at every shift of a grid around where the samples stand.
+    """What happens at every shift of a grid around the unshifted samples.
 
     Args:
         n: samples it was measured on.
         offsets: along each axis, in pixels, rising.
-        agreement: share of samples with the answer they have unmoved, an axis a shift axis.
-        accuracy: share of right answers, None where the truth is unknown.
-        worst_case_accuracy: share of samples that are right at every shift of the grid.
-        stable: share of samples with one answer at all shifts.
-        largest_difference: of any output from the unmoved one, over all samples and shifts.
+        agreement: fraction of samples with their unshifted prediction, an axis for each shift axis.
+        accuracy: fraction of correct predictions, None without labels.
+        worst_case_accuracy: fraction of samples that are classified correctly at every shift.
+        stable: fraction of samples with one prediction at all shifts.
+        largest_difference: of any output from the unshifted one, over all samples and shifts.
     """
 
     n: int
@@ -45,12 +45,12 @@ def grid(
     *,
     progress: Callable[[float], None] = lambda fraction: None,
 ) -> Grid:
-    """Measure the answers at every shift of a grid.
+    """Measure the predictions at every shift of a grid.
 
     Args:
         movable: samples and model.
-        reach: largest shift along each axis; None for every shift that there is (circular only).
-        n: samples, the first ones.
+        reach: maximum shift along each axis; None for all possible shifts (circular only).
+        n: the number of samples, taken from the start.
         progress: called with the fraction that is done.
     """
     steps, axes = _offsets(movable, reach), len(movable.size)
@@ -64,7 +64,7 @@ def grid(
         x, truth = movable.load(rows), movable.truth(rows)
         still = torch.zeros(len(x), axes, dtype=every.dtype)
         reference = movable.model(x if movable.mode == "subpixel" else movable.move(x, still))
-        base = movable.kind.answer(movable.whole(reference))
+        base = movable.kind.predicted(movable.whole(reference))
         same = torch.ones(len(x), dtype=torch.bool)
         always = same.clone()
         for k, offset in enumerate(every):
@@ -72,16 +72,16 @@ def grid(
                 out = reference  # the same samples once more
             else:
                 out = movable.model(movable.move(x, offset.expand(len(x), axes)))
-            answer = movable.answer(out, offset.expand(len(x), axes))
-            equal = movable.kind.agreement(base, answer)
+            predicted = movable.predicted(out, offset.expand(len(x), axes))
+            equal = movable.kind.agreement(base, predicted)
             agree[k] += float(equal.sum())
             same &= equal == (1 if movable.kind.unit else 0)
             if out.shape == reference.shape and movable.model.task != "segment":
                 largest = max(largest, float((out - reference).abs().max()))
             if known:
                 assert truth is not None
-                right[k] += float((answer == truth).sum())
-                always &= answer == truth
+                right[k] += float((predicted == truth).sum())
+                always &= predicted == truth
             progress((rows.start + len(x) * (k + 1) / len(every)) / n)
         total += len(x)
         stable, safe = stable + float(same.sum()), safe + float(always.sum())
@@ -101,10 +101,10 @@ def shifts_of(mode: str, size: tuple[int, ...], max_shift: int, reach: int | Non
     """How many shifts a map holds.
 
     Args:
-        mode: of shifting.
+        mode: kind of shift.
         size: of the samples.
-        max_shift: largest shift along each axis that samples are shown at.
-        reach: largest shift of the map; None for every circular one.
+        max_shift: maximum shift along each axis of the measured samples.
+        reach: maximum shift of the map; None for all circular shifts.
 
     Example:
         >>> shifts_of("crop", (32, 32), 4, 4), shifts_of("circular", (8, 8), 2, None)

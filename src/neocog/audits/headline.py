@@ -1,7 +1,7 @@
-"""What an audit answers, before anything else: a sentence, an image, five figures, a command.
+"""The first screen of an audit: a sentence, an image, five figures, a command.
 
-The terminal, the report and a notebook take their first screen from here, so that all of them say
-the same. The bounds of the badge are named, so that it can be argued with.
+The terminal, the report and a notebook take their first screen from here, so they agree. The bounds
+of the badge are named, so they can be discussed.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from neocog.audits.first_screen import (
     no_better_than_chance,
 )
 from neocog.audits.shift import Shift
-from neocog.audits.words import aliasing_layers, border_layers
+from neocog.audits.verdict import aliasing_layers, border_layers
 from neocog.errors import printable
 from neocog.exhibits import Exhibit, Scalar
 from neocog.first_screen import MOST_FIGURES, Command, FirstScreen, Level, Named
@@ -41,34 +41,34 @@ LEVELS: dict[str, Level] = {
     "Shift-robust": "good",
     "Not decided": "open",
 }
-"""How the sentence of an audit begins, to what that means."""
+"""Level of an audit by the words that its sentence begins with."""
 
 
 def opening(audit: Audit) -> tuple[str, Level, str, str]:
-    """Badge, level, the sentence with the number, and what is to be added to it.
+    """Badge, level, the sentence with the number, and a detail.
 
     Args:
-        audit: what was measured.
+        audit: the result.
     """
-    said = headline(audit)
-    badge, _, rest = said.partition(": ")
+    sentence = headline(audit)
+    badge, _, rest = sentence.partition(": ")
     level = next((v for k, v in LEVELS.items() if badge.startswith(k)), None)
     if level is None:
-        return "", "plain", said, ""
+        return "", "plain", sentence, ""
     rest = f"{rest[:1].upper()}{rest[1:]}"
     return badge, level, rest, _worst_layer(audit) if level == "bad" else _bound(audit, level)
 
 
 def first_screen(audit: Audit, named: Named | None = None) -> FirstScreen:
-    """All of it.
+    """The first screen.
 
     Args:
-        audit: what was measured.
+        audit: the result.
         named: model and data as the user named them; None where they are objects in Python.
     """
-    badge, level, said, detail = opening(audit)
+    badge, level, sentence, detail = opening(audit)
     return FirstScreen(
-        headline=said,
+        headline=sentence,
         detail=detail,
         badge=badge,
         level=level,
@@ -80,7 +80,7 @@ def first_screen(audit: Audit, named: Named | None = None) -> FirstScreen:
 
 
 def _bound(audit: Audit, level: Level) -> str:
-    """Why nothing is decided, where that is a matter of samples."""
+    """Why nothing is decided, where the number of samples is the reason."""
     s = leading(audit)
     if level != "open" or s is None or s.largest_class == 1:
         return ""
@@ -93,7 +93,7 @@ def _bound(audit: Audit, level: Level) -> str:
 
 
 def _worst_layer(audit: Audit) -> str:
-    """Which layers break it most, by cause; nothing where none was seen to."""
+    """The layers that break equivariance most, by cause; empty where none does."""
     aliased, border = aliasing_layers(audit)[0], border_layers(audit)
     parts = []
     if aliased:
@@ -109,24 +109,24 @@ def _worst_layer(audit: Audit) -> str:
 def _image(audit: Audit) -> tuple[Exhibit, ...]:
     """One large pair that flips, or the map of shifts where none does; layers by cause."""
     s = leading(audit)
-    found: list[Exhibit] = []
+    exhibits: list[Exhibit] = []
     if s is not None:
         pair = flip_pairs(s.flips, audit.classes, "one of the images that flip", large=True)
         if pair.images:
-            found.append(pair)
+            exhibits.append(pair)
         elif s.map is not None and s.map.agreement.ndim == 2:
-            found.append(agreement_map(s, shared_low(audit)))
+            exhibits.append(agreement_map(s, shared_low(audit)))
     layers = layers_by_cause(audit)
     if layers is not None:
-        found.append(layers)
-    return tuple(found)
+        exhibits.append(layers)
+    return tuple(exhibits)
 
 
 def _figures(audit: Audit) -> tuple[Scalar, ...]:
-    found: list[Scalar] = []
+    figures: list[Scalar] = []
 
     def fraction(title: str, value: float, ci: tuple[float, float] | None, note: str = "") -> None:
-        found.append(Scalar(title=title, value=value, unit="%", interval=ci, note=note))
+        figures.append(Scalar(title=title, value=value, unit="%", interval=ci, note=note))
 
     first = leading(audit)
     if first is not None and first.unit:
@@ -137,13 +137,13 @@ def _figures(audit: Audit) -> tuple[Scalar, ...]:
         note = f"correct at every shift of the map, {first.map.n} images"
         fraction("worst-case accuracy", first.worst_case_accuracy, None, note)
     turned = () if audit.rotation is None else (1 - audit.rotation.quarter_turn_agreement,)
-    room = MOST_FIGURES - len(found) - len(turned)
+    room = MOST_FIGURES - len(figures) - len(turned)
     others = [s for m in ("subpixel", "circular", "zeros") if (s := audit.shift.get(m)) is not None]
     for s in [s for s in others if s is not first and s.unit][:room]:
         fraction(_flips(s), flip_rate(s), flip_rate_ci(s))
     for rate in turned:
         fraction("flips, exact turns", rate, None)
-    return tuple(found)
+    return tuple(figures)
 
 
 def _flips(s: Shift) -> str:
@@ -158,7 +158,7 @@ def _basis(audit: Audit) -> str:
 
 
 def _next(audit: Audit, level: Level, named: Named | None) -> tuple[Command, ...]:
-    found: list[Command] = []
+    commands: list[Command] = []
     step = next_step(audit)
     if step is not None:
         verb, more = step
@@ -168,14 +168,14 @@ def _next(audit: Audit, level: Level, named: Named | None) -> tuple[Command, ...
             "predict": "See which classes it names",
             "fix": f"Swap in anti-aliased downsampling{_gain(leading(audit))}",
         }[verb]
-        found.append(
+        commands.append(
             Command(text=text, python=_PYTHON[(verb, *more)])
             if named is None
             else named.command(verb, text, *more)
         )
     if level not in ("bad", "open") and audit.axes == 2 and (audit.layers or named is None):
-        found.append(_explained(named))
-    return tuple(found)
+        commands.append(_explained(named))
+    return tuple(commands)
 
 
 _PYTHON = {
@@ -196,7 +196,7 @@ def _explained(named: Named | None) -> Command:
 
 
 def _gain(s: Shift | None) -> str:
-    """What may be gained, where it was told apart."""
+    """What may be gained, where causes were separated."""
     if s is None or s.border is None or s.border.aliasing_ci[0] <= 0:
         return ""
     low, high = (points(v, 1).lstrip("+") for v in s.border.aliasing_ci)

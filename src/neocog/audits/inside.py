@@ -1,4 +1,4 @@
-"""What was found inside a network, as exhibits: its layers and its downsamplers."""
+"""The inside of a network as exhibits: its layers and its downsampling."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from neocog.audits.lie import LieError
-from neocog.audits.words import blame
+from neocog.audits.verdict import blame
 from neocog.errors import printable
 from neocog.exhibits import Cell, Curve, Exhibit, Map, Section, Table, share
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["layers_section", "sampling_section"]
 
 SPECTRA = 6
-"""Downsamplers whose spectra are drawn."""
+"""Downsampling layers whose spectra are drawn."""
 
 
 DARKEST = -6.0
@@ -25,7 +25,7 @@ DARKEST = -6.0
 
 
 def layers_section(audit: Audit) -> Section:
-    """How far every layer is from equivariance, by itself and with all before it."""
+    """How far every layer is from equivariance, alone and with all layers before it."""
     lie = {e.name: e for e in audit.lie}
     x = list(range(1, len(audit.layers) + 1))
     lines: dict[str, list[float | None]] = {"shift": [e.shift_error for e in audit.layers]}
@@ -103,7 +103,7 @@ def layers_section(audit: Audit) -> Section:
 
 
 def _frequencies(n: int) -> tuple[float, float]:
-    """Cycles a sample at both edges of a spectrum of n values, zero in the middle."""
+    """Cycles per sample at both edges of a spectrum of n values, zero in the center."""
     first = -(n // 2) / n
     return first - 0.5 / n, first + 1 - 0.5 / n
 
@@ -113,21 +113,21 @@ def _radian(e: LieError | None) -> float | None:
 
 
 def _none_drops(audit: Audit) -> str:
-    """What may be said where no operation was seen to downsample."""
-    found = audit.alignment
-    if found is None or found.unknown:
-        behind = "" if found is None else f" {', '.join(found.unknown)}"
+    """What may be claimed where no operation was seen to downsample."""
+    alignment = audit.alignment
+    if alignment is None or alignment.unknown:
+        behind = "" if alignment is None else f" {', '.join(alignment.unknown)}"
         return f"Nothing was seen to downsample; not all was looked behind{behind and ':'}{behind}."
-    if found.total_stride != 1:
+    if alignment.total_stride != 1:
         return (
             f"No convolution, pool or slice downsamples; the total stride of "
-            f"{found.total_stride} {audit.nouns.units} is that of other operations."
+            f"{alignment.total_stride} {audit.nouns.units} is that of other operations."
         )
     return "Nothing in this model downsamples, but for global means."
 
 
 def sampling_section(audit: Audit) -> Section:
-    """Where samples are dropped, what aliases there, and the worst spectra."""
+    """Where the network downsamples, what aliases there, and the worst spectra."""
     rows: list[list[Cell]] = [
         [
             a.name,
@@ -161,13 +161,13 @@ def sampling_section(audit: Audit) -> Section:
             Map(
                 title=f"spectrum before {printable(a.name)} downsamples",
                 values=level,
-                row_label="cycles a sample, vertical",
-                column_label="cycles a sample, horizontal",
+                row_label="cycles per sample, vertical",
+                column_label="cycles per sample, horizontal",
                 ends=(DARKEST, 0.0),
                 extent=(_frequencies(level.shape[0]), _frequencies(level.shape[1])),
                 box=(1 / a.stride[0], 1 / a.stride[-1]),
-                note="Power in powers of ten of the largest; zero frequency, left out, is in the "
-                f"middle. The frame: below the Nyquist frequency of stride "
+                note="Power in powers of ten of the maximum; zero frequency, left out, is in the "
+                f"center. The frame: below the Nyquist frequency of stride "
                 f"{'×'.join(map(str, a.stride))}; what lies outside it aliases, "
                 f"{share(a.aliased_energy)} of the energy.",
             )

@@ -1,21 +1,21 @@
-"""Which layer breaks the symmetry?
+"""Which layer breaks equivariance?
 
-A layer f is equivariant to a motion T when f(T x) = T f(x). Two figures say how far a layer of a
-network is from that, as mean over samples of ‖f(T x) - T f(x)‖ / ‖f(x)‖ over the region that both
-know, see `neocog.symmetry.residual`:
+A layer f is equivariant to a transformation T when f(T x) = T f(x). Two figures say how far a layer
+is from that, as the mean over samples of ‖f(T x) - T f(x)‖ / ‖f(x)‖ over the region that both know,
+see `neocog.symmetry.residual`:
 
-    shift_error, rotation_error   at the layer's output, everything before it included
-    local_shift, local_rotation     of this layer alone: its input on the unmoved sample is moved,
-                                  so what broke earlier has no part in it
+    shift_error, rotation_error   at the layer's output, all layers before it included
+    local_shift, local_rotation   of this layer alone: its input for the unshifted sample is
+        transformed, so errors of earlier layers have no part in it
 
-Shifts are circular by whole pixels, different for each sample; turns are quarter turns. Nothing
-is interpolated at the input. What T does to an output's channels is said by the field that a layer
-declares, see `neocog.symmetry.fields`: nothing where it declares none, and nothing to a vector.
+Shifts are circular by whole pixels, different for each sample; rotations are quarter turns. Nothing
+is interpolated at the input. How T acts on the channels of an output is declared by the field of
+the layer, see `neocog.symmetry.fields`; without one it leaves channels, and vectors, as they are.
 
-Of a layer's own shift error the part near the border is told apart: within reach of its window
-from the border or from where the image was cut, the padding is what breaks it; everywhere else
-it is the sampling. A layer with a stride that moves along with shifts by multiples of it has no
-border that breaks anything, so all of its error is the sampling's.
+The local shift error is split into border and interior: within the reach of the window from the
+border, or from where the image was cut, padding causes it; everywhere else downsampling does. A
+layer with a stride that commutes with shifts by multiples of it has no border effect, so all of its
+error is aliasing.
 """
 
 from __future__ import annotations
@@ -50,13 +50,13 @@ class LayerError(Jsonable):
     """How far one layer is from equivariance.
 
     Args:
-        name: of the sub-module; `#2` marks its second call in one pass.
+        name: of the submodule; `#2` marks its second call in one pass.
         kind: its class.
         output: shape of its output, without the batch axis.
         shift_error: at its output, under circular shifts of the image.
-        shift_ci: its 95 % interval, by bootstrap over samples.
+        shift_ci: its 95 % CI, by bootstrap over samples.
         local_shift: of this layer alone; None for a block of layers.
-        own_border: share of `local_shift` squared that lies near the border or the cut.
+        own_border: fraction of `local_shift` squared near the border or the cut.
         rotation_error: at its output, under quarter turns; None where height and width differ.
         local_rotation: of this layer alone.
     """
@@ -79,14 +79,14 @@ class LayerError(Jsonable):
 
     @property
     def own_inside(self) -> float:
-        """Of its own shift error what is not the border's: aliasing."""
+        """The part of the local shift error that is not the border's: aliasing."""
         if self.local_shift is None or self.own_border is None:
             return 0.0
         return float(self.local_shift * max(0.0, 1 - self.own_border) ** 0.5)
 
     @property
     def own_at_border(self) -> float:
-        """Of its own shift error what is the border's."""
+        """The part of the local shift error at the border."""
         if self.local_shift is None or self.own_border is None:
             return 0.0
         return float(self.local_shift * max(0.0, self.own_border) ** 0.5)
@@ -117,14 +117,14 @@ def layer_errors(
     """Measure every layer of a model, in the order of their first calls.
 
     Args:
-        model: what is looked into.
+        model: the model that is measured.
         data: samples of the size that the model takes; a few dozen are enough.
-        max_shift: largest shift along each axis, in pixels; an eighth of the size if left out.
+        max_shift: maximum shift along each axis, in pixels; an eighth of the size if left out.
         seed: of the shifts.
-        batch: samples at once.
-        jumps: of each layer's output, pixels from one sample to the next, along each axis, as
-            `receptive_field` finds them; taken from the sizes where it is missing.
-        turns: look at quarter turns too, where samples are square.
+        batch: batch size.
+        jumps: pixels from one sample of a layer's output to the next, along each axis, as
+            `receptive_field` computes them; estimated from the sizes where it is missing.
+        turns: measure quarter turns too, where samples are square.
         progress: called with the fraction that is done.
 
     Raises:
@@ -161,9 +161,9 @@ def _offsets(n: int, axes: int, max_shift: int, seed: int) -> Tensor:
     rng = np.random.default_rng([seed, 0x1A7E])
     width = (2 * max_shift + 1) ** axes
     number = rng.integers(1, width, n)
-    number = np.where(number <= width // 2, number - 1, number)  # all but the one in the middle
-    place = np.stack(np.unravel_index(number, (2 * max_shift + 1,) * axes), -1) - max_shift
-    return torch.from_numpy(place)
+    number = np.where(number <= width // 2, number - 1, number)  # all but the zero shift
+    offset = np.stack(np.unravel_index(number, (2 * max_shift + 1,) * axes), -1) - max_shift
+    return torch.from_numpy(offset)
 
 
 def _row(name: str, s: _Sums, seed: int) -> LayerError:
@@ -194,11 +194,11 @@ Look = Callable[[str, nn.Module, Tensor | None, Tensor], None]
 
 
 _WHOLE = (PolyphaseDown, MaxBlurPool)
-"""Made of modules, and one layer all the same."""
+"""Modules with submodules that are one layer nevertheless."""
 
 
 def is_map(out: object) -> TypeGuard[Tensor]:
-    """Whether a layer gave one tensor of numbers, (B, ...)."""
+    """Whether a layer returned one tensor of numbers, (B, ...)."""
     return isinstance(out, Tensor) and out.ndim > 1 and out.is_floating_point()
 
 
@@ -207,11 +207,11 @@ def _through(module: nn.Module, pair: Tensor, look: Look) -> None:
     names = CallNames()
     within: list[str] = []
     kept: dict[int, Tensor] = {}
-    windows: list[Tensor] = []  # an operator's padding and phase, which are one layer with it
+    windows: list[Tensor] = []  # padding and phase of an operator, which are one layer with it
 
     def before(name: str, m: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         if not within and len(args) == 1 and isinstance(args[0], Tensor):
-            kept[id(m)] = args[0].clone()  # it is about to be written over
+            kept[id(m)] = args[0].clone()  # it is about to be overwritten
 
     def after(name: str, m: nn.Module, args: tuple[Any, ...], out: Any) -> None:
         if within or not is_map(out) or len(out) != len(pair):
@@ -237,7 +237,7 @@ def _through(module: nn.Module, pair: Tensor, look: Look) -> None:
 
 
 class _ShiftedPair:
-    """Looks at layers under circular shifts."""
+    """Measures layers under circular shifts."""
 
     def __init__(
         self,
@@ -256,9 +256,9 @@ class _ShiftedPair:
         if inner is None:
             return
         before = inner[: len(still)]
-        ratio = _own_jump(m, before, out) if self.has_places(out) else None
-        if not self.has_places(before) or (self.has_places(out) and ratio is None):
-            return  # a vector, or nobody knows where its samples are from
+        ratio = _own_jump(m, before, out) if self.has_space(out) else None
+        if not self.has_space(before) or (self.has_space(out) and ratio is None):
+            return  # a vector, or an output whose positions are unknown
         whole = self.steps(before)
         wrong, base = _alone(m, before, still, whole, ratio)
         sums.local_shift.append(norms(wrong, base))
@@ -271,11 +271,11 @@ class _ShiftedPair:
     def has_border(
         self, m: nn.Module, before: Tensor, still: Tensor, ratio: Jump, whole: Tensor
     ) -> Tensor:
-        """1 for each sample that is answered otherwise at a multiple of the stride, (B, 1, …).
+        """1 for each sample whose output changes at a multiple of the stride, (B, 1, …).
 
-        Such a shift, about as long as the one that was measured, meets the grid as it was: what
-        breaks then is the border. Where nothing does, the border is not to blame for what
-        sampling does near it. A layer that drops nothing has no grid that could be.
+        Such a shift, about as long as the measured one, meets the same sampling grid: an error is
+        due to the border. Where there is none, the border is not to blame for what downsampling
+        does near it. A layer that does not downsample has no grid.
         """
         stride = torch.tensor([max(1, int(j)) for j in ratio])
         if not bool((stride > 1).any()):
@@ -287,19 +287,19 @@ class _ShiftedPair:
         return breaks.to(still).view(-1, *[1] * (still.ndim - 1))
 
     def steps(self, x: Tensor) -> Tensor:
-        """The shifts of the images as whole shifts of a map: at least one step somewhere."""
+        """Shifts of the images as whole shifts of a feature map: at least one step somewhere."""
         scale = [n / m for n, m in zip(x.shape[2:], self.size, strict=True)]
         whole = torch.round(self.shift.offset * torch.tensor(scale)).long()
         zero = (whole == 0).all(1)
         return torch.where(zero[:, None], self.shift.offset.sign(), whole)
 
-    def has_places(self, x: Tensor) -> bool:
+    def has_space(self, x: Tensor) -> bool:
         """Whether it is a map of more than one sample."""
         return x.ndim == len(self.size) + 2 and any(n > 1 for n in x.shape[2:])
 
     def jump(self, name: str, out: Tensor) -> Jump | None:
-        """Pixels from one sample to the next; None for what has no places."""
-        if not self.has_places(out):
+        """Pixels from one sample to the next; None for an output without space."""
+        if not self.has_space(out):
             return None
         if name in self.jumps and len(self.jumps[name]) == len(self.size):
             return self.jumps[name]
@@ -308,7 +308,7 @@ class _ShiftedPair:
 
 
 class _TurnedPair:
-    """Looks at layers under quarter turns."""
+    """Measures layers under quarter turns."""
 
     def __init__(self, sums: dict[str, _Sums], turn: QuarterTurn) -> None:
         self.sums, self.turn = sums, turn
@@ -336,14 +336,14 @@ def _turns(x: Tensor) -> bool:
 def _alone(
     m: nn.Module, before: Tensor, still: Tensor, offset: Tensor, jump: Jump | None
 ) -> tuple[Tensor, Tensor]:
-    """`best_fit` of one layer whose input is shifted by hand."""
+    """`best_fit` of one layer whose input is shifted directly."""
     shift = Translation(offset)
     again = m(shift(before).clone())
     return best_fit(shift, still, again, jump=jump, size=tuple(before.shape[2:]))
 
 
 def _own_jump(m: nn.Module, x: Tensor, out: Tensor) -> Jump | None:
-    """Of a layer alone, samples of its input from one output sample to the next."""
+    """Of a layer alone, input samples from one output sample to the next."""
     stride = getattr(m, "stride", None)
     steps = stride if isinstance(stride, tuple | list) else (stride,)
     if stride is not None and all(isinstance(s, int) for s in steps):
@@ -355,7 +355,7 @@ def _own_jump(m: nn.Module, x: Tensor, out: Tensor) -> Jump | None:
 
 
 def _reach(m: nn.Module) -> tuple[int, ...]:
-    """Samples of a layer's input that its window reaches to one side, an axis or for all."""
+    """Input samples that the window of a layer reaches to one side, along an axis or all."""
     kernel = getattr(m, "kernel_size", 1)
     dilation = getattr(m, "dilation", 1)
     kernel = kernel if isinstance(kernel, tuple) else (kernel,)
@@ -366,21 +366,21 @@ def _reach(m: nn.Module) -> tuple[int, ...]:
 
 
 ROUNDING = 1e-4
-"""Of a norm: float32 has 1e-7, and a layer adds up thousands of products."""
+"""Relative: float32 has 1e-7, and a layer sums thousands of products."""
 
 TINY = 0.01
-"""Of the mean norm of a layer's output: what a sample's norm counts as, at least."""
+"""Relative to the mean norm of a layer's output: lower bound of a sample's norm."""
 
 
 def _breaks(wrong: Tensor, reference: Tensor) -> Tensor:
-    """Whether more than rounding is wrong, of each sample."""
+    """Whether each sample differs by more than rounding."""
     far, least = (t.flatten(1).norm(dim=1) for t in (wrong, ROUNDING * reference))
     breaks: Tensor = far > least
     return breaks
 
 
 def _ratios(parts: list[Tensor]) -> Tensor:
-    """Of all samples; one whose output is all but zero does not outweigh the rest."""
+    """Over all samples; a sample whose output is almost zero does not dominate."""
     up, down = torch.cat(parts, 1).cpu()
     least = max(float(down.mean()) * TINY, 1e-30)
     ratio: Tensor = up / down.clamp(min=least)

@@ -1,10 +1,10 @@
 """The infinitesimal equivariance error of every layer: its Lie derivative.
 
-For a motion that starts as x + ε · G x, the Lie derivative of a layer f along it is
-J_f (G x) - G (f x): how fast f(T x) and T f(x) part when T begins (N. Gruver et al., "The Lie
+For a transformation that begins as x + ε · G x, the Lie derivative of a layer f along it is
+J_f (G x) - G (f x): how fast f(T x) and T f(x) diverge as T begins (N. Gruver et al., "The Lie
 Derivative for Measuring Learned Equivariance", ICLR 2023). Forward-mode differentiation carries
-J_f (G x) through the whole network in one pass and every layer's output shows it on the way. Norms
-are taken of the derivative itself, never of sums of absolute values.
+J_f (G x) through the whole network in one pass, and the output of every layer shows it on the way.
+Norms are of the derivative itself, never sums of absolute values.
 
 The generators G are those of `neocog.symmetry.generators`.
 """
@@ -37,12 +37,12 @@ __all__ = ["LieError", "lie_errors"]
 
 @dataclass(frozen=True, kw_only=True)
 class LieError:
-    """How fast one layer leaves equivariance, mean over samples of ‖L f‖ / ‖f‖.
+    """How fast one layer departs from equivariance, mean over samples of ‖L f‖ / ‖f‖.
 
     Args:
-        name: of the sub-module; `#2` marks its second call in one pass.
-        shift: a pixel of shift.
-        rotation: a radian of turning; None for what is no square image.
+        name: of the submodule; `#2` marks its second call in one pass.
+        shift: per pixel of shift.
+        rotation: per radian of rotation; None where the samples are no square images.
     """
 
     name: str
@@ -54,12 +54,12 @@ def lie_errors(model: Measurable, data: AnySamples, *, batch: int = 16) -> tuple
     """The Lie derivative of every layer, in the order of their first calls.
 
     Args:
-        model: what is looked into.
+        model: the model that is measured.
         data: samples of the size that the model takes.
-        batch: samples at once.
+        batch: batch size.
 
     Returns:
-        A row a layer, but for maps that windows without border have cut; none at all where an
+        One row a layer, without maps that windows without padding have cut; none at all where an
         operation of the model has no forward-mode derivative.
     """
     model, data = measured(model, data)
@@ -89,8 +89,8 @@ def lie_errors(model: Measurable, data: AnySamples, *, batch: int = 16) -> tuple
                     )
                     for name, e in errors.items():
                         turn.setdefault(name, []).append(e)
-    except RuntimeError:  # of what ran before: an operation without such a derivative, or one that
-        return ()  # has it for some memory layouts only
+    except RuntimeError:  # by an earlier operation: without such a derivative, or with one for
+        return ()  # some memory layouts only
     return tuple(
         LieError(
             name=name,
@@ -102,7 +102,7 @@ def lie_errors(model: Measurable, data: AnySamples, *, batch: int = 16) -> tuple
 
 
 Generator = Callable[[Tensor, FeatureField], Tensor | None]
-"""Of a layer's output: what the motion begins with there; None for what the motion is not of."""
+"""The initial change of a layer's output under the transformation; None where it has none."""
 
 
 def _through(

@@ -1,4 +1,4 @@
-"""The look into a network: its geometry, its layers, and where it aliases."""
+"""Measures inside a network: its geometry, its layers, and what aliases."""
 
 from __future__ import annotations
 
@@ -21,54 +21,54 @@ from neocog.graph.receptive_field import ReceptiveField, receptive_field
 __all__ = ["Geometry", "Inside", "geometry_of", "look_inside"]
 
 _FOR_LAYERS = 0.8
-"""Fraction of the time of a look that goes into the errors of layers, about."""
+"""Fraction of the time of this part that goes into the errors of layers, about."""
 
 
 @dataclass(frozen=True)
 class Geometry:
-    """What needs no data; nothing of a black box."""
+    """What needs no data; empty for a black box."""
 
     stride: int | None = None
     alignment: Alignment | None = None
     cost: Cost | None = None
     field: ReceptiveField | None = None
-    notes: tuple[str, ...] = ("Only its answers can be had: nothing was looked into.",)
+    notes: tuple[str, ...] = ("Only outputs of this model are available: no layer was measured.",)
 
     @property
     def macs(self) -> int | None:
-        """Multiplications of a forward pass; None where not all operations are understood."""
+        """MACs of a forward pass; None where not all operations are understood."""
         whole = self.cost is not None and self.cost.status == "complete"
         return self.cost.macs if self.cost is not None and whole else None
 
     def jumps(self, subject: Subject) -> dict[str, tuple[Fraction, ...]]:
-        """Of the layers whose outputs move evenly, by the names in the whole model."""
+        """Of layers whose outputs shift evenly, by their names in the whole model."""
         if self.field is None:
             return {}
         inner = subject.network is not subject.module
-        found = {}
+        jumps = {}
         for f in self.field.layers:
             if f.jump and all(j is not None for j in f.stepped):
                 name = f"network.{f.name}".rstrip(".") if inner else f.name
-                found[name] = tuple(j for j in f.stepped if j is not None)
-        return found
+                jumps[name] = tuple(j for j in f.stepped if j is not None)
+        return jumps
 
 
 def geometry_of(subject: Subject, shape: tuple[int, ...]) -> Geometry:
     """Cost, receptive fields and alignment of a network.
 
     Args:
-        subject: what is looked at.
+        subject: the model.
         shape: of a sample, (C, H, W) or (C, N).
     """
     network = subject.network
     spent, seen = cost(network, shape), receptive_field(network, shape)
-    found = alignment(network, shape)
-    return Geometry(found.total_stride, found, spent, seen, ())
+    aligned = alignment(network, shape)
+    return Geometry(aligned.total_stride, aligned, spent, seen, ())
 
 
 @dataclass(frozen=True)
 class Inside:
-    """What was found inside a network."""
+    """What was measured inside a network."""
 
     layers: tuple[LayerError, ...] = ()
     lie: tuple[LieError, ...] = ()
@@ -86,15 +86,15 @@ def look_inside(
     lie: bool,
     progress: Callable[[float], None],
 ) -> Inside:
-    """Layers by themselves and together, and what aliases.
+    """Layers alone and with all before them, and what aliases.
 
     Args:
-        subject: what is looked into.
-        few: samples to do so with.
-        config: the largest shift, the seed and the size of a batch.
+        subject: the model.
+        few: samples that are used.
+        config: the maximum shift, the seed and the batch size.
         geometry: of the network.
-        turns: look at quarter turns of layers too.
-        lie: take Lie derivatives.
+        turns: measure quarter turns of layers too.
+        lie: compute Lie derivatives.
         progress: called with the fraction that is done.
     """
     errors = layer_errors(
@@ -107,13 +107,13 @@ def look_inside(
         turns=turns,
         progress=lambda fraction: progress(_FOR_LAYERS * fraction),
     )
-    found = lie_errors(subject, few.first(LIE_SAMPLES, seed=config.seed)) if lie else ()
+    lie_layers = lie_errors(subject, few.first(LIE_SAMPLES, seed=config.seed)) if lie else ()
     notes: tuple[str, ...] = ()
-    if lie and not found:
+    if lie and not lie_layers:
         notes = ("An operation has no forward-mode derivative: no Lie derivatives.",)
     return Inside(
         _named(subject, errors),
-        _named(subject, found),
+        _named(subject, lie_layers),
         _named(subject, aliasing(subject, few)),
         notes,
     )

@@ -1,7 +1,7 @@
-"""Does the answer change when the image is turned, mirrored, or made larger or smaller?
+"""Does the prediction change when the image is rotated, mirrored or rescaled?
 
-Every motion that interpolates changes an image also by interpolating. So beside each figure
-stands its *floor*: the same figure for the image that was moved there and back again.
+Every transformation that interpolates changes an image by interpolating, too. So each figure comes
+with its interpolation baseline, `floor`: the same figure for an image after a round trip.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from neocog.audits.answer import kind_of
+from neocog.audits.agreement import kind_of
 from neocog.audits.subject import AnySamples, Measurable, Subject, measured
 from neocog.audits.unshifted import Unshifted
 from neocog.data.samples import Samples, batch_of
@@ -28,18 +28,18 @@ __all__ = ["Rotation", "Scale", "Sweep", "change_of", "rotation", "scale", "swee
 
 @dataclass(frozen=True, kw_only=True)
 class Sweep:
-    """Answers under one motion of several amounts.
+    """Predictions under a transformation of several amounts.
 
     Args:
         n: samples.
-        amounts: of the motion.
-        agreement: share of samples with the answer they have unmoved, one an amount; for a
+        amounts: of the transformation.
+        agreement: fraction of samples with their unshifted prediction, one for each amount; for a
             regressor the mean difference.
-        agreement_ci: 95 % intervals, by bootstrap over samples.
-        accuracy: share of right answers; empty where the truth is unknown.
-        floor: `agreement` for samples that were moved there and back, so interpolated twice and
-            without what left the frame on the way; 1 where nothing is interpolated.
-        change: mean of ‖f(moved) - f(x)‖ / ‖f(x)‖ over samples, f centered over the classes.
+        agreement_ci: 95 % CIs, by bootstrap over samples.
+        accuracy: fraction of correct predictions; empty without labels.
+        floor: `agreement` after the round trip, so interpolated twice and without what left the
+            frame on the way; 1 where nothing is interpolated.
+        change: mean of ‖f(T x) - f(x)‖ / ‖f(x)‖ over samples, f centered over the classes.
     """
 
     n: int
@@ -72,12 +72,12 @@ class Rotation(Jsonable):
 
     Args:
         sweep: over angles in degrees, counterclockwise.
-        quarter_turn_error: mean over quarter turns and samples of ‖f(turned) - f(x)‖ / ‖f(x)‖;
-            these turns are exact, nothing is interpolated.
-        quarter_turn_agreement: share of samples with the answer they have unturned, mean over the
-            exact turns: quarter turns, or the half turn alone where sides differ.
+        quarter_turn_error: mean over quarter turns and samples of ‖f(T x) - f(x)‖ / ‖f(x)‖; these
+            turns are exact, nothing is interpolated.
+        quarter_turn_agreement: fraction of samples with their unrotated prediction, mean over the
+            exact turns: quarter turns, or the half turn alone where height and width differ.
         mirror: agreement of left-right and top-bottom mirror images.
-        border: what fills the corners.
+        border: how the corners are filled.
     """
 
     JSON = keys(
@@ -99,14 +99,14 @@ class Rotation(Jsonable):
     def exhibits(self) -> list[Exhibit]:
         """The sweep over angles, and both mirror images."""
         note = (
-            f"{_exact(self.sweep)} turns are exact, other angles interpolate; there and back is "
+            f"{_exact(self.sweep)} turns are exact, other angles interpolate; the round trip shows "
             "what interpolation alone does. Corners are filled by reflection."
         )
         sides = ("left to right", "top to bottom")
         return [
             _curve(self.sweep, "turned", "degrees, counterclockwise", note),
             *(
-                Scalar(title=f"mirrored {side}", value=value, unit="%", note="same answer")
+                Scalar(title=f"mirrored {side}", value=value, unit="%", note="same prediction")
                 for side, value in zip(sides, self.mirror, strict=True)
             ),
         ]
@@ -114,7 +114,7 @@ class Rotation(Jsonable):
     def sentences(self) -> list[str]:
         """The exact turns."""
         stay = share(self.quarter_turn_agreement)
-        return [f"Under exact {_exact(self.sweep).lower()} turns {stay} of the answers stay."]
+        return [f"Under exact {_exact(self.sweep).lower()} turns {stay} of the predictions stay."]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,8 +122,8 @@ class Scale(Jsonable):
     """What larger and smaller content does.
 
     Args:
-        sweep: over factors of length.
-        border: what fills the frame around smaller content.
+        sweep: over scale factors.
+        border: how the frame around smaller content is filled.
     """
 
     JSON = keys("n=sweep.n", "factors=sweep.amounts", *_SWEEP, "border")
@@ -134,26 +134,26 @@ class Scale(Jsonable):
     def exhibits(self) -> list[Exhibit]:
         """The sweep over factors."""
         note = "Smaller content is framed by its reflection."
-        return [_curve(self.sweep, "larger and smaller", "factor of length", note)]
+        return [_curve(self.sweep, "rescaled", "scale factor", note)]
 
     def sentences(self) -> list[str]:
-        """None: the curve says it."""
+        """None: the curve shows it."""
         return []
 
 
-def _exact(found: Sweep) -> str:
-    """The turns that map the image onto itself."""
-    return "Quarter" if 90.0 in found.amounts else "Half"
+def _exact(result: Sweep) -> str:
+    """The turns that map the image grid onto itself."""
+    return "Quarter" if 90.0 in result.amounts else "Half"
 
 
-def _curve(found: Sweep, title: str, x_label: str, note: str) -> Curve:
-    lines = {"same answer": found.agreement, "there and back": found.floor}
-    if found.accuracy:
-        lines["right"] = found.accuracy
-    many = f"{found.n:,} sample{'' if found.n == 1 else 's'}"
+def _curve(result: Sweep, title: str, x_label: str, note: str) -> Curve:
+    lines = {"same prediction": result.agreement, "interpolation round trip": result.floor}
+    if result.accuracy:
+        lines["right"] = result.accuracy
+    many = f"{result.n:,} sample{'' if result.n == 1 else 's'}"
     return Curve(
         title=title,
-        x=found.amounts,
+        x=result.amounts,
         lines=lines,
         x_label=x_label,
         y_label="%",
@@ -171,22 +171,22 @@ def sweep(
     unshifted: Unshifted | None = None,
     progress: Callable[[float], None] = lambda fraction: None,
 ) -> Sweep:
-    """Measure the answers under some motions.
+    """Measure the predictions under some transformations.
 
     Args:
-        model: what answers.
+        model: the model that is measured.
         data: samples.
-        motions: amounts, and what is done; None where nothing moves.
-        seed: of the intervals.
-        batch: samples at once.
-        unshifted: outputs of these samples where they stand, shared with other measures.
+        motions: amounts and transformations; None for the identity.
+        seed: of the bootstrap.
+        batch: batch size.
+        unshifted: outputs of the unshifted samples, shared with other measures.
         progress: called with the fraction that is done.
     """
     kind, n = kind_of(model.task), len(data)
     if model.task == "segment":
         raise UsageError(
-            "Turned and scaled images are compared by one answer an image; a segmenter gives "
-            "maps. Audit its shifts."
+            "Rotated and rescaled images are compared by one prediction an image; a segmenter "
+            "gives maps. Audit its shifts."
         )
     equal: list[list[Tensor]] = [[] for _ in motions]
     change: list[list[Tensor]] = [[] for _ in motions]
@@ -197,18 +197,18 @@ def sweep(
             rows = slice(start, min(n, start + step))
             x, truth = data.take(rows), data.truth(rows)
             reference = unshifted.outputs(rows, x)
-            base = kind.answer(reference)
+            base = kind.predicted(reference)
             for k, (_, motion) in enumerate(motions):
                 moved = x if motion is None else motion(x)
                 out = reference if motion is None else model(moved)
-                answer = kind.answer(out)
-                equal[k].append(kind.agreement(base, answer))
+                predicted = kind.predicted(out)
+                equal[k].append(kind.agreement(base, predicted))
                 change[k].append(change_of(reference, out))
                 if truth is not None and model.task == "classify":
-                    right[k] += float((answer == torch.from_numpy(truth)).sum())
+                    right[k] += float((predicted == torch.from_numpy(truth)).sum())
                 again = base
                 if motion is not None and not motion.exact:
-                    again = kind.answer(model(motion.inverse(moved)))
+                    again = kind.predicted(model(motion.inverse(moved)))
                 floor[k] += float(kind.agreement(base, again).sum())
                 progress((start + len(x) * (k + 1) / len(motions)) / n)
     joined = [torch.cat(e).numpy() for e in equal]
@@ -235,16 +235,17 @@ def rotation(
     unshifted: Unshifted | None = None,
     progress: Callable[[float], None] = lambda fraction: None,
 ) -> Rotation:
-    """Turn by angles from 0° to 360°, and mirror.
+    """Rotate by angles from 0° to 360°, and mirror.
 
     Args:
-        model: what answers.
+        model: the model that is measured.
         data: images.
-        step: degrees from one angle to the next; a divisor of 90, so that quarter turns are met.
-        border: what fills the corners, a key of `symmetry.warp.BORDERS`.
-        seed: of the intervals.
-        batch: samples at once.
-        unshifted: outputs of these samples where they stand, shared with other measures.
+        step: degrees from one angle to the next; a divisor of 90, so that quarter turns are
+            included.
+        border: how the corners are filled, a key of `symmetry.warp.BORDERS`.
+        seed: of the bootstrap.
+        batch: batch size.
+        unshifted: outputs of the unshifted samples, shared with other measures.
         progress: called with the fraction that is done.
 
     Raises:
@@ -257,27 +258,27 @@ def rotation(
             "came. Take 15 or 30."
         )
     if len(data.size) != 2:
-        raise UsageError("Only images can be turned; series came. Leave the rotation out.")
+        raise UsageError("Only images can be rotated; series came. Leave the rotation out.")
     square = data.size[0] == data.size[1]
     angles = [step * i for i in range(round(360 / step) + 1)]
     angles = [a for a in angles if square or a % 180 == 0 or a % 90]
     motions = [(a, None if a % 360 == 0 else rotation_by(a, border=border)) for a in angles]
     motions += [(0.0, mirror("left_right")), (0.0, mirror("top_bottom"))]
-    found = sweep(
+    result = sweep(
         model, data, motions, seed=seed, batch=batch, unshifted=unshifted, progress=progress
     )
     turns = [k for k, a in enumerate(angles) if a % 90 == 0 and 0 < a < 360]
     return Rotation(
-        sweep=_head(found, len(angles)),
-        quarter_turn_error=sum(found.change[k] for k in turns) / max(1, len(turns)),
-        quarter_turn_agreement=sum(found.agreement[k] for k in turns) / max(1, len(turns)),
-        mirror=(found.agreement[-2], found.agreement[-1]),
+        sweep=_head(result, len(angles)),
+        quarter_turn_error=sum(result.change[k] for k in turns) / max(1, len(turns)),
+        quarter_turn_agreement=sum(result.agreement[k] for k in turns) / max(1, len(turns)),
+        mirror=(result.agreement[-2], result.agreement[-1]),
         border=border,
     )
 
 
 FACTORS = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.25, 1.4, 1.7, 2.0)
-"""Of length."""
+"""Scale factors."""
 
 
 def scale(
@@ -291,16 +292,16 @@ def scale(
     unshifted: Unshifted | None = None,
     progress: Callable[[float], None] = lambda fraction: None,
 ) -> Scale:
-    """Make the content larger and smaller about the middle.
+    """Rescale the content about the center.
 
     Args:
-        model: what answers.
+        model: the model that is measured.
         data: images.
-        factors: of length.
-        border: what fills the frame around smaller content.
-        seed: of the intervals.
-        batch: samples at once.
-        unshifted: outputs of these samples where they stand, shared with other measures.
+        factors: scale factors.
+        border: how the frame around smaller content is filled.
+        seed: of the bootstrap.
+        batch: batch size.
+        unshifted: outputs of the unshifted samples, shared with other measures.
         progress: called with the fraction that is done.
 
     Raises:
@@ -312,14 +313,14 @@ def scale(
     if not factors or min(factors) <= 0:
         raise UsageError(f"Factors of a scale are positive; {list(factors)} came. Take 0.5 to 2.")
     motions = [(f, None if f == 1 else Warp(scale=f, border=border)) for f in factors]
-    found = sweep(
+    result = sweep(
         model, data, motions, seed=seed, batch=batch, unshifted=unshifted, progress=progress
     )
-    return Scale(sweep=found, border=border)
+    return Scale(sweep=result, border=border)
 
 
 def change_of(reference: Tensor, out: Tensor) -> Tensor:
-    """‖f(moved) - f(x)‖ / ‖f(x)‖ of each sample, what is common to all classes taken off."""
+    """‖f(T x) - f(x)‖ / ‖f(x)‖ of each sample, without what is common to all classes."""
     n = len(reference)
     a, b = reference.reshape(n, -1).double(), out.reshape(n, -1).double()
     if a.shape[1] > 1:
@@ -327,5 +328,5 @@ def change_of(reference: Tensor, out: Tensor) -> Tensor:
     return relative_error(b - a, a)
 
 
-def _head(found: Sweep, n: int) -> Sweep:
-    return Sweep(n=found.n, **{k: v[:n] for k, v in vars(found).items() if k != "n"})
+def _head(result: Sweep, n: int) -> Sweep:
+    return Sweep(n=result.n, **{k: v[:n] for k, v in vars(result).items() if k != "n"})

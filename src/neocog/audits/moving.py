@@ -1,4 +1,4 @@
-"""Samples at two positions: ways of shifting, and the draws of where."""
+"""Samples at two positions: kinds of shift, and their random offsets."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from neocog.audits.answer import Kind, kind_of
+from neocog.audits.agreement import Kind, kind_of
 from neocog.audits.subject import Subject
 from neocog.audits.unshifted import Unshifted, whole_map
 from neocog.data.samples import Samples, batch_of
@@ -22,32 +22,32 @@ from neocog.symmetry.warp import crop_at, shift_circular, shift_zero_fill
 __all__ = ["MODES", "Movable", "Mover", "Pair", "mover", "nearest", "pairs"]
 
 MODES = ("circular", "crop", "zeros", "subpixel")
-"""Ways of shifting."""
+"""Kinds of shift."""
 
 Mover = Callable[[Tensor, Tensor], Tensor]
-"""Samples with their whole border, and an offset a sample, to what the model sees."""
+"""From samples with their whole border and an offset for each, to the input of the model."""
 
 
 def mover(mode: str, *, size: tuple[int, ...], margin: Tensor) -> Mover:
-    """The function that moves samples in one way.
+    """The function that shifts samples in one way.
 
     Args:
         mode: one of `MODES`.
-        size: of what the model takes, one number an axis that moves.
+        size: of the model's input, one number for each axis that shifts.
         margin: pixels that samples have beyond it before each axis, (D,).
 
     Raises:
-        UsageError: no such way.
+        UsageError: there is no such kind.
     """
     if mode not in MODES:
-        raise UsageError(f"`{mode}` is no way of shifting. {did_you_mean(mode, MODES)}")
+        raise UsageError(f"`{mode}` is no kind of shift. {did_you_mean(mode, MODES)}")
     if mode == "crop":
         return lambda x, offset: crop_at(x, margin - offset, size)
     return {"circular": shift_circular, "zeros": shift_zero_fill, "subpixel": shift_subpixel}[mode]
 
 
 def pairs(n: int, axes: int, max_shift: int, mode: str, seed: int) -> tuple[Tensor, Tensor]:
-    """Two different positions a sample, (B, D) each; the first n of a longer draw are the same."""
+    """Two different positions for each sample, (B, D) each; a longer draw begins with the same."""
     rng = np.random.default_rng([seed, 0x5417])
     if mode == "subpixel":
         both = rng.uniform(-max_shift, max_shift, (n, 2, axes))
@@ -55,21 +55,21 @@ def pairs(n: int, axes: int, max_shift: int, mode: str, seed: int) -> tuple[Tens
     width = 2 * max_shift + 1
     number = rng.integers(0, [width**axes, width**axes - 1], (n, 2))
     number[:, 1] += number[:, 1] >= number[:, 0]
-    place = np.stack(np.unravel_index(number, (width,) * axes), -1) - max_shift
-    return torch.from_numpy(place[:, 0]), torch.from_numpy(place[:, 1])
+    offset = np.stack(np.unravel_index(number, (width,) * axes), -1) - max_shift
+    return torch.from_numpy(offset[:, 0]), torch.from_numpy(offset[:, 1])
 
 
 def nearest(first: Tensor, second: Tensor, stride: int, max_shift: int) -> tuple[Tensor, Tensor]:
-    """A place that is a multiple of the stride from `first`, about as far away as `second`.
+    """A position at a multiple of the stride from `first`, about as far away as `second`.
 
     Args:
         first: positions, (B, D).
-        second: other ones, (B, D).
+        second: others, (B, D).
         stride: of the network.
-        max_shift: how far positions reach along each axis.
+        max_shift: range of positions along each axis.
 
     Returns:
-        The places, (B, D), and whether there is one that is not `first` itself, (B,).
+        The positions, (B, D), and whether there is one other than `first` itself, (B,).
     """
     away = second - first
     step = torch.round(away / stride).long() * stride
@@ -86,20 +86,20 @@ def nearest(first: Tensor, second: Tensor, stride: int, max_shift: int) -> tuple
 
 
 class Movable:
-    """Samples and the model that answers for them, at any shift.
+    """Samples, and a model's predictions for them at any shift.
 
     Args:
-        model: what answers.
+        model: the model that is measured.
         data: samples, of the size that the model takes or larger.
         mode: one of `MODES`.
-        size: that the model takes.
-        reach: largest shift along each axis, in pixels.
-        batch: samples at once; None for a choice by their size.
-        unshifted: outputs of these samples where they stand, to be shared with other measures;
-            of no use where the samples are larger than the model takes.
+        size: of the model's input.
+        reach: maximum shift along each axis, in pixels.
+        batch: batch size; None for a choice by the size of a sample.
+        unshifted: outputs of the unshifted samples, shared with other measures; unused where the
+            samples are larger than the model's input.
 
     Raises:
-        UsageError: the samples are smaller than the model takes them.
+        UsageError: the samples are smaller than the model's input.
     """
 
     def __init__(
@@ -135,51 +135,51 @@ class Movable:
         self.move = mover(mode, size=size, margin=spare + (reach if self.reflected else 0))
 
     def batches(self, n: int | None = None) -> Iterator[slice]:
-        """Rows, some at a time."""
+        """Rows, one batch after the other."""
         n = len(self.data) if n is None else min(n, len(self.data))
         for start in range(0, n, self.batch):
             yield slice(start, min(n, start + self.batch))
 
     def load(self, rows: slice) -> Tensor:
-        """What is moved: with its border for `crop`, cut to the model's size else."""
+        """Input of a shift: with its border for `crop`, else cut to the size of the model."""
         x = self.data.take(rows)
         if self.mode == "crop":
             return _reflected(x, self.reach) if self.reflected else x
         return crop_at(x, self.spare.expand(len(x), -1), self.size)
 
     def still(self, rows: slice, x: Tensor) -> Tensor:
-        """Predictions where samples stand; those that are known already are not made again.
+        """Predictions for unshifted samples; known ones are not computed again.
 
         Args:
-            rows: which samples.
-            x: they, as `load` gives them.
+            rows: the samples.
+            x: their values, as from `load`.
         """
         if self.mode == "crop":
             x = self.move(x, torch.zeros(len(x), len(self.size), dtype=torch.int64))
         if self.unshifted is not None:
             return self.unshifted.predictions(rows, x)
-        return self.kind.answer(self.whole(self.model(x)))
+        return self.kind.predicted(self.whole(self.model(x)))
 
     def at(self, x: Tensor, offset: Tensor) -> Tensor:
-        """Predictions at a shift. Dense ones are moved back."""
-        return self.answer(self.model(self.move(x, offset)), offset)
+        """Predictions at a shift. Dense ones are shifted back."""
+        return self.predicted(self.model(self.move(x, offset)), offset)
 
-    def answer(self, out: Tensor, offset: Tensor) -> Tensor:
-        """What is compared, of the output for samples at a shift."""
+    def predicted(self, out: Tensor, offset: Tensor) -> Tensor:
+        """What is compared, from the output for samples at a shift."""
         wraps = self.mode in ("circular", "subpixel")
-        return self.kind.align(self.kind.answer(self.whole(out)), offset, self.size, wraps)
+        return self.kind.align(self.kind.predicted(self.whole(out)), offset, self.size, wraps)
 
     def whole(self, out: Tensor) -> Tensor:
-        """Maps at the size of the samples, as one enlarges logits before they are compared."""
+        """Maps at the size of the samples: logits are resized before they are compared."""
         return whole_map(out, self.model.task, self.size)
 
     def truth(self, rows: slice) -> Tensor | None:
-        """What the samples are."""
+        """Labels of the samples."""
         truth = self.data.truth(rows)
         return None if truth is None else torch.from_numpy(truth)
 
     def protocol(self, seed: int) -> str:
-        """How samples were moved, a sentence."""
+        """How samples were shifted, in a sentence."""
         kind = nouns(len(self.size))
         what = {
             "circular": "circular shifts",
@@ -197,7 +197,7 @@ class Movable:
 
 @dataclass
 class Pair:
-    """Answers of some samples: unmoved, at both positions, at the control."""
+    """Predictions for some samples: unshifted, at both positions, at the control."""
 
     base: Tensor
     a: Tensor
@@ -219,5 +219,5 @@ class Pair:
 
 
 def _reflected(x: Tensor, margin: int) -> Tensor:
-    """With a border made by reflection."""
+    """Whether the border is made by reflection."""
     return F.pad(x, [margin] * (2 * (x.ndim - 2)), mode="reflect")

@@ -1,10 +1,10 @@
 """What an audit measures in the time that it has.
 
-A plan is a pure function of the options and of a few facts, most of all the seconds of a forward
-pass. What is named explicitly is never planned away. Where the number of samples is
-given, nothing depends on the clock: the same command gives the same numbers on any machine. Where
-it is not, it is the largest of a fixed row that fits, so that small differences of pace do not
-change it; the protocol says which, and how to repeat exactly that.
+A plan is a pure function of the options and of a few facts, above all the seconds of a forward
+pass. What is named explicitly is never left out. Where the number of samples is given, nothing
+depends on the clock: the same command gives the same numbers on any machine. Where it is not, it is
+the largest of a fixed series that fits, so small differences in speed do not change it; the
+protocol says which, and how to repeat exactly that.
 
 Everything is counted in forward passes of one sample, which is what an audit spends its time on.
 """
@@ -37,16 +37,16 @@ SMALL = 64 * 64
 """Pixels (or steps) up to which samples are small."""
 
 AIM = 0.75
-"""Fraction of the time that is planned with; the rest is for what was not foreseen."""
+"""Fraction of the time that is planned with; the rest is a reserve."""
 
 MOST = 1000
-"""Samples, where nobody says how many."""
+"""Samples where the number is not given."""
 
 ROW = (1000, 700, 500, 350, 250, 180, 120, 90, 64, 48, 32, 24, 16)
-"""Numbers of samples that are planned with; no fewer are shifted, however slow a model is."""
+"""Numbers of samples that are planned with; the first is the minimum, however slow a model is."""
 
 LAYER_ROW = (32, 16, 8, 4, 2)
-"""The same of samples that layers are measured on."""
+"""The same for samples that layers are measured on."""
 
 FOR_LAYERS = 0.3
 """Fraction of the time that goes into layers, at most."""
@@ -58,13 +58,13 @@ MOVED = 500
 """Samples that are rotated, rescaled and deformed, at most: each needs dozens of passes."""
 
 LAYER_PASSES = 20.0
-"""What measuring all layers on one sample costs, in forward passes."""
+"""Forward passes that measuring all layers on one sample costs."""
 
 TURN_PASSES, LIE_PASSES = 6.0, 20.0
-"""The same of their quarter turns, and of their Lie derivatives."""
+"""The same for their quarter turns, and for their Lie derivatives."""
 
 LIE_SAMPLES = 8
-"""Samples that Lie derivatives are taken of."""
+"""Samples that Lie derivatives are computed for."""
 
 WORK = 3e11
 """MACs of a map of shifts, or of measuring layers, at most, where the number of samples is given: a
@@ -76,19 +76,19 @@ FOR_MAPS = 0.3
 
 @dataclass(frozen=True, kw_only=True)
 class Facts:
-    """What a plan rests on.
+    """The facts that a plan depends on.
 
     Args:
-        available: samples that there are.
-        size: of a sample, along the axes that move.
-        seconds: of the forward pass of one sample, as it goes in a batch.
-        left: seconds that the audit may still take.
+        available: number of samples.
+        size: of a sample, along the axes that shift.
+        seconds: of the forward pass of one sample within a batch.
+        left: seconds that are left for the audit.
         task: what the model predicts.
-        max_shift: largest shift, in pixels.
+        max_shift: maximum shift, in pixels.
         macs: of a forward pass; None where unknown.
         controls: kinds of shift whose flips are split by cause, one more pass a sample.
         wide: crops are windows of larger images, so their unshifted predictions differ.
-        black_box: only predictions can be had.
+        black_box: only predictions are available.
         layers_done: they were measured already.
         extras: what else can be measured, see `table.possible`.
     """
@@ -109,11 +109,11 @@ class Facts:
 
 @dataclass(frozen=True, kw_only=True)
 class LeftOut:
-    """Something that is not measured, or on fewer samples than there are.
+    """Something that is not measured, or on fewer samples than available.
 
     Args:
         what: it is, in words.
-        option: that gives it.
+        option: that measures it.
     """
 
     what: str
@@ -129,15 +129,15 @@ class Plan:
 
     Args:
         samples: that are shifted.
-        fixed: their number was given, so it is not shortened on the way.
+        fixed: their number was given, so it is not reduced during the audit.
         shift: kinds of shift.
         maps: kinds of shift that are mapped.
         map_samples: samples of each map.
-        extras: name to the samples of it, of what else is measured.
+        extras: number of samples by name, for further measures.
         layers: samples that layers are measured on; 0 for none.
         turns: layers are measured under quarter turns too.
         lie: and by their Lie derivatives.
-        seconds: that all of it takes, part by part, as expected.
+        seconds: expected, by part.
         full_seconds: that everything would take.
     """
 
@@ -159,7 +159,7 @@ def limit(size: Sequence[int], budget: float | None = None) -> float:
 
     Args:
         size: of a sample, along the axes that move.
-        budget: what was given.
+        budget: as given.
 
     Example:
         >>> limit((32, 32)), limit((224, 224)), limit((224, 224), 300.0)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from neocog.errors import UsageError, did_you_mean
-from neocog.fields import shown
+from neocog.fields import short_repr
 
 __all__ = ["Bound", "parse_bound"]
 
@@ -38,9 +38,9 @@ class Bound:
     """One figure and what it must be.
 
     Args:
-        key: names on the way to the figure in the result, and positions in lists.
-        sign: how it is compared.
-        number: with what.
+        key: names on the path to the figure in the result, and indices of lists.
+        sign: the comparison.
+        number: the bound.
     """
 
     key: tuple[str, ...]
@@ -118,11 +118,15 @@ def parse_bound(text: str) -> Bound:
         with contextlib.suppress(ValueError):
             number = float(match[3])
     if match is None or match[2] not in _OPERATORS or not math.isfinite(number):
-        meant = _MEANT.get(match[2]) if match is not None else None
-        hint = f"Did you mean `{meant}`?" if meant else 'Write "shift.circular.consistency>=0.99".'
+        intended = _MEANT.get(match[2]) if match is not None else None
+        hint = (
+            f"Did you mean `{intended}`?"
+            if intended
+            else 'Write "shift.circular.consistency>=0.99".'
+        )
         raise UsageError(
             f"A bound is KEY OP NUMBER, with one of {', '.join(_OPERATORS)} and a finite number; "
-            f"{shown(text)} came. {hint}"
+            f"{short_repr(text)} came. {hint}"
         )
     return Bound(tuple(match[1].split(".")), match[2], number)
 

@@ -1,4 +1,4 @@
-"""What an audit found."""
+"""The result of an audit."""
 
 from __future__ import annotations
 
@@ -28,25 +28,25 @@ class Audit(Jsonable):
     """What an audit found. Parts that were not asked for, or cannot be had, are None or empty.
 
     Args:
-        task: what the model answers.
+        task: of the model.
         n: samples.
-        accuracy: share of right answers, unmoved; None where nobody knows the truth.
-        accuracy_ci: its 95 % interval, by bootstrap over samples.
+        accuracy: fraction of correct predictions, unshifted; None without labels.
+        accuracy_ci: its 95 % CI, by bootstrap over samples.
         classes: names, in the order of the outputs; may be empty.
-        shift: way of shifting to what it does.
-        extras: what else was measured, by its name in `table.MEASURES`.
-        layers: how far every layer is from equivariance.
+        shift: results by kind of shift.
+        extras: further measures, by name in `table.MEASURES`.
+        layers: equivariance error of every layer.
         lie: its infinitesimal form.
         aliasing: every operation that downsamples.
         alignment: what the geometry alone rules out.
         cost: parameters and arithmetic.
         receptive_field: of every layer.
         seconds_per_image: of the forward pass, median over batches.
-        seed: of everything that was drawn.
+        seed: of all random numbers.
         protocol: how it was measured.
-        notes: what a reader of the figures should know.
-        axes: of a sample that move.
-        left_out: what was not measured though nobody said so.
+        notes: what to know when reading the figures.
+        axes: of a sample that shift.
+        left_out: what was not measured for want of time.
         full_seconds: that a full audit would take, about.
         available: samples that there were to choose from; 0 where nobody said.
     """
@@ -92,12 +92,12 @@ class Audit(Jsonable):
 
     @property
     def rotation(self) -> Rotation | None:
-        """Turned and mirrored."""
+        """Rotated and mirrored."""
         return cast("Rotation | None", self.extras.get("rotation"))
 
     @property
     def scale(self) -> Scale | None:
-        """Larger and smaller."""
+        """Rescaled."""
         return cast("Scale | None", self.extras.get("scale"))
 
     @property
@@ -107,7 +107,7 @@ class Audit(Jsonable):
 
     @property
     def nouns(self) -> Nouns:
-        """What its samples and their parts are called."""
+        """Names for its samples and their parts."""
         return nouns(self.axes)
 
     @property

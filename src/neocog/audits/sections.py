@@ -9,7 +9,7 @@ from neocog.audits.charts import agreement_map, flip_pairs, shared_low
 from neocog.audits.compare import Compared, flipped, moved_by, points
 from neocog.audits.inside import layers_section, sampling_section
 from neocog.audits.shift import Shift
-from neocog.audits.words import causes, verdict
+from neocog.audits.verdict import causes, verdict
 from neocog.errors import printable
 from neocog.exhibits import Cell, Exhibit, Scalar, Section, Table, share
 from neocog.graph.wording import Nouns
@@ -50,27 +50,27 @@ def summary(audit: Audit) -> Section:
 
 def sections(audit: Audit) -> list[Section]:
     """Everything, in reading order."""
-    found = [summary(audit), _shifts(audit)]
+    parts = [summary(audit), _shifts(audit)]
     if audit.extras:
-        found.append(_extras(audit))
+        parts.append(_extras(audit))
     if audit.layers:
-        found += [layers_section(audit), sampling_section(audit)]
+        parts += [layers_section(audit), sampling_section(audit)]
     if audit.alignment is not None:
-        found.append(audit.alignment.section())
+        parts.append(audit.alignment.section())
     if audit.cost is not None:
-        found.append(_geometry(audit))
-    found.append(_protocol(audit))
-    return found
+        parts.append(_geometry(audit))
+    parts.append(_protocol(audit))
+    return parts
 
 
 def comparison(compared: Sequence[Compared], first: str, second: str, *, axes: int = 2) -> Section:
     """Two models side by side.
 
     Args:
-        compared: one a way of shifting.
+        compared: one for each kind of shift.
         first: name of the first model.
         second: of the second.
-        axes: of a sample that move.
+        axes: of a sample that shift.
     """
     rows: list[list[Cell]] = []
     for c in compared:
@@ -136,9 +136,9 @@ def _shifts(audit: Audit) -> Section:
         if s.map is not None and s.map.agreement.ndim == 2:
             exhibits.append(agreement_map(s, low))
     for s in audit.shift.values():
-        shown = flip_pairs(s.flips, audit.classes, f"images that flip under {moved_by(s)}")
-        if shown.images:
-            exhibits.append(shown)
+        gallery = flip_pairs(s.flips, audit.classes, f"images that flip under {moved_by(s)}")
+        if gallery.images:
+            exhibits.append(gallery)
     counts = {
         "classify": "whether the prediction is the same at both, correct or not",
         "segment": "what fraction of the pixels has the same class at both, correct or not",
@@ -189,10 +189,10 @@ def _table(shares: Sequence[Shift]) -> Table:
 
 
 def _causes(shares: Sequence[Shift], still: Sequence[str], words: Nouns) -> Table | None:
-    """Flips told apart; `still` is what may make them at multiples of the total stride.
+    """Flips by their cause; `still` are possible causes at multiples of the total stride.
 
-    Two parts are given only where they can be told apart: the interval of what sampling adds is
-    above zero. Else all flips are one figure, and sampling has an upper bound.
+    Two parts are given only where they can be separated: the CI of what downsampling adds is above
+    zero. Else all flips are one figure, and downsampling has an upper bound.
     """
     rows: list[list[Cell]] = []
     for s in shares:
@@ -208,11 +208,15 @@ def _causes(shares: Sequence[Shift], still: Sequence[str], words: Nouns) -> Tabl
             total = _between(whole, wilson_interval(round(whole * b.n), b.n))
             rows.append([_mode(s.mode, s.axes), b.n, total, left, added])
     stride = next((s.border.stride for s in shares if s.border is not None), 1)
-    if stride == 1:  # every whole shift is a multiple: nothing to tell apart
+    if stride == 1:  # every whole shift is a multiple: nothing to distinguish
         return None
-    told = [_mode(s.mode, s.axes) for s in shares if s.border is not None and s.mode != "circular"]
-    other = "by the border" if list(still) == ["the border"] and not told else "not by sampling"
-    frame = f"; under {' and '.join(told)} also what enters and leaves the frame" if told else ""
+    framed = [
+        _mode(s.mode, s.axes) for s in shares if s.border is not None and s.mode != "circular"
+    ]
+    other = "by the border" if list(still) == ["the border"] and not framed else "not by sampling"
+    frame = (
+        f"; under {' and '.join(framed)} also what enters and leaves the frame" if framed else ""
+    )
     return Table(
         title="flips by their cause",
         columns=("shift", "samples", "flips", other, "added by sampling, pp"),
@@ -234,7 +238,7 @@ def _maybe(value: float | None) -> str | None:
 
 
 def _extras(audit: Audit) -> Section:
-    exhibits = [e for found in audit.extras.values() for e in found.exhibits()]
+    exhibits = [e for measured in audit.extras.values() for e in measured.exhibits()]
     return Section(title="Rotation, scale and elastic deformation", exhibits=tuple(exhibits))
 
 
@@ -258,14 +262,14 @@ def _geometry(audit: Audit) -> Section:
 
 
 def _named(name: str, axes: int) -> str:
-    """A row of the protocol; a series is not turned, and has no pixels."""
+    """A row of the protocol; a series is not rotated, and has no pixels."""
     if axes == 1:
         name = name.replace("samples_rotated_scaled_deformed", "samples_moved_otherwise")
     return name.replace("_", " ")
 
 
 def _mode(mode: str, axes: int) -> str:
-    """A way of shifting, as it is called for such samples."""
+    """A kind of shift, as it is called for such samples."""
     return "sub-step" if axes == 1 and mode == "subpixel" else mode
 
 
@@ -273,7 +277,7 @@ def _protocol(audit: Audit) -> Section:
     rows: list[list[Cell]] = []
     for name, v in audit.protocol.items():
         values = v if isinstance(v, list) else [v]
-        shown = ", ".join(_mode(str(w), audit.axes) for w in values)
-        rows.append([_named(name, audit.axes), shown])
+        text = ", ".join(_mode(str(w), audit.axes) for w in values)
+        rows.append([_named(name, audit.axes), text])
     table = Table(title="protocol", columns=("", "value"), rows=rows)
     return Section(title="Protocol", exhibits=(table,))

@@ -1,17 +1,17 @@
-"""Does the answer change when the image is shifted?
+"""Does the prediction change when the image is shifted?
 
-Each sample is shown at two positions that are drawn for it alone; *consistency* is the share of
-samples with the same answer at both (R. Zhang, "Making Convolutional Networks Shift-Invariant
-Again", ICML 2019). How a shift is made decides what is measured, so no figure stands without it:
+Each sample is shown at two random positions of its own; *consistency* is the fraction of samples
+with the same prediction at both (R. Zhang, "Making Convolutional Networks Shift-Invariant Again",
+ICML 2019). The kind of shift decides what is measured, so no figure stands without it:
 
-    circular   what leaves on one side comes in on the other: nothing is lost or new
+    circular   what leaves on one side enters on the other: nothing is lost or new
     crop       two windows of one larger image; where the samples have no border to spare, it
-               is made by reflection, and the protocol says so
-    zero       what comes in is black
+        is made by reflection, and the protocol says so
+    zeros      what enters is black
     subpixel   by fractions of a pixel, with the Fourier transform; circular
 
-The draws depend on the seed and the number of the sample alone: neither the size of a batch nor
-how many samples are looked at changes them. The two positions of a sample always differ.
+The offsets depend on the seed and the index of the sample alone: neither the batch size nor the
+number of samples changes them. The two positions of a sample always differ.
 """
 
 from __future__ import annotations
@@ -36,24 +36,24 @@ from neocog.stats import interval, paired_interval
 __all__ = ["MODES", "Border", "Flip", "Shift", "Shifting", "shift_consistency"]
 
 FLIPS = 12
-"""Samples whose answer changes that are kept to be looked at."""
+"""Samples whose prediction flips that are kept to be looked at."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Border:
-    """Flips told apart: lost at the border, or made by sampling.
+    """Flips by their cause: the border, or downsampling.
 
-    A shift by a multiple of the network's total stride meets every downsampler at the same
-    phase: what still changes the answer is the border, or weights that belong to one place, as
-    those of a dense layer on a flattened map. Each sample is moved once by what was drawn, and
-    once by such a multiple, not zero and about as long.
+    A shift by a multiple of the network's total stride meets every downsampling layer at the same
+    phase: what still flips the prediction is the border, or weights that depend on position, as
+    those of a dense layer on a flattened map. Each sample is shifted once at random, and once by
+    such a multiple, not zero and about as long.
 
     Args:
         n: samples that have such a multiple within reach.
         stride: of the whole network, in pixels.
-        border: share of samples that flip under shifts by multiples of the stride.
-        aliasing: share that flips under all shifts, less that.
-        aliasing_ci: its interval.
+        border: fraction of samples that flip under shifts by multiples of the stride.
+        aliasing: fraction that flips under all shifts, minus that.
+        aliasing_ci: its CI.
     """
 
     n: int
@@ -72,17 +72,17 @@ class Flip(Jsonable):
         name: where it is from.
         images: as the model saw it at both positions, (C, H, W) each.
         offsets: of both.
-        answers: numbers of the classes.
-        truth: number of its class, or None.
+        predictions: class indices.
+        truth: class index of the sample, or None.
     """
 
-    JSON = keys("name", "offsets", "answers")
+    JSON = keys("name", "offsets", "answers=predictions")
 
     index: int
     name: str
     images: tuple[np.ndarray, np.ndarray]
     offsets: tuple[tuple[float, ...], tuple[float, ...]]
-    answers: tuple[int, int]
+    predictions: tuple[int, int]
     truth: int | None
 
 
@@ -93,31 +93,32 @@ class Shift(Jsonable):
     Args:
         mode: one of `MODES`.
         n: samples.
-        max_shift: largest shift along each axis, in pixels.
-        unit: of `consistency`: "%" for shares, "" where it is a distance of numbers.
-        consistency: share of samples with the same answer at both positions; for a segmenter the
-            mean share of pixels; for a regressor the mean difference, in units of the target.
-        consistency_ci: its 95 % interval, by bootstrap over samples.
-        both_correct: share that is right at both; None where truths are unknown or no classes.
-        both_wrong: share with the same wrong answer at both.
-        flip_rate: share with two answers.
-        one_correct: share that is right at one of the two.
-        accuracy: share that is right unmoved.
-        accuracy_shifted: share that is right at the first of the two positions.
-        chance_agreement: agreement of two predictions drawn at random with the frequencies of this
+        max_shift: maximum shift along each axis, in pixels.
+        unit: of `consistency`: "%" for fractions, "" where it is a distance.
+        consistency: fraction of samples with the same prediction at both positions; for a segmenter
+            the mean fraction of pixels; for a regressor the mean difference, in units of the
+            target.
+        consistency_ci: its 95 % CI, by bootstrap over samples.
+        both_correct: fraction that is correct at both; None without labels or classes.
+        both_wrong: fraction with the same incorrect prediction at both.
+        flip_rate: fraction with two predictions.
+        one_correct: fraction that is correct at one of the two.
+        accuracy: fraction that is correct unshifted.
+        accuracy_shifted: fraction that is correct at the first of the two positions.
+        chance_agreement: agreement of two random predictions with the class frequencies of this
             model's.
-        largest_class: share of the most frequent answer.
-        majority: share of the most frequent truth; a predictor of that one class scores 100 %
-            consistency and this accuracy.
+        largest_class: frequency of the most frequent prediction.
+        majority: frequency of the most frequent label; a model that always predicts that class has
+            100 % consistency and this accuracy.
         worst_case_accuracy: see `Grid`.
         map: the grid.
-        border: flips told apart; None where the stride is unknown or too large for the max_shift.
-        flips: samples whose answer changes.
+        border: flips by cause; None where the stride is unknown or too large for `max_shift`.
+        flips: samples whose prediction flips.
         same: for each sample, what `consistency` is the mean of.
-        right: for each sample, whether it is right unmoved; empty where nobody knows.
-        both: for each sample, whether it is right at both positions; empty where nobody knows.
+        right: for each sample, whether it is correct unshifted; empty without labels.
+        both: for each sample, whether it is correct at both positions; empty without labels.
         protocol: how it was measured, a sentence.
-        axes: of a sample that move: 2 of an image, 1 of a series.
+        axes: of a sample that shift: 2 of an image, 1 of a series.
     """
 
     JSON = keys(
@@ -165,19 +166,19 @@ def shift_consistency(
     grid_samples: int = 64,
     batch: int | None = None,
 ) -> Shift:
-    """Measure one way of shifting.
+    """Measure one kind of shift.
 
     Args:
-        model: what answers, see `Subject`.
-        data: samples; larger ones than the model takes bring the border that `crop` needs.
+        model: the model that is measured, see `Subject`.
+        data: samples; larger ones than the model's input bring the border that `crop` needs.
         mode: one of `MODES`.
-        max_shift: largest shift along each axis, in pixels; an eighth of the size if left out.
-        seed: of the draws.
-        stride: of the whole network, in pixels, to tell border and aliasing apart.
-        grid: largest shift of the map, in pixels; 0 for no map, None for every shift that there
-            is (circular only).
-        grid_samples: samples that the map is measured on, the first ones.
-        batch: samples at once; chosen by their size if left out.
+        max_shift: maximum shift along each axis, in pixels; an eighth of the size if left out.
+        seed: of the offsets.
+        stride: of the whole network, in pixels, to separate border and aliasing.
+        grid: maximum shift of the map, in pixels; 0 for no map, None for all possible shifts
+            (circular only).
+        grid_samples: samples that the map is measured on, from the first.
+        batch: batch size; chosen by the size of a sample if left out.
 
     Raises:
         UsageError: no such mode, or a max_shift that does not fit the samples.
@@ -195,24 +196,24 @@ def shift_consistency(
     )
     with model.ready():
         run.advance(len(data))
-        found = None if grid == 0 else measure_grid(run.movable, grid, grid_samples)
-    return run.result(grid=found)
+        grid_result = None if grid == 0 else measure_grid(run.movable, grid, grid_samples)
+    return run.result(grid=grid_result)
 
 
 class Shifting:
-    """One way of shifting while it is measured: some samples after the other.
+    """One kind of shift while it is measured, batch by batch.
 
-    What it comes to for the first n samples is the same whether or not more follow.
+    The result for the first n samples is the same whether or not more follow.
 
     Args:
-        model: what predicts.
-        data: samples; larger ones than the model takes bring the border that `crop` needs.
+        model: the model that is measured.
+        data: samples; larger ones than the model's input bring the border that `crop` needs.
         mode: one of `MODES`.
-        max_shift: largest shift along each axis, in pixels; an eighth of the size if left out.
-        seed: of the draws.
-        stride: of the whole network, in pixels, to tell border and aliasing apart.
-        batch: samples at once; chosen by their size if left out.
-        unshifted: predictions of these samples where they stand, shared with other measures.
+        max_shift: maximum shift along each axis, in pixels; an eighth of the size if left out.
+        seed: of the offsets.
+        stride: of the whole network, in pixels, to separate border and aliasing.
+        batch: batch size; chosen by the size of a sample if left out.
+        unshifted: predictions for the unshifted samples, shared with other measures.
 
     Raises:
         UsageError: no such mode, or a max_shift that does not fit the samples.
@@ -239,7 +240,7 @@ class Shifting:
                 "Give a smaller one."
             )
         if mode == "subpixel":
-            stride = None  # a fraction is no multiple of it
+            stride = None  # a fraction of a pixel is no multiple of it
         self.seed, self.stride, self.done = seed, stride, 0
         self.movable = Movable(
             model, data, mode=mode, size=size, reach=max_shift, batch=batch, unshifted=unshifted
@@ -252,10 +253,10 @@ class Shifting:
         self._kept: list[Pair] = []
 
     def advance(self, upto: int) -> None:
-        """Show samples to the model, a batch at a time, until so many were shown.
+        """Run samples through the model, a batch at a time, until so many are done.
 
         Args:
-            upto: how many in all; a batch that was begun is ended.
+            upto: how many in all; a batch that was begun is finished.
         """
         movable, n = self.movable, len(self.movable.data)
         while self.done < min(upto, n):
@@ -268,11 +269,11 @@ class Shifting:
             self.done = rows.stop
 
     def result(self, *, n: int | None = None, grid: Grid | None = None) -> Shift:
-        """What the samples came to that were shown.
+        """The result for the samples that are done.
 
         Args:
-            n: the first of them, how many; all that were shown if left out.
-            grid: a map of shifts that was measured beside it.
+            n: of them the first n; all if left out.
+            grid: a map of shifts, measured separately.
         """
         pair = Pair.join(self._kept, n)
         movable, border = self.movable, None
@@ -300,8 +301,8 @@ def _result(
     )
     chance = largest = None
     if classes:
-        answers = torch.cat([pair.a, pair.b])
-        share = torch.bincount(answers).double() / len(answers)
+        predictions = torch.cat([pair.a, pair.b])
+        share = torch.bincount(predictions).double() / len(predictions)
         chance, largest = float((share**2).sum()), float(share.max())
         equal = pair.a == pair.b
         shares["flip_rate"] = float((~equal).double().mean())
@@ -351,7 +352,7 @@ def _right(predicted: Tensor, pair: Pair, classes: bool) -> np.ndarray:
 
 
 ENOUGH = 30
-"""Samples that a split of flips rests on, at least."""
+"""Samples that a split of flips by cause needs, at least."""
 
 
 def _border(stride: int, pair: Pair, moved: Tensor, seed: int) -> Border | None:
@@ -370,20 +371,20 @@ def _border(stride: int, pair: Pair, moved: Tensor, seed: int) -> Border | None:
 
 
 def _flips(movable: Movable, pair: Pair, first: Tensor, second: Tensor) -> tuple[Flip, ...]:
-    """The first samples with two answers, with what the model saw."""
+    """The first samples with two predictions, with the model's input."""
     rows = (pair.a != pair.b).nonzero()[:FLIPS, 0].tolist()
     out = []
     for i in rows:
         x = movable.load(slice(i, i + 1))
-        places = first[i : i + 1], second[i : i + 1]
-        seen = [movable.move(x, p)[0].numpy() for p in places]
+        offsets = first[i : i + 1], second[i : i + 1]
+        seen = [movable.move(x, p)[0].numpy() for p in offsets]
         out.append(
             Flip(
                 index=i,
                 name=movable.data.name(i),
                 images=(seen[0], seen[1]),
-                offsets=(tuple(places[0][0].tolist()), tuple(places[1][0].tolist())),
-                answers=(int(pair.a[i]), int(pair.b[i])),
+                offsets=(tuple(offsets[0][0].tolist()), tuple(offsets[1][0].tolist())),
+                predictions=(int(pair.a[i]), int(pair.b[i])),
                 truth=None if pair.truth is None else int(pair.truth[i]),
             )
         )

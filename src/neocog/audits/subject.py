@@ -1,4 +1,4 @@
-"""What an audit looks at: a model as a function, in exact arithmetic."""
+"""What an audit measures: a model as a function, in exact arithmetic."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ from neocog.store.sound import check_network
 __all__ = ["PRECISIONS", "TASKS", "AnySamples", "Measurable", "Subject", "exact", "measured"]
 
 TASKS = ("classify", "segment", "regress")
-"""What a model may answer: logits (B, K), maps of logits (B, K, h, w), or numbers."""
+"""Tasks by output: logits (B, K), maps of logits (B, K, h, w), or numbers."""
 
 PRECISIONS = {"float32": torch.float32, "float64": torch.float64}
-"""Arithmetic of an audit, whatever a training used: rounding must not look like an effect."""
+"""Precisions of an audit, whatever a training used: rounding must not look like an effect."""
 
 
 class Subject:
-    """A model in evaluation mode, as a function from samples to answers, in exact arithmetic.
+    """A model in evaluation mode, as a function from samples to outputs, in exact arithmetic.
 
     Args:
-        model: values in [0, 1], (B, C, H, W), to answers.
+        model: from values in [0, 1], (B, C, H, W), to outputs.
         task: one of `TASKS`.
-        size: of the axes that move, as the model takes them; None where it takes any.
-        precision: one of `PRECISIONS`; in float64 a copy of the model computes.
+        size: of the axes that shift, as the model takes them; None where any will do.
+        precision: one of `PRECISIONS`; float64 runs on a copy of the model.
 
     Raises:
         UsageError: no such task or precision.
@@ -62,14 +62,14 @@ class Subject:
         self.size = size
         self.device = held[0].device if held else torch.device("cpu")
         self.passes = 0
-        """Samples that went through the model so far; a sample that goes twice counts twice."""
+        """Samples that went through the model so far; one that goes twice counts twice."""
 
     @classmethod
     def of(cls, model: Measurable) -> Subject:
-        """A model as measures take it; one that has a spec does what it says, at its size.
+        """A model as measures take it; one with a spec gets its task and size from it.
 
         Args:
-            model: an opened model, any module, or what this function gave.
+            model: an opened model, any module, or a result of this function.
         """
         if isinstance(model, Subject):
             return model
@@ -79,54 +79,54 @@ class Subject:
         return cls(module, task=module.spec.task, size=module.spec.input.size or None)
 
     def label(self, name: str) -> str:
-        """A sub-module's name as the user knows it: without the wrapper that normalizes."""
+        """A submodule's name as the user knows it: without the wrapper that normalizes."""
         if self.network is self.module:
             return name
         return "the whole network" if name == "network" else name.removeprefix("network.")
 
     @property
     def network(self) -> nn.Module:
-        """What is inside the wrapper that normalizes; the model itself where there is none."""
+        """The module inside the wrapper that normalizes; the model itself where there is none."""
         inner = getattr(self.module, "network", None)
         if hasattr(self.module, "spec") and isinstance(inner, nn.Module):
             return inner
         return self.module
 
     def __call__(self, x: Tensor) -> Tensor:
-        """Answers on the CPU: the model's output, as it is.
+        """The model's output, on the CPU.
 
         Raises:
-            ShapeMismatch: the answers do not have the form that the task has.
+            ShapeMismatch: the output does not have the shape that the task has.
         """
         self.passes += len(x)
         x = x.to(self.device, self.dtype)
-        if x.ndim == 4:  # the layout in which convolutions on a processor are fastest
+        if x.ndim == 4:  # channels_last is fastest for convolutions on a CPU
             x = x.to(memory_format=torch.channels_last)
-        with torch.no_grad(), exact():  # what a module keeps of a pass stays usable in training
+        with torch.no_grad(), exact():  # what a module caches stays usable in training
             out = self.module(x)
         self.check(out)
-        answers: Tensor = out.to("cpu")
-        return answers
+        output: Tensor = out.to("cpu")
+        return output
 
     def check(self, out: object) -> None:
-        """Whether an output is what the task says.
+        """Check that an output is what the task says.
 
         Raises:
             ShapeMismatch: it is not.
         """
         axes = {"classify": (2,), "segment": (3, 4), "regress": (1, 2)}[self.task]
         if not isinstance(out, Tensor) or out.ndim not in axes:
-            came = tuple(out.shape) if isinstance(out, Tensor) else type(out).__name__
+            returned = tuple(out.shape) if isinstance(out, Tensor) else type(out).__name__
             raise ShapeMismatch(
-                f"A model that does `{self.task}` answers with a tensor of "
-                f"{' or '.join(map(str, axes))} axes; {came} came. "
+                f"A model that does `{self.task}` returns a tensor of "
+                f"{' or '.join(map(str, axes))} axes; {returned} came. "
                 f"Say what it does with task=, one of {', '.join(TASKS)}.",
                 expected=axes,
-                actual=came if isinstance(came, tuple) else (),
+                actual=returned if isinstance(returned, tuple) else (),
             )
         if self.task != "regress" and out.shape[1] < 2:
             raise ShapeMismatch(
-                "Answers are compared by the output that is largest, so there must be two at "
+                "Predictions are compared by the largest output, so there must be two outputs at "
                 f'least; {out.shape[1]} came. Give an output to each class, or task="regress".',
                 expected=(2,),
                 actual=(out.shape[1],),
@@ -134,7 +134,7 @@ class Subject:
         wrong = int((~torch.isfinite(out)).flatten(1 if out.ndim > 1 else 0).any(-1).sum())
         if wrong:
             raise ModelError(
-                f"An answer is made of finite numbers; {wrong} of {len(out)} samples got others. "
+                f"Outputs are finite numbers; {wrong} of {len(out)} samples got others. "
                 "Check the weights and how its values are normalized."
             )
 
@@ -144,10 +144,10 @@ class Subject:
 
 
 Measurable = Subject | Model | nn.Module
-"""What a measure takes as a model."""
+"""What a measure accepts as a model."""
 
 AnySamples = Samples | Split | Tensor | tuple[Tensor, object]
-"""What a measure takes as data."""
+"""What a measure accepts as data."""
 
 
 def measured(model: Measurable, data: AnySamples) -> tuple[Subject, Samples]:
@@ -155,7 +155,7 @@ def measured(model: Measurable, data: AnySamples) -> tuple[Subject, Samples]:
 
     Args:
         model: an opened model, any module from values in [0, 1], or a `Subject` of one.
-        data: samples, or values in [0, 1], (B, C, H, W) or (B, C, N), with truths or without.
+        data: samples, or values in [0, 1], (B, C, H, W) or (B, C, N), with labels or without.
 
     Example:
         >>> subject, samples = measured(nn.Flatten(), torch.zeros(3, 1, 2, 2))

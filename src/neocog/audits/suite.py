@@ -33,13 +33,13 @@ __all__ = ["audit_model"]
 
 A_BATCH = 1.0
 """Seconds of a batch, at most, where the time decides how many samples are measured: between two
-batches the measurement can be ended."""
+batches the measurement can stop."""
 
 TIMED = 0.5
 """Seconds of a forward pass that is timed, about."""
 
 OVERTIME = 1.3
-"""A map that takes the audit beyond so many times its limit is given up."""
+"""A map that takes so many times the limit of the audit is given up."""
 
 
 def audit_model(
@@ -53,7 +53,7 @@ def audit_model(
     larger: Samples | None = None,
     precision: str = "float32",
     black_box: bool = False,
-    tell: Callable[[Progress], None] = lambda progress: None,
+    on_progress: Callable[[Progress], None] = lambda progress: None,
     began: float | None = None,
     models: int = 1,
 ) -> Audit:
@@ -62,17 +62,17 @@ def audit_model(
     The model keeps its mode, weights, gradients and hooks.
 
     Args:
-        model: values in [0, 1], (B, C, H, W) or (B, C, N), to answers.
+        model: from values in [0, 1], (B, C, H, W) or (B, C, N), to outputs.
         data: samples of the size that the model takes.
         config: what is measured; as much as a minute allows if left out, see `plan`.
         task: what the outputs are, see `subject.TASKS`.
-        classes: names, for the words.
-        size: that the model takes; that of the samples if left out.
+        classes: names, for the texts.
+        size: of the model's input; that of the samples if left out.
         larger: the same samples with a border, for crops; made by reflection if left out.
         precision: "float32", or "float64" on a copy of the model.
-        black_box: only predictions can be had.
-        tell: called with how far it has come.
-        began: when the time began to run, by `time.monotonic`; now if left out.
+        black_box: only predictions are available.
+        on_progress: called with the progress.
+        began: start of the time, by `time.monotonic`; now if left out.
         models: that share the time, each measured in the same way.
 
     Raises:
@@ -89,9 +89,9 @@ def audit_model(
     truths = data.y
     data, larger = unlabeled(data), None if larger is None else unlabeled(larger)
     subject = Subject(model, task=task, size=size, precision=precision)
-    clock = Clock(limit(size, config.budget), began=began, tell=tell)
+    clock = Clock(limit(size, config.budget), began=began, on_progress=on_progress)
     # Whatever opening model and data took: half of the time is for the audit itself.
-    clock = Clock(max(clock.left, clock.seconds / 2) / models, tell=tell)
+    clock = Clock(max(clock.left, clock.seconds / 2) / models, on_progress=on_progress)
     clock.begin("time of a forward pass")
     seconds = _timed(subject, data.first(None, seed=config.seed), config.batch)
     clock.begin("geometry")
@@ -101,7 +101,7 @@ def audit_model(
 
 
 class _Work:
-    """One audit: the plan, and what is measured one after the other."""
+    """One audit: the plan, and the measures one after the other."""
 
     def __init__(
         self,
@@ -144,7 +144,7 @@ class _Work:
             )
 
     def audited(self, classes: tuple[str, ...], truths: np.ndarray | None) -> Audit:
-        """Measure everything; truths may be -1, of samples of classes that the model lacks."""
+        """Measure everything; labels may be -1, for samples of classes that the model lacks."""
         config, clock, subject = self.config, self.clock, self.subject
         clock.expect(self.plan.seconds)
         inside = self.inside()
@@ -163,8 +163,8 @@ class _Work:
         if predicted is not None:
             truth = labeled.truth(slice(None))
             assert truth is not None
-            right, said = of_known(predicted, truth)
-            self.notes += [*said, *_order(predicted, truth, classes)]
+            right, notes = of_known(predicted, truth)
+            self.notes += [*notes, *_order(predicted, truth, classes)]
         return Audit(
             task=subject.task,
             n=len(some),
@@ -189,7 +189,7 @@ class _Work:
         )
 
     def first(self, data: Samples) -> Samples:
-        """As many as are planned; those of a shorter plan are the first of those of a longer."""
+        """As many as planned; those of a shorter plan are the first of those of a longer one."""
         return data.first(self.plan.samples, seed=self.config.seed)
 
     def inside(self) -> Inside:
@@ -209,7 +209,7 @@ class _Work:
         )
 
     def shifted(self, some: Samples, unshifted: Unshifted) -> dict[str, Shifting]:
-        """All kinds of shift, a batch of each in turns, until samples or time are over."""
+        """All kinds of shift, a batch of each in turns, until samples or time run out."""
         config, made = self.config, self.plan
         runs: dict[str, Shifting] = {}
         for mode in made.shift:
@@ -248,13 +248,13 @@ class _Work:
         return runs
 
     def extras(self, some: Samples, unshifted: Unshifted) -> dict[str, Measured]:
-        """What is measured beside shifts and layers."""
-        found: dict[str, Measured] = {}
+        """Further measures."""
+        extras: dict[str, Measured] = {}
         for measure in MEASURES:
             if measure.name in self.plan.extras:
                 self.clock.begin(measure.name, measure.title)
                 moved = some.first(self.plan.extras[measure.name], seed=self.config.seed)
-                found[measure.name] = measure.run(
+                extras[measure.name] = measure.run(
                     self.subject,
                     moved,
                     seed=self.config.seed,
@@ -262,10 +262,10 @@ class _Work:
                     unshifted=unshifted,
                     progress=self.clock.at,
                 )
-        return found
+        return extras
 
     def with_maps(self, runs: Mapping[str, Shifting]) -> dict[str, Shift]:
-        """What the shifts came to, with the maps that still fit."""
+        """Results of the shifts, with the maps that still fit."""
         facts = replace(self.facts, left=self.clock.left)
         maps, few = maps_left(self.config, facts, self.plan.samples)
         grids: dict[str, Grid] = {}
@@ -291,10 +291,10 @@ class _Work:
         return {m: run.result(n=n, grid=grids.get(m)) for m, run in runs.items()}
 
     def in_time(self, fraction: float) -> None:
-        """Go on with a map.
+        """Continue a map.
 
         Raises:
-            TimeIsUp: it takes far too long, and was not named.
+            TimeIsUp: it takes far too long, and was not requested.
         """
         self.clock.at(fraction)
         named = self.config.maps or self.config.map_samples or self.config.all_shifts
@@ -303,7 +303,7 @@ class _Work:
             raise TimeIsUp
 
     def predicted(self, some: Samples, unshifted: Unshifted) -> np.ndarray | None:
-        """For each sample its class as predicted unshifted; None where nobody knows the truth."""
+        """For each sample the index of its unshifted prediction; None without labels."""
         if some.y is None or self.subject.task != "classify":
             return None
         self.clock.begin("accuracy")
@@ -313,7 +313,7 @@ class _Work:
 
 
 def _order(predicted: np.ndarray, truth: np.ndarray, classes: tuple[str, ...]) -> list[str]:
-    """What to say where the outputs mean the classes in another order."""
+    """A note where the outputs seem to mean the classes in another order."""
     truth = np.asarray(truth)
     if not np.issubdtype(truth.dtype, np.integer) or truth.shape != predicted.shape:
         return []
@@ -326,10 +326,10 @@ def _order(predicted: np.ndarray, truth: np.ndarray, classes: tuple[str, ...]) -
 
 
 def _timed(subject: Subject, data: Samples, batch: int | None) -> float:
-    """Seconds of a forward pass of one sample, as it goes in a batch.
+    """Seconds of a forward pass of one sample within a batch.
 
-    One sample goes first, so that a model that fails does so before anything is measured; how long
-    the second takes says how many can be timed at once.
+    One sample goes first, so a model that fails does so before anything is measured; the time of
+    the second decides how many are timed at once.
     """
     shape = "×".join(str(v) for v in (1, data.channels, *data.size))
     with subject.ready():
@@ -339,7 +339,7 @@ def _timed(subject: Subject, data: Samples, batch: int | None) -> float:
             raise
         except Exception as e:  # of any kind: an external forward may raise anything
             raise ModelError(
-                f"The model must answer for a batch of {shape}, and fails "
+                f"The model must take a batch of {shape}, and fails "
                 f"({type(e).__name__}: {e}). Give the size that it takes."
             ) from e
         one = _seconds(subject, data, 1)
@@ -351,7 +351,7 @@ def _timed(subject: Subject, data: Samples, batch: int | None) -> float:
 
 
 def _seconds(subject: Subject, data: Samples, n: int) -> float:
-    """A forward pass of a batch, for each sample."""
+    """Seconds of a forward pass of a batch, for each sample."""
     x = data.take(slice(0, n))
     began = time.perf_counter()
     subject(x)

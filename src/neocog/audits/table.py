@@ -1,9 +1,9 @@
-"""What is measured beside shifts and layers: one line a measure.
+"""Measures beside shifts and layers: one line a measure.
 
 A new one is a file with a function and a result, a line here, and a field of that name in
 `config.AuditConfig`. The option of the command line, the plan, the key of the result, the section
-of the report and the sentence all come from these. Reading the table imports nothing heavy: the
-command line asks it for its options.
+of the report and the sentence all follow. Reading the table imports nothing heavy: the command line
+reads its options from it.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ __all__ = ["MEASURES", "Measure", "Measured", "possible"]
 
 
 class Measured(Protocol):
-    """What a measure gives."""
+    """The result of a measure."""
 
     def to_json(self) -> dict[str, Any]:
         """Plain numbers and lists."""
 
     def exhibits(self) -> Sequence[Exhibit]:
-        """What a report draws."""
+        """Exhibits for a report."""
 
     def sentences(self) -> Sequence[str]:
-        """What it comes to."""
+        """The result in sentences."""
 
 
 class Run(Protocol):
@@ -58,12 +58,12 @@ class Measure:
 
     Args:
         name: key of the result, option of the command, field of `AuditConfig`.
-        title: what it is called in a sentence.
+        title: its name in a sentence.
         help: of the option.
         passes: forward passes of each sample.
         where: the function that measures, `module.function` below `neocog.audits`.
-        tasks: what a model may answer.
-        axes: of a sample that move.
+        tasks: that it is possible for.
+        axes: of a sample that shift.
     """
 
     name: str
@@ -104,11 +104,11 @@ MEASURES = (
 
 
 def possible(size: Sequence[int], task: str) -> tuple[Measure, ...]:
-    """Those of the table that can be measured.
+    """The lines of the table that can be measured.
 
     Args:
-        size: of a sample, along the axes that move.
-        task: what the model answers.
+        size: of a sample, along the axes that shift.
+        task: of the model.
 
     Example:
         >>> [m.name for m in possible((32, 32), "classify")][:2], possible((128,), "classify")

@@ -1,4 +1,4 @@
-"""How long models take for a sample: measured in turns, so that a busy machine slows all alike."""
+"""Time of a sample, measured for several models in turns, so a busy machine slows all alike."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from neocog.graph.preserve import preserved
 __all__ = ["a_batch", "milliseconds"]
 
 SECONDS = 3.0
-"""Measuring ends after the round in which so much time is over."""
+"""Timing ends after the round in which so many seconds are over."""
 
 FEWEST = 5
 """Rounds, at least, where they are quick."""
@@ -26,9 +26,9 @@ MOST = 60
 
 
 def a_batch(shape: Sequence[int]) -> Tensor:
-    """Random pixels of as many samples as go through a model at once, channels_last in memory.
+    """Random pixels, a batch as models usually take it, channels_last in memory.
 
-    Small batches would time the overhead of single operations, which larger ones share.
+    Small batches would time the overhead of single operations, which larger ones amortize.
 
     Args:
         shape: of one sample, (C, H, W) or (C, N).
@@ -42,13 +42,13 @@ def a_batch(shape: Sequence[int]) -> Tensor:
 
 
 def milliseconds(models: Sequence[nn.Module], batches: Sequence[Tensor]) -> list[float]:
-    """Milliseconds of the forward pass of one sample, as it is in a batch; the median of rounds.
+    """Milliseconds of the forward pass of one sample within a batch; the median of rounds.
 
-    Each round takes the models in turns, after one that warms up, in evaluation mode.
+    Each round runs the models in turns, after one to warm up, in evaluation mode.
 
     Args:
         models: pixels in [0, 1] to logits.
-        batches: for each model what it is shown, (B, C, ...), where its parameters are.
+        batches: input of each model, (B, C, ...), on the device of its parameters.
 
     Example:
         >>> x = torch.zeros(8, 4)
@@ -57,7 +57,7 @@ def milliseconds(models: Sequence[nn.Module], batches: Sequence[Tensor]) -> list
     """
     taken: list[list[float]] = [[] for _ in models]
     began = time.perf_counter()
-    for turn in range(MOST + 1):  # slow ones are believed after one round
+    for turn in range(MOST + 1):  # slow ones need one round only
         for i, (model, x) in enumerate(zip(models, batches, strict=True)):
             seconds = _timed(model, x)
             if turn:

@@ -1,4 +1,4 @@
-"""Figures that need the truth, where it is known of some samples alone."""
+"""Figures that need labels, where only some samples have them."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ __all__ = ["of_known", "unlabeled"]
 
 
 def unlabeled(data: Samples) -> Samples:
-    """The same samples, without truths where some of these are unknown.
+    """The same samples, without labels where some are unknown.
 
-    Figures of shifts are of all samples; one that is of some is told apart from them.
+    Figures of shifts are of all samples; a figure of some of them is marked as such.
 
     Args:
         data: whose class indices may be -1.
@@ -30,11 +30,11 @@ def unlabeled(data: Samples) -> Samples:
 
 
 def of_known(predicted: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray | None, list[str]]:
-    """Of each sample whose class is known, whether it is predicted; and what to say of the others.
+    """For each sample of a known class, whether it is predicted; and a note on the others.
 
     Args:
-        predicted: classes, (B,).
-        truth: the same, -1 where nobody knows.
+        predicted: class indices, (B,).
+        truth: the same, -1 where unknown.
 
     Returns:
         None where no class is known.
@@ -47,10 +47,10 @@ def of_known(predicted: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray | Non
     known = truth >= 0 if truth.dtype.kind == "i" else np.ones(len(truth), bool)
     if not known.any():
         return None, []
-    said = []
+    notes = []
     if not known.all():
-        said.append(
+        notes.append(
             f"Accuracy is of {known.sum():,} of these {len(known):,} samples, whose class the "
             "model knows."
         )
-    return np.asarray((predicted == truth)[known]), said
+    return np.asarray((predicted == truth)[known]), notes

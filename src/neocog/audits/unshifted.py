@@ -1,11 +1,11 @@
-"""Outputs for samples where they stand: computed once, for all measures that compare with them."""
+"""Outputs for unshifted samples: computed once, for all measures that compare with them."""
 
 from __future__ import annotations
 
 import torch.nn.functional as F
 from torch import Tensor
 
-from neocog.audits.answer import kind_of
+from neocog.audits.agreement import kind_of
 from neocog.audits.subject import Subject
 from neocog.data.samples import Samples, batch_of
 
@@ -13,13 +13,13 @@ __all__ = ["Unshifted", "whole_map"]
 
 
 class Unshifted:
-    """A model's outputs for samples that were not moved, each batch computed when first asked for.
+    """A model's outputs for unshifted samples, each batch computed on first use.
 
     Outputs of one row a sample are kept as they are. Of maps only the classes are kept, which is
-    what predictions are compared by: a thousand maps of logits would not fit into memory.
+    what is compared: a thousand maps of logits would not fit into memory.
 
     Args:
-        model: what predicts.
+        model: the model.
         data: samples, of the size that the model takes.
 
     Example:
@@ -42,8 +42,8 @@ class Unshifted:
         """The model's outputs for some samples.
 
         Args:
-            rows: which.
-            x: they, where they are at hand.
+            rows: the samples.
+            x: their values, where they are at hand.
         """
         key = rows.start, rows.stop
         if key not in self._outputs:
@@ -57,13 +57,13 @@ class Unshifted:
         """What is compared: classes, maps of them at the size of the samples, or numbers.
 
         Args:
-            rows: which.
-            x: they, where they are at hand.
+            rows: the samples.
+            x: their values, where they are at hand.
         """
         key = rows.start, rows.stop
         if key not in self._predictions:
             kind = kind_of(self.model.task)
-            self._predictions[key] = kind.answer(
+            self._predictions[key] = kind.predicted(
                 whole_map(self.outputs(rows, x), self.model.task, self.data.size)
             )
         return self._predictions[key]
@@ -72,15 +72,15 @@ class Unshifted:
         """Predictions of the first samples, a batch each.
 
         Args:
-            batch: samples at once; chosen by their size if left out.
-            n: how many.
+            batch: batch size; chosen by the size of a sample if left out.
+            n: the number of samples.
         """
         step = batch_of(self.data, batch)
         return [self.predictions(slice(i, min(n, i + step))) for i in range(0, n, step)]
 
 
 def whole_map(out: Tensor, task: str, size: tuple[int, ...]) -> Tensor:
-    """Maps at the size of the samples, as one enlarges logits before they are compared.
+    """Maps at the size of the samples: logits are resized before they are compared.
 
     Args:
         out: a model's output.

@@ -23,11 +23,11 @@ from neocog.cli.options import (
 )
 from neocog.cli.series import series_option, sized
 from neocog.cli.terminal import lines, say
-from neocog.verbs.telling import telling
+from neocog.verbs.progress import progress_line
 
 if TYPE_CHECKING:
     from neocog.models.model import Model
-    from neocog.verbs.audited import AuditResult
+    from neocog.verbs.audit_result import AuditResult
 
 __all__ = ["command"]
 
@@ -104,7 +104,7 @@ def command(
     opening: Mapping[str, Any],
     verbose: bool,
     as_json: bool,
-    **asked: Any,
+    **measures: Any,
 ) -> None:
     """Measure how often predictions of MODEL flip when images of DATA are shifted, and which layers
     break shift equivariance.
@@ -142,14 +142,14 @@ def command(
     from neocog.runs.model_pair import open_pair
     from neocog.verbs.audit import audit
 
-    chosen = AuditConfig(batch=batch_size, **asked)
-    with telling("audit") as tell:
+    chosen = AuditConfig(batch=batch_size, **measures)
+    with progress_line("audit") as on_progress:
         opening = sized(opening, series)
-        shown, other = open_pair(
+        first, other = open_pair(
             model, baseline, opening, baseline_weights=baseline_weights, task=task
         )
-        found = audit(
-            shown,
+        result = audit(
+            first,
             data,
             chosen,
             baseline=other,
@@ -158,33 +158,33 @@ def command(
             precision=precision,
             strict=strict,
             allow_random="allow_random" in opening,
-            progress=tell,
+            progress=on_progress,
             began=click.get_current_context().obj,
             command=(model, data, *given_options(opening)),
         )
-    plain = found.to_json()
-    _keep(shown, data, plain, found)
+    plain = result.to_json()
+    _keep(first, data, plain, result)
     if as_json:
         print_json(plain)
     elif verbose:
         from neocog.cli.draw import draw, on_stdout
 
-        for section in found.sections():
+        for section in result.sections():
             draw(on_stdout(), section)
     else:
-        lines(found.lines())
+        lines(result.lines())
     if report is not None:
         say(f"Report: {report}", err=True)
-    if not found.kept:
+    if not result.kept:
         raise click.exceptions.Exit(1)
 
 
-def _keep(shown: Model, data: str, plain: Mapping[str, Any], found: AuditResult) -> None:
+def _keep(model: Model, data: str, plain: Mapping[str, Any], result: AuditResult) -> None:
     """Leave the audit in the folder of a run; what was measured is told all the same."""
     from neocog.errors import RunError, printable
     from neocog.runs.saved_audit import keep_audit
 
     try:
-        keep_audit(shown, data=data, result=plain, sections=found.sections())
+        keep_audit(model, data=data, result=plain, sections=result.sections())
     except RunError as e:
-        say(f"The audit is not kept in `{printable(shown.place)}`: {e}", err=True)
+        say(f"The audit is not kept in `{printable(model.path)}`: {e}", err=True)

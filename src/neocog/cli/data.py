@@ -71,9 +71,9 @@ def command(
         print_json(quality.to_json())
         return
     from neocog.data.findings import first_screen
-    from neocog.data.open import parse_place
+    from neocog.data.open import parse_source
 
-    lines(first_screen(quality, parse_place(source)[0]).text().split("\n"))
+    lines(first_screen(quality, parse_source(source)[0]).text().split("\n"))
     if verbose:
         from neocog.cli.draw import draw, on_stdout
 

@@ -77,8 +77,10 @@ def _draw(console: Console, exhibit: Exhibit) -> None:
             _grid(console, exhibit.title, columns, cells, exhibit.note)
         case Checks():
             outcome = {True: "passed", False: "FAILED", None: "undecided"}
-            told: list[list[Cell]] = [[c.name, outcome[c.passed], c.text] for c in exhibit.checks]
-            _grid(console, exhibit.title, ["check", "", ""], told, exhibit.note)
+            outcomes: list[list[Cell]] = [
+                [c.name, outcome[c.passed], c.text] for c in exhibit.checks
+            ]
+            _grid(console, exhibit.title, ["check", "", ""], outcomes, exhibit.note)
         case Map() | Curve() | Gallery():
             console.print(f"{exhibit.title}: drawn in the report", markup=False)
 
@@ -138,16 +140,16 @@ def _least(name: str, cells: Sequence[str]) -> int:
 
 def _widths(least: Sequence[int], most: Sequence[int], width: int) -> list[int]:
     """Of the columns of one table: what is left goes to those that would have more, in turn."""
-    found = list(least)
-    left = width - sum(found) - 3 * len(found) - 1
+    widths = list(least)
+    left = width - sum(widths) - 3 * len(widths) - 1
     if left < 0:  # one column, or the first and one more: they are folded
-        room = max(1, (width - 1) // max(1, len(found)) - 3)
-        return [min(n, room) for n in found]
+        room = max(1, (width - 1) // max(1, len(widths)) - 3)
+        return [min(n, room) for n in widths]
     for i, n in enumerate(most):
-        more = max(0, min(left, n - found[i]))
-        found[i] += more
+        more = max(0, min(left, n - widths[i]))
+        widths[i] += more
         left -= more
-    return found
+    return widths
 
 
 def _parts(least: Sequence[int], width: int) -> list[list[int]]:

@@ -22,7 +22,7 @@ from neocog.cli.options import (
 from neocog.cli.series import series_option, sized
 from neocog.cli.terminal import lines, say
 from neocog.errors import printable
-from neocog.verbs.telling import telling
+from neocog.verbs.progress import progress_line
 
 __all__ = ["METHODS", "command"]
 
@@ -144,13 +144,13 @@ def command(
     from neocog.verbs.explain import explain
 
     folder = out or _folder(model, options["method"])
-    with telling("explain") as tell:
+    with progress_line("explain") as on_progress:
         opened = _opened(model, data, opening, task=task, series=series)
         result = explain(
             *opened[:2],
             images=opened[2],
             out=folder,
-            progress=tell,
+            progress=on_progress,
             allow_random="allow_random" in opening,
             **options,
         )
@@ -183,10 +183,10 @@ def _opened(
     from neocog.runs.load import load
 
     opened = load(model, **sized(opening, series), task=task)
-    single = [place for place in data if place.endswith("]")]
+    single = [source for source in data if source.endswith("]")]
     if opened.spec.input.axes != 1 or not single:
         return opened, list(data) or None, None
-    return opened, [place for place in data if place not in single] or single, single
+    return opened, [source for source in data if source not in single] or single, single
 
 
 def _folder(model: str, method: str) -> str:

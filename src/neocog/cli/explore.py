@@ -60,8 +60,8 @@ def command(
     if baseline is not None and not os.path.isdir(baseline):  # noqa: PTH112 (names too long are none)
         library = baseline.startswith(("timm:", "torchvision:"))
         own = ("weights",) if library else ("weights", "init")
-        told = {k: v for k, v in opening.items() if k not in own}
-        second = load(baseline, **told, task=task)
+        options = {k: v for k, v in opening.items() if k not in own}
+        second = load(baseline, **options, task=task)
     try:
         explore(
             first,
@@ -71,7 +71,7 @@ def command(
             browser=not no_browser,
             task=task,
             allow_random="allow_random" in opening,
-            tell=_announce,
+            on_open=_announce,
         )
     except KeyboardInterrupt:
         raise KeyboardInterrupt("The explorer has stopped.") from None

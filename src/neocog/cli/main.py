@@ -16,8 +16,8 @@ from typing import TextIO
 
 import click
 
-from neocog.cli.meant import meant
 from neocog.cli.memory import keep_freed_memory
+from neocog.cli.suggest import suggestion
 from neocog.cli.terminal import GONE, flush, say, streams
 from neocog.errors import NeocogError, did_you_mean, printable
 from neocog.runs.interrupt import Remembering
@@ -202,7 +202,7 @@ def _sentence(e: Exception) -> str:
     match e:
         case click.NoSuchOption(ctx=click.Context(command=command, command_path=verb)):
             known = [o for p in command.params for o in (*p.opts, *p.secondary_opts)]
-            near = meant(e.option_name, [o for o in known if o.startswith("-")])
+            near = suggestion(e.option_name, [o for o in known if o.startswith("-")])
             hint = f" Did you mean '{near}'?" if near else ""
             return f"No such option '{e.option_name}'.{hint} See `{verb} --help`."
         case click.UsageError(ctx=click.Context(command_path=verb)):

@@ -29,7 +29,7 @@ series_option = click.option(
 
 
 def sized(opening: Mapping[str, Any], series: tuple[int, int] | None) -> Mapping[str, Any]:
-    """What a model from elsewhere is told, with the size of a series.
+    """What an external model is told, with the size of a series.
 
     Args:
         opening: as `cli.options.model_options` collects it.

@@ -118,7 +118,7 @@ def _resume(given: dict[str, Any], watch: Any) -> dict[str, Any]:
             "Give --resume RUN alone."
         )
     trained = resume(given["resume"], progress=watch)
-    return {"run": str(trained.place), **trained.card["metrics"]}
+    return {"run": str(trained.path), **trained.card["metrics"]}
 
 
 def _once(given: dict[str, Any], watch: Any, *, began: float | None = None) -> dict[str, Any]:
@@ -140,7 +140,7 @@ def _once(given: dict[str, Any], watch: Any, *, began: float | None = None) -> d
         progress=watch,
         began=click.get_current_context().obj if began is None else began,
     )
-    return {"run": str(trained.place), **trained.card["metrics"]}
+    return {"run": str(trained.path), **trained.card["metrics"]}
 
 
 def _seeds(given: dict[str, Any], watch: Any) -> dict[str, Any]:
@@ -222,15 +222,15 @@ def _next(result: dict[str, Any], watch: Any) -> list[str]:
 def _words(result: dict[str, Any]) -> list[str]:
     part = "test" if "test" in result else "val"
     test = result.get(part)
-    said = []
+    sentences = []
     if test:
         ci = test["accuracy_ci"]
         reach = f" (95 % CI {ci[0]:.2%} to {ci[1]:.2%})" if ci else ""
         mean = f", mean of {len(result['runs'])} seeds" if "runs" in result else ""
-        said.append(f"{part} accuracy {test['accuracy']:.2%}{mean}{reach}")
+        sentences.append(f"{part} accuracy {test['accuracy']:.2%}{mean}{reach}")
     if "runs" in result:
-        said.append("seeds " + ", ".join(f"{v:.2%}" for v in test["values"]) if test else "")
-        said.append(f"runs in {printable(result['run'])}")
+        sentences.append("seeds " + ", ".join(f"{v:.2%}" for v in test["values"]) if test else "")
+        sentences.append(f"runs in {printable(result['run'])}")
     else:
-        said.append(f"report {printable(Path(result['run']) / 'report.html')}")
-    return said
+        sentences.append(f"report {printable(Path(result['run']) / 'report.html')}")
+    return sentences

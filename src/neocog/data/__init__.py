@@ -1,1 +1,1 @@
-"""A place on disk becomes batches; `open` is the one door."""
+"""A path becomes batches; `open` is the one door."""

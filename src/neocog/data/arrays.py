@@ -55,35 +55,35 @@ class Arrays:
     cautions: tuple[str, ...] = ()
 
 
-def files_of(place: Path) -> tuple[str, list[Path]] | None:
+def files_of(path: Path) -> tuple[str, list[Path]] | None:
     """The kind of arrays at a place (idx, npz, cifar) and their files; None where there are none.
 
     Raises:
         DataError: several sets lie in one folder, or a pair is incomplete.
     """
-    if place.is_file():
-        if place.suffix.lower() == ".npz":
-            return "npz", [place]
-        if match := _IDX.match(place.name):
-            return "idx", _pair(place, match)
+    if path.is_file():
+        if path.suffix.lower() == ".npz":
+            return "npz", [path]
+        if match := _IDX.match(path.name):
+            return "idx", _pair(path, match)
         return None
-    if not place.is_dir():
+    if not path.is_dir():
         return None
-    names = sorted(p.name for p in place.iterdir() if not p.name.startswith("."))
+    names = sorted(p.name for p in path.iterdir() if not p.name.startswith("."))
     if idx := [n for n in names if _IDX.match(n)]:
-        return "idx", _idx_files(place, idx)
+        return "idx", _idx_files(path, idx)
     if any(n in names for n in _CIFAR):
         wanted = re.compile(r"^(data_batch_\d+|train|test_batch|test)\.bin$")
         text = [n for n in names if n in ("batches.meta.txt", "fine_label_names.txt")]
-        return "cifar", [place / n for n in [*filter(wanted.match, names), *text]]
+        return "cifar", [path / n for n in [*filter(wanted.match, names), *text]]
     if "data_batch_1" in names:
         raise DataError(
-            f"{printable(place)} holds CIFAR as pickle files, which would execute code when they "
+            f"{printable(path)} holds CIFAR as pickle files, which would execute code when they "
             "are loaded. Take the binary version (data_batch_1.bin) or an .npz."
         )
     packed = [n for n in names if n.lower().endswith(".npz")]
-    if len(packed) == 1 and not any((place / n).is_dir() for n in names):
-        return "npz", [place / packed[0]]
+    if len(packed) == 1 and not any((path / n).is_dir() for n in names):
+        return "npz", [path / packed[0]]
     return None
 
 
@@ -98,28 +98,28 @@ def read_arrays(kind: str, files: list[Path]) -> Arrays:
         "npz": lambda f: _read_npz(f[0]),
         "cifar": _read_cifar,
     }
-    found = reader[kind](files)
-    for part in found.parts:
+    arrays = reader[kind](files)
+    for part in arrays.parts:
         if len(part.x) != len(part.y):
             raise DataError(
                 f"Each image has one label; {printable(files[0])} has {len(part.x)} images "
                 f"and {len(part.y)} labels{' for ' + part.role if part.role else ''}. "
                 "Take the labels that belong to these images."
             )
-    if not sum(len(p.y) for p in found.parts):
+    if not sum(len(p.y) for p in arrays.parts):
         raise DataError(f"{printable(files[0])} holds no samples. Take a file that has some.")
-    return found
+    return arrays
 
 
 # ---- idx
 
 
-def _pair(place: Path, match: re.Match[str]) -> list[Path]:
+def _pair(path: Path, match: re.Match[str]) -> list[Path]:
     stem = match["stem"]
     files = [
-        p for p in sorted(place.parent.iterdir()) if (m := _IDX.match(p.name)) and m["stem"] == stem
+        p for p in sorted(path.parent.iterdir()) if (m := _IDX.match(p.name)) and m["stem"] == stem
     ]
-    return _idx_files(place.parent, [p.name for p in files])
+    return _idx_files(path.parent, [p.name for p in files])
 
 
 def _idx_files(folder: Path, names: list[str]) -> list[Path]:
@@ -190,25 +190,25 @@ def _read_idx(path: Path) -> np.ndarray:
 def _idx_array(file: BinaryIO, packed: bool, name: str) -> np.ndarray:
     """Whole numbers of bytes, with a header that says their shape."""
     total = os.fstat(file.fileno()).st_size
-    found, shape, start, have = bytearray(), (), 0, 0
+    head, shape, start, have = bytearray(), (), 0, 0
     raw, need = np.empty(0, np.uint8), 4
     try:
         for block in read_unpacked(file, packed=packed):
             have += len(block)
             if not start:
-                found += block
-                if len(found) < 4 or len(found) < 4 + 4 * found[3]:
+                head += block
+                if len(head) < 4 or len(head) < 4 + 4 * head[3]:
                     continue
-                if found[:2] != b"\0\0" or found[2] != 8:
+                if head[:2] != b"\0\0" or head[2] != 8:
                     break
-                start = 4 + 4 * found[3]
-                shape = tuple(np.frombuffer(bytes(found[4:start]), ">u4").tolist())
+                start = 4 + 4 * head[3]
+                shape = tuple(np.frombuffer(bytes(head[4:start]), ">u4").tolist())
                 need = start + math.prod(shape)
                 if not packed and need != total:
                     have = total
                     break
                 check_room(need, total)
-                raw, block, have = np.empty(need - start, np.uint8), bytes(found[start:]), start
+                raw, block, have = np.empty(need - start, np.uint8), bytes(head[start:]), start
                 have += len(block)
             if have > need:
                 break
@@ -218,7 +218,7 @@ def _idx_array(file: BinaryIO, packed: bool, name: str) -> np.ndarray:
     if not start:
         raise DataError(
             f"An idx file of bytes begins with 00 00 08; {name} begins with "
-            f"{bytes(found[:4]).hex(' ') or 'nothing'}. Take an undamaged copy."
+            f"{bytes(head[:4]).hex(' ') or 'nothing'}. Take an undamaged copy."
         )
     if have != need:
         raise DataError(
@@ -243,9 +243,9 @@ def _read_npz(path: Path) -> Arrays:
             (have[n] for n in ("classes", "class_names", "label_names") if n in have), None
         )
         names = [str(n) for n in file.read(named).reshape(-1).tolist()] if named else []
-    found = as_pixels([x for x, _, _ in raw], where=printable(path))
-    parts = [(x, y, r) for x, (_, y, r) in zip(found.pixels, raw, strict=True)]
-    return replace(_classes(parts, names, found.remarks), cautions=found.cautions)
+    converted = as_pixels([x for x, _, _ in raw], where=printable(path))
+    parts = [(x, y, r) for x, (_, y, r) in zip(converted.pixels, raw, strict=True)]
+    return replace(_classes(parts, names, converted.remarks), cautions=converted.cautions)
 
 
 def _npz_keys(have: dict[str, str], path: Path) -> list[tuple[str, str, str]]:
@@ -331,7 +331,7 @@ def _lines(path: Path) -> list[str]:
 
 
 def _classes(
-    raw: list[tuple[np.ndarray, np.ndarray, str]], names: list[str], said: Sequence[str] = ()
+    raw: list[tuple[np.ndarray, np.ndarray, str]], names: list[str], notes: Sequence[str] = ()
 ) -> Arrays:
     """Numbers the labels 0, 1, … in their order and gives them their names."""
     values = np.unique(np.concatenate([y for _, y, _ in raw])) if raw else np.zeros(0)
@@ -339,7 +339,7 @@ def _classes(
         str(v.decode("utf-8", "replace") if isinstance(v, bytes) else v) for v in values.tolist()
     ]
     numbers = values.dtype.kind in "iub"
-    remarks = tuple(said)
+    remarks = tuple(notes)
     if (
         names
         and numbers

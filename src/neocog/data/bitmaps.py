@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import struct
 
-from neocog.data import meaning
-from neocog.data.meaning import PixelFormat
+from neocog.data import pixel_format
+from neocog.data.pixel_format import PixelFormat
 from neocog.data.plan import DecodePlan
 from neocog.data.tiff import exif_orientation, profile_mark
 from neocog.errors import DataError
@@ -54,7 +54,7 @@ def plan_bmp(data: bytes) -> DecodePlan:
         width=abs(width),
         orientation=1,
         payload=data,
-        marks=(meaning.ALPHA,) if alpha else (),
+        marks=(pixel_format.ALPHA,) if alpha else (),
     )  # fmt: skip
 
 
@@ -93,16 +93,16 @@ def plan_gif(data: bytes) -> DecodePlan:
             raise DataError(f"damaged: more than {_BLOCKS:,} blocks before the image")
     except (struct.error, IndexError) as e:
         raise DataError("damaged or cut off: a GIF ends before its image does") from e
-    said = [meaning.ALPHA] if clear else []
+    marks = [pixel_format.ALPHA] if clear else []
     if _more_frames(data, end):
-        said.append(meaning.SEVERAL)
+        marks.append(pixel_format.SEVERAL)
     return DecodePlan(
         form=PixelFormat("GIF", "palette", 8, "unsigned", "palette" if clear else "none"),
         height=max(height, h),
         width=max(width, w),
         orientation=1,
         payload=b"".join((*kept, b"\x3b")),
-        marks=tuple(said),
+        marks=tuple(marks),
     )
 
 
@@ -136,17 +136,17 @@ def plan_webp(data: bytes) -> DecodePlan:
     Raises:
         DataError: it is damaged.
     """
-    kind, said, turned, alpha = data[12:16], [], 1, False
+    kind, marks, turned, alpha = data[12:16], [], 1, False
     try:
         if kind == b"VP8X":
             flags = data[20]
             width = 1 + int.from_bytes(data[24:27], "little")
             height = 1 + int.from_bytes(data[27:30], "little")
             alpha = bool(flags & 0x10)
-            said += [meaning.SEVERAL] if flags & 0x02 else []
+            marks += [pixel_format.SEVERAL] if flags & 0x02 else []
             chunks = _chunks(data)
             turned = exif_orientation(chunks.get(b"EXIF", b"").removeprefix(b"Exif\0\0"))
-            said += profile_mark(chunks.get(b"ICCP", b""))
+            marks += profile_mark(chunks.get(b"ICCP", b""))
         elif kind == b"VP8L":
             (word,) = struct.unpack_from("<I", data, 21)
             width, height = 1 + (word & 0x3FFF), 1 + (word >> 14 & 0x3FFF)
@@ -157,26 +157,26 @@ def plan_webp(data: bytes) -> DecodePlan:
             raise DataError("damaged: a WebP without an image")
     except (struct.error, IndexError) as e:
         raise DataError("damaged or cut off: the header of a WebP") from e
-    said += [meaning.ALPHA] if alpha else []
+    marks += [pixel_format.ALPHA] if alpha else []
     return DecodePlan(
         form=PixelFormat("WEBP", "rgb", 8, "unsigned", "straight" if alpha else "none"),
         height=height,
         width=width,
         orientation=turned,
         payload=data,
-        marks=tuple(said),
+        marks=tuple(marks),
     )
 
 
 def _chunks(data: bytes) -> dict[bytes, bytes]:
     """The chunks of a WebP but for its pixels, the first of each name, a hundred at most."""
     at = 12
-    found: dict[bytes, bytes] = {}
+    chunks: dict[bytes, bytes] = {}
     for _ in range(100):
         if at + 8 > len(data):
             break
         length = int.from_bytes(data[at + 4 : at + 8], "little")
         if data[at : at + 4] in (b"EXIF", b"ICCP"):
-            found.setdefault(data[at : at + 4], data[at + 8 : at + 8 + length])
+            chunks.setdefault(data[at : at + 4], data[at + 8 : at + 8 + length])
         at += 8 + length + (length & 1)
-    return found
+    return chunks

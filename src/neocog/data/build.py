@@ -61,19 +61,22 @@ class Built:
     sheet: Sheet
 
 
-def build_digits(wish: LoadOptions) -> Built:
+def build_digits(options: LoadOptions) -> Built:
     """The digits built in; small enough to need no cache."""
-    if wish.size and max(wish.size) > DIGITS_SIZE:
+    if options.size and max(options.size) > DIGITS_SIZE:
         raise UsageError(
             f"The built-in digits have 28 pixels a side and are enlarged to {DIGITS_SIZE} at most; "
-            f"size={wish.size} was asked for. Leave the size out."
+            f"size={options.size} was asked for. Leave the size out."
         )
     x, y, parts = read_digits()
     ids = ids_of(x)
-    if wish.part:
-        parts = {s: rows if s == wish.part else rows[:0] for s, rows in parts.items()}
+    if options.part:
+        parts = {s: rows if s == options.part else rows[:0] for s, rows in parts.items()}
     x = fit_all(
-        x, size=wish.size or x.shape[1:3], channels=wish.channels or 1, resize_mode=wish.resize_mode
+        x,
+        size=options.size or x.shape[1:3],
+        channels=options.channels or 1,
+        resize_mode=options.resize_mode,
     )
     splits, whole = _views(
         x[np.concatenate([parts[s] for s in ROLES])],
@@ -86,13 +89,13 @@ def build_digits(wish: LoadOptions) -> Built:
         counts={
             s: tuple(np.bincount(p.y, minlength=10).tolist())
             for s, p in splits.items()
-            if wish.part in ("", s)
+            if options.part in ("", s)
         },
         size=x.shape[1:3],
         channels=x.shape[3],
         bits=8,
         **_sizes(
-            np.full(len(whole), 28), np.full(len(whole), 28), replace(wish, size=x.shape[1:3])
+            np.full(len(whole), 28), np.full(len(whole), 28), replace(options, size=x.shape[1:3])
         ),
         remarks=(
             "5,000 digits of MNIST, 500 of each, in a fixed split; no two of them are equal.",
@@ -104,8 +107,8 @@ def build_digits(wish: LoadOptions) -> Built:
             "digits",
             VERSION,
             x.shape,
-            wish.resize_mode if x.shape[1:3] != (28, 28) else "",
-            *filter(None, (wish.part,)),
+            options.resize_mode if x.shape[1:3] != (28, 28) else "",
+            *filter(None, (options.part,)),
         ),
         splits,
         whole,
@@ -113,25 +116,25 @@ def build_digits(wish: LoadOptions) -> Built:
     )
 
 
-def build_folder(path: Path, *, wish: LoadOptions, progress: Progress = None) -> Built:
+def build_folder(path: Path, *, options: LoadOptions, progress: Progress = None) -> Built:
     """A folder of class folders, or of images without labels.
 
     Raises:
         DataError: it holds nothing that can be used, or, when strict, something that cannot.
     """
     cache, now = Cache(), time.time_ns()
-    listing = _listed(path, wish)
-    start = _hash(listing.signature(), wish.tag(), VERSION, _decoder())
+    listing = _listed(path, options)
+    start = _hash(listing.signature(), options.tag(), VERSION, _decoder())
     if (name := cache.start(start)) and (done := _open(cache.load(name), name)):
-        return _strictly(done, wish)
+        return _strictly(done, options)
     tick = Ticks(2 * len(listing.names), progress)
     table, reasons = _look(cache, listing, now, tick)
-    if wish.strict:
+    if options.strict:
         _stop_at([*listing.faults, *_faults(listing, reasons)])
     rows = [i for i in range(len(listing.names)) if i not in reasons]
     if not rows:
         raise _nothing(listing.root, [*listing.faults, *_faults(listing, reasons)])
-    full = _settle(wish, table[rows])
+    full = _settle(options, table[rows])
     key = _hash(
         "folder", listing.names,
         table["sha"].tobytes(), listing.classes, listing.label, listing.role,
@@ -140,19 +143,19 @@ def build_folder(path: Path, *, wish: LoadOptions, progress: Progress = None) ->
     done = _open(cache.load(key), key)
     if done is None:
 
-        def fill(shelf: ArrayWriter) -> None:
-            sheet = _decode(shelf, listing, table, rows, full, reasons, tick)
-            shelf.meta = {"sheet": sheet.to_json(), "names": dict.fromkeys(ROLES, "paths")}
+        def fill(writer: ArrayWriter) -> None:
+            sheet = _decode(writer, listing, table, rows, full, reasons, tick)
+            writer.meta = {"sheet": sheet.to_json(), "names": dict.fromkeys(ROLES, "paths")}
 
         done = _opened(cache.make(key, fill), key)
     tick.finish()
     if listing.changed(now).max(initial=0) < now - _SETTLED:
         cache.remember(start, key)
-    return _strictly(done, wish)
+    return _strictly(done, options)
 
 
 def build_arrays(
-    path: Path, files: Sequence[Path], *, kind: str, wish: LoadOptions, progress: Progress = None
+    path: Path, files: Sequence[Path], *, kind: str, options: LoadOptions, progress: Progress = None
 ) -> Built:
     """Files that hold arrays.
 
@@ -165,7 +168,7 @@ def build_arrays(
         (str(f), s.st_size, s.st_mtime_ns, s.st_ctime_ns, s.st_ino)
         for f, s in zip(files, stats, strict=True)
     ]
-    start = _hash("arrays", os.path.realpath(path), seen, wish.tag(), VERSION, _decoder())
+    start = _hash("arrays", os.path.realpath(path), seen, options.tag(), VERSION, _decoder())
     if (name := cache.start(start)) and (done := _open(cache.load(name), name)):
         return done
     tick = Ticks(3, progress)
@@ -176,18 +179,18 @@ def build_arrays(
             while block := open_file.read(1 << 22):
                 seen_bytes.update(block)
         digests.append((file.name, seen_bytes.hexdigest()))
-    content = _hash(kind, digests, wish.tag(), VERSION, _decoder())
+    content = _hash(kind, digests, options.tag(), VERSION, _decoder())
     tick(1)
     key = cache.start(content) or ""
     done = _open(cache.load(key), key) if key else None
     if done is None:
-        found = read_arrays(kind, list(files))
-        if wish.part:
-            found = _part_of(found, path, list(files), kind, wish)
+        arrays = read_arrays(kind, list(files))
+        if options.part:
+            arrays = _part_of(arrays, path, list(files), kind, options)
         tick(1)
-        full = _settle_arrays(wish, found)
+        full = _settle_arrays(options, arrays)
         key = _hash(kind, digests, full.tag(), VERSION, _decoder())
-        done = _open(cache.load(key), key) or _write_arrays(cache, key, found, kind, full)
+        done = _open(cache.load(key), key) or _write_arrays(cache, key, arrays, kind, full)
         cache.remember(content, key)
     tick.finish()
     times = [(s.st_mtime_ns, s.st_ctime_ns) for s in stats]
@@ -213,24 +216,24 @@ def look_at_folder(path: Path) -> np.ndarray | None:
     return table[good] if good else None
 
 
-def _listed(path: Path, wish: LoadOptions) -> Listing:
-    """The files of a folder, or those of one split: the user's own, else the one that is drawn."""
+def _listed(path: Path, options: LoadOptions) -> Listing:
+    """The files of a folder, or those of one split: the user's own, else a random one."""
     listing = scan(path)
-    if not wish.part:
+    if not options.part:
         return listing
-    rows = [i for i, role in enumerate(listing.role) if role == wish.part]
+    rows = [i for i, role in enumerate(listing.role) if role == options.part]
     if not rows:
-        drawn = build_folder(path, wish=replace(wish, part="")).splits[wish.part]
+        drawn = build_folder(path, options=replace(options, part="")).splits[options.part]
         known = set(drawn.names)
         rows = [i for i, name in enumerate(listing.names) if name in known]
     if not rows:
-        raise _no_part(path, wish)
-    return listing.part(rows, wish.part)
+        raise _no_part(path, options)
+    return listing.part(rows, options.part)
 
 
-def _no_part(path: Path, wish: LoadOptions) -> DataError:
+def _no_part(path: Path, options: LoadOptions) -> DataError:
     return DataError(
-        f"`{printable(path)}` must have samples in the split `{wish.part}`, and has none. "
+        f"`{printable(path)}` must have samples in the split `{options.part}`, and has none. "
         "Name another, or leave it out."
     )
 
@@ -238,33 +241,33 @@ def _no_part(path: Path, wish: LoadOptions) -> DataError:
 def _look(
     cache: Cache, listing: Listing, now: int, tick: Callable[[int], None]
 ) -> tuple[np.ndarray, dict[int, str]]:
-    place = _hash("index", listing.root, VERSION, _decoder())
-    table, reasons = inspect(listing, cache.index(place, RECORD), tick=tick)
+    key = _hash("index", listing.root, VERSION, _decoder())
+    table, reasons = inspect(listing, cache.index(key, RECORD), tick=tick)
     settled = (table["height"] > 0) & (listing.changed(now) < now - _SETTLED)
     if settled.any():
-        cache.write_index(place, table[settled])
+        cache.write_index(key, table[settled])
     return table, reasons
 
 
 def _decode(
-    shelf: ArrayWriter,
+    writer: ArrayWriter,
     listing: Listing,
     table: np.ndarray,
     rows: list[int],
-    wish: LoadOptions,
+    options: LoadOptions,
     reasons: dict[int, str],
     tick: Callable[[int], None],
 ) -> Sheet:
     """Decodes the files of some rows of the table, and puts them into their splits."""
-    size, channels = wish.size or (0, 0), wish.channels or 0
+    size, channels = options.size or (0, 0), options.channels or 0
     dtype = np.dtype(np.uint16 if (table["bits"][rows] == 16).any() else np.uint8)
-    with shelf.scratch((len(rows), *size, channels), dtype) as x:
+    with writer.scratch((len(rows), *size, channels), dtype) as x:
         failed = decode_into(
-            x, listing, rows=rows, channels=channels, resize_mode=wish.resize_mode, tick=tick
+            x, listing, rows=rows, channels=channels, resize_mode=options.resize_mode, tick=tick
         )
         faults = [*listing.faults, *_faults(listing, {**reasons, **failed})]
         keep = np.array([j for j, i in enumerate(rows) if i not in failed], np.int64)
-        if wish.strict:
+        if options.strict:
             _stop_at(faults)
         if not len(keep):
             raise _nothing(listing.root, faults)
@@ -284,31 +287,31 @@ def _decode(
             rich=np.minimum(table["height"][good], table["width"][good]) >= LEAST_SIDE,
             equal=lambda a, b: same_pixels(listing, table, good[a], good[b]),
             mix=True,
-            cut_test=wish.cut_test,
-            part=wish.part,
+            cut_test=options.cut_test,
+            part=options.part,
         )
-        sheet = sort_pile(shelf, pile, kind="folder", seed=wish.seed).sheet
-        blank, said = nothing_to_see(x, keep, table["alpha"][good] > 0)
+        sheet = sort_pile(writer, pile, kind="folder", seed=options.seed).sheet
+        blank, pixel_cautions = nothing_to_see(x, keep, table["alpha"][good] > 0)
     noted = notes(listing, table, rows=good) | pale_notes([listing.names[good[j]] for j in blank])
     return replace(
         sheet,
-        **_sizes(table["height"][good], table["width"][good], wish),
+        **_sizes(table["height"][good], table["width"][good], options),
         faults=(*faults, *absent),
         remarks=(*listing.remarks, *sheet.remarks),
-        cautions=(*listing.cautions, *said),
+        cautions=(*listing.cautions, *pixel_cautions),
         notes=tuple(Note(r, tuple(p)) for r, p in noted.items()),
     )
 
 
-def _settle(wish: LoadOptions, table: np.ndarray) -> LoadOptions:
+def _settle(options: LoadOptions, table: np.ndarray) -> LoadOptions:
     """Size and channels, where the wish leaves them open."""
-    channels = wish.channels or (1 if (table["channels"] == 1).all() else 3)
-    size = wish.size or usual_size(table["height"], table["width"])
-    return replace(wish, size=size, channels=channels)
+    channels = options.channels or (1 if (table["channels"] == 1).all() else 3)
+    size = options.size or usual_size(table["height"], table["width"])
+    return replace(options, size=size, channels=channels)
 
 
-def _sizes(heights: np.ndarray, widths: np.ndarray, wish: LoadOptions) -> dict[str, Any]:
-    mode, size = wish.resize_mode, wish.size or (0, 0)
+def _sizes(heights: np.ndarray, widths: np.ndarray, options: LoadOptions) -> dict[str, Any]:
+    mode, size = options.resize_mode, options.size or (0, 0)
     pairs, count = np.unique(np.stack([heights, widths], 1), axis=0, return_counts=True)
     often = np.argsort(-count, kind="stable")[:10]
     area = pairs.prod(1, dtype=np.int64)
@@ -348,8 +351,8 @@ def _stop_at(faults: Sequence[Fault]) -> None:
         )
 
 
-def _strictly(done: Built, wish: LoadOptions) -> Built:
-    if wish.strict:
+def _strictly(done: Built, options: LoadOptions) -> Built:
+    if options.strict:
         _stop_at(done.sheet.faults)
     return done
 
@@ -369,82 +372,86 @@ def _nothing(path: str, faults: Sequence[Fault]) -> DataError:
 # ---- arrays
 
 
-def _part_of(found: Arrays, path: Path, files: list[Path], kind: str, wish: LoadOptions) -> Arrays:
-    """The samples of one split: the user's own, else the one that is drawn."""
-    own = tuple(p for p in found.parts if p.role == wish.part)
+def _part_of(
+    arrays: Arrays, path: Path, files: list[Path], kind: str, options: LoadOptions
+) -> Arrays:
+    """The samples of one split: the user's own, else a random one."""
+    own = tuple(p for p in arrays.parts if p.role == options.part)
     if not own:
-        drawn = build_arrays(path, files, kind=kind, wish=replace(wish, part="")).splits[wish.part]
+        drawn = build_arrays(path, files, kind=kind, options=replace(options, part="")).splits[
+            options.part
+        ]
         assert isinstance(drawn.names, RowNames)
         own = tuple(
-            Part(p.x[drawn.names.rows], p.y[drawn.names.rows], wish.part)
-            for p in found.parts
+            Part(p.x[drawn.names.rows], p.y[drawn.names.rows], options.part)
+            for p in arrays.parts
             if (p.role or "images") == drawn.names.prefix
         )
     if not sum(len(p.y) for p in own):
-        raise _no_part(path, wish)
-    return replace(found, parts=own)
+        raise _no_part(path, options)
+    return replace(arrays, parts=own)
 
 
-def _settle_arrays(wish: LoadOptions, found: Arrays) -> LoadOptions:
-    heights, widths = _array_sizes(found)
-    size = wish.size or usual_size(heights, widths)
-    return replace(wish, size=size, channels=wish.channels or found.parts[0].x.shape[3])
+def _settle_arrays(options: LoadOptions, arrays: Arrays) -> LoadOptions:
+    heights, widths = _array_sizes(arrays)
+    size = options.size or usual_size(heights, widths)
+    return replace(options, size=size, channels=options.channels or arrays.parts[0].x.shape[3])
 
 
-def _array_sizes(found: Arrays) -> tuple[np.ndarray, np.ndarray]:
+def _array_sizes(arrays: Arrays) -> tuple[np.ndarray, np.ndarray]:
     return (
-        np.concatenate([np.full(len(p.y), p.x.shape[1]) for p in found.parts]),
-        np.concatenate([np.full(len(p.y), p.x.shape[2]) for p in found.parts]),
+        np.concatenate([np.full(len(p.y), p.x.shape[1]) for p in arrays.parts]),
+        np.concatenate([np.full(len(p.y), p.x.shape[2]) for p in arrays.parts]),
     )
 
 
-def _write_arrays(cache: Cache, key: str, found: Arrays, kind: str, wish: LoadOptions) -> Built:
-    size, channels = wish.size or (0, 0), wish.channels or 0
+def _write_arrays(cache: Cache, key: str, arrays: Arrays, kind: str, options: LoadOptions) -> Built:
+    size, channels = options.size or (0, 0), options.channels or 0
     pixels = [
-        fit_all(p.x, size=size, channels=channels, resize_mode=wish.resize_mode)
-        for p in found.parts
+        fit_all(p.x, size=size, channels=channels, resize_mode=options.resize_mode)
+        for p in arrays.parts
     ]
     if any(p.dtype == np.uint16 for p in pixels):
         pixels = [p if p.dtype == np.uint16 else p.astype(np.uint16) * 257 for p in pixels]
-    roles = [p.role for p in found.parts for _ in range(len(p.y))]
-    own = [found.parts[k].x[i] for k, i in _positions(found)]
+    roles = [p.role for p in arrays.parts for _ in range(len(p.y))]
+    own = [arrays.parts[k].x[i] for k, i in _positions(arrays)]
     pile = RawSamples(
         x=np.concatenate(pixels) if len(pixels) > 1 else pixels[0],
         rows=np.arange(len(roles)),
-        y=np.concatenate([p.y for p in found.parts]),
-        names=RowNames("", np.concatenate([np.arange(len(p.y)) for p in found.parts])),
+        y=np.concatenate([p.y for p in arrays.parts]),
+        names=RowNames("", np.concatenate([np.arange(len(p.y)) for p in arrays.parts])),
         roles=roles,
-        classes=found.classes,
-        ids=np.concatenate([ids_of(p.x) for p in found.parts]),
-        traits=_array_traits(found),
-        rich=np.minimum(*_array_sizes(found)) >= LEAST_SIDE,
+        classes=arrays.classes,
+        ids=np.concatenate([ids_of(p.x) for p in arrays.parts]),
+        traits=_array_traits(arrays),
+        rich=np.minimum(*_array_sizes(arrays)) >= LEAST_SIDE,
         equal=lambda a, b: bool(np.array_equal(own[a], own[b])),
         mix=False,
-        cut_test=wish.cut_test,
-        part=wish.part,
+        cut_test=options.cut_test,
+        part=options.part,
     )
 
-    def fill(shelf: ArrayWriter) -> None:
-        done = sort_pile(shelf, pile, kind=kind, seed=wish.seed)
+    def fill(writer: ArrayWriter) -> None:
+        done = sort_pile(writer, pile, kind=kind, seed=options.seed)
         sheet = replace(
             done.sheet,
-            **_sizes(*_array_sizes(found), wish),
-            remarks=(*found.remarks, *done.sheet.remarks),
-            cautions=(*found.cautions, *nothing_to_see(pile.x, pile.rows, pile.rows < 0)[1]),
+            **_sizes(*_array_sizes(arrays), options),
+            remarks=(*arrays.remarks, *done.sheet.remarks),
+            cautions=(*arrays.cautions, *nothing_to_see(pile.x, pile.rows, pile.rows < 0)[1]),
         )
-        shelf.meta = {"sheet": sheet.to_json(), "names": done.origin}
+        writer.meta = {"sheet": sheet.to_json(), "names": done.origin}
 
     return _opened(cache.make(key, fill), key)
 
 
-def _positions(found: Arrays) -> list[tuple[int, int]]:
+def _positions(arrays: Arrays) -> list[tuple[int, int]]:
     """Part and row of each sample."""
-    return [(k, i) for k, p in enumerate(found.parts) for i in range(len(p.y))]
+    return [(k, i) for k, p in enumerate(arrays.parts) for i in range(len(p.y))]
 
 
-def _array_traits(found: Arrays) -> Traits:
+def _array_traits(arrays: Arrays) -> Traits:
     """Of the arrays as they are in the files; small images are compared exactly, and only so."""
-    blocks = [p.x[i : i + _BLOCK] for p in found.parts for i in range(0, len(p.y), _BLOCK)]
+    blocks = [p.x[i : i + _BLOCK] for p in arrays.parts for i in range(0, len(p.y), _BLOCK)]
     if any(min(b.shape[1:3]) >= LEAST_SIDE for b in blocks):
         return Traits(*(np.concatenate(c) for c in zip(*map(traits, blocks), strict=True)))
     none = np.zeros(0, np.uint64)

@@ -32,7 +32,7 @@ import numpy as np
 from neocog.data.array_writer import FULL, ArrayWriter, full_disk, full_disk_explained
 from neocog.data.kept import read_set
 from neocog.errors import DataError, UsageError, printable
-from neocog.fields import shown
+from neocog.fields import short_repr
 from neocog.files import opened, read_text
 
 __all__ = ["Cache", "Loaded", "default_folder"]
@@ -47,8 +47,8 @@ _TRIES = 3
 
 def default_folder() -> Path:
     """Where decoded images are kept, by the environment."""
-    if place := os.environ.get("NEOCOG_CACHE"):
-        return Path(place)
+    if folder := os.environ.get("NEOCOG_CACHE"):
+        return Path(folder)
     if base := os.environ.get("XDG_CACHE_HOME"):
         return Path(base) / "neocog"
     try:
@@ -129,12 +129,12 @@ class Cache:
         """
         folder = self.folder / "sets" / key
         try:
-            found = self.read(folder)
+            loaded = self.read(folder)
         except (OSError, ValueError, DataError):
             return None
         with contextlib.suppress(OSError):
             os.utime(folder / "meta.json")
-        return found
+        return loaded
 
     def index(self, key: str, dtype: np.dtype) -> np.ndarray:
         """What is known of the files of a place; empty where nothing is."""
@@ -185,9 +185,9 @@ class Cache:
                     stacklevel=2,
                 )
                 break
-        shelf = ArrayWriter(None)
-        fill(shelf)
-        return shelf.meta, shelf.arrays
+        writer = ArrayWriter(None)
+        fill(writer)
+        return writer.meta, writer.arrays
 
     def _on_disk(self, key: str, fill: Callable[[ArrayWriter], None]) -> Loaded:
         try:
@@ -199,15 +199,15 @@ class Cache:
                 raise full_disk(self.folder, 0) from e
             raise _Unwritable(str(e.strerror)) from e
         with work as folder:
-            shelf = ArrayWriter(folder)
-            fill(shelf)
+            writer = ArrayWriter(folder)
+            fill(writer)
             with full_disk_explained(folder, 0):
-                shelf.meta["arrays"] = shelf.layout
-                (folder / "meta.json").write_text(json.dumps(shelf.meta), "ascii")
-                found = self._read_back(folder)
+                writer.meta["arrays"] = writer.layout
+                (folder / "meta.json").write_text(json.dumps(writer.meta), "ascii")
+                loaded = self._read_back(folder)
                 self._publish(folder, key)
         self._trim(keep=key)
-        return found
+        return loaded
 
     def _read_back(self, folder: Path) -> Loaded:
         try:
@@ -258,10 +258,10 @@ class Cache:
 
     def _trim(self, keep: str) -> None:
         limit = _limit()
-        sets, found = [], list[Path]()
+        sets, metas = [], list[Path]()
         with contextlib.suppress(OSError):
-            found = list((self.folder / "sets").glob("*/meta.json"))
-        for meta in found:
+            metas = list((self.folder / "sets").glob("*/meta.json"))
+        for meta in metas:
             with contextlib.suppress(OSError):
                 size = sum(f.stat().st_size for f in meta.parent.iterdir())
                 sets.append((meta.stat().st_mtime_ns, size, meta.parent))
@@ -282,7 +282,7 @@ def _limit() -> float:
         limit = -1.0
     if not limit >= 0:
         raise UsageError(
-            f"NEOCOG_CACHE_LIMIT is a number of gigabytes; got {shown(text)}. Write 20, say."
+            f"NEOCOG_CACHE_LIMIT is a number of gigabytes; got {short_repr(text)}. Write 20, say."
         )
     return limit
 

@@ -107,20 +107,20 @@ def exact_pairs(digests: np.ndarray, equal: Callable[[int, int], bool]) -> np.nd
     return kept
 
 
-def near_pairs(found: Traits, *, among: np.ndarray) -> np.ndarray:
+def near_pairs(traits: Traits, *, among: np.ndarray) -> np.ndarray:
     """Pairs of near copies, int64 (P, 2): a matter of the two alone, whatever else is there.
 
     Args:
-        found: traits of all images.
+        traits: traits of all images.
         among: positions that are compared: one of each set of exact copies.
     """
-    contrast = found.thumb[among].astype(np.float32).std(1)
+    contrast = traits.thumb[among].astype(np.float32).std(1)
     among = among[contrast > CONTRAST]
-    pairs = [_candidates(found.hash[among], band) for band in range(4)]
+    pairs = [_candidates(traits.hash[among], band) for band in range(4)]
     both = among[np.unique(np.concatenate(pairs), axis=0)]
     apart = np.zeros(len(both))
     for some in np.array_split(np.arange(len(both)), len(both) // 65536 + 1):
-        a, b = (_even(found.thumb[both[some, side]]) for side in (0, 1))
+        a, b = (_even(traits.thumb[both[some, side]]) for side in (0, 1))
         apart[some] = np.sqrt(((a - b) ** 2).mean(1))
     kept: np.ndarray = both[apart < DISTANCE]
     return kept

@@ -17,12 +17,12 @@ CLASSES = 12
 """Classes whose counts a first screen draws."""
 
 
-def first_screen(sheet: Sheet, place: str = "", image: tuple[Exhibit, ...] = ()) -> FirstScreen:
+def first_screen(sheet: Sheet, source: str = "", image: tuple[Exhibit, ...] = ()) -> FirstScreen:
     """The answer of a data report.
 
     Args:
         sheet: what was found.
-        place: of the data, as the user named it; empty where nobody says it.
+        source: of the data, as the user named it; empty where nobody says it.
         image: images to be shown beside the counts of the classes.
     """
     n = sum(sheet.n.values())
@@ -42,7 +42,7 @@ def first_screen(sheet: Sheet, place: str = "", image: tuple[Exhibit, ...] = ())
         level=level,
         image=(*image, *class_counts(sheet)),
         figures=_figures(sheet, n, across, unreadable),
-        next=_next(sheet, place, level),
+        next=_next(sheet, source, level),
     )
 
 
@@ -56,13 +56,13 @@ def class_counts(sheet: Sheet) -> tuple[Bars, ...]:
     if len(totals) < 2:
         return ()
     order = sorted(range(len(totals)), key=lambda i: -totals[i])
-    shown = order if len(order) <= CLASSES else [*order[: CLASSES // 2], *order[-CLASSES // 2 :]]
-    cut = len(order) - len(shown)
+    kept = order if len(order) <= CLASSES else [*order[: CLASSES // 2], *order[-CLASSES // 2 :]]
+    cut = len(order) - len(kept)
     return (
         Bars(
             title="images by class",
-            names=[printable(sheet.classes[i]) for i in shown],
-            series={"images": [float(totals[i]) for i in shown]},
+            names=[printable(sheet.classes[i]) for i in kept],
+            series={"images": [float(totals[i]) for i in kept]},
             note=f"The most and the least frequent; {cut:,} classes between them." if cut else "",
         ),
     )
@@ -91,33 +91,33 @@ def _figures(sheet: Sheet, n: int, across: int, unreadable: int) -> tuple[Scalar
     splits = ", ".join(f"{name} {count:,}" for name, count in sheet.n.items() if count)
     if not sheet.classes and not sheet.found_splits:
         splits = "only a fix splits what has no labels"
-    found = [Scalar(title="images", value=n, note=splits)]
+    figures = [Scalar(title="images", value=n, note=splits)]
     if len(sheet.classes) > 1:
         note = "smallest class over largest"
-        found.append(Scalar(title="balance", value=sheet.balance, unit="%", note=note))
+        figures.append(Scalar(title="balance", value=sheet.balance, unit="%", note=note))
     note = f"{sheet.size[0]} × {sheet.size[1]} as served"
     if sheet.classes:
-        found.insert(1, Scalar(title="classes", value=len(sheet.classes), note=note))
+        figures.insert(1, Scalar(title="classes", value=len(sheet.classes), note=note))
     if sheet.classes or sheet.found_splits:
-        found.append(Scalar(title="duplicates across splits", value=across))
-    found.append(Scalar(title="unreadable files", value=unreadable))
-    return tuple(found)
+        figures.append(Scalar(title="duplicates across splits", value=across))
+    figures.append(Scalar(title="unreadable files", value=unreadable))
+    return tuple(figures)
 
 
-def _next(sheet: Sheet, place: str, level: Level) -> tuple[Command, ...]:
-    if not place:
+def _next(sheet: Sheet, source: str, level: Level) -> tuple[Command, ...]:
+    if not source:
         return ()
-    found = []
+    commands = []
     if level != "good":
         text = "List every file, to correct its label, replace or delete it"
-        found.append(Command(text=text, words=("neocog", "data", path_word(place), "--json")))
+        commands.append(Command(text=text, words=("neocog", "data", path_word(source), "--json")))
     if not sheet.classes:
-        words = ("neocog", "audit", "timm:resnet18", path_word(place))
-        found.append(Command(text="Audit a model on it, which needs no labels", words=words))
+        words = ("neocog", "audit", "timm:resnet18", path_word(source))
+        commands.append(Command(text="Audit a model on it, which needs no labels", words=words))
     if len(sheet.classes) > 1:
         text = "Train on it" if level == "good" else "Then train on it"
-        found.append(Command(text=text, words=("neocog", "train", path_word(place))))
-    return tuple(found)
+        commands.append(Command(text=text, words=("neocog", "train", path_word(source))))
+    return tuple(commands)
 
 
 def _n(count: int, what: str, plural: str = "s") -> str:

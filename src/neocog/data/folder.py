@@ -19,7 +19,7 @@ import numpy as np
 
 from neocog.data.layout import find_layout
 from neocog.data.quality import EMPTY, Fault
-from neocog.data.spelling import hidden
+from neocog.data.split_names import hidden
 
 __all__ = ["Listing", "scan", "walk"]
 
@@ -58,8 +58,8 @@ class Listing:
 
     def signature(self) -> bytes:
         """Of everything that listing the folder tells: equal as long as no file changes."""
-        said = [*self.remarks, *self.cautions]
-        head = repr((self.root, self.classes, self.faults, said)) + "\0".join(self.names)
+        sentences = [*self.remarks, *self.cautions]
+        head = repr((self.root, self.classes, self.faults, sentences)) + "\0".join(self.names)
         seen = blake2b(head.encode("utf-8", "surrogateescape"))
         seen.update(self.stats.tobytes())
         seen.update(np.asarray(self.label, np.int64).tobytes())
@@ -102,21 +102,21 @@ def scan(root: str | os.PathLike[str]) -> Listing:
     listing.cautions = layout.cautions
     listing.classes = tuple(sorted({c.name for c in layout.classes} - {""}))
     number = {name: k for k, name in enumerate(listing.classes)} | {"": -1}
-    places = sorted(layout.classes, key=lambda c: (c.role, c.path))
-    tops = _tops(listing, [c.path for c in places])
-    above = {c.path[:end] for c in places for end in _slashes(c.path)}
+    folders = sorted(layout.classes, key=lambda c: (c.role, c.path))
+    tops = _tops(listing, [c.path for c in folders])
+    above = {c.path[:end] for c in folders for end in _slashes(c.path)}
     seen = {*_ancestors(top), *(_identity(f"{top}/{f}") for f in above), *tops.values()}
     tables = [np.zeros((0, 4), np.int64)]
-    for place in places:
-        if place.path not in tops:
+    for folder in folders:
+        if folder.path not in tops:
             continue
-        names, stats = _files(listing, place.path, seen, entered=True)
+        names, stats = _files(listing, folder.path, seen, entered=True)
         listing.names += names
         tables.append(stats)
-        listing.label += [number[place.name]] * len(names)
-        listing.role += [place.role] * len(names)
+        listing.label += [number[folder.name]] * len(names)
+        listing.role += [folder.role] * len(names)
         if not names:
-            listing.faults.append(Fault(place.path, f"{EMPTY} holds no files"))
+            listing.faults.append(Fault(folder.path, f"{EMPTY} holds no files"))
     listing.stats = np.concatenate(tables)
     return listing
 
@@ -131,8 +131,8 @@ def walk(root: str | os.PathLike[str]) -> Iterator[tuple[str, str]]:
     listing = Listing(top)
     parent = os.path.dirname(os.path.realpath(top))  # noqa: PTH120 (no text)
     names, _ = _files(listing, "", _ancestors(parent) - {_identity(top)})
-    found = [(n, "") for n in names] + [(f.path, f.reason) for f in listing.faults]
-    for name, reason in sorted(found):
+    entries = [(n, "") for n in names] + [(f.path, f.reason) for f in listing.faults]
+    for name, reason in sorted(entries):
         yield os.path.join(top, name) if name else top, reason  # noqa: PTH118 (no text)
 
 
@@ -220,27 +220,27 @@ def _stat(
     A second start is spent here, in the system's answers: they are asked by the folder's handle,
     so that no path is walked for each file, and read column by column.
     """
-    names, found = [], []
+    names, results = [], []
     prefix = f"{below}/" if below else ""
     for name in entries:
         try:
-            found.append(os.stat(name, dir_fd=handle))
+            results.append(os.stat(name, dir_fd=handle))
             names.append(f"{prefix}{name}")
         except OSError as e:
             broken = _is_link(name, handle)
             reason = "broken symbolic link" if broken else "cannot be read"
             listing.faults.append(Fault(f"{prefix}{name}", f"{reason} ({e.strerror})"))
     columns = (
-        [s.st_size for s in found],
-        [s.st_mtime_ns for s in found],
-        [s.st_ctime_ns for s in found],
-        [s.st_ino for s in found],
+        [s.st_size for s in results],
+        [s.st_mtime_ns for s in results],
+        [s.st_ctime_ns for s in results],
+        [s.st_ino for s in results],
     )
     try:
         stats = np.array(columns, np.int64).T
     except OverflowError:  # a date after 2262: what differs stays different, modulo 2**64
         stats = np.array([[_wrapped(n) for n in c] for c in columns], np.int64).T
-    kind = np.array([s.st_mode for s in found], np.int64) & 0o170000
+    kind = np.array([s.st_mode for s in results], np.int64) & 0o170000
     if (kind == stat.S_IFREG).all():
         return names, stats, []
     deeper = [names[i] for i in np.flatnonzero(kind == stat.S_IFDIR).tolist()]

@@ -72,7 +72,7 @@ _REFUSED = tuple((re.compile(pattern, re.DOTALL), what, todo) for pattern, what,
 BYTES_LIMIT = 1 << 30
 """Bytes of the largest file that is read."""
 _FIRST = 4096
-"""Bytes at the beginning of a file that tell what it is."""
+"""Bytes at the beginning of a file that identify it."""
 
 
 def read_file(path: str | os.PathLike[str]) -> bytes:

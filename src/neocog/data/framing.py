@@ -50,15 +50,15 @@ class KeptFraction:
 
     def warnings(self, size: tuple[int, int]) -> tuple[str, ...]:
         """Sentences on what a model will not get to see, each with the option that keeps it."""
-        said, shape = [], f"{size[0]} × {size[1]}"
+        sentences, shape = [], f"{size[0]} × {size[1]}"
         if self._many(self.cut):
-            said.append(
+            sentences.append(
                 f"{self._of(self.cut)} lose more than a fifth of their area to the crop to {shape} "
                 f"(of the worst {_percent(self.area_min)} is kept): what tells its class may be "
                 "cut away. Training with `--resize-mode pad` keeps all of each image."
             )
         if self._many(self.bent):
-            said.append(
+            sentences.append(
                 f"{self._of(self.bent)} change their aspect by more than a quarter when they are "
                 f"stretched to {shape}. Training with `--resize-mode pad` keeps it."
             )
@@ -69,12 +69,12 @@ class KeptFraction:
                 if max(self.larger) <= _LARGEST and self.scale_median < SHRUNK
                 else "Training with a larger `--size` keeps more."
             )
-            said.append(
+            sentences.append(
                 f"{self._of(self.shrunk)} shrink to less than half their scale at {shape} (the "
                 f"smallest scale is {self.scale_min:.2g}, the median {self.scale_median:.2g}): "
                 f"fine detail is lost. {keeps}"
             )
-        return tuple(said)
+        return tuple(sentences)
 
     def remark(self) -> str:
         """One sentence on all images."""

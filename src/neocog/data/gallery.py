@@ -40,11 +40,11 @@ def samples(splits: Mapping[str, Split], sheet: Sheet, *, each: int = _EACH) -> 
     images, captions = [], []
     for number, name in enumerate(sheet.classes[:_CLASSES]):
         for row in np.flatnonzero(split.y == number)[:each].tolist():
-            images.append(_shown(split.x[row]))
+            images.append(_as_bytes(split.x[row]))
             captions.append(printable(name))
     if not sheet.classes:
         some = range(min(len(split), each * 4))
-        images = [_shown(split.x[row]) for row in some]
+        images = [_as_bytes(split.x[row]) for row in some]
         captions = [printable(split.names[row]) for row in some]
     title = "some of each class" if sheet.classes else "some of the images"
     return Gallery(title=title, images=images, captions=captions)
@@ -64,18 +64,18 @@ def copies(
     ranked = sorted(sheet.duplicates, key=lambda c: (not c.conflict, not c.across, c.kind))
     wanted = [(c, i) for c in ranked for i in range(min(2, len(c.names)))][: 2 * pairs]
     names = {c.names[i] for c, i in wanted}
-    place = {}
+    pixels = {}
     for split in splits.values():
         for row, name in enumerate(split.names):
             if name in names:
-                place[name] = _shown(split.x[row])
+                pixels[name] = _as_bytes(split.x[row])
     images, captions = [], []
     for c in dict.fromkeys(c for c, _ in wanted):
-        if not all(name in place for name in c.names[:2]) or len(c.names) < 2:
+        if not all(name in pixels for name in c.names[:2]) or len(c.names) < 2:
             continue
         for i in range(2):
             mark = "✗ " if c.conflict else ""
-            images.append(place[c.names[i]])
+            images.append(pixels[c.names[i]])
             label = printable(c.labels[i]) if c.labels else Path(printable(c.names[i])).name
             captions.append(f"{mark}{label}\n{c.kind}, {c.splits[i]}")
     return Gallery(
@@ -88,6 +88,6 @@ def copies(
     )
 
 
-def _shown(x: np.ndarray) -> np.ndarray:
+def _as_bytes(x: np.ndarray) -> np.ndarray:
     x = x if x.dtype == np.uint8 else (x // 257).astype(np.uint8)
     return x[:, :, 0] if x.shape[2] == 1 else np.asarray(x)

@@ -2,9 +2,9 @@
 
 Training caches and prediction both come through here, so a file gives the same pixels in both.
 
-What a file is, its content says, not its extension; what its numbers mean, `neocog.data.meaning`
-says. Refused are more than `PIXEL_LIMIT` pixels (read from the header, before anything is decoded)
-and a side below `SMALLEST` pixels.
+The content of a file decides its format, not its extension; `neocog.data.pixel_format` says what
+its numbers mean. More than `PIXEL_LIMIT` pixels (read from the header, before anything is decoded)
+and sides below `SMALLEST` pixels are refused.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from neocog.data import meaning
+from neocog.data import pixel_format
 from neocog.data.flight import in_flight
 from neocog.data.formats import open_image, read_file
 from neocog.data.jpeg import Jpeg, decode_fast, decoded_pixels, parse
@@ -61,7 +61,7 @@ class Head(NamedTuple):
     kind: str
     """JPEG, PNG, …"""
     marks: tuple[str, ...] = ()
-    """What is said of it, some of `neocog.data.meaning.MARKS`."""
+    """What is said of it, some of `neocog.data.pixel_format.MARKS`."""
 
 
 @contextmanager
@@ -86,17 +86,17 @@ def head(data: bytes) -> Head:
         DataError: this is no image, or one that is refused; the message is the reason.
     """
     j = parse(data)
-    found, rule = plan(data, j)
-    _check_size(found.height, found.width)
-    h, w = found.height, found.width
-    marks = (*found.marks, *rule.marks)
+    decode_plan, rule = plan(data, j)
+    _check_size(decode_plan.height, decode_plan.width)
+    h, w = decode_plan.height, decode_plan.width
+    marks = (*decode_plan.marks, *rule.marks)
     return Head(
-        *((w, h) if found.orientation >= 5 else (h, w)),
-        _channels(found),
+        *((w, h) if decode_plan.orientation >= 5 else (h, w)),
+        _channels(decode_plan),
         rule.depth,
-        2 if meaning.SEVERAL in marks else 1,
-        meaning.ALPHA in marks,
-        found.form.kind,
+        2 if pixel_format.SEVERAL in marks else 1,
+        pixel_format.ALPHA in marks,
+        decode_plan.form.kind,
         tuple(dict.fromkeys(marks)),
     )
 
@@ -137,7 +137,7 @@ def decode(
         >>> decode(out.getvalue(), size=(16, 16), channels=1).shape
         (16, 16, 1)
     """
-    _check_wish(channels, resize_mode)
+    _check_options(channels, resize_mode)
     if guard:
         with quiet():
             return _decode(data, size, channels, resize_mode, room)
@@ -200,7 +200,7 @@ def fit_all(x: np.ndarray, *, size: tuple[int, int], channels: int, resize_mode:
     return x.repeat(3, axis=3) if x.shape[3] == 1 and channels == 3 else x
 
 
-def _check_wish(channels: int | None, resize_mode: str) -> None:
+def _check_options(channels: int | None, resize_mode: str) -> None:
     if resize_mode not in RESIZE_MODES:
         raise UsageError(
             f"`resize_mode` is one of {RESIZE_MODES}; got {resize_mode!r}. "
@@ -221,17 +221,17 @@ def _decode(
     room: np.ndarray | None,
 ) -> np.ndarray:
     j = parse(data)
-    found = None
+    decode_plan = None
     if j is not None:
         _check_size(j.height, j.width)
         check_scans(data, j.height * j.width)
     else:
-        found = plan(data)[0]
-    with in_flight(_pixels(found, j, size)):
+        decode_plan = plan(data)[0]
+    with in_flight(_pixels(decode_plan, j, size)):
         x = None if j is None else decode_fast(data, j, size=size, room=room)
         if x is None or j is None:
-            found = found or plan(data, j)[0]
-            im = read(found, draft=_as_stored(size, found.orientation))
+            decode_plan = decode_plan or plan(data, j)[0]
+            im = read(decode_plan, draft=_as_stored(size, decode_plan.orientation))
             if isinstance(im, np.ndarray):
                 return _finish_deep(im, size, channels, resize_mode)
         else:
@@ -251,13 +251,13 @@ def _finish_deep(
     return np.asarray(many[0])
 
 
-def _pixels(found: DecodePlan | None, j: Jpeg | None, size: tuple[int, int] | None) -> int:
+def _pixels(decode_plan: DecodePlan | None, j: Jpeg | None, size: tuple[int, int] | None) -> int:
     """How many are in memory while a file is decoded."""
     if j is not None:
         return decoded_pixels(j, size)
-    assert found
-    _check_size(found.height, found.width)
-    return found.height * found.width
+    assert decode_plan
+    _check_size(decode_plan.height, decode_plan.width)
+    return decode_plan.height * decode_plan.width
 
 
 def _as_stored(size: tuple[int, int] | None, orientation: int) -> tuple[int, int] | None:
@@ -265,11 +265,11 @@ def _as_stored(size: tuple[int, int] | None, orientation: int) -> tuple[int, int
     return size if size is None or orientation < 5 else (max(size),) * 2
 
 
-def _channels(found: DecodePlan) -> int:
+def _channels(decode_plan: DecodePlan) -> int:
     """1 for gray; of a palette the decoder knows whether it is one."""
-    if found.form.kind in ("GIF", "BMP") and found.form.color == "palette":
-        return 1 if open_image(found.payload, found.form.kind).mode in ("1", "L") else 3
-    return 1 if found.form.color == "gray" else 3
+    if decode_plan.form.kind in ("GIF", "BMP") and decode_plan.form.color == "palette":
+        return 1 if open_image(decode_plan.payload, decode_plan.form.kind).mode in ("1", "L") else 3
+    return 1 if decode_plan.form.color == "gray" else 3
 
 
 def _finish(

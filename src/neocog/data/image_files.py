@@ -14,19 +14,19 @@ def named_files(paths: Iterable[str | os.PathLike[str]]) -> Iterator[tuple[str, 
     """Files as they are named and all below folders, each with "" or why it is passed over."""
     for path in paths:
         if os.path.isdir(path):  # noqa: PTH112 (a name too long, or with a zero byte, is none)
-            found = False
+            any_listed = False
             for file, reason in walk(path):
-                found = True
+                any_listed = True
                 yield file, reason
-            if not found:
+            if not any_listed:
                 yield os.fspath(path), ""
         else:
             yield os.fspath(path), ""
 
 
-def real_path(place: str) -> str:
+def real_path(path: str) -> str:
     """Where a path leads; a text that can be none stays as it is."""
     try:
-        return os.path.realpath(place)
+        return os.path.realpath(path)
     except ValueError:  # a null byte, or half a letter
-        return place
+        return path

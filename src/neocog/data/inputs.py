@@ -28,8 +28,8 @@ from neocog.data.one_image import array_of, check_range, is_image_object, plain_
 from neocog.data.open import Source, is_data
 from neocog.data.rows import Item, Rows, rows_of
 from neocog.data.samples import Samples, truths
-from neocog.data.spelling import ENDINGS
 from neocog.data.split import Split, ids_of
+from neocog.data.split_names import ENDINGS
 from neocog.data.spool import Spool
 from neocog.errors import DataError, printable
 from neocog.types import InputSpec
@@ -37,7 +37,7 @@ from neocog.types import InputSpec
 __all__ = ["Inputs", "as_samples", "is_path", "named_paths", "portions", "resolved"]
 
 _PORTION = 1 << 26
-"""Bytes of the samples of a portion, about."""
+"""Bytes of the samples of a batch, about."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +48,7 @@ class Inputs:
         samples: as every measurement takes them; `y` is None where nobody knows, and counts
             `classes` where there are some, else outputs of the model; -1 is unknown.
         classes: names of the labels; empty where they are numbers of outputs.
-        total: how many there are in all; None where only the end would tell.
+        total: how many there are in all; None where only the end shows it.
         notes: what was left out, and what a reader should know.
     """
 
@@ -92,13 +92,13 @@ def as_samples(
         return data
     axes = axes or _axes(data, takes)
     if (whole := _whole(data, takes, axes)) is not None:
-        found = whole
+        inputs = whole
     else:
         rows = _rows(data, axes)
         items, total = _drawn(rows, n, seed)
-        found = _spooled(items, rows, takes, axes, total)
-    _check_size(found.samples, takes, larger)
-    return found
+        inputs = _spooled(items, rows, takes, axes, total)
+    _check_size(inputs.samples, takes, larger)
+    return inputs
 
 
 def portions(data: Any, takes: InputSpec) -> Iterator[Inputs]:
@@ -123,9 +123,9 @@ def portions(data: Any, takes: InputSpec) -> Iterator[Inputs]:
     many = max(16, _PORTION // (4 * values))
     first = True
     while some := list(islice(items, many)):
-        found = _spooled(some, rows, takes, axes, rows.n)
-        _check_size(found.samples, takes, False)
-        yield found
+        inputs = _spooled(some, rows, takes, axes, rows.n)
+        _check_size(inputs.samples, takes, False)
+        yield inputs
         first = False
     if first:
         raise _nothing()
@@ -158,7 +158,7 @@ def named_paths(data: Any) -> tuple[Iterator[str | os.PathLike[str]] | None, Any
 
 
 def is_path(data: object) -> bool:
-    """Whether it is a place on disk, and no samples yet."""
+    """Whether it is a path, and no samples yet."""
     return isinstance(data, (str, os.PathLike))
 
 
@@ -171,7 +171,7 @@ def resolved(data: Any) -> Any:
         ('digits:val', 'digits')
     """
     if isinstance(data, Source):
-        return data.place
+        return data.path
     single = is_path(data) and os.path.isfile(data) and not is_data(data)  # noqa: PTH113
     return [data] if single and _may_be_image(os.fspath(data)) else data
 
@@ -209,16 +209,16 @@ def _whole(data: Any, takes: InputSpec | None, axes: int) -> Inputs | None:
     ):
         return None  # each is brought to the size that the model takes
     if checked.dtype == np.float32:
-        found = Samples.of((_tensor(checked), y))
+        samples = Samples.of((_tensor(checked), y))
     else:
         split = Split(np.moveaxis(checked, 1, 3), np.zeros(len(checked), np.int64), ())
-        found = Samples(split, truths(y)).checked()
-    said = (
+        samples = Samples(split, truths(y)).checked()
+    notes = (
         ()
         if takes is not None or checked.dtype != np.float32 or not checked.size
         else _normalized(checked)
     )
-    return Inputs(samples=found, total=len(found), notes=said)
+    return Inputs(samples=samples, total=len(samples), notes=notes)
 
 
 def _tensor(x: np.ndarray) -> Tensor:
@@ -272,8 +272,10 @@ def _normalized(x: np.ndarray) -> tuple[str, ...]:
     low, high = float(x.min()), float(x.max())
     if low >= 0 and high <= 1:
         return ()
-    said = f"Values from {low:.3g} to {high:.3g} are normalized already, and taken as they are: "
-    return (f"{said}what shifts bring in as black is 0, the mean.",)
+    sentence = (
+        f"Values from {low:.3g} to {high:.3g} are normalized already, and taken as they are: "
+    )
+    return (f"{sentence}what shifts bring in as black is 0, the mean.",)
 
 
 # ---- what comes one by one
@@ -348,8 +350,8 @@ def _spooled(
         samples = Samples(values, y, names)
     else:
         samples = Samples(Split(x, np.full(len(x), -1), names, ids_of(x)), y, names)
-    said = _normalized(x) if axes == 2 and takes is None and x.dtype == np.float32 else ()
-    return Inputs(samples=samples, classes=rows.classes, total=total, notes=(*said, *left))
+    notes = _normalized(x) if axes == 2 and takes is None and x.dtype == np.float32 else ()
+    return Inputs(samples=samples, classes=rows.classes, total=total, notes=(*notes, *left))
 
 
 def _labels(labels: Sequence[Any]) -> np.ndarray | None:
@@ -374,12 +376,12 @@ def _check_size(samples: Samples, takes: InputSpec | None, larger: bool) -> None
     """
     if takes is None or len(takes.size) != len(samples.size):
         return
-    came, wanted = (samples.channels, *samples.size), (takes.channels, *takes.size)
-    fits = all(a >= b for a, b in zip(came[1:], wanted[1:], strict=True)) and larger
-    if came != wanted and not (fits and came[0] == wanted[0]):
+    given, wanted = (samples.channels, *samples.size), (takes.channels, *takes.size)
+    fits = all(a >= b for a, b in zip(given[1:], wanted[1:], strict=True)) and larger
+    if given != wanted and not (fits and given[0] == wanted[0]):
         raise DataError(
             f"The model takes samples of {wanted}, (C, H, W), and floats are taken as they are; "
-            f"{came} came. Resize them, or give uint8 tensors, PIL images or paths, which are "
+            f"{given} came. Resize them, or give uint8 tensors, PIL images or paths, which are "
             "resized as the model says."
         )
 

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from neocog.data.formats import open_image
-from neocog.data.meaning import PixelFormat
+from neocog.data.pixel_format import PixelFormat
 from neocog.data.plan import DecodePlan
 from neocog.data.scans import check_scans
 from neocog.data.tiff import exif_orientation, profile_mark
@@ -215,7 +215,7 @@ def _fold(j: Jpeg, size: tuple[int, int] | None) -> int:
 def simplejpeg() -> Any:
     """The library if it is installed and agrees with Pillow bit for bit on a probe, else None."""
     try:
-        found: Any = importlib.import_module("simplejpeg")
+        library: Any = importlib.import_module("simplejpeg")
     except ImportError:  # an optional speed-up: Pillow decodes the same pixels
         return None
     from PIL import Image
@@ -224,6 +224,6 @@ def simplejpeg() -> Any:
     smooth = Image.fromarray(ramp).resize((61, 47), Image.Resampling.BICUBIC)
     out = io.BytesIO()
     smooth.save(out, "JPEG", quality=85)
-    ours = found.decode_jpeg(out.getvalue(), "RGB", fastdct=False, fastupsample=False)
+    ours = library.decode_jpeg(out.getvalue(), "RGB", fastdct=False, fastupsample=False)
     theirs = np.asarray(open_image(out.getvalue(), "JPEG"))
-    return found if np.array_equal(ours, theirs) else None
+    return library if np.array_equal(ours, theirs) else None

@@ -16,23 +16,23 @@ _LABEL = re.compile(r"(?P<label>[^\W\d_]{2,}(?:[ _-][^\W\d_]+)*)[\s_.()-]*\d")
 """Words before a number, as in cat_001.jpg or hot-dog (12).png."""
 
 _LOOKED_AT = 20_000
-_SHOWN = 4
+_NAMED = 4
 
 
-def unlabeled(place: str, names: Sequence[str]) -> str:
+def unlabeled(source: str, names: Sequence[str]) -> str:
     """Which layouts hold labels; and how to sort images that are named after their class.
 
     Args:
-        place: of the data.
+        source: of the data.
         names: of its files.
 
     Example:
         >>> unlabeled("pets", ["cat_1.jpg", "dog_1.jpg", "cat_2.jpg", "dog_2.jpg"])[-76:]
         'that name, `mkdir cat && mv cat_*.jpg cat/`; labels are not read from names.'
     """
-    said = (
-        f"A training needs labels, and the {len(names):,} images of `{printable(place)}` are in no "
-        "class folder. Understood are CLASS/image, {train,val,test}/CLASS/image, "
+    layouts = (
+        f"A training needs labels, and the {len(names):,} images of `{printable(source)}` are in "
+        "no class folder. Understood are CLASS/image, {train,val,test}/CLASS/image, "
         "CLASS/{train,test}/image, idx and CIFAR binary files, and .npz with labels."
     )
     counts, first = Counter[str](), dict[str, str]()
@@ -44,15 +44,15 @@ def unlabeled(place: str, names: Sequence[str]) -> str:
     kinds = sorted((k for k, n in counts.items() if n > 1), key=lambda k: (-counts[k], k))
     looked = min(len(names), _LOOKED_AT)
     if len(kinds) < 2 or sum(counts[k] for k in kinds) < 0.9 * looked:
-        return f"{said} Sort the images into a folder for each class."
-    shown = ", ".join(f"`{printable(k)}` ({counts[k]:,})" for k in kinds[:_SHOWN])
-    more = ", …" if kinds[_SHOWN:] else ""
+        return f"{layouts} Sort the images into a folder for each class."
+    prefixes = ", ".join(f"`{printable(k)}` ({counts[k]:,})" for k in kinds[:_NAMED])
+    more = ", …" if kinds[_NAMED:] else ""
     one, file = kinds[0], first[kinds[0]]
     rest = file[len(one) : len(one) + 1]
     pattern = f"{shlex.quote(one + ('' if rest.isdigit() else rest))}*{os.path.splitext(file)[1]}"  # noqa: PTH122
     folder = shlex.quote(one)
     return (
-        f"{said} The file names begin with {shown}{more}: move the images of each into a folder of "
-        f"that name, `mkdir {printable(folder)} && mv {printable(pattern)} {printable(folder)}/`; "
-        "labels are not read from names."
+        f"{layouts} The file names begin with {prefixes}{more}: move the images of each into a "
+        f"folder of that name, `mkdir {printable(folder)} && mv {printable(pattern)} "
+        f"{printable(folder)}/`; labels are not read from names."
     )

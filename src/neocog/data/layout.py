@@ -22,7 +22,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from neocog.data.quality import Fault
-from neocog.data.spelling import (
+from neocog.data.split_names import (
     ENDINGS,
     IMAGES,
     NO_CLASSES,
@@ -120,7 +120,7 @@ class _Tree:
         self.faults = faults
         self.known: dict[str, tuple[list[str], bool, int]] = {}
 
-    def place(self, path: str) -> str:
+    def full_path(self, path: str) -> str:
         """Of a folder, from the root of the disk."""
         return f"{self.top}/{path}" if path else self.top
 
@@ -187,8 +187,8 @@ def _splits(tree: _Tree, level: str, layout: FolderLayout) -> bool:
     names = tree.folders(level)
     roles = roles_of(names)
     before = len(layout.faults)
-    places = {f: _below(tree, _join(level, f)) for f in roles}
-    parts = {f: tree.folders(place) for f, place in places.items()}
+    roots = {f: _below(tree, _join(level, f)) for f in roles}
+    parts = {f: tree.folders(root) for f, root in roots.items()}
     train = [f for f in roles if roles[f] == "train" and parts[f]]
     others = [f for f in tree.fulls(level) if f not in roles]
     if not train and (others or not any(parts.values())):
@@ -207,8 +207,8 @@ def _splits(tree: _Tree, level: str, layout: FolderLayout) -> bool:
             layout.faults.append(Fault(path, reason))
         else:
             layout.splits.append(path)
-            layout.classes += [ClassFolder(roles[f], _join(places[f], c), c) for c in parts[f]]
-            _say_loose(tree, places[f], layout)
+            layout.classes += [ClassFolder(roles[f], _join(roots[f], c), c) for c in parts[f]]
+            _say_loose(tree, roots[f], layout)
     _say_left(tree, layout, before)
     return True
 
@@ -315,10 +315,10 @@ def _say_left(tree: _Tree, layout: FolderLayout, first: int) -> None:
         if fault.reason.startswith(_LEFT) and tree.full(fault.path):
             left.setdefault(fault.reason.removeprefix(_LEFT), []).append(fault.path)
     for reason, paths in left.items():
-        shown = ", ".join(f"`{printable(p)}`" for p in paths[:4]) + (" …" if paths[4:] else "")
+        folders = ", ".join(f"`{printable(p)}`" for p in paths[:4]) + (" …" if paths[4:] else "")
         many = f"{len(paths)} folders with images are" if paths[1:] else "A folder with images is"
         layout.cautions.append(
-            f"{many} left out, {shown}: {reason}. To use them, put each class into the folder of "
+            f"{many} left out, {folders}: {reason}. To use them, put each class into the folder of "
             "its split; a class that is called like a split needs another name."
         )
 
@@ -331,16 +331,16 @@ def _say_deep(tree: _Tree, layout: FolderLayout) -> None:
     if not deep:
         return
     inside = tree.fulls(deep[0])
-    shown = ", ".join(printable(f) for f in inside[:4]) + (" …" if len(inside) > 4 else "")
+    folders = ", ".join(printable(f) for f in inside[:4]) + (" …" if len(inside) > 4 else "")
     many = f"{len(deep)} class folders hold" if len(deep) > 1 else "One class folder holds"
     layout.cautions.append(
-        f"{many} only folders, as `{printable(deep[0])}` ({shown}): all images below are of the "
+        f"{many} only folders, as `{printable(deep[0])}` ({folders}): all images below are of the "
         "one class. If the folders inside are the classes, give the folder above them."
     )
 
 
 def _checked(layout: FolderLayout, tree: _Tree, level: str) -> FolderLayout:
-    top = tree.place(level)
+    top = tree.full_path(level)
     if not layout.classes:
         raise DataError(
             "A data folder holds images, in one folder a class where they are labeled; "
@@ -370,21 +370,21 @@ def _one_name(layout: FolderLayout) -> None:
         name = unicodedata.normalize("NFC", c.name).strip() or c.name
         forms.setdefault(class_key(c.name), Counter())[(c.role not in ("", "train"), name)] += 1
     letters = [k for k, f in forms.items() if len(k) == 1 and len({n for _, n in f}) > 1]
-    chosen = {key: min(found)[1] for key, found in forms.items()}
+    chosen = {key: min(spellings)[1] for key, spellings in forms.items()}
     if (
         len(letters) > 2
     ):  # an alphabet in capitals and small letters: these are classes of their own
         for key in letters:
             del chosen[key]
         layout.remarks.append("Capital and small letters are classes of their own.")
-    said = []
+    merged = []
     for key, name in chosen.items():
         raw = sorted({c.name for c in layout.classes if class_key(c.name) == key})
         if len(raw) > 1:
-            said.append(f"{' and '.join(spelled(raw))} are one class, `{printable(name)}`")
-    if said:
+            merged.append(f"{' and '.join(spelled(raw))} are one class, `{printable(name)}`")
+    if merged:
         layout.remarks.append(
-            "; ".join(said) + ": names that differ in case, in their Unicode form or in outer "
+            "; ".join(merged) + ": names that differ in case, in their Unicode form or in outer "
             "blanks only are one."
         )
     layout.classes = [

@@ -1,4 +1,4 @@
-"""How a place is to be opened, and the size that is taken where none is asked for."""
+"""How data is to be opened, and the size that is taken where none is asked for."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LARGEST_SIZE = 2048
 
 @dataclass(frozen=True, kw_only=True)
 class LoadOptions:
-    """How a place is to be opened; see `neocog.data.open.open_data`."""
+    """How data is to be opened; see `neocog.data.open.open_data`."""
 
     size: tuple[int, int] | None = None
     channels: int | None = None

@@ -104,20 +104,20 @@ def check_range(x: np.ndarray, takes: InputSpec | None) -> np.ndarray:
     if low >= -SLACK and high <= 1 + SLACK:
         inside = x if low >= 0 and high <= 1 else np.clip(x, 0, 1)
         return inside.astype(np.float32, copy=False)
-    came = f"{x.dtype} from {low:.4g} to {high:.4g} came"
+    given = f"{x.dtype} from {low:.4g} to {high:.4g} came"
     if not np.isfinite([low, high]).all():
-        raise DataError(f"Values of images are finite, in [0, 1]; {came}. Mend what makes them.")
+        raise DataError(f"Values of images are finite, in [0, 1]; {given}. Mend what makes them.")
     if low >= 0 and high > 1:
         white = 255 if high <= 255 else 65535
         raise DataError(
-            f"Values of images are in [0, 1], or uint8 with 255 for white; {came}. Divide by the "
+            f"Values of images are in [0, 1], or uint8 with 255 for white; {given}. Divide by the "
             f"largest that there can be, such as x / {white}."
         )
     if takes is None and x.dtype.kind == "f" and max(-low, high) <= NORMALIZED:
         return x.astype(np.float32, copy=False)
     raise DataError(
-        f"Values of images are in [0, 1], and the model normalizes them itself; {came}, normalized "
-        "already, it seems. Give images from before Normalize, and open the network as "
+        f"Values of images are in [0, 1], and the model normalizes them itself; {given}, "
+        "normalized already, it seems. Give images from before Normalize, and open the network as "
         "neocog.load(network, size=…, mean=…, std=…)."
     )
 
@@ -167,13 +167,13 @@ def _channels_last(item: Tensor | np.ndarray, takes: InputSpec | None) -> np.nda
         from PIL import Image
 
         return _of_pil(Image.fromarray(x))
-    came = f"{type(item).__name__} of {tuple(x.shape)}"
+    given = f"{type(item).__name__} of {tuple(x.shape)}"
     hint = (
         "Move its channels to the front, x.permute(2, 0, 1)"
         if isinstance(item, Tensor)
         else ("Reorder its axes")
     )
-    raise DataError(f"{RULE}; a {came} came. {hint}, or give one of these.")
+    raise DataError(f"{RULE}; a {given} came. {hint}, or give one of these.")
 
 
 def _fitted(x: np.ndarray, takes: InputSpec | None) -> np.ndarray:

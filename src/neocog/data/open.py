@@ -1,4 +1,4 @@
-"""The one door: a place on disk, or the name of a built-in set, becomes three splits."""
+"""The one door: a path, or the name of a built-in set, becomes three splits."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from neocog.data.target_spec import TargetSpec
 from neocog.errors import DataError, UsageError, did_you_mean, printable
 from neocog.files import regular
 
-__all__ = ["ALL", "Source", "is_data", "open_data", "parse_place"]
+__all__ = ["ALL", "Source", "is_data", "open_data", "parse_source"]
 
 ALL = "all"
 """Name of what is no split: every sample."""
@@ -29,17 +29,17 @@ class Source:
     """A data set, opened.
 
     Args:
-        place: as it was asked for.
+        path: as it was given.
         kind: digits, folder, idx, npz or cifar.
         classes: names, in the order of the numbers in `Split.y`; none of images without labels.
-        splits: train, val and test; any may be empty where the place has no such images.
+        splits: train, val and test; any may be empty where the data has no such images.
         whole: all samples.
         sheet: what was found.
         fingerprint: of content, split and decoding: equal fingerprints, equal arrays.
         resize_mode: how images were brought to their size.
     """
 
-    place: str
+    path: str
     kind: str
     classes: tuple[str, ...]
     splits: dict[str, Split]
@@ -76,40 +76,40 @@ class Source:
         Raises:
             DataError: there is none, or nothing in it.
         """
-        found = self.whole if name == ALL else self.splits.get(name)
-        if found is None or not len(found):
+        chosen = self.whole if name == ALL else self.splits.get(name)
+        if chosen is None or not len(chosen):
             raise DataError(
-                f"`{printable(self.place)}` must have a split `{name}` with samples, and has "
+                f"`{printable(self.path)}` must have a split `{name}` with samples, and has "
                 f"{', '.join(f'`{n}`' for n, s in self.splits.items() if len(s)) or 'none'}. "
                 "Name another as DATA:SPLIT."
             )
-        return found
+        return chosen
 
 
-def parse_place(place: str | os.PathLike[str]) -> tuple[str, str | None]:
+def parse_source(source: str | os.PathLike[str]) -> tuple[str, str | None]:
     """Takes a split off a place: `DATA:test`; `DATA:all` is everything.
 
     Example:
-        >>> parse_place("digits:test")
+        >>> parse_source("digits:test")
         ('digits', 'test')
-        >>> parse_place("photos")
+        >>> parse_source("photos")
         ('photos', None)
     """
-    text = os.fspath(place)
+    text = os.fspath(source)
     head, colon, tail = text.rpartition(":")
     if colon and tail in (*ROLES, ALL) and not _exists(text):
         return head, tail
     return text, None
 
 
-def is_data(place: str | os.PathLike[str]) -> bool:
+def is_data(source: str | os.PathLike[str]) -> bool:
     """Whether it names a set of data, and not an image file or a folder to look for some in.
 
     Example:
         >>> is_data("digits"), is_data("digits:all"), is_data("photo.jpg")
         (True, True, False)
     """
-    where, part = parse_place(place)
+    where, part = parse_source(source)
     if part is not None:
         return where == "digits" or _exists(where)
     if not _exists(where):
@@ -125,7 +125,7 @@ def _exists(text: str) -> bool:
 
 
 def open_data(
-    place: str | Path,
+    source: str | Path,
     *,
     size: tuple[int, int] | None = None,
     channels: int | None = None,
@@ -139,21 +139,21 @@ def open_data(
     """Opens a data set; decodes it the first time, and maps it from a cache from then on.
 
     Args:
-        place: `digits`, a folder of class folders or of images without labels, a folder of idx or
+        source: `digits`, a folder of class folders or of images without labels, a folder of idx or
             CIFAR binary files, an images file of an idx pair, or an .npz. Write `./digits` for a
             folder of that name.
         size: (H, W) to serve; None takes the common size of the images up to 160 pixels, else
             128 × 128 or the size of the median image, whichever is smaller, never below 24.
         channels: 1 or 3; None takes 1 where every image is gray.
-        seed: of the split, where the place brings none.
+        seed: of the split, where the data brings none.
         strict: stop at the first file that cannot be taken in, instead of leaving it out.
         resize_mode: `crop`, `stretch` or `pad`, see `neocog.types.RESIZE_MODES`.
-        cut_test: cut a test split out of train where the place brings train and val only.
+        cut_test: cut a test split out of train where the data brings train and val only.
         part: of all samples only those of this split; the sheet speaks of these alone.
         progress: called with (steps done, steps in all) as files are read and decoded.
 
     Raises:
-        DataError: there is nothing at the place that can be used.
+        DataError: there is nothing at the path that can be used.
         UsageError: an option has a value that does not exist.
 
     Example:
@@ -161,8 +161,8 @@ def open_data(
         >>> source.splits["train"].x.shape, source.sheet.classes[:3]
         ((3500, 28, 28, 1), ('0', '1', '2'))
     """
-    text = os.fspath(place)
-    wish = LoadOptions.checked(
+    text = os.fspath(source)
+    options = LoadOptions.checked(
         size=size,
         channels=channels,
         seed=seed,
@@ -171,11 +171,11 @@ def open_data(
         cut_test=cut_test,
         part="" if part in (None, ALL) else part,
     )
-    built = build_digits(wish) if text == "digits" else _build(text, wish, progress)
+    built = build_digits(options) if text == "digits" else _build(text, options, progress)
     sheet = built.sheet
     name = json.dumps([built.key, sheet.classes]).encode()
     return Source(
-        place=text,
+        path=text,
         kind=sheet.kind,
         classes=sheet.classes,
         splits=built.splits,
@@ -186,14 +186,14 @@ def open_data(
     )
 
 
-def _build(text: str, wish: LoadOptions, progress: Callable[[int, int], None] | None) -> Built:
+def _build(text: str, options: LoadOptions, progress: Callable[[int, int], None] | None) -> Built:
     path = Path(text)
     _check(path, text)
     if (arrays := files_of(path)) is not None:
         kind, files = arrays
-        return build_arrays(path, files, kind=kind, wish=wish, progress=progress)
+        return build_arrays(path, files, kind=kind, options=options, progress=progress)
     if path.is_dir():
-        return build_folder(path, wish=wish, progress=progress)
+        return build_folder(path, options=options, progress=progress)
     regular(path, what="DATA that is no folder")
     raise DataError(
         f"DATA is `digits`, a folder, an .npz or the images of an idx pair; "

@@ -77,7 +77,7 @@ def open_npz(path: str | os.PathLike[str]) -> Iterator[Npz]:
     Raises:
         DataError: it is no .npz of plain arrays, damaged, or unpacks to more than there is room.
     """
-    place = Path(path)
+    npz_path = Path(path)
     with opened(path, what=_WHAT) as file:
         try:
             _check_contents(file)
@@ -85,11 +85,11 @@ def open_npz(path: str | os.PathLike[str]) -> Iterator[Npz]:
             infos = {_plain_name(i.filename): i for i in held.infolist()}
             _check_infos(infos)
         except DataError as e:
-            raise _unreadable(place, str(e)) from e
+            raise _unreadable(npz_path, str(e)) from e
         except Exception as e:  # a reader may raise anything at damaged data
-            raise _unreadable(place, f"{type(e).__name__}: {printable(str(e)[:200])}") from e
+            raise _unreadable(npz_path, f"{type(e).__name__}: {printable(str(e)[:200])}") from e
         with held:
-            yield Npz(held, infos, place)
+            yield Npz(held, infos, npz_path)
 
 
 def read_unpacked(file: BinaryIO, *, packed: bool) -> Iterator[bytes]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from neocog.data.meaning import PixelFormat
+from neocog.data.pixel_format import PixelFormat
 
 __all__ = ["DecodePlan"]
 
@@ -21,7 +21,7 @@ class DecodePlan(NamedTuple):
     payload: bytes
     """What the decoder gets: the bytes that have to do with pixels."""
     marks: tuple[str, ...] = ()
-    """What is said of it, see `neocog.data.meaning.MARKS`."""
+    """What is said of it, see `neocog.data.pixel_format.MARKS`."""
     key: tuple[int, ...] = ()
     """The color that stands for transparent, as numbers of the file."""
     white: float = 0

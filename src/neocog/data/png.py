@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import struct
 
-from neocog.data import meaning
-from neocog.data.meaning import PixelFormat
+from neocog.data import pixel_format
+from neocog.data.pixel_format import PixelFormat
 from neocog.data.plan import DecodePlan
 from neocog.data.tiff import exif_orientation
 from neocog.errors import DataError
@@ -32,14 +32,14 @@ def plan_png(data: bytes) -> DecodePlan:
     Raises:
         DataError: it is damaged, or its numbers are not understood.
     """
-    parts, found = _walk(data)
-    head = found.get(b"IHDR", b"")
+    parts, chunks = _walk(data)
+    head = chunks.get(b"IHDR", b"")
     if len(head) != 13:
         raise DataError("damaged: the header of a PNG is missing")
     width, height, bits, number = struct.unpack_from(">IIBB", head)
     if number not in _COLORS:
         raise DataError(f"damaged: there is no PNG of color type {number}")
-    clear = found.get(b"tRNS", b"")
+    clear = chunks.get(b"tRNS", b"")
     alpha, key = "none", ()
     if number in (4, 6):
         alpha = "straight"
@@ -50,18 +50,18 @@ def plan_png(data: bytes) -> DecodePlan:
         if len(clear) != (2 if number == 0 else 6):
             raise DataError("damaged: the transparent color of a PNG is cut off")
         key = struct.unpack(f">{len(clear) // 2}H", clear)
-    said = [meaning.ALPHA] if alpha != "none" else []
-    said += _unapplied(found)
-    if b"acTL" in found:
-        said.append(meaning.SEVERAL)
+    marks = [pixel_format.ALPHA] if alpha != "none" else []
+    marks += _unapplied(chunks)
+    if b"acTL" in chunks:
+        marks.append(pixel_format.SEVERAL)
     payload = data if parts is None else b"".join((data[:8], *parts))
     return DecodePlan(
         form=PixelFormat("PNG", _COLORS[number], bits, "unsigned", alpha),
         height=height,
         width=width,
-        orientation=exif_orientation(found.get(b"eXIf", b"")),
+        orientation=exif_orientation(chunks.get(b"eXIf", b"")),
         payload=payload,
-        marks=tuple(said),
+        marks=tuple(marks),
         key=key,
     )
 
@@ -72,7 +72,7 @@ def _walk(data: bytes) -> tuple[list[bytes] | None, dict[bytes, bytes]]:
     A file that is cut off ends in what there is: the decoder says what is missing.
     """
     at, parts, others = 8, [], False
-    found: dict[bytes, bytes] = {}
+    chunks: dict[bytes, bytes] = {}
     for _ in range(_CHUNKS):
         if at + 8 > len(data):
             break
@@ -84,26 +84,26 @@ def _walk(data: bytes) -> tuple[list[bytes] | None, dict[bytes, bytes]]:
         else:
             others = True
         if kind != b"IDAT" and (kind in _PIXELS or kind in _NOTES) and length < 1 << 16:
-            found.setdefault(kind, data[at + 8 : end - 4])
+            chunks.setdefault(kind, data[at + 8 : end - 4])
         at = end
         if kind == b"IEND":
             break
     else:
         raise DataError(f"damaged: more than {_CHUNKS:,} chunks; save it anew")
-    return ([data[a:b] for a, b in parts] if others else None), found
+    return ([data[a:b] for a, b in parts] if others else None), chunks
 
 
-def _unapplied(found: dict[bytes, bytes]) -> list[str]:
+def _unapplied(chunks: dict[bytes, bytes]) -> list[str]:
     """What is said of color that is left as it is in the file."""
-    said = []
-    if len(code := found.get(b"cICP", b"")) == 4 and code[1] in _HDR:
-        said.append(meaning.HDR)
-    if b"iCCP" in found and b"sRGB" not in found and not _is_srgb(found[b"iCCP"]):
-        said.append(meaning.PROFILE)
-    gamma = int.from_bytes(found.get(b"gAMA", b""), "big")
-    if gamma and not {b"sRGB", b"iCCP"} & set(found) and abs(gamma - 45455) > 1000:
-        said.append(meaning.GAMMA)
-    return said
+    marks = []
+    if len(code := chunks.get(b"cICP", b"")) == 4 and code[1] in _HDR:
+        marks.append(pixel_format.HDR)
+    if b"iCCP" in chunks and b"sRGB" not in chunks and not _is_srgb(chunks[b"iCCP"]):
+        marks.append(pixel_format.PROFILE)
+    gamma = int.from_bytes(chunks.get(b"gAMA", b""), "big")
+    if gamma and not {b"sRGB", b"iCCP"} & set(chunks) and abs(gamma - 45455) > 1000:
+        marks.append(pixel_format.GAMMA)
+    return marks
 
 
 def _is_srgb(profile: bytes) -> bool:

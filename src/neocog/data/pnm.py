@@ -13,7 +13,7 @@ import re
 
 import numpy as np
 
-from neocog.data.meaning import PixelFormat
+from neocog.data.pixel_format import PixelFormat
 from neocog.data.plan import DecodePlan
 from neocog.errors import DataError
 
@@ -112,10 +112,10 @@ def _bits(plan: DecodePlan) -> np.ndarray:
     height, width = plan.height, plan.width
     if plan.payload[1:2] == b"1":
         text = re.sub(rb"#[^\r\n]*", b"", plan.payload[plan.start :])
-        found = np.frombuffer(text, np.uint8)
-        found = found[(found == 0x30) | (found == 0x31)] == 0x30
-        _enough(found.size, height * width, "pixels")
-        return np.asarray(found[: height * width].reshape(height, width, 1), np.uint8)
+        digits = np.frombuffer(text, np.uint8)
+        digits = digits[(digits == 0x30) | (digits == 0x31)] == 0x30
+        _enough(digits.size, height * width, "pixels")
+        return np.asarray(digits[: height * width].reshape(height, width, 1), np.uint8)
     rows = _raw(plan, np.dtype(np.uint8), (height, -(-width // 8)))
     return np.asarray(1 - np.unpackbits(rows, axis=1, count=width)[:, :, None])
 
@@ -125,9 +125,9 @@ def _numbers(plan: DecodePlan, shape: tuple[int, ...]) -> np.ndarray:
     need = math.prod(shape)
     if re.fullmatch(rb"[\d\s]*", text) is None:
         raise DataError("damaged: a pixel of a PNM is no whole number")
-    found = np.fromstring(text, np.int64, count=-1, sep=" ")[:need]
-    _enough(found.size, need, "values")
-    return found.reshape(shape)
+    values = np.fromstring(text, np.int64, count=-1, sep=" ")[:need]
+    _enough(values.size, need, "values")
+    return values.reshape(shape)
 
 
 def _enough(have: int, need: int, what: str) -> None:

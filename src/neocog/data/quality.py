@@ -1,4 +1,4 @@
-"""The data report: what was found at a place, what was done about it, and who went where."""
+"""The data report: what was found, what was done about it, and who went where."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ BARREN = "class left out: none of its"
 EMPTY = "empty: this class folder"
 """How the reason of a class folder without files begins."""
 _HOW = {"crop": "resized and cropped", "stretch": "stretched", "pad": "resized and padded"}
-_SHOWN = 50
+_ROWS = 50
 """Rows of the longest table that is drawn; JSON holds all."""
 
 
@@ -76,7 +76,7 @@ class Copies:
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Sheet(Result):
-    """What a place holds.
+    """What a data set holds.
 
     Args:
         kind: digits, folder, idx, npz or cifar.
@@ -270,7 +270,7 @@ class Sheet(Result):
                 _short(tuple(dict.fromkeys(c.labels))),
                 _short(tuple(dict.fromkeys(c.splits))),
             ]
-            for c in ranked[:_SHOWN]
+            for c in ranked[:_ROWS]
         ]
         exact = sum(c.kind == "exact" for c in self.duplicates)
         conflicts, across = len(self.conflicts), sum(c.across for c in self.duplicates)
@@ -291,7 +291,7 @@ class Sheet(Result):
     def _faults(self) -> Section:
         exhibits: list[Exhibit] = []
         if self.faults:
-            left: list[list[Cell]] = [[printable(f.path), f.reason] for f in self.faults[:_SHOWN]]
+            left: list[list[Cell]] = [[printable(f.path), f.reason] for f in self.faults[:_ROWS]]
             exhibits.append(
                 Table(
                     title="Left out",
@@ -338,9 +338,9 @@ def _pair(pair: Sequence[int]) -> tuple[int, int]:
 
 
 def _short(names: Sequence[str], most: int = 6) -> str:
-    shown = ", ".join(printable(n) for n in names[:most])
-    return shown if len(names) <= most else f"{shown}, and {len(names) - most} more"
+    text = ", ".join(printable(n) for n in names[:most])
+    return text if len(names) <= most else f"{text}, and {len(names) - most} more"
 
 
 def _more(n: int) -> str:
-    return f"The first {_SHOWN} of {n}; `--json` gives all." if n > _SHOWN else ""
+    return f"The first {_ROWS} of {n}; `--json` gives all." if n > _ROWS else ""

@@ -50,13 +50,13 @@ def as_pixels(parts: Sequence[np.ndarray], *, where: str) -> Ranged:
         dtype('uint16')
     """
     kinds = [_kind(p) for p in parts]
-    done, said = list(parts), []
+    done, sentences = list(parts), []
     for kind in dict.fromkeys(kinds):
         rows = [i for i, k in enumerate(kinds) if k == kind]
         made, sentence = _converted([parts[i] for i in rows], kind, where)
         for i, part in zip(rows, made, strict=True):
             done[i] = part
-        said += [sentence] if sentence else []
+        sentences += [sentence] if sentence else []
     tops = [int(p.max(initial=0)) / int(np.iinfo(p.dtype).max) for p in done]
     reach = [t for t in tops if t]
     cautions: tuple[str, ...] = ()
@@ -66,7 +66,7 @@ def as_pixels(parts: Sequence[np.ndarray], *, where: str) -> Ranged:
             f"{min(reach):.2%}: one of them may be scaled otherwise. Save them alike."
         )
         cautions = (sentence,)
-    return Ranged(done, tuple(said), cautions)
+    return Ranged(done, tuple(sentences), cautions)
 
 
 def dark(top: int, white: int) -> list[str]:
@@ -98,15 +98,15 @@ def nothing_to_see(
     Returns:
         numbers of the samples that are of one color, and sentences.
     """
-    said = dark(_brightest(x, rows), int(np.iinfo(x.dtype).max))
+    sentences = dark(_brightest(x, rows), int(np.iinfo(x.dtype).max))
     blank = [j for j in np.flatnonzero(clear).tolist() if is_blank(x[rows[j]])]
     if blank:
-        said.append(
+        sentences.append(
             f"{len(blank)} of {int(clear.sum())} transparent images are of one color once they "
             "are laid over white, as white drawings are: lay them over a dark color, and save them "
             "without transparency."
         )
-    return blank, said
+    return blank, sentences
 
 
 def pale_notes(names: list[str]) -> dict[str, list[str]]:

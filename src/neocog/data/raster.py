@@ -9,7 +9,7 @@ import numpy as np
 from neocog.data.bitmaps import plan_bmp, plan_gif, plan_webp
 from neocog.data.formats import identify, open_image, say
 from neocog.data.jpeg import Jpeg, only_pixels, plan_jpeg, upright
-from neocog.data.meaning import Rule, rule_for
+from neocog.data.pixel_format import Rule, rule_for
 from neocog.data.plan import DecodePlan
 from neocog.data.png import plan_png
 from neocog.data.pnm import plan_pnm, read_pnm
@@ -40,33 +40,35 @@ def plan(data: bytes, j: Jpeg | None = None) -> tuple[DecodePlan, Rule]:
         DataError: it is of no format that is read, damaged, or its numbers are not understood.
     """
     kind = identify(data)
-    found = plan_jpeg(data, j) if kind == "JPEG" else _PLANS[kind](data)
-    return found, rule_for(found.form)
+    decode_plan = plan_jpeg(data, j) if kind == "JPEG" else _PLANS[kind](data)
+    return decode_plan, rule_for(decode_plan.form)
 
 
-def read(found: DecodePlan, *, draft: tuple[int, int] | None = None) -> PILImage.Image | np.ndarray:
+def read(
+    decode_plan: DecodePlan, *, draft: tuple[int, int] | None = None
+) -> PILImage.Image | np.ndarray:
     """The pixels of a file: an image of mode L or RGB, or (H, W, 1 or 3) uint16.
 
     Args:
-        found: how it is to be read.
+        decode_plan: how it is to be read.
         draft: (H, W) as stored that a JPEG may be shrunk towards while it is decoded.
 
     Raises:
         DataError: it is damaged or too large for the memory; the message is the reason.
     """
     try:
-        form = found.form
+        form = decode_plan.form
         if form.kind == "PPM":
-            return _array(read_pnm(found), found)
+            return _array(read_pnm(decode_plan), decode_plan)
         if form.color == "rgb" and form.bits == 16 and form.kind in ("PNG", "TIFF"):
-            return _array(_deep_color(found), found)
+            return _array(_deep_color(decode_plan), decode_plan)
         if form.kind == "PNG" and form.bits == 16 and form.alpha == "straight":
-            return _array(_deep_gray_alpha(found), found)
-        im = _opened(found, draft)
+            return _array(_deep_gray_alpha(decode_plan), decode_plan)
+        im = _opened(decode_plan, draft)
         im.load()
         if form.bits in (12, 16, 32) and form.color == "gray":
-            return _array(np.asarray(im)[:, :, None], found)
-        return _turned(_plain(im, found), found.orientation)
+            return _array(np.asarray(im)[:, :, None], decode_plan)
+        return _turned(_plain(im, decode_plan), decode_plan.orientation)
     except DataError:
         raise
     except MemoryError:
@@ -75,14 +77,14 @@ def read(found: DecodePlan, *, draft: tuple[int, int] | None = None) -> PILImage
         raise DataError(f"damaged or cut off: {say(e)}") from e
 
 
-def _opened(found: DecodePlan, draft: tuple[int, int] | None = None) -> PILImage.Image:
-    kind = found.form.kind
-    payload = only_pixels(found.payload) if kind == "JPEG" else found.payload
+def _opened(decode_plan: DecodePlan, draft: tuple[int, int] | None = None) -> PILImage.Image:
+    kind = decode_plan.form.kind
+    payload = only_pixels(decode_plan.payload) if kind == "JPEG" else decode_plan.payload
     im = open_image(payload, kind)
-    if sorted(im.size) != sorted((found.width, found.height)):
+    if sorted(im.size) != sorted((decode_plan.width, decode_plan.height)):
         raise DataError(
-            f"damaged: its header says {found.width} x {found.height} pixels and its content "
-            f"{im.size[0]} x {im.size[1]}"
+            f"damaged: its header says {decode_plan.width} x {decode_plan.height} pixels and its "
+            f"content {im.size[0]} x {im.size[1]}"
         )
     if draft is not None and kind == "JPEG":
         im.draft(im.mode, (draft[1], draft[0]))
@@ -92,21 +94,21 @@ def _opened(found: DecodePlan, draft: tuple[int, int] | None = None) -> PILImage
 # ---- eight bits: by the decoder's own image
 
 
-def _plain(im: PILImage.Image, found: DecodePlan) -> PILImage.Image:
+def _plain(im: PILImage.Image, decode_plan: DecodePlan) -> PILImage.Image:
     """A decoded image as mode L or RGB, on white."""
     from PIL import ImageOps
 
-    if found.form.alpha == "key":
-        return _keyed(im, found)
+    if decode_plan.form.alpha == "key":
+        return _keyed(im, decode_plan)
     if im.mode in ("La", "PA"):
         im = im.convert("LA" if im.mode == "La" else "RGBA")
-    elif found.form.alpha == "palette":
+    elif decode_plan.form.alpha == "palette":
         im = im.convert("LA" if im.mode in ("1", "L") else "RGBA")
-    if found.form.alpha != "none" and im.mode in ("LA", "RGBA", "RGBa"):
+    if decode_plan.form.alpha != "none" and im.mode in ("LA", "RGBA", "RGBa"):
         return _on_white(im)
     gray = im.mode in ("1", "L", "LA")
     im = im if im.mode in ("L", "RGB") else im.convert("L" if gray else "RGB")
-    if found.form.zero == "white" and found.form.color == "gray":
+    if decode_plan.form.zero == "white" and decode_plan.form.color == "gray":
         return ImageOps.invert(im)
     return im
 
@@ -121,16 +123,16 @@ def _on_white(im: PILImage.Image) -> PILImage.Image:
     return ground
 
 
-def _keyed(im: PILImage.Image, found: DecodePlan) -> PILImage.Image:
+def _keyed(im: PILImage.Image, decode_plan: DecodePlan) -> PILImage.Image:
     """White where a pixel has the color that stands for transparent; the key is of the file."""
     from PIL import Image
 
     im.info.pop("transparency", None)
-    gray = found.form.color == "gray"
+    gray = decode_plan.form.color == "gray"
     x = np.array(im.convert("L" if gray else "RGB"))
-    top = (1 << found.form.bits) - 1
-    key = [k * 255 // top for k in found.key]
-    if all(k <= top for k in found.key):
+    top = (1 << decode_plan.form.bits) - 1
+    key = [k * 255 // top for k in decode_plan.key]
+    if all(k <= top for k in decode_plan.key):
         x[(x == key[0]) if gray else (x == key).all(2)] = 255
     return Image.fromarray(x)
 
@@ -146,11 +148,11 @@ def _turned(im: PILImage.Image, orientation: int) -> PILImage.Image:
 # ---- more than eight bits: by numbers
 
 
-def _array(x: np.ndarray, found: DecodePlan) -> PILImage.Image | np.ndarray:
+def _array(x: np.ndarray, decode_plan: DecodePlan) -> PILImage.Image | np.ndarray:
     """Numbers of a file (H, W, bands) as uint16 on white, or as an image of 8 bits; upright."""
     from PIL import Image
 
-    form = found.form
+    form = decode_plan.form
     if form.sample == "float":
         x = _unit(x, form.zero)
     elif form.bits == 12:
@@ -158,12 +160,14 @@ def _array(x: np.ndarray, found: DecodePlan) -> PILImage.Image | np.ndarray:
     elif form.zero == "white" and form.bits == 16:
         x = 65535 - x
     if form.alpha == "key":
-        x = np.where((x == np.array(found.key)).all(2, keepdims=True), 65535, x)
+        x = np.where((x == np.array(decode_plan.key)).all(2, keepdims=True), 65535, x)
     elif x.shape[2] in (2, 4):
         x = _deep_on_white(x, form.alpha)
     if x.dtype == np.uint8:
-        return _turned(Image.fromarray(x[:, :, 0] if x.shape[2] == 1 else x), found.orientation)
-    return upright(np.ascontiguousarray(x.astype(np.uint16, copy=False)), found.orientation)
+        return _turned(
+            Image.fromarray(x[:, :, 0] if x.shape[2] == 1 else x), decode_plan.orientation
+        )
+    return upright(np.ascontiguousarray(x.astype(np.uint16, copy=False)), decode_plan.orientation)
 
 
 def _unit(x: np.ndarray, zero: str) -> np.ndarray:
@@ -191,11 +195,11 @@ def _deep_on_white(x: np.ndarray, alpha: str) -> np.ndarray:
     return out
 
 
-def _deep_color(found: DecodePlan) -> np.ndarray:
+def _deep_color(decode_plan: DecodePlan) -> np.ndarray:
     """RGB or RGBA of 16 bits: the decoder gives 8 of them at a time, the upper or the lower."""
     halves: list[np.ndarray] = []
     for which in ("upper", "lower"):
-        im: Any = _opened(found)
+        im: Any = _opened(decode_plan)
         (tile, *more) = im.tile
         args = tile.args if isinstance(tile.args, tuple) else (tile.args,)
         raw = str(args[0])
@@ -211,15 +215,15 @@ def _deep_color(found: DecodePlan) -> np.ndarray:
     return np.asarray(halves[0].astype(np.uint16) << 8 | halves[1])
 
 
-def _deep_gray_alpha(found: DecodePlan) -> np.ndarray:
+def _deep_gray_alpha(decode_plan: DecodePlan) -> np.ndarray:
     """Gray and opacity of 16 bits: four bytes a pixel, read as if they were four colors."""
     import struct
     import zlib
 
-    head = bytearray(found.payload[:33])
+    head = bytearray(decode_plan.payload[:33])
     head[24:26] = b"\x08\x06"
     head[29:33] = struct.pack(">I", zlib.crc32(head[12:29]))
-    im = open_image(bytes(head) + found.payload[33:], "PNG")
+    im = open_image(bytes(head) + decode_plan.payload[33:], "PNG")
     im.load()
     x = np.asarray(im).astype(np.uint16)
     return np.asarray(x[:, :, 0::2] << 8 | x[:, :, 1::2])

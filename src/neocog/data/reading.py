@@ -15,7 +15,7 @@ from neocog.data.flight import bytes_in_flight, large_blocks
 from neocog.data.folder import Listing
 from neocog.data.formats import read_file
 from neocog.data.image_decode import Head, decode, head, quiet
-from neocog.data.meaning import MARKS
+from neocog.data.pixel_format import MARKS
 from neocog.errors import DataError
 
 __all__ = ["RECORD", "decode_into", "inspect", "notes", "same_pixels", "traits_of"]
@@ -61,7 +61,7 @@ def inspect(
     Args:
         listing: the files.
         known: records of an earlier time, sorted by key.
-        tick: told how many more files are done.
+        tick: called with the number of further files done.
 
     Returns:
         a record a file, and the reason for each that is no image.
@@ -98,10 +98,10 @@ def inspect(
                     table[name][i] = value
             except DataError as e:
                 reasons[i] = str(e)
-        found = traits(glance)
+        computed = traits(glance)
         at_rows = list(rows)
-        table["digest"][at_rows], table["hash"][at_rows] = found.digest, found.hash
-        table["thumb"][at_rows] = found.thumb
+        table["digest"][at_rows], table["hash"][at_rows] = computed.digest, computed.hash
+        table["thumb"][at_rows] = computed.thumb
         return len(rows)
 
     for n in _parallel(look, _chunks(fresh)):
@@ -126,7 +126,7 @@ def decode_into(
         rows: which of them.
         channels: of `out`.
         resize_mode: how images are brought to (H, W).
-        tick: told how many more files are done.
+        tick: called with the number of further files done.
 
     Returns:
         the reason for each file that failed.
@@ -182,10 +182,10 @@ def same_pixels(listing: Listing, table: np.ndarray, a: int, b: int) -> bool:
 
 def notes(listing: Listing, table: np.ndarray, *, rows: Sequence[int]) -> dict[str, list[str]]:
     """What was taken in, but not as it is: the reason, and the files."""
-    said: dict[str, list[str]] = {}
+    paths: dict[str, list[str]] = {}
 
     def note(reason: str, i: int) -> None:
-        said.setdefault(reason, []).append(listing.names[i])
+        paths.setdefault(reason, []).append(listing.names[i])
 
     some = table[list(rows)]
     for i, number in zip(rows, some["kind"].tolist(), strict=True):
@@ -202,7 +202,7 @@ def notes(listing: Listing, table: np.ndarray, *, rows: Sequence[int]) -> dict[s
     for mask, reason in marks:
         for j in np.flatnonzero(mask).tolist():
             note(reason, rows[j])
-    return said
+    return paths
 
 
 # ---- reading

@@ -37,7 +37,7 @@ class Rows:
     """Samples, one by one.
 
     Args:
-        n: how many; None where only the end tells.
+        n: how many; None where only the end shows it.
         fetch: one of them, by its position; None where they only come in a row.
         stream: all of them.
         classes: names of the labels, where the dataset has them.
@@ -143,13 +143,13 @@ def _item(given: Any, name: str) -> Item:
     """Image and label of what a dataset gives."""
     image, label = given, None
     if isinstance(given, Mapping):
-        found = next((k for k in _IMAGES if k in given), None)
-        if found is None:
+        key = next((k for k in _IMAGES if k in given), None)
+        if key is None:
             raise DataError(
                 f"A dataset of mappings calls its images {', '.join(_IMAGES[:3])} or {_IMAGES[-1]};"
                 f" this one has {', '.join(map(str, given))}. Rename one, or give (image, label)."
             )
-        image, label = given[found], next((given[k] for k in _LABELS if k in given), None)
+        image, label = given[key], next((given[k] for k in _LABELS if k in given), None)
     elif isinstance(given, (tuple, list)) and given:
         image, label = given[0], given[1] if len(given) > 1 else None
     return image, label, _called(image) or name

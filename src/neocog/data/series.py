@@ -19,11 +19,11 @@ __all__ = ["series_at", "series_of"]
 _ONE = re.compile(r"(?P<file>.+)\[(?P<row>\d{1,9})\]")
 
 
-def series_at(places: Iterable[str | os.PathLike[str]], shape: tuple[int, ...]) -> Samples:
+def series_at(sources: Iterable[str | os.PathLike[str]], shape: tuple[int, ...]) -> Samples:
     """The series of some files, with their labels where all have some.
 
     Args:
-        places: .npz files, see `series_of`; `FILE[17]` is one series of a file.
+        sources: .npz files, see `series_of`; `FILE[17]` is one series of a file.
         shape: (C, N) of a sample; () for that of the first file.
 
     Raises:
@@ -31,15 +31,15 @@ def series_at(places: Iterable[str | os.PathLike[str]], shape: tuple[int, ...]) 
         UsageError: there is no such series in it.
     """
     parts, labels, names = list[Tensor](), list[np.ndarray | None](), list[str]()
-    for place in (os.fspath(p) for p in places):
-        one = None if os.path.exists(place) else _ONE.fullmatch(place)  # noqa: PTH110
-        file = one["file"] if one else place
+    for source in (os.fspath(p) for p in sources):
+        one = None if os.path.exists(source) else _ONE.fullmatch(source)  # noqa: PTH110
+        file = one["file"] if one else source
         x, y = series_of(file)
         shape = shape or tuple(x.shape[1:])
         if tuple(x.shape[1:]) != shape:
-            wanted, came = (" × ".join(map(str, s)) for s in (shape, x.shape[1:]))
+            wanted, given = (" × ".join(map(str, s)) for s in (shape, x.shape[1:]))
             raise DataError(
-                f"The model takes series of {wanted} values; `{printable(file)}` holds {came}. "
+                f"The model takes series of {wanted} values; `{printable(file)}` holds {given}. "
                 "Correct --size, or use other data."
             )
         first = int(one["row"]) if one else 0
@@ -59,40 +59,40 @@ def series_at(places: Iterable[str | os.PathLike[str]], shape: tuple[int, ...]) 
     return Samples(torch.cat(parts), truths, names)
 
 
-def series_of(place: str | os.PathLike[str]) -> tuple[Tensor, np.ndarray | None]:
+def series_of(path: str | os.PathLike[str]) -> tuple[Tensor, np.ndarray | None]:
     """Series from an .npz file: `x`, (B, C, N) or (B, N), and class indices `y` where it has them.
 
     Raises:
         DataError: the file cannot be read so.
     """
-    with open_npz(place) as held:
+    with open_npz(path) as held:
         if "x" not in held.names:
             raise DataError(
                 f"Series are in an .npz file with an array `x`, (B, C, N), and class indices `y`; "
-                f"`{printable(place)}` has no `x`. Save it with np.savez."
+                f"`{printable(path)}` has no `x`. Save it with np.savez."
             )
-        found = held.read("x")
+        values = held.read("x")
         y = held.read("y") if "y" in held.names else None
-    if found.dtype.kind not in "biuf":
+    if values.dtype.kind not in "biuf":
         raise DataError(
-            f"Series are numbers; `{printable(place)}` holds {found.dtype}. Save them as float32."
+            f"Series are numbers; `{printable(path)}` holds {values.dtype}. Save them as float32."
         )
     with np.errstate(over="ignore"):  # what is too large is no finite number below
-        x = found.astype(np.float32, copy=False)
+        x = values.astype(np.float32, copy=False)
     x = x[:, None] if x.ndim == 2 else x
     if x.ndim != 3 or not x.size or (y is not None and y.shape[:1] != x.shape[:1]):
         raise DataError(
             f"Series are an array `x` of shape (B, C, N) with a class index each; "
-            f"`{printable(place)}` holds {x.shape}{'' if y is None else f' and {y.shape}'}."
+            f"`{printable(path)}` holds {x.shape}{'' if y is None else f' and {y.shape}'}."
         )
     if not np.isfinite(x).all():
         raise DataError(
-            f"Series are made of finite numbers; `{printable(place)}` holds others. Fill the gaps "
+            f"Series are made of finite numbers; `{printable(path)}` holds others. Fill the gaps "
             "or leave those series out."
         )
     if y is not None and (y.ndim != 1 or y.dtype.kind not in "iu" or y.min() < 0):
         raise DataError(
-            f"Class numbers `y` are whole numbers from 0, one a series; `{printable(place)}` holds "
+            f"Class numbers `y` are whole numbers from 0, one a series; `{printable(path)}` holds "
             f"{y.dtype} of shape {y.shape}. Number the classes, or leave `y` out."
         )
     return torch.from_numpy(x), None if y is None else y.astype(np.int64)

@@ -40,7 +40,7 @@ class RawSamples:
         rich: which of them are large enough for near copies, bool (B,).
         equal: whether two samples have the same pixels, by position.
         mix: give each split a seeded random order; else samples keep theirs.
-        cut_test: cut a test split out of train also where the place brings a val of its own.
+        cut_test: cut a test split out of train also where the data has a val split.
         part: all samples are of this split; "" where they are of a whole set.
     """
 
@@ -67,11 +67,11 @@ class Sorted:
     origin: dict[str, str]
 
 
-def sort_pile(shelf: ArrayWriter, pile: RawSamples, *, kind: str, seed: int) -> Sorted:
+def sort_pile(writer: ArrayWriter, pile: RawSamples, *, kind: str, seed: int) -> Sorted:
     """Compares, splits and writes.
 
     Args:
-        shelf: where they go: the pixels of all splits, one behind the other, to `x`, the rest of
+        writer: where they go: the pixels of all splits, one behind the other, to `x`, the rest of
             each to `train-y`, …
         pile: the samples.
         kind: for the sheet.
@@ -85,10 +85,10 @@ def sort_pile(shelf: ArrayWriter, pile: RawSamples, *, kind: str, seed: int) -> 
         among = np.flatnonzero((same == np.arange(n)) & pile.rich)
         close = near_pairs(pile.traits, among=among)
     alike = components(n, np.concatenate([exact, close]))
-    parts, said = _split(pile, alike, seed)
-    _write_pixels(shelf, pile, np.concatenate([parts[s] for s in ROLES]))
+    parts, split_notes = _split(pile, alike, seed)
+    _write_pixels(writer, pile, np.concatenate([parts[s] for s in ROLES]))
     for name, rows in parts.items():
-        _write(shelf, pile, name, rows)
+        _write(writer, pile, name, rows)
     where = np.zeros(n, np.int64)
     for number, rows in enumerate(parts.values()):
         where[rows] = number
@@ -103,7 +103,7 @@ def sort_pile(shelf: ArrayWriter, pile: RawSamples, *, kind: str, seed: int) -> 
         channels=pile.x.shape[3],
         bits=8 * pile.x.dtype.itemsize,
         duplicates=copies,
-        remarks=(*said, *_remarks(counts, pile, copies)),
+        remarks=(*split_notes, *_remarks(counts, pile, copies)),
         found_splits=tuple(s for s in ROLES if s in pile.roles),
         unlabeled={} if pile.classes else {s: len(parts[s]) for s in counts},
     )
@@ -117,35 +117,35 @@ def _split(
     given = {s: np.flatnonzero(roles == s) for s in ROLES if (roles == s).any()}
     if pile.part:
         none = np.zeros(0, np.int64)
-        parts, said = {s: given.get(s, none) for s in ROLES}, []
+        parts, notes = {s: given.get(s, none) for s in ROLES}, []
     elif not given:
         shares = _SHARES if pile.classes else _EVEN
         parts = partition(pile.y, pile.ids, alike, parts=shares, seed=seed)
         rest = {"train": 1 - sum(shares.values()), **shares}
         about = ", ".join(f"{share:.0%} {s}".replace("%", " %") for s, share in rest.items())
-        said = [f"Split by content: about {about}, seed {seed}. {_ONE_SIDE}"]
+        notes = [f"Split by content: about {about}, seed {seed}. {_ONE_SIDE}"]
     else:
-        parts, said = _carve(pile, alike, given, seed)
+        parts, notes = _carve(pile, alike, given, seed)
     order = draw(pile.ids, seed, 2)
     mixed = {
         s: parts[s][np.argsort(order[parts[s]], kind="stable")] if pile.mix else parts[s]
         for s in ROLES
     }
-    return mixed, said
+    return mixed, notes
 
 
 def _carve(
     pile: RawSamples, alike: np.ndarray, given: dict[str, np.ndarray], seed: int
 ) -> tuple[dict[str, np.ndarray], list[str]]:
-    """What the place does not bring is cut out of its train; a test not at the cost of a user."""
+    """A split that the data lacks is cut out of its train; a test not at the cost of a user."""
     parts = {s: given.get(s, np.zeros(0, np.int64)) for s in ROLES}
     missing = {s: share for s, share in _SHARES.items() if s not in given}
-    said = [f"{', '.join(s for s in ROLES if s in given)}: split as found."]
+    notes = [f"{', '.join(s for s in ROLES if s in given)}: split as found."]
     if "train" not in given:
-        return parts, [*said, "There is no train: this can be evaluated, not trained on."]
+        return parts, [*notes, "There is no train: this can be evaluated, not trained on."]
     if "val" in given and "test" in missing and not pile.cut_test:
         del missing["test"]
-        said.append(
+        notes.append(
             "There is no test: the figures are of val, which is also what a training is watched "
             "and chosen by. `data.cut_test = true` cuts a test out of train."
         )
@@ -154,8 +154,8 @@ def _carve(
         cut = partition(pile.y[train], pile.ids[train], alike[train], parts=missing, seed=seed)
         parts |= {s: train[rows] for s, rows in cut.items()}
         shares = " and ".join(f"{s} (about {share:.0%})" for s, share in missing.items())
-        said.append(f"Cut out of train by content: {shares}, seed {seed}. {_ONE_SIDE}")
-    return parts, said
+        notes.append(f"Cut out of train by content: {shares}, seed {seed}. {_ONE_SIDE}")
+    return parts, notes
 
 
 def _counts(pile: RawSamples, rows: np.ndarray) -> tuple[int, ...]:
@@ -164,7 +164,7 @@ def _counts(pile: RawSamples, rows: np.ndarray) -> tuple[int, ...]:
     return tuple(np.bincount(pile.y[rows], minlength=len(pile.classes)).tolist())
 
 
-def _write_pixels(shelf: ArrayWriter, pile: RawSamples, rows: np.ndarray) -> None:
+def _write_pixels(writer: ArrayWriter, pile: RawSamples, rows: np.ndarray) -> None:
     source = pile.rows[rows]
     room = np.empty((_BLOCK, *pile.x.shape[1:]), pile.x.dtype)
 
@@ -174,18 +174,18 @@ def _write_pixels(shelf: ArrayWriter, pile: RawSamples, rows: np.ndarray) -> Non
 
     blocks = (gather(i) for i in range(0, len(rows), _BLOCK))
     shape = (len(rows), *pile.x.shape[1:])
-    shelf.write("x", blocks, shape=shape, dtype=pile.x.dtype)
+    writer.write("x", blocks, shape=shape, dtype=pile.x.dtype)
 
 
-def _write(shelf: ArrayWriter, pile: RawSamples, name: str, rows: np.ndarray) -> None:
-    shelf.put(f"{name}-y", pile.y[rows] if pile.classes else np.full(len(rows), -1))
-    shelf.put(f"{name}-ids", pile.ids[rows])
+def _write(writer: ArrayWriter, pile: RawSamples, name: str, rows: np.ndarray) -> None:
+    writer.put(f"{name}-y", pile.y[rows] if pile.classes else np.full(len(rows), -1))
+    writer.put(f"{name}-ids", pile.ids[rows])
     if isinstance(pile.names, PathNames):
         names = pile.names.take(rows)
-        shelf.put(f"{name}-names", names.blob)
-        shelf.put(f"{name}-ends", names.ends)
+        writer.put(f"{name}-names", names.blob)
+        writer.put(f"{name}-ends", names.ends)
     else:
-        shelf.put(f"{name}-rows", pile.names.rows[rows])
+        writer.put(f"{name}-rows", pile.names.rows[rows])
 
 
 def _origin(pile: RawSamples, rows: np.ndarray, split: str) -> str:
@@ -224,36 +224,36 @@ def _groups(label: np.ndarray) -> list[np.ndarray]:
 def _remarks(
     counts: dict[str, tuple[int, ...]], pile: RawSamples, copies: tuple[Copies, ...]
 ) -> list[str]:
-    said = []
+    remarks = []
     conflicts = sum(c.conflict for c in copies)
     if conflicts:
-        said.append(
+        remarks.append(
             f"{_counted(conflicts, 'image occurs', 'images occur')} under different labels; "
             "every copy is used as it is labeled."
         )
     across = sum(c.across for c in copies)
     if across:
         some = _counted(across, "image lies", "images lie")
-        said.append(f"{some} in several splits: held-out figures flatter a little.")
+        remarks.append(f"{some} in several splits: held-out figures flatter a little.")
     if not pile.classes:
-        return [*said, "No class folders: nobody knows what these images show."]
+        return [*remarks, "No class folders: nobody knows what these images show."]
     present = [k for k, column in enumerate(zip(*counts.values(), strict=True)) if sum(column)]
     if len(present) < 2 and not pile.part:
-        said.append("All samples are of one class: there is nothing to learn from them.")
+        remarks.append("All samples are of one class: there is nothing to learn from them.")
     total = np.sum(list(counts.values()), axis=0)
     few = int(((total > 0) & (total < FEW)).sum())
     if few:
         some = _counted(few, "class has", "classes have")
-        said.append(f"{some} fewer than {FEW} samples: figures on them say little.")
+        remarks.append(f"{some} fewer than {FEW} samples: figures on them say little.")
     if pile.part:
-        return said
+        return remarks
     held = next((s for s in ("test", "val") if any(counts.get(s, ()))), None)
     if held and (unseen := [c for c, n in zip(pile.classes, counts[held], strict=True) if not n]):
         names = ", ".join(f"`{printable(c)}`" for c in unseen[:4]) + (" …" if unseen[4:] else "")
-        said.append(f"{held} has no sample of {names}: its figures say nothing of these.")
+        remarks.append(f"{held} has no sample of {names}: its figures say nothing of these.")
     if not held:
-        said.append("No sample is held out: no figure can be measured on unseen images.")
-    return said
+        remarks.append("No sample is held out: no figure can be measured on unseen images.")
+    return remarks
 
 
 def _counted(n: int, one: str, many: str) -> str:

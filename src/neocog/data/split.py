@@ -156,9 +156,11 @@ class Split:
 def ids_of(x: np.ndarray) -> np.ndarray:
     """Of the content of each row of an array, uint64 (B,)."""
     form = repr((x.shape[1:], x.dtype.str)).encode()
-    said = [blake2b(row.tobytes(), digest_size=8, salt=b"", person=b"row", key=form[:64]).digest()
-            for row in x]  # fmt: skip
-    return np.frombuffer(b"".join(said), "<u8").astype(np.uint64)
+    digests = [
+        blake2b(row.tobytes(), digest_size=8, salt=b"", person=b"row", key=form[:64]).digest()
+        for row in x
+    ]
+    return np.frombuffer(b"".join(digests), "<u8").astype(np.uint64)
 
 
 def partition(
@@ -204,10 +206,10 @@ def partition(
         True
     """
     _, group = np.unique(groups, return_inverse=True)
-    place, lead = draw(ids, seed, 0), draw(ids, seed, 1)
+    position, lead = draw(ids, seed, 0), draw(ids, seed, 1)
     leaders = np.lexsort((lead, group))
     leaders = leaders[np.flatnonzero(np.diff(group[leaders], prepend=-1))]
-    at = place[leaders]
+    at = position[leaders]
     side, names, low = np.zeros(len(leaders), np.int64), ["train", *parts], 0.0
     for number, share in enumerate(parts.values(), start=1):
         side[(at >= low) & (at < low + share)] = number
@@ -223,8 +225,10 @@ def draw(ids: np.ndarray, seed: int, stream: int) -> np.ndarray:
     """A number in [0, 1) for each content: a pure function of it, the seed and the stream."""
     key = np.array([seed, stream], "<u8").tobytes()
     raw = np.ascontiguousarray(ids, "<u8").tobytes()
-    said = [blake2b(raw[i : i + 8], digest_size=8, key=key).digest() for i in range(0, len(raw), 8)]
-    drawn: np.ndarray = (np.frombuffer(b"".join(said), "<u8") >> np.uint64(11)) / float(1 << 53)
+    digests = [
+        blake2b(raw[i : i + 8], digest_size=8, key=key).digest() for i in range(0, len(raw), 8)
+    ]
+    drawn: np.ndarray = (np.frombuffer(b"".join(digests), "<u8") >> np.uint64(11)) / float(1 << 53)
     return drawn
 
 

@@ -99,10 +99,10 @@ class TargetSpec(Jsonable):
         Raises:
             DataError: they are of another kind, of another number, or name no class.
         """
-        came = type(self).of(targets)
-        if came.kind != self.kind:
+        actual = type(self).of(targets)
+        if actual.kind != self.kind:
             raise DataError(
-                f"These samples have targets of kind `{self.kind}`, and `{came.kind}` came. "
+                f"These samples have targets of kind `{self.kind}`, and `{actual.kind}` came. "
                 "Give one of a kind to every sample."
             )
         if targets is None:

@@ -12,8 +12,8 @@ from __future__ import annotations
 import struct
 from typing import NamedTuple
 
-from neocog.data import meaning
-from neocog.data.meaning import PixelFormat
+from neocog.data import pixel_format
+from neocog.data.pixel_format import PixelFormat
 from neocog.data.plan import DecodePlan
 from neocog.data.scans import check_scans
 from neocog.errors import DataError
@@ -71,33 +71,33 @@ def plan_tiff(data: bytes) -> DecodePlan:
     Raises:
         DataError: it is damaged, no image, or its numbers are not understood.
     """
-    found = _directory(data)
+    directory = _directory(data)
 
     def value(tag: int, default: int | None = None) -> int:
-        return _values(data, found, tag, (default,) if default is not None else None)[0]
+        return _values(data, directory, tag, (default,) if default is not None else None)[0]
 
-    if any(tag in found.entries for tag in _RAW):
+    if any(tag in directory.entries for tag in _RAW):
         raise DataError(
             "camera raw (DNG), sensor values before development; develop it and save it as PNG"
         )
     if value(_SUBFILE, 0) & 1:
         raise DataError("a TIFF that begins with a preview; save its full image as a file")
-    form, said = _form(data, found)
+    form, marks = _form(data, directory)
     height, width = value(_HEIGHT), value(_WIDTH)
-    _check_pieces(data, found, height * width)
-    if found.next:
-        said.append(meaning.SEVERAL)
-    if form.color == "rgb" and _PROFILE in found.entries:
-        entry = found.entries[_PROFILE]
-        said += profile_mark(data[entry.at : entry.at + min(entry.n, 1 << 16)])
+    _check_pieces(data, directory, height * width)
+    if directory.next:
+        marks.append(pixel_format.SEVERAL)
+    if form.color == "rgb" and _PROFILE in directory.entries:
+        entry = directory.entries[_PROFILE]
+        marks += profile_mark(data[entry.at : entry.at + min(entry.n, 1 << 16)])
     turned = value(_ORIENTATION, 1)
     return DecodePlan(
         form=form,
         height=height,
         width=width,
         orientation=turned if 1 <= turned <= 8 else 1,
-        payload=_only_pixels(data, found),
-        marks=tuple(said),
+        payload=_only_pixels(data, directory),
+        marks=tuple(marks),
     )
 
 
@@ -107,14 +107,14 @@ def profile_mark(profile: bytes) -> list[str]:
     wide = name.decode().encode("utf-16-be")
     if profile[16:20] != b"RGB " or name in profile or wide in profile:
         return []
-    return [meaning.PROFILE]
+    return [pixel_format.PROFILE]
 
 
 def exif_orientation(note: bytes) -> int:
     """How the camera was held, 1 to 8, from an EXIF note; 1 where it does not say."""
     try:
-        found = _directory(note)
-        value = _values(note, found, _ORIENTATION, (1,))[0]
+        directory = _directory(note)
+        value = _values(note, directory, _ORIENTATION, (1,))[0]
     except DataError:  # a damaged note of the camera is no reason to refuse its image
         return 1
     return value if 1 <= value <= 8 else 1
@@ -161,25 +161,25 @@ def _entry(data: bytes, at: int, order: str, big: bool) -> tuple[_Entry | None, 
 
 
 def _values(
-    data: bytes, found: _Directory, tag: int, default: tuple[int, ...] | None = None
+    data: bytes, directory: _Directory, tag: int, default: tuple[int, ...] | None = None
 ) -> tuple[int, ...]:
-    entry = found.entries.get(tag)
+    entry = directory.entries.get(tag)
     if entry is None or entry.kind not in _WHOLE or entry.n > _VALUES:
         if default is None or entry is not None:
             raise DataError(f"damaged: its tag {tag} is missing or holds no whole numbers")
         return default
-    return struct.unpack_from(f"{found.order}{entry.n}{_WHOLE[entry.kind]}", data, entry.at)
+    return struct.unpack_from(f"{directory.order}{entry.n}{_WHOLE[entry.kind]}", data, entry.at)
 
 
-def _only_pixels(data: bytes, found: _Directory) -> bytes:
+def _only_pixels(data: bytes, directory: _Directory) -> bytes:
     """The file with a new directory behind it, of the tags that have to do with pixels.
 
     It is always of the 32-bit form, and gray is always said to have 0 as black: not every decoder
     knows the others, and who asked for the pixels inverts them.
     """
-    order = found.order
+    order = directory.order
     at = len(data) + len(data) % 2
-    kept = {tag: entry for tag, entry in found.entries.items() if tag in _KEPT}
+    kept = {tag: entry for tag, entry in directory.entries.items() if tag in _KEPT}
     notes = b""
     entries = struct.pack(order + "H", len(kept))
     far = at + 2 + 12 * len(kept) + 4
@@ -191,7 +191,7 @@ def _only_pixels(data: bytes, found: _Directory) -> bytes:
             if max(numbers) >= 1 << 32:
                 raise DataError("too large: a TIFF of more than 4 GB; save it as several files")
             kind, values = 4, struct.pack(f"{order}{entry.n}I", *numbers)
-        if tag == _PHOTOMETRIC and _values(data, found, tag) == (0,):
+        if tag == _PHOTOMETRIC and _values(data, directory, tag) == (0,):
             values = (1).to_bytes(len(values), "little" if order == "<" else "big")
         entries += struct.pack(order + "HHI", tag, kind, entry.n)
         if len(values) > 4:
@@ -206,13 +206,13 @@ def _only_pixels(data: bytes, found: _Directory) -> bytes:
 # ---- what it says
 
 
-def _form(data: bytes, found: _Directory) -> tuple[PixelFormat, list[str]]:
-    photometric = _values(data, found, _PHOTOMETRIC)[0]
+def _form(data: bytes, directory: _Directory) -> tuple[PixelFormat, list[str]]:
+    photometric = _values(data, directory, _PHOTOMETRIC)[0]
     color, needed = _COLOR.get(photometric, (_OTHER.get(photometric, "unknown colors"), 1))
-    samples = _values(data, found, _SAMPLES, (1,))[0]
-    bits = _values(data, found, _BITS, (1,))
-    extra = _values(data, found, _EXTRA, ()) if _EXTRA in found.entries else ()
-    sample = _values(data, found, _FORMAT, (1,))
+    samples = _values(data, directory, _SAMPLES, (1,))[0]
+    bits = _values(data, directory, _BITS, (1,))
+    extra = _values(data, directory, _EXTRA, ()) if _EXTRA in directory.entries else ()
+    sample = _values(data, directory, _FORMAT, (1,))
     if len(set(bits)) > 1 or len(set(sample)) > 1 or len(bits) not in (1, samples):
         raise DataError(
             "bands of different kinds, whose numbers are not understood here; "
@@ -226,51 +226,51 @@ def _form(data: bytes, found: _Directory) -> tuple[PixelFormat, list[str]]:
     if any(extra[1:]) or (extra and extra[0] not in (0, 1, 2)):
         raise DataError("several kinds of transparency; save it as gray, RGB or RGBA")
     alpha = {1: "associated", 2: "straight"}.get(extra[0] if extra else 0, "none")
-    said = [meaning.ALPHA] if alpha != "none" else []
+    marks = [pixel_format.ALPHA] if alpha != "none" else []
     if extra.count(0):
-        said.append(meaning.BANDS)
+        marks.append(pixel_format.BANDS)
     if photometric == 0:
-        said.append(meaning.INVERTED)
-    if color == "palette" and _short_palette(data, found):
+        marks.append(pixel_format.INVERTED)
+    if color == "palette" and _short_palette(data, directory):
         raise DataError("a palette of 8-bit colors where TIFF has 16 bits; save it as RGB")
-    packed = _values(data, found, _COMPRESSION, (1,)) != (1,)
-    halved = photometric == 6 and _values(data, found, _SUBSAMPLING, (2, 2)) != (1, 1)
+    packed = _values(data, directory, _COMPRESSION, (1,)) != (1,)
+    halved = photometric == 6 and _values(data, directory, _SUBSAMPLING, (2, 2)) != (1, 1)
     if halved and not packed:
         raise DataError("YCbCr with colors of half the size, not packed; save it as RGB")
-    planes = samples > 1 and _values(data, found, _PLANAR, (1,))[0] == 2
+    planes = samples > 1 and _values(data, directory, _PLANAR, (1,))[0] == 2
     form = PixelFormat(
         "TIFF", color, bits[0], _SAMPLE.get(sample[0], "unknown"), alpha,
         "white" if photometric == 0 else "black", "planes" if planes else "pixels",
     )  # fmt: skip
-    return form, said
+    return form, marks
 
 
-def _short_palette(data: bytes, found: _Directory) -> bool:
+def _short_palette(data: bytes, directory: _Directory) -> bool:
     """Whether the colors of a palette have 8 bits, against the rule: they would come out black."""
-    entry = found.entries.get(_COLORS)
+    entry = directory.entries.get(_COLORS)
     if entry is None or entry.kind != 3:
         raise DataError("damaged: a palette is missing")
-    colors = struct.unpack_from(f"{found.order}{min(entry.n, _VALUES)}H", data, entry.at)
+    colors = struct.unpack_from(f"{directory.order}{min(entry.n, _VALUES)}H", data, entry.at)
     return bool(0 < max(colors) < 256)
 
 
-def _check_pieces(data: bytes, found: _Directory, pixels: int) -> None:
+def _check_pieces(data: bytes, directory: _Directory, pixels: int) -> None:
     """Refuse what would keep a decoder busy for minutes, or take memory beyond the image."""
     for tag in (_STRIPS, _TILES):
-        count = found.entries[tag].n if tag in found.entries else 0
+        count = directory.entries[tag].n if tag in directory.entries else 0
         if count > _PIECES:
             raise DataError(
                 f"cut into {count:,} pieces, at most {_PIECES:,} are read; "
                 "save it with larger strips or tiles"
             )
-    side = [_values(data, found, tag, (0,))[0] for tag in (_TILE_HEIGHT, _TILE_WIDTH)]
+    side = [_values(data, directory, tag, (0,))[0] for tag in (_TILE_HEIGHT, _TILE_WIDTH)]
     if max(side) > _LARGEST_TILE:
         raise DataError(
             f"tiles of {side[1]:,} x {side[0]:,} pixels, at most {_LARGEST_TILE:,} a side are "
             "read; save it with smaller tiles"
         )
-    total = sum(e.n * _SIZES[e.kind] for tag, e in found.entries.items() if tag in _KEPT)
+    total = sum(e.n * _SIZES[e.kind] for tag, e in directory.entries.items() if tag in _KEPT)
     if total > _NOTES:
         raise DataError(f"damaged: {total:,} bytes of tags, at most {_NOTES:,} are read")
-    if _values(data, found, _COMPRESSION, (1,))[0] in (6, 7):
+    if _values(data, directory, _COMPRESSION, (1,))[0] in (6, 7):
         check_scans(data, pixels)

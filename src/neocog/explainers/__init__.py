@@ -1,1 +1,1 @@
-"""What is inside a network, shown: each explainer knows no network of ours."""
+"""Explanations of what a network has learned, for any `nn.Module`."""

@@ -1,9 +1,9 @@
-"""What a unit responds to most: an image made to excite it.
+"""Activation maximization: an image optimized to excite a unit.
 
-The image is searched by gradient ascent on the coefficients of its spectrum, scaled so that a
-step is as large in every frequency and color as natural images (or the data) are. In every step
-it is shifted, turned and enlarged a little at random: what holds on one pixel grid only does not
-survive that. Its contrast is held near that of the data.
+The image is optimized by gradient ascent on the coefficients of its spectrum, scaled so that a step
+is as large in every frequency and color as natural images (or the data) are. In every step it is
+shifted, rotated and enlarged a little at random, so that nothing survives that depends on one pixel
+grid. Its contrast is kept near that of the data.
 
 Source: C. Olah, A. Mordvintsev, L. Schubert, "Feature Visualization", Distill, 2017; the idea is
 from D. Erhan, Y. Bengio, A. Courville, P. Vincent, "Visualizing Higher-Layer Features of a Deep
@@ -26,7 +26,7 @@ from neocog.errors import ShapeMismatch, UsageError
 from neocog.explainers.activation_maximization_result import ActivationMaximization
 from neocog.explainers.largest import Largest, largest_on
 from neocog.explainers.statistics import Statistics, statistics_from, statistics_of
-from neocog.explainers.units import check_units, finite, layout_for, output_of, said
+from neocog.explainers.units import check_units, finite, layout_for, output_of, unit_values
 from neocog.graph.activations import differentiable, handed
 from neocog.symmetry.jitter import jitter, jitter_moves
 
@@ -37,22 +37,22 @@ Read = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True, kw_only=True)
 class AscentConfig:
-    """How the search goes.
+    """Options of the optimization.
 
     Args:
         steps: of gradient ascent.
-        rate: of a step, in deviations of the data; falls to zero.
-        seeds: images a unit, from different noise.
-        seed: of the noise and of the movements.
-        views: differently moved copies that a step looks at.
-        shift: largest movement, as a share of the side.
-        turn: largest turn, in degrees.
-        zoom: largest change of size, as a share.
-        contrast: how strong the image may get, in deviations of the data.
-        l2: price of the mean square of the coefficients.
-        tv: price of the mean difference between neighboring pixels (total variation).
-        diversity: price of likeness between the images of one unit.
-        where: of a map, its "mean", its "middle" or its "largest" element.
+        rate: step size, in standard deviations of the data; decays to zero.
+        seeds: images for each unit, from different noise.
+        seed: of the noise and of the random transformations.
+        views: randomly transformed copies in each step.
+        shift: maximum shift, as a fraction of the side.
+        turn: maximum rotation, in degrees.
+        zoom: maximum change of scale, as a fraction.
+        contrast: maximum contrast of the image, in standard deviations of the data.
+        l2: weight of the mean square of the coefficients.
+        tv: weight of the mean difference between neighboring pixels (total variation).
+        diversity: weight of the similarity between the images of one unit.
+        where: of a feature map, its "mean", its "middle" or its "largest" element.
     """
 
     steps: int = 128
@@ -81,25 +81,25 @@ def maximize_activation(
     statistics: Statistics | None = None,
     samples: Samples | None = None,
 ) -> ActivationMaximization:
-    """Images that excite units of a layer as much as images of that kind can.
+    """Images that excite units of a layer as much as possible.
 
-    As many are searched at once as fit in memory, none depends on those beside it. A unit that says
-    nothing at all gets other noise until it does.
+    As many are optimized at once as fit in memory; none depends on the others. A unit that stays at
+    zero starts again from other noise.
 
     Args:
-        model: values in [0, 1] to answers; is left as it is.
-        layer: a sub-module's name; "" for the model's own outputs.
+        model: from values in [0, 1] to outputs; left as it is.
+        layer: a submodule's name; "" for the model's own outputs.
         unit: a channel of a map or an element of a vector, or several.
-        size: (H, W) or (N,) of what the model takes.
-        channels: of what it takes.
-        climb: how the search goes.
-        statistics: of the images; those of the samples if left out, else those that the model's
-            spec says.
-        samples: on which the largest activation is looked for, to compare with.
+        size: (H, W) or (N,) of the model's input.
+        channels: of the model's input.
+        climb: options of the optimization.
+        statistics: of the images; those of the samples if left out, else those of the model's
+            spec.
+        samples: to find the maximum activation on data, for comparison.
 
     Raises:
-        UsageError: there is no such unit, or an impossible search.
-        ModelError: the layer does not run, or says numbers that are not finite.
+        UsageError: there is no such unit, or an option is out of range.
+        ModelError: the layer does not run, or its output is not finite.
 
     Example:
         >>> net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU())
@@ -121,18 +121,18 @@ def maximize_activation(
         noise = _noise(kind, 32, climb.seed)
         layout = layout_for(run, model, layer, handed(model, kind.image(noise[:1])))
         with torch.no_grad():
-            answers = finite(said(read(kind.image(noise)), climb.where), layer)
-        check_units(units, answers.shape[1], layer)
-        scale = _scale(answers[:, units].std(0).float().cpu())
+            values = finite(unit_values(read(kind.image(noise)), climb.where), layer)
+        check_units(units, values.shape[1], layer)
+        scale = _scale(values[:, units].std(0).float().cpu())
         made = _made(read, kind, climb, units, scale)
     finite(made.reached, layer)
     most = None
     if samples is not None:
         most = largest_on(model, samples, layer, units, where=climb.where)
-    return _told(layer, climb, units, made, most, kind.source)
+    return _result(layer, climb, units, made, most, kind.source)
 
 
-def _told(
+def _result(
     layer: str,
     climb: AscentConfig,
     units: Sequence[int],
@@ -140,7 +140,7 @@ def _told(
     most: Largest | None,
     source: str,
 ) -> ActivationMaximization:
-    """What was made, and what is largest on data, as an image a row."""
+    """The optimized images, beside the maximum on data, one row for each image."""
     return ActivationMaximization(
         layer=layer,
         where=climb.where,
@@ -159,7 +159,7 @@ def _told(
 
 @dataclass(frozen=True, kw_only=True)
 class _Made:
-    """What a search ends with: an image a row, but for `way`, (steps, images)."""
+    """The end of an optimization: one row for each image, but for `way`, (steps, images)."""
 
     images: Tensor
     reached: Tensor
@@ -170,7 +170,7 @@ class _Made:
 def _made(
     read: Read, kind: Statistics, climb: AscentConfig, units: Sequence[int], scale: Tensor
 ) -> _Made:
-    """All units, as many at once as fit; images do not depend on those beside them."""
+    """All units, as many at once as fit; images do not depend on each other."""
     room = batch_for(kind.mean.size)
     step = max(1, room // (climb.seeds * climb.views))
     parts = []
@@ -186,7 +186,7 @@ def _made(
 
 
 class _Ascent:
-    """One search of some units at once."""
+    """One optimization of several units at once."""
 
     def __init__(
         self, read: Read, kind: Statistics, climb: AscentConfig, units: Sequence[int], scale: Tensor
@@ -196,7 +196,7 @@ class _Ascent:
         self.scale = scale.repeat_interleave(climb.seeds)
 
     def run(self) -> _Made:
-        """The search, step by step."""
+        """The optimization, step by step."""
         climb, several = self.climb, len(self.unit) // self.climb.seeds
         z = (0.3 * self._drawn(0)).contiguous().requires_grad_()
         moves = [
@@ -223,18 +223,18 @@ class _Ascent:
                 z.mul_(self._within(z))
         with torch.no_grad():
             images = self.kind.image(z)
-            answers = said(self.read(images), climb.where).float().cpu()
-        reached = answers[torch.arange(len(z)), self.unit]
+            values = unit_values(self.read(images), climb.where).float().cpu()
+        reached = values[torch.arange(len(z)), self.unit]
         return _Made(images=images, reached=reached, awake=awake, way=way)
 
     def _drawn(self, time: int) -> Tensor:
-        """Noise for all images: of a seed and time the same, whatever units there are."""
+        """Noise for all images: a function of seed and restart, whatever units there are."""
         seeds = self.climb.seeds
         drawn = [_noise(self.kind, 1, self.climb.seed + s + 7919 * time) for s in range(seeds)]
         return torch.cat(drawn).repeat(len(self.unit) // seeds, *[1] * (drawn[0].ndim - 1))
 
     def _pull(self, x: Tensor, moves: Tensor) -> tuple[Tensor, Tensor]:
-        """What the units say of moved images, in their own scale, and which way to change x."""
+        """Activations for transformed images, in their own scale, and the gradient for x."""
         climb = self.climb
         still = x.detach().requires_grad_()
         seen = jitter(
@@ -246,7 +246,7 @@ class _Ascent:
         )
         out = self.read(seen).float().cpu()
         rows = torch.arange(len(seen))
-        value = said(out, climb.where)[rows, self.unit.repeat_interleave(climb.views)]
+        value = unit_values(out, climb.where)[rows, self.unit.repeat_interleave(climb.views)]
         value = value.view(-1, climb.views).mean(1) / self.scale
         goal = value.sum()
         if climb.diversity and climb.seeds > 1:
@@ -255,7 +255,7 @@ class _Ascent:
         return value.detach(), pull
 
     def _likeness(self, out: Tensor, x: Tensor) -> Tensor:
-        """Mean cosine between the images of a unit, summed over units.
+        """Mean cosine similarity between the images of a unit, summed over units.
 
         Of a map the products of its channels are compared (Olah et al. 2017), of a vector the
         images themselves.
@@ -272,7 +272,7 @@ class _Ascent:
         return alike.sum() / (seeds - 1)
 
     def _within(self, z: Tensor) -> Tensor:
-        """Factors that bring coefficients back into the ball of the contrast."""
+        """Factors that project coefficients onto the ball of the contrast."""
         strength = (2 * z.square().flatten(1).mean(1)).sqrt()
         factor = (self.climb.contrast / strength.clamp_min(1e-12)).clamp_max(1)
         return factor.view(-1, *[1] * (z.ndim - 1))
@@ -286,19 +286,19 @@ def _noise(kind: Statistics, count: int, seed: int) -> Tensor:
 
 
 def _fall(step: int, steps: int) -> float:
-    """Full for the first half, then down to nothing on a quarter of a wave."""
+    """Constant for the first half, then a cosine decay to zero."""
     share = step / steps
     return 1.0 if share < 0.5 else math.cos(math.pi * (share - 0.5))
 
 
 def _variation(x: Tensor) -> Tensor:
-    """Mean absolute difference between neighbors along all axes, one number an image."""
+    """Mean absolute difference between neighbors along all axes, one number for each image."""
     parts = [x.diff(dim=a).abs().flatten(1).mean(1) for a in range(2, x.ndim) if x.shape[a] > 1]
     return torch.stack(parts).sum(0) if parts else x.new_zeros(len(x))
 
 
 def _scale(spread: Tensor) -> Tensor:
-    """How much a unit says at noise; 1 where it says the same of all."""
+    """Standard deviation of a unit's activation on noise; 1 where it is constant."""
     return torch.where(spread > 1e-8, spread, torch.ones_like(spread))
 
 

@@ -1,4 +1,4 @@
-"""What activation maximization found, and how it is shown."""
+"""The result of activation maximization, and its exhibits."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ __all__ = ["ActivationMaximization"]
 
 @dataclass(frozen=True, kw_only=True)
 class ActivationMaximization(Jsonable):
-    """Images made to excite units; P of them, all seeds of a unit one after the other.
+    """Images optimized to excite units; P of them, all seeds of a unit one after the other.
 
     Args:
         layer: whose units; "" is the model itself.
-        where: what of a unit's map was raised: its mean, its middle or its largest element.
+        where: what of a unit's map was maximized: its mean, its middle or its largest element.
         units: (P,), the unit of each image.
         seeds: (P,), the seed of each image.
         images: (P, C, *size), in [0, 1].
-        activations: (P,), what the unit says of the image, unmoved.
-        awake: (P,), False where the unit said nothing whatever was tried.
-        way: (steps, P), what it said on the way of moved images, in deviations at noise.
-        largest: (P,), the largest activation on the samples; None where none were given.
+        activations: (P,), of the unit for the image, without random transformations.
+        awake: (P,), False where the unit stayed at zero whatever was tried.
+        way: (steps, P), activations for transformed images during the optimization, in standard
+            deviations on noise.
         largest_index: (P,), the sample that reaches it.
         largest_images: (U, C, *size), those samples, one a unit.
         source: where the statistics of the images are from.
@@ -84,8 +84,8 @@ class ActivationMaximization(Jsonable):
     def _gallery(self, names: Sequence[str]) -> Exhibit:
         captions = []
         for i, unit in enumerate(self.units.tolist()):
-            said = f"{self.activations[i]:.3g}" if self.awake[i] else "silent"
-            captions.append(f"{self.name(unit, names)}\n{said}")
+            text = f"{self.activations[i]:.3g}" if self.awake[i] else "silent"
+            captions.append(f"{self.name(unit, names)}\n{text}")
         if self.images.ndim == 3:
             return self._lines(captions)
         return Gallery(

@@ -1,4 +1,4 @@
-"""What each layer of a network makes of one image."""
+"""The feature maps of each layer for one image."""
 
 from __future__ import annotations
 
@@ -44,13 +44,13 @@ class FeatureMaps(Jsonable):
     image: np.ndarray = field(repr=False)
 
     def images(self, most: int = 64) -> list[np.ndarray]:
-        """An image a channel, each by its own largest amount.
+        """An image for each channel, scaled by its own maximum magnitude.
 
-        Maps without a value below zero run from dark to bright, others from blue over white to
-        brown, so that the middle is zero.
+        Maps without negative values run from dark to bright, others from blue over white to brown,
+        so that the center of the scale is zero.
 
         Args:
-            most: channels that are drawn.
+            most: channels that are shown.
         """
         plain = self.maps[:most]
         if float(self.maps.min()) >= 0:
@@ -61,7 +61,7 @@ class FeatureMaps(Jsonable):
         """For a report.
 
         Args:
-            most: channels that are drawn.
+            most: channels that are shown.
         """
         count = len(self.maps)
         space = "×".join(map(str, self.maps.shape[1:]))
@@ -98,12 +98,12 @@ class FeatureMaps(Jsonable):
 
     @property
     def mean(self) -> np.ndarray:
-        """Of each map, (C,)."""
+        """Maximum magnitude of each map, (C,)."""
         return np.asarray(self.maps.reshape(len(self.maps), -1).mean(1))
 
     @property
     def largest(self) -> np.ndarray:
-        """Value of each map, (C,)."""
+        """Minimum of each map, (C,)."""
         return np.asarray(self.maps.reshape(len(self.maps), -1).max(1))
 
 
@@ -113,18 +113,17 @@ def feature_maps(
     *,
     layers: Sequence[str] | None = None,
 ) -> tuple[FeatureMaps, ...]:
-    """The maps that layers make of one sample, in the order in which they run.
+    """The feature maps of layers for one sample, in the order of execution.
 
     Args:
-        model: values in [0, 1] to answers; is left as it is.
+        model: from values in [0, 1] to outputs; left as it is.
         x: one image (C, H, W), a batch of one image, or one series (C, N).
-        layers: sub-modules; all without parts of their own that put out a map if left out.
+        layers: submodules; all without submodules that return a map if left out.
 
     Raises:
         DataError: values are integers that are not in [0, 1].
-        ShapeMismatch: x is no single image or series, or a layer that was asked for puts out no
-            map.
-        ModelError: there is no such layer, or it does not run, or none puts out a map.
+        ShapeMismatch: x is no single image or series, or a named layer returns no map.
+        ModelError: there is no such layer, or it does not run, or none returns a map.
 
     Example:
         >>> net = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, 2))
@@ -144,14 +143,14 @@ def feature_maps(
             f"A layer is looked at while it runs; {named(missing[0])} does not. Name another."
         )
     image = batch[0].float().cpu().numpy()
-    found = []
+    maps = []
     for name, whole in outs.items():
         out = layouts[name].maps(whole) if name in layouts else whole
         if out.ndim not in (3, 4) or out.shape[0] != 1:
             if layers is not None:
                 raise _no_map(name, batch, out)
             continue
-        found.append(
+        maps.append(
             FeatureMaps(
                 layer=name,
                 kind=type(find_layer(model, name)).__name__,
@@ -159,32 +158,32 @@ def feature_maps(
                 image=image,
             )
         )
-    if not found:
+    if not maps:
         raise ModelError(
             "Feature maps are those of layers that keep rows and columns; "
             f"`{printable(type(model).__name__)}` has none. Name a convolutional network."
         )
-    return tuple(found)
+    return tuple(maps)
 
 
-def sections(found: Sequence[FeatureMaps], *, most: int = 64, name: str = "") -> list[Section]:
+def sections(maps: Sequence[FeatureMaps], *, most: int = 64, name: str = "") -> list[Section]:
     """The image and all layers, for a report.
 
     Args:
-        found: of the layers, of one image.
-        most: channels of a layer that are drawn.
+        maps: of the layers, of one image.
+        most: channels of a layer that are shown.
         name: of the image, where there are several.
     """
-    layers = [section for f in found for section in f.sections(most)]
+    layers = [section for f in maps for section in f.sections(most)]
     if name:
         layers = [replace(s, title=f"{s.title}, of {printable(name)}") for s in layers]
-    if not found or found[0].image.ndim != 3:
+    if not maps or maps[0].image.ndim != 3:
         return layers
-    shown = as_image(found[0].image)
-    size = "×".join(map(str, found[0].image.shape[1:]))
+    image = as_image(maps[0].image)
+    size = "×".join(map(str, maps[0].image.shape[1:]))
     gallery = Gallery(
         title="As the network sees it",
-        images=[shown],
+        images=[image],
         captions=[f"{size} pixels"],
         pixelated=False,
     )

@@ -1,4 +1,4 @@
-"""What a network computes of images of any size, up to one layer; and matching in it."""
+"""The features of a network up to one layer, for images of any size; and matching in them."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ class Features:
     def match(
         self, image: Float[Tensor, "C H W"], template: Float[Tensor, "C h w"]
     ) -> tuple[Float[Tensor, "rows columns"], tuple[int, int], tuple[int, int]]:
-        """Normalized correlation of the features of a template with those of an image.
+        """Normalized cross-correlation of the features of a template with those of an image.
 
-        The template is seen by itself: the network looks at it with its own mirror image around it,
-        and the elements whose fields have their middle on it are what is looked for.
+        The template is run alone: the network sees it continued by reflection, and the elements
+        whose receptive fields have their center on it are matched.
 
         Args:
             image: values in [0, 1].
@@ -51,7 +51,8 @@ class Features:
 
         Returns:
             Scores; the pixels from one to the next along each axis; the window in the image that
-            the first of them is of, (row, column) of its corner.
+            the
+                first of them belongs to, (row, column) of its corner.
 
         Raises:
             UsageError: the template is too small to hold an element of the map.
@@ -87,8 +88,8 @@ def features_of(model: nn.Module, layer: str, seen: PatchGeometry, *, name: str 
     after is not run. A model that checks the size of its images is entered behind the check.
 
     Args:
-        model: values in [0, 1] to answers; is left as it is.
-        layer: a sub-module whose output is a map.
+        model: from values in [0, 1] to outputs; left as it is.
+        layer: a submodule whose output is a map.
         seen: what its elements see, from `graph.receptive_field`, with whole jumps.
         name: for people; the layer's if left out.
 
@@ -96,7 +97,7 @@ def features_of(model: nn.Module, layer: str, seen: PatchGeometry, *, name: str 
         ModelError: there is no such layer, or it does not run on an image of another size.
         ShapeMismatch: its output is no map.
     """
-    found = find_layer(model, layer)
+    module = find_layer(model, layer)
     if len(seen.size) != 2 or any(j is None or j != int(j) or j < 1 for j in seen.jump):
         raise UsageError(
             "Features are matched on a map of two axes whose elements stand whole pixels apart; "
@@ -105,7 +106,7 @@ def features_of(model: nn.Module, layer: str, seen: PatchGeometry, *, name: str 
 
     def run(x: Tensor) -> Tensor:
         with preserved(model), torch.no_grad():
-            out = _until(model, found, handed(model, x), layer)
+            out = _until(model, module, handed(model, x), layer)
         if out.ndim != 4:
             raise ShapeMismatch(
                 f"Features are a map (B, C, h, w); `{printable(layer)}` puts out "

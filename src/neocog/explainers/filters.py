@@ -1,4 +1,4 @@
-"""The filters of every convolution: their weights as images, the frequencies they let through."""
+"""The filters of every convolution: their weights as images, and their frequency response."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from neocog.signal.kernels import frequency_response
 __all__ = ["Filters", "filters", "sections"]
 
 _MOST_KERNELS = 256
-"""Kernels of one filter on its sheet."""
+"""Kernels shown of one filter."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,12 +32,12 @@ class Filters(Jsonable):
     """The filters of one convolution.
 
     Args:
-        name: of the sub-module.
+        name: of the submodule.
         kind: its class.
-        weights: (O, I, *kernel): of each filter a kernel an input channel that it sees.
+        weights: (O, I, *kernel): for each filter a kernel for each of its input channels.
         stride: along each axis.
         dilation: along each axis.
-        groups: into which the channels are divided.
+        groups: of channels.
     """
 
     JSON = keys("name", "kind", "shape=weights.shape", "stride", "dilation", "groups", "weights")
@@ -61,18 +61,18 @@ class Filters(Jsonable):
 
     @property
     def pointwise(self) -> bool:
-        """Whether it looks at one place only: such a filter mixes channels and has no image."""
+        """Whether it is a 1×1 convolution: such a filter mixes channels and has no image."""
         return max(self.kernel) == 1
 
     def response(self, size: int = 33) -> np.ndarray:
-        """By how much each filter multiplies waves of each frequency, (O, *size).
+        """The gain of each filter at each frequency, (O, *size).
 
-        The root of the mean square over input channels: the amplitude at noise of strength 1 that
-        differs from channel to channel. Frequency 0 stands in the middle, half a cycle a sample at
-        the ends; with dilation, of the samples that it looks at.
+        The root mean square over input channels: the amplitude for noise of standard deviation 1
+        that is independent in each channel. Frequency 0 is in the center, half a cycle per sample
+        at the ends; with dilation, of the samples that it looks at.
 
         Args:
-            size: frequencies along each axis; odd, so that the middle is one.
+            size: frequencies along each axis; odd, so that there is a center.
         """
         room = max(size, *self.kernel)
         wide = torch.from_numpy(self.weights).double()
@@ -80,22 +80,22 @@ class Filters(Jsonable):
         return np.asarray(amplitude.square().mean(1).sqrt().numpy())
 
     def images(self, most: int = 64) -> list[np.ndarray]:
-        """An image a filter, `most` at most; a sheet of kernels for many input channels."""
-        shown = self.weights[:most]
+        """An image for each filter, at most `most`; kernels side by side for many channels."""
+        kernels = self.weights[:most]
         if self.axes == 1:
-            top = np.abs(shown).max(axis=(1, 2))
-            return [signed(w, most=float(t)) for w, t in zip(shown, top, strict=True)]
+            top = np.abs(kernels).max(axis=(1, 2))
+            return [signed(w, most=float(t)) for w, t in zip(kernels, top, strict=True)]
         if self.axes == 3:
-            shown = shown.reshape(len(shown), -1, *shown.shape[3:])
-        if shown.shape[1] in (1, 3):
-            return [gray_or_color(w) for w in shown]
-        return [_kernels(w) for w in shown]
+            kernels = kernels.reshape(len(kernels), -1, *kernels.shape[3:])
+        if kernels.shape[1] in (1, 3):
+            return [gray_or_color(w) for w in kernels]
+        return [_kernels(w) for w in kernels]
 
     def sections(self, most: int = 64) -> list[Section]:
         """For a report.
 
         Args:
-            most: filters that are drawn.
+            most: filters that are shown.
         """
         exhibits: list[Exhibit] = []
         if self.pointwise:
@@ -138,14 +138,14 @@ class Filters(Jsonable):
     def _responses(self, most: int) -> list[Exhibit]:
         response = replace(self, weights=self.weights[:most]).response()
         if self.axes == 1:
-            shown = response[: min(most, 8)]
+            spectra = response[: min(most, 8)]
             positions = (np.arange(response.shape[1]) - response.shape[1] // 2) / response.shape[1]
             half = positions >= 0
             return [
                 Curve(
                     title="Frequencies that pass",
                     x=positions[half].tolist(),
-                    lines={str(i): r[half].tolist() for i, r in enumerate(shown)},
+                    lines={str(i): r[half].tolist() for i, r in enumerate(spectra)},
                     x_label="cycles a sample",
                     y_label="amplitude",
                 )
@@ -168,10 +168,10 @@ def filters(module: nn.Module, *, example: Tensor | None = None) -> tuple[Filter
     """The filters of every convolution of a network.
 
     Args:
-        module: any module; is left as it is.
+        module: any module; left as it is.
         example: a batch that it takes. With it every convolution that runs is found, in the order
-            of running, also those without a module of their own (functions, exported programs);
-            without it the convolution modules, in the order of their definition.
+            of execution, including those without a module (functions, exported programs); without
+            it the convolution modules, in the order of definition.
 
     Raises:
         ModelError: there is none, or the module fails on the example.
@@ -181,35 +181,35 @@ def filters(module: nn.Module, *, example: Tensor | None = None) -> tuple[Filter
         >>> [(f.name, f.weights.shape) for f in found]
         [('0', (8, 3, 5, 5)), ('2', (4, 8, 1, 1))]
     """
-    found = _of_modules(module) if example is None else _that_run(module, example)
-    if not found:
+    banks = _of_modules(module) if example is None else _that_run(module, example)
+    if not banks:
         raise ModelError(
             f"Filters are those of convolutions; `{printable(type(module).__name__)}` has none"
             f"{' as a module. Give an example, to find those that run' if example is None else ''}."
             " Name a convolutional network."
         )
-    return tuple(found)
+    return tuple(banks)
 
 
-def sections(found: Sequence[Filters], *, most: int = 64) -> list[Section]:
+def sections(banks: Sequence[Filters], *, most: int = 64) -> list[Section]:
     """All layers, for a report.
 
-    Args:
-        found: of the layers.
-        most: filters of a layer that are drawn.
+    banks: the filters of the layers.
+        banks: of the layers.
+        most: filters of a layer that are shown.
     """
-    return [section for f in found for section in f.sections(most)]
+    return [section for f in banks for section in f.sections(most)]
 
 
 def _of_modules(module: nn.Module) -> list[Filters]:
-    found = []
+    banks = []
     for name, m in module.named_modules():
         if not isinstance(m, _ConvNd) or isinstance(m.weight, nn.UninitializedParameter):
             continue
         weight = m.weight.detach()
         if m.transposed:
             weight = _turned(weight, m.groups)
-        found.append(
+        banks.append(
             Filters(
                 name=name,
                 kind=type(m).__name__,
@@ -219,11 +219,11 @@ def _of_modules(module: nn.Module) -> list[Filters]:
                 groups=m.groups,
             )
         )
-    return found
+    return banks
 
 
 def _that_run(module: nn.Module, example: Tensor) -> list[Filters]:
-    found: list[Filters] = []
+    banks: list[Filters] = []
     seen: set[int] = set()
     kinds = {name: type(m).__name__ for name, m in module.named_modules()}
 
@@ -233,12 +233,12 @@ def _that_run(module: nn.Module, example: Tensor) -> list[Filters]:
         weight, groups = op.given["weight"], op.given["groups"]
         _, stride, _, dilation = window_of(op)
         parameter = weight.data_ptr()
-        if parameter in seen:  # the same weights once more
+        if parameter in seen:  # shared weights
             return
         seen.add(parameter)
         if op.given["transposed"]:
             weight = _turned(weight, groups)
-        found.append(
+        banks.append(
             Filters(
                 name=op.module,
                 kind=kinds.get(op.module, "convolution"),
@@ -259,15 +259,15 @@ def _that_run(module: nn.Module, example: Tensor) -> list[Filters]:
             "Filters that run are found in one pass over an example; the module fails on one of "
             f"{tuple(example.shape)} ({type(e).__name__}: {e}). Give one that it takes."
         ) from e
-    return _numbered(found)
+    return _numbered(banks)
 
 
-def _numbered(found: list[Filters]) -> list[Filters]:
-    """Several convolutions inside one module are told apart by a number."""
-    names = [f.name for f in found]
+def _numbered(banks: list[Filters]) -> list[Filters]:
+    """Several convolutions inside one module are distinguished by a number."""
+    names = [f.name for f in banks]
     count: dict[str, int] = {}
     out = []
-    for f in found:
+    for f in banks:
         count[f.name] = count.get(f.name, 0) + 1
         several = names.count(f.name) > 1
         out.append(replace(f, name=f"{f.name} #{count[f.name]}".strip()) if several else f)
@@ -286,7 +286,7 @@ def _plain(weight: Tensor) -> np.ndarray:
 
 
 def _kernels(weights: np.ndarray) -> np.ndarray:
-    """The kernels of one filter, (I, h, w), on one sheet."""
+    """The kernels of one filter, (I, h, w), side by side."""
     top = float(np.abs(weights).max(initial=0))
-    shown = weights[:_MOST_KERNELS]
-    return sheet([signed(k, most=top) for k in shown], columns=math.ceil(math.sqrt(len(shown))))
+    kernels = weights[:_MOST_KERNELS]
+    return sheet([signed(k, most=top) for k in kernels], columns=math.ceil(math.sqrt(len(kernels))))

@@ -1,12 +1,12 @@
-"""Grad-CAM and its relatives: where in the image an answer comes from.
+"""Grad-CAM and its relatives: where in the image the evidence for a class comes from.
 
-The map is signed: positive where the layer speaks for the answer, negative where against it. What
-the paper shows is its positive part, `Cam.positive`. Values are in the unit of the answer, not
-stretched to 0..1: the map of HiResCAM, and that of Grad-CAM where a mean over the places and a
-linear layer follow, sums up to the logit less its bias.
+The map is signed: positive where the layer increases the output, negative where it decreases it.
+The paper shows the positive part, `Cam.positive`. Values are in the unit of the output, not
+stretched to 0..1: the map of HiResCAM, and that of Grad-CAM where global average pooling and a
+linear layer follow, sums up to the logit minus its bias.
 
 Source: R. R. Selvaraju et al., "Grad-CAM: Visual Explanations from Deep Networks via Gradient-based
-Localization", ICCV 2017; of the relatives see `weighing.METHODS`.
+Localization", ICCV 2017; for the relatives see `channel_weights.METHODS`.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from torch import Tensor, nn
 
 from neocog.data.samples import batch_for
 from neocog.errors import ModelError, ShapeMismatch, printable
-from neocog.explainers.layout import SpatialLayout, channels_of, layout_of, said
+from neocog.explainers.layout import SpatialLayout, channels_of, layout_of, size_text
 from neocog.explainers.maps.cells import Cells, spread
-from neocog.explainers.maps.wanted import Target, answer_of, rows_of, value
-from neocog.explainers.maps.weighing import METHODS, Method, method_of
+from neocog.explainers.maps.channel_weights import METHODS, Method, method_of
+from neocog.explainers.maps.objective import Target, model_output, rows_of, value
 from neocog.explainers.target import Chosen, choose_layer, describe_layer
 from neocog.graph.activations import differentiable, exchanging, place_of
 from neocog.graph.output_kind import kind_of, probabilities
@@ -39,16 +39,16 @@ class Cam:
 
     Args:
         maps: (B, *grid), signed, on the layer's own grid.
-        layer: whose output was looked at.
-        layer_reason: why, a sentence without its full stop.
+        layer: whose output the map is of.
+        layer_reason: why this layer, a sentence without its full stop.
         targets: class of each image; None where a function was given, or the method has none.
         values: what is explained: the logit of the class, (B,).
-        answers: of the model, (B, K) or (B, K, *S).
+        outputs: of the model, (B, K) or (B, K, *S).
         size: of the images, (H, W) or (N,).
         layout: where the layer's output holds space.
         method: one of `METHODS`.
-        cells: where the layer's cells lie in the image; None where nobody said so.
-        kind: of what logits were made, see `neocog.graph.output_kind`.
+        cells: where the layer's cells lie in the image; None where unknown.
+        kind: of the model's outputs, see `neocog.graph.output_kind`.
     """
 
     maps: Float[Tensor, B * S]
@@ -56,7 +56,7 @@ class Cam:
     layer_reason: str
     targets: tuple[int | None, ...]
     values: Float[Tensor, " B"]
-    answers: Tensor
+    outputs: Tensor
     size: tuple[int, ...]
     layout: SpatialLayout
     method: str
@@ -65,35 +65,35 @@ class Cam:
 
     @property
     def positive(self) -> Float[Tensor, B * S]:
-        """What speaks for the answer; zero where something speaks against it."""
+        """The evidence for the output; zero where there is evidence against it."""
         return self.maps.clamp(min=0)
 
     @property
     def grid(self) -> tuple[int, ...]:
-        """Places of the layer along each axis."""
+        """Cells of the layer along each axis."""
         return tuple(self.maps.shape[1:])
 
     @property
     def stride(self) -> tuple[float, ...]:
-        """Pixels from one cell to the next: the size over the grid where no cells are known."""
+        """Pixels from one cell to the next: the size over the grid where cells are unknown."""
         if self.cells is not None:
             return self.cells.step
         return tuple(n / g for n, g in zip(self.size, self.grid, strict=True))
 
     def probability(self, i: int) -> float | None:
-        """Of the class that map `i` is of; None where there are no classes to tell apart."""
+        """Of the class that map `i` is of; None where there are no classes to distinguish."""
         target = self.targets[i]
-        if target is None or self.answers.ndim != 2 or self.answers.shape[1] < 2:
+        if target is None or self.outputs.ndim != 2 or self.outputs.shape[1] < 2:
             return None
-        return float(probabilities(self.answers[i].double(), self.kind, dim=0)[target])
+        return float(probabilities(self.outputs[i].double(), self.kind, dim=0)[target])
 
     def enlarged(self, maps: Tensor | None = None) -> Tensor:
-        """Signed maps at the size of the images, each cell in the middle of what it sees.
+        """Signed maps at the size of the images, each cell at the center of its receptive field.
 
         Without `cells` the grid is stretched over the whole image, as is usual: exact where the
-        middles of what cells see are spread evenly over it, as in patches side by side. Without
-        padding it shows what lies near the border too far outside, by up to half of what a cell
-        sees.
+        centers of the receptive fields are spread evenly over it, as for patches side by side.
+        Without padding this moves what lies near the border outwards, by up to half of a receptive
+        field.
 
         Args:
             maps: others on the same grid, (B, *grid); its own if left out.
@@ -109,21 +109,21 @@ def grad_cam(
     target: Target = None,
     method: str = "grad_cam",
 ) -> Cam:
-    """A map for each image. The model is left as it was found.
+    """A map for each image. The model is left as it was.
 
     One forward pass, recorded from the layer on, and one backward pass to the layer; no gradient of
     a weight is computed. Images do not depend on each other; many go through in several batches.
 
     Args:
-        model: any module from (B, C, H, W) or (B, C, N) to an answer, see `wanted`.
-        x: what it takes, (B, C, *S).
-        layer: a sub-module, by its name; chosen and explained if left out, see `target`.
-        target: a class for all images, one an image, a function of the answer that returns (B,),
-            or None for what the model says itself.
+        model: any module from (B, C, H, W) or (B, C, N) to an output, see `maps.objective`.
+        x: its input, (B, C, *S).
+        layer: a submodule, by its name; chosen and explained if left out, see `target`.
+        target: a class for all images, one an image, a function of the output that returns (B,),
+            or None for the predicted class.
         method: one of `METHODS`.
 
     Raises:
-        ModelError: no such layer, or it has no space, or the answer does not depend on it.
+        ModelError: no such layer, or it has no space, or the output does not depend on it.
         UsageError: no such method or class.
 
     Example:
@@ -171,7 +171,7 @@ def _joined(parts: list[Cam]) -> Cam:
         maps=torch.cat([p.maps for p in parts]),
         targets=tuple(t for p in parts for t in p.targets),
         values=torch.cat([p.values for p in parts]),
-        answers=torch.cat([p.answers for p in parts]),
+        outputs=torch.cat([p.outputs for p in parts]),
     )
 
 
@@ -185,19 +185,19 @@ def _explained(
     layout: SpatialLayout | None,
     weights: Mapping[str, Tensor] | None,
 ) -> Cam:
-    """Of as many images as go through at once."""
+    """Of as many images as fit into a batch."""
     rule = method_of(method)
     size = tuple(x.shape[2:])
     with differentiable(model, weights=weights) as run:
         chosen = choose_layer(run, model, x, target) if layer is None else None
         name = chosen.name if chosen is not None else str(layer)
-        answer, calls = _forward(run, model, x, name, leaf=not rule.class_free)
+        output, calls = _forward(run, model, x, name, leaf=not rule.class_free)
         if rule.class_free:
-            numbers = answer.new_full((len(answer),), torch.nan)
-            targets: tuple[int | None, ...] = (None,) * len(answer)
+            numbers = output.new_full((len(output),), torch.nan)
+            targets: tuple[int | None, ...] = (None,) * len(output)
             a, g = calls[-1], calls[-1]
         else:
-            numbers, targets = value(answer, target)
+            numbers, targets = value(output, target)
             a, g = _gradient(numbers, calls, name)
         if layout is None:
             layout = chosen.layout if chosen is not None else _layout(run, model, x, name, a)
@@ -208,7 +208,7 @@ def _explained(
         layer_reason=_reason(chosen, layout),
         targets=targets,
         values=numbers.detach().float(),
-        answers=answer.detach(),
+        outputs=output.detach(),
         size=size,
         layout=layout,
         method=method,
@@ -217,7 +217,7 @@ def _explained(
 
 
 def as_input(model: nn.Module, x: Tensor) -> Tensor:
-    """Images where the model is, in its type, laid out as convolutions like them.
+    """Images on the device of the model, in its dtype and memory format.
 
     Raises:
         ShapeMismatch: they are no batch of images or series.
@@ -236,7 +236,7 @@ def as_input(model: nn.Module, x: Tensor) -> Tensor:
         moved = plain.to(device, dtype)
         if moved.ndim == 4:
             moved = moved.contiguous(memory_format=torch.channels_last)
-        # A network may work on its input in place.
+        # A network may modify its input in place.
         return moved.clone() if moved.data_ptr() == x.data_ptr() else moved
 
 
@@ -246,7 +246,7 @@ def enlarge(maps: Float[Tensor, B * S], size: Sequence[int], cells: Cells | None
 
 
 def resize_map(maps: Float[Tensor, B * S], size: Sequence[int]) -> Tensor:
-    """Maps at another size: linear between the middles of the cells, flat beyond the outermost.
+    """Maps at another size: linear between the centers of cells, constant beyond the outermost.
 
     Example:
         >>> resize_map(torch.tensor([[0.0, 1.0]]), (4,))
@@ -259,9 +259,9 @@ def resize_map(maps: Float[Tensor, B * S], size: Sequence[int]) -> Tensor:
 def _forward(
     run: Callable[[Tensor], Any], model: nn.Module, x: Tensor, layer: str, *, leaf: bool
 ) -> tuple[Tensor, list[Tensor]]:
-    """The answer, and what the layer put out in each of its calls, as leaves of the graph.
+    """The output, and the layer's output in each of its calls, as leaves of the graph.
 
-    What is passed on is a copy: an in-place operation behind the layer changes that.
+    A copy is passed on: an in-place operation after the layer would change it.
     """
     calls: list[Tensor] = []
 
@@ -275,28 +275,28 @@ def _forward(
         return calls[-1].clone()
 
     with exchanging(model, layer, exchange):
-        answer = answer_of(run(x))
+        output = model_output(run(x))
     if not calls:
         raise ModelError(
             f"`{printable(layer)}` did not run on these images. Name a layer that does, or none."
         )
-    if len(answer) != len(x):
+    if len(output) != len(x):
         raise ModelError(
-            f"A model answers with a row an image; {len(answer)} came for {len(x)}. "
+            f"A model returns one row for each image; {len(output)} came for {len(x)}. "
             "Explain a network that does."
         )
-    return answer, calls
+    return output, calls
 
 
 def _gradient(numbers: Tensor, calls: list[Tensor], layer: str) -> tuple[Tensor, Tensor]:
-    """What the layer put out last on the way to the answer, and the answer's gradient there."""
+    """The layer's last output on which the model's output depends, and its gradient."""
     if numbers.requires_grad:
-        found = torch.autograd.grad(numbers.sum(), calls, allow_unused=True)
-        for a, g in zip(reversed(calls), reversed(found), strict=True):
+        gradients = torch.autograd.grad(numbers.sum(), calls, allow_unused=True)
+        for a, g in zip(reversed(calls), reversed(gradients), strict=True):
             if g is not None:
                 return a.detach(), g
     raise ModelError(
-        f"A map needs a layer on which the answer depends; no gradient of it reaches "
+        f"A map needs a layer on which the output depends; no gradient of it reaches "
         f"`{printable(layer)}`. Name another, or none to have one chosen."
     )
 
@@ -304,20 +304,20 @@ def _gradient(numbers: Tensor, calls: list[Tensor], layer: str) -> tuple[Tensor,
 def _layout(
     run: Callable[[Tensor], Any], model: nn.Module, x: Tensor, layer: str, a: Tensor
 ) -> SpatialLayout:
-    """Of a layer that was named."""
-    size, told = x.shape[2:], channels_of(model.get_submodule(layer), a.shape)
-    found = layout_of(a.shape, size, batch=len(x), channels=told)
-    other = layout_of(a.shape, size, batch=len(x), channels=told, likely="channels last")
-    sure = found is not None and found.kind == "channels first" and found == other
-    if not sure or (a.ndim == 3 and told is None):  # what came before tells more
-        found = describe_layer(run, model, x, layer) or found
-    if found is None:
+    """The layout of a layer that was named."""
+    size, channels = x.shape[2:], channels_of(model.get_submodule(layer), a.shape)
+    layout = layout_of(a.shape, size, batch=len(x), channels=channels)
+    other = layout_of(a.shape, size, batch=len(x), channels=channels, likely="channels last")
+    sure = layout is not None and layout.kind == "channels first" and layout == other
+    if not sure or (a.ndim == 3 and channels is None):  # earlier layers know more
+        layout = describe_layer(run, model, x, layer) or layout
+    if layout is None:
         raise ModelError(
             "A map over the image needs a layer whose output still has rows and columns; that "
             f"of `{printable(layer)}` has the shape {tuple(a.shape)}. Name an earlier one, or "
             "none to have one chosen."
         )
-    return found
+    return layout
 
 
 def _maps(rule: Method, layout: SpatialLayout, a: Tensor, g: Tensor) -> Tensor:
@@ -329,4 +329,4 @@ def _maps(rule: Method, layout: SpatialLayout, a: Tensor, g: Tensor) -> Tensor:
 def _reason(chosen: Chosen | None, layout: SpatialLayout) -> str:
     if chosen is not None:
         return chosen.reason
-    return f"named by the user; its output has {said(layout.grid)} places"
+    return f"named by the user; its output has {size_text(layout.grid)} positions"

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from neocog.data.samples import Samples, batch_of
 from neocog.explainers.layout import SpatialLayout
-from neocog.explainers.units import check_units, finite, layout_for, output_of, said
+from neocog.explainers.units import check_units, finite, layout_for, output_of, unit_values
 from neocog.graph.activations import place_of
 from neocog.graph.preserve import preserved
 
@@ -20,11 +20,11 @@ __all__ = ["Largest", "largest_on"]
 
 @dataclass(frozen=True, kw_only=True)
 class Largest:
-    """The largest activation of each unit on data.
+    """The maximum activation of each unit on data.
 
     Args:
         units: (U,).
-        values: (U,), the largest activation.
+        values: (U,), the maximum activation.
         index: (U,), the sample that reaches it.
         images: (U, C, *size), those samples.
     """
@@ -44,19 +44,19 @@ def largest_on(
     where: str = "mean",
     batch: int | None = None,
 ) -> Largest:
-    """Which sample makes each unit say most.
+    """The sample that activates each unit most.
 
     Args:
-        model: values in [0, 1] to answers; is left as it is.
-        samples: all are looked at.
-        layer: a sub-module's name; "" for the model's own outputs.
+        model: from values in [0, 1] to outputs; left as it is.
+        samples: all are run.
+        layer: a submodule's name; "" for the model's own outputs.
         units: channels of a map or elements of a vector.
-        where: of a map, its "mean", its "middle" or its "largest" element.
-        batch: samples at once.
+        where: of a feature map, its "mean", its "middle" or its "largest" element.
+        batch: batch size.
 
     Raises:
         UsageError: there is no such unit.
-        ModelError: the layer does not run, or says numbers that are not finite.
+        ModelError: the layer does not run, or its output is not finite.
     """
     device, dtype = place_of(model)
     best = torch.full((len(units),), -torch.inf)
@@ -68,7 +68,9 @@ def largest_on(
             x = samples.take(slice(start, start + step)).to(device, dtype)
             if start == 0:
                 layout = layout_for(model, model, layer, x)
-            values = finite(said(output_of(model, model, layer, x, layout=layout), where), layer)
+            values = finite(
+                unit_values(output_of(model, model, layer, x, layout=layout), where), layer
+            )
             check_units(units, values.shape[1], layer)
             most, row = values[:, list(units)].float().cpu().max(0)
             better = most > best

@@ -1,9 +1,9 @@
-"""How the output of a layer holds space: where its channels are, and which of its axes are places.
+"""How the output of a layer holds space: where its channels are, and which of its axes are space.
 
 channels first   (B, C, *S)         convolutions
 channels last    (B, *S, C)         some transformers, norms over channels
-tokens           (B, p + ∏S, C)     transformers with a patch grid; p tokens, such as a class
-                                    token, belong to no place
+tokens           (B, p + ∏S, C)     transformers with a patch grid; p tokens, such as the class
+    token, have no position
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 from torch.nn.modules import batchnorm, conv, instancenorm, pooling
 
-__all__ = ["SpatialLayout", "channels_of", "layout_of", "patches_of", "said"]
+__all__ = ["SpatialLayout", "channels_of", "layout_of", "patches_of", "size_text"]
 
 EXTRA = 8
-"""Tokens that belong to no place, at most."""
+"""Tokens without a position, at most."""
 
 SKEW = 2.0
-"""How much the pixels a cell may differ between rows and columns."""
+"""Maximum ratio of the pixels per cell along rows and columns."""
 
 FIRST, LAST = "channels first", "channels last"
 
@@ -43,16 +43,16 @@ _LAST = (
     nn.TransformerDecoder,
     nn.TransformerDecoderLayer,
 )
-"""Layers that are told which axis holds their channels."""
+"""Layers that have an option for the axis of their channels."""
 
 
 @dataclass(frozen=True)
 class SpatialLayout:
-    """Where an output has its places.
+    """Where an output has its space.
 
     Args:
         kind: "channels first", "channels last" or "tokens".
-        grid: places along each axis of space.
+        grid: positions along each axis of space.
         skip: tokens before the grid.
         batch: axis of the batch; 1 for transformers that have it second.
     """
@@ -80,10 +80,9 @@ class SpatialLayout:
 
 
 def channels_of(module: nn.Module, shape: Sequence[int]) -> str | None:
-    """Where a layer's kind puts its channels, "channels first" or "channels last"; None: unsaid.
+    """Where a layer's class puts its channels, "channels first" or "channels last"; None: unknown.
 
-    A norm over the last axis that a class of its own wraps may have turned its output: there the
-    width tells.
+    A subclass of a norm over the last axis may have permuted its output: there the width decides.
 
     Args:
         module: the layer.
@@ -120,13 +119,13 @@ def layout_of(
     channels: str | None = None,
     likely: str | None = None,
 ) -> SpatialLayout | None:
-    """The layout of an output, told by its shape; None where it has no places, or one only.
+    """The layout of an output, by its shape; None where it has no space, or one position only.
 
     Args:
         shape: of the output.
         size: of the image, (H, W) or (N,).
         batch: samples that went in.
-        patches: channels and grids that were seen before, which tokens may be of.
+        patches: channels and grids of earlier outputs, which tokens may be of.
         channels: "channels first" or "channels last" where that is known, see `channels_of`.
         likely: the same where it is only likely; it decides between grids that fit equally well.
 
@@ -148,9 +147,9 @@ def layout_of(
     if len(shape) == 3:
         for axis in (0, 1):
             if shape[axis] == batch:
-                found = _tokens(shape[1 - axis], shape[2], size, known, axis)
-                if found is not None:
-                    return found
+                tokens = _tokens(shape[1 - axis], shape[2], size, known, axis)
+                if tokens is not None:
+                    return tokens
         if len(size) == 1 and channels == LAST and shape[1] == batch and shape[0] > 1:
             return SpatialLayout(LAST, shape[:1], batch=1)
     return None
@@ -163,11 +162,11 @@ def patches_of(shape: Sequence[int], size: Sequence[int]) -> tuple[int, tuple[in
     return (shape[1], tuple(shape[2:])) if _even(shape[2:], size) else None
 
 
-def said(grid: Sequence[int]) -> str:
-    """A grid as it is said.
+def size_text(grid: Sequence[int]) -> str:
+    """The size of a grid as text.
 
     Example:
-        >>> said((7, 7)), said((12,))
+        >>> size_text((7, 7)), size_text((12,))
         ('7 × 7', '12')
     """
     return " × ".join(map(str, grid))
@@ -176,21 +175,21 @@ def said(grid: Sequence[int]) -> str:
 def _with_channels(
     shape: tuple[int, ...], size: tuple[int, ...], channels: str | None, likely: str | None
 ) -> SpatialLayout | None:
-    """The grid that the layer's kind tells, or the one that fits the image better."""
+    """The grid that the layer's class implies, or the one that fits the image better."""
     grids = {FIRST: shape[2:], LAST: shape[1:-1]}
     if channels == FIRST:  # a convolution may keep few of the rows and all columns
         return SpatialLayout(FIRST, grids[FIRST])
     if channels == LAST and _even(grids[LAST], size):
         return SpatialLayout(LAST, grids[LAST])
-    found = [kind for kind, grid in grids.items() if _even(grid, size)]
-    if not found:
+    kinds = [kind for kind, grid in grids.items() if _even(grid, size)]
+    if not kinds:
         return SpatialLayout(likely, grids[likely]) if likely == FIRST else None
-    kind = min(found, key=lambda k: (_misfit(grids[k], size), k != likely))
+    kind = min(kinds, key=lambda k: (_misfit(grids[k], size), k != likely))
     return SpatialLayout(kind, grids[kind])
 
 
 def _misfit(grid: tuple[int, ...], size: tuple[int, ...]) -> float:
-    """How far cells are from squares; of a series, whether its length is another."""
+    """How far cells are from squares; of a series, whether its length differs."""
     if len(size) == 1:
         return float(grid != size)
     steps = [n / g for n, g in zip(size, grid, strict=True)]

@@ -1,7 +1,7 @@
-"""What images of a data set have in common: the mean, where and how they vary, the spectrum.
+"""Statistics of the images of a data set: the mean, where and how they vary, the spectrum.
 
-Noise with these statistics is where activation maximization starts and what it steps in: a step of
-one unit is then as large in every direction as the data are.
+Activation maximization starts from noise with these statistics and takes steps in their units: a
+step of one unit is then as large in every direction as the data are.
 """
 
 from __future__ import annotations
@@ -23,24 +23,24 @@ __all__ = ["Statistics", "statistics_from", "statistics_of"]
 _COLORS = ((1.0, 1.0, 1.0), (1.0, 0.0, -1.0), (1.0, -2.0, 1.0))
 """Brightness, blue against yellow, green against purple."""
 _SHARES = (1.0, 0.28, 0.13)
-"""How much natural images vary along each, brightness being 1 (measured on CIFAR-10)."""
+"""Relative standard deviation of natural images along each (measured on CIFAR-10)."""
 
 _LEAST = 1e-7
-"""Deviation of what differs; that of what does not is rounding, the root of 1e-16 at most."""
+"""Minimum standard deviation of images that differ; rounding is the root of 1e-16 at most."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Statistics(Jsonable):
-    """What images have in common.
+    """Statistics of a set of images.
 
     Args:
         mean: (C, *size), of values in [0, 1].
-        spread: size, how much they vary at each place; the mean square is 1.
+        spread: (*size), standard deviation at each position; the mean square is 1.
         color: (C, C), L with L · Lᵀ the covariance of the channels.
         amplitude: the root of the mean power of each frequency, laid out as the output of `rfftn`;
             its mean square over all frequencies is 1.
         size: (H, W) or (N,).
-        source: where they are from.
+        source: description of the images.
     """
 
     JSON = keys("mean=channel_means", "color", "size", "source")
@@ -53,7 +53,7 @@ class Statistics(Jsonable):
     source: str
 
     def field(self, coefficients: Float[Tensor, "B C *half 2"]) -> Float[Tensor, "B C *size"]:
-        """Coefficients that vary by about 1 as deviations from the mean, as the data have them.
+        """From coefficients of unit variance to differences from the mean, varying as the data do.
 
         Args:
             coefficients: real and imaginary parts, laid out as the output of `rfftn`.
@@ -69,14 +69,14 @@ class Statistics(Jsonable):
         return moved
 
     def image(self, coefficients: Float[Tensor, "B C *half 2"]) -> Float[Tensor, "B C *size"]:
-        """`field` about the mean, bent into (0, 1) by a sigmoid of slope 1 at the mean."""
+        """`field` about the mean, squashed into (0, 1) by a sigmoid of slope 1 at the mean."""
         mean = torch.from_numpy(self.mean).to(coefficients).clamp(0.02, 0.98)
         slope = 1 / (mean * (1 - mean)).clamp_min(0.05)
         return torch.sigmoid(torch.logit(mean) + slope * self.field(coefficients))
 
     @property
     def channel_means(self) -> np.ndarray:
-        """The mean of each channel over all places, (C,)."""
+        """The mean of each channel over all positions, (C,)."""
         return np.asarray(self.mean.reshape(len(self.mean), -1).mean(1))
 
 
@@ -85,11 +85,11 @@ def statistics_of(samples: Samples, *, n: int = 1000, seed: int = 0) -> Statisti
 
     Args:
         samples: images or series.
-        n: how many are looked at, at most.
-        seed: of the choice.
+        n: maximum number of samples that are used.
+        seed: of their choice.
 
     Raises:
-        UsageError: they do not differ.
+        UsageError: all samples are the same.
 
     Example:
         >>> found = statistics_of(Samples.of(torch.rand(50, 3, 8, 8)))
@@ -134,11 +134,11 @@ def statistics_of(samples: Samples, *, n: int = 1000, seed: int = 0) -> Statisti
 
 
 def statistics_from(mean: Sequence[float], std: Sequence[float], size: Sequence[int]) -> Statistics:
-    """Those of natural images with a given mean and deviation, where there are no data.
+    """Statistics of natural images with a given mean and standard deviation, without data.
 
     Amplitudes fall as 1 / frequency (D. Field, "Relations between the statistics of natural images
     and the response properties of cortical cells", JOSA A 4(12), 1987); three channels vary mostly
-    together, others by themselves.
+    together, other numbers of channels independently.
 
     Args:
         mean: of each channel, of values in [0, 1].
@@ -146,12 +146,12 @@ def statistics_from(mean: Sequence[float], std: Sequence[float], size: Sequence[
         size: (H, W) or (N,).
 
     Raises:
-        UsageError: means and deviations are not as many, or there is no size.
+        UsageError: the numbers of means and standard deviations differ, or there is no size.
     """
     if len(mean) != len(std) or not len(mean) or not size or min(size) < 1:
         raise UsageError(
-            "Statistics have a mean and a deviation a channel, and a size; "
-            f"{len(mean)} means, {len(std)} deviations and the size {tuple(size)} came. "
+            "Statistics have a mean and a standard deviation for each channel, and a size; "
+            f"{len(mean)} means, {len(std)} standard deviations and the size {tuple(size)} came. "
             "Give as many, and a size."
         )
     frequencies = [torch.fft.fftfreq(n, dtype=torch.float64) for n in size[:-1]]
@@ -176,7 +176,7 @@ def statistics_from(mean: Sequence[float], std: Sequence[float], size: Sequence[
 
 
 def _paired(size: Sequence[int]) -> Tensor:
-    """√2 where the half spectrum holds both of two conjugate coefficients, of which one counts."""
+    """√2 for the coefficients that stand for two conjugate ones."""
     factor = torch.ones(size[-1] // 2 + 1)
     factor[0] = 2**0.5
     if size[-1] % 2 == 0:
@@ -190,7 +190,7 @@ def _root(covariance: Tensor) -> np.ndarray:
 
 
 def _unit(amplitude: Tensor, size: Sequence[int]) -> np.ndarray:
-    """So that its mean square over all frequencies, both halves, is 1."""
+    """Scaled so that the mean square over all frequencies, both halves, is 1."""
     twice = torch.full((size[-1] // 2 + 1,), 2.0, dtype=torch.float64)
     twice[0] = 1
     if size[-1] % 2 == 0:

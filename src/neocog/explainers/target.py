@@ -1,15 +1,15 @@
 """The layer that is explained: chosen, with the reason.
 
-For an answer that is one row an image it is the last layer whose output still has space and on
-which the answer depends: the maps there know most of what the network knows, and still where (the
-choice of Selvaraju et al. 2017). Pooling, dropout and what only rearranges is passed over; the map
-before a pooling has more places and the same knowledge. Where a transformer answers from its class
-token, the last block's patches reach no answer, and the choice falls on what the last attention
-looks at. For an answer with space of its own, a segmenter's, the last layers only repeat the
-answer; there it is the last of the coarsest layers (Vinogradova et al. 2020).
+For an output with one row an image it is the last layer whose output still has space and on which
+the model's output depends: it has most of the network's features, and still knows where (the choice
+of Selvaraju et al. 2017). Pooling, dropout and reshaping are passed over; the map before a pooling
+has more positions and the same features. Where a transformer predicts from its class token, the
+last block's patches have no effect, and the choice is the input of the last attention. For a dense
+output, as of a segmenter, the last layers only repeat the output; there it is the last of the
+coarsest layers (Vinogradova et al. 2020).
 
-All is found on the graph that runs, on one image: by what the layers put out, and by the gradient
-of the answer there.
+Both follow from the graph that runs, on one image: from the outputs of the layers, and from the
+gradient of the output there.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ import torch
 from torch import Tensor, nn
 
 from neocog.errors import ModelError
-from neocog.explainers.layout import SpatialLayout, channels_of, layout_of, patches_of, said
-from neocog.explainers.maps.wanted import Target, answer_of, first_of, value
+from neocog.explainers.layout import SpatialLayout, channels_of, layout_of, patches_of, size_text
+from neocog.explainers.maps.objective import Target, first_of, model_output, value
 from neocog.graph.activations import first_tensor, handed
 from neocog.graph.hooks import hooked
 
@@ -50,7 +50,7 @@ class Chosen:
     """A layer that can be explained.
 
     Args:
-        name: of the sub-module.
+        name: of the submodule.
         reason: why it was chosen, a sentence without its full stop.
         layout: where its output holds space.
     """
@@ -62,7 +62,7 @@ class Chosen:
 
 @dataclass(eq=False)
 class _Call:
-    """An output on the way, and where it is from."""
+    """An output, and the layer it is from."""
 
     name: str
     module: nn.Module
@@ -78,15 +78,15 @@ def choose_layer(
 
     Args:
         run: the module as a function, ready for gradients (`graph.activations.differentiable`).
-        module: it.
-        x: images; the first is looked at.
-        target: what is explained, see `wanted`.
+        module: the module.
+        x: images; the first is used.
+        target: what is explained, see `maps.objective`.
 
     Raises:
-        ModelError: no layer has space, or the answer depends on none of these.
+        ModelError: no layer has space, or the output depends on none of these.
     """
-    calls, answer = _survey(run, module, x)
-    number = value(answer, first_of(target))[0].sum()
+    calls, output = _survey(run, module, x)
+    number = value(output, first_of(target))[0].sum()
     placed = [c for c in calls if c.layout is not None and c.out.requires_grad]
     if hasattr(module, "spec"):  # a wrapped network is a layer only where it has none
         placed = [c for c in placed if c.name != "network"] or placed
@@ -98,23 +98,23 @@ def choose_layer(
         )
     if not number.requires_grad:
         raise ModelError(
-            "A map needs gradients of the answer, and the answer of "
+            "A map needs gradients of the output, and the output of "
             f"{type(module).__name__} has none: it is cut off on the way. "
             "Take `no_grad`, `detach` and `argmax` out of its forward."
         )
     gradients = torch.autograd.grad(number, [c.out for c in placed], allow_unused=True)
     used = [c for c, g in zip(placed, gradients, strict=True) if _heard(c, g)]
     deaf = _unheard(placed, used)
-    # A gradient may be zero everywhere for this image, where all units are off: any layer then.
+    # A gradient may be zero everywhere for this image, where all units are zero: any layer then.
     used = used or [c for c, g in zip(placed, gradients, strict=True) if _heard(c, g, zero=True)]
     if not used:
         raise ModelError(
-            "A map needs a layer with rows and columns on which the answer depends; in "
+            "A map needs a layer with rows and columns on which the output depends; in "
             f"{type(module).__name__} no gradient reaches one, as behind quantized layers. "
             "Explain the network as it was before."
         )
-    if answer.ndim > 2 and answer[0, 0].numel() > 1:
-        chosen = _coarsest(_eligible(used, placed, answer) or used)
+    if output.ndim > 2 and output[0, 0].numel() > 1:
+        chosen = _coarsest(_eligible(used, placed, output) or used)
     else:
         chosen = _last(_eligible(used, placed, None) or used, deaf)
     if len(x) > 1:
@@ -123,7 +123,7 @@ def choose_layer(
 
 
 def _heard(call: _Call, gradient: Tensor | None, *, zero: bool = False) -> bool:
-    """Whether an answer depends on the places of an output; with `zero`, however little."""
+    """Whether the output depends on the positions of a layer; with `zero`, however little."""
     if gradient is None or call.layout is None:
         return False
     return zero or bool(call.layout.maps(gradient).any())
@@ -140,8 +140,8 @@ def describe_layer(
         x: images; the first is looked at.
         layer: the name.
     """
-    found = [c.layout for c in _survey(run, module, x)[0] if c.name == layer]
-    return next((layout for layout in reversed(found) if layout is not None), None)
+    layouts = [c.layout for c in _survey(run, module, x)[0] if c.name == layer]
+    return next((layout for layout in reversed(layouts) if layout is not None), None)
 
 
 def describe_layers(
@@ -160,7 +160,7 @@ def describe_layers(
 def _survey(
     run: Callable[[Tensor], Any], module: nn.Module, x: Tensor
 ) -> tuple[list[_Call], Tensor]:
-    """Every output with its layout, in the order in which the layers ended; and the answer."""
+    """Every output with its layout, in the order in which the layers ended; and the output."""
     calls: list[_Call] = []
     size = tuple(x.shape[2:])
     patches: list[tuple[int, tuple[int, ...]]] = []
@@ -174,13 +174,15 @@ def _survey(
         t = first_tensor(out)
         if t is None or not t.is_floating_point() or t.ndim < 3:
             return
-        told = channels_of(m, t.shape)
-        if told is not None and t.ndim == len(size) + 2:
+        channels = channels_of(m, t.shape)
+        if channels is not None and t.ndim == len(size) + 2:
             kinds.pop(tuple(t.shape), None)  # the latest comes last
-            kinds[tuple(t.shape)] = told
-        told = told or kinds.get(tuple(t.shape))
+            kinds[tuple(t.shape)] = channels
+        channels = channels or kinds.get(tuple(t.shape))
         lately = next(reversed(kinds.values()), None)
-        layout = layout_of(t.shape, size, batch=1, patches=patches, channels=told, likely=lately)
+        layout = layout_of(
+            t.shape, size, batch=1, patches=patches, channels=channels, likely=lately
+        )
         if layout is not None and layout.kind == "tokens":
             tokens.add(t.shape[1 - layout.batch])
         if t.ndim == 4 and tokens & set(t.shape[2:]):
@@ -195,28 +197,28 @@ def _survey(
     still = handed(module, x[:1].detach()).requires_grad_()
     layers = [(name, m) for name, m in module.named_modules() if name]
     with hooked(layers, after=note):
-        answer = answer_of(run(still.clone()))  # a first layer may work in place
-    return calls, answer
+        output = model_output(run(still.clone()))  # a first layer may work in place
+    return calls, output
 
 
-def _eligible(used: list[_Call], placed: list[_Call], answer: Tensor | None) -> list[_Call]:
+def _eligible(used: list[_Call], placed: list[_Call], output: Tensor | None) -> list[_Call]:
     """Layers with features of their own, the last name of each output; all calls their last."""
     makers: dict[int, _Call] = {}
     for c in used:
         makers.setdefault(id(c.out), c)
-    found = []
+    eligible = []
     tokens = [c for c in placed if c.layout is not None and c.layout.kind == "tokens"]
     width = tokens[-1].out.shape[-1] if tokens else 0
     for c in used:
         assert c.layout is not None
         if not c.last or _passed_over(c) or _passed_over(makers[id(c.out)]):
             continue
-        if answer is not None and c.layout.maps(c.out).shape[1] == answer.shape[1]:
-            continue  # it is the answer, or becomes it by enlarging
+        if output is not None and c.layout.maps(c.out).shape[1] == output.shape[1]:
+            continue  # it is the output, or becomes it by upsampling
         if c.layout.kind == "tokens" and not _is_stream(c, width):
             continue
-        found.append(c)
-    return found
+        eligible.append(c)
+    return eligible
 
 
 def _passed_over(call: _Call) -> bool:
@@ -232,34 +234,34 @@ def _is_stream(call: _Call, width: int) -> bool:
 
 
 def _unheard(placed: list[_Call], used: list[_Call]) -> bool:
-    """Whether patches of a later layer reach no answer."""
+    """Whether patches of a later layer have no effect."""
     heard = {id(c) for c in used}
     tokens = [c for c in placed if c.layout is not None and c.layout.kind == "tokens"]
     return bool(tokens and used) and id(tokens[-1]) not in heard
 
 
-def _last(found: list[_Call], deaf: bool) -> Chosen:
-    call = found[-1]
+def _last(eligible: list[_Call], deaf: bool) -> Chosen:
+    call = eligible[-1]
     assert call.layout is not None
     reason = (
-        f"the last layer whose output still has space ({said(call.layout.grid)}) "
-        "and on which the answer depends"
+        f"the last layer whose output still has space ({size_text(call.layout.grid)}) "
+        "and on which the prediction depends"
     )
     if deaf and call.layout.kind == "tokens":
-        reason += "; what comes after it answers from the class token alone"
+        reason += "; what comes after it uses the class token alone"
     return Chosen(name=call.name, reason=reason, layout=call.layout)
 
 
-def _coarsest(found: list[_Call]) -> Chosen:
-    def places(c: _Call) -> int:
+def _coarsest(eligible: list[_Call]) -> Chosen:
+    def positions(c: _Call) -> int:
         assert c.layout is not None
         return math.prod(c.layout.grid)
 
-    least = min(places(c) for c in found)
-    call = [c for c in found if places(c) == least][-1]
+    least = min(positions(c) for c in eligible)
+    call = [c for c in eligible if positions(c) == least][-1]
     assert call.layout is not None
     reason = (
-        f"the last of the coarsest layers ({said(call.layout.grid)}) on which the answer depends; "
-        "later ones repeat the answer, which has space itself"
+        f"the last of the coarsest layers ({size_text(call.layout.grid)}) on which the prediction "
+        "depends; later ones repeat the output, which is dense"
     )
     return Chosen(name=call.name, reason=reason, layout=call.layout)

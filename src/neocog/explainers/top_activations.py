@@ -35,7 +35,7 @@ _BEYOND = 0.5
 
 @dataclass(frozen=True)
 class PatchGeometry:
-    """Which part of a sample the unit at each place of a map sees, a number an axis of space.
+    """Which part of a sample the unit at each position of a map sees, a number an axis of space.
 
     Args:
         size: samples from the first to the last that it sees.
@@ -47,11 +47,11 @@ class PatchGeometry:
     jump: tuple[int | float | Fraction | None, ...]
     start: tuple[int | None, ...]
 
-    def window(self, place: Sequence[int], whole: Sequence[int]) -> tuple[tuple[int, int], ...]:
+    def window(self, position: Sequence[int], whole: Sequence[int]) -> tuple[tuple[int, int], ...]:
         """First sample, and the one behind the last, along each axis.
 
         Args:
-            place: of the unit on the map.
+            position: of the unit on the map.
             whole: samples of the image along each axis: seen where fields do not move evenly.
 
         Example:
@@ -60,7 +60,7 @@ class PatchGeometry:
         """
         out = []
         for i, n, size, jump, start in zip(
-            place, whole, self.size, self.jump, self.start, strict=True
+            position, whole, self.size, self.jump, self.start, strict=True
         ):
             if jump is None or start is None or size < 1:
                 out.append((0, n))
@@ -137,12 +137,12 @@ def top_patches(
     """The samples, and the places in them, at which each unit of a layer says most.
 
     Args:
-        model: values in [0, 1] to answers; is left as it is.
+        model: from values in [0, 1] to outputs; left as it is.
         samples: all are looked at, once.
-        layer: a sub-module's name; "" for the model's own outputs.
+        layer: a submodule's name; "" for the model's own outputs.
         k: patches a unit; fewer where there are fewer samples.
         units: channels of a map or elements of a vector; all if left out.
-        batch: samples at once; what is found does not depend on it, but for rounding.
+        batch: batch size; what is found does not depend on it, but for rounding.
         seen: what the units see; the whole sample if left out. With
             `f = graph.receptive_field.receptive_field(model, size).of(layer)` it is
             `PatchGeometry(f.receptive_field, f.jump, f.start)`.
@@ -183,21 +183,21 @@ def top_patches(
             best.look(finite(out, layer), start)
             del x, out
     assert best is not None  # there are no empty Samples
-    return _found(best, samples, layer, seen)
+    return _collected(best, samples, layer, seen)
 
 
-def cut(found: TopPatches, samples: Samples, row: int) -> list[np.ndarray]:
+def cut(patches: TopPatches, samples: Samples, row: int) -> list[np.ndarray]:
     """The patches of one unit, as values (C, *size), what lies beyond the border in middle gray.
 
     Args:
-        found: the patches.
+        patches: the patches.
         samples: the same that they were found in.
-        row: which of `found.units`, counted from 0.
+        row: which of `patches.units`, counted from 0.
     """
     out = []
-    for j, i in enumerate(found.index[row].tolist()):
+    for j, i in enumerate(patches.index[row].tolist()):
         x = samples.take(slice(i, i + 1))[0].numpy()
-        full, inside = _frame(found.window[row, j], found.size), found.clipped[row, j]
+        full, inside = _frame(patches.window[row, j], patches.size), patches.clipped[row, j]
         patch = np.full((x.shape[0], *(full[:, 1] - full[:, 0])), _BEYOND, np.float32)
         into = tuple(slice(a, b) for a, b in (inside - full[:, :1]).tolist())
         patch[(slice(None), *into)] = x[(slice(None), *(slice(a, b) for a, b in inside.tolist()))]
@@ -206,41 +206,41 @@ def cut(found: TopPatches, samples: Samples, row: int) -> list[np.ndarray]:
 
 
 def gallery(
-    found: TopPatches, samples: Samples, *, most: int = 16, whole: bool = False
+    patches: TopPatches, samples: Samples, *, most: int = 16, whole: bool = False
 ) -> list[Section]:
     """For a report: a row of patches a unit.
 
     Args:
-        found: the patches.
+        patches: the patches.
         samples: the same that they were found in.
-        most: units that are drawn.
+        most: units that are shown.
         whole: draw the whole images, what the unit sees framed.
     """
     exhibits: list[Exhibit] = []
-    for row, unit in enumerate(found.units[:most].tolist()):
-        captions = [f"{s:.3g}" for s in found.scores[row].tolist()]
-        if len(found.size) == 1:
-            exhibits.append(_lines(cut(found, samples, row), unit, captions))
+    for row, unit in enumerate(patches.units[:most].tolist()):
+        captions = [f"{s:.3g}" for s in patches.scores[row].tolist()]
+        if len(patches.size) == 1:
+            exhibits.append(_lines(cut(patches, samples, row), unit, captions))
             continue
         if whole:
             images = [
                 framed(
                     as_image(samples.take(slice(i, i + 1))[0]),
-                    found.clipped[row, j].flatten().tolist(),
+                    patches.clipped[row, j].flatten().tolist(),
                 )
-                for j, i in enumerate(found.index[row].tolist())
+                for j, i in enumerate(patches.index[row].tolist())
             ]
         else:
-            images = [as_image(patch) for patch in cut(found, samples, row)]
+            images = [as_image(patch) for patch in cut(patches, samples, row)]
         exhibits.append(Gallery(title=f"Unit {unit}", images=images, captions=captions))
-    left = len(found.units) - len(exhibits)
+    left = len(patches.units) - len(exhibits)
     text = (
-        f"Of {found.count} samples the patches at which each unit says most, at most one a sample, "
-        "strongest first; cut at what the unit sees, gray where that is beyond the border."
+        f"Of {patches.count} samples the patches at which each unit says most, at most one a "
+        "sample, strongest first; cut at what the unit sees, gray where that is beyond the border."
         + (f" {left} more units are not shown." if left > 0 else "")
     )
     return [
-        Section(title=f"Patches that excite {headed(found.layer)}", exhibits=exhibits, text=text)
+        Section(title=f"Patches that excite {headed(patches.layer)}", exhibits=exhibits, text=text)
     ]
 
 
@@ -251,7 +251,7 @@ class _Best:
         self.units, self.k, self.space = list(units), k, space
         self.scores = torch.full((len(units), 0), -torch.inf)
         self.index = torch.zeros((len(units), 0), dtype=torch.int64)
-        self.place = torch.zeros((len(units), 0), dtype=torch.int64)
+        self.position = torch.zeros((len(units), 0), dtype=torch.int64)
 
     def look(self, out: Tensor, start: int) -> None:
         """A batch: (B, U) or (B, U, *space), whose first sample has the number `start`."""
@@ -262,25 +262,25 @@ class _Best:
             )
         some = out[:, self.units] if len(self.units) != out.shape[1] else out
         if self.space:
-            value, place = some.flatten(2).max(2)
+            value, position = some.flatten(2).max(2)
         else:
-            value, place = some, torch.zeros_like(some, dtype=torch.int64)
+            value, position = some, torch.zeros_like(some, dtype=torch.int64)
         number = torch.arange(start, start + len(out))
         self.scores = torch.cat([self.scores, value.T.float().cpu()], 1)
-        self.place = torch.cat([self.place, place.T.cpu()], 1)
+        self.position = torch.cat([self.position, position.T.cpu()], 1)
         self.index = torch.cat([self.index, number.expand(len(self.units), -1)], 1)
         # Stable, so that of equal ones the earlier samples stay, whatever the batches are.
         order = self.scores.argsort(dim=1, descending=True, stable=True)[:, : self.k]
-        self.scores, self.place, self.index = (
-            t.gather(1, order) for t in (self.scores, self.place, self.index)
+        self.scores, self.position, self.index = (
+            t.gather(1, order) for t in (self.scores, self.position, self.index)
         )
 
 
-def _found(best: _Best, samples: Samples, layer: str, seen: PatchGeometry | None) -> TopPatches:
+def _collected(best: _Best, samples: Samples, layer: str, seen: PatchGeometry | None) -> TopPatches:
     size = tuple(int(n) for n in samples.size)
     shape = best.scores.shape
     if best.space:
-        position = np.stack(np.unravel_index(best.place.numpy(), best.space), -1)
+        position = np.stack(np.unravel_index(best.position.numpy(), best.space), -1)
     else:
         position = np.zeros((*shape, 0), np.int64)
     window = np.zeros((*shape, len(size), 2), np.int64)
@@ -305,13 +305,13 @@ def _found(best: _Best, samples: Samples, layer: str, seen: PatchGeometry | None
 
 def _lines(patches: list[np.ndarray], unit: int, captions: Sequence[str]) -> Curve:
     """Series: the first channel of the best few."""
-    shown = patches[:5]
+    leading = patches[:5]
     return Curve(
         title=f"Unit {unit}",
-        x=list(range(max(p.shape[1] for p in shown))),
+        x=list(range(max(p.shape[1] for p in leading))),
         lines={
-            f"{j + 1}: {c}": _padded(p[0], max(q.shape[1] for q in shown))
-            for j, (p, c) in enumerate(zip(shown, captions, strict=False))
+            f"{j + 1}: {c}": _padded(p[0], max(q.shape[1] for q in leading))
+            for j, (p, c) in enumerate(zip(leading, captions, strict=False))
         },
         x_label="sample of the patch",
         y_label="value",

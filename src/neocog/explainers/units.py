@@ -22,7 +22,7 @@ __all__ = [
     "layouts_for",
     "named",
     "output_of",
-    "said",
+    "unit_values",
 ]
 
 WHERE = ("mean", "middle", "largest")
@@ -39,7 +39,7 @@ def layout_for(
     Args:
         run: the module as a function, as for `output_of`.
         module: whose layer.
-        layer: a sub-module's name; "" is the module.
+        layer: a submodule's name; "" is the module.
         x: a batch; is left as it is.
 
     Example:
@@ -55,10 +55,10 @@ def layouts_for(
     """Of all layers whose units are not axis 1 behind the batch, see `layout_for`."""
     try:
         with torch.no_grad():
-            found = describe_layers(run, module, x)
+            layouts = describe_layers(run, module, x)
     except ModelError:  # of the answer, which nobody asked for here
         return {}
-    return {name: layout for name, layout in found.items() if layout.kind != "channels first"}
+    return {name: layout for name, layout in layouts.items() if layout.kind != "channels first"}
 
 
 def output_of(
@@ -74,7 +74,7 @@ def output_of(
     Args:
         run: the module as a function; the module itself, or `graph.activations.differentiable`'s.
         module: whose layer.
-        layer: a sub-module's name; "" is the module.
+        layer: a submodule's name; "" is the module.
         x: the batch, taken where the module is and in its type.
         layout: where units and places are, of `layout_for`; tokens that belong to no place are
             left out. Units are axis 1 if left out.
@@ -107,7 +107,7 @@ def output_of(
     return out
 
 
-def said(out: Tensor, where: str = "mean") -> Tensor:
+def unit_values(out: Tensor, where: str = "mean") -> Tensor:
     """One number a unit and sample, (B, U).
 
     Args:
@@ -118,7 +118,7 @@ def said(out: Tensor, where: str = "mean") -> Tensor:
         UsageError: no such place.
 
     Example:
-        >>> said(torch.tensor([[[0.0, 2.0, 7.0]]]), "middle")
+        >>> unit_values(torch.tensor([[[0.0, 2.0, 7.0]]]), "middle")
         tensor([[2.]])
     """
     if where not in WHERE:

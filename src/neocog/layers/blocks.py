@@ -86,11 +86,11 @@ def output_size(
     """How many outputs a sliding window has along one axis.
 
     Args:
-        size: samples that come in.
+        size: of the input.
         kernel: taps of the window.
-        stride: samples from one window to the next.
-        padding: samples added on each side.
-        dilation: samples from one tap to the next.
+        stride: of the window.
+        padding: samples on each side.
+        dilation: of the window.
 
     Returns:
         The count; 0 where the window is larger than the padded input.
@@ -142,7 +142,7 @@ def padding_mode(padding: str) -> Literal["zeros", "circular", "reflect", "repli
     """PyTorch's word for one of our paddings.
 
     Raises:
-        UsageError: no such padding.
+        UsageError: no such padding mode.
     """
     if padding not in PADDINGS:
         raise UsageError(f"`{padding}` is no padding. {did_you_mean(padding, PADDINGS)}")
@@ -196,17 +196,17 @@ def conv(
     """An `nn.Conv2d` with our word for the border; the faster `CircularConv2d` where it wraps.
 
     Args:
-        inputs: channels that come in.
-        outputs: channels that go out.
+        inputs: input channels.
+        outputs: output channels.
         kernel: taps.
-        stride: samples from one output to the next.
-        padding: what stands outside the image, one of `PADDINGS`.
-        pad: samples added a side; None for as many as keep the size at stride 1.
+        stride: of the window.
+        padding: padding mode, one of `PADDINGS`.
+        pad: samples added on each side; None for as many as keep the size at stride 1.
         groups: independent groups of channels.
         bias: add a trainable number a channel.
 
     Raises:
-        UsageError: no such padding, or an even kernel without `pad`.
+        UsageError: no such padding mode, or an even kernel without `pad`.
 
     Example:
         >>> conv(3, 6, kernel=5, pad=0)
@@ -230,7 +230,7 @@ def border(pad: Pair, *, padding: str) -> nn.Module:
     """Adds `pad` samples on each side of rows and columns; `nn.Identity` for none.
 
     Raises:
-        UsageError: no such padding.
+        UsageError: no such padding mode.
 
     Example:
         >>> border(2, padding="circular")
@@ -263,7 +263,7 @@ def extend(
         padding: what is added, one of `PADDINGS`.
 
     Raises:
-        UsageError: no such padding.
+        UsageError: no such padding mode.
 
     Example:
         >>> import torch
@@ -299,7 +299,7 @@ def grow(x: Float[Tensor, "B C H W"], size: int, *, padding: str) -> Float[Tenso
         padding: what fills it up, one of `PADDINGS`.
 
     Raises:
-        UsageError: no such padding.
+        UsageError: no such padding mode.
 
     Example:
         >>> import torch

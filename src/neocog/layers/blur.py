@@ -70,10 +70,10 @@ def blur(
         x: map, of one or two axes of space.
         kernels: one an axis.
         stride: of all axes or of each.
-        padding: what stands outside the map, one of `layers.blocks.PADDINGS`.
+        padding: padding mode, one of `layers.blocks.PADDINGS`.
 
     Raises:
-        UsageError: no such padding, or a stride that does not fit the map.
+        UsageError: no such padding mode, or a stride that does not fit the map.
 
     Example:
         >>> x = torch.tensor([[[0.0, 0.0, 4.0, 0.0, 0.0, 0.0]]])
@@ -127,18 +127,18 @@ def max_blur(
     stride: int | Sequence[int],
     padding: str = "reflect",
 ) -> Float[Tensor, "B C *smaller"]:
-    """The largest value around each sample, then `blur`.
+    """The maximum around each sample, then `blur`.
 
     Args:
         x: map, of one or two axes of space.
         window: samples of the window, on each axis; the odd one of an even window after it.
         kernels: of the blur, one an axis.
         stride: of all axes or of each.
-        padding: what stands outside the map, one of `layers.blocks.PADDINGS`; for `zero` it is
+        padding: padding mode, one of `layers.blocks.PADDINGS`; for `zero` it is
             left out of the maximum.
 
     Raises:
-        UsageError: no such padding, or a stride that does not fit the map.
+        UsageError: no such padding mode, or a stride that does not fit the map.
 
     Example:
         >>> x = torch.tensor([[[0.0, 0.0, 4.0, 0.0, 0.0, 0.0]]])
@@ -162,7 +162,7 @@ class BlurPool(nn.Module):
         stride: of all axes or of each.
         taps: of the kernel; 2 · stride + 1 if left out.
         kernel: one of `KERNELS`.
-        padding: what stands outside the map, one of `layers.blocks.PADDINGS`.
+        padding: padding mode, one of `layers.blocks.PADDINGS`.
         keep: blur for that stride, but keep every sample, for a choice among them behind it.
 
     Raises:
@@ -216,7 +216,7 @@ class MaxBlurPool(nn.Module):
         stride: of all axes or of each.
         taps: of the kernel; 2 · stride + 1 if left out.
         kernel: one of `KERNELS`.
-        padding: what stands outside the map, one of `layers.blocks.PADDINGS`.
+        padding: padding mode, one of `layers.blocks.PADDINGS`.
 
     Raises:
         UsageError: no such kernel or padding.
@@ -240,7 +240,7 @@ class MaxBlurPool(nn.Module):
         self.blur = BlurPool(stride, taps=taps, kernel=kernel, padding=padding)
 
     def forward(self, x: Float[Tensor, "B C *space"]) -> Float[Tensor, "B C *smaller"]:
-        """The largest value around each sample; blurred; every s-th."""
+        """The maximum around each sample; blurred; every s-th."""
         kernels, blur = self.blur.kernels(x.dim() - 2), self.blur
         return max_blur(x, self.window, kernels, stride=blur.stride, padding=blur.padding)
 

@@ -14,7 +14,7 @@ Polyphase downsampling with circular padding is the exception: its phase is chos
 into the operator, which then keeps its stride (`layers.strided`, `layers.windows`).
 
 A residual block reduces two branches, which must keep *the same* samples. It asks for a
-`reduce_pair`, a module of (main, short cut): a kind that looks at the values to choose its samples
+`reduce_pair`, a module of (main, shortcut): a kind that looks at the values to choose its samples
 looks once, at the main branch.
 
 An operator at stride 1 must leave a whole number of strides behind, or the last samples lie in no
@@ -82,7 +82,7 @@ class Downsampling:
     Args:
         folded: the stride may stay in the operator before; else that runs at stride 1.
         reduce: (channels, stride, padding) to a module of one map.
-        reduce_pair: ((channels of main, of short cut), stride, padding) to a module of two maps
+        reduce_pair: ((channels of main, of shortcut), stride, padding) to a module of two maps
             that returns both, the same samples of each.
         choose: (channels, stride, padding) to a module of map → phase; None without a choice.
         take: stride to a module of (map, phase) → map; None without a choice.
@@ -194,8 +194,8 @@ def reduce(
     Args:
         downsampling: one of `DOWNSAMPLINGS`.
         channels: of the map.
-        stride: samples from one that is kept to the next.
-        padding: what stands outside the image.
+        stride: the downsampling factor.
+        padding: padding mode.
         folds: an operator before has the stride already where the kind is folded; False where
             there is none and samples must be dropped here in any case.
     """
@@ -208,16 +208,16 @@ def reduce(
 def reduce_pair(
     downsampling: str, channels: tuple[int, int], *, stride: Pair, padding: str
 ) -> nn.Module:
-    """What a residual block calls with (main, short cut) where its main branch had the stride.
+    """What a residual block calls with (main, shortcut) where its main branch had the stride.
 
-    Where the kind is folded both come back unchanged: the short cut has a stride of its own then,
+    Where the kind is folded both come back unchanged: the shortcut has a stride of its own then,
     again `operator_stride`.
 
     Args:
         downsampling: one of `DOWNSAMPLINGS`.
-        channels: of the main branch at that point, of the short cut.
-        stride: samples from one that is kept to the next.
-        padding: what stands outside the image.
+        channels: of the main branch at that point, of the shortcut.
+        stride: the downsampling factor.
+        padding: padding mode.
     """
     kind, steps = downsampling_of(downsampling), pair(stride)
     if steps == (1, 1) or kind.folded:
@@ -257,15 +257,15 @@ def windows_before(
 def max_pool(
     downsampling: str, channels: int, *, kernel: Pair, stride: Pair, padding: str, pad: Pair = 0
 ) -> nn.Module:
-    """The largest value of each window, then samples dropped; `nn.MaxPool2d` for `stride`.
+    """The maximum of each window, then samples dropped; `nn.MaxPool2d` for `stride`.
 
     Args:
         downsampling: one of `DOWNSAMPLINGS`.
         channels: of the map.
         kernel: size of the window.
-        stride: samples from one window to the next.
-        padding: what stands outside the image; for `zero` it is left out of the maximum.
-        pad: samples added a side.
+        stride: of the window.
+        padding: padding mode; for `zero` it is left out of the maximum.
+        pad: samples added on each side.
     """
     windows = windows_before(downsampling, kernel, stride, pad, padding)
     if windows is not None:
@@ -315,9 +315,9 @@ def pool(
         downsampling: one of `DOWNSAMPLINGS`.
         channels: of the map.
         kernel: size of the window.
-        stride: samples from one window to the next.
-        padding: what stands outside the image.
-        pad: samples added a side.
+        stride: of the window.
+        padding: padding mode.
+        pad: samples added on each side.
 
     Raises:
         UsageError: no such pool.

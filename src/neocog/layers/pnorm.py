@@ -38,7 +38,7 @@ def p_norm_pool(
         x: map, of one or two axes of space.
         p: of the norm, from 1 to `math.inf`.
         kernel: samples of a window, on all axes or on each.
-        stride: samples from one window to the next; the kernel if left out.
+        stride: of the window; the kernel if left out.
         mean: divide the sum by the number of samples before the root; False for the norm itself.
 
     Raises:
@@ -95,7 +95,7 @@ class PNormPool(nn.Module):
     Args:
         p: of the norm, from 1 to `math.inf`.
         kernel: samples of a window, on all axes or on each.
-        stride: samples from one window to the next; the kernel if left out.
+        stride: of the window; the kernel if left out.
         mean: divide the sum by the number of samples before the root.
 
     Raises:

@@ -1,6 +1,6 @@
 """Residual blocks: f(x) + x.
 
-Source: K. He et al., "Deep Residual Learning for Image Recognition", CVPR 2016. The sub-modules
+Source: K. He et al., "Deep Residual Learning for Image Recognition", CVPR 2016. The submodules
 are named conv1, bn1, conv2, bn2, (conv3, bn3,) downsample, as in the weights one finds published.
 """
 
@@ -39,7 +39,7 @@ class PadChannels(nn.Module):
     """`pad_channels` as a module.
 
     Args:
-        channels: that go out.
+        channels: of the output.
     """
 
     def __init__(self, channels: int) -> None:
@@ -58,14 +58,14 @@ def shortcut(
 
     Args:
         kind: "A" or "B".
-        inputs: channels that come in.
-        outputs: channels that go out.
+        inputs: input channels.
+        outputs: output channels.
         stride: of the block.
         downsampling: one of `DOWNSAMPLINGS`; where it is folded the stride is taken here.
-        padding: what stands outside the image.
+        padding: padding mode.
 
     Raises:
-        UsageError: no such short cut.
+        UsageError: no such shortcut.
     """
     if kind not in ("A", "B"):
         raise UsageError(f"`{kind}` is no short cut. {did_you_mean(kind, ('A', 'B'))}")
@@ -84,15 +84,15 @@ def shortcut(
 
 
 class BasicBlock(nn.Module):
-    """Two 3×3 convolutions and a short cut; the first one has the stride.
+    """Two 3×3 convolutions and a shortcut; the first one has the stride.
 
     Args:
-        inputs: channels that come in.
-        outputs: channels that go out.
+        inputs: input channels.
+        outputs: output channels.
         stride: of the block.
         downsampling: one of `DOWNSAMPLINGS`.
-        padding: what stands outside the image.
-        short: kind of short cut where size or channels change.
+        padding: padding mode.
+        short: kind of shortcut where size or channels change.
     """
 
     def __init__(
@@ -129,7 +129,7 @@ class BasicBlock(nn.Module):
         )
 
     def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B D h w"]:
-        """ReLU(f(x) + short cut)."""
+        """ReLU(f(x) + shortcut)."""
         wide, x = self.windows(x, x)
         y: Tensor = self.relu(self.bn1(self.conv1(wide)))
         y, x = self.reduce(y, x)
@@ -139,17 +139,17 @@ class BasicBlock(nn.Module):
 
 
 class Bottleneck(nn.Module):
-    """1×1 to fewer channels, 3×3 with the stride, 1×1 to four times as many; and a short cut.
+    """1×1 to fewer channels, 3×3 with the stride, 1×1 to four times as many; and a shortcut.
 
     The stride stands in the 3×3 convolution, as in nearly all published weights; the paper has it
     in the first 1×1.
 
     Args:
-        inputs: channels that come in.
+        inputs: input channels.
         width: channels of the 3×3 convolution; four times as many go out.
         stride: of the block.
         downsampling: one of `DOWNSAMPLINGS`.
-        padding: what stands outside the image.
+        padding: padding mode.
     """
 
     def __init__(
@@ -174,7 +174,7 @@ class Bottleneck(nn.Module):
         )
 
     def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B D h w"]:
-        """ReLU(f(x) + short cut)."""
+        """ReLU(f(x) + shortcut)."""
         y: Tensor = self.relu(self.bn1(self.conv1(x)))
         y, x = self.windows(y, x)
         y = self.relu(self.bn2(self.conv2(y)))

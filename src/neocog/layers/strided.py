@@ -49,38 +49,38 @@ def strided(
 
     Args:
         downsampling: one of `DOWNSAMPLINGS`.
-        channels: of what the operator gives.
+        channels: of the operator's output.
         kernel: taps.
-        stride: samples from one that is kept to the next.
-        padding: what stands outside the image, one of `layers.blocks.PADDINGS`.
-        pad: samples added a side; None for as many as keep the size at stride 1.
+        stride: the downsampling factor.
+        padding: padding mode, one of `layers.blocks.PADDINGS`.
+        pad: samples added on each side; None for as many as keep the size at stride 1.
     """
     frame = same_padding(kernel) if pad is None else pair(pad)
-    found = windows_before(downsampling, kernel, stride, frame, padding)
-    if found is None:
+    windows = windows_before(downsampling, kernel, stride, frame, padding)
+    if windows is None:
         after = reduce(downsampling, channels, stride=stride, padding=padding)
         step = operator_stride(downsampling, stride)
         far = far_border_of(kernel, stride, frame, padding, step)
         return Strided(before=far, stride=step, pad=frame, after=after)
-    return Strided(before=Windows(*found), stride=pair(stride), pad=(0, 0), after=nn.Identity())
+    return Strided(before=Windows(*windows), stride=pair(stride), pad=(0, 0), after=nn.Identity())
 
 
 def strided_pair(
     downsampling: str, channels: tuple[int, int], *, kernel: Pair, stride: Pair, padding: str
 ) -> Strided:
-    """The same for the convolution with the stride in a residual block, and its short cut.
+    """The same for the convolution with the stride in a residual block, and its shortcut.
 
     Args:
         downsampling: one of `DOWNSAMPLINGS`.
-        channels: of what the operator gives, of the short cut.
+        channels: of the operator's output, of the shortcut.
         kernel: taps; the size is kept at stride 1.
-        stride: samples from one that is kept to the next.
-        padding: what stands outside the image.
+        stride: the downsampling factor.
+        padding: padding mode.
     """
     frame, steps = same_padding(kernel), pair(stride)
-    found = windows_before(downsampling, kernel, stride, frame, padding)
-    if found is None:
+    windows = windows_before(downsampling, kernel, stride, frame, padding)
+    if windows is None:
         after = reduce_pair(downsampling, channels, stride=stride, padding=padding)
         step = operator_stride(downsampling, stride)
         return Strided(before=AsTheyAre(), stride=step, pad=frame, after=after)
-    return Strided(before=WindowsPair(*found, steps), stride=steps, pad=(0, 0), after=AsTheyAre())
+    return Strided(before=WindowsPair(*windows, steps), stride=steps, pad=(0, 0), after=AsTheyAre())

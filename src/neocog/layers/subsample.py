@@ -184,7 +184,7 @@ class Windows(nn.Module):
 
 
 class WindowsPair(nn.Module):
-    """`Windows` of a main branch, and the samples of a short cut that stand where they do.
+    """`Windows` of a main branch, and the samples of a shortcut that stand where they do.
 
     Args:
         choose: map of the main branch to phase.
@@ -197,6 +197,6 @@ class WindowsPair(nn.Module):
         self.choose, self.take, self.short = choose, take, TakePhase(stride)
 
     def forward(self, main: Tensor, short: Tensor) -> tuple[Tensor, Tensor]:
-        """What the operator sees, and every s-th sample of the short cut."""
+        """What the operator sees, and every s-th sample of the shortcut."""
         phase = self.choose(main)
         return self.take(main, phase), self.short(short, phase)

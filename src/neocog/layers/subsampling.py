@@ -38,7 +38,7 @@ class TrainableSubsampling(nn.Module):
     Args:
         channels: of the map.
         downsampling: one of `layers.downsample.DOWNSAMPLINGS`.
-        padding: what stands outside the image, for kinds of sampling that look there.
+        padding: padding mode, for kinds of downsampling that use it.
     """
 
     def __init__(self, channels: int, *, downsampling: str, padding: str) -> None:

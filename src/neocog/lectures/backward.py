@@ -39,7 +39,7 @@ from neocog.render.pixels import sheet, signed
 
 __all__ = ["Backward", "backward"]
 
-_SHOWN = 16
+_DRAWN = 16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +51,7 @@ class Backward(Jsonable):
         target: the output whose sum over the batch was differentiated.
         geometry: how the convolution slides.
         padding_mode: what lies beyond the border.
-        calls: of the layer on which the answer depends. The kernel's gradients are summed over
+        calls: of the layer on which the output depends. The kernel's gradients are summed over
             them; the others are those of the last.
         upstream: (B, O, *out), the gradient that came to the layer's output.
         kernel_gradient: (O, I, *kernel), the correlation of input and upstream gradient.
@@ -137,7 +137,7 @@ class Backward(Jsonable):
         return Table(title="What slides over what", columns=("", "size"), rows=how)
 
     def _galleries(self) -> list[Exhibit]:
-        one = slice(0, _SHOWN)
+        one = slice(0, _DRAWN)
 
         def kernels(gradient: np.ndarray) -> list[np.ndarray]:
             tops = np.abs(self.kernel_autograd[one]).max(axis=(1, 2, 3))
@@ -188,10 +188,10 @@ def backward(model: nn.Module, layer: str, x: Tensor, *, target: int | None = No
     """Both gradients of a convolution inside a network, by hand and by automatic differentiation.
 
     Args:
-        model: values in [0, 1] to answers; is left as it is.
+        model: from values in [0, 1] to outputs; left as it is.
         layer: the name of a convolution, not a transposed one.
         x: a batch that the model takes.
-        target: which output is differentiated, summed over the batch and all places; the largest
+        target: which output is differentiated, summed over the batch and all positions; the largest
             of each sample if left out.
 
     Raises:
@@ -267,7 +267,7 @@ def _both(m: _ConvNd, layer: str, inputs: Tensor, upstream: Tensor) -> _Both:
 def _calls(
     run: Run, model: nn.Module, layer: str, x: Tensor, target: int | None
 ) -> list[tuple[Tensor, Tensor]]:
-    """Of each call on which the answer depends: the layer's input, the gradient at its output."""
+    """Of each call on which the output depends: the layer's input, the gradient at its output."""
     inputs: list[Tensor] = []
     added: list[Tensor] = []
 
@@ -281,39 +281,39 @@ def _calls(
 
     inside = [(layer, find_layer(model, layer))]
     with hooked(inside, before=before), exchanging(model, layer, exchange):
-        answer = first_tensor(run(x))
-    if not added or answer is None:
+        output = first_tensor(run(x))
+    if not added or output is None:
         raise ModelError(
             f"A layer is shown while it runs; `{printable(layer)}` does not. Name another."
         )
-    total = _explained(answer, target, len(x))
+    total = _explained(output, target, len(x))
     above: tuple[Tensor | None, ...] = (None,)
     if total.requires_grad:
         above = torch.autograd.grad(total, added, allow_unused=True)
-    found = [(i, g.detach()) for i, g in zip(inputs, above, strict=False) if g is not None]
-    if not found:
+    gradients = [(i, g.detach()) for i, g in zip(inputs, above, strict=False) if g is not None]
+    if not gradients:
         raise ModelError(
             f"Gradients come from the answer; it does not depend on `{printable(layer)}`. "
             "Name another layer."
         )
-    return found
+    return gradients
 
 
-def _explained(answer: Tensor, target: int | None, count: int) -> Tensor:
-    """The number that is differentiated: an output, summed over samples and places."""
-    if answer.ndim < 2:
+def _explained(output: Tensor, target: int | None, count: int) -> Tensor:
+    """The number that is differentiated: an output, summed over samples and positions."""
+    if output.ndim < 2:
         raise ShapeMismatch(
             "A model answers with an axis of samples and one of outputs; "
-            f"{tuple(answer.shape)} came. Wrap it so that it does.",
+            f"{tuple(output.shape)} came. Wrap it so that it does.",
             expected=(count,),
-            actual=tuple(answer.shape),
+            actual=tuple(output.shape),
         )
-    if target is not None and not 0 <= target < answer.shape[1]:
+    if target is not None and not 0 <= target < output.shape[1]:
         raise UsageError(
-            f"The model has the outputs 0 to {answer.shape[1] - 1}; {target} was asked for. "
+            f"The model has the outputs 0 to {output.shape[1] - 1}; {target} was asked for. "
             "Name one of them, or none for the largest."
         )
-    flat = answer.flatten(2).sum(2) if answer.ndim > 2 else answer
+    flat = output.flatten(2).sum(2) if output.ndim > 2 else output
     chosen = flat.amax(1) if target is None else flat[:, target]
     return chosen.sum()
 

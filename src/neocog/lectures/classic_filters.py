@@ -100,13 +100,13 @@ class Classic(Jsonable):
             lines.update({f.name: f.values.mean(0).tolist() for f in self.filtered})
             x = list(range(self.image.shape[1]))
             return Curve(title=title, x=x, lines=lines, x_label="sample", y_label="value")
-        shown = [
+        galleries = [
             as_image(f.values) if f.kind == "image" else signed(f.values[0], most=_most(f.values))
             for f in self.filtered
         ]
         return Gallery(
             title=title,
-            images=[as_image(self.image), *shown],
+            images=[as_image(self.image), *galleries],
             captions=["as it is", *(f.name for f in self.filtered)],
             pixelated=False,
         )
@@ -139,21 +139,23 @@ class Classic(Jsonable):
         ]
 
 
-def sections(found: Sequence[Classic], *, names: Sequence[str] = ()) -> list[Section]:
+def sections(results: Sequence[Classic], *, names: Sequence[str] = ()) -> list[Section]:
     """Several images or series, and the filters once, for a report.
 
     Args:
-        found: with the same filters.
+        results: with the same filters.
         names: of the images; none is needed where there is one.
     """
-    one = "On the image" if found[0].image.ndim == 3 else "On the series"
-    titles = [printable(n) for n in names] or [one] * len(found)
-    exhibits = [f._drawn(title) for f, title in zip(found, titles, strict=True)]
+    one = "On the image" if results[0].image.ndim == 3 else "On the series"
+    titles = [printable(n) for n in names] or [one] * len(results)
+    exhibits = [f._drawn(title) for f, title in zip(results, titles, strict=True)]
     text = (
         "Each filter slides over the image; beyond the border lies the mirrored image. "
         "Blue is below zero, brown above."
     )
-    return [Section(title="Classic filters", exhibits=[*exhibits, *found[0]._kernels()], text=text)]
+    return [
+        Section(title="Classic filters", exhibits=[*exhibits, *results[0]._kernels()], text=text)
+    ]
 
 
 def classic(x: Float[Tensor, C * size], *, names: Sequence[str] | None = None) -> Classic:

@@ -37,7 +37,7 @@ class ConvGeometry:
         kernel: taps.
         stride: samples from one place to the next.
         padding: samples added (before, behind).
-        dilation: samples from one tap to the next.
+        dilation: of the window.
         groups: into which the channels are divided.
     """
 
@@ -69,7 +69,7 @@ def kernel_gradient(
         x.chunk(geometry.groups, 1), upstream.chunk(geometry.groups, 1), strict=True
     ):
         # A kernel with S - 1 zeros between its taps is one of dilation S.
-        found = slide(
+        gradient = slide(
             own.transpose(0, 1),
             above.transpose(0, 1),
             stride=geometry.dilation,
@@ -78,7 +78,7 @@ def kernel_gradient(
         cut = tuple(
             slice(0, k) for k in geometry.kernel
         )  # samples that the stride skips at the end
-        parts.append(found[(slice(None), slice(None), *cut)].transpose(0, 1))
+        parts.append(gradient[(slice(None), slice(None), *cut)].transpose(0, 1))
     return torch.cat(parts)
 
 

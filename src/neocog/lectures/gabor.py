@@ -42,7 +42,7 @@ class GaborFit(Jsonable):
 
     Args:
         layer: whose filters.
-        explained: (O,), the share of each filter's energy that is in the fit: R² about zero, at
+        explained: (O,), the fraction of each filter's energy that is in the fit: R² about zero, at
             most 1; nan for a filter that is zero.
         floor: (n,), the same of random filters of that size, normal noise.
         shuffled: (n,), the same of the layer's own filters with their taps in random order: as
@@ -81,7 +81,7 @@ class GaborFit(Jsonable):
 
     @property
     def fraction_above(self) -> float:
-        """The share of filters that pass the bar; chance alone would be 5 %."""
+        """The fraction of filters that pass the bar; chance alone would be 5 %."""
         known = self.explained[np.isfinite(self.explained)]
         return float((known > self.bar).mean()) if len(known) else 0.0
 
@@ -90,24 +90,24 @@ class GaborFit(Jsonable):
         own, chance = float(np.nanmedian(self.explained)), float(np.median(self.floor))
         mixed = float(np.median(self.shuffled)) if len(self.shuffled) else chance
         size = "×".join(map(str, self.filters.shape[2:]))
-        said = (
+        text = (
             f"A Gabor function explains {own:.0%} of the median filter's energy. It explains "
             f"{chance:.0%} of that of a random {size} filter, and {mixed:.0%} of that of these "
             f"filters with their taps shuffled. {self.fraction_above:.0%} of the filters pass the "
             f"bar that 5% pass by chance ({self.bar:.0%})."
         ).replace("%", " %")
         if max(chance, mixed) > 0.75:
-            said += (
+            text += (
                 " At this size nearly every filter looks like a Gabor function, learned or not: "
                 "the fit says little."
             )
-        return said
+        return text
 
     def sections(self, most: int = 64) -> list[Section]:
         """For a report.
 
         Args:
-            most: filters that are drawn, the best fits first.
+            most: filters that are shown, the best fits first.
         """
         order = np.argsort(-np.nan_to_num(self.explained, nan=-1.0), kind="stable")[:most]
         top = np.abs(self.filters).max(axis=(1, 2, 3)) + 1e-30
@@ -210,22 +210,22 @@ class GaborFit(Jsonable):
         )
 
 
-def first_layer(found: Sequence[Filters]) -> Filters:
+def first_layer(banks: Sequence[Filters]) -> Filters:
     """The first convolution with a shape: two axes, more than one tap.
 
     Raises:
         ModelError: there is none.
     """
-    for f in found:
+    for f in banks:
         if f.axes == 2 and min(f.kernel) > 1:
             return f
     raise ModelError(
         "A Gabor function is fitted to kernels of two axes with more than one tap on each; none of "
-        f"the {len(found)} layers has such. Look at its filters instead."
+        f"the {len(banks)} layers has such. Look at its filters instead."
     )
 
 
-def gabor_fit(found: Filters, *, random: int = 100, seed: int = 0) -> GaborFit:
+def gabor_fit(bank: Filters, *, random: int = 100, seed: int = 0) -> GaborFit:
     """Fit a Gabor function to each filter, and to as many filters of chance of the same size.
 
     A filter of several channels is fitted by one function times a number a channel: the fit is
@@ -234,7 +234,7 @@ def gabor_fit(found: Filters, *, random: int = 100, seed: int = 0) -> GaborFit:
     directions, and bells without a wave.
 
     Args:
-        found: the filters of one layer.
+        bank: the filters of one layer.
         random: filters of noise, and filters with shuffled taps, for the floor.
         seed: of both.
 
@@ -251,15 +251,15 @@ def gabor_fit(found: Filters, *, random: int = 100, seed: int = 0) -> GaborFit:
         >>> round(float(fit.explained[0]), 2), round(float(fit.angle[0]))
         (1.0, 30)
     """
-    first_layer([found])
-    weights = torch.from_numpy(found.weights).double()
+    first_layer([bank])
+    weights = torch.from_numpy(bank.weights).double()
     generator = torch.Generator().manual_seed(seed)
     noise = torch.randn((random, *weights.shape[1:]), generator=generator, dtype=torch.float64)
     mixed = _shuffled(weights, random, generator)
     fit = fitted(torch.cat([weights, noise, mixed]))
     own, count = slice(0, len(weights)), len(weights)
     return GaborFit(
-        layer=found.name,
+        layer=bank.name,
         explained=fit["explained"][own],
         floor=fit["explained"][count : count + random],
         shuffled=fit["explained"][count + random :],
@@ -268,7 +268,7 @@ def gabor_fit(found: Filters, *, random: int = 100, seed: int = 0) -> GaborFit:
         phase=fit["phase"][own],
         center=fit["center"][own],
         sigma=fit["sigma"][own],
-        filters=found.weights,
+        filters=bank.weights,
         fitted=fit["fitted"][own].astype(np.float32),
     )
 

@@ -58,11 +58,11 @@ def fitted(weights: Float[Tensor, "O I h w"]) -> dict[str, np.ndarray]:
         "center": center.numpy(),
         "sigma": sigma.numpy(),
         "fitted": made.view_as(weights).numpy(),
-        **_told(wave, a, b, max(size)),
+        **_parameters(wave, a, b, max(size)),
     }
 
 
-def _told(wave: Tensor, a: Tensor, b: Tensor, largest: int) -> dict[str, np.ndarray]:
+def _parameters(wave: Tensor, a: Tensor, b: Tensor, largest: int) -> dict[str, np.ndarray]:
     """Wave vectors (down, right) in cycles a sample as wavelength, angle and phase."""
     turns = wave.norm(dim=1)
     angle = torch.rad2deg(torch.atan2(-wave[:, 0], wave[:, 1]))
@@ -103,7 +103,7 @@ def _waves(shape: Shape, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
 
 
 def _projection(y: Tensor, shape: Shape, size: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor]:
-    """The share of y (of length 1) that the best amplitude and phase explain, and both."""
+    """The fraction of y (of length 1) that the best amplitude and phase explain, and both."""
     even, odd = _waves(shape, size)
     ee, oo, eo = (even * even).sum(-1), (odd * odd).sum(-1), (even * odd).sum(-1)
     small = 1e-9 * (ee + oo) + 1e-15
@@ -157,10 +157,12 @@ def _starts(y: Tensor, size: tuple[int, int]) -> Tensor:
     half = y.new_tensor(size) / 2
     starts = []
     for wave, width in zip(waves, widths, strict=True):
-        place = torch.atanh((middle / half).clamp(-0.9, 0.9))
+        middle_raw = torch.atanh((middle / half).clamp(-0.9, 0.9))
         share = math.log(max(width, 1.2 * _NARROW) / _NARROW) / math.log(2 * largest / _NARROW)
         spread = y.new_full((count, 2), math.log(share / (1 - share)))
-        starts.append(torch.cat([place, spread, torch.atanh((2 * wave).clamp(-0.95, 0.95))], 1))
+        starts.append(
+            torch.cat([middle_raw, spread, torch.atanh((2 * wave).clamp(-0.95, 0.95))], 1)
+        )
     return torch.stack(starts, 1).contiguous()
 
 

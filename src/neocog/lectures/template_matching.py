@@ -41,7 +41,7 @@ _RIGHT = (40, 160, 60)
 _WRONG = (220, 30, 30)
 _TRUE = (255, 210, 0)
 _OVERLAP = 0.5
-"""Share of intersection over union from which a window is the right one."""
+"""Fraction of intersection over union from which a window is the right one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +55,8 @@ class MatchRow(Jsonable):
         expected: (row, column) of the window where the piece is now.
         overlap: intersection over union of the two.
         score: at the maximum.
-        lead: by how much it is above the best maximum elsewhere, in deviations of the heat map.
+        lead: by how much it is above the best maximum elsewhere, in standard deviations of the heat
+            map.
         heat: the map of scores, a value a window.
     """
 
@@ -167,9 +168,9 @@ class Search(Jsonable):
                 framed(ground, _box(r.corner, height, width), color=color),
                 _drawn(r.heat, self.image.shape[1:], height, width),
             ]
-            said = "right" if r.right else "wrong"
+            label = "right" if r.right else "wrong"
             captions += [
-                f"{WAYS[r.method]}\n{said}, score {r.score:.3g}",
+                f"{WAYS[r.method]}\n{label}, score {r.score:.3g}",
                 f"heat map, {WAYS[r.method]}",
             ]
         return Gallery(title=f"Image {change}", images=images, captions=captions, pixelated=False)

@@ -34,11 +34,11 @@ def first_screen_of(trained: Model) -> FirstScreen:
     does = {"classify": "Classifies", "segment": "Segments", "regress": "Regresses from"}
     what = f"{does.get(spec.task, spec.task)} {size} {kind}"
     many = len(spec.classes)
-    said = f"{what} into {many:,} classes." if spec.task != "regress" else f"{what}."
+    summary = f"{what} into {many:,} classes." if spec.task != "regress" else f"{what}."
     figures = []
     accuracy, interval = score.get("accuracy"), score.get("accuracy_ci")
     if isinstance(accuracy, float):
-        said = f"{flipped(accuracy)} % top-1 accuracy on {split}. {said}"
+        summary = f"{flipped(accuracy)} % top-1 accuracy on {split}. {summary}"
         known = isinstance(interval, (list, tuple)) and len(interval) == 2
         pair = (float(interval[0]), float(interval[1])) if known and interval else None
         figures.append(Scalar(title="accuracy", value=accuracy, unit="%", interval=pair))
@@ -49,7 +49,7 @@ def first_screen_of(trained: Model) -> FirstScreen:
     named = trained.named_as(str(card.get("data", {}).get("path", "")))
     audit = named is not None and bool(named.data)
     return FirstScreen(
-        headline=said,
+        headline=summary,
         image=() if trained.history is None else trained.history(),
         figures=tuple(figures),
         next=(named.command("audit", "See whether its predictions hold when the image moves"),)

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from neocog.data.image_files import real_path
-from neocog.data.open import ALL, Source, open_data, parse_place
+from neocog.data.open import ALL, Source, open_data, parse_source
 from neocog.data.split import Split
-from neocog.models.matched import match_any
+from neocog.models.class_matching import match_any
 from neocog.models.normalized import misfit_of_split
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class ImageSamples:
 
 def data_of(
     trained: Model,
-    place: str | os.PathLike[str],
+    path: str | os.PathLike[str],
     *,
     border: int = 0,
     strict: bool = False,
@@ -67,7 +67,7 @@ def data_of(
 
     Args:
         trained: the model.
-        place: as for `neocog.open_data`, with a split or without: `DATA:val`, `DATA:all`.
+        path: as for `neocog.open_data`, with a split or without: `DATA:val`, `DATA:all`.
         border: pixels to serve beyond the model's size, on each side.
         strict: stop at the first image that cannot be used.
         progress: called with (steps done, steps in all) as files are read and decoded.
@@ -75,7 +75,7 @@ def data_of(
     Raises:
         DataError: the data cannot be opened.
     """
-    where, name = parse_place(os.fspath(place))
+    where, name = parse_source(os.fspath(path))
     signal = trained.spec.input
     height, width = (n + 2 * border for n in signal.size)
     source = open_data(
@@ -119,8 +119,8 @@ def learned_from(trained: Model, source: Source) -> bool:
         data = trained.card.get("data", {})
         if data and source.fingerprint == data.get("fingerprint"):
             return True
-        place = str(data.get("path", ""))  # empty is not the current folder
-        return place != "" and real_path(source.place) == real_path(place)
+        path = str(data.get("path", ""))  # empty is not the current folder
+        return path != "" and real_path(source.path) == real_path(path)
     here = int((seen.trained_on(whole) | seen.chosen_by(whole)).sum())
     samples = len(np.union1d(seen.train, seen.val))
     return here > 0 and here >= THAT_VERY_DATA * min(samples, len(whole))
@@ -137,8 +137,8 @@ def _notes(trained: Model, source: Source, name: str, n: int) -> tuple[str, ...]
         were = "file cannot be used and was" if bad == 1 else "files cannot be used and were"
         notes.append(f"{bad:,} {were} left out; `neocog data` names them.")
     data = trained.card.get("data", {})
-    place = str(data.get("path", ""))
-    same = place != "" and real_path(source.place) == real_path(place)
+    path = str(data.get("path", ""))
+    same = path != "" and real_path(source.path) == real_path(path)
     split, seen = source.split(name), trained.seen()
     if seen is not None and split.ids is not None:
         known = int(seen.trained_on(split).sum())

@@ -1,4 +1,4 @@
-"""What a user tells of a model from elsewhere: the size of a sample, its normalization, names."""
+"""What a user tells of an external model: the size of a sample, its normalization, names."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from neocog.errors import ModelError, UsageError, did_you_mean, printable
 from neocog.files import read_text
 from neocog.types import RESIZE_MODES, InputSpec
 
-__all__ = ["count", "told_names", "told_signal"]
+__all__ = ["count", "input_spec", "output_names"]
 
 LIST = 16 * 2**20
 """Bytes of a list of classes, at most."""
@@ -19,7 +19,7 @@ LIST = 16 * 2**20
 Classes = str | os.PathLike[str] | int | Sequence[str]
 
 
-def told_signal(
+def input_spec(
     text: str,
     given: Mapping[str, Any],
     *,
@@ -37,13 +37,13 @@ def told_signal(
     Raises:
         UsageError: the size is not known, or numbers do not fit the channels or pixels in [0, 1].
     """
-    told = given.get("size", (own.channels, *own.size) if own else shape)
-    if told is None:
+    size = given.get("size", (own.channels, *own.size) if own else shape)
+    if size is None:
         raise UsageError(
             f"A model from elsewhere is told what it takes, and `{printable(text)}` does not say "
             "it itself. Give --size C,H,W, as --size 3,224,224, with --mean and --std."
         )
-    shape = tuple(int(n) for n in told)
+    shape = tuple(int(n) for n in size)
     if len(shape) not in (2, 3) or min(shape) < 1:
         raise UsageError(
             "The size of a sample is C,H,W, or C,N of a series, whole numbers from 1; "
@@ -75,12 +75,12 @@ def told_signal(
     if not assumed:
         return signal, ()
     words = {"mean": "a mean of 0", "std": "a deviation of 1"}
-    said = (
+    sentence = (
         f"Pixels from 0 to 1 are normalized with {' and '.join(words[n] for n in assumed)}, as no "
         f"{' and no '.join(f'--{n}' for n in assumed)} was given. If the model was trained with "
         "others, it answers worse than it could, without an error."
     )
-    return signal, (said,)
+    return signal, (sentence,)
 
 
 def _mode(name: str) -> str:
@@ -110,7 +110,7 @@ def count(classes: Classes | None) -> int | None:
     return classes if isinstance(classes, int) else len(_listed(classes))
 
 
-def told_names(
+def output_names(
     text: str, classes: Classes | None, *, known: tuple[str, ...], outputs: int
 ) -> tuple[tuple[str, ...], bool]:
     """Names of a model's outputs, and whether they are names or only numbers.
@@ -126,7 +126,7 @@ def told_names(
         ModelError: there are more or fewer than outputs.
 
     Example:
-        >>> told_names("x.pt2", None, known=(), outputs=3)
+        >>> output_names("x.pt2", None, known=(), outputs=3)
         (('0', '1', '2'), False)
     """
     names = known if classes is None else ()

@@ -1,4 +1,4 @@
-"""Models from elsewhere: external networks, programs, black boxes, modules at hand.
+"""External models: networks, programs, black boxes, modules at hand.
 
     package.module:factory      a function that returns an nn.Module, with weights from a file
     torchvision:NAME timm:NAME  a network of a library
@@ -7,7 +7,7 @@
     FILE.pt2                    an exported program
     FILE.onnx                   a black box
 
-What a run folder keeps in its spec, a model from elsewhere is told: the size of its input, how
+What a run folder keeps in its spec, an external model is told: the size of its input, how
 its pixels are normalized, the names of its classes.
 """
 
@@ -30,11 +30,11 @@ from neocog.first_screen import option_words
 from neocog.graph.determinism import same_randomness_after
 from neocog.graph.multiple_outputs import output_at
 from neocog.legacy import OLD_SPEC_FILE
-from neocog.models.believed import AXES, as_function, axes_of, kind_of, picked, specified
-from neocog.models.declared import count, told_names, told_signal
+from neocog.models.declared import count, input_spec, output_names
 from neocog.models.hub import hub_model, hub_network, is_hub
-from neocog.models.meant import meant
 from neocog.models.model import Model
+from neocog.models.output_checks import AXES, as_function, axes_of, kind_of, picked, specified
+from neocog.models.suggest import suggestion
 from neocog.networks.model import SpecifiedNetwork
 from neocog.networks.pretrained import PRETRAINED, load_pretrained
 from neocog.store.black_box import BlackBox, load_onnx
@@ -53,11 +53,11 @@ SPEC_FILE = "neocog-spec.json"
 LOOSE = (".pt", ".pth", ".th", ".bin", ".ckpt", ".safetensors", ".tar")
 """Files of weights, which are no models."""
 
-Path_ = str | os.PathLike[str]
+StrPath = str | os.PathLike[str]
 
 
 @dataclass(frozen=True)
-class _Found:
+class _Opened:
     """A network, what it says of itself, and what a user should know."""
 
     network: nn.Module
@@ -67,13 +67,13 @@ class _Found:
     library: str = ""  # that said what it takes
 
 
-def is_external(place: Path_) -> bool:
-    """Whether a text names a model from elsewhere, and no folder.
+def is_external(name: StrPath) -> bool:
+    """Whether a text names an external model, and no folder.
 
     Raises:
         UsageError: it names neither.
     """
-    text = os.fspath(place)
+    text = os.fspath(name)
     if os.path.isdir(text) or is_hub(text):  # noqa: PTH112 (names too long are none)
         return is_hub(text)
     known = is_factory(text) or text in PRETRAINED
@@ -83,7 +83,7 @@ def is_external(place: Path_) -> bool:
 
 
 def open_external(
-    model: Path_ | nn.Module, given: Mapping[str, Any], *, allow_random: bool = False
+    model: StrPath | nn.Module, given: Mapping[str, Any], *, allow_random: bool = False
 ) -> Model:
     """A model that somebody else made, with what was given of it.
 
@@ -101,8 +101,8 @@ def open_external(
         )
         return replace(made, options=None)
     text = os.fspath(model)
-    found = _find(text, Path(text).suffix.lower(), given)
-    made = _opened(text, found, given, allow_random=allow_random)
+    opened = _find(text, Path(text).suffix.lower(), given)
+    made = _opened(text, opened, given, allow_random=allow_random)
     return replace(made, options=_words(given, allow_random))
 
 
@@ -132,21 +132,21 @@ def as_it_is(
     check_network(module, name)
     if task not in AXES:
         raise UsageError(f"`task` is what a model does, got `{task}`. {did_you_mean(task, AXES)}")
-    found, said = specified(module, shape, task)
-    spec = found.spec
+    network, notes = specified(module, shape, task)
+    spec = network.spec
     chance: tuple[str, ...] = ()
     if shape := shape or spec.input.shape:
-        chance = as_function(found, name, shape, allow_random=allow_random)
-    inner = type(found.network).__name__
+        chance = as_function(network, name, shape, allow_random=allow_random)
+    inner = type(network.network).__name__
     card = {
         "spec": spec.to_json(),
         "network": {"name": inner, "options": {}},
-        "notes": list(said),
+        "notes": list(notes),
         "doubts": list(chance),
     }
     numbers = tuple(map(str, range(len(spec.classes))))
     named = spec.classes not in ((), numbers)
-    return Model(found, card, Path(inner), named=named, options=None)
+    return Model(network, card, Path(inner), named=named, options=None)
 
 
 def _words(given: Mapping[str, Any], allow_random: bool) -> tuple[str, ...] | None:
@@ -154,29 +154,29 @@ def _words(given: Mapping[str, Any], allow_random: bool) -> tuple[str, ...] | No
     if isinstance(given.get("classes"), (list, tuple)):
         return None
     # A classifier is what every verb takes.
-    said = {k: v for k, v in given.items() if k != "task" or v != "classify"}
-    return option_words({**said, "allow_random": allow_random})
+    spoken = {k: v for k, v in given.items() if k != "task" or v != "classify"}
+    return option_words({**spoken, "allow_random": allow_random})
 
 
 def _nothing(text: str) -> UsageError:
     return UsageError(
         f"MODEL is a run folder, package.module:function, timm:NAME, torchvision:NAME, "
         f"hf://ORG/NAME, a pretrained network ({', '.join(PRETRAINED)}), a .pt2 or an .onnx file; "
-        f"`{printable(text)}` is none. {meant(text)}"
+        f"`{printable(text)}` is none. {suggestion(text)}"
     )
 
 
-def _find(text: str, suffix: str, given: Mapping[str, Any]) -> _Found:
+def _find(text: str, suffix: str, given: Mapping[str, Any]) -> _Opened:
     if is_factory(text):
         return _factory(text, given)
     if text in PRETRAINED:
         return _pretrained(text, given)
     if is_hub(text):
         return _of_hub(text, given)
-    if out_of_place := next((n for n in ("weights", "init") if n in given), None):
+    if misplaced := next((n for n in ("weights", "init") if n in given), None):
         raise UsageError(
             f"Weights go with a network that is made by a function, as module:factory; "
-            f"`{printable(text)}` is a file. Leave --{out_of_place} out or name the function."
+            f"`{printable(text)}` is a file. Leave --{misplaced} out or name the function."
         )
     if suffix in LOOSE:
         raise UsageError(
@@ -184,13 +184,13 @@ def _find(text: str, suffix: str, given: Mapping[str, Any]) -> _Found:
             f"MODEL. Name the function that makes the network, and the file with it: "
             f"module:factory --weights {printable(text)}."
         )
-    found: tuple[Exported | BlackBox, Mapping[str, str]]
-    found = load_onnx(Path(text)) if suffix == ".onnx" else load_exported(Path(text))
-    network, texts = found
-    return _Found(network, _embedded(texts, text), network.shape)
+    loaded: tuple[Exported | BlackBox, Mapping[str, str]]
+    loaded = load_onnx(Path(text)) if suffix == ".onnx" else load_exported(Path(text))
+    network, texts = loaded
+    return _Opened(network, _embedded(texts, text), network.shape)
 
 
-def _factory(text: str, given: Mapping[str, Any]) -> _Found:
+def _factory(text: str, given: Mapping[str, Any]) -> _Opened:
     weights, init, classes = given.get("weights"), given.get("init"), count(given.get("classes"))
     if weights is not None and init is not None:
         raise UsageError(
@@ -206,53 +206,53 @@ def _factory(text: str, given: Mapping[str, Any]) -> _Found:
         made = make(text, classes=classes, init="none" if library else None)
         notes = [*load_weights(made.network, Path(weights))]
     if isinstance(made.network, SpecifiedNetwork):  # a factory may return one of ours
-        return _Found(made.network.network, made.network.spec, None, notes)
+        return _Opened(made.network.network, made.network.spec, None, notes)
     if made.input is None:
-        return _Found(made.network, None, None, notes)
+        return _Opened(made.network, None, None, notes)
     known = made.classes if weights is None and "classes" not in given else ()
     spec = ModelSpec(task="classify", classes=known, input=made.input)
-    return _Found(made.network, spec, None, notes, library=library)
+    return _Opened(made.network, spec, None, notes, library=library)
 
 
-def _of_hub(text: str, given: Mapping[str, Any]) -> _Found:
+def _of_hub(text: str, given: Mapping[str, Any]) -> _Opened:
     """A network of the Hub, with what its description says of it."""
-    if out_of_place := next((n for n in ("weights", "init") if n in given), None):
+    if misplaced := next((n for n in ("weights", "init") if n in given), None):
         raise UsageError(
-            f"`{printable(text)}` comes with its weights; --{out_of_place} was given. Leave it out."
+            f"`{printable(text)}` comes with its weights; --{misplaced} was given. Leave it out."
         )
     known = hub_model(text)
     network = hub_network(known)
     note = f"The weights of `{printable(text)}` are those of the Hub ({known.source})."
     if known.input is None:
-        return _Found(network, None, None, [note])
+        return _Opened(network, None, None, [note])
     spec = ModelSpec(task="classify", classes=known.classes, input=known.input)
-    return _Found(network, spec, None, [note])
+    return _Opened(network, spec, None, [note])
 
 
-def _pretrained(name: str, given: Mapping[str, Any]) -> _Found:
+def _pretrained(name: str, given: Mapping[str, Any]) -> _Opened:
     """A network of ours with the weights of its package; their classes have numbers, no names."""
-    if out_of_place := next((n for n in ("weights", "init") if n in given), None):
+    if misplaced := next((n for n in ("weights", "init") if n in given), None):
         raise UsageError(
-            f"`{name}` as MODEL is the network with its pretrained weights; --{out_of_place} was "
+            f"`{name}` as MODEL is the network with its pretrained weights; --{misplaced} was "
             f"given. Leave it out, or train one of your own: `neocog train DATA --model {name}`."
         )
     size = given.get("size", ())
     loaded = load_pretrained(name, size=(int(size[1]), int(size[2])) if len(size) == 3 else None)
     note = f"The weights of `{name}` are those of {PRETRAINED[name].trained_on}."
-    return _Found(loaded.network, replace(loaded.spec, classes=()), None, [note])
+    return _Opened(loaded.network, replace(loaded.spec, classes=()), None, [note])
 
 
-def _module(network: nn.Module, given: Mapping[str, Any]) -> _Found:
+def _module(network: nn.Module, given: Mapping[str, Any]) -> _Opened:
     """A network that is at hand; one of ours brings its spec."""
-    if out_of_place := next((n for n in ("weights", "init") if n in given), None):
+    if misplaced := next((n for n in ("weights", "init") if n in given), None):
         raise UsageError(
-            f"A module that is at hand has its weights; `{out_of_place}` was given with a "
+            f"A module that is at hand has its weights; `{misplaced}` was given with a "
             f"{type(network).__name__}. Load them with load_state_dict, or leave it out."
         )
     network = as_written(network)
     if isinstance(network, SpecifiedNetwork):
-        return _Found(_own(network.network), network.spec)
-    return _Found(_own(network))
+        return _Opened(_own(network.network), network.spec)
+    return _Opened(_own(network))
 
 
 def _own(network: nn.Module) -> nn.Module:
@@ -294,36 +294,36 @@ def _embedded(texts: Mapping[str, str], text: str) -> ModelSpec | None:
     return ModelSpec.from_json(plain, source)
 
 
-def _opened(text: str, found: _Found, given: Mapping[str, Any], *, allow_random: bool) -> Model:
-    own = found.spec
+def _opened(text: str, opened: _Opened, given: Mapping[str, Any], *, allow_random: bool) -> Model:
+    own = opened.spec
     does = given.get("task") or (own.task if own else "classify")
     if does not in AXES:
         raise UsageError(f"`task` is what a model does, got `{does}`. {did_you_mean(does, AXES)}")
-    check_network(found.network, text, lazy=True)
-    lazy = lazy_names(found.network)
-    found.network.eval()
-    signal, said = told_signal(text, given, own=own.input if own else None, shape=found.shape)
+    check_network(opened.network, text, lazy=True)
+    lazy = lazy_names(opened.network)
+    opened.network.eval()
+    signal, assumed = input_spec(text, given, own=own.input if own else None, shape=opened.shape)
     shape = signal.shape
     outputs = _Outputs(does, signal.axes, count(given.get("classes")), given.get("output"))
     with same_randomness_after():
-        answer = first_output(found.network, shape, read=outputs.read)
+        output = first_output(opened.network, shape, read=outputs.read)
     axes = axes_of(does, signal.axes)
-    if answer.ndim != axes or answer.shape[1] < (1 if does == "regress" else 2):
-        places = "(B, K, H, W)" if signal.axes == 2 else "(B, K, N)"
-        form = {"classify": "(B, K), K ≥ 2", "segment": places, "regress": "(B, M)"}[does]
+    if output.ndim != axes or output.shape[1] < (1 if does == "regress" else 2):
+        dense = "(B, K, H, W)" if signal.axes == 2 else "(B, K, N)"
+        form = {"classify": "(B, K), K ≥ 2", "segment": dense, "regress": "(B, M)"}[does]
         raise ModelError(
             f"A model that does `{does}` answers with {form}; `{printable(text)}` answers two "
-            f"samples with {tuple(answer.shape)}. Name a factory whose network does."
+            f"samples with {tuple(output.shape)}. Name a factory whose network does."
         )
     known = own.classes if own else ()
-    names, named = told_names(text, given.get("classes"), known=known, outputs=answer.shape[1])
+    names, named = output_names(text, given.get("classes"), known=known, outputs=output.shape[1])
     kind = own.output.kind if own else "logits"
     spec = ModelSpec(
         task=does, classes=names, input=signal, output=OutputSpec(kind=kind, name=outputs.name)
     )
-    notes = [*found.notes, *_from_library(found.library, given), *said, *outputs.said]
+    notes = [*opened.notes, *_from_library(opened.library, given), *assumed, *outputs.notes]
     if kind == "logits":
-        kind, more = kind_of(SpecifiedNetwork(found.network, spec), answer)
+        kind, more = kind_of(SpecifiedNetwork(opened.network, spec), output)
         spec = replace(spec, output=replace(spec.output, kind=kind))
         notes += more
     if lazy:
@@ -331,7 +331,7 @@ def _opened(text: str, found: _Found, given: Mapping[str, Any], *, allow_random:
             f"`{printable(lazy[0])}` and what else is lazy ({len(lazy)} tensors) took its shape "
             "from the size of a sample, and random values."
         )
-    module = SpecifiedNetwork(found.network, spec)
+    module = SpecifiedNetwork(opened.network, spec)
     module.eval()
     chance = as_function(module, text, shape, allow_random=allow_random)
     for note in (*notes, *chance):
@@ -344,7 +344,7 @@ def _opened(text: str, found: _Found, given: Mapping[str, Any], *, allow_random:
         "doubts": list(chance),
     }
     return Model(
-        module, card, Path(text), named=named, black_box=isinstance(found.network, BlackBox)
+        module, card, Path(text), named=named, black_box=isinstance(opened.network, BlackBox)
     )
 
 
@@ -354,11 +354,11 @@ class _Outputs:
     def __init__(self, task: str, space: int, classes: int | None, wanted: str | None) -> None:
         self.task, self.space, self.classes, self.wanted = task, space, classes, wanted
         self.name = ""
-        self.said: tuple[str, ...] = ()
+        self.notes: tuple[str, ...] = ()
 
     def read(self, out: object) -> Tensor:
-        self.name, said = picked(
+        self.name, note = picked(
             out, self.task, space=self.space, classes=self.classes, wanted=self.wanted
         )
-        self.said = (said,) if said else ()
+        self.notes = (note,) if note else ()
         return output_at(out, self.name)

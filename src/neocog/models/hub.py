@@ -28,7 +28,7 @@ from torch import nn
 
 from neocog.data.cache import default_folder
 from neocog.errors import ModelError, UsageError, printable
-from neocog.fields import shown
+from neocog.fields import short_repr
 from neocog.files import read_json
 from neocog.networks.catalog import build
 from neocog.networks.naming import equivalent, renamed
@@ -97,8 +97,8 @@ def hub_model(text: str) -> HubModel:
         kind = config.get("model_type", "none") if isinstance(config, Mapping) else "none"
         raise ModelError(
             "A network of the Hub names its architecture as timm does (`architecture` in "
-            f"config.json); {name} does not (its `model_type` is {shown(kind)}). Take one whose "
-            "page says timm, or write a factory: module:function."
+            f"config.json); {name} does not (its `model_type` is {short_repr(kind)}). Take one "
+            "whose page says timm, or write a factory: module:function."
         )
     if not (folder / WEIGHTS).is_file():
         raise ModelError(
@@ -111,7 +111,7 @@ def hub_model(text: str) -> HubModel:
     if type(outputs) is not int or not 2 <= outputs <= 10**6:
         raise ModelError(
             f"A classifier states its number of classes, 2 or more; {name} states "
-            f"{shown(outputs)}. Take a network with a head."
+            f"{short_repr(outputs)}. Take a network with a head."
         )
     names = stated.get("label_names")
     known = isinstance(names, list) and len(set(map(str, names))) == len(names) == outputs
@@ -141,11 +141,11 @@ def hub_network(known: HubModel) -> nn.Module:
         name = known.source
         network = build(name, classes=known.outputs, channels=channels, size=(224, 224))
     tensors, _ = read_tensors(known.weights)
-    found = load_partial(network, renamed(name, network, tensors), f"`{printable(known.title)}`")
-    if found.fresh:
+    loaded = load_partial(network, renamed(name, network, tensors), f"`{printable(known.title)}`")
+    if loaded.fresh:
         raise ModelError(
             f"A network of the Hub has all its weights; of `{printable(known.title)}` "
-            f"{len(found.fresh)} tensors are missing. {found.notes[-1]} Take another revision."
+            f"{len(loaded.fresh)} tensors are missing. {loaded.notes[-1]} Take another revision."
         )
     return network.eval()
 
@@ -228,10 +228,10 @@ def _fetch(url: str, to: Path, text: str) -> None:
 def _download(url: str, out: Any, limit: int) -> None:
     opener = urllib.request.build_opener(_SameSecurity())
     request = urllib.request.Request(url, headers={"User-Agent": "neocog"})
-    with opener.open(request, timeout=PATIENCE) as answer:
-        stated = answer.headers.get("Content-Length")
+    with opener.open(request, timeout=PATIENCE) as response:
+        stated = response.headers.get("Content-Length")
         done = 0
-        while part := answer.read(1 << 20):
+        while part := response.read(1 << 20):
             done += len(part)
             if done > limit:
                 raise ValueError(f"it is larger than {limit:,} bytes")

@@ -27,7 +27,7 @@ from neocog.data.batches import batches
 from neocog.data.image_decode import decode_file
 from neocog.data.image_files import named_files
 from neocog.data.inputs import named_paths, portions
-from neocog.data.open import Source, is_data, parse_place
+from neocog.data.open import Source, is_data, parse_source
 from neocog.data.samples import check_batch, evaluation_batch
 from neocog.data.series import series_at
 from neocog.data.split import Split
@@ -38,11 +38,11 @@ from neocog.graph.activations import find_layer
 from neocog.graph.output_kind import probabilities
 from neocog.jsonable import Jsonable, keys
 from neocog.models.card import first_screen_of, spec_section
+from neocog.models.class_matching import match
 from neocog.models.data_of import ImageSamples, data_of
-from neocog.models.matched import match
 from neocog.models.normalized import LOOKED_AT, misfit, misfit_of_split
 from neocog.models.scoring import outputs_of, scored, space_axes
-from neocog.models.seen import SeenSamples
+from neocog.models.seen_samples import SeenSamples
 from neocog.networks.model import SpecifiedNetwork
 from neocog.render.notebook import Result
 from neocog.store.sound import finite_outputs
@@ -55,7 +55,7 @@ if TYPE_CHECKING:
 
 __all__ = ["AnyModel", "Model", "Prediction"]
 
-Path_ = str | os.PathLike[str]
+StrPath = str | os.PathLike[str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,8 +99,8 @@ class Model(Result):
     Args:
         module: values to logits, the user's own network being `network` in it; pixels are in
             [0, 1].
-        card: what model.json holds; of a model from elsewhere its spec and where it is from.
-        place: the run folder, or what was opened.
+        card: what model.json holds; of an external model its spec and where it is from.
+        path: the run folder, or what was opened.
         named: the classes have names; else they are the numbers of the outputs, and data says
             what they are called.
         black_box: it answers, and has neither layers nor gradients.
@@ -113,7 +113,7 @@ class Model(Result):
 
     module: SpecifiedNetwork
     card: dict[str, Any]
-    place: Path
+    path: Path
     named: bool = True
     black_box: bool = False
     options: tuple[str, ...] | None = ()
@@ -143,7 +143,7 @@ class Model(Result):
         """
         if self.options is None:
             return None
-        return Named(model=str(self.place), data=data, options=self.options)
+        return Named(model=str(self.path), data=data, options=self.options)
 
     def heading(self) -> str:
         """What was opened."""
@@ -195,7 +195,7 @@ class Model(Result):
     @property
     def title(self) -> str:
         """As it was named."""
-        return printable(self.place)
+        return printable(self.path)
 
     def inner(self, layer: str) -> str:
         """The name of a layer in `module`, from the one in the network.
@@ -257,7 +257,7 @@ class Model(Result):
         """Answer for files, for all images below folders, and for data of any kind.
 
         Args:
-            paths: files, folders and places of data (`DATA:test`, `digits`), or anything that
+            paths: files, folders and data sets (`DATA:test`, `digits`), or anything that
                 `neocog.data.inputs` takes.
 
         Returns:
@@ -279,7 +279,7 @@ class Model(Result):
         """
         self._must_classify()
         batch = min(64, self._batch(None)) if batch_size is None else self._batch(batch_size)
-        paths = paths.place if isinstance(paths, Source) else paths
+        paths = paths.path if isinstance(paths, Source) else paths
         named, paths = named_paths(self.taken(paths))
         if named is None:
             yield from self._of_inputs(paths, batch)
@@ -290,20 +290,20 @@ class Model(Result):
             waiting.append(waits)
             if len(waiting) == batch:
                 looked = looked or self._look(waiting)
-                yield from self._answers(waiting)
+                yield from self._predictions(waiting)
                 waiting = []
         if not looked:
             self._look(waiting)
-        yield from self._answers(waiting)
+        yield from self._predictions(waiting)
 
-    def _named(self, paths: Iterable[Path_]) -> Iterator[tuple[str, np.ndarray | str]]:
+    def _named(self, paths: Iterable[StrPath]) -> Iterator[tuple[str, np.ndarray | str]]:
         """Names and pixels of files, and of the samples of data."""
         for given in paths:
             if not is_data(given):
                 yield from self.images(given)
                 continue
             split = self.samples(given).split
-            where = Path(parse_place(given)[0])
+            where = Path(parse_source(given)[0])
             for i, name in enumerate(split.names):
                 yield str(where / name) if where.is_dir() else name, split.x[i]
 
@@ -312,25 +312,25 @@ class Model(Result):
         signal, at = self.spec.input, 0
         for part in portions(data, signal):
             odd = misfit(part.samples.take(slice(0, LOOKED_AT)), signal) if not at else None
-            for said in (*part.notes, *filter(None, (odd,))):
-                warnings.warn(said, stacklevel=4)
+            for note in (*part.notes, *filter(None, (odd,))):
+                warnings.warn(note, stacklevel=4)
             logits = outputs_of(self, part, batch)
             p = probabilities(logits.double(), self.spec.output.kind)
             for i, row in enumerate(p):
-                yield self._answer(part.samples.name(i) or f"sample {at + i}", row)
+                yield self._prediction(part.samples.name(i) or f"sample {at + i}", row)
             at += len(p)
 
     def _look(self, waiting: Iterable[tuple[str, np.ndarray | str]]) -> bool:
         """Warn where the normalization does not fit these images; whether there were any."""
-        found = [p for _, p in waiting if isinstance(p, np.ndarray)]
-        some = [p for p in found if p.dtype == found[0].dtype]
+        arrays = [p for _, p in waiting if isinstance(p, np.ndarray)]
+        some = [p for p in arrays if p.dtype == arrays[0].dtype]
         if some:
             split = Split(np.stack(some), np.zeros(len(some), np.int64), [""] * len(some))
-            for said in misfit_of_split(split, self.spec.input):
-                warnings.warn(said, stacklevel=3)
+            for note in misfit_of_split(split, self.spec.input):
+                warnings.warn(note, stacklevel=3)
         return bool(some)
 
-    def images(self, paths: Iterable[Path_] | Path_) -> Iterator[tuple[str, np.ndarray | str]]:
+    def images(self, paths: Iterable[StrPath] | StrPath) -> Iterator[tuple[str, np.ndarray | str]]:
         """Files as this model takes them: name, and pixels (H, W, C) or why they cannot be used.
 
         Args:
@@ -341,16 +341,16 @@ class Model(Result):
             yield path, reason or self._decode(path)
 
     def evaluate(
-        self, place: Any, *, strict: bool = False, batch_size: int | None = None
+        self, data: Any, *, strict: bool = False, batch_size: int | None = None
     ) -> Evaluation:
         """Score the model on data.
 
         Args:
-            place: as for `neocog.data`, or anything that `neocog.data.inputs` takes; `DATA:val`
+            data: as for `neocog.data`, or anything that `neocog.data.inputs` takes; `DATA:val`
                 picks a split and `DATA:all` everything. If left out, the test split where there is
                 one, or was when the model was trained on this data; else everything.
             strict: stop at the first image that cannot be used.
-            batch_size: samples that go through the model at once; chosen by their size if left
+            batch_size: batch size; chosen by the size of a sample if left
                 out. Memory grows with it, and not with the number of samples.
 
         Raises:
@@ -359,11 +359,11 @@ class Model(Result):
             UsageError: a batch of none.
         """
         self._must_classify()
-        return scored(self, self.taken(place), batch=self._batch(batch_size), strict=strict)
+        return scored(self, self.taken(data), batch=self._batch(batch_size), strict=strict)
 
     def samples(
         self,
-        place: Path_,
+        source: StrPath,
         *,
         border: int = 0,
         strict: bool = False,
@@ -372,7 +372,7 @@ class Model(Result):
         """Data as this model takes it: its size, its channels, its numbers of the classes.
 
         Args:
-            place: as for `evaluate`.
+            source: as for `evaluate`.
             border: pixels to serve beyond the model's size, on each side.
             strict: stop at the first image that cannot be used.
             progress: called with (steps done, steps in all) as files are read and decoded.
@@ -381,7 +381,7 @@ class Model(Result):
             DataError: the data cannot be opened.
         """
         self._must_classify()
-        return data_of(self, place, border=border, strict=strict, progress=progress)
+        return data_of(self, source, border=border, strict=strict, progress=progress)
 
     def _batch(self, given: int | None) -> int:
         """Samples that go through the model at once."""
@@ -403,7 +403,7 @@ class Model(Result):
         """Other tasks have no classes to score."""
         if self.spec.task != "classify":
             raise UsageError(
-                f"Scores and predictions are of classifiers; `{printable(self.place)}` does "
+                f"Scores and predictions are of classifiers; `{printable(self.path)}` does "
                 f"`{self.spec.task}`. Audit it instead."
             )
 
@@ -419,7 +419,7 @@ class Model(Result):
         except NeocogError as e:
             return str(e)
 
-    def _answers(self, waiting: list[tuple[str, np.ndarray | str]]) -> list[Prediction]:
+    def _predictions(self, waiting: list[tuple[str, np.ndarray | str]]) -> list[Prediction]:
         images = [p for _, p in waiting if isinstance(p, np.ndarray)]
         p = self._probabilities(images) if images else torch.empty(0)
         finite_outputs(p, [path for path, image in waiting if isinstance(image, np.ndarray)])
@@ -428,11 +428,11 @@ class Model(Result):
             if isinstance(image, str):
                 out.append(Prediction(path=path, error=image))
                 continue
-            out.append(self._answer(path, p[row]))
+            out.append(self._prediction(path, p[row]))
             row += 1
         return out
 
-    def _answer(self, path: str, p: Tensor) -> Prediction:
+    def _prediction(self, path: str, p: Tensor) -> Prediction:
         """Of one sample, from its probabilities (K,)."""
         best = p.topk(min(5, len(p)))
         top = tuple(

@@ -72,11 +72,12 @@ def misfit(x: Tensor, signal: InputSpec) -> str | None:
         c = flattest
     else:
         return None
-    said = f"a mean of {means[c]:.3g} and a standard deviation of {stds[c]:.3g}"
+    statistics = f"a mean of {means[c]:.3g} and a standard deviation of {stds[c]:.3g}"
     channel = f" in channel {c}" if signal.channels > 1 else ""
     return (
         f"Normalized with mean {signal.mean[c]:g} and std {signal.std[c]:g}, the images have "
-        f"{said}{channel}, where networks are trained with about 0 and 1; the pixels themselves "
+        f"{statistics}{channel}, where networks are trained with about 0 and 1; the pixels "
+        "themselves "
         f"have a mean of {mean[c]:.2g} and a standard deviation of {std[c]:.2g}. Check --mean and "
         "--std, or whether these are images as the network knows them."
     )
@@ -87,5 +88,5 @@ def misfit_of_split(split: Split, signal: InputSpec) -> tuple[str, ...]:
     rows = np.unique(np.linspace(0, max(0, len(split) - 1), LOOKED_AT).astype(np.int64))
     if not len(split):
         return ()
-    said = misfit(pixels(split, rows), signal)
-    return () if said is None else (said,)
+    sentence = misfit(pixels(split, rows), signal)
+    return () if sentence is None else (sentence,)

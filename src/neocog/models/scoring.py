@@ -13,12 +13,12 @@ from torch.nn.modules.conv import _ConvNd
 
 from neocog.data.batches import batches
 from neocog.data.inputs import Inputs, is_path, portions, resolved
-from neocog.data.open import parse_place
+from neocog.data.open import parse_source
 from neocog.data.samples import Samples
 from neocog.data.split import Split, ids_of
 from neocog.errors import DataError, printable
 from neocog.graph.output_kind import probabilities
-from neocog.models.matched import match, match_any
+from neocog.models.class_matching import match, match_any
 from neocog.store.sound import finite_outputs
 from neocog.tasks.class_order import other_order
 from neocog.tasks.classify import Evaluation, evaluation
@@ -39,8 +39,8 @@ def scored(trained: Model, data: Any, *, batch: int, strict: bool) -> Evaluation
 
     Args:
         trained: the model.
-        data: a place of data, or what `neocog.data.inputs` takes, with labels.
-        batch: samples that go through the model at once.
+        data: a data set, or what `neocog.data.inputs` takes, with labels.
+        batch: batch size.
         strict: stop at the first image that cannot be used.
 
     Raises:
@@ -49,41 +49,41 @@ def scored(trained: Model, data: Any, *, batch: int, strict: bool) -> Evaluation
     """
     data = resolved(data)
     if is_path(data):
-        logits, y, classes, notes = _of_place(trained, data, batch, strict)
+        logits, y, classes, notes = _of_source(trained, data, batch, strict)
     else:
         logits, y, classes, notes = _of_inputs(trained, data, batch)
     kind = trained.spec.output.kind
-    found = evaluation(logits, y, classes, kind=kind)
-    other = other_order(np.array(found.confusion), classes)
-    return replace(found, notes=(*notes, *((other.sentence,) if other is not None else ())))
+    scores = evaluation(logits, y, classes, kind=kind)
+    other = other_order(np.array(scores.confusion), classes)
+    return replace(scores, notes=(*notes, *((other.sentence,) if other is not None else ())))
 
 
-def _of_place(
+def _of_source(
     trained: Model, data: Any, batch: int, strict: bool
 ) -> tuple[Tensor, np.ndarray, tuple[str, ...], tuple[str, ...]]:
-    shown = trained.samples(data, strict=strict)
-    split, known = shown.split, shown.known
+    samples = trained.samples(data, strict=strict)
+    split, known = samples.split, samples.known
     if not len(known):
-        where, found = parse_place(data)[0], shown.source.classes
-        raise _unscored(trained, where, found, labeled=bool(found))
+        where, classes = parse_source(data)[0], samples.source.classes
+        raise _unscored(trained, where, classes, labeled=bool(classes))
     if len(known) < len(split):
         split = split.subset(known)
     feed = batches(split, size=batch, shuffle=False, seed=0, epoch=0)
     logits = logits_of(trained.module, feed)
     p = probabilities(logits.double(), trained.spec.output.kind)
     finite_outputs(p, split.names)
-    return logits, split.y, shown.classes, shown.notes
+    return logits, split.y, samples.classes, samples.notes
 
 
 def _of_inputs(
     trained: Model, data: Any, batch: int
 ) -> tuple[Tensor, np.ndarray, tuple[str, ...], tuple[str, ...]]:
     rows, truths, notes = list[Tensor](), list[np.ndarray](), list[str]()
-    classes, found, labeled = trained.spec.classes, tuple[str, ...](), False
+    classes, data_classes, labeled = trained.spec.classes, tuple[str, ...](), False
     for part in portions(data, trained.spec.input):
-        y, classes, said = truths_of(trained.spec.classes, part, named=trained.named)
-        notes += [*part.notes, *said]
-        found = part.classes
+        y, classes, more = truths_of(trained.spec.classes, part, named=trained.named)
+        notes += [*part.notes, *more]
+        data_classes = part.classes
         labeled = labeled or part.samples.y is not None
         logits = outputs_of(trained, part, batch)
         known = np.flatnonzero(y >= 0)
@@ -92,7 +92,7 @@ def _of_inputs(
     truth = np.concatenate(truths)
     notes = list(dict.fromkeys(notes))
     if not len(truth):
-        raise _unscored(trained, _DATA, found, labeled=labeled)
+        raise _unscored(trained, _DATA, data_classes, labeled=labeled)
     return torch.cat(rows), truth, classes, (*trained.card.get("notes", ()), *notes)
 
 
@@ -127,9 +127,9 @@ def truths_of(
     y = part.samples.y
     if y is None:
         return np.full(len(part.samples), -1), own, ()
-    found = part.classes
+    data_classes = part.classes
     if y.dtype.kind in "US":
-        found, y = _named(y)
+        data_classes, y = _named(y)
     if y.ndim != 1 or (y.dtype.kind not in "iub" and not bool((y == np.rint(y)).all())):
         raise DataError(
             f"Labels of a classifier are class indices, one a sample; {y.dtype} of {y.shape} came. "
@@ -138,18 +138,22 @@ def truths_of(
     y = y.astype(np.int64)
     if not own:
         return y, (), ()
-    if found:
-        matched = match_any(own, found, _DATA, named=named)
-        if max(matched.outputs) >= 0 or len(found) != len(own):
-            return matched.truth(np.where(y < len(found), y, -1)), matched.classes, matched.notes
+    if data_classes:
+        matched = match_any(own, data_classes, _DATA, named=named)
+        if max(matched.outputs) >= 0 or len(data_classes) != len(own):
+            return (
+                matched.truth(np.where(y < len(data_classes), y, -1)),
+                matched.classes,
+                matched.notes,
+            )
     beyond = int((y >= len(own)).sum())
     if not beyond:
         return np.maximum(y, -1), own, ()
-    said = (
+    note = (
         f"{beyond:,} of {len(y):,} labels are beyond the model's {len(own)} outputs (the largest "
         f"is {int(y.max())}): accuracy is of the others alone."
     )
-    return np.where(y < len(own), np.maximum(y, -1), -1), own, (said,)
+    return np.where(y < len(own), np.maximum(y, -1), -1), own, (note,)
 
 
 def as_split(samples: Samples) -> Split:
@@ -191,7 +195,9 @@ def _named(y: np.ndarray) -> tuple[tuple[str, ...], np.ndarray]:
     return names, np.array([number[str(word)] for word in y])
 
 
-def _unscored(trained: Model, where: str, found: tuple[str, ...], *, labeled: bool) -> DataError:
+def _unscored(
+    trained: Model, where: str, data_classes: tuple[str, ...], *, labeled: bool
+) -> DataError:
     rest = "`neocog predict` and `neocog audit` need no labels."
     if not labeled:
         how = "Give them with the images, as (x, y)"
@@ -202,7 +208,7 @@ def _unscored(trained: Model, where: str, found: tuple[str, ...], *, labeled: bo
             f"{how}; {rest}"
         )
     try:
-        match(trained.spec.classes, found, where, named=trained.named)
+        match(trained.spec.classes, data_classes, where, named=trained.named)
     except DataError as e:
         return DataError(f"{e} {rest}")
     return DataError(

@@ -54,7 +54,7 @@ class AlexNet(nn.Module):
         outputs: channels of `features`.
         classes: outputs.
         hidden: units of the two hidden linear layers.
-        dropout: share left out in training: of the inputs of these, or of their outputs.
+        dropout: rate in training: of the inputs of these, or of their outputs.
         published: of their outputs, as published.
         stages: what `features` says about its maps.
     """
@@ -121,7 +121,7 @@ def alexnet(
             the map, and every window gets the border that the published form leaves out: then no
             position is treated in another way than the others.
         hidden: units of the two hidden linear layers.
-        dropout: share left out in training: of the inputs of the two hidden linear layers, in
+        dropout: rate in training: of the inputs of the two hidden linear layers, in
             the form "towers" of their outputs.
 
     Example:
@@ -220,8 +220,8 @@ def _features(
 
 
 def start_as_published(net: AlexNet) -> None:
-    """Weights normal with deviation 0.01; biases 1 in convolutions 2, 4, 5 and the hidden linear
-    layers, 0 elsewhere (section 5 of the paper).
+    """Weights normal with standard deviation 0.01; biases 1 in convolutions 2, 4, 5 and the hidden
+    linear layers, 0 elsewhere (section 5 of the paper).
     """
     convs = [m for m in net.features if isinstance(m, nn.Conv2d)]
     linears = [m for m in net.classifier if isinstance(m, nn.Linear)]

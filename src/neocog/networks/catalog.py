@@ -11,7 +11,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 from torch import nn
 
 from neocog.errors import UsageError, did_you_mean, printable
-from neocog.fields import shown
+from neocog.fields import short_repr
 from neocog.layers.blocks import PADDINGS
 from neocog.layers.downsample import DOWNSAMPLINGS
 from neocog.networks.alexnet import alexnet
@@ -219,5 +219,5 @@ def _checked(network: str, option: Option, value: object) -> object:
     raise UsageError(
         f"The option `{option.name}` of {network} takes "
         f"{words.get(option.kind, 'true or false' if option.kind == 'bool' else 'a word')}; "
-        f"{shown(value)} came. Its default is {option.default!r}."
+        f"{short_repr(value)} came. Its default is {option.default!r}."
     )

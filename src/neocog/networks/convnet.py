@@ -41,7 +41,7 @@ class ConvNet(nn.Module):
         stem: the first convolution with what follows it.
         stages: name and module of each stage, and what it says about its map.
         classes: outputs.
-        dropout: share of the features left out in training.
+        dropout: rate, of the features.
     """
 
     def __init__(
@@ -98,7 +98,7 @@ def convnet(
         depths: convolutions of each stage; the stem counts as the first of the first stage.
         stem: "half" is 5×5 at stride 2, "full" is 3×3 at stride 1; to the first width.
         pool: "max", "average", or "conv" for a learned one at the same stride.
-        dropout: share of the features left out in training.
+        dropout: rate, of the features.
 
     Raises:
         UsageError: widths and depths are not as many, or none, or out of range.

@@ -19,7 +19,7 @@ class Dense(nn.Module):
         inputs: numbers of one image.
         hidden: units of each hidden layer; empty for a linear classifier.
         classes: outputs.
-        dropout: share of each hidden layer left out in training.
+        dropout: rate, of each hidden layer.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ def dense(
         downsampling: one of `layers.downsample.DOWNSAMPLINGS`.
         padding: one of `layers.blocks.PADDINGS`.
         hidden: units of each hidden layer.
-        dropout: share of each hidden layer left out in training.
+        dropout: rate, of each hidden layer.
 
     Raises:
         UsageError: no such downsampling or padding.

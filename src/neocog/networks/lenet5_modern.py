@@ -29,7 +29,7 @@ class LeNet5Modern(nn.Module):
         padding: one of `layers.blocks.PADDINGS`.
         pool: one of `layers.downsample.POOLS`.
         mean: the linear layers see the mean over the last map.
-        dropout: share of the units behind the map and of c5 left out in training.
+        dropout: rate, of the units behind the map and of c5.
     """
 
     def __init__(
@@ -97,7 +97,7 @@ def lenet5_modern(
         pool: "max", "average", or "conv" for a learned one at the same stride.
         head: "published" sees the whole last map; "mean" sees the mean over it, and the second
             convolution keeps the size as the first one does.
-        dropout: share of the units before c5 and f6 left out in training.
+        dropout: rate, of the units before c5 and f6.
 
     Example:
         >>> net = lenet5_modern(classes=10, channels=1, size=(28, 28))

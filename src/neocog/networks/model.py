@@ -27,7 +27,7 @@ class SpecifiedNetwork(nn.Module):
     Of several tensors that a network returns the spec's is taken, and of probabilities logits
     are made: what gives the same probabilities again.
 
-    Mean and deviation live in the spec; the module holds copies that move with it between
+    Mean and standard deviation live in the spec; the module holds copies that move with it between
     devices and stay out of its state dict, whose keys are the network's behind `network.`.
 
     Args:

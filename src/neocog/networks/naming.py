@@ -73,9 +73,9 @@ def _convnext_of_timm(own: Mapping[str, object]) -> dict[str, str]:
     names = {}
     for name in own:
         for pattern, there in rules:
-            found, count = re.subn(rf"^{pattern}\.", there, name)
+            renamed, count = re.subn(rf"^{pattern}\.", there, name)
             if count:
-                names[found] = name
+                names[renamed] = name
     return names
 
 

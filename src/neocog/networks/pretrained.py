@@ -63,10 +63,10 @@ class Pretrained:
     def file(self) -> Path | None:
         """The file of weights; None where its package is not installed."""
         try:
-            found = Path(str(distribution(self.package).locate_file(self.path)))
+            path = Path(str(distribution(self.package).locate_file(self.path)))
         except PackageNotFoundError:
             return None
-        return found if found.is_file() else None
+        return path if path.is_file() else None
 
 
 @dataclass(frozen=True, kw_only=True)

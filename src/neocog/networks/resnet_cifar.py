@@ -2,7 +2,7 @@
 
 Source: K. He et al., "Deep Residual Learning for Image Recognition", CVPR 2016, section 4.2: a
 3×3 convolution to 16 channels, three stages of n basic blocks at 16, 32, 64 channels, mean over
-the map, one linear layer; 6n + 2 layers; short cut A, without parameters.
+the map, one linear layer; 6n + 2 layers; shortcut A, without parameters.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class SmallResNet(nn.Module):
         channels: 1 for gray, 3 for color.
         blocks: of each stage.
         width: channels of the first stage.
-        short: kind of short cut where size and channels change.
+        short: kind of shortcut where size and channels change.
         downsampling: one of `layers.downsample.DOWNSAMPLINGS`.
         padding: one of `layers.blocks.PADDINGS`.
     """

@@ -40,7 +40,7 @@ class VGG(nn.Module):
         grid: samples of each axis that the linear layers see.
         classes: outputs.
         hidden: units of the two hidden linear layers.
-        dropout: share of the outputs of these left out in training.
+        dropout: rate, of the outputs of these.
         stages: what `features` says about its maps.
     """
 
@@ -106,7 +106,7 @@ def vgg(
             is "published" where the map has 7×7 samples, else "fitted"; "mean" sees the mean over
             the map, as an answer that must not depend on the position asks for.
         hidden: units of the two hidden linear layers.
-        dropout: share of the outputs of these left out in training.
+        dropout: rate, of the outputs of these.
 
     Raises:
         UsageError: no such depth.

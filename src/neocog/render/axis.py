@@ -42,7 +42,7 @@ class Axis:
             return False
         return not self.log or value > 1 / LIMIT
 
-    def place(self, value: float) -> float:
+    def position(self, value: float) -> float:
         """The place of a value: 0 at the start, 1 at the end."""
         if self.log:
             low, high = math.log(self.lo), math.log(self.hi)
@@ -84,12 +84,12 @@ def log_ticks(lo: float, hi: float) -> list[float]:
     """
     first, last = math.floor(math.log10(lo)) - 1, math.ceil(math.log10(hi)) + 1
     for mantissas in ((1, 2, 5), (1,)):
-        found = [
+        values = [
             v for p in range(first, last + 1) for m in mantissas if lo <= (v := _scaled(m, p)) <= hi
         ]
-        if 2 <= len(found) <= MOST + 1:
-            return found
-    if len(found) < 2:
+        if 2 <= len(values) <= MOST + 1:
+            return values
+    if len(values) < 2:
         return ticks(lo, hi)
     stride = math.ceil((last - first) / MOST)
     return [
@@ -115,8 +115,8 @@ def axis(values: Iterable[float | None], *, log: bool = False, fitted: bool = Fa
     lo, hi = _widened(min(known, default=0.0), max(known, default=1.0))
     if fitted:
         whole = all(v == int(v) for v in known)
-        found = ticks(lo, hi, least=1.0 if whole else 0.0)
-        return Axis(lo, hi, tuple(found))
+        marks = ticks(lo, hi, least=1.0 if whole else 0.0)
+        return Axis(lo, hi, tuple(marks))
     if 0 < lo <= 0.3 * hi:
         lo = 0.0
     step = _step(lo, hi)
@@ -125,7 +125,7 @@ def axis(values: Iterable[float | None], *, log: bool = False, fitted: bool = Fa
     return Axis(first, last, tuple(_multiples(first, last, *step)))
 
 
-def labels(places: Sequence[float]) -> list[Markup]:
+def labels(values: Sequence[float]) -> list[Markup]:
     """Ticks as text, with the decimals that their step needs.
 
     Example:
@@ -134,12 +134,12 @@ def labels(places: Sequence[float]) -> list[Markup]:
         >>> [str(t) for t in labels([0.001, 0.1, 10.0])]
         ['0.001', '0.1', '10']
     """
-    steps = [b - a for a, b in itertools.pairwise(places)]
+    steps = [b - a for a, b in itertools.pairwise(values)]
     even = len(steps) > 0 and max(steps) - min(steps) <= 1e-6 * max(steps)
-    if not even or min(steps) >= 1 or min(steps) < 1e-6 or abs(places[-1]) >= 1e6:
-        return [number(v, digits=6) for v in places]
+    if not even or min(steps) >= 1 or min(steps) < 1e-6 or abs(values[-1]) >= 1e6:
+        return [number(v, digits=6) for v in values]
     decimals = max(0, -math.floor(math.log10(min(steps)) + 1e-9))
-    return [Markup(f"{v:,.{decimals}f}".replace("-", "−")) for v in places]
+    return [Markup(f"{v:,.{decimals}f}".replace("-", "−")) for v in values]
 
 
 def _widened(lo: float, hi: float) -> tuple[float, float]:

@@ -69,10 +69,10 @@ def view_bars(bars: Bars) -> BarsView:
         rows=rows,
         key=list(enumerate(bars.series)) if len(bars.series) > 1 else [],
         ticks=[
-            (_p(scale.place(v)), t + unit)
+            (_p(scale.position(v)), t + unit)
             for v, t in zip(scale.ticks, labels(scale.ticks), strict=True)
         ],
-        zero=_p(scale.place(0.0)),
+        zero=_p(scale.position(0.0)),
         summary=f"Bar chart of {len(rows)}: {', '.join(bars.series)}.",
     )
 
@@ -100,23 +100,23 @@ def _bar(bars: Bars, series: str, i: int, scale: Axis) -> Bar | None:
     whisker, furthest = None, high
     if pair is not None and all(math.isfinite(e) for e in pair):
         a, b = (e * factor for e in pair)
-        whisker = (_p(scale.place(a)), _p(scale.place(b) - scale.place(a)))
+        whisker = (_p(scale.position(a)), _p(scale.position(b) - scale.position(a)))
         furthest = max(high, b)
     return Bar(
         look=list(bars.series).index(series),
-        left=_p(scale.place(low)),
-        width=_p(scale.place(high) - scale.place(low)),
+        left=_p(scale.position(low)),
+        width=_p(scale.position(high) - scale.position(low)),
         whisker=whisker,
-        end=_p(scale.place(furthest)),
+        end=_p(scale.position(furthest)),
         text=_text(value, bars.unit),
     )
 
 
 def _text(value: float, unit: str) -> Markup:
     if unit == "%":
-        shown = 100 * value
-        digits = 1 if abs(shown) >= 1 or value == 0 else 2
-        return number(round(shown, digits), digits=4) + PERCENT
+        percent = 100 * value
+        digits = 1 if abs(percent) >= 1 or value == 0 else 2
+        return number(round(percent, digits), digits=4) + PERCENT
     return number(value, digits=2)
 
 

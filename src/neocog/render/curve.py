@@ -32,7 +32,7 @@ DRAWN = 1000
 """Points a line may have before it is thinned."""
 STRIPS = 200
 """Positions that tell their numbers when pointed at; fewer where there are many lines."""
-TOLD = 1600
+HOVERED = 1600
 """Numbers told so, at most."""
 NAMES = 24
 """Names along the axis."""
@@ -97,7 +97,7 @@ def view_curve(curve: Curve) -> CurveView:
     }
     x = axis(curve.x, fitted=True)
     y = axis([v for values in lines.values() for v in values], log=curve.log_y)
-    y_ticks = [(_p(1 - y.place(v)), t) for v, t in _labeled(y)]
+    y_ticks = [(_p(1 - y.position(v)), t) for v, t in _labeled(y)]
     points = {name: _points(curve.x, values, x, y) for name, values in lines.items()}
     drawn = _lines(points)
     return CurveView(
@@ -118,10 +118,10 @@ def view_curve(curve: Curve) -> CurveView:
 def _x_ticks(curve: Curve, x: Axis) -> list[tuple[str, Markup | str]]:
     """Round numbers; or the names of positions, of many every second, third, …"""
     if not curve.x_names:
-        return [(_p(x.place(v)), t) for v, t in _labeled(x)]
+        return [(_p(x.position(v)), t) for v, t in _labeled(x)]
     stride = max(1, math.ceil(len(curve.x) / NAMES))
     return [
-        (_p(x.place(float(curve.x[i]))), str(curve.x_names[i]))
+        (_p(x.position(float(curve.x[i]))), str(curve.x_names[i]))
         for i in range(0, len(curve.x), stride)
         if x.holds(float(curve.x[i]))
     ]
@@ -147,7 +147,7 @@ def _points(
 ) -> list[Point | None]:
     """Places in the drawing; None where there is no number that the axes hold."""
     return [
-        (x.place(float(a)) * 1000, (1 - y.place(b)) * 1000)
+        (x.position(float(a)) * 1000, (1 - y.position(b)) * 1000)
         if b is not None and x.holds(a) and y.holds(b)
         else None
         for a, b in zip(positions, values, strict=True)
@@ -227,10 +227,10 @@ def _apart(ends: dict[str, float]) -> dict[str, str]:
 
 def _strips(curve: Curve, x: Axis) -> list[Strip]:
     rows = {float(a): i for i, a in enumerate(curve.x) if x.holds(a)}
-    if len(rows) > STRIPS or len(rows) * len(curve.lines) > TOLD:
+    if len(rows) > STRIPS or len(rows) * len(curve.lines) > HOVERED:
         return []
     order = sorted(rows)
-    middles = [x.place(a) * 1000 for a in order]
+    middles = [x.position(a) * 1000 for a in order]
     edges = [0.0, *((a + b) / 2 for a, b in itertools.pairwise(middles)), 1000.0]
     unit = "%" if curve.y_label == "%" else ""
     return [

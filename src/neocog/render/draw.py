@@ -151,6 +151,6 @@ def _figure(exhibit: Curve | Bars | Map | Gallery | Table | Checks) -> Markup:
             return _render("table.html", exhibit, view_table(exhibit))
 
 
-def _render(name: str, shown: Exhibit, view: object, *, numbers: object = None) -> Markup:
+def _render(name: str, exhibit: Exhibit, view: object, *, numbers: object = None) -> Markup:
     template = environment().get_template(name)
-    return Markup(template.render(shown=shown, view=view, numbers=numbers))
+    return Markup(template.render(exhibit=exhibit, view=view, numbers=numbers))

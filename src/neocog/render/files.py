@@ -65,7 +65,7 @@ def drawn_files(sections: Sequence[Section]) -> dict[str, bytes]:
         sections: whose exhibits.
     """
     titles = Counter(t for s in sections for t in {e.title for e in s.exhibits})
-    found: dict[str, bytes] = {}
+    files: dict[str, bytes] = {}
     for section in sections:
         for exhibit in section.exhibits:
             stem = slug(exhibit.title)
@@ -74,14 +74,14 @@ def drawn_files(sections: Sequence[Section]) -> dict[str, bytes]:
             match exhibit:
                 case Gallery():
                     for name, image in _images(exhibit, stem):
-                        _add(found, name, ".png", png(image))
+                        _add(files, name, ".png", png(image))
                 case Map():
-                    _add(found, stem, ".png", png(_colors(exhibit)))
+                    _add(files, stem, ".png", png(_colors(exhibit)))
                 case Curve():
-                    _add(found, stem, ".svg", svg(exhibit).encode("utf-8"))
+                    _add(files, stem, ".svg", svg(exhibit).encode("utf-8"))
                 case _:
                     pass
-    return found
+    return files
 
 
 def _images(gallery: Gallery, stem: str) -> list[tuple[str, np.ndarray]]:
@@ -98,7 +98,7 @@ def _images(gallery: Gallery, stem: str) -> list[tuple[str, np.ndarray]]:
     ]
 
 
-def _name(caption: str, place: int) -> str:
+def _name(caption: str, rank: int) -> str:
     """What an image is called: a caption of words by these, `3: 0.97` by 3, a number by its place.
 
     A file that is called by a score is another file whenever the score is.
@@ -111,7 +111,7 @@ def _name(caption: str, place: int) -> str:
         float(first)
     except ValueError:
         return slug(first, or_else="image")
-    return str(place)
+    return str(rank)
 
 
 def _sheet(images: Sequence[np.ndarray]) -> np.ndarray:
@@ -137,28 +137,28 @@ def slug(text: str, *, or_else: str = "exhibit") -> str:
     return re.sub(r"[^a-z0-9]+", "-", plain)[:LONGEST].strip("-") or or_else
 
 
-def _add(found: dict[str, bytes], stem: str, ending: str, content: bytes) -> None:
+def _add(files: dict[str, bytes], stem: str, ending: str, content: bytes) -> None:
     stem = f"{stem}-1" if _DEVICE.fullmatch(stem) else stem
     name, n = f"{stem}{ending}", 1
-    while name in found:
+    while name in files:
         n += 1
         name = f"{stem}-{n}{ending}"
-    found[name] = content
+    files[name] = content
 
 
-def _colors(shown: Map) -> np.ndarray:
+def _colors(map_: Map) -> np.ndarray:
     """A map in the colors of the report, light, its cells as squares; gaps are white."""
-    values = np.asarray(shown.values, np.float64)
+    values = np.asarray(map_.values, np.float64)
     known = np.isfinite(values)
     real = values[known]
-    if shown.diverging:
+    if map_.diverging:
         high = float(np.abs(real).max(initial=0)) or 1.0
         low = -high
     else:
         low, high = (float(real.min()), float(real.max())) if real.size else (0.0, 1.0)
     span = high - low if high > low else 1.0
     share = (np.where(known, values, low) - low) / span
-    colors = palette("both" if shown.diverging else "amount", "light", 256)
+    colors = palette("both" if map_.diverging else "amount", "light", 256)
     image = colors[np.rint(np.clip(share, 0, 1) * 255).astype(int)]
     image[~known] = 255
     times = max(1, CELLS // max(image.shape[:2]))

@@ -48,7 +48,7 @@ class GalleryView:
     groups: list[list[Image]]
     bare: bool
     cell: int
-    shown: int
+    n_drawn: int
     left_out: int
 
     @property
@@ -65,17 +65,17 @@ def view_gallery(gallery: Gallery) -> GalleryView:
     """
     _check(gallery)
     each = max(1, gallery.together)
-    shown = list(gallery.images[: MOST - MOST % each])
+    drawn = list(gallery.images[: MOST - MOST % each])
     texts = [line for c in gallery.captions[:MOST] for line in c.split("\n")]
     bare = max(map(len, texts), default=0) <= BRIEF and not gallery.large
-    longest = max((max(p.shape[:2]) for p in shown), default=1)
+    longest = max((max(p.shape[:2]) for p in drawn), default=1)
     if gallery.large:
         scale = _fitted(longest, BIG if each < 3 else BIG * 2 // each, whole=gallery.pixelated)
     else:
-        largest = LARGE if len(shown) > FEW else LARGER if len(shown) > 1 else 2 * LARGER
+        largest = LARGE if len(drawn) > FEW else LARGER if len(drawn) > 1 else 2 * LARGER
         scale = _scale(longest, largest, bare=bare, whole=gallery.pixelated)
     images = []
-    for i, (image, caption) in enumerate(zip(shown, gallery.captions, strict=False)):
+    for i, (image, caption) in enumerate(zip(drawn, gallery.captions, strict=False)):
         lines = [line for line in caption.split("\n") if line]
         images.append(
             Image(
@@ -83,12 +83,12 @@ def view_gallery(gallery: Gallery) -> GalleryView:
                 width=max(1, round(image.shape[1] * scale)),
                 height=max(1, round(image.shape[0] * scale)),
                 caption=lines,
-                alt=", ".join(str(clean(line)) for line in lines) or f"{i + 1} of {len(shown)}",
+                alt=", ".join(str(clean(line)) for line in lines) or f"{i + 1} of {len(drawn)}",
             )
         )
     groups = [images[i : i + each] for i in range(0, len(images), each)]
     cell = max((p.width for p in images), default=1)
-    return GalleryView(groups, bare, cell, len(shown), len(gallery.images) - len(shown))
+    return GalleryView(groups, bare, cell, len(drawn), len(gallery.images) - len(drawn))
 
 
 def _fitted(longest: int, side: int, *, whole: bool) -> float:

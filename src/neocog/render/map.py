@@ -62,54 +62,54 @@ class MapView:
     summary: str
 
 
-def view_map(shown: Map) -> MapView:
+def view_map(map_: Map) -> MapView:
     """Lay a map out.
 
     Raises:
         ValueError: the values are no matrix, or the names do not fit them.
     """
-    values = np.asarray(shown.values)
-    _check(shown, values)
-    lo, hi = shown.ends or _range(values, diverging=shown.diverging)
+    values = np.asarray(map_.values)
+    _check(map_, values)
+    lo, hi = map_.ends or _range(values, diverging=map_.diverging)
     height, width = values.shape
-    small = 0 < height <= PRINTED and 0 < width <= PRINTED and shown.extent is None
+    small = 0 < height <= PRINTED and 0 < width <= PRINTED and map_.extent is None
     drawn = values.size > 0 and not small
-    letter = "d" if shown.diverging else "q"
-    columns = [str(c) for c in shown.columns]
-    row_ticks, column_ticks = _ticks(shown.rows, height), _ticks(shown.columns, width)
-    if shown.extent is not None:
-        row_ticks, column_ticks = (_along(*ends) for ends in shown.extent)
+    letter = "d" if map_.diverging else "q"
+    columns = [str(c) for c in map_.columns]
+    row_ticks, column_ticks = _ticks(map_.rows, height), _ticks(map_.columns, width)
+    if map_.extent is not None:
+        row_ticks, column_ticks = (_along(*ends) for ends in map_.extent)
     return MapView(
-        cells=_cells(shown, lo, hi, letter) if small else [],
-        rows=[str(r) for r in shown.rows],
+        cells=_cells(map_, lo, hi, letter) if small else [],
+        rows=[str(r) for r in map_.rows],
         columns=columns,
         upright=max((len(c) for c in columns), default=0) > UPRIGHT,
-        light=_image(values, lo, hi, shown.diverging, "light") if drawn else Markup(""),
-        dark=_image(values, lo, hi, shown.diverging, "dark") if drawn else Markup(""),
+        light=_image(values, lo, hi, map_.diverging, "light") if drawn else Markup(""),
+        dark=_image(values, lo, hi, map_.diverging, "dark") if drawn else Markup(""),
         row_ticks=row_ticks,
         column_ticks=column_ticks,
         longest=(_longest(row_ticks), _longest(column_ticks)),
         aspect=f"{max(width, 1)}/{max(height, 1)}",
         key=[f"{letter}{i}" for i in range(STEPS)],
-        key_labels=(_end(lo, shown.unit), _end(hi, shown.unit)),
+        key_labels=(_end(lo, map_.unit), _end(hi, map_.unit)),
         gaps=bool((~np.isfinite(values.astype(np.float64))).any()),
-        box=_box(shown.box),
+        box=_box(map_.box),
         summary=f"Color map, {height} rows by {width} columns.",
     )
 
 
-def _check(shown: Map, values: np.ndarray) -> None:
+def _check(map_: Map, values: np.ndarray) -> None:
     if values.ndim != 2:
         raise ValueError(
-            f"The values of a map are a matrix (rows, columns); `{printable(shown.title)}` has "
+            f"The values of a map are a matrix (rows, columns); `{printable(map_.title)}` has "
             f"the shape {values.shape}. Draw one matrix a map."
         )
     for kind, names, count in zip(
-        ("row", "column"), (shown.rows, shown.columns), values.shape, strict=True
+        ("row", "column"), (map_.rows, map_.columns), values.shape, strict=True
     ):
         if len(names) not in (0, count):
             raise ValueError(
-                f"A map has a name for each {kind} or none; `{printable(shown.title)}` has "
+                f"A map has a name for each {kind} or none; `{printable(map_.title)}` has "
                 f"{len(names)} names for {count} {kind}s. Give all of them, or an empty list."
             )
 
@@ -139,7 +139,7 @@ def _end(value: float, unit: str) -> Markup:
 
 
 def _box(box: tuple[float, float] | None) -> str:
-    """Style of a frame around the middle of the image; nothing where there is none."""
+    """Style of a frame around the center of the image; nothing where there is none."""
     if box is None:
         return ""
     high, wide = (min(1.0, max(0.0, part)) * 100 for part in box)
@@ -154,17 +154,17 @@ def _percents(rows: list[list[float]]) -> list[list[Markup]]:
     def text(value: float) -> Markup:
         if not math.isfinite(value) or value in (0.0, 1.0):
             return number(100 * value)
-        shown = 100 * value
-        return Markup(f"{min(max(shown, 0.1), 99.9) if 0 < value < 1 else shown:.1f}")
+        percent = 100 * value
+        return Markup(f"{min(max(percent, 0.1), 99.9) if 0 < value < 1 else percent:.1f}")
 
     return [[text(float(v)) for v in row] for row in rows]
 
 
-def _cells(shown: Map, lo: float, hi: float, letter: str) -> list[list[Cell]]:
-    values = np.asarray(shown.values)
+def _cells(map_: Map, lo: float, hi: float, letter: str) -> list[list[Cell]]:
+    values = np.asarray(map_.values)
     plain = values.tolist()
     digits = 3 if values.shape[1] <= WIDE else 2
-    texts = _percents(plain) if shown.unit == "%" else matrix(plain, digits=digits)
+    texts = _percents(plain) if map_.unit == "%" else matrix(plain, digits=digits)
 
     def cell(value: float, text: Markup) -> Cell:
         if not math.isfinite(value):
@@ -208,10 +208,10 @@ def _ticks(names: Sequence[str], count: int) -> list[tuple[str, str]]:
 
 def _along(lo: float, hi: float) -> list[tuple[str, str]]:
     """Round numbers and their places along a side, in per cent."""
-    found = ticks(min(lo, hi), max(lo, hi))
+    values = ticks(min(lo, hi), max(lo, hi))
     return [
         (f"{(v - lo) / (hi - lo) * 100:.2f}", str(t))
-        for v, t in zip(found, labels(found), strict=True)
+        for v, t in zip(values, labels(values), strict=True)
     ]
 
 

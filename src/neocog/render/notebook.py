@@ -49,15 +49,15 @@ class Result(Jsonable, ABC):
             path: the file.
 
         Raises:
-            UsageError: it is no place for a file.
+            UsageError: it is no path for a file.
             RunError: the file cannot be written.
         """
         from neocog.render.page import page, write
         from neocog.targets import target_file
 
-        place = target_file(path, option="path")
-        write(place, page(self.heading(), self.sections(), first=self.first_screen()))
-        return place
+        target = target_file(path, option="path")
+        write(target, page(self.heading(), self.sections(), first=self.first_screen()))
+        return target
 
     def plot(self, path: str | os.PathLike[str] | None = None) -> Drawing:
         """The image of the first screen as one SVG drawing; its figures where it has no image.
@@ -72,12 +72,12 @@ class Result(Jsonable, ABC):
             UsageError: it is no place for a file.
             RunError: the file cannot be written.
         """
+        from neocog.render.drawing import as_svg
         from neocog.render.page import write
-        from neocog.render.picture import picture
         from neocog.targets import target_file
 
         screen = self.first_screen()
-        drawing = Drawing(picture(screen.image or screen.figures, title=self.heading()))
+        drawing = Drawing(as_svg(screen.image or screen.figures, title=self.heading()))
         if path is not None:
             write(target_file(path, option="path"), drawing)
         return drawing

@@ -46,16 +46,16 @@ def view_table(table: Table) -> TableView:
                 f"`{printable(table.title)}` has {len(row)} "
                 f"for {len(table.columns)}. Put None where there is none."
             )
-    shown = table.rows[:MOST]
-    columns = [[row[k] for row in shown] for k in range(len(table.columns))]
+    rows = table.rows[:MOST]
+    columns = [[row[k] for row in rows] for k in range(len(table.columns))]
     texts = [column(cells) for cells in columns]
     looks = [_look(n, c) for n, c in zip(table.columns, columns, strict=True)]
     return TableView(
-        rows=[[text[i] for text in texts] for i in range(len(shown))],
+        rows=[[text[i] for text in texts] for i in range(len(rows))],
         looks=looks,
         narrow=len(looks) <= NARROW and "t" not in looks,
-        tall=len(shown) > TALL,
-        left_out=len(table.rows) - len(shown),
+        tall=len(rows) > TALL,
+        left_out=len(table.rows) - len(rows),
     )
 
 

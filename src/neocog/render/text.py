@@ -101,8 +101,8 @@ def number(value: float | None, *, digits: int = 4) -> Markup:
     if not -4 <= magnitude < 9:
         mantissa, exponent = f"{abs(value):.{digits - 1}e}".split("e")
         return _signed(f"{_trim(mantissa)}×10{_raised(int(exponent))}", negative=value < 0)
-    places = max(0, digits - 1 - magnitude)
-    return _signed(_trim(f"{abs(value):,.{places}f}"), negative=value < 0)
+    decimals = max(0, digits - 1 - magnitude)
+    return _signed(_trim(f"{abs(value):,.{decimals}f}"), negative=value < 0)
 
 
 def matrix(rows: Sequence[Sequence[float]], *, digits: int = 3) -> list[list[Markup]]:
@@ -116,14 +116,14 @@ def matrix(rows: Sequence[Sequence[float]], *, digits: int = 3) -> list[list[Mar
     most = max(sizes, default=0.0)
     if all(v == int(v) for v in sizes) or not 1e-3 <= most < 1e6:
         return [[number(v, digits=digits) for v in row] for row in rows]
-    places = max(0, digits - 1 - math.floor(math.log10(most)))
+    decimals = max(0, digits - 1 - math.floor(math.log10(most)))
     return [
-        [_fixed(v, places) if v and math.isfinite(v) else number(v) for v in row] for row in rows
+        [_fixed(v, decimals) if v and math.isfinite(v) else number(v) for v in row] for row in rows
     ]
 
 
 def quantity(value: float | None, unit: str) -> Markup:
-    """A number with its unit; a share, unit `%`, is drawn times 100 with two decimals.
+    """A number with its unit; a fraction, unit `%`, is drawn times 100 with two decimals.
 
     The unit is the caller's own text and is escaped.
 
@@ -156,32 +156,32 @@ def column(cells: Sequence[Cell]) -> list[object]:
         >>> [str(c) for c in column([1000, "none"])]
         ['1,000', 'none']
     """
-    places = _places([abs(c) for c in cells if isinstance(c, float) and math.isfinite(c)])
+    decimals = _decimals([abs(c) for c in cells if isinstance(c, float) and math.isfinite(c)])
     out: list[object] = []
     for cell in cells:
         if isinstance(cell, bool):
             out.append("yes" if cell else "no")
         elif cell is None or isinstance(cell, str):
             out.append(DASH if cell is None else cell)
-        elif isinstance(cell, float) and places is not None and math.isfinite(cell):
-            out.append(_fixed(cell, places))
+        elif isinstance(cell, float) and decimals is not None and math.isfinite(cell):
+            out.append(_fixed(cell, decimals))
         else:
             out.append(number(cell))
     return out
 
 
-def _places(sizes: Sequence[float]) -> int | None:
+def _decimals(sizes: Sequence[float]) -> int | None:
     """Decimals that show each of these sizes to three significant digits, if four suffice."""
     real = [s for s in sizes if s > 0]
     if not real or all(s == int(s) for s in real):
         return None
     low, high = math.log10(min(real)), math.log10(max(real))
-    places = max(1, 2 - math.floor(low)) if high < 3 else 1
-    return places if places <= 4 and high < 9 else None
+    decimals = max(1, 2 - math.floor(low)) if high < 3 else 1
+    return decimals if decimals <= 4 and high < 9 else None
 
 
-def _fixed(value: float, places: int) -> Markup:
-    digits = f"{abs(value):,.{places}f}"
+def _fixed(value: float, decimals: int) -> Markup:
+    digits = f"{abs(value):,.{decimals}f}"
     return _signed(digits, negative=value < 0 and any(d in "123456789" for d in digits))
 
 

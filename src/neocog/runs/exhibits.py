@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from neocog.audits.compare import flipped
-from neocog.data.open import parse_place
+from neocog.data.open import parse_source
 from neocog.errors import printable
 from neocog.exhibits import Cell, Curve, Exhibit, Gallery, Map, Scalar, Section, Table, share
 from neocog.first_screen import Command, FirstScreen, Named, path_word
@@ -72,7 +72,7 @@ def run_first_screen(end: Finished, run: str) -> FirstScreen:
     """
     experiment = end.experiment
     recipe = experiment.recipe
-    place = parse_place(recipe.data.path)[0]
+    place = parse_source(recipe.data.path)[0]
     name = "test" if "test" in end.scores else next(iter(end.scores), None)
     named = Named(model=run, data=recipe.data.path)
     if name is None:

@@ -25,9 +25,9 @@ from neocog.errors import (
     did_you_mean,
     printable,
 )
-from neocog.fields import shown
+from neocog.fields import short_repr
 from neocog.graph.cost import Cost, cost
-from neocog.models.seen import SeenSamples, read_seen
+from neocog.models.seen_samples import SeenSamples, read_seen
 from neocog.networks.catalog import build, schema
 from neocog.networks.model import SpecifiedNetwork
 from neocog.runs.machine_search import best_device, fastest
@@ -40,7 +40,7 @@ from neocog.runs.start import Start
 from neocog.training.augment import Augment, suited
 from neocog.training.average import Average
 from neocog.training.loop import step_seed
-from neocog.training.machine import Machine, check_device, place
+from neocog.training.machine import Machine, check_device, to_machine
 from neocog.training.optimize import build_optimizer, suited_rate
 from neocog.types import Batch, InputSpec, ModelSpec
 
@@ -189,7 +189,7 @@ def prepare(
     recipe = replace(recipe, machine=MachineConfig(**vars(machine)))
     recipe, remarks = where(recipe, resume=resume)
     notes += remarks
-    place(model, machine)
+    to_machine(model, machine)
     decay = recipe.train.ema_decay
     return Experiment(
         recipe=recipe,
@@ -214,7 +214,7 @@ def _size(size: tuple[int, ...]) -> tuple[int, int] | None:
         return None
     if len(size) != 2 or min(size) < 1:
         raise UsageError(
-            f"`data.size` is two whole numbers, rows and columns, got {shown(size)}. "
+            f"`data.size` is two whole numbers, rows and columns, got {short_repr(size)}. "
             "Write size = [64, 64]."
         )
     return (size[0], size[1])

@@ -18,7 +18,7 @@ from neocog.runs.recipe import Recipe
 from neocog.runs.session import TrainingProgress, TrainingSession
 from neocog.tasks.distill import Distillation, Guide, twice
 from neocog.training.loop import Step
-from neocog.training.machine import Machine, place
+from neocog.training.machine import Machine, to_machine
 from neocog.training.optimize import build_optimizer
 from neocog.types import Batch
 
@@ -43,7 +43,7 @@ def guide_of(model: SpecifiedNetwork, recipe: Recipe, samples: int) -> Guide:
         samples: size of the training split.
     """
     teacher_model = copy.deepcopy(model).eval().requires_grad_(False)
-    return Guide(place(teacher_model, Machine(**vars(recipe.machine))), samples=samples)
+    return Guide(to_machine(teacher_model, Machine(**vars(recipe.machine))), samples=samples)
 
 
 def tune(
@@ -75,7 +75,7 @@ def tune(
     config = recipe.train
     each, size = steps_of(split, recipe)
     progress.plan = [(0, max(1, round(config.epochs * each)))]
-    place(model, Machine(**vars(recipe.machine)))
+    to_machine(model, Machine(**vars(recipe.machine)))
     teacher = guide if isinstance(guide, Guide) else guide_of(guide, recipe, len(split))
     session = TrainingSession(
         recipe=recipe,
@@ -98,7 +98,7 @@ def tune(
                 session.end_epoch(session.row(step))
             yield step
             progress.interrupted |= interrupt.requested
-    place(model, Machine(memory_format="contiguous"))
+    to_machine(model, Machine(memory_format="contiguous"))
     model.eval()
 
 

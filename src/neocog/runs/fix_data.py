@@ -19,7 +19,7 @@ import torch
 
 from neocog.data.batches import batches
 from neocog.data.inputs import as_samples, is_path, resolved
-from neocog.data.open import ALL, Source, parse_place
+from neocog.data.open import ALL, Source, parse_source
 from neocog.data.samples import evaluation_batch
 from neocog.data.split import Split, ids_of, partition
 from neocog.errors import DataError, UsageError, printable
@@ -84,7 +84,7 @@ def fix_data(trained: Model, data: Any, *, learns: bool, seed: int = 0) -> FixDa
     data = resolved(data)
     if not is_path(data):
         return _of_inputs(trained, data, seed)
-    where, name = parse_place(data)
+    where, name = parse_source(data)
     if learns and name == "train":
         raise UsageError(
             f"A fix learns from the training samples and measures on others; `{printable(data)}` "

@@ -20,7 +20,7 @@ from neocog.errors import ModelError, UsageError, printable
 from neocog.layers.polyphase import LearnedChoice
 from neocog.models.external import SPEC_FILE
 from neocog.models.model import Model
-from neocog.models.seen import SeenSamples, write_seen
+from neocog.models.seen_samples import SeenSamples, write_seen
 from neocog.networks.catalog import NETWORKS, build, schema
 from neocog.networks.model import SpecifiedNetwork
 from neocog.runs.folder import RunFolder
@@ -134,7 +134,7 @@ def convert(
     if not replaced and (padding == "keep" or ours is not None):
         why = "; ".join(f"`{w.name}`: {w.reason}" for w in skipped[:3])
         raise ModelError(
-            f"A fix replaces downsamplers, and in `{printable(trained.place)}` nothing can "
+            f"A fix replaces downsamplers, and in `{printable(trained.path)}` nothing can "
             f"be replaced{f' ({why})' if why else ': it has none'}. Audit it to see why."
         )
     options: dict[str, Any] = {"downsampling": downsampling, "padding": padding}
@@ -155,13 +155,13 @@ def _must_be_open(trained: Model) -> None:
     """Refuse a model that cannot be traced with any batch size."""
     if trained.black_box:
         raise UsageError(
-            f"A fix replaces layers of a network, and `{printable(trained.place)}` is a black "
+            f"A fix replaces layers of a network, and `{printable(trained.path)}` is a black "
             "box. Fix the network that it was exported from."
         )
     network = trained.module.network
     if isinstance(network, Exported) and network.batch is not None:
         raise ModelError(
-            f"A fix traces a network with any batch size, and `{printable(trained.place)}` "
+            f"A fix traces a network with any batch size, and `{printable(trained.path)}` "
             f"was exported for {network.batch} at once. Export it with a dynamic batch, as "
             "`dynamic_shapes=({0: torch.export.Dim('batch')},)`."
         )
@@ -178,7 +178,7 @@ def _ours(trained: Model, downsampling: str, padding: str) -> ModelConfig | None
     """The same network with other options, if it is built in."""
     card: dict[str, Any] = trained.card.get("network", {})
     name, options = card.get("name", ""), dict(card.get("options", {}))
-    if name not in NETWORKS or (trained.place / "model.pt2").exists():
+    if name not in NETWORKS or (trained.path / "model.pt2").exists():
         return None
     known = {o.name for o in schema(name)}
     if not {"downsampling", "padding"} <= known:
@@ -188,11 +188,11 @@ def _ours(trained: Model, downsampling: str, padding: str) -> ModelConfig | None
         wanted["padding"] = padding
     if all(options.get(k) == v for k, v in wanted.items()):
         raise UsageError(
-            f"A fix changes how a network downsamples, and `{printable(trained.place)}` has "
+            f"A fix changes how a network downsamples, and `{printable(trained.path)}` has "
             f"{' and '.join(f'{k} {v}' for k, v in wanted.items())} already. Choose another."
         )
     options = {k: tuple(v) if isinstance(v, list) else v for k, v in options.items()}
-    return ModelConfig(name=name, init=str(trained.place), options=options | wanted)
+    return ModelConfig(name=name, init=str(trained.path), options=options | wanted)
 
 
 def _rebuilt(network: nn.Module, ours: ModelConfig, spec: ModelSpec) -> nn.Module:
@@ -280,7 +280,7 @@ def recipe_of(
         base = _recipe_before(trained)
     optimizer = base.optimizer
     rate = course.lr or RATE * (optimizer.lr or suited_rate(mended.model, optimizer.name))
-    chosen = mended.network or ModelConfig(name=str(trained.place), options=mended.options)
+    chosen = mended.network or ModelConfig(name=str(trained.path), options=mended.options)
     return replace(
         base,
         data=data,
@@ -302,8 +302,8 @@ def recipe_of(
 
 def _recipe_before(trained: Model) -> Recipe:
     """Of a network of ours: that of its training, or of none where its weights come with it."""
-    if trained.place.is_dir():
-        return RunFolder.open(trained.place).recipe
+    if trained.path.is_dir():
+        return RunFolder.open(trained.path).recipe
     network = trained.card["network"]
     return Recipe(model=ModelConfig(name=network["name"], options=dict(network["options"])))
 
@@ -396,7 +396,7 @@ def origin(trained: Model) -> dict[str, Any]:
         opening["output"] = trained.spec.output.name
     if trained.card.get("weights"):
         opening["weights"] = trained.card["weights"]
-    return {"from": str(trained.place), "opened": opening}
+    return {"from": str(trained.path), "opened": opening}
 
 
 def keep(

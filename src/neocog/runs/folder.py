@@ -27,11 +27,11 @@ from typing import Any
 from torch import Tensor
 
 from neocog.errors import ModelError, NeocogError, RunError, printable
-from neocog.fields import Fields, shown
+from neocog.fields import Fields, short_repr
 from neocog.files import parse_json, read_json, read_text
 from neocog.jsonable import jsonable
 from neocog.legacy import card_of_today, checkpoint_of_today
-from neocog.models.seen import SEEN
+from neocog.models.seen_samples import SEEN
 from neocog.runs.lock import LOCK
 from neocog.runs.recipe import Recipe, from_toml, to_toml
 from neocog.runs.replacement import PART, beside, settle
@@ -174,7 +174,7 @@ class RunFolder:
             form = card.get("format") if isinstance(card, dict) else card
             raise ModelError(
                 f"This neocog reads run folders of format {FORMAT}; `{printable(file)}` is of "
-                f"format {shown(form)}. Use the neocog that wrote it."
+                f"format {short_repr(form)}. Use the neocog that wrote it."
             )
         _check_card(Fields(card, f"`{printable(file)}`"))
         return card

@@ -51,7 +51,7 @@ def held_out_by_both(split: Split, name: str, models: Sequence[Model]) -> Common
         return Common(None, tuple(_sizes(models)))
     left, notes = np.ones(len(split), bool), _sizes(models)
     for model in models:
-        place = printable(model.place)
+        place = printable(model.path)
         if (seen := model.seen()) is None:
             notes.append(f"What `{place}` was trained on is not known here.")
             continue

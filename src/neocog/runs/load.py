@@ -13,10 +13,10 @@ from torch import nn
 
 from neocog.errors import ModelError, NeocogError, RunError, UsageError, printable
 from neocog.exhibits import Exhibit
-from neocog.models.believed import as_function
 from neocog.models.external import LOOSE, is_external, open_external
 from neocog.models.model import Model
-from neocog.models.seen import read_seen
+from neocog.models.output_checks import as_function
+from neocog.models.seen_samples import read_seen
 from neocog.networks.catalog import build
 from neocog.networks.model import SpecifiedNetwork
 from neocog.runs.folder import RunFolder
@@ -96,7 +96,7 @@ def load(
     for name in {"size", "mean", "std"} & given.keys():  # arrays and tensors too
         given[name] = tuple(v.item() if hasattr(v, "item") else v for v in given[name])
     if isinstance(model, Model):
-        return _as_opened(model, printable(model.place), given)
+        return _as_opened(model, printable(model.path), given)
     if isinstance(model, nn.Module) or is_external(model):
         return open_external(model, given, allow_random=allow_random)
     _must_be_a_run(model)

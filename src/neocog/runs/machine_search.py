@@ -24,7 +24,7 @@ from neocog.runs.recipe import MachineConfig, Recipe
 from neocog.targets import write_bytes
 from neocog.training.augment import Augment
 from neocog.training.loop import StepPlan, fit
-from neocog.training.machine import Machine, candidates, choose, place
+from neocog.training.machine import Machine, candidates, choose, to_machine
 from neocog.training.optimize import build_optimizer
 from neocog.types import Batch
 
@@ -97,7 +97,7 @@ def _first_look(
     """Seconds that a look at two samples took; more than there are where whole steps would."""
     begun = time.perf_counter()
     two = Batch(batch.x[:2], batch.y[:2], batch.index[:2])
-    trial = place(copy.deepcopy(model), ways[0])
+    trial = to_machine(copy.deepcopy(model), ways[0])
     one_step(trial, ways[0], two, recipe)
     now = time.perf_counter()
     one_step(trial, ways[0], two, recipe)

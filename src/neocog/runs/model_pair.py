@@ -94,11 +94,11 @@ def _options_of(fixed: Model, place: str, opening: Mapping[str, Any]) -> dict[st
         return dict(opening)
     if "opened" not in card:
         return dict(opening)
-    options = _opened(Fields(card, f"`{printable(fixed.place)}`").table("opened"))
+    options = _opened(Fields(card, f"`{printable(fixed.path)}`").table("opened"))
     weights = options.get("weights")
     if "weights" not in opening and weights is not None and not os.path.isfile(weights):  # noqa: PTH113 (names too long are none)
         raise UsageError(
-            f"`{printable(fixed.place)}` was made from `{printable(place)}` with the weights "
+            f"`{printable(fixed.path)}` was made from `{printable(place)}` with the weights "
             f"`{printable(weights)}`, and there is no such file here. Give --weights."
         )
     if fixed.named:

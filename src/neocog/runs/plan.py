@@ -12,7 +12,7 @@ import time
 from collections.abc import Sequence
 
 from neocog.errors import UsageError
-from neocog.fields import shown
+from neocog.fields import short_repr
 from neocog.runs.budget import Budget
 from neocog.runs.experiment import Experiment
 from neocog.runs.recipe import TrainConfig
@@ -120,7 +120,7 @@ def pairs(course: TrainConfig) -> Plan_:
     if len(course.plan) % 2 or not is_plan(plan):
         raise UsageError(
             f"`train.plan` is pairs of from step and to step, from 0, got "
-            f"{shown(course.plan)}. Leave it out and give `epochs`."
+            f"{short_repr(course.plan)}. Leave it out and give `epochs`."
         )
     return plan
 

@@ -15,7 +15,7 @@ from typing import Any, get_type_hints
 import tomli_w
 
 from neocog.errors import UsageError, did_you_mean, printable
-from neocog.fields import INT64, shown
+from neocog.fields import INT64, short_repr
 from neocog.files import parse_toml
 from neocog.legacy import recipe_of_today
 from neocog.training.augment import Augment
@@ -326,7 +326,8 @@ def changed(recipe: Recipe, tables: Mapping[str, Any]) -> Recipe:
             )
         if not isinstance(values, Mapping):
             raise UsageError(
-                f"`{table}` is a table of keys, got {shown(values)}. Write `{table}.KEY = VALUE`."
+                f"`{table}` is a table of keys, got {short_repr(values)}. Write `{table}.KEY = "
+                "VALUE`."
             )
         old = getattr(recipe, table)
         parts[table] = _part(OPTIONAL[table]() if old is None else old, table, values)
@@ -370,7 +371,7 @@ def _typed(value: Any, hint: Any, key: str) -> Any:
         str: "a text",
     }
     raise UsageError(
-        f"`{key}` is {words.get(kind, 'a list of whole numbers')}, got {shown(value)}. "
+        f"`{key}` is {words.get(kind, 'a list of whole numbers')}, got {short_repr(value)}. "
         "Change it, or leave it out for the default."
     )
 
@@ -395,7 +396,7 @@ def _plain(value: Any, key: str) -> Any:
     if len(members) > KEY or not all(map(_sane, members)):
         raise UsageError(
             f"`{_key(key)}` is a number, a string, true, false, or a short list of them, got "
-            f"{shown(value)}. `neocog models` lists the options."
+            f"{short_repr(value)}. `neocog models` lists the options."
         )
     return members if isinstance(value, (list, tuple)) else value
 

@@ -113,6 +113,6 @@ def _folder(trained: Model) -> RunFolder | None:
     if trained.black_box:
         return None
     try:
-        return RunFolder.open(trained.place)
+        return RunFolder.open(trained.path)
     except NeocogError:
         return None

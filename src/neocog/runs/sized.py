@@ -17,7 +17,7 @@ from neocog.runs.budget import Budget
 from neocog.runs.machine_search import best_device, one_step
 from neocog.runs.recipe import Recipe
 from neocog.runs.small import suited_batch
-from neocog.training.machine import Machine, place
+from neocog.training.machine import Machine, to_machine
 
 __all__ = ["sized"]
 
@@ -108,7 +108,7 @@ def _seconds_an_image(recipe: Recipe, train: Split, classes: int) -> float:
             options=recipe.model.options,
         )
     machine = Machine(device=recipe.machine.device or best_device())
-    place(network, machine)
+    to_machine(network, machine)
     batch = next(batches(train, size=TIMED, shuffle=True, seed=0, epoch=0))
     times = []
     for _ in range(3):

@@ -10,7 +10,7 @@ from math import inf
 from typing import Any
 
 from neocog.errors import Diverged, printable
-from neocog.models.seen import SEEN, write_seen
+from neocog.models.seen_samples import SEEN, write_seen
 from neocog.runs import training_notes
 from neocog.runs.budget import Budget
 from neocog.runs.checkpoint import pack

@@ -21,7 +21,7 @@ from neocog.data.batches import order
 from neocog.data.split import Split
 from neocog.errors import DataError, printable
 from neocog.exhibits import Curve, Section
-from neocog.models.seen import write_seen
+from neocog.models.seen_samples import write_seen
 from neocog.runs import training_notes
 from neocog.runs.budget import Budget
 from neocog.runs.claim import Claim

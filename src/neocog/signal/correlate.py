@@ -53,7 +53,7 @@ MATCHES = {
     "mean_free": "Σ (t - mean) · x: brightness added to the image changes nothing",
     "normalized": "correlation coefficient, -1 … 1: neither brightness nor contrast change it",
 }
-"""How well a template fits at each place."""
+"""How well a template fits at each position."""
 
 
 def correlate(
@@ -121,7 +121,7 @@ def match(
     how: str = "normalized",
     method: str = "auto",
 ) -> Float[Tensor, "*batch *places"]:
-    """How well a template fits at every place where it lies wholly on the image.
+    """How well a template fits at every position where it lies wholly on the image.
 
     Products are summed over channels. `normalized` takes the mean of each channel off window
     and template, and divides by both lengths; in windows without any contrast it is 0. All sums
@@ -157,11 +157,11 @@ def match(
             )
         # The sum with a template of mean 0 is the same; less is lost to rounding.
         wide = wide - wide.mean(tuple(range(-space, 0)), keepdim=True)
-    found = [
+    matches = [
         correlate(wide.select(-space - 1, c), kernel, method=method)
         for c, kernel in enumerate(shape)
     ]
-    total = torch.stack(found).sum(0)
+    total = torch.stack(matches).sum(0)
     if how != "normalized":
         return total.to(dtype)
     spread = _window_spread(wide, template.shape[1:])
@@ -185,8 +185,8 @@ def window_sums(x: Float[Tensor, "*batch"], size: torch.Size | tuple[int, ...]) 
     for axis, k in enumerate(size, start=x.ndim - len(size)):
         before = x.new_zeros([1 if a == axis else n for a, n in enumerate(x.shape)])
         total = torch.cat([before, x.cumsum(axis)], axis)
-        places = x.shape[axis] - k + 1
-        x = total.narrow(axis, k, places) - total.narrow(axis, 0, places)
+        positions = x.shape[axis] - k + 1
+        x = total.narrow(axis, k, positions) - total.narrow(axis, 0, positions)
     return x
 
 
@@ -206,17 +206,17 @@ def peaks(
     """
     left = scores.detach().clone().double()
     near = apart or (1,) * scores.ndim
-    found: list[tuple[int, ...]] = []
+    maxima: list[tuple[int, ...]] = []
     for _ in range(count):
         flat = int(left.argmax())
         at = tuple(int(i) for i in torch.unravel_index(torch.tensor(flat), left.shape))
         if not math.isfinite(float(left[at])):
             break
-        found.append(at)
+        maxima.append(at)
         left[
             tuple(slice(max(0, i - k + 1), i + k) for i, k in zip(at, near, strict=True))
         ] = -math.inf
-    return found
+    return maxima
 
 
 def _window_spread(x: Tensor, size: torch.Size | tuple[int, ...]) -> Tensor:

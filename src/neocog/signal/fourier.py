@@ -62,7 +62,7 @@ def resample(
 ) -> Float[Tensor, "B C *size"]:
     """The band-limited function through the samples, at another number of samples.
 
-    Sample 0 stays where it is. Frequencies that either grid cannot tell apart are left out, the
+    Sample 0 stays where it is. Frequencies that either grid cannot distinguish are left out, the
     highest of an even size among them: so the result moves with x by any part of a sample.
 
     Args:
@@ -139,7 +139,7 @@ def power_spectrum(x: Float[Tensor, "B C *space"]) -> Float[Tensor, "*space"]:
 def aliased_energy(
     x: Float[Tensor, "B C *space"], stride: int | Sequence[int]
 ) -> Float[Tensor, " B"]:
-    """The share of each map's energy at frequencies that every s-th sample cannot tell apart.
+    """The fraction of each map's energy at frequencies that every s-th sample cannot distinguish.
 
     The energy is that of the differences from the mean of each channel: a mean is never aliased,
     and would hide how much of the rest is. 0 for maps that are constant.

@@ -107,7 +107,7 @@ def gaussian(sigma: float, *, taps: int | None = None) -> Float[Tensor, " K"]:
         )
     taps = 2 * math.ceil(3 * sigma) + 1 if taps is None else taps
     _checked(taps)
-    row = torch.exp(-_places(taps).square() / (2 * sigma**2))
+    row = torch.exp(-_positions(taps).square() / (2 * sigma**2))
     return row / row.sum()
 
 
@@ -235,7 +235,7 @@ def gabor(
         )
     height, width = (size, size) if isinstance(size, int) else size
     _checked(min(height, width))
-    down, right = torch.meshgrid(_places(height), _places(width), indexing="ij")
+    down, right = torch.meshgrid(_positions(height), _positions(width), indexing="ij")
     a = math.radians(angle)
     u = right * math.cos(a) - down * math.sin(a)
     v = right * math.sin(a) + down * math.cos(a)
@@ -275,7 +275,7 @@ def frequency_response(
     return middle
 
 
-def _places(taps: int) -> Tensor:
+def _positions(taps: int) -> Tensor:
     """Of the taps, from the middle."""
     return torch.arange(taps, dtype=torch.float64) - (taps - 1) / 2
 

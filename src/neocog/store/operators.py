@@ -167,12 +167,12 @@ def is_operator(target: str) -> bool:
     operator = _ATEN.fullmatch(target)
     if operator is None:
         return bool(_OTHERS.fullmatch(target))
-    space, name, in_place, overload = operator.groups()
+    space, name, inplace, overload = operator.groups()
     if space == "aten":
-        listed = name in _NAMES or f"{name}{in_place}" in _NAMES
+        listed = name in _NAMES or f"{name}{inplace}" in _NAMES
     else:
         listed = not name.startswith("_") and name not in _NO_PRIMS
-    full = f"{space}::{name}{in_place}" + ("" if overload == "default" else f".{overload}")
+    full = f"{space}::{name}{inplace}" + ("" if overload == "default" else f".{overload}")
     return listed and full in _dispatched() and not re.search(r"(^|_)out($|_)", overload)
 
 

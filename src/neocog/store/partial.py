@@ -75,14 +75,14 @@ def load_partial(module: nn.Module, tensors: Mapping[str, Tensor], source: str) 
     if not any(fits[k].ndim > 1 for k in taken):
         raise ModelError(_of_another(own, state, source))
     check_tensors(fits, module, source)
-    said = [*notes, *([gray] if gray else []), *_explained(module, own, state)]
+    all_notes = [*notes, *([gray] if gray else []), *_explained(module, own, state)]
     module.load_state_dict(fits, strict=False)
     counted = {k: v.numel() for k, v in own.items() if not k.endswith(_COUNT)}
     return PartialWeights(
         taken=tuple(taken),
         fresh=tuple(k for k in counted if k not in fits),
         fraction=sum(counted[k] for k in taken) / max(1, sum(counted.values())),
-        notes=tuple(said),
+        notes=tuple(all_notes),
     )
 
 
@@ -130,33 +130,33 @@ def _explained(
 ) -> list[str]:
     other = [k for k in own if k in state and own[k].shape != state[k].shape]
     head = [k for k in other if k.rpartition(".")[0] == _last_linear(module)]
-    said = []
+    sentences = []
     if head and all(own[k].shape[1:] == state[k].shape[1:] for k in head):
         before, now = state[head[0]].shape[0], own[head[0]].shape[0]
-        said.append(
+        sentences.append(
             f"The head of {before:,} classes is replaced by one of {now:,}, which starts at random "
             f"({_pairs(head, own, state)})."
         )
         other = [k for k in other if k not in head]
     if other:
-        said.append(
+        sentences.append(
             f"{_count(other)} another shape than in the weights and {_start(other)} at random "
             f"({_pairs(other, own, state)})."
         )
     missing = [k for k in own if k not in state and not k.endswith(_COUNT)]
     if missing:
-        said.append(
+        sentences.append(
             f"{_count(missing, 'is', 'are')} not in the weights and {_start(missing)} at random "
             f"({_listed(missing, own)})."
         )
     extra = [k for k in state if k not in own and not k.endswith(_COUNT)]
     if extra:
         verb = "has" if len(extra) == 1 else "have"
-        said.append(
+        sentences.append(
             f"{len(extra)} tensor{'s' * (len(extra) > 1)} of the weights {verb} no place in the "
             f"network and {'is' if len(extra) == 1 else 'are'} left out ({_listed(extra, state)})."
         )
-    return said
+    return sentences
 
 
 def _last_linear(module: nn.Module) -> str:
@@ -175,11 +175,11 @@ def _start(names: Sequence[str]) -> str:
 
 
 def _pairs(names: Sequence[str], own: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> str:
-    said = [
+    sentences = [
         f"`{printable(n)}`: {_shape(state[n])} there, {_shape(own[n])} here" for n in names[:_NAMED]
     ]
     rest = names[_NAMED:]
-    return "; ".join(said + ([f"and in {_parts(rest)}"] if rest else []))
+    return "; ".join(sentences + ([f"and in {_parts(rest)}"] if rest else []))
 
 
 def _listed(names: Sequence[str], shapes: Mapping[str, Tensor]) -> str:

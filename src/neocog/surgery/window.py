@@ -235,8 +235,8 @@ def label(node: fx.Node, root: nn.Module) -> str:
     if node.op == "call_module":
         return str(node.target)
     what = "slicing" if node.target is operator.getitem else node.name
-    place = enclosing(node)
-    return f"{place}.{what}" if place else what
+    module_name = enclosing(node)
+    return f"{module_name}.{what}" if module_name else what
 
 
 def _plain(value: Any) -> bool:

@@ -1,1 +1,1 @@
-"""Transformations of signals and what they do to feature fields: motions, residuals, generators."""
+"""Transformations of signals and their action on feature fields: fields, residuals, generators."""

@@ -1,10 +1,10 @@
-"""What the channels of a map mean: how a transformation of the plane mixes them.
+"""What the channels of a feature map mean: how a transformation of the plane mixes them.
 
-A transformation T acts on a feature field f in two ways at once: it carries values to other
-places, and mixes the channels that stand at each of them by a representation ρ of its linear part
-g: (T f)(p) = ρ(g) f(T⁻¹ p) (T. Cohen, M. Welling, "Steerable CNNs", ICLR 2017). Layers take and
-return plain tensors; what their channels mean is declared beside them, as attributes
-`input_field` and `output_field`, and everything that measures a symmetry asks `field_of`.
+A transformation T acts on a feature field f in two ways at once: it moves values to other
+positions, and mixes the channels at each position by a representation ρ of its linear part g:
+(T f)(p) = ρ(g) f(T⁻¹ p) (T. Cohen, M. Welling, "Steerable CNNs", ICLR 2017). Layers take and return
+plain tensors; what their channels mean is declared by the attributes `input_field` and
+`output_field`, and everything that measures a symmetry reads `field_of`.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ __all__ = ["SCALAR", "FeatureField", "ScalarField", "field_of"]
 
 
 class FeatureField(ABC):
-    """How rotations and mirror images of the plane act on channels, ρ."""
+    """The action of rotations and mirror images of the plane on channels, ρ."""
 
     @abstractmethod
     def act(self, maps: Tensor, angle: Tensor, *, mirrored: bool = False) -> Tensor:
-        """ρ(g) maps: the channels of each place mixed; nothing is carried elsewhere.
+        """ρ(g) maps: mixes the channels at each position and moves nothing.
 
         Args:
             maps: (B, C, *S), or vectors (B, C).
             angle: of the rotation, in degrees counterclockwise, (B,), or (1,) for all.
-            mirrored: left and right change sides before the rotation.
+            mirrored: whether left and right are exchanged before the rotation.
 
         Raises:
             UsageError: the field has no such rotation.
@@ -35,7 +35,7 @@ class FeatureField(ABC):
 
     @abstractmethod
     def generator(self, maps: Tensor) -> Tensor:
-        """The derivative of `act` by the angle, in radians, where the rotation begins.
+        """The derivative of `act` with respect to the angle, in radians, at angle zero.
 
         Raises:
             UsageError: the field has finitely many rotations.
@@ -43,7 +43,7 @@ class FeatureField(ABC):
 
 
 class ScalarField(FeatureField):
-    """Each channel is a number at each place, which looks the same from every side.
+    """Each channel is a scalar at each position, invariant under rotations and mirror images.
 
     Example:
         >>> import torch
@@ -53,7 +53,7 @@ class ScalarField(FeatureField):
     """
 
     def act(self, maps: Tensor, angle: Tensor, *, mirrored: bool = False) -> Tensor:
-        """The maps as they are."""
+        """The maps, unchanged."""
         return maps
 
     def generator(self, maps: Tensor) -> Tensor:
@@ -62,11 +62,11 @@ class ScalarField(FeatureField):
 
 
 SCALAR = ScalarField()
-"""Of images, and of every layer that declares nothing else."""
+"""The field of images, and of every layer that declares no other."""
 
 
 def field_of(module: nn.Module, side: Literal["input", "output"] = "output") -> FeatureField:
-    """What a layer says of the channels that it takes or gives.
+    """The field that a layer declares for its input or output.
 
     Example:
         >>> field_of(nn.Conv2d(1, 2, 3)) is SCALAR

@@ -1,9 +1,9 @@
-"""How a transformation begins: the generator G, with T x = x + ε · G x for small ε.
+"""Generators of transformations: G, with T x = x + ε · G x for small ε.
 
-The generator of a shift is the spatial derivative, taken in frequencies, circular; that of a
-rotation is x ∂y - y ∂x by central differences, inside the image. A layer f is equivariant to all
-T that begin in this way where its Lie derivative J_f (G x) - G (f x) is zero (N. Gruver et al.,
-"The Lie Derivative for Measuring Learned Equivariance", ICLR 2023).
+The generator of a shift is the spatial derivative, computed in frequency space, circular; that of a
+rotation is x ∂y - y ∂x by central differences in the interior. A layer f is equivariant to all T
+with this generator where its Lie derivative J_f (G x) - G (f x) is zero (N. Gruver et al., "The Lie
+Derivative for Measuring Learned Equivariance", ICLR 2023).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ __all__ = [
 
 
 def shift_generator(x: Float[Tensor, "B C *S"], axis: int) -> Tensor:
-    """The derivative of a circular shift by distance, -∂x along one axis, in samples.
+    """The derivative of a circular shift with respect to distance, -∂x along one axis, in samples.
 
     The highest frequency of an even size has no phase and is left out.
 
@@ -51,7 +51,7 @@ def shift_generator(x: Float[Tensor, "B C *S"], axis: int) -> Tensor:
 
 
 def rotation_generator(x: Float[Tensor, "B C H W"]) -> Tensor:
-    """The derivative of a rotation counterclockwise about the center, by the angle in radians.
+    """The derivative of a counterclockwise rotation about the center, per radian.
 
     Args:
         x: (B, C, H, W).
@@ -65,16 +65,16 @@ def rotation_generator(x: Float[Tensor, "B C H W"]) -> Tensor:
 
 
 def map_shift_generator(y: Tensor, axis: int, size: Sequence[int]) -> Tensor | None:
-    """What a shift of the signal by a pixel begins with at an output of a layer.
+    """The generator of a shift of the signal by a pixel, at an output of a layer.
 
     Args:
-        y: a map (B, C, *S), or what has no places, such as a vector.
+        y: a map (B, C, *S), or an output without space, such as a vector.
         axis: of space, from 0.
         size: of the signal.
 
     Returns:
-        Like `y`, zero where there are no places; None for samples that do not tile the signal, as
-        behind a window without padding.
+        Like `y`, zero without space; None where the samples do not tile the signal, as behind a
+        window without padding.
     """
     if y.ndim != len(size) + 2 or y.shape[2 + axis] < 2:
         return torch.zeros_like(y)
@@ -85,10 +85,10 @@ def map_shift_generator(y: Tensor, axis: int, size: Sequence[int]) -> Tensor | N
 
 
 def map_rotation_generator(y: Tensor, field: FeatureField = SCALAR) -> Tensor | None:
-    """What a rotation of the image begins with at an output of a layer: of places and of channels.
+    """The generator of a rotation of the image at an output of a layer: on positions and channels.
 
     Args:
-        y: a map (B, C, H, W), or what has no places, such as a vector.
+        y: a map (B, C, H, W), or an output without space, such as a vector.
         field: what its channels mean.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Small random movements of images that gradients flow through."""
+"""Small random transformations of images that gradients flow through."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ __all__ = ["jitter", "jitter_moves"]
 
 
 def jitter_moves(count: int, seed: int) -> Float[Tensor, "M 4"]:
-    """Movements in units of their largest: down, right, turn, change of size, each in [-1, 1].
+    """Random transformations in units of their maximum: down, right, angle, scale, each in [-1, 1].
 
     Args:
         count: how many.
-        seed: of the draw; the same seed gives the same movements.
+        seed: of the random numbers.
     """
     generator = torch.Generator().manual_seed(seed)
     return 2 * torch.rand((count, 4), generator=generator) - 1
@@ -30,16 +30,16 @@ def jitter(
     turn: float,
     zoom: float,
 ) -> Float[Tensor, "B C *space"]:
-    """Move each image by its own shift, turn and change of size, in one interpolation.
+    """Shift, rotate and rescale each image on its own, in one interpolation.
 
-    What comes in at the border is the mirrored image. Series are shifted and stretched.
+    The border is filled by reflection. Series are shifted and stretched.
 
     Args:
         x: images (B, C, H, W) or series (B, C, N).
-        moves: of `jitter_moves`.
-        shift: largest, as a share of the side.
-        turn: largest, in degrees.
-        zoom: largest change of size: contents get up to 1 + zoom times as large.
+        moves: from `jitter_moves`.
+        shift: maximum, as a fraction of the side.
+        turn: maximum angle, in degrees.
+        zoom: maximum change of scale: content is enlarged by up to 1 + zoom.
 
     Example:
         >>> x = torch.rand(2, 1, 6, 6)

@@ -1,13 +1,13 @@
-"""Transformations T of signals: what they do to samples and to maps of layers, what stays known.
+"""Transformations T of signals: their action on samples and on feature maps, and what stays known.
 
-An image or series is moved in its own pixels. A map of a layer lies on a coarser or finer grid:
-from one of its samples to the next it is `jump` pixels, and there T moves by so much less. What
-its channels mean is said by a field, see `neocog.symmetry.fields`.
+An image or series is transformed in its own pixels. The grid of a feature map is coarser or finer:
+from one of its samples to the next it is `jump` pixels, and there T shifts by that much less. How T
+acts on its channels is declared by a field, see `neocog.symmetry.fields`.
 
-    Translation         exact by whole samples; by parts of one through the Fourier transform where
-                  space wraps around, linearly where zeros come in
+    Translation         exact by whole samples; by fractions through the Fourier transform where
+        space is circular, linearly where zeros enter
     QuarterTurn   rotations by multiples of 90° and mirror images, exact
-    Warp          rotated and scaled about the center, bent and shifted: resampled once
+    Warp          rotated and rescaled about the center, deformed and shifted: resampled once
     Composition   one after the other
 
 Offsets are (rows down, columns right) or (steps later,); angles are in degrees, counterclockwise.
@@ -53,11 +53,11 @@ Jump = Sequence[Fraction | float]
 """Pixels from one sample of a map to the next, along each axis."""
 
 ALL = 0.999
-"""Of a one that was interpolated: from this on it comes from inside the frame alone."""
+"""Mask values above this come from inside the frame alone."""
 
 
 class Transformation(ABC):
-    """A transformation T, one for all samples or one a sample."""
+    """A transformation T, one for all samples or one for each."""
 
     @abstractmethod
     def __call__(self, x: Tensor, jump: Jump | None = None, field: FeatureField = SCALAR) -> Tensor:
@@ -72,7 +72,7 @@ class Transformation(ABC):
     @property
     @abstractmethod
     def inverse(self) -> Transformation:
-        """What undoes it; nearly, where it interpolates or something left the frame."""
+        """The inverse; approximate where T interpolates or something left the frame."""
 
     @property
     @abstractmethod
@@ -82,7 +82,7 @@ class Transformation(ABC):
     @property
     @abstractmethod
     def linear(self) -> tuple[Tensor, bool]:
-        """Its angle in degrees, (B,) or (1,), and whether left and right change sides before."""
+        """Its angle in degrees, (B,) or (1,), and whether left and right are exchanged before."""
 
     @abstractmethod
     def known(self, x: Tensor, jump: Jump, size: tuple[int, ...] | None = None) -> Tensor | None:
@@ -92,29 +92,29 @@ class Transformation(ABC):
             x: maps, (B, C, *S).
             jump: pixels from one of their samples to the next.
             size: of the signal; along an axis where the samples of x do not tile it, as behind a
-                window without padding, what wraps around is not known. They do if left out.
+                window without padding, what wraps around is unknown. They tile it if left out.
 
         Returns:
-            (B, 1, *S) or (1, 1, *S) bool; None where that is everywhere.
+            (B, 1, *S) or (1, 1, *S) bool; None for everywhere.
         """
 
     def mix(self, x: Tensor, field: FeatureField = SCALAR) -> Tensor:
-        """What T does to the channels of each place; all it does to values without one, (B, C)."""
+        """The action of T on the channels at each position; all that T does to vectors, (B, C)."""
         angle, mirrored = self.linear
         return field.act(x, angle, mirrored=mirrored)
 
     def round_trip(self, x: Tensor, jump: Jump | None = None) -> Tensor:
-        """T⁻¹ T x: how far that is from x is what interpolating costs."""
+        """T⁻¹ T x: its distance from x is the cost of interpolation."""
         return x if self.exact else self.inverse(self(x, jump), jump)
 
 
 @dataclass(frozen=True, eq=False)
 class Translation(Transformation):
-    """What leaves on one side comes in on the other, or zeros come in.
+    """A shift: what leaves on one side enters on the other, or zeros enter.
 
     Args:
         offset: in pixels, (B, D), or (1, D) for all.
-        fill: what comes in.
+        fill: what enters.
 
     Example:
         >>> x = torch.tensor([[[1.0, 2.0, 3.0]]])
@@ -128,7 +128,7 @@ class Translation(Transformation):
     fill: Literal["circular", "zeros"] = "circular"
 
     def __call__(self, x: Tensor, jump: Jump | None = None, field: FeatureField = SCALAR) -> Tensor:
-        """T x, by whole samples of x exactly."""
+        """T x, exact for whole samples of x."""
         steps = self.steps(jump).expand(len(x), -1)
         whole = steps.round()
         if bool(((steps - whole).abs() <= EVEN).all()):
@@ -139,12 +139,12 @@ class Translation(Transformation):
 
     @property
     def exact(self) -> bool:
-        """Whether it wraps around or is by whole pixels."""
+        """Whether it is circular or by whole pixels."""
         return self.fill == "circular" or bool((self.offset == self.offset.round()).all())
 
     @property
     def inverse(self) -> Transformation:
-        """The shift back."""
+        """The opposite shift."""
         return replace(self, offset=-self.offset)
 
     @property
@@ -159,7 +159,7 @@ class Translation(Transformation):
         return self.offset / torch.tensor([float(j) for j in jump], dtype=torch.float64)
 
     def known(self, x: Tensor, jump: Jump, size: tuple[int, ...] | None = None) -> Tensor | None:
-        """All but what came in from beyond the frame, or around it where samples do not tile."""
+        """All but what entered from beyond the frame, or around it where samples do not tile."""
         space, steps = x.shape[2:], self.steps(jump)
         known = torch.ones(len(steps), 1, *space, dtype=torch.bool)
         whole = True
@@ -167,22 +167,22 @@ class Translation(Transformation):
             tiles = size is None or abs(n * float(j) - size[axis]) <= EVEN
             if self.fill == "circular" and tiles:
                 continue
-            place = torch.arange(n) - steps[:, axis : axis + 1]
-            inside = (place >= -EVEN) & (place <= n - 1 + EVEN)
+            position = torch.arange(n) - steps[:, axis : axis + 1]
+            inside = (position >= -EVEN) & (position <= n - 1 + EVEN)
             known &= inside.view(len(steps), 1, *(n if a == axis else 1 for a in range(len(space))))
             whole = False
         return None if whole else known.to(x.device)
 
     def candidates(self, x: Tensor, jump: Jump, room: Tensor | None = None) -> Iterator[Tensor]:
-        """T x, as a layer may do it on its grid: by whole samples on either side, and by parts.
+        """T x as a layer may perform it on its grid: by whole samples on either side, and exactly.
 
         Args:
             x: maps, (B, C, *S).
             jump: pixels from one of their samples to the next.
-            room: like x, to be written into; memory of their own if left out.
+            room: buffer like x; allocated if left out.
 
         Yields:
-            Moved maps, each combination of axes once, to be used before the next ones come.
+            Shifted maps, each combination of axes once; each is valid until the next is drawn.
         """
         steps = self.steps(jump)
         ends = torch.stack([(steps + EVEN).floor(), (steps - EVEN).ceil()]).long()
@@ -202,11 +202,11 @@ class Translation(Transformation):
 
 @dataclass(frozen=True, eq=False)
 class QuarterTurn(Transformation):
-    """Mirror images, and rotations by multiples of 90°, counterclockwise; sides that differ change.
+    """Mirror images, and rotations by multiples of 90°, counterclockwise; sides may swap.
 
     Args:
         quarters: how many, (B,), or (1,) for all.
-        mirrored: whether left and right change sides before.
+        mirrored: whether left and right are exchanged before.
 
     Example:
         >>> x = torch.tensor([[[[1.0, 2.0], [3.0, 4.0]]]])
@@ -219,7 +219,7 @@ class QuarterTurn(Transformation):
     mirrored: bool = False
 
     def __call__(self, x: Tensor, jump: Jump | None = None, field: FeatureField = SCALAR) -> Tensor:
-        """T x: values change places, none is computed."""
+        """T x: values are permuted, none is computed."""
         x = x.flip(3) if self.mirrored else x
         if len(self.quarters) == 1:
             return self.mix(torch.rot90(x, int(self.quarters) % 4, (2, 3)), field)
@@ -231,7 +231,7 @@ class QuarterTurn(Transformation):
 
     @property
     def inverse(self) -> Transformation:
-        """The rotation back; a mirror image undoes itself, about whatever line."""
+        """The rotation back; a mirror image is its own inverse."""
         return self if self.mirrored else QuarterTurn(-self.quarters)
 
     @property
@@ -241,7 +241,7 @@ class QuarterTurn(Transformation):
 
     @property
     def linear(self) -> tuple[Tensor, bool]:
-        """As it was made."""
+        """The options."""
         return 90.0 * self.quarters, self.mirrored
 
     def known(self, x: Tensor, jump: Jump, size: tuple[int, ...] | None = None) -> Tensor | None:
@@ -251,16 +251,16 @@ class QuarterTurn(Transformation):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Warp(Transformation):
-    """Rotated and scaled about the center, then bent and shifted; resampled once.
+    """Rotated and rescaled about the center, then deformed and shifted; resampled once.
 
     Args:
         angle: degrees counterclockwise.
-        scale: of length; above 1 the content gets larger. Smaller content is smoothed first.
+        scale: of length; above 1 enlarges the content. Smaller content is low-pass filtered first.
         offset: pixels (down, right).
-        displacement: added to the place that each value comes from, in pixels (x, y), on a grid
+        displacement: added to the position that each value comes from, in pixels (x, y), on a grid
             that spans the image, (1, h, w, 2) or (B, h, w, 2).
         border: what lies beyond the frame, a key of `warp.BORDERS`.
-        between: how values between pixels are found.
+        between: interpolation between pixels.
     """
 
     angle: float = 0.0
@@ -272,7 +272,7 @@ class Warp(Transformation):
 
     @property
     def exact(self) -> bool:
-        """Never, not even by 90°."""
+        """False, even at 90°."""
         return False
 
     def __call__(self, x: Tensor, jump: Jump | None = None, field: FeatureField = SCALAR) -> Tensor:
@@ -292,7 +292,7 @@ class Warp(Transformation):
 
     @property
     def inverse(self) -> Transformation:
-        """That of each part: with an offset or a displacement besides, nearly."""
+        """The inverse of each part: approximate with an offset or a displacement."""
         a = math.radians(self.angle)
         down, right = self.offset
         return replace(
@@ -308,18 +308,18 @@ class Warp(Transformation):
 
     @property
     def linear(self) -> tuple[Tensor, bool]:
-        """Its angle; a scale mixes no channels."""
+        """Its angle; a scale does not mix channels."""
         return torch.tensor([float(self.angle)]), False
 
     def known(self, x: Tensor, jump: Jump, size: tuple[int, ...] | None = None) -> Tensor | None:
-        """Where ones, moved with zeros around, are ones."""
+        """Where a mask of ones, transformed with zeros around, stays one."""
         inside = replace(self, border="zeros", between="bilinear")
         return inside(torch.ones_like(x[:1, :1]), jump) > ALL
 
 
 @dataclass(frozen=True, eq=False)
 class Composition(Transformation):
-    """One motion after the other, the first one first."""
+    """One transformation after the other, from the first."""
 
     parts: tuple[Transformation, ...]
 
@@ -329,24 +329,24 @@ class Composition(Transformation):
 
     @property
     def inverse(self) -> Transformation:
-        """What undoes the last one first."""
+        """The inverses, from the last."""
         return Composition(tuple(p.inverse for p in reversed(self.parts)))
 
     @property
     def exact(self) -> bool:
-        """Whether all parts are."""
+        """Whether all parts are exact."""
         return all(p.exact for p in self.parts)
 
     @property
     def linear(self) -> tuple[Tensor, bool]:
-        """The product: a mirror image turns the angles before it round."""
+        """The product: a mirror image reverses the angles before it."""
         angle, mirrored = torch.zeros(1), False
         for a, m in (p.linear for p in self.parts):
             angle, mirrored = a - angle if m else a + angle, mirrored != m
         return angle, mirrored
 
     def known(self, x: Tensor, jump: Jump, size: tuple[int, ...] | None = None) -> Tensor | None:
-        """What each part knows, moved on by those behind it."""
+        """The mask of each part, transformed by the later ones."""
         known: Tensor | None = None
         for part in self.parts:
             here = part.known(x, jump, size)
@@ -369,5 +369,5 @@ def rotation_by(angle: float, *, border: str = "reflect") -> Transformation:
 
 
 def mirror(axis: Literal["left_right", "top_bottom"]) -> Transformation:
-    """A mirror image: these sides change over."""
+    """A mirror image that exchanges these sides."""
     return QuarterTurn(torch.tensor([2 * (axis == "top_bottom")]), mirrored=True)

@@ -1,10 +1,10 @@
 """How far a layer is from equivariance: its residual f(T x) - T f(x).
 
-The equivariance error is ‖f(T x) - T f(x)‖ / ‖f(x)‖, both norms taken over the region where both
-f(T x) and T f(x) are known, so that neither what wraps around behind a window without padding nor
-what comes in from beyond the frame counts. On a coarser grid T moves by parts of a sample: of the
-Fourier shift and the whole shifts on either side the one that fits best counts, so that a layer
-that moves its samples along with the image is not blamed for the grid.
+The equivariance error is ‖f(T x) - T f(x)‖ / ‖f(x)‖, both norms over the region where both f(T x)
+and T f(x) are known, so that neither what wraps around behind a window without padding nor what
+enters from beyond the frame counts. On a coarser grid T shifts by fractions of a sample: of the
+Fourier shift and the whole shifts on either side the best fit counts, so that a layer that shifts
+its samples along with the image is not blamed for the grid.
 """
 
 from __future__ import annotations
@@ -30,19 +30,19 @@ def residuals(
     field: FeatureField = SCALAR,
     room: Tensor | None = None,
 ) -> Iterator[Tensor]:
-    """T f(x) - f(T x) over what is known, for each T that a layer may move by on its grid.
+    """T f(x) - f(T x) where known, for each T that a layer may perform on its grid.
 
     Args:
         motion: T.
         reference: f(x), (B, C, *S).
-        moved: f(T x), alike.
+        moved: f(T x), of the same shape.
         jump: pixels from one sample of a map to the next, along each axis.
-        known: the region, of `Transformation.known`; None for everywhere.
+        known: the region, from `Transformation.known`; None for everywhere.
         field: what the channels of f(x) mean.
-        room: like `reference`, to be written into; memory of their own if left out.
+        room: buffer like `reference`; allocated if left out.
 
     Yields:
-        Residuals, to be used before the next ones come.
+        Residuals; each is valid until the next is drawn.
     """
     if isinstance(motion, Translation):
         candidates = motion.candidates(reference, jump, room)
@@ -62,14 +62,14 @@ def best_fit(
     size: tuple[int, ...],
     field: FeatureField = SCALAR,
 ) -> tuple[Tensor, Tensor]:
-    """The residual for the T of each sample that fits best, and f(x), over what both sides know.
+    """The residual for the best fitting T of each sample, and f(x), where both sides are known.
 
     Args:
         motion: T.
         reference: f(x).
-        moved: f(T x), alike.
-        jump: pixels from one sample of f(x) to the next, along each axis; None for what has no
-            places, where T mixes channels alone.
+        moved: f(T x), of the same shape.
+        jump: pixels from one sample of f(x) to the next, along each axis; None for an output
+            without space, where T acts on channels alone.
         size: of the signal.
         field: what the channels of f(x) mean.
 
@@ -113,13 +113,13 @@ def relative_error(wrong: Tensor, reference: Tensor) -> Tensor:
 
 
 def near_border(wrong: Tensor, offset: Tensor, jump: Jump, reach: tuple[int, ...]) -> Tensor:
-    """1 within reach of the border or of where a circular shift cut the image, (B, 1, *S).
+    """1 near the border or where a circular shift cut the image, (B, 1, *S).
 
     Args:
         wrong: a residual, (B, C, *S).
         offset: of the shift, in samples of the layer's input, (B, D).
-        jump: of these, from one output sample to the next.
-        reach: of these, how far the layer's window reaches to one side.
+        jump: samples of the input from one output sample to the next.
+        reach: samples of the input that the layer's window extends to one side.
     """
     near = torch.zeros(len(wrong), 1, *wrong.shape[2:], dtype=torch.bool)
     axes = wrong.ndim - 2
@@ -127,11 +127,11 @@ def near_border(wrong: Tensor, offset: Tensor, jump: Jump, reach: tuple[int, ...
         n = wrong.shape[2 + a]
         step = float(jump[a])
         far = reach[a % len(reach)] / step + 1
-        place = torch.arange(n)
+        position = torch.arange(n)
         cut = (offset[:, a : a + 1] / step).remainder(n)
-        to_cut = (place - cut).abs()
+        to_cut = (position - cut).abs()
         to_cut = torch.minimum(to_cut, n - to_cut)
-        to_edge = torch.minimum(place + 1, n - place).expand(len(wrong), n)
+        to_edge = torch.minimum(position + 1, n - position).expand(len(wrong), n)
         close = (to_edge <= far) | ((to_cut <= far) & (offset[:, a : a + 1] != 0))
         shape = [len(wrong), 1] + [n if b == a else 1 for b in range(axes)]
         near |= close.view(shape)

@@ -1,7 +1,7 @@
-"""Moving images: shifts, affine maps and smooth deformations of whole batches.
+"""Resampling of images: shifts, affine maps and smooth deformations of whole batches.
 
-Coordinates are (row, column) in pixels, the origin in the middle of the image. Angles are in
-degrees and positive counterclockwise, as one sees it on the screen.
+Coordinates are (row, column) in pixels, the origin at the center of the image. Angles are in
+degrees, positive counterclockwise as seen on the screen.
 """
 
 from __future__ import annotations
@@ -34,18 +34,18 @@ __all__ = [
 ]
 
 BORDERS = {"zeros": "zeros", "edge": "border", "reflect": "reflection"}
-"""What lies beyond the border: black, the border pixel, the mirrored image."""
+"""What lies beyond the border: black, the border pixel, the reflected image."""
 
 EVEN = 1e-6
-"""Of a sample: what counts as a whole shift."""
+"""In samples: what counts as a whole shift."""
 
 
 def shift_zero_fill(x: Num[Tensor, "B C *S"], offset: Int[Tensor, "B D"]) -> Tensor:
-    """Move each sample by whole steps; what comes in is zero.
+    """Shift each sample by whole steps; zeros enter.
 
     Args:
         x: images (B, C, H, W) or series (B, C, N).
-        offset: (rows down, columns right) or (steps later,), one row a sample.
+        offset: (rows down, columns right) or (steps later,), one row for each sample.
 
     Example:
         >>> x = torch.tensor([[[[1., 2.], [3., 4.]]]])
@@ -55,17 +55,17 @@ def shift_zero_fill(x: Num[Tensor, "B C *S"], offset: Int[Tensor, "B D"]) -> Ten
     """
     size = tuple(x.shape[2:])
     far = torch.tensor(size)
-    offset = offset.cpu().clamp(-far, far)  # all further ones show nothing
+    offset = offset.cpu().clamp(-far, far)  # beyond that all is zero
     reach = _reach(offset)
     return _windows(_framed(_channels_last(x), reach), reach - offset, size)
 
 
 def shift_circular(x: Num[Tensor, "B C *S"], offset: Int[Tensor, "B D"]) -> Tensor:
-    """Move each sample by whole steps; what leaves on one side comes in on the other.
+    """Shift each sample by whole steps; what leaves on one side enters on the other.
 
     Args:
         x: images (B, C, H, W) or series (B, C, N).
-        offset: (rows down, columns right) or (steps later,), one row a sample.
+        offset: (rows down, columns right) or (steps later,), one row for each sample.
 
     Example:
         >>> x = torch.tensor([[[[1., 2.], [3., 4.]]]])
@@ -84,11 +84,11 @@ def shift_circular(x: Num[Tensor, "B C *S"], offset: Int[Tensor, "B D"]) -> Tens
 
 
 def crop_at(x: Num[Tensor, "B C *S"], corner: Int[Tensor, "B D"], size: tuple[int, ...]) -> Tensor:
-    """A window of each sample, of one size, each from a corner of its own.
+    """A window of each sample, of one size, each at its own corner.
 
     Args:
         x: images (B, C, H, W) or series (B, C, N).
-        corner: of the window, (row, column) or (step,), one row a sample.
+        corner: of the window, (row, column) or (step,), one row for each sample.
         size: of the windows.
 
     Example:
@@ -109,7 +109,7 @@ def _channels_last(x: Tensor) -> Tensor:
 
 
 def _reach(offset: Tensor) -> Tensor:
-    """The largest offset along each axis, either way, (D,)."""
+    """The maximum offset along each axis, of either sign, (D,)."""
     return offset.abs().amax(0) if len(offset) else offset.new_zeros(offset.shape[1])
 
 
@@ -120,7 +120,7 @@ def _framed(x: Tensor, reach: Tensor) -> Tensor:
 
 
 def _wrapped(x: Tensor, reach: Tensor) -> Tensor:
-    """(B, *S, C) continued on either side of each axis by what is on the other."""
+    """(B, *S, C), periodically extended on both sides of each axis."""
     for axis, r in enumerate(reach.tolist(), start=1):
         if r:
             n = x.shape[axis]
@@ -129,9 +129,9 @@ def _wrapped(x: Tensor, reach: Tensor) -> Tensor:
 
 
 def _windows(x: Tensor, corner: Tensor, size: tuple[int, ...]) -> Tensor:
-    """A window of each sample, (B, C, *size), the channels of one place together in memory.
+    """A window of each sample, (B, C, *size), channels_last in memory.
 
-    Windows at all corners are a view; picking one a sample copies whole rows of it.
+    Windows at all corners are a view; picking one for each sample copies whole rows of it.
 
     Args:
         x: (B, *S, C).
@@ -141,19 +141,19 @@ def _windows(x: Tensor, corner: Tensor, size: tuple[int, ...]) -> Tensor:
     for axis, n in enumerate(size, start=1):
         x = x.unfold(axis, n, 1)
     x = x.movedim(1 + len(size), -1)
-    places = (torch.arange(len(x), device=x.device), *corner.to(x.device).unbind(1))
-    return x[places].movedim(-1, 1)
+    corners = (torch.arange(len(x), device=x.device), *corner.to(x.device).unbind(1))
+    return x[corners].movedim(-1, 1)
 
 
 def shift_linear(
     x: Float[Tensor, "B C *S"], offset: Float[Tensor, "B D"], *, circular: bool
 ) -> Float[Tensor, "B C *S"]:
-    """Move each sample by any distance, linearly between the whole steps on either side.
+    """Shift each sample by any distance, linearly between the whole steps on either side.
 
     Args:
         x: images (B, C, H, W) or series (B, C, N).
-        offset: (rows down, columns right) or (steps later,), one row a sample.
-        circular: whether what leaves on one side comes in on the other; else zeros come in.
+        offset: (rows down, columns right) or (steps later,), one row for each sample.
+        circular: whether what leaves on one side enters on the other; else zeros enter.
 
     Example:
         >>> shift_linear(torch.tensor([[[4.0, 8.0, 0.0]]]), torch.tensor([[0.25]]), circular=False)
@@ -174,13 +174,13 @@ def shift_linear(
 
 
 def shift_into(out: Tensor, x: Tensor, steps: Sequence[int], *, circular: bool) -> Tensor:
-    """Write x, moved by whole steps, into memory that is there: fresh pages cost more.
+    """Write x, shifted by whole steps, into an existing buffer: fresh pages cost more.
 
     Args:
-        out: like x, and not x itself.
+        out: like x, but not x itself.
         x: images (B, C, H, W) or series (B, C, N).
         steps: (rows down, columns right) or (steps later,), for all samples.
-        circular: whether what leaves on one side comes in on the other; else zeros come in.
+        circular: whether what leaves on one side enters on the other; else zeros enter.
     """
     if not circular:
         out.zero_()
@@ -193,7 +193,7 @@ def shift_into(out: Tensor, x: Tensor, steps: Sequence[int], *, circular: bool) 
 
 
 def _blocks(n: int, step: int, circular: bool) -> list[tuple[slice, slice]]:
-    """Along one axis of n samples: where each part of what is moved goes, and where it comes from.
+    """Target and source slices of each part of a shift along one axis of n samples.
 
     Example:
         >>> _blocks(5, 2, True)
@@ -218,20 +218,21 @@ def affine(
     border: str = "zeros",
     between: Literal["bilinear", "bicubic"] = "bilinear",
 ) -> Float[Tensor, "B C H W"]:
-    """Turn and scale all images about their middle, bend and shift them, in one interpolation.
+    """Rotate and rescale all images about the center, deform and shift them, in one interpolation.
 
-    Where content gets smaller, it is first smoothed by the same factor, so that nothing aliases.
+    Where content shrinks, it is low-pass filtered by the same factor first, so that nothing
+    aliases.
 
     Args:
         x: images, or maps on another grid.
         angle: degrees counterclockwise on the screen.
-        scale: of length; above 1 the content gets larger.
+        scale: of length; above 1 enlarges the content.
         offset: (rows down, columns right), in samples of x.
-        displacement: added to the place that each value comes from, (x, y) in pixels, on a grid
-            that spans the image; one for all or one a sample.
+        displacement: added to the position that each value comes from, (x, y) in pixels, on a grid
+            that spans the image; one for all or one for each sample.
         jump: pixels from one sample of x to the next, along rows and columns.
         border: a key of `BORDERS`.
-        between: how values between samples are found.
+        between: interpolation between samples.
 
     Example:
         >>> x = torch.tensor([[[[1.0, 2.0], [3.0, 4.0]]]])
@@ -243,7 +244,7 @@ def affine(
     if scale < 1:
         x = _smoothed(x, scale)
     if len(x) == 1 and x.shape[1] % threads == 0:
-        # PyTorch samples one image in one thread; so channels are dealt out to as many images.
+        # PyTorch resamples one image in one thread; so channels are split into as many images.
         x = x.reshape(threads, -1, *shape[2:])
     b, one = len(x), torch.ones(1)
     matrix = affine_matrix(angle=one * angle, zoom=torch.full((1, 2), scale), shear=0 * one)
@@ -260,7 +261,7 @@ def affine(
 
 
 def _smoothed(x: Tensor, factor: float) -> Tensor:
-    """Without the frequencies that would alias when the content gets smaller."""
+    """Without the frequencies that would alias when the content shrinks."""
     h, w = x.shape[2:]
     small = (max(1, round(h * factor)), max(1, round(w * factor)))
     x = F.interpolate(x, size=small, mode="bilinear", antialias=True, align_corners=False)
@@ -273,7 +274,7 @@ def affine_matrix(
     zoom: Num[Tensor, "B 2"],
     shear: Float[Tensor, " B"],
 ) -> Float[Tensor, "B 2 2"]:
-    """The matrix from output to input positions, (x, y): undo zoom, then shear, then turn.
+    """The matrix from output to input positions, (x, y): undo zoom, then shear, then rotation.
 
     Args:
         angle: degrees, counterclockwise on the screen.

@@ -175,12 +175,12 @@ class Evaluation(Result):
             worst = min(known, key=lambda r: r["recall"])
             name = printable(str(worst["class"]))[:LONGEST]
             figures.append(Scalar(title=f"recall of {name}", value=worst["recall"], unit="%"))
-        shown = self.exhibits("").exhibits
+        exhibits = self.exhibits("").exhibits
         return FirstScreen(
             headline=f"{flipped(self.accuracy)} % top-1 accuracy (95 % CI {flipped(low)}–"
             f"{flipped(high)} %) on {self.n:,} sample{'' if self.n == 1 else 's'}.",
             figures=tuple(figures),
-            image=tuple(e for e in shown if isinstance(e, Map)),
+            image=tuple(e for e in exhibits if isinstance(e, Map)),
             note=" ".join(self.notes),
         )
 
@@ -246,16 +246,16 @@ def evaluation(
     target = torch.from_numpy(np.ascontiguousarray(truth))
     p = log_p.exp().numpy()
     k, n = len(classes), len(truth)
-    answer = p.argmax(axis=1)
-    confusion = np.bincount(truth * k + answer, minlength=k * k).reshape(k, k)
+    predicted = p.argmax(axis=1)
+    confusion = np.bincount(truth * k + predicted, minlength=k * k).reshape(k, k)
     right = int(np.trace(confusion))
-    found, given = confusion.sum(axis=1), confusion.sum(axis=0)
+    true_counts, given = confusion.sum(axis=1), confusion.sum(axis=0)
     areas = ranking(p, truth)
     per_class = tuple(
         {
             "class": name,
-            "n": int(found[i]),
-            "recall": float(confusion[i, i] / found[i]) if found[i] else None,
+            "n": int(true_counts[i]),
+            "recall": float(confusion[i, i] / true_counts[i]) if true_counts[i] else None,
             "precision": float(confusion[i, i] / given[i]) if given[i] else None,
         }
         for i, name in enumerate(classes)

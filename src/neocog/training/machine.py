@@ -22,8 +22,8 @@ __all__ = [
     "candidates",
     "check_device",
     "choose",
-    "place",
     "threads",
+    "to_machine",
 ]
 
 LAYOUTS = {
@@ -153,7 +153,7 @@ def autocast(machine: Machine) -> AbstractContextManager[object]:
     return torch.autocast(torch.device(machine.device).type, dtype=dtype)
 
 
-def place(module: nn.Module, machine: Machine) -> nn.Module:
+def to_machine(module: nn.Module, machine: Machine) -> nn.Module:
     """Move a module to the device and into the memory layout, in place.
 
     Raises:
@@ -209,7 +209,9 @@ def choose(
         Empty if there was no time to try each configuration once after its warm-up.
     """
     end = time.perf_counter() + seconds
-    copies = [] if seconds <= 0 else [place(copy.deepcopy(model), machine) for machine in machines]
+    copies = (
+        [] if seconds <= 0 else [to_machine(copy.deepcopy(model), machine) for machine in machines]
+    )
     times: list[list[float]] = [[] for _ in machines]
     longest = 0.0
     for turn in range(repeats + 1):

@@ -20,7 +20,7 @@ from neocog.audits.suite import audit_model
 from neocog.audits.table import MEASURES
 from neocog.audits.timing import a_batch, milliseconds
 from neocog.data.inputs import as_samples, is_path, resolved
-from neocog.data.open import ALL, parse_place
+from neocog.data.open import ALL, parse_source
 from neocog.data.samples import Samples
 from neocog.data.split import Split
 from neocog.errors import NeocogError, UsageError, printable
@@ -33,14 +33,14 @@ from neocog.runs.fix_run import convert, usual_downsampling
 from neocog.runs.held_out import Common, held_out_by_both
 from neocog.targets import target_file
 from neocog.verbs.audit_data import needed, of_model
-from neocog.verbs.audited import AuditResult
+from neocog.verbs.audit_result import AuditResult
 from neocog.verbs.opened import opened
+from neocog.verbs.progress import Progress, progress_line
 from neocog.verbs.rehearse import rehearsal
-from neocog.verbs.telling import Progress, telling
 
 __all__ = ["AuditResult", "audit"]
 
-Place = str | os.PathLike[str]
+StrPath = str | os.PathLike[str]
 Data = Any
 
 
@@ -73,7 +73,7 @@ def audit(
     batch_size: int | None = None,
     baseline: AnyModel | None = None,
     require: Sequence[str] = (),
-    report: Place | None = None,
+    report: StrPath | None = None,
     task: str = "classify",
     precision: str = "float32",
     strict: bool = False,
@@ -148,42 +148,42 @@ def audit(
         "lie": lie, "n": n, "every_sample": every_sample, "full": full, "budget": budget,
         "seed": seed, "batch": batch_size,
     }  # fmt: skip
-    asked, began = _asked(config, given), time.monotonic() if began is None else began
+    chosen, began = _config_of(config, given), time.monotonic() if began is None else began
     if report is not None:
         target_file(report, option="report")
     bounds = [parse_bound(text) for text in require]  # before anything is measured
     data = resolved(data)
     if baseline is not None and isinstance(data, Iterator):
-        data = _once(model, data, asked)  # two models look at what can be gone through once
-    how = _How(asked, precision, strict, began=began, models=2 if baseline else 1)
-    first = _opened(model, data, asked, task, allow_random)
-    second = None if baseline is None else _opened(baseline, data, asked, task, allow_random)
+        data = _once(model, data, chosen)  # two models look at what can be gone through once
+    how = _How(chosen, precision, strict, began=began, models=2 if baseline else 1)
+    first = _opened(model, data, chosen, task, allow_random)
+    second = None if baseline is None else _opened(baseline, data, chosen, task, allow_random)
     if bounds:
-        sample = _rehearsed(first[0], asked, second is not None)
+        sample = _rehearsed(first[0], chosen, second is not None)
         for bound in bounds:
             bound.check(sample)
-        asked = asked.widened([bound.key for bound in bounds], [m.name for m in MEASURES])
-        how = replace(how, asked=asked)
+        chosen = chosen.widened([bound.key for bound in bounds], [m.name for m in MEASURES])
+        how = replace(how, config=chosen)
     if second is not None:
         how = _shared([first[0], second[0]], first[1], how)
-    with telling("audit", progress) as tell:
-        how = replace(how, tell=tell)
-        found = _audited(*first, how)
+    with progress_line("audit", progress) as on_progress:
+        how = replace(how, on_progress=on_progress)
+        result = _audited(*first, how)
         other, ms = None, None
         if second is not None:
             inside = any(bound.key[0] == "baseline" for bound in bounds)
-            other = _audited(*second, replace(how, asked=_alike(how.asked, found, inside)))
-            slower = max(found.seconds_per_image, other.seconds_per_image)
+            other = _audited(*second, replace(how, config=_alike(how.config, result, inside)))
+            slower = max(result.seconds_per_image, other.seconds_per_image)
             ms = _milliseconds(second[0], first[0], slower)
     where = f" on {printable(data)}" if isinstance(data, (str, os.PathLike)) else ""
     done = AuditResult(
-        audit=found,
+        audit=result,
         other=other,
-        compared=() if other is None else _compared(found, other, asked.seed),
+        compared=() if other is None else _compared(result, other, chosen.seed),
         bounds=(),
         title=f"Audit: {first[0].title}{where}",
         ms=ms,
-        fix_macs=_fix_macs(first[0], found),
+        fix_macs=_fix_macs(first[0], result),
         named=_named_by(command) or _named(first[0], data),
     )
     if bounds:
@@ -194,7 +194,7 @@ def audit(
     return done
 
 
-def _asked(config: AuditConfig | None, given: dict[str, Any]) -> AuditConfig:
+def _config_of(config: AuditConfig | None, given: dict[str, Any]) -> AuditConfig:
     """What is measured, from an object or from arguments, not from both.
 
     Raises:
@@ -205,10 +205,10 @@ def _asked(config: AuditConfig | None, given: dict[str, Any]) -> AuditConfig:
             given[name] = tuple(part.strip() for part in given[name].split(",") if part.strip())
         elif given[name] is not None:
             given[name] = tuple(given[name])
-    asked = AuditConfig(**given)
+    settings = AuditConfig(**given)
     if config is None:
-        return asked
-    other = [f.name for f in fields(asked) if getattr(asked, f.name) != f.default]
+        return settings
+    other = [f.name for f in fields(settings) if getattr(settings, f.name) != f.default]
     if other:
         raise UsageError(
             f"What is measured is said by arguments or by a config; `{other[0]}` came beside a "
@@ -218,28 +218,28 @@ def _asked(config: AuditConfig | None, given: dict[str, Any]) -> AuditConfig:
 
 
 def _opened(
-    model: AnyModel, data: Data, asked: AuditConfig, task: str, allow_random: bool
+    model: AnyModel, data: Data, config: AuditConfig, task: str, allow_random: bool
 ) -> tuple[Model, Data]:
-    n, seed = needed(asked), asked.seed
+    n, seed = needed(config), config.seed
     return opened(model, data, task=task, allow_random=allow_random, n=n, seed=seed)
 
 
-def _once(model: AnyModel, data: Data, asked: AuditConfig) -> Samples:
+def _once(model: AnyModel, data: Data, config: AuditConfig) -> Samples:
     """What can be gone through once, as samples."""
     takes = model.spec.input if isinstance(model, (Model, SpecifiedNetwork)) else None
-    return as_samples(data, takes, n=needed(asked), seed=asked.seed).samples
+    return as_samples(data, takes, n=needed(config), seed=config.seed).samples
 
 
-def _alike(asked: AuditConfig, found: Audit, inside: bool) -> AuditConfig:
+def _alike(config: AuditConfig, first: Audit, inside: bool) -> AuditConfig:
     """What is measured of the other model: what can be compared, and what was named."""
-    fixed = replace(asked, n=found.n, every_sample=False, batch=found.protocol["batch"])
-    if asked.full:
+    fixed = replace(config, n=first.n, every_sample=False, batch=first.protocol["batch"])
+    if config.full:
         return fixed
     return replace(
         fixed,
-        shift=tuple(found.shift),
-        maps=tuple(m for m in asked.maps or () if m in found.shift),
-        layers=bool(asked.layers or (inside and asked.layers is not False)),
+        shift=tuple(first.shift),
+        maps=tuple(m for m in config.maps or () if m in first.shift),
+        layers=bool(config.layers or (inside and config.layers is not False)),
     )
 
 
@@ -255,13 +255,13 @@ def _named(model: Model, data: Data) -> Named | None:
     return model.named_as(os.fspath(data)) if isinstance(data, (str, os.PathLike)) else None
 
 
-def _rehearsed(model: Model, asked: AuditConfig, baseline: bool) -> Mapping[str, Any]:
+def _rehearsed(model: Model, config: AuditConfig, baseline: bool) -> Mapping[str, Any]:
     """What the result will look like, by an audit of a stand-in."""
-    found = rehearsal(asked, task=model.task, black_box=model.black_box)
+    stand_in = rehearsal(config, task=model.task, black_box=model.black_box)
     return AuditResult(
-        audit=found,
-        other=found if baseline else None,
-        compared=_compared(found, found, 0) if baseline else (),
+        audit=stand_in,
+        other=stand_in if baseline else None,
+        compared=_compared(stand_in, stand_in, 0) if baseline else (),
         bounds=(),
         title="",
         ms=(1.0, 1.0) if baseline else None,
@@ -273,9 +273,9 @@ def _compared(first: Audit, second: Audit, seed: int) -> tuple[Compared, ...]:
     return tuple(compare(second.shift[m], first.shift[m], seed=seed) for m in both)
 
 
-def _fix_macs(trained: Model, found: Audit) -> tuple[int, int] | None:
+def _fix_macs(trained: Model, result: Audit) -> tuple[int, int] | None:
     """MACs of a sample before and after the fix that is proposed; None where none can be made."""
-    step = next_step(found)
+    step = next_step(result)
     if step is None or step[0] != "fix":
         return None
     padding = "circular" if "circular" in step[1] else "keep"
@@ -288,11 +288,11 @@ def _fix_macs(trained: Model, found: Audit) -> tuple[int, int] | None:
 
 def _milliseconds(one: Model, two: Model, slower: float) -> tuple[float, float]:
     """Of a sample, both in turns; of slow models in smaller batches, in which rounds stay short."""
-    most, shown = max(1, int(A_PASS / max(slower, 1e-9))), []
+    most, batches = max(1, int(A_PASS / max(slower, 1e-9))), []
     for model in (one, two):
         like = next((p for p in model.module.parameters() if p.is_floating_point()), torch.empty(0))
-        shown.append(a_batch(model.shape)[:most].to(like.device, like.dtype))
-    ms = milliseconds([one.module, two.module], shown)
+        batches.append(a_batch(model.shape)[:most].to(like.device, like.dtype))
+    ms = milliseconds([one.module, two.module], batches)
     return ms[0], ms[1]
 
 
@@ -303,10 +303,10 @@ _ALL = Common(None, ())
 class _How:
     """What was asked for, of one model and the other alike."""
 
-    asked: AuditConfig
+    config: AuditConfig
     precision: str
     strict: bool
-    tell: Callable[[Any], None] = lambda progress: None
+    on_progress: Callable[[Any], None] = lambda progress: None
     drawn: Mapping[str, Any] | None = None
     """How the data of both is split; as each model's was where nothing is compared."""
     common: Common = _ALL
@@ -321,7 +321,7 @@ class _How:
     def named(self, data: Data) -> Data:
         """Data with the split that both are measured on."""
         one = self.part is None or not is_path(data)
-        return data if one else f"{parse_place(data)[0]}:{self.part}"
+        return data if one else f"{parse_source(data)[0]}:{self.part}"
 
 
 def _shared(models: Sequence[Model], data: Data, how: _How) -> _How:
@@ -333,19 +333,19 @@ def _shared(models: Sequence[Model], data: Data, how: _How) -> _How:
     drawn = next((m.drawn for m in models if "data" in m.card), None)
     how = replace(how, drawn=drawn)
     sizes = [m.spec.input.size for m in models]
-    if len(set(sizes)) > 1 and how.asked.max_shift is None:
+    if len(set(sizes)) > 1 and how.config.max_shift is None:
         max_shift = min(max(2, min(size) // 8) for size in sizes)
-        how = replace(how, asked=replace(how.asked, max_shift=max_shift))
+        how = replace(how, config=replace(how.config, max_shift=max_shift))
     if isinstance(data, Split):
         return replace(how, common=held_out_by_both(data, "", models))
     seeded = [m for m in models if m.spec.task == "classify"]
     if not is_path(data) or not seeded:
         return how
-    shown = _drawn(seeded[0], how).samples(data, strict=how.strict)
-    given = parse_place(data)[1]
-    name = split_name(shown.source, given, models)
+    samples = _drawn(seeded[0], how).samples(data, strict=how.strict)
+    given = parse_source(data)[1]
+    name = split_name(samples.source, given, models)
     called = given or ("test" if name == ALL else name)
-    common = held_out_by_both(shown.source.split(name), called, models)
+    common = held_out_by_both(samples.source.split(name), called, models)
     return replace(how, common=common, part=name)
 
 
@@ -369,35 +369,35 @@ def _audited(trained: Model, data: Data, how: _How) -> Audit:
     given = of_model(
         _drawn(trained, how),
         how.named(data),
-        how.asked,
+        how.config,
         strict=how.strict,
-        progress=counted(how.tell, "reading images"),
+        progress=counted(how.on_progress, "reading images"),
     )
     samples, larger = _only(given.samples, how) or given.samples, _only(given.larger, how)
-    found = audit_model(
+    result = audit_model(
         trained.module,
         samples,
-        how.asked,
+        how.config,
         task=trained.spec.task,
         classes=given.classes,
         size=trained.spec.input.size,
         larger=larger,
         precision=how.precision,
         black_box=trained.black_box,
-        tell=how.tell,
+        on_progress=how.on_progress,
         began=how.began,
         models=how.models,
     )
     n = given.total if len(samples) == len(given.samples) else len(samples)
-    drawn = _drawn_of(found, n)
-    said = (*found.notes, *how.common.notes, *given.notes, *drawn, *trained.doubts)
-    return replace(found, notes=tuple(dict.fromkeys(said)), available=n)
+    drawn = _drawn_of(result, n)
+    notes = (*result.notes, *how.common.notes, *given.notes, *drawn, *trained.doubts)
+    return replace(result, notes=tuple(dict.fromkeys(notes)), available=n)
 
 
-def _drawn_of(found: Audit, n: int) -> list[str]:
+def _drawn_of(result: Audit, n: int) -> list[str]:
     """What to say where not all of `n` samples were audited."""
-    if found.n >= n:
+    if result.n >= n:
         return []
-    were = "was" if found.n == 1 else "were"
-    of = f"Of these {n:,} samples {found.n:,} {were} audited"
-    return [f"{of}, drawn at random (seed {found.seed})."]
+    were = "was" if result.n == 1 else "were"
+    of = f"Of these {n:,} samples {result.n:,} {were} audited"
+    return [f"{of}, drawn at random (seed {result.seed})."]

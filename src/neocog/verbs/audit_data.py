@@ -10,7 +10,7 @@ from typing import Any
 from neocog.audits.config import AuditConfig
 from neocog.audits.plan import MOST
 from neocog.data.inputs import as_samples, is_path
-from neocog.data.open import open_data, parse_place
+from neocog.data.open import open_data, parse_source
 from neocog.data.samples import Samples
 from neocog.errors import DataError, printable
 from neocog.models.data_of import split_name
@@ -20,7 +20,7 @@ from neocog.models.scoring import truths_of
 
 __all__ = ["AuditData", "needed", "of_model"]
 
-Path_ = str | os.PathLike[str]
+StrPath = str | os.PathLike[str]
 Reading = Callable[[int, int], None] | None
 
 
@@ -43,20 +43,20 @@ class AuditData:
     total: int
 
 
-def needed(asked: AuditConfig) -> int | None:
+def needed(config: AuditConfig) -> int | None:
     """Samples of a dataset that an audit looks at, at most; all for None."""
-    return None if asked.every_sample else asked.n or MOST
+    return None if config.every_sample else config.n or MOST
 
 
 def of_model(
-    trained: Model, data: Any, asked: AuditConfig, *, strict: bool, progress: Reading = None
+    trained: Model, data: Any, config: AuditConfig, *, strict: bool, progress: Reading = None
 ) -> AuditData:
     """At the size of an opened model.
 
     Args:
         trained: the model.
         data: a path, with a split or without, or what `neocog.data.inputs` takes.
-        asked: how many samples are needed, and how far they are shifted.
+        config: how many samples are needed, and how far they are shifted.
         strict: stop at the first image that cannot be used.
         progress: called with (steps done, steps in all) as files are read and decoded.
 
@@ -65,17 +65,17 @@ def of_model(
     """
     spec = trained.spec
     if is_path(data) and spec.task == "classify":
-        return _of_path(trained, data, asked, strict, progress)
+        return _of_path(trained, data, config, strict, progress)
     notes, total = tuple(trained.card.get("notes", ())), None
     if is_path(data):
         samples = _without_truth(trained, data, strict, progress)
     else:
-        given = as_samples(data, spec.input, n=needed(asked), seed=asked.seed, larger=True)
+        given = as_samples(data, spec.input, n=needed(config), seed=config.seed, larger=True)
         samples, total = given.samples, given.total
         notes += given.notes
         if spec.task == "classify" and samples.y is not None:
-            y, _, said = truths_of(spec.classes, given, named=trained.named)
-            samples, notes = replace(samples, y=y), (*notes, *said)
+            y, _, more = truths_of(spec.classes, given, named=trained.named)
+            samples, notes = replace(samples, y=y), (*notes, *more)
     odd = misfit(samples.take(slice(0, LOOKED_AT)), spec.input)
     notes = (*notes, *filter(None, (odd,)))
     return AuditData(
@@ -83,9 +83,9 @@ def of_model(
     )
 
 
-def _without_truth(trained: Model, path: Path_, strict: bool, progress: Reading) -> Samples:
+def _without_truth(trained: Model, path: StrPath, strict: bool, progress: Reading) -> Samples:
     """Images for a model whose predictions are no classes: what they show stays unknown."""
-    where, name = parse_place(path)
+    where, name = parse_source(path)
     signal = trained.spec.input
     source = open_data(
         where,
@@ -101,20 +101,22 @@ def _without_truth(trained: Model, path: Path_, strict: bool, progress: Reading)
 
 
 def _of_path(
-    trained: Model, path: Path_, asked: AuditConfig, strict: bool, progress: Reading
+    trained: Model, path: StrPath, config: AuditConfig, strict: bool, progress: Reading
 ) -> AuditData:
     """The samples of a classifier, and the same with a border for crops, where they have one."""
-    shown = trained.samples(path, strict=strict, progress=progress)
-    samples, size = Samples.of(shown.split), trained.spec.input.size
-    found = AuditData(samples=samples, classes=shown.classes, notes=shown.notes, total=len(samples))
-    if "crop" not in asked.modes or shown.source.kind != "folder":
-        return found
-    max_shift = asked.max_shift or max(2, min(size) // 8)
-    smallest = shown.source.sheet.size_range
+    opened = trained.samples(path, strict=strict, progress=progress)
+    samples, size = Samples.of(opened.split), trained.spec.input.size
+    result = AuditData(
+        samples=samples, classes=opened.classes, notes=opened.notes, total=len(samples)
+    )
+    if "crop" not in config.modes or opened.source.kind != "folder":
+        return result
+    max_shift = config.max_shift or max(2, min(size) // 8)
+    smallest = opened.source.sheet.size_range
     if smallest is None or min(smallest[0]) < min(size) + 2 * max_shift:
-        return found
-    where = f"{parse_place(path)[0]}:{shown.name}"
+        return result
+    where = f"{parse_source(path)[0]}:{opened.name}"
     wide = trained.samples(where, border=max_shift, strict=strict, progress=progress)
-    if wide.split.names[:] != shown.split.names[:]:
+    if wide.split.names[:] != opened.split.names[:]:
         raise DataError(f"`{printable(path)}` changed while it was read. Start the audit again.")
-    return replace(found, larger=Samples.of(wide.split))
+    return replace(result, larger=Samples.of(wide.split))

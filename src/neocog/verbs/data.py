@@ -1,4 +1,4 @@
-"""What a place of data holds."""
+"""What a data set holds."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from neocog.data.findings import first_screen
 from neocog.data.gallery import copies, gallery, samples
-from neocog.data.open import open_data, parse_place
+from neocog.data.open import open_data, parse_source
 from neocog.data.quality import Sheet
 from neocog.errors import printable
 from neocog.targets import target_file
@@ -16,7 +16,7 @@ __all__ = ["data"]
 
 
 def data(
-    place: str | os.PathLike[str],
+    path: str | os.PathLike[str],
     *,
     size: tuple[int, int] | None = None,
     channels: int | None = None,
@@ -29,17 +29,17 @@ def data(
     """Counts, sizes, broken files, duplicates within and across splits, labels that conflict.
 
     Args:
-        place: `digits`, a folder or a file; of `DATA:test` the sheet speaks of that split alone.
+        path: `digits`, a folder or a file; of `DATA:test` the sheet speaks of that split alone.
         size: (H, W) to serve; None chooses.
         channels: 1 or 3; None chooses.
-        seed: of the split, where the place brings none.
+        seed: of the split, where the data brings none.
         strict: stop at the first file that cannot be used.
         resize_mode: how images are brought to that size: crop, stretch or pad.
         report: an HTML file to write.
         progress: called with (steps done, steps in all).
 
     Raises:
-        DataError: there is nothing at the place that can be used.
+        DataError: there is nothing at the path that can be used.
         RunError: the report cannot be written.
 
     Example:
@@ -49,7 +49,7 @@ def data(
     """
     if report is not None:
         target_file(report, option="report")
-    where, part = parse_place(place)
+    where, part = parse_source(path)
     source = open_data(
         where,
         size=size,
@@ -65,8 +65,8 @@ def data(
 
         sheet = source.sheet
         pairs = copies(source.splits, sheet, pairs=2)
-        shown = pairs if pairs.images else samples(source.splits, sheet, each=1)
-        first = first_screen(sheet, where, (shown,))
+        gallery_ = pairs if pairs.images else samples(source.splits, sheet, each=1)
+        first = first_screen(sheet, where, (gallery_,))
         sections = [*sheet.exhibits(), gallery(source.splits, sheet)]
         title = f"Data: {printable(where)}"
         write(report, page(title, sections, subtitle=sheet.kind, first=first))

@@ -14,7 +14,7 @@ from neocog.verbs.probe import probe as measured
 
 __all__ = ["evaluate"]
 
-Place = str | os.PathLike[str]
+StrPath = str | os.PathLike[str]
 
 
 def evaluate(
@@ -24,11 +24,11 @@ def evaluate(
     probe: bool = False,
     strict: bool = False,
     batch_size: int | None = None,
-    weights: Place | None = None,
+    weights: StrPath | None = None,
     size: Sequence[int] | None = None,
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
-    classes: Place | int | Sequence[str] | None = None,
+    classes: StrPath | int | Sequence[str] | None = None,
     init: str | None = None,
     output: str | None = None,
     allow_random: bool = False,
@@ -38,20 +38,20 @@ def evaluate(
 
     Args:
         model: a run folder, `package.module:factory`, a .pt2 or an .onnx file, an `nn.Module`, or
-            what `neocog.load` gives; what follows `batch_size` is of a model from elsewhere,
+            what `neocog.load` gives; what follows `batch_size` is of an external model,
             see there.
-        data: a place of data: `DATA:val` picks a split, `DATA:all` everything; if left out, the
+        data: a data set: `DATA:val` picks a split, `DATA:all` everything; if left out, the
             test split where there is one, or was when the model was trained on this data, else
             everything. Or what a program has, with labels, see `neocog.data.inputs`: tensors
             (x, y), a `Dataset`, a `DataLoader`. Classes that the model does not know are left out.
         probe: measure its features instead, by nearest neighbors and a linear classifier on the
             training samples of the data, see `neocog.verbs.probe`; classes need not agree.
         strict: stop at the first image that cannot be used.
-        batch_size: samples that go through the model at once; chosen by their size if left out.
+        batch_size: batch size; chosen by the size of a sample if left out.
         weights: a file for the network that a factory makes.
         size: (C, H, W) of a sample.
         mean: of pixels in [0, 1], one number a channel or one for all.
-        std: their deviation, in the same way.
+        std: their standard deviation, likewise.
         classes: names, a text file of them, or their number.
         init: `none` for random weights of a network of a library, see `neocog.load`.
         output: of a network that returns several tensors, the one that is the prediction.
@@ -63,7 +63,7 @@ def evaluate(
     """
     given = {"weights": weights, "size": size, "mean": mean, "std": std, "classes": classes}
     given |= {"init": init, "output": output, "resize_mode": resize_mode}
-    found, data = opened(model, data, given=given, allow_random=allow_random)
+    opened_model, data = opened(model, data, given=given, allow_random=allow_random)
     if probe:
-        return measured(found, data, strict=strict)
-    return found.evaluate(data, strict=strict, batch_size=batch_size)
+        return measured(opened_model, data, strict=strict)
+    return opened_model.evaluate(data, strict=strict, batch_size=batch_size)

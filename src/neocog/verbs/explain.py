@@ -29,14 +29,14 @@ from neocog.targets import target_folder, write_bytes
 from neocog.types import TASKS
 from neocog.verbs.explain_first import first_of
 from neocog.verbs.explain_input import (
-    Place,
-    Shown,
+    ImageBatch,
+    StrPath,
     given_data,
     open_explained,
 )
 from neocog.verbs.explain_maps import CamOptions
 from neocog.verbs.explain_ways import WAYS
-from neocog.verbs.telling import Progress, telling
+from neocog.verbs.progress import Progress, progress_line
 
 __all__ = ["Explanation", "explain"]
 
@@ -52,7 +52,7 @@ class Explanation(Result):
         title: what was explained.
         result: of the explainer: `Maps`, `ActivationMaximization`, `TopPatches` and so on.
         figures: plain numbers, lists and names.
-        shown: everything, to be drawn.
+        body: everything, to be drawn.
         notes: sentences on what was left out.
         files: that were written; none without a folder.
         first: the first screen.
@@ -64,7 +64,7 @@ class Explanation(Result):
     title: str
     result: Any
     figures: dict[str, Any]
-    shown: tuple[Section, ...]
+    body: tuple[Section, ...]
     notes: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
     first: FirstScreen
@@ -82,14 +82,14 @@ class Explanation(Result):
         drawn = (Gallery, Map, Curve, Bars)
         short = [
             replace(s, exhibits=tuple(e for e in s.exhibits if not isinstance(e, drawn)))
-            for s in self.shown
+            for s in self.body
         ]
         return [s for s in short if s.exhibits or s.text]
 
     def sections(self) -> list[Section]:
         """For the page."""
         notes = [Section(title="Notes", text="\n\n".join(self.notes))] if self.notes else []
-        return [*self.shown, *notes]
+        return [*self.body, *notes]
 
 
 def explain(
@@ -108,15 +108,15 @@ def explain(
     task: str = "classify",
     strict: bool = False,
     allow_random: bool = False,
-    out: Place | None = None,
+    out: StrPath | None = None,
     progress: Progress = True,
 ) -> Explanation:
     """Explain a model: what its answer rests on, what its layers do. The model is left as it was.
 
     Args:
-        model: a run folder or another place of a model, what `neocog.load` gives, or any
+        model: a run folder or another name of a model, what `neocog.load` gives, or any
             `nn.Module` from values in [0, 1].
-        data: what is looked at, or looked through: a place of data (`DATA:val`, `DATA:all`) or a
+        data: what is looked at, or looked through: a data set (`DATA:val`, `DATA:all`) or a
             folder of images, of which some are drawn; image files, single samples as
             `digits:test[17]`; or what a program has, see `neocog.data.inputs`. Labels are not
             needed.
@@ -124,14 +124,14 @@ def explain(
         method: one of `neocog.verbs.explain_ways.WAYS`: `grad_cam` and its relatives say where an
             answer comes from; `filters`, `features`, `maximize`, `patches` what layers and units
             do; `backward`, `template`, `filter` show how they work.
-        layer: a sub-module, by its name; chosen, with the reason, if left out.
+        layer: a submodule, by its name; chosen, with the reason, if left out.
         target: class, by name or number; what the model says itself if left out.
         units: channels of a layer, for `maximize` and `patches`.
         window: of a template: first row, row behind the last, first column, column behind the last.
         n: images that are looked at, at most.
         sanity_checks: put maps to the test: deletion, insertion, random weights, moved images.
-        seed: of everything that is drawn.
-        task: what an `nn.Module` answers: classify, segment or regress.
+        seed: of all random numbers.
+        task: what an `nn.Module` does: classify, segment or regress.
         strict: stop at the first image that cannot be used.
         allow_random: take a model whose predictions are not a function of the image alone.
         out: a folder for PNG and SVG files, a page and the numbers as JSON; what an earlier
@@ -158,7 +158,7 @@ def explain(
     if out is not None:
         target_folder(out)
     way = WAYS[method]
-    asked = CamOptions(
+    options = CamOptions(
         method=method,
         layer=layer,
         target=target,
@@ -166,7 +166,7 @@ def explain(
         window=_window(window),
         sanity_checks=sanity_checks,
         seed=seed,
-        tell=lambda text: None,
+        on_progress=lambda text: None,
     )
     of = open_explained(model, task, allow_random=allow_random)
     if data is None and way.data:
@@ -175,30 +175,32 @@ def explain(
             "model: a folder of images, or `digits`."
         )
     given = given_data(of, data, images, whole=way.data, n=n, seed=seed, strict=strict)
-    samples, shown = given.samples, given.shown
-    if way.images and shown is None:
+    samples, batch = given.samples, given.batch
+    if way.images and batch is None:
         raise UsageError(
             f"The method `{method}` looks at images, and none was given. Name files, or data, "
             "behind the model."
         )
-    of = _believed(of, shown, allow_random)
-    if shown is not None:
-        _must_be_numbers(of, shown)
-    asked = replace(asked, named=_named(of, images, data))
-    with telling("explain", progress) as tell:
-        found = way.run(of, shown, samples, replace(asked, tell=tell))
-    first = found.first or first_of(method, found.figures, found.sections, named=asked.named)
+    of = _believed(of, batch, allow_random)
+    if batch is not None:
+        _must_be_numbers(of, batch)
+    options = replace(options, named=_named(of, images, data))
+    with progress_line("explain", progress) as on_progress:
+        outcome = way.run(of, batch, samples, replace(options, on_progress=on_progress))
+    first = outcome.first or first_of(
+        method, outcome.figures, outcome.sections, named=options.named
+    )
     done = Explanation(
         method=method,
         title=f"{way.title}: {of.title}",
-        result=found.result,
-        figures=found.figures,
-        shown=tuple(found.sections),
+        result=outcome.result,
+        figures=outcome.figures,
+        body=tuple(outcome.sections),
         notes=(
             *of.card.get("notes", ()),
-            *found.notes,
+            *outcome.notes,
             *given.notes,
-            *_left_out(shown),
+            *_left_out(batch),
             *of.doubts,
         ),
         first=first,
@@ -209,43 +211,43 @@ def explain(
 def _named(of: Model, images: object, data: object) -> Named | None:
     """How a command names the model and what it was shown; None where none can."""
     given = data if images is None else images
-    places = list(given) if isinstance(given, (list, tuple)) else [given]
-    if given is None or not places:
+    sources = list(given) if isinstance(given, (list, tuple)) else [given]
+    if given is None or not sources:
         return of.named_as()
-    first = places[0]  # of several images the first, which is the one that is drawn large
+    first = sources[0]  # of several images the first, which is the one that is drawn large
     if not isinstance(first, (str, os.PathLike)):
         return None
     return of.named_as(os.fspath(first))
 
 
-def _believed(of: Model, shown: Shown | None, allow_random: bool) -> Model:
+def _believed(of: Model, batch: ImageBatch | None, allow_random: bool) -> Model:
     """A module of which nobody knew what it takes, by the images that it is shown."""
-    if of.shape or shown is None:
+    if of.shape or batch is None:
         return of
-    shape = tuple(shown.x.shape[1:])
+    shape = tuple(batch.x.shape[1:])
     return as_it_is(of.network, shape, task=of.task, allow_random=allow_random)
 
 
-def _must_be_numbers(of: Model, shown: Shown) -> None:
+def _must_be_numbers(of: Model, batch: ImageBatch) -> None:
     """A network that overflows on an image has no gradients there, and no explanation."""
     held = (p for p in of.module.parameters() if p.is_floating_point())
     like = next(held, torch.zeros(()))
     try:
         with preserved(of.module), torch.no_grad(), same_randomness_after():
-            found = of.module(shown.x.to(like.device, like.dtype))
-        out = output_at(found, "").float()
+            returned = of.module(batch.x.to(like.device, like.dtype))
+        out = output_at(returned, "").float()
     except Exception:  # of any kind: the method says what it does not take
         return
-    finite_outputs(out.softmax(1) if out.ndim == 2 else out, shown.names)
+    finite_outputs(out.softmax(1) if out.ndim == 2 else out, batch.names)
 
 
-def _left_out(shown: Shown | None) -> list[str]:
+def _left_out(batch: ImageBatch | None) -> list[str]:
     """Which images were not looked at, and why."""
-    if shown is None:
+    if batch is None:
         return []
-    notes = [f"{printable(name)} was not used: {why}." for name, why in shown.skipped]
-    if shown.left:
-        notes.append(f"The first {len(shown.x)} images; --samples takes more.")
+    notes = [f"{printable(name)} was not used: {why}." for name, why in batch.skipped]
+    if batch.left:
+        notes.append(f"The first {len(batch.x)} images; --samples takes more.")
     return notes
 
 
@@ -255,7 +257,7 @@ def _written(done: Explanation, folder: Path) -> Explanation:
     from neocog.render.page import page, write
 
     earlier = _earlier(folder)
-    names = [p.name for p in write_files(folder, done.shown)] + [PAGE, NUMBERS]
+    names = [p.name for p in write_files(folder, done.body)] + [PAGE, NUMBERS]
     done = replace(done, files=tuple(os.fspath(folder / name) for name in names))
     about = WAYS[done.method].about
     write(folder / PAGE, page(done.title, done.sections(), subtitle=about, first=done.first))
@@ -270,8 +272,8 @@ def _written(done: Explanation, folder: Path) -> Explanation:
 def _earlier(folder: Path) -> set[str]:
     """Images and curves that an earlier explanation wrote into the folder, as its numbers say."""
     try:
-        told = Fields(read_json(folder / NUMBERS, limit=2**26), NUMBERS)
-        paths = [Path(f) for f in told.texts("files")]
+        numbers = Fields(read_json(folder / NUMBERS, limit=2**26), NUMBERS)
+        paths = [Path(f) for f in numbers.texts("files")]
     except NeocogError:
         return set()
     return {p.name for p in paths if p.suffix in (".png", ".svg")}

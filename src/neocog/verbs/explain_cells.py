@@ -21,7 +21,7 @@ def seen_by(module: nn.Module, size: Sequence[int], layer: str) -> PatchGeometry
     Args:
         module: any module.
         size: (C, H, W) or (C, N) of a sample.
-        layer: a sub-module's name.
+        layer: a submodule's name.
 
     Raises:
         NeocogError: the module fails on samples of that size, or the layer does not run.
@@ -40,7 +40,7 @@ def cells_of(
     Args:
         module: any module.
         size: (C, H, W) or (C, N) of a sample.
-        layer: a sub-module's name.
+        layer: a submodule's name.
         layout: of its output; what tokens see is not asked.
     """
     if layout.kind == "tokens":

@@ -16,22 +16,22 @@ from neocog.explainers.trust.trust import Trust
 from neocog.first_screen import MOST_FIGURES, Command, FirstScreen, Level, Named
 from neocog.graph.output_kind import probabilities
 from neocog.models.model import Model
-from neocog.verbs.explain_input import Shown, short
+from neocog.verbs.explain_input import ImageBatch, short
 
 __all__ = ["first_of", "first_of_maps"]
 
-SHOWN = 8
+DRAWN = 8
 """Images of a gallery that a first screen shows."""
 
 
 def first_of_maps(
-    of: Model, shown: Shown, cam: Cam, trust: Trust | None, *, named: Named | None, method: str
+    of: Model, batch: ImageBatch, cam: Cam, trust: Trust | None, *, named: Named | None, method: str
 ) -> FirstScreen:
     """Of maps over images: the prediction, and how many sanity checks the maps pass.
 
     Args:
         of: the model.
-        shown: the images.
+        batch: the images.
         cam: their maps.
         trust: the sanity checks; None where they were left out.
         named: model and data as the user named them.
@@ -41,21 +41,21 @@ def first_of_maps(
     badge = ""
     many = "The map" if len(cam.maps) == 1 else f"The {len(cam.maps)} maps together"
     verb = "passes" if len(cam.maps) == 1 else "pass"
-    said, detail = _predicted(of, shown, cam), "The sanity checks were left out."
+    headline, detail = _predicted(of, batch, cam), "The sanity checks were left out."
     if trust is not None:
         good, _, rest = trust.outcome.removeprefix("passed ").partition(" (")
-        said += f" {many} {verb} {good} sanity checks."
+        headline += f" {many} {verb} {good} sanity checks."
         detail = f"{rest.rstrip(')')[:1].upper()}{rest.rstrip(')')[1:]}." if rest else ""
         values = [c.passed for c in trust.checks]
         badge = f"{sum(v is True for v in values)} of {len(values)} checks"
         level = "bad" if False in values else "open" if None in values else "good"
     image: list[Exhibit] = [
-        cam_gallery(cam, shown.x, 0, names=_names(shown), classes=of.classes, large=True)
+        cam_gallery(cam, batch.x, 0, names=_names(batch), classes=of.classes, large=True)
     ]
     if trust is not None:
         image.append(Checks(title="sanity checks", checks=trust.checks))
     return FirstScreen(
-        headline=said,
+        headline=headline,
         detail=detail,
         badge=badge,
         level=level,
@@ -65,26 +65,28 @@ def first_of_maps(
     )
 
 
-def _names(shown: Shown) -> list[str]:
-    return [short(n) for n in shown.names]
+def _names(batch: ImageBatch) -> list[str]:
+    return [short(n) for n in batch.names]
 
 
-def _predicted(of: Model, shown: Shown, cam: Cam) -> str:
+def _predicted(of: Model, batch: ImageBatch, cam: Cam) -> str:
     """What the model predicts for the first image, and what is explained where it differs."""
-    name = printable(short(shown.names[0]))
-    more = f", the first of {len(shown.x)} images" if len(shown.x) > 1 else ""
-    if cam.answers.ndim != 2 or cam.answers.shape[1] < 2:
+    name = printable(short(batch.names[0]))
+    more = f", the first of {len(batch.x)} images" if len(batch.x) > 1 else ""
+    if cam.outputs.ndim != 2 or cam.outputs.shape[1] < 2:
         target = class_of(cam.targets[0], of.classes)
         what = f"class {target} in it" if target else f"output {float(cam.values[0]):.3g}"
         return f"{name}{more}: {what}."
-    p = probabilities(cam.answers[0].double(), cam.kind, dim=0)
+    p = probabilities(cam.outputs[0].double(), cam.kind, dim=0)
     best = int(p.argmax())
-    said = f"Predicted {class_of(best, of.classes)} ({_percent(float(p[best]))}) for {name}{more}."
+    sentence = (
+        f"Predicted {class_of(best, of.classes)} ({_percent(float(p[best]))}) for {name}{more}."
+    )
     target_index = cam.targets[0]
     if target_index is not None and target_index != best:
         chosen = class_of(target_index, of.classes)
-        said += f" Explained is {chosen} ({_percent(float(p[target_index]))})."
-    return said
+        sentence += f" Explained is {chosen} ({_percent(float(p[target_index]))})."
+    return sentence
 
 
 def _percent(value: float) -> str:
@@ -95,14 +97,16 @@ def _next(of: Model, cam: Cam, named: Named | None, method: str) -> tuple[Comman
     """Another class, and the explorer."""
     if named is None:
         return ()
-    found = []
+    commands = []
     other = _runner_up(cam)
     if other is not None and named.data:
         how = () if method == "grad_cam" else ("--method", method)
         text = f"Explain the runner-up, {class_of(other, of.classes)}"
-        found.append(named.command("explain", text, *how, "--class", str(other)))
-    found.append(named.command("explore", "Follow this model layer by layer", data=_is_data(named)))
-    return tuple(found)
+        commands.append(named.command("explain", text, *how, "--class", str(other)))
+    commands.append(
+        named.command("explore", "Follow this model layer by layer", data=_is_data(named))
+    )
+    return tuple(commands)
 
 
 def _is_data(named: Named) -> bool:
@@ -112,9 +116,9 @@ def _is_data(named: Named) -> bool:
 
 def _runner_up(cam: Cam) -> int | None:
     """The second most probable class of the first image; None where the map is of no class."""
-    if cam.answers.ndim != 2 or cam.answers.shape[1] < 2 or cam.targets[0] is None:
+    if cam.outputs.ndim != 2 or cam.outputs.shape[1] < 2 or cam.targets[0] is None:
         return None
-    order = cam.answers[0].argsort(descending=True)
+    order = cam.outputs[0].argsort(descending=True)
     return int(next(k for k in order.tolist() if k != cam.targets[0]))
 
 
@@ -154,7 +158,7 @@ def _first_image(exhibits: Sequence[Exhibit]) -> tuple[Exhibit, ...]:
     for kinds in ((Gallery,), (Map, Curve, Bars)):
         for e in exhibits:
             if isinstance(e, Gallery) and isinstance(e, kinds) and len(e.images):
-                n = SHOWN - SHOWN % max(1, e.together)
+                n = DRAWN - DRAWN % max(1, e.together)
                 return (replace(e, images=e.images[:n], captions=e.captions[:n]),)
             if isinstance(e, kinds) and not isinstance(e, Gallery):
                 return (e,)
@@ -164,16 +168,16 @@ def _first_image(exhibits: Sequence[Exhibit]) -> tuple[Exhibit, ...]:
 def _filters(figures: Mapping[str, Any]) -> str:
     layers = figures["layers"]
     count = sum(int(layer["shape"][0]) for layer in layers)
-    said = f"{_n(count, 'filter')} in {_n(len(layers), 'convolution')}."
+    headline = f"{_n(count, 'filter')} in {_n(len(layers), 'convolution')}."
     gabor = figures.get("gabor")
     known = [v for v in (gabor or {}).get("explained", ()) if v is not None]
     if gabor and known:
-        said += (
+        headline += (
             f" In {printable(gabor['layer'])}, Gabor functions explain "
             f"{_percent(statistics.median(known))} of the median filter's energy; of random "
             f"filters {_percent(gabor['floor']['median'])}."
         )
-    return said
+    return headline
 
 
 def _features(figures: Mapping[str, Any]) -> str:
@@ -187,18 +191,18 @@ def _maximized(figures: Mapping[str, Any]) -> str:
     units, awake = figures["units"], figures["awake"]
     silent = sum(not a for a in awake)
     where = printable(figures["layer"]) or "the output"
-    said = f"{_n(len(set(units)), 'unit')} of {where} maximized"
-    return f"{said}; {silent} stayed silent." if silent else f"{said}."
+    headline = f"{_n(len(set(units)), 'unit')} of {where} maximized"
+    return f"{headline}; {silent} stayed silent." if silent else f"{headline}."
 
 
 def _patches(figures: Mapping[str, Any]) -> str:
     units = figures["units"]
     best = [u["patches"][0]["score"] for u in units if u["patches"]]
-    said = (
+    headline = (
         f"The patches that activate {_n(len(units), 'unit')} of {printable(figures['layer'])} "
         f"most, among {_n(figures['count'], 'image')}."
     )
-    return f"{said} Highest activation {max(best):.3g}." if best else said
+    return f"{headline} Highest activation {max(best):.3g}." if best else headline
 
 
 def _backward(figures: Mapping[str, Any]) -> str:

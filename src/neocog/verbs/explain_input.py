@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from neocog.data.batches import pixels
 from neocog.data.inputs import as_samples, named_paths
-from neocog.data.open import Source, is_data, open_data, parse_place
+from neocog.data.open import Source, is_data, open_data, parse_source
 from neocog.data.samples import Samples
 from neocog.data.split import Split
 from neocog.errors import DataError, ModelError, UsageError, printable
@@ -26,9 +26,9 @@ from neocog.models.model import AnyModel, Model
 from neocog.models.scoring import space_axes
 from neocog.verbs.opened import opened
 
-__all__ = ["Given", "Place", "Shown", "given_data", "open_explained", "samples_of"]
+__all__ = ["Given", "ImageBatch", "StrPath", "given_data", "open_explained", "samples_of"]
 
-Place = str | os.PathLike[str]
+StrPath = str | os.PathLike[str]
 
 FEW = 64
 """Samples that are looked at in the order of their names, where no draw is needed."""
@@ -38,7 +38,7 @@ LISTED = 4
 
 
 @dataclass(frozen=True, kw_only=True)
-class Shown:
+class ImageBatch:
     """Images, as the model takes them.
 
     Args:
@@ -65,13 +65,13 @@ def open_explained(model: AnyModel, task: str, *, allow_random: bool = False) ->
     Raises:
         ModelError: it cannot be opened, or is a black box.
     """
-    found, _ = opened(model, task=task, allow_random=allow_random)
-    if found.black_box:
+    opened_model, _ = opened(model, task=task, allow_random=allow_random)
+    if opened_model.black_box:
         raise ModelError(
-            f"Explaining looks at layers and gradients; `{found.title}` is a black "
+            f"Explaining looks at layers and gradients; `{opened_model.title}` is a black "
             "box that only answers. Take the network that it was exported from."
         )
-    return found
+    return opened_model
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,12 +80,12 @@ class Given:
 
     Args:
         samples: of the data; None without any.
-        shown: the images to look at; None without any.
+        batch: the images to look at; None without any.
         notes: on what of the data was left out.
     """
 
     samples: Samples | None
-    shown: Shown | None
+    batch: ImageBatch | None
     notes: tuple[str, ...] = ()
 
 
@@ -103,7 +103,7 @@ def given_data(
 
     Args:
         of: the model.
-        data: a place of data (`DATA:val` picks a split, `DATA:all` everything), image files, single
+        data: a data set (`DATA:val` picks a split, `DATA:all` everything), image files, single
             samples as `DATA:test[17]`, any of them in a list; or what `neocog.data.inputs` takes.
         images: what to look at, where it is not in the data: as for `data`.
         whole: all of the data is looked through, not only the images that are looked at.
@@ -114,50 +114,50 @@ def given_data(
     Raises:
         DataError: the data cannot be opened, or none of the images can be used.
     """
-    samples, shown, notes = None, None, tuple[str, ...]()
-    data = of.taken(data.place if isinstance(data, Source) else data)
+    samples, batch, notes = None, None, tuple[str, ...]()
+    data = of.taken(data.path if isinstance(data, Source) else data)
     paths, data = (iter(()), None) if data is None else named_paths(data)
     if paths is None:
         samples, notes = _held(of, data, n=None if whole else n, seed=seed)
         listed = isinstance(data, (Tensor, np.ndarray, list, tuple))
-        shown = _taken(samples if listed else _some(samples, n, seed), n)
-        shown = shown if listed else replace(shown, left=0)
+        batch = _taken(samples if listed else _some(samples, n, seed), n)
+        batch = batch if listed else replace(batch, left=0)
         if listed and not whole:
             samples = None  # these are looked at, and nothing is looked through
     else:
-        files, places = _apart(paths)
-        if len(places) > 1:
+        files, sources = _apart(paths)
+        if len(sources) > 1:
             raise UsageError(
                 "One place of data is looked through; "
-                f"{' and '.join(f'`{printable(p)}`' for p in places[:4])} came. Name one of them."
+                f"{' and '.join(f'`{printable(p)}`' for p in sources[:4])} came. Name one of them."
             )
-        if places:
-            samples, notes = samples_of(of, places[0], strict=strict)
+        if sources:
+            samples, notes = samples_of(of, sources[0], strict=strict)
         if files:
-            shown = _read(of, files, n=n, strict=strict)
+            batch = _read(of, files, n=n, strict=strict)
         elif samples is not None:
-            shown = replace(_taken(_some(_by_name(samples), n, seed), n), left=0)
+            batch = replace(_taken(_some(_by_name(samples), n, seed), n), left=0)
     if images is not None:
-        shown = given_data(of, images, n=n, seed=seed, strict=strict).shown
-    if whole and samples is None and shown is not None:
-        samples = Samples(shown.x, None, shown.names)
-    return Given(samples=samples, shown=shown, notes=notes)
+        batch = given_data(of, images, n=n, seed=seed, strict=strict).batch
+    if whole and samples is None and batch is not None:
+        samples = Samples(batch.x, None, batch.names)
+    return Given(samples=samples, batch=batch, notes=notes)
 
 
-def _apart(paths: Iterable[Place]) -> tuple[list[Place], list[str]]:
-    """Files of images and single samples; places of data, folders among them."""
-    files, places = list[Place](), list[str]()
+def _apart(paths: Iterable[StrPath]) -> tuple[list[StrPath], list[str]]:
+    """Files of images and single samples; data sets, folders among them."""
+    files, sources = list[StrPath](), list[str]()
     for path in paths:
         text = os.fspath(path)
         if is_data(text) or os.path.isdir(text):  # noqa: PTH112 (names too long are none)
-            places.append(text)
+            sources.append(text)
         else:
             files.append(path)
-    return files, places
+    return files, sources
 
 
 def _by_name(samples: Samples) -> Samples:
-    """Samples of a place, which mixes them, in the order of their names where they are few."""
+    """Samples of a data set, which mixes them, in the order of their names where they are few."""
     if len(samples) > FEW:
         return samples
     return replace(samples, order=np.argsort(np.array([*samples.names]), kind="stable"))
@@ -188,12 +188,12 @@ def _held(of: Model, data: Any, *, n: int | None, seed: int) -> tuple[Samples, t
                 f"{printable(of.title)} takes {takes_}; {tuple(x.shape)} came. "
                 f"{hint if axes == 2 else 'Give as many axes'}."
             )
-    found = as_samples(data, takes, axes=axes if takes is None else None, n=n, seed=seed)
-    return found.samples, found.notes
+    inputs = as_samples(data, takes, axes=axes if takes is None else None, n=n, seed=seed)
+    return inputs.samples, inputs.notes
 
 
-def samples_of(of: Model, data: Place, *, strict: bool) -> tuple[Samples, tuple[str, ...]]:
-    """A place of data as the model takes it, and what was left out.
+def samples_of(of: Model, data: StrPath, *, strict: bool) -> tuple[Samples, tuple[str, ...]]:
+    """A data set as the model takes it, and what was left out.
 
     Args:
         of: the model.
@@ -203,7 +203,7 @@ def samples_of(of: Model, data: Place, *, strict: bool) -> tuple[Samples, tuple[
     Raises:
         DataError: the data cannot be opened or has no such split.
     """
-    where, name = parse_place(data)
+    where, name = parse_source(data)
     takes = of.spec.input
     source = open_data(
         where,
@@ -221,22 +221,22 @@ def samples_of(of: Model, data: Place, *, strict: bool) -> tuple[Samples, tuple[
     return Samples(split, None, split.names), tuple(notes)  # whatever its classes are
 
 
-def _taken(samples: Samples, n: int) -> Shown:
+def _taken(samples: Samples, n: int) -> ImageBatch:
     """The first of some samples."""
     count = min(n, len(samples))
     names = tuple(printable(samples.name(i) or f"image {i}") for i in range(count))
     x = samples.take(slice(0, count))
-    return Shown(x=x, names=names, left=len(samples) - count)
+    return ImageBatch(x=x, names=names, left=len(samples) - count)
 
 
 def _runs(module: nn.Module, x: Tensor) -> bool:
     """Whether a module takes a sample of that kind: some make the missing axis themselves."""
     try:
         with preserved(module), torch.no_grad():
-            answer = first_tensor(module(handed(module, x.repeat(2, *[1] * (x.ndim - 1)))))
+            output = first_tensor(module(handed(module, x.repeat(2, *[1] * (x.ndim - 1)))))
     except Exception:  # of any kind: an external forward may raise anything
         return False
-    return answer is not None and answer.ndim > 0 and len(answer) == 2
+    return output is not None and output.ndim > 0 and len(output) == 2
 
 
 def _axes(of: Model) -> int | None:
@@ -247,7 +247,7 @@ def _axes(of: Model) -> int | None:
 _SAMPLE = re.compile(r"(?P<place>.+?)(?P<split>:(?:train|val|test|all))?\[(?P<row>\d{1,9})\]")
 
 
-def _read(of: Model, named: Iterable[Place], *, n: int, strict: bool) -> Shown:
+def _read(of: Model, named: Iterable[StrPath], *, n: int, strict: bool) -> ImageBatch:
     """Files, folders, and samples of data, in their order."""
     rows: list[tuple[str, Tensor]] = []
     skipped: list[tuple[str, str]] = []
@@ -262,15 +262,15 @@ def _read(of: Model, named: Iterable[Place], *, n: int, strict: bool) -> Shown:
                     f"A sample of data is named with its split, and `{printable(text)}` names none "
                     f"(nor is it a file). Write `{printable(row)}`, or :train, :val or :all."
                 )
-            place = sample["place"] + sample["split"]
-            found = [(text, _sample(of, place, int(sample["row"]), strict))]
+            source = sample["place"] + sample["split"]
+            read = [(text, _sample(of, source, int(sample["row"]), strict))]
         else:
-            found, bad = _file(of, text)
+            read, bad = _file(of, text)
             skipped += bad
             if strict and bad:
                 raise DataError(f"{printable(bad[0][0])}: {bad[0][1]}.")
-        left += max(0, len(rows) + len(found) - n)
-        rows += found[: max(0, n - len(rows))]
+        left += max(0, len(rows) + len(read) - n)
+        rows += read[: max(0, n - len(rows))]
     if not rows:
         name, why = skipped[0] if skipped else ("", "there is none")
         raise DataError(
@@ -283,7 +283,7 @@ def _read(of: Model, named: Iterable[Place], *, n: int, strict: bool) -> Shown:
             f"Images that are explained together have one size; {len(shapes)} sizes came. "
             "Explain them one by one."
         )
-    return Shown(
+    return ImageBatch(
         x=torch.stack([x for _, x in rows]),
         names=tuple(name for name, _ in rows),
         skipped=tuple(skipped),
@@ -291,11 +291,11 @@ def _read(of: Model, named: Iterable[Place], *, n: int, strict: bool) -> Shown:
     )
 
 
-def _sample(of: Model, place: str, row: int, strict: bool) -> Tensor:
-    samples, _ = samples_of(of, place, strict=strict)
+def _sample(of: Model, source: str, row: int, strict: bool) -> Tensor:
+    samples, _ = samples_of(of, source, strict=strict)
     if row >= len(samples):
         raise UsageError(
-            f"`{printable(place)}` has {len(samples)} samples, counted from 0; number {row} came. "
+            f"`{printable(source)}` has {len(samples)} samples, counted from 0; number {row} came. "
             "Name one of them."
         )
     return samples.take(slice(row, row + 1))[0]
@@ -310,10 +310,10 @@ def _file(of: Model, path: str) -> tuple[list[tuple[str, Tensor]], list[tuple[st
             "A module says not what size and how many channels its images have; give them as "
             "values (B, C, H, W) in [0, 1], or open the model with `neocog.load`."
         )
-    ((name, found),) = of.images(path)
-    if isinstance(found, str):
-        return [], [(name, found)]
-    split = Split(found[None], np.zeros(1, np.int64), [name])
+    ((name, pixels_),) = of.images(path)
+    if isinstance(pixels_, str):
+        return [], [(name, pixels_)]
+    split = Split(pixels_[None], np.zeros(1, np.int64), [name])
     return [(name, pixels(split, slice(None))[0])], []
 
 

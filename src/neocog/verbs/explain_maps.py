@@ -12,14 +12,14 @@ from neocog.data.samples import Samples
 from neocog.errors import UsageError
 from neocog.exhibits import Section
 from neocog.explainers.grad_cam import Cam, grad_cam
+from neocog.explainers.maps.objective import Target
 from neocog.explainers.maps.sections import cam_sections, class_of, trust_sections
-from neocog.explainers.maps.wanted import Target
 from neocog.explainers.trust.trust import Trust, trust
 from neocog.first_screen import FirstScreen, Named
 from neocog.models.model import Model
 from neocog.verbs.explain_cells import cells_of
 from neocog.verbs.explain_first import first_of_maps
-from neocog.verbs.explain_input import Shown, short
+from neocog.verbs.explain_input import ImageBatch, short
 
 __all__ = ["CamOptions", "CamResult", "Maps", "maps"]
 
@@ -35,8 +35,8 @@ class CamOptions:
         units: channels of a layer; those that come first if left out.
         window: of a template: first row, row behind the last, first column, column behind the last.
         sanity_checks: whether maps are put to the test.
-        seed: of everything that is drawn.
-        tell: called with what is computed next.
+        seed: of all random numbers.
+        on_progress: called with what is computed next.
         named: model and data as the user named them; None where they are objects in Python.
     """
 
@@ -47,7 +47,7 @@ class CamOptions:
     window: tuple[int, int, int, int] | None = None
     sanity_checks: bool = True
     seed: int = 0
-    tell: Callable[[str], None] = lambda text: None
+    on_progress: Callable[[str], None] = lambda text: None
     named: Named | None = None
 
 
@@ -83,60 +83,69 @@ class Maps:
     trust: Trust | None
 
 
-def maps(of: Model, shown: Shown | None, data: Samples | None, asked: CamOptions) -> CamResult:
+def maps(
+    of: Model, batch: ImageBatch | None, data: Samples | None, options: CamOptions
+) -> CamResult:
     """Maps of all images.
 
     Args:
         of: the model.
-        shown: the images.
+        batch: the images.
         data: is not looked at.
-        asked: method, layer, class.
+        options: method, layer, class.
     """
-    assert shown is not None
-    layer = None if asked.layer is None else of.inner(asked.layer)
-    target, said = _target(of, asked)
-    asked.tell("maps")
-    cam = grad_cam(of.module, shown.x, layer=layer, target=target, method=asked.method)
-    cells = cells_of(of.module, tuple(shown.x.shape[1:]), cam.layer, cam.layout)
+    assert batch is not None
+    layer = None if options.layer is None else of.inner(options.layer)
+    target, name_of_target = _target(of, options)
+    options.on_progress("maps")
+    cam = grad_cam(of.module, batch.x, layer=layer, target=target, method=options.method)
+    cells = cells_of(of.module, tuple(batch.x.shape[1:]), cam.layer, cam.layout)
     cam = replace(cam, cells=cells)
-    found = None
-    if asked.sanity_checks:
-        found = trust(of.module, shown.x, cam, target=target, seed=asked.seed, tell=asked.tell)
-        found = _named(found, of)
-    names = [short(n) for n in shown.names]
+    checked = None
+    if options.sanity_checks:
+        checked = trust(
+            of.module,
+            batch.x,
+            cam,
+            target=target,
+            seed=options.seed,
+            on_progress=options.on_progress,
+        )
+        checked = _named(checked, of)
+    names = [short(n) for n in batch.names]
     sections = cam_sections(
-        cam, shown.x, names=names, classes=of.classes, layer=of.label(cam.layer)
+        cam, batch.x, names=names, classes=of.classes, layer=of.label(cam.layer)
     )
-    if found is not None:
-        tests = trust_sections(found, cam, shown.x)
+    if checked is not None:
+        tests = trust_sections(checked, cam, batch.x)
         sections = [sections[0], *tests, *sections[1:]]
-    targets = [said or class_of(t, of.classes) or None for t in cam.targets]
+    targets = [name_of_target or class_of(t, of.classes) or None for t in cam.targets]
     figures: dict[str, Any] = {
         "layer": of.label(cam.layer),
         "layer_reason": cam.layer_reason,
         "target": targets[0] if len(set(targets)) == 1 else targets,
         "grid": list(cam.grid),
         "cells": None if cells is None else {"first": list(cells.first), "step": list(cells.step)},
-        **({} if found is None else found.to_json()),
-        "images": _images(cam, shown, targets, found),
+        **({} if checked is None else checked.to_json()),
+        "images": _images(cam, batch, targets, checked),
     }
-    first = first_of_maps(of, shown, cam, found, named=asked.named, method=asked.method)
+    first = first_of_maps(of, batch, cam, checked, named=options.named, method=options.method)
     return CamResult(
-        sections=sections, figures=figures, result=Maps(cam=cam, trust=found), first=first
+        sections=sections, figures=figures, result=Maps(cam=cam, trust=checked), first=first
     )
 
 
-def _target(of: Model, asked: CamOptions) -> tuple[Target, str | None]:
+def _target(of: Model, options: CamOptions) -> tuple[Target, str | None]:
     """What is explained, and its name where it is no class."""
-    number = of.target(asked.target)
+    number = of.target(options.target)
     if of.task != "regress":
         return number, None
     n = number or 0
     if n < 0:
         raise UsageError(f"Outputs are counted from 0; number {n} came. Name one of them.")
 
-    def output(answer: Tensor) -> Tensor:
-        flat = answer[:, None] if answer.ndim == 1 else answer
+    def output(outputs: Tensor) -> Tensor:
+        flat = outputs[:, None] if outputs.ndim == 1 else outputs
         if n >= flat.shape[1]:
             raise UsageError(
                 f"This model has {flat.shape[1]} outputs, counted from 0; number {n} came. "
@@ -147,18 +156,18 @@ def _target(of: Model, asked: CamOptions) -> tuple[Target, str | None]:
     return output, f"output {n}"
 
 
-def _named(found: Trust, of: Model) -> Trust:
+def _named(checked: Trust, of: Model) -> Trust:
     """With the names of layers as the user knows them."""
-    layers = tuple(of.label(name) for name in found.randomized.layers)
-    return replace(found, randomized=replace(found.randomized, layers=layers))
+    layers = tuple(of.label(name) for name in checked.randomized.layers)
+    return replace(checked, randomized=replace(checked.randomized, layers=layers))
 
 
 def _images(
-    cam: Cam, shown: Shown, targets: Sequence[str | None], found: Trust | None
+    cam: Cam, batch: ImageBatch, targets: Sequence[str | None], checked: Trust | None
 ) -> list[dict[str, Any]]:
     """A row an image."""
     rows = []
-    for i, name in enumerate(shown.names):
+    for i, name in enumerate(batch.names):
         value = float(cam.values[i])
         row: dict[str, Any] = {
             "path": name,
@@ -168,10 +177,10 @@ def _images(
             "probability": cam.probability(i),
             "map": cam.maps[i].cpu().tolist(),
         }
-        if found is not None:
-            row["deletion"] = float(found.deletion.areas("deletion")[i])
-            row["insertion"] = float(found.deletion.areas("insertion")[i])
-            rank = float(found.randomized.rank[i, -1])
+        if checked is not None:
+            row["deletion"] = float(checked.deletion.areas("deletion")[i])
+            row["insertion"] = float(checked.deletion.areas("insertion")[i])
+            rank = float(checked.randomized.rank[i, -1])
             row["randomization"] = rank if rank == rank else None
         rows.append(row)
     return rows

@@ -29,7 +29,7 @@ from neocog.lectures.gabor import first_layer, gabor_fit
 from neocog.lectures.template_matching import busiest, search
 from neocog.models.model import Model
 from neocog.verbs.explain_cells import seen_by
-from neocog.verbs.explain_input import Shown, short
+from neocog.verbs.explain_input import ImageBatch, short
 from neocog.verbs.explain_maps import CamOptions, CamResult, maps
 
 __all__ = ["WAYS", "Way"]
@@ -60,44 +60,46 @@ class Way:
     """
 
     title: str
-    run: Callable[[Model, Shown | None, Samples | None, CamOptions], CamResult]
+    run: Callable[[Model, ImageBatch | None, Samples | None, CamOptions], CamResult]
     about: str
     images: bool = True
     data: bool = False
 
 
-def _filters(of: Model, shown: Shown | None, data: Samples | None, asked: CamOptions) -> CamResult:
-    example = shown.x[:1] if shown is not None else _zeros(of)
-    found = filters(of.module, example=example)
+def _filters(
+    of: Model, batch: ImageBatch | None, data: Samples | None, options: CamOptions
+) -> CamResult:
+    example = batch.x[:1] if batch is not None else _zeros(of)
+    banks = filters(of.module, example=example)
     first, notes = None, []
-    if asked.layer is None:
+    if options.layer is None:
         try:
-            first = gabor_fit(first_layer(found), seed=asked.seed)
+            first = gabor_fit(first_layer(banks), seed=options.seed)
         except NeocogError as e:
             notes.append(f"No Gabor functions were fitted. {e}")
     else:
-        found = _named(of, found, asked.layer)
-    most = MANY if len(found) == 1 else max(4, min(FEW, DRAWN // len(found)))
-    whole = sum(f.weights.size for f in found) <= LISTED
-    sections = [s for f in found for s in replace(f, name=of.label(f.name)).sections(most)]
+        banks = _named(of, banks, options.layer)
+    most = MANY if len(banks) == 1 else max(4, min(FEW, DRAWN // len(banks)))
+    whole = sum(f.weights.size for f in banks) <= LISTED
+    sections = [s for f in banks for s in replace(f, name=of.label(f.name)).sections(most)]
     fitted = [] if first is None else [*replace(first, layer=of.label(first.layer)).sections()]
     return CamResult(
         sections=fitted + sections,
         figures={
-            "layers": [_filters_json(f, of, whole=whole) for f in found],
+            "layers": [_filters_json(f, of, whole=whole) for f in banks],
             "gabor": None if first is None else {**first.to_json(), "layer": of.label(first.layer)},
         },
-        result=found,
+        result=banks,
         notes=tuple(notes),
     )
 
 
-def _named(of: Model, found: tuple[Filters, ...], layer: str) -> tuple[Filters, ...]:
+def _named(of: Model, banks: tuple[Filters, ...], layer: str) -> tuple[Filters, ...]:
     """The filters of one layer; those without a module have a name too, as `#1`."""
-    names = [of.label(f.name) for f in found]
+    names = [of.label(f.name) for f in banks]
     chosen = tuple(
         f
-        for f, name in zip(found, names, strict=True)
+        for f, name in zip(banks, names, strict=True)
         if layer in (f.name, name) or name.startswith(f"{layer} #")
     )
     if chosen:
@@ -110,93 +112,101 @@ def _named(of: Model, found: tuple[Filters, ...], layer: str) -> tuple[Filters, 
     raise UsageError(f"Filters are those of convolutions; `{printable(layer)}` is none. {hint}")
 
 
-def _filters_json(found: Filters, of: Model, *, whole: bool) -> dict[str, Any]:
+def _filters_json(bank: Filters, of: Model, *, whole: bool) -> dict[str, Any]:
     """A layer's filters; the weights only where they are not too many to be read."""
-    shape = list(found.weights.shape)
+    shape = list(bank.weights.shape)
     if not whole:
-        found = replace(found, weights=found.weights[:0])
-    plain = {**found.to_json(), "name": of.label(found.name), "shape": shape}
+        bank = replace(bank, weights=bank.weights[:0])
+    plain = {**bank.to_json(), "name": of.label(bank.name), "shape": shape}
     return {k: v for k, v in plain.items() if whole or k != "weights"}
 
 
-def _features(of: Model, shown: Shown | None, data: Samples | None, asked: CamOptions) -> CamResult:
-    assert shown is not None
-    layers = None if asked.layer is None else [of.inner(asked.layer)]
+def _features(
+    of: Model, batch: ImageBatch | None, data: Samples | None, options: CamOptions
+) -> CamResult:
+    assert batch is not None
+    layers = None if options.layer is None else [of.inner(options.layer)]
     # All layers of one image, or one layer of all images.
-    rows = shown.x[:1] if layers is None else shown.x
-    found = [feature_maps(of.module, x, layers=layers) for x in rows]
+    rows = batch.x[:1] if layers is None else batch.x
+    maps_of = [feature_maps(of.module, x, layers=layers) for x in rows]
     most = FEW if layers is None else MANY
-    names = [short(n) for n in shown.names] if len(found) > 1 else [""]
-    shown_ = [[replace(f, layer=of.label(f.layer)) for f in one] for one in found]
+    names = [short(n) for n in batch.names] if len(maps_of) > 1 else [""]
+    labeled = [[replace(f, layer=of.label(f.layer)) for f in one] for one in maps_of]
     return CamResult(
         sections=[
             s
-            for one, name in zip(shown_, names, strict=False)
+            for one, name in zip(labeled, names, strict=False)
             for s in feature_sections(one, most=most, name=name)
         ],
         figures={
             "layers": [
                 {"name": of.label(f.layer), "kind": f.kind, "shape": list(f.maps.shape)}
-                for f in found[0]
+                for f in maps_of[0]
             ]
         },
-        result=tuple(found),
-        notes=_first_alone(shown, "name a layer for its maps of all") if layers is None else (),
+        result=tuple(maps_of),
+        notes=_first_alone(batch, "name a layer for its maps of all") if layers is None else (),
     )
 
 
-def _maximize(of: Model, shown: Shown | None, data: Samples | None, asked: CamOptions) -> CamResult:
-    shape = _shape(of, shown, data)
-    layer = "" if asked.layer is None else of.inner(asked.layer)
-    units = asked.units
-    if units is None and (number := of.target(asked.target)) is not None:
+def _maximize(
+    of: Model, batch: ImageBatch | None, data: Samples | None, options: CamOptions
+) -> CamResult:
+    shape = _shape(of, batch, data)
+    layer = "" if options.layer is None else of.inner(options.layer)
+    units = options.units
+    if units is None and (number := of.target(options.target)) is not None:
         units = (number,)
     if units is None:
         units = tuple(range(min(OUTPUTS, _units(of, shape, layer))))
-    found = maximize_activation(
+    result = maximize_activation(
         of.module,
         layer,
         list(units),
         size=shape[1:],
         channels=shape[0],
-        climb=AscentConfig(seed=asked.seed),
+        climb=AscentConfig(seed=options.seed),
         samples=data,
     )
     names = of.classes if layer == "" else ()
     return CamResult(
-        sections=replace(found, layer=of.label(layer)).sections(names),
-        figures={**found.to_json(), "layer": of.label(layer)},
-        result=found,
+        sections=replace(result, layer=of.label(layer)).sections(names),
+        figures={**result.to_json(), "layer": of.label(layer)},
+        result=result,
     )
 
 
-def _patches(of: Model, shown: Shown | None, data: Samples | None, asked: CamOptions) -> CamResult:
+def _patches(
+    of: Model, batch: ImageBatch | None, data: Samples | None, options: CamOptions
+) -> CamResult:
     assert data is not None
-    shape = _shape(of, shown, data)
+    shape = _shape(of, batch, data)
     some = data.take(slice(0, 1))
-    if asked.layer is None:
+    if options.layer is None:
         with differentiable(of.module) as run:
             chosen = choose_layer(run, of.module, some)
         layer, reason = chosen.name, chosen.reason
     else:
-        layer, reason = of.inner(asked.layer), "named by the user"
+        layer, reason = of.inner(options.layer), "named by the user"
     seen = seen_by(of.module, shape, layer)
-    found = top_patches(of.module, data, layer, units=asked.units, seen=seen)
-    figures = {**found.to_json(), "layer": of.label(layer), "layer_reason": reason}
-    drawn = gallery(replace(found, layer=of.label(layer)), data, most=FEW)
-    return CamResult(sections=drawn, figures=figures, result=found)
+    patches = top_patches(of.module, data, layer, units=options.units, seen=seen)
+    figures = {**patches.to_json(), "layer": of.label(layer), "layer_reason": reason}
+    drawn = gallery(replace(patches, layer=of.label(layer)), data, most=FEW)
+    return CamResult(sections=drawn, figures=figures, result=patches)
 
 
-def _backward(of: Model, shown: Shown | None, data: Samples | None, asked: CamOptions) -> CamResult:
-    assert shown is not None
-    if asked.layer is None:
+def _backward(
+    of: Model, batch: ImageBatch | None, data: Samples | None, options: CamOptions
+) -> CamResult:
+    assert batch is not None
+    if options.layer is None:
         layer, reason = _first_convolution(of), "the first convolution"
     else:
-        layer, reason = of.inner(asked.layer), "named by the user"
-    found = backward(of.module, layer, shown.x, target=of.target(asked.target))
-    figures = {**found.to_json(), "layer": of.label(layer), "layer_reason": reason}
-    drawn = replace(found, layer=of.label(layer)).sections()
-    return CamResult(sections=drawn, figures=figures, result=found)
+        layer, reason = of.inner(options.layer), "named by the user"
+    result = backward(of.module, layer, batch.x, target=of.target(options.target))
+    figures = {**result.to_json(), "layer": of.label(layer), "layer_reason": reason}
+    drawn = replace(result, layer=of.label(layer)).sections()
+    return CamResult(sections=drawn, figures=figures, result=result)
 
 
 def _first_convolution(of: Model) -> str:
@@ -210,12 +220,14 @@ def _first_convolution(of: Model) -> str:
     )
 
 
-def _template(of: Model, shown: Shown | None, data: Samples | None, asked: CamOptions) -> CamResult:
-    assert shown is not None
-    x = shown.x[0]
-    window = asked.window or busiest(x)
-    features, notes = None, [*_first_alone(shown, "name one to look at another")]
-    layer = of.inner(asked.layer) if asked.layer is not None else _fine_layer(of, x, window)
+def _template(
+    of: Model, batch: ImageBatch | None, data: Samples | None, options: CamOptions
+) -> CamResult:
+    assert batch is not None
+    x = batch.x[0]
+    window = options.window or busiest(x)
+    features, notes = None, [*_first_alone(batch, "name one to look at another")]
+    layer = of.inner(options.layer) if options.layer is not None else _fine_layer(of, x, window)
     if layer is not None:
         seen = seen_by(of.module, tuple(x.shape), layer)
         if seen is None:
@@ -223,19 +235,21 @@ def _template(of: Model, shown: Shown | None, data: Samples | None, asked: CamOp
         else:
             name = f"{of.title}, {of.label(layer)}"
             features = features_of(of.module, layer, seen, name=name)
-    found = search(x, window, features=features, seed=asked.seed)
-    figures = {**found.to_json(), "layer": None if layer is None else of.label(layer)}
-    return CamResult(sections=found.sections(), figures=figures, result=found, notes=tuple(notes))
+    result = search(x, window, features=features, seed=options.seed)
+    figures = {**result.to_json(), "layer": None if layer is None else of.label(layer)}
+    return CamResult(sections=result.sections(), figures=figures, result=result, notes=tuple(notes))
 
 
-def _filter(of: Model, shown: Shown | None, data: Samples | None, asked: CamOptions) -> CamResult:
-    assert shown is not None
-    found = [classic(x) for x in shown.x]
-    names = [short(name) for name in shown.names]
+def _filter(
+    of: Model, batch: ImageBatch | None, data: Samples | None, options: CamOptions
+) -> CamResult:
+    assert batch is not None
+    results = [classic(x) for x in batch.x]
+    names = [short(name) for name in batch.names]
     return CamResult(
-        sections=classic_sections(found, names=names),
-        figures=found[0].to_json(),
-        result=tuple(found),
+        sections=classic_sections(results, names=names),
+        figures=results[0].to_json(),
+        result=tuple(results),
     )
 
 
@@ -278,12 +292,12 @@ WAYS: dict[str, Way] = {
 """Name to the way of explaining, as `--method` takes it."""
 
 
-def _shape(of: Model, shown: Shown | None, data: Samples | None) -> tuple[int, ...]:
+def _shape(of: Model, batch: ImageBatch | None, data: Samples | None) -> tuple[int, ...]:
     """Channels and size of what the model takes."""
     if of.shape:
         return of.shape
-    if shown is not None:
-        return tuple(shown.x.shape[1:])
+    if batch is not None:
+        return tuple(batch.x.shape[1:])
     if data is not None:
         return (data.channels, *data.size)
     raise UsageError(
@@ -292,12 +306,12 @@ def _shape(of: Model, shown: Shown | None, data: Samples | None) -> tuple[int, .
     )
 
 
-def _first_alone(shown: Shown, otherwise: str) -> tuple[str, ...]:
+def _first_alone(batch: ImageBatch, otherwise: str) -> tuple[str, ...]:
     """That of several images the first is looked at."""
-    if len(shown.x) < 2:
+    if len(batch.x) < 2:
         return ()
-    first = printable(shown.names[0])
-    return (f"Of the {len(shown.x)} images the first is shown, {first}; {otherwise}.",)
+    first = printable(batch.names[0])
+    return (f"Of the {len(batch.x)} images the first is shown, {first}; {otherwise}.",)
 
 
 def _zeros(of: Model) -> Tensor | None:
@@ -315,13 +329,13 @@ def _units(of: Model, shape: tuple[int, ...], layer: str) -> int:
 def _fine_layer(of: Model, x: Tensor, window: Sequence[int]) -> str | None:
     """The deepest layer whose map is fine enough for a piece of that size."""
     try:
-        found = receptive_field(of.module, tuple(x.shape)).layers
+        layers = receptive_field(of.module, tuple(x.shape)).layers
     except ModelError:
         return None
     least = min(window[1] - window[0], window[3] - window[2])
     fit = [
         f.name
-        for f in found
+        for f in layers
         if f.known
         and f.name
         and len(f.output) == 3

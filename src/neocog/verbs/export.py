@@ -25,7 +25,7 @@ from neocog.targets import target_file, write_bytes
 
 __all__ = ["FORMATS", "Export", "export"]
 
-Place = str | os.PathLike[str]
+StrPath = str | os.PathLike[str]
 
 FORMATS = {"onnx": ".onnx", "pt2": ".pt2", "torch": ".pt"}
 """What can be written, to the ending of its file."""
@@ -52,14 +52,14 @@ class Export(Jsonable):
 
 def export(
     model: AnyModel,
-    out: Place | None = None,
+    out: StrPath | None = None,
     *,
     format: str | None = None,
-    weights: Place | None = None,
+    weights: StrPath | None = None,
     size: Sequence[int] | None = None,
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
-    classes: Place | int | Sequence[str] | None = None,
+    classes: StrPath | int | Sequence[str] | None = None,
     init: str | None = None,
     output: str | None = None,
     allow_random: bool = False,
@@ -79,7 +79,7 @@ def export(
         weights: a file for the network that a factory makes.
         size: (C, H, W) of a sample.
         mean: of pixels in [0, 1], one number a channel or one for all.
-        std: their deviation, in the same way.
+        std: their standard deviation, likewise.
         classes: names, a text file of them, or their number.
         init: `none` for random weights of a network of a library, see `neocog.load`.
         output: of a network that returns several tensors, the one that is the prediction.
@@ -115,10 +115,10 @@ def export(
     )
     if trained.black_box:
         raise UsageError(
-            f"An export writes what is inside a model, and `{printable(trained.place)}` is a "
+            f"An export writes what is inside a model, and `{printable(trained.path)}` is a "
             "black box. Export the network that it was made from."
         )
-    path = _place(trained, out, FORMATS[format])
+    path = _target_path(trained, out, FORMATS[format])
     target_file(path)
     example = _example(trained)
     largest = _largest(trained, trained.module if format == "torch" else _raw(trained), example)
@@ -135,7 +135,7 @@ def export(
         path.unlink(missing_ok=True)
         raise ModelError(
             f"A file answers as its model does, to {AGREEMENT:g} of the largest answer; that of "
-            f"`{printable(trained.place)}` differs by {difference:.3g} where the largest is "
+            f"`{printable(trained.path)}` differs by {difference:.3g} where the largest is "
             f"{largest:.3g}, and was removed. Try another --format."
         )
     return Export(path=str(path), format=format, max_abs_difference=difference)
@@ -148,11 +148,11 @@ def _raw(trained: Model) -> SpecifiedNetwork:
     return SpecifiedNetwork(trained.module.network, replace(spec, output=output)).eval()
 
 
-def _place(trained: Model, out: Place | None, ending: str) -> Path:
+def _target_path(trained: Model, out: StrPath | None, ending: str) -> Path:
     if out is None:
         # The name of the run, the file or the factory.
-        name = trained.place.name.rpartition(":")[2]
-        stem = name if trained.place.is_dir() else name.partition(".")[0]
+        name = trained.path.name.rpartition(":")[2]
+        stem = name if trained.path.is_dir() else name.partition(".")[0]
         path = Path(f"{stem}{ending}")
     else:
         path = Path(out)
@@ -182,7 +182,7 @@ def _largest(trained: Model, module: SpecifiedNetwork, example: Tensor) -> float
         largest = module(example).abs().max()
     if not bool(torch.isfinite(largest)):
         raise ModelError(
-            f"The answers of a model are numbers; those of `{printable(trained.place)}` are not. "
+            f"The answers of a model are numbers; those of `{printable(trained.path)}` are not. "
             "Check its weights."
         )
     return float(largest)
@@ -208,7 +208,7 @@ def _save_state(trained: Model, path: Path, example: Tensor) -> float:
     if not state or not all(isinstance(v, Tensor) for v in state.values()):
         raise ModelError(
             "A state dict holds tensors by name, and in "
-            f"`{printable(trained.place)}` some are packed, as those of quantized or frozen parts. "
+            f"`{printable(trained.path)}` some are packed, as those of quantized or frozen parts. "
             "Try --format onnx, or export the network as it was before."
         )
     held = {

@@ -24,7 +24,7 @@ from neocog.audits.shift import MODES
 from neocog.errors import UsageError, did_you_mean
 from neocog.exhibits import share
 from neocog.models.model import AnyModel, Model
-from neocog.models.seen import SeenSamples
+from neocog.models.seen_samples import SeenSamples
 from neocog.render.page import page, write
 from neocog.runs.claim import Claim, claimed
 from neocog.runs.finetune_search import PASSES, Aim, FinetuneSearch, search_finetune
@@ -49,14 +49,14 @@ from neocog.surgery.rank import GroupRank
 from neocog.training.loop import Step
 from neocog.training.machine import check_device
 from neocog.verbs.fix_measure import Measuring, Scores, advised, milliseconds_of, outlook
-from neocog.verbs.fix_result import Fixed, FixFigures, again, found_by
+from neocog.verbs.fix_result import Fixed, FixFigures, again, how_chosen
 from neocog.verbs.opened import opened
 from neocog.verbs.train import free_folder
 from neocog.verbs.watch import Progress, watching
 
 __all__ = ["BUDGET", "KEEP", "FixFigures", "Fixed", "fix"]
 
-Place = str | os.PathLike[str]
+StrPath = str | os.PathLike[str]
 
 BUDGET = 900.0
 """Seconds for everything, where neither a number of epochs nor a budget is given."""
@@ -85,7 +85,7 @@ def fix(
     n: int | None = 1000,
     rank_layers: bool = False,
     device: str = "",
-    out: Place | None = None,
+    out: StrPath | None = None,
     overwrite: bool = False,
     allow_random: bool = False,
     progress: Progress = True,
@@ -163,16 +163,16 @@ def fix(
         classes=None if trained.named else parts.classes,
         seed=seed,
     )
-    place = Path(out) if out else free_folder(f"{_stem(trained)}-{downsampling}")
-    with watching(progress) as tell, claimed(place, overwrite=overwrite) as claim:
-        found: tuple[GroupRank, ...] = ()
+    folder = Path(out) if out else free_folder(f"{_stem(trained)}-{downsampling}")
+    with watching(progress) as on_progress, claimed(folder, overwrite=overwrite) as claim:
+        ranks: tuple[GroupRank, ...] = ()
         if rank_layers:
-            tell("trying each group alone")
-            found = advised(trained, mended, parts.test, downsampling, padding, seed)
-        work = _Work(trained, mended, parts, claim, modes, budget, began, seed, tell)
+            on_progress("trying each group alone")
+            ranks = advised(trained, mended, parts.test, downsampling, padding, seed)
+        work = _Work(trained, mended, parts, claim, modes, budget, began, seed, on_progress)
         passes = PASSES if finetune is None else float(finetune)
-        reached = work.found(passes, lr, consistency_weight, n, device, always=keep == "fixed")
-        return work.done(reached, keep, found)
+        reached = work.search(passes, lr, consistency_weight, n, device, always=keep == "fixed")
+        return work.done(reached, keep, ranks)
 
 
 def _modes(padding: str) -> tuple[str, ...]:
@@ -191,7 +191,7 @@ def _check(
 ) -> None:
     for mode in modes:
         if mode not in MODES:
-            raise UsageError(f"`{mode}` is no way of shifting. {did_you_mean(mode, MODES)}")
+            raise UsageError(f"`{mode}` is no kind of shift. {did_you_mean(mode, MODES)}")
     if keep not in KEEP:
         raise UsageError(f"`{keep}` is nothing that can be kept. {did_you_mean(keep, KEEP)}")
     if finetune is not None and not 0 <= finetune < float("inf"):
@@ -213,7 +213,7 @@ def _check(
 
 
 def _stem(trained: Model) -> str:
-    return str(trained.place).replace(":", "-").rstrip("/").rpartition("/")[2]
+    return str(trained.path).replace(":", "-").rstrip("/").rpartition("/")[2]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -244,9 +244,9 @@ class _Work:
     budget: float | None
     began: float
     seed: int
-    tell: Callable[[Step | dict[str, Any] | str], None]
+    on_progress: Callable[[Step | dict[str, Any] | str], None]
 
-    def found(
+    def search(
         self,
         passes: float,
         lr: float,
@@ -257,19 +257,19 @@ class _Work:
         always: bool,
     ) -> _Reached:
         """Measure the model that came, find the best state of the changed one, measure that."""
-        parts, model, came = self.parts, self.mended.model, self.trained.module
-        ms = milliseconds_of([came])[0]
+        parts, model, original = self.parts, self.mended.model, self.trained.module
+        ms = milliseconds_of([original])[0]
         measure = Measuring.within(
             self.budget, ms, parts.test, n=n, modes=self.modes, seed=self.seed
         )
-        self.tell("measuring the model as it was")
+        self.on_progress("measuring the model as it was")
         clock = time.monotonic()
-        before = measure(came)
+        before = measure(original)
         spent = time.monotonic() - clock
         converted = measure.accuracy(model)
         judge = Judge(parts.val, mode=self.modes[0], seed=self.seed, limit=self._looked_at(ms))
-        first = judge(came)
-        self.tell(outlook(model, judge, first, before.macs))
+        first = judge(original)
+        self.on_progress(outlook(model, judge, first, before.macs))
         seen = trained_on(first.correct, before.correct) if parts.seen is None else parts.seen
         recipe = self._recipe(passes, lr, device, seen)
         notes = [*parts.notes, *measure.notes]
@@ -289,17 +289,17 @@ class _Work:
         improved = FinetuneSearch()
         deadline = None if self.budget is None else self.began + self.budget - 1.6 * spent - 3
         aim = Aim(passes=passes, deadline=deadline, lr=lr, consistency_weight=consistency_weight)
-        for event in search_finetune(model, came, parts.train, recipe, judge, aim, improved):
-            self.tell(event)
-        self.tell("measuring the fixed model")
+        for event in search_finetune(model, original, parts.train, recipe, judge, aim, improved):
+            self.on_progress(event)
+        self.on_progress("measuring the fixed model")
         after = measure(model)
         pair = [scores.figures(self.modes[0]) for scores in (before, after)]
-        found = verdict(*pair, labeled=parts.labeled, seed=self.seed)
+        judged = verdict(*pair, labeled=parts.labeled, seed=self.seed)
         assert improved.best is not None
         if parts.labeled and not seen:
             low = paired_interval(improved.best.score.correct, first.correct, seed=self.seed)
             if low[2] < 0:
-                found = found.also(
+                judged = judged.also(
                     f"accuracy on the validation samples is lower ({points(low[0], 1)} pp)"
                 )
         return _Reached(
@@ -311,15 +311,15 @@ class _Work:
             improved=improved,
             before=before,
             after=after,
-            times=milliseconds_of([came, model]),
-            verdict=found,
+            times=milliseconds_of([original, model]),
+            verdict=judged,
             converted=converted,
             seen=seen,
             validated=len(judge.samples),
             notes=(*notes, *(before.ordered() if parts.labeled else ())),
         )
 
-    def done(self, reached: _Reached, keeping: str, found: tuple[GroupRank, ...]) -> Fixed:
+    def done(self, reached: _Reached, keeping: str, ranks: tuple[GroupRank, ...]) -> Fixed:
         """Keep what is to be kept, and say what it is."""
         better, improved = reached.verdict.better, reached.improved
         fixed = better or keeping == "fixed"
@@ -348,7 +348,7 @@ class _Work:
             },
             {"test": goes.tested(), "params": goes.params, "macs": goes.macs},
         )
-        place, modes = str(self.claim.path), tuple(a.shift)
+        folder, modes = str(self.claim.path), tuple(a.shift)
         done = Fixed(
             better=better,
             kept="fixed" if fixed else "as it was",
@@ -363,20 +363,20 @@ class _Work:
             compared={m: compare(a.shift[m], b.shift[m], seed=self.seed) for m in modes},
             accuracy=reached.verdict.accuracy,
             labeled=self.parts.labeled,
-            advice=found,
+            advice=ranks,
             notes=tuple(
                 map(
                     _sentence,
                     (
                         *reached.notes,
-                        *found_by(improved, validated=reached.validated, seen=reached.seen),
+                        *how_chosen(improved, validated=reached.validated, seen=reached.seen),
                         *self.mended.remarks,
                         *notes,
                     ),
                 )
             ),
             finetune=finetune,
-            run=place,
+            run=folder,
             model=None,
             title=f"{_stem(self.trained)}, fixed",
             data=self.parts.path,
@@ -392,9 +392,9 @@ class _Work:
         self.claim.finish()
         if not notes:
             # The one that came was asked.
-            done = replace(done, model=load_run(place, allow_random=True))
+            done = replace(done, model=load_run(folder, allow_random=True))
         if improved.tuned.interrupted:
-            raise KeyboardInterrupt(f"{done.headline} It is kept in {place}.")
+            raise KeyboardInterrupt(f"{done.headline} It is kept in {folder}.")
         return done
 
     def _looked_at(self, ms: float) -> int:

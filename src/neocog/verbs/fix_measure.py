@@ -127,7 +127,7 @@ class Measuring:
             modes: ways of shifting.
             seed: of which samples, and of the shifts.
         """
-        shown, shifted = len(split), min(len(split), n or len(split))
+        measured, shifted = len(split), min(len(split), n or len(split))
         whole = Measuring(
             split=split,
             shifted=Samples.of(split).first(n, seed=seed),
@@ -139,21 +139,21 @@ class Measuring:
 
         def allowed(ways: int) -> float:
             # Twice: the model that came, and one that takes half as long again.
-            seconds = 2.5 * ms / 1e3 * (shown + 3 * ways * shifted)
+            seconds = 2.5 * ms / 1e3 * (measured + 3 * ways * shifted)
             return FOR_MEASURING * budget / max(seconds, 1e-9)
 
         part = allowed(len(modes))
         if part * shifted < min(ENOUGH, shifted) and len(modes) > 1:
             part = allowed(1)
-            said = f"The budget allows no way of shifting but {modes[0]} to be measured."
-            whole = replace(whole, modes=(modes[0],), notes=(said,))
-        fits = [min(k, max(FEWEST, int(part * k))) for k in (shown, shifted)]
-        if part >= 1 or fits == [shown, shifted]:
+            modes_note = f"The budget allows no way of shifting but {modes[0]} to be measured."
+            whole = replace(whole, modes=(modes[0],), notes=(modes_note,))
+        fits = [min(k, max(FEWEST, int(part * k))) for k in (measured, shifted)]
+        if part >= 1 or fits == [measured, shifted]:
             return whole
-        rows = np.sort(np.random.default_rng([seed, 0xF1B]).permutation(shown)[: fits[0]])
+        rows = np.sort(np.random.default_rng([seed, 0xF1B]).permutation(measured)[: fits[0]])
         some = split.subset(rows)
         note = (
-            f"The budget allows {fits[0]:,} of the {shown:,} samples to be measured, and "
+            f"The budget allows {fits[0]:,} of the {measured:,} samples to be measured, and "
             f"{fits[1]:,} of them to be shifted. Give more for narrower intervals."
         )
         return replace(

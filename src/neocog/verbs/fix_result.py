@@ -20,7 +20,7 @@ from neocog.runs.finetune_search import FinetuneSearch
 from neocog.surgery.rank import GroupRank
 from neocog.surgery.result import Replaced, Skipped
 
-__all__ = ["ADVISED", "FixFigures", "Fixed", "again", "found_by"]
+__all__ = ["ADVISED", "FixFigures", "Fixed", "again", "how_chosen"]
 
 ADVISED = 256
 """Samples on which each group of samplers is tried alone."""
@@ -31,7 +31,7 @@ class FixFigures(Jsonable):
     """A model, before or after.
 
     Args:
-        accuracy: share of right answers on all samples.
+        accuracy: fraction of correct predictions on all samples.
         accuracy_ci: its 95 % interval.
         loss: mean cross-entropy.
         n: samples.
@@ -189,8 +189,8 @@ class Fixed(Result):
         figures = self._figures()
         if self.better:
             return f"{figures}."
-        found = self.compared.get(self.aim)
-        one = self.accuracy[1] > 0 or (found is not None and found.difference_ci[0] > 0)
+        compared = self.compared.get(self.aim)
+        one = self.accuracy[1] > 0 or (compared is not None and compared.difference_ci[0] > 0)
         nothing = f"Nothing got better{' on the whole' if one else ''}"  # one of the two did
         if self.kept == "fixed":
             return f"{nothing}, and it is kept as asked: {figures}; {self.reason}."
@@ -235,10 +235,10 @@ class Fixed(Result):
 
 def _intervals(done: Fixed) -> str:
     """How sure the differences are."""
-    found, parts = done.compared.get(done.aim), []
-    if found is not None:
-        low, high = (points(v, 1) for v in (-found.difference_ci[1], -found.difference_ci[0]))
-        parts.append(f"flips {points(-found.difference, 1)} pp (95 % CI {low} to {high})")
+    compared, parts = done.compared.get(done.aim), []
+    if compared is not None:
+        low, high = (points(v, 1) for v in (-compared.difference_ci[1], -compared.difference_ci[0]))
+        parts.append(f"flips {points(-compared.difference, 1)} pp (95 % CI {low} to {high})")
     value, low, high = (points(v, 1) for v in done.accuracy)
     word = "accuracy" if done.labeled else "agreement"
     parts.append(f"{word} {value} pp ({low} to {high})")
@@ -277,7 +277,7 @@ def _five(done: Fixed) -> tuple[Scalar, ...]:
     a, b = done.before, done.candidate
     word = "accuracy" if done.labeled else "agreement with the model as it was"
     mode = done.aim
-    found = [
+    figures = [
         Scalar(title=word, value=b.accuracy, unit="%", interval=b.accuracy_ci),
         Scalar(
             title=f"flips, {mode}",
@@ -287,11 +287,11 @@ def _five(done: Fixed) -> tuple[Scalar, ...]:
         ),
     ]
     if a.macs:
-        found.append(Scalar(title="MACs", value=b.macs / a.macs, unit="×"))
+        figures.append(Scalar(title="MACs", value=b.macs / a.macs, unit="×"))
     if a.ms:
-        found.append(Scalar(title="time", value=b.ms / a.ms, unit="×", note=f"{b.ms:.3g} ms"))
-    found.append(Scalar(title="downsamplers replaced", value=len(done.replaced)))
-    return tuple(found)
+        figures.append(Scalar(title="time", value=b.ms / a.ms, unit="×", note=f"{b.ms:.3g} ms"))
+    figures.append(Scalar(title="downsamplers replaced", value=len(done.replaced)))
+    return tuple(figures)
 
 
 def _next(done: Fixed) -> tuple[Command, ...]:
@@ -337,9 +337,9 @@ def _figures(done: Fixed) -> Table:
         ]
     else:
         rows = [["predictions as those of the model as it was", None, share(b.accuracy)]]
-    for mode, found in a.shift.items():
+    for mode, shift in a.shift.items():
         rows.append(
-            [f"consistency, {mode}", share(found.consistency), share(b.shift[mode].consistency)]
+            [f"consistency, {mode}", share(shift.consistency), share(b.shift[mode].consistency)]
         )
     rows += [
         ["MACs of a sample", f"{a.macs:,}", f"{b.macs:,}"],
@@ -348,12 +348,12 @@ def _figures(done: Fixed) -> Table:
         ["parameters", f"{a.params:,}", f"{b.params:,}"],
     ]
     note = ""
-    if shown := next(iter(a.shift.values()), None):
-        kind = nouns(shown.axes)
-        shown_in = kind.unit if shown.max_shift == 1 else kind.units
+    if first := next(iter(a.shift.values()), None):
+        kind = nouns(first.axes)
+        unit = kind.unit if first.max_shift == 1 else kind.units
         note = (
-            f"Consistency: fraction of {_count(shown.n, 'sample')} with the same prediction at two "
-            f"random positions up to {shown.max_shift:g} {shown_in} away (seed "
+            f"Consistency: fraction of {_count(first.n, 'sample')} with the same prediction at two "
+            f"random positions up to {first.max_shift:g} {unit} away (seed "
             f"{done.finetune['seed']}). Time: median of forward passes of a batch, both "
             "models in turns."
         )
@@ -366,11 +366,11 @@ def _swaps(replaced: tuple[Replaced, ...]) -> Table:
     return Table(title="replaced", columns=("name", "was", "now"), rows=rows)
 
 
-def _advice(found: tuple[GroupRank, ...]) -> Table:
-    modes = list(found[0].flips)
+def _advice(ranks: tuple[GroupRank, ...]) -> Table:
+    modes = list(ranks[0].flips)
     rows: list[list[Cell]] = [
         [a.group, *[f"{100 * a.flips[m]:+.2f}" for m in modes], f"{a.macs / 1e6:+.2f}"]
-        for a in found
+        for a in ranks
     ]
     return Table(
         title="which to fix first",
@@ -385,7 +385,7 @@ def _count(n: int, what: str) -> str:
     return f"{n:,} {what}{'' if n == 1 else 's'}"
 
 
-def found_by(improved: FinetuneSearch, *, validated: int, seen: bool | None) -> list[str]:
+def how_chosen(improved: FinetuneSearch, *, validated: int, seen: bool | None) -> list[str]:
     """How the state of a fix was found, in words.
 
     Args:

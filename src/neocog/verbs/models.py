@@ -60,10 +60,10 @@ def networks(*, size: Sequence[int] = (1, 28, 28), classes: int = 10) -> tuple[O
         60000
     """
     if len(size) != 3 or min(size) < 1 or min(size[1:]) < SMALLEST:
-        came = ",".join(str(n) for n in size)
+        given = ",".join(str(n) for n in size)
         raise UsageError(
             f"The size of an image is channels, rows, columns, with {SMALLEST} rows and columns "
-            f"at least; {came} came. Give it like 3,32,32."
+            f"at least; {given} came. Give it like 3,32,32."
         )
     return tuple(_offer(name, tuple(size), classes) for name in NETWORKS)
 
@@ -90,7 +90,7 @@ def options_table(offers: Sequence[Offer]) -> Table:
             (
                 ", ".join(o.name for o in members),
                 members[0].about,
-                " ".join(map(_said, members[0].options)),
+                " ".join(map(_as_set, members[0].options)),
             )
             for members in families.values()
         ],
@@ -116,7 +116,7 @@ def _offer(name: str, size: tuple[int, ...], classes: int) -> Offer:
     )
 
 
-def _said(option: Option) -> str:
+def _as_set(option: Option) -> str:
     """As `--set` takes it."""
     default = option.default
     if isinstance(default, tuple):

@@ -8,7 +8,7 @@ from typing import Any
 from torch import nn
 
 from neocog.data.inputs import Inputs, as_samples, is_path
-from neocog.data.open import open_data, parse_place
+from neocog.data.open import open_data, parse_source
 from neocog.data.samples import Samples
 from neocog.data.series import series_at
 from neocog.models.external import as_it_is
@@ -49,21 +49,21 @@ def opened(
     Raises:
         NeocogError: the model or the data cannot be opened.
     """
-    told = {name: value for name, value in (given or {}).items() if value is not None}
-    if told or not isinstance(model, nn.Module):
-        found = load(model, **told, allow_random=allow_random)
-        return found, found.taken(data)
+    options = {name: value for name, value in (given or {}).items() if value is not None}
+    if options or not isinstance(model, nn.Module):
+        opened_model = load(model, **options, allow_random=allow_random)
+        return opened_model, opened_model.taken(data)
     if shape is None and data is not None and not isinstance(model, SpecifiedNetwork):
         data, shape = _sized(model, data, n, seed)
     size = None if shape is None else tuple(int(n) for n in shape)
-    found = as_it_is(model, size, task=task or "classify", allow_random=allow_random)
-    return found, found.taken(data)
+    opened_model = as_it_is(model, size, task=task or "classify", allow_random=allow_random)
+    return opened_model, opened_model.taken(data)
 
 
 def _sized(module: nn.Module, data: Any, n: int | None, seed: int) -> tuple[Any, tuple[int, ...]]:
     """Data and the shape of its samples."""
     if is_path(data) and space_axes(module) != 1:
-        samples = Samples.of(open_data(parse_place(data)[0]).whole)
+        samples = Samples.of(open_data(parse_source(data)[0]).whole)
     elif is_path(data):
         samples = data = series_at([data], ())
     else:

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from neocog.data.inputs import is_path
-from neocog.data.open import open_data, parse_place
+from neocog.data.open import open_data, parse_source
 from neocog.data.split import Split
 from neocog.errors import DataError, UsageError, printable
 from neocog.exhibits import Scalar, Section, flipped
@@ -120,7 +120,7 @@ def probe(model: Model, data: Any, *, seed: int = 0, strict: bool = False) -> Pr
     """
     if not is_path(data):
         raise UsageError("A probe needs splits, and takes a place of data. Give a folder or file.")
-    where, name = parse_place(os.fspath(data))
+    where, name = parse_source(os.fspath(data))
     signal = model.spec.input
     source = open_data(
         where,
@@ -182,8 +182,8 @@ def _notes(model: Model, held: Split) -> tuple[str, ...]:
     known = int(seen.trained_on(held).sum())
     if not known:
         return ()
-    said = f"{known:,} of these {len(held):,} samples were trained on by the model: figures on them"
-    return (f"{said} flatter.",)
+    note = f"{known:,} of these {len(held):,} samples were trained on by the model: figures on them"
+    return (f"{note} flatter.",)
 
 
 def nearest(train: Tensor, y: np.ndarray, x: Tensor, *, classes: int, k: int) -> np.ndarray:
@@ -207,10 +207,10 @@ def nearest(train: Tensor, y: np.ndarray, x: Tensor, *, classes: int, k: int) ->
     """
     center = train.mean(0)
     known = F.normalize(train - center, dim=1) if len(train) > 2 else F.normalize(train, dim=1)
-    asked = F.normalize(x - center, dim=1) if len(train) > 2 else F.normalize(x, dim=1)
+    queries = F.normalize(x - center, dim=1) if len(train) > 2 else F.normalize(x, dim=1)
     label, rows = torch.from_numpy(np.ascontiguousarray(y)), max(1, _BLOCK // len(train))
     out = []
-    for part in torch.split(asked, rows):
+    for part in torch.split(queries, rows):
         similarity, index = (part @ known.T).topk(min(k, len(train)), dim=1)
         votes = torch.zeros(len(part), classes)
         votes.scatter_add_(1, label[index], (similarity / TEMPERATURE).exp())

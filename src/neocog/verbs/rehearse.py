@@ -23,11 +23,11 @@ __all__ = ["rehearsal"]
 _SIDE, _SAMPLES = 16, 4
 
 
-def rehearsal(asked: AuditConfig, *, task: str = "classify", black_box: bool = False) -> Audit:
+def rehearsal(config: AuditConfig, *, task: str = "classify", black_box: bool = False) -> Audit:
     """An audit of a stand-in, in a second.
 
     Args:
-        asked: what is measured.
+        config: what is measured.
         task: what the model answers.
         black_box: the model can only be asked.
 
@@ -37,11 +37,11 @@ def rehearsal(asked: AuditConfig, *, task: str = "classify", black_box: bool = F
         (True, None)
     """
     few = replace(
-        asked,
+        config,
         full=True,  # whatever the time decides later
         n=_SAMPLES,
-        max_shift=None if asked.max_shift is None else 1,
-        map_max_shift=min(asked.map_max_shift, 1),
+        max_shift=None if config.max_shift is None else 1,
+        map_max_shift=min(config.map_max_shift, 1),
         map_samples=1,
         layer_samples=None,
         all_shifts=False,

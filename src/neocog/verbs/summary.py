@@ -25,8 +25,8 @@ from neocog.graph.receptive_field import (
 from neocog.graph.wording import times
 from neocog.jsonable import jsonable, keys
 from neocog.models.declared import count as number_of
-from neocog.models.meant import meant
 from neocog.models.model import AnyModel, Model
+from neocog.models.suggest import suggestion
 from neocog.networks.catalog import NETWORKS, build
 from neocog.render.notebook import Result
 from neocog.runs.load import load
@@ -35,7 +35,7 @@ from neocog.types import ModelSpec
 
 __all__ = ["LayerSummary", "ModelSummary", "summary"]
 
-Place = str | os.PathLike[str]
+StrPath = str | os.PathLike[str]
 
 CLASSES = 10
 """Outputs of a network that is named and told no number."""
@@ -43,7 +43,7 @@ CLASSES = 10
 
 @dataclass(frozen=True, kw_only=True)
 class LayerSummary:
-    """One sub-module: what it costs itself, and what its output sees of the image.
+    """One submodule: what it costs itself, and what its output sees of the image.
 
     Args:
         name: in the network; "" for the network itself.
@@ -180,7 +180,7 @@ def summary(
     model: AnyModel,
     *,
     size: Sequence[int] | None = None,
-    classes: Place | int | Sequence[str] | None = None,
+    classes: StrPath | int | Sequence[str] | None = None,
     init: str | None = None,
 ) -> ModelSummary:
     """Parameters, MACs and FLOPs, receptive fields, and sizes that are symmetric.
@@ -230,7 +230,7 @@ def summary(
 def _network(
     model: AnyModel,
     size: Sequence[int] | None,
-    classes: Place | int | Sequence[str] | None,
+    classes: StrPath | int | Sequence[str] | None,
     init: str | None,
 ) -> tuple[nn.Module, ModelSpec | None, list[str]]:
     """The network without its normalization, what it promises, and what should be known."""
@@ -247,7 +247,7 @@ def _network(
     a_file = Path(text).suffix.lower() in (".pt2", ".onnx") and not folder
     if not a_file and not folder and os.sep not in text:
         near = did_you_mean(text, NETWORKS)
-        hint = f"{near} {meant(text)}" if near.startswith("Did") else meant(text)
+        hint = f"{near} {suggestion(text)}" if near.startswith("Did") else suggestion(text)
         raise UsageError(f"`{printable(text)}` is no network, run folder or file. {hint}")
     if a_file:  # its normalization does not matter here
         opened = load(text, size=size, mean=(0.0,), std=(1.0,), allow_random=True)
@@ -271,9 +271,9 @@ def _named(
 ) -> tuple[nn.Module, ModelSpec | None, list[str]]:
     """A network of the catalog; no weights are made."""
     if size is None or len(size) != 3:
-        came = "none" if size is None else times(size)
+        given = "none" if size is None else times(size)
         raise UsageError(
-            f"A network of the catalog is counted for images of one size; {came} came. "
+            f"A network of the catalog is counted for images of one size; {given} came. "
             "Give --size C,H,W, as --size 3,224,224."
         )
     outputs = CLASSES if classes is None else classes

@@ -1,4 +1,4 @@
-"""Train a network on a place of data, keep it and report it."""
+"""Train a network on a data set, keep it and report it."""
 
 from __future__ import annotations
 
@@ -41,21 +41,21 @@ __all__ = [
     "train",
 ]
 
-Place = str | os.PathLike[str]
+StrPath = str | os.PathLike[str]
 NO_AUGMENT = {f"augment.{f.name}": f.default for f in fields(Augment)}
 """Settings that leave every change out."""
 
 
 def train(
-    place: Place | None,
+    place: StrPath | None,
     *,
     model: str | None = None,
     epochs: float | None = None,
     budget: float | None = None,
     seed: int | None = None,
     settings: Mapping[str, Any] | None = None,
-    recipe: Place | None = None,
-    out: Place | None = None,
+    recipe: StrPath | None = None,
+    out: StrPath | None = None,
     overwrite: bool = False,
     strict: bool = False,
     progress: Progress = True,
@@ -69,7 +69,7 @@ def train(
         model: one of `neocog models`.
         epochs: passes over the training samples.
         budget: seconds for the whole command, instead of epochs.
-        seed: of everything that is drawn.
+        seed: of all random numbers.
         settings: any other key of a recipe, as `{"optimizer.lr": 0.05}`.
         recipe: a recipe.toml to start from; the arguments beside it go before it.
         out: the run folder; one below `runs` that is named after the data if left out.
@@ -117,7 +117,7 @@ def train(
         )
 
 
-def resume(run: Place, *, progress: Progress = True) -> Model:
+def resume(run: StrPath, *, progress: Progress = True) -> Model:
     """Take up a training that was stopped; it ends with the bits it would have had.
 
     Args:
@@ -168,7 +168,7 @@ def spread(values: list[float]) -> Spread:
     return Spread(values=tuple(values), mean=mean, interval=(mean - half, mean + half))
 
 
-def read_recipe(file: Place | None) -> Recipe:
+def read_recipe(file: StrPath | None) -> Recipe:
     """A recipe from its file, or the default one.
 
     Raises:
@@ -225,8 +225,8 @@ def by_the_data(keys: Mapping[str, Any]) -> dict[str, Any]:
     return out | given
 
 
-def settle(place: Place | None, keys: Mapping[str, Any], recipe: Recipe) -> Recipe:
-    """A recipe with dotted keys set, on a place of data.
+def settle(place: StrPath | None, keys: Mapping[str, Any], recipe: Recipe) -> Recipe:
+    """A recipe with dotted keys set, on a data set.
 
     Args:
         place: of the data, or None to keep the recipe's.
@@ -292,7 +292,7 @@ def _finish(
     progress: Progress = True,
     began: float | None = None,
 ) -> Model:
-    with watching(progress) as tell:
+    with watching(progress) as on_progress:
         events = train_run(
             recipe,
             claim,
@@ -300,7 +300,7 @@ def _finish(
             strict=strict,
             by_size=by_size,
             began=began,
-            decoding=lambda done, total: tell(Decoded(done, total)),
+            decoding=lambda done, total: on_progress(Decoded(done, total)),
         )
         with closing(events):
             for event in events:
@@ -311,11 +311,11 @@ def _finish(
                     html = page(title, sections, first=first)
                     write(claim.folder.path / "report.html", html)
                     claim.finish()
-                tell(event)
+                on_progress(event)
     return load(claim.path)
 
 
-def free_folder(place: Place) -> Path:
+def free_folder(place: StrPath) -> Path:
     """The first of runs/NAME, runs/NAME-2, … that is free: missing or empty."""
     stem = Path(os.fspath(place).partition(":")[0]).name or "run"
     name = "".join(c if c.isalnum() or c in "-_." else "-" for c in stem).strip(".-") or "run"

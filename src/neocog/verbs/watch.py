@@ -29,7 +29,7 @@ from neocog.render.terminal import screen
 from neocog.runs.events import Decoded, Epoch, Event, Finished, Started
 from neocog.training.augment import Augment
 from neocog.training.loop import Step
-from neocog.verbs.telling import Progress
+from neocog.verbs.progress import Progress
 
 __all__ = ["Progress", "Watch", "watching"]
 
@@ -55,7 +55,7 @@ class Watch:
         self.task: TaskID | None = None
         self.finished: Finished | None = None
         self.images: TaskID | None = None
-        self._shown = 0.0
+        self._drawn = 0.0
         self._seen = 0
         self._clock = 0.0
 
@@ -126,10 +126,10 @@ class Watch:
     def _step(self, step: Step) -> None:
         self._seen += step.samples
         now = time.monotonic()
-        if now - self._shown < REFRESH or self.task is None:
+        if now - self._drawn < REFRESH or self.task is None:
             return
         speed = self._seen / max(now - self._clock, 1e-9)
-        self._shown = now
+        self._drawn = now
         self.bar.update(
             self.task,
             completed=step.number,

@@ -117,8 +117,8 @@ class Album:
 
     def _brought(self, name: str) -> tuple[Tensor, ...]:
         """An image of a person, one a model; nothing where it is forgotten."""
-        found = (kept.get(name) for kept in (self._own, *self._drawn.values()))
-        return next(filter(None, found), ())
+        passes = (kept.get(name) for kept in (self._own, *self._drawn.values()))
+        return next(filter(None, passes), ())
 
     def bring(
         self, data: bytes, networks: Sequence[Network], *, page: str | None = None
@@ -195,8 +195,8 @@ def _size(data: bytes) -> tuple[int, int]:
     Raises:
         DataError: it is no image, or a larger one than a page needs.
     """
-    found = head(data)
-    width, height = found.width, found.height
+    header = head(data)
+    width, height = header.width, header.height
     if width * height > PIXELS:
         raise DataError(
             f"too large: {width} × {height} pixels, at most {PIXELS:,} are taken; scale it down"
@@ -214,8 +214,8 @@ def _decoded(data: bytes, network: Network) -> Tensor:
     size = (network.size[0], network.size[1])
     pixels = decode(data, size=size, channels=network.channels, resize_mode=resize_mode)
     white = 255.0 if pixels.dtype == np.uint8 else 65535.0
-    found = torch.from_numpy(pixels.astype(np.float32) / np.float32(white))
-    return found.permute(2, 0, 1)[None].contiguous()
+    values = torch.from_numpy(pixels.astype(np.float32) / np.float32(white))
+    return values.permute(2, 0, 1)[None].contiguous()
 
 
 def as_png(values: Tensor) -> bytes:

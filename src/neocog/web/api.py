@@ -8,7 +8,7 @@ from typing import Any
 from neocog.graph.structure import Node
 from neocog.version import __version__
 from neocog.web.album import as_png
-from neocog.web.audited import known
+from neocog.web.audit import known
 from neocog.web.network import Network
 from neocog.web.query import words
 from neocog.web.refused import Missing
@@ -51,8 +51,11 @@ def about(session: Session) -> dict[str, Any]:
 def graph(session: Session, query: Query) -> dict[str, Any]:
     """The nodes of a model and what depends on what."""
     network = session.network(query)
-    found = network.graph
-    return {"nodes": [_node(network, n) for n in found.nodes], "edges": list(found.edges)}
+    network_graph = network.graph
+    return {
+        "nodes": [_node(network, n) for n in network_graph.nodes],
+        "edges": list(network_graph.edges),
+    }
 
 
 def _node(network: Network, node: Node) -> dict[str, Any]:

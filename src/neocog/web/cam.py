@@ -18,8 +18,8 @@ from torch.utils._python_dispatch import _disable_current_modes
 from neocog.errors import UsageError
 from neocog.explainers.grad_cam import Cam, grad_cam
 from neocog.explainers.maps.cells import Cells
-from neocog.explainers.maps.wanted import value
-from neocog.explainers.maps.weighing import method_of
+from neocog.explainers.maps.channel_weights import method_of
+from neocog.explainers.maps.objective import value
 from neocog.graph.activations import exchanging, first_tensor
 from neocog.graph.hooks import hooked
 from neocog.verbs.explain_cells import cells_of
@@ -116,8 +116,8 @@ class Cams:
             return values, self.of(x, wanted)
         with torch.enable_grad():
             numbers, targets = value(output, wanted.target)
-        found = torch.autograd.grad(numbers.sum(), leaves, allow_unused=True)
-        gradient: Tensor | None = found[0]
+        gradients = torch.autograd.grad(numbers.sum(), leaves, allow_unused=True)
+        gradient: Tensor | None = gradients[0]
         if gradient is None:
             self._apart.add(known[0].layer)
             return values, self.of(x, wanted)
@@ -129,7 +129,7 @@ class Cams:
             maps=maps,
             targets=targets,
             values=numbers.detach().float(),
-            answers=output.detach(),
+            outputs=output.detach(),
         )
         return values, (cam, known[1])
 

@@ -48,7 +48,7 @@ class _Grid:
         nodes: their ids.
         owner: which of them each channel is from.
         few: some channels of each, by which what interpolating costs is judged.
-        maps: of the unmoved image, (1, channels, *space).
+        maps: of the unshifted image, (1, channels, *space).
         whole: the norm of each node's.
         jump: pixels from one sample to the next, along each axis.
         field: what their channels mean.
@@ -64,7 +64,7 @@ class _Grid:
 
 
 class Grids:
-    """What the nodes give out for an unmoved image, by grid.
+    """What the nodes give out for an unshifted image, by grid.
 
     Args:
         network: whose nodes.
@@ -98,14 +98,14 @@ class Grids:
 
     def side_by_side(self, ids: Sequence[int], values: Sequence[Tensor | None]) -> list[Tensor]:
         """The maps of some nodes, thinned out where there are too many scalar ones."""
-        found = []
+        parts = []
         for id in ids:
             value = values[id]
             maps = None if value is None else self.network.maps(self.network.graph.nodes[id], value)
             assert maps is not None
             step = self.step if self.field(id) is SCALAR else 1
-            found.append(maps[:, ::step].float().cpu())
-        return found
+            parts.append(maps[:, ::step].float().cpu())
+        return parts
 
     def field(self, id: int) -> FeatureField:
         """What the channels of a node mean, where it is a layer that declares it."""
@@ -133,7 +133,7 @@ def node_errors(
     """The error of each node; None where it does not apply.
 
     Args:
-        reference: of the unmoved image.
+        reference: of the unshifted image.
         moved: an output a node, of the moved image.
         motion: what lies between.
     """
@@ -165,7 +165,7 @@ def node_baselines(reference: Grids, motion: Motion) -> list[float | None]:
 
     Of a few channels a node: it is a yardstick, and takes twice the work of what it stands beside.
 
-    None for each where nothing is interpolated, and for what has no places.
+    None for each where nothing is interpolated, and for an output without space.
     """
     baselines: list[float | None] = [None] * len(reference.values)
     size = reference.network.size
@@ -204,8 +204,8 @@ def _ratios(
     for wrong in moved:
         least = torch.minimum(least, norms(wrong))
     # Else nearly all content is where one side does not know it.
-    told = torch.minimum(base, seen) > _LITTLE * grid.whole
-    ratio = torch.where(told, least / base.clamp(min=_TINY), torch.inf)
+    measurable = torch.minimum(base, seen) > _LITTLE * grid.whole
+    ratio = torch.where(measurable, least / base.clamp(min=_TINY), torch.inf)
     ratio[(grid.whole <= _TINY) & (least <= _TINY)] = 0.0
     return [r if math.isfinite(r) else None for r in ratio.tolist()]
 

@@ -14,7 +14,7 @@ import torch
 
 from neocog.errors import UsageError
 from neocog.graph.preserve import preserved
-from neocog.web.opening import Data, Shown, opened
+from neocog.web.opening import AnyNetwork, Data, opened
 from neocog.web.session import Session
 from neocog.web.step import rehearse
 
@@ -27,33 +27,33 @@ HOST = "127.0.0.1"
 
 
 def explore(
-    model: Shown,
+    model: AnyNetwork,
     data: Data | None = None,
     *,
-    baseline: Shown | None = None,
+    baseline: AnyNetwork | None = None,
     port: int | None = None,
     browser: bool = True,
     size: Sequence[int] | None = None,
     task: str | None = None,
     allow_random: bool = False,
-    tell: Callable[[str], None] | None = None,
+    on_open: Callable[[str], None] | None = None,
 ) -> None:
     """Show a network in the browser: its maps, its arithmetic, what moves when the image moves.
 
     Serves a page on this machine alone until it is interrupted. The models stay as they are.
 
     Args:
-        model: a place of a model, what `neocog.load` gives, or any `nn.Module` from values in
+        model: the name of a model, what `neocog.load` gives, or any `nn.Module` from values in
             [0, 1].
-        data: a place of data (`DATA:val` shows that split first), a split, or tensors (x, y);
+        data: a data set (`DATA:val` shows that split first), a split, or tensors (x, y);
             without it synthetic images are shown, and own ones can be brought.
         baseline: a second model, shown the same images under the same transform.
         port: of the address; 8181 or a free one if left out.
         browser: open the page in a browser.
         size: (C, H, W) or (C, N) of a sample, of an `nn.Module` without data.
-        task: what an `nn.Module` answers: classify, segment or regress.
+        task: what an `nn.Module` does: classify, segment or regress.
         allow_random: take models whose predictions are not a function of the image alone.
-        tell: called with the address once it can be opened.
+        on_open: called with the address once it can be opened.
 
     Raises:
         KeyboardInterrupt: it was stopped with Ctrl-C.
@@ -72,8 +72,8 @@ def explore(
                 stack.enter_context(preserved(network.module))
             rehearse(session)
             where = address(listening)
-            if tell is not None:
-                tell(where)
+            if on_open is not None:
+                on_open(where)
             if browser:
                 _open(where)
             serve(session, listening)

@@ -57,10 +57,10 @@ class Frame:
             high = low + 1.0
         scaled = ((x - low) * (255.0 / (high - low))).round_().clamp_(0, 255)
         data = scaled.to(torch.uint8).contiguous().numpy().tobytes()
-        found = {"shape": list(values.shape), "offset": self._length, "lo": low, "hi": high}
+        entry = {"shape": list(values.shape), "offset": self._length, "lo": low, "hi": high}
         self._parts.append(data)
         self._length += len(data)
-        return found
+        return entry
 
     def bytes(self, header: Mapping[str, Any]) -> bytes:
         """The whole, with its header."""

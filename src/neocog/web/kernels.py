@@ -46,15 +46,15 @@ def kernels(session: Session, query: Mapping[str, Any], *, gabor: bool = True) -
     network = session.network(query)
     node = network.node(whole(query, "node", None, low=0, high=10**6))
     model = session.networks.index(network)
-    found = _of(network.module, node)  # weights alone: nothing is run, so no copy is needed
-    weights = found.weights
+    bank = _of(network.module, node)  # weights alone: nothing is run, so no copy is needed
+    weights = bank.weights
     pages = -(-len(weights) // PAGE)
     page = whole(query, "page", 0, low=0, high=max(0, pages - 1))
     rows = range(page * PAGE, min(len(weights), (page + 1) * PAGE))
     largest = float(abs(weights).max()) if weights.size else 0.0
     planes = weights if weights.ndim == 4 else weights[:, :, None, :]
     key = ("gabor", model, node.id)
-    fitted = session.kept(key, lambda: _fit(network, node, found)) if gabor else None
+    fitted = session.kept(key, lambda: _fit(network, node, bank)) if gabor else None
     return {
         "shape": list(weights.shape),
         "lo": -largest,
@@ -84,22 +84,22 @@ def _is_first(network: Network, node: Node) -> bool:
 def _of(module: nn.Module, node: Node) -> Filters:
     if node.kind == "conv" and not node.free:
         try:
-            found = filters(module.get_submodule(node.name))
+            banks = filters(module.get_submodule(node.name))
         except (ModelError, AttributeError):
-            found = ()
-        if len(found) == 1 and found[0].weights.ndim in (3, 4):
-            return found[0]
+            banks = ()
+        if len(banks) == 1 and banks[0].weights.ndim in (3, 4):
+            return banks[0]
     raise Missing("Kernels are shown for convolution layers; this node is none. Choose another.")
 
 
-def _fit(network: Network, node: Node, found: Filters) -> dict[str, Any] | None:
+def _fit(network: Network, node: Node, bank: Filters) -> dict[str, Any] | None:
     """How much of the kernels of the first layer Gabor functions explain."""
-    if not _is_first(network, node) or found.weights.ndim != 4 or len(found.weights) > _FITTED:
+    if not _is_first(network, node) or bank.weights.ndim != 4 or len(bank.weights) > _FITTED:
         return None
-    if min(found.weights.shape[2:]) < 3:
+    if min(bank.weights.shape[2:]) < 3:
         return None
     try:
-        fit = gabor_fit(found, random=_NOISE)
+        fit = gabor_fit(bank, random=_NOISE)
     except NeocogError:
         return None
     return {

@@ -62,13 +62,13 @@ class Seen:
         Args:
             index: of the element, without the batch axis.
         """
-        found = []
+        spans = []
         for reach in self.reaches:
             held = tuple(reach.lo.shape)
             whole = (0, *index)[: len(held)]  # one number of the whole batch has no axis
             at = tuple(min(i, n - 1) for i, n in zip(whole, held, strict=True))
-            found.append((int(reach.lo[at]), int(reach.hi[at]) + 1))
-        return tuple(found)
+            spans.append((int(reach.lo[at]), int(reach.hi[at]) + 1))
+        return tuple(spans)
 
 
 class _Fields(Follower):
@@ -127,7 +127,7 @@ class Network:
     def __init__(self, model: Model) -> None:
         self.model = model
         self.module = model.network if model.bare else model.module
-        self.name = printable(model.place.name if model.place.is_dir() else str(model.place))
+        self.name = printable(model.path.name if model.path.is_dir() else str(model.path))
         self.task, self.classes = model.task, model.classes
         self.size, self.channels = model.spec.input.size, model.spec.input.channels
         self.opaque = model.black_box
@@ -174,7 +174,7 @@ class Network:
         return self.graph.nodes[id]
 
     def named(self, name: str) -> str:
-        """A sub-module's name as the user knows it: without the wrapper that normalizes."""
+        """A submodule's name as the user knows it: without the wrapper that normalizes."""
         if not isinstance(self.module, SpecifiedNetwork):
             return name
         return "" if name == "network" else name.removeprefix("network.")
@@ -186,13 +186,13 @@ class Network:
     @cached_property
     def layouts(self) -> dict[int, SpatialLayout]:
         """Nodes that are maps though their axes are elsewhere: the tokens of transformers."""
-        found = {}
+        layouts = {}
         for node in self.graph.nodes:
             if len(self.size) == 2 and len(node.shape) == 2 and not node.spatial:
                 layout = layout_of((1, *node.shape), self.size, batch=1)
                 if layout is not None:
-                    found[node.id] = layout
-        return found
+                    layouts[node.id] = layout
+        return layouts
 
     def shape(self, node: Node) -> tuple[int, ...]:
         """Of what is shown of a node: (C, *space), or (K,)."""
@@ -210,14 +210,14 @@ class Network:
             return layout.maps(value)
         return value if node.spatial else None
 
-    def index(self, node: Node, channel: int, place: Sequence[int]) -> tuple[int, ...]:
+    def index(self, node: Node, channel: int, position: Sequence[int]) -> tuple[int, ...]:
         """Where in a node's output an element that is shown stands, without the batch axis."""
         layout = self.layouts.get(node.id)
         if layout is not None:
-            row, column = place
+            row, column = position
             return (layout.skip + row * layout.grid[1] + column, channel)
         if node.spatial:
-            return (channel, *place)
+            return (channel, *position)
         if len(node.shape) == 1:
             return (channel,)
         left, at = channel, []
@@ -231,14 +231,14 @@ class Network:
     @cached_property
     def _looked(self) -> tuple[dict[int, Seen], frozenset[int]]:
         """What each node sees, and of which nodes the numbers can be shown."""
-        place = {node.key: node.id for node in self.graph.nodes}
+        node_ids = {node.key: node.id for node in self.graph.nodes}
         x = self.blank()
         seen: dict[int, Seen] = {}
         known: set[int] = set()
         wraps: set[int] = set()
 
         def met(moment: Moment) -> None:
-            at = place.get(moment.key)
+            at = node_ids.get(moment.key)
             if not at:  # not of the graph; or the input, which is met before there is a run
                 return
             field = run.last if moment.free else run.of(moment.name)
@@ -345,12 +345,12 @@ class Network:
             In the same order; nothing of a node that this sample does not come by.
         """
         key = {self.graph.nodes[id].key: id for id in wanted}
-        found: dict[int, list[Arithmetic]] = {}
+        arithmetic_of: dict[int, list[Arithmetic]] = {}
 
         def met(moment: Moment) -> None:
             id = key.get(moment.key)
             if id is not None:
-                found[id] = [arithmetic(moment, index) for index in wanted[id]]
+                arithmetic_of[id] = [arithmetic(moment, index) for index in wanted[id]]
 
         with exact():
             run = follow(
@@ -368,7 +368,7 @@ class Network:
                 )
                 for a in each
             ]
-            for id, each in found.items()
+            for id, each in arithmetic_of.items()
         }
 
     def logits(self, batch: Tensor, *, module: nn.Module | None = None) -> Tensor:

@@ -11,14 +11,14 @@ from typing import Any
 from torch import nn
 
 from neocog.data.inputs import Inputs, as_samples, resolved
-from neocog.data.open import ALL, Source, open_data, parse_place
+from neocog.data.open import ALL, Source, open_data, parse_source
 from neocog.data.samples import Samples
 from neocog.data.split import ROLES, Split
 from neocog.errors import DataError, UsageError, printable
 from neocog.graph.determinism import same_randomness_after
 from neocog.graph.preserve import preserved
+from neocog.models.class_matching import match_any
 from neocog.models.data_of import learned_from
-from neocog.models.matched import match_any
 from neocog.models.model import Model
 from neocog.models.scoring import truths_of
 from neocog.networks.model import SpecifiedNetwork
@@ -28,10 +28,10 @@ from neocog.web.album import Album, synthetic
 from neocog.web.network import Network
 from neocog.web.session import Session
 
-__all__ = ["Data", "Shown", "opened"]
+__all__ = ["AnyNetwork", "Data", "opened"]
 
-Place = str | os.PathLike[str]
-Shown = Place | Model | nn.Module
+StrPath = str | os.PathLike[str]
+AnyNetwork = StrPath | Model | nn.Module
 Data = Any
 
 HELD = 1000
@@ -39,10 +39,10 @@ HELD = 1000
 
 
 def opened(
-    model: Shown,
+    model: AnyNetwork,
     data: Data | None,
     *,
-    baseline: Shown | None = None,
+    baseline: AnyNetwork | None = None,
     size: Sequence[int] | None = None,
     task: str | None = None,
     allow_random: bool = False,
@@ -66,18 +66,18 @@ def opened(
     data = resolved(data)
     models = []
     for one in [model] if baseline is None else [model, baseline]:
-        found, data = _model(one, data, size, task, allow_random=allow_random)
-        size = size or found.shape
-        models.append(found)
+        network, data = _model(one, data, size, task, allow_random=allow_random)
+        size = size or network.shape
+        models.append(network)
     networks = [Network(m) for m in models]
     if isinstance(data, (str, os.PathLike)):
-        return Session(networks, _of_place(os.fspath(data), networks))
+        return Session(networks, _of_source(os.fspath(data), networks))
     held = None if data is None else as_samples(data, models[0].spec.input, n=HELD)
     return Session(networks, _given(held, networks))
 
 
 def _model(
-    model: Shown,
+    model: AnyNetwork,
     data: Data | None,
     size: Sequence[int] | None,
     task: str | None,
@@ -93,22 +93,22 @@ def _model(
     def as_a(task: str) -> tuple[Model, Data]:
         return opened_model(model, data, task=task, shape=size, allow_random=allow_random, n=HELD)
 
-    found, read = as_a(task or "classify")
+    candidate, read = as_a(task or "classify")
     if not isinstance(model, nn.Module):
-        return found, read
-    if not found.shape:
+        return candidate, read
+    if not candidate.shape:
         raise UsageError(
             "A network is explored with samples of a size; nobody said which. "
             "Give data, or size=(C, H, W)."
         )
     if task is None and not isinstance(model, SpecifiedNetwork):
         with preserved(model), same_randomness_after():
-            answer = first_output(found.module, found.shape)
-        if answer.ndim != 2 or answer.shape[1] < 2:
-            found, read = as_a("regress")
-    for text in (*found.card["notes"], *found.card["doubts"]):
+            output = first_output(candidate.module, candidate.shape)
+        if output.ndim != 2 or output.shape[1] < 2:
+            candidate, read = as_a("regress")
+    for text in (*candidate.card["notes"], *candidate.card["doubts"]):
         warnings.warn(text, stacklevel=3)
-    return found, read
+    return candidate, read
 
 
 # ---- images
@@ -131,15 +131,15 @@ def _given(held: Inputs | None, networks: list[Network]) -> Album:
     return Album({"data": [samples] * len(networks)}, name="data", first="data")
 
 
-def _of_place(place: str, networks: list[Network]) -> Album:
+def _of_source(source_text: str, networks: list[Network]) -> Album:
     """A place of data, as each model takes it."""
-    where, asked = parse_place(place)
+    where, split = parse_source(source_text)
     models = [n.model for n in networks]
-    views = [_views(where, asked, n, models) for n in networks]
+    views = [_views(where, split, n, models) for n in networks]
     names = [role for role in (*ROLES, ALL) if all(role in v for v in views)]
-    if not names or (asked is not None and asked not in names):
+    if not names or (split is not None and split not in names):
         raise DataError(
-            f"`{printable(where)}` must have a split `{asked or 'test'}` with samples, and has "
+            f"`{printable(where)}` must have a split `{split or 'test'}` with samples, and has "
             f"{', '.join(f'`{n}`' for n in names) or 'none'}. Name another as DATA:SPLIT."
         )
     for role in names:
@@ -149,12 +149,12 @@ def _of_place(place: str, networks: list[Network]) -> Album:
                 f"The two models are shown the same images; they see other splits of "
                 f"`{printable(where)}`. Name models that were trained on the same split."
             )
-    start = asked or ("test" if "test" in names else names[-1])
+    start = split or ("test" if "test" in names else names[-1])
     return Album({role: [v[role] for v in views] for role in names}, name=where, first=start)
 
 
 def _views(
-    where: str, asked: str | None, network: Network, models: Sequence[Model]
+    where: str, split: str | None, network: Network, models: Sequence[Model]
 ) -> Mapping[str, Samples]:
     """The splits of a place as one model takes them; truths only where they are its classes."""
     signal = network.model.spec.input
@@ -165,13 +165,13 @@ def _views(
         resize_mode=signal.resize_mode,
         **_seeded(network.model, models[0]).drawn,
     )
-    return _numbered(network, source, _shown_splits(source, asked, models))
+    return _numbered(network, source, _splits_to_show(source, split, models))
 
 
-def _shown_splits(source: Source, asked: str | None, models: Sequence[Model]) -> dict[str, Split]:
+def _splits_to_show(source: Source, name: str | None, models: Sequence[Model]) -> dict[str, Split]:
     """The splits that somebody made, or a training did; else everything as one."""
     split = bool(source.sheet.found_splits) or any(learned_from(m, source) for m in models)
-    if asked == ALL or (asked is None and not split):
+    if name == ALL or (name is None and not split):
         return {ALL: source.whole} if len(source.whole) else {}
     return {role: s for role, s in source.splits.items() if len(s)}
 
@@ -180,10 +180,10 @@ def _numbered(network: Network, source: Source, held: Mapping[str, Split]) -> di
     """Truths by the network's numbers; a bare network takes the names of the data as its own."""
     if network.task != "classify":
         return {role: Samples(s, None, s.names) for role, s in held.items()}
-    found = match_any(network.classes, source.classes, source.place, named=network.model.named)
-    network.classes = found.classes
+    matched = match_any(network.classes, source.classes, source.path, named=network.model.named)
+    network.classes = matched.classes
     return {
-        role: Samples.of(Split(s.x, found.truth(s.y), s.names, s.ids)) for role, s in held.items()
+        role: Samples.of(Split(s.x, matched.truth(s.y), s.names, s.ids)) for role, s in held.items()
     }
 
 

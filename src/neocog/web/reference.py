@@ -17,7 +17,7 @@ __all__ = ["Reference", "References", "prediction_of"]
 
 
 class Reference:
-    """What every node gives out for an unmoved image.
+    """What every node gives out for an unshifted image.
 
     Args:
         network: the model.
@@ -66,8 +66,8 @@ class Reference:
         maps = None if value is None else self.network.maps(self.network.node(node), value)
         if maps is None:
             return [0]
-        said = maps[0].flatten(1).float().abs().mean(1)
-        best = said.topk(min(count, len(said))).indices
+        strength = maps[0].flatten(1).float().abs().mean(1)
+        best = strength.topk(min(count, len(strength))).indices
         return sorted(int(c) for c in best)
 
 

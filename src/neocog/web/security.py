@@ -138,13 +138,11 @@ async def _refuse(send: Send, status: int, sentence: str) -> None:
 
 
 def _with_headers(path: str, headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-    found = [(k, v) for k, v in headers]
+    own = [(k, v) for k, v in headers]
     if path.startswith("/static/") and path.endswith(".js"):  # some systems call it plain text
-        found = [(k, v) for k, v in found if k.lower() != b"content-type"]
-        found.append((b"content-type", b"text/javascript; charset=utf-8"))
-    names = {k.lower() for k, _ in found}
+        own = [(k, v) for k, v in own if k.lower() != b"content-type"]
+        own.append((b"content-type", b"text/javascript; charset=utf-8"))
+    names = {k.lower() for k, _ in own}
     if b"cache-control" not in names:
-        found.append(
-            (b"cache-control", b"no-cache" if not path.startswith("/api") else b"no-store")
-        )
-    return [*found, *_HEADERS]
+        own.append((b"cache-control", b"no-cache" if not path.startswith("/api") else b"no-store"))
+    return [*own, *_HEADERS]

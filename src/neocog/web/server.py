@@ -22,7 +22,7 @@ from starlette.staticfiles import StaticFiles
 from neocog.errors import DataError, NeocogError
 from neocog.files import parse_json
 from neocog.web import api
-from neocog.web.audited import audit, run_audit
+from neocog.web.audit import audit, run_audit
 from neocog.web.frame import plain
 from neocog.web.kernels import fits, kernels
 from neocog.web.listing import listing
@@ -118,23 +118,23 @@ class Explorer:
         *,
         slow: Callable[[Mapping[str, Any]], bool] = lambda query: False,
     ) -> Route:
-        async def answer(request: Request) -> Response:
+        async def handler(request: Request) -> Response:
             query = dict(request.query_params)
             work = partial(question, self.session, query)
             if slow(query):
                 return _json(await self._slowly(request, path.rpartition("/")[2], work))
             return _json(await self.live.run(work))
 
-        return Route(path, self._safe(answer), methods=["GET"])
+        return Route(path, self._safe(handler), methods=["GET"])
 
     def _post(
         self, path: str, question: Callable[[Session, Mapping[str, Any]], dict[str, Any]]
     ) -> Route:
-        async def answer(request: Request) -> Response:
+        async def handler(request: Request) -> Response:
             query = await _question(request)
             return _json(await self.live.run(partial(question, self.session, query)))
 
-        return Route(path, self._safe(answer), methods=["POST"])
+        return Route(path, self._safe(handler), methods=["POST"])
 
     async def _slowly(self, request: Request, kind: str, work: Callable[[], T]) -> T:
         """What takes a while, as long as somebody waits for it; the newest of a page counts."""
@@ -144,13 +144,13 @@ class Explorer:
         return await _while_there(request, self.slow[kind].run(work, page=_page(request)))
 
     def _safe(
-        self, answer: Callable[[Request], Awaitable[Response]]
+        self, handler: Callable[[Request], Awaitable[Response]]
     ) -> Callable[[Request], Awaitable[Response]]:
         """Whatever goes wrong is a sentence."""
 
         async def safely(request: Request) -> Response:
             try:
-                return await answer(request)
+                return await handler(request)
             except Refused as e:
                 return _error(e.status, str(e))
             except NeocogError as e:
@@ -244,13 +244,13 @@ def _page(request: Request) -> str | None:
     return request.headers.get("x-page", "")[:100] or None
 
 
-async def _while_there(request: Request, answer: Coroutine[Any, Any, T]) -> T:
+async def _while_there(request: Request, work: Coroutine[Any, Any, T]) -> T:
     """An answer, as long as who asked is there: a page that is closed waits for nothing.
 
     Raises:
         ClientDisconnect: nobody is.
     """
-    task = asyncio.ensure_future(answer)
+    task = asyncio.ensure_future(work)
     try:
         while not (await asyncio.wait({task}, timeout=_LOOK))[0]:
             if await request.is_disconnected():
@@ -286,12 +286,12 @@ async def _question(request: Request) -> dict[str, Any]:
         raise Refused("A question is posted as JSON, with that content type.")
     data = await _body(request, _JSON)
     try:
-        found = parse_json(data, source="A question")
+        parsed = parse_json(data, source="A question")
     except DataError as e:
         raise Refused("A question is a JSON object; what came is no JSON.") from e
-    if not isinstance(found, dict):
+    if not isinstance(parsed, dict):
         raise Refused("A question is a JSON object; another value came.")
-    return found
+    return parsed
 
 
 def _json(value: Any) -> Response:

@@ -145,15 +145,15 @@ class Session:
                 self._slow.move_to_end(key)
                 known: T = self._slow[key]
                 return known
-        found = make()
+        made = make()
         with self._lock:
             if key[0] in _STAY:
-                self._stays[key] = found
-                return found
-            self._slow[key] = found
+                self._stays[key] = made
+                return made
+            self._slow[key] = made
             while len(self._slow) > _KEPT:
                 self._slow.popitem(last=False)
-        return found
+        return made
 
     def has(self, key: tuple[Any, ...]) -> bool:
         """Whether a slow result is kept."""

@@ -21,7 +21,7 @@ from neocog.errors import NeocogError, UsageError
 from neocog.graph.structure import Node
 from neocog.web import api
 from neocog.web.album import as_png
-from neocog.web.audited import audit
+from neocog.web.audit import audit
 from neocog.web.cam import Wanted
 from neocog.web.frame import Frame, plain
 from neocog.web.kernels import PAGE, fits, kernels
@@ -207,29 +207,29 @@ class Saving:
 
     def _channels(self, one: Pass, k: int, *, every: bool) -> dict[int, list[int]]:
         """Channels of each node: those that the page shows, and at first a few of all others."""
-        found: dict[int, list[int]] = {}
+        channels: dict[int, list[int]] = {}
         if every:
             for node in one.network.graph.nodes:
                 shape = one.network.shape(node)
                 if one.values[node.id] is not None and shape and node.kind != "input":
-                    found[node.id] = list(range(min(_OTHERS, shape[0]) if len(shape) > 1 else 1))
+                    channels[node.id] = list(range(min(_OTHERS, shape[0]) if len(shape) > 1 else 1))
         for request in self.steps[k]["maps"]:
             node = one.network.node(whole_of(request, "node"))
             some = channels_of(request.get("channels"), one.network, node, one.reference)
-            found[node.id] = list(dict.fromkeys((*found.get(node.id, ()), *some)))
-        return found
+            channels[node.id] = list(dict.fromkeys((*channels.get(node.id, ()), *some)))
+        return channels
 
     # ---- units
 
     def _wanted_units(self, one: Pass, k: int) -> dict[int, list[tuple[int, ...]]]:
-        found: dict[int, list[tuple[int, ...]]] = {}
+        wanted: dict[int, list[tuple[int, ...]]] = {}
         if self.looked is not None and self.models[k] == self.looked[0]:
             node, unit = self.looked[1], self.looked[2]
-            found[node.id] = _around(one.network.shape(node), unit, _UNITS)
+            wanted[node.id] = _around(one.network.shape(node), unit, _UNITS)
         for node in one.network.graph.nodes:
-            if node.id not in found and one.network.shows(node) and node.kind != "input":
-                found[node.id] = _strongest(one, node)
-        return found
+            if node.id not in wanted and one.network.shows(node) and node.kind != "input":
+                wanted[node.id] = _strongest(one, node)
+        return wanted
 
     def _keep_units_near(self, at: int) -> None:
         if self.looked is None:
@@ -242,10 +242,10 @@ class Saving:
         self, one: Pass, k: int, at: int, wanted: dict[int, list[tuple[int, ...]]]
     ) -> None:
         try:
-            found = units(one.network, one.x, wanted, values=one.values)
+            arithmetic = units(one.network, one.x, wanted, values=one.values)
         except NeocogError:  # the file shows what can be shown
             return
-        for each in found:
+        for each in arithmetic:
             for term in each["inputs"]:
                 if (kernel := term.get("kernel")) and term["products"]:
                     # Units of a channel have one kernel, and the file multiplies again.
@@ -266,21 +266,21 @@ class Saving:
     def _index(self) -> dict[str, Any]:
         session, models = self.session, self.models
         about = api.about(session)
-        found: dict[str, dict[str, Any]] = {"kernels": {}, "top": {}, "audits": {}, "images": {}}
+        parts: dict[str, dict[str, Any]] = {"kernels": {}, "top": {}, "audits": {}, "images": {}}
         for k, model in enumerate(models):
             for node in session.networks[model].graph.nodes:
                 if node.kind == "conv" and not node.free:
-                    self._add_kernels(found["kernels"], k, model, node)
+                    self._add_kernels(parts["kernels"], k, model, node)
             with suppress(NeocogError):
-                found["audits"][str(k)] = audit(session, {"model": model})
-        self._add_top(found)
+                parts["audits"][str(k)] = audit(session, {"model": model})
+        self._add_top(parts)
         kept = [about["models"][model] for model in models]
         about |= {
             "models": [{**one, "id": k} for k, one in enumerate(kept)],
-            "audits": ["saved" if str(k) in found["audits"] else "none" for k in range(len(kept))],
+            "audits": ["saved" if str(k) in parts["audits"] else "none" for k in range(len(kept))],
             "first": self.id,
             "view": self.view,
-            "saved": self._said(),
+            "saved": self._summary(),
         }
         return {
             "about": about,
@@ -288,7 +288,7 @@ class Saving:
             "motions": [_plain_motion(m) for m in self.motions],
             "frames": self._frames,
             "kernels_of_units": [_short(kernel) for kernel in self._kernels],
-            **found,
+            **parts,
         }
 
     def _add_kernels(self, kept: dict[str, Any], k: int, model: int, node: Node) -> None:
@@ -297,12 +297,12 @@ class Saving:
         if self._size > BYTES:
             return
         with suppress(NeocogError):
-            found = kernels(self.session, query, gabor=not fits(self.session, query))
-            found = _short({**found, "pages": 1, "kernels": found["kernels"][:PAGE]})
-            kept[f"{k}:{node.id}:0"] = found
-            self._size += len(_text(found)) // _PACKS
+            page = kernels(self.session, query, gabor=not fits(self.session, query))
+            page = _short({**page, "pages": 1, "kernels": page["kernels"][:PAGE]})
+            kept[f"{k}:{node.id}:0"] = page
+            self._size += len(_text(page)) // _PACKS
 
-    def _add_top(self, found: dict[str, dict[str, Any]]) -> None:
+    def _add_top(self, parts: dict[str, dict[str, Any]]) -> None:
         """Top activations of the channel that is looked at, where they are known already."""
         if self.looked is None:
             return
@@ -311,14 +311,14 @@ class Saving:
         if self.session.has(key):
             known: dict[str, Any] = self.session.kept(key, dict)
             k = self.models.index(model)
-            found["top"][f"{k}:{node.id}:{unit[0]}"] = known
+            parts["top"][f"{k}:{node.id}:{unit[0]}"] = known
             for patch in known["patches"]:
                 x = self.session.album.values(patch["image"], model)
                 if x.dim() == 4:
                     png = base64.b64encode(as_png(x)).decode("ascii")
-                    found["images"][f"{k}:{patch['image']}"] = png
+                    parts["images"][f"{k}:{patch['image']}"] = png
 
-    def _said(self) -> str:
+    def _summary(self) -> str:
         """What the file holds."""
         shifts = sum(m.shifts for m in self.motions) - 1
         others = len(self.motions) - 1 - shifts
@@ -343,13 +343,13 @@ def _steps(query: Mapping[str, Any], count: int) -> list[dict[str, Any]]:
     steps = query.get("steps") or [{}] * count
     if not isinstance(steps, list) or len(steps) != count:
         raise UsageError("`steps` is a list with one object for each model that is shown.")
-    found = []
+    parsed = []
     for one in steps:
         maps = one.get("maps", []) if isinstance(one, dict) else None
         if not isinstance(maps, list) or not all(isinstance(m, dict) for m in maps):
             raise UsageError("Each of `steps` is an object with maps and errors.")
-        found.append({"maps": maps[:256], "errors": one.get("errors", True)})
-    return found
+        parsed.append({"maps": maps[:256], "errors": one.get("errors", True)})
+    return parsed
 
 
 def _looked(session: Session, query: Mapping[str, Any]) -> tuple[int, Node, tuple[int, ...]] | None:
@@ -365,27 +365,27 @@ def _looked(session: Session, query: Mapping[str, Any]) -> tuple[int, Node, tupl
     at = unit if isinstance(unit, dict) else {}
     middle = [n // 2 for n in shape[1:]]
     names = ("row", "col")[-len(middle) :] if middle else ()
-    place = [
+    position = [
         whole(at, name, m, low=0, high=n - 1)
         for name, m, n in zip(names, middle, shape[1:], strict=True)
     ]
     channel = whole(query, "channel", 0, low=0, high=shape[0] - 1)
-    return session.networks.index(network), node, (channel, *place)
+    return session.networks.index(network), node, (channel, *position)
 
 
 def _around(shape: Sequence[int], unit: tuple[int, ...], most: int) -> list[tuple[int, ...]]:
     """Units of a channel, the nearest first, and the other channels at the same place."""
-    channel, *place = unit
+    channel, *position = unit
     if len(shape) == 1:
         near = sorted(range(shape[0]), key=lambda c: abs(c - channel))
         return [(c,) for c in near[: min(most, 64)]]
     rows = range(shape[1]) if len(shape) == 3 else (0,)
     units = [(r, c) for r in rows for c in range(shape[-1])]
-    row, column = place if len(place) == 2 else (0, place[0])
+    row, column = position if len(position) == 2 else (0, position[0])
     units.sort(key=lambda p: max(abs(p[0] - row), abs(p[1] - column)))
     here = [(channel, *(p if len(shape) == 3 else p[1:])) for p in units[:most]]
     others = range(min(shape[0], max(1, most // 6)))
-    return list(dict.fromkeys((*here, *((c, *place) for c in others))))
+    return list(dict.fromkeys((*here, *((c, *position) for c in others))))
 
 
 def _strongest(one: Pass, node: Node) -> list[tuple[int, ...]]:
@@ -397,12 +397,12 @@ def _strongest(one: Pass, node: Node) -> list[tuple[int, ...]]:
     if maps is None:
         best = value.flatten().float().abs().topk(min(4, value.numel())).indices
         return [(int(c),) for c in best]
-    found = []
+    units = []
     for c in range(min(_OTHERS, maps.shape[1])):
         at = int(maps[0, c].float().abs().argmax())
         space = maps.shape[2:]
-        found.append((c, *((at // space[1], at % space[1]) if len(space) == 2 else (at,))))
-    return found
+        units.append((c, *((at // space[1], at % space[1]) if len(space) == 2 else (at,))))
+    return units
 
 
 def whole_of(plain: Mapping[str, Any], name: str) -> int:
@@ -435,9 +435,9 @@ def _cam(frame: Frame, one: Pass) -> dict[str, Any]:
 
 def _plain_motion(motion: Motion) -> dict[str, Any]:
     """As the page has it, its keys in the page's order."""
-    found = asdict(motion)
-    elastic = {"amount": found.pop("elastic"), "seed": found.pop("seed")}
-    return {**found, "elastic": elastic}
+    plain = asdict(motion)
+    elastic = {"amount": plain.pop("elastic"), "seed": plain.pop("seed")}
+    return {**plain, "elastic": elastic}
 
 
 def _text(value: Any) -> str:

@@ -43,10 +43,10 @@ def top_activations(session: Session, query: Mapping[str, Any]) -> dict[str, Any
             "without a layer of its own. Choose the layer before it."
         )
     key = ("top-activations", model, node.id, channel)
-    return session.kept(key, lambda: _found(session, network, node, channel))
+    return session.kept(key, lambda: _computed(session, network, node, channel))
 
 
-def _found(session: Session, network: Network, node: Node, channel: int) -> dict[str, Any]:
+def _computed(session: Session, network: Network, node: Node, channel: int) -> dict[str, Any]:
     model = session.networks.index(network)
     module = session.copy(model, "top-activations")
     notes = []
@@ -55,13 +55,11 @@ def _found(session: Session, network: Network, node: Node, channel: int) -> dict
         split = session.album.start
         samples = session.few(split, model)
         seen = network.seen.get(node.id)
-        told = None
+        geometry = None
         if seen is not None and len(network.shape(node)) == len(network.size) + 1:
-            told = PatchGeometry(seen.size, seen.jump, seen.start)
-        found = top_patches(module, samples, node.name, k=9, units=[channel], seen=told)
-        for score, index, window in zip(
-            found.scores[0], found.index[0], found.window[0], strict=True
-        ):
+            geometry = PatchGeometry(seen.size, seen.jump, seen.start)
+        top = top_patches(module, samples, node.name, k=9, units=[channel], seen=geometry)
+        for score, index, window in zip(top.scores[0], top.index[0], top.window[0], strict=True):
             spans = [(0, 1), *window.tolist()][-2:]
             patches.append(
                 {
@@ -72,12 +70,12 @@ def _found(session: Session, network: Network, node: Node, channel: int) -> dict
                     ),
                 }
             )
-        notes.append(f"Searched: {found.count:,} images of the split {split}.")
+        notes.append(f"Searched: {top.count:,} images of the split {split}.")
     png = None
     session.go_on()
     if len(network.size) == 2:
-        png, said = _maximized(network, module, node, channel)
-        notes.append(said)
+        png, caption = _maximized(network, module, node, channel)
+        notes.append(caption)
     return {"patches": patches, "maximized": png, "note": " ".join(notes)}
 
 

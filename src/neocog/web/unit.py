@@ -36,14 +36,14 @@ def unit(session: Session, query: Mapping[str, Any]) -> dict[str, Any]:
     x = reference.x if motion.identity else motion.move(reference.x)
     shape = network.shape(node)
     channel = whole(query, "channel", 0, low=0, high=shape[0] - 1)
-    place = _place(query, shape[1:])
-    found = units(network, x, {node.id: [(channel, *place)]})
-    if not found:
+    position = _position(query, shape[1:])
+    computed = units(network, x, {node.id: [(channel, *position)]})
+    if not computed:
         raise ModelError(
             "This network takes its way by the numbers, and this image does not come by "
             "that node. Choose another image or node."
         )
-    return found[0]
+    return computed[0]
 
 
 def units(
@@ -66,24 +66,24 @@ def units(
     """
     ends = {id for id in wanted if network.graph.nodes[id].kind in ("input", "output")}
     inner = {
-        id: [network.index(network.graph.nodes[id], c, place) for c, *place in each]
+        id: [network.index(network.graph.nodes[id], c, position) for c, *position in each]
         for id, each in wanted.items()
         if id not in ends
     }
-    found = network.units(x, inner) if inner else {}
+    computed = network.units(x, inner) if inner else {}
     if ends:
         outputs = network.run(x) if values is None else values
         for id in ends:
             node = network.graph.nodes[id]
-            found[id] = [_end(network, node, outputs, unit) for unit in wanted[id]]
+            computed[id] = [_end(network, node, outputs, unit) for unit in wanted[id]]
     return [
         _plainly(network, network.graph.nodes[id], unit, one)
         for id, each in wanted.items()
-        for unit, one in zip(each, found.get(id, ()), strict=False)
+        for unit, one in zip(each, computed.get(id, ()), strict=False)
     ]
 
 
-def _place(query: Mapping[str, Any], space: Sequence[int]) -> tuple[int, ...]:
+def _position(query: Mapping[str, Any], space: Sequence[int]) -> tuple[int, ...]:
     """(row, column), (step,) or none."""
     if not space:
         return ()
@@ -102,20 +102,20 @@ def _end(
     value = values[node.id]
     if value is None:
         raise UsageError("This image does not come by the output.")
-    channel, *place = unit
+    channel, *position = unit
     if node.kind == "output" and network.task == "classify" and len(node.shape) == 1:
-        found = share_of(value[0], channel)
+        fraction = share_of(value[0], channel)
         source = node.sources[0] if node.sources else -1
-        return replace(found, terms=tuple(replace(t, node=source) for t in found.terms))
+        return replace(fraction, terms=tuple(replace(t, node=source) for t in fraction.terms))
     formula = "a value of the input" if node.kind == "input" else "a value of the output"
-    number = float(value[(0, *network.index(node, channel, place))])
+    number = float(value[(0, *network.index(node, channel, position))])
     return Arithmetic(kind="other", value=number, formula=formula)
 
 
 def _plainly(
-    network: Network, node: Node, unit: tuple[int, ...], found: Arithmetic
+    network: Network, node: Node, unit: tuple[int, ...], arithmetic: Arithmetic
 ) -> dict[str, Any]:
-    channel, *place = unit
+    channel, *position = unit
     inputs: list[dict[str, Any]] = [
         {
             "channel": t.channel,
@@ -125,37 +125,37 @@ def _plainly(
             "sum": t.sum,
             "node": t.node,
         }
-        for t in found.terms
+        for t in arithmetic.terms
     ]
-    if found.rest is not None:
-        inputs.append({"rest": {"count": found.rest[0], "sum": found.rest[1]}})
-    used = [t.node for t in found.terms if t.node >= 0]
+    if arithmetic.rest is not None:
+        inputs.append({"rest": {"count": arithmetic.rest[0], "sum": arithmetic.rest[1]}})
+    used = [t.node for t in arithmetic.terms if t.node >= 0]
     sources = list(dict.fromkeys(used)) or list(node.sources)
-    if found.kind == "add":  # in the order of the terms, also where one comes twice
+    if arithmetic.kind == "add":  # in the order of the terms, also where one comes twice
         sources = used
     window = None
-    if found.window is not None:
-        window = dict(zip(("r0", "r1", "c0", "c1"), found.window, strict=True))
+    if arithmetic.window is not None:
+        window = dict(zip(("r0", "r1", "c0", "c1"), arithmetic.window, strict=True))
     return {
-        "kind": found.kind,
-        "value": found.value,
-        "computed": found.computed,
+        "kind": arithmetic.kind,
+        "value": arithmetic.value,
+        "computed": arithmetic.computed,
         "inputs": inputs,
-        "bias": found.bias,
-        "sum": found.total,
+        "bias": arithmetic.bias,
+        "sum": arithmetic.total,
         "window": window,
-        "stride": found.stride,
-        "padding": found.padding,
-        "dilation": found.dilation,
-        "formula": found.formula,
-        "steps": [{"label": label, "value": value} for label, value in found.steps],
+        "stride": arithmetic.stride,
+        "padding": arithmetic.padding,
+        "dilation": arithmetic.dilation,
+        "formula": arithmetic.formula,
+        "steps": [{"label": label, "value": value} for label, value in arithmetic.steps],
         "input_nodes": sources,
         "node": node.id,
         "channel": channel,
-        "row": place[0] if len(place) == 2 else 0,
-        "col": place[-1] if place else 0,
+        "row": position[0] if len(position) == 2 else 0,
+        "col": position[-1] if position else 0,
         "op": node.op,
-        "field": _field(network, node, network.index(node, channel, place)),
+        "field": _field(network, node, network.index(node, channel, position)),
     }
 
 

@@ -39,7 +39,7 @@ class _Job:
     page: str | None
     number: int
     loop: asyncio.AbstractEventLoop
-    answer: asyncio.Future[Any]
+    future: asyncio.Future[Any]
     gone: bool = False
 
 
@@ -92,7 +92,7 @@ class Worker:
         if page is not None:
             self._note(page, number)
         try:
-            result: T = await job.answer
+            result: T = await job.future
         finally:
             job.gone = True  # also who asked and did not wait
         return result
@@ -150,12 +150,12 @@ class Worker:
 
 def _tell(job: _Job, result: Any, error: Exception | None) -> None:
     def settle() -> None:
-        if job.answer.done():  # who asked has gone
+        if job.future.done():  # who asked has gone
             return
         if error is None:
-            job.answer.set_result(result)
+            job.future.set_result(result)
         else:
-            job.answer.set_exception(error)
+            job.future.set_exception(error)
 
     try:
         job.loop.call_soon_threadsafe(settle)

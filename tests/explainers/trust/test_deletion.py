@@ -95,7 +95,7 @@ def _areas(map_: list[float], noise: list[list[float]], told: list[bool] | None 
         random_insertion=draws,
         baseline="mean",
         probability=True,
-        told=np.array(told or [True] * len(map_)),
+        ordered=np.array(told or [True] * len(map_)),
     )
 
 
@@ -227,7 +227,7 @@ def test_many_images_are_deleted_some_at_a_time(target, monkeypatch) -> None:
     parts = deletion(net, x, cam, target=target, steps=4)
     handle.remove()
     assert max(sizes) == 2
-    for name in ("deletion", "insertion", "random_deletion", "random_insertion", "told"):
+    for name in ("deletion", "insertion", "random_deletion", "random_insertion", "ordered"):
         one, other = getattr(whole, name), getattr(parts, name)
         # Batches of other sizes take other kernels: float32 rounding.
         np.testing.assert_allclose(other, one, rtol=1e-4, atol=1e-6, err_msg=name)

@@ -48,10 +48,10 @@ def test_E2_a_map_that_moves_with_the_image() -> None:
     np.testing.assert_allclose(found.error, 0, atol=1e-5)
     np.testing.assert_allclose(found.floor, 0, atol=1e-6)  # a cell is a pixel
     assert found.followed.tolist() == [1, 1, 1]
-    assert found.follows == found.answers_kept == 1
+    assert found.follows == found.predictions_kept == 1
     assert found.turn_error == pytest.approx(0, abs=1e-5)
     assert found.turn_rank == pytest.approx(1, abs=1e-3)
-    assert found.turn_answers_kept == 1
+    assert found.turn_predictions_kept == 1
 
 
 def test_a_map_that_stays_where_it_is() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from neocog.explainers.arithmetic.worked import Place, Worked, double, spread
+from neocog.explainers.arithmetic.worked import Position, Worked, double, spread
 from neocog.graph.moments import Link, Piece
 
 __all__ = ["batch_norm", "group_norm", "layer_norm", "of_two", "softmax", "softmax_of"]
@@ -31,75 +31,75 @@ def _normed(
     return Worked(kind="norm", computed=y, steps=steps, **facts)
 
 
-def batch_norm(piece: Piece, place: Place, pieces: Sequence[Piece]) -> Worked | None:
+def batch_norm(piece: Piece, position: Position, pieces: Sequence[Piece]) -> Worked | None:
     """Mean and variance of a channel, kept from the training or those of this image."""
     g = piece.op.given
     x, weight, bias = g["input"], g["weight"], g["bias"]
     mean, variance = (g.get(f"running_{name}") for name in ("mean", "var"))
-    eps, c = float(g["eps"] if "eps" in g else g["epsilon"]), place[1]
+    eps, c = float(g["eps"] if "eps" in g else g["epsilon"]), position[1]
     if g.get("training", g.get("train")) or mean is None or variance is None:
         some = double(x.transpose(0, 1)[c])
         m, v, where = float(some.mean()), float(some.var()), "of this image"
     else:
         m, v, where = float(mean[c]), float(variance[c]), "running statistics of the training"
     return _normed(
-        float(x[place]),
+        float(x[position]),
         m,
         v,
         eps,
         (None if weight is None else weight[c], None if bias is None else bias[c]),
-        patch=double(x[place]).reshape(1, 1, 1),
+        patch=double(x[position]).reshape(1, 1, 1),
         channels=np.array([c]),
         links=piece.links[:1],
         formula=f"mean and variance of the channel, {where}; then its own weight and bias",
     )
 
 
-def layer_norm(piece: Piece, place: Place, pieces: Sequence[Piece]) -> Worked | None:
+def layer_norm(piece: Piece, position: Position, pieces: Sequence[Piece]) -> Worked | None:
     """Mean and variance of the last axes."""
     x, shape, weight, bias, eps = piece.op.args[:5]
     n = len(shape)
-    some = double(x[place[: x.dim() - n]])
-    inner = place[x.dim() - n :]
+    some = double(x[position[: x.dim() - n]])
+    inner = position[x.dim() - n :]
     return _normed(
-        float(x[place]),
+        float(x[position]),
         float(some.mean()),
         float(some.var()),
         float(eps),
         (None if weight is None else weight[inner], None if bias is None else bias[inner]),
-        patch=double(x[place]).reshape(1, 1, 1),
-        channels=np.array([place[-1]]),
+        patch=double(x[position]).reshape(1, 1, 1),
+        channels=np.array([position[-1]]),
         links=piece.links[:1],
         formula=f"mean and variance of {some.size} values at this position; then weight and bias",
     )
 
 
-def group_norm(piece: Piece, place: Place, pieces: Sequence[Piece]) -> Worked | None:
+def group_norm(piece: Piece, position: Position, pieces: Sequence[Piece]) -> Worked | None:
     """Mean and variance of a group of channels."""
     x, weight, bias, _, channels, _, groups, eps = piece.op.args[:8]
-    each, c = int(channels) // int(groups), place[1]
+    each, c = int(channels) // int(groups), position[1]
     g = c // each
     some = double(x[0, g * each : (g + 1) * each])
     return _normed(
-        float(x[place]),
+        float(x[position]),
         float(some.mean()),
         float(some.var()),
         float(eps),
         (None if weight is None else weight[c], None if bias is None else bias[c]),
-        patch=double(x[place]).reshape(1, 1, 1),
+        patch=double(x[position]).reshape(1, 1, 1),
         channels=np.array([c]),
         links=piece.links[:1],
         formula=f"mean and variance of {each} channels of this image; then weight and bias",
     )
 
 
-def of_two(piece: Piece, place: Place, pieces: Sequence[Piece]) -> Worked | None:
+def of_two(piece: Piece, position: Position, pieces: Sequence[Piece]) -> Worked | None:
     """A sum, difference, product or quotient of two tensors that both depend on the input."""
     if piece.op.kwargs.get("rounding_mode"):
         return None
     if len(piece.links) != 2 or {link.path for link in piece.links} != {(0,), (1,)}:
         return None
-    a, b = (float(t[spread(place, t)]) for t in piece.op.args[:2])
+    a, b = (float(t[spread(position, t)]) for t in piece.op.args[:2])
     alpha = float(piece.op.kwargs.get("alpha", 1))
     value = {
         "add": a + alpha * b,
@@ -116,7 +116,7 @@ def of_two(piece: Piece, place: Place, pieces: Sequence[Piece]) -> Worked | None
         kind="add" if piece.op.name == "add" else "product",
         computed=value,
         patch=np.array([a, b]).reshape(2, 1, 1),
-        channels=np.array([place[1] if len(place) > 1 else 0] * 2),
+        channels=np.array([position[1] if len(position) > 1 else 0] * 2),
         links=piece.links,
         total=value if piece.op.name == "add" else None,
         formula=f"the {name} of two values at the same position{factor}",
@@ -124,15 +124,15 @@ def of_two(piece: Piece, place: Place, pieces: Sequence[Piece]) -> Worked | None
     )
 
 
-def softmax(piece: Piece, place: Place, pieces: Sequence[Piece]) -> Worked | None:
+def softmax(piece: Piece, position: Position, pieces: Sequence[Piece]) -> Worked | None:
     """Of one axis."""
     x, dim = piece.op.args[0], int(piece.op.args[1]) % piece.op.args[0].dim()
-    z = double(x[(*place[:dim], slice(None), *place[dim + 1 :])])
-    return softmax_of(z, place[dim], piece.links[:1], log="log" in piece.op.name)
+    z = double(x[(*position[:dim], slice(None), *position[dim + 1 :])])
+    return softmax_of(z, position[dim], piece.links[:1], log="log" in piece.op.name)
 
 
 def softmax_of(z: np.ndarray, k: int, links: tuple[Link, ...], *, log: bool = False) -> Worked:
-    """The share of one number in the sum of the exponentials of all."""
+    """The fraction of one number in the sum of the exponentials of all."""
     largest = float(z.max())
     powers = np.exp(z - largest)
     total = float(powers.sum())

@@ -1,4 +1,4 @@
-"""One number through one pointwise operation: what is done, in words, and what comes out."""
+"""One number through one pointwise operation: its description, and the result."""
 
 from __future__ import annotations
 
@@ -9,47 +9,47 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from neocog.explainers.arithmetic.worked import Place, argument, spread
+from neocog.explainers.arithmetic.worked import Position, argument, spread
 from neocog.graph.moments import Link, Piece
 from neocog.graph.ops import ARITHMETIC
 
 __all__ = ["step"]
 
 
-def step(piece: Piece, place: Place, link: Link, number: float) -> tuple[str, float]:
-    """Do with one number what an operation does.
+def step(piece: Piece, position: Position, link: Link, number: float) -> tuple[str, float]:
+    """Apply an operation to one number.
 
     Args:
         piece: the operation; all its arguments but one are constants.
-        place: of the number in its output.
-        link: which argument the number stands for.
-        number: it.
+        position: of the number in its output.
+        link: the argument that the number stands for.
+        number: the value.
 
     Returns:
-        What was done, in words, and the result, in double precision.
+        A description, and the result in double precision.
     """
     name = piece.op.name
     try:
         rounded = "rounding_mode" in piece.op.kwargs
         if name in ARITHMETIC and link.path in ((0,), (1,)) and not rounded:
-            return _with_constant(piece, place, link, number)
+            return _with_constant(piece, position, link, number)
         rule = _FUNCTIONS.get(name)
         if rule is not None and link.path == (0,):
             return rule(piece, number)
     except (TypeError, ValueError, ArithmeticError):
-        pass  # a way of calling it, or a number, that the formula was not made for
-    return _again(piece, place, link, number)
+        pass  # a call, or a number, that the formula does not cover
+    return _again(piece, position, link, number)
 
 
-def _number(value: Any, place: Place) -> float:
-    """A constant at a place of the output."""
-    return float(value[spread(place, value)]) if isinstance(value, Tensor) else float(value)
+def _number(value: Any, position: Position) -> float:
+    """A constant at a position of the output."""
+    return float(value[spread(position, value)]) if isinstance(value, Tensor) else float(value)
 
 
-def _with_constant(piece: Piece, place: Place, link: Link, x: float) -> tuple[str, float]:
+def _with_constant(piece: Piece, position: Position, link: Link, x: float) -> tuple[str, float]:
     """Sums, differences, products and quotients with a constant on one side."""
     op, first = piece.op, link.path == (0,)
-    c = _number(op.args[1 if first else 0], place)
+    c = _number(op.args[1 if first else 0], position)
     alpha = float(op.kwargs.get("alpha", argument(piece, 2, 1) if op.name == "rsub" else 1))
     name = op.name
     if name == "rsub":  # the second minus the first
@@ -147,14 +147,14 @@ def _softplus(x: float) -> float:
     return x + math.log1p(math.exp(-x)) if x > 0 else math.log1p(math.exp(x))
 
 
-def _again(piece: Piece, place: Place, link: Link, number: float) -> tuple[str, float]:
+def _again(piece: Piece, position: Position, link: Link, number: float) -> tuple[str, float]:
     """The operation itself on single numbers, in double precision."""
 
     def single(k: int | str, value: Any) -> Any:
         if (k,) == link.path:
             return torch.tensor([number], dtype=torch.float64)
         if isinstance(value, Tensor):
-            one = value[spread(place, value)].reshape(1)
+            one = value[spread(position, value)].reshape(1)
             return one.double() if one.is_floating_point() else one
         return value
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from neocog.explainers.arithmetic.worked import (
-    Place,
+    Position,
     Worked,
     border_before,
     double,
@@ -24,7 +24,7 @@ from neocog.graph.ops import window_of as operator_window
 __all__ = ["adaptive_pool", "pool", "reduction"]
 
 
-def pool(piece: Piece, place: Place, pieces: Sequence[Piece]) -> Worked | None:
+def pool(piece: Piece, position: Position, pieces: Sequence[Piece]) -> Worked | None:
     """The largest value of a window, or its mean."""
     g = piece.op.given
     x = g["self"]
@@ -33,18 +33,18 @@ def pool(piece: Piece, place: Place, pieces: Sequence[Piece]) -> Worked | None:
     if before is None:
         return None
     k, s, p, d = operator_window(piece.op)
-    rows = [place[2 + a] * s[a] - p[a] + d[a] * np.arange(k[a]) for a in range(axes)]
+    rows = [position[2 + a] * s[a] - p[a] + d[a] * np.arange(k[a]) for a in range(axes)]
     seen = [(int(r[0]) - b, int(r[-1]) + 1 - b) for r, b in zip(rows, before, strict=True)]
     facts = {
         "window": window_of(seen),
         "stride": pair(s, 1),
         "padding": pair([a + b for a, b in zip(p, before, strict=True)], 0),
         "dilation": pair(d, 1),
-        "channels": np.array([place[1]]),
+        "channels": np.array([position[1]]),
         "links": piece.links[:1],
     }
     averages = "avg" in piece.op.name
-    channel = x[0, place[1] : place[1] + 1]
+    channel = x[0, position[1] : position[1] + 1]
     patch = gathered(channel, rows, x.shape[2:], 0.0 if averages else math.nan)
     if not averages:
         return _largest_of(patch, float(np.nanmax(patch)), facts)
@@ -86,7 +86,7 @@ def _mean_of(patch: np.ndarray, total: float, by: int, facts: dict[str, Any]) ->
     )
 
 
-def adaptive_pool(piece: Piece, place: Place, pieces: Sequence[Piece]) -> Worked | None:
+def adaptive_pool(piece: Piece, position: Position, pieces: Sequence[Piece]) -> Worked | None:
     """Windows that divide a map of any size evenly."""
     x = piece.op.args[0]
     out = piece.op.out[0] if isinstance(piece.op.out, (tuple, list)) else piece.op.out
@@ -95,12 +95,12 @@ def adaptive_pool(piece: Piece, place: Place, pieces: Sequence[Piece]) -> Worked
         return None
     rows = []
     for a in range(axes):
-        n, m, i = x.shape[2 + a], out.shape[2 + a], place[2 + a]
+        n, m, i = x.shape[2 + a], out.shape[2 + a], position[2 + a]
         rows.append(np.arange(i * n // m, -(-(i + 1) * n // m)))
-    patch = gathered(x[0, place[1] : place[1] + 1], rows, x.shape[2:], math.nan)
+    patch = gathered(x[0, position[1] : position[1] + 1], rows, x.shape[2:], math.nan)
     facts: dict[str, Any] = {
         "window": window_of([(int(r[0]), int(r[-1]) + 1) for r in rows]),
-        "channels": np.array([place[1]]),
+        "channels": np.array([position[1]]),
         "links": piece.links[:1],
     }
     if "max" in piece.op.name:
@@ -108,7 +108,7 @@ def adaptive_pool(piece: Piece, place: Place, pieces: Sequence[Piece]) -> Worked
     return _mean_of(patch, float(patch.sum()), patch.size, facts)
 
 
-def reduction(piece: Piece, place: Place, pieces: Sequence[Piece]) -> Worked | None:
+def reduction(piece: Piece, position: Position, pieces: Sequence[Piece]) -> Worked | None:
     """mean, sum, amax over some axes."""
     x, name = piece.op.args[0], piece.op.name
     if name not in ("mean", "sum", "amax"):
@@ -119,7 +119,7 @@ def reduction(piece: Piece, place: Place, pieces: Sequence[Piece]) -> Worked | N
     keeps = bool(piece.op.given.get("keepdim", False))
     if 0 in dims:
         return None
-    left = iter(place)
+    left = iter(position)
     at: list[Any] = []
     for d in range(x.dim()):
         if d in dims:

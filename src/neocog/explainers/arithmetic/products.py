@@ -8,7 +8,7 @@ import numpy as np
 from torch import Tensor
 
 from neocog.explainers.arithmetic.worked import (
-    Place,
+    Position,
     Worked,
     border_before,
     double,
@@ -23,7 +23,7 @@ from neocog.graph.ops import window_of as operator_window
 __all__ = ["convolution", "matrix"]
 
 
-def convolution(piece: Piece, place: Place, pieces: Sequence[Piece]) -> Worked | None:
+def convolution(piece: Piece, position: Position, pieces: Sequence[Piece]) -> Worked | None:
     """A kernel on its patch, also strided, dilated, in groups or transposed; one axis or two."""
     g = piece.op.given
     x, weight, bias, transposed, groups = (
@@ -33,7 +33,7 @@ def convolution(piece: Piece, place: Place, pieces: Sequence[Piece]) -> Worked |
     if axes not in (1, 2) or x.dim() != weight.dim() or piece.links[0].path != (0,):
         return None
     _, s, p, d = operator_window(piece.op)
-    k, sizes = place[1], tuple(x.shape[2:])
+    k, sizes = position[1], tuple(x.shape[2:])
     before = border_before(piece, pieces, axes)
     if before is None:
         return None
@@ -42,13 +42,16 @@ def convolution(piece: Piece, place: Place, pieces: Sequence[Piece]) -> Worked |
     channels = np.arange(group * each, (group + 1) * each)
     if transposed:
         kernel = weight[group * each : (group + 1) * each, k % weight.shape[1]]
-        taps = [(place[2 + a] + p[a] - d[a] * np.arange(kernel.shape[1 + a])) for a in range(axes)]
+        taps = [
+            (position[2 + a] + p[a] - d[a] * np.arange(kernel.shape[1 + a])) for a in range(axes)
+        ]
         rows = [np.where(t % s[a] == 0, t // s[a], -1) for a, t in enumerate(taps)]
         sentence = "each input value is spread by the kernel; what falls on this position is summed"
     else:
         kernel = weight[k]
         rows = [
-            place[2 + a] * s[a] - p[a] + d[a] * np.arange(kernel.shape[1 + a]) for a in range(axes)
+            position[2 + a] * s[a] - p[a] + d[a] * np.arange(kernel.shape[1 + a])
+            for a in range(axes)
         ]
         sentence = "patch × kernel, summed over all input channels"
     patch = gathered(x[0, channels[0] : channels[-1] + 1], rows, sizes, 0.0)
@@ -107,20 +110,20 @@ def _products(
     )
 
 
-def matrix(piece: Piece, place: Place, pieces: Sequence[Piece]) -> Worked | None:
+def matrix(piece: Piece, position: Position, pieces: Sequence[Piece]) -> Worked | None:
     """Products of matrices and vectors, and what is added to them."""
     op, g = piece.op, piece.op.given
     if any(float(g.get(name, 1)) != 1 for name in ("alpha", "beta")):
         return None
     left, right, *added = operator_of(op).operands
     a, b = g[left], g[right]
-    x = a[place[: a.dim() - 1]]
+    x = a[position[: a.dim() - 1]]
     if op.name == "linear":
-        y = b[place[-1]]
+        y = b[position[-1]]
     else:
-        y = b if b.dim() == 1 else b[(*place[: b.dim() - 2], slice(None), place[-1])]
+        y = b if b.dim() == 1 else b[(*position[: b.dim() - 2], slice(None), position[-1])]
     terms = [g[name] for name in added if g[name] is not None]
-    bias = float(terms[0].expand(op.out.shape)[place]) if terms else None
+    bias = float(terms[0].expand(op.out.shape)[position]) if terms else None
     at = [(list(g).index(name),) for name in (left, right)]
     inner = [link for link in piece.links if link.path in at]
     if not inner:

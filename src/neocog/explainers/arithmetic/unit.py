@@ -1,16 +1,16 @@
 """Claim A9: one output number of any layer, with every number that makes it.
 
 An output of a convolution is the dot product of a kernel and a patch, summed over the input
-channels, plus a bias; a pool takes the largest number or the mean of a window; batch norm takes
-a mean off and divides. For one element of the output of any node of a network (see
-`graph.structure`) this gathers the patch, the kernel, the products, their sums, the bias and what
-is done afterwards, and computes the element again, in double precision, from the numbers that it
-shows. That number and PyTorch's differ by rounding alone.
+channels, plus a bias; a pool takes the maximum or the mean of a window; batch norm subtracts a mean
+and divides. For one element of the output of any node of a network (see `graph.structure`) this
+gathers the patch, the kernel, the products, their sums, the bias and the steps after them, and
+computes the element again, in double precision, from the numbers that it shows. That number and
+PyTorch's differ by rounding alone.
 
-What a node computes is read off the operations that ran, not off the class of the module: also a
-convolution called as a function, with padding of any mode, strides, dilation, groups or transposed.
-Where a node holds operations that no rule understands, its kind is `other`, and only its value is
-said.
+What a node computes is read off the operations that ran, not off the class of the module, so that a
+convolution called as a function is understood too, with padding of any mode, strides, dilation,
+groups or transposed. Where a node holds operations that no rule understands, its kind is `other`,
+and only its value is known.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from neocog.explainers.arithmetic.norms import (
 from neocog.explainers.arithmetic.pointwise import step
 from neocog.explainers.arithmetic.pools import adaptive_pool, pool, reduction
 from neocog.explainers.arithmetic.products import convolution, matrix
-from neocog.explainers.arithmetic.worked import Place, Rule, Worked, spread
+from neocog.explainers.arithmetic.worked import Position, Rule, Worked, spread
 from neocog.graph.moments import Link, Moment, Piece
 from neocog.graph.ops import ACTIVATIONS, is_pointwise, moves, rule_of
 
@@ -64,15 +64,15 @@ _TWO = ("add", "sub", "mul", "div", "maximum", "minimum")
 
 @dataclass(frozen=True, kw_only=True)
 class Term:
-    """What one input channel gives.
+    """The contribution of one input channel.
 
     Args:
         channel: of the input.
-        patch: the numbers that are seen, rows of columns; None where there is nothing.
-        kernel: what they are multiplied by; None where nothing is.
+        patch: the inputs in the window, rows of columns; None where there are none.
+        kernel: the weights; None where there are none.
         products: patch times kernel, or what else is summed; None where nothing is.
         sum: of the products, or of the patch.
-        node: that the numbers come from; -1 where they are made within the node.
+        node: that the inputs come from; -1 where they are made within the node.
     """
 
     channel: int
@@ -85,14 +85,14 @@ class Term:
 
 @dataclass(frozen=True, kw_only=True)
 class Arithmetic:
-    """One output number and what it is made of.
+    """One output value and its terms.
 
     Args:
         kind: conv, linear, max_pool, avg_pool, sum, norm, add, product, activation, scale,
             softmax, move, or other where only the value is known.
         value: what PyTorch computed.
-        computed: the same from the numbers shown, in double precision; None for `other`.
-        terms: one an input channel; the `MOST` largest where there are more.
+        computed: the same from the shown numbers, in double precision; None for `other`.
+        terms: one for each input channel; the `MOST` largest where there are more.
         rest: how many terms are not shown, and their sum; None where all are.
         bias: added to the sum.
         total: the sum of all terms.
@@ -100,8 +100,8 @@ class Arithmetic:
         stride: of the window, (rows, columns).
         padding: of the map, (rows, columns).
         dilation: of the window, (rows, columns).
-        formula: what is done, in words.
-        steps: numbers on the way from the terms to the value, each with what was done.
+        formula: the computation, in words.
+        steps: numbers from the terms to the value, each with a description.
     """
 
     kind: str
@@ -120,7 +120,7 @@ class Arithmetic:
 
 
 def arithmetic(moment: Moment, index: Sequence[int]) -> Arithmetic:
-    """What one element of a node's output is made of.
+    """The terms of one element of a node's output.
 
     Args:
         moment: the node while it is computed, from a run that keeps its pieces
@@ -145,30 +145,30 @@ def arithmetic(moment: Moment, index: Sequence[int]) -> Arithmetic:
         (43.0, 43.0, ((0.0, 5.0), (14.0, 24.0)))
     """
     # One number of the whole batch has no axis, not even that of the batch.
-    place = (0, *(int(i) for i in index)) if moment.out.dim() else tuple(map(int, index))
-    inside = len(place) == moment.out.dim() and all(
-        0 <= i < n for i, n in zip(place, moment.out.shape, strict=True)
+    position = (0, *(int(i) for i in index)) if moment.out.dim() else tuple(map(int, index))
+    inside = len(position) == moment.out.dim() and all(
+        0 <= i < n for i, n in zip(position, moment.out.shape, strict=True)
     )
     if not inside:
         raise UsageError(
             f"A unit is one of {' × '.join(map(str, moment.shape))}, counted from 0; "
             f"{tuple(index)} came. Name another."
         )
-    value = float(moment.out[place])
-    worked = _walk(moment, place)
+    value = float(moment.out[position])
+    worked = _walk(moment, position)
     if worked is None or not math.isfinite(value):
         return Arithmetic(kind="other", value=value)
-    return _shown(worked, value)
+    return _largest_terms(worked, value)
 
 
 def understood(moment: Moment) -> bool:
-    """Whether the numbers of a node can be shown: it is tried on the last element of its output."""
+    """Whether the numbers of a node can be shown: tried on the last element of its output."""
     if moment.out.numel() == 0:
         return False
     try:
         return arithmetic(moment, [n - 1 for n in moment.shape]).kind != "other"
     except UsageError:
-        return False  # an output of a form that nobody thought of
+        return False  # an output of an unknown form
 
 
 def share_of(logits: Tensor, k: int) -> Arithmetic:
@@ -184,15 +184,15 @@ def share_of(logits: Tensor, k: int) -> Arithmetic:
     """
     z = logits.detach().double().cpu()
     worked = softmax_of(z.numpy(), k, (Link((0,), -1, -1),))
-    return _shown(worked, float(z.softmax(0)[k]))
+    return _largest_terms(worked, float(z.softmax(0)[k]))
 
 
 # ---- from the end of a node to what makes it
 
 
-def _walk(moment: Moment, place: Place) -> Worked | None:
-    """Go back from an output to the operation with a rule, or to what came in."""
-    pieces, k, after = moment.pieces, moment.made, list[tuple[Piece, Place, Link]]()
+def _walk(moment: Moment, position: Position) -> Worked | None:
+    """Go back from an output to the operation with a rule, or to the input."""
+    pieces, k, after = moment.pieces, moment.made, list[tuple[Piece, Position, Link]]()
     if k < 0:
         return None
     while True:
@@ -200,39 +200,39 @@ def _walk(moment: Moment, place: Place) -> Worked | None:
         name, links = piece.op.name, piece.links
         rule = of_two if name in _TWO and len(links) > 1 else _RULES.get(rule_of(piece.op))
         if rule is not None:
-            worked = _ruled(rule, piece, place, pieces)
+            worked = _ruled(rule, piece, position, pieces)
             return None if worked is None else _onwards(worked, after)
         if len(links) == 1 and is_pointwise(piece.op):
             link = links[0]
-            after.append((piece, place, link))
-            place = spread(place, piece.operand(link))
+            after.append((piece, position, link))
+            position = spread(position, piece.operand(link))
         elif moves(name) or piece.op.is_view:
-            source = _moved(piece, place)
+            source = _moved(piece, position)
             if isinstance(source, float):
                 return _onwards(_border(piece, source), after)
             if source is None:
                 return None
-            link, place = source
+            link, position = source
         else:
             return None
         k = link.piece
         if k < 0:
-            return _onwards(_came(piece, link, place, after), after)
+            return _onwards(_passed_through(piece, link, position, after), after)
 
 
-def _ruled(rule: Rule, piece: Piece, place: Place, pieces: Sequence[Piece]) -> Worked | None:
+def _ruled(rule: Rule, piece: Piece, position: Position, pieces: Sequence[Piece]) -> Worked | None:
     try:
-        return rule(piece, place, pieces)
+        return rule(piece, position, pieces)
     except (RuntimeError, TypeError, ValueError, IndexError):
-        return None  # a way of calling the operation that the rule was not made for
+        return None  # a call that the rule does not cover
 
 
-def _came(piece: Piece, link: Link, place: Place, after: Sequence[Any]) -> Worked:
+def _passed_through(piece: Piece, link: Link, position: Position, after: Sequence[Any]) -> Worked:
     """A node without sums: a number comes in and is changed, or not even that."""
-    number = float(piece.operand(link)[place])
+    number = float(piece.operand(link)[position])
     done = {p.op.name for p, _, _ in after}
     kind = "move" if not after else "activation" if done & ACTIVATIONS else "scale"
-    at = place[1:]
+    at = position[1:]
     names = ("channel", "step") if len(at) == 2 else ("channel", "row", "column")
     where = ", ".join(f"{word} {i}" for word, i in zip(names, at, strict=False))
     return Worked(
@@ -246,11 +246,11 @@ def _came(piece: Piece, link: Link, place: Place, after: Sequence[Any]) -> Worke
     )
 
 
-def _onwards(worked: Worked, after: Sequence[tuple[Piece, Place, Link]]) -> Worked:
+def _onwards(worked: Worked, after: Sequence[tuple[Piece, Position, Link]]) -> Worked:
     """What is done with a number one after the other, after it was summed."""
     words = [worked.formula] if worked.formula else []
-    for piece, place, link in reversed(after):
-        label, worked.computed = step(piece, place, link, worked.computed)
+    for piece, position, link in reversed(after):
+        label, worked.computed = step(piece, position, link, worked.computed)
         worked.steps.append((label, worked.computed))
         words.append(label)
     worked.formula = "; then ".join(words)
@@ -269,7 +269,7 @@ def _border(piece: Piece, value: float) -> Worked:
     )
 
 
-def _moved(piece: Piece, place: Place) -> tuple[Link, Place] | float | None:
+def _moved(piece: Piece, position: Position) -> tuple[Link, Position] | float | None:
     """Where a number was before it was carried to its place; the number, if a border put it there.
 
     The operation is performed again on the numbers of the places instead of what is there.
@@ -298,7 +298,7 @@ def _moved(piece: Piece, place: Place) -> tuple[Link, Place] | float | None:
         out = piece.op.func(*args, **piece.op.kwargs)
         if not isinstance(out, Tensor):
             return None  # one of several: nobody says which
-        number = float(out[place])
+        number = float(out[position])
     except (RuntimeError, TypeError, ValueError, IndexError, NotImplementedError):
         return None
     if piece.op.name == "constant_pad_nd" and number == 0:
@@ -313,7 +313,7 @@ def _moved(piece: Piece, place: Place) -> tuple[Link, Place] | float | None:
 # ---- as it is shown
 
 
-def _shown(worked: Worked, value: float) -> Arithmetic:
+def _largest_terms(worked: Worked, value: float) -> Arithmetic:
     n = len(worked.patch)
     summed = worked.products if worked.products is not None else worked.patch
     sums = np.nansum(summed, axis=(1, 2))

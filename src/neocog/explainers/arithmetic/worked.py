@@ -1,8 +1,8 @@
-"""What is worked out of one number of an output, and the helpers of the rules that do it.
+"""The terms of one output value, and helpers for the rules that collect them.
 
-Each rule takes an operation with its very tensors and the place of one output element, gathers what
-that element is made of, and computes it again in double precision from what it gathered. None
-where it does not apply.
+Each rule takes an operation with its actual tensors and the position of one output element, gathers
+the terms of that element, and computes it again in double precision from them. None where it does
+not apply.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from neocog.graph.moments import Link, Piece
 from neocog.graph.ops import rule_of
 
 __all__ = [
-    "Place",
+    "Position",
     "Rule",
     "Worked",
     "argument",
@@ -31,31 +31,31 @@ __all__ = [
     "window_of",
 ]
 
-Place = tuple[int, ...]
-"""Of an element in a tensor, with its batch axis."""
+Position = tuple[int, ...]
+"""Index of an element in a tensor, with the batch axis."""
 
 
 @dataclass(kw_only=True)
 class Worked:
-    """What an element is made of.
+    """The terms of an element.
 
     Args:
         kind: conv, linear, max_pool, avg_pool, norm, add, softmax, product.
         computed: the element, from the numbers here.
-        patch: numbers of the inputs, (terms, rows, columns); NaN where there is nothing.
-        kernel: what they are multiplied by, of the same shape.
+        patch: inputs in the window, (terms, rows, columns); NaN where there are none.
+        kernel: weights, of the same shape.
         products: patch times kernel, or what else is summed.
-        channels: of the inputs, one a term.
-        links: the argument that each term is from, one for all or one a term.
+        channels: of the inputs, one for each term.
+        links: the argument that each term comes from, one for all or one for each term.
         bias: added to the sum.
         total: the sum before the bias.
-        window: rows and columns of the input map that are seen, (r0, r1, c0, c1), ends excluded;
-            outside of the map in its border.
+        window: rows and columns of the input map, (r0, r1, c0, c1), ends excluded; outside of the
+            map in its padding.
         stride: of the window, (rows, columns).
         padding: samples around the map, (rows, columns).
-        dilation: samples from one that is seen to the next.
-        formula: what is done, a sentence.
-        steps: numbers on the way, in order.
+        dilation: of the window.
+        formula: the computation, a sentence.
+        steps: intermediate numbers, in order.
     """
 
     kind: str
@@ -75,8 +75,8 @@ class Worked:
     steps: list[tuple[str, float]] = field(default_factory=list)
 
 
-Rule = Callable[[Piece, Place, Sequence[Piece]], Worked | None]
-"""(operation, place in its output, all operations of the node) to what was worked out."""
+Rule = Callable[[Piece, Position, Sequence[Piece]], Worked | None]
+"""From (operation, position in its output, all operations of the node) to the terms."""
 
 
 def double(t: Tensor) -> np.ndarray:
@@ -96,9 +96,9 @@ def pair(numbers: Sequence[int], first: int) -> tuple[int, int]:
 
 
 def border_before(piece: Piece, pieces: Sequence[Piece], axes: int) -> list[int] | None:
-    """Samples that paddings of the same node put before the map, on each axis of space.
+    """Samples that earlier paddings of the same node add before the map, on each axis of space.
 
-    None where what they put is not a border of space alone.
+    None where they add anything but a border of space.
     """
     before = [0] * axes
     link = piece.links[0]
@@ -116,7 +116,7 @@ def border_before(piece: Piece, pieces: Sequence[Piece], axes: int) -> list[int]
 def gathered(
     x: Tensor, rows: Sequence[np.ndarray], sizes: Sequence[int], outside: float
 ) -> np.ndarray:
-    """Samples (C, rows, columns) of a map (C, *space); `outside` where there are none."""
+    """Samples (C, rows, columns) of a map (C, *space); `outside` beyond the map."""
     at, known = [], []
     for r, n in zip(rows, sizes, strict=True):
         at.append(np.clip(r, 0, n - 1))
@@ -135,7 +135,7 @@ def window_of(seen: Sequence[tuple[int, int]]) -> tuple[int, int, int, int]:
     return (*rows, *columns)
 
 
-def spread(place: Place, t: Tensor) -> Place:
-    """The place in an operand that is repeated along axes of size 1."""
-    own = place[len(place) - t.dim() :]
+def spread(position: Position, t: Tensor) -> Position:
+    """The position in an operand that is broadcast along axes of size 1."""
+    own = position[len(position) - t.dim() :]
     return tuple(0 if n == 1 else i for i, n in zip(own, t.shape, strict=True))

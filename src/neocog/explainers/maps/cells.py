@@ -1,9 +1,9 @@
-"""Where in the image the cells of a layer lie: each in the middle of what it sees.
+"""Where in the image the cells of a layer lie: each at the center of its receptive field.
 
 A map is usually enlarged by stretching its grid over the whole image. That is right where the
-layer's fields cover the image evenly. Without padding they do not: of a convolution of 9 pixels
-the first cell sees around pixel 4, and the stretched map shows it at pixel 0. Nor do they where a
-step of two starts at the border: the cells of a ResNet lie at pixels 0, 32, 64, ….
+receptive fields cover the image evenly. Without padding they do not: of a 9×9 convolution the first
+cell sees around pixel 4, and the stretched map shows it at pixel 0. Nor do they where a stride of
+two starts at the border: the cells of a ResNet lie at pixels 0, 32, 64, ….
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ __all__ = ["Cells", "spread"]
 
 @dataclass(frozen=True)
 class Cells:
-    """Middles of what the cells of a grid see, in pixels, a number an axis of space.
+    """Centers of the receptive fields of a grid, in pixels, a number for each axis of space.
 
     Args:
-        first: the middle of cell 0; 0 is the middle of the first pixel.
+        first: the center of cell 0; 0 is the center of the first pixel.
         step: pixels to the next one.
     """
 
@@ -38,12 +38,12 @@ class Cells:
         jump: Sequence[int | float | Fraction | None],
         start: Sequence[int | None],
     ) -> Cells | None:
-        """From receptive fields; None where these do not move evenly or nobody knows them.
+        """From receptive fields; None where these are not evenly spaced or unknown.
 
         Args:
-            size: pixels from the first to the last that a cell sees.
-            jump: pixels from one cell's field to the next one's.
-            start: the first pixel that cell 0 sees; negative in the padding.
+            size: pixels from the first to the last of a receptive field.
+            jump: pixels from one receptive field to the next.
+            start: the first pixel of cell 0; negative in the padding.
 
         Example:
             >>> Cells.seeing((16, 16), (4, 4), (0, 0))
@@ -58,7 +58,7 @@ class Cells:
         return cls(tuple(first), tuple(step)) if first else None
 
     def scaled(self, times: Sequence[float]) -> Cells:
-        """The same in an image whose pixels are so many, along each axis.
+        """The same in an image of other numbers of pixels along each axis.
 
         Example:
             >>> Cells((0.0,), (1.0,)).scaled((4,))
@@ -68,7 +68,7 @@ class Cells:
         return Cells(first, tuple(s * t for s, t in zip(self.step, times, strict=True)))
 
     def at(self, axis: int, pixels: int) -> Float[Tensor, " pixels"]:
-        """Where each pixel of an axis lies, counted in cells: whole numbers are middles.
+        """The position of each pixel of an axis, counted in cells: whole numbers are centers.
 
         Example:
             >>> Cells((1.0,), (2.0,)).at(0, 4).tolist()
@@ -80,7 +80,7 @@ class Cells:
 def spread(maps: Float[Tensor, B * S], size: Sequence[int], cells: Cells) -> Tensor:
     """Maps at the size of the image, each cell where it lies.
 
-    Linear between the middles. Pixels beyond the outermost middles are seen by the outermost cells
+    Linear between the centers. Pixels beyond the outermost centers are seen by the outermost cells
     alone, or by none: they have the value of these.
 
     Args:

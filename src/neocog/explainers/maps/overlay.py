@@ -1,8 +1,9 @@
-"""Maps drawn over images and series: uint8 images with a legend of their own.
+"""Maps drawn over images and series: uint8 images, each with its legend.
 
-The image stays in color below the map. The scale is sequential and perceptual, and stretched over
-the map's own range, from its minimum to its maximum, so that differences within a map are seen
-whatever its values are; the legend tells both ends, and where zero lies between them.
+The image stays in color below the map. The scale is sequential and perceptually uniform, and
+stretched over the map's own range, from its minimum to its maximum, so that differences within a
+map are visible whatever its values are; the legend gives both ends, and where zero lies between
+them.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from neocog.render.pixels import as_image, numbers
 __all__ = ["bare", "laid_over", "legend", "over_series", "sides"]
 
 LEAST, STRENGTH = 0.25, 0.75
-"""How much of the color covers the image at the map's minimum and at its maximum."""
+"""Opacity of the color at the map's minimum and at its maximum."""
 
 SIDE = 384
 """Pixels of the longer side that small images are enlarged to."""
@@ -31,7 +32,7 @@ BAR = 16
 
 
 def sides(size: tuple[int, ...]) -> int:
-    """By how much images are enlarged, a whole number."""
+    """Factor by which images are enlarged, an integer."""
     return max(1, round(SIDE / max(size)))
 
 
@@ -81,7 +82,7 @@ def bare(
 def over_series(
     x: Tensor, map_: Tensor, *, unit: str = "", cells: Cells | None = None
 ) -> np.ndarray:
-    """A series as lines on a ground that the map colors, with a legend below.
+    """A series as lines on a background that the map colors, with a legend below.
 
     Args:
         x: (C, N).
@@ -107,7 +108,7 @@ def over_series(
         points = list(
             zip(across.tolist(), (height - 12 - up * (height - 24)).tolist(), strict=True)
         )
-        draw.line(points, fill=(255, 255, 255), width=5, joint="curve")  # to be seen on any ground
+        draw.line(points, fill=(255, 255, 255), width=5, joint="curve")  # visible on any background
         draw.line(points, fill=shades[channel % len(shades)], width=2, joint="curve")
     return _keyed(np.asarray(image), ends, unit)
 
@@ -118,7 +119,7 @@ def legend(width: int, low: float, high: float, unit: str = "") -> np.ndarray:
     Args:
         width: in pixels.
         low: the minimum.
-        high: the maximum; where it is the minimum too, the map is one value everywhere.
+        high: the maximum; equal to the minimum where the map is constant.
         unit: of the numbers.
     """
     from PIL import Image, ImageDraw, ImageFont
@@ -150,8 +151,8 @@ def legend(width: int, low: float, high: float, unit: str = "") -> np.ndarray:
 
 def _in_color(x: Tensor) -> np.ndarray:
     """An image with three channels; of one with other channels than one or three their mean."""
-    shown = as_image(x)
-    return np.dstack([shown] * 3) if shown.ndim == 2 else shown
+    image = as_image(x)
+    return np.dstack([image] * 3) if image.ndim == 2 else image
 
 
 def _scaled(cells: Cells | None, times: int, axes: int) -> Cells | None:
@@ -171,13 +172,13 @@ def _ends(map_: Tensor) -> tuple[float, float]:
 
 
 def _stretched(values: np.ndarray, ends: tuple[float, float]) -> np.ndarray:
-    """Places between the ends, 0 to 1; 0 where these are the same."""
+    """Values between the ends, scaled to 0 to 1; 0 where the ends are the same."""
     low, high = ends
     return (values - low) / (high - low) if high > low else np.zeros_like(values)
 
 
 def _blend(ground: np.ndarray, values: np.ndarray, ends: tuple[float, float]) -> np.ndarray:
-    """The colors of a map over a ground; a map of one value leaves the ground as it is."""
+    """The colors of a map over a background; a constant map leaves the background as it is."""
     if not ends[1] > ends[0]:
         return ground
     share = np.clip(_stretched(values, ends), 0, 1)

@@ -11,7 +11,7 @@ from torch import Tensor
 from neocog.errors import printable
 from neocog.exhibits import Cell, Checks, Curve, Exhibit, Gallery, Map, Section, Table
 from neocog.explainers.grad_cam import METHODS, Cam
-from neocog.explainers.layout import said
+from neocog.explainers.layout import size_text
 from neocog.explainers.maps.overlay import bare, laid_over, over_series, sides
 from neocog.explainers.trust.randomize import mean_of, numbers
 from neocog.explainers.trust.trust import Trust
@@ -50,7 +50,7 @@ def cam_sections(
         f"Layer {printable(layer or cam.layer)}: {cam.layer_reason}. {_where(cam)}\n\n{colors}"
     )
     exhibits = [cam_gallery(cam, x, i, names=names, classes=classes) for i in range(len(x))]
-    shown = range(min(NUMBERED, len(cam.maps)))
+    indices = range(min(NUMBERED, len(cam.maps)))
     values: list[Exhibit]
     if len(cam.grid) == 2:
         values = [
@@ -62,10 +62,10 @@ def cam_sections(
                 diverging=True,
                 note="In the unit of the output, signed.",
             )
-            for i in shown
+            for i in indices
         ]
     else:
-        values = [_series(cam, x, i, names, classes) for i in shown]
+        values = [_series(cam, x, i, names, classes) for i in indices]
     return [
         Section(title="Where the prediction comes from", exhibits=exhibits, text=text),
         Section(title="The maps in numbers", exhibits=values),
@@ -73,10 +73,10 @@ def cam_sections(
 
 
 def trust_sections(trust: Trust, cam: Cam, x: Tensor) -> list[Section]:
-    """The outcome first, then what it rests on.
+    """The outcome first, then the evidence.
 
     Args:
-        trust: what was found.
+        trust: the sanity checks.
         cam: the maps.
         x: their images.
     """
@@ -135,11 +135,11 @@ def class_of(target: int | None, classes: Sequence[str]) -> str:
 
 def _title(cam: Cam, i: int, names: Sequence[str], classes: Sequence[str]) -> str:
     name = printable(names[i]) if i < len(names) else f"image {i}"
-    said = class_of(cam.targets[i], classes)
-    return f"{name}, {said}" if said else name
+    name_of_class = class_of(cam.targets[i], classes)
+    return f"{name}, {name_of_class}" if name_of_class else name
 
 
-def _said(cam: Cam, i: int, classes: Sequence[str]) -> str:
+def _class_line(cam: Cam, i: int, classes: Sequence[str]) -> str:
     """The class that a map is of, and how probable the model finds it."""
     target = cam.targets[i]
     if target is None:
@@ -157,7 +157,7 @@ def cam_gallery(
     classes: Sequence[str] = (),
     large: bool = False,
 ) -> Gallery:
-    """One image: as it is, under its map, and the map alone.
+    """One image: the original, its overlay, and the map alone.
 
     Args:
         cam: the maps.
@@ -168,7 +168,7 @@ def cam_gallery(
         large: image and overlay alone, as large as there is room.
     """
     one, map_ = x[i], cam.maps[i]
-    over = f"overlay\n{_said(cam, i, classes)}".rstrip()
+    over = f"overlay\n{_class_line(cam, i, classes)}".rstrip()
     if one.ndim == 2:
         images, captions = [over_series(one, map_, cells=cam.cells)], [over]
     else:
@@ -179,7 +179,7 @@ def cam_gallery(
         captions = ["image", over]
         if not large:
             images.append(bare(map_, (one.shape[1], one.shape[2]), cells=cam.cells))
-            captions.append(f"map\n{said(cam.grid)} cells")
+            captions.append(f"map\n{size_text(cam.grid)} cells")
     return Gallery(
         title=printable(names[i]) if i < len(names) else f"image {i}",
         images=images,
@@ -239,7 +239,7 @@ def _table(trust: Trust) -> Table:
 
 
 def _three(values: np.ndarray | float) -> float | None:
-    """Their mean, to three decimals; None where it is no number."""
+    """Their mean, to three decimals; None where it is not finite."""
     mean = float(np.mean(values))
     return None if np.isnan(mean) else round(mean, 3) + 0.0
 
@@ -252,13 +252,13 @@ _GONE = {
 
 def _curves(trust: Trust) -> list[Exhibit]:
     d = trust.deletion
-    found: list[Exhibit] = []
+    exhibits: list[Exhibit] = []
     for name, way in (("deletion", "deleted"), ("insertion", "inserted")):
         lines = {
             "map": getattr(d, name).mean(0).tolist(),
             "noise": getattr(d, f"random_{name}").mean((0, 1)).tolist(),
         }
-        found.append(
+        exhibits.append(
             Curve(
                 title=name,
                 x=(100 * d.fractions).tolist(),
@@ -269,7 +269,7 @@ def _curves(trust: Trust) -> list[Exhibit]:
                 + _GONE[d.baseline],
             )
         )
-    return found
+    return exhibits
 
 
 def _random(trust: Trust, cam: Cam, x: Tensor) -> list[Exhibit]:
@@ -322,13 +322,13 @@ def _motion(trust: Trust, cam: Cam, x: Tensor) -> list[Exhibit]:
     if x.ndim != 4:
         return [curve]
     still = cam.enlarged()[0].cpu()
-    shift, found = m.example
+    shift, remade = m.example
     way = f"{shift[0]} pixels down" if shift[0] else f"{shift[1]} pixels to the right"
     moved = x[0].roll(shift, (1, 2))
     rows = [
         ("as it stands", x[0], still),
         (f"first map, moved\n{way}", moved, still.roll(shift, (0, 1))),
-        (f"map of the moved image\n{way}", moved, _plain(found)),
+        (f"map of the moved image\n{way}", moved, _plain(remade)),
     ]
     if m.turned is not None:
         turn = x[0].rot90(1, (1, 2))

@@ -33,7 +33,7 @@ from torch import Tensor, nn
 from neocog.data.samples import batch_for
 from neocog.errors import UsageError, did_you_mean
 from neocog.explainers.grad_cam import Cam, as_input, enlarge
-from neocog.explainers.maps.wanted import Target, answer_of, area, share, value
+from neocog.explainers.maps.objective import Target, area, model_output, share, value
 from neocog.explainers.trust.similarity import constant, ranks
 from neocog.graph.activations import differentiable
 from neocog.jsonable import Jsonable, keys
@@ -97,7 +97,7 @@ class Deletion(Jsonable):
         random_insertion: the same for maps of noise, (R, B, F).
         baseline: one of `BASELINES`.
         probability: whether the answer is a probability, else a number in its own unit.
-        told: which maps have an order at all; those of one value have none, (B,).
+        ordered: which maps have an order at all; those of one value have none, (B,).
     """
 
     JSON = keys("*tests")
@@ -109,45 +109,47 @@ class Deletion(Jsonable):
     random_insertion: np.ndarray
     baseline: str
     probability: bool
-    told: np.ndarray
+    ordered: np.ndarray
 
     def areas(self, name: str) -> np.ndarray:
         """The areas below the curves of that name, (B,) or (R, B)."""
         y: np.ndarray = getattr(self, name)
-        found: np.ndarray = ((y[..., 1:] + y[..., :-1]) / 2 * np.diff(self.fractions)).sum(-1)
-        return found
+        areas: np.ndarray = ((y[..., 1:] + y[..., :-1]) / 2 * np.diff(self.fractions)).sum(-1)
+        return areas
 
     @property
     def better_deletion(self) -> np.ndarray:
-        """Share of the maps of noise for which each image's answer falls more slowly, (B,)."""
+        """Fraction of the maps of noise for which each image's answer falls more slowly, (B,)."""
         better = self.areas("deletion") < self.areas("random_deletion")
         return np.asarray(better.mean(0))
 
     @property
     def better_insertion(self) -> np.ndarray:
-        """Share of the maps of noise for which each image's answer rises more slowly, (B,)."""
+        """Fraction of the maps of noise for which each image's answer rises more slowly, (B,)."""
         better = self.areas("insertion") > self.areas("random_insertion")
         return np.asarray(better.mean(0))
 
     @property
     def effect_deletion(self) -> tuple[float, float, float]:
         """How much less area the maps leave than noise does, and its 90 % interval."""
-        return _effect(self.areas("deletion"), self.areas("random_deletion"), self.told, sign=-1)
+        return _effect(self.areas("deletion"), self.areas("random_deletion"), self.ordered, sign=-1)
 
     @property
     def effect_insertion(self) -> tuple[float, float, float]:
         """How much more area the maps give than noise does, and its 90 % interval."""
-        return _effect(self.areas("insertion"), self.areas("random_insertion"), self.told, sign=1)
+        return _effect(
+            self.areas("insertion"), self.areas("random_insertion"), self.ordered, sign=1
+        )
 
     @property
     def chance_deletion(self) -> float:
         """How often noise does as well as the maps, from 1 / (R + 1) to 1; see the head."""
-        return _chance(self.areas("deletion"), self.areas("random_deletion"), self.told)
+        return _chance(self.areas("deletion"), self.areas("random_deletion"), self.ordered)
 
     @property
     def chance_insertion(self) -> float:
         """The same for insertion; not a number where no map has an order."""
-        return _chance(-self.areas("insertion"), -self.areas("random_insertion"), self.told)
+        return _chance(-self.areas("insertion"), -self.areas("random_insertion"), self.ordered)
 
     @property
     def tests(self) -> dict[str, dict[str, Any]]:
@@ -189,7 +191,7 @@ def deletion(
         model: as for `grad_cam`; left as it was found.
         x: the images that the maps are of.
         cam: the maps.
-        target: a function of the answer, where the maps are of one; else the maps' own classes.
+        target: a function of the output, where the maps are of one; else the maps' own classes.
         baseline: one of `BASELINES`.
         steps: of the curves.
         draws: maps of noise; with fewer than `FEWEST` no map can be told from noise.
@@ -203,21 +205,21 @@ def deletion(
             f"`{baseline}` is no image without content. {did_you_mean(baseline, BASELINES)}"
         )
     x = as_input(model, x)
-    wish = _Wish(baseline, torch.linspace(0, 1, steps + 1, dtype=torch.float64), draws, seed)
+    plan = _Plan(baseline, torch.linspace(0, 1, steps + 1, dtype=torch.float64), draws, seed)
     at_once = _batch(x)
     parts = []
     with differentiable(model) as run, torch.no_grad():
         for begin in range(0, len(x), at_once):
             rows = slice(begin, begin + at_once)
             some = replace(
-                cam, maps=cam.maps[rows], targets=cam.targets[rows], answers=cam.answers[rows]
+                cam, maps=cam.maps[rows], targets=cam.targets[rows], outputs=cam.outputs[rows]
             )
-            parts.append(_of_some(run, x[rows], some, target, wish))
+            parts.append(_of_some(run, x[rows], some, target, plan))
     return parts[0] if len(parts) == 1 else _joined(parts)
 
 
 @dataclass(frozen=True)
-class _Wish:
+class _Plan:
     """How images are deleted and inserted."""
 
     baseline: str
@@ -227,34 +229,34 @@ class _Wish:
 
 
 def _of_some(
-    run: Callable[[Tensor], Any], x: Tensor, cam: Cam, target: Target, wish: _Wish
+    run: Callable[[Tensor], Any], x: Tensor, cam: Cam, target: Target, plan: _Plan
 ) -> Deletion:
     """Of as many images as there is room for at once."""
-    ask, between = _asker(run, cam, target), wish.fractions[1:-1]
-    empty = BASELINES[wish.baseline](x)
+    ask, between = _asker(run, cam, target), plan.fractions[1:-1]
+    empty = BASELINES[plan.baseline](x)
     full, nothing = _all(ask, x), _all(ask, empty)
 
     def curves(order: Tensor, start: Tensor, end: Tensor) -> np.ndarray:
-        found = _curve(ask, start, end, order, between)
+        curve = _curve(ask, start, end, order, between)
         ends = (full, nothing) if end is empty else (nothing, full)
-        first, last = (np.broadcast_to(e, (*found.shape[:2], 1)) for e in ends)
-        return np.concatenate([first, found, last], axis=2)
+        first, last = (np.broadcast_to(e, (*curve.shape[:2], 1)) for e in ends)
+        return np.concatenate([first, curve, last], axis=2)
 
     def noisy(start: Tensor, end: Tensor) -> np.ndarray:
         return np.concatenate([curves(_orders(part, cam), start, end) for part in noise])
 
     order = _order(cam.enlarged())[None]
-    at_once = max(1, _batch(x) // (len(x) * (len(wish.fractions) - 1)))
-    noise = noise_like(cam.maps, wish.draws, seed=wish.seed).split(at_once)  # type: ignore[no-untyped-call]
+    at_once = max(1, _batch(x) // (len(x) * (len(plan.fractions) - 1)))
+    noise = noise_like(cam.maps, plan.draws, seed=plan.seed).split(at_once)  # type: ignore[no-untyped-call]
     return Deletion(
-        fractions=wish.fractions.numpy(),
+        fractions=plan.fractions.numpy(),
         deletion=curves(order, x, empty)[0],
         insertion=curves(order, empty, x)[0],
         random_deletion=noisy(x, empty),
         random_insertion=noisy(empty, x),
-        baseline=wish.baseline,
-        probability=not callable(target) and _several(cam.answers),
-        told=(~constant(cam.maps)).cpu().numpy(),
+        baseline=plan.baseline,
+        probability=not callable(target) and _several(cam.outputs),
+        ordered=(~constant(cam.maps)).cpu().numpy(),
     )
 
 
@@ -270,7 +272,7 @@ def _joined(parts: list[Deletion]) -> Deletion:
         insertion=whole("insertion", 0),
         random_deletion=whole("random_deletion", 1),
         random_insertion=whole("random_insertion", 1),
-        told=whole("told", 0),
+        ordered=whole("ordered", 0),
     )
 
 
@@ -300,26 +302,26 @@ def noise_like(maps: Tensor, draws: int, *, seed: int) -> Tensor:
     return noise
 
 
-def _chance(map_: np.ndarray, noise: np.ndarray, told: np.ndarray) -> float:
-    """Share of the map and its noise that are as good as the map; areas, less is better."""
-    if not told.any():
+def _chance(map_: np.ndarray, noise: np.ndarray, ordered: np.ndarray) -> float:
+    """Fraction of the map and its noise that are as good as the map; areas, less is better."""
+    if not ordered.any():
         return math.nan
-    areas = np.concatenate([map_[None], noise])[:, told]
+    areas = np.concatenate([map_[None], noise])[:, ordered]
     sums = ranks(torch.from_numpy(np.ascontiguousarray(areas.T))).sum(0).numpy()
     return float((sums <= sums[0]).mean())
 
 
 def _effect(
-    map_: np.ndarray, noise: np.ndarray, told: np.ndarray, *, sign: int
+    map_: np.ndarray, noise: np.ndarray, ordered: np.ndarray, *, sign: int
 ) -> tuple[float, float, float]:
     """How far the mean area of the maps lies from that of noise, and the interval of prediction.
 
     No number where no map has an order, or where there is too little noise to have a spread.
     """
-    if not told.any():
+    if not ordered.any():
         return math.nan, math.nan, math.nan
-    draws = noise[:, told].mean(1)
-    effect = float(sign * (map_[told].mean() - draws.mean()))
+    draws = noise[:, ordered].mean(1)
+    effect = float(sign * (map_[ordered].mean() - draws.mean()))
     if len(draws) < FEWEST:
         return effect, math.nan, math.nan
     half = (
@@ -330,9 +332,9 @@ def _effect(
     return effect, effect - half, effect + half
 
 
-def _several(answers: Tensor) -> bool:
+def _several(outputs: Tensor) -> bool:
     """Whether there are classes, so that each has a probability."""
-    return answers.ndim > 1 and answers.shape[1] > 1
+    return outputs.ndim > 1 and outputs.shape[1] > 1
 
 
 Ask = Callable[[Tensor, Tensor], Tensor]
@@ -341,17 +343,17 @@ Ask = Callable[[Tensor, Tensor], Tensor]
 def _asker(run: Callable[[Tensor], Any], cam: Cam, target: Target) -> Ask:
     """From images, and the numbers of those that they were made of, to answers (b,)."""
     if callable(target):
-        return lambda images, rows: value(answer_of(run(images)), target)[0]
+        return lambda images, rows: value(model_output(run(images)), target)[0]
     known = all(t is not None for t in cam.targets)
-    classes = cam.targets if known else value(cam.answers, None)[1]
+    classes = cam.targets if known else value(cam.outputs, None)[1]
     where = None
-    if cam.answers.ndim > 2:
-        where = area(cam.answers, torch.tensor(classes, device=cam.answers.device))
+    if cam.outputs.ndim > 2:
+        where = area(cam.outputs, torch.tensor(classes, device=cam.outputs.device))
 
     def ask(images: Tensor, rows: Tensor) -> Tensor:
         wanted = [classes[i] for i in rows.tolist()]
         some = None if where is None else where[rows]
-        return share(answer_of(run(images)), wanted, some, kind=cam.kind)
+        return share(model_output(run(images)), wanted, some, kind=cam.kind)
 
     return ask
 
@@ -360,8 +362,8 @@ def _order(maps: Tensor) -> Tensor:
     """Of every pixel, from 0 (marked most) to just below 1, (B, P)."""
     flat = maps.flatten(1)
     order = flat.argsort(dim=1, descending=True, stable=True)
-    places = torch.arange(flat.shape[1], device=flat.device).expand_as(order)
-    return torch.empty_like(order).scatter_(1, order, places).double() / flat.shape[1]
+    positions = torch.arange(flat.shape[1], device=flat.device).expand_as(order)
+    return torch.empty_like(order).scatter_(1, order, positions).double() / flat.shape[1]
 
 
 def _orders(maps: Tensor, cam: Cam) -> Tensor:
@@ -374,14 +376,14 @@ def _curve(ask: Ask, start: Tensor, end: Tensor, order: Tensor, steps: Tensor) -
     """Answers while `start` becomes `end` in each order, (R, B, steps): batch by batch."""
     r, b, space = *order.shape[:2], start.shape[2:]
     index = torch.arange(r * b * len(steps))
-    found: list[Tensor] = []
+    values: list[Tensor] = []
     for begin in range(0, len(index), _batch(start)):
         part = index[begin : begin + _batch(start)]
         rows, step = part % b, steps[part // (r * b)]
         gone = order[part // b % r, rows] < step[:, None].to(order)
         gone = gone.view(len(part), 1, *space)
-        found.append(ask(torch.where(gone, end[rows], start[rows]), rows).double().cpu())
-    return torch.cat(found).view(len(steps), r, b).movedim(0, 2).numpy()
+        values.append(ask(torch.where(gone, end[rows], start[rows]), rows).double().cpu())
+    return torch.cat(values).view(len(steps), r, b).movedim(0, 2).numpy()
 
 
 def _all(ask: Ask, x: Tensor) -> np.ndarray:

@@ -26,7 +26,7 @@ import torch
 from torch import Tensor, nn
 
 from neocog.explainers.grad_cam import Cam, as_input, explained
-from neocog.explainers.maps.wanted import Target, value
+from neocog.explainers.maps.objective import Target, value
 from neocog.explainers.trust.pace import pace
 from neocog.explainers.trust.similarity import by_parts, constant, spearman
 from neocog.jsonable import Jsonable, keys
@@ -46,15 +46,15 @@ class MapMotion(Jsonable):
         error: difference from the moved map, as a share of how that differs from its mean; mean
             over images and directions.
         floor: what the layer's own grid costs, measured in the same way.
-        followed: share of the shifts that the map followed, to within half a cell or a pixel,
+        followed: fraction of the shifts that the map followed, to within half a cell or a pixel,
             whichever is more, (distances,).
-        answers_kept: share of the shifts at which the model's answer stayed.
+        predictions_kept: fraction of the shifts at which the prediction stayed.
         stride: pixels from one cell of the enlarged map to the next.
         pace: pixels of the image from one cell of the layer to the next; measured where nobody
             said where the cells lie.
         turn_error: the same difference under quarter turns; None where turns are not exact.
         turn_rank: rank correlation with the turned map; None in the same cases.
-        turn_answers_kept: share of the turns at which the answer stayed.
+        turn_predictions_kept: fraction of the quarter turns at which it stayed.
         example: of the first image: its shift along each axis, and the map at that place.
         turned: the map of the first image turned by 90°, counterclockwise; None as above.
     """
@@ -66,12 +66,12 @@ class MapMotion(Jsonable):
         "error",
         "floor",
         "followed",
-        "answers_kept",
+        "answers_kept=predictions_kept",
         "stride",
         "pace",
         "quarter_turn_error=turn_error",
         "quarter_turn_rank_correlation=turn_rank",
-        "quarter_turn_answers_kept=turn_answers_kept",
+        "quarter_turn_answers_kept=turn_predictions_kept",
     )
 
     shift: ClassVar[str] = "circular"
@@ -79,25 +79,25 @@ class MapMotion(Jsonable):
     error: np.ndarray
     floor: np.ndarray
     followed: np.ndarray
-    answers_kept: float
+    predictions_kept: float
     stride: tuple[float, ...]
     pace: tuple[float, ...]
     turn_error: float | None
     turn_rank: float | None
-    turn_answers_kept: float | None
+    turn_predictions_kept: float | None
     example: tuple[tuple[int, ...], np.ndarray] = field(repr=False)
     turned: np.ndarray | None = field(repr=False)
 
     @property
     def follows(self) -> float:
-        """Share of the shifts that the maps followed, of those beyond half a cell.
+        """Fraction of the shifts that the maps followed, of those beyond half a cell.
 
         A map that stays where it is follows shorter ones too. Not a number where all maps are
         constant.
         """
         reach = max(1.0, max(self.stride) / 2)
-        told = [f for d, f in zip(self.distances, self.followed, strict=True) if d > reach]
-        return float(np.mean(told or self.followed))
+        beyond = [f for d, f in zip(self.distances, self.followed, strict=True) if d > reach]
+        return float(np.mean(beyond or self.followed))
 
 
 def map_motion(
@@ -114,53 +114,53 @@ def map_motion(
         model: as for `grad_cam`; left as it was found.
         x: the images that the maps are of.
         cam: the maps.
-        target: a function of the answer, where the maps are of one; else the maps' own classes.
+        target: a function of the output, where the maps are of one; else the maps' own classes.
         distances: of the shifts, in pixels; from one pixel to a quarter of the image if left out.
     """
     x = as_input(model, x)
     size = tuple(x.shape[2:])
-    asked = _Asked(model, x, cam, target)
+    original = _Original(model, x, cam, target)
     steps = distances or distances_for(size, cam.stride)
     moves = [(d, axis, sign * d) for d in steps for axis in range(len(size)) for sign in (-1, 1)]
     rows: list[tuple[float, ...]] = []
-    shown = min(moves, key=lambda m: (m[2] < 0, abs(m[0] - min(size) / 6)))
-    example = asked.still[0].cpu().numpy()
+    pictured = min(moves, key=lambda m: (m[2] < 0, abs(m[0] - min(size) / 6)))
+    example = original.still[0].cpu().numpy()
     for d, axis, shift in moves:
         offset = torch.zeros(1, len(size), dtype=torch.float64)
         offset[0, axis] = shift
-        again = asked.again(Translation(offset)(x))
-        cells = shift / asked.pace[axis]
-        pixels = shift * cam.stride[axis] / asked.pace[axis]
-        want = _moved(asked.still, axis, pixels)
+        again = original.again(Translation(offset)(x))
+        cells = shift / original.pace[axis]
+        pixels = shift * cam.stride[axis] / original.pace[axis]
+        want = _moved(original.still, axis, pixels)
         coarse = cam.enlarged(_moved(cam.maps, axis, cells))
-        found = again.enlarged()
-        figures = (asked.error(found - want), asked.error(coarse - want))
-        near = asked.near(found, axis, pixels)
-        rows.append((d, *figures, near, asked.same(again)))
-        if (d, axis, shift) == shown:
-            example = found[0].cpu().numpy()
+        maps = again.enlarged()
+        figures = (original.error(maps - want), original.error(coarse - want))
+        near = original.near(maps, axis, pixels)
+        rows.append((d, *figures, near, original.same(again)))
+        if (d, axis, shift) == pictured:
+            example = maps[0].cpu().numpy()
     error, floor, followed = (
         np.array([np.mean([r[k] for r in rows if r[0] == d]) for d in steps]) for k in (1, 2, 3)
     )
-    moved = tuple(shown[2] if k == shown[1] else 0 for k in range(len(size)))
-    turns = _turns(asked)
+    moved = tuple(pictured[2] if k == pictured[1] else 0 for k in range(len(size)))
+    turns = _turns(original)
     return MapMotion(
         distances=tuple(steps),
         error=error,
         floor=floor,
         followed=followed,
-        answers_kept=float(np.mean([r[4] for r in rows])),
+        predictions_kept=float(np.mean([r[4] for r in rows])),
         stride=cam.stride,
-        pace=asked.pace,
+        pace=original.pace,
         turn_error=turns[0] if turns else None,
         turn_rank=turns[1] if turns else None,
-        turn_answers_kept=turns[2] if turns else None,
+        turn_predictions_kept=turns[2] if turns else None,
         example=(moved, example),
         turned=turns[3] if turns else None,
     )
 
 
-class _Asked:
+class _Original:
     """Some images with their maps, and how these are made again."""
 
     def __init__(self, model: nn.Module, x: Tensor, cam: Cam, target: Target) -> None:
@@ -168,13 +168,13 @@ class _Asked:
         of_class = not callable(target) and cam.targets[0] is not None
         self.target: Target = [int(t or 0) for t in cam.targets] if of_class else target
         self.still = cam.enlarged()
-        self.answer = _said(cam)
+        self.predictions = _predictions(cam)
         self.pace = pace(model, x, cam) if cam.cells is None else cam.cells.step
 
     def again(self, x: Tensor) -> Cam:
         """The maps of other images, for the same classes and layer."""
         cam = self.cam
-        found = explained(
+        remade = explained(
             self.model,
             x,
             layer=cam.layer,
@@ -182,10 +182,10 @@ class _Asked:
             method=cam.method,
             layout=cam.layout if x.shape == self.x.shape else None,
         )
-        return replace(found, cells=cam.cells)
+        return replace(remade, cells=cam.cells)
 
     def near(self, moved: Tensor, axis: int, shift: float) -> float:
-        """Share of the maps that moved as far as they should, to half a cell or a pixel.
+        """Fraction of the maps that moved as far as they should, to half a cell or a pixel.
 
         Maps of one value go nowhere and stay nowhere; not a number where all are.
         """
@@ -204,11 +204,11 @@ class _Asked:
         return float(each[real].mean()) if bool(real.any()) else 0.0
 
     def same(self, again: Cam) -> float:
-        """Share of the answers that stayed."""
-        other = _said(again)
-        if self.answer is None or other is None:
+        """Fraction of the answers that stayed."""
+        other = _predictions(again)
+        if self.predictions is None or other is None:
             return 1.0
-        return float((self.answer == other).double().mean())
+        return float((self.predictions == other).double().mean())
 
 
 def distances_for(size: tuple[int, ...], stride: tuple[float, ...]) -> tuple[int, ...]:
@@ -219,9 +219,9 @@ def distances_for(size: tuple[int, ...], stride: tuple[float, ...]) -> tuple[int
         (1, 2, 4, 8)
     """
     most = max(1, min(size) // 4)
-    found = {d for d in (2**k for k in range(12)) if d <= most}
+    distances = {d for d in (2**k for k in range(12)) if d <= most}
     cell = max(1, round(max(stride)))
-    return tuple(sorted(found | ({cell} if cell <= max(most, min(size) // 2) else set())))
+    return tuple(sorted(distances | ({cell} if cell <= max(most, min(size) // 2) else set())))
 
 
 def displacement(first: Tensor, second: Tensor) -> Tensor:
@@ -243,9 +243,9 @@ def _displacement(first: Tensor, second: Tensor) -> Tensor:
     a, b = (t.double() - t.double().mean(axes, keepdim=True) for t in (first, second))
     product = torch.fft.rfftn(b, dim=axes) * torch.fft.rfftn(a, dim=axes).conj()
     peaks = torch.fft.irfftn(product, s=first.shape[1:], dim=axes).flatten(1).argmax(1)
-    places = torch.unravel_index(peaks, first.shape[1:])
-    found = [_wrapped(p, n) for p, n in zip(places, first.shape[1:], strict=True)]
-    return torch.stack(found, 1).to(first.dtype)
+    positions = torch.unravel_index(peaks, first.shape[1:])
+    offsets = [_wrapped(p, n) for p, n in zip(positions, first.shape[1:], strict=True)]
+    return torch.stack(offsets, 1).to(first.dtype)
 
 
 def _wrapped(shift: Tensor, n: int) -> Tensor:
@@ -267,23 +267,23 @@ def _relative(wrong: Tensor, maps: Tensor) -> Tensor:
     return torch.where(constant(maps), torch.nan, error)
 
 
-def _said(cam: Cam) -> Tensor | None:
+def _predictions(cam: Cam) -> Tensor | None:
     """What the model answers; None where an answer is no class."""
-    several = cam.answers.ndim > 1 and cam.answers.shape[1] > 1
-    return torch.tensor(value(cam.answers, None)[1]) if several else None
+    several = cam.outputs.ndim > 1 and cam.outputs.shape[1] > 1
+    return torch.tensor(value(cam.outputs, None)[1]) if several else None
 
 
-def _turns(asked: _Asked) -> tuple[float, float, float, np.ndarray] | None:
+def _turns(original: _Original) -> tuple[float, float, float, np.ndarray] | None:
     """Error, rank correlation, answers and a map under the quarter turns that are no identity."""
-    x = asked.x
+    x = original.x
     if x.ndim != 4 or x.shape[2] != x.shape[3]:
         return None
     rows, maps = [], []
     for quarters in (1, 2, 3):
         turn = QuarterTurn(torch.tensor([quarters]))
-        again, want = asked.again(turn(x)), turn(asked.still[:, None])[:, 0]
+        again, want = original.again(turn(x)), turn(original.still[:, None])[:, 0]
         maps.append(again.enlarged())
         rank = by_parts(spearman, maps[-1], want).mean()
-        rows.append((asked.error(maps[-1] - want), float(rank), asked.same(again)))
+        rows.append((original.error(maps[-1] - want), float(rank), original.same(again)))
     error, rank_, kept = (float(np.mean(column)) for column in zip(*rows, strict=True))
     return error, rank_, kept, maps[0][0].cpu().numpy()

@@ -54,8 +54,8 @@ def pace(model: nn.Module, x: Tensor, cam: Cam) -> tuple[float, ...]:
         if out is None or not out.requires_grad:
             return cam.stride
         maps = cam.layout.maps(out)
-        found = [_step(maps, leaf, axis) for axis in axes]
-    return tuple(s if f is None else f for s, f in zip(cam.stride, found, strict=True))
+        steps = [_step(maps, leaf, axis) for axis in axes]
+    return tuple(s if f is None else f for s, f in zip(cam.stride, steps, strict=True))
 
 
 def _step(maps: Tensor, leaf: Tensor, axis: int) -> float | None:

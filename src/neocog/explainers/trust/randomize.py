@@ -2,7 +2,7 @@
 
 The weights are exchanged for random ones, from the answer towards the image, stage by stage, and
 each time the map is made again for the same class and layer. A map that stays as it was shows the
-image, not the network. Random weights are drawn as large as the ones that they
+image, not the network. Random weights have the scale of the ones that they
 replace; weights with one axis, those of norms and biases, are shuffled. What is no parameter stays,
 the running means and variances of a batch norm among it.
 
@@ -25,7 +25,7 @@ from torch import Tensor, nn
 
 from neocog.errors import ModelError
 from neocog.explainers.grad_cam import Cam, as_input, explained
-from neocog.explainers.maps.wanted import Target
+from neocog.explainers.maps.objective import Target
 from neocog.explainers.trust.similarity import by_parts, constant, spearman, ssim
 from neocog.graph.activations import differentiable
 from neocog.graph.hooks import hooked
@@ -94,7 +94,7 @@ def randomize(
         model: as for `grad_cam`; left as it was found.
         x: the images that the maps are of.
         cam: the maps.
-        target: a function of the answer, where the maps are of one; else the maps' own classes.
+        target: a function of the output, where the maps are of one; else the maps' own classes.
         draws: of random weights; what is reported is the mean.
         seed: of these.
 
@@ -110,7 +110,7 @@ def randomize(
         )
     stages = _stages(len(order))
     wanted = target if callable(target) or cam.targets[0] is None else _known(cam)
-    found = np.zeros((3, draws, len(stages), len(cam.maps)))
+    similarity = np.zeros((3, draws, len(stages), len(cam.maps)))
     first: list[np.ndarray] = []
     for d in range(draws):
         weights = random_weights(model, seed=seed + d)
@@ -125,10 +125,10 @@ def randomize(
                 layout=cam.layout,
                 weights=some,
             )
-            found[:, d, s] = _alike(cam, again)
+            similarity[:, d, s] = _alike(cam, again)
             if d == 0:
                 first.append(again.maps[0].nan_to_num().cpu().numpy())
-    rank, signed, structure = mean_of(found, 1)
+    rank, signed, structure = mean_of(similarity, 1)
     return Randomized(
         layers=tuple(order[count - 1][0] for count in stages),
         counts=tuple(stages),
@@ -147,7 +147,7 @@ def random_weights(model: nn.Module, *, seed: int) -> dict[str, Tensor]:
 
     Args:
         model: whose parameters; they are not written to.
-        seed: of what is drawn, the same for the same names and shapes.
+        seed: of the random numbers, the same for the same names and shapes.
 
     Example:
         >>> drawn = random_weights(nn.Linear(3, 2), seed=0)
@@ -198,9 +198,9 @@ def _alike(cam: Cam, again: Cam) -> np.ndarray:
     maps = again.maps.nan_to_num()
     rank = by_parts(spearman, cam.maps, maps).cpu().numpy()
     structure = by_parts(_structure, one, other).abs().cpu().numpy()
-    found = np.stack([np.abs(rank), rank, structure])
-    found[:, (constant(cam.maps) | constant(maps)).cpu().numpy()] = np.nan
-    return found
+    similarity = np.stack([np.abs(rank), rank, structure])
+    similarity[:, (constant(cam.maps) | constant(maps)).cpu().numpy()] = np.nan
+    return similarity
 
 
 def _structure(one: Tensor, other: Tensor) -> Tensor:
@@ -230,7 +230,7 @@ def _from_the_top(model: nn.Module, x: Tensor) -> list[tuple[str, list[str]]]:
 
     with differentiable(model) as run, torch.no_grad(), hooked(model.named_modules(), before=note):
         run(x[:1])
-    place = {name: i for i, name in enumerate(started)}
+    rank = {name: i for i, name in enumerate(started)}
     own: dict[str, list[str]] = {}
     for name, p in model.named_parameters():
         if p.is_floating_point():
@@ -240,9 +240,9 @@ def _from_the_top(model: nn.Module, x: Tensor) -> list[tuple[str, list[str]]]:
     def started_at(name: str) -> tuple[int, bool]:
         """When; of one whose weights another takes without calling it, just after that one."""
         above = name
-        while above not in place and above:
+        while above not in rank and above:
             above = above.rpartition(".")[0]
-        return place.get(above, -1), above != name
+        return rank.get(above, -1), above != name
 
     bottom_up = sorted(own, key=started_at)
     return [(name or "the network itself", own[name]) for name in reversed(bottom_up)]

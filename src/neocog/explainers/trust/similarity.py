@@ -104,5 +104,5 @@ def ssim(a: Float[Tensor, B * S], b: Float[Tensor, B * S], *, reach: float) -> F
     va, vb = mean(a * a) - ma * ma, mean(b * b) - mb * mb
     both = mean(a * b) - ma * mb
     c1, c2 = (0.01 * reach) ** 2, (0.03 * reach) ** 2
-    found = (2 * ma * mb + c1) * (2 * both + c2) / ((ma * ma + mb * mb + c1) * (va + vb + c2))
-    return found.flatten(1).mean(1)
+    similarity = (2 * ma * mb + c1) * (2 * both + c2) / ((ma * ma + mb * mb + c1) * (va + vb + c2))
+    return similarity.flatten(1).mean(1)

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from neocog.exhibits import Check
 from neocog.explainers.grad_cam import METHODS, Cam
-from neocog.explainers.maps.wanted import Target
+from neocog.explainers.maps.objective import Target
 from neocog.explainers.trust.deletion import Deletion, deletion
 from neocog.explainers.trust.motion import MapMotion, map_motion
 from neocog.explainers.trust.randomize import Randomized, mean_of, randomize
@@ -31,7 +31,7 @@ FORGETS = 0.5
 """With all layers random, the amount of the rank correlation with the trained map must be less."""
 
 FOLLOWS = 0.75
-"""Share of the shifts that the maps must follow, to within half a cell."""
+"""Fraction of the shifts that the maps must follow, to within half a cell."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,7 +131,7 @@ class Trust(Jsonable):
 
     def _hangs(self) -> str:
         d = self.deletion
-        if not d.told.any():
+        if not d.ordered.any():
             return (
                 "Deletion and insertion: undecided, the map is one value everywhere and marks "
                 "no pixels."
@@ -155,48 +155,48 @@ class Trust(Jsonable):
                 "Model parameter randomization: undecided, the map, or what it becomes with random "
                 "weights, is one value everywhere."
             )
-        said = (
+        text = (
             f"Does the map need what was learned? With the last layer random ({r.layers[0]}) its "
             f"rank correlation with the trained network's map is {_two(first)}, whatever its sign; "
             f"with all {r.counts[-1]} layers random {_two(last)} (0 is a map that has changed "
             "altogether)."
         )
         if self.class_free and first > FORGETS:
-            said += " It looks at no class, so the last layer cannot change it."
+            text += " It looks at no class, so the last layer cannot change it."
         elif last >= FORGETS:
-            said += " It stays what it was: the map shows the image, not the network."
+            text += " It stays what it was: the map shows the image, not the network."
         elif first > FORGETS:
-            said += (
+            text += (
                 " It hardly needs the last layer, which tells the classes apart: it shows where "
                 "features are rather than why this class."
             )
-        return said
+        return text
 
     def _moves(self) -> str:
         m = self.motion
         if isnan(m.follows):
             return "Shift equivariance: undecided, the map is one value everywhere."
         cell = max(m.stride)
-        said = (
+        text = (
             "Does the map move with the image? Of the circular shifts beyond half a cell of "
             f"its layer (a cell is {cell:.3g} pixels), up to {m.distances[-1]} pixels, it followed "
             f"{m.follows:.0%} to within half a cell. It differs from the moved map by "
             f"{_two(m.error.mean())} of how that map varies; the layer's grid alone costs "
             f"{_two(m.floor.mean())}."
         )
-        if m.answers_kept < 1:
-            said += f" The prediction itself stayed in {m.answers_kept:.0%} of the shifts."
-        return said.replace("%", " %")
+        if m.predictions_kept < 1:
+            text += f" The prediction itself stayed in {m.predictions_kept:.0%} of the shifts."
+        return text.replace("%", " %")
 
     def _turns(self) -> str:
         m = self.motion
         assert m.turn_error is not None
         assert m.turn_rank is not None
-        assert m.turn_answers_kept is not None
+        assert m.turn_predictions_kept is not None
         return (
             f"Under quarter turns, for which few networks are made, the map differs by "
             f"{_two(m.turn_error)} (rank correlation {_two(m.turn_rank)}); the prediction stayed "
-            f"in {m.turn_answers_kept:.0%}".replace("%", " %")
+            f"in {m.turn_predictions_kept:.0%}".replace("%", " %")
             + " of them."
         )
 
@@ -209,7 +209,7 @@ def trust(
     target: Target = None,
     baseline: str = "blur",
     seed: int = 0,
-    tell: Callable[[str], None] | None = None,
+    on_progress: Callable[[str], None] | None = None,
 ) -> Trust:
     """Put some maps to all tests. The model is left as it was found.
 
@@ -217,10 +217,10 @@ def trust(
         model: as for `grad_cam`.
         x: the images that the maps are of.
         cam: the maps.
-        target: the function of the answer that the maps are of, if they are of one.
+        target: the function of the output that the maps are of, if they are of one.
         baseline: what deleted pixels are replaced by, one of `deletion.BASELINES`.
-        seed: of everything that is drawn.
-        tell: called with what is measured next.
+        seed: of all random numbers.
+        on_progress: called with what is measured next.
 
     Example:
         >>> import torch
@@ -230,13 +230,13 @@ def trust(
         >>> [c.name for c in trust(net, x, grad_cam(net, x)).checks][:2]
         ['deletion', 'insertion']
     """
-    tell = tell or (lambda text: None)
+    on_progress = on_progress or (lambda text: None)
     wanted = target if callable(target) else None
-    tell("deletion and insertion")
+    on_progress("deletion and insertion")
     gone = deletion(model, x, cam, target=wanted, baseline=baseline, seed=seed)
-    tell("random weights")
+    on_progress("random weights")
     random = randomize(model, x, cam, target=wanted, seed=seed)
-    tell("moved images")
+    on_progress("moved images")
     motion = map_motion(model, x, cam, target=wanted)
     return Trust(
         deletion=gone,
@@ -250,8 +250,8 @@ def trust(
 def _beats(better: np.ndarray, chance: float) -> str:
     """Of one map or of several."""
     who = "it beats" if len(better) == 1 else "the maps beat"
-    said = f"{who} {better.mean():.0%} of that noise, which does as well in {chance:.0%} of cases"
-    return said.replace("%", " %")
+    text = f"{who} {better.mean():.0%} of that noise, which does as well in {chance:.0%} of cases"
+    return text.replace("%", " %")
 
 
 def _two(value: float) -> str:

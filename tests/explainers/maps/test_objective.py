@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from neocog.errors import ModelError, UsageError
-from neocog.explainers.maps.wanted import answer_of, area, first_of, share, value
+from neocog.explainers.maps.objective import area, first_of, model_output, share, value
 
 LOGITS = torch.tensor([[1.0, 3.0, 2.0], [4.0, 0.0, 1.0]])
 
@@ -49,10 +49,10 @@ def test_what_is_wanted_of_the_first_image() -> None:
 
 
 def test_an_answer_is_a_tensor_of_numbers() -> None:
-    assert answer_of({"out": LOGITS}) is LOGITS
+    assert model_output({"out": LOGITS}) is LOGITS
     for wrong in ("text", torch.tensor([1, 2]), torch.tensor(1.0)):
-        with pytest.raises(ModelError, match="answers with a tensor of numbers, a row an image"):
-            answer_of(wrong)
+        with pytest.raises(ModelError, match="returns a tensor of numbers, a row an image"):
+            model_output(wrong)
 
 
 @pytest.mark.parametrize("wrong", [-1, 3, [0, 3]])

@@ -116,10 +116,10 @@ def roles_of(names: Sequence[str]) -> dict[str, str]:
     rest: dict[str, dict[str, str]] = {}
     for name in names:
         parts = re.split(r"[\W_]+", name.lower())
-        found = [p for p in parts if p in _WORDS]
-        if len(found) == 1:
+        roles_in_name = [p for p in parts if p in _WORDS]
+        if len(roles_in_name) == 1:
             others = " ".join(p for p in parts if p not in _WORDS)
-            rest.setdefault(others, {})[name] = _WORDS[found[0]]
+            rest.setdefault(others, {})[name] = _WORDS[roles_in_name[0]]
     for alike in rest.values():
         if "train" in alike.values() and len(set(alike.values())) > 1:
             roles |= alike

@@ -1,4 +1,4 @@
-"""What an audit found, in sentences."""
+"""The result of an audit in sentences."""
 
 from __future__ import annotations
 
@@ -32,23 +32,27 @@ NAMED = 3
 """Layers that are called by name."""
 
 NOTHING = 1e-4
-"""Below this an error is rounding: float32 has 1e-7, and errors of layers add up."""
+"""Below this an error is rounding: float32 has 1e-7, and errors of layers accumulate."""
 
 
 def verdict(audit: Audit) -> str:
     """The main sentences, for the head of a report and the terminal."""
-    said = [_shift(mode, s) for mode, s in audit.shift.items() if s.flip_rate is not None]
-    if said and all(s.largest_class == 1 for s in audit.shift.values()):
-        said.append("All answers are of one class: that none changes says nothing of shifts.")
+    sentences = [_shift(mode, s) for mode, s in audit.shift.items() if s.flip_rate is not None]
+    if sentences and all(s.largest_class == 1 for s in audit.shift.values()):
+        sentences.append(
+            "All predictions are of one class: that none flips says nothing of shifts."
+        )
     circular = audit.shift.get("circular")
     if circular is not None and circular.border is not None:
-        said.append(_apart(audit, circular.border))
+        sentences.append(_apart(audit, circular.border))
     if audit.layers:
-        said.append(blame(audit))
+        sentences.append(blame(audit))
     if audit.alignment is not None:
-        said += audit.alignment.sentences()
-    said += [sentence for found in audit.extras.values() for sentence in found.sentences()]
-    return "\n\n".join(said)
+        sentences += audit.alignment.sentences()
+    sentences += [
+        sentence for measured in audit.extras.values() for sentence in measured.sentences()
+    ]
+    return "\n\n".join(sentences)
 
 
 def blame(audit: Audit) -> str:
@@ -57,39 +61,39 @@ def blame(audit: Audit) -> str:
     lost = [e for e in alone if not math.isfinite(e.local_shift or 0.0)]
     inside = _worst(alone, lambda e: e.own_inside)
     if inside:
-        said = _away(audit, inside)
+        text = _away(audit, inside)
     elif len(alone) > len(lost):
-        said = (
+        text = (
             "Away from the border no layer that was looked at by itself breaks it on these samples."
         )
     else:
-        said = "No layer could be looked at by itself, so none is cleared."
+        text = "No layer could be looked at by itself, so none is cleared."
     if lost:
         named = ", ".join(printable(e.name) for e in lost[:NAMED]) + _more(lost)
-        said += f" Of {named} the error is no finite number, which clears nothing."
+        text += f" Of {named} the error is no finite number, which clears nothing."
     functions = aliasing_layers(audit)[1]
     if functions:
         named = ", ".join(f"{printable(a.name)} ({a.kind})" for a in functions[:NAMED])
-        said += (
+        text += (
             f" Functions that downsample break it{' too' if inside else ''}: "
             f"{named}{_more(functions)}."
         )
     border = border_layers(audit)
     if border:
         count = f"{len(border)} layer{'s do' if len(border) > 1 else ' does'}"
-        said += (
+        text += (
             f" At the border {count}, most of all "
             f"{_named(border[:1], lambda e: e.own_at_border)}; "
             "with circular padding none would."
         )
-    return said
+    return text
 
 
 def aliasing_layers(audit: Audit) -> tuple[list[LayerError], list[Aliasing]]:
-    """Layers that break it away from the border, the worst first, and functions that sample.
+    """Layers that break it away from the border, the worst first, and functions that downsample.
 
     Args:
-        audit: what was found.
+        audit: the result.
     """
     alone = [e for e in audit.layers if e.local_shift is not None]
     measured = {e.name for e in alone}
@@ -101,7 +105,7 @@ def border_layers(audit: Audit) -> list[LayerError]:
     """Layers that break it mostly at the border, the worst first; none where not all is known.
 
     Args:
-        audit: what was found.
+        audit: the result.
     """
     bordered = _bordered(audit)
     alone = [e for e in audit.layers if e.local_shift is not None]
@@ -113,7 +117,7 @@ def border_layers(audit: Audit) -> list[LayerError]:
 
 
 def named_errors(layers: list[LayerError], *, inside: bool) -> str:
-    """The worst by name, each with its own error.
+    """The worst by name, each with its local error.
 
     Args:
         layers: the worst first.
@@ -124,77 +128,77 @@ def named_errors(layers: list[LayerError], *, inside: bool) -> str:
 
 
 def _away(audit: Audit, inside: list[LayerError]) -> str:
-    """Layers that break it by sampling, the worst first, and what aliases there."""
+    """Layers that break it by downsampling, the worst first, and how much aliases there."""
     many = len(inside) > 1
-    said = f"Away from the border {_named(inside, lambda e: e.own_inside)}{_more(inside)} "
-    said += "break it, each alone" if many else "breaks it, alone"
-    said += " by that much of its output's norm"
+    text = f"Away from the border {_named(inside, lambda e: e.own_inside)}{_more(inside)} "
+    text += "break it, each alone" if many else "breaks it, alone"
+    text += " by that much of its output's norm"
     energy = {a.name: a.aliased_energy for a in audit.aliasing if math.isfinite(a.aliased_energy)}
     aliased = [e for e in inside if e.name in energy]
     if aliased:
         worst = max(aliased, key=lambda e: energy[e.name])
-        said += (
+        text += (
             f"; of what {printable(worst.name)} samples, {share(energy[worst.name])} of the "
             "energy aliases"
         )
-    return f"{said}."
+    return f"{text}."
 
 
 def causes(audit: Audit) -> tuple[str, ...]:
-    """What may change answers under shifts that every downsampler meets at the same phase."""
+    """What may flip predictions under shifts that every downsampling layer meets at one phase."""
     rows = () if audit.alignment is None else audit.alignment.rows
     rows = tuple(r for r in rows if r.rule == CIRCULAR_SHIFT)
-    found = []
+    reasons = []
     if any(r.is_border for r in rows):
-        found.append("the border")
+        reasons.append("the border")
     if any(r.by_size for r in rows):
-        found.append("sizes that the strides do not divide")
+        reasons.append("sizes that the strides do not divide")
     for words, some in (
-        ("weights that belong to one place", POSITIONAL_WEIGHTS),
-        ("what is not the same for all positions", tuple(POSITION_DEPENDENT)),
+        ("weights that depend on position", POSITIONAL_WEIGHTS),
+        ("operations that differ by position", tuple(POSITION_DEPENDENT)),
     ):
         placed = list(dict.fromkeys(r.layer for r in rows if r.reason in some))
         if placed:
             named = ", ".join(printable(name) or "the network itself" for name in placed[:NAMED])
-            found.append(f"{words} ({named})")
-    return tuple(found)
+            reasons.append(f"{words} ({named})")
+    return tuple(reasons)
 
 
-def _apart(audit: Audit, found: Border) -> str:
-    """Flips by shifts that every downsampler meets at one phase, and what other shifts add."""
-    unit = audit.nouns.unit if found.stride == 1 else audit.nouns.units
-    said = (
-        f"Circular shifts by whole multiples of the total stride ({found.stride} {unit}) "
-        f"change {share(found.border)} of the answers"
+def _apart(audit: Audit, border: Border) -> str:
+    """Flips by shifts that every downsampling layer meets at one phase; what other shifts add."""
+    unit = audit.nouns.unit if border.stride == 1 else audit.nouns.units
+    text = (
+        f"Circular shifts by whole multiples of the total stride ({border.stride} {unit}) "
+        f"flip {share(border.border)} of the predictions"
     )
-    if found.border:
-        said += f": {_still(audit)}"
+    if border.border:
+        text += f": {_still(audit)}"
     elif able := causes(audit):
-        said += f", though {_either(able)} could"
-    if found.stride == 1:  # every shift is such a multiple
-        return f"{said}. All whole shifts are such multiples: there is no fixed sampling grid."
-    low, _ = found.aliasing_ci
-    more = found.aliasing
+        text += f", though {_either(able)} could"
+    if border.stride == 1:  # every shift is such a multiple
+        return f"{text}. All whole shifts are such multiples: there is no fixed sampling grid."
+    low, _ = border.aliasing_ci
+    more = border.aliasing
     if not more:
-        return f"{said}. Other shifts of about that length change as many."
-    said += f". Other shifts of about that length change {share(abs(more))} "
+        return f"{text}. Other shifts of about that length flip as many."
+    text += f". Other shifts of about that length flip {share(abs(more))} "
     if more < 0:
-        return f"{said}fewer: nothing points to the sampling grid."
-    return f"{said}more{': the sampling grid.' if low > 0 else ', which may be chance.'}"
+        return f"{text}fewer: nothing points to the sampling grid."
+    return f"{text}more{': the sampling grid.' if low > 0 else ', which may be chance.'}"
 
 
 def _still(audit: Audit) -> str:
-    """What may be behind it, in a sentence."""
+    """Possible causes, in a sentence."""
     if audit.alignment is None or audit.alignment.unknown:
         return "not all was looked behind, so the cause is unknown"
-    found = causes(audit)
-    if not found:
+    reasons = causes(audit)
+    if not reasons:
         return "the geometry shows no cause; rounding is one, where two classes tie"
-    return f"that is {_either(found)}"
+    return f"that is {_either(reasons)}"
 
 
-def _either(found: Sequence[str]) -> str:
-    return found[0] if len(found) == 1 else ", ".join(found[:-1]) + f", or {found[-1]}"
+def _either(reasons: Sequence[str]) -> str:
+    return reasons[0] if len(reasons) == 1 else ", ".join(reasons[:-1]) + f", or {reasons[-1]}"
 
 
 def _shift(mode: str, s: Shift) -> str:
@@ -207,15 +211,13 @@ def _shift(mode: str, s: Shift) -> str:
         "zeros": f"shifts that bring in {kind.nothing}",
         "subpixel": f"shifts by fractions of a {kind.unit}",
     }[mode]
-    return (
-        f"Under {words}, up to {s.max_shift:g} {unit}, {share(s.flip_rate)} of the answers change."
-    )
+    return f"Prediction flips: {share(s.flip_rate)} under {words}, up to {s.max_shift:g} {unit}."
 
 
 def _bordered(audit: Audit) -> set[str]:
-    """Layers at whose border something else than the other side of the map is seen.
+    """Layers whose padding differs from the other side of the map.
 
-    None where not all was looked behind: what breaks a layer near its border may be its grid.
+    None where not all was looked behind: an error near the border may come from the grid.
     """
     if audit.alignment is None or audit.alignment.unknown:
         return set()
@@ -235,5 +237,5 @@ def _error(value: float) -> str:
     return f"{value:.2f}" if value >= 0.005 else f"{value:.1g}"
 
 
-def _more(found: Sequence[object]) -> str:
-    return f", and {len(found) - NAMED} more" if len(found) > NAMED else ""
+def _more(errors: Sequence[object]) -> str:
+    return f", and {len(errors) - NAMED} more" if len(errors) > NAMED else ""

@@ -62,13 +62,13 @@ class AuditResult(Result):
         """The answer in a sentence; beside another model: flips, accuracy and time of both."""
         if self.other is None or self.ms is None or not self.compared:
             return headline(self.audit)
-        asked = self._answered()
-        mode = asked.mode
+        compared = self._of_first_mode()
+        mode = compared.mode
         return (
             gained(
                 self.other.shift[mode],
                 self.audit.shift[mode],
-                accuracy=asked.accuracy_difference,
+                accuracy=compared.accuracy_difference,
                 times=self.ms[1] / self.ms[0],
             )
             + "."
@@ -115,9 +115,9 @@ class AuditResult(Result):
             screen = replace(screen, next=tuple(map(self._with_macs, screen.next)))
         missed = [f"{b} (it is {value:.4g})" for b, value, kept in self.bounds if not kept]
         if missed:
-            said = f"Required and missed: {', '.join(missed)}."
+            headline = f"Required and missed: {', '.join(missed)}."
             detail = f"{screen.headline} {screen.detail}".strip()
-            screen = replace(screen, headline=said, detail=detail, badge="Missed", level="bad")
+            screen = replace(screen, headline=headline, detail=detail, badge="Missed", level="bad")
         return screen
 
     def _with_macs(self, command: Command) -> Command:
@@ -128,14 +128,14 @@ class AuditResult(Result):
         times = self.fix_macs[1] / max(1, self.fix_macs[0])
         return replace(command, text=f"{command.text}; MACs {before} → {after} M ({times:.2f}×)")
 
-    def _answered(self) -> Compared:
+    def _of_first_mode(self) -> Compared:
         """The way of shifting that the headline is of."""
         s = leading(self.audit)
         mode = "" if s is None else s.mode
         return next((c for c in self.compared if c.mode == mode), self.compared[0])
 
     def _beside(self, screen: FirstScreen, other: Audit) -> FirstScreen:
-        c = self._answered()
+        c = self._of_first_mode()
         badge, level = _verdict(c)
         low, high = (points(v, 1) for v in (-c.difference_ci[1], -c.difference_ci[0]))
         detail = f"Flips {points(-c.difference, 1)} pp (95 % CI {low} to {high})"
@@ -207,17 +207,17 @@ class AuditResult(Result):
 
     def brief(self) -> list[Section]:
         """What one asks first, in full."""
-        found = [summary(self.audit)]
+        parts = [summary(self.audit)]
         if self.other is not None:
-            found.append(self._comparison())
-        return found + self._bounds()
+            parts.append(self._comparison())
+        return parts + self._bounds()
 
     def sections(self) -> list[Section]:
         """For the report."""
-        found = sections(self.audit)
+        parts = sections(self.audit)
         if self.other is not None:
-            found.insert(1, self._comparison())
-        return found[:1] + self._bounds() + found[1:]
+            parts.insert(1, self._comparison())
+        return parts[:1] + self._bounds() + parts[1:]
 
     def _comparison(self) -> Section:
         section = comparison(self.compared, "the other", "this model", axes=self.audit.axes)

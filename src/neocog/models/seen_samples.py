@@ -74,9 +74,9 @@ def write_seen(folder: Path, seen: SeenSamples) -> None:
     write_tensors(folder / SEEN, {n: torch.from_numpy(v.view(np.int64)) for n, v in ids.items()})
 
 
-def read_seen(place: Path) -> SeenSamples | None:
+def read_seen(path: Path) -> SeenSamples | None:
     """What a run folder, or a file of weights in one, has kept; None where nothing is known."""
-    file = (place if place.is_dir() else place.parent) / SEEN
+    file = (path if path.is_dir() else path.parent) / SEEN
     if not file.is_file():
         return None
     try:
@@ -84,7 +84,9 @@ def read_seen(place: Path) -> SeenSamples | None:
     except NeocogError:
         return None
     ids = [tensors.get(name) for name in ("train", "val")]
-    found = [t.numpy().view(np.uint64) for t in ids if t is not None and t.dtype == torch.int64]
-    if len(found) != 2 or any(t.ndim != 1 for t in found):
+    ids_of_both = [
+        t.numpy().view(np.uint64) for t in ids if t is not None and t.dtype == torch.int64
+    ]
+    if len(ids_of_both) != 2 or any(t.ndim != 1 for t in ids_of_both):
         return None
-    return SeenSamples(found[0], found[1])
+    return SeenSamples(ids_of_both[0], ids_of_both[1])

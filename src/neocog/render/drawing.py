@@ -16,7 +16,7 @@ from neocog.render.svg import COLORS, HEIGHT, INK, LINE, WIDTH, document, label,
 from neocog.render.table import view_table
 from neocog.render.text import quantity
 
-__all__ = ["picture"]
+__all__ = ["as_svg"]
 
 MARGIN = 24
 NAMES = 190
@@ -33,7 +33,7 @@ Block = tuple[float, list[str]]
 """A height and the elements in it."""
 
 
-def picture(exhibits: Sequence[Exhibit], *, title: str = "") -> str:
+def as_svg(exhibits: Sequence[Exhibit], *, title: str = "") -> str:
     r"""One self-contained SVG file; the same exhibits give the same bytes.
 
     Args:
@@ -44,7 +44,7 @@ def picture(exhibits: Sequence[Exhibit], *, title: str = "") -> str:
         ValueError: the parts of an exhibit do not fit each other.
 
     Example:
-        >>> drawn = picture([Bars(title="flips", names=["a"], series={"before": [0.1]})])
+        >>> drawn = as_svg([Bars(title="flips", names=["a"], series={"before": [0.1]})])
         >>> drawn.startswith("<svg") and drawn.endswith("</svg>\n")
         True
     """
@@ -152,10 +152,10 @@ def _image(image: Image, x: float, y: float, times: float, *, smooth: bool) -> B
     return height + 15 * len(image.caption), drawn
 
 
-def _map(shown: Map) -> Block:
-    view = view_map(shown)
-    height, drawn = _cells(shown, view) if view.cells else _raster(view)
-    colors = palette("both" if shown.diverging else "amount", "light", STEPS)
+def _map(map_: Map) -> Block:
+    view = view_map(map_)
+    height, drawn = _cells(map_, view) if view.cells else _raster(view)
+    colors = palette("both" if map_.diverging else "amount", "light", STEPS)
     y, x = height + 12.0, float(MARGIN + NAMES)
     for i, color in enumerate(colors.tolist()):
         drawn.append(
@@ -167,14 +167,14 @@ def _map(shown: Map) -> Block:
     return y + 24, drawn
 
 
-def _cells(shown: Map, view: MapView) -> Block:
+def _cells(map_: Map, view: MapView) -> Block:
     """A small map, with its numbers."""
-    colors = palette("both" if shown.diverging else "amount", "light", STEPS).tolist()
+    colors = palette("both" if map_.diverging else "amount", "light", STEPS).tolist()
     left = MARGIN + (NAMES if view.rows else 30)
     side = min(CELL, (WIDTH - MARGIN - left) / len(view.cells[0]))
-    drawn = [label(left, 44, shown.column_label, size=12)] if shown.column_label else []
-    if shown.row_label:
-        drawn.append(label(left - 10, 44, shown.row_label, size=12, anchor="end"))
+    drawn = [label(left, 44, map_.column_label, size=12)] if map_.column_label else []
+    if map_.row_label:
+        drawn.append(label(left - 10, 44, map_.row_label, size=12, anchor="end"))
     top = 52 + (14 if view.columns else 0)
     for k, name in enumerate(view.columns):
         text = name[: max(3, int(side / 6))]

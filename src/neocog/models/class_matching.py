@@ -20,7 +20,7 @@ from neocog.networks.model import SpecifiedNetwork
 
 __all__ = ["Matched", "classes_of", "match", "match_any", "match_split"]
 
-SHOWN = 5
+LISTED = 5
 """Names that a sentence lists."""
 
 
@@ -45,13 +45,18 @@ class Matched:
 
 
 def match_any(
-    own: Sequence[str], found: Sequence[str], where: str, *, named: bool, numbers: bool = False
+    own: Sequence[str],
+    data_classes: Sequence[str],
+    where: str,
+    *,
+    named: bool,
+    numbers: bool = False,
 ) -> Matched:
     """The same, of classes that need not be the model's: those that both have, by name.
 
     Args:
         own: names of the outputs, or their numbers.
-        found: classes of the data; none where it is not labeled.
+        data_classes: classes of the data; none where it is not labeled.
         where: the data, for messages.
         named: whether the outputs have names.
         numbers: the classes of the data have none, and are the numbers that stand in its file.
@@ -60,63 +65,67 @@ def match_any(
         >>> match_any(("cat", "dog"), ("cow", "cat"), "x", named=True).outputs
         (-1, 0)
     """
-    if not found:
-        said = (
+    if not data_classes:
+        note = (
             f"`{printable(where)}` has no labels, so nobody knows what its images show: no "
             "accuracy."
         )
-        return Matched(classes=tuple(own), outputs=(), notes=(said,))
+        return Matched(classes=tuple(own), outputs=(), notes=(note,))
     try:
-        return match(own, found, where, named=named)
+        return match(own, data_classes, where, named=named)
     except DataError:
-        outputs = _among(own, found) if named else [-1] * len(found)
-    if numbers and max(outputs) < 0 and all(_is_number(c) and int(c) < len(own) for c in found):
-        one = found[0]
-        said = (
+        outputs = _among(own, data_classes) if named else [-1] * len(data_classes)
+    if (
+        numbers
+        and max(outputs) < 0
+        and all(_is_number(c) and int(c) < len(own) for c in data_classes)
+    ):
+        one = data_classes[0]
+        note = (
             f"The labels of `{printable(where)}` are numbers, taken as those of the model's "
             f"outputs: {int(one)} is `{printable(own[int(one)])}`."
         )
-        return Matched(classes=tuple(own), outputs=tuple(map(int, found)), notes=(said,))
+        return Matched(classes=tuple(own), outputs=tuple(map(int, data_classes)), notes=(note,))
     matched = Matched(classes=tuple(own), outputs=tuple(outputs))
-    return replace(matched, notes=(_strange(matched, found, where, named=named),))
+    return replace(matched, notes=(_strange(matched, data_classes, where, named=named),))
 
 
-def _among(own: Sequence[str], found: Sequence[str]) -> list[int]:
+def _among(own: Sequence[str], data_classes: Sequence[str]) -> list[int]:
     """For each class the output of its name, letter by letter or nearly; -1 where there is none."""
     exact = {c: i for i, c in enumerate(own)}
     loose: dict[str, list[int]] = {}
     for i, c in enumerate(own):
         loose.setdefault(_folded(c), []).append(i)
-    near = ([exact[c]] if c in exact else loose.get(_folded(c), []) for c in found)
+    near = ([exact[c]] if c in exact else loose.get(_folded(c), []) for c in data_classes)
     return [n[0] if len(n) == 1 else -1 for n in near]
 
 
-def _strange(matched: Matched, found: Sequence[str], where: str, *, named: bool) -> str:
+def _strange(matched: Matched, data_classes: Sequence[str], where: str, *, named: bool) -> str:
     """What to say of classes that a model does not know."""
-    place = printable(where)
+    source = printable(where)
     if not named:
         return (
-            f"The model's {len(matched.classes)} outputs have no names, and `{place}` has "
-            f"{len(found)} classes: no accuracy. Name the outputs with --classes FILE; where a "
-            "network returns several tensors, --output takes another."
+            f"The model's {len(matched.classes)} outputs have no names, and `{source}` has "
+            f"{len(data_classes)} classes: no accuracy. Name the outputs with --classes FILE; "
+            "where a network returns several tensors, --output takes another."
         )
-    lost = [c for c, k in zip(found, matched.outputs, strict=True) if k < 0]
-    names = ", ".join(f"`{printable(c)}`" for c in lost[:SHOWN]) + (" …" if lost[SHOWN:] else "")
-    if len(lost) == len(found):
+    lost = [c for c, k in zip(data_classes, matched.outputs, strict=True) if k < 0]
+    names = ", ".join(f"`{printable(c)}`" for c in lost[:LISTED]) + (" …" if lost[LISTED:] else "")
+    if len(lost) == len(data_classes):
         return (
-            f"None of the {len(found)} classes of `{place}` ({names}) is one of the model's: no "
-            "accuracy. If they are, name its outputs with --classes FILE."
+            f"None of the {len(data_classes)} classes of `{source}` ({names}) is one of the "
+            "model's: no accuracy. If they are, name its outputs with --classes FILE."
         )
-    both = [c for c, k in zip(found, matched.outputs, strict=True) if k >= 0]
-    listed = ", ".join(f"`{printable(c)}`" for c in both[:SHOWN])
-    listed += " …" if both[SHOWN:] else ""
+    both = [c for c, k in zip(data_classes, matched.outputs, strict=True) if k >= 0]
+    listed = ", ".join(f"`{printable(c)}`" for c in both[:LISTED])
+    listed += " …" if both[LISTED:] else ""
     return (
-        f"{len(lost)} of the {len(found)} classes of `{place}` are none of the model's ({names}): "
-        f"accuracy is of the others alone ({listed}), everything else of all images."
+        f"{len(lost)} of the {len(data_classes)} classes of `{source}` are none of the model's "
+        f"({names}): accuracy is of the others alone ({listed}), everything else of all images."
     )
 
 
-def match(own: Sequence[str], found: Sequence[str], where: str, *, named: bool) -> Matched:
+def match(own: Sequence[str], data_classes: Sequence[str], where: str, *, named: bool) -> Matched:
     """Each class of the data to an output.
 
     Names go by name: letter by letter, else without regard to case, Unicode form and what stands
@@ -125,7 +134,7 @@ def match(own: Sequence[str], found: Sequence[str], where: str, *, named: bool) 
 
     Args:
         own: names of the outputs, or their numbers.
-        found: classes of the data.
+        data_classes: classes of the data.
         where: the data, for messages.
         named: whether the outputs have names.
 
@@ -139,28 +148,28 @@ def match(own: Sequence[str], found: Sequence[str], where: str, *, named: bool) 
         ('0', '01', '02')
     """
     if named:
-        return _by_name(own, found, where)
+        return _by_name(own, data_classes, where)
     k = len(own)
-    if all(map(_is_number, found)):
-        values = [int(c) for c in found]
+    if all(map(_is_number, data_classes)):
+        values = [int(c) for c in data_classes]
         if len(set(values)) == len(values) and set(values) <= set(range(k)):
-            form = dict(zip(values, found, strict=True))
+            form = dict(zip(values, data_classes, strict=True))
             classes = tuple(form.get(i, str(i)) for i in range(k))
-            return Matched(classes=classes, outputs=tuple(values), notes=_of_numbers(found))
-        found_in_order = sorted(found, key=int)
+            return Matched(classes=classes, outputs=tuple(values), notes=_of_numbers(data_classes))
+        in_order = sorted(data_classes, key=int)
     else:
-        found_in_order = list(found)
-    if len(found) != k:
+        in_order = list(data_classes)
+    if len(data_classes) != k:
         raise DataError(
             f"A model without names of classes takes those of the data, one an output; it has "
-            f"{k} outputs and `{printable(where)}` {len(found)} classes. Name the outputs with "
-            "--classes FILE; where a network returns several tensors, --output takes another."
+            f"{k} outputs and `{printable(where)}` {len(data_classes)} classes. Name the outputs "
+            "with --classes FILE; where a network returns several tensors, --output takes another."
         )
-    shown = ", ".join(map(printable, found_in_order[:SHOWN])) + (" …" if k > SHOWN else "")
+    names = ", ".join(map(printable, in_order[:LISTED])) + (" …" if k > LISTED else "")
     return Matched(
-        classes=tuple(found_in_order),
-        outputs=tuple(found_in_order.index(c) for c in found),
-        notes=(f"The model's outputs are taken in the order of the data's classes: {shown}.",),
+        classes=tuple(in_order),
+        outputs=tuple(in_order.index(c) for c in data_classes),
+        notes=(f"The model's outputs are taken in the order of the data's classes: {names}.",),
     )
 
 
@@ -181,8 +190,8 @@ def match_split(
     own, named = classes_of(module, pixels(split, slice(0, 1)))
     if not own:
         return split, classes, ()
-    found = match_any(own, classes, where, named=named)
-    return replace(split, y=found.truth(split.y)), found.classes, found.notes
+    data_classes = match_any(own, classes, where, named=named)
+    return replace(split, y=data_classes.truth(split.y)), data_classes.classes, data_classes.notes
 
 
 def classes_of(module: nn.Module, x: Tensor) -> tuple[tuple[str, ...], bool]:
@@ -206,26 +215,26 @@ def classes_of(module: nn.Module, x: Tensor) -> tuple[tuple[str, ...], bool]:
     return (tuple(map(str, range(out.shape[1]))) if out.ndim == 2 else ()), False
 
 
-def _of_numbers(found: Sequence[str]) -> tuple[str, ...]:
+def _of_numbers(data_classes: Sequence[str]) -> tuple[str, ...]:
     """How classes that are numbers were matched, and how else they may be meant."""
-    last = max(found, key=int)
-    said = f"Class names are only numbers, matched by value: output {int(last)} is class "
-    said += f"`{printable(last)}`."
-    texts = sorted(found)
-    if texts == sorted(found, key=int):
-        return (said,)
-    shown = ", ".join(map(printable, texts[:SHOWN]))
-    said += f" As texts they sort {shown}, …; a network that was trained in that order gets its "
-    return (f"{said}names with --classes FILE.",)
+    last = max(data_classes, key=int)
+    note = f"Class names are only numbers, matched by value: output {int(last)} is class "
+    note += f"`{printable(last)}`."
+    texts = sorted(data_classes)
+    if texts == sorted(data_classes, key=int):
+        return (note,)
+    names = ", ".join(map(printable, texts[:LISTED]))
+    note += f" As texts they sort {names}, …; a network that was trained in that order gets its "
+    return (f"{note}names with --classes FILE.",)
 
 
-def _by_name(own: Sequence[str], found: Sequence[str], where: str) -> Matched:
+def _by_name(own: Sequence[str], data_classes: Sequence[str], where: str) -> Matched:
     exact = {c: i for i, c in enumerate(own)}
     loose: dict[str, list[int]] = {}
     for i, c in enumerate(own):
         loose.setdefault(_folded(c), []).append(i)
-    outputs, said = [], []
-    for c in found:
+    outputs, notes = [], []
+    for c in data_classes:
         near = [exact[c]] if c in exact else loose.get(_folded(c), [])
         if len(near) != 1:
             raise DataError(
@@ -235,15 +244,15 @@ def _by_name(own: Sequence[str], found: Sequence[str], where: str) -> Matched:
             )
         outputs.append(near[0])
         if c not in exact:
-            said.append(f"`{printable(c)}` for `{printable(own[near[0]])}`")
+            notes.append(f"`{printable(c)}` for `{printable(own[near[0]])}`")
     if len(set(outputs)) < len(outputs):
         raise DataError(
             f"Two classes of `{printable(where)}` are one of the model's, but for case or "
-            f"spelling: {said[0]}. Make them one class, or name the outputs with --classes FILE."
+            f"spelling: {notes[0]}. Make them one class, or name the outputs with --classes FILE."
         )
-    if not said:
+    if not notes:
         return Matched(classes=tuple(own), outputs=tuple(outputs))
-    listed = ", ".join(said[:SHOWN]) + (" …" if len(said) > SHOWN else "")
+    listed = ", ".join(notes[:LISTED]) + (" …" if len(notes) > LISTED else "")
     note = f"Names of classes are taken for each other that differ in case or spelling: {listed}."
     return Matched(classes=tuple(own), outputs=tuple(outputs), notes=(note,))
 

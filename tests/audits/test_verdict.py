@@ -9,7 +9,7 @@ from torch import nn
 from neocog.audits.config import AuditConfig
 from neocog.audits.result import Audit
 from neocog.audits.suite import audit_model
-from neocog.audits.words import verdict
+from neocog.audits.verdict import verdict
 from neocog.data.samples import Samples
 
 ASKED = AuditConfig(
@@ -41,12 +41,12 @@ def test_a_dense_layer_that_sees_places_is_named_beside_the_border() -> None:
     border = found.shift["circular"].border
     assert border is not None
     assert border.border > 0.1  # and there is no border: what is beyond it is the other side
-    assert "that is weights that belong to one place (3)." in verdict(found)
+    assert "that is weights that depend on position (3)." in verdict(found)
     found = audited("zeros", *mean())
     border = found.shift["circular"].border
     assert border is not None
     assert border.border == 0  # so that nothing is the border's
-    assert "change 0 % of the answers, though the border could. Other shifts" in verdict(found)
+    assert "flip 0 % of the predictions, though the border could. Other shifts" in verdict(found)
 
 
 def test_layers_that_wrap_around_are_not_told_to_wrap_around() -> None:

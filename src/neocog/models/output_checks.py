@@ -78,10 +78,10 @@ def kind_of(model: SpecifiedNetwork, first: Tensor) -> tuple[str, tuple[str, ...
         return "logits", ()
     if kind == "logits":
         return kind, ()
-    said = f"The outputs of the network are {KINDS[kind]}, and taken as they are"
+    sentence = f"The outputs of the network are {KINDS[kind]}, and taken as they are"
     if kind == "sigmoid":
-        said += ": the loss is of the probability given to the true class"
-    return kind, (f"{said}.",)
+        sentence += ": the loss is of the probability given to the true class"
+    return kind, (f"{sentence}.",)
 
 
 def as_function(
@@ -106,19 +106,20 @@ def as_function(
     try:
         coarse = any(isinstance(m, BlackBox) and m.coarse for m in module.modules())
         read = lambda out: output_at(out, "")  # noqa: E731
-        found = difference(module, probes(shape), read=read, coarse=coarse)
+        difference_ = difference(module, probes(shape), read=read, coarse=coarse)
     except NeocogError:
         raise
     except Exception:  # of any kind: raised again where a figure is asked for
         return ()
-    if found is None:
+    if difference_ is None:
         return ()
     if allow_random:
-        said = f"Predictions are not a function of the image: {found.sentence}."
-        return (f"{said} The figures hold for this run and this batch size alone.",)
+        sentence = f"Predictions are not a function of the image: {difference_.sentence}."
+        return (f"{sentence} The figures hold for this run and this batch size alone.",)
     raise ModelError(
         f"A prediction is a function of its image, and with `{printable(name)}` it is not: "
-        f"{found.sentence}. {found.advice}, or take --allow-random (allow_random=True in Python)."
+        f"{difference_.sentence}. {difference_.advice}, or take --allow-random (allow_random=True "
+        "in Python)."
     )
 
 
@@ -145,9 +146,9 @@ def as_logits(
         >>> model.spec.output.kind, len(said)
         ('probabilities', 1)
     """
-    model, said = specified(module, shape, task)
+    model, notes = specified(module, shape, task)
     changed = model is module or model.spec.output != OutputSpec()
-    return (model if changed else module), said
+    return (model if changed else module), notes
 
 
 def specified(
@@ -178,30 +179,30 @@ def specified(
             channels=channels, size=tuple(size), mean=(0.0,) * channels, std=(1.0,) * channels
         ),
     )
-    out = None if shape is None else _asked(module, shape, held)
+    out = None if shape is None else _returned(module, shape, held)
     if out is None:
         return _around(module, spec, held), ()
     axes = axes_of(task, len(size))
     if isinstance(out, Tensor) and (out.ndim != axes or not may_be_scores(out)):
         return _around(module, _counted(spec, out), held), ()
-    name, said = picked(out, task, space=len(size), classes=None, wanted=None)
+    name, note = picked(out, task, space=len(size), classes=None, wanted=None)
     first = output_at(out, name)
     spec = replace(_counted(spec, first), output=OutputSpec(name=name))
     kind, more = kind_of(_around(module, spec, held), first)
     spec = replace(spec, output=OutputSpec(kind=kind, name=name))
     if kind == "logits" and not name:
         return _around(module, spec, held), ()
-    return _around(module, spec, held), (*filter(None, (said,)), *more)
+    return _around(module, spec, held), (*filter(None, (note,)), *more)
 
 
-def _asked(module: nn.Module, shape: tuple[int, ...], held: Tensor) -> object | None:
+def _returned(module: nn.Module, shape: tuple[int, ...], held: Tensor) -> object | None:
     """What a module returns for two samples of zeros; None where it fails."""
     with preserved(module), torch.no_grad(), same_randomness_after():
         try:
-            found: object = module(torch.zeros(2, *shape, device=held.device, dtype=held.dtype))
+            output: object = module(torch.zeros(2, *shape, device=held.device, dtype=held.dtype))
         except Exception:  # of any kind: raised again where a figure is asked for
             return None
-        return found
+        return output
 
 
 def _counted(spec: ModelSpec, out: Tensor) -> ModelSpec:

@@ -11,15 +11,15 @@ from tests.contracts.test_exhibits import MEMBERS
 from neocog.errors import UsageError
 from neocog.exhibits import Bars, Gallery
 from neocog.first_screen import FirstScreen
+from neocog.render.drawing import as_svg
 from neocog.render.notebook import Result
-from neocog.render.picture import picture
 
 SVG = "{http://www.w3.org/2000/svg}"
 
 
 @pytest.mark.parametrize("name", MEMBERS)
 def test_every_exhibit_is_drawn_within_the_page(name):
-    root = ET.fromstring(picture([MEMBERS[name]]))
+    root = ET.fromstring(as_svg([MEMBERS[name]]))
     texts = [t.text or "" for t in root.iter(f"{SVG}text")]
     assert any(MEMBERS[name].title in t.lower() for t in texts)
     height = float(root.attrib["height"])
@@ -30,10 +30,10 @@ def test_every_exhibit_is_drawn_within_the_page(name):
 
 def test_exhibits_stand_below_each_other():
     one, two = MEMBERS["bars"], MEMBERS["gallery"]
-    root = ET.fromstring(picture([one, two], title="both"))
+    root = ET.fromstring(as_svg([one, two], title="both"))
     first, second = root.findall(f"{SVG}g")
     assert first.get("transform") == "translate(0 0.0)"
-    alone = float(ET.fromstring(picture([one])).attrib["height"])
+    alone = float(ET.fromstring(as_svg([one])).attrib["height"])
     assert float(second.get("transform", "").split()[1][:-1]) == pytest.approx(alone - 24, abs=0.6)
     assert root.findtext(f"{SVG}title") == "both"
 
@@ -41,7 +41,7 @@ def test_exhibits_stand_below_each_other():
 def test_a_bar_is_as_long_as_its_value_and_its_whisker_as_its_interval():
     bars = Bars(title="a", names=["b", "c"], series={"d": [1.0, 2.0]},
                 intervals={"d": [(0.5, 1.5), None]})  # fmt: skip
-    root = ET.fromstring(picture([bars]))
+    root = ET.fromstring(as_svg([bars]))
     one, two = (float(r.attrib["width"]) for r in root.iter(f"{SVG}rect") if r.get("x"))
     assert two == pytest.approx(2 * one, abs=0.2)
     (whisker,) = (p.attrib["d"] for p in root.iter(f"{SVG}path") if "h" in p.attrib["d"])
@@ -51,7 +51,7 @@ def test_a_bar_is_as_long_as_its_value_and_its_whisker_as_its_interval():
 def test_images_that_belong_together_are_in_one_line():
     image = np.zeros((8, 8), np.uint8)
     gallery = Gallery(title="pairs", images=[image] * 12, captions=["x"] * 12, together=2)
-    root = ET.fromstring(picture([gallery]))
+    root = ET.fromstring(as_svg([gallery]))
     tops = [float(i.attrib["y"]) for i in root.iter(f"{SVG}image")]
     assert tops[::2] == tops[1::2]
     assert len(set(tops)) > 1

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from neocog.errors import nearest
 
-__all__ = ["meant"]
+__all__ = ["suggestion"]
 
 _CALLED: dict[str, tuple[str, ...]] = {
     "advice": ("rank-layers",),
@@ -70,7 +70,7 @@ _CALLED: dict[str, tuple[str, ...]] = {
 """Names in other tools and earlier versions: to ours; the first that the command has counts."""
 
 
-def meant(option: str, known: Iterable[str]) -> str | None:
+def suggestion(option: str, known: Iterable[str]) -> str | None:
     """The option that was meant, or None.
 
     Args:
@@ -78,9 +78,11 @@ def meant(option: str, known: Iterable[str]) -> str | None:
         known: the options of the command.
 
     Example:
-        >>> meant("--pretrained", ["--recipe", "--init"]), meant("--lrr", ["--lr", "--layer"])
-        ('--init', '--lr')
-        >>> meant("--workers", ["--model", "--overwrite"]) is None
+        >>> suggestion("--pretrained", ["--recipe", "--init"])
+        '--init'
+        >>> suggestion("--lrr", ["--lr", "--layer"])
+        '--lr'
+        >>> suggestion("--workers", ["--model", "--overwrite"]) is None
         True
     """
     names = {o.lstrip("-"): o for o in known}

@@ -1,8 +1,7 @@
-"""From what a layer put out, and the gradient of the answer there, to a map.
+"""From a layer's output, and the gradient there, to a map.
 
-Every rule takes activations A and gradients G, both (B, C, *S), and returns signed maps (B, *S):
-what speaks for the answer is positive, what speaks against it negative. Each entry of `METHODS`
-answers another question.
+Every rule takes activations A and gradients G, both (B, C, *S), and returns signed maps (B, *S),
+positive where they increase the output. Each entry of `METHODS` answers another question.
 """
 
 from __future__ import annotations
@@ -28,12 +27,12 @@ __all__ = [
 
 @dataclass(frozen=True, kw_only=True)
 class Method:
-    """One way of making a map.
+    """One method for a map.
 
     Args:
-        title: as it is called in its paper.
+        title: as in its paper.
         weigh: activations and gradients to maps.
-        question: what its map answers.
+        question: that its map answers.
         source: the paper.
         class_free: it needs no class and no gradient.
     """
@@ -74,16 +73,16 @@ def by_positive_gradient(a: Tensor, g: Tensor) -> Tensor:
 
 
 def first_component(a: Tensor, g: Tensor) -> Tensor:
-    """Places along the direction in which the channels differ most; its sign is their mean's.
+    """Projection on the direction in which the channels vary most; its sign is that of their mean.
 
     Args:
         a: activations.
-        g: is not looked at.
+        g: unused.
     """
     rows = a.flatten(2).transpose(1, 2).double()
     rows = rows - rows.mean(1, keepdim=True)
-    places, channels = rows.shape[1:]
-    if channels <= places:
+    positions, channels = rows.shape[1:]
+    if channels <= positions:
         direction = torch.linalg.eigh(rows.mT @ rows)[1][..., -1:]
         map_ = (rows @ direction)[..., 0]
     else:
@@ -92,8 +91,8 @@ def first_component(a: Tensor, g: Tensor) -> Tensor:
     mean = rows.mean(2)
     sign = (map_ * mean).sum(1, keepdim=True).sign()
     map_ = map_ * torch.where(sign == 0, torch.ones_like(sign), sign)
-    found: Tensor = map_.to(a.dtype).view(len(a), *a.shape[2:])
-    return found
+    component: Tensor = map_.to(a.dtype).view(len(a), *a.shape[2:])
+    return component
 
 
 METHODS: dict[str, Method] = {
@@ -123,7 +122,7 @@ METHODS: dict[str, Method] = {
         class_free=True,
     ),
 }
-"""Name to the way of making a map."""
+"""Method by name."""
 
 
 def method_of(name: str) -> Method:

@@ -31,10 +31,10 @@ def audit(session: Session, query: Query) -> dict[str, Any]:
     model = session.networks.index(network)
     kept = _kept(network)
     if kept is not None and _is_of(kept, network):
-        return {"sections": list(kept.sections), "source": _told(kept)}
+        return {"sections": list(kept.sections), "source": _source_line(kept)}
     if session.has(("audit", model)):
-        found: dict[str, Any] = session.kept(("audit", model), dict)
-        return found
+        computed: dict[str, Any] = session.kept(("audit", model), dict)
+        return computed
     if kept is not None:
         raise Missing(
             "The audit in this run folder is of other weights than those that are shown. "
@@ -70,7 +70,7 @@ def run_audit(session: Session, query: Query) -> dict[str, Any]:
         raise UsageError("An audit needs data. Start the explorer with DATA.")
     samples = session.few(session.album.start, model)
 
-    def tell(progress: object) -> None:
+    def on_progress(progress: object) -> None:
         session.go_on()
 
     def make() -> dict[str, Any]:
@@ -79,7 +79,7 @@ def run_audit(session: Session, query: Query) -> dict[str, Any]:
             samples,
             AuditConfig(n=n, map_samples=16, full=True),
             task=network.task,
-            progress=tell,
+            progress=on_progress,
         )
         source = (
             f"A short audit, made here of {done.audit.n:,} samples of the split "
@@ -92,8 +92,8 @@ def run_audit(session: Session, query: Query) -> dict[str, Any]:
 
 def _kept(network: Network) -> SavedAudit | None:
     """What the run folder has, where it can be shown."""
-    found = kept_audit(network.model)
-    return found if found is not None and all(map(well_formed, found.sections)) else None
+    saved = kept_audit(network.model)
+    return saved if saved is not None and all(map(well_formed, saved.sections)) else None
 
 
 def _is_of(kept: SavedAudit, network: Network) -> bool:
@@ -101,7 +101,7 @@ def _is_of(kept: SavedAudit, network: Network) -> bool:
     return kept.model == network.fingerprint
 
 
-def _told(kept: SavedAudit) -> str:
+def _source_line(kept: SavedAudit) -> str:
     n = kept.result.get("n")
     many = f"{n:,} samples of " if isinstance(n, int) else ""
     return f"From the run folder, left there by neocog audit: {many}{printable(kept.data)}."

@@ -11,7 +11,7 @@ from typing import Any
 from neocog.errors import printable
 from neocog.render.terminal import screen, visible
 
-__all__ = ["FIRST", "OFTEN", "Progress", "telling"]
+__all__ = ["FIRST", "OFTEN", "Progress", "progress_line"]
 
 Progress = bool | Callable[[Any], None]
 """Shown on standard error, as by the command; not at all; or handed on."""
@@ -21,7 +21,7 @@ FIRST, OFTEN = 5.0, 10.0
 
 
 @contextmanager
-def telling(verb: str, progress: Progress = True) -> Iterator[Callable[[Any], None]]:
+def progress_line(verb: str, progress: Progress = True) -> Iterator[Callable[[Any], None]]:
     """A line on a terminal that is written anew with every call; a line now and then elsewhere.
 
     Args:
@@ -40,11 +40,11 @@ def telling(verb: str, progress: Progress = True) -> Iterator[Callable[[Any], No
         return
     due = time.monotonic() + FIRST
 
-    def tell(what: object) -> None:
+    def on_progress(what: object) -> None:
         nonlocal due
         if time.monotonic() >= due:
             due = time.monotonic() + OFTEN
             sys.stderr.write(visible(f"{verb}: {printable(str(what))}") + "\n")
             sys.stderr.flush()
 
-    yield tell
+    yield on_progress

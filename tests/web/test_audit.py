@@ -14,7 +14,7 @@ from neocog.exhibits import Bars, Check, Checks, Curve, Gallery, Map, Scalar, Se
 from neocog.runs.load import load
 from neocog.runs.saved_audit import fingerprint, keep_audit
 from neocog.store.tensors import read_tensors, write_tensors
-from neocog.web.audited import well_formed
+from neocog.web.audit import well_formed
 from neocog.web.opening import opened
 
 

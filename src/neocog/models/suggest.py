@@ -9,7 +9,7 @@ from pathlib import Path
 from neocog.errors import did_you_mean, printable
 from neocog.networks.catalog import NETWORKS
 
-__all__ = ["meant"]
+__all__ = ["suggestion"]
 
 _FAMILY = re.compile(
     r"(alexnet|beit|caformer|cait|coat|convformer|convit|convmixer|convnext|crossvit|csp|darknet"
@@ -24,28 +24,28 @@ _FAMILY = re.compile(
 """How names of networks begin in torchvision and timm."""
 
 
-def meant(text: str) -> str:
+def suggestion(text: str) -> str:
     """What to do, in a sentence or two, where MODEL is none.
 
     Args:
         text: what was given for MODEL.
 
     Example:
-        >>> meant("mobilenetv3_small")  # doctest: +ELLIPSIS
+        >>> suggestion("mobilenetv3_small")  # doctest: +ELLIPSIS
         'A network of a library is named as `timm:mobilenetv3_small` or ...'
     """
     network, _, tag = text.partition(".")
     named = re.fullmatch(r"\w+", network) and re.fullmatch(r"[\w.-]*", tag) and tag != "py"
-    said = []
+    hints = []
     if named and text in NETWORKS:
-        said.append(f"`{text}` of neocog is trained first: `neocog train DATA --model {text}`.")
+        hints.append(f"`{text}` of neocog is trained first: `neocog train DATA --model {text}`.")
     if named and _FAMILY.match(network.lower()):
-        said.append(
+        hints.append(
             f"A network of a library is named as `timm:{text}` or `torchvision:{network}`, "
             "with its trained weights."
         )
-    if said:
-        return " ".join(said)
+    if hints:
+        return " ".join(hints)
     if not text.endswith(".py") and os.path.isfile(text):  # noqa: PTH113 (names too long are none)
         return "It is a file of another kind; MODEL stands first, and DATA behind it."
     module = text.removesuffix(".py").strip("./").replace("/", ".")

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from neocog.audits.clock import Progress
-from neocog.verbs import telling as module
-from neocog.verbs.telling import FIRST, OFTEN, telling
+from neocog.verbs import progress as module
+from neocog.verbs.progress import FIRST, OFTEN, progress_line
 
 
 def test_in_a_pipe_a_line_now_and_then(
@@ -12,10 +12,10 @@ def test_in_a_pipe_a_line_now_and_then(
 ) -> None:
     now = 0.0
     monkeypatch.setattr(module.time, "monotonic", lambda: now)
-    with telling("audit") as tell:
+    with progress_line("audit") as on_progress:
         for second in range(31):
             now = float(second)
-            tell(Progress("crop shifts", second / 30, 30.0 - second))
+            on_progress(Progress("crop shifts", second / 30, 30.0 - second))
     out, err = capsys.readouterr()
     assert out == ""
     lines = err.splitlines()
@@ -24,9 +24,9 @@ def test_in_a_pipe_a_line_now_and_then(
 
 
 def test_what_is_done_in_a_moment_is_not_said(capsys: pytest.CaptureFixture[str]) -> None:
-    with telling("audit") as tell:
+    with progress_line("audit") as on_progress:
         for _ in range(100):
-            tell("layers \x1b[31m")
+            on_progress("layers \x1b[31m")
     assert capsys.readouterr().err == ""
 
 
@@ -35,11 +35,11 @@ def test_a_function_is_called_instead_and_nothing_is_shown(
 ) -> None:
     monkeypatch.setattr(module, "FIRST", 0.0)
     said: list[object] = []
-    with telling("audit", said.append) as tell:
-        tell("layers")
-    with telling("audit", False) as tell:
-        tell("layers")
+    with progress_line("audit", said.append) as on_progress:
+        on_progress("layers")
+    with progress_line("audit", False) as on_progress:
+        on_progress("layers")
     assert (said, capsys.readouterr().err) == (["layers"], "")
-    with telling("audit") as tell:
-        tell("layers")
+    with progress_line("audit") as on_progress:
+        on_progress("layers")
     assert capsys.readouterr().err == "audit: layers\n"
