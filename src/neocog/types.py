@@ -32,8 +32,10 @@ __all__ = [
     "not_of_pixels",
 ]
 
-RESIZE_MODES = ("crop", "stretch", "pad")
-"""How an image is brought to a size: scaled to cover it and cut, without its aspect, or framed."""
+RESIZE_MODES = ("crop", "stretch", "pad", "crop-bicubic", "stretch-bicubic", "pad-bicubic")
+"""How an image is brought to a size: scaled to cover it and cut, without its aspect, or framed;
+with bilinear interpolation, or with bicubic as networks of others may have been trained. Both are
+antialiased."""
 
 
 LARGEST = 65_536
@@ -65,7 +67,8 @@ class InputSpec:
         std: what the difference is divided by, one number a channel.
         resize_mode: how an image of another size is brought to `size`: `crop` scales it until it
             covers the frame and cuts the middle out; `stretch` ignores its aspect; `pad` scales
-            it until it lies in the frame, and leaves the rest of the frame black.
+            it until it lies in the frame, and leaves the rest of the frame black; bilinearly, or
+            with `-bicubic` behind it so.
     """
 
     channels: int

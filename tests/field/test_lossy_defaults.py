@@ -137,7 +137,24 @@ def test_padding_shows_all_of_the_image_and_nothing_else():
         assert (out[20:] == 0).all()
 
 
-@pytest.mark.parametrize("mode", RESIZE_MODES)
+def test_a_mode_with_bicubic_behind_it_frames_alike_and_interpolates_as_pillow_does():
+    from PIL import Image
+
+    from neocog.data.image_decode import resize
+
+    x = np.random.default_rng(0).integers(0, 256, (40, 60, 3), np.uint8)
+    assert "bicubic" not in "".join(RESIZE_MODES[:3])
+    expected = Image.fromarray(x).resize((24, 24), Image.Resampling.BICUBIC, box=(10, 0, 50, 40))
+    np.testing.assert_array_equal(resize(x, (24, 24), resize_mode="crop-bicubic"), expected)
+    for mode in RESIZE_MODES[:3]:
+        frame = {"size": (24, 24), "resize_mode": f"{mode}-bicubic"}
+        plain, bicubic = resize(x, (24, 24), resize_mode=mode), resize(x, **frame)
+        assert not np.array_equal(plain, bicubic)
+        sides = np.array([40]), np.array([60])
+        assert kept_of(*sides, **frame) == kept_of(*sides, size=(24, 24), resize_mode=mode)
+
+
+@pytest.mark.parametrize("mode", [*RESIZE_MODES[:3], "pad-bicubic"])
 def test_training_evaluating_and_predicting_see_the_same(tmp_path, mode):
     root = _make(tmp_path / "set", (40, 120), (120, 40), each=14)
     quick = {"model.name": "lenet5_modern", "train.batch_size": 8, "train.epochs": 2.0,

@@ -31,6 +31,7 @@ class Small(nn.Sequential):
         super().__init__(nn.Flatten(), nn.Linear(3 * 28 * 28, classes))
         self.num_classes = classes
         self.pretrained_cfg = {"input_size": (3, 28, 28), "mean": (0.4,) * 3, "std": (0.2,) * 3,
+                               "interpolation": "bicubic",
                                "tag": "b_in10"}
 
 def create_model(name, *, pretrained, num_classes=10):
@@ -103,6 +104,7 @@ def test_a_name_is_opened_with_trained_weights_and_what_its_library_says(library
     model = opened(f"{library}:small")
     assert torch.equal(model.module.network[1].weight, torch.full((10, 2352), 0.5))
     signal = model.spec.input
+    assert signal.resize_mode == ("crop-bicubic" if library == "timm" else "crop")
     assert (signal.channels, signal.size) == (3, (28, 28))
     assert (signal.mean, signal.std) == ((0.4,) * 3, (0.2,) * 3)
     assert re.match(rf"The weights of `{library}:small` are the pretrained ones of {library}",

@@ -28,6 +28,7 @@ CONFIG = {
         "input_size": [3, 96, 96],
         "mean": [0.5, 0.5, 0.5],
         "std": [0.25, 0.25, 0.25],
+        "interpolation": "bicubic",
     },
 }
 
@@ -68,6 +69,7 @@ def test_it_is_fetched_once_and_opened_with_what_it_says(
         model = neocog.load(hub)
     assert model.spec.classes == ("ant", "bee", "crane")
     assert (model.spec.input.size, model.spec.input.std) == ((96, 96), (0.25,) * 3)
+    assert model.spec.input.resize_mode == "crop-bicubic"
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")  # nobody listens there
     again = hub_model(hub)
     folder = site / "timm" / "small" / "resolve" / "main"

@@ -113,6 +113,7 @@ def kept_of(
         >>> some.area_min.__round__(3), some.cut, some.scale_min
         (0.333, 1, 0.5)
     """
+    resize_mode = resize_mode.partition("-")[0]
     down, across = size[0] / heights.astype(float), size[1] / widths.astype(float)
     bent = np.maximum(down / across, across / down)
     area, scale = np.ones(len(down)), np.minimum(down, across)

@@ -173,7 +173,7 @@ def decode_file(
 
 
 def resize(x: np.ndarray, size: tuple[int, int], *, resize_mode: str = "crop") -> np.ndarray:
-    """One image (H, W, C) brought to (size[0], size[1], C), antialiased bilinear."""
+    """One image (H, W, C) brought to (size[0], size[1], C), antialiased."""
     from PIL import Image
 
     if x.shape[:2] == size:
@@ -301,11 +301,13 @@ def _scale(im: PILImage.Image, size: tuple[int, int], resize_mode: str) -> PILIm
     if im.size == (width, height):
         return im
     w, h = im.size
+    resize_mode, _, name = resize_mode.partition("-")
+    how = Image.Resampling.BICUBIC if name == "bicubic" else Image.Resampling.BILINEAR
     if resize_mode == "pad":
         k = min(width / w, height / h)
         inner = (min(width, max(1, round(w * k))), min(height, max(1, round(h * k))))
         frame = Image.new(im.mode, (width, height), 0)
-        small = im.resize(inner, Image.Resampling.BILINEAR)
+        small = im.resize(inner, how)
         frame.paste(small, ((width - inner[0]) // 2, (height - inner[1]) // 2))
         return frame
     box = None
@@ -318,7 +320,7 @@ def _scale(im: PILImage.Image, size: tuple[int, int], resize_mode: str) -> PILIm
             min(float(w), w / 2 + half_w),
             min(float(h), h / 2 + half_h),
         )
-    return im.resize((width, height), Image.Resampling.BILINEAR, box=box)
+    return im.resize((width, height), how, box=box)
 
 
 def _check_size(height: int, width: int) -> None:

@@ -254,7 +254,8 @@ class Sheet(Result):
             )
         served = f"{self.size[0]} × {self.size[1]} pixels (height × width)"
         color = "gray" if self.channels == 1 else "color"
-        resized = "" if self.size_range == (self.size, self.size) else f", {_HOW[self.resize_mode]}"
+        how = _HOW[self.resize_mode.partition("-")[0]]
+        resized = "" if self.size_range == (self.size, self.size) else f", {how}"
         text = f"Served as {served}{resized}, {color}, {self.bits} bits. "
         if self.kept is not None:
             text += self.kept.remark() + " "

@@ -32,6 +32,7 @@ from neocog.fields import short_repr
 from neocog.files import read_json
 from neocog.networks.catalog import build
 from neocog.networks.naming import equivalent, renamed
+from neocog.store.libraries import resize_mode_of
 from neocog.store.partial import load_partial
 from neocog.store.tensors import read_tensors
 from neocog.types import InputSpec
@@ -159,6 +160,7 @@ def _input(stated: Mapping[str, Any]) -> InputSpec | None:
             size=(height, width),
             mean=tuple(map(float, stated["mean"])),
             std=tuple(map(float, stated["std"])),
+            resize_mode=resize_mode_of(stated.get("interpolation")),
         )
     except (KeyError, TypeError, ValueError):
         return None

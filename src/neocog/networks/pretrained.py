@@ -96,7 +96,13 @@ def _lite(member: int, sha256: str, top1: float) -> Pretrained:
         trained_on="ImageNet-1k",
         classes=1000,
         top1=top1,
-        input=InputSpec(channels=3, size=(side, side), mean=(lite.MEAN,) * 3, std=(lite.STD,) * 3),
+        input=InputSpec(
+            channels=3,
+            size=(side, side),
+            mean=(lite.MEAN,) * 3,
+            std=(lite.STD,) * 3,
+            resize_mode="crop-bicubic",
+        ),
     )
 
 

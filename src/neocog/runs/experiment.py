@@ -314,6 +314,9 @@ def _taken_over(recipe: Recipe, started: Start | None) -> tuple[Recipe, InputSpe
         return recipe, None
     data = recipe.data
     size = data.size or backbone_size(signal, shapes_of(data.path))
+    interpolation = signal.resize_mode.partition("-")[2]
+    if interpolation and "-" not in data.resize_mode:
+        data = replace(data, resize_mode=f"{data.resize_mode}-{interpolation}")
     data = replace(data, size=size, channels=data.channels or signal.channels)
     return replace(recipe, data=data), signal
 

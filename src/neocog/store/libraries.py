@@ -24,7 +24,7 @@ from torch import nn
 from neocog.errors import ModelError, UsageError, did_you_mean, printable
 from neocog.types import InputSpec
 
-__all__ = ["INITS", "LIBRARIES", "Made", "of_library", "short"]
+__all__ = ["INITS", "LIBRARIES", "Made", "of_library", "resize_mode_of", "short"]
 
 LIBRARIES = ("torchvision", "timm")
 """Libraries whose models are opened by name."""
@@ -176,12 +176,14 @@ def _with_signal(made: Made, models: Any, library: str, name: str) -> Made:
         if library == "timm":
             config: Any = made.network.pretrained_cfg
             size, mean, std = config["input_size"], config["mean"], config["std"]
+            interpolation: object = config.get("interpolation")
             classes: tuple[str, ...] = ()
         else:
             weights = _weights_of(models, name)
             preset = weights.transforms()
             mean, std, side = preset.mean, preset.std, preset.crop_size
             size = (len(mean), side[0], side[-1])
+            interpolation = getattr(preset, "interpolation", None)
             classes = _distinct(weights.meta.get("categories", ()))
         channels, height, width = map(int, size)
         signal = InputSpec(
@@ -189,6 +191,7 @@ def _with_signal(made: Made, models: Any, library: str, name: str) -> Made:
             size=(height, width),
             mean=tuple(map(float, mean)),
             std=tuple(map(float, std)),
+            resize_mode=resize_mode_of(interpolation),
         )
     except (AttributeError, KeyError, TypeError, ValueError):  # not stated, or in another form
         return made
@@ -196,6 +199,20 @@ def _with_signal(made: Made, models: Any, library: str, name: str) -> Made:
         return made
     trained = classes if len(classes) == _outputs(made.network) else ()
     return replace(made, input=signal, classes=trained)
+
+
+def resize_mode_of(interpolation: object) -> str:
+    """The resize mode of a network whose images were interpolated so.
+
+    Args:
+        interpolation: as timm writes it, or a mode of torchvision.
+
+    Example:
+        >>> resize_mode_of("bicubic"), resize_mode_of("bilinear"), resize_mode_of(None)
+        ('crop-bicubic', 'crop', 'crop')
+    """
+    name = getattr(interpolation, "value", interpolation)
+    return "crop-bicubic" if name == "bicubic" else "crop"
 
 
 def _distinct(names: Any) -> tuple[str, ...]:
