@@ -18,6 +18,7 @@ what is tagged pointwise changes each by itself.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -165,190 +166,181 @@ def _pool(op: Operation, out: Tensor) -> tuple[int, int]:
 
 # ---- the table
 
-OPERATORS: dict[str, Operator] = {}
+_COSTS: dict[str, Cost] = {
+    "free": _free,
+    "convolution": _convolution,
+    "product": _product,
+    "attention": _attention,
+    "lstm": _lstm,
+    "pool": _pool,
+    **{f"{n}/in": _an_input(n) for n in (1, 2, 3, 5)},
+    **{f"{n}/out": _an_output(n) for n in (1, 2, 3, 7, 15)},
+}
+"""FLOPs of an element of the input, or of the output, where no function says more."""
+
+_TABLE = """
+rule           kind        on_map           cost         operators
+
+convolution    conv        slides,zero      convolution  convolution
+-              other       -                convolution  _convolution
+product        linear      -                product      mm bmm mv dot addmm addmv baddbmm
+linear         linear      -                product      linear
+recurrent      other       -                lstm         mkldnn_rnn_layer
+attention      attention   -                attention    _scaled_dot_product_flash_attention
+    _scaled_dot_product_flash_attention_for_cpu _scaled_dot_product_efficient_attention
+    _scaled_dot_product_cudnn_attention _scaled_dot_product_fused_attention_overrideable
+-              attention   -                -            _scaled_dot_product_attention_math
+pool           pool        slides           pool         max_pool1d max_pool2d max_pool3d
+    max_pool2d_with_indices max_pool3d_with_indices
+pool           pool        slides,zero      pool         avg_pool1d avg_pool2d avg_pool3d
+adaptive pool  pool        slides           1/in         _adaptive_avg_pool2d _adaptive_avg_pool3d
+    adaptive_avg_pool1d adaptive_max_pool2d adaptive_max_pool3d
+im2col         move        slides,zero      free         im2col
+col2im         other       -                free         col2im
+
+pad            pad         pads,zero        free         constant_pad_nd
+pad            pad         pads,reflected   free         reflection_pad1d reflection_pad2d
+    reflection_pad3d
+pad            pad         pads,replicated  free         replication_pad1d replication_pad2d
+    replication_pad3d
+pad            pad         pads             free         _pad_circular
+
+interpolation  other       slides           1/out        upsample_nearest1d upsample_nearest2d
+    upsample_nearest3d _upsample_nearest_exact1d _upsample_nearest_exact2d
+    _upsample_nearest_exact3d
+interpolation  other       slides           3/out        upsample_linear1d
+interpolation  other       slides           7/out        upsample_bilinear2d
+interpolation  other       slides           15/out       upsample_trilinear3d
+interpolation  other       slides           -            upsample_bicubic2d _upsample_bilinear2d_aa
+    _upsample_bicubic2d_aa
+
+batch norm     norm        keeps            2/out        native_batch_norm
+    _native_batch_norm_legit_no_training
+batch norm     norm        -                2/out        cudnn_batch_norm miopen_batch_norm
+    _native_batch_norm_legit _batch_norm_no_update
+batch norm     norm        -                -            batch_norm
+layer norm     norm        -                7/out        native_layer_norm
+layer norm     norm        -                -            _fused_rms_norm
+group norm     norm        -                7/out        native_group_norm
+softmax        softmax     -                5/in         _softmax _log_softmax _safe_softmax
+sort           other       -                -            sort argsort topk
+reduction      pool        -                1/in         mean amax
+reduction      other       -                1/in         sum amin max min prod argmax argmin
+reduction      other       -                2/in         linalg_vector_norm
+reduction      other       -                3/in         var std var_mean std_mean
+reduction      other       -                -            logsumexp norm any all median nanmedian
+    mode aminmax nansum count_nonzero
+cumulative     other       -                1/in         cumsum cumprod cummax cummin
+cumulative     other       -                -            logcumsumexp
+fft            other       -                -            _fft_r2c _fft_c2r _fft_c2c
+
+pointwise      activation  keeps            1/out        relu
+pointwise      activation  -                1/out        leaky_relu elu celu selu gelu sigmoid tanh
+    silu mish hardtanh hardswish hardsigmoid softplus log_sigmoid log_sigmoid_forward prelu
+    relu6 _prelu_kernel rrelu rrelu_with_noise threshold hardshrink softshrink
+pointwise      other       -                1/out        lerp addcmul addcdiv floor_divide
+pointwise      other       -                free         where masked_fill tril triu bernoulli
+    bitwise_not
+glu            other       -                1/out        glu
+
+same           reshape     keeps            free         clone
+same           reshape     -                free         _to_copy dropout native_dropout detach
+    alias lift_fresh contiguous dequantize
+same           other       -                free         alias_copy lift_fresh_copy
+view           reshape     -                free         view _unsafe_view reshape _reshape_alias
+    _reshape_copy
+expand         reshape     -                free         expand expand_copy
+permute        reshape     -                free         permute
+transpose      reshape     -                free         transpose
+t              reshape     -                free         t
+squeeze        reshape     -                free         squeeze
+unsqueeze      reshape     -                free         unsqueeze
+split          reshape     -                free         split split_with_sizes unsafe_split
+    unsafe_split_with_sizes
+unbind         reshape     -                free         unbind
+move           reshape     -                free         diagonal
+move           reshape     slides           free         unfold
+-              reshape     -                -            chunk narrow flatten unflatten movedim
+    unsafe_chunk
+slice          cut         slides           free         slice
+select         cut         -                free         select
+parts          other       -                free         view_as_real
+cat            cat         reassembles      free         cat
+stack          cat         -                free         stack
+move           move        reassembles      free         index index_select
+move           move        -                free         gather repeat channel_shuffle
+    pixel_unshuffle
+move           move        slides           free         roll
+move           other       -                free         _unsafe_index rot90 native_channel_shuffle
+    take
+flip           move        -                free         flip
+pixel shuffle  move        slides           free         pixel_shuffle
+put            other       writes           free         index_put slice_scatter select_scatter
+copy           other       writes           free         copy
+embedding      other       -                free         embedding
+-              other       -                free         scatter resize _local_scalar_dense
+    is_same_size sym_numel sym_size sym_stride _record_function_enter_new _record_function_exit
+
+none           other       -                free         arange empty empty_like empty_strided eye
+    fill exponential full full_like new_empty new_full new_empty_strided new_ones new_zeros
+    normal ones ones_like rand rand_like randint_like randn randn_like random scalar_tensor
+    uniform zero zeros zeros_like
+"""
+"""`-` for nothing; behind a comma, what is seen beyond the border; indented lines go on."""
+
+_WORDS = {
+    "convolution": "conv",
+    "addmm": "linear",
+    **dict.fromkeys(("mm", "bmm", "baddbmm"), "product"),
+    "_scaled_dot_product_flash_attention_for_cpu": "attention",
+    "max_pool2d_with_indices": "max pool",
+    **dict.fromkeys(("avg_pool2d", "_adaptive_avg_pool2d"), "average pool"),
+    "native_batch_norm": "batch norm",
+    "native_layer_norm": "layer norm",
+    "native_group_norm": "group norm",
+    "_softmax": "softmax",
+    "_log_softmax": "log softmax",
+    **dict.fromkeys(("constant_pad_nd", "_pad_circular"), "pad"),
+    **dict.fromkeys(("upsample_nearest1d", "upsample_nearest2d"), "enlarge"),
+    **dict.fromkeys(("upsample_linear1d", "upsample_bilinear2d"), "enlarge"),
+    "amax": "max",
+    "slice": "every n-th",
+}
+
+_OPERANDS = {
+    **dict.fromkeys(("mm", "bmm"), ("self", "mat2")),
+    "mv": ("self", "vec"),
+    "dot": ("self", "tensor"),
+    "addmm": ("mat1", "mat2", "self"),
+    "addmv": ("mat", "vec", "self"),
+    "baddbmm": ("batch1", "batch2", "self"),
+    "linear": ("input", "weight", "bias"),
+}
+
+
+def _read(table: str) -> dict[str, Operator]:
+    """Its rows, by the names of operators."""
+    rows = {}
+    for line in filter(None, table.replace("\n    ", " ").splitlines()[2:]):
+        rule, kind, on_map, cost, names = (
+            "" if cell == "-" else cell for cell in re.split(r"\s{2,}", line)
+        )
+        how, _, border = on_map.partition(",")
+        for name in names.split():
+            rows[name] = Operator(
+                rule=rule,
+                kind=kind,
+                word=_WORDS.get(name, ""),
+                cost=_COSTS.get(cost),
+                operands=_OPERANDS.get(name, ()),
+                on_map=how,
+                border=border,
+            )
+    return rows
+
+
+OPERATORS = _read(_TABLE)
 """Name without overload and mark of in-place work, to its row."""
-
-
-def _rows(names: str, **facts: Any) -> None:
-    OPERATORS.update(dict.fromkeys(names.split(), Operator(**facts)))
-
-
-# What has weights, or a window.
-_rows("_convolution", cost=_convolution)  # of a traced module
-_rows(
-    "convolution",
-    rule="convolution",
-    kind="conv",
-    word="conv",
-    cost=_convolution,
-    on_map="slides",
-    border="zero",
-)
-for _names, _operands, _kind in (
-    ("mm bmm", ("self", "mat2"), "product"),
-    ("mv", ("self", "vec"), ""),
-    ("dot", ("self", "tensor"), ""),
-    ("addmm", ("mat1", "mat2", "self"), "linear"),
-    ("addmv", ("mat", "vec", "self"), ""),
-    ("baddbmm", ("batch1", "batch2", "self"), "product"),
-):
-    _rows(_names, rule="product", kind="linear", word=_kind, cost=_product, operands=_operands)
-_rows("linear", rule="linear", kind="linear", cost=_product, operands=("input", "weight", "bias"))
-_rows("mkldnn_rnn_layer", rule="recurrent", cost=_lstm)
-_ATTENTION = (
-    "_scaled_dot_product_flash_attention _scaled_dot_product_efficient_attention "
-    "_scaled_dot_product_cudnn_attention _scaled_dot_product_fused_attention_overrideable"
-)
-_rows(_ATTENTION, rule="attention", kind="attention", cost=_attention)
-_rows(
-    "_scaled_dot_product_flash_attention_for_cpu",
-    rule="attention",
-    kind="attention",
-    word="attention",
-    cost=_attention,
-)
-_rows("_scaled_dot_product_attention_math", kind="attention")
-_MAX = "max_pool2d max_pool1d max_pool3d max_pool3d_with_indices"
-_rows(_MAX, rule="pool", kind="pool", cost=_pool, on_map="slides")
-_rows(
-    "max_pool2d_with_indices",
-    rule="pool",
-    kind="pool",
-    word="max pool",
-    cost=_pool,
-    on_map="slides",
-)
-for _names, _word in (("avg_pool2d", "average pool"), ("avg_pool1d avg_pool3d", "")):
-    _rows(
-        _names,
-        rule="pool",
-        kind="pool",
-        word=_word,
-        cost=_pool,
-        on_map="slides",
-        border="zero",
-    )
-_ADAPTIVE = "_adaptive_avg_pool3d adaptive_avg_pool1d adaptive_max_pool2d adaptive_max_pool3d"
-for _names, _word in (("_adaptive_avg_pool2d", "average pool"), (_ADAPTIVE, "")):
-    _rows(_names, rule="adaptive pool", kind="pool", word=_word, cost=_an_input(1), on_map="slides")
-_rows(
-    "im2col",
-    rule="im2col",
-    kind="move",
-    cost=_free,
-    on_map="slides",
-    border="zero",
-)
-_rows("col2im", rule="col2im", cost=_free)
-for _names, _border in (
-    ("constant_pad_nd", "zero"),
-    ("reflection_pad1d reflection_pad2d reflection_pad3d", "reflected"),
-    ("replication_pad1d replication_pad2d replication_pad3d", "replicated"),
-    ("_pad_circular", ""),  # the other side of the map
-):
-    _word = "pad" if _names in ("constant_pad_nd", "_pad_circular") else ""
-    _rows(_names, rule="pad", kind="pad", word=_word, cost=_free, on_map="pads", border=_border)
-for _names, _flops, _word in (
-    ("upsample_nearest1d upsample_nearest2d", 1, "enlarge"),
-    ("upsample_nearest3d", 1, ""),
-    ("_upsample_nearest_exact1d _upsample_nearest_exact2d _upsample_nearest_exact3d", 1, ""),
-    ("upsample_linear1d", 3, "enlarge"),
-    ("upsample_bilinear2d", 7, "enlarge"),
-    ("upsample_trilinear3d", 15, ""),
-):
-    _rows(_names, rule="interpolation", word=_word, cost=_an_output(_flops), on_map="slides")
-_rows(
-    "upsample_bicubic2d _upsample_bilinear2d_aa _upsample_bicubic2d_aa",
-    rule="interpolation",
-    on_map="slides",
-)
-
-# What looks all along some axes.
-_NORM = "cudnn_batch_norm miopen_batch_norm _native_batch_norm_legit _batch_norm_no_update"
-_rows(_NORM, rule="batch norm", kind="norm", cost=_an_output(2))
-for _names, _word in (
-    ("native_batch_norm", "batch norm"),
-    ("_native_batch_norm_legit_no_training", ""),
-):
-    _rows(_names, rule="batch norm", kind="norm", word=_word, cost=_an_output(2), on_map="keeps")
-_rows("batch_norm", rule="batch norm", kind="norm")
-_rows("native_layer_norm", rule="layer norm", kind="norm", word="layer norm", cost=_an_output(7))
-_rows("_fused_rms_norm", rule="layer norm", kind="norm")
-_rows("native_group_norm", rule="group norm", kind="norm", word="group norm", cost=_an_output(7))
-_rows("_softmax", rule="softmax", kind="softmax", word="softmax", cost=_an_input(5))
-_rows("_log_softmax", rule="softmax", kind="softmax", word="log softmax", cost=_an_input(5))
-_rows("_safe_softmax", rule="softmax", kind="softmax", cost=_an_input(5))
-_rows("sort argsort topk", rule="sort")
-_rows("mean", rule="reduction", kind="pool", cost=_an_input(1))
-_rows("amax", rule="reduction", kind="pool", word="max", cost=_an_input(1))
-_rows("sum amin max min prod argmax argmin", rule="reduction", cost=_an_input(1))
-_rows("var std var_mean std_mean", rule="reduction", cost=_an_input(3))
-_rows("linalg_vector_norm", rule="reduction", cost=_an_input(2))
-_rows("logsumexp norm any all median nanmedian mode aminmax nansum count_nonzero", rule="reduction")
-_rows("cumsum cumprod cummax cummin", rule="cumulative", cost=_an_input(1))
-_rows("logcumsumexp", rule="cumulative")
-_rows("_fft_r2c _fft_c2r _fft_c2c", rule="fft")
-
-# What changes each element by itself; all others are tagged pointwise by PyTorch.
-_ACTIVATIONS = (
-    "leaky_relu elu celu selu gelu sigmoid tanh silu mish hardtanh hardswish hardsigmoid "
-    "softplus log_sigmoid log_sigmoid_forward _prelu_kernel prelu rrelu relu6 threshold "
-    "hardshrink softshrink rrelu_with_noise"
-)
-_rows(_ACTIVATIONS, rule="pointwise", kind="activation", cost=_an_output(1))
-_rows("relu", rule="pointwise", kind="activation", cost=_an_output(1), on_map="keeps")
-_rows("lerp addcmul addcdiv floor_divide", rule="pointwise", cost=_an_output(1))
-_rows("where masked_fill tril triu bernoulli", rule="pointwise", cost=_free)
-_rows("bitwise_not", cost=_free)
-_rows("glu", rule="glu", cost=_an_output(1))
-
-# What carries elements elsewhere and leaves them as they are. Those of kind "reshape" and "cut"
-# compute nothing: the same elements in another form, or some of them.
-_SAME = "_to_copy dropout native_dropout detach alias lift_fresh contiguous dequantize"
-_rows(_SAME, rule="same", kind="reshape", cost=_free)
-_rows("clone", rule="same", kind="reshape", cost=_free, on_map="keeps")
-_rows("alias_copy lift_fresh_copy", rule="same", cost=_free)
-_VIEWS = "view _unsafe_view reshape _reshape_alias _reshape_copy"
-_rows(_VIEWS, rule="view", kind="reshape", cost=_free)
-_rows("chunk narrow flatten unflatten movedim unsafe_chunk", kind="reshape")
-for _names, _rule in (
-    ("expand expand_copy", "expand"),
-    ("permute", "permute"),
-    ("split split_with_sizes unsafe_split unsafe_split_with_sizes", "split"),
-    ("squeeze", "squeeze"),
-    ("t", "t"),
-    ("transpose", "transpose"),
-    ("unbind", "unbind"),
-    ("unsqueeze", "unsqueeze"),
-    ("diagonal", "move"),
-):
-    _rows(_names, rule=_rule, kind="reshape", cost=_free)
-_rows("unfold", rule="move", kind="reshape", cost=_free, on_map="slides")
-_rows("slice", rule="slice", kind="cut", word="every n-th", cost=_free, on_map="slides")
-_rows("select", rule="select", kind="cut", cost=_free)
-_rows("view_as_real", rule="parts", cost=_free)
-_rows("cat", rule="cat", kind="cat", cost=_free, on_map="reassembles")
-_rows("stack", rule="stack", kind="cat", cost=_free)
-_rows("index index_select", rule="move", kind="move", cost=_free, on_map="reassembles")
-_rows("gather repeat channel_shuffle pixel_unshuffle", rule="move", kind="move", cost=_free)
-_rows("_unsafe_index rot90 native_channel_shuffle take", rule="move", cost=_free)
-_rows("roll", rule="move", kind="move", cost=_free, on_map="slides")
-_rows("flip", rule="flip", kind="move", cost=_free)
-_rows("pixel_shuffle", rule="pixel shuffle", kind="move", cost=_free, on_map="slides")
-_rows("index_put slice_scatter select_scatter", rule="put", cost=_free, on_map="writes")
-_rows("copy", rule="copy", cost=_free, on_map="writes")
-_rows("scatter resize", cost=_free)
-_rows("embedding", rule="embedding", cost=_free)
-
-# What does not depend on its operands' elements.
-_MAKES = (
-    "arange empty empty_like empty_strided exponential eye fill full full_like new_empty "
-    "new_empty_strided new_full new_ones new_zeros normal ones ones_like rand rand_like "
-    "randint_like randn randn_like random scalar_tensor uniform zero zeros zeros_like"
-)
-_rows(_MAKES, rule="none", cost=_free)
-_ASKS = "_local_scalar_dense is_same_size sym_numel sym_size sym_stride"
-_rows(f"{_ASKS} _record_function_enter_new _record_function_exit", cost=_free)
 
 _NOTHING = Operator()
 _OF_PYTORCH = ("aten", "prims")

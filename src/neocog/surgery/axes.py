@@ -7,11 +7,9 @@ from typing import Any
 
 from torch import fx
 
-__all__ = ["blocks", "joined", "paired", "permuted", "stacked", "summed"]
+from neocog.graph.ops import OPERATORS
 
-_SUMMARIES = frozenset(
-    ("sum", "mean", "amax", "amin", "max", "min", "prod", "std", "var", "norm", "logsumexp")
-)
+__all__ = ["blocks", "joined", "paired", "permuted", "stacked", "summed"]
 
 
 def _name(node: fx.Node) -> str:
@@ -36,7 +34,8 @@ def permuted(node: fx.Node, axes: tuple[int, ...], count: int) -> tuple[int, ...
 
 def summed(node: fx.Node, count: int) -> set[int]:
     """Axes of a reduction such as a sum, a mean or a max."""
-    if _name(node) not in _SUMMARIES:
+    row = OPERATORS.get(_name(node))
+    if row is None or row.rule != "reduction":
         return set()
     given = node.kwargs.get("dim", node.kwargs.get("axis"))
     given = node.args[1] if len(node.args) > 1 else given

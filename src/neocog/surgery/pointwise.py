@@ -2,67 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import torch
 from torch import fx, nn
-from torch.nn import functional as F
 
+from neocog.graph.ops import ACTIVATIONS
 from neocog.surgery.modes import NormByMode
 from neocog.surgery.window import window_of
 
 __all__ = ["behind"]
 
-_POINTWISE_MODULES = (
-    nn.BatchNorm1d,
-    nn.BatchNorm2d,
-    nn.SyncBatchNorm,
-    NormByMode,
-    nn.Dropout,
-    nn.Dropout1d,
-    nn.Dropout2d,
-    nn.ReLU,
-    nn.ReLU6,
-    nn.LeakyReLU,
-    nn.PReLU,
-    nn.ELU,
-    nn.CELU,
-    nn.SELU,
-    nn.GELU,
-    nn.SiLU,
-    nn.Mish,
-    nn.Sigmoid,
-    nn.Tanh,
-    nn.Softplus,
-    nn.Hardtanh,
-    nn.Hardswish,
-    nn.Hardsigmoid,
-    nn.Identity,
-)
-_POINTWISE_FUNCTIONS: frozenset[Any] = frozenset(
-    (
-        F.relu,
-        F.relu6,
-        F.leaky_relu,
-        F.elu,
-        F.selu,
-        F.gelu,
-        F.silu,
-        F.mish,
-        F.sigmoid,
-        F.tanh,
-        F.hardtanh,
-        F.hardswish,
-        F.softplus,
-        F.dropout,
-        F.batch_norm,
-        torch.relu,
-        torch.relu_,
-        torch.sigmoid,
-        torch.tanh,
-    )
-)
-_POINTWISE_METHODS = frozenset(("relu", "relu_", "sigmoid", "tanh", "clamp", "contiguous"))
+_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.SyncBatchNorm, NormByMode)
+_OTHERS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Identity)
+
+_MODULES = frozenset(name.replace("_", "") for name in ACTIVATIONS)
+_FUNCTIONS = ACTIVATIONS | {"dropout", "batch_norm"}
+_METHODS = ACTIVATIONS | {"clamp", "contiguous"}
 
 
 def behind(node: fx.Node, root: nn.Module) -> fx.Node:
@@ -72,15 +25,25 @@ def behind(node: fx.Node, root: nn.Module) -> fx.Node:
         return node
     while len(node.users) == 1:
         user = next(iter(node.users))
-        known = (
-            (user.op == "call_function" and user.target in _POINTWISE_FUNCTIONS)
-            or (user.op == "call_method" and user.target in _POINTWISE_METHODS)
-            or (
-                user.op == "call_module"
-                and isinstance(root.get_submodule(str(user.target)), _POINTWISE_MODULES)
-            )
-        )
-        if not known or user.all_input_nodes[:1] != [node]:
+        if not _is_pointwise(user, root) or user.all_input_nodes[:1] != [node]:
             break
         node = user
     return node
+
+
+def _is_pointwise(node: fx.Node, root: nn.Module) -> bool:
+    """Whether a node is a norm, an activation or a dropout of PyTorch."""
+    if node.op == "call_module":
+        module = root.get_submodule(str(node.target))
+        kind = type(module)
+        activates = kind.__module__ == nn.modules.activation.__name__
+        return isinstance(module, _NORMS + _OTHERS) or (
+            activates and kind.__name__.lower() in _MODULES
+        )
+    if node.op == "call_method":
+        return str(node.target).rstrip("_") in _METHODS
+    if node.op != "call_function":
+        return False
+    home = getattr(node.target, "__module__", None) or "torch"  # builtins have none
+    name = str(getattr(node.target, "__name__", "")).rstrip("_")
+    return home.partition(".")[0] == "torch" and name in _FUNCTIONS

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from fractions import Fraction
 
 import torch
 from torch import Tensor
 
-from neocog.graph.ops import operator_of
+from neocog.graph.ops import operator_of, rule_of
 from neocog.graph.reach.intervals import AxisStep, Reach, hull, nothing, permuted, spread, upto
 from neocog.graph.reach.local import (
     NUMBERS,
@@ -29,47 +28,36 @@ from neocog.graph.reach.local import (
     unplaced,
     width,
 )
-from neocog.graph.reach.scene import dims
+from neocog.graph.reach.scene import combined
 from neocog.graph.reach.sums import contracted
 
 __all__ = [
     "attention",
-    "batch_norm",
     "fourier",
-    "group_norm",
     "joins_spectra",
-    "layer_norm",
+    "kept",
     "linear",
     "picks",
     "product",
     "recurrent",
     "reduction",
-    "running",
-    "softmax",
 ]
 
 
-def _kept(w: OperationPlaces, along: Sequence[int], kind: str | None = None) -> SlotsAfter:
-    """Each element stays where it is."""
+def kept(w: OperationPlaces) -> SlotsAfter:
+    """Each element stays where it is, and is combined with others: softmax, norms, running sums."""
     _, slots = w.first
     if slots is None or w.spectral():
         return None
+    along = combined(w.op)
     for s in range(2 * w.axes):
-        mix(w, s, slots[s], along, kind)
+        mix(w, s, slots[s], along, RUNNING if rule_of(w.op) == "cumulative" else None)
     one_axis(w, slots, along)
     same = tuple(spread(r, w.shape) for r in slots)
+    if rule_of(w.op) == "layer norm":  # its weights may be those of positions
+        numbers_of(w, same)
     rest: list[Slots | None] = [same if t.shape == w.outs[0].shape else None for t in w.outs[1:]]
     return [same, *rest]
-
-
-def softmax(w: OperationPlaces) -> SlotsAfter:
-    """All along one axis are weighed against each other."""
-    return _kept(w, dims(w.given.get("dim"), len(w.shape)))
-
-
-def running(w: OperationPlaces) -> SlotsAfter:
-    """Sums that begin at one side."""
-    return _kept(w, dims(w.given["dim"], len(w.shape)), RUNNING)
 
 
 def recurrent(w: OperationPlaces) -> SlotsAfter:
@@ -89,33 +77,13 @@ def recurrent(w: OperationPlaces) -> SlotsAfter:
     return [tuple(same), *(invariant(t, w.axes) for t in w.outs[1:])]
 
 
-def batch_norm(w: OperationPlaces) -> SlotsAfter:
-    """In evaluation mode each element by itself; else its channel together."""
-    training = w.given.get("training", w.given.get("use_input_stats", False))
-    return _kept(w, [d for d in range(len(w.shape)) if d != 1] if training else [])
-
-
-def group_norm(w: OperationPlaces) -> SlotsAfter:
-    """A group of channels together."""
-    return _kept(w, range(1, len(w.shape)))
-
-
-def layer_norm(w: OperationPlaces) -> SlotsAfter:
-    """The last axes together, with weights that may be those of positions."""
-    axes = len(w.shape)
-    after = _kept(w, range(axes - len(w.given["normalized_shape"]), axes))
-    if after and after[0]:
-        numbers_of(w, after[0])
-    return after
-
-
 def reduction(w: OperationPlaces) -> SlotsAfter:
     """A sum, a mean, a norm, the largest."""
     x, slots = w.first
     if slots is None or w.spectral():
         return None
     w.reduces = True
-    along = dims(w.given.get("dim"), x.dim())
+    along = combined(w.op)
     one_axis(w, slots, along)
     kept = [d for d in range(x.dim()) if d not in along]
     after = []
@@ -142,8 +110,8 @@ _WITH_INDICES = ("max", "min", "median", "nanmedian", "mode")
 
 def picks(w: OperationPlaces) -> SlotsAfter:
     """Sorted, or the largest few: without places where it is along them."""
-    x, slots = w.first
-    along = dims(w.given.get("dim", -1), x.dim())
+    _, slots = w.first
+    along = combined(w.op)
     if slots is None or w.spectral():
         return None
     if not any(set(placed(r, w.axes)) & set(along) for r in slots):
@@ -322,7 +290,7 @@ def attention(w: OperationPlaces) -> SlotsAfter:
 def fourier(w: OperationPlaces) -> SlotsAfter:
     """Positions become frequencies, and frequencies positions."""
     x, slots = w.first
-    along = dims(w.given["dim"], x.dim())
+    along = combined(w.op)
     if slots is None:
         return None
     after = [

@@ -10,7 +10,6 @@ from torch import Tensor
 
 from neocog.graph.reach.intervals import (
     Reach,
-    hull,
     joined,
     moved,
     nothing,
@@ -28,7 +27,6 @@ __all__ = [
     "of_cat",
     "of_embedding",
     "of_expand",
-    "of_fft",
     "of_flip",
     "of_glu",
     "of_none",
@@ -234,9 +232,3 @@ def of_embedding(s: Scene) -> Reach:
     """Each row of a table sees what its number sees."""
     x = s.reach["indices"]
     return spread(reshaped(x, (*x.shape, 1)), s.out)
-
-
-def of_fft(s: Scene) -> Reach:
-    """All along the axes that are transformed."""
-    x = hull(s.first, dims(s.given["dim"], len(s.out)))
-    return spread(x, s.out)

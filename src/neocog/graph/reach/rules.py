@@ -43,8 +43,8 @@ RULES: dict[str, Rule] = {
     "softmax": sums.of_along,
     "sort": sums.of_along,
     "cumulative": sums.of_up_to,
-    "batch norm": sums.of_batch_norm,
-    "layer norm": sums.of_layer_norm,
+    "batch norm": sums.of_along,
+    "layer norm": sums.of_along,
     "group norm": sums.of_group_norm,
     "product": sums.of_matrix_product,
     "linear": sums.of_linear,
@@ -69,7 +69,7 @@ RULES: dict[str, Rule] = {
     "glu": moves.of_glu,
     "put": moves.of_put,
     "embedding": moves.of_embedding,
-    "fft": moves.of_fft,
+    "fft": sums.of_along,
 }
 
 _ALL_OPERANDS = frozenset(

@@ -9,9 +9,10 @@ from typing import Any
 from torch import Tensor
 
 from neocog.graph.operations import Operation
+from neocog.graph.ops import rule_of
 from neocog.graph.reach.intervals import Reach
 
-__all__ = ["Rule", "Scene", "channels", "dims"]
+__all__ = ["Rule", "Scene", "channels", "combined", "dims"]
 
 
 @dataclass(frozen=True)
@@ -66,3 +67,20 @@ def channels(x: Reach, channels: int, dim: int = 1) -> Reach:
     shape, steps = list(x.shape), list(x.steps)
     shape[dim], steps[dim] = channels, None
     return replace(x, shape=tuple(shape), steps=tuple(steps))
+
+
+def combined(op: Operation) -> list[int]:
+    """Axes of the first tensor along which an operation combines all elements.
+
+    In evaluation mode a batch norm combines none; in training mode all but those of its channels.
+    """
+    rule, given = rule_of(op), op.given
+    axes = next(iter(op.tensors.values())).dim()
+    if rule == "batch norm":
+        training = given.get("training", given.get("use_input_stats", False))
+        return [d for d in range(axes) if d != 1] if training else []
+    if rule == "layer norm":
+        return list(range(axes - len(given["normalized_shape"]), axes))
+    if rule == "group norm":
+        return list(range(1, axes))
+    return dims(given.get("dim"), axes)

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from neocog.graph.ops import OPERATORS
 from neocog.graph.reach.intervals import Reach, hull, reshaped, spread, union, upto, windows
-from neocog.graph.reach.scene import Scene, channels, dims
+from neocog.graph.reach.scene import Scene, channels, combined
 
 __all__ = [
     "contracted",
     "of_along",
     "of_attention",
-    "of_batch_norm",
     "of_group_norm",
-    "of_layer_norm",
     "of_linear",
     "of_matrix_product",
     "of_reduction",
@@ -23,7 +21,7 @@ __all__ = [
 def of_reduction(s: Scene) -> Reach:
     """All along the axes that are summed up."""
     x = s.first
-    summed = dims(s.given.get("dim"), len(x.shape))
+    summed = combined(s.op)
     x = hull(x, summed)
     if len(s.out) < len(x.shape):
         kept = [d for d in range(len(x.shape)) if d not in summed]
@@ -37,39 +35,22 @@ def of_reduction(s: Scene) -> Reach:
 
 
 def of_along(s: Scene) -> Reach:
-    """Each element sees all along the axes, as in a softmax."""
-    all_along = dims(s.given.get("dim"), len(s.first.shape))
-    return spread(hull(s.first, all_along), s.out)
+    """Each element sees all along some axes, as in a softmax or a norm."""
+    return spread(hull(s.first, combined(s.op)), s.out)
 
 
 def of_up_to(s: Scene) -> Reach:
     """Each element sees all before it and itself, as in a running sum."""
     x = s.first
-    d = dims(s.given["dim"], len(x.shape))[0]
+    d = combined(s.op)[0]
     places = upto(x.shape[d])
     index = places.unsqueeze(0).expand(len(places), -1)
     return windows(x, d, index, ratio=None, taken=index <= places.unsqueeze(1))
 
 
-def of_batch_norm(s: Scene) -> Reach:
-    """Itself; in training mode its channel."""
-    x = s.first
-    training = s.given.get("training", s.given.get("use_input_stats", False))
-    if not training:
-        return x
-    others = [d for d in range(len(x.shape)) if d != 1]
-    return spread(hull(x, others), s.out)
-
-
-def of_layer_norm(s: Scene) -> Reach:
-    """All along the last axes."""
-    axes = len(s.out)
-    return spread(hull(s.first, range(axes - len(s.given["normalized_shape"]), axes)), s.out)
-
-
 def of_group_norm(s: Scene) -> Reach:
     """All of its group of channels."""
-    x = hull(s.first, range(1, len(s.out)), groups=s.given["group"])
+    x = hull(s.first, combined(s.op), groups=s.given["group"])
     return channels(spread(x, s.out), s.out[1])
 
 
