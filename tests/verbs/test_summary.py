@@ -117,7 +117,7 @@ def test_what_is_not_understood_is_said_and_left_empty() -> None:
     plain = found.to_json()
     assert (plain["status"], plain["unknown"]) == ("partial", ["aten._linalg_svd"])
     rows = {layer["name"]: layer for layer in plain["layers"]}
-    assert rows["a"]["receptive_field"] == (3,)
+    assert rows["a"]["receptive_field"] == [3]
     assert rows["b"]["receptive_field"] is None
     assert rows["b"]["macs"] > 0
     assert "Not understood" in found.exhibits("half").text

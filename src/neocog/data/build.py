@@ -11,6 +11,7 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from hashlib import blake2b, sha256
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from neocog.data.duplicates import LEAST_SIDE, Traits, digest, traits
 from neocog.data.folder import Listing, scan
 from neocog.data.framing import kept_of
 from neocog.data.image_decode import fit_all
+from neocog.data.kept import read_outline, read_rows
 from neocog.data.load_options import LoadOptions, usual_size
 from neocog.data.quality import BARREN, Fault, Note, Sheet
 from neocog.data.ranges import nothing_to_see, pale_notes
@@ -53,12 +55,16 @@ _Part = tuple[np.ndarray, Sequence[str], np.ndarray]
 
 @dataclass(frozen=True)
 class Built:
-    """A finished set: its name, its splits, all of them as one, and its sheet."""
+    """A finished set: its name, its splits, all of them as one, and its sheet.
+
+    `decode` is there where no image is decoded yet: it decodes some rows of the whole.
+    """
 
     key: str
     splits: dict[str, Split]
     whole: Split
     sheet: Sheet
+    decode: Callable[[np.ndarray], list[str]] | None = None
 
 
 def build_digits(options: LoadOptions) -> Built:
@@ -116,8 +122,16 @@ def build_digits(options: LoadOptions) -> Built:
     )
 
 
-def build_folder(path: Path, *, options: LoadOptions, progress: Progress = None) -> Built:
+def build_folder(
+    path: Path, *, options: LoadOptions, progress: Progress = None, later: int | None = None
+) -> Built:
     """A folder of class folders, or of images without labels.
+
+    Args:
+        path: of the folder.
+        options: how it is opened.
+        progress: called with (steps done, steps in all).
+        later: of a folder of more images than these none is decoded, unless it was once.
 
     Raises:
         DataError: it holds nothing that can be used, or, when strict, something that cannot.
@@ -141,6 +155,8 @@ def build_folder(path: Path, *, options: LoadOptions, progress: Progress = None)
         listing.faults, [*listing.remarks, *listing.cautions], full.tag(), VERSION, _decoder(),
     )  # fmt: skip
     done = _open(cache.load(key), key)
+    if done is None and later is not None and len(rows) > later:
+        return _outlined(cache, key, listing, table, rows, full, reasons, progress)
     if done is None:
 
         def fill(writer: ArrayWriter) -> None:
@@ -266,32 +282,51 @@ def _decode(
             x, listing, rows=rows, channels=channels, resize_mode=options.resize_mode, tick=tick
         )
         faults = [*listing.faults, *_faults(listing, {**reasons, **failed})]
-        keep = np.array([j for j, i in enumerate(rows) if i not in failed], np.int64)
         if options.strict:
             _stop_at(faults)
-        if not len(keep):
+        if len(failed) == len(rows):
             raise _nothing(listing.root, faults)
-        good = [rows[j] for j in keep.tolist()]
-        present, y = np.unique([listing.label[i] for i in good], return_inverse=True)
-        classes = tuple(listing.classes[k] for k in present.tolist() if k >= 0)
-        absent = _barren(listing, classes, {**reasons, **failed})
-        pile = RawSamples(
-            x=x,
-            rows=keep,
-            y=y.astype(np.int64),
-            names=PathNames.of([listing.names[i] for i in good]),
-            roles=[listing.role[i] for i in good],
-            classes=classes,
-            ids=table["sha"][good].copy().view("<u8").reshape(len(good), 4)[:, 0].astype(np.uint64),
-            traits=traits_of(table[good]),
-            rich=np.minimum(table["height"][good], table["width"][good]) >= LEAST_SIDE,
-            equal=lambda a, b: same_pixels(listing, table, good[a], good[b]),
-            mix=True,
-            cut_test=options.cut_test,
-            part=options.part,
-        )
-        sheet = sort_pile(writer, pile, kind="folder", seed=options.seed).sheet
-        blank, pixel_cautions = nothing_to_see(x, keep, table["alpha"][good] > 0)
+        return _sorted(writer, listing, table, rows, options, reasons, failed, x)
+
+
+def _sorted(
+    writer: ArrayWriter,
+    listing: Listing,
+    table: np.ndarray,
+    rows: list[int],
+    options: LoadOptions,
+    reasons: dict[int, str],
+    failed: dict[int, str],
+    x: np.ndarray,
+    *,
+    decoded: bool = True,
+) -> Sheet:
+    """Puts decoded files, or files that are decoded later, into their splits."""
+    faults = [*listing.faults, *_faults(listing, {**reasons, **failed})]
+    keep = np.array([j for j, i in enumerate(rows) if i not in failed], np.int64)
+    good = [rows[j] for j in keep.tolist()]
+    present, y = np.unique([listing.label[i] for i in good], return_inverse=True)
+    classes = tuple(listing.classes[k] for k in present.tolist() if k >= 0)
+    absent = _barren(listing, classes, {**reasons, **failed})
+    pile = RawSamples(
+        x=x,
+        rows=keep,
+        y=y.astype(np.int64),
+        names=PathNames.of([listing.names[i] for i in good]),
+        roles=[listing.role[i] for i in good],
+        classes=classes,
+        ids=table["sha"][good].copy().view("<u8").reshape(len(good), 4)[:, 0].astype(np.uint64),
+        traits=traits_of(table[good]),
+        rich=np.minimum(table["height"][good], table["width"][good]) >= LEAST_SIDE,
+        equal=lambda a, b: same_pixels(listing, table, good[a], good[b]),
+        mix=True,
+        cut_test=options.cut_test,
+        part=options.part,
+        decoded=decoded,
+    )
+    sheet = sort_pile(writer, pile, kind="folder", seed=options.seed).sheet
+    clear = table["alpha"][good] > 0
+    blank, pixel_cautions = nothing_to_see(x, keep, clear) if decoded else ([], [])
     noted = notes(listing, table, rows=good) | pale_notes([listing.names[good[j]] for j in blank])
     return replace(
         sheet,
@@ -301,6 +336,62 @@ def _decode(
         cautions=(*listing.cautions, *pixel_cautions),
         notes=tuple(Note(r, tuple(p)) for r, p in noted.items()),
     )
+
+
+def _outlined(
+    cache: Cache,
+    key: str,
+    listing: Listing,
+    table: np.ndarray,
+    rows: list[int],
+    options: LoadOptions,
+    reasons: dict[int, str],
+    progress: Progress,
+) -> Built:
+    """The same set without pixels, which are decoded for the rows that are asked for.
+
+    The sheet of such a set says nothing of what only pixels show.
+    """
+    size, channels = options.size or (0, 0), options.channels or 0
+    dtype = np.dtype(np.uint16 if (table["bits"][rows] == 16).any() else np.uint8)
+    none = np.broadcast_to(np.zeros((), dtype), (len(rows), *size, channels))
+
+    def outline(writer: ArrayWriter) -> None:
+        sheet = _sorted(writer, listing, table, rows, options, reasons, {}, none, decoded=False)
+        writer.put("x", np.zeros((0, *size, channels), dtype))
+        writer.meta = {"sheet": sheet.to_json(), "names": dict.fromkeys(ROLES, "paths")}
+
+    name = _hash(key, "outline")
+    outlines = Cache(cache.folder, read=read_outline)
+    meta, arrays = outlines.load(name) or outlines.make(name, outline)
+    x = cache.room((len(rows), *size, channels), dtype)
+    built = _opened((meta, {**arrays, "x": x}), key)
+    files = {n: i for i, n in enumerate(listing.names)}
+
+    def decode(some: np.ndarray) -> list[str]:
+        chosen = [files[built.whole.names[r]] for r in some.tolist()]
+        tick = Ticks(len(chosen), progress)
+
+        def fill(writer: ArrayWriter) -> None:
+            part = np.empty((len(chosen), *size, channels), dtype)
+            failed = decode_into(
+                part, listing, rows=chosen, channels=channels, resize_mode=options.resize_mode,
+                tick=tick,
+            )  # fmt: skip
+            if failed:
+                raise DataError(
+                    f"`{printable(listing.root)}` changed while it was read "
+                    f"({printable(next(iter(failed.values())))}). Start again."
+                )
+            writer.put("x", part)
+
+        shape = (len(chosen), *size, channels)
+        pixels = Cache(cache.folder, read=partial(read_rows, shape=shape))
+        rows_key = _hash(key, "rows", chosen)
+        x[some] = (pixels.load(rows_key) or pixels.make(rows_key, fill))[1]["x"]
+        return nothing_to_see(x, some, table["alpha"][chosen] > 0)[1]
+
+    return replace(built, decode=decode)
 
 
 def _settle(options: LoadOptions, table: np.ndarray) -> LoadOptions:

@@ -17,6 +17,8 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import math
+import mmap
 import os
 import shutil
 import stat
@@ -40,6 +42,9 @@ __all__ = ["Cache", "Loaded", "default_folder"]
 
 Loaded = tuple[dict[str, Any], dict[str, np.ndarray]]
 """What a set says of itself, and its arrays."""
+
+_IN_MEMORY = 1 << 28
+"""Bytes from which on zeros lie in a file."""
 
 _TRIES = 3
 """Times that a set is begun whose folder is deleted while it is made; then it stays in memory."""
@@ -188,6 +193,23 @@ class Cache:
         writer = ArrayWriter(None)
         fill(writer)
         return writer.meta, writer.arrays
+
+    def room(self, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+        """Zeros that take neither memory nor disk before they are written: a sparse file.
+
+        Args:
+            shape: of the array.
+            dtype: of its values.
+        """
+        size = math.prod(shape) * dtype.itemsize
+        if size >= _IN_MEMORY:
+            with contextlib.suppress(OSError, ValueError):
+                self.folder.mkdir(parents=True, exist_ok=True)
+                with tempfile.TemporaryFile(dir=self.folder) as file:
+                    file.truncate(size)
+                    raw = mmap.mmap(file.fileno(), size)
+                return np.frombuffer(raw, dtype).reshape(shape)
+        return np.zeros(shape, dtype)
 
     def _on_disk(self, key: str, fill: Callable[[ArrayWriter], None]) -> Loaded:
         try:

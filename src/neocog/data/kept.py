@@ -20,7 +20,7 @@ from neocog.errors import DataError
 from neocog.fields import Fields
 from neocog.files import read_json
 
-__all__ = ["read_arrays", "read_set"]
+__all__ = ["read_arrays", "read_outline", "read_rows", "read_set"]
 
 _META = 2**30
 """Bytes of a meta.json, at most: it names what is wrong with each of a million files."""
@@ -40,15 +40,39 @@ def read_set(folder: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         OSError: a file is missing.
         ValueError: a file is too short.
     """
+    meta, arrays = read_outline(folder)
+    x = arrays.get("x")
+    total = sum(len(arrays[f"{split}-y"]) for split in ROLES)
+    if x is None or x.ndim != 4 or len(x) != total or x.dtype not in (np.uint8, np.uint16):
+        raise DataError("The pixels of a kept set must be those of its splits, and are not.")
+    return meta, arrays
+
+
+def read_outline(folder: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """A set without its pixels: `read_set` of classes, names and ids alone.
+
+    Args:
+        folder: of the set.
+    """
     meta, arrays = read_arrays(folder)
     sheet = Sheet.from_json(meta.table("sheet").values)
     names = meta.table("names")
     for split in ROLES:
         _check(split, names.text(split), arrays, len(sheet.classes))
+    return dict(meta.values), arrays
+
+
+def read_rows(folder: Path, shape: tuple[int, ...]) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """The pixels of some rows.
+
+    Args:
+        folder: of the set.
+        shape: of these pixels.
+    """
+    meta, arrays = read_arrays(folder)
     x = arrays.get("x")
-    total = sum(len(arrays[f"{split}-y"]) for split in ROLES)
-    if x is None or x.ndim != 4 or len(x) != total or x.dtype not in (np.uint8, np.uint16):
-        raise DataError("The pixels of a kept set must be those of its splits, and are not.")
+    if x is None or x.shape != shape or x.dtype not in (np.uint8, np.uint16):
+        raise DataError(f"Pixels of the shape {shape} are kept here, and others came.")
     return dict(meta.values), arrays
 
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from pathlib import Path
+from typing import Self
+
+import numpy as np
 
 from neocog.data.arrays import files_of
 from neocog.data.build import Built, build_arrays, build_digits, build_folder
@@ -37,6 +40,7 @@ class Source:
         sheet: what was found.
         fingerprint: of content, split and decoding: equal fingerprints, equal arrays.
         resize_mode: how images were brought to their size.
+        decode: decodes some rows of `whole`, where no image is decoded yet; see `decoded`.
     """
 
     path: str
@@ -47,6 +51,25 @@ class Source:
     sheet: Sheet
     fingerprint: str
     resize_mode: str
+    decode: Callable[[np.ndarray], list[str]] | None = field(default=None, repr=False)
+
+    def decoded(self, name: str, rows: np.ndarray) -> Self:
+        """With the pixels of some rows of a split; nothing is done where all are there already.
+
+        Args:
+            name: of the split.
+            rows: positions in it.
+
+        Raises:
+            DataError: a file cannot be decoded.
+        """
+        if self.decode is None:
+            return self
+        before = 0 if name == ALL else ROLES.index(name)
+        start = sum(len(self.splits[role]) for role in ROLES[:before])
+        remarks = self.decode(start + np.unique(rows))
+        sheet = replace(self.sheet, cautions=(*self.sheet.cautions, *remarks))
+        return replace(self, sheet=sheet)
 
     @property
     def target(self) -> TargetSpec:
@@ -134,6 +157,7 @@ def open_data(
     resize_mode: str = "crop",
     cut_test: bool = False,
     part: str | None = None,
+    later: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Source:
     """Opens a data set; decodes it the first time, and maps it from a cache from then on.
@@ -150,6 +174,8 @@ def open_data(
         resize_mode: `crop`, `stretch` or `pad`, see `neocog.types.RESIZE_MODES`.
         cut_test: cut a test split out of train where the data brings train and val only.
         part: of all samples only those of this split; the sheet speaks of these alone.
+        later: of a folder of more images than these decode none now: `Source.decoded` decodes
+            those that are chosen, and other rows are black.
         progress: called with (steps done, steps in all) as files are read and decoded.
 
     Raises:
@@ -171,7 +197,7 @@ def open_data(
         cut_test=cut_test,
         part="" if part in (None, ALL) else part,
     )
-    built = build_digits(options) if text == "digits" else _build(text, options, progress)
+    built = build_digits(options) if text == "digits" else _build(text, options, progress, later)
     sheet = built.sheet
     name = json.dumps([built.key, sheet.classes]).encode()
     return Source(
@@ -183,17 +209,23 @@ def open_data(
         sheet=sheet,
         fingerprint=blake2b(name, digest_size=16).hexdigest(),
         resize_mode=resize_mode,
+        decode=built.decode,
     )
 
 
-def _build(text: str, options: LoadOptions, progress: Callable[[int, int], None] | None) -> Built:
+def _build(
+    text: str,
+    options: LoadOptions,
+    progress: Callable[[int, int], None] | None,
+    later: int | None,
+) -> Built:
     path = Path(text)
     _check(path, text)
     if (arrays := files_of(path)) is not None:
         kind, files = arrays
         return build_arrays(path, files, kind=kind, options=options, progress=progress)
     if path.is_dir():
-        return build_folder(path, options=options, progress=progress)
+        return build_folder(path, options=options, progress=progress, later=later)
     regular(path, what="DATA that is no folder")
     raise DataError(
         f"DATA is `digits`, a folder, an .npz or the images of an idx pair; "

@@ -21,6 +21,7 @@ __all__ = [
     "batch_for",
     "batch_of",
     "check_batch",
+    "drawn_rows",
     "evaluation_batch",
     "in_range",
     "truths",
@@ -132,10 +133,21 @@ class Samples:
             raise UsageError(
                 f"A measurement looks at one sample at least; n={n} came. Leave it out."
             )
-        rows = np.random.default_rng([seed, 0xA0D17]).permutation(len(self.x))
+        rows = drawn_rows(len(self.x), None, seed=seed)
         if self.order is not None:
             rows = rows[np.isin(rows, self.order)]
         return replace(self, order=rows[:n])
+
+
+def drawn_rows(total: int, n: int | None, *, seed: int) -> np.ndarray:
+    """Which of so many samples `Samples.first` draws, in its order.
+
+    Args:
+        total: samples.
+        n: how many are drawn; all for None.
+        seed: of the draw.
+    """
+    return np.random.default_rng([seed, 0xA0D17]).permutation(total)[:n]
 
 
 def _values(x: object) -> Tensor:

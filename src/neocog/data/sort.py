@@ -42,6 +42,7 @@ class RawSamples:
         mix: give each split a seeded random order; else samples keep theirs.
         cut_test: cut a test split out of train also where the data has a val split.
         part: all samples are of this split; "" where they are of a whole set.
+        decoded: there are pixels; else `x` has their shape alone, and none are written.
     """
 
     x: np.ndarray
@@ -57,6 +58,7 @@ class RawSamples:
     mix: bool
     cut_test: bool = False
     part: str = ""
+    decoded: bool = True
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,8 @@ def sort_pile(writer: ArrayWriter, pile: RawSamples, *, kind: str, seed: int) ->
         close = near_pairs(pile.traits, among=among)
     alike = components(n, np.concatenate([exact, close]))
     parts, split_notes = _split(pile, alike, seed)
-    _write_pixels(writer, pile, np.concatenate([parts[s] for s in ROLES]))
+    if pile.decoded:
+        _write_pixels(writer, pile, np.concatenate([parts[s] for s in ROLES]))
     for name, rows in parts.items():
         _write(writer, pile, name, rows)
     where = np.zeros(n, np.int64)

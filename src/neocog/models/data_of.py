@@ -10,15 +10,18 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from neocog.data.image_files import real_path
 from neocog.data.open import ALL, Source, open_data, parse_source
+from neocog.data.samples import drawn_rows
 from neocog.data.split import Split
+from neocog.errors import DataError
 from neocog.models.class_matching import match_any
-from neocog.models.normalized import misfit_of_split
+from neocog.models.normalized import looked_at, misfit_of_split
 
 if TYPE_CHECKING:
     from neocog.models.model import Model
@@ -61,6 +64,8 @@ def data_of(
     *,
     border: int = 0,
     strict: bool = False,
+    n: int | None = None,
+    seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> ImageSamples:
     """Data as a classifier takes it.
@@ -70,6 +75,9 @@ def data_of(
         path: as for `neocog.open_data`, with a split or without: `DATA:val`, `DATA:all`.
         border: pixels to serve beyond the model's size, on each side.
         strict: stop at the first image that cannot be used.
+        n: samples that are looked at, drawn as by `Samples.first`: of a large folder only these
+            are decoded, and the others are black; all for None.
+        seed: of that draw.
         progress: called with (steps done, steps in all) as files are read and decoded.
 
     Raises:
@@ -78,7 +86,8 @@ def data_of(
     where, name = parse_source(os.fspath(path))
     signal = trained.spec.input
     height, width = (n + 2 * border for n in signal.size)
-    source = open_data(
+    opening = partial(
+        open_data,
         where,
         size=(height, width),
         channels=signal.channels,
@@ -87,7 +96,15 @@ def data_of(
         strict=strict,
         progress=progress,
     )
+    source = opening(later=n)
     name = split_name(source, name, [trained])
+    if source.decode is not None:
+        total = len(source.split(name))
+        rows = np.concatenate([drawn_rows(total, n, seed=seed), looked_at(total)])
+        try:
+            source = source.decoded(name, rows)
+        except DataError:  # a file that breaks off is left out of a set that is decoded whole
+            source = opening()
     split = source.split(name)
     numbers = source.kind in ("npz", "idx", "cifar")
     matched = match_any(

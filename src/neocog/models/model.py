@@ -367,6 +367,8 @@ class Model(Result):
         *,
         border: int = 0,
         strict: bool = False,
+        n: int | None = None,
+        seed: int = 0,
         progress: Callable[[int, int], None] | None = None,
     ) -> ImageSamples:
         """Data as this model takes it: its size, its channels, its numbers of the classes.
@@ -375,13 +377,17 @@ class Model(Result):
             source: as for `evaluate`.
             border: pixels to serve beyond the model's size, on each side.
             strict: stop at the first image that cannot be used.
+            n: samples that are looked at; all for None, see `models.data_of.data_of`.
+            seed: of their draw.
             progress: called with (steps done, steps in all) as files are read and decoded.
 
         Raises:
             DataError: the data cannot be opened.
         """
         self._must_classify()
-        return data_of(self, source, border=border, strict=strict, progress=progress)
+        return data_of(
+            self, source, border=border, strict=strict, n=n, seed=seed, progress=progress
+        )
 
     def _batch(self, given: int | None) -> int:
         """Samples that go through the model at once."""

@@ -22,7 +22,7 @@ from neocog.data.batches import pixels
 from neocog.data.split import Split
 from neocog.types import InputSpec
 
-__all__ = ["LOOKED_AT", "misfit", "misfit_of_split"]
+__all__ = ["LOOKED_AT", "looked_at", "misfit", "misfit_of_split"]
 
 MEAN = 3.0
 """Largest mean of normalized inputs, of either sign, that is not spoken of."""
@@ -85,8 +85,16 @@ def misfit(x: Tensor, signal: InputSpec) -> str | None:
 
 def misfit_of_split(split: Split, signal: InputSpec) -> tuple[str, ...]:
     """The same of some images, evenly from a whole split, as sentences."""
-    rows = np.unique(np.linspace(0, max(0, len(split) - 1), LOOKED_AT).astype(np.int64))
     if not len(split):
         return ()
-    sentence = misfit(pixels(split, rows), signal)
+    sentence = misfit(pixels(split, looked_at(len(split))), signal)
     return () if sentence is None else (sentence,)
+
+
+def looked_at(total: int) -> np.ndarray:
+    """Which of so many samples are looked at.
+
+    Args:
+        total: samples.
+    """
+    return np.unique(np.linspace(0, max(0, total - 1), LOOKED_AT).astype(np.int64))

@@ -371,6 +371,7 @@ def _audited(trained: Model, data: Data, how: _How) -> Audit:
         how.named(data),
         how.config,
         strict=how.strict,
+        drawn=how.models == 1,
         progress=counted(how.on_progress, "reading images"),
     )
     samples, larger = _only(given.samples, how) or given.samples, _only(given.larger, how)

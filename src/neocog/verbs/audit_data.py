@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from neocog.audits.config import AuditConfig
@@ -49,7 +50,13 @@ def needed(config: AuditConfig) -> int | None:
 
 
 def of_model(
-    trained: Model, data: Any, config: AuditConfig, *, strict: bool, progress: Reading = None
+    trained: Model,
+    data: Any,
+    config: AuditConfig,
+    *,
+    strict: bool,
+    drawn: bool = True,
+    progress: Reading = None,
 ) -> AuditData:
     """At the size of an opened model.
 
@@ -58,6 +65,7 @@ def of_model(
         data: a path, with a split or without, or what `neocog.data.inputs` takes.
         config: how many samples are needed, and how far they are shifted.
         strict: stop at the first image that cannot be used.
+        drawn: samples are drawn of all of them; else of some that are chosen afterwards.
         progress: called with (steps done, steps in all) as files are read and decoded.
 
     Raises:
@@ -65,7 +73,7 @@ def of_model(
     """
     spec = trained.spec
     if is_path(data) and spec.task == "classify":
-        return _of_path(trained, data, config, strict, progress)
+        return _of_path(trained, data, config, strict, drawn, progress)
     notes, total = tuple(trained.card.get("notes", ())), None
     if is_path(data):
         samples = _without_truth(trained, data, strict, progress)
@@ -101,10 +109,16 @@ def _without_truth(trained: Model, path: StrPath, strict: bool, progress: Readin
 
 
 def _of_path(
-    trained: Model, path: StrPath, config: AuditConfig, strict: bool, progress: Reading
+    trained: Model, path: StrPath, config: AuditConfig, strict: bool, drawn: bool, progress: Reading
 ) -> AuditData:
     """The samples of a classifier, and the same with a border for crops, where they have one."""
-    opened = trained.samples(path, strict=strict, progress=progress)
+    n = needed(config)
+    if n is not None:
+        n = max(n, config.layer_samples or 0, config.map_samples or 0)
+    samples_of = partial(
+        trained.samples, strict=strict, n=n if drawn else None, seed=config.seed, progress=progress
+    )
+    opened = samples_of(path)
     samples, size = Samples.of(opened.split), trained.spec.input.size
     result = AuditData(
         samples=samples, classes=opened.classes, notes=opened.notes, total=len(samples)
@@ -116,7 +130,7 @@ def _of_path(
     if smallest is None or min(smallest[0]) < min(size) + 2 * max_shift:
         return result
     where = f"{parse_source(path)[0]}:{opened.name}"
-    wide = trained.samples(where, border=max_shift, strict=strict, progress=progress)
+    wide = samples_of(where, border=max_shift)
     if wide.split.names[:] != opened.split.names[:]:
         raise DataError(f"`{printable(path)}` changed while it was read. Start the audit again.")
     return replace(result, larger=Samples.of(wide.split))

@@ -1,0 +1,104 @@
+"""Of a large folder only the images that are looked at are decoded, and they are the same ones."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import neocog
+from neocog.data import build
+from neocog.data.open import ALL, open_data
+from neocog.data.samples import drawn_rows
+from neocog.errors import DataError
+from neocog.models.normalized import LOOKED_AT
+
+N = 150
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("NEOCOG_CACHE", str(tmp_path / "cache"))
+    rng = np.random.default_rng(0)
+    for i in range(N):
+        place = tmp_path / "images" / "ab"[i % 2]
+        place.mkdir(parents=True, exist_ok=True)
+        x = rng.integers(0, 256, (40, 40, 3), dtype=np.uint8)
+        Image.fromarray(x).save(place / f"{i:03}.png")
+    return tmp_path / "images"
+
+
+@pytest.fixture
+def decoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many images each call decodes."""
+    counts: list[int] = []
+    plain = build.decode_into
+
+    def counted(out, listing, *, rows, **how):
+        counts.append(len(rows))
+        return plain(out, listing, rows=rows, **how)
+
+    monkeypatch.setattr(build, "decode_into", counted)
+    return counts
+
+
+def test_chosen_rows_are_those_of_a_folder_that_is_decoded_whole(folder, decoded):
+    later = open_data(folder, size=(32, 32), later=10)
+    assert decoded == []
+    rows = drawn_rows(len(later.split(ALL)), 7, seed=3)
+    later = later.decoded(ALL, rows)
+    assert decoded == [7]
+    again = open_data(folder, size=(32, 32), later=10).decoded(ALL, rows)
+    assert decoded == [7]  # kept
+    whole = open_data(folder, size=(32, 32))
+    assert decoded == [7, N]
+    assert later.fingerprint == whole.fingerprint
+    assert later.sheet == whole.sheet
+    assert later.whole.names[:] == whole.whole.names[:]
+    assert np.array_equal(later.whole.y, whole.whole.y)
+    for source in (later, again):
+        assert np.array_equal(source.whole.x[rows], whole.whole.x[rows])
+    assert open_data(folder, size=(32, 32), later=10).decode is None  # it is decoded by now
+
+
+@pytest.mark.parametrize("name", ["train", "val", "test"])
+def test_rows_of_a_split_lie_behind_those_of_the_others(folder, name):
+    later, whole = (open_data(folder, size=(32, 32), later=n) for n in (10, None))
+    some = np.array([1, 0])
+    split = later.decoded(name, some).split(name)
+    assert np.array_equal(split.x[:2], whole.split(name).x[:2])
+    assert not split.x[2:].any()
+
+
+def test_an_audit_decodes_no_more_than_it_looks_at(folder, decoded):
+    net = neocog.build("convnet", classes=2, channels=3, size=(32, 32))
+    model = neocog.load(net, size=(3, 32, 32), mean=(0.5,), std=(0.25,), classes=("a", "b"))
+    how = {"n": 12, "seed": 5, "layer_samples": 4, "maps": (), "progress": False}
+    one = neocog.audit(model, f"{folder}:all", **how).to_json()
+    assert max(decoded) <= 12 + LOOKED_AT < N
+    open_data(folder, size=(32, 32), channels=3)
+    two = neocog.audit(model, f"{folder}:all", **how).to_json()
+    assert one["shift"] == two["shift"]
+    assert one["notes"] == two["notes"]
+    shares = [{k: v for k, v in row.items() if k != "seconds"} for row in one["layers"]]
+    assert shares == two["layers"]
+
+
+def test_a_file_that_breaks_off_is_left_out_as_ever(folder, monkeypatch):
+    plain = build.decode_into
+
+    def broken(out, listing, *, rows, **how):
+        failed = [i for i in rows if listing.names[i].endswith("007.png")]
+        return {**plain(out, listing, rows=rows, **how), **dict.fromkeys(failed, "cut off")}
+
+    monkeypatch.setattr(build, "decode_into", broken)
+    later = open_data(folder, size=(32, 32), later=10)
+    at = [*later.whole.names].index("b/007.png")
+    with pytest.raises(DataError, match=r"changed while it was read \(cut off\)"):
+        later.decoded(ALL, np.array([at]))
+    net = neocog.build("convnet", classes=2, channels=3, size=(32, 32))
+    model = neocog.load(net, size=(3, 32, 32), mean=(0.5,), std=(0.25,), classes=("a", "b"))
+    samples = model.samples(f"{folder}:all", n=149, seed=0)
+    assert len(samples.split) == N - 1
