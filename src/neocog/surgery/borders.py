@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from neocog.layers.blocks import CircularConv2d, extend
 from neocog.surgery.graph import Traced, shape_of
-from neocog.surgery.window import FUNCTIONS, OperatorWindow, arguments, label
+from neocog.surgery.window import FUNCTIONS, NodeWindow, arguments, label
 
 __all__ = [
     "NOT_SPATIAL",
@@ -45,7 +45,7 @@ class OperatorChange:
     """
 
     node: fx.Node
-    window: OperatorWindow
+    window: NodeWindow
     circular: bool
     dense: bool
     presampled: bool
@@ -86,7 +86,7 @@ def wraps(module: nn.Module) -> bool:
 
 
 def extra_samples(
-    window: OperatorWindow, size: tuple[int, ...], out: tuple[int, ...]
+    window: NodeWindow, size: tuple[int, ...], out: tuple[int, ...]
 ) -> tuple[int, ...]:
     """Samples to add at the end of each axis, so that every output has `stride` phases.
 
@@ -125,7 +125,7 @@ class OperatorChanges:
     def plan(
         self,
         node: fx.Node,
-        window: OperatorWindow,
+        window: NodeWindow,
         *,
         circular: bool,
         dense: bool,

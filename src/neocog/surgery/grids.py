@@ -23,7 +23,7 @@ from torch.nn import functional as F
 from neocog.layers.windows import TakeWindows
 from neocog.surgery.axes import blocks, joined, paired, permuted, stacked, summed
 from neocog.surgery.graph import Traced, shape_of
-from neocog.surgery.window import OperatorWindow, label, window_of
+from neocog.surgery.window import NodeWindow, label, window_of
 
 __all__ = ["GridLayout", "SampleGrids", "Sampler", "grids_of"]
 
@@ -57,7 +57,7 @@ class Sampler:
     node: fx.Node
     name: str
     what: str
-    window: OperatorWindow | None
+    window: NodeWindow | None
     group: int
     reason: str = ""
 
@@ -234,9 +234,7 @@ class _Walk:
                     group, "the output is a map, and its elements must keep their positions"
                 )
 
-    def _sampler(
-        self, node: fx.Node, layout: GridLayout, window: OperatorWindow
-    ) -> GridLayout | None:
+    def _sampler(self, node: fx.Node, layout: GridLayout, window: NodeWindow) -> GridLayout | None:
         reason = _PRESAMPLED if self._what(node.all_input_nodes[0]) is TakeWindows else ""
         usual = tuple(range(2, 2 + self.grids.space))
         if layout.axes != usual or len(window.stride) != self.grids.space:
@@ -249,7 +247,7 @@ class _Walk:
         self,
         node: fx.Node,
         layout: GridLayout,
-        window: OperatorWindow | None,
+        window: NodeWindow | None,
         reason: str,
         what: str,
     ) -> GridLayout:

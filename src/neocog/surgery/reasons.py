@@ -12,7 +12,7 @@ from neocog.surgery.borders import extra_samples
 from neocog.surgery.graph import shape_of
 from neocog.surgery.grids import SampleGrids, Sampler
 from neocog.surgery.positions import Positions
-from neocog.surgery.window import OperatorWindow
+from neocog.surgery.window import NodeWindow
 
 __all__ = ["can_presample", "divides", "reasons_to_stay"]
 
@@ -22,7 +22,7 @@ def divides(stride: tuple[int, ...], size: tuple[int, ...]) -> bool:
     return len(stride) == len(size) and not any(n % s for n, s in zip(size, stride, strict=True))
 
 
-def can_presample(node: fx.Node, window: OperatorWindow) -> bool:
+def can_presample(node: fx.Node, window: NodeWindow) -> bool:
     """Whether the windows of an operator can be gathered from any phase before it."""
     size, out = (shape_of(node.all_input_nodes[0]) or ())[2:], (shape_of(node) or ())[2:]
     if window.pointwise or not divides(window.stride, size) or len(out) != len(size):

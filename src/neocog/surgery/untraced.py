@@ -19,7 +19,7 @@ from neocog.graph.hooks import hooked
 from neocog.layers.downsample import Downsampling
 from neocog.surgery.borders import PAD_MODULES, extra_samples, wraps
 from neocog.surgery.result import Replaced, Skipped, Surgery
-from neocog.surgery.window import OperatorWindow, window_of_module
+from neocog.surgery.window import NodeWindow, window_of_module
 
 __all__ = ["check_groups", "replace_untraced"]
 
@@ -139,7 +139,7 @@ def _sizes(root: nn.Module, example: Tensor) -> dict[str, tuple[tuple[int, ...],
 
 
 def _refusal(
-    window: OperatorWindow, size: tuple[int, ...], out: tuple[int, ...], part: nn.Module
+    window: NodeWindow, size: tuple[int, ...], out: tuple[int, ...], part: nn.Module
 ) -> str:
     if any(extra_samples(window, size, out)):
         return "an even window needs extra padding, for which the network must be traceable"
@@ -163,7 +163,7 @@ def _reduced(module: nn.Module, args: Any, out: Tensor) -> Tensor:
 
 
 def _dense(
-    root: nn.Module, name: str, part: nn.Module, sampler: nn.Module, window: OperatorWindow
+    root: nn.Module, name: str, part: nn.Module, sampler: nn.Module, window: NodeWindow
 ) -> None:
     settings: Any = part
     single = isinstance(settings.kernel_size, int)

@@ -13,11 +13,11 @@ from torch.nn import functional as F
 
 from neocog.layers.pnorm import PNormPool
 
-__all__ = ["OperatorWindow", "arguments", "enclosing", "label", "window_of", "window_of_module"]
+__all__ = ["NodeWindow", "arguments", "enclosing", "label", "window_of", "window_of_module"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class OperatorWindow:
+class NodeWindow:
     """The window of an operator.
 
     Args:
@@ -108,7 +108,7 @@ _POOLS: dict[type[nn.Module], tuple[str, int]] = {
 }
 
 
-def window_of(node: fx.Node, root: nn.Module) -> OperatorWindow | None:
+def window_of(node: fx.Node, root: nn.Module) -> NodeWindow | None:
     """The window of a node, or None if it is unknown.
 
     Args:
@@ -135,7 +135,7 @@ def arguments(node: fx.Node, names: Sequence[str]) -> dict[str, Any]:
     return dict(zip(names, node.args, strict=False)) | dict(node.kwargs)
 
 
-def window_of_module(module: nn.Module) -> OperatorWindow | None:
+def window_of_module(module: nn.Module) -> NodeWindow | None:
     """The window of a module, or None if it is unknown."""
     for conv, axes in _CONVS.items():
         if isinstance(module, conv):
@@ -148,14 +148,14 @@ def window_of_module(module: nn.Module) -> OperatorWindow | None:
     return None
 
 
-def _of_norm(module: PNormPool, axes: int) -> OperatorWindow | None:
+def _of_norm(module: PNormPool, axes: int) -> NodeWindow | None:
     if axes not in (1, 2):
         return None
     given = {"kernel_size": module.kernel, "stride": module.stride}
     return _of_arguments("p-norm pool", axes, given)
 
 
-def _of_arguments(kind: str, axes: int, given: dict[str, Any]) -> OperatorWindow | None:
+def _of_arguments(kind: str, axes: int, given: dict[str, Any]) -> NodeWindow | None:
     """From the arguments of a function, or the attributes of a module."""
     size = given.get("kernel_size")
     if size is None and isinstance(given.get("weight"), fx.Node):
@@ -177,7 +177,7 @@ def _of_arguments(kind: str, axes: int, given: dict[str, Any]) -> OperatorWindow
         sides = tuple((p, p) for p in _each(padding, axes))
     else:
         return None
-    return OperatorWindow(
+    return NodeWindow(
         kind=kind,
         kernel=kernel,
         stride=steps,
@@ -189,7 +189,7 @@ def _of_arguments(kind: str, axes: int, given: dict[str, Any]) -> OperatorWindow
     )
 
 
-def _of_slices(node: fx.Node) -> OperatorWindow | None:
+def _of_slices(node: fx.Node) -> NodeWindow | None:
     """`x[:, :, 1::2, 1::2]`: samples and channels whole, steps along space."""
     x, index = node.args[0], node.args[1]
     shape = x.meta.get("shape") if isinstance(x, fx.Node) else None
@@ -211,7 +211,7 @@ def _of_slices(node: fx.Node) -> OperatorWindow | None:
     if steps[:2] != [1, 1] or starts[:2] != [0, 0] or max(steps) == 1:
         return None
     axes = len(shape) - 2
-    return OperatorWindow(
+    return NodeWindow(
         kind="slicing",
         kernel=(1,) * axes,
         stride=tuple(steps[2:]),
