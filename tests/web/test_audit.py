@@ -39,7 +39,10 @@ def test_an_audit_is_made_once_and_kept() -> None:
         assert ask("/api/audit?model=0").status_code == 404
         made = ask("/api/audit", {"model": 0, "n": 4})
         assert made.status_code == 200, made.text
-        assert made.json()["sections"][0]["kind"] == "section"
+        first = made.json()["sections"][0]
+        assert first["kind"] == "section"
+        assert "of predictions flip under" in first["title"]
+        assert {"bars", "scalar"} <= {e["kind"] for e in first["exhibits"]}
         assert "made here of 4 samples of the split test" in made.json()["source"]
         assert ask("/api/audit?model=0").json() == made.json()
         assert ask("/api/about").json()["audits"] == ["computed"]

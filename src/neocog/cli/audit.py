@@ -185,6 +185,6 @@ def _keep(model: Model, data: str, plain: Mapping[str, Any], result: AuditResult
     from neocog.runs.saved_audit import keep_audit
 
     try:
-        keep_audit(model, data=data, result=plain, sections=result.sections())
+        keep_audit(model, data=data, result=plain, sections=(result.opening(), *result.sections()))
     except RunError as e:
         say(f"The audit is not kept in `{printable(model.path)}`: {e}", err=True)

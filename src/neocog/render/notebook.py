@@ -38,6 +38,16 @@ class Result(Jsonable, ABC):
     def sections(self) -> Sequence[Section]:
         """Everything, in reading order."""
 
+    def opening(self) -> Section:
+        """The first screen as a section: the answer, its image and its figures."""
+        screen = self.first_screen()
+        badge = f"{screen.badge}: " if screen.badge else ""
+        return Section(
+            title=f"{badge}{screen.headline}".removesuffix("."),
+            exhibits=(*screen.image, *screen.figures),
+            text=screen.detail,
+        )
+
     def summary(self) -> str:
         """The first screen in words, 80 columns wide."""
         return self.first_screen().text()

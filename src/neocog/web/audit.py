@@ -85,7 +85,10 @@ def run_audit(session: Session, query: Query) -> dict[str, Any]:
             f"A short audit, made here of {done.audit.n:,} samples of the split "
             f"{session.album.start}. It is kept as long as the explorer runs."
         )
-        return {"sections": [s.to_json() for s in done.sections()], "source": source}
+        return {
+            "sections": [s.to_json() for s in (done.opening(), *done.sections())],
+            "source": source,
+        }
 
     return session.kept(("audit", model), make)
 

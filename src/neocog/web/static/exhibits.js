@@ -137,7 +137,7 @@ function bars({ names, series, intervals, x_label: xLabel, unit, high, title }) 
       whisker.style.left = `${place(pair[0])}%`;
       whisker.style.width = `${place(pair[1]) - place(pair[0])}%`;
     }
-    const text = el("span", { class: "value", text: quantity(value, unit) });
+    const text = el("span", { class: "value", text: unit ? quantity(value, unit) : number(value, 2) });
     text.style.left = `${Math.max(end, pair ? place(pair[1]) : 0)}%`;
     return el("span", { class: `bar l${k % 8}` }, rod, whisker, text);
   };
