@@ -21,6 +21,7 @@ NAMES = (
     "mnist_best",
     "fashion",
     "flowers",
+    "transfer",
     "audit_throughput",
     "fix_resnet20",
     "fix_default",

@@ -35,7 +35,7 @@ from neocog.runs.memory import available_bytes, training_bytes
 from neocog.runs.native import backbone_size, shapes_of
 from neocog.runs.provenance import where
 from neocog.runs.recipe import MachineConfig, ModelConfig, Recipe
-from neocog.runs.small import rate_of_batch, suited_batch
+from neocog.runs.small import default_steps, rate_of_batch, suited_batch
 from neocog.runs.start import Start
 from neocog.training.augment import Augment, suited
 from neocog.training.average import Average
@@ -185,7 +185,9 @@ def prepare(
     if recipe.transfer is not None:
         machine = _plain(recipe.machine)
     else:
-        machine = fastest(recipe.machine, model, train, recipe, seconds=measuring)
+        machine = fastest(
+            recipe.machine, model, train, recipe, seconds=measuring, steps=_steps(recipe, train)
+        )
     recipe = replace(recipe, machine=MachineConfig(**vars(machine)))
     recipe, remarks = where(recipe, resume=resume)
     notes += remarks
@@ -200,6 +202,16 @@ def prepare(
         cost=spent,
         notes=notes,
     )
+
+
+def _steps(recipe: Recipe, train: Split) -> float:
+    """Steps of a training as its recipe says it; infinite where a budget does."""
+    each = max(1, len(train) // recipe.train.batch_size)
+    if recipe.train.plan:
+        return recipe.train.plan[-1]
+    if recipe.train.epochs:
+        return recipe.train.epochs * each
+    return math.inf if recipe.train.budget else default_steps(each)
 
 
 def _plain(choice: MachineConfig) -> Machine:

@@ -30,6 +30,9 @@ from neocog.types import Batch
 
 __all__ = ["best_device", "fastest", "one_step", "processor"]
 
+REPEATS, MEASURED = 5, 0.1
+"""Timed steps of each way, at most; and those of all ways, as a fraction of a training's."""
+
 
 def best_device() -> str:
     """The device to train on where none is asked for."""
@@ -45,6 +48,7 @@ def fastest(
     recipe: Recipe,
     *,
     seconds: float = math.inf,
+    steps: float = math.inf,
 ) -> Machine:
     """What was chosen, and the fastest of what was left open.
 
@@ -58,6 +62,7 @@ def fastest(
         recipe: all else.
         seconds: for the measurement; the safest way is taken, and not remembered, where they are
             too few.
+        steps: of the training: a tenth as many are timed, at most.
     """
     device, number = choice.device or best_device(), choice.threads or torch.get_num_threads()
     ways = [
@@ -77,10 +82,18 @@ def fastest(
         if known.get(key) == [way.memory_format, way.precision]:
             return way
     batch = next(batches(train, size=recipe.train.batch_size, shuffle=True, seed=0, epoch=0))
+    repeats = REPEATS if math.isinf(steps) else int(MEASURED * steps / len(ways)) - 1
+    if repeats < 1:
+        return ways[0]
     if not math.isinf(seconds):
         seconds -= _first_look(model, ways, batch, recipe, seconds)
     timings = choose(
-        lambda m, way, b: one_step(m, way, b, recipe), model, batch, ways, seconds=seconds
+        lambda m, way, b: one_step(m, way, b, recipe),
+        model,
+        batch,
+        ways,
+        repeats=min(REPEATS, repeats),
+        seconds=seconds,
     )
     if not timings:
         return ways[0]

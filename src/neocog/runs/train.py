@@ -21,6 +21,7 @@ from neocog.runs.experiment import Experiment, prepare
 from neocog.runs.folder import RunFolder
 from neocog.runs.interrupt import deferred
 from neocog.runs.plan import WATCHING, Pace, evaluating, first_plan
+from neocog.runs.preflight import preflight
 from neocog.runs.progress import card, must_agree_with, taken_up
 from neocog.runs.recipe import Recipe, to_toml
 from neocog.runs.session import TrainingProgress, TrainingSession
@@ -37,6 +38,10 @@ __all__ = ["train"]
 
 CHECKPOINT_SECONDS = 60.0
 """Within a long epoch, at most so much work is lost by a kill."""
+
+PREFLIGHT, LONG = 0.02, 400
+"""Fraction of a budget in which one batch is learned by heart, to see whether anything can be; and
+steps of a training from which on that is worth its time."""
 
 DURABLE_SECONDS = 10.0
 """At most so much work is lost by a power failure, beside the running epoch."""
@@ -119,6 +124,13 @@ def _train(
     else:
         progress = taken_up(experiment, *kept)
         progress.plan = first_plan(experiment, budget)  # as the recipe, which agrees so far
+    if kept is None and head is None:
+        limit = PREFLIGHT * budget.seconds if budget.seconds else inf
+        limit = limit if progress.last >= LONG else 0.0  # a short training says it itself
+        train, names = experiment.source.splits["train"], experiment.source.classes
+        experiment.notes += preflight(
+            experiment.model, train, names, experiment.recipe, seconds=limit
+        )
     session = _Training(experiment, progress, claim, budget)
     if head is not None and not progress.rows:
         progress.rows.append(head.row())
