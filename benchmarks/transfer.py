@@ -8,8 +8,8 @@ Three sets, each split once into train and test folders that both sides are give
 - flowers5 with 20 images a class, five draws, tested on the same images as above.
 
 The peer (`peers/linear_probe.py`, scikit-learn in an environment of its own: `--peer PYTHON`) gets
-the same backbone and the same size of images; both are timed as whole processes. Defaults of ours were chosen on validation images of
-flowers5 and on digits, never on the test images here.
+the same backbone and the same size of images; both are timed as whole processes. Defaults of ours
+were chosen on validation images of flowers5 and on digits, never on the test images here.
 """
 
 from __future__ import annotations
