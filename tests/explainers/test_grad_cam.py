@@ -34,7 +34,7 @@ def test_an_activation_in_place_behind_the_layer() -> None:
 
 
 def test_G4_each_relative_answers_its_own_question() -> None:
-    """Places count 1, 0, 0, -1: their mean is nothing, their sum by element is not."""
+    """Positions count 1, 0, 0, -1: their mean is nothing, their sum by element is not."""
     net = Placed()
     found = {m: grad_cam(net, X, layer="conv", target=0, method=m).maps[0] for m in METHODS}
     assert torch.equal(found["grad_cam"], torch.zeros(2, 2))

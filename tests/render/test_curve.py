@@ -73,7 +73,7 @@ def test_names_at_the_ends_stay_inside_and_do_not_cover_each_other(ends):
     tops = sorted(float(line.end) / 100 * HEIGHT for line in view.lines)
     assert tops[0] >= 0
     assert tops[-1] <= HEIGHT
-    # Places are written in hundredths of a per cent: 0.026 pixels.
+    # Positions are written in hundredths of a per cent: 0.026 pixels.
     assert all(b - a >= LABEL - 0.06 for a, b in itertools.pairwise(tops))
 
 

@@ -73,8 +73,8 @@ def recording(module: nn.Module, layers: Iterable[str]) -> Iterator[dict[str, Te
     """Keep what some layers put out while the block runs; the caller runs the module.
 
     What is kept is what the layer returned, whatever is done to it afterwards in place: one copy a
-    layer. Where gradients are recorded the kept tensor lies on the way to the answer, so that
-    `torch.autograd.grad(answer, kept)` is its gradient. Of a layer that runs several times the last
+    layer. Where gradients are recorded the kept tensor lies on the way to the output, so that
+    `torch.autograd.grad(output, kept)` is its gradient. Of a layer that runs several times the last
     output is kept; one that does not run is missing.
 
     Args:

@@ -9,9 +9,9 @@ from torch import Tensor
 
 from neocog.graph.operations import Operation
 from neocog.graph.reach.intervals import AxisStep, Reach, nothing, upto
-from neocog.graph.reach.local import rate_of
-from neocog.graph.reach.local_orders import unwrapped
-from neocog.graph.reach.places import Places
+from neocog.graph.reach.positions.follow import Positions
+from neocog.graph.reach.positions.operation import rate_of
+from neocog.graph.reach.positions.orders import unwrapped
 from neocog.graph.reach.rules import perform
 from neocog.graph.reach.trace import carriers
 
@@ -90,17 +90,17 @@ class MapOperation:
 
 
 def by_hand(
-    places: Places, op: Operation, x: Tensor, axes: Sequence[int | None]
+    positions: Positions, op: Operation, x: Tensor, axes: Sequence[int | None]
 ) -> Bordered | None:
-    """A border that was written round a map, by slices: told by where its samples stand."""
-    raw, known = places.tracked.get(x), places.known(x)
+    """A border that was written round a map, by slices: seen by where its samples stand."""
+    raw, known = positions.tracked.get(x), positions.known(x)
     if not isinstance(raw, tuple) or not isinstance(known, tuple):
         return None
     before, reach, kinds, written = [], [], set[str](), False
     for k, d in enumerate(axes):
         r, n = itself(x.shape, d, axes), 0 if d is None else x.shape[d]
         if d is not None and raw[k].steps[d] is None and known[k].steps[d] is not None:
-            line, rate = span(raw[k], d)[0], rate_of(known[k], places.axes)
+            line, rate = span(raw[k], d)[0], rate_of(known[k], positions.axes)
             there = (line < 2**39).nonzero().flatten()
             if not rate or rate < 0:
                 return None
@@ -121,12 +121,12 @@ def itself(shape: Sequence[int], d: int | None, axes: Sequence[int | None]) -> R
     """A tensor that sees itself along one of its axes."""
     if d is None:
         return nothing(shape)
-    places = upto(shape[d]).view([-1 if e == d else 1 for e in range(len(shape))])
+    positions = upto(shape[d]).view([-1 if e == d else 1 for e in range(len(shape))])
     steps = tuple(
         AxisStep(1, 1) if e == d else AxisStep(1, 0) if e in axes else None
         for e in range(len(shape))
     )
-    return Reach(places, places, tuple(shape), steps)
+    return Reach(positions, positions, tuple(shape), steps)
 
 
 def clipped(r: Reach, d: int) -> bool:
@@ -139,14 +139,16 @@ def clipped(r: Reach, d: int) -> bool:
     return not all(bool((g == step.advance).all()) for g in gaps)
 
 
-def line_of(places: Places, t: Tensor, k: int, lowest: int) -> tuple[int, frozenset[str]] | None:
+def line_of(
+    positions: Positions, t: Tensor, k: int, lowest: int
+) -> tuple[int, frozenset[str]] | None:
     """Samples in front of the first of the map along one axis, and what stands there."""
-    known = places.known(t)
+    known = positions.known(t)
     if not isinstance(known, tuple):
         return None
     r = known[k]
-    (d,) = carriers(r, places.axes)
-    rate = rate_of(r, places.axes)
+    (d,) = carriers(r, positions.axes)
+    rate = rate_of(r, positions.axes)
     if rate is None or rate <= 0:
         return None
     lo, _ = span(r, d)

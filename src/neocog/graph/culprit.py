@@ -131,7 +131,7 @@ def culprit(
     samples: int,
     rows: Rows = None,
 ) -> str:
-    """Where the outputs of two runs begin to differ, and why, in words; empty if nobody knows.
+    """Where the outputs of two runs begin to differ, and why, in words; "" if not known.
 
     Args:
         module: runs in evaluation mode.
@@ -161,7 +161,7 @@ def culprit(
 
 
 def _alike(a: list[Tensor], b: list[Tensor], rows: Rows) -> bool | None:
-    """Whether tensors are the same but for rounding; None where that cannot be told."""
+    """Whether tensors are the same but for rounding; None where they cannot be compared."""
     if not a or len(a) != len(b):
         return None
     for s, t in zip(a, b, strict=True):

@@ -1,11 +1,11 @@
-"""Whether a network's output is a function of the sample alone: asked twice, alone, in a batch.
+"""Whether a network's output is a function of the sample alone: run twice, alone, in a batch.
 
 Rounding is no difference. A kernel may sum in another order for another batch, so outputs of one
 sample differ by some units in the last place, which the layers behind make larger or smaller. Two
 outputs count as different beyond 2¹¹ units of float32 (2.4 · 10⁻⁴ of the largest output, where
 networks of a hundred layers stay below 10⁻⁵) that are moreover a thousand times what the last bit
 of the input changes, for networks that blow up everything; a tenth of the largest output where
-numbers of fewer than 32 bits are computed with. The same batch asked twice is added up in the same
+numbers of fewer than 32 bits are computed with. The same batch run twice is added up in the same
 order, so there the first bound is enough.
 """
 
@@ -36,7 +36,7 @@ COARSE = 0.1
 """The threshold for arithmetic of few bits, as a fraction of the largest output."""
 
 AGAIN = 16
-"""Times that a network which draws random numbers is asked, before its outputs count as steady."""
+"""Times that a network which draws random numbers is run, before its outputs count as steady."""
 
 ALONE = "alone and in a batch"
 REPEATED = "for the same batch, asked twice,"
@@ -49,7 +49,7 @@ class Difference:
     """How the outputs for one sample differ.
 
     Args:
-        when: in words, what was asked differently.
+        when: in words, what differed between the runs.
         largest: difference of two outputs, as a fraction of the largest output.
         top: whether the top class of some sample changed.
         cause: where it comes from, in words; empty where that is not known.
@@ -107,7 +107,7 @@ def probes(shape: tuple[int, ...], n: int = 2) -> Tensor:
 
 @contextmanager
 def same_randomness_after() -> Iterator[None]:
-    """The generators of PyTorch, NumPy and Python as they were, whatever is drawn inside."""
+    """The generators of PyTorch, NumPy and Python as they were, whatever runs inside."""
     python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002  # what others draw from
     used = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
     devices = range(torch.cuda.device_count()) if used else ()
@@ -122,7 +122,7 @@ def same_randomness_after() -> Iterator[None]:
 def difference(
     module: nn.Module, x: Tensor, *, read: Read | None = None, coarse: bool = False
 ) -> Difference | None:
-    """How the outputs for one sample differ, asked twice, at another place, and alone; or None.
+    """How the outputs for one sample differ, run twice, at another position, and alone; or None.
 
     The module runs in evaluation mode, and it and all generators are as before afterwards.
 
@@ -148,7 +148,7 @@ def difference(
 
 
 class _Runs:
-    """A module and some samples, asked in several ways."""
+    """A module and some samples, run in several ways."""
 
     def __init__(self, module: nn.Module, x: Tensor, read: Read | None, coarse: bool) -> None:
         held = (t for t in (*module.parameters(), *module.buffers()) if t.is_floating_point())

@@ -1,8 +1,8 @@
 """Fields by gradients: which samples of the image move an element, and how much.
 
-`gradient_support` asks which samples *can*: in a copy of the network all weights are positive and
+`gradient_support` finds which samples *can*: in a copy of the network all weights are positive and
 nothing saturates or picks a winner, so that no gradient vanishes by chance. It is the second
-opinion on `receptive_field`. `effective_field` asks which samples *do*, in the network as it is.
+opinion on `receptive_field`. `effective_field` finds which samples *do*, in the network as it is.
 """
 
 from __future__ import annotations

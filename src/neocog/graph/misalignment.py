@@ -24,7 +24,8 @@ from neocog.graph.operations import Call, Observer, Operation, tensors_in
 from neocog.graph.ops import operator_of, rule_of
 from neocog.graph.reach.follow import declared, geometry_of
 from neocog.graph.reach.intervals import Reach
-from neocog.graph.reach.local import (
+from neocog.graph.reach.positions.follow import Positions
+from neocog.graph.reach.positions.operation import (
     JOINED,
     NUMBERS,
     ONE_AXIS,
@@ -33,7 +34,6 @@ from neocog.graph.reach.local import (
     WEIGHTS,
     placed,
 )
-from neocog.graph.reach.places import Places
 from neocog.graph.reach.tracked import key_of
 from neocog.graph.wording import times
 from neocog.layers.windows import ChooseWindows, TakeWindows
@@ -120,7 +120,7 @@ class MisalignmentWatch(Observer):
     """
 
     def __init__(self, x: Tensor, module: nn.Module, stop: str | None = None) -> None:
-        self.positions = Places(x, module)
+        self.positions = Positions(x, module)
         self.axes = self.positions.axes
         self.stop = stop
         self.rows: list[Misalignment] = []

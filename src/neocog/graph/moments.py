@@ -91,11 +91,11 @@ def writes_over(op: Operation) -> bool:
 def arguments(op: Operation) -> Iterator[tuple[tuple[int | str, ...], Tensor]]:
     """All tensors among the arguments, each with where it stands."""
     given: list[tuple[int | str, Any]] = [*enumerate(op.args), *op.kwargs.items()]
-    for place, value in given:
+    for at, value in given:
         if isinstance(value, Tensor):
-            yield (place,), value
+            yield (at,), value
         elif isinstance(value, (tuple, list)):
-            yield from (((place, j), v) for j, v in enumerate(value) if isinstance(v, Tensor))
+            yield from (((at, j), v) for j, v in enumerate(value) if isinstance(v, Tensor))
 
 
 def _at(op: Operation, path: tuple[int | str, ...]) -> Tensor:

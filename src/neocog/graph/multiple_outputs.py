@@ -39,7 +39,7 @@ def choose(
 ) -> tuple[str, str]:
     """Which of the tensors that a network returned is its prediction, and what to say of that.
 
-    That is the one asked for; else the one of a usual name, `logits` before others; else, of those
+    That is the requested one; else the one of a usual name, `logits` before others; else, of those
     that have a row a sample and an output a class, the first.
 
     Args:
@@ -50,10 +50,10 @@ def choose(
         wanted: name or number of one.
 
     Returns:
-        Its path, "" for a tensor that came alone, and a sentence where there was a choice.
+        Its path, "" for a single tensor, and a sentence where there was a choice.
 
     Raises:
-        UsageError: there is none of the name asked for.
+        UsageError: there is none of the requested name.
         ModelError: none of them can be a prediction.
 
     Example:
@@ -119,7 +119,7 @@ def output_at(out: object, path: str) -> Tensor:
         return tensors[path]
     if not tensors or path:
         raise ModelError(
-            f"A network returns the same tensors whenever it is asked; `{printable(path)}` is "
+            f"A network returns the same tensors in every run; `{printable(path)}` is "
             f"missing among {', '.join(map(printable, tensors)) or 'none'}. Name another with "
             "--output."
         )

@@ -9,9 +9,9 @@ reported whole, by the name `_pad_circular`.
 
 A module whose operations do not show what it looks at, as one that picks samples by an index
 found in the data, may declare it: the attribute `geometry`, a tuple with a `neocog.types.Window`
-an axis of space or one for all, says which samples of its first input each sample of its output may
-depend on; None for an axis of which it sees all. A module of several maps that returns as many
-declares it for each.
+an axis of space or one for all, gives the samples of its first input that each sample of its
+output may depend on; None for an axis of which it sees all. A module of several maps that returns
+as many declares it for each.
 """
 
 from __future__ import annotations
@@ -203,7 +203,7 @@ def watching(
 
 
 def scripted(module: nn.Module) -> set[str]:
-    """Sub-modules that TorchScript runs: what is done inside cannot be told for certain."""
+    """Sub-modules that TorchScript runs: what is done inside cannot be followed for certain."""
     names = [n for n, m in module.named_modules() if isinstance(m, torch.jit.ScriptModule)]
     outer = [n for n in names if not any(n != o and (n + ".").startswith(o + ".") for o in names)]
     if "" in names:

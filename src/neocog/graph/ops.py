@@ -377,7 +377,7 @@ def rule_of(op: Operation) -> str:
 
 
 def cost_of(op: Operation) -> tuple[int, int] | None:
-    """MACs, and FLOPs beside 2·MACs, of one call; None where nobody knows."""
+    """MACs, and FLOPs beside 2·MACs, of one call; None where they are not known."""
     cost = OPERATORS.get(op.name, _NOTHING).cost
     if cost is _free or op.is_view:
         return 0, 0

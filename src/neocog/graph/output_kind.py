@@ -75,16 +75,16 @@ def probabilities(logits: Tensor, kind: str = "logits", *, dim: int = 1) -> Tens
 
 
 def kind_of(module: nn.Module) -> str:
-    """What the logits of a module were made of: what its spec says, where it has one."""
+    """What the logits of a module were made of: by its spec, where it has one."""
     output = getattr(getattr(module, "spec", None), "output", None)
     return str(getattr(output, "kind", "logits"))
 
 
-def noticed(ask: Callable[[Tensor], Tensor], x: Tensor, last: str = "") -> str:
+def noticed(run: Callable[[Tensor], Tensor], x: Tensor, last: str = "") -> str:
     """What the outputs of a classifier are, from values and from what computes them.
 
     Args:
-        ask: samples to outputs, (B, K, ...); whatever the network returns.
+        run: samples to outputs, (B, K, ...); whatever the network returns.
         x: samples in [0, 1], a dozen or more, no two alike.
         last: the last operation of the network, as `last_operation` or a file names it; empty
             where it cannot be seen.
@@ -96,12 +96,12 @@ def noticed(ask: Callable[[Tensor], Tensor], x: Tensor, last: str = "") -> str:
         >>> noticed(nn.Sigmoid(), x, "sigmoid")
         'sigmoid'
     """
-    first = ask(x[:2])
+    first = run(x[:2])
     if not may_be_scores(first):
         return "logits"
     # Beyond [0, 1] too, where logits leave it.
     out = torch.cat(
-        [first, *(ask(x[i : i + 8]) for i in range(2, len(x), 8)), ask(20 * (x[:4] - 0.5))]
+        [first, *(run(x[i : i + 8]) for i in range(2, len(x), 8)), run(20 * (x[:4] - 0.5))]
     )
     many = out.flatten(2).transpose(1, 2).flatten(0, 1) if out.ndim > 2 else out
     kind = "softmax" in last.replace("_", "").lower()
@@ -145,7 +145,7 @@ def last_operation(run: Callable[[], Tensor]) -> str:
 
     def note(op: Operation) -> None:
         given, name = list(op.tensors.values()), op.name
-        if moves(name) or name == "copy":  # hands on what somebody else made
+        if moves(name) or name == "copy":  # hands on what another operation made
             name = makers.get(given[-1 if name == "copy" else 0]) or ""
         before = {memory(t) for t in given}
         for t in op.outs:

@@ -14,7 +14,7 @@ __all__ = ["CollectedOutputs", "outputs"]
 def outputs(module: nn.Module, x: Tensor, graph: Structure) -> list[Tensor | None]:
     """The output of every node, as it was when it was computed.
 
-    Operations that work in place write over what came before them; such outputs are copied first.
+    Operations that work in place write over earlier ones; such outputs are copied first.
     All others are the network's own tensors.
 
     Args:

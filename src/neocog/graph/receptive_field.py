@@ -7,8 +7,9 @@ makes it: branches, short cuts, loops, functions, slices. Along each axis of spa
     receptive field   samples from the first to the last that an element may depend on
     jump              samples from the field of one element to that of the next
     start             the first sample that element 0 sees; negative in the padding
-    step              samples from the place of one element to that of the next (`reach.places`),
-                      also behind an operation that sees everything, where jumps end
+    step              samples from the position of one element to that of the next
+                      (`reach.positions`), also behind an operation that sees everything, where
+                      jumps end
 
 An element of a branch that joins others sees the smallest interval that holds theirs. What no rule
 understands is named in `unknown`, nothing is claimed of what follows it, and the status is
@@ -29,7 +30,7 @@ from neocog.errors import UsageError, did_you_mean
 from neocog.exhibits import Cell, Section, Table
 from neocog.graph.operations import Call, Observer, Operation, scripted, tensors_in, watching
 from neocog.graph.preserve import blank_sample
-from neocog.graph.reach.places import Places
+from neocog.graph.reach.positions.follow import Positions
 from neocog.graph.reach.trace import Field, Tracer
 from neocog.graph.wording import nouns, times
 from neocog.jsonable import Jsonable, jsonable, keys
@@ -129,31 +130,31 @@ class _Run(Observer):
     """What is seen, and beside it where elements stand: behind a mean each sees all, in steps."""
 
     def __init__(self, x: Tensor, module: nn.Module) -> None:
-        self.tracer, self.places = Tracer(x), Places(x, module)
+        self.tracer, self.positions = Tracer(x), Positions(x, module)
 
     def start(self, call: Call) -> None:
         """A sub-module begins."""
         self.tracer.start(call)
-        self.places.start(call)
+        self.positions.start(call)
 
     def operation(self, op: Operation) -> None:
         """An operation was performed."""
         self.tracer.operation(op)
-        self.places.operation(op)
+        self.positions.operation(op)
 
     def left(self, name: str, t: Tensor) -> None:
         """Values are read by Python."""
         self.tracer.left(name, t)
-        self.places.left(name, t)
+        self.positions.left(name, t)
 
     def end(self, call: Call) -> None:
-        """A sub-module ends; its elements have places as well."""
+        """A sub-module ends; its elements have positions as well."""
         self.tracer.end(call)
-        self.places.end(call)
+        self.positions.end(call)
         out = next(tensors_in(call.out), None)
         f = self.tracer.layers.get(call.name)
         if out is not None and f is not None and f.known and f.jump:
-            self.tracer.layers[call.name] = replace(f, step=self.places.steps_of(out))
+            self.tracer.layers[call.name] = replace(f, step=self.positions.steps_of(out))
 
 
 def field_cells(f: Field) -> tuple[Cell, Cell, Cell]:

@@ -6,7 +6,7 @@ ReLU called as a function. *Edges* follow the very tensors: an operation that ta
 on the node that made it. So branches, short cuts and gates are where they are, whatever Python code
 makes them.
 
-What computes nothing (a view, a copy, a module that returns what came) is no node of its own, but
+What computes nothing (a view, a copy, a module that returns its input) is no node of its own, but
 for two: to flatten a map into a vector, and to keep every n-th sample. A module without others
 inside that is a network by itself, as one that calls `conv2d` twice, is taken apart into its
 operations; one that declares its `geometry` (see `graph.operations`) is one node, whatever is
@@ -32,7 +32,7 @@ __all__ = ["Node", "Structure", "follow", "structure"]
 
 @dataclass(frozen=True, kw_only=True)
 class Node:
-    """One thing that is computed.
+    """One step of a computation.
 
     Args:
         id: its place in the order of computing; 0 is the input.

@@ -208,7 +208,7 @@ class Follower(Observer):
         writes = writes_over(op)
         source = self.moments[piece.sources[0]]
         operand = piece.operand(piece.links[0])
-        if not outs[0].is_floating_point():  # a question about the data, answered in Python
+        if not outs[0].is_floating_point():  # a condition that Python code looks at
             for t in outs:
                 self.book.put(t, _Known(source.id, False))
             return

@@ -74,7 +74,7 @@ def _levels(kind: str) -> np.ndarray:
 
 
 def paint(share: np.ndarray, kind: str) -> np.ndarray:
-    """Places on a scale, 0 at its start and 1 at its end, as pixels: uint8, (…, 3).
+    """Positions on a scale, 0 at its start and 1 at its end, as pixels: uint8, (…, 3).
 
     Args:
         share: any shape; beyond the ends, the colors of the ends; what is no number, the start.

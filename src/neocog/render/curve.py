@@ -145,7 +145,7 @@ def _check(curve: Curve) -> None:
 def _points(
     positions: Sequence[float], values: Sequence[float | None], x: Axis, y: Axis
 ) -> list[Point | None]:
-    """Places in the drawing; None where there is no number that the axes hold."""
+    """Positions in the drawing; None where there is no number that the axes hold."""
     return [
         (x.position(float(a)) * 1000, (1 - y.position(b)) * 1000)
         if b is not None and x.holds(a) and y.holds(b)

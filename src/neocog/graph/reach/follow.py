@@ -1,8 +1,8 @@
 """Follows one run of a module and books what is known of each of its tensors.
 
-What that is, is the subclass's: what its elements see of the image (`reach.trace`), or the
-positions that they stand at (`reach.places`). Windows that a module declares are taken instead of
-the operations inside it.
+What that is, is the subclass's: what its elements see of the image (`reach.trace`), or their
+positions (`reach.positions`). Windows that a module declares are taken instead of the operations
+inside it.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@
     layer, group and instance norm            all that is normalized together
     matrix product                            a row of the one, a column of the other
     attention                                 the query, all keys and all values, whatever the mask
-    moving: views, slices, concatenation, …   the elements that came to be there
+    moving: views, slices, concatenation, …   the elements that are there afterwards
 
 An index that depends on the input may pick any sample; what it picks is not understood.
 """

@@ -31,7 +31,7 @@ class Field(Jsonable):
         jump: samples from one element to the next; None where the fields do not move evenly, or
             each element sees the same.
         step: samples from the place of one element to that of the next, also where each sees the
-            whole image (see `reach.places`); None where there are no even places.
+            whole image (see `reach.positions`); None where there are no even places.
         start: the first sample that element 0 sees; negative in the padding.
         whole: whether each element sees the whole image because all of it was summed up.
         middle: first and last sample that the element in the middle sees, within the image.
@@ -115,7 +115,7 @@ class Tracer(TensorFollower):
         return [whole_or_unknown(rs) for rs in zip(*axes, strict=True)]
 
     def by_declaration(self, known: Known, geometry: Geometry, x: Tensor, out: Tensor) -> Known:
-        """What a module says of itself."""
+        """By the windows that a module declares."""
         if not isinstance(known, tuple):
             return known
         return tuple(declared(r, geometry, tuple(out.shape)) for r in known)

@@ -1,6 +1,6 @@
 """What is known of each tensor of a running module, by the memory it stands for.
 
-A tensor is told by its storage and its place in there (shape, strides, offset), not by its Python
+A tensor is identified by its storage and its part of it (shape, strides, offset), not by its Python
 object: views of the same elements are one, and a write through one view is seen through all.
 Storages are held weakly, so nothing lives longer than it would.
 """
@@ -81,12 +81,12 @@ class Tracked:
 
     def get(self, t: Tensor) -> Known:
         """What is known; None of what was not made from the input."""
-        memory, place = self._memory(t), MemoryPart.of(t)
+        memory, part = self._memory(t), MemoryPart.of(t)
         if memory is None:
             return None
-        if place not in memory.known:
-            memory.known[place] = self._seen_through(memory, place)
-        return memory.known[place]
+        if part not in memory.known:
+            memory.known[part] = self._seen_through(memory, part)
+        return memory.known[part]
 
     def has(self, t: Tensor) -> bool:
         """Whether the memory is in the book."""
@@ -94,21 +94,21 @@ class Tracked:
 
     def put(self, t: Tensor, known: Known) -> None:
         """A new tensor, or a new view of an old one."""
-        memory, place = self._memory(t), MemoryPart.of(t)
+        memory, part = self._memory(t), MemoryPart.of(t)
         if memory is None:
             storage = t.untyped_storage()
             self._memories[storage._cdata] = _Memory(
                 StorageWeakRef(storage),  # type: ignore[no-untyped-call]
-                place,
-                {place: known},
+                part,
+                {part: known},
             )
         else:
-            memory.known.setdefault(place, known)
+            memory.known.setdefault(part, known)
 
     def write(self, t: Tensor, known: Known) -> None:
         """New elements in old memory, which other views see too."""
-        memory, place = self._memory(t), MemoryPart.of(t)
-        if memory is None or place == memory.root:
+        memory, part = self._memory(t), MemoryPart.of(t)
+        if memory is None or part == memory.root:
             if memory is not None:
                 memory.known = {}
             self.put(t, known)
@@ -117,12 +117,12 @@ class Tracked:
         if before is None and known is None:
             return
         root = memory.root
-        if isinstance(before, Unknown) or isinstance(known, Unknown) or place.end > root.end:
+        if isinstance(before, Unknown) or isinstance(known, Unknown) or part.end > root.end:
             memory.known = {root: UNKNOWN}
             return
         none = tuple(nothing(root.shape) for _ in range(self.axes)) if before is None else before
-        new = tuple(nothing(place.shape) for _ in range(self.axes)) if known is None else known
-        whole = tuple(_written(a, root, b, place) for a, b in zip(none, new, strict=True))
+        new = tuple(nothing(part.shape) for _ in range(self.axes)) if known is None else known
+        whole = tuple(_written(a, root, b, part) for a, b in zip(none, new, strict=True))
         memory.known = {root: whole}
 
     def _memory(self, t: Tensor) -> _Memory | None:
@@ -131,14 +131,14 @@ class Tracked:
             return None
         return memory
 
-    def _seen_through(self, memory: _Memory, place: MemoryPart) -> Known:
+    def _seen_through(self, memory: _Memory, part: MemoryPart) -> Known:
         known = memory.known[memory.root]
         if known is None or isinstance(known, Unknown):
             return known
-        if place.end > memory.root.end:
+        if part.end > memory.root.end:
             return UNKNOWN
         return tuple(
-            moved(r, lambda v: _flat(v, memory.root).as_strided(*place).clone()) for r in known
+            moved(r, lambda v: _flat(v, memory.root).as_strided(*part).clone()) for r in known
         )
 
 
@@ -149,13 +149,13 @@ def _flat(values: Tensor, root: MemoryPart) -> Tensor:
     return flat
 
 
-def _written(reach: Reach, root: MemoryPart, part: Reach, place: MemoryPart) -> Reach:
+def _written(reach: Reach, root: MemoryPart, new: Reach, part: MemoryPart) -> Reach:
     """The reach of a root after a write through a view."""
-    halves = iter(part.full)
+    halves = iter(new.full)
 
     def write(values: Tensor) -> Tensor:
         flat = _flat(values, root)
-        flat.as_strided(*place).copy_(next(halves))
+        flat.as_strided(*part).copy_(next(halves))
         return flat.as_strided(*root)
 
     return moved(reach, write)

@@ -32,7 +32,7 @@ __all__ = [
 
 
 _WIDE = 4
-"""Samples along an axis that is not asked about."""
+"""Samples along the axes that are not looked at."""
 
 _ROUNDING = 1e-9
 """Of a weight that would be zero: float64 has 1e-16."""
@@ -108,7 +108,7 @@ def of_im2col(s: Scene) -> Reach:
 
 
 def of_col2im(s: Scene) -> Reach:
-    """Columns, summed up where they came from."""
+    """Columns, summed where their windows lie."""
     x, slid, sizes = s.first, window_of(s.op), numbers(s.given["output_size"], 2)
     counts = [
         (n + 2 * pad - gap * (taps - 1) - 1) // stride + 1
@@ -159,7 +159,7 @@ def of_pad(s: Scene) -> Reach:
 
 
 def of_interpolation(s: Scene) -> Reach:
-    """The samples that have a weight: asked by sending one sample at a time through.
+    """The samples that have a weight: determined by sending one sample at a time through.
 
     The other axes are a few samples wide and keep their size: on a single row or column some
     kernels are not themselves.

@@ -195,7 +195,7 @@ export const SIZES = {
 export const mapsInLane = (lane, lanes, most = 5) =>
   lane > 0 ? 1 : Math.min(most, lanes > 2 ? 2 : lanes > 1 ? 4 : 5);
 
-/** Places of cards, boxes and edges: all that the page needs to draw. */
+/** Positions of cards, boxes and edges: all that the page needs to draw. */
 export function place(graph, found, widthOf, most) {
   const { lanes, columns, arcLevels } = arrange(found);
   const rows = Array.from({ length: lanes }, (_, lane) => mapsInLane(lane, lanes, most));

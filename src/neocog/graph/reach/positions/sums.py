@@ -1,4 +1,4 @@
-"""Places behind what looks all along an axis: sums, norms, products, attention, spectra."""
+"""Positions behind what looks all along an axis: sums, norms, products, attention, spectra."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from torch import Tensor
 
 from neocog.graph.ops import operator_of, rule_of
 from neocog.graph.reach.intervals import AxisStep, Reach, hull, nothing, permuted, spread, upto
-from neocog.graph.reach.local import (
+from neocog.graph.reach.positions.operation import (
     NUMBERS,
     ONE_AXIS,
     RUNNING,
     WEIGHTS,
-    OperationPlaces,
-    Slots,
-    SlotsAfter,
+    ElementPositions,
+    PositionedOperation,
+    PositionsAfter,
     each,
     invariant,
     left_of,
@@ -44,7 +44,7 @@ __all__ = [
 ]
 
 
-def kept(w: OperationPlaces) -> SlotsAfter:
+def kept(w: PositionedOperation) -> PositionsAfter:
     """Each element stays where it is, and is combined with others: softmax, norms, running sums."""
     _, slots = w.first
     if slots is None or w.spectral():
@@ -56,12 +56,14 @@ def kept(w: OperationPlaces) -> SlotsAfter:
     same = tuple(spread(r, w.shape) for r in slots)
     if rule_of(w.op) == "layer norm":  # its weights may be those of positions
         numbers_of(w, same)
-    rest: list[Slots | None] = [same if t.shape == w.outs[0].shape else None for t in w.outs[1:]]
+    rest: list[ElementPositions | None] = [
+        same if t.shape == w.outs[0].shape else None for t in w.outs[1:]
+    ]
     return [same, *rest]
 
 
-def recurrent(w: OperationPlaces) -> SlotsAfter:
-    """A state that runs from one side; what is left of it at the end has no place."""
+def recurrent(w: PositionedOperation) -> PositionsAfter:
+    """A state that runs from one side; what is left of it at the end has no position."""
     _, slots = w.first
     if slots is None or w.spectral():
         return None
@@ -77,7 +79,7 @@ def recurrent(w: OperationPlaces) -> SlotsAfter:
     return [tuple(same), *(invariant(t, w.axes) for t in w.outs[1:])]
 
 
-def reduction(w: OperationPlaces) -> SlotsAfter:
+def reduction(w: PositionedOperation) -> PositionsAfter:
     """A sum, a mean, a norm, the largest."""
     x, slots = w.first
     if slots is None or w.spectral():
@@ -96,10 +98,10 @@ def reduction(w: OperationPlaces) -> SlotsAfter:
             r = Reach(lo, hi, shape, steps)
         after.append(spread(r, w.shape))
     # which position it was is no value
-    place = w.op.name in _INDICES or (len(w.outs) > 1 and w.op.name in _WITH_INDICES)
+    which = w.op.name in _INDICES or (len(w.outs) > 1 and w.op.name in _WITH_INDICES)
     hit = any(set(placed(r, w.axes)) & set(along) for r in slots[: 2 * w.axes])
-    outs: list[Slots | None] = [tuple(after)] * len(w.outs)
-    if place and hit:
+    outs: list[ElementPositions | None] = [tuple(after)] * len(w.outs)
+    if which and hit:
         outs[-1] = None
     return outs
 
@@ -108,8 +110,8 @@ _INDICES = ("argmax", "argmin")
 _WITH_INDICES = ("max", "min", "median", "nanmedian", "mode")
 
 
-def picks(w: OperationPlaces) -> SlotsAfter:
-    """Sorted, or the largest few: without places where it is along them."""
+def picks(w: PositionedOperation) -> PositionsAfter:
+    """Sorted, or the largest few: without positions where it is along them."""
     _, slots = w.first
     along = combined(w.op)
     if slots is None or w.spectral():
@@ -127,7 +129,7 @@ def picks(w: OperationPlaces) -> SlotsAfter:
 # Products
 
 
-def product(w: OperationPlaces) -> SlotsAfter:
+def product(w: PositionedOperation) -> PositionsAfter:
     """(…, n, k) · (…, k, m); a vector is (k,)."""
     left, right, *added = operator_of(w.op).operands
     a, b = w.tensors[left], w.tensors[right]
@@ -143,7 +145,7 @@ def product(w: OperationPlaces) -> SlotsAfter:
     return [after]
 
 
-def linear(w: OperationPlaces) -> SlotsAfter:
+def linear(w: PositionedOperation) -> PositionsAfter:
     """All along the last axis, with weights."""
     (a, slots), weight = w.first, w.tensors["weight"]
     if w.slots["weight"] is not None:
@@ -153,16 +155,16 @@ def linear(w: OperationPlaces) -> SlotsAfter:
     return None if after is None else [after]
 
 
-Operand = tuple[Tensor, Slots | None]
+Operand = tuple[Tensor, ElementPositions | None]
 
 
 def _product(
-    w: OperationPlaces,
+    w: PositionedOperation,
     a: Operand,
     b: Operand,
     out: tuple[int, ...],
     names: tuple[str, str] | None = None,
-) -> Slots | None:
+) -> ElementPositions | None:
     """Rows of the one, columns of the other; what is summed up goes."""
     da = a[0].dim() - 1
     db = b[0].dim() - 2 if b[0].dim() > 1 else 0
@@ -208,7 +210,9 @@ def _product(
     return tuple(after)
 
 
-def _spectral_product(w: OperationPlaces, k: int, a: Operand, b: Operand, da: int, db: int) -> bool:
+def _spectral_product(
+    w: PositionedOperation, k: int, a: Operand, b: Operand, da: int, db: int
+) -> bool:
     """Whether a spectrum is multiplied by what is no spectrum, and not summed up."""
     for (t, s), d in ((a, da), (b, db)):
         if s is not None and bool(s[k].seen.any()):
@@ -216,8 +220,8 @@ def _spectral_product(w: OperationPlaces, k: int, a: Operand, b: Operand, da: in
     return True
 
 
-def _sides(w: OperationPlaces, x: Operand, k: int, dim: int) -> tuple[list[Reach], list[Reach]]:
-    """Places along one axis that stay, and those that are summed up."""
+def _sides(w: PositionedOperation, x: Operand, k: int, dim: int) -> tuple[list[Reach], list[Reach]]:
+    """Positions along one axis that stay, and those that are summed up."""
     slots = x[1]
     copies = [] if slots is None else [slots[k], slots[w.axes + k]]
     real = [r for r in copies if placed(r, w.axes)]
@@ -243,7 +247,7 @@ def _spread_out(
 
 
 def _distinct(copies: list[Reach], axes: int) -> list[Reach]:
-    """Places that differ along axes of their own; one that differs along fewer goes."""
+    """Positions that differ along axes of their own; one that differs along fewer goes."""
     kept: list[Reach] = []
     for r in sorted(copies, key=lambda r: -len(placed(r, axes))):
         if placed(r, axes) and not any(set(placed(r, axes)) <= set(placed(o, axes)) for o in kept):
@@ -251,7 +255,7 @@ def _distinct(copies: list[Reach], axes: int) -> list[Reach]:
     return [r for r in copies if any(r is o for o in kept)]
 
 
-def attention(w: OperationPlaces) -> SlotsAfter:
+def attention(w: PositionedOperation) -> PositionsAfter:
     """Scores of queries by keys, and the values that they weigh."""
     names = ("query", "key", "value")
     q, k, v = (w.tensors[n] for n in names)
@@ -287,7 +291,7 @@ def attention(w: OperationPlaces) -> SlotsAfter:
 # Spectra
 
 
-def fourier(w: OperationPlaces) -> SlotsAfter:
+def fourier(w: PositionedOperation) -> PositionsAfter:
     """Positions become frequencies, and frequencies positions."""
     x, slots = w.first
     along = combined(w.op)
@@ -303,9 +307,9 @@ def fourier(w: OperationPlaces) -> SlotsAfter:
     if any(taken.count(d) > 1 for d in along):
         return None  # rows and columns in one axis
     for k in range(w.axes):
-        place, spectrum = slots[k], slots[2 * w.axes + k]
+        position, spectrum = slots[k], slots[2 * w.axes + k]
         if after[k] is None:
-            rate, at = rate_of(place, w.axes), placed(place, w.axes)
+            rate, at = rate_of(position, w.axes), placed(position, w.axes)
             if rate is None or len(at) != 1:
                 return None
             w.extent[k] = abs(rate) * x.shape[at[0]]
@@ -321,7 +325,7 @@ def fourier(w: OperationPlaces) -> SlotsAfter:
 
 
 def _line(shape: tuple[int, ...], d: int, rate: Fraction) -> Reach:
-    """Even places along one axis."""
+    """Even positions along one axis."""
     at = upto(shape[d]) * rate.numerator // rate.denominator
     at = at.view([-1 if e == d else 1 for e in range(len(shape))])
     steps = tuple(
@@ -332,13 +336,13 @@ def _line(shape: tuple[int, ...], d: int, rate: Fraction) -> Reach:
 
 
 def _in_order(r: Reach, d: int, n: int) -> bool:
-    """Whether every frequency is at its place: the low ones in front, the negative ones behind."""
-    places = upto(r.shape[d]).view([-1 if e == d else 1 for e in range(len(r.shape))])
-    away = (r.lo - places)[r.seen.expand_as(r.lo - places)]
+    """Whether every frequency is in order: the low ones in front, the negative ones behind."""
+    positions = upto(r.shape[d]).view([-1 if e == d else 1 for e in range(len(r.shape))])
+    away = (r.lo - positions)[r.seen.expand_as(r.lo - positions)]
     return len(torch.unique(away)) <= 2 and bool((away >= 0).all())
 
 
-def joins_spectra(w: OperationPlaces) -> bool:
+def joins_spectra(w: PositionedOperation) -> bool:
     """Whether a pointwise operation on spectra keeps them spectra of what moved."""
     there = [
         name

@@ -1,4 +1,4 @@
-"""Places behind what joins tensors or moves elements about, and the rule of every operation."""
+"""Positions behind what joins tensors or moves elements about, and the rule of every operation."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from fractions import Fraction
 
 from neocog.graph.operations import Operation
 from neocog.graph.ops import rule_of
-from neocog.graph.reach import local_sums
 from neocog.graph.reach.intervals import Reach, joined, nothing, spread
-from neocog.graph.reach.local import (
+from neocog.graph.reach.positions import sums
+from neocog.graph.reach.positions.operation import (
     JOINED,
     PICKED,
-    OperationPlaces,
+    ElementPositions,
+    PositionedOperation,
+    PositionsAfter,
     Rule,
-    Slots,
-    SlotsAfter,
     each,
     mix,
     numbers_of,
@@ -22,20 +22,20 @@ from neocog.graph.reach.local import (
     rate_of,
     unplaced,
 )
-from neocog.graph.reach.local_orders import extent_of, uneven, unwrapped, with_step
-from neocog.graph.reach.local_windows import folded, window
+from neocog.graph.reach.positions.orders import extent_of, uneven, unwrapped, with_step
+from neocog.graph.reach.positions.windows import folded, window
 
 __all__ = ["rule_for"]
 
 # Joined
 
 
-def pointwise(w: OperationPlaces) -> SlotsAfter:
+def pointwise(w: PositionedOperation) -> PositionsAfter:
     """Element by element, with broadcasting."""
     if w.spectral():
         if w.op.name == "abs":
             return [tuple(_abs(r, s, w) for s, r in enumerate(w.first[1] or ()))]
-        if not local_sums.joins_spectra(w):
+        if not sums.joins_spectra(w):
             return None
     parts = [(n, t, k) for n, t in w.tensors.items() if (k := w.slots[n]) and not unplaced(k)]
     axes = len(w.shape)
@@ -47,12 +47,12 @@ def pointwise(w: OperationPlaces) -> SlotsAfter:
     return [after] * len(w.outs)
 
 
-def _abs(r: Reach, s: int, w: OperationPlaces) -> Reach:
+def _abs(r: Reach, s: int, w: PositionedOperation) -> Reach:
     return nothing(w.shape) if s >= 2 * w.axes else r
 
 
-def _together(w: OperationPlaces, parts: list[Slots]) -> Slots | None:
-    """Places of what is made of several tensors of one shape."""
+def _together(w: PositionedOperation, parts: list[ElementPositions]) -> ElementPositions | None:
+    """Positions of what is made of several tensors of one shape."""
     after = [nothing(parts[0][0].shape)] * (3 * w.axes)
     owners = [{d for r in p[: 2 * w.axes] for d in placed(r, w.axes)} for p in parts]
     for k in range(w.axes):
@@ -95,7 +95,7 @@ def _move_alike(a: Reach, b: Reach, axes: int) -> bool:
     return True
 
 
-def cat(w: OperationPlaces) -> SlotsAfter:
+def cat(w: PositionedOperation) -> PositionsAfter:
     """One behind the other: channels beside channels, or positions behind positions."""
     d = w.given["dim"] % len(w.shape)
     if w.op.name == "stack":
@@ -146,13 +146,13 @@ def _widened(r: Reach, d: int, shape: tuple[int, ...]) -> Reach:
 # Moved
 
 
-def moved(w: OperationPlaces) -> SlotsAfter:
-    """Elements in other places: an even order is kept, round the border too."""
+def moved(w: PositionedOperation) -> PositionsAfter:
+    """Elements in other positions: an even order is kept, round the border too."""
     _, slots = w.first
     after = each(w)
     if after is None or slots is None or (w.spectral() and w.op.name not in ("roll", *_CUTS)):
         return after if after is None or not w.spectral() else None
-    out: list[Slots | None] = []
+    out: list[ElementPositions | None] = []
     for known in after:
         if known is None:
             return None
@@ -172,7 +172,7 @@ def moved(w: OperationPlaces) -> SlotsAfter:
 _CUTS = ("slice", "index", "index_select")
 
 
-def picked(w: OperationPlaces) -> SlotsAfter:
+def picked(w: PositionedOperation) -> PositionsAfter:
     """One position, or each by itself."""
     x, slots = w.first
     after = each(w)
@@ -182,12 +182,14 @@ def picked(w: OperationPlaces) -> SlotsAfter:
     return _cut(w, slots, after, d)
 
 
-def _untouched(w: OperationPlaces, slots: Slots, d: int) -> bool:
+def _untouched(w: PositionedOperation, slots: ElementPositions, d: int) -> bool:
     return not any(d in placed(r, w.axes) for r in slots[2 * w.axes :])
 
 
-def _cut(w: OperationPlaces, slots: Slots, after: list[Slots | None], d: int) -> SlotsAfter:
-    """After some places along one axis were taken out."""
+def _cut(
+    w: PositionedOperation, slots: ElementPositions, after: list[ElementPositions | None], d: int
+) -> PositionsAfter:
+    """After some positions along one axis were taken out."""
     outs = [list(k) if k is not None else None for k in after]
     for s in range(2 * w.axes):
         if d not in placed(slots[s], w.axes):
@@ -201,7 +203,7 @@ def _cut(w: OperationPlaces, slots: Slots, after: list[Slots | None], d: int) ->
     return [None if k is None else tuple(k) for k in outs]
 
 
-def sliced(w: OperationPlaces) -> SlotsAfter:
+def sliced(w: PositionedOperation) -> PositionsAfter:
     """Every s-th element of a part of an axis; a border that is cut off is looked at elsewhere."""
     x, slots = w.first
     after = each(w)
@@ -213,7 +215,7 @@ def sliced(w: OperationPlaces) -> SlotsAfter:
     hit = [r for r in slots[: 2 * w.axes] if d in placed(r, w.axes)]
     if not hit:
         return after
-    lost = any(_places(r) > _places(f) for r, f in zip(slots, after[0], strict=True))
+    lost = any(_positions(r) > _positions(f) for r, f in zip(slots, after[0], strict=True))
     others = any(len(placed(r, w.axes)) > 1 for r in hit) or len(hit) > 1
     if step > 1 and others:
         return None
@@ -222,12 +224,12 @@ def sliced(w: OperationPlaces) -> SlotsAfter:
     return after
 
 
-def _places(r: Reach) -> int:
-    """How many elements have a place."""
+def _positions(r: Reach) -> int:
+    """How many elements have a position."""
     return int(r.seen.sum())
 
 
-def splitted(w: OperationPlaces) -> SlotsAfter:
+def splitted(w: PositionedOperation) -> PositionsAfter:
     """Parts of an axis."""
     x, slots = w.first
     after = each(w)
@@ -241,12 +243,12 @@ def splitted(w: OperationPlaces) -> SlotsAfter:
     return after
 
 
-def viewed(w: OperationPlaces) -> SlotsAfter:
+def viewed(w: PositionedOperation) -> PositionsAfter:
     """The same elements, seen otherwise."""
     return None if w.op.name == "_conj" and w.spectral() else each(w)
 
 
-def plain(w: OperationPlaces) -> SlotsAfter:
+def plain(w: PositionedOperation) -> PositionsAfter:
     """By the rule of its field."""
     return None if w.spectral() else each(w)
 
@@ -265,18 +267,18 @@ _RULES: dict[str, Rule] = {
     "split": splitted,
     "slice": sliced,
     "flip": plain,
-    "softmax": local_sums.kept,
-    "sort": local_sums.picks,
-    "reduction": local_sums.reduction,
-    "cumulative": local_sums.kept,
-    "batch norm": local_sums.kept,
-    "layer norm": local_sums.kept,
-    "group norm": local_sums.kept,
-    "product": local_sums.product,
-    "linear": local_sums.linear,
-    "attention": local_sums.attention,
-    "recurrent": local_sums.recurrent,
-    "fft": local_sums.fourier,
+    "softmax": sums.kept,
+    "sort": sums.picks,
+    "reduction": sums.reduction,
+    "cumulative": sums.kept,
+    "batch norm": sums.kept,
+    "layer norm": sums.kept,
+    "group norm": sums.kept,
+    "product": sums.product,
+    "linear": sums.linear,
+    "attention": sums.attention,
+    "recurrent": sums.recurrent,
+    "fft": sums.fourier,
     "convolution": window,
     "pool": window,
     "adaptive pool": window,

@@ -1,4 +1,4 @@
-"""Places in an order of their own: round the border, behind numbers, or uneven."""
+"""Positions in an order of their own: round the border, behind numbers, or uneven."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from neocog.graph.reach.intervals import AxisStep, Reach
-from neocog.graph.reach.local import placed
+from neocog.graph.reach.positions.operation import placed
 
 __all__ = ["evened", "extent_of", "uneven", "unwrapped", "with_step"]
 
@@ -27,7 +27,7 @@ def extent_of(parts: Sequence[Reach], d: int) -> int:
 
 
 def evened(r: Reach, axes: int) -> Reach:
-    """With a step where places go on evenly but for a border: numbers, or the other side."""
+    """With a step where positions go on evenly but for a border: numbers, or the other side."""
     for d in placed(r, axes):
         if r.steps[d] is not None or r.lo.shape[d] < 3:
             continue
@@ -50,7 +50,7 @@ def evened(r: Reach, axes: int) -> Reach:
 
 
 def _round(r: Reach, d: int, line: Tensor, size: int) -> Reach:
-    """The same places in every row, counted on beyond the border, where that is even."""
+    """The same positions in every row, counted on beyond the border, where that is even."""
     view = [-1 if e == d else 1 for e in range(r.lo.dim())]
     seen, one = r.seen, tuple(1 if e != d else n for e, n in enumerate(r.shape))
     if not bool(((r.lo == line.view(view)) | ~seen).all()):
@@ -65,11 +65,11 @@ def _round(r: Reach, d: int, line: Tensor, size: int) -> Reach:
 
 
 _UNSEEN = 2**39
-"""Beyond all places."""
+"""Beyond all positions."""
 
 
 def unwrapped(r: Reach, d: int, size: int) -> Reach:
-    """Places that come round from the other side, counted on beyond it, where that is even."""
+    """Positions that come round from the other side, counted on beyond it, where that is even."""
     if size < 1 or r.steps[d] is not None or r.lo.shape[d] < 2 or not bool(r.seen.all()):
         return r
     gaps = r.lo.diff(dim=d) % size
@@ -86,5 +86,5 @@ def unwrapped(r: Reach, d: int, size: int) -> Reach:
 
 
 def uneven(r: Reach, axes: int) -> bool:
-    """Whether places go on evenly along no axis."""
+    """Whether positions go on evenly along no axis."""
     return all(r.steps[d] is None for d in placed(r, axes))

@@ -1,4 +1,4 @@
-"""Places behind what slides windows over a map."""
+"""Positions behind what slides windows over a map."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from torch import Tensor
 
 from neocog.graph.ops import rule_of, window_of
 from neocog.graph.reach.intervals import nothing
-from neocog.graph.reach.local import (
+from neocog.graph.reach.positions.operation import (
     PICKED,
     WEIGHTS,
-    OperationPlaces,
-    SlotsAfter,
+    PositionedOperation,
+    PositionsAfter,
     each,
     mix,
     one_axis,
@@ -20,12 +20,12 @@ from neocog.graph.reach.local import (
     rate_of,
     unplaced,
 )
-from neocog.graph.reach.local_orders import uneven
+from neocog.graph.reach.positions.orders import uneven
 
 __all__ = ["folded", "window"]
 
 
-def window(w: OperationPlaces) -> SlotsAfter:
+def window(w: PositionedOperation) -> PositionsAfter:
     """Windows along the last axes."""
     x, slots = w.first
     if rule_of(w.op) == "convolution" and (known := w.slots["weight"]) and not unplaced(known):
@@ -37,7 +37,7 @@ def window(w: OperationPlaces) -> SlotsAfter:
     sliding = range(x.dim() - _sliding(w, x), x.dim())
     carrying = [d for r in slots for d in placed(r, w.axes)]
     if any(carrying.count(d) > 1 for d in sliding):
-        return None  # rows and columns in one axis, or two places
+        return None  # rows and columns in one axis, or two positions
     inner = [d for d in range(x.dim()) if d not in sliding]
     if rule_of(w.op) == "convolution":
         for s in range(2 * w.axes):
@@ -62,12 +62,12 @@ def window(w: OperationPlaces) -> SlotsAfter:
     return [tuple(rows) if t.shape == w.outs[0].shape else None for t in w.outs]
 
 
-def folded(w: OperationPlaces) -> SlotsAfter:
-    """Windows summed up where they came from."""
+def folded(w: PositionedOperation) -> PositionsAfter:
+    """Windows summed where they lie."""
     return None if w.spectral() else each(w)
 
 
-def _sliding(w: OperationPlaces, x: Tensor) -> int:
+def _sliding(w: PositionedOperation, x: Tensor) -> int:
     """Axes that windows slide along."""
     if rule_of(w.op) == "adaptive pool":
         return len(w.given["output_size"])
@@ -77,7 +77,7 @@ def _sliding(w: OperationPlaces, x: Tensor) -> int:
     return 2 if rule_of(w.op) in ("im2col", "pixel shuffle") else x.dim() - 2
 
 
-def _all_along(w: OperationPlaces, x: Tensor, d: int) -> bool:
+def _all_along(w: PositionedOperation, x: Tensor, d: int) -> bool:
     """Whether one window holds the whole axis and nothing else."""
     at = d - x.dim()
     if w.shape[at] != 1 or x.shape[d] == 1:

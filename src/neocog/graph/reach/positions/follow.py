@@ -1,14 +1,14 @@
 """Where the elements of each tensor stand, whatever else they see.
 
-A field says what an element depends on. Behind a group norm, a gate or attention that is the whole
-image, and still each element has its *place*: shift the image by a step and the map moves by a
-sample. So places are followed apart from fields. Every operation is asked for the samples of its
-own input that its windows see, and what it takes from all positions alike (means, norms, softmax,
-the keys of attention, spectra) moves nothing:
+A field is what an element depends on. Behind a group norm, a gate or attention that is the whole
+image, and still each element has its *position*: shift the image by a step and the map moves by a
+sample. So positions are followed apart from fields. Of every operation the samples of its own
+input that its windows see are looked up, and what it takes from all positions alike (means, norms,
+softmax, the keys of attention, spectra) moves nothing:
 
-    step        from the place of one element to that of the next, in pixels
-    place       of an element; a tensor may carry two along one axis, as scores of rows by columns
-    invariant   made from the image and without a place: stays when the image moves
+    step        from the position of one element to that of the next, in pixels
+    position    of an element; a tensor may carry two along one axis, as scores of rows by columns
+    invariant   made from the image and without a position: stays when the image moves
     spectrum    made by a Fourier transform along an axis: frequencies in place of positions
 
 The lcm of all steps is the total stride: circular shifts by its multiples meet every grid at the
@@ -32,23 +32,23 @@ from neocog.graph.operations import Operation, tensors_in
 from neocog.graph.ops import operator_of, rule_of
 from neocog.graph.reach.follow import Geometry, TensorFollower, declared
 from neocog.graph.reach.intervals import Reach, nothing, of_input
-from neocog.graph.reach.local import (
+from neocog.graph.reach.positions.moves import rule_for
+from neocog.graph.reach.positions.operation import (
     ONE_AXIS,
+    ElementPositions,
     Finding,
-    OperationPlaces,
-    Slots,
+    PositionedOperation,
     invariant,
     placed,
     rate_of,
     unplaced,
 )
-from neocog.graph.reach.local_moves import rule_for
-from neocog.graph.reach.local_orders import evened
+from neocog.graph.reach.positions.orders import evened
 from neocog.graph.reach.rules import NOT_MADE_FOR
 from neocog.graph.reach.tracked import UNKNOWN, Known, Unknown, key_of
 from neocog.types import FieldWindow
 
-__all__ = ["Places"]
+__all__ = ["Positions"]
 
 
 @dataclass
@@ -62,7 +62,7 @@ class _Half:
     even: bool = False
 
 
-class Places(TensorFollower):
+class Positions(TensorFollower):
     """Follows one run.
 
     Args:
@@ -94,7 +94,7 @@ class Places(TensorFollower):
         return tuple(_lcm(steps) for steps in self.steps)
 
     def steps_of(self, t: Tensor) -> tuple[Fraction | None, ...]:
-        """Pixels from the place of one element to that of the next, along each axis."""
+        """Pixels from the position of one element to that of the next, along each axis."""
         known, axes = self.known(t), self.axis_of(t)
         if not isinstance(known, tuple) or axes is None:
             return (None,) * self.axes
@@ -103,12 +103,12 @@ class Places(TensorFollower):
         )
 
     def lowest(self, tensors: Sequence[Tensor], k: int) -> int:
-        """The first place along one axis among some tensors."""
+        """The first position along one axis among some tensors."""
         known = [self.known(t) for t in tensors]
         return min(int(s[k].lo.min()) for s in known if isinstance(s, tuple))
 
     def differ(self, a: Tensor, b: Tensor, k: int) -> bool:
-        """Whether elements stand in other places along one axis."""
+        """Whether elements stand in other positions along one axis."""
         one, other = self.known(a), self.known(b)
         if not isinstance(one, tuple) or not isinstance(other, tuple):
             return True
@@ -129,12 +129,12 @@ class Places(TensorFollower):
         ]
 
     def known(self, t: Tensor) -> Known:
-        """Places, evened out where a border was put round them by hand."""
+        """Positions, evened out where a border was put round them by hand."""
         known = self.tracked.get(t)
         if not isinstance(known, tuple):
             return known
-        places = (evened(r, self.axes) for r in known[: 2 * self.axes])
-        return (*places, *known[2 * self.axes :])
+        positions = (evened(r, self.axes) for r in known[: 2 * self.axes])
+        return (*positions, *known[2 * self.axes :])
 
     def by_declaration(self, known: Known, geometry: Geometry, x: Tensor, out: Tensor) -> Known:
         """Positions behind windows that a module declares."""
@@ -145,7 +145,7 @@ class Places(TensorFollower):
         return known
 
     def finish(self, out: Any) -> None:
-        """The run is over: what nobody understood matters where it led to what came out.
+        """The run is over: what was not understood matters where it led to the output.
 
         So does what was summed up along one axis and never along the other.
         """
@@ -181,7 +181,9 @@ class Places(TensorFollower):
         slots = {name: k if isinstance(k, tuple) else None for name, k in known.items()}
         if all(k is None or unplaced(k) for k in slots.values()):
             return [invariant(t, self.axes) for t in outs]
-        work = OperationPlaces(op, tensors, slots, self.axes, self.weights, self.size, self.extent)
+        work = PositionedOperation(
+            op, tensors, slots, self.axes, self.weights, self.size, self.extent
+        )
         try:
             after = rule_for(op)(work)
         except NOT_MADE_FOR:
@@ -195,15 +197,15 @@ class Places(TensorFollower):
                 self._note(slots_out)
         return [UNKNOWN if slots_out is None else slots_out for slots_out in after]
 
-    def _note(self, slots: Slots) -> None:
-        """The steps of a tensor's places."""
+    def _note(self, slots: ElementPositions) -> None:
+        """The steps of a tensor's positions."""
         for s in range(2 * self.axes):
             rate = rate_of(slots[s], self.axes)
             if rate:
                 self.steps[s % self.axes].add(abs(rate))
 
-    def _book(self, work: OperationPlaces, after: Sequence[Slots | None]) -> None:
-        """What a rule came upon; a sum along one axis waits for that along the other."""
+    def _book(self, work: PositionedOperation, after: Sequence[ElementPositions | None]) -> None:
+        """What a rule has noted; a sum along one axis waits for that along the other."""
         if work.reduces:
             self.whole.append(work.op)
         for axis, step in work.grids:
@@ -237,7 +239,7 @@ class Places(TensorFollower):
 
 
 def _declared(r: Reach, geometry: Geometry, x: Tensor, out: Tensor) -> Reach:
-    """By what a module says of itself; where it sees all, samples still lie evenly."""
+    """By what a module declares of itself; where it sees all, samples still lie evenly."""
     if not bool(r.seen.any()) or x.dim() != out.dim():
         return nothing(out.shape)
     axes = x.dim() - 2

@@ -1,4 +1,4 @@
-"""What each operation does to the places of elements; see `reach.places`."""
+"""What each operation does to the positions of elements; see `reach.positions.follow`."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ __all__ = [
     "PICKED",
     "RUNNING",
     "WEIGHTS",
+    "ElementPositions",
     "Finding",
-    "OperationPlaces",
+    "PositionedOperation",
+    "PositionsAfter",
     "Rule",
-    "Slots",
-    "SlotsAfter",
     "each",
     "invariant",
     "left_of",
@@ -45,8 +45,8 @@ JOINED = "joined although they move differently"
 PICKED = "one position is picked"
 ONE_AXIS = "one axis alone"
 
-Slots = tuple[Reach, ...]
-"""Places along each axis; second places along each axis; frequencies along each axis."""
+ElementPositions = tuple[Reach, ...]
+"""Positions along each axis; second positions along each axis; frequencies along each axis."""
 
 
 @dataclass(frozen=True)
@@ -58,8 +58,8 @@ class Finding:
 
 
 @dataclass
-class OperationPlaces:
-    """One operation on tensors with places, and what its rule came upon.
+class PositionedOperation:
+    """One operation on tensors with positions, and what its rule notes.
 
     Args:
         op: it.
@@ -76,7 +76,7 @@ class OperationPlaces:
 
     op: Operation
     tensors: dict[str, Tensor]
-    slots: dict[str, Slots | None]
+    slots: dict[str, ElementPositions | None]
     axes: int
     weights: set[int]
     size: tuple[int, ...]
@@ -101,7 +101,7 @@ class OperationPlaces:
         return tuple(self.outs[0].shape)
 
     @property
-    def first(self) -> tuple[Tensor, Slots | None]:
+    def first(self) -> tuple[Tensor, ElementPositions | None]:
         """The first tensor."""
         name = next(iter(self.tensors))
         return self.tensors[name], self.slots[name]
@@ -125,14 +125,14 @@ class OperationPlaces:
         return any(bool((t != t.narrow(d, 0, 1)).any()) for d in wide)
 
 
-SlotsAfter = list[Slots | None] | None
+PositionsAfter = list[ElementPositions | None] | None
 """What is known of each output; None where the operation is not understood."""
 
-Rule = Callable[[OperationPlaces], SlotsAfter]
+Rule = Callable[[PositionedOperation], PositionsAfter]
 
 
 def placed(r: Reach, axes: int) -> tuple[int, ...]:
-    """Axes of a tensor along which places differ."""
+    """Axes of a tensor along which positions differ."""
     seen = r.seen
     if not bool(seen.any()):
         return ()
@@ -145,14 +145,14 @@ def placed(r: Reach, axes: int) -> tuple[int, ...]:
 
 
 def rate_of(r: Reach, axes: int) -> Fraction | None:
-    """Pixels from one place to the next; None where there are none, or they are not even."""
+    """Pixels from one position to the next; None where there are none, or they are not even."""
     steps = [r.steps[d] for d in placed(r, axes)]
     rates = [Fraction(s.advance, s.period) for s in steps if s is not None and s.advance]
     return min(rates, key=abs) if rates and len(rates) == len(steps) else None
 
 
-def unplaced(slots: Slots) -> bool:
-    """Whether nothing has a place."""
+def unplaced(slots: ElementPositions) -> bool:
+    """Whether nothing has a position."""
     return not any(bool(r.seen.any()) for r in slots)
 
 
@@ -160,7 +160,7 @@ def unplaced(slots: Slots) -> bool:
 
 
 def width(r: Reach, d: int) -> int:
-    """Pixels from the first to the last place along one axis of a tensor."""
+    """Pixels from the first to the last position along one axis of a tensor."""
     lo = torch.where(r.seen, r.lo, torch.full_like(r.lo, 2**60)).amin(d)
     hi = torch.where(r.seen, r.lo, torch.full_like(r.lo, -(2**60))).amax(d)
     there = lo <= hi
@@ -170,8 +170,8 @@ def width(r: Reach, d: int) -> int:
 def _rate_along(r: Reach, some: Sequence[int]) -> Fraction | None:
     """The smallest step along some axes; None where it is not even.
 
-    By the places themselves first: along rows that lie one behind the other in one axis they stay
-    for a row at a time.
+    By the positions themselves first: along rows that lie one behind the other in one axis they
+    stay for a row at a time.
     """
     index = tuple(slice(None) if d in some else 0 for d in range(r.lo.dim()))
     gaps = torch.unique(torch.unique(r.lo[index][r.seen[index]]).diff())
@@ -183,26 +183,26 @@ def _rate_along(r: Reach, some: Sequence[int]) -> Fraction | None:
 
 
 def _apart(r: Reach, hit: Sequence[int], rest: Sequence[int]) -> bool:
-    """Whether one step along `hit` leads over all places along `rest`."""
+    """Whether one step along `hit` leads over all positions along `rest`."""
     rate = _rate_along(r, hit)
     return bool(rest) and rate is not None and rate > max(width(r, d) for d in rest)
 
 
 def mix(
-    w: OperationPlaces, slot: int, r: Reach, along: Sequence[int], kind: str | None = None
+    w: PositionedOperation, slot: int, r: Reach, along: Sequence[int], kind: str | None = None
 ) -> str:
-    """What taking all along some axes together leaves of places: none, whole, fine or coarse.
+    """What taking all along some axes together leaves of positions: none, whole, fine or coarse.
 
     Args:
         w: for what is found.
-        slot: of the places.
-        r: the places.
+        slot: of the positions.
+        r: the positions.
         along: axes of the tensor.
         kind: found where positions are treated differently; None where all are treated alike.
 
     Returns:
-        "none": nothing was along them. "fine": it was within windows, which stay in their places.
-        "coarse": one place of every window, those within stay. "whole": no place is left.
+        "none": nothing was along them. "fine": it was within windows, which stay as they are.
+        "coarse": one position of every window, those within stay. "whole": no position is left.
     """
     carrying = placed(r, w.axes)
     hit = [d for d in carrying if d in along]
@@ -219,12 +219,12 @@ def mix(
 
 
 def left_of(r: Reach, along: Sequence[int], how: str) -> Reach:
-    """Places after all along some axes were taken together; these axes stay, with one element."""
+    """Positions after all along some axes were combined; these axes stay, with one element."""
     shape = tuple(1 if d in along else n for d, n in enumerate(r.shape))
     return nothing(shape) if how == "whole" else hull(r, list(along))
 
 
-def one_axis(w: OperationPlaces, slots: Slots, along: Sequence[int]) -> None:
+def one_axis(w: PositionedOperation, slots: ElementPositions, along: Sequence[int]) -> None:
     """Whether rows and columns are treated differently."""
     hits = []
     for k in range(w.axes):
@@ -235,8 +235,8 @@ def one_axis(w: OperationPlaces, slots: Slots, along: Sequence[int]) -> None:
         w.find(ONE_AXIS)
 
 
-def numbers_of(w: OperationPlaces, slots: Slots) -> None:
-    """Operands without places that differ from position to position."""
+def numbers_of(w: PositionedOperation, slots: ElementPositions) -> None:
+    """Operands without positions that differ from position to position."""
     axes = len(w.shape)
     for name, t in w.tensors.items():
         known = w.slots[name]
@@ -249,8 +249,8 @@ def numbers_of(w: OperationPlaces, slots: Slots) -> None:
                 mix(w, s, slots[s], varying, NUMBERS)
 
 
-def each(w: OperationPlaces) -> SlotsAfter:
-    """By the rule of its field, for every kind of place by itself."""
+def each(w: PositionedOperation) -> PositionsAfter:
+    """By the rule of its field, for every kind of position by itself."""
     slots: list[list[Reach | None]] = [[] for _ in w.outs]
     for s in range(3 * w.axes):
         reach = {
@@ -272,6 +272,6 @@ def each(w: OperationPlaces) -> SlotsAfter:
     ]
 
 
-def invariant(t: Tensor, axes: int) -> Slots:
-    """Without places."""
+def invariant(t: Tensor, axes: int) -> ElementPositions:
+    """Without positions."""
     return (nothing(t.shape),) * (3 * axes)

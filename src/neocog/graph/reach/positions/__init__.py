@@ -1,0 +1,1 @@
+"""Where the elements of each tensor stand; see `reach.positions.follow`."""
