@@ -12,7 +12,7 @@ import neocog
 from neocog.data import build
 from neocog.data.open import ALL, open_data
 from neocog.data.samples import drawn_rows
-from neocog.errors import DataError
+from neocog.errors import DataError, UsageError
 from neocog.models.normalized import LOOKED_AT
 
 N = 150
@@ -84,6 +84,24 @@ def test_an_audit_decodes_no_more_than_it_looks_at(folder, decoded):
     assert one["notes"] == two["notes"]
     shares = [{k: v for k, v in row.items() if k != "seconds"} for row in one["layers"]]
     assert shares == two["layers"]
+
+
+@pytest.mark.parametrize("method", ["grad_cam", "features"])
+def test_an_explanation_decodes_the_images_that_it_shows(folder, decoded, method, monkeypatch):
+    net = neocog.build("convnet", classes=2, channels=3, size=(32, 32))
+    model = neocog.load(net, size=(3, 32, 32), mean=(0.5,), std=(0.25,), classes=("a", "b"))
+    how = {"n": 3, "seed": 4, "sanity_checks": False, "progress": False, "method": method}
+    whole = neocog.explain(model, folder, **how)
+    assert decoded == [N]  # it is not large
+    monkeypatch.setenv("NEOCOG_CACHE", f"{folder}-other")
+    monkeypatch.setattr("neocog.verbs.explain_input.LARGE", 10)
+    some = neocog.explain(model, folder, **how)
+    assert decoded == [N, 3]
+    assert some.to_json() == whole.to_json()
+    neocog.explain(model, f"{folder}:all[7]", **how)
+    assert decoded == [N, 3, 1]
+    with pytest.raises(UsageError, match=f"has {N} samples, counted from 0; number {N} came"):
+        neocog.explain(model, f"{folder}:all[{N}]", **how)
 
 
 def test_a_file_that_breaks_off_is_left_out_as_ever(folder, monkeypatch):

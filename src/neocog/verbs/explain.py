@@ -174,7 +174,16 @@ def explain(
             f"The method `{method}` looks through data, and none was given. Name some behind the "
             "model: a folder of images, or `digits`."
         )
-    given = given_data(of, data, images, whole=way.data, n=n, seed=seed, strict=strict)
+    given = given_data(
+        of,
+        data,
+        images,
+        whole=way.data,
+        looked_through=way.data or not way.images,
+        n=n,
+        seed=seed,
+        strict=strict,
+    )
     samples, batch = given.samples, given.batch
     if way.images and batch is None:
         raise UsageError(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,9 @@ StrPath = str | os.PathLike[str]
 
 FEW = 64
 """Samples that are looked at in the order of their names, where no draw is needed."""
+
+LARGE = 256
+"""Images of a folder that are decoded whole, though a few are looked at."""
 
 LISTED = 4
 """Files that cannot be used of which each is named."""
@@ -95,6 +99,7 @@ def given_data(
     images: Any = None,
     *,
     whole: bool = False,
+    looked_through: bool = True,
     n: int,
     seed: int,
     strict: bool,
@@ -107,6 +112,8 @@ def given_data(
             samples as `DATA:test[17]`, any of them in a list; or what `neocog.data.inputs` takes.
         images: what to look at, where it is not in the data: as for `data`.
         whole: all of the data is looked through, not only the images that are looked at.
+        looked_through: the samples of the data are needed; else only the images that are looked
+            at are decoded.
         n: images that are looked at, at most.
         seed: of which of the data.
         strict: stop at the first image that cannot be used.
@@ -132,11 +139,13 @@ def given_data(
                 f"{' and '.join(f'`{printable(p)}`' for p in sources[:4])} came. Name one of them."
             )
         if sources:
-            samples, notes = samples_of(of, sources[0], strict=strict)
+            few = None if looked_through or files else partial(_chosen, n=n, seed=seed)
+            samples, notes = samples_of(of, sources[0], strict=strict, few=few)
         if files:
             batch = _read(of, files, n=n, strict=strict)
         elif samples is not None:
-            batch = replace(_taken(_some(_by_name(samples), n, seed), n), left=0)
+            chosen = replace(samples, order=_chosen(samples, n=n, seed=seed))
+            batch = replace(_taken(chosen, n), left=0)
     if images is not None:
         batch = given_data(of, images, n=n, seed=seed, strict=strict).batch
     if whole and samples is None and batch is not None:
@@ -161,6 +170,12 @@ def _by_name(samples: Samples) -> Samples:
     if len(samples) > FEW:
         return samples
     return replace(samples, order=np.argsort(np.array([*samples.names]), kind="stable"))
+
+
+def _chosen(samples: Samples, *, n: int, seed: int) -> np.ndarray:
+    """Which samples of a data set are looked at."""
+    order = _some(_by_name(samples), n, seed).order
+    return np.arange(len(samples))[:n] if order is None else order[:n]
 
 
 def _some(samples: Samples, n: int, seed: int) -> Samples:
@@ -192,20 +207,29 @@ def _held(of: Model, data: Any, *, n: int | None, seed: int) -> tuple[Samples, t
     return inputs.samples, inputs.notes
 
 
-def samples_of(of: Model, data: StrPath, *, strict: bool) -> tuple[Samples, tuple[str, ...]]:
+def samples_of(
+    of: Model,
+    data: StrPath,
+    *,
+    strict: bool,
+    few: Callable[[Samples], np.ndarray] | None = None,
+) -> tuple[Samples, tuple[str, ...]]:
     """A data set as the model takes it, and what was left out.
 
     Args:
         of: the model.
         data: `DATA:val` picks a split, `DATA:all` everything.
         strict: stop at the first image that cannot be used.
+        few: which of the samples are looked at, where these are few: of a large folder only they
+            are decoded.
 
     Raises:
         DataError: the data cannot be opened or has no such split.
     """
     where, name = parse_source(data)
     takes = of.spec.input
-    source = open_data(
+    opening = partial(
+        open_data,
         where,
         size=takes.image_size if of.shape else None,
         channels=takes.channels or None,
@@ -213,7 +237,15 @@ def samples_of(of: Model, data: StrPath, *, strict: bool) -> tuple[Samples, tupl
         **of.drawn,
         strict=strict,
     )
-    split = source.split(split_name(source, name, [of]))
+    source = opening(later=None if few is None else LARGE)
+    name = split_name(source, name, [of])
+    split = source.split(name)
+    if few is not None and source.decode is not None:
+        try:
+            source.decoded(name, few(Samples(split, None, split.names)))
+        except DataError:  # a file that breaks off is left out of a set that is decoded whole
+            source = opening()
+            split = source.split(name)
     bad = [f for f in source.sheet.faults if not f.is_folder]
     notes = [f"{printable(f.path)} was not used: {f.reason}." for f in bad[:LISTED]]
     if len(bad) > LISTED:
@@ -292,7 +324,9 @@ def _read(of: Model, named: Iterable[StrPath], *, n: int, strict: bool) -> Image
 
 
 def _sample(of: Model, source: str, row: int, strict: bool) -> Tensor:
-    samples, _ = samples_of(of, source, strict=strict)
+    samples, _ = samples_of(
+        of, source, strict=strict, few=lambda samples: np.arange(len(samples))[row : row + 1]
+    )
     if row >= len(samples):
         raise UsageError(
             f"`{printable(source)}` has {len(samples)} samples, counted from 0; number {row} came. "
