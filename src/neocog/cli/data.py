@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-
 import click
 
 from neocog.cli.options import (
@@ -16,7 +13,7 @@ from neocog.cli.options import (
     resize_mode_option,
     verbose_option,
 )
-from neocog.cli.terminal import lines, say, screen
+from neocog.cli.terminal import lines, say
 
 __all__ = ["command"]
 
@@ -55,16 +52,14 @@ def command(
     """
     from neocog.verbs.data import data
 
-    with _bar() as progress:
-        quality = data(
-            source,
-            size=size,
-            seed=seed,
-            strict=strict,
-            resize_mode=resize_mode or "crop",
-            report=report,
-            progress=progress,
-        )
+    quality = data(
+        source,
+        size=size,
+        seed=seed,
+        strict=strict,
+        resize_mode=resize_mode or "crop",
+        report=report,
+    )
     for warning in quality.warnings:
         say(f"warning  {warning}", err=True)
     if as_json:
@@ -81,21 +76,3 @@ def command(
             draw(on_stdout(), section)
     if report is not None:
         say(f"Report: {report}", err=True)
-
-
-@contextmanager
-def _bar() -> Iterator[Callable[[int, int], None]]:
-    """A progress bar on standard error, where that is a terminal."""
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("reading and decoding"), BarColumn(), TimeRemainingColumn())
-    console = screen(err=True)
-    with Progress(
-        *columns, console=console, transient=True, disable=not console.is_terminal
-    ) as bar:
-        task = bar.add_task("", total=None, visible=False)
-
-        def update(done: int, total: int) -> None:
-            bar.update(task, completed=done, total=total, visible=True)
-
-        yield update

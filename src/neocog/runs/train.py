@@ -55,7 +55,7 @@ def train(
     strict: bool = False,
     by_size: bool = False,
     began: float | None = None,
-    decoding: Callable[[int, int], None] | None = None,
+    on_decoded: Callable[[int, int], None] | None = None,
 ) -> Generator[Event, None, None]:
     """Train, keep, and yield what happens.
 
@@ -66,7 +66,7 @@ def train(
         strict: stop at the first image that cannot be used.
         by_size: choose batch size and learning rate by the number of training samples.
         began: `time.monotonic()` at the start of the command, from which a budget counts.
-        decoding: called with (images done, images in all) while they are decoded.
+        on_decoded: called with (images done, images in all) while they are decoded.
 
     Raises:
         KeyboardInterrupt: Ctrl-C; what was reached is saved.
@@ -81,7 +81,7 @@ def train(
             strict=strict,
             by_size=by_size,
             began=began,
-            decoding=decoding,
+            on_decoded=on_decoded,
         )
 
 
@@ -93,11 +93,11 @@ def _train(
     strict: bool,
     by_size: bool,
     began: float,
-    decoding: Callable[[int, int], None] | None,
+    on_decoded: Callable[[int, int], None] | None,
 ) -> Generator[Event, None, None]:
     budget = Budget.of(recipe.train, began)
-    recipe, why = chosen(recipe, strict=strict, progress=decoding)
-    recipe, small = sized(recipe, budget, by_size=by_size, strict=strict, progress=decoding)
+    recipe, why = chosen(recipe, strict=strict, progress=on_decoded)
+    recipe, small = sized(recipe, budget, by_size=by_size, strict=strict, progress=on_decoded)
     kept = claim.folder.checkpoint() if resume else None
     if kept is not None:
         must_agree_with(recipe, claim.folder, kept[1])
@@ -107,12 +107,12 @@ def _train(
         strict=strict,
         by_size=by_size,
         measuring=budget.measuring / 2,
-        progress=decoding,
+        progress=on_decoded,
     )
     experiment.notes.extend((*why, *small))
     head = None
     if recipe.transfer is not None:
-        head = fit_head(experiment, budget, progress=decoding)
+        head = fit_head(experiment, budget, progress=on_decoded)
         head, said = head.going_on(budget)
         if head.config.freeze == "all":
             yield from frozen_run(head, claim, budget, resume=resume, notes=said)

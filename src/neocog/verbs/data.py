@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 
+from neocog.audits.clock import counted
 from neocog.data.findings import first_screen
 from neocog.data.gallery import copies, gallery, samples
 from neocog.data.open import open_data, parse_source
 from neocog.data.quality import Sheet
 from neocog.errors import printable
 from neocog.targets import target_file
+from neocog.verbs.progress import Progress, progress_line
 
 __all__ = ["data"]
 
@@ -24,7 +25,7 @@ def data(
     strict: bool = False,
     resize_mode: str = "crop",
     report: str | os.PathLike[str] | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress = True,
 ) -> Sheet:
     """Counts, sizes, broken files, duplicates within and across splits, labels that conflict.
 
@@ -36,7 +37,8 @@ def data(
         strict: stop at the first file that cannot be used.
         resize_mode: how images are brought to that size: crop, stretch or pad.
         report: an HTML file to write.
-        progress: called with (steps done, steps in all).
+        progress: shown on standard error, as by the command; False for none, or a function that is
+            called with how far it has come.
 
     Raises:
         DataError: there is nothing at the path that can be used.
@@ -50,16 +52,17 @@ def data(
     if report is not None:
         target_file(report, option="report")
     where, part = parse_source(path)
-    source = open_data(
-        where,
-        size=size,
-        channels=channels,
-        seed=seed,
-        strict=strict,
-        resize_mode=resize_mode,
-        part=part,
-        progress=progress,
-    )
+    with progress_line("data", progress) as on_progress:
+        source = open_data(
+            where,
+            size=size,
+            channels=channels,
+            seed=seed,
+            strict=strict,
+            resize_mode=resize_mode,
+            part=part,
+            progress=counted(on_progress, "reading images"),
+        )
     if report is not None:
         from neocog.render.page import page, write
 

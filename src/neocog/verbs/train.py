@@ -300,7 +300,7 @@ def _finish(
             strict=strict,
             by_size=by_size,
             began=began,
-            decoding=lambda done, total: on_progress(Decoded(done, total)),
+            on_decoded=lambda done, total: on_progress(Decoded(done, total)),
         )
         with closing(events):
             for event in events:
