@@ -11,8 +11,7 @@ from torch import Tensor, nn
 from neocog.data.samples import Samples
 from neocog.data.split import Split
 from neocog.errors import ModelError, ShapeMismatch, UsageError, did_you_mean
-from neocog.graph.exact import exact
-from neocog.graph.preserve import preserved
+from neocog.graph.preserve import exact, preserved
 from neocog.models.model import Model
 from neocog.networks.model import SpecifiedNetwork
 from neocog.store.sound import check_network

@@ -24,8 +24,7 @@ from torch import Tensor, nn
 
 from neocog.errors import NeocogError, printable
 from neocog.graph.culprit import BEGINS, SAME, apart, culprit, dtypes
-from neocog.graph.exact import exact
-from neocog.graph.preserve import preserved
+from neocog.graph.preserve import exact, preserved
 
 __all__ = ["Difference", "difference", "probes", "same_randomness_after"]
 

@@ -369,7 +369,7 @@ class MisalignmentWatch(Observer):
             reason, remedy = f"windows of unequal size on {n} elements", "a size that they divide"
             self._add(layer, name, CIRCULAR_SHIFT, reason, remedy, by_size=True)
             return
-        if step.advance < 1:
+        if step.advance < 1:  # all see the same, or run backwards: there is no grid to fit
             return
         stride = Fraction(step.advance, step.period)
         for kind in sorted(kinds):

@@ -259,6 +259,7 @@ class _Operations(DispatchMode):  # type: ignore[no-untyped-call]
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         name = func.overloadpacket.__name__
+        # What comes next changes the memory that others may still need as it is.
         if not self.silent and name.endswith("_") and args and isinstance(args[0], Tensor):
             self.observer.write(args[0])
         out = func(*args, **(kwargs or {}))
@@ -284,6 +285,7 @@ class _CircularPads(TorchFunctionMode):
                 self.operations.observer.left(f"Tensor.{func.__name__}", args[0])
         if self.operations.silent or not _pads_circularly(func, args, kwargs):
             return func(*args, **kwargs)
+        # Its pieces, copies of slices, would look like a map that is put together by hand.
         self.operations.silent = True
         try:
             out = func(*args, **kwargs)

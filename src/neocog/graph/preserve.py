@@ -14,7 +14,7 @@ from torch.nn.parameter import is_lazy
 from neocog.errors import ModelError
 from neocog.graph.wording import times
 
-__all__ = ["blank_sample", "preserved"]
+__all__ = ["blank_sample", "exact", "preserved"]
 
 _HOOKS = (
     "_forward_pre_hooks",
@@ -110,6 +110,29 @@ def blank_sample(module: nn.Module, size: Sequence[int], purpose: str) -> Iterat
             f"{purpose} one forward pass of one sample; the module fails on one of "
             f"{times(size)} ({type(e).__name__}: {e}). Give the size that it takes."
         ) from e
+
+
+@contextmanager
+def exact() -> Iterator[None]:
+    """No automatic casts and no shortened mantissas inside; the settings as before afterwards.
+
+    Rounding must not look like an effect.
+
+    Example:
+        >>> with exact():
+        ...     torch.get_float32_matmul_precision()
+        'highest'
+    """
+    matmul = torch.get_float32_matmul_precision()
+    convolution = torch.backends.cudnn.allow_tf32
+    try:
+        torch.set_float32_matmul_precision("highest")
+        torch.backends.cudnn.allow_tf32 = False
+        with torch.autocast("cpu", enabled=False), torch.autocast("cuda", enabled=False):
+            yield
+    finally:
+        torch.set_float32_matmul_precision(matmul)
+        torch.backends.cudnn.allow_tf32 = convolution
 
 
 class _Kept:

@@ -217,6 +217,8 @@ class _Counter(DispatchMode):  # type: ignore[no-untyped-call]
         if at >= len(self.script):
             raise _Astray
         step = self.script[at]
+        # The same operation on other weights is another way through the network, as in a mixture
+        # of experts: identities tell weights apart, which numbers need not.
         if step.func is not func or any(id(args[p]) != i for p, i in step.weights):
             self.at = -len(self.script)  # for good, also where the module takes it lightly
             raise _Astray

@@ -37,6 +37,8 @@ class TensorTable(Generic[T]):
 
     def put(self, t: Tensor, value: T, *, fresh: bool = True) -> None:
         """A tensor was made; not in memory of its own if it is not `fresh`."""
+        # By identity first: the output of a module and its input may be views of the same elements,
+        # and still two nodes. By memory for views that nobody has booked.
         store = memory(t)
         self._known[id(t)] = value
         self._alive.setdefault(store, []).append(t)

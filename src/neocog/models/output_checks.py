@@ -13,10 +13,9 @@ from torch import Tensor, nn
 
 from neocog.errors import ModelError, NeocogError, printable
 from neocog.graph.determinism import difference, probes, same_randomness_after
-from neocog.graph.exact import exact
 from neocog.graph.multiple_outputs import choose, output_at
 from neocog.graph.output_kind import last_operation, may_be_scores, noticed
-from neocog.graph.preserve import preserved
+from neocog.graph.preserve import exact, preserved
 from neocog.networks.model import SpecifiedNetwork
 from neocog.store.black_box import BlackBox
 from neocog.types import InputSpec, ModelSpec, OutputSpec

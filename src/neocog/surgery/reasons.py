@@ -11,7 +11,7 @@ from neocog.layers.downsample import Downsampling
 from neocog.surgery.borders import extra_samples
 from neocog.surgery.graph import shape_of
 from neocog.surgery.grids import SampleGrids, Sampler
-from neocog.surgery.positions import Positions
+from neocog.surgery.position_embeddings import PositionEmbedding
 from neocog.surgery.window import NodeWindow
 
 __all__ = ["can_presample", "divides", "reasons_to_stay"]
@@ -33,7 +33,10 @@ def can_presample(node: fx.Node, window: NodeWindow) -> bool:
 
 
 def reasons_to_stay(
-    grids: SampleGrids, kind: Downsampling, circular: bool, upstream: Mapping[fx.Node, Positions]
+    grids: SampleGrids,
+    kind: Downsampling,
+    circular: bool,
+    upstream: Mapping[fx.Node, PositionEmbedding],
 ) -> dict[fx.Node, str]:
     """Downsamplers to skip, each with the reason."""
     out: dict[fx.Node, str] = {}
@@ -62,7 +65,7 @@ def reasons_to_stay(
     return out
 
 
-def _placed(table: Positions) -> str:
+def _placed(table: PositionEmbedding) -> str:
     """Why downsampling before a position embedding gains nothing, and what would."""
     return (
         f"a position embedding follows ({table}), so predictions depend on position whatever the "

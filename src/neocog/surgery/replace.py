@@ -41,7 +41,7 @@ from neocog.surgery.graph import (
 from neocog.surgery.grids import Sampler, grids_of
 from neocog.surgery.modes import free_name
 from neocog.surgery.pointwise import behind
-from neocog.surgery.positions import positions_of, upstream_of
+from neocog.surgery.position_embeddings import position_embeddings_of, upstream_of
 from neocog.surgery.reasons import can_presample, divides, reasons_to_stay
 from neocog.surgery.result import Replaced, Skipped, Surgery
 from neocog.surgery.untraced import check_groups, replace_untraced
@@ -139,7 +139,7 @@ class Surgeon:
         self.traced, self.kind, self.name, self.circular = traced, kind, name, circular
         self.graph, self.root = traced.graph, traced.root
         self.grids = grids_of(traced)
-        upstream = upstream_of(positions_of(traced))
+        upstream = upstream_of(position_embeddings_of(traced))
         self.reasons = reasons_to_stay(self.grids, kind, circular, upstream)
         self.phases: dict[int, _Phase] = {}
         for sampler in self.grids.samplers:

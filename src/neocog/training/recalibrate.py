@@ -13,27 +13,16 @@ and nothing but the statistics changes: neither `momentum` nor `num_batches_trac
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from neocog.graph.operations import DispatchMode
+from neocog.graph.operations import DispatchMode, Operation
+from neocog.graph.ops import rule_of
 
 __all__ = ["recalibrate"]
-
-_NORMS: Mapping[str, tuple[int, ...]] = {
-    "native_batch_norm": (5,),
-    "cudnn_batch_norm": (5,),
-    "miopen_batch_norm": (5,),
-    "_native_batch_norm_legit_no_training": (),
-    "_batch_norm_no_update": (),
-}
-"""Operator to the index of its argument `training`; () where it never trains.
-
-All take input, weight, bias, running mean and running variance first.
-"""
 
 
 def recalibrate(model: nn.Module, batches: Iterable[Tensor]) -> int:
@@ -81,18 +70,22 @@ class _Gathering(DispatchMode):  # type: ignore[no-untyped-call]
         self.statistics: dict[int, tuple[Tensor, Tensor, Tensor, Tensor, int]] = {}
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        training = _NORMS.get(func.overloadpacket.__name__)
-        if training is None or kwargs or any(args[i] for i in training):
+        op = Operation("", func.overloadpacket.__name__, func, args, kwargs or {}, None)
+        if rule_of(op) != "batch norm" or kwargs:
             return func(*args, **(kwargs or {}))
-        x, mean, var = args[0], args[3], args[4]
+        given = op.given
+        x, mean, var = args[0], given.get("running_mean"), given.get("running_var")
         values = x.numel() // max(1, x.shape[1])
-        if mean is None or var is None or mean.data_ptr() not in self.held or values < 2:
+        trains = given.get("training", given.get("train", False))
+        if mean is None or var is None or mean.data_ptr() not in self.held:
+            return func(*args)
+        if trains or values < 2:
             return func(*args)
         axes = [a for a in range(x.ndim) if a != 1]
         # In double precision: values of one channel may be many, and far from zero.
         spread, center = torch.var_mean(x.double(), axes, correction=0)
         self._add(mean, var, center, spread * (values / (values - 1)))
-        replaced = [*args]
+        replaced = [*args]  # of all batch norms, these two come after input, weight and bias
         replaced[3], replaced[4] = center.to(mean.dtype), spread.to(var.dtype)
         return func(*replaced)
 

@@ -140,6 +140,8 @@ def windows(
     shape = (*reach.shape[:dim], len(places), *reach.shape[dim + 1 :])
     after = None if step is None or ratio is None else step.at(ratio)
     steps = (*reach.steps[:dim], after, *reach.steps[dim + 1 :])
+    # An element beyond the border is one inside, some whole periods away: it sees what that one
+    # sees, as many advances further. Without a step nothing is beyond the border.
     flat = places.flatten()
     if step is None:
         laps = torch.zeros_like(flat)
@@ -324,6 +326,8 @@ def _common(
         return real[0]
     if lo.shape[dim] == 1 and any(s.advance == 0 for s in real):
         return STILL  # one of them sees all that the others see
+    # Different periods of one rate, as 2 elements a sample and 4 elements 2 samples: both hold
+    # after as many elements as the least common multiple.
     rates = {Fraction(s.advance, s.period) for s in real}
     if len(rates) == 1:
         period = math.lcm(*(s.period for s in real))

@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from neocog.surgery.graph import Traced, shape_of
 from neocog.surgery.window import label
 
-__all__ = ["Positions", "positions_of", "upstream_of"]
+__all__ = ["PositionEmbedding", "position_embeddings_of", "upstream_of"]
 
 _SUMS: frozenset[Any] = frozenset(
     (
@@ -32,7 +32,7 @@ _SUMS: frozenset[Any] = frozenset(
 
 
 @dataclass(frozen=True)
-class Positions:
+class PositionEmbedding:
     """A position embedding.
 
     Args:
@@ -50,7 +50,7 @@ class Positions:
         return f"`{self.name}`, {'×'.join(map(str, self.shape))}"
 
 
-def positions_of(traced: Traced) -> list[Positions]:
+def position_embeddings_of(traced: Traced) -> list[PositionEmbedding]:
     """All position embeddings of a graph, in order.
 
     Args:
@@ -68,16 +68,16 @@ def positions_of(traced: Traced) -> list[Positions]:
         elif node.target in _SUMS and len(inputs) == 2:
             table = next((n for n in inputs if n in fixed), None)
             if table is not None and _varies(shape_of(table)):
-                tables.append(Positions(node, fixed[table], shape_of(table) or ()))
+                tables.append(PositionEmbedding(node, fixed[table], shape_of(table) or ()))
         elif (norm := _positional_norm(node, traced.root)) is not None:
-            tables.append(Positions(node, label(node, traced.root), norm))
+            tables.append(PositionEmbedding(node, label(node, traced.root), norm))
     return tables
 
 
-def upstream_of(positions: list[Positions]) -> dict[fx.Node, Positions]:
+def upstream_of(embeddings: list[PositionEmbedding]) -> dict[fx.Node, PositionEmbedding]:
     """Nodes upstream of a position embedding, each to the first such table."""
-    upstream: dict[fx.Node, Positions] = {}
-    for table in positions:
+    upstream: dict[fx.Node, PositionEmbedding] = {}
+    for table in embeddings:
         todo = [table.node]
         while todo:
             for node in todo.pop().all_input_nodes:
