@@ -92,7 +92,7 @@ def test_a_fine_tune_mixes_no_samples_as_its_target_is_of_one(tmp_path: Path) ->
         augment=Augment(mixup=0.2, rotate=5.0),
     )
     RunFolder(tmp_path / "run").write_recipe(recipe)
-    model = replace(trained("stride"), place=tmp_path / "run")
+    model = replace(trained("stride"), path=tmp_path / "run")
     mended = convert(model, downsampling="blur", padding="keep")
     done = recipe_of(model, mended, FinetuneOptions(lr=0.1), path="a", fingerprint="0")
     assert done.augment == Augment(rotate=5.0)
