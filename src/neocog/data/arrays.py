@@ -56,7 +56,7 @@ class Arrays:
 
 
 def files_of(path: Path) -> tuple[str, list[Path]] | None:
-    """The kind of arrays at a place (idx, npz, cifar) and their files; None where there are none.
+    """The kind of arrays at a path (idx, npz, cifar) and their files; None where there are none.
 
     Raises:
         DataError: several sets lie in one folder, or a pair is incomplete.
@@ -188,7 +188,7 @@ def _read_idx(path: Path) -> np.ndarray:
 
 
 def _idx_array(file: BinaryIO, packed: bool, name: str) -> np.ndarray:
-    """Whole numbers of bytes, with a header that says their shape."""
+    """Integers of one byte, with a header for their shape."""
     total = os.fstat(file.fileno()).st_size
     head, shape, start, have = bytearray(), (), 0, 0
     raw, need = np.empty(0, np.uint8), 4

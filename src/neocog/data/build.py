@@ -1,7 +1,7 @@
 """From files to a finished set: look, decode, compare, split, write, describe.
 
 A set is named after the content of its files, the wish and the version of the decoder, so that it
-never has to be checked again; `starts` remember which set answers a place as it stands, so that a
+never has to be checked again; `starts` remember which set belongs to an unchanged path, so that a
 second start lists the folder and reads nothing else.
 """
 
@@ -46,7 +46,7 @@ DIGITS_SIZE = 256
 """Largest side, in pixels, at which the built-in digits are served."""
 _BLOCK = 64
 _SETTLED = 2_000_000_000
-"""Nanoseconds after which the times of a file tell whether it changed."""
+"""Nanoseconds after which the times of a file show whether it changed."""
 
 Progress = Callable[[int, int], None] | None
 _Part = tuple[np.ndarray, Sequence[str], np.ndarray]
@@ -348,9 +348,9 @@ def _outlined(
     reasons: dict[int, str],
     progress: Progress,
 ) -> Built:
-    """The same set without pixels, which are decoded for the rows that are asked for.
+    """The same set without pixels, which are decoded for the requested rows.
 
-    The sheet of such a set says nothing of what only pixels show.
+    The sheet of such a set lacks what only pixels show.
     """
     size, channels = options.size or (0, 0), options.channels or 0
     dtype = np.dtype(np.uint16 if (table["bits"][rows] == 16).any() else np.uint8)

@@ -1,8 +1,8 @@
 """Decoded images on disk, keyed by content, safe to kill at any moment.
 
 The folder is $NEOCOG_CACHE, else $XDG_CACHE_HOME/neocog, else ~/.cache/neocog:
-    starts/KEY     which set answers a place as it stands (paths, sizes and times of its files)
-    index/KEY.npy  what is known of each file of a place: its sha256 and its header
+    starts/KEY     the set of an unchanged path, by paths, sizes and times of its files
+    index/KEY.npy  for each file of a path: its sha256 and its header
     sets/KEY/      arrays as .npy and meta.json; written elsewhere, then renamed into place;
                    decoded images, or features of them (neocog.runs.features)
     work/          sets being written; what a killed process left is removed by the next
@@ -41,7 +41,7 @@ __all__ = ["Cache", "Loaded", "default_folder"]
 
 
 Loaded = tuple[dict[str, Any], dict[str, np.ndarray]]
-"""What a set says of itself, and its arrays."""
+"""The meta data of a set, and its arrays."""
 
 _IN_MEMORY = 1 << 28
 """Bytes from which on zeros lie in a file."""
@@ -63,10 +63,10 @@ def default_folder() -> Path:
 
 
 def _of_an_unknown_user() -> Path:
-    """A folder below that of temporary files that nobody else can write.
+    """A folder below that of temporary files that no other user can write.
 
     Raises:
-        UsageError: somebody else has one of that name.
+        UsageError: another user owns one of that name.
     """
     folder = Path(tempfile.gettempdir()) / f"neocog-cache-{os.getuid()}"
     with contextlib.suppress(OSError):
@@ -74,11 +74,11 @@ def _of_an_unknown_user() -> Path:
     try:
         held = folder.lstat()
     except OSError:
-        return folder  # it cannot be written, which is said when something is to be
+        return folder  # it cannot be written, which is reported when something is to be
     if not stat.S_ISDIR(held.st_mode) or held.st_uid != os.getuid() or held.st_mode & 0o022:
         raise UsageError(
             f"A user without a home keeps decoded images in {printable(folder)}, which belongs "
-            "to somebody else. Set NEOCOG_CACHE to a folder of your own."
+            "to another user. Set NEOCOG_CACHE to a folder of your own."
         )
     return folder
 
@@ -120,7 +120,7 @@ class Cache:
     # ---- reading
 
     def start(self, key: str) -> str | None:
-        """The set that answers a place as it stands, if that was seen before."""
+        """The set of an unchanged path, if it was opened before."""
         try:
             name = read_text(self.folder / "starts" / key, limit=100, encoding="ascii")
         except DataError:
@@ -142,7 +142,7 @@ class Cache:
         return loaded
 
     def index(self, key: str, dtype: np.dtype) -> np.ndarray:
-        """What is known of the files of a place; empty where nothing is."""
+        """What is known of the files of a path; may be empty."""
         try:
             with opened(self.folder / "index" / f"{key}.npy") as file:
                 known: np.ndarray = np.lib.format.read_array(file, allow_pickle=False)
@@ -153,17 +153,17 @@ class Cache:
     # ---- writing
 
     def remember(self, key: str, name: str) -> None:
-        """Notes that a place as it stands is answered by a set."""
+        """Remember the set of a path."""
         self._write(self.folder / "starts" / key, name.encode("ascii"))
 
     def write_index(self, key: str, known: np.ndarray) -> None:
-        """Keeps what is known of the files of a place."""
+        """Keep what is known of the files of a path."""
         out = io.BytesIO()
         np.save(out, known)
         self._write(self.folder / "index" / f"{key}.npy", out.getvalue())
 
     def make(self, key: str, fill: Callable[[ArrayWriter], None]) -> Loaded:
-        """A set that is written now: what it says of itself and its arrays, mapped.
+        """A set that is written now: its meta data and its arrays, mapped.
 
         What is handed back stays, whatever becomes of the folder: it is mapped before the set
         gets its name. A set whose folder is deleted while it is written is begun again, and the
@@ -317,7 +317,7 @@ class _Lock:
         self.handle = handle
 
     def take(self) -> bool:
-        """Whether nobody else has it."""
+        """Whether it is free."""
         try:
             import fcntl
         except ImportError:  # no such locks on this system: the age decides
@@ -345,7 +345,7 @@ class _Lock:
 
 
 def _own_folder(base: Path) -> contextlib.AbstractContextManager[Path]:
-    """A new folder in another, and the lock beside it that says it is in use."""
+    """A new folder in another, and the lock beside it that marks it as in use."""
     while True:
         handle, name = tempfile.mkstemp(dir=base, suffix=".lock")
         os.close(handle)

@@ -1,7 +1,7 @@
 """Which images are the same: exactly, or as the eye sees it.
 
 Exact copies have equal pixels, whatever their files look like. Images are judged as their files
-hold them, never as they are served: no size, resize mode or number of channels that is asked for
+hold them, never as they are served: no requested size, resize mode or number of channels
 changes what is a copy. Near copies (saved again, scaled,
 slightly brighter) are found by a perceptual hash of 64 bits (signs of the low frequencies of a
 thumbnail's cosine transform; Zauner 2010) and confirmed on the thumbnails themselves. Hashes that

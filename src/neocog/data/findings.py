@@ -1,4 +1,4 @@
-"""What a data report answers first: what is there, and what is wrong with it."""
+"""The first screen of a data report: the contents, and what is wrong with them."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ CLASSES = 12
 
 
 def first_screen(sheet: Sheet, source: str = "", image: tuple[Exhibit, ...] = ()) -> FirstScreen:
-    """The answer of a data report.
+    """The first screen of a data report.
 
     Args:
         sheet: what was found.
-        source: of the data, as the user named it; empty where nobody says it.
+        source: of the data, as the user named it; empty where unknown.
         image: images to be shown beside the counts of the classes.
     """
     n = sum(sheet.n.values())

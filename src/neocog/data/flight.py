@@ -1,4 +1,4 @@
-"""How many pixels are being decoded at a time, in the whole process, whoever asks for them."""
+"""How many pixels are being decoded at a time, in the whole process."""
 
 from __future__ import annotations
 
@@ -63,13 +63,13 @@ def in_flight(pixels: int) -> AbstractContextManager[None]:
 
 
 def bytes_in_flight(n: int) -> AbstractContextManager[None]:
-    """Room for a file of so many bytes; asked for before room for its pixels, never after."""
+    """Room for a file of so many bytes; requested before room for its pixels, never after."""
     return _FILES.room(n)
 
 
 @contextmanager
 def large_blocks() -> Iterator[None]:
-    """Within it, memory of large images is asked for in large pieces.
+    """Within it, memory of large images is allocated in large pieces.
 
     Pillow takes 16 MB at a time, which allocators keep for each thread when they are given back:
     a process grows with its threads, whatever is in flight. A setting of the process: enter it

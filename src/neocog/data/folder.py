@@ -57,7 +57,7 @@ class Listing:
     kept: dict[int, bytes] = field(default_factory=dict)
 
     def signature(self) -> bytes:
-        """Of everything that listing the folder tells: equal as long as no file changes."""
+        """Fingerprint of the listing: equal as long as no file changes."""
         sentences = [*self.remarks, *self.cautions]
         head = repr((self.root, self.classes, self.faults, sentences)) + "\0".join(self.names)
         seen = blake2b(head.encode("utf-8", "surrogateescape"))
@@ -82,7 +82,7 @@ class Listing:
     def changed(self, now: int) -> np.ndarray:
         """When each file was last changed, in nanoseconds, int64 (N,).
 
-        A date in the future, which was set by hand, tells nothing: the system's own does.
+        A date in the future was set by hand and is ignored: the change time of the system counts.
         """
         written, noted = self.stats[:, 1], self.stats[:, 2]
         latest: np.ndarray = np.where(written > now, noted, np.maximum(written, noted))
@@ -140,7 +140,7 @@ def walk(root: str | os.PathLike[str]) -> Iterator[tuple[str, str]]:
 
 
 def _identity(path: str) -> tuple[int, int]:
-    """What tells a folder, whatever the names that lead to it."""
+    """Identity of a folder, whatever paths lead to it."""
     try:
         s = os.stat(path)  # noqa: PTH116 (a name may be no text)
     except OSError:
@@ -217,7 +217,7 @@ def _stat(
 ) -> tuple[list[str], np.ndarray, list[str]]:
     """Names and stats of the regular files among entries, and the folders among them.
 
-    A second start is spent here, in the system's answers: they are asked by the folder's handle,
+    A second start spends its time here, in system calls: they go by the folder's handle,
     so that no path is walked for each file, and read column by column.
     """
     names, results = [], []

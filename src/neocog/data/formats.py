@@ -1,4 +1,4 @@
-"""What a file is, by its first bytes, and the one place where an image decoder is started.
+"""The format of a file, by its first bytes, and the only module that starts an image decoder.
 
 Seven formats are read: JPEG (also the MPO of phones), PNG, GIF, BMP, TIFF, WebP, and the PNM family
 (PBM, PGM, PPM, PFM). A decoder is only ever started for the format that the content has, by name,

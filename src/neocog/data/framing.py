@@ -15,7 +15,7 @@ SHRUNK = 0.5
 BENT = 1.25
 """Change of an image's aspect above which it is a warning."""
 FEW = 0.01
-"""Fraction of all images below which what is lost is said, and is no warning."""
+"""Fraction of all images below which a loss is a remark, not a warning."""
 _LARGEST = 1024
 """Pixels of the longest side of a size that is proposed."""
 
@@ -54,8 +54,8 @@ class KeptFraction:
         if self._many(self.cut):
             sentences.append(
                 f"{self._of(self.cut)} lose more than a fifth of their area to the crop to {shape} "
-                f"(of the worst {_percent(self.area_min)} is kept): what tells its class may be "
-                "cut away. Training with `--resize-mode pad` keeps all of each image."
+                f"(of the worst {_percent(self.area_min)} is kept): what identifies its class may "
+                "be cut away. Training with `--resize-mode pad` keeps all of each image."
             )
         if self._many(self.bent):
             sentences.append(

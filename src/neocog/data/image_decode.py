@@ -50,7 +50,7 @@ SMALLEST = 4
 
 
 class Head(NamedTuple):
-    """What the header of an image file says, orientation applied."""
+    """The header of an image file, orientation applied."""
 
     height: int
     width: int
@@ -61,7 +61,7 @@ class Head(NamedTuple):
     kind: str
     """JPEG, PNG, …"""
     marks: tuple[str, ...] = ()
-    """What is said of it, some of `neocog.data.pixel_format.MARKS`."""
+    """Notes on it, some of `neocog.data.pixel_format.MARKS`."""
 
 
 @contextmanager
@@ -112,11 +112,11 @@ def decode(
 ) -> np.ndarray:
     """An image file as pixels.
 
-    A JPEG at least twice as large as asked for is decoded at a half, a quarter or an eighth.
+    A JPEG at least twice as large as requested is decoded at a half, a quarter or an eighth.
 
     Args:
         data: the bytes of the file.
-        size: (H, W) asked for; None keeps the image's own.
+        size: requested (H, W); None keeps the image's own.
         channels: 1 for gray, 3 for color; None keeps the image's own.
         resize_mode: see `RESIZE_MODES`.
         guard: keep Pillow's warnings off; pass False inside `quiet()`.
@@ -151,7 +151,7 @@ def decode_file(
 
     Args:
         path: of the file.
-        size: (H, W) asked for.
+        size: requested (H, W).
         channels: 1 or 3.
         resize_mode: see `RESIZE_MODES`.
 
@@ -261,7 +261,7 @@ def _pixels(decode_plan: DecodePlan | None, j: Jpeg | None, size: tuple[int, int
 
 
 def _as_stored(size: tuple[int, int] | None, orientation: int) -> tuple[int, int] | None:
-    """What a decoder may shrink an image towards, before it is turned upright."""
+    """What a decoder may shrink an image towards, before it is rotated upright."""
     return size if size is None or orientation < 5 else (max(size),) * 2
 
 

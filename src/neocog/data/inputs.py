@@ -45,7 +45,7 @@ class Inputs:
     """Samples, and what is known of their labels.
 
     Args:
-        samples: as every measurement takes them; `y` is None where nobody knows, and counts
+        samples: as every measurement takes them; `y` is None without labels, and counts
             `classes` where there are some, else outputs of the model; -1 is unknown.
         classes: names of the labels; empty where they are numbers of outputs.
         total: how many there are in all; None where only the end shows it.
@@ -72,9 +72,9 @@ def as_samples(
     Args:
         data: see above.
         takes: what the model takes; None where that is unknown: every sample keeps its size.
-        axes: of space: 2 of images, 1 of series; where nobody says, a batch of three axes is of
+        axes: of space: 2 of images, 1 of series; if left out, a batch of three axes is of
             series.
-        n: samples that are needed; of more, so many are drawn by the seed; all for None.
+        n: samples that are needed; of more, a random choice by the seed; all for None.
         seed: of that draw.
         larger: floats may be larger than the model takes, for crops of them.
 
@@ -138,7 +138,7 @@ def named_paths(data: Any) -> tuple[Iterator[str | os.PathLike[str]] | None, Any
         data: anything.
 
     Returns:
-        The paths, and the data as it came; of what can be gone through once, the same anew.
+        The paths, and the original data; an iterator is replaced by an equal one.
 
     Example:
         >>> [*named_paths("a.png")[0]], named_paths(np.zeros((1, 1, 2, 2)))[0] is None
@@ -163,7 +163,7 @@ def is_path(data: object) -> bool:
 
 
 def resolved(data: Any) -> Any:
-    """Data as a verb takes it: of what was opened its place, of an image file a list of it.
+    """Data as a verb takes it: the path of an opened data set, a list of a single image file.
 
     Example:
         >>> from neocog.data.open import open_data
@@ -177,12 +177,12 @@ def resolved(data: Any) -> Any:
 
 
 def _may_be_image(path: str) -> bool:
-    """Whether its name speaks for an image: other files are told what data is."""
+    """Whether its name is that of an image: other files get a message on what data is."""
     return os.path.splitext(path)[1].lower() in ENDINGS  # noqa: PTH122 (a name may be no text)
 
 
 def _axes(data: Any, takes: InputSpec | None) -> int:
-    """Axes of space, where they were not said."""
+    """Axes of space, where they were not given."""
     if takes is not None:
         return len(takes.size)
     x = data[0] if isinstance(data, tuple) and len(data) == 2 else data
@@ -311,7 +311,7 @@ def _many_gray(x: np.ndarray) -> bool:
 
 
 def _drawn(rows: Rows, n: int | None, seed: int) -> tuple[Iterator[Item], int | None]:
-    """The samples that are needed: drawn where each can be fetched, else the first."""
+    """The samples that are needed: a random choice where there is an index, else the first."""
     if rows.n == 0:
         raise _nothing()
     if rows.fetch is None or rows.n is None or n is None or n >= rows.n:

@@ -49,7 +49,7 @@ class Jpeg(NamedTuple):
     orientation: int
     bits: int = 8
     adobe: int = -1
-    """What Adobe's marker says of the colors: 0 RGB or CMYK, 1 YCbCr, 2 YCCK; -1 without one."""
+    """Color transform of Adobe's marker: 0 RGB or CMYK, 1 YCbCr, 2 YCCK; -1 without one."""
     named: bool = False
     """The components are called R, G and B."""
     progressive: bool = False

@@ -30,7 +30,7 @@ _SMALL = 1 << 16
 
 
 def read_set(folder: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """What a finished set says of itself, and its arrays, mapped copy-on-write.
+    """The meta data of a finished set, and its arrays, mapped copy-on-write.
 
     Args:
         folder: of the set.
@@ -77,7 +77,7 @@ def read_rows(folder: Path, shape: tuple[int, ...]) -> tuple[dict[str, Any], dic
 
 
 def read_arrays(folder: Path) -> tuple[Fields, dict[str, np.ndarray]]:
-    """What the meta.json of a set says, and the arrays that it names, mapped copy-on-write.
+    """The meta.json of a set, and the arrays that it names, mapped copy-on-write.
 
     Args:
         folder: of the set.

@@ -11,7 +11,7 @@ Understood, from the published sets that people have on their disks:
     ROOT/image                                   a flat folder: no class, nothing is labeled
     ROOT/{train, val, test}/image                flat folders of splits
 
-What is decided here is said: each folder that is passed over, and why.
+Decisions are reported: each folder that is passed over, and why.
 """
 
 from __future__ import annotations

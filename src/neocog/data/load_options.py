@@ -1,4 +1,4 @@
-"""How data is to be opened, and the size that is taken where none is asked for."""
+"""How data is to be opened, and the default size."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ class LoadOptions:
 
 
 def usual_size(heights: np.ndarray, widths: np.ndarray) -> tuple[int, int]:
-    """The size to serve where none is asked for, from those of all images.
+    """The default size, from those of all images.
 
     Images of one size up to `KEPT_SIZE` stay as they are. Where all share an aspect, within a
     tenth, it is kept, at the area of a square of `USUAL_SIZE` or that of the median image. Else a

@@ -88,7 +88,7 @@ def check_range(x: np.ndarray, takes: InputSpec | None) -> np.ndarray:
             a network of which nothing is known may take values that are normalized already.
 
     Raises:
-        DataError: nobody can tell what is white.
+        DataError: the value of white is unknown.
 
     Example:
         >>> check_range(np.array([True, False]), None)

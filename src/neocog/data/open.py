@@ -77,10 +77,10 @@ class Source:
         return TargetSpec(kind="class" if self.classes else "none", classes=self.classes)
 
     def scored(self, name: str | None = None, *, trained_on: bool = False) -> str:
-        """The split that figures are of; what nobody has split, and nobody learned from, is whole.
+        """The split that figures are of; data without splits that no training used is whole.
 
         Args:
-            name: the one asked for.
+            name: the requested one.
             trained_on: the model learned from this data: what was held out of it is measured.
 
         Example:
@@ -110,7 +110,7 @@ class Source:
 
 
 def parse_source(source: str | os.PathLike[str]) -> tuple[str, str | None]:
-    """Takes a split off a place: `DATA:test`; `DATA:all` is everything.
+    """Split `DATA:test` into path and split; `DATA:all` is everything.
 
     Example:
         >>> parse_source("digits:test")

@@ -1,7 +1,7 @@
 """Packed files of arrays (.npz, .gz), bounded before anything is unpacked.
 
 A few megabytes may unpack to gigabytes, a header may promise more than there is, and a list of
-contents may have no end. What a file says of itself is compared with what it is, and with the
+contents may have no end. What a file declares is compared with its content, and with the
 memory of the machine, first.
 
 Sources: APPNOTE.TXT of the ZIP format; the NPY format (numpy.lib.format); RFC 1952.
@@ -146,7 +146,7 @@ def check_room(need: int, packed: int) -> None:
 def _memory() -> int:
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):  # not every system tells
+    except (AttributeError, ValueError, OSError):  # not on every system
         return 1 << 34
 
 

@@ -1,12 +1,12 @@
 """What the numbers of an image file mean: one table, and nothing that is not in it is guessed.
 
-The header of a file says how its numbers are to be read: how many bits, with a sign or not, whether
+The header of a file defines how its numbers are read: how many bits, with a sign or not, whether
 0 is black or white, what stands for transparent. A reader that passes over one of these gives an
 image that looks plausible and is wrong. Here every combination that is understood has a row, and
-every other is refused by name. What is not as it was in the file is said, see `MARKS`.
+every other is refused by name. Conversions are reported, see `MARKS`.
 
 Whatever the row: the orientation of EXIF is applied; gamma and color profiles are not (which is
-said where they would change the numbers); transparency is laid over white; of several frames or
+reported where they would change the numbers); transparency is laid over white; of several frames or
 pages the first is taken. `docs/reference/images.md` shows the table; a test compares both.
 """
 
@@ -32,13 +32,13 @@ MARKS = (
     "a gamma other than that of sRGB, left unapplied: the numbers are as in the file",
     "brightness beyond white (HDR), left unapplied: the numbers are as in the file",
 )
-"""What may be said of an image that was taken in, but not as it is; a record keeps the number."""
+"""Notes on images that were converted; a record keeps the index."""
 
 SEVERAL, ALPHA, REDUCED, BANDS, TWELVE, FLOAT, INVERTED, CMYK, PROFILE, GAMMA, HDR = MARKS
 
 
 class PixelFormat(NamedTuple):
-    """What a header says of its numbers."""
+    """The pixel format of a header."""
 
     kind: str
     """JPEG, PNG, GIF, BMP, TIFF, WEBP or PPM (the PNM family)."""
@@ -70,7 +70,7 @@ class Rule(NamedTuple):
     numbers: str
     """What becomes of them, in words."""
     marks: tuple[str, ...] = ()
-    """What is said."""
+    """The notes."""
 
     @property
     def depth(self) -> int:
@@ -147,7 +147,7 @@ def rule_for(form: PixelFormat) -> Rule:
     """The row for a file.
 
     Raises:
-        DataError: there is none; the message names what the file says of its numbers.
+        DataError: there is none; the message names the pixel format of the file.
 
     Example:
         >>> rule_for(PixelFormat("PNG", "gray", 16)).numbers

@@ -21,10 +21,10 @@ class DecodePlan(NamedTuple):
     payload: bytes
     """What the decoder gets: the bytes that have to do with pixels."""
     marks: tuple[str, ...] = ()
-    """What is said of it, see `neocog.data.pixel_format.MARKS`."""
+    """Notes on it, see `neocog.data.pixel_format.MARKS`."""
     key: tuple[int, ...] = ()
     """The color that stands for transparent, as numbers of the file."""
     white: float = 0
-    """The number that is white, where the file says it."""
+    """The value of white, where the file gives it."""
     start: int = 0
     """Where the pixels begin in the payload, where no decoder is needed."""

@@ -69,7 +69,7 @@ def plan_png(data: bytes) -> DecodePlan:
 def _walk(data: bytes) -> tuple[list[bytes] | None, dict[bytes, bytes]]:
     """The chunks with pixels, or None where there are no others; and what the notes say.
 
-    A file that is cut off ends in what there is: the decoder says what is missing.
+    A truncated file is read to its end: the decoder reports what is missing.
     """
     at, parts, others = 8, [], False
     chunks: dict[bytes, bytes] = {}
@@ -94,7 +94,7 @@ def _walk(data: bytes) -> tuple[list[bytes] | None, dict[bytes, bytes]]:
 
 
 def _unapplied(chunks: dict[bytes, bytes]) -> list[str]:
-    """What is said of color that is left as it is in the file."""
+    """Notes on color information that is ignored."""
     marks = []
     if len(code := chunks.get(b"cICP", b"")) == 4 and code[1] in _HDR:
         marks.append(pixel_format.HDR)

@@ -23,7 +23,7 @@ EMPTY = "empty: this class folder"
 """How the reason of a class folder without files begins."""
 _HOW = {"crop": "resized and cropped", "stretch": "stretched", "pad": "resized and padded"}
 _ROWS = 50
-"""Rows of the longest table that is drawn; JSON holds all."""
+"""Rows of a table, at most; JSON holds all."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ class Sheet(Result):
         cautions: sentences on pixels that are not what they seem: far too dark, all of one color.
         kept: what is left of the images at that size, or None where nothing was measured.
         resize_mode: how they are brought to it.
-        found_splits: splits that are the user's own; the others were drawn.
+        found_splits: splits of the data itself; the others are random.
         unlabeled: of each split, the samples that are in no class; empty where all have one.
     """
 

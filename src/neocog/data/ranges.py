@@ -1,4 +1,4 @@
-"""What the numbers of sample arrays mean, for all arrays of a set at once, and what is said of it.
+"""The value range of sample arrays, for all arrays of a set together, with notes.
 
     uint8, uint16     255 or 65535 is white
     bool              True is white
@@ -24,7 +24,7 @@ __all__ = ["Ranged", "as_pixels", "dark", "is_blank", "nothing_to_see", "pale_no
 _PALE = "transparency that leaves one color over white: nothing is left to see"
 _BLOCK = 1 << 22
 _FAR = 8
-"""How many times white may be as bright as the brightest pixel before that is said."""
+"""Ratio of white to the brightest pixel above which a caution is given."""
 
 
 class Ranged(NamedTuple):
@@ -88,7 +88,7 @@ def dark(top: int, white: int) -> list[str]:
 def nothing_to_see(
     x: np.ndarray, rows: np.ndarray, clear: np.ndarray
 ) -> tuple[list[int], list[str]]:
-    """Images of which nothing is left over white, and what is said of them and of dark sets.
+    """Images that are blank over white, and cautions on them and on dark sets.
 
     Args:
         x: (N, H, W, C) pixels.
@@ -120,7 +120,7 @@ def pale_notes(names: list[str]) -> dict[str, list[str]]:
 
 
 def _brightest(x: np.ndarray, rows: np.ndarray) -> int:
-    """The brightest pixel of some samples, or one that is bright enough that nothing is said."""
+    """The brightest pixel of some samples, or one that is bright enough for no caution."""
     top, white = 0, int(np.iinfo(x.dtype).max)
     for i in range(0, len(rows), 64):
         top = max(top, int(x[rows[i : i + 64]].max(initial=0)))
@@ -130,7 +130,7 @@ def _brightest(x: np.ndarray, rows: np.ndarray) -> int:
 
 
 def is_blank(x: np.ndarray) -> bool:
-    """Whether an image is of one color, as far as the eye can tell: 3 % of white apart at most.
+    """Whether an image is of one color, to the eye: 3 % of white apart at most.
 
     Example:
         >>> is_blank(np.full((4, 4, 3), 255, np.uint8))
@@ -189,7 +189,7 @@ def _all_whole(x: np.ndarray) -> bool:
 
 
 def _multiples(x: np.ndarray) -> bool:
-    """Whether all are bytes divided by 255, as far as their type tells."""
+    """Whether all are bytes divided by 255, as far as their dtype shows."""
     near = 255 * max(1e-4, float(np.finfo(x.dtype).eps) / 2)
     wide = (b.astype(np.float64) * 255 for b in _blocks(x))
     return all(bool((np.abs(b - np.rint(b)) <= near).all()) for b in wide)

@@ -1,4 +1,4 @@
-"""From the bytes of an image file to upright pixels on white, as the table of meanings says."""
+"""From the bytes of an image file to upright pixels on white, by the table of pixel formats."""
 
 from __future__ import annotations
 

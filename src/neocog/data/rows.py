@@ -85,7 +85,7 @@ def _indexed(fetch: Callable[[int], Item], rows: Sequence[int], classes: tuple[s
             return fetch(rows[at])
         except NeocogError:
             raise
-        except Exception as e:  # of any kind: somebody's dataset fails in its own way
+        except Exception as e:  # of any kind: an external dataset may raise anything
             raise DataError(
                 f"A dataset gives each of its samples; number {rows[at]} fails "
                 f"({type(e).__name__}: {e}). Mend the dataset, or leave that one out."
@@ -156,7 +156,7 @@ def _item(given: Any, name: str) -> Item:
 
 
 def _called(image: Any) -> str:
-    """What an image says of where it is from."""
+    """The source of an image, where it knows one."""
     if isinstance(image, (str, os.PathLike)):
         return os.fspath(image)
     return str(getattr(image, "filename", "") or "") if is_image_object(image) else ""

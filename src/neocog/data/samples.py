@@ -37,8 +37,8 @@ class Samples:
 
     Args:
         x: a split, or all values in [0, 1] as (B, C, H, W) or (B, C, N).
-        y: class indices (B,), maps of them (B, H, W), numbers, or None where nobody knows; -1 of
-            a sample whose class nobody knows.
+        y: class indices (B,), maps of them (B, H, W), numbers, or None without labels; -1 for
+            a sample of unknown class.
         names: where each sample is from.
         order: which of them, in which order; all as they stand for None.
     """
@@ -124,7 +124,7 @@ class Samples:
         return str(self.names[at]) if len(self.names) else ""
 
     def first(self, n: int | None, *, seed: int) -> Samples:
-        """`n` of the samples, drawn by the seed without repeats; all, mixed, for None.
+        """`n` random samples by the seed, without repeats; all, shuffled, for None.
 
         A draw with a larger `n` begins with that with a smaller one, and so any beginning of it
         is a fair sample, also of data that is sorted by class.
@@ -144,7 +144,7 @@ def drawn_rows(total: int, n: int | None, *, seed: int) -> np.ndarray:
 
     Args:
         total: samples.
-        n: how many are drawn; all for None.
+        n: how many; all for None.
         seed: of the draw.
     """
     return np.random.default_rng([seed, 0xA0D17]).permutation(total)[:n]
@@ -162,7 +162,7 @@ def in_range(x: Tensor) -> Tensor:
     """The same values.
 
     Raises:
-        DataError: they are integers above 1 or below 0, of which nobody knows what is white.
+        DataError: they are integers above 1 or below 0, whose value of white is unknown.
 
     Example:
         >>> in_range(torch.tensor([0, 1])), in_range(torch.tensor([0.5]))

@@ -1,4 +1,4 @@
-"""Puts decoded samples into their splits, and says in a sheet what was found on the way."""
+"""Puts decoded samples into their splits, and reports duplicates and splits in a sheet."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from neocog.errors import printable
 __all__ = ["FEW", "RawSamples", "Sorted", "sort_pile"]
 
 FEW = 10
-"""Samples of a class below which a split of it says little."""
+"""Samples of a class below which figures of a split mean little."""
 _BLOCK = 64
 _SHARES = {"val": 0.1, "test": 0.2}
 _EVEN = {"val": 0.25, "test": 0.25}
-"""Of images without labels: nobody trains on them, a fix chooses and measures on them."""
+"""Splits of images without labels: a fix chooses and measures on them."""
 _ONE_SIDE = "Copies of one image are kept on one side."
 
 

@@ -1,4 +1,4 @@
-"""One part of a data set: pixels, answers and where each sample is from; and who goes where."""
+"""One part of a data set: pixels, labels and sources; and the assignment of samples to splits."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ROLES = ("train", "val", "test")
 
 
 class PathNames(Sequence[str]):
-    """Relative paths, kept as one run of bytes and read when asked for.
+    """Relative paths, kept as one run of bytes and decoded on access.
 
     Args:
         blob: all paths one after the other, as the file system spells them, uint8.
@@ -122,10 +122,10 @@ class Split:
 
     Args:
         x: (B, H, W, C), uint8 or uint16; full white is 255 or 65535.
-        y: class indices, int64 (B,); -1 where nobody knows.
+        y: class indices, int64 (B,); -1 where unknown.
         names: where each sample is from: a relative path, or `train[17]`.
         ids: of the content of each file or row, whatever the size it is served at, uint64 (B,);
-            None where nobody knows it.
+            None where unknown.
     """
 
     x: np.ndarray
@@ -175,7 +175,7 @@ def partition(
 
     The hash is a number from 0 to 1, and the parts are stretches of that line: neither the order
     nor the number nor the names of other samples matter, so that samples that are added or
-    removed move no other. Shares are met as by tossing a coin for each sample: of 1,000 samples
+    removed move no other. Fractions are met as by tossing a coin for each sample: of 1,000 samples
     about 200 ± 13 go to a part of 0.2.
 
     Three exceptions, which only small sets meet (decision 0010):
@@ -188,7 +188,7 @@ def partition(
         y: class indices, int64 (B,).
         ids: of the content of each sample, uint64 (B,).
         groups: samples of equal number stay together, int64 (B,).
-        parts: shares of the parts beside `train`, such as `{"val": 0.1, "test": 0.2}`.
+        parts: fractions of the parts beside `train`, such as `{"val": 0.1, "test": 0.2}`.
         seed: the same seed gives the same parts.
 
     Returns:
@@ -238,7 +238,7 @@ def _mend(side: np.ndarray, members: np.ndarray, at: np.ndarray, parts: int) -> 
     Args:
         side: of each group, 0 for train, int64 (G,).
         members: of each group, how many of each class, (G, K).
-        at: of each group, its place on the line, (G,).
+        at: position of each group in [0, 1), (G,).
         parts: beside train.
     """
     last = np.argsort(-at, kind="stable")

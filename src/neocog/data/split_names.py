@@ -111,7 +111,7 @@ def role_of(name: str) -> str:
 
 
 def roles_of(names: Sequence[str]) -> dict[str, str]:
-    """The split of each folder that is one, also where all share a word: pets_train, pets_test."""
+    """The split of each folder that is one, also with a common word: pets_train, pets_test."""
     roles = {n: r for n in names if (r := role_of(n))}
     rest: dict[str, dict[str, str]] = {}
     for name in names:

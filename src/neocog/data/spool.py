@@ -24,7 +24,7 @@ class Spool:
     """Rows of one shape, written one by one, read as one array.
 
     Bytes where every row is of bytes, wider where one is; a float that is a byte divided by 255 is
-    such a byte, and comes back to the bit. The file has no name, and goes when nobody reads it.
+    such a byte, and comes back to the bit. The file has no name, and is deleted when it is closed.
     """
 
     def __init__(self) -> None:
@@ -81,7 +81,7 @@ class Spool:
 
 
 def _unnamed() -> IO[bytes]:
-    """A file on the disk of the cache: the usual place of temporary files may be memory."""
+    """A file on the disk of the cache: the usual folder of temporary files may be in memory."""
     folder = default_folder()
     with contextlib.suppress(OSError):
         folder.mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,7 @@
 """What there is to predict of each sample: the type of the targets that stand beside the pixels.
 
-A source states it once; a task says which kinds it learns from (`tasks.task.Task.targets`), and
-whoever needs targets asks for a kind instead of looking at arrays.
+A source states it once; a task names the kinds that it learns from (`tasks.task.Task.targets`), and
+what needs targets requires a kind instead of inspecting arrays.
 
     class    index of a class, int64 (N,); -1 where nobody knows
     number   one number or several, float (N,) or (N, M)

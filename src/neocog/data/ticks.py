@@ -8,7 +8,7 @@ __all__ = ["Ticks"]
 
 
 class Ticks:
-    """Adds up steps and tells them on.
+    """Adds up steps and reports them.
 
     Args:
         total: steps in all.

@@ -1,4 +1,4 @@
-"""TIFF by its first directory: what it says of its numbers, and the bytes that a decoder sees.
+"""TIFF by its first directory: its pixel format, and the bytes that a decoder gets.
 
 A TIFF is a list of tags that may lead anywhere in the file: to a chain of further directories, to
 notes of gigabytes, to tables of tiles. Read here are the tags of the first image that matter to its
@@ -102,7 +102,7 @@ def plan_tiff(data: bytes) -> DecodePlan:
 
 
 def profile_mark(profile: bytes) -> list[str]:
-    """What is said of an ICC profile: nothing where it is of sRGB, or not of RGB."""
+    """A note on an ICC profile; none where it is sRGB, or not RGB."""
     name = b"sRGB"
     wide = name.decode().encode("utf-16-be")
     if profile[16:20] != b"RGB " or name in profile or wide in profile:
@@ -156,7 +156,7 @@ def _entry(data: bytes, at: int, order: str, big: bool) -> tuple[_Entry | None, 
     if size > room:
         (where,) = struct.unpack_from(order + ("Q" if big else "I"), data, where)
     if where + size > len(data):
-        return None, tag  # whoever needs it says that it is missing
+        return None, tag  # what needs it raises the error
     return _Entry(kind, count, where), tag
 
 
@@ -174,8 +174,8 @@ def _values(
 def _only_pixels(data: bytes, directory: _Directory) -> bytes:
     """The file with a new directory behind it, of the tags that have to do with pixels.
 
-    It is always of the 32-bit form, and gray is always said to have 0 as black: not every decoder
-    knows the others, and who asked for the pixels inverts them.
+    It is always in the 32-bit form, and gray is always declared with 0 as black: not every decoder
+    knows the others, and the caller inverts the pixels.
     """
     order = directory.order
     at = len(data) + len(data) % 2
@@ -203,7 +203,7 @@ def _only_pixels(data: bytes, directory: _Directory) -> bytes:
     return b"".join((start, data[8:], bytes(at - len(data)), entries, bytes(4), notes))
 
 
-# ---- what it says
+# ---- pixel format
 
 
 def _form(data: bytes, directory: _Directory) -> tuple[PixelFormat, list[str]]:

@@ -5,7 +5,7 @@ one filter a channel, and C·D, a 1×1 convolution across them: a fraction 1/D +
 
 Sources: A. Howard et al., "MobileNets: Efficient Convolutional Neural Networks for Mobile Vision
 Applications", 2017, section 3.1; M. Sandler et al., "MobileNetV2: Inverted Residuals and Linear
-Bottlenecks", CVPR 2018, table 1. The sub-modules are named conv_dw, bn1, conv_pw, bn2 and conv_pw,
+Bottlenecks", CVPR 2018, table 1. The submodules are named conv_dw, bn1, conv_pw, bn2 and conv_pw,
 bn1, conv_dw, bn2, conv_pwl, bn3, as in the weights one finds published.
 """
 
@@ -31,7 +31,7 @@ class ConvStyle:
 
     Args:
         downsampling: one of `DOWNSAMPLINGS`.
-        padding: what stands outside the image, one of `layers.blocks.PADDINGS`.
+        padding: padding mode, one of `layers.blocks.PADDINGS`.
         same: lay borders as TensorFlow does (`layers.same`); else as many samples on both sides.
         activation: makes the activation behind a normalization.
         eps: added to the variance in batch normalization.
@@ -70,10 +70,10 @@ def styled_conv(
 
     Args:
         style: of the network.
-        inputs: channels that come in.
-        outputs: channels that go out.
+        inputs: input channels.
+        outputs: output channels.
         kernel: taps, an odd number.
-        stride: samples from one output to the next.
+        stride: of the window.
         groups: independent groups of channels.
 
     Raises:
@@ -119,8 +119,8 @@ class DepthwiseSeparable(nn.Module):
     """One filter a channel, with the stride; then a 1×1 convolution across channels.
 
     Args:
-        inputs: channels that come in.
-        outputs: channels that go out.
+        inputs: input channels.
+        outputs: output channels.
         kernel: taps of the filters.
         stride: of the block.
         style: of the network.
@@ -164,8 +164,8 @@ class InvertedResidual(nn.Module):
     What comes in is added where size and channels stay.
 
     Args:
-        inputs: channels that come in.
-        outputs: channels that go out.
+        inputs: input channels.
+        outputs: output channels.
         expand: channels in between, times `inputs`.
         kernel: taps of the filters.
         stride: of the block.

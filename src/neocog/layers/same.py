@@ -30,9 +30,9 @@ def same_sides(size: int, kernel: int, stride: int) -> tuple[int, int]:
     """Samples before and after an axis with which it gives ceil(size / stride).
 
     Args:
-        size: samples that come in.
+        size: of the input.
         kernel: taps of the window.
-        stride: samples from one window to the next.
+        stride: of the window.
 
     Example:
         >>> same_sides(8, 3, 2), same_sides(9, 3, 2), same_sides(8, 5, 1)
@@ -49,8 +49,8 @@ class SameConv2d(nn.Conv2d):
     as come in, of which every s-th is what it gives at stride s.
 
     Args:
-        inputs: channels that come in.
-        outputs: channels that go out.
+        inputs: input channels.
+        outputs: output channels.
         kernel: taps.
         steps: the stride that the border is laid for.
         stride: of the convolution itself: `steps`, or 1.

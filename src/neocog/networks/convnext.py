@@ -55,7 +55,7 @@ class ConvNeXtBlock(nn.Module):
 
     Args:
         channels: of the map.
-        padding: what stands outside the image, one of `layers.blocks.PADDINGS`.
+        padding: padding mode, one of `layers.blocks.PADDINGS`.
     """
 
     def __init__(self, channels: int, *, padding: str) -> None:

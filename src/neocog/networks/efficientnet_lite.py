@@ -6,7 +6,7 @@ normalization is 10⁻³, and pixels come as (x - 127) / 128, x in 0…255 (`MEA
 
 Sources: M. Tan, Q. Le, "EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks",
 ICML 2019, table 1 and section 4; R. Liu, "Higher accuracy on vision models with EfficientNet-Lite",
-TensorFlow blog, March 2020, and the README of its reference implementation. The sub-modules are
+TensorFlow blog, March 2020, and the README of its reference implementation. The submodules are
 named conv_stem, blocks.STAGE.BLOCK.conv_dw, … classifier, as in the weights that timm exchanges;
 5,416,680 parameters for lite1 (1000 classes, color).
 """

@@ -48,8 +48,8 @@ def loss(name: str, logits: Tensor, target: Tensor, *, smoothing: float = 0.0) -
     Args:
         name: a key of `LOSSES`.
         logits: (B, K).
-        target: class indices, int64, (B,), or shares, float, (B, K).
-        smoothing: share of the target that is spread evenly over the classes.
+        target: class indices, int64, (B,), or probabilities, float, (B, K).
+        smoothing: fraction of the target that is spread evenly over the classes.
 
     Raises:
         UsageError: no loss has that name.
@@ -73,7 +73,7 @@ class Classification:
 
     Args:
         loss_name: a key of `LOSSES`.
-        smoothing: share of the target that is spread evenly over the classes.
+        smoothing: fraction of the target that is spread evenly over the classes.
     """
 
     loss_name: str = "cross_entropy"
@@ -97,7 +97,7 @@ def calibration_error(probabilities: np.ndarray, truth: np.ndarray, *, bins: int
     """Expected calibration error: the mean gap between confidence and accuracy.
 
     Samples are put into bins of equal width by the probability of the class that wins; the gap
-    of each bin counts by its share of the samples (Guo et al. 2017).
+    of each bin counts by its fraction of the samples (Guo et al. 2017).
 
     Args:
         probabilities: (B, K).
@@ -121,7 +121,7 @@ class Evaluation(Result):
 
     Args:
         n: samples.
-        accuracy: share of right answers.
+        accuracy: fraction of correct predictions.
         accuracy_ci: its 95 % interval (Wilson).
         loss: mean cross-entropy, in nats.
         ece: expected calibration error over 15 bins.

@@ -1,4 +1,4 @@
-"""Does the answer change when the image moves, and why?"""
+"""Do predictions flip when the image shifts, and why?"""
 
 from __future__ import annotations
 
@@ -84,14 +84,14 @@ def audit(
 ) -> AuditResult:
     """Whether a model's predictions flip when images move, and which layers are the cause.
 
-    Without options the answer comes in about a minute: circular and cropped shifts with their
+    Without options the audit takes about a minute: circular and cropped shifts with their
     intervals, layers by cause, and maps of shifts where they fit; on as many samples as the
-    model's pace allows. What was left out is said, with the option that gives it.
+    model's speed allows. What is left out is listed, with the option that measures it.
 
     Args:
         model: what `neocog.load` takes or gives; of an `nn.Module` from values in [0, 1], the size
             of a sample is that of the data.
-        data: a place of data: `DATA:val` picks a split, `DATA:all` everything; if left out, the
+        data: a data set: `DATA:val` picks a split, `DATA:all` everything; if left out, the
             test split where there is one, or was when the model was trained on this data, else
             everything. Labels are not needed, nor need their classes be the model's. Or what a
             program has, see `neocog.data.inputs`: tensors, arrays, images, paths, a `Dataset`, a
@@ -118,27 +118,27 @@ def audit(
         baseline: another model, compared on the same samples and shifts.
         require: bounds such as `shift.circular.consistency>=0.99`.
         report: an HTML file to write.
-        task: what an `nn.Module` answers: classify, segment or regress.
+        task: what an `nn.Module` does: classify, segment or regress.
         precision: "float32" or "float64".
         strict: stop at the first image that cannot be used.
         allow_random: take a model whose predictions are not a function of the image alone.
-        progress: shown on standard error, as by the command; False for none, or a function that is
+        progress: True for a line on standard error, False for none, or a function that is
             called with how far it has come.
         began: when the time began to run, by `time.monotonic`; now if left out.
         command: model, data and options of the model as they are named on the command line, for
             the commands that are recommended; made of `model` and `data` if left out.
 
     Returns:
-        What was found; the model is as it was.
+        The result; the model is left as it was.
 
     Raises:
-        NeocogError: the model, the data or what is asked for cannot be used.
+        NeocogError: the model, the data or an option cannot be used.
 
     Example:
         >>> import neocog
         >>> net = neocog.build("convnet", classes=10, channels=1, size=(28, 28))
-        >>> found = neocog.audit(net, "digits", n=20, layers=False)
-        >>> 0 <= found.audit.shift["circular"].consistency <= 1
+        >>> result = neocog.audit(net, "digits", n=20, layers=False)
+        >>> 0 <= result.audit.shift["circular"].consistency <= 1
         True
     """
     given = {
@@ -211,7 +211,7 @@ def _config_of(config: AuditConfig | None, given: dict[str, Any]) -> AuditConfig
     other = [f.name for f in fields(settings) if getattr(settings, f.name) != f.default]
     if other:
         raise UsageError(
-            f"What is measured is said by arguments or by a config; `{other[0]}` came beside a "
+            f"Options are given as arguments or as a config; `{other[0]}` came beside a "
             "config. Put it into the config, or leave that out."
         )
     return config
@@ -301,7 +301,7 @@ _ALL = Common(None, ())
 
 @dataclass(frozen=True)
 class _How:
-    """What was asked for, of one model and the other alike."""
+    """Options that are the same for both models."""
 
     config: AuditConfig
     precision: str
@@ -350,7 +350,7 @@ def _shared(models: Sequence[Model], data: Data, how: _How) -> _How:
 
 
 def _drawn(trained: Model, how: _How) -> Model:
-    """The model, its data split as it was asked for."""
+    """The model, with the requested split of its data."""
     if how.drawn is None:
         return trained
     card = {**trained.card, "data": {**trained.card.get("data", {}), **how.drawn}}

@@ -59,7 +59,7 @@ class AuditResult(Result):
 
     @property
     def headline(self) -> str:
-        """The answer in a sentence; beside another model: flips, accuracy and time of both."""
+        """The result in a sentence; with a baseline: flips, accuracy and time of both."""
         if self.other is None or self.ms is None or not self.compared:
             return headline(self.audit)
         compared = self._of_first_mode()
@@ -107,7 +107,7 @@ class AuditResult(Result):
         return self.title
 
     def first_screen(self) -> FirstScreen:
-        """The answer; beside another model, what is gained or lost."""
+        """The first screen; with a baseline, the differences."""
         screen = first_screen(self.audit, self.named)
         if self.other is not None and self.compared:
             screen = self._beside(screen, self.other)

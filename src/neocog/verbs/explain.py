@@ -45,14 +45,14 @@ PAGE, NUMBERS = "explain.html", "explain.json"
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Explanation(Result):
-    """What was found, and the files that show it.
+    """An explanation, and its files.
 
     Args:
         method: how it was explained.
         title: what was explained.
         result: of the explainer: `Maps`, `ActivationMaximization`, `TopPatches` and so on.
         figures: plain numbers, lists and names.
-        body: everything, to be drawn.
+        body: all sections.
         notes: sentences on what was left out.
         files: that were written; none without a folder.
         first: the first screen.
@@ -74,11 +74,11 @@ class Explanation(Result):
         return self.title
 
     def first_screen(self) -> FirstScreen:
-        """The answer."""
+        """The first screen."""
         return self.first
 
     def brief(self) -> list[Section]:
-        """For the terminal, where more than the first screen is asked for: words and numbers."""
+        """For the terminal with --verbose: text and numbers."""
         drawn = (Gallery, Map, Curve, Bars)
         short = [
             replace(s, exhibits=tuple(e for e in s.exhibits if not isinstance(e, drawn)))
@@ -111,21 +111,21 @@ def explain(
     out: StrPath | None = None,
     progress: Progress = True,
 ) -> Explanation:
-    """Explain a model: what its answer rests on, what its layers do. The model is left as it was.
+    """Explain a model: evidence for its predictions, features of its layers. It is left unchanged.
 
     Args:
         model: a run folder or another name of a model, what `neocog.load` gives, or any
             `nn.Module` from values in [0, 1].
         data: what is looked at, or looked through: a data set (`DATA:val`, `DATA:all`) or a
-            folder of images, of which some are drawn; image files, single samples as
+            folder of images, of which some are sampled; image files, single samples as
             `digits:test[17]`; or what a program has, see `neocog.data.inputs`. Labels are not
             needed.
         images: what to look at, where it is not in the data: as for `data`.
         method: one of `neocog.verbs.explain_ways.WAYS`: `grad_cam` and its relatives say where an
-            answer comes from; `filters`, `features`, `maximize`, `patches` what layers and units
-            do; `backward`, `template`, `filter` show how they work.
+            evidence for a class is; `filters`, `features`, `maximize`, `patches` what layers and
+            units do; `backward`, `template`, `filter` show how they work.
         layer: a submodule, by its name; chosen, with the reason, if left out.
-        target: class, by name or number; what the model says itself if left out.
+        target: class, by name or index; the predicted class if left out.
         units: channels of a layer, for `maximize` and `patches`.
         window: of a template: first row, row behind the last, first column, column behind the last.
         n: images that are looked at, at most.
@@ -136,17 +136,17 @@ def explain(
         allow_random: take a model whose predictions are not a function of the image alone.
         out: a folder for PNG and SVG files, a page and the numbers as JSON; what an earlier
             explanation left there goes. Nothing is written if left out.
-        progress: shown on standard error, as by the command; False for none, or a function that is
+        progress: True for a line on standard error, False for none, or a function that is
             called with what is computed next.
 
     Raises:
-        NeocogError: the model, the images or what is asked for cannot be used.
+        NeocogError: the model, the images or an option cannot be used.
 
     Example:
         >>> import neocog
         >>> net = neocog.build("convnet", classes=10, channels=1, size=(28, 28))
-        >>> found = neocog.explain(net, "digits", n=1, sanity_checks=False)
-        >>> found.figures["layer"], len(found.figures["images"])
+        >>> explanation = neocog.explain(net, "digits", n=1, sanity_checks=False)
+        >>> explanation.figures["layer"], len(explanation.figures["images"])
         ('...', 1)
     """
     if n < 1:
@@ -218,19 +218,19 @@ def explain(
 
 
 def _named(of: Model, images: object, data: object) -> Named | None:
-    """How a command names the model and what it was shown; None where none can."""
+    """How a command names the model and its images; None where none can."""
     given = data if images is None else images
     sources = list(given) if isinstance(given, (list, tuple)) else [given]
     if given is None or not sources:
         return of.named_as()
-    first = sources[0]  # of several images the first, which is the one that is drawn large
+    first = sources[0]  # of several images the first, which is drawn large
     if not isinstance(first, (str, os.PathLike)):
         return None
     return of.named_as(os.fspath(first))
 
 
 def _believed(of: Model, batch: ImageBatch | None, allow_random: bool) -> Model:
-    """A module of which nobody knew what it takes, by the images that it is shown."""
+    """A module of unknown input size, opened for the size of these images."""
     if of.shape or batch is None:
         return of
     shape = tuple(batch.x.shape[1:])
@@ -245,7 +245,7 @@ def _must_be_numbers(of: Model, batch: ImageBatch) -> None:
         with preserved(of.module), torch.no_grad(), same_randomness_after():
             returned = of.module(batch.x.to(like.device, like.dtype))
         out = output_at(returned, "").float()
-    except Exception:  # of any kind: the method says what it does not take
+    except Exception:  # of any kind: the method raises its own error
         return
     finite_outputs(out.softmax(1) if out.ndim == 2 else out, batch.names)
 

@@ -1,4 +1,4 @@
-"""What the cells of a layer see, for what is drawn over images."""
+"""The receptive fields of a layer's cells, for maps over images."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["cells_of", "seen_by"]
 
 
 def seen_by(module: nn.Module, size: Sequence[int], layer: str) -> PatchGeometry | None:
-    """What the elements of a layer's map see; None where no rule tells.
+    """The receptive fields of a feature map; None where no rule gives them.
 
     Args:
         module: any module.
@@ -35,13 +35,13 @@ def seen_by(module: nn.Module, size: Sequence[int], layer: str) -> PatchGeometry
 def cells_of(
     module: nn.Module, size: Sequence[int], layer: str, layout: SpatialLayout
 ) -> Cells | None:
-    """Where the cells of a map lie; None where no rule tells, as behind attention.
+    """Where the cells of a map lie; None where no rule gives it, as behind attention.
 
     Args:
         module: any module.
         size: (C, H, W) or (C, N) of a sample.
         layer: a submodule's name.
-        layout: of its output; what tokens see is not asked.
+        layout: of its output; tokens have none.
     """
     if layout.kind == "tokens":
         return None

@@ -1,4 +1,4 @@
-"""What an explanation answers, before anything else: a sentence, an image, figures, a command."""
+"""The first screen of an explanation: a sentence, an image, figures, a command."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ def first_of(
     Args:
         method: a key of `HEADLINES`.
         figures: as `--json` prints them.
-        sections: all that is shown.
+        sections: all sections.
         named: model and data as the user named them.
     """
     exhibits = [e for s in sections for e in s.exhibits]
@@ -154,7 +154,7 @@ def first_of(
 
 
 def _first_image(exhibits: Sequence[Exhibit]) -> tuple[Exhibit, ...]:
-    """One that shows images, else the first that is drawn at all."""
+    """One with images, else the first that is drawn."""
     for kinds in ((Gallery,), (Map, Curve, Bars)):
         for e in exhibits:
             if isinstance(e, Gallery) and isinstance(e, kinds) and len(e.images):

@@ -1,4 +1,4 @@
-"""What is explained: a model, opened, and the images it is shown."""
+"""What is explained: an opened model, and images."""
 
 from __future__ import annotations
 

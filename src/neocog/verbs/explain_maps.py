@@ -31,7 +31,7 @@ class CamOptions:
     Args:
         method: a key of `explain_ways.WAYS`.
         layer: as the user names it; chosen if left out.
-        target: class, by name or number; what the model says itself if left out.
+        target: class, by name or index; the predicted class if left out.
         units: channels of a layer; those that come first if left out.
         window: of a template: first row, row behind the last, first column, column behind the last.
         sanity_checks: whether maps are put to the test.
@@ -53,10 +53,10 @@ class CamOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class CamResult:
-    """What was found.
+    """The result.
 
     Args:
-        sections: to be drawn.
+        sections: of the page.
         figures: plain numbers, lists and names, for JSON.
         result: the very result of the explainer.
         notes: sentences on what was left out.
@@ -76,7 +76,7 @@ class Maps:
 
     Args:
         cam: the maps.
-        trust: what speaks for and against them; None where nobody asked.
+        trust: their sanity checks; None where they were left out.
     """
 
     cam: Cam

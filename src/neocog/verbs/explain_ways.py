@@ -41,10 +41,10 @@ LISTED = 100_000
 """Weights that are written as numbers, at most; of a larger network name a layer."""
 
 DRAWN = 320
-"""Filters that are drawn of all layers together, but four of each."""
+"""Filters that are shown of all layers together, but at least four of each."""
 
 FEW, MANY = 16, 64
-"""Filters and maps that are drawn of a layer where many layers are, and where one was named."""
+"""Filters and maps that are shown of a layer, among many layers, and where one was named."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +53,7 @@ class Way:
 
     Args:
         title: of its page.
-        run: model, images, data and what is asked, to what is found.
+        run: from model, images, data and options to the result.
         about: what it shows, a line.
         images: it needs images.
         data: it needs data.
@@ -105,7 +105,7 @@ def _named(of: Model, banks: tuple[Filters, ...], layer: str) -> tuple[Filters, 
     if chosen:
         return chosen
     if "#" not in layer:
-        of.inner(layer)  # says it where there is no such layer at all
+        of.inner(layer)  # raises where there is no such layer at all
     hint = did_you_mean(layer, names)
     if not hint.startswith("Did") and len(names) > FEW:
         hint = "Leave --layer out to see which there are."
@@ -210,7 +210,7 @@ def _backward(
 
 
 def _first_convolution(of: Model) -> str:
-    """That has a module of its own, whose input and output can be caught."""
+    """The first convolution that is a module, so its input and output can be recorded."""
     for name, m in of.module.named_modules():
         if isinstance(m, _ConvNd) and not m.transposed:
             return str(name)

@@ -31,7 +31,7 @@ FORMATS = {"onnx": ".onnx", "pt2": ".pt2", "torch": ".pt"}
 """What can be written, to the ending of its file."""
 
 AGREEMENT = 1e-3
-"""Largest difference of a file's answers from its model's, as a share of the largest of these."""
+"""Maximum difference of a file's outputs from its model's, relative to the largest output."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,8 +41,8 @@ class Export(Jsonable):
     Args:
         path: the file.
         format: a key of `FORMATS`.
-        max_abs_difference: between the answers of the model and of the file, at most, on eight
-            samples of noise.
+        max_abs_difference: maximum difference between the outputs of the model and of the file, on
+            eight samples of noise.
     """
 
     path: str
@@ -65,10 +65,10 @@ def export(
     allow_random: bool = False,
     resize_mode: str | None = None,
 ) -> Export:
-    """Write a model with its spec, open the file again and compare the answers.
+    """Write a model with its spec, open the file again and compare the outputs.
 
     `onnx` and `pt2` hold the whole model: pixels in [0, 1] go in, the normalization is inside, and
-    any number of samples can be asked at once. `torch` holds the network's state dict with the
+    the batch size is dynamic. `torch` holds the network's state dict with the
     spec beside it, for those who have the network's code; pixels are normalized before.
 
     Args:
@@ -134,7 +134,7 @@ def export(
     if not difference <= AGREEMENT * largest:  # nor where it is no number
         path.unlink(missing_ok=True)
         raise ModelError(
-            f"A file answers as its model does, to {AGREEMENT:g} of the largest answer; that of "
+            f"A file has the outputs of its model, to {AGREEMENT:g} of the largest one; that of "
             f"`{printable(trained.path)}` differs by {difference:.3g} where the largest is "
             f"{largest:.3g}, and was removed. Try another --format."
         )
@@ -142,7 +142,7 @@ def export(
 
 
 def _raw(trained: Model) -> SpecifiedNetwork:
-    """The model as its network says it, probabilities as probabilities."""
+    """The model as its network computes it, probabilities as probabilities."""
     spec = trained.spec
     output = replace(spec.output, kind="logits")
     return SpecifiedNetwork(trained.module.network, replace(spec, output=output)).eval()
@@ -177,13 +177,13 @@ def _example(trained: Model) -> Tensor:
 
 
 def _largest(trained: Model, module: SpecifiedNetwork, example: Tensor) -> float:
-    """The largest answer, of either sign."""
+    """The largest magnitude of an output."""
     with torch.no_grad():
         largest = module(example).abs().max()
     if not bool(torch.isfinite(largest)):
         raise ModelError(
-            f"The answers of a model are numbers; those of `{printable(trained.path)}` are not. "
-            "Check its weights."
+            f"The outputs of a model are finite numbers; those of `{printable(trained.path)}` are "
+            "not. Check its weights."
         )
     return float(largest)
 

@@ -92,7 +92,7 @@ def fix(
 ) -> Fixed:
     """Replace the downsamplers of a trained classifier, find its best state, and keep it.
 
-    The model that came stays as it is. What comes out is a run folder that every verb takes: the
+    The given model stays as it is. The result is a run folder that every verb takes: the
     fixed model where it is better, else the model as it was.
 
     Args:
@@ -103,18 +103,18 @@ def fix(
         downsampling: one of `neocog.layers.downsample.DOWNSAMPLINGS`, but "stride"; "blur"
             if left out, and "polyphase" where `padding` is circular.
         padding: "circular" lets every border wrap around; "keep" leaves them.
-        finetune: passes over the training samples, each shown twice; 0 for none, which needs no
-            labels; if left out, 12 or as many as the budget allows.
+        finetune: epochs over the training samples, each at two positions; 0 for none, which needs
+            no labels; if left out, 12 or as many as the budget allows.
         budget: seconds for everything; 900 if neither it nor `finetune` is given.
         lr: highest learning rate; if left out, one that short trials find.
-        consistency_weight: how strongly the predictions at two positions are drawn to each
+        consistency_weight: weight of the loss that pulls the predictions at two positions to each
             other, beside drawing both to those of the model as it was, 0 to 20 or so; if left out,
             15 for twelve passes, less for fewer, and what short trials find.
         keep: "better" hands on what is better, else the model as it was; "fixed" the fixed model
             whatever it is.
         seed: of everything random.
         layers: groups of downsamplers to be replaced, see `Replaced.group`; all if left out.
-        shift: ways of shifting that consistency is measured for; that of the first is asked for.
+        shift: kinds of shift that consistency is measured for; the first is the objective.
             If left out all, first "crop", or "circular" where `padding` is circular.
         n: samples on which it is measured; all for None.
         rank_layers: try each group alone, and say which is worth most.
@@ -122,7 +122,7 @@ def fix(
         out: the run folder; one below `runs` if left out.
         overwrite: replace a run that is there.
         allow_random: take a model whose predictions are not a function of the image alone.
-        progress: shown on standard error, as by the command; False for none, or a function that is
+        progress: True for a line on standard error, False for none, or a function that is
             called with every step, with a row for every epoch, and with words.
 
     Raises:
@@ -142,7 +142,7 @@ def fix(
     check_device(device)
     if out is not None:
         with claimed(Path(out), overwrite=overwrite):
-            pass  # what is wrong with it is said before the work
+            pass  # its error is raised before the work
     if finetune is None and budget is None:
         budget = BUDGET
     downsampling = downsampling or usual_downsampling(padding)
@@ -176,7 +176,7 @@ def fix(
 
 
 def _modes(padding: str) -> tuple[str, ...]:
-    """All ways of shifting, the one that is asked for first."""
+    """All kinds of shift, the objective first."""
     first = "circular" if padding == "circular" else "crop"
     return (first, *(m for m in MODES if m != first))
 
@@ -218,7 +218,7 @@ def _stem(trained: Model) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class _Reached:
-    """What a fix came to, before anything is kept."""
+    """The outcome of a fix, before anything is kept."""
 
     recipe: Recipe
     improved: FinetuneSearch
@@ -256,7 +256,7 @@ class _Work:
         *,
         always: bool,
     ) -> _Reached:
-        """Measure the model that came, find the best state of the changed one, measure that."""
+        """Measure the original model, find the best state of the changed one, measure that."""
         parts, model, original = self.parts, self.mended.model, self.trained.module
         ms = milliseconds_of([original])[0]
         measure = Measuring.within(
@@ -278,7 +278,7 @@ class _Work:
             passes = 0.0
             notes.append(
                 f"{share(before.shift[self.modes[0]].consistency)} of the predictions are the same "
-                "at both shifts already: on so many samples no gain could be told from chance, so "
+                "at both shifts already: on so many samples no gain would be significant, so "
                 "nothing was fine-tuned."
             )
         if passes:
@@ -391,7 +391,7 @@ class _Work:
         write(self.claim.folder.path / "report.html", html)
         self.claim.finish()
         if not notes:
-            # The one that came was asked.
+            # The original model.
             done = replace(done, model=load_run(folder, allow_random=True))
         if improved.tuned.interrupted:
             raise KeyboardInterrupt(f"{done.headline} It is kept in {folder}.")
@@ -416,7 +416,7 @@ class _Work:
         )
 
     def _finetune(self, reached: _Reached) -> dict[str, Any]:
-        """How the state was found, in plain values."""
+        """The history of the search, in plain values."""
         improved, recipe = reached.improved, reached.recipe
         assert improved.best is not None
         return {

@@ -31,7 +31,7 @@ from neocog.verbs.fix_result import ADVISED, FixFigures
 __all__ = ["Measuring", "Scores", "advised", "milliseconds_of", "outlook"]
 
 A_PASS = 250.0
-"""Milliseconds of a forward pass that is timed, about: slow models are shown fewer samples."""
+"""Milliseconds of a forward pass that is timed, about: slow models get fewer samples."""
 
 FOR_MEASURING = 0.3
 """Fraction of a budget that measuring may take, before and after together."""
@@ -138,7 +138,7 @@ class Measuring:
             return whole
 
         def allowed(ways: int) -> float:
-            # Twice: the model that came, and one that takes half as long again.
+            # Twice: the original model, and one that takes half as long again.
             seconds = 2.5 * ms / 1e3 * (measured + 3 * ways * shifted)
             return FOR_MEASURING * budget / max(seconds, 1e-9)
 

@@ -59,7 +59,7 @@ class FixFigures(Jsonable):
         return f"Measured(n={self.n}, accuracy={self.accuracy:.4f}, flips: {flips})"
 
     def tested(self) -> dict[str, Any]:
-        """What model.json says of the test."""
+        """The test figures of model.json."""
         brief = ("n", "accuracy", "loss")
         return {**{k: getattr(self, k) for k in brief}, "accuracy_ci": list(self.accuracy_ci)}
 
@@ -86,18 +86,18 @@ class Fixed(Result):
         better: consistency is higher and accuracy is not lower, see `neocog.runs.judge`.
         kept: what `run` holds: "fixed", or "as it was" where nothing got better.
         reason: why nothing got better; empty where something did.
-        aim: the way of shifting whose consistency was asked for.
+        aim: the kind of shift that is the objective.
         replaced: downsamplers that were replaced.
         skipped: what could not be, with the reason.
-        before: the model that came.
+        before: figures of the original model.
         converted: accuracy with other samplers, before anything else was done.
         after: the model that `run` holds.
         candidate: the best that the fix reached, whether it is kept or not.
-        compared: way of shifting to the model that came and the candidate on the same samples.
+        compared: original model and candidate on the same samples, by kind of shift.
         accuracy: difference of accuracy, the candidate's less the other's, on all samples, and
             its 95 % interval.
         labeled: the truth is known; else accuracy is agreement with the model as it was.
-        advice: what is worth most first; empty where it was not asked for.
+        advice: layers by benefit, the best first; empty where not requested.
         notes: what a user should know.
         finetune: how it was found, and how far it went.
         run: the folder.
@@ -142,7 +142,7 @@ class Fixed(Result):
         return self.title
 
     def first_screen(self) -> FirstScreen:
-        """The answer: before and after, and what to do with the run."""
+        """The first screen: before and after, and what to do with the run."""
         badge: str
         level: Level
         if self.better:
@@ -223,7 +223,7 @@ class Fixed(Result):
         }
 
     def exhibits(self) -> Section:
-        """What came of it, as tables."""
+        """The result, as tables."""
         tables = [_figures(self), _swaps(self.replaced)]
         if self.skipped:
             rows: list[list[Cell]] = [[w.name, w.what, w.reason] for w in self.skipped]
@@ -386,7 +386,7 @@ def _count(n: int, what: str) -> str:
 
 
 def how_chosen(improved: FinetuneSearch, *, validated: int, seen: bool | None) -> list[str]:
-    """How the state of a fix was found, in words.
+    """How the state of a fix was chosen, in words.
 
     Args:
         improved: the states.

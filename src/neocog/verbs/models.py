@@ -27,7 +27,7 @@ class Offer(Jsonable):
         name: what `--model` takes.
         family: the builder's name; networks of one family have the same options.
         about: one line.
-        fixed: what the name says, as the depth.
+        fixed: options that the name implies, as the depth.
         params: numbers in its parameters.
         macs: products that are summed, for one image.
         flops: 2·macs and everything else.

@@ -31,11 +31,11 @@ def opened(
     n: int | None = None,
     seed: int = 0,
 ) -> tuple[Model, Any]:
-    """A model as every verb takes it; a module that says no size takes that of the data.
+    """A model as every verb takes it; a module of unknown size takes that of the data.
 
     Args:
         model: what `neocog.load` takes, or gives.
-        data: a place, or what `neocog.data.inputs` takes; None for no data.
+        data: a path, or what `neocog.data.inputs` takes; None for no data.
         task: of a module, where it does not say it.
         allow_random: take a model whose predictions are not a function of the image alone.
         given: options of `neocog.load`, None where they were left out.

@@ -1,4 +1,4 @@
-"""A trained model's answers for files."""
+"""Predictions for files."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def predict(
     allow_random: bool = False,
     resize_mode: str | None = None,
 ) -> list[Prediction]:
-    """An answer an image.
+    """A prediction for each image.
 
     Args:
         model: a run folder, `package.module:factory`, a .pt2 or an .onnx file, an `nn.Module`, or

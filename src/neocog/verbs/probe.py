@@ -110,7 +110,7 @@ def probe(model: Model, data: Any, *, seed: int = 0, strict: bool = False) -> Pr
 
     Args:
         model: a classifier of images that ends in a linear layer; its classes play no part.
-        data: a place with labels; splits of its own, or those that `neocog train` would draw.
+        data: a labeled data set; with its splits, or those that `neocog train` would make.
         seed: of the folds.
         strict: stop at the first image that cannot be used.
 
@@ -119,7 +119,7 @@ def probe(model: Model, data: Any, *, seed: int = 0, strict: bool = False) -> Pr
         ModelError: the model does not end in a linear layer.
     """
     if not is_path(data):
-        raise UsageError("A probe needs splits, and takes a place of data. Give a folder or file.")
+        raise UsageError("A probe needs splits, and takes a data set. Give a folder or file.")
     where, name = parse_source(os.fspath(data))
     signal = model.spec.input
     source = open_data(

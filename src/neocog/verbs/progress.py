@@ -14,7 +14,7 @@ from neocog.render.terminal import screen, visible
 __all__ = ["FIRST", "OFTEN", "Progress", "progress_line"]
 
 Progress = bool | Callable[[Any], None]
-"""Shown on standard error, as by the command; not at all; or handed on."""
+"""True for a line on standard error, False for none, or a callback."""
 
 FIRST, OFTEN = 5.0, 10.0
 """Seconds until the first line in a file or pipe, and from one to the next."""
@@ -26,7 +26,7 @@ def progress_line(verb: str, progress: Progress = True) -> Iterator[Callable[[An
 
     Args:
         verb: the command, which begins the line.
-        progress: shown, not shown, or a function that is called instead.
+        progress: True, False, or a callback.
     """
     if progress is not True:
         yield progress or (lambda what: None)

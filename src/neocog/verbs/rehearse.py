@@ -1,6 +1,6 @@
-"""Which figures an audit will have, found before it begins: the same audit of a stand-in.
+"""The figures that an audit will have, before it begins: the same audit of a stand-in.
 
-A bound on a figure that there is not would otherwise be found after minutes. The stand-in is a
+A bound on a figure that does not exist would otherwise fail after minutes. The stand-in is a
 network of one convolution on four images of noise; it has every figure that the options ask for,
 whatever their names are.
 """
@@ -28,8 +28,8 @@ def rehearsal(config: AuditConfig, *, task: str = "classify", black_box: bool = 
 
     Args:
         config: what is measured.
-        task: what the model answers.
-        black_box: the model can only be asked.
+        task: of the model.
+        black_box: only predictions are available.
 
     Example:
         >>> found = rehearsal(AuditConfig(shift=("circular",), layers=False, scale=False))

@@ -38,7 +38,7 @@ __all__ = ["LayerSummary", "ModelSummary", "summary"]
 StrPath = str | os.PathLike[str]
 
 CLASSES = 10
-"""Outputs of a network that is named and told no number."""
+"""Outputs of a network of the catalog without a number of classes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +53,7 @@ class LayerSummary:
         macs: products that are summed.
         receptive_field: samples from the first to the last that one element sees, an axis; None
             where that is not known.
-        jump: samples from one element, or its place, to the next; None where they do not move
+        jump: input samples from one element to the next; None where they do not shift
             evenly.
         start: the first sample that element 0 sees, negative in the padding.
     """
@@ -94,7 +94,7 @@ class ModelSummary(Result):
 
     @property
     def unknown(self) -> tuple[str, ...]:
-        """Operations whose cost, field or place is not understood."""
+        """Operations whose cost, receptive field or position is unknown."""
         unknown = {*self.cost.unknown, *self.fields.unknown, *self.alignment.unknown}
         return tuple(sorted(unknown))
 
@@ -190,7 +190,7 @@ def summary(
     Args:
         model: a module; a name of `neocog models`; a run folder; `package.module:factory`,
             `torchvision:NAME`, `timm:NAME`; a .pt2 file.
-        size: of one sample, (C, H, W) or (C, N); what the model is for, where it says so.
+        size: of one sample, (C, H, W) or (C, N); that of its spec if left out.
         classes: outputs of a network that is named, 10 if left out; names, a file or a number.
         init: of a network of a library: `pretrained` or `none`; random weights if left out, as the
             figures do not depend on them.
@@ -285,7 +285,7 @@ def _named(
 def _made(
     text: str, classes: int | None, init: str | None
 ) -> tuple[nn.Module, ModelSpec | None, list[str]]:
-    """A network of somebody else's code; trained weights are fetched only if they are asked for."""
+    """A network from other code; pretrained weights are downloaded only on request."""
     library = text.partition(":")[0] in LIBRARIES
     made = make(text, classes=classes, init=init or ("none" if library else None), values=False)
     network, spec, notes = _inner(made.network)

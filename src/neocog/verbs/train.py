@@ -75,7 +75,7 @@ def train(
         out: the run folder; one below `runs` that is named after the data if left out.
         overwrite: replace a run that is there.
         strict: stop at the first image that cannot be used.
-        progress: shown on standard error, as by the command; False for none, or a function that is
+        progress: True for a line on standard error, False for none, or a function that is
             called with everything that happens, see `neocog.runs.events`.
         began: `time.monotonic()` when the budget began; now if left out.
 
@@ -246,7 +246,7 @@ def settle(place: StrPath | None, keys: Mapping[str, Any], recipe: Recipe) -> Re
             )
         tables.setdefault(table, {})[name] = value
     if "train" in tables and {"epochs", "budget"} & tables["train"].keys():
-        # The one that was asked for replaces the other that the recipe had.
+        # The given one replaces the other one of the recipe.
         tables["train"] = {"epochs": 0.0, "budget": 0.0, "plan": ()} | tables["train"]
     settled = changed(recipe, tables)
     if place is not None:
@@ -264,7 +264,7 @@ def settle(place: StrPath | None, keys: Mapping[str, Any], recipe: Recipe) -> Re
 
 
 def _forgetting(settled: Recipe, run: Recipe) -> Recipe:
-    """Without what a run has found out of samples, steps or weights that are not the same now."""
+    """Without what a run measured on samples, steps or weights that differ now."""
     one, two = settled.model, run.model
     if one.init != two.init and one.init_digest == two.init_digest:
         settled = replace(settled, model=replace(one, init_digest=""))

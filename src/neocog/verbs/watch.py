@@ -153,7 +153,7 @@ class Watch:
             self.task = None
 
     def say(self, text: str) -> None:
-        """A line of its own between two trainings."""
+        """A line between two trainings."""
         self.console.print(f"[bold]{escape(text)}[/bold]")
 
     def _line(self, text: str) -> None:
@@ -168,7 +168,7 @@ def watching(progress: Progress) -> Iterator[Callable[[Any], None]]:
     """What is called with every event.
 
     Args:
-        progress: as it was asked for.
+        progress: as given.
     """
     if progress is True:
         with Watch() as watch:

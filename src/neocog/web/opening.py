@@ -50,13 +50,13 @@ def opened(
     """What the explorer shows.
 
     Args:
-        model: a place of a model, what `neocog.load` gives, or any `nn.Module` from values in
+        model: the name of a model, what `neocog.load` gives, or any `nn.Module` from values in
             [0, 1].
-        data: a place of data, with labels or without (`DATA:val` shows that split first), what
+        data: a data set, with labels or without (`DATA:val` shows that split first), what
             `neocog.data.inputs` takes, or None: then synthetic images are shown.
         baseline: a second model, shown the same images.
         size: (C, H, W) or (C, N) of a sample, of an `nn.Module` without data.
-        task: what an `nn.Module` answers: classify, segment or regress; a classifier if left out.
+        task: what an `nn.Module` does: classify, segment or regress; a classifier if left out.
 
         allow_random: take models whose predictions are not a function of the image alone.
 
@@ -132,7 +132,7 @@ def _given(held: Inputs | None, networks: list[Network]) -> Album:
 
 
 def _of_source(source_text: str, networks: list[Network]) -> Album:
-    """A place of data, as each model takes it."""
+    """A data set, as each model takes it."""
     where, split = parse_source(source_text)
     models = [n.model for n in networks]
     views = [_views(where, split, n, models) for n in networks]

@@ -25,7 +25,7 @@ __all__ = ["adaptive_pool", "pool", "reduction"]
 
 
 def pool(piece: Piece, position: Position, pieces: Sequence[Piece]) -> Worked | None:
-    """The largest value of a window, or its mean."""
+    """The maximum of a window, or its mean."""
     g = piece.op.given
     x = g["self"]
     axes = x.dim() - 2

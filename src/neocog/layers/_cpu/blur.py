@@ -31,7 +31,7 @@ def fast_blur(
         x: map, of one or two axes of space.
         kernels: one an axis.
         steps: stride of each axis.
-        padding: what stands outside the map.
+        padding: padding mode.
         plain: `layers.blur.blur` itself.
     """
     if x.device.type != "cpu":
