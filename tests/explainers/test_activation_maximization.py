@@ -191,14 +191,14 @@ def test_wrong_use() -> None:
         maximize_activation(net, "", [], size=(24, 24), channels=3)
     with pytest.raises(UsageError, match="at least one step, one seed"):
         maximize_activation(net, "", 0, size=(24, 24), channels=3, climb=AscentConfig(steps=0))
-    with pytest.raises(UsageError, match="`midle` is no place of a map"):
+    with pytest.raises(UsageError, match="`midle` is no reduction of a map"):
         maximize_activation(
             net, "stage1", 0, size=(24, 24), channels=3, climb=AscentConfig(where="midle")
         )
     kind = statistics_from((0.5,), (0.2,), (8, 8))
     with pytest.raises(ShapeMismatch, match="Statistics are of images of the size"):
         maximize_activation(net, "", 0, size=(24, 24), channels=3, statistics=kind)
-    with pytest.raises(ModelError, match="says others"):
+    with pytest.raises(ModelError, match="has others"):
         maximize_activation(Broken(), "", 0, size=(4, 4), channels=1)
 
 

@@ -82,14 +82,14 @@ def test_natural_images_fall_as_one_over_frequency_and_vary_mostly_in_brightness
 
 
 def test_wrong_use() -> None:
-    with pytest.raises(UsageError, match="1 means, 2 deviations and the size"):
+    with pytest.raises(UsageError, match="1 means, 2 standard deviations and the size"):
         statistics_from((0.5,), (0.2, 0.2), (8, 8))
 
 
 @pytest.mark.parametrize("n", [1, 7])
 def test_images_that_do_not_differ_have_no_statistics(n: int) -> None:
     one = torch.rand(1, 3, 9, 8, generator=torch.Generator().manual_seed(0))
-    with pytest.raises(UsageError, match=rf"by how they differ; {n} came that do not"):
+    with pytest.raises(UsageError, match=rf"images that differ; {n} equal ones came"):
         statistics_of(Samples.of(one.expand(n, -1, -1, -1)))
     other = one.clone()
     other[0, 0, 0, 0] += 1 / 255

@@ -109,7 +109,7 @@ def test_pictures_of_a_phone(call, phone: Path, tmp_path: Path) -> None:
     said = " ".join(plain["notes"])
     assert "Measured on all 21 samples" in said
     assert "1 file cannot be used and was left out" in said
-    assert "has no labels, so nobody knows what its images show: no accuracy" in said
+    assert "has no labels, so there is nothing to compare predictions with: no accuracy" in said
     status, out, err = call("predict", NET, phone, *TOLD, "--json")
     assert status == 0, err
     assert sum(json.loads(line)["error"] is None for line in out.splitlines()) == 21

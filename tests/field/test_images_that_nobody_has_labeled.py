@@ -62,7 +62,7 @@ def test_all_but_accuracy(flat: Path, tmp_path: Path) -> None:
     assert plain["compared"][0]["difference"] == 0
     assert plain["compared"][0]["accuracy_difference"] is None
     said = " ".join(found.audit.notes)
-    assert "nobody knows what its images show: no accuracy" in said
+    assert "nothing to compare predictions with: no accuracy" in said
     assert "Of these 12 samples 8 were audited" in said
     assert found.audit.lie  # of group norm, however the pixels lie in memory
     assert "accuracy" not in found.headline

@@ -115,7 +115,7 @@ def test_arrays_are_numbers_too(stranger: str) -> None:
 
 @pytest.mark.parametrize(("told", "error", "message"), [
     ({"mean": ()}, UsageError, r"`mean` is one number a channel, .* 0 came for 1"),
-    ({"size": None}, UsageError, r"told what it takes, .* Give --size C,H,W"),
+    ({"size": None}, UsageError, r"needs an input size, .* Give --size C,H,W"),
     ({"size": (28,)}, UsageError, r"C,H,W, or C,N of a series, whole numbers from 1; got \(28,\)"),
     ({"size": (1, 0, 28)}, UsageError, r"whole numbers from 1"),
     ({"mean": (0.1, 0.2)}, UsageError, r"`mean` is one number a channel, .* 2 came for 1"),
@@ -126,7 +126,7 @@ def test_arrays_are_numbers_too(stranger: str) -> None:
     ({"classes": ["a"]}, UsageError, r"two at least; 1 came"),
     ({"classes": "/no/such/file"}, UsageError, r"one a line, is a regular file; `/no/such/file` d"),
     ({"task": "clasify"}, UsageError, r"Did you mean `classify`"),
-    ({"task": "segment"}, ModelError, r"answers with \(B, K, H, W\); .* with \(2, 10\)"),
+    ({"task": "segment"}, ModelError, r"returns \(B, K, H, W\); .* \(2, 10\)"),
     ({"size": (3, 28, 28)}, ShapeMismatch,
      r"for \(3, 28, 28\) layer `0` \(Conv2d\) fails on \(2, 3, 28, 28\): .*Check --size"),
     ({"weights": "/no/such/file"}, ModelError, r"`/no/such/file` does not exist"),
@@ -141,8 +141,8 @@ def test_what_does_not_fit_is_a_sentence(stranger, weights, told, error, message
 @pytest.mark.parametrize(("form", "message"), [
     ("pair", r"a tensor of a row a sample, alone or among others; .* gave `0` \(784,\), `1` \(\)"),
     ("sum", r"this one returned \(\)\. Name a factory"),
-    ("one", r"answers with \(B, K\), K ≥ 2; .* with \(2, 1\)"),
-    ("map", r"answers with \(B, K\), K ≥ 2; .* with \(2, 4, 2, 2\)"),
+    ("one", r"returns \(B, K\), K ≥ 2; .* \(2, 1\)"),
+    ("map", r"returns \(B, K\), K ≥ 2; .* \(2, 4, 2, 2\)"),
 ])  # fmt: skip
 @pytest.mark.filterwarnings("ignore:No weights")
 def test_answers_of_another_form_are_refused(stranger: str, form: str, message: str) -> None:
@@ -345,5 +345,5 @@ def test_a_model_of_series_is_opened_by_the_same_door() -> None:
 def test_maps_of_series_are_predictions_too() -> None:
     net = nn.Conv1d(1, 3, 3, padding=1)
     assert load(net, size=(1, 16), task="segment").spec.task == "segment"
-    with pytest.raises(ModelError, match=r"answers with \(B, K\), K ≥ 2"):
+    with pytest.raises(ModelError, match=r"returns \(B, K\), K ≥ 2"):
         load(net, size=(1, 16), task="classify")

@@ -135,7 +135,7 @@ def test_a_map_of_each_image_that_is_given(model, folder: Path) -> None:
         model, folder, images=path, method="top-activations", layer="conv", units=[0]
     )
     assert shown.sections()
-    with pytest.raises(UsageError, match="One place of data is looked through"):
+    with pytest.raises(UsageError, match="One data set is looked through"):
         neocog.explain(model, [folder, "digits"])
 
 

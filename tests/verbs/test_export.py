@@ -144,7 +144,9 @@ def test_a_model_whose_answers_are_no_numbers_is_not_written(
     file = tmp_path / f"x{FORMATS[kind]}"
     with (
         pytest.warns(UserWarning, match="No weights were given"),
-        pytest.raises(ModelError, match=r"answers of a model are numbers; those of .* are not"),
+        pytest.raises(
+            ModelError, match=r"outputs of a model are finite numbers; those of .* are not"
+        ),
     ):
         export("stranger_of_export:make", format=kind, out=file, **told)
     assert not file.exists()

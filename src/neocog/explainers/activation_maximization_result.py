@@ -69,12 +69,12 @@ class ActivationMaximization(Jsonable):
         exhibits: list[Exhibit] = [self._gallery(names), *self._real(names), self._table(names)]
         of = {"mean": "the mean", "middle": "the middle", "largest": "the largest element"}
         text = (
-            f"Images made to raise what a unit says, of a map {of[self.where]}. They start as "
+            f"Images optimized to maximize a unit, of a map {of[self.where]}. They start as "
             "noise with the mean, spread, spectrum and colors of "
             f"{printable(self.source)}, and are moved a little at random in every step."
         )
         if not self.awake.all():
-            text += " Units that said nothing whatever was tried are marked as silent."
+            text += " Units that stayed at zero whatever was tried are marked as silent."
         return [Section(title=f"What excites {headed(self.layer)}", exhibits=exhibits, text=text)]
 
     def name(self, unit: int, names: Sequence[str]) -> str:
@@ -93,7 +93,7 @@ class ActivationMaximization(Jsonable):
             images=[as_image(p) for p in self.images],
             captions=captions,
             pixelated=False,
-            note="With what the unit says of each.",
+            note="With the activation of the unit.",
         )
 
     def _lines(self, captions: Sequence[str]) -> Curve:
@@ -124,7 +124,7 @@ class ActivationMaximization(Jsonable):
                     f"{self.name(u, names)}\n{v:.3g}" for u, v in zip(units, values, strict=True)
                 ],
                 pixelated=False,
-                note="The sample of which each unit says most.",
+                note="The sample with the highest activation of each unit.",
             )
         ]
 

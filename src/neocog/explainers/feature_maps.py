@@ -22,7 +22,7 @@ from neocog.render.pixels import amounts, as_image, signed
 __all__ = ["FeatureMaps", "feature_maps", "sections"]
 
 _ROWS = 64
-"""Channels of a series' map that are drawn."""
+"""Channels of a series' map that are shown."""
 
 
 @dataclass(frozen=True, kw_only=True)

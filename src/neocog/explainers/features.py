@@ -150,7 +150,7 @@ def _until(model: nn.Module, layer: nn.Module, x: Tensor, name: str) -> Tensor:
 
 
 def _entered(model: nn.Module, x: Tensor) -> None:
-    """Run what is behind the check of the size, where a spec says that there is one."""
+    """Run the network behind the check of the input size, where there is one."""
     if isinstance(getattr(model, "spec", None), ModelSpec):
         model.get_submodule("network")((x - model.get_buffer("mean")) / model.get_buffer("std"))
     else:

@@ -248,7 +248,7 @@ def _that_run(module: nn.Module, example: Tensor) -> list[Filters]:
                 groups=groups,
             )
         )
-        kept.append(op.given["weight"])  # so that no later tensor takes its place in memory
+        kept.append(op.given["weight"])  # so that no later tensor reuses its memory
 
     kept: list[Tensor] = []
     try:

@@ -120,8 +120,8 @@ def statistics_of(samples: Samples, *, n: int = 1000, seed: int = 0) -> Statisti
     level = spread.square().mean().sqrt()
     if float(level) < _LEAST:
         raise UsageError(
-            "What images have in common is told by how they differ; "
-            f"{len(some)} came that do not. Give more, or leave the data out."
+            "Statistics of images need images that differ; "
+            f"{len(some)} equal ones came. Give others, or leave the data out."
         )
     return Statistics(
         mean=mean.numpy(),

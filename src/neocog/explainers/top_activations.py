@@ -1,8 +1,9 @@
 """The real patches that excite each unit of a layer most.
 
-All samples pass once. Of each unit and sample the place with the largest activation counts, so that
-a unit shows patches of different samples; the best are kept in a list of fixed length, so memory
-does not grow with the number of samples. What is cut is what the unit sees: its receptive field.
+All samples pass once. For each unit and sample the position with the highest activation counts, so
+that a unit shows patches of different samples; the best are kept in a list of fixed length, so
+memory does not grow with the number of samples. What is cut is what the unit sees: its receptive
+field.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from neocog.render.pixels import as_image, framed
 __all__ = ["PatchGeometry", "TopPatches", "cut", "gallery", "top_patches"]
 
 _BEYOND = 0.5
-"""What is drawn where a unit sees beyond the border."""
+"""Color beyond the border of the image."""
 
 
 @dataclass(frozen=True)
@@ -134,7 +135,7 @@ def top_patches(
     batch: int | None = None,
     seen: PatchGeometry | None = None,
 ) -> TopPatches:
-    """The samples, and the places in them, at which each unit of a layer says most.
+    """The samples, and the positions in them, with the highest activations of each unit of a layer.
 
     Args:
         model: from values in [0, 1] to outputs; left as it is.
@@ -149,7 +150,7 @@ def top_patches(
 
     Raises:
         UsageError: there is no such unit, or k is not positive.
-        ModelError: the layer does not run, or says numbers that are not finite.
+        ModelError: the layer does not run, or its output is not finite.
 
     Example:
         >>> x = torch.zeros(3, 1, 4, 4)
@@ -235,7 +236,7 @@ def gallery(
         exhibits.append(Gallery(title=f"Unit {unit}", images=images, captions=captions))
     left = len(patches.units) - len(exhibits)
     text = (
-        f"Of {patches.count} samples the patches at which each unit says most, at most one a "
+        f"Of {patches.count} samples the patches with the highest activations, at most one a "
         "sample, strongest first; cut at what the unit sees, gray where that is beyond the border."
         + (f" {left} more units are not shown." if left > 0 else "")
     )
@@ -324,7 +325,7 @@ def _padded(values: np.ndarray, count: int) -> list[float | None]:
 
 
 def _frame(window: np.ndarray, size: Sequence[int]) -> np.ndarray:
-    """What is drawn along each axis: the window; the sample where the window is larger than it."""
+    """Shown along each axis: the window; the sample where the window is larger."""
     whole = np.array([(0, n) for n in size])
     larger = window[:, 1] - window[:, 0] > whole[:, 1]
     return np.where(larger[:, None], whole, window)

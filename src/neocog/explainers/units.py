@@ -1,4 +1,4 @@
-"""What one unit of a layer says: channels of a map, features of tokens, elements of a vector."""
+"""Activations of one unit: channels of a map, features of tokens, elements of a vector."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ WHERE = ("mean", "middle", "largest")
 def layout_for(
     run: Callable[[Tensor], Any], module: nn.Module, layer: str, x: Tensor
 ) -> SpatialLayout | None:
-    """Where a layer holds units and places, for `output_of`; None where units are axis 1 anyway.
+    """Where a layer holds units and space, for `output_of`; None where units are axis 1 anyway.
 
-    Found in a pass over the first sample, by what came before the layer.
+    Found in a pass over the first sample, from the layers before it.
 
     Args:
         run: the module as a function, as for `output_of`.
@@ -56,7 +56,7 @@ def layouts_for(
     try:
         with torch.no_grad():
             layouts = describe_layers(run, module, x)
-    except ModelError:  # of the answer, which nobody asked for here
+    except ModelError:  # of the model's output, which is not needed here
         return {}
     return {name: layout for name, layout in layouts.items() if layout.kind != "channels first"}
 
@@ -76,7 +76,7 @@ def output_of(
         module: whose layer.
         layer: a submodule's name; "" is the module.
         x: the batch, taken where the module is and in its type.
-        layout: where units and places are, of `layout_for`; tokens that belong to no place are
+        layout: where units and space are, from `layout_for`; tokens without a position are
             left out. Units are axis 1 if left out.
 
     Raises:
@@ -115,16 +115,14 @@ def unit_values(out: Tensor, where: str = "mean") -> Tensor:
         where: one of `WHERE`.
 
     Raises:
-        UsageError: no such place.
+        UsageError: no such reduction.
 
     Example:
         >>> unit_values(torch.tensor([[[0.0, 2.0, 7.0]]]), "middle")
         tensor([[2.]])
     """
     if where not in WHERE:
-        raise UsageError(
-            f"`{where}` is no place of a map that a unit is judged by. {did_you_mean(where, WHERE)}"
-        )
+        raise UsageError(f"`{where}` is no reduction of a map. {did_you_mean(where, WHERE)}")
     if out.ndim == 2:
         return out
     if where == "middle":
@@ -136,7 +134,7 @@ def unit_values(out: Tensor, where: str = "mean") -> Tensor:
 
 
 def check_units(units: Sequence[int], count: int, layer: str) -> None:
-    """Whether a layer has the units that were asked for.
+    """Check that a layer has the requested units.
 
     Raises:
         UsageError: it has not.
@@ -167,7 +165,7 @@ def finite(values: Tensor, layer: str) -> Tensor:
     """
     if not bool(torch.isfinite(values).all()):
         raise ModelError(
-            f"A unit says finite numbers; {named(layer)} says others. Check the weights and how "
+            f"Activations are finite numbers; {named(layer)} has others. Check the weights and how "
             "pixels are normalized."
         )
     return values

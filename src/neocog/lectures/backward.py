@@ -53,7 +53,7 @@ class Backward(Jsonable):
         padding_mode: what lies beyond the border.
         calls: of the layer on which the output depends. The kernel's gradients are summed over
             them; the others are those of the last.
-        upstream: (B, O, *out), the gradient that came to the layer's output.
+        upstream: (B, O, *out), the gradient of the layer's output.
         kernel_gradient: (O, I, *kernel), the correlation of input and upstream gradient.
         kernel_autograd: the same by automatic differentiation.
         input_gradient: (B, I, *in), the full convolution of upstream gradient and kernel.
@@ -293,7 +293,7 @@ def _calls(
     gradients = [(i, g.detach()) for i, g in zip(inputs, above, strict=False) if g is not None]
     if not gradients:
         raise ModelError(
-            f"Gradients come from the answer; it does not depend on `{printable(layer)}`. "
+            f"Gradients come from the output; it does not depend on `{printable(layer)}`. "
             "Name another layer."
         )
     return gradients
@@ -303,7 +303,7 @@ def _explained(output: Tensor, target: int | None, count: int) -> Tensor:
     """The number that is differentiated: an output, summed over samples and positions."""
     if output.ndim < 2:
         raise ShapeMismatch(
-            "A model answers with an axis of samples and one of outputs; "
+            "A model returns an axis of samples and one of outputs; "
             f"{tuple(output.shape)} came. Wrap it so that it does.",
             expected=(count,),
             actual=tuple(output.shape),

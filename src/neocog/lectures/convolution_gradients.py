@@ -35,7 +35,7 @@ class ConvGeometry:
 
     Args:
         kernel: taps.
-        stride: samples from one place to the next.
+        stride: of the convolution.
         padding: samples added (before, behind).
         dilation: of the window.
         groups: into which the channels are divided.
@@ -102,7 +102,7 @@ def input_gradient(
     reach = [d * (k - 1) for d, k in zip(geometry.dilation, geometry.kernel, strict=True)]
     pads: list[int] = []
     for n, r, s in zip(reversed(size), reversed(reach), reversed(wide.shape[2:]), strict=True):
-        pads += [r, n - s]  # behind: the reach, and what no place of the kernel covered
+        pads += [r, n - s]  # behind: the reach, and what no position of the kernel covered
     wide = F.pad(wide, pads)
     parts = []
     for kernels, above in zip(

@@ -1,9 +1,9 @@
 """How much like a Gabor function is each filter, and how much would chance reach?
 
-A Gabor function is a wave under a bell curve. It has eight numbers (place, two widths, direction,
-wavelength, amplitude, phase), so a kernel of 3×3 is nearly filled by them whatever it is: a good
-fit says something only beside the fit that random filters of the same size reach. That floor is
-measured with every fit, by the same search.
+A Gabor function is a wave under a Gaussian. It has eight parameters (position, two widths,
+direction, wavelength, amplitude, phase), so a kernel of 3×3 is nearly filled by them whatever it
+is: a good fit says something only beside the fit that random filters of the same size reach. That
+baseline is measured with every fit, by the same search.
 
 Source: A. Krizhevsky, I. Sutskever, G. Hinton, "ImageNet Classification with Deep Convolutional
 Neural Networks", NeurIPS 2012, figure 3 (the observation); J. Daugman, JOSA A 2(7), 1985 (the
@@ -121,7 +121,7 @@ class GaborFit(Jsonable):
             title="Filter and fit",
             images=images,
             captions=[f"{i}: {self.explained[i]:.2f}" for i in order.tolist()],
-            note="Left the filter, right the nearest Gabor function, with the share of energy "
+            note="Left the filter, right the nearest Gabor function, with the fraction of energy "
             "that it explains; best first.",
         )
         text = self.verdict()
@@ -147,7 +147,7 @@ class GaborFit(Jsonable):
                 title="explained, median filter",
                 value=float(np.nanmedian(self.explained)),
                 unit="%",
-                note="Share of the filter's energy.",
+                note="Fraction of the filter's energy.",
             ),
             Scalar(
                 title="explained, random filters",
@@ -182,7 +182,7 @@ class GaborFit(Jsonable):
             title="How well the fits are",
             x=at.tolist(),
             lines={n: np.quantile(v, at).tolist() for n, v in lines.items() if len(v)},
-            x_label="share of filters",
+            x_label="fraction of filters",
             y_label="%",
             note="Energy explained, from the worst fit to the best.",
         )

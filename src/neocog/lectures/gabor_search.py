@@ -79,7 +79,7 @@ Shape = tuple[Tensor, Tensor, Tensor]
 
 
 def _shape(raw: Tensor, size: tuple[int, int]) -> Shape:
-    """Free numbers as places on the kernel, widths between a tap and twice the kernel, waves."""
+    """Unbounded numbers as positions on the kernel, widths of a tap to twice the kernel, waves."""
     half = raw.new_tensor(size) / 2
     ratio = math.log(2 * max(size) / _NARROW)
     center = half * torch.tanh(raw[..., 0:2])

@@ -20,7 +20,7 @@ class ImageChange:
 
     Args:
         apply: (1, C, H, W) in [0, 1] to the same, changed by a generator.
-        angle: by which it is turned about its middle, degrees counterclockwise.
+        angle: of the rotation about its center, degrees counterclockwise.
         factor: by which it is enlarged about its middle.
     """
 

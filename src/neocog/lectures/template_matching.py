@@ -1,7 +1,7 @@
 """Where is the piece that was cut out? Template matching, and what it survives.
 
 A template is cut from an image and looked for in that image, as it is and changed: brighter,
-with less contrast, under uneven light, in other colors, with noise, turned, enlarged. Four ways of
+with less contrast, under uneven light, in other colors, with noise, rotated, enlarged. Four ways of
 looking: the raw correlation, the correlation with the mean-free template, the normalized one (the
 correlation coefficient), and the normalized one of the features that a network computes of both.
 
@@ -122,7 +122,8 @@ class Search(Jsonable):
             if self.of(m)
         )
         text = (
-            f"The right place is found by: {counts}. A place is right where it overlaps the piece "
+            f"The correct position is found by: {counts}. A position is correct where it overlaps "
+            "the piece "
             "by half. On the images: yellow where the piece is, green the best window where it "
             "is right, red where it is wrong."
         )
@@ -197,7 +198,7 @@ def search(
     Raises:
         UsageError: the window is not within the image, or there is no such change.
         DataError: values are not finite, or integers that are not in [0, 1].
-        ShapeMismatch: what came is no image.
+        ShapeMismatch: the input is no image.
 
     Example:
         >>> x = torch.zeros(1, 24, 24)
@@ -242,7 +243,7 @@ def busiest(image: Num[Tensor, ...]) -> tuple[int, int, int, int]:
 
     Raises:
         UsageError: there is no window in it that is smaller than it.
-        ShapeMismatch: what came is no image.
+        ShapeMismatch: the input is no image.
 
     Example:
         >>> x = torch.zeros(1, 12, 15)
@@ -285,7 +286,7 @@ def _row(
     step: tuple[int, int],
     first: tuple[int, int] = (0, 0),
 ) -> MatchRow:
-    """The maximum of a heat map, in pixels: place (i, j) is the window at first + step · (i, j)."""
+    """The maximum of a heat map, in pixels: (i, j) is the window at first + step · (i, j)."""
     height, width = int(window[0]), int(window[1])
     apart = (max(1, height // (2 * step[0])), max(1, width // (2 * step[1])))
     best = peaks(heat, 2, apart=apart)

@@ -1,4 +1,4 @@
-"""An opened model in a notebook: what it scored, what it takes, what it tells apart."""
+"""An opened model in a notebook: its scores, its input, its classes."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ class Matched:
     notes: tuple[str, ...] = ()
 
     def truth(self, y: np.ndarray) -> np.ndarray:
-        """Outputs of samples, from the numbers of their classes; -1 where nobody knows."""
+        """Output indices of samples, from their class indices; -1 where unknown."""
         number = np.array([*self.outputs, -1], dtype=np.int64)
         return np.asarray(number[np.where(y < 0, len(self.outputs), y)])
 
@@ -67,8 +67,8 @@ def match_any(
     """
     if not data_classes:
         note = (
-            f"`{printable(where)}` has no labels, so nobody knows what its images show: no "
-            "accuracy."
+            f"`{printable(where)}` has no labels, so there is nothing to compare predictions with: "
+            "no accuracy."
         )
         return Matched(classes=tuple(own), outputs=(), notes=(note,))
     try:
@@ -185,7 +185,7 @@ def match_split(
         where: the data, for messages.
 
     Returns:
-        The split as it came where the module does not take it.
+        The original split where the module does not take it.
     """
     own, named = classes_of(module, pixels(split, slice(0, 1)))
     if not own:
@@ -210,7 +210,7 @@ def classes_of(module: nn.Module, x: Tensor) -> tuple[tuple[str, ...], bool]:
     with preserved(module), torch.no_grad(), same_randomness_after():
         try:
             out = output_at(module(x), "")
-        except Exception:  # of any kind: raised again where a figure is asked for
+        except Exception:  # of any kind: raised again by what needs the output
             return (), False
     return (tuple(map(str, range(out.shape[1]))) if out.ndim == 2 else ()), False
 

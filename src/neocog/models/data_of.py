@@ -1,6 +1,6 @@
 """Data as a model takes it: its size, its numbers of the classes, the samples it has not learned.
 
-What somebody has split is measured on its test split, or the one that is named; what nobody has
+A data set with splits is measured on its test split, or the one that is named; one without
 split is measured whole. A run that learned from that very data is measured on what was held out of
 it: by the content of the samples, wherever they lie now.
 """
@@ -75,7 +75,7 @@ def data_of(
         path: as for `neocog.open_data`, with a split or without: `DATA:val`, `DATA:all`.
         border: pixels to serve beyond the model's size, on each side.
         strict: stop at the first image that cannot be used.
-        n: samples that are looked at, drawn as by `Samples.first`: of a large folder only these
+        n: samples that are used, chosen as by `Samples.first`: of a large folder only these
             are decoded, and the others are black; all for None.
         seed: of that draw.
         progress: called with (steps done, steps in all) as files are read and decoded.
@@ -125,12 +125,12 @@ def data_of(
 
 
 def split_name(source: Source, name: str | None, models: Sequence[Model]) -> str:
-    """The split that some models are measured on: the one named, or as it says above."""
+    """The split that some models are measured on: the one named, or as described above."""
     return name or source.scored(trained_on=any(learned_from(m, source) for m in models))
 
 
 def learned_from(trained: Model, source: Source) -> bool:
-    """Whether a model was trained on that very data: by content, else by what its run says."""
+    """Whether a model was trained on this very data: by content, else by the recipe of its run."""
     whole, seen = source.whole, trained.seen()
     if seen is None or whole.ids is None:
         data = trained.card.get("data", {})

@@ -1,4 +1,4 @@
-"""What a user tells of an external model: the size of a sample, its normalization, names."""
+"""Options of an external model: input size, normalization, class names."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ def input_spec(
     own: InputSpec | None,
     shape: tuple[int, ...] | None,
 ) -> tuple[InputSpec, tuple[str, ...]]:
-    """What a model takes, and what has to be said of it.
+    """The input of a model, and notes on it.
 
     Args:
         text: the model, for messages.
-        given: of size, mean and std those that were told.
-        own: what the model says of itself, where it does.
-        shape: of a sample, where the model says that alone.
+        given: of size, mean and std those that were given.
+        own: the model's own spec, where it has one.
+        shape: of a sample, where the model knows only that.
 
     Raises:
         UsageError: the size is not known, or numbers do not fit the channels or pixels in [0, 1].
@@ -40,7 +40,7 @@ def input_spec(
     size = given.get("size", (own.channels, *own.size) if own else shape)
     if size is None:
         raise UsageError(
-            f"A model from elsewhere is told what it takes, and `{printable(text)}` does not say "
+            f"An external model needs an input size, and `{printable(text)}` does not state "
             "it itself. Give --size C,H,W, as --size 3,224,224, with --mean and --std."
         )
     shape = tuple(int(n) for n in size)
@@ -78,7 +78,7 @@ def input_spec(
     sentence = (
         f"Pixels from 0 to 1 are normalized with {' and '.join(words[n] for n in assumed)}, as no "
         f"{' and no '.join(f'--{n}' for n in assumed)} was given. If the model was trained with "
-        "others, it answers worse than it could, without an error."
+        "others, it predicts worse than it could, without an error."
     )
     return signal, (sentence,)
 
@@ -104,7 +104,7 @@ def _each(values: Sequence[float], channels: int, name: str) -> tuple[float, ...
 
 
 def count(classes: Classes | None) -> int | None:
-    """How many classes were told."""
+    """How many classes were given."""
     if classes is None:
         return None
     return classes if isinstance(classes, int) else len(_listed(classes))

@@ -7,8 +7,8 @@
     FILE.pt2                    an exported program
     FILE.onnx                   a black box
 
-What a run folder keeps in its spec, an external model is told: the size of its input, how
-its pixels are normalized, the names of its classes.
+The spec of a run folder has the input size, the normalization and the class names; for an external
+model they are given.
 """
 
 from __future__ import annotations
@@ -58,13 +58,13 @@ StrPath = str | os.PathLike[str]
 
 @dataclass(frozen=True)
 class _Opened:
-    """A network, what it says of itself, and what a user should know."""
+    """A network, its own spec, and notes for the user."""
 
     network: nn.Module
     spec: ModelSpec | None = None
     shape: tuple[int, ...] | None = None
     notes: list[str] = field(default_factory=list)
-    library: str = ""  # that said what it takes
+    library: str = ""  # source of its spec
 
 
 def is_external(name: StrPath) -> bool:
@@ -85,7 +85,7 @@ def is_external(name: StrPath) -> bool:
 def open_external(
     model: StrPath | nn.Module, given: Mapping[str, Any], *, allow_random: bool = False
 ) -> Model:
-    """A model that somebody else made, with what was given of it.
+    """An external model, opened with the given options.
 
     Args:
         model: what `is_external` is true of, or a module.
@@ -117,7 +117,7 @@ def as_it_is(
 
     Args:
         module: from values in [0, 1] to outputs; left as it was found.
-        shape: of a sample, (C, H, W) or (C, N); None where nobody knows.
+        shape: of a sample, (C, H, W) or (C, N); None where unknown.
         task: what it does, where it does not say it.
         allow_random: take a model whose predictions are not a function of the image alone.
 
@@ -215,7 +215,7 @@ def _factory(text: str, given: Mapping[str, Any]) -> _Opened:
 
 
 def _of_hub(text: str, given: Mapping[str, Any]) -> _Opened:
-    """A network of the Hub, with what its description says of it."""
+    """A network of the Hub, with the spec of its description."""
     if misplaced := next((n for n in ("weights", "init") if n in given), None):
         raise UsageError(
             f"`{printable(text)}` comes with its weights; --{misplaced} was given. Leave it out."
@@ -256,7 +256,7 @@ def _module(network: nn.Module, given: Mapping[str, Any]) -> _Opened:
 
 
 def _own(network: nn.Module) -> nn.Module:
-    """The same parameters in modules of our own, whose modes and buffers are nobody else's.
+    """The same parameters in a copy of the modules, with separate modes and buffers.
 
     On the processor in float32, as every network that is opened: of another, a copy.
     """
@@ -275,7 +275,7 @@ def _own(network: nn.Module) -> nn.Module:
 
 
 def _from_library(library: str, given: Mapping[str, Any]) -> list[str]:
-    """What of size, mean and std is as a library says, and was not given."""
+    """Which of size, mean and std come from a library, and were not given."""
     taken = [n for n in ("size", "mean", "std") if n not in given]
     if not library or not taken:
         return []
@@ -312,8 +312,8 @@ def _opened(text: str, opened: _Opened, given: Mapping[str, Any], *, allow_rando
         dense = "(B, K, H, W)" if signal.axes == 2 else "(B, K, N)"
         form = {"classify": "(B, K), K ≥ 2", "segment": dense, "regress": "(B, M)"}[does]
         raise ModelError(
-            f"A model that does `{does}` answers with {form}; `{printable(text)}` answers two "
-            f"samples with {tuple(output.shape)}. Name a factory whose network does."
+            f"A model that does `{does}` returns {form}; `{printable(text)}` returns for two "
+            f"samples {tuple(output.shape)}. Name a factory whose network does."
         )
     known = own.classes if own else ()
     names, named = output_names(text, given.get("classes"), known=known, outputs=output.shape[1])

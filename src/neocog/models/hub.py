@@ -57,7 +57,7 @@ class HubModel:
         weights: the file.
         outputs: of the network.
         classes: their names, where the description has them.
-        input: what it takes, where the description says it.
+        input: its input, where the description has it.
     """
 
     title: str
@@ -152,7 +152,7 @@ def hub_network(known: HubModel) -> nn.Module:
 
 
 def _input(stated: Mapping[str, Any]) -> InputSpec | None:
-    """What a description says of the input; None where it does not, or what cannot be."""
+    """The input spec of a description; None where there is none, or it is invalid."""
     try:
         channels, height, width = map(int, stated["input_size"])
         signal = InputSpec(

@@ -60,7 +60,7 @@ StrPath = str | os.PathLike[str]
 
 @dataclass(frozen=True, kw_only=True)
 class Prediction(Jsonable):
-    """What a model says of one file.
+    """The prediction for one file.
 
     Args:
         path: the file as it was named.
@@ -103,10 +103,10 @@ class Model(Result):
         path: the run folder, or what was opened.
         named: the classes have names; else they are the numbers of the outputs, and data says
             what they are called.
-        black_box: it answers, and has neither layers nor gradients.
+        black_box: it predicts, and has neither layers nor gradients.
         options: how it was opened, as words of a command; None where no command can name it.
         recall: which samples it was trained on, where its folder knows.
-        history: how its training went, to be drawn, where its folder knows.
+        history: its training curves, where its folder has them.
     """
 
     JSON = keys("*card")
@@ -126,7 +126,7 @@ class Model(Result):
         explore = neocog.explore
         export = neocog.export
         fix = neocog.fix
-        summary = neocog.summary  # type: ignore[assignment]  # what it costs, as the verb says
+        summary = neocog.summary  # type: ignore[assignment]  # its cost, as the verb
     else:
         audit = _Verb()
         explain = _Verb()
@@ -153,7 +153,7 @@ class Model(Result):
         return f"{self.heading()}\n{self.first_screen().text()}"
 
     def first_screen(self) -> FirstScreen:
-        """What it scored in its training, what it takes and tells apart."""
+        """Its scores in training, its input and its classes."""
         return first_screen_of(self)
 
     def sections(self) -> list[Section]:
@@ -184,12 +184,12 @@ class Model(Result):
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Names of the outputs, or their numbers; empty where nobody knows."""
+        """Names of the outputs, or their indices; empty where unknown."""
         return self.spec.classes
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of one sample, (C, H, W) or (C, N); () where nobody knows."""
+        """Of one sample, (C, H, W) or (C, N); () where unknown."""
         return self.spec.input.shape
 
     @property
@@ -250,18 +250,18 @@ class Model(Result):
         return tuple(self.card.get("doubts", ()))
 
     def seen(self) -> SeenSamples | None:
-        """Which samples it was trained on; None where nobody knows."""
+        """Which samples it was trained on; None where unknown."""
         return None if self.recall is None else self.recall()
 
     def predict(self, paths: Any) -> list[Prediction]:
-        """Answer for files, for all images below folders, and for data of any kind.
+        """Predict for files, for all images below folders, and for data of any kind.
 
         Args:
             paths: files, folders and data sets (`DATA:test`, `digits`), or anything that
                 `neocog.data.inputs` takes.
 
         Returns:
-            An answer a file, in order; one that cannot be used has an error, and so has a path
+            A prediction for each file, in order; an unusable file has an error, and so has a path
             that does not exist and a folder without a file.
         """
         return list(self.stream(paths))
@@ -308,7 +308,7 @@ class Model(Result):
                 yield str(where / name) if where.is_dir() else name, split.x[i]
 
     def _of_inputs(self, data: Any, batch: int) -> Iterator[Prediction]:
-        """Answers for tensors, arrays, images and datasets."""
+        """Predictions for tensors, arrays, images and datasets."""
         signal, at = self.spec.input, 0
         for part in portions(data, signal):
             odd = misfit(part.samples.take(slice(0, LOOKED_AT)), signal) if not at else None

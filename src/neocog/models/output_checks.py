@@ -54,7 +54,7 @@ def kind_of(model: SpecifiedNetwork, first: Tensor) -> tuple[str, tuple[str, ...
     """What the outputs of a classifier are, and what to say of it.
 
     Args:
-        model: whose spec says already which tensor it is; left as it was found.
+        model: with a spec that already names the tensor; left unchanged.
         first: what it returned for two samples.
 
     Returns:
@@ -73,7 +73,7 @@ def kind_of(model: SpecifiedNetwork, first: Tensor) -> tuple[str, tuple[str, ...
             name = spec.output.name or next(iter(stated), "")
             last = stated.get(name) or last_operation(lambda: plain(x[:2]))
             kind = noticed(plain, x, last)
-    except Exception:  # of any kind: raised again where a figure is asked for
+    except Exception:  # of any kind: raised again by what needs the output
         return "logits", ()
     if kind == "logits":
         return kind, ()
@@ -92,11 +92,11 @@ def as_function(
         module: values in [0, 1] to outputs; left as it was found.
         name: of the model, for messages.
         shape: (C, H, W) or (C, N) of a sample.
-        allow_random: go on all the same, and have it said.
+        allow_random: go on all the same, with a note.
 
     Raises:
         ModelError: the outputs for one sample differ from call to call, or with the other samples
-            of the batch, and nobody allowed that.
+            of the batch, and this was not allowed.
 
     Example:
         >>> as_function(nn.Flatten(), "flat", (1, 4, 4), allow_random=False)
@@ -108,7 +108,7 @@ def as_function(
         difference_ = difference(module, probes(shape), read=read, coarse=coarse)
     except NeocogError:
         raise
-    except Exception:  # of any kind: raised again where a figure is asked for
+    except Exception:  # of any kind: raised again by what needs the output
         return ()
     if difference_ is None:
         return ()
@@ -128,7 +128,7 @@ def as_logits(
     """A module from values in [0, 1] to logits, of any that returns several tensors or others.
 
     Args:
-        module: of somebody, which brings no spec; left as it was found.
+        module: an external one, without a spec; left unchanged.
         shape: (C, H, W) or (C, N) of a sample.
         task: what it does.
 
@@ -141,8 +141,8 @@ def as_logits(
 
     Example:
         >>> net = nn.Sequential(nn.Flatten(), nn.Softmax(1))
-        >>> model, said = as_logits(net, (1, 2, 2), "classify")
-        >>> model.spec.output.kind, len(said)
+        >>> model, notes = as_logits(net, (1, 2, 2), "classify")
+        >>> model.spec.output.kind, len(notes)
         ('probabilities', 1)
     """
     model, notes = specified(module, shape, task)
@@ -156,8 +156,8 @@ def specified(
     """A module with what is found out of it; its values are not normalized.
 
     Args:
-        module: of somebody; one that brings its spec stays what it is. Left as it was found.
-        shape: (C, H, W) or (C, N) of a sample; None where nobody knows.
+        module: an external one; one with a spec stays what it is. Left unchanged.
+        shape: (C, H, W) or (C, N) of a sample; None where unknown.
         task: what it does.
 
     Returns:
@@ -199,7 +199,7 @@ def _returned(module: nn.Module, shape: tuple[int, ...], held: Tensor) -> object
     with preserved(module), torch.no_grad(), same_randomness_after():
         try:
             output: object = module(torch.zeros(2, *shape, device=held.device, dtype=held.dtype))
-        except Exception:  # of any kind: raised again where a figure is asked for
+        except Exception:  # of any kind: raised again by what needs the output
             return None
         return output
 

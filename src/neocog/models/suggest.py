@@ -56,7 +56,7 @@ def suggestion(text: str) -> str:
 
 
 def _near(text: str) -> str:
-    """A run beside the place that was named, where one has a name like it."""
+    """A run in the named folder with a similar name, where there is one."""
     folder = Path(text).parent
     try:
         near = [p.name for p in folder.iterdir() if p.is_dir()]

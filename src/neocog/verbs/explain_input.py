@@ -135,7 +135,7 @@ def given_data(
         files, sources = _apart(paths)
         if len(sources) > 1:
             raise UsageError(
-                "One place of data is looked through; "
+                "One data set is looked through; "
                 f"{' and '.join(f'`{printable(p)}`' for p in sources[:4])} came. Name one of them."
             )
         if sources:

@@ -383,9 +383,7 @@ class Network:
         with torch.no_grad(), exact():
             out: Any = (module or self.module)(x)
         if not isinstance(out, Tensor):
-            raise ModelError(
-                f"A model answers with a tensor; this one gave a {type(out).__name__}."
-            )
+            raise ModelError(f"A model returns a tensor; this one returned a {type(out).__name__}.")
         return out.float().cpu()
 
 

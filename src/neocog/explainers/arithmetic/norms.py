@@ -142,7 +142,7 @@ def softmax_of(z: np.ndarray, k: int, links: tuple[Link, ...], *, log: bool = Fa
         ("max logit", largest),
         ("exp(logit − max)", float(powers[k])),
         ("sum of these over all", total),
-        ("its share of the sum", share),
+        ("its fraction of the sum", share),
     ]
     if log:
         steps.append(("logarithm", float(z[k] - largest - math.log(total))))

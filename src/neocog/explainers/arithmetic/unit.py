@@ -57,7 +57,7 @@ _RULES: dict[str, Rule] = {
     "group norm": group_norm,
     "softmax": softmax,
 }
-"""Rule of an operator in `graph.ops`, to the function that says what one output is made of."""
+"""The function that explains one output, by the rule of its operator in `graph.ops`."""
 
 _TWO = ("add", "sub", "mul", "div", "maximum", "minimum")
 
@@ -270,9 +270,9 @@ def _border(piece: Piece, value: float) -> Worked:
 
 
 def _moved(piece: Piece, position: Position) -> tuple[Link, Position] | float | None:
-    """Where a number was before it was carried to its place; the number, if a border put it there.
+    """Where a number was before it was moved; the number itself, if padding put it there.
 
-    The operation is performed again on the numbers of the places instead of what is there.
+    The operation is performed again on indices instead of values.
     """
     first, bases = 1.0, []
     args: list[Any] = list(piece.op.args)
@@ -297,7 +297,7 @@ def _moved(piece: Piece, position: Position) -> tuple[Link, Position] | float | 
     try:
         out = piece.op.func(*args, **piece.op.kwargs)
         if not isinstance(out, Tensor):
-            return None  # one of several: nobody says which
+            return None  # one of several: ambiguous
         number = float(out[position])
     except (RuntimeError, TypeError, ValueError, IndexError, NotImplementedError):
         return None

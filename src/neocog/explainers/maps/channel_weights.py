@@ -105,7 +105,7 @@ METHODS: dict[str, Method] = {
     "hires_cam": Method(
         title="HiResCAM",
         weigh=by_element,
-        question="How much did each place of the layer contribute to this class?",
+        question="How much did each position of the layer contribute to this class?",
         source="Draelos, Carin 2020, Use HiResCAM instead of Grad-CAM",
     ),
     "layer_cam": Method(

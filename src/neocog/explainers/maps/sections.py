@@ -19,7 +19,7 @@ from neocog.render.pixels import as_image, enlarged
 
 __all__ = ["cam_gallery", "cam_sections", "class_of", "trust_sections"]
 
-EACH = "Each map over its own range, which its caption tells."
+EACH = "Each map over its own range, which is in its caption."
 
 NUMBERED = 4
 """Maps whose numbers are shown."""
@@ -103,7 +103,7 @@ def trust_sections(trust: Trust, cam: Cam, x: Tensor) -> list[Section]:
         Section(
             title="Shift equivariance of the map",
             exhibits=_motion(trust, cam, x),
-            text="The map of the moved image beside the first map, moved. A map that says where "
+            text="The map of the shifted image beside the shifted first map. A map that says where "
             "the object is goes where the object goes.",
         ),
     ]
@@ -333,8 +333,8 @@ def _motion(trust: Trust, cam: Cam, x: Tensor) -> list[Exhibit]:
     if m.turned is not None:
         turn = x[0].rot90(1, (1, 2))
         rows += [
-            ("first map, turned\n90°", turn, still.rot90(1, (0, 1))),
-            ("map of the turned image\n90°", turn, _plain(m.turned)),
+            ("first map, rotated\n90°", turn, still.rot90(1, (0, 1))),
+            ("map of the rotated image\n90°", turn, _plain(m.turned)),
         ]
     gallery = Gallery(
         title="the first image, moved",

@@ -1,1 +1,1 @@
-"""Whether a map is to be trusted: questions to it, each with an answer that can be measured."""
+"""Sanity checks of maps, each with a measured figure."""

@@ -1,12 +1,12 @@
-"""Does the answer hang on the pixels that the map marks? Deletion and insertion.
+"""Does the output depend on the pixels that the map marks? Deletion and insertion.
 
 The pixels are taken in the order of the map, the strongest first. *Deletion* replaces them by those
-of an image without content and watches the answer fall: the smaller the area below the curve, the
+of a blank image and records how the output falls: the smaller the area below the curve, the
 better the map. *Insertion* brings them back into that image: the larger the better. Beside each
 stands the same for maps of noise: each map's own amplitudes on the layer's grid, with random
 phases, so that the noise is as coarse and as smooth as the map (Theiler et al. 1992).
 
-Whether the map is better than noise is told by an effect and its interval: how much smaller (or
+Whether the map is better than noise is decided by an effect and its CI: how much smaller (or
 larger) its area is than the mean area of the noise, and how far a map that is noise itself would
 come from that mean: Student's prediction interval from the spread of the draws, 90 %, so that noise
 passes in 5 % of cases. With several images the mean over them is taken within each draw first; all
@@ -87,16 +87,16 @@ BASELINES: dict[str, Callable[[Tensor], Tensor]] = {"blur": blurred, "mean": mea
 
 @dataclass(frozen=True, kw_only=True)
 class Deletion(Jsonable):
-    """Curves of the answer, one an image, over the share of pixels that are exchanged.
+    """Curves of the output, one for each image, over the fraction of exchanged pixels.
 
     Args:
         fractions: of the pixels, from 0 to 1.
-        deletion: the answer when as many are deleted, (B, F).
-        insertion: the answer when as many are inserted, (B, F).
+        deletion: the output after deletion, (B, F).
+        insertion: the output after insertion, (B, F).
         random_deletion: the same for maps of noise, (R, B, F).
         random_insertion: the same for maps of noise, (R, B, F).
         baseline: one of `BASELINES`.
-        probability: whether the answer is a probability, else a number in its own unit.
+        probability: whether the output is a probability, else a number in its own unit.
         ordered: which maps have an order at all; those of one value have none, (B,).
     """
 
@@ -119,13 +119,13 @@ class Deletion(Jsonable):
 
     @property
     def better_deletion(self) -> np.ndarray:
-        """Fraction of the maps of noise for which each image's answer falls more slowly, (B,)."""
+        """Fraction of the maps of noise for which each image's output falls more slowly, (B,)."""
         better = self.areas("deletion") < self.areas("random_deletion")
         return np.asarray(better.mean(0))
 
     @property
     def better_insertion(self) -> np.ndarray:
-        """Fraction of the maps of noise for which each image's answer rises more slowly, (B,)."""
+        """Fraction of the maps of noise for which each image's output rises more slowly, (B,)."""
         better = self.areas("insertion") > self.areas("random_insertion")
         return np.asarray(better.mean(0))
 
@@ -170,7 +170,7 @@ class Deletion(Jsonable):
             "random_curve": getattr(self, f"random_{name}").mean((0, 1)),
             "fractions": self.fractions,
             "baseline": self.baseline,
-            "unit": "probability" if self.probability else "answer",
+            "unit": "probability" if self.probability else "output",
         }
 
 
@@ -194,7 +194,7 @@ def deletion(
         target: a function of the output, where the maps are of one; else the maps' own classes.
         baseline: one of `BASELINES`.
         steps: of the curves.
-        draws: maps of noise; with fewer than `FEWEST` no map can be told from noise.
+        draws: maps of noise; with fewer than `FEWEST` no difference is significant.
         seed: of these.
 
     Raises:
@@ -341,7 +341,7 @@ Ask = Callable[[Tensor, Tensor], Tensor]
 
 
 def _asker(run: Callable[[Tensor], Any], cam: Cam, target: Target) -> Ask:
-    """From images, and the numbers of those that they were made of, to answers (b,)."""
+    """From images, and the indices of their originals, to outputs (b,)."""
     if callable(target):
         return lambda images, rows: value(model_output(run(images)), target)[0]
     known = all(t is not None for t in cam.targets)
@@ -373,7 +373,7 @@ def _orders(maps: Tensor, cam: Cam) -> Tensor:
 
 
 def _curve(ask: Ask, start: Tensor, end: Tensor, order: Tensor, steps: Tensor) -> np.ndarray:
-    """Answers while `start` becomes `end` in each order, (R, B, steps): batch by batch."""
+    """Outputs while `start` becomes `end` in each order, (R, B, steps): batch by batch."""
     r, b, space = *order.shape[:2], start.shape[2:]
     index = torch.arange(r * b * len(steps))
     values: list[Tensor] = []
@@ -387,7 +387,7 @@ def _curve(ask: Ask, start: Tensor, end: Tensor, order: Tensor, steps: Tensor) -
 
 
 def _all(ask: Ask, x: Tensor) -> np.ndarray:
-    """Answers for whole images, (B, 1)."""
+    """Outputs for whole images, (B, 1)."""
     rows = torch.arange(len(x)).split(_batch(x))  # type: ignore[no-untyped-call]
     return np.asarray(torch.cat([ask(x[r], r).double().cpu() for r in rows]).numpy())[:, None]
 

@@ -1,10 +1,10 @@
 """Does the map move with the image? Shifts along the axes and exact quarter turns.
 
 A map that says where the object is must go where the object goes: M(T x) = T M(x). The image is
-shifted circularly by whole pixels, or turned by quarter turns, the map is made again for the same
-class and layer, and compared with the first map moved in the same way: ‖M(T x) - T M(x)‖ over the
-whole image, as a share of ‖M(x) - mean‖. A map that is nearly one color moves anyhow; what
-counts is how it differs from place to place.
+shifted circularly by whole pixels, or rotated by quarter turns, the map is computed again for the
+same class and layer, and compared with the first map moved in the same way: ‖M(T x) - T M(x)‖ over
+the whole image, relative to ‖M(x) - mean‖. A map that is nearly one color moves anyhow; what counts
+is its spatial variation.
 
 No map is finer than its layer. One that lies on a grid with a step of 32 pixels cannot follow a
 shift by one, so beside every error stands a floor: the first map, moved on the layer's own grid,
@@ -43,20 +43,20 @@ class MapMotion(Jsonable):
 
     Args:
         distances: of the shifts, in pixels.
-        error: difference from the moved map, as a share of how that differs from its mean; mean
+        error: difference from the shifted map, relative to the map's difference from its mean; mean
             over images and directions.
         floor: what the layer's own grid costs, measured in the same way.
         followed: fraction of the shifts that the map followed, to within half a cell or a pixel,
             whichever is more, (distances,).
         predictions_kept: fraction of the shifts at which the prediction stayed.
         stride: pixels from one cell of the enlarged map to the next.
-        pace: pixels of the image from one cell of the layer to the next; measured where nobody
-            said where the cells lie.
+        pace: pixels of the image from one cell of the layer to the next; measured where the
+            positions of the cells are unknown.
         turn_error: the same difference under quarter turns; None where turns are not exact.
-        turn_rank: rank correlation with the turned map; None in the same cases.
+        turn_rank: rank correlation with the rotated map; None in the same cases.
         turn_predictions_kept: fraction of the quarter turns at which it stayed.
-        example: of the first image: its shift along each axis, and the map at that place.
-        turned: the map of the first image turned by 90°, counterclockwise; None as above.
+        example: of the first image: its shift along each axis, and the map there.
+        turned: the map of the first image rotated by 90° counterclockwise; None as above.
     """
 
     JSON = keys(
@@ -204,7 +204,7 @@ class _Original:
         return float(each[real].mean()) if bool(real.any()) else 0.0
 
     def same(self, again: Cam) -> float:
-        """Fraction of the answers that stayed."""
+        """Fraction of the predictions that stayed."""
         other = _predictions(again)
         if self.predictions is None or other is None:
             return 1.0
@@ -268,13 +268,13 @@ def _relative(wrong: Tensor, maps: Tensor) -> Tensor:
 
 
 def _predictions(cam: Cam) -> Tensor | None:
-    """What the model answers; None where an answer is no class."""
+    """Predicted classes; None where outputs are no classes."""
     several = cam.outputs.ndim > 1 and cam.outputs.shape[1] > 1
     return torch.tensor(value(cam.outputs, None)[1]) if several else None
 
 
 def _turns(original: _Original) -> tuple[float, float, float, np.ndarray] | None:
-    """Error, rank correlation, answers and a map under the quarter turns that are no identity."""
+    """Error, rank correlation, predictions kept and a map, under the three quarter turns."""
     x = original.x
     if x.ndim != 4 or x.shape[2] != x.shape[3]:
         return None

@@ -1,4 +1,4 @@
-"""By how many pixels a layer's cells lie apart, measured, where nobody said where they lie.
+"""The measured distance of a layer's cells in pixels, where their positions are unknown.
 
 A map is then enlarged by stretching its grid over the whole image, as is usual. Where
 convolutions have no padding the grid covers less than the image: an image moved by as many
@@ -25,7 +25,7 @@ IMAGES = 4
 def pace(model: nn.Module, x: Tensor, cam: Cam) -> tuple[float, ...]:
     """Pixels from one cell of the layer to the next, along each axis.
 
-    Gradients of three cells in the middle tell which pixels each sees; both ends of what they see
+    Gradients of three central cells show which pixels each sees; both ends of what they see
     must lie equally far apart. Where they do not, or reach the border, or there are fewer cells, it
     is the image's size over the number of cells.
 
@@ -59,7 +59,7 @@ def pace(model: nn.Module, x: Tensor, cam: Cam) -> tuple[float, ...]:
 
 
 def _step(maps: Tensor, leaf: Tensor, axis: int) -> float | None:
-    """Along one axis; None where it cannot be told."""
+    """Along one axis; None where it cannot be measured."""
     grid = maps.shape[2:]
     if grid[axis] < 3:
         return None

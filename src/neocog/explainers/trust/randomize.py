@@ -1,6 +1,6 @@
 """Does the map need what the network has learned? The parameter randomization test.
 
-The weights are exchanged for random ones, from the answer towards the image, stage by stage, and
+The weights are randomized, from the output towards the image, stage by stage, and
 each time the map is made again for the same class and layer. A map that stays as it was shows the
 image, not the network. Random weights have the scale of the ones that they
 replace; weights with one axis, those of norms and biases, are shuffled. What is no parameter stays,
@@ -9,7 +9,7 @@ the running means and variances of a batch norm among it.
 Random weights turn the sign of a map as often as not, so a map that comes out as its own negative
 has not changed: what counts is the amount of each rank correlation, of every image and draw,
 before any mean (the paper reports both). A map that is one value everywhere has no order, and
-tells nothing.
+says nothing.
 
 Source: J. Adebayo et al., "Sanity Checks for Saliency Maps", NeurIPS 2018 (cascading test).
 """
@@ -63,7 +63,7 @@ class Randomized(Jsonable):
 
     @property
     def changed(self) -> float:
-        """With all layers random, the mean of `rank`; not a number where nothing can be told."""
+        """With all layers random, the mean of `rank`; NaN where undefined."""
         return float(mean_of(self.rank[:, -1], 0))
 
     @property
@@ -88,7 +88,7 @@ def randomize(
 ) -> Randomized:
     """Make the maps again with random weights, from the last layer to all.
 
-    The weights of the model are not written to: it runs with others in their place.
+    The weights of the model are not written to: it runs with replacements.
 
     Args:
         model: as for `grad_cam`; left as it was found.
@@ -105,7 +105,7 @@ def randomize(
     order = _from_the_top(model, x)
     if not order:
         raise ModelError(
-            "Whether a map needs what was learned is told by weights; "
+            "Randomization needs weights; "
             f"{type(model).__name__} has none. Explain a network that learned."
         )
     stages = _stages(len(order))
@@ -222,7 +222,7 @@ def _stages(layers: int) -> list[int]:
 
 
 def _from_the_top(model: nn.Module, x: Tensor) -> list[tuple[str, list[str]]]:
-    """Layers with weights of their own and the names of these, the last that starts first."""
+    """Layers with own weights and the names of these, the last that starts first."""
     started: dict[str, None] = {}
 
     def note(name: str, m: nn.Module, args: Any, kwargs: Any) -> None:

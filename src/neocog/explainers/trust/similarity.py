@@ -40,7 +40,7 @@ def by_parts(
 
 
 def constant(maps: Float[Tensor, B * S]) -> Bool[Tensor, " B"]:
-    """Which maps are one value everywhere, so that no place stands out.
+    """Which maps are constant, so that no position stands out.
 
     Example:
         >>> constant(torch.tensor([[1.0, 1.0], [1.0, 2.0]]))
@@ -51,7 +51,7 @@ def constant(maps: Float[Tensor, B * S]) -> Bool[Tensor, " B"]:
 
 
 def ranks(values: Float[Tensor, "B P"]) -> Float[Tensor, "B P"]:
-    """The place of each value among those of its row, from 0; equal values share their mean place.
+    """The rank of each value in its row, from 0; equal values get their mean rank.
 
     Example:
         >>> ranks(torch.tensor([[3.0, 1.0, 3.0]]))

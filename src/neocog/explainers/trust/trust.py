@@ -39,7 +39,7 @@ class Trust(Jsonable):
     """Sanity checks of some maps.
 
     Args:
-        deletion: the answer while pixels are deleted and inserted.
+        deletion: the output while pixels are deleted and inserted.
         randomized: the maps of networks with random weights.
         motion: the maps of moved images.
         n: images.
@@ -167,7 +167,7 @@ class Trust(Jsonable):
             text += " It stays what it was: the map shows the image, not the network."
         elif first > FORGETS:
             text += (
-                " It hardly needs the last layer, which tells the classes apart: it shows where "
+                " It hardly needs the last layer, which separates the classes: it shows where "
                 "features are rather than why this class."
             )
         return text
