@@ -169,7 +169,7 @@ def test_however_short_the_time_some_samples_are_asked(seconds: float) -> None:
             return x.flatten(1)
 
     model = SpecifiedNetwork(Slow(), _model().spec).eval()
-    found = split_outputs(model, _split(100_000), device="cpu", seconds=seconds, answer=4e-5)
+    found = split_outputs(model, _split(100_000), device="cpu", seconds=seconds, prediction=4e-5)
     assert LEAST <= len(found.split) < 5000
     assert found.of == 100_000
 

@@ -25,7 +25,7 @@ class Budget:
         seconds: 0 for as long as it takes.
         began: `time.monotonic()` at the start.
         step: seconds of a training step, as measured; 0 before.
-        answer: seconds of a prediction for one sample, as measured; 0 before.
+        prediction: seconds of a prediction for one sample, as measured; 0 before.
 
     Example:
         >>> Budget(0.0, began=0.0).left()
@@ -35,7 +35,7 @@ class Budget:
     seconds: float
     began: float
     step: float = 0.0
-    answer: float = 0.0
+    prediction: float = 0.0
 
     @classmethod
     def of(cls, course: TrainConfig, began: float) -> Budget:

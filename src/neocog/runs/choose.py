@@ -142,10 +142,12 @@ def _compared(
         f"and {by['pixels']:.0%} on pixels, in cross-validation"
     )
     if by["features"] < by["pixels"] + MARGIN:
-        said = f"Starts from random weights: {known.name} with ImageNet weights does not suit these"
-        return random, (f"{said} images ({figures}). --init imagenet takes them all the same.",)
-    said = f"Starts from {known.name} with ImageNet weights: {figures}."
-    return started, (f"{said} --init none trains from random weights.",)
+        sentence = (
+            f"Starts from random weights: {known.name} with ImageNet weights does not suit these"
+        )
+        return random, (f"{sentence} images ({figures}). --init imagenet takes them all the same.",)
+    sentence = f"Starts from {known.name} with ImageNet weights: {figures}."
+    return started, (f"{sentence} --init none trains from random weights.",)
 
 
 def _accuracy(x: torch.Tensor, y: np.ndarray, classes: int) -> float:

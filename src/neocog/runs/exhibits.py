@@ -266,15 +266,15 @@ def _mistakes(experiment: Experiment, outputs: SplitOutputs) -> Section:
 def _worst(experiment: Experiment, outputs: SplitOutputs, most: int, title: str) -> Gallery:
     """Mistakes, the most confident first."""
     split = outputs.split
-    p, answer = outputs.logits.softmax(1).max(1)
-    wrong = (answer.numpy() != split.y).nonzero()[0]
+    p, predicted = outputs.logits.softmax(1).max(1)
+    wrong = (predicted.numpy() != split.y).nonzero()[0]
     worst = wrong[np.argsort(-p.numpy()[wrong], kind="stable")][:most]
     classes = [printable(c) for c in experiment.source.classes]
     return Gallery(
         title=title,
         images=[_image(split.x[i]) for i in worst],
         captions=[
-            f"✗ {classes[answer[i]]} {share(float(p[i]))}\nis {classes[split.y[i]]}"
+            f"✗ {classes[predicted[i]]} {share(float(p[i]))}\nis {classes[split.y[i]]}"
             + (f"\n{printable(split.names[i])}" if most > WORST else "")
             for i in worst
         ],

@@ -226,9 +226,9 @@ def _read(folder: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         ValueError: a file is too short.
     """
     meta, arrays = read_arrays(folder)
-    found = arrays.get("features")
-    if found is None or found.ndim != 2 or found.dtype != np.float32:
+    features = arrays.get("features")
+    if features is None or features.ndim != 2 or features.dtype != np.float32:
         raise DataError("Kept features must be a table of float32, and are not.")
-    if not np.isfinite(found).all():
+    if not np.isfinite(features).all():
         raise DataError("Kept features must be finite numbers, and are not.")
     return dict(meta.values), arrays

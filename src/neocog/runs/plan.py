@@ -77,7 +77,7 @@ def first_plan(experiment: Experiment, budget: Budget) -> Plan_:
     if not course.budget:
         return [(0, default_steps(experiment.steps_per_epoch))]
     if not budget.step:
-        budget.step, budget.answer = speed(experiment, seconds=budget.measuring / 2)
+        budget.step, budget.prediction = speed(experiment, seconds=budget.measuring / 2)
     return [(0, affordable(experiment, budget))]
 
 
@@ -91,7 +91,7 @@ def affordable(experiment: Experiment, budget: Budget) -> int:
     left = budget.left()
     val = len(experiment.held_out().get("val", ()))
     # A pass is followed by a look at validation samples: at so many as take a fifth of its time.
-    watching = min(budget.answer * val / experiment.steps_per_epoch, WATCHING * budget.step)
+    watching = min(budget.prediction * val / experiment.steps_per_epoch, WATCHING * budget.step)
     each = max(budget.step + watching, 1e-6)
     share = max(left - min(evaluating(experiment, budget), EVALUATING * left), 0.0)
     few = min(HANDFUL, int(0.1 * budget.seconds / each))
@@ -103,7 +103,7 @@ def affordable(experiment: Experiment, budget: Budget) -> int:
 
 def evaluating(experiment: Experiment, budget: Budget) -> float:
     """Seconds from the last step to the report, with all samples measured."""
-    return 2 * budget.answer * sum(map(len, experiment.held_out().values()))
+    return 2 * budget.prediction * sum(map(len, experiment.held_out().values()))
 
 
 def pairs(course: TrainConfig) -> Plan_:

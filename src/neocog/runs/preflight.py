@@ -75,11 +75,11 @@ def preflight(
         recipe: with its machine settled.
         seconds: for the steps on one batch; there are none where they are too few.
     """
-    if (said := hindrances(train, classes)) or seconds < 1:
-        return said
+    if (hints := hindrances(train, classes)) or seconds < 1:
+        return hints
     machine = Machine(**{k: v for k, v in vars(recipe.machine).items() if v})
-    found = overfit(model, train, recipe, machine, seconds=min(seconds, LONGEST))
-    return (found.reason,) if found.reason else ()
+    overfitted = overfit(model, train, recipe, machine, seconds=min(seconds, LONGEST))
+    return (overfitted.reason,) if overfitted.reason else ()
 
 
 def hindrances(train: Split, classes: tuple[str, ...]) -> tuple[str, ...]:
@@ -89,24 +89,24 @@ def hindrances(train: Split, classes: tuple[str, ...]) -> tuple[str, ...]:
         train: the training samples.
         classes: names.
     """
-    said = []
+    sentences = []
     counts = np.bincount(train.y, minlength=len(classes))
     if (counts > 0).sum() == 1:
-        said.append(f"All training samples are of class `{classes[int(counts.argmax())]}`.")
+        sentences.append(f"All training samples are of class `{classes[int(counts.argmax())]}`.")
     some = train.x[: max(1, LOOKED_AT // max(1, train.x[:1].nbytes))]
     flat = some.reshape(len(some), -1)
     constant = int((flat.max(1) == flat.min(1)).sum())
     if constant > len(some) / 10:
-        said.append(
+        sentences.append(
             f"{constant:,} of {len(some):,} training images are of one color all over: nothing "
             "can be told of them."
         )
     if train.ids is not None and (n := _conflicts(train)) > len(train) / 20:
-        said.append(
+        sentences.append(
             f"{n:,} of {len(train):,} training images occur under several classes: no network can "
             "predict both. `neocog data` names them."
         )
-    return tuple(said)
+    return tuple(sentences)
 
 
 def _conflicts(train: Split) -> int:

@@ -51,7 +51,7 @@ def split_outputs(
     device: str,
     seconds: float = math.inf,
     most: int | None = None,
-    answer: float = 0.0,
+    prediction: float = 0.0,
 ) -> SplitOutputs:
     """Ask a model about a split; about a random part of it where there is no time for all.
 
@@ -63,7 +63,7 @@ def split_outputs(
         device: where the model is.
         seconds: in which to ask; at least `LEAST` samples are asked in any case.
         most: samples, at most; all if left out.
-        answer: seconds of one sample, as far as known, to ask in portions that can be stopped.
+        prediction: seconds of one sample, as far as known, to ask in portions that can be stopped.
     """
     n = len(split)
     most = n if most is None else min(n, most)
@@ -71,7 +71,7 @@ def split_outputs(
         feed = batches(split, size=_at_once(split), shuffle=False, seed=0, epoch=0)
         return SplitOutputs(logits_of(model, feed, device=device), split, n)
     rows = order(n, seed=0, epoch=0)[:most]
-    logits = list(_within(model, split, rows, device, seconds, answer))
+    logits = list(_within(model, split, rows, device, seconds, prediction))
     done = sum(map(len, logits))
     back = np.argsort(rows[:done], kind="stable")
     outputs = torch.cat(logits)[torch.from_numpy(back)]
@@ -84,12 +84,12 @@ def _within(
     rows: np.ndarray,
     device: str,
     seconds: float,
-    answer: float,
+    prediction: float,
 ) -> Iterator[Tensor]:
     end, done = time.monotonic() + seconds, 0
     size = _at_once(split)
-    if answer > 0 and not math.isinf(seconds):
-        size = min(size, max(LEAST, int(seconds / answer / 4)))
+    if prediction > 0 and not math.isinf(seconds):
+        size = min(size, max(LEAST, int(seconds / prediction / 4)))
     while done < len(rows):
         begun = time.monotonic()
         some = rows[done : done + size]

@@ -113,9 +113,9 @@ def _train(
     head = None
     if recipe.transfer is not None:
         head = fit_head(experiment, budget, progress=on_decoded)
-        head, said = head.going_on(budget)
+        head, head_notes = head.going_on(budget)
         if head.config.freeze == "all":
-            yield from frozen_run(head, claim, budget, resume=resume, notes=said)
+            yield from frozen_run(head, claim, budget, resume=resume, notes=head_notes)
             return
         experiment = head.unfrozen()
     prepared = budget.spent()
@@ -264,7 +264,7 @@ class _Training:
                 seconds=self._seconds_for(name),
                 # Samples that were left out once are so to the end of the training.
                 most=len(before[1].split) if before and self._ahead() else None,
-                answer=self.budget.answer,
+                prediction=self.budget.prediction,
             )
             if not outputs.logits.isfinite().all():
                 lr = self.experiment.recipe.optimizer.lr
@@ -286,10 +286,10 @@ class _Training:
             passes = self.progress.step / self.experiment.steps_per_epoch
             return min(left, WATCHING * self.progress.seconds / passes) if left < inf else inf
         # Those who were not asked yet share what is left.
-        n = {k: len(s) for k, s in held.items() if k not in self._asked()}
+        n = {k: len(s) for k, s in held.items() if k not in self._measured_now()}
         return left * n[name] / sum(n.values()) if left < inf else inf
 
-    def _asked(self) -> set[str]:
+    def _measured_now(self) -> set[str]:
         return {k for k, (step, _) in self.measured.items() if step == self.progress.step}
 
     def outlook(self) -> list[str]:

@@ -126,7 +126,7 @@ class HeadFit:
             return opened, ()
         experiment = opened.unfrozen()
         limit = budget.measuring / 2 if budget.seconds else MEASURING
-        budget.step, budget.answer = speed(experiment, seconds=limit)
+        budget.step, budget.prediction = speed(experiment, seconds=limit)
         epoch = budget.step * experiment.steps_per_epoch
         left = budget.left() if budget.seconds else UNASKED - budget.spent()
         if config.freeze and not budget.seconds:
@@ -134,9 +134,11 @@ class HeadFit:
         if left > LEAST_EPOCHS * epoch:
             epochs = 0.0 if budget.seconds else float(min(EPOCHS, int(left / epoch)))
             return opened._with(config.freeze or "none", epochs=epochs), ()
-        said = f"All layers but the head stay frozen: the {max(0.0, left):.0f} s that are left are"
+        sentence = (
+            f"All layers but the head stay frozen: the {max(0.0, left):.0f} s that are left are"
+        )
         return self._with("all"), (
-            (f"{said} too short to unfreeze them (an epoch takes about {epoch:.0f} s)."),
+            (f"{sentence} too short to unfreeze them (an epoch takes about {epoch:.0f} s)."),
         )
 
     @property
@@ -292,8 +294,8 @@ def frozen_run(
     else:
         claim.begin(experiment.recipe)
     folder = claim.folder
-    said = (*experiment.notes, *claim.remarks())
-    yield Started(experiment=experiment, steps=1, done=0, notes=said)
+    all_notes = (*experiment.notes, *claim.remarks())
+    yield Started(experiment=experiment, steps=1, done=0, notes=all_notes)
     row = head.row()
     yield Epoch(row=row, notes=(*head.notes, *notes))
     folder.write_weights(experiment.model.network.state_dict())
@@ -360,18 +362,18 @@ def _outputs(fit: LinearFit, features: Tensor, split: Split, rows: np.ndarray) -
 
 def _notes(fit: LinearFit, images: int, train: Split) -> tuple[str, ...]:
     chosen = fit.chosen
-    said = []
+    sentences = []
     if chosen:
-        said.append(
+        sentences.append(
             f"Linear classifier on frozen features of {images:,} images: {chosen.accuracy:.2%} in "
             f"{fit.folds}-fold cross-validation, L2 strength {fit.l2:.2g}."
         )
     if images < len(train):
-        said.append(
+        sentences.append(
             f"Features of {images:,} of {len(train):,} training images were computed, as many as "
             "there was time for; a larger --budget takes more."
         )
-    return tuple(said)
+    return tuple(sentences)
 
 
 def _rows(
