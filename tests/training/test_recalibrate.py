@@ -111,3 +111,19 @@ def test_an_error_on_the_way_leaves_modes_and_statistics() -> None:
         recalibrate(net, shown(2))
     assert net.training
     assert net[0].running_mean.eq(0).all()
+
+
+def test_a_batch_norm_as_an_export_writes_it() -> None:
+    class Legit(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.register_buffer("mean", torch.zeros(1))
+            self.register_buffer("var", torch.ones(1))
+
+        def forward(self, x: Tensor) -> Tensor:
+            given = (x, None, None, self.mean, self.var, False, 0.1, 1e-5)
+            return torch.ops.aten._native_batch_norm_legit(*given)[0]
+
+    net = Legit()
+    assert recalibrate(net, [torch.tensor([[1.0], [3.0]])]) == 1
+    assert (net.mean.item(), net.var.item()) == (2.0, 2.0)
