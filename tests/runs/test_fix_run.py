@@ -14,8 +14,9 @@ from neocog.errors import ModelError
 from neocog.models.model import Model
 from neocog.networks.catalog import build
 from neocog.networks.model import SpecifiedNetwork
+from neocog.runs.convert import convert
 from neocog.runs.finetune import tune
-from neocog.runs.fix_run import FinetuneOptions, convert, recipe_of
+from neocog.runs.fix_run import FinetuneOptions, recipe_of
 from neocog.runs.folder import RunFolder
 from neocog.runs.load import load
 from neocog.runs.recipe import DataConfig, MachineConfig, ModelConfig, Recipe, TrainConfig

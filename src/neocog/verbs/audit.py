@@ -29,7 +29,7 @@ from neocog.graph.cost import cost
 from neocog.models.data_of import split_name
 from neocog.models.model import AnyModel, Model
 from neocog.networks.model import SpecifiedNetwork
-from neocog.runs.fix_run import convert, usual_downsampling
+from neocog.runs.convert import convert, usual_downsampling
 from neocog.runs.held_out import Common, held_out_by_both
 from neocog.targets import target_file
 from neocog.verbs.audit_data import needed, of_model

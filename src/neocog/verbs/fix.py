@@ -27,18 +27,16 @@ from neocog.models.model import AnyModel, Model
 from neocog.models.seen_samples import SeenSamples
 from neocog.render.page import page, write
 from neocog.runs.claim import Claim, claimed
+from neocog.runs.convert import ConvertedModel, convert, usual_downsampling
 from neocog.runs.finetune_search import PASSES, Aim, FinetuneSearch, search_finetune
 from neocog.runs.fix_data import FixData, fix_data
 from neocog.runs.fix_run import (
-    ConvertedModel,
     FinetuneOptions,
-    convert,
     fixed_model,
     keep,
     origin,
     original_model,
     recipe_of,
-    usual_downsampling,
     with_machine,
 )
 from neocog.runs.judge import SCORED, Judge, Verdict, can_gain, trained_on, verdict

@@ -19,7 +19,7 @@ from neocog.data.split import Split
 from neocog.graph.cost import cost
 from neocog.models.model import Model
 from neocog.networks.model import SpecifiedNetwork
-from neocog.runs.fix_run import ConvertedModel, example_of
+from neocog.runs.convert import ConvertedModel, example_of
 from neocog.runs.judge import Figures, Judge, Score
 from neocog.surgery.rank import GroupRank, rank_groups
 from neocog.tasks.class_order import other_order

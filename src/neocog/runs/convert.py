@@ -1,0 +1,193 @@
+"""Change how a trained network downsamples: a copy with other samplers and the same weights.
+
+A network of ours is rebuilt with other options, so the result is an ordinary run; any other is
+converted as a graph.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from neocog.errors import ModelError, UsageError, printable
+from neocog.layers.polyphase import LearnedChoice
+from neocog.models.model import Model
+from neocog.networks.catalog import NETWORKS, build, schema
+from neocog.networks.model import SpecifiedNetwork
+from neocog.runs.recipe import (
+    ModelConfig,
+)
+from neocog.store.exported import Exported
+from neocog.store.tensors import load_state
+from neocog.surgery.replace import replace as replace_samplers
+from neocog.surgery.result import Replaced, Skipped
+from neocog.training.loop import step_seed
+from neocog.types import ModelSpec
+
+__all__ = ["ConvertedModel", "convert", "example_of", "usual_downsampling"]
+
+
+def usual_downsampling(padding: str) -> str:
+    """What a fix swaps in unless it is told: blurs, and polyphase where borders wrap around."""
+    return "polyphase" if padding == "circular" else "blur"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConvertedModel:
+    """A model with other downsampling, not yet fine-tuned.
+
+    Args:
+        model: pixels in [0, 1] to logits.
+        replaced: downsamplers that were replaced.
+        skipped: those that were not, with reasons.
+        remarks: remaining limitations.
+        network: name and options of a built-in network; None for an external one.
+        options: that were requested.
+    """
+
+    model: SpecifiedNetwork
+    replaced: tuple[Replaced, ...]
+    skipped: tuple[Skipped, ...]
+    remarks: tuple[str, ...]
+    network: ModelConfig | None
+    options: dict[str, Any]
+
+
+def convert(
+    trained: Model,
+    *,
+    downsampling: str,
+    padding: str,
+    only: Collection[str] | None = None,
+    classes: tuple[str, ...] | None = None,
+    seed: int = 0,
+) -> ConvertedModel:
+    """Replace the downsamplers of a copy of a model.
+
+    Args:
+        trained: the model.
+        downsampling: one of `layers.downsample.DOWNSAMPLINGS`.
+        padding: "keep" or "circular".
+        only: groups to replace; all if left out.
+        classes: class names, where the model has none.
+        seed: of the weights of new layers.
+
+    Raises:
+        UsageError: the model cannot be converted, or is so already.
+        ModelError: it cannot be changed in that way.
+    """
+    _must_be_open(trained)
+    network = trained.module.network
+    spec = trained.spec
+    if classes is not None:
+        spec = replace(spec, classes=classes)
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(step_seed(seed, -1))
+        done = replace_samplers(
+            network, example_of(spec), downsampling=downsampling, padding=padding, only=only
+        )
+        ours = _ours(trained, downsampling, padding) if only is None else None
+        if ours is None:
+            changed, replaced, skipped = done.module, done.replaced, done.skipped
+        else:
+            changed = _rebuilt(network, ours, spec)
+            now = f"{downsampling} (an option of the network)"
+            replaced = tuple(replace(r, now=now) for r in done.replaced) or _option(trained, now)
+            skipped = ()
+    if not replaced and (padding == "keep" or ours is not None):
+        why = "; ".join(f"`{w.name}`: {w.reason}" for w in skipped[:3])
+        raise ModelError(
+            f"A fix replaces downsamplers, and in `{printable(trained.path)}` nothing can "
+            f"be replaced{f' ({why})' if why else ': it has none'}. Audit it to see why."
+        )
+    options: dict[str, Any] = {"downsampling": downsampling, "padding": padding}
+    if only is not None:
+        options["only"] = sorted(only)
+    model = SpecifiedNetwork(changed, spec).eval()
+    return ConvertedModel(
+        model=model,
+        replaced=replaced,
+        skipped=skipped,
+        remarks=done.remarks,
+        network=ours,
+        options=options,
+    )
+
+
+def _must_be_open(trained: Model) -> None:
+    """Refuse a model that cannot be traced with any batch size."""
+    if trained.black_box:
+        raise UsageError(
+            f"A fix replaces layers of a network, and `{printable(trained.path)}` is a black "
+            "box. Fix the network that it was exported from."
+        )
+    network = trained.module.network
+    if isinstance(network, Exported) and network.batch is not None:
+        raise ModelError(
+            f"A fix traces a network with any batch size, and `{printable(trained.path)}` "
+            f"was exported for {network.batch} at once. Export it with a dynamic batch, as "
+            "`dynamic_shapes=({0: torch.export.Dim('batch')},)`."
+        )
+
+
+def example_of(spec: ModelSpec) -> Tensor:
+    """Two normalized samples of the input size."""
+    signal = spec.input
+    generator = torch.Generator().manual_seed(0)
+    return torch.randn(2, signal.channels, *signal.size, generator=generator)
+
+
+def _ours(trained: Model, downsampling: str, padding: str) -> ModelConfig | None:
+    """The same network with other options, if it is built in."""
+    card: dict[str, Any] = trained.card.get("network", {})
+    name, options = card.get("name", ""), dict(card.get("options", {}))
+    if name not in NETWORKS or (trained.path / "model.pt2").exists():
+        return None
+    known = {o.name for o in schema(name)}
+    if not {"downsampling", "padding"} <= known:
+        return None
+    wanted = {"downsampling": downsampling}
+    if padding != "keep":
+        wanted["padding"] = padding
+    if all(options.get(k) == v for k, v in wanted.items()):
+        raise UsageError(
+            f"A fix changes how a network downsamples, and `{printable(trained.path)}` has "
+            f"{' and '.join(f'{k} {v}' for k, v in wanted.items())} already. Choose another."
+        )
+    options = {k: tuple(v) if isinstance(v, list) else v for k, v in options.items()}
+    return ModelConfig(name=name, init=str(trained.path), options=options | wanted)
+
+
+def _rebuilt(network: nn.Module, ours: ModelConfig, spec: ModelSpec) -> nn.Module:
+    signal = spec.input
+    new = build(
+        ours.name,
+        classes=len(spec.classes),
+        channels=signal.channels,
+        size=signal.image_size,
+        options=ours.options,
+    )
+    # A chooser comes and goes with its sampling; every other weight has its place in both.
+    mine, theirs = new.state_dict(), network.state_dict()
+    held = {k: v for k, v in theirs.items() if k in mine or k not in _chooser(network)}
+    fresh = {k: mine[k] for k in _chooser(new)}
+    load_state(new, fresh | held, f"`{printable(ours.init)}`")
+    return new
+
+
+def _chooser(network: nn.Module) -> set[str]:
+    """Names of the weights of learned phase selection."""
+    parts = [(n, m) for n, m in network.named_modules() if isinstance(m, LearnedChoice)]
+    return {f"{name}.{key}" for name, part in parts for key in part.state_dict()}
+
+
+def _option(trained: Model, now: str) -> tuple[Replaced, ...]:
+    """The whole network as one replacement, where its downsampling is an option."""
+    was = trained.card["network"]["options"].get("downsampling", "stride")
+    if was == "stride":
+        return ()
+    return (Replaced(name="downsampling", was=was, now=now, group="downsampling"),)
