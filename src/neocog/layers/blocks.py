@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from neocog.errors import UsageError, did_you_mean
+from neocog.layers._cpu.spectral import circular_conv2d, is_cheaper, is_unobserved
 from neocog.layers.border import continued
-from neocog.layers.spectral import circular_conv2d, is_cheaper, is_plain
 
 __all__ = [
     "PADDINGS",
@@ -154,8 +154,8 @@ class CircularConv2d(nn.Conv2d):
 
     PyTorch's own turns a channels_last map into a contiguous one and costs about as much as the
     convolution. Here the memory format is kept, and at inference small maps are convolved in the
-    frequency domain where that is faster (`layers/spectral.py`). Values (to rounding), parameters
-    and arguments are the same.
+    frequency domain where that is faster (`layers/_cpu/spectral.py`). Values (to rounding),
+    parameters and arguments are the same.
     """
 
     def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B D h w"]:
@@ -177,7 +177,7 @@ class CircularConv2d(nn.Conv2d):
             and self.kernel_size == tuple(2 * p + 1 for p in pads)
             and x.dim() == 4
             and x.dtype == self.weight.dtype
-            and is_plain(x, self.weight, self.bias)
+            and is_unobserved(x, self.weight, self.bias)
             and is_cheaper(x, self.weight)
         )
 

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch._C._functorch import is_functorch_wrapped_tensor
 from torch.autograd.forward_ad import unpack_dual
 
+from neocog.layers._cpu.plain import is_plain
 from neocog.layers._cpu.separable import along, filtered, pays
 
 __all__ = ["fast_blur"]
@@ -38,26 +39,13 @@ def fast_blur(
         return None
     if x.dtype == torch.bfloat16 and max(steps) > 1:
         return _by_matrices(x, kernels, steps, padding, plain)
-    if padding == "zeros" or not (_spacious(x) and all(map(_fixed, kernels))):
+    large = x.numel() >= LARGE and max(x.shape[2:]) <= LONG
+    if padding == "zeros" or not (large and is_plain(x) and all(map(_fixed, kernels))):
         return None
     axes = [
         along(n, k, step, padding) for n, k, step in zip(x.shape[2:], kernels, steps, strict=True)
     ]
     return filtered(x, axes) if pays(axes) else None
-
-
-def _spacious(x: Tensor) -> bool:
-    """Whether the elements are there now, as they stay, and many of them."""
-    return (
-        type(x) is Tensor
-        and not is_functorch_wrapped_tensor(x)
-        and x.dtype in (torch.float32, torch.float64)
-        and not torch.is_autocast_enabled("cpu")
-        and not torch.compiler.is_compiling()
-        and not torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
-        and x.numel() >= LARGE
-        and max(x.shape[2:]) <= LONG
-    )
 
 
 def _fixed(kernel: Tensor) -> bool:

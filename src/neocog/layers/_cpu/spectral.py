@@ -22,11 +22,12 @@ from functools import lru_cache
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
-from torch._C._functorch import is_functorch_wrapped_tensor
+from torch import Tensor
 from torch.autograd.forward_ad import unpack_dual
 
-__all__ = ["circular_conv2d", "is_cheaper", "is_plain"]
+from neocog.layers._cpu.plain import is_plain
+
+__all__ = ["circular_conv2d", "is_cheaper", "is_unobserved"]
 
 _LARGEST = 64
 """Samples of a map beyond which a transform as one matrix product costs more than it saves."""
@@ -94,30 +95,22 @@ def _mix(size: tuple[int, int], taps: tuple[int, int], before: tuple[int, int]) 
     return torch.cat([real, imaginary[basis.single :]])
 
 
-def is_plain(*tensors: Tensor | None) -> bool:
-    """Whether nobody needs to see a convolution here: numbers on a processor, without gradients.
+def is_unobserved(*tensors: Tensor | None) -> bool:
+    """Whether nobody needs to see a convolution here: plain tensors, without gradients.
 
     Not while an operation is differentiated, mapped over, recorded, counted or given other types.
     """
     return (
-        all(_is_plain(t) for t in tensors if t is not None)
-        and not torch.is_autocast_enabled("cpu")
+        is_plain(*tensors)
+        and not any(_is_differentiated(t) for t in tensors if t is not None)
         and not torch._C._is_torch_function_mode_enabled()
         and not torch._C._len_torch_dispatch_stack()
-        and not torch.compiler.is_compiling()
-        and not torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
     )
 
 
-def _is_plain(t: Tensor) -> bool:
-    return (
-        type(t) in (Tensor, nn.Parameter)
-        and t.device.type == "cpu"
-        and t.dtype in (torch.float32, torch.float64)
-        and not (t.requires_grad and torch.is_grad_enabled())
-        and not is_functorch_wrapped_tensor(t)
-        and unpack_dual(t).tangent is None  # type: ignore[no-untyped-call]
-    )
+def _is_differentiated(t: Tensor) -> bool:
+    tangent = unpack_dual(t).tangent  # type: ignore[no-untyped-call]
+    return (t.requires_grad and torch.is_grad_enabled()) or tangent is not None
 
 
 def is_cheaper(x: Tensor, weight: Tensor) -> bool:

@@ -10,8 +10,8 @@ from torch.overrides import TorchFunctionMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from neocog.layers import blocks
+from neocog.layers._cpu.spectral import circular_conv2d, is_cheaper, is_unobserved
 from neocog.layers.blocks import CircularConv2d, extend
-from neocog.layers.spectral import circular_conv2d, is_cheaper, is_plain
 
 # PyTorch's forward differentiation compiles its own rules in the old way at its first use.
 pytestmark = pytest.mark.filterwarnings("ignore:.*torch.jit.script:DeprecationWarning")
@@ -101,20 +101,20 @@ class _Watch(TorchFunctionMode):
 
 def test_only_plain_numbers_take_it() -> None:
     x, weight = torch.ones(1), nn.Parameter(torch.ones(1))
-    assert not is_plain(x, weight)  # a gradient is wanted
+    assert not is_unobserved(x, weight)  # a gradient is wanted
     with torch.no_grad():
-        assert is_plain(x, weight, None)
-        assert not is_plain(x.to(torch.bfloat16))
-        assert not is_plain(x.to("meta"))
+        assert is_unobserved(x, weight, None)
+        assert not is_unobserved(x.to(torch.bfloat16))
+        assert not is_unobserved(x.to("meta"))
         with _Watch():
-            assert not is_plain(x)
+            assert not is_unobserved(x)
         with FlopCounterMode(display=False):
-            assert not is_plain(x)
+            assert not is_unobserved(x)
         with torch.autocast("cpu", dtype=torch.bfloat16):
-            assert not is_plain(x)
+            assert not is_unobserved(x)
         seen: list[bool] = []
-        torch.func.vmap(lambda t: seen.append(is_plain(t)) or t)(x)  # type: ignore[func-returns-value]
-        torch.func.jvp(lambda t: seen.append(is_plain(t)) or t, (x,), (x,))  # type: ignore[func-returns-value]
+        torch.func.vmap(lambda t: seen.append(is_unobserved(t)) or t)(x)  # type: ignore[func-returns-value]
+        torch.func.jvp(lambda t: seen.append(is_unobserved(t)) or t, (x,), (x,))  # type: ignore[func-returns-value]
         assert seen == [False, False]
 
 
