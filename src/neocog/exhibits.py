@@ -1,7 +1,7 @@
 """What any result may show: a scalar, a curve, bars, a map, a gallery, a table or checks.
 
 A measurement returns exhibits; terminal, report, JSON and web draw these and nothing else. All
-values are plain numbers, strings and NumPy arrays. Text in an exhibit is data: whoever draws it
+values are plain numbers, strings and NumPy arrays. Text in an exhibit is data: the renderer
 escapes it. What a reader is shown before anything else is a `neocog.first_screen.FirstScreen`.
 """
 
@@ -39,7 +39,7 @@ Cell = str | int | float | None
 
 
 class _Drawn(Jsonable):
-    """In JSON an exhibit says first of which kind it is."""
+    """In JSON the first key of an exhibit is its kind."""
 
     JSON = keys("kind", "...")
 

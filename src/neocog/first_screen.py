@@ -1,4 +1,4 @@
-"""What a reader is shown first: the answer, how sure it is, one image, and what to do next.
+"""The first screen of a result: a headline with its CI, one image, and what to do next.
 
 Reports, notebooks and the terminal all open with it; everything else stands below, folded. Its
 sentences are computed by what measured them, see `neocog.audits.headline` for example.
@@ -35,7 +35,7 @@ WIDTH = 80
 """Columns of a terminal."""
 
 Level = Literal["good", "bad", "open", "plain"]
-"""Of an answer: as it should be, not so, not decided, or neither."""
+"""Of a result: good, bad, undecided, or neither."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,13 +95,13 @@ class Named:
 
 @dataclass(frozen=True, kw_only=True)
 class FirstScreen(Jsonable):
-    """The answer to what a user came for.
+    """The first screen of a result.
 
     Args:
         headline: a sentence with the number and its interval.
         detail: a sentence or two more; may be empty.
         badge: two or three words of it; may be empty.
-        level: whether the answer is as it should be.
+        level: whether the result is good.
         image: one exhibit, or two that stand beside each other.
         figures: five at most.
         next: commands, the most useful one first.

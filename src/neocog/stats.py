@@ -24,11 +24,11 @@ _BLOCK = 2**22
 def interval(
     values: np.ndarray, *, seed: int = 0, level: float = 0.95, shares: bool = True
 ) -> tuple[float, float]:
-    """The percentile interval of a mean, from samples drawn with repeats (Efron 1979).
+    """The percentile interval of a mean, from resampling with replacement (Efron 1979).
 
     Where all values are the same the bootstrap has nothing to draw from and would claim to be
     certain. Of fractions, which lie between 0 and 1, the exact binomial bound takes its place
-    (Clopper & Pearson 1934): it says how many others there may be of which none was drawn.
+    (Clopper & Pearson 1934): it bounds the fraction of others, none of which was sampled.
 
     Args:
         values: one a sample; truth values count as 0 and 1.

@@ -1,4 +1,4 @@
-"""The nouns that every floor shares.
+"""Types that every room uses.
 
 Axis letters, used in all names and annotations:
     B batch · C channels · H W rows, columns · N samples of a series · K classes
@@ -52,7 +52,7 @@ class Batch(NamedTuple):
     """Values in [0, 1], float32, (B, C, H, W), channels_last in memory."""
     y: Tensor
     """What the task understands; class indices, int64, (B,), for a classifier."""
-    index: Tensor  # type: ignore[assignment]  # hides tuple.index, which nobody asks a batch for
+    index: Tensor  # type: ignore[assignment]  # hides tuple.index, which a batch does not need
     """Position in the split, int64, (B,): every result can name its sample."""
 
 
@@ -62,7 +62,7 @@ class InputSpec:
 
     Args:
         channels: 1 for gray, 3 for red, green, blue; of a series as many as it has.
-        size: of the axes of space: (H, W) of an image, (N,) of a series; () where nobody knows.
+        size: of the axes of space: (H, W) of an image, (N,) of a series; () where unknown.
         mean: subtracted from the values, one number a channel; those of images are in [0, 1].
         std: what the difference is divided by, one number a channel.
         resize_mode: how an image of another size is brought to `size`: `crop` scales it until it
@@ -79,7 +79,7 @@ class InputSpec:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of one sample: (C, H, W) or (C, N); () where nobody knows."""
+        """Of one sample: (C, H, W) or (C, N); () where unknown."""
         return (self.channels, *self.size) if self.size else ()
 
     @property
@@ -184,7 +184,7 @@ class ModelSpec(Jsonable):
 
 @dataclass(frozen=True, kw_only=True)
 class Stage:
-    """What a network says about one of its outputs on the way, shallow to deep.
+    """One stage of a network: an intermediate output, shallow to deep.
 
     Args:
         name: of the submodule whose output it is.

@@ -175,5 +175,5 @@ def test_wrong_use() -> None:
     with pytest.raises(ModelError, match="is none"):
         top_patches(net, samples, "conv")
     nn.init.constant_(net[0].bias, float("nan"))
-    with pytest.raises(ModelError, match="`0` says others"):
+    with pytest.raises(ModelError, match="`0` has others"):
         top_patches(net, samples, "0")

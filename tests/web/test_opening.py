@@ -35,7 +35,7 @@ def test_a_bare_module_takes_its_size_and_its_names_from_data() -> None:
 
 
 def test_a_bare_module_without_data_needs_a_size() -> None:
-    with pytest.raises(UsageError, match="nobody said which"):
+    with pytest.raises(UsageError, match="which is not given"):
         opened(nn.Flatten(), None)
     with pytest.raises(UsageError, match=r"The size of a sample is \(C, H, W\)"):
         opened(nn.Flatten(), None, size=(3,))

@@ -109,7 +109,7 @@ def command(
     """Measure how often predictions of MODEL flip when images of DATA are shifted, and which layers
     break shift equivariance.
 
-    By default the answer comes in about a minute: flip rates under circular shifts and crops with
+    By default an audit takes about a minute: flip rates under circular shifts and crops with
     95 % CIs, layers by cause, and maps of shifts if they fit. A timed forward pass decides the
     sample size. What is left out is listed with the option that measures it; --full measures
     everything, and an option given explicitly always counts. With --samples nothing depends on the
@@ -180,7 +180,7 @@ def command(
 
 
 def _keep(model: Model, data: str, plain: Mapping[str, Any], result: AuditResult) -> None:
-    """Leave the audit in the folder of a run; what was measured is told all the same."""
+    """Leave the audit in the folder of a run; the result is printed all the same."""
     from neocog.errors import RunError, printable
     from neocog.runs.saved_audit import keep_audit
 

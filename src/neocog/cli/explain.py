@@ -116,9 +116,9 @@ def command(
     """Attribution maps with sanity checks; filters, feature maps and top activations of MODEL.
 
     MODEL is a run folder, timm:NAME, torchvision:NAME, package.module:factory or a .pt2 program.
-    DATA is a data set or a folder of images, labeled or not, of which --samples are drawn; DATA:val
-    picks a split, DATA:all everything. IMAGE is a file, or one sample such as digits:test[17]. Of a
-    model of series, DATA is an .npz file; one series is waves.npz[3].
+    DATA is a data set or a folder of images, labeled or not, of which --samples are chosen;
+    DATA:val picks a split, DATA:all everything. IMAGE is a file, or one sample such as
+    digits:test[17]. Of a model of series, DATA is an .npz file; one series is waves.npz[3].
 
     \b
     grad_cam                  signed Grad-CAM, with sanity checks

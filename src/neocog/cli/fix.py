@@ -94,7 +94,7 @@ def command(
     MODEL itself is not changed. Batch norms are recalibrated without labels; learning rate,
     consistency weight and checkpoint are chosen on validation samples. Better means: higher
     consistency under the first of --shift and no lower accuracy, by 95 % CIs on the test samples.
-    If nothing is better, the run folder holds the original model, and the headline says so. Every
+    If nothing is better, the run folder holds the original model, and the headline states it. Every
     command takes the run folder. Skipped layers are listed with the reason.
 
     DATA may be a flat folder of images without labels.

@@ -124,7 +124,7 @@ def _status(args: list[str], began: float, debug: bool, interrupt: Remembering) 
     """Run a command; report an error in one sentence."""
     try:
         _check(args)
-        # Not `cli.main()`, which has an exit status of its own for a broken pipe.
+        # Not `cli.main()`, which has another exit status for a broken pipe.
         with cli.make_context("neocog", args, obj=began) as context:
             _invoke(context, interrupt)
     except click.exceptions.Exit as e:

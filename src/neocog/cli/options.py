@@ -270,7 +270,7 @@ def model_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def given_options(opening: Mapping[str, Any]) -> list[str]:
-    """What an external model was told, as it is written on a command line.
+    """Options of an external model, as they are written on a command line.
 
     Args:
         opening: as `model_options` collects it.

@@ -1,4 +1,4 @@
-"""`--series C,N`: what `--size C,N` says too, by the name that the option once had."""
+"""`--series C,N`: an alias of `--size C,N`, the earlier name of the option."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ series_option = click.option(
 
 
 def sized(opening: Mapping[str, Any], series: tuple[int, int] | None) -> Mapping[str, Any]:
-    """What an external model is told, with the size of a series.
+    """Options of an external model, with the size of a series.
 
     Args:
         opening: as `cli.options.model_options` collects it.

@@ -57,7 +57,7 @@ def folded(x: Tensor, sides: Sides, mode: str) -> Tensor:
 
 
 def _watched() -> bool:
-    """Whether somebody looks at each function that is called, as an audit does."""
+    """Whether function calls are observed, as by an audit."""
     return bool(torch._C._is_torch_function_mode_enabled())
 
 
@@ -86,7 +86,7 @@ def _fill(x: Tensor, sides: Sides, mode: str) -> Tensor:
 
 
 def _recorded() -> bool:
-    """Whether a program is made of what is called, in which writes in place are many operations."""
+    """Whether a program is traced, in which writes in place become many operations."""
     tracing: bool = torch.jit.is_tracing()  # type: ignore[no-untyped-call, attr-defined]
     return tracing or torch.compiler.is_compiling()
 

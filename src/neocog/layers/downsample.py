@@ -1,4 +1,4 @@
-"""Every place where a network downsamples, through one table.
+"""All downsampling of networks, through one table.
 
 A network never writes a stride by itself. It asks here, naming one of `DOWNSAMPLINGS`, and a new
 kind of downsampling reaches all networks by a line in that table. Downsampling is written as
@@ -210,7 +210,7 @@ def reduce_pair(
 ) -> nn.Module:
     """What a residual block calls with (main, shortcut) where its main branch had the stride.
 
-    Where the kind is folded both come back unchanged: the shortcut has a stride of its own then,
+    Where the kind is folded both come back unchanged: the shortcut has its own stride then,
     again `operator_stride`.
 
     Args:

@@ -6,7 +6,7 @@ Which phase is kept is therefore decided by what the phase holds and not by its 
 same samples are kept after every shift, and what is kept moves with the map. Phases of equal norm
 are the exception: among them the number decides, the first is kept, and after a shift that may be
 another one. In maps that are computed with rounding, two phases that hold different samples are
-hardly ever equal; in drawn patterns and black maps they are.
+hardly ever equal; in synthetic patterns and black maps they are.
 
 Phases are numbered row by row: phase of the row times the stride of the columns, plus phase of the
 column. An axis whose size the stride does not divide is continued by its own beginning, so
@@ -244,8 +244,8 @@ class LearnedChoice(nn.Module):
     All phases go through the same convolution with wrap-around, ReLU, mean over space and weights,
     which give a score each; so the scores move with the phases and stay the same otherwise. In
     evaluation mode the phase of the highest score is taken. In training mode each gets a weight,
-    drawn from the Gumbel-softmax distribution of the scores: the sum of the phases by these weights
-    passes a gradient to the scores.
+    sampled from the Gumbel-softmax distribution of the scores: the sum of the phases by these
+    weights passes a gradient to the scores.
 
     Args:
         channels: of the map.

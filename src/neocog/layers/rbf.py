@@ -3,7 +3,7 @@
 Source: Y. LeCun et al., "Gradient-Based Learning Applied to Document Recognition", Proc. IEEE
 86(11), 1998, section II.B: a code is an image of the class's character, 7 wide and 12 high, +1
 for ink and -1 for paper, so that characters which look alike have codes that are alike. The
-images of the ten digits below are drawn for this package.
+images of the ten digits below are made for this package.
 """
 
 from __future__ import annotations

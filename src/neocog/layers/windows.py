@@ -12,7 +12,7 @@ at its own stride, on a quarter of the windows at stride 2:
 `take_windows` also adds the padding that the operator had, so that circular padding costs no
 second copy.
 
-The choice must tell phases apart that hold equal samples, since the windows around them differ (an
+The choice must distinguish phases that hold equal samples, since the windows around them differ (an
 image enlarged by repeating pixels has four equal phases). So it does not compare the norms of the
 phases but their contrast: how far each sample is from the weighted mean of two neighbors, which
 weigh unequally, so that a mirrored neighborhood is another one.
@@ -90,7 +90,7 @@ def take_windows(
 ) -> Float[Tensor, "B C *wide"]:
     """A circularly padded map from its phase on, as far as a strided operator looks.
 
-    The operator, without padding of its own, gives as many samples of what comes back as it gave of
+    The operator, without its own padding, gives as many samples of the result as it gave of
     the padded map. Where that is size / stride, they are those of the operator at stride 1 at this
     phase.
 
@@ -158,7 +158,7 @@ class ChooseWindows(nn.Module):
 class TakeWindows(nn.Module):
     """`take_windows` as a module of (map, phase); the arguments are its.
 
-    The operator that follows has the stride and no padding of its own.
+    The operator that follows has the stride and no padding.
 
     Args:
         stride: of all axes or of each.

@@ -56,7 +56,7 @@ class AlexNet(nn.Module):
         hidden: units of the two hidden linear layers.
         dropout: rate in training: of the inputs of these, or of their outputs.
         published: of their outputs, as published.
-        stages: what `features` says about its maps.
+        stages: of `features`, with channels and strides.
     """
 
     def __init__(

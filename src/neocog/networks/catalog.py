@@ -122,7 +122,7 @@ def build(
     size: tuple[int, int],
     options: Mapping[str, object] | None = None,
 ) -> nn.Module:
-    """A network with fresh weights, drawn from PyTorch's global generator.
+    """A network with random weights, from PyTorch's global generator.
 
     Args:
         name: one of `NETWORKS`; or `timm:NAME`, `torchvision:NAME` where the library is installed.

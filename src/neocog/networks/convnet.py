@@ -39,7 +39,7 @@ class ConvNet(nn.Module):
 
     Args:
         stem: the first convolution with what follows it.
-        stages: name and module of each stage, and what it says about its map.
+        stages: name and module of each stage, with channels and stride.
         classes: outputs.
         dropout: rate, of the features.
     """

@@ -56,7 +56,7 @@ class LeNet5(nn.Module):
     """The published network.
 
     Args:
-        classes: outputs; ten have drawn digits as codes, others random codes.
+        classes: outputs; ten have images of digits as codes, others random codes.
         channels: 1 for gray, 3 for color.
         downsampling: one of `layers.downsample.DOWNSAMPLINGS`.
         padding: what fills an image up to 32×32.
@@ -113,8 +113,8 @@ def lenet5(
 
     The output units give -scale · ‖F6 - code‖² as logits, so that cross-entropy trains them. The
     scale does not change which class is nearest. A half is the normal density of variance 1; with
-    84 numbers its differences are so large that training starts out certain of wrong answers, and
-    0.1 learned faster (five epochs of MNIST: 1.7 % error against 3.0 %).
+    84 numbers its differences are so large that training starts with confident wrong predictions,
+    and 0.1 learned faster (five epochs of MNIST: 1.7 % error against 3.0 %).
 
     Args:
         classes: outputs.

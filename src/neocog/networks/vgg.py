@@ -41,7 +41,7 @@ class VGG(nn.Module):
         classes: outputs.
         hidden: units of the two hidden linear layers.
         dropout: rate, of the outputs of these.
-        stages: what `features` says about its maps.
+        stages: of `features`, with channels and strides.
     """
 
     def __init__(
@@ -104,7 +104,7 @@ def vgg(
         pool: "max", "average", or "conv" for a learned one at the same stride.
         head: "published" brings any map to 7×7; "fitted" sees the map as it is, up to 7×7; "auto"
             is "published" where the map has 7×7 samples, else "fitted"; "mean" sees the mean over
-            the map, as an answer that must not depend on the position asks for.
+            the map, as a prediction that must not depend on the position requires.
         hidden: units of the two hidden linear layers.
         dropout: rate, of the outputs of these.
 

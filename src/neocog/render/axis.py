@@ -14,7 +14,7 @@ from neocog.render.text import number
 __all__ = ["Axis", "axis", "log_ticks", "ticks"]
 
 MOST = 6
-"""Ticks asked for; with fewer than six, a step of 1, 2 or 5 could leave a single one."""
+"""Requested ticks; with fewer than six, a step of 1, 2 or 5 could leave a single one."""
 LIMIT = 1e150
 """Numbers beyond it are not drawn: their differences leave the range of float64. The same holds on
 a logarithmic scale for positive numbers below its inverse."""
@@ -37,13 +37,13 @@ class Axis:
     log: bool = False
 
     def holds(self, value: float | None) -> bool:
-        """Whether this value has a place on the axis."""
+        """Whether this value is on the axis."""
         if value is None or not math.isfinite(value) or abs(value) > LIMIT:
             return False
         return not self.log or value > 1 / LIMIT
 
     def position(self, value: float) -> float:
-        """The place of a value: 0 at the start, 1 at the end."""
+        """The position of a value: 0 at the start, 1 at the end."""
         if self.log:
             low, high = math.log(self.lo), math.log(self.hi)
             return (math.log(value) - low) / (high - low)

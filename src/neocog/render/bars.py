@@ -18,7 +18,7 @@ __all__ = ["Bar", "BarsView", "Row", "view_bars"]
 
 @dataclass(frozen=True)
 class Bar:
-    """One bar: its look (0-7), and places along the lane in per cent."""
+    """One bar: its look (0-7), and positions along the lane in percent."""
 
     look: int
     left: str

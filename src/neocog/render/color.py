@@ -89,7 +89,7 @@ def paint(share: np.ndarray, kind: str) -> np.ndarray:
 
 
 def step(share: float) -> int:
-    """The step of a place on a scale, 0 at its start and 1 at its end."""
+    """The step of a position on a scale, 0 at its start and 1 at its end."""
     return min(STEPS - 1, max(0, round(share * (STEPS - 1))))
 
 

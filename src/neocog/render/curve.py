@@ -31,9 +31,9 @@ DOTTED = 40
 DRAWN = 1000
 """Points a line may have before it is thinned."""
 STRIPS = 200
-"""Positions that tell their numbers when pointed at; fewer where there are many lines."""
+"""Positions with a tooltip; fewer where there are many lines."""
 HOVERED = 1600
-"""Numbers told so, at most."""
+"""Numbers in tooltips, at most."""
 NAMES = 24
 """Names along the axis."""
 LISTED = 200
@@ -44,7 +44,7 @@ Point = tuple[float, float]
 
 @dataclass(frozen=True)
 class Line:
-    """One line: its name, look (0–7 color, 0–3 dash), paths, and place of the name in per cent."""
+    """One line: its name, look (0–7 color, 0–3 dash), paths, and name position in percent."""
 
     name: str
     color: int
@@ -56,7 +56,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Strip:
-    """A vertical strip that tells the numbers at one position: left, width, middle in units."""
+    """A vertical strip with the tooltip of one position: left, width, center in units."""
 
     left: str
     width: str
@@ -67,7 +67,7 @@ class Strip:
 
 @dataclass(frozen=True)
 class CurveView:
-    """What the template draws; places in per cent from the left and from the top."""
+    """Data of the template; positions in percent from the left and from the top."""
 
     x_ticks: list[tuple[str, Markup | str]]
     named: int

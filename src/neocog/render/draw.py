@@ -67,8 +67,8 @@ def draw_first(screen: FirstScreen, *, title: str = "", subtitle: str = "") -> M
     """A first screen as HTML that needs `style` and nothing else.
 
     Args:
-        screen: what it says and shows.
-        title: of what it is the answer, a line above it.
+        screen: its content.
+        title: its subject, a line above it.
         subtitle: more of that.
 
     Raises:

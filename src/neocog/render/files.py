@@ -99,7 +99,7 @@ def _images(gallery: Gallery, stem: str) -> list[tuple[str, np.ndarray]]:
 
 
 def _name(caption: str, rank: int) -> str:
-    """What an image is called: a caption of words by these, `3: 0.97` by 3, a number by its place.
+    """What an image is called: a caption of words by these, `3: 0.97` by 3, a number by its index.
 
     A file that is called by a score is another file whenever the score is.
     """

@@ -126,7 +126,7 @@ def _range(values: np.ndarray, *, diverging: bool) -> tuple[float, float]:
 
 
 def _share(value: float, lo: float, hi: float) -> float:
-    """The place of a value between the ends; halves keep differences within float64."""
+    """The position of a value between the ends; halves keep differences within float64."""
     span = hi / 2 - lo / 2
     return (value / 2 - lo / 2) / span if span > 0 else 0.0
 
@@ -196,7 +196,7 @@ def _image(values: np.ndarray, lo: float, hi: float, diverging: bool, scheme: st
 
 
 def _ticks(names: Sequence[str], count: int) -> list[tuple[str, str]]:
-    """A handful of names and their places, in per cent, at the middle of their row or column."""
+    """A few names and their positions, in percent, at the center of their row or column."""
     if count == 0:
         return []
     stride = next(s for k in range(20) for s in (10**k, 2 * 10**k, 5 * 10**k) if count / s <= TICKS)
@@ -207,7 +207,7 @@ def _ticks(names: Sequence[str], count: int) -> list[tuple[str, str]]:
 
 
 def _along(lo: float, hi: float) -> list[tuple[str, str]]:
-    """Round numbers and their places along a side, in per cent."""
+    """Round numbers and their positions along a side, in percent."""
     values = ticks(min(lo, hi), max(lo, hi))
     return [
         (f"{(v - lo) / (hi - lo) * 100:.2f}", str(t))

@@ -32,14 +32,14 @@ class Result(Jsonable, ABC):
 
     @abstractmethod
     def first_screen(self) -> FirstScreen:
-        """The answer, five figures, an image, what to do next."""
+        """The headline, five figures, an image, what to do next."""
 
     @abstractmethod
     def sections(self) -> Sequence[Section]:
         """Everything, in reading order."""
 
     def opening(self) -> Section:
-        """The first screen as a section: the answer, its image and its figures."""
+        """The first screen as a section: headline, image and figures."""
         screen = self.first_screen()
         badge = f"{screen.badge}: " if screen.badge else ""
         return Section(
@@ -110,8 +110,8 @@ def framed(screen: FirstScreen, *, title: str) -> str:
     """A first screen as a frame for a notebook.
 
     Args:
-        screen: what it says and shows.
-        title: of what it is the answer.
+        screen: its content.
+        title: its subject.
     """
     from neocog.render.page import page
 

@@ -1,4 +1,4 @@
-"""A curve as a drawing of its own, SVG: for slides and papers, on white."""
+"""A curve as a separate SVG drawing: for slides and papers, on white."""
 
 from __future__ import annotations
 

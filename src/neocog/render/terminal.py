@@ -86,7 +86,7 @@ class Stream(io.TextIOBase):
         """Write a text.
 
         Raises:
-            BrokenPipeError: nobody reads a result.
+            BrokenPipeError: standard output is closed.
             click.ClickException: there is no room for it.
         """
         self._onto(lambda: self.raw.write(visible(text) if self._escape else text))
@@ -96,7 +96,7 @@ class Stream(io.TextIOBase):
         """Hand on what was written.
 
         Raises:
-            BrokenPipeError: nobody reads a result.
+            BrokenPipeError: standard output is closed.
             click.ClickException: there is no room for it.
         """
         self._onto(self.raw.flush)

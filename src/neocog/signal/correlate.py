@@ -6,7 +6,7 @@ With a kernel of taps 0 … K - 1, along each axis:
     convolution     (x ∗ k)[i] = Σ_j k[j] · x[i - j]
 
 What networks call a convolution is a correlation. In every mode but `circular` the one is the other
-with the kernel turned round; `same` is the middle of `full`, from sample K // 2 on.
+with the kernel flipped; `same` is the middle of `full`, from sample K // 2 on.
 
 Sources of the matching: J. P. Lewis, "Fast Normalized Cross-Correlation", Vision Interface, 1995.
 """
@@ -63,7 +63,7 @@ def correlate(
     mode: str = "valid",
     method: str = "direct",
 ) -> Tensor:
-    """Slide a kernel over signals and sum the products; the kernel is not turned round.
+    """Slide a kernel over signals and sum the products; the kernel is not flipped.
 
     Args:
         x: one signal or many; the last axes, as many as the kernel has, are those of space.
@@ -97,7 +97,7 @@ def convolve(
     mode: str = "valid",
     method: str = "direct",
 ) -> Tensor:
-    """True convolution: the kernel is turned round on every axis, then slid over the signal.
+    """True convolution: the kernel is flipped on every axis, then slid over the signal.
 
     With the mode `circular` the spectrum of the result is the product of the two spectra. The
     arguments and errors are those of `correlate`.
@@ -110,7 +110,7 @@ def convolve(
     turned = correlate(x, kernel.flip(axes), mode=mode, method=method)
     if mode != "circular":
         return turned
-    last = tuple(a - kernel.ndim for a in axes)  # tap 0 was the last of the turned kernel
+    last = tuple(a - kernel.ndim for a in axes)  # tap 0 was the last of the flipped kernel
     return turned.roll([n - 1 for n in kernel.shape], last)
 
 
@@ -193,7 +193,7 @@ def window_sums(x: Float[Tensor, "*batch"], size: torch.Size | tuple[int, ...]) 
 def peaks(
     scores: Float[Tensor, "*places"], count: int = 1, *, apart: tuple[int, ...] | None = None
 ) -> list[tuple[int, ...]]:
-    """The places of the largest values, each so far from the others that its window is its own.
+    """The positions of the largest values, so far apart that their windows do not overlap.
 
     Args:
         scores: a map or a series.
@@ -259,7 +259,7 @@ def _by_spectra(x: Tensor, kernel: Tensor, mode: str, axes: tuple[int, ...]) -> 
     out: Tensor = torch.fft.irfftn(spectrum * turned, s=room, dim=axes)
     for a, k in zip(axes, kernel.shape, strict=True):
         n = x.shape[a]
-        if mode == "valid":  # the first places are those that nothing wrapped around to
+        if mode == "valid":  # the first positions are those without wrap-around
             out = out.narrow(a, 0, n - k + 1)
         elif mode in ("same", "full"):
             out = out.roll(k - 1, a)

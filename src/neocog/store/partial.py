@@ -26,7 +26,7 @@ _NAMED = 6
 
 @dataclass(frozen=True, kw_only=True)
 class PartialWeights:
-    """What a network took of somebody's weights.
+    """What a network took of external weights.
 
     Args:
         taken: names of the tensors that came.
@@ -107,7 +107,7 @@ def _of_another(own: Mapping[str, Tensor], state: Mapping[str, Tensor], source: 
 
 
 def _summed(module: nn.Module, own: Mapping[str, Tensor], state: dict[str, Tensor]) -> str:
-    """Bring a first convolution of color to gray, in `state`; what is said of it."""
+    """Bring a first convolution of color to gray, in `state`; a note on it."""
     first = next(
         ((n, m) for n, m in module.named_modules() if isinstance(m, nn.Conv2d) and m.groups == 1),
         None,

@@ -1,6 +1,6 @@
 """Sizes in an exported program: formulas of symbols and numbers, small enough to be evaluated.
 
-A program that takes any height and width says of each tensor how its sizes follow from those of
+A program that takes any height and width has for each tensor how its sizes follow from those of
 the input, such as `4*(((s0 - 1)//2) + 1)`. PyTorch hands these texts to `sympy.sympify`, which
 calls `eval`, and then asks sympy whether they may be negative or equal; for that it multiplies
 products of sums out. A product of eighteen sums has 2^18 terms: minutes for a line of text.

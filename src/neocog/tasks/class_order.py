@@ -5,9 +5,9 @@ library and by value in another. Nothing fails where the two meet: the accuracy 
 question. So every usual order is tried on the confusion matrix, and the one that fits it best.
 
 The order that fits best is found on one half of the samples and scored on the other, and so does
-not win by the luck of few. It is told only where its accuracy is beyond that of the order taken by
-a tenth at least, by more than chance (Wilson intervals of 99.9 %), and beyond what a network that
-ignores its images could get, the fraction of the commonest class.
+not win by chance on few samples. It is reported only where its accuracy is beyond that of the order
+taken by a tenth at least, by more than chance (Wilson intervals of 99.9 %), and beyond what a
+network that ignores its images could get, the fraction of the commonest class.
 """
 
 from __future__ import annotations
@@ -149,7 +149,7 @@ def _halves(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _fitted(counts: np.ndarray) -> np.ndarray:
-    """For each output a class of its own, the commonest pairs first."""
+    """A one-to-one assignment of outputs to classes, the most frequent pairs first."""
     k = len(counts)
     truth, output = np.nonzero(counts)
     order = np.full(k, -1)

@@ -126,7 +126,7 @@ class Evaluation(Result):
         loss: mean cross-entropy, in nats.
         ece: expected calibration error over 15 bins.
         per_class: a row a class: name, n, recall, precision.
-        confusion: counts, rows are the truth, columns the answer.
+        confusion: counts, rows are labels, columns predictions.
         classes: names.
         notes: sentences that a reader of the figures should know.
         auc: area under the ROC curve, one class against the others, mean over the classes; None
@@ -223,8 +223,8 @@ class Evaluation(Result):
                     title="by class",
                     columns=("class", "samples", "recall", "precision"),
                     rows=rows,
-                    note="recall: share of the class that is found; "
-                    "precision: share of the answers that are right",
+                    note="recall: fraction of the class that is predicted; "
+                    "precision: fraction of the predictions that are correct",
                 ),
             ),
         )
@@ -233,7 +233,7 @@ class Evaluation(Result):
 def evaluation(
     logits: Tensor, truth: np.ndarray, classes: Sequence[str], *, kind: str = "logits"
 ) -> Evaluation:
-    """Everything that is measured of a classifier's answers.
+    """All scores of a classifier's predictions.
 
     Args:
         logits: (B, K), float32.

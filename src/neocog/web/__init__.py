@@ -1,1 +1,1 @@
-"""The explorer: a page in the browser in which a person looks into a network while it answers."""
+"""The explorer: a web page that shows a network while it runs."""

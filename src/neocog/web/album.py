@@ -1,6 +1,6 @@
 """The images of the page: those of the data, those that a person brings, or some that are made.
 
-An image has a name of its own on the wire, `test:17` or `own:3f2a…`, and looks to each model as
+An image has its own name on the wire, `test:17` or `own:3f2a…`, and looks to each model as
 that model takes it: its size, its channels, values in [0, 1].
 """
 
@@ -128,7 +128,7 @@ class Album:
         Args:
             data: the file.
             networks: that will see it.
-            page: the page where it is being drawn, whose last states it takes the place of; None
+            page: the page where it is being drawn, whose last states it replaces; None
                 for an image that is brought as it is.
 
         Returns:
@@ -142,7 +142,7 @@ class Album:
             width, height = _size(data)
             values = tuple(_decoded(data, network) for network in networks)
         except DataError as e:
-            raise DataError(f"An image file is asked for; what came is {e}.") from e
+            raise DataError(f"An image file is required; this one is {e}.") from e
         return self._keep(data, values, page), width, height
 
     def write(self, series: object, networks: Sequence[Network]) -> str:
@@ -190,7 +190,7 @@ def _last(held: OrderedDict[str, Any], name: str, value: Any, most: int) -> None
 
 
 def _size(data: bytes) -> tuple[int, int]:
-    """Width and height as the file says them, before anything is decoded.
+    """Width and height from the header, before anything is decoded.
 
     Raises:
         DataError: it is no image, or a larger one than a page needs.

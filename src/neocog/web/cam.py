@@ -2,7 +2,7 @@
 
 A gradient at a layer needs the run from there on and no more. So where a layer is known, the pass
 that is made for the feature maps anyway records gradients from that layer, and one short backward
-pass is all that Grad-CAM adds. What cannot be had so is computed by a pass of its own.
+pass is all that Grad-CAM adds. What cannot be had so is computed by a separate pass.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class Cams:
         self._apart: set[str] = set()
 
     def of(self, x: Tensor, wanted: Wanted) -> Explained:
-        """A map by a pass of its own; a layer is chosen once for each method.
+        """A map by a separate pass; a layer is chosen once for each method.
 
         Raises:
             NeocogError: there is no such layer, class or method.

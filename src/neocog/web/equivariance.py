@@ -1,8 +1,8 @@
 """Which node breaks the symmetry, for one image and one motion, all nodes in one go.
 
 The equivariance error of a node f under a motion T is ‖f(T x) - T f(x)‖ / ‖f(x)‖ over the region
-that both sides know, see `neocog.symmetry.residual`; nothing is said where less than a hundredth of
-the map is known.
+that both sides know, see `neocog.symmetry.residual`; there is no figure where less than a hundredth
+of the map is known.
 
 A motion that interpolates changes a map also by interpolating. So beside such an error stands its
 *interpolation baseline*: how far T f(x) is from itself when it was moved back and there again, as a
@@ -161,7 +161,7 @@ def node_errors(
 
 
 def node_baselines(reference: Grids, motion: Motion) -> list[float | None]:
-    """What interpolating alone does to the maps of each node, there and back and there again.
+    """What interpolation alone does to the maps of each node, in a round trip and once more.
 
     Of a few channels a node: it is a yardstick, and takes twice the work of what it stands beside.
 
@@ -217,7 +217,7 @@ def _norms(maps: Tensor, owner: Tensor, count: int) -> Tensor:
 
 
 def _is_vector(value: Tensor) -> bool:
-    """Whether an output has channels and no places; numbers of phases and the like have neither."""
+    """Whether an output has channels and no space; phase indices and the like have neither."""
     plainly = value.is_floating_point() and value.dim() >= 2
     return plainly and (value.dim() == 2 or value.numel() == value.shape[1])
 

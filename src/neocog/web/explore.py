@@ -21,7 +21,7 @@ from neocog.web.step import rehearse
 __all__ = ["PORT", "address", "bound", "explore", "serve"]
 
 PORT = 8181
-"""Tried first, where none was asked for."""
+"""Tried first, by default."""
 
 HOST = "127.0.0.1"
 
@@ -116,7 +116,7 @@ def address(listening: socket.socket) -> str:
 
 
 def serve(session: Session, listening: socket.socket) -> None:
-    """Answer until Ctrl-C.
+    """Serve until Ctrl-C.
 
     Args:
         session: what is shown, its models in evaluation mode.

@@ -2,7 +2,7 @@
 
     4 bytes        length n of the header, little-endian
     n bytes        the header, JSON in UTF-8
-    the rest       arrays of bytes, where the header says; offsets count from the header's end
+    the rest       arrays of bytes, located by the header; offsets count from the header's end
 
 A byte b of a map stands for lo + (hi - lo) · b / 255.
 """

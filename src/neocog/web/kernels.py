@@ -67,12 +67,12 @@ def kernels(session: Session, query: Mapping[str, Any], *, gabor: bool = True) -
 
 
 def fits(session: Session, query: Mapping[str, Any]) -> bool:
-    """Whether Gabor functions are to be fitted for an answer, which takes seconds; once a model."""
+    """Whether Gabor functions are to be fitted first, which takes seconds; once a model."""
     try:
         network = session.network(query)
         node = network.node(whole(query, "node", None, low=0, high=10**6))
     except NeocogError:
-        return False  # the answer will be a sentence
+        return False  # the response will be an error
     key = ("gabor", session.networks.index(network), node.id)
     return _is_first(network, node) and not session.has(key)
 

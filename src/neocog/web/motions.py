@@ -1,4 +1,4 @@
-"""How a person moves an image, as a page says it: shifted, rotated, scaled, elastic.
+"""Transformations of an image by the user, as the page sends them: shift, rotation, scale, elastic.
 
 Shifts are in pixels of the image, down and to the right; angles in degrees, anticlockwise; rotation
 and scale keep the center in its place. What a motion does to an image and to maps is computed in

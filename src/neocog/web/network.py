@@ -105,7 +105,7 @@ class _Fields(Follower):
         return None if self.tracer is None else self.tracer.layers.get(layer)
 
     def reaches(self, t: Tensor) -> tuple[Reach, ...]:
-        """Of every element of a tensor; empty where nobody knows."""
+        """Of every element of a tensor; empty where unknown."""
         known = None if self.tracer is None else self.tracer.tracked.get(t)
         return known if isinstance(known, tuple) else ()
 
@@ -204,7 +204,7 @@ class Network:
         return (math.prod(node.shape),)
 
     def maps(self, node: Node, value: Tensor) -> Tensor | None:
-        """A node's output as (1, C, *space); None where it has no places."""
+        """A node's output as (1, C, *space); None where it has no space."""
         layout = self.layouts.get(node.id)
         if layout is not None:
             return layout.maps(value)
@@ -339,7 +339,7 @@ class Network:
 
         Args:
             x: a sample.
-            wanted: of each node, places in its output without the batch axis.
+            wanted: of each node, indices into its output without the batch axis.
 
         Returns:
             In the same order; nothing of a node that this sample does not come by.

@@ -98,7 +98,7 @@ def _model(
         return candidate, read
     if not candidate.shape:
         raise UsageError(
-            "A network is explored with samples of a size; nobody said which. "
+            "A network is explored with samples of one size, which is not given. "
             "Give data, or size=(C, H, W)."
         )
     if task is None and not isinstance(model, SpecifiedNetwork):
@@ -156,7 +156,7 @@ def _of_source(source_text: str, networks: list[Network]) -> Album:
 def _views(
     where: str, split: str | None, network: Network, models: Sequence[Model]
 ) -> Mapping[str, Samples]:
-    """The splits of a place as one model takes them; truths only where they are its classes."""
+    """The splits of a data set as one model takes them; labels only where they are its classes."""
     signal = network.model.spec.input
     source = open_data(
         where,
@@ -169,7 +169,7 @@ def _views(
 
 
 def _splits_to_show(source: Source, name: str | None, models: Sequence[Model]) -> dict[str, Split]:
-    """The splits that somebody made, or a training did; else everything as one."""
+    """The given splits, or those of a training; else everything as one."""
     split = bool(source.sheet.found_splits) or any(learned_from(m, source) for m in models)
     if name == ALL or (name is None and not split):
         return {ALL: source.whole} if len(source.whole) else {}

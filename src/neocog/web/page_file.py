@@ -27,7 +27,7 @@ _DROPPED = re.compile(r'<(?:link rel="(?:stylesheet|modulepreload)"|script )[^\n
 
 
 def page_file(data: bytes, *, title: str) -> str:
-    """One HTML file that asks nobody for anything.
+    """One self-contained HTML file.
 
     Args:
         data: what `offline.js` reads, packed.

@@ -2,7 +2,7 @@
 
 A connection that was opened and never ends its request costs a place; some hundreds of them would
 leave none for the page. So a request's head has to come within seconds, of the connections that
-wait for one only the newest are kept, and who does not read an answer is left.
+wait for one only the newest are kept, and a client that does not read is dropped.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ HEAD = 10.0
 """Seconds within which the head of a request has to be there."""
 
 READ = 30.0
-"""Seconds within which some of an answer has to be read."""
+"""Seconds within which a client has to read some of a response."""
 
 WAITING = 300
 """Connections without a request, at most; a browser opens six, but requests may come in a burst."""
@@ -28,7 +28,7 @@ class Patient(H11Protocol):
     """HTTP/1.1 with an end to patience."""
 
     waits_since: float | None = None
-    """When the connection began to wait for a request; None while one is answered."""
+    """When the connection began to wait for a request; None during a response."""
     _late: asyncio.TimerHandle | None = None
     _unread: asyncio.TimerHandle | None = None
 
@@ -57,18 +57,18 @@ class Patient(H11Protocol):
         super().connection_lost(exc)
 
     def pause_writing(self) -> None:
-        """Who asked reads too slowly."""
+        """The client reads too slowly."""
         super().pause_writing()
         self._read()
         self._unread = self.loop.call_later(READ, self.transport.abort)
 
     def resume_writing(self) -> None:
-        """Who asked goes on reading."""
+        """The client goes on reading."""
         super().resume_writing()
         self._read()
 
     def _busy(self) -> bool:
-        """Whether a request is being answered."""
+        """Whether a response is in progress."""
         cycle: Any = self.cycle  # None before the first
         return cycle is not None and not cycle.response_complete
 

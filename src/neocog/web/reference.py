@@ -38,7 +38,7 @@ class Reference:
 
     @property
     def output(self) -> Tensor | None:
-        """The model's answer."""
+        """The model's output."""
         return self.values[-1]
 
     @property
@@ -99,16 +99,16 @@ class References:
 def prediction_of(
     network: Network, output: Tensor | None, *, top: int, also: Sequence[int] = ()
 ) -> dict[str, Any]:
-    """What a model says, as JSON has it.
+    """The prediction of a model, for JSON.
 
-    A classifier's probabilities are those of a softmax, or what it says itself; a segmenter's the
-    share of pixels at which a class is the most probable one; a regressor has numbers.
+    A classifier's probabilities are those of a softmax, or its own; a segmenter's the
+    fraction of pixels at which a class is the most probable one; a regressor has numbers.
 
     Args:
         network: the model.
-        output: its answer, (1, …).
-        top: classes that are told, the most probable first.
-        also: classes that are told behind them, if they are not among them.
+        output: its output, (1, …).
+        top: number of classes, the most probable first.
+        also: classes that follow, if they are not among them.
     """
     if output is None or output.dim() < 2:
         return {"probabilities": [], "entropy": None}

@@ -8,13 +8,13 @@ __all__ = ["Late", "Missing", "Refused", "Superseded", "TooBig"]
 
 
 class Refused(UsageError):
-    """A question that is not answered; 400 on the wire."""
+    """A request that is refused; HTTP status 400."""
 
     status = 400
 
 
 class Missing(Refused):
-    """What was asked for is not there."""
+    """The requested object does not exist."""
 
     status = 404
 

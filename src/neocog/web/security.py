@@ -1,7 +1,7 @@
 """Who may ask: the person at this machine, from the page that the explorer served.
 
 A page of another site that is open in the same browser can send requests to 127.0.0.1 too. So every
-request must name this machine as its host (or a name that was bound to it by a stranger's DNS gets
+request must name this machine as its host (or a name that was bound to it by a foreign DNS gets
 in), must not come from another origin, and is refused before its body is read if that is too long
 or of a kind that a plain form can send.
 """
@@ -49,7 +49,7 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
 def refusal(method: str, path: str, headers: list[tuple[bytes, bytes]]) -> tuple[int, str] | None:
-    """Why a request is not answered: status and sentence; None for one that is.
+    """Why a request is refused: status and sentence; None for one that is not.
 
     Example:
         >>> refusal("GET", "/", [(b"host", b"127.0.0.1:8181")])
@@ -63,15 +63,15 @@ def refusal(method: str, path: str, headers: list[tuple[bytes, bytes]]) -> tuple
     if len(hosts) != 1 or not _HOST.fullmatch(hosts[0]):
         return (
             403,
-            "The explorer answers to 127.0.0.1 and localhost alone. Open the address it printed.",
+            "The explorer serves 127.0.0.1 and localhost alone. Open the address it printed.",
         )
     origins = held.get(b"origin", [])
     if origins and origins != [f"http://{hosts[0]}"]:
-        return 403, "The explorer answers its own page alone; this request came from another site."
+        return 403, "The explorer serves its own page alone; this request came from another site."
     site = held.get(b"sec-fetch-site", ["none"])[0]
     opens = method == "GET" and path == "/" and held.get(b"sec-fetch-mode") == ["navigate"]
     if site not in ("none", "same-origin") and not opens:
-        return 403, "The explorer answers its own page alone; this request came from another site."
+        return 403, "The explorer serves its own page alone; this request came from another site."
     if method not in ("GET", "HEAD", "POST"):
         return 405, "The explorer knows GET and POST."
     length = held.get(b"content-length", ["0"])[0]

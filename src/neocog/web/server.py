@@ -50,7 +50,7 @@ SLOW = ("images", "kernels", "top-activations", "audit")
 """Kinds of questions that may take seconds; each has a thread, so that none waits for another."""
 
 _LOOK = 0.2
-"""Seconds from one look whether somebody waits to the next."""
+"""Seconds between two checks whether a client waits."""
 
 _PATIENCE = 20
 """Seconds that a body may take to come."""
@@ -81,7 +81,7 @@ class Explorer:
     def stop(self) -> None:
         """End all threads."""
         every = (self.decoder, *self.slow.values(), self.live)
-        for worker in every:  # first all are told, then each is waited for
+        for worker in every:  # first all are stopped, then each is joined
             worker.stop(timeout=0)
         for worker in every:
             worker.stop()
@@ -93,7 +93,7 @@ class Explorer:
             await self.live.run(partial(torch.set_num_threads, 1))
 
     def routes(self) -> list[Route | Mount]:
-        """Every path that is answered."""
+        """Every path that is served."""
         return [
             Route("/", _index, methods=["GET"]),
             self._get("/api/about", lambda s, query: api.about(s)),
@@ -137,7 +137,7 @@ class Explorer:
         return Route(path, self._safe(handler), methods=["POST"])
 
     async def _slowly(self, request: Request, kind: str, work: Callable[[], T]) -> T:
-        """What takes a while, as long as somebody waits for it; the newest of a page counts."""
+        """Slow work, as long as a client waits for it; the newest of a page counts."""
         await self.live.run(self.session.prepare)
         if kind != "kernels":  # which reads weights and runs nothing
             await self.live.run(partial(self.session.copies, kind))
@@ -217,7 +217,7 @@ def application(explorer: Explorer) -> App:
     async def failed(request: Request, error: Exception) -> Response:
         status = error.status_code if isinstance(error, HTTPException) else 500
         words = {404: "There is no such page.", 405: "This path does not know that method."}
-        return _error(status, words.get(status, "The explorer does not answer this."))
+        return _error(status, words.get(status, "The explorer does not serve this."))
 
     app = Starlette(
         routes=explorer.routes(),
@@ -245,10 +245,10 @@ def _page(request: Request) -> str | None:
 
 
 async def _while_there(request: Request, work: Coroutine[Any, Any, T]) -> T:
-    """An answer, as long as who asked is there: a page that is closed waits for nothing.
+    """The result of some work, as long as the client is connected.
 
     Raises:
-        ClientDisconnect: nobody is.
+        ClientDisconnect: the client has gone.
     """
     task = asyncio.ensure_future(work)
     try:

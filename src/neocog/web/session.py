@@ -38,7 +38,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Predictions:
-    """What a classifier says of the first samples of a split.
+    """Predictions of a classifier for the first samples of a split.
 
     Args:
         predicted: class indices.
@@ -98,7 +98,7 @@ class Session:
         for network in self.networks:
             network.graph, network.seen, network.cost  # noqa: B018 (looked at once)
 
-    # ---- slow work: each kind on a copy of the model and in a thread of its own
+    # ---- slow work: each kind on a copy of the model and in its own thread
 
     def copies(self, kind: str) -> None:
         """Copy the models for a kind of slow work, where steps are done: between two of them."""
@@ -117,7 +117,7 @@ class Session:
         if key not in self._copies:
             try:
                 made = _copied(self.networks[model].module)
-            except Exception as e:  # whatever a stranger's module holds
+            except Exception as e:  # whatever an external module holds
                 raise ModelError(
                     "What takes a while is done on a copy of the model, and this one cannot be "
                     f"copied ({type(e).__name__}). Its steps and its arithmetic can be shown."
@@ -127,10 +127,10 @@ class Session:
         return self._copies[key]
 
     def go_on(self) -> None:
-        """Let slow work go on that somebody waits for.
+        """Let slow work go on that a client waits for.
 
         Raises:
-            KeyboardInterrupt: nobody does.
+            KeyboardInterrupt: no client does.
         """
         if self.stop():
             raise KeyboardInterrupt
@@ -160,13 +160,13 @@ class Session:
         return key in self._slow or key in self._stays
 
     def few(self, split: str, model: int) -> Samples:
-        """The first samples of a split, as many as are answered."""
+        """The first samples of a split, as many as are predicted."""
         samples = self.album.samples(split, model)
         n = min(len(samples), PREDICTED)
         return Samples(samples.x, samples.y, samples.names, np.arange(n))
 
     def predictions(self, split: str, model: int) -> Predictions:
-        """What a classifier says of the first samples of a split."""
+        """Predictions of a classifier for the first samples of a split."""
         return self.kept(("predictions", split, model), lambda: self._predict(split, model))
 
     def _predict(self, split: str, model: int) -> Predictions:
@@ -185,7 +185,7 @@ class Session:
 
 
 def _copied(module: nn.Module) -> nn.Module:
-    """A module of its own, with gradients of its own, that shares the numbers of the parameters."""
+    """A copy of a module with separate gradients, whose parameters share memory."""
     shared: dict[int, Any] = {
         id(p): nn.Parameter(p.detach(), requires_grad=p.requires_grad)
         for p in module.parameters()

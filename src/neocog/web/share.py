@@ -2,7 +2,7 @@
 
 What the page would ask the program is computed beforehand, for this image and as many motions and
 units as there is room and time for: first what is seen, then what is nearest to it. What is left
-out is said at the top of the file.
+out is stated at the top of the file.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class Saving:
             model.
 
     Raises:
-        NeocogError: something that was asked for is not there.
+        NeocogError: a requested object does not exist.
     """
 
     def __init__(self, session: Session, query: Mapping[str, Any]) -> None:
@@ -374,7 +374,7 @@ def _looked(session: Session, query: Mapping[str, Any]) -> tuple[int, Node, tupl
 
 
 def _around(shape: Sequence[int], unit: tuple[int, ...], most: int) -> list[tuple[int, ...]]:
-    """Units of a channel, the nearest first, and the other channels at the same place."""
+    """Units of a channel, the nearest first, and the other channels at the same position."""
     channel, *position = unit
     if len(shape) == 1:
         near = sorted(range(shape[0]), key=lambda c: abs(c - channel))

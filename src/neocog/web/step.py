@@ -40,7 +40,7 @@ MAPS = 256
 """Feature maps of one step, at most."""
 
 SIDE = 64
-"""Samples of a map's side that are sent, if it is not asked for in full."""
+"""Samples of a map's side that are sent, unless it is requested in full."""
 
 FULL = 512
 """Samples of a side that are ever sent."""
@@ -128,7 +128,7 @@ def _with_cam(cams: Cams, plain: Pass, wanted: Wanted) -> Pass:
 
 
 def step(session: Session, query: Mapping[str, Any]) -> bytes:
-    """Answer one step.
+    """Compute one step.
 
     Args:
         session: models and images.
@@ -138,7 +138,7 @@ def step(session: Session, query: Mapping[str, Any]) -> bytes:
         A frame, see `neocog.web.frame`.
 
     Raises:
-        NeocogError: something that was asked for is not there, or fits no model.
+        NeocogError: a requested object does not exist, or fits no model.
     """
     began = time.perf_counter()
     model = session.networks.index(session.network(query))
@@ -219,7 +219,7 @@ def _maps(frame: Frame, one: Pass, query: Mapping[str, Any]) -> list[dict[str, A
             continue
         channels = channels_of(request.get("channels"), one.network, node, one.reference)
         if len(out) + len(channels) > MAPS:
-            raise UsageError(f"A step gives at most {MAPS} maps; more were asked for.")
+            raise UsageError(f"A step gives at most {MAPS} maps; more were requested.")
         out += planes_of(frame, one, node, channels, FULL if full else SIDE)
     return out
 
@@ -256,7 +256,7 @@ def channels_of(wanted: object, network: Network, node: Node, reference: Referen
 def planes_of(
     frame: Frame, one: Pass, node: Node, channels: Sequence[int], most: int
 ) -> list[dict[str, Any]]:
-    """Some channels of a node as maps of bytes, each on a scale of its own.
+    """Some channels of a node as maps of bytes, each on its own scale.
 
     Args:
         frame: where they are put.

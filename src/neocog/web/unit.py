@@ -27,7 +27,7 @@ def unit(session: Session, query: Mapping[str, Any]) -> dict[str, Any]:
         query: model, image, motion, node, channel, row, col.
 
     Raises:
-        NeocogError: something that was asked for is not there.
+        NeocogError: a requested object does not exist.
     """
     network = session.network(query)
     node = network.node(whole(query, "node", None, low=0, high=10**6))

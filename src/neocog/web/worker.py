@@ -61,7 +61,7 @@ class Worker:
         self._thread.start()
 
     def unwanted(self) -> bool:
-        """Whether the calling thread is this one, and nobody waits any more for what it does."""
+        """Whether the calling thread is this one, and no client waits for it any more."""
         if threading.current_thread() is not self._thread:
             return False
         job = self._now
@@ -72,7 +72,7 @@ class Worker:
 
         Args:
             work: what is done.
-            page: of whose questions only the newest is answered; any for None.
+            page: whose requests are superseded by newer ones; None for all.
 
         Raises:
             Superseded: a newer question of the same page came before this one's turn.
@@ -94,7 +94,7 @@ class Worker:
         try:
             result: T = await job.future
         finally:
-            job.gone = True  # also who asked and did not wait
+            job.gone = True  # also a client that did not wait
         return result
 
     def _note(self, page: str, number: int) -> None:
@@ -137,10 +137,10 @@ class Worker:
     def _do(self, job: _Job) -> None:
         try:
             result = job.work()
-        except KeyboardInterrupt:  # it saw that nobody waits for it
+        except KeyboardInterrupt:  # it saw that no client waits for it
             old = self._old(job) and not self._stopping
             _tell(job, None, Superseded("superseded") if old else Busy("The explorer is stopping."))
-        except Exception as e:  # whoever asked is told
+        except Exception as e:  # reported to the client
             _tell(job, None, e)
         except BaseException as e:  # a model that wants to end the program
             _tell(job, None, Busy(f"The model ended its work with {type(e).__name__}."))
@@ -150,7 +150,7 @@ class Worker:
 
 def _tell(job: _Job, result: Any, error: Exception | None) -> None:
     def settle() -> None:
-        if job.future.done():  # who asked has gone
+        if job.future.done():  # the client has gone
             return
         if error is None:
             job.future.set_result(result)
@@ -159,5 +159,5 @@ def _tell(job: _Job, result: Any, error: Exception | None) -> None:
 
     try:
         job.loop.call_soon_threadsafe(settle)
-    except RuntimeError:  # the loop is closed: nobody waits
+    except RuntimeError:  # the loop is closed
         return

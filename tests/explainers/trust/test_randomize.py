@@ -142,5 +142,5 @@ def test_the_weights_of_the_model_are_not_written_to() -> None:
 def test_a_network_without_weights() -> None:
     net = nn.Sequential(nn.Upsample(scale_factor=1), nn.AdaptiveAvgPool2d(1), nn.Flatten())
     x = drawn(1, 2, 4, 4)
-    with pytest.raises(ModelError, match="is told by weights; Sequential has none"):
+    with pytest.raises(ModelError, match="needs weights; Sequential has none"):
         randomize(net, x, grad_cam(net, x, layer="0"))

@@ -205,7 +205,7 @@ class _Spread(_Linear):
 
 
 def _filter(x: Tensor, axes: tuple[SeparableAxis, ...]) -> Tensor:
-    with torch.autocast("cpu", enabled=False):  # a gradient may be asked for where it is on
+    with torch.autocast("cpu", enabled=False):  # a gradient may be computed where it is on
         y = _convolved(x, axes)
         _add_rim(y, x, axes, back=False)
     return y
@@ -219,7 +219,7 @@ def _spread(g: Tensor, axes: tuple[SeparableAxis, ...]) -> Tensor:
 
 
 def _add_rim(into: Tensor, seen: Tensor, axes: tuple[SeparableAxis, ...], *, back: bool) -> None:
-    """What the border adds to what zeros in its place gave; `back` with all matrices transposed."""
+    """The difference between the border and zeros; `back` with all matrices transposed."""
     pixelwise = beside(seen)
     if pixelwise:
         into, seen = into.permute(0, 2, 3, 1), seen.permute(0, 2, 3, 1)
