@@ -1,8 +1,8 @@
 """Which weights a training starts from where nobody says: decided by what is measured of the data.
 
 ImageNet weights are of color photographs. They are taken where they are installed, the images are
-of color and of natural sizes, and a linear classifier on their features beats one on pixels in
-cross-validation on a few training images. The name of a data set plays no part.
+of color and of natural sizes, and a linear classifier on their features is no worse than one on
+pixels, in cross-validation on a few training images. The name of a data set plays no part.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ AUTO = "auto"
 """`model.init` of a recipe that leaves it to this module; never written to a file."""
 
 LEAST_SIDE = 64
-"""Median of the shorter sides, in pixels, from which on images are of natural sizes."""
+"""Shorter side, in pixels, that a quarter of the images must reach to be of natural sizes."""
 
 COLOR = 2.0 / 255
 """Mean distance of a pixel's channels from their mean, from which on an image is of color."""
@@ -42,9 +42,6 @@ SAMPLE, A_CLASS, MOST = 160, 4, 600
 
 THUMB = 16
 """Pixels a side that a classifier on pixels is given."""
-
-MARGIN = 0.05
-"""Accuracy by which features must beat pixels."""
 
 Progress = Callable[[int, int], None] | None
 
@@ -70,7 +67,7 @@ def chosen(
     if not weights:
         return random, (_NOT_INSTALLED,) if _photographs(shapes) else ()
     if not _photographs(shapes):
-        why = "gray" if shapes.channels == 1 else f"{shapes.side:g} pixels a side"
+        why = "gray" if shapes.channels == 1 else f"{shapes.side:g} pixels a side or less"
         return random, (_other(f"the images are {why}"),)
     known = next((w for w in weights if w.name == BACKBONE), weights[0])
     started = replace(
@@ -141,7 +138,7 @@ def _compared(
         f"on {n} training images a linear classifier scores {by['features']:.0%} on its features "
         f"and {by['pixels']:.0%} on pixels, in cross-validation"
     )
-    if by["features"] < by["pixels"] + MARGIN:
+    if by["features"] < by["pixels"]:
         sentence = (
             f"Starts from random weights: {known.name} with ImageNet weights does not suit these"
         )

@@ -39,6 +39,7 @@ from neocog.runs.small import default_steps, rate_of_batch, suited_batch
 from neocog.runs.start import Start
 from neocog.training.augment import Augment, suited
 from neocog.training.average import Average
+from neocog.training.layer_rates import finetuning
 from neocog.training.loop import step_seed
 from neocog.training.machine import Machine, check_device, to_machine
 from neocog.training.optimize import build_optimizer, suited_rate
@@ -165,6 +166,8 @@ def prepare(
     if by_size:
         recipe = replace(recipe, train=suited_batch(recipe, len(source.splits["train"])))
     notes = _check(source, recipe)
+    if recipe.transfer is not None:
+        recipe = replace(recipe, optimizer=finetuning(recipe.optimizer))
     spec = _spec(source, recipe, taken)
     if recipe.augment is None:
         signal = spec.input

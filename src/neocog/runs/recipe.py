@@ -157,7 +157,7 @@ class TransferConfig:
     l2: float = 0.0
     balanced: bool = False
     images: int = 0
-    lowest_lr_factor: float = 0.05
+    lowest_lr_factor: float = 0.3
 
     def __post_init__(self) -> None:
         """Check what is frozen, and the numbers.

@@ -18,7 +18,28 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from neocog.errors import UsageError
 from neocog.training.optimize import OPTIMIZERS, OptimizerConfig
 
-__all__ = ["freeze_below", "layer_rates", "layered_optimizer"]
+__all__ = ["finetuning", "freeze_below", "layer_rates", "layered_optimizer"]
+
+RATES = {"adamw": 5e-4, "sgd": 1e-3}
+"""Optimizer to the rate of the head. Features of a pretrained network have a norm of about 15, and
+the loss of a linear layer on them diverges from steps of 2 / 15² on."""
+
+DECAY = 0.01
+"""Decoupled weight decay of AdamW."""
+
+
+def finetuning(options: OptimizerConfig) -> OptimizerConfig:
+    """The optimizer of a fine-tune, where none was given: AdamW, which suits layers of any scale.
+
+    Example:
+        >>> finetuning(OptimizerConfig()).name, finetuning(OptimizerConfig(momentum=0.8)).lr
+        ('adamw', 0.001)
+    """
+    if options.lr:
+        return options
+    if options == OptimizerConfig():
+        return OptimizerConfig(name="adamw", lr=RATES["adamw"], weight_decay=DECAY)
+    return replace(options, lr=RATES[options.name])
 
 
 def freeze_below(network: nn.Module, stages: Sequence[str], count: int) -> int:
