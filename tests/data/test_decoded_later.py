@@ -14,6 +14,7 @@ from neocog.data.open import ALL, open_data
 from neocog.data.samples import drawn_rows
 from neocog.errors import DataError, UsageError
 from neocog.models.normalized import LOOKED_AT
+from neocog.runs.held_out import Common
 
 N = 150
 
@@ -84,6 +85,24 @@ def test_an_audit_decodes_no_more_than_it_looks_at(folder, decoded):
     assert one["notes"] == two["notes"]
     shares = [{k: v for k, v in row.items() if k != "seconds"} for row in one["layers"]]
     assert shares == two["layers"]
+
+
+def test_two_models_decode_the_samples_that_they_are_compared_on(folder, decoded, monkeypatch):
+    nets = [neocog.build("convnet", classes=2, channels=3, size=(32, 32)) for _ in range(2)]
+    one, two = (
+        neocog.load(n, size=(3, 32, 32), mean=(0.5,), std=(0.25,), classes=("a", "b")) for n in nets
+    )
+    ids = np.sort(open_data(folder, size=(32, 32), later=10).whole.ids)[: N // 2]
+    half = Common(ids, ())
+    monkeypatch.setattr("neocog.verbs.audit.held_out_by_both", lambda *given: half)
+    how = {"n": 12, "layers": False, "maps": (), "progress": False, "baseline": two}
+    few = neocog.audit(one, f"{folder}:all", **how).to_json()
+    assert max(decoded) <= 12 + LOOKED_AT < N
+    open_data(folder, size=(32, 32), channels=3)
+    whole = neocog.audit(one, f"{folder}:all", **how).to_json()
+    for key in ("shift", "accuracy", "compared", "notes"):
+        assert few[key] == whole[key]
+    assert few["baseline"]["shift"] == whole["baseline"]["shift"]
 
 
 @pytest.mark.parametrize("method", ["grad_cam", "features"])

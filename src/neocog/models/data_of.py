@@ -26,7 +26,10 @@ from neocog.models.normalized import looked_at, misfit_of_split
 if TYPE_CHECKING:
     from neocog.models.model import Model
 
-__all__ = ["ImageSamples", "data_of", "learned_from", "split_name"]
+__all__ = ["Among", "ImageSamples", "data_of", "learned_from", "split_name"]
+
+Among = Callable[[Split], np.ndarray | None]
+"""Positions of some samples of a split; None for all."""
 
 THAT_VERY_DATA = 0.5
 """Fraction of a model's samples that data must hold, or of the data that it must have seen."""
@@ -66,6 +69,7 @@ def data_of(
     strict: bool = False,
     n: int | None = None,
     seed: int = 0,
+    among: Among | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> ImageSamples:
     """Data as a classifier takes it.
@@ -78,6 +82,7 @@ def data_of(
         n: samples that are used, chosen as by `Samples.first`: of a large folder only these
             are decoded, and the others are black; all for None.
         seed: of that draw.
+        among: which positions of the split they are chosen from; all of them if left out.
         progress: called with (steps done, steps in all) as files are read and decoded.
 
     Raises:
@@ -99,8 +104,11 @@ def data_of(
     source = opening(later=n)
     name = split_name(source, name, [trained])
     if source.decode is not None:
-        total = len(source.split(name))
-        rows = np.concatenate([drawn_rows(total, n, seed=seed), looked_at(total)])
+        chosen = source.split(name)
+        rows = drawn_rows(len(chosen), None, seed=seed)
+        if (some := None if among is None else among(chosen)) is not None:
+            rows = rows[np.isin(rows, some)]
+        rows = np.concatenate([rows[:n], looked_at(len(chosen))])
         try:
             source = source.decoded(name, rows)
         except DataError:  # a file that breaks off is left out of a set that is decoded whole

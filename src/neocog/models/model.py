@@ -39,7 +39,7 @@ from neocog.graph.output_kind import probabilities
 from neocog.jsonable import Jsonable, keys
 from neocog.models.card import first_screen_of, spec_section
 from neocog.models.class_matching import match
-from neocog.models.data_of import ImageSamples, data_of
+from neocog.models.data_of import Among, ImageSamples, data_of
 from neocog.models.normalized import LOOKED_AT, misfit, misfit_of_split
 from neocog.models.scoring import outputs_of, scored, space_axes
 from neocog.models.seen_samples import SeenSamples
@@ -369,6 +369,7 @@ class Model(Result):
         strict: bool = False,
         n: int | None = None,
         seed: int = 0,
+        among: Among | None = None,
         progress: Callable[[int, int], None] | None = None,
     ) -> ImageSamples:
         """Data as this model takes it: its size, its channels, its numbers of the classes.
@@ -379,6 +380,7 @@ class Model(Result):
             strict: stop at the first image that cannot be used.
             n: samples that are looked at; all for None, see `models.data_of.data_of`.
             seed: of their draw.
+            among: which positions of the split they are chosen from; all if left out.
             progress: called with (steps done, steps in all) as files are read and decoded.
 
         Raises:
@@ -386,7 +388,14 @@ class Model(Result):
         """
         self._must_classify()
         return data_of(
-            self, source, border=border, strict=strict, n=n, seed=seed, progress=progress
+            self,
+            source,
+            border=border,
+            strict=strict,
+            n=n,
+            seed=seed,
+            among=among,
+            progress=progress,
         )
 
     def _batch(self, given: int | None) -> int:

@@ -341,7 +341,7 @@ def _shared(models: Sequence[Model], data: Data, how: _How) -> _How:
     seeded = [m for m in models if m.spec.task == "classify"]
     if not is_path(data) or not seeded:
         return how
-    samples = _drawn(seeded[0], how).samples(data, strict=how.strict)
+    samples = _drawn(seeded[0], how).samples(data, strict=how.strict, n=1)  # ids, not pixels
     given = parse_source(data)[1]
     name = split_name(samples.source, given, models)
     called = given or ("test" if name == ALL else name)
@@ -371,7 +371,7 @@ def _audited(trained: Model, data: Data, how: _How) -> Audit:
         how.named(data),
         how.config,
         strict=how.strict,
-        drawn=how.models == 1,
+        among=how.common.rows,
         progress=counted(how.on_progress, "reading images"),
     )
     samples, larger = _only(given.samples, how) or given.samples, _only(given.larger, how)

@@ -14,7 +14,7 @@ from neocog.data.inputs import as_samples, is_path
 from neocog.data.open import open_data, parse_source
 from neocog.data.samples import Samples
 from neocog.errors import DataError, printable
-from neocog.models.data_of import split_name
+from neocog.models.data_of import Among, split_name
 from neocog.models.model import Model
 from neocog.models.normalized import LOOKED_AT, misfit
 from neocog.models.scoring import truths_of
@@ -55,7 +55,7 @@ def of_model(
     config: AuditConfig,
     *,
     strict: bool,
-    drawn: bool = True,
+    among: Among | None = None,
     progress: Reading = None,
 ) -> AuditData:
     """At the size of an opened model.
@@ -65,7 +65,7 @@ def of_model(
         data: a path, with a split or without, or what `neocog.data.inputs` takes.
         config: how many samples are needed, and how far they are shifted.
         strict: stop at the first image that cannot be used.
-        drawn: samples are drawn of all of them; else of some that are chosen afterwards.
+        among: which positions of a split they are chosen from; all if left out.
         progress: called with (steps done, steps in all) as files are read and decoded.
 
     Raises:
@@ -73,7 +73,7 @@ def of_model(
     """
     spec = trained.spec
     if is_path(data) and spec.task == "classify":
-        return _of_path(trained, data, config, strict, drawn, progress)
+        return _of_path(trained, data, config, strict, among, progress)
     notes, total = tuple(trained.card.get("notes", ())), None
     if is_path(data):
         samples = _without_truth(trained, data, strict, progress)
@@ -109,14 +109,19 @@ def _without_truth(trained: Model, path: StrPath, strict: bool, progress: Readin
 
 
 def _of_path(
-    trained: Model, path: StrPath, config: AuditConfig, strict: bool, drawn: bool, progress: Reading
+    trained: Model,
+    path: StrPath,
+    config: AuditConfig,
+    strict: bool,
+    among: Among | None,
+    progress: Reading,
 ) -> AuditData:
     """The samples of a classifier, and the same with a border for crops, where they have one."""
     n = needed(config)
     if n is not None:
         n = max(n, config.layer_samples or 0, config.map_samples or 0)
     samples_of = partial(
-        trained.samples, strict=strict, n=n if drawn else None, seed=config.seed, progress=progress
+        trained.samples, strict=strict, n=n, seed=config.seed, among=among, progress=progress
     )
     opened = samples_of(path)
     samples, size = Samples.of(opened.split), trained.spec.input.size
