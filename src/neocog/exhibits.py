@@ -283,7 +283,7 @@ def percent(value: float) -> str:
 
 
 def flipped(value: float, digits: int = 1) -> str:
-    """A fraction in per cent; none or all of it only where it is none or all of it.
+    """A fraction in percent; none or all of it only where it is none or all of it.
 
     Example:
         >>> flipped(0.065), flipped(0.0003), flipped(0.0003, 2), flipped(0.99999)
@@ -298,7 +298,7 @@ def flipped(value: float, digits: int = 1) -> str:
 
 
 def share(value: float) -> str:
-    """A fraction in per cent; none or all of it only where it is none or all of it.
+    """A fraction in percent; none or all of it only where it is none or all of it.
 
     Example:
         >>> share(0.99996), share(1.0), share(0.00001), share(float("nan"))

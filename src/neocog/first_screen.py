@@ -236,7 +236,7 @@ def _bytes(sign: str) -> str:
 
 
 def _wrapped(text: str, width: int) -> list[str]:
-    """Lines; a number stays with its per cent sign."""
+    """Lines; a number stays with its percent sign."""
     glued = text.replace(" %", "\u00a0%")
     parts = [
         line

@@ -185,7 +185,7 @@ def test_flips_told_apart(
             assert str(cells[3]).startswith(f"{flipped(lost)} % (")
             assert cells[4] == f"{points(more, 1)} ({points(ci[0], 1)} to {points(ci[1], 1)})"
         else:  # one figure, and how much of it sampling may be
-            assert cells[3] == "not told apart"
+            assert cells[3] == "not separated"
             assert cells[4] == f"at most {points(max(0.0, ci[1]), 1)}"
         assert ("by the border" in table.columns) == (name == "the border")
         assert ("nothing in the geometry" in table.note) == (name == "nothing")

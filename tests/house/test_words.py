@@ -14,7 +14,9 @@ SOURCE = ROOT / "src" / "neocog"
 
 PRIVATE = re.compile(
     r"\b(stranger\w*|guests?|multiply[-–]adds?|optimis\w*|normalis\w*|colours?"
-    r"|behaviours?|neighbour\w*|anticlockwise|learnt|contradictory)\b",
+    r"|behaviours?|neighbour\w*|anticlockwise|learnt|contradictory"
+    r"|unmoved|per cent|sub-modules?|short cuts?|(?:model|network)s? from elsewhere"
+    r"|places? of data|(?:right|wrong) answers?)\b",
     re.IGNORECASE,
 )
 """Words with one meaning, each with a term of the field in its place."""
@@ -41,7 +43,7 @@ def test_no_private_word_comes_back() -> None:
 
 
 def test_the_pattern_finds_the_words_and_spares_ours() -> None:
-    for word in ("strangers", "Colour", "optimiser", "behaviour", "multiply-adds", "learnt"):
+    for word in ("strangers", "Colour", "optimiser", "multiply-adds", "a place of data", "unmoved"):
         assert PRIVATE.search(f"the {word} here"), word
     for word in ("color", "colors", "optimizer", "behavior", "MACs", "learned", "stranded"):
         assert not PRIVATE.search(f"the {word} here"), word

@@ -203,7 +203,7 @@ def is_map(out: object) -> TypeGuard[Tensor]:
 
 
 def _through(module: nn.Module, pair: Tensor, look: Look) -> None:
-    """Send unmoved and moved samples through together, and look at every layer as it ends."""
+    """Run unshifted and shifted samples through together, and look at every layer as it ends."""
     names = CallNames()
     within: list[str] = []
     kept: dict[int, Tensor] = {}

@@ -269,7 +269,7 @@ class _Planner:
         )
 
     def a_sample(self, modes: Sequence[str]) -> float:
-        """Forward passes of a sample for its shifts, and unmoved."""
+        """Forward passes of a sample for its shifts, and unshifted."""
         own = self.facts.wide and "crop" in modes
         return 1.0 + own + sum(2 + (m in self.facts.controls) for m in modes)
 

@@ -203,7 +203,7 @@ def _causes(shares: Sequence[Shift], still: Sequence[str], words: Nouns) -> Tabl
                 left = _between(b.border, wilson_interval(round(b.border * b.n), b.n))
                 added = f"{points(b.aliasing, 1)} ({points(low, 1)} to {points(high, 1)})"
             else:
-                left = "not told apart"
+                left = "not separated"
                 added = f"at most {points(max(0.0, high), 1)}"
             total = _between(whole, wilson_interval(round(whole * b.n), b.n))
             rows.append([_mode(s.mode, s.axes), b.n, total, left, added])
@@ -225,7 +225,7 @@ def _causes(shares: Sequence[Shift], still: Sequence[str], words: Nouns) -> Tabl
         f"total stride, {stride} {words.units}, which every downsampler meets at one phase; of "
         "the samples that have such a multiple within reach. What can make them here: "
         f"{', '.join(still) or 'nothing in the geometry'}{frame}. Added by sampling: what all "
-        "shifts flip beyond these; where its interval reaches zero, the two are not told apart.",
+        "shifts flip beyond these; where its interval reaches zero, the two are not separated.",
     )
 
 

@@ -261,7 +261,7 @@ def _pixels(decode_plan: DecodePlan | None, j: Jpeg | None, size: tuple[int, int
 
 
 def _as_stored(size: tuple[int, int] | None, orientation: int) -> tuple[int, int] | None:
-    """What a decoder may shrink an image towards, before it is rotated upright."""
+    """What a decoder may shrink an image toward, before it is rotated upright."""
     return size if size is None or orientation < 5 else (max(size),) * 2
 
 

@@ -51,7 +51,7 @@ def read(
 
     Args:
         decode_plan: how it is to be read.
-        draft: (H, W) as stored that a JPEG may be shrunk towards while it is decoded.
+        draft: (H, W) as stored that a JPEG may be shrunk toward while it is decoded.
 
     Raises:
         DataError: it is damaged or too large for the memory; the message is the reason.

@@ -1,6 +1,6 @@
 """Outputs of named layers while a module runs: kept, exchanged, made ready for gradients.
 
-A layer may be any sub-module, by the name that `named_modules` gives it. Of an output that is a
+A layer may be any submodule, by the name that `named_modules` gives it. Of an output that is a
 tuple, a list or a dictionary the first tensor counts. Hooks are removed whatever happens.
 """
 
@@ -37,7 +37,7 @@ _NAMED = 8
 
 
 def find_layer(module: nn.Module, name: str) -> nn.Module:
-    """A sub-module by its name.
+    """A submodule by its name.
 
     Args:
         module: any module.
@@ -57,7 +57,7 @@ def find_layer(module: nn.Module, name: str) -> nn.Module:
             last = ", ".join(f"`{printable(n)}`" for n in list(named)[-_NAMED:])
             hint = f"The last of its {len(named)} are {last}."
         raise ModelError(
-            f"A layer is a sub-module of the network; `{printable(name)}` is none. {hint}"
+            f"A layer is a submodule of the network; `{printable(name)}` is none. {hint}"
         )
     if isinstance(named[name], torch.jit.ScriptModule):
         raise ModelError(

@@ -13,7 +13,7 @@ sampling) requires that every stride divides its input size, circular padding, n
 position-dependent weights.
 
 Each operation is looked at by itself: the samples its windows see of its own input. So a network
-is aligned where every operation is. Short cuts that are cut and padded by hand are looked at
+is aligned where every operation is. Shortcuts that are cut and padded by hand are looked at
 where they are joined.
 """
 

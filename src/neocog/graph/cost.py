@@ -37,7 +37,7 @@ __all__ = ["Cost", "LayerCost", "cost"]
 
 @dataclass(frozen=True, kw_only=True)
 class LayerCost:
-    """What one sub-module does itself, without the modules inside it.
+    """What one submodule does itself, without the modules inside it.
 
     Args:
         name: in the module; "" for the module itself.
@@ -202,7 +202,7 @@ def _is_frozen(module: nn.Module) -> bool:
 
 
 def _own_params(module: nn.Module) -> dict[str, int]:
-    """Name of a sub-module to the numbers in parameters that it is the first to hold."""
+    """Name of a submodule to the numbers in parameters that it is the first to hold."""
     own: dict[str, int] = {}
     for name, p in module.named_parameters():
         holder = name.rpartition(".")[0]

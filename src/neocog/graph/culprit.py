@@ -46,7 +46,7 @@ def apart(a: Tensor, b: Tensor) -> float:
 
 @dataclass
 class _Call:
-    """One call of a sub-module: its inputs and outputs, and its own operations."""
+    """One call of a submodule: its inputs and outputs, and its own operations."""
 
     name: str
     module: nn.Module

@@ -37,7 +37,7 @@ class EffectiveField:
     """How much each sample of the image moves the middle of a layer, on average.
 
     Args:
-        layer: the sub-module whose output was looked at.
+        layer: the submodule whose output was looked at.
         gradient: mean over images of the gradient's absolute value, summed over channels,
             divided by its peak; one number a sample of space.
         side: side of the square (length of the interval, for series) that has as many samples as
@@ -74,7 +74,7 @@ def effective_field(
     Args:
         module: any module of one tensor.
         x: images, or noise to see the architecture apart from them.
-        layer: name of a sub-module; "" is the module itself.
+        layer: name of a submodule; "" is the module itself.
 
     Raises:
         UsageError: no such layer.
@@ -120,7 +120,7 @@ def gradient_support(
     Args:
         module: any module of one tensor; the copy needs its memory, also for a meta module.
         size: of one sample, (C, H, W) or (C, N).
-        layer: name of a sub-module; "" is the module itself.
+        layer: name of a submodule; "" is the module itself.
         seed: of the random numbers.
 
     Raises:

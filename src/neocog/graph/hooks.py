@@ -62,7 +62,7 @@ def _named(hook: Callable[..., Any], name: str) -> Callable[..., Any]:
 
 
 def layers_of(module: nn.Module) -> Iterator[tuple[str, nn.Module]]:
-    """Sub-modules that compute something of their own, by name: not what only lists others."""
+    """Submodules that compute something of their own, by name: not what only lists others."""
     for name, m in module.named_modules():
         if name and not isinstance(m, nn.Sequential | nn.ModuleList):
             yield name, m

@@ -83,7 +83,7 @@ class Misalignment:
     """One obstacle to equivariance.
 
     Args:
-        layer: the sub-module in which it is performed.
+        layer: the submodule in which it is performed.
         operation: its name.
         rule: one of `RULES`.
         reason: the obstacle.
@@ -145,12 +145,12 @@ class MisalignmentWatch(Observer):
         return self.positions.unknown
 
     def start(self, call: Call) -> None:
-        """A sub-module begins."""
+        """A submodule begins."""
         self.choosing += isinstance(call.module, ChooseWindows)
         self.positions.start(call)
 
     def end(self, call: Call) -> None:
-        """A sub-module ends; one that declares its windows is looked at whole."""
+        """A submodule ends; one that declares its windows is looked at whole."""
         windows = geometry_of(call.module) if self.positions.declared == 1 else None
         x, out = (next(tensors_in(v), None) for v in (call.args, call.out))
         axes = None if x is None else self.positions.axis_of(x)

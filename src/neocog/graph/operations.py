@@ -37,7 +37,7 @@ class Operation:
     """One operation of a forward pass.
 
     Args:
-        module: name of the innermost sub-module that was running; "" for the module itself.
+        module: name of the innermost submodule that was running; "" for the module itself.
         name: of the operation without overload and the mark of in-place work: `convolution`,
             `add`, `max_pool2d_with_indices`.
         func: what was called; `func(*args, **kwargs)` performs it again.
@@ -109,10 +109,10 @@ def tensors_in(value: Any) -> Iterator[Tensor]:
 
 @dataclass(frozen=True, eq=False)
 class Call:
-    """One call of a sub-module.
+    """One call of a submodule.
 
     Args:
-        name: of the sub-module; "" for the module itself.
+        name: of the submodule; "" for the module itself.
         module: it.
         args: positional arguments.
         kwargs: named arguments; {} at the end of the call.
@@ -133,10 +133,10 @@ class Observer:
         """An operation was performed."""
 
     def start(self, call: Call) -> None:
-        """A sub-module begins."""
+        """A submodule begins."""
 
     def end(self, call: Call) -> None:
-        """A sub-module ends, or fails."""
+        """A submodule ends, or fails."""
 
     def write(self, t: Tensor) -> None:
         """An operation in place is about to write over a tensor."""
@@ -166,7 +166,7 @@ def watching(
     inside the block beside the module is. Hooks are removed at the end of the block.
 
     Args:
-        module: whose sub-modules name the operations; the caller runs it.
+        module: whose submodules name the operations; the caller runs it.
         observer: called back, or what is called after each operation.
 
     Example:
@@ -203,7 +203,7 @@ def watching(
 
 
 def scripted(module: nn.Module) -> set[str]:
-    """Sub-modules that TorchScript runs: what is done inside cannot be followed for certain."""
+    """Submodules that TorchScript runs: what is done inside cannot be followed for certain."""
     names = [n for n, m in module.named_modules() if isinstance(m, torch.jit.ScriptModule)]
     outer = [n for n in names if not any(n != o and (n + ".").startswith(o + ".") for o in names)]
     if "" in names:

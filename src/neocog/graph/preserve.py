@@ -31,7 +31,7 @@ _HOOKS = (
 def preserved(module: nn.Module, sample: Tensor | None = None) -> Iterator[None]:
     """Evaluation mode inside; afterwards all as before, also after an exception.
 
-    What comes back: every sub-module's own mode and hooks, every buffer and its values, every
+    What comes back: every submodule's own mode and hooks, every buffer and its values, every
     parameter's gradient and whether it takes one. Inside, parameters start without a gradient, so
     that a backward pass adds to nobody's sum. Values of parameters are not kept: whoever looks
     does not write.

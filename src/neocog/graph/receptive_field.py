@@ -2,7 +2,7 @@
 
 The module runs once, on a sample of zeros, while every operation that reaches PyTorch's dispatcher
 is looked up in a table of rules (`reach.rules`). So it is the real graph, whatever Python code
-makes it: branches, short cuts, loops, functions, slices. Along each axis of space:
+makes it: branches, shortcuts, loops, functions, slices. Along each axis of space:
 
     receptive field   samples from the first to the last that an element may depend on
     jump              samples from the field of one element to that of the next
@@ -44,7 +44,7 @@ class ReceptiveField(Jsonable):
 
     Args:
         size: of the sample, (C, H, W) or (C, N).
-        layers: the outputs of the sub-modules, in the order of their last calls; "" is the
+        layers: the outputs of the submodules, in the order of their last calls; "" is the
             module itself.
         tensors: the outputs of all operations, in order.
         unknown: names of operations that no rule understands.
@@ -93,7 +93,7 @@ class ReceptiveField(Jsonable):
 
 
 def receptive_field(module: nn.Module, size: Sequence[int]) -> ReceptiveField:
-    """Size, jump and start of the fields of every sub-module's output and of every tensor.
+    """Size, jump and start of the fields of every submodule's output and of every tensor.
 
     The module keeps its mode, parameters, buffers, gradients and hooks.
 
@@ -133,7 +133,7 @@ class _Run(Observer):
         self.tracer, self.positions = Tracer(x), Positions(x, module)
 
     def start(self, call: Call) -> None:
-        """A sub-module begins."""
+        """A submodule begins."""
         self.tracer.start(call)
         self.positions.start(call)
 
@@ -148,7 +148,7 @@ class _Run(Observer):
         self.positions.left(name, t)
 
     def end(self, call: Call) -> None:
-        """A sub-module ends; its elements have positions as well."""
+        """A submodule ends; its elements have positions as well."""
         self.tracer.end(call)
         self.positions.end(call)
         out = next(tensors_in(call.out), None)

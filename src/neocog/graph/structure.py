@@ -3,7 +3,7 @@
 One image is sent through while every operation is watched. A *node* is a call of a module that
 holds no others, or an operation that a larger module performs itself: a sum, a concatenation, a
 ReLU called as a function. *Edges* follow the very tensors: an operation that takes a tensor depends
-on the node that made it. So branches, short cuts and gates are where they are, whatever Python code
+on the node that made it. So branches, shortcuts and gates are where they are, whatever Python code
 makes them.
 
 What computes nothing (a view, a copy, a module that returns its input) is no node of its own, but
@@ -37,7 +37,7 @@ class Node:
     Args:
         id: its place in the order of computing; 0 is the input.
         key: identifies it in another run: module, operation, how often it was met before.
-        name: of the sub-module; of the one that performs it for a free operation.
+        name: of the submodule; of the one that performs it for a free operation.
         free: whether it is an operation that a larger module performs itself.
         kind: conv, linear, norm, activation, pool, add, cat, softmax, reshape, input, output or
             other.

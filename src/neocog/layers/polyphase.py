@@ -251,7 +251,7 @@ class LearnedChoice(nn.Module):
         channels: of the map.
         stride: of each axis; its length says whether the map has one axis of space or two.
         hidden: channels of the convolution.
-        temperature: of the softmax: towards 0 one phase gets all the weight.
+        temperature: of the softmax: toward 0 one phase gets all the weight.
     """
 
     def __init__(

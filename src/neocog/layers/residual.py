@@ -68,7 +68,7 @@ def shortcut(
         UsageError: no such shortcut.
     """
     if kind not in ("A", "B"):
-        raise UsageError(f"`{kind}` is no short cut. {did_you_mean(kind, ('A', 'B'))}")
+        raise UsageError(f"`{kind}` is no shortcut. {did_you_mean(kind, ('A', 'B'))}")
     if stride == 1 and inputs == outputs:
         return nn.Identity()
     if kind == "B":

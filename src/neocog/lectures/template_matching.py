@@ -154,7 +154,7 @@ class Search(Jsonable):
             title="How far it stands out",
             columns=("image", *(WAYS[m] for m in methods)),
             rows=rows,
-            note="The best score less the best one elsewhere, in deviations of the heat map.",
+            note="Best score minus the next best, in standard deviations of the heat map.",
         )
 
     def _heat(self, change: str) -> Gallery:

@@ -1,7 +1,7 @@
 """Lines over one axis, laid out for the template `curve.html`.
 
 The drawing is 1000 × 1000 units stretched to the plot's box; ticks and names are text beside it,
-placed in per cent, so that they keep their size at every width.
+placed in percent, so that they keep their size at every width.
 """
 
 from __future__ import annotations

@@ -149,7 +149,7 @@ def _box(box: tuple[float, float] | None) -> str:
 
 
 def _percents(rows: list[list[float]]) -> list[list[Markup]]:
-    """Fractions in per cent with one decimal; all and none only where it is all or none."""
+    """Fractions in percent with one decimal; all and none only where it is all or none."""
 
     def text(value: float) -> Markup:
         if not math.isfinite(value) or value in (0.0, 1.0):

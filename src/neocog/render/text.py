@@ -67,7 +67,7 @@ def paragraphs(text: str) -> list[str]:
 
 
 def glued(text: str) -> Markup:
-    r"""A line, escaped, without a break before a per cent sign or a unit, or within an interval.
+    r"""A line, escaped, without a break before a percent sign or a unit, or within an interval.
 
     Example:
         >>> print(glued("3 % (95 % CI 1.0–2.0 %)").replace("\u00a0", "_"))

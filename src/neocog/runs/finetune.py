@@ -1,4 +1,4 @@
-"""Fine-tune a converted model towards the predictions of the original.
+"""Fine-tune a converted model toward the predictions of the original.
 
 Its last step may be moved forward while it runs, when time runs short or nothing is gained: the
 learning rate then decays over the remaining steps.

@@ -165,7 +165,7 @@ class SavedFix:
     Args:
         network: whose weights.
         spec: of the model.
-        choice: name and options of a network of ours; None for one from elsewhere.
+        choice: name and options of a network of ours; None for an external one.
         recipe: of the fine-tune, or of the training of the model as it was.
         data: what model.json says of the data.
         rows: an epoch of the fine-tune each.

@@ -2,7 +2,7 @@
 
     recipe.toml         all that reproduces the run
     model.safetensors   the network's weights
-    model.pt2           instead of them: a network from elsewhere that was changed, as a program
+    model.pt2           instead of them: an external network that was changed, as a program
     model.json          the spec, the network and its options, what was measured
     samples.safetensors ids of the samples that were trained on and watched
     metrics.jsonl       a line an epoch

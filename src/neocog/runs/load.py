@@ -110,7 +110,7 @@ def _as_opened(model: Model, name: str, given: Mapping[str, Any]) -> Model:
     if other:
         raise UsageError(
             f"A run folder knows its model's {other[0]}; `{name}` was given with "
-            f"--{other[0].replace('_', '-')}. Leave it out, or name a model from elsewhere: "
+            f"--{other[0].replace('_', '-')}. Leave it out, or name an external model: "
             "module:factory, a .pt2, an .onnx."
         )
     return model

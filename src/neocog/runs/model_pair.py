@@ -83,7 +83,7 @@ def _is_run(place: str) -> bool:
 def _knows(place: str) -> UsageError:
     return UsageError(
         f"A run folder knows its weights; `{printable(place)}` was given --baseline-weights. "
-        "Leave them out, or name a baseline from elsewhere."
+        "Leave them out, or name an external baseline."
     )
 
 

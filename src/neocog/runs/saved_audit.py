@@ -70,7 +70,7 @@ def keep_audit(
         sections: what a page shows of it.
 
     Returns:
-        Whether it is kept: not of a model from elsewhere, which has no folder.
+        Whether it is kept: not of an external model, which has no folder.
 
     Raises:
         RunError: the folder cannot be written; what was there is unharmed.

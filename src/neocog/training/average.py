@@ -13,7 +13,7 @@ __all__ = ["Average"]
 class Average:
     """A copy of a module whose weights trail the trained ones.
 
-    After step t the copy moves by 1 − d towards the trained weights, where
+    After step t the copy moves by 1 − d toward the trained weights, where
     d = min(decay, (1 + t) / (10 + t)), so that the random start is soon forgotten. Running
     statistics of batch norm are averaged in the same way, so that they fit the weights.
 

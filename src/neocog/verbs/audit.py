@@ -114,7 +114,7 @@ def audit(
         full: everything that is left out, however long it takes.
         budget: seconds for everything; 60 if left out, 30 for images up to 64×64.
         seed: of everything random.
-        batch_size: samples at once; chosen by their size if left out.
+        batch_size: batch size; chosen by the size of a sample if left out.
         baseline: another model, compared on the same samples and shifts.
         require: bounds such as `shift.circular.consistency>=0.99`.
         report: an HTML file to write.

@@ -72,8 +72,8 @@ def export(
     spec beside it, for those who have the network's code; pixels are normalized before.
 
     Args:
-        model: a run folder, `package.module:factory` or a .pt2; what follows `out` is of a model
-            from elsewhere, see `neocog.load`.
+        model: a run folder, `package.module:factory` or a .pt2; what follows `out` is of an
+            external model, see `neocog.load`.
         out: the file; one in the current folder, named after the model, if left out.
         format: a key of `FORMATS`; by the ending of the file, else "onnx", if left out.
         weights: a file for the network that a factory makes.

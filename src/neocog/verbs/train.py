@@ -47,7 +47,7 @@ NO_AUGMENT = {f"augment.{f.name}": f.default for f in fields(Augment)}
 
 
 def train(
-    place: StrPath | None,
+    data: StrPath | None,
     *,
     model: str | None = None,
     epochs: float | None = None,
@@ -64,7 +64,7 @@ def train(
     """Train a classifier and keep it, with its report, in a run folder.
 
     Args:
-        place: `digits`, a folder of class folders, a folder of idx files, an .npz file; None for
+        data: `digits`, a folder of class folders, a folder of idx files, an .npz file; None for
             the recipe's.
         model: one of `neocog models`.
         epochs: passes over the training samples.
@@ -108,7 +108,7 @@ def train(
     by_size = recipe is None and "train.batch_size" not in keys
     if recipe is None:
         keys = by_the_data(keys)
-    settled = settle(place, keys, read_recipe(recipe))
+    settled = settle(data, keys, read_recipe(recipe))
     check_device(settled.machine.device)
     where = Path(out) if out else free_folder(settled.data.path)
     with claimed(where, overwrite=overwrite) as claim:
@@ -225,11 +225,11 @@ def by_the_data(keys: Mapping[str, Any]) -> dict[str, Any]:
     return out | given
 
 
-def settle(place: StrPath | None, keys: Mapping[str, Any], recipe: Recipe) -> Recipe:
+def settle(data: StrPath | None, keys: Mapping[str, Any], recipe: Recipe) -> Recipe:
     """A recipe with dotted keys set, on a data set.
 
     Args:
-        place: of the data, or None to keep the recipe's.
+        data: of the data, or None to keep the recipe's.
         keys: `table.key` to value.
         recipe: where all else is from.
 
@@ -249,14 +249,14 @@ def settle(place: StrPath | None, keys: Mapping[str, Any], recipe: Recipe) -> Re
         # The given one replaces the other one of the recipe.
         tables["train"] = {"epochs": 0.0, "budget": 0.0, "plan": ()} | tables["train"]
     settled = changed(recipe, tables)
-    if place is not None:
-        place = os.fspath(place)
-        if any("\udc80" <= c <= "\udcff" for c in place):
+    if data is not None:
+        data = os.fspath(data)
+        if any("\udc80" <= c <= "\udcff" for c in data):
             raise UsageError(
-                f"A recipe is UTF-8 text and names the data, and `{printable(place)}` is no "
+                f"A recipe is UTF-8 text and names the data, and `{printable(data)}` is no "
                 "UTF-8. Rename it, or name it by a symbolic link."
             )
-        settled = replace(settled, data=replace(settled.data, path=place))
+        settled = replace(settled, data=replace(settled.data, path=data))
     settled = _forgetting(settled, recipe)
     if not settled.data.path:
         raise UsageError("A training needs data, and none was named. Try `neocog train digits`.")
@@ -315,9 +315,9 @@ def _finish(
     return load(claim.path)
 
 
-def free_folder(place: StrPath) -> Path:
+def free_folder(source: StrPath) -> Path:
     """The first of runs/NAME, runs/NAME-2, … that is free: missing or empty."""
-    stem = Path(os.fspath(place).partition(":")[0]).name or "run"
+    stem = Path(os.fspath(source).partition(":")[0]).name or "run"
     name = "".join(c if c.isalnum() or c in "-_." else "-" for c in stem).strip(".-") or "run"
     for n in range(1, 10_000):
         path = Path("runs") / (name if n == 1 else f"{name}-{n}")

@@ -1,6 +1,6 @@
 """Does the map need what the network has learned? The parameter randomization test.
 
-The weights are randomized, from the output towards the image, stage by stage, and
+The weights are randomized, from the output toward the image, stage by stage, and
 each time the map is made again for the same class and layer. A map that stays as it was shows the
 image, not the network. Random weights have the scale of the ones that they
 replace; weights with one axis, those of norms and biases, are shuffled. What is no parameter stays,

@@ -50,11 +50,11 @@ class TensorFollower(Observer, ABC):
         """Values of a tensor are read by Python, where nobody can follow them."""
 
     def start(self, call: Call) -> None:
-        """A sub-module begins."""
+        """A submodule begins."""
         self.declared += geometry_of(call.module) is not None
 
     def end(self, call: Call) -> None:
-        """A sub-module ends."""
+        """A submodule ends."""
         geometry = geometry_of(call.module)
         if geometry is None:
             return

@@ -23,8 +23,8 @@ class Field(Jsonable):
     """What the elements of one tensor see, a number an axis of space.
 
     Args:
-        name: of the sub-module that made it.
-        kind: the sub-module's class, or the operation.
+        name: of the submodule that made it.
+        kind: the submodule's class, or the operation.
         output: shape of the tensor for one sample, without the batch axis.
         receptive_field: samples from the first to the last that one element sees, at most; 0
             where the input has no influence.
@@ -72,7 +72,7 @@ class Tracer(TensorFollower):
         self.lost = False
 
     def end(self, call: Call) -> None:
-        """A sub-module ends: its output is a layer."""
+        """A submodule ends: its output is a layer."""
         super().end(call)
         out = next(tensors_in(call.out), None)
         if out is not None:
