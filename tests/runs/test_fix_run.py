@@ -163,3 +163,21 @@ def test_data_in_the_current_folder_is_not_taken_for_what_was_trained_on(
     monkeypatch.chdir(tmp_path)
     notes = trained("stride").samples(".").notes
     assert notes == ("Measured on the split test: 8 of 16 samples.",)
+
+
+def test_a_pretrained_network_without_a_run_is_built_again_too() -> None:
+    with pytest.warns(UserWarning, match="are those of ImageNet"):
+        model = load("efficientnet_lite1", size=(3, 64, 64))
+    mended = convert(model, downsampling="polyphase", padding="circular")
+    before = model.module.network.state_dict()
+    after = mended.model.network.state_dict()
+    assert before.keys() == after.keys()
+    assert all(torch.equal(after[k], before[k]) for k in before)
+    recipe = recipe_of(model, mended, FinetuneOptions(), path="here", fingerprint="")
+    assert recipe.model.name == "efficientnet_lite1"
+    assert recipe.data.resize_mode == "crop-bicubic"
+    x = torch.rand(1, 3, 64, 64)
+    with torch.no_grad():
+        still, moved = (mended.model(y).double() for y in (x, x.roll((3, 5), (2, 3))))
+    # Exactly shift-invariant: float32 rounding through 60 layers.
+    assert float((still - moved).abs().max() / still.abs().max()) < 1e-4
