@@ -12,8 +12,9 @@ from PIL import Image
 import neocog
 from neocog.errors import DataError, NeocogError, UsageError
 from neocog.runs import features
+from neocog.runs.events import Epoch
 from neocog.runs.folder import RunFolder
-from neocog.verbs.train import by_the_data, train
+from neocog.verbs.train import by_the_data, resume, train
 
 Quick = dict[str, Any]
 
@@ -155,3 +156,22 @@ def test_a_probe_of_any_model_learns_from_train_and_is_measured_on_test(
     low, high = found.knn["accuracy_ci"]
     assert low <= found.knn["accuracy"] <= high
     assert set(found.to_json()) >= {"n", "train", "knn", "linear"}
+
+
+def test_an_interrupted_fine_tune_ends_with_the_same_bits(
+    images: Path, backbone: Path, tmp_path: Path
+) -> None:
+    settings = {"model.init": str(backbone), "transfer.freeze": "none", "train.batch_size": 16}
+    whole, part = tmp_path / "whole", tmp_path / "part"
+    train(images, settings=settings, epochs=3, out=whole, progress=False)
+
+    def stop(event: object) -> None:
+        if isinstance(event, Epoch) and event.row["epoch"] == 1:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(images, settings=settings, epochs=3, out=part, progress=stop)
+    model = resume(part, progress=False)
+    assert all(torch.equal(v, _weights(part)[k]) for k, v in _weights(whole).items())
+    one, two = (c["metrics"]["transfer"] for c in (model.card, RunFolder(whole).card()))
+    assert (one["kept"], one["l2"]) == (two["kept"], two["l2"])

@@ -123,8 +123,11 @@ def _undertrained(end: Finished, score: Evaluation) -> tuple[str, str]:
 
 def _longer(end: Finished, run: str) -> tuple[Command, ...]:
     """The same training, ten times as long."""
-    train = end.experiment.recipe.train
+    train, transfer = end.experiment.recipe.train, end.experiment.recipe.transfer
     words = ["neocog", "train", "--recipe", path_word(f"{run}/recipe.toml")]
+    if transfer is not None and transfer.freeze == "all":
+        unfrozen = ("--set", "transfer.freeze=none", "--epochs", "5")
+        return (Command(text="Train its frozen layers too", words=(*words, *unfrozen)),)
     if train.budget:
         more = ("--budget", f"{max(600, 10 * train.budget):g}s")
     else:

@@ -274,6 +274,13 @@ def _check(source: Source, recipe: Recipe) -> list[str]:
     counts = torch.bincount(torch.from_numpy(train.y), minlength=len(source.classes))
     present = int((counts > 0).sum())
     lost = [f"`{printable(f.path)}` is skipped: {_why(f)}" for f in source.sheet.barren]
+    every = np.bincount(source.whole.y[source.whole.y >= 0], minlength=1)
+    if every.max() < 2:
+        raise DataError(
+            "A classifier needs two images of a class at least, one to learn from and one to "
+            f"measure on; every class of `{printable(recipe.data.path)}` has a single one. Add "
+            "images."
+        )
     if present < 2:
         raise DataError(
             f"A classifier needs samples of at least two classes; the training split of "

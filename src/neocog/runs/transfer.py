@@ -19,7 +19,6 @@ from torch import Tensor
 
 from neocog.data.batches import order
 from neocog.data.split import Split
-from neocog.errors import DataError, printable
 from neocog.exhibits import Curve, Section
 from neocog.models.seen_samples import write_seen
 from neocog.runs import training_notes
@@ -214,7 +213,6 @@ def fit_head(experiment: Experiment, budget: Budget, *, progress: Progress = Non
 
     Raises:
         ModelError: the network does not end in a linear layer.
-        DataError: a class has one image alone in all of the data.
     """
     begun = time.monotonic()
     recipe, model = experiment.recipe, experiment.model
@@ -381,7 +379,6 @@ def _rows(
 ) -> dict[str, np.ndarray]:
     """Which samples of each split features are computed of, rising positions."""
     splits = {n: s for n, s in experiment.source.splits.items() if len(s)}
-    _check(splits["train"], experiment)
     if config.images:
         few = {n: len(s) for n, s in splits.items()} | {"train": config.images}
         return {n: _some(s, few[n]) for n, s in splits.items()}
@@ -412,13 +409,3 @@ def _seconds_an_image(experiment: Experiment, backbone: Backbone, train: Split) 
             pass
         times.append(time.perf_counter() - begun)
     return min(times) / len(rows)
-
-
-def _check(train: Split, experiment: Experiment) -> None:
-    counts = np.bincount(experiment.source.whole.y, minlength=len(experiment.source.classes))
-    if len(train) and counts.max() < 2:
-        raise DataError(
-            "A classifier needs two images of a class at least, one to learn from and one to "
-            f"measure on; every class of `{printable(experiment.recipe.data.path)}` has a single "
-            "one. Add images."
-        )
