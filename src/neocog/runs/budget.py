@@ -38,9 +38,9 @@ class Budget:
     prediction: float = 0.0
 
     @classmethod
-    def of(cls, course: TrainConfig, began: float) -> Budget:
+    def of(cls, train_config: TrainConfig, began: float) -> Budget:
         """What a recipe asks for; a plan that was written down is kept, whatever it takes."""
-        return cls(0.0 if course.plan or course.epochs else course.budget, began)
+        return cls(0.0 if train_config.plan or train_config.epochs else train_config.budget, began)
 
     @property
     def measuring(self) -> float:

@@ -97,16 +97,16 @@ class Experiment:
 
     def feed(self, epoch: int) -> Iterator[Batch]:
         """The batches of an epoch, a pure function of the seed and the epoch."""
-        course = self.recipe.train
+        train_config = self.recipe.train
         train = self.source.splits["train"]
         return batches(
             train,
-            size=course.batch_size,
+            size=train_config.batch_size,
             shuffle=True,
-            seed=course.seed,
+            seed=train_config.seed,
             epoch=epoch,
-            drop_last=len(train) >= course.batch_size,
-            even=not course.drop_last,
+            drop_last=len(train) >= train_config.batch_size,
+            even=not train_config.drop_last,
         )
 
     def seen(self) -> SeenSamples:

@@ -76,7 +76,12 @@ class FinetuneOptions:
 
 
 def recipe_of(
-    trained: Model, mended: ConvertedModel, course: FinetuneOptions, *, path: str, fingerprint: str
+    trained: Model,
+    conversion: ConvertedModel,
+    finetune_options: FinetuneOptions,
+    *,
+    path: str,
+    fingerprint: str,
 ) -> Recipe:
     """What a fine-tune does.
 
@@ -85,18 +90,18 @@ def recipe_of(
 
     Args:
         trained: what is fixed.
-        mended: what came of it.
-        course: how the fine-tune goes.
+        conversion: what came of it.
+        finetune_options: of the fine-tune.
         path: of the data.
         fingerprint: of the samples.
     """
-    signal = mended.model.spec.input
+    signal = conversion.model.spec.input
     data = DataConfig(
         path=path,
         size=signal.size,
         channels=signal.channels,
         resize_mode=signal.resize_mode,
-        val=course.val,
+        val=finetune_options.val,
         **trained.drawn,
         fingerprint=fingerprint,
     )
@@ -104,26 +109,28 @@ def recipe_of(
         objective=Objective(label_smoothing=0.0),
         augment=_moved(signal.channels, signal.image_size),
     )
-    if mended.network is not None:
+    if conversion.network is not None:
         base = _recipe_before(trained)
     optimizer = base.optimizer
-    rate = course.lr or RATE * (optimizer.lr or suited_rate(mended.model, optimizer.name))
-    chosen = mended.network or ModelConfig(name=str(trained.path), options=mended.options)
+    rate = finetune_options.lr or RATE * (
+        optimizer.lr or suited_rate(conversion.model, optimizer.name)
+    )
+    chosen = conversion.network or ModelConfig(name=str(trained.path), options=conversion.options)
     return replace(
         base,
         data=data,
         model=chosen,
         train=TrainConfig(
-            epochs=course.epochs,
-            batch_size=course.batch_size,
+            epochs=finetune_options.epochs,
+            batch_size=finetune_options.batch_size,
             ema_decay=0.0,
-            seed=course.seed,
+            seed=finetune_options.seed,
         ),
         optimizer=replace(optimizer, lr=rate),
         schedule=ScheduleConfig(name="cosine", warmup=0.1),
         # A mixture of two samples has no twin whose answer it should share.
         augment=replace(base.augment or _moved(signal.channels, signal.image_size), mixup=0.0),
-        machine=MachineConfig(device=course.device),
+        machine=MachineConfig(device=finetune_options.device),
         provenance=Provenance(command="fix"),
     )
 
@@ -182,28 +189,28 @@ class SavedFix:
 
 
 def fixed_model(
-    mended: ConvertedModel, recipe: Recipe, rows: Sequence[Mapping[str, Any]]
+    conversion: ConvertedModel, recipe: Recipe, rows: Sequence[Mapping[str, Any]]
 ) -> SavedFix:
     """The fixed model, to save."""
     data = {k: getattr(recipe.data, k) for k in ("path", "seed", "val", "cut_test", "fingerprint")}
     return SavedFix(
-        network=mended.model.network,
-        spec=mended.model.spec,
-        choice=mended.network and recipe.model,
+        network=conversion.model.network,
+        spec=conversion.model.spec,
+        choice=conversion.network and recipe.model,
         recipe=recipe,
         data=data,
         rows=rows,
     )
 
 
-def original_model(trained: Model, mended: ConvertedModel, recipe: Recipe) -> SavedFix:
+def original_model(trained: Model, conversion: ConvertedModel, recipe: Recipe) -> SavedFix:
     """The original model, to save, with the class names of the data."""
-    ours = mended.network is not None
+    ours = conversion.network is not None
     before = _recipe_before(trained) if ours else recipe
     before = replace(before, provenance=recipe.provenance)  # no training to be taken up
     return SavedFix(
         network=trained.module.network,
-        spec=mended.model.spec,
+        spec=conversion.model.spec,
         choice=before.model if ours else None,
         recipe=before,
         data=trained.card.get("data", {}),

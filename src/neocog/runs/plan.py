@@ -61,20 +61,20 @@ def first_plan(experiment: Experiment, budget: Budget) -> Plan_:
     Raises:
         UsageError: the recipe's plan is no list of rising pairs, or its epochs are others.
     """
-    course = experiment.recipe.train
-    if course.plan:
-        plan, each = pairs(course), experiment.steps_per_epoch
-        if course.epochs and max(1, round(course.epochs * each)) != plan[-1][1]:
+    train_config = experiment.recipe.train
+    if train_config.plan:
+        plan, each = pairs(train_config), experiment.steps_per_epoch
+        if train_config.epochs and max(1, round(train_config.epochs * each)) != plan[-1][1]:
             raise UsageError(
                 "`train.plan` must agree with `train.epochs`, and does not: "
                 f"the plan ends at step {plan[-1][1]}, after {plan[-1][1] / each:g} epochs of "
-                f"{each} steps, and `epochs` is {course.epochs:g}. Leave `plan` out, and `epochs` "
-                "decides."
+                f"{each} steps, and `epochs` is {train_config.epochs:g}. Leave `plan` out, and "
+                "`epochs` decides."
             )
         return plan
-    if course.epochs:
-        return [(0, max(1, round(course.epochs * experiment.steps_per_epoch)))]
-    if not course.budget:
+    if train_config.epochs:
+        return [(0, max(1, round(train_config.epochs * experiment.steps_per_epoch)))]
+    if not train_config.budget:
         return [(0, default_steps(experiment.steps_per_epoch))]
     if not budget.step:
         budget.step, budget.prediction = speed(experiment, seconds=budget.measuring / 2)
@@ -106,7 +106,7 @@ def evaluating(experiment: Experiment, budget: Budget) -> float:
     return 2 * budget.prediction * sum(map(len, experiment.held_out().values()))
 
 
-def pairs(course: TrainConfig) -> Plan_:
+def pairs(train_config: TrainConfig) -> Plan_:
     """The plan of a recipe.
 
     Raises:
@@ -116,11 +116,11 @@ def pairs(course: TrainConfig) -> Plan_:
         >>> pairs(TrainConfig(plan=(0, 100, 50, 80)))
         [(0, 100), (50, 80)]
     """
-    plan = list(zip(course.plan[::2], course.plan[1::2], strict=False))
-    if len(course.plan) % 2 or not is_plan(plan):
+    plan = list(zip(train_config.plan[::2], train_config.plan[1::2], strict=False))
+    if len(train_config.plan) % 2 or not is_plan(plan):
         raise UsageError(
             f"`train.plan` is pairs of from step and to step, from 0, got "
-            f"{short_repr(course.plan)}. Leave it out and give `epochs`."
+            f"{short_repr(train_config.plan)}. Leave it out and give `epochs`."
         )
     return plan
 

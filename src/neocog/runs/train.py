@@ -331,12 +331,12 @@ class _Training:
     def recipe(self) -> Recipe:
         """The recipe with the plan as it is now."""
         experiment, plan = self.experiment, self.progress.plan
-        course = replace(
+        train_config = replace(
             experiment.recipe.train,
             epochs=plan[-1][1] / experiment.steps_per_epoch,
             plan=tuple(number for pair in plan for number in pair),
         )
-        return replace(experiment.recipe, train=course)
+        return replace(experiment.recipe, train=train_config)
 
     def keep(self, *, durable: bool = False) -> None:
         """Save what was reached. The checkpoint comes last: a resumed run goes by it."""

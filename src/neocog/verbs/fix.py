@@ -153,7 +153,7 @@ def fix(
             "`neocog audit` names the layers that break shifts of series."
         )
     parts = fix_data(trained, data, learns=finetune != 0, seed=seed)
-    mended = convert(
+    conversion = convert(
         trained,
         downsampling=downsampling,
         padding=padding,
@@ -166,8 +166,8 @@ def fix(
         ranks: tuple[GroupRank, ...] = ()
         if rank_layers:
             on_progress("trying each group alone")
-            ranks = advised(trained, mended, parts.test, downsampling, padding, seed)
-        work = _Work(trained, mended, parts, claim, modes, budget, began, seed, on_progress)
+            ranks = advised(trained, conversion, parts.test, downsampling, padding, seed)
+        work = _Work(trained, conversion, parts, claim, modes, budget, began, seed, on_progress)
         passes = PASSES if finetune is None else float(finetune)
         reached = work.search(passes, lr, consistency_weight, n, device, always=keep == "fixed")
         return work.done(reached, keep, ranks)
@@ -235,7 +235,7 @@ class _Work:
     """One fix: what it has, and the two halves of what it does."""
 
     trained: Model
-    mended: ConvertedModel
+    conversion: ConvertedModel
     parts: FixData
     claim: Claim
     modes: tuple[str, ...]
@@ -255,7 +255,7 @@ class _Work:
         always: bool,
     ) -> _Reached:
         """Measure the original model, find the best state of the changed one, measure that."""
-        parts, model, original = self.parts, self.mended.model, self.trained.module
+        parts, model, original = self.parts, self.conversion.model, self.trained.module
         ms = milliseconds_of([original])[0]
         measure = Measuring.within(
             self.budget, ms, parts.test, n=n, modes=self.modes, seed=self.seed
@@ -323,9 +323,9 @@ class _Work:
         fixed = better or keeping == "fixed"
         a, b = reached.before.measured(reached.times[0]), reached.after.measured(reached.times[1])
         kept = (
-            fixed_model(self.mended, reached.recipe, improved.tuned.rows)
+            fixed_model(self.conversion, reached.recipe, improved.tuned.rows)
             if fixed
-            else original_model(self.trained, self.mended, reached.recipe)
+            else original_model(self.trained, self.conversion, reached.recipe)
         )
         before = self.trained.seen()
         learned = (
@@ -339,7 +339,7 @@ class _Work:
             kept,
             {
                 **origin(self.trained),
-                **self.mended.options,
+                **self.conversion.options,
                 "better": better,
                 "kept": "fixed" if fixed else "as it was",
                 "finetune": finetune,
@@ -352,8 +352,8 @@ class _Work:
             kept="fixed" if fixed else "as it was",
             reason=reached.verdict.reason,
             aim=modes[0],
-            replaced=self.mended.replaced,
-            skipped=self.mended.skipped,
+            replaced=self.conversion.replaced,
+            skipped=self.conversion.skipped,
             before=a,
             converted=reached.converted,
             after=goes,
@@ -368,7 +368,7 @@ class _Work:
                     (
                         *reached.notes,
                         *how_chosen(improved, validated=reached.validated, seen=reached.seen),
-                        *self.mended.remarks,
+                        *self.conversion.remarks,
                         *notes,
                     ),
                 )
@@ -378,10 +378,10 @@ class _Work:
             model=None,
             title=f"{_stem(self.trained)}, fixed",
             data=self.parts.path,
-            classes=self.mended.model.spec.classes,
+            classes=self.conversion.model.spec.classes,
             again=again(
                 self.trained.named_as(self.parts.path),
-                self.mended.options,
+                self.conversion.options,
                 max(2 * BUDGET, 2 * (self.budget or 0.0)),
             ),
         )
@@ -404,11 +404,13 @@ class _Work:
 
     def _recipe(self, passes: float, lr: float, device: str, seen: bool) -> Recipe:
         source = self.parts.source
-        course = FinetuneOptions(epochs=passes, lr=lr, seed=self.seed, device=device, val=not seen)
+        finetune_options = FinetuneOptions(
+            epochs=passes, lr=lr, seed=self.seed, device=device, val=not seen
+        )
         return recipe_of(
             self.trained,
-            self.mended,
-            course,
+            self.conversion,
+            finetune_options,
             path=self.parts.path,
             fingerprint=source.fingerprint if source else "",
         )

@@ -227,14 +227,14 @@ def milliseconds_of(models: Sequence[SpecifiedNetwork]) -> list[float]:
 
 def advised(
     trained: Model,
-    mended: ConvertedModel,
+    conversion: ConvertedModel,
     split: Split,
     downsampling: str,
     padding: str,
     seed: int,
 ) -> tuple[GroupRank, ...]:
     """Each group of downsamplers replaced alone, weights as they are: what gains most first."""
-    spec = mended.model.spec
+    spec = conversion.model.spec
     signal = spec.input
     some = Samples.of(split).first(ADVISED, seed=seed)
 
