@@ -72,12 +72,12 @@ def run_first_screen(end: Finished, run: str) -> FirstScreen:
     """
     experiment = end.experiment
     recipe = experiment.recipe
-    place = parse_source(recipe.data.path)[0]
+    path = parse_source(recipe.data.path)[0]
     name = "test" if "test" in end.scores else next(iter(end.scores), None)
     named = Named(model=run, data=recipe.data.path)
     if name is None:
         return FirstScreen(
-            headline=f"{printable(Path(place).name or place)}: trained, without held-out "
+            headline=f"{printable(Path(path).name or path)}: trained, without held-out "
             "samples to measure it on.",
             figures=_costs(end),
             next=_longer(end, run),
@@ -88,7 +88,7 @@ def run_first_screen(end: Finished, run: str) -> FirstScreen:
     images = f"{score.n:,} {name} image{'' if score.n == 1 else 's'}"
     audit = named.command("audit", "Measure whether its predictions hold under shifts")
     return FirstScreen(
-        headline=f"{printable(Path(place).name or place)}: {flipped(score.accuracy)} % top-1 "
+        headline=f"{printable(Path(path).name or path)}: {flipped(score.accuracy)} % top-1 "
         f"accuracy (95 % CI {low}–{high} %) on {images}.",
         detail=why,
         badge=badge,

@@ -51,9 +51,9 @@ def held_out_by_both(split: Split, name: str, models: Sequence[Model]) -> Common
         return Common(None, tuple(_sizes(models)))
     left, notes = np.ones(len(split), bool), _sizes(models)
     for model in models:
-        place = printable(model.path)
+        path = printable(model.path)
         if (seen := model.seen()) is None:
-            notes.append(f"What `{place}` was trained on is not known here.")
+            notes.append(f"What `{path}` was trained on is not known here.")
             continue
         trained, watched = seen.trained_on(split), np.zeros(len(split), bool)
         if name == "test":
@@ -63,7 +63,7 @@ def held_out_by_both(split: Split, name: str, models: Sequence[Model]) -> Common
             more = f", and {watched.sum():,} watched its training" if watched.any() else ""
             notes.append(
                 f"{trained.sum():,} of the {len(split):,} {name} samples were trained on by "
-                f"`{place}`{more}: these are left out for both models."
+                f"`{path}`{more}: these are left out for both models."
             )
     if not left.any():
         raise UsageError(

@@ -27,20 +27,20 @@ from neocog.types import ModelSpec
 
 __all__ = ["load", "load_run"]
 
-Path_ = str | os.PathLike[str]
+StrPath = str | os.PathLike[str]
 
 TRIES = 3
 """So often a run is read that is replaced in the very moment."""
 
 
 def load(
-    model: Path_ | nn.Module | Model,
+    model: StrPath | nn.Module | Model,
     *,
-    weights: Path_ | None = None,
+    weights: StrPath | None = None,
     size: Sequence[int] | None = None,
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
-    classes: Path_ | int | Sequence[str] | None = None,
+    classes: StrPath | int | Sequence[str] | None = None,
     task: str | None = None,
     init: str | None = None,
     output: str | None = None,
@@ -116,25 +116,25 @@ def _as_opened(model: Model, name: str, given: Mapping[str, Any]) -> Model:
     return model
 
 
-def _must_be_a_run(place: Path_) -> None:
+def _must_be_a_run(path: StrPath) -> None:
     """A run may be called what it likes; another folder is no file of that kind."""
-    suffix = Path(place).suffix.lower()
+    suffix = Path(path).suffix.lower()
     if suffix not in (".pt2", ".onnx", *LOOSE):
         return
     try:
-        RunFolder.open(Path(place))
+        RunFolder.open(Path(path))
     except RunError as e:
         raise ModelError(
-            f"`{printable(place)}` is a folder, and neither a run, which has a recipe.toml, nor a "
+            f"`{printable(path)}` is a folder, and neither a run, which has a recipe.toml, nor a "
             f"{suffix} file. Check the path."
         ) from e
 
 
-def load_run(place: Path_, *, allow_random: bool = False) -> Model:
+def load_run(path: StrPath, *, allow_random: bool = False) -> Model:
     """The model of a run folder.
 
     Args:
-        place: the folder.
+        path: the folder.
         allow_random: take a model whose predictions are not a function of the image alone.
 
     Raises:
@@ -143,10 +143,10 @@ def load_run(place: Path_, *, allow_random: bool = False) -> Model:
             when it is asked again.
     """
     for _ in range(TRIES):
-        folder = RunFolder.open(Path(place))
+        folder = RunFolder.open(Path(path))
         before = folder.identity()
         try:
-            opened = _loaded(folder, place, allow_random=allow_random)
+            opened = _loaded(folder, path, allow_random=allow_random)
         except NeocogError:
             if folder.identity() == before:
                 raise
@@ -155,12 +155,12 @@ def load_run(place: Path_, *, allow_random: bool = False) -> Model:
                 return opened
         # Another run took its place meanwhile: what was read may be of both.
     raise RunError(
-        f"A run is read while nobody replaces it, and `{printable(place)}` was replaced "
+        f"A run is read while nobody replaces it, and `{printable(path)}` was replaced "
         f"{TRIES} times in that time. Try again later."
     )
 
 
-def _loaded(folder: RunFolder, place: Path_, *, allow_random: bool) -> Model:
+def _loaded(folder: RunFolder, path: StrPath, *, allow_random: bool) -> Model:
     card = folder.card()
     spec = ModelSpec.from_json(card["spec"])
     name, options = card["network"]["name"], dict(card["network"]["options"])
@@ -171,14 +171,14 @@ def _loaded(folder: RunFolder, place: Path_, *, allow_random: bool) -> Model:
         network = _built(name, spec, options, folder)
     module = SpecifiedNetwork(network, spec)
     module.eval()
-    chance = as_function(module, os.fspath(place), spec.input.shape, allow_random=allow_random)
+    chance = as_function(module, os.fspath(path), spec.input.shape, allow_random=allow_random)
     for note in chance:
         warnings.warn(note, stacklevel=3)
     return Model(
         module,
         {**card, "doubts": list(chance)},
-        Path(place),
-        recall=partial(read_seen, Path(place)),
+        Path(path),
+        recall=partial(read_seen, Path(path)),
         history=partial(_history, folder),
     )
 

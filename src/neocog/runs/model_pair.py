@@ -76,21 +76,21 @@ def open_pair(
     return load(model, **opening, task=task), load(baseline, **shared, task=task)
 
 
-def _is_run(place: str) -> bool:
-    return os.path.isdir(place)  # noqa: PTH112 (names too long are none)
+def _is_run(path: str) -> bool:
+    return os.path.isdir(path)  # noqa: PTH112 (names too long are none)
 
 
-def _knows(place: str) -> UsageError:
+def _knows(path: str) -> UsageError:
     return UsageError(
-        f"A run folder knows its weights; `{printable(place)}` was given --baseline-weights. "
+        f"A run folder knows its weights; `{printable(path)}` was given --baseline-weights. "
         "Leave them out, or name an external baseline."
     )
 
 
-def _options_of(fixed: Model, place: str, opening: Mapping[str, Any]) -> dict[str, Any]:
+def _options_of(fixed: Model, path: str, opening: Mapping[str, Any]) -> dict[str, Any]:
     """Options of an external model: those given, else those it was opened with for its fix."""
     card = fixed.card.get("fixed")
-    if not isinstance(card, Mapping) or card.get("from") != str(Path(place)):
+    if not isinstance(card, Mapping) or card.get("from") != str(Path(path)):
         return dict(opening)
     if "opened" not in card:
         return dict(opening)
@@ -98,7 +98,7 @@ def _options_of(fixed: Model, place: str, opening: Mapping[str, Any]) -> dict[st
     weights = options.get("weights")
     if "weights" not in opening and weights is not None and not os.path.isfile(weights):  # noqa: PTH113 (names too long are none)
         raise UsageError(
-            f"`{printable(fixed.path)}` was made from `{printable(place)}` with the weights "
+            f"`{printable(fixed.path)}` was made from `{printable(path)}` with the weights "
             f"`{printable(weights)}`, and there is no such file here. Give --weights."
         )
     if fixed.named:

@@ -29,101 +29,101 @@ PART = ".*.part"
 """Files and folders that are being written, or thrown away."""
 
 
-def beside(place: Path, what: str) -> Path:
+def beside(path: Path, what: str) -> Path:
     """A neighbor of a run folder.
 
     Example:
         >>> beside(Path("runs/digits"), "new").as_posix()
         'runs/.digits.new'
     """
-    return place.parent / f".{place.name}.{what}"
+    return path.parent / f".{path.name}.{what}"
 
 
-def draft(place: Path) -> Path:
+def draft(path: Path) -> Path:
     """An empty folder beside a run, which becomes it or is swept away."""
-    name = tempfile.mkdtemp(prefix=f".{place.name}.", suffix=".part", dir=place.parent)
+    name = tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
     mask = os.umask(0o022)
     os.umask(mask)
     Path(name).chmod(0o777 & ~mask)
     return Path(name)
 
 
-def drafts(place: Path) -> list[Path]:
+def drafts(path: Path) -> list[Path]:
     """What `draft` made for a run and is left; not those of `NAME.2`, which begin like its own."""
-    own = re.compile(rf"\.{re.escape(place.name)}\.[^.]+\.part")
-    return [p for p in place.parent.iterdir() if own.fullmatch(p.name)]
+    own = re.compile(rf"\.{re.escape(path.name)}\.[^.]+\.part")
+    return [p for p in path.parent.iterdir() if own.fullmatch(p.name)]
 
 
-def discard(folder: Path, place: Path) -> None:
+def discard(folder: Path, path: Path) -> None:
     """Remove a folder beside a run, which is gone in one moment for all who look for it."""
     if folder.exists():
-        away = draft(place)
+        away = draft(path)
         folder.rename(away)
         shutil.rmtree(away, ignore_errors=True)
 
 
-def put(new: Path, place: Path, known: Collection[str]) -> None:
+def put(new: Path, path: Path, known: Collection[str]) -> None:
     """Let a complete run take its place; whoever asks afterwards, in any process, gets it.
 
     Args:
-        new: a folder beside the place.
-        place: of the run; nothing, an empty folder or the run that is replaced.
+        new: a folder beside the path.
+        path: of the run; nothing, an empty folder or the run that is replaced.
         known: names in a run that are replaced; others are its owner's, and stay.
 
     Raises:
         OSError: a folder cannot be renamed; what was there is unharmed.
     """
-    with briefly(place.parent):
-        _settle(place, known)
-        new.rename(beside(place, "next"))
-        _settle(place, known)
+    with briefly(path.parent):
+        _settle(path, known)
+        new.rename(beside(path, "next"))
+        _settle(path, known)
 
 
-def settle(place: Path, known: Collection[str]) -> None:
+def settle(path: Path, known: Collection[str]) -> None:
     """Finish what a killed process began; nothing to do if none did.
 
     Args:
-        place: of a run.
+        path: of a run.
         known: as for `put`.
 
     Raises:
         OSError: a folder cannot be renamed.
     """
-    if not any(os.path.lexists(beside(place, what)) for what in ("next", "old")):
+    if not any(os.path.lexists(beside(path, what)) for what in ("next", "old")):
         return
-    with briefly(place.parent):  # a process in the middle of it is waited for
-        _settle(place, known)
+    with briefly(path.parent):  # a process in the middle of it is waited for
+        _settle(path, known)
 
 
-def _settle(place: Path, known: Collection[str]) -> None:
+def _settle(path: Path, known: Collection[str]) -> None:
     """From each state that a kill can leave to the next, until there is a run and nothing else."""
-    following, old = beside(place, "next"), beside(place, "old")
-    if old.exists() and _filled(place):
-        _put_away(old, place, known)
+    following, old = beside(path, "next"), beside(path, "old")
+    if old.exists() and _filled(path):
+        _put_away(old, path, known)
     if following.exists():
-        if _filled(place):
-            place.rename(old)
-        elif place.exists():
-            place.rmdir()
-        following.rename(place)
+        if _filled(path):
+            path.rename(old)
+        elif path.exists():
+            path.rmdir()
+        following.rename(path)
     if old.exists():
-        if _filled(place):
-            _put_away(old, place, known)
+        if _filled(path):
+            _put_away(old, path, known)
         else:  # somebody removed what had replaced it
             with contextlib.suppress(OSError):
-                place.rmdir()
-            old.rename(place)
+                path.rmdir()
+            old.rename(path)
 
 
-def _filled(place: Path) -> bool:
-    return place.is_dir() and any(place.iterdir())
+def _filled(path: Path) -> bool:
+    return path.is_dir() and any(path.iterdir())
 
 
-def _put_away(old: Path, place: Path, known: Collection[str]) -> None:
+def _put_away(old: Path, path: Path, known: Collection[str]) -> None:
     """Hand on what is no part of a run, remove the rest."""
     for entry in old.iterdir():
         if entry.name not in known and not entry.match(PART):
-            target = place / entry.name
+            target = path / entry.name
             if not os.path.lexists(target):
                 entry.rename(target)
-    discard(old, place)
+    discard(old, path)

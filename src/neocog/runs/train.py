@@ -361,10 +361,10 @@ class _Training:
     def farewell(self) -> str:
         """What to do after a Ctrl-C."""
         done, steps = self.progress.step, self.progress.last
-        place = shlex.quote(printable(self.claim.path))
+        path = shlex.quote(printable(self.claim.path))
         return (
             f"{done:,} of {steps:,} steps are saved. "
-            f"Take the training up with `neocog train --resume {place}`."
+            f"Take the training up with `neocog train --resume {path}`."
         )
 
     def summary(self, scores: dict[str, Evaluation]) -> dict[str, Any]:
