@@ -7,11 +7,11 @@ from torch import Tensor, nn
 
 from neocog.errors import ModelError
 from neocog.graph.activations import (
+    device_and_dtype,
     differentiable,
     exchanging,
     find_layer,
     first_tensor,
-    place_of,
     recording,
     with_first,
 )
@@ -169,5 +169,5 @@ def test_parts_of_an_output() -> None:
     new = with_first({"x": [b], "y": a}, a)
     assert new["x"][0] is a
     assert new["y"] is a
-    assert place_of(nn.Linear(1, 1).double()) == (torch.device("cpu"), torch.float64)
-    assert place_of(nn.ReLU()) == (torch.device("cpu"), torch.float32)
+    assert device_and_dtype(nn.Linear(1, 1).double()) == (torch.device("cpu"), torch.float64)
+    assert device_and_dtype(nn.ReLU()) == (torch.device("cpu"), torch.float32)

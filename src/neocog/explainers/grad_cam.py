@@ -27,7 +27,7 @@ from neocog.explainers.maps.cells import Cells, spread
 from neocog.explainers.maps.channel_weights import METHODS, Method, method_of
 from neocog.explainers.maps.objective import Target, model_output, rows_of, value
 from neocog.explainers.target import Chosen, choose_layer, describe_layer
-from neocog.graph.activations import differentiable, exchanging, place_of
+from neocog.graph.activations import device_and_dtype, differentiable, exchanging
 from neocog.graph.output_kind import kind_of, probabilities
 
 __all__ = ["METHODS", "Cam", "as_input", "enlarge", "grad_cam", "resize_map"]
@@ -230,7 +230,7 @@ def as_input(model: nn.Module, x: Tensor) -> Tensor:
             expected=(1, 3, 32, 32),
             actual=tuple(x.shape),
         )
-    device, dtype = place_of(model)
+    device, dtype = device_and_dtype(model)
     with torch.inference_mode(False):
         plain = x.clone() if x.is_inference() else x.detach()
         moved = plain.to(device, dtype)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from neocog.data.samples import Samples, batch_of
 from neocog.explainers.layout import SpatialLayout
 from neocog.explainers.units import check_units, finite, layout_for, output_of, unit_values
-from neocog.graph.activations import place_of
+from neocog.graph.activations import device_and_dtype
 from neocog.graph.preserve import preserved
 
 __all__ = ["Largest", "largest_on"]
@@ -58,7 +58,7 @@ def largest_on(
         UsageError: there is no such unit.
         ModelError: the layer does not run, or its output is not finite.
     """
-    device, dtype = place_of(model)
+    device, dtype = device_and_dtype(model)
     best = torch.full((len(units),), -torch.inf)
     index = torch.zeros(len(units), dtype=torch.int64)
     step = batch_of(samples, batch)

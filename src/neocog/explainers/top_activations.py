@@ -23,7 +23,7 @@ from neocog.errors import ModelError, UsageError, printable
 from neocog.exhibits import Curve, Exhibit, Gallery, Section
 from neocog.explainers.layout import SpatialLayout
 from neocog.explainers.units import check_units, finite, headed, layout_for, output_of
-from neocog.graph.activations import place_of
+from neocog.graph.activations import device_and_dtype
 from neocog.graph.preserve import preserved
 from neocog.jsonable import Jsonable, keys
 from neocog.render.pixels import as_image, framed
@@ -167,7 +167,7 @@ def top_patches(
     """
     if k < 1:
         raise UsageError(f"A unit shows one patch at least; k={k} came. Ask for more.")
-    device, dtype = place_of(model)
+    device, dtype = device_and_dtype(model)
     step = batch_of(samples, batch)
     best: _Best | None = None
     layout: SpatialLayout | None = None

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from neocog.errors import ModelError, ShapeMismatch, UsageError, did_you_mean, printable
 from neocog.explainers.layout import SpatialLayout
 from neocog.explainers.target import describe_layers
-from neocog.graph.activations import first_tensor, place_of, recording
+from neocog.graph.activations import device_and_dtype, first_tensor, recording
 
 __all__ = [
     "WHERE",
@@ -83,7 +83,7 @@ def output_of(
         ModelError: the layer does not run, or puts out no tensor.
         ShapeMismatch: what it puts out has no axis of units behind the batch axis.
     """
-    x = x.to(*place_of(module))
+    x = x.to(*device_and_dtype(module))
     if layer:
         with recording(module, [layer]) as kept:
             run(x)

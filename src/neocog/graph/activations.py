@@ -20,12 +20,12 @@ from neocog.graph.preserve import preserved
 
 __all__ = [
     "Run",
+    "device_and_dtype",
     "differentiable",
     "exchanging",
     "find_layer",
     "first_tensor",
     "handed",
-    "place_of",
     "recording",
     "with_first",
 ]
@@ -159,7 +159,7 @@ def differentiable(
         >>> torch.equal(g, net.weight.detach()), net.weight.grad is None
         (True, True)
     """
-    device, _ = place_of(module)
+    device, _ = device_and_dtype(module)
     with (
         preserved(module),
         torch.inference_mode(False),
@@ -184,7 +184,7 @@ def _with(module: nn.Module, weights: dict[str, Tensor]) -> Run:
     return run
 
 
-def place_of(module: nn.Module) -> tuple[torch.device, torch.dtype]:
+def device_and_dtype(module: nn.Module) -> tuple[torch.device, torch.dtype]:
     """Device and type of the numbers that a module computes with: those of its first weight."""
     for t in (*module.parameters(), *module.buffers()):
         if t.is_floating_point():
@@ -207,7 +207,7 @@ def handed(module: nn.Module, x: Tensor) -> Tensor:
         >>> nn.ReLU(inplace=True)(handed(nn.ReLU(), x)), x
         (tensor([0., 2.]), tensor([-1.,  2.]))
     """
-    device, dtype = place_of(module)
+    device, dtype = device_and_dtype(module)
     return x.to(device, dtype, copy=True)
 
 
