@@ -22,12 +22,14 @@ import torch
 from torch import nn
 from neocog.networks.catalog import build
 
-def list_models(): return ["mobilenetv2_100", "tiny"]
+def list_models(): return ["mobilenetv2_100", "tiny", "gone"]
 def is_model_pretrained(name): return True
 
 def create_model(name, *, pretrained, num_classes=10):
     torch.manual_seed(7)
-    if name == "tiny":
+    if name == "gone" and pretrained:
+        raise OSError("no network")
+    if name in ("tiny", "gone"):
         net = nn.Sequential(nn.Conv2d(3, 3, 7, 7), nn.Flatten(), nn.Linear(48, num_classes))
     else:
         options = {"stem": "published"}
@@ -80,6 +82,8 @@ def test_a_network_of_a_library_is_the_same_one_of_ours(timm: None) -> None:
     assert (start.input.mean, start.input.size) == ((0.4,) * 3, (96, 96))
     assert "The head of 10 classes is replaced by one of 5" in " ".join(notes)
     assert start.digest == initial_weights("timm:mobilenetv2_100", model.name).digest
+    with pytest.raises(ModelError, match=r"not available here: OSError.*Name a file"):
+        initial_weights("timm:gone", "timm:gone")
 
 
 def test_a_network_that_only_a_library_has_is_trained_and_opened_again(

@@ -39,7 +39,8 @@ __all__ = ["command"]
     "--init",
     "start",
     metavar="none|imagenet|MODEL",
-    help="Initial weights: random, ImageNet's, or a run folder's.  [chosen by the images]",
+    help="Initial weights; MODEL is a run, timm:NAME, hf://ORG/NAME, a file.  "
+    "[chosen by the images]",
 )
 @click.option(
     "--freeze",

@@ -29,6 +29,7 @@ from neocog.networks.pretrained import PRETRAINED, Pretrained, pretrained_of, re
 from neocog.runs.folder import RunFolder
 from neocog.runs.recipe import ModelConfig
 from neocog.store.foreign import make
+from neocog.store.libraries import INSTEAD
 from neocog.store.weights import read_weights
 from neocog.types import InputSpec, ModelSpec
 
@@ -147,7 +148,11 @@ def _pretrained(known: Pretrained) -> InitialWeights:
 
 
 def _of_library(source: str) -> InitialWeights:
-    made = make(source)
+    try:
+        made = make(source)
+    except ModelError as e:
+        instead = "Name a file of its weights, with --model for its network, or other weights."
+        raise ModelError(str(e).replace(INSTEAD, instead)) from e
     tensors = made.network.state_dict()
     return InitialWeights(
         title=f"`{printable(source)}`",

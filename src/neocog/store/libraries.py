@@ -24,7 +24,7 @@ from torch import nn
 from neocog.errors import ModelError, UsageError, did_you_mean, printable
 from neocog.types import InputSpec
 
-__all__ = ["INITS", "LIBRARIES", "Made", "of_library", "resize_mode_of", "short"]
+__all__ = ["INITS", "INSTEAD", "LIBRARIES", "Made", "of_library", "resize_mode_of", "short"]
 
 LIBRARIES = ("torchvision", "timm")
 """Libraries whose models are opened by name."""
@@ -89,7 +89,7 @@ def _trained(models: Any, library: str, name: str, classes: int | None) -> Made:
     if _has_none(models, library, name):
         raise ModelError(
             f"A library model is opened with its pretrained weights; {library} has none for "
-            f"`{printable(name)}`. {_INSTEAD}"
+            f"`{printable(name)}`. {INSTEAD}"
         )
     try:
         network = _built(models, library, name, None, trained=True)
@@ -98,7 +98,7 @@ def _trained(models: Any, library: str, name: str, classes: int | None) -> Made:
         raise ModelError(
             f"`{source}` is opened with the pretrained weights that {library} downloads, which "
             "are not "
-            f"available here: {short(e.__cause__ or e).rstrip('.')}. {_INSTEAD}"
+            f"available here: {short(e.__cause__ or e).rstrip('.')}. {INSTEAD}"
         ) from e
     config: Any = getattr(network, "pretrained_cfg", None)
     tag = config.get("tag") if isinstance(config, Mapping) else None
@@ -115,7 +115,9 @@ def _trained(models: Any, library: str, name: str, classes: int | None) -> Made:
     return made
 
 
-_INSTEAD = "Give your own with --weights FILE, or use random ones with --init none."
+INSTEAD = "Give your own with --weights FILE, or use random ones with --init none."
+"""What to do where the weights of a model that is opened are not there."""
+"""What to do where a library's weights are not there, for a model that is opened."""
 
 
 def _outputs(network: nn.Module) -> int | None:
