@@ -25,6 +25,12 @@ __all__ = ["command"]
 @click.option(
     "--seed", type=click.IntRange(min=0), default=0, help="Random seed of the split.  [0]"
 )
+@click.option(
+    "--symmetries",
+    is_flag=True,
+    help="Measure which rotations, flips, shifts, scales and changes of brightness and contrast "
+    "keep the labels, and print the --augment for them.",
+)
 @click.option("--strict", is_flag=True, help="Stop at the first unreadable file.")
 @click.option("--report", type=OUT_FILE, help="Write an HTML report with images.")
 @verbose_option
@@ -34,6 +40,7 @@ def command(
     size: tuple[int, int] | None,
     resize_mode: str | None,
     seed: int,
+    symmetries: bool,
     strict: bool,
     report: str | None,
     verbose: bool,
@@ -49,9 +56,13 @@ def command(
     neocog data digits
     neocog data images/ --report data.html
     neocog data images/ --json
+    neocog data images/ --symmetries --report symmetries.html
     """
     from neocog.verbs.data import data
 
+    if symmetries:
+        _symmetries(source, size, resize_mode, seed, report, verbose, as_json)
+        return
     quality = data(
         source,
         size=size,
@@ -73,6 +84,37 @@ def command(
         from neocog.cli.draw import draw, on_stdout
 
         for section in quality.sections():
+            draw(on_stdout(), section)
+    if report is not None:
+        say(f"Report: {report}", err=True)
+
+
+def _symmetries(
+    source: str,
+    size: tuple[int, int] | None,
+    resize_mode: str | None,
+    seed: int,
+    report: str | None,
+    verbose: bool,
+    as_json: bool,
+) -> None:
+    """`--symmetries`: a result of its own."""
+    from neocog.targets import target_file
+    from neocog.verbs.label_symmetries import symmetries
+
+    if report is not None:
+        target_file(report, option="report")
+    result = symmetries(source, seed=seed, size=size, resize_mode=resize_mode or "crop")
+    if report is not None:
+        result.save_html(report)
+    if as_json:
+        print_json(result.to_json())
+        return
+    lines(result.summary().split("\n"))
+    if verbose:
+        from neocog.cli.draw import draw, on_stdout
+
+        for section in result.sections():
             draw(on_stdout(), section)
     if report is not None:
         say(f"Report: {report}", err=True)

@@ -1,0 +1,338 @@
+"""Which transformations keep the labels of a data set, and in which amounts the data holds them.
+
+Two things are measured on images that the network of `neocog.training.amounts` has not seen.
+
+**Found**: how much of a transformation the data itself holds. Where the network cannot tell how
+far an image was rotated, images of both orientations occur. Its mean probability for so much more
+than was applied, as a fraction of that for what was applied, falls with the amount. For amounts
+that are uniform in ±a it is a triangle from 1 to 0 at 2a, so the area under one side is a.
+
+**Confusions**: images of a class that are recognized as another class once they are transformed,
+and were not before. A 6 that is rotated by 180° is recognized as a 9.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from neocog.errors import DataError
+from neocog.symmetry.families import Family, OrientationFamily
+from neocog.training.amounts import AmountNet, Predicted, predict_amounts, train_amount_net
+
+__all__ = ["Confusion", "SymmetryExtent", "SymmetryTest", "label_symmetries"]
+
+LEAST = 200
+"""Images without which nothing is predicted."""
+
+SIDE = 32
+"""Pixels of the images that are looked at."""
+
+HELD_OUT = 1_500
+LINES = 600
+"""Images that rotations, and the other transformations, are measured on."""
+
+MARGIN = 0.2
+"""Of a class, which may be recognized as another one without being called a confusion: the network
+has not learned from transformed images, and errs more on what it never saw. Where a label really
+changes, most of a class is recognized as the other."""
+
+Z = 3.0
+"""Standard errors by which a confusion is beyond that margin: hundreds of pairs are looked at."""
+
+_DRAWS = 400
+
+
+@dataclass(frozen=True, kw_only=True)
+class Confusion:
+    """Images of a class that are recognized as another one.
+
+    Args:
+        amount: of the transformation, in its unit.
+        label: class index.
+        recognized_as: class index.
+        rate: fraction of the class, less the fraction that is recognized so without.
+        interval: 95 %.
+        n: images of the class.
+        example: index of a held-out image.
+    """
+
+    amount: float
+    label: int
+    recognized_as: int
+    rate: float
+    interval: tuple[float, float]
+    n: int
+    example: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class SymmetryExtent:
+    """One transformation.
+
+    Args:
+        name: rotation, horizontal flip, vertical flip, shift of rows, …
+        extent: amount that the data holds to each side, in the unit of the family; for a flip the
+            probability of the mirror image, as a fraction of that of the image.
+        interval: 95 %, bootstrap over images.
+        least: the data holds at least so much: as far as was looked.
+        kept: largest amount up to which no class is confused; for a flip 1 or 0.
+        amounts: that were tried, from none on.
+        curve: of each amount, its probability as a fraction of that of none.
+        confusions: the largest first.
+    """
+
+    name: str
+    extent: float
+    interval: tuple[float, float]
+    least: bool
+    kept: float
+    amounts: tuple[float, ...]
+    curve: tuple[float, ...]
+    confusions: tuple[Confusion, ...]
+
+    @property
+    def is_flip(self) -> bool:
+        """Whether there is no amount."""
+        return self.name.endswith("flip")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SymmetryTest:
+    """What was measured.
+
+    Args:
+        each: transformations.
+        n: images that were learned from.
+        held_out: images that figures are of.
+        accuracy: of the network on unchanged held-out images; None without labels.
+        images: held out, as they were looked at, (B, C, S, S).
+    """
+
+    each: tuple[SymmetryExtent, ...]
+    n: int
+    held_out: int
+    accuracy: float | None
+    images: Tensor
+
+
+def label_symmetries(
+    x: Tensor,
+    y: Tensor,
+    *,
+    classes: int,
+    steps: int = 400,
+    seed: int = 0,
+    callback: Callable[[int, int], None] | None = None,
+) -> SymmetryTest:
+    """Measure the symmetries of labeled or unlabeled images.
+
+    Args:
+        x: images in [0, 1], (B, C, H, W), in random order; the middle square of each is looked at.
+        y: class indices, (B,).
+        classes: 0 for images without labels.
+        steps: of training.
+        seed: of weights, order and amounts.
+        callback: called with (steps done, steps in all).
+
+    Raises:
+        DataError: there are fewer than 200 images.
+    """
+    if len(x) < LEAST:
+        raise DataError(
+            f"Symmetries of data need at least {LEAST} images to be measured; {len(x):,} came. "
+            "Bring more images."
+        )
+    x = _squares(x)
+    held = min(HELD_OUT, len(x) // 4)
+    images, labels = x[:held], y[:held]
+    rest, rest_labels = x[held:], y[held:]
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        net = AmountNet(
+            x.shape[1], x.shape[2], classes=classes, mean=float(rest.mean()), std=float(rest.std())
+        )
+    total = steps + steps // 2
+    on_step = (lambda done, _: callback(done, total)) if callback else None
+    train_amount_net(net, rest, rest_labels, steps=steps, seed=seed, callback=on_step)
+    each: list[SymmetryExtent] = []
+    accuracy = None
+    for family in net.families:
+        some = held if isinstance(family, OrientationFamily) else min(held, LINES)
+        predicted = predict_amounts(net, family, images[:some], seed=seed)
+        if accuracy is None and classes:
+            accuracy = (predicted.unchanged.argmax(1) == labels[:some]).float().mean().item()
+        each += _of_family(predicted, labels[:some] if classes else None, seed)
+        if callback is not None:
+            callback(steps + len(each) * (total - steps) // 9, total)
+    return SymmetryTest(
+        each=tuple(each), n=len(rest), held_out=held, accuracy=accuracy, images=images
+    )
+
+
+def _squares(x: Tensor) -> Tensor:
+    """The middle square of each image, of at most 32 pixels a side."""
+    side = min(x.shape[2:])
+    top, left = ((n - side) // 2 for n in x.shape[2:])
+    x = x[:, :, top : top + side, left : left + side]
+    if side != SIDE and (side > SIDE or side < SIDE // 2):
+        x = F.interpolate(x, size=(SIDE, SIDE), mode="bilinear", antialias=side > SIDE)
+    return x.contiguous()
+
+
+def _of_family(predicted: Predicted, labels: Tensor | None, seed: int) -> Iterator[SymmetryExtent]:
+    family = predicted.family
+    likely = _likely(predicted)
+    if isinstance(family, OrientationFamily):
+        half = family.angles // 2
+        turns = [[a, -a % family.angles] for a in range(half + 1)]
+        yield _amount(
+            "rotation", predicted, likely, turns, labels, seed, step=family.step, circle=True
+        )
+        for name, turn in (("horizontal flip", 0), ("vertical flip", half)):
+            yield _flip(name, predicted, likely, family.angles + turn, labels, seed)
+        return
+    sides = [[d, -d] for d in range(family.identity + 1)]
+    rows = [[family.relative.index(d) for d in pair] for pair in sides]
+    yield _amount(family.name, predicted, likely, rows, labels, seed, step=0.0, circle=False)
+
+
+def _likely(predicted: Predicted) -> np.ndarray:
+    """Probability of every relative element, (B, 2, relative): as predicted, and of none."""
+    family = predicted.family
+    applied = torch.arange(family.count)
+    out = []
+    for g in family.relative:
+        there = family.after(applied, torch.tensor(g))
+        ok = there >= 0
+        more = predicted.elements[:, applied[ok], there[ok]].mean(1)
+        none = predicted.elements[:, applied[ok], applied[ok]].mean(1)
+        out.append(torch.stack([more, none], 1))
+    return torch.stack(out, 2).double().numpy()
+
+
+def _curve(likely: np.ndarray, rows: Sequence[Sequence[int]]) -> np.ndarray:
+    """Relative probability at each amount, both sides together."""
+    mean = likely.mean(0)
+    return np.array([mean[0, pair].sum() / mean[1, pair].sum() for pair in rows])
+
+
+def _area(curve: np.ndarray, amounts: np.ndarray, *, circle: bool) -> float:
+    """The area under one side, above what is left at the other end of a circle."""
+    floor = min(float(curve.min()), 0.99) if circle else 0.0
+    if circle and floor > 0.6:
+        return float(amounts[-1])  # all the way round
+    return float(np.trapezoid((curve - floor) / (1 - floor), amounts))
+
+
+def _amount(
+    name: str,
+    predicted: Predicted,
+    likely: np.ndarray,
+    rows: list[list[int]],
+    labels: Tensor | None,
+    seed: int,
+    *,
+    step: float,
+    circle: bool,
+) -> SymmetryExtent:
+    family = predicted.family
+    size = [abs(family.amount(family.relative[pair[0]])) for pair in rows]
+    amounts = np.array([step * i for i in range(len(rows))] if circle else size)
+    curve = _curve(likely, rows)
+    rng = np.random.default_rng([seed, 0x5E7])
+    draws = [
+        _area(_curve(likely[rng.integers(len(likely), size=len(likely))], rows), amounts,
+              circle=circle)
+        for _ in range(_DRAWS)
+    ]  # fmt: skip
+    low, high = np.quantile(draws, [0.025, 0.975])
+    confusions: list[Confusion] = []
+    kept = float(amounts[-1])
+    for i, pair in enumerate(rows[1:], start=1):
+        several = [c for r in dict.fromkeys(pair) for c in _confusions(predicted, r, labels)]
+        if several and kept >= amounts[i]:
+            kept = float(amounts[i - 1])
+        confusions += several
+    return SymmetryExtent(
+        name=name,
+        extent=_area(curve, amounts, circle=circle),
+        interval=(float(low), float(high)),
+        least=bool(curve[-1] > 0.5),
+        kept=kept,
+        amounts=tuple(float(a) for a in amounts),
+        curve=tuple(float(c) for c in curve),
+        confusions=tuple(sorted(confusions, key=lambda c: -c.rate)),
+    )
+
+
+def _flip(
+    name: str, predicted: Predicted, likely: np.ndarray, row: int, labels: Tensor | None, seed: int
+) -> SymmetryExtent:
+    rng = np.random.default_rng([seed, 0x5E7])
+    draws = [
+        _curve(likely[rng.integers(len(likely), size=len(likely))], [[row]])[0]
+        for _ in range(_DRAWS)
+    ]
+    low, high = np.quantile(draws, [0.025, 0.975])
+    extent = float(_curve(likely, [[row]])[0])
+    confusions = sorted(_confusions(predicted, row, labels), key=lambda c: -c.rate)
+    return SymmetryExtent(
+        name=name,
+        extent=extent,
+        interval=(float(low), float(high)),
+        least=extent > 0.5,
+        kept=0.0 if confusions else 1.0,
+        amounts=(0.0, 1.0),
+        curve=(1.0, extent),
+        confusions=tuple(confusions),
+    )
+
+
+def _confusions(predicted: Predicted, row: int, labels: Tensor | None) -> Iterator[Confusion]:
+    """Of each class the one that it is recognized as more often than without, beyond chance."""
+    family = predicted.family
+    element = int(family.after(torch.tensor(family.identity), torch.tensor(family.relative[row])))
+    if labels is None or element < 0:
+        return
+    count = predicted.unchanged.shape[1]
+    before = F.one_hot(predicted.unchanged.argmax(1), count).double()
+    now = F.one_hot(predicted.classes[:, element].argmax(1), count).double()
+    for label in sorted(set(labels.tolist())):
+        which = (labels == label).nonzero()[:, 0]
+        difference = (now - before)[which]
+        n = len(which)
+        mean = difference.mean(0)
+        mean[label] = -1
+        # A difference of 0 in a few images is no certainty: one more image that is confused.
+        error = torch.sqrt((difference.var(0, correction=0) + 1 / n) / n)
+        other = int((mean - Z * error).argmax())
+        if mean[other] - Z * error[other] > MARGIN:
+            rate, half = float(mean[other]), 1.96 * float(error[other])
+            taken = which[(now[which, other] == 1) & (before[which, label] == 1)]
+            sure = predicted.classes[taken, element, other]
+            yield Confusion(
+                amount=family.amount(family.relative[row]),
+                label=int(label),
+                recognized_as=other,
+                rate=rate,
+                interval=(max(0.0, rate - half), min(1.0, rate + half)),
+                n=n,
+                example=int(taken[sure.argmax()]) if len(taken) else int(which[0]),
+            )
+
+
+def transformed(family: Family, x: Tensor, element: int) -> Tensor:
+    """An element applied to images, for the eye.
+
+    Args:
+        family: of transformations.
+        x: square images.
+        element: of the family.
+    """
+    return family.views(x, torch.full((len(x),), element), torch.zeros(len(x)))
