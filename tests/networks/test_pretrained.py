@@ -69,6 +69,8 @@ def test_gray_images_give_the_features_of_three_equal_channels(whole: Loaded) ->
     assert len(found.notes) == 2
     assert found.spec.input.mean == whole.spec.input.mean[:1]
     x = torch.randn(1, 1, 96, 96)
+    with pytest.raises(UsageError, match="3 channels or 1; 2 came"):
+        load_pretrained(NAME, channels=2)
     with torch.no_grad():
         one, three = found.network.features(x), whole.network.features(x.expand(-1, 3, -1, -1))
     # Three products summed before or after, through 60 layers: float32 rounding.

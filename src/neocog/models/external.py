@@ -237,9 +237,13 @@ def _pretrained(name: str, given: Mapping[str, Any]) -> _Opened:
             f"given. Leave it out, or train one of your own: `neocog train DATA --model {name}`."
         )
     size = given.get("size", ())
-    loaded = load_pretrained(name, size=(int(size[1]), int(size[2])) if len(size) == 3 else None)
+    known: dict[str, Any] = {}
+    if len(size) == 3:
+        known = {"channels": int(size[0]), "size": (int(size[1]), int(size[2]))}
+    loaded = load_pretrained(name, **known)
     note = f"The weights of `{name}` are those of {PRETRAINED[name].trained_on}."
-    return _Opened(loaded.network, replace(loaded.spec, classes=()), None, [note])
+    spec = replace(loaded.spec, classes=())
+    return _Opened(loaded.network, spec, None, [note, *loaded.notes])
 
 
 def _module(network: nn.Module, given: Mapping[str, Any]) -> _Opened:

@@ -174,7 +174,7 @@ def load_pretrained(
         options: of the network, see `catalog.schema`.
 
     Raises:
-        UsageError: no such pretrained network or option.
+        UsageError: no such pretrained network or option, or neither color nor gray.
         ModelError: the package of its weights is not installed, or holds another file.
 
     Example:
@@ -182,6 +182,11 @@ def load_pretrained(
         ('The head of 1,000 classes is replaced by one of 5, …',)
     """
     known = pretrained_of(name)
+    if channels not in (1, known.input.channels):
+        raise UsageError(
+            f"The {known.trained_on} weights of {name} take color or gray images, 3 channels or 1; "
+            f"{channels} came. Give the images in color."
+        )
     names = _names(known.classes if classes is None else classes)
     signal = known.input
     network = build(
