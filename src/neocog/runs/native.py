@@ -48,17 +48,17 @@ class Shapes:
         return float(np.quantile(np.minimum(self.heights, self.widths), 0.75))
 
 
-def shapes_of(place: str) -> Shapes:
+def shapes_of(source: str) -> Shapes:
     """Of the images at a place; nothing of a folder is decoded at a size.
 
     Raises:
         DataError: there is nothing that can be used.
     """
-    path = Path(place)
-    if place != "digits" and path.is_dir() and (table := look_at_folder(path)) is not None:
+    path = Path(source)
+    if source != "digits" and path.is_dir() and (table := look_at_folder(path)) is not None:
         gray = bool((table["channels"] == 1).all())
         return Shapes(1 if gray else 3, table["height"].astype(int), table["width"].astype(int))
-    sheet = open_data(place).sheet
+    sheet = open_data(source).sheet
     sizes = np.array(sheet.found_sizes or [(*sheet.size, 1)])
     return Shapes(sheet.channels, *(np.repeat(sizes[:, i], sizes[:, 2]) for i in (0, 1)))
 
