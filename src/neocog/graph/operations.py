@@ -262,10 +262,34 @@ class _Operations(DispatchMode):  # type: ignore[no-untyped-call]
         # What comes next changes the memory that others may still need as it is.
         if not self.silent and name.endswith("_") and args and isinstance(args[0], Tensor):
             self.observer.write(args[0])
-        out = func(*args, **(kwargs or {}))
+        out = None if kwargs else _of_shapes(name, args)
+        if out is None:
+            out = func(*args, **(kwargs or {}))
         if not self.silent:
             self.report(func, name.rstrip("_"), args, kwargs or {}, out)
         return out
+
+
+_KEEP_SHAPE = {"relu", "hardtanh", "gelu"}
+
+
+def _of_shapes(name: str, args: tuple[Any, ...]) -> Any:
+    """What an operation gives on the meta device, where PyTorch has a slow answer in Python.
+
+    It takes milliseconds there and imports the compiler, for seconds. None for anything else.
+    """
+    if not args or not isinstance(args[0], Tensor) or args[0].device.type != "meta":
+        return None
+    x = args[0]
+    if name == "native_batch_norm" and not args[5]:  # not in training
+        return torch.empty_like(x), x.new_empty(0), x.new_empty(0)
+    if name in _KEEP_SHAPE:
+        return torch.empty_like(x)
+    if name == "addmm":
+        return x.new_empty(args[1].shape[0], args[2].shape[1])
+    if name == "mean" and len(args) > 1 and args[1] and x.numel():
+        return torch.ops.aten.amax.default(x, *args[1:])  # of the same shape
+    return x if name.endswith("_") and name[:-1] in _KEEP_SHAPE else None
 
 
 class _CircularPads(TorchFunctionMode):
