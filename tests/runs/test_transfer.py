@@ -54,7 +54,9 @@ def test_a_frozen_network_becomes_an_ordinary_run(
     assert figures["transfer"]["kept"] == "frozen"
     # The run's own network says what the features said.
     assert neocog.evaluate(model, images).accuracy == figures["test"]["accuracy"]
-    assert (run / "report.html").read_text().count("The linear classifier")
+    html = (run / "report.html").read_text()
+    assert "The linear classifier" in html
+    assert "Train its frozen layers too" in html
     rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     assert [r["epoch"] for r in rows] == [0]
 

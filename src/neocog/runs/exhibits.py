@@ -18,6 +18,7 @@ from neocog.first_screen import Command, FirstScreen, Named, path_word
 from neocog.networks.catalog import schema
 from neocog.runs.events import Finished
 from neocog.runs.experiment import Experiment
+from neocog.runs.recipe import Recipe
 from neocog.runs.split_outputs import SplitOutputs
 from neocog.runs.training_notes import part
 from neocog.tasks.classify import Evaluation
@@ -100,7 +101,9 @@ def run_first_screen(end: Finished, run: str) -> FirstScreen:
             Scalar(title="calibration error (ECE)", value=score.ece, unit="%"),
             *_costs(end),
         ),
-        next=(*_longer(end, run), audit) if badge else (audit, *_explained(named)),
+        next=(*_longer(end, run), audit)
+        if badge
+        else (audit, *(_longer(end, run) if _frozen(recipe) else _explained(named))),
     )
 
 
@@ -121,11 +124,16 @@ def _undertrained(end: Finished, score: Evaluation) -> tuple[str, str]:
     return "", ""
 
 
+def _frozen(recipe: Recipe) -> bool:
+    """Whether only the head was fitted."""
+    return recipe.transfer is not None and recipe.transfer.freeze == "all"
+
+
 def _longer(end: Finished, run: str) -> tuple[Command, ...]:
     """The same training, ten times as long."""
-    train, transfer = end.experiment.recipe.train, end.experiment.recipe.transfer
+    train = end.experiment.recipe.train
     words = ["neocog", "train", "--recipe", path_word(f"{run}/recipe.toml")]
-    if transfer is not None and transfer.freeze == "all":
+    if _frozen(end.experiment.recipe):
         unfrozen = ("--set", "transfer.freeze=none", "--epochs", "5")
         return (Command(text="Train its frozen layers too", words=(*words, *unfrozen)),)
     if train.budget:
