@@ -39,8 +39,9 @@ def fast_blur(
         return None
     if x.dtype == torch.bfloat16 and max(steps) > 1:
         return _by_matrices(x, kernels, steps, padding, plain)
-    large = x.numel() >= LARGE and max(x.shape[2:]) <= LONG
-    if padding == "zeros" or not (large and is_plain(x) and all(map(_fixed, kernels))):
+    if padding == "zeros" or not (is_plain(x) and all(map(_fixed, kernels))):
+        return None  # before sizes are compared: a program for any batch would fix its own by that
+    if x.numel() < LARGE or max(x.shape[2:]) > LONG:
         return None
     axes = [
         along(n, k, step, padding) for n, k, step in zip(x.shape[2:], kernels, steps, strict=True)
