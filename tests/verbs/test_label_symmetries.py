@@ -48,6 +48,7 @@ def result(
     *,
     accuracy: float | None = 0.97,
     classes: tuple[str, ...] = ("6", "<b>9"),
+    per_class: tuple[int, ...] = (150, 150),
     **own: SymmetryExtent,
 ) -> DataSymmetries:
     usual = {
@@ -61,10 +62,16 @@ def result(
         "contrast": measured("contrast", 0.5, 0.0, six_is_nine(0.2)),
     } | own
     each = tuple(usual[name] for name in NAMES)
-    verdicts = tuple(verb._verdict(m, classes) for m in each)
     test = SymmetryTest(
-        each=each, n=900, held_out=300, accuracy=accuracy, images=torch.rand(4, 1, 16, 16)
+        each=each,
+        n=900,
+        held_out=300,
+        accuracy=accuracy,
+        per_class=per_class if classes else (),
+        images=torch.rand(4, 1, 16, 16),
     )
+    judged = verb._is_decided(test)
+    verdicts = tuple(verb._verdict(m, classes, judged=judged) for m in each)
     return DataSymmetries(
         source="my data",
         test=test,
@@ -92,8 +99,13 @@ def test_the_first_screen_says_what_to_train_with() -> None:
     ]
 
 
-def test_labels_are_not_judged_by_a_network_that_did_not_learn_them() -> None:
-    screen = result(accuracy=0.6).first_screen()
+@pytest.mark.parametrize("why", [{"accuracy": 0.6}, {"per_class": (150, 14)}])
+def test_labels_are_not_judged_where_they_were_not_learned_or_are_few(why) -> None:  # type: ignore[no-untyped-def]
+    one = result(**why)
+    plain = one.to_json()
+    assert (plain["augment"], plain["decided"]) == ({}, False)
+    assert {(t["safe"], t["kept"]) for t in plain["transformations"]} == {(0, None)}
+    screen = one.first_screen()
     assert screen.headline.startswith("Not decided")
     assert screen.level == "open"
     assert not screen.next
@@ -101,9 +113,10 @@ def test_labels_are_not_judged_by_a_network_that_did_not_learn_them() -> None:
 
 def test_without_labels_nothing_is_called_safe() -> None:
     bare = {n: measured(n, 1.0 if "flip" in n else 0.3, 1.0) for n in NAMES if n != "rotation"}
-    screen = result(
-        accuracy=None, classes=(), rotation=measured("rotation", 40.0, 180.0), **bare
-    ).first_screen()
+    one = result(accuracy=None, classes=(), rotation=measured("rotation", 40.0, 180.0), **bare)
+    plain = one.to_json()
+    assert (plain["augment"], plain["decided"]) == ({}, False)
+    screen = one.first_screen()
     assert screen.headline.startswith("The data itself varies by: rotation up to ±40°")
     assert "Safe" not in screen.text()
     assert not screen.next
@@ -121,6 +134,20 @@ def test_json() -> None:
     first = plain["transformations"][0]
     assert (first["name"], first["safe"], first["unit"]) == ("rotation", 30, "degrees")
     assert first["confusions"][0]["recognized_as"] == "<b>9"
+
+
+def test_no_test_image_chooses_an_augmentation(monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    seen = []
+
+    def spy(x, y, **_):  # type: ignore[no-untyped-def]
+        seen.append(len(y))
+        raise DataError("enough")
+
+    monkeypatch.setattr(verb, "label_symmetries", spy)
+    for source in ("digits", "digits:val"):
+        with pytest.raises(DataError, match="enough"):
+            symmetries(source, progress=False)
+    assert seen == [3500, 500]
 
 
 def test_few_images_and_unlabeled_ones_among_them_are_refused(tmp_path) -> None:  # type: ignore[no-untyped-def]

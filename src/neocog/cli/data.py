@@ -61,7 +61,7 @@ def command(
     from neocog.verbs.data import data
 
     if symmetries:
-        _symmetries(source, size, resize_mode, seed, report, verbose, as_json)
+        _symmetries(source, size, resize_mode, seed, strict, report, verbose, as_json)
         return
     quality = data(
         source,
@@ -94,6 +94,7 @@ def _symmetries(
     size: tuple[int, int] | None,
     resize_mode: str | None,
     seed: int,
+    strict: bool,
     report: str | None,
     verbose: bool,
     as_json: bool,
@@ -104,7 +105,11 @@ def _symmetries(
 
     if report is not None:
         target_file(report, option="report")
-    result = symmetries(source, seed=seed, size=size, resize_mode=resize_mode or "crop")
+    result = symmetries(
+        source, seed=seed, size=size, resize_mode=resize_mode or "crop", strict=strict
+    )
+    for warning in result.warnings:
+        say(f"warning  {warning}", err=True)
     if report is not None:
         result.save_html(report)
     if as_json:

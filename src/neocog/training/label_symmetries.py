@@ -25,7 +25,7 @@ from neocog.errors import DataError
 from neocog.symmetry.families import Family, OrientationFamily
 from neocog.training.amounts import AmountNet, Predicted, predict_amounts, train_amount_net
 
-__all__ = ["Confusion", "SymmetryExtent", "SymmetryTest", "label_symmetries"]
+__all__ = ["Confusion", "SymmetryExtent", "SymmetryTest", "label_symmetries", "squares"]
 
 LEAST = 200
 """Images without which nothing is predicted."""
@@ -44,6 +44,10 @@ changes, most of a class is recognized as the other."""
 
 Z = 3.0
 """Standard errors by which a confusion is beyond that margin: hundreds of pairs are looked at."""
+
+JUDGED = 15
+"""Held-out images of a class without which nothing is said of its label: of fewer, even a label
+that changes in most of them is not beyond chance."""
 
 _DRAWS = 400
 
@@ -111,6 +115,7 @@ class SymmetryTest:
         n: images that were learned from.
         held_out: images that figures are of.
         accuracy: of the network on unchanged held-out images; None without labels.
+        per_class: held-out images of each class.
         images: held out, as they were looked at, (B, C, S, S).
     """
 
@@ -118,6 +123,7 @@ class SymmetryTest:
     n: int
     held_out: int
     accuracy: float | None
+    per_class: tuple[int, ...]
     images: Tensor
 
 
@@ -148,7 +154,7 @@ def label_symmetries(
             f"Symmetries of data need at least {LEAST} images to be measured; {len(x):,} came. "
             "Bring more images."
         )
-    x = _squares(x)
+    x = squares(x)
     held = min(HELD_OUT, len(x) // 4)
     images, labels = x[:held], y[:held]
     rest, rest_labels = x[held:], y[held:]
@@ -170,13 +176,23 @@ def label_symmetries(
         each += _of_family(predicted, labels[:some] if classes else None, seed)
         if callback is not None:
             callback(steps + len(each) * (total - steps) // 9, total)
+    counts = torch.bincount(labels[:LINES], minlength=classes).tolist() if classes else []
     return SymmetryTest(
-        each=tuple(each), n=len(rest), held_out=held, accuracy=accuracy, images=images
+        each=tuple(each),
+        n=len(rest),
+        held_out=held,
+        accuracy=accuracy,
+        per_class=tuple(counts),
+        images=images,
     )
 
 
-def _squares(x: Tensor) -> Tensor:
-    """The middle square of each image, of at most 32 pixels a side."""
+def squares(x: Tensor) -> Tensor:
+    """The middle square of each image, of 16 to 32 pixels a side.
+
+    Args:
+        x: images, (B, C, H, W).
+    """
     side = min(x.shape[2:])
     top, left = ((n - side) // 2 for n in x.shape[2:])
     x = x[:, :, top : top + side, left : left + side]

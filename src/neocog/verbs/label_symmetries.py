@@ -20,10 +20,12 @@ from neocog.jsonable import Jsonable, keys
 from neocog.render.notebook import Result
 from neocog.symmetry.families import FAMILIES, Family, OrientationFamily
 from neocog.training.label_symmetries import (
+    JUDGED,
     Confusion,
     SymmetryExtent,
     SymmetryTest,
     label_symmetries,
+    squares,
     transformed,
 )
 from neocog.verbs.progress import Progress, progress_line
@@ -32,6 +34,9 @@ __all__ = ["DataSymmetries", "SafeAmount", "symmetries"]
 
 MOST = 8_000
 """Images that are looked at; more change no figure by more than its interval."""
+
+BLOCK = 256
+"""Images that are opened at their full size at a time."""
 
 FLIP = 0.5
 """Probability of a mirror image, as a fraction of that of the image, from which on the data holds
@@ -47,19 +52,22 @@ class SafeAmount(Jsonable):
 
     Args:
         measured: of it.
-        safe: amount that the data holds and that confuses no class, in its unit; for a flip 1 or 0.
+        safe: amount that the data holds and that confuses no class, in its unit; for a flip 1 or
+            0. 0 where the labels could not be judged.
+        judged: whether they could.
         unit: of amounts; for a flip empty.
         classes: names.
     """
 
     JSON = keys(
         "name=measured.name", "safe", "unit", "extent=measured.extent",
-        "interval=measured.interval", "at_least=measured.least", "kept=measured.kept",
+        "interval=measured.interval", "at_least=measured.least", "kept",
         "amounts=measured.amounts", "curve=measured.curve", "confusions=plain_confusions",
     )  # fmt: skip
 
     measured: SymmetryExtent
     safe: float
+    judged: bool
     unit: str
     classes: tuple[str, ...]
 
@@ -79,9 +87,17 @@ class SafeAmount(Jsonable):
         ]
 
     @property
-    def words(self) -> str:
-        """The amount, as a reader takes it in."""
-        return _words(self.measured.name, self.safe)
+    def kept(self) -> float | None:
+        """Largest amount up to which no class is confused; None where nobody could judge."""
+        return self.measured.kept if self.judged else None
+
+    @property
+    def held(self) -> float:
+        """Amount that the data holds, 0 below what can be told apart; for a flip 1 or 0."""
+        m = self.measured
+        if m.is_flip:
+            return float(m.extent >= FLIP)
+        return m.extent if m.extent >= m.amounts[1] * 0.999 else 0.0
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -92,12 +108,13 @@ class DataSymmetries(Result):
         source: of the data, as the user named it.
         test: what was measured.
         verdicts: one a transformation.
-        augment: recipe keys of `[augment]` with their values.
+        augment: recipe keys of `[augment]` with their values; none where nothing is decided.
         classes: names; empty without labels.
+        warnings: of the data.
     """
 
     JSON = keys(
-        "n=test.n", "held_out=test.held_out", "accuracy=test.accuracy",
+        "n=test.n", "held_out=test.held_out", "accuracy=test.accuracy", "decided", "not_judged",
         "transformations=verdicts", "augment",
     )  # fmt: skip
 
@@ -106,6 +123,19 @@ class DataSymmetries(Result):
     verdicts: tuple[SafeAmount, ...]
     augment: dict[str, float | bool]
     classes: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def decided(self) -> bool:
+        """Whether labels could be judged."""
+        return _is_decided(self.test)
+
+    @property
+    def not_judged(self) -> tuple[str, ...]:
+        """Classes with too few held-out images."""
+        return tuple(
+            name for name, n in zip(self.classes, self.test.per_class, strict=False) if n < JUDGED
+        )
 
     def heading(self) -> str:
         """What it is of."""
@@ -117,21 +147,21 @@ class DataSymmetries(Result):
 
     def first_screen(self) -> FirstScreen:
         """What is safe, what is not, and the command that uses it."""
-        safe = [v for v in self.verdicts if v.safe]
-        named = _listed([v.words for v in safe])
-        if self.classes and not self._is_competent:
-            headline = "Not decided: the classes of this data were not learned well enough."
+        safe = _listed([_words(v.measured.name, v.safe) for v in self.verdicts if v.safe])
+        held = _listed([_words(v.measured.name, v.held) for v in self.verdicts if v.held])
+        if self.classes and not self.decided:
+            headline = "Not decided: too few images a class, or classes that were not learned."
         elif self.classes:
             none = "No transformation is safe on this data."
-            headline = f"Safe on this data: {named}." if safe else none
+            headline = f"Safe on this data: {safe}." if safe else none
         else:
             none = "The data varies by none of the transformations that were tried."
-            headline = f"The data itself varies by: {named}." if safe else none
+            headline = f"The data itself varies by: {held}." if held else none
         return FirstScreen(
             headline=headline,
             detail=self._detail(),
             badge="" if self.classes else "No labels",
-            level="plain" if self._is_competent or not self.classes else "open",
+            level="plain" if self.decided or not self.classes else "open",
             image=self._images(),
             figures=self._figures(),
             next=self._next(),
@@ -209,7 +239,7 @@ class DataSymmetries(Result):
         )
 
     def _next(self) -> tuple[Command, ...]:
-        if not self._is_competent:
+        if not self.decided:
             return ()
         setting = ",".join(f"{k}={_plain(v)}" for k, v in self.augment.items()) or "none"
         words = ("neocog", "train", path_word(self.source), "--augment", setting)
@@ -222,14 +252,13 @@ class DataSymmetries(Result):
         )
         if self.test.accuracy is None:
             return f"{how}. Without labels nothing is said of confusions."
-        judge = "" if self._is_competent else ", too little to judge labels by: train a model first"
-        return f"{how}; it recognizes {_percent(self.test.accuracy)} of their classes{judge}."
-
-    @property
-    def _is_competent(self) -> bool:
-        if self.test.accuracy is None:
-            return False
-        return 1 - self.test.accuracy <= COMPETENT * (1 - 1 / len(self.classes))
+        judge = "" if self.decided else ", too little to judge labels by"
+        few = self.not_judged
+        names = _listed([printable(n) for n in few[:3]]) + (
+            f" and {len(few) - 3} more" * (len(few) > 3)
+        )
+        rare = f" Too few images to judge: {names}." if few else ""
+        return f"{how}; it recognizes {_percent(self.test.accuracy)} of them{judge}.{rare}"
 
     def sections(self) -> list[Section]:
         """Everything, in reading order."""
@@ -237,9 +266,9 @@ class DataSymmetries(Result):
         rows: list[list[Cell]] = [
             [
                 v.measured.name,
-                _words(v.measured.name, v.safe) if v.safe else "none",
+                (_words(v.measured.name, v.safe) if v.safe else "none") if self.decided else None,
                 _extent(v.measured),
-                _kept(v.measured) if self.classes else None,
+                _kept(v.measured) if self.decided else None,
             ]
             for v in self.verdicts
         ]
@@ -315,15 +344,18 @@ def symmetries(
     seed: int = 0,
     size: tuple[int, int] | None = None,
     resize_mode: str = "crop",
+    strict: bool = False,
     progress: Progress = True,
 ) -> DataSymmetries:
     """Which augmentations keep the labels of this data, in which amounts, and the recipe for it.
 
     Args:
-        source: `digits`, a folder or a file; of `DATA:train` that split alone is looked at.
-        seed: of weights and amounts.
+        source: `digits`, a folder or a file. Of labeled data the training images are looked at, so
+            that no test image chooses what is trained with; of `DATA:val` that split.
+        seed: of the split, weights and amounts.
         size: (H, W) to serve; None chooses.
         resize_mode: how images are brought to that size: crop, stretch or pad.
+        strict: stop at the first file that cannot be used.
         progress: shown on standard error, as by the command; False for none, or a function that is
             called with how far it has come.
 
@@ -341,7 +373,9 @@ def symmetries(
         opened = open_data(
             where,
             size=size,
+            seed=seed,
             resize_mode=resize_mode,
+            strict=strict,
             part=part,
             progress=counted(on_progress, "reading images"),
         )
@@ -357,41 +391,54 @@ def _measured(
     seed: int,
     callback: Callable[[int, int], None],
 ) -> DataSymmetries:
-    split = opened.split(part) if part else opened.whole
+    split = opened.split(part or "train") if part or opened.classes else opened.whole
     rows = np.random.default_rng([seed, 0x5A]).permutation(len(split))[:MOST]
-    chosen = split.subset(rows)
-    labeled = bool(opened.classes) and bool((chosen.y >= 0).all())
+    labels = split.y[rows]
+    labeled = bool(opened.classes) and bool((labels >= 0).all())
     if opened.classes and not labeled:
         raise DataError(
             f"Symmetries are measured on images that all have a label, or none of them; some of "
             f"`{printable(source)}` are in no class. Name a split as DATA:train."
         )
     classes = opened.classes if labeled else ()
+    blocks = np.array_split(rows, max(1, len(rows) // BLOCK))
     test = label_symmetries(
-        pixels(chosen, slice(None)),
-        torch.from_numpy(chosen.y),
+        torch.cat([squares(pixels(split, block)) for block in blocks]),
+        torch.from_numpy(labels),
         classes=len(classes) if len(classes) > 1 else 0,
         seed=seed,
         callback=callback,
     )
-    verdicts = tuple(_verdict(m, classes) for m in test.each)
+    decided = _is_decided(test)
+    verdicts = tuple(_verdict(m, classes, judged=decided) for m in test.each)
     return DataSymmetries(
         source=source,
         test=test,
         verdicts=verdicts,
         augment=_augment(verdicts, min(opened.sheet.size)),
         classes=classes if len(classes) > 1 else (),
+        warnings=opened.sheet.warnings,
     )
 
 
-def _verdict(m: SymmetryExtent, classes: tuple[str, ...]) -> SafeAmount:
-    if m.is_flip:
+def _is_decided(test: SymmetryTest) -> bool:
+    """Whether the network knows the classes, and most of them have images enough."""
+    count = len(test.per_class)
+    if test.accuracy is None or count < 2:
+        return False
+    enough = sum(n >= JUDGED for n in test.per_class)
+    return 1 - test.accuracy <= COMPETENT * (1 - 1 / count) and 2 * enough > count
+
+
+def _verdict(m: SymmetryExtent, classes: tuple[str, ...], *, judged: bool) -> SafeAmount:
+    safe = 0.0
+    if judged and m.is_flip:
         safe = float(m.kept > 0 and m.extent >= FLIP)
-    else:
+    elif judged:
         safe = min(m.extent, m.kept)
         safe = safe if safe >= m.amounts[1] * 0.999 else 0.0  # below what can be told apart
     unit = "" if m.is_flip else "degrees" if m.name == "rotation" else "fraction"
-    return SafeAmount(measured=m, safe=safe, unit=unit, classes=classes)
+    return SafeAmount(measured=m, safe=safe, judged=judged, unit=unit, classes=classes)
 
 
 def _augment(verdicts: tuple[SafeAmount, ...], side: int) -> dict[str, float | bool]:
@@ -447,7 +494,7 @@ def _extent(m: SymmetryExtent) -> str:
         low, high = _capped(m.interval)
         return f"{_percent(min(1.0, m.extent))} ({_percent(low)} to {_percent(high)})"
     if m.extent < m.amounts[1]:
-        return "less than can be told"
+        return "too little to measure"
     least = "at least " if m.least else ""
     if m.name == "rotation":
         return f"{least}±{m.extent:.0f}° ({low:.0f} to {high:.0f}°)"
