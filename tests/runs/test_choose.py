@@ -1,5 +1,6 @@
 """What a training starts from where nobody says; a small network stands for the pretrained one."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from neocog.networks.catalog import build
 from neocog.networks.pretrained import Loaded, Pretrained
 from neocog.runs import choose
 from neocog.runs.choose import AUTO, chosen
-from neocog.runs.recipe import DataConfig, ModelConfig, Recipe
+from neocog.runs.recipe import DataConfig, ModelConfig, Recipe, TransferConfig
 from neocog.types import InputSpec, ModelSpec
 
 SIGNAL = InputSpec(channels=3, size=(96, 96), mean=(0.5,) * 3, std=(0.25,) * 3)
@@ -71,10 +72,15 @@ def test_photographs_start_from_weights_that_suit_them(small: None, tmp_path: Pa
 def test_small_and_gray_images_start_at_random(
     small: None, tmp_path: Path, kind: dict[str, object], why: str
 ) -> None:
-    recipe, said = chosen(_folder(tmp_path, **kind))  # type: ignore[arg-type]
+    opened = _folder(tmp_path, **kind)  # type: ignore[arg-type]
+    recipe, said = chosen(opened)
     assert (recipe.model.init, recipe.transfer) == ("", None)
     assert len(said) == 1
     assert why in said[0]
+    transfer = replace(opened, transfer=TransferConfig(balanced=True))
+    recipe, said = chosen(transfer)
+    assert recipe.transfer is None
+    assert "settings of `transfer` are left out" in said[1]
 
 
 def test_features_that_say_less_than_pixels_are_not_taken(

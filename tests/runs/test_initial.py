@@ -70,6 +70,8 @@ def test_imagenet_stands_for_the_weights_of_the_network_that_is_trained() -> Non
     assert torch.equal(net.conv_head.weight, whole.conv_head.weight)
     with pytest.raises(UsageError, match=r"`resnet18` has none\. Take --model efficientnet_lite1"):
         Start.of(ModelConfig(name="resnet18", init="imagenet"), needed=True)
+    with pytest.raises(ModelError, match=r"`nothing` does not exist\. Check the path\.$"):
+        Start.of(ModelConfig(init="nothing"), needed=True)
 
 
 def test_a_network_of_a_library_is_the_same_one_of_ours(timm: None) -> None:

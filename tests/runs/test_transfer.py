@@ -12,9 +12,11 @@ from PIL import Image
 import neocog
 from neocog.errors import DataError, NeocogError, UsageError
 from neocog.runs import features
+from neocog.runs.choose import AUTO
 from neocog.runs.events import Epoch
 from neocog.runs.folder import RunFolder
-from neocog.verbs.train import by_the_data, resume, train
+from neocog.runs.recipe import ModelConfig, Recipe, TransferConfig
+from neocog.verbs.train import by_the_data, resume, settle, train
 
 Quick = dict[str, Any]
 
@@ -54,6 +56,11 @@ def test_a_frozen_network_becomes_an_ordinary_run(
     assert figures["transfer"]["kept"] == "frozen"
     # The run's own network says what the features said.
     assert neocog.evaluate(model, images).accuracy == figures["test"]["accuracy"]
+    # Other operators on the same weights make other features.
+    other = settings | {"model.padding": "circular", "model.downsampling": "blur"}
+    again = train(images, settings=other, out=tmp_path / "other", progress=False)
+    figure = again.card["metrics"]["test"]["accuracy"]
+    assert neocog.evaluate(again, images).accuracy == figure
     html = (run / "report.html").read_text()
     assert "The linear classifier" in html
     assert "Train its frozen layers too" in html
@@ -115,6 +122,17 @@ def test_a_rate_that_destroys_the_weights_leaves_the_frozen_network(
     assert all(torch.equal(v, _weights(run)[k]) for k, v in _weights(frozen).items())
 
 
+def test_frozen_features_are_of_images_as_they_are(
+    images: Path, backbone: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = {"model.init": str(backbone), "transfer.freeze": "all", "augment.rotate": 15.0}
+    train(images, settings=settings, out=tmp_path / "run")
+    assert "augment  none (frozen features)\n" in capsys.readouterr().err
+    settings["transfer.freeze"] = "none"
+    train(images, settings=settings, epochs=0.1, out=tmp_path / "other")
+    assert "augment  rotate 15\n" in capsys.readouterr().err
+
+
 def test_frozen_stages_keep_their_weights(images: Path, backbone: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     settings = {"model.init": str(backbone), "transfer.freeze": "1", "train.batch_size": 16}
@@ -128,6 +146,40 @@ def test_weights_of_random_layers_are_not_frozen() -> None:
         by_the_data({"transfer.freeze": "all", "model.name": "resnet18"})
     with pytest.raises(UsageError, match="all, none or a number"):
         train("digits", settings={"transfer.freeze": "some", "model.init": "runs/x"})
+
+
+@pytest.mark.parametrize("key", ["balanced = true", 'freeze = "all"', "l2 = 0.1"])
+def test_a_transfer_from_random_weights_is_refused(images: Path, tmp_path: Path, key: str) -> None:
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text(f'[model]\nname = "lenet5_modern"\n\n[transfer]\n{key}\n')
+    with pytest.raises(UsageError, match=r"starts from trained weights.* are random\. Give --init"):
+        train(images, recipe=recipe, out=tmp_path / "run", progress=False)
+    table, _, value = key.partition(" = ")
+    settings = {"model.init": "", f"transfer.{table}": json.loads(value)}
+    with pytest.raises(UsageError, match=r"are random\. Give --init"):
+        train(images, settings=settings, out=tmp_path / "run", progress=False)
+
+
+def test_what_a_training_starts_from_is_left_open_by_how_it_is_trained() -> None:
+    for key, value in {
+        "transfer.balanced": True,
+        "transfer.l2": 0.1,
+        "augment.rotate": 15.0,
+        "optimizer.lr": 0.1,
+        "optimizer.name": "adamw",
+        "schedule.warmup": 0.1,
+    }.items():
+        assert by_the_data({key: value}) == {"model.init": AUTO, key: value}
+    assert by_the_data({"model.init": "none", "transfer.balanced": True})["model.init"] == ""
+    assert by_the_data({"transfer.freeze": "all"})["model.init"] == "imagenet"
+
+
+def test_a_recipe_without_its_initial_weights_trains_random_ones() -> None:
+    model = ModelConfig(init="imagenet", init_digest="a")
+    recipe = Recipe(model=model, transfer=TransferConfig(freeze="all"))
+    settled = settle("digits", {"model.init": "none"}, recipe)
+    assert (settled.model.init, settled.model.init_digest, settled.transfer) == ("", "", None)
+    assert settle("digits", {"train.seed": 1}, recipe).transfer == recipe.transfer
 
 
 def test_one_image_a_class_is_refused(backbone: Path, tmp_path: Path) -> None:

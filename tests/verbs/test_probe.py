@@ -1,5 +1,6 @@
 """Nearest neighbors and a linear classifier on frozen features."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,11 @@ from torch import nn
 import neocog
 from neocog.data.open import open_data
 from neocog.errors import DataError, ModelError
+from neocog.networks.catalog import build
+from neocog.networks.model import SpecifiedNetwork
 from neocog.runs import features
 from neocog.runs.features import backbone_of, features_of, kept_features
+from neocog.types import InputSpec, ModelSpec
 from neocog.verbs.probe import nearest, probe
 
 
@@ -110,3 +114,50 @@ def test_what_cannot_be_probed_is_said(
     convolution = nn.Sequential(nn.Conv2d(1, 3, 28), nn.Flatten())
     with pytest.raises(ModelError, match="does not end in one"):
         probe(neocog.load(convolution, size=(1, 28, 28), mean=(0.3,), std=(0.3,)), bars)
+
+
+def _of_catalog(options: dict[str, object], spec: InputSpec, weights: dict) -> features.Backbone:
+    network = build("lenet5_modern", classes=2, channels=1, size=(28, 28), options=options)
+    network.load_state_dict(weights)
+    whole = ModelSpec(task="classify", classes=("a", "b"), input=spec)
+    return backbone_of(SpecifiedNetwork(network, whole).eval(), "net")
+
+
+class _Scaled(nn.Module):
+    """Modules and tensors of another network, and a forward pass of its own."""
+
+    def __init__(self, factor: float) -> None:
+        super().__init__()
+        self.head, self.factor = nn.Linear(28 * 28, 2), factor
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(x.flatten(1) * self.factor)
+
+
+def test_networks_of_equal_weights_that_differ_otherwise_share_no_features(bars: Path) -> None:
+    split = open_data(bars).splits["train"].subset(np.arange(4))
+    torch.manual_seed(0)
+    weights = build("lenet5_modern", classes=2, channels=1, size=(28, 28)).state_dict()
+    spec = InputSpec(channels=1, size=(28, 28), mean=(0.3,), std=(0.3,))
+    backbones = [
+        _of_catalog(options, signal, weights)
+        for options, signal in (
+            ({}, spec),
+            ({"padding": "circular"}, spec),
+            ({"downsampling": "blur"}, spec),
+            ({"downsampling": "polyphase"}, spec),
+            ({"padding": "circular", "downsampling": "blur"}, spec),
+            ({}, replace(spec, mean=(0.4,))),
+        )
+    ]
+    other = _of_catalog({}, spec, weights)
+    other.module.network.act = nn.Tanh()
+    scaled = [_Scaled(1.0), _Scaled(1.01)]
+    scaled[1].load_state_dict(scaled[0].state_dict())
+    whole = ModelSpec(task="classify", classes=("a", "b"), input=spec)
+    backbones += [other, *(backbone_of(SpecifiedNetwork(n, whole), "net") for n in scaled)]
+    for backbone in backbones:
+        kept = kept_features(backbone, split, data="options")
+        assert torch.equal(kept, torch.cat(list(features_of(backbone, split))))
+    keys = {features._key(b, "options", np.arange(4), "cpu") for b in (*backbones, backbones[0])}
+    assert len(keys) == len(backbones)

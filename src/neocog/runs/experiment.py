@@ -142,11 +142,12 @@ def prepare(
 
     Raises:
         DataError: the data cannot be used to train a classifier.
-        UsageError: an option does not fit.
+        UsageError: an option does not fit, or random weights would be frozen.
         TooLarge: the training would not fit into memory.
         RunError: the data is not what the run was started with.
     """
     check_device(recipe.machine.device)
+    _check_transfer(recipe)
     recipe = replace(recipe, model=spelled_out(recipe.model))
     started = Start.of(recipe.model, needed=not resume)
     recipe, taken = _taken_over(recipe, started)
@@ -204,6 +205,18 @@ def prepare(
         average=Average(model, decay) if decay else None,
         cost=spent,
         notes=notes,
+    )
+
+
+def _check_transfer(recipe: Recipe) -> None:
+    if recipe.transfer is None or recipe.model.init:
+        return
+    freeze = recipe.transfer.freeze
+    option = f"--freeze {freeze}" if freeze else "a table [transfer]"
+    raise UsageError(
+        f"A transfer starts from trained weights: the recipe has {option}, and its weights of "
+        f"{printable(recipe.model.name)} are random. Give --init imagenet or --init RUN, or leave "
+        "`transfer` out."
     )
 
 

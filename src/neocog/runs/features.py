@@ -1,13 +1,15 @@
 """Features of a frozen network, computed once and kept.
 
 The features of a sample are what the last linear layer of a classifier is given. They are kept in
-the cache, keyed by the content of the data, the weights, the spec and the version of PyTorch: a
-second training on the same images with the same backbone takes seconds. Nothing in the cache is
-ever changed after it has its name (see `neocog.data.cache`).
+the cache, keyed by the content of the data, the weights, the architecture (its modules, and what it
+answers to two images of noise), the spec and the version of PyTorch: a second training on the same
+images with the same backbone takes seconds. Nothing in the cache is ever changed after it has its
+name (see `neocog.data.cache`).
 """
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -33,8 +35,11 @@ __all__ = ["Backbone", "backbone_of", "digest_of", "features_of", "kept_features
 AT_ONCE = 2**21
 """Values of one batch, at most: larger ones fall out of the caches of a processor."""
 
-VERSION = 1
+VERSION = 2
 """Of what is kept; raised when the same key would give other numbers."""
+
+PROJECTIONS = 4
+"""Directions in which the features of two images of noise are kept in a key, beside their norm."""
 
 Progress = Callable[[int, int], None] | None
 
@@ -150,24 +155,28 @@ def features_of(
     """
     rows = np.arange(len(split)) if rows is None else rows
     batch = max(1, min(64, AT_ONCE // max(1, int(np.prod(split.x.shape[1:])))))
+    for start in range(0, len(rows), batch):
+        out = _features(backbone, pixels(split, rows[start : start + batch]).to(device))
+        if not out.isfinite().all():
+            raise Diverged(
+                "Features must be finite numbers, and some are not: the weights of this backbone "
+                "do not suit these images. Take another with --init."
+            )
+        yield out
+        if progress is not None:
+            progress(min(start + batch, len(rows)), len(rows))
+
+
+def _features(backbone: Backbone, x: Tensor) -> Tensor:
+    """Of one batch of pixels (B, C, H, W) in [0, 1]: (B, D), float32, on the CPU."""
     taken: list[Tensor] = []
     handle = backbone.linear.register_forward_pre_hook(lambda _, args: taken.append(args[0]))
     try:
-        for start in range(0, len(rows), batch):
-            x = pixels(split, rows[start : start + batch])
-            with evaluating(backbone.module):
-                backbone.module(x.to(device))
-                out = taken.pop().float().cpu()
-            if not out.isfinite().all():
-                raise Diverged(
-                    "Features must be finite numbers, and some are not: the weights of this "
-                    "backbone do not suit these images. Take another with --init."
-                )
-            yield out
-            if progress is not None:
-                progress(min(start + batch, len(rows)), len(rows))
+        with evaluating(backbone.module):
+            backbone.module(x)
     finally:
         handle.remove()
+    return taken.pop().float().cpu()
 
 
 def kept_features(
@@ -211,10 +220,28 @@ def _key(backbone: Backbone, data: str, rows: np.ndarray, device: str) -> str:
     spec = backbone.module.spec.input
     weights = digest_of(backbone.module.network, without=f"{backbone.head}.")
     kind = device.partition(":")[0]
-    parts = (VERSION, data, weights, backbone.head, spec, torch.__version__, kind)
+    network = (weights, backbone.head, *_behavior(backbone, device))
+    parts = (VERSION, data, network, spec, torch.__version__, kind)
     seen = blake2b(repr(parts).encode(), digest_size=20)
     seen.update(np.ascontiguousarray(rows, "<i8").data)
     return f"f{seen.hexdigest()}"
+
+
+def _behavior(backbone: Backbone, device: str) -> tuple[str, ...]:
+    """What the tensors of a network do not say of its features: modules, options, forward code.
+
+    The features of two images of noise are rounded to a thousandth of their norm, far above what
+    the number of threads changes.
+    """
+    noise = torch.Generator().manual_seed(0)
+    x = torch.rand(2, *backbone.module.spec.input.shape, generator=noise)
+    features = _features(backbone, x.to(device)).double()
+    norm = features.norm(dim=1, keepdim=True)
+    directions = torch.randn(features.shape[1], PROJECTIONS, generator=noise, dtype=torch.float64)
+    projected = features / norm.clamp(min=1e-30) @ directions
+    numbers = [f"{v:.2e}" for v in norm.flatten().tolist()]
+    numbers += [f"{v:.3f}" for v in projected.flatten().tolist()]
+    return (re.sub(r" at 0x[0-9a-f]+", "", repr(backbone.module.network)), *numbers)
 
 
 def _read(folder: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:

@@ -59,10 +59,10 @@ class Start:
             if needed and (choice.init == IMAGENET or not isinstance(e, (ModelError, OSError))):
                 raise
             if needed:
-                reason = e.strerror if isinstance(e, OSError) else str(e)
+                reason = f"{e.strerror}. Correct it." if isinstance(e, OSError) else str(e)
                 raise ModelError(
                     f"--init takes a run folder, a file of weights, imagenet, timm:NAME, "
-                    f"torchvision:NAME or hf://ORG/NAME. {reason} Correct it."
+                    f"torchvision:NAME or hf://ORG/NAME. {reason}"
                 ) from e
         start = cls(choice.init, weights)
         if needed and choice.init_digest not in ("", start.digest):

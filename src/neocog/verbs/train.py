@@ -187,8 +187,12 @@ def read_recipe(file: StrPath | None) -> Recipe:
     return recipe
 
 
-WHOLE = ("model", "objective", "optimizer", "schedule", "augment", "transfer")
-"""Tables of a recipe that say what is trained, and how: who sets one of their keys decides."""
+NONE = "none"
+"""Initial weights that are random, as `--init` names them."""
+
+WHOLE = ("model", "objective")
+"""Tables of a recipe that say what is trained: who sets one of their keys decides what it starts
+from. How it is trained (`optimizer`, `schedule`, `augment`, `transfer`) says nothing of that."""
 
 
 def by_the_data(keys: Mapping[str, Any]) -> dict[str, Any]:
@@ -200,15 +204,18 @@ def by_the_data(keys: Mapping[str, Any]) -> dict[str, Any]:
     Example:
         >>> by_the_data({"train.epochs": 3})
         {'model.init': 'auto', 'train.epochs': 3}
+        >>> by_the_data({"optimizer.lr": 0.01, "transfer.balanced": True})
+        {'model.init': 'auto', 'optimizer.lr': 0.01, 'transfer.balanced': True}
         >>> by_the_data({"model.name": "resnet18"})
         {'model.name': 'resnet18'}
+
+    Raises:
+        UsageError: layers are frozen without weights.
     """
     out: dict[str, Any] = {}
-    if not any(key.partition(".")[0] in WHOLE for key in keys):
+    if not any(key.partition(".")[0] in WHOLE or key == "transfer.freeze" for key in keys):
         out["model.init"] = AUTO
-    given = dict(keys)
-    if given.get("model.init") == "none":
-        given["model.init"] = ""
+    given = _without_none(keys)
     if "transfer.freeze" in given and not given.get("model.init"):
         if "model.init" in given or "model.name" in given:
             raise UsageError(
@@ -228,6 +235,8 @@ def by_the_data(keys: Mapping[str, Any]) -> dict[str, Any]:
 def settle(data: StrPath | None, keys: Mapping[str, Any], recipe: Recipe) -> Recipe:
     """A recipe with dotted keys set, on a data set.
 
+    The initial weights `none` are random ones: what the recipe says of a transfer goes with them.
+
     Args:
         data: of the data, or None to keep the recipe's.
         keys: `table.key` to value.
@@ -237,7 +246,9 @@ def settle(data: StrPath | None, keys: Mapping[str, Any], recipe: Recipe) -> Rec
         UsageError: a key is unknown or a value does not fit.
     """
     tables: dict[str, dict[str, Any]] = {}
-    for key, value in keys.items():
+    if keys.get("model.init") == NONE and not _of_transfer(keys):
+        recipe = replace(recipe, transfer=None)
+    for key, value in _without_none(keys).items():
         table, dot, name = key.partition(".")
         if not dot:
             raise UsageError(
@@ -261,6 +272,15 @@ def settle(data: StrPath | None, keys: Mapping[str, Any], recipe: Recipe) -> Rec
     if not settled.data.path:
         raise UsageError("A training needs data, and none was named. Try `neocog train digits`.")
     return settled
+
+
+def _without_none(keys: Mapping[str, Any]) -> dict[str, Any]:
+    """The keys with the empty text for the initial weights `none`."""
+    return {k: "" if k == "model.init" and v == NONE else v for k, v in keys.items()}
+
+
+def _of_transfer(keys: Mapping[str, Any]) -> list[str]:
+    return [k for k in keys if k.partition(".")[0] == "transfer"]
 
 
 def _forgetting(settled: Recipe, run: Recipe) -> Recipe:

@@ -111,13 +111,9 @@ class Watch:
             f"{experiment.cost.macs / 1e6:.1f} M MACs per sample"
         )
         self._line(f"machine  {machine.device}, {machine.memory_format}, {machine.precision}")
-        values = {f.name: getattr(experiment.augment, f.name) for f in fields(Augment)}
-        augmentations = [
-            f"{k} {v:g}" if not isinstance(v, (bool, str)) else k
-            for k, v in values.items()
-            if v and k not in ("border", "erasing_size")
-        ]
-        self._line(f"augment  {', '.join(augmentations) or 'none'}")
+        frozen = recipe.transfer is not None and recipe.transfer.freeze == "all"
+        augment = "none (frozen features)" if frozen else _augmentations(experiment.augment)
+        self._line(f"augment  {augment}")
         for note in event.notes:
             self._note(note)
         self.task = self.bar.add_task("training", total=event.steps, completed=event.done, speed="")
@@ -175,3 +171,14 @@ def watching(progress: Progress) -> Iterator[Callable[[Any], None]]:
             yield watch
     else:
         yield progress or (lambda event: None)
+
+
+def _augmentations(augment: Augment) -> str:
+    """Those that change anything, and by how much."""
+    values = {f.name: getattr(augment, f.name) for f in fields(Augment)}
+    parts = [
+        f"{k} {v:g}" if not isinstance(v, (bool, str)) else k
+        for k, v in values.items()
+        if v and k not in ("border", "erasing_size")
+    ]
+    return ", ".join(parts) or "none"
