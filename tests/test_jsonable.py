@@ -113,3 +113,20 @@ def test_nothing_but_this_module_writes_its_own():
     ]
     assert sorted(own) == ["jsonable.py", "table.py"]  # a protocol in the second
     json.dumps(Result(1, Plain(2.0, Path("a"))).to_json(), allow_nan=False)
+
+
+class Own:
+    def to_json(self) -> dict[str, int]:
+        return {"own": 1}
+
+
+@dataclass
+class Holder:
+    of: Own
+    f: object
+
+
+def test_a_to_json_of_its_own_is_taken_and_no_value_is_called() -> None:
+    module = torch.nn.Linear(1, 1)
+    assert jsonable(Holder(Own(), 2)) == {"of": {"own": 1}, "f": 2}
+    assert jsonable(Holder(Own(), module))["f"] is module

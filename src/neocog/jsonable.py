@@ -10,6 +10,7 @@ keys are taken in beside the others; and `other`, left out where it is None. `".
 
 from __future__ import annotations
 
+import inspect
 import math
 import os
 from collections.abc import Mapping, Sequence
@@ -81,8 +82,11 @@ def jsonable(value: Any) -> Any:
         return value.numerator if value.denominator == 1 else float(value)
     if isinstance(value, Mapping):
         return {str(k): jsonable(v) for k, v in value.items()}
+    own = getattr(value, "to_json", None)
+    if callable(own) and not isinstance(value, type):
+        return jsonable(own())
     if is_dataclass(value) and not isinstance(value, type):
-        return value.to_json() if isinstance(value, Jsonable) else _members(value)
+        return _members(value)
     if isinstance(value, (Sequence, AbstractSet)) and not isinstance(value, bytes):
         return [jsonable(v) for v in value]
     return os.fspath(value) if isinstance(value, os.PathLike) else value
@@ -98,7 +102,7 @@ def _members(result: Any) -> dict[str, Any]:
     for key, path in own.items():
         value = jsonable(_attribute(result, path))
         if key.startswith("*"):
-            out |= value
+            out |= value or {}
         elif value is not None or not key.endswith("?"):
             out[key.rstrip("?")] = value
     return out
@@ -108,5 +112,5 @@ def _attribute(value: Any, path: str) -> Any:
     """What a dotted path leads to: None behind None; a method is called."""
     for name in path.split("."):
         value = None if value is None else getattr(value, name)
-        value = value() if callable(value) else value
+        value = value() if inspect.ismethod(value) else value
     return value

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from torch import nn
 
 import neocog
 from neocog.data import build
@@ -139,3 +140,23 @@ def test_a_file_that_breaks_off_is_left_out_as_ever(folder, monkeypatch):
     model = neocog.load(net, size=(3, 32, 32), mean=(0.5,), std=(0.25,), classes=("a", "b"))
     samples = model.samples(f"{folder}:all", n=149, seed=0)
     assert len(samples.split) == N - 1
+
+
+class Standardized(nn.Module):
+    """A model that cannot take an image of one color."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.head = nn.Linear(3, 2)
+
+    def forward(self, x):
+        mean, std = x.mean((1, 2, 3), keepdim=True), x.std((1, 2, 3), keepdim=True)
+        return self.head(((x - mean) / std)[:, :, 3:9].mean((2, 3)))
+
+
+def test_no_image_that_was_not_decoded_reaches_the_model(folder, decoded):
+    model = neocog.load(Standardized(), size=(3, 32, 32), mean=(0.5,), std=(0.5,))
+    how = {"n": 4, "layer_samples": 4, "maps": (), "progress": False}
+    result = neocog.audit(model, f"{folder}:all", **how)
+    assert result.audit.n == 4
+    assert max(decoded) <= 4 + LOOKED_AT < N

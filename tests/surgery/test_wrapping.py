@@ -1,12 +1,15 @@
 """Borders of a changed network: each comes to wrap around, or is named."""
 
 import copy
+import threading
 
+import pytest
 import torch
 from tests.surgery.nets import settled
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from neocog.errors import ModelError
 from neocog.layers.blocks import CircularConv2d
 from neocog.surgery.replace import replace
 
@@ -133,3 +136,10 @@ def test_convolutions_that_can_wrap_their_input_do_it_fast() -> None:
     torch.testing.assert_close(expected, direct, rtol=0, atol=1e-5)
     moved = done(x.roll((2, 4), (2, 3)))
     torch.testing.assert_close(moved, expected, rtol=0, atol=1e-5)
+
+
+def test_a_network_that_cannot_be_copied_is_refused() -> None:
+    net = settled(Branches())
+    net.lock = threading.Lock()
+    with pytest.raises(ModelError, match="one that Python can copy"):
+        replace(net, torch.zeros(2, 1, 8, 8), downsampling="blur", padding="circular")

@@ -104,3 +104,19 @@ def test_odd_files_of_series_are_refused(tmp_path, arrays, sentence: str) -> Non
     file.write_bytes(b"") if arrays is None else np.savez(file, **arrays)
     with pytest.raises(DataError, match=sentence):
         series_of(file)
+
+
+class Maps(nn.Module):
+    """A model that is no classifier, so that it is opened twice."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(1, 3, 3, padding=1)
+
+    def forward(self, x):  # type: ignore[no-untyped-def]
+        return self.conv(x)
+
+
+def test_an_iterator_is_read_once() -> None:
+    session = opened(Maps(), (torch.rand(1, 1, 8, 8) for _ in range(5)))
+    assert session.networks[0].task == "regress"

@@ -351,8 +351,12 @@ def _timed(subject: Subject, data: Samples, batch: int | None) -> float:
 
 
 def _seconds(subject: Subject, data: Samples, n: int) -> float:
-    """Seconds of a forward pass of a batch, for each sample."""
-    x = data.take(slice(0, n))
+    """Seconds of a forward pass of a batch, for each sample.
+
+    Of one sample many times: others may not have been decoded.
+    """
+    x = data.take(slice(0, 1))
+    x = x.expand(n, *x.shape[1:]).contiguous()
     began = time.perf_counter()
     subject(x)
     return (time.perf_counter() - began) / len(x)

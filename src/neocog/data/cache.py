@@ -22,6 +22,7 @@ import mmap
 import os
 import shutil
 import stat
+import sys
 import tempfile
 import tokenize
 import warnings
@@ -44,7 +45,7 @@ Loaded = tuple[dict[str, Any], dict[str, np.ndarray]]
 """The meta data of a set, and its arrays."""
 
 _IN_MEMORY = 1 << 28
-"""Bytes from which on zeros lie in a file."""
+"""Bytes from which on zeros are mapped, and not counted before they are written."""
 
 _TRIES = 3
 """Times that a set is begun whose folder is deleted while it is made; then it stays in memory."""
@@ -101,6 +102,11 @@ _NO_ARRAY = (
     tokenize.TokenError,
 )
 """What NumPy raises for a file that is no array: its header is a piece of Python."""
+
+_UNRESERVED = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
+if sys.platform == "linux":
+    _UNRESERVED |= 0x4000  # MAP_NORESERVE, which Python names from 3.13 on
+"""Memory that is there once it is written to."""
 
 
 class Cache:
@@ -195,7 +201,7 @@ class Cache:
         return writer.meta, writer.arrays
 
     def room(self, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-        """Zeros that take neither memory nor disk before they are written: a sparse file.
+        """Zeros that take no memory before they are written.
 
         Args:
             shape: of the array.
@@ -203,11 +209,9 @@ class Cache:
         """
         size = math.prod(shape) * dtype.itemsize
         if size >= _IN_MEMORY:
+            # Not a sparse file: a disk that is full when it is written to kills the process.
             with contextlib.suppress(OSError, ValueError):
-                self.folder.mkdir(parents=True, exist_ok=True)
-                with tempfile.TemporaryFile(dir=self.folder) as file:
-                    file.truncate(size)
-                    raw = mmap.mmap(file.fileno(), size)
+                raw = mmap.mmap(-1, size, flags=_UNRESERVED)
                 return np.frombuffer(raw, dtype).reshape(shape)
         return np.zeros(shape, dtype)
 

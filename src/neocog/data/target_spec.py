@@ -100,7 +100,8 @@ class TargetSpec(Jsonable):
             DataError: they are of another kind, of another number, or name no class.
         """
         actual = type(self).of(targets)
-        if actual.kind != self.kind:
+        whole = self.kind == "number" and actual.kind == "class"  # numbers that are all whole
+        if actual.kind != self.kind and not whole:
             raise DataError(
                 f"These samples have targets of kind `{self.kind}`, and `{actual.kind}` came. "
                 "Give one of a kind to every sample."

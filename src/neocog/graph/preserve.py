@@ -13,6 +13,7 @@ from torch.nn.parameter import is_lazy
 
 from neocog.errors import ModelError
 from neocog.graph.wording import times
+from neocog.layers._cpu.spectral import in_space
 
 __all__ = ["blank_sample", "exact", "preserved"]
 
@@ -114,7 +115,9 @@ def blank_sample(module: nn.Module, size: Sequence[int], purpose: str) -> Iterat
 
 @contextmanager
 def exact() -> Iterator[None]:
-    """No automatic casts and no shortened mantissas inside; the settings as before afterwards.
+    """No automatic casts, no shortened mantissas, no convolution by frequencies inside.
+
+    The settings are as before afterwards.
 
     Rounding must not look like an effect.
 
@@ -128,7 +131,8 @@ def exact() -> Iterator[None]:
     try:
         torch.set_float32_matmul_precision("highest")
         torch.backends.cudnn.allow_tf32 = False
-        with torch.autocast("cpu", enabled=False), torch.autocast("cuda", enabled=False):
+        casts = torch.autocast("cpu", enabled=False), torch.autocast("cuda", enabled=False)
+        with casts[0], casts[1], in_space():
             yield
     finally:
         torch.set_float32_matmul_precision(matmul)

@@ -142,7 +142,7 @@ def padding_mode(padding: str) -> Literal["zeros", "circular", "reflect", "repli
     """PyTorch's word for one of our paddings.
 
     Raises:
-        UsageError: no such padding mode mode.
+        UsageError: no such padding mode.
     """
     if padding not in PADDINGS:
         raise UsageError(f"`{padding}` is no padding. {did_you_mean(padding, PADDINGS)}")
@@ -206,7 +206,7 @@ def conv(
         bias: add a trainable number a channel.
 
     Raises:
-        UsageError: no such padding mode mode, or an even kernel without `pad`.
+        UsageError: no such padding mode, or an even kernel without `pad`.
 
     Example:
         >>> conv(3, 6, kernel=5, pad=0)
@@ -230,7 +230,7 @@ def border(pad: Pair, *, padding: str) -> nn.Module:
     """Adds `pad` samples on each side of rows and columns; `nn.Identity` for none.
 
     Raises:
-        UsageError: no such padding mode mode.
+        UsageError: no such padding mode.
 
     Example:
         >>> border(2, padding="circular")
@@ -263,7 +263,7 @@ def extend(
         padding: what is added, one of `PADDINGS`.
 
     Raises:
-        UsageError: no such padding mode mode.
+        UsageError: no such padding mode.
 
     Example:
         >>> import torch
@@ -299,7 +299,7 @@ def grow(x: Float[Tensor, "B C H W"], size: int, *, padding: str) -> Float[Tenso
         padding: what fills it up, one of `PADDINGS`.
 
     Raises:
-        UsageError: no such padding mode mode.
+        UsageError: no such padding mode.
 
     Example:
         >>> import torch

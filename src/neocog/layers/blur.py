@@ -73,7 +73,7 @@ def blur(
         padding: padding mode, one of `layers.blocks.PADDINGS`.
 
     Raises:
-        UsageError: no such padding mode mode, or a stride that does not fit the map.
+        UsageError: no such padding mode, or a stride that does not fit the map.
 
     Example:
         >>> x = torch.tensor([[[0.0, 0.0, 4.0, 0.0, 0.0, 0.0]]])
@@ -138,7 +138,7 @@ def max_blur(
             left out of the maximum.
 
     Raises:
-        UsageError: no such padding mode mode, or a stride that does not fit the map.
+        UsageError: no such padding mode, or a stride that does not fit the map.
 
     Example:
         >>> x = torch.tensor([[[0.0, 0.0, 4.0, 0.0, 0.0, 0.0]]])

@@ -348,7 +348,7 @@ def _watched(
                 if reachable < SLACK * state.last:
                     state.shorten(reachable)
             second_half = state.last / 2 <= step.number < (1 - TAIL) * state.last
-            if without_gain >= PATIENCE and second_half and not result.stopped:
+            if without_gain >= PATIENCE and second_half and not (result.stopped or state.ended):
                 result.stopped = f"nothing was gained in {PATIENCE} validations"
                 state.shorten(int(step.number / (1 - TAIL)) + 1)
     except Diverged as e:

@@ -76,15 +76,15 @@ def fastest(
         return Machine(**{**given, "device": device, "threads": number})
     if len(ways) == 1:
         return ways[0]
+    repeats = REPEATS if math.isinf(steps) else int(MEASURED * steps / len(ways)) - 1
+    if repeats < 1:  # before what is known: the same command takes the same way every time
+        return ways[0]
     file, key = default_folder() / "machines.json", _key(device, recipe)
     known = _known(file)
     for way in ways:
         if known.get(key) == [way.memory_format, way.precision]:
             return way
     batch = next(batches(train, size=recipe.train.batch_size, shuffle=True, seed=0, epoch=0))
-    repeats = REPEATS if math.isinf(steps) else int(MEASURED * steps / len(ways)) - 1
-    if repeats < 1:
-        return ways[0]
     if not math.isinf(seconds):
         seconds -= _first_look(model, ways, batch, recipe, seconds)
     timings = choose(

@@ -90,6 +90,21 @@ class Rewired(fx.GraphModule):
         return out
 
 
+def copied(module: nn.Module) -> nn.Module:
+    """A copy of a module, which a surgery changes.
+
+    Raises:
+        ModelError: it holds something that cannot be copied, such as a lock or an open file.
+    """
+    try:
+        return copy.deepcopy(module)
+    except Exception as e:  # of any kind: the module is not ours
+        raise ModelError(
+            f"A network that is converted must be one that Python can copy, and this one is not "
+            f"({type(e).__name__}: {e}). Take out of it what cannot be copied."
+        ) from e
+
+
 def trace(module: nn.Module, example: Tensor) -> Traced:
     """The graph of a module in evaluation mode.
 
@@ -101,7 +116,7 @@ def trace(module: nn.Module, example: Tensor) -> Traced:
         Untraceable: its control flow depends on values, or its Python cannot be traced.
         ModelError: it fails on the example.
     """
-    root = copy.deepcopy(module).eval()
+    root = copied(module).eval()
     with torch.no_grad():
         try:
             outputs = _on_two(root, example)

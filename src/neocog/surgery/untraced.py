@@ -6,7 +6,6 @@ without phase selection can be used, and only modules are replaced.
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Collection
 from typing import Any
@@ -18,6 +17,7 @@ from neocog.errors import ModelError, UsageError, did_you_mean
 from neocog.graph.hooks import hooked
 from neocog.layers.downsample import Downsampling
 from neocog.surgery.borders import PAD_MODULES, extra_samples, wraps
+from neocog.surgery.graph import copied
 from neocog.surgery.result import Replaced, Skipped, Surgery
 from neocog.surgery.window import NodeWindow, window_of_module
 
@@ -56,7 +56,7 @@ def replace_untraced(
             f"traceable, and is not: {reason_untraced}. Use `blur` or `ideal`, or rewrite the "
             "network."
         )
-    root = copy.deepcopy(module).eval()
+    root = copied(module).eval()
     sizes = _sizes(root, example)
     replaced, skipped = [], []
     convertible: set[str] = set()

@@ -90,10 +90,10 @@ def _model(
             f"The size of a sample is (C, H, W), or (C, N) of a series; {tuple(size)} came."
         )
 
-    def as_a(task: str) -> tuple[Model, Data]:
+    def as_a(task: str, data: Data | None) -> tuple[Model, Data]:
         return opened_model(model, data, task=task, shape=size, allow_random=allow_random, n=HELD)
 
-    candidate, read = as_a(task or "classify")
+    candidate, read = as_a(task or "classify", data)
     if not isinstance(model, nn.Module):
         return candidate, read
     if not candidate.shape:
@@ -105,7 +105,7 @@ def _model(
         with preserved(model), same_randomness_after():
             output = first_output(candidate.module, candidate.shape)
         if output.ndim != 2 or output.shape[1] < 2:
-            candidate, read = as_a("regress")
+            candidate, read = as_a("regress", read)  # data may be read once only
     for text in (*candidate.card["notes"], *candidate.card["doubts"]):
         warnings.warn(text, stacklevel=3)
     return candidate, read

@@ -9,6 +9,7 @@ from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 from torch.utils.flop_counter import FlopCounterMode
 
+from neocog.graph.preserve import exact
 from neocog.layers import blocks
 from neocog.layers._cpu.spectral import circular_conv2d, is_cheaper, is_unobserved
 from neocog.layers.blocks import CircularConv2d, extend
@@ -92,6 +93,18 @@ def test_a_gradient_is_that_of_pytorch() -> None:
 )
 def test_where_it_is_taken(shape: tuple[int, ...], outputs: int, cheaper: bool) -> None:
     assert is_cheaper(torch.empty(shape), torch.empty(outputs, shape[1], 3, 3)) is cheaper
+
+
+def test_measurements_of_the_last_bits_stay_in_space() -> None:
+    net = CircularConv2d(64, 64, 3, padding=1, padding_mode="circular").eval()
+    x = random(64, 64, 4, 4, dtype=torch.float32)
+    with torch.no_grad():
+        assert net._is_spectral(x)
+        with exact():
+            assert not net._is_spectral(x)
+            moved = net(x.roll((1, 2), (2, 3)))
+            assert torch.equal(moved, net(x).roll((1, 2), (2, 3)))
+        assert net._is_spectral(x)
 
 
 class _Watch(TorchFunctionMode):

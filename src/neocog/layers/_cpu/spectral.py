@@ -17,6 +17,9 @@ Source: M. Mathieu, M. Henaff, Y. LeCun, "Fast Training of Convolutional Network
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -27,7 +30,7 @@ from torch.autograd.forward_ad import unpack_dual
 
 from neocog.layers._cpu.plain import is_plain
 
-__all__ = ["circular_conv2d", "is_cheaper", "is_unobserved"]
+__all__ = ["circular_conv2d", "in_space", "is_cheaper", "is_unobserved"]
 
 _LARGEST = 64
 """Samples of a map beyond which a transform as one matrix product costs more than it saves."""
@@ -39,6 +42,19 @@ ones. Measured on one thread, maps of 2×2 to 8×8 with 32 to 512 channels."""
 
 _ROOM = 4 * 2**20
 """Coefficients of kernels beyond which memory for them costs more than the convolution."""
+
+
+_IN_SPACE = ContextVar("in_space", default=False)
+
+
+@contextmanager
+def in_space() -> Iterator[None]:
+    """No convolution by frequencies inside: where the last bits of shifted maps are compared."""
+    token = _IN_SPACE.set(True)
+    try:
+        yield
+    finally:
+        _IN_SPACE.reset(token)
 
 
 @dataclass(frozen=True)
@@ -101,7 +117,8 @@ def is_unobserved(*tensors: Tensor | None) -> bool:
     Not while an operation is differentiated, mapped over, recorded, counted or given other types.
     """
     return (
-        is_plain(*tensors)
+        not _IN_SPACE.get()
+        and is_plain(*tensors)
         and not any(_is_differentiated(t) for t in tensors if t is not None)
         and not torch._C._is_torch_function_mode_enabled()
         and not torch._C._len_torch_dispatch_stack()
