@@ -111,7 +111,7 @@ def test_a_layer_may_be_named(method: str) -> None:
     net, x = made("in place")
     cam = grad_cam(net, x, method=method, layer="0")
     assert cam.grid == (16, 16)
-    assert cam.layer_reason == "named by the user; its output has 16 × 16 places"
+    assert cam.layer_reason == "named by the user; its output has 16 × 16 positions"
 
 
 @each

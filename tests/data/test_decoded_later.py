@@ -88,6 +88,7 @@ def test_an_audit_decodes_no_more_than_it_looks_at(folder, decoded):
     assert shares == two["layers"]
 
 
+@pytest.mark.slow
 def test_two_models_decode_the_samples_that_they_are_compared_on(folder, decoded, monkeypatch):
     nets = [neocog.build("convnet", classes=2, channels=3, size=(32, 32)) for _ in range(2)]
     one, two = (

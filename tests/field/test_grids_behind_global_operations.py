@@ -226,6 +226,7 @@ def mobile(kernels: tuple[int, ...] = (3, 5, 3), norm: bool = False) -> nn.Modul
     )
 
 
+@pytest.mark.slow
 def test_mobile_networks_get_the_sizes_at_which_turns_are_exact() -> None:
     net = mobile()
     found = alignment(net, (2, 96, 96))

@@ -173,7 +173,7 @@ def test_what_is_a_function_passes(layer: nn.Module) -> None:
     assert difference(net(layer), probes((1, 28, 28))) is None
 
 
-@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("threads", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_rounding_is_no_difference(threads: int) -> None:
     """Deep, without normalization, and so that an error in the last place grows a thousandfold."""
     torch.manual_seed(0)

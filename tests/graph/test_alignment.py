@@ -221,7 +221,13 @@ def test_a_module_that_declares_its_windows() -> None:
     assert "stride 2 does not divide size 9" in said(Declares(), (1, 9, 9), CIRCULAR_SHIFT)
 
 
-@pytest.mark.parametrize("downsampling", DOWNSAMPLINGS)
+@pytest.mark.parametrize(
+    "downsampling",
+    [
+        pytest.param(d, marks=() if d in ("stride", "polyphase") else pytest.mark.slow)
+        for d in DOWNSAMPLINGS
+    ],
+)
 def test_every_sampling_of_ours_is_aligned_where_its_strides_divide(downsampling: str) -> None:
     options = {"downsampling": downsampling, "padding": "circular"}
     net = build("resnet20", classes=3, channels=1, size=(24, 24), options=options)

@@ -15,8 +15,13 @@ from neocog.layers.polyphase import ChoosePhase, PolyphaseUp, TakePhase
 from neocog.networks.catalog import NETWORKS, build
 from neocog.types import FieldWindow
 
+DEEP = ("resnet101", "resnet152", "resnet110", "resnet56")
+"""Of the same blocks as others, and more of them."""
 
-@pytest.mark.parametrize("name", NETWORKS)
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=pytest.mark.slow if n in DEEP else ()) for n in NETWORKS]
+)
 def test_every_network_is_understood(name: str) -> None:
     f = fields_of(name, (3, 64, 64))
     assert (f.status, f.unknown) == ("complete", ())

@@ -137,6 +137,7 @@ def test_the_same_seed_gives_the_same_weights(run: Path, bars: Path, tmp_path: P
     assert looks[0] == looks[1]
 
 
+@pytest.mark.slow
 def test_a_steady_fine_tune_is_another_one(run: Path, bars: Path, tmp_path: Path) -> None:
     """What it does to the answers is held by tests/training/test_steady.py."""
     losses = []
@@ -306,6 +307,7 @@ def test_a_black_box_is_refused(stranger: Model, bars: Path, tmp_path: Path) -> 
         fixed(box, bars, tmp_path / "fixed")
 
 
+@pytest.mark.slow
 def test_what_is_fixed_already(run: Path, bars: Path, tmp_path: Path) -> None:
     once = fixed(run, bars, tmp_path / "once", downsampling="blur", finetune=0)
     with pytest.raises(UsageError, match=r"has downsampling blur already"):

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 import torch
 
 from neocog.errors import UsageError
 from neocog.exhibits import Table
-from neocog.graph.cost import cost
+from neocog.graph.cost import Cost, cost
 from neocog.jsonable import Jsonable
 from neocog.networks.catalog import NETWORKS, SMALLEST, Option, build, schema
 from neocog.networks.pretrained import PRETRAINED
@@ -114,10 +114,15 @@ def _weights(offers: Sequence[Offer]) -> str:
     return f" {known[0].pretrained} weights: {'; '.join(filter(None, parts))}.{how}"
 
 
-def _offer(name: str, size: tuple[int, ...], classes: int) -> Offer:
+@lru_cache(maxsize=256)
+def _cost(name: str, size: tuple[int, ...], classes: int) -> Cost:
     with torch.device("meta"):
         network = build(name, classes=classes, channels=size[0], size=(size[1], size[2]))
-    spent = cost(network, size)
+    return cost(network, size)
+
+
+def _offer(name: str, size: tuple[int, ...], classes: int) -> Offer:
+    spent = _cost(name, size, classes)
     builder = NETWORKS[name]
     function = builder.func if isinstance(builder, partial) else builder
     known = PRETRAINED.get(name)
