@@ -116,7 +116,7 @@ def test_a_set_that_grew_says_how_many_were_trained_on(tmp_path):
     card = json.loads((run / "model.json").read_text())
     card["data"]["seed"] = 3
     (run / "model.json").write_text(json.dumps(card))
-    assert "samples were trained on: figures on them flatter" in " ".join(
+    assert "samples were trained on: figures on them are optimistic" in " ".join(
         load(run).evaluate(root).notes
     )
 

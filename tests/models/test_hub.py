@@ -103,6 +103,12 @@ def test_nothing_is_fetched_without_encryption(
     safe = urllib.request.Request("https://a/b")
     with pytest.raises(urllib.error.URLError, match="from https to http"):
         _SameSecurity().redirect_request(safe, None, 302, "", {}, "http://a/b")
+    local = urllib.request.Request("http://127.0.0.1:9/a")
+    for url in ("http://mirror.example/a", "ftp://127.0.0.1/a", "http://127.0.0.1.example/a"):
+        with pytest.raises(urllib.error.URLError, match="from http to"):
+            _SameSecurity().redirect_request(local, None, 302, "", {}, url)
+    for url in ("https://mirror.example/a", "http://localhost:9/b"):
+        assert _SameSecurity().redirect_request(local, None, 302, "", {}, url).full_url == url
 
 
 @pytest.mark.parametrize(

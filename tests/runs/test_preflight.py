@@ -1,4 +1,4 @@
-"""Can one batch be learned by heart, and if not, why."""
+"""Can one batch be overfitted, and if not, why."""
 
 from dataclasses import replace
 
@@ -9,7 +9,7 @@ import torch
 from neocog.data.open import open_data
 from neocog.data.split import Split, ids_of
 from neocog.networks.catalog import NETWORKS, build
-from neocog.runs.preflight import hindrances, overfit, preflight
+from neocog.runs.preflight import overfit, preflight, problems
 from neocog.runs.recipe import Recipe
 from neocog.training.machine import Machine
 from neocog.training.optimize import OptimizerConfig, suited_rate
@@ -26,7 +26,7 @@ def _recipe(network: torch.nn.Module, lr: float = 0.0) -> Recipe:
 
 
 @pytest.mark.parametrize("name", ["convnet", "dense", "lenet5", "lenet5_modern", "resnet20"])
-def test_networks_learn_a_batch_of_digits_by_heart_at_their_own_rate(name: str) -> None:
+def test_networks_overfit_a_batch_of_digits_at_their_own_rate(name: str) -> None:
     network = build(name, classes=10, channels=1, size=(28, 28))
     before = {k: v.clone() for k, v in network.state_dict().items()}
     found = overfit(network, _digits(), _recipe(network), MACHINE)
@@ -44,16 +44,22 @@ def test_a_rate_far_off_is_named(lr: float) -> None:
     assert "--lr" in found.reason
 
 
-def test_what_hinders_in_the_data_is_named() -> None:
+def test_problems_of_the_data_are_named() -> None:
     train, names = _digits(), tuple("0123456789")
-    assert hindrances(train, names) == ()
+    assert problems(train, names) == ()
     one = Split(train.x, np.zeros(len(train), np.int64), train.names, train.ids)
-    assert "of class `0`" in hindrances(one, names)[0]
+    assert "of class `0`" in problems(one, names)[0]
     assert preflight(torch.nn.Linear(1, 1), one, names, Recipe())[0].startswith("All training")
     blank = replace(
         train, x=train.x * (np.arange(len(train)) % 2)[:, None, None, None].astype("u1")
     )
-    assert "one color" in hindrances(blank, names)[0]
+    assert "one color" in problems(blank, names)[0]
+    rng = np.random.default_rng(0)
+    paint = rng.integers(0, 255, (len(train), 1, 1, 3)).astype("u1").repeat(8, 1).repeat(8, 2)
+    assert "one color" in problems(replace(train, x=paint), names)[0]
+    paint[:, 0, 0, 1] ^= 1
+    assert problems(replace(train, x=paint), names) == ()
+    assert "of class `a\\nb`" in problems(one, ("a\nb", *names[1:]))[0]
     twice = Split(np.concatenate([train.x, train.x]), np.concatenate([train.y, 9 - train.y]), [])
     twice = replace(twice, ids=ids_of(twice.x))
-    assert "several classes" in hindrances(twice, names)[0]
+    assert "several classes" in problems(twice, names)[0]

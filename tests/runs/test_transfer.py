@@ -1,6 +1,8 @@
 """From the weights of a small network to an ordinary run."""
 
+import itertools
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +12,23 @@ import torch
 from PIL import Image
 
 import neocog
-from neocog.errors import DataError, NeocogError, UsageError
-from neocog.runs import features
+from neocog.data.batches import order
+from neocog.data.open import open_data
+from neocog.data.split import Split
+from neocog.errors import DataError, ModelError, NeocogError, UsageError
+from neocog.runs import features, transfer
 from neocog.runs.choose import AUTO
 from neocog.runs.events import Epoch
+from neocog.runs.experiment import _spec
 from neocog.runs.folder import RunFolder
-from neocog.runs.recipe import ModelConfig, Recipe, TransferConfig
+from neocog.runs.recipe import DataConfig, ModelConfig, Recipe, TransferConfig
+from neocog.runs.split_outputs import SplitOutputs
+from neocog.runs.train import _Training
+from neocog.types import InputSpec
 from neocog.verbs.train import by_the_data, resume, settle, train
 
 Quick = dict[str, Any]
+HELD = ("val", "test")
 
 
 @pytest.fixture(scope="module")
@@ -106,6 +116,7 @@ def test_layers_are_unfrozen_and_the_better_network_is_kept(
     val = model.card["metrics"]["val"]["accuracy"]
     assert val >= transfer["val_accuracy"]
     assert any(n.startswith("Kept: ") for n in notes)
+    assert any(n.startswith("Linear classifier on frozen features of") for n in notes)
     rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     assert [r["epoch"] for r in rows] == [0, 1, 2, 3]
 
@@ -120,6 +131,102 @@ def test_a_rate_that_destroys_the_weights_leaves_the_frozen_network(
     model = train(images, settings=settings, epochs=2, out=run, progress=False)
     assert model.card["metrics"]["transfer"]["kept"] == "frozen"
     assert all(torch.equal(v, _weights(run)[k]) for k, v in _weights(frozen).items())
+
+
+def test_frozen_and_fine_tuned_networks_are_compared_on_the_same_samples(
+    images: Path, backbone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, compared = transfer._rows, list[int]()
+
+    def few(*args: Any) -> dict[str, np.ndarray]:
+        splits = args[0].source.splits
+        return before(*args) | {n: transfer._some(splits[n], 4, by_class=False) for n in HELD}
+
+    def evaluated(self: Any, outputs: SplitOutputs) -> Any:
+        compared.append(len(outputs.split))
+        return scored(self, outputs)
+
+    scored = _Training._evaluated
+    monkeypatch.setattr(transfer, "_rows", few)
+    monkeypatch.setattr(_Training, "_evaluated", evaluated)
+    settings = {"model.init": str(backbone), "transfer.freeze": "none", "optimizer.lr": 1.0,
+                "train.batch_size": 16, "train.ema_decay": 0.0}  # fmt: skip
+    model = train(images, settings=settings, epochs=2, out=tmp_path / "run", progress=False)
+    figures = model.card["metrics"]
+    assert figures["transfer"]["kept"] == "frozen"
+    # Each epoch is of all samples, the comparison of four, and the figures are the frozen ones.
+    assert compared == [figures["val"]["of"]] * 2 + [4] * 4
+    assert [figures[n]["n"] for n in HELD] == [4, 4]
+    assert figures["val"]["accuracy"] == figures["transfer"]["val_accuracy"]
+
+
+def test_parts_of_outputs_are_nested() -> None:
+    split = open_data("digits").splits["test"].subset(np.arange(10))
+    rows = order(10, seed=0, epoch=0)
+    at = np.sort(rows[:7])
+    outputs = SplitOutputs(torch.from_numpy(at)[:, None], split.subset(at), 10)
+    part = outputs.part(4)
+    assert part.logits[:, 0].tolist() == np.sort(rows[:4]).tolist()
+    assert part.split.y.tolist() == split.y[np.sort(rows[:4])].tolist()
+    assert (part.of, part.whole, outputs.part(9)) == (10, False, outputs)
+
+
+def test_a_part_of_the_training_images_has_all_classes() -> None:
+    y = np.repeat([0, 1, 2], [80, 15, 5])
+    split = Split(np.zeros((100, 1, 1, 1), np.uint8), y, [])
+    few, more = (transfer._some(split, n, by_class=True) for n in (15, 24))
+    assert np.bincount(y[few]).tolist() == [5, 5, 5]
+    assert np.bincount(y[more]).tolist() == [10, 9, 5]
+    assert set(few) <= set(more)
+    assert transfer._some(split, 100, by_class=True).tolist() == list(range(100))
+
+
+def test_a_head_without_bias_is_refused(
+    images: Path, backbone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def bare(*args: Any) -> features.Backbone:
+        network = features.backbone_of(*args)
+        network.linear.bias = None
+        return network
+
+    monkeypatch.setattr(transfer, "backbone_of", bare)
+    settings = {"model.init": str(backbone), "transfer.freeze": "all"}
+    with pytest.raises(ModelError, match=r"has a bias, and the last layer .* has none\. Take"):
+        train(images, settings=settings, out=tmp_path / "run", progress=False)
+
+
+def test_a_single_training_image_a_class_leaves_nothing_to_cross_validate(
+    backbone: Path, tmp_path: Path
+) -> None:
+    rng, notes = np.random.default_rng(0), list[str]()
+    for name, i in itertools.product(("a", "b"), ("1", "2")):
+        (tmp_path / "data" / name).mkdir(parents=True, exist_ok=True)
+        x = rng.integers(0, 255, (28, 28)).astype(np.uint8)
+        Image.fromarray(x).save(tmp_path / "data" / name / f"{i}.png")
+    settings = {"model.init": str(backbone), "transfer.freeze": "all"}
+    model = train(
+        tmp_path / "data",
+        settings=settings,
+        out=tmp_path / "run",
+        progress=lambda event: notes.extend(getattr(event, "notes", ())),
+    )
+    assert model.card["metrics"]["transfer"]["cross_validated"] is None
+    assert any("leaves nothing to cross-validate" in n for n in notes)
+    assert not any("-fold" in n for n in notes)
+    html = (tmp_path / "run" / "report.html").read_text()
+    assert "leaves nothing to cross-validate" in html
+    assert "0-fold" not in html
+
+
+def test_gray_images_are_normalized_as_the_weights_were(images: Path) -> None:
+    source = open_data(images)
+    recipe = Recipe(data=DataConfig(path=str(images), size=(28, 28), channels=1))
+    color = InputSpec(channels=3, size=(28, 28), mean=(0.4, 0.5, 0.6), std=(0.2, 0.3, 0.4))
+    spec = _spec(source, recipe, color).input
+    assert (spec.mean, spec.std) == (pytest.approx((0.5,)), pytest.approx((0.3,)))
+    black = replace(source, splits={"train": source.splits["train"].subset([0, 1])})
+    black.splits["train"].x[:] = 0
+    assert _spec(black, recipe, None).input.std == (1e-3,)
 
 
 def test_frozen_features_are_of_images_as_they_are(

@@ -87,3 +87,37 @@ def test_folds_are_stratified() -> None:
 def test_one_class_is_refused() -> None:
     with pytest.raises(DataError, match="two classes"):
         fit_linear(torch.randn(5, 3), np.zeros(5, np.int64), 2)
+
+
+def test_a_single_sample_a_class_leaves_no_choice() -> None:
+    x, y = _blobs(3, 8, 3, gap=2.0)
+    fit = fit_linear(x, y, 3)
+    assert (fit.path, fit.folds, fit.chosen, fit.l2) == ((), 0, None, PATH[0])
+    assert fit.logits(x).argmax(1).tolist() == y.tolist()
+
+
+@pytest.mark.parametrize("scale", [1e-9, 1e9])
+def test_what_is_constant_follows_the_scale_of_the_features(scale: float) -> None:
+    x, y = _blobs(40, 4, 2, gap=2.0)
+    x[:, 2] = 0.1
+    fit, plain = fit_linear(x * scale, y, 2, l2=0.01), fit_linear(x, y, 2, l2=0.01)
+    assert torch.allclose(fit.logits(x * scale), plain.logits(x), atol=1e-4)
+    assert fit.weight[:, 2].abs().max() == 0
+    same = torch.full((4, 3), 0.1)
+    assert fit_linear(same, np.array([0, 0, 1, 1]), 2, l2=0.01).weight.abs().max() == 0
+
+
+def test_a_balanced_strength_is_chosen_by_the_weighted_loss() -> None:
+    x, y = _blobs(100, 5, 2, gap=0.3)
+    y = np.where(np.arange(100) % 10 == 0, 1, 0)
+    x[torch.from_numpy(y == 1)] += 0.7
+    point = fit_linear(x, y, 2, balanced=True).path[2]
+    fold, loss = folds_of(y), np.zeros(100)
+    for k in range(5):
+        train = fold != k
+        fit = fit_linear(x[train], y[train], 2, l2=point.l2, balanced=True)
+        log_p = fit.logits(x[~train]).log_softmax(1).numpy()
+        loss[~train] = -log_p[np.arange((~train).sum()), y[~train]]
+    weights = class_weights(y, 2)[y]
+    assert point.loss == pytest.approx((loss * weights).sum() / weights.sum(), rel=5e-3)
+    assert point.loss != pytest.approx(loss.mean(), rel=1e-2)

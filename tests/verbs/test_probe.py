@@ -92,6 +92,8 @@ def test_a_probe_is_measured_on_samples_that_it_did_not_learn_from(bars: Path) -
     assert low <= found.knn["accuracy"] <= high
     assert set(found.to_json()) >= {"n", "train", "knn", "linear"}
     assert "linear classifier" in repr(found)
+    val = probe(_model(), f"{bars}:val")  # test samples stay unseen
+    assert (val.split, val.n, val.train) == ("val", sizes["val"], sizes["train"])
 
 
 def test_votes_are_weighed_by_similarity() -> None:

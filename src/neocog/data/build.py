@@ -29,7 +29,7 @@ from neocog.data.framing import kept_of
 from neocog.data.image_decode import fit_all
 from neocog.data.kept import read_outline, read_rows
 from neocog.data.load_options import LoadOptions, usual_size
-from neocog.data.quality import BARREN, Fault, Note, Sheet
+from neocog.data.quality import UNUSABLE_CLASS, Fault, Note, Sheet
 from neocog.data.ranges import nothing_to_see, pale_notes
 from neocog.data.reading import RECORD, decode_into, inspect, notes, same_pixels, traits_of
 from neocog.data.sort import RawSamples, sort_pile
@@ -307,7 +307,7 @@ def _sorted(
     good = [rows[j] for j in keep.tolist()]
     present, y = np.unique([listing.label[i] for i in good], return_inverse=True)
     classes = tuple(listing.classes[k] for k in present.tolist() if k >= 0)
-    absent = _barren(listing, classes, {**reasons, **failed})
+    absent = _unusable_classes(listing, classes, {**reasons, **failed})
     pile = RawSamples(
         x=x,
         rows=keep,
@@ -419,14 +419,16 @@ def _faults(listing: Listing, reasons: dict[int, str]) -> list[Fault]:
     return [Fault(listing.names[i], r) for i, r in sorted(reasons.items())]
 
 
-def _barren(listing: Listing, classes: Sequence[str], reasons: dict[int, str]) -> list[Fault]:
+def _unusable_classes(
+    listing: Listing, classes: Sequence[str], reasons: dict[int, str]
+) -> list[Fault]:
     """Classes without an image left: how many files each had, and why the first is none."""
     files: dict[str, list[int]] = {c: [] for c in listing.classes if c not in classes}
     for i, k in enumerate(listing.label):
         if k >= 0 and listing.classes[k] in files:
             files[listing.classes[k]].append(i)
     return [
-        Fault(c, f"{BARREN} {len(own)} files can be used (the first: {reasons[own[0]]})")
+        Fault(c, f"{UNUSABLE_CLASS} {len(own)} files can be used (the first: {reasons[own[0]]})")
         for c, own in files.items()
         if own  # else it is named as empty already
     ]

@@ -82,7 +82,9 @@ def _detail(sheet: Sheet, across: int) -> str:
     parts = []
     if across:
         verb = "lies" if across == 1 else "lie"
-        parts.append(f"{_n(across, 'duplicate')} {verb} in several splits, which flatters scores.")
+        parts.append(
+            f"{_n(across, 'duplicate')} {verb} in several splits, which makes scores optimistic."
+        )
     parts += sheet.warnings[:1]
     return " ".join(parts)
 

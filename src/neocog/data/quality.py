@@ -15,9 +15,9 @@ from neocog.jsonable import keys
 from neocog.render.notebook import Result
 from neocog.types import RESIZE_MODES
 
-__all__ = ["BARREN", "EMPTY", "Copies", "Fault", "Note", "Sheet"]
+__all__ = ["EMPTY", "UNUSABLE_CLASS", "Copies", "Fault", "Note", "Sheet"]
 
-BARREN = "class left out: none of its"
+UNUSABLE_CLASS = "class left out: none of its"
 """How the reason of a class without a usable image begins."""
 EMPTY = "empty: this class folder"
 """How the reason of a class folder without files begins."""
@@ -36,7 +36,7 @@ class Fault:
     @property
     def is_folder(self) -> bool:
         """It is a folder, not a file."""
-        return self.reason.startswith(("folder ", BARREN, EMPTY))
+        return self.reason.startswith(("folder ", UNUSABLE_CLASS, EMPTY))
 
 
 @dataclass(frozen=True)
@@ -133,13 +133,13 @@ class Sheet(Result):
         return (*lost, *self.cautions)
 
     @property
-    def barren(self) -> tuple[Fault, ...]:
+    def unusable_classes(self) -> tuple[Fault, ...]:
         """Classes that are left out, as none of their files can be used."""
         kept = {name.casefold() for name in self.classes}
         return tuple(
             f
             for f in self.faults
-            if f.reason.startswith(BARREN)
+            if f.reason.startswith(UNUSABLE_CLASS)
             or (f.reason.startswith(EMPTY) and f.path.rpartition("/")[2].casefold() not in kept)
         )
 

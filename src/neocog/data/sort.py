@@ -237,7 +237,7 @@ def _remarks(
     across = sum(c.across for c in copies)
     if across:
         some = _counted(across, "image lies", "images lie")
-        remarks.append(f"{some} in several splits: held-out figures flatter a little.")
+        remarks.append(f"{some} in several splits: held-out figures are a little optimistic.")
     if not pile.classes:
         return [*remarks, "No class folders: nobody knows what these images show."]
     present = [k for k, column in enumerate(zip(*counts.values(), strict=True)) if sum(column)]

@@ -172,7 +172,7 @@ def _notes(trained: Model, source: Source, name: str, n: int) -> tuple[str, ...]
         elif known:
             notes.append(
                 f"{known:,} of these {len(split):,} samples were trained on: figures on them "
-                "flatter."
+                "are optimistic."
             )
     elif same and source.fingerprint != data.get("fingerprint"):
         notes.append(

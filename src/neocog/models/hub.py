@@ -186,10 +186,7 @@ def _fetched(text: str) -> Path:
 
 def _endpoint() -> str:
     base = os.environ.get("HF_ENDPOINT", "https://huggingface.co").rstrip("/")
-    parts = urllib.parse.urlsplit(base)
-    if parts.scheme == "https" or (
-        parts.scheme == "http" and parts.hostname in ("localhost", "127.0.0.1", "::1")
-    ):
+    if _is_safe(base):
         return base
     raise UsageError(
         f"Weights are fetched by https; HF_ENDPOINT is `{printable(base[:100])}`. Give an address "
@@ -197,14 +194,22 @@ def _endpoint() -> str:
     )
 
 
+def _is_safe(url: str) -> bool:
+    """Whether what is fetched from there is encrypted, or stays on this machine."""
+    parts = urllib.parse.urlsplit(url)
+    local = parts.hostname in ("localhost", "127.0.0.1", "::1")
+    return parts.scheme == "https" or (parts.scheme == "http" and local)
+
+
 class _SameSecurity(urllib.request.HTTPRedirectHandler):
-    """Follows the Hub to where it keeps its files, and never from https to http."""
+    """Follows the Hub to where it keeps its files, by https, or by http on this machine."""
 
     def redirect_request(
         self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str
     ) -> urllib.request.Request | None:
-        if req.full_url.startswith("https:") and not newurl.startswith("https:"):
-            raise urllib.error.URLError(f"it leads from https to {newurl.partition(':')[0]}")
+        was, scheme = (urllib.parse.urlsplit(u).scheme for u in (req.full_url, newurl))
+        if not _is_safe(newurl) or (was == "https" != scheme):
+            raise urllib.error.URLError(f"it leads from {was} to {scheme}")
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 

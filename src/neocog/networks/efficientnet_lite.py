@@ -100,6 +100,8 @@ def efficientnet_lite(
 def released_names(state: Mapping[str, object]) -> dict[str, str]:
     """Names in the released checkpoints (of the PyTorch ports of 2020) to names of this network.
 
+    Tensors that are not in them, such as those of a learned downsampling, are left out.
+
     Args:
         state: the state dict of a network of this file.
 
@@ -113,11 +115,14 @@ def released_names(state: Mapping[str, object]) -> dict[str, str]:
     for own in state:
         head, _, rest = own.partition(".")
         if head != "blocks":
-            names[f"{_OUTER[head]}.{rest}"] = own
+            if head in _OUTER:
+                names[f"{_OUTER[head]}.{rest}"] = own
             continue
-        stage, block, part, last = rest.split(".")
+        stage, block, part, last = rest.split(".", 3)
         number = numbers.setdefault((stage, block), len(numbers))
-        names[f"_blocks.{number}.{(_FIRST if stage == '0' else _INNER)[part]}.{last}"] = own
+        parts = _FIRST if stage == "0" else _INNER
+        if part in parts:
+            names[f"_blocks.{number}.{parts[part]}.{last}"] = own
     return names
 
 

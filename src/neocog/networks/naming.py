@@ -44,6 +44,8 @@ def equivalent(source: str) -> tuple[str, Mapping[str, object]] | None:
 def renamed(name: str, network: nn.Module, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Tensors under the names of a network, where they have those of the same network elsewhere.
 
+    Those that have no counterpart there, such as a learned downsampling's, play no part.
+
     Args:
         name: of the network in the catalog.
         network: that was built.
@@ -91,11 +93,14 @@ def _mobilenet_of_torchvision(own: Mapping[str, object]) -> dict[str, str]:
     for name in own:
         head, _, rest = name.partition(".")
         if head != "blocks":
-            names[f"{outer[head]}.{rest}"] = name
+            if head in outer:
+                names[f"{outer[head]}.{rest}"] = name
             continue
-        stage, block, part, last = rest.split(".")
+        stage, block, part, last = rest.split(".", 3)
         number = numbers.setdefault((stage, block), len(numbers) + 1)
-        names[f"features.{number}.conv.{(first if stage == '0' else inner)[part]}.{last}"] = name
+        parts = first if stage == "0" else inner
+        if part in parts:
+            names[f"features.{number}.conv.{parts[part]}.{last}"] = name
     return names
 
 

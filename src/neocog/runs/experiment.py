@@ -47,6 +47,9 @@ from neocog.types import Batch, InputSpec, ModelSpec
 
 __all__ = ["Experiment", "prepare"]
 
+LEAST_STD = 1e-3
+"""Standard deviation of a channel of the data by which its pixels are divided, at least."""
+
 
 @dataclass(kw_only=True)
 class Experiment:
@@ -286,7 +289,7 @@ def _check(source: Source, recipe: Recipe) -> list[str]:
     train = source.splits["train"]
     counts = torch.bincount(torch.from_numpy(train.y), minlength=len(source.classes))
     present = int((counts > 0).sum())
-    lost = [f"`{printable(f.path)}` is skipped: {_why(f)}" for f in source.sheet.barren]
+    lost = [f"`{printable(f.path)}` is skipped: {_why(f)}" for f in source.sheet.unusable_classes]
     every = np.bincount(source.whole.y[source.whole.y >= 0], minlength=1)
     if every.max() < 2:
         raise DataError(
@@ -323,7 +326,7 @@ def _check(source: Source, recipe: Recipe) -> list[str]:
 
 def _left_out(source: Source) -> list[str]:
     """Count of skipped files and folders; a class without images is reported elsewhere."""
-    faults = [f for f in source.sheet.faults if f not in source.sheet.barren]
+    faults = [f for f in source.sheet.faults if f not in source.sheet.unusable_classes]
     folders = sum(f.is_folder for f in faults)
     files = len(faults) - folders
     remarks = [f"{files:,} file{'s' * (files > 1)} could not be used"] if files else []
@@ -357,18 +360,25 @@ def _taken_over(recipe: Recipe, started: Start | None) -> tuple[Recipe, InputSpe
 
 
 def _spec(source: Source, recipe: Recipe, taken: InputSpec | None) -> ModelSpec:
-    mean, std = statistics(source.splits["train"])
-    if taken is not None and taken.channels == recipe.data.channels:
+    channels = recipe.data.channels
+    if taken is None:
+        mean, std = statistics(source.splits["train"])
+        mean = tuple(round(v, 4) for v in mean)
+        std = tuple(round(max(v, LEAST_STD), 4) for v in std)
+    elif taken.channels == channels:
         mean, std = taken.mean, taken.std
+    else:  # the same for every channel, gray as the gray of a color image
+        mean = (math.fsum(taken.mean) / taken.channels,) * channels
+        std = (math.fsum(taken.std) / taken.channels,) * channels
     height, width = recipe.data.size
     return ModelSpec(
         task="classify",
         classes=source.classes,
         input=InputSpec(
-            channels=recipe.data.channels,
+            channels=channels,
             size=(height, width),
-            mean=mean if taken else tuple(round(v, 4) for v in mean),
-            std=std if taken else tuple(round(max(v, 1e-3), 4) for v in std),
+            mean=mean,
+            std=std,
             resize_mode=recipe.data.resize_mode,
         ),
     )

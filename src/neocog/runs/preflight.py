@@ -1,4 +1,4 @@
-"""Before a training: can this network learn a handful of these images by heart?
+"""Before a training: can this network overfit a handful of these images?
 
 A network that cannot overfit one small batch will learn nothing from more. The reasons are few, and
 most show in the data before a step is made: images that are all the same, equal images with
@@ -18,7 +18,7 @@ from torch import nn
 
 from neocog.data.batches import pixels
 from neocog.data.split import Split
-from neocog.errors import Diverged
+from neocog.errors import Diverged, printable
 from neocog.runs.recipe import Recipe
 from neocog.training.augment import Augment
 from neocog.training.loop import StepPlan, fit
@@ -26,12 +26,12 @@ from neocog.training.machine import Machine
 from neocog.training.optimize import ScheduleConfig, build_optimizer
 from neocog.types import Batch
 
-__all__ = ["Preflight", "hindrances", "overfit", "preflight"]
+__all__ = ["Preflight", "overfit", "preflight", "problems"]
 
 SAMPLES, STEPS = 16, 200
 """Samples of the batch, and steps on it."""
 
-LEARNED, BY_HEART = 0.8, 0.5
+LEARNED, OVERFITTED = 0.8, 0.5
 """Of where it began, the loss must fall below the one; below the other the test is over."""
 
 LONGEST = 2.0
@@ -49,7 +49,7 @@ class Preflight:
         first: its loss before the first step.
         last: after the last.
         steps: made.
-        reason: what hinders, a sentence; empty where it was learned.
+        reason: the problem, a sentence; empty where it was learned.
     """
 
     first: float
@@ -66,7 +66,7 @@ def preflight(
     *,
     seconds: float = math.inf,
 ) -> tuple[str, ...]:
-    """Sentences on what hinders a training: of the data, else of the learning rate.
+    """Problems of a training, a sentence each: of the data, else of the learning rate.
 
     Args:
         model: is left as it is.
@@ -75,14 +75,14 @@ def preflight(
         recipe: with its machine settled.
         seconds: for the steps on one batch; there are none where they are too few.
     """
-    if (hints := hindrances(train, classes)) or seconds < 1:
+    if (hints := problems(train, classes)) or seconds < 1:
         return hints
     machine = Machine(**{k: v for k, v in vars(recipe.machine).items() if v})
     overfitted = overfit(model, train, recipe, machine, seconds=min(seconds, LONGEST))
     return (overfitted.reason,) if overfitted.reason else ()
 
 
-def hindrances(train: Split, classes: tuple[str, ...]) -> tuple[str, ...]:
+def problems(train: Split, classes: tuple[str, ...]) -> tuple[str, ...]:
     """What in the data keeps any network from learning, a sentence each.
 
     Args:
@@ -92,14 +92,15 @@ def hindrances(train: Split, classes: tuple[str, ...]) -> tuple[str, ...]:
     sentences = []
     counts = np.bincount(train.y, minlength=len(classes))
     if (counts > 0).sum() == 1:
-        sentences.append(f"All training samples are of class `{classes[int(counts.argmax())]}`.")
+        name = printable(classes[int(counts.argmax())])
+        sentences.append(f"All training samples are of class `{name}`.")
     some = train.x[: max(1, LOOKED_AT // max(1, train.x[:1].nbytes))]
-    flat = some.reshape(len(some), -1)
-    constant = int((flat.max(1) == flat.min(1)).sum())
+    flat = some.reshape(len(some), -1, some.shape[-1])
+    constant = int((flat.max(1) == flat.min(1)).all(1).sum())
     if constant > len(some) / 10:
         sentences.append(
-            f"{constant:,} of {len(some):,} training images are of one color all over: nothing "
-            "can be told of them."
+            f"{constant:,} of {len(some):,} training images are of one color all over: they "
+            "show nothing to tell a class by."
         )
     if train.ids is not None and (n := _conflicts(train)) > len(train) / 20:
         sentences.append(
@@ -139,7 +140,7 @@ def overfit(
     """
     batch = _batch(train)
     trial = copy.deepcopy(model)
-    for part in trial.modules():  # what is meant to keep it from learning by heart
+    for part in trial.modules():  # what is meant to keep it from overfitting
         if isinstance(part, (nn.Dropout, nn.Dropout2d)):
             part.p = 0.0
     losses, end = list[float](), time.monotonic() + seconds
@@ -157,7 +158,7 @@ def overfit(
             machine=machine,
         ):
             losses.append(step.loss)
-            if step.loss < BY_HEART * losses[0] or time.monotonic() > end:
+            if step.loss < OVERFITTED * losses[0] or time.monotonic() > end:
                 break
     except Diverged as e:
         return Preflight(losses[0] if losses else math.nan, math.nan, len(losses), str(e))
@@ -168,7 +169,7 @@ def overfit(
         first,
         last,
         len(losses),
-        f"{len(batch.y)} training images could not be learned by heart: after {len(losses)} steps "
+        f"{len(batch.y)} training images could not be overfitted: after {len(losses)} steps "
         f"on them the loss is {last:.3g}, from {first:.3g}. The learning rate {lr:.2g} is probably "
         f"far too low or too high: try `--lr {lr * 10:.1g}` or `--lr {lr / 10:.1g}`.",
     )

@@ -43,6 +43,18 @@ class SplitOutputs:
         """Whether no sample was left out."""
         return len(self.split) == self.of
 
+    def part(self, most: int) -> SplitOutputs:
+        """Of the first samples in the order in which they are asked: parts are nested.
+
+        Args:
+            most: samples, at most.
+        """
+        if most >= len(self.split):
+            return self
+        asked = order(self.of, seed=0, epoch=0)[: len(self.split)]
+        keep = np.flatnonzero(np.isin(np.sort(asked), asked[:most]))
+        return SplitOutputs(self.logits[torch.from_numpy(keep)], self.split.subset(keep), self.of)
+
 
 def split_outputs(
     model: SpecifiedNetwork,

@@ -40,8 +40,8 @@ CHECKPOINT_SECONDS = 60.0
 """Within a long epoch, at most so much work is lost by a kill."""
 
 PREFLIGHT, LONG = 0.02, 400
-"""Fraction of a budget in which one batch is learned by heart, to see whether anything can be; and
-steps of a training from which on that is worth its time."""
+"""Fraction of a budget in which one batch is overfitted, to see whether anything can be learned;
+and steps of a training from which on that is worth its time."""
 
 DURABLE_SECONDS = 10.0
 """At most so much work is lost by a power failure, beside the running epoch."""
@@ -110,14 +110,14 @@ def _train(
         progress=on_decoded,
     )
     experiment.notes.extend((*why, *small))
-    head = None
+    head, head_notes = None, tuple[str, ...]()
     if recipe.transfer is not None:
         head = fit_head(experiment, budget, progress=on_decoded)
         head, head_notes = head.going_on(budget)
         if head.config.freeze == "all":
             yield from frozen_run(head, claim, budget, resume=resume, notes=head_notes)
             return
-        experiment = head.unfrozen()
+        experiment, head_notes = head.unfrozen(), (*head.notes, *head_notes)
     prepared = budget.spent()
     if kept is None:
         progress = TrainingProgress(plan=first_plan(experiment, budget))
@@ -140,7 +140,7 @@ def _train(
         experiment=experiment,
         steps=progress.last,
         done=progress.step,
-        notes=(*experiment.notes, *session.outlook(), *claim.remarks()),
+        notes=(*experiment.notes, *head_notes, *session.outlook(), *claim.remarks()),
     )
     with open_log(folder.path / "tensorboard", progress.step) as log, deferred() as interrupt:
         for event in session.steps(log):
@@ -249,7 +249,9 @@ class _Training:
 
     def score(self, name: str) -> Evaluation:
         """What the model scores on a split as it is now."""
-        outputs = self.outputs(name)
+        return self._evaluated(self.outputs(name))
+
+    def _evaluated(self, outputs: SplitOutputs) -> Evaluation:
         return evaluation(outputs.logits, outputs.split.y, self.experiment.source.classes)
 
     def outputs(self, name: str) -> SplitOutputs:
@@ -316,12 +318,14 @@ class _Training:
         """Take the frozen network back where it is better on validation; what is said of it."""
         if "val" not in head.scores:
             return ()
-        before, after = head.scores["val"], self.score("val")
+        outputs = (head.outputs["val"], self.outputs("val"))
+        common = min(len(o.split) for o in outputs)
+        before, after = (self._evaluated(o.part(common)) for o in outputs)
         if (after.accuracy, -after.loss) > (before.accuracy, -before.loss):
             return (training_notes.kept("finetuned", before.accuracy, after.accuracy),)
         self.chosen = "frozen"
         load_state(self.experiment.best.network, head.state, "the frozen network")
-        self.measured.clear()
+        self.measured = {name: (self.progress.step, o) for name, o in head.outputs.items()}
         return (training_notes.kept("frozen", before.accuracy, after.accuracy),)
 
     def write_down(self) -> None:

@@ -14,11 +14,11 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from neocog.data.batches import order
 from neocog.data.split import Split
+from neocog.errors import ModelError, printable
 from neocog.exhibits import Curve, Section
 from neocog.models.seen_samples import write_seen
 from neocog.runs import training_notes
@@ -75,6 +75,7 @@ class HeadFit:
         images: training images it was fitted to.
         seconds: of features and fit.
         state: the network's tensors with that head.
+        alone: each class has a single training image, so that the strength could not be chosen.
         notes: sentences for the user.
     """
 
@@ -86,6 +87,7 @@ class HeadFit:
     images: int
     seconds: float
     state: dict[str, Tensor]
+    alone: bool
     notes: tuple[str, ...]
 
     def row(self) -> dict[str, Any]:
@@ -186,10 +188,11 @@ class HeadFit:
         text = f"L2 strength {self.fit.l2:.3g}, as the recipe says."
         if chosen := self.fit.chosen:
             text = (
-                f"L2 strength {self.fit.l2:.3g}, chosen by {self.fit.folds}-fold cross-validation "
-                f"on {self.images:,} training images: held-out accuracy {chosen.accuracy:.2%}, "
-                f"loss {chosen.loss:.3g}."
+                f"L2 strength {self.fit.l2:.3g}, chosen by {_method(self.fit)} on {self.images:,} "
+                f"training images: held-out accuracy {chosen.accuracy:.2%}, loss {chosen.loss:.3g}."
             )
+        elif self.alone:
+            text = _alone(self.fit)
         lines = {"held-out loss": [p.loss for p in path]}
         curve = Curve(
             title="strength of the L2 penalty",
@@ -212,13 +215,19 @@ def fit_head(experiment: Experiment, budget: Budget, *, progress: Progress = Non
         progress: called with (images done, images in all) while features are computed.
 
     Raises:
-        ModelError: the network does not end in a linear layer.
+        ModelError: the network does not end in a linear layer with a bias.
     """
     begun = time.monotonic()
     recipe, model = experiment.recipe, experiment.model
     config = recipe.transfer or TransferConfig()
     model.eval()
     backbone = backbone_of(model, recipe.model.name)
+    if backbone.linear.bias is None:
+        raise ModelError(
+            f"A linear classifier has a bias, and the last layer (`{printable(backbone.head)}`) of "
+            f"{printable(recipe.model.name)} has none. Take another model, or train it whole "
+            "without --freeze."
+        )
     rows = _rows(experiment, backbone, budget, config)
     total, done = sum(len(r) for r in rows.values()), 0
     features: dict[str, Tensor] = {}
@@ -268,7 +277,8 @@ def fit_head(experiment: Experiment, budget: Budget, *, progress: Progress = Non
         images=len(rows["train"]),
         seconds=time.monotonic() - begun,
         state={k: v.detach().clone() for k, v in model.network.state_dict().items()},
-        notes=_notes(fit, len(rows["train"]), train),
+        alone=not config.l2 and fit.chosen is None,
+        notes=_notes(fit, len(rows["train"]), train, given=config.l2 > 0),
     )
 
 
@@ -350,7 +360,7 @@ def _summary(head: HeadFit, row: dict[str, Any], budget: Budget) -> dict[str, An
 def _write_head(backbone: Backbone, fit: LinearFit) -> None:
     layer = backbone.linear
     layer.weight.data.copy_(fit.weight)
-    layer.bias = torch.nn.Parameter(fit.bias.to(layer.weight))
+    layer.bias.data.copy_(fit.bias)
 
 
 def _outputs(fit: LinearFit, features: Tensor, split: Split, rows: np.ndarray) -> SplitOutputs:
@@ -358,14 +368,27 @@ def _outputs(fit: LinearFit, features: Tensor, split: Split, rows: np.ndarray) -
     return SplitOutputs(fit.logits(features), split if whole else split.subset(rows), len(split))
 
 
-def _notes(fit: LinearFit, images: int, train: Split) -> tuple[str, ...]:
+def _method(fit: LinearFit) -> str:
+    return f"{fit.folds}-fold cross-validation" if fit.folds > 1 else "validation on a fifth"
+
+
+def _alone(fit: LinearFit) -> str:
+    return (
+        "A single training image of each class leaves nothing to cross-validate: L2 strength "
+        f"{fit.l2:.2g}, the strongest that is tried. More images let it be chosen."
+    )
+
+
+def _notes(fit: LinearFit, images: int, train: Split, *, given: bool) -> tuple[str, ...]:
     chosen = fit.chosen
     sentences = []
     if chosen:
         sentences.append(
             f"Linear classifier on frozen features of {images:,} images: {chosen.accuracy:.2%} in "
-            f"{fit.folds}-fold cross-validation, L2 strength {fit.l2:.2g}."
+            f"{_method(fit)}, L2 strength {fit.l2:.2g}."
         )
+    elif not given:
+        sentences.append(_alone(fit))
     if images < len(train):
         sentences.append(
             f"Features of {images:,} of {len(train):,} training images were computed, as many as "
@@ -377,11 +400,14 @@ def _notes(fit: LinearFit, images: int, train: Split) -> tuple[str, ...]:
 def _rows(
     experiment: Experiment, backbone: Backbone, budget: Budget, config: TransferConfig
 ) -> dict[str, np.ndarray]:
-    """Which samples of each split features are computed of, rising positions."""
+    """Which samples of each split features are computed of, rising positions.
+
+    Of the training images the classes have equally many, as far as they go.
+    """
     splits = {n: s for n, s in experiment.source.splits.items() if len(s)}
     if config.images:
         few = {n: len(s) for n, s in splits.items()} | {"train": config.images}
-        return {n: _some(s, few[n]) for n, s in splits.items()}
+        return {n: _some(s, few[n], by_class=n == "train") for n, s in splits.items()}
     seconds = SHARE * max(budget.left(), 0.0) if budget.seconds else FEATURES
     each = _seconds_an_image(experiment, backbone, splits["train"])
     most = max(LEAST, int(seconds / each))
@@ -392,12 +418,25 @@ def _rows(
     few = {n: min(k, max(LEAST, int(fraction * k))) for n, k in held.items()}
     least = min(len(splits["train"]), max(LEAST, 2 * len(experiment.source.classes)))
     few["train"] = min(len(splits["train"]), max(least, most - sum(few.values())))
-    return {n: _some(s, few[n]) for n, s in splits.items()}
+    return {n: _some(s, few[n], by_class=n == "train") for n, s in splits.items()}
 
 
-def _some(split: Split, most: int) -> np.ndarray:
-    """A random part of a split, always the same one; a larger one holds the smaller."""
-    return np.sort(order(len(split), seed=0, epoch=0)[:most])
+def _some(split: Split, most: int, *, by_class: bool) -> np.ndarray:
+    """A random part of a split, always the same one; a larger one holds the smaller.
+
+    Args:
+        split: of which.
+        most: samples, at most.
+        by_class: take one of each class in turn.
+    """
+    rows = order(len(split), seed=0, epoch=0)
+    if by_class:
+        turn = np.empty(len(rows), np.int64)
+        for k in np.unique(split.y):
+            own = split.y[rows] == k
+            turn[own] = np.arange(own.sum())
+        rows = rows[np.argsort(turn, kind="stable")]
+    return np.sort(rows[:most])
 
 
 def _seconds_an_image(experiment: Experiment, backbone: Backbone, train: Split) -> float:

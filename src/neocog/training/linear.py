@@ -33,8 +33,9 @@ RISES = 2
 WORK = 4e9
 """Multiplications of one evaluation of all folds, at most; larger problems get a single fold."""
 
-LEAST_STD = 1e-6
-"""A feature whose standard deviation is smaller is taken for constant."""
+LEAST_STD, ROUNDING = 1e-6, 1e-9
+"""A feature whose standard deviation is smaller, as a fraction of the largest one or of its own
+mean, is taken for constant."""
 
 
 @dataclass(frozen=True)
@@ -43,8 +44,9 @@ class PathPoint:
 
     Args:
         l2: the factor of ½‖W‖² beside the mean loss.
-        loss: mean cross-entropy of the held-out samples of all folds, in nats.
-        accuracy: of the same samples.
+        loss: mean cross-entropy of the held-out samples of all folds, in nats; weighted by class
+            where the fit is.
+        accuracy: of the same samples, each counted alike.
     """
 
     l2: float
@@ -61,8 +63,8 @@ class LinearFit:
         bias: (K,), float64.
         l2: the strength.
         loss: mean cross-entropy of the training samples, in nats.
-        path: the strengths that were tried; empty where one was given.
-        folds: of the choice; 0 where a strength was given.
+        path: the strengths that were tried; empty where one was given, or nothing was held out.
+        folds: of the choice; 0 where there was none.
     """
 
     weight: Tensor
@@ -74,7 +76,7 @@ class LinearFit:
 
     @property
     def chosen(self) -> PathPoint | None:
-        """The point of the path that was chosen; None where a strength was given."""
+        """The point of the path that was chosen; None where there was no choice."""
         return next((p for p in self.path if p.l2 == self.l2), None)
 
     def logits(self, x: Tensor) -> Tensor:
@@ -97,7 +99,8 @@ def fit_linear(
         x: features, (B, D).
         y: class indices, (B,); at least two different ones.
         classes: K, outputs; a class without a sample gets a low bias.
-        l2: the strength; 0 to choose it by cross-validation.
+        l2: the strength; 0 to choose it by cross-validation. With a single sample of each class
+            nothing can be held out, and it is the strongest of the path.
         balanced: weigh classes alike, however many samples each has.
         seed: of the folds.
 
@@ -125,7 +128,7 @@ def fit_linear(
         fold = folds_of(y, folds=_affordable(z, classes), seed=seed)
         folds = int(fold.max()) + 1
         path = _path(z, truth, classes, weights, fold)
-        l2 = min(path, key=lambda p: (p.loss, -p.l2)).l2
+        l2 = min(path, key=lambda p: (p.loss, -p.l2)).l2 if path else PATH[0]
     problem = _Problem(z, truth, classes, weights, torch.ones(1, len(truth), dtype=z.dtype))
     solution = problem.solve(problem.start(), l2, steps=500, tolerance=1e-7)
     loss = float(problem.mean_losses(solution)[0])
@@ -183,9 +186,10 @@ def _compact(x: Tensor) -> tuple[Tensor, Tensor | None, Tensor, Tensor]:
     """
     wide = x.detach().cpu().double()
     mean, std = wide.mean(0), wide.std(0, correction=0)
-    scale = torch.where(std > LEAST_STD, std, torch.ones_like(std))
+    varies = std > torch.maximum(LEAST_STD * std.max(), ROUNDING * mean.abs())
+    scale = torch.where(varies, std, torch.ones_like(std))
     z = (wide - mean) / scale
-    z[:, std <= LEAST_STD] = 0.0
+    z[:, ~varies] = 0.0
     if len(z) >= z.shape[1]:
         return z, None, mean, scale
     # Rows span at most B axes: z = L Qᵀ with orthonormal columns of Q.
@@ -204,7 +208,7 @@ def _path(
     """Held-out loss and accuracy along the strengths, each solved from the one before."""
     held = torch.from_numpy(fold)[None] == torch.arange(int(fold.max()) + 1)[:, None]
     if not held.any():
-        return (PathPoint(PATH[0], 0.0, 0.0),)
+        return ()
     # The choice is between factors of three: float32 decides it, in half the time.
     problem = _Problem(z.float(), y, classes, weights.float(), (~held).float())
     at, points, rises = problem.start(), list[PathPoint](), 0
@@ -260,10 +264,11 @@ class _Problem:
         return log_p.gather(2, self.y[:, None, None].expand(-1, log_p.shape[1], 1))[..., 0]
 
     def held_out(self, at: Tensor, held: Tensor) -> tuple[float, float]:
-        """Mean loss and accuracy over all samples that are held out; `held` is (F, B)."""
+        """Weighted mean loss, and accuracy, of all samples held out; `held` is (F, B)."""
         log_p = self.log_probabilities(at)
         keep = held.T
-        loss = -float(self._picked(log_p)[keep].double().mean())
+        each = self.weights[self.y][:, None].expand_as(keep)[keep].double()
+        loss = -float((self._picked(log_p)[keep].double() * each).sum() / each.sum())
         right = (log_p.argmax(2) == self.y[:, None])[keep]
         return loss, float(right.double().mean())
 

@@ -104,9 +104,10 @@ class Probe(Result):
 def probe(model: Model, data: Any, *, seed: int = 0, strict: bool = False) -> Probe:
     """Nearest neighbors and a linear classifier on a model's frozen features.
 
-    Both are given the training samples of the data, its validation samples too, and are measured
-    once on its test samples. The strength of the linear classifier is chosen by cross-validation
-    on the training samples alone.
+    Both are given the training samples of the data, and its validation samples where these are not
+    measured, and are measured once on its test samples, or on the split that is named
+    (`DATA:val`); test samples are never learned from. The strength of the linear classifier is
+    chosen by cross-validation on what it learns from.
 
     Args:
         model: a classifier of images that ends in a linear layer; its classes play no part.
@@ -137,19 +138,15 @@ def probe(model: Model, data: Any, *, seed: int = 0, strict: bool = False) -> Pr
         )
     name = name or ("test" if len(source.splits["test"]) else "val")
     held = source.splits.get(name)
-    parts = [s for n, s in source.splits.items() if n != name and len(s)]
+    parts = {n: source.splits[n] for n in ("train", "val") if n != name and len(source.splits[n])}
     if name == "train" or held is None or not len(held) or not parts:
         raise DataError(
             "A probe learns from some samples and is measured on others: name the split test or "
             f"val of `{printable(where)}`, and have samples in train."
         )
     backbone = backbone_of(model.module, model.title)
-    x = [
-        kept_features(backbone, s, data=f"{source.fingerprint} {n}")
-        for n, s in source.splits.items()
-        if n != name and len(s)
-    ]
-    train, y = torch.cat(x), np.concatenate([s.y for s in parts])
+    x = [kept_features(backbone, s, data=f"{source.fingerprint} {n}") for n, s in parts.items()]
+    train, y = torch.cat(x), np.concatenate([s.y for s in parts.values()])
     test = kept_features(backbone, held, data=f"{source.fingerprint} {name}")
     k = max(1, min(NEIGHBORS, int(np.bincount(y)[np.unique(y)].min())))
     fit = fit_linear(train, y, len(source.classes), seed=seed)
@@ -182,8 +179,8 @@ def _notes(model: Model, held: Split) -> tuple[str, ...]:
     known = int(seen.trained_on(held).sum())
     if not known:
         return ()
-    note = f"{known:,} of these {len(held):,} samples were trained on by the model: figures on them"
-    return (f"{note} flatter.",)
+    note = f"{known:,} of these {len(held):,} samples were trained on by the model"
+    return (f"{note}: figures on them are optimistic.",)
 
 
 def nearest(train: Tensor, y: np.ndarray, x: Tensor, *, classes: int, k: int) -> np.ndarray:
