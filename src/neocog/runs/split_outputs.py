@@ -51,8 +51,8 @@ class SplitOutputs:
         """
         if most >= len(self.split):
             return self
-        asked = order(self.of, seed=0, epoch=0)[: len(self.split)]
-        keep = np.flatnonzero(np.isin(np.sort(asked), asked[:most]))
+        first = order(self.of, seed=0, epoch=0)[: len(self.split)]
+        keep = np.flatnonzero(np.isin(np.sort(first), first[:most]))
         return SplitOutputs(self.logits[torch.from_numpy(keep)], self.split.subset(keep), self.of)
 
 
