@@ -14,8 +14,10 @@ from neocog.data.open import open_data
 from neocog.errors import DataError, Diverged, ModelError, RunError, TooLarge, UsageError
 from neocog.runs.events import Decoded, Epoch, Event, Finished, Started
 from neocog.runs.folder import RunFolder
+from neocog.runs.initial import InitialWeights
 from neocog.runs.load import load
 from neocog.training.loop import Step
+from neocog.types import InputSpec
 from neocog.verbs.train import resume, spread, train
 
 Quick = dict[str, Any]
@@ -337,3 +339,29 @@ def test_evaluating_says_what_was_measured(images: Path, tmp_path: Path, quick: 
     (own / "up").mkdir()
     shutil.copy(own / "down" / "000.png", own / "up")
     assert any("are none of the model's (`up`)" in n for n in model.evaluate(f"{own}:all").notes)
+
+
+def test_a_training_goes_on_with_its_normalization_though_its_weights_are_gone(
+    images: Path, tmp_path: Path, quick: Quick, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    takes = InputSpec(channels=1, size=(28, 28), mean=(0.4,), std=(0.3,))
+    plain = train(images, settings=quick, out=tmp_path / "plain").module
+    state = {k: v.clone() for k, v in plain.state_dict().items()}
+    theirs = InitialWeights(
+        title="theirs", digest="d" * 32, read=lambda: (state, ()), input=takes, external=True
+    )
+    monkeypatch.setattr("neocog.runs.start.initial_weights", lambda *_: theirs)
+
+    def stop(event: Event) -> None:
+        if isinstance(event, Epoch) and event.row["epoch"] == 1:
+            raise RuntimeError("the power went")
+
+    with pytest.raises(RuntimeError, match="power"):
+        train(images, settings={**quick, "model.init": "x"}, out=tmp_path / "run", progress=stop)
+
+    def gone(*_: object) -> InitialWeights:
+        raise ModelError("They are gone.")
+
+    monkeypatch.setattr("neocog.runs.start.initial_weights", gone)
+    model = resume(tmp_path / "run")
+    assert (model.spec.input.mean, model.spec.input.std) == ((0.4,), (0.3,))

@@ -128,6 +128,7 @@ def prepare(
     recipe: Recipe,
     *,
     resume: bool = False,
+    resumed: InputSpec | None = None,
     strict: bool = False,
     by_size: bool = False,
     measuring: float = math.inf,
@@ -138,6 +139,8 @@ def prepare(
     Args:
         recipe: of the training.
         resume: weights will be replaced by those of a checkpoint.
+        resumed: what the network of that checkpoint takes: its normalization stays, even where the
+            weights that it came with are gone.
         strict: stop at the first unreadable image.
         by_size: choose batch size and learning rate by the number of training samples.
         measuring: seconds to find the fastest configuration of the machine.
@@ -173,6 +176,8 @@ def prepare(
     if recipe.transfer is not None:
         recipe = replace(recipe, optimizer=finetuning(recipe.optimizer))
     spec = _spec(source, recipe, taken)
+    if resumed is not None:
+        spec = replace(spec, input=replace(spec.input, mean=resumed.mean, std=resumed.std))
     if recipe.augment is None:
         signal = spec.input
         recipe = replace(recipe, augment=suited(signal.channels, signal.image_size))

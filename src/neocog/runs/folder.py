@@ -37,7 +37,7 @@ from neocog.runs.recipe import Recipe, from_toml, to_toml
 from neocog.runs.replacement import PART, beside, settle
 from neocog.store.tensors import read_tensors, write_tensors
 from neocog.targets import write_bytes
-from neocog.types import ModelSpec
+from neocog.types import InputSpec, ModelSpec
 
 __all__ = ["FILES", "FORMAT", "RECIPE", "RunFolder", "check_row"]
 
@@ -178,6 +178,13 @@ class RunFolder:
             )
         _check_card(Fields(card, f"`{printable(file)}`"))
         return card
+
+    def takes(self) -> InputSpec | None:
+        """What the network that was saved last takes; None where none can be read."""
+        try:
+            return ModelSpec.from_json(self.card()["spec"]).input
+        except ModelError:
+            return None
 
     def write_audit(self, content: Mapping[str, Any]) -> None:
         """Keep audit.json: what an audit of the model found.

@@ -104,6 +104,7 @@ def _train(
     experiment = prepare(
         recipe,
         resume=kept is not None and recipe.transfer is None,
+        resumed=claim.folder.takes() if kept is not None else None,
         strict=strict,
         by_size=by_size,
         measuring=budget.measuring / 2,
