@@ -64,6 +64,12 @@ def test_another_head_is_fresh_and_everything_else_is_as_it_was(whole: Loaded) -
         assert torch.equal(found.network.classifier(whole.network.features(x)), found.network(x))
 
 
+def test_what_the_weights_do_not_hold_is_named(whole: Loaded) -> None:
+    other = load_pretrained(NAME, options={"downsampling": "learned_polyphase"})
+    assert [n.partition(" are ")[0] for n in other.notes] == ["15 tensors"]
+    assert torch.equal(other.network.conv_head.weight, whole.network.conv_head.weight)
+
+
 def test_gray_images_give_the_features_of_three_equal_channels(whole: Loaded) -> None:
     found = load_pretrained(NAME, classes=2, channels=1)
     assert len(found.notes) == 2

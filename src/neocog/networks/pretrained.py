@@ -200,8 +200,9 @@ def load_pretrained(
     tensors = renamed(name, network, tensors)
     notes: tuple[str, ...] = ()
     source = f"the {known.trained_on} weights of {name}"
-    if classes is None and channels == signal.channels:
-        counts = {k: v for k, v in network.state_dict().items() if k not in tensors}
+    counts = {k: v for k, v in network.state_dict().items() if k not in tensors}
+    whole = all(k.endswith("num_batches_tracked") for k in counts)
+    if whole and classes is None and channels == signal.channels:
         load_state(network, {**tensors, **counts}, source)
     else:
         notes = load_partial(network, tensors, source).notes
