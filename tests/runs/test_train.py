@@ -2,6 +2,7 @@ import json
 import math
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from neocog.runs.events import Decoded, Epoch, Event, Finished, Started
 from neocog.runs.folder import RunFolder
 from neocog.runs.initial import InitialWeights
 from neocog.runs.load import load
+from neocog.runs.recipe import ModelConfig
 from neocog.training.loop import Step
 from neocog.types import InputSpec
 from neocog.verbs.train import resume, spread, train
@@ -365,3 +367,14 @@ def test_a_training_goes_on_with_its_normalization_though_its_weights_are_gone(
     monkeypatch.setattr("neocog.runs.start.initial_weights", gone)
     model = resume(tmp_path / "run")
     assert (model.spec.input.mean, model.spec.input.std) == ((0.4,), (0.3,))
+
+
+def test_a_report_is_titled_by_the_network_that_was_chosen(
+    images: Path, tmp_path: Path, quick: Quick, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = ModelConfig(name="lenet5_modern")
+    monkeypatch.setattr(
+        "neocog.runs.train.chosen", lambda recipe, **_: (replace(recipe, model=other), ())
+    )
+    train(images, settings=quick, out=tmp_path / "run")
+    assert "<title>lenet5_modern on" in (tmp_path / "run" / "report.html").read_text()

@@ -326,7 +326,8 @@ def _finish(
             for event in events:
                 if isinstance(event, Finished):
                     sections = run_sections(event, claim.folder.metrics())
-                    title = f"{recipe.model.name} on {Path(recipe.data.path).name}"
+                    done = event.experiment.recipe  # which may have been chosen by the data
+                    title = f"{done.model.name} on {Path(done.data.path).name}"
                     first = run_first_screen(event, str(claim.path))
                     html = page(title, sections, first=first)
                     write(claim.folder.path / "report.html", html)
