@@ -13,7 +13,7 @@ from neocog.networks.catalog import build
 from neocog.networks.pretrained import Loaded, Pretrained
 from neocog.runs import choose
 from neocog.runs.choose import AUTO, chosen
-from neocog.runs.recipe import DataConfig, ModelConfig, Recipe, TransferConfig
+from neocog.runs.recipe import DataConfig, ModelConfig, Recipe, TransferConfig, changed
 from neocog.types import InputSpec, ModelSpec
 
 SIGNAL = InputSpec(channels=3, size=(96, 96), mean=(0.5,) * 3, std=(0.25,) * 3)
@@ -81,6 +81,19 @@ def test_small_and_gray_images_start_at_random(
     recipe, said = chosen(transfer)
     assert recipe.transfer is None
     assert "settings of `transfer` are left out" in said[1]
+
+
+def test_networks_and_losses_of_ones_own_start_at_random_with_a_line(
+    small: None, tmp_path: Path
+) -> None:
+    recipe = _folder(tmp_path)
+    for table, key in (("model", "padding"), ("objective", "label_smoothing")):
+        value = {"padding": "circular", "label_smoothing": 0.2}[key]
+        own = changed(recipe, {table: {key: value}})
+        random, said = chosen(own)
+        assert random == replace(own, model=replace(own.model, init=""))
+        assert len(said) == 1
+        assert f"settings of `{table}` are given" in said[0]
 
 
 def test_features_that_say_less_than_pixels_are_not_taken(

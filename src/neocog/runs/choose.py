@@ -2,7 +2,8 @@
 
 ImageNet weights are of color photographs. They are taken where they are installed, the images are
 of color and of natural sizes, and a linear classifier on their features is no worse than one on
-pixels, in cross-validation on a few training images. The name of a data set plays no part.
+pixels, in cross-validation on a few training images. The name of a data set plays no part. A
+training with options of the network or the loss starts from random weights, and a line says so.
 """
 
 from __future__ import annotations
@@ -23,8 +24,9 @@ from neocog.networks.pretrained import Pretrained, installed, load_pretrained
 from neocog.runs.features import backbone_of, kept_features
 from neocog.runs.initial import BACKBONE, IMAGENET
 from neocog.runs.native import Shapes, backbone_size, shapes_of
-from neocog.runs.recipe import Recipe, TransferConfig
+from neocog.runs.recipe import ModelConfig, Recipe, TransferConfig
 from neocog.training.linear import fit_linear
+from neocog.training.loop import Objective
 
 __all__ = ["AUTO", "chosen"]
 
@@ -71,6 +73,8 @@ def _chosen(recipe: Recipe, *, strict: bool, progress: Progress) -> tuple[Recipe
     except (NeocogError, OSError):
         return random, ()  # said where the data is opened
     weights = installed()
+    if table := _changed(random):
+        return random, (_of_own(table),) if weights and _photographs(shapes) else ()
     if not weights:
         return random, (_NOT_INSTALLED,) if _photographs(shapes) else ()
     if not _photographs(shapes):
@@ -100,6 +104,19 @@ _NO_TRANSFER = (
     "The settings of `transfer` are left out: they need trained initial weights. Give --init "
     "imagenet or --init RUN."
 )
+
+
+def _changed(recipe: Recipe) -> str:
+    """The table that says what is trained, where it is not the default one; else empty."""
+    same = {"model": recipe.model == ModelConfig(), "objective": recipe.objective == Objective()}
+    return next((table for table, default in same.items() if not default), "")
+
+
+def _of_own(table: str) -> str:
+    return (
+        f"Starts from random weights, as settings of `{table}` are given. The images look like "
+        "photographs: --init imagenet starts from ImageNet weights, usually the better model."
+    )
 
 
 def _other(why: str) -> str:

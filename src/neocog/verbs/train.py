@@ -190,10 +190,6 @@ def read_recipe(file: StrPath | None) -> Recipe:
 NONE = "none"
 """Initial weights that are random, as `--init` names them."""
 
-WHOLE = ("model", "objective")
-"""Tables of a recipe that say what is trained: who sets one of their keys decides what it starts
-from. How it is trained (`optimizer`, `schedule`, `augment`, `transfer`) says nothing of that."""
-
 
 def by_the_data(keys: Mapping[str, Any]) -> dict[str, Any]:
     """Keys of a new recipe, with where it starts left to the data if nothing speaks of it.
@@ -206,6 +202,8 @@ def by_the_data(keys: Mapping[str, Any]) -> dict[str, Any]:
         {'model.init': 'auto', 'train.epochs': 3}
         >>> by_the_data({"optimizer.lr": 0.01, "transfer.balanced": True})
         {'model.init': 'auto', 'optimizer.lr': 0.01, 'transfer.balanced': True}
+        >>> by_the_data({"model.padding": "circular"})
+        {'model.init': 'auto', 'model.padding': 'circular'}
         >>> by_the_data({"model.name": "resnet18"})
         {'model.name': 'resnet18'}
 
@@ -213,7 +211,10 @@ def by_the_data(keys: Mapping[str, Any]) -> dict[str, Any]:
         UsageError: layers are frozen without weights.
     """
     out: dict[str, Any] = {}
-    if not any(key.partition(".")[0] in WHOLE or key == "transfer.freeze" for key in keys):
+    decided = {"model.name", "model.init", "transfer.freeze"}
+    if _of_transfer(keys):  # of weights that a network of one's own does not have
+        decided |= {k for k in keys if k.startswith("model.")}
+    if not decided & keys.keys():
         out["model.init"] = AUTO
     given = _without_none(keys)
     if "transfer.freeze" in given and not given.get("model.init"):
