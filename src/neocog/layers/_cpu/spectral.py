@@ -29,6 +29,7 @@ from torch import Tensor
 from torch.autograd.forward_ad import unpack_dual
 
 from neocog.layers._cpu.plain import is_plain
+from neocog.layers.border import beside
 
 __all__ = ["circular_conv2d", "in_space", "is_cheaper", "is_unobserved"]
 
@@ -193,8 +194,13 @@ def circular_conv2d(
 
 
 def _coefficients(weight: Tensor, size: tuple[int, int], before: tuple[int, int]) -> Tensor:
-    """(N, C, D): the coefficients of the kernels, conjugated, since a convolution does not flip."""
+    """(N, C, D): the coefficients of the kernels, conjugated, since a convolution does not flip.
+
+    Views of products in the order in which the weights lie, so that none is copied.
+    """
     outputs, channels, *taps = weight.shape
     mix = _mix(size, (taps[0], taps[1]), before).to(weight)
-    flat = weight.permute(2, 3, 1, 0).reshape(math.prod(taps), channels * outputs)
-    return (mix @ flat).view(-1, channels, outputs)
+    if beside(weight):
+        return (mix @ weight.permute(0, 2, 3, 1).flatten(1, 2)).permute(1, 2, 0)
+    flat = weight.reshape(outputs * channels, math.prod(taps))
+    return (mix @ flat.T).view(-1, outputs, channels).transpose(1, 2)
