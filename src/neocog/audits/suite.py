@@ -356,7 +356,7 @@ def _seconds(subject: Subject, data: Samples, n: int) -> float:
     Of one sample many times: others may not have been decoded.
     """
     x = data.take(slice(0, 1))
-    x = x.expand(n, *x.shape[1:]).contiguous()
+    x = x.expand(min(n, len(data)), *x.shape[1:]).contiguous()
     began = time.perf_counter()
     subject(x)
     return (time.perf_counter() - began) / len(x)

@@ -100,8 +100,7 @@ class TargetSpec(Jsonable):
             DataError: they are of another kind, of another number, or name no class.
         """
         actual = type(self).of(targets)
-        whole = self.kind == "number" and actual.kind == "class"  # numbers that are all whole
-        if actual.kind != self.kind and not whole:
+        if actual.kind != self.kind:
             raise DataError(
                 f"These samples have targets of kind `{self.kind}`, and `{actual.kind}` came. "
                 "Give one of a kind to every sample."
