@@ -123,6 +123,7 @@ def test_what_the_file_does_not_hold_is_said(visit, one, saved) -> None:
     assert "does not hold" in other.locator(".top").inner_text()
 
 
+@pytest.mark.slow
 def test_both_models_are_in_the_file(visit, two, saved) -> None:
     page = visit(two)
     settle(page)

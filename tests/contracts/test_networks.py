@@ -238,7 +238,14 @@ def test_every_sample_is_dropped_through_the_table(case: str, unfolded: str) -> 
 
 
 @each
-@pytest.mark.parametrize("kind", [k for k in DOWNSAMPLINGS if k != "stride"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param(k, marks=() if k in ("blur", "polyphase") else pytest.mark.slow)
+        for k in DOWNSAMPLINGS
+        if k != "stride"
+    ],
+)
 def test_every_sampling_leaves_names_and_shapes_as_they_are(case: str, kind: str) -> None:
     with torch.device("meta"):
         for size in ((32, 32), (33, 41)):

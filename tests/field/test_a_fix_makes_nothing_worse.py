@@ -105,6 +105,7 @@ def test_who_wants_it_all_the_same_gets_it_and_is_told(boards: Path, tmp_path: P
     assert kept.evaluate(boards).accuracy == done.after.accuracy == done.candidate.accuracy < 0.6
 
 
+@pytest.mark.slow
 def test_a_run_of_ours_that_got_no_better_comes_back_as_it_was(
     digits_net: Path, tmp_path: Path
 ) -> None:
@@ -151,6 +152,7 @@ def test_images_without_labels_can_be_learned_from(digits_net: Path, tmp_path: P
     assert "agreement with the model as it was" in done.headline
 
 
+@pytest.mark.slow
 def test_a_budget_is_kept_and_what_comes_out_is_better_than_what_came(
     digits_net: Path, tmp_path: Path
 ) -> None:

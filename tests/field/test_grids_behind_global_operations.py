@@ -241,6 +241,7 @@ def test_mobile_networks_get_the_sizes_at_which_turns_are_exact() -> None:
         assert turn_error(net, n) > 1e-11
 
 
+@pytest.mark.slow
 def test_a_size_at_which_no_map_is_left_is_never_named() -> None:
     net = mobile()
     found = alignment(net, (2, 40, 40))  # 33 keeps maps of 2; 1 would be aligned and none

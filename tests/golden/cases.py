@@ -168,7 +168,7 @@ EXTERNAL = (
     Case(name="resnet20-evaluate", words=f"evaluate {NET} cifar.npz {OPENED}", **REAL),
     Case(name="resnet20-audit", words=f"audit {NET} cifar.npz {OPENED} --full --samples 8 "
          "--map-samples 1 --precision float64",
-         close=FLOAT64, without=(*GEOMETRY, *SHAPES), **REAL),
+         close=FLOAT64, without=(*GEOMETRY, *SHAPES), slow=True, **REAL),
     _fixed("resnet20-fix",
            f"{NET} cifar.npz {OPENED} --finetune 0 --samples 32 --shift crop,circular", **REAL),
     _explained("grad_cam", f"{NET} cifar.npz --samples 2 {OPENED}",

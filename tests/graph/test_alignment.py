@@ -68,6 +68,7 @@ def turn_error(module: nn.Module, n: int) -> float:
     return float((y.rot90(1, (2, 3)) - turned).norm() / y.norm())
 
 
+@pytest.mark.slow
 def test_resnet50_cannot_at_224_and_can_at_225_by_the_rules_and_by_numbers() -> None:
     net = symmetric(Thin50())
     found = alignment(net, (1, 224, 224))
@@ -273,6 +274,7 @@ def test_a_size_that_does_not_fit_is_refused() -> None:
         alignment(nn.Conv2d(1, 2, 3), (3, 8, 8))
 
 
+@pytest.mark.slow
 def test_windows_from_a_phase_are_aligned_under_shifts_where_the_stride_divides() -> None:
     options = {"downsampling": "polyphase", "padding": "circular", "widths": (4, 4, 4)}
     net = build("convnet", classes=3, channels=1, size=(32, 32), options=options).eval()

@@ -15,12 +15,15 @@ from neocog.layers.polyphase import ChoosePhase, PolyphaseUp, TakePhase
 from neocog.networks.catalog import NETWORKS, build
 from neocog.types import FieldWindow
 
-DEEP = ("resnet101", "resnet152", "resnet110", "resnet56")
-"""Of the same blocks as others, and more of them."""
+FIRST = (
+    "alexnet", "convnet", "convnext_atto", "dense", "efficientnet_lite0", "lenet5", "lenet5_modern",
+    "mobilenet_v1", "mobilenet_v2", "resnet18", "resnet20", "resnet50", "vgg11",
+)  # fmt: skip
+"""One of each kind; the others have more of the same blocks."""
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=pytest.mark.slow if n in DEEP else ()) for n in NETWORKS]
+    "name", [pytest.param(n, marks=() if n in FIRST else pytest.mark.slow) for n in NETWORKS]
 )
 def test_every_network_is_understood(name: str) -> None:
     f = fields_of(name, (3, 64, 64))

@@ -214,6 +214,7 @@ def test_wrong_settings_are_errors(
         train(images, settings={"train.epochs": 1.0} | settings, out=tmp_path / "run")
 
 
+@pytest.mark.slow
 def test_a_budget_is_planned_and_its_plan_reproduces_the_run(
     images: Path, tmp_path: Path, quick: Quick
 ) -> None:

@@ -186,6 +186,7 @@ def test_a_strangers_network_is_kept_as_a_program_and_as_weights(
     assert all(torch.equal(now[f"network.{k}"], v) for k, v in tuned.items())
 
 
+@pytest.mark.slow
 def test_a_program_is_fixed_and_what_is_fixed_is_not_fixed_again(
     stranger: Model, bars: Path, tmp_path: Path
 ) -> None:
@@ -215,11 +216,13 @@ def test_its_result_in_json_is_plain(stranger: Model, bars: Path, tmp_path: Path
     assert gains == sorted(gains, reverse=True)
 
 
+@pytest.mark.slow
 def test_only_one_group(stranger: Model, bars: Path, tmp_path: Path) -> None:
     done = fixed(stranger, bars, tmp_path / "fixed", layers=["maxpool"], finetune=0)
     assert [r.name for r in done.replaced] == ["maxpool"]
 
 
+@pytest.mark.slow
 def test_what_is_measured_or_chosen_on_is_not_learned_from(
     stranger: Model, bars: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

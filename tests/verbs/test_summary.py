@@ -40,6 +40,7 @@ def test_the_contract_of_json() -> None:
     assert sum(layer["macs"] for layer in plain["layers"]) == plain["macs"]
 
 
+@pytest.mark.slow
 def test_published_figures_of_resnet50_come_out_of_one_call() -> None:
     found = summary("resnet50", size=(3, 224, 224), classes=1000)
     assert (found.cost.params, found.cost.macs) == (25_557_032, 4_089_184_256)

@@ -104,6 +104,7 @@ def test_random_stacks_see_what_gradients_reach(layers: list, seed: int) -> None
     assert (min(support), max(support)) == (lo, hi)
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(layers=st.lists(st.one_of(CONV, POOL), min_size=1, max_size=6))
 def test_forward_stacks_follow_the_recurrence(layers: list) -> None:
