@@ -118,7 +118,7 @@ class Distillation:
         task: the other one; its outputs are logits, (2B, K).
         guide: target of both views, of batches of `twice` that passed `guide.feed`.
         weight: of half the mean squared difference from the target, in units of the standard
-            standard standard deviation of the guide's logits.
+            standard deviation of the guide's logits.
         consistency_weight: weight of half the mean squared difference between the two views'
             logits, in the same units; 0 for none.
 

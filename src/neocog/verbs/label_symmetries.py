@@ -366,7 +366,7 @@ def symmetries(
         >>> from neocog.verbs.label_symmetries import symmetries
         >>> result = symmetries("digits")  # doctest: +SKIP
         >>> result.augment  # doctest: +SKIP
-        {'rotate': 15.0, 'scale': 0.09, 'contrast': 0.22}
+        {'rotate': 15.0, 'scale': 0.09, 'contrast': 0.23}
     """
     where, part = parse_source(source)
     with progress_line("data", progress) as on_progress:
